@@ -1,0 +1,59 @@
+//! Everything that is done to this repository, as one program: `cargo xtask --help`.
+//!
+//! Continuous integration runs `cargo xtask ci` and nothing else, so what passes on a developer's
+//! machine passes there.
+
+#![expect(
+    clippy::print_stderr,
+    reason = "headlines and summaries are for whoever watches; stdout is left to what was asked for"
+)]
+
+mod command;
+mod sequence;
+mod setup;
+mod steps;
+
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Everything that is done to this repository, as one program.
+
+usage: cargo xtask COMMAND
+
+  ci      all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
+  test    setup, tests, doc tests
+  setup   the programs that the other commands need; installs what it may
+";
+
+/// Exit status for a command that does not exist.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> =
+        env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["ci"] => sequence::run(steps::CI),
+        ["test"] => sequence::run(steps::TEST),
+        ["setup"] => sequence::run(steps::SETUP),
+        ["help" | "--help" | "-h"] => help(),
+        unknown => usage(unknown),
+    }
+}
+
+fn help() -> ExitCode {
+    // A reader that has gone away, as in `cargo xtask --help | head -1`, has seen what it wanted.
+    let _ = io::stdout().write_all(HELP.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn usage(arguments: &[&str]) -> ExitCode {
+    if arguments.is_empty() {
+        eprintln!("xtask: no command given\n\n{HELP}");
+    } else {
+        eprintln!("xtask: no such command: {}\n\n{HELP}", arguments.join(" "));
+    }
+    ExitCode::from(USAGE)
+}

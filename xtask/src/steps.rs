@@ -1,0 +1,93 @@
+//! What there is to do, and which commands do what of it.
+
+use anyhow::Result;
+
+use crate::command::{run, succeeds};
+use crate::setup;
+
+/// One thing to do, under one headline.
+pub(crate) struct Step {
+    /// The headline, and its name in the summary.
+    pub(crate) name: &'static str,
+    /// Does it.
+    pub(crate) run: fn() -> Result<Ended>,
+}
+
+/// How a step ended that did not fail.
+pub(crate) enum Ended {
+    /// Everything was done and is in order.
+    Passed,
+    /// It can't be done on this machine, and why.
+    Skipped(&'static str),
+}
+
+/// The steps of `cargo xtask ci`: quick ones first, so that a slip shows early.
+pub(crate) const CI: &[Step] = &[PREPARE, FORMAT, LINTS, DOCS, TESTS, DOC_TESTS, DEPENDENCIES];
+
+/// The steps of `cargo xtask test`.
+pub(crate) const TEST: &[Step] = &[PREPARE, TESTS, DOC_TESTS];
+
+/// The steps of `cargo xtask setup`.
+pub(crate) const SETUP: &[Step] = &[PREPARE];
+
+const PREPARE: Step = Step { name: "setup", run: setup::run };
+const FORMAT: Step = Step { name: "format", run: format };
+const LINTS: Step = Step { name: "lints", run: lints };
+const DOCS: Step = Step { name: "docs", run: docs };
+const TESTS: Step = Step { name: "tests", run: tests };
+const DOC_TESTS: Step = Step { name: "doc tests", run: doc_tests };
+const DEPENDENCIES: Step = Step { name: "dependencies", run: dependencies };
+
+fn format() -> Result<Ended> {
+    run(&[], "cargo fmt --all --check")?;
+    Ok(Ended::Passed)
+}
+
+fn lints() -> Result<Ended> {
+    run(&[], "cargo clippy --locked --workspace --all-targets --all-features -- -D warnings")?;
+    Ok(Ended::Passed)
+}
+
+/// Private items too: the modules' pages explain the private parts, and rustdoc looks for broken
+/// links only where it writes a page.
+///
+/// The library in a part of its own: it and the program are both called portmuster, and would write
+/// the same pages at once. Its pages are the ones that stay.
+fn docs() -> Result<Ended> {
+    for part in ["--workspace --exclude portmuster", "--package portmuster"] {
+        run(
+            &[("RUSTDOCFLAGS", "-D warnings")],
+            &format!("cargo doc --locked {part} --no-deps --all-features --document-private-items"),
+        )?;
+    }
+    Ok(Ended::Passed)
+}
+
+/// All failures in one go, and none of them tried again: a test that fails now and then is a bug.
+fn tests() -> Result<Ended> {
+    if succeeds("cargo nextest --version") {
+        run(
+            &[],
+            "cargo nextest run --locked --workspace --all-features --no-fail-fast --retries 0",
+        )?;
+    } else {
+        eprintln!("cargo-nextest is not installed; cargo test runs the same tests, more slowly");
+        run(&[], "cargo test --locked --workspace --all-features --tests --no-fail-fast")?;
+    }
+    Ok(Ended::Passed)
+}
+
+fn doc_tests() -> Result<Ended> {
+    run(&[], "cargo test --locked --workspace --all-features --doc --no-fail-fast")?;
+    Ok(Ended::Passed)
+}
+
+/// Without the advisory database, which has to be fetched: a build machine may have no way there,
+/// and its news would make a commit fail that passed the day before.
+fn dependencies() -> Result<Ended> {
+    if !succeeds("cargo deny --version") {
+        return Ok(Ended::Skipped("to have it: cargo install --locked cargo-deny"));
+    }
+    run(&[], "cargo deny --locked --workspace --all-features check bans licenses sources")?;
+    Ok(Ended::Passed)
+}
