@@ -1,0 +1,144 @@
+//! The one thread of a server: accepts connections and plays the script on each.
+//!
+//! It refuses to start threads per connection, and to wait for anything but an event or a time.
+//!
+//! - Invariant: at most [`MAX_CONNECTIONS`] are served at a time; further ones wait in the
+//!   system's backlog.
+//! - Invariant: in each turn, connections that have ended are let go before one is accepted, and
+//!   only one is accepted. So a connection which a client closed before it opened the next is
+//!   never counted beside it.
+
+use std::{
+    io::{self, ErrorKind},
+    net::TcpListener,
+    os::unix::net::UnixStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+use crate::{
+    script::Step,
+    stats::Stats,
+    visit::{Standing, Visit},
+};
+
+/// Most connections that one server serves at a time.
+pub const MAX_CONNECTIONS: usize = 256;
+
+/// How long nothing is accepted after the system refused to (for lack of descriptors, say);
+/// the listener would be reported as ready all that time.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    listener: TcpListener,
+    stop: UnixStream,
+    script: Arc<[Step]>,
+    stats: Arc<Stats>,
+    visits: Vec<Visit>,
+    resting_until: Option<Instant>,
+}
+
+impl Host {
+    /// `stop` ends the host when its other end is shut down. The listener must not block.
+    pub(crate) fn new(
+        listener: TcpListener,
+        stop: UnixStream,
+        script: Vec<Step>,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self {
+            listener,
+            stop,
+            script: script.into(),
+            stats,
+            visits: Vec::new(),
+            resting_until: None,
+        }
+    }
+
+    /// Serves until told to stop, or until the system can't wait for events any more.
+    pub(crate) fn run(mut self) {
+        while let Ok(events) = self.wait() {
+            let [stop, listener, visits @ ..] = events.as_slice() else {
+                break;
+            };
+            if !stop.is_empty() {
+                break;
+            }
+            let now = now();
+            self.serve(visits, now);
+            if !listener.is_empty() {
+                self.accept(now);
+            }
+        }
+        self.stats.ended(self.visits.len());
+    }
+
+    /// What happened on the stop channel, the listener, and each visit.
+    fn wait(&self) -> io::Result<Vec<PollFlags>> {
+        let now = now();
+        let resting = self.resting_until.is_some_and(|until| now < until);
+        let accepting = !resting && self.visits.len() < MAX_CONNECTIONS;
+        let wish = if accepting { PollFlags::IN } else { PollFlags::empty() };
+
+        let mut polled = Vec::with_capacity(2 + self.visits.len());
+        polled.push(PollFd::new(&self.stop, PollFlags::IN));
+        polled.push(PollFd::new(&self.listener, wish));
+        polled.extend(self.visits.iter().map(|v| PollFd::from_borrowed_fd(v.fd(), v.interest())));
+        let timeout = self
+            .wake(now)
+            .and_then(|wake| Timespec::try_from(wake.saturating_duration_since(now)).ok());
+        match poll(&mut polled, timeout.as_ref()) {
+            Ok(_) => Ok(polled.iter().map(PollFd::revents).collect()),
+            Err(Errno::INTR) => Ok(vec![PollFlags::empty(); polled.len()]),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn wake(&self, now: Instant) -> Option<Instant> {
+        let rest = self.resting_until.filter(|&until| now < until);
+        self.visits.iter().map(Visit::wake).chain(rest).min()
+    }
+
+    fn serve(&mut self, events: &[PollFlags], now: Instant) {
+        let before = self.visits.len();
+        let mut events = events.iter();
+        self.visits.retain_mut(|visit| {
+            let quiet = events.next().is_none_or(PollFlags::is_empty);
+            let due = !quiet || now >= visit.wake();
+            !due || visit.serve(now) == Standing::Stays
+        });
+        self.stats.ended(before - self.visits.len());
+    }
+
+    fn accept(&mut self, now: Instant) {
+        match self.listener.accept() {
+            Ok((stream, _)) => {
+                self.stats.opened();
+                let visit = Visit::new(stream, Arc::clone(&self.script), now);
+                match visit.map(|mut visit| (visit.serve(now), visit)) {
+                    Ok((Standing::Stays, visit)) => self.visits.push(visit),
+                    Ok((Standing::Gone, _)) | Err(_) => self.stats.ended(1),
+                }
+            }
+            Err(error) if is_passing(error.kind()) => {}
+            Err(_) => self.resting_until = Some(now + ACCEPT_REST),
+        }
+    }
+}
+
+/// The client left again before it was accepted, or the call is simply to be made again.
+fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the lab plays its scripts in real time")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,32 @@
+//! Servers to check on loopback: the other side of portmuster's tests, benches and demo.
+//!
+//! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port.
+//! - [`Lab`] runs the whole [`zoo`], one server for each [`Exhibit`], with the verdict a check
+//!   should reach.
+//! - [`real`] starts OpenSSH, Dropbear and telnetd as child processes.
+//!
+//! It refuses to listen anywhere but on loopback, and to be more of a server than a check sees:
+//! nobody can log in.
+//!
+//! - Invariant: every socket is bound to a loopback address.
+//! - Invariant: dropping a handle ends all it started (threads joined, child processes waited for).
+//! - Invariant: nothing a client does makes a server panic, grow without bound or stop serving
+//!   others.
+
+mod behaviour;
+mod error;
+mod host;
+pub mod real;
+mod script;
+mod server;
+mod stats;
+mod visit;
+mod zoo;
+
+pub use behaviour::Behaviour;
+pub use error::LabError;
+pub use host::MAX_CONNECTIONS;
+pub use server::Server;
+pub use stats::Counts;
+pub use visit::MAX_LIFE;
+pub use zoo::{Exhibit, Kind, Lab, zoo};

@@ -1,0 +1,92 @@
+//! Runs the zoo on loopback until its standard input ends or a signal ends it.
+//!
+//! `portmuster-lab [--address ADDRESS] [--port N]` prints one line for each server.
+
+use std::{
+    env,
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use portmuster_lab::Lab;
+
+const USAGE: &str = "\
+usage: portmuster-lab [--address ADDRESS] [--port N]
+
+Starts servers to check on loopback, prints one line for each, and runs until
+its standard input ends.
+
+      --address ADDRESS   a loopback address, default 127.0.0.1
+      --port N            consecutive ports from N; default: the system picks
+  -h, --help              this text
+";
+
+enum Command {
+    Run(SocketAddr),
+    Help,
+}
+
+fn main() -> ExitCode {
+    let command = match parse(env::args().skip(1)) {
+        Ok(command) => command,
+        Err(complaint) => return complain(&complaint, 2),
+    };
+    let result = match command {
+        Command::Help => {
+            io::stdout().write_all(USAGE.as_bytes()).map_err(|error| error.to_string())
+        }
+        Command::Run(bind) => run(bind),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(complaint) => complain(&complaint, 1),
+    }
+}
+
+fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
+    let mut bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    while let Some(argument) = arguments.next() {
+        let mut value =
+            || arguments.next().ok_or(format!("reading {argument}: its value is missing"));
+        match argument.as_str() {
+            "-h" | "--help" => return Ok(Command::Help),
+            "--address" => {
+                let value = value()?;
+                bind.set_ip(value.parse().map_err(|_| {
+                    format!("reading --address {value:?}: not an IP address; try 127.0.0.1")
+                })?);
+            }
+            "--port" => {
+                let value = value()?;
+                bind.set_port(value.parse().map_err(|_| {
+                    format!("reading --port {value:?}: not a number from 0 to 65535")
+                })?);
+            }
+            _ => return Err(format!("reading {argument:?}: no such option; see --help")),
+        }
+    }
+    Ok(Command::Run(bind))
+}
+
+fn run(bind: SocketAddr) -> Result<(), String> {
+    let lab = Lab::start(bind).map_err(|error| error.to_string())?;
+    print(&lab)
+        .and_then(|()| io::copy(&mut io::stdin().lock(), &mut io::sink()))
+        .map_err(|error| format!("talking to the terminal: {error}"))?;
+    Ok(())
+}
+
+fn print(lab: &Lab) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    for (exhibit, endpoint) in lab.exhibits() {
+        writeln!(out, "{endpoint:<21} {:<14} {}", exhibit.name, exhibit.about)?;
+    }
+    out.flush()
+}
+
+fn complain(complaint: &str, status: u8) -> ExitCode {
+    // Nobody is left to tell when standard error is gone.
+    let _ = writeln!(io::stderr(), "portmuster-lab: {complaint}");
+    ExitCode::from(status)
+}

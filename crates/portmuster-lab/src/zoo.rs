@@ -1,0 +1,171 @@
+//! The exhibits, and the lab that runs one server for each.
+//!
+//! - Invariant: the expected verdicts use portmuster's words for port states and services.
+
+use std::{fmt, net::SocketAddr, time::Duration};
+
+use crate::{Behaviour, LabError, Server};
+
+/// What to think of an exhibit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Does what its protocol says.
+    Honest,
+    /// Means no harm, but is easily misjudged.
+    Odd,
+    /// Tries to hold up, flood or deceive those who check it.
+    Hostile,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Honest => "honest",
+            Self::Odd => "odd",
+            Self::Hostile => "hostile",
+        })
+    }
+}
+
+/// One server of the zoo and the verdict that a check should reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exhibit {
+    /// A short name, unique in the zoo.
+    pub name: &'static str,
+    /// What its server does.
+    pub behaviour: Behaviour,
+    /// What to think of it.
+    pub kind: Kind,
+    /// A short phrase for a table.
+    pub about: &'static str,
+    /// The expected port state.
+    pub state: &'static str,
+    /// The expected service; `None` where no connection comes about.
+    pub service: Option<&'static str>,
+}
+
+const ZOO: &[Exhibit] = &[
+    open("ssh", Behaviour::Ssh, Kind::Honest, "an OpenSSH greeting", "ssh"),
+    open(
+        "telnet",
+        Behaviour::Telnet,
+        Kind::Honest,
+        "telnet commands, then a login prompt",
+        "telnet",
+    ),
+    open("http", Behaviour::Http, Kind::Honest, "a web server, silent until asked", "other"),
+    open(
+        "ssh-pre-banner",
+        Behaviour::SshAfterPreBanner,
+        Kind::Odd,
+        "a notice of many lines before the ssh greeting",
+        "ssh",
+    ),
+    open("ssh-bare-lf", Behaviour::SshBareLf, Kind::Odd, "an ssh greeting without CR", "ssh"),
+    open("ssh-1", Behaviour::SshOld, Kind::Odd, "the old ssh protocol only", "ssh"),
+    open("ssh-both", Behaviour::SshBoth, Kind::Odd, "the old ssh protocol and the new", "ssh"),
+    open(
+        "ssh-slow",
+        Behaviour::Slow(Duration::from_secs(4)),
+        Kind::Odd,
+        "four seconds of silence, then an ssh greeting",
+        "ssh",
+    ),
+    open("ssh-cut", Behaviour::HangsUpMidLine, Kind::Odd, "hangs up in its ssh greeting", "ssh"),
+    open(
+        "telnet-split",
+        Behaviour::TelnetSplit,
+        Kind::Odd,
+        "telnet commands byte by byte",
+        "telnet",
+    ),
+    open("login", Behaviour::LoginPrompt, Kind::Odd, "a login prompt, no command", "telnet-likely"),
+    open("silent", Behaviour::Silent, Kind::Odd, "accepts and says nothing", "silent"),
+    open("closes", Behaviour::ClosesAtOnce, Kind::Odd, "accepts and hangs up", "closed-early"),
+    open("resets", Behaviour::Resets, Kind::Odd, "accepts and resets", "closed-early"),
+    Exhibit {
+        name: "refused",
+        behaviour: Behaviour::Refused,
+        kind: Kind::Odd,
+        about: "a port where nothing listens",
+        state: "closed",
+        service: None,
+    },
+    open("drip", Behaviour::Drip, Kind::Hostile, "a byte a second, for ever", "tarpit"),
+    open("flood", Behaviour::EndlessLines, Kind::Hostile, "a banner without end", "tarpit"),
+    open("garbage", Behaviour::Garbage, Kind::Hostile, "a megabyte of random bytes", "tarpit"),
+    open("long-line", Behaviour::LongLine, Kind::Hostile, "a line without end", "tarpit"),
+    open(
+        "escapes",
+        Behaviour::EscapeGreeting,
+        Kind::Hostile,
+        "terminal escape sequences in an ssh greeting",
+        "ssh",
+    ),
+    open(
+        "unicode",
+        Behaviour::UnicodeGreeting,
+        Kind::Hostile,
+        "invisible and reversed text in an ssh greeting",
+        "ssh",
+    ),
+];
+
+const fn open(
+    name: &'static str,
+    behaviour: Behaviour,
+    kind: Kind,
+    about: &'static str,
+    service: &'static str,
+) -> Exhibit {
+    Exhibit { name, behaviour, kind, about, state: "open", service: Some(service) }
+}
+
+/// All exhibits: honest ones first, hostile ones last.
+#[must_use]
+pub fn zoo() -> &'static [Exhibit] {
+    ZOO
+}
+
+/// The zoo, running. Dropping it stops all servers.
+#[derive(Debug)]
+pub struct Lab {
+    servers: Vec<Server>,
+}
+
+impl Lab {
+    /// Starts every exhibit on one loopback address: on ports that the system picks when `bind`
+    /// has port 0, on consecutive ports from there otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`]; [`LabError::PortsExhausted`] when the ports would pass 65535.
+    pub fn start(bind: SocketAddr) -> Result<Self, LabError> {
+        let servers = ZOO
+            .iter()
+            .enumerate()
+            .map(|(nth, exhibit)| Server::start(exhibit.behaviour, place(bind, nth)?))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { servers })
+    }
+
+    /// Each exhibit and where it is.
+    pub fn exhibits(&self) -> impl ExactSizeIterator<Item = (&'static Exhibit, SocketAddr)> {
+        ZOO.iter().zip(self.servers.iter().map(Server::endpoint))
+    }
+
+    /// Each exhibit's server, in the order of [`Lab::exhibits`].
+    #[must_use]
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+}
+
+fn place(bind: SocketAddr, nth: usize) -> Result<SocketAddr, LabError> {
+    let port = match bind.port() {
+        0 => Some(0),
+        first => u16::try_from(nth).ok().and_then(|nth| first.checked_add(nth)),
+    };
+    port.map(|port| SocketAddr::new(bind.ip(), port))
+        .ok_or(LabError::PortsExhausted { first: bind.port(), needed: ZOO.len() })
+}

@@ -1,0 +1,324 @@
+//! Every behaviour played to a plain client.
+
+#![expect(clippy::disallowed_methods, reason = "the clients and clocks of these tests are real")]
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use portmuster_lab::{Behaviour, Counts, Kind, Lab, LabError, MAX_CONNECTIONS, Server, zoo};
+
+const LIMIT: Duration = Duration::from_secs(10);
+const GREETING: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n";
+const COMMANDS: &[u8] = b"\xff\xfd\x18\xff\xfb\x01\xff\xfb\x03\xff\xfd\x1f";
+const PROMPT: &[u8] = b"\r\nDebian GNU/Linux 12\r\nhost login: ";
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn start(behaviour: Behaviour) -> Server {
+    Server::start(behaviour, loopback()).expect("loopback has ports")
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.endpoint()).expect("the server accepts");
+    stream.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
+    stream
+}
+
+fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    stream.read_exact(&mut bytes).expect("the server says so much");
+    bytes
+}
+
+fn read_all(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("the server closes in order");
+    bytes
+}
+
+fn says(behaviour: Behaviour, expected: &[u8]) {
+    let server = start(behaviour);
+    let mut stream = connect(&server);
+    assert_eq!(read(&mut stream, expected.len()), expected, "{behaviour:?}");
+    stays_silent(&mut stream);
+}
+
+fn stays_silent(stream: &mut TcpStream) {
+    stream.set_read_timeout(Some(Duration::from_millis(50))).expect("the limit is not zero");
+    let error = stream.read(&mut [0]).expect_err("the server is silent and stays");
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}
+
+fn says_and_closes(behaviour: Behaviour, asked: &[u8], expected: &[u8]) {
+    let server = start(behaviour);
+    let mut stream = connect(&server);
+    stream.write_all(asked).expect("the server listens");
+    assert_eq!(read_all(&mut stream), expected, "{behaviour:?}");
+}
+
+#[test]
+fn ssh_servers_greet() {
+    says(Behaviour::Ssh, GREETING);
+    says(Behaviour::SshBareLf, b"SSH-2.0-babeld_1.0\n");
+    says(Behaviour::SshOld, b"SSH-1.5-1.2.27\r\n");
+    says(Behaviour::SshBoth, b"SSH-1.99-Cisco-1.25\r\n");
+}
+
+#[test]
+fn pre_banner_comes_before_the_greeting() {
+    let server = start(Behaviour::SshAfterPreBanner);
+    let mut stream = connect(&server);
+    let mut heard = Vec::new();
+    while !heard.ends_with(GREETING) {
+        heard.extend(read(&mut stream, 1));
+    }
+    assert!(heard.len() - GREETING.len() > 255);
+    assert!(heard.split(|&byte| byte == b'\n').count() > 4);
+    stays_silent(&mut stream);
+}
+
+#[test]
+fn slow_server_takes_its_time() {
+    let before = Instant::now();
+    says(Behaviour::Slow(Duration::from_millis(200)), GREETING);
+    assert!(before.elapsed() >= Duration::from_millis(200));
+}
+
+#[test]
+fn telnet_prompts_once_it_is_answered() {
+    let server = start(Behaviour::Telnet);
+    let mut stream = connect(&server);
+    assert_eq!(read(&mut stream, COMMANDS.len()), COMMANDS);
+    stream.write_all(b"\xff\xfc\x18").expect("the server listens");
+    assert_eq!(read(&mut stream, PROMPT.len()), PROMPT);
+    stays_silent(&mut stream);
+}
+
+#[test]
+fn telnet_prompts_in_the_end_without_an_answer() {
+    let before = Instant::now();
+    says(Behaviour::Telnet, &[COMMANDS, PROMPT].concat());
+    assert!(before.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn split_telnet_sends_its_commands_byte_by_byte() {
+    let server = start(Behaviour::TelnetSplit);
+    let mut stream = connect(&server);
+    let before = Instant::now();
+    assert_eq!(read(&mut stream, COMMANDS.len()), COMMANDS);
+    let pauses = u32::try_from(COMMANDS.len() - 1).expect("a dozen");
+    assert!(before.elapsed() >= Duration::from_millis(20) * (pauses - 1));
+    assert_eq!(read(&mut stream, PROMPT.len()), PROMPT);
+}
+
+#[test]
+fn http_answers_a_line_and_closes() {
+    let bad = b"HTTP/1.1 400 Bad Request\r\nServer: lab\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    says_and_closes(Behaviour::Http, b"\r\n", bad);
+    says_and_closes(Behaviour::Http, b"SSH-2.0-portmuster\r\n", bad);
+    let good = b"HTTP/1.1 200 OK\r\nServer: lab\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    says_and_closes(Behaviour::Http, b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n", good);
+}
+
+#[test]
+fn silent_ones_are_silent() {
+    says(Behaviour::Silent, b"");
+    says(Behaviour::Http, b"");
+    says(Behaviour::LoginPrompt, PROMPT);
+}
+
+#[test]
+fn closers_close_in_order() {
+    says_and_closes(Behaviour::ClosesAtOnce, b"\r\n", b"");
+    says_and_closes(Behaviour::HangsUpMidLine, b"\r\n", b"SSH-2.0-Ope");
+    says_and_closes(Behaviour::SshThrottled, b"\r\n", b"Exceeded MaxStartups\r\n");
+}
+
+#[test]
+fn resetting_one_resets() {
+    let server = start(Behaviour::Resets);
+    let error = connect(&server).read(&mut [0]).expect_err("a reset is no end of file");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn refused_port_refuses_and_is_held() {
+    let server = start(Behaviour::Refused);
+    let error = TcpStream::connect(server.endpoint()).expect_err("nothing listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    let second = Server::start(Behaviour::Ssh, server.endpoint());
+    assert!(matches!(second, Err(LabError::Listen { .. })), "{second:?}");
+}
+
+#[test]
+fn drip_drips() {
+    let server = start(Behaviour::Drip);
+    let mut stream = connect(&server);
+    let before = Instant::now();
+    assert_eq!(read(&mut stream, 3), b"wel");
+    assert!(before.elapsed() >= Duration::from_millis(1900));
+}
+
+#[test]
+fn endless_lines_go_on() {
+    let server = start(Behaviour::EndlessLines);
+    let heard = read(&mut connect(&server), 8 << 20);
+    let mut lines: Vec<_> = heard.split(|&byte| byte == b'\n').collect();
+    lines.pop();
+    assert!(lines.len() > 100_000);
+    assert!(lines.iter().all(|line| *line == lines[0]));
+}
+
+#[test]
+fn garbage_is_a_megabyte_and_always_the_same() {
+    let server = start(Behaviour::Garbage);
+    let first = read_all(&mut connect(&server));
+    assert_eq!(first.len(), 1 << 20);
+    assert_eq!(first[0], 0);
+    let second = read_all(&mut connect(&server));
+    assert!(first == second);
+}
+
+#[test]
+fn deceivers_deceive() {
+    let server = start(Behaviour::EscapeGreeting);
+    let mut stream = connect(&server);
+    let heard = read(&mut stream, 48);
+    for part in [&b"SSH-2.0-"[..], b"\x1b]0;", b"\x1b[2J", b"\0", b"\x9b", "\u{202e}".as_bytes()] {
+        assert!(heard.windows(part.len()).any(|window| window == part), "{part:?} in {heard:?}");
+    }
+    let greeting = "SSH-2.0-evil\u{1b}[31m\u{9b}2J\u{202e}gnp.exe\u{200b}\r\n";
+    says(Behaviour::UnicodeGreeting, greeting.as_bytes());
+}
+
+#[test]
+fn long_line_has_no_end() {
+    says(Behaviour::LongLine, &vec![b'a'; 128 * 1024]);
+}
+
+#[test]
+fn connections_are_counted() {
+    let server = start(Behaviour::Silent);
+    let guests: Vec<_> = (0..3).map(|_| connect(&server)).collect();
+    let expected = Counts { accepted: 3, open: 3, peak: 3 };
+    assert_eq!(server.wait_for(LIMIT, |counts| counts == expected), expected);
+    drop(guests);
+    assert_eq!(server.wait_for(LIMIT, |counts| counts.open == 0).open, 0);
+    drop(connect(&server));
+    let counts = server.wait_for(LIMIT, |counts| counts.accepted == 4 && counts.open == 0);
+    assert_eq!(counts, Counts { accepted: 4, open: 0, peak: 3 });
+    assert_eq!((server.accepted(), server.peak()), (4, 3));
+}
+
+#[test]
+fn peak_is_one_for_a_client_that_closes_before_it_connects_again() {
+    let server = start(Behaviour::Ssh);
+    for _ in 0..3000 {
+        drop(connect(&server));
+    }
+    let counts = server.wait_for(LIMIT, |counts| counts.accepted == 3000);
+    assert_eq!((counts.accepted, counts.peak), (3000, 1));
+}
+
+#[test]
+fn further_clients_are_served_when_others_leave() {
+    let server = start(Behaviour::Ssh);
+    let mut guests: Vec<_> = (0..=MAX_CONNECTIONS).map(|_| connect(&server)).collect();
+    let full = server.wait_for(LIMIT, |counts| counts.open == MAX_CONNECTIONS);
+    assert_eq!(full.open, MAX_CONNECTIONS);
+    let mut last = guests.pop().expect("there are many");
+    stays_silent(&mut last);
+    guests.pop();
+    last.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
+    assert_eq!(read(&mut last, GREETING.len()), GREETING);
+    assert_eq!(server.peak(), MAX_CONNECTIONS);
+}
+
+#[test]
+fn a_flooding_client_does_no_harm() {
+    let server = start(Behaviour::Http);
+    let mut flood = connect(&server);
+    // The server may have hung up on the flood before all of it is written.
+    let _ = flood.write_all(&vec![b'x'; 8 << 20]);
+    let mut other = connect(&server);
+    other.write_all(b"\n").expect("the server listens");
+    assert!(read_all(&mut other).starts_with(b"HTTP/1.1 400"));
+}
+
+#[test]
+fn drop_is_prompt_whatever_goes_on() {
+    for exhibit in zoo() {
+        let server = start(exhibit.behaviour);
+        let guest = TcpStream::connect(server.endpoint());
+        server.wait_for(LIMIT, |counts| counts.accepted == 1 || guest.is_err());
+        let before = Instant::now();
+        let endpoint = server.endpoint();
+        drop(server);
+        assert!(before.elapsed() < Duration::from_millis(500), "{}", exhibit.name);
+        let error = TcpStream::connect(endpoint).expect_err("the server has stopped");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn only_loopback_is_served() {
+    for address in ["0.0.0.0:0", "192.0.2.1:0", "[::]:0", "[::ffff:127.0.0.1]:0"] {
+        for behaviour in [Behaviour::Ssh, Behaviour::Refused] {
+            let refused = Server::start(behaviour, address.parse().expect("an address"));
+            assert!(matches!(refused, Err(LabError::NotLoopback { .. })), "{address}");
+        }
+    }
+}
+
+#[test]
+fn version_six_is_served_too() {
+    let bind = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    let ssh = Server::start(Behaviour::Ssh, bind).expect("this machine has IPv6 on loopback");
+    assert_eq!(read(&mut connect(&ssh), GREETING.len()), GREETING);
+    let refused = Server::start(Behaviour::Refused, bind).expect("loopback has ports");
+    let error = TcpStream::connect(refused.endpoint()).expect_err("nothing listens");
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn zoo_is_consistent() {
+    let mut names: Vec<_> = zoo().iter().map(|exhibit| exhibit.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), zoo().len());
+    assert!(zoo().is_sorted_by_key(|exhibit| exhibit.kind as u8));
+    for exhibit in zoo() {
+        assert_eq!(exhibit.state == "open", exhibit.service.is_some(), "{}", exhibit.name);
+    }
+    assert!(zoo().iter().any(|exhibit| exhibit.kind == Kind::Honest));
+}
+
+#[test]
+fn lab_runs_every_exhibit() {
+    let lab = Lab::start(loopback()).expect("loopback has ports");
+    assert_eq!(lab.exhibits().len(), zoo().len());
+    for ((exhibit, endpoint), server) in lab.exhibits().zip(lab.servers()) {
+        assert_eq!((server.endpoint(), server.behaviour()), (endpoint, exhibit.behaviour));
+        let accepts = TcpStream::connect(endpoint).is_ok();
+        assert_eq!(accepts, exhibit.state == "open", "{}", exhibit.name);
+    }
+}
+
+#[test]
+fn lab_refuses_ports_that_do_not_exist() {
+    let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 65_530));
+    match Lab::start(bind) {
+        Err(LabError::PortsExhausted { first, needed }) => {
+            assert_eq!((first, needed), (65_530, zoo().len()));
+        }
+        // Where somebody has one of the six ports that do exist.
+        Err(LabError::Listen { .. }) => {}
+        other => panic!("{other:?}"),
+    }
+}

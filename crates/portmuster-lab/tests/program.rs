@@ -1,0 +1,55 @@
+//! The program `portmuster-lab`, run as its user runs it.
+
+#![expect(clippy::disallowed_methods, reason = "the clients of these tests are real")]
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpStream,
+    process::{Command, Stdio},
+};
+
+use portmuster_lab::zoo;
+
+fn lab() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_portmuster-lab"))
+}
+
+#[test]
+fn runs_the_zoo_until_its_input_ends() {
+    let mut child =
+        lab().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let stdout = child.stdout.take().expect("it is piped");
+    let lines = BufReader::new(stdout).lines().take(zoo().len());
+    let lines: Vec<_> = lines.map(|line| line.expect("it is text")).collect();
+    for (line, exhibit) in lines.iter().zip(zoo()) {
+        let (endpoint, rest) = line.split_once(' ').expect("there are columns");
+        assert_eq!(TcpStream::connect(endpoint).is_ok(), exhibit.state == "open", "{line}");
+        assert!(rest.contains(exhibit.name) && rest.ends_with(exhibit.about), "{line}");
+    }
+    assert_eq!(lines.len(), zoo().len());
+    drop(child.stdin.take());
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn tells_what_is_wrong() {
+    for (arguments, status, complaint) in [
+        (&["--address", "0.0.0.0"][..], 1, "not a loopback address"),
+        (&["--address", "here"], 2, "not an IP address"),
+        (&["--port", "65536"], 2, "not a number from 0 to 65535"),
+        (&["--port"], 2, "its value is missing"),
+        (&["--fast"], 2, "no such option"),
+    ] {
+        let output = lab().args(arguments).stdin(Stdio::null()).output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+        assert!(stderr.contains(complaint), "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn helps() {
+    let output = lab().arg("--help").stdin(Stdio::null()).output().expect("it starts");
+    assert!(output.status.success() && output.stdout.starts_with(b"usage: portmuster-lab"));
+}
