@@ -1,0 +1,396 @@
+//! One attempt: a connection to one endpoint and the conversation on it, as a machine without
+//! I/O. It is told what happened and answers with the next step and the next deadline.
+//!
+//! The same machine runs under blocking threads, the event loop and the simulator, so that they
+//! agree by construction. Which address comes next and whether to try again is the
+//! [schedule](crate::schedule)'s.
+//!
+//! Invariant: an attempt ends at its deadline at the latest, whatever a server does.
+
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+
+use crate::{
+    clock::Instant,
+    config::{Limits, Probing},
+    outcome::{Conclusion, PortState, Reason, Service, Times, Verdict},
+    probe::{Ending, Judgement, Probe, ProbeStep},
+};
+
+mod errno;
+
+pub(crate) use errno::Phase;
+
+/// All the limits in time that an attempt has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// The connection is neither accepted nor refused: filtered.
+    Connect,
+    /// The server says nothing: send it an empty line.
+    ActiveStep,
+    /// The server still says nothing: silent.
+    FirstByte,
+    /// The server has stopped: judge what came.
+    Quiet,
+    /// The conversation has lasted long enough.
+    Conversation,
+}
+
+/// What happened.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event<'a> {
+    /// The connection attempt is under way.
+    Pending,
+    /// The connection was accepted.
+    Accepted,
+    /// Bytes came.
+    Bytes(&'a [u8]),
+    /// The server hung up.
+    Closed,
+    /// A system call failed.
+    Failed(Errno),
+    /// The deadline passed.
+    DeadlinePassed,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Wait for the connection.
+    Connect,
+    /// Read what comes.
+    Read,
+    /// Send these bytes, then read what comes.
+    Write(Vec<u8>),
+    /// The attempt is over: close the socket.
+    Done(Conclusion),
+}
+
+/// What every attempt of a run goes by.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rules {
+    pub(crate) limits: Limits,
+    pub(crate) probing: Probing,
+}
+
+/// One connection to one endpoint.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    endpoint: SocketAddr,
+    started: Instant,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Starting,
+    Connecting,
+    // Boxed, because most attempts of a run never get here.
+    Talking(Box<Conversation>),
+}
+
+#[derive(Debug)]
+struct Conversation {
+    accepted: Instant,
+    first_byte: Option<Instant>,
+    last_byte: Instant,
+    /// The active step has been taken.
+    asked: bool,
+    probe: Probe,
+}
+
+impl Attempt {
+    /// An attempt that begins now.
+    pub(crate) fn new(endpoint: SocketAddr, now: Instant) -> Self {
+        Self { endpoint, started: now, stage: Stage::Starting }
+    }
+
+    pub(crate) fn endpoint(&self) -> SocketAddr {
+        self.endpoint
+    }
+
+    /// Whether the connection is still to be accepted or refused.
+    pub(crate) fn is_connecting(&self) -> bool {
+        !matches!(self.stage, Stage::Talking(_))
+    }
+
+    /// The next limit in time and when it is reached. Later ones may replace it.
+    pub(crate) fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
+        match &self.stage {
+            Stage::Starting | Stage::Connecting => {
+                (Timer::Connect, self.started.after(limits.timeout))
+            }
+            Stage::Talking(conversation) => conversation.deadline(limits),
+        }
+    }
+
+    /// Takes what happened, says what to do next.
+    pub(crate) fn handle(&mut self, rules: &Rules, event: Event<'_>, now: Instant) -> Step {
+        match (&mut self.stage, event) {
+            (Stage::Starting | Stage::Connecting, Event::Accepted) => self.accepted(rules, now),
+            (Stage::Starting | Stage::Connecting, Event::Failed(errno)) => self.refused(errno, now),
+            (Stage::Starting | Stage::Connecting, Event::DeadlinePassed) => {
+                self.unconnected(PortState::Filtered, Reason::NoAnswer, now)
+            }
+            (Stage::Starting | Stage::Connecting, _) => {
+                self.stage = Stage::Connecting;
+                Step::Connect
+            }
+            (Stage::Talking(conversation), Event::Bytes(bytes)) => {
+                conversation.last_byte = now;
+                conversation.first_byte.get_or_insert(now);
+                match conversation.probe.bytes(bytes) {
+                    ProbeStep::Read => Step::Read,
+                    ProbeStep::Write(bytes) => Step::Write(bytes),
+                    ProbeStep::Judged(judgement) => self.judged(judgement, now),
+                }
+            }
+            (Stage::Talking(_), Event::Closed) => self.ended(Ending::Closed, now),
+            (Stage::Talking(_), Event::Failed(errno)) => {
+                match errno::meaning(Phase::Conversation, errno) {
+                    errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
+                    _ => self.ended(Ending::Closed, now),
+                }
+            }
+            (Stage::Talking(_), Event::DeadlinePassed) => self.limit_reached(rules, now),
+            (Stage::Talking(_), Event::Pending | Event::Accepted) => Step::Read,
+        }
+    }
+
+    fn accepted(&mut self, rules: &Rules, now: Instant) -> Step {
+        self.stage = Stage::Talking(Box::new(Conversation {
+            accepted: now,
+            first_byte: None,
+            last_byte: now,
+            asked: false,
+            probe: Probe::default(),
+        }));
+        match rules.probing {
+            Probing::Greeting => Step::Read,
+            Probing::ConnectOnly => {
+                self.judged(Judgement { service: Service::NotProbed, banner: Vec::new() }, now)
+            }
+        }
+    }
+
+    fn refused(&mut self, errno: Errno, now: Instant) -> Step {
+        let phase = match self.stage {
+            Stage::Starting => Phase::Start,
+            _ => Phase::Pending,
+        };
+        match errno::meaning(phase, errno) {
+            errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
+            errno::Meaning::State(state, reason) => self.unconnected(state, reason, now),
+            errno::Meaning::HungUp => {
+                let hung_up = Judgement { service: Service::ClosedEarly, banner: Vec::new() };
+                Step::Done(open(
+                    hung_up,
+                    Times { total: now.since(self.started), ..Times::default() },
+                ))
+            }
+        }
+    }
+
+    fn limit_reached(&mut self, rules: &Rules, now: Instant) -> Step {
+        let Stage::Talking(conversation) = &mut self.stage else { return Step::Connect };
+        match conversation.deadline(&rules.limits).0 {
+            Timer::ActiveStep => {
+                conversation.asked = true;
+                Step::Write(b"\r\n".to_vec())
+            }
+            Timer::Conversation => self.ended(Ending::Deadline, now),
+            _ => self.ended(Ending::Quiet, now),
+        }
+    }
+
+    fn ended(&self, ending: Ending, now: Instant) -> Step {
+        match &self.stage {
+            Stage::Talking(conversation) => self.judged(conversation.probe.ended(ending), now),
+            _ => self.unconnected(PortState::Filtered, Reason::NoAnswer, now),
+        }
+    }
+
+    fn unconnected(&self, state: PortState, reason: Reason, now: Instant) -> Step {
+        let verdict = Verdict::unconnected(state, reason, now.since(self.started));
+        Step::Done(Conclusion::Verdict(verdict))
+    }
+
+    fn judged(&self, judgement: Judgement, now: Instant) -> Step {
+        let mut times = Times { total: now.since(self.started), ..Times::default() };
+        if let Stage::Talking(conversation) = &self.stage {
+            times.connect = Some(conversation.accepted.since(self.started));
+            times.first_byte = conversation.first_byte.map(|first| first.since(self.started));
+        }
+        Step::Done(open(judgement, times))
+    }
+}
+
+/// The conclusion on an endpoint that accepted.
+fn open(Judgement { service, banner }: Judgement, times: Times) -> Conclusion {
+    Conclusion::Verdict(Verdict {
+        state: PortState::Open,
+        reason: Reason::Accepted,
+        service: Some(service),
+        banner,
+        times,
+    })
+}
+
+impl Conversation {
+    fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
+        let whole = (Timer::Conversation, self.accepted.after(limits.deadline));
+        let first_byte = (Timer::FirstByte, self.accepted.after(limits.first_byte));
+        let active_step = (Timer::ActiveStep, self.accepted.after(limits.active_step));
+        let silence = match self.first_byte {
+            Some(_) => (Timer::Quiet, self.last_byte.after(limits.quiet)),
+            None if self.asked => first_byte,
+            None => std::cmp::min_by_key(first_byte, active_step, |&(_, at)| at),
+        };
+        std::cmp::min_by_key(whole, silence, |&(_, at)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const ENDPOINT: ([u8; 4], u16) = ([192, 0, 2, 1], 22);
+
+    fn at(milliseconds: u64) -> Instant {
+        Instant::START.after(Duration::from_millis(milliseconds))
+    }
+
+    fn attempt() -> (Attempt, Rules) {
+        (Attempt::new(ENDPOINT.into(), at(0)), Rules::default())
+    }
+
+    /// An attempt that was accepted after 5 ms.
+    fn accepted() -> (Attempt, Rules) {
+        let (mut attempt, rules) = attempt();
+        assert_eq!(attempt.handle(&rules, Event::Pending, at(0)), Step::Connect);
+        assert_eq!(attempt.handle(&rules, Event::Accepted, at(5)), Step::Read);
+        (attempt, rules)
+    }
+
+    fn verdict(step: Step) -> Verdict {
+        match step {
+            Step::Done(Conclusion::Verdict(verdict)) => verdict,
+            step => panic!("no verdict but {step:?}"),
+        }
+    }
+
+    /// Lets every deadline pass until the attempt ends; says when, and how.
+    fn wait_out(attempt: &mut Attempt, rules: &Rules) -> (Vec<(Timer, Instant)>, Verdict) {
+        let mut passed = Vec::new();
+        loop {
+            let (timer, when) = attempt.deadline(&rules.limits);
+            passed.push((timer, when));
+            assert!(passed.len() < 10, "it never ends: {passed:?}");
+            let step = attempt.handle(rules, Event::DeadlinePassed, when);
+            if let Step::Done(_) = step {
+                return (passed, verdict(step));
+            }
+        }
+    }
+
+    #[test]
+    fn no_answer_is_filtered_at_the_timeout() {
+        let (mut attempt, rules) = attempt();
+        attempt.handle(&rules, Event::Pending, at(0));
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Connect, at(10_000))]);
+        assert_eq!((verdict.state, verdict.reason), (PortState::Filtered, Reason::NoAnswer));
+    }
+
+    #[test]
+    fn the_same_error_means_another_thing_before_the_first_packet() {
+        let (mut attempt, rules) = attempt();
+        let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(0));
+        assert_eq!(verdict(step).state, PortState::Unchecked);
+
+        let (mut attempt, rules) = self::attempt();
+        attempt.handle(&rules, Event::Pending, at(0));
+        let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(1));
+        assert_eq!(verdict(step).state, PortState::Filtered);
+    }
+
+    #[test]
+    fn a_greeting_decides_at_once_and_keeps_its_times() {
+        let (mut attempt, rules) = accepted();
+        assert_eq!(attempt.handle(&rules, Event::Bytes(b"SSH-2.0"), at(20)), Step::Read);
+        let verdict = verdict(attempt.handle(&rules, Event::Bytes(b"-x\r\n"), at(30)));
+        assert_eq!(verdict.service, Some(Service::Ssh));
+        assert_eq!(verdict.banner, b"SSH-2.0-x");
+        let times = Times {
+            connect: Some(Duration::from_millis(5)),
+            first_byte: Some(Duration::from_millis(20)),
+            total: Duration::from_millis(30),
+        };
+        assert_eq!(verdict.times, times);
+    }
+
+    #[test]
+    fn silence_is_asked_once_then_judged() {
+        let (mut attempt, rules) = accepted();
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        let expected = [(Timer::ActiveStep, at(3_005)), (Timer::FirstByte, at(12_005))];
+        assert_eq!(passed, expected);
+        assert_eq!(verdict.service, Some(Service::Silent));
+    }
+
+    #[test]
+    fn the_active_step_is_an_empty_line() {
+        let (mut attempt, rules) = accepted();
+        let step = attempt.handle(&rules, Event::DeadlinePassed, at(3_005));
+        assert_eq!(step, Step::Write(b"\r\n".to_vec()));
+    }
+
+    #[test]
+    fn a_drip_ends_with_the_conversation() {
+        let (mut attempt, rules) = accepted();
+        for second in 1..=20 {
+            let (timer, when) = attempt.deadline(&rules.limits);
+            assert!(when > at(second * 1000), "{timer:?} passed early");
+            assert_eq!(attempt.handle(&rules, Event::Bytes(b"x"), at(second * 1000)), Step::Read);
+        }
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Conversation, at(20_005))]);
+        assert_eq!(verdict.service, Some(Service::Tarpit));
+    }
+
+    #[test]
+    fn a_reset_after_the_accept_is_open_and_closed_early() {
+        for error in [Errno::CONNRESET, Errno::PIPE] {
+            let (mut attempt, rules) = attempt();
+            attempt.handle(&rules, Event::Pending, at(0));
+            let early = verdict(attempt.handle(&rules, Event::Failed(error), at(1)));
+            assert_eq!(early.service, Some(Service::ClosedEarly));
+        }
+        let (mut attempt, rules) = accepted();
+        let late = verdict(attempt.handle(&rules, Event::Failed(Errno::CONNRESET), at(6)));
+        assert_eq!((late.state, late.service), (PortState::Open, Some(Service::ClosedEarly)));
+    }
+
+    #[test]
+    fn connect_only_ends_with_the_accept() {
+        let (mut attempt, _) = attempt();
+        let rules = Rules { probing: Probing::ConnectOnly, ..Rules::default() };
+        let verdict = verdict(attempt.handle(&rules, Event::Accepted, at(1)));
+        assert_eq!((verdict.state, verdict.service), (PortState::Open, Some(Service::NotProbed)));
+    }
+
+    #[test]
+    fn a_fault_is_no_verdict_in_any_phase() {
+        let (mut starting, rules) = attempt();
+        let (mut pending, _) = attempt();
+        pending.handle(&rules, Event::Pending, at(0));
+        let (mut talking, _) = accepted();
+        for attempt in [&mut starting, &mut pending, &mut talking] {
+            let step = attempt.handle(&rules, Event::Failed(Errno::NOBUFS), at(6));
+            assert!(matches!(step, Step::Done(Conclusion::Fault(_))), "{step:?}");
+        }
+    }
+}

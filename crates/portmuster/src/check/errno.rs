@@ -1,0 +1,135 @@
+//! What an error number means, by the phase of the attempt in which it came.
+
+use rustix::io::Errno;
+
+use crate::outcome::{Fault, PortState, Reason};
+
+/// Where an attempt was when a system call failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Opening the socket, or the first call of connect: nothing has come back from the network.
+    Start,
+    /// The connection was under way, so the error came from the network.
+    Pending,
+    /// The connection had been accepted.
+    Conversation,
+}
+
+/// What an error number means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// This machine is short of something.
+    Fault(Fault),
+    /// It is the state of the endpoint.
+    State(PortState, Reason),
+    /// The connection had been accepted, and the server ended it.
+    HungUp,
+}
+
+/// The one place that gives error numbers their meaning.
+///
+/// Linux turns an ICMP refusal of a pending connection into an error number (`icmp_err_convert`
+/// and `icmpv6_err_convert` in its source); the same number from the first call of connect is
+/// this system's own routing speaking.
+pub(crate) fn meaning(phase: Phase, errno: Errno) -> Meaning {
+    if let Some(fault) = fault(phase, errno) {
+        return Meaning::Fault(fault);
+    }
+    match phase {
+        Phase::Start => at_start(errno),
+        Phase::Pending => while_pending(errno),
+        Phase::Conversation => Meaning::HungUp,
+    }
+}
+
+fn fault(phase: Phase, errno: Errno) -> Option<Fault> {
+    match errno {
+        Errno::MFILE => Some(Fault::ProcessDescriptors),
+        Errno::NFILE => Some(Fault::SystemDescriptors),
+        Errno::NOBUFS => Some(Fault::Buffers),
+        Errno::NOMEM => Some(Fault::Memory),
+        Errno::ADDRNOTAVAIL | Errno::ADDRINUSE | Errno::AGAIN => Some(Fault::LocalPorts),
+        Errno::NOSPC if phase == Phase::Start => Some(Fault::Watches),
+        _ => None,
+    }
+}
+
+fn at_start(errno: Errno) -> Meaning {
+    let reason = match errno {
+        // A system may finish the handshake before the call returns.
+        Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => return Meaning::HungUp,
+        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Reason::NoRoute,
+        Errno::PERM | Errno::ACCESS => Reason::NotPermitted,
+        Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Reason::NoAddressFamily,
+        other => other.into(),
+    };
+    Meaning::State(PortState::Unchecked, reason)
+}
+
+fn while_pending(errno: Errno) -> Meaning {
+    let reason = match errno {
+        Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
+        // A refusal of the SYN is always ECONNREFUSED: these come after the handshake.
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => return Meaning::HungUp,
+        Errno::TIMEDOUT => Reason::NoAnswer,
+        Errno::NETUNREACH | Errno::NONET | Errno::OPNOTSUPP => Reason::NetworkUnreachable,
+        Errno::HOSTUNREACH | Errno::HOSTDOWN => Reason::HostUnreachable,
+        Errno::NOPROTOOPT | Errno::PROTO => Reason::ProtocolUnreachable,
+        Errno::ACCESS | Errno::PERM => Reason::Prohibited,
+        Errno::NETDOWN => return Meaning::State(PortState::Unchecked, Reason::NoRoute),
+        // What no rule knows proves nothing about the endpoint.
+        other => return Meaning::State(PortState::Unchecked, other.into()),
+    };
+    Meaning::State(PortState::Filtered, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        use Meaning::{Fault as F, HungUp, State as S};
+        use PortState::{Closed, Filtered, Unchecked};
+
+        let unknown = Reason::Errno(Errno::DOM.raw_os_error());
+        #[rustfmt::skip]
+        let table = [
+            //               at the start                             while pending                                  in conversation
+            (Errno::MFILE,        F(Fault::ProcessDescriptors),             F(Fault::ProcessDescriptors),              F(Fault::ProcessDescriptors)),
+            (Errno::NFILE,        F(Fault::SystemDescriptors),              F(Fault::SystemDescriptors),               F(Fault::SystemDescriptors)),
+            (Errno::NOBUFS,       F(Fault::Buffers),                        F(Fault::Buffers),                         F(Fault::Buffers)),
+            (Errno::NOMEM,        F(Fault::Memory),                         F(Fault::Memory),                          F(Fault::Memory)),
+            (Errno::ADDRNOTAVAIL, F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
+            (Errno::ADDRINUSE,    F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
+            (Errno::AGAIN,        F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
+            (Errno::NOSPC,        F(Fault::Watches),                        S(Unchecked, Errno::NOSPC.into()),         HungUp),
+            (Errno::CONNREFUSED,  S(Closed, Reason::Refused),               S(Closed, Reason::Refused),                HungUp),
+            (Errno::CONNRESET,    HungUp,                                   HungUp,                                    HungUp),
+            (Errno::PIPE,         HungUp,                                   HungUp,                                    HungUp),
+            (Errno::CONNABORTED,  HungUp,                                   HungUp,                                    HungUp),
+            (Errno::TIMEDOUT,     S(Unchecked, Errno::TIMEDOUT.into()),     S(Filtered, Reason::NoAnswer),             HungUp),
+            (Errno::NETUNREACH,   S(Unchecked, Reason::NoRoute),            S(Filtered, Reason::NetworkUnreachable),   HungUp),
+            (Errno::NONET,        S(Unchecked, Errno::NONET.into()),        S(Filtered, Reason::NetworkUnreachable),   HungUp),
+            (Errno::HOSTUNREACH,  S(Unchecked, Reason::NoRoute),            S(Filtered, Reason::HostUnreachable),      HungUp),
+            (Errno::HOSTDOWN,     S(Unchecked, Errno::HOSTDOWN.into()),     S(Filtered, Reason::HostUnreachable),      HungUp),
+            (Errno::NOPROTOOPT,   S(Unchecked, Errno::NOPROTOOPT.into()),   S(Filtered, Reason::ProtocolUnreachable),  HungUp),
+            (Errno::PROTO,        S(Unchecked, Errno::PROTO.into()),        S(Filtered, Reason::ProtocolUnreachable),  HungUp),
+            (Errno::ACCESS,       S(Unchecked, Reason::NotPermitted),       S(Filtered, Reason::Prohibited),           HungUp),
+            (Errno::PERM,         S(Unchecked, Reason::NotPermitted),       S(Filtered, Reason::Prohibited),           HungUp),
+            (Errno::NETDOWN,      S(Unchecked, Reason::NoRoute),            S(Unchecked, Reason::NoRoute),             HungUp),
+            (Errno::AFNOSUPPORT,  S(Unchecked, Reason::NoAddressFamily),    S(Unchecked, Errno::AFNOSUPPORT.into()),   HungUp),
+            (Errno::DOM,          S(Unchecked, unknown),                    S(Unchecked, unknown),                     HungUp),
+        ];
+        for (errno, start, pending, conversation) in table {
+            assert_eq!(meaning(Phase::Start, errno), start, "{errno:?} at the start");
+            assert_eq!(meaning(Phase::Pending, errno), pending, "{errno:?} while pending");
+            assert_eq!(
+                meaning(Phase::Conversation, errno),
+                conversation,
+                "{errno:?} in conversation"
+            );
+        }
+    }
+}

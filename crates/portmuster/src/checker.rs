@@ -1,0 +1,284 @@
+//! The front door: [`check_a_port`], [`check_ports`], and [`Checker`] for everything else.
+
+use std::{fmt, iter::FusedIterator, panic, time::Duration, vec};
+
+use crossbeam_channel::Sender;
+
+use crate::{
+    clock::Clock,
+    config::{Config, ConfigError, Probing},
+    coordinator::{self, Batch, BoxedTargets, Run},
+    method::{Method, StartError},
+    outcome::{Account, Outcome, PortState, Reason, Verdict},
+    targets::{Host, Target},
+};
+
+/// Checks whether one port is open: the name's addresses in the resolver's order until one
+/// accepts, 10 s each.
+///
+/// It only connects; [`Checker`] also reads what the server says.
+///
+/// # Panics
+/// Never: every target gets an outcome.
+///
+/// ```
+/// let (host, port, open) = portmuster::check_a_port("127.0.0.1", 1).into();
+/// # let _ = (host, port, open);
+/// ```
+pub fn check_a_port(host: impl Into<Host>, port: u16) -> Outcome {
+    let host: Host = host.into();
+    let config = Config { method: Method::Serial, ..connect_only() };
+    let mut outcomes = check_or_refuse(config, std::iter::once((host, port)));
+    outcomes.next().expect("every target gets an outcome")
+}
+
+/// Checks ports side by side; the outcomes come as they become known, in any order.
+///
+/// Targets are taken from the iterator, in a thread of its own, only as they are wanted, so it
+/// may be endless. The settings are [`Config`]'s defaults, but it only connects; [`Checker`] also
+/// reads what the servers say. On a machine that can start neither threads nor a poller every
+/// outcome is [unchecked](PortState::Unchecked).
+///
+/// ```
+/// for outcome in portmuster::check_ports([("127.0.0.1", 22), ("localhost", 23)]) {
+///     let (host, port, open) = outcome.into();
+///     println!("{host} {port} {open}");
+/// }
+/// ```
+pub fn check_ports<I>(targets: I) -> Outcomes
+where
+    I: IntoIterator,
+    I::Item: Into<Target>,
+    I::IntoIter: Send + 'static,
+{
+    check_or_refuse(connect_only(), targets)
+}
+
+fn connect_only() -> Config {
+    Config { probing: Probing::ConnectOnly, ..Config::default() }
+}
+
+fn check_or_refuse<I>(config: Config, targets: I) -> Outcomes
+where
+    I: IntoIterator,
+    I::Item: Into<Target>,
+    I::IntoIter: Send + 'static,
+{
+    let targets = boxed(targets);
+    let checker = Checker::new(config).expect("the defaults are settings that a run can have");
+    match checker.start() {
+        Ok(run) => Outcomes::running(run, targets),
+        Err(_) => Source::Refused(targets, Clock::start()).into(),
+    }
+}
+
+fn boxed<I>(targets: I) -> BoxedTargets
+where
+    I: IntoIterator,
+    I::Item: Into<Target>,
+    I::IntoIter: Send + 'static,
+{
+    let mut targets = targets.into_iter();
+    Box::new(std::iter::from_fn(move || targets.next().map(Into::into)))
+}
+
+/// Checks targets as its [`Config`] says.
+///
+/// ```
+/// use portmuster::{Checker, Config, Method};
+///
+/// let checker = Checker::new(Config { method: Method::Threads, ..Config::default() })?;
+/// for outcome in checker.check([("127.0.0.1", 1), ("localhost", 1)])? {
+///     println!("{}: {}", outcome.target, outcome.verdict.state);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Checker {
+    config: Config,
+    workers: usize,
+}
+
+impl Checker {
+    /// A checker with these settings.
+    ///
+    /// # Errors
+    /// A setting that no run could have.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let workers = config.validated_workers()?;
+        Ok(Self { config, workers })
+    }
+
+    /// Starts a run over the targets. Every target gets exactly one outcome; they come as they
+    /// become known, in any order, and nothing is started that is not soon to be taken: a
+    /// consumer that stops taking stops the run.
+    ///
+    /// Raises this process's soft limit of descriptors to its hard limit.
+    ///
+    /// # Errors
+    /// This machine could not start threads or a poller.
+    pub fn check<I>(&self, targets: I) -> Result<Outcomes, StartError>
+    where
+        I: IntoIterator,
+        I::Item: Into<Target>,
+        I::IntoIter: Send + 'static,
+    {
+        let run = self.start()?;
+        Ok(Outcomes::running(run, boxed(targets)))
+    }
+
+    fn start(&self) -> Result<Run, StartError> {
+        coordinator::start(&self.config, self.workers)
+    }
+}
+
+/// The outcomes of a run, as they become known.
+///
+/// Dropping it ends the run: every connection is closed and every thread has ended when the drop
+/// returns, but for a name lookup or a call into the targets' iterator that is under way.
+///
+/// # Panics
+/// [`Iterator::next`] panics when the targets' iterator has.
+#[derive(Debug)]
+pub struct Outcomes {
+    source: Source,
+    batch: vec::IntoIter<Outcome>,
+    account: Account,
+}
+
+enum Source {
+    Running(Run),
+    /// This machine could not start the run.
+    Refused(BoxedTargets, Clock),
+    Over,
+}
+
+impl Outcomes {
+    fn running(run: Run, targets: BoxedTargets) -> Self {
+        // Refused only when the run's threads have panicked, which the first `next` tells.
+        let _ = run.targets.send(targets);
+        Source::Running(run).into()
+    }
+
+    /// Whether the next outcome would have to be waited for: the moment to flush what was made of
+    /// those before.
+    #[must_use]
+    pub fn would_wait(&self) -> bool {
+        self.batch.len() == 0
+            && match &self.source {
+                Source::Running(run) => run.batches.is_empty(),
+                Source::Refused(..) | Source::Over => false,
+            }
+    }
+
+    /// The sum so far; complete once the iterator has ended. It may count outcomes that are about
+    /// to be handed out.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// What stops the run from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        match &self.source {
+            Source::Running(run) => Stopper(Some(run.stops.clone())),
+            Source::Refused(..) | Source::Over => Stopper(None),
+        }
+    }
+
+    /// Waits for the threads; their panic becomes the consumer's.
+    fn end(&mut self) {
+        if let Source::Running(run) = std::mem::replace(&mut self.source, Source::Over)
+            && let Err(payload) = run.thread.join()
+        {
+            panic::resume_unwind(payload);
+        }
+    }
+}
+
+impl From<Source> for Outcomes {
+    fn from(source: Source) -> Self {
+        Self { source, batch: Vec::new().into_iter(), account: Account::default() }
+    }
+}
+
+impl Iterator for Outcomes {
+    type Item = Outcome;
+
+    fn next(&mut self) -> Option<Outcome> {
+        loop {
+            if let Some(outcome) = self.batch.next() {
+                return Some(outcome);
+            }
+            match &mut self.source {
+                Source::Over => return None,
+                Source::Refused(targets, clock) => {
+                    let outcome = refused(targets.next()?, clock);
+                    self.account.targets += 1;
+                    self.account.add(&outcome.verdict);
+                    return Some(outcome);
+                }
+                Source::Running(run) => match run.batches.recv() {
+                    Ok(Batch { outcomes, account }) => {
+                        self.batch = outcomes.into_iter();
+                        self.account = account;
+                    }
+                    Err(_) => self.end(),
+                },
+            }
+        }
+    }
+}
+
+impl FusedIterator for Outcomes {}
+
+impl Drop for Outcomes {
+    fn drop(&mut self) {
+        self.stopper().stop(Duration::ZERO);
+        if let Source::Running(Run { batches, thread, .. }) =
+            std::mem::replace(&mut self.source, Source::Over)
+        {
+            // First what the coordinator may be waiting for.
+            drop(batches);
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Running(_) => "Running",
+            Self::Refused(..) => "Refused",
+            Self::Over => "Over",
+        })
+    }
+}
+
+/// Stops a run, from any thread.
+#[derive(Debug, Clone)]
+pub struct Stopper(Option<Sender<Duration>>);
+
+impl Stopper {
+    /// Starts nothing more, and ends the run as soon as all that is in flight has its outcome, at
+    /// the latest after this time. Targets without an outcome are then
+    /// [left](Account::left).
+    pub fn stop(&self, within: Duration) {
+        if let Some(stops) = &self.0 {
+            // Full only when it has been asked to stop several times already.
+            let _ = stops.try_send(within);
+        }
+    }
+}
+
+/// The outcome of a target in a run that this machine could not start.
+fn refused(target: Target, clock: &Clock) -> Outcome {
+    Outcome {
+        target,
+        endpoint: None,
+        verdict: Verdict::unconnected(PortState::Unchecked, Reason::NotStarted, Duration::ZERO),
+        attempts: 0,
+        time: clock.now().on_the_wall(clock.wall_start()),
+    }
+}

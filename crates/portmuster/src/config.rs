@@ -1,0 +1,193 @@
+//! What a run may be told, and what it does when it is told nothing.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use thiserror::Error;
+
+use crate::method::Method;
+
+/// Every default number, in one place, with its reason.
+pub mod defaults {
+    use std::time::Duration;
+
+    /// Attempts open at the same time: enough to keep two cores busy when one target in five is
+    /// silent, and below the descriptor limit of most servers.
+    pub const IN_FLIGHT: usize = 16_384;
+    /// New connections a second: what small routers and firewalls with connection tracking bear.
+    pub const RATE: u32 = 10_000;
+    /// Attempts open towards one host: sshd's `MaxStartups` begins to refuse at 10.
+    pub const PER_HOST: u32 = 4;
+    /// More attempts for a filtered target: at 2 % loss one more leaves 0.2 % unheard.
+    pub const RETRIES: u32 = 1;
+    /// One connection attempt. The kernel repeats a SYN after 1, 2, 3 and 4 s, so this sends five.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    /// Silence after the accept: tarpits, and sshd behind a slow reverse lookup, speak after 10 s.
+    pub const FIRST_BYTE: Duration = Duration::from_secs(12);
+    /// Silence after which an empty line is sent: servers that greet unasked have done so by then.
+    pub const ACTIVE_STEP: Duration = Duration::from_secs(3);
+    /// Silence after the last byte that ends a greeting of an unknown kind.
+    pub const QUIET: Duration = Duration::from_secs(2);
+    /// The conversation, counted from the accept: what a tarpit may cost at most.
+    pub const DEADLINE: Duration = Duration::from_secs(20);
+    /// Threads of the method `threads`.
+    pub const THREADS: usize = 256;
+}
+
+/// The limits in time of one attempt. Name lookup and waiting for a retry count in none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the start of the connection attempt until it is accepted or refused.
+    pub timeout: Duration,
+    /// From the accept until the first byte.
+    pub first_byte: Duration,
+    /// From the accept until an empty line is sent to a server that says nothing.
+    pub active_step: Duration,
+    /// From the last byte until an unknown greeting counts as whole.
+    pub quiet: Duration,
+    /// From the accept until the conversation is ended, whatever still comes.
+    pub deadline: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: defaults::TIMEOUT,
+            first_byte: defaults::FIRST_BYTE,
+            active_step: defaults::ACTIVE_STEP,
+            quiet: defaults::QUIET,
+            deadline: defaults::DEADLINE,
+        }
+    }
+}
+
+/// What an attempt asks of an open port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Probing {
+    /// Reads what the server says, and judges the service by it.
+    #[default]
+    Greeting,
+    /// Only whether it connects.
+    ConnectOnly,
+}
+
+/// The settings of a [`Checker`](crate::Checker).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Config {
+    /// How checks run side by side.
+    pub method: Method,
+    /// Threads or loops, as the method has it. `None`: 256 threads, or one loop per core.
+    pub workers: Option<usize>,
+    /// Attempts open at the same time, in all; less where this machine's descriptors are fewer.
+    pub in_flight: usize,
+    /// New connections a second, in all. `None`: as fast as they go.
+    pub rate: Option<NonZeroU32>,
+    /// Attempts open towards one address at the same time. `None`: any number.
+    pub per_host: Option<NonZeroU32>,
+    /// More attempts for a target that was filtered.
+    pub retries: u32,
+    /// The limits in time.
+    pub limits: Limits,
+    /// What an attempt asks of an open port.
+    pub probing: Probing,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            method: Method::default(),
+            workers: None,
+            in_flight: defaults::IN_FLIGHT,
+            rate: NonZeroU32::new(defaults::RATE),
+            per_host: NonZeroU32::new(defaults::PER_HOST),
+            retries: defaults::RETRIES,
+            limits: Limits::default(),
+            probing: Probing::default(),
+        }
+    }
+}
+
+/// A setting that no run could have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A count is zero.
+    #[error("{setting} must be at least 1")]
+    Zero {
+        /// The setting's name, as the command line writes it.
+        setting: &'static str,
+    },
+    /// A limit in time is zero.
+    #[error("{setting} must be longer than 0s")]
+    NoTime {
+        /// The setting's name, as the command line writes it.
+        setting: &'static str,
+    },
+    /// More workers than this system could carry.
+    #[error("{workers} {kind} are more than the {most} that one run may have")]
+    TooManyWorkers {
+        /// How many were asked for.
+        workers: usize,
+        /// What they are.
+        kind: &'static str,
+        /// The ceiling.
+        most: usize,
+    },
+}
+
+impl Config {
+    /// Settings that do nothing but connect, each target once, as fast as it goes: the terms of
+    /// every comparison of speed.
+    #[must_use]
+    pub fn unthrottled() -> Self {
+        Self {
+            rate: None,
+            per_host: None,
+            retries: 0,
+            probing: Probing::ConnectOnly,
+            ..Self::default()
+        }
+    }
+
+    /// Threads or loops that the method will have.
+    ///
+    /// # Errors
+    /// A setting that no run could have.
+    pub(crate) fn validated_workers(&self) -> Result<usize, ConfigError> {
+        if self.in_flight == 0 {
+            return Err(ConfigError::Zero { setting: "in-flight" });
+        }
+        for (setting, limit) in [
+            ("timeout", self.limits.timeout),
+            ("first-byte", self.limits.first_byte),
+            ("deadline", self.limits.deadline),
+        ] {
+            if limit.is_zero() {
+                return Err(ConfigError::NoTime { setting });
+            }
+        }
+        self.method.workers(self.workers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_a_run_that_can_be() {
+        assert!(Config::default().validated_workers().is_ok());
+        assert!(Config::unthrottled().validated_workers().is_ok());
+    }
+
+    #[test]
+    fn nothing_at_all_is_refused() {
+        let config = Config { in_flight: 0, ..Config::default() };
+        let error = config.validated_workers().expect_err("no attempt could start");
+        assert_eq!(error.to_string(), "in-flight must be at least 1");
+
+        let limits = Limits { timeout: Duration::ZERO, ..Limits::default() };
+        let config = Config { limits, ..Config::default() };
+        let error = config.validated_workers().expect_err("no attempt could connect");
+        assert_eq!(error.to_string(), "timeout must be longer than 0s");
+    }
+}

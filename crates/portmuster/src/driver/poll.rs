@@ -1,0 +1,88 @@
+//! One socket under poll(2): what a blocking thread waits with.
+
+use std::{net::SocketAddr, os::fd::OwnedFd, time::Duration};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    io::Errno,
+};
+
+use super::{Connection, Net, Socket, Woken, tcp, waker::Waker};
+use crate::clock::{Clock, Instant};
+
+/// The one socket of a blocking thread, and the descriptor that calls the thread away from it.
+#[derive(Debug)]
+pub(crate) struct Poll {
+    clock: Clock,
+    stop: Waker,
+    socket: Option<OwnedFd>,
+    /// What the next wait is for.
+    interest: PollFlags,
+}
+
+impl Poll {
+    /// Once `stop` has called, every wait ends at once: it is never read, so that one call
+    /// reaches every thread.
+    pub(crate) fn new(clock: Clock, stop: Waker) -> Self {
+        Self { clock, stop, socket: None, interest: PollFlags::empty() }
+    }
+
+    fn socket(&self) -> &OwnedFd {
+        self.socket.as_ref().expect("a socket is used only between open and close")
+    }
+}
+
+impl Net for Poll {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
+        self.socket = Some(tcp::open(endpoint)?);
+        Ok(Socket(0))
+    }
+
+    fn connect(&mut self, _: Socket, endpoint: SocketAddr) -> Connection {
+        let connection = tcp::connect(self.socket(), endpoint);
+        self.interest = match connection {
+            Connection::Pending => PollFlags::OUT,
+            Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
+        };
+        connection
+    }
+
+    fn read(&mut self, _: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
+        tcp::read(self.socket(), buffer)
+    }
+
+    fn write(&mut self, _: Socket, bytes: &[u8]) -> Result<usize, Errno> {
+        tcp::write(self.socket(), bytes)
+    }
+
+    fn close(&mut self, _: Socket) {
+        self.socket = None;
+    }
+
+    fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
+        let timeout = until.map(|until| {
+            let left = until.since(self.now()).min(Duration::from_hours(1));
+            Timespec::try_from(left).unwrap_or_default()
+        });
+        let mut descriptors = [
+            PollFd::new(self.stop.descriptor(), PollFlags::IN),
+            PollFd::new(self.socket(), self.interest),
+        ];
+        match rustix::event::poll(&mut descriptors, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // The kernel had no memory to wait with: the caller asks its socket and comes again.
+            Err(_) => return Woken::ByEvent,
+        }
+        if !descriptors[0].revents().is_empty() {
+            return Woken::ByCall;
+        }
+        if !descriptors[1].revents().is_empty() {
+            ready.push(Socket(0));
+        }
+        Woken::ByEvent
+    }
+}

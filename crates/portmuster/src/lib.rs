@@ -1,0 +1,40 @@
+//! Which of these addresses support **ssh** or **telnet**? Checks host:port pairs by the million,
+//! side by side, in bounded memory, and hands over each outcome the moment it is known.
+//!
+//! ```
+//! for outcome in portmuster::check_ports([("127.0.0.1", 22), ("localhost", 23)]) {
+//!     let (host, port, open) = outcome.into();
+//!     println!("{host} {port} {open}");
+//! }
+//! ```
+//!
+//! [`check_ports`] only connects. A [`Checker`] reads what the servers say, by the [`Config`] it
+//! is given.
+//!
+//! # From a target to its row
+//! [`targets`] says what to check. The schedule decides what starts next and when; the
+//! [method](Method) makes the attempts, each of which is a machine without I/O under a driver
+//! that owns the sockets; what is true of the target is its [`Outcome`], which [sinks](sink)
+//! write.
+
+mod check;
+mod checker;
+mod clock;
+mod config;
+mod coordinator;
+mod driver;
+mod method;
+mod outcome;
+mod probe;
+mod resolver;
+mod schedule;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+pub mod sink;
+pub mod targets;
+
+pub use checker::{Checker, Outcomes, Stopper, check_a_port, check_ports};
+pub use config::{Config, ConfigError, Limits, Probing, defaults};
+pub use method::{Method, StartError, UnknownMethod};
+pub use outcome::{Account, Fault, Outcome, PortState, Reason, Service, Times, Verdict};
+pub use targets::{Host, Target};

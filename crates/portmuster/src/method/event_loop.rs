@@ -1,0 +1,260 @@
+//! Event loops, each with many attempts at a time.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+};
+
+use crossbeam_channel::{TryRecvError, bounded};
+
+use super::{Crew, Lane, Setting, StartError, spawn};
+use crate::{
+    check::{Attempt, Rules, Timer},
+    clock::Instant,
+    driver::{self, Net, READ_SIZE, Socket, epoll::Epoll},
+    outcome::Conclusion,
+    schedule::{CheckId, Report, Start},
+};
+
+/// Attempts begun before events are looked at again. A burst of 19,000 made thousands of open
+/// targets look silent; a few hundred never did.
+const BURST: usize = 256;
+
+/// Deadlines of attempts that have ended which may stand in the queues, beside as many again as
+/// attempts are open: few enough to be small, many enough that clearing them costs little each.
+const STALE_MAX: usize = 4096;
+
+/// Starts the loops, each on a lane of its own.
+pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result<Crew, StartError> {
+    let mut crew = Crew {
+        lanes: Vec::new(),
+        loads: vec![0; loops],
+        capacity: in_flight,
+        stops: Vec::new(),
+        threads: Vec::new(),
+    };
+    for place in 0..loops {
+        // A batch has at least one start, so there is room for every batch that can be.
+        let (starts, queue) = bounded::<Vec<Start>>(in_flight);
+        let mut event_loop = EventLoop::new(Epoll::new(setting.clock)?, setting.rules);
+        let waker = event_loop.net.waker();
+        crew.stops.push(waker.clone());
+        crew.lanes.push(Lane {
+            starts: Some(starts),
+            batch: Vec::new(),
+            batch_max: BURST,
+            waker: Some(waker),
+        });
+        crew.threads.push(spawn("portmuster-loop", setting.clone(), move |setting| {
+            let (mut leased, mut reports) = (VecDeque::new(), Vec::new());
+            loop {
+                loop {
+                    match queue.try_recv() {
+                        Ok(batch) => leased.extend(batch),
+                        Err(TryRecvError::Empty) => break,
+                        Err(TryRecvError::Disconnected) => return,
+                    }
+                }
+                event_loop.turn(&mut leased, &mut reports, None);
+                if !reports.is_empty()
+                    && setting.reports.send((place, std::mem::take(&mut reports))).is_err()
+                {
+                    return;
+                }
+            }
+        })?);
+    }
+    Ok(crew)
+}
+
+/// Many attempts over one [`Net`].
+#[derive(Debug)]
+pub(crate) struct EventLoop<N> {
+    pub(crate) net: N,
+    rules: Rules,
+    /// By socket.
+    active: Vec<Option<Active>>,
+    open: usize,
+    deadlines: Deadlines,
+    serial: u64,
+    ready: Vec<Socket>,
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Active {
+    id: CheckId,
+    attempt: Attempt,
+    /// Tells this attempt from others that had the same socket.
+    serial: u64,
+    /// The earliest of its deadlines that stands in the queues.
+    queued: Instant,
+}
+
+impl<N: Net> EventLoop<N> {
+    pub(crate) fn new(net: N, rules: Rules) -> Self {
+        Self {
+            net,
+            rules,
+            active: Vec::new(),
+            open: 0,
+            deadlines: Deadlines::default(),
+            serial: 0,
+            ready: Vec::new(),
+            buffer: vec![0; READ_SIZE],
+        }
+    }
+
+    /// Begins what was leased, waits for something to happen (at most until then), and deals
+    /// with it. What has ended is added to the reports.
+    pub(crate) fn turn(
+        &mut self,
+        leased: &mut VecDeque<Start>,
+        reports: &mut Vec<Report>,
+        until: Option<Instant>,
+    ) {
+        for start in leased.drain(..leased.len().min(BURST)) {
+            self.begin(start, reports);
+        }
+        let until = if leased.is_empty() && reports.is_empty() {
+            self.deadlines.next().into_iter().chain(until).min()
+        } else {
+            Some(self.net.now())
+        };
+        let mut ready = std::mem::take(&mut self.ready);
+        self.net.wait(until, &mut ready);
+        for socket in ready.drain(..) {
+            self.advance(socket, reports);
+        }
+        self.ready = ready;
+        self.expire(reports);
+    }
+
+    fn begin(&mut self, Start { id, endpoint }: Start, reports: &mut Vec<Report>) {
+        let mut attempt = Attempt::new(endpoint, self.net.now());
+        match driver::begin(&mut self.net, &mut attempt, &self.rules, &mut self.buffer) {
+            Err(conclusion) => reports.push(Report { id, conclusion }),
+            Ok(socket) => {
+                self.serial += 1;
+                self.open += 1;
+                let (timer, at) = attempt.deadline(&self.rules.limits);
+                self.deadlines.push(timer, Due { at, socket, serial: self.serial });
+                if self.active.len() <= socket.0 {
+                    self.active.resize_with(socket.0 + 1, || None);
+                }
+                self.active[socket.0] =
+                    Some(Active { id, attempt, serial: self.serial, queued: at });
+            }
+        }
+    }
+
+    fn advance(&mut self, socket: Socket, reports: &mut Vec<Report>) {
+        let Some(active) = self.active.get_mut(socket.0).and_then(Option::as_mut) else { return };
+        let over = driver::advance(
+            &mut self.net,
+            socket,
+            &mut active.attempt,
+            &self.rules,
+            &mut self.buffer,
+        );
+        self.settle(socket, over, reports);
+    }
+
+    fn expire(&mut self, reports: &mut Vec<Report>) {
+        let now = self.net.now();
+        while let Some(Due { at, socket, serial }) = self.deadlines.pop(now) {
+            let Some(active) = &mut self.active[socket.0] else { continue };
+            // Another attempt's, or one that an earlier deadline has taken the place of.
+            if active.serial != serial || active.queued != at {
+                continue;
+            }
+            active.queued = Instant::NEVER;
+            let over = driver::expire(
+                &mut self.net,
+                socket,
+                &mut active.attempt,
+                &self.rules,
+                &mut self.buffer,
+            );
+            self.settle(socket, over, reports);
+        }
+        if self.deadlines.len() > 2 * self.open + STALE_MAX {
+            let active = &self.active;
+            self.deadlines.retain(|due| {
+                active[due.socket.0].as_ref().is_some_and(|active| active.serial == due.serial)
+            });
+        }
+    }
+
+    /// Ends the attempt, or sees to it that its next deadline stands in the queues.
+    fn settle(&mut self, socket: Socket, over: Option<Conclusion>, reports: &mut Vec<Report>) {
+        let Some(active) = &mut self.active[socket.0] else { return };
+        if let Some(conclusion) = over {
+            driver::close(&mut self.net, socket, &conclusion, &mut self.buffer);
+            reports.push(Report { id: active.id, conclusion });
+            self.active[socket.0] = None;
+            self.open -= 1;
+            return;
+        }
+        let (timer, at) = active.attempt.deadline(&self.rules.limits);
+        // A deadline that moved away is looked at when the one in the queue comes up: a server
+        // that drips bytes moves it with each of them.
+        if at < active.queued {
+            active.queued = at;
+            self.deadlines.push(timer, Due { at, socket, serial: active.serial });
+        }
+    }
+}
+
+/// A deadline in a queue. It holds no longer when the attempt has ended or has got an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due {
+    at: Instant,
+    socket: Socket,
+    serial: u64,
+}
+
+/// The deadlines of all attempts.
+#[derive(Debug, Default)]
+struct Deadlines {
+    /// All connection attempts have the same time, so they fall due in the order they began.
+    connects: VecDeque<Due>,
+    /// Conversations have several limits, which move.
+    conversations: BinaryHeap<Reverse<Due>>,
+}
+
+impl Deadlines {
+    fn push(&mut self, timer: Timer, due: Due) {
+        match timer {
+            Timer::Connect => self.connects.push_back(due),
+            _ => self.conversations.push(Reverse(due)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.connects.len() + self.conversations.len()
+    }
+
+    fn retain(&mut self, mut holds: impl FnMut(&Due) -> bool) {
+        self.connects.retain(&mut holds);
+        self.conversations.retain(|Reverse(due)| holds(due));
+    }
+
+    /// When the first of them falls due.
+    fn next(&self) -> Option<Instant> {
+        let connect = self.connects.front().map(|due| due.at);
+        let conversation = self.conversations.peek().map(|Reverse(due)| due.at);
+        connect.into_iter().chain(conversation).min()
+    }
+
+    /// Takes one that has fallen due.
+    fn pop(&mut self, now: Instant) -> Option<Due> {
+        if self.connects.front().is_some_and(|due| due.at <= now) {
+            return self.connects.pop_front();
+        }
+        if self.conversations.peek().is_some_and(|Reverse(due)| due.at <= now) {
+            return self.conversations.pop().map(|Reverse(due)| due);
+        }
+        None
+    }
+}

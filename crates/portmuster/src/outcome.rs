@@ -1,0 +1,390 @@
+//! What is true of a target, and the sum of it over a run.
+//!
+//! Invariant: trouble of this machine ends in [`PortState::Unchecked`], never in a state that
+//! speaks of the target.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
+
+use rustix::io::Errno;
+
+use crate::targets::Target;
+
+/// What became of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PortState {
+    /// A connection was accepted.
+    Open,
+    /// It was refused.
+    Closed,
+    /// Nothing answered, or something on the way refused it.
+    Filtered,
+    /// There is no such name.
+    Unresolved,
+    /// This machine could not, or may not, try.
+    Unchecked,
+}
+
+impl PortState {
+    /// Every state, in the order in which summaries list them.
+    pub const ALL: [Self; 5] =
+        [Self::Open, Self::Closed, Self::Filtered, Self::Unresolved, Self::Unchecked];
+
+    /// The state's name in rows and summaries.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Filtered => "filtered",
+            Self::Unresolved => "unresolved",
+            Self::Unchecked => "unchecked",
+        }
+    }
+}
+
+impl fmt::Display for PortState {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// What the bytes of an open port prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Service {
+    /// An identification line of ssh (RFC 4253 §4.2).
+    Ssh,
+    /// Telnet commands (RFC 854).
+    Telnet,
+    /// A login prompt, but no telnet command.
+    TelnetLikely,
+    /// Bytes without end and without any protocol we know.
+    Tarpit,
+    /// It accepted and said nothing.
+    Silent,
+    /// It accepted and hung up without a word.
+    ClosedEarly,
+    /// It spoke something else.
+    Other,
+    /// Only the connection was asked for.
+    NotProbed,
+}
+
+impl Service {
+    /// Every service, in the order in which summaries list them.
+    pub const ALL: [Self; 8] = [
+        Self::Ssh,
+        Self::Telnet,
+        Self::TelnetLikely,
+        Self::Tarpit,
+        Self::Silent,
+        Self::ClosedEarly,
+        Self::Other,
+        Self::NotProbed,
+    ];
+
+    /// The service's name in rows and summaries.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Telnet => "telnet",
+            Self::TelnetLikely => "telnet-likely",
+            Self::Tarpit => "tarpit",
+            Self::Silent => "silent",
+            Self::ClosedEarly => "closed-early",
+            Self::Other => "other",
+            Self::NotProbed => "not-probed",
+        }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// A shortage of this machine: it says nothing about a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// This process may open no more descriptors (EMFILE).
+    ProcessDescriptors,
+    /// This system may open no more descriptors (ENFILE).
+    SystemDescriptors,
+    /// No buffer space (ENOBUFS).
+    Buffers,
+    /// No memory (ENOMEM).
+    Memory,
+    /// No local port towards that endpoint (EADDRNOTAVAIL, EADDRINUSE; EAGAIN on some systems).
+    LocalPorts,
+    /// No more sockets can be watched (ENOSPC of epoll).
+    Watches,
+}
+
+impl Fault {
+    /// The fault's name in rows and summaries.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProcessDescriptors => "process-descriptors",
+            Self::SystemDescriptors => "system-descriptors",
+            Self::Buffers => "buffers",
+            Self::Memory => "memory",
+            Self::LocalPorts => "local-ports",
+            Self::Watches => "watches",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// Why a target is in its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// Open: the connection was accepted.
+    Accepted,
+    /// Closed: the connection was refused.
+    Refused,
+    /// Filtered: nothing came back in time.
+    NoAnswer,
+    /// Filtered: ICMP says that the network can't be reached.
+    NetworkUnreachable,
+    /// Filtered: ICMP says that the host can't be reached, or the neighbour does not answer.
+    HostUnreachable,
+    /// Filtered: ICMP says that the protocol can't be reached.
+    ProtocolUnreachable,
+    /// Filtered: ICMP says that an administrator forbids it.
+    Prohibited,
+    /// Unresolved: there is no such name, or it has no address.
+    NoSuchName,
+    /// Unchecked: the resolver gave no answer.
+    LookupFailed,
+    /// Unchecked: this system has no route, or a route that says no.
+    NoRoute,
+    /// Unchecked: this system does not permit it.
+    NotPermitted,
+    /// Unchecked: this system does not speak the address's family.
+    NoAddressFamily,
+    /// Unchecked: port 0 can't be connected to.
+    PortZero,
+    /// Unchecked: this machine could not start the run.
+    NotStarted,
+    /// Unchecked: this machine was short of something until its patience ended.
+    Fault(Fault),
+    /// An error number that no rule knows; the state is as certain as the phase makes it.
+    Errno(i32),
+}
+
+impl Reason {
+    /// The reason's name in rows; an unknown error number is `errno-N`.
+    #[must_use]
+    pub fn name(self) -> std::borrow::Cow<'static, str> {
+        match self {
+            Self::Accepted => "accepted".into(),
+            Self::Refused => "refused".into(),
+            Self::NoAnswer => "no-answer".into(),
+            Self::NetworkUnreachable => "network-unreachable".into(),
+            Self::HostUnreachable => "host-unreachable".into(),
+            Self::ProtocolUnreachable => "protocol-unreachable".into(),
+            Self::Prohibited => "prohibited".into(),
+            Self::NoSuchName => "no-such-name".into(),
+            Self::LookupFailed => "lookup-failed".into(),
+            Self::NoRoute => "no-route".into(),
+            Self::NotPermitted => "not-permitted".into(),
+            Self::NoAddressFamily => "no-address-family".into(),
+            Self::PortZero => "port-zero".into(),
+            Self::NotStarted => "not-started".into(),
+            Self::Fault(fault) => fault.name().into(),
+            Self::Errno(number) => format!("errno-{number}").into(),
+        }
+    }
+}
+
+impl From<Errno> for Reason {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno.raw_os_error())
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(&self.name())
+    }
+}
+
+/// How long parts of an attempt took, each counted from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// Until the connection was accepted; `None` when it was not.
+    pub connect: Option<Duration>,
+    /// Until the first byte came; `None` when none did.
+    pub first_byte: Option<Duration>,
+    /// Until the verdict.
+    pub total: Duration,
+}
+
+/// What one attempt found out about one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// What became of the connection.
+    pub state: PortState,
+    /// Why.
+    pub reason: Reason,
+    /// What the bytes prove; `None` unless the port is open.
+    pub service: Option<Service>,
+    /// The greeting, as far as it is kept: at most 1,024 bytes, from a stranger, unescaped.
+    pub banner: Vec<u8>,
+    /// How long it took.
+    pub times: Times,
+}
+
+impl Verdict {
+    /// A verdict without a connection.
+    pub(crate) fn unconnected(state: PortState, reason: Reason, total: Duration) -> Self {
+        let times = Times { total, ..Times::default() };
+        Self { state, reason, service: None, banner: Vec::new(), times }
+    }
+}
+
+/// The end of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Conclusion {
+    /// Something is true of the endpoint.
+    Verdict(Verdict),
+    /// This machine was short of something; nothing is known.
+    Fault(Fault),
+}
+
+/// What is true of one target. Every target gets exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The target, as the user named it.
+    pub target: Target,
+    /// The endpoint that the verdict is about. `None`: no connection was tried.
+    pub endpoint: Option<SocketAddr>,
+    /// The verdict. Of several addresses none of which accepts it is the most doubtful one's:
+    /// filtered before closed, and an address that this machine could not try only when there is
+    /// no other.
+    pub verdict: Verdict,
+    /// Connections begun for this target.
+    pub attempts: u32,
+    /// When the verdict was reached.
+    pub time: SystemTime,
+}
+
+impl Outcome {
+    /// Whether a connection was accepted.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.verdict.state == PortState::Open
+    }
+}
+
+/// The reference's answer: the host as it was named, the port, and whether it is open.
+impl From<Outcome> for (String, u16, bool) {
+    fn from(outcome: Outcome) -> Self {
+        let open = outcome.is_open();
+        (outcome.target.host.to_string(), outcome.target.port, open)
+    }
+}
+
+/// The sum over a run: `targets = open + closed + filtered + unresolved + unchecked + left`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Account {
+    /// Targets taken from the input, so far.
+    pub targets: u64,
+    /// Outcomes by state, in the order of [`PortState::ALL`].
+    states: [u64; PortState::ALL.len()],
+    /// Outcomes of open ports by service, in the order of [`Service::ALL`].
+    services: [u64; Service::ALL.len()],
+    /// Open ports that only an attempt after the first found. Many of them mean that the rate
+    /// is higher than the network bears.
+    pub found_on_retry: u64,
+    /// How often this machine was short of something.
+    pub faults: u64,
+    /// The latest of these faults.
+    pub last_fault: Option<Fault>,
+    /// How long the run has taken.
+    pub elapsed: Duration,
+}
+
+impl Account {
+    /// Adds one outcome.
+    pub(crate) fn add(&mut self, verdict: &Verdict) {
+        self.states[verdict.state as usize] += 1;
+        if let Some(service) = verdict.service {
+            self.services[service as usize] += 1;
+        }
+    }
+
+    /// Outcomes in this state.
+    #[must_use]
+    pub fn state(&self, state: PortState) -> u64 {
+        self.states[state as usize]
+    }
+
+    /// Open ports with this service.
+    #[must_use]
+    pub fn service(&self, service: Service) -> u64 {
+        self.services[service as usize]
+    }
+
+    /// Targets that have their outcome.
+    #[must_use]
+    pub fn settled(&self) -> u64 {
+        self.states.iter().sum()
+    }
+
+    /// Targets that were taken and have no outcome: none, unless the run was stopped.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.targets.saturating_sub(self.settled())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_in_the_order_of_their_variants() {
+        for (position, state) in PortState::ALL.into_iter().enumerate() {
+            assert_eq!(state as usize, position);
+        }
+        for (position, service) in Service::ALL.into_iter().enumerate() {
+            assert_eq!(service as usize, position);
+        }
+    }
+
+    #[test]
+    fn the_account_adds_up() {
+        let mut account = Account { targets: 3, ..Account::default() };
+        account.add(&Verdict::unconnected(PortState::Closed, Reason::Refused, Duration::ZERO));
+        account.add(&Verdict::unconnected(PortState::Filtered, Reason::NoAnswer, Duration::ZERO));
+        assert_eq!((account.settled(), account.left()), (2, 1));
+        assert_eq!(account.state(PortState::Closed), 1);
+    }
+
+    #[test]
+    fn an_outcome_turns_into_the_references_answer() {
+        let outcome = Outcome {
+            target: Target::from(("192.0.2.1", 22)),
+            endpoint: None,
+            verdict: Verdict::unconnected(PortState::Open, Reason::Accepted, Duration::ZERO),
+            attempts: 1,
+            time: SystemTime::UNIX_EPOCH,
+        };
+        let answer: (String, u16, bool) = outcome.into();
+        assert_eq!(answer, ("192.0.2.1".to_owned(), 22, true));
+    }
+}

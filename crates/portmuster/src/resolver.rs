@@ -1,0 +1,156 @@
+//! Names, by the operating system's resolver: hosts file, search domains, everything that the
+//! user's other programs see.
+//!
+//! A lookup blocks its thread for as long as the system likes, so lookups have threads of their
+//! own, never those that check. They can't be interrupted: one that runs when its resolver is
+//! dropped finishes by itself and its answer is lost.
+//!
+//! Invariant: at most [`THREADS_MAX`] threads and [`ASKED_MAX`] lookups at a time; neither asking
+//! nor answering ever blocks.
+
+use std::{net::SocketAddr, sync::Arc, thread};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
+
+use crate::schedule::{Lookup, LookupError};
+
+/// Threads that look up: a resolver that answers in 30 ms then gives a thousand names a second.
+const THREADS_MAX: usize = 32;
+/// Lookups that are asked for and not answered: enough that no thread waits for the next.
+const ASKED_MAX: usize = 2 * THREADS_MAX;
+
+/// What a name was found to be.
+pub(crate) type Answer = (Arc<str>, Lookup);
+
+/// Looks up names in threads of its own, which start as they are needed.
+#[derive(Debug)]
+pub(crate) struct Resolver {
+    questions: Sender<Arc<str>>,
+    questions_end: Receiver<Arc<str>>,
+    answers: Sender<Answer>,
+    answers_end: Receiver<Answer>,
+    threads: usize,
+    asked: usize,
+}
+
+impl Resolver {
+    pub(crate) fn new() -> Self {
+        let (questions, questions_end) = bounded(ASKED_MAX);
+        let (answers, answers_end) = bounded(ASKED_MAX);
+        Self { questions, questions_end, answers, answers_end, threads: 0, asked: 0 }
+    }
+
+    /// Whether another name may be asked for.
+    pub(crate) fn has_room(&self) -> bool {
+        self.asked < ASKED_MAX
+    }
+
+    /// Asks for a name. The answer comes through [`Self::answers`], and is to be
+    /// [taken](Self::taken).
+    pub(crate) fn ask(&mut self, name: &Arc<str>) {
+        self.asked += 1;
+        if self.threads < self.asked.min(THREADS_MAX) {
+            self.start_thread();
+        }
+        if self.threads == 0 {
+            let _ = self.answers.try_send((Arc::clone(name), Err(LookupError::NoAnswer)));
+        } else {
+            let _ = self.questions.try_send(Arc::clone(name));
+        }
+    }
+
+    /// Where the answers come.
+    pub(crate) fn answers(&self) -> &Receiver<Answer> {
+        &self.answers_end
+    }
+
+    /// An answer was taken.
+    pub(crate) fn taken(&mut self) {
+        self.asked -= 1;
+    }
+
+    /// A thread more, unless this machine has none to give.
+    fn start_thread(&mut self) {
+        let (questions, answers) = (self.questions_end.clone(), self.answers.clone());
+        let thread = thread::Builder::new().name("portmuster-name".into()).spawn(move || {
+            for name in questions {
+                let lookup = look_up(&name);
+                if answers.send((name, lookup)).is_err() {
+                    return;
+                }
+            }
+        });
+        self.threads += usize::from(thread.is_ok());
+    }
+}
+
+/// Asks the system, and waits for its answer.
+#[expect(clippy::disallowed_methods, reason = "this is where names are resolved")]
+fn look_up(name: &str) -> Lookup {
+    let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
+    let found = dns_lookup::getaddrinfo(Some(name), None, Some(hints));
+    let found = found.map_err(|error| error_of(error.kind(), name))?;
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in found.flatten() {
+        if !addresses.contains(&address.sockaddr) {
+            addresses.push(address.sockaddr);
+        }
+    }
+    if addresses.is_empty() { Err(LookupError::NoSuchName) } else { Ok(addresses.into()) }
+}
+
+/// A name that no resolver could ever find is told from a resolver that is out of order.
+fn error_of(kind: LookupErrorKind, name: &str) -> LookupError {
+    match kind {
+        LookupErrorKind::NoName | LookupErrorKind::NoData => LookupError::NoSuchName,
+        LookupErrorKind::IO if name.contains('\0') => LookupError::NoSuchName,
+        _ => LookupError::NoAnswer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(resolver: &mut Resolver, name: &str) -> Lookup {
+        resolver.ask(&name.into());
+        let (answered, lookup) = resolver.answers().recv().expect("a thread answers");
+        resolver.taken();
+        assert_eq!(&*answered, name);
+        lookup
+    }
+
+    #[test]
+    fn the_systems_names_are_found() {
+        let mut resolver = Resolver::new();
+        let addresses = answer(&mut resolver, "localhost").expect("every system has it");
+        assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
+        let zoned = answer(&mut resolver, "fe80::1%lo").expect("it is an address");
+        assert!(matches!(&*zoned, [SocketAddr::V6(address)] if address.scope_id() != 0));
+    }
+
+    #[test]
+    fn what_is_no_name_is_not_found() {
+        let mut resolver = Resolver::new();
+        for name in ["", "a\0b"] {
+            assert_eq!(answer(&mut resolver, name), Err(LookupError::NoSuchName), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn as_many_as_may_be_asked_are_answered() {
+        let mut resolver = Resolver::new();
+        let mut asked = 0;
+        while resolver.has_room() {
+            resolver.ask(&"localhost".into());
+            asked += 1;
+        }
+        assert_eq!(asked, ASKED_MAX);
+        for _ in 0..asked {
+            resolver.answers().recv().expect("an answer").1.expect("addresses");
+            resolver.taken();
+        }
+        assert!(resolver.threads <= THREADS_MAX);
+    }
+}

@@ -1,0 +1,397 @@
+//! What starts next, and when. Pure: `now` comes in, the next wake-up goes out.
+//!
+//! It lives in one place, the coordinator, whatever the method: the total in flight, the rate,
+//! the share of a host, retries, faults of this machine, and the walk over a name's addresses.
+//! Workers only do what they are told to start, at once.
+//!
+//! Invariant: every target that is added gets exactly one outcome, or is counted as left when the
+//! run is stopped.
+//!
+//! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
+//! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
+//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] for this machine to recover.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    net::SocketAddr,
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use slab::Slab;
+
+use crate::{
+    clock::Instant,
+    outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Verdict},
+    targets::{Host, Target},
+};
+
+mod check;
+mod hosts;
+mod names;
+mod pacer;
+mod window;
+
+use self::{
+    check::{Check, Settled},
+    hosts::Hosts,
+    names::Names,
+    pacer::Pacer,
+    window::Window,
+};
+
+pub(crate) use names::{Lookup, LookupError};
+
+/// Targets that may start as soon as the pace and the window allow.
+const READY_MAX: usize = 1024;
+/// Targets that wait for another attempt. As many starts later the first of them is due.
+const RETRIES_MAX: usize = 65_536;
+/// Targets that wait after a fault of this machine.
+const PAUSES_MAX: usize = 1024;
+/// How long a filtered target waits for another attempt at most.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// How long nothing starts after a fault: what was short is given back within milliseconds.
+const HOLD: Duration = Duration::from_millis(10);
+
+/// Which of the schedule's checks a start or a conclusion belongs to. Given again once the check
+/// has its outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct CheckId(usize);
+
+/// Permission to begin an attempt now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Start {
+    pub(crate) id: CheckId,
+    pub(crate) endpoint: SocketAddr,
+}
+
+/// The end of an attempt that was started.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    pub(crate) id: CheckId,
+    pub(crate) conclusion: Conclusion,
+}
+
+/// What a schedule goes by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy {
+    /// Attempts open at the same time, at most.
+    pub(crate) in_flight: usize,
+    /// New connections a second; `None`: any number.
+    pub(crate) rate: Option<NonZeroU32>,
+    /// Attempts open towards one address; `None`: any number.
+    pub(crate) per_host: Option<NonZeroU32>,
+    /// More attempts for a filtered target.
+    pub(crate) retries: u32,
+}
+
+/// Whether more targets come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Intake {
+    Open,
+    Ended,
+    Stopped,
+}
+
+#[derive(Debug)]
+struct Retry {
+    id: CheckId,
+    at: Instant,
+    after_start: u64,
+}
+
+/// The schedule of one run.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    retries: u32,
+    pacer: Pacer,
+    window: Window,
+    hosts: Hosts,
+    names: Names,
+    checks: Slab<Check>,
+    ready: VecDeque<CheckId>,
+    retry_queue: VecDeque<Retry>,
+    pauses: BinaryHeap<Reverse<(Instant, CheckId)>>,
+    /// Nothing starts before.
+    hold: Instant,
+    in_flight: usize,
+    starts: u64,
+    intake: Intake,
+    outcomes: VecDeque<Outcome>,
+    account: Account,
+    wall_start: SystemTime,
+}
+
+impl Schedule {
+    /// A schedule without targets; `wall_start` is what the wall clock said at
+    /// [`Instant::START`].
+    pub(crate) fn new(policy: Policy, wall_start: SystemTime) -> Self {
+        Self {
+            retries: policy.retries,
+            pacer: Pacer::new(policy.rate),
+            window: Window::new(policy.in_flight),
+            hosts: Hosts::new(policy.per_host),
+            names: Names::default(),
+            checks: Slab::new(),
+            ready: VecDeque::new(),
+            retry_queue: VecDeque::new(),
+            pauses: BinaryHeap::new(),
+            hold: Instant::START,
+            in_flight: 0,
+            starts: 0,
+            intake: Intake::Open,
+            outcomes: VecDeque::new(),
+            account: Account::default(),
+            wall_start,
+        }
+    }
+
+    /// Whether another target may be added.
+    pub(crate) fn has_room(&self) -> bool {
+        self.intake == Intake::Open
+            && self.ready.len() < READY_MAX
+            && self.retry_queue.len() < RETRIES_MAX
+            && self.pauses.len() < PAUSES_MAX
+            && !self.hosts.is_full()
+            && !self.names.is_full()
+    }
+
+    /// Adds a target.
+    pub(crate) fn add(&mut self, target: Target, now: Instant) {
+        self.account.targets += 1;
+        let (host, port) = (target.host.clone(), target.port);
+        let id = CheckId(self.checks.insert(Check::new(target, self.retries)));
+        match host {
+            _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
+            Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
+            Host::Name(name) => {
+                if let Some(lookup) = self.names.look_up(&name, id) {
+                    self.looked_up(id, &lookup, now);
+                }
+            }
+        }
+    }
+
+    /// No more targets come.
+    pub(crate) fn input_ended(&mut self) {
+        if self.intake == Intake::Open {
+            self.intake = Intake::Ended;
+        }
+    }
+
+    /// Starts nothing more. What waits for another attempt ends with the verdict it has; all
+    /// else that has not started is left.
+    pub(crate) fn stop(&mut self, now: Instant) {
+        self.intake = Intake::Stopped;
+        for Retry { id, .. } in std::mem::take(&mut self.retry_queue) {
+            if let Settled::Outcome(endpoint, verdict) = self.checks[id.0].give_up() {
+                self.finish(id, endpoint, verdict, now);
+            }
+        }
+    }
+
+    /// A name that wants to be looked up. It stays wanted until [`Self::lookup_began`].
+    pub(crate) fn wanted_lookup(&self) -> Option<&Arc<str>> {
+        self.names.wanted()
+    }
+
+    /// The wanted name is being looked up.
+    pub(crate) fn lookup_began(&mut self) {
+        self.names.began();
+    }
+
+    /// A lookup has ended.
+    pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
+        for id in self.names.answered(name, lookup) {
+            self.looked_up(id, lookup, now);
+        }
+    }
+
+    /// The next attempt to begin, if one may begin now.
+    pub(crate) fn next_start(&mut self, now: Instant) -> Option<Start> {
+        if self.intake == Intake::Stopped || now < self.hold {
+            return None;
+        }
+        loop {
+            self.promote(now);
+            if !self.window.has_room(self.in_flight) {
+                return None;
+            }
+            let id = *self.ready.front()?;
+            let endpoint = self.checks[id.0].endpoint();
+            if !self.hosts.admits(endpoint.ip()) {
+                self.ready.pop_front();
+                self.hosts.wait(endpoint.ip(), id);
+                continue;
+            }
+            if !self.pacer.take(now) {
+                return None;
+            }
+            self.ready.pop_front();
+            self.hosts.started(endpoint.ip());
+            self.checks[id.0].started();
+            self.in_flight += 1;
+            self.starts += 1;
+            return Some(Start { id, endpoint });
+        }
+    }
+
+    /// An attempt that was started has ended.
+    pub(crate) fn settle(&mut self, report: Report, now: Instant) {
+        let Report { id, conclusion } = report;
+        self.in_flight -= 1;
+        let host = self.checks[id.0].endpoint().ip();
+        if let Some(next) = self.hosts.settled(host) {
+            self.ready.push_front(next);
+        }
+        match conclusion {
+            Conclusion::Verdict(verdict) => {
+                self.window.settled();
+                self.judge(id, verdict, now);
+            }
+            Conclusion::Fault(fault) => self.fault(id, fault, now),
+        }
+    }
+
+    /// The next outcome, in the order in which they became known.
+    pub(crate) fn next_outcome(&mut self) -> Option<Outcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// When [`Self::next_start`] is worth asking again although nothing has happened; `None`:
+    /// not before something happens.
+    pub(crate) fn wake_at(&self) -> Option<Instant> {
+        if self.intake == Intake::Stopped {
+            return None;
+        }
+        let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
+        let retry = self.retry_queue.front().map(|retry| retry.at);
+        let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
+            .then(|| self.pacer.ready_at());
+        let next = [pause, retry, pace].into_iter().flatten().min()?;
+        Some(next.max(self.hold))
+    }
+
+    /// Whether every target has its outcome, or nothing more will happen because the run was
+    /// stopped.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.outcomes.is_empty()
+            && match self.intake {
+                Intake::Open => false,
+                Intake::Ended => self.checks.is_empty(),
+                Intake::Stopped => self.in_flight == 0,
+            }
+    }
+
+    /// The sum so far.
+    pub(crate) fn account(&self, now: Instant) -> Account {
+        let mut account = self.account;
+        account.elapsed = now.since(Instant::START);
+        account
+    }
+
+    fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
+        match lookup {
+            Ok(addresses) => self.resolved(id, addresses, now),
+            Err(LookupError::NoSuchName) => {
+                self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
+            }
+            Err(LookupError::NoAnswer) => {
+                self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
+            }
+        }
+    }
+
+    fn resolved(&mut self, id: CheckId, addresses: &[SocketAddr], now: Instant) {
+        if self.checks[id.0].resolved(addresses) {
+            self.ready.push_back(id);
+        } else {
+            self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
+        }
+    }
+
+    /// Moves what is due to the targets that may start.
+    fn promote(&mut self, now: Instant) {
+        while let Some(&Reverse((at, id))) = self.pauses.peek()
+            && at <= now
+        {
+            self.pauses.pop();
+            self.ready.push_front(id);
+        }
+        while let Some(retry) = self.retry_queue.front()
+            && (retry.at <= now || retry.after_start <= self.starts || self.nothing_else_is_left())
+        {
+            self.ready.push_back(retry.id);
+            self.retry_queue.pop_front();
+        }
+    }
+
+    fn nothing_else_is_left(&self) -> bool {
+        self.intake == Intake::Ended
+            && self.ready.is_empty()
+            && self.pauses.is_empty()
+            && self.hosts.is_idle()
+            && self.names.is_idle()
+    }
+
+    fn judge(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
+        match self.checks[id.0].judged(verdict) {
+            Settled::NextAddress => self.ready.push_front(id),
+            Settled::Retry if self.intake != Intake::Stopped => self.retry_queue.push_back(Retry {
+                id,
+                at: now.after(RETRY_AFTER),
+                after_start: self.starts + RETRIES_MAX as u64,
+            }),
+            Settled::Retry => {
+                if let Settled::Outcome(endpoint, verdict) = self.checks[id.0].give_up() {
+                    self.finish(id, endpoint, verdict, now);
+                }
+            }
+            Settled::Outcome(endpoint, verdict) => self.finish(id, endpoint, verdict, now),
+        }
+    }
+
+    fn fault(&mut self, id: CheckId, fault: Fault, now: Instant) {
+        self.window.fault(self.in_flight);
+        self.hold = now.after(HOLD);
+        self.account.faults += 1;
+        self.account.last_fault = Some(fault);
+        if let Some(pause) = self.checks[id.0].fault(now) {
+            self.pauses.push(Reverse((now.after(pause), id)));
+        } else {
+            let reason = Reason::Fault(fault);
+            self.judge(id, Verdict::unconnected(PortState::Unchecked, reason, Duration::ZERO), now);
+        }
+    }
+
+    /// Ends a check for which no connection was tried.
+    fn end(&mut self, id: CheckId, state: PortState, reason: Reason, now: Instant) {
+        self.finish(id, None, Verdict::unconnected(state, reason, Duration::ZERO), now);
+    }
+
+    fn finish(
+        &mut self,
+        id: CheckId,
+        endpoint: Option<SocketAddr>,
+        verdict: Verdict,
+        now: Instant,
+    ) {
+        let check = self.checks.remove(id.0);
+        self.account.add(&verdict);
+        if verdict.state == PortState::Open && check.was_retried() {
+            self.account.found_on_retry += 1;
+        }
+        self.outcomes.push_back(Outcome {
+            attempts: check.attempts(),
+            target: check.into_target(),
+            endpoint,
+            verdict,
+            time: now.on_the_wall(self.wall_start),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+//! The life of one target: its addresses in the resolver's order until one accepts, round after
+//! round while it stays filtered.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    clock::Instant,
+    outcome::{PortState, Verdict},
+    targets::Target,
+};
+
+/// Addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 16;
+/// Faults of this machine after which a target is given up.
+const FAULTS_MAX: u32 = 10;
+/// Time after its first fault after which a target is given up.
+const FAULT_PATIENCE: Duration = Duration::from_mins(1);
+/// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Local ports
+/// come back as connections leave `TIME_WAIT`, so a minute is covered.
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// What follows the end of an attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// The next address is to be tried.
+    NextAddress,
+    /// No address gave an answer: try them again later.
+    Retry,
+    /// It is settled.
+    Outcome(Option<SocketAddr>, Verdict),
+}
+
+#[derive(Debug)]
+enum Endpoints {
+    None,
+    One(SocketAddr),
+    Many(Arc<[SocketAddr]>),
+}
+
+#[derive(Debug)]
+struct Finding {
+    endpoint: SocketAddr,
+    verdict: Verdict,
+}
+
+#[derive(Debug)]
+pub(super) struct Check {
+    target: Target,
+    endpoints: Endpoints,
+    /// Which of the endpoints is being tried.
+    current: usize,
+    /// The most telling verdict of this round.
+    best: Option<Box<Finding>>,
+    /// The verdict of the round before.
+    earlier: Option<Box<Finding>>,
+    attempts: u32,
+    retries_made: u32,
+    retries_left: u32,
+    faults: u32,
+    first_fault: Option<Instant>,
+}
+
+impl Check {
+    pub(super) fn new(target: Target, retries: u32) -> Self {
+        Self {
+            target,
+            endpoints: Endpoints::None,
+            current: 0,
+            best: None,
+            earlier: None,
+            attempts: 0,
+            retries_made: 0,
+            retries_left: retries,
+            faults: 0,
+            first_fault: None,
+        }
+    }
+
+    /// Takes the target's addresses, whatever their port; false when there is none.
+    pub(super) fn resolved(&mut self, addresses: &[SocketAddr]) -> bool {
+        let port = self.target.port;
+        let with_port = |&address: &SocketAddr| {
+            let mut endpoint = address;
+            endpoint.set_port(port);
+            endpoint
+        };
+        self.endpoints = match addresses {
+            [] => return false,
+            [address] => Endpoints::One(with_port(address)),
+            _ => Endpoints::Many(addresses.iter().take(ADDRESSES_MAX).map(with_port).collect()),
+        };
+        true
+    }
+
+    /// The endpoint that is being tried.
+    pub(super) fn endpoint(&self) -> SocketAddr {
+        self.endpoints()[self.current]
+    }
+
+    fn endpoints(&self) -> &[SocketAddr] {
+        match &self.endpoints {
+            Endpoints::None => &[],
+            Endpoints::One(endpoint) => std::slice::from_ref(endpoint),
+            Endpoints::Many(endpoints) => endpoints,
+        }
+    }
+
+    pub(super) fn started(&mut self) {
+        self.attempts += 1;
+    }
+
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(super) fn was_retried(&self) -> bool {
+        self.retries_made > 0
+    }
+
+    pub(super) fn into_target(self) -> Target {
+        self.target
+    }
+
+    /// Takes the verdict on the current endpoint.
+    pub(super) fn judged(&mut self, verdict: Verdict) -> Settled {
+        let endpoint = self.endpoint();
+        if verdict.state == PortState::Open {
+            return Settled::Outcome(Some(endpoint), verdict);
+        }
+        if self.best.as_ref().is_none_or(|best| doubt(best.verdict.state) < doubt(verdict.state)) {
+            self.best = Some(Box::new(Finding { endpoint, verdict }));
+        }
+        self.current += 1;
+        if self.current < self.endpoints().len() {
+            return Settled::NextAddress;
+        }
+        self.current = 0;
+        self.end_round()
+    }
+
+    /// Takes the verdict of the round before as the last one.
+    pub(super) fn give_up(&mut self) -> Settled {
+        self.retries_left = 0;
+        self.end_round()
+    }
+
+    fn end_round(&mut self) -> Settled {
+        // An attempt that could not be made takes nothing back of what one before it found.
+        let replaces = |best: &Finding| best.verdict.state != PortState::Unchecked;
+        if self.earlier.is_none() || self.best.as_deref().is_some_and(replaces) {
+            self.earlier = self.best.take();
+        }
+        self.best = None;
+        match &self.earlier {
+            Some(found) if found.verdict.state == PortState::Filtered && self.retries_left > 0 => {
+                self.retries_left -= 1;
+                self.retries_made += 1;
+                Settled::Retry
+            }
+            _ => {
+                let found = *self.earlier.take().expect("a round has at least one verdict");
+                Settled::Outcome(Some(found.endpoint), found.verdict)
+            }
+        }
+    }
+
+    /// Takes a fault of this machine: how long to wait before the attempt is made again, `None`
+    /// when patience has ended.
+    pub(super) fn fault(&mut self, now: Instant) -> Option<Duration> {
+        self.attempts -= 1;
+        self.faults += 1;
+        let first = *self.first_fault.get_or_insert(now);
+        if self.faults >= FAULTS_MAX || now.since(first) >= FAULT_PATIENCE {
+            return None;
+        }
+        Some(PAUSE_MAX.min(PAUSE * 2_u32.pow(self.faults - 1)))
+    }
+}
+
+/// How much a state leaves open; of several addresses the most doubtful is told.
+fn doubt(state: PortState) -> u8 {
+    match state {
+        PortState::Open => 3,
+        PortState::Filtered => 2,
+        PortState::Closed => 1,
+        PortState::Unresolved | PortState::Unchecked => 0,
+    }
+}

@@ -1,0 +1,238 @@
+//! A whole run over a seeded network in virtual time: the real schedule, the real event loop and
+//! the real attempts, and nothing else that is real. For tests.
+//!
+//! ```
+//! use std::time::Duration;
+//! use portmuster::{Config, Target, simulator::{Manner, Network, simulate}};
+//!
+//! let network = Network::new(7).otherwise(Manner::Silent);
+//! let run = simulate(&Config::default(), &network, [Target::from(("192.0.2.1", 22))]);
+//! assert_eq!(run.outcomes[0].verdict.state.name(), "filtered");
+//! assert!(run.elapsed >= Duration::from_secs(20)); // two attempts of 10 s, in no time
+//! ```
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use crate::{
+    check::Rules,
+    clock::Instant,
+    config::Config,
+    driver::{Net, simulated::Simulated},
+    method::event_loop::EventLoop,
+    outcome::{Account, Outcome},
+    schedule::{LookupError, Policy, Schedule},
+    targets::Target,
+};
+
+/// What a server says.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Say {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// It closes the connection.
+    HangUp,
+    /// It resets the connection; what was not read is lost.
+    Reset,
+}
+
+/// How an endpoint behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manner {
+    /// It refuses after this time.
+    Refuses {
+        /// From the start of the attempt.
+        after: Duration,
+    },
+    /// It never answers.
+    Silent,
+    /// An ICMP message says that the host can't be reached.
+    Unreachable {
+        /// From the start of the attempt.
+        after: Duration,
+    },
+    /// This machine has no route to it.
+    NoRoute,
+    /// It accepts and says something.
+    Accepts {
+        /// From the start of the attempt until the accept.
+        after: Duration,
+        /// What it says, each part so long after the one before.
+        says: Vec<(Duration, Say)>,
+        /// What it says, before it hangs up, as soon as something is written to it.
+        answer: Option<Vec<u8>>,
+    },
+}
+
+impl Manner {
+    /// Accepts after a millisecond and greets with these bytes.
+    #[must_use]
+    pub fn greets(greeting: &[u8]) -> Self {
+        let says = vec![(Duration::ZERO, Say::Bytes(greeting.to_vec()))];
+        Self::Accepts { after: Duration::from_millis(1), says, answer: None }
+    }
+}
+
+/// A network: who behaves how, and what goes wrong how often.
+#[derive(Debug, Clone)]
+pub struct Network {
+    pub(crate) seed: u64,
+    pub(crate) faults: u8,
+    pub(crate) oddities: u8,
+    pub(crate) descriptors: usize,
+    endpoints: HashMap<SocketAddr, Manner>,
+    otherwise: Manner,
+    names: HashMap<String, Vec<IpAddr>>,
+}
+
+impl Network {
+    /// A network in which everyone refuses at once and nothing goes wrong.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            faults: 0,
+            oddities: 0,
+            descriptors: usize::MAX,
+            endpoints: HashMap::new(),
+            otherwise: Manner::Refuses { after: Duration::ZERO },
+            names: HashMap::new(),
+        }
+    }
+
+    /// How an endpoint behaves.
+    #[must_use]
+    pub fn endpoint(mut self, endpoint: SocketAddr, manner: Manner) -> Self {
+        self.endpoints.insert(endpoint, manner);
+        self
+    }
+
+    /// How all others behave.
+    #[must_use]
+    pub fn otherwise(mut self, manner: Manner) -> Self {
+        self.otherwise = manner;
+        self
+    }
+
+    /// A name and its addresses. Any other name does not exist.
+    #[must_use]
+    pub fn name(mut self, name: &str, addresses: &[IpAddr]) -> Self {
+        self.names.insert(name.to_owned(), addresses.to_vec());
+        self
+    }
+
+    /// The chance, in a hundred, that opening a socket or beginning to connect fails because this
+    /// machine is short of something.
+    #[must_use]
+    pub fn faults(mut self, percent: u8) -> Self {
+        self.faults = percent;
+        self
+    }
+
+    /// The chance, in a hundred, that a read is short and that a socket is named for nothing.
+    #[must_use]
+    pub fn oddities(mut self, percent: u8) -> Self {
+        self.oddities = percent;
+        self
+    }
+
+    /// Sockets that may be open at the same time.
+    #[must_use]
+    pub fn descriptors(mut self, most: usize) -> Self {
+        self.descriptors = most;
+        self
+    }
+
+    pub(crate) fn manner(&self, endpoint: SocketAddr) -> &Manner {
+        self.endpoints.get(&endpoint).unwrap_or(&self.otherwise)
+    }
+
+    fn look_up(&self, name: &str) -> Result<Arc<[SocketAddr]>, LookupError> {
+        let addresses = self.names.get(name).ok_or(LookupError::NoSuchName)?;
+        Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect())
+    }
+}
+
+/// What a simulated run came to.
+#[derive(Debug)]
+pub struct Simulation {
+    /// The outcomes, in the order in which they became known. Their wall clock started at 1970.
+    pub outcomes: Vec<Outcome>,
+    /// The sum.
+    pub account: Account,
+    /// How long it took, in virtual time.
+    pub elapsed: Duration,
+    /// The most connections open at the same time.
+    pub peak_in_flight: usize,
+    /// The most connections open towards one address at the same time.
+    pub peak_per_host: usize,
+    /// When each connection began, in virtual time.
+    pub begun: Vec<Duration>,
+    /// How often each kind of trouble occurred.
+    pub troubles: BTreeMap<&'static str, u64>,
+}
+
+/// Turns after which a run counts as one that never ends.
+const TURNS_MAX: u64 = 50_000_000;
+
+/// Runs the targets over the network. The method of the settings is not used: it is always one
+/// event loop.
+///
+/// # Panics
+/// The run does not end.
+pub fn simulate(
+    config: &Config,
+    network: &Network,
+    targets: impl IntoIterator<Item = Target>,
+) -> Simulation {
+    let policy = Policy {
+        in_flight: config.in_flight,
+        rate: config.rate,
+        per_host: config.per_host,
+        retries: config.retries,
+    };
+    let rules = Rules { limits: config.limits, probing: config.probing };
+    let mut schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
+    let mut event_loop = EventLoop::new(Simulated::new(network.clone()), rules);
+    let mut targets = targets.into_iter();
+    let (mut leased, mut reports, mut outcomes) = (VecDeque::new(), Vec::new(), Vec::new());
+    for _ in 0..TURNS_MAX {
+        let now = event_loop.net.now();
+        for report in reports.drain(..) {
+            schedule.settle(report, now);
+        }
+        take_targets(&mut schedule, &mut targets, now);
+        while let Some(name) = schedule.wanted_lookup().cloned() {
+            schedule.lookup_began();
+            schedule.lookup_ended(&name, &network.look_up(&name), now);
+        }
+        leased.extend(std::iter::from_fn(|| schedule.next_start(now)));
+        outcomes.extend(std::iter::from_fn(|| schedule.next_outcome()));
+        if schedule.is_finished() {
+            return Simulation {
+                outcomes,
+                account: schedule.account(now),
+                elapsed: now.since(Instant::START),
+                peak_in_flight: event_loop.net.peak.0,
+                peak_per_host: event_loop.net.peak.1,
+                begun: event_loop.net.begun,
+                troubles: event_loop.net.troubles,
+            };
+        }
+        event_loop.turn(&mut leased, &mut reports, schedule.wake_at());
+    }
+    panic!("seed {}: the run does not end", network.seed);
+}
+
+fn take_targets(schedule: &mut Schedule, targets: &mut impl Iterator<Item = Target>, now: Instant) {
+    while schedule.has_room() {
+        match targets.next() {
+            Some(target) => schedule.add(target, now),
+            None => return schedule.input_ended(),
+        }
+    }
+}

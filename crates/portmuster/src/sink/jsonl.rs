@@ -1,0 +1,129 @@
+//! JSON lines: one row a line.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use super::{Row, Sink, text::is_hidden};
+use crate::outcome::Outcome;
+
+/// Writes each outcome as one line of JSON: a [`Row`].
+///
+/// JSON itself only wants ASCII's controls escaped; here everything is that can't be seen, so
+/// that a line may be shown on a terminal.
+#[derive(Debug)]
+pub struct Jsonl<W> {
+    output: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Jsonl<W> {
+    /// Writes to `output`, a whole line at a time.
+    pub fn new(output: W) -> Self {
+        Self { output, line: Vec::new() }
+    }
+}
+
+impl<W: Write> Sink for Jsonl<W> {
+    fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.line.clear();
+        let mut serializer = Serializer::with_formatter(&mut self.line, Visible);
+        Row::from(outcome).serialize(&mut serializer)?;
+        self.line.push(b'\n');
+        self.output.write_all(&self.line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// Compact JSON in which everything that can't be seen is escaped.
+struct Visible;
+
+impl Formatter for Visible {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, letter)) = rest.char_indices().find(|&(_, letter)| is_hidden(letter)) {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + letter.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::{
+        outcome::{PortState, Reason, Service, Times, Verdict},
+        targets::Target,
+    };
+
+    fn line(banner: &[u8]) -> String {
+        let outcome = Outcome {
+            target: Target::from(("db.example", 22)),
+            endpoint: Some(([10, 0, 0, 5], 22).into()),
+            verdict: Verdict {
+                state: PortState::Open,
+                reason: Reason::Accepted,
+                service: Some(Service::Ssh),
+                banner: banner.to_vec(),
+                times: Times {
+                    connect: Some(Duration::from_nanos(412_345)),
+                    first_byte: None,
+                    total: Duration::from_millis(6),
+                },
+            },
+            attempts: 1,
+            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+        };
+        let mut lines = Vec::new();
+        Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
+        String::from_utf8(lines).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_row_is_one_line_and_what_does_not_apply_is_absent() {
+        assert_eq!(
+            line(b"SSH-2.0-x"),
+            concat!(
+                r#"{"schema":1,"host":"db.example","port":22,"open":true,"state":"open","#,
+                r#""reason":"accepted","address":"10.0.0.5","service":"ssh","#,
+                r#""banner":"SSH-2.0-x","connect_ms":0.412,"total_ms":6.0,"attempts":1,"#,
+                r#""time":"2026-11-18T11:06:40.120Z"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_strangers_bytes_stay_on_their_line_and_come_back_whole() {
+        let banner = "a\"\\\n\u{1b}]0;x\u{7f}\u{9b}\u{202e}\u{e0041}é";
+        let line = line(banner.as_bytes());
+        assert!(!line.trim_end().contains(is_hidden), "{line}");
+        let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(row["banner"], banner);
+    }
+
+    #[test]
+    fn what_is_no_text_goes_in_base64() {
+        let row: serde_json::Value = serde_json::from_str(&line(b"\xff\xfb\x01")).expect("JSON");
+        assert_eq!(row["banner_base64"], "//sB");
+        assert_eq!(row.get("banner"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! A table for people, a row as soon as it is known.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Sink, escaped};
+use crate::{
+    outcome::{Outcome, PortState, Service},
+    targets::Host,
+};
+
+/// Characters of a greeting that are shown.
+const GREETING_MAX: usize = 100;
+
+/// Whether rows are painted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// They are plain text.
+    Plain,
+    /// In ANSI's colours, telnet in red.
+    Ansi,
+}
+
+/// Writes each outcome as one row of a table, under a header. The columns have fixed widths,
+/// because rows are shown before the next are known.
+#[derive(Debug)]
+pub struct Table<W> {
+    output: W,
+    paint: Paint,
+    begun: bool,
+}
+
+impl<W: Write> Table<W> {
+    /// Writes to `output`.
+    pub fn new(output: W, paint: Paint) -> Self {
+        Self { output, paint, begun: false }
+    }
+
+    fn style(&self, style: Style) -> Style {
+        match self.paint {
+            Paint::Plain => Style::new(),
+            Paint::Ansi => style,
+        }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let bold = self.style(Style::new().bold());
+        writeln!(
+            self.output,
+            "{bold}{:<26} {:<10} {:<13} {:>9}  GREETING OR REASON{bold:#}",
+            "TARGET", "STATE", "SERVICE", "MS"
+        )
+    }
+}
+
+impl<W: Write> Sink for Table<W> {
+    fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.begin()?;
+        let verdict = &outcome.verdict;
+        let style = self.style(style(verdict.state, verdict.service));
+        let target = target(outcome);
+        let service = verdict.service.map_or("", Service::name);
+        let took = match outcome.endpoint {
+            Some(_) => format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3),
+            None => String::new(),
+        };
+        let row = format!("{target:<26} {:<10} {service:<13} {took:>9}  ", verdict.state);
+        let told = told(outcome);
+        let row = if told.is_empty() { row.trim_end() } else { &row };
+        writeln!(self.output, "{style}{row}{told}{style:#}")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// The target, and the address of a name.
+fn target(outcome: &Outcome) -> String {
+    let named = escaped(outcome.target.to_string().as_bytes());
+    match (&outcome.target.host, outcome.endpoint) {
+        (Host::Name(_), Some(endpoint)) => format!("{named} ({})", endpoint.ip()),
+        _ => named,
+    }
+}
+
+/// The greeting, or else why the target is in its state.
+fn told(outcome: &Outcome) -> String {
+    let verdict = &outcome.verdict;
+    if verdict.state != PortState::Open {
+        return verdict.reason.to_string();
+    }
+    let greeting = escaped(&verdict.banner);
+    match greeting.char_indices().nth(GREETING_MAX) {
+        Some((end, _)) => format!("{}…", &greeting[..end]),
+        None => greeting,
+    }
+}
+
+fn style(state: PortState, service: Option<Service>) -> Style {
+    let colour = match (state, service) {
+        (PortState::Open, Some(Service::Telnet | Service::TelnetLikely)) => AnsiColor::Red,
+        (PortState::Open, Some(Service::Ssh)) => AnsiColor::Green,
+        (PortState::Open, _) => AnsiColor::Yellow,
+        (PortState::Unchecked, _) => AnsiColor::Magenta,
+        _ => return Style::new(),
+    };
+    colour.on_default()
+}

@@ -1,0 +1,70 @@
+//! Bytes from strangers, made harmless for terminals and pages.
+
+use std::fmt::Write;
+
+/// Whether a character does something other than to be seen where it stands: controls, line
+/// separators, and what turns the direction of text or hides it.
+pub(super) fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || matches!(
+            letter,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// The bytes as one line of text: white space is folded to single blanks, whatever is not text or
+/// can't be seen is written as `\xNN` or `\u{NNNN}`.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut line = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                ' ' | '\t' | '\r' | '\n' if line.is_empty() || line.ends_with(' ') => {}
+                ' ' | '\t' | '\r' | '\n' => line.push(' '),
+                '\0'..='\x7f' if is_hidden(letter) => push_byte(&mut line, letter as u8),
+                _ if is_hidden(letter) => line.extend(letter.escape_unicode()),
+                _ => line.push(letter),
+            }
+        }
+        for &byte in chunk.invalid() {
+            push_byte(&mut line, byte);
+        }
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+fn push_byte(line: &mut String, byte: u8) {
+    let _ = write!(line, "\\x{byte:02x}");
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_seen_is_spelt_out() {
+        assert_eq!(escaped(b"\r\nDebian 12\r\n\r\nhost login: "), "Debian 12 host login:");
+        assert_eq!(escaped(b"a\x1b[2J\x07\0\x7f"), "a\\x1b[2J\\x07\\x00\\x7f");
+        assert_eq!(escaped(b"caf\xc3\xa9 \x9b1m \xff"), "café \\x9b1m \\xff");
+        assert_eq!(escaped("a\u{202e}b\u{9b}".as_bytes()), "a\\u{202e}b\\u{9b}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_in_nothing_hidden_goes_out(bytes: Vec<u8>) {
+            prop_assert!(!escaped(&bytes).contains(is_hidden));
+        }
+    }
+}

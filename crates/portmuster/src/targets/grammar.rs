@@ -1,0 +1,270 @@
+//! One item of a list: an address, a network or a name, with or without ports.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, PrefixLenError};
+use thiserror::Error;
+
+use super::{Host, Ports, PortsError, is_zoned};
+
+/// The hosts of one item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hosts {
+    One(Host),
+    Network(IpNet),
+}
+
+/// One item as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) hosts: Hosts,
+    /// `None`: the run's ports.
+    pub(super) ports: Option<Ports>,
+}
+
+/// What can't be read in an item, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{kind}")]
+pub struct ItemError {
+    /// The character at which it can't be read, counted from 1.
+    pub column: usize,
+    /// What is wrong there.
+    pub kind: ItemErrorKind,
+}
+
+/// Why an item can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ItemErrorKind {
+    /// The item has no host.
+    #[error("a host is missing")]
+    NoHost,
+    /// It ends in a number, so it is no name (RFC 1123 §2.1), but it is no IPv4 address either.
+    #[error("{0:?} is not an IPv4 address: it wants four numbers from 0 to 255")]
+    Ipv4(String),
+    /// It has colons, but is no IPv6 address.
+    #[error("{0:?} is not an IPv6 address; a port goes behind brackets: [2001:db8::1]:22")]
+    Ipv6(String),
+    /// A bracket is not closed.
+    #[error("the bracket is not closed: an IPv6 address with a port is [2001:db8::1]:22")]
+    Bracket,
+    /// Something other than a port stands behind the brackets.
+    #[error("behind the brackets comes nothing, or a colon and ports")]
+    BehindBracket,
+    /// The length of a network's prefix can't be.
+    #[error("/{prefix} is not a prefix length: it goes from 0 to {most} for {family}")]
+    Prefix {
+        /// What was written.
+        prefix: String,
+        /// The longest prefix.
+        most: u8,
+        /// IPv4 or IPv6.
+        family: &'static str,
+    },
+    /// A network behind something that is no address.
+    #[error("{0:?} is not an address, so it can't have a prefix length")]
+    PrefixOfName(String),
+    /// A character that no host name has.
+    #[error("{0:?} can't be part of a host name (letters, digits, '-', '_' and '.')")]
+    Character(char),
+    /// A letter beyond ASCII.
+    #[error("{0:?} is not ASCII: write an international name in its xn-- form")]
+    International(char),
+    /// A name or a part of it is empty or too long (RFC 1035 §2.3.4).
+    #[error("{0:?} is not a host name: its parts have 1 to 63 characters, in all at most 253")]
+    Name(String),
+    /// The ports can't be read.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
+}
+
+/// Reads one item.
+pub(super) fn parse(text: &str) -> Result<Item, ItemError> {
+    let (host, host_column, ports) = split(text)?;
+    let hosts = hosts(host).map_err(|(at, kind)| ItemError { column: host_column + at, kind })?;
+    let ports = match ports {
+        None => None,
+        Some((list, column)) => Some(
+            Ports::parse(list)
+                .map_err(|(at, error)| ItemError { column: column + at, kind: error.into() })?,
+        ),
+    };
+    Ok(Item { hosts, ports })
+}
+
+/// A text and the column at which it starts.
+type Part<'a> = (&'a str, usize);
+
+/// Splits an item into its host, where this starts, and its ports.
+fn split(text: &str) -> Result<(&str, usize, Option<Part<'_>>), ItemError> {
+    let error = |column, kind| Err(ItemError { column, kind });
+    if let Some(inner) = text.strip_prefix('[') {
+        let Some((host, rest)) = inner.split_once(']') else {
+            return error(1, ItemErrorKind::Bracket);
+        };
+        let behind = host.chars().count() + 3;
+        return match rest.strip_prefix(':') {
+            Some(ports) => Ok((host, 2, Some((ports, behind + 1)))),
+            None if rest.is_empty() => Ok((host, 2, None)),
+            None => error(behind, ItemErrorKind::BehindBracket),
+        };
+    }
+    match text.split_once(':') {
+        None => Ok((text, 1, None)),
+        Some((_, rest)) if rest.contains(':') => Ok((text, 1, None)),
+        Some((host, ports)) => Ok((host, 1, Some((ports, host.chars().count() + 2)))),
+    }
+}
+
+/// Reads a host; an error comes with its place in characters from 0.
+fn hosts(text: &str) -> Result<Hosts, (usize, ItemErrorKind)> {
+    if text.is_empty() {
+        return Err((0, ItemErrorKind::NoHost));
+    }
+    if let Some((address, prefix)) = text.split_once('/') {
+        return network(address, prefix);
+    }
+    if let Some(address) = address(text)? {
+        return Ok(Hosts::One(Host::Address(address)));
+    }
+    if !is_zoned(text) {
+        valid_name(text)?;
+    }
+    Ok(Hosts::One(Host::Name(text.into())))
+}
+
+/// Reads an address; `None` when it can only be a name.
+fn address(text: &str) -> Result<Option<IpAddr>, (usize, ItemErrorKind)> {
+    if text.contains(':') {
+        return match text.parse::<Ipv6Addr>() {
+            Ok(address) => Ok(Some(address.into())),
+            Err(_) if is_zoned(text) => Ok(None),
+            Err(_) => Err((0, ItemErrorKind::Ipv6(text.to_owned()))),
+        };
+    }
+    // The last part of a name is never a number (RFC 1123 §2.1): who writes one means an address.
+    let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or(text);
+    if last.is_empty() || !last.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(None);
+    }
+    match text.parse::<Ipv4Addr>() {
+        Ok(address) => Ok(Some(address.into())),
+        Err(_) => Err((0, ItemErrorKind::Ipv4(text.to_owned()))),
+    }
+}
+
+fn network(address: &str, prefix: &str) -> Result<Hosts, (usize, ItemErrorKind)> {
+    let Some(base) = self::address(address)? else {
+        return Err((0, ItemErrorKind::PrefixOfName(address.to_owned())));
+    };
+    let (most, family) = if base.is_ipv4() { (32, "IPv4") } else { (128, "IPv6") };
+    let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+    let length: Option<u8> = if digits { prefix.parse().ok() } else { None };
+    length
+        .ok_or(PrefixLenError)
+        .and_then(|length| IpNet::new(base, length))
+        .map(|network| Hosts::Network(network.trunc()))
+        .map_err(|_| {
+            let prefix = prefix.to_owned();
+            (address.chars().count(), ItemErrorKind::Prefix { prefix, most, family })
+        })
+}
+
+fn valid_name(name: &str) -> Result<(), (usize, ItemErrorKind)> {
+    let known = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if let Some((at, letter)) = name.chars().enumerate().find(|&(_, letter)| !known(letter)) {
+        let kind = if letter.is_alphabetic() {
+            ItemErrorKind::International(letter)
+        } else {
+            ItemErrorKind::Character(letter)
+        };
+        return Err((at, kind));
+    }
+    let parts = name.strip_suffix('.').unwrap_or(name);
+    if parts.len() > 253 || parts.split('.').any(|part| !(1..=63).contains(&part.len())) {
+        return Err((0, ItemErrorKind::Name(name.to_owned())));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn error(text: &str) -> (usize, String) {
+        let error = parse(text).expect_err(text);
+        (error.column, error.kind.to_string())
+    }
+
+    fn host(text: &str) -> Hosts {
+        parse(text).expect(text).hosts
+    }
+
+    #[test]
+    fn items_are_read_as_people_write_them() {
+        assert_eq!(host("10.0.0.5"), Hosts::One("10.0.0.5".into()));
+        assert_eq!(host("::1"), Hosts::One("::1".into()));
+        assert_eq!(host("[::1]"), Hosts::One("::1".into()));
+        assert_eq!(host("db-1.example."), Hosts::One(Host::Name("db-1.example.".into())));
+        assert_eq!(host("fe80::1%lo"), Hosts::One(Host::Name("fe80::1%lo".into())));
+        assert_eq!(host("10.0.0.5/24"), Hosts::Network("10.0.0.0/24".parse().expect("a network")));
+        assert_eq!(host("2001:db8::/120"), host("[2001:db8::/120]:22"));
+        assert_eq!(parse("10.0.0.5").expect("an address").ports, None);
+        for text in ["10.0.0.5:22,2222-2230", "a.example:22,2222-2230", "[::1]:22,2222-2230"] {
+            let ports = parse(text).expect(text).ports.expect("ports");
+            assert_eq!(ports.len(), 10, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_its_column() {
+        for (text, column, part) in [
+            ("", 1, "a host is missing"),
+            (":22", 1, "a host is missing"),
+            ("10.0.0.300", 1, "not an IPv4 address"),
+            ("10.0.0", 1, "not an IPv4 address"),
+            ("1.2.3.4.5", 1, "not an IPv4 address"),
+            ("010.0.0.1", 1, "not an IPv4 address"),
+            ("10.0.0.0/33", 9, "/33 is not a prefix length: it goes from 0 to 32 for IPv4"),
+            ("10.0.0.0/", 9, "/ is not a prefix length"),
+            ("10.0.0.0/+8", 9, "/+8 is not a prefix length"),
+            ("2001:db8::/129", 11, "0 to 128 for IPv6"),
+            ("name/24", 1, "not an address"),
+            ("[::1", 1, "the bracket is not closed"),
+            ("[::1]22", 6, "behind the brackets"),
+            ("1::2::3", 1, "not an IPv6 address"),
+            ("10.0.0.5:0", 10, "port 0 is not from 1 to 65535"),
+            ("10.0.0.5:22,70000", 13, "port 70000"),
+            ("10.0.0.5:", 10, "a port is missing"),
+            ("a b", 2, "can't be part of a host name"),
+            ("bücher.example", 2, "xn-- form"),
+            ("a..b", 1, "not a host name"),
+            ("http://a", 6, "neither a port number nor a service"),
+            ("a\u{1b}b", 2, "can't be part of a host name"),
+        ] {
+            let (at, message) = error(text);
+            assert!(message.contains(part), "{text:?}: {message}");
+            assert!(!message.contains('\u{1b}'), "{text:?} reaches the terminal unescaped");
+            assert_eq!(at, column, "{text:?}: {message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}|[0-9a-f:./,\\[\\]%-]{0,40}") {
+            if let Err(error) = parse(&text) {
+                prop_assert!((1..=text.chars().count() + 1).contains(&error.column));
+            }
+        }
+
+        #[test]
+        fn every_address_is_read_back(bits: u128, port in 1..=u16::MAX) {
+            let v6 = Ipv6Addr::from(bits);
+            let item = parse(&format!("[{v6}]:{port}")).expect("an address and a port");
+            prop_assert_eq!(item.hosts, Hosts::One(Host::Address(v6.into())));
+            prop_assert_eq!(item.ports.expect("a port").get(0), Some(port));
+        }
+    }
+}

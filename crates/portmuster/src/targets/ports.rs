@@ -1,0 +1,175 @@
+//! Lists of ports: `22`, `22,23`, `2222-2230`, `ssh,telnet`.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use thiserror::Error;
+
+/// A list of ports in ascending order, each once; never empty. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ports(Arc<[RangeInclusive<u16>]>);
+
+/// Why a text is no list of ports.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PortsError {
+    /// Nothing stands where a port should.
+    #[error("a port is missing")]
+    Missing,
+    /// The number is not from 1 to 65535.
+    #[error("port {0} is not from 1 to 65535")]
+    OutOfRange(String),
+    /// The range ends before it starts.
+    #[error("the range {0}-{1} ends before it starts")]
+    Backwards(u16, u16),
+    /// It is neither a number nor a service that this system knows.
+    #[error("{0:?} is neither a port number nor a service that this system knows")]
+    Unknown(String),
+}
+
+impl Ports {
+    /// ssh and telnet: 22 and 23.
+    #[must_use]
+    pub fn ssh_and_telnet() -> Self {
+        Self(Arc::new([22..=23]))
+    }
+
+    /// Reads a list of numbers, ranges and service names, with commas between them. `ssh` is 22
+    /// and `telnet` is 23 everywhere; other names are looked up in the system's services file.
+    ///
+    /// # Errors
+    /// Where, in characters from 0, and what can't be read.
+    pub fn parse(text: &str) -> Result<Self, (usize, PortsError)> {
+        let mut ranges = Vec::new();
+        let mut at = 0;
+        for item in text.split(',') {
+            ranges.push(range(item.trim()).map_err(|error| (at, error))?);
+            at += item.chars().count() + 1;
+        }
+        Ok(Self::union(ranges))
+    }
+
+    /// How many ports there are: 1 to 65,535.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a list of ports is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(length).sum()
+    }
+
+    /// The port at this place, in ascending order; `None` beyond the last.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<u16> {
+        let mut place = place;
+        for range in &*self.0 {
+            if place < length(range) {
+                return u16::try_from(usize::from(*range.start()) + place).ok();
+            }
+            place -= length(range);
+        }
+        None
+    }
+
+    fn union(mut ranges: Vec<RangeInclusive<u16>>) -> Self {
+        ranges.sort_unstable_by_key(|range| *range.start());
+        let mut merged: Vec<RangeInclusive<u16>> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if *range.start() <= last.end().saturating_add(1) => {
+                    *last = *last.start()..=*last.end().max(range.end());
+                }
+                _ => merged.push(range),
+            }
+        }
+        Self(merged.into())
+    }
+}
+
+fn length(range: &RangeInclusive<u16>) -> usize {
+    usize::from(range.end() - range.start()) + 1
+}
+
+fn range(item: &str) -> Result<RangeInclusive<u16>, PortsError> {
+    if item.is_empty() {
+        return Err(PortsError::Missing);
+    }
+    if item.starts_with(|first: char| first.is_ascii_digit())
+        && let Some((first, last)) = item.split_once('-')
+    {
+        let (first, last) = (number(first)?, number(last)?);
+        return if first <= last {
+            Ok(first..=last)
+        } else {
+            Err(PortsError::Backwards(first, last))
+        };
+    }
+    let port = match item {
+        "ssh" => 22,
+        "telnet" => 23,
+        _ if item.bytes().all(|byte| byte.is_ascii_digit()) => number(item)?,
+        _ => service(item).ok_or_else(|| PortsError::Unknown(item.to_owned()))?,
+    };
+    Ok(port..=port)
+}
+
+fn number(text: &str) -> Result<u16, PortsError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(PortsError::Missing);
+    }
+    // `parse` would take a sign.
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(PortsError::Unknown(text.to_owned()));
+    }
+    match text.parse() {
+        Ok(port @ 1..) => Ok(port),
+        _ => Err(PortsError::OutOfRange(text.to_owned())),
+    }
+}
+
+/// The TCP port of a service, from services(5): `name port/protocol alias…`.
+fn service(name: &str) -> Option<u16> {
+    let services = std::fs::read_to_string("/etc/services").ok()?;
+    services.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let official = words.next()?;
+        let port = words.next()?.strip_suffix("/tcp")?;
+        let known = official == name || words.any(|alias| alias == name);
+        known.then(|| port.parse().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ports(text: &str) -> Vec<u16> {
+        let ports = Ports::parse(text).expect("a list of ports");
+        (0..ports.len()).map(|place| ports.get(place).expect("within the length")).collect()
+    }
+
+    #[test]
+    fn lists_are_sorted_and_hold_each_port_once() {
+        assert_eq!(ports("23,22,2222-2224,2223,22"), [22, 23, 2222, 2223, 2224]);
+        assert_eq!(ports("telnet, ssh"), [22, 23]);
+        assert_eq!(ports("65535,65534-65535"), [65534, 65535]);
+        assert_eq!(Ports::parse("1-65535").expect("all").len(), 65_535);
+        assert_eq!(Ports::ssh_and_telnet(), Ports::parse("22,23").expect("two"));
+    }
+
+    #[test]
+    fn what_is_no_port_is_named_with_its_place() {
+        use PortsError::{Backwards, Missing, OutOfRange, Unknown};
+        for (text, at, error) in [
+            ("", 0, Missing),
+            ("22,", 3, Missing),
+            ("0", 0, OutOfRange("0".into())),
+            ("22,70000", 3, OutOfRange("70000".into())),
+            ("99999999999999999999", 0, OutOfRange("99999999999999999999".into())),
+            ("30-20", 0, Backwards(30, 20)),
+            ("1-", 0, Missing),
+            ("+22", 0, Unknown("+22".into())),
+            ("22,no-such-service", 3, Unknown("no-such-service".into())),
+        ] {
+            assert_eq!(Ports::parse(text), Err((at, error)), "{text:?}");
+        }
+    }
+}
