@@ -1,0 +1,350 @@
+//! The command line.
+
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use anstream::ColorChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use portmuster::{Config, ConfigError, Limits, Method, Probing, defaults, targets::Ports};
+
+/// Which of these addresses support ssh or telnet?
+///
+/// Checks host:port pairs by the million, side by side, in bounded memory, and hands over each
+/// result the moment it is known.
+#[derive(Debug, Parser)]
+#[command(name = "portmuster", version, arg_required_else_help = true, max_term_width = 100)]
+pub(crate) struct Program {
+    /// Whether to colour what is shown
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = Color::Auto, value_enum)]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check a list of targets
+    Check(Box<Check>),
+    /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
+    Demo(Demo),
+}
+
+/// When something is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Makes it the choice for all that is written.
+    pub(crate) fn write_global(self) {
+        match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// When progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShowProgress {
+    /// When stderr is a terminal
+    Auto,
+    /// Always; a line a second where stderr is no terminal
+    Always,
+    Never,
+}
+
+/// The rows that an output gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Show {
+    /// Open ports
+    Open,
+    /// Every target
+    All,
+}
+
+const TARGETS: &str = "\
+A target is an address (10.0.0.5, 2001:db8::1), a network (10.0.0.0/24, 2001:db8::/120) or a name \
+(db.example), with ports of its own if need be: 10.0.0.5:22,2222-2230, [2001:db8::1]:ssh.";
+
+const CHECK_MORE: &str = "\
+Examples:
+  portmuster check 10.0.0.0/24
+  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
+  cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq .service
+
+Exit status:
+  0    every target was checked
+  2    the arguments or the input can't be read
+  3    some targets could not be checked from here, or an output failed
+  130  interrupted: what was in flight got a second, the rest is left
+Where several hold: 2, 130, 3, 0. A closed pipe is 0.";
+
+/// Check a list of targets
+#[derive(Debug, Args)]
+#[command(after_help = CHECK_MORE)]
+pub(crate) struct Check {
+    /// What to check, beside the inputs
+    #[arg(value_name = "TARGET", long_help = TARGETS)]
+    pub(crate) targets: Vec<String>,
+
+    /// Read targets from a file, one a line, with # for comments; `-` is stdin; repeatable
+    #[arg(
+        short,
+        long = "input",
+        value_name = "FILE",
+        long_help = "\
+Read targets from a file, one a line, with # for comments; repeatable. A file is read whole before \
+anything is sent. `-` is stdin, which is read as a stream: as the run goes on, without end if it \
+likes."
+    )]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    /// Ports of targets that name none: numbers, ranges, services
+    #[arg(short, long, value_name = "LIST", default_value = "ssh,telnet", value_parser = ports)]
+    pub(crate) ports: Ports,
+
+    /// How checks run side by side
+    #[arg(long, value_name = "METHOD", default_value = "event-loop", value_parser = method())]
+    pub(crate) method: Method,
+
+    /// Threads (256) or event loops (one per core), as the method has it
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<NonZeroUsize>,
+
+    /// Connections open at the same time; fewer where descriptors are
+    #[arg(long, value_name = "N", default_value_t = in_flight())]
+    pub(crate) in_flight: NonZeroUsize,
+
+    /// New connections a second, or max
+    #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::RATE)))]
+    pub(crate) rate: Ceiling,
+
+    /// Connections open towards one address, or max
+    #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::PER_HOST)))]
+    pub(crate) per_host: Ceiling,
+
+    /// More attempts for a target that does not answer
+    #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
+    pub(crate) retries: u32,
+
+    /// Limit of one connection attempt
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    /// Limit of the silence after the accept
+    #[arg(long, value_name = "TIME", default_value = "12s", value_parser = duration)]
+    pub(crate) first_byte: Duration,
+
+    /// Limit of the conversation, from the accept
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
+    pub(crate) deadline: Duration,
+
+    /// Only see whether it connects; don't read what the server says
+    #[arg(long)]
+    pub(crate) no_probe: bool,
+
+    /// Write rows as table or jsonl, to stdout or a file; repeatable
+    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
+    pub(crate) outputs: Vec<OutputSpec>,
+
+    #[command(flatten)]
+    pub(crate) existing: Existing,
+
+    /// Rows to write [default: open for table, all for the rest]
+    #[arg(long, value_name = "WHICH", value_enum)]
+    pub(crate) show: Option<Show>,
+
+    /// Show how far the run is
+    #[arg(long, value_name = "WHEN", default_value_t = ShowProgress::Auto, value_enum)]
+    pub(crate) progress: ShowProgress,
+
+    /// Say nothing but errors on stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// What becomes of output files that exist; unasked they are left alone.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct Existing {
+    /// Add to output files that exist
+    #[arg(long)]
+    pub(crate) append: bool,
+
+    /// Replace output files that exist
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Check a lab of honest, odd and hostile servers on loopback, before your eyes
+///
+/// The limits in time are short, so that it takes seconds: `--first-byte 6s --deadline 7s`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How checks run side by side
+    #[arg(long, value_name = "METHOD", default_value = "event-loop", value_parser = method())]
+    pub(crate) method: Method,
+}
+
+impl Check {
+    /// The settings of the run.
+    ///
+    /// # Errors
+    /// Settings that no run could have.
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        let config = Config {
+            method: self.method,
+            workers: self.workers.map(NonZeroUsize::get),
+            in_flight: self.in_flight.get(),
+            rate: self.rate.0,
+            per_host: self.per_host.0,
+            retries: self.retries,
+            limits: Limits {
+                timeout: self.timeout,
+                first_byte: self.first_byte,
+                deadline: self.deadline,
+                ..Limits::default()
+            },
+            probing: if self.no_probe { Probing::ConnectOnly } else { Probing::Greeting },
+        };
+        portmuster::Checker::new(config).map(|_| config)
+    }
+}
+
+fn in_flight() -> NonZeroUsize {
+    NonZeroUsize::new(defaults::IN_FLIGHT).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
+    use clap::builder::TypedValueParser;
+
+    let names = Method::ALL.map(Method::name);
+    clap::builder::PossibleValuesParser::new(names).try_map(|name| name.parse::<Method>())
+}
+
+fn ports(list: &str) -> Result<Ports, String> {
+    Ports::parse(list).map_err(|(at, error)| format!("column {}: {error}", at + 1))
+}
+
+/// Reads a time with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(format!("the unit is missing: {text}s, {text}ms, {text}m"));
+    }
+    let time: SignedDuration =
+        text.parse().map_err(|_| "it is not a time such as 10s, 500ms or 1m30s".to_owned())?;
+    match Duration::try_from(time) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("it must be longer than 0s".to_owned()),
+    }
+}
+
+/// A number, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ceiling(pub(crate) Option<NonZeroU32>);
+
+impl FromStr for Ceiling {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "max" => Ok(Self(None)),
+            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| {
+                format!("it is neither max nor a whole number from 1 to {}", u32::MAX)
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Ceiling {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(number) => number.fmt(formatter),
+            None => formatter.write_str("max"),
+        }
+    }
+}
+
+/// A format of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Table,
+    Jsonl,
+}
+
+/// Where rows go, and in what format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OutputSpec {
+    pub(crate) format: Format,
+    /// `None`: stdout.
+    pub(crate) file: Option<PathBuf>,
+}
+
+impl FromStr for OutputSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, file) = match text.split_once('=') {
+            Some((_, "")) => return Err("the file behind = is missing".to_owned()),
+            Some((format, "-")) => (format, None),
+            Some((format, file)) => (format, Some(file.into())),
+            None => (text, None),
+        };
+        let format = match format {
+            "table" => Format::Table,
+            "jsonl" => Format::Jsonl,
+            _ => return Err(format!("{format:?} is not a format: table, jsonl")),
+        };
+        Ok(Self { format, file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_in_words_are_the_librarys() {
+        let program = Program::parse_from(["portmuster", "check", "10.0.0.5"]);
+        let Command::Check(check) = program.command else { panic!("it is a check") };
+        assert_eq!(check.config(), Ok(Config::default()));
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("10").is_err_and(|error| error.contains("10s")));
+        for text in ["0s", "-1s", "", "s", "tens"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn outputs_have_a_format_and_perhaps_a_file() {
+        let to_file = OutputSpec { format: Format::Jsonl, file: Some("a=b".into()) };
+        assert_eq!("jsonl=a=b".parse(), Ok(to_file));
+        assert_eq!("table=-".parse(), Ok(OutputSpec { format: Format::Table, file: None }));
+        assert!("yaml".parse::<OutputSpec>().is_err());
+        assert!("jsonl=".parse::<OutputSpec>().is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! `portmuster demo`: the lab's servers, checked before the user's eyes.
+
+use std::{
+    collections::HashMap,
+    io::{self, Write},
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use anstyle::{AnsiColor, Style};
+use portmuster::{Checker, Config, Limits, Outcome, Service, sink::escaped};
+use portmuster_lab::{Exhibit, Lab};
+
+use crate::{args::Demo, status::Status, terminal};
+
+/// Characters of a greeting that are shown.
+const GREETING_MAX: usize = 40;
+
+/// Starts the lab, checks it, shows what came out, and stops it.
+///
+/// # Errors
+/// The lab could not be started.
+pub(crate) fn run(demo: &Demo) -> anyhow::Result<Status> {
+    let lab = Lab::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let exhibits: HashMap<_, _> =
+        lab.exhibits().map(|(exhibit, endpoint)| (endpoint, exhibit)).collect();
+    let config = Config {
+        method: demo.method,
+        per_host: None,
+        limits: Limits {
+            first_byte: Duration::from_secs(6),
+            deadline: Duration::from_secs(7),
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let endpoints: Vec<_> = lab.exhibits().map(|(_, endpoint)| endpoint).collect();
+    let mut output = anstream::stdout();
+    let mut wrong = 0;
+    header(&mut output)?;
+    for outcome in Checker::new(config)?.check(endpoints)? {
+        let Some(exhibit) = outcome.endpoint.and_then(|endpoint| exhibits.get(&endpoint)) else {
+            continue;
+        };
+        wrong += usize::from(!is_as_expected(exhibit, &outcome));
+        match row(&mut output, exhibit, &outcome) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Status::Complete),
+            shown => shown?,
+        }
+    }
+    let all = exhibits.len();
+    terminal::note(format!("{} of {all} servers judged as they are", all - wrong));
+    Ok(if wrong == 0 { Status::Complete } else { Status::Incomplete })
+}
+
+fn is_as_expected(exhibit: &Exhibit, outcome: &Outcome) -> bool {
+    let verdict = &outcome.verdict;
+    verdict.state.name() == exhibit.state && verdict.service.map(Service::name) == exhibit.service
+}
+
+fn header(output: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    writeln!(
+        output,
+        "{bold}{:<8} {:<40} {:<7} {:<13} {:>7}  GREETING OR REASON{bold:#}",
+        "SERVER", "WHICH", "STATE", "SERVICE", "MS"
+    )
+}
+
+fn row(output: &mut impl Write, exhibit: &Exhibit, outcome: &Outcome) -> io::Result<()> {
+    let verdict = &outcome.verdict;
+    let style =
+        if is_as_expected(exhibit, outcome) { Style::new() } else { AnsiColor::Red.on_default() };
+    let told = match verdict.service {
+        Some(_) => escaped(&verdict.banner),
+        None => verdict.reason.to_string(),
+    };
+    let told: String = told.chars().take(GREETING_MAX).collect();
+    let service = verdict.service.map_or("", Service::name);
+    let line = format!(
+        "{:<8} {:<40} {:<7} {service:<13} {:>7.1}  {told}",
+        exhibit.kind,
+        exhibit.about,
+        verdict.state,
+        verdict.times.total.as_secs_f64() * 1e3,
+    );
+    writeln!(output, "{style}{}{style:#}", line.trim_end())?;
+    output.flush()
+}

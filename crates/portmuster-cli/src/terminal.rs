@@ -1,0 +1,26 @@
+//! What is said on stderr.
+
+use std::{fmt::Display, io::Write};
+
+use anstyle::{AnsiColor, Style};
+use portmuster::sink::escaped;
+
+/// Says what went wrong.
+pub(crate) fn error(message: &anyhow::Error) {
+    say("error", AnsiColor::Red.on_default().bold(), &format!("{message:#}"));
+}
+
+/// Says what the user may want to know.
+pub(crate) fn note(message: impl Display) {
+    say("portmuster", Style::new().bold(), &message.to_string());
+}
+
+/// Messages may quote what a stranger wrote.
+fn say(who: &str, style: Style, message: &str) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(
+        anstream::stderr().lock(),
+        "{style}{who}:{style:#} {}",
+        escaped(message.as_bytes())
+    );
+}
