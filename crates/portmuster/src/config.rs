@@ -33,6 +33,9 @@ pub mod defaults {
     pub const THREADS: usize = 256;
 }
 
+/// Attempts in flight that a run may be told: queues are made large enough for all of them.
+const IN_FLIGHT_MAX: usize = 1 << 20;
+
 /// The limits in time of one attempt. Name lookup and waiting for a retry count in none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -122,13 +125,13 @@ pub enum ConfigError {
         /// The setting's name, as the command line writes it.
         setting: &'static str,
     },
-    /// More workers than this system could carry.
-    #[error("{workers} {kind} are more than the {most} that one run may have")]
-    TooManyWorkers {
+    /// More of something than one run may have.
+    #[error("{asked} {what} are more than the {most} that one run may have")]
+    TooMany {
         /// How many were asked for.
-        workers: usize,
+        asked: usize,
         /// What they are.
-        kind: &'static str,
+        what: &'static str,
         /// The ceiling.
         most: usize,
     },
@@ -155,6 +158,10 @@ impl Config {
     pub(crate) fn validated_workers(&self) -> Result<usize, ConfigError> {
         if self.in_flight == 0 {
             return Err(ConfigError::Zero { setting: "in-flight" });
+        }
+        if self.in_flight > IN_FLIGHT_MAX {
+            let (asked, most) = (self.in_flight, IN_FLIGHT_MAX);
+            return Err(ConfigError::TooMany { asked, what: "attempts in flight", most });
         }
         for (setting, limit) in [
             ("timeout", self.limits.timeout),

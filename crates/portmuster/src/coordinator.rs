@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Select, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
 use crate::{
     check::Rules,
@@ -28,6 +28,8 @@ use crate::{
 
 /// Targets that are taken from the input before the schedule wants them.
 const INPUT_MAX: usize = 1024;
+/// How long the end of a run waits for the targets' iterator to answer.
+const INPUT_GRACE: Duration = Duration::from_millis(100);
 /// Batches of outcomes that wait for the consumer.
 const BATCHES_MAX: usize = 16;
 /// Requests to stop that may wait; one is enough, and none is worth waiting for.
@@ -71,6 +73,8 @@ struct Coordinator {
 
 struct Input {
     targets: Receiver<Target>,
+    /// Closed when the thread is about to end.
+    ended: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
@@ -109,46 +113,66 @@ pub(crate) fn start(config: &Config, workers: usize) -> Result<Run, StartError> 
     Ok(Run { targets: targets_in, batches, stops: stops_in, thread })
 }
 
-/// Takes the targets from their iterator in a thread of its own, as they are wanted. While it
-/// waits for the iterator nothing can end it; it ends as soon as the iterator answers.
+/// Takes the targets from their iterator in a thread of its own, as they are wanted.
 fn feed(source: Receiver<BoxedTargets>) -> Result<Input, StartError> {
     let (queue, targets) = bounded(INPUT_MAX);
+    let (ending, ended) = bounded(0);
     let thread = spawn("portmuster-input", move || {
+        let _ending: Sender<()> = ending;
         for target in source.iter().take(1).flatten() {
             if queue.send(target).is_err() {
                 return;
             }
         }
     })?;
-    Ok(Input { targets, thread })
+    Ok(Input { targets, ended, thread })
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
     thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
 }
 
+impl Input {
+    /// Wants no more targets. While the thread waits for the targets' iterator nothing can end
+    /// it; then it is left alone, and ends as soon as the iterator answers.
+    fn leave(self) {
+        drop(self.targets);
+        if self.ended.recv_timeout(INPUT_GRACE) == Err(RecvTimeoutError::Disconnected) {
+            // Its panic would have been the iterator's, in targets that nobody wants.
+            let _ = self.thread.join();
+        }
+    }
+}
+
 impl Coordinator {
     fn run(mut self) {
-        while !self.is_over() {
-            let now = self.clock.now();
-            self.take_stops(now);
-            self.take_reports(now);
-            self.take_names(now);
-            self.take_targets(now);
-            self.begin_lookups();
-            while let Some(start) = self.schedule.next_start(now) {
-                self.crew.begin(start);
-            }
-            self.crew.flush();
-            if !self.hand_out() {
-                return;
-            }
-            if !self.schedule.is_finished() {
-                self.wait();
-            }
+        while !self.is_over() && self.turn() {}
+        let Self { crew, input, schedule, clock, batches, .. } = self;
+        drop(crew);
+        if let Some(input) = input {
+            input.leave();
         }
-        let account = self.schedule.account(self.clock.now());
-        let _ = self.batches.send(Batch { outcomes: Vec::new(), account });
+        let account = schedule.account(clock.now());
+        let _ = batches.send(Batch { outcomes: Vec::new(), account });
+    }
+
+    /// Deals with all that has come, and waits for more; false when nobody wants the outcomes.
+    fn turn(&mut self) -> bool {
+        let now = self.clock.now();
+        self.take_stops(now);
+        self.take_reports(now);
+        self.take_names(now);
+        self.take_targets(now);
+        self.begin_lookups();
+        while let Some(start) = self.schedule.next_start(now) {
+            self.crew.begin(start);
+        }
+        self.crew.flush();
+        let wanted = self.hand_out();
+        if wanted && !self.schedule.is_finished() {
+            self.wait();
+        }
+        wanted
     }
 
     fn is_over(&self) -> bool {

@@ -49,16 +49,14 @@ impl Method {
 
     /// Threads or loops that it has when it is told `asked`.
     pub(crate) fn workers(self, asked: Option<usize>) -> Result<usize, ConfigError> {
-        let (usual, most, kind) = match self {
+        let (usual, most, what) = match self {
             Self::Serial => (1, 1, "threads of a serial run"),
             Self::Threads => (defaults::THREADS, THREADS_MAX, "threads"),
             Self::EventLoop => (cores(), LOOPS_MAX, "event loops"),
         };
         match asked {
             Some(0) => Err(ConfigError::Zero { setting: "workers" }),
-            Some(workers) if workers > most => {
-                Err(ConfigError::TooManyWorkers { workers, kind, most })
-            }
+            Some(asked) if asked > most => Err(ConfigError::TooMany { asked, what, most }),
             _ => Ok(asked.unwrap_or(usual)),
         }
     }

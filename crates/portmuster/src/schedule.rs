@@ -9,7 +9,8 @@
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
-//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] for this machine to recover.
+//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] for this machine to recover, and
+//! [`OUTCOMES_MAX`] that ended without a start.
 
 use std::{
     cmp::Reverse,
@@ -50,6 +51,8 @@ const READY_MAX: usize = 1024;
 const RETRIES_MAX: usize = 65_536;
 /// Targets that wait after a fault of this machine.
 const PAUSES_MAX: usize = 1024;
+/// Outcomes that wait to be taken before no more targets are.
+const OUTCOMES_MAX: usize = 4096;
 /// How long a filtered target waits for another attempt at most.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long nothing starts after a fault: what was short is given back within milliseconds.
@@ -154,6 +157,7 @@ impl Schedule {
             && self.ready.len() < READY_MAX
             && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
+            && self.outcomes.len() < OUTCOMES_MAX
             && !self.hosts.is_full()
             && !self.names.is_full()
     }
@@ -358,7 +362,7 @@ impl Schedule {
         self.hold = now.after(HOLD);
         self.account.faults += 1;
         self.account.last_fault = Some(fault);
-        if let Some(pause) = self.checks[id.0].fault(now) {
+        if let Some(pause) = self.checks[id.0].fault() {
             self.pauses.push(Reverse((now.after(pause), id)));
         } else {
             let reason = Reason::Fault(fault);

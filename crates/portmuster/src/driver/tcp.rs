@@ -26,12 +26,22 @@ pub(super) fn open(endpoint: SocketAddr) -> Result<OwnedFd, Errno> {
 pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
+            Ok(()) | Err(Errno::ISCONN) if is_itself(&socket, endpoint) => {
+                Connection::Failed(Errno::CONNREFUSED)
+            }
             Ok(()) | Err(Errno::ISCONN) => Connection::Accepted,
             Err(Errno::INPROGRESS | Errno::ALREADY) => Connection::Pending,
             Err(Errno::INTR) => continue,
             Err(errno) => Connection::Failed(errno),
         };
     }
+}
+
+/// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
+/// when the local port happens to be the one asked for, and it proves that nobody listens there.
+fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
+    let local = rustix::net::getsockname(socket).and_then(SocketAddr::try_from);
+    local.is_ok_and(|local| (local.ip(), local.port()) == (endpoint.ip(), endpoint.port()))
 }
 
 pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {

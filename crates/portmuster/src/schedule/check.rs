@@ -4,19 +4,16 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
-    clock::Instant,
     outcome::{PortState, Verdict},
     targets::Target,
 };
 
 /// Addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 16;
-/// Faults of this machine after which a target is given up.
+/// Faults of this machine in a row after which a target is given up.
 const FAULTS_MAX: u32 = 10;
-/// Time after its first fault after which a target is given up.
-const FAULT_PATIENCE: Duration = Duration::from_mins(1);
-/// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Local ports
-/// come back as connections leave `TIME_WAIT`, so a minute is covered.
+/// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Ten faults
+/// in a row span at least 23 s, time in which other attempts end and give back what they hold.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
@@ -58,7 +55,6 @@ pub(super) struct Check {
     retries_made: u32,
     retries_left: u32,
     faults: u32,
-    first_fault: Option<Instant>,
 }
 
 impl Check {
@@ -73,7 +69,6 @@ impl Check {
             retries_made: 0,
             retries_left: retries,
             faults: 0,
-            first_fault: None,
         }
     }
 
@@ -125,6 +120,7 @@ impl Check {
     /// Takes the verdict on the current endpoint.
     pub(super) fn judged(&mut self, verdict: Verdict) -> Settled {
         let endpoint = self.endpoint();
+        self.faults = 0;
         if verdict.state == PortState::Open {
             return Settled::Outcome(Some(endpoint), verdict);
         }
@@ -167,14 +163,11 @@ impl Check {
 
     /// Takes a fault of this machine: how long to wait before the attempt is made again, `None`
     /// when patience has ended.
-    pub(super) fn fault(&mut self, now: Instant) -> Option<Duration> {
+    pub(super) fn fault(&mut self) -> Option<Duration> {
         self.attempts -= 1;
         self.faults += 1;
-        let first = *self.first_fault.get_or_insert(now);
-        if self.faults >= FAULTS_MAX || now.since(first) >= FAULT_PATIENCE {
-            return None;
-        }
-        Some(PAUSE_MAX.min(PAUSE * 2_u32.pow(self.faults - 1)))
+        let again = self.faults < FAULTS_MAX;
+        again.then(|| PAUSE_MAX.min(PAUSE * 2_u32.pow(self.faults - 1)))
     }
 }
 

@@ -1,1 +1,344 @@
+//! The schedule by itself: no sockets, no time but what is handed in.
 
+use std::{collections::HashSet, net::IpAddr, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::outcome::Times;
+
+const UNLIMITED: Policy = Policy { in_flight: 1000, rate: None, per_host: None, retries: 0 };
+
+fn schedule(policy: Policy) -> Schedule {
+    Schedule::new(policy, SystemTime::UNIX_EPOCH)
+}
+
+fn at(milliseconds: u64) -> Instant {
+    Instant::START.after(Duration::from_millis(milliseconds))
+}
+
+fn target(host: u8, port: u16) -> Target {
+    Target::from(SocketAddr::from(([192, 0, 2, host], port)))
+}
+
+fn verdict(state: PortState) -> Conclusion {
+    let reason = match state {
+        PortState::Open => Reason::Accepted,
+        PortState::Closed => Reason::Refused,
+        _ => Reason::NoAnswer,
+    };
+    let banner = Vec::new();
+    Conclusion::Verdict(Verdict { state, reason, service: None, banner, times: Times::default() })
+}
+
+fn settle(schedule: &mut Schedule, start: Start, conclusion: Conclusion, now: Instant) {
+    schedule.settle(Report { id: start.id, conclusion }, now);
+}
+
+fn starts(schedule: &mut Schedule, now: Instant) -> Vec<Start> {
+    std::iter::from_fn(|| schedule.next_start(now)).collect()
+}
+
+fn states(schedule: &mut Schedule) -> Vec<PortState> {
+    std::iter::from_fn(|| schedule.next_outcome()).map(|outcome| outcome.verdict.state).collect()
+}
+
+#[test]
+fn no_more_than_the_window_is_in_flight() {
+    let mut schedule = schedule(Policy { in_flight: 2, ..UNLIMITED });
+    for port in 1..=5 {
+        schedule.add(target(1, port), at(0));
+    }
+    let begun = starts(&mut schedule, at(0));
+    assert_eq!(begun.len(), 2);
+    settle(&mut schedule, begun[0], verdict(PortState::Closed), at(1));
+    assert_eq!(starts(&mut schedule, at(1)).len(), 1);
+}
+
+#[test]
+fn a_host_gets_its_share_and_others_are_not_held_up() {
+    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(2), ..UNLIMITED });
+    for port in 1..=5 {
+        schedule.add(target(1, port), at(0));
+    }
+    schedule.add(target(2, 1), at(0));
+    let begun = starts(&mut schedule, at(0));
+    let ports: Vec<_> = begun.iter().map(|start| start.endpoint.to_string()).collect();
+    assert_eq!(ports, ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"]);
+    settle(&mut schedule, begun[1], verdict(PortState::Closed), at(1));
+    let next = starts(&mut schedule, at(1));
+    assert_eq!(next.len(), 1);
+    assert_eq!(next[0].endpoint.port(), 3);
+}
+
+#[test]
+fn who_waits_for_a_host_is_bounded() {
+    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..UNLIMITED });
+    let mut added = 0;
+    let mut begun = 0;
+    while schedule.has_room() {
+        schedule.add(target(1, 1), at(0));
+        added += 1;
+        begun += starts(&mut schedule, at(0)).len();
+    }
+    assert_eq!(begun, 1);
+    assert_eq!(added, hosts::WAITING_MAX + 1);
+}
+
+#[test]
+fn a_filtered_target_waits_for_its_retry() {
+    let mut schedule = schedule(Policy { retries: 1, ..UNLIMITED });
+    schedule.add(target(1, 1), at(0));
+    let first = schedule.next_start(at(0)).expect("it may start");
+    settle(&mut schedule, first, verdict(PortState::Filtered), at(10_000));
+    assert_eq!(schedule.next_start(at(39_999)), None);
+    assert_eq!(schedule.wake_at(), Some(at(40_000)));
+    let second = schedule.next_start(at(40_000)).expect("it is due");
+    settle(&mut schedule, second, verdict(PortState::Open), at(40_001));
+    let outcome = schedule.next_outcome().expect("it is settled");
+    assert_eq!((outcome.attempts, outcome.is_open()), (2, true));
+    assert_eq!(schedule.account(at(40_001)).found_on_retry, 1);
+}
+
+#[test]
+fn retries_come_at_once_when_nothing_else_is_left() {
+    let mut schedule = schedule(Policy { retries: 2, ..UNLIMITED });
+    schedule.add(target(1, 1), at(0));
+    schedule.input_ended();
+    for _ in 0..3 {
+        let start = schedule.next_start(at(0)).expect("nothing else is left");
+        settle(&mut schedule, start, verdict(PortState::Filtered), at(0));
+    }
+    assert_eq!(states(&mut schedule), [PortState::Filtered]);
+    assert!(schedule.is_finished());
+}
+
+#[test]
+fn retries_come_after_as_many_starts_as_may_wait() {
+    let mut schedule = schedule(Policy { retries: 1, in_flight: 1, ..UNLIMITED });
+    schedule.add(target(1, 1), at(0));
+    let first = schedule.next_start(at(0)).expect("it may start");
+    settle(&mut schedule, first, verdict(PortState::Filtered), at(0));
+    for started in 0..RETRIES_MAX {
+        schedule.add(target(2, 2), at(0));
+        let start = schedule.next_start(at(0)).expect("it may start");
+        assert_eq!(start.endpoint.port(), 2, "after {started} starts");
+        settle(&mut schedule, start, verdict(PortState::Closed), at(0));
+        states(&mut schedule);
+    }
+    assert_eq!(schedule.next_start(at(0)).expect("it is due").endpoint.port(), 1);
+}
+
+#[test]
+fn a_fault_shrinks_the_window_and_is_made_up_for() {
+    let mut schedule = schedule(UNLIMITED);
+    for port in 1..=10 {
+        schedule.add(target(1, port), at(0));
+    }
+    let mut begun = starts(&mut schedule, at(0));
+    let short = begun.split_off(4);
+    for start in short {
+        settle(&mut schedule, start, Conclusion::Fault(Fault::ProcessDescriptors), at(1));
+    }
+    assert_eq!(schedule.account(at(1)).faults, 6);
+    assert_eq!(schedule.next_start(at(1_000)), None, "four is what this machine could hold");
+    let mut now = at(1_000);
+    while let Some(start) = begun.pop() {
+        now = now.after(Duration::from_secs(1));
+        settle(&mut schedule, start, verdict(PortState::Closed), now);
+        begun.extend(starts(&mut schedule, now));
+        assert!(begun.len() <= 6);
+    }
+    assert_eq!(states(&mut schedule), [PortState::Closed; 10]);
+}
+
+#[test]
+fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
+    let mut schedule = schedule(Policy { retries: 3, ..UNLIMITED });
+    schedule.add(target(1, 1), at(0));
+    schedule.input_ended();
+    let mut faults = 0;
+    let mut now = at(0);
+    while !schedule.checks.is_empty() {
+        if let Some(start) = schedule.next_start(now) {
+            settle(&mut schedule, start, Conclusion::Fault(Fault::LocalPorts), now);
+            faults += 1;
+        } else {
+            now = schedule.wake_at().expect("something is due").max(now);
+        }
+    }
+    assert_eq!(faults, 10);
+    let outcome = schedule.next_outcome().expect("it is settled");
+    assert_eq!(outcome.verdict.state, PortState::Unchecked);
+    assert_eq!(outcome.verdict.reason, Reason::Fault(Fault::LocalPorts));
+    assert_eq!(outcome.attempts, 0);
+}
+
+#[test]
+fn a_retry_that_could_not_be_made_takes_nothing_back() {
+    let mut schedule = schedule(Policy { retries: 1, ..UNLIMITED });
+    schedule.add(target(1, 1), at(0));
+    schedule.input_ended();
+    let first = schedule.next_start(at(0)).expect("it may start");
+    settle(&mut schedule, first, verdict(PortState::Filtered), at(0));
+    let second = schedule.next_start(at(0)).expect("nothing else is left");
+    settle(&mut schedule, second, verdict(PortState::Unchecked), at(0));
+    assert_eq!(states(&mut schedule), [PortState::Filtered]);
+}
+
+/// The name's addresses, in the resolver's order.
+fn addresses(last: &[u8]) -> Lookup {
+    Ok(last.iter().map(|&last| SocketAddr::from(([192, 0, 2, last], 0))).collect())
+}
+
+fn named(schedule: &mut Schedule, lookup: &Lookup) {
+    schedule.add(Target::from(("db.example", 22)), at(0));
+    let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
+    schedule.lookup_began();
+    assert_eq!(schedule.wanted_lookup(), None);
+    schedule.lookup_ended(&name, lookup, at(0));
+}
+
+#[test]
+fn every_address_is_tried_in_order_until_one_accepts() {
+    let mut schedule = schedule(UNLIMITED);
+    named(&mut schedule, &addresses(&[7, 3, 5]));
+    for (last, state) in [(7, PortState::Closed), (3, PortState::Open)] {
+        let start = schedule.next_start(at(0)).expect("the next address");
+        assert_eq!(start.endpoint, SocketAddr::from(([192, 0, 2, last], 22)));
+        assert_eq!(schedule.next_start(at(0)), None, "one address at a time");
+        settle(&mut schedule, start, verdict(state), at(0));
+    }
+    let outcome = schedule.next_outcome().expect("it is settled");
+    assert_eq!(outcome.endpoint, Some(SocketAddr::from(([192, 0, 2, 3], 22))));
+    assert_eq!((outcome.is_open(), outcome.attempts), (true, 2));
+}
+
+#[test]
+fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
+    use PortState::{Closed, Filtered, Unchecked};
+    for (states, told) in [
+        ([Closed, Filtered], (Filtered, 2)),
+        ([Filtered, Closed], (Filtered, 1)),
+        ([Unchecked, Closed], (Closed, 2)),
+        ([Closed, Unchecked], (Closed, 1)),
+        ([Unchecked, Unchecked], (Unchecked, 1)),
+    ] {
+        let mut schedule = schedule(UNLIMITED);
+        named(&mut schedule, &addresses(&[1, 2]));
+        for state in states {
+            let start = schedule.next_start(at(0)).expect("the next address");
+            settle(&mut schedule, start, verdict(state), at(0));
+        }
+        let outcome = schedule.next_outcome().expect("it is settled");
+        let address = outcome.endpoint.map(|endpoint| endpoint.ip());
+        assert_eq!(outcome.verdict.state, told.0, "{states:?}");
+        assert_eq!(address, Some(IpAddr::from([192, 0, 2, told.1])), "{states:?}");
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_once_for_all_who_wait() {
+    let mut schedule = schedule(UNLIMITED);
+    schedule.add(Target::from(("db.example", 22)), at(0));
+    schedule.add(Target::from(("db.example", 23)), at(0));
+    let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
+    schedule.lookup_began();
+    assert_eq!(schedule.wanted_lookup(), None);
+    schedule.lookup_ended(&name, &addresses(&[1]), at(0));
+    schedule.add(Target::from(("db.example", 24)), at(0));
+    assert_eq!(schedule.wanted_lookup(), None, "it is known now");
+    assert_eq!(starts(&mut schedule, at(0)).len(), 3);
+}
+
+#[test]
+fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
+    for (error, state) in [
+        (LookupError::NoSuchName, PortState::Unresolved),
+        (LookupError::NoAnswer, PortState::Unchecked),
+    ] {
+        let mut schedule = schedule(UNLIMITED);
+        named(&mut schedule, &Err(error));
+        assert_eq!(states(&mut schedule), [state]);
+    }
+}
+
+#[test]
+fn what_ends_without_a_start_is_bounded_too() {
+    let mut schedule = schedule(UNLIMITED);
+    let mut added = 0;
+    while schedule.has_room() {
+        schedule.add(target(1, 0), at(0));
+        added += 1;
+    }
+    assert_eq!(added, OUTCOMES_MAX);
+    assert_eq!(states(&mut schedule), vec![PortState::Unchecked; added]);
+}
+
+#[test]
+fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
+    let mut schedule = schedule(Policy { retries: 1, in_flight: 2, ..UNLIMITED });
+    for port in 1..=5 {
+        schedule.add(target(1, port), at(0));
+    }
+    let begun = starts(&mut schedule, at(0));
+    settle(&mut schedule, begun[0], verdict(PortState::Filtered), at(0));
+    schedule.stop(at(0));
+    assert_eq!(states(&mut schedule), [PortState::Filtered], "it has a verdict");
+    assert!(!schedule.is_finished(), "one is in flight");
+    settle(&mut schedule, begun[1], verdict(PortState::Filtered), at(0));
+    assert_eq!(states(&mut schedule), [PortState::Filtered], "there is no later for a retry");
+    assert_eq!(schedule.next_start(at(100_000)), None);
+    assert_eq!(schedule.wake_at(), None);
+    assert!(schedule.is_finished());
+    assert_eq!(schedule.account(at(0)).left(), 3);
+}
+
+proptest! {
+    /// Whatever happens to the attempts, every target gets one outcome and no limit is passed.
+    #[test]
+    fn every_target_gets_exactly_one_outcome(
+        hosts in proptest::collection::vec(0_u8..4, 1..60),
+        conclusions in proptest::collection::vec(0_u8..10, 0..200),
+        in_flight in 1_usize..8,
+        per_host in 0_u32..3,
+        retries in 0_u32..3,
+    ) {
+        let per_host = NonZeroU32::new(per_host);
+        let mut schedule = schedule(Policy { in_flight, per_host, retries, rate: None });
+        for (port, host) in (1_u16..).zip(&hosts) {
+            schedule.add(target(*host, port), at(0));
+        }
+        schedule.input_ended();
+        let mut conclusions = conclusions.into_iter();
+        let (mut now, mut open, mut seen) = (at(0), Vec::new(), HashSet::new());
+        while !schedule.is_finished() {
+            open.extend(starts(&mut schedule, now));
+            prop_assert!(open.len() <= in_flight);
+            if let Some(per_host) = per_host {
+                for host in 0..4 {
+                    let ip = IpAddr::from([192, 0, 2, host]);
+                    let towards = open.iter().filter(|start| start.endpoint.ip() == ip).count();
+                    prop_assert!(towards <= per_host.get() as usize);
+                }
+            }
+            while let Some(outcome) = schedule.next_outcome() {
+                prop_assert!(seen.insert(outcome.target.port));
+            }
+            if open.is_empty() {
+                now = schedule.wake_at().unwrap_or(now).max(now);
+                continue;
+            }
+            let conclusion = match conclusions.next() {
+                Some(0..3) => Conclusion::Fault(Fault::Buffers),
+                Some(3..6) => verdict(PortState::Filtered),
+                Some(6) => verdict(PortState::Open),
+                _ => verdict(PortState::Closed),
+            };
+            let start = open.swap_remove(open.len() / 2);
+            settle(&mut schedule, start, conclusion, now);
+        }
+        prop_assert_eq!(seen.len(), hosts.len());
+        prop_assert_eq!(schedule.account(now).settled(), hosts.len() as u64);
+    }
+}

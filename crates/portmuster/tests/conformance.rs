@@ -1,0 +1,157 @@
+//! One suite over every method and over the simulator: all give the same answers.
+
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use portmuster::{
+    Checker, Config, Limits, Method, Outcome, Service, Target,
+    simulator::{Manner, Network, Say, simulate},
+};
+use portmuster_lab::{Behaviour, Lab};
+
+/// Short enough for a test, long enough for the lab's slowest honest server.
+fn config(method: Method) -> Config {
+    let limits = Limits {
+        first_byte: Duration::from_secs(6),
+        deadline: Duration::from_secs(7),
+        ..Limits::default()
+    };
+    Config { method, limits, per_host: None, ..Config::default() }
+}
+
+/// What all must agree on; the endpoint tells which exhibit it is.
+type Answer = (SocketAddr, &'static str, Option<&'static str>);
+
+fn lab() -> (Lab, BTreeSet<Answer>) {
+    let lab = Lab::start((Ipv4Addr::LOCALHOST, 0).into()).expect("the lab starts");
+    let truth = lab
+        .exhibits()
+        .map(|(exhibit, endpoint)| (endpoint, exhibit.state, exhibit.service))
+        .collect();
+    (lab, truth)
+}
+
+fn answers(outcomes: impl IntoIterator<Item = Outcome>) -> BTreeSet<Answer> {
+    let answer = |outcome: Outcome| {
+        let endpoint = outcome.endpoint.expect("a connection was tried");
+        let verdict = outcome.verdict;
+        (endpoint, verdict.state.name(), verdict.service.map(Service::name))
+    };
+    outcomes.into_iter().map(answer).collect()
+}
+
+fn the_zoo_is_judged_right_by(method: Method) {
+    let (lab, truth) = lab();
+    let targets: Vec<_> = lab.exhibits().map(|(_, endpoint)| Target::from(endpoint)).collect();
+    let checker = Checker::new(config(method)).expect("settings that a run can have");
+    let told: Vec<_> = checker.check(targets.clone()).expect("the run starts").collect();
+    assert_eq!(told.len(), targets.len(), "one outcome each");
+    assert_eq!(answers(told), truth);
+}
+
+#[test]
+fn threads_judge_the_zoo_right() {
+    the_zoo_is_judged_right_by(Method::Threads);
+}
+
+#[test]
+fn the_event_loop_judges_the_zoo_right() {
+    the_zoo_is_judged_right_by(Method::EventLoop);
+}
+
+#[test]
+fn serial_judges_the_zoo_right() {
+    the_zoo_is_judged_right_by(Method::Serial);
+}
+
+#[test]
+fn the_simulator_judges_the_zoo_right() {
+    let (lab, truth) = lab();
+    let network = lab.exhibits().fold(Network::new(1).oddities(30), |network, (exhibit, at)| {
+        network.endpoint(at, manner(exhibit.behaviour))
+    });
+    let targets = lab.exhibits().map(|(_, endpoint)| Target::from(endpoint));
+    let run = simulate(&config(Method::EventLoop), &network, targets);
+    assert_eq!(answers(run.outcomes), truth);
+}
+
+/// The lab's behaviour, in the simulator's words.
+fn manner(behaviour: Behaviour) -> Manner {
+    let says = |says: &[(u64, &[u8])]| {
+        let say = |&(after, bytes): &(u64, &[u8])| {
+            (Duration::from_millis(after), Say::Bytes(bytes.to_vec()))
+        };
+        says.iter().map(say).collect::<Vec<_>>()
+    };
+    let accepts = |says| Manner::Accepts { after: Duration::ZERO, says, answer: None };
+    let ends = |end| accepts(vec![(Duration::ZERO, end)]);
+    match behaviour {
+        Behaviour::Refused => Manner::Refuses { after: Duration::ZERO },
+        Behaviour::Telnet => accepts(says(&[(0, b"\xff\xfd\x18\xff\xfb\x01"), (300, b"login: ")])),
+        Behaviour::TelnetSplit => {
+            accepts(says(&[(0, b"\xff"), (20, b"\xfd"), (20, b"\x18"), (20, b"login: ")]))
+        }
+        Behaviour::LoginPrompt => accepts(says(&[(0, b"Debian\r\nhost login: ")])),
+        Behaviour::Http => Manner::Accepts {
+            after: Duration::ZERO,
+            says: vec![],
+            answer: Some(b"HTTP/1.1 400 Bad Request\r\n".to_vec()),
+        },
+        Behaviour::Silent => accepts(vec![]),
+        Behaviour::ClosesAtOnce => ends(Say::HangUp),
+        Behaviour::Resets => ends(Say::Reset),
+        Behaviour::Slow(after) => accepts(vec![(after, Say::Bytes(b"SSH-2.0-slow\r\n".to_vec()))]),
+        Behaviour::Drip => accepts(says(&[(1000, &b"x"[..]); 60])),
+        Behaviour::EndlessLines => accepts(says(&[(0, &b"a line\r\n".repeat(100))])),
+        Behaviour::Garbage => {
+            accepts(says(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))
+        }
+        Behaviour::LongLine => accepts(says(&[(0, &[b'a'; 100_000])])),
+        Behaviour::HangsUpMidLine => {
+            let mut says = says(&[(0, b"SSH-2.0-Ope")]);
+            says.push((Duration::ZERO, Say::HangUp));
+            accepts(says)
+        }
+        Behaviour::SshAfterPreBanner => {
+            accepts(says(&[(0, &b"authorised use only\r\n".repeat(20)), (5, b"SSH-2.0-x\r\n")]))
+        }
+        Behaviour::SshBareLf => accepts(says(&[(0, b"SSH-2.0-x\n")])),
+        Behaviour::SshOld => accepts(says(&[(0, b"SSH-1.5-x\n")])),
+        Behaviour::SshBoth => accepts(says(&[(0, b"SSH-1.99-x\n")])),
+        _ => accepts(says(&[(0, b"SSH-2.0-x\x1b[2J\r\n")])),
+    }
+}
+
+/// Many more targets than threads or window, most of them refused.
+#[test]
+fn a_crowd_is_answered_alike_by_every_method() {
+    let (lab, _) = lab();
+    let known = |behaviour| {
+        lab.exhibits()
+            .find(|(exhibit, _)| exhibit.behaviour == behaviour)
+            .map(|(_, endpoint)| endpoint)
+            .expect("it is in the zoo")
+    };
+    let (ssh, refused) = (known(Behaviour::Ssh), known(Behaviour::Refused));
+    let targets: Vec<_> = (0..2_000_u16)
+        .map(|place| match place % 10 {
+            0 => Target::from(ssh),
+            1 => Target::from(refused),
+            // Nothing listens on the lowest port of loopback's other addresses.
+            _ => Target::from((Ipv4Addr::new(127, 77, (place >> 8) as u8, place as u8), 1)),
+        })
+        .collect();
+    for method in Method::ALL {
+        let config = Config { in_flight: 50, rate: None, ..config(method) };
+        let checker = Checker::new(config).expect("settings that a run can have");
+        let mut outcomes = checker.check(targets.clone()).expect("the run starts");
+        let open = outcomes.by_ref().filter(Outcome::is_open).count();
+        let account = outcomes.account();
+        assert_eq!(open, 200, "{method}");
+        assert_eq!(account.service(Service::Ssh), 200, "{method}");
+        assert_eq!((account.settled(), account.left()), (2_000, 0), "{method}");
+    }
+}

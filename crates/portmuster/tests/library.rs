@@ -1,0 +1,175 @@
+//! What a program that uses the library may rely on.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::sync_channel,
+    },
+    time::Duration,
+};
+
+use portmuster::{
+    Checker, Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port, check_ports,
+};
+use portmuster_lab::{Behaviour, Server};
+
+fn server(behaviour: Behaviour) -> Server {
+    Server::start(behaviour, (Ipv4Addr::LOCALHOST, 0).into()).expect("it starts")
+}
+
+fn checker(config: Config) -> Checker {
+    Checker::new(config).expect("settings that a run can have")
+}
+
+#[test]
+fn one_port_is_open_or_not() {
+    let (open, closed) = (server(Behaviour::Silent), server(Behaviour::Refused));
+    for (server, expected) in [(&open, true), (&closed, false)] {
+        let port = server.endpoint().port();
+        let answer: (String, u16, bool) = check_a_port("localhost", port).into();
+        assert_eq!(answer, ("localhost".to_owned(), port, expected));
+    }
+}
+
+#[test]
+fn ports_are_answered_in_any_order_and_each_once() {
+    let servers: Vec<_> = (0..10).map(|_| server(Behaviour::Silent)).collect();
+    let mut ports: Vec<_> = servers.iter().map(|server| server.endpoint().port()).collect();
+    let targets: Vec<_> = ports.iter().map(|&port| ("127.0.0.1", port)).collect();
+    let mut found: Vec<u16> = check_ports(targets)
+        .map(|outcome| {
+            let (host, port, open) = outcome.into();
+            assert_eq!((host.as_str(), open), ("127.0.0.1", true));
+            port
+        })
+        .collect();
+    found.sort_unstable();
+    ports.sort_unstable();
+    assert_eq!(found, ports);
+}
+
+#[test]
+fn no_targets_are_no_outcomes() {
+    assert_eq!(check_ports(Vec::<Target>::new()).count(), 0);
+}
+
+#[test]
+fn what_can_be_no_target_is_an_outcome_too() {
+    let targets = [("127.0.0.1", 0), ("no such name", 22), ("", 22), ("a\0b", 22)];
+    let outcomes: Vec<_> = check_ports(targets).collect();
+    assert_eq!(outcomes.len(), 4);
+    for outcome in outcomes {
+        let expected = if outcome.target.port == 0 {
+            (PortState::Unchecked, Reason::PortZero)
+        } else {
+            (PortState::Unresolved, Reason::NoSuchName)
+        };
+        let verdict = &outcome.verdict;
+        assert_eq!((verdict.state, verdict.reason), expected, "{:?}", outcome.target);
+    }
+}
+
+/// Counts what is taken from an endless input.
+fn endless(target: SocketAddr) -> (impl Iterator<Item = SocketAddr> + Send, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let targets = std::iter::repeat_with(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        target
+    });
+    (targets, taken)
+}
+
+#[test]
+fn an_endless_input_is_taken_only_as_far_as_it_is_wanted() {
+    let refused = server(Behaviour::Refused);
+    for method in Method::ALL {
+        let (targets, taken) = endless(refused.endpoint());
+        let config = Config { method, in_flight: 16, ..Config::unthrottled() };
+        let outcomes = checker(config).check(targets).expect("the run starts");
+        assert_eq!(outcomes.take(5_000).filter(Outcome::is_open).count(), 0, "{method}");
+        // What may be under way when the consumer stops: the input's queue, what is ready, and
+        // the batches that wait.
+        let taken = taken.load(Ordering::Relaxed);
+        assert!((5_000..5_000 + 100_000).contains(&taken), "{method}: {taken}");
+    }
+}
+
+#[test]
+fn an_input_that_blocks_holds_up_no_outcome() {
+    let refused = server(Behaviour::Refused).endpoint();
+    for method in Method::ALL {
+        let (more, blocked) = sync_channel::<SocketAddr>(10);
+        for _ in 0..10 {
+            more.send(refused).expect("there is room");
+        }
+        let config = Config { method, ..Config::default() };
+        let mut outcomes = checker(config).check(blocked).expect("the run starts");
+        assert_eq!(outcomes.by_ref().take(10).count(), 10, "{method}");
+        drop(more);
+        assert_eq!(outcomes.count(), 0, "{method}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_input_is_the_consumers() {
+    let targets = (0..3).map(|place| {
+        assert!(place < 2, "the input is broken");
+        ("127.0.0.1", 1)
+    });
+    let consume = || check_ports(targets).count();
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(consume));
+    let message = panic.expect_err("it is not taken for the end");
+    assert_eq!(message.downcast_ref(), Some(&"the input is broken"));
+}
+
+#[test]
+fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
+    let silent = server(Behaviour::Silent);
+    for method in Method::ALL {
+        let (targets, _) = endless(silent.endpoint());
+        let config = Config { method, in_flight: 8, per_host: None, ..Config::default() };
+        let outcomes = checker(config).check(targets).expect("the run starts");
+        let before = silent.counts().accepted;
+        silent.wait_for(Duration::from_secs(20), |counts| counts.accepted > before);
+        outcomes.stopper().stop(Duration::ZERO);
+        let mut outcomes = outcomes;
+        assert_eq!(outcomes.by_ref().count(), 0, "{method}");
+        let account = outcomes.account();
+        assert!(account.targets > 0 && account.left() == account.targets, "{method}: {account:?}");
+    }
+}
+
+#[test]
+fn what_is_in_flight_may_end_in_the_time_that_a_stop_gives() {
+    let slow = server(Behaviour::Slow(Duration::from_secs(1)));
+    let config = Config { in_flight: 2, ..Config::default() };
+    let (targets, _) = endless(slow.endpoint());
+    let mut outcomes = checker(config).check(targets).expect("the run starts");
+    slow.wait_for(Duration::from_secs(20), |counts| counts.open == 2);
+    outcomes.stopper().stop(Duration::from_secs(30));
+    assert_eq!(outcomes.by_ref().filter(Outcome::is_open).count(), 2);
+}
+
+#[test]
+fn a_host_gets_no_more_connections_than_its_share() {
+    let ssh = server(Behaviour::Slow(Duration::from_millis(20)));
+    let targets = vec![ssh.endpoint(); 30];
+    let config = Config { per_host: std::num::NonZeroU32::new(3), ..Config::default() };
+    let outcomes = checker(config).check(targets).expect("the run starts");
+    assert_eq!(outcomes.filter(Outcome::is_open).count(), 30);
+    assert_eq!(ssh.peak(), 3);
+}
+
+/// TCP lets a socket connect to itself when its local port is the one asked for; over the whole
+/// range of local ports that happens again and again.
+#[test]
+fn nobody_is_found_by_talking_to_oneself() {
+    let targets = (32_768..=60_999).map(|port| (Ipv6Addr::LOCALHOST, port));
+    let config = Config { probing: Probing::ConnectOnly, ..Config::unthrottled() };
+    let outcomes = checker(config).check(targets).expect("the run starts");
+    let open: Vec<_> = outcomes.filter(Outcome::is_open).map(|open| open.target).collect();
+    assert_eq!(open, [], "nothing of this test listens there");
+}

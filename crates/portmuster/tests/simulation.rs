@@ -1,0 +1,183 @@
+//! Whole runs over a seeded network in virtual time: the loop, the schedule and the attempts are
+//! the real ones. A failure names its seed.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use portmuster::{
+    Config, Limits, Outcome, PortState, Reason, Service, Target,
+    simulator::{Manner, Network, Say, Simulation, simulate},
+};
+
+/// Seeds that every run of the tests goes through.
+const SEEDS: std::ops::Range<u64> = 0..400;
+
+const fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn endpoint(host: u8, port: u16) -> SocketAddr {
+    ([192, 0, 2, host], port).into()
+}
+
+/// Every manner, and what is true of who behaves so.
+fn manners() -> Vec<(Manner, PortState, Option<Service>)> {
+    use PortState::{Closed, Filtered, Open, Unchecked};
+    let says = |after: u64, says: &[(u64, Say)]| Manner::Accepts {
+        after: ms(after),
+        says: says.iter().map(|(pause, say)| (ms(*pause), say.clone())).collect(),
+        answer: None,
+    };
+    let bytes = |bytes: &[u8]| Say::Bytes(bytes.to_vec());
+    let drip: Vec<_> = (0..60).map(|_| (1000, bytes(b"x"))).collect();
+    vec![
+        (Manner::Refuses { after: ms(0) }, Closed, None),
+        (Manner::Refuses { after: ms(300) }, Closed, None),
+        (Manner::Silent, Filtered, None),
+        (Manner::Unreachable { after: ms(40) }, Filtered, None),
+        (Manner::NoRoute, Unchecked, None),
+        // The answer comes just before the limit, or too late.
+        (Manner::Refuses { after: ms(9_999) }, Closed, None),
+        (Manner::Refuses { after: ms(10_001) }, Filtered, None),
+        (Manner::greets(b"SSH-2.0-x\r\n"), Open, Some(Service::Ssh)),
+        (says(9_999, &[(11_999, bytes(b"SSH-2.0-late\r\n"))]), Open, Some(Service::Ssh)),
+        (says(1, &[(5, bytes(b"hi\r\nSSH-")), (5, bytes(b"1.99-x\n"))]), Open, Some(Service::Ssh)),
+        (says(1, &[(0, bytes(b"\xff")), (9, bytes(b"\xfb\x01"))]), Open, Some(Service::Telnet)),
+        (says(1, &[(0, bytes(b"login: "))]), Open, Some(Service::TelnetLikely)),
+        (says(1, &[(0, bytes(b"220 mail\r\n"))]), Open, Some(Service::Other)),
+        (says(1, &[]), Open, Some(Service::Silent)),
+        (says(1, &[(5, Say::HangUp)]), Open, Some(Service::ClosedEarly)),
+        (says(1, &[(0, Say::Reset)]), Open, Some(Service::ClosedEarly)),
+        (says(1, &drip), Open, Some(Service::Tarpit)),
+        (
+            Manner::Accepts {
+                after: ms(1),
+                says: vec![],
+                answer: Some(b"HTTP/1.1 400 No\r\n".to_vec()),
+            },
+            Open,
+            Some(Service::Other),
+        ),
+    ]
+}
+
+/// A run of five hundred targets on twenty hosts, under trouble of every kind.
+fn run(seed: u64) -> (Config, Simulation, HashMap<Target, (PortState, Option<Service>)>) {
+    let manners = manners();
+    let mut network = Network::new(seed).faults(5).oddities(20).descriptors(24);
+    let mut truth = HashMap::new();
+    for place in 0..500_u16 {
+        let mixed = (u64::from(place) + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let (manner, state, service) =
+            &manners[usize::try_from(mixed).expect("32 bits") % manners.len()];
+        let endpoint = endpoint(u8::try_from(place % 20).expect("below 20"), 1000 + place);
+        network = network.endpoint(endpoint, manner.clone());
+        truth.insert(Target::from(endpoint), (*state, *service));
+    }
+    let config = Config {
+        in_flight: 20 + usize::try_from(seed % 9).expect("small"),
+        rate: NonZeroU32::new(200),
+        per_host: NonZeroU32::new(1 + u32::try_from(seed % 4).expect("small")),
+        ..Config::default()
+    };
+    let mut targets: Vec<_> = truth.keys().cloned().collect();
+    targets.sort();
+    (config, simulate(&config, &network, targets), truth)
+}
+
+#[test]
+fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
+    let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
+    for seed in SEEDS {
+        let (config, run, mut truth) = run(seed);
+        for outcome in &run.outcomes {
+            let told = (outcome.verdict.state, outcome.verdict.service);
+            let target = &outcome.target;
+            assert_eq!(truth.remove(target), Some(told), "seed {seed}: {target}");
+            assert_in_time(outcome, &config.limits, seed);
+        }
+        assert!(truth.is_empty(), "seed {seed}: no outcome for {truth:?}");
+        assert!(run.peak_in_flight <= config.in_flight, "seed {seed}: {}", run.peak_in_flight);
+        let per_host = config.per_host.map_or(usize::MAX, |most| most.get() as usize);
+        assert!(run.peak_per_host <= per_host, "seed {seed}: {}", run.peak_per_host);
+        assert_paced(&run.begun, 200, seed);
+        for (kind, times) in run.troubles {
+            *troubles.entry(kind).or_default() += times;
+        }
+    }
+    println!("{} seeds: {troubles:?}", SEEDS.count());
+    for kind in ["no local port", "no buffer", "no descriptor", "short read", "event for nothing"] {
+        assert!(troubles.get(kind).is_some_and(|&times| times > 0), "{kind} never occurred");
+    }
+}
+
+/// Time stands still while the loop works, so a limit is kept to the millisecond.
+fn assert_in_time(outcome: &Outcome, limits: &Limits, seed: u64) {
+    let times = outcome.verdict.times;
+    let accepted = times.connect.unwrap_or(times.total);
+    assert!(accepted <= limits.timeout, "seed {seed}: {outcome:?}");
+    assert!(times.total - accepted <= limits.deadline, "seed {seed}: {outcome:?}");
+    if outcome.verdict.reason == Reason::NoAnswer {
+        assert_eq!(times.total, limits.timeout, "seed {seed}: {outcome:?}");
+    }
+}
+
+/// No second has more connections than the rate and one burst of 10 ms.
+fn assert_paced(begun: &[Duration], rate: usize, seed: u64) {
+    let most = rate + rate / 100 + 1;
+    for (first, start) in begun.iter().enumerate() {
+        let second = begun[first..].iter().take_while(|&&at| at - *start < Duration::from_secs(1));
+        assert!(second.count() <= most, "seed {seed}: too many from {start:?} on");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let log = |seed| {
+        let (_, run, _) = run(seed);
+        (format!("{:?}", run.outcomes), run.begun, run.elapsed)
+    };
+    assert_eq!(log(7), log(7));
+    assert_ne!(log(7), log(8));
+}
+
+#[test]
+fn every_address_of_a_name_is_tried_until_one_accepts() {
+    let network = Network::new(1)
+        .name("db.example", &[[192, 0, 2, 1].into(), [192, 0, 2, 2].into(), [192, 0, 2, 3].into()])
+        .endpoint(endpoint(1, 22), Manner::Silent)
+        .endpoint(endpoint(3, 22), Manner::greets(b"SSH-2.0-x\r\n"));
+    let targets = ["db.example", "no.example"].map(|name| Target::from((name, 22)));
+    let mut run = simulate(&Config::default(), &network, targets);
+    run.outcomes.sort_by_key(|outcome| outcome.is_open());
+    let [missing, found] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
+    assert_eq!(missing.verdict.state, PortState::Unresolved);
+    assert_eq!(missing.attempts, 0);
+    assert_eq!(found.endpoint, Some(endpoint(3, 22)));
+    assert_eq!(found.attempts, 3);
+    assert_eq!(run.elapsed, Duration::from_millis(10_001), "10 s for the silent one");
+}
+
+#[test]
+fn a_machine_with_one_descriptor_still_finds_the_truth() {
+    let network = Network::new(3).descriptors(1).otherwise(Manner::greets(b"SSH-2.0-x\r\n"));
+    let targets = (1..=300).map(|port| Target::from(endpoint(1, port)));
+    let run = simulate(&Config::unthrottled(), &network, targets);
+    assert!(run.outcomes.iter().all(Outcome::is_open));
+    assert_eq!(run.outcomes.len(), 300);
+    assert!(run.account.faults > 0);
+    assert_eq!(run.peak_in_flight, 1);
+}
+
+#[test]
+fn a_machine_that_never_has_what_it_takes_says_so() {
+    let network = Network::new(3).faults(100);
+    let targets = (1..=50).map(|port| Target::from(endpoint(1, port)));
+    let run = simulate(&Config::default(), &network, targets);
+    assert_eq!(run.account.state(PortState::Unchecked), 50);
+    assert!(run.outcomes.iter().all(|outcome| matches!(outcome.verdict.reason, Reason::Fault(_))));
+}
