@@ -14,7 +14,7 @@ use portmuster_lab::{Exhibit, Lab};
 use crate::{args::Demo, status::Status, terminal};
 
 /// Characters of a greeting that are shown.
-const GREETING_MAX: usize = 40;
+const GREETING_MAX: usize = 32;
 
 /// Starts the lab, checks it, shows what came out, and stops it.
 ///
@@ -62,7 +62,7 @@ fn header(output: &mut impl Write) -> io::Result<()> {
     let bold = Style::new().bold();
     writeln!(
         output,
-        "{bold}{:<8} {:<40} {:<7} {:<13} {:>7}  GREETING OR REASON{bold:#}",
+        "{bold}{:<8} {:<46} {:<7} {:<13} {:>7}  GREETING OR REASON{bold:#}",
         "SERVER", "WHICH", "STATE", "SERVICE", "MS"
     )
 }
@@ -78,7 +78,7 @@ fn row(output: &mut impl Write, exhibit: &Exhibit, outcome: &Outcome) -> io::Res
     let told: String = told.chars().take(GREETING_MAX).collect();
     let service = verdict.service.map_or("", Service::name);
     let line = format!(
-        "{:<8} {:<40} {:<7} {service:<13} {:>7.1}  {told}",
+        "{:<8} {:<46} {:<7} {service:<13} {:>7.1}  {told}",
         exhibit.kind,
         exhibit.about,
         verdict.state,

@@ -38,3 +38,8 @@ pub use config::{Config, ConfigError, Limits, Probing, defaults};
 pub use method::{Method, StartError, UnknownMethod};
 pub use outcome::{Account, Fault, Outcome, PortState, Reason, Service, Times, Verdict};
 pub use targets::{Host, Target};
+
+/// The examples of the README are tested, too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

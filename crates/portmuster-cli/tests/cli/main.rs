@@ -1,0 +1,23 @@
+//! The program `portmuster`, run as its users run it: exit status, stdout and stderr.
+//!
+//! Nothing here leaves this machine: targets are on loopback, or refused by the system before
+//! anything is sent.
+
+mod bad_input;
+mod colour;
+mod demo;
+mod formats;
+mod help;
+mod limits;
+mod methods;
+mod names;
+mod outputs;
+mod pipes;
+mod program;
+mod progress;
+mod row;
+mod servers;
+mod shell;
+mod signals;
+mod summary;
+mod terminal;

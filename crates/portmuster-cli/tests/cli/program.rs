@@ -1,0 +1,189 @@
+//! Runs the program, to its end or step by step.
+
+use std::{
+    ffi::OsStr,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio},
+    sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{
+    row::{self, Row},
+    summary::Summary,
+};
+
+/// Longer than any run here takes on a machine that is busy with other things.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// What changes how the program shows things.
+const SETTINGS: [&str; 6] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM"];
+
+/// Where the program is.
+pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_portmuster");
+
+/// A run that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None`: a signal killed it.
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The rows in stdout, which are JSON lines.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        row::read(&self.stdout)
+    }
+
+    pub(crate) fn summary(&self) -> Summary {
+        Summary::read(&self.stderr)
+    }
+}
+
+/// `portmuster check` with these arguments.
+pub(crate) fn check<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+    run(program().arg("check").args(arguments))
+}
+
+/// `portmuster` with nothing inherited that changes how it shows things.
+pub(crate) fn program() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(PATH);
+    for setting in SETTINGS {
+        command.env_remove(setting);
+    }
+    command
+}
+
+/// Runs it to its end.
+pub(crate) fn run(command: &mut assert_cmd::Command) -> Ended {
+    let output = command.timeout(LIMIT).output().expect("the program starts");
+    Ended {
+        status: output.status.code(),
+        stdout: String::from_utf8(output.stdout).expect("what it writes is UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("what it says is UTF-8"),
+    }
+}
+
+/// A run under way. It is killed when it is dropped, and when it lasts longer than [`LIMIT`].
+pub(crate) struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Option<BufReader<ChildStdout>>,
+    stderr: BufReader<ChildStderr>,
+    _watchdog: SyncSender<()>,
+}
+
+impl Running {
+    /// Starts `portmuster check` with pipes for stdin, stdout and stderr.
+    pub(crate) fn check<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
+        let mut command = std::process::Command::new(PATH);
+        for setting in SETTINGS {
+            command.env_remove(setting);
+        }
+        command.arg("check").args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        Self {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take().map(BufReader::new),
+            stderr: BufReader::new(child.stderr.take().expect("it is piped")),
+            _watchdog: watch(pid(&child)),
+            child,
+        }
+    }
+
+    /// Writes to its stdin.
+    pub(crate) fn feed(&mut self, text: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin is open");
+        stdin.write_all(text.as_bytes()).expect("the program reads its input");
+    }
+
+    /// Ends its stdin.
+    pub(crate) fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// The next line of stdout, with its end; nothing at the end of stdout.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        let stdout = self.stdout.as_mut().expect("stdout is open");
+        stdout.read_line(&mut line).expect("stdout is UTF-8");
+        line
+    }
+
+    /// The next row of stdout.
+    pub(crate) fn row(&mut self) -> Row {
+        let line = self.line();
+        let [row] = <[Row; 1]>::try_from(row::read(&line)).expect("one line is one row");
+        row
+    }
+
+    /// The next line of stderr, with its end; nothing at the end of stderr.
+    pub(crate) fn said(&mut self) -> String {
+        let mut line = String::new();
+        self.stderr.read_line(&mut line).expect("stderr is UTF-8");
+        line
+    }
+
+    /// Closes the end of stdout at which we read.
+    pub(crate) fn close_stdout(&mut self) {
+        self.stdout = None;
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(pid(&self.child), signal).expect("the program runs");
+    }
+
+    /// Waits for its end; what had not been read is in the answer.
+    pub(crate) fn end(mut self) -> Ended {
+        self.end_input();
+        let mut stdout = self.stdout.take();
+        let stdout = thread::spawn(move || stdout.as_mut().map(rest).unwrap_or_default());
+        let stderr = rest(&mut self.stderr);
+        let stdout = stdout.join().expect("stdout is UTF-8");
+        let status = self.child.wait().expect("it can be waited for").code();
+        Ended { status, stdout, stderr }
+    }
+
+    /// Waits for its end while nobody reads its stdout.
+    pub(crate) fn end_unread(mut self) -> Ended {
+        let stderr = rest(&mut self.stderr);
+        let status = self.child.wait().expect("it can be waited for").code();
+        Ended { status, stdout: String::new(), stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn rest(stream: &mut impl Read) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it is UTF-8");
+    text
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_child(child)
+}
+
+/// Kills the process once the limit has passed, unless the answer is dropped before: whoever
+/// waits for its pipes then sees their end.
+fn watch(pid: Pid) -> SyncSender<()> {
+    let (ended, end) = sync_channel(1);
+    thread::spawn(move || {
+        if end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    ended
+}

@@ -1,0 +1,54 @@
+//! The lab's servers, and what they saw.
+
+use std::{
+    collections::HashMap,
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+};
+
+use portmuster_lab::{Behaviour, Lab, Server};
+
+use crate::{program::LIMIT, row::Row};
+
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A server on 127.0.0.1.
+pub(crate) fn start(behaviour: Behaviour) -> Server {
+    Server::start(behaviour, ANY_PORT).expect("the lab has a server")
+}
+
+/// The whole zoo on 127.0.0.1.
+pub(crate) fn start_lab() -> Lab {
+    Lab::start(ANY_PORT).expect("the lab starts")
+}
+
+/// The server's target as it is written on the command line.
+pub(crate) fn target(server: &Server) -> String {
+    server.endpoint().to_string()
+}
+
+/// The targets of all exhibits that are not among these.
+pub(crate) fn targets_but(lab: &Lab, left_out: &[&str]) -> Vec<String> {
+    lab.exhibits()
+        .filter(|(exhibit, _)| !left_out.contains(&exhibit.name))
+        .map(|(_, endpoint)| endpoint.to_string())
+        .collect()
+}
+
+/// Each row under the name of its exhibit.
+pub(crate) fn by_exhibit<'a>(lab: &Lab, rows: &'a [Row]) -> HashMap<&'static str, &'a Row> {
+    let name = |row: &Row| {
+        let is_its = |endpoint: SocketAddr| endpoint.port() == row.port;
+        let exhibit = lab.exhibits().find(|&(_, endpoint)| is_its(endpoint));
+        exhibit.unwrap_or_else(|| panic!("nobody asked for {row:?}")).0.name
+    };
+    rows.iter().map(|row| (name(row), row)).collect()
+}
+
+/// Asserts that nobody has connected to the server: a connection of our own, which the server
+/// takes after all that came before, is the first that it counts.
+#[expect(clippy::disallowed_methods, reason = "a client that is not the program's")]
+pub(crate) fn assert_untouched(server: &Server) {
+    let _ours = TcpStream::connect(server.endpoint()).expect("the server accepts");
+    let counts = server.wait_for(LIMIT, |counts| counts.accepted >= 1);
+    assert_eq!(counts.accepted, 1, "something was sent");
+}

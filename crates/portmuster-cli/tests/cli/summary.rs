@@ -1,0 +1,42 @@
+//! The closing sum on stderr: every target is accounted for.
+
+use std::collections::BTreeMap;
+
+/// `N targets = a open + … + f left, in S s`.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) targets: u64,
+    pub(crate) seconds: f64,
+    parts: BTreeMap<String, u64>,
+}
+
+impl Summary {
+    /// Finds it in stderr, and checks that it adds up.
+    pub(crate) fn read(stderr: &str) -> Self {
+        let equation = stderr
+            .lines()
+            .filter_map(|line| line.strip_prefix("portmuster: "))
+            .find(|line| line.contains(" targets = "))
+            .unwrap_or_else(|| panic!("there is no sum in {stderr}"));
+        let summary = Self::parse(equation).unwrap_or_else(|| panic!("{equation} is no sum"));
+        assert_eq!(summary.targets, summary.parts.values().sum(), "{equation}");
+        summary
+    }
+
+    fn parse(equation: &str) -> Option<Self> {
+        let (targets, rest) = equation.split_once(" targets = ")?;
+        let (parts, rest) = rest.split_once(", in ")?;
+        let seconds = rest.strip_suffix(" s")?.parse().ok()?;
+        let part = |text: &str| {
+            let (count, name) = text.split_once(' ')?;
+            Some((name.to_owned(), count.parse().ok()?))
+        };
+        let parts = parts.split(" + ").map(part).collect::<Option<_>>()?;
+        Some(Self { targets: targets.parse().ok()?, seconds, parts })
+    }
+
+    /// How many targets ended so, or were `left`.
+    pub(crate) fn of(&self, state: &str) -> u64 {
+        *self.parts.get(state).unwrap_or_else(|| panic!("{state} is missing in {self:?}"))
+    }
+}
