@@ -95,6 +95,9 @@ struct Conversation {
     accepted: Instant,
     first_byte: Option<Instant>,
     last_byte: Instant,
+    /// From when the limits count: the accept, or later where this machine was held up before it
+    /// took the active step, so that the answer still gets its time.
+    since: Instant,
     /// The active step has been taken.
     asked: bool,
     probe: Probe,
@@ -163,6 +166,7 @@ impl Attempt {
             accepted: now,
             first_byte: None,
             last_byte: now,
+            since: now,
             asked: false,
             probe: Probe::default(),
         }));
@@ -183,11 +187,10 @@ impl Attempt {
             errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
             errno::Meaning::State(state, reason) => self.unconnected(state, reason, now),
             errno::Meaning::HungUp => {
-                let hung_up = Judgement { service: Service::ClosedEarly, banner: Vec::new() };
-                Step::Done(open(
-                    hung_up,
-                    Times { total: now.since(self.started), ..Times::default() },
-                ))
+                let total = now.since(self.started);
+                let judgement = Judgement { service: Service::ClosedEarly, banner: Vec::new() };
+                let times = Times { connect: Some(total), first_byte: None, total };
+                Step::Done(open(judgement, times))
             }
         }
     }
@@ -197,9 +200,12 @@ impl Attempt {
         match conversation.deadline(&rules.limits).0 {
             Timer::ActiveStep => {
                 conversation.asked = true;
+                conversation.since = now.before(rules.limits.active_step);
                 Step::Write(b"\r\n".to_vec())
             }
-            Timer::Conversation => self.ended(Ending::Deadline, now),
+            Timer::Conversation if conversation.goes_on(&rules.limits) => {
+                self.ended(Ending::Deadline, now)
+            }
             _ => self.ended(Ending::Quiet, now),
         }
     }
@@ -238,10 +244,16 @@ fn open(Judgement { service, banner }: Judgement, times: Times) -> Conclusion {
 }
 
 impl Conversation {
+    /// Whether bytes came for longer than the pause that ends a greeting: what came in one go and
+    /// was cut off by a short deadline is a greeting all the same.
+    fn goes_on(&self, limits: &Limits) -> bool {
+        self.first_byte.is_some_and(|first| self.last_byte.since(first) >= limits.quiet)
+    }
+
     fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
-        let whole = (Timer::Conversation, self.accepted.after(limits.deadline));
-        let first_byte = (Timer::FirstByte, self.accepted.after(limits.first_byte));
-        let active_step = (Timer::ActiveStep, self.accepted.after(limits.active_step));
+        let whole = (Timer::Conversation, self.since.after(limits.deadline));
+        let first_byte = (Timer::FirstByte, self.since.after(limits.first_byte));
+        let active_step = (Timer::ActiveStep, self.since.after(limits.active_step));
         let silence = match self.first_byte {
             Some(_) => (Timer::Quiet, self.last_byte.after(limits.quiet)),
             None if self.asked => first_byte,
@@ -359,6 +371,24 @@ mod tests {
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Conversation, at(20_005))]);
         assert_eq!(verdict.service, Some(Service::Tarpit));
+    }
+
+    #[test]
+    fn a_greeting_cut_off_by_a_short_deadline_is_no_tarpit() {
+        let (mut attempt, mut rules) = accepted();
+        rules.limits.deadline = Duration::from_secs(1);
+        attempt.handle(&rules, Event::Bytes(b"220 mail\r\n"), at(10));
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Conversation, at(1_005))]);
+        assert_eq!(verdict.service, Some(Service::Other));
+    }
+
+    #[test]
+    fn an_answer_gets_its_time_when_this_machine_was_held_up() {
+        let (mut attempt, rules) = accepted();
+        let step = attempt.handle(&rules, Event::DeadlinePassed, at(15_000));
+        assert_eq!(step, Step::Write(b"\r\n".to_vec()));
+        assert_eq!(attempt.deadline(&rules.limits), (Timer::FirstByte, at(24_000)));
     }
 
     #[test]

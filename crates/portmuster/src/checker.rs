@@ -16,7 +16,8 @@ use crate::{
 /// Checks whether one port is open: the name's addresses in the resolver's order until one
 /// accepts, 10 s each.
 ///
-/// It only connects; [`Checker`] also reads what the server says.
+/// It only connects, once to each; [`Checker`] also reads what the server says. Raises this
+/// process's soft limit of descriptors to its hard limit.
 ///
 /// # Panics
 /// Never: every target gets an outcome.
@@ -35,8 +36,9 @@ pub fn check_a_port(host: impl Into<Host>, port: u16) -> Outcome {
 /// Checks ports side by side; the outcomes come as they become known, in any order.
 ///
 /// Targets are taken from the iterator, in a thread of its own, only as they are wanted, so it
-/// may be endless. The settings are [`Config`]'s defaults, but it only connects; [`Checker`] also
-/// reads what the servers say. On a machine that can start neither threads nor a poller every
+/// may be endless. The settings are [`Config`]'s defaults, but it only connects, once to each
+/// address; [`Checker`] also reads what the servers say. Raises this process's soft limit of
+/// descriptors to its hard limit. On a machine that can start neither threads nor a poller every
 /// outcome is [unchecked](PortState::Unchecked).
 ///
 /// ```
@@ -55,7 +57,7 @@ where
 }
 
 fn connect_only() -> Config {
-    Config { probing: Probing::ConnectOnly, ..Config::default() }
+    Config { probing: Probing::ConnectOnly, retries: 0, ..Config::default() }
 }
 
 fn check_or_refuse<I>(config: Config, targets: I) -> Outcomes
@@ -214,7 +216,11 @@ impl Iterator for Outcomes {
             match &mut self.source {
                 Source::Over => return None,
                 Source::Refused(targets, clock) => {
-                    let outcome = refused(targets.next()?, clock);
+                    let Some(target) = targets.next() else {
+                        self.source = Source::Over;
+                        return None;
+                    };
+                    let outcome = refused(target, clock);
                     self.account.targets += 1;
                     self.account.add(&outcome.verdict);
                     return Some(outcome);

@@ -111,8 +111,8 @@ impl From<Errno> for StartError {
 
 /// The threads that make the attempts of one run.
 ///
-/// Invariant: at most [`Self::capacity`] attempts are started and not reported, so neither
-/// starting nor reporting ever blocks.
+/// Invariant: at most [`Self::capacity`] attempts are started and not reported, and there is room
+/// for as many reports, so reporting never blocks.
 #[derive(Debug)]
 pub(crate) struct Crew {
     lanes: Vec<Lane>,
@@ -188,7 +188,7 @@ impl Lane {
         }
         if let Some(starts) = &self.starts {
             // Refused only when the lane's threads have panicked, which the coordinator is told.
-            let _ = starts.try_send(std::mem::take(&mut self.batch));
+            let _ = starts.send(std::mem::take(&mut self.batch));
         }
         if let Some(waker) = &self.waker {
             waker.wake();

@@ -301,7 +301,8 @@ impl From<Outcome> for (String, u16, bool) {
 /// The sum over a run: `targets = open + closed + filtered + unresolved + unchecked + left`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Account {
-    /// Targets taken from the input, so far.
+    /// Targets that the schedule has taken, so far. A few more may have been taken from the input
+    /// and stand in its queue.
     pub targets: u64,
     /// Outcomes by state, in the order of [`PortState::ALL`].
     states: [u64; PortState::ALL.len()],

@@ -61,6 +61,7 @@ pub(crate) struct Probe {
     commanded: bool,
     /// A byte came that no text has: what looks like a command after it proves nothing.
     binary: bool,
+    after_cr: bool,
 }
 
 impl Probe {
@@ -73,7 +74,7 @@ impl Probe {
             }
         }
         // Only at the end of what has come: a prompt is the last thing that a server says.
-        if self.commanded && is_prompt(&self.kept) {
+        if self.commanded && is_prompt(self.ssh.line()) {
             return ProbeStep::Judged(self.judge(Service::Telnet));
         }
         if replies.is_empty() { ProbeStep::Read } else { ProbeStep::Write(replies) }
@@ -89,7 +90,7 @@ impl Probe {
             if ending == Ending::Closed { Service::ClosedEarly } else { Service::Silent }
         } else if ending == Ending::Deadline {
             Service::Tarpit
-        } else if is_prompt(&self.kept) {
+        } else if is_prompt(self.ssh.line()) {
             Service::TelnetLikely
         } else {
             Service::Other
@@ -101,7 +102,9 @@ impl Probe {
         self.seen += 1;
         match self.telnet.byte(byte) {
             telnet::Meaning::Text(text) => {
-                self.binary |= !is_text(text);
+                // RFC 854: a NUL has its place behind a CR, and nowhere else in a text.
+                self.binary |= !(is_text(text) || text == 0 && self.after_cr);
+                self.after_cr = text == b'\r';
                 self.keep(text);
                 if self.ssh.push(text) {
                     return Some(Judgement {
@@ -134,10 +137,9 @@ impl Probe {
 }
 
 /// Whether a byte occurs in the greetings of people: anything printable in ASCII, UTF-8 or a
-/// national code page, white space, and what draws on a terminal (bell, backspace, escape, NUL as
-/// RFC 854 pads with it).
+/// national code page, white space, and what draws on a terminal (bell, backspace, escape).
 fn is_text(byte: u8) -> bool {
-    matches!(byte, 0x20..=0x7e | 0x80..=0xff | b'\t'..=b'\r' | 0x00 | 0x07 | 0x08 | 0x1b)
+    matches!(byte, 0x20..=0x7e | 0x80..=0xff | b'\t'..=b'\r' | 0x07 | 0x08 | 0x1b)
 }
 
 /// Whether a text ends by asking who one is.
@@ -223,12 +225,19 @@ mod tests {
     #[test]
     fn commands_in_binary_noise_prove_nothing() {
         assert_eq!(service(b"\x03\x9b\x01\xff\xfd\x18\xff\xfb\x01", Ending::Quiet), Service::Other);
+        // MySQL 5.5: a thread id that passes for text, and capabilities 0xf7ff.
+        let mysql = b"\x4a\0\0\0\x0a5.5.62-log\0\x2b\0\0\0saltsalt\0\xff\xf7\x08\x02\0";
+        assert_eq!(service(mysql, Ending::Quiet), Service::Other);
+        assert_eq!(service(b"padded\r\0\n\xff\xfb\x01", Ending::Quiet), Service::Telnet);
     }
 
     #[test]
     fn a_prompt_alone_is_likely_telnet() {
         assert_eq!(service(b"\r\nUser Name: ", Ending::Quiet), Service::TelnetLikely);
         assert_eq!(service(b"220 login: ok\r\n", Ending::Quiet), Service::Other);
+        let notice = [b"Authorised use only.\r\n".repeat(60), b"login: ".to_vec()].concat();
+        assert!(notice.len() > BANNER_MAX);
+        assert_eq!(service(&notice, Ending::Quiet), Service::TelnetLikely);
     }
 
     #[test]

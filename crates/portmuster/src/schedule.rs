@@ -171,7 +171,7 @@ impl Schedule {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
             Host::Name(name) => {
-                if let Some(lookup) = self.names.look_up(&name, id) {
+                if let Some(lookup) = self.names.look_up(&name, id, now) {
                     self.looked_up(id, &lookup, now);
                 }
             }
@@ -189,16 +189,16 @@ impl Schedule {
     /// else that has not started is left.
     pub(crate) fn stop(&mut self, now: Instant) {
         self.intake = Intake::Stopped;
-        for Retry { id, .. } in std::mem::take(&mut self.retry_queue) {
-            if let Settled::Outcome(endpoint, verdict) = self.checks[id.0].give_up() {
-                self.finish(id, endpoint, verdict, now);
-            }
+        let given_up = self.checks.iter().filter(|(_, check)| check.may_give_up());
+        let given_up: Vec<_> = given_up.map(|(id, _)| CheckId(id)).collect();
+        for id in given_up {
+            self.give_up(id, now);
         }
     }
 
     /// A name that wants to be looked up. It stays wanted until [`Self::lookup_began`].
     pub(crate) fn wanted_lookup(&self) -> Option<&Arc<str>> {
-        self.names.wanted()
+        if self.intake == Intake::Stopped { None } else { self.names.wanted() }
     }
 
     /// The wanted name is being looked up.
@@ -208,7 +208,7 @@ impl Schedule {
 
     /// A lookup has ended.
     pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
-        for id in self.names.answered(name, lookup) {
+        for id in self.names.answered(name, lookup, now) {
             self.looked_up(id, lookup, now);
         }
     }
@@ -246,6 +246,7 @@ impl Schedule {
     pub(crate) fn settle(&mut self, report: Report, now: Instant) {
         let Report { id, conclusion } = report;
         self.in_flight -= 1;
+        self.checks[id.0].settled();
         let host = self.checks[id.0].endpoint().ip();
         if let Some(next) = self.hosts.settled(host) {
             self.ready.push_front(next);
@@ -348,12 +349,15 @@ impl Schedule {
                 at: now.after(RETRY_AFTER),
                 after_start: self.starts + RETRIES_MAX as u64,
             }),
-            Settled::Retry => {
-                if let Settled::Outcome(endpoint, verdict) = self.checks[id.0].give_up() {
-                    self.finish(id, endpoint, verdict, now);
-                }
-            }
+            Settled::Retry => self.give_up(id, now),
             Settled::Outcome(endpoint, verdict) => self.finish(id, endpoint, verdict, now),
+        }
+    }
+
+    /// Ends a check with the verdict that it has.
+    fn give_up(&mut self, id: CheckId, now: Instant) {
+        if let Settled::Outcome(endpoint, verdict) = self.checks[id.0].give_up() {
+            self.finish(id, endpoint, verdict, now);
         }
     }
 
@@ -388,9 +392,9 @@ impl Schedule {
             self.account.found_on_retry += 1;
         }
         self.outcomes.push_back(Outcome {
+            endpoint: endpoint.filter(|_| check.attempts() > 0),
             attempts: check.attempts(),
             target: check.into_target(),
-            endpoint,
             verdict,
             time: now.on_the_wall(self.wall_start),
         });

@@ -57,6 +57,8 @@ pub enum Manner {
     },
     /// This machine has no route to it.
     NoRoute,
+    /// This machine never has what it takes to connect to it.
+    Starves,
     /// It accepts and says something.
     Accepts {
         /// From the start of the attempt until the accept.
@@ -83,6 +85,7 @@ pub struct Network {
     pub(crate) seed: u64,
     pub(crate) faults: u8,
     pub(crate) oddities: u8,
+    pub(crate) stalls: u8,
     pub(crate) descriptors: usize,
     endpoints: HashMap<SocketAddr, Manner>,
     otherwise: Manner,
@@ -97,6 +100,7 @@ impl Network {
             seed,
             faults: 0,
             oddities: 0,
+            stalls: 0,
             descriptors: usize::MAX,
             endpoints: HashMap::new(),
             otherwise: Manner::Refuses { after: Duration::ZERO },
@@ -137,6 +141,14 @@ impl Network {
     #[must_use]
     pub fn oddities(mut self, percent: u8) -> Self {
         self.oddities = percent;
+        self
+    }
+
+    /// The chance, in a hundred, that this machine is held up for up to 30 s before it looks at
+    /// what has happened.
+    #[must_use]
+    pub fn stalls(mut self, percent: u8) -> Self {
+        self.stalls = percent;
         self
     }
 

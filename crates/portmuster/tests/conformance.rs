@@ -109,7 +109,7 @@ fn manner(behaviour: Behaviour) -> Manner {
         Behaviour::Garbage => {
             accepts(says(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))
         }
-        Behaviour::LongLine => accepts(says(&[(0, &[b'a'; 100_000])])),
+        Behaviour::LongLine => accepts(says(&[(0, &b"a".repeat(100_000))])),
         Behaviour::HangsUpMidLine => {
             let mut says = says(&[(0, b"SSH-2.0-Ope")]);
             says.push((Duration::ZERO, Say::HangUp));
@@ -141,7 +141,7 @@ fn a_crowd_is_answered_alike_by_every_method() {
             0 => Target::from(ssh),
             1 => Target::from(refused),
             // Nothing listens on the lowest port of loopback's other addresses.
-            _ => Target::from((Ipv4Addr::new(127, 77, (place >> 8) as u8, place as u8), 1)),
+            _ => Target::from((Ipv4Addr::from(0x7F4D_0000 | u32::from(place)), 1)),
         })
         .collect();
     for method in Method::ALL {

@@ -131,8 +131,8 @@ fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
     for method in Method::ALL {
         let (targets, _) = endless(silent.endpoint());
         let config = Config { method, in_flight: 8, per_host: None, ..Config::default() };
-        let outcomes = checker(config).check(targets).expect("the run starts");
         let before = silent.counts().accepted;
+        let outcomes = checker(config).check(targets).expect("the run starts");
         silent.wait_for(Duration::from_secs(20), |counts| counts.accepted > before);
         outcomes.stopper().stop(Duration::ZERO);
         let mut outcomes = outcomes;
@@ -144,13 +144,13 @@ fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
 
 #[test]
 fn what_is_in_flight_may_end_in_the_time_that_a_stop_gives() {
-    let slow = server(Behaviour::Slow(Duration::from_secs(1)));
+    let slow = server(Behaviour::Slow(Duration::from_secs(3)));
     let config = Config { in_flight: 2, ..Config::default() };
     let (targets, _) = endless(slow.endpoint());
     let mut outcomes = checker(config).check(targets).expect("the run starts");
     slow.wait_for(Duration::from_secs(20), |counts| counts.open == 2);
     outcomes.stopper().stop(Duration::from_secs(30));
-    assert_eq!(outcomes.by_ref().filter(Outcome::is_open).count(), 2);
+    assert!(outcomes.by_ref().filter(Outcome::is_open).count() >= 2);
 }
 
 #[test]
@@ -164,12 +164,23 @@ fn a_host_gets_no_more_connections_than_its_share() {
 }
 
 /// TCP lets a socket connect to itself when its local port is the one asked for; over the whole
-/// range of local ports that happens again and again.
+/// range of local ports, several times, that happens again and again. The unspecified address is
+/// the same host by another name.
 #[test]
 fn nobody_is_found_by_talking_to_oneself() {
-    let targets = (32_768..=60_999).map(|port| (Ipv6Addr::LOCALHOST, port));
+    let targets = [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED]
+        .into_iter()
+        .cycle()
+        .take(6)
+        .flat_map(|address| (32_768..=60_999).map(move |port| (address, port)));
     let config = Config { probing: Probing::ConnectOnly, ..Config::unthrottled() };
     let outcomes = checker(config).check(targets).expect("the run starts");
     let open: Vec<_> = outcomes.filter(Outcome::is_open).map(|open| open.target).collect();
     assert_eq!(open, [], "nothing of this test listens there");
+}
+
+#[test]
+fn a_single_port_is_tried_once() {
+    let closed = server(Behaviour::Refused);
+    assert_eq!(check_a_port("127.0.0.1", closed.endpoint().port()).attempts, 1);
 }

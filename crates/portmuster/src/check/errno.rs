@@ -58,7 +58,7 @@ fn at_start(errno: Errno) -> Meaning {
     let reason = match errno {
         // A system may finish the handshake before the call returns.
         Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
-        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => return Meaning::HungUp,
+        Errno::CONNRESET | Errno::PIPE => return Meaning::HungUp,
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Reason::NoRoute,
         Errno::PERM | Errno::ACCESS => Reason::NotPermitted,
         Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Reason::NoAddressFamily,
@@ -71,7 +71,7 @@ fn while_pending(errno: Errno) -> Meaning {
     let reason = match errno {
         Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
         // A refusal of the SYN is always ECONNREFUSED: these come after the handshake.
-        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => return Meaning::HungUp,
+        Errno::CONNRESET | Errno::PIPE => return Meaning::HungUp,
         Errno::TIMEDOUT => Reason::NoAnswer,
         Errno::NETUNREACH | Errno::NONET | Errno::OPNOTSUPP => Reason::NetworkUnreachable,
         Errno::HOSTUNREACH | Errno::HOSTDOWN => Reason::HostUnreachable,
@@ -108,7 +108,8 @@ mod tests {
             (Errno::CONNREFUSED,  S(Closed, Reason::Refused),               S(Closed, Reason::Refused),                HungUp),
             (Errno::CONNRESET,    HungUp,                                   HungUp,                                    HungUp),
             (Errno::PIPE,         HungUp,                                   HungUp,                                    HungUp),
-            (Errno::CONNABORTED,  HungUp,                                   HungUp,                                    HungUp),
+            // This system itself ended the connection attempt (sock_diag(7), SOCK_DESTROY).
+            (Errno::CONNABORTED,  S(Unchecked, Errno::CONNABORTED.into()),  S(Unchecked, Errno::CONNABORTED.into()),   HungUp),
             (Errno::TIMEDOUT,     S(Unchecked, Errno::TIMEDOUT.into()),     S(Filtered, Reason::NoAnswer),             HungUp),
             (Errno::NETUNREACH,   S(Unchecked, Reason::NoRoute),            S(Filtered, Reason::NetworkUnreachable),   HungUp),
             (Errno::NONET,        S(Unchecked, Errno::NONET.into()),        S(Filtered, Reason::NetworkUnreachable),   HungUp),

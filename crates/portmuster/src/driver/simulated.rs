@@ -111,6 +111,7 @@ impl Simulated {
         let manner = self.network.manner(self.peers[place].endpoint).clone();
         match manner {
             Manner::NoRoute => return Connection::Failed(Errno::NETUNREACH),
+            Manner::Starves => return Connection::Failed(Errno::NOBUFS),
             Manner::Refuses { after } => {
                 self.schedule(place, after, What::Refuse(Errno::CONNREFUSED.raw_os_error()));
             }
@@ -230,8 +231,11 @@ impl Net for Simulated {
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let mut named = BTreeSet::new();
+        if self.trouble("held up", self.network.stalls) {
+            self.now = self.now.after(Duration::from_millis(self.rng.u64(1..30_000)));
+        }
         if let Some(Reverse(first)) = self.queue.peek()
-            && until.is_none_or(|until| first.at <= until)
+            && until.is_none_or(|until| first.at <= until.max(self.now))
         {
             self.now = self.now.max(first.at);
             while let Some(Reverse(next)) = self.queue.peek()

@@ -14,24 +14,25 @@ use super::Connection;
 
 #[expect(clippy::disallowed_methods, reason = "this is where the driver opens its sockets")]
 pub(super) fn open(endpoint: SocketAddr) -> Result<OwnedFd, Errno> {
-    let family = match endpoint {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+    rustix::net::socket_with(family(endpoint), SocketType::STREAM, flags, None)
 }
 
 /// Begins to connect, or says how it stands: connect(2) asked again tells the outcome.
 pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
-            Ok(()) | Err(Errno::ISCONN) if is_itself(&socket, endpoint) => {
+            Ok(()) | Err(Errno::ISCONN) if is_itself(&socket) => {
                 Connection::Failed(Errno::CONNREFUSED)
             }
             Ok(()) | Err(Errno::ISCONN) => Connection::Accepted,
             Err(Errno::INPROGRESS | Errno::ALREADY) => Connection::Pending,
             Err(Errno::INTR) => continue,
+            // The kernel says the same of an address without any way to it and of local ports
+            // that are used up; only these come back.
+            Err(Errno::ADDRNOTAVAIL) if has_no_source(endpoint) => {
+                Connection::Failed(Errno::NETUNREACH)
+            }
             Err(errno) => Connection::Failed(errno),
         };
     }
@@ -39,9 +40,26 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
 /// when the local port happens to be the one asked for, and it proves that nobody listens there.
-fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
-    let local = rustix::net::getsockname(socket).and_then(SocketAddr::try_from);
-    local.is_ok_and(|local| (local.ip(), local.port()) == (endpoint.ip(), endpoint.port()))
+fn is_itself(socket: impl AsFd) -> bool {
+    let (local, peer) = (rustix::net::getsockname(&socket), rustix::net::getpeername(&socket));
+    local.is_ok_and(|local| peer == Ok(Some(local)))
+}
+
+/// Whether this machine has no address of its own to reach the endpoint from. Connecting a UDP
+/// socket asks the same of the routing and sends nothing.
+#[expect(clippy::disallowed_methods, reason = "this is where the driver opens its sockets")]
+fn has_no_source(endpoint: SocketAddr) -> bool {
+    let (family, flags) = (family(endpoint), SocketFlags::CLOEXEC);
+    rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
+        .and_then(|socket| rustix::net::connect(socket, &endpoint))
+        == Err(Errno::ADDRNOTAVAIL)
+}
+
+fn family(endpoint: SocketAddr) -> AddressFamily {
+    match endpoint {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    }
 }
 
 pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -1,6 +1,12 @@
 //! What calls a thread away from its wait.
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{
+    os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use rustix::{
     event::{EventfdFlags, eventfd},
@@ -9,29 +15,43 @@ use rustix::{
 
 /// Calls a thread that waits in a [`Net`](super::Net).
 #[derive(Debug, Clone)]
-pub(crate) struct Waker(Arc<OwnedFd>);
+pub(crate) struct Waker(Arc<Bell>);
+
+#[derive(Debug)]
+struct Bell {
+    descriptor: OwnedFd,
+    called: AtomicBool,
+}
 
 impl Waker {
     /// # Errors
     /// This machine is short of descriptors or memory.
     pub(crate) fn new() -> Result<Self, Errno> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        Ok(Self(Arc::new(eventfd(0, flags)?)))
+        let descriptor = eventfd(0, flags)?;
+        Ok(Self(Arc::new(Bell { descriptor, called: AtomicBool::new(false) })))
     }
 
     /// Ends the wait that is under way, or else the next one.
     pub(crate) fn wake(&self) {
+        self.0.called.store(true, Ordering::Release);
         // Fails only when it has been called 2^64 times and never heard.
-        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.0.descriptor, &1_u64.to_ne_bytes());
     }
 
     /// Readable when somebody has called.
     pub(super) fn descriptor(&self) -> &OwnedFd {
-        &self.0
+        &self.0.descriptor
+    }
+
+    /// Whether somebody has called and was not heard.
+    pub(crate) fn is_called(&self) -> bool {
+        self.0.called.load(Ordering::Acquire)
     }
 
     /// Takes the call, so that the next wait waits again.
     pub(super) fn heard(&self) {
-        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+        self.0.called.store(false, Ordering::Release);
+        let _ = rustix::io::read(&self.0.descriptor, &mut [0; 8]);
     }
 }

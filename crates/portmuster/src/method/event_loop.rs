@@ -20,6 +20,10 @@ use crate::{
 /// targets look silent; a few hundred never did.
 const BURST: usize = 256;
 
+/// Batches of starts that wait for a loop. A loop never waits for the coordinator, so the
+/// coordinator may wait for a place here.
+const BATCHES_MAX: usize = 1024;
+
 /// Deadlines of attempts that have ended which may stand in the queues, beside as many again as
 /// attempts are open: few enough to be small, many enough that clearing them costs little each.
 const STALE_MAX: usize = 4096;
@@ -34,8 +38,7 @@ pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result
         threads: Vec::new(),
     };
     for place in 0..loops {
-        // A batch has at least one start, so there is room for every batch that can be.
-        let (starts, queue) = bounded::<Vec<Start>>(in_flight);
+        let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
         let mut event_loop = EventLoop::new(Epoll::new(setting.clock)?, setting.rules);
         let waker = event_loop.net.waker();
         crew.stops.push(waker.clone());
@@ -181,7 +184,9 @@ impl<N: Net> EventLoop<N> {
         if self.deadlines.len() > 2 * self.open + STALE_MAX {
             let active = &self.active;
             self.deadlines.retain(|due| {
-                active[due.socket.0].as_ref().is_some_and(|active| active.serial == due.serial)
+                active[due.socket.0]
+                    .as_ref()
+                    .is_some_and(|active| active.serial == due.serial && active.queued == due.at)
             });
         }
     }

@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
-    outcome::{PortState, Verdict},
+    outcome::{PortState, Reason, Verdict},
     targets::Target,
 };
 
@@ -55,6 +55,7 @@ pub(super) struct Check {
     retries_made: u32,
     retries_left: u32,
     faults: u32,
+    in_flight: bool,
 }
 
 impl Check {
@@ -69,6 +70,7 @@ impl Check {
             retries_made: 0,
             retries_left: retries,
             faults: 0,
+            in_flight: false,
         }
     }
 
@@ -103,6 +105,17 @@ impl Check {
 
     pub(super) fn started(&mut self) {
         self.attempts += 1;
+        self.in_flight = true;
+    }
+
+    /// The attempt has ended; its conclusion follows.
+    pub(super) fn settled(&mut self) {
+        self.in_flight = false;
+    }
+
+    /// Whether it waits for another attempt although it has a verdict.
+    pub(super) fn may_give_up(&self) -> bool {
+        !self.in_flight && self.earlier.is_some()
     }
 
     pub(super) fn attempts(&self) -> u32 {
@@ -124,7 +137,7 @@ impl Check {
         if verdict.state == PortState::Open {
             return Settled::Outcome(Some(endpoint), verdict);
         }
-        if self.best.as_ref().is_none_or(|best| doubt(best.verdict.state) < doubt(verdict.state)) {
+        if self.best.as_ref().is_none_or(|best| doubt(&best.verdict) < doubt(&verdict)) {
             self.best = Some(Box::new(Finding { endpoint, verdict }));
         }
         self.current += 1;
@@ -138,6 +151,7 @@ impl Check {
     /// Takes the verdict of the round before as the last one.
     pub(super) fn give_up(&mut self) -> Settled {
         self.retries_left = 0;
+        self.best = None;
         self.end_round()
     }
 
@@ -171,12 +185,13 @@ impl Check {
     }
 }
 
-/// How much a state leaves open; of several addresses the most doubtful is told.
-fn doubt(state: PortState) -> u8 {
-    match state {
-        PortState::Open => 3,
-        PortState::Filtered => 2,
-        PortState::Closed => 1,
-        PortState::Unresolved | PortState::Unchecked => 0,
+/// How much a verdict leaves open; of several addresses the most doubtful one's is told. What this
+/// machine was too short to try may be open; what it has no way to reach is not asked for.
+fn doubt(verdict: &Verdict) -> u8 {
+    match (verdict.state, verdict.reason) {
+        (_, Reason::Fault(_)) => 3,
+        (PortState::Filtered, _) => 2,
+        (PortState::Closed, _) => 1,
+        _ => 0,
     }
 }

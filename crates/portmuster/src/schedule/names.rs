@@ -4,14 +4,19 @@ use std::{
     collections::{HashMap, VecDeque},
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use super::CheckId;
+use crate::clock::Instant;
 
 /// Targets that wait for their name, over all names.
 pub(super) const WAITING_MAX: usize = 65_536;
 /// Names whose addresses are remembered; beyond, the oldest is forgotten.
 const KNOWN_MAX: usize = 65_536;
+/// How long they are: as long as short-lived records of the name system live, so that a run
+/// without end keeps up with them.
+const KNOWN_FOR: Duration = Duration::from_mins(5);
 
 /// What a lookup found: addresses (whatever their port), at least one.
 pub(crate) type Lookup = Result<Arc<[SocketAddr]>, LookupError>;
@@ -28,7 +33,8 @@ pub(crate) enum LookupError {
 #[derive(Debug, Default)]
 pub(super) struct Names {
     known: HashMap<Arc<str>, Lookup>,
-    known_since: VecDeque<Arc<str>>,
+    /// The known names, the oldest first.
+    known_since: VecDeque<(Instant, Arc<str>)>,
     asked: HashMap<Arc<str>, Vec<CheckId>>,
     wanted: VecDeque<Arc<str>>,
     waiting: usize,
@@ -46,7 +52,8 @@ impl Names {
     }
 
     /// What is known of the name; `None`: the check waits for it.
-    pub(super) fn look_up(&mut self, name: &Arc<str>, id: CheckId) -> Option<Lookup> {
+    pub(super) fn look_up(&mut self, name: &Arc<str>, id: CheckId, now: Instant) -> Option<Lookup> {
+        self.forget(now);
         if let Some(lookup) = self.known.get(name) {
             return Some(lookup.clone());
         }
@@ -71,17 +78,31 @@ impl Names {
     }
 
     /// Who waited for the name.
-    pub(super) fn answered(&mut self, name: &Arc<str>, lookup: &Lookup) -> Vec<CheckId> {
-        if self.known.insert(Arc::clone(name), lookup.clone()).is_none() {
-            self.known_since.push_back(Arc::clone(name));
-        }
-        if self.known.len() > KNOWN_MAX
-            && let Some(oldest) = self.known_since.pop_front()
+    pub(super) fn answered(
+        &mut self,
+        name: &Arc<str>,
+        lookup: &Lookup,
+        now: Instant,
+    ) -> Vec<CheckId> {
+        // A resolver that gave no answer may give one to the next who asks.
+        if *lookup != Err(LookupError::NoAnswer)
+            && self.known.insert(Arc::clone(name), lookup.clone()).is_none()
         {
-            self.known.remove(&oldest);
+            self.known_since.push_back((now, Arc::clone(name)));
         }
+        self.forget(now);
         let checks = self.asked.remove(name).unwrap_or_default();
         self.waiting -= checks.len();
         checks
+    }
+
+    /// Forgets what has become too old or too much.
+    fn forget(&mut self, now: Instant) {
+        while let Some((since, name)) = self.known_since.front()
+            && (now.since(*since) >= KNOWN_FOR || self.known.len() > KNOWN_MAX)
+        {
+            self.known.remove(name);
+            self.known_since.pop_front();
+        }
     }
 }

@@ -187,8 +187,8 @@ fn a_retry_that_could_not_be_made_takes_nothing_back() {
 }
 
 /// The name's addresses, in the resolver's order.
-fn addresses(last: &[u8]) -> Lookup {
-    Ok(last.iter().map(|&last| SocketAddr::from(([192, 0, 2, last], 0))).collect())
+fn addresses(last: &[u8]) -> Arc<[SocketAddr]> {
+    last.iter().map(|&last| SocketAddr::from(([192, 0, 2, last], 0))).collect()
 }
 
 fn named(schedule: &mut Schedule, lookup: &Lookup) {
@@ -202,7 +202,7 @@ fn named(schedule: &mut Schedule, lookup: &Lookup) {
 #[test]
 fn every_address_is_tried_in_order_until_one_accepts() {
     let mut schedule = schedule(UNLIMITED);
-    named(&mut schedule, &addresses(&[7, 3, 5]));
+    named(&mut schedule, &Ok(addresses(&[7, 3, 5])));
     for (last, state) in [(7, PortState::Closed), (3, PortState::Open)] {
         let start = schedule.next_start(at(0)).expect("the next address");
         assert_eq!(start.endpoint, SocketAddr::from(([192, 0, 2, last], 22)));
@@ -225,7 +225,7 @@ fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
         ([Unchecked, Unchecked], (Unchecked, 1)),
     ] {
         let mut schedule = schedule(UNLIMITED);
-        named(&mut schedule, &addresses(&[1, 2]));
+        named(&mut schedule, &Ok(addresses(&[1, 2])));
         for state in states {
             let start = schedule.next_start(at(0)).expect("the next address");
             settle(&mut schedule, start, verdict(state), at(0));
@@ -245,7 +245,7 @@ fn a_name_is_looked_up_once_for_all_who_wait() {
     let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
     schedule.lookup_began();
     assert_eq!(schedule.wanted_lookup(), None);
-    schedule.lookup_ended(&name, &addresses(&[1]), at(0));
+    schedule.lookup_ended(&name, &Ok(addresses(&[1])), at(0));
     schedule.add(Target::from(("db.example", 24)), at(0));
     assert_eq!(schedule.wanted_lookup(), None, "it is known now");
     assert_eq!(starts(&mut schedule, at(0)).len(), 3);
