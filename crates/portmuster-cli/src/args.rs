@@ -60,7 +60,7 @@ impl Color {
 pub(crate) enum ShowProgress {
     /// When stderr is a terminal
     Auto,
-    /// Always; a line a second where stderr is no terminal
+    /// Always; where stderr is no terminal, as lines, at most one a second
     Always,
     Never,
 }
@@ -87,9 +87,11 @@ Examples:
 Exit status:
   0    every target was checked
   2    the arguments or the input can't be read
-  3    some targets could not be checked from here, or an output failed
+  3    some targets could not be checked from here (a broadcast address never can), or an output
+       failed
   130  interrupted: what was in flight got a second, the rest is left
-Where several hold: 2, 130, 3, 0. A closed pipe is 0.";
+Where several hold: 2, 130, 3, 0. When stdout is closed early the other outputs are still written;
+without others the run ends quietly with 0.";
 
 /// Check a list of targets
 #[derive(Debug, Args)]

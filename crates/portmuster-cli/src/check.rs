@@ -27,7 +27,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let (targets, bad_line) = input.into_targets();
     let started = Checker::new(config)?.check(targets).map_err(anyhow::Error::from);
     let running = started.and_then(|outcomes| {
-        let interrupted = signals::watch(outcomes.stopper())?;
+        let interrupted = signals::watch(outcomes.stopper(), check.quiet)?;
         Ok((outcomes, interrupted))
     });
     let (outcomes, interrupted) = match running {
@@ -50,7 +50,10 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
             status = status.min(Status::Incomplete);
         }
     }
-    if let Some(error) = bad_line.take() {
+    // The same Ctrl-C ends who writes the list, in the middle of a line or before the first.
+    if !interrupted.is_set()
+        && let Some(error) = bad_line.take()
+    {
         terminal::error(&error);
         status = status.min(Status::Usage);
     }

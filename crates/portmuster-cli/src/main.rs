@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     program.color.write_global();
     let status = match program.command {
         Command::Check(check) => check::run(&check),
-        Command::Demo(demo) => demo::run(&demo),
+        Command::Demo(demo) => Ok(demo::run(&demo)),
     };
     status
         .unwrap_or_else(|error| {

@@ -1,9 +1,10 @@
 //! Where rows go: stdout and files.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    path::Path,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
 };
 
 use anstream::{AutoStream, ColorChoice};
@@ -32,7 +33,7 @@ struct Output {
 /// An output that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read stdout has gone: a quiet end.
+    /// Whoever read stdout has gone, and there is no other output: a quiet end.
     ClosedPipe,
     /// What it was, and why.
     Broken(anyhow::Error),
@@ -47,8 +48,9 @@ impl Outputs {
         if check.outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        let open = |spec: &OutputSpec| Output::open(spec, check);
-        check.outputs.iter().map(open).collect::<anyhow::Result<_>>().map(Self)
+        let files = open_files(check)?;
+        let outputs = check.outputs.iter().zip(files);
+        Ok(Self(outputs.map(|(spec, file)| Output::new(spec, file, check.show)).collect()))
     }
 
     /// Writes a row to every output that wants it.
@@ -66,31 +68,50 @@ impl Outputs {
 
     /// Ends every output, also those after one that fails.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        let ends: Vec<_> =
-            self.0.iter_mut().map(|output| output.attempt(|output| output.sink.finish())).collect();
-        ends.into_iter().collect()
+        let is_alone = self.0.len() == 1;
+        let mut ended = Ok(());
+        for output in &mut self.0 {
+            match output.attempt(|output| output.sink.finish()) {
+                Err(Failure::ClosedPipe) if !is_alone => {}
+                failed @ Err(_) => ended = failed,
+                Ok(()) => {}
+            }
+        }
+        ended
     }
 
+    /// Lets every output act. Where stdout is closed the others go on without it.
     fn each(&mut self, mut act: impl FnMut(&mut Output) -> io::Result<()>) -> Result<(), Failure> {
-        self.0.iter_mut().try_for_each(|output| output.attempt(&mut act))
+        let is_alone = self.0.len() == 1;
+        let mut acted = Ok(());
+        self.0.retain_mut(|output| {
+            if acted.is_err() {
+                return true;
+            }
+            match output.attempt(&mut act) {
+                Err(Failure::ClosedPipe) if !is_alone => return false,
+                failed @ Err(_) => acted = failed,
+                Ok(()) => {}
+            }
+            true
+        });
+        acted
     }
 }
 
 impl Output {
-    fn open(spec: &OutputSpec, check: &Check) -> anyhow::Result<Self> {
-        let show = check.show.unwrap_or(match spec.format {
+    fn new(spec: &OutputSpec, file: Option<WholeWrites>, show: Option<Show>) -> Self {
+        let show = show.unwrap_or(match spec.format {
             Format::Table => Show::Open,
             Format::Jsonl => Show::All,
         });
-        let Some(path) = &spec.file else {
-            let sink = sink(spec.format, paint(&io::stdout()), io::stdout());
-            return Ok(Self { name: "standard output".into(), is_stdout: true, show, sink });
+        let is_stdout = file.is_none();
+        let sink = match file {
+            Some(file) => sink(spec.format, Paint::Plain, file),
+            None => sink(spec.format, paint(&io::stdout()), io::stdout()),
         };
-        let name = path.display().to_string();
-        let file = open_file(path, check.existing)
-            .with_context(|| format!("opening the output {name}"))?;
-        let sink = sink(spec.format, Paint::Plain, file);
-        Ok(Self { name, is_stdout: false, show, sink })
+        let name = spec.file.as_deref().map_or("standard output".into(), name);
+        Self { name, is_stdout, show, sink }
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -149,26 +170,87 @@ impl<W: Write> Write for WholeLines<W> {
     }
 }
 
-fn open_file(path: &Path, existing: Existing) -> anyhow::Result<WholeWrites> {
-    // A device or a pipe has nothing that could be overwritten.
-    let exists = path.metadata().is_ok_and(|metadata| metadata.is_file());
-    let mut options = OpenOptions::new();
-    options.write(true);
-    if !exists {
-        options.create(true);
-    } else if existing.append {
-        options.append(true).read(true);
-    } else if existing.force {
-        options.truncate(true);
-    } else {
-        bail!("it exists; --append adds to it, --force replaces it");
+fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// The files of all outputs, `None` for stdout. Unless all can be opened none is changed.
+fn open_files(check: &Check) -> anyhow::Result<Vec<Option<WholeWrites>>> {
+    let mut opened = Vec::new();
+    for spec in &check.outputs {
+        let Some(path) = &spec.file else {
+            opened.push(None);
+            continue;
+        };
+        match OpenFile::open(path, check.existing, opened.iter().flatten()) {
+            Ok(file) => opened.push(Some(file)),
+            Err(error) => {
+                opened.into_iter().flatten().for_each(OpenFile::give_up);
+                return Err(error.context(format!("opening the output {}", name(path))));
+            }
+        }
     }
-    let mut file = options.open(path)?;
-    let metadata = file.metadata()?;
-    if exists && existing.append && !ends_a_line(&mut file, metadata.len())? {
-        bail!("it ends in the middle of a line; end that line, or choose another file");
+    let begin = |file: Option<OpenFile>| file.map(|file| file.begin(check.existing)).transpose();
+    opened.into_iter().map(begin).collect()
+}
+
+/// An output file that is open, and as it was found.
+struct OpenFile {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    is_new: bool,
+}
+
+impl OpenFile {
+    fn open<'a>(
+        path: &Path,
+        existing: Existing,
+        mut others: impl Iterator<Item = &'a Self>,
+    ) -> anyhow::Result<Self> {
+        let found = path.metadata().ok();
+        // A device or a pipe has nothing that could be overwritten.
+        if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
+            if others.any(|other| other.is(metadata)) {
+                bail!("another output goes to the same file; give each its own");
+            }
+            if !existing.append && !existing.force {
+                bail!("it exists; --append adds to it, --force replaces it");
+            }
+        }
+        let append = existing.append && found.as_ref().is_some_and(Metadata::is_file);
+        let mut options = OpenOptions::new();
+        options.write(true).append(append).read(append).create(found.is_none());
+        let mut file = options.open(path)?;
+        let metadata = file.metadata()?;
+        if append && !ends_a_line(&mut file, metadata.len())? {
+            bail!("it ends in the middle of a line; end that line, or choose another file");
+        }
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none() })
     }
-    Ok(WholeWrites { whole: metadata.is_file().then_some(metadata.len()), file })
+
+    fn is(&self, other: &Metadata) -> bool {
+        (self.metadata.dev(), self.metadata.ino()) == (other.dev(), other.ino())
+    }
+
+    fn begin(self, existing: Existing) -> anyhow::Result<WholeWrites> {
+        let Self { path, file, metadata, .. } = self;
+        if !metadata.is_file() {
+            return Ok(WholeWrites { file, whole: None });
+        }
+        if existing.append {
+            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
+        }
+        file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
+        Ok(WholeWrites { file, whole: Some(0) })
+    }
+
+    fn give_up(self) {
+        if self.is_new {
+            // Left behind, it would be in the way of the next run and nothing else.
+            let _ = fs::remove_file(self.path);
+        }
+    }
 }
 
 fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {

@@ -12,7 +12,8 @@ use std::{
 
 use portmuster::Stopper;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM},
+    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    flag,
     iterator::Signals,
 };
 
@@ -31,21 +32,25 @@ impl Interrupted {
     }
 }
 
-/// From now on the first SIGINT or SIGTERM stops the run, the second ends the program at once.
+/// From now on the first SIGINT or SIGTERM stops the run, the second ends the program at once. A
+/// file that may not grow (`ulimit -f`) is an error of writing, and no longer kills the program.
 ///
 /// # Errors
 /// The system refuses the handlers.
-pub(crate) fn watch(stopper: Stopper) -> io::Result<Interrupted> {
+pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
     let interrupted = Interrupted(Arc::default());
     let flag = interrupted.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    flag::register(SIGXFSZ, Arc::default())?;
     let watch = move || {
         for _ in signals.forever() {
             if flag.0.swap(true, Ordering::Relaxed) {
                 leave();
             }
             stopper.stop(GRACE);
-            terminal::note("stopping; once more to leave at once");
+            if !quiet {
+                terminal::note("stopping; once more to leave at once");
+            }
         }
     };
     thread::Builder::new().name("portmuster-signal".into()).spawn(watch)?;

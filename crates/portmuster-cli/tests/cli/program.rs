@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Longer than any run here takes on a machine that is busy with other things.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 /// What changes how the program shows things.
 const SETTINGS: [&str; 6] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM"];
@@ -50,9 +50,20 @@ pub(crate) fn check<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> 
     run(program().arg("check").args(arguments))
 }
 
-/// `portmuster` with nothing inherited that changes how it shows things.
+/// `portmuster`, with nothing inherited that changes how it shows things.
 pub(crate) fn program() -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(PATH);
+    command(PATH)
+}
+
+/// A program with nothing inherited that changes how `portmuster` shows things.
+pub(crate) fn command(program: &str) -> assert_cmd::Command {
+    let mut command = std::process::Command::new(program);
+    clear(&mut command);
+    assert_cmd::Command::from_std(command)
+}
+
+/// Lets it inherit nothing that changes how `portmuster` shows things.
+pub(crate) fn clear(command: &mut std::process::Command) -> &mut std::process::Command {
     for setting in SETTINGS {
         command.env_remove(setting);
     }
@@ -82,10 +93,7 @@ impl Running {
     /// Starts `portmuster check` with pipes for stdin, stdout and stderr.
     pub(crate) fn check<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
         let mut command = std::process::Command::new(PATH);
-        for setting in SETTINGS {
-            command.env_remove(setting);
-        }
-        command.arg("check").args(arguments);
+        clear(&mut command).arg("check").args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         Self {

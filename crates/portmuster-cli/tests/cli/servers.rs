@@ -9,16 +9,25 @@ use portmuster_lab::{Behaviour, Lab, Server};
 
 use crate::{program::LIMIT, row::Row};
 
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// A server on an address of this process's own, so that nobody else's connection is counted:
+/// others on this machine may scan 127.0.0.1, or come late to a port that was theirs.
+pub(crate) fn start(behaviour: Behaviour) -> Server {
+    let [.., high, middle, low] = std::process::id().to_be_bytes();
+    start_on(behaviour, Ipv4Addr::new(127, 64 | (high & 63), middle, low))
+}
 
 /// A server on 127.0.0.1.
-pub(crate) fn start(behaviour: Behaviour) -> Server {
-    Server::start(behaviour, ANY_PORT).expect("the lab has a server")
+pub(crate) fn start_on_localhost(behaviour: Behaviour) -> Server {
+    start_on(behaviour, Ipv4Addr::LOCALHOST)
+}
+
+fn start_on(behaviour: Behaviour, address: Ipv4Addr) -> Server {
+    Server::start(behaviour, SocketAddr::from((address, 0))).expect("the lab has a server")
 }
 
 /// The whole zoo on 127.0.0.1.
 pub(crate) fn start_lab() -> Lab {
-    Lab::start(ANY_PORT).expect("the lab starts")
+    Lab::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("the lab starts")
 }
 
 /// The server's target as it is written on the command line.

@@ -19,7 +19,7 @@ impl Summary {
             .find(|line| line.contains(" targets = "))
             .unwrap_or_else(|| panic!("there is no sum in {stderr}"));
         let summary = Self::parse(equation).unwrap_or_else(|| panic!("{equation} is no sum"));
-        assert_eq!(summary.targets, summary.parts.values().sum(), "{equation}");
+        assert_eq!(summary.targets, summary.parts.values().sum::<u64>(), "{equation}");
         summary
     }
 

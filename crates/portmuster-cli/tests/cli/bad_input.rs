@@ -1,0 +1,175 @@
+//! What can't be read ends with status 2, says what and where, and nothing is sent.
+
+use std::{fs, path::Path};
+
+use portmuster_lab::Behaviour;
+use tempfile::TempDir;
+
+use crate::{
+    program::{Ended, check, program, run},
+    servers::{assert_untouched, start, target},
+};
+
+/// Runs `check` with a target that would answer and something bad beside it.
+fn refused(arguments: &[&str]) -> Ended {
+    let server = start(Behaviour::Ssh);
+    let good = target(&server);
+    let ended = check([&[good.as_str()], arguments].concat());
+    assert_eq!(ended.status, Some(2), "{arguments:?}: {ended:?}");
+    assert_eq!(ended.stdout, "", "{arguments:?}");
+    assert_untouched(&server);
+    ended
+}
+
+fn assert_says(arguments: &[&str], complaint: &str) {
+    let stderr = refused(arguments).stderr;
+    assert!(stderr.starts_with("error: ") && stderr.contains(complaint), "{arguments:?}: {stderr}");
+}
+
+struct List {
+    _folder: TempDir,
+    path: String,
+}
+
+fn list(content: &[u8]) -> List {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = folder.path().join("list.txt");
+    fs::write(&path, content).expect("there is room for a file");
+    List { path: path_text(&path), _folder: folder }
+}
+
+fn path_text(path: &Path) -> String {
+    path.to_str().expect("temporary folders have plain names").to_owned()
+}
+
+fn assert_list_is_refused(content: &[u8], complaint: &str) {
+    let list = list(content);
+    let stderr = refused(&["-i", &list.path]).stderr;
+    assert_eq!(stderr, format!("error: {}\n", complaint.replace("LIST", &list.path)));
+}
+
+#[test]
+fn a_bad_target_is_named_with_its_column() {
+    for (bad, complaint) in [
+        ("10.0.0.300", r#"target "10.0.0.300", column 1: "10.0.0.300" is not an IPv4 address"#),
+        ("10.0.0.0/33", r#"target "10.0.0.0/33", column 9: /33 is not a prefix length"#),
+        ("10.0.0.5:0", r#"target "10.0.0.5:0", column 10: port 0 is not from 1 to 65535"#),
+        ("10.0.0.5:70000", r#"target "10.0.0.5:70000", column 10: port 70000 is not"#),
+        ("[::1", r#"target "[::1", column 1: the bracket is not closed"#),
+        ("", r#"target "", column 1: a host is missing"#),
+    ] {
+        assert_says(&[bad], complaint);
+    }
+}
+
+#[test]
+fn a_bad_setting_is_named() {
+    for (bad, complaint) in [
+        (&["-p", "0"][..], "'0' for '--ports <LIST>': column 1: port 0 is not from 1 to 65535"),
+        (&["-p", "22,70000"], "'--ports <LIST>': column 4: port 70000 is not from 1 to 65535"),
+        (&["--timeout", "10"], "'--timeout <TIME>': the unit is missing: 10s, 10ms, 10m"),
+        (&["--timeout", "0s"], "'0s' for '--timeout <TIME>': it must be longer than 0s"),
+        (&["--first-byte", "soon"], "'--first-byte <TIME>': it is not a time such as 10s"),
+        (&["--in-flight", "0"], "'0' for '--in-flight <N>'"),
+        (&["--rate", "0"], "'0' for '--rate <N>': it is neither max nor a whole number from 1"),
+        (&["--per-host", "few"], "'few' for '--per-host <N>': it is neither max nor a whole"),
+        (&["--workers", "0"], "'0' for '--workers <N>'"),
+        (
+            &["--workers", "100000"],
+            "100000 event loops are more than the 256 that one run may have",
+        ),
+        (
+            &["--workers", "100000", "--method", "threads"],
+            "100000 threads are more than the 4096 that one run may have",
+        ),
+        (&["--method", "fibers"], "'fibers' for '--method <METHOD>'"),
+        (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': "yaml" is not a format: table, jsonl"#),
+        (&["-o", "jsonl="], "the file behind = is missing"),
+        (&["-o", "table", "-o", "jsonl"], "only one output can go to stdout"),
+        (&["--append", "--force"], "'--append' cannot be used with '--force'"),
+        (&["--no-such-option"], "unexpected argument '--no-such-option'"),
+    ] {
+        assert_says(bad, complaint);
+    }
+}
+
+#[test]
+fn a_run_without_a_target_says_how_to_name_one() {
+    let ended = check([""; 0]);
+    assert_eq!(ended.status, Some(2));
+    assert_eq!(
+        ended.stderr,
+        "error: there is no target: name one, or read a list with --input FILE\n"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let missing = path_text(&folder.path().join("missing.txt"));
+    let folder = path_text(folder.path());
+    assert_says(&["-i", &missing], &format!("opening {missing}: No such file"));
+    assert_says(&["-i", &folder], &format!("{folder} is a directory; --input reads a file"));
+}
+
+#[test]
+fn a_file_without_targets_is_named() {
+    assert_list_is_refused(b"", "there is no target in LIST");
+    assert_list_is_refused(b"# none yet\n\n  # none here\n", "there is no target in LIST");
+}
+
+#[test]
+fn a_file_that_is_no_list_is_named_with_the_place() {
+    let program = fs::read("/bin/sh").expect("every system has a shell");
+    let list = list(&program);
+    let stderr = refused(&["-i", &list.path]).stderr;
+    assert!(stderr.starts_with(&format!("error: {}, line 1, column ", list.path)), "{stderr}");
+
+    assert_list_is_refused(
+        b"127.0.0.1:1\n127.0.\xff\n",
+        "LIST, line 2, column 7: this is not text (UTF-8)",
+    );
+    assert_list_is_refused(
+        &b"1".repeat(1 << 20),
+        "LIST, line 1, column 4097: the line is longer than 4096 bytes; one target stands on a line",
+    );
+}
+
+#[test]
+fn a_bad_line_amid_good_ones_is_named_with_line_and_column() {
+    assert_list_is_refused(
+        b"127.0.0.1:1\n# comment\n  127.0.0.1:1,70000 # too high\n127.0.0.2:1\n",
+        "LIST, line 3, column 15: port 70000 is not from 1 to 65535",
+    );
+}
+
+#[test]
+fn escapes_of_a_bad_line_do_not_reach_the_terminal() {
+    let list = list("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
+    let stderr = refused(&["-i", &list.path]).stderr;
+    assert!(stderr.contains("line 2, column 5"), "{stderr}");
+    let visible = |letter: char| letter == '\n' || (' '..='~').contains(&letter);
+    assert!(stderr.chars().all(visible), "{stderr:?}");
+}
+
+#[test]
+fn escapes_of_a_bad_target_do_not_reach_the_terminal() {
+    let stderr = refused(&["127.0.0.1:\u{1b}]0;owned\u{7}"]).stderr;
+    let visible = |letter: char| letter == '\n' || (' '..='~').contains(&letter);
+    assert!(stderr.chars().all(visible), "{stderr:?}");
+}
+
+#[test]
+fn bad_input_makes_no_output_file() {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let file = folder.path().join("rows.jsonl");
+    refused(&["10.0.0.300", "-o", &format!("jsonl={}", file.display())]);
+    assert!(!file.exists());
+}
+
+#[test]
+fn an_unknown_command_is_named() {
+    let ended = run(program().arg("chekc"));
+    assert_eq!(ended.status, Some(2));
+    assert!(ended.stderr.contains("unrecognized subcommand 'chekc'"), "{}", ended.stderr);
+}

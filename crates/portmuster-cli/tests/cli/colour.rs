@@ -1,0 +1,88 @@
+//! Colours: on a terminal or when told to, and never a stranger's.
+
+use portmuster_lab::{Behaviour, Server};
+
+use crate::{
+    program::{Ended, check, program, run},
+    servers::{start, target},
+    terminal,
+};
+
+const RED: &str = "\x1b[31m";
+const GREEN: &str = "\x1b[32m";
+const RESET: &str = "\x1b[0m";
+
+fn servers() -> [Server; 3] {
+    [Behaviour::Telnet, Behaviour::EscapeGreeting, Behaviour::UnicodeGreeting].map(start)
+}
+
+fn check_with(environment: &[(&str, &str)], color: &str) -> Ended {
+    let servers = servers();
+    let mut command = program();
+    command.arg("check").args(servers.each_ref().map(target)).args(["--color", color]);
+    run(command.envs(environment.iter().copied()))
+}
+
+fn assert_plain(ended: &Ended) {
+    assert!(ended.stdout.contains(" telnet ") && !ended.stdout.contains('\x1b'), "{ended:?}");
+    assert!(!ended.stderr.contains('\x1b'), "{ended:?}");
+}
+
+/// Each line has one style, which is ours, and is harmless between its start and its end.
+fn assert_painted(table: &str) {
+    let rows: Vec<_> = table.lines().skip(1).collect();
+    assert_eq!(rows.len(), 3, "{table}");
+    for row in rows {
+        let colour = if row.contains(" telnet ") { RED } else { GREEN };
+        let inside = row.strip_prefix(colour).and_then(|row| row.strip_suffix(RESET));
+        let inside = inside.unwrap_or_else(|| panic!("{row:?} is not painted {colour:?}"));
+        assert!(!inside.contains(char::is_control), "{row:?}");
+        assert!(!inside.contains(['\u{202e}', '\u{200b}']), "{row:?}");
+    }
+}
+
+#[test]
+fn a_pipe_gets_no_colours() {
+    assert_plain(&check_with(&[("TERM", "xterm-256color")], "auto"));
+}
+
+#[test]
+fn colours_come_when_told_to() {
+    let ended = check_with(&[], "always");
+    assert_painted(&ended.stdout);
+    assert!(ended.stderr.contains("\x1b[1mportmuster:"), "{}", ended.stderr);
+    assert_painted(&check_with(&[("NO_COLOR", "1")], "always").stdout);
+    assert_painted(&check_with(&[("CLICOLOR_FORCE", "1")], "auto").stdout);
+}
+
+#[test]
+fn colours_stay_away_when_told_to() {
+    assert_plain(&check_with(&[("CLICOLOR_FORCE", "1")], "never"));
+    assert_plain(&check_with(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], "auto"));
+}
+
+#[test]
+fn a_file_gets_no_colours() {
+    let folder = tempfile::TempDir::new().expect("there is room for a folder");
+    let file = folder.path().join("rows.txt");
+    let output = format!("table={}", file.display());
+    let ended = check(["127.0.0.1:1", "--show=all", "--color=always", "-o", &output]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let table = std::fs::read_to_string(file).expect("it is a file of text");
+    assert!(table.contains("closed") && !table.contains('\x1b'), "{table:?}");
+}
+
+#[test]
+fn a_terminal_gets_colours_unless_told_otherwise() {
+    let servers = servers();
+    let targets = servers.each_ref().map(target);
+    let shown = |environment: &[(&str, &str)]| {
+        let arguments = ["check", "--quiet"].into_iter().chain(targets.iter().map(String::as_str));
+        terminal::shown(arguments, environment)
+    };
+    assert_painted(&shown(&[("TERM", "xterm")]));
+    for plain in [("TERM", "dumb"), ("NO_COLOR", "1")] {
+        let table = shown(&[("TERM", "xterm"), plain]);
+        assert!(table.contains(" telnet ") && !table.contains('\x1b'), "{plain:?}: {table:?}");
+    }
+}

@@ -1,0 +1,155 @@
+//! What the formats show of the zoo, and what they keep from the terminal.
+
+use std::fs;
+
+use portmuster_lab::{Behaviour, Lab, zoo};
+use tempfile::TempDir;
+
+use crate::{
+    program::{Ended, check},
+    row::{self, Row},
+    servers::{by_exhibit, start, start_lab, target, targets_but},
+};
+
+/// Enough for the zoo's slow ones, as the demo has it.
+const SHORT: [&str; 3] = ["--first-byte=6s", "--deadline=7s", "--per-host=max"];
+
+/// Runs over the whole zoo; the table comes on stdout, the rows go to a file.
+fn check_zoo(lab: &Lab) -> (Ended, Vec<Row>) {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let file = folder.path().join("rows.jsonl");
+    let jsonl = format!("jsonl={}", file.display());
+    let targets = targets_but(lab, &[]);
+    let mut arguments: Vec<_> = targets.iter().map(String::as_str).collect();
+    arguments.extend(SHORT);
+    arguments.extend(["--show=all", "-o=table", "-o", &jsonl]);
+    let ended = check(arguments);
+    let lines = fs::read_to_string(file).expect("it is a file of text");
+    (ended, row::read(&lines))
+}
+
+/// The rows of a table in a fixed order, with what differs between runs written as `#`.
+fn redacted(table: &str) -> String {
+    let mut lines = table.lines();
+    let header = lines.next().expect("there is a header");
+    let mut rows: Vec<_> = lines.map(redacted_row).collect();
+    rows.sort();
+    [&[header.to_owned()], &rows[..]].concat().join("\n")
+}
+
+fn redacted_row(row: &str) -> String {
+    let (target, rest) = row.split_at(27);
+    let (verdict, rest) = rest.split_at(25);
+    let (time, told) = rest.split_at(9);
+    assert!(target.starts_with("127.0.0.1:"), "{row}");
+    assert!(time.trim_start().parse::<f64>().is_ok(), "{row}");
+    // How much of a greeting that drips has come depends on the time.
+    let told = if told.starts_with("  welc") { "  welc…" } else { told };
+    format!("127.0.0.1:#####            {verdict}      #.#{told}")
+}
+
+/// Whether a terminal would do something other than show it.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn assert_harmless(text: &str) {
+    for line in text.lines() {
+        assert!(!line.contains(is_hidden), "{line:?}");
+    }
+}
+
+#[test]
+fn the_zoo_in_a_table_and_in_json_lines() {
+    let lab = start_lab();
+    let (ended, rows) = check_zoo(&lab);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+
+    insta::assert_snapshot!("zoo_table", redacted(&ended.stdout));
+    assert_harmless(&ended.stdout);
+
+    assert_eq!(row::targets(&rows).len(), zoo().len());
+    for (name, row) in by_exhibit(&lab, &rows) {
+        let exhibit = zoo().iter().find(|exhibit| exhibit.name == name).expect("it is one of them");
+        assert_eq!(row.state, exhibit.state, "{name}");
+        assert_eq!(row.service.as_deref(), exhibit.service, "{name}");
+    }
+
+    let summary = ended.summary();
+    assert_eq!(summary.targets, zoo().len() as u64);
+    assert_eq!((summary.of("open"), summary.of("closed")), (20, 1));
+    let services = "open: 9 ssh, 2 telnet, 1 telnet-likely, 4 tarpit, 1 silent, 2 closed-early, \
+                    1 other";
+    assert!(ended.stderr.contains(services), "{}", ended.stderr);
+}
+
+#[test]
+fn json_lines_bring_a_strangers_bytes_back_whole_and_harmless() {
+    let (bytes, unicode) = (start(Behaviour::EscapeGreeting), start(Behaviour::UnicodeGreeting));
+    let ended = check([&target(&bytes), &target(&unicode), "-o=jsonl", "--color=never"]);
+    assert_harmless(&ended.stdout);
+    let rows = ended.rows();
+    let row = |port| rows.iter().find(|row| row.port == port).expect("it has a row");
+
+    let unicode = row(unicode.endpoint().port());
+    let greeting = "SSH-2.0-evil\u{1b}[31m\u{9b}2J\u{202e}gnp.exe\u{200b}";
+    assert_eq!(unicode.banner.as_deref(), Some(greeting));
+
+    let bytes = row(bytes.endpoint().port());
+    assert_eq!(bytes.banner, None);
+    let greeting = "U1NILTIuMC1ldmlsG10wO293bmVkBxtbMkobWzMxbQCbMzFt4oCuZ25wLmV4ZQ==";
+    assert_eq!(bytes.banner_base64.as_deref(), Some(greeting));
+}
+
+#[test]
+fn a_row_in_json_lines() {
+    let ended = check(["127.0.0.1:1", "-o=jsonl"]);
+    let row = ended.stdout;
+    let (before, rest) = row.split_once("\"total_ms\":").expect("a connection was tried");
+    let (_, rest) = rest.split_once(',').expect("more follows");
+    let (attempts, _) = rest.split_once(",\"time\":\"").expect("it has a time");
+    assert_eq!(
+        (before, attempts),
+        (
+            r#"{"schema":1,"host":"127.0.0.1","port":1,"open":false,"state":"closed","reason":"refused","address":"127.0.0.1","#,
+            r#""attempts":1"#
+        )
+    );
+}
+
+#[test]
+fn a_table_shows_open_ports_and_json_lines_show_all() {
+    let (ssh, refused) = (start(Behaviour::Ssh), start(Behaviour::Refused));
+    let targets = [target(&ssh), target(&refused)];
+    for (arguments, has_refused) in [
+        (&["-o=table"][..], false),
+        (&["-o=table", "--show=open"], false),
+        (&["-o=table", "--show=all"], true),
+        (&["-o=jsonl"], true),
+        (&["-o=jsonl", "--show=all"], true),
+        (&["-o=jsonl", "--show=open"], false),
+    ] {
+        let ended = check([&[targets[0].as_str(), &targets[1]], arguments].concat());
+        let port = |server: &portmuster_lab::Server| server.endpoint().port().to_string();
+        assert!(ended.stdout.contains(&port(&ssh)), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.stdout.contains(&port(&refused)), has_refused, "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_table_without_rows_is_told_in_the_sum() {
+    let ended = check(["127.0.0.1:1"]);
+    assert_eq!(ended.status, Some(0));
+    assert_eq!(ended.stdout, "");
+    assert_eq!(ended.summary().of("closed"), 1);
+}
+
+#[test]
+fn a_port_that_is_only_connected_to_is_not_probed() {
+    let server = start(Behaviour::Silent);
+    let ended = check([&target(&server), "--no-probe", "-o=jsonl"]);
+    let rows = ended.rows();
+    assert_eq!(rows[0].service.as_deref(), Some("not-probed"));
+    assert_eq!((&rows[0].banner, rows[0].first_byte_ms), (&None, None));
+}

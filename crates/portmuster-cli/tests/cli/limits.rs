@@ -1,0 +1,191 @@
+//! How many at a time, how fast, and how much this machine gives.
+
+use std::{
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    time::Duration,
+};
+
+use portmuster_lab::{Behaviour, Server};
+
+use crate::{
+    program::check,
+    row::{self, Row},
+    servers::{start, target},
+    shell::sh,
+};
+
+const METHODS: [&str; 3] = ["serial", "threads", "event-loop"];
+
+/// The server many times over, and more arguments.
+fn many(server: &Server, times: usize, arguments: &[&str]) -> Vec<String> {
+    let mut all = vec![target(server); times];
+    all.extend(arguments.iter().map(ToString::to_string));
+    all
+}
+
+/// Checks a slow server several times over; as many connections as may be are open at a time.
+fn assert_peak(arguments: &[&str], times: usize, peak: usize) {
+    let server = start(Behaviour::Slow(Duration::from_millis(200)));
+    let ended = check(many(&server, times, &[arguments, &["-o=jsonl"]].concat()));
+    assert_eq!(ended.summary().of("open"), times as u64, "{arguments:?}: {ended:?}");
+    assert_eq!((server.accepted(), server.peak()), (times, peak), "{arguments:?}: {ended:?}");
+}
+
+#[test]
+fn a_host_bears_four_connections_unless_told_otherwise() {
+    assert_peak(&[], 12, 4);
+    assert_peak(&["--per-host=1"], 3, 1);
+    assert_peak(&["--per-host=7", "--method=threads"], 21, 7);
+    assert_peak(&["--per-host=max"], 20, 20);
+}
+
+#[test]
+fn in_flight_and_workers_bound_what_is_open() {
+    for (arguments, peak) in [
+        (&["--in-flight=3"][..], 3),
+        (&["--in-flight=1", "--workers=1"], 1),
+        (&["--in-flight=3", "--method=threads"], 3),
+        (&["--workers=2", "--method=threads"], 2),
+        (&["--method=serial"], 1),
+        (&["--in-flight=20", "--method=serial"], 1),
+    ] {
+        assert_peak(&[arguments, &["--per-host=max"]].concat(), 3 * peak, peak);
+    }
+}
+
+#[test]
+fn one_host_one_by_one_by_every_method() {
+    for method in METHODS {
+        let server = start(Behaviour::Ssh);
+        let arguments = many(&server, 20, &["--per-host=1", "-o=jsonl", "--method", method]);
+        let ended = check(arguments);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(ended.summary().of("open"), 20);
+        assert!(ended.rows().iter().all(|row| row.service.as_deref() == Some("ssh")));
+        assert_eq!((server.accepted(), server.peak()), (20, 1), "{method}");
+    }
+}
+
+#[test]
+fn one_in_flight_is_enough() {
+    for method in METHODS {
+        for one in ["--in-flight=1", "--workers=1"] {
+            let server = start(Behaviour::Ssh);
+            let arguments = many(&server, 5, &["--per-host=max", "--method", method, one]);
+            let ended = check(arguments);
+            assert_eq!(ended.status, Some(0), "{ended:?}");
+            assert_eq!(ended.summary().of("open"), 5, "{method} {one}");
+        }
+    }
+}
+
+#[test]
+fn the_rate_is_kept() {
+    let ended = check(["127.0.0.0/25", "-p1", "--rate=64"]);
+    let summary = ended.summary();
+    assert_eq!(summary.of("closed"), 128);
+    assert!(summary.seconds >= 1.9, "{summary:?}");
+}
+
+#[test]
+fn the_default_rate_is_ten_thousand_a_second() {
+    let ended = check(["127.0.0.0/19", "-p1"]);
+    let summary = ended.summary();
+    assert_eq!(summary.of("closed"), 8192);
+    assert!(summary.seconds >= 0.8, "{summary:?}");
+}
+
+/// The only row, which came when the limit had passed, and long before the default limits.
+fn row_at_the_limit(server: &Server, arguments: &[&str]) -> Row {
+    let ended = check(many(server, 1, &[arguments, &["-o=jsonl"]].concat()));
+    let [row] = <[Row; 1]>::try_from(ended.rows()).expect("one target is one row");
+    assert!(row.total_ms.is_some_and(|time| (300.0..9000.0).contains(&time)), "{row:?}");
+    row
+}
+
+#[test]
+fn the_limits_of_a_conversation_are_kept() {
+    let row = row_at_the_limit(&start(Behaviour::Silent), &["--first-byte=300ms"]);
+    assert_eq!(row.service.as_deref(), Some("silent"));
+    let row = row_at_the_limit(&start(Behaviour::Drip), &["--deadline=2500ms"]);
+    assert_eq!(row.service.as_deref(), Some("other"));
+}
+
+/// A queue for one connection, which nobody takes out: the system answers no further one.
+#[expect(clippy::disallowed_methods, reason = "a server and a client that are not the program's")]
+fn deaf_listener() -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
+    rustix::net::listen(&listener, 0).expect("it listens");
+    let endpoint = listener.local_addr().expect("it is bound");
+    let first = TcpStream::connect(endpoint).expect("the queue has room for one");
+    (listener, first)
+}
+
+#[test]
+fn a_port_that_does_not_answer_is_filtered_after_its_retries() {
+    let (listener, _first) = deaf_listener();
+    let target = listener.local_addr().expect("it is bound").to_string();
+    for method in METHODS {
+        for (retries, attempts) in [("0", 1), ("2", 3)] {
+            let settings = ["--timeout=300ms", "--retries", retries, "--method", method];
+            let ended = check([&[target.as_str(), "-o=jsonl"], &settings[..]].concat());
+            let rows = ended.rows();
+            assert_eq!(rows[0].verdict(), ("filtered", "no-answer"), "{method}");
+            assert_eq!(rows[0].attempts, attempts, "{method}");
+            assert!(rows[0].total_ms.is_some_and(|time| time >= 300.0), "{rows:?}");
+            assert_eq!((ended.status, ended.summary().of("filtered")), (Some(0), 1));
+        }
+    }
+}
+
+/// The descriptors of this machine run out long before the targets do.
+fn assert_few_descriptors_do(method: &str) {
+    let script = "ulimit -n 256
+        exec \"$portmuster\" check 127.0.0.0/18 -p 1 --rate max -o jsonl --method \"$1\"";
+    let ended = sh(script, method);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let summary = ended.summary();
+    assert_eq!((summary.targets, summary.of("closed")), (16_384, 16_384));
+    assert_eq!(row::targets(&ended.rows()).len(), 16_384);
+}
+
+#[test]
+fn few_descriptors_do_for_a_serial_run() {
+    assert_few_descriptors_do("serial");
+}
+
+#[test]
+fn few_descriptors_do_for_threads() {
+    assert_few_descriptors_do("threads");
+}
+
+#[test]
+fn few_descriptors_do_for_the_event_loop() {
+    assert_few_descriptors_do("event-loop");
+}
+
+/// Each open port keeps its descriptor for a while, so more are wanted than there are.
+#[test]
+fn few_descriptors_do_where_ports_are_open() {
+    for method in METHODS {
+        let server = start(Behaviour::Slow(Duration::from_millis(1)));
+        let script = "ulimit -n 40
+            targets=$(yes \"$1\" | head -n 200)
+            exec \"$portmuster\" check $targets --per-host max --rate max -o jsonl --method ";
+        let ended = sh(&format!("{script}{method}"), &target(&server));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let rows = ended.rows();
+        assert_eq!(rows.len(), 200);
+        assert!(rows.iter().all(|row| row.service.as_deref() == Some("ssh")), "{method}");
+    }
+}
+
+#[test]
+fn a_large_network_is_checked_whole() {
+    let ended = check(["127.0.0.0/16", "-p1", "--rate=max", "--method=event-loop", "-o=jsonl"]);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    assert_eq!(ended.summary().of("closed"), 65_536);
+    let rows = ended.rows();
+    assert_eq!(row::targets(&rows).len(), 65_536);
+    assert!(rows.iter().all(|row| row.verdict() == ("closed", "refused")));
+}

@@ -1,0 +1,73 @@
+//! Every method tells the same of the same servers, the lab's and real ones.
+
+use std::{collections::BTreeSet, net::SocketAddr, thread};
+
+use portmuster_lab::real::{Dropbear, OpenSsh, Telnetd};
+
+use crate::{
+    program::{Ended, check},
+    row::Row,
+    servers::{start, start_lab, targets_but},
+};
+
+const METHODS: [&str; 3] = ["serial", "threads", "event-loop"];
+
+/// What they say depends on the time at which they are heard.
+const TIME_WILL_TELL: [&str; 3] = ["ssh-slow", "silent", "drip"];
+
+/// Runs over the same targets by every method, all at the same time.
+fn by_every_method(targets: &[String]) -> [(&'static str, Ended); 3] {
+    let by = |method| {
+        let settings = ["--method", method, "--per-host=max", "-o=jsonl"].map(str::to_owned);
+        check([targets, &settings].concat())
+    };
+    thread::scope(|scope| {
+        METHODS
+            .map(|method| (method, scope.spawn(move || by(method))))
+            .map(|(method, run)| (method, run.join().expect("the run ends")))
+    })
+}
+
+fn told(row: Row) -> (String, u16, String, Option<String>, Option<String>, Option<String>) {
+    (row.host, row.port, row.state, row.service, row.banner, row.banner_base64)
+}
+
+#[test]
+fn every_method_tells_the_same() {
+    let lab = start_lab();
+    let targets = targets_but(&lab, &TIME_WILL_TELL);
+    let answers = by_every_method(&targets).map(|(method, ended)| {
+        assert_eq!(ended.status, Some(0), "{method}: {ended:?}");
+        ended.rows().into_iter().map(told).collect::<BTreeSet<_>>()
+    });
+    assert_eq!(answers[0].len(), targets.len());
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+}
+
+#[test]
+fn every_method_knows_the_real_ones() {
+    let openssh = OpenSsh::start().expect("OpenSSH starts");
+    let dropbear = Dropbear::start().expect("Dropbear starts");
+    let telnetd = Telnetd::start().expect("telnetd starts");
+    let refused = start(portmuster_lab::Behaviour::Refused);
+    let endpoints =
+        [openssh.endpoint(), dropbear.endpoint(), telnetd.endpoint(), refused.endpoint()];
+    for (method, ended) in by_every_method(&endpoints.map(|endpoint| endpoint.to_string())) {
+        assert_eq!(ended.status, Some(0), "{method}: {ended:?}");
+        let rows = ended.rows();
+        let row = |endpoint: SocketAddr| {
+            let row = rows.iter().find(|row| row.port == endpoint.port()).expect("it has a row");
+            (row.service.as_deref(), row.banner.clone().unwrap_or_default())
+        };
+        let [openssh, dropbear, telnetd, refused] = endpoints.map(row);
+        assert_eq!(openssh.0, Some("ssh"), "{method}");
+        assert!(openssh.1.starts_with("SSH-2.0-OpenSSH"), "{method}: {openssh:?}");
+        assert_eq!(dropbear.0, Some("ssh"), "{method}");
+        assert!(dropbear.1.starts_with("SSH-2.0-dropbear"), "{method}: {dropbear:?}");
+        assert_eq!(telnetd.0, Some("telnet"), "{method}");
+        assert!(telnetd.1.contains("login:"), "{method}: {telnetd:?}");
+        assert_eq!(refused, (None, String::new()), "{method}");
+        assert_eq!(ended.summary().of("closed"), 1);
+    }
+}
