@@ -1,7 +1,7 @@
 //! Servers to check on loopback: the other side of portmuster's tests, benches and demo.
 //!
 //! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port.
-//! - [`Lab`] runs the whole [`zoo`], one server for each [`Exhibit`], with the verdict a check
+//! - [`Lab`] runs the whole [`fn@zoo`], one server for each [`Exhibit`], with the verdict a check
 //!   should reach.
 //! - [`real`] starts OpenSSH, Dropbear and telnetd as child processes.
 //!
