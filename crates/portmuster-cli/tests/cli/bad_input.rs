@@ -143,20 +143,29 @@ fn a_bad_line_amid_good_ones_is_named_with_line_and_column() {
     );
 }
 
+fn is_visible(letter: char) -> bool {
+    letter == '\n' || (' '..='~').contains(&letter)
+}
+
 #[test]
 fn escapes_of_a_bad_line_do_not_reach_the_terminal() {
     let list = list("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.contains("line 2, column 5"), "{stderr}");
-    let visible = |letter: char| letter == '\n' || (' '..='~').contains(&letter);
-    assert!(stderr.chars().all(visible), "{stderr:?}");
+    assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
 fn escapes_of_a_bad_target_do_not_reach_the_terminal() {
     let stderr = refused(&["127.0.0.1:\u{1b}]0;owned\u{7}"]).stderr;
-    let visible = |letter: char| letter == '\n' || (' '..='~').contains(&letter);
-    assert!(stderr.chars().all(visible), "{stderr:?}");
+    assert!(stderr.chars().all(is_visible), "{stderr:?}");
+}
+
+#[test]
+fn escapes_of_a_files_name_do_not_reach_the_terminal() {
+    let stderr = refused(&["-i", "no-such\u{1b}[2J\u{202e}.txt"]).stderr;
+    assert!(stderr.contains("opening no-such\\x1b[2J\\u{202e}.txt"), "{stderr}");
+    assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
