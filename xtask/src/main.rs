@@ -24,6 +24,7 @@ usage: cargo xtask COMMAND
 
   ci      all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
   test    setup, tests, doc tests
+  simulate SEED   one run of the simulator, as a failed test names it
   setup   the programs that the other commands need; installs what it may
 ";
 
@@ -38,8 +39,21 @@ fn main() -> ExitCode {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
         ["setup"] => sequence::run(steps::SETUP),
+        ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),
         ["help" | "--help" | "-h"] => help(),
         unknown => usage(unknown),
+    }
+}
+
+/// Runs the simulator's tests over one seed.
+fn simulate(seed: &str) -> ExitCode {
+    let tests = "cargo test --locked --package portmuster --test simulation -- --nocapture";
+    match command::run(&[("PORTMUSTER_SEED", seed)], tests) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

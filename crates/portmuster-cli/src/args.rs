@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::{
+    net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
     str::FromStr,
@@ -10,7 +11,10 @@ use std::{
 use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
-use portmuster::{Config, ConfigError, Limits, Method, Probing, defaults, targets::Ports};
+use portmuster::{
+    Addresses, Config, ConfigError, Limits, Method, Probing, defaults,
+    targets::{Order, Ports, Shard},
+};
 
 /// Which of these addresses support ssh or telnet?
 ///
@@ -58,9 +62,9 @@ impl Color {
 /// When progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ShowProgress {
-    /// When stderr is a terminal
+    /// On a terminal; elsewhere a line a minute
     Auto,
-    /// Always; where stderr is no terminal, as lines, at most one a second
+    /// Always; where stderr is no terminal, a line a second
     Always,
     Never,
 }
@@ -75,13 +79,17 @@ pub(crate) enum Show {
 }
 
 const TARGETS: &str = "\
-A target is an address (10.0.0.5, 2001:db8::1), a network (10.0.0.0/24, 2001:db8::/120) or a name \
-(db.example), with ports of its own if need be: 10.0.0.5:22,2222-2230, [2001:db8::1]:ssh.";
+A target is an address (10.0.0.5, 2001:db8::1), a network (10.0.0.0/24, 2001:db8::/120), a range \
+(10.0.0-3.1-254, 10.0.0.1-10.0.3.9) or a name (db.example), with ports of its own if need be: \
+10.0.0.5:22,2222-2230, [2001:db8::1]:ssh. Each is checked once, however often it is named. \
+Networks that no host can have are left out of wider ones: 0.0.0.0/8, loopback, multicast, \
+240.0.0.0/4.";
 
 const CHECK_MORE: &str = "\
 Examples:
   portmuster check 10.0.0.0/24
   portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
+  portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
   cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq .service
 
 Exit status:
@@ -107,9 +115,10 @@ pub(crate) struct Check {
         long = "input",
         value_name = "FILE",
         long_help = "\
-Read targets from a file, one a line, with # for comments; repeatable. A file is read whole before \
-anything is sent. `-` is stdin, which is read as a stream: as the run goes on, without end if it \
-likes."
+Read targets from a file, one a line, with # for comments; repeatable. What follows a target behind \
+white space is its label and goes into its row. A file is read whole before anything is sent. `-` is \
+stdin, which is read as a stream: as the run goes on, in the order given, without end if it likes, \
+and what it names twice is checked twice."
     )]
     pub(crate) inputs: Vec<PathBuf>,
 
@@ -117,21 +126,24 @@ likes."
     #[arg(short, long, value_name = "LIST", default_value = "ssh,telnet", value_parser = ports)]
     pub(crate) ports: Ports,
 
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
     /// How checks run side by side
     #[arg(long, value_name = "METHOD", default_value = "event-loop", value_parser = method())]
     pub(crate) method: Method,
 
     /// Threads (256) or event loops (one per core), as the method has it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) workers: Option<NonZeroUsize>,
 
     /// Connections open at the same time; fewer where descriptors are
-    #[arg(long, value_name = "N", default_value_t = in_flight())]
+    #[arg(long, value_name = "N", default_value_t = in_flight(), value_parser = count)]
     pub(crate) in_flight: NonZeroUsize,
 
-    /// New connections a second, or max
-    #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::RATE)))]
-    pub(crate) rate: Ceiling,
+    /// New connections a second, or max [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<Ceiling>,
 
     /// Connections open towards one address, or max
     #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::PER_HOST)))]
@@ -175,6 +187,102 @@ likes."
     /// Say nothing but errors on stderr
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// Say what holds the run back
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+}
+
+/// Which of the targets are checked, in which order, and by which way.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Never connect to these, also not by name; all their ports, unless some are named; repeatable
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Read what to exclude from a file, one a line; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exclude_file: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) lines: LineRules,
+
+    /// Check each address of a name as a target of its own
+    #[arg(long)]
+    pub(crate) all_addresses: bool,
+
+    #[command(flatten)]
+    pub(crate) family: Family,
+
+    /// Connect from this address
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) source: Option<IpAddr>,
+
+    /// The order of targets: shuffled, so that no host or network is hammered, or as they are given
+    #[arg(long, value_name = "ORDER", default_value_t = OrderName::Shuffled, value_enum)]
+    pub(crate) order: OrderName,
+
+    /// The seed of the shuffled order [default: a hash of the targets]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Check only part M of N; the parts are disjoint and cover all, also on different machines
+    #[arg(long, value_name = "M/N", default_value = "1/1", value_parser = shard)]
+    pub(crate) shard: Shard,
+
+    #[command(flatten)]
+    pub(crate) instead: Instead,
+}
+
+/// What becomes of lines that can't be read.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct LineRules {
+    /// Report and count lines that can't be read, and go on
+    #[arg(long)]
+    pub(crate) skip_bad_lines: bool,
+}
+
+/// Only one address family.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct Family {
+    /// Only IPv4
+    #[arg(short = '4', long = "ipv4")]
+    pub(crate) only_v4: bool,
+
+    /// Only IPv6
+    #[arg(short = '6', long = "ipv6")]
+    pub(crate) only_v6: bool,
+}
+
+/// What is done instead of checking; nothing is sent.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct Instead {
+    /// Print what would be checked, in the order it would be; send nothing
+    #[arg(long)]
+    pub(crate) list: bool,
+
+    /// Print how many targets would be checked; send nothing
+    #[arg(long)]
+    pub(crate) count: bool,
+}
+
+/// The order of targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OrderName {
+    Shuffled,
+    Given,
+}
+
+impl Selection {
+    /// The order of the targets that can be indexed.
+    pub(crate) fn order(&self) -> Order {
+        match self.order {
+            OrderName::Shuffled => Order::Shuffled { seed: self.seed },
+            OrderName::Given => Order::Given,
+        }
+    }
 }
 
 /// What becomes of output files that exist; unasked they are left alone.
@@ -210,7 +318,7 @@ impl Check {
             method: self.method,
             workers: self.workers.map(NonZeroUsize::get),
             in_flight: self.in_flight.get(),
-            rate: self.rate.0,
+            rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
             per_host: self.per_host.0,
             retries: self.retries,
             limits: Limits {
@@ -219,6 +327,12 @@ impl Check {
                 deadline: self.deadline,
                 ..Limits::default()
             },
+            addresses: if self.selection.all_addresses {
+                Addresses::Each
+            } else {
+                Addresses::UntilOneAccepts
+            },
+            source: self.selection.source,
             probing: if self.no_probe { Probing::ConnectOnly } else { Probing::Greeting },
         };
         portmuster::Checker::new(config).map(|_| config)
@@ -234,6 +348,16 @@ fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
 
     let names = Method::ALL.map(Method::name);
     clap::builder::PossibleValuesParser::new(names).try_map(|name| name.parse::<Method>())
+}
+
+fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "it is not a whole number from 1 up".to_owned())
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    text.split_once('/')
+        .and_then(|(part, of)| Shard::new(part.parse().ok()?, of.parse().ok()?))
+        .ok_or_else(|| "it is not M/N with M from 1 to N, such as 2/3".to_owned())
 }
 
 fn ports(list: &str) -> Result<Ports, String> {

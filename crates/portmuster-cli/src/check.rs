@@ -1,33 +1,45 @@
 //! `portmuster check`: the main job.
 
-use portmuster::{Account, Checker, Outcomes, PortState, Service};
+use std::time::Duration;
+
+use portmuster::{Account, Checker, Next, Outcomes, PortState};
 
 use crate::{
-    args::{Check, ShowProgress},
+    args::Check,
     input::Input,
+    listing,
     output::{Failure, Outputs},
     progress::Progress,
     signals::{self, Interrupted},
     status::Status,
-    terminal,
+    summary, terminal, warnings,
 };
 
 /// Rows after which they are flushed and progress is shown, when there is no pause before.
 const UPDATE_EVERY: usize = 4096;
 
-/// Checks the targets and writes the rows.
+/// How long the outcomes are waited for before progress is shown again.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Checks the targets and writes the rows, or prints what would be checked.
 ///
 /// # Errors
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let config = check.config()?;
     let input = Input::read(check)?;
+    if check.selection.instead.count || check.selection.instead.list {
+        return listing::print(check.selection.instead, input);
+    }
     let mut outputs = Outputs::open(check)?;
-    let total = input.len();
-    let (targets, bad_line) = input.into_targets();
-    let started = Checker::new(config)?.check(targets).map_err(anyhow::Error::from);
+    if !check.quiet {
+        warnings::say(check, &input);
+    }
+    let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
+    let checker = Checker::new(config)?.excluding(input.excludes());
+    let started = checker.check(input.into_targets()).map_err(anyhow::Error::from);
     let running = started.and_then(|outcomes| {
-        let interrupted = signals::watch(outcomes.stopper(), check.quiet)?;
+        let interrupted = signals::watch(outcomes.stopper())?;
         Ok((outcomes, interrupted))
     });
     let (outcomes, interrupted) = match running {
@@ -37,9 +49,8 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
             return Ok(Status::Incomplete);
         }
     };
-    let show = if check.quiet { ShowProgress::Never } else { check.progress };
-    let mut progress = Progress::start(show, total);
-    let (account, failure) = harvest(outcomes, &mut outputs, &mut progress);
+    let mut progress = Progress::start(check, total);
+    let (account, failure) = harvest(outcomes, &mut outputs, &mut progress, &interrupted);
     progress.finish();
     let mut status = status(&account, &interrupted);
     match failure {
@@ -52,13 +63,13 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     }
     // The same Ctrl-C ends who writes the list, in the middle of a line or before the first.
     if !interrupted.is_set()
-        && let Some(error) = bad_line.take()
+        && let Some(error) = bad_lines.fatal()
     {
         terminal::error(&error);
         status = status.min(Status::Usage);
     }
-    if !check.quiet {
-        summarize(&account, total);
+    if !check.quiet && account.targets > 0 {
+        summary::say(&account, total, left_out, bad_lines.skipped());
     }
     Ok(status)
 }
@@ -68,15 +79,24 @@ fn harvest(
     mut outcomes: Outcomes,
     outputs: &mut Outputs,
     progress: &mut Progress,
+    interrupted: &Interrupted,
 ) -> (Account, Result<(), Failure>) {
     let mut written = Ok(());
     let mut since_update = 0;
-    while written.is_ok()
-        && let Some(outcome) = outcomes.next()
-    {
-        written = outputs.write(&outcome);
-        since_update += 1;
-        if outcomes.would_wait() || since_update == UPDATE_EVERY {
+    while written.is_ok() {
+        let is_pause = match outcomes.next_within(TICK) {
+            Next::Over => break,
+            Next::NotYet => true,
+            Next::Outcome(outcome) => {
+                written = outputs.write(&outcome);
+                since_update += 1;
+                outcomes.would_wait()
+            }
+        };
+        if interrupted.is_set() {
+            progress.stopping();
+        }
+        if is_pause || since_update == UPDATE_EVERY {
             since_update = 0;
             progress.update(&outcomes.account());
             written = written.and_then(|()| progress.aside(|| outputs.flush()));
@@ -95,45 +115,4 @@ fn status(account: &Account, interrupted: &Interrupted) -> Status {
         status = status.min(Status::Interrupted);
     }
     status
-}
-
-/// Says what became of every target.
-fn summarize(account: &Account, total: Option<u128>) {
-    terminal::note(equation(account, total));
-    let services: Vec<_> = Service::ALL
-        .into_iter()
-        .filter(|&service| account.service(service) > 0)
-        .map(|service| format!("{} {service}", account.service(service)))
-        .collect();
-    if !services.is_empty() {
-        terminal::note(format!("open: {}", services.join(", ")));
-    }
-    if account.found_on_retry > 0 {
-        terminal::note(format!(
-            "{} found on a retry; if these are many, lower --rate",
-            account.found_on_retry
-        ));
-    }
-    if let Some(fault) = account.last_fault {
-        let times = account.faults;
-        terminal::note(format!(
-            "this machine was short of something {times} times, last of {fault}"
-        ));
-    }
-}
-
-/// The sum over all targets.
-fn equation(account: &Account, total: Option<u128>) -> String {
-    let settled = u128::from(account.settled());
-    let total = total.unwrap_or_else(|| account.targets.into()).max(settled);
-    let states: Vec<_> = PortState::ALL
-        .into_iter()
-        .map(|state| format!("{} {state}", account.state(state)))
-        .collect();
-    format!(
-        "{total} targets = {} + {} left, in {:.2} s",
-        states.join(" + "),
-        total - settled,
-        account.elapsed.as_secs_f64()
-    )
 }

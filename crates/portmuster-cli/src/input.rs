@@ -4,42 +4,89 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use anyhow::{Context, anyhow, bail};
 use portmuster::{
     Target,
-    targets::{ItemError, Lines, Ports, TargetSet, Targets},
+    targets::{
+        Excludes, ItemError, LeftOut, LineError, LineErrorKind, Lines, Order, Ports, Shard,
+        TargetSet, Targets,
+    },
 };
 
-use crate::args::Check;
+use crate::{
+    args::{Check, Selection},
+    terminal,
+};
+
+/// Targets beyond which a run needs to be split: at the default rate they take three years.
+const WHOLE_MAX: u128 = 1 << 40;
+/// Bad lines that are reported; the rest is counted.
+const REPORTED_MAX: u64 = 20;
+
+type Reader = Lines<Box<dyn BufRead + Send>>;
 
 /// All that is to be checked.
 pub(crate) struct Input {
     set: TargetSet,
+    excludes: Excludes,
     streams: Vec<Stream>,
     ports: Ports,
+    order: Order,
+    shard: Shard,
+    bad_lines: BadLines,
 }
 
 struct Stream {
     name: String,
-    lines: Lines<Box<dyn BufRead + Send>>,
+    lines: Reader,
 }
 
-/// The first line of a stream that could not be read; it ended the input.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct BadLine(Arc<Mutex<Option<String>>>);
+/// Lines that could not be read.
+#[derive(Debug, Clone)]
+pub(crate) struct BadLines {
+    skip: bool,
+    skipped: Arc<AtomicU64>,
+    /// What ended the input.
+    fatal: Arc<Mutex<Option<String>>>,
+}
 
-impl BadLine {
-    /// What could not be read, and where.
-    pub(crate) fn take(&self) -> Option<anyhow::Error> {
-        let message = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+impl BadLines {
+    fn new(skip: bool) -> Self {
+        Self { skip, skipped: Arc::default(), fatal: Arc::default() }
+    }
+
+    /// What ended the input before its end, and where.
+    pub(crate) fn fatal(&self) -> Option<anyhow::Error> {
+        let message = self.fatal.lock().unwrap_or_else(PoisonError::into_inner).take();
         message.map(anyhow::Error::msg)
     }
 
-    fn set(&self, message: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+    /// How many lines were reported and passed over.
+    pub(crate) fn skipped(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
+    }
+
+    fn set_fatal(&self, message: String) {
+        *self.fatal.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+    }
+
+    /// Whether to go on behind this line: then it has been reported.
+    fn passes_over(&self, name: &str, error: &LineError) -> bool {
+        // What the system can't read, or what has no line ends, has no next line either.
+        let hopeless = matches!(error.kind, LineErrorKind::Io(_) | LineErrorKind::TooLong);
+        if !self.skip || hopeless {
+            return false;
+        }
+        if self.skipped.fetch_add(1, Ordering::Relaxed) < REPORTED_MAX {
+            terminal::note(format!("passed over {name}, {error}"));
+        }
+        true
     }
 }
 
@@ -49,82 +96,201 @@ impl Input {
     /// # Errors
     /// What can't be read, and where.
     pub(crate) fn read(check: &Check) -> anyhow::Result<Self> {
-        let mut input =
-            Self { set: TargetSet::new(), streams: Vec::new(), ports: check.ports.clone() };
+        let selection = &check.selection;
+        let bad_lines = BadLines::new(selection.lines.skip_bad_lines);
+        let excludes = read_excludes(selection, &bad_lines)?;
+        let mut input = Self {
+            set: TargetSet::new(&excludes),
+            excludes,
+            streams: Vec::new(),
+            ports: check.ports.clone(),
+            order: selection.order(),
+            shard: selection.shard,
+            bad_lines,
+        };
         for item in &check.targets {
-            input.add_argument(item)?;
+            let added = input.set.add(item, None, &input.ports);
+            added.map_err(|error| argument_error("target", item, &error))?;
         }
         for path in &check.inputs {
             input.add_file(path)?;
         }
         if input.set.is_empty() && input.streams.is_empty() {
-            bail!("there is no target: name one, or read a list with --input FILE");
+            bail!("there is no target: {}", input.why_empty());
+        }
+        if !check.selection.instead.count {
+            input.bound()?;
         }
         Ok(input)
     }
 
-    /// How many targets there are; `None` when a stream is among them.
-    pub(crate) fn len(&self) -> Option<u128> {
-        self.streams.is_empty().then(|| self.set.len())
+    /// Whether one run can have so many.
+    fn bound(&self) -> anyhow::Result<()> {
+        let len = self.set.len();
+        if self.set.can_be_indexed() && (len <= WHOLE_MAX || self.shard != Shard::WHOLE) {
+            return Ok(());
+        }
+        bail!(
+            "{len} targets are too many for one run; check a part of them with --shard M/N, or a \
+             smaller network"
+        )
     }
 
-    /// The targets, and where to ask whether all of them could be read.
-    pub(crate) fn into_targets(self) -> (impl Iterator<Item = Target> + Send + 'static, BadLine) {
-        let bad_line = BadLine::default();
+    /// How many targets there are; `None` when a stream is among them.
+    pub(crate) fn len(&self) -> Option<u128> {
+        self.streams.is_empty().then(|| self.indexed())
+    }
+
+    /// How many targets there are beside those of streams.
+    pub(crate) fn indexed(&self) -> u128 {
+        self.shard.share(self.set.len())
+    }
+
+    /// What was named and is not checked.
+    pub(crate) fn left_out(&self) -> LeftOut {
+        self.set.left_out()
+    }
+
+    /// The set of targets that were read before the run.
+    pub(crate) fn set(&self) -> &TargetSet {
+        &self.set
+    }
+
+    /// What is never to be connected to.
+    pub(crate) fn excludes(&self) -> Excludes {
+        self.excludes.clone()
+    }
+
+    /// Where to ask whether all lines could be read.
+    pub(crate) fn bad_lines(&self) -> BadLines {
+        self.bad_lines.clone()
+    }
+
+    /// The targets, one after the other.
+    pub(crate) fn into_targets(self) -> impl Iterator<Item = Target> + Send + 'static {
+        let shard = self.shard;
         let streamed = Streamed {
             streams: self.streams.into_iter(),
             current: None,
             items: None,
             ports: self.ports,
-            bad_line: bad_line.clone(),
+            excludes: self.excludes,
+            bad_lines: self.bad_lines,
         };
-        (self.set.into_targets().chain(streamed), bad_line)
+        let streamed = (0_u64..).zip(streamed).filter(move |(place, _)| shard.has(*place));
+        self.set.into_targets(self.order, shard).chain(streamed.map(|(_, target)| target))
     }
 
-    fn add_argument(&mut self, item: &str) -> anyhow::Result<()> {
-        self.set.add(item, &self.ports).map_err(|ItemError { column, kind, .. }| {
-            anyhow!("target {:?}, column {column}: {kind}", excerpt(item))
-        })
+    fn why_empty(&self) -> &'static str {
+        if self.set.left_out() == LeftOut::default() {
+            "name one, or read a list with --input FILE"
+        } else {
+            "all that were named are excluded"
+        }
     }
 
     fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
-        if path == Path::new("-") {
-            let input = Box::new(BufReader::new(io::stdin()));
-            self.streams.push(Stream { name: "standard input".into(), lines: Lines::new(input) });
+        let Some(file) = regular_file(path)? else {
+            let (name, lines) = open_stream(path)?;
+            self.streams.push(Stream { name, lines });
             return Ok(());
-        }
-        let name = path.display().to_string();
-        let file = File::open(path).with_context(|| format!("opening {name}"))?;
-        let kind = file.metadata().with_context(|| format!("reading {name}"))?.file_type();
-        if kind.is_dir() {
-            bail!("{name} is a directory; --input reads a file with one target a line");
-        }
-        if !kind.is_file() {
-            let input = Box::new(BufReader::new(file));
-            self.streams.push(Stream { name, lines: Lines::new(input) });
-            return Ok(());
-        }
-        let before = self.set.len();
-        let mut lines = Lines::new(BufReader::new(file));
-        while lines
-            .next_item(|item| self.set.add(item, &self.ports))
-            .map_err(|error| anyhow!("{name}, {error}"))?
-            .is_some()
-        {}
-        if self.set.len() == before {
-            bail!("there is no target in {name}");
+        };
+        let (set, ports) = (&mut self.set, &self.ports);
+        let mut read = |item: &str, label: Option<&str>| set.add(item, label, ports);
+        let items = read_lines(path, file, &self.bad_lines, &mut read)?;
+        if items == 0 {
+            bail!("there is no target in {}", path.display());
         }
         Ok(())
     }
 }
 
-/// The targets of streams, a line at a time. The first bad line ends them.
+fn read_excludes(selection: &Selection, bad_lines: &BadLines) -> anyhow::Result<Excludes> {
+    let mut excludes = Excludes::new();
+    for item in &selection.exclude {
+        let added = excludes.add(item);
+        added.map_err(|error| argument_error("exclude", item, &error))?;
+    }
+    for path in &selection.exclude_file {
+        let Some(file) = regular_file(path)? else {
+            bail!("{} is no regular file; what to exclude is read whole", path.display());
+        };
+        read_lines(path, file, bad_lines, &mut |item, _| excludes.add(item))?;
+    }
+    let other_family = match (selection.family.only_v4, selection.family.only_v6) {
+        (true, _) => Some("::/0"),
+        (_, true) => Some("0.0.0.0/0"),
+        (false, false) => None,
+    };
+    if let Some(family) = other_family {
+        excludes.add(family)?;
+    }
+    Ok(excludes)
+}
+
+fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {
+    let ItemError { column, kind, .. } = error;
+    anyhow!("{what} {:?}, column {column}: {kind}", excerpt(item))
+}
+
+/// The file, or `None` for what is read as a stream.
+fn regular_file(path: &Path) -> anyhow::Result<Option<File>> {
+    if path == Path::new("-") {
+        return Ok(None);
+    }
+    let name = path.display();
+    let kind = path.metadata().with_context(|| format!("opening {name}"))?.file_type();
+    if kind.is_dir() {
+        bail!("{name} is a directory; a file with one target a line is read");
+    }
+    if !kind.is_file() {
+        return Ok(None);
+    }
+    File::open(path).with_context(|| format!("opening {name}")).map(Some)
+}
+
+fn open_stream(path: &Path) -> anyhow::Result<(String, Reader)> {
+    if path == Path::new("-") {
+        let input: Box<dyn BufRead + Send> = Box::new(BufReader::new(io::stdin()));
+        return Ok(("standard input".into(), Lines::new(input)));
+    }
+    let name = path.display().to_string();
+    let file = File::open(path).with_context(|| format!("opening {name}"))?;
+    let input: Box<dyn BufRead + Send> = Box::new(BufReader::new(file));
+    Ok((name, Lines::new(input)))
+}
+
+/// What takes an item and its label.
+type Read<'a> = dyn FnMut(&str, Option<&str>) -> Result<(), ItemError> + 'a;
+
+/// Reads every item of a file; how many there were.
+fn read_lines(
+    path: &Path,
+    file: File,
+    bad_lines: &BadLines,
+    read: &mut Read<'_>,
+) -> anyhow::Result<u64> {
+    let name = path.display().to_string();
+    let mut lines = Lines::new(BufReader::new(file));
+    let mut items = 0;
+    loop {
+        match lines.next_item(&mut *read) {
+            Ok(Some(())) => items += 1,
+            Ok(None) => return Ok(items),
+            Err(error) if bad_lines.passes_over(&name, &error) => {}
+            Err(error) => bail!("{name}, {error}"),
+        }
+    }
+}
+
+/// The targets of streams, a line at a time.
 struct Streamed {
     streams: std::vec::IntoIter<Stream>,
     current: Option<(Stream, bool)>,
     items: Option<Targets>,
     ports: Ports,
-    bad_line: BadLine,
+    excludes: Excludes,
+    bad_lines: BadLines,
 }
 
 impl Iterator for Streamed {
@@ -139,19 +305,25 @@ impl Iterator for Streamed {
                 self.current = Some((self.streams.next()?, false));
             }
             let (stream, has_targets) = self.current.as_mut()?;
-            let name = stream.name.clone();
-            let item = stream.lines.next_item(|item| {
-                let mut set = TargetSet::new();
-                set.add(item, &self.ports).map(|()| set)
+            let item = stream.lines.next_item(|item, label| {
+                let mut set = TargetSet::new(&self.excludes);
+                set.add(item, label, &self.ports).map(|()| set)
             });
             match item {
                 Ok(Some(set)) => {
                     *has_targets = true;
-                    self.items = Some(set.into_targets());
+                    self.items = Some(set.into_targets(Order::Given, Shard::WHOLE));
                 }
                 Ok(None) if *has_targets => self.current = None,
-                Ok(None) => return self.end(format!("there is no target in {name}")),
-                Err(error) => return self.end(format!("{name}, {error}")),
+                Ok(None) => {
+                    let message = format!("there is no target in {}", stream.name);
+                    return self.end(message);
+                }
+                Err(error) if self.bad_lines.passes_over(&stream.name, &error) => {}
+                Err(error) => {
+                    let message = format!("{}, {error}", stream.name);
+                    return self.end(message);
+                }
             }
         }
     }
@@ -159,7 +331,7 @@ impl Iterator for Streamed {
 
 impl Streamed {
     fn end(&mut self, message: String) -> Option<Target> {
-        self.bad_line.set(message);
+        self.bad_lines.set_fatal(message);
         self.streams = Vec::new().into_iter();
         self.current = None;
         None

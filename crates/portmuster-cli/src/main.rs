@@ -10,11 +10,14 @@ mod args;
 mod check;
 mod demo;
 mod input;
+mod listing;
 mod output;
 mod progress;
 mod signals;
 mod status;
+mod summary;
 mod terminal;
+mod warnings;
 
 use self::{
     args::{Command, Program},

@@ -182,7 +182,7 @@ fn open_files(check: &Check) -> anyhow::Result<Vec<Option<WholeWrites>>> {
             opened.push(None);
             continue;
         };
-        match OpenFile::open(path, check.existing, opened.iter().flatten()) {
+        match OpenFile::open(path, check.existing, &check.inputs, opened.iter().flatten()) {
             Ok(file) => opened.push(Some(file)),
             Err(error) => {
                 opened.into_iter().flatten().for_each(OpenFile::give_up);
@@ -206,6 +206,7 @@ impl OpenFile {
     fn open<'a>(
         path: &Path,
         existing: Existing,
+        inputs: &[PathBuf],
         mut others: impl Iterator<Item = &'a Self>,
     ) -> anyhow::Result<Self> {
         let found = path.metadata().ok();
@@ -213,6 +214,9 @@ impl OpenFile {
         if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
             if others.any(|other| other.is(metadata)) {
                 bail!("another output goes to the same file; give each its own");
+            }
+            if is_input(metadata, inputs) {
+                bail!("it is read as an input as well; choose another file");
             }
             if !existing.append && !existing.force {
                 bail!("it exists; --append adds to it, --force replaces it");
@@ -230,7 +234,7 @@ impl OpenFile {
     }
 
     fn is(&self, other: &Metadata) -> bool {
-        (self.metadata.dev(), self.metadata.ino()) == (other.dev(), other.ino())
+        is_same(&self.metadata, other)
     }
 
     fn begin(self, existing: Existing) -> anyhow::Result<WholeWrites> {
@@ -251,6 +255,14 @@ impl OpenFile {
             let _ = fs::remove_file(self.path);
         }
     }
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
+    inputs.iter().any(|input| input.metadata().is_ok_and(|input| is_same(&input, output)))
 }
 
 fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {

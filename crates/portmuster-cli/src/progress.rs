@@ -6,68 +6,118 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portmuster::{Account, PortState};
+use portmuster::{Account, HeldBy, PortState};
 
-use crate::{args::ShowProgress, terminal};
+use crate::{
+    args::{Check, ShowProgress},
+    terminal,
+};
 
-/// Between two redraws of the line, or two lines where there is no terminal.
+/// Between two redraws of the line.
 const TICK: Duration = Duration::from_millis(200);
+/// Between two lines where there is no terminal: asked for, and unasked.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+const LOG_EVERY: Duration = Duration::from_mins(1);
+/// Between two words on what holds the run back.
+const HELD_EVERY: Duration = Duration::from_secs(1);
 
-/// Shows how far the run is, or does not.
-pub(crate) enum Progress {
+/// Shows how far the run is, and what holds it back.
+pub(crate) struct Progress {
+    show: Shown,
+    total: Option<u64>,
+    /// `None`: it is not said.
+    held: Option<Held>,
+    /// It is to be said, and was not yet, that the run is being stopped.
+    silent_on_stop: bool,
+}
+
+enum Shown {
     Bar(ProgressBar),
-    Lines { total: Option<u64>, next: Duration },
+    Lines { every: Duration, next: Duration },
     Hidden,
+}
+
+#[derive(Default)]
+struct Held {
+    said: Option<HeldBy>,
+    next: Duration,
 }
 
 impl Progress {
     /// For a run of so many targets; `None`: as many as come.
-    pub(crate) fn start(show: ShowProgress, total: Option<u128>) -> Self {
+    pub(crate) fn start(check: &Check, total: Option<u128>) -> Self {
+        let show = if check.quiet { ShowProgress::Never } else { check.progress };
         let total = total.map(|total| u64::try_from(total).unwrap_or(u64::MAX));
-        match (show, io::stderr().is_terminal()) {
-            (ShowProgress::Never, _) | (ShowProgress::Auto, false) => Self::Hidden,
-            (ShowProgress::Always, false) => Self::Lines { total, next: LINE_EVERY },
-            (_, true) => Self::Bar(bar(total)),
-        }
+        let lines = |every| Shown::Lines { every, next: every };
+        let show = match (show, io::stderr().is_terminal()) {
+            (ShowProgress::Never, _) => Shown::Hidden,
+            (ShowProgress::Auto, false) => lines(LOG_EVERY),
+            (ShowProgress::Always, false) => lines(LINE_EVERY),
+            (_, true) => Shown::Bar(bar(total)),
+        };
+        Self { show, total, held: check.verbose.then(Held::default), silent_on_stop: !check.quiet }
     }
 
     /// Takes the sum so far.
     pub(crate) fn update(&mut self, account: &Account) {
-        let (settled, open) = (account.settled(), account.state(PortState::Open));
-        match self {
-            Self::Bar(bar) => {
+        let settled = account.settled() + account.excluded;
+        let open = account.state(PortState::Open);
+        match &mut self.show {
+            Shown::Bar(bar) => {
                 bar.set_position(settled);
-                bar.set_message(format!("{open} open"));
+                let rate = rate(settled, account.elapsed);
+                bar.set_message(format!("{rate}/s  {open} open"));
             }
-            Self::Lines { total, next } if account.elapsed >= *next => {
-                *next = account.elapsed + LINE_EVERY;
-                terminal::note(line(settled, *total, open, account.elapsed));
+            Shown::Lines { every, next } if account.elapsed >= *next => {
+                *next = account.elapsed + *every;
+                terminal::note(line(settled, self.total, open, account.elapsed));
             }
-            Self::Lines { .. } | Self::Hidden => {}
+            Shown::Lines { .. } | Shown::Hidden => {}
+        }
+        if let Some(held_by) = self.held.as_mut().and_then(|held| held.news(account)) {
+            self.aside(|| terminal::note(format!("held back by {held_by}")));
+        }
+    }
+
+    /// The run is being stopped.
+    pub(crate) fn stopping(&mut self) {
+        if std::mem::take(&mut self.silent_on_stop) {
+            self.aside(|| terminal::note("stopping; once more to leave at once"));
         }
     }
 
     /// Takes the line away while something else is written to the terminal.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match self {
-            Self::Bar(bar) => bar.suspend(write),
-            Self::Lines { .. } | Self::Hidden => write(),
+        match &self.show {
+            Shown::Bar(bar) => bar.suspend(write),
+            Shown::Lines { .. } | Shown::Hidden => write(),
         }
     }
 
     /// Takes the line away.
     pub(crate) fn finish(&self) {
-        if let Self::Bar(bar) = self {
+        if let Shown::Bar(bar) = &self.show {
             bar.finish_and_clear();
         }
     }
 }
 
+impl Held {
+    /// What holds the run back, when that is another thing than was last said.
+    fn news(&mut self, account: &Account) -> Option<HeldBy> {
+        let held_by = account.held_by?;
+        if self.said == Some(held_by) || account.elapsed < self.next {
+            return None;
+        }
+        *self = Self { said: Some(held_by), next: account.elapsed + HELD_EVERY };
+        Some(held_by)
+    }
+}
+
 fn bar(total: Option<u64>) -> ProgressBar {
     let template = match total {
-        Some(_) => "{bar:24} {human_pos}/{human_len}  {per_sec}  {msg}  {eta} left",
-        None => "{spinner} {human_pos}  {per_sec}  {msg}  {elapsed}",
+        Some(_) => "{bar:24} {human_pos}/{human_len}  {msg}  {eta} left",
+        None => "{spinner} {human_pos}  {msg}  {elapsed}",
     };
     let style = ProgressStyle::with_template(template).expect("the templates are constant");
     let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
@@ -76,8 +126,13 @@ fn bar(total: Option<u64>) -> ProgressBar {
     bar
 }
 
+/// Targets a second.
+fn rate(settled: u64, elapsed: Duration) -> u128 {
+    u128::from(settled) * 1000 / elapsed.as_millis().max(1)
+}
+
 fn line(settled: u64, total: Option<u64>, open: u64, elapsed: Duration) -> String {
-    let rate = u128::from(settled) * 1000 / elapsed.as_millis().max(1);
+    let rate = rate(settled, elapsed);
     match total {
         None => format!("{settled} done, {rate}/s, {open} open"),
         Some(total) => {

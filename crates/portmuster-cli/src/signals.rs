@@ -17,7 +17,7 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::{status::Status, terminal};
+use crate::status::Status;
 
 /// What is in flight when the run is interrupted has this long to end.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl Interrupted {
 ///
 /// # Errors
 /// The system refuses the handlers.
-pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
+pub(crate) fn watch(stopper: Stopper) -> io::Result<Interrupted> {
     let interrupted = Interrupted(Arc::default());
     let flag = interrupted.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
@@ -48,9 +48,6 @@ pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
                 leave();
             }
             stopper.stop(GRACE);
-            if !quiet {
-                terminal::note("stopping; once more to leave at once");
-            }
         }
     };
     thread::Builder::new().name("portmuster-signal".into()).spawn(watch)?;

@@ -1,8 +1,8 @@
 //! The front door: [`check_a_port`], [`check_ports`], and [`Checker`] for everything else.
 
-use std::{fmt, iter::FusedIterator, panic, time::Duration, vec};
+use std::{fmt, iter::FusedIterator, panic, sync::Arc, time::Duration, vec};
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use crate::{
     clock::Clock,
@@ -10,7 +10,7 @@ use crate::{
     coordinator::{self, Batch, BoxedTargets, Run},
     method::{Method, StartError},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
-    targets::{Host, Target},
+    targets::{Excludes, Host, Target},
 };
 
 /// Checks whether one port is open: the name's addresses in the resolver's order until one
@@ -95,10 +95,11 @@ where
 /// }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Checker {
     config: Config,
     workers: usize,
+    excludes: Arc<Excludes>,
 }
 
 impl Checker {
@@ -108,7 +109,14 @@ impl Checker {
     /// A setting that no run could have.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let workers = config.validated_workers()?;
-        Ok(Self { config, workers })
+        Ok(Self { config, workers, excludes: Arc::default() })
+    }
+
+    /// Never connects to these, by whatever name a target leads to them. A target of which
+    /// nothing is left is [counted](Account::excluded) and has no outcome.
+    #[must_use]
+    pub fn excluding(self, excludes: Excludes) -> Self {
+        Self { excludes: Arc::new(excludes), ..self }
     }
 
     /// Starts a run over the targets. Every target gets exactly one outcome; they come as they
@@ -130,7 +138,7 @@ impl Checker {
     }
 
     fn start(&self) -> Result<Run, StartError> {
-        coordinator::start(&self.config, self.workers)
+        coordinator::start(&self.config, self.workers, &self.excludes)
     }
 }
 
@@ -160,6 +168,34 @@ impl Outcomes {
         // Refused only when the run's threads have panicked, which the first `next` tells.
         let _ = run.targets.send(targets);
         Source::Running(run).into()
+    }
+
+    /// The next outcome, if one comes within this time; the [account](Self::account) is kept up
+    /// to date meanwhile.
+    ///
+    /// # Panics
+    /// The targets' iterator has.
+    pub fn next_within(&mut self, limit: Duration) -> Next {
+        if let Source::Running(run) = &self.source
+            && self.batch.len() == 0
+        {
+            match run.batches.recv_timeout(limit) {
+                Ok(batch) => self.take(batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => self.end(),
+            }
+            return match self.batch.next() {
+                Some(outcome) => Next::Outcome(outcome),
+                None if matches!(self.source, Source::Over) => Next::Over,
+                None => Next::NotYet,
+            };
+        }
+        self.next().map_or(Next::Over, Next::Outcome)
+    }
+
+    fn take(&mut self, Batch { outcomes, account }: Batch) {
+        self.batch = outcomes.into_iter();
+        self.account = account;
     }
 
     /// Whether the next outcome would have to be waited for: the moment to flush what was made of
@@ -226,10 +262,7 @@ impl Iterator for Outcomes {
                     return Some(outcome);
                 }
                 Source::Running(run) => match run.batches.recv() {
-                    Ok(Batch { outcomes, account }) => {
-                        self.batch = outcomes.into_iter();
-                        self.account = account;
-                    }
+                    Ok(batch) => self.take(batch),
                     Err(_) => self.end(),
                 },
             }
@@ -260,6 +293,17 @@ impl fmt::Debug for Source {
             Self::Over => "Over",
         })
     }
+}
+
+/// What [`Outcomes::next_within`] finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The next outcome.
+    Outcome(Outcome),
+    /// None has become known.
+    NotYet,
+    /// There are no more.
+    Over,
 }
 
 /// Stops a run, from any thread.

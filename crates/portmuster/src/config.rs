@@ -1,6 +1,6 @@
 //! What a run may be told, and what it does when it is told nothing.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use thiserror::Error;
 
@@ -73,6 +73,16 @@ pub enum Probing {
     ConnectOnly,
 }
 
+/// Which addresses of a name are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Addresses {
+    /// In the resolver's order until one accepts.
+    #[default]
+    UntilOneAccepts,
+    /// Each as a target of its own.
+    Each,
+}
+
 /// The settings of a [`Checker`](crate::Checker).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -92,6 +102,10 @@ pub struct Config {
     pub limits: Limits,
     /// What an attempt asks of an open port.
     pub probing: Probing,
+    /// Which addresses of a name are checked.
+    pub addresses: Addresses,
+    /// The address to connect from. `None`: the system chooses.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Config {
@@ -105,6 +119,8 @@ impl Default for Config {
             retries: defaults::RETRIES,
             limits: Limits::default(),
             probing: Probing::default(),
+            addresses: Addresses::default(),
+            source: None,
         }
     }
 }

@@ -8,28 +8,33 @@
 
 use std::{
     panic,
+    sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, Select, Sender, TryRecvError, TrySendError, bounded,
+};
 
 use crate::{
     check::Rules,
     clock::{Clock, Instant},
     config::Config,
-    driver::descriptors,
+    driver::{descriptors, tcp},
     method::{Crew, Reports, Setting, StartError},
     outcome::{Account, Outcome},
     resolver::Resolver,
     schedule::{Policy, Schedule},
-    targets::Target,
+    targets::{Excludes, Target},
 };
 
 /// Targets that are taken from the input before the schedule wants them.
 const INPUT_MAX: usize = 1024;
 /// How long the end of a run waits for the targets' iterator to answer.
 const INPUT_GRACE: Duration = Duration::from_millis(100);
+/// Between two accounts that the consumer gets although there is no outcome.
+const BEAT: Duration = Duration::from_millis(500);
 /// Batches of outcomes that wait for the consumer.
 const BATCHES_MAX: usize = 16;
 /// Requests to stop that may wait; one is enough, and none is worth waiting for.
@@ -68,6 +73,8 @@ struct Coordinator {
     stops: Receiver<Duration>,
     /// Set when the run was asked to end.
     end: Option<Instant>,
+    /// When the consumer is told the account although there is no outcome.
+    beat: Instant,
     batches: Sender<Batch>,
 }
 
@@ -80,19 +87,31 @@ struct Input {
 
 /// Starts the threads of a run. They wait for the targets, so that a machine which can't start
 /// them leaves the targets where they are.
-pub(crate) fn start(config: &Config, workers: usize) -> Result<Run, StartError> {
+pub(crate) fn start(
+    config: &Config,
+    workers: usize,
+    excludes: &Arc<Excludes>,
+) -> Result<Run, StartError> {
+    if let Some(source_address) = config.source {
+        tcp::can_be_source(source_address)
+            .map_err(|errno| StartError::Source { source_address, error: errno.into() })?;
+    }
     let clock = Clock::start();
-    let in_flight = config.in_flight.min(descriptors::budget());
+    let budget = descriptors::budget();
+    let in_flight = config.in_flight.min(budget.attempts);
     let (reports_in, reports) = bounded(in_flight);
     let (panics_in, panics) = bounded(1);
     let rules = Rules { limits: config.limits, probing: config.probing };
-    let setting = Setting { clock, rules, reports: reports_in, panics: panics_in };
+    let source = config.source;
+    let setting = Setting { clock, rules, source, reports: reports_in, panics: panics_in };
     let crew = Crew::start(config.method, workers, in_flight, &setting)?;
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
         per_host: config.per_host,
         retries: config.retries,
+        addresses: config.addresses,
+        excludes: Arc::clone(excludes),
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
@@ -101,12 +120,13 @@ pub(crate) fn start(config: &Config, workers: usize) -> Result<Run, StartError> 
         clock,
         schedule: Schedule::new(policy, clock.wall_start()),
         crew,
-        resolver: Resolver::new(),
+        resolver: Resolver::new(budget.lookups),
         reports,
         panics,
         input: Some(feed(targets)?),
         stops,
         end: None,
+        beat: Instant::START.after(BEAT),
         batches: batches_in,
     };
     let thread = spawn("portmuster-run", move || coordinator.run())?;
@@ -234,10 +254,17 @@ impl Coordinator {
     /// Hands out what became known; false when nobody wants it.
     fn hand_out(&mut self) -> bool {
         let outcomes: Vec<_> = std::iter::from_fn(|| self.schedule.next_outcome()).collect();
-        if outcomes.is_empty() {
+        let now = self.clock.now();
+        if outcomes.is_empty() && now < self.beat {
             return true;
         }
-        let account = self.schedule.account(self.clock.now());
+        self.beat = now.after(BEAT);
+        let account = self.schedule.account(now);
+        if outcomes.is_empty() {
+            // Whoever has batches waiting needs no beat.
+            let beat = self.batches.try_send(Batch { outcomes, account });
+            return !matches!(beat, Err(TrySendError::Disconnected(_)));
+        }
         self.batches.send(Batch { outcomes, account }).is_ok()
     }
 
@@ -253,9 +280,8 @@ impl Coordinator {
         {
             select.recv(&input.targets);
         }
-        match self.schedule.wake_at().into_iter().chain(self.end).min() {
-            Some(at) => drop(select.ready_deadline(self.clock.std(at))),
-            None => drop(select.ready()),
-        }
+        let wake = self.schedule.wake_at().into_iter().chain(self.end);
+        let at = wake.fold(self.beat, std::cmp::min);
+        let _ = select.ready_deadline(self.clock.std(at));
     }
 }

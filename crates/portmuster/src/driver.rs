@@ -23,7 +23,7 @@ pub(crate) mod epoll;
 pub(crate) mod poll;
 #[cfg(feature = "simulator")]
 pub(crate) mod simulated;
-mod tcp;
+pub(crate) mod tcp;
 pub(crate) mod waker;
 
 /// Bytes taken from a socket at a time.

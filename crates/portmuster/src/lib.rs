@@ -33,10 +33,10 @@ pub mod simulator;
 pub mod sink;
 pub mod targets;
 
-pub use checker::{Checker, Outcomes, Stopper, check_a_port, check_ports};
-pub use config::{Config, ConfigError, Limits, Probing, defaults};
+pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
+pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
 pub use method::{Method, StartError, UnknownMethod};
-pub use outcome::{Account, Fault, Outcome, PortState, Reason, Service, Times, Verdict};
+pub use outcome::{Account, Fault, HeldBy, Outcome, PortState, Reason, Service, Times, Verdict};
 pub use targets::{Host, Target};
 
 /// The examples of the README are tested, too.

@@ -3,7 +3,7 @@
 //! Every method runs the same [attempts](crate::check) under the same
 //! [schedule](crate::schedule), so they answer alike; they differ in what waits for the network.
 
-use std::{fmt, num::NonZeroUsize, str::FromStr, thread, thread::JoinHandle};
+use std::{fmt, net::IpAddr, num::NonZeroUsize, str::FromStr, thread, thread::JoinHandle};
 
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
@@ -96,10 +96,18 @@ impl FromStr for Method {
 #[non_exhaustive]
 pub enum StartError {
     /// No thread could be started.
-    #[error("starting a thread failed: {0}; fewer workers may help")]
+    #[error("starting a thread failed; fewer workers may help")]
     Thread(#[source] std::io::Error),
+    /// Connections can't begin at the source address.
+    #[error("connecting from {source_address} is not possible: {error}")]
+    Source {
+        /// The address that was asked for.
+        source_address: IpAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
     /// No poller could be opened.
-    #[error("opening a poller failed: {0}; a higher limit of descriptors (ulimit -n) may help")]
+    #[error("opening a poller failed; a higher limit of descriptors (ulimit -n) may help")]
     Poller(#[source] std::io::Error),
 }
 
@@ -217,6 +225,7 @@ impl Drop for Crew {
 pub(crate) struct Setting {
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
+    pub(crate) source: Option<IpAddr>,
     pub(crate) reports: Sender<Reports>,
     /// Told when a thread ends by panicking.
     pub(crate) panics: Sender<()>,

@@ -58,6 +58,8 @@ impl fmt::Display for PortState {
 pub enum Service {
     /// An identification line of ssh (RFC 4253 §4.2).
     Ssh,
+    /// sshd's refusal of one more connection: it is ssh, and it asks for fewer.
+    SshThrottled,
     /// Telnet commands (RFC 854).
     Telnet,
     /// A login prompt, but no telnet command.
@@ -76,8 +78,9 @@ pub enum Service {
 
 impl Service {
     /// Every service, in the order in which summaries list them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ssh,
+        Self::SshThrottled,
         Self::Telnet,
         Self::TelnetLikely,
         Self::Tarpit,
@@ -92,6 +95,7 @@ impl Service {
     pub fn name(self) -> &'static str {
         match self {
             Self::Ssh => "ssh",
+            Self::SshThrottled => "ssh-throttled",
             Self::Telnet => "telnet",
             Self::TelnetLikely => "telnet-likely",
             Self::Tarpit => "tarpit",
@@ -298,7 +302,44 @@ impl From<Outcome> for (String, u16, bool) {
     }
 }
 
-/// The sum over a run: `targets = open + closed + filtered + unresolved + unchecked + left`.
+/// What holds a run back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeldBy {
+    /// The rate of new connections.
+    Rate,
+    /// The connections that may be open at the same time.
+    InFlight,
+    /// A fault of this machine, which has fewer open than it might.
+    Faults,
+    /// The connections that one host may have.
+    PerHost,
+    /// Hosts that asked for fewer connections.
+    Throttled,
+    /// Names that are being looked up.
+    Names,
+    /// Targets that wait for another attempt.
+    Retries,
+    /// The input has no more for now.
+    Input,
+}
+
+impl fmt::Display for HeldBy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Rate => "the rate (--rate)",
+            Self::InFlight => "the connections in flight (--in-flight, or descriptors)",
+            Self::Faults => "shortages of this machine",
+            Self::PerHost => "the share of a host (--per-host)",
+            Self::Throttled => "hosts that asked for fewer connections",
+            Self::Names => "name lookups",
+            Self::Retries => "pauses before retries",
+            Self::Input => "the input",
+        })
+    }
+}
+
+/// The sum over a run:
+/// `targets = open + closed + filtered + unresolved + unchecked + excluded + left`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Account {
     /// Targets that the schedule has taken, so far. A few more may have been taken from the input
@@ -308,13 +349,21 @@ pub struct Account {
     states: [u64; PortState::ALL.len()],
     /// Outcomes of open ports by service, in the order of [`Service::ALL`].
     services: [u64; Service::ALL.len()],
+    /// Targets of which nothing but excluded addresses was left.
+    pub excluded: u64,
+    /// Targets that were added because a name had more addresses than one.
+    pub more_addresses: u64,
     /// Open ports that only an attempt after the first found. Many of them mean that the rate
     /// is higher than the network bears.
     pub found_on_retry: u64,
+    /// How often the run was slowed down because retries found what was lost.
+    pub slowed: u64,
     /// How often this machine was short of something.
     pub faults: u64,
     /// The latest of these faults.
     pub last_fault: Option<Fault>,
+    /// What holds the run back just now.
+    pub held_by: Option<HeldBy>,
     /// How long the run has taken.
     pub elapsed: Duration,
 }
@@ -349,7 +398,7 @@ impl Account {
     /// Targets that were taken and have no outcome: none, unless the run was stopped.
     #[must_use]
     pub fn left(&self) -> u64 {
-        self.targets.saturating_sub(self.settled())
+        self.targets.saturating_sub(self.settled() + self.excluded)
     }
 }
 

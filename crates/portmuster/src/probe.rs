@@ -86,6 +86,8 @@ impl Probe {
             Service::Telnet
         } else if self.ssh.is_identification() {
             return Judgement { service: Service::Ssh, banner: self.ssh.line().to_vec() };
+        } else if is_throttled(&self.kept) {
+            Service::SshThrottled
         } else if self.seen == 0 {
             if ending == Ending::Closed { Service::ClosedEarly } else { Service::Silent }
         } else if ending == Ending::Deadline {
@@ -140,6 +142,14 @@ impl Probe {
 /// national code page, white space, and what draws on a terminal (bell, backspace, escape).
 fn is_text(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e | 0x80..=0xff | b'\t'..=b'\r' | 0x07 | 0x08 | 0x1b)
+}
+
+/// Whether sshd refuses one more connection: the texts of its `MaxStartups` and, since version
+/// 9.8, of its `PerSourcePenalties` (sshd.c and srclimit.c of OpenSSH).
+fn is_throttled(text: &[u8]) -> bool {
+    [&b"Exceeded MaxStartups"[..], b"Not allowed at this time"]
+        .iter()
+        .any(|refusal| text.starts_with(refusal))
 }
 
 /// Whether a text ends by asking who one is.
@@ -238,6 +248,14 @@ mod tests {
         let notice = [b"Authorised use only.\r\n".repeat(60), b"login: ".to_vec()].concat();
         assert!(notice.len() > BANNER_MAX);
         assert_eq!(service(&notice, Ending::Quiet), Service::TelnetLikely);
+    }
+
+    #[test]
+    fn a_refusal_of_sshd_is_ssh_that_asks_for_less() {
+        for refusal in [&b"Exceeded MaxStartups\r\n"[..], b"Not allowed at this time\r\n"] {
+            assert_eq!(service(refusal, Ending::Closed), Service::SshThrottled);
+        }
+        assert_eq!(service(b"220 Exceeded MaxStartups\r\n", Ending::Closed), Service::Other);
     }
 
     #[test]

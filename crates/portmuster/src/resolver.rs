@@ -13,10 +13,13 @@ use std::{net::SocketAddr, sync::Arc, thread};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
 
-use crate::schedule::{Lookup, LookupError};
+use crate::{
+    driver::descriptors,
+    schedule::{Lookup, LookupError},
+};
 
 /// Threads that look up: a resolver that answers in 30 ms then gives a thousand names a second.
-const THREADS_MAX: usize = 32;
+pub(crate) const THREADS_MAX: usize = 32;
 /// Lookups that are asked for and not answered: enough that no thread waits for the next.
 const ASKED_MAX: usize = 2 * THREADS_MAX;
 
@@ -31,14 +34,24 @@ pub(crate) struct Resolver {
     answers: Sender<Answer>,
     answers_end: Receiver<Answer>,
     threads: usize,
+    threads_max: usize,
     asked: usize,
 }
 
 impl Resolver {
-    pub(crate) fn new() -> Self {
+    /// Looks up so many names at a time, at most [`THREADS_MAX`].
+    pub(crate) fn new(lookups: usize) -> Self {
         let (questions, questions_end) = bounded(ASKED_MAX);
         let (answers, answers_end) = bounded(ASKED_MAX);
-        Self { questions, questions_end, answers, answers_end, threads: 0, asked: 0 }
+        Self {
+            questions,
+            questions_end,
+            answers,
+            answers_end,
+            threads: 0,
+            threads_max: lookups.min(THREADS_MAX),
+            asked: 0,
+        }
     }
 
     /// Whether another name may be asked for.
@@ -50,7 +63,7 @@ impl Resolver {
     /// [taken](Self::taken).
     pub(crate) fn ask(&mut self, name: &Arc<str>) {
         self.asked += 1;
-        if self.threads < self.asked.min(THREADS_MAX) {
+        if self.threads < self.asked.min(self.threads_max) {
             self.start_thread();
         }
         if self.threads == 0 {
@@ -90,7 +103,11 @@ impl Resolver {
 fn look_up(name: &str) -> Lookup {
     let hints = AddrInfoHints { socktype: SockType::Stream.into(), ..AddrInfoHints::default() };
     let found = dns_lookup::getaddrinfo(Some(name), None, Some(hints));
-    let found = found.map_err(|error| error_of(error.kind(), name))?;
+    // A resolver that can't open its files or sockets may say that there is no such name.
+    let found = found.map_err(|error| match descriptors::shortage() {
+        Some(fault) => LookupError::Short(fault),
+        None => error_of(error.kind(), name),
+    })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found.flatten() {
         if !addresses.contains(&address.sockaddr) {
@@ -123,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_systems_names_are_found() {
-        let mut resolver = Resolver::new();
+        let mut resolver = Resolver::new(THREADS_MAX);
         let addresses = answer(&mut resolver, "localhost").expect("every system has it");
         assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
         let zoned = answer(&mut resolver, "fe80::1%lo").expect("it is an address");
@@ -132,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_not_found() {
-        let mut resolver = Resolver::new();
+        let mut resolver = Resolver::new(THREADS_MAX);
         for name in ["", "a\0b"] {
             assert_eq!(answer(&mut resolver, name), Err(LookupError::NoSuchName), "{name:?}");
         }
@@ -140,7 +157,7 @@ mod tests {
 
     #[test]
     fn as_many_as_may_be_asked_are_answered() {
-        let mut resolver = Resolver::new();
+        let mut resolver = Resolver::new(THREADS_MAX);
         let mut asked = 0;
         while resolver.has_room() {
             resolver.ask(&"localhost".into());

@@ -13,9 +13,10 @@
 //! [`OUTCOMES_MAX`] that ended without a start.
 
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -25,12 +26,14 @@ use slab::Slab;
 
 use crate::{
     clock::Instant,
-    outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Verdict},
-    targets::{Host, Target},
+    config::Addresses,
+    outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
+    targets::{Excludes, Host, Target},
 };
 
 mod check;
 mod hosts;
+mod loss;
 mod names;
 mod pacer;
 mod window;
@@ -38,6 +41,7 @@ mod window;
 use self::{
     check::{Check, Settled},
     hosts::Hosts,
+    loss::{Loss, Losses},
     names::Names,
     pacer::Pacer,
     window::Window,
@@ -78,7 +82,7 @@ pub(crate) struct Report {
 }
 
 /// What a schedule goes by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Policy {
     /// Attempts open at the same time, at most.
     pub(crate) in_flight: usize,
@@ -88,6 +92,10 @@ pub(crate) struct Policy {
     pub(crate) per_host: Option<NonZeroU32>,
     /// More attempts for a filtered target.
     pub(crate) retries: u32,
+    /// Which addresses of a name are checked.
+    pub(crate) addresses: Addresses,
+    /// What is never connected to.
+    pub(crate) excludes: Arc<Excludes>,
 }
 
 /// Whether more targets come.
@@ -109,6 +117,9 @@ struct Retry {
 #[derive(Debug)]
 pub(crate) struct Schedule {
     retries: u32,
+    addresses: Addresses,
+    excludes: Arc<Excludes>,
+    losses: Losses,
     pacer: Pacer,
     window: Window,
     hosts: Hosts,
@@ -133,6 +144,9 @@ impl Schedule {
     pub(crate) fn new(policy: Policy, wall_start: SystemTime) -> Self {
         Self {
             retries: policy.retries,
+            addresses: policy.addresses,
+            excludes: policy.excludes,
+            losses: Losses::default(),
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
             hosts: Hosts::new(policy.per_host),
@@ -170,11 +184,7 @@ impl Schedule {
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
-            Host::Name(name) => {
-                if let Some(lookup) = self.names.look_up(&name, id, now) {
-                    self.looked_up(id, &lookup, now);
-                }
-            }
+            Host::Name(name) => self.look_up(id, &name, now),
         }
     }
 
@@ -254,7 +264,11 @@ impl Schedule {
         match conclusion {
             Conclusion::Verdict(verdict) => {
                 self.window.settled();
-                self.judge(id, verdict, now);
+                if verdict.service == Some(Service::SshThrottled) {
+                    self.throttle(id, host, verdict, now);
+                } else {
+                    self.judge(id, verdict, now);
+                }
             }
             Conclusion::Fault(fault) => self.fault(id, fault, now),
         }
@@ -273,9 +287,10 @@ impl Schedule {
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
         let retry = self.retry_queue.front().map(|retry| retry.at);
+        let rest = self.hosts.rest_ends();
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
             .then(|| self.pacer.ready_at());
-        let next = [pause, retry, pace].into_iter().flatten().min()?;
+        let next = [pause, retry, rest, pace].into_iter().flatten().min()?;
         Some(next.max(self.hold))
     }
 
@@ -294,11 +309,45 @@ impl Schedule {
     pub(crate) fn account(&self, now: Instant) -> Account {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
+        account.held_by = self.held_by(now);
         account
+    }
+
+    /// What keeps it from starting more.
+    fn held_by(&self, now: Instant) -> Option<HeldBy> {
+        let is_full = !self.window.has_room(self.in_flight);
+        match () {
+            () if self.intake == Intake::Stopped => None,
+            () if now < self.hold || is_full && self.window.is_shrunk() => Some(HeldBy::Faults),
+            () if is_full => Some(HeldBy::InFlight),
+            () if !self.ready.is_empty() => Some(HeldBy::Rate),
+            () if self.hosts.has_resting() && !self.hosts.is_idle() => Some(HeldBy::Throttled),
+            () if !self.hosts.is_idle() => Some(HeldBy::PerHost),
+            () if !self.names.is_idle() => Some(HeldBy::Names),
+            () if !self.retry_queue.is_empty() => Some(HeldBy::Retries),
+            () if self.intake == Intake::Open => Some(HeldBy::Input),
+            () => None,
+        }
+    }
+
+    fn look_up(&mut self, id: CheckId, name: &Arc<str>, now: Instant) {
+        if let Some(lookup) = self.names.look_up(name, id, now) {
+            self.looked_up(id, &lookup, now);
+        }
     }
 
     fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
         match lookup {
+            Ok(addresses) if self.addresses == Addresses::Each => {
+                for address in addresses.iter().skip(1).take(check::ADDRESSES_MAX - 1) {
+                    self.account.targets += 1;
+                    self.account.more_addresses += 1;
+                    let more = Check::new(self.checks[id.0].target().clone(), self.retries);
+                    let more = CheckId(self.checks.insert(more));
+                    self.resolved(more, std::slice::from_ref(address), now);
+                }
+                self.resolved(id, addresses.get(..1).unwrap_or_default(), now);
+            }
             Ok(addresses) => self.resolved(id, addresses, now),
             Err(LookupError::NoSuchName) => {
                 self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
@@ -306,15 +355,34 @@ impl Schedule {
             Err(LookupError::NoAnswer) => {
                 self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
             }
+            Err(LookupError::Short(fault)) => {
+                if !self.pause(id, *fault, now) {
+                    self.end(id, PortState::Unchecked, Reason::Fault(*fault), now);
+                }
+            }
         }
     }
 
     fn resolved(&mut self, id: CheckId, addresses: &[SocketAddr], now: Instant) {
-        if self.checks[id.0].resolved(addresses) {
-            self.ready.push_back(id);
-        } else {
+        let allowed = self.allowed(addresses, self.checks[id.0].target().port);
+        if addresses.is_empty() {
             self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
+        } else if allowed.is_empty() {
+            self.checks.remove(id.0);
+            self.account.excluded += 1;
+        } else {
+            self.checks[id.0].resolved(&allowed);
+            self.ready.push_back(id);
         }
+    }
+
+    /// The addresses that may be connected to.
+    fn allowed<'a>(&self, addresses: &'a [SocketAddr], port: u16) -> Cow<'a, [SocketAddr]> {
+        if self.excludes.is_empty() {
+            return Cow::Borrowed(addresses);
+        }
+        let allowed = |address: &&SocketAddr| !self.excludes.contains(address.ip(), port);
+        Cow::Owned(addresses.iter().filter(allowed).copied().collect())
     }
 
     /// Moves what is due to the targets that may start.
@@ -323,8 +391,12 @@ impl Schedule {
             && at <= now
         {
             self.pauses.pop();
-            self.ready.push_front(id);
+            match self.checks[id.0].unresolved_name() {
+                Some(name) => self.look_up(id, &name, now),
+                None => self.ready.push_front(id),
+            }
         }
+        self.ready.extend(self.hosts.rested(now));
         while let Some(retry) = self.retry_queue.front()
             && (retry.at <= now || retry.after_start <= self.starts || self.nothing_else_is_left())
         {
@@ -339,6 +411,16 @@ impl Schedule {
             && self.pauses.is_empty()
             && self.hosts.is_idle()
             && self.names.is_idle()
+    }
+
+    /// The host asked for fewer connections: it rests, then the target is tried once more.
+    fn throttle(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
+        self.hosts.throttled(host, now);
+        if self.intake != Intake::Stopped && self.checks[id.0].throttled(&verdict) {
+            self.hosts.wait(host, id);
+        } else {
+            self.judge(id, verdict, now);
+        }
     }
 
     fn judge(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
@@ -362,16 +444,23 @@ impl Schedule {
     }
 
     fn fault(&mut self, id: CheckId, fault: Fault, now: Instant) {
+        self.checks[id.0].not_begun();
+        if !self.pause(id, fault, now) {
+            let reason = Reason::Fault(fault);
+            self.judge(id, Verdict::unconnected(PortState::Unchecked, reason, Duration::ZERO), now);
+        }
+    }
+
+    /// Gives this machine time to get back what it was short of; false when the check has had its
+    /// share of that.
+    fn pause(&mut self, id: CheckId, fault: Fault, now: Instant) -> bool {
         self.window.fault(self.in_flight);
         self.hold = now.after(HOLD);
         self.account.faults += 1;
         self.account.last_fault = Some(fault);
-        if let Some(pause) = self.checks[id.0].fault() {
-            self.pauses.push(Reverse((now.after(pause), id)));
-        } else {
-            let reason = Reason::Fault(fault);
-            self.judge(id, Verdict::unconnected(PortState::Unchecked, reason, Duration::ZERO), now);
-        }
+        let pause = self.checks[id.0].fault();
+        self.pauses.extend(pause.map(|pause| Reverse((now.after(pause), id))));
+        pause.is_some()
     }
 
     /// Ends a check for which no connection was tried.
@@ -388,8 +477,16 @@ impl Schedule {
     ) {
         let check = self.checks.remove(id.0);
         self.account.add(&verdict);
-        if verdict.state == PortState::Open && check.was_retried() {
-            self.account.found_on_retry += 1;
+        let found_on_retry = verdict.state == PortState::Open && check.was_retried();
+        self.account.found_on_retry += u64::from(found_on_retry);
+        match self.losses.add(found_on_retry) {
+            Some(Loss::TooMuch) => {
+                self.pacer.slower();
+                self.window.slower(self.in_flight);
+                self.account.slowed += 1;
+            }
+            Some(Loss::None) => self.pacer.faster(),
+            None => {}
         }
         self.outcomes.push_back(Outcome {
             endpoint: endpoint.filter(|_| check.attempts() > 0),

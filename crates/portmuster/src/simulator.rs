@@ -25,7 +25,8 @@ use crate::{
     driver::{Net, simulated::Simulated},
     method::event_loop::EventLoop,
     outcome::{Account, Outcome},
-    schedule::{LookupError, Policy, Schedule},
+    resolver,
+    schedule::{Lookup, LookupError, Policy, Schedule},
     targets::Target,
 };
 
@@ -89,7 +90,7 @@ pub struct Network {
     pub(crate) descriptors: usize,
     endpoints: HashMap<SocketAddr, Manner>,
     otherwise: Manner,
-    names: HashMap<String, Vec<IpAddr>>,
+    names: HashMap<String, (Vec<IpAddr>, Duration)>,
 }
 
 impl Network {
@@ -122,10 +123,16 @@ impl Network {
         self
     }
 
-    /// A name and its addresses. Any other name does not exist.
+    /// A name and its addresses, found at once. Any other name does not exist.
     #[must_use]
-    pub fn name(mut self, name: &str, addresses: &[IpAddr]) -> Self {
-        self.names.insert(name.to_owned(), addresses.to_vec());
+    pub fn name(self, name: &str, addresses: &[IpAddr]) -> Self {
+        self.slow_name(name, addresses, Duration::ZERO)
+    }
+
+    /// A name and its addresses, and how long it takes to look it up.
+    #[must_use]
+    pub fn slow_name(mut self, name: &str, addresses: &[IpAddr], after: Duration) -> Self {
+        self.names.insert(name.to_owned(), (addresses.to_vec(), after));
         self
     }
 
@@ -163,9 +170,11 @@ impl Network {
         self.endpoints.get(&endpoint).unwrap_or(&self.otherwise)
     }
 
-    fn look_up(&self, name: &str) -> Result<Arc<[SocketAddr]>, LookupError> {
-        let addresses = self.names.get(name).ok_or(LookupError::NoSuchName)?;
-        Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect())
+    fn look_up(&self, name: &str) -> (Lookup, Duration) {
+        let Some((addresses, after)) = self.names.get(name) else {
+            return (Err(LookupError::NoSuchName), Duration::ZERO);
+        };
+        (Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect()), *after)
     }
 }
 
@@ -206,11 +215,14 @@ pub fn simulate(
         rate: config.rate,
         per_host: config.per_host,
         retries: config.retries,
+        addresses: config.addresses,
+        excludes: Arc::default(),
     };
     let rules = Rules { limits: config.limits, probing: config.probing };
     let mut schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
     let mut event_loop = EventLoop::new(Simulated::new(network.clone()), rules);
     let mut targets = targets.into_iter();
+    let mut lookups = Lookups::default();
     let (mut leased, mut reports, mut outcomes) = (VecDeque::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS_MAX {
         let now = event_loop.net.now();
@@ -218,10 +230,7 @@ pub fn simulate(
             schedule.settle(report, now);
         }
         take_targets(&mut schedule, &mut targets, now);
-        while let Some(name) = schedule.wanted_lookup().cloned() {
-            schedule.lookup_began();
-            schedule.lookup_ended(&name, &network.look_up(&name), now);
-        }
+        lookups.run(&mut schedule, network, now);
         leased.extend(std::iter::from_fn(|| schedule.next_start(now)));
         outcomes.extend(std::iter::from_fn(|| schedule.next_outcome()));
         if schedule.is_finished() {
@@ -235,9 +244,34 @@ pub fn simulate(
                 troubles: event_loop.net.troubles,
             };
         }
-        event_loop.turn(&mut leased, &mut reports, schedule.wake_at());
+        let until = schedule.wake_at().into_iter().chain(lookups.next()).min();
+        event_loop.turn(&mut leased, &mut reports, until);
     }
     panic!("seed {}: the run does not end", network.seed);
+}
+
+/// The resolver: as many lookups at a time as the real one has threads.
+#[derive(Default)]
+struct Lookups(Vec<(Instant, Arc<str>)>);
+
+impl Lookups {
+    fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {
+        while self.0.len() < resolver::THREADS_MAX
+            && let Some(name) = schedule.wanted_lookup().cloned()
+        {
+            schedule.lookup_began();
+            let ends = now.after(network.look_up(&name).1);
+            self.0.push((ends, name));
+        }
+        for (_, name) in self.0.extract_if(.., |(ends, _)| *ends <= now) {
+            schedule.lookup_ended(&name, &network.look_up(&name).0, now);
+        }
+    }
+
+    /// When the next lookup ends.
+    fn next(&self) -> Option<Instant> {
+        self.0.iter().map(|&(ends, _)| ends).min()
+    }
 }
 
 fn take_targets(schedule: &mut Schedule, targets: &mut impl Iterator<Item = Target>, now: Instant) {

@@ -12,13 +12,15 @@ use std::{
 
 mod grammar;
 mod lines;
+mod order;
 mod ports;
+pub(crate) mod region;
 mod set;
 
 pub use grammar::{ItemError, ItemErrorKind};
 pub use lines::{LINE_MAX, LineError, LineErrorKind, Lines};
 pub use ports::{Ports, PortsError};
-pub use set::{TargetSet, Targets};
+pub use set::{Excludes, LeftOut, Order, Shard, TargetSet, Targets};
 
 /// Where a target is: an address, or a name that the system's resolver is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,11 +83,13 @@ pub struct Target {
     pub host: Host,
     /// Which port. Port 0 can't be connected to: its outcome is `unchecked`.
     pub port: u16,
+    /// What the user calls it; it goes into the row.
+    pub label: Option<Arc<str>>,
 }
 
 impl<H: Into<Host>> From<(H, u16)> for Target {
     fn from((host, port): (H, u16)) -> Self {
-        Self { host: host.into(), port }
+        Self { host: host.into(), port, label: None }
     }
 }
 
@@ -99,7 +103,7 @@ impl From<SocketAddr> for Target {
 impl fmt::Display for Target {
     /// `host:port`, or `[host]:port` where the host has colons.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port } = self;
+        let Self { host, port, .. } = self;
         match host {
             Host::Address(IpAddr::V6(address)) => write!(formatter, "[{address}]:{port}"),
             Host::Name(name) if name.contains(':') => write!(formatter, "[{name}]:{port}"),

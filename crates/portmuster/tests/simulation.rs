@@ -1,5 +1,5 @@
 //! Whole runs over a seeded network in virtual time: the loop, the schedule and the attempts are
-//! the real ones. A failure names its seed.
+//! the real ones. A failure names its seed; `cargo xtask simulate SEED` runs that seed alone.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,8 +13,13 @@ use portmuster::{
     simulator::{Manner, Network, Say, Simulation, simulate},
 };
 
-/// Seeds that every run of the tests goes through.
-const SEEDS: std::ops::Range<u64> = 0..400;
+/// Seeds that every run of the tests goes through, or the one that was asked for.
+fn seeds() -> Vec<u64> {
+    match std::env::var("PORTMUSTER_SEED") {
+        Ok(seed) => vec![seed.parse().expect("PORTMUSTER_SEED is a number")],
+        Err(_) => (0..2_000).collect(),
+    }
+}
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)
@@ -95,7 +100,7 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
 #[test]
 fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
     let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in SEEDS {
+    for seed in seeds() {
         let (config, run, mut truth) = run(seed);
         for outcome in &run.outcomes {
             let told = (outcome.verdict.state, outcome.verdict.service);
@@ -112,7 +117,7 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
             *troubles.entry(kind).or_default() += times;
         }
     }
-    println!("{} seeds: {troubles:?}", SEEDS.count());
+    println!("{} seeds: {troubles:?}", seeds().len());
     for kind in ["no local port", "no buffer", "no descriptor", "short read", "event for nothing"] {
         assert!(troubles.get(kind).is_some_and(|&times| times > 0), "{kind} never occurred");
     }
@@ -155,7 +160,7 @@ fn a_machine_that_is_held_up_tells_no_lies() {
         ),
     ];
     let mut stalls = 0;
-    for seed in SEEDS {
+    for seed in seeds() {
         let mut network = Network::new(seed).stalls(20).oddities(10);
         let mut truth = HashMap::new();
         for place in 0..60_u16 {
@@ -212,6 +217,44 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
     assert_eq!(found.endpoint, Some(endpoint(3, 22)));
     assert_eq!(found.attempts, 3);
     assert_eq!(run.elapsed, Duration::from_millis(10_001), "10 s for the silent one");
+}
+
+/// A resolver that hangs on one name in ten slows these names down, and nothing else.
+#[test]
+fn one_host_with_a_thousand_ports_holds_one_at_a_time() {
+    let network = Network::new(2).otherwise(Manner::greets(b"SSH-2.0-x\r\n"));
+    let targets = (1..=1000).map(|port| Target::from(endpoint(1, port)));
+    let config = Config { per_host: NonZeroU32::new(1), ..Config::default() };
+    let run = simulate(&config, &network, targets);
+    assert_eq!((run.outcomes.len(), run.peak_per_host), (1000, 1));
+}
+
+#[test]
+fn names_that_hang_hold_up_no_address() {
+    let address = [[192, 0, 2, 1].into()];
+    let mut network = Network::new(5);
+    for name in 0..10_000 {
+        let after = if name % 10 == 0 { Duration::from_secs(30) } else { ms(20) };
+        network = network.slow_name(&format!("host{name}.example"), &address, after);
+    }
+    let names = (0..10_000).map(|name| Target::from((format!("host{name}.example"), 22)));
+    let addresses = (0..20_000_u32)
+        .map(|place| Target::from((std::net::Ipv4Addr::from(0x0A00_0000 | place), 22)));
+    // Five names before each ten addresses.
+    let mut addresses = addresses.collect::<Vec<_>>().into_iter();
+    let mixed = names.flat_map(|name| [Some(name), addresses.next(), addresses.next()]).flatten();
+    let mixed: Vec<_> = mixed.collect();
+    let config = Config { per_host: None, ..Config::default() };
+    let run = simulate(&config, &network, mixed);
+    assert_eq!(run.outcomes.len(), 30_000);
+    let is_address =
+        |outcome: &&Outcome| matches!(outcome.target.host, portmuster::Host::Address(_));
+    let last = run.outcomes.iter().filter(is_address).map(|outcome| outcome.time).max();
+    let last = last.expect("there are addresses").duration_since(std::time::UNIX_EPOCH);
+    let last = last.expect("time goes on");
+    // Twenty thousand at ten thousand a second, and the names that were found meanwhile.
+    assert!(last < ms(2_600), "{last:?}");
+    assert!(run.elapsed > Duration::from_mins(1), "the names that hang take their time");
 }
 
 #[test]

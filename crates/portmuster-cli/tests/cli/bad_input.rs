@@ -109,7 +109,10 @@ fn a_file_that_cannot_be_read_is_named() {
     let missing = path_text(&folder.path().join("missing.txt"));
     let folder = path_text(folder.path());
     assert_says(&["-i", &missing], &format!("opening {missing}: No such file"));
-    assert_says(&["-i", &folder], &format!("{folder} is a directory; --input reads a file"));
+    assert_says(
+        &["-i", &folder],
+        &format!("{folder} is a directory; a file with one target a line is read"),
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
-    program::check,
+    program::{Ended, check, program, run},
     row::{self, Row},
     servers::{start, target},
     shell::sh,
@@ -16,17 +16,16 @@ use crate::{
 
 const METHODS: [&str; 3] = ["serial", "threads", "event-loop"];
 
-/// The server many times over, and more arguments.
-fn many(server: &Server, times: usize, arguments: &[&str]) -> Vec<String> {
-    let mut all = vec![target(server); times];
-    all.extend(arguments.iter().map(ToString::to_string));
-    all
+/// Checks the server many times over: a stream's targets are checked as often as it names them.
+fn check_many(server: &Server, times: usize, arguments: &[&str]) -> Ended {
+    let targets = format!("{}\n", target(server)).repeat(times);
+    run(program().args(["check", "-i", "-"]).args(arguments).write_stdin(targets))
 }
 
 /// Checks a slow server several times over; as many connections as may be are open at a time.
 fn assert_peak(arguments: &[&str], times: usize, peak: usize) {
     let server = start(Behaviour::Slow(Duration::from_millis(200)));
-    let ended = check(many(&server, times, &[arguments, &["-o=jsonl"]].concat()));
+    let ended = check_many(&server, times, &[arguments, &["-o=jsonl"]].concat());
     assert_eq!(ended.summary().of("open"), times as u64, "{arguments:?}: {ended:?}");
     assert_eq!((server.accepted(), server.peak()), (times, peak), "{arguments:?}: {ended:?}");
 }
@@ -57,8 +56,8 @@ fn in_flight_and_workers_bound_what_is_open() {
 fn one_host_one_by_one_by_every_method() {
     for method in METHODS {
         let server = start(Behaviour::Ssh);
-        let arguments = many(&server, 20, &["--per-host=1", "-o=jsonl", "--method", method]);
-        let ended = check(arguments);
+        let arguments = ["--per-host=1", "-o=jsonl", "--method", method];
+        let ended = check_many(&server, 20, &arguments);
         assert_eq!(ended.status, Some(0), "{ended:?}");
         assert_eq!(ended.summary().of("open"), 20);
         assert!(ended.rows().iter().all(|row| row.service.as_deref() == Some("ssh")));
@@ -71,8 +70,8 @@ fn one_in_flight_is_enough() {
     for method in METHODS {
         for one in ["--in-flight=1", "--workers=1"] {
             let server = start(Behaviour::Ssh);
-            let arguments = many(&server, 5, &["--per-host=max", "--method", method, one]);
-            let ended = check(arguments);
+            let arguments = ["--per-host=max", "--method", method, one];
+            let ended = check_many(&server, 5, &arguments);
             assert_eq!(ended.status, Some(0), "{ended:?}");
             assert_eq!(ended.summary().of("open"), 5, "{method} {one}");
         }
@@ -97,7 +96,7 @@ fn the_default_rate_is_ten_thousand_a_second() {
 
 /// The only row, which came when the limit had passed, and long before the default limits.
 fn row_at_the_limit(server: &Server, arguments: &[&str]) -> Row {
-    let ended = check(many(server, 1, &[arguments, &["-o=jsonl"]].concat()));
+    let ended = check_many(server, 1, &[arguments, &["-o=jsonl"]].concat());
     let [row] = <[Row; 1]>::try_from(ended.rows()).expect("one target is one row");
     assert!(row.total_ms.is_some_and(|time| (300.0..9000.0).contains(&time)), "{row:?}");
     row
@@ -171,8 +170,8 @@ fn few_descriptors_do_where_ports_are_open() {
     for method in METHODS {
         let server = start(Behaviour::Slow(Duration::from_millis(1)));
         let script = "ulimit -n 40
-            targets=$(yes \"$1\" | head -n 200)
-            exec \"$portmuster\" check $targets --per-host max --rate max -o jsonl --method ";
+            yes \"$1\" | head -n 200 |
+            \"$portmuster\" check -i - --per-host max --rate max -o jsonl --method ";
         let ended = sh(&format!("{script}{method}"), &target(&server));
         assert_eq!(ended.status, Some(0), "{ended:?}");
         let rows = ended.rows();

@@ -9,6 +9,7 @@ mod demo;
 mod formats;
 mod help;
 mod limits;
+mod lists;
 mod methods;
 mod names;
 mod outputs;

@@ -143,6 +143,10 @@ impl Running {
         self.stdout = None;
     }
 
+    pub(crate) fn pid(&self) -> i32 {
+        pid(&self.child).as_raw_nonzero().get()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(&self.child), signal).expect("the program runs");
     }

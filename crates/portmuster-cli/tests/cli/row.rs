@@ -21,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) connect_ms: Option<f64>,
     pub(crate) first_byte_ms: Option<f64>,
     pub(crate) total_ms: Option<f64>,
+    pub(crate) label: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) time: String,
 }

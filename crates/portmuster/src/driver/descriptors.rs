@@ -1,22 +1,48 @@
 //! How many sockets this process may hold.
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+
+use crate::outcome::Fault;
 
 /// Descriptors kept for everything that is no attempt: files, pipes, pollers, and the resolver's
 /// sockets.
 const RESERVE: u64 = 64;
 
-/// Raises this process's soft limit of descriptors to its hard limit and says how many attempts
-/// may be open at the same time: at least one, whatever the limit is.
-pub(crate) fn budget() -> usize {
-    let limit = raise();
-    let taken = open_now().unwrap_or(RESERVE);
-    usize::try_from(left(limit, taken)).unwrap_or(usize::MAX)
+/// Descriptors that one name lookup may hold: a file or two, and a socket for each server.
+const LOOKUP: u64 = 2;
+
+/// How the descriptors of this process are shared out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget {
+    /// Attempts that may be open at the same time: at least one.
+    pub(crate) attempts: usize,
+    /// Names that may be looked up at the same time: at least one.
+    pub(crate) lookups: usize,
 }
 
-fn left(limit: u64, taken: u64) -> u64 {
+/// Raises this process's soft limit of descriptors to its hard limit and shares them out.
+pub(crate) fn budget() -> Budget {
+    share(raise(), open_now().unwrap_or(RESERVE))
+}
+
+fn share(limit: u64, taken: u64) -> Budget {
     let reserve = RESERVE.min(limit / 4);
-    limit.saturating_sub(taken).saturating_sub(reserve).max(1)
+    let attempts = limit.saturating_sub(taken).saturating_sub(reserve).max(1);
+    let count = |count: u64| usize::try_from(count).unwrap_or(usize::MAX);
+    Budget { attempts: count(attempts), lookups: count((reserve / LOOKUP).max(1)) }
+}
+
+/// The fault when this process can't open one more descriptor just now.
+pub(crate) fn shortage() -> Option<Fault> {
+    match rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC) {
+        Err(Errno::MFILE) => Some(Fault::ProcessDescriptors),
+        Err(Errno::NFILE) => Some(Fault::SystemDescriptors),
+        Err(Errno::NOMEM) => Some(Fault::Memory),
+        _ => None,
+    }
 }
 
 /// The limit in force after raising it; without end when the system sets none.
@@ -39,10 +65,14 @@ mod tests {
 
     #[test]
     fn a_reserve_is_kept_and_one_is_always_left() {
-        assert_eq!(left(1024, 10), 950);
-        assert_eq!(left(256, 10), 182);
-        assert_eq!(left(20, 10), 5);
-        assert_eq!(left(8, 10), 1);
-        assert_eq!(left(u64::MAX, 10), u64::MAX - 74);
+        let shares = |limit| {
+            let Budget { attempts, lookups } = share(limit, 10);
+            (attempts, lookups)
+        };
+        assert_eq!(shares(1024), (950, 32));
+        assert_eq!(shares(256), (182, 32));
+        assert_eq!(shares(20), (5, 2));
+        assert_eq!(shares(8), (1, 1));
+        assert_eq!(shares(u64::MAX), (usize::MAX - 74, 32));
     }
 }

@@ -1,6 +1,11 @@
 //! Many sockets under one epoll instance: what an event loop waits with.
 
-use std::{mem::MaybeUninit, net::SocketAddr, os::fd::OwnedFd, time::Duration};
+use std::{
+    mem::MaybeUninit,
+    net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+    time::Duration,
+};
 
 use rustix::{
     event::{Timespec, epoll},
@@ -21,6 +26,7 @@ const WAKER: u64 = u64::MAX;
 #[derive(Debug)]
 pub(crate) struct Epoll {
     clock: Clock,
+    source: Option<IpAddr>,
     poller: OwnedFd,
     waker: Waker,
     sockets: Slab<OwnedFd>,
@@ -29,7 +35,7 @@ pub(crate) struct Epoll {
 impl Epoll {
     /// # Errors
     /// This machine is short of descriptors or memory.
-    pub(crate) fn new(clock: Clock) -> Result<Self, Errno> {
+    pub(crate) fn new(clock: Clock, source: Option<IpAddr>) -> Result<Self, Errno> {
         let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = Waker::new()?;
         epoll::add(
@@ -38,7 +44,7 @@ impl Epoll {
             epoll::EventData::new_u64(WAKER),
             epoll::EventFlags::IN,
         )?;
-        Ok(Self { clock, poller, waker, sockets: Slab::new() })
+        Ok(Self { clock, source, poller, waker, sockets: Slab::new() })
     }
 
     /// What calls the thread that waits here.
@@ -61,7 +67,7 @@ impl Net for Epoll {
     }
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
-        let socket = tcp::open(endpoint)?;
+        let socket = tcp::open(endpoint, self.source)?;
         let entry = self.sockets.vacant_entry();
         let place = entry.key();
         let flags = epoll::EventFlags::IN

@@ -1,6 +1,10 @@
 //! One socket under poll(2): what a blocking thread waits with.
 
-use std::{net::SocketAddr, os::fd::OwnedFd, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    os::fd::OwnedFd,
+    time::Duration,
+};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
@@ -14,6 +18,7 @@ use crate::clock::{Clock, Instant};
 #[derive(Debug)]
 pub(crate) struct Poll {
     clock: Clock,
+    source: Option<IpAddr>,
     stop: Waker,
     socket: Option<OwnedFd>,
     /// What the next wait is for.
@@ -23,8 +28,8 @@ pub(crate) struct Poll {
 impl Poll {
     /// Once `stop` has called, every wait ends at once: it is never read, so that one call
     /// reaches every thread.
-    pub(crate) fn new(clock: Clock, stop: Waker) -> Self {
-        Self { clock, stop, socket: None, interest: PollFlags::empty() }
+    pub(crate) fn new(clock: Clock, source: Option<IpAddr>, stop: Waker) -> Self {
+        Self { clock, source, stop, socket: None, interest: PollFlags::empty() }
     }
 
     fn socket(&self) -> &OwnedFd {
@@ -38,7 +43,7 @@ impl Net for Poll {
     }
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
-        self.socket = Some(tcp::open(endpoint)?);
+        self.socket = Some(tcp::open(endpoint, self.source)?);
         Ok(Socket(0))
     }
 

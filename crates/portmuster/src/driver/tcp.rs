@@ -1,7 +1,7 @@
 //! The system calls on one TCP socket.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd, OwnedFd},
 };
 
@@ -13,9 +13,21 @@ use rustix::{
 use super::Connection;
 
 #[expect(clippy::disallowed_methods, reason = "this is where the driver opens its sockets")]
-pub(super) fn open(endpoint: SocketAddr) -> Result<OwnedFd, Errno> {
+pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    rustix::net::socket_with(family(endpoint), SocketType::STREAM, flags, None)
+    let socket = rustix::net::socket_with(family(endpoint), SocketType::STREAM, flags, None)?;
+    if let Some(source) = source {
+        if source.is_ipv4() != endpoint.is_ipv4() {
+            return Err(Errno::AFNOSUPPORT);
+        }
+        rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
+    }
+    Ok(socket)
+}
+
+/// Whether connections can begin at this address.
+pub(crate) fn can_be_source(source: IpAddr) -> Result<(), Errno> {
+    open(SocketAddr::new(source, 0), Some(source)).map(drop)
 }
 
 /// Begins to connect, or says how it stands: connect(2) asked again tells the outcome.

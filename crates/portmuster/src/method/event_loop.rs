@@ -39,7 +39,8 @@ pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result
     };
     for place in 0..loops {
         let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
-        let mut event_loop = EventLoop::new(Epoll::new(setting.clock)?, setting.rules);
+        let mut event_loop =
+            EventLoop::new(Epoll::new(setting.clock, setting.source)?, setting.rules);
         let waker = event_loop.net.waker();
         crew.stops.push(waker.clone());
         crew.lanes.push(Lane {

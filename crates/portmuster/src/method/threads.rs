@@ -27,7 +27,7 @@ pub(super) fn start(threads: usize, setting: &Setting) -> Result<Crew, StartErro
     for _ in 0..threads {
         let (queue, stop) = (queue.clone(), stop.clone());
         crew.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
-            let mut net = Poll::new(setting.clock, stop.clone());
+            let mut net = Poll::new(setting.clock, setting.source, stop.clone());
             let mut buffer = vec![0; READ_SIZE];
             for Start { id, endpoint } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.

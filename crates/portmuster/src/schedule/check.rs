@@ -5,11 +5,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use crate::{
     outcome::{PortState, Reason, Verdict},
-    targets::Target,
+    targets::{Host, Target},
 };
 
 /// Addresses of one name that are tried.
-const ADDRESSES_MAX: usize = 16;
+pub(super) const ADDRESSES_MAX: usize = 16;
 /// Faults of this machine in a row after which a target is given up.
 const FAULTS_MAX: u32 = 10;
 /// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Ten faults
@@ -56,6 +56,7 @@ pub(super) struct Check {
     retries_left: u32,
     faults: u32,
     in_flight: bool,
+    throttled: bool,
 }
 
 impl Check {
@@ -71,11 +72,16 @@ impl Check {
             retries_left: retries,
             faults: 0,
             in_flight: false,
+            throttled: false,
         }
     }
 
-    /// Takes the target's addresses, whatever their port; false when there is none.
-    pub(super) fn resolved(&mut self, addresses: &[SocketAddr]) -> bool {
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Takes the target's addresses, whatever their port; at least one.
+    pub(super) fn resolved(&mut self, addresses: &[SocketAddr]) {
         let port = self.target.port;
         let with_port = |&address: &SocketAddr| {
             let mut endpoint = address;
@@ -83,11 +89,9 @@ impl Check {
             endpoint
         };
         self.endpoints = match addresses {
-            [] => return false,
             [address] => Endpoints::One(with_port(address)),
             _ => Endpoints::Many(addresses.iter().take(ADDRESSES_MAX).map(with_port).collect()),
         };
-        true
     }
 
     /// The endpoint that is being tried.
@@ -148,6 +152,17 @@ impl Check {
         self.end_round()
     }
 
+    /// Takes the verdict that the host asks for fewer connections: true the first time, when it
+    /// is to be tried once more.
+    pub(super) fn throttled(&mut self, verdict: &Verdict) -> bool {
+        let endpoint = self.endpoint();
+        let first = !std::mem::replace(&mut self.throttled, true);
+        if first {
+            self.earlier = Some(Box::new(Finding { endpoint, verdict: verdict.clone() }));
+        }
+        first
+    }
+
     /// Takes the verdict of the round before as the last one.
     pub(super) fn give_up(&mut self) -> Settled {
         self.retries_left = 0;
@@ -156,8 +171,11 @@ impl Check {
     }
 
     fn end_round(&mut self) -> Settled {
-        // An attempt that could not be made takes nothing back of what one before it found.
-        let replaces = |best: &Finding| best.verdict.state != PortState::Unchecked;
+        // An attempt that could not be made takes nothing back of what one before it found, and
+        // nothing does of a port that was open.
+        let was_open =
+            self.earlier.as_deref().is_some_and(|found| found.verdict.state == PortState::Open);
+        let replaces = |best: &Finding| best.verdict.state != PortState::Unchecked && !was_open;
         if self.earlier.is_none() || self.best.as_deref().is_some_and(replaces) {
             self.earlier = self.best.take();
         }
@@ -175,10 +193,22 @@ impl Check {
         }
     }
 
+    /// The attempt that was started could not be begun, or not be brought to its end.
+    pub(super) fn not_begun(&mut self) {
+        self.attempts -= 1;
+    }
+
+    /// The name that is still to be looked up.
+    pub(super) fn unresolved_name(&self) -> Option<Arc<str>> {
+        match (&self.endpoints, &self.target.host) {
+            (Endpoints::None, Host::Name(name)) => Some(Arc::clone(name)),
+            _ => None,
+        }
+    }
+
     /// Takes a fault of this machine: how long to wait before the attempt is made again, `None`
     /// when patience has ended.
     pub(super) fn fault(&mut self) -> Option<Duration> {
-        self.attempts -= 1;
         self.faults += 1;
         let again = self.faults < FAULTS_MAX;
         again.then(|| PAUSE_MAX.min(PAUSE * 2_u32.pow(self.faults - 1)))

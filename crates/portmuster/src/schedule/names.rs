@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::CheckId;
-use crate::clock::Instant;
+use crate::{clock::Instant, outcome::Fault};
 
 /// Targets that wait for their name, over all names.
 pub(super) const WAITING_MAX: usize = 65_536;
@@ -28,6 +28,8 @@ pub(crate) enum LookupError {
     NoSuchName,
     /// The resolver gave no answer: nothing is known of the name.
     NoAnswer,
+    /// This machine was short of something: nothing is known of the name.
+    Short(Fault),
 }
 
 #[derive(Debug, Default)]
@@ -85,7 +87,7 @@ impl Names {
         now: Instant,
     ) -> Vec<CheckId> {
         // A resolver that gave no answer may give one to the next who asks.
-        if *lookup != Err(LookupError::NoAnswer)
+        if matches!(lookup, Ok(_) | Err(LookupError::NoSuchName))
             && self.known.insert(Arc::clone(name), lookup.clone()).is_none()
         {
             self.known_since.push_back((now, Arc::clone(name)));

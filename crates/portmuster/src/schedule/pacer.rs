@@ -9,10 +9,15 @@ use crate::clock::Instant;
 /// router's queue holds them.
 const BURST: Duration = Duration::from_millis(10);
 
+/// How many times slower than it was told it becomes at most.
+const SLOWEST: u32 = 16;
+
 #[derive(Debug)]
 pub(super) struct Pacer {
     /// Between two starts; `None`: as fast as they go.
     interval: Option<Duration>,
+    /// As it was told.
+    shortest: Option<Duration>,
     /// When the next start falls due. It lags at most [`BURST`] behind the present.
     due: Instant,
 }
@@ -20,7 +25,7 @@ pub(super) struct Pacer {
 impl Pacer {
     pub(super) fn new(rate: Option<NonZeroU32>) -> Self {
         let interval = rate.map(|rate| Duration::from_secs(1) / rate.get());
-        Self { interval, due: Instant::START }
+        Self { interval, shortest: interval, due: Instant::START }
     }
 
     /// Takes a token, if there is one.
@@ -31,6 +36,20 @@ impl Pacer {
         }
         self.due = self.due.max(now.before(BURST)).after(interval);
         true
+    }
+
+    /// The network lost what it was sent: a quarter fewer.
+    pub(super) fn slower(&mut self) {
+        if let (Some(interval), Some(shortest)) = (&mut self.interval, self.shortest) {
+            *interval = (*interval * 4 / 3).min(shortest * SLOWEST);
+        }
+    }
+
+    /// The network lost nothing: an eighth more, up to what it was told.
+    pub(super) fn faster(&mut self) {
+        if let (Some(interval), Some(shortest)) = (&mut self.interval, self.shortest) {
+            *interval = (*interval * 8 / 9).max(shortest);
+        }
     }
 
     /// When asking again is worth it: not for every single token of a high rate, but early
@@ -77,6 +96,19 @@ mod tests {
             }
             assert!(taken <= 1 + rate / 100, "{taken} at once at a rate of {rate}");
         }
+    }
+
+    #[test]
+    fn it_becomes_slower_and_as_fast_as_it_was() {
+        let mut pacer = Pacer::new(NonZeroU32::new(1000));
+        for _ in 0..100 {
+            pacer.slower();
+        }
+        assert_eq!(pacer.interval, Some(Duration::from_millis(16)));
+        for _ in 0..100 {
+            pacer.faster();
+        }
+        assert_eq!(pacer.interval, Some(Duration::from_millis(1)));
     }
 
     #[test]

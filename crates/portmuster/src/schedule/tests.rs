@@ -7,7 +7,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::outcome::Times;
 
-const UNLIMITED: Policy = Policy { in_flight: 1000, rate: None, per_host: None, retries: 0 };
+fn unlimited() -> Policy {
+    Policy {
+        in_flight: 1000,
+        rate: None,
+        per_host: None,
+        retries: 0,
+        addresses: Addresses::default(),
+        excludes: Arc::default(),
+    }
+}
 
 fn schedule(policy: Policy) -> Schedule {
     Schedule::new(policy, SystemTime::UNIX_EPOCH)
@@ -45,7 +54,7 @@ fn states(schedule: &mut Schedule) -> Vec<PortState> {
 
 #[test]
 fn no_more_than_the_window_is_in_flight() {
-    let mut schedule = schedule(Policy { in_flight: 2, ..UNLIMITED });
+    let mut schedule = schedule(Policy { in_flight: 2, ..unlimited() });
     for port in 1..=5 {
         schedule.add(target(1, port), at(0));
     }
@@ -57,7 +66,7 @@ fn no_more_than_the_window_is_in_flight() {
 
 #[test]
 fn a_host_gets_its_share_and_others_are_not_held_up() {
-    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(2), ..UNLIMITED });
+    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(2), ..unlimited() });
     for port in 1..=5 {
         schedule.add(target(1, port), at(0));
     }
@@ -73,7 +82,7 @@ fn a_host_gets_its_share_and_others_are_not_held_up() {
 
 #[test]
 fn who_waits_for_a_host_is_bounded() {
-    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..UNLIMITED });
+    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..unlimited() });
     let mut added = 0;
     let mut begun = 0;
     while schedule.has_room() {
@@ -87,7 +96,7 @@ fn who_waits_for_a_host_is_bounded() {
 
 #[test]
 fn a_filtered_target_waits_for_its_retry() {
-    let mut schedule = schedule(Policy { retries: 1, ..UNLIMITED });
+    let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
     settle(&mut schedule, first, verdict(PortState::Filtered), at(10_000));
@@ -102,7 +111,7 @@ fn a_filtered_target_waits_for_its_retry() {
 
 #[test]
 fn retries_come_at_once_when_nothing_else_is_left() {
-    let mut schedule = schedule(Policy { retries: 2, ..UNLIMITED });
+    let mut schedule = schedule(Policy { retries: 2, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.input_ended();
     for _ in 0..3 {
@@ -115,7 +124,7 @@ fn retries_come_at_once_when_nothing_else_is_left() {
 
 #[test]
 fn retries_come_after_as_many_starts_as_may_wait() {
-    let mut schedule = schedule(Policy { retries: 1, in_flight: 1, ..UNLIMITED });
+    let mut schedule = schedule(Policy { retries: 1, in_flight: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
     settle(&mut schedule, first, verdict(PortState::Filtered), at(0));
@@ -131,7 +140,7 @@ fn retries_come_after_as_many_starts_as_may_wait() {
 
 #[test]
 fn a_fault_shrinks_the_window_and_is_made_up_for() {
-    let mut schedule = schedule(UNLIMITED);
+    let mut schedule = schedule(unlimited());
     for port in 1..=10 {
         schedule.add(target(1, port), at(0));
     }
@@ -154,7 +163,7 @@ fn a_fault_shrinks_the_window_and_is_made_up_for() {
 
 #[test]
 fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
-    let mut schedule = schedule(Policy { retries: 3, ..UNLIMITED });
+    let mut schedule = schedule(Policy { retries: 3, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.input_ended();
     let mut faults = 0;
@@ -176,7 +185,7 @@ fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
 
 #[test]
 fn a_retry_that_could_not_be_made_takes_nothing_back() {
-    let mut schedule = schedule(Policy { retries: 1, ..UNLIMITED });
+    let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.input_ended();
     let first = schedule.next_start(at(0)).expect("it may start");
@@ -201,7 +210,7 @@ fn named(schedule: &mut Schedule, lookup: &Lookup) {
 
 #[test]
 fn every_address_is_tried_in_order_until_one_accepts() {
-    let mut schedule = schedule(UNLIMITED);
+    let mut schedule = schedule(unlimited());
     named(&mut schedule, &Ok(addresses(&[7, 3, 5])));
     for (last, state) in [(7, PortState::Closed), (3, PortState::Open)] {
         let start = schedule.next_start(at(0)).expect("the next address");
@@ -224,7 +233,7 @@ fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
         ([Closed, Unchecked], (Closed, 1)),
         ([Unchecked, Unchecked], (Unchecked, 1)),
     ] {
-        let mut schedule = schedule(UNLIMITED);
+        let mut schedule = schedule(unlimited());
         named(&mut schedule, &Ok(addresses(&[1, 2])));
         for state in states {
             let start = schedule.next_start(at(0)).expect("the next address");
@@ -239,7 +248,7 @@ fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
 
 #[test]
 fn a_name_is_looked_up_once_for_all_who_wait() {
-    let mut schedule = schedule(UNLIMITED);
+    let mut schedule = schedule(unlimited());
     schedule.add(Target::from(("db.example", 22)), at(0));
     schedule.add(Target::from(("db.example", 23)), at(0));
     let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
@@ -257,15 +266,29 @@ fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
         (LookupError::NoSuchName, PortState::Unresolved),
         (LookupError::NoAnswer, PortState::Unchecked),
     ] {
-        let mut schedule = schedule(UNLIMITED);
+        let mut schedule = schedule(unlimited());
         named(&mut schedule, &Err(error));
         assert_eq!(states(&mut schedule), [state]);
     }
 }
 
 #[test]
+fn a_lookup_that_this_machine_was_too_short_for_is_made_again() {
+    let mut schedule = schedule(unlimited());
+    named(&mut schedule, &Err(LookupError::Short(Fault::ProcessDescriptors)));
+    assert_eq!(schedule.next_start(at(49)), None);
+    assert_eq!(schedule.wanted_lookup(), None);
+    assert_eq!(schedule.next_start(at(50)), None);
+    let name = Arc::clone(schedule.wanted_lookup().expect("its pause is over"));
+    schedule.lookup_began();
+    schedule.lookup_ended(&name, &Ok(addresses(&[1])), at(51));
+    assert!(schedule.next_start(at(60)).is_some());
+    assert_eq!(schedule.account(at(60)).faults, 1);
+}
+
+#[test]
 fn what_ends_without_a_start_is_bounded_too() {
-    let mut schedule = schedule(UNLIMITED);
+    let mut schedule = schedule(unlimited());
     let mut added = 0;
     while schedule.has_room() {
         schedule.add(target(1, 0), at(0));
@@ -277,7 +300,7 @@ fn what_ends_without_a_start_is_bounded_too() {
 
 #[test]
 fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
-    let mut schedule = schedule(Policy { retries: 1, in_flight: 2, ..UNLIMITED });
+    let mut schedule = schedule(Policy { retries: 1, in_flight: 2, ..unlimited() });
     for port in 1..=5 {
         schedule.add(target(1, port), at(0));
     }
@@ -294,6 +317,117 @@ fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
     assert_eq!(schedule.account(at(0)).left(), 3);
 }
 
+fn throttled() -> Conclusion {
+    let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
+    Conclusion::Verdict(Verdict { service: Some(Service::SshThrottled), ..verdict })
+}
+
+#[test]
+fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
+    let mut schedule = schedule(unlimited());
+    schedule.add(target(1, 22), at(0));
+    let first = schedule.next_start(at(0)).expect("it may start");
+    settle(&mut schedule, first, throttled(), at(1_000));
+    schedule.add(target(1, 23), at(1_000));
+    schedule.add(target(2, 22), at(1_000));
+    let others = starts(&mut schedule, at(1_000));
+    assert_eq!(others.len(), 1, "another port of it waits as well, another host does not");
+    assert_eq!(schedule.next_start(at(30_999)), None);
+    assert_eq!(schedule.wake_at(), Some(at(31_000)));
+    let again = starts(&mut schedule, at(31_000));
+    assert_eq!(again.len(), 2);
+    settle(&mut schedule, again[0], throttled(), at(31_001));
+    let outcome = schedule.next_outcome().expect("once more is all");
+    assert_eq!((outcome.verdict.service, outcome.attempts), (Some(Service::SshThrottled), 2));
+}
+
+#[test]
+fn what_was_open_and_then_refuses_is_still_ssh() {
+    let mut schedule = schedule(unlimited());
+    schedule.add(target(1, 22), at(0));
+    let first = schedule.next_start(at(0)).expect("it may start");
+    settle(&mut schedule, first, throttled(), at(0));
+    let second = schedule.next_start(at(30_000)).expect("it has rested");
+    settle(&mut schedule, second, verdict(PortState::Closed), at(30_000));
+    let outcome = schedule.next_outcome().expect("it is settled");
+    assert_eq!(outcome.verdict.service, Some(Service::SshThrottled));
+}
+
+#[test]
+fn excludes_hold_after_the_lookup() {
+    let mut unwanted = Excludes::new();
+    unwanted.add("192.0.2.7").expect("an address");
+    let excludes = Arc::new(unwanted);
+    let policy = || Policy { excludes: Arc::clone(&excludes), ..unlimited() };
+    let mut schedule = schedule(policy());
+    named(&mut schedule, &Ok(addresses(&[7, 3])));
+    let start = schedule.next_start(at(0)).expect("the other address");
+    assert_eq!(start.endpoint.ip(), IpAddr::from([192, 0, 2, 3]));
+
+    let mut schedule = self::schedule(policy());
+    named(&mut schedule, &Ok(addresses(&[7])));
+    schedule.add(target(7, 22), at(0));
+    schedule.input_ended();
+    assert_eq!(schedule.next_start(at(0)), None);
+    assert!(schedule.is_finished());
+    assert_eq!(schedule.account(at(0)).excluded, 2);
+    assert_eq!(schedule.account(at(0)).left(), 0);
+}
+
+#[test]
+fn each_address_may_be_a_target_of_its_own() {
+    let mut schedule = schedule(Policy { addresses: Addresses::Each, ..unlimited() });
+    named(&mut schedule, &Ok(addresses(&[7, 3, 5])));
+    let begun = starts(&mut schedule, at(0));
+    assert_eq!(begun.len(), 3);
+    for start in begun {
+        settle(&mut schedule, start, verdict(PortState::Open), at(0));
+    }
+    assert_eq!(states(&mut schedule).len(), 3);
+    let account = schedule.account(at(0));
+    assert_eq!((account.targets, account.more_addresses, account.left()), (3, 2, 0));
+}
+
+#[test]
+fn what_retries_find_slows_the_run_down() {
+    let mut schedule = schedule(Policy { retries: 1, in_flight: 100, ..unlimited() });
+    for place in 0..600_u16 {
+        schedule.add(target(1, 1 + place), at(0));
+    }
+    schedule.input_ended();
+    let mut seen = HashSet::new();
+    while let Some(start) = schedule.next_start(at(0)) {
+        let lost = start.endpoint.port() % 2 == 0 && seen.insert(start.endpoint.port());
+        let state = if lost { PortState::Filtered } else { PortState::Open };
+        settle(&mut schedule, start, verdict(state), at(0));
+    }
+    let account = schedule.account(at(0));
+    assert_eq!((account.settled(), account.found_on_retry), (600, 300));
+    assert!(account.slowed > 0);
+}
+
+#[test]
+fn it_says_what_holds_it_back() {
+    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..unlimited() });
+    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::Input));
+    schedule.add(target(1, 1), at(0));
+    schedule.add(target(1, 2), at(0));
+    starts(&mut schedule, at(0));
+    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::PerHost));
+
+    let mut schedule = self::schedule(Policy { rate: NonZeroU32::new(1), ..unlimited() });
+    schedule.add(target(1, 1), at(0));
+    schedule.add(target(1, 2), at(0));
+    schedule.add(target(1, 3), at(0));
+    starts(&mut schedule, at(0));
+    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::Rate));
+
+    let mut schedule = self::schedule(Policy { in_flight: 1, ..unlimited() });
+    schedule.add(target(1, 1), at(0));
+    starts(&mut schedule, at(0));
+    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::InFlight));
+}
+
 proptest! {
     /// Whatever happens to the attempts, every target gets one outcome and no limit is passed.
     #[test]
@@ -305,7 +439,7 @@ proptest! {
         retries in 0_u32..3,
     ) {
         let per_host = NonZeroU32::new(per_host);
-        let mut schedule = schedule(Policy { in_flight, per_host, retries, rate: None });
+        let mut schedule = schedule(Policy { in_flight, per_host, retries, ..unlimited() });
         for (port, host) in (1_u16..).zip(&hosts) {
             schedule.add(target(*host, port), at(0));
         }

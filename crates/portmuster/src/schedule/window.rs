@@ -26,6 +26,17 @@ impl Window {
         self.settled = 0;
     }
 
+    /// The network lost what it was sent.
+    pub(super) fn slower(&mut self, in_flight: usize) {
+        self.size = (self.size.min(in_flight) * 3 / 4).max(1);
+        self.settled = 0;
+    }
+
+    /// Whether it is smaller than the user allows.
+    pub(super) fn is_shrunk(&self) -> bool {
+        self.size < self.most
+    }
+
     /// An attempt was made and ended.
     pub(super) fn settled(&mut self) {
         if self.size == self.most {

@@ -47,6 +47,9 @@ pub struct Row {
     /// Milliseconds until the verdict. Absent: no connection was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ms: Option<f64>,
+    /// What the user calls the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// Connections begun.
     pub attempts: u32,
     /// When the verdict was reached: UTC, RFC 3339, with milliseconds.
@@ -71,6 +74,7 @@ impl From<&Outcome> for Row {
             connect_ms: verdict.times.connect.map(milliseconds),
             first_byte_ms: verdict.times.first_byte.map(milliseconds),
             total_ms: outcome.endpoint.map(|_| milliseconds(verdict.times.total)),
+            label: outcome.target.label.as_deref().map(str::to_owned),
             attempts: outcome.attempts,
             time: timestamp(outcome.time),
         }

@@ -1,17 +1,24 @@
-//! One item of a list: an address, a network or a name, with or without ports.
+//! One item of a list: an address, a network, a range or a name, with or without ports.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+};
 
 use ipnet::{IpNet, PrefixLenError};
 use thiserror::Error;
 
-use super::{Host, Ports, PortsError, is_zoned};
+use super::{Ports, PortsError, is_zoned, region::Range};
+
+/// Separate ranges that one item may stand for: the first address of every /24 of a /8.
+const RANGES_MAX: usize = 65_536;
 
 /// The hosts of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hosts {
-    One(Host),
-    Network(IpNet),
+    /// Disjoint ranges in ascending order, at least one.
+    Ranges(Vec<Range>),
+    Name(Arc<str>),
 }
 
 /// One item as it was written.
@@ -64,6 +71,15 @@ pub enum ItemErrorKind {
     /// A network behind something that is no address.
     #[error("{0:?} is not an address, so it can't have a prefix length")]
     PrefixOfName(String),
+    /// A range of addresses that is none.
+    #[error("{0:?} is not a range: 10.0.0.1-10.0.3.9, or 10.0.0-3.1-254 with parts from 0 to 255")]
+    Range(String),
+    /// A range that ends before it starts.
+    #[error("the range {0:?} ends before it starts")]
+    Backwards(String),
+    /// Parts that make more separate ranges than an item may stand for.
+    #[error("{0:?} makes more than 65,536 separate ranges; write it as several items")]
+    TooManyRanges(String),
     /// A character that no host name has.
     #[error("{0:?} can't be part of a host name (letters, digits, '-', '_' and '.')")]
     Character(char),
@@ -124,13 +140,82 @@ fn hosts(text: &str) -> Result<Hosts, (usize, ItemErrorKind)> {
     if let Some((address, prefix)) = text.split_once('/') {
         return network(address, prefix);
     }
+    if let Some(ranges) = ranges(text).map_err(|kind| (0, kind))? {
+        return Ok(Hosts::Ranges(ranges));
+    }
     if let Some(address) = address(text)? {
-        return Ok(Hosts::One(Host::Address(address)));
+        return Ok(Hosts::Ranges(vec![Range::between(address, address)]));
     }
     if !is_zoned(text) {
         valid_name(text)?;
     }
-    Ok(Hosts::One(Host::Name(text.into())))
+    Ok(Hosts::Name(text.into()))
+}
+
+/// Reads `10.0.0.1-10.0.3.9` and `10.0.0-3.1-254`; `None` when it can be neither.
+fn ranges(text: &str) -> Result<Option<Vec<Range>>, ItemErrorKind> {
+    let Some((first, last)) = text.split_once('-') else { return Ok(None) };
+    if let (Ok(first), Ok(last)) = (first.parse::<IpAddr>(), last.parse::<IpAddr>()) {
+        if first.is_ipv4() != last.is_ipv4() {
+            return Err(ItemErrorKind::Range(excerpt(text)));
+        }
+        if first > last {
+            return Err(ItemErrorKind::Backwards(excerpt(text)));
+        }
+        return Ok(Some(vec![Range::between(first, last)]));
+    }
+    let numeric = |byte: u8| byte.is_ascii_digit() || byte == b'.' || byte == b'-';
+    if !text.contains('.') || !text.bytes().all(numeric) {
+        return Ok(None);
+    }
+    octets(text).map(Some)
+}
+
+/// Reads an address of which every part may be a range.
+fn octets(text: &str) -> Result<Vec<Range>, ItemErrorKind> {
+    let error = || ItemErrorKind::Range(excerpt(text));
+    let mut parts = Vec::new();
+    for part in text.split('.') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let digits = [first, last]
+            .iter()
+            .all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+        let bounds = (first.parse::<u8>(), last.parse::<u8>());
+        let (true, (Ok(first), Ok(last))) = (digits, bounds) else { return Err(error()) };
+        if first > last {
+            return Err(ItemErrorKind::Backwards(part.to_owned()));
+        }
+        parts.push((u32::from(first), u32::from(last)));
+    }
+    let [a, b, c, d] = parts[..] else { return Err(error()) };
+    joined([a, b, c, d]).ok_or_else(|| ItemErrorKind::TooManyRanges(excerpt(text)))
+}
+
+/// The ranges that the parts make; whole parts at the end belong to one range. `None`: too many.
+fn joined(parts: [(u32, u32); 4]) -> Option<Vec<Range>> {
+    let whole = parts.iter().rev().take_while(|part| **part == (0, 255)).count();
+    // The last part that is not whole still makes neighbours of all its numbers.
+    let apart = &parts[..3_usize.saturating_sub(whole)];
+    let count: usize = apart.iter().map(|(first, last)| (last - first + 1) as usize).product();
+    if count > RANGES_MAX {
+        return None;
+    }
+    let mut starts = vec![0_u32];
+    for &(first, last) in apart {
+        let next = |start: &u32| {
+            let start = start << 8;
+            (first..=last).map(move |part| start | part)
+        };
+        starts = starts.iter().flat_map(next).collect();
+    }
+    let below = &parts[apart.len()..];
+    let value = |bound: fn(&(u32, u32)) -> u32| {
+        below.iter().fold(0_u32, |value, part| (value << 8) | bound(part))
+    };
+    let (low, high) = (value(|part| part.0), value(|part| part.1));
+    let shift = 8 * u32::try_from(below.len()).ok()?;
+    let base = |start: u32| start.checked_shl(shift).unwrap_or(0);
+    Some(starts.into_iter().map(|start| Range::V4(base(start) | low, base(start) | high)).collect())
 }
 
 /// Reads an address; `None` when it can only be a name.
@@ -139,7 +224,7 @@ fn address(text: &str) -> Result<Option<IpAddr>, (usize, ItemErrorKind)> {
         return match text.parse::<Ipv6Addr>() {
             Ok(address) => Ok(Some(address.into())),
             Err(_) if is_zoned(text) => Ok(None),
-            Err(_) => Err((0, ItemErrorKind::Ipv6(text.to_owned()))),
+            Err(_) => Err((0, ItemErrorKind::Ipv6(excerpt(text)))),
         };
     }
     // The last part of a name is never a number (RFC 1123 §2.1): who writes one means an address.
@@ -149,13 +234,13 @@ fn address(text: &str) -> Result<Option<IpAddr>, (usize, ItemErrorKind)> {
     }
     match text.parse::<Ipv4Addr>() {
         Ok(address) => Ok(Some(address.into())),
-        Err(_) => Err((0, ItemErrorKind::Ipv4(text.to_owned()))),
+        Err(_) => Err((0, ItemErrorKind::Ipv4(excerpt(text)))),
     }
 }
 
 fn network(address: &str, prefix: &str) -> Result<Hosts, (usize, ItemErrorKind)> {
     let Some(base) = self::address(address)? else {
-        return Err((0, ItemErrorKind::PrefixOfName(address.to_owned())));
+        return Err((0, ItemErrorKind::PrefixOfName(excerpt(address))));
     };
     let (most, family) = if base.is_ipv4() { (32, "IPv4") } else { (128, "IPv6") };
     let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
@@ -163,9 +248,9 @@ fn network(address: &str, prefix: &str) -> Result<Hosts, (usize, ItemErrorKind)>
     length
         .ok_or(PrefixLenError)
         .and_then(|length| IpNet::new(base, length))
-        .map(|network| Hosts::Network(network.trunc()))
+        .map(|network| Hosts::Ranges(vec![Range::between(network.network(), network.broadcast())]))
         .map_err(|_| {
-            let prefix = prefix.to_owned();
+            let prefix = excerpt(prefix);
             (address.chars().count(), ItemErrorKind::Prefix { prefix, most, family })
         })
 }
@@ -182,9 +267,17 @@ fn valid_name(name: &str) -> Result<(), (usize, ItemErrorKind)> {
     }
     let parts = name.strip_suffix('.').unwrap_or(name);
     if parts.len() > 253 || parts.split('.').any(|part| !(1..=63).contains(&part.len())) {
-        return Err((0, ItemErrorKind::Name(name.to_owned())));
+        return Err((0, ItemErrorKind::Name(excerpt(name))));
     }
     Ok(())
+}
+
+/// Enough of a text to tell which it is.
+fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -204,18 +297,43 @@ mod tests {
 
     #[test]
     fn items_are_read_as_people_write_them() {
-        assert_eq!(host("10.0.0.5"), Hosts::One("10.0.0.5".into()));
-        assert_eq!(host("::1"), Hosts::One("::1".into()));
-        assert_eq!(host("[::1]"), Hosts::One("::1".into()));
-        assert_eq!(host("db-1.example."), Hosts::One(Host::Name("db-1.example.".into())));
-        assert_eq!(host("fe80::1%lo"), Hosts::One(Host::Name("fe80::1%lo".into())));
-        assert_eq!(host("10.0.0.5/24"), Hosts::Network("10.0.0.0/24".parse().expect("a network")));
+        let ten = 10 << 24;
+        assert_eq!(host("10.0.0.5"), Hosts::Ranges(vec![Range::V4(ten + 5, ten + 5)]));
+        assert_eq!(host("::1"), Hosts::Ranges(vec![Range::V6(1, 1)]));
+        assert_eq!(host("[::1]"), host("::1"));
+        assert_eq!(host("db-1.example."), Hosts::Name("db-1.example.".into()));
+        assert_eq!(host("10-20"), Hosts::Name("10-20".into()));
+        assert_eq!(host("fe80::1%lo"), Hosts::Name("fe80::1%lo".into()));
+        assert_eq!(host("10.0.0.5/24"), Hosts::Ranges(vec![Range::V4(ten, ten + 255)]));
+        assert_eq!(host("10.0.0.0/0"), Hosts::Ranges(vec![Range::V4(0, u32::MAX)]));
         assert_eq!(host("2001:db8::/120"), host("[2001:db8::/120]:22"));
         assert_eq!(parse("10.0.0.5").expect("an address").ports, None);
         for text in ["10.0.0.5:22,2222-2230", "a.example:22,2222-2230", "[::1]:22,2222-2230"] {
             let ports = parse(text).expect(text).ports.expect("ports");
             assert_eq!(ports.len(), 10, "{text}");
         }
+    }
+
+    #[test]
+    fn ranges_are_read_and_joined() {
+        let of = |first: [u8; 4], last: [u8; 4]| Range::between(first.into(), last.into());
+        let ranges = |text| match host(text) {
+            Hosts::Ranges(ranges) => ranges,
+            Hosts::Name(name) => panic!("{name} is no name"),
+        };
+        assert_eq!(ranges("10.0.0.1-10.0.3.9"), [of([10, 0, 0, 1], [10, 0, 3, 9])]);
+        assert_eq!(ranges("10.0.0.7-9"), [of([10, 0, 0, 7], [10, 0, 0, 9])]);
+        assert_eq!(
+            ranges("10.0.0-1.1-254"),
+            [of([10, 0, 0, 1], [10, 0, 0, 254]), of([10, 0, 1, 1], [10, 0, 1, 254])]
+        );
+        assert_eq!(ranges("10.4-5.0-255.0-255"), [of([10, 4, 0, 0], [10, 5, 255, 255])]);
+        assert_eq!(ranges("0-255.0-255.0-255.0-255"), [Range::V4(0, u32::MAX)]);
+        assert_eq!(ranges("10.0-255.0-255.1").len(), 65_536);
+        assert_eq!(
+            ranges("2001:db8::1-2001:db8::ff"),
+            [Range::V6(0x2001_0db8 << 96 | 1, 0x2001_0db8 << 96 | 255,)]
+        );
     }
 
     #[test]
@@ -227,6 +345,13 @@ mod tests {
             ("10.0.0", 1, "not an IPv4 address"),
             ("1.2.3.4.5", 1, "not an IPv4 address"),
             ("010.0.0.1", 1, "not an IPv4 address"),
+            ("10.0.0.9-10.0.0.1", 1, "ends before it starts"),
+            ("10.0.0.9-1", 1, "ends before it starts"),
+            ("10.0.0-256.1", 1, "not a range"),
+            ("10.0.0.1-", 1, "not a range"),
+            ("10.0.0.1-::1", 1, "not a range"),
+            ("10.0-3.1", 1, "not a range"),
+            ("1-9.0-255.0-255.1", 1, "more than 65,536 separate ranges"),
             ("10.0.0.0/33", 9, "/33 is not a prefix length: it goes from 0 to 32 for IPv4"),
             ("10.0.0.0/", 9, "/ is not a prefix length"),
             ("10.0.0.0/+8", 9, "/+8 is not a prefix length"),
@@ -263,7 +388,7 @@ mod tests {
         fn every_address_is_read_back(bits: u128, port in 1..=u16::MAX) {
             let v6 = Ipv6Addr::from(bits);
             let item = parse(&format!("[{v6}]:{port}")).expect("an address and a port");
-            prop_assert_eq!(item.hosts, Hosts::One(Host::Address(v6.into())));
+            prop_assert_eq!(item.hosts, Hosts::Ranges(vec![Range::V6(bits, bits)]));
             prop_assert_eq!(item.ports.expect("a port").get(0), Some(port));
         }
     }

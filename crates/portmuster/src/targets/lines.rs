@@ -53,24 +53,29 @@ impl<R: BufRead> Lines<R> {
         Self { input, line: 0, buffer: Vec::new() }
     }
 
-    /// The next item, without its comment and the white space around it; `None` at the end.
+    /// The next item and its label, which is what follows it behind white space; without comment;
+    /// `None` at the end.
     /// `read` makes something of it; where it can't, its column becomes one of the line.
     ///
     /// # Errors
     /// What can't be read, and where. After an error from the system nothing more comes.
     pub fn next_item<T>(
         &mut self,
-        mut read: impl FnMut(&str) -> Result<T, ItemError>,
+        mut read: impl FnMut(&str, Option<&str>) -> Result<T, ItemError>,
     ) -> Result<Option<T>, LineError> {
         while self.next_line()? {
             let text = self.text()?;
             let content = text.split('#').next().unwrap_or_default();
-            let item = content.trim();
-            if item.is_empty() {
+            let content_trimmed = content.trim();
+            if content_trimmed.is_empty() {
                 continue;
             }
+            let (item, label) = match content_trimmed.split_once(char::is_whitespace) {
+                Some((item, label)) => (item, Some(label.trim_start())),
+                None => (content_trimmed, None),
+            };
             let indent = content.chars().take_while(|letter| letter.is_whitespace()).count();
-            return match read(item) {
+            return match read(item, label) {
                 Ok(value) => Ok(Some(value)),
                 Err(error) => Err(self.error(indent + error.column, error.into())),
             };
@@ -121,10 +126,10 @@ mod tests {
     use crate::targets::{Ports, TargetSet};
 
     fn read(input: &[u8]) -> (TargetSet, Option<LineError>) {
-        let mut set = TargetSet::new();
+        let mut set = TargetSet::default();
         let mut lines = Lines::new(input);
         loop {
-            match lines.next_item(|item| set.add(item, &Ports::ssh_and_telnet())) {
+            match lines.next_item(|item, label| set.add(item, label, &Ports::ssh_and_telnet())) {
                 Ok(Some(())) => {}
                 Ok(None) => return (set, None),
                 Err(error) => return (set, Some(error)),
@@ -138,10 +143,13 @@ mod tests {
 
     #[test]
     fn comments_and_blank_lines_are_passed_over() {
-        let input = b"\xef\xbb\xbf# inventory\n\n 10.0.0.5 # core\r\n\t\n10.0.0.6:22";
+        let input =
+            b"\xef\xbb\xbf# inventory\n\n 10.0.0.5 # core\r\n\t\n10.0.0.6:22 \t core sw 1 # x";
         let (set, error) = read(input);
         assert!(error.is_none(), "{error:?}");
         assert_eq!(set.len(), 3);
+        let label = |place| set.get(place).expect("a target").label;
+        assert_eq!((label(0), label(2).as_deref()), (None, Some("core sw 1")));
     }
 
     #[test]
@@ -158,7 +166,7 @@ mod tests {
     fn a_line_without_end_is_not_read_to_its_end() {
         let mut endless = std::io::BufReader::new(std::io::repeat(b'1'));
         let mut lines = Lines::new(&mut endless);
-        let error = lines.next_item(|_| Ok(())).expect_err("it has no end");
+        let error = lines.next_item(|_, _| Ok(())).expect_err("it has no end");
         assert!(matches!(error.kind, LineErrorKind::TooLong));
         let longest = [vec![b'#'; LINE_MAX], b"\r\na".to_vec()].concat();
         assert_eq!(read(&longest).0.len(), 2);

@@ -68,6 +68,56 @@ impl Ports {
         None
     }
 
+    /// The ranges, ascending and disjoint.
+    pub(crate) fn ranges(&self) -> &[RangeInclusive<u16>] {
+        &self.0
+    }
+
+    /// Every port.
+    pub(crate) fn all() -> Self {
+        Self(Arc::new([1..=u16::MAX]))
+    }
+
+    /// Whether the port is among them.
+    #[must_use]
+    pub fn contains(&self, port: u16) -> bool {
+        let place = self.0.partition_point(|range| *range.end() < port);
+        self.0.get(place).is_some_and(|range| range.contains(&port))
+    }
+
+    /// These and the others.
+    pub(crate) fn with(&self, others: &Self) -> Self {
+        if self == others {
+            return self.clone();
+        }
+        Self::union(self.0.iter().chain(&*others.0).cloned().collect())
+    }
+
+    /// These without the others; `None` when no port is left.
+    pub(crate) fn without(&self, others: &Self) -> Option<Self> {
+        if self == others {
+            return None;
+        }
+        let mut left = Vec::new();
+        for range in &*self.0 {
+            let mut first = Some(*range.start());
+            for other in others
+                .0
+                .iter()
+                .filter(|other| other.start() <= range.end() && range.start() <= other.end())
+            {
+                if let Some(start) = first
+                    && start < *other.start()
+                {
+                    left.push(start..=other.start() - 1);
+                }
+                first = other.end().checked_add(1).filter(|next| next <= range.end());
+            }
+            left.extend(first.map(|start| start..=*range.end()));
+        }
+        (!left.is_empty()).then(|| Self(left.into()))
+    }
+
     fn union(mut ranges: Vec<RangeInclusive<u16>>) -> Self {
         ranges.sort_unstable_by_key(|range| *range.start());
         let mut merged: Vec<RangeInclusive<u16>> = Vec::with_capacity(ranges.len());
@@ -153,6 +203,18 @@ mod tests {
         assert_eq!(ports("65535,65534-65535"), [65534, 65535]);
         assert_eq!(Ports::parse("1-65535").expect("all").len(), 65_535);
         assert_eq!(Ports::ssh_and_telnet(), Ports::parse("22,23").expect("two"));
+    }
+
+    #[test]
+    fn lists_are_added_and_taken_away() {
+        let list = |text| Ports::parse(text).expect("a list of ports");
+        assert_eq!(list("22-25").without(&list("23")), Some(list("22,24-25")));
+        assert_eq!(list("22-25,80").without(&list("1-23,25-90")), Some(list("24")));
+        assert_eq!(list("22").without(&Ports::all()), None);
+        assert_eq!(list("1-10").without(&list("3,5-6,10")), Some(list("1-2,4,7-9")));
+        assert_eq!(list("22").with(&list("21,23-24")), list("21-24"));
+        assert!(list("22,80-90").contains(85) && !list("22,80-90").contains(23));
+        assert!(Ports::all().contains(u16::MAX));
     }
 
     #[test]

@@ -1,47 +1,133 @@
-//! Any number of targets, as a list of items that are never expanded.
+//! Any number of targets, each once, as ranges that are never expanded.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use ipnet::IpNet;
+use std::{net::IpAddr, sync::Arc};
 
 use super::{
     Host, ItemError, Ports, Target,
     grammar::{self, Hosts, Item},
+    order::Shuffle,
+    region::{Number, Range, Region, Span, Spans},
 };
 
-/// Items in the order in which they were added, each a number of hosts by a number of ports. A
-/// network takes the memory of one address, whatever its size.
+/// The most targets that can be indexed.
+const LEN_MAX: u128 = 1 << 126;
+
+/// Networks that no host can have: the "this network" and loopback blocks, multicast, and what is
+/// reserved (RFC 6890 §2.2). They are left out of a wider network, not of themselves.
+const RESERVED_V4: [(u32, u32); 3] =
+    [(0, 0x00FF_FFFF), (0x7F00_0000, 0x7FFF_FFFF), (0xE000_0000, u32::MAX)];
+/// The same of IPv6: the unspecified and the loopback address, and multicast.
+const RESERVED_V6: [(u128, u128); 2] = [(0, 1), (0xFF << 120, u128::MAX)];
+
+/// Addresses, networks and names that are never to be connected to.
 #[derive(Debug, Clone, Default)]
-pub struct TargetSet {
-    blocks: Vec<Block>,
-    len: u128,
-}
+pub struct Excludes(Region);
 
-#[derive(Debug, Clone)]
-struct Block {
-    hosts: Hosts,
-    ports: Ports,
-    /// Place of its first target in the set.
-    first: u128,
-}
-
-impl TargetSet {
-    /// A set without targets.
+impl Excludes {
+    /// Nothing is excluded.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what the item says: `10.0.0.5`, `10.0.0.0/24`, `2001:db8::/120`, `name.example`, any
-    /// of them with `:port[,port…]` (`[v6]:port`). Without ports of its own it gets `ports`.
+    /// Excludes what the item says: all its ports, unless it names some. A name is excluded as it
+    /// is written; its addresses may still be reached by other names.
     ///
     /// # Errors
     /// What can't be read, and where.
-    pub fn add(&mut self, item: &str, ports: &Ports) -> Result<(), ItemError> {
+    pub fn add(&mut self, item: &str) -> Result<(), ItemError> {
+        let Item { hosts, ports } = grammar::parse(item)?;
+        let ports = ports.unwrap_or_else(Ports::all);
+        match hosts {
+            Hosts::Ranges(ranges) => {
+                for range in ranges {
+                    self.0.insert(range, &ports);
+                }
+            }
+            Hosts::Name(name) => {
+                self.0.missing_of_name(&name, &ports);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether this port of this address is excluded.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr, port: u16) -> bool {
+        self.0.contains(address, port)
+    }
+}
+
+/// Targets that were named and are not in the set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LeftOut {
+    /// They are in it already.
+    pub duplicates: u128,
+    /// They are excluded.
+    pub excluded: u128,
+    /// They are in a network that no host can have, and were not named by themselves.
+    pub reserved: u128,
+}
+
+/// Targets, each once, in the order in which they were added. A network takes the memory of one
+/// address, whatever its size.
+#[derive(Debug, Clone, Default)]
+pub struct TargetSet {
+    blocks: Vec<Block>,
+    len: u128,
+    left_out: LeftOut,
+    excludes: Region,
+    taken: Region,
+}
+
+#[derive(Debug, Clone)]
+struct Block {
+    hosts: BlockHosts,
+    ports: Ports,
+    label: Option<Arc<str>>,
+    /// Place of its first target in the set.
+    first: u128,
+}
+
+#[derive(Debug, Clone)]
+enum BlockHosts {
+    V4(u32, u32),
+    // Boxed: most blocks of most lists are single IPv4 addresses.
+    V6(Box<(u128, u128)>),
+    Name(Arc<str>),
+}
+
+impl TargetSet {
+    /// A set without targets, into which none of the excluded will come.
+    #[must_use]
+    pub fn new(excludes: &Excludes) -> Self {
+        Self { excludes: excludes.0.clone(), ..Self::default() }
+    }
+
+    /// Adds what the item says: `10.0.0.5`, `10.0.0.0/24`, `10.0.0-3.1-254`,
+    /// `10.0.0.1-10.0.3.9`, `2001:db8::/120`, `name.example`, any of them with `:port[,port…]`
+    /// (`[v6]:port`). Without ports of its own it gets `ports`. The label goes with every target.
+    ///
+    /// # Errors
+    /// What can't be read, and where.
+    pub fn add(&mut self, item: &str, label: Option<&str>, ports: &Ports) -> Result<(), ItemError> {
         let Item { hosts, ports: own } = grammar::parse(item)?;
-        let block = Block { hosts, ports: own.unwrap_or_else(|| ports.clone()), first: self.len };
-        self.len = self.len.saturating_add(block.len());
-        self.blocks.push(block);
+        let ports = own.unwrap_or_else(|| ports.clone());
+        let label: Option<Arc<str>> = label.map(Arc::from);
+        match hosts {
+            Hosts::Name(name) => self.add_name(&name, &ports, label.as_ref()),
+            Hosts::Ranges(ranges) => {
+                for range in ranges {
+                    self.add_range(range, &ports, label.as_ref());
+                }
+            }
+        }
         Ok(())
     }
 
@@ -57,6 +143,18 @@ impl TargetSet {
         self.len == 0
     }
 
+    /// Whether every target has a place that can be asked for: at most 2^126 have.
+    #[must_use]
+    pub fn can_be_indexed(&self) -> bool {
+        self.len <= LEN_MAX
+    }
+
+    /// What was named and is not in the set.
+    #[must_use]
+    pub fn left_out(&self) -> LeftOut {
+        self.left_out
+    }
+
     /// The target at this place: item by item, in each host by host, of each port by port.
     /// `None` beyond the last.
     #[must_use]
@@ -66,139 +164,427 @@ impl TargetSet {
         block.get(place - block.first)
     }
 
-    /// The targets in the order of [`Self::get`].
+    /// The first and the last address of every range, in the order in which they were added.
+    pub fn ranges(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+        self.blocks.iter().filter_map(|block| {
+            let range = block.range()?;
+            Some((range.get(0)?, range.get(range.len() - 1)?))
+        })
+    }
+
+    /// A number that tells sets with other targets, or with the same in another order, apart. It
+    /// is the same on every machine.
     #[must_use]
-    pub fn into_targets(self) -> Targets {
-        Targets { set: self, block: 0, place: 0 }
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = Fnv::default();
+        for block in &self.blocks {
+            match &block.hosts {
+                BlockHosts::V4(first, last) => {
+                    hash.bytes(b"4").bytes(&first.to_be_bytes()).bytes(&last.to_be_bytes());
+                }
+                BlockHosts::V6(range) => {
+                    hash.bytes(b"6").bytes(&range.0.to_be_bytes()).bytes(&range.1.to_be_bytes());
+                }
+                BlockHosts::Name(name) => {
+                    hash.bytes(b"n").bytes(name.as_bytes()).bytes(&[0]);
+                }
+            }
+            for range in block.ports.ranges() {
+                hash.bytes(&range.start().to_be_bytes()).bytes(&range.end().to_be_bytes());
+            }
+        }
+        hash.0
     }
-}
 
-impl IntoIterator for TargetSet {
-    type Item = Target;
-    type IntoIter = Targets;
-
-    fn into_iter(self) -> Targets {
-        self.into_targets()
+    /// The targets of a shard, in an order.
+    ///
+    /// # Panics
+    /// The set [can't be indexed](Self::can_be_indexed) and is to be shuffled.
+    #[must_use]
+    pub fn into_targets(mut self, order: Order, shard: Shard) -> Targets {
+        let seed = match order {
+            Order::Given => None,
+            Order::Shuffled { seed } => Some(seed.unwrap_or_else(|| self.fingerprint())),
+        };
+        (self.taken, self.excludes) = (Region::default(), Region::default());
+        let shuffle = seed.map(|seed| Shuffle::new(self.len, seed));
+        Targets { set: self, shuffle, position: u128::from(shard.part - 1), shard }
     }
-}
 
-impl Block {
-    fn len(&self) -> u128 {
-        self.hosts().saturating_mul(self.ports.len() as u128)
-    }
-
-    fn hosts(&self) -> u128 {
-        match &self.hosts {
-            Hosts::One(_) => 1,
-            Hosts::Network(network) => {
-                let bits = u32::from(network.max_prefix_len() - network.prefix_len());
-                1_u128.checked_shl(bits).unwrap_or(u128::MAX)
+    fn add_range(&mut self, range: Range, ports: &Ports, label: Option<&Arc<str>>) {
+        match range {
+            Range::V4(first, last) => {
+                let span = Span { first, last, ports: ports.clone() };
+                let reserved = (!within(&RESERVED_V4, first, last)).then_some(&RESERVED_V4[..]);
+                let kept = keep(
+                    &span,
+                    &self.excludes.v4,
+                    reserved,
+                    &mut self.taken.v4,
+                    &mut self.left_out,
+                );
+                for Span { first, last, ports } in kept {
+                    self.push(BlockHosts::V4(first, last), ports, label);
+                }
+            }
+            Range::V6(first, last) => {
+                let span = Span { first, last, ports: ports.clone() };
+                let reserved = (!within(&RESERVED_V6, first, last)).then_some(&RESERVED_V6[..]);
+                let kept = keep(
+                    &span,
+                    &self.excludes.v6,
+                    reserved,
+                    &mut self.taken.v6,
+                    &mut self.left_out,
+                );
+                for Span { first, last, ports } in kept {
+                    self.push(BlockHosts::V6(Box::new((first, last))), ports, label);
+                }
             }
         }
     }
 
-    fn get(&self, place: u128) -> Option<Target> {
-        let ports = self.ports.len() as u128;
-        if place / ports >= self.hosts() {
-            return None;
+    fn add_name(&mut self, name: &Arc<str>, ports: &Ports, label: Option<&Arc<str>>) {
+        let mut ports = ports.clone();
+        if let Some(excluded) = self.excludes.names.get(&name.to_ascii_lowercase()) {
+            let kept = ports.without(excluded);
+            let left = kept.as_ref().map_or(0, Ports::len);
+            self.left_out.excluded += (ports.len() - left) as u128;
+            let Some(kept) = kept else { return };
+            ports = kept;
         }
-        let port = self.ports.get(usize::try_from(place % ports).ok()?)?;
-        let host = match &self.hosts {
-            Hosts::One(host) => host.clone(),
-            Hosts::Network(network) => Host::Address(nth(network, place / ports)?),
-        };
-        Some(Target { host, port })
+        let kept = self.taken.missing_of_name(name, &ports);
+        self.left_out.duplicates += (ports.len() - kept.as_ref().map_or(0, Ports::len)) as u128;
+        if let Some(ports) = kept {
+            self.push(BlockHosts::Name(Arc::clone(name)), ports, label);
+        }
+    }
+
+    /// Adds a block, as part of the last one where it goes on from there.
+    fn push(&mut self, hosts: BlockHosts, ports: Ports, label: Option<&Arc<str>>) {
+        let before = self.len;
+        if let (Some(last), BlockHosts::V4(first, end)) = (self.blocks.last_mut(), &hosts)
+            && let BlockHosts::V4(_, last_end) = &mut last.hosts
+            && last_end.checked_add(1) == Some(*first)
+            && last.ports == ports
+            && last.label.as_ref() == label
+        {
+            *last_end = *end;
+            self.len = last.first + last.len();
+            return;
+        }
+        let block = Block { hosts, ports, label: label.cloned(), first: before };
+        self.len = before.saturating_add(block.len());
+        self.blocks.push(block);
     }
 }
 
-/// The address at this place of a network, the first of it being at 0.
-fn nth(network: &IpNet, place: u128) -> Option<IpAddr> {
-    Some(match network.network() {
-        IpAddr::V4(first) => {
-            Ipv4Addr::from(u32::from(first).checked_add(u32::try_from(place).ok()?)?).into()
-        }
-        IpAddr::V6(first) => Ipv6Addr::from(u128::from(first).checked_add(place)?).into(),
-    })
+fn within<N: Ord + Copy>(networks: &[(N, N)], first: N, last: N) -> bool {
+    networks.iter().any(|&(low, high)| low <= first && last <= high)
 }
 
-/// The targets of a [`TargetSet`], one after the other.
+/// What of the span is neither excluded nor reserved nor taken; now it is taken.
+fn keep<N: Number>(
+    span: &Span<N>,
+    excludes: &Spans<N>,
+    reserved: Option<&[(N, N)]>,
+    taken: &mut Spans<N>,
+    left_out: &mut LeftOut,
+) -> Vec<Span<N>> {
+    let mut reserved_spans = Spans::default();
+    for &(first, last) in reserved.unwrap_or_default() {
+        reserved_spans.insert(&Span { first, last, ports: Ports::all() });
+    }
+    let wanted = leave_out(std::slice::from_ref(span), excludes, &mut left_out.excluded);
+    let wanted = leave_out(&wanted, &reserved_spans, &mut left_out.reserved);
+    let wanted = leave_out(&wanted, taken, &mut left_out.duplicates);
+    for span in &wanted {
+        taken.insert(span);
+    }
+    wanted
+}
+
+fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128) -> Vec<Span<N>> {
+    let kept: Vec<_> = spans.iter().flat_map(|span| unwanted.missing(span)).collect();
+    let targets = |spans: &[Span<N>]| {
+        spans.iter().fold(0_u128, |sum, span| sum.saturating_add(span.targets()))
+    };
+    *count = count.saturating_add(targets(spans) - targets(&kept));
+    kept
+}
+
+impl Block {
+    fn len(&self) -> u128 {
+        let hosts = self.range().map_or(1, Range::len);
+        hosts.saturating_mul(self.ports.len() as u128)
+    }
+
+    fn range(&self) -> Option<Range> {
+        match &self.hosts {
+            BlockHosts::V4(first, last) => Some(Range::V4(*first, *last)),
+            BlockHosts::V6(range) => Some(Range::V6(range.0, range.1)),
+            BlockHosts::Name(_) => None,
+        }
+    }
+
+    fn get(&self, place: u128) -> Option<Target> {
+        if place >= self.len() {
+            return None;
+        }
+        let ports = self.ports.len() as u128;
+        let port = self.ports.get(usize::try_from(place % ports).ok()?)?;
+        let host = match &self.hosts {
+            BlockHosts::Name(name) => Host::Name(Arc::clone(name)),
+            _ => Host::Address(self.range()?.get(place / ports)?),
+        };
+        Some(Target { host, port, label: self.label.clone() })
+    }
+}
+
+/// In which order targets are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// As they were added.
+    Given,
+    /// Shuffled, so that neither hosts nor networks are hammered.
+    Shuffled {
+        /// The same seed gives the same order. `None`: the set's
+        /// [fingerprint](TargetSet::fingerprint), so that shards started on different machines
+        /// fit together.
+        seed: Option<u64>,
+    },
+}
+
+/// One of several parts of a set that are disjoint and cover it: it takes every position `p` with
+/// `p mod of = part - 1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    part: u64,
+    of: u64,
+}
+
+impl Shard {
+    /// All of it.
+    pub const WHOLE: Self = Self { part: 1, of: 1 };
+
+    /// The part `part` of `of`, counted from 1; `None` when there is no such part.
+    #[must_use]
+    pub fn new(part: u64, of: u64) -> Option<Self> {
+        (1..=of).contains(&part).then_some(Self { part, of })
+    }
+
+    /// How many of so many positions belong to it.
+    #[must_use]
+    pub fn share(self, len: u128) -> u128 {
+        (len.saturating_add(u128::from(self.of - self.part))) / u128::from(self.of)
+    }
+
+    /// Whether the position belongs to it.
+    #[must_use]
+    pub fn has(self, position: u64) -> bool {
+        position % self.of == self.part - 1
+    }
+}
+
+/// The targets of a shard of a [`TargetSet`], in an order.
 #[derive(Debug)]
 pub struct Targets {
     set: TargetSet,
-    block: usize,
-    place: u128,
+    /// `None`: as they were added.
+    shuffle: Option<Shuffle>,
+    position: u128,
+    shard: Shard,
 }
 
 impl Iterator for Targets {
     type Item = Target;
 
     fn next(&mut self) -> Option<Target> {
-        loop {
-            let block = self.set.blocks.get(self.block)?;
-            if let Some(target) = block.get(self.place) {
-                self.place += 1;
-                return Some(target);
-            }
-            self.block += 1;
-            self.place = 0;
+        let position = self.position;
+        if position >= self.set.len {
+            return None;
         }
+        self.position = position.saturating_add(self.shard.of.into());
+        let place = self.shuffle.as_ref().map_or(position, |shuffle| shuffle.at(position));
+        self.set.get(place)
+    }
+}
+
+/// FNV-1a (draft-eastlake-fnv): small, and the same everywhere.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xCBF2_9CE4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+        }
+        self
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeSet, HashSet};
+
     use proptest::prelude::*;
 
     use super::*;
 
-    fn set(items: &[&str]) -> TargetSet {
-        let mut set = TargetSet::new();
+    fn set_without(excludes: &[&str], items: &[&str]) -> TargetSet {
+        let mut unwanted = Excludes::new();
+        for item in excludes {
+            unwanted.add(item).expect(item);
+        }
+        let mut set = TargetSet::new(&unwanted);
         for item in items {
-            set.add(item, &Ports::ssh_and_telnet()).expect(item);
+            set.add(item, None, &Ports::ssh_and_telnet()).expect(item);
         }
         set
     }
 
-    fn shown(items: &[&str]) -> Vec<String> {
-        set(items).into_iter().map(|target| target.to_string()).collect()
+    fn set(items: &[&str]) -> TargetSet {
+        set_without(&[], items)
+    }
+
+    fn shown(set: TargetSet) -> Vec<String> {
+        let targets = set.into_targets(Order::Given, Shard::WHOLE);
+        targets.map(|target| target.to_string()).collect()
     }
 
     #[test]
     fn items_keep_their_order_and_their_ports() {
         assert_eq!(
-            shown(&["10.0.0.254/31", "db.example:2222", "[::1]:22,23"]),
+            shown(set(&["10.0.0.254/31", "db.example:2222", "[2001:db8::1]:22,23"])),
             [
                 "10.0.0.254:22",
                 "10.0.0.254:23",
                 "10.0.0.255:22",
                 "10.0.0.255:23",
                 "db.example:2222",
-                "[::1]:22",
-                "[::1]:23",
+                "[2001:db8::1]:22",
+                "[2001:db8::1]:23",
             ]
         );
     }
 
     #[test]
+    fn every_target_is_there_once() {
+        let set = set(&["10.0.0.5:22", "10.0.0.4/31", "DB.example:22", "db.example", "10.0.0.5"]);
+        assert_eq!(set.left_out(), LeftOut { duplicates: 4, ..LeftOut::default() });
+        assert_eq!(
+            shown(set),
+            [
+                "10.0.0.5:22",
+                "10.0.0.4:22",
+                "10.0.0.4:23",
+                "10.0.0.5:23",
+                "DB.example:22",
+                "db.example:23"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_excluded_is_not_there() {
+        let set = set_without(
+            &["10.0.0.2-3", "10.0.0.1:22", "Db.example:23", "2001:db8::/64"],
+            &["10.0.0.0/30", "db.example", "2001:db8::5"],
+        );
+        assert_eq!(set.left_out().excluded, 4 + 1 + 1 + 2);
+        assert_eq!(shown(set), ["10.0.0.0:22", "10.0.0.0:23", "10.0.0.1:23", "db.example:22"]);
+    }
+
+    #[test]
+    fn reserved_networks_are_left_out_unless_named() {
+        let all = set(&["0.0.0.0/0:1"]);
+        assert_eq!(all.left_out().reserved, (1 << 24) * 2 + (1 << 29));
+        assert_eq!(all.len() + all.left_out().reserved, 1 << 32);
+        assert_eq!(
+            set(&["127.0.0.0/8:1", "224.0.0.1:1", "[::1]:1"]).left_out(),
+            LeftOut::default()
+        );
+        assert_eq!(set(&["127.0.0.0/8:1"]).len(), 1 << 24);
+    }
+
+    #[test]
     fn networks_are_counted_not_expanded() {
         assert_eq!(set(&["10.0.0.0/8"]).len(), 33_554_432);
-        assert_eq!(set(&["0.0.0.0/0:1"]).len(), 1 << 32);
-        assert_eq!(set(&["::/0"]).len(), u128::MAX);
-        let last = set(&["255.0.0.0/8:9"]).get((1 << 24) - 1).expect("the last target");
-        assert_eq!(last.to_string(), "255.255.255.255:9");
-        assert_eq!(set(&["255.0.0.0/8:9"]).get(1 << 24), None);
-        assert_eq!(TargetSet::new().get(0), None);
+        assert_eq!(set(&["10.0.0.0/8"]).blocks.len(), 1);
+        let lines: Vec<_> = (0..=255).map(|last| format!("10.0.0.{last}")).collect();
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        assert_eq!(set(&lines).blocks.len(), 1, "neighbours on lines of their own are one block");
+        let huge = set(&["::/0"]);
+        assert!(!huge.can_be_indexed() && huge.len() > LEN_MAX);
+        assert!(set(&["2001:db8::/16"]).can_be_indexed());
+        assert_eq!(TargetSet::default().get(0), None);
+    }
+
+    #[test]
+    fn labels_go_with_their_targets() {
+        let mut set = TargetSet::default();
+        set.add("10.0.0.5:22", Some("core-sw1"), &Ports::ssh_and_telnet()).expect("an item");
+        set.add("10.0.0.6:22", None, &Ports::ssh_and_telnet()).expect("an item");
+        let labels: Vec<_> = (0..2).map(|place| set.get(place).expect("a target").label).collect();
+        assert_eq!(labels, [Some("core-sw1".into()), None]);
+    }
+
+    #[test]
+    fn the_fingerprint_is_the_same_on_every_machine() {
+        let fingerprint = |items: &[&str]| set(items).fingerprint();
+        assert_eq!(fingerprint(&["10.0.0.0/8", "db.example:22"]), 17_794_721_664_629_966_243);
+        assert_ne!(fingerprint(&["10.0.0.0/9"]), fingerprint(&["10.0.0.0/8"]));
+        assert_ne!(fingerprint(&["10.0.0.1:22"]), fingerprint(&["10.0.0.1:23"]));
+        assert_eq!(fingerprint(&["10.0.0.0", "10.0.0.1"]), fingerprint(&["10.0.0.0/31"]));
+    }
+
+    #[test]
+    fn shards_of_a_part_that_is_not_there_are_none() {
+        for (part, of) in [(0, 3), (4, 3), (1, 0), (0, 0)] {
+            assert_eq!(Shard::new(part, of), None);
+        }
+        assert_eq!(Shard::new(3, 3).map(|shard| shard.share(8)), Some(2));
     }
 
     proptest! {
         #[test]
-        fn walking_and_indexing_agree(prefixes in proptest::collection::vec(24_u8..=32, 0..6)) {
-            let items: Vec<_> = prefixes.iter().map(|prefix| format!("10.1.2.3/{prefix}:1-3")).collect();
+        fn walking_and_indexing_agree(prefixes in prop::collection::vec(24_u8..=32, 0..6)) {
+            let items: Vec<_> =
+                prefixes.iter().map(|prefix| format!("10.1.2.3/{prefix}:1-3")).collect();
             let set = set(&items.iter().map(String::as_str).collect::<Vec<_>>());
             let len = set.len();
             let indexed: Vec<_> = (0..len).map(|place| set.get(place).expect("within")).collect();
             prop_assert_eq!(set.get(len), None);
-            prop_assert_eq!(indexed, set.into_iter().collect::<Vec<_>>());
+            let walked: Vec<_> = set.into_targets(Order::Given, Shard::WHOLE).collect();
+            prop_assert_eq!(indexed.iter().collect::<HashSet<_>>().len(), indexed.len());
+            prop_assert_eq!(indexed, walked);
+        }
+
+        #[test]
+        fn shards_are_disjoint_and_cover(
+            hosts in 0_u32..40,
+            of in 1_u64..12,
+            seed: Option<u64>,
+            given: bool,
+        ) {
+            let item = format!("10.0.0.0-10.0.0.{hosts}");
+            let set = set(&[item.as_str()]);
+            let order = if given { Order::Given } else { Order::Shuffled { seed } };
+            let mut seen = BTreeSet::new();
+            for part in 1..=of {
+                let shard = Shard::new(part, of).expect("a part");
+                let targets: Vec<_> = set.clone().into_targets(order, shard).collect();
+                prop_assert_eq!(targets.len() as u128, shard.share(set.len()));
+                for target in targets {
+                    prop_assert!(seen.insert(target));
+                }
+            }
+            prop_assert_eq!(seen.len() as u128, set.len());
         }
     }
 }

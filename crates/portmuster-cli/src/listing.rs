@@ -1,0 +1,39 @@
+//! `--list` and `--count`: what would be checked. Nothing is sent.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::Context;
+use portmuster::{Target, sink::escaped};
+
+use crate::{args::Instead, input::Input, status::Status};
+
+/// Prints the targets, or how many there are.
+///
+/// # Errors
+/// A line of a stream can't be read, or stdout can't be written.
+pub(crate) fn print(instead: Instead, input: Input) -> anyhow::Result<Status> {
+    let bad_lines = input.bad_lines();
+    let printed = match input.len() {
+        Some(len) if instead.count => writeln!(io::stdout(), "{len}"),
+        _ if instead.count => writeln!(io::stdout(), "{}", input.into_targets().count()),
+        _ => list(input.into_targets()),
+    };
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Status::Complete),
+        printed => printed.context("writing standard output")?,
+    }
+    bad_lines.fatal().map_or(Ok(Status::Complete), Err)
+}
+
+/// One a line, in the form of an input.
+fn list(targets: impl Iterator<Item = Target>) -> io::Result<()> {
+    let mut output = BufWriter::new(io::stdout());
+    for target in targets {
+        write!(output, "{}", escaped(target.to_string().as_bytes()))?;
+        if let Some(label) = &target.label {
+            write!(output, " {}", escaped(label.as_bytes()))?;
+        }
+        writeln!(output)?;
+    }
+    output.flush()
+}

@@ -1,0 +1,66 @@
+//! What a run came to, in a few lines.
+
+use portmuster::{Account, PortState, Service, targets::LeftOut};
+
+use crate::terminal;
+
+/// Says what became of every target. `total` is how many there were; `None`: as many as came.
+pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
+    terminal::note(equation(account, total));
+    let services: Vec<_> = Service::ALL
+        .into_iter()
+        .filter(|&service| account.service(service) > 0)
+        .map(|service| format!("{} {service}", account.service(service)))
+        .collect();
+    if !services.is_empty() {
+        terminal::note(format!("open: {}", services.join(", ")));
+    }
+    for (count, what) in [
+        (left_out.duplicates, "named more than once, and checked once"),
+        (left_out.excluded, "excluded from the list"),
+        (left_out.reserved, "left out: in networks that no host can have"),
+        (skipped.into(), "lines passed over"),
+    ] {
+        if count > 0 {
+            terminal::note(format!("{count} {what}"));
+        }
+    }
+    if account.found_on_retry > 0 {
+        terminal::note(found_on_retry(account));
+    }
+    if let Some(fault) = account.last_fault {
+        let times = account.faults;
+        terminal::note(format!(
+            "this machine was short of something {times} times, last of {fault}"
+        ));
+    }
+}
+
+fn found_on_retry(account: &Account) -> String {
+    let found = account.found_on_retry;
+    match account.slowed {
+        0 => format!("{found} found on a retry; if these are many, lower --rate"),
+        times => format!("{found} found on a retry; slowed down {times} times: lower --rate"),
+    }
+}
+
+/// The sum over all targets.
+fn equation(account: &Account, total: Option<u128>) -> String {
+    let ended = u128::from(account.settled() + account.excluded);
+    let total = match total {
+        Some(total) => total + u128::from(account.more_addresses),
+        None => account.targets.into(),
+    };
+    let total = total.max(ended);
+    let states: Vec<_> = PortState::ALL
+        .into_iter()
+        .map(|state| format!("{} {state}", account.state(state)))
+        .collect();
+    format!(
+        "{total} targets = {} + {} excluded + {} left, in {:.2} s",
+        states.join(" + "),
+        account.excluded,
+        total - ended,
+        account.elapsed.as_secs_f64()
+    )
+}

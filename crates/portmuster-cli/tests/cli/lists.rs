@@ -1,0 +1,188 @@
+//! Which targets are checked: excludes, labels, duplicates, order, shards, and what is printed
+//! instead of checking.
+
+use std::{collections::BTreeSet, fs};
+
+use portmuster_lab::Behaviour;
+
+use crate::{
+    program::{Running, check, program, run},
+    row,
+    servers::{assert_untouched, start, start_on_localhost, target},
+};
+
+fn listed(arguments: &[&str]) -> Vec<String> {
+    let ended = check([arguments, &["--list"]].concat());
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    ended.stdout.lines().map(str::to_owned).collect()
+}
+
+fn counted(arguments: &[&str]) -> String {
+    let ended = check([arguments, &["--count"]].concat());
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    ended.stdout
+}
+
+#[test]
+fn counting_sends_nothing_and_expands_nothing() {
+    let server = start(Behaviour::Ssh);
+    assert_eq!(counted(&[&target(&server)]), "1\n");
+    assert_untouched(&server);
+    assert_eq!(counted(&["10.0.0.0/8"]), "33554432\n");
+    assert_eq!(counted(&["2001:db8::/64", "-p1"]), "18446744073709551616\n");
+    assert_eq!(counted(&["2001:db8::/64", "-p1", "--shard=1/4294967296"]), "4294967296\n");
+    assert_eq!(counted(&["10.0.0-3.1-254", "10.0.0.1-10.0.0.9", "-p22"]), "1016\n");
+}
+
+#[test]
+fn too_many_for_one_run_want_a_shard() {
+    let ended = check(["2001:db8::/64"]);
+    assert_eq!(ended.status, Some(2));
+    assert!(ended.stderr.contains("check a part of them with --shard M/N"), "{}", ended.stderr);
+    let ended = check(["2001:db8::/64", "--shard=1/18446744073709551615", "--list"]);
+    assert_eq!((ended.status, ended.stdout.lines().count()), (Some(0), 3), "{ended:?}");
+}
+
+#[test]
+fn the_list_is_in_the_order_of_the_run() {
+    assert_eq!(
+        listed(&["10.0.0.8/31", "db.example:2222", "--order=given"]),
+        ["10.0.0.8:22", "10.0.0.8:23", "10.0.0.9:22", "10.0.0.9:23", "db.example:2222"]
+    );
+    let shuffled = listed(&["10.0.0.0/24"]);
+    assert_eq!(shuffled, listed(&["10.0.0.0/24"]), "the seed is a hash of the targets");
+    assert_ne!(shuffled, listed(&["10.0.0.0/24", "--seed=1"]));
+    let given: BTreeSet<_> = listed(&["10.0.0.0/24", "--order=given"]).into_iter().collect();
+    assert_eq!(shuffled.into_iter().collect::<BTreeSet<_>>(), given);
+}
+
+#[test]
+fn three_shards_add_up_to_the_whole() {
+    let mut rows = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let arguments = ["127.0.16.0/20", "-p1,2", "--rate=max", "-ojsonl", "--shard", shard];
+        let ended = check(arguments);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        rows.extend(ended.rows());
+    }
+    assert_eq!(rows.len(), 8192);
+    assert_eq!(row::targets(&rows).len(), 8192);
+}
+
+#[test]
+fn a_shard_of_a_large_network_takes_little_memory() {
+    let arguments = ["127.0.0.0/8", "-p1", "--shard=1/64", "--rate=max", "-ojsonl"];
+    let mut running = Running::check(arguments);
+    for _ in 0..250_000 {
+        assert_ne!(running.line(), "");
+    }
+    // More rows are to come than a pipe holds, so the program is still there.
+    let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+    assert!(peak < 60_000, "{peak} kB");
+    let ended = running.end();
+    assert_eq!(ended.summary().of("closed"), 262_144);
+}
+
+#[test]
+fn excludes_hold_for_networks_files_and_names() {
+    let server = start_on_localhost(Behaviour::Ssh);
+    let port = server.endpoint().port().to_string();
+    let folder = tempfile::TempDir::new().expect("there is room for a folder");
+    let file = folder.path().join("fragile.txt");
+    fs::write(&file, "127.0.0.0/29 # printers\n").expect("there is room for a file");
+    let file = file.to_str().expect("temporary folders have plain names");
+    let arguments = ["localhost", "127.0.0.0/28", "-p", &port, "--exclude-file", file, "-ojsonl"];
+    let ended = check(arguments);
+    assert_untouched(&server);
+    let summary = ended.summary();
+    assert_eq!((ended.rows().len(), summary.of("closed"), summary.of("excluded")), (8, 8, 1));
+    assert!(ended.stderr.contains("8 excluded from the list"), "{}", ended.stderr);
+    let none = check(["127.0.0.1", "--exclude", "127.0.0.0/8"]);
+    assert_eq!(none.status, Some(2));
+    assert!(none.stderr.contains("all that were named are excluded"), "{}", none.stderr);
+}
+
+#[test]
+fn one_address_family_may_be_left_out() {
+    assert_eq!(listed(&["10.0.0.5:22", "[2001:db8::1]:22", "-4"]), ["10.0.0.5:22"]);
+    assert_eq!(listed(&["10.0.0.5:22", "[2001:db8::1]:22", "-6"]), ["[2001:db8::1]:22"]);
+}
+
+#[test]
+fn what_is_named_twice_is_checked_once_and_labels_go_along() {
+    let server = start(Behaviour::Ssh);
+    let list = format!("{0} core sw 1\n{0}\n", target(&server));
+    let folder = tempfile::TempDir::new().expect("there is room for a folder");
+    let file = folder.path().join("list.txt");
+    fs::write(&file, list).expect("there is room for a file");
+    let file = file.to_str().expect("temporary folders have plain names");
+    let ended = check(["-i", file, "-ojsonl"]);
+    let rows = ended.rows();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].label.as_deref(), Some("core sw 1"));
+    assert_eq!(server.accepted(), 1);
+    assert!(ended.stderr.contains("1 named more than once"), "{}", ended.stderr);
+    assert_eq!(listed(&["-i", file]), [format!("{} core sw 1", target(&server))]);
+}
+
+#[test]
+fn bad_lines_may_be_passed_over() {
+    let list = "127.0.0.1:1\n10.0.0.300\n127.0.0.1:2\n";
+    let arguments = ["check", "-i", "-", "--skip-bad-lines", "-ojsonl"];
+    let ended = run(program().args(arguments).write_stdin(list));
+    assert_eq!((ended.status, ended.rows().len()), (Some(0), 2), "{ended:?}");
+    let note = "portmuster: passed over standard input, line 2, column 1: \"10.0.0.300\"";
+    assert!(ended.stderr.contains(note), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 lines passed over"), "{}", ended.stderr);
+}
+
+#[test]
+fn connections_begin_where_they_are_told_to() {
+    let server = start(Behaviour::Ssh);
+    for method in ["serial", "threads", "event-loop"] {
+        let ended = check([&target(&server), "--source=127.9.9.9", "-ojsonl", "--method", method]);
+        assert_eq!(ended.rows()[0].service.as_deref(), Some("ssh"), "{method}");
+    }
+    let ended = check([&target(&server), "--source=192.0.2.77"]);
+    assert_eq!(ended.status, Some(3));
+    assert!(ended.stderr.contains("connecting from 192.0.2.77 is not possible"), "{ended:?}");
+}
+
+#[test]
+fn it_says_what_holds_it_back() {
+    let silent = start(Behaviour::Slow(std::time::Duration::from_millis(600)));
+    let list = format!("{}\n", target(&silent)).repeat(4);
+    let arguments = ["check", "-i", "-", "-v", "--per-host=1"];
+    let ended = run(program().args(arguments).write_stdin(list));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("held back by the share of a host (--per-host)"), "{ended:?}");
+}
+
+#[test]
+fn what_looks_like_a_mistake_is_said() {
+    // From a source of the other family no connection is even begun.
+    let arguments = ["8.0.0.0/16", "-p1", "--source=::1", "--shard=1/65536"];
+    let ended = check(arguments);
+    assert_eq!((ended.status, ended.summary().of("unchecked")), (Some(3), 1), "{ended:?}");
+    assert!(ended.stderr.contains("is a public network, and --rate is not set"), "{ended:?}");
+    let ended = check([&arguments[..], &["--rate=10000"]].concat());
+    assert!(!ended.stderr.contains("public"), "{ended:?}");
+    let ended = check(["::1:22", "-p22", "--source=127.0.0.1"]);
+    assert!(ended.stderr.contains("port 22 of ::1 is [::1]:22"), "{ended:?}");
+}
+
+#[test]
+fn an_output_that_is_an_input_is_refused() {
+    let folder = tempfile::TempDir::new().expect("there is room for a folder");
+    let file = folder.path().join("list.txt");
+    fs::write(&file, "127.0.0.1:1\n").expect("there is room for a file");
+    let file = file.to_str().expect("temporary folders have plain names");
+    for existing in ["--force", "--append"] {
+        let ended = check(["-i", file, existing, "-o", &format!("jsonl={file}")]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("it is read as an input as well"), "{}", ended.stderr);
+    }
+    assert_eq!(fs::read_to_string(file).expect("it is there"), "127.0.0.1:1\n");
+}

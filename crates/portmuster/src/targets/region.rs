@@ -1,0 +1,334 @@
+//! Sets of addresses with ports, as disjoint spans: what is already in a set, and what is to be
+//! left out of it.
+
+use std::{
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use super::Ports;
+
+/// An address as a number.
+pub(crate) trait Number: Copy + Ord + fmt::Debug {
+    fn next(self) -> Option<Self>;
+    fn previous(self) -> Option<Self>;
+    /// How many numbers there are from this to `last`; saturates.
+    fn count_to(self, last: Self) -> u128;
+}
+
+impl Number for u32 {
+    fn count_to(self, last: Self) -> u128 {
+        u128::from(last - self) + 1
+    }
+
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn previous(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+}
+
+impl Number for u128 {
+    fn count_to(self, last: Self) -> u128 {
+        (last - self).saturating_add(1)
+    }
+
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+
+    fn previous(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
+}
+
+/// Neighbouring addresses with the same ports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Span<N> {
+    pub(crate) first: N,
+    pub(crate) last: N,
+    pub(crate) ports: Ports,
+}
+
+impl<N: Number> Span<N> {
+    /// How many pairs of an address and a port there are; saturates.
+    pub(crate) fn targets(&self) -> u128 {
+        self.first.count_to(self.last).saturating_mul(self.ports.len() as u128)
+    }
+}
+
+/// Spans of one address family.
+///
+/// Invariant: spans are disjoint, and neighbours with the same ports are one.
+#[derive(Debug, Clone)]
+pub(crate) struct Spans<N>(BTreeMap<N, (N, Ports)>);
+
+impl<N> Default for Spans<N> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<N: Number> Spans<N> {
+    /// Whether the address is there with the port.
+    pub(crate) fn contains(&self, address: N, port: u16) -> bool {
+        let before = self.0.range(..=address).next_back();
+        before.is_some_and(|(_, (last, ports))| address <= *last && ports.contains(port))
+    }
+
+    /// What of the span is not here, in ascending order.
+    pub(crate) fn missing(&self, span: &Span<N>) -> Vec<Span<N>> {
+        let mut missing = Vec::new();
+        let mut at = Some(span.first);
+        for here in self.overlaps(span) {
+            let Some(first) = at else { break };
+            if first < here.first
+                && let Some(last) = here.first.previous()
+            {
+                missing.push(Span { first, last, ports: span.ports.clone() });
+            }
+            if let Some(ports) = span.ports.without(&here.ports) {
+                missing.push(Span { first: here.first, last: here.last, ports });
+            }
+            at = here.last.next().filter(|&next| next <= span.last);
+        }
+        if let Some(first) = at {
+            missing.push(Span { first, last: span.last, ports: span.ports.clone() });
+        }
+        missing
+    }
+
+    /// Adds a span.
+    pub(crate) fn insert(&mut self, span: &Span<N>) {
+        for mut new in self.missing(span) {
+            // Where only some ports were missing, the rest of them is here.
+            if let Some((_, ports)) = self.carve(new.first, new.last) {
+                new.ports = new.ports.with(&ports);
+            }
+            self.join(new);
+        }
+    }
+
+    /// The parts of the spans here that lie within the span.
+    fn overlaps(&self, span: &Span<N>) -> impl Iterator<Item = Span<N>> {
+        let (first, last) = (span.first, span.last);
+        let start = self.0.range(..first).next_back().map_or(first, |(start, _)| *start);
+        self.0.range(start..=last).filter(move |(_, (end, _))| *end >= first).map(
+            move |(start, (end, ports))| Span {
+                first: (*start).max(first),
+                last: (*end).min(last),
+                ports: ports.clone(),
+            },
+        )
+    }
+
+    /// Takes out what is here from `first` to `last`, which lies within one span or in none.
+    fn carve(&mut self, first: N, last: N) -> Option<(N, Ports)> {
+        let (&start, &(end, _)) = self.0.range(..=first).next_back()?;
+        if end < first {
+            return None;
+        }
+        let (_, ports) = self.0.remove(&start)?;
+        if start < first
+            && let Some(before) = first.previous()
+        {
+            self.0.insert(start, (before, ports.clone()));
+        }
+        if last < end
+            && let Some(after) = last.next()
+        {
+            self.0.insert(after, (end, ports.clone()));
+        }
+        Some((first, ports))
+    }
+
+    /// Puts a span where nothing is, together with neighbours of the same ports.
+    fn join(&mut self, mut span: Span<N>) {
+        if let Some((&start, (end, ports))) = self.0.range(..span.first).next_back()
+            && end.next() == Some(span.first)
+            && *ports == span.ports
+        {
+            span.first = start;
+        }
+        if let Some(after) = span.last.next()
+            && let Some((end, ports)) = self.0.get(&after)
+            && *ports == span.ports
+        {
+            span.last = *end;
+            self.0.remove(&after);
+        }
+        self.0.insert(span.first, (span.last, span.ports));
+    }
+}
+
+/// Spans of both families, and names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Region {
+    pub(crate) v4: Spans<u32>,
+    pub(crate) v6: Spans<u128>,
+    /// In lower case.
+    pub(crate) names: HashMap<String, Ports>,
+}
+
+impl Region {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.v4.0.is_empty() && self.v6.0.is_empty() && self.names.is_empty()
+    }
+
+    /// Adds ports of addresses.
+    pub(crate) fn insert(&mut self, range: Range, ports: &Ports) {
+        let ports = ports.clone();
+        match range {
+            Range::V4(first, last) => self.v4.insert(&Span { first, last, ports }),
+            Range::V6(first, last) => self.v6.insert(&Span { first, last, ports }),
+        }
+    }
+
+    /// Adds ports of a name; those that were missing, if any.
+    pub(crate) fn missing_of_name(&mut self, name: &str, ports: &Ports) -> Option<Ports> {
+        match self.names.entry(name.to_ascii_lowercase()) {
+            Entry::Vacant(entry) => {
+                entry.insert(ports.clone());
+                Some(ports.clone())
+            }
+            Entry::Occupied(mut entry) => {
+                let missing = ports.without(entry.get());
+                *entry.get_mut() = entry.get().with(ports);
+                missing
+            }
+        }
+    }
+
+    /// Whether the address is there with the port.
+    pub(crate) fn contains(&self, address: IpAddr, port: u16) -> bool {
+        match address {
+            IpAddr::V4(address) => self.v4.contains(address.into(), port),
+            IpAddr::V6(address) => self.v6.contains(address.into(), port),
+        }
+    }
+}
+
+/// The addresses from `first` to `last`, both of the same family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Range {
+    V4(u32, u32),
+    V6(u128, u128),
+}
+
+impl Range {
+    /// From one address to another of the same family that is not lower.
+    pub(crate) fn between(first: IpAddr, last: IpAddr) -> Self {
+        match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => Self::V4(first.into(), last.into()),
+            (first, last) => Self::V6(bits(first), bits(last)),
+        }
+    }
+
+    /// How many addresses there are; saturates at `u128::MAX`.
+    pub(crate) fn len(self) -> u128 {
+        match self {
+            Self::V4(first, last) => first.count_to(last),
+            Self::V6(first, last) => first.count_to(last),
+        }
+    }
+
+    /// The address at this place, which is below the length.
+    pub(crate) fn get(self, place: u128) -> Option<IpAddr> {
+        match self {
+            Self::V4(first, _) => {
+                Some(Ipv4Addr::from(first.checked_add(u32::try_from(place).ok()?)?).into())
+            }
+            Self::V6(first, _) => Some(Ipv6Addr::from(first.checked_add(place)?).into()),
+        }
+    }
+}
+
+/// The address as an IPv6 number.
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().into(),
+        IpAddr::V6(address) => address.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn span(first: u32, last: u32, ports: &str) -> Span<u32> {
+        Span { first, last, ports: Ports::parse(ports).expect("ports") }
+    }
+
+    fn members(spans: &[Span<u32>]) -> BTreeSet<(u32, u16)> {
+        let ports = |ports: &Ports| {
+            (0..ports.len()).filter_map(|place| ports.get(place)).collect::<Vec<_>>()
+        };
+        spans
+            .iter()
+            .flat_map(|span| {
+                let listed = ports(&span.ports);
+                (span.first..=span.last).flat_map(move |address| {
+                    listed.clone().into_iter().map(move |port| (address, port))
+                })
+            })
+            .collect()
+    }
+
+    #[test]
+    fn neighbours_become_one() {
+        let mut spans = Spans::default();
+        for address in [3, 1, 2, 5, 4, 0] {
+            spans.insert(&span(address, address, "22-23"));
+        }
+        assert_eq!(spans.0.len(), 1);
+        assert!(spans.missing(&span(0, 5, "22,23")).is_empty());
+    }
+
+    #[test]
+    fn the_last_address_has_no_next() {
+        let mut spans = Spans::default();
+        spans.insert(&span(u32::MAX - 1, u32::MAX, "22"));
+        spans.insert(&span(u32::MAX, u32::MAX, "23"));
+        assert!(spans.contains(u32::MAX, 23) && !spans.contains(u32::MAX - 1, 23));
+        assert_eq!(spans.missing(&span(0, u32::MAX, "22")), [span(0, u32::MAX - 2, "22")]);
+    }
+
+    proptest! {
+        /// Against a set of pairs: what is missing is what was not there, and afterwards it is.
+        #[test]
+        fn spans_are_a_set(
+            items in prop::collection::vec((0_u32..30, 0_u32..10, 1_u16..6, 0_u16..3), 1..40),
+        ) {
+            let (mut spans, mut set) = (Spans::default(), BTreeSet::new());
+            for (first, more, port, further) in items {
+                let item = span(first, first + more, &format!("{port}-{}", port + further));
+                let all = members(std::slice::from_ref(&item));
+                let missing = spans.missing(&item);
+                let total: usize = missing.iter().map(|span| members(std::slice::from_ref(span)).len()).sum();
+                let expected: BTreeSet<_> = all.difference(&set).copied().collect();
+                prop_assert_eq!(total, expected.len(), "nothing is named twice");
+                prop_assert_eq!(members(&missing), expected);
+                spans.insert(&item);
+                set.extend(all);
+                for address in 0..45 {
+                    for port in 1..9 {
+                        prop_assert_eq!(spans.contains(address, port), set.contains(&(address, port)));
+                    }
+                }
+                let listed: Vec<_> = spans.0.iter().collect();
+                for pair in listed.windows(2) {
+                    let ((_, (end, ports)), (start, (_, next_ports))) = (pair[0], pair[1]);
+                    prop_assert!(end < start);
+                    prop_assert!(end + 1 < *start || ports != next_ports, "neighbours are one");
+                }
+            }
+        }
+    }
+}
