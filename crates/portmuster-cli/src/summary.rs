@@ -7,6 +7,9 @@ use crate::terminal;
 /// Says what became of every target. `total` is how many there were; `None`: as many as came.
 pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
     terminal::note(equation(account, total));
+    if total.is_none() {
+        terminal::note("read as a stream: what it names twice was checked twice");
+    }
     let services: Vec<_> = Service::ALL
         .into_iter()
         .filter(|&service| account.service(service) > 0)
