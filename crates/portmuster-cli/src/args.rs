@@ -24,7 +24,7 @@ use portmuster::{
 #[command(name = "portmuster", version, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Program {
     /// Whether to colour what is shown
-    #[arg(long, global = true, value_name = "WHEN", default_value_t = Color::Auto, value_enum)]
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = Color::Auto, value_enum, display_order = 1000)]
     pub(crate) color: Color,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -90,13 +90,13 @@ Examples:
   portmuster check 10.0.0.0/24
   portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
-  cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq .service
+  cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq -r .service
 
 Exit status:
   0    every target was checked
   2    the arguments or the input can't be read
-  3    some targets could not be checked from here (a broadcast address never can), or an output
-       failed
+  3    some targets could not be checked from here (a broadcast address never can), an output
+       failed, or the run could not start
   130  interrupted: what was in flight got a second, the rest is left
 Where several hold: 2, 130, 3, 0. When stdout is closed early the other outputs are still written;
 without others the run ends quietly with 0.";
