@@ -36,6 +36,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         warnings::say(check, &input);
     }
     let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
+    let streamed_left_out = input.streamed_left_out();
     let checker = Checker::new(config)?.excluding(input.excludes());
     let started = checker.check(input.into_targets()).map_err(anyhow::Error::from);
     let running = started.and_then(|outcomes| {
@@ -68,7 +69,8 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         terminal::error(&error);
         status = status.min(Status::Usage);
     }
-    if !check.quiet && account.targets > 0 {
+    let left_out = left_out.with(streamed_left_out.sum());
+    if !check.quiet && (account.targets > 0 || !left_out.is_empty()) {
         summary::say(&account, total, left_out, bad_lines.skipped());
     }
     Ok(status)

@@ -40,6 +40,22 @@ pub(crate) struct Input {
     order: Order,
     shard: Shard,
     bad_lines: BadLines,
+    streamed_left_out: SharedLeftOut,
+}
+
+/// What is left out of streams, while they are being read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedLeftOut(Arc<Mutex<LeftOut>>);
+
+impl SharedLeftOut {
+    pub(crate) fn sum(&self) -> LeftOut {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, left_out: LeftOut) {
+        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *sum = sum.with(left_out);
+    }
 }
 
 struct Stream {
@@ -107,6 +123,7 @@ impl Input {
             order: selection.order(),
             shard: selection.shard,
             bad_lines,
+            streamed_left_out: SharedLeftOut::default(),
         };
         for item in &check.targets {
             let added = input.set.add(item, None, &input.ports);
@@ -166,8 +183,19 @@ impl Input {
         self.bad_lines.clone()
     }
 
-    /// The targets, one after the other.
-    pub(crate) fn into_targets(self) -> impl Iterator<Item = Target> + Send + 'static {
+    /// What is left out of streams, as far as they were read.
+    pub(crate) fn streamed_left_out(&self) -> SharedLeftOut {
+        self.streamed_left_out.clone()
+    }
+
+    /// The targets: those of the set, then those of streams.
+    pub(crate) fn into_targets(mut self) -> impl Iterator<Item = Target> + Send + 'static {
+        let set = std::mem::take(&mut self.set);
+        set.into_targets(self.order, self.shard).chain(self.into_streamed())
+    }
+
+    /// The targets of streams alone.
+    pub(crate) fn into_streamed(self) -> impl Iterator<Item = Target> + Send + 'static {
         let shard = self.shard;
         let streamed = Streamed {
             streams: self.streams.into_iter(),
@@ -176,13 +204,14 @@ impl Input {
             ports: self.ports,
             excludes: self.excludes,
             bad_lines: self.bad_lines,
+            left_out: self.streamed_left_out,
         };
         let streamed = (0_u64..).zip(streamed).filter(move |(place, _)| shard.has(*place));
-        self.set.into_targets(self.order, shard).chain(streamed.map(|(_, target)| target))
+        streamed.map(|(_, target)| target)
     }
 
     fn why_empty(&self) -> &'static str {
-        if self.set.left_out() == LeftOut::default() {
+        if self.set.left_out().is_empty() {
             "name one, or read a list with --input FILE"
         } else {
             "all that were named are excluded"
@@ -291,6 +320,7 @@ struct Streamed {
     ports: Ports,
     excludes: Excludes,
     bad_lines: BadLines,
+    left_out: SharedLeftOut,
 }
 
 impl Iterator for Streamed {
@@ -312,6 +342,7 @@ impl Iterator for Streamed {
             match item {
                 Ok(Some(set)) => {
                     *has_targets = true;
+                    self.left_out.add(set.left_out());
                     self.items = Some(set.into_targets(Order::Given, Shard::WHOLE));
                 }
                 Ok(None) if *has_targets => self.current = None,

@@ -15,7 +15,11 @@ pub(crate) fn print(instead: Instead, input: Input) -> anyhow::Result<Status> {
     let bad_lines = input.bad_lines();
     let printed = match input.len() {
         Some(len) if instead.count => writeln!(io::stdout(), "{len}"),
-        _ if instead.count => writeln!(io::stdout(), "{}", input.into_targets().count()),
+        None if instead.count => {
+            let indexed = input.indexed();
+            let streamed = input.into_streamed().count();
+            writeln!(io::stdout(), "{}", indexed.saturating_add(streamed as u128))
+        }
         _ => list(input.into_targets()),
     };
     match printed {

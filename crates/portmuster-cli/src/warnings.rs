@@ -50,7 +50,7 @@ fn is_wide_and_public((first, last): (IpAddr, IpAddr)) -> bool {
         (IpAddr::V6(first), IpAddr::V6(last)) => u128::from(last) - u128::from(first),
         _ => 0,
     };
-    width >= WIDE && is_public(first)
+    width >= WIDE && (is_public(first) || is_public(last))
 }
 
 /// Whether the address is reached over the public internet, as far as its block tells (RFC 6890).

@@ -13,9 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{
-    Receiver, RecvTimeoutError, Select, Sender, TryRecvError, TrySendError, bounded,
-};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
 use crate::{
     check::Rules,
@@ -183,11 +181,11 @@ impl Coordinator {
         self.take_reports(now);
         self.take_names(now);
         self.take_targets(now);
-        self.begin_lookups();
         while let Some(start) = self.schedule.next_start(now) {
             self.crew.begin(start);
         }
         self.crew.flush();
+        self.begin_lookups();
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
@@ -260,10 +258,9 @@ impl Coordinator {
         }
         self.beat = now.after(BEAT);
         let account = self.schedule.account(now);
-        if outcomes.is_empty() {
+        if outcomes.is_empty() && !self.batches.is_empty() {
             // Whoever has batches waiting needs no beat.
-            let beat = self.batches.try_send(Batch { outcomes, account });
-            return !matches!(beat, Err(TrySendError::Disconnected(_)));
+            return true;
         }
         self.batches.send(Batch { outcomes, account }).is_ok()
     }

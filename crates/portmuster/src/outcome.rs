@@ -311,6 +311,8 @@ pub enum HeldBy {
     InFlight,
     /// A fault of this machine, which has fewer open than it might.
     Faults,
+    /// What the network loses: fewer are open than might be.
+    Loss,
     /// The connections that one host may have.
     PerHost,
     /// Hosts that asked for fewer connections.
@@ -329,6 +331,7 @@ impl fmt::Display for HeldBy {
             Self::Rate => "the rate (--rate)",
             Self::InFlight => "the connections in flight (--in-flight, or descriptors)",
             Self::Faults => "shortages of this machine",
+            Self::Loss => "what the network loses",
             Self::PerHost => "the share of a host (--per-host)",
             Self::Throttled => "hosts that asked for fewer connections",
             Self::Names => "name lookups",

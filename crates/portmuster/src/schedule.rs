@@ -9,7 +9,7 @@
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
-//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] for this machine to recover, and
+//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this machine to recover, and
 //! [`OUTCOMES_MAX`] that ended without a start.
 
 use std::{
@@ -184,6 +184,7 @@ impl Schedule {
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
+            Host::Name(name) if self.excludes.contains_name(&name, port) => self.exclude(id),
             Host::Name(name) => self.look_up(id, &name, now),
         }
     }
@@ -218,6 +219,9 @@ impl Schedule {
 
     /// A lookup has ended.
     pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
+        if let Err(LookupError::Short(fault)) = lookup {
+            self.count_fault(*fault);
+        }
         for id in self.names.answered(name, lookup, now) {
             self.looked_up(id, lookup, now);
         }
@@ -272,6 +276,11 @@ impl Schedule {
             }
             Conclusion::Fault(fault) => self.fault(id, fault, now),
         }
+        let waits_in_vain =
+            self.intake == Intake::Stopped && self.checks.get(id.0).is_some_and(Check::may_give_up);
+        if waits_in_vain {
+            self.give_up(id, now);
+        }
     }
 
     /// The next outcome, in the order in which they became known.
@@ -318,7 +327,9 @@ impl Schedule {
         let is_full = !self.window.has_room(self.in_flight);
         match () {
             () if self.intake == Intake::Stopped => None,
-            () if now < self.hold || is_full && self.window.is_shrunk() => Some(HeldBy::Faults),
+            () if now < self.hold => Some(HeldBy::Faults),
+            () if is_full && self.window.is_shrunk_by_loss() => Some(HeldBy::Loss),
+            () if is_full && self.window.is_shrunk() => Some(HeldBy::Faults),
             () if is_full => Some(HeldBy::InFlight),
             () if !self.ready.is_empty() => Some(HeldBy::Rate),
             () if self.hosts.has_resting() && !self.hosts.is_idle() => Some(HeldBy::Throttled),
@@ -356,7 +367,7 @@ impl Schedule {
                 self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
             }
             Err(LookupError::Short(fault)) => {
-                if !self.pause(id, *fault, now) {
+                if !self.pause(id, now) {
                     self.end(id, PortState::Unchecked, Reason::Fault(*fault), now);
                 }
             }
@@ -368,12 +379,16 @@ impl Schedule {
         if addresses.is_empty() {
             self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
         } else if allowed.is_empty() {
-            self.checks.remove(id.0);
-            self.account.excluded += 1;
+            self.exclude(id);
         } else {
             self.checks[id.0].resolved(&allowed);
             self.ready.push_back(id);
         }
+    }
+
+    fn exclude(&mut self, id: CheckId) {
+        self.checks.remove(id.0);
+        self.account.excluded += 1;
     }
 
     /// The addresses that may be connected to.
@@ -445,22 +460,39 @@ impl Schedule {
 
     fn fault(&mut self, id: CheckId, fault: Fault, now: Instant) {
         self.checks[id.0].not_begun();
-        if !self.pause(id, fault, now) {
+        self.window.fault(self.in_flight);
+        self.count_fault(fault);
+        if !self.pause(id, now) {
             let reason = Reason::Fault(fault);
             self.judge(id, Verdict::unconnected(PortState::Unchecked, reason, Duration::ZERO), now);
         }
     }
 
+    /// Slows down when retries find much of what was lost, and recovers when they find nothing.
+    fn adapt(&mut self, found_on_retry: bool) {
+        match self.losses.add(found_on_retry) {
+            Some(Loss::TooMuch) => {
+                self.pacer.slower();
+                self.window.slower();
+                self.account.slowed += 1;
+            }
+            Some(Loss::None) => self.pacer.faster(),
+            None => {}
+        }
+    }
+
     /// Gives this machine time to get back what it was short of; false when the check has had its
     /// share of that.
-    fn pause(&mut self, id: CheckId, fault: Fault, now: Instant) -> bool {
-        self.window.fault(self.in_flight);
+    fn pause(&mut self, id: CheckId, now: Instant) -> bool {
         self.hold = now.after(HOLD);
-        self.account.faults += 1;
-        self.account.last_fault = Some(fault);
         let pause = self.checks[id.0].fault();
         self.pauses.extend(pause.map(|pause| Reverse((now.after(pause), id))));
         pause.is_some()
+    }
+
+    fn count_fault(&mut self, fault: Fault) {
+        self.account.faults += 1;
+        self.account.last_fault = Some(fault);
     }
 
     /// Ends a check for which no connection was tried.
@@ -479,14 +511,9 @@ impl Schedule {
         self.account.add(&verdict);
         let found_on_retry = verdict.state == PortState::Open && check.was_retried();
         self.account.found_on_retry += u64::from(found_on_retry);
-        match self.losses.add(found_on_retry) {
-            Some(Loss::TooMuch) => {
-                self.pacer.slower();
-                self.window.slower(self.in_flight);
-                self.account.slowed += 1;
-            }
-            Some(Loss::None) => self.pacer.faster(),
-            None => {}
+        // At the end there are only retries, and all that was lost is found in one period.
+        if self.intake == Intake::Open {
+            self.adapt(found_on_retry);
         }
         self.outcomes.push_back(Outcome {
             endpoint: endpoint.filter(|_| check.attempts() > 0),

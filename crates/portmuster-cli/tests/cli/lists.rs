@@ -186,3 +186,33 @@ fn an_output_that_is_an_input_is_refused() {
     }
     assert_eq!(fs::read_to_string(file).expect("it is there"), "127.0.0.1:1\n");
 }
+
+#[test]
+fn what_a_stream_leaves_out_is_said() {
+    let server = start(Behaviour::Ssh);
+    let arguments = ["check", "-i", "-", "--exclude", "127.0.0.0/8"];
+    let ended = run(program().args(arguments).write_stdin(target(&server)));
+    assert_untouched(&server);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("1 excluded from the list"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_list_and_a_stream_are_counted_together() {
+    let arguments = ["check", "-i", "-", "--count", "::/0", "-p1"];
+    let ended = run(program().args(arguments).write_stdin("10.0.0.1\n10.0.0.2\n"));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stdout.len() > 30, "{}", ended.stdout);
+    let arguments = ["check", "-i", "-", "--count", "10.0.0.0/8", "-p1"];
+    let ended = run(program().args(arguments).write_stdin("10.0.0.1\n10.0.0.2\n"));
+    assert_eq!(ended.stdout, "16777218\n");
+}
+
+#[test]
+fn ipv4_written_in_ipv6_is_excluded_as_ipv4() {
+    let server = start(Behaviour::Ssh);
+    let mapped = format!("[::ffff:{}]:{}", server.endpoint().ip(), server.endpoint().port());
+    let ended = check([mapped.as_str(), "--exclude", "127.0.0.0/8"]);
+    assert_untouched(&server);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+}

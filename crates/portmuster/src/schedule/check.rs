@@ -1,7 +1,11 @@
 //! The life of one target: its addresses in the resolver's order until one accepts, round after
 //! round while it stays filtered.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     outcome::{PortState, Reason, Verdict},
@@ -84,7 +88,10 @@ impl Check {
     pub(super) fn resolved(&mut self, addresses: &[SocketAddr]) {
         let port = self.target.port;
         let with_port = |&address: &SocketAddr| {
-            let mut endpoint = address;
+            let mut endpoint = match address.ip().to_canonical() {
+                IpAddr::V4(address) => SocketAddr::new(address.into(), 0),
+                IpAddr::V6(_) => address,
+            };
             endpoint.set_port(port);
             endpoint
         };

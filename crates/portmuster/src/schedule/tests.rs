@@ -354,9 +354,28 @@ fn what_was_open_and_then_refuses_is_still_ssh() {
 }
 
 #[test]
+fn a_stop_takes_nothing_of_a_verdict_while_its_retry_is_in_flight() {
+    for conclusion in [Conclusion::Fault(Fault::Buffers), verdict(PortState::Filtered)] {
+        let mut schedule = schedule(Policy { retries: 2, ..unlimited() });
+        named(&mut schedule, &Ok(addresses(&[1, 2])));
+        schedule.input_ended();
+        for _ in 0..2 {
+            let start = schedule.next_start(at(0)).expect("the next address");
+            settle(&mut schedule, start, verdict(PortState::Filtered), at(0));
+        }
+        let retry = schedule.next_start(at(0)).expect("nothing else is left");
+        schedule.stop(at(0));
+        settle(&mut schedule, retry, conclusion, at(0));
+        assert_eq!(states(&mut schedule), [PortState::Filtered]);
+        assert_eq!(schedule.account(at(0)).left(), 0);
+    }
+}
+
+#[test]
 fn excludes_hold_after_the_lookup() {
     let mut unwanted = Excludes::new();
     unwanted.add("192.0.2.7").expect("an address");
+    unwanted.add("old.example").expect("a name");
     let excludes = Arc::new(unwanted);
     let policy = || Policy { excludes: Arc::clone(&excludes), ..unlimited() };
     let mut schedule = schedule(policy());
@@ -367,10 +386,12 @@ fn excludes_hold_after_the_lookup() {
     let mut schedule = self::schedule(policy());
     named(&mut schedule, &Ok(addresses(&[7])));
     schedule.add(target(7, 22), at(0));
+    schedule.add(Target::from(("Old.example.", 22)), at(0));
     schedule.input_ended();
+    assert_eq!(schedule.wanted_lookup(), None);
     assert_eq!(schedule.next_start(at(0)), None);
     assert!(schedule.is_finished());
-    assert_eq!(schedule.account(at(0)).excluded, 2);
+    assert_eq!(schedule.account(at(0)).excluded, 3);
     assert_eq!(schedule.account(at(0)).left(), 0);
 }
 
@@ -394,14 +415,15 @@ fn what_retries_find_slows_the_run_down() {
     for place in 0..600_u16 {
         schedule.add(target(1, 1 + place), at(0));
     }
-    schedule.input_ended();
     let mut seen = HashSet::new();
-    while let Some(start) = schedule.next_start(at(0)) {
-        let lost = start.endpoint.port() % 2 == 0 && seen.insert(start.endpoint.port());
-        let state = if lost { PortState::Filtered } else { PortState::Open };
-        settle(&mut schedule, start, verdict(state), at(0));
+    for now in [at(0), at(30_000)] {
+        while let Some(start) = schedule.next_start(now) {
+            let lost = start.endpoint.port() % 2 == 0 && seen.insert(start.endpoint.port());
+            let state = if lost { PortState::Filtered } else { PortState::Open };
+            settle(&mut schedule, start, verdict(state), now);
+        }
     }
-    let account = schedule.account(at(0));
+    let account = schedule.account(at(30_000));
     assert_eq!((account.settled(), account.found_on_retry), (600, 300));
     assert!(account.slowed > 0);
 }

@@ -8,11 +8,13 @@ pub(super) struct Window {
     most: usize,
     size: usize,
     settled: usize,
+    /// What shrank it last was the network, not this machine.
+    lossy: bool,
 }
 
 impl Window {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, size: most, settled: 0 }
+        Self { most, size: most, settled: 0, lossy: false }
     }
 
     pub(super) fn has_room(&self, in_flight: usize) -> bool {
@@ -24,12 +26,19 @@ impl Window {
     pub(super) fn fault(&mut self, in_flight: usize) {
         self.size = self.size.min(in_flight).max(1);
         self.settled = 0;
+        self.lossy = false;
     }
 
     /// The network lost what it was sent.
-    pub(super) fn slower(&mut self, in_flight: usize) {
-        self.size = (self.size.min(in_flight) * 3 / 4).max(1);
+    pub(super) fn slower(&mut self) {
+        self.size = (self.size * 3 / 4).max(1);
         self.settled = 0;
+        self.lossy = true;
+    }
+
+    /// Whether it is because of what the network loses.
+    pub(super) fn is_shrunk_by_loss(&self) -> bool {
+        self.is_shrunk() && self.lossy
     }
 
     /// Whether it is smaller than the user allows.

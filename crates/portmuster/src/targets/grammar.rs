@@ -177,9 +177,7 @@ fn octets(text: &str) -> Result<Vec<Range>, ItemErrorKind> {
     let mut parts = Vec::new();
     for part in text.split('.') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let digits = [first, last]
-            .iter()
-            .all(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+        let digits = is_number(first) && is_number(last);
         let bounds = (first.parse::<u8>(), last.parse::<u8>());
         let (true, (Ok(first), Ok(last))) = (digits, bounds) else { return Err(error()) };
         if first > last {
@@ -189,6 +187,12 @@ fn octets(text: &str) -> Result<Vec<Range>, ItemErrorKind> {
     }
     let [a, b, c, d] = parts[..] else { return Err(error()) };
     joined([a, b, c, d]).ok_or_else(|| ItemErrorKind::TooManyRanges(excerpt(text)))
+}
+
+/// Digits without a leading zero, which some would take for octal.
+fn is_number(text: &str) -> bool {
+    let leads = text.len() > 1 && text.starts_with('0');
+    !text.is_empty() && !leads && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// The ranges that the parts make; whole parts at the end belong to one range. `None`: too many.
@@ -349,6 +353,7 @@ mod tests {
             ("10.0.0.9-1", 1, "ends before it starts"),
             ("10.0.0-256.1", 1, "not a range"),
             ("10.0.0.1-", 1, "not a range"),
+            ("10.0.0.010-011", 1, "not a range"),
             ("10.0.0.1-::1", 1, "not a range"),
             ("10.0-3.1", 1, "not a range"),
             ("1-9.0-255.0-255.1", 1, "more than 65,536 separate ranges"),

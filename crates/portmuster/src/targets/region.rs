@@ -169,8 +169,7 @@ impl<N: Number> Spans<N> {
 pub(crate) struct Region {
     pub(crate) v4: Spans<u32>,
     pub(crate) v6: Spans<u128>,
-    /// In lower case.
-    pub(crate) names: HashMap<String, Ports>,
+    names: HashMap<String, Ports>,
 }
 
 impl Region {
@@ -187,9 +186,14 @@ impl Region {
         }
     }
 
+    /// The ports of a name.
+    pub(crate) fn of_name(&self, name: &str) -> Option<&Ports> {
+        if self.names.is_empty() { None } else { self.names.get(&key(name)) }
+    }
+
     /// Adds ports of a name; those that were missing, if any.
     pub(crate) fn missing_of_name(&mut self, name: &str, ports: &Ports) -> Option<Ports> {
-        match self.names.entry(name.to_ascii_lowercase()) {
+        match self.names.entry(key(name)) {
             Entry::Vacant(entry) => {
                 entry.insert(ports.clone());
                 Some(ports.clone())
@@ -204,7 +208,7 @@ impl Region {
 
     /// Whether the address is there with the port.
     pub(crate) fn contains(&self, address: IpAddr, port: u16) -> bool {
-        match address {
+        match address.to_canonical() {
             IpAddr::V4(address) => self.v4.contains(address.into(), port),
             IpAddr::V6(address) => self.v6.contains(address.into(), port),
         }
@@ -219,11 +223,12 @@ pub(crate) enum Range {
 }
 
 impl Range {
-    /// From one address to another of the same family that is not lower.
+    /// From one address to another of the same family that is not lower. IPv4 addresses written
+    /// in IPv6 (RFC 4291 §2.5.5.2) are what they stand for.
     pub(crate) fn between(first: IpAddr, last: IpAddr) -> Self {
-        match (first, last) {
+        match (first.to_canonical(), last.to_canonical()) {
             (IpAddr::V4(first), IpAddr::V4(last)) => Self::V4(first.into(), last.into()),
-            (first, last) => Self::V6(bits(first), bits(last)),
+            _ => Self::V6(bits(first), bits(last)),
         }
     }
 
@@ -244,6 +249,11 @@ impl Range {
             Self::V6(first, _) => Some(Ipv6Addr::from(first.checked_add(place)?).into()),
         }
     }
+}
+
+/// Names that differ in case, or in the dot of the root, are one (RFC 1034 §3.1).
+fn key(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
 /// The address as an IPv6 number.

@@ -16,12 +16,13 @@ const LEN_MAX: u128 = 1 << 126;
 /// reserved (RFC 6890 §2.2). They are left out of a wider network, not of themselves.
 const RESERVED_V4: [(u32, u32); 3] =
     [(0, 0x00FF_FFFF), (0x7F00_0000, 0x7FFF_FFFF), (0xE000_0000, u32::MAX)];
-/// The same of IPv6: the unspecified and the loopback address, and multicast.
-const RESERVED_V6: [(u128, u128); 2] = [(0, 1), (0xFF << 120, u128::MAX)];
+/// The same of IPv6: the unspecified and the loopback address, IPv4 written in IPv6, multicast.
+const RESERVED_V6: [(u128, u128); 3] =
+    [(0, 1), (0xFFFF << 32, 0xFFFF_FFFF_FFFF), (0xFF << 120, u128::MAX)];
 
 /// Addresses, networks and names that are never to be connected to.
 #[derive(Debug, Clone, Default)]
-pub struct Excludes(Region);
+pub struct Excludes(Arc<Region>);
 
 impl Excludes {
     /// Nothing is excluded.
@@ -38,14 +39,15 @@ impl Excludes {
     pub fn add(&mut self, item: &str) -> Result<(), ItemError> {
         let Item { hosts, ports } = grammar::parse(item)?;
         let ports = ports.unwrap_or_else(Ports::all);
+        let region = Arc::make_mut(&mut self.0);
         match hosts {
             Hosts::Ranges(ranges) => {
                 for range in ranges {
-                    self.0.insert(range, &ports);
+                    region.insert(range, &ports);
                 }
             }
             Hosts::Name(name) => {
-                self.0.missing_of_name(&name, &ports);
+                region.missing_of_name(&name, &ports);
             }
         }
         Ok(())
@@ -55,6 +57,12 @@ impl Excludes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether this port of this name is excluded, as it is written.
+    #[must_use]
+    pub fn contains_name(&self, name: &str, port: u16) -> bool {
+        self.0.of_name(name).is_some_and(|ports| ports.contains(port))
     }
 
     /// Whether this port of this address is excluded.
@@ -82,7 +90,7 @@ pub struct TargetSet {
     blocks: Vec<Block>,
     len: u128,
     left_out: LeftOut,
-    excludes: Region,
+    excludes: Arc<Region>,
     taken: Region,
 }
 
@@ -103,11 +111,29 @@ enum BlockHosts {
     Name(Arc<str>),
 }
 
+impl LeftOut {
+    /// Whether nothing was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// This and what was left out of another set.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            duplicates: self.duplicates.saturating_add(other.duplicates),
+            excluded: self.excluded.saturating_add(other.excluded),
+            reserved: self.reserved.saturating_add(other.reserved),
+        }
+    }
+}
+
 impl TargetSet {
     /// A set without targets, into which none of the excluded will come.
     #[must_use]
     pub fn new(excludes: &Excludes) -> Self {
-        Self { excludes: excludes.0.clone(), ..Self::default() }
+        Self { excludes: Arc::clone(&excludes.0), ..Self::default() }
     }
 
     /// Adds what the item says: `10.0.0.5`, `10.0.0.0/24`, `10.0.0-3.1-254`,
@@ -206,7 +232,7 @@ impl TargetSet {
             Order::Given => None,
             Order::Shuffled { seed } => Some(seed.unwrap_or_else(|| self.fingerprint())),
         };
-        (self.taken, self.excludes) = (Region::default(), Region::default());
+        (self.taken, self.excludes) = (Region::default(), Arc::default());
         let shuffle = seed.map(|seed| Shuffle::new(self.len, seed));
         Targets { set: self, shuffle, position: u128::from(shard.part - 1), shard }
     }
@@ -246,15 +272,15 @@ impl TargetSet {
 
     fn add_name(&mut self, name: &Arc<str>, ports: &Ports, label: Option<&Arc<str>>) {
         let mut ports = ports.clone();
-        if let Some(excluded) = self.excludes.names.get(&name.to_ascii_lowercase()) {
+        if let Some(excluded) = self.excludes.of_name(name) {
             let kept = ports.without(excluded);
             let left = kept.as_ref().map_or(0, Ports::len);
-            self.left_out.excluded += (ports.len() - left) as u128;
+            add(&mut self.left_out.excluded, ports.len() - left);
             let Some(kept) = kept else { return };
             ports = kept;
         }
         let kept = self.taken.missing_of_name(name, &ports);
-        self.left_out.duplicates += (ports.len() - kept.as_ref().map_or(0, Ports::len)) as u128;
+        add(&mut self.left_out.duplicates, ports.len() - kept.as_ref().map_or(0, Ports::len));
         if let Some(ports) = kept {
             self.push(BlockHosts::Name(Arc::clone(name)), ports, label);
         }
@@ -270,13 +296,17 @@ impl TargetSet {
             && last.label.as_ref() == label
         {
             *last_end = *end;
-            self.len = last.first + last.len();
+            self.len = last.first.saturating_add(last.len());
             return;
         }
         let block = Block { hosts, ports, label: label.cloned(), first: before };
         self.len = before.saturating_add(block.len());
         self.blocks.push(block);
     }
+}
+
+fn add(sum: &mut u128, count: usize) {
+    *sum = sum.saturating_add(count as u128);
 }
 
 fn within<N: Ord + Copy>(networks: &[(N, N)], first: N, last: N) -> bool {
@@ -494,10 +524,10 @@ mod tests {
     fn what_is_excluded_is_not_there() {
         let set = set_without(
             &["10.0.0.2-3", "10.0.0.1:22", "Db.example:23", "2001:db8::/64"],
-            &["10.0.0.0/30", "db.example", "2001:db8::5"],
+            &["10.0.0.0/30", "db.example.", "2001:db8::5"],
         );
         assert_eq!(set.left_out().excluded, 4 + 1 + 1 + 2);
-        assert_eq!(shown(set), ["10.0.0.0:22", "10.0.0.0:23", "10.0.0.1:23", "db.example:22"]);
+        assert_eq!(shown(set), ["10.0.0.0:22", "10.0.0.0:23", "10.0.0.1:23", "db.example.:22"]);
     }
 
     #[test]
@@ -513,13 +543,24 @@ mod tests {
     }
 
     #[test]
+    fn ipv4_written_in_ipv6_is_what_it_stands_for() {
+        let set = set_without(
+            &["10.0.0.0/31"],
+            &["[::ffff:10.0.0.1]:22", "::ffff:10.0.0.2", "10.0.0.2", "::ffff:0:0/111"],
+        );
+        let left_out = set.left_out();
+        assert_eq!((left_out.excluded, left_out.duplicates), (1, 2));
+        assert_eq!(set.get(0).map(|target| target.to_string()).as_deref(), Some("10.0.0.2:22"));
+    }
+
+    #[test]
     fn networks_are_counted_not_expanded() {
         assert_eq!(set(&["10.0.0.0/8"]).len(), 33_554_432);
         assert_eq!(set(&["10.0.0.0/8"]).blocks.len(), 1);
         let lines: Vec<_> = (0..=255).map(|last| format!("10.0.0.{last}")).collect();
         let lines: Vec<_> = lines.iter().map(String::as_str).collect();
         assert_eq!(set(&lines).blocks.len(), 1, "neighbours on lines of their own are one block");
-        let huge = set(&["::/0"]);
+        let huge = set(&["::/0", "10.0.0.0", "10.0.0.1"]);
         assert!(!huge.can_be_indexed() && huge.len() > LEN_MAX);
         assert!(set(&["2001:db8::/16"]).can_be_indexed());
         assert_eq!(TargetSet::default().get(0), None);
