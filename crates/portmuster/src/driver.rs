@@ -2,8 +2,8 @@
 //!
 //! The seam is [`Net`]. It lies below the loops, so that the loops themselves can run over a
 //! simulated network in virtual time. What an attempt does with its socket is the same over every
-//! `Net`: [`begin`], then [`advance`] whenever something has happened, then [`expire`] at its
-//! deadline.
+//! `Net`, a [`Driver`]'s: [`begin`](Driver::begin), then [`advance`](Driver::advance) whenever
+//! something has happened, then [`expire`](Driver::expire) at its deadline.
 //!
 //! Invariant: no attempt is ended by its deadline before its socket was asked once more, so an
 //! answer that waits to be seen is never taken for silence.
@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use rustix::io::Errno;
 
 use crate::{
-    check::{Attempt, Event, Rules, Step},
+    check::{Attempt, Event, Rules, Step, Timer},
     clock::Instant,
     outcome::Conclusion,
 };
@@ -27,7 +27,7 @@ pub(crate) mod tcp;
 pub(crate) mod waker;
 
 /// Bytes taken from a socket at a time.
-pub(crate) const READ_SIZE: usize = 16 * 1024;
+const READ_SIZE: usize = 16 * 1024;
 
 /// Reads at most before a socket is closed, so that the close sends FIN and not a reset.
 const DRAIN_READS: usize = 4;
@@ -82,124 +82,115 @@ pub(crate) trait Net {
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken;
 }
 
-/// Begins an attempt: `Ok` with the socket that it goes on with, `Err` when it is over.
-pub(crate) fn begin<N: Net>(
-    net: &mut N,
-    attempt: &mut Attempt,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Result<Socket, Conclusion> {
-    let socket = match net.open(attempt.endpoint()) {
-        Ok(socket) => socket,
-        Err(errno) => match attempt.handle(rules, Event::Failed(errno), net.now()) {
-            Step::Done(conclusion) => return Err(conclusion),
-            step => unreachable!("an attempt without a socket wants {step:?}"),
-        },
-    };
-    match advance(net, socket, attempt, rules, buffer) {
-        Some(conclusion) => {
-            close(net, socket, &conclusion, buffer);
-            Err(conclusion)
-        }
-        None => Ok(socket),
-    }
+/// Brings attempts forward over a [`Net`].
+#[derive(Debug)]
+pub(crate) struct Driver<N> {
+    pub(crate) net: N,
+    rules: Rules,
+    buffer: Vec<u8>,
 }
 
-/// Does all that can be done without waiting; the conclusion when that was the last of it.
-pub(crate) fn advance<N: Net>(
-    net: &mut N,
-    socket: Socket,
-    attempt: &mut Attempt,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Option<Conclusion> {
-    if attempt.is_connecting() {
-        let event = match net.connect(socket, attempt.endpoint()) {
-            Connection::Pending => Event::Pending,
-            Connection::Accepted => Event::Accepted,
-            Connection::Failed(errno) => Event::Failed(errno),
+impl<N: Net> Driver<N> {
+    pub(crate) fn new(net: N, rules: Rules) -> Self {
+        Self { net, rules, buffer: vec![0; READ_SIZE] }
+    }
+
+    /// Begins an attempt: `Ok` with the socket that it goes on with, `Err` when it is over.
+    pub(crate) fn begin(&mut self, attempt: &mut Attempt) -> Result<Socket, Conclusion> {
+        let socket = match self.net.open(attempt.endpoint()) {
+            Ok(socket) => socket,
+            Err(errno) => match attempt.handle(&self.rules, Event::Failed(errno), self.net.now()) {
+                Step::Done(conclusion) => return Err(conclusion),
+                step => unreachable!("an attempt without a socket wants {step:?}"),
+            },
         };
-        match attempt.handle(rules, event, net.now()) {
-            Step::Connect => return None,
-            Step::Done(conclusion) => return Some(conclusion),
-            Step::Write(bytes) => write(net, socket, &bytes),
-            Step::Read => {}
+        match self.advance(socket, attempt) {
+            Some(conclusion) => {
+                self.close(socket, &conclusion);
+                Err(conclusion)
+            }
+            None => Ok(socket),
         }
     }
-    read_all(net, socket, attempt, rules, buffer)
-}
 
-/// The attempt's deadline has passed: asks its socket once more, then tells it.
-pub(crate) fn expire<N: Net>(
-    net: &mut N,
-    socket: Socket,
-    attempt: &mut Attempt,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Option<Conclusion> {
-    if let Some(conclusion) = advance(net, socket, attempt, rules, buffer) {
-        return Some(conclusion);
+    /// When the attempt is to be told that a limit in time has been reached, and which.
+    pub(crate) fn deadline(&self, attempt: &Attempt) -> (Timer, Instant) {
+        attempt.deadline(&self.rules.limits)
     }
-    let now = net.now();
-    if attempt.deadline(&rules.limits).1 > now {
-        return None;
-    }
-    match attempt.handle(rules, Event::DeadlinePassed, now) {
-        Step::Done(conclusion) => Some(conclusion),
-        Step::Write(bytes) => {
-            write(net, socket, &bytes);
-            None
+
+    /// Does all that can be done without waiting; the conclusion when that was the last of it.
+    pub(crate) fn advance(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
+        if attempt.is_connecting() {
+            let event = match self.net.connect(socket, attempt.endpoint()) {
+                Connection::Pending => Event::Pending,
+                Connection::Accepted => Event::Accepted,
+                Connection::Failed(errno) => Event::Failed(errno),
+            };
+            let step = attempt.handle(&self.rules, event, self.net.now());
+            if step == Step::Connect {
+                return None;
+            }
+            if let Some(conclusion) = self.take(socket, step) {
+                return Some(conclusion);
+            }
         }
-        Step::Connect | Step::Read => None,
+        self.read_all(socket, attempt)
     }
-}
 
-/// Closes an attempt's socket.
-pub(crate) fn close<N: Net>(
-    net: &mut N,
-    socket: Socket,
-    conclusion: &Conclusion,
-    buffer: &mut [u8],
-) {
-    // Linux answers a close over unread bytes with a reset (RFC 2525 §2.17); servers log that.
-    let accepted =
-        matches!(conclusion, Conclusion::Verdict(verdict) if verdict.times.connect.is_some());
-    if accepted {
-        for _ in 0..DRAIN_READS {
-            if !matches!(net.read(socket, buffer), Ok(1..)) {
-                break;
+    /// The attempt's deadline has passed: asks its socket once more, then tells it.
+    pub(crate) fn expire(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
+        if let Some(conclusion) = self.advance(socket, attempt) {
+            return Some(conclusion);
+        }
+        let now = self.net.now();
+        if self.deadline(attempt).1 > now {
+            return None;
+        }
+        let step = attempt.handle(&self.rules, Event::DeadlinePassed, now);
+        self.take(socket, step)
+    }
+
+    /// Closes an attempt's socket.
+    pub(crate) fn close(&mut self, socket: Socket, conclusion: &Conclusion) {
+        // Linux answers a close over unread bytes with a reset (RFC 2525 §2.17); servers log that.
+        let accepted =
+            matches!(conclusion, Conclusion::Verdict(verdict) if verdict.times.connect.is_some());
+        if accepted {
+            for _ in 0..DRAIN_READS {
+                if !matches!(self.net.read(socket, &mut self.buffer), Ok(1..)) {
+                    break;
+                }
+            }
+        }
+        self.net.close(socket);
+    }
+
+    fn read_all(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
+        loop {
+            let event = match self.net.read(socket, &mut self.buffer) {
+                Ok(0) => Event::Closed,
+                Ok(length) => Event::Bytes(&self.buffer[..length]),
+                Err(Errno::AGAIN) => return None,
+                Err(Errno::INTR) => continue,
+                Err(errno) => Event::Failed(errno),
+            };
+            let step = attempt.handle(&self.rules, event, self.net.now());
+            if let Some(conclusion) = self.take(socket, step) {
+                return Some(conclusion);
             }
         }
     }
-    net.close(socket);
-}
 
-fn read_all<N: Net>(
-    net: &mut N,
-    socket: Socket,
-    attempt: &mut Attempt,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Option<Conclusion> {
-    loop {
-        let event = match net.read(socket, buffer) {
-            Ok(0) => Event::Closed,
-            Ok(length) => Event::Bytes(&buffer[..length]),
-            Err(Errno::AGAIN) => return None,
-            Err(Errno::INTR) => continue,
-            Err(errno) => Event::Failed(errno),
-        };
-        match attempt.handle(rules, event, net.now()) {
+    /// Takes the step that an attempt wants; the conclusion when it is the last.
+    fn take(&mut self, socket: Socket, step: Step) -> Option<Conclusion> {
+        match step {
             Step::Done(conclusion) => return Some(conclusion),
-            Step::Write(bytes) => write(net, socket, &bytes),
+            // Without regard to how much is taken: in all an attempt writes less than the smallest
+            // send buffer holds (4 KiB, tcp(7)), so what is not taken has no reader. A connection
+            // that is gone shows at the next read.
+            Step::Write(bytes) => drop(self.net.write(socket, &bytes)),
             Step::Connect | Step::Read => {}
         }
+        None
     }
-}
-
-/// Writes without regard to how much is taken: in all an attempt writes less than the smallest
-/// send buffer holds (4 KiB, tcp(7)), so what is not taken has no reader. A connection that is
-/// gone shows at the next read.
-fn write<N: Net>(net: &mut N, socket: Socket, bytes: &[u8]) {
-    let _ = net.write(socket, bytes);
 }

@@ -225,7 +225,7 @@ pub fn simulate(
     let mut lookups = Lookups::default();
     let (mut leased, mut reports, mut outcomes) = (VecDeque::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS_MAX {
-        let now = event_loop.net.now();
+        let now = event_loop.driver.net.now();
         for report in reports.drain(..) {
             schedule.settle(report, now);
         }
@@ -238,10 +238,10 @@ pub fn simulate(
                 outcomes,
                 account: schedule.account(now),
                 elapsed: now.since(Instant::START),
-                peak_in_flight: event_loop.net.peak.0,
-                peak_per_host: event_loop.net.peak.1,
-                begun: event_loop.net.begun,
-                troubles: event_loop.net.troubles,
+                peak_in_flight: event_loop.driver.net.peak.0,
+                peak_per_host: event_loop.driver.net.peak.1,
+                begun: event_loop.driver.net.begun,
+                troubles: event_loop.driver.net.troubles,
             };
         }
         let until = schedule.wake_at().into_iter().chain(lookups.next()).min();

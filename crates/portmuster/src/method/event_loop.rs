@@ -11,7 +11,7 @@ use super::{Crew, Lane, Setting, StartError, spawn};
 use crate::{
     check::{Attempt, Rules, Timer},
     clock::Instant,
-    driver::{self, Net, READ_SIZE, Socket, epoll::Epoll},
+    driver::{Driver, Net, Socket, epoll::Epoll},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
 };
@@ -41,7 +41,7 @@ pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result
         let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
         let mut event_loop =
             EventLoop::new(Epoll::new(setting.clock, setting.source)?, setting.rules);
-        let waker = event_loop.net.waker();
+        let waker = event_loop.driver.net.waker();
         crew.stops.push(waker.clone());
         crew.lanes.push(Lane {
             starts: Some(starts),
@@ -74,15 +74,13 @@ pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result
 /// Many attempts over one [`Net`].
 #[derive(Debug)]
 pub(crate) struct EventLoop<N> {
-    pub(crate) net: N,
-    rules: Rules,
+    pub(crate) driver: Driver<N>,
     /// By socket.
     active: Vec<Option<Active>>,
     open: usize,
     deadlines: Deadlines,
     serial: u64,
     ready: Vec<Socket>,
-    buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -98,14 +96,12 @@ struct Active {
 impl<N: Net> EventLoop<N> {
     pub(crate) fn new(net: N, rules: Rules) -> Self {
         Self {
-            net,
-            rules,
+            driver: Driver::new(net, rules),
             active: Vec::new(),
             open: 0,
             deadlines: Deadlines::default(),
             serial: 0,
             ready: Vec::new(),
-            buffer: vec![0; READ_SIZE],
         }
     }
 
@@ -123,10 +119,10 @@ impl<N: Net> EventLoop<N> {
         let until = if leased.is_empty() && reports.is_empty() {
             self.deadlines.next().into_iter().chain(until).min()
         } else {
-            Some(self.net.now())
+            Some(self.driver.net.now())
         };
         let mut ready = std::mem::take(&mut self.ready);
-        self.net.wait(until, &mut ready);
+        self.driver.net.wait(until, &mut ready);
         for socket in ready.drain(..) {
             self.advance(socket, reports);
         }
@@ -135,13 +131,13 @@ impl<N: Net> EventLoop<N> {
     }
 
     fn begin(&mut self, Start { id, endpoint }: Start, reports: &mut Vec<Report>) {
-        let mut attempt = Attempt::new(endpoint, self.net.now());
-        match driver::begin(&mut self.net, &mut attempt, &self.rules, &mut self.buffer) {
+        let mut attempt = Attempt::new(endpoint, self.driver.net.now());
+        match self.driver.begin(&mut attempt) {
             Err(conclusion) => reports.push(Report { id, conclusion }),
             Ok(socket) => {
                 self.serial += 1;
                 self.open += 1;
-                let (timer, at) = attempt.deadline(&self.rules.limits);
+                let (timer, at) = self.driver.deadline(&attempt);
                 self.deadlines.push(timer, Due { at, socket, serial: self.serial });
                 if self.active.len() <= socket.0 {
                     self.active.resize_with(socket.0 + 1, || None);
@@ -154,18 +150,12 @@ impl<N: Net> EventLoop<N> {
 
     fn advance(&mut self, socket: Socket, reports: &mut Vec<Report>) {
         let Some(active) = self.active.get_mut(socket.0).and_then(Option::as_mut) else { return };
-        let over = driver::advance(
-            &mut self.net,
-            socket,
-            &mut active.attempt,
-            &self.rules,
-            &mut self.buffer,
-        );
+        let over = self.driver.advance(socket, &mut active.attempt);
         self.settle(socket, over, reports);
     }
 
     fn expire(&mut self, reports: &mut Vec<Report>) {
-        let now = self.net.now();
+        let now = self.driver.net.now();
         while let Some(Due { at, socket, serial }) = self.deadlines.pop(now) {
             let Some(active) = &mut self.active[socket.0] else { continue };
             // Another attempt's, or one that an earlier deadline has taken the place of.
@@ -173,13 +163,7 @@ impl<N: Net> EventLoop<N> {
                 continue;
             }
             active.queued = Instant::NEVER;
-            let over = driver::expire(
-                &mut self.net,
-                socket,
-                &mut active.attempt,
-                &self.rules,
-                &mut self.buffer,
-            );
+            let over = self.driver.expire(socket, &mut active.attempt);
             self.settle(socket, over, reports);
         }
         if self.deadlines.len() > 2 * self.open + STALE_MAX {
@@ -196,13 +180,13 @@ impl<N: Net> EventLoop<N> {
     fn settle(&mut self, socket: Socket, over: Option<Conclusion>, reports: &mut Vec<Report>) {
         let Some(active) = &mut self.active[socket.0] else { return };
         if let Some(conclusion) = over {
-            driver::close(&mut self.net, socket, &conclusion, &mut self.buffer);
+            self.driver.close(socket, &conclusion);
             reports.push(Report { id: active.id, conclusion });
             self.active[socket.0] = None;
             self.open -= 1;
             return;
         }
-        let (timer, at) = active.attempt.deadline(&self.rules.limits);
+        let (timer, at) = self.driver.deadline(&active.attempt);
         // A deadline that moved away is looked at when the one in the queue comes up: a server
         // that drips bytes moves it with each of them.
         if at < active.queued {

@@ -4,8 +4,8 @@ use crossbeam_channel::bounded;
 
 use super::{Crew, Lane, Setting, StartError, spawn};
 use crate::{
-    check::{Attempt, Rules},
-    driver::{self, Net, READ_SIZE, Woken, poll::Poll, waker::Waker},
+    check::Attempt,
+    driver::{Driver, Net, Woken, poll::Poll, waker::Waker},
     outcome::Conclusion,
     schedule::{Report, Start},
 };
@@ -27,17 +27,15 @@ pub(super) fn start(threads: usize, setting: &Setting) -> Result<Crew, StartErro
     for _ in 0..threads {
         let (queue, stop) = (queue.clone(), stop.clone());
         crew.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
-            let mut net = Poll::new(setting.clock, setting.source, stop.clone());
-            let mut buffer = vec![0; READ_SIZE];
+            let net = Poll::new(setting.clock, setting.source, stop.clone());
+            let mut driver = Driver::new(net, setting.rules);
             for Start { id, endpoint } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.
                 if stop.is_called() {
                     return;
                 }
-                let attempt = Attempt::new(endpoint, net.now());
-                let Some(conclusion) = run(&mut net, attempt, &setting.rules, &mut buffer) else {
-                    return;
-                };
+                let attempt = Attempt::new(endpoint, driver.net.now());
+                let Some(conclusion) = run(&mut driver, attempt) else { return };
                 if setting.reports.send((0, vec![Report { id, conclusion }])).is_err() {
                     return;
                 }
@@ -48,31 +46,26 @@ pub(super) fn start(threads: usize, setting: &Setting) -> Result<Crew, StartErro
 }
 
 /// Makes one attempt, the thread waiting with it; `None` when the thread is called away.
-fn run<N: Net>(
-    net: &mut N,
-    mut attempt: Attempt,
-    rules: &Rules,
-    buffer: &mut [u8],
-) -> Option<Conclusion> {
-    let socket = match driver::begin(net, &mut attempt, rules, buffer) {
+fn run<N: Net>(driver: &mut Driver<N>, mut attempt: Attempt) -> Option<Conclusion> {
+    let socket = match driver.begin(&mut attempt) {
         Ok(socket) => socket,
         Err(conclusion) => return Some(conclusion),
     };
     let mut ready = Vec::new();
     loop {
-        let (_, deadline) = attempt.deadline(&rules.limits);
+        let (_, deadline) = driver.deadline(&attempt);
         ready.clear();
-        if net.wait(Some(deadline), &mut ready) == Woken::ByCall {
-            net.close(socket);
+        if driver.net.wait(Some(deadline), &mut ready) == Woken::ByCall {
+            driver.net.close(socket);
             return None;
         }
         let over = if ready.is_empty() {
-            driver::expire(net, socket, &mut attempt, rules, buffer)
+            driver.expire(socket, &mut attempt)
         } else {
-            driver::advance(net, socket, &mut attempt, rules, buffer)
+            driver.advance(socket, &mut attempt)
         };
         if let Some(conclusion) = over {
-            driver::close(net, socket, &conclusion, buffer);
+            driver.close(socket, &conclusion);
             return Some(conclusion);
         }
     }
