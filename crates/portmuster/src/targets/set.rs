@@ -1,6 +1,9 @@
 //! Any number of targets, each once, as ranges that are never expanded.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 
 use super::{
     Host, ItemError, Ports, Target,
@@ -13,12 +16,22 @@ use super::{
 const LEN_MAX: u128 = 1 << 126;
 
 /// Networks that no host can have: the "this network" and loopback blocks, multicast, and what is
-/// reserved (RFC 6890 §2.2). They are left out of a wider network, not of themselves.
-const RESERVED_V4: [(u32, u32); 3] =
-    [(0, 0x00FF_FFFF), (0x7F00_0000, 0x7FFF_FFFF), (0xE000_0000, u32::MAX)];
-/// The same of IPv6: the unspecified and the loopback address, IPv4 written in IPv6, multicast.
-const RESERVED_V6: [(u128, u128); 3] =
-    [(0, 1), (0xFFFF << 32, 0xFFFF_FFFF_FFFF), (0xFF << 120, u128::MAX)];
+/// reserved (RFC 6890 §2.2); of IPv6 the unspecified and the loopback address, IPv4 written in
+/// IPv6, and multicast. They are left out of a wider network, not of themselves.
+static RESERVED: LazyLock<Region> = LazyLock::new(|| {
+    let mut region = Region::default();
+    for range in [
+        Range::V4(0, 0x00FF_FFFF),
+        Range::V4(0x7F00_0000, 0x7FFF_FFFF),
+        Range::V4(0xE000_0000, u32::MAX),
+        Range::V6(0, 1),
+        Range::V6(0xFFFF << 32, 0xFFFF_FFFF_FFFF),
+        Range::V6(0xFF << 120, u128::MAX),
+    ] {
+        region.insert(range, &Ports::all());
+    }
+    region
+});
 
 /// Addresses, networks and names that are never to be connected to.
 #[derive(Debug, Clone, Default)]
@@ -238,32 +251,29 @@ impl TargetSet {
     }
 
     fn add_range(&mut self, range: Range, ports: &Ports, label: Option<&Arc<str>>) {
+        let ports = ports.clone();
         match range {
             Range::V4(first, last) => {
-                let span = Span { first, last, ports: ports.clone() };
-                let reserved = (!within(&RESERVED_V4, first, last)).then_some(&RESERVED_V4[..]);
-                let kept = keep(
+                let span = Span { first, last, ports };
+                for Span { first, last, ports } in keep(
                     &span,
                     &self.excludes.v4,
-                    reserved,
+                    &RESERVED.v4,
                     &mut self.taken.v4,
                     &mut self.left_out,
-                );
-                for Span { first, last, ports } in kept {
+                ) {
                     self.push(BlockHosts::V4(first, last), ports, label);
                 }
             }
             Range::V6(first, last) => {
-                let span = Span { first, last, ports: ports.clone() };
-                let reserved = (!within(&RESERVED_V6, first, last)).then_some(&RESERVED_V6[..]);
-                let kept = keep(
+                let span = Span { first, last, ports };
+                for Span { first, last, ports } in keep(
                     &span,
                     &self.excludes.v6,
-                    reserved,
+                    &RESERVED.v6,
                     &mut self.taken.v6,
                     &mut self.left_out,
-                );
-                for Span { first, last, ports } in kept {
+                ) {
                     self.push(BlockHosts::V6(Box::new((first, last))), ports, label);
                 }
             }
@@ -309,24 +319,19 @@ fn add(sum: &mut u128, count: usize) {
     *sum = sum.saturating_add(count as u128);
 }
 
-fn within<N: Ord + Copy>(networks: &[(N, N)], first: N, last: N) -> bool {
-    networks.iter().any(|&(low, high)| low <= first && last <= high)
-}
-
 /// What of the span is neither excluded nor reserved nor taken; now it is taken.
 fn keep<N: Number>(
     span: &Span<N>,
     excludes: &Spans<N>,
-    reserved: Option<&[(N, N)]>,
+    reserved: &Spans<N>,
     taken: &mut Spans<N>,
     left_out: &mut LeftOut,
 ) -> Vec<Span<N>> {
-    let mut reserved_spans = Spans::default();
-    for &(first, last) in reserved.unwrap_or_default() {
-        reserved_spans.insert(&Span { first, last, ports: Ports::all() });
+    let mut wanted = leave_out(std::slice::from_ref(span), excludes, &mut left_out.excluded);
+    // A network that is reserved as a whole was named itself.
+    if !reserved.missing(span).is_empty() {
+        wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
     }
-    let wanted = leave_out(std::slice::from_ref(span), excludes, &mut left_out.excluded);
-    let wanted = leave_out(&wanted, &reserved_spans, &mut left_out.reserved);
     let wanted = leave_out(&wanted, taken, &mut left_out.duplicates);
     for span in &wanted {
         taken.insert(span);
