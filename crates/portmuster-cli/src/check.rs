@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// # Errors
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
-    let config = check.config()?;
+    let checker = Checker::new(check.config())?;
     let input = Input::read(check)?;
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
@@ -37,7 +37,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     }
     let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
     let streamed_left_out = input.streamed_left_out();
-    let checker = Checker::new(config)?.excluding(input.excludes());
+    let checker = checker.excluding(input.excludes());
     let started = checker.check(input.into_targets()).map_err(anyhow::Error::from);
     let running = started.and_then(|outcomes| {
         let interrupted = signals::watch(outcomes.stopper())?;

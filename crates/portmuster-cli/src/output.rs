@@ -150,8 +150,10 @@ struct WholeLines<W> {
 impl<W: Write> WholeLines<W> {
     fn pass_on(&mut self) -> io::Result<()> {
         let end = self.buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let lines: Vec<u8> = self.buffer.drain(..end).collect();
-        self.output.write_all(&lines)
+        let written = self.output.write_all(&self.buffer[..end]);
+        // Also when it failed: what could not be written once is not written twice.
+        self.buffer.drain(..end);
+        written
     }
 }
 

@@ -257,11 +257,11 @@ impl Coordinator {
             return true;
         }
         self.beat = now.after(BEAT);
-        let account = self.schedule.account(now);
         if outcomes.is_empty() && !self.batches.is_empty() {
             // Whoever has batches waiting needs no beat.
             return true;
         }
+        let account = self.schedule.account(now);
         self.batches.send(Batch { outcomes, account }).is_ok()
     }
 
