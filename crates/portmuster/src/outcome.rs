@@ -10,11 +10,13 @@ use std::{
 };
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::targets::Target;
 
 /// What became of the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PortState {
     /// A connection was accepted.
     Open,
@@ -53,7 +55,8 @@ impl fmt::Display for PortState {
 }
 
 /// What the bytes of an open port prove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Service {
     /// An identification line of ssh (RFC 4253 §4.2).
@@ -114,7 +117,8 @@ impl fmt::Display for Service {
 }
 
 /// A shortage of this machine: it says nothing about a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// This process may open no more descriptors (EMFILE).
     ProcessDescriptors,
@@ -152,7 +156,8 @@ impl fmt::Display for Fault {
 }
 
 /// Why a target is in its state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
     /// Open: the connection was accepted.
@@ -227,7 +232,7 @@ impl fmt::Display for Reason {
 }
 
 /// How long parts of an attempt took, each counted from its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Times {
     /// Until the connection was accepted; `None` when it was not.
     pub connect: Option<Duration>,
@@ -238,7 +243,7 @@ pub struct Times {
 }
 
 /// What one attempt found out about one endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What became of the connection.
     pub state: PortState,
@@ -261,7 +266,7 @@ impl Verdict {
 }
 
 /// The end of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Conclusion {
     /// Something is true of the endpoint.
     Verdict(Verdict),

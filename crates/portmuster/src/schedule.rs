@@ -22,6 +22,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::{
@@ -64,18 +65,18 @@ const HOLD: Duration = Duration::from_millis(10);
 
 /// Which of the schedule's checks a start or a conclusion belongs to. Given again once the check
 /// has its outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct CheckId(usize);
 
 /// Permission to begin an attempt now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) id: CheckId,
     pub(crate) endpoint: SocketAddr,
 }
 
 /// The end of an attempt that was started.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) id: CheckId,
     pub(crate) conclusion: Conclusion,
