@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Check(Box<Check>),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
+    /// The inside of a worker process; portmuster starts these by itself
+    #[command(hide = true)]
+    Worker,
 }
 
 /// When something is shown.
@@ -133,9 +136,14 @@ and what it names twice is checked twice."
     #[arg(long, value_name = "METHOD", default_value = "event-loop", value_parser = method())]
     pub(crate) method: Method,
 
-    /// Threads (256) or event loops (one per core), as the method has it
+    /// Threads (256), processes (32, or one per core with more inside) or event loops (one per
+    /// core), as the method has it
     #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) workers: Option<NonZeroUsize>,
+
+    /// Threads in each process of process-threads [default: 250]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub(crate) threads: Option<NonZeroUsize>,
 
     /// Connections open at the same time; fewer where descriptors are
     #[arg(long, value_name = "N", default_value_t = in_flight(), value_parser = count)]
@@ -314,6 +322,7 @@ impl Check {
         Config {
             method: self.method,
             workers: self.workers.map(NonZeroUsize::get),
+            threads: self.threads.map(NonZeroUsize::get),
             in_flight: self.in_flight.get(),
             rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
             per_host: self.per_host.0,

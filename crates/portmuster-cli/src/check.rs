@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portmuster::{Account, Checker, Next, Outcomes, PortState};
+use portmuster::{Account, Checker, Next, Outcomes, PortState, WorkersReport};
 
 use crate::{
     args::Check,
@@ -12,7 +12,7 @@ use crate::{
     progress::Progress,
     signals::{self, Interrupted},
     status::Status,
-    summary, terminal, warnings,
+    summary, terminal, warnings, workers,
 };
 
 /// Rows after which they are flushed and progress is shown, when there is no pause before.
@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// # Errors
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
-    let checker = Checker::new(check.config())?;
+    let checker = workers::named(Checker::new(check.config())?)?;
     let input = Input::read(check)?;
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
@@ -51,7 +51,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         }
     };
     let mut progress = Progress::start(check, total);
-    let (account, failure) = harvest(outcomes, &mut outputs, &mut progress, &interrupted);
+    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, &mut progress, &interrupted);
     progress.finish();
     let mut status = status(&account, &interrupted);
     match failure {
@@ -72,17 +72,18 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let left_out = left_out.with(streamed_left_out.sum());
     if !check.quiet && (account.targets > 0 || !left_out.is_empty()) {
         summary::say(&account, total, left_out, bad_lines.skipped());
+        summary::say_workers(&ran_by, check.verbose);
     }
     Ok(status)
 }
 
-/// Writes the rows as they become known; the account, and how the outputs fared.
+/// Writes the rows as they become known; the account, and how workers and outputs fared.
 fn harvest(
     mut outcomes: Outcomes,
     outputs: &mut Outputs,
     progress: &mut Progress,
     interrupted: &Interrupted,
-) -> (Account, Result<(), Failure>) {
+) -> (Account, WorkersReport, Result<(), Failure>) {
     let mut written = Ok(());
     let mut since_update = 0;
     while written.is_ok() {
@@ -105,7 +106,7 @@ fn harvest(
         }
     }
     let finished = progress.aside(|| outputs.finish());
-    (outcomes.account(), written.and(finished))
+    (outcomes.account(), outcomes.workers().clone(), written.and(finished))
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {

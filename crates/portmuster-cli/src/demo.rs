@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use portmuster::{Checker, Config, Limits, Outcome, Service, sink::escaped};
 use portmuster_lab::{Exhibit, Lab};
 
-use crate::{args::Demo, status::Status, terminal};
+use crate::{args::Demo, status::Status, terminal, workers};
 
 /// Characters of a greeting that are shown.
 const GREETING_MAX: usize = 32;
@@ -40,7 +40,7 @@ fn show(demo: &Demo) -> anyhow::Result<Status> {
     let mut output = anstream::stdout();
     let mut wrong = 0;
     header(&mut output)?;
-    for outcome in Checker::new(config(demo))?.check(endpoints)? {
+    for outcome in workers::named(Checker::new(config(demo))?)?.check(endpoints)? {
         if let Some(exhibit) = outcome.endpoint.and_then(|endpoint| exhibits.get(&endpoint)) {
             wrong += usize::from(!is_as_expected(exhibit, &outcome));
             row(&mut output, exhibit, &outcome)?;

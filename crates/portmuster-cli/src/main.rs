@@ -18,6 +18,7 @@ mod status;
 mod summary;
 mod terminal;
 mod warnings;
+mod workers;
 
 use self::{
     args::{Command, Program},
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let status = match program.command {
         Command::Check(check) => check::run(&check),
         Command::Demo(demo) => Ok(demo::run(&demo)),
+        Command::Worker => return portmuster::worker_main(),
     };
     status
         .unwrap_or_else(|error| {

@@ -1,6 +1,6 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, PortState, Service, targets::LeftOut};
+use portmuster::{Account, PortState, Service, WorkersReport, targets::LeftOut};
 
 use crate::terminal;
 
@@ -36,6 +36,22 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
         terminal::note(format!(
             "this machine was short of something {times} times, last of {fault}"
         ));
+    }
+}
+
+/// Says how the workers fared: what went wrong, and what each did when that is asked for.
+pub(crate) fn say_workers(workers: &WorkersReport, verbose: bool) {
+    let all = workers.shares.len();
+    if workers.ready < all {
+        let late = all - workers.ready;
+        terminal::note(format!("began without {late} of {all} workers, which were not ready"));
+    }
+    for (ending, count) in &workers.lost {
+        terminal::note(format!("{count} workers {ending}; their targets went to others"));
+    }
+    if verbose && all > 1 {
+        let shares: Vec<_> = workers.shares.iter().map(u64::to_string).collect();
+        terminal::note(format!("attempts by worker: {}", shares.join(" ")));
     }
 }
 

@@ -10,6 +10,7 @@
 use std::net::SocketAddr;
 
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Instant,
@@ -68,7 +69,7 @@ pub(crate) enum Step {
 }
 
 /// What every attempt of a run goes by.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) probing: Probing,

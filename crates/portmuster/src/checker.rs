@@ -7,10 +7,12 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use crate::{
     clock::Clock,
     config::{Config, ConfigError, Probing},
-    coordinator::{self, Batch, BoxedTargets, Run},
-    method::{Method, StartError},
+    coordinator::{self, Batch, Run},
+    input::Boxed,
+    method::{Method, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     targets::{Excludes, Host, Target},
+    workers::Program,
 };
 
 /// Checks whether one port is open: the name's addresses in the resolver's order until one
@@ -74,7 +76,7 @@ where
     }
 }
 
-fn boxed<I>(targets: I) -> BoxedTargets
+fn boxed<I>(targets: I) -> Boxed<Target>
 where
     I: IntoIterator,
     I::Item: Into<Target>,
@@ -98,7 +100,8 @@ where
 #[derive(Debug, Clone)]
 pub struct Checker {
     config: Config,
-    workers: usize,
+    size: Size,
+    workers: Option<Program>,
     excludes: Arc<Excludes>,
 }
 
@@ -108,8 +111,15 @@ impl Checker {
     /// # Errors
     /// A setting that no run could have.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let workers = config.validated_workers()?;
-        Ok(Self { config, workers, excludes: Arc::default() })
+        let size = config.validated_size()?;
+        Ok(Self { config, size, workers: None, excludes: Arc::default() })
+    }
+
+    /// The program that is started for each worker process, of a method that
+    /// [has them](Method::has_processes): it calls [`worker_main`](crate::worker_main).
+    #[must_use]
+    pub fn with_workers(self, program: Program) -> Self {
+        Self { workers: Some(program), ..self }
     }
 
     /// Never connects to these, by whatever name a target leads to them. A target of which
@@ -126,7 +136,8 @@ impl Checker {
     /// Raises this process's soft limit of descriptors to its hard limit.
     ///
     /// # Errors
-    /// This machine could not start threads or a poller.
+    /// This machine could not start threads, a poller, or worker processes; or nobody has said
+    /// which program [those](Self::with_workers) are.
     pub fn check<I>(&self, targets: I) -> Result<Outcomes, StartError>
     where
         I: IntoIterator,
@@ -138,7 +149,7 @@ impl Checker {
     }
 
     fn start(&self) -> Result<Run, StartError> {
-        coordinator::start(&self.config, self.workers, &self.excludes)
+        coordinator::start(&self.config, self.size, self.workers.as_ref(), &self.excludes)
     }
 }
 
@@ -154,17 +165,18 @@ pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
     account: Account,
+    workers: WorkersReport,
 }
 
 enum Source {
     Running(Run),
     /// This machine could not start the run.
-    Refused(BoxedTargets, Clock),
+    Refused(Boxed<Target>, Clock),
     Over,
 }
 
 impl Outcomes {
-    fn running(run: Run, targets: BoxedTargets) -> Self {
+    fn running(run: Run, targets: Boxed<Target>) -> Self {
         // Refused only when the run's threads have panicked, which the first `next` tells.
         let _ = run.targets.send(targets);
         Source::Running(run).into()
@@ -193,9 +205,10 @@ impl Outcomes {
         self.next().map_or(Next::Over, Next::Outcome)
     }
 
-    fn take(&mut self, Batch { outcomes, account }: Batch) {
+    fn take(&mut self, Batch { outcomes, account, workers }: Batch) {
         self.batch = outcomes.into_iter();
         self.account = account;
+        self.workers = workers.unwrap_or_default();
     }
 
     /// Whether the next outcome would have to be waited for: the moment to flush what was made of
@@ -214,6 +227,12 @@ impl Outcomes {
     #[must_use]
     pub fn account(&self) -> Account {
         self.account
+    }
+
+    /// How the workers fared, and what each did; known once the iterator has ended.
+    #[must_use]
+    pub fn workers(&self) -> &WorkersReport {
+        &self.workers
     }
 
     /// What stops the run from another thread.
@@ -237,7 +256,12 @@ impl Outcomes {
 
 impl From<Source> for Outcomes {
     fn from(source: Source) -> Self {
-        Self { source, batch: Vec::new().into_iter(), account: Account::default() }
+        Self {
+            source,
+            batch: Vec::new().into_iter(),
+            account: Account::default(),
+            workers: WorkersReport::default(),
+        }
     }
 }
 

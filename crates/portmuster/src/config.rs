@@ -1,10 +1,16 @@
 //! What a run may be told, and what it does when it is told nothing.
 
-use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use std::{
+    net::IpAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    thread,
+    time::Duration,
+};
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::method::Method;
+use crate::method::{Method, Size};
 
 /// Every default number, in one place, with its reason.
 pub mod defaults {
@@ -31,13 +37,29 @@ pub mod defaults {
     pub const DEADLINE: Duration = Duration::from_secs(20);
     /// Threads of the method `threads`.
     pub const THREADS: usize = 256;
+    /// Workers of the method `processes`.
+    pub const PROCESSES: usize = 32;
+    /// Threads in each worker of the method `process-threads`.
+    pub const PROCESS_THREADS: usize = 250;
+    /// Work that a worker process holds beside what it does: enough that a frame each way costs
+    /// little for each, few enough to be recalled soon.
+    pub const LEASE_AHEAD: usize = 256;
+    /// Until when every worker process must be ready.
+    pub const WORKERS_START: Duration = Duration::from_secs(10);
+    /// How long a worker process may be silent; it shows itself twice a second.
+    pub const WORKER_SILENCE: Duration = Duration::from_secs(5);
 }
 
 /// Attempts in flight that a run may be told: queues are made large enough for all of them.
 const IN_FLIGHT_MAX: usize = 1 << 20;
 
+/// Processors that this process may use: at least one.
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
+}
+
 /// The limits in time of one attempt. Name lookup and waiting for a retry count in none of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// From the start of the connection attempt until it is accepted or refused.
     pub timeout: Duration,
@@ -64,7 +86,8 @@ impl Default for Limits {
 }
 
 /// What an attempt asks of an open port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Probing {
     /// Reads what the server says, and judges the service by it.
     #[default]
@@ -88,8 +111,11 @@ pub enum Addresses {
 pub struct Config {
     /// How checks run side by side.
     pub method: Method,
-    /// Threads or loops, as the method has it. `None`: 256 threads, or one loop per core.
+    /// Threads, loops or processes, as the method has it. `None`: 256 threads, 32 processes with
+    /// a thread each, or one loop or process with more inside per core.
     pub workers: Option<usize>,
+    /// Threads in each process of the method `process-threads`; no other has them. `None`: 250.
+    pub threads: Option<usize>,
     /// Attempts open at the same time, in all; less where this machine's descriptors are fewer.
     pub in_flight: usize,
     /// New connections a second, in all. `None`: as fast as they go.
@@ -113,6 +139,7 @@ impl Default for Config {
         Self {
             method: Method::default(),
             workers: None,
+            threads: None,
             in_flight: defaults::IN_FLIGHT,
             rate: NonZeroU32::new(defaults::RATE),
             per_host: NonZeroU32::new(defaults::PER_HOST),
@@ -141,8 +168,16 @@ pub enum ConfigError {
         /// The setting's name, as the command line writes it.
         setting: &'static str,
     },
-    /// More of something than one run may have.
-    #[error("{asked} {what} are more than the {most} that one run may have")]
+    /// A setting that only another method has.
+    #[error("the method {method} has no setting {setting}")]
+    Unused {
+        /// The setting's name, as the command line writes it.
+        setting: &'static str,
+        /// The method.
+        method: Method,
+    },
+    /// More of something than one run may have on this system.
+    #[error("{asked} {what} are more than the {most} that one run may have here ({by})")]
     TooMany {
         /// How many were asked for.
         asked: usize,
@@ -150,6 +185,8 @@ pub enum ConfigError {
         what: &'static str,
         /// The ceiling.
         most: usize,
+        /// What sets it.
+        by: &'static str,
     },
 }
 
@@ -167,17 +204,18 @@ impl Config {
         }
     }
 
-    /// Threads or loops that the method will have.
+    /// What the method will consist of.
     ///
     /// # Errors
     /// A setting that no run could have.
-    pub(crate) fn validated_workers(&self) -> Result<usize, ConfigError> {
+    pub(crate) fn validated_size(&self) -> Result<Size, ConfigError> {
         if self.in_flight == 0 {
             return Err(ConfigError::Zero { setting: "in-flight" });
         }
         if self.in_flight > IN_FLIGHT_MAX {
             let (asked, most) = (self.in_flight, IN_FLIGHT_MAX);
-            return Err(ConfigError::TooMany { asked, what: "attempts in flight", most });
+            let (what, by) = ("attempts in flight", "what a run has room for");
+            return Err(ConfigError::TooMany { asked, what, most, by });
         }
         for (setting, limit) in [
             ("timeout", self.limits.timeout),
@@ -188,7 +226,7 @@ impl Config {
                 return Err(ConfigError::NoTime { setting });
             }
         }
-        self.method.workers(self.workers)
+        self.method.size(self.workers, self.threads)
     }
 }
 
@@ -198,19 +236,19 @@ mod tests {
 
     #[test]
     fn defaults_are_a_run_that_can_be() {
-        assert!(Config::default().validated_workers().is_ok());
-        assert!(Config::unthrottled().validated_workers().is_ok());
+        assert!(Config::default().validated_size().is_ok());
+        assert!(Config::unthrottled().validated_size().is_ok());
     }
 
     #[test]
     fn nothing_at_all_is_refused() {
         let config = Config { in_flight: 0, ..Config::default() };
-        let error = config.validated_workers().expect_err("no attempt could start");
+        let error = config.validated_size().expect_err("no attempt could start");
         assert_eq!(error.to_string(), "in-flight must be at least 1");
 
         let limits = Limits { timeout: Duration::ZERO, ..Limits::default() };
         let config = Config { limits, ..Config::default() };
-        let error = config.validated_workers().expect_err("no attempt could connect");
+        let error = config.validated_size().expect_err("no attempt could connect");
         assert_eq!(error.to_string(), "timeout must be longer than 0s");
     }
 }

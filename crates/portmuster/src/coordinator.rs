@@ -7,30 +7,27 @@
 //! waits for nothing else.
 
 use std::{
-    panic,
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
 use crate::{
     check::Rules,
     clock::{Clock, Instant},
     config::Config,
     driver::{descriptors, tcp},
-    method::{Crew, Reports, Setting, StartError},
+    input::{Boxed, Input, Taken},
+    method::{Crew, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     resolver::Resolver,
     schedule::{Policy, Schedule},
     targets::{Excludes, Target},
+    workers::Program,
 };
 
-/// Targets that are taken from the input before the schedule wants them.
-const INPUT_MAX: usize = 1024;
-/// How long the end of a run waits for the targets' iterator to answer.
-const INPUT_GRACE: Duration = Duration::from_millis(100);
 /// Between two accounts that the consumer gets although there is no outcome.
 const BEAT: Duration = Duration::from_millis(500);
 /// Batches of outcomes that wait for the consumer.
@@ -43,16 +40,15 @@ const STOPS_MAX: usize = 4;
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) account: Account,
+    /// How the workers fared; told at the end.
+    pub(crate) workers: Option<WorkersReport>,
 }
-
-/// The targets of a run.
-pub(crate) type BoxedTargets = Box<dyn Iterator<Item = Target> + Send>;
 
 /// A run, as its consumer sees it.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// Wants the targets, once.
-    pub(crate) targets: Sender<BoxedTargets>,
+    pub(crate) targets: Sender<Boxed<Target>>,
     pub(crate) batches: Receiver<Batch>,
     /// Asks the run to end within this time.
     pub(crate) stops: Sender<Duration>,
@@ -66,8 +62,7 @@ struct Coordinator {
     resolver: Resolver,
     reports: Receiver<Reports>,
     panics: Receiver<()>,
-    /// `None` once the input has ended.
-    input: Option<Input>,
+    input: Input<Target>,
     stops: Receiver<Duration>,
     /// Set when the run was asked to end.
     end: Option<Instant>,
@@ -76,18 +71,12 @@ struct Coordinator {
     batches: Sender<Batch>,
 }
 
-struct Input {
-    targets: Receiver<Target>,
-    /// Closed when the thread is about to end.
-    ended: Receiver<()>,
-    thread: JoinHandle<()>,
-}
-
 /// Starts the threads of a run. They wait for the targets, so that a machine which can't start
 /// them leaves the targets where they are.
 pub(crate) fn start(
     config: &Config,
-    workers: usize,
+    size: Size,
+    program: Option<&Program>,
     excludes: &Arc<Excludes>,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source {
@@ -96,13 +85,25 @@ pub(crate) fn start(
     }
     let clock = Clock::start();
     let budget = descriptors::budget();
-    let in_flight = config.in_flight.min(budget.attempts);
-    let (reports_in, reports) = bounded(in_flight);
+    let plan = Plan {
+        method: config.method,
+        size,
+        in_flight: if config.method.has_processes() {
+            // Each has descriptors of its own.
+            config.in_flight
+        } else {
+            config.in_flight.min(budget.attempts)
+        },
+        paced: config.rate.is_some(),
+        program: program.cloned(),
+    };
+    let (reports_in, reports) = bounded(plan.in_flight);
     let (panics_in, panics) = bounded(1);
     let rules = Rules { limits: config.limits, probing: config.probing };
     let source = config.source;
-    let setting = Setting { clock, rules, source, reports: reports_in, panics: panics_in };
-    let crew = Crew::start(config.method, workers, in_flight, &setting)?;
+    let setting =
+        Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };
+    let crew = Crew::start(&plan, &setting)?;
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
@@ -113,7 +114,7 @@ pub(crate) fn start(
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
-    let (targets_in, targets) = bounded(1);
+    let (input, targets_in) = Input::start().map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
         schedule: Schedule::new(policy, clock.wall_start()),
@@ -121,57 +122,40 @@ pub(crate) fn start(
         resolver: Resolver::new(budget.lookups),
         reports,
         panics,
-        input: Some(feed(targets)?),
+        input,
         stops,
         end: None,
         beat: Instant::START.after(BEAT),
         batches: batches_in,
     };
-    let thread = spawn("portmuster-run", move || coordinator.run())?;
+    let thread = thread::Builder::new().name("portmuster-run".into());
+    let thread = thread.spawn(move || coordinator.run()).map_err(StartError::Thread)?;
     Ok(Run { targets: targets_in, batches, stops: stops_in, thread })
-}
-
-/// Takes the targets from their iterator in a thread of its own, as they are wanted.
-fn feed(source: Receiver<BoxedTargets>) -> Result<Input, StartError> {
-    let (queue, targets) = bounded(INPUT_MAX);
-    let (ending, ended) = bounded(0);
-    let thread = spawn("portmuster-input", move || {
-        let _ending: Sender<()> = ending;
-        for target in source.iter().take(1).flatten() {
-            if queue.send(target).is_err() {
-                return;
-            }
-        }
-    })?;
-    Ok(Input { targets, ended, thread })
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
-}
-
-impl Input {
-    /// Wants no more targets. While the thread waits for the targets' iterator nothing can end
-    /// it; then it is left alone, and ends as soon as the iterator answers.
-    fn leave(self) {
-        drop(self.targets);
-        if self.ended.recv_timeout(INPUT_GRACE) == Err(RecvTimeoutError::Disconnected) {
-            // Its panic would have been the iterator's, in targets that nobody wants.
-            let _ = self.thread.join();
-        }
-    }
 }
 
 impl Coordinator {
     fn run(mut self) {
+        self.wait_for_workers();
         while !self.is_over() && self.turn() {}
         let Self { crew, input, schedule, clock, batches, .. } = self;
-        drop(crew);
-        if let Some(input) = input {
-            input.leave();
-        }
+        let workers = Some(crew.end(schedule.peak_in_flight()));
+        drop(input);
         let account = schedule.account(clock.now());
-        let _ = batches.send(Batch { outcomes: Vec::new(), account });
+        let _ = batches.send(Batch { outcomes: Vec::new(), account, workers });
+    }
+
+    /// Starts nothing before every worker stands at the line, or the time for that has passed.
+    fn wait_for_workers(&mut self) {
+        while !self.is_over() {
+            let Some(barrier) = self.crew.barrier() else { return };
+            let mut select = Select::new();
+            let opened = select.recv(barrier);
+            select.recv(&self.stops);
+            if select.ready() == opened {
+                return;
+            }
+            self.take_stops(self.clock.now());
+        }
     }
 
     /// Deals with all that has come, and waits for more; false when nobody wants the outcomes.
@@ -206,9 +190,9 @@ impl Coordinator {
     }
 
     fn take_reports(&mut self, now: Instant) {
-        for (lane, reports) in self.reports.try_iter() {
-            self.crew.reported(lane, reports.len());
-            for report in reports {
+        for reports in self.reports.try_iter() {
+            self.crew.reported(&reports);
+            for report in reports.1 {
                 self.schedule.settle(report, now);
             }
         }
@@ -223,19 +207,11 @@ impl Coordinator {
     }
 
     fn take_targets(&mut self, now: Instant) {
-        while self.schedule.has_room()
-            && let Some(input) = &self.input
-        {
-            match input.targets.try_recv() {
-                Ok(target) => self.schedule.add(target, now),
-                Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => {
-                    self.schedule.input_ended();
-                    // An input that panicked has not ended: its consumer is to know.
-                    if let Some(Err(payload)) = self.input.take().map(|input| input.thread.join()) {
-                        panic::resume_unwind(payload);
-                    }
-                }
+        while self.schedule.has_room() {
+            match self.input.take() {
+                Taken::Item(target) => self.schedule.add(target, now),
+                Taken::NotYet => break,
+                Taken::Ended => self.schedule.input_ended(),
             }
         }
     }
@@ -262,7 +238,7 @@ impl Coordinator {
             return true;
         }
         let account = self.schedule.account(now);
-        self.batches.send(Batch { outcomes, account }).is_ok()
+        self.batches.send(Batch { outcomes, account, workers: None }).is_ok()
     }
 
     /// Waits until something has come or the schedule wants to be asked again.
@@ -272,10 +248,8 @@ impl Coordinator {
         select.recv(self.resolver.answers());
         select.recv(&self.stops);
         select.recv(&self.panics);
-        if self.schedule.has_room()
-            && let Some(input) = &self.input
-        {
-            select.recv(&input.targets);
+        if self.schedule.has_room() {
+            self.input.watch(&mut select);
         }
         let wake = self.schedule.wake_at().into_iter().chain(self.end);
         let at = wake.fold(self.beat, std::cmp::min);

@@ -23,6 +23,7 @@ mod clock;
 mod config;
 mod coordinator;
 mod driver;
+mod input;
 mod method;
 mod outcome;
 mod probe;
@@ -32,10 +33,11 @@ mod schedule;
 pub mod simulator;
 pub mod sink;
 pub mod targets;
+pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
-pub use method::{Method, StartError, UnknownMethod};
+pub use method::{Method, StartError, UnknownMethod, WorkersReport, worker_main};
 pub use outcome::{Account, Fault, HeldBy, Outcome, PortState, Reason, Service, Times, Verdict};
 pub use targets::{Host, Target};
 

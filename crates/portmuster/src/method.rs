@@ -3,7 +3,7 @@
 //! Every method runs the same [attempts](crate::check) under the same
 //! [schedule](crate::schedule), so they answer alike; they differ in what waits for the network.
 
-use std::{fmt, net::IpAddr, num::NonZeroUsize, str::FromStr, thread, thread::JoinHandle};
+use std::{fmt, net::IpAddr, str::FromStr, thread, thread::JoinHandle};
 
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
@@ -12,13 +12,21 @@ use thiserror::Error;
 use crate::{
     check::Rules,
     clock::Clock,
-    config::{ConfigError, defaults},
-    driver::waker::Waker,
-    schedule::{Report, Start},
+    config::{ConfigError, cores, defaults},
+    schedule::Report,
+    workers::{Program, WorkersError},
 };
 
+mod ceilings;
+mod crew;
 pub(crate) mod event_loop;
+mod lanes;
+mod processes;
 mod threads;
+
+pub(crate) use crew::Crew;
+pub use crew::WorkersReport;
+pub use processes::worker_main;
 
 /// How checks run side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -28,14 +36,27 @@ pub enum Method {
     Serial,
     /// Blocking threads, each with one check at a time.
     Threads,
+    /// Worker processes, each with one check at a time.
+    Processes,
+    /// Worker processes, a few, each with many blocking threads.
+    ProcessThreads,
     /// One event loop per core, each with many checks at a time.
     #[default]
     EventLoop,
+    /// Worker processes, one per core, each with an event loop.
+    ProcessEventLoops,
 }
 
 impl Method {
     /// Every method.
-    pub const ALL: [Self; 3] = [Self::Serial, Self::Threads, Self::EventLoop];
+    pub const ALL: [Self; 6] = [
+        Self::Serial,
+        Self::Threads,
+        Self::Processes,
+        Self::ProcessThreads,
+        Self::EventLoop,
+        Self::ProcessEventLoops,
+    ];
 
     /// The method's name on the command line.
     #[must_use]
@@ -43,32 +64,60 @@ impl Method {
         match self {
             Self::Serial => "serial",
             Self::Threads => "threads",
+            Self::Processes => "processes",
+            Self::ProcessThreads => "process-threads",
             Self::EventLoop => "event-loop",
+            Self::ProcessEventLoops => "process-event-loops",
         }
     }
 
-    /// Threads or loops that it has when it is told `asked`.
-    pub(crate) fn workers(self, asked: Option<usize>) -> Result<usize, ConfigError> {
-        let (usual, most, what) = match self {
-            Self::Serial => (1, 1, "threads of a serial run"),
-            Self::Threads => (defaults::THREADS, THREADS_MAX, "threads"),
-            Self::EventLoop => (cores(), LOOPS_MAX, "event loops"),
-        };
-        match asked {
-            Some(0) => Err(ConfigError::Zero { setting: "workers" }),
-            Some(asked) if asked > most => Err(ConfigError::TooMany { asked, what, most }),
-            _ => Ok(asked.unwrap_or(usual)),
+    /// Whether it has worker processes, so that a [`Program`] for them must be named.
+    #[must_use]
+    pub fn has_processes(self) -> bool {
+        match self {
+            Self::Serial | Self::Threads | Self::EventLoop => false,
+            Self::Processes | Self::ProcessThreads | Self::ProcessEventLoops => true,
         }
+    }
+
+    /// What a run by this method consists of, when it is told how many workers and how many
+    /// threads in each.
+    pub(crate) fn size(
+        self,
+        workers: Option<usize>,
+        threads: Option<usize>,
+    ) -> Result<Size, ConfigError> {
+        let usual = match self {
+            Self::Serial => 1,
+            Self::Threads => defaults::THREADS,
+            Self::Processes => defaults::PROCESSES,
+            Self::ProcessThreads | Self::EventLoop | Self::ProcessEventLoops => cores(),
+        };
+        let workers = ceilings::workers(self, at_least_one("workers", workers)?, usual)?;
+        let threads = match (self, at_least_one("threads", threads)?) {
+            (Self::ProcessThreads, asked) => {
+                ceilings::threads(workers, asked, defaults::PROCESS_THREADS)?
+            }
+            (_, None) => 1,
+            (_, Some(_)) => {
+                return Err(ConfigError::Unused { setting: "threads", method: self });
+            }
+        };
+        Ok(Size { workers, threads })
     }
 }
 
-/// More threads than this are slower than fewer, and some systems allow a process no more.
-const THREADS_MAX: usize = 4096;
-/// More loops than this have no core to run on.
-const LOOPS_MAX: usize = 256;
+fn at_least_one(setting: &'static str, asked: Option<usize>) -> Result<Option<usize>, ConfigError> {
+    if asked == Some(0) { Err(ConfigError::Zero { setting }) } else { Ok(asked) }
+}
 
-fn cores() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get).min(LOOPS_MAX)
+/// How many work side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Threads, loops or processes.
+    pub(crate) workers: usize,
+    /// Threads in each process.
+    pub(crate) threads: usize,
 }
 
 impl fmt::Display for Method {
@@ -106,6 +155,13 @@ pub enum StartError {
         /// What the system says.
         error: std::io::Error,
     },
+    /// The method has worker processes, and nobody has said which program they are:
+    /// [`Checker::with_workers`](crate::Checker::with_workers).
+    #[error("no program was named that worker processes could be")]
+    NoProgram,
+    /// Worker processes could not be started.
+    #[error(transparent)]
+    Workers(#[from] WorkersError),
     /// No poller could be opened.
     #[error("opening a poller failed; a higher limit of descriptors (ulimit -n) may help")]
     Poller(#[source] std::io::Error),
@@ -117,134 +173,60 @@ impl From<Errno> for StartError {
     }
 }
 
-/// The threads that make the attempts of one run.
-///
-/// Invariant: at most [`Self::capacity`] attempts are started and not reported, and there is room
-/// for as many reports, so reporting never blocks.
-#[derive(Debug)]
-pub(crate) struct Crew {
-    lanes: Vec<Lane>,
-    /// Every lane's attempts that are started and not reported.
-    loads: Vec<usize>,
-    capacity: usize,
-    /// What calls the threads home.
-    stops: Vec<Waker>,
-    threads: Vec<JoinHandle<()>>,
+/// What a run is to have.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) method: Method,
+    pub(crate) size: Size,
+    /// Attempts open at the same time, in all.
+    pub(crate) in_flight: usize,
+    /// A rate is to be held: attempts begin when they are told to.
+    pub(crate) paced: bool,
+    /// What is started for each worker process.
+    pub(crate) program: Option<Program>,
 }
 
-/// The way to one event loop, or to all threads together.
-#[derive(Debug)]
-struct Lane {
-    /// `None` once the crew is to go home.
-    starts: Option<Sender<Vec<Start>>>,
-    batch: Vec<Start>,
-    batch_max: usize,
-    /// What tells the lane of a batch; `None`: its threads wait at the lane itself.
-    waker: Option<Waker>,
-}
-
-/// What a worker reports: which lane it stands at, and attempts that have ended.
+/// What a worker reports: which of them it is, and attempts that have ended.
 pub(crate) type Reports = (usize, Vec<Report>);
 
-impl Crew {
-    /// Starts the method's threads.
-    pub(crate) fn start(
-        method: Method,
-        workers: usize,
-        in_flight: usize,
-        setting: &Setting,
-    ) -> Result<Self, StartError> {
-        match method {
-            Method::Serial => threads::start(1, setting),
-            Method::Threads => threads::start(workers.min(in_flight), setting),
-            Method::EventLoop => event_loop::start(workers.min(in_flight), in_flight, setting),
-        }
-    }
-
-    /// Attempts that may be started and not reported.
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
-    /// Gives an attempt to whoever has least to do. It begins with the next [`Self::flush`].
-    pub(crate) fn begin(&mut self, start: Start) {
-        let least = (0..self.lanes.len()).min_by_key(|&lane| self.loads[lane]).unwrap_or(0);
-        self.loads[least] += 1;
-        self.lanes[least].batch.push(start);
-        if self.lanes[least].batch.len() >= self.lanes[least].batch_max {
-            self.lanes[least].flush();
-        }
-    }
-
-    /// Sends what was given on its way.
-    pub(crate) fn flush(&mut self) {
-        for lane in &mut self.lanes {
-            lane.flush();
-        }
-    }
-
-    /// Attempts of a lane have been reported.
-    pub(crate) fn reported(&mut self, lane: usize, attempts: usize) {
-        self.loads[lane] -= attempts;
-    }
-}
-
-impl Lane {
-    fn flush(&mut self) {
-        if self.batch.is_empty() {
-            return;
-        }
-        if let Some(starts) = &self.starts {
-            // Refused only when the lane's threads have panicked, which the coordinator is told.
-            let _ = starts.send(std::mem::take(&mut self.batch));
-        }
-        if let Some(waker) = &self.waker {
-            waker.wake();
-        }
-    }
-}
-
-/// Ends every attempt and waits for the threads.
-impl Drop for Crew {
-    fn drop(&mut self) {
-        for lane in &mut self.lanes {
-            lane.starts = None;
-        }
-        for stop in &self.stops {
-            stop.wake();
-        }
-        for thread in self.threads.drain(..) {
-            // A panic of a worker was reported when it happened.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// What every thread of a crew needs.
+/// What every thread that makes attempts needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Setting {
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     pub(crate) source: Option<IpAddr>,
     pub(crate) reports: Sender<Reports>,
-    /// Told when a thread ends by panicking.
-    pub(crate) panics: Sender<()>,
+    pub(crate) panics: Panics,
 }
 
-/// Runs `work` in a thread that says so when it panics.
+/// What becomes of a thread's panic.
+#[derive(Debug, Clone)]
+pub(crate) enum Panics {
+    /// The coordinator is told.
+    Told(Sender<()>),
+    /// The process ends: whoever started it will notice.
+    Abort,
+}
+
+/// Sees to it that the panic of a thread is noticed. The thread holds it.
+struct Alarm(Panics);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        match &self.0 {
+            _ if !thread::panicking() => {}
+            Panics::Told(coordinator) => drop(coordinator.try_send(())),
+            Panics::Abort => std::process::abort(),
+        }
+    }
+}
+
+/// Runs `work` in a thread whose panic is noticed.
 fn spawn(
     name: &str,
     setting: Setting,
     work: impl FnOnce(Setting) + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
-    struct Alarm(Sender<()>);
-    impl Drop for Alarm {
-        fn drop(&mut self) {
-            if thread::panicking() {
-                let _ = self.0.try_send(());
-            }
-        }
-    }
     let work = move || {
         let _alarm = Alarm(setting.panics.clone());
         work(setting);
@@ -265,18 +247,18 @@ mod tests {
     }
 
     #[test]
-    fn workers_have_a_floor_and_a_ceiling() {
-        assert_eq!(Method::Threads.workers(None), Ok(256));
-        assert_eq!(Method::Threads.workers(Some(3)), Ok(3));
-        assert!(Method::EventLoop.workers(None).is_ok_and(|loops| loops >= 1));
-        assert_eq!(
-            Method::EventLoop.workers(Some(0)),
-            Err(ConfigError::Zero { setting: "workers" })
-        );
-        let error = Method::Threads.workers(Some(100_000)).expect_err("too many");
-        assert_eq!(
-            error.to_string(),
-            "100000 threads are more than the 4096 that one run may have"
-        );
+    fn sizes_have_a_floor_and_a_ceiling() {
+        let workers = |method: Method, asked| method.size(asked, None).map(|size| size.workers);
+        assert_eq!(workers(Method::Threads, None), Ok(256));
+        assert_eq!(workers(Method::Threads, Some(3)), Ok(3));
+        assert_eq!(workers(Method::Processes, None), Ok(32));
+        assert!(workers(Method::EventLoop, None).is_ok_and(|loops| loops >= 1));
+        let zero = Err(ConfigError::Zero { setting: "workers" });
+        assert_eq!(workers(Method::EventLoop, Some(0)), zero);
+        assert!(matches!(workers(Method::Serial, Some(2)), Err(ConfigError::TooMany { .. })));
+        let of_no_use = ConfigError::Unused { setting: "threads", method: Method::Threads };
+        assert_eq!(Method::Threads.size(None, Some(7)), Err(of_no_use));
+        let usual = Method::ProcessThreads.size(Some(2), None).expect("a size that a run can have");
+        assert_eq!(usual, Size { workers: 2, threads: 250 });
     }
 }

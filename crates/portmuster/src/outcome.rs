@@ -188,6 +188,10 @@ pub enum Reason {
     PortZero,
     /// Unchecked: this machine could not start the run.
     NotStarted,
+    /// Unchecked: three workers ended while this target was all that they were checking.
+    KillsWorkers,
+    /// Unchecked: no worker can be started any more.
+    NoWorkers,
     /// Unchecked: this machine was short of something until its patience ended.
     Fault(Fault),
     /// An error number that no rule knows; the state is as certain as the phase makes it.
@@ -213,6 +217,8 @@ impl Reason {
             Self::NoAddressFamily => "no-address-family".into(),
             Self::PortZero => "port-zero".into(),
             Self::NotStarted => "not-started".into(),
+            Self::KillsWorkers => "kills-workers".into(),
+            Self::NoWorkers => "no-workers".into(),
             Self::Fault(fault) => fault.name().into(),
             Self::Errno(number) => format!("errno-{number}").into(),
         }

@@ -66,7 +66,7 @@ const HOLD: Duration = Duration::from_millis(10);
 /// Which of the schedule's checks a start or a conclusion belongs to. Given again once the check
 /// has its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct CheckId(usize);
+pub(crate) struct CheckId(pub(crate) usize);
 
 /// Permission to begin an attempt now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +132,7 @@ pub(crate) struct Schedule {
     /// Nothing starts before.
     hold: Instant,
     in_flight: usize,
+    peak_in_flight: usize,
     starts: u64,
     intake: Intake,
     outcomes: VecDeque<Outcome>,
@@ -158,6 +159,7 @@ impl Schedule {
             pauses: BinaryHeap::new(),
             hold: Instant::START,
             in_flight: 0,
+            peak_in_flight: 0,
             starts: 0,
             intake: Intake::Open,
             outcomes: VecDeque::new(),
@@ -252,6 +254,7 @@ impl Schedule {
             self.hosts.started(endpoint.ip());
             self.checks[id.0].started();
             self.in_flight += 1;
+            self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
             self.starts += 1;
             return Some(Start { id, endpoint });
         }
@@ -313,6 +316,11 @@ impl Schedule {
                 Intake::Ended => self.checks.is_empty(),
                 Intake::Stopped => self.in_flight == 0,
             }
+    }
+
+    /// The most attempts that were ever open at the same time.
+    pub(crate) fn peak_in_flight(&self) -> usize {
+        self.peak_in_flight
     }
 
     /// The sum so far.

@@ -3,14 +3,31 @@
 use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
     time::Duration,
 };
 
 use portmuster::{
-    Checker, Config, Limits, Method, Outcome, Service, Target,
+    Config, Limits, Method, Outcome, Service, Target,
     simulator::{Manner, Network, Say, simulate},
 };
 use portmuster_lab::{Behaviour, Lab};
+
+#[path = "shared/worker.rs"]
+mod worker;
+
+use self::worker::{checker, trial};
+
+fn main() -> ExitCode {
+    let by_method = |suite: &'static str, test: fn(Method)| {
+        Method::ALL.map(|method| trial(format!("{suite} by {method}"), move || test(method)))
+    };
+    let trials = by_method("the zoo is judged right", the_zoo_is_judged_right)
+        .into_iter()
+        .chain(by_method("a crowd is answered", a_crowd_is_answered))
+        .chain(worker::trials![the_simulator_judges_the_zoo_right]);
+    worker::main(trials.collect())
+}
 
 /// Short enough for a test, long enough for the lab's slowest honest server.
 fn config(method: Method) -> Config {
@@ -43,31 +60,15 @@ fn answers(outcomes: impl IntoIterator<Item = Outcome>) -> BTreeSet<Answer> {
     outcomes.into_iter().map(answer).collect()
 }
 
-fn the_zoo_is_judged_right_by(method: Method) {
+fn the_zoo_is_judged_right(method: Method) {
     let (lab, truth) = lab();
     let targets: Vec<_> = lab.exhibits().map(|(_, endpoint)| Target::from(endpoint)).collect();
-    let checker = Checker::new(config(method)).expect("settings that a run can have");
-    let told: Vec<_> = checker.check(targets.clone()).expect("the run starts").collect();
+    let told: Vec<_> =
+        checker(config(method)).check(targets.clone()).expect("the run starts").collect();
     assert_eq!(told.len(), targets.len(), "one outcome each");
     assert_eq!(answers(told), truth);
 }
 
-#[test]
-fn threads_judge_the_zoo_right() {
-    the_zoo_is_judged_right_by(Method::Threads);
-}
-
-#[test]
-fn the_event_loop_judges_the_zoo_right() {
-    the_zoo_is_judged_right_by(Method::EventLoop);
-}
-
-#[test]
-fn serial_judges_the_zoo_right() {
-    the_zoo_is_judged_right_by(Method::Serial);
-}
-
-#[test]
 fn the_simulator_judges_the_zoo_right() {
     let (lab, truth) = lab();
     let network = lab.exhibits().fold(Network::new(1).oddities(30), |network, (exhibit, at)| {
@@ -126,8 +127,7 @@ fn manner(behaviour: Behaviour) -> Manner {
 }
 
 /// Many more targets than threads or window, most of them refused.
-#[test]
-fn a_crowd_is_answered_alike_by_every_method() {
+fn a_crowd_is_answered(method: Method) {
     let (lab, _) = lab();
     let known = |behaviour| {
         lab.exhibits()
@@ -144,14 +144,11 @@ fn a_crowd_is_answered_alike_by_every_method() {
             _ => Target::from((Ipv4Addr::from(0x7F4D_0000 | u32::from(place)), 1)),
         })
         .collect();
-    for method in Method::ALL {
-        let config = Config { in_flight: 50, rate: None, ..config(method) };
-        let checker = Checker::new(config).expect("settings that a run can have");
-        let mut outcomes = checker.check(targets.clone()).expect("the run starts");
-        let open = outcomes.by_ref().filter(Outcome::is_open).count();
-        let account = outcomes.account();
-        assert_eq!(open, 200, "{method}");
-        assert_eq!(account.service(Service::Ssh), 200, "{method}");
-        assert_eq!((account.settled(), account.left()), (2_000, 0), "{method}");
-    }
+    let config = Config { in_flight: 50, rate: None, ..config(method) };
+    let mut outcomes = checker(config).check(targets).expect("the run starts");
+    let open = outcomes.by_ref().filter(Outcome::is_open).count();
+    let account = outcomes.account();
+    assert_eq!(open, 200);
+    assert_eq!(account.service(Service::Ssh), 200);
+    assert_eq!((account.settled(), account.left()), (2_000, 0));
 }

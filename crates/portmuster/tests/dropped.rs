@@ -1,10 +1,19 @@
 //! Dropping the outcomes half-way stops everything. Alone in its file, because it counts the
 //! threads and the descriptors of its process.
 
-use std::{fs, net::Ipv4Addr, time::Duration};
+use std::{fs, net::Ipv4Addr, process::ExitCode, time::Duration};
 
-use portmuster::{Checker, Config, Method};
+use portmuster::{Config, Method};
 use portmuster_lab::{Behaviour, Server};
+
+#[path = "shared/worker.rs"]
+mod worker;
+
+use self::worker::checker;
+
+fn main() -> ExitCode {
+    worker::main(worker::trials![a_dropped_run_leaves_no_connection_no_thread_and_no_descriptor,])
+}
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("the system tells").count()
@@ -18,7 +27,6 @@ fn threads() -> Vec<String> {
         .collect()
 }
 
-#[test]
 fn a_dropped_run_leaves_no_connection_no_thread_and_no_descriptor() {
     let silent =
         Server::start(Behaviour::Silent, (Ipv4Addr::LOCALHOST, 0).into()).expect("it starts");
@@ -29,8 +37,7 @@ fn a_dropped_run_leaves_no_connection_no_thread_and_no_descriptor() {
         let config = Config { method, in_flight: 40, per_host: None, ..Config::default() };
         let targets =
             std::iter::once(greeting.endpoint()).chain(std::iter::repeat(silent.endpoint()));
-        let mut outcomes =
-            Checker::new(config).expect("they are sound").check(targets).expect("the run starts");
+        let mut outcomes = checker(config).check(targets).expect("the run starts");
         assert!(outcomes.next().is_some_and(|outcome| outcome.is_open()), "{method}");
         let limit = Duration::from_secs(20);
         assert!(silent.wait_for(limit, |counts| counts.open > 0).open > 0, "{method}");

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,19 +12,36 @@ use std::{
 };
 
 use portmuster::{
-    Checker, Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port, check_ports,
+    Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port, check_ports,
 };
 use portmuster_lab::{Behaviour, Server};
+
+#[path = "shared/worker.rs"]
+mod worker;
+
+use self::worker::checker;
+
+fn main() -> ExitCode {
+    worker::main(worker::trials![
+        one_port_is_open_or_not,
+        ports_are_answered_in_any_order_and_each_once,
+        no_targets_are_no_outcomes,
+        what_can_be_no_target_is_an_outcome_too,
+        an_endless_input_is_taken_only_as_far_as_it_is_wanted,
+        an_input_that_blocks_holds_up_no_outcome,
+        a_panic_of_the_input_is_the_consumers,
+        a_stopped_run_ends_in_its_time_and_says_what_is_left,
+        what_is_in_flight_may_end_in_the_time_that_a_stop_gives,
+        a_host_gets_no_more_connections_than_its_share,
+        nobody_is_found_by_talking_to_oneself,
+        a_single_port_is_tried_once,
+    ])
+}
 
 fn server(behaviour: Behaviour) -> Server {
     Server::start(behaviour, (Ipv4Addr::LOCALHOST, 0).into()).expect("it starts")
 }
 
-fn checker(config: Config) -> Checker {
-    Checker::new(config).expect("settings that a run can have")
-}
-
-#[test]
 fn one_port_is_open_or_not() {
     let (open, closed) = (server(Behaviour::Silent), server(Behaviour::Refused));
     for (server, expected) in [(&open, true), (&closed, false)] {
@@ -33,7 +51,6 @@ fn one_port_is_open_or_not() {
     }
 }
 
-#[test]
 fn ports_are_answered_in_any_order_and_each_once() {
     let servers: Vec<_> = (0..10).map(|_| server(Behaviour::Silent)).collect();
     let mut ports: Vec<_> = servers.iter().map(|server| server.endpoint().port()).collect();
@@ -50,12 +67,10 @@ fn ports_are_answered_in_any_order_and_each_once() {
     assert_eq!(found, ports);
 }
 
-#[test]
 fn no_targets_are_no_outcomes() {
     assert_eq!(check_ports(Vec::<Target>::new()).count(), 0);
 }
 
-#[test]
 fn what_can_be_no_target_is_an_outcome_too() {
     let targets = [("127.0.0.1", 0), ("no such name", 22), ("", 22), ("a\0b", 22)];
     let outcomes: Vec<_> = check_ports(targets).collect();
@@ -82,7 +97,6 @@ fn endless(target: SocketAddr) -> (impl Iterator<Item = SocketAddr> + Send, Arc<
     (targets, taken)
 }
 
-#[test]
 fn an_endless_input_is_taken_only_as_far_as_it_is_wanted() {
     let refused = server(Behaviour::Refused);
     for method in Method::ALL {
@@ -97,7 +111,6 @@ fn an_endless_input_is_taken_only_as_far_as_it_is_wanted() {
     }
 }
 
-#[test]
 fn an_input_that_blocks_holds_up_no_outcome() {
     let refused = server(Behaviour::Refused).endpoint();
     for method in Method::ALL {
@@ -113,7 +126,6 @@ fn an_input_that_blocks_holds_up_no_outcome() {
     }
 }
 
-#[test]
 fn a_panic_of_the_input_is_the_consumers() {
     let targets = (0..3).map(|place| {
         assert!(place < 2, "the input is broken");
@@ -125,7 +137,6 @@ fn a_panic_of_the_input_is_the_consumers() {
     assert_eq!(message.downcast_ref(), Some(&"the input is broken"));
 }
 
-#[test]
 fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
     let silent = server(Behaviour::Silent);
     for method in Method::ALL {
@@ -142,7 +153,6 @@ fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
     }
 }
 
-#[test]
 fn what_is_in_flight_may_end_in_the_time_that_a_stop_gives() {
     let slow = server(Behaviour::Slow(Duration::from_secs(3)));
     let config = Config { in_flight: 2, ..Config::default() };
@@ -153,7 +163,6 @@ fn what_is_in_flight_may_end_in_the_time_that_a_stop_gives() {
     assert!(outcomes.by_ref().filter(Outcome::is_open).count() >= 2);
 }
 
-#[test]
 fn a_host_gets_no_more_connections_than_its_share() {
     let ssh = server(Behaviour::Slow(Duration::from_millis(20)));
     let targets = vec![ssh.endpoint(); 30];
@@ -166,7 +175,6 @@ fn a_host_gets_no_more_connections_than_its_share() {
 /// TCP lets a socket connect to itself when its local port is the one asked for; over the whole
 /// range of local ports, several times, that happens again and again. The unspecified address is
 /// the same host by another name.
-#[test]
 fn nobody_is_found_by_talking_to_oneself() {
     let targets = [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED]
         .into_iter()
@@ -179,7 +187,6 @@ fn nobody_is_found_by_talking_to_oneself() {
     assert_eq!(open, [], "nothing of this test listens there");
 }
 
-#[test]
 fn a_single_port_is_tried_once() {
     let closed = server(Behaviour::Refused);
     assert_eq!(check_a_port("127.0.0.1", closed.endpoint().port()).attempts, 1);

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use crate::{
     program::{Ended, check, program, run},
     servers::{assert_untouched, start, target},
+    shell::sh,
 };
 
 /// Runs `check` with a target that would answer and something bad beside it.
@@ -74,14 +75,14 @@ fn a_bad_setting_is_named() {
         (&["--rate", "0"], "'0' for '--rate <N>': it is neither max nor a whole number from 1"),
         (&["--per-host", "few"], "'few' for '--per-host <N>': it is neither max nor a whole"),
         (&["--workers", "0"], "'0' for '--workers <N>'"),
+        (&["--workers", "100000"], "100000 event loops are more than the "),
+        (&["--workers", "100000", "--method", "threads"], "100000 threads are more than the "),
+        (&["--workers", "100000", "--method", "processes"], "100000 worker processes are more"),
         (
-            &["--workers", "100000"],
-            "100000 event loops are more than the 256 that one run may have",
+            &["--threads", "100000", "--method", "process-threads"],
+            "100000 threads in each process are more than the ",
         ),
-        (
-            &["--workers", "100000", "--method", "threads"],
-            "100000 threads are more than the 4096 that one run may have",
-        ),
+        (&["--threads", "10"], "the method event-loop has no setting threads"),
         (&["--method", "fibers"], "'fibers' for '--method <METHOD>'"),
         (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': "yaml" is not a format: table, jsonl"#),
         (&["-o", "jsonl="], "the file behind = is missing"),
@@ -184,4 +185,24 @@ fn an_unknown_command_is_named() {
     let ended = run(program().arg("chekc"));
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("unrecognized subcommand 'chekc'"), "{}", ended.stderr);
+}
+
+/// What sets the limit is named: here it is the descriptors.
+#[test]
+fn too_many_workers_are_refused_with_what_sets_the_limit() {
+    let script = "ulimit -n 100
+        exec \"$portmuster\" check 127.0.0.1 --workers 1000 --method \"$1\"";
+    for method in ["threads", "processes", "event-loop", "process-event-loops"] {
+        let ended = sh(script, method);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{method}");
+        let limit = "that one run may have here (descriptors, ulimit -n)";
+        assert!(ended.stderr.contains(limit), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn nobody_is_a_worker_by_hand() {
+    let ended = run(program().arg("worker"));
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("a process that portmuster starts by itself"), "{ended:?}");
 }

@@ -8,13 +8,11 @@ use std::{
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
-    program::{Ended, check, program, run},
+    program::{Ended, METHODS, check, program, run},
     row::{self, Row},
     servers::{start, target},
     shell::sh,
 };
-
-const METHODS: [&str; 3] = ["serial", "threads", "event-loop"];
 
 /// Checks the server many times over: a stream's targets are checked as often as it names them.
 fn check_many(server: &Server, times: usize, arguments: &[&str]) -> Ended {
@@ -46,6 +44,10 @@ fn in_flight_and_workers_bound_what_is_open() {
         (&["--in-flight=3", "--method=threads"], 3),
         (&["--workers=2", "--method=threads"], 2),
         (&["--method=serial"], 1),
+        (&["--in-flight=3", "--method=processes"], 3),
+        (&["--workers=2", "--method=processes"], 2),
+        (&["--workers=2", "--threads=3", "--method=process-threads"], 6),
+        (&["--in-flight=7", "--method=process-event-loops"], 7),
         (&["--in-flight=20", "--method=serial"], 1),
     ] {
         assert_peak(&[arguments, &["--per-host=max"]].concat(), 3 * peak, peak);
@@ -160,8 +162,23 @@ fn few_descriptors_do_for_threads() {
 }
 
 #[test]
+fn few_descriptors_do_for_processes() {
+    assert_few_descriptors_do("processes");
+}
+
+#[test]
+fn few_descriptors_do_for_processes_with_threads() {
+    assert_few_descriptors_do("process-threads");
+}
+
+#[test]
 fn few_descriptors_do_for_the_event_loop() {
     assert_few_descriptors_do("event-loop");
+}
+
+#[test]
+fn few_descriptors_do_for_processes_with_event_loops() {
+    assert_few_descriptors_do("process-event-loops");
 }
 
 /// Each open port keeps its descriptor for a while, so more are wanted than there are.

@@ -2,14 +2,19 @@
 
 use std::{
     ffi::OsStr,
+    fs,
     io::{BufRead, BufReader, Read, Write},
+    os::fd::OwnedFd,
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio},
     sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
+};
 
 use crate::{
     row::{self, Row},
@@ -18,6 +23,10 @@ use crate::{
 
 /// Longer than any run here takes on a machine that is busy with other things.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+
+/// Every method.
+pub(crate) const METHODS: [&str; 6] =
+    ["serial", "threads", "processes", "process-threads", "event-loop", "process-event-loops"];
 
 /// What changes how the program shows things.
 const SETTINGS: [&str; 6] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM"];
@@ -147,6 +156,16 @@ impl Running {
         pid(&self.child).as_raw_nonzero().get()
     }
 
+    /// Its worker processes, as they are just now.
+    pub(crate) fn workers(&self) -> Vec<OwnedFd> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
+        let children = threads.flatten().map(|thread| thread.path().join("children"));
+        let children: String = children.filter_map(|path| fs::read_to_string(path).ok()).collect();
+        let child =
+            |id: &str| pidfd_open(Pid::from_raw(id.parse().ok()?)?, PidfdFlags::empty()).ok();
+        children.split_whitespace().filter_map(child).collect()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(&self.child), signal).expect("the program runs");
     }
@@ -182,6 +201,11 @@ fn rest(stream: &mut impl Read) -> String {
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("it is UTF-8");
     text
+}
+
+/// Whether the process has ended and was waited for.
+pub(crate) fn is_gone(process: &OwnedFd) -> bool {
+    pidfd_send_signal(process, Signal::CONT) == Err(Errno::SRCH)
 }
 
 fn pid(child: &Child) -> Pid {

@@ -6,7 +6,7 @@ use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
 
 use crate::{
-    program::{Ended, LIMIT, Running},
+    program::{Ended, LIMIT, Running, is_gone},
     row,
     servers::{start, target},
 };
@@ -24,7 +24,11 @@ fn run_in_silence(method: &str) -> (Running, Server) {
     let mut running = Running::check(arguments);
     running.feed(&format!("{}\n", target(&silent)).repeat(SILENT));
     running.end_input();
-    let in_flight = if method == "serial" { 1 } else { 50 };
+    let in_flight = match method {
+        "serial" => 1,
+        "processes" => 32,
+        _ => 50,
+    };
     let counts = silent.wait_for(LIMIT, |counts| counts.open == in_flight);
     assert_eq!(counts.open, in_flight);
     (running, silent)
@@ -40,8 +44,11 @@ fn assert_interrupted(ended: &Ended) {
 fn assert_signal_stops(signal: Signal, method: &str) {
     let (mut running, silent) = run_in_silence(method);
     assert_eq!(running.row().state, "closed");
+    let workers = running.workers();
+    assert_eq!(workers.is_empty(), !method.starts_with("process"));
     running.signal(signal);
     let ended = running.end();
+    assert!(workers.iter().all(is_gone), "a worker has outlived the run");
     assert_interrupted(&ended);
     assert_eq!(ended.rows(), []);
     let summary = ended.summary();
@@ -65,6 +72,21 @@ fn ctrl_c_stops_threads() {
 #[test]
 fn ctrl_c_stops_a_serial_run() {
     assert_signal_stops(Signal::INT, "serial");
+}
+
+#[test]
+fn ctrl_c_stops_processes() {
+    assert_signal_stops(Signal::INT, "processes");
+}
+
+#[test]
+fn ctrl_c_stops_processes_with_threads() {
+    assert_signal_stops(Signal::INT, "process-threads");
+}
+
+#[test]
+fn ctrl_c_stops_processes_with_event_loops() {
+    assert_signal_stops(Signal::INT, "process-event-loops");
 }
 
 #[test]

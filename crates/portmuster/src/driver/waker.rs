@@ -40,7 +40,7 @@ impl Waker {
     }
 
     /// Readable when somebody has called.
-    pub(super) fn descriptor(&self) -> &OwnedFd {
+    pub(crate) fn descriptor(&self) -> &OwnedFd {
         &self.0.descriptor
     }
 
@@ -50,7 +50,7 @@ impl Waker {
     }
 
     /// Takes the call, so that the next wait waits again.
-    pub(super) fn heard(&self) {
+    pub(crate) fn heard(&self) {
         self.0.called.store(false, Ordering::Release);
         let _ = rustix::io::read(&self.0.descriptor, &mut [0; 8]);
     }

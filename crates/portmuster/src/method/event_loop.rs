@@ -7,7 +7,11 @@ use std::{
 
 use crossbeam_channel::{TryRecvError, bounded};
 
-use super::{Crew, Lane, Setting, StartError, spawn};
+use super::{
+    Setting, StartError,
+    lanes::{Lane, Lanes},
+    spawn,
+};
 use crate::{
     check::{Attempt, Rules, Timer},
     clock::Instant,
@@ -29,27 +33,27 @@ const BATCHES_MAX: usize = 1024;
 const STALE_MAX: usize = 4096;
 
 /// Starts the loops, each on a lane of its own.
-pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result<Crew, StartError> {
-    let mut crew = Crew {
-        lanes: Vec::new(),
-        loads: vec![0; loops],
-        capacity: in_flight,
-        stops: Vec::new(),
-        threads: Vec::new(),
-    };
+pub(super) fn start(
+    loops: usize,
+    in_flight: usize,
+    setting: &Setting,
+) -> Result<Lanes, StartError> {
+    let mut lanes =
+        Lanes { all: Vec::new(), loads: vec![0; loops], stops: Vec::new(), threads: Vec::new() };
     for place in 0..loops {
         let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
         let mut event_loop =
             EventLoop::new(Epoll::new(setting.clock, setting.source)?, setting.rules);
         let waker = event_loop.driver.net.waker();
-        crew.stops.push(waker.clone());
-        crew.lanes.push(Lane {
+        lanes.stops.push(waker.clone());
+        lanes.all.push(Lane {
             starts: Some(starts),
             batch: Vec::new(),
             batch_max: BURST,
             waker: Some(waker),
+            waiting: None,
         });
-        crew.threads.push(spawn("portmuster-loop", setting.clone(), move |setting| {
+        lanes.threads.push(spawn("portmuster-loop", setting.clone(), move |setting| {
             let (mut leased, mut reports) = (VecDeque::new(), Vec::new());
             loop {
                 loop {
@@ -68,7 +72,7 @@ pub(super) fn start(loops: usize, in_flight: usize, setting: &Setting) -> Result
             }
         })?);
     }
-    Ok(crew)
+    Ok(lanes)
 }
 
 /// Many attempts over one [`Net`].

@@ -2,7 +2,11 @@
 
 use crossbeam_channel::bounded;
 
-use super::{Crew, Lane, Setting, StartError, spawn};
+use super::{
+    Setting, StartError,
+    lanes::{Lane, Lanes},
+    spawn,
+};
 use crate::{
     check::Attempt,
     driver::{Driver, Net, Woken, poll::Poll, waker::Waker},
@@ -11,22 +15,23 @@ use crate::{
 };
 
 /// Starts the threads. They take starts one at a time from one lane, so that none holds more
-/// than it works on.
-pub(super) fn start(threads: usize, setting: &Setting) -> Result<Crew, StartError> {
-    let (starts, queue) = bounded::<Vec<Start>>(threads);
+/// than it works on; as many as `room` may be begun and not reported.
+pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, StartError> {
+    let (starts, queue) = bounded::<Vec<Start>>(room);
     // Called once, when all are to go home, and never read.
     let stop = Waker::new()?;
-    let lane = Lane { starts: Some(starts), batch: Vec::new(), batch_max: 1, waker: None };
-    let mut crew = Crew {
-        lanes: vec![lane],
-        loads: vec![0],
-        capacity: threads,
-        stops: vec![stop.clone()],
-        threads: Vec::new(),
+    let lane = Lane {
+        starts: Some(starts),
+        batch: Vec::new(),
+        batch_max: 1,
+        waker: None,
+        waiting: Some(queue.clone()),
     };
-    for _ in 0..threads {
+    let mut lanes =
+        Lanes { all: vec![lane], loads: vec![0], stops: vec![stop.clone()], threads: Vec::new() };
+    for worker in 0..threads {
         let (queue, stop) = (queue.clone(), stop.clone());
-        crew.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
+        lanes.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
             let net = Poll::new(setting.clock, setting.source, stop.clone());
             let mut driver = Driver::new(net, setting.rules);
             for Start { id, endpoint } in queue.into_iter().flatten() {
@@ -36,13 +41,13 @@ pub(super) fn start(threads: usize, setting: &Setting) -> Result<Crew, StartErro
                 }
                 let attempt = Attempt::new(endpoint, driver.net.now());
                 let Some(conclusion) = run(&mut driver, attempt) else { return };
-                if setting.reports.send((0, vec![Report { id, conclusion }])).is_err() {
+                if setting.reports.send((worker, vec![Report { id, conclusion }])).is_err() {
                     return;
                 }
             }
         })?);
     }
-    Ok(crew)
+    Ok(lanes)
 }
 
 /// Makes one attempt, the thread waiting with it; `None` when the thread is called away.

@@ -1,0 +1,16 @@
+//! The worker processes of this program: the program itself, started again.
+
+use anyhow::Context;
+use portmuster::{Checker, workers::Program};
+
+/// The subcommand that makes a process a worker.
+const WORKER: &str = "worker";
+
+/// Names this program as what the checker's worker processes are.
+///
+/// # Errors
+/// The system does not say where this program is.
+pub(crate) fn named(checker: Checker) -> anyhow::Result<Checker> {
+    let this = Program::this().context("this system does not say where portmuster itself is")?;
+    Ok(checker.with_workers(this.arg(WORKER)))
+}

@@ -1,0 +1,139 @@
+//! How many threads and processes this system allows one run.
+
+use std::fs;
+
+use rustix::process::{Resource, geteuid, getrlimit};
+
+use super::Method;
+use crate::{config::ConfigError, driver::descriptors};
+
+/// Memory that a worker process needs at least, in KiB: its stacks and heap; what it shares with
+/// the others is not counted. Measured: 1.6 MB each of 32.
+const PROCESS_KIB: u64 = 2 << 10;
+/// A thread's stack and what the kernel keeps for it, as far as it is touched, in KiB.
+const THREAD_KIB: u64 = 32;
+
+/// Something of which this system has only so much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ceiling {
+    most: u64,
+    /// What sets it.
+    by: &'static str,
+}
+
+/// How many of something there are: as asked, which this system must have room for, or else as
+/// usual, as far as it has.
+fn within(
+    asked: Option<usize>,
+    usual: usize,
+    what: &'static str,
+    ceilings: impl IntoIterator<Item = Ceiling>,
+) -> Result<usize, ConfigError> {
+    let Ceiling { most, by } =
+        ceilings.into_iter().min_by_key(|ceiling| ceiling.most).unwrap_or(NO_CEILING);
+    let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+    match asked {
+        Some(asked) if asked > most => Err(ConfigError::TooMany { asked, what, most, by }),
+        _ => Ok(asked.unwrap_or(usual.min(most))),
+    }
+}
+
+const NO_CEILING: Ceiling = Ceiling { most: u64::MAX, by: "nothing" };
+
+/// The workers of a run by this method.
+pub(super) fn workers(
+    method: Method,
+    asked: Option<usize>,
+    usual: usize,
+) -> Result<usize, ConfigError> {
+    match method {
+        Method::Serial => {
+            let one = Ceiling { most: 1, by: "it makes one check after the other" };
+            within(asked, usual, "workers of a serial run", [one])
+        }
+        Method::Threads => within(asked, usual, "threads", this_process()),
+        Method::EventLoop => within(asked, usual, "event loops", this_process()),
+        Method::Processes | Method::ProcessEventLoops | Method::ProcessThreads => {
+            let ceilings = system().chain([memory(PROCESS_KIB), descriptors()]);
+            within(asked, usual, "worker processes", ceilings)
+        }
+    }
+}
+
+/// The threads in each of so many processes.
+pub(super) fn threads(
+    processes: usize,
+    asked: Option<usize>,
+    usual: usize,
+) -> Result<usize, ConfigError> {
+    let share = |ceiling: Ceiling| Ceiling { most: ceiling.most / processes as u64, ..ceiling };
+    let ceilings = system().map(share).chain([descriptors()]);
+    within(asked, usual, "threads in each process", ceilings)
+}
+
+/// What bounds the threads of one process, each of which has a socket.
+fn this_process() -> impl Iterator<Item = Ceiling> {
+    system().chain([descriptors()])
+}
+
+/// What bounds the threads of all processes together. Half of it is left to everybody else.
+fn system() -> impl Iterator<Item = Ceiling> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let of_user = (!geteuid().is_root()).then(|| getrlimit(Resource::Nproc).current).flatten();
+    let group = control_group().and_then(|group| number(&format!("{group}/pids.max")));
+    let ceilings = [
+        (number("/proc/sys/kernel/threads-max"), "kernel.threads-max"),
+        (number("/proc/sys/kernel/pid_max"), "kernel.pid_max"),
+        (of_user, "processes of this user, ulimit -u"),
+        (group, "pids.max of this control group"),
+    ];
+    let known = ceilings.into_iter().filter_map(|(most, by)| Some(Ceiling { most: most? / 2, by }));
+    known.chain([memory(THREAD_KIB)])
+}
+
+fn descriptors() -> Ceiling {
+    let most = descriptors::budget().attempts as u64;
+    Ceiling { most, by: "descriptors, ulimit -n" }
+}
+
+/// How often this much memory is there.
+fn memory(each: u64) -> Ceiling {
+    let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Ceiling { most: available.map_or(u64::MAX, |available| available / each), by: "memory" }
+}
+
+/// Where this process's control group is, where there are groups of the second version.
+fn control_group() -> Option<String> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    Some(format!("/sys/fs/cgroup{group}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_told_with_what_sets_the_limit() {
+        let ceilings = [Ceiling { most: 50, by: "ulimit" }, Ceiling { most: 40, by: "memory" }];
+        assert_eq!(within(Some(40), 1, "threads", ceilings), Ok(40));
+        assert_eq!(within(None, 100, "threads", ceilings), Ok(40));
+        let error = within(Some(100_000), 1, "threads", ceilings).expect_err("too many");
+        assert_eq!(
+            error.to_string(),
+            "100000 threads are more than the 40 that one run may have here (memory)"
+        );
+    }
+
+    #[test]
+    fn every_method_refuses_what_no_machine_has() {
+        for method in Method::ALL {
+            let error = workers(method, Some(usize::MAX), 1).expect_err("no machine has so many");
+            assert!(matches!(error, ConfigError::TooMany { .. }), "{error}");
+        }
+        assert!(threads(2, Some(usize::MAX), 1).is_err());
+    }
+}

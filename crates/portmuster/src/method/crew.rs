@@ -1,0 +1,135 @@
+//! Who makes the attempts of one run, here or in worker processes.
+
+use std::collections::BTreeMap;
+
+use crossbeam_channel::Receiver;
+
+use super::{
+    Method, Plan, Reports, Setting, StartError, event_loop, lanes::Lanes, processes, threads,
+};
+use crate::{
+    schedule::Start,
+    workers::{Ending, link::Link},
+};
+
+/// Who makes the attempts of one run.
+///
+/// Invariant: at most [`Self::capacity`] attempts are given and not reported.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    hands: Hands,
+    capacity: usize,
+    /// Attempts that each worker has ended.
+    shares: Vec<u64>,
+}
+
+#[derive(Debug)]
+pub(super) enum Hands {
+    /// Threads of this process.
+    Here(Lanes),
+    /// Worker processes, and what is about to be brought to them.
+    Elsewhere(Link<Start>, Vec<Start>),
+}
+
+/// The workers of a run, and how they fared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct WorkersReport {
+    /// Attempts that each has ended: threads, loops or processes, as the method has it.
+    pub shares: Vec<u64>,
+    /// Worker processes that were ready when the run began; all the others came later, or never.
+    pub ready: usize,
+    /// Worker processes that ended before their time, by how they ended. Others took their place.
+    pub lost: BTreeMap<Ending, u64>,
+    /// The most attempts that were open at the same time.
+    pub peak_in_flight: usize,
+}
+
+impl Crew {
+    /// Starts the method's threads or processes.
+    pub(crate) fn start(plan: &Plan, setting: &Setting) -> Result<Self, StartError> {
+        let (in_flight, workers) = (plan.in_flight, plan.size.workers.min(plan.in_flight));
+        match plan.method {
+            Method::Serial => Ok(Self::here(threads::start(1, 1, setting)?, 1, 1)),
+            Method::Threads => {
+                Ok(Self::here(threads::start(workers, workers, setting)?, workers, workers))
+            }
+            Method::EventLoop => {
+                Ok(Self::here(event_loop::start(workers, in_flight, setting)?, workers, in_flight))
+            }
+            Method::Processes | Method::ProcessThreads | Method::ProcessEventLoops => {
+                let (link, capacity) = processes::start(plan, setting)?;
+                let hands = Hands::Elsewhere(link, Vec::new());
+                Ok(Self { hands, capacity, shares: vec![0; workers] })
+            }
+        }
+    }
+
+    fn here(lanes: Lanes, workers: usize, capacity: usize) -> Self {
+        Self { hands: Hands::Here(lanes), capacity, shares: vec![0; workers] }
+    }
+
+    /// Attempts that may be given and not reported.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Closed when all stand at the line; `None`: they do.
+    pub(crate) fn barrier(&self) -> Option<&Receiver<()>> {
+        match &self.hands {
+            Hands::Here(_) => None,
+            Hands::Elsewhere(link, _) => Some(&link.barrier),
+        }
+    }
+
+    /// Gives an attempt to whoever has least to do. It begins with the next [`Self::flush`].
+    pub(crate) fn begin(&mut self, start: Start) {
+        match &mut self.hands {
+            Hands::Here(lanes) => lanes.begin(start),
+            Hands::Elsewhere(_, batch) => batch.push(start),
+        }
+    }
+
+    /// Sends what was given on its way.
+    pub(crate) fn flush(&mut self) {
+        match &mut self.hands {
+            Hands::Here(lanes) => lanes.flush(),
+            Hands::Elsewhere(link, batch) => link.bring(std::mem::take(batch)),
+        }
+    }
+
+    /// Attempts have been reported.
+    pub(crate) fn reported(&mut self, reports: &Reports) {
+        if let Hands::Here(lanes) = &mut self.hands {
+            lanes.reported(reports);
+        }
+        self.shares[reports.0] += reports.1.len() as u64;
+    }
+
+    /// Ends every attempt and waits until everybody has gone home. `peak` is the most that was
+    /// given and not reported.
+    pub(crate) fn end(self, peak: usize) -> WorkersReport {
+        let shares = self.shares;
+        match self.hands {
+            Hands::Here(lanes) => {
+                drop(lanes);
+                WorkersReport {
+                    ready: shares.len(),
+                    shares,
+                    peak_in_flight: peak,
+                    ..Default::default()
+                }
+            }
+            Hands::Elsewhere(link, _) => {
+                let window = link.window.clone();
+                drop(link);
+                window.look(|seen| WorkersReport {
+                    shares,
+                    ready: seen.ready.unwrap_or_default(),
+                    lost: std::mem::take(&mut seen.losses),
+                    peak_in_flight: seen.peak,
+                })
+            }
+        }
+    }
+}

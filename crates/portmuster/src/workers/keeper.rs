@@ -1,0 +1,462 @@
+//! The thread that keeps the workers of a run: it starts them, hands them work, takes what they
+//! have done, and sees to it when one ends.
+//!
+//! - Invariant: it never waits for a worker. Sockets are non-blocking, what a socket does not take
+//!   at once stays in the worker's buffer, and such a buffer holds at most what the worker is
+//!   leased. So feeding one worker holds up neither the others nor what comes back.
+//! - Invariant: before a worker is ended for its silence everything that had come was read, and
+//!   time in which this thread itself was held up counts for nobody.
+//! - Invariant: when the thread ends, every worker has ended and was waited for.
+
+use std::{
+    io::{self, ErrorKind, Read},
+    time::Duration,
+};
+
+use crossbeam_channel::TryRecvError;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    io::Errno,
+    net::SendFlags,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    frames::{self, FrameError, Frames, Kind, Values, Writing},
+    link::{Done, Ends, Lost, Window},
+    process::{Ended, Ending, Process},
+    queue::{Ticket, WorkQueue, WorkerId},
+};
+use crate::{clock::Instant, config::defaults};
+
+/// Bytes taken from a socket at a time, and how many times in a row.
+const READ_SIZE: usize = 64 << 10;
+const READS_MAX: usize = 4;
+/// How often somebody looks whether a worker that was killed is gone.
+const REAP: Duration = Duration::from_millis(10);
+/// How long the thread waits at most: a longer gap between two looks means that it was held up.
+const TICK: Duration = Duration::from_secs(1);
+/// The pause before a worker is started again; each start in a row that came to nothing doubles
+/// it, up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// Starts in a row that came to nothing after which a worker's place stays empty.
+const FAILURES_MAX: u32 = 6;
+
+/// A run's workers, and the thread's whole state.
+pub(super) struct Keeper<Q: WorkQueue, R> {
+    queue: Q,
+    ends: Ends<Q::Work, R>,
+    places: Vec<Place>,
+    ended: Vec<(Ended, Option<Ending>)>,
+    done: Vec<Done<Q::Work, R>>,
+    looked: Instant,
+    /// Which worker is given its share first.
+    first: WorkerId,
+    buffer: Vec<u8>,
+}
+
+/// Where one worker is, or was, or will be.
+#[derive(Debug)]
+struct Place {
+    state: State,
+    /// Starts in a row that came to nothing.
+    failures: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It is started then.
+    Empty(Instant),
+    Taken(Box<Worker>),
+    /// It is not started again.
+    Closed,
+}
+
+#[derive(Debug)]
+struct Worker {
+    process: Process,
+    input: Frames,
+    output: Vec<u8>,
+    written: usize,
+    /// Until when it must be ready; `None` once it is.
+    starting: Option<Instant>,
+    /// Tickets that it was sent, and how many of them it must have read to be taken for alive.
+    sent: u64,
+    due: u64,
+}
+
+impl Worker {
+    fn new(process: Process, hello: &[u8], now: Instant) -> Self {
+        Self {
+            process,
+            input: Frames::default(),
+            output: hello.to_vec(),
+            written: 0,
+            starting: Some(now.after(defaults::WORKERS_START)),
+            sent: 0,
+            due: 0,
+        }
+    }
+
+    /// Sends what the socket takes.
+    fn flush(&mut self) {
+        while self.written < self.output.len() {
+            let rest = &self.output[self.written..];
+            match rustix::net::send(&self.process.socket, rest, SendFlags::NOSIGNAL) {
+                Ok(sent) => self.written += sent,
+                Err(Errno::INTR) => {}
+                // A worker that is gone shows when its socket is read.
+                Err(_) => return,
+            }
+        }
+        self.output.clear();
+        self.written = 0;
+    }
+}
+
+impl<Q, R> Keeper<Q, R>
+where
+    Q: WorkQueue<Work: Serialize>,
+    R: DeserializeOwned,
+{
+    /// Starts this many workers.
+    ///
+    /// # Errors
+    /// Not even one can be started.
+    pub(super) fn start(queue: Q, workers: usize, ends: Ends<Q::Work, R>) -> io::Result<Self> {
+        let now = ends.clock.now();
+        let mut keeper = Self {
+            queue,
+            ends,
+            places: Vec::new(),
+            ended: Vec::new(),
+            done: Vec::new(),
+            looked: now,
+            first: 0,
+            buffer: vec![0; READ_SIZE],
+        };
+        let first = keeper.ends.program.start()?;
+        let taken = State::Taken(Box::new(Worker::new(first, &keeper.ends.hello, now)));
+        keeper.places.push(Place { state: taken, failures: 0 });
+        for _ in 1..workers {
+            keeper.places.push(Place { state: State::Empty(now), failures: 0 });
+        }
+        keeper.fill(now);
+        Ok(keeper)
+    }
+
+    /// Works until the owner has gone.
+    pub(super) fn run(mut self) {
+        while self.turn() {}
+        let mut kept = Vec::new();
+        for place in &mut self.places {
+            if let State::Taken(worker) = std::mem::replace(&mut place.state, State::Closed) {
+                kept.push(worker.process.kill());
+            }
+        }
+        for (ended, cause) in self.ended.drain(..) {
+            let ending = ended.wait();
+            count_loss(&self.ends.window, cause.unwrap_or(ending));
+        }
+        for ended in kept {
+            ended.wait();
+        }
+        self.ends.window.look(|seen| seen.peak = self.queue.peak());
+    }
+
+    /// Waits, and deals with all that has come; false when the owner has gone.
+    fn turn(&mut self) -> bool {
+        let readable = self.wait();
+        let now = self.ends.clock.now();
+        if now.since(self.looked) > TICK + defaults::WORKER_SILENCE / 2 {
+            for worker in 0..self.places.len() {
+                self.queue.extend(worker, now);
+            }
+        }
+        self.looked = now;
+        if !self.take_work() {
+            return false;
+        }
+        for worker in readable {
+            self.read(worker, now);
+        }
+        self.expire(now);
+        self.fill(now);
+        self.open_barrier(now);
+        self.hand_out(now);
+        self.reap();
+        true
+    }
+
+    /// Waits until something has come or is due; the workers that have sent something.
+    fn wait(&self) -> Vec<WorkerId> {
+        let now = self.ends.clock.now();
+        let due = self.due().map_or(TICK, |at| at.since(now).min(TICK));
+        let timeout = Timespec::try_from(due).unwrap_or_default();
+        let call = PollFd::new(self.ends.call.descriptor(), PollFlags::IN);
+        let mut polled = vec![call];
+        let mut workers = Vec::new();
+        for (place, worker) in self.taken() {
+            let wanted = if worker.output.is_empty() { PollFlags::IN } else { WANTS_ROOM };
+            polled.push(PollFd::new(&worker.process.socket, wanted));
+            workers.push(place);
+        }
+        // Cut short, or without the memory to wait with: everybody is asked, and nobody waits.
+        if rustix::event::poll(&mut polled, Some(&timeout)).is_err() {
+            return workers;
+        }
+        if !polled[0].revents().is_empty() {
+            self.ends.call.heard();
+        }
+        let happened = |polled: &PollFd<'_>| !polled.revents().is_empty();
+        workers
+            .into_iter()
+            .zip(&polled[1..])
+            .filter(|(_, at)| happened(at))
+            .map(|(at, _)| at)
+            .collect()
+    }
+
+    fn taken(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        self.places.iter().enumerate().filter_map(|(place, Place { state, .. })| match state {
+            State::Taken(worker) => Some((place, &**worker)),
+            State::Empty(_) | State::Closed => None,
+        })
+    }
+
+    /// When something is due although nothing has come.
+    fn due(&self) -> Option<Instant> {
+        let places = self.places.iter().filter_map(|place| match &place.state {
+            State::Empty(at) => Some(*at),
+            State::Taken(worker) => worker.starting,
+            State::Closed => None,
+        });
+        let reap = (!self.ended.is_empty()).then(|| self.looked.after(REAP));
+        places.chain(self.queue.wake_at()).chain(reap).min()
+    }
+
+    /// Takes the work that was brought; false when the owner has gone.
+    fn take_work(&mut self) -> bool {
+        loop {
+            match self.ends.work.try_recv() {
+                Ok(work) => work.into_iter().for_each(|work| self.queue.add(work)),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Takes what a worker sent, and sends what its socket has room for.
+    fn read(&mut self, place: WorkerId, now: Instant) {
+        for _ in 0..READS_MAX {
+            let State::Taken(worker) = &mut self.places[place].state else { return };
+            worker.flush();
+            match worker.process.socket.read(&mut self.buffer) {
+                Ok(0) => return self.lose(place, None, now),
+                Ok(length) => {
+                    worker.input.extend(&self.buffer[..length]);
+                    if self.take_frames(place, now).is_err() {
+                        return self.lose(place, Some(Ending::Garbage), now);
+                    }
+                    if length < READ_SIZE {
+                        return;
+                    }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock => return,
+                    ErrorKind::Interrupted => {}
+                    _ => return self.lose(place, None, now),
+                },
+            }
+        }
+    }
+
+    fn take_frames(&mut self, place: WorkerId, now: Instant) -> Result<(), FrameError> {
+        let Self { queue, places, done, .. } = self;
+        let Place { state: State::Taken(worker), failures } = &mut places[place] else {
+            return Ok(());
+        };
+        while let Some((kind, mut values)) = worker.input.next()? {
+            match kind {
+                Kind::Ready if worker.starting.is_some() => {
+                    let at_once = ready(&mut values)?;
+                    worker.starting = None;
+                    queue.join(place, at_once, now);
+                }
+                Kind::Settled if worker.starting.is_none() => {
+                    settled(queue, place, &mut values, done)?;
+                    *failures = 0;
+                }
+                Kind::Returned => queue.returned(place, &values.all::<Ticket>()?),
+                Kind::Alive => {
+                    let read: u64 = values.expect()?;
+                    // Who writes but does not read holds its work for ever.
+                    if read >= worker.due {
+                        worker.due = worker.sent;
+                        queue.extend(place, now);
+                    }
+                }
+                kind => return Err(FrameError::OutOfPlace(kind)),
+            }
+        }
+        self.deliver(place);
+        Ok(())
+    }
+
+    /// The worker has ended, or is ended now, for this cause.
+    fn lose(&mut self, place: WorkerId, cause: Option<Ending>, now: Instant) {
+        // What it held may have ended it: a start came to nothing only when it held nothing. How
+        // often work ends workers has a bound of its own.
+        let in_vain = self.queue.held(place) == 0;
+        let failures = self.places[place].failures + u32::from(in_vain);
+        let next = Place { state: pause(failures, now), failures };
+        if let State::Taken(worker) = std::mem::replace(&mut self.places[place], next).state {
+            self.ended.push((worker.process.kill(), cause));
+        }
+        let lost = self.queue.leave(place);
+        self.done.extend(lost.into_iter().map(|work| (work, Err(Lost::KillsWorkers))));
+        self.deliver(place);
+    }
+
+    /// Ends who has been silent or starting for too long.
+    fn expire(&mut self, now: Instant) {
+        while let Some(worker) = self.queue.overdue(now) {
+            self.lose(worker, Some(Ending::Silent), now);
+        }
+        let late = |worker: &Worker| worker.starting.is_some_and(|until| until <= now);
+        let late: Vec<_> =
+            self.taken().filter(|(_, worker)| late(worker)).map(|(place, _)| place).collect();
+        for place in late {
+            self.lose(place, Some(Ending::NotReady), now);
+        }
+    }
+
+    /// Starts the workers that are due.
+    fn fill(&mut self, now: Instant) {
+        for place in &mut self.places {
+            if !matches!(place.state, State::Empty(at) if at <= now) {
+                continue;
+            }
+            if let Ok(process) = self.ends.program.start() {
+                let worker = Worker::new(process, &self.ends.hello, now);
+                place.state = State::Taken(Box::new(worker));
+            } else {
+                place.failures += 1;
+                place.state = pause(place.failures, now);
+                count_loss(&self.ends.window, Ending::NotStarted);
+            }
+        }
+        if self.places.iter().all(|place| matches!(place.state, State::Closed)) {
+            let lost = self.queue.abandon();
+            self.done.extend(lost.into_iter().map(|work| (work, Err(Lost::NoWorkers))));
+            self.ends.barrier = None;
+            self.deliver(0);
+        }
+    }
+
+    fn open_barrier(&mut self, now: Instant) {
+        if self.ends.barrier.is_some()
+            && let Some(ready) = self.queue.opened(now)
+        {
+            self.ends.window.look(|seen| seen.ready = Some(ready));
+            self.ends.barrier = None;
+        }
+    }
+
+    /// Gives every worker its share, and asks for what is better done elsewhere.
+    fn hand_out(&mut self, now: Instant) {
+        self.first = (self.first + 1) % self.places.len();
+        for place in (self.first..self.places.len()).chain(0..self.first) {
+            let tickets = self.queue.lease(place, now);
+            if !tickets.is_empty() {
+                self.send(place, &tickets);
+            }
+        }
+        while let Some((place, most)) = self.queue.recall() {
+            if let State::Taken(worker) = &mut self.places[place].state {
+                let most = u32::try_from(most).unwrap_or(u32::MAX);
+                let written = frames::write(&mut worker.output, Kind::Recall, &most);
+                debug_assert!(written.is_ok(), "a number can be written");
+                worker.flush();
+            }
+        }
+    }
+
+    fn send(&mut self, place: WorkerId, tickets: &[Ticket]) {
+        let Self { queue, places, done, .. } = self;
+        let State::Taken(worker) = &mut places[place].state else { return };
+        worker.sent += tickets.len() as u64;
+        let mut rest = tickets.iter().peekable();
+        while rest.peek().is_some() {
+            let mut frame = Writing::begin(&mut worker.output, Kind::Lease);
+            while !frame.is_full()
+                && let Some(&ticket) = rest.next()
+            {
+                if frame.value(&(ticket, queue.work(ticket))).is_err()
+                    && let Some(work) = queue.settle(place, ticket)
+                {
+                    worker.sent -= 1;
+                    done.push((work, Err(Lost::Unsendable)));
+                }
+            }
+            frame.end();
+        }
+        worker.flush();
+        self.deliver(place);
+    }
+
+    /// Hands over what is done.
+    fn deliver(&mut self, place: WorkerId) {
+        if !self.done.is_empty() {
+            (self.ends.deliver)(place, std::mem::take(&mut self.done));
+        }
+    }
+
+    fn reap(&mut self) {
+        let window = &self.ends.window;
+        self.ended.retain_mut(|(ended, cause)| {
+            let Some(ending) = ended.poll() else { return true };
+            count_loss(window, cause.unwrap_or(ending));
+            false
+        });
+    }
+}
+
+/// For a socket that did not take all it was given.
+const WANTS_ROOM: PollFlags = PollFlags::IN.union(PollFlags::OUT);
+
+fn count_loss(window: &Window, ending: Ending) {
+    window.look(|seen| *seen.losses.entry(ending).or_default() += 1);
+}
+
+/// Where a place goes from here after so many starts that came to nothing.
+fn pause(failures: u32, now: Instant) -> State {
+    if failures >= FAILURES_MAX {
+        return State::Closed;
+    }
+    let pause = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    State::Empty(now.after(pause.min(PAUSE_MAX)))
+}
+
+/// Reads what a worker says when it is ready: how many it does at once.
+fn ready(values: &mut Values<'_>) -> Result<usize, FrameError> {
+    frames::check_version(values)?;
+    let at_once: u32 = values.expect()?;
+    Ok(usize::try_from(at_once).unwrap_or(usize::MAX))
+}
+
+/// Settles what a worker has done. What comes late or twice is dropped.
+fn settled<Q: WorkQueue, R: DeserializeOwned>(
+    queue: &mut Q,
+    worker: WorkerId,
+    values: &mut Values<'_>,
+    done: &mut Vec<Done<Q::Work, R>>,
+) -> Result<(), FrameError> {
+    while let Some((ticket, result)) = values.next::<(Ticket, R)>()? {
+        if let Some(work) = queue.settle(worker, ticket) {
+            done.push((work, Ok(result)));
+        }
+    }
+    Ok(())
+}

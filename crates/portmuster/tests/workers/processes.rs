@@ -1,0 +1,139 @@
+//! Processes, seen from outside.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::fd::OwnedFd,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
+};
+
+use crate::jobs::pause;
+
+/// A process that may end at any time.
+#[derive(Debug)]
+pub(crate) struct Process {
+    id: u32,
+    descriptor: OwnedFd,
+}
+
+impl Process {
+    pub(crate) fn kill(&self) {
+        // Fails only when it has ended.
+        let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
+    }
+
+    pub(crate) fn stop(&self) {
+        pidfd_send_signal(&self.descriptor, Signal::STOP).expect("it runs");
+    }
+
+    /// Whether it has ended, or does within this time.
+    pub(crate) fn has_ended_within(&self, time: Duration) -> bool {
+        let time = Timespec::try_from(time).expect("a short time");
+        let mut ended = [PollFd::new(&self.descriptor, PollFlags::IN)];
+        poll(&mut ended, Some(&time)).expect("a wait") > 0
+    }
+
+    /// Waits until one of its sockets is connecting to the endpoint: state 2, SYN-SENT, of
+    /// `/proc/net/tcp`.
+    pub(crate) fn connects_to(&self, endpoint: SocketAddr) {
+        let port = format!(":{:04X} 02 ", endpoint.port());
+        wait_for(|| {
+            let sockets = fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+            let connecting = sockets.lines().filter(|line| line.contains(&port));
+            connecting.filter_map(inode).any(|inode| self.has_open(&format!("socket:[{inode}]")))
+        });
+    }
+
+    fn has_open(&self, file: &str) -> bool {
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", self.id));
+        descriptors.into_iter().flatten().flatten().any(|descriptor| {
+            fs::read_link(descriptor.path()).is_ok_and(|link| link.as_os_str() == file)
+        })
+    }
+}
+
+/// The inode of a socket's line in `/proc/net/tcp`.
+fn inode(line: &str) -> Option<&str> {
+    line.split_whitespace().nth(9)
+}
+
+/// Waits until something is so.
+fn wait_for(mut is_so: impl FnMut() -> bool) {
+    while !is_so() {
+        pause(Duration::from_millis(2));
+    }
+}
+
+/// The children of this process that run just now.
+pub(crate) fn mine() -> Vec<Process> {
+    children(u32::try_from(getpid().as_raw_pid()).expect("it is positive"))
+}
+
+/// The children of this process, once there are so many.
+pub(crate) fn of_mine(many: usize) -> Vec<Process> {
+    of(u32::try_from(getpid().as_raw_pid()).expect("it is positive"), many)
+}
+
+/// The children of a process, once there are so many.
+pub(crate) fn of(process: u32, many: usize) -> Vec<Process> {
+    let mut found = Vec::new();
+    wait_for(|| {
+        found = children(process);
+        found.len() == many
+    });
+    found
+}
+
+fn children(process: u32) -> Vec<Process> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let ids: Vec<u32> = children
+        .flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+        .collect();
+    ids.into_iter()
+        .filter_map(|id| {
+            let pid = Pid::from_raw(i32::try_from(id).ok()?)?;
+            let descriptor = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            Some(Process { id, descriptor })
+        })
+        .collect()
+}
+
+/// This program, started with these arguments.
+pub(crate) fn this<const N: usize>(arguments: [&str; N]) -> Child {
+    let this = std::env::current_exe().expect("it runs");
+    let mut command = Command::new(this);
+    command.args(arguments).stdin(Stdio::null()).spawn().expect("it can be started")
+}
+
+/// Memory of this process that no other shares, in KiB.
+pub(crate) fn memory_kib() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let line =
+        status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it tells that");
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
+}
+
+/// A listener that accepts nobody, and those who wait in its backlog, so that nobody else can.
+pub(crate) fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    rustix::net::listen(&listener, 0).expect("a listener may listen again");
+    let endpoint: SocketAddr = listener.local_addr().expect("it is bound");
+    let mut waiting = Vec::new();
+    // Linux lets one more in than the backlog says.
+    for _ in 0..8 {
+        #[expect(clippy::disallowed_methods, reason = "this fills the backlog")]
+        match TcpStream::connect_timeout(&endpoint, Duration::from_millis(200)) {
+            Ok(stream) => waiting.push(stream),
+            Err(_) => return (listener, waiting),
+        }
+    }
+    panic!("the backlog has no end");
+}
