@@ -16,6 +16,8 @@ use portmuster::{
     targets::{Order, Ports, Shard},
 };
 
+use crate::compare::Compare;
+
 /// Which of these addresses support ssh or telnet?
 ///
 /// Checks host:port pairs by the million, side by side, in bounded memory, and hands over each
@@ -34,6 +36,8 @@ pub(crate) struct Program {
 pub(crate) enum Command {
     /// Check a list of targets
     Check(Box<Check>),
+    /// Check the same targets by each method, side by side
+    Compare(Box<Compare>),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
     /// The inside of a worker process; portmuster starts these by itself
@@ -196,9 +200,13 @@ and what it names twice is checked twice."
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
-    /// Say what holds the run back
+    /// Say what holds the run back, and what each worker did
     #[arg(short, long, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
+
+    /// Write what the run cost to this file; `compare` reads it
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) measure: Option<PathBuf>,
 }
 
 /// Which of the targets are checked, in which order, and by which way.
@@ -344,18 +352,18 @@ impl Check {
     }
 }
 
-fn in_flight() -> NonZeroUsize {
+pub(crate) fn in_flight() -> NonZeroUsize {
     NonZeroUsize::new(defaults::IN_FLIGHT).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
+pub(crate) fn method() -> impl clap::builder::TypedValueParser<Value = Method> {
     use clap::builder::TypedValueParser;
 
     let names = Method::ALL.map(Method::name);
     clap::builder::PossibleValuesParser::new(names).try_map(|name| name.parse::<Method>())
 }
 
-fn count(text: &str) -> Result<NonZeroUsize, String> {
+pub(crate) fn count(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "it is not a whole number from 1 up".to_owned())
 }
 
@@ -370,7 +378,7 @@ fn ports(list: &str) -> Result<Ports, String> {
 }
 
 /// Reads a time with its unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Err(format!("the unit is missing: {text}s, {text}ms, {text}m"));
     }

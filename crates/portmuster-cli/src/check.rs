@@ -8,6 +8,7 @@ use crate::{
     args::Check,
     input::Input,
     listing,
+    measure::Measured,
     output::{Failure, Outputs},
     progress::Progress,
     signals::{self, Interrupted},
@@ -53,6 +54,9 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let mut progress = Progress::start(check, total);
     let (account, ran_by, failure) = harvest(outcomes, &mut outputs, &mut progress, &interrupted);
     progress.finish();
+    if let Some(file) = &check.measure {
+        Measured::now(&account, &ran_by)?.write(file)?;
+    }
     let mut status = status(&account, &interrupted);
     match failure {
         Ok(()) => {}

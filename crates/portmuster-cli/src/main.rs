@@ -8,9 +8,11 @@ use clap::Parser;
 
 mod args;
 mod check;
+mod compare;
 mod demo;
 mod input;
 mod listing;
+mod measure;
 mod output;
 mod progress;
 mod signals;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     program.color.write_global();
     let status = match program.command {
         Command::Check(check) => check::run(&check),
+        Command::Compare(compare) => compare::run(&compare),
         Command::Demo(demo) => Ok(demo::run(&demo)),
         Command::Worker => return portmuster::worker_main(),
     };

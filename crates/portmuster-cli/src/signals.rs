@@ -54,6 +54,18 @@ pub(crate) fn watch(stopper: Stopper) -> io::Result<Interrupted> {
     Ok(interrupted)
 }
 
+/// From now on SIGINT and SIGTERM are only noticed.
+///
+/// # Errors
+/// The system refuses the handlers.
+pub(crate) fn noticed() -> io::Result<Interrupted> {
+    let interrupted = Interrupted(Arc::default());
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, Arc::clone(&interrupted.0))?;
+    }
+    Ok(interrupted)
+}
+
 #[expect(clippy::exit, reason = "the user has asked twice; whole lines were written at each flush")]
 fn leave() -> ! {
     std::process::exit(Status::Interrupted.code().into())

@@ -9,6 +9,8 @@ pub(crate) enum Status {
     Usage,
     /// It was interrupted.
     Interrupted,
+    /// Something was found that makes a difference.
+    Finding,
     /// Some targets could not be checked, or a sink failed.
     Incomplete,
     /// All is done.
@@ -20,6 +22,7 @@ impl Status {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Complete => 0,
+            Self::Finding => 1,
             Self::Usage => 2,
             Self::Incomplete => 3,
             Self::Interrupted => 130,
@@ -39,10 +42,16 @@ mod tests {
 
     #[test]
     fn the_least_is_told() {
-        let held = [Status::Complete, Status::Incomplete, Status::Interrupted, Status::Usage];
+        let held = [
+            Status::Complete,
+            Status::Incomplete,
+            Status::Finding,
+            Status::Interrupted,
+            Status::Usage,
+        ];
         let codes: Vec<_> = (1..=held.len())
             .map(|several| held[..several].iter().min().expect("at least one").code())
             .collect();
-        assert_eq!(codes, [0, 3, 130, 2]);
+        assert_eq!(codes, [0, 3, 1, 130, 2]);
     }
 }

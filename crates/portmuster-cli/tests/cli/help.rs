@@ -22,6 +22,11 @@ fn help_of_check() {
 }
 
 #[test]
+fn help_of_compare() {
+    insta::assert_snapshot!("help_compare", help(&["compare", "--help"]));
+}
+
+#[test]
 fn help_of_demo() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }

@@ -1,16 +1,13 @@
 //! How many at a time, how fast, and how much this machine gives.
 
-use std::{
-    net::{Ipv4Addr, TcpListener, TcpStream},
-    time::Duration,
-};
+use std::time::Duration;
 
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
     program::{Ended, METHODS, check, program, run},
     row::{self, Row},
-    servers::{start, target},
+    servers::{deaf_listener, start, target},
     shell::sh,
 };
 
@@ -111,16 +108,6 @@ fn the_limits_of_a_conversation_are_kept() {
     // Long enough that bytes come for more than the two seconds of quiet that end a greeting.
     let row = row_at_the_limit(&start(Behaviour::Drip), &["--deadline=3500ms"]);
     assert_eq!(row.service.as_deref(), Some("tarpit"));
-}
-
-/// A queue for one connection, which nobody takes out: the system answers no further one.
-#[expect(clippy::disallowed_methods, reason = "a server and a client that are not the program's")]
-fn deaf_listener() -> (TcpListener, TcpStream) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
-    rustix::net::listen(&listener, 0).expect("it listens");
-    let endpoint = listener.local_addr().expect("it is bound");
-    let first = TcpStream::connect(endpoint).expect("the queue has room for one");
-    (listener, first)
 }
 
 #[test]

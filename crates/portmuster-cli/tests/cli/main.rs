@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod colour;
+mod compare;
 mod demo;
 mod formats;
 mod help;

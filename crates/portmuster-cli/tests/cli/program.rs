@@ -101,8 +101,16 @@ pub(crate) struct Running {
 impl Running {
     /// Starts `portmuster check` with pipes for stdin, stdout and stderr.
     pub(crate) fn check<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Self {
-        let mut command = std::process::Command::new(PATH);
-        clear(&mut command).arg("check").args(arguments);
+        Self::start("check", arguments)
+    }
+
+    /// Starts the program with pipes for stdin, stdout and stderr.
+    pub(crate) fn start<A: AsRef<OsStr>>(
+        command: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
+        let mut program = std::process::Command::new(PATH);
+        let command = clear(&mut program).arg(command).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         Self {
@@ -156,8 +164,8 @@ impl Running {
         pid(&self.child).as_raw_nonzero().get()
     }
 
-    /// Its worker processes, as they are just now.
-    pub(crate) fn workers(&self) -> Vec<OwnedFd> {
+    /// The processes that it has started, as they are just now.
+    pub(crate) fn children(&self) -> Vec<OwnedFd> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
         let children = threads.flatten().map(|thread| thread.path().join("children"));
         let children: String = children.filter_map(|path| fs::read_to_string(path).ok()).collect();

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
 };
 
 use portmuster_lab::{Behaviour, Lab, Server};
@@ -12,8 +12,23 @@ use crate::{program::LIMIT, row::Row};
 /// A server on an address of this process's own, so that nobody else's connection is counted:
 /// others on this machine may scan 127.0.0.1, or come late to a port that was theirs.
 pub(crate) fn start(behaviour: Behaviour) -> Server {
+    start_on(behaviour, own_address())
+}
+
+/// A loopback address of this process's own.
+pub(crate) fn own_address() -> Ipv4Addr {
     let [.., high, middle, low] = std::process::id().to_be_bytes();
-    start_on(behaviour, Ipv4Addr::new(127, 64 | (high & 63), middle, low))
+    Ipv4Addr::new(127, 64 | (high & 63), middle, low)
+}
+
+/// A queue for one connection, which nobody takes out: the system answers no further one.
+#[expect(clippy::disallowed_methods, reason = "a server and a client that are not the program's")]
+pub(crate) fn deaf_listener() -> (TcpListener, TcpStream) {
+    let listener = TcpListener::bind((own_address(), 0)).expect("there is a port");
+    rustix::net::listen(&listener, 0).expect("it listens");
+    let endpoint = listener.local_addr().expect("it is bound");
+    let first = TcpStream::connect(endpoint).expect("the queue has room for one");
+    (listener, first)
 }
 
 /// A server on 127.0.0.1.

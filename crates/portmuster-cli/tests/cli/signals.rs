@@ -44,7 +44,7 @@ fn assert_interrupted(ended: &Ended) {
 fn assert_signal_stops(signal: Signal, method: &str) {
     let (mut running, silent) = run_in_silence(method);
     assert_eq!(running.row().state, "closed");
-    let workers = running.workers();
+    let workers = running.children();
     assert_eq!(workers.is_empty(), !method.starts_with("process"));
     running.signal(signal);
     let ended = running.end();

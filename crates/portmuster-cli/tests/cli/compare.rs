@@ -1,0 +1,121 @@
+//! The same targets by each method, side by side.
+
+use std::{net::TcpListener, thread};
+
+use rustix::process::Signal;
+use serde::Deserialize;
+
+use crate::{
+    program::{Ended, METHODS, Running, is_gone, program, run},
+    servers::{deaf_listener, own_address},
+};
+
+/// Schema 1 of a comparison, declared once more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    schema: u32,
+    method: String,
+    rounds: usize,
+    targets: u64,
+    targets_per_s: f64,
+    targets_per_s_min: f64,
+    targets_per_s_max: f64,
+    wall_s: f64,
+    cpu_s: f64,
+    peak_memory_kib: u64,
+    context_switches: u64,
+    peak_in_flight: usize,
+    workers: usize,
+    fairness: f64,
+    differing: u64,
+}
+
+fn compare(arguments: &[&str]) -> Ended {
+    run(program().arg("compare").args(arguments))
+}
+
+fn rows(ended: &Ended) -> Vec<Row> {
+    let row = |line| serde_json::from_str(line).expect("a row of schema 1");
+    ended.stdout.lines().map(row).collect()
+}
+
+#[test]
+fn every_method_gets_a_row_and_they_agree() {
+    let ended = compare(&["127.0.0.0/22", "-p1", "--rounds=2", "--output=jsonl"]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let terms = "each run: --no-probe --rate max --per-host max --retries 0\n";
+    assert_eq!(ended.stderr, format!("portmuster: {terms}"));
+    let rows = rows(&ended);
+    let methods: Vec<_> = rows.iter().map(|row| row.method.as_str()).collect();
+    assert_eq!(methods, METHODS);
+    for row in rows {
+        assert_eq!((row.schema, row.rounds, row.targets, row.differing), (1, 2, 1024, 0));
+        let least_to_most = [row.targets_per_s_min, row.targets_per_s, row.targets_per_s_max];
+        assert!(least_to_most.is_sorted() && least_to_most[0] > 0.0, "{row:?}");
+        assert!(row.wall_s > 0.0 && row.cpu_s > 0.0 && row.context_switches > 0, "{row:?}");
+        assert!((0.0..=1.000_001).contains(&row.fairness), "{row:?}");
+        assert!(row.peak_in_flight >= 1 && row.peak_memory_kib < 1 << 20, "{row:?}");
+        match row.method.as_str() {
+            "serial" => assert_eq!((row.workers, row.peak_in_flight), (1, 1)),
+            "threads" => assert_eq!(row.workers, 256),
+            "processes" => assert_eq!((row.workers, row.peak_in_flight.min(33)), (32, 32)),
+            _ => assert!(row.workers >= 1, "{row:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_table_has_a_line_for_each_of_the_methods_that_were_named() {
+    let ended = compare(&["127.0.0.0/25", "-p1", "--rounds=1", "--methods=threads,serial"]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    let starts = ["METHOD", "threads ", "serial "];
+    assert_eq!(lines.len(), starts.len());
+    assert!(lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{lines:?}");
+    assert!(lines[1..].iter().all(|line| line.ends_with("  same")), "{lines:?}");
+}
+
+/// A server that is there for the first connection only.
+#[test]
+fn what_is_answered_differently_is_named() {
+    let listener = TcpListener::bind((own_address(), 0)).expect("there is a port");
+    let target = listener.local_addr().expect("it is bound").to_string();
+    let server = thread::spawn(move || drop(listener.accept()));
+    let ended = compare(&[&target, "--rounds=1", "--methods=serial,threads", "-o=jsonl"]);
+    server.join().expect("somebody came");
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let difference = format!("{target} is open by serial, and not so by threads\n");
+    assert!(ended.stderr.ends_with(&difference), "{}", ended.stderr);
+    let differing: Vec<_> = rows(&ended).iter().map(|row| row.differing).collect();
+    assert_eq!(differing, [0, 1]);
+}
+
+#[test]
+fn stdin_can_not_be_read_for_every_method() {
+    let ended = compare(&["-i", "-"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("stdin can be read only once"), "{ended:?}");
+}
+
+#[test]
+fn what_can_not_be_read_is_said_once() {
+    let ended = compare(&["300.0.0.0/8"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
+    assert_eq!(ended.stderr.matches("300.0.0.0/8").count(), 1, "{ended:?}");
+}
+
+#[test]
+fn ctrl_c_ends_the_run_that_is_under_way_and_starts_no_other() {
+    let (deaf, _first) = deaf_listener();
+    let target = deaf.local_addr().expect("it is bound").to_string();
+    let running = Running::start("compare", [target.as_str(), "--timeout=1h"]);
+    let mut children = Vec::new();
+    while children.is_empty() {
+        children = running.children();
+    }
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
+    assert!(children.iter().all(is_gone), "a run has outlived the comparison");
+}
