@@ -61,7 +61,8 @@ pub(crate) trait Net {
     /// What time it is.
     fn now(&self) -> Instant;
 
-    /// Opens a TCP socket of the endpoint's family.
+    /// Opens a TCP socket of the endpoint's family, or takes one that was
+    /// [given up](Self::disconnect).
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno>;
 
     /// Begins to connect, or, when that has begun, says how it stands.
@@ -72,6 +73,10 @@ pub(crate) trait Net {
 
     /// Writes what the socket takes at once.
     fn write(&mut self, socket: Socket, bytes: &[u8]) -> Result<usize, Errno>;
+
+    /// Gives up a connection that was not accepted. The socket's place may be given to another,
+    /// and may be named once more for what happened before.
+    fn disconnect(&mut self, socket: Socket);
 
     /// Closes the socket; its place may be given to another.
     fn close(&mut self, socket: Socket);
@@ -150,16 +155,17 @@ impl<N: Net> Driver<N> {
         self.take(socket, step)
     }
 
-    /// Closes an attempt's socket.
+    /// Ends an attempt's use of its socket.
     pub(crate) fn close(&mut self, socket: Socket, conclusion: &Conclusion) {
-        // Linux answers a close over unread bytes with a reset (RFC 2525 §2.17); servers log that.
         let accepted =
             matches!(conclusion, Conclusion::Verdict(verdict) if verdict.times.connect.is_some());
-        if accepted {
-            for _ in 0..DRAIN_READS {
-                if !matches!(self.net.read(socket, &mut self.buffer), Ok(1..)) {
-                    break;
-                }
+        if !accepted {
+            return self.net.disconnect(socket);
+        }
+        // Linux answers a close over unread bytes with a reset (RFC 2525 §2.17); servers log that.
+        for _ in 0..DRAIN_READS {
+            if !matches!(self.net.read(socket, &mut self.buffer), Ok(1..)) {
+                break;
             }
         }
         self.net.close(socket);

@@ -120,9 +120,14 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
     println!("{} seeds: {troubles:?}", seeds().len());
     // One seed alone need not have met with everything.
     if seeds().len() > 1 {
-        for kind in
-            ["no local port", "no buffer", "no descriptor", "short read", "event for nothing"]
-        {
+        for kind in [
+            "no local port",
+            "no buffer",
+            "no descriptor",
+            "short read",
+            "event for nothing",
+            "stale event",
+        ] {
             assert!(troubles.get(kind).is_some_and(|&times| times > 0), "{kind} never occurred");
         }
     }

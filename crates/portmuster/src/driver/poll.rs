@@ -21,6 +21,10 @@ pub(crate) struct Poll {
     source: Option<IpAddr>,
     stop: Waker,
     socket: Option<OwnedFd>,
+    /// Its family is that of IPv4.
+    is_ipv4: bool,
+    /// A socket of the same family that can be connected again.
+    idle: Option<OwnedFd>,
     /// What the next wait is for.
     interest: PollFlags,
 }
@@ -29,7 +33,15 @@ impl Poll {
     /// Once `stop` has called, every wait ends at once: it is never read, so that one call
     /// reaches every thread.
     pub(crate) fn new(clock: Clock, source: Option<IpAddr>, stop: Waker) -> Self {
-        Self { clock, source, stop, socket: None, interest: PollFlags::empty() }
+        Self {
+            clock,
+            source,
+            stop,
+            socket: None,
+            is_ipv4: false,
+            idle: None,
+            interest: PollFlags::empty(),
+        }
     }
 
     fn socket(&self) -> &OwnedFd {
@@ -43,7 +55,12 @@ impl Net for Poll {
     }
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
-        self.socket = Some(tcp::open(endpoint, self.source)?);
+        let idle = self.idle.take().filter(|_| self.is_ipv4 == endpoint.is_ipv4());
+        self.socket = Some(match idle {
+            Some(idle) => idle,
+            None => tcp::open(endpoint, self.source)?,
+        });
+        self.is_ipv4 = endpoint.is_ipv4();
         Ok(Socket(0))
     }
 
@@ -62,6 +79,15 @@ impl Net for Poll {
 
     fn write(&mut self, _: Socket, bytes: &[u8]) -> Result<usize, Errno> {
         tcp::write(self.socket(), bytes)
+    }
+
+    fn disconnect(&mut self, _: Socket) {
+        let Some(socket) = self.socket.take() else { return };
+        // A refused connection has left its socket as it was before.
+        if self.interest == PollFlags::OUT {
+            tcp::disconnect(&socket);
+        }
+        self.idle = Some(socket);
     }
 
     fn close(&mut self, _: Socket) {

@@ -58,6 +58,8 @@ pub(crate) struct Simulated {
     peers: Slab<Peer>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     serial: u64,
+    /// Places that are named once more although their socket was given up.
+    stale: BTreeSet<usize>,
     /// How often each kind of trouble occurred.
     pub(crate) troubles: BTreeMap<&'static str, u64>,
     /// The most sockets that were open at the same time, in all and towards one address.
@@ -76,6 +78,7 @@ impl Simulated {
             peers: Slab::new(),
             queue: BinaryHeap::new(),
             serial: 0,
+            stale: BTreeSet::new(),
             troubles: BTreeMap::new(),
             peak: (0, 0),
             open_by_host: HashMap::new(),
@@ -222,6 +225,13 @@ impl Net for Simulated {
         Ok(bytes.len())
     }
 
+    fn disconnect(&mut self, socket: Socket) {
+        if self.trouble("stale event", self.network.oddities) {
+            self.stale.insert(socket.0);
+        }
+        self.close(socket);
+    }
+
     fn close(&mut self, socket: Socket) {
         let peer = self.peers.remove(socket.0);
         if let Some(open) = self.open_by_host.get_mut(&peer.endpoint.ip()) {
@@ -230,7 +240,7 @@ impl Net for Simulated {
     }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
-        let mut named = BTreeSet::new();
+        let mut named = std::mem::take(&mut self.stale);
         if self.trouble("held up", self.network.stalls) {
             self.now = self.now.after(Duration::from_millis(self.rng.u64(1..30_000)));
         }

@@ -35,6 +35,7 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
             Ok(()) | Err(Errno::ISCONN) if is_itself(&socket) => {
+                disconnect(&socket);
                 Connection::Failed(Errno::CONNREFUSED)
             }
             Ok(()) | Err(Errno::ISCONN) => Connection::Accepted,
@@ -48,6 +49,13 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
             Err(errno) => Connection::Failed(errno),
         };
     }
+}
+
+/// Gives up a connection, so that the socket can be used for another. To who has accepted it
+/// sends a reset.
+pub(super) fn disconnect(socket: impl AsFd) {
+    // Nothing is known that it fails for; a socket that still connects elsewhere shows at once.
+    let _ = rustix::net::connect_unspec(socket);
 }
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
