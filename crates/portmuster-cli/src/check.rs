@@ -41,7 +41,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = checker.excluding(input.excludes());
     let started = checker.check(input.into_targets()).map_err(anyhow::Error::from);
     let running = started.and_then(|outcomes| {
-        let interrupted = signals::watch(outcomes.stopper())?;
+        let interrupted = signals::watch(outcomes.stopper(), check.quiet)?;
         Ok((outcomes, interrupted))
     });
     let (outcomes, interrupted) = match running {
@@ -52,8 +52,9 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         }
     };
     let mut progress = Progress::start(check, total);
-    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, &mut progress, &interrupted);
+    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, &mut progress);
     progress.finish();
+    interrupted.wait_for_note();
     if let Some(file) = &check.measure {
         Measured::now(&account, &ran_by)?.write(file)?;
     }
@@ -86,7 +87,6 @@ fn harvest(
     mut outcomes: Outcomes,
     outputs: &mut Outputs,
     progress: &mut Progress,
-    interrupted: &Interrupted,
 ) -> (Account, WorkersReport, Result<(), Failure>) {
     let mut written = Ok(());
     let mut since_update = 0;
@@ -100,9 +100,6 @@ fn harvest(
                 outcomes.would_wait()
             }
         };
-        if interrupted.is_set() {
-            progress.stopping();
-        }
         if is_pause || since_update == UPDATE_EVERY {
             since_update = 0;
             progress.update(&outcomes.account());

@@ -27,8 +27,6 @@ pub(crate) struct Progress {
     total: Option<u64>,
     /// `None`: it is not said.
     held: Option<Held>,
-    /// It is to be said, and was not yet, that the run is being stopped.
-    silent_on_stop: bool,
 }
 
 enum Shown {
@@ -55,7 +53,7 @@ impl Progress {
             (ShowProgress::Always, false) => lines(LINE_EVERY),
             (_, true) => Shown::Bar(bar(total)),
         };
-        Self { show, total, held: check.verbose.then(Held::default), silent_on_stop: !check.quiet }
+        Self { show, total, held: check.verbose.then(Held::default) }
     }
 
     /// Takes the sum so far.
@@ -76,13 +74,6 @@ impl Progress {
         }
         if let Some(held_by) = self.held.as_mut().and_then(|held| held.news(account)) {
             self.aside(|| terminal::note(format!("held back by {held_by}")));
-        }
-    }
-
-    /// The run is being stopped.
-    pub(crate) fn stopping(&mut self) {
-        if std::mem::take(&mut self.silent_on_stop) {
-            self.aside(|| terminal::note("stopping; once more to leave at once"));
         }
     }
 

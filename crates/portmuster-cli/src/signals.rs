@@ -3,10 +3,10 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -17,18 +17,41 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use crate::status::Status;
+use crate::{status::Status, terminal};
 
 /// What is in flight when the run is interrupted has this long to end.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Whether the run was interrupted.
-#[derive(Debug, Clone)]
-pub(crate) struct Interrupted(Arc<AtomicBool>);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Interrupted {
+    flag: Arc<AtomicBool>,
+    /// The thread that says so.
+    note: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
 
 impl Interrupted {
     pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it was said that the run is being stopped, if it is: what is said next comes
+    /// behind.
+    pub(crate) fn wait_for_note(&self) {
+        let note = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(note) = note {
+            // Its panic was reported when it happened.
+            let _ = note.join();
+        }
+    }
+
+    /// Says it in a thread of its own: all else may be waiting for whoever reads the rows, and
+    /// the next signal must be heard although nobody reads stderr.
+    fn say(&self) {
+        let said = thread::Builder::new()
+            .name("portmuster-note".into())
+            .spawn(|| terminal::interrupt("stopping; once more to leave at once"));
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = said.ok();
     }
 }
 
@@ -37,15 +60,18 @@ impl Interrupted {
 ///
 /// # Errors
 /// The system refuses the handlers.
-pub(crate) fn watch(stopper: Stopper) -> io::Result<Interrupted> {
-    let interrupted = Interrupted(Arc::default());
-    let flag = interrupted.clone();
+pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
+    let interrupted = Interrupted::default();
+    let noticed = interrupted.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     flag::register(SIGXFSZ, Arc::default())?;
     let watch = move || {
         for _ in signals.forever() {
-            if flag.0.swap(true, Ordering::Relaxed) {
+            if noticed.flag.swap(true, Ordering::Relaxed) {
                 leave();
+            }
+            if !quiet {
+                noticed.say();
             }
             stopper.stop(GRACE);
         }
@@ -59,9 +85,9 @@ pub(crate) fn watch(stopper: Stopper) -> io::Result<Interrupted> {
 /// # Errors
 /// The system refuses the handlers.
 pub(crate) fn noticed() -> io::Result<Interrupted> {
-    let interrupted = Interrupted(Arc::default());
+    let interrupted = Interrupted::default();
     for signal in [SIGINT, SIGTERM] {
-        flag::register(signal, Arc::clone(&interrupted.0))?;
+        flag::register(signal, Arc::clone(&interrupted.flag))?;
     }
     Ok(interrupted)
 }

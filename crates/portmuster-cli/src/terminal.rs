@@ -1,6 +1,9 @@
 //! What is said on stderr.
 
-use std::{fmt::Display, io::Write};
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 use portmuster::sink::escaped;
@@ -13,6 +16,15 @@ pub(crate) fn error(message: &anyhow::Error) {
 /// Says what the user may want to know.
 pub(crate) fn note(message: impl Display) {
     say("portmuster", Style::new().bold(), &message.to_string());
+}
+
+/// Says it in the midst of whatever is being shown: a line of progress is wiped away, and drawn
+/// again below.
+pub(crate) fn interrupt(message: &str) {
+    if io::stderr().is_terminal() {
+        let _ = write!(io::stderr().lock(), "\r\x1b[2K");
+    }
+    note(message);
 }
 
 /// Messages may quote what a stranger wrote.
