@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     driver::{descriptors, tcp},
     input::{Boxed, Input, Taken},
-    method::{Crew, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
+    method::{Crew, Method, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     resolver::Resolver,
     schedule::{Policy, Schedule},
@@ -88,11 +88,10 @@ pub(crate) fn start(
     let plan = Plan {
         method: config.method,
         size,
-        in_flight: if config.method.has_processes() {
-            // Each has descriptors of its own.
-            config.in_flight
-        } else {
-            config.in_flight.min(budget.attempts)
+        in_flight: match config.method {
+            Method::Serial | Method::Threads => config.in_flight.min(budget.attempts),
+            // Loops and processes have descriptor tables of their own.
+            _ => config.in_flight,
         },
         paced: config.rate.is_some(),
         program: program.cloned(),

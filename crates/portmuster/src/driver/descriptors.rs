@@ -1,5 +1,11 @@
 //! How many sockets this process may hold.
 
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, OwnedFd, RawFd},
+};
+
+use nix::sched::CloneFlags;
 use rustix::{
     io::Errno,
     process::{Resource, Rlimit, getrlimit, setrlimit},
@@ -35,6 +41,31 @@ fn share(limit: u64, taken: u64) -> Budget {
     Budget { attempts: count(attempts), lookups: count((reserve / LOOKUP).max(1)) }
 }
 
+/// Gives this thread a descriptor table of its own, in which only these are: nobody else's opening
+/// and closing is waited for any more, and the limit on descriptors holds for it alone. False where
+/// the system forbids it; then nothing has changed.
+///
+/// Unsharing copies the table. A copy would hold open what others close, so all that was not handed
+/// over is closed here; stderr stays, for the words of a panic. From here on a descriptor that is
+/// made in another thread means nothing in this one, and the other way round: nothing that owns one
+/// may cross.
+pub(crate) fn own_table(kept: &OwnedFd) -> bool {
+    if nix::sched::unshare(CloneFlags::CLONE_FILES).is_err() {
+        return false;
+    }
+    let Ok(entries) = fs::read_dir("/proc/thread-self/fd") else { return true };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // Whole, before anything is closed: the list is read through a descriptor, too.
+    let open: Vec<RawFd> = names.collect();
+    for descriptor in open {
+        if descriptor != kept.as_raw_fd() && descriptor != io::stderr().as_raw_fd() {
+            // The one that the list was read through is gone by now.
+            let _ = nix::unistd::close(descriptor);
+        }
+    }
+    true
+}
+
 /// The fault when this process can't open one more descriptor just now.
 pub(crate) fn shortage() -> Option<Fault> {
     match rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC) {
@@ -55,7 +86,7 @@ fn raise() -> u64 {
 
 /// Descriptors that are open now; `None` where the system does not say.
 fn open_now() -> Option<u64> {
-    let entries = std::fs::read_dir("/proc/self/fd").ok()?;
+    let entries = fs::read_dir("/proc/self/fd").ok()?;
     u64::try_from(entries.count()).ok()
 }
 

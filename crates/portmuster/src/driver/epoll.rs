@@ -69,11 +69,12 @@ impl Family {
 }
 
 impl Epoll {
+    /// The thread that waits here is called by the waker.
+    ///
     /// # Errors
     /// This machine is short of descriptors or memory.
-    pub(crate) fn new(clock: Clock, source: Option<IpAddr>) -> Result<Self, Errno> {
+    pub(crate) fn new(clock: Clock, source: Option<IpAddr>, waker: Waker) -> Result<Self, Errno> {
         let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let waker = Waker::new()?;
         epoll::add(
             &poller,
             waker.descriptor(),
@@ -88,11 +89,6 @@ impl Epoll {
             sockets: Slab::new(),
             idle: [Vec::new(), Vec::new()],
         })
-    }
-
-    /// What calls the thread that waits here.
-    pub(crate) fn waker(&self) -> Waker {
-        self.waker.clone()
     }
 
     /// The time until then; whole milliseconds, rounded up: a wait never ends early, and kernels
@@ -193,6 +189,11 @@ mod tests {
         SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 1),
     ];
 
+    fn poller() -> Epoll {
+        let waker = Waker::new().expect("a descriptor");
+        Epoll::new(Clock::start(), None, waker).expect("a poller")
+    }
+
     fn refused(net: &mut Epoll, endpoint: SocketAddr) -> Socket {
         let socket = net.open(endpoint).expect("a socket");
         let mut ready = Vec::new();
@@ -205,7 +206,7 @@ mod tests {
 
     #[test]
     fn refused_sockets_are_kept_and_families_apart() {
-        let mut net = Epoll::new(Clock::start(), None).expect("a poller");
+        let mut net = poller();
         let [v4, v6] = REFUSED;
         let first = refused(&mut net, v4);
         for _ in 0..10 {
@@ -227,7 +228,7 @@ mod tests {
         let _first = connect(endpoint).expect("there is one place");
         let open = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
 
-        let mut net = Epoll::new(Clock::start(), None).expect("a poller");
+        let mut net = poller();
         let socket = net.open(endpoint).expect("a socket");
         assert_eq!(net.connect(socket, endpoint), Connection::Pending);
         net.disconnect(socket);

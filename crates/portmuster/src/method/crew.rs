@@ -55,7 +55,9 @@ impl Crew {
                 Ok(Self::here(threads::start(workers, workers, setting)?, workers, workers))
             }
             Method::EventLoop => {
-                Ok(Self::here(event_loop::start(workers, in_flight, setting)?, workers, in_flight))
+                let (lanes, capacity) = event_loop::start(workers, in_flight, setting)?;
+                let loops = lanes.all.len();
+                Ok(Self::here(lanes, loops, capacity))
             }
             Method::Processes | Method::ProcessThreads | Method::ProcessEventLoops => {
                 let (link, capacity) = processes::start(plan, setting)?;

@@ -5,7 +5,7 @@ use std::{
     collections::{BinaryHeap, VecDeque},
 };
 
-use crossbeam_channel::{TryRecvError, bounded};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use super::{
     Setting, StartError,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     check::{Attempt, Rules, Timer},
     clock::Instant,
-    driver::{Driver, Net, Socket, epoll::Epoll},
+    driver::{Driver, Net, Socket, descriptors, epoll::Epoll, waker::Waker},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
 };
@@ -32,47 +32,75 @@ const BATCHES_MAX: usize = 1024;
 /// attempts are open: few enough to be small, many enough that clearing them costs little each.
 const STALE_MAX: usize = 4096;
 
-/// Starts the loops, each on a lane of its own.
+/// Starts the loops, each on a lane of its own; with them comes how many attempts they may be
+/// given. Each has a descriptor table of its own where the system lets it, and there are more of
+/// them than asked for when so many attempts need more descriptors than one table holds.
 pub(super) fn start(
     loops: usize,
     in_flight: usize,
     setting: &Setting,
-) -> Result<Lanes, StartError> {
+) -> Result<(Lanes, usize), StartError> {
+    let table = descriptors::budget().attempts;
+    let loops = loops.max(in_flight.div_ceil(table));
     let mut lanes =
         Lanes { all: Vec::new(), loads: vec![0; loops], stops: Vec::new(), threads: Vec::new() };
+    let (ready, started) = bounded(loops);
     for place in 0..loops {
         let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
-        let mut event_loop =
-            EventLoop::new(Epoll::new(setting.clock, setting.source)?, setting.rules);
-        let waker = event_loop.driver.net.waker();
+        let waker = Waker::new()?;
         lanes.stops.push(waker.clone());
         lanes.all.push(Lane {
             starts: Some(starts),
             batch: Vec::new(),
             batch_max: BURST,
-            waker: Some(waker),
+            waker: Some(waker.clone()),
             waiting: None,
         });
+        let ready = ready.clone();
         lanes.threads.push(spawn("portmuster-loop", setting.clone(), move |setting| {
-            let (mut leased, mut reports) = (VecDeque::new(), Vec::new());
-            loop {
-                loop {
-                    match queue.try_recv() {
-                        Ok(batch) => leased.extend(batch),
-                        Err(TryRecvError::Empty) => break,
-                        Err(TryRecvError::Disconnected) => return,
-                    }
-                }
-                event_loop.turn(&mut leased, &mut reports, None);
-                if !reports.is_empty()
-                    && setting.reports.send((place, std::mem::take(&mut reports))).is_err()
-                {
-                    return;
-                }
+            let owns_table = descriptors::own_table(waker.descriptor());
+            let net = Epoll::new(setting.clock, setting.source, waker);
+            let (owns_table, net) = match net {
+                Ok(net) => (Ok(owns_table), Some(net)),
+                Err(errno) => (Err(errno), None),
+            };
+            // Refused only when the start was given up.
+            let _ = ready.send(owns_table);
+            if let Some(net) = net {
+                run(place, EventLoop::new(net, setting.rules), &queue, &setting);
             }
         })?);
     }
-    Ok(lanes)
+    let mut own_tables = true;
+    for started in started.iter().take(loops) {
+        own_tables &= started?;
+    }
+    Ok((lanes, if own_tables { in_flight } else { in_flight.min(table) }))
+}
+
+/// One loop, until the lane is closed.
+fn run(
+    place: usize,
+    mut event_loop: EventLoop<Epoll>,
+    queue: &Receiver<Vec<Start>>,
+    setting: &Setting,
+) {
+    let (mut leased, mut reports) = (VecDeque::new(), Vec::new());
+    loop {
+        loop {
+            match queue.try_recv() {
+                Ok(batch) => leased.extend(batch),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        event_loop.turn(&mut leased, &mut reports, None);
+        if !reports.is_empty()
+            && setting.reports.send((place, std::mem::take(&mut reports))).is_err()
+        {
+            return;
+        }
+    }
 }
 
 /// Many attempts over one [`Net`].

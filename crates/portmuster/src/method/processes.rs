@@ -120,17 +120,16 @@ fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>,
         reports,
         panics: Panics::Abort,
     };
-    let (lanes, at_once) = match worker.inside {
+    let started = match worker.inside {
         Inside::Threads(threads) => {
             let threads = (threads as usize).min(budget);
-            (threads::start(threads, room, &setting), threads)
+            threads::start(threads, room, &setting).map(|lanes| (lanes, threads))
         }
         Inside::EventLoop(in_flight) => {
-            let in_flight = (in_flight as usize).min(budget);
-            (event_loop::start(1, in_flight, &setting), in_flight)
+            event_loop::start(1, (in_flight as usize).min(budget), &setting)
         }
     };
-    let lanes = lanes.map_err(|error| error.to_string())?;
+    let (lanes, at_once) = started.map_err(|error| error.to_string())?;
     Ok((Inner { lanes, at_once }, done))
 }
 
