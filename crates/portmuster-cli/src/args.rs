@@ -12,9 +12,13 @@ use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use portmuster::{
-    Addresses, Config, Limits, Method, Probing, defaults,
+    Addresses, Config, Method, defaults,
     targets::{Order, Ports, Shard},
 };
+
+mod conversation;
+
+pub(crate) use conversation::{Asking, Times};
 
 /// Which of these addresses support ssh or telnet?
 ///
@@ -153,21 +157,11 @@ and what it names twice is checked twice."
     #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
     pub(crate) retries: u32,
 
-    /// Limit of one connection attempt
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) times: Times,
 
-    /// Limit of the silence after the accept
-    #[arg(long, value_name = "TIME", default_value = "12s", value_parser = duration)]
-    pub(crate) first_byte: Duration,
-
-    /// Limit of the conversation, from the accept
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
-    pub(crate) deadline: Duration,
-
-    /// Only see whether it connects; don't read what the server says
-    #[arg(long)]
-    pub(crate) no_probe: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 
     /// Write rows as table or jsonl, to stdout or a file; repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
@@ -318,19 +312,15 @@ impl Check {
             rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
             per_host: self.per_host.0,
             retries: self.retries,
-            limits: Limits {
-                timeout: self.timeout,
-                first_byte: self.first_byte,
-                deadline: self.deadline,
-                ..Limits::default()
-            },
+            limits: self.times.limits(),
             addresses: if self.selection.all_addresses {
                 Addresses::Each
             } else {
                 Addresses::UntilOneAccepts
             },
             source: self.selection.source,
-            probing: if self.no_probe { Probing::ConnectOnly } else { Probing::Greeting },
+            probing: self.asking.probing(),
+            evidence: self.asking.evidence,
         }
     }
 }

@@ -66,8 +66,11 @@ impl Default for Limits {
 /// What an attempt asks of an open port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Probing {
-    /// Reads what the server says, and judges the service by it.
+    /// Reads what the server says, judges the service by it, and of ssh reads on to its offer for
+    /// the key exchange.
     #[default]
+    KeyExchange,
+    /// Stops at the identification of ssh.
     Greeting,
     /// Only whether it connects.
     ConnectOnly,
@@ -102,6 +105,9 @@ pub struct Config {
     pub limits: Limits,
     /// What an attempt asks of an open port.
     pub probing: Probing,
+    /// Whether outcomes keep the whole [conversation](crate::Evidence), within bounds. A banner
+    /// they have in any case.
+    pub evidence: bool,
     /// Which addresses of a name are checked.
     pub addresses: Addresses,
     /// The address to connect from. `None`: the system chooses.
@@ -119,6 +125,7 @@ impl Default for Config {
             retries: defaults::RETRIES,
             limits: Limits::default(),
             probing: Probing::default(),
+            evidence: false,
             addresses: Addresses::default(),
             source: None,
         }

@@ -99,7 +99,7 @@ pub(crate) fn start(
     let in_flight = config.in_flight.min(budget.attempts);
     let (reports_in, reports) = bounded(in_flight);
     let (panics_in, panics) = bounded(1);
-    let rules = Rules { limits: config.limits, probing: config.probing };
+    let rules = Rules::from(config);
     let source = config.source;
     let setting = Setting { clock, rules, source, reports: reports_in, panics: panics_in };
     let crew = Crew::start(config.method, workers, in_flight, &setting)?;

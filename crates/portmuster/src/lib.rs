@@ -36,7 +36,11 @@ pub mod targets;
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
 pub use method::{Method, StartError, UnknownMethod};
-pub use outcome::{Account, Fault, HeldBy, Outcome, PortState, Reason, Service, Times, Verdict};
+pub use outcome::{
+    Account, Evidence, Facts, Fault, HeldBy, Identification, KeyExchange, NameList, NoOffer, Offer,
+    Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict,
+    Weakness,
+};
 pub use targets::{Host, Target};
 
 /// The examples of the README are tested, too.

@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        outcome::{PortState, Reason, Service, Times, Verdict},
+        outcome::{PortState, Reason, Rule, Service, Times, Verdict},
         targets::Target,
     };
 
@@ -82,7 +82,9 @@ mod tests {
                 state: PortState::Open,
                 reason: Reason::Accepted,
                 service: Some(Service::Ssh),
+                rule: Some(Rule::Identification),
                 banner: banner.to_vec(),
+                facts: None,
                 times: Times {
                     connect: Some(Duration::from_nanos(412_345)),
                     first_byte: None,
