@@ -290,13 +290,14 @@ impl Greeting {
     }
 
     fn judge(&self, service: Service, rule: Rule) -> Judgement {
+        let judgement = |banner: &[u8]| Judgement::new(service, rule, banner.to_vec());
         match service {
-            Service::Telnet | Service::TelnetLikely => {
+            Service::Telnet => {
                 let options = self.telnet.options().to_vec();
-                let facts = Facts { options, ..Facts::default() };
-                Judgement::new(service, rule, self.screen.text().to_vec()).with(facts)
+                judgement(self.screen.text()).with(Facts { options, ..Facts::default() })
             }
-            _ => Judgement::new(service, rule, self.raw.trim_ascii().to_vec()),
+            Service::TelnetLikely => judgement(self.screen.text()),
+            _ => judgement(self.raw.trim_ascii()),
         }
     }
 }

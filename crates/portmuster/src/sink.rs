@@ -12,7 +12,7 @@ mod table;
 mod text;
 
 pub use jsonl::Jsonl;
-pub use row::{Row, SCHEMA};
+pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 pub use table::{Paint, Table};
 pub use text::escaped;
 

@@ -123,7 +123,9 @@ mod tests {
 
     fn screen(bytes: &[u8]) -> Screen {
         let mut screen = Screen::default();
-        bytes.iter().for_each(|&byte| screen.push(byte));
+        for &byte in bytes {
+            screen.push(byte);
+        }
         screen
     }
 
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn text_without_end_takes_bounded_memory() {
-        let screen = screen(&[b'x'; 100_000]);
+        let screen = screen(&b"x".repeat(100_000));
         assert!(screen.text.capacity() <= 2 * BANNER_MAX);
         assert!(screen.last.capacity() <= 4 * LAST_MAX);
     }
