@@ -16,6 +16,7 @@
 mod behaviour;
 mod error;
 mod host;
+mod penalties;
 pub mod real;
 mod script;
 mod server;
@@ -23,7 +24,7 @@ mod stats;
 mod visit;
 mod zoo;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, Lie};
 pub use error::LabError;
 pub use host::MAX_CONNECTIONS;
 pub use server::Server;

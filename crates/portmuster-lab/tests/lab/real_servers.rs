@@ -1,28 +1,13 @@
 //! The real servers start, greet, and leave nothing behind.
 
-#![expect(clippy::disallowed_methods, reason = "the clients of these tests are real")]
-
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{ErrorKind, Read},
     net::{SocketAddr, TcpStream},
-    time::Duration,
 };
 
 use portmuster_lab::real::{Dropbear, OpenSsh, Telnetd};
 
-const LIMIT: Duration = Duration::from_secs(20);
-
-fn connect(endpoint: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(endpoint).expect("the server accepts");
-    stream.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
-    stream
-}
-
-fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes).expect("the server says so much");
-    bytes
-}
+use crate::client::{connect, read, say};
 
 /// The server and the process of a connection that was open have both gone.
 fn has_gone(endpoint: SocketAddr, mut open: TcpStream) {
@@ -94,7 +79,7 @@ fn refuse(stream: &mut TcpStream) {
         0xfd => 0xfc,
         other => panic!("{other:#x} is no command that starts a negotiation"),
     };
-    stream.write_all(&[0xff, answer, command[1]]).expect("the server listens");
+    say(stream, &[0xff, answer, command[1]]);
 }
 
 #[test]
