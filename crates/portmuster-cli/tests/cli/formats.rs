@@ -78,9 +78,9 @@ fn the_zoo_in_a_table_and_in_json_lines() {
 
     let summary = ended.summary();
     assert_eq!(summary.targets, zoo().len() as u64);
-    assert_eq!((summary.of("open"), summary.of("closed")), (20, 1));
-    let services = "open: 9 ssh, 2 telnet, 1 telnet-likely, 4 tarpit, 1 silent, 2 closed-early, \
-                    1 other";
+    assert_eq!((summary.of("open"), summary.of("closed")), (33, 1));
+    let services = "open: 16 ssh, 5 telnet, 1 telnet-likely, 6 tarpit, 1 silent, 2 closed-early, \
+                    2 other";
     assert!(ended.stderr.contains(services), "{}", ended.stderr);
 }
 
