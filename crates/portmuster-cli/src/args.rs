@@ -17,8 +17,10 @@ use portmuster::{
 };
 
 mod conversation;
+mod explain;
 
 pub(crate) use conversation::{Asking, Times};
+pub(crate) use explain::Explain;
 
 /// Which of these addresses support ssh or telnet?
 ///
@@ -38,6 +40,11 @@ pub(crate) struct Program {
 pub(crate) enum Command {
     /// Check a list of targets
     Check(Box<Check>),
+    /// Check one target, and tell step by step how the verdict came about
+    ///
+    /// The check is the one that `portmuster check` makes; of a name each address is checked. What
+    /// a server says is shown as it came, with everything escaped that is not text.
+    Explain(Explain),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
 }
@@ -242,11 +249,22 @@ pub(crate) struct LineRules {
 pub(crate) struct Family {
     /// Only IPv4
     #[arg(short = '4', long = "ipv4")]
-    pub(crate) only_v4: bool,
+    only_v4: bool,
 
     /// Only IPv6
     #[arg(short = '6', long = "ipv6")]
-    pub(crate) only_v6: bool,
+    only_v6: bool,
+}
+
+impl Family {
+    /// All addresses of the family that is not asked for.
+    pub(crate) fn other(self) -> Option<&'static str> {
+        match (self.only_v4, self.only_v6) {
+            (true, _) => Some("::/0"),
+            (_, true) => Some("0.0.0.0/0"),
+            (false, false) => None,
+        }
+    }
 }
 
 /// What is done instead of checking; nothing is sent.

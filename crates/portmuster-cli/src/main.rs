@@ -9,6 +9,7 @@ use clap::Parser;
 mod args;
 mod check;
 mod demo;
+mod explain;
 mod input;
 mod listing;
 mod output;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     program.color.write_global();
     let status = match program.command {
         Command::Check(check) => check::run(&check),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Demo(demo) => Ok(demo::run(&demo)),
     };
     status

@@ -14,7 +14,7 @@ mod text;
 pub use jsonl::Jsonl;
 pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 pub use table::{Paint, Table};
-pub use text::escaped;
+pub use text::{escaped, spelled};
 
 /// Something that writes outcomes.
 pub trait Sink {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use portmuster::{
-    Config, Limits, Outcome, PortState, Reason, Service, Target,
+    Config, Limits, Outcome, PortState, Probing, Reason, Service, Target,
     simulator::{Manner, Network, Say, Simulation, simulate},
 };
 
@@ -214,7 +214,8 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
         .endpoint(endpoint(1, 22), Manner::Silent)
         .endpoint(endpoint(3, 22), Manner::greets(b"SSH-2.0-x\r\n"));
     let targets = ["db.example", "no.example"].map(|name| Target::from((name, 22)));
-    let mut run = simulate(&Config::default(), &network, targets);
+    let config = Config { probing: Probing::Greeting, ..Config::default() };
+    let mut run = simulate(&config, &network, targets);
     run.outcomes.sort_by_key(Outcome::is_open);
     let [missing, found] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
     assert_eq!(missing.verdict.state, PortState::Unresolved);

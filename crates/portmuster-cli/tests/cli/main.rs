@@ -6,6 +6,8 @@
 mod bad_input;
 mod colour;
 mod demo;
+mod explain;
+mod facts;
 mod formats;
 mod help;
 mod limits;
