@@ -3,7 +3,7 @@
 //! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port.
 //! - [`Lab`] runs the whole [`fn@zoo`], one server for each [`Exhibit`], with the verdict a check
 //!   should reach.
-//! - [`real`] starts OpenSSH, Dropbear and telnetd as child processes.
+//! - [`real`] starts OpenSSH, Dropbear and two telnetds as child processes.
 //!
 //! It refuses to listen anywhere but on loopback, and to be more of a server than a check sees:
 //! nobody can log in.
