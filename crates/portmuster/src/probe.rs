@@ -297,6 +297,7 @@ impl Greeting {
                 judgement(self.screen.text()).with(Facts { options, ..Facts::default() })
             }
             Service::TelnetLikely => judgement(self.screen.text()),
+            _ if self.binary => judgement(&self.raw),
             _ => judgement(self.raw.trim_ascii()),
         }
     }

@@ -18,6 +18,7 @@ mod outputs;
 mod pipes;
 mod program;
 mod progress;
+mod real_servers;
 mod row;
 mod servers;
 mod shell;
