@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod facts;
 mod formats;
+mod held_up;
 mod help;
 mod limits;
 mod lists;
