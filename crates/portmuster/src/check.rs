@@ -124,6 +124,15 @@ impl Attempt {
         self.endpoint
     }
 
+    /// Bytes of memory that are held for the server, beside its evidence.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Talking(conversation) => conversation.probe.held(),
+            Stage::Starting | Stage::Connecting => 0,
+        }
+    }
+
     /// Whether the connection is still to be accepted or refused.
     pub(crate) fn is_connecting(&self) -> bool {
         !matches!(self.stage, Stage::Talking(_))

@@ -23,6 +23,8 @@ mod clock;
 mod config;
 mod coordinator;
 mod driver;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod method;
 mod outcome;
 mod probe;

@@ -26,7 +26,7 @@ mod screen;
 mod ssh;
 mod telnet;
 #[cfg(test)]
-mod transcripts;
+pub(crate) mod transcripts;
 
 /// Bytes read from one server before it counts as a tarpit.
 pub(crate) const BYTES_MAX: usize = 64 * 1024;
@@ -173,6 +173,20 @@ impl Probe {
         has_only_negotiated || greeting.screen.asks_for_a_key()
     }
 
+    /// Bytes of memory that are held for the server.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Ssh(conversation) => conversation.held(),
+            Stage::Greeting(greeting) => {
+                greeting.raw.capacity()
+                    + greeting.ssh.held()
+                    + greeting.screen.held()
+                    + greeting.telnet.held()
+            }
+        }
+    }
+
     fn identified(&mut self, mut ssh: ssh::Conversation, rest: &[u8]) -> ProbeStep {
         if !(self.asks_for_offer() && ssh.goes_on()) {
             return ProbeStep::Judged(ssh.identified(self.asks_for_offer()));
@@ -186,6 +200,15 @@ impl Probe {
     fn asks_for_offer(&self) -> bool {
         self.probing == Probing::KeyExchange
     }
+}
+
+/// Reads an offer as fuzzers want it read.
+///
+/// # Panics
+/// What was read is not what was written.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_offer(payload: &[u8]) {
+    kexinit::read_back(payload);
 }
 
 /// What one more byte of a greeting has shown.

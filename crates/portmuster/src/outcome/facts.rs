@@ -109,6 +109,12 @@ impl NameList {
         list.bytes().all(|byte| byte.is_ascii_graphic()).then(|| Self(list.to_owned()))
     }
 
+    /// The names as they came, with commas between them.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The names, one after another.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(',').filter(|name| !name.is_empty())

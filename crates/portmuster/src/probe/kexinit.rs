@@ -67,6 +67,11 @@ impl Packets {
         Found::Nothing
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.packet.capacity()
+    }
+
     /// Bytes that are missing to the packet's length, or to its end.
     fn wanted(&self) -> Result<usize, NoOffer> {
         let whole = match length(&self.packet)? {
@@ -131,6 +136,32 @@ fn lists(payload: &[u8]) -> Option<Offer> {
     };
     let _languages = (next()?, next()?);
     (rest.len() >= TAIL_SIZE).then_some(offer)
+}
+
+/// Reads an offer and writes it again: what comes out must be what went in.
+///
+/// # Panics
+/// It is not.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn read_back(payload: &[u8]) {
+    let Found::Offer(offer) = offer(payload) else { return };
+    let mut written = payload[..=COOKIE_SIZE].to_vec();
+    for list in [
+        &offer.kex,
+        &offer.host_keys,
+        &offer.ciphers_client_to_server,
+        &offer.ciphers_server_to_client,
+        &offer.macs_client_to_server,
+        &offer.macs_server_to_client,
+        &offer.compression_client_to_server,
+        &offer.compression_server_to_client,
+    ] {
+        let list = list.as_str().as_bytes();
+        let length = u32::try_from(list.len()).expect("it was read from 32 bits");
+        written.extend_from_slice(&length.to_be_bytes());
+        written.extend_from_slice(list);
+    }
+    assert!(payload.starts_with(&written), "{offer:?} was read otherwise than it was written");
 }
 
 #[cfg(test)]

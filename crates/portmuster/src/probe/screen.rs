@@ -53,6 +53,11 @@ impl Screen {
         }
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.text.capacity() + self.last.capacity()
+    }
+
     /// The text without the white space around it.
     pub(super) fn text(&self) -> &[u8] {
         self.text.trim_ascii()

@@ -62,6 +62,11 @@ impl Lines {
         protocol(&self.line).is_some()
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.line.capacity()
+    }
+
     /// What the line says, as far as it has come.
     pub(super) fn conversation(&self) -> Conversation {
         let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line).to_vec();
@@ -126,6 +131,11 @@ impl Conversation {
             Ending::Quiet => NoOffer::Silence,
             Ending::Deadline => NoOffer::Deadline,
         }))
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.line.capacity() + self.packets.held()
     }
 
     fn judge(&self, key_exchange: KeyExchange) -> Judgement {

@@ -110,6 +110,11 @@ impl Negotiation {
         }
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.options.capacity() * size_of::<TelnetOption>()
+    }
+
     /// The options that the server offered or asked for.
     pub(super) fn options(&self) -> &[TelnetOption] {
         &self.options

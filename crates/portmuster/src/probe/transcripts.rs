@@ -24,7 +24,7 @@ struct File {
 /// One server's words.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Transcript {
+pub(crate) struct Transcript {
     name: String,
     source: String,
     #[serde(default)]
@@ -57,7 +57,7 @@ struct Expect {
 }
 
 /// All transcripts.
-pub(super) fn all() -> Vec<Transcript> {
+pub(crate) fn all() -> Vec<Transcript> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
     let mut files: Vec<_> = fs::read_dir(folder)
         .expect("there is a folder of transcripts")
@@ -76,7 +76,7 @@ fn read(path: &Path) -> Vec<Transcript> {
 
 impl Transcript {
     /// What the server says.
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let server = self.server.concat();
         unescaped(&server).unwrap_or_else(|| panic!("{}: a broken escape", self.name))
     }
