@@ -1,11 +1,14 @@
 //! `portmuster explain`: one check, told step by step with its evidence.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use anstyle::Style;
 use anyhow::{Context, anyhow, bail};
 use portmuster::{
-    Checker, Host, Outcome, PortState, Target,
+    Checker, HeldBy, Host, Next, Outcome, Outcomes, PortState, Target,
     sink::escaped,
     targets::{Excludes, Ports, TargetSet},
 };
@@ -14,6 +17,9 @@ use crate::{args::Explain, signals, status::Status, terminal};
 
 mod bytes;
 mod story;
+
+/// How long an outcome is waited for before it is said what for.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Checks the target and tells how.
 ///
@@ -38,7 +44,7 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
             return Ok(Status::Incomplete);
         }
     };
-    let outcomes: Vec<_> = outcomes.collect();
+    let outcomes = harvest(outcomes);
     if interrupted.is_set() {
         return Ok(Status::Interrupted);
     }
@@ -49,6 +55,32 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     let is_unchecked = |outcome: &Outcome| outcome.verdict.state == PortState::Unchecked;
     let unchecked = outcomes.is_empty() || outcomes.iter().any(is_unchecked);
     Ok(if unchecked { Status::Incomplete } else { Status::Complete })
+}
+
+/// Waits for the outcomes, and says what a wait is for that lasts.
+fn harvest(mut run: Outcomes) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    let mut told = None;
+    loop {
+        match run.next_within(TICK) {
+            Next::Over => return outcomes,
+            Next::Outcome(outcome) => outcomes.push(outcome),
+            Next::NotYet => {
+                let held_by = run.account().held_by.filter(|held_by| lasts(*held_by));
+                if held_by != told
+                    && let Some(held_by) = held_by
+                {
+                    terminal::note(format!("waiting for {held_by}"));
+                }
+                told = held_by;
+            }
+        }
+    }
+}
+
+/// Whether it holds a run of one target back for longer than anybody wonders about.
+fn lasts(held_by: HeldBy) -> bool {
+    matches!(held_by, HeldBy::Throttled | HeldBy::Retries | HeldBy::Names)
 }
 
 /// The one target that the text names.

@@ -442,6 +442,12 @@ mod tests {
         }
     }
 
+    /// Millions of them are on ports that are not open.
+    #[test]
+    fn a_verdict_is_small() {
+        assert!(size_of::<Verdict>() <= 104, "{}", size_of::<Verdict>());
+    }
+
     #[test]
     fn the_account_adds_up() {
         let mut account = Account { targets: 3, ..Account::default() };
