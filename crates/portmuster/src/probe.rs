@@ -492,6 +492,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_silent_server_was_asked_for_is_not_asked_for_again() {
+        let mut probe = Probe::new(Probing::KeyExchange);
+        assert_eq!(probe.active_step(), [EMPTY_LINE, b"\xff\xfd\x01"].concat());
+        assert_eq!(probe.bytes(b"\xff\xfb\x01"), ProbeStep::Read);
+        assert_eq!(probe.ended(Ending::Quiet).service, Service::Telnet);
+    }
+
+    #[test]
+    fn a_banner_that_is_no_text_keeps_every_byte() {
+        assert_eq!(judged(b"\x15\x03\x03\0\x02\x02\n", Ending::Quiet).banner.last(), Some(&b'\n'));
+        assert_eq!(judged(b"\r\nhello \r\n", Ending::Quiet).banner, b"hello");
+    }
+
+    #[test]
     fn other_protocols_are_named_even_when_they_do_not_stop() {
         let page = [&b"HTTP/1.1 400 Bad Request\r\n"[..], &b"x: y\r\n".repeat(LINES_MAX)].concat();
         for (bytes, ending) in [(&page[..], Ending::Quiet), (&page[..20], Ending::Deadline)] {

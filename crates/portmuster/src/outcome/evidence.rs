@@ -58,13 +58,10 @@ impl Evidence {
         let kept: usize = self.parts.iter().map(|part| part.bytes.len()).sum();
         let room = if self.parts.len() < Self::PARTS_MAX { Self::BYTES_MAX - kept } else { 0 };
         let (bytes, left_out) = bytes.split_at(bytes.len().min(room));
-        // Once something is missing, what follows would be told as if it had come next.
-        if bytes.is_empty() || self.left_out > 0 {
-            self.left_out += (bytes.len() + left_out.len()) as u64;
-            return;
-        }
-        self.parts.push(Part { at, side, bytes: bytes.to_vec() });
         self.left_out += left_out.len() as u64;
+        if !bytes.is_empty() {
+            self.parts.push(Part { at, side, bytes: bytes.to_vec() });
+        }
     }
 }
 
