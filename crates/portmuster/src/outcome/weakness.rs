@@ -1,8 +1,8 @@
 //! What counts as weak in ssh, and why: one table.
 //!
-//! To add a weakness: a variant, its place in [`Weakness::ALL`], and a row of [`Weakness::entry`].
+//! To add a weakness: a variant, its place in [`Weakness::ALL`], and a row of [`TABLE`].
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -112,98 +112,22 @@ impl Weakness {
     pub fn algorithms(self, offer: &Offer) -> Vec<&str> {
         let ciphers = [&offer.ciphers_client_to_server, &offer.ciphers_server_to_client];
         let macs = [&offer.macs_client_to_server, &offer.macs_server_to_client];
-        match self.entry().sign {
+        let mut names = match self.entry().sign {
             Sign::Version1 => Vec::new(),
             Sign::Terrapin => terrapin(offer),
             Sign::Kex(is_weak) => matching([&offer.kex], is_weak),
             Sign::HostKey(is_weak) => matching([&offer.host_keys], is_weak),
             Sign::Cipher(is_weak) => matching(ciphers, is_weak),
             Sign::Mac(is_weak) => matching(macs, is_weak),
-        }
+        };
+        // Not by comparing each with each: a stranger may send thousands.
+        let mut seen = BTreeSet::new();
+        names.retain(|&name| seen.insert(name));
+        names
     }
 
-    fn entry(self) -> Entry {
-        let (name, why, source, sign) = match self {
-            Self::Ssh1 => (
-                "ssh-1",
-                "the old protocol's integrity is a CRC-32 and its key transport can be broken: \
-                 sessions can be read and changed",
-                "CVE-1999-1085, CVE-2001-0361",
-                Sign::Version1,
-            ),
-            Self::Terrapin => (
-                "terrapin",
-                "who sits on the line can drop the first messages of a session unseen, and with \
-                 them extensions that protect it",
-                "CVE-2023-48795",
-                Sign::Terrapin,
-            ),
-            Self::NoEncryption => (
-                "no-encryption",
-                "a session may go unencrypted",
-                "RFC 4253 §6.3 (not recommended)",
-                Sign::Cipher(|name| name == "none"),
-            ),
-            Self::NoIntegrity => (
-                "no-integrity",
-                "a session may be changed on the way unseen",
-                "RFC 4253 §6.4 (not recommended)",
-                Sign::Mac(|name| name == "none"),
-            ),
-            Self::Group1Sha1 => (
-                "group1-sha1",
-                "its group of 1,024 bits, the same for all, is within reach of large attackers",
-                "RFC 9142 §4 (should not), CVE-2015-4000",
-                Sign::Kex(|name| name.contains("group1-sha1")),
-            ),
-            Self::Sha1Kex => (
-                "sha1-kex",
-                "collisions of SHA-1 can be made",
-                "RFC 9142 §4",
-                Sign::Kex(|name| name.ends_with("-sha1") || name.contains("-sha1-")),
-            ),
-            Self::SshDss => (
-                "ssh-dss",
-                "its keys have 1,024 bits and it signs with SHA-1; the standard has dropped it",
-                "FIPS 186-5 §4, release notes of OpenSSH 7.0",
-                Sign::HostKey(|name| name.contains("ssh-dss") || name.contains("-sign-dss")),
-            ),
-            Self::Sha1Signatures => (
-                "sha1-signatures",
-                "collisions of SHA-1 can be made, so a signature may fit two messages",
-                "RFC 8332 §1, release notes of OpenSSH 8.8",
-                Sign::HostKey(|name| {
-                    name.contains("ssh-rsa")
-                        || name.ends_with("-sign-rsa")
-                        || name.ends_with("sha1")
-                }),
-            ),
-            Self::Rc4 => (
-                "rc4",
-                "its key stream is biased, so what is repeated can be read",
-                "RFC 8758 (must not)",
-                Sign::Cipher(|name| name.starts_with("arcfour")),
-            ),
-            Self::TripleDes => (
-                "3des",
-                "its blocks of 64 bits repeat in long sessions",
-                "CVE-2016-2183, NIST SP 800-131A Rev. 2 §2",
-                Sign::Cipher(|name| name.starts_with("3des")),
-            ),
-            Self::Cbc => (
-                "cbc",
-                "bytes of the plain text can be recovered by watching how errors are answered",
-                "CVE-2008-5161",
-                Sign::Cipher(is_cbc),
-            ),
-            Self::Md5 => (
-                "md5",
-                "MD5 is broken; its use for authentication is to end",
-                "RFC 6151 §2.3",
-                Sign::Mac(|name| name.contains("md5")),
-            ),
-        };
-        Entry { name, why, source, sign }
+    fn entry(self) -> &'static Entry {
+        &TABLE[self as usize]
     }
 }
 
@@ -213,17 +137,95 @@ impl fmt::Display for Weakness {
     }
 }
 
+/// In the order of [`Weakness::ALL`].
+const TABLE: [Entry; Weakness::ALL.len()] = [
+    entry(
+        "ssh-1",
+        "the old protocol's integrity is a CRC-32 and its key transport can be broken: \
+         sessions can be read and changed",
+        "CVE-1999-1085, CVE-2001-0361",
+        Sign::Version1,
+    ),
+    entry(
+        "terrapin",
+        "who sits on the line can drop the first messages of a session unseen, and with \
+         them extensions that protect it",
+        "CVE-2023-48795",
+        Sign::Terrapin,
+    ),
+    entry(
+        "no-encryption",
+        "a session may go unencrypted",
+        "RFC 4253 §6.3 (not recommended)",
+        Sign::Cipher(|name| name == "none"),
+    ),
+    entry(
+        "no-integrity",
+        "a session may be changed on the way unseen",
+        "RFC 4253 §6.4 (not recommended)",
+        Sign::Mac(|name| name == "none"),
+    ),
+    entry(
+        "group1-sha1",
+        "its group of 1,024 bits, the same for all, is within reach of large attackers",
+        "RFC 9142 §4 (should not), CVE-2015-4000",
+        Sign::Kex(|name| name.contains("group1-sha1")),
+    ),
+    entry(
+        "sha1-kex",
+        "collisions of SHA-1 can be made",
+        "RFC 9142 §4",
+        Sign::Kex(|name| name.ends_with("-sha1") || name.contains("-sha1-")),
+    ),
+    entry(
+        "ssh-dss",
+        "its keys have 1,024 bits and it signs with SHA-1; the standard has dropped it",
+        "FIPS 186-5 §4, release notes of OpenSSH 7.0",
+        Sign::HostKey(|name| name.contains("ssh-dss") || name.contains("-sign-dss")),
+    ),
+    entry(
+        "sha1-signatures",
+        "collisions of SHA-1 can be made, so a signature may fit two messages",
+        "RFC 8332 §1, release notes of OpenSSH 8.8",
+        Sign::HostKey(|name| {
+            name.contains("ssh-rsa") || name.ends_with("-sign-rsa") || name.ends_with("sha1")
+        }),
+    ),
+    entry(
+        "rc4",
+        "its key stream is biased, so what is repeated can be read",
+        "RFC 8758 (must not)",
+        Sign::Cipher(|name| name.starts_with("arcfour")),
+    ),
+    entry(
+        "3des",
+        "its blocks of 64 bits repeat in long sessions",
+        "CVE-2016-2183, NIST SP 800-131A Rev. 2 §2",
+        Sign::Cipher(|name| name.starts_with("3des")),
+    ),
+    entry(
+        "cbc",
+        "bytes of the plain text can be recovered by watching how errors are answered",
+        "CVE-2008-5161",
+        Sign::Cipher(is_cbc),
+    ),
+    entry(
+        "md5",
+        "MD5 is broken; its use for authentication is to end",
+        "RFC 6151 §2.3",
+        Sign::Mac(|name| name.contains("md5")),
+    ),
+];
+
+const fn entry(name: &'static str, why: &'static str, source: &'static str, sign: Sign) -> Entry {
+    Entry { name, why, source, sign }
+}
+
 fn matching<'a>(
     lists: impl IntoIterator<Item = &'a NameList>,
     is_weak: impl Fn(&str) -> bool,
 ) -> Vec<&'a str> {
-    let mut names = Vec::new();
-    for name in lists.into_iter().flat_map(NameList::iter) {
-        if is_weak(name) && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
+    lists.into_iter().flat_map(NameList::iter).filter(|name| is_weak(name)).collect()
 }
 
 fn is_cbc(name: &str) -> bool {
@@ -254,15 +256,11 @@ fn terrapin(offer: &Offer) -> Vec<&str> {
             names.extend(ciphers.into_iter().chain(macs));
         }
     }
-    let mut seen = std::collections::BTreeSet::new();
-    names.retain(|&name| seen.insert(name));
     names
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn list(names: &str) -> NameList {
@@ -291,7 +289,8 @@ mod tests {
     fn every_weakness_has_a_name_of_its_own_a_reason_and_a_source() {
         let names: BTreeSet<_> = Weakness::ALL.map(Weakness::name).into();
         assert_eq!(names.len(), Weakness::ALL.len());
-        for weakness in Weakness::ALL {
+        for (position, weakness) in Weakness::ALL.into_iter().enumerate() {
+            assert_eq!(weakness as usize, position);
             assert!(!weakness.why().is_empty() && !weakness.source().is_empty(), "{weakness}");
         }
     }
@@ -336,6 +335,7 @@ mod tests {
     fn terrapin_wants_a_cipher_in_reach_and_no_countermeasure() {
         let chacha = offer("curve25519-sha256", "", "chacha20-poly1305@openssh.com", "");
         assert_eq!(names("2.0", &chacha), ["terrapin"]);
+        // In both directions, and told once.
         assert_eq!(Weakness::Terrapin.algorithms(&chacha), ["chacha20-poly1305@openssh.com"]);
 
         let etm = offer("x", "", "aes128-cbc", "hmac-sha2-256-etm@openssh.com");
