@@ -226,6 +226,29 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
 }
 
 #[test]
+fn a_service_is_told_by_its_bytes_on_whatever_port() {
+    let answers = |answer: &[u8]| Manner::Accepts {
+        after: ms(1),
+        says: vec![],
+        answer: Some(answer.to_vec()),
+    };
+    let services = [
+        (Manner::greets(b"SSH-2.0-x\r\n"), Service::Ssh),
+        (Manner::greets(b"\xff\xfd\x18\xff\xfb\x01login: "), Service::Telnet),
+        (answers(b"HTTP/1.1 400 Bad Request\r\n"), Service::Other),
+    ];
+    for (manner, service) in services {
+        let network = Network::new(1)
+            .endpoint(endpoint(1, 22), manner.clone())
+            .endpoint(endpoint(1, 23), manner);
+        let targets = [22, 23].map(|port| Target::from(endpoint(1, port)));
+        let run = simulate(&Config::default(), &network, targets);
+        let told: Vec<_> = run.outcomes.iter().map(|outcome| outcome.verdict.service).collect();
+        assert_eq!(told, [Some(service), Some(service)]);
+    }
+}
+
+#[test]
 fn a_name_and_its_address_are_one_host() {
     let address = [192, 0, 2, 1].into();
     let network =
