@@ -31,7 +31,7 @@ pub(crate) enum Timer {
     ActiveStep,
     /// The server still says nothing: silent.
     FirstByte,
-    /// The server has stopped: judge what came.
+    /// The server has stopped: send it an empty line if it waits for one, else judge what came.
     Quiet,
     /// The conversation has lasted long enough.
     Conversation,

@@ -25,7 +25,8 @@ pub mod defaults {
     pub const FIRST_BYTE: Duration = Duration::from_secs(12);
     /// Silence after which an empty line is sent: servers that greet unasked have done so by then.
     pub const ACTIVE_STEP: Duration = Duration::from_secs(3);
-    /// Silence after the last byte that ends a greeting of an unknown kind.
+    /// Silence after the last byte that ends what a server says: half a second of round trip and a
+    /// packet that is lost once are well within.
     pub const QUIET: Duration = Duration::from_secs(2);
     /// The conversation, counted from the accept: what a tarpit may cost at most.
     pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -45,7 +46,7 @@ pub struct Limits {
     pub first_byte: Duration,
     /// From the accept until an empty line is sent to a server that says nothing.
     pub active_step: Duration,
-    /// From the last byte until an unknown greeting counts as whole.
+    /// From the last byte, or the empty line, until what came counts as whole.
     pub quiet: Duration,
     /// From the accept until the conversation is ended, whatever still comes.
     pub deadline: Duration,

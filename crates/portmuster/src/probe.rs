@@ -15,7 +15,7 @@
 
 use crate::{
     config::Probing,
-    outcome::{Evidence, Facts, Rule, Service},
+    outcome::{Evidence, Facts, NoOffer, Rule, Service},
 };
 
 mod kexinit;
@@ -101,6 +101,16 @@ pub(crate) enum Ending {
     Deadline,
 }
 
+impl From<Ending> for NoOffer {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Closed => Self::HungUp,
+            Ending::Quiet => Self::Silence,
+            Ending::Deadline => Self::Deadline,
+        }
+    }
+}
+
 /// What one server says, as far as it has come.
 #[derive(Debug)]
 pub(crate) struct Probe {
@@ -146,11 +156,11 @@ impl Probe {
     /// Judges what has come, because no more does.
     pub(crate) fn ended(&self, ending: Ending) -> Judgement {
         match &self.stage {
-            Stage::Ssh(conversation) => conversation.ended(true, ending),
-            Stage::Greeting(greeting) if greeting.is_identification() => {
-                greeting.ssh.conversation().ended(self.asks_for_offer(), ending)
-            }
-            Stage::Greeting(greeting) => greeting.ended(ending),
+            Stage::Ssh(conversation) => conversation.without_offer(ending.into()),
+            Stage::Greeting(greeting) => match greeting.conversation() {
+                Some(ssh) => self.without_offer(&ssh, ending.into()),
+                None => greeting.ended(ending),
+            },
         }
     }
 
@@ -188,8 +198,8 @@ impl Probe {
     }
 
     fn identified(&mut self, mut ssh: ssh::Conversation, rest: &[u8]) -> ProbeStep {
-        if !(self.asks_for_offer() && ssh.goes_on()) {
-            return ProbeStep::Judged(ssh.identified(self.asks_for_offer()));
+        if self.probing != Probing::KeyExchange || !ssh.goes_on() {
+            return ProbeStep::Judged(self.without_offer(&ssh, NoOffer::LongIdentification));
         }
         // Some servers send their offer along: then nothing needs to be written.
         let judged = ssh.bytes(rest);
@@ -197,8 +207,11 @@ impl Probe {
         judged.map_or_else(|| ProbeStep::Write(ssh::OURS.to_vec()), ProbeStep::Judged)
     }
 
-    fn asks_for_offer(&self) -> bool {
-        self.probing == Probing::KeyExchange
+    fn without_offer(&self, ssh: &ssh::Conversation, reason: NoOffer) -> Judgement {
+        match self.probing {
+            Probing::KeyExchange => ssh.without_offer(reason),
+            Probing::Greeting | Probing::ConnectOnly => ssh.identified(),
+        }
     }
 }
 
@@ -248,8 +261,10 @@ impl Greeting {
                 self.binary |= !(is_text(text) || is_end_of_text);
                 self.after_nul = text == 0;
                 self.screen.push(text);
-                if self.ssh.push(text) {
-                    return Heard::Identification(self.ssh.conversation());
+                if self.ssh.push(text)
+                    && let Some(ssh) = self.ssh.conversation()
+                {
+                    return Heard::Identification(ssh);
                 }
                 self.lines += usize::from(text == b'\n');
             }
@@ -267,8 +282,9 @@ impl Greeting {
         }
     }
 
-    fn is_identification(&self) -> bool {
-        !self.commanded && self.ssh.is_identification()
+    /// What has come of an identification that the server stopped in.
+    fn conversation(&self) -> Option<ssh::Conversation> {
+        if self.commanded { None } else { self.ssh.conversation() }
     }
 
     fn is_at_prompt(&self) -> bool {
@@ -335,7 +351,7 @@ fn is_text(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{KeyExchange, NoOffer};
+    use crate::outcome::KeyExchange;
 
     /// Feeds the bytes whole, byte by byte, and split at every place; every way must agree.
     fn judged(bytes: &[u8], ending: Ending) -> Judgement {
@@ -437,6 +453,7 @@ mod tests {
         assert_eq!(text.1, missing(NoOffer::NoPacket));
         let long = [&b"SSH-2.0-"[..], &[b'x'; 1000], b"\r\n"].concat();
         assert_eq!(key_exchange(&[&long], Ending::Quiet).1, missing(NoOffer::LongIdentification));
+        assert_eq!(conversation(&[&long], Ending::Quiet).1.rule, Rule::Identification);
     }
 
     #[test]

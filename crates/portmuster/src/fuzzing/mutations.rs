@@ -1,12 +1,13 @@
 //! A bounded run of the fuzz targets, the same each time: the transcripts, and what comes of them
 //! when bytes are changed, doubled, dropped and mixed.
 //!
-//! With `PORTMUSTER_CORPUS` set to a folder, the transcripts are also written there, as the seeds
-//! of each target.
+//! The transcripts are also written as the seeds of each target: to the folder that
+//! `PORTMUSTER_CORPUS` names, or to one that is dropped.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::PathBuf};
 
 use fastrand::Rng;
+use tempfile::TempDir;
 
 use crate::probe::{samples, transcripts};
 
@@ -114,12 +115,15 @@ fn offers_stand_what_comes_of_them() {
 
 #[test]
 fn seeds_are_written_where_a_fuzzer_wants_them() {
-    let Some(folder) = env::var_os("PORTMUSTER_CORPUS") else { return };
+    let dropped = TempDir::new().expect("there is room for a folder");
+    let corpus = env::var_os("PORTMUSTER_CORPUS").map_or(dropped.path().into(), PathBuf::from);
     for (target, seeds) in [("ssh", greetings()), ("telnet", greetings()), ("kexinit", offers())] {
-        let folder = Path::new(&folder).join(target);
+        let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("there is room for a folder");
         for (nth, seed) in seeds.iter().enumerate() {
             fs::write(folder.join(format!("transcript-{nth:03}")), seed).expect("there is room");
         }
+        let files = fs::read_dir(&folder).expect("it was made").count();
+        assert!(files >= seeds.len() && files > 0, "{target} has {files}");
     }
 }

@@ -2,7 +2,7 @@
 //! lines of a greeting, and the words with which sshd refuses one.
 
 use super::{
-    Ending, Judgement,
+    Judgement,
     kexinit::{self, Packets},
 };
 use crate::outcome::{Facts, Identification, KeyExchange, NoOffer, Rule, Service, Weakness};
@@ -58,7 +58,7 @@ impl Lines {
 
     /// Whether the line, as far as it has come, is an identification: `SSH-2.0-`, `SSH-1.99-` or
     /// an older `SSH-1.x-`.
-    pub(super) fn is_identification(&self) -> bool {
+    fn is_identification(&self) -> bool {
         protocol(&self.line).is_some()
     }
 
@@ -67,10 +67,18 @@ impl Lines {
         self.line.capacity()
     }
 
-    /// What the line says, as far as it has come.
-    pub(super) fn conversation(&self) -> Conversation {
+    /// What the line says, as far as it has come; `None` when it is no identification.
+    pub(super) fn conversation(&self) -> Option<Conversation> {
         let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line).to_vec();
-        Conversation { line, is_whole: self.ended, packets: Packets::default() }
+        let identification = identification(&line)?;
+        let extent = if self.ended {
+            Extent::Whole
+        } else if self.line.len() < IDENTIFICATION_MAX {
+            Extent::CutOff
+        } else {
+            Extent::TooLong
+        };
+        Some(Conversation { line, extent, identification, packets: Packets::default() })
     }
 }
 
@@ -86,18 +94,39 @@ fn protocol(line: &[u8]) -> Option<(&[u8], &[u8])> {
     is_known.then(|| (&rest[..end], &rest[end + 1..]))
 }
 
+fn identification(line: &[u8]) -> Option<Identification> {
+    let (protocol, rest) = protocol(line)?;
+    let mut parts = rest.splitn(2, |&byte| byte == b' ');
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(Identification {
+        protocol: text(protocol),
+        software: text(parts.next().unwrap_or_default()),
+        comment: parts.next().map(text),
+    })
+}
+
+/// How much of an identification line has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    CutOff,
+    /// More than is read.
+    TooLong,
+}
+
 /// A conversation with a server that has said that it is ssh.
 #[derive(Debug)]
 pub(super) struct Conversation {
     line: Vec<u8>,
-    is_whole: bool,
+    extent: Extent,
+    identification: Identification,
     packets: Packets,
 }
 
 impl Conversation {
     /// Whether an offer follows once we have said who we are.
     pub(super) fn goes_on(&self) -> bool {
-        self.is_whole && self.identification().is_some_and(|it| it.has_version_2())
+        self.extent == Extent::Whole && self.identification.has_version_2()
     }
 
     /// Takes what came behind the identification: the judgement, when it is decided.
@@ -110,27 +139,18 @@ impl Conversation {
         Some(self.judge(offered))
     }
 
-    /// Judges a server that said no more than its identification, or that was asked for no more.
-    pub(super) fn identified(&self, is_asked: bool) -> Judgement {
-        let has_version_2 = self.identification().is_some_and(|it| it.has_version_2());
-        self.judge(if is_asked && has_version_2 {
-            KeyExchange::Missing(NoOffer::LongIdentification)
-        } else {
-            KeyExchange::NotAsked
-        })
+    /// Judges a server of which no offer is asked.
+    pub(super) fn identified(&self) -> Judgement {
+        self.judge(KeyExchange::NotAsked)
     }
 
-    /// Judges a server that stopped before its offer.
-    pub(super) fn ended(&self, is_asked: bool, ending: Ending) -> Judgement {
-        let has_version_2 = self.identification().is_some_and(|it| it.has_version_2());
-        if !(is_asked && has_version_2) {
-            return self.judge(KeyExchange::NotAsked);
-        }
-        self.judge(KeyExchange::Missing(match ending {
-            Ending::Closed => NoOffer::HungUp,
-            Ending::Quiet => NoOffer::Silence,
-            Ending::Deadline => NoOffer::Deadline,
-        }))
+    /// Judges a server whose offer was asked for and will not come.
+    pub(super) fn without_offer(&self, reason: NoOffer) -> Judgement {
+        self.judge(match self.extent {
+            _ if !self.identification.has_version_2() => KeyExchange::NotAsked,
+            Extent::TooLong => KeyExchange::Missing(NoOffer::LongIdentification),
+            Extent::Whole | Extent::CutOff => KeyExchange::Missing(reason),
+        })
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
@@ -139,23 +159,15 @@ impl Conversation {
     }
 
     fn judge(&self, key_exchange: KeyExchange) -> Judgement {
-        let identification = self.identification();
-        let weak = |it| Weakness::all_in(it, key_exchange.offer());
-        let findings = identification.as_ref().map(weak).unwrap_or_default();
-        let rule = if self.is_whole { Rule::Identification } else { Rule::IdentificationCutOff };
+        let rule = match self.extent {
+            Extent::CutOff => Rule::IdentificationCutOff,
+            Extent::Whole | Extent::TooLong => Rule::Identification,
+        };
+        let identification = self.identification.clone();
+        let findings = Weakness::all_in(&identification, key_exchange.offer());
+        let identification = Some(identification);
         let facts = Facts { identification, key_exchange, findings, ..Facts::default() };
         Judgement::new(Service::Ssh, rule, self.line.clone()).with(facts)
-    }
-
-    fn identification(&self) -> Option<Identification> {
-        let (protocol, rest) = protocol(&self.line)?;
-        let mut parts = rest.splitn(2, |&byte| byte == b' ');
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Some(Identification {
-            protocol: text(protocol),
-            software: text(parts.next().unwrap_or_default()),
-            comment: parts.next().map(text),
-        })
     }
 }
 
@@ -165,7 +177,7 @@ mod tests {
 
     fn identification(line: &[u8]) -> Option<Identification> {
         let mut lines = Lines::default();
-        line.iter().any(|&byte| lines.push(byte)).then(|| lines.conversation().identification())?
+        line.iter().any(|&byte| lines.push(byte)).then_some(lines.conversation()?.identification)
     }
 
     #[test]
