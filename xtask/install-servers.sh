@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs Debian packages with servers that the tests start by themselves, on loopback. As root:
 #
-#     sh xtask/install-servers.sh openssh-server dropbear-bin telnetd-ssl
+#     sh xtask/install-servers.sh openssh-server dropbear-bin telnetd-ssl busybox-static
 #
 # Leaves no service behind: nothing that is new on this machine is started, now or at the next
 # boot. telnetd is why: it brings inetd with it, and an entry there that opens port 23.
@@ -9,8 +9,9 @@ set -eu
 
 policy=/usr/sbin/policy-rc.d
 stand_ins=$(mktemp -d)
+downloads=$(mktemp -d)
 new_policy=
-trap 'rm -rf "$stand_ins" $new_policy' EXIT
+trap 'rm -rf "$stand_ins" "$downloads" $new_policy' EXIT
 trap 'exit 1' HUP INT TERM
 
 # Whatever starts services for a package asks this program first; no environment variable is
@@ -35,9 +36,28 @@ export DEBIAN_FRONTEND=noninteractive
 # A machine that has just booted may still be busy with its own updates.
 patience="-o DPkg::Lock::Timeout=120"
 apt-get $patience update
+
+# busybox-static would drive out the package busybox, which this machine may boot with but which
+# has no telnetd. So only its program is taken, under a name of its own.
+take_busybox() {
+    (cd "$downloads" && apt-get download busybox-static)
+    dpkg-deb --fsys-tarfile "$downloads"/busybox-static_*.deb |
+        tar -xO --wildcards '*/bin/busybox' >"$downloads/busybox"
+    install -m 755 "$downloads/busybox" /usr/local/sbin/busybox-static
+}
+
+packages=
+for package; do
+    case $package in
+    busybox-static) take_busybox ;;
+    *) packages="$packages $package" ;;
+    esac
+done
+[ -n "$packages" ] || exit 0
+
 status=0
 apt-get $patience -o DPkg::Path="$stand_ins:/usr/sbin:/usr/bin:/sbin:/bin" \
-    install -y --no-install-recommends "$@" || status=$?
+    install -y --no-install-recommends $packages || status=$?
 
 # Also after a failure: it may have come when the services were already there.
 for service in $new_services; do

@@ -9,6 +9,7 @@
 )]
 
 mod command;
+mod fuzz;
 mod sequence;
 mod setup;
 mod steps;
@@ -16,6 +17,8 @@ mod steps;
 use std::env;
 use std::io::{self, Write};
 use std::process::ExitCode;
+
+use anyhow::Result;
 
 const HELP: &str = "\
 Everything that is done to this repository, as one program.
@@ -25,6 +28,7 @@ usage: cargo xtask COMMAND
   ci      all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
   test    setup, tests, doc tests
   simulate SEED   one run of the simulator, as a failed test names it
+  fuzz [SECONDS]  each fuzz target for so long (60), on the nightly toolchain
   setup   the programs that the other commands need; installs what it may
 ";
 
@@ -39,6 +43,8 @@ fn main() -> ExitCode {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
         ["setup"] => sequence::run(steps::SETUP),
+        ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),
+        ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => told(fuzz::run(seconds)),
         ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),
         ["help" | "--help" | "-h"] => help(),
         unknown => usage(unknown),
@@ -48,10 +54,15 @@ fn main() -> ExitCode {
 /// Runs the simulator's tests over one seed.
 fn simulate(seed: &str) -> ExitCode {
     let tests = "cargo test --locked --package portmuster --test simulation -- --nocapture";
-    match command::run(&[("PORTMUSTER_SEED", seed)], tests) {
+    told(command::run(&[("PORTMUSTER_SEED", seed)], tests))
+}
+
+/// Says what went wrong, if something did.
+fn told(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("xtask: {error}");
+            eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dropbear", "dropbear-bin"),
     ("dropbearkey", "dropbear-bin"),
     ("in.telnetd", "telnetd-ssl"),
+    ("busybox-static", "busybox-static"),
 ];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
@@ -150,7 +151,10 @@ mod tests {
 
     #[test]
     fn a_package_with_two_programs_is_named_once() {
-        assert_eq!(missing_packages(|_| false), ["openssh-server", "dropbear-bin", "telnetd-ssl"]);
+        assert_eq!(
+            missing_packages(|_| false),
+            ["openssh-server", "dropbear-bin", "telnetd-ssl", "busybox-static"]
+        );
     }
 
     #[test]

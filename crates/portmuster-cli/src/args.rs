@@ -12,9 +12,15 @@ use anstream::ColorChoice;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use portmuster::{
-    Addresses, Config, Limits, Method, Probing, defaults,
+    Addresses, Config, Method, defaults,
     targets::{Order, Ports, Shard},
 };
+
+mod conversation;
+mod explain;
+
+pub(crate) use conversation::{Asking, Times};
+pub(crate) use explain::Explain;
 
 use crate::compare::Compare;
 
@@ -36,6 +42,11 @@ pub(crate) struct Program {
 pub(crate) enum Command {
     /// Check a list of targets
     Check(Box<Check>),
+    /// Check one target, and tell step by step how the verdict came about
+    ///
+    /// The check is the one that `portmuster check` makes; of a name each address is checked. What
+    /// a server says is shown as it came, with everything escaped that is not text.
+    Explain(Explain),
     /// Check the same targets by each method, side by side
     Compare(Box<Compare>),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
@@ -165,21 +176,11 @@ and what it names twice is checked twice."
     #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
     pub(crate) retries: u32,
 
-    /// Limit of one connection attempt
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    #[command(flatten)]
+    pub(crate) times: Times,
 
-    /// Limit of the silence after the accept
-    #[arg(long, value_name = "TIME", default_value = "12s", value_parser = duration)]
-    pub(crate) first_byte: Duration,
-
-    /// Limit of the conversation, from the accept
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
-    pub(crate) deadline: Duration,
-
-    /// Only see whether it connects; don't read what the server says
-    #[arg(long)]
-    pub(crate) no_probe: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 
     /// Write rows as table or jsonl, to stdout or a file; repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
@@ -264,11 +265,22 @@ pub(crate) struct LineRules {
 pub(crate) struct Family {
     /// Only IPv4
     #[arg(short = '4', long = "ipv4")]
-    pub(crate) only_v4: bool,
+    only_v4: bool,
 
     /// Only IPv6
     #[arg(short = '6', long = "ipv6")]
-    pub(crate) only_v6: bool,
+    only_v6: bool,
+}
+
+impl Family {
+    /// All addresses of the family that is not asked for.
+    pub(crate) fn other(self) -> Option<&'static str> {
+        match (self.only_v4, self.only_v6) {
+            (true, _) => Some("::/0"),
+            (_, true) => Some("0.0.0.0/0"),
+            (false, false) => None,
+        }
+    }
 }
 
 /// What is done instead of checking; nothing is sent.
@@ -335,19 +347,15 @@ impl Check {
             rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
             per_host: self.per_host.0,
             retries: self.retries,
-            limits: Limits {
-                timeout: self.timeout,
-                first_byte: self.first_byte,
-                deadline: self.deadline,
-                ..Limits::default()
-            },
+            limits: self.times.limits(),
             addresses: if self.selection.all_addresses {
                 Addresses::Each
             } else {
                 Addresses::UntilOneAccepts
             },
             source: self.selection.source,
-            probing: if self.no_probe { Probing::ConnectOnly } else { Probing::Greeting },
+            probing: self.asking.probing(),
+            evidence: self.asking.evidence,
         }
     }
 }

@@ -246,12 +246,7 @@ fn read_excludes(selection: &Selection, bad_lines: &BadLines) -> anyhow::Result<
         };
         read_lines(path, file, bad_lines, &mut |item, _| excludes.add(item))?;
     }
-    let other_family = match (selection.family.only_v4, selection.family.only_v6) {
-        (true, _) => Some("::/0"),
-        (_, true) => Some("0.0.0.0/0"),
-        (false, false) => None,
-    };
-    if let Some(family) = other_family {
+    if let Some(family) = selection.family.other() {
         excludes.add(family)?;
     }
     Ok(excludes)

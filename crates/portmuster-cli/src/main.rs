@@ -10,6 +10,7 @@ mod args;
 mod check;
 mod compare;
 mod demo;
+mod explain;
 mod input;
 mod listing;
 mod measure;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     let status = match program.command {
         Command::Check(check) => check::run(&check),
         Command::Compare(compare) => compare::run(&compare),
+        Command::Explain(explain) => explain::run(&explain),
         Command::Demo(demo) => Ok(demo::run(&demo)),
         Command::Worker => return portmuster::worker_main(),
     };

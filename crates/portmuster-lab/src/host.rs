@@ -22,6 +22,8 @@ use rustix::{
 };
 
 use crate::{
+    Behaviour,
+    penalties::Penalties,
     script::Step,
     stats::Stats,
     visit::{Standing, Visit},
@@ -38,10 +40,39 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub(crate) struct Host {
     listener: TcpListener,
     stop: UnixStream,
-    script: Arc<[Step]>,
+    door: Door,
     stats: Arc<Stats>,
     visits: Vec<Visit>,
     resting_until: Option<Instant>,
+}
+
+/// What is said to those who connect.
+#[derive(Debug)]
+pub(crate) struct Door {
+    script: Arc<[Step]>,
+    refusal: Option<Arc<[Step]>>,
+    penalties: Penalties,
+}
+
+impl Door {
+    /// `None` where nobody gets in.
+    pub(crate) fn of(behaviour: Behaviour) -> Option<Self> {
+        let script = behaviour.script()?.into();
+        let refusal = behaviour.refusal().map(Into::into);
+        Some(Self { script, refusal, penalties: Penalties::default() })
+    }
+
+    fn open(&self, now: Instant) -> Arc<[Step]> {
+        let refusal = self.refusal.as_ref().filter(|_| self.penalties.refuse(now));
+        Arc::clone(refusal.unwrap_or(&self.script))
+    }
+
+    /// Those who were refused are not penalised again.
+    fn left(&mut self, visit: &Visit, now: Instant) {
+        if visit.plays(&self.script) {
+            self.penalties.add(now);
+        }
+    }
 }
 
 impl Host {
@@ -49,17 +80,10 @@ impl Host {
     pub(crate) fn new(
         listener: TcpListener,
         stop: UnixStream,
-        script: Vec<Step>,
+        door: Door,
         stats: Arc<Stats>,
     ) -> Self {
-        Self {
-            listener,
-            stop,
-            script: script.into(),
-            stats,
-            visits: Vec::new(),
-            resting_until: None,
-        }
+        Self { listener, stop, door, stats, visits: Vec::new(), resting_until: None }
     }
 
     /// Serves until told to stop, or until the system can't wait for events any more.
@@ -112,7 +136,11 @@ impl Host {
         self.visits.retain_mut(|visit| {
             let quiet = events.next().is_none_or(PollFlags::is_empty);
             let due = !quiet || now >= visit.wake();
-            !due || visit.serve(now) == Standing::Stays
+            let stays = !due || visit.serve(now) == Standing::Stays;
+            if !stays {
+                self.door.left(visit, now);
+            }
+            stays
         });
         self.stats.ended(before - self.visits.len());
     }
@@ -121,10 +149,14 @@ impl Host {
         match self.listener.accept() {
             Ok((stream, _)) => {
                 self.stats.opened();
-                let visit = Visit::new(stream, Arc::clone(&self.script), now);
+                let visit = Visit::new(stream, self.door.open(now), now);
                 match visit.map(|mut visit| (visit.serve(now), visit)) {
                     Ok((Standing::Stays, visit)) => self.visits.push(visit),
-                    Ok((Standing::Gone, _)) | Err(_) => self.stats.ended(1),
+                    Ok((Standing::Gone, visit)) => {
+                        self.door.left(&visit, now);
+                        self.stats.ended(1);
+                    }
+                    Err(_) => self.stats.ended(1),
                 }
             }
             Err(error) if is_passing(error.kind()) => {}

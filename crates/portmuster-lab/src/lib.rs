@@ -3,7 +3,7 @@
 //! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port.
 //! - [`Lab`] runs the whole [`fn@zoo`], one server for each [`Exhibit`], with the verdict a check
 //!   should reach.
-//! - [`real`] starts OpenSSH, Dropbear and telnetd as child processes.
+//! - [`real`] starts OpenSSH, Dropbear and two telnetds as child processes.
 //!
 //! It refuses to listen anywhere but on loopback, and to be more of a server than a check sees:
 //! nobody can log in.
@@ -16,6 +16,7 @@
 mod behaviour;
 mod error;
 mod host;
+mod penalties;
 pub mod real;
 mod script;
 mod server;
@@ -23,7 +24,7 @@ mod stats;
 mod visit;
 mod zoo;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, Lie};
 pub use error::LabError;
 pub use host::MAX_CONNECTIONS;
 pub use server::Server;

@@ -8,13 +8,17 @@
 //! - Invariant: dropping a handle kills the server with the processes that it started, waits for
 //!   it, and removes its folder.
 
+mod busybox;
 mod daemon;
 mod dropbear;
 mod family;
+mod inetd;
+mod login;
 mod openssh;
 mod program;
 mod telnetd;
 
+pub use busybox::Busybox;
 pub use dropbear::Dropbear;
-pub use openssh::OpenSsh;
+pub use openssh::{OpenSsh, OpenSshSettings};
 pub use telnetd::Telnetd;

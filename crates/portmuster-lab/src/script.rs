@@ -2,7 +2,7 @@
 //!
 //! Pure: the time comes in, bytes come in, and the next act goes out. It refuses to own sockets.
 //!
-//! - Invariant: [`Player::next`] returns; a script that restarts sends or pauses on its way.
+//! - Invariant: [`Player::next`] returns; a script that begins again sends or waits on its way.
 //! - Invariant: of what a client says, at most [`INBOX_LIMIT`] bytes are kept.
 
 use std::{
@@ -21,10 +21,12 @@ pub(crate) enum Step {
     Pause(Duration),
     /// Until the client has said anything, or this time has passed.
     AwaitInput(Duration),
+    /// Until the client has said a line (or filled the inbox).
+    AwaitLine,
     /// Until the client has said a line (or filled the inbox); then what the function makes of it.
     AnswerLine(fn(&[u8]) -> &'static [u8]),
-    /// From the first step again.
-    Restart,
+    /// From this step again, counted from 0.
+    Again(usize),
     /// An orderly end: FIN.
     Close,
     /// An abrupt end: RST.
@@ -57,6 +59,10 @@ impl Player {
         Self { script, at: 0, sent: 0, wake: None, answer: None, inbox: Vec::new() }
     }
 
+    pub(crate) fn plays(&self, script: &Arc<[Step]>) -> bool {
+        Arc::ptr_eq(&self.script, script)
+    }
+
     /// Takes what the client said; what does not fit into the inbox is forgotten.
     pub(crate) fn heard(&mut self, bytes: &[u8]) {
         let room = INBOX_LIMIT - self.inbox.len();
@@ -70,7 +76,7 @@ impl Player {
     pub(crate) fn next(&mut self, now: Instant) -> Act<'_> {
         while self.is_past(now) {
             self.at = match self.script[self.at] {
-                Step::Restart => 0,
+                Step::Again(from) => from,
                 _ => self.at + 1,
             };
             self.sent = 0;
@@ -88,12 +94,13 @@ impl Player {
                 let wake = *self.wake.get_or_insert(now + *limit);
                 !std::mem::take(&mut self.inbox).is_empty() || now >= wake
             }
+            Some(Step::AwaitLine) => self.take_line().is_some(),
             Some(Step::AnswerLine(answer_to)) => {
                 let answer_to = *answer_to;
                 self.answer = self.answer.or_else(|| self.take_line().map(|line| answer_to(&line)));
                 self.answer.is_some_and(|answer| self.sent >= answer.len())
             }
-            Some(Step::Restart) => true,
+            Some(Step::Again(_)) => true,
             Some(Step::Close | Step::Reset) | None => false,
         }
     }
@@ -187,11 +194,25 @@ mod tests {
     }
 
     #[test]
-    fn restarts_for_ever() {
-        let (mut player, now) = player(vec![Step::Send(b"x"[..].into()), Step::Restart]);
-        for _ in 0..1000 {
-            assert_eq!(player.next(now), Act::Send(b"x"));
-            player.sent(1);
-        }
+    fn a_line_ends_a_wait_and_the_rest_is_kept() {
+        let (mut player, now) = player(vec![Step::AwaitLine, Step::AwaitLine, Step::Close]);
+        player.heard(b"one");
+        assert_eq!(player.next(now), Act::Wait(None));
+        player.heard(b"\ntwo\n");
+        assert_eq!(player.next(now), Act::Close);
+    }
+
+    #[test]
+    fn begins_again_for_ever_from_where_it_is_told() {
+        let script = [b"a", b"b", b"c"].map(|bytes| Step::Send(bytes[..].into()));
+        let (mut player, now) = player([&script[..], &[Step::Again(1)]].concat());
+        let said: Vec<u8> = (0..1000)
+            .map(|_| {
+                let Act::Send(&[byte]) = player.next(now) else { panic!("it goes on") };
+                player.sent(1);
+                byte
+            })
+            .collect();
+        assert!(said.starts_with(b"abcbcbc") && !said[1..].contains(&b'a'));
     }
 }

@@ -13,7 +13,11 @@ use std::{
 
 use rustix::net::{self as sys, AddressFamily, SocketType};
 
-use crate::{Behaviour, Counts, LabError, host::Host, script::Step, stats::Stats};
+use crate::{
+    Behaviour, Counts, LabError,
+    host::{Door, Host},
+    stats::Stats,
+};
 
 /// The system caps it (`net.core.somaxconn`); the standard library's 128 would make clients that
 /// start thousands of connections at once wait for a repeated SYN.
@@ -53,8 +57,8 @@ impl Server {
             return Err(LabError::NotLoopback { address: bind });
         }
         let stats = Arc::new(Stats::default());
-        let (presence, endpoint) = match behaviour.script() {
-            Some(script) => serve(script, bind, &stats)?,
+        let (presence, endpoint) = match Door::of(behaviour) {
+            Some(door) => serve(door, bind, &stats)?,
             None => hold(bind).map_err(|source| LabError::Listen { address: bind, source })?,
         };
         Ok(Self { behaviour, endpoint, stats, presence })
@@ -112,7 +116,7 @@ impl Drop for Server {
 }
 
 fn serve(
-    script: Vec<Step>,
+    door: Door,
     bind: SocketAddr,
     stats: &Arc<Stats>,
 ) -> Result<(Presence, SocketAddr), LabError> {
@@ -120,7 +124,7 @@ fn serve(
         listen(bind).map_err(|source| LabError::Listen { address: bind, source })?;
     let thread_error = |source| LabError::Thread { endpoint, source };
     let (stop, stopped) = UnixStream::pair().map_err(thread_error)?;
-    let host = Host::new(listener, stopped, script, Arc::clone(stats));
+    let host = Host::new(listener, stopped, door, Arc::clone(stats));
     let thread = thread::Builder::new()
         .name(format!("lab-{}", endpoint.port()))
         .spawn(move || host.run())

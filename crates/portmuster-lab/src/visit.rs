@@ -59,6 +59,10 @@ impl Visit {
         Ok(Self { stream, player: Player::new(script), ends, wake: ends, state: State::Waiting })
     }
 
+    pub(crate) fn plays(&self, script: &Arc<[Step]>) -> bool {
+        self.player.plays(script)
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
@@ -181,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_sent_in_turns() {
-        let flood = vec![Step::Send(vec![b'x'; 1000].into()), Step::Restart];
+        let flood = vec![Step::Send(vec![b'x'; 1000].into()), Step::Again(0)];
         let (mut visit, mut client, now) = visit(flood);
         assert_eq!(visit.serve(now), Standing::Stays);
         drop(visit);

@@ -4,7 +4,7 @@
 
 use std::{fmt, net::SocketAddr, time::Duration};
 
-use crate::{Behaviour, LabError, Server};
+use crate::{Behaviour, LabError, Lie, Server};
 
 /// What to think of an exhibit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,6 +47,13 @@ pub struct Exhibit {
 const ZOO: &[Exhibit] = &[
     open("ssh", Behaviour::Ssh, Kind::Honest, "an OpenSSH greeting", "ssh"),
     open(
+        "ssh-eager",
+        Behaviour::SshEager,
+        Kind::Honest,
+        "an ssh greeting and an offer, in one packet",
+        "ssh",
+    ),
+    open(
         "telnet",
         Behaviour::Telnet,
         Kind::Honest,
@@ -61,9 +68,23 @@ const ZOO: &[Exhibit] = &[
         "a notice of many lines before the ssh greeting",
         "ssh",
     ),
+    open(
+        "ssh-long-line",
+        Behaviour::SshAfterLongLine,
+        Kind::Odd,
+        "a line of 300 bytes before the ssh greeting",
+        "ssh",
+    ),
     open("ssh-bare-lf", Behaviour::SshBareLf, Kind::Odd, "an ssh greeting without CR", "ssh"),
     open("ssh-1", Behaviour::SshOld, Kind::Odd, "the old ssh protocol only", "ssh"),
     open("ssh-both", Behaviour::SshBoth, Kind::Odd, "the old ssh protocol and the new", "ssh"),
+    open(
+        "ssh-weak",
+        Behaviour::SshWeak,
+        Kind::Odd,
+        "an ssh offer that is broken throughout",
+        "ssh",
+    ),
     open(
         "ssh-slow",
         Behaviour::Slow(Duration::from_secs(4)),
@@ -79,7 +100,15 @@ const ZOO: &[Exhibit] = &[
         "telnet commands byte by byte",
         "telnet",
     ),
+    open(
+        "telnet-asked",
+        Behaviour::TelnetWhenAsked,
+        Kind::Odd,
+        "silent until spoken to, then telnet",
+        "telnet",
+    ),
     open("login", Behaviour::LoginPrompt, Kind::Odd, "a login prompt, no command", "telnet-likely"),
+    open("tls", Behaviour::TlsAlert, Kind::Odd, "a TLS alert in answer to a line", "other"),
     open("silent", Behaviour::Silent, Kind::Odd, "accepts and says nothing", "silent"),
     open("closes", Behaviour::ClosesAtOnce, Kind::Odd, "accepts and hangs up", "closed-early"),
     open("resets", Behaviour::Resets, Kind::Odd, "accepts and resets", "closed-early"),
@@ -93,8 +122,34 @@ const ZOO: &[Exhibit] = &[
     },
     open("drip", Behaviour::Drip, Kind::Hostile, "a byte a second, for ever", "tarpit"),
     open("flood", Behaviour::EndlessLines, Kind::Hostile, "a banner without end", "tarpit"),
+    open(
+        "flood-late",
+        Behaviour::LateEndlessLines(Duration::from_secs(4)),
+        Kind::Hostile,
+        "four seconds of silence, then endless lines",
+        "tarpit",
+    ),
     open("garbage", Behaviour::Garbage, Kind::Hostile, "a megabyte of random bytes", "tarpit"),
     open("long-line", Behaviour::LongLine, Kind::Hostile, "a line without end", "tarpit"),
+    open("limit-line", Behaviour::LimitLine, Kind::Hostile, "64 KiB without a line end", "tarpit"),
+    open(
+        "telnet-repeats",
+        Behaviour::TelnetRepeats,
+        Kind::Hostile,
+        "the same telnet options again and again",
+        "telnet",
+    ),
+    open(
+        "telnet-toggles",
+        Behaviour::TelnetToggles,
+        Kind::Hostile,
+        "telnet options on and off, for ever",
+        "telnet",
+    ),
+    lying("kex-packet", Lie::PacketLength, "an ssh offer that is said to be 2 GiB"),
+    lying("kex-list", Lie::ListLength, "an ssh offer with a list that goes beyond it"),
+    lying("kex-padding", Lie::PaddingLength, "an ssh offer shorter than its padding"),
+    lying("kex-names", Lie::Names, "terminal escape sequences in an ssh offer"),
     open(
         "escapes",
         Behaviour::EscapeGreeting,
@@ -119,6 +174,10 @@ const fn open(
     service: &'static str,
 ) -> Exhibit {
     Exhibit { name, behaviour, kind, about, state: "open", service: Some(service) }
+}
+
+const fn lying(name: &'static str, lie: Lie, about: &'static str) -> Exhibit {
+    open(name, Behaviour::SshLying(lie), Kind::Hostile, about, "ssh")
 }
 
 /// All exhibits: honest ones first, hostile ones last.

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Instant,
-    config::{Limits, Probing},
-    outcome::{Conclusion, PortState, Reason, Service, Times, Verdict},
+    config::{Config, Limits, Probing},
+    outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
     probe::{Ending, Judgement, Probe, ProbeStep},
 };
 
@@ -32,7 +32,7 @@ pub(crate) enum Timer {
     ActiveStep,
     /// The server still says nothing: silent.
     FirstByte,
-    /// The server has stopped: judge what came.
+    /// The server has stopped: send it an empty line if it waits for one, else judge what came.
     Quiet,
     /// The conversation has lasted long enough.
     Conversation,
@@ -73,6 +73,14 @@ pub(crate) enum Step {
 pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) probing: Probing,
+    /// Whether the conversation is kept.
+    pub(crate) evidence: bool,
+}
+
+impl From<&Config> for Rules {
+    fn from(&Config { limits, probing, evidence, .. }: &Config) -> Self {
+        Self { limits, probing, evidence }
+    }
 }
 
 /// One connection to one endpoint.
@@ -96,12 +104,15 @@ struct Conversation {
     accepted: Instant,
     first_byte: Option<Instant>,
     last_byte: Instant,
+    /// From when the server's silence counts: its last byte, or the active step.
+    quiet_since: Instant,
     /// From when the limits count: the accept, or later where this machine was held up before it
     /// took the active step, so that the answer still gets its time.
     since: Instant,
     /// The active step has been taken.
     asked: bool,
     probe: Probe,
+    evidence: Option<Evidence>,
 }
 
 impl Attempt {
@@ -112,6 +123,15 @@ impl Attempt {
 
     pub(crate) fn endpoint(&self) -> SocketAddr {
         self.endpoint
+    }
+
+    /// Bytes of memory that are held for the server, beside its evidence.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Talking(conversation) => conversation.probe.held(),
+            Stage::Starting | Stage::Connecting => 0,
+        }
     }
 
     /// Whether the connection is still to be accepted or refused.
@@ -131,6 +151,25 @@ impl Attempt {
 
     /// Takes what happened, says what to do next.
     pub(crate) fn handle(&mut self, rules: &Rules, event: Event<'_>, now: Instant) -> Step {
+        if let Event::Bytes(bytes) = event {
+            self.record(Side::Server, bytes, now);
+        }
+        let step = self.respond(rules, event, now);
+        if let Step::Write(bytes) = &step {
+            self.record(Side::Portmuster, bytes, now);
+        }
+        step
+    }
+
+    fn record(&mut self, side: Side, bytes: &[u8], now: Instant) {
+        if let Stage::Talking(conversation) = &mut self.stage
+            && let Some(evidence) = &mut conversation.evidence
+        {
+            evidence.add(now.since(self.started), side, bytes);
+        }
+    }
+
+    fn respond(&mut self, rules: &Rules, event: Event<'_>, now: Instant) -> Step {
         match (&mut self.stage, event) {
             (Stage::Starting | Stage::Connecting, Event::Accepted) => self.accepted(rules, now),
             (Stage::Starting | Stage::Connecting, Event::Failed(errno)) => self.refused(errno, now),
@@ -142,9 +181,7 @@ impl Attempt {
                 Step::Connect
             }
             (Stage::Talking(conversation), Event::Bytes(bytes)) => {
-                conversation.last_byte = now;
-                conversation.first_byte.get_or_insert(now);
-                match conversation.probe.bytes(bytes) {
+                match conversation.bytes(bytes, now) {
                     ProbeStep::Read => Step::Read,
                     ProbeStep::Write(bytes) => Step::Write(bytes),
                     ProbeStep::Judged(judgement) => self.judged(judgement, now),
@@ -167,15 +204,15 @@ impl Attempt {
             accepted: now,
             first_byte: None,
             last_byte: now,
+            quiet_since: now,
             since: now,
             asked: false,
-            probe: Probe::default(),
+            probe: Probe::new(rules.probing),
+            evidence: rules.evidence.then(Evidence::default),
         }));
         match rules.probing {
-            Probing::Greeting => Step::Read,
-            Probing::ConnectOnly => {
-                self.judged(Judgement { service: Service::NotProbed, banner: Vec::new() }, now)
-            }
+            Probing::KeyExchange | Probing::Greeting => Step::Read,
+            Probing::ConnectOnly => self.judged(without_words(Service::NotProbed), now),
         }
     }
 
@@ -189,9 +226,8 @@ impl Attempt {
             errno::Meaning::State(state, reason) => self.unconnected(state, reason, now),
             errno::Meaning::HungUp => {
                 let total = now.since(self.started);
-                let judgement = Judgement { service: Service::ClosedEarly, banner: Vec::new() };
                 let times = Times { connect: Some(total), first_byte: None, total };
-                Step::Done(open(judgement, times))
+                Step::Done(open(without_words(Service::ClosedEarly), times))
             }
         }
     }
@@ -200,9 +236,11 @@ impl Attempt {
         let Stage::Talking(conversation) = &mut self.stage else { return Step::Connect };
         match conversation.deadline(&rules.limits).0 {
             Timer::ActiveStep => {
-                conversation.asked = true;
                 conversation.since = now.before(rules.limits.active_step);
-                Step::Write(b"\r\n".to_vec())
+                Step::Write(conversation.active_step(now))
+            }
+            Timer::Quiet if !conversation.asked && conversation.probe.awaits_active_step() => {
+                Step::Write(conversation.active_step(now))
             }
             Timer::Conversation if conversation.goes_on(&rules.limits) => {
                 self.ended(Ending::Deadline, now)
@@ -211,9 +249,12 @@ impl Attempt {
         }
     }
 
-    fn ended(&self, ending: Ending, now: Instant) -> Step {
+    fn ended(&mut self, ending: Ending, now: Instant) -> Step {
         match &self.stage {
-            Stage::Talking(conversation) => self.judged(conversation.probe.ended(ending), now),
+            Stage::Talking(conversation) => {
+                let judgement = conversation.probe.ended(ending);
+                self.judged(judgement, now)
+            }
             _ => self.unconnected(PortState::Filtered, Reason::NoAnswer, now),
         }
     }
@@ -223,9 +264,10 @@ impl Attempt {
         Step::Done(Conclusion::Verdict(verdict))
     }
 
-    fn judged(&self, judgement: Judgement, now: Instant) -> Step {
+    fn judged(&mut self, mut judgement: Judgement, now: Instant) -> Step {
         let mut times = Times { total: now.since(self.started), ..Times::default() };
-        if let Stage::Talking(conversation) = &self.stage {
+        if let Stage::Talking(conversation) = &mut self.stage {
+            judgement = judgement.proven_by(conversation.evidence.take());
             times.connect = Some(conversation.accepted.since(self.started));
             times.first_byte = conversation.first_byte.map(|first| first.since(self.started));
         }
@@ -234,17 +276,41 @@ impl Attempt {
 }
 
 /// The conclusion on an endpoint that accepted.
-fn open(Judgement { service, banner }: Judgement, times: Times) -> Conclusion {
+fn open(Judgement { service, rule, banner, facts }: Judgement, times: Times) -> Conclusion {
     Conclusion::Verdict(Verdict {
         state: PortState::Open,
         reason: Reason::Accepted,
         service: Some(service),
+        rule: Some(rule),
         banner,
+        facts,
         times,
     })
 }
 
+/// The judgement on a server that was not listened to, or hung up before it could be.
+fn without_words(service: Service) -> Judgement {
+    let rule = match service {
+        Service::NotProbed => Rule::ConnectOnly,
+        _ => Rule::HungUp,
+    };
+    Judgement::new(service, rule, Vec::new())
+}
+
 impl Conversation {
+    fn bytes(&mut self, bytes: &[u8], now: Instant) -> ProbeStep {
+        self.last_byte = now;
+        self.quiet_since = now;
+        self.first_byte.get_or_insert(now);
+        self.probe.bytes(bytes)
+    }
+
+    fn active_step(&mut self, now: Instant) -> Vec<u8> {
+        self.asked = true;
+        self.quiet_since = now;
+        self.probe.active_step()
+    }
+
     /// Whether bytes came for longer than the pause that ends a greeting: what came in one go and
     /// was cut off by a short deadline is a greeting all the same.
     fn goes_on(&self, limits: &Limits) -> bool {
@@ -256,7 +322,7 @@ impl Conversation {
         let first_byte = (Timer::FirstByte, self.since.after(limits.first_byte));
         let active_step = (Timer::ActiveStep, self.since.after(limits.active_step));
         let silence = match self.first_byte {
-            Some(_) => (Timer::Quiet, self.last_byte.after(limits.quiet)),
+            Some(_) => (Timer::Quiet, self.quiet_since.after(limits.quiet)),
             None if self.asked => first_byte,
             None => std::cmp::min_by_key(first_byte, active_step, |&(_, at)| at),
         };
@@ -269,6 +335,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::outcome::{KeyExchange, NoOffer};
 
     const ENDPOINT: ([u8; 4], u16) = ([192, 0, 2, 1], 22);
 
@@ -282,10 +349,15 @@ mod tests {
 
     /// An attempt that was accepted after 5 ms.
     fn accepted() -> (Attempt, Rules) {
-        let (mut attempt, rules) = attempt();
-        assert_eq!(attempt.handle(&rules, Event::Pending, at(0)), Step::Connect);
-        assert_eq!(attempt.handle(&rules, Event::Accepted, at(5)), Step::Read);
-        (attempt, rules)
+        let rules = Rules::default();
+        (accepted_by(&rules), rules)
+    }
+
+    fn accepted_by(rules: &Rules) -> Attempt {
+        let (mut attempt, _) = attempt();
+        assert_eq!(attempt.handle(rules, Event::Pending, at(0)), Step::Connect);
+        assert_eq!(attempt.handle(rules, Event::Accepted, at(5)), Step::Read);
+        attempt
     }
 
     fn verdict(step: Step) -> Verdict {
@@ -332,7 +404,8 @@ mod tests {
 
     #[test]
     fn a_greeting_decides_at_once_and_keeps_its_times() {
-        let (mut attempt, rules) = accepted();
+        let rules = Rules { probing: Probing::Greeting, ..Rules::default() };
+        let mut attempt = accepted_by(&rules);
         assert_eq!(attempt.handle(&rules, Event::Bytes(b"SSH-2.0"), at(20)), Step::Read);
         let verdict = verdict(attempt.handle(&rules, Event::Bytes(b"-x\r\n"), at(30)));
         assert_eq!(verdict.service, Some(Service::Ssh));
@@ -355,10 +428,94 @@ mod tests {
     }
 
     #[test]
-    fn the_active_step_is_an_empty_line() {
+    fn the_active_step_is_an_empty_line_and_a_wish_that_no_line_ends() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::DeadlinePassed, at(3_005));
+        assert_eq!(step, Step::Write(b"\r\n\xff\xfd\x01".to_vec()));
+    }
+
+    #[test]
+    fn a_server_that_only_negotiates_is_asked_once_then_judged() {
+        let (mut attempt, rules) = accepted();
+        let wishes = b"\xff\xfd\x18\xff\xfb\x01";
+        let refusals = b"\xff\xfc\x18\xff\xfd\x01".to_vec();
+        assert_eq!(attempt.handle(&rules, Event::Bytes(wishes), at(10)), Step::Write(refusals));
+        assert_eq!(attempt.deadline(&rules.limits), (Timer::Quiet, at(2_010)));
+        let step = attempt.handle(&rules, Event::DeadlinePassed, at(2_010));
         assert_eq!(step, Step::Write(b"\r\n".to_vec()));
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Quiet, at(4_010))]);
+        assert_eq!(verdict.service, Some(Service::Telnet));
+    }
+
+    #[test]
+    fn an_offer_is_waited_for_as_long_as_a_greeting_pauses() {
+        let (mut attempt, rules) = accepted();
+        let step = attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(10));
+        assert!(matches!(step, Step::Write(ours) if ours.starts_with(b"SSH-2.0-portmuster_")));
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Quiet, at(2_010))]);
+        assert_eq!(verdict.service, Some(Service::Ssh));
+        let facts = verdict.facts.expect("ssh has an identification");
+        assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Silence));
+        assert_eq!(facts.evidence, None);
+    }
+
+    #[test]
+    fn a_drip_behind_the_identification_ends_with_the_conversation() {
+        let (mut attempt, rules) = accepted();
+        attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(10));
+        // A packet of 8,192 bytes.
+        for (second, byte) in (1..=20).zip(b"\0\0\x20\0\x04\x14xxxxxxxxxxxxxx".chunks(1)) {
+            assert_eq!(attempt.handle(&rules, Event::Bytes(byte), at(second * 1000)), Step::Read);
+        }
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Conversation, at(20_005))]);
+        let facts = verdict.facts.expect("ssh has an identification");
+        assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Deadline));
+    }
+
+    #[test]
+    fn endless_lines_after_ten_seconds_are_a_tarpit() {
+        let (mut attempt, rules) = accepted();
+        attempt.handle(&rules, Event::DeadlinePassed, at(3_005));
+        let mut last = at(10_000);
+        for second in 10..20 {
+            last = at(second * 1000);
+            assert_eq!(attempt.handle(&rules, Event::Bytes(b"x1Yz\r\n"), last), Step::Read);
+        }
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert!(passed[0].1 > last);
+        assert_eq!(passed, [(Timer::Conversation, at(20_005))]);
+        assert_eq!(
+            (verdict.service, verdict.rule),
+            (Some(Service::Tarpit), Some(Rule::StillTalking))
+        );
+    }
+
+    #[test]
+    fn a_server_that_negotiates_for_ever_is_telnet_when_the_conversation_ends() {
+        let (mut attempt, rules) = accepted();
+        for (turn, option) in (0..200_u64).zip((0..=255).cycle()) {
+            attempt.handle(&rules, Event::Bytes(&[0xff, 0xfd, option]), at(10 + turn * 99));
+        }
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::Conversation, at(20_005))]);
+        assert_eq!(verdict.service, Some(Service::Telnet));
+    }
+
+    #[test]
+    fn the_conversation_is_kept_when_it_is_asked_for() {
+        let rules = Rules { evidence: true, ..Rules::default() };
+        let mut attempt = accepted_by(&rules);
+        attempt.handle(&rules, Event::Bytes(b"hello\nSSH-2.0"), at(20));
+        attempt.handle(&rules, Event::Bytes(b"-x\r\n"), at(30));
+        let verdict = verdict(attempt.handle(&rules, Event::Closed, at(40)));
+        let evidence = verdict.facts.and_then(|facts| facts.evidence).expect("it was asked for");
+        let parts: Vec<_> =
+            evidence.parts.iter().map(|part| (part.at.as_millis(), part.side)).collect();
+        assert_eq!(parts, [(20, Side::Server), (30, Side::Server), (30, Side::Portmuster)]);
+        assert_eq!(evidence.parts[0].bytes, b"hello\nSSH-2.0");
     }
 
     #[test]
@@ -388,7 +545,7 @@ mod tests {
     fn an_answer_gets_its_time_when_this_machine_was_held_up() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::DeadlinePassed, at(15_000));
-        assert_eq!(step, Step::Write(b"\r\n".to_vec()));
+        assert!(matches!(step, Step::Write(_)));
         assert_eq!(attempt.deadline(&rules.limits), (Timer::FirstByte, at(24_000)));
     }
 

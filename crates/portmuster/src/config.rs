@@ -31,7 +31,8 @@ pub mod defaults {
     pub const FIRST_BYTE: Duration = Duration::from_secs(12);
     /// Silence after which an empty line is sent: servers that greet unasked have done so by then.
     pub const ACTIVE_STEP: Duration = Duration::from_secs(3);
-    /// Silence after the last byte that ends a greeting of an unknown kind.
+    /// Silence after the last byte that ends what a server says: half a second of round trip and a
+    /// packet that is lost once are well within.
     pub const QUIET: Duration = Duration::from_secs(2);
     /// The conversation, counted from the accept: what a tarpit may cost at most.
     pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -67,7 +68,7 @@ pub struct Limits {
     pub first_byte: Duration,
     /// From the accept until an empty line is sent to a server that says nothing.
     pub active_step: Duration,
-    /// From the last byte until an unknown greeting counts as whole.
+    /// From the last byte, or the empty line, until what came counts as whole.
     pub quiet: Duration,
     /// From the accept until the conversation is ended, whatever still comes.
     pub deadline: Duration,
@@ -89,8 +90,11 @@ impl Default for Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probing {
-    /// Reads what the server says, and judges the service by it.
+    /// Reads what the server says, judges the service by it, and of ssh reads on to its offer for
+    /// the key exchange.
     #[default]
+    KeyExchange,
+    /// Stops at the identification of ssh.
     Greeting,
     /// Only whether it connects.
     ConnectOnly,
@@ -128,6 +132,9 @@ pub struct Config {
     pub limits: Limits,
     /// What an attempt asks of an open port.
     pub probing: Probing,
+    /// Whether outcomes keep the whole [conversation](crate::Evidence), within bounds. A banner
+    /// they have in any case.
+    pub evidence: bool,
     /// Which addresses of a name are checked.
     pub addresses: Addresses,
     /// The address to connect from. `None`: the system chooses.
@@ -146,6 +153,7 @@ impl Default for Config {
             retries: defaults::RETRIES,
             limits: Limits::default(),
             probing: Probing::default(),
+            evidence: false,
             addresses: Addresses::default(),
             source: None,
         }

@@ -98,7 +98,7 @@ pub(crate) fn start(
     };
     let (reports_in, reports) = bounded(plan.in_flight);
     let (panics_in, panics) = bounded(1);
-    let rules = Rules { limits: config.limits, probing: config.probing };
+    let rules = Rules::from(config);
     let source = config.source;
     let setting =
         Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };

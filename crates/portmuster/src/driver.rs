@@ -192,8 +192,8 @@ impl<N: Net> Driver<N> {
         match step {
             Step::Done(conclusion) => return Some(conclusion),
             // Without regard to how much is taken: in all an attempt writes less than the smallest
-            // send buffer holds (4 KiB, tcp(7)), so what is not taken has no reader. A connection
-            // that is gone shows at the next read.
+            // send buffer holds (`probe::WRITTEN_MAX`, 4 KiB, tcp(7)), so what is not taken has no
+            // reader. A connection that is gone shows at the next read.
             Step::Write(bytes) => drop(self.net.write(socket, &bytes)),
             Step::Connect | Step::Read => {}
         }

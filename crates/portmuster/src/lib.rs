@@ -23,6 +23,8 @@ mod clock;
 mod config;
 mod coordinator;
 mod driver;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod input;
 mod method;
 mod outcome;
@@ -38,7 +40,11 @@ pub mod workers;
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
 pub use method::{Method, StartError, UnknownMethod, WorkersReport, worker_main};
-pub use outcome::{Account, Fault, HeldBy, Outcome, PortState, Reason, Service, Times, Verdict};
+pub use outcome::{
+    Account, Evidence, Facts, Fault, HeldBy, Identification, KeyExchange, NameList, NoOffer, Offer,
+    Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict,
+    Weakness,
+};
 pub use targets::{Host, Target};
 
 /// The examples of the README are tested, too.

@@ -14,6 +14,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::targets::Target;
 
+mod evidence;
+mod facts;
+mod rule;
+mod telnet_option;
+mod weakness;
+
+pub use evidence::{Evidence, Part, Side};
+pub use facts::{Facts, Identification, KeyExchange, NameList, NoOffer, Offer};
+pub use rule::Rule;
+pub use telnet_option::{TelnetOption, Verb};
+pub use weakness::Weakness;
+
 /// What became of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -61,7 +73,7 @@ impl fmt::Display for PortState {
 pub enum Service {
     /// An identification line of ssh (RFC 4253 §4.2).
     Ssh,
-    /// sshd's refusal of one more connection: it is ssh, and it asks for fewer.
+    /// sshd's refusal of this connection: it is ssh, and it asks for fewer.
     SshThrottled,
     /// Telnet commands (RFC 854).
     Telnet,
@@ -257,8 +269,14 @@ pub struct Verdict {
     pub reason: Reason,
     /// What the bytes prove; `None` unless the port is open.
     pub service: Option<Service>,
-    /// The greeting, as far as it is kept: at most 1,024 bytes, from a stranger, unescaped.
+    /// By which rule; `None` unless the port is open.
+    pub rule: Option<Rule>,
+    /// The greeting, as far as it is kept: at most 1,024 bytes, from a stranger, unescaped. Of
+    /// telnet it is the text, without commands and what only moves a terminal's cursor.
     pub banner: Vec<u8>,
+    /// What else the bytes say; `None` where that is nothing.
+    // Boxed, because most verdicts are on ports that are not open.
+    pub facts: Option<Box<Facts>>,
     /// How long it took.
     pub times: Times,
 }
@@ -267,7 +285,7 @@ impl Verdict {
     /// A verdict without a connection.
     pub(crate) fn unconnected(state: PortState, reason: Reason, total: Duration) -> Self {
         let times = Times { total, ..Times::default() };
-        Self { state, reason, service: None, banner: Vec::new(), times }
+        Self { state, reason, service: None, rule: None, banner: Vec::new(), facts: None, times }
     }
 }
 
@@ -428,6 +446,12 @@ mod tests {
         for (position, service) in Service::ALL.into_iter().enumerate() {
             assert_eq!(service as usize, position);
         }
+    }
+
+    /// Millions of them are on ports that are not open.
+    #[test]
+    fn a_verdict_is_small() {
+        assert!(size_of::<Verdict>() <= 104, "{}", size_of::<Verdict>());
     }
 
     #[test]

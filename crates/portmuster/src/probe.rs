@@ -3,13 +3,30 @@
 //! A [`Probe`] is fed what a server says and answers with what it wants done next; when the
 //! server stops, it says what the bytes so far prove.
 //!
-//! Invariant: memory is bounded by [`BANNER_MAX`] and [`ssh::IDENTIFICATION_MAX`], the work by
-//! [`BYTES_MAX`] and [`LINES_MAX`], whatever a server sends and however it is split.
+//! To add a service: a file in `probe/`, its place in [`Greeting`], a variant of [`Service`] and
+//! one of [`Rule`]. A protocol that is only to be named is a row of `probe/plain.rs`.
+//!
+//! Invariant: memory is bounded by [`BANNER_MAX`], [`ssh::IDENTIFICATION_MAX`] and one packet of
+//! ssh, the work by [`BYTES_MAX`] and [`LINES_MAX`], whatever a server sends and however it is
+//! split.
+//!
+//! Invariant: all that is written in one conversation stays below [`WRITTEN_MAX`] bytes, and none
+//! of it is text but our identification and one empty line.
 
-use crate::outcome::Service;
+use crate::{
+    config::Probing,
+    outcome::{Evidence, Facts, NoOffer, Rule, Service},
+};
 
+mod kexinit;
+mod plain;
+#[cfg(test)]
+pub(crate) mod samples;
+mod screen;
 mod ssh;
 mod telnet;
+#[cfg(test)]
+pub(crate) mod transcripts;
 
 /// Bytes read from one server before it counts as a tarpit.
 pub(crate) const BYTES_MAX: usize = 64 * 1024;
@@ -18,6 +35,20 @@ pub(crate) const BYTES_MAX: usize = 64 * 1024;
 pub(crate) const LINES_MAX: usize = 64;
 /// Bytes of a greeting that are kept for the row.
 pub(crate) const BANNER_MAX: usize = 1024;
+/// Bytes that are written in one conversation: drivers rely on it that a send buffer has room for
+/// them.
+pub(crate) const WRITTEN_MAX: usize = 4096;
+
+const _: () = assert!(
+    ssh::OURS.len()
+        + EMPTY_LINE.len()
+        + telnet::WISH.len()
+        + telnet::REPLIES_MAX * telnet::REPLY_SIZE
+        < WRITTEN_MAX,
+    "a conversation writes less than a send buffer holds"
+);
+
+const EMPTY_LINE: &[u8] = b"\r\n";
 
 /// What a probe wants done next.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,8 +65,29 @@ pub(crate) enum ProbeStep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Judgement {
     pub(crate) service: Service,
+    pub(crate) rule: Rule,
     /// The greeting: the identification of ssh, the text of telnet, the first bytes of others.
     pub(crate) banner: Vec<u8>,
+    pub(crate) facts: Option<Box<Facts>>,
+}
+
+impl Judgement {
+    pub(crate) fn new(service: Service, rule: Rule, banner: Vec<u8>) -> Self {
+        Self { service, rule, banner, facts: None }
+    }
+
+    /// The same, with what else the bytes say.
+    fn with(self, facts: Facts) -> Self {
+        Self { facts: (facts != Facts::default()).then(|| Box::new(facts)), ..self }
+    }
+
+    /// The same, with the conversation, if it was kept.
+    pub(crate) fn proven_by(mut self, evidence: Option<Evidence>) -> Self {
+        if evidence.is_some() {
+            self.facts.get_or_insert_default().evidence = evidence;
+        }
+        self
+    }
 }
 
 /// Why no more bytes come.
@@ -49,70 +101,170 @@ pub(crate) enum Ending {
     Deadline,
 }
 
-/// The greeting of one server, as far as it has come.
-#[derive(Debug, Default)]
+impl From<Ending> for NoOffer {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Closed => Self::HungUp,
+            Ending::Quiet => Self::Silence,
+            Ending::Deadline => Self::Deadline,
+        }
+    }
+}
+
+/// What one server says, as far as it has come.
+#[derive(Debug)]
 pub(crate) struct Probe {
-    ssh: ssh::Lines,
-    telnet: telnet::Negotiation,
-    seen: usize,
-    lines: usize,
-    kept: Vec<u8>,
-    /// A whole telnet command came while all before it was text.
-    commanded: bool,
-    /// A byte came that no text has: what looks like a command after it proves nothing.
-    binary: bool,
-    after_cr: bool,
+    probing: Probing,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Greeting(Greeting),
+    /// It is ssh; its offer for the key exchange is to come.
+    Ssh(ssh::Conversation),
 }
 
 impl Probe {
+    pub(crate) fn new(probing: Probing) -> Self {
+        Self { probing, stage: Stage::Greeting(Greeting::default()) }
+    }
+
     /// Takes what came from the server.
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> ProbeStep {
+        let greeting = match &mut self.stage {
+            Stage::Greeting(greeting) => greeting,
+            Stage::Ssh(conversation) => {
+                return conversation.bytes(bytes).map_or(ProbeStep::Read, ProbeStep::Judged);
+            }
+        };
         let mut replies = Vec::new();
-        for &byte in bytes {
-            if let Some(judgement) = self.byte(byte, &mut replies) {
-                return ProbeStep::Judged(judgement);
+        for (at, &byte) in bytes.iter().enumerate() {
+            match greeting.byte(byte, &mut replies) {
+                Heard::Nothing => {}
+                Heard::Enough(judgement) => return ProbeStep::Judged(judgement),
+                Heard::Identification(ssh) => return self.identified(ssh, &bytes[at + 1..]),
             }
         }
         // Only at the end of what has come: a prompt is the last thing that a server says.
-        if self.commanded && is_prompt(self.ssh.line()) {
-            return ProbeStep::Judged(self.judge(Service::Telnet));
+        if greeting.is_at_prompt() {
+            return ProbeStep::Judged(greeting.judge(Service::Telnet, Rule::TelnetCommands));
         }
         if replies.is_empty() { ProbeStep::Read } else { ProbeStep::Write(replies) }
     }
 
     /// Judges what has come, because no more does.
     pub(crate) fn ended(&self, ending: Ending) -> Judgement {
-        let service = if self.commanded {
-            Service::Telnet
-        } else if self.ssh.is_identification() {
-            return Judgement { service: Service::Ssh, banner: self.ssh.line().to_vec() };
-        } else if is_throttled(&self.kept) {
-            Service::SshThrottled
-        } else if self.seen == 0 {
-            if ending == Ending::Closed { Service::ClosedEarly } else { Service::Silent }
-        } else if ending == Ending::Deadline {
-            Service::Tarpit
-        } else if is_prompt(self.ssh.line()) {
-            Service::TelnetLikely
-        } else {
-            Service::Other
-        };
-        self.judge(service)
+        match &self.stage {
+            Stage::Ssh(conversation) => conversation.without_offer(ending.into()),
+            Stage::Greeting(greeting) => match greeting.conversation() {
+                Some(ssh) => self.without_offer(&ssh, ending.into()),
+                None => greeting.ended(ending),
+            },
+        }
     }
 
-    fn byte(&mut self, byte: u8, replies: &mut Vec<u8>) -> Option<Judgement> {
+    /// What to send to a server that says nothing, once.
+    pub(crate) fn active_step(&mut self) -> Vec<u8> {
+        match &mut self.stage {
+            Stage::Greeting(greeting) if greeting.raw.is_empty() => {
+                greeting.telnet.wished();
+                [EMPTY_LINE, &telnet::WISH].concat()
+            }
+            _ => EMPTY_LINE.to_vec(),
+        }
+    }
+
+    /// Whether a server that has gone quiet waits for an empty line: it has negotiated and said
+    /// nothing else, or it asks for a key.
+    pub(crate) fn awaits_active_step(&self) -> bool {
+        let Stage::Greeting(greeting) = &self.stage else { return false };
+        let has_only_negotiated = greeting.commanded && greeting.screen.text().is_empty();
+        has_only_negotiated || greeting.screen.asks_for_a_key()
+    }
+
+    /// Bytes of memory that are held for the server.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Ssh(conversation) => conversation.held(),
+            Stage::Greeting(greeting) => {
+                greeting.raw.capacity()
+                    + greeting.ssh.held()
+                    + greeting.screen.held()
+                    + greeting.telnet.held()
+            }
+        }
+    }
+
+    fn identified(&mut self, mut ssh: ssh::Conversation, rest: &[u8]) -> ProbeStep {
+        if self.probing != Probing::KeyExchange || !ssh.goes_on() {
+            return ProbeStep::Judged(self.without_offer(&ssh, NoOffer::LongIdentification));
+        }
+        // Some servers send their offer along: then nothing needs to be written.
+        let judged = ssh.bytes(rest);
+        self.stage = Stage::Ssh(ssh);
+        judged.map_or_else(|| ProbeStep::Write(ssh::OURS.to_vec()), ProbeStep::Judged)
+    }
+
+    fn without_offer(&self, ssh: &ssh::Conversation, reason: NoOffer) -> Judgement {
+        match self.probing {
+            Probing::KeyExchange => ssh.without_offer(reason),
+            Probing::Greeting | Probing::ConnectOnly => ssh.identified(),
+        }
+    }
+}
+
+/// Reads an offer as fuzzers want it read.
+///
+/// # Panics
+/// What was read is not what was written.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_offer(payload: &[u8]) {
+    kexinit::read_back(payload);
+}
+
+/// What one more byte of a greeting has shown.
+enum Heard {
+    Nothing,
+    Enough(Judgement),
+    Identification(ssh::Conversation),
+}
+
+/// The greeting of a server that is not yet known to be ssh.
+#[derive(Debug, Default)]
+struct Greeting {
+    ssh: ssh::Lines,
+    telnet: telnet::Negotiation,
+    screen: screen::Screen,
+    /// The first bytes as they came.
+    raw: Vec<u8>,
+    seen: usize,
+    lines: usize,
+    /// A whole telnet command came while all before it was text.
+    commanded: bool,
+    /// A byte came that no text has: what looks like a command after it proves nothing.
+    binary: bool,
+    /// A NUL stands alone so far: servers written in C end their texts with one.
+    after_nul: bool,
+}
+
+impl Greeting {
+    fn byte(&mut self, byte: u8, replies: &mut Vec<u8>) -> Heard {
         self.seen += 1;
+        if self.raw.len() < BANNER_MAX {
+            self.raw.push(byte);
+        }
         match self.telnet.byte(byte) {
             telnet::Meaning::Text(text) => {
-                // RFC 854: a NUL has its place behind a CR, and nowhere else in a text.
-                self.binary |= !(is_text(text) || text == 0 && self.after_cr);
-                self.after_cr = text == b'\r';
-                self.keep(text);
-                if self.ssh.push(text) {
-                    return Some(Judgement {
-                        service: Service::Ssh,
-                        banner: self.ssh.line().to_vec(),
-                    });
+                let is_end_of_text = text == 0 && self.seen > 1 && !self.after_nul;
+                self.binary |= !(is_text(text) || is_end_of_text);
+                self.after_nul = text == 0;
+                self.screen.push(text);
+                if self.ssh.push(text)
+                    && let Some(ssh) = self.ssh.conversation()
+                {
+                    return Heard::Identification(ssh);
                 }
                 self.lines += usize::from(text == b'\n');
             }
@@ -123,18 +275,70 @@ impl Probe {
                 replies.extend(reply.into_iter().flatten());
             }
         }
-        let over = self.seen >= BYTES_MAX || self.lines >= LINES_MAX;
-        over.then(|| self.ended(Ending::Deadline))
-    }
-
-    fn keep(&mut self, byte: u8) {
-        if self.kept.len() < BANNER_MAX {
-            self.kept.push(byte);
+        match () {
+            () if self.seen >= BYTES_MAX => Heard::Enough(self.too_much(Rule::TooManyBytes)),
+            () if self.lines >= LINES_MAX => Heard::Enough(self.too_much(Rule::TooManyLines)),
+            () => Heard::Nothing,
         }
     }
 
-    fn judge(&self, service: Service) -> Judgement {
-        Judgement { service, banner: self.kept.trim_ascii().to_vec() }
+    /// What has come of an identification that the server stopped in.
+    fn conversation(&self) -> Option<ssh::Conversation> {
+        if self.commanded { None } else { self.ssh.conversation() }
+    }
+
+    fn is_at_prompt(&self) -> bool {
+        self.commanded && self.screen.asks_who()
+    }
+
+    fn ended(&self, ending: Ending) -> Judgement {
+        if self.seen == 0 {
+            return match ending {
+                Ending::Closed => self.judge(Service::ClosedEarly, Rule::HungUp),
+                Ending::Quiet | Ending::Deadline => self.judge(Service::Silent, Rule::Silence),
+            };
+        }
+        if ending == Ending::Deadline {
+            return self.too_much(Rule::StillTalking);
+        }
+        self.known().unwrap_or_else(|| {
+            if self.screen.asks_who() {
+                self.judge(Service::TelnetLikely, Rule::LoginPrompt)
+            } else {
+                self.judge(Service::Other, Rule::UnknownBytes)
+            }
+        })
+    }
+
+    /// Judges a server that does not stop.
+    fn too_much(&self, rule: Rule) -> Judgement {
+        self.known().unwrap_or_else(|| self.judge(Service::Tarpit, rule))
+    }
+
+    /// The judgement, where the bytes are proof however the conversation ends.
+    fn known(&self) -> Option<Judgement> {
+        if self.commanded {
+            return Some(self.judge(Service::Telnet, Rule::TelnetCommands));
+        }
+        if ssh::is_refusal(&self.raw) {
+            return Some(self.judge(Service::SshThrottled, Rule::SshdRefusal));
+        }
+        let protocol = Some(plain::name(&self.raw)?.to_owned());
+        let facts = Facts { protocol, ..Facts::default() };
+        Some(self.judge(Service::Other, Rule::KnownProtocol).with(facts))
+    }
+
+    fn judge(&self, service: Service, rule: Rule) -> Judgement {
+        let judgement = |banner: &[u8]| Judgement::new(service, rule, banner.to_vec());
+        match service {
+            Service::Telnet => {
+                let options = self.telnet.options().to_vec();
+                judgement(self.screen.text()).with(Facts { options, ..Facts::default() })
+            }
+            Service::TelnetLikely => judgement(self.screen.text()),
+            _ if self.binary => judgement(&self.raw),
+            _ => judgement(self.raw.trim_ascii()),
+        }
     }
 }
 
@@ -144,27 +348,10 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, 0x20..=0x7e | 0x80..=0xff | b'\t'..=b'\r' | 0x07 | 0x08 | 0x1b)
 }
 
-/// Whether sshd refuses one more connection: the texts of its `MaxStartups` and, since version
-/// 9.8, of its `PerSourcePenalties` (sshd.c and srclimit.c of OpenSSH).
-fn is_throttled(text: &[u8]) -> bool {
-    [&b"Exceeded MaxStartups"[..], b"Not allowed at this time"]
-        .iter()
-        .any(|refusal| text.starts_with(refusal))
-}
-
-/// Whether a text ends by asking who one is.
-fn is_prompt(text: &[u8]) -> bool {
-    const PROMPTS: [&[u8]; 6] =
-        [b"login:", b"username:", b"user name:", b"user:", b"account:", b"password:"];
-    let text = text.trim_ascii_end();
-    PROMPTS.iter().any(|prompt| {
-        text.len() >= prompt.len() && text[text.len() - prompt.len()..].eq_ignore_ascii_case(prompt)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::KeyExchange;
 
     /// Feeds the bytes whole, byte by byte, and split at every place; every way must agree.
     fn judged(bytes: &[u8], ending: Ending) -> Judgement {
@@ -181,7 +368,7 @@ mod tests {
     }
 
     fn judged_in(parts: &[&[u8]], ending: Ending) -> Judgement {
-        let mut probe = Probe::default();
+        let mut probe = Probe::new(Probing::Greeting);
         for part in parts {
             if let ProbeStep::Judged(judgement) = probe.bytes(part) {
                 return judgement;
@@ -205,6 +392,158 @@ mod tests {
         assert_eq!(service(b"SSH-2.0-Ope", Ending::Closed), Service::Ssh);
     }
 
+    /// Runs a conversation to its judgement, and says what was written in it.
+    fn conversation(parts: &[&[u8]], ending: Ending) -> (Vec<u8>, Judgement) {
+        let mut probe = Probe::new(Probing::KeyExchange);
+        let mut written = Vec::new();
+        for part in parts {
+            match probe.bytes(part) {
+                ProbeStep::Read => {}
+                ProbeStep::Write(bytes) => written.extend(bytes),
+                ProbeStep::Judged(judgement) => return (written, judgement),
+            }
+        }
+        (written, probe.ended(ending))
+    }
+
+    fn key_exchange(parts: &[&[u8]], ending: Ending) -> (Vec<u8>, KeyExchange) {
+        let (written, judgement) = conversation(parts, ending);
+        assert_eq!(judgement.service, Service::Ssh);
+        let facts = judgement.facts.expect("ssh has facts");
+        assert!(facts.identification.is_some());
+        (written, facts.key_exchange)
+    }
+
+    #[test]
+    fn an_offer_is_asked_for_with_our_identification_and_nothing_else() {
+        let offer = samples::packet(&samples::kexinit(samples::LISTS));
+        let parts = [&b"SSH-2.0-x\r\n"[..], &offer[..7], &offer[7..]];
+        let (written, judgement) = conversation(&parts, Ending::Quiet);
+        assert_eq!(written, ssh::OURS);
+        let facts = judgement.facts.expect("ssh has facts");
+        let offer = facts.key_exchange.offer().expect("it came");
+        assert!(offer.kex.contains("curve25519-sha256"));
+        let findings: Vec<_> = facts.findings.iter().map(|it| it.name()).collect();
+        assert_eq!(findings, ["group1-sha1", "sha1-kex", "ssh-dss", "cbc", "md5"]);
+    }
+
+    #[test]
+    fn an_offer_may_come_along_with_the_identification() {
+        let offer = samples::packet(&samples::kexinit(samples::LISTS));
+        let (written, offered) =
+            key_exchange(&[&[b"SSH-2.0-x\n", &offer[..]].concat()], Ending::Quiet);
+        assert!(written.is_empty() && offered.offer().is_some());
+    }
+
+    #[test]
+    fn ssh_without_an_offer_is_ssh_and_says_why() {
+        let missing = KeyExchange::Missing;
+        let greeting = b"SSH-2.0-x\r\n";
+        for (ending, why) in [
+            (Ending::Closed, NoOffer::HungUp),
+            (Ending::Quiet, NoOffer::Silence),
+            (Ending::Deadline, NoOffer::Deadline),
+        ] {
+            assert_eq!(key_exchange(&[greeting], ending).1, missing(why));
+            assert_eq!(key_exchange(&[b"SSH-2.0-Ope"], ending).1, missing(why));
+        }
+        let lies = key_exchange(&[greeting, b"\0\0\x10\0\x04\x14", &[0xff; 5000]], Ending::Quiet);
+        assert_eq!(lies.1, missing(NoOffer::Malformed));
+        let text = key_exchange(&[greeting, b"Protocol mismatch.\n"], Ending::Closed);
+        assert_eq!(text.1, missing(NoOffer::NoPacket));
+        let long = [&b"SSH-2.0-"[..], &[b'x'; 1000], b"\r\n"].concat();
+        assert_eq!(key_exchange(&[&long], Ending::Quiet).1, missing(NoOffer::LongIdentification));
+        assert_eq!(conversation(&[&long], Ending::Quiet).1.rule, Rule::Identification);
+    }
+
+    #[test]
+    fn the_old_protocol_is_not_asked_for_an_offer() {
+        let (written, offered) = key_exchange(&[b"SSH-1.5-x\r\n"], Ending::Quiet);
+        assert_eq!((written, offered), (Vec::new(), KeyExchange::NotAsked));
+        let (written, _) = key_exchange(&[b"SSH-1.99-x\r\n"], Ending::Quiet);
+        assert_eq!(written, ssh::OURS);
+    }
+
+    #[test]
+    fn a_probe_of_greetings_stops_at_the_identification() {
+        let mut probe = Probe::new(Probing::Greeting);
+        let ProbeStep::Judged(judgement) = probe.bytes(b"SSH-2.0-x\r\n") else {
+            panic!("it goes on")
+        };
+        let facts = judgement.facts.expect("ssh has facts");
+        assert_eq!(facts.key_exchange, KeyExchange::NotAsked);
+    }
+
+    #[test]
+    fn all_that_is_written_is_bounded_and_no_text() {
+        let all: Vec<_> = (0..=255).flat_map(|it| [0xff, 0xfb, it, 0xff, 0xfd, it]).collect();
+        let fickle = b"\xff\xfb\x01\xff\xfc\x01".repeat(9_000);
+        let mut probe = Probe::new(Probing::KeyExchange);
+        let mut written = probe.active_step();
+        for part in [&all[..], &fickle, b"login: \nSSH-2.0-x\r\n"] {
+            if let ProbeStep::Write(bytes) = probe.bytes(part) {
+                written.extend(bytes);
+            }
+        }
+        assert!(written.len() < WRITTEN_MAX, "{}", written.len());
+        let replies = written.strip_prefix(EMPTY_LINE).expect("it begins with an empty line");
+        let replies = replies.strip_suffix(ssh::OURS).expect("it ends with our identification");
+        assert!(replies.chunks(3).all(|reply| matches!(reply, [0xff, 0xfb..=0xfe, _])));
+    }
+
+    #[test]
+    fn a_server_that_only_negotiates_gets_an_empty_line() {
+        let mut probe = Probe::new(Probing::KeyExchange);
+        probe.bytes(b"\xff\xfb\x01\r\n");
+        assert!(probe.awaits_active_step());
+        assert_eq!(probe.active_step(), EMPTY_LINE);
+        probe.bytes(b"Welcome to this device");
+        assert!(!probe.awaits_active_step());
+
+        let mut probe = Probe::new(Probing::KeyExchange);
+        probe.bytes(b"con0 is now available\r\n\nPress RETURN to get started.\r\n");
+        assert!(probe.awaits_active_step());
+        probe.bytes(b"\r\nUsername: ");
+        assert!(!probe.awaits_active_step());
+        assert_eq!(probe.ended(Ending::Quiet).service, Service::TelnetLikely);
+    }
+
+    #[test]
+    fn what_a_silent_server_was_asked_for_is_not_asked_for_again() {
+        let mut probe = Probe::new(Probing::KeyExchange);
+        assert_eq!(probe.active_step(), [EMPTY_LINE, b"\xff\xfd\x01"].concat());
+        assert_eq!(probe.bytes(b"\xff\xfb\x01"), ProbeStep::Read);
+        assert_eq!(probe.ended(Ending::Quiet).service, Service::Telnet);
+    }
+
+    #[test]
+    fn a_banner_that_is_no_text_keeps_every_byte() {
+        assert_eq!(judged(b"\x15\x03\x03\0\x02\x02\n", Ending::Quiet).banner.last(), Some(&b'\n'));
+        assert_eq!(judged(b"\r\nhello \r\n", Ending::Quiet).banner, b"hello");
+    }
+
+    #[test]
+    fn other_protocols_are_named_even_when_they_do_not_stop() {
+        let page = [&b"HTTP/1.1 400 Bad Request\r\n"[..], &b"x: y\r\n".repeat(LINES_MAX)].concat();
+        for (bytes, ending) in [(&page[..], Ending::Quiet), (&page[..20], Ending::Deadline)] {
+            let judgement = judged(bytes, ending);
+            assert_eq!(judgement.service, Service::Other);
+            let facts = judgement.facts.expect("it has a name");
+            assert_eq!(facts.protocol.as_deref(), Some("http"));
+        }
+        assert_eq!(judged(b"hello\r\n", Ending::Quiet).facts, None);
+    }
+
+    #[test]
+    fn a_telnet_banner_is_read_as_a_person_would() {
+        let bytes = b"\xff\xfb\x01\x1b[2J\x1b[HUser Access\r\0\n\xff\xfd\x1f\x1b[1mlogin:\x1b[0m ";
+        let judgement = judged(bytes, Ending::Quiet);
+        assert_eq!(judgement.banner, b"User Access\r\nlogin:");
+        let facts = judgement.facts.expect("it has options");
+        let options: Vec<_> = facts.options.iter().map(ToString::to_string).collect();
+        assert_eq!(options, ["will echo", "do window-size"]);
+    }
+
     #[test]
     fn what_only_mentions_ssh_is_not_ssh() {
         for bytes in [&b"220 SSH-2.0-x\r\n"[..], b"SSH-3.0-x\r\n", b"SSH-2\r\n", b"SSH-\r\n"] {
@@ -223,13 +562,13 @@ mod tests {
     }
 
     #[test]
-    fn options_are_refused_once_each() {
-        let mut probe = Probe::default();
+    fn options_are_answered_so_that_the_server_goes_on() {
+        let mut probe = Probe::new(Probing::KeyExchange);
         assert_eq!(
             probe.bytes(b"\xff\xfd\x18\xff\xfb\x01\xff\xfd\x18"),
-            ProbeStep::Write(b"\xff\xfc\x18\xff\xfe\x01".to_vec())
+            ProbeStep::Write(b"\xff\xfc\x18\xff\xfd\x01".to_vec())
         );
-        assert_eq!(probe.bytes(b"\xff\xfd\x18\xff\xfe\x18\xff\xfc\x01"), ProbeStep::Read);
+        assert_eq!(probe.bytes(b"\xff\xfd\x18\xff\xfb\x01"), ProbeStep::Read);
     }
 
     #[test]
@@ -239,6 +578,8 @@ mod tests {
         let mysql = b"\x4a\0\0\0\x0a5.5.62-log\0\x2b\0\0\0saltsalt\0\xff\xf7\x08\x02\0";
         assert_eq!(service(mysql, Ending::Quiet), Service::Other);
         assert_eq!(service(b"padded\r\0\n\xff\xfb\x01", Ending::Quiet), Service::Telnet);
+        assert_eq!(service(b"a\0\0\xff\xfb\x01", Ending::Quiet), Service::Other);
+        assert_eq!(service(b"\0\xff\xfb\x01", Ending::Quiet), Service::Other);
     }
 
     #[test]
@@ -271,10 +612,11 @@ mod tests {
         assert_eq!(service(&b"no\n".repeat(LINES_MAX - 1), Ending::Quiet), Service::Other);
         assert_eq!(service(b"drip", Ending::Deadline), Service::Tarpit);
 
-        let mut probe = Probe::default();
+        let mut probe = Probe::new(Probing::Greeting);
         let step = probe.bytes(&vec![b'x'; 10 * BYTES_MAX]);
         assert!(matches!(step, ProbeStep::Judged(Judgement { service: Service::Tarpit, .. })));
-        assert!(probe.kept.capacity() <= 2 * BANNER_MAX);
-        assert_eq!(probe.seen, BYTES_MAX);
+        let Stage::Greeting(greeting) = &probe.stage else { panic!("it is no ssh") };
+        assert!(greeting.raw.capacity() <= 2 * BANNER_MAX);
+        assert_eq!(greeting.seen, BYTES_MAX);
     }
 }

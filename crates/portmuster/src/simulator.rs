@@ -218,7 +218,7 @@ pub fn simulate(
         addresses: config.addresses,
         excludes: Arc::default(),
     };
-    let rules = Rules { limits: config.limits, probing: config.probing };
+    let rules = Rules::from(config);
     let mut schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
     let mut event_loop = EventLoop::new(Simulated::new(network.clone()), rules);
     let mut targets = targets.into_iter();

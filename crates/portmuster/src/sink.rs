@@ -12,9 +12,9 @@ mod table;
 mod text;
 
 pub use jsonl::Jsonl;
-pub use row::{Row, SCHEMA};
+pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 pub use table::{Paint, Table};
-pub use text::escaped;
+pub use text::{escaped, spelled};
 
 /// Something that writes outcomes.
 pub trait Sink {

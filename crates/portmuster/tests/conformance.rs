@@ -89,6 +89,11 @@ fn manner(behaviour: Behaviour) -> Manner {
     };
     let accepts = |says| Manner::Accepts { after: Duration::ZERO, says, answer: None };
     let ends = |end| accepts(vec![(Duration::ZERO, end)]);
+    let answers = |answer: &[u8]| Manner::Accepts {
+        after: Duration::ZERO,
+        says: vec![],
+        answer: Some(answer.to_vec()),
+    };
     match behaviour {
         Behaviour::Refused => Manner::Refuses { after: Duration::ZERO },
         Behaviour::Telnet => accepts(says(&[(0, b"\xff\xfd\x18\xff\xfb\x01"), (300, b"login: ")])),
@@ -96,21 +101,29 @@ fn manner(behaviour: Behaviour) -> Manner {
             accepts(says(&[(0, b"\xff"), (20, b"\xfd"), (20, b"\x18"), (20, b"login: ")]))
         }
         Behaviour::LoginPrompt => accepts(says(&[(0, b"Debian\r\nhost login: ")])),
-        Behaviour::Http => Manner::Accepts {
-            after: Duration::ZERO,
-            says: vec![],
-            answer: Some(b"HTTP/1.1 400 Bad Request\r\n".to_vec()),
-        },
+        Behaviour::TelnetWhenAsked => answers(b"\xff\xfd\x18\xff\xfb\x01login: "),
+        Behaviour::TelnetRepeats => {
+            accepts(says(&[(0, &b"\xff\xfd\x18\xff\xfb\x01".repeat(20_000))]))
+        }
+        Behaviour::TelnetToggles => {
+            accepts(says(&[(20, &b"\xff\xfb\x01"[..]), (20, b"\xff\xfc\x01")].repeat(500)))
+        }
+        Behaviour::Http => answers(b"HTTP/1.1 400 Bad Request\r\n"),
+        Behaviour::TlsAlert => answers(b"\x15\x03\x03\x00\x02\x02\x0a"),
         Behaviour::Silent => accepts(vec![]),
         Behaviour::ClosesAtOnce => ends(Say::HangUp),
         Behaviour::Resets => ends(Say::Reset),
         Behaviour::Slow(after) => accepts(vec![(after, Say::Bytes(b"SSH-2.0-slow\r\n".to_vec()))]),
         Behaviour::Drip => accepts(says(&[(1000, &b"x"[..]); 60])),
         Behaviour::EndlessLines => accepts(says(&[(0, &b"a line\r\n".repeat(100))])),
+        Behaviour::LateEndlessLines(after) => {
+            accepts(vec![(after, Say::Bytes(b"a line\r\n".repeat(100)))])
+        }
         Behaviour::Garbage => {
             accepts(says(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))
         }
         Behaviour::LongLine => accepts(says(&[(0, &b"a".repeat(100_000))])),
+        Behaviour::LimitLine => accepts(says(&[(0, &b"a".repeat(64 * 1024))])),
         Behaviour::HangsUpMidLine => {
             let mut says = says(&[(0, b"SSH-2.0-Ope")]);
             says.push((Duration::ZERO, Say::HangUp));

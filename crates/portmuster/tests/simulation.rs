@@ -9,7 +9,7 @@ use std::{
 };
 
 use portmuster::{
-    Config, Limits, Outcome, PortState, Reason, Service, Target,
+    Config, Limits, Outcome, PortState, Probing, Reason, Service, Target,
     simulator::{Manner, Network, Say, Simulation, simulate},
 };
 
@@ -219,7 +219,8 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
         .endpoint(endpoint(1, 22), Manner::Silent)
         .endpoint(endpoint(3, 22), Manner::greets(b"SSH-2.0-x\r\n"));
     let targets = ["db.example", "no.example"].map(|name| Target::from((name, 22)));
-    let mut run = simulate(&Config::default(), &network, targets);
+    let config = Config { probing: Probing::Greeting, ..Config::default() };
+    let mut run = simulate(&config, &network, targets);
     run.outcomes.sort_by_key(Outcome::is_open);
     let [missing, found] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
     assert_eq!(missing.verdict.state, PortState::Unresolved);
@@ -227,6 +228,29 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
     assert_eq!(found.endpoint, Some(endpoint(3, 22)));
     assert_eq!(found.attempts, 3);
     assert_eq!(run.elapsed, Duration::from_millis(10_001), "10 s for the silent one");
+}
+
+#[test]
+fn a_service_is_told_by_its_bytes_on_whatever_port() {
+    let answers = |answer: &[u8]| Manner::Accepts {
+        after: ms(1),
+        says: vec![],
+        answer: Some(answer.to_vec()),
+    };
+    let services = [
+        (Manner::greets(b"SSH-2.0-x\r\n"), Service::Ssh),
+        (Manner::greets(b"\xff\xfd\x18\xff\xfb\x01login: "), Service::Telnet),
+        (answers(b"HTTP/1.1 400 Bad Request\r\n"), Service::Other),
+    ];
+    for (manner, service) in services {
+        let network = Network::new(1)
+            .endpoint(endpoint(1, 22), manner.clone())
+            .endpoint(endpoint(1, 23), manner);
+        let targets = [22, 23].map(|port| Target::from(endpoint(1, port)));
+        let run = simulate(&Config::default(), &network, targets);
+        let told: Vec<_> = run.outcomes.iter().map(|outcome| outcome.verdict.service).collect();
+        assert_eq!(told, [Some(service), Some(service)]);
+    }
 }
 
 #[test]

@@ -27,6 +27,11 @@ fn help_of_compare() {
 }
 
 #[test]
+fn help_of_explain() {
+    insta::assert_snapshot!("help_explain", help(&["explain", "--help"]));
+}
+
+#[test]
 fn help_of_demo() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }

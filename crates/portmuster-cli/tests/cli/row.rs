@@ -18,12 +18,45 @@ pub(crate) struct Row {
     pub(crate) service: Option<String>,
     pub(crate) banner: Option<String>,
     pub(crate) banner_base64: Option<String>,
+    pub(crate) ssh_protocol: Option<String>,
+    pub(crate) ssh_software: Option<String>,
+    pub(crate) ssh_comment: Option<String>,
+    pub(crate) kex_algorithms: Option<Vec<String>>,
+    pub(crate) host_key_algorithms: Option<Vec<String>>,
+    pub(crate) ciphers_client_to_server: Option<Vec<String>>,
+    pub(crate) ciphers_server_to_client: Option<Vec<String>>,
+    pub(crate) macs_client_to_server: Option<Vec<String>>,
+    pub(crate) macs_server_to_client: Option<Vec<String>>,
+    pub(crate) compression_client_to_server: Option<Vec<String>>,
+    pub(crate) compression_server_to_client: Option<Vec<String>>,
+    pub(crate) kex_missing: Option<String>,
+    pub(crate) telnet_options: Option<Vec<String>>,
+    pub(crate) protocol: Option<String>,
+    pub(crate) findings: Option<Vec<String>>,
     pub(crate) connect_ms: Option<f64>,
     pub(crate) first_byte_ms: Option<f64>,
     pub(crate) total_ms: Option<f64>,
     pub(crate) label: Option<String>,
     pub(crate) attempts: u32,
     pub(crate) time: String,
+    pub(crate) evidence: Option<Evidence>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Evidence {
+    pub(crate) rule: String,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) left_out_bytes: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Part {
+    pub(crate) at_ms: f64,
+    pub(crate) side: String,
+    pub(crate) text: Option<String>,
+    pub(crate) base64: Option<String>,
 }
 
 impl Row {
@@ -47,8 +80,37 @@ impl Row {
         assert!(times.is_sorted() && times.iter().all(|&time| time >= 0.0), "{self:?}");
         let has_banner = self.banner.is_some() || self.banner_base64.is_some();
         assert!(self.first_byte_ms.is_some() || !has_banner, "{self:?}");
+        self.hold_facts_to_the_contract();
         assert!(self.time.parse::<jiff::Timestamp>().is_ok(), "{self:?}");
         assert!(self.time.len() == "2026-11-22T10:00:00.123Z".len(), "{self:?}");
+    }
+
+    fn hold_facts_to_the_contract(&self) {
+        let service = self.service.as_deref();
+        assert_eq!(service == Some("ssh"), self.ssh_protocol.is_some(), "{self:?}");
+        assert_eq!(self.ssh_protocol.is_some(), self.ssh_software.is_some(), "{self:?}");
+        let lists = [
+            &self.kex_algorithms,
+            &self.host_key_algorithms,
+            &self.ciphers_client_to_server,
+            &self.ciphers_server_to_client,
+            &self.macs_client_to_server,
+            &self.macs_server_to_client,
+            &self.compression_client_to_server,
+            &self.compression_server_to_client,
+        ];
+        let has_offer = self.kex_algorithms.is_some();
+        assert!(lists.iter().all(|list| list.is_some() == has_offer), "{self:?}");
+        assert!(!(has_offer && self.kex_missing.is_some()), "{self:?}");
+        assert!(!has_offer || service == Some("ssh"), "{self:?}");
+        assert!(self.telnet_options.is_none() || service == Some("telnet"), "{self:?}");
+        assert!(self.protocol.is_none() || service == Some("other"), "{self:?}");
+        assert!(self.findings.is_none() || service == Some("ssh"), "{self:?}");
+        for part in self.evidence.iter().flat_map(|evidence| &evidence.parts) {
+            assert!(part.text.is_some() != part.base64.is_some(), "{self:?}");
+            assert!(["server", "portmuster"].contains(&part.side.as_str()), "{self:?}");
+            assert!(self.total_ms.is_some_and(|total| part.at_ms <= total), "{self:?}");
+        }
     }
 }
 

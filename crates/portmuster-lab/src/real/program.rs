@@ -30,10 +30,15 @@ fn is_executable(path: &Path) -> bool {
 
 /// Runs a program to its end.
 pub(super) fn run(program: &'static str, command: &mut Command) -> Result<(), LabError> {
+    ask(program, command).map(drop)
+}
+
+/// Runs a program to its end; what it wrote to its standard output.
+pub(super) fn ask(program: &'static str, command: &mut Command) -> Result<String, LabError> {
     let failed = |reason| LabError::Program { program, reason };
     let output = command.output().map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     Err(failed(format!("{}, it wrote {:?}", output.status, stderr.trim())))

@@ -1,8 +1,34 @@
-//! Finds the identification line of ssh (RFC 4253 §4.2) among the lines of a greeting.
+//! The greeting of ssh (RFC 4253 §4.2): its identification line, wherever it stands among the
+//! lines of a greeting, and the words with which sshd refuses one.
+
+use super::{
+    Judgement,
+    kexinit::{self, Packets},
+};
+use crate::outcome::{Facts, Identification, KeyExchange, NoOffer, Rule, Service, Weakness};
 
 /// Bytes of one line that are kept. RFC 4253 §4.2 allows an identification 255; real servers
 /// with long comments go beyond.
 pub(super) const IDENTIFICATION_MAX: usize = 512;
+
+/// What we say of ourselves before we may see an offer. It is never followed by one of our own.
+pub(super) const OURS: &[u8] =
+    concat!("SSH-2.0-portmuster_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
+
+/// How sshd refuses a connection before its identification: `MaxStartups`; since version 9.8
+/// `PerSourcePenalties` (sshd.c and srclimit.c of OpenSSH); and libwrap, as FreeBSD's `hosts.allow`
+/// and others word it.
+const REFUSALS: [&[u8]; 4] = [
+    b"Exceeded MaxStartups",
+    b"Not allowed at this time",
+    b"You are not welcome to use sshd from",
+    b"Access to service sshd from",
+];
+
+/// Whether a text is how sshd refuses a connection.
+pub(super) fn is_refusal(text: &[u8]) -> bool {
+    REFUSALS.iter().any(|refusal| text.starts_with(refusal))
+}
 
 /// The line that is being read.
 #[derive(Debug, Default)]
@@ -32,18 +58,156 @@ impl Lines {
 
     /// Whether the line, as far as it has come, is an identification: `SSH-2.0-`, `SSH-1.99-` or
     /// an older `SSH-1.x-`.
-    pub(super) fn is_identification(&self) -> bool {
-        let Some(version) = self.line.strip_prefix(b"SSH-") else { return false };
-        let Some(end) = version.iter().position(|&byte| byte == b'-') else { return false };
-        match &version[..end] {
-            b"2.0" => true,
-            [b'1', b'.', minor @ ..] => !minor.is_empty() && minor.iter().all(u8::is_ascii_digit),
-            _ => false,
-        }
+    fn is_identification(&self) -> bool {
+        protocol(&self.line).is_some()
     }
 
-    /// The line without its end.
-    pub(super) fn line(&self) -> &[u8] {
-        self.line.strip_suffix(b"\r").unwrap_or(&self.line)
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.line.capacity()
+    }
+
+    /// What the line says, as far as it has come; `None` when it is no identification.
+    pub(super) fn conversation(&self) -> Option<Conversation> {
+        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line).to_vec();
+        let identification = identification(&line)?;
+        let extent = if self.ended {
+            Extent::Whole
+        } else if self.line.len() < IDENTIFICATION_MAX {
+            Extent::CutOff
+        } else {
+            Extent::TooLong
+        };
+        Some(Conversation { line, extent, identification, packets: Packets::default() })
+    }
+}
+
+/// The protocol's version and what follows it, when the line is an identification.
+fn protocol(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = line.strip_prefix(b"SSH-")?;
+    let end = rest.iter().position(|&byte| byte == b'-')?;
+    let is_known = match &rest[..end] {
+        b"2.0" => true,
+        [b'1', b'.', minor @ ..] => !minor.is_empty() && minor.iter().all(u8::is_ascii_digit),
+        _ => false,
+    };
+    is_known.then(|| (&rest[..end], &rest[end + 1..]))
+}
+
+fn identification(line: &[u8]) -> Option<Identification> {
+    let (protocol, rest) = protocol(line)?;
+    let mut parts = rest.splitn(2, |&byte| byte == b' ');
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(Identification {
+        protocol: text(protocol),
+        software: text(parts.next().unwrap_or_default()),
+        comment: parts.next().map(text),
+    })
+}
+
+/// How much of an identification line has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    CutOff,
+    /// More than is read.
+    TooLong,
+}
+
+/// A conversation with a server that has said that it is ssh.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    line: Vec<u8>,
+    extent: Extent,
+    identification: Identification,
+    packets: Packets,
+}
+
+impl Conversation {
+    /// Whether an offer follows once we have said who we are.
+    pub(super) fn goes_on(&self) -> bool {
+        self.extent == Extent::Whole && self.identification.has_version_2()
+    }
+
+    /// Takes what came behind the identification: the judgement, when it is decided.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Option<Judgement> {
+        let offered = match self.packets.bytes(bytes) {
+            kexinit::Found::Nothing => return None,
+            kexinit::Found::Offer(offer) => KeyExchange::Offered(offer),
+            kexinit::Found::NoOffer(reason) => KeyExchange::Missing(reason),
+        };
+        Some(self.judge(offered))
+    }
+
+    /// Judges a server of which no offer is asked.
+    pub(super) fn identified(&self) -> Judgement {
+        self.judge(KeyExchange::NotAsked)
+    }
+
+    /// Judges a server whose offer was asked for and will not come.
+    pub(super) fn without_offer(&self, reason: NoOffer) -> Judgement {
+        self.judge(match self.extent {
+            _ if !self.identification.has_version_2() => KeyExchange::NotAsked,
+            Extent::TooLong => KeyExchange::Missing(NoOffer::LongIdentification),
+            Extent::Whole | Extent::CutOff => KeyExchange::Missing(reason),
+        })
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.line.capacity() + self.packets.held()
+    }
+
+    fn judge(&self, key_exchange: KeyExchange) -> Judgement {
+        let rule = match self.extent {
+            Extent::CutOff => Rule::IdentificationCutOff,
+            Extent::Whole | Extent::TooLong => Rule::Identification,
+        };
+        let identification = self.identification.clone();
+        let findings = Weakness::all_in(&identification, key_exchange.offer());
+        let identification = Some(identification);
+        let facts = Facts { identification, key_exchange, findings, ..Facts::default() };
+        Judgement::new(Service::Ssh, rule, self.line.clone()).with(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identification(line: &[u8]) -> Option<Identification> {
+        let mut lines = Lines::default();
+        line.iter().any(|&byte| lines.push(byte)).then_some(lines.conversation()?.identification)
+    }
+
+    #[test]
+    fn an_identification_has_protocol_software_and_comment() {
+        let it = identification(b"SSH-2.0-OpenSSH_9.2p1 Debian-2 x\r\n").expect("it is one");
+        assert_eq!((it.protocol.as_str(), it.software.as_str()), ("2.0", "OpenSSH_9.2p1"));
+        assert_eq!(it.comment.as_deref(), Some("Debian-2 x"));
+        assert!(it.has_version_2() && !it.has_version_1());
+
+        let it = identification(b"SSH-1.99-Cisco-1.25\n").expect("it is one");
+        assert_eq!((it.software.as_str(), it.comment.as_deref()), ("Cisco-1.25", None));
+        assert!(it.has_version_2() && it.has_version_1());
+
+        let it = identification(b"SSH-1.5-\xff\r\n").expect("it is one");
+        assert_eq!(it.software, "\u{fffd}");
+        assert!(!it.has_version_2());
+    }
+
+    #[test]
+    fn ours_is_an_identification_within_the_rfc() {
+        let it = identification(OURS).expect("it is one");
+        assert_eq!(it.software, concat!("portmuster_", env!("CARGO_PKG_VERSION")));
+        assert!(OURS.len() <= 255 && it.software.bytes().all(|byte| byte.is_ascii_graphic()));
+        assert!(!it.software.contains('-'), "RFC 4253 §4.2 forbids it in a software's version");
+    }
+
+    #[test]
+    fn refusals_are_told_by_their_beginning() {
+        assert!(is_refusal(b"You are not welcome to use sshd from 192.0.2.1.\n"));
+        assert!(!is_refusal(b"You are not welcome to use telnetd from 192.0.2.1.\n"));
+        assert!(!is_refusal(b"220 Exceeded MaxStartups\r\n"));
     }
 }

@@ -1,7 +1,13 @@
-//! Tells telnet's commands (RFC 854) from its text, across any split of the stream.
+//! Tells telnet's commands (RFC 854) from its text, across any split of the stream, and answers
+//! options so that the server goes on to its prompt.
 //!
-//! Every option is refused, once: `DO x` is answered `WONT x`, `WILL x` is answered `DONT x`.
-//! A state that is never changed needs no other answer, so no loop can arise (RFC 1143 §2).
+//! A server may echo and suppress its go-aheads, which is what every terminal agrees to; all else
+//! is refused. Only a change of state is answered, and a refusal once, so no loop can arise
+//! (RFC 1143 §2).
+//!
+//! Invariant: at most [`REPLIES_MAX`] replies are written, whatever a server asks.
+
+use crate::outcome::{TelnetOption, Verb};
 
 const SE: u8 = 240;
 const SB: u8 = 250;
@@ -13,6 +19,22 @@ const IAC: u8 = 255;
 /// The lowest command: end of file, RFC 1184 §2.4.
 const LOWEST: u8 = 236;
 
+const ECHO: u8 = 1;
+const SUPPRESS_GO_AHEAD: u8 = 3;
+/// What a server may do.
+const AGREEABLE: [u8; 2] = [ECHO, SUPPRESS_GO_AHEAD];
+
+/// Replies in one conversation: one to each option of either side, and as many again for servers
+/// that change their mind.
+pub(super) const REPLIES_MAX: usize = 1024;
+/// Bytes of one reply.
+pub(super) const REPLY_SIZE: usize = 3;
+
+/// What may bring a silent server to speak: a wish that every telnet server must answer. Behind an
+/// empty line, so that a server which knows no telnet takes it for the start of a line that is
+/// never sent.
+pub(super) const WISH: [u8; REPLY_SIZE] = [IAC, DO, ECHO];
+
 /// What one byte of the stream means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -21,7 +43,7 @@ pub(super) enum Meaning {
     /// It belongs to a command that is not yet whole.
     Unfinished,
     /// It completes a command, which may want a reply.
-    Command(Option<[u8; 3]>),
+    Command(Option<[u8; REPLY_SIZE]>),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,12 +56,25 @@ enum Place {
     SubnegotiationCommand,
 }
 
+/// How an option of the server stands (RFC 1143 §7, without its queue: nothing is asked twice).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    No,
+    /// We have asked for it.
+    WantYes,
+    Yes,
+}
+
 /// The state of one connection's stream.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation {
     place: Place,
-    /// Options that were refused, a bit each: first those the server asked of us, then its own.
-    refused: [[u64; 4]; 2],
+    /// In the order of [`AGREEABLE`].
+    agreed: [State; AGREEABLE.len()],
+    /// Options that were named, each once: those the server offered, those it asked for.
+    options: Vec<TelnetOption>,
+    replies: usize,
 }
 
 impl Negotiation {
@@ -55,7 +90,7 @@ impl Negotiation {
             // IAC IAC is the data byte 255; IAC and anything lower is no command at all.
             (Place::Text | Place::Command, _) => (Place::Text, Meaning::Text(byte)),
             (Place::Option(verb), option) => {
-                (Place::Text, Meaning::Command(self.refusal(verb, option)))
+                (Place::Text, Meaning::Command(self.answer(verb, option)))
             }
             (Place::Subnegotiation, IAC) => (Place::SubnegotiationCommand, Meaning::Unfinished),
             (Place::Subnegotiation | Place::SubnegotiationCommand, _) => {
@@ -66,18 +101,63 @@ impl Negotiation {
         meaning
     }
 
-    /// The refusal of an option, unless it was refused before or the server itself says no.
-    fn refusal(&mut self, verb: u8, option: u8) -> Option<[u8; 3]> {
-        let (side, answer) = match verb {
-            DO => (0, WONT),
-            WILL => (1, DONT),
-            _ => return None,
+    /// The [`WISH`] has been sent.
+    pub(super) fn wished(&mut self) {
+        if let Some(state) = self.agreed(ECHO)
+            && *state == State::No
+        {
+            *state = State::WantYes;
+        }
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn held(&self) -> usize {
+        self.options.capacity() * size_of::<TelnetOption>()
+    }
+
+    /// The options that the server offered or asked for.
+    pub(super) fn options(&self) -> &[TelnetOption] {
+        &self.options
+    }
+
+    fn answer(&mut self, verb: u8, option: u8) -> Option<[u8; REPLY_SIZE]> {
+        let is_new = self.note(verb, option);
+        let answer = match self.agreed(option) {
+            Some(state) if verb == WILL => {
+                let before = std::mem::replace(state, State::Yes);
+                (before == State::No).then_some(DO)
+            }
+            Some(state) if verb == WONT => {
+                let before = std::mem::replace(state, State::No);
+                (before == State::Yes).then_some(DONT)
+            }
+            _ if !is_new => None,
+            _ if verb == WILL => Some(DONT),
+            _ => Some(WONT),
         };
-        let word = &mut self.refused[side][usize::from(option / 64)];
-        let bit = 1 << (option % 64);
-        let first = *word & bit == 0;
-        *word |= bit;
-        first.then_some([IAC, answer, option])
+        let answer = answer.filter(|_| self.replies < REPLIES_MAX)?;
+        self.replies += 1;
+        Some([IAC, answer, option])
+    }
+
+    fn agreed(&mut self, option: u8) -> Option<&mut State> {
+        let place = AGREEABLE.iter().position(|&agreeable| agreeable == option)?;
+        Some(&mut self.agreed[place])
+    }
+
+    /// Keeps an offer or a wish; whether it is the first of its kind.
+    fn note(&mut self, verb: u8, number: u8) -> bool {
+        let verb = match verb {
+            WILL => Verb::Will,
+            DO => Verb::Do,
+            _ => return false,
+        };
+        let option = TelnetOption { verb, number };
+        let is_new = !self.options.contains(&option);
+        if is_new {
+            self.options.push(option);
+        }
+        is_new
     }
 }
 
@@ -93,6 +173,14 @@ mod tests {
             .collect()
     }
 
+    fn replies(negotiation: &mut Negotiation, bytes: &[u8]) -> Vec<u8> {
+        let reply = |&byte| match negotiation.byte(byte) {
+            Meaning::Command(reply) => reply,
+            _ => None,
+        };
+        bytes.iter().filter_map(reply).flatten().collect()
+    }
+
     #[test]
     fn commands_and_subnegotiations_are_no_text() {
         assert_eq!(text(b"a\xff\xf1b\xff\xfa\x18\x01x\xff\xff\xf0y\xff\xf0c\xff\xf9"), b"abc");
@@ -100,10 +188,40 @@ mod tests {
     }
 
     #[test]
+    fn echo_is_agreed_to_and_all_else_refused_once() {
+        let mut negotiation = Negotiation::default();
+        let asked = [IAC, DO, 24, IAC, WILL, ECHO, IAC, WILL, 3, IAC, DO, 24, IAC, WILL, 5];
+        let answered = [IAC, WONT, 24, IAC, DO, ECHO, IAC, DO, 3, IAC, DONT, 5];
+        assert_eq!(replies(&mut negotiation, &asked), answered);
+        assert_eq!(replies(&mut negotiation, &asked), b"");
+        assert_eq!(replies(&mut negotiation, &[IAC, DO, ECHO]), [IAC, WONT, ECHO]);
+    }
+
+    #[test]
     fn a_server_that_says_no_gets_no_reply() {
         let mut negotiation = Negotiation::default();
-        for byte in [IAC, WONT, 1, IAC, DONT, 24] {
-            assert!(matches!(negotiation.byte(byte), Meaning::Unfinished | Meaning::Command(None)));
+        assert_eq!(replies(&mut negotiation, &[IAC, WONT, ECHO, IAC, DONT, 24]), b"");
+    }
+
+    #[test]
+    fn what_was_wished_for_is_not_answered_again() {
+        for (answer, then) in [(WILL, &b""[..]), (WONT, &[IAC, DO, ECHO])] {
+            let mut negotiation = Negotiation::default();
+            negotiation.wished();
+            assert_eq!(replies(&mut negotiation, &[IAC, answer, ECHO]), b"");
+            assert_eq!(replies(&mut negotiation, &[IAC, WILL, ECHO]), then);
         }
+    }
+
+    #[test]
+    fn a_server_that_never_makes_up_its_mind_gets_no_more_than_so_many_replies() {
+        let mut negotiation = Negotiation::default();
+        let fickle = [IAC, WILL, ECHO, IAC, WONT, ECHO].repeat(10_000);
+        assert_eq!(replies(&mut negotiation, &fickle).len(), REPLIES_MAX * REPLY_SIZE);
+
+        let mut negotiation = Negotiation::default();
+        let all: Vec<_> = (0..=255).flat_map(|it| [IAC, WILL, it, IAC, DO, it]).collect();
+        assert_eq!(replies(&mut negotiation, &all.repeat(100)).len(), all.len());
+        assert_eq!(negotiation.options().len(), 512);
     }
 }

@@ -5,7 +5,6 @@ use std::{collections::HashSet, net::IpAddr, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::outcome::Times;
 
 fn unlimited() -> Policy {
     Policy {
@@ -36,8 +35,7 @@ fn verdict(state: PortState) -> Conclusion {
         PortState::Closed => Reason::Refused,
         _ => Reason::NoAnswer,
     };
-    let banner = Vec::new();
-    Conclusion::Verdict(Verdict { state, reason, service: None, banner, times: Times::default() })
+    Conclusion::Verdict(Verdict::unconnected(state, reason, Duration::ZERO))
 }
 
 fn settle(schedule: &mut Schedule, start: Start, conclusion: Conclusion, now: Instant) {

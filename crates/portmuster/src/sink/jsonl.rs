@@ -70,11 +70,18 @@ mod tests {
 
     use super::*;
     use crate::{
-        outcome::{PortState, Reason, Service, Times, Verdict},
+        outcome::{
+            Evidence, Facts, Identification, KeyExchange, NameList, Offer, Part, PortState, Reason,
+            Rule, Service, Side, Times, Verdict, Weakness,
+        },
         targets::Target,
     };
 
     fn line(banner: &[u8]) -> String {
+        line_with(banner, None)
+    }
+
+    fn line_with(banner: &[u8], facts: Option<Facts>) -> String {
         let outcome = Outcome {
             target: Target::from(("db.example", 22)),
             endpoint: Some(([10, 0, 0, 5], 22).into()),
@@ -82,7 +89,9 @@ mod tests {
                 state: PortState::Open,
                 reason: Reason::Accepted,
                 service: Some(Service::Ssh),
+                rule: Some(Rule::Identification),
                 banner: banner.to_vec(),
+                facts: facts.map(Box::new),
                 times: Times {
                     connect: Some(Duration::from_nanos(412_345)),
                     first_byte: None,
@@ -109,6 +118,39 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn lists_are_arrays_and_evidence_is_text_or_base64() {
+        let identification =
+            Identification { protocol: "2.0".into(), software: "x".into(), comment: None };
+        let kex = NameList::parse(b"b,a").expect("names are printable");
+        let part = |side, bytes: &[u8]| Part {
+            at: Duration::from_micros(412),
+            side,
+            bytes: bytes.to_vec(),
+        };
+        let facts = Facts {
+            identification: Some(identification),
+            key_exchange: KeyExchange::Offered(Box::new(Offer { kex, ..Offer::default() })),
+            findings: vec![Weakness::Ssh1, Weakness::TripleDes],
+            evidence: Some(Evidence {
+                parts: vec![part(Side::Server, b"SSH\r\n"), part(Side::Portmuster, b"\xff")],
+                left_out: 3,
+            }),
+            ..Facts::default()
+        };
+        let line = line_with(b"SSH-2.0-x", Some(facts));
+        for expected in [
+            r#""ssh_protocol":"2.0","ssh_software":"x","kex_algorithms":["b","a"],"#,
+            r#""host_key_algorithms":[],"#,
+            r#""findings":["ssh-1","3des"],"#,
+            r#""evidence":{"rule":"identification","parts":["#,
+            r#"{"at_ms":0.412,"side":"server","text":"SSH\r\n"},"#,
+            r#"{"at_ms":0.412,"side":"portmuster","base64":"/w=="}],"left_out_bytes":3}}"#,
+        ] {
+            assert!(line.contains(expected), "{expected} in {line}");
+        }
     }
 
     #[test]

@@ -6,7 +6,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::outcome::{Outcome, Service};
+use crate::outcome::{
+    Evidence, Facts, KeyExchange, NameList, NoOffer, Outcome, Part, Rule, Service, Side, Verdict,
+    Weakness,
+};
 
 /// The version of the row's fields. A version grows by adding fields; none changes its meaning.
 pub const SCHEMA: u32 = 1;
@@ -38,6 +41,53 @@ pub struct Row {
     /// The greeting, where it is not UTF-8: in base64 (RFC 4648 §4).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub banner_base64: Option<String>,
+    /// The version of ssh's protocol: `2.0`, `1.99` for both, `1.5` and the like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_protocol: Option<String>,
+    /// The software that ssh names, with its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_software: Option<String>,
+    /// What ssh's identification says behind the software.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssh_comment: Option<String>,
+    /// What ssh offers for the key exchange, and what it signals there; this and the lists that
+    /// follow in the server's order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kex_algorithms: Option<Vec<String>>,
+    /// The algorithms of ssh's host keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_key_algorithms: Option<Vec<String>>,
+    /// Ciphers that ssh offers for what the client sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphers_client_to_server: Option<Vec<String>>,
+    /// Ciphers that ssh offers for what the server sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ciphers_server_to_client: Option<Vec<String>>,
+    /// Message authentication codes for what the client sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macs_client_to_server: Option<Vec<String>>,
+    /// Message authentication codes for what the server sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub macs_server_to_client: Option<Vec<String>>,
+    /// Compression of what the client sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_client_to_server: Option<Vec<String>>,
+    /// Compression of what the server sends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compression_server_to_client: Option<Vec<String>>,
+    /// Why the lists are not there although they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kex_missing: Option<&'static str>,
+    /// Telnet's options, as `will echo` where the server offers to do it and `do terminal-type`
+    /// where it asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telnet_options: Option<Vec<String>>,
+    /// What `other` speaks, where its first bytes say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// What is weak in ssh, where something is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Vec<&'static str>>,
     /// Milliseconds until the connection was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
@@ -54,12 +104,45 @@ pub struct Row {
     pub attempts: u32,
     /// When the verdict was reached: UTC, RFC 3339, with milliseconds.
     pub time: String,
+    /// How the verdict came about. Absent unless it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceRow>,
+}
+
+/// How a verdict came about.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EvidenceRow {
+    /// The rule that decided.
+    pub rule: &'static str,
+    /// What was said, in its order.
+    pub parts: Vec<PartRow>,
+    /// Bytes of the conversation behind these that were not kept.
+    pub left_out_bytes: u64,
+}
+
+/// What was read or written at once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PartRow {
+    /// Milliseconds from the start of the attempt.
+    pub at_ms: f64,
+    /// Who said it: `server` or `portmuster`.
+    pub side: &'static str,
+    /// The bytes, where they are UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The bytes, where they are not UTF-8: in base64 (RFC 4648 §4).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base64: Option<String>,
 }
 
 impl From<&Outcome> for Row {
     fn from(outcome: &Outcome) -> Self {
         let verdict = &outcome.verdict;
-        let (banner, banner_base64) = banner(&verdict.banner);
+        let (banner, banner_base64) = text(&verdict.banner);
+        let nothing = Facts::default();
+        let facts = verdict.facts.as_deref().unwrap_or(&nothing);
+        let identification = facts.identification.as_ref();
+        let offer = facts.key_exchange.offer();
         Self {
             schema: SCHEMA,
             host: outcome.target.host.to_string(),
@@ -71,14 +154,62 @@ impl From<&Outcome> for Row {
             service: verdict.service.map(Service::name),
             banner,
             banner_base64,
+            ssh_protocol: identification.map(|it| it.protocol.clone()),
+            ssh_software: identification.map(|it| it.software.clone()),
+            ssh_comment: identification.and_then(|it| it.comment.clone()),
+            kex_algorithms: offer.map(|offer| names(&offer.kex)),
+            host_key_algorithms: offer.map(|offer| names(&offer.host_keys)),
+            ciphers_client_to_server: offer.map(|offer| names(&offer.ciphers_client_to_server)),
+            ciphers_server_to_client: offer.map(|offer| names(&offer.ciphers_server_to_client)),
+            macs_client_to_server: offer.map(|offer| names(&offer.macs_client_to_server)),
+            macs_server_to_client: offer.map(|offer| names(&offer.macs_server_to_client)),
+            compression_client_to_server: offer
+                .map(|offer| names(&offer.compression_client_to_server)),
+            compression_server_to_client: offer
+                .map(|offer| names(&offer.compression_server_to_client)),
+            kex_missing: missing(&facts.key_exchange).map(NoOffer::name),
+            telnet_options: some(facts.options.iter().map(ToString::to_string)),
+            protocol: facts.protocol.clone(),
+            findings: some(facts.findings.iter().copied().map(Weakness::name)),
             connect_ms: verdict.times.connect.map(milliseconds),
             first_byte_ms: verdict.times.first_byte.map(milliseconds),
             total_ms: outcome.endpoint.map(|_| milliseconds(verdict.times.total)),
             label: outcome.target.label.as_deref().map(str::to_owned),
             attempts: outcome.attempts,
             time: timestamp(outcome.time),
+            evidence: facts.evidence.as_ref().and_then(|it| evidence(verdict, it)),
         }
     }
+}
+
+fn names(list: &NameList) -> Vec<String> {
+    list.iter().map(str::to_owned).collect()
+}
+
+/// The list, unless it is empty.
+fn some<T>(list: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let list: Vec<_> = list.collect();
+    (!list.is_empty()).then_some(list)
+}
+
+fn missing(key_exchange: &KeyExchange) -> Option<NoOffer> {
+    match *key_exchange {
+        KeyExchange::Missing(reason) => Some(reason),
+        KeyExchange::NotAsked | KeyExchange::Offered(_) => None,
+    }
+}
+
+fn evidence(verdict: &Verdict, evidence: &Evidence) -> Option<EvidenceRow> {
+    Some(EvidenceRow {
+        rule: verdict.rule.map(Rule::name)?,
+        parts: evidence.parts.iter().map(part).collect(),
+        left_out_bytes: evidence.left_out,
+    })
+}
+
+fn part(Part { at, side, bytes }: &Part) -> PartRow {
+    let (text, base64) = text(bytes);
+    PartRow { at_ms: milliseconds(*at), side: Side::name(*side), text, base64 }
 }
 
 /// To the millisecond; the end of time for a clock beyond what RFC 3339 can write.
@@ -91,8 +222,8 @@ fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// The banner as text, or in base64 when it is none.
-fn banner(bytes: &[u8]) -> (Option<String>, Option<String>) {
+/// The bytes as text, or in base64 when they are none.
+fn text(bytes: &[u8]) -> (Option<String>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok("") => (None, None),
         Ok(text) => (Some(text.to_owned()), None),

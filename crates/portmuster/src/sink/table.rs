@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::{Sink, escaped};
 use crate::{
-    outcome::{Outcome, PortState, Service},
+    outcome::{Outcome, PortState, Service, Verdict},
     targets::Host,
 };
 
@@ -92,17 +92,27 @@ fn target(outcome: &Outcome) -> String {
     }
 }
 
-/// The greeting, or else why the target is in its state.
+/// The greeting and what is weak, or else why the target is in its state.
 fn told(outcome: &Outcome) -> String {
     let verdict = &outcome.verdict;
     if verdict.state != PortState::Open {
         return verdict.reason.to_string();
     }
-    let greeting = escaped(&verdict.banner);
-    match greeting.char_indices().nth(GREETING_MAX) {
-        Some((end, _)) => format!("{}…", &greeting[..end]),
+    let mut greeting = escaped(&verdict.banner);
+    if let Some((end, _)) = greeting.char_indices().nth(GREETING_MAX) {
+        greeting.truncate(end);
+        greeting.push('…');
+    }
+    match findings(verdict) {
+        Some(findings) => format!("{greeting} [{findings}]"),
         None => greeting,
     }
+}
+
+fn findings(verdict: &Verdict) -> Option<String> {
+    let findings = &verdict.facts.as_ref()?.findings;
+    let names: Vec<_> = findings.iter().map(|weakness| weakness.name()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn style(state: PortState, service: Option<Service>) -> Style {

@@ -43,6 +43,27 @@ pub fn escaped(bytes: &[u8]) -> String {
     line
 }
 
+/// The bytes as one line of text in which nothing is folded: `\r`, `\n`, `\t` and `\\` stand for
+/// themselves, whatever else is not text or can't be seen is written as `\xNN` or `\u{NNNN}`.
+#[must_use]
+pub fn spelled(bytes: &[u8]) -> String {
+    let mut line = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\r' | '\n' | '\t' | '\\' => line.extend(letter.escape_default()),
+                '\0'..='\x7f' if is_hidden(letter) => push_byte(&mut line, letter as u8),
+                _ if is_hidden(letter) => line.extend(letter.escape_unicode()),
+                _ => line.push(letter),
+            }
+        }
+        for &byte in chunk.invalid() {
+            push_byte(&mut line, byte);
+        }
+    }
+    line
+}
+
 fn push_byte(line: &mut String, byte: u8) {
     let _ = write!(line, "\\x{byte:02x}");
 }
@@ -61,10 +82,16 @@ mod tests {
         assert_eq!(escaped("a\u{202e}b\u{9b}".as_bytes()), "a\\u{202e}b\\u{9b}");
     }
 
+    #[test]
+    fn what_is_spelled_keeps_every_byte() {
+        assert_eq!(spelled(b" a\r\n\tb\\\x1b[2J\xff "), " a\\r\\n\\tb\\\\\\x1b[2J\\xff ");
+    }
+
     proptest! {
         #[test]
         fn whatever_comes_in_nothing_hidden_goes_out(bytes: Vec<u8>) {
             prop_assert!(!escaped(&bytes).contains(is_hidden));
+            prop_assert!(!spelled(&bytes).contains(is_hidden));
         }
     }
 }

@@ -1,7 +1,5 @@
 //! The program `portmuster-lab`, run as its user runs it.
 
-#![expect(clippy::disallowed_methods, reason = "the clients of these tests are real")]
-
 use std::{
     io::{BufRead, BufReader},
     net::TcpStream,

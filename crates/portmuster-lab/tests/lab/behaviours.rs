@@ -1,6 +1,4 @@
-//! Every behaviour played to a plain client.
-
-#![expect(clippy::disallowed_methods, reason = "the clients and clocks of these tests are real")]
+//! Every other behaviour played to a plain client, and what holds for all of them.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -10,112 +8,13 @@ use std::{
 
 use portmuster_lab::{Behaviour, Counts, Kind, Lab, LabError, MAX_CONNECTIONS, Server, zoo};
 
-const LIMIT: Duration = Duration::from_secs(10);
-const GREETING: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n";
-const COMMANDS: &[u8] = b"\xff\xfd\x18\xff\xfb\x01\xff\xfb\x03\xff\xfd\x1f";
-const PROMPT: &[u8] = b"\r\nDebian GNU/Linux 12\r\nhost login: ";
-
-fn loopback() -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
-}
-
-fn start(behaviour: Behaviour) -> Server {
-    Server::start(behaviour, loopback()).expect("loopback has ports")
-}
-
-fn connect(server: &Server) -> TcpStream {
-    let stream = TcpStream::connect(server.endpoint()).expect("the server accepts");
-    stream.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
-    stream
-}
-
-fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes).expect("the server says so much");
-    bytes
-}
-
-fn read_all(stream: &mut TcpStream) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the server closes in order");
-    bytes
-}
-
-fn says(behaviour: Behaviour, expected: &[u8]) {
-    let server = start(behaviour);
-    let mut stream = connect(&server);
-    assert_eq!(read(&mut stream, expected.len()), expected, "{behaviour:?}");
-    stays_silent(&mut stream);
-}
-
-fn stays_silent(stream: &mut TcpStream) {
-    stream.set_read_timeout(Some(Duration::from_millis(50))).expect("the limit is not zero");
-    let error = stream.read(&mut [0]).expect_err("the server is silent and stays");
-    assert_eq!(error.kind(), ErrorKind::WouldBlock);
-}
-
-fn says_and_closes(behaviour: Behaviour, asked: &[u8], expected: &[u8]) {
-    let server = start(behaviour);
-    let mut stream = connect(&server);
-    stream.write_all(asked).expect("the server listens");
-    assert_eq!(read_all(&mut stream), expected, "{behaviour:?}");
-}
-
-#[test]
-fn ssh_servers_greet() {
-    says(Behaviour::Ssh, GREETING);
-    says(Behaviour::SshBareLf, b"SSH-2.0-babeld_1.0\n");
-    says(Behaviour::SshOld, b"SSH-1.5-1.2.27\r\n");
-    says(Behaviour::SshBoth, b"SSH-1.99-Cisco-1.25\r\n");
-}
-
-#[test]
-fn pre_banner_comes_before_the_greeting() {
-    let server = start(Behaviour::SshAfterPreBanner);
-    let mut stream = connect(&server);
-    let mut heard = Vec::new();
-    while !heard.ends_with(GREETING) {
-        heard.extend(read(&mut stream, 1));
-    }
-    assert!(heard.len() - GREETING.len() > 255);
-    assert!(heard.split(|&byte| byte == b'\n').count() > 4);
-    stays_silent(&mut stream);
-}
-
-#[test]
-fn slow_server_takes_its_time() {
-    let before = Instant::now();
-    says(Behaviour::Slow(Duration::from_millis(200)), GREETING);
-    assert!(before.elapsed() >= Duration::from_millis(200));
-}
-
-#[test]
-fn telnet_prompts_once_it_is_answered() {
-    let server = start(Behaviour::Telnet);
-    let mut stream = connect(&server);
-    assert_eq!(read(&mut stream, COMMANDS.len()), COMMANDS);
-    stream.write_all(b"\xff\xfc\x18").expect("the server listens");
-    assert_eq!(read(&mut stream, PROMPT.len()), PROMPT);
-    stays_silent(&mut stream);
-}
-
-#[test]
-fn telnet_prompts_in_the_end_without_an_answer() {
-    let before = Instant::now();
-    says(Behaviour::Telnet, &[COMMANDS, PROMPT].concat());
-    assert!(before.elapsed() >= Duration::from_millis(300));
-}
-
-#[test]
-fn split_telnet_sends_its_commands_byte_by_byte() {
-    let server = start(Behaviour::TelnetSplit);
-    let mut stream = connect(&server);
-    let before = Instant::now();
-    assert_eq!(read(&mut stream, COMMANDS.len()), COMMANDS);
-    let pauses = u32::try_from(COMMANDS.len() - 1).expect("a dozen");
-    assert!(before.elapsed() >= Duration::from_millis(20) * (pauses - 1));
-    assert_eq!(read(&mut stream, PROMPT.len()), PROMPT);
-}
+use crate::{
+    client::{
+        LIMIT, connect, loopback, read, read_all, say, says, says_and_closes, start, stays_silent,
+    },
+    ssh::GREETING,
+    telnet::PROMPT,
+};
 
 #[test]
 fn http_answers_a_line_and_closes() {
@@ -124,6 +23,18 @@ fn http_answers_a_line_and_closes() {
     says_and_closes(Behaviour::Http, b"SSH-2.0-portmuster\r\n", bad);
     let good = b"HTTP/1.1 200 OK\r\nServer: lab\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     says_and_closes(Behaviour::Http, b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n", good);
+}
+
+#[test]
+fn tls_servers_answer_a_line_with_an_alert_or_not_at_all() {
+    says(Behaviour::TlsAlert, b"");
+    says_and_closes(Behaviour::TlsAlert, b"\r\n", b"\x15\x03\x03\x00\x02\x02\x0a");
+    let server = start(Behaviour::TlsMute);
+    let mut stream = connect(server.endpoint());
+    say(&mut stream, b"\r\n");
+    stays_silent(&mut stream);
+    say(&mut stream, b"\r\n");
+    assert_eq!(read_all(&mut stream), b"");
 }
 
 #[test]
@@ -143,7 +54,7 @@ fn closers_close_in_order() {
 #[test]
 fn resetting_one_resets() {
     let server = start(Behaviour::Resets);
-    let error = connect(&server).read(&mut [0]).expect_err("a reset is no end of file");
+    let error = connect(server.endpoint()).read(&mut [0]).expect_err("a reset is no end of file");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
@@ -159,7 +70,7 @@ fn refused_port_refuses_and_is_held() {
 #[test]
 fn drip_drips() {
     let server = start(Behaviour::Drip);
-    let mut stream = connect(&server);
+    let mut stream = connect(server.endpoint());
     let before = Instant::now();
     assert_eq!(read(&mut stream, 3), b"wel");
     assert!(before.elapsed() >= Duration::from_millis(1900));
@@ -168,7 +79,7 @@ fn drip_drips() {
 #[test]
 fn endless_lines_go_on() {
     let server = start(Behaviour::EndlessLines);
-    let heard = read(&mut connect(&server), 8 << 20);
+    let heard = read(&mut connect(server.endpoint()), 8 << 20);
     let mut lines: Vec<_> = heard.split(|&byte| byte == b'\n').collect();
     lines.pop();
     assert!(lines.len() > 100_000);
@@ -176,19 +87,30 @@ fn endless_lines_go_on() {
 }
 
 #[test]
+fn late_lines_come_late_and_go_on() {
+    let server = start(Behaviour::LateEndlessLines(Duration::from_millis(200)));
+    let mut stream = connect(server.endpoint());
+    let before = Instant::now();
+    read(&mut stream, 1);
+    assert!(before.elapsed() >= Duration::from_millis(200));
+    let lines = read(&mut stream, 8 << 20);
+    assert!(lines.split(|&byte| byte == b'\n').count() > 100_000);
+}
+
+#[test]
 fn garbage_is_a_megabyte_and_always_the_same() {
     let server = start(Behaviour::Garbage);
-    let first = read_all(&mut connect(&server));
+    let first = read_all(&mut connect(server.endpoint()));
     assert_eq!(first.len(), 1 << 20);
     assert_eq!(first[0], 0);
-    let second = read_all(&mut connect(&server));
+    let second = read_all(&mut connect(server.endpoint()));
     assert!(first == second);
 }
 
 #[test]
 fn deceivers_deceive() {
     let server = start(Behaviour::EscapeGreeting);
-    let mut stream = connect(&server);
+    let mut stream = connect(server.endpoint());
     let heard = read(&mut stream, 48);
     for part in [&b"SSH-2.0-"[..], b"\x1b]0;", b"\x1b[2J", b"\0", b"\x9b", "\u{202e}".as_bytes()] {
         assert!(heard.windows(part.len()).any(|window| window == part), "{part:?} in {heard:?}");
@@ -198,19 +120,20 @@ fn deceivers_deceive() {
 }
 
 #[test]
-fn long_line_has_no_end() {
+fn long_lines_have_no_end() {
     says(Behaviour::LongLine, &vec![b'a'; 128 * 1024]);
+    says(Behaviour::LimitLine, &vec![b'a'; 64 * 1024]);
 }
 
 #[test]
 fn connections_are_counted() {
     let server = start(Behaviour::Silent);
-    let guests: Vec<_> = (0..3).map(|_| connect(&server)).collect();
+    let guests: Vec<_> = (0..3).map(|_| connect(server.endpoint())).collect();
     let expected = Counts { accepted: 3, open: 3, peak: 3 };
     assert_eq!(server.wait_for(LIMIT, |counts| counts == expected), expected);
     drop(guests);
     assert_eq!(server.wait_for(LIMIT, |counts| counts.open == 0).open, 0);
-    drop(connect(&server));
+    drop(connect(server.endpoint()));
     let counts = server.wait_for(LIMIT, |counts| counts.accepted == 4 && counts.open == 0);
     assert_eq!(counts, Counts { accepted: 4, open: 0, peak: 3 });
     assert_eq!((server.accepted(), server.peak()), (4, 3));
@@ -220,7 +143,7 @@ fn connections_are_counted() {
 fn peak_is_one_for_a_client_that_closes_before_it_connects_again() {
     let server = start(Behaviour::Ssh);
     for _ in 0..3000 {
-        drop(connect(&server));
+        drop(connect(server.endpoint()));
     }
     let counts = server.wait_for(LIMIT, |counts| counts.accepted == 3000);
     assert_eq!((counts.accepted, counts.peak), (3000, 1));
@@ -229,13 +152,12 @@ fn peak_is_one_for_a_client_that_closes_before_it_connects_again() {
 #[test]
 fn further_clients_are_served_when_others_leave() {
     let server = start(Behaviour::Ssh);
-    let mut guests: Vec<_> = (0..=MAX_CONNECTIONS).map(|_| connect(&server)).collect();
+    let mut guests: Vec<_> = (0..=MAX_CONNECTIONS).map(|_| connect(server.endpoint())).collect();
     let full = server.wait_for(LIMIT, |counts| counts.open == MAX_CONNECTIONS);
     assert_eq!(full.open, MAX_CONNECTIONS);
     let mut last = guests.pop().expect("there are many");
     stays_silent(&mut last);
     guests.pop();
-    last.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
     assert_eq!(read(&mut last, GREETING.len()), GREETING);
     assert_eq!(server.peak(), MAX_CONNECTIONS);
 }
@@ -243,11 +165,11 @@ fn further_clients_are_served_when_others_leave() {
 #[test]
 fn a_flooding_client_does_no_harm() {
     let server = start(Behaviour::Http);
-    let mut flood = connect(&server);
+    let mut flood = connect(server.endpoint());
     // The server may have hung up on the flood before all of it is written.
     let _ = flood.write_all(&vec![b'x'; 8 << 20]);
-    let mut other = connect(&server);
-    other.write_all(b"\n").expect("the server listens");
+    let mut other = connect(server.endpoint());
+    say(&mut other, b"\n");
     assert!(read_all(&mut other).starts_with(b"HTTP/1.1 400"));
 }
 
@@ -280,7 +202,7 @@ fn only_loopback_is_served() {
 fn version_six_is_served_too() {
     let bind = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
     let ssh = Server::start(Behaviour::Ssh, bind).expect("this machine has IPv6 on loopback");
-    assert_eq!(read(&mut connect(&ssh), GREETING.len()), GREETING);
+    assert_eq!(read(&mut connect(ssh.endpoint()), GREETING.len()), GREETING);
     let refused = Server::start(Behaviour::Refused, bind).expect("loopback has ports");
     let error = TcpStream::connect(refused.endpoint()).expect_err("nothing listens");
     assert_eq!(error.kind(), ErrorKind::ConnectionRefused);

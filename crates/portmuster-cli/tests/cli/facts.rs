@@ -1,0 +1,95 @@
+//! What rows tell of a service, and what `--no-kex` and `--evidence` change.
+
+use portmuster_lab::{Behaviour, Lie};
+
+use crate::{
+    program::check,
+    row::Row,
+    servers::{start, target},
+};
+
+/// The row of a server that behaves so.
+fn row(behaviour: Behaviour, arguments: &[&str]) -> Row {
+    let server = start(behaviour);
+    let target = target(&server);
+    let ended = check([&[&target[..], "-o=jsonl"], arguments].concat());
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    ended.rows().remove(0)
+}
+
+#[test]
+fn ssh_tells_its_parts_its_offer_and_what_is_weak_in_it() {
+    let row = row(Behaviour::Ssh, &[]);
+    assert_eq!(row.ssh_protocol.as_deref(), Some("2.0"));
+    assert_eq!(row.ssh_software.as_deref(), Some("OpenSSH_9.2p1"));
+    assert_eq!(row.ssh_comment.as_deref(), Some("Debian-2+deb12u2"));
+    let kex = row.kex_algorithms.expect("it offers something");
+    assert!(kex.iter().any(|method| method == "curve25519-sha256"), "{kex:?}");
+    assert!(row.ciphers_client_to_server.is_some_and(|ciphers| !ciphers.is_empty()));
+    assert_eq!((row.kex_missing, row.evidence), (None, None));
+
+    let weak = self::row(Behaviour::SshWeak, &[]).findings.expect("it is broken throughout");
+    for finding in ["group1-sha1", "sha1-kex", "ssh-dss", "rc4", "3des", "cbc", "md5"] {
+        assert!(weak.iter().any(|one| one == finding), "{finding} in {weak:?}");
+    }
+}
+
+#[test]
+fn an_offer_in_the_same_packet_is_read() {
+    assert!(row(Behaviour::SshEager, &[]).kex_algorithms.is_some());
+}
+
+#[test]
+fn no_kex_stops_at_the_identification() {
+    let row = row(Behaviour::SshWeak, &["--no-kex"]);
+    assert!(row.ssh_software.is_some());
+    assert_eq!((row.kex_algorithms, row.kex_missing, row.findings), (None, None, None));
+}
+
+#[test]
+fn an_offer_that_lies_leaves_ssh_and_says_so() {
+    for (lie, why) in [
+        (Lie::PacketLength, "no-packet"),
+        (Lie::PaddingLength, "no-packet"),
+        (Lie::ListLength, "malformed"),
+        (Lie::Names, "malformed"),
+    ] {
+        let row = row(Behaviour::SshLying(lie), &[]);
+        assert_eq!(row.service.as_deref(), Some("ssh"), "{lie:?}");
+        assert_eq!(row.kex_missing.as_deref(), Some(why), "{lie:?}");
+    }
+}
+
+#[test]
+fn the_old_protocol_is_a_finding() {
+    let old = row(Behaviour::SshOld, &[]);
+    assert_eq!(old.findings.as_deref(), Some(&["ssh-1".to_owned()][..]));
+    assert_eq!((old.kex_algorithms, old.kex_missing), (None, None));
+    let both = row(Behaviour::SshBoth, &[]);
+    assert_eq!(both.ssh_protocol.as_deref(), Some("1.99"));
+    assert!(both.findings.is_some_and(|findings| findings[0] == "ssh-1"));
+}
+
+#[test]
+fn telnet_tells_its_options_and_others_their_protocol() {
+    let telnet = row(Behaviour::Telnet, &[]);
+    let options = telnet.telnet_options.expect("it wishes for something");
+    let expected = ["do terminal-type", "will echo", "will suppress-go-ahead", "do window-size"];
+    assert_eq!(options, expected);
+    assert_eq!(row(Behaviour::Http, &[]).protocol.as_deref(), Some("http"));
+    assert_eq!(row(Behaviour::TlsAlert, &[]).protocol.as_deref(), Some("tls"));
+}
+
+#[test]
+fn evidence_is_the_conversation_in_its_order() {
+    let row = row(Behaviour::Telnet, &["--evidence"]);
+    let evidence = row.evidence.expect("it was asked for");
+    assert_eq!((evidence.rule.as_str(), evidence.left_out_bytes), ("telnet-commands", 0));
+    let sides: Vec<_> = evidence.parts.iter().map(|part| part.side.as_str()).collect();
+    assert_eq!(sides, ["server", "portmuster", "server"]);
+    assert_eq!(evidence.parts[0].base64.as_deref(), Some("//0Y//sB//sD//0f"));
+    let prompt = evidence.parts[2].text.as_deref().expect("it is text");
+    assert!(prompt.ends_with("login: "), "{prompt}");
+    let times: Vec<_> = evidence.parts.iter().map(|part| part.at_ms).collect();
+    assert!(times.is_sorted(), "{times:?}");
+}

@@ -1,0 +1,129 @@
+//! Telnet's options and their names, as IANA registers them.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What a telnet server says of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// It offers to do it itself.
+    Will,
+    /// It asks the client to do it.
+    Do,
+}
+
+/// An option that a telnet server offered or asked for.
+///
+/// It is shown as `will echo` or `do terminal-type`; an option without a registered name by its
+/// number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TelnetOption {
+    /// Offered or asked for.
+    pub verb: Verb,
+    /// The option's number (IANA, "Telnet Options").
+    pub number: u8,
+}
+
+impl TelnetOption {
+    /// The option's name; `None` where its number has none.
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let in_order = NAMES.get(usize::from(self.number)).copied();
+        in_order.or(match self.number {
+            138 => Some("pragma-logon"),
+            139 => Some("sspi-logon"),
+            140 => Some("pragma-heartbeat"),
+            255 => Some("extended-options-list"),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Display for TelnetOption {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.verb {
+            Verb::Will => "will",
+            Verb::Do => "do",
+        };
+        match self.name() {
+            Some(name) => write!(formatter, "{verb} {name}"),
+            None => write!(formatter, "{verb} {}", self.number),
+        }
+    }
+}
+
+/// The names of the options from 0 on.
+const NAMES: [&str; 50] = [
+    "binary",
+    "echo",
+    "reconnection",
+    "suppress-go-ahead",
+    "approx-message-size",
+    "status",
+    "timing-mark",
+    "remote-trans-and-echo",
+    "output-line-width",
+    "output-page-size",
+    "output-cr-disposition",
+    "output-tab-stops",
+    "output-tab-disposition",
+    "output-formfeed-disposition",
+    "output-vertical-tab-stops",
+    "output-vertical-tab-disposition",
+    "output-linefeed-disposition",
+    "extended-ascii",
+    "logout",
+    "byte-macro",
+    "data-entry-terminal",
+    "supdup",
+    "supdup-output",
+    "send-location",
+    "terminal-type",
+    "end-of-record",
+    "tacacs-user-identification",
+    "output-marking",
+    "terminal-location-number",
+    "3270-regime",
+    "x3-pad",
+    "window-size",
+    "terminal-speed",
+    "remote-flow-control",
+    "linemode",
+    "x-display-location",
+    "environ",
+    "authentication",
+    "encrypt",
+    "new-environ",
+    "tn3270e",
+    "xauth",
+    "charset",
+    "remote-serial-port",
+    "com-port-control",
+    "suppress-local-echo",
+    "start-tls",
+    "kermit",
+    "send-url",
+    "forward-x",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_have_the_names_that_iana_gives_them() {
+        let shown = |verb, number| TelnetOption { verb, number }.to_string();
+        assert_eq!(shown(Verb::Will, 1), "will echo");
+        assert_eq!(shown(Verb::Do, 24), "do terminal-type");
+        assert_eq!(shown(Verb::Do, 31), "do window-size");
+        assert_eq!(shown(Verb::Do, 34), "do linemode");
+        assert_eq!(shown(Verb::Do, 37), "do authentication");
+        assert_eq!(shown(Verb::Do, 38), "do encrypt");
+        assert_eq!(shown(Verb::Do, 39), "do new-environ");
+        assert_eq!(shown(Verb::Will, 49), "will forward-x");
+        assert_eq!(shown(Verb::Will, 140), "will pragma-heartbeat");
+        assert_eq!(shown(Verb::Will, 201), "will 201");
+    }
+}

@@ -1,0 +1,224 @@
+//! Runs the transcripts in `tests/transcripts/`: what servers say, as data, and what it proves.
+//!
+//! Each is run whole, byte by byte, and split at every place. However it is split, it proves the
+//! same; what comes behind a prompt is not waited for, so it may be missing there.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde::Deserialize;
+
+use super::{Ending, Judgement, Probe, ProbeStep};
+use crate::{config::Probing, outcome::Weakness};
+
+/// Real greetings that there must be at least.
+const REAL_MIN: usize = 60;
+/// Places at which one transcript is split; of a longer one every so many.
+const SPLITS_MAX: usize = 4096;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    transcript: Vec<Transcript>,
+}
+
+/// One server's words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Transcript {
+    name: String,
+    source: String,
+    #[serde(default)]
+    odd: bool,
+    server: Vec<String>,
+    ends: Ends,
+    expect: Expect,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Ends {
+    Quiet,
+    Closed,
+    Deadline,
+}
+
+/// What they prove. What is left out is not compared.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    service: String,
+    protocol: Option<String>,
+    software: Option<String>,
+    comment: Option<String>,
+    plain: Option<String>,
+    options: Option<Vec<String>>,
+    findings: Option<Vec<String>>,
+    banner: Option<String>,
+}
+
+/// All transcripts.
+pub(crate) fn all() -> Vec<Transcript> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("there is a folder of transcripts")
+        .map(|entry| entry.expect("it can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files.iter().flat_map(|path| read(path)).collect()
+}
+
+fn read(path: &Path) -> Vec<Transcript> {
+    let text = fs::read_to_string(path).expect("a transcript is text");
+    let file = toml::from_str(&text).map(|File { transcript }| transcript);
+    file.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+impl Transcript {
+    /// What the server says.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let server = self.server.concat();
+        unescaped(&server).unwrap_or_else(|| panic!("{}: a broken escape", self.name))
+    }
+
+    fn ending(&self) -> Ending {
+        match self.ends {
+            Ends::Quiet => Ending::Quiet,
+            Ends::Closed => Ending::Closed,
+            Ends::Deadline => Ending::Deadline,
+        }
+    }
+
+    /// What its parts prove, said one after another.
+    fn judged(&self, parts: &[&[u8]]) -> Judgement {
+        let mut probe = Probe::new(Probing::KeyExchange);
+        for part in parts {
+            if let ProbeStep::Judged(judgement) = probe.bytes(part) {
+                return judgement;
+            }
+        }
+        probe.ended(self.ending())
+    }
+
+    /// What is otherwise than it is expected.
+    fn differences(&self, judgement: &Judgement) -> Vec<String> {
+        let Judgement { service, banner, facts, .. } = judgement;
+        let facts = facts.clone().unwrap_or_default();
+        let identification = facts.identification.as_ref();
+        let told = |list: Vec<String>| list.join(", ");
+        let options = facts.options.iter().map(ToString::to_string).collect();
+        let findings = facts.findings.iter().map(ToString::to_string).collect();
+        let expect = &self.expect;
+        let fields = [
+            ("service", Some(expect.service.clone()), service.to_string()),
+            ("protocol", expect.protocol.clone(), text(identification.map(|it| &it.protocol))),
+            ("software", expect.software.clone(), text(identification.map(|it| &it.software))),
+            (
+                "comment",
+                expect.comment.clone(),
+                text(identification.and_then(|it| it.comment.as_ref())),
+            ),
+            ("plain", expect.plain.clone(), text(facts.protocol.as_ref())),
+            ("options", expect.options.clone().map(told), told(options)),
+            ("findings", expect.findings.clone().map(told), told(findings)),
+            ("banner", expect.banner.clone(), String::from_utf8_lossy(banner).into_owned()),
+        ];
+        let differs = |(field, expected, found): (&str, Option<String>, String)| {
+            let expected = expected.filter(|expected| *expected != found)?;
+            Some(format!("{}: {field} is {found:?}, not {expected:?}", self.name))
+        };
+        fields.into_iter().filter_map(differs).collect()
+    }
+
+    /// Whether a split has changed nothing but what is left unread behind a prompt.
+    fn agrees(whole: &Judgement, split: &Judgement) -> bool {
+        let mut facts = split.facts.clone().unwrap_or_default();
+        let mut all = whole.facts.clone().unwrap_or_default();
+        let has_no_other_options = all.options.starts_with(&facts.options);
+        (facts.options, all.options) = (Vec::new(), Vec::new());
+        split.service == whole.service
+            && facts == all
+            && has_no_other_options
+            && whole.banner.starts_with(&split.banner)
+    }
+}
+
+fn text(field: Option<&String>) -> String {
+    field.cloned().unwrap_or_default()
+}
+
+/// The bytes that a string stands for.
+fn unescaped(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'\\' {
+            bytes.push(byte);
+            continue;
+        }
+        bytes.push(match rest.next()? {
+            b'r' => b'\r',
+            b'n' => b'\n',
+            b't' => b'\t',
+            b'0' => 0,
+            b'e' => 0x1b,
+            b'\\' => b'\\',
+            b'x' => {
+                let digits = [rest.next()?, rest.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            _ => return None,
+        });
+    }
+    Some(bytes)
+}
+
+#[test]
+fn escapes_stand_for_bytes() {
+    assert_eq!(unescaped(r"a\r\n\t\0\e\\\xfFz").as_deref(), Some(&b"a\r\n\t\0\x1b\\\xffz"[..]));
+    for broken in [r"\q", r"\x1", r"\", r"\xzz"] {
+        assert_eq!(unescaped(broken), None, "{broken}");
+    }
+}
+
+#[test]
+fn transcripts_prove_what_they_say() {
+    let differences: Vec<_> = all()
+        .iter()
+        .flat_map(|transcript| transcript.differences(&transcript.judged(&[&transcript.bytes()])))
+        .collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+#[test]
+fn transcripts_prove_the_same_however_they_are_split() {
+    for transcript in all() {
+        let bytes = transcript.bytes();
+        let whole = transcript.judged(&[&bytes]);
+        let single: Vec<_> = bytes.chunks(1).collect();
+        let split = transcript.judged(&single);
+        assert!(Transcript::agrees(&whole, &split), "{}: {whole:?} {split:?}", transcript.name);
+        for place in (0..bytes.len()).step_by(1 + bytes.len() / SPLITS_MAX) {
+            let (front, back) = bytes.split_at(place);
+            let split = transcript.judged(&[front, back]);
+            let agrees = Transcript::agrees(&whole, &split);
+            assert!(agrees, "{} at {place}: {whole:?} {split:?}", transcript.name);
+        }
+    }
+}
+
+#[test]
+fn transcripts_are_many_and_each_has_a_source_and_a_name_of_its_own() {
+    let transcripts = all();
+    let names: BTreeSet<_> = transcripts.iter().map(|transcript| &transcript.name).collect();
+    assert_eq!(names.len(), transcripts.len(), "a name is there twice");
+    for transcript in &transcripts {
+        assert!(!transcript.source.trim().is_empty(), "{} has no source", transcript.name);
+        for finding in transcript.expect.findings.iter().flatten() {
+            let is_known = Weakness::ALL.iter().any(|weakness| weakness.name() == finding);
+            assert!(is_known, "{}: {finding} is no finding", transcript.name);
+        }
+    }
+    let real = transcripts.iter().filter(|transcript| !transcript.odd).count();
+    assert!(real >= REAL_MIN, "{real} real greetings are fewer than {REAL_MIN}");
+}

@@ -1,0 +1,7 @@
+//! What a server says that may be telnet.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| portmuster::fuzzing::telnet(input));

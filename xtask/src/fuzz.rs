@@ -1,0 +1,38 @@
+//! Fuzzing: the targets of `fuzz/`, one after another, from the transcripts as seeds.
+
+use std::env;
+
+use anyhow::{Result, ensure};
+
+use crate::command::{self, root, succeeds};
+
+/// The fuzz targets.
+const TARGETS: [&str; 3] = ["ssh", "telnet", "kexinit"];
+/// How many seconds each is run when nothing else is asked for.
+pub(crate) const SECONDS: &str = "60";
+
+/// Runs every target for so many seconds.
+///
+/// # Errors
+/// The tools are missing, and the message says what to type; or an input was found that breaks
+/// what must be true.
+pub(crate) fn run(seconds: &str) -> Result<()> {
+    ensure!(
+        succeeds("rustup run nightly cargo fuzz --version"),
+        "looking for a nightly toolchain and cargo-fuzz: one is missing; type: rustup toolchain \
+         install nightly && cargo install --locked cargo-fuzz"
+    );
+    let corpus = root().join("fuzz/corpus");
+    let seeds = "cargo test --locked --package portmuster --lib seeds_are_written";
+    command::run(&[("PORTMUSTER_CORPUS", &corpus.to_string_lossy())], seeds)?;
+    // The fuzzer builds for itself, with flags that would make all else be built again.
+    let folder = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "fuzz/target".to_owned());
+    for target in TARGETS {
+        let line = format!(
+            "rustup run nightly cargo fuzz run --target-dir {folder}/fuzz {target} -- \
+             -max_total_time={seconds} -timeout=10 -max_len=100000"
+        );
+        command::run(&[], &line)?;
+    }
+    Ok(())
+}
