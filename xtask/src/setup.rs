@@ -20,6 +20,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dropbearkey", "dropbear-bin"),
     ("in.telnetd", "telnetd-ssl"),
     ("busybox-static", "busybox-static"),
+    ("python3", "python3"),
 ];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
@@ -45,7 +46,7 @@ enum Rights {
 pub(crate) fn run() -> Result<Ended> {
     toolchain()?;
     let rights = rights();
-    servers(rights)?;
+    programs(rights)?;
     if rights == Rights::Root {
         sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }
@@ -62,7 +63,7 @@ fn toolchain() -> Result<()> {
     Ok(())
 }
 
-fn servers(rights: Rights) -> Result<()> {
+fn programs(rights: Rights) -> Result<()> {
     let missing = missing_packages(is_installed);
     if missing.is_empty() {
         return Ok(());
@@ -70,17 +71,17 @@ fn servers(rights: Rights) -> Result<()> {
     let packages = missing.join(" ");
     if !succeeds("apt-get --version") {
         bail!(
-            "looking for servers that the tests start: some are missing, those of the Debian packages {packages}; install them with your package manager, in PATH"
+            "looking for programs that the tests start: some are missing, those of the Debian packages {packages}; install them with your package manager, in PATH"
         );
     }
     let Some(line) = install_line(rights, &packages) else {
         bail!(
-            "looking for servers that the tests start: some are missing; at the root of the repository, type: sudo {}",
+            "looking for programs that the tests start: some are missing; at the root of the repository, type: sudo {}",
             installer(&packages)
         );
     };
     eprintln!("{line}");
-    command::run(&[], &line).context("installing servers that the tests start")?;
+    command::run(&[], &line).context("installing programs that the tests start")?;
     let missing = missing_packages(is_installed).join(" ");
     ensure!(missing.is_empty(), "installing {packages}: still missing are programs of {missing}");
     Ok(())
@@ -144,6 +145,9 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
+    const PACKAGES: [&str; 5] =
+        ["openssh-server", "dropbear-bin", "telnetd-ssl", "busybox-static", "python3"];
+
     #[test]
     fn nothing_is_installed_where_nothing_is_missing() {
         assert!(missing_packages(|_| true).is_empty());
@@ -151,10 +155,7 @@ mod tests {
 
     #[test]
     fn a_package_with_two_programs_is_named_once() {
-        assert_eq!(
-            missing_packages(|_| false),
-            ["openssh-server", "dropbear-bin", "telnetd-ssl", "busybox-static"]
-        );
+        assert_eq!(missing_packages(|_| false), PACKAGES);
     }
 
     #[test]

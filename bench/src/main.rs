@@ -1,0 +1,42 @@
+//! What portmuster's methods cost, beside others that do the same.
+//!
+//! Each subcommand is one question, in a file of its own. What contends for the answer is a
+//! [`Contestant`](contest::Contestant): all of them run once in every round, one after the other,
+//! so that whatever else the machine does meets them alike.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod contest;
+mod cost;
+mod list;
+mod program;
+mod queue;
+mod reference;
+mod table;
+
+/// What portmuster's methods cost, beside others that do the same.
+#[derive(Debug, Parser)]
+#[command(name = "portmuster-bench", arg_required_else_help = true, max_term_width = 100)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The queue between processes, with work that costs nothing and with refused targets
+    Queue(queue::Options),
+    /// The inside of a worker process
+    #[command(hide = true)]
+    Worker { job: queue::Job },
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Program::parse().command {
+        Command::Queue(options) => queue::run(&options)?,
+        Command::Worker { job } => return Ok(job.serve()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
