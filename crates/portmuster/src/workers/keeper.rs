@@ -373,7 +373,7 @@ where
                 self.send(place, &tickets);
             }
         }
-        while let Some((place, most)) = self.queue.recall() {
+        while let Some((place, most)) = self.queue.recall(now) {
             if let State::Taken(worker) = &mut self.places[place].state {
                 let most = u32::try_from(most).unwrap_or(u32::MAX);
                 let written = frames::write(&mut worker.output, Kind::Recall, &most);

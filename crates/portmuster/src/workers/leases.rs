@@ -6,7 +6,7 @@
 //! - Invariant: work that was held when a worker ended is leased again apart from all other work,
 //!   in halves, so that in the end the work that ends workers stands alone.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use slab::Slab;
 
@@ -15,6 +15,11 @@ use crate::{clock::Instant, config::defaults};
 
 /// Workers that work must have ended while it was all they had, before it is given up.
 const ENDED_MAX: u8 = 3;
+
+/// How long a worker keeps all that it was given. Work that takes less than this for each is done
+/// before a recall of it has come back, and most was when it was sent: where the work cost nothing
+/// and workers were many, half of all that was leased came back undone, at three times the price.
+const RECALL_AFTER: Duration = Duration::from_millis(5);
 
 /// The bits of a ticket that name a slot: as many as there may be attempts in flight. The others
 /// count how often the slot was used.
@@ -64,6 +69,8 @@ struct Worker {
     apart: bool,
     /// It was asked to give something back and has not answered.
     recalled: bool,
+    /// When it was last given something.
+    leased: Instant,
     heard: Instant,
 }
 
@@ -114,14 +121,32 @@ impl<W> Leases<W> {
         self.peak = self.peak.max(self.open);
     }
 
-    fn hold(&mut self, worker: WorkerId, tickets: &[Ticket], apart: bool) {
+    fn hold(&mut self, worker: WorkerId, tickets: &[Ticket], apart: bool, now: Instant) {
+        if tickets.is_empty() {
+            return;
+        }
         for &ticket in tickets {
             self.tasks[slot(ticket)].holder = Some(worker);
         }
         self.change(worker, |worker| {
             worker.held += tickets.len();
             worker.apart = apart;
+            worker.leased = now;
         });
+    }
+
+    /// Whether somebody has nothing to do, and there is nothing to give it.
+    fn is_short(&self) -> bool {
+        let is_idle = |worker: &Worker| {
+            !worker.apart && worker.at_once.is_some_and(|at_once| worker.held < at_once)
+        };
+        self.waiting.is_empty() && self.suspects.is_empty() && self.workers.iter().any(is_idle)
+    }
+
+    /// Who may be asked to give something back, now or later.
+    fn recallable(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        let workers = self.workers.iter().enumerate();
+        workers.filter(|(_, worker)| !worker.recalled && !worker.apart && worker.surplus() > 0)
     }
 
     /// A group of suspects for a worker that holds nothing.
@@ -154,6 +179,16 @@ impl Worker {
     fn begun(&self) -> usize {
         self.held.min(self.at_once.unwrap_or(0))
     }
+
+    /// What it has not begun, if it is there.
+    fn surplus(&self) -> usize {
+        self.at_once.map_or(0, |at_once| self.held.saturating_sub(at_once))
+    }
+
+    /// When it may be asked to give something back.
+    fn recallable_at(&self) -> Instant {
+        self.leased.after(RECALL_AFTER)
+    }
 }
 
 fn slot(ticket: Ticket) -> usize {
@@ -177,7 +212,9 @@ impl<W> WorkQueue for Leases<W> {
     fn wake_at(&self) -> Option<Instant> {
         let present = self.workers.iter().filter(|worker| worker.at_once.is_some());
         let overdue = present.map(|worker| worker.heard.after(defaults::WORKER_SILENCE)).min();
-        self.barrier.into_iter().chain(overdue).min()
+        let recall = self.recallable().map(|(_, worker)| worker.recallable_at()).min();
+        let recall = recall.filter(|_| self.is_short());
+        self.barrier.into_iter().chain(overdue).chain(recall).min()
     }
 
     fn add(&mut self, work: W) {
@@ -210,7 +247,7 @@ impl<W> WorkQueue for Leases<W> {
         let room = at_once + self.ahead;
         if held == 0 && !self.suspects.is_empty() {
             let group = self.next_suspects(room);
-            self.hold(worker, &group, true);
+            self.hold(worker, &group, true, now);
             return group;
         }
         // Who still has plenty waits, so that leases are worth their frame.
@@ -220,7 +257,7 @@ impl<W> WorkQueue for Leases<W> {
         let share = (self.shared + self.waiting.len()).div_ceil(self.sharers);
         let taken = share.min(room).saturating_sub(held).min(self.waiting.len());
         let tickets: Vec<_> = self.waiting.drain(..taken).collect();
-        self.hold(worker, &tickets, false);
+        self.hold(worker, &tickets, false, now);
         tickets
     }
 
@@ -239,24 +276,13 @@ impl<W> WorkQueue for Leases<W> {
         Some(self.tasks.remove(slot(ticket)).work)
     }
 
-    fn recall(&mut self) -> Option<(WorkerId, usize)> {
-        if !self.waiting.is_empty() || !self.suspects.is_empty() {
+    fn recall(&mut self, now: Instant) -> Option<(WorkerId, usize)> {
+        if !self.is_short() {
             return None;
         }
-        let is_idle = |worker: &Worker| {
-            !worker.apart && worker.at_once.is_some_and(|at_once| worker.held < at_once)
-        };
-        let surplus = |worker: &Worker| worker.held - worker.begun();
-        let (most, _) = self
-            .workers
-            .iter()
-            .enumerate()
-            .filter(|(_, worker)| worker.at_once.is_some() && !worker.recalled && !worker.apart)
-            .max_by_key(|(_, worker)| surplus(worker))?;
-        let surplus = surplus(&self.workers[most]);
-        if surplus == 0 || !self.workers.iter().any(is_idle) {
-            return None;
-        }
+        let due = self.recallable().filter(|(_, worker)| worker.recallable_at() <= now);
+        let (most, surplus) =
+            due.map(|(id, worker)| (id, worker.surplus())).max_by_key(|&(_, surplus)| surplus)?;
         self.workers[most].recalled = true;
         Some((most, surplus.div_ceil(2)))
     }

@@ -55,7 +55,7 @@ pub(crate) trait WorkQueue {
     fn settle(&mut self, worker: WorkerId, ticket: Ticket) -> Option<Self::Work>;
 
     /// Who is to give back how much of what it has not begun, so that somebody idle can do it.
-    fn recall(&mut self) -> Option<(WorkerId, usize)>;
+    fn recall(&mut self, now: Instant) -> Option<(WorkerId, usize)>;
 
     /// The worker gives this back, as it was asked; with it the recall has ended.
     fn returned(&mut self, worker: WorkerId, tickets: &[Ticket]);

@@ -101,8 +101,11 @@ fn what_a_busy_worker_has_not_begun_goes_to_an_idle_one() {
     for ticket in idle {
         leases.settle(1, ticket);
     }
-    assert_eq!(leases.recall(), Some((0, 2)), "half of the four that wait there");
-    assert_eq!(leases.recall(), None, "it was asked");
+    assert_eq!(leases.recall(at(4)), None, "it has only just been given them");
+    assert_eq!(leases.wake_at(), Some(at(5)));
+    assert_eq!(leases.recall(at(5)), Some((0, 2)), "half of the four that wait there");
+    assert_eq!(leases.recall(at(5)), None, "it was asked");
+    assert_eq!(leases.wake_at(), Some(at(5_000)), "until it has answered");
     leases.returned(0, &busy[3..]);
     assert_eq!(leases.held(0), 3);
     assert_eq!(leases.lease(1, at(0)).len(), 2);
@@ -117,7 +120,7 @@ fn nobody_is_asked_for_what_it_is_doing() {
     for ticket in leases.lease(1, at(0)) {
         leases.settle(1, ticket);
     }
-    assert_eq!(leases.recall(), None);
+    assert_eq!(leases.recall(at(1_000)), None);
 }
 
 #[test]
@@ -220,9 +223,9 @@ fn time_taken(paces: &[u64], work: u32, ahead: usize) -> u64 {
     let (mut now, mut settled) = (0, 0);
     loop {
         for (worker, queue) in queues.iter_mut().enumerate() {
-            queue.extend(leases.lease(worker, at(0)));
+            queue.extend(leases.lease(worker, at(now)));
         }
-        while let Some((worker, most)) = leases.recall() {
+        while let Some((worker, most)) = leases.recall(at(now)) {
             let begun = usize::from(ends[worker].is_none());
             let kept = queues[worker].len().saturating_sub(most).max(begun);
             let back: Vec<_> = queues[worker].drain(kept..).collect();
@@ -337,7 +340,7 @@ proptest! {
                     }
                 }
                 Happening::Recall => {
-                    if let Some((worker, most)) = leases.recall() {
+                    if let Some((worker, most)) = leases.recall(at(1_000)) {
                         prop_assert!(most >= 1 && most <= held[&worker].len());
                     }
                 }
