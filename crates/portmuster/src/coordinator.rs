@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Instant},
     config::Config,
     driver::{descriptors, tcp},
-    input::{Boxed, Input, Taken},
+    input::{self, Boxed, Input, Taken},
     method::{Crew, Method, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     resolver::Resolver,
@@ -113,7 +113,7 @@ pub(crate) fn start(
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
-    let (input, targets_in) = Input::start().map_err(StartError::Thread)?;
+    let (input, targets_in) = Input::start(input::AHEAD).map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
         schedule: Schedule::new(policy, clock.wall_start()),

@@ -9,8 +9,10 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
-/// What is taken from the iterator before it is wanted.
-const INPUT_MAX: usize = 1024;
+/// What is taken from the iterator before it is wanted, where nobody wants more than that at once.
+pub(crate) const AHEAD: usize = 1024;
+/// The most that is taken before it is wanted.
+const AHEAD_MAX: usize = 8192;
 /// How long the end of a run waits for the iterator to answer.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -45,13 +47,14 @@ pub(crate) enum Taken<T> {
 
 impl<T: Send + 'static> Input<T> {
     /// Starts the thread; it waits for the iterator, so that what can't be started leaves the
-    /// iterator where it is.
+    /// iterator where it is. Up to `ahead` are taken
+    /// before they are wanted.
     ///
     /// # Errors
     /// The thread can't be started.
-    pub(crate) fn start() -> std::io::Result<(Self, Sender<Boxed<T>>)> {
+    pub(crate) fn start(ahead: usize) -> std::io::Result<(Self, Sender<Boxed<T>>)> {
         let (given, source) = bounded::<Boxed<T>>(1);
-        let (into, queue) = bounded(INPUT_MAX);
+        let (into, queue) = bounded(ahead.min(AHEAD_MAX));
         let (ending, ended) = bounded(0);
         let work = move || {
             let _ending: Sender<()> = ending;

@@ -45,7 +45,7 @@ use thiserror::Error;
 use crate::{
     clock::Clock,
     config::{cores, defaults},
-    input::{Input, Taken},
+    input::{self, Input, Taken},
 };
 
 mod frames;
@@ -137,7 +137,8 @@ impl Workers {
         });
         let setting = u32::try_from(threads).unwrap_or(u32::MAX);
         let link = Link::start(terms, &setting, Clock::start(), deliver)?;
-        let (input, source) = Input::start().map_err(WorkersError::Thread)?;
+        // With less than the workers may hold, each of them would be leased little at a time.
+        let (input, source) = Input::start(all.max(input::AHEAD)).map_err(WorkersError::Thread)?;
         // Refused only when the thread has panicked, which the first `next` tells.
         let _ = source.send(Box::new(work.into_iter()));
         Ok(Results {
