@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use portmuster::{Account, Checker, Next, Outcomes, PortState, WorkersReport};
 
 use crate::{
@@ -27,7 +28,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// # Errors
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
-    let checker = workers::named(Checker::new(check.config())?)?;
+    let checker = Checker::new(check.config())?;
     let input = Input::read(check)?;
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
@@ -39,10 +40,10 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
     let streamed_left_out = input.streamed_left_out();
     let checker = checker.excluding(input.excludes());
-    let started = checker.check(input.into_targets()).map_err(anyhow::Error::from);
-    let running = started.and_then(|outcomes| {
-        let interrupted = signals::watch(outcomes.stopper(), check.quiet)?;
-        Ok((outcomes, interrupted))
+    let running = workers::named(checker, check.method).and_then(|checker| {
+        let outcomes = checker.check(input.into_targets())?;
+        let watched = signals::watch(outcomes.stopper(), check.quiet);
+        Ok((outcomes, watched.context("signals can't be watched for")?))
     });
     let (outcomes, interrupted) = match running {
         Ok(running) => running,

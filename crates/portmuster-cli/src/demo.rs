@@ -40,7 +40,7 @@ fn show(demo: &Demo) -> anyhow::Result<Status> {
     let mut output = anstream::stdout();
     let mut wrong = 0;
     header(&mut output)?;
-    for outcome in workers::named(Checker::new(config(demo))?)?.check(endpoints)? {
+    for outcome in workers::named(Checker::new(config(demo))?, demo.method)?.check(endpoints)? {
         if let Some(exhibit) = outcome.endpoint.and_then(|endpoint| exhibits.get(&endpoint)) {
             wrong += usize::from(!is_as_expected(exhibit, &outcome));
             row(&mut output, exhibit, &outcome)?;

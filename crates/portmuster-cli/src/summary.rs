@@ -47,7 +47,7 @@ pub(crate) fn say_workers(workers: &WorkersReport, verbose: bool) {
         terminal::note(format!("began without {late} of {all} workers, which were not ready"));
     }
     for (ending, count) in &workers.lost {
-        terminal::note(format!("{count} workers {ending}; their targets went to others"));
+        terminal::note(format!("workers that ended before their time: {count} {ending}"));
     }
     if verbose && all > 1 {
         let shares: Vec<_> = workers.shares.iter().map(u64::to_string).collect();

@@ -164,6 +164,7 @@ impl Coordinator {
         self.take_reports(now);
         self.take_names(now);
         self.take_targets(now);
+        self.schedule.set_room(self.crew.room());
         while let Some(start) = self.schedule.next_start(now) {
             self.crew.begin(start);
         }

@@ -298,6 +298,18 @@ pub(crate) enum Conclusion {
     Fault(Fault),
 }
 
+impl Conclusion {
+    /// No worker came to it.
+    pub(crate) fn is_without_worker(&self) -> bool {
+        match self {
+            Self::Verdict(verdict) => {
+                matches!(verdict.reason, Reason::NoWorkers | Reason::KillsWorkers)
+            }
+            Self::Fault(_) => false,
+        }
+    }
+}
+
 /// What is true of one target. Every target gets exactly one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
@@ -346,6 +358,8 @@ pub enum HeldBy {
     PerHost,
     /// Hosts that asked for fewer connections.
     Throttled,
+    /// Worker processes that are being started again.
+    Workers,
     /// Names that are being looked up.
     Names,
     /// Targets that wait for another attempt.
@@ -363,6 +377,7 @@ impl fmt::Display for HeldBy {
             Self::Loss => "what the network loses",
             Self::PerHost => "the share of a host (--per-host)",
             Self::Throttled => "hosts that asked for fewer connections",
+            Self::Workers => "worker processes that are being started again",
             Self::Names => "name lookups",
             Self::Retries => "pauses before retries",
             Self::Input => "the input",

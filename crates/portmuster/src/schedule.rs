@@ -230,6 +230,11 @@ impl Schedule {
         }
     }
 
+    /// Those who make the attempts have room for so many just now.
+    pub(crate) fn set_room(&mut self, room: usize) {
+        self.window.set_room(room);
+    }
+
     /// The next attempt to begin, if one may begin now.
     pub(crate) fn next_start(&mut self, now: Instant) -> Option<Start> {
         if self.intake == Intake::Stopped || now < self.hold {
@@ -337,6 +342,7 @@ impl Schedule {
         match () {
             () if self.intake == Intake::Stopped => None,
             () if now < self.hold => Some(HeldBy::Faults),
+            () if is_full && self.window.is_short_of_workers() => Some(HeldBy::Workers),
             () if is_full && self.window.is_shrunk_by_loss() => Some(HeldBy::Loss),
             () if is_full && self.window.is_shrunk() => Some(HeldBy::Faults),
             () if is_full => Some(HeldBy::InFlight),

@@ -77,7 +77,8 @@ const KNOWN_FEW: usize = 64;
 /// Does `job` for whoever started this process, until that is gone or wants no more: the inside
 /// of a worker. `main` returns at once what this returns.
 ///
-/// A job that panics ends the process; the work goes to another worker.
+/// A job that panics ends the process; the work goes to another worker. A result that can't be
+/// written, or only as more than 16 MiB, is [`Lost::Unsendable`].
 pub fn serve<W, R>(job: impl Fn(W) -> R + Send + Sync + 'static) -> ExitCode
 where
     W: DeserializeOwned + Send + 'static,
@@ -96,7 +97,7 @@ pub struct Workers {
     /// Threads in each: at least one.
     pub threads: usize,
     /// Work that a worker may hold beside what it does: the more, the less each costs, and the
-    /// more has to be recalled from a worker that is slow.
+    /// more has to be recalled from a worker that is slow. In all at most 2^20 are out.
     pub ahead: usize,
 }
 
@@ -121,19 +122,20 @@ impl Workers {
         R: DeserializeOwned + Send + 'static,
     {
         let (processes, threads) = (self.processes.max(1), self.threads.max(1));
-        let room = threads.saturating_add(self.ahead);
         let terms = Terms {
             program: self.program.clone(),
             processes,
-            ahead: self.ahead,
-            room,
+            at_once: threads.min(OPEN_MAX),
+            ahead: self.ahead.min(OPEN_MAX),
             batches: BATCHES_MAX,
         };
-        let all = room.saturating_mul(processes).min(OPEN_MAX);
+        let all = terms.room().saturating_mul(processes).min(OPEN_MAX);
         let (delivered, done) = bounded(all);
-        let deliver = Box::new(move |worker, batch| {
-            // Refused only when the consumer has gone.
-            let _ = delivered.send((worker, batch));
+        let deliver = Box::new(move |worker, batch: Vec<_>| {
+            if !batch.is_empty() {
+                // Refused only when the consumer has gone.
+                let _ = delivered.send((worker, batch));
+            }
         });
         let setting = u32::try_from(threads).unwrap_or(u32::MAX);
         let link = Link::start(terms, &setting, Clock::start(), deliver)?;
@@ -158,7 +160,7 @@ impl Workers {
 #[non_exhaustive]
 pub enum WorkersError {
     /// The program can't be started.
-    #[error("starting {program} as a worker failed: {error}")]
+    #[error("starting {program} as a worker failed")]
     Program {
         /// What was to be started.
         program: Program,
@@ -167,10 +169,10 @@ pub enum WorkersError {
         error: io::Error,
     },
     /// A thread can't be started.
-    #[error("starting a thread failed: {0}")]
+    #[error("starting a thread failed")]
     Thread(#[source] io::Error),
     /// The machine is short of descriptors or memory.
-    #[error("this machine is short of descriptors or memory: {0}")]
+    #[error("this machine is short of descriptors or memory")]
     Short(#[source] io::Error),
 }
 
@@ -196,7 +198,8 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
         &self.shares
     }
 
-    /// How many workers ended before their time so far, by how they ended.
+    /// How many workers ended before their time, by how they ended, as far as the system has
+    /// finished ending them.
     #[must_use]
     pub fn losses(&self) -> BTreeMap<Ending, u64> {
         self.link.window.look(|seen| seen.losses.clone())

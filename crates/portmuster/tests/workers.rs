@@ -50,6 +50,9 @@ fn main() -> ExitCode {
         dropped_results_end_the_workers,
         a_program_that_is_no_worker_is_given_up,
         work_that_can_not_be_sent_comes_back,
+        results_that_can_not_be_sent_are_told_apart_from_what_kills,
+        a_large_piece_goes_in_a_frame_of_its_own,
+        memory_does_not_grow_with_what_has_passed,
         single_bytes_are_frames_in_the_end,
         garbage_ends_its_worker_and_nothing_else,
         a_worker_that_never_reads_is_replaced,
@@ -213,6 +216,33 @@ fn work_that_can_not_be_sent_comes_back() {
     let mut results: Vec<_> = results.map(|(work, result)| (work.len().min(9), result)).collect();
     results.sort_unstable_by_key(|&(length, _)| length);
     assert_eq!(results, [(1, Ok(1)), (1, Ok(1)), (9, Err(Lost::Unsendable))]);
+}
+
+fn results_that_can_not_be_sent_are_told_apart_from_what_kills() {
+    let results = job("repeat").run::<usize, String>([3, 20 << 20, 1]).expect("they start");
+    let mut results: Vec<_> =
+        results.map(|(work, result)| (work, result.map(|text| text.len()))).collect();
+    results.sort_unstable_by_key(|&(length, _)| length);
+    assert_eq!(results, [(1, Ok(1)), (3, Ok(3)), (20 << 20, Err(Lost::Unsendable))]);
+}
+
+/// Large pieces share a frame with nobody, and fit in one by themselves.
+fn a_large_piece_goes_in_a_frame_of_its_own() {
+    let work = [100 << 10, (16 << 20) - 100, 1].map(|length| "x".repeat(length));
+    let results = job("length").run::<String, usize>(work).expect("the workers start");
+    let mut lengths: Vec<_> = results.map(|(_, result)| result).collect();
+    lengths.sort_unstable_by_key(|length| length.unwrap_or(0));
+    assert_eq!(lengths, [Ok(1), Ok(100 << 10), Ok((16 << 20) - 100)]);
+}
+
+/// What has passed is not kept, although no socket ever runs empty.
+fn memory_does_not_grow_with_what_has_passed() {
+    let workers = Workers { processes: 2, ahead: 8, ..job("length") };
+    let work = (0..20_000).map(|_| "x".repeat(50_000));
+    let mut results = workers.run::<String, usize>(work).expect("the workers start");
+    let early = results.by_ref().take(4_000).map(|_| processes::memory_kib()).max();
+    let late = results.map(|_| processes::memory_kib()).max();
+    assert!(late < early.map(|early| early + (100 << 10)), "{early:?} to {late:?} KiB");
 }
 
 fn single_bytes_are_frames_in_the_end() {

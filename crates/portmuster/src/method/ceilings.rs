@@ -10,6 +10,9 @@ use crate::{config::ConfigError, driver::descriptors};
 /// Memory that a worker process needs at least, in KiB: its stacks and heap; what it shares with
 /// the others is not counted. Measured: 1.6 MB each of 32.
 const PROCESS_KIB: u64 = 2 << 10;
+/// Threads of a worker process with one that makes attempts: the others read and write its socket.
+/// The system counts each as it counts processes.
+const PROCESS_TASKS: u64 = 3;
 /// A thread's stack and what the kernel keeps for it, as far as it is touched, in KiB.
 const THREAD_KIB: u64 = 32;
 
@@ -54,7 +57,8 @@ pub(super) fn workers(
         Method::Threads => within(asked, usual, "threads", this_process()),
         Method::EventLoop => within(asked, usual, "event loops", this_process()),
         Method::Processes | Method::ProcessEventLoops | Method::ProcessThreads => {
-            let ceilings = system().chain([memory(PROCESS_KIB), descriptors()]);
+            let each = |ceiling: Ceiling| Ceiling { most: ceiling.most / PROCESS_TASKS, ..ceiling };
+            let ceilings = system().map(each).chain([memory(PROCESS_KIB), descriptors()]);
             within(asked, usual, "worker processes", ceilings)
         }
     }
@@ -66,7 +70,11 @@ pub(super) fn threads(
     asked: Option<usize>,
     usual: usize,
 ) -> Result<usize, ConfigError> {
-    let share = |ceiling: Ceiling| Ceiling { most: ceiling.most / processes as u64, ..ceiling };
+    let own = PROCESS_TASKS - 1;
+    let share = |ceiling: Ceiling| Ceiling {
+        most: (ceiling.most / processes as u64).saturating_sub(own),
+        ..ceiling
+    };
     let ceilings = system().map(share).chain([descriptors()]);
     within(asked, usual, "threads in each process", ceilings)
 }

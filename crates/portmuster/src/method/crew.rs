@@ -76,6 +76,15 @@ impl Crew {
         self.capacity
     }
 
+    /// Attempts that may be given and not reported just now: fewer than there is capacity for
+    /// while worker processes are being started again.
+    pub(crate) fn room(&self) -> usize {
+        match &self.hands {
+            Hands::Here(_) => self.capacity,
+            Hands::Elsewhere(link, _) => self.capacity.min(link.window.room()),
+        }
+    }
+
     /// Closed when all stand at the line; `None`: they do.
     pub(crate) fn barrier(&self) -> Option<&Receiver<()>> {
         match &self.hands {
@@ -105,7 +114,8 @@ impl Crew {
         if let Hands::Here(lanes) = &mut self.hands {
             lanes.reported(reports);
         }
-        self.shares[reports.0] += reports.1.len() as u64;
+        let made = reports.1.iter().filter(|report| !report.conclusion.is_without_worker());
+        self.shares[reports.0] += made.count() as u64;
     }
 
     /// Ends every attempt and waits until everybody has gone home. `peak` is the most that was

@@ -44,15 +44,20 @@ pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usiz
     let program = plan.program.clone().ok_or(StartError::NoProgram)?;
     let (inside, at_once, ahead) = inside(plan);
     let workers = plan.size.workers.min(plan.in_flight);
-    let room = at_once + ahead;
-    let capacity = plan.in_flight.min(room.saturating_mul(workers));
-    let terms = Terms { program, processes: workers, ahead, room, batches: capacity };
+    let room = (at_once + ahead).saturating_mul(workers);
+    let capacity = plan.in_flight.min(room);
+    let terms = Terms { program, processes: workers, at_once, ahead, batches: capacity };
     let worker = WorkerSetting { inside, rules: setting.rules, source: setting.source };
     let (reports, alarm) = (setting.reports.clone(), Alarm(setting.panics.clone()));
     let deliver = move |worker, done: Vec<Done<Start, Conclusion>>| {
         let _held = &alarm;
-        // Refused only when the coordinator has panicked.
-        let _ = reports.send((worker, done.into_iter().map(report).collect()));
+        if done.is_empty() {
+            // Calls the coordinator, unless it is called anyway.
+            let _ = reports.try_send((worker, Vec::new()));
+        } else {
+            // Refused only when the coordinator has panicked.
+            let _ = reports.send((worker, done.into_iter().map(report).collect()));
+        }
     };
     let link = Link::start(terms, &worker, setting.clock, Box::new(deliver))?;
     Ok((link, capacity))

@@ -7,6 +7,8 @@ const REGROWTH: usize = 16;
 pub(super) struct Window {
     most: usize,
     size: usize,
+    /// What those who make the attempts have room for just now.
+    room: usize,
     settled: usize,
     /// What shrank it last was the network, not this machine.
     lossy: bool,
@@ -14,11 +16,21 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, size: most, settled: 0, lossy: false }
+        Self { most, size: most, room: most, settled: 0, lossy: false }
     }
 
     pub(super) fn has_room(&self, in_flight: usize) -> bool {
-        in_flight < self.size
+        in_flight < self.size.min(self.room)
+    }
+
+    /// Those who make the attempts have room for so many.
+    pub(super) fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// Whether those who make the attempts have room for fewer than there might be.
+    pub(super) fn is_short_of_workers(&self) -> bool {
+        self.room < self.size
     }
 
     /// This machine was short of something while this many other attempts were open: so many it

@@ -38,10 +38,12 @@ pub(crate) enum Kind {
     Returned = 18,
     /// Worker: it is alive, and has read so many tickets so far.
     Alive = 19,
+    /// Worker: tickets whose results can't be sent.
+    Failed = 20,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Hello,
         Self::Lease,
         Self::Recall,
@@ -49,6 +51,7 @@ impl Kind {
         Self::Settled,
         Self::Returned,
         Self::Alive,
+        Self::Failed,
     ];
 }
 

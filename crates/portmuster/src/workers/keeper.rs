@@ -34,12 +34,13 @@ const READ_SIZE: usize = 64 << 10;
 const READS_MAX: usize = 4;
 /// How often somebody looks whether a worker that was killed is gone.
 const REAP: Duration = Duration::from_millis(10);
-/// How long the thread waits at most: a longer gap between two looks means that it was held up.
+/// How long the thread waits at most, and between two looks at the workers how much more means
+/// that it was held up.
 const TICK: Duration = Duration::from_secs(1);
+const HELD_UP: Duration = Duration::from_secs(2);
 /// The pause before a worker is started again; each start in a row that came to nothing doubles
-/// it, up to [`PAUSE_MAX`].
+/// it, up to 1.6 s.
 const PAUSE: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Starts in a row that came to nothing after which a worker's place stays empty.
 const FAILURES_MAX: u32 = 6;
 
@@ -107,11 +108,14 @@ impl Worker {
                 Ok(sent) => self.written += sent,
                 Err(Errno::INTR) => {}
                 // A worker that is gone shows when its socket is read.
-                Err(_) => return,
+                Err(_) => break,
             }
         }
-        self.output.clear();
-        self.written = 0;
+        // A socket that never runs empty must not keep all that has passed; half at a time, so
+        // that each byte is moved once at most.
+        if self.written >= self.output.len() / 2 {
+            self.output.drain(..std::mem::take(&mut self.written));
+        }
     }
 }
 
@@ -169,10 +173,9 @@ where
     fn turn(&mut self) -> bool {
         let readable = self.wait();
         let now = self.ends.clock.now();
-        if now.since(self.looked) > TICK + defaults::WORKER_SILENCE / 2 {
-            for worker in 0..self.places.len() {
-                self.queue.extend(worker, now);
-            }
+        let gap = now.since(self.looked);
+        if gap > HELD_UP {
+            self.held_up(gap, now);
         }
         self.looked = now;
         if !self.take_work() {
@@ -185,8 +188,19 @@ where
         self.fill(now);
         self.open_barrier(now);
         self.hand_out(now);
+        self.tell_room();
         self.reap();
         true
+    }
+
+    /// Time in which this thread did not run counts against nobody.
+    fn held_up(&mut self, gap: Duration, now: Instant) {
+        self.queue.held_up(gap, now);
+        for place in &mut self.places {
+            if let State::Taken(worker) = &mut place.state {
+                worker.starting = worker.starting.map(|until| until.after(gap));
+            }
+        }
     }
 
     /// Waits until something has come or is due; the workers that have sent something.
@@ -280,13 +294,19 @@ where
         while let Some((kind, mut values)) = worker.input.next()? {
             match kind {
                 Kind::Ready if worker.starting.is_some() => {
-                    let at_once = ready(&mut values)?;
+                    let at_once = ready(&mut values)?.min(self.ends.at_once);
                     worker.starting = None;
                     queue.join(place, at_once, now);
                 }
                 Kind::Settled if worker.starting.is_none() => {
                     settled(queue, place, &mut values, done)?;
                     *failures = 0;
+                }
+                Kind::Failed => {
+                    for ticket in values.all::<Ticket>()? {
+                        let work = queue.settle(place, ticket);
+                        done.extend(work.map(|work| (work, Err(Lost::Unsendable))));
+                    }
                 }
                 Kind::Returned => queue.returned(place, &values.all::<Ticket>()?),
                 Kind::Alive => {
@@ -314,6 +334,9 @@ where
         if let State::Taken(worker) = std::mem::replace(&mut self.places[place], next).state {
             self.ended.push((worker.process.kill(), cause));
         }
+        if failures >= FAILURES_MAX {
+            self.queue.dismiss(place);
+        }
         let lost = self.queue.leave(place);
         self.done.extend(lost.into_iter().map(|work| (work, Err(Lost::KillsWorkers))));
         self.deliver(place);
@@ -334,17 +357,22 @@ where
 
     /// Starts the workers that are due.
     fn fill(&mut self, now: Instant) {
-        for place in &mut self.places {
-            if !matches!(place.state, State::Empty(at) if at <= now) {
+        let others = self.taken().next().is_some();
+        for (place, own) in self.places.iter_mut().enumerate() {
+            if !matches!(own.state, State::Empty(at) if at <= now) {
                 continue;
             }
             if let Ok(process) = self.ends.program.start() {
                 let worker = Worker::new(process, &self.ends.hello, now);
-                place.state = State::Taken(Box::new(worker));
-            } else {
-                place.failures += 1;
-                place.state = pause(place.failures, now);
-                count_loss(&self.ends.window, Ending::NotStarted);
+                own.state = State::Taken(Box::new(worker));
+                continue;
+            }
+            // This machine is short of something. It may have it again as soon as others end.
+            count_loss(&self.ends.window, Ending::NotStarted);
+            own.failures = (own.failures + 1).min(if others { FAILURES_MAX - 1 } else { u32::MAX });
+            own.state = pause(own.failures, now);
+            if matches!(own.state, State::Closed) {
+                self.queue.dismiss(place);
             }
         }
         if self.places.iter().all(|place| matches!(place.state, State::Closed)) {
@@ -386,24 +414,37 @@ where
     fn send(&mut self, place: WorkerId, tickets: &[Ticket]) {
         let Self { queue, places, done, .. } = self;
         let State::Taken(worker) = &mut places[place].state else { return };
-        worker.sent += tickets.len() as u64;
         let mut rest = tickets.iter().peekable();
         while rest.peek().is_some() {
             let mut frame = Writing::begin(&mut worker.output, Kind::Lease);
+            let mut written = 0;
             while !frame.is_full()
-                && let Some(&ticket) = rest.next()
+                && let Some(&&ticket) = rest.peek()
             {
-                if frame.value(&(ticket, queue.work(ticket))).is_err()
-                    && let Some(work) = queue.settle(place, ticket)
-                {
-                    worker.sent -= 1;
-                    done.push((work, Err(Lost::Unsendable)));
+                match frame.value(&(ticket, queue.work(ticket))) {
+                    Ok(()) => written += 1,
+                    // It may go into a frame of its own.
+                    Err(FrameError::TooLong(_)) if written > 0 => break,
+                    Err(_) => {
+                        let work = queue.settle(place, ticket);
+                        done.extend(work.map(|work| (work, Err(Lost::Unsendable))));
+                    }
                 }
+                rest.next();
             }
+            worker.sent += written;
             frame.end();
         }
         worker.flush();
         self.deliver(place);
+    }
+
+    /// Says how much may be brought; who brings it is called when that has grown.
+    fn tell_room(&mut self) {
+        let room = self.queue.room();
+        if self.ends.window.set_room(room) < room {
+            (self.ends.deliver)(0, Vec::new());
+        }
     }
 
     /// Hands over what is done.
@@ -435,8 +476,7 @@ fn pause(failures: u32, now: Instant) -> State {
     if failures >= FAILURES_MAX {
         return State::Closed;
     }
-    let pause = PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    State::Empty(now.after(pause.min(PAUSE_MAX)))
+    State::Empty(now.after(PAUSE * (1 << failures.saturating_sub(1))))
 }
 
 /// Reads what a worker says when it is ready: how many it does at once.

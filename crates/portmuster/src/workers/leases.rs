@@ -13,7 +13,8 @@ use slab::Slab;
 use super::queue::{Ticket, WorkQueue, WorkerId};
 use crate::{clock::Instant, config::defaults};
 
-/// Workers that work must have ended while it was all they had, before it is given up.
+/// Workers that work must have ended while it was all they had, before it is given up. Who kills
+/// workers at random may hit the same innocent work as often, but hardly ever does.
 const ENDED_MAX: u8 = 3;
 
 /// How long a worker keeps all that it was given. Work that takes less than this for each is done
@@ -67,11 +68,13 @@ struct Worker {
     held: usize,
     /// It holds suspects, and gets nothing else.
     apart: bool,
-    /// It was asked to give something back and has not answered.
-    recalled: bool,
+    /// It was asked to give so much back and has not answered.
+    recalled: usize,
     /// When it was last given something.
     leased: Instant,
     heard: Instant,
+    /// It is not there, and never will be.
+    dismissed: bool,
 }
 
 impl<W> Leases<W> {
@@ -135,18 +138,23 @@ impl<W> Leases<W> {
         });
     }
 
-    /// Whether somebody has nothing to do, and there is nothing to give it.
+    /// Whether somebody has nothing to do, there is nothing to give it, and not enough was asked
+    /// back from others.
     fn is_short(&self) -> bool {
-        let is_idle = |worker: &Worker| {
-            !worker.apart && worker.at_once.is_some_and(|at_once| worker.held < at_once)
-        };
-        self.waiting.is_empty() && self.suspects.is_empty() && self.workers.iter().any(is_idle)
+        let asked: usize = self.workers.iter().map(|worker| worker.recalled).sum();
+        let idle: usize = self.workers.iter().map(Worker::idle).sum();
+        self.waiting.is_empty() && self.suspects.is_empty() && idle > asked
     }
 
-    /// Who may be asked to give something back, now or later.
+    /// Who may be asked to give something back, now or later. Suspects only when somebody holds
+    /// nothing: they are not for anybody else.
     fn recallable(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
+        let is_free = |worker: &Worker| worker.at_once.is_some() && worker.held == 0;
+        let somebody_is_free = self.workers.iter().any(is_free);
         let workers = self.workers.iter().enumerate();
-        workers.filter(|(_, worker)| !worker.recalled && !worker.apart && worker.surplus() > 0)
+        workers.filter(move |(_, worker)| {
+            worker.recalled == 0 && worker.surplus() > 0 && (!worker.apart || somebody_is_free)
+        })
     }
 
     /// A group of suspects for a worker that holds nothing.
@@ -159,9 +167,11 @@ impl<W> Leases<W> {
     }
 
     /// Whether the worker is to run dry, so that it can take suspects. One does, while there are
-    /// any and nobody is idle.
+    /// any and nobody else is at some, or is being started and can take them.
     fn is_draining(&mut self, worker: WorkerId) -> bool {
-        if self.suspects.is_empty() {
+        let is_awaited =
+            |worker: &Worker| worker.apart || worker.at_once.is_none() && !worker.dismissed;
+        if self.suspects.is_empty() || self.workers.iter().any(is_awaited) {
             self.draining = None;
             return false;
         }
@@ -185,6 +195,14 @@ impl Worker {
         self.at_once.map_or(0, |at_once| self.held.saturating_sub(at_once))
     }
 
+    /// How much more it could do at once.
+    fn idle(&self) -> usize {
+        match self.at_once {
+            Some(at_once) if !self.apart => at_once.saturating_sub(self.held),
+            _ => 0,
+        }
+    }
+
     /// When it may be asked to give something back.
     fn recallable_at(&self) -> Instant {
         self.leased.after(RECALL_AFTER)
@@ -200,8 +218,9 @@ impl<W> WorkQueue for Leases<W> {
 
     fn opened(&mut self, now: Instant) -> Option<usize> {
         let joined = self.workers.iter().filter(|worker| worker.at_once.is_some()).count();
+        let expected = self.workers.iter().filter(|worker| !worker.dismissed).count();
         match self.barrier {
-            Some(until) if joined < self.workers.len() && (joined == 0 || now < until) => None,
+            Some(until) if joined < expected && (joined == 0 || now < until) => None,
             _ => {
                 self.barrier = None;
                 Some(joined)
@@ -224,7 +243,8 @@ impl<W> WorkQueue for Leases<W> {
             self.uses.resize(slot + 1, 0);
         }
         self.uses[slot] = self.uses[slot].wrapping_add(1) & (u32::MAX >> SLOT_BITS);
-        let place = u32::try_from(slot).expect("there are never more than have room in a ticket");
+        let place = u32::try_from(slot).unwrap_or(u32::MAX) & SLOT_MASK;
+        debug_assert_eq!(place as usize, slot, "whoever adds work bounds it");
         let ticket = Ticket(self.uses[slot] << SLOT_BITS | place);
         entry.insert(Task { work, ticket, holder: None, ended: 0 });
         self.waiting.push_back(ticket);
@@ -241,10 +261,10 @@ impl<W> WorkQueue for Leases<W> {
         let Worker { at_once: Some(at_once), held, apart: false, .. } = self.workers[worker] else {
             return Vec::new();
         };
-        if self.opened(now).is_none() {
+        if self.barrier.is_some() && self.opened(now).is_none() {
             return Vec::new();
         }
-        let room = at_once + self.ahead;
+        let room = at_once.saturating_add(self.ahead);
         if held == 0 && !self.suspects.is_empty() {
             let group = self.next_suspects(room);
             self.hold(worker, &group, true, now);
@@ -283,12 +303,14 @@ impl<W> WorkQueue for Leases<W> {
         let due = self.recallable().filter(|(_, worker)| worker.recallable_at() <= now);
         let (most, surplus) =
             due.map(|(id, worker)| (id, worker.surplus())).max_by_key(|&(_, surplus)| surplus)?;
-        self.workers[most].recalled = true;
+        self.workers[most].recalled = surplus.div_ceil(2);
         Some((most, surplus.div_ceil(2)))
     }
 
     fn returned(&mut self, worker: WorkerId, tickets: &[Ticket]) {
-        self.workers[worker].recalled = false;
+        let were_suspects = self.workers[worker].apart;
+        self.workers[worker].recalled = 0;
+        let mut back = Vec::new();
         for &ticket in tickets {
             if self.holds(worker, ticket) {
                 self.tasks[slot(ticket)].holder = None;
@@ -296,9 +318,38 @@ impl<W> WorkQueue for Leases<W> {
                     worker.held -= 1;
                     worker.apart &= worker.held > 0;
                 });
-                self.waiting.push_back(ticket);
+                back.push(ticket);
             }
         }
+        if !were_suspects {
+            self.waiting.extend(back);
+        } else if !back.is_empty() {
+            self.suspects.push_back(back);
+        }
+    }
+
+    fn room(&self) -> usize {
+        if self.workers.iter().all(|worker| worker.dismissed) {
+            // Whatever is brought comes back.
+            return usize::MAX;
+        }
+        let holds = |worker: &Worker| match worker.at_once {
+            Some(at_once) if !worker.apart => at_once.saturating_add(self.ahead),
+            _ => worker.held,
+        };
+        let suspects: usize = self.suspects.iter().map(Vec::len).sum();
+        self.workers.iter().map(holds).fold(suspects, usize::saturating_add)
+    }
+
+    fn held_up(&mut self, gap: Duration, now: Instant) {
+        self.barrier = self.barrier.map(|until| until.after(gap));
+        for worker in &mut self.workers {
+            worker.heard = now;
+        }
+    }
+
+    fn dismiss(&mut self, worker: WorkerId) {
+        self.workers[worker].dismissed = true;
     }
 
     fn extend(&mut self, worker: WorkerId, now: Instant) {

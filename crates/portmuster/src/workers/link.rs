@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -24,7 +27,8 @@ use crate::{clock::Clock, config::defaults, driver::waker::Waker};
 /// What became of work.
 pub(crate) type Done<W, R> = (W, Result<R, Lost>);
 
-/// Takes what is done, by the worker that did it. It never blocks.
+/// Takes what is done, by the worker that did it; nothing, when there is only more room than
+/// before. It never blocks.
 pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Done<W, R>>) + Send>;
 
 /// Why work has no result.
@@ -37,8 +41,8 @@ pub enum Lost {
     /// No worker can be started any more.
     #[error("there are no workers any more")]
     NoWorkers,
-    /// It can't be written as bytes, or as too many.
-    #[error("it can't be sent to a worker")]
+    /// It, or its result, can't be written as bytes, or only as more than 16 MiB.
+    #[error("it can't be sent to a worker, or its result can't be sent back")]
     Unsendable,
 }
 
@@ -47,18 +51,27 @@ pub enum Lost {
 pub(crate) struct Terms {
     pub(crate) program: Program,
     pub(crate) processes: usize,
-    /// Work that a worker may hold beside what it does at once.
+    /// What a worker does at once, at most.
+    pub(crate) at_once: usize,
+    /// Work that a worker may hold beside that.
     pub(crate) ahead: usize,
-    /// The most that one worker ever holds.
-    pub(crate) room: usize,
     /// Batches of work that may be brought before the first is taken.
     pub(crate) batches: usize,
+}
+
+impl Terms {
+    /// The most that one worker ever holds.
+    pub(crate) fn room(&self) -> usize {
+        self.at_once.saturating_add(self.ahead)
+    }
 }
 
 /// What the keeper's thread needs.
 pub(super) struct Ends<W, R> {
     pub(super) clock: Clock,
     pub(super) program: Program,
+    /// What a worker does at once, at most.
+    pub(super) at_once: usize,
     /// The first frame for each worker.
     pub(super) hello: Vec<u8>,
     /// Brings work; closed when all is to end.
@@ -82,13 +95,29 @@ pub(crate) struct Seen {
     pub(crate) peak: usize,
 }
 
-/// A [`Seen`] that is shared with the keeper.
+/// What the keeper shares with whoever has work.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Window(Arc<Mutex<Seen>>);
+pub(crate) struct Window(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    seen: Mutex<Seen>,
+    room: AtomicUsize,
+}
 
 impl Window {
     pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
-        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Work that may be open just now, so that none of it has to wait for a worker.
+    pub(crate) fn room(&self) -> usize {
+        self.0.room.load(Ordering::Relaxed)
+    }
+
+    /// Says how much that is; what it was before.
+    pub(super) fn set_room(&self, room: usize) -> usize {
+        self.0.room.swap(room, Ordering::Relaxed)
     }
 }
 
@@ -118,7 +147,8 @@ impl<W: Serialize + Send + 'static> Link<W> {
         let ends = Ends {
             clock,
             program: terms.program.clone(),
-            hello: hello(terms.room, setting),
+            at_once: terms.at_once,
+            hello: hello(terms.room(), setting),
             work: brought,
             call: call.clone(),
             deliver,

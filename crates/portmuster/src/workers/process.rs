@@ -54,7 +54,7 @@ impl Program {
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()?;
-        Ok(Process { child, socket: here })
+        Ok(Process { child: Some(child), socket: here })
     }
 }
 
@@ -64,40 +64,52 @@ impl fmt::Display for Program {
     }
 }
 
-/// A worker process that was started and not waited for.
+/// A worker process that was started and not waited for. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
+    /// `None` once it was killed.
+    child: Option<Child>,
     pub(super) socket: UnixStream,
 }
 
 impl Process {
     /// Ends it, if it has not ended; [`Ended::poll`] tells how.
-    pub(super) fn kill(self) -> Ended {
-        let Self { mut child, socket } = self;
-        drop(socket);
-        // Fails only when it has ended.
-        let _ = child.kill();
-        Ended(child)
+    pub(super) fn kill(mut self) -> Ended {
+        Ended(self.child.take().map(killed))
     }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            let _ = killed(child).wait();
+        }
+    }
+}
+
+fn killed(mut child: Child) -> Child {
+    // Fails only when it has ended.
+    let _ = child.kill();
+    child
 }
 
 /// A worker process that was killed, or has ended by itself.
 #[derive(Debug)]
-pub(super) struct Ended(Child);
+pub(super) struct Ended(Option<Child>);
 
 impl Ended {
     /// How it ended; `None` while the system has not finished ending it.
     pub(super) fn poll(&mut self) -> Option<Ending> {
-        match self.0.try_wait() {
-            Ok(status) => status.map(Ending::from),
-            Err(_) => Some(Ending::Unknown),
+        match self.0.as_mut().map(Child::try_wait) {
+            Some(Ok(status)) => status.map(Ending::from),
+            Some(Err(_)) | None => Some(Ending::Unknown),
         }
     }
 
     /// Waits until it is gone.
-    pub(super) fn wait(mut self) -> Ending {
-        self.0.wait().map_or(Ending::Unknown, Ending::from)
+    pub(super) fn wait(self) -> Ending {
+        let status = self.0.map(|mut child| child.wait());
+        status.and_then(Result::ok).map_or(Ending::Unknown, Ending::from)
     }
 }
 
@@ -134,13 +146,13 @@ impl From<ExitStatus> for Ending {
 impl fmt::Display for Ending {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exit(code) => write!(formatter, "ended with status {code}"),
-            Self::Signal(signal) => write!(formatter, "ended by signal {signal}"),
-            Self::Silent => formatter.write_str("did not show itself and was killed"),
-            Self::Garbage => formatter.write_str("sent garbage and was killed"),
-            Self::NotReady => formatter.write_str("was not ready in time and was killed"),
-            Self::NotStarted => formatter.write_str("could not be started"),
-            Self::Unknown => formatter.write_str("ended"),
+            Self::Exit(code) => write!(formatter, "with status {code}"),
+            Self::Signal(signal) => write!(formatter, "by signal {signal}"),
+            Self::Silent => formatter.write_str("killed for not showing itself"),
+            Self::Garbage => formatter.write_str("killed for sending garbage"),
+            Self::NotReady => formatter.write_str("killed for not being ready in time"),
+            Self::NotStarted => formatter.write_str("not to be started"),
+            Self::Unknown => formatter.write_str("for reasons that the system does not tell"),
         }
     }
 }

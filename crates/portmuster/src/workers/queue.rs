@@ -1,6 +1,6 @@
 //! The contract between those who hand work out and those who do it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -65,6 +65,15 @@ pub(crate) trait WorkQueue {
 
     /// A worker that has not shown itself for too long.
     fn overdue(&self, now: Instant) -> Option<WorkerId>;
+
+    /// This thread was held up for so long: that counts against nobody.
+    fn held_up(&mut self, gap: Duration, now: Instant);
+
+    /// Work that may be open just now, so that none of it has to wait for a worker.
+    fn room(&self) -> usize;
+
+    /// A worker that has left will not come back.
+    fn dismiss(&mut self, worker: WorkerId);
 
     /// How much the worker has.
     fn held(&self, worker: WorkerId) -> usize;

@@ -150,11 +150,13 @@ where
     output.ready(at_once)?;
     let (replies, returned) = bounded(REPLIES_MAX);
     let writer = thread::Builder::new().name("portmuster-results".into());
-    writer.spawn(move || {
+    let results = move || {
+        let _alarm = Abort;
         // A socket that can't be written has nobody at its other end; the reader is told so.
         let _ = output.run(&done, &returned);
         let _ = socket.shutdown(Shutdown::Both);
-    })?;
+    };
+    writer.spawn(results).map_err(|error| ServeError::Start(error.to_string()))?;
     let served = input.serve(&mut engine, &replies);
     // Waiting for what is under way would keep this process after the one that wanted it.
     std::mem::forget(engine);
@@ -305,14 +307,9 @@ impl Output {
         Ok(())
     }
 
-    fn give_back(&mut self, tickets: &[Ticket]) -> Result<(), ServeError> {
-        let mut frame = Writing::begin(&mut self.buffer, Kind::Returned);
-        for ticket in tickets {
-            frame.value(ticket)?;
-            self.settled += 1;
-        }
-        frame.end();
-        Ok(())
+    fn give_back(&mut self, returned: &[Ticket]) -> Result<(), ServeError> {
+        self.settled += returned.len() as u64;
+        Ok(tickets(&mut self.buffer, Kind::Returned, returned)?)
     }
 
     fn settle<R: Serialize>(
@@ -320,16 +317,27 @@ impl Output {
         results: impl Iterator<Item = (Ticket, R)>,
     ) -> Result<(), ServeError> {
         let mut results = results.peekable();
+        let mut failed = Vec::new();
         while results.peek().is_some() {
             let mut frame = Writing::begin(&mut self.buffer, Kind::Settled);
+            let before = self.settled;
             while !frame.is_full()
-                && let Some(result) = results.next()
+                && let Some(result) = results.peek()
             {
-                frame.value(&result)?;
-                self.settled += 1;
+                match frame.value(result) {
+                    Ok(()) => self.settled += 1,
+                    // It may go into a frame of its own.
+                    Err(FrameError::TooLong(_)) if self.settled > before => break,
+                    Err(_) => failed.push(result.0),
+                }
+                results.next();
             }
             frame.end();
             self.send()?;
+        }
+        if !failed.is_empty() {
+            self.settled += failed.len() as u64;
+            tickets(&mut self.buffer, Kind::Failed, &failed)?;
         }
         Ok(())
     }
@@ -339,6 +347,16 @@ impl Output {
         self.buffer.clear();
         sent
     }
+}
+
+/// Writes a frame of tickets.
+fn tickets(buffer: &mut Vec<u8>, kind: Kind, tickets: &[Ticket]) -> Result<(), FrameError> {
+    let mut frame = Writing::begin(buffer, kind);
+    for ticket in tickets {
+        frame.value(ticket)?;
+    }
+    frame.end();
+    Ok(())
 }
 
 /// Threads that do a job, one piece of work at a time each.

@@ -14,6 +14,7 @@ pub(crate) fn serve_job(name: &str, memory: Option<String>) -> ExitCode {
     match name {
         "square" => serve(square),
         "length" => serve(|text: String| text.len()),
+        "repeat" => serve(|length: usize| "x".repeat(length)),
         "second" => serve(|_: u64| pause(Duration::from_secs(1))),
         "for-ever" => serve(|_: u64| pause(Duration::from_hours(1))),
         "slow" => {

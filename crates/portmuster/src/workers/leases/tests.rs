@@ -192,7 +192,16 @@ fn suspects_are_apart_from_all_other_work_even_when_nobody_is_idle() {
     let mut first = leases.lease(0, at(0));
     leases.lease(1, at(0));
     leases.leave(1);
-    assert!(first.len() > 4 && leases.lease(0, at(0)).is_empty());
+    for ticket in first.drain(..4) {
+        leases.settle(0, ticket);
+    }
+    first.extend(leases.lease(0, at(0)));
+    assert_eq!(leases.held(0), 8, "while the other is awaited it goes on");
+    leases.dismiss(1);
+    for ticket in first.drain(..4) {
+        leases.settle(0, ticket);
+    }
+    assert!(leases.lease(0, at(0)).is_empty());
     // The worker that is left runs dry, although there is more to do.
     for ticket in std::mem::take(&mut first) {
         leases.settle(0, ticket);
@@ -200,6 +209,70 @@ fn suspects_are_apart_from_all_other_work_even_when_nobody_is_idle() {
     }
     assert_eq!(first.len(), 4, "one half of what the other held");
     assert!(leases.workers[0].apart);
+}
+
+#[test]
+fn there_is_room_for_what_workers_can_take_just_now() {
+    let mut leases = Leases::new(2, 3, at(10_000));
+    assert_eq!(leases.room(), 0);
+    leases.join(0, 1, at(0));
+    leases.join(1, 1, at(0));
+    assert_eq!(leases.room(), 8);
+    fill(&mut leases, 0..8);
+    let tickets = [leases.lease(0, at(0)), leases.lease(1, at(0))].concat();
+    assert_eq!(tickets.len(), 8);
+    leases.leave(1);
+    assert_eq!(leases.room(), 8, "four with the first, and as many suspects");
+    leases.join(1, 1, at(0));
+    assert_eq!(leases.lease(1, at(0)).len(), 2, "who is apart takes no more");
+    assert_eq!(leases.room(), 8);
+    leases.leave(0);
+    leases.leave(1);
+    leases.dismiss(0);
+    leases.dismiss(1);
+    assert_eq!(leases.room(), usize::MAX, "whatever is brought comes back");
+}
+
+#[test]
+fn nobody_waits_for_who_will_not_come() {
+    let mut leases: Leases<u32> = Leases::new(2, 0, at(10_000));
+    leases.join(0, 1, at(5));
+    assert_eq!(leases.opened(at(5)), None);
+    leases.dismiss(1);
+    assert_eq!(leases.opened(at(5)), Some(1));
+}
+
+#[test]
+fn time_in_which_nothing_ran_counts_against_nobody() {
+    let mut leases: Leases<u32> = Leases::new(2, 0, at(10_000));
+    leases.join(0, 1, at(0));
+    leases.held_up(Duration::from_secs(12), at(12_000));
+    assert_eq!(leases.opened(at(12_000)), None);
+    assert_eq!(leases.overdue(at(16_999)), None);
+    assert_eq!(leases.opened(at(22_000)), Some(1));
+}
+
+#[test]
+fn suspects_are_shared_out_among_the_idle() {
+    let mut leases = joined(4, 1, 199);
+    fill(&mut leases, 0..200);
+    let most = leases.lease(3, at(0)).len();
+    while !leases.waiting.is_empty() {
+        for worker in 0..3 {
+            for ticket in leases.lease(worker, at(0)) {
+                leases.settle(worker, ticket);
+            }
+        }
+    }
+    assert_eq!((most, leases.held(3)), (50, 50));
+    leases.leave(3);
+    let mut held: Vec<_> = (0..3).map(|worker| leases.lease(worker, at(0))).collect();
+    let (worker, most) = leases.recall(at(5)).expect("the third has nothing");
+    let kept = held[worker].len() - most;
+    let back = held[worker].split_off(kept);
+    leases.returned(worker, &back);
+    assert_eq!(leases.lease(2, at(5)), back, "as a group of its own");
+    assert!(leases.workers[2].apart);
 }
 
 #[test]
