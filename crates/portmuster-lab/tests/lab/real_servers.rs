@@ -8,7 +8,7 @@ use std::{
 use portmuster_lab::real::{Busybox, Dropbear, OpenSsh, OpenSshSettings, Telnetd};
 
 use crate::{
-    client::{connect, read, read_all, read_line, say, stays_silent},
+    client::{connect, read, read_line, say, stays_silent},
     kexinit::Kexinit,
 };
 
@@ -122,7 +122,8 @@ fn dropbear_greets_and_offers_at_once() {
     has_gone(endpoint, stream);
 }
 
-/// Its way to throttle has no words. The connection that found it ready may still be one of five.
+/// Its way to throttle has no words. The connection that found it ready may still be one of five,
+/// and may give its place back between any two of the guests.
 #[test]
 fn dropbear_hangs_up_on_more_than_five_guests() {
     let server = Dropbear::start().expect("Dropbear starts");
@@ -130,7 +131,9 @@ fn dropbear_hangs_up_on_more_than_five_guests() {
     for guest in &mut guests[..4] {
         assert!(read_line(guest).starts_with(b"SSH-2.0-dropbear"));
     }
-    assert_eq!(read_all(&mut guests[7]), b"");
+    let is_refused = |guest: &mut TcpStream| guest.read(&mut [0]).is_ok_and(|length| length == 0);
+    let refused = guests[4..].iter_mut().map(is_refused).filter(|&is_refused| is_refused).count();
+    assert!(refused >= 3, "{refused} of eight were refused");
 }
 
 #[test]
