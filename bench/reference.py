@@ -32,8 +32,8 @@ TIMEOUT = 10
 PROCESSES = 32
 """Worker processes of the method `processes`, and threads of the method `threads`."""
 
-THREADS = 32
-"""Threads in each process of the method `process-threads`."""
+THREADS = 250
+"""Threads in each process of the method `process-threads`: as many as portmuster's."""
 
 FORK = multiprocessing.get_context("fork")
 """How processes are started, whatever this Python's default is: the fastest way there is."""
