@@ -28,6 +28,13 @@ const BURST: usize = 256;
 /// coordinator may wait for a place here.
 const BATCHES_MAX: usize = 1024;
 
+/// Loops that are started only for their descriptor tables: at 20,000 descriptors each they hold
+/// more than a million attempts.
+const TABLES_MAX: usize = 64;
+
+/// Descriptors that one loop must be worth.
+const LOOP_DESCRIPTORS: usize = 16;
+
 /// Deadlines of attempts that have ended which may stand in the queues, beside as many again as
 /// attempts are open: few enough to be small, many enough that clearing them costs little each.
 const STALE_MAX: usize = 4096;
@@ -41,7 +48,10 @@ pub(super) fn start(
     setting: &Setting,
 ) -> Result<(Lanes, usize), StartError> {
     let table = descriptors::budget().attempts;
-    let loops = loops.max(in_flight.div_ceil(table));
+    // Each costs the table of this process a descriptor, too.
+    let tables = in_flight.div_ceil(table).min(table / LOOP_DESCRIPTORS).min(TABLES_MAX);
+    let loops = loops.max(tables);
+    let in_flight = in_flight.min(loops.saturating_mul(table));
     let mut lanes =
         Lanes { all: Vec::new(), loads: vec![0; loops], stops: Vec::new(), threads: Vec::new() };
     let (ready, started) = bounded(loops);
