@@ -21,6 +21,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("in.telnetd", "telnetd-ssl"),
     ("busybox-static", "busybox-static"),
     ("python3", "python3"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
 ];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
@@ -145,8 +147,15 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 5] =
-        ["openssh-server", "dropbear-bin", "telnetd-ssl", "busybox-static", "python3"];
+    const PACKAGES: [&str; 7] = [
+        "openssh-server",
+        "dropbear-bin",
+        "telnetd-ssl",
+        "busybox-static",
+        "python3",
+        "iproute2",
+        "nftables",
+    ];
 
     #[test]
     fn nothing_is_installed_where_nothing_is_missing() {

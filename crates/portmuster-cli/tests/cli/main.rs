@@ -9,6 +9,7 @@ mod compare;
 mod demo;
 mod explain;
 mod facts;
+mod faults;
 mod formats;
 mod held_up;
 mod help;
