@@ -88,6 +88,8 @@ impl From<&Config> for Rules {
 pub(crate) struct Attempt {
     endpoint: SocketAddr,
     started: Instant,
+    /// No active step is taken.
+    patient: bool,
     stage: Stage,
 }
 
@@ -118,7 +120,12 @@ struct Conversation {
 impl Attempt {
     /// An attempt that begins now.
     pub(crate) fn new(endpoint: SocketAddr, now: Instant) -> Self {
-        Self { endpoint, started: now, stage: Stage::Starting }
+        Self { endpoint, started: now, patient: false, stage: Stage::Starting }
+    }
+
+    /// The same, which says nothing to a server that is silent.
+    pub(crate) fn patient(self, patient: bool) -> Self {
+        Self { patient, ..self }
     }
 
     pub(crate) fn endpoint(&self) -> SocketAddr {
@@ -172,7 +179,9 @@ impl Attempt {
     fn respond(&mut self, rules: &Rules, event: Event<'_>, now: Instant) -> Step {
         match (&mut self.stage, event) {
             (Stage::Starting | Stage::Connecting, Event::Accepted) => self.accepted(rules, now),
-            (Stage::Starting | Stage::Connecting, Event::Failed(errno)) => self.refused(errno, now),
+            (Stage::Starting | Stage::Connecting, Event::Failed(errno)) => {
+                self.refused(rules, errno, now)
+            }
             (Stage::Starting | Stage::Connecting, Event::DeadlinePassed) => {
                 self.unconnected(PortState::Filtered, Reason::NoAnswer, now)
             }
@@ -200,23 +209,35 @@ impl Attempt {
     }
 
     fn accepted(&mut self, rules: &Rules, now: Instant) -> Step {
+        if rules.probing == Probing::ConnectOnly {
+            return self.without_words(Service::NotProbed, rules, now);
+        }
         self.stage = Stage::Talking(Box::new(Conversation {
             accepted: now,
             first_byte: None,
             last_byte: now,
             quiet_since: now,
             since: now,
-            asked: false,
+            asked: self.patient,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
         }));
-        match rules.probing {
-            Probing::KeyExchange | Probing::Greeting => Step::Read,
-            Probing::ConnectOnly => self.judged(without_words(Service::NotProbed), now),
-        }
+        Step::Read
     }
 
-    fn refused(&mut self, errno: Errno, now: Instant) -> Step {
+    /// The conclusion on a server that was not listened to, or hung up before it could be.
+    fn without_words(&self, service: Service, rules: &Rules, now: Instant) -> Step {
+        let rule = match service {
+            Service::NotProbed => Rule::ConnectOnly,
+            _ => Rule::HungUp,
+        };
+        let judgement = Judgement::new(service, rule, Vec::new());
+        let total = now.since(self.started);
+        let times = Times { connect: Some(total), first_byte: None, total };
+        Step::Done(open(judgement.proven_by(rules.evidence.then(Evidence::default)), times))
+    }
+
+    fn refused(&mut self, rules: &Rules, errno: Errno, now: Instant) -> Step {
         let phase = match self.stage {
             Stage::Starting => Phase::Start,
             _ => Phase::Pending,
@@ -224,11 +245,7 @@ impl Attempt {
         match errno::meaning(phase, errno) {
             errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
             errno::Meaning::State(state, reason) => self.unconnected(state, reason, now),
-            errno::Meaning::HungUp => {
-                let total = now.since(self.started);
-                let times = Times { connect: Some(total), first_byte: None, total };
-                Step::Done(open(without_words(Service::ClosedEarly), times))
-            }
+            errno::Meaning::HungUp => self.without_words(Service::ClosedEarly, rules, now),
         }
     }
 
@@ -242,7 +259,9 @@ impl Attempt {
             Timer::Quiet if !conversation.asked && conversation.probe.awaits_active_step() => {
                 Step::Write(conversation.active_step(now))
             }
-            Timer::Conversation if conversation.goes_on(&rules.limits) => {
+            Timer::Conversation
+                if conversation.goes_on(&rules.limits) || conversation.probe.is_in_ssh() =>
+            {
                 self.ended(Ending::Deadline, now)
             }
             _ => self.ended(Ending::Quiet, now),
@@ -288,15 +307,6 @@ fn open(Judgement { service, rule, banner, facts }: Judgement, times: Times) -> 
     })
 }
 
-/// The judgement on a server that was not listened to, or hung up before it could be.
-fn without_words(service: Service) -> Judgement {
-    let rule = match service {
-        Service::NotProbed => Rule::ConnectOnly,
-        _ => Rule::HungUp,
-    };
-    Judgement::new(service, rule, Vec::new())
-}
-
 impl Conversation {
     fn bytes(&mut self, bytes: &[u8], now: Instant) -> ProbeStep {
         self.last_byte = now;
@@ -322,6 +332,10 @@ impl Conversation {
         let first_byte = (Timer::FirstByte, self.since.after(limits.first_byte));
         let active_step = (Timer::ActiveStep, self.since.after(limits.active_step));
         let silence = match self.first_byte {
+            // What is known to be ssh is given its time to make an offer.
+            Some(_) if self.probe.is_in_ssh() => {
+                (Timer::FirstByte, self.quiet_since.after(limits.first_byte))
+            }
             Some(_) => (Timer::Quiet, self.quiet_since.after(limits.quiet)),
             None if self.asked => first_byte,
             None => std::cmp::min_by_key(first_byte, active_step, |&(_, at)| at),
@@ -449,12 +463,12 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_is_waited_for_as_long_as_a_greeting_pauses() {
+    fn an_offer_is_waited_for_as_long_as_a_first_byte() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(10));
         assert!(matches!(step, Step::Write(ours) if ours.starts_with(b"SSH-2.0-portmuster_")));
         let (passed, verdict) = wait_out(&mut attempt, &rules);
-        assert_eq!(passed, [(Timer::Quiet, at(2_010))]);
+        assert_eq!(passed, [(Timer::FirstByte, at(12_010))]);
         assert_eq!(verdict.service, Some(Service::Ssh));
         let facts = verdict.facts.expect("ssh has an identification");
         assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Silence));

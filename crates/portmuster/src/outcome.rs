@@ -289,6 +289,14 @@ impl Verdict {
     }
 }
 
+impl Verdict {
+    /// Whether the server was sent something, because it was silent, that kept it from its offer.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        let offer = self.facts.as_ref().map(|facts| &facts.key_exchange);
+        matches!(offer, Some(KeyExchange::Missing(NoOffer::Spoiled)))
+    }
+}
+
 /// The end of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Conclusion {

@@ -15,7 +15,7 @@
 
 use crate::{
     config::Probing,
-    outcome::{Evidence, Facts, NoOffer, Rule, Service},
+    outcome::{Evidence, Facts, KeyExchange, NoOffer, Rule, Service},
 };
 
 mod kexinit;
@@ -31,8 +31,8 @@ pub(crate) mod transcripts;
 /// Bytes read from one server before it counts as a tarpit.
 pub(crate) const BYTES_MAX: usize = 64 * 1024;
 /// Lines read from one server before it counts as a tarpit. RFC 4253 §4.2 sets no number for the
-/// lines before an identification; OpenSSH's client gives up after 1,024, real banners have few.
-pub(crate) const LINES_MAX: usize = 64;
+/// lines before an identification; OpenSSH's client gives up after as many.
+pub(crate) const LINES_MAX: usize = 1024;
 /// Bytes of a greeting that are kept for the row.
 pub(crate) const BANNER_MAX: usize = 1024;
 /// Bytes that are written in one conversation: drivers rely on it that a send buffer has room for
@@ -116,6 +116,8 @@ impl From<Ending> for NoOffer {
 pub(crate) struct Probe {
     probing: Probing,
     stage: Stage,
+    /// The server was sent something before it said anything.
+    stepped: bool,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,7 @@ enum Stage {
 
 impl Probe {
     pub(crate) fn new(probing: Probing) -> Self {
-        Self { probing, stage: Stage::Greeting(Greeting::default()) }
+        Self { probing, stage: Stage::Greeting(Greeting::default()), stepped: false }
     }
 
     /// Takes what came from the server.
@@ -135,7 +137,9 @@ impl Probe {
         let greeting = match &mut self.stage {
             Stage::Greeting(greeting) => greeting,
             Stage::Ssh(conversation) => {
-                return conversation.bytes(bytes).map_or(ProbeStep::Read, ProbeStep::Judged);
+                let judged = conversation.bytes(bytes);
+                let judged = judged.map(|judgement| self.spoiled(judgement));
+                return judged.map_or(ProbeStep::Read, ProbeStep::Judged);
             }
         };
         let mut replies = Vec::new();
@@ -156,7 +160,7 @@ impl Probe {
     /// Judges what has come, because no more does.
     pub(crate) fn ended(&self, ending: Ending) -> Judgement {
         match &self.stage {
-            Stage::Ssh(conversation) => conversation.without_offer(ending.into()),
+            Stage::Ssh(conversation) => self.spoiled(conversation.without_offer(ending.into())),
             Stage::Greeting(greeting) => match greeting.conversation() {
                 Some(ssh) => self.without_offer(&ssh, ending.into()),
                 None => greeting.ended(ending),
@@ -164,12 +168,33 @@ impl Probe {
         }
     }
 
+    /// Says of an offer that is missing that the empty line may be why.
+    fn spoiled(&self, mut judgement: Judgement) -> Judgement {
+        if self.stepped
+            && let Some(facts) = &mut judgement.facts
+            && let KeyExchange::Missing(reason) = &mut facts.key_exchange
+        {
+            *reason = NoOffer::Spoiled;
+        }
+        judgement
+    }
+
+    /// Whether the server has begun to say that it is ssh and has more to say.
+    pub(crate) fn is_in_ssh(&self) -> bool {
+        match &self.stage {
+            Stage::Ssh(_) => true,
+            Stage::Greeting(greeting) => greeting.ssh.may_identify(),
+        }
+    }
+
     /// What to send to a server that says nothing, once.
     pub(crate) fn active_step(&mut self) -> Vec<u8> {
         match &mut self.stage {
             Stage::Greeting(greeting) if greeting.raw.is_empty() => {
+                self.stepped = true;
                 greeting.telnet.wished();
-                [EMPTY_LINE, &telnet::WISH].concat()
+                greeting.sent = [EMPTY_LINE, &telnet::WISH].concat();
+                greeting.sent.clone()
             }
             _ => EMPTY_LINE.to_vec(),
         }
@@ -179,7 +204,7 @@ impl Probe {
     /// nothing else, or it asks for a key.
     pub(crate) fn awaits_active_step(&self) -> bool {
         let Stage::Greeting(greeting) = &self.stage else { return false };
-        let has_only_negotiated = greeting.commanded && greeting.screen.text().is_empty();
+        let has_only_negotiated = greeting.is_commanded() && greeting.screen.text().is_empty();
         has_only_negotiated || greeting.screen.asks_for_a_key()
     }
 
@@ -202,7 +227,7 @@ impl Probe {
             return ProbeStep::Judged(self.without_offer(&ssh, NoOffer::LongIdentification));
         }
         // Some servers send their offer along: then nothing needs to be written.
-        let judged = ssh.bytes(rest);
+        let judged = ssh.bytes(rest).map(|judgement| self.spoiled(judgement));
         self.stage = Stage::Ssh(ssh);
         judged.map_or_else(|| ProbeStep::Write(ssh::OURS.to_vec()), ProbeStep::Judged)
     }
@@ -241,12 +266,16 @@ struct Greeting {
     raw: Vec<u8>,
     seen: usize,
     lines: usize,
-    /// A whole telnet command came while all before it was text.
-    commanded: bool,
+    /// What the commands prove that came while all before them was text.
+    proof: telnet::Proof,
+    /// A byte came that no text of ASCII has.
+    beyond_ascii: bool,
     /// A byte came that no text has: what looks like a command after it proves nothing.
     binary: bool,
-    /// A NUL stands alone so far: servers written in C end their texts with one.
-    after_nul: bool,
+    /// What the server was sent before it said anything.
+    sent: Vec<u8>,
+    /// The latest byte of the text.
+    last: Option<u8>,
 }
 
 impl Greeting {
@@ -257,22 +286,29 @@ impl Greeting {
         }
         match self.telnet.byte(byte) {
             telnet::Meaning::Text(text) => {
-                let is_end_of_text = text == 0 && self.seen > 1 && !self.after_nul;
+                // Servers written in C end their texts with a NUL.
+                let is_end_of_text = text == 0 && self.last.is_some_and(|last| last != 0);
                 self.binary |= !(is_text(text) || is_end_of_text);
-                self.after_nul = text == 0;
+                self.beyond_ascii |= !text.is_ascii() || self.last == Some(0);
+                self.last = Some(text);
                 self.screen.push(text);
                 if self.ssh.push(text)
-                    && let Some(ssh) = self.ssh.conversation()
+                    && let Some(ssh) = self.identification()
                 {
                     return Heard::Identification(ssh);
                 }
                 self.lines += usize::from(text == b'\n');
             }
             telnet::Meaning::Unfinished => {}
-            telnet::Meaning::Command(_) if self.binary => {}
-            telnet::Meaning::Command(reply) => {
-                self.commanded = true;
-                replies.extend(reply.into_iter().flatten());
+            telnet::Meaning::Command { .. } if self.binary || self.is_echo() => {}
+            telnet::Meaning::Command { reply, proof } => {
+                // Behind the first bytes of another protocol it is that protocol's.
+                if self.proof < proof && plain::name(&self.raw).is_none() {
+                    self.proof = proof;
+                }
+                if self.is_commanded() {
+                    replies.extend(reply.into_iter().flatten());
+                }
             }
         }
         match () {
@@ -282,13 +318,30 @@ impl Greeting {
         }
     }
 
+    /// What the latest line says of ssh. A protocol that is known by its first lines, or bytes that
+    /// are no text, may have such a line anywhere.
+    fn identification(&self) -> Option<ssh::Conversation> {
+        let is_other = || self.lines > 0 && plain::name(&self.raw).is_some();
+        self.ssh.conversation().filter(|_| !self.binary && !is_other())
+    }
+
     /// What has come of an identification that the server stopped in.
     fn conversation(&self) -> Option<ssh::Conversation> {
-        if self.commanded { None } else { self.ssh.conversation() }
+        if self.is_commanded() { None } else { self.identification() }
+    }
+
+    /// Whether a command came that only telnet has.
+    fn is_commanded(&self) -> bool {
+        self.proof == telnet::Proof::Whole
+    }
+
+    /// Whether all that has come is what was sent: it proves nothing.
+    fn is_echo(&self) -> bool {
+        self.seen <= self.sent.len() && self.sent.starts_with(&self.raw)
     }
 
     fn is_at_prompt(&self) -> bool {
-        self.commanded && self.screen.asks_who()
+        self.is_commanded() && self.screen.asks_who()
     }
 
     fn ended(&self, ending: Ending) -> Judgement {
@@ -300,6 +353,9 @@ impl Greeting {
         }
         if ending == Ending::Deadline {
             return self.too_much(Rule::StillTalking);
+        }
+        if !self.is_commanded() && ssh::is_refusal(&self.raw) {
+            return self.judge(Service::SshThrottled, Rule::SshdRefusal);
         }
         self.known().unwrap_or_else(|| {
             if self.screen.asks_who() {
@@ -317,11 +373,9 @@ impl Greeting {
 
     /// The judgement, where the bytes are proof however the conversation ends.
     fn known(&self) -> Option<Judgement> {
-        if self.commanded {
+        let in_ascii = !self.beyond_ascii && !self.binary;
+        if self.is_commanded() || in_ascii && self.proof == telnet::Proof::Slight {
             return Some(self.judge(Service::Telnet, Rule::TelnetCommands));
-        }
-        if ssh::is_refusal(&self.raw) {
-            return Some(self.judge(Service::SshThrottled, Rule::SshdRefusal));
         }
         let protocol = Some(plain::name(&self.raw)?.to_owned());
         let facts = Facts { protocol, ..Facts::default() };
@@ -351,7 +405,6 @@ fn is_text(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::KeyExchange;
 
     /// Feeds the bytes whole, byte by byte, and split at every place; every way must agree.
     fn judged(bytes: &[u8], ending: Ending) -> Judgement {
@@ -390,6 +443,72 @@ mod tests {
         assert_eq!(service(b"SSH-1.5-1.2.27\n", Ending::Quiet), Service::Ssh);
         assert_eq!(service(b"hello\r\nthere\r\nSSH-2.0-x\r\n", Ending::Quiet), Service::Ssh);
         assert_eq!(service(b"SSH-2.0-Ope", Ending::Closed), Service::Ssh);
+    }
+
+    #[test]
+    fn what_others_have_too_proves_no_telnet() {
+        for other in [
+            &b"HTTP/1.1 400 Bad\r\n\r\n\xff\xfb\x01\xff\xfd\x18"[..],
+            b"220 FTP \xe2\xfb\xef\xee\xeb\xed\xff\xfe\xf2\r\n",
+            b"\xcb\xe8\xed\xe8\xff \xe7\xe0\xed\xff\xf2\xe0\r\n",
+            b"\xff\xfeH\0e\0l\0l\0o\0",
+            b"\xff\xfb\x90d\0\x03\x01",
+            b"\xff\xf9\0\x01\x02\x03",
+        ] {
+            assert_eq!(service(other, Ending::Quiet), Service::Other, "{other:?}");
+        }
+        for telnet in [&b"login: \xff\xf9"[..], b"\xff\xfc\x01\r\nHP JetDirect\r\n"] {
+            assert_eq!(service(telnet, Ending::Quiet), Service::Telnet, "{telnet:?}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_as_sshds_refusal_is_none() {
+        let riddle = b"Not allowed at this time of night, brave adventurer!\r\n";
+        assert_eq!(service(riddle, Ending::Quiet), Service::Other);
+        let more = b"Exceeded MaxStartups\r\nand a word more\r\n";
+        assert_eq!(service(more, Ending::Closed), Service::Other);
+        let endless = [&b"Not allowed at this time\r\n"[..], &b"no\n".repeat(LINES_MAX)].concat();
+        assert_eq!(service(&endless, Ending::Closed), Service::Tarpit);
+    }
+
+    #[test]
+    fn what_is_echoed_proves_nothing() {
+        let mut probe = Probe::new(Probing::KeyExchange);
+        let sent = probe.active_step();
+        assert_eq!(probe.bytes(&sent), ProbeStep::Read);
+        assert_eq!(probe.ended(Ending::Quiet).service, Service::Other);
+        assert!(matches!(probe.bytes(b"\xff\xfd\x18"), ProbeStep::Write(_)));
+        assert_eq!(probe.ended(Ending::Quiet).service, Service::Telnet);
+    }
+
+    #[test]
+    fn an_identification_in_what_others_say_is_no_ssh() {
+        for other in [
+            &b"HTTP/1.1 200 OK\r\n\r\nlog:\r\nSSH-2.0-foo\r\n"[..],
+            b"220-mail ESMTP\r\nSSH-2.0-foo\r\n",
+            b"\x00\x01\x02\x03\nSSH-2.0-foo\r\n",
+            b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-fo",
+        ] {
+            assert_eq!(service(other, Ending::Closed), Service::Other, "{other:?}");
+        }
+        let notice = [b"a line of a notice\r\n".repeat(LINES_MAX - 1), b"SSH-2.0-x\r\n".to_vec()];
+        assert_eq!(service(&notice.concat(), Ending::Quiet), Service::Ssh);
+    }
+
+    #[test]
+    fn an_offer_that_follows_an_empty_line_may_be_spoiled() {
+        let invalid = b"Invalid SSH identification string.\r\n";
+        for parts in [&[&b"SSH-2.0-x\r\n"[..], invalid][..], &[b"SSH-2.0-x\r\nInvalid SSH\r\n"]] {
+            let mut probe = Probe::new(Probing::KeyExchange);
+            probe.active_step();
+            let steps = parts.iter().map(|part| probe.bytes(part));
+            let Some(ProbeStep::Judged(judgement)) = steps.last() else {
+                panic!("it is no packet")
+            };
+            let facts = judgement.facts.expect("ssh has facts");
+            assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Spoiled));
+        }
     }
 
     /// Runs a conversation to its judgement, and says what was written in it.

@@ -73,6 +73,8 @@ pub(crate) struct CheckId(pub(crate) usize);
 pub(crate) struct Start {
     pub(crate) id: CheckId,
     pub(crate) endpoint: SocketAddr,
+    /// Nothing is said to a server that is silent.
+    pub(crate) patient: bool,
 }
 
 /// The end of an attempt that was started.
@@ -261,7 +263,8 @@ impl Schedule {
             self.in_flight += 1;
             self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
             self.starts += 1;
-            return Some(Start { id, endpoint });
+            let patient = self.checks[id.0].is_patient();
+            return Some(Start { id, endpoint, patient });
         }
     }
 
@@ -279,6 +282,8 @@ impl Schedule {
                 self.window.settled();
                 if verdict.service == Some(Service::SshThrottled) {
                     self.throttle(id, host, verdict, now);
+                } else if verdict.is_spoiled() {
+                    self.listen_again(id, verdict, now);
                 } else {
                     self.judge(id, verdict, now);
                 }
@@ -448,6 +453,15 @@ impl Schedule {
         self.hosts.throttled(host, now);
         if self.intake != Intake::Stopped && self.checks[id.0].throttled(&verdict) {
             self.hosts.wait(host, id);
+        } else {
+            self.judge(id, verdict, now);
+        }
+    }
+
+    /// What the active step has spoiled is tried once more without it.
+    fn listen_again(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
+        if self.intake != Intake::Stopped && self.checks[id.0].spoiled(&verdict) {
+            self.ready.push_back(id);
         } else {
             self.judge(id, verdict, now);
         }

@@ -115,9 +115,9 @@ fn manner(behaviour: Behaviour) -> Manner {
         Behaviour::Resets => ends(Say::Reset),
         Behaviour::Slow(after) => accepts(vec![(after, Say::Bytes(b"SSH-2.0-slow\r\n".to_vec()))]),
         Behaviour::Drip => accepts(says(&[(1000, &b"x"[..]); 60])),
-        Behaviour::EndlessLines => accepts(says(&[(0, &b"a line\r\n".repeat(100))])),
+        Behaviour::EndlessLines => accepts(says(&[(0, &b"a line\r\n".repeat(2_000))])),
         Behaviour::LateEndlessLines(after) => {
-            accepts(vec![(after, Say::Bytes(b"a line\r\n".repeat(100)))])
+            accepts(vec![(after, Say::Bytes(b"a line\r\n".repeat(2_000)))])
         }
         Behaviour::Garbage => {
             accepts(says(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))

@@ -79,7 +79,7 @@ fn endless_lines_after_ten_seconds_are_a_tarpit() {
 fn a_megabyte_at_once_is_a_tarpit() {
     let random = |it: u32| it.wrapping_mul(2_654_435_761).to_be_bytes()[0];
     let noise = [0, 0xfe, 0x80].into_iter().chain((0..1 << 20).map(random)).collect();
-    assert_eq!(judged(says(vec![(0, noise)])), (Service::Tarpit, Rule::TooManyLines));
+    assert_eq!(judged(says(vec![(0, noise)])), (Service::Tarpit, Rule::TooManyBytes));
 }
 
 #[test]

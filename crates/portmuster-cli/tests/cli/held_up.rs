@@ -40,6 +40,16 @@ fn an_offer_is_read_whatever_comes_before_it() {
     }
 }
 
+/// It reads the empty line that it was sent while it was silent as a bad identification; the second
+/// attempt waits for it without a word.
+#[test]
+fn an_offer_is_read_from_who_was_silent_for_longer_than_others() {
+    let [(_, row)] = rows([Behaviour::Slow(Duration::from_secs(4))]);
+    assert_eq!(row.service.as_deref(), Some("ssh"), "{row:?}");
+    assert_eq!((row.attempts, row.kex_missing.as_deref()), (2, None), "{row:?}");
+    assert_eq!(row.kex_algorithms.expect("it has an offer")[0], "sntrup761x25519-sha512");
+}
+
 /// None keeps a run for longer than the limits allow.
 #[test]
 fn those_that_hold_up_are_judged_within_the_limits() {

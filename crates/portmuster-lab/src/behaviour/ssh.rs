@@ -1,6 +1,6 @@
 //! ssh servers: what comes before the identification, the identification, and what they offer.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use super::{
     kexinit::{self, Lie, Offer},
@@ -45,10 +45,15 @@ pub(super) fn long_line() -> Vec<u8> {
     line
 }
 
+/// As sshd behind a slow reverse lookup: what the client says meanwhile is read afterwards, and
+/// must be its identification.
 pub(super) fn slow(time: Duration) -> Vec<Step> {
-    let mut script = vec![Step::Pause(time.min(crate::MAX_LIFE))];
-    script.extend(offering(send(GREETING), &kexinit::MODERN));
-    script
+    vec![Step::Pause(time.min(crate::MAX_LIFE)), send(GREETING), Step::AnswerLine(sshd_answer)]
+}
+
+fn sshd_answer(line: &[u8]) -> &'static [u8] {
+    static OFFER: LazyLock<Vec<u8>> = LazyLock::new(|| kexinit::packet(&kexinit::MODERN));
+    if line.starts_with(b"SSH-2.0-") { &OFFER } else { b"Invalid SSH identification string.\r\n" }
 }
 
 pub(super) fn eager() -> Vec<Step> {

@@ -172,8 +172,8 @@ impl<N: Net> EventLoop<N> {
         self.expire(reports);
     }
 
-    fn begin(&mut self, Start { id, endpoint }: Start, reports: &mut Vec<Report>) {
-        let mut attempt = Attempt::new(endpoint, self.driver.net.now());
+    fn begin(&mut self, Start { id, endpoint, patient }: Start, reports: &mut Vec<Report>) {
+        let mut attempt = Attempt::new(endpoint, self.driver.net.now()).patient(patient);
         match self.driver.begin(&mut attempt) {
             Err(conclusion) => reports.push(Report { id, conclusion }),
             Ok(socket) => {

@@ -34,12 +34,12 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
         lanes.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
             let net = Poll::new(setting.clock, setting.source, stop.clone());
             let mut driver = Driver::new(net, setting.rules);
-            for Start { id, endpoint } in queue.into_iter().flatten() {
+            for Start { id, endpoint, patient } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.
                 if stop.is_called() {
                     return;
                 }
-                let attempt = Attempt::new(endpoint, driver.net.now());
+                let attempt = Attempt::new(endpoint, driver.net.now()).patient(patient);
                 let Some(conclusion) = run(&mut driver, attempt) else { return };
                 if setting.reports.send((worker, vec![Report { id, conclusion }])).is_err() {
                     return;

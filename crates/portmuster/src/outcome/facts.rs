@@ -150,6 +150,9 @@ pub enum NoOffer {
     TooMuch,
     /// A length in the offer lies, or a name in it is none.
     Malformed,
+    /// The server was silent for so long that it had been sent an empty line, which sshd takes for
+    /// a bad identification.
+    Spoiled,
 }
 
 impl NoOffer {
@@ -166,6 +169,7 @@ impl NoOffer {
             Self::OtherPacket => "other-packet",
             Self::TooMuch => "too-much",
             Self::Malformed => "malformed",
+            Self::Spoiled => "spoiled",
         }
     }
 }

@@ -18,16 +18,16 @@ pub(super) const OURS: &[u8] =
 /// How sshd refuses a connection before its identification: `MaxStartups`; since version 9.8
 /// `PerSourcePenalties` (sshd.c and srclimit.c of OpenSSH); and libwrap, as FreeBSD's `hosts.allow`
 /// and others word it.
-const REFUSALS: [&[u8]; 4] = [
-    b"Exceeded MaxStartups",
-    b"Not allowed at this time",
-    b"You are not welcome to use sshd from",
-    b"Access to service sshd from",
-];
+const REFUSALS: [&[u8]; 2] = [b"Exceeded MaxStartups", b"Not allowed at this time"];
+/// What libwrap's begin with; a name or an address follows.
+const WRAPPED: [&[u8]; 2] =
+    [b"You are not welcome to use sshd from", b"Access to service sshd from"];
 
-/// Whether a text is how sshd refuses a connection.
+/// Whether a text, which is all that came, is how sshd refuses a connection: one line.
 pub(super) fn is_refusal(text: &[u8]) -> bool {
-    REFUSALS.iter().any(|refusal| text.starts_with(refusal))
+    let line = text.trim_ascii();
+    REFUSALS.contains(&line)
+        || !line.contains(&b'\n') && WRAPPED.iter().any(|start| line.starts_with(start))
 }
 
 /// The line that is being read.
@@ -65,6 +65,11 @@ impl Lines {
     #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.line.capacity()
+    }
+
+    /// Whether the line, as far as it has come, may become an identification.
+    pub(super) fn may_identify(&self) -> bool {
+        !self.ended && self.line.starts_with(b"SSH-")
     }
 
     /// What the line says, as far as it has come; `None` when it is no identification.

@@ -43,7 +43,19 @@ pub(super) enum Meaning {
     /// It belongs to a command that is not yet whole.
     Unfinished,
     /// It completes a command, which may want a reply.
-    Command(Option<[u8; REPLY_SIZE]>),
+    Command { reply: Option<[u8; REPLY_SIZE]>, proof: Proof },
+}
+
+/// How much a command proves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Proof {
+    #[default]
+    None,
+    /// Letters of national code pages and other protocols have these bytes, too: commands without
+    /// an option, and refusals of what nobody wished for, with which some printers begin.
+    Slight,
+    /// Only telnet has it.
+    Whole,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -52,8 +64,13 @@ enum Place {
     Text,
     Command,
     Option(u8),
-    Subnegotiation,
-    SubnegotiationCommand,
+    SubnegotiationOption,
+    Subnegotiation {
+        of_known: bool,
+    },
+    SubnegotiationCommand {
+        of_known: bool,
+    },
 }
 
 /// How an option of the server stands (RFC 1143 §7, without its queue: nothing is asked twice).
@@ -74,6 +91,8 @@ pub(super) struct Negotiation {
     agreed: [State; AGREEABLE.len()],
     /// Options that were named, each once: those the server offered, those it asked for.
     options: Vec<TelnetOption>,
+    /// The same as bits, by verb and number.
+    noted: [[u64; 4]; 2],
     replies: usize,
 }
 
@@ -83,18 +102,25 @@ impl Negotiation {
         let (place, meaning) = match (self.place, byte) {
             (Place::Text, IAC) => (Place::Command, Meaning::Unfinished),
             (Place::Command, WILL..=DONT) => (Place::Option(byte), Meaning::Unfinished),
-            (Place::Command, SB) => (Place::Subnegotiation, Meaning::Unfinished),
-            (Place::Command, LOWEST..=DONT) | (Place::SubnegotiationCommand, SE) => {
-                (Place::Text, Meaning::Command(None))
+            (Place::Command, SB) => (Place::SubnegotiationOption, Meaning::Unfinished),
+            (Place::Command, LOWEST..=DONT) => {
+                (Place::Text, Meaning::Command { reply: None, proof: Proof::Slight })
             }
             // IAC IAC is the data byte 255; IAC and anything lower is no command at all.
             (Place::Text | Place::Command, _) => (Place::Text, Meaning::Text(byte)),
-            (Place::Option(verb), option) => {
-                (Place::Text, Meaning::Command(self.answer(verb, option)))
+            (Place::Option(verb), option) => (Place::Text, self.command(verb, option)),
+            (Place::SubnegotiationOption, option) => {
+                (Place::Subnegotiation { of_known: is_known(option) }, Meaning::Unfinished)
             }
-            (Place::Subnegotiation, IAC) => (Place::SubnegotiationCommand, Meaning::Unfinished),
-            (Place::Subnegotiation | Place::SubnegotiationCommand, _) => {
-                (Place::Subnegotiation, Meaning::Unfinished)
+            (Place::Subnegotiation { of_known }, IAC) => {
+                (Place::SubnegotiationCommand { of_known }, Meaning::Unfinished)
+            }
+            (Place::SubnegotiationCommand { of_known }, SE) => {
+                let proof = if of_known { Proof::Whole } else { Proof::None };
+                (Place::Text, Meaning::Command { reply: None, proof })
+            }
+            (Place::Subnegotiation { of_known } | Place::SubnegotiationCommand { of_known }, _) => {
+                (Place::Subnegotiation { of_known }, Meaning::Unfinished)
             }
         };
         self.place = place;
@@ -118,6 +144,19 @@ impl Negotiation {
     /// The options that the server offered or asked for.
     pub(super) fn options(&self) -> &[TelnetOption] {
         &self.options
+    }
+
+    /// Takes an offer, a wish or a refusal. The first two are proof, where the option has a name;
+    /// so is what is said to our own wish.
+    fn command(&mut self, verb: u8, option: u8) -> Meaning {
+        let was_wished = self.agreed(option).is_some_and(|state| *state == State::WantYes);
+        let proof = match verb {
+            WILL | DO if is_known(option) => Proof::Whole,
+            WONT if was_wished => Proof::Whole,
+            WONT | DONT if is_known(option) => Proof::Slight,
+            _ => Proof::None,
+        };
+        Meaning::Command { reply: self.answer(verb, option), proof }
     }
 
     fn answer(&mut self, verb: u8, option: u8) -> Option<[u8; REPLY_SIZE]> {
@@ -152,13 +191,22 @@ impl Negotiation {
             DO => Verb::Do,
             _ => return false,
         };
-        let option = TelnetOption { verb, number };
-        let is_new = !self.options.contains(&option);
+        let word = &mut self.noted[verb as usize][usize::from(number / 64)];
+        let bit = 1 << (number % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
         if is_new {
-            self.options.push(option);
+            self.options.push(TelnetOption { verb, number });
         }
         is_new
     }
+}
+
+/// Whether an option is registered, or one that game servers use: MSDP, MSSP, MCCP, MSP, MXP, ZMP,
+/// ATCP and GMCP.
+fn is_known(option: u8) -> bool {
+    let is_registered = TelnetOption { verb: Verb::Will, number: option }.name().is_some();
+    is_registered || matches!(option, 69 | 70 | 85..=87 | 90..=93 | 200 | 201)
 }
 
 #[cfg(test)]
@@ -175,7 +223,7 @@ mod tests {
 
     fn replies(negotiation: &mut Negotiation, bytes: &[u8]) -> Vec<u8> {
         let reply = |&byte| match negotiation.byte(byte) {
-            Meaning::Command(reply) => reply,
+            Meaning::Command { reply, .. } => reply,
             _ => None,
         };
         bytes.iter().filter_map(reply).flatten().collect()
@@ -185,6 +233,35 @@ mod tests {
     fn commands_and_subnegotiations_are_no_text() {
         assert_eq!(text(b"a\xff\xf1b\xff\xfa\x18\x01x\xff\xff\xf0y\xff\xf0c\xff\xf9"), b"abc");
         assert_eq!(text(b"a\xff\xffb"), b"a\xffb");
+    }
+
+    #[test]
+    fn only_what_telnet_alone_has_is_proof() {
+        let proof = |wished: bool, bytes: &[u8]| {
+            let mut negotiation = Negotiation::default();
+            if wished {
+                negotiation.wished();
+            }
+            let proof = |&byte: &u8| match negotiation.byte(byte) {
+                Meaning::Command { proof, .. } => Some(proof),
+                _ => None,
+            };
+            bytes.iter().filter_map(proof).collect::<Vec<_>>()
+        };
+        for whole in [&b"\xff\xfb\x01"[..], b"\xff\xfd\x18", b"\xff\xfa\x18\x01\xff\xf0"] {
+            assert_eq!(proof(false, whole), [Proof::Whole], "{whole:?}");
+        }
+        // NOP, GA, DM, and refusals.
+        let slight = b"\xff\xf1\xff\xf9\xff\xf2\xff\xfc\x01\xff\xfe\x18";
+        assert_eq!(proof(false, slight), [Proof::Slight; 5]);
+        // Options and subnegotiations that nobody has registered.
+        for other in
+            [&b"\xff\xfb\x90"[..], b"\xff\xfe\x48", b"\xff\xfd\xef", b"\xff\xfa\x90\x01\xff\xf0"]
+        {
+            assert_eq!(proof(false, other), [Proof::None], "{other:?}");
+        }
+        assert_eq!(proof(false, b"\xff\xff"), []);
+        assert_eq!(proof(true, b"\xff\xfc\x01"), [Proof::Whole], "to our own wish");
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(super) struct Check {
     faults: u32,
     in_flight: bool,
     throttled: bool,
+    /// What was said to a silent server spoiled the attempt before.
+    patient: bool,
 }
 
 impl Check {
@@ -77,6 +79,7 @@ impl Check {
             faults: 0,
             in_flight: false,
             throttled: false,
+            patient: false,
         }
     }
 
@@ -162,12 +165,32 @@ impl Check {
     /// Takes the verdict that the host asks for fewer connections: true the first time, when it
     /// is to be tried once more.
     pub(super) fn throttled(&mut self, verdict: &Verdict) -> bool {
-        let endpoint = self.endpoint();
         let first = !std::mem::replace(&mut self.throttled, true);
         if first {
-            self.earlier = Some(Box::new(Finding { endpoint, verdict: verdict.clone() }));
+            self.keep(verdict);
         }
         first
+    }
+
+    /// Takes a verdict that the active step has spoiled: true the first time, when it is to be
+    /// tried once more, patiently.
+    pub(super) fn spoiled(&mut self, verdict: &Verdict) -> bool {
+        let first = !std::mem::replace(&mut self.patient, true);
+        if first {
+            self.keep(verdict);
+        }
+        first
+    }
+
+    /// Whether the next attempt says nothing to a server that is silent.
+    pub(super) fn is_patient(&self) -> bool {
+        self.patient
+    }
+
+    /// Keeps a verdict that another attempt may better.
+    fn keep(&mut self, verdict: &Verdict) {
+        let endpoint = self.endpoint();
+        self.earlier = Some(Box::new(Finding { endpoint, verdict: verdict.clone() }));
     }
 
     /// Takes the verdict of the round before as the last one.
