@@ -6,7 +6,7 @@ use std::{
 };
 
 use anstyle::Style;
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use portmuster::{
     Checker, HeldBy, Host, Next, Outcome, Outcomes, PortState, Target,
     sink::escaped,
@@ -44,30 +44,60 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
             return Ok(Status::Incomplete);
         }
     };
-    let outcomes = harvest(outcomes);
+    let harvest = harvest(outcomes);
     interrupted.wait_for_note();
     if interrupted.is_set() {
         return Ok(Status::Interrupted);
     }
-    match tell(&target, &outcomes) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        told => told.context("writing standard output")?,
+    match tell(&target, &harvest) {
+        Ok(()) => Ok(harvest.status()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Complete),
+        Err(error) => {
+            terminal::error(&anyhow::Error::new(error).context("writing standard output"));
+            Ok(Status::Incomplete)
+        }
     }
-    let is_unchecked = |outcome: &Outcome| outcome.verdict.state == PortState::Unchecked;
-    let unchecked = outcomes.is_empty() || outcomes.iter().any(is_unchecked);
-    Ok(if unchecked { Status::Incomplete } else { Status::Complete })
+}
+
+/// What came of the check.
+#[derive(Default)]
+struct Harvest {
+    outcomes: Vec<Outcome>,
+    /// A host asked for fewer connections and rested.
+    rested: bool,
+}
+
+impl Harvest {
+    fn status(&self) -> Status {
+        let is_unchecked = |outcome: &Outcome| outcome.verdict.state == PortState::Unchecked;
+        if self.outcomes.is_empty() || self.outcomes.iter().any(is_unchecked) {
+            Status::Incomplete
+        } else {
+            Status::Complete
+        }
+    }
+
+    /// The one whose host rested; `None` where that is not known, for a rest is the run's.
+    fn rested(&self) -> Option<&Outcome> {
+        let mut again = self.outcomes.iter().filter(|outcome| outcome.attempts > 1);
+        match (again.next(), again.next()) {
+            (Some(only), None) if self.rested => Some(only),
+            _ => None,
+        }
+    }
 }
 
 /// Waits for the outcomes, and says what a wait is for that lasts.
-fn harvest(mut run: Outcomes) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
+fn harvest(mut run: Outcomes) -> Harvest {
+    let mut harvest = Harvest::default();
     let mut told = None;
     loop {
         match run.next_within(TICK) {
-            Next::Over => return outcomes,
-            Next::Outcome(outcome) => outcomes.push(outcome),
+            Next::Over => return harvest,
+            Next::Outcome(outcome) => harvest.outcomes.push(outcome),
             Next::NotYet => {
                 let held_by = run.account().held_by.filter(|held_by| lasts(*held_by));
+                harvest.rested |= held_by == Some(HeldBy::Throttled);
                 if held_by != told
                     && let Some(held_by) = held_by
                 {
@@ -95,15 +125,24 @@ fn target(text: &str) -> anyhow::Result<Target> {
     }
 }
 
-fn tell(target: &Target, outcomes: &[Outcome]) -> io::Result<()> {
+fn tell(target: &Target, harvest: &Harvest) -> io::Result<()> {
+    let outcomes = &harvest.outcomes;
+    let rested = harvest.rested();
     let bold = Style::new().bold();
     let mut output = anstream::stdout().lock();
     writeln!(output, "{bold}{}{bold:#}", escaped(target.to_string().as_bytes()))?;
     if let Host::Name(_) = target.host {
         writeln!(output, "{}", resolved(outcomes))?;
     }
+    if harvest.rested && rested.is_none() {
+        writeln!(
+            output,
+            "one of these asked for fewer connections, and rested before it was tried once more"
+        )?;
+    }
     for outcome in outcomes {
-        write!(output, "\n{}", story::told(outcome))?;
+        let rested = rested.is_some_and(|rested| std::ptr::eq(rested, outcome));
+        write!(output, "\n{}", story::told(outcome, rested))?;
     }
     if outcomes.is_empty() {
         writeln!(output, "no address of it is left to check")?;

@@ -34,7 +34,7 @@ impl Times {
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Asking {
     /// Only see whether it connects; don't read what the server says
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["no_kex", "evidence"])]
     no_probe: bool,
 
     /// Stop at the identification of ssh; don't ask which algorithms it offers

@@ -15,8 +15,12 @@ Examples:
 Exit status:
   0    it has an answer, whatever that is
   2    the arguments can't be read
-  3    it could not be checked from here, or the run could not start
-  130  interrupted";
+  3    it could not be checked from here, an output failed, or the run could not start
+  130  interrupted
+When stdout is closed early it ends quietly with 0.
+
+Of what a server sends, 256 lines are shown, 64 items of each list, 80 letters of a name and 8
+algorithms of a finding; the rest is counted.";
 
 /// What to tell of, and by which way to check it.
 #[derive(Debug, Args)]

@@ -1,6 +1,8 @@
 //! One outcome, told step by step. Pure: what is written is a text.
+//!
+//! Invariant: however much a server says, its story is no longer than the limits below allow.
 
-use std::{fmt::Display, time::Duration};
+use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use portmuster::{
     Facts, KeyExchange, NameList, Offer, Outcome, Part, Rule, Verdict, Weakness,
@@ -12,9 +14,22 @@ use super::bytes;
 /// Columns of a field's name.
 const NAME: usize = 13;
 
-/// What was done, what came of it, and why.
-pub(super) fn told(outcome: &Outcome) -> String {
+/// Lines of the conversation's bytes that are shown: more than a screen, and than any honest notice.
+const BYTES_LINES_MAX: usize = 256;
+
+/// Items of a list that are shown: honest offers have fewer names.
+const ITEMS_MAX: usize = 64;
+
+/// Algorithms that are shown of a finding; the list has them all.
+const ALGORITHMS_MAX: usize = 8;
+
+/// Letters that are shown of a name: no name is to have more than 64 (RFC 4251 §6).
+const NAME_MAX: usize = 80;
+
+/// What was done, what came of it, and why. `rested`: its host asked for fewer connections before.
+pub(super) fn told(outcome: &Outcome, rested: bool) -> String {
     let mut story = Story::default();
+    story.attempts(outcome, rested);
     story.steps(outcome);
     story.verdict(outcome);
     story.0
@@ -30,19 +45,27 @@ impl Story {
         self.0.push('\n');
     }
 
+    fn attempts(&mut self, outcome: &Outcome, rested: bool) {
+        if rested {
+            self.line("an attempt was refused: the host asked for fewer connections");
+            self.line("it rested before it was tried once more");
+        }
+        if outcome.attempts > 1 {
+            self.line(format!("{} attempts; the one that decided is told", outcome.attempts));
+        }
+    }
+
     fn steps(&mut self, outcome: &Outcome) {
         let verdict = &outcome.verdict;
         let Some(endpoint) = outcome.endpoint else { return };
-        if outcome.attempts > 1 {
-            self.line(format!("attempt {} of {0}; those before are not told", outcome.attempts));
-        }
         self.step(Duration::ZERO, format!("connecting to {endpoint}"));
         if let Some(at) = verdict.times.connect {
             self.step(at, "accepted");
         }
         let evidence = verdict.facts.as_ref().and_then(|facts| facts.evidence.as_ref());
+        let mut room = BYTES_LINES_MAX;
         for part in evidence.iter().flat_map(|evidence| &evidence.parts) {
-            self.part(part);
+            room = self.part(part, room);
         }
         if let Some(left_out) = evidence.map(|evidence| evidence.left_out).filter(|&it| it > 0) {
             self.line(format!("{:>14}{left_out} bytes more, which are not kept", ""));
@@ -55,16 +78,34 @@ impl Story {
         self.line(format!("{:>9.1} ms  {what}", at.as_secs_f64() * 1e3));
     }
 
-    fn part(&mut self, Part { at, side, bytes }: &Part) {
+    /// Tells of a part in no more lines than there is room for; the room that is left.
+    fn part(&mut self, Part { at, side, bytes }: &Part, room: usize) -> usize {
         let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
         self.step(*at, format!("{} sends {} {unit}", side.name(), bytes.len()));
-        for line in bytes::lines(bytes) {
+        let lines = bytes::lines(bytes);
+        for line in lines.iter().take(room) {
             self.line(format!("{:>16}{line}", ""));
         }
+        if let Some(more) = lines.len().checked_sub(room).filter(|&more| more > 0) {
+            self.line(format!("{:>16}and {more} lines more", ""));
+        }
+        room.saturating_sub(lines.len())
     }
 
     fn field(&mut self, name: &str, value: impl Display) {
         self.line(format!("{name:<NAME$} {value}"));
+    }
+
+    /// The items below each other, and how many there are beyond those that are shown.
+    fn items<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
+        let mut items = items.into_iter();
+        for (nth, item) in items.by_ref().take(ITEMS_MAX).enumerate() {
+            self.field(if nth == 0 { name } else { "" }, item);
+        }
+        let more = items.count();
+        if more > 0 {
+            self.field("", format!("and {more} more"));
+        }
     }
 
     fn verdict(&mut self, outcome: &Outcome) {
@@ -100,9 +141,7 @@ impl Story {
         if let Some(protocol) = &facts.protocol {
             self.field("protocol", protocol);
         }
-        for (nth, option) in facts.options.iter().enumerate() {
-            self.field(if nth == 0 { "options" } else { "" }, option);
-        }
+        self.items("options", &facts.options);
         for &weakness in &facts.findings {
             self.finding(weakness, facts.key_exchange.offer());
         }
@@ -127,20 +166,30 @@ impl Story {
     }
 
     fn list(&mut self, name: &str, list: &NameList) {
-        let names: Vec<_> = list.iter().collect();
-        for (nth, name_and_next) in names.iter().enumerate() {
-            self.field(if nth == 0 { name } else { "" }, name_and_next);
-        }
-        if names.is_empty() {
+        self.items(name, list.iter().map(shortened));
+        if list.iter().next().is_none() {
             self.field(name, "(none)");
         }
     }
 
     fn finding(&mut self, weakness: Weakness, offer: Option<&Offer>) {
         let algorithms = offer.map(|offer| weakness.algorithms(offer)).unwrap_or_default();
-        self.field("finding", format!("{weakness} {}", algorithms.join(" ")));
+        let shown: Vec<_> =
+            algorithms.iter().take(ALGORITHMS_MAX).map(|name| shortened(name)).collect();
+        self.field("finding", format!("{weakness} {}", shown.join(" ")));
+        if algorithms.len() > shown.len() {
+            self.field("", format!("and {} more", algorithms.len() - shown.len()));
+        }
         self.field("", weakness.why());
         self.field("", weakness.source());
+    }
+}
+
+/// The name, or its beginning.
+fn shortened(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(NAME_MAX) {
+        None => Cow::Borrowed(name),
+        Some(_) => Cow::Owned(name.chars().take(NAME_MAX - 1).chain(['…']).collect()),
     }
 }
 
@@ -149,5 +198,99 @@ fn ending(verdict: &Verdict) -> String {
     match (verdict.service, verdict.rule) {
         (Some(service), Some(rule)) => format!("judged {service}, by the rule {rule}"),
         _ => format!("{}: {}", verdict.state, verdict.reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{iter::repeat_n, time::SystemTime};
+
+    use portmuster::{Evidence, Host, PortState, Reason, Side, Target, Times};
+
+    use super::*;
+
+    fn outcome(facts: Facts) -> Outcome {
+        let verdict = Verdict {
+            state: PortState::Open,
+            reason: Reason::Accepted,
+            service: None,
+            rule: None,
+            banner: Vec::new(),
+            facts: Some(Box::new(facts)),
+            times: Times::default(),
+        };
+        Outcome {
+            target: Target { host: Host::Name("db.example".into()), port: 22, label: None },
+            endpoint: Some(([127, 0, 0, 1], 22).into()),
+            verdict,
+            attempts: 1,
+            time: SystemTime::UNIX_EPOCH,
+        }
+    }
+
+    fn list(names: impl Iterator<Item = String>) -> NameList {
+        let names = names.collect::<Vec<_>>().join(",");
+        serde_json::from_value(names.into()).expect("a list is a text")
+    }
+
+    /// Lines of the story that say this.
+    fn count(story: &str, what: &str) -> usize {
+        story.lines().filter(|line| line.contains(what)).count()
+    }
+
+    #[test]
+    fn an_offer_without_end_is_told_with_one() {
+        let ciphers = list((0..3000).map(|nth| format!("arcfour{nth}")));
+        let offer = Offer {
+            ciphers_client_to_server: ciphers.clone(),
+            ciphers_server_to_client: ciphers,
+            macs_client_to_server: list(repeat_n("m".repeat(NAME_MAX), 1)),
+            macs_server_to_client: list(repeat_n("m".repeat(30_000), 1)),
+            ..Offer::default()
+        };
+        let facts = Facts {
+            key_exchange: KeyExchange::Offered(Box::new(offer)),
+            findings: vec![Weakness::Rc4],
+            ..Facts::default()
+        };
+        let story = told(&outcome(facts), false);
+        assert_eq!(count(&story, "arcfour"), ITEMS_MAX + 1, "{story}");
+        assert_eq!(count(&story, "and 2936 more"), 1, "{story}");
+        let finding = "finding       rc4 arcfour0 arcfour1 arcfour2 arcfour3 arcfour4 arcfour5 \
+                       arcfour6 arcfour7\n              and 2992 more\n";
+        assert!(story.contains(finding), "{story}");
+        let whole = format!("macs          {}\n", "m".repeat(NAME_MAX));
+        let cut = format!("  to client   {}…\n", "m".repeat(NAME_MAX - 1));
+        assert!(story.contains(&whole) && story.contains(&cut), "{story}");
+    }
+
+    #[test]
+    fn options_without_end_are_told_with_one() {
+        let option = serde_json::json!({ "verb": "will", "number": 1 });
+        let option = serde_json::from_value(option).expect("it is an option");
+        let facts = Facts { options: vec![option; 200], ..Facts::default() };
+        let story = told(&outcome(facts), false);
+        assert_eq!(count(&story, "will echo"), ITEMS_MAX, "{story}");
+        assert_eq!(count(&story, "and 136 more"), 1, "{story}");
+    }
+
+    #[test]
+    fn lines_without_end_are_told_with_one() {
+        let part = Part { at: Duration::ZERO, side: Side::Server, bytes: vec![b'\n'; 200] };
+        let evidence = Evidence { parts: vec![part; 3], left_out: 0 };
+        let story = told(&outcome(Facts { evidence: Some(evidence), ..Facts::default() }), false);
+        assert_eq!(count(&story, r"\n"), BYTES_LINES_MAX, "{story}");
+        assert_eq!(count(&story, "server sends 200 bytes"), 3, "{story}");
+        assert_eq!(count(&story, "and 144 lines more"), 1, "{story}");
+        assert_eq!(count(&story, "and 200 lines more"), 1, "{story}");
+    }
+
+    #[test]
+    fn attempts_before_are_told() {
+        let twice = Outcome { attempts: 2, ..outcome(Facts::default()) };
+        assert_eq!(count(&told(&outcome(Facts::default()), false), "attempt"), 0);
+        assert!(told(&twice, false).starts_with("2 attempts; the one that decided is told\n"));
+        let rested = told(&twice, true);
+        assert_eq!(count(&rested, "the host asked for fewer connections"), 1, "{rested}");
     }
 }

@@ -1,10 +1,13 @@
 //! `portmuster explain`: one check, told step by step.
 
+use std::time::Duration;
+
 use portmuster_lab::Behaviour;
 
 use crate::{
-    program::{Ended, program, run},
+    program::{Ended, Running, program, run},
     servers::{start, start_on_localhost, target},
+    shell::sh,
 };
 
 fn explain(arguments: &[&str]) -> Ended {
@@ -105,6 +108,40 @@ fn what_could_not_be_checked_is_status_3() {
     let ended = explain(&["255.255.255.255:22"]);
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert_told(&ended.stdout, &["state         unchecked"]);
+}
+
+#[test]
+fn a_rest_that_the_host_asked_for_is_told() {
+    let server = start(Behaviour::SshThrottled);
+    let ended = explain(&[&target(&server)]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr, "portmuster: waiting for hosts that asked for fewer connections\n");
+    assert_told(
+        &ended.stdout,
+        &[
+            "an attempt was refused: the host asked for fewer connections",
+            "it rested before it was tried once more",
+            "2 attempts",
+            " ms  accepted",
+            "service       ssh-throttled",
+        ],
+    );
+}
+
+#[test]
+fn a_full_stdout_is_status_3() {
+    let ended = sh("exec \"$portmuster\" explain 127.0.0.1:1 >/dev/full", "");
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    assert!(ended.stderr.starts_with("error: writing standard output: No space"), "{ended:?}");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly() {
+    let server = start(Behaviour::Slow(Duration::from_secs(1)));
+    let mut running = Running::start("explain", [target(&server)]);
+    running.close_stdout();
+    let ended = running.end();
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""));
 }
 
 #[test]

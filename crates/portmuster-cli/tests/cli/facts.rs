@@ -47,6 +47,16 @@ fn no_kex_stops_at_the_identification() {
 }
 
 #[test]
+fn no_probe_has_nothing_to_stop_at_or_to_keep() {
+    for other in ["--no-kex", "--evidence"] {
+        let ended = check(["127.0.0.1:1", "--no-probe", other]);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        let complaint = format!("error: the argument '--no-probe' cannot be used with '{other}'");
+        assert!(ended.stderr.starts_with(&complaint), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn an_offer_that_lies_leaves_ssh_and_says_so() {
     for (lie, why) in [
         (Lie::PacketLength, "no-packet"),

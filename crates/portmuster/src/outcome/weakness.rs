@@ -25,14 +25,18 @@ pub enum Weakness {
     Group1Sha1,
     /// A key exchange that hashes with SHA-1.
     Sha1Kex,
-    /// Host keys of 1,024-bit DSA.
+    /// Host keys of DSA.
     SshDss,
     /// Host keys that sign with SHA-1.
     Sha1Signatures,
     /// The cipher RC4.
     Rc4,
+    /// The cipher DES.
+    Des,
     /// The cipher Triple DES.
     TripleDes,
+    /// Other ciphers with blocks of 64 bits.
+    ShortBlock,
     /// Ciphers in CBC mode.
     Cbc,
     /// Message authentication with MD5.
@@ -59,13 +63,13 @@ enum Sign {
     Mac(fn(&str) -> bool),
 }
 
-/// What a server signals among its key exchange methods when it is no prey to Terrapin (PROTOCOL
-/// of OpenSSH 9.6, §1.10).
+/// What a server signals among its key exchange methods when it is no prey to Terrapin (OpenSSH's
+/// PROTOCOL, "transport: strict key exchange extension").
 const STRICT: &str = "kex-strict-s-v00@openssh.com";
 
 impl Weakness {
     /// Every weakness, in the order in which findings list them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Ssh1,
         Self::Terrapin,
         Self::NoEncryption,
@@ -75,7 +79,9 @@ impl Weakness {
         Self::SshDss,
         Self::Sha1Signatures,
         Self::Rc4,
+        Self::Des,
         Self::TripleDes,
+        Self::ShortBlock,
         Self::Cbc,
         Self::Md5,
     ];
@@ -167,29 +173,27 @@ const TABLE: [Entry; Weakness::ALL.len()] = [
     ),
     entry(
         "group1-sha1",
-        "its group of 1,024 bits, the same for all, is within reach of large attackers",
-        "RFC 9142 §4 (should not), CVE-2015-4000",
-        Sign::Kex(|name| name.contains("group1-sha1")),
+        "its group or its RSA key has 1,024 bits, which is within reach of large attackers",
+        "RFC 9142 §4 (should not, of RSA must not), CVE-2015-4000",
+        Sign::Kex(|name| name.contains("group1-sha1") || name == "rsa1024-sha1"),
     ),
     entry(
         "sha1-kex",
         "collisions of SHA-1 can be made",
-        "RFC 9142 §4",
+        "RFC 9142 §1.1",
         Sign::Kex(|name| name.ends_with("-sha1") || name.contains("-sha1-")),
     ),
     entry(
         "ssh-dss",
-        "its keys have 1,024 bits and it signs with SHA-1; the standard has dropped it",
-        "FIPS 186-5 §4, release notes of OpenSSH 7.0",
+        "DSA is no longer approved for signing, and OpenSSH has removed it",
+        "FIPS 186-5 §4, release notes of OpenSSH 10.0",
         Sign::HostKey(|name| name.contains("ssh-dss") || name.contains("-sign-dss")),
     ),
     entry(
         "sha1-signatures",
         "collisions of SHA-1 can be made, so a signature may fit two messages",
         "RFC 8332 §1, release notes of OpenSSH 8.8",
-        Sign::HostKey(|name| {
-            name.contains("ssh-rsa") || name.ends_with("-sign-rsa") || name.ends_with("sha1")
-        }),
+        Sign::HostKey(is_sha1_signature),
     ),
     entry(
         "rc4",
@@ -198,10 +202,22 @@ const TABLE: [Entry; Weakness::ALL.len()] = [
         Sign::Cipher(|name| name.starts_with("arcfour")),
     ),
     entry(
+        "des",
+        "its keys of 56 bits can be found by trying all of them",
+        "RFC 4772",
+        Sign::Cipher(|name| name.starts_with("des-cbc")),
+    ),
+    entry(
         "3des",
-        "its blocks of 64 bits repeat in long sessions",
-        "CVE-2016-2183, NIST SP 800-131A Rev. 2 §2",
+        "its blocks of 64 bits are so short that long sessions give parts of their text away",
+        "CVE-2016-2183 (Sweet32), NIST SP 800-131A Rev. 2 §2",
         Sign::Cipher(|name| name.starts_with("3des")),
+    ),
+    entry(
+        "64-bit-block",
+        "its blocks of 64 bits are so short that long sessions give parts of their text away",
+        "CVE-2016-2183 (Sweet32)",
+        Sign::Cipher(has_short_blocks),
     ),
     entry(
         "cbc",
@@ -211,7 +227,8 @@ const TABLE: [Entry; Weakness::ALL.len()] = [
     ),
     entry(
         "md5",
-        "MD5 is broken; its use for authentication is to end",
+        "MD5 is broken for signatures; as a MAC it is not urgent to remove, but nothing new should \
+         use it",
         "RFC 6151 §2.3",
         Sign::Mac(|name| name.contains("md5")),
     ),
@@ -226,6 +243,18 @@ fn matching<'a>(
     is_weak: impl Fn(&str) -> bool,
 ) -> Vec<&'a str> {
     lists.into_iter().flat_map(NameList::iter).filter(|name| is_weak(name)).collect()
+}
+
+/// Exact where others build on a name: `ssh-rsa-sha256@ssh.com` signs with SHA-2.
+fn is_sha1_signature(name: &str) -> bool {
+    matches!(name, "ssh-rsa" | "x509v3-ssh-rsa" | "x509v3-sign-rsa")
+        || name.starts_with("ssh-rsa-cert-")
+        || name.ends_with("sha1")
+}
+
+/// Whether it is, in any mode, a cipher with blocks of 64 bits that is not told as DES.
+fn has_short_blocks(name: &str) -> bool {
+    ["blowfish-", "cast128-", "idea-"].iter().any(|cipher| name.starts_with(cipher))
 }
 
 fn is_cbc(name: &str) -> bool {
@@ -308,18 +337,61 @@ mod tests {
     }
 
     #[test]
+    fn a_host_key_that_signs_with_sha_2_is_no_finding() {
+        for strong in [
+            "ssh-rsa-sha224@ssh.com",
+            "ssh-rsa-sha256@ssh.com",
+            "ssh-rsa-sha384@ssh.com",
+            "ssh-rsa-sha512@ssh.com",
+            "x509v3-sign-rsa-sha224@ssh.com",
+            "x509v3-sign-rsa-sha256@ssh.com",
+            "x509v3-sign-rsa-sha384@ssh.com",
+            "x509v3-sign-rsa-sha512@ssh.com",
+            "x509v3-rsa2048-sha256",
+            "rsa-sha2-256-cert-v01@openssh.com",
+            "rsa-sha2-512-cert-v01@openssh.com",
+        ] {
+            assert_eq!(names("2.0", &offer("", strong, "", "")), [""; 0], "{strong}");
+        }
+    }
+
+    #[test]
+    fn a_host_key_of_dsa_is_weak_whatever_it_signs_with() {
+        for weak in [
+            "ssh-dss",
+            "ssh-dss-cert-v01@openssh.com",
+            "ssh-dss-sha256@ssh.com",
+            "x509v3-ssh-dss",
+            "x509v3-sign-dss",
+            "x509v3-sign-dss-sha256@ssh.com",
+        ] {
+            assert_eq!(names("2.0", &offer("", weak, "", "")), ["ssh-dss"], "{weak}");
+        }
+        assert!(!Weakness::SshDss.why().contains("SHA-1"));
+    }
+
+    #[test]
     fn each_weak_algorithm_is_a_finding() {
         let weak =
             |kex, host_keys, ciphers, macs| names("2.0", &offer(kex, host_keys, ciphers, macs));
         assert_eq!(weak("diffie-hellman-group1-sha1", "", "", ""), ["group1-sha1", "sha1-kex"]);
+        assert_eq!(weak("rsa1024-sha1", "", "", ""), ["group1-sha1", "sha1-kex"]);
         assert_eq!(weak("diffie-hellman-group14-sha1", "", "", ""), ["sha1-kex"]);
         assert_eq!(weak("gss-gex-sha1-toWM5Slw5Ew8Mqkay+al2g==", "", "", ""), ["sha1-kex"]);
-        assert_eq!(weak("", "ssh-dss", "", ""), ["ssh-dss"]);
         assert_eq!(weak("", "ssh-rsa", "", ""), ["sha1-signatures"]);
         assert_eq!(weak("", "ssh-rsa-cert-v01@openssh.com", "", ""), ["sha1-signatures"]);
+        assert_eq!(weak("", "x509v3-ssh-rsa", "", ""), ["sha1-signatures"]);
+        assert_eq!(weak("", "x509v3-sign-rsa", "", ""), ["sha1-signatures"]);
+        assert_eq!(weak("", "x509v3-sign-rsa-sha1", "", ""), ["sha1-signatures"]);
         assert_eq!(weak("", "", "arcfour256", ""), ["rc4"]);
         assert_eq!(weak("", "", "3des-ctr", ""), ["3des"]);
         assert_eq!(weak("", "", "3des-cbc", ""), ["3des", "cbc"]);
+        assert_eq!(weak("", "", "des-cbc", ""), ["des", "cbc"]);
+        assert_eq!(weak("", "", "des-cbc@ssh.com", ""), ["des", "cbc"]);
+        assert_eq!(weak("", "", "blowfish-cbc", ""), ["64-bit-block", "cbc"]);
+        assert_eq!(weak("", "", "blowfish-ctr", ""), ["64-bit-block"]);
+        assert_eq!(weak("", "", "cast128-ctr", ""), ["64-bit-block"]);
+        assert_eq!(weak("", "", "idea-ctr", ""), ["64-bit-block"]);
         assert_eq!(weak("", "", "aes256-cbc", "hmac-sha1"), ["cbc"]);
         assert_eq!(weak("", "", "", "hmac-md5-96"), ["md5"]);
         assert_eq!(weak("", "", "none", "none"), ["no-encryption", "no-integrity"]);
