@@ -27,6 +27,24 @@ pub(crate) fn run(environment: Environment<'_>, line: &str) -> Result<()> {
     Ok(())
 }
 
+/// Runs a command line in another folder: its exit status, -1 when a signal ended it, and all that
+/// it printed.
+///
+/// # Errors
+/// When the program can't be started.
+pub(crate) fn ended_in(
+    folder: &Path,
+    environment: Environment<'_>,
+    line: &str,
+) -> Result<(i32, String)> {
+    let output = prepare(environment, line)
+        .current_dir(folder)
+        .output()
+        .with_context(|| format!("starting: {line}; is it installed, and in PATH?"))?;
+    let printed = [output.stdout, output.stderr].concat();
+    Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&printed).into_owned()))
+}
+
 /// Whether a command line can be started and ends with status 0. Its output is dropped.
 pub(crate) fn succeeds(line: &str) -> bool {
     prepare(&[], line)

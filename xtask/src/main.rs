@@ -10,6 +10,7 @@
 
 mod command;
 mod fuzz;
+mod mutate;
 mod sequence;
 mod setup;
 mod steps;
@@ -28,6 +29,7 @@ usage: cargo xtask COMMAND
   ci      all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
   test    setup, tests, doc tests
   simulate SEED   one run of the simulator, as a failed test names it
+  mutate [NAME]   each named slip, put into a copy of the code, must be caught by its test
   fuzz [SECONDS]  each fuzz target for so long (60), on the nightly toolchain
   setup   the programs that the other commands need; installs what it may
 ";
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),
         ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => told(fuzz::run(seconds)),
         ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),
+        ["mutate"] => told(mutate::run(None)),
+        ["mutate", name] => told(mutate::run(Some(name))),
         ["help" | "--help" | "-h"] => help(),
         unknown => usage(unknown),
     }

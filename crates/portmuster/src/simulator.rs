@@ -25,10 +25,16 @@ use crate::{
     driver::{Net, simulated::Simulated},
     method::event_loop::EventLoop,
     outcome::{Account, Outcome},
-    resolver,
-    schedule::{Lookup, LookupError, Policy, Schedule},
+    schedule::{Policy, Schedule},
     targets::Target,
 };
+
+mod lookups;
+mod troubles;
+
+use self::lookups::Lookups;
+
+pub(crate) use self::troubles::Troubles;
 
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,11 +92,21 @@ pub struct Network {
     pub(crate) seed: u64,
     pub(crate) faults: u8,
     pub(crate) oddities: u8,
+    pub(crate) splits: u8,
+    pub(crate) losses: u8,
     pub(crate) stalls: u8,
     pub(crate) descriptors: usize,
     endpoints: HashMap<SocketAddr, Manner>,
     otherwise: Manner,
-    names: HashMap<String, (Vec<IpAddr>, Duration)>,
+    /// What comes of looking a name up, and how long that takes.
+    names: HashMap<String, (Naming, Duration)>,
+}
+
+/// What comes of looking a name up that the network knows.
+#[derive(Debug, Clone)]
+enum Naming {
+    Found(Vec<IpAddr>),
+    NoAnswer,
 }
 
 impl Network {
@@ -101,6 +117,8 @@ impl Network {
             seed,
             faults: 0,
             oddities: 0,
+            splits: 0,
+            losses: 0,
             stalls: 0,
             descriptors: usize::MAX,
             endpoints: HashMap::new(),
@@ -132,22 +150,45 @@ impl Network {
     /// A name and its addresses, and how long it takes to look it up.
     #[must_use]
     pub fn slow_name(mut self, name: &str, addresses: &[IpAddr], after: Duration) -> Self {
-        self.names.insert(name.to_owned(), (addresses.to_vec(), after));
+        self.names.insert(name.to_owned(), (Naming::Found(addresses.to_vec()), after));
         self
     }
 
-    /// The chance, in a hundred, that opening a socket or beginning to connect fails because this
-    /// machine is short of something.
+    /// A name for which the resolver gets no answer, and how long it takes to say so.
+    #[must_use]
+    pub fn unanswered_name(mut self, name: &str, after: Duration) -> Self {
+        self.names.insert(name.to_owned(), (Naming::NoAnswer, after));
+        self
+    }
+
+    /// The chance, in a hundred, that opening a socket, beginning to connect or looking up a name
+    /// fails because this machine is short of something.
     #[must_use]
     pub fn faults(mut self, percent: u8) -> Self {
         self.faults = percent;
         self
     }
 
-    /// The chance, in a hundred, that a read is short and that a socket is named for nothing.
+    /// The chance, in a hundred, that a read is short, that a socket is named for nothing or
+    /// for what happened before it was opened, and that one at which something has happened is not
+    /// named before the next time.
     #[must_use]
     pub fn oddities(mut self, percent: u8) -> Self {
         self.oddities = percent;
+        self
+    }
+
+    /// The chance, in a hundred, that what a server says at once comes byte by byte.
+    #[must_use]
+    pub fn splits(mut self, percent: u8) -> Self {
+        self.splits = percent;
+        self
+    }
+
+    /// The chance, in a hundred, that nothing comes back of the first connection to an endpoint.
+    #[must_use]
+    pub fn losses(mut self, percent: u8) -> Self {
+        self.losses = percent;
         self
     }
 
@@ -168,13 +209,6 @@ impl Network {
 
     pub(crate) fn manner(&self, endpoint: SocketAddr) -> &Manner {
         self.endpoints.get(&endpoint).unwrap_or(&self.otherwise)
-    }
-
-    fn look_up(&self, name: &str) -> (Lookup, Duration) {
-        let Some((addresses, after)) = self.names.get(name) else {
-            return (Err(LookupError::NoSuchName), Duration::ZERO);
-        };
-        (Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect()), *after)
     }
 }
 
@@ -222,7 +256,7 @@ pub fn simulate(
     let mut schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
     let mut event_loop = EventLoop::new(Simulated::new(network.clone()), rules);
     let mut targets = targets.into_iter();
-    let mut lookups = Lookups::default();
+    let mut lookups = Lookups::new(network.seed);
     let (mut leased, mut reports, mut outcomes) = (VecDeque::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS_MAX {
         let now = event_loop.driver.net.now();
@@ -234,6 +268,8 @@ pub fn simulate(
         leased.extend(std::iter::from_fn(|| schedule.next_start(now)));
         outcomes.extend(std::iter::from_fn(|| schedule.next_outcome()));
         if schedule.is_finished() {
+            let mut troubles = event_loop.driver.net.troubles.counts;
+            troubles.extend(lookups.troubles.counts);
             return Simulation {
                 outcomes,
                 account: schedule.account(now),
@@ -241,37 +277,13 @@ pub fn simulate(
                 peak_in_flight: event_loop.driver.net.peak.0,
                 peak_per_host: event_loop.driver.net.peak.1,
                 begun: event_loop.driver.net.begun,
-                troubles: event_loop.driver.net.troubles,
+                troubles,
             };
         }
         let until = schedule.wake_at().into_iter().chain(lookups.next()).min();
         event_loop.turn(&mut leased, &mut reports, until);
     }
     panic!("seed {}: the run does not end", network.seed);
-}
-
-/// The resolver: as many lookups at a time as the real one has threads.
-#[derive(Default)]
-struct Lookups(Vec<(Instant, Arc<str>)>);
-
-impl Lookups {
-    fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {
-        while self.0.len() < resolver::THREADS_MAX
-            && let Some(name) = schedule.wanted_lookup().cloned()
-        {
-            schedule.lookup_began();
-            let ends = now.after(network.look_up(&name).1);
-            self.0.push((ends, name));
-        }
-        for (_, name) in self.0.extract_if(.., |(ends, _)| *ends <= now) {
-            schedule.lookup_ended(&name, &network.look_up(&name).0, now);
-        }
-    }
-
-    /// When the next lookup ends.
-    fn next(&self) -> Option<Instant> {
-        self.0.iter().map(|&(ends, _)| ends).min()
-    }
 }
 
 fn take_targets(schedule: &mut Schedule, targets: &mut impl Iterator<Item = Target>, now: Instant) {

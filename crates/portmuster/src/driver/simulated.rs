@@ -5,20 +5,25 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
 
-use fastrand::Rng;
 use rustix::io::Errno;
 use slab::Slab;
 
 use super::{Connection, Net, Socket, Woken};
 use crate::{
     clock::Instant,
-    simulator::{Manner, Network, Say},
+    simulator::{Manner, Network, Say, Troubles},
 };
+
+/// Between the bytes of a greeting that comes byte by byte.
+const APART: Duration = Duration::from_millis(1);
+
+/// A byte that comes alone so long after the one before is a drip.
+const DRIPS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Peer {
@@ -26,6 +31,8 @@ struct Peer {
     /// Tells this socket from others that had its place.
     serial: u64,
     connection: Option<Connection>,
+    /// When it last said something.
+    said: Option<Instant>,
     inbox: VecDeque<u8>,
     /// What a read finds after the inbox: `Ok` hung up, `Err` reset.
     end: Option<Result<(), Errno>>,
@@ -53,15 +60,17 @@ enum What {
 #[derive(Debug)]
 pub(crate) struct Simulated {
     network: Network,
-    rng: Rng,
     now: Instant,
     peers: Slab<Peer>,
     queue: BinaryHeap<Reverse<Scheduled>>,
     serial: u64,
-    /// Places that are named once more although their socket was given up.
+    /// Places that are named once more although their socket was given up, if another has them.
     stale: BTreeSet<usize>,
-    /// How often each kind of trouble occurred.
-    pub(crate) troubles: BTreeMap<&'static str, u64>,
+    /// Endpoints that were connected to.
+    reached: HashSet<SocketAddr>,
+    /// Places at which something has happened that were not named for it yet.
+    unnamed: BTreeSet<usize>,
+    pub(crate) troubles: Troubles,
     /// The most sockets that were open at the same time, in all and towards one address.
     pub(crate) peak: (usize, usize),
     open_by_host: HashMap<IpAddr, usize>,
@@ -72,27 +81,19 @@ pub(crate) struct Simulated {
 impl Simulated {
     pub(crate) fn new(network: Network) -> Self {
         Self {
-            rng: Rng::with_seed(network.seed),
+            troubles: Troubles::new(network.seed),
             network,
             now: Instant::START,
             peers: Slab::new(),
             queue: BinaryHeap::new(),
             serial: 0,
             stale: BTreeSet::new(),
-            troubles: BTreeMap::new(),
+            reached: HashSet::new(),
+            unnamed: BTreeSet::new(),
             peak: (0, 0),
             open_by_host: HashMap::new(),
             begun: Vec::new(),
         }
-    }
-
-    /// Whether a kind of trouble comes now, by its chance in a hundred.
-    fn trouble(&mut self, kind: &'static str, percent: u8) -> bool {
-        let comes = percent > 0 && self.rng.u8(0..100) < percent;
-        if comes {
-            *self.troubles.entry(kind).or_default() += 1;
-        }
-        comes
     }
 
     fn schedule(&mut self, place: usize, after: Duration, what: What) {
@@ -106,12 +107,34 @@ impl Simulated {
         }));
     }
 
+    /// Schedules what a server says; when it has said it.
+    fn schedule_say(&mut self, place: usize, mut at: Duration, say: Say) -> Duration {
+        match say {
+            Say::Bytes(bytes)
+                if bytes.len() > 1 && self.troubles.come("split greeting", self.network.splits) =>
+            {
+                for byte in bytes {
+                    self.schedule(place, at, What::Say(Say::Bytes(vec![byte])));
+                    at += APART;
+                }
+            }
+            say => self.schedule(place, at, What::Say(say)),
+        }
+        at
+    }
+
     fn begin(&mut self, place: usize) -> Connection {
         self.begun.push(self.now.since(Instant::START));
-        if self.trouble("no local port", self.network.faults) {
+        if self.troubles.come("no local port", self.network.faults) {
             return Connection::Failed(Errno::ADDRNOTAVAIL);
         }
-        let manner = self.network.manner(self.peers[place].endpoint).clone();
+        let endpoint = self.peers[place].endpoint;
+        let may_be_lost = self.reached.insert(endpoint);
+        let manner = match self.network.manner(endpoint).clone() {
+            local @ (Manner::NoRoute | Manner::Starves) => local,
+            _ if may_be_lost && self.troubles.come("lost", self.network.losses) => Manner::Silent,
+            manner => manner,
+        };
         match manner {
             Manner::NoRoute => return Connection::Failed(Errno::NETUNREACH),
             Manner::Starves => return Connection::Failed(Errno::NOBUFS),
@@ -126,8 +149,7 @@ impl Simulated {
                 self.schedule(place, after, What::Accept);
                 let mut at = after;
                 for (pause, say) in says {
-                    at += pause;
-                    self.schedule(place, at, What::Say(say));
+                    at = self.schedule_say(place, at + pause, say);
                 }
                 self.peers[place].answer = answer;
             }
@@ -135,25 +157,57 @@ impl Simulated {
         Connection::Pending
     }
 
-    /// Makes something happen; whether its socket is to be named.
+    /// Makes something happen; whether its place is to be named.
     fn happen(&mut self, Scheduled { place, serial, what, .. }: Scheduled) -> bool {
-        let Some(peer) = self.peers.get_mut(place) else { return false };
-        if peer.serial != serial {
-            return false;
-        }
+        let Some(peer) = self.peers.get_mut(place).filter(|peer| peer.serial == serial) else {
+            // Who has the place now is named for it.
+            let is_late = matches!(what, What::Accept | What::Refuse(_));
+            if is_late {
+                self.troubles.count("late answer");
+            }
+            return is_late;
+        };
         match what {
             What::Accept => peer.connection = Some(Connection::Accepted),
             What::Refuse(errno) => {
                 peer.connection = Some(Connection::Failed(Errno::from_raw_os_error(errno)));
             }
-            What::Say(Say::Bytes(bytes)) => peer.inbox.extend(bytes),
+            What::Say(Say::Bytes(bytes)) => {
+                let before = peer.said.replace(self.now);
+                if bytes.len() == 1 && before.is_some_and(|before| self.now.since(before) >= DRIPS)
+                {
+                    self.troubles.count("drip");
+                }
+                peer.inbox.extend(bytes);
+            }
             What::Say(Say::HangUp) => peer.end = Some(Ok(())),
             What::Say(Say::Reset) => {
+                if peer.said.is_some() {
+                    self.troubles.count("reset in the middle");
+                }
                 peer.inbox.clear();
                 peer.end = Some(Err(Errno::CONNRESET));
             }
         }
         true
+    }
+
+    /// Lets time pass until the next thing happens, but not beyond; adds the places to be named.
+    fn pass(&mut self, until: Option<Instant>, named: &mut BTreeSet<usize>) {
+        let Some(first) = self.queue.peek().map(|Reverse(first)| first.at) else {
+            self.now = self.now.max(until.unwrap_or(self.now));
+            return;
+        };
+        self.now = self.now.max(until.map_or(first, |until| first.min(until)));
+        while let Some(Reverse(next)) = self.queue.peek()
+            && next.at <= self.now
+            && let Some(Reverse(next)) = self.queue.pop()
+        {
+            let place = next.place;
+            if self.happen(next) {
+                named.insert(place);
+            }
+        }
     }
 }
 
@@ -164,10 +218,10 @@ impl Net for Simulated {
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
         if self.peers.len() >= self.network.descriptors {
-            *self.troubles.entry("no descriptor").or_default() += 1;
+            self.troubles.count("no descriptor");
             return Err(Errno::MFILE);
         }
-        if self.trouble("no buffer", self.network.faults) {
+        if self.troubles.come("no buffer", self.network.faults) {
             return Err(Errno::NOBUFS);
         }
         self.serial += 1;
@@ -175,6 +229,7 @@ impl Net for Simulated {
             endpoint,
             serial: self.serial,
             connection: None,
+            said: None,
             inbox: VecDeque::new(),
             end: None,
             answer: None,
@@ -199,7 +254,6 @@ impl Net for Simulated {
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
-        let short = self.trouble("short read", self.network.oddities);
         let peer = &mut self.peers[socket.0];
         assert_eq!(peer.connection, Some(Connection::Accepted), "only who is connected reads");
         if peer.inbox.is_empty() {
@@ -209,8 +263,10 @@ impl Net for Simulated {
                 Some(Err(errno)) => Err(errno),
             };
         }
-        let most = if short { 1 } else { buffer.len() };
-        let length = peer.inbox.len().min(most);
+        let mut length = peer.inbox.len().min(buffer.len());
+        if length > 1 && self.troubles.come("short read", self.network.oddities) {
+            length = 1;
+        }
         for (place, byte) in buffer.iter_mut().zip(peer.inbox.drain(..length)) {
             *place = byte;
         }
@@ -226,7 +282,7 @@ impl Net for Simulated {
     }
 
     fn disconnect(&mut self, socket: Socket) {
-        if self.trouble("stale event", self.network.oddities) {
+        if self.troubles.chance(self.network.oddities) {
             self.stale.insert(socket.0);
         }
         self.close(socket);
@@ -241,31 +297,30 @@ impl Net for Simulated {
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let mut named = std::mem::take(&mut self.stale);
-        if self.trouble("held up", self.network.stalls) {
-            self.now = self.now.after(Duration::from_millis(self.rng.u64(1..30_000)));
+        named.retain(|&place| self.peers.contains(place));
+        for _ in &named {
+            self.troubles.count("stale event");
         }
-        if let Some(Reverse(first)) = self.queue.peek()
-            && until.is_none_or(|until| first.at <= until.max(self.now))
+        let until = if self.unnamed.is_empty() { until } else { Some(self.now) };
+        named.append(&mut self.unnamed);
+        if self.troubles.come("held up", self.network.stalls) {
+            let gap = Duration::from_millis(self.troubles.rng.u64(1..30_000));
+            self.now = self.now.after(gap);
+        }
+        self.pass(until, &mut named);
+        if !self.peers.is_empty() && self.troubles.come("event for nothing", self.network.oddities)
         {
-            self.now = self.now.max(first.at);
-            while let Some(Reverse(next)) = self.queue.peek()
-                && next.at <= self.now
-                && let Some(Reverse(next)) = self.queue.pop()
-            {
-                let place = next.place;
-                if self.happen(next) {
-                    named.insert(place);
-                }
+            let place = self.troubles.rng.usize(0..self.peers.len());
+            named.extend(self.peers.iter().nth(place).map(|(place, _)| place));
+        }
+        for place in named {
+            // As when more has happened than the kernel names at a time.
+            if self.troubles.come("event named later", self.network.oddities) {
+                self.unnamed.insert(place);
+            } else {
+                ready.push(Socket(place));
             }
-        } else if let Some(until) = until {
-            self.now = self.now.max(until);
         }
-        if self.trouble("event for nothing", self.network.oddities)
-            && let Some((place, _)) = self.peers.iter().nth(self.rng.usize(0..=self.peers.len()))
-        {
-            named.insert(place);
-        }
-        ready.extend(named.into_iter().map(Socket));
         Woken::ByEvent
     }
 }

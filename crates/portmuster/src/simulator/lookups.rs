@@ -1,0 +1,70 @@
+//! The resolver: as many lookups at a time as the real one has threads.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use super::{Naming, Network, troubles::Troubles};
+use crate::{
+    clock::Instant,
+    outcome::Fault,
+    resolver,
+    schedule::{Lookup, LookupError, Schedule},
+};
+
+/// A lookup that takes as long hangs: it is what resolvers give one name server (resolv.conf(5)).
+const HANGS: Duration = Duration::from_secs(5);
+
+/// Keeps the chances of lookups apart from those of the network.
+const SEED: u64 = 0x6E61_6D65;
+
+#[derive(Debug)]
+pub(super) struct Lookups {
+    under_way: Vec<(Instant, Arc<str>)>,
+    pub(super) troubles: Troubles,
+}
+
+impl Lookups {
+    pub(super) fn new(seed: u64) -> Self {
+        Self { under_way: Vec::new(), troubles: Troubles::new(seed ^ SEED) }
+    }
+
+    pub(super) fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {
+        while self.under_way.len() < resolver::THREADS_MAX
+            && let Some(name) = schedule.wanted_lookup().cloned()
+        {
+            schedule.lookup_began();
+            let after = network.names.get(&*name).map_or(Duration::ZERO, |&(_, after)| after);
+            if after >= HANGS {
+                self.troubles.count("lookup that hangs");
+            }
+            self.under_way.push((now.after(after), name));
+        }
+        let ended: Vec<_> = self.under_way.extract_if(.., |(ends, _)| *ends <= now).collect();
+        for (_, name) in ended {
+            schedule.lookup_ended(&name, &self.found(network, &name), now);
+        }
+    }
+
+    /// When the next lookup ends.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.under_way.iter().map(|&(ends, _)| ends).min()
+    }
+
+    fn found(&mut self, network: &Network, name: &str) -> Lookup {
+        if self.troubles.come("lookup short of a descriptor", network.faults) {
+            return Err(LookupError::Short(Fault::ProcessDescriptors));
+        }
+        match network.names.get(name).map(|(naming, _)| naming) {
+            Some(Naming::Found(addresses)) => {
+                Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect())
+            }
+            Some(Naming::NoAnswer) => {
+                self.troubles.count("lookup without an answer");
+                Err(LookupError::NoAnswer)
+            }
+            None => {
+                self.troubles.count("no such name");
+                Err(LookupError::NoSuchName)
+            }
+        }
+    }
+}
