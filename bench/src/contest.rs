@@ -14,6 +14,8 @@ pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
     /// How many pieces of work, or targets, each run does.
     pub(crate) pieces: usize,
+    /// System calls for each piece, where they were counted.
+    pub(crate) calls: Option<f64>,
     /// Does them all once. What it gives back looks, when the time has been taken, whether all
     /// were done, each as it should.
     pub(crate) run: Box<dyn FnMut() -> Result<Check> + 'a>,
@@ -22,8 +24,8 @@ pub(crate) struct Contestant<'a> {
 /// Looks whether a run did what it was to do.
 pub(crate) type Check = Box<dyn FnOnce() -> Result<()>>;
 
-/// Runs all of them in each round, and prints what each run and the rounds together came to;
-/// ratios are to the contestant of this name.
+/// Runs all of them in each round, and prints what each run and the rounds together came to, which
+/// it also gives back; ratios are to the contestant of this name.
 ///
 /// # Errors
 /// One does not do what it should: its figures would be worth nothing.
@@ -33,7 +35,7 @@ pub(crate) fn hold(
     contestants: &mut [Contestant<'_>],
     rounds: usize,
     unit: &str,
-) -> Result<()> {
+) -> Result<Vec<Row>> {
     writeln!(output, "{title}")?;
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
@@ -53,8 +55,10 @@ pub(crate) fn hold(
     }
     let rows = contestants.iter().zip(costs);
     let rows: Vec<_> = rows
-        .map(|(contestant, costs)| Row::new(&contestant.name, contestant.pieces, &costs))
+        .map(|(contestant, costs)| {
+            Row::new(&contestant.name, contestant.pieces, contestant.calls, &costs)
+        })
         .collect();
     writeln!(output, "\n{}", table::summary(&rows, unit))?;
-    Ok(())
+    Ok(rows)
 }

@@ -16,43 +16,55 @@ use crate::contest::{Check, Contestant};
 /// Where the targets begin: loopback, and far from the address that servers listen on.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
 /// Nothing listens there.
-const PORT: u16 = 1;
+const REFUSED: u16 = 1;
 
-/// The nth target: each has an address of its own, on loopback up to the sixteen millionth.
-pub(crate) fn target(nth: usize) -> SocketAddr {
-    let nth = u32::try_from(nth).unwrap_or(u32::MAX);
-    SocketAddr::from((Ipv4Addr::from(u32::from(FIRST).wrapping_add(nth)), PORT))
+/// Targets that each have an address of their own, one after the other: on loopback up to the
+/// sixteen millionth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) port: u16,
+    pub(crate) targets: usize,
 }
 
-/// Which of them a target is.
-pub(crate) fn nth(target: SocketAddr) -> Option<usize> {
-    match target {
-        SocketAddr::V4(target) if target.port() == PORT => {
-            usize::try_from(u32::from(*target.ip()).wrapping_sub(u32::from(FIRST))).ok()
-        }
-        _ => None,
+impl Span {
+    /// Targets where nothing listens.
+    pub(crate) fn refused(targets: usize) -> Self {
+        Self { port: REFUSED, targets }
+    }
+
+    /// The nth target.
+    pub(crate) fn target(self, nth: usize) -> SocketAddr {
+        let nth = u32::try_from(nth).unwrap_or(u32::MAX);
+        SocketAddr::from((Ipv4Addr::from(u32::from(FIRST).wrapping_add(nth)), self.port))
+    }
+
+    /// Which of them a target is.
+    pub(crate) fn place(self, target: SocketAddr) -> Option<usize> {
+        let SocketAddr::V4(target) = target else { return None };
+        let nth = usize::try_from(u32::from(*target.ip()).wrapping_sub(u32::from(FIRST))).ok()?;
+        (target.port() == self.port && nth < self.targets).then_some(nth)
     }
 }
 
 /// The targets of programs, and a place for their answers.
 pub(crate) struct List {
     folder: tempfile::TempDir,
-    targets: usize,
+    span: Span,
 }
 
-/// What a line of a program's answers says: the target, and whether it is closed.
+/// What a line of a program's answers says: the target, and whether it was found as it is.
 pub(crate) type Read = fn(&str) -> Option<(SocketAddr, bool)>;
 
 impl List {
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn new(targets: usize) -> Result<Self> {
+    pub(crate) fn new(span: Span) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for a list")?;
-        let list = Self { folder, targets };
+        let list = Self { folder, span };
         let file = File::create(list.path()).context("making a file for a list")?;
         let mut file = BufWriter::new(file);
-        for nth in 0..targets {
-            writeln!(file, "{}", target(nth)).context("writing a list")?;
+        for nth in 0..span.targets {
+            writeln!(file, "{}", span.target(nth)).context("writing a list")?;
         }
         file.flush().context("writing a list")?;
         Ok(list)
@@ -63,7 +75,17 @@ impl List {
         self.folder.path().join("targets")
     }
 
-    /// A program that checks the list.
+    /// The targets in it.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Where answers are looked for.
+    pub(crate) fn answers(&self) -> PathBuf {
+        self.folder.path().join("answers")
+    }
+
+    /// A program that checks the list, and answers on stdout if it does not write the file itself.
     pub(crate) fn contestant(
         &self,
         name: String,
@@ -71,33 +93,33 @@ impl List {
         read: Read,
     ) -> Contestant<'_> {
         let run = move || -> Result<Check> {
-            let answers = self.folder.path().join("answers");
+            let answers = self.answers();
             let file = File::create(&answers).context("making a file for answers")?;
             let status = command.stdin(Stdio::null()).stdout(file).status();
             let status = status.map_err(|error| not_started(&command, error))?;
             ensure!(status.success(), "{} ended with {status}", command.get_program().display());
-            let targets = self.targets;
+            let span = self.span;
             Ok(Box::new(move || {
                 let answers = fs::read_to_string(answers).context("reading answers")?;
-                look(&answers, targets, read)
+                look(&answers, span, read)
             }))
         };
-        Contestant { name, pieces: self.targets, run: Box::new(run) }
+        Contestant { name, pieces: self.span.targets, calls: None, run: Box::new(run) }
     }
 }
 
-/// Whether every target was found closed, once.
-fn look(answers: &str, targets: usize, read: Read) -> Result<()> {
+/// Whether every target was found as it is, once.
+fn look(answers: &str, span: Span, read: Read) -> Result<()> {
     let mut found = HashSet::new();
     for line in answers.lines() {
         match read(line) {
-            Some((target, true)) if nth(target).is_some_and(|nth| nth < targets) => {
+            Some((target, true)) if span.place(target).is_some() => {
                 ensure!(found.insert(target), "there are two answers for {target}");
             }
-            _ => bail!("this is not the answer for a closed target of the list: {line}"),
+            _ => bail!("this is not the answer for a target of the list: {line}"),
         }
     }
-    let found = found.len();
+    let (found, targets) = (found.len(), span.targets);
     ensure!(found == targets, "there are answers for {found} of {targets} targets");
     Ok(())
 }
@@ -118,16 +140,20 @@ mod tests {
 
     #[test]
     fn targets_are_told_apart() {
-        assert_eq!(target(0).to_string(), "127.1.0.0:1");
-        assert_eq!(target(65_535).to_string(), "127.1.255.255:1");
-        assert_eq!((nth(target(7)), nth(target(65_536))), (Some(7), Some(65_536)));
+        let span = Span::refused(65_537);
+        assert_eq!(span.target(0).to_string(), "127.1.0.0:1");
+        assert_eq!(span.target(65_535).to_string(), "127.1.255.255:1");
+        let place = |nth| span.place(span.target(nth));
+        assert_eq!((place(7), place(65_536), place(65_537)), (Some(7), Some(65_536), None));
+        assert_eq!(Span { port: 2, ..span }.place(span.target(7)), None);
     }
 
     #[test]
-    fn every_target_is_to_be_closed_once() {
+    fn every_target_is_to_be_found_once() {
         let read: Read = |line| Some((line.strip_suffix('!')?.parse().ok()?, true));
-        let error = |answers| look(answers, 2, read).expect_err("it is wrong").to_string();
-        assert!(look("127.1.0.1:1!\n127.1.0.0:1!\n", 2, read).is_ok());
+        let error =
+            |answers| look(answers, Span::refused(2), read).expect_err("it is wrong").to_string();
+        assert!(look("127.1.0.1:1!\n127.1.0.0:1!\n", Span::refused(2), read).is_ok());
         assert_eq!(error("127.1.0.1:1!\n"), "there are answers for 1 of 2 targets");
         assert_eq!(error("127.1.0.1:1!\n127.1.0.1:1!\n"), "there are two answers for 127.1.0.1:1");
         assert!(error("127.1.0.2:1!\n").starts_with("this is not the answer"));
@@ -136,7 +162,7 @@ mod tests {
 
     #[test]
     fn who_has_no_python_is_told_what_to_install() {
-        let list = List::new(1).expect("a place for files");
+        let list = List::new(Span::refused(1)).expect("a place for files");
         let mut contestant =
             list.contestant(String::new(), Command::new("no-such-python"), |_| None);
         let error = (contestant.run)().err().expect("there is no such program").to_string();

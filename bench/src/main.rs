@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod contest;
 mod cost;
+mod limit;
 mod list;
 mod program;
 mod queue;
@@ -28,15 +29,34 @@ struct Program {
 enum Command {
     /// The queue between processes, with work that costs nothing and with refused targets
     Queue(queue::Options),
+    /// How near portmuster comes to what the system allows: connecting and nothing else
+    Limit(limit::Options),
     /// The inside of a worker process
     #[command(hide = true)]
     Worker { job: queue::Job },
+    /// The inside of a process that does nothing but connect
+    #[command(hide = true)]
+    Yardstick(limit::yardstick::Options),
+    /// The inside of the process that greets
+    #[command(hide = true)]
+    Greeter,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Program::parse().command {
         Command::Queue(options) => queue::run(&options)?,
+        Command::Limit(options) => limit::run(&options)?,
         Command::Worker { job } => return Ok(job.serve()),
+        Command::Yardstick(options) => limit::yardstick::run(&options)?,
+        Command::Greeter => limit::greeter::serve()?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("it must be at least 1".into()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
 }

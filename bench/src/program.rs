@@ -12,10 +12,13 @@ use anyhow::{Context, Result, ensure};
 use portmuster::Method;
 use serde::Deserialize;
 
-use crate::{contest::Contestant, list::List};
+use crate::{
+    contest::Contestant,
+    list::{List, Read},
+};
 
 /// The terms of every comparison of speed: as fast as it goes, each target once.
-const TERMS: [&str; 7] = ["--no-probe", "--rate", "max", "--per-host", "max", "--retries", "0"];
+const TERMS: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
 
 /// Builds the program beside this one, so that what is measured is what is in the source.
 ///
@@ -41,12 +44,51 @@ pub(crate) fn build() -> Result<PathBuf> {
 
 /// The program, by this method.
 pub(crate) fn contestant<'a>(program: &Path, list: &'a List, method: Method) -> Contestant<'a> {
+    let mut command = check(program, list, method);
+    command.args(["--no-probe", "--output", "jsonl"]);
+    list.contestant(format!("portmuster, {method}"), command, read_closed)
+}
+
+/// What a check goes on to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// Whether it connects.
+    Connect,
+    /// The identification of an ssh server.
+    Greeting,
+}
+
+/// The program by so many event loops, writing to the list's file of answers.
+pub(crate) fn loops(program: &Path, list: &List, loops: usize, depth: Depth) -> Command {
+    let mut command = check(program, list, Method::EventLoop);
+    command.arg(match depth {
+        Depth::Connect => "--no-probe",
+        Depth::Greeting => "--no-kex",
+    });
+    let mut output = OsString::from("jsonl=");
+    output.push(list.answers());
+    command.arg("--workers").arg(loops.to_string()).arg("--force").arg("--output").arg(output);
+    command
+}
+
+impl Depth {
+    /// Reads rows that say that each target was found as it is.
+    pub(crate) fn read(self) -> Read {
+        match self {
+            Self::Connect => read_closed,
+            Self::Greeting => |line| {
+                let row: Row<'_> = serde_json::from_str(line).ok()?;
+                Some((row.target(), row.state == "open" && row.service == Some("ssh")))
+            },
+        }
+    }
+}
+
+fn check(program: &Path, list: &List, method: Method) -> Command {
     let mut command = Command::new(program);
     command.arg("check").args(["--method", method.name()]).args(TERMS);
+    command.args(["--progress", "never", "--quiet", "--input"]).arg(list.path());
     command
-        .args(["--output", "jsonl", "--progress", "never", "--quiet", "--input"])
-        .arg(list.path());
-    list.contestant(format!("portmuster, {method}"), command, read)
 }
 
 /// What is asked of a row.
@@ -55,9 +97,16 @@ struct Row<'a> {
     host: IpAddr,
     port: u16,
     state: &'a str,
+    service: Option<&'a str>,
 }
 
-fn read(line: &str) -> Option<(SocketAddr, bool)> {
+impl Row<'_> {
+    fn target(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+}
+
+fn read_closed(line: &str) -> Option<(SocketAddr, bool)> {
     let row: Row<'_> = serde_json::from_str(line).ok()?;
-    Some((SocketAddr::new(row.host, row.port), row.state == "closed"))
+    Some((row.target(), row.state == "closed"))
 }

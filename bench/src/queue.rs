@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     contest::{self, Check, Contestant},
-    list::{self, List},
+    list::{List, Span},
     program, reference,
 };
 
@@ -25,19 +25,19 @@ pub(crate) struct Options {
     #[arg(long = "part", value_name = "PART", default_values = ["costless", "refused"])]
     parts: Vec<Part>,
     /// Rounds, in each of which everybody runs once
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = crate::at_least_one)]
     rounds: usize,
     /// Pieces of work that costs nothing
-    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = crate::at_least_one)]
     pieces: usize,
     /// Pieces of work that costs nothing, for Python
-    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = crate::at_least_one)]
     python_pieces: usize,
     /// Targets that are refused
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = crate::at_least_one)]
     targets: usize,
     /// Worker processes for work that costs nothing; repeatable [default: 32, and one per core]
-    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    #[arg(long, value_name = "N", value_parser = crate::at_least_one)]
     processes: Vec<usize>,
     /// The Python that runs the reference
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
@@ -65,14 +65,6 @@ pub(crate) enum Job {
     Target,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("it must be at least 1".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
-}
-
 /// Runs the parts that are asked for.
 ///
 /// # Errors
@@ -95,7 +87,7 @@ fn costless(options: &Options, output: &mut impl Write) -> Result<()> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let usual = [defaults::PROCESSES, cores];
     let counts = if options.processes.is_empty() { &usual[..] } else { &options.processes };
-    let list = List::new(options.python_pieces)?;
+    let list = List::new(Span::refused(options.python_pieces))?;
     let mut contestants = Vec::new();
     for &processes in counts {
         for job in [Job::Number, Job::Target] {
@@ -112,12 +104,13 @@ fn costless(options: &Options, output: &mut impl Write) -> Result<()> {
         defaults::LEASE_AHEAD
     );
     let unit = reference::Method::Processes.name();
-    contest::hold(output, &title, &mut contestants, options.rounds, unit)
+    contest::hold(output, &title, &mut contestants, options.rounds, unit)?;
+    Ok(())
 }
 
 fn refused(options: &Options, output: &mut impl Write) -> Result<()> {
     let program = options.program.clone().map_or_else(program::build, Ok)?;
-    let list = List::new(options.targets)?;
+    let list = List::new(Span::refused(options.targets))?;
     let python = |method: reference::Method| {
         method.contestant(&options.python, &list, reference::Work::Connect)
     };
@@ -132,7 +125,8 @@ fn refused(options: &Options, output: &mut impl Write) -> Result<()> {
         options.targets
     );
     let unit = reference::Method::Processes.name();
-    contest::hold(output, &title, &mut contestants, options.rounds, unit)
+    contest::hold(output, &title, &mut contestants, options.rounds, unit)?;
+    Ok(())
 }
 
 impl Job {
@@ -164,11 +158,12 @@ impl Job {
                 |number, result: u64| usize::try_from(number).ok().filter(|_| result == !number),
             ),
             Self::Target => {
-                let nth = |target, is_open: bool| list::nth(target).filter(|_| !is_open);
-                do_all(&workers, pieces, list::target, nth)
+                let span = Span::refused(pieces);
+                let nth = |target, is_open: bool| span.place(target).filter(|_| !is_open);
+                do_all(&workers, pieces, move |nth| span.target(nth), nth)
             }
         };
-        Ok(Contestant { name, pieces, run: Box::new(run) })
+        Ok(Contestant { name, pieces, calls: None, run: Box::new(run) })
     }
 }
 
@@ -176,7 +171,7 @@ impl Job {
 fn do_all<W, R>(
     workers: &Workers,
     pieces: usize,
-    make: fn(usize) -> W,
+    make: impl Fn(usize) -> W + Send + 'static,
     done: impl Fn(W, R) -> Option<usize>,
 ) -> Result<Check>
 where

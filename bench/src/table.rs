@@ -1,6 +1,6 @@
 //! Figures, and how they are shown.
 
-use std::fmt::Write;
+use std::fmt::{self, Display, Formatter, Write};
 
 use crate::cost::Cost;
 
@@ -10,7 +10,11 @@ pub(crate) const NAME: usize = 44;
 /// What the rounds of one contestant came to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Row {
-    name: String,
+    pub(crate) name: String,
+    /// Pieces per second, in each round.
+    paces: Vec<f64>,
+    /// System calls for each piece, where they were counted.
+    calls: Option<f64>,
     /// Pieces per second.
     pace: Spread,
     /// Microseconds of CPU for each.
@@ -21,10 +25,16 @@ pub(crate) struct Row {
 
 /// The middle of several figures, and their ends.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Spread {
-    median: f64,
+pub(crate) struct Spread {
+    pub(crate) median: f64,
     lowest: f64,
     highest: f64,
+}
+
+impl Display for Spread {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.2} ({:.2} – {:.2})", self.median, self.lowest, self.highest)
+    }
 }
 
 impl Spread {
@@ -40,11 +50,24 @@ impl Spread {
 
 impl Row {
     /// `costs` are those of at least one round.
-    pub(crate) fn new(name: &str, pieces: usize, costs: &[Cost]) -> Self {
-        let of = |figure: fn(Cost, f64) -> f64| {
-            Spread::of(costs.iter().map(|&cost| figure(cost, count(pieces))))
+    pub(crate) fn new(name: &str, pieces: usize, calls: Option<f64>, costs: &[Cost]) -> Self {
+        let all = |figure: fn(Cost, f64) -> f64| {
+            costs.iter().map(move |&cost| figure(cost, count(pieces)))
         };
-        Self { name: name.to_owned(), pace: of(pace), cpu: of(cpu), wall: of(|cost, _| wall(cost)) }
+        Self {
+            name: name.to_owned(),
+            paces: all(pace).collect(),
+            calls,
+            pace: Spread::of(all(pace)),
+            cpu: Spread::of(all(cpu)),
+            wall: Spread::of(all(|cost, _| wall(cost))),
+        }
+    }
+
+    /// Its pace as a multiple of another's, round by round: what else the machine does changes
+    /// from round to round.
+    pub(crate) fn times(&self, other: &Self) -> Spread {
+        Spread::of(self.paces.iter().zip(&other.paces).map(|(mine, others)| mine / others))
     }
 }
 
@@ -84,16 +107,21 @@ pub(crate) fn run(cost: Cost, pieces: usize) -> String {
 pub(crate) fn summary(rows: &[Row], unit: &str) -> String {
     let unit = rows.iter().find(|row| row.name == unit).map(|row| row.pace.median);
     let mut table = format!(
-        "  {:<NAME$}  {:>29}  {:>19}  {:>7}  {:>9}\n",
-        "median (lowest – highest)", "per second", "µs CPU each", "wall s", "× in pace"
+        "  {:<NAME$}  {:>29}  {:>19}  {:>10}  {:>7}  {:>9}\n",
+        "median (lowest – highest)",
+        "per second",
+        "µs CPU each",
+        "calls each",
+        "wall s",
+        "× in pace"
     );
-    for Row { name, pace, cpu, wall } in rows {
+    for Row { name, pace, cpu, wall, calls, .. } in rows {
         let pace_text = format!("{:.0} ({:.0} – {:.0})", pace.median, pace.lowest, pace.highest);
-        let cpu = format!("{:.2} ({:.2} – {:.2})", cpu.median, cpu.lowest, cpu.highest);
+        let (cpu, calls) = (cpu.to_string(), calls.map_or(String::new(), |c| format!("{c:.2}")));
         let ratio = unit.map_or(String::new(), |unit| format!("{:.2}", pace.median / unit));
         let _ = writeln!(
             table,
-            "  {name:<NAME$}  {pace_text:>29}  {cpu:>19}  {:>7.2}  {ratio:>9}",
+            "  {name:<NAME$}  {pace_text:>29}  {cpu:>19}  {calls:>10}  {:>7.2}  {ratio:>9}",
             wall.median
         );
     }
@@ -112,20 +140,30 @@ mod tests {
 
     #[test]
     fn a_row_has_the_middle_and_the_ends() {
-        let row = Row::new("ours", 1000, &[cost(500, 1), cost(2000, 4), cost(1000, 3)]);
+        let row = Row::new("ours", 1000, None, &[cost(500, 1), cost(2000, 4), cost(1000, 3)]);
         assert_eq!(row.pace, Spread { median: 1000.0, lowest: 500.0, highest: 2000.0 });
         assert_eq!(row.cpu, Spread { median: 3.0, lowest: 1.0, highest: 4.0 });
-        let even = Row::new("ours", 1000, &[cost(500, 1), cost(1000, 3)]);
+        let even = Row::new("ours", 1000, None, &[cost(500, 1), cost(1000, 3)]);
         assert!((even.cpu.median - 2.0).abs() < 1e-9, "{even:?}");
     }
 
     #[test]
     fn ratios_are_to_the_one_that_is_named() {
-        let rows =
-            [Row::new("theirs", 100, &[cost(2000, 1)]), Row::new("ours", 100, &[cost(500, 1)])];
+        let rows = ["theirs", "ours"].map(|name| {
+            let wall = if name == "ours" { 500 } else { 2000 };
+            Row::new(name, 100, None, &[cost(wall, 1)])
+        });
         let table = summary(&rows, "theirs");
         let ratios: Vec<_> =
             table.lines().skip(1).filter_map(|row| row.split(' ').next_back()).collect();
         assert_eq!(ratios, ["1.00", "4.00"]);
+    }
+
+    #[test]
+    fn ratios_of_rounds_are_those_of_each_round() {
+        let quiet_and_busy = |ms| [cost(ms, 1), cost(3 * ms, 1)];
+        let ours = Row::new("ours", 100, Some(2.0), &quiet_and_busy(500));
+        let theirs = Row::new("theirs", 100, None, &quiet_and_busy(1000));
+        assert_eq!(ours.times(&theirs).to_string(), "2.00 (2.00 – 2.00)");
     }
 }

@@ -52,6 +52,10 @@ impl Formatter for Visible {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Most are; looking at bytes takes a quarter of what looking at letters does.
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut rest = fragment;
         while let Some((at, letter)) = rest.char_indices().find(|&(_, letter)| is_hidden(letter)) {
             writer.write_all(&rest.as_bytes()[..at])?;
