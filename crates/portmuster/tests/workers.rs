@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         an_input_that_blocks_holds_up_nothing,
         dropped_results_end_the_workers,
         a_program_that_is_no_worker_is_given_up,
+        checks_without_workers_are_unchecked,
         work_that_can_not_be_sent_comes_back,
         results_that_can_not_be_sent_are_told_apart_from_what_kills,
         a_large_piece_goes_in_a_frame_of_its_own,
@@ -207,6 +208,19 @@ fn a_program_that_is_no_worker_is_given_up() {
     let mut results = wrong.run::<u64, u64>(0..3).expect("it can be started");
     let lost: Vec<_> = results.by_ref().map(|(_, result)| result).collect();
     assert_eq!(lost, [Err(Lost::NoWorkers); 3]);
+}
+
+/// Checks are held back while workers are away, and come back when there are none to wait for.
+fn checks_without_workers_are_unchecked() {
+    for method in Method::ALL.into_iter().filter(|method| method.has_processes()) {
+        let config = Config { method, workers: Some(2), ..Config::unthrottled() };
+        let checker = Checker::new(config).expect("settings that a run can have");
+        let outcomes = checker.with_workers(Program::new("true")).check(refused(300));
+        let outcomes: Vec<_> = outcomes.expect("it can be started").collect();
+        assert_eq!(outcomes.len(), 300, "{method}");
+        let is_told = |outcome: &Outcome| outcome.verdict.reason == Reason::NoWorkers;
+        assert!(outcomes.iter().all(is_told), "{method}: {:?}", outcomes[0]);
+    }
 }
 
 fn work_that_can_not_be_sent_comes_back() {

@@ -334,10 +334,10 @@ where
         if let State::Taken(worker) = std::mem::replace(&mut self.places[place], next).state {
             self.ended.push((worker.process.kill(), cause));
         }
-        if failures >= FAILURES_MAX {
+        let lost = self.queue.leave(place);
+        if matches!(self.places[place].state, State::Closed) {
             self.queue.dismiss(place);
         }
-        let lost = self.queue.leave(place);
         self.done.extend(lost.into_iter().map(|work| (work, Err(Lost::KillsWorkers))));
         self.deliver(place);
     }
