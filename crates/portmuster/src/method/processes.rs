@@ -44,8 +44,8 @@ pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usiz
     let program = plan.program.clone().ok_or(StartError::NoProgram)?;
     let (inside, at_once, ahead) = inside(plan);
     let workers = plan.size.workers.min(plan.in_flight);
-    let room = (at_once + ahead).saturating_mul(workers);
-    let capacity = plan.in_flight.min(room);
+    let all = at_once.saturating_add(ahead).saturating_mul(workers);
+    let capacity = plan.in_flight.min(all);
     let terms = Terms { program, processes: workers, at_once, ahead, batches: capacity };
     let worker = WorkerSetting { inside, rules: setting.rules, source: setting.source };
     let (reports, alarm) = (setting.reports.clone(), Alarm(setting.panics.clone()));

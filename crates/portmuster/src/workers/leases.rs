@@ -124,6 +124,14 @@ impl<W> Leases<W> {
         self.peak = self.peak.max(self.open);
     }
 
+    /// The worker holds one less.
+    fn release(&mut self, worker: WorkerId) {
+        self.change(worker, |worker| {
+            worker.held -= 1;
+            worker.apart &= worker.held > 0;
+        });
+    }
+
     fn hold(&mut self, worker: WorkerId, tickets: &[Ticket], apart: bool, now: Instant) {
         if tickets.is_empty() {
             return;
@@ -289,10 +297,7 @@ impl<W> WorkQueue for Leases<W> {
         if !self.holds(worker, ticket) {
             return None;
         }
-        self.change(worker, |worker| {
-            worker.held -= 1;
-            worker.apart &= worker.held > 0;
-        });
+        self.release(worker);
         Some(self.tasks.remove(slot(ticket)).work)
     }
 
@@ -303,8 +308,9 @@ impl<W> WorkQueue for Leases<W> {
         let due = self.recallable().filter(|(_, worker)| worker.recallable_at() <= now);
         let (most, surplus) =
             due.map(|(id, worker)| (id, worker.surplus())).max_by_key(|&(_, surplus)| surplus)?;
-        self.workers[most].recalled = surplus.div_ceil(2);
-        Some((most, surplus.div_ceil(2)))
+        let half = surplus.div_ceil(2);
+        self.workers[most].recalled = half;
+        Some((most, half))
     }
 
     fn returned(&mut self, worker: WorkerId, tickets: &[Ticket]) {
@@ -314,10 +320,7 @@ impl<W> WorkQueue for Leases<W> {
         for &ticket in tickets {
             if self.holds(worker, ticket) {
                 self.tasks[slot(ticket)].holder = None;
-                self.change(worker, |worker| {
-                    worker.held -= 1;
-                    worker.apart &= worker.held > 0;
-                });
+                self.release(worker);
                 back.push(ticket);
             }
         }

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::{
     WorkersError,
-    frames::{Kind, VERSION, Writing},
+    frames::{self, Kind, VERSION},
     keeper::Keeper,
     leases::Leases,
     process::{Ending, Program},
@@ -179,10 +179,9 @@ impl<W: Serialize + Send + 'static> Link<W> {
 /// The first frame: version, room, setting.
 fn hello(room: usize, setting: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut frame = Writing::begin(&mut bytes, Kind::Hello);
     let room = u32::try_from(room).unwrap_or(u32::MAX);
-    frame.value(&(VERSION, room, setting)).expect("settings are plain values");
-    frame.end();
+    let written = frames::write(&mut bytes, Kind::Hello, &(VERSION, room, setting));
+    written.expect("settings are plain values");
     bytes
 }
 

@@ -258,10 +258,7 @@ struct Output {
 
 impl Output {
     fn ready(&mut self, at_once: u32) -> Result<(), ServeError> {
-        let mut frame = Writing::begin(&mut self.buffer, Kind::Ready);
-        frame.value(&VERSION)?;
-        frame.value(&at_once)?;
-        frame.end();
+        frames::write(&mut self.buffer, Kind::Ready, &(VERSION, at_once))?;
         Ok(self.send()?)
     }
 
