@@ -2,25 +2,42 @@
 //!
 //! Each subcommand is one question, in a file of its own. What contends for the answer is a
 //! [`Contestant`](contest::Contestant): all of them run once in every round, one after the other,
-//! so that whatever else the machine does meets them alike.
+//! so that whatever else the machine does meets them alike. What they come to is a
+//! [`Section`](section::Section) each, printed here and gathered into a page by `page`.
 
-use std::process::ExitCode;
+use std::{fs, path::PathBuf, process::ExitCode};
 
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
+mod answers;
 mod contest;
 mod cost;
+mod greeter;
 mod limit;
 mod list;
+mod million;
+mod mixed;
+mod namespace;
 mod program;
 mod queue;
 mod reference;
+mod section;
 mod table;
+mod watch;
+
+use section::Section;
 
 /// What portmuster's methods cost, beside others that do the same.
 #[derive(Debug, Parser)]
 #[command(name = "portmuster-bench", arg_required_else_help = true, max_term_width = 100)]
 struct Program {
+    /// Also write the figures to this file, as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// This runs in namespaces of its own
+    #[arg(long, hide = true)]
+    inside: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -31,6 +48,10 @@ enum Command {
     Queue(queue::Options),
     /// How near portmuster comes to what the system allows: connecting and nothing else
     Limit(limit::Options),
+    /// The same with targets of all kinds, of which some never answer
+    Mixed(mixed::Options),
+    /// A million attempts under way at the same time, none of which is ever answered
+    Million(million::Options),
     /// The inside of a worker process
     #[command(hide = true)]
     Worker { job: queue::Job },
@@ -39,18 +60,61 @@ enum Command {
     Yardstick(limit::yardstick::Options),
     /// The inside of the process that greets
     #[command(hide = true)]
-    Greeter,
+    Greeter(greeter::Place),
+    /// The inside of the process that sees how much memory another takes
+    #[command(hide = true)]
+    Peak(cost::PeakOptions),
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Program::parse().command {
-        Command::Queue(options) => queue::run(&options)?,
-        Command::Limit(options) => limit::run(&options)?,
+fn main() -> Result<ExitCode> {
+    let program = Program::parse();
+    let sections = match &program.command {
+        Command::Queue(options) => queue::run(options)?,
+        Command::Limit(options) => limit::run(options)?,
+        command if !program.inside && command.needs_namespace() => {
+            command.build()?;
+            return namespace::again();
+        }
+        Command::Mixed(options) => mixed::run(options)?,
+        Command::Million(options) => million::run(options)?,
         Command::Worker { job } => return Ok(job.serve()),
-        Command::Yardstick(options) => limit::yardstick::run(&options)?,
-        Command::Greeter => limit::greeter::serve()?,
+        Command::Yardstick(options) => return limit::yardstick::run(options).map(done),
+        Command::Greeter(place) => return greeter::serve(place).map(done),
+        Command::Peak(options) => return cost::run(options),
+    };
+    if let Some(path) = &program.report {
+        report(path, &sections)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn done((): ()) -> ExitCode {
+    ExitCode::SUCCESS
+}
+
+impl Command {
+    /// Whether it runs in a network of its own.
+    fn needs_namespace(&self) -> bool {
+        matches!(self, Self::Mixed(_) | Self::Million(_))
+    }
+
+    /// Builds what takes part, while there still is a network to fetch it from.
+    fn build(&self) -> Result<()> {
+        let named = match self {
+            Self::Mixed(options) => &options.program,
+            Self::Million(options) => &options.program,
+            _ => return Ok(()),
+        };
+        if named.is_none() {
+            program::build()?;
+        }
+        Ok(())
+    }
+}
+
+fn report(path: &PathBuf, sections: &[Section]) -> Result<()> {
+    let text = serde_json::to_string_pretty(sections).context("writing a report")?;
+    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
