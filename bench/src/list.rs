@@ -174,6 +174,17 @@ impl List {
         self.folder.path().join("answers")
     }
 
+    /// What a program says beside its answers.
+    fn complaints(&self) -> PathBuf {
+        self.folder.path().join("complaints")
+    }
+
+    fn last_complaint(&self) -> String {
+        let complaints = fs::read(self.complaints()).unwrap_or_default();
+        let complaints = String::from_utf8_lossy(&complaints);
+        complaints.lines().last().unwrap_or_default().to_owned()
+    }
+
     /// A program that checks the list, and answers on stdout if it does not write the file itself.
     pub(crate) fn contestant(
         &self,
@@ -187,15 +198,16 @@ impl List {
             let answers = self.answers();
             let file = File::create(&answers).context("making a file for answers")?;
             let peak = Peak::of(&command)?;
+            let complaints = File::create(self.complaints()).context("making a file")?;
             let mut watched = peak.command();
-            let status = watched.stdin(Stdio::null()).stdout(file).status();
+            let status = watched.stdin(Stdio::null()).stdout(file).stderr(complaints).status();
             let status = status.context("starting a program that is measured")?;
             let program = command.get_program().display();
             ensure!(
                 status.code() != Some(NOT_FOUND),
                 "starting {program}: there is no such program; install it (for python3: apt-get install python3), or say where it is"
             );
-            ensure!(status.success(), "{program} ended with {status}");
+            ensure!(status.success(), "{program} ended with {status}: {}", self.last_complaint());
             let span = self.span;
             let check = Box::new(move || {
                 let answers = fs::read(&answers).context("reading answers")?;

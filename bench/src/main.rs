@@ -13,12 +13,16 @@ use clap::{Parser, Subcommand};
 mod answers;
 mod contest;
 mod cost;
+mod far;
+mod found;
 mod greeter;
 mod limit;
 mod list;
 mod million;
 mod mixed;
 mod namespace;
+mod peer;
+mod peers;
 mod program;
 mod queue;
 mod reference;
@@ -52,6 +56,10 @@ enum Command {
     Mixed(mixed::Options),
     /// A million attempts under way at the same time, none of which is ever answered
     Million(million::Options),
+    /// How many of the open targets are found when packets get lost, by portmuster and by others
+    Found(found::Options),
+    /// Other programs that do the same, each with the best of several settings
+    Peers(peers::Options),
     /// The inside of a worker process
     #[command(hide = true)]
     Worker { job: queue::Job },
@@ -77,6 +85,8 @@ fn main() -> Result<ExitCode> {
         }
         Command::Mixed(options) => mixed::run(options)?,
         Command::Million(options) => million::run(options)?,
+        Command::Found(options) => found::run(options)?,
+        Command::Peers(options) => peers::run(options)?,
         Command::Worker { job } => return Ok(job.serve()),
         Command::Yardstick(options) => return limit::yardstick::run(options).map(done),
         Command::Greeter(place) => return greeter::serve(place).map(done),
@@ -95,18 +105,26 @@ fn done((): ()) -> ExitCode {
 impl Command {
     /// Whether it runs in a network of its own.
     fn needs_namespace(&self) -> bool {
-        matches!(self, Self::Mixed(_) | Self::Million(_))
+        self.named_program().is_some()
+    }
+
+    /// The portmuster that was named, of those that run in a network of their own.
+    fn named_program(&self) -> Option<Option<&PathBuf>> {
+        let program = match self {
+            Self::Mixed(options) => &options.program,
+            Self::Million(options) => &options.program,
+            Self::Found(options) => &options.program,
+            Self::Peers(options) => &options.program,
+            _ => return None,
+        };
+        Some(program.as_ref())
     }
 
     /// Builds what takes part, while there still is a network to fetch it from.
     fn build(&self) -> Result<()> {
-        let named = match self {
-            Self::Mixed(options) => &options.program,
-            Self::Million(options) => &options.program,
-            _ => return Ok(()),
-        };
-        if named.is_none() {
+        if self.named_program() == Some(None) {
             program::build()?;
+            program::build_plain_tokio()?;
         }
         Ok(())
     }
