@@ -223,8 +223,9 @@ impl List {
     /// A command as a person would type it, beside the files.
     pub(crate) fn as_typed(&self, command: &Command) -> String {
         let folder = format!("{}/", self.folder.path().display());
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/");
         let word = |word: &OsStr| {
-            let word = word.to_string_lossy().replace(&folder, "");
+            let word = word.to_string_lossy().replace(&folder, "").replace(source, "bench/");
             if word.is_empty() || word.contains([' ', '*', '$']) {
                 format!("'{word}'")
             } else {

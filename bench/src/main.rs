@@ -21,6 +21,7 @@ mod list;
 mod million;
 mod mixed;
 mod namespace;
+mod page;
 mod peer;
 mod peers;
 mod program;
@@ -60,6 +61,8 @@ enum Command {
     Found(found::Options),
     /// Other programs that do the same, each with the best of several settings
     Peers(peers::Options),
+    /// All of these, as a page with a picture
+    Page(page::Options),
     /// The inside of a worker process
     #[command(hide = true)]
     Worker { job: queue::Job },
@@ -87,6 +90,7 @@ fn main() -> Result<ExitCode> {
         Command::Million(options) => million::run(options)?,
         Command::Found(options) => found::run(options)?,
         Command::Peers(options) => peers::run(options)?,
+        Command::Page(options) => return page::run(options).map(done),
         Command::Worker { job } => return Ok(job.serve()),
         Command::Yardstick(options) => return limit::yardstick::run(options).map(done),
         Command::Greeter(place) => return greeter::serve(place).map(done),

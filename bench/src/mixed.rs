@@ -73,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     );
     let rows = contest::hold(&mut output, &title, &mut contestants, options.rounds, Demand::Exact)?;
     let [yardstick, portmuster] = &rows[..] else { unreachable!("there are two contestants") };
-    let what = "time on the wall, portmuster to the yardstick".to_owned();
+    let what = format!("time on the wall, portmuster to {}", yardstick.name);
     let goals = vec![Goal::at_most(what, portmuster.wall_times(yardstick), WALL_MOST)];
     let unit = Some(yardstick.name.clone());
     let settings = namespace.settings;

@@ -151,7 +151,7 @@ impl Peer {
                 &["--max-retries", "0", "-T5", "--min-hostgroup", "512"],
                 &["--max-retries", "0", "--min-rate", "1000000", "--min-hostgroup", "4096"],
             ],
-            (Self::Nmap, Asked::Usual) => &[&[], &["-T4"]],
+            (Self::Nmap, Asked::Usual) => &[&["-T4"]],
             (Self::Rustscan, Asked::Fast) => &[
                 &["-b", "500", "-t", "1000"],
                 &["-b", "3000", "-t", "1000"],
@@ -167,9 +167,9 @@ impl Peer {
             }
             (Self::Tokio, Asked::Usual) => &[&["4000", "3000"]],
             (Self::Masscan, Asked::Fast) => &[
-                &["--rate", "100000", "--wait", "3"],
-                &["--rate", "300000", "--wait", "3"],
-                &["--rate", "200000", "--retries", "1", "--wait", "3"],
+                &["--rate", "50000", "--wait", "3"],
+                &["--rate", "200000", "--wait", "3"],
+                &["--rate", "100000", "--retries", "1", "--wait", "3"],
             ],
             (Self::Masscan, Asked::Usual) => &[&["--rate", "10000"]],
             (Self::Zmap, Asked::Fast) => &[
