@@ -54,11 +54,6 @@ impl Found {
     pub(crate) fn is_exact(self) -> bool {
         self.open == self.of && self.false_open == 0 && self.mistaken == 0
     }
-
-    /// Whether every open target was found and nothing else.
-    pub(crate) fn is_complete(self) -> bool {
-        self.open == self.of && self.false_open == 0
-    }
 }
 
 /// Each line is an answer, or none of those that `read` knows.
@@ -143,6 +138,6 @@ mod tests {
         let heard = Heard { said: vec![open(0), open(0), open(3)], counted: 0 };
         let found = judge(&heard, span, Says::Opens).expect("they are targets");
         assert_eq!(found, Found { open: 1, of: 2, false_open: 1, mistaken: 0 });
-        assert!(!found.is_complete());
+        assert!(!found.is_exact());
     }
 }

@@ -134,8 +134,8 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     for threads in threads {
         let bench =
             Bench { portmuster: portmuster.as_deref(), threads, rounds: options.rounds, counts };
-        let greeted = Span::open(greeter.port, options.greetings);
-        for (part, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, greeted)] {
+        let open = Span::open(greeter.port, options.greetings);
+        for (part, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, open)] {
             let section = bench.hold(&mut output, part, span)?;
             writeln!(output, "{section}")?;
             sections.push(section);
@@ -188,8 +188,8 @@ impl Bench<'_> {
         let command = self.command(contender, list)?;
         let calls = if self.counts { Some(self.calls(contender, list.span())?) } else { None };
         let contestant = match contender {
-            Yardstick(mode) => {
-                yardstick::contestant(name, command, list, mode.expected(list.span()))
+            Yardstick(_) => {
+                yardstick::contestant(name, command, list, yardstick::expected(list.span()))
             }
             Portmuster(depth) => list.contestant(name, command, Says::All, depth.hear()),
         };

@@ -79,13 +79,12 @@ enum Command {
 
 fn main() -> Result<ExitCode> {
     let program = Program::parse();
+    if let Some(measured) = program.command.apart().filter(|_| !program.inside) {
+        return go_inside(measured);
+    }
     let sections = match &program.command {
         Command::Queue(options) => queue::run(options)?,
         Command::Limit(options) => limit::run(options)?,
-        command if !program.inside && command.needs_namespace() => {
-            command.build()?;
-            return namespace::again();
-        }
         Command::Mixed(options) => mixed::run(options)?,
         Command::Million(options) => million::run(options)?,
         Command::Found(options) => found::run(options)?,
@@ -106,14 +105,16 @@ fn done((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-impl Command {
-    /// Whether it runs in a network of its own.
-    fn needs_namespace(&self) -> bool {
-        self.named_program().is_some()
-    }
+/// Which portmuster is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Measured {
+    Named,
+    Built,
+}
 
-    /// The portmuster that was named, of those that run in a network of their own.
-    fn named_program(&self) -> Option<Option<&PathBuf>> {
+impl Command {
+    /// Of those that run in a network of their own: which portmuster is measured.
+    fn apart(&self) -> Option<Measured> {
         let program = match self {
             Self::Mixed(options) => &options.program,
             Self::Million(options) => &options.program,
@@ -121,17 +122,18 @@ impl Command {
             Self::Peers(options) => &options.program,
             _ => return None,
         };
-        Some(program.as_ref())
+        Some(if program.is_some() { Measured::Named } else { Measured::Built })
     }
+}
 
-    /// Builds what takes part, while there still is a network to fetch it from.
-    fn build(&self) -> Result<()> {
-        if self.named_program() == Some(None) {
-            program::build()?;
-            program::build_plain_tokio()?;
-        }
-        Ok(())
+/// Starts this program inside, when all is built that takes part, while there still is a network to
+/// fetch it from.
+fn go_inside(measured: Measured) -> Result<ExitCode> {
+    if measured == Measured::Built {
+        program::build()?;
+        program::build_plain_tokio()?;
     }
+    namespace::again()
 }
 
 fn report(path: &PathBuf, sections: &[Section]) -> Result<()> {

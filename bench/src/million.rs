@@ -85,11 +85,11 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let at_rest = {
         let one = List::new(Span::silent(FIRST, 1))?;
         let rest = timeout.min(REST);
-        watch::run(&mut command(&program, &one, options.in_flight, rest, None)?, rest)?
+        watch::run(&mut command(&program, &one, options.in_flight, rest, None), rest)?
     };
     let (ours, shown) = {
         let answers = Some(list.answers());
-        let mut command = command(&program, &list, options.in_flight, timeout, answers.as_deref())?;
+        let mut command = command(&program, &list, options.in_flight, timeout, answers.as_deref());
         (watch::run(&mut command, timeout)?, list.as_typed(&command))
     };
     let rows = read(&list, timeout)?;
@@ -112,10 +112,8 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
             at_rest.own_kib, ours.own_kib
         ),
     ];
-    let unit = Some(names[0].to_owned());
     let settings = namespace.settings;
-    let section =
-        Section { title, rows: table, unit, goals, notes, settings, ..Section::default() };
+    let section = Section { title, rows: table, goals, notes, settings, ..Section::default() };
     writeln!(output, "{section}").context("telling the figures")?;
     Ok(vec![section])
 }
@@ -151,7 +149,7 @@ fn yardstick(options: &Options, list: &List, timeout: Duration) -> Result<(Seen,
     let answers = File::create(list.answers()).context("making a file for answers")?;
     let seen = watch::run(command.stdin(Stdio::null()).stdout(answers), timeout)?;
     let told = std::fs::read_to_string(list.answers()).context("reading answers")?;
-    let expected = Mode::Timed.expected(list.span());
+    let expected = yardstick::expected(list.span());
     anyhow::ensure!(told.starts_with(&expected), "{told:?} instead of {expected:?}");
     Ok((seen, Late::read(&told).context("the yardstick has not said how late it was")?))
 }
@@ -162,13 +160,13 @@ fn command(
     in_flight: usize,
     timeout: Duration,
     answers: Option<&Path>,
-) -> Result<Command> {
+) -> Command {
     let mut command = program::check(program, list, Method::EventLoop);
     command.args(["--no-probe", "--in-flight", &in_flight.to_string()]);
     command.args(["--timeout", &format!("{}ms", timeout.as_millis())]);
     let output = answers.map_or_else(|| "/dev/null".into(), |path| path.display().to_string());
     command.args(["--force", "--output", &format!("jsonl={output}")]).stdin(Stdio::null());
-    Ok(command)
+    command
 }
 
 /// What the rows say.

@@ -62,7 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     ours.args(["--in-flight", &options.in_flight.to_string()]);
     let mut theirs = yardstick::command(Mode::Timed, threads, list.span())?;
     under_way(&mut theirs, options.in_flight, options.timeout_ms);
-    let expected = Mode::Timed.expected(list.span());
+    let expected = yardstick::expected(list.span());
     let mut contestants = [
         yardstick::contestant("the yardstick, with deadlines".into(), theirs, &list, expected),
         list.contestant("portmuster --no-kex".into(), ours, Says::All, Depth::Greeting.hear()),
@@ -77,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let goals = vec![Goal::at_most(what, portmuster.wall_times(yardstick), WALL_MOST)];
     let unit = Some(yardstick.name.clone());
     let settings = namespace.settings;
-    let section = Section { title, unit, goals, settings, rows, ..Section::default() };
+    let section = Section { title, rows, unit, goals, settings, ..Section::default() };
     writeln!(output, "{section}").context("telling the figures")?;
     Ok(vec![section])
 }

@@ -75,13 +75,13 @@ impl Namespace {
     ///
     /// # Errors
     /// Something can't be set.
-    #[expect(clippy::exit, reason = "this is the first process: with it all others end")]
     pub(crate) fn prepare() -> Result<Self> {
         thread::Builder::new()
             .name("end".into())
             .spawn(|| {
                 // Nothing comes: it ends with the one who started this.
                 let _ = std::io::stdin().read_to_end(&mut Vec::new());
+                // This is the first process: with it all others end.
                 process::exit(130);
             })
             .context("starting a thread")?;

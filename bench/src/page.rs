@@ -101,8 +101,12 @@ struct Answer {
 /// # Errors
 /// One could not be answered: the page, which is written all the same, says which, and why.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let program = options.program.clone().map_or_else(program::build, Ok)?;
-    program::build_plain_tokio()?;
+    let program = if let Some(program) = &options.program {
+        program.clone()
+    } else {
+        program::build_plain_tokio()?;
+        program::build()?
+    };
     // As it was before this program made it busy.
     let machine = machine::facts(&program);
     let folder = tempfile::tempdir().context("making a folder for reports")?;

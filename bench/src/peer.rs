@@ -124,11 +124,7 @@ impl Peer {
     ///
     /// # Errors
     /// It is not installed.
-    pub(crate) fn contestants<'a>(
-        self,
-        list: &'a List,
-        asked: Asked,
-    ) -> Result<Vec<Contestant<'a>>> {
+    pub(crate) fn contestants(self, list: &List, asked: Asked) -> Result<Vec<Contestant<'_>>> {
         let program = self.find()?;
         let (says, hear) = self.answers();
         let contestants = self.settings(asked).iter().map(|setting| {
@@ -245,7 +241,7 @@ fn opens(targets: impl Iterator<Item = Option<SocketAddr>>) -> Option<Vec<(Socke
     targets.map(|target| Some((target?, State::Open))).collect()
 }
 
-/// `Host: 127.1.0.0 ()	Ports: 22/open/tcp//ssh///, …	Ignored State: closed (999)`
+/// `Host: 127.1.0.0 ()\tPorts: 22/open/tcp//ssh///, …\tIgnored State: closed (999)`
 fn hear_nmap(text: &str, _: Span) -> Result<Heard> {
     let mut heard = Heard::default();
     for line in text.lines().filter(|line| line.contains("\tPorts: ")) {

@@ -8,6 +8,7 @@
     reason = "headlines and summaries are for whoever watches; stdout is left to what was asked for"
 )]
 
+mod bench;
 mod command;
 mod fuzz;
 mod mutate;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND
   simulate SEED   one run of the simulator, as a failed test names it
   mutate [NAME]   each named slip, put into a copy of the code, must be caught by its test
   fuzz [SECONDS]  each fuzz target for so long (60), on the nightly toolchain
+  bench [--quick]  all benchmarks, beside other programs; writes bench/RESULTS.md (20 minutes)
   setup   the programs that the other commands need; installs what it may
 ";
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),
         ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => told(fuzz::run(seconds)),
         ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),
+        ["bench", arguments @ ..] => told(bench::run(arguments)),
         ["mutate"] => told(mutate::run(None)),
         ["mutate", name] => told(mutate::run(Some(name))),
         ["help" | "--help" | "-h"] => help(),

@@ -186,19 +186,19 @@ impl Mode {
             Self::Timed => "timed",
         }
     }
+}
 
-    /// What it prints when all goes as it should.
-    pub(crate) fn expected(self, span: Span) -> String {
-        let mut tally = Tally::default();
-        for nth in span.nths() {
-            tally.add(match span.truth(nth) {
-                State::Refused => Ended::Refused,
-                State::Silent => Ended::Silent,
-                State::Open => Ended::Greeted,
-            });
-        }
-        told(tally)
+/// What is printed of these targets when all goes as it should.
+pub(crate) fn expected(span: Span) -> String {
+    let mut tally = Tally::default();
+    for nth in span.nths() {
+        tally.add(match span.truth(nth) {
+            State::Refused => Ended::Refused,
+            State::Silent => Ended::Silent,
+            State::Open => Ended::Greeted,
+        });
     }
+    told(tally)
 }
 
 impl Options {

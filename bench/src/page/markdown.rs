@@ -57,12 +57,13 @@ fn told(section: &Section) -> String {
         ("Not there", &section.absent),
         ("Commands", &commands),
         ("Seen, and tried", &section.notes),
-        ("In force in the namespace", &section.settings),
     ] {
         if !lines.is_empty() {
-            let _ = writeln!(text, "\n{title}:\n");
-            lines.iter().for_each(|line| text += &format!("- {line}\n"));
+            let _ = writeln!(text, "\n{title}:\n\n- {}", lines.join("\n- "));
         }
+    }
+    if !section.settings.is_empty() {
+        let _ = writeln!(text, "\nIn force in the namespace: {}.", section.settings.join("; "));
     }
     text
 }
