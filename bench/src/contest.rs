@@ -51,8 +51,8 @@ pub(crate) enum Demand {
     Measured,
 }
 
-/// Runs all of them in each round, and prints what each run and the rounds together came to, which
-/// it also gives back; ratios are to the contestant of this name.
+/// Runs all of them in each round, prints what each run came to, and gives back what the rounds
+/// together did.
 ///
 /// # Errors
 /// One does not do what it should: its figures would be worth nothing.
@@ -73,8 +73,8 @@ pub(crate) fn hold(
     Ok(contestants.iter().zip(runs).map(|(contestant, runs)| Row::new(contestant, &runs)).collect())
 }
 
-/// Runs each setting of each of them once, and keeps the best: of those that found all that is
-/// open the fastest, or else the one that found most. Says of what it kept that.
+/// Runs each setting of each of them once, and keeps the best: the one that found most of what is
+/// open, and of those that found as many the fastest. What it tried is told.
 ///
 /// # Errors
 /// One does not do what it should.
