@@ -207,7 +207,7 @@ fn host(host: &Host) -> CompactString {
     }
 }
 
-fn address(address: IpAddr) -> CompactString {
+pub(super) fn address(address: IpAddr) -> CompactString {
     match address {
         IpAddr::V4(address) => v4(address),
         IpAddr::V6(address) => address.to_compact_string(),
@@ -262,7 +262,7 @@ fn part(Part { at, side, bytes }: &Part) -> PartRow<'_> {
 }
 
 /// To the millisecond; the end of time for a clock beyond what RFC 3339 can write.
-fn timestamp(time: SystemTime) -> CompactString {
+pub(super) fn timestamp(time: SystemTime) -> CompactString {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
     thread_local! {
@@ -285,7 +285,7 @@ fn timestamp(time: SystemTime) -> CompactString {
 }
 
 /// To the microsecond: finer is noise.
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
