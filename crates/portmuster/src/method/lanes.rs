@@ -4,14 +4,24 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::Reports;
+use super::{Reports, room::Scarce};
 use crate::{driver::waker::Waker, schedule::Start};
+
+/// What was started to make attempts.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) lanes: Lanes,
+    /// Attempts that may be given and not reported.
+    pub(crate) capacity: usize,
+    /// What this system had not enough of when that is fewer than wanted.
+    pub(crate) scarce: Scarce,
+}
 
 /// The threads that make attempts in this process.
 ///
 /// Invariant: whoever gives them attempts gives no more than they have room for, and there is
 /// room for as many reports, so reporting never blocks.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Lanes {
     pub(super) all: Vec<Lane>,
     /// Every lane's attempts that are started and not reported.

@@ -4,7 +4,8 @@ use crossbeam_channel::bounded;
 
 use super::{
     Setting, StartError,
-    lanes::{Lane, Lanes},
+    lanes::{Lane, Lanes, Started},
+    room::Scarce,
     spawn,
 };
 use crate::{
@@ -14,9 +15,27 @@ use crate::{
     schedule::{Report, Start},
 };
 
-/// Starts the threads. They take starts one at a time from one lane, so that none holds more
-/// than it works on; as many as `room` may be begun and not reported.
-pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, StartError> {
+/// Threads that are left to others, and the address space of their stacks, where this system
+/// starts no more: a run has a few beside those that make attempts.
+const SPARED: usize = 8;
+
+/// Starts the threads, or as many as this system gives. They take starts one at a time from one
+/// lane, so that none holds more than it works on; as many as `room` may be begun and not
+/// reported.
+pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<Started, StartError> {
+    let mut capacity = threads;
+    loop {
+        let lanes = start_all(capacity, room, setting)?;
+        let started = lanes.threads.len();
+        if started == capacity {
+            return Ok(Started { lanes, capacity, scarce: Scarce::Threads });
+        }
+        capacity = started.saturating_sub(SPARED).max(1);
+    }
+}
+
+/// Starts the threads up to the first that can't be started.
+fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, StartError> {
     let (starts, queue) = bounded::<Vec<Start>>(room);
     // Called once, when all are to go home, and never read.
     let stop = Waker::new()?;
@@ -31,7 +50,7 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
         Lanes { all: vec![lane], loads: vec![0], stops: vec![stop.clone()], threads: Vec::new() };
     for worker in 0..threads {
         let (queue, stop) = (queue.clone(), stop.clone());
-        lanes.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
+        let started = spawn("portmuster-thread", setting.clone(), move |setting| {
             let net = Poll::new(setting.clock, setting.source, stop.clone());
             let mut driver = Driver::new(net, setting.rules);
             for Start { id, endpoint, patient } in queue.into_iter().flatten() {
@@ -45,7 +64,12 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
                     return;
                 }
             }
-        })?);
+        });
+        match started {
+            Ok(thread) => lanes.threads.push(thread),
+            Err(error) if worker == 0 => return Err(error),
+            Err(_) => break,
+        }
     }
     Ok(lanes)
 }
