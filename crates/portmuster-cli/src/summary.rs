@@ -38,11 +38,13 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
 
 /// How often this machine was short of something, what that came to, and what to do about it.
 fn shortages(account: &Account, last: Fault) -> String {
-    let Account { faults, in_flight_least: least, in_flight_most: most, .. } = account;
     format!(
-        "this machine was short of something {faults} times, last of {last} ({}); that let {least} \
-         be in flight, and {most} at the end",
-        remedy(last)
+        "this machine was short of something {} times, last of {last} ({}); that let {} be in \
+         flight, and {} at the end",
+        account.faults,
+        remedy(last),
+        account.in_flight_least,
+        account.in_flight_most
     )
 }
 

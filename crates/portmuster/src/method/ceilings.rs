@@ -75,13 +75,13 @@ pub(super) fn threads(
         most: (ceiling.most / processes as u64).saturating_sub(own),
         ..ceiling
     };
-    let ceilings = system().map(share).chain([descriptors()]);
+    let ceilings = system().map(share).chain([descriptors(), address_space()]);
     within(asked, usual, "threads in each process", ceilings)
 }
 
 /// What bounds the threads of one process, each of which has a socket.
 fn this_process() -> impl Iterator<Item = Ceiling> {
-    system().chain([descriptors()])
+    system().chain([descriptors(), address_space()])
 }
 
 /// What bounds the threads of all processes together. Half of it is left to everybody else.
@@ -101,6 +101,11 @@ fn system() -> impl Iterator<Item = Ceiling> {
 fn descriptors() -> Ceiling {
     let most = descriptors::budget().attempts as u64;
     Ceiling { most, by: "descriptors, ulimit -n" }
+}
+
+fn address_space() -> Ceiling {
+    let most = room::addressable_threads().unwrap_or(u64::MAX);
+    Ceiling { most, by: "address space, ulimit -v" }
 }
 
 /// How often this much memory is there.

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::{
     Setting, StartError,
-    lanes::{Lane, Lanes, Started},
+    lanes::{Lane, Lanes, Started, THREADS_SPARED},
     room::Scarce,
     spawn,
 };
@@ -60,7 +60,10 @@ pub(super) fn start(
             Ok(true) => {}
             Ok(false) => (own_tables, wanted, scarce) = (false, loops, Scarce::SharedDescriptors),
             Err(error) if lanes.all.is_empty() => return Err(error),
-            Err(error) => (wanted, scarce) = (lanes.all.len(), error.scarce()),
+            Err(error) => {
+                lanes.dismiss((lanes.all.len() - 1).min(THREADS_SPARED));
+                (wanted, scarce) = (lanes.all.len(), error.scarce());
+            }
         }
     }
     lanes.loads = vec![0; lanes.all.len()];

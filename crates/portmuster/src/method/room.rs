@@ -14,6 +14,11 @@ use super::control_group;
 const ATTEMPT: u64 = 6 << 10;
 /// Our own part of it, with as much again for what comes and goes.
 const ATTEMPT_OWN: u64 = 600;
+/// Address space of a thread's stack and its guard, and what is left for all else.
+const THREAD_SPACE: u64 = (2 << 20) + (64 << 10);
+const SPARED_SPACE: u64 = 32 << 20;
+/// Memory of the program itself, in bytes: its code and its queues.
+const OWN: u64 = 8 << 20;
 /// One part in so many of the memory that is there is left to everything else.
 const SPARED: u64 = 8;
 /// Attempts that are made in any case.
@@ -107,13 +112,19 @@ pub(super) fn beyond_tcp_memory(in_flight: usize) -> Option<usize> {
     (most < in_flight).then_some(most)
 }
 
-/// Bytes that this machine and this process's control groups have left.
+/// Bytes that this machine and this process's control groups have left for attempts.
 pub(super) fn free_memory() -> Option<u64> {
     let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
         Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
     });
-    available.into_iter().chain(control_group::memory()).min()
+    let free = available.into_iter().chain(control_group::memory()).min()?;
+    Some(free.saturating_sub(OWN))
+}
+
+/// Threads that this process may have where its address space is limited; `None`: any number.
+pub(super) fn addressable_threads() -> Option<u64> {
+    Some(address_space()?.saturating_sub(SPARED_SPACE) / THREAD_SPACE)
 }
 
 /// Bytes that this process may still map; `None`: any number.

@@ -4,20 +4,20 @@ use crossbeam_channel::bounded;
 
 use super::{
     Setting, StartError,
-    lanes::{Lane, Lanes, Started},
+    lanes::{Lane, Lanes, Started, THREADS_SPARED},
     room::Scarce,
     spawn,
 };
 use crate::{
     check::Attempt,
-    driver::{Driver, Net, Woken, poll::Poll, waker::Waker},
+    driver::{
+        Driver, Net, Woken,
+        poll::{Idle, Poll},
+        waker::Waker,
+    },
     outcome::Conclusion,
     schedule::{Report, Start},
 };
-
-/// Threads that are left to others, and the address space of their stacks, where this system
-/// starts no more: a run has a few beside those that make attempts.
-const SPARED: usize = 8;
 
 /// Starts the threads, or as many as this system gives. They take starts one at a time from one
 /// lane, so that none holds more than it works on; as many as `room` may be begun and not
@@ -30,7 +30,7 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<St
         if started == capacity {
             return Ok(Started { lanes, capacity, scarce: Scarce::Threads });
         }
-        capacity = started.saturating_sub(SPARED).max(1);
+        capacity = started.saturating_sub(THREADS_SPARED).max(1);
     }
 }
 
@@ -46,12 +46,15 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
         waker: None,
         waiting: Some(queue.clone()),
     };
-    let mut lanes =
-        Lanes { all: vec![lane], loads: vec![0], stops: vec![stop.clone()], threads: Vec::new() };
+    let idle = Idle::new(threads);
+    let mut lanes = Lanes::default();
+    lanes.all.push(lane);
+    lanes.loads.push(0);
+    lanes.stops.push(stop.clone());
     for worker in 0..threads {
-        let (queue, stop) = (queue.clone(), stop.clone());
+        let (queue, stop, idle) = (queue.clone(), stop.clone(), idle.clone());
         let started = spawn("portmuster-thread", setting.clone(), move |setting| {
-            let net = Poll::new(setting.clock, setting.source, stop.clone());
+            let net = Poll::new(setting.clock, setting.source, stop.clone(), idle, worker);
             let mut driver = Driver::new(net, setting.rules);
             for Start { id, endpoint, patient } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.
