@@ -8,7 +8,7 @@ use portmuster_lab::Behaviour;
 use crate::{
     program::{Ended, METHODS, Running},
     servers::{start, target},
-    shell::{check_forbidden, sh_apart},
+    shell::{DROPPED, check_forbidden, sh_apart},
 };
 
 /// How often the run was short of that, how few were in flight then, and how many might be at the
@@ -34,23 +34,18 @@ fn shortages(ended: &Ended, fault: &str) -> [u64; 3] {
 /// local port that another has. Then none is needed any more, and the window is whole again.
 #[test]
 fn local_ports_that_run_out_are_waited_for() {
-    let script = "ip link set lo up
+    let script = format!(
+        "ip link set lo up
         echo 40000 40007 > /proc/sys/net/ipv4/ip_local_port_range
-        nft -f - <<'END'
-table inet dropped {
-    chain input {
-        type filter hook input priority 0
-        tcp dport 9 drop
-    }
-}
-END
-        short=$(yes 127.0.0.1:9 | head -n 40; seq --format '127.0.1.%g:22' 1 20; echo)
+        {DROPPED}
+        short=$(yes 127.0.0.1:9 | head -n 40; seq --format '127.0.1.%g:22' 1 20)
         plenty=$(seq --format '127.0.2.%g:1' 1 250; seq --format '127.0.3.%g:1' 1 250)
-        python3 \"$in_two_parts\" 60 \"$short
-\" \"$plenty\" \"$portmuster\" check -i - --method \"$1\" --per-host max --rate max --retries 0 \
-            --in-flight 50 --timeout 300ms --no-kex -o jsonl";
+        python3 \"$in_two_parts\" 60 \"$short\" \"$plenty\" \\
+            \"$portmuster\" check -i - --method \"$1\" --per-host max --rate max --retries 0 \\
+            --in-flight 50 --timeout 300ms --no-kex -o jsonl"
+    );
     for method in METHODS.into_iter().filter(|&method| method != "serial") {
-        let Some(ended) = sh_apart(&["--net"], script, method) else { return };
+        let Some(ended) = sh_apart(&["--net"], &script, method) else { return };
         assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
         let rows = ended.rows();
         assert_eq!(rows.len(), 560, "{method}");

@@ -23,11 +23,11 @@ threading.Thread(target=greet, args=[server], daemon=True).start()
 
 lines, first, second, *program = sys.argv[1:]
 running = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-running.stdin.write(first)
+running.stdin.write(first + "\n")
 running.stdin.flush()
 for _ in range(int(lines)):
     sys.stdout.write(running.stdout.readline())
-running.stdin.write(second)
+running.stdin.write(second + "\n")
 running.stdin.close()
 sys.stdout.write(running.stdout.read())
 sys.stdout.flush()

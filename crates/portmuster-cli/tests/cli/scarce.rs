@@ -6,7 +6,7 @@ use portmuster_lab::Behaviour;
 use crate::{
     program::{Ended, check},
     servers::{start, target},
-    shell::{sh, sh_apart, sh_where_it_can},
+    shell::{DROPPED, sh, sh_apart, sh_where_it_can},
 };
 
 /// What is said of so many that were asked for: how many there are, and the rest of the line.
@@ -48,6 +48,25 @@ fn little_address_space_is_said() {
             // It is for attempts, or for the stacks of more loops, that there is too little.
             assert!(why.contains("ulimit -v"), "{why}");
         }
+    }
+}
+
+/// An allocation that fails ends a program; there must be no attempt for which it would.
+#[test]
+fn as_many_are_in_flight_as_the_address_space_holds() {
+    let script = format!(
+        "ip link set lo up
+        {DROPPED}
+        ulimit -v 50000
+        exec \"$portmuster\" check 127.0.0.0/18 -p 9 --rate max --retries 0 --timeout 300ms \
+            -o jsonl --method \"$1\""
+    );
+    for method in ["event-loop", "process-event-loops"] {
+        let Some(ended) = sh_apart(&["--net"], &script, method) else { return };
+        assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
+        assert_eq!(ended.summary().of("filtered"), 16_384, "{method}");
+        let (given, _) = in_flight(&ended, 16_384);
+        assert!((64..16_384).contains(&given), "{method}: {given}");
     }
 }
 
@@ -113,19 +132,14 @@ fn a_control_group_with_little_memory_is_no_reason_to_be_killed() {
             rmdir \"$group\"
         done
         exit 77";
-    let inside = "ip link set lo up
-        nft -f - <<'END'
-table inet dropped {
-    chain input {
-        type filter hook input priority 0
-        tcp dport 9 drop
-    }
-}
-END
+    let inside = format!(
+        "ip link set lo up
+        {DROPPED}
         exec \"$portmuster\" check 127.0.0.0/18 -p 9 --rate max --in-flight 100000 --retries 0 \
-            --timeout 300ms -o jsonl --method \"$1\"";
+            --timeout 300ms -o jsonl --method \"$1\""
+    );
     let what = "lets nobody make a control group with a limit of memory";
-    let Some(ended) = sh_where_it_can(what, script, inside) else { return };
+    let Some(ended) = sh_where_it_can(what, script, &inside) else { return };
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(ended.summary().of("filtered"), 16_384);
     let (given, why) = in_flight(&ended, 100_000);

@@ -7,6 +7,16 @@ use crate::program::{Ended, PATH, command, run};
 const FORBID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/forbid.py");
 const IN_TWO_PARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/in_two_parts.py");
 
+/// A part of a script that makes port 9 of a network of its own answer nobody.
+pub(crate) const DROPPED: &str = "nft -f - <<'END'
+table inet dropped {
+    chain input {
+        type filter hook input priority 0
+        tcp dport 9 drop
+    }
+}
+END";
+
 /// What a script ends with that can't do here what it is for.
 const CANNOT: i32 = 77;
 

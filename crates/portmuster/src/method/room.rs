@@ -12,8 +12,9 @@ use super::control_group;
 /// Memory that an attempt takes, in bytes: the kernel's part, of which 5.1 KB were measured for
 /// one that is not answered, and ours.
 const ATTEMPT: u64 = 6 << 10;
-/// Our own part of it, with as much again for what comes and goes.
-const ATTEMPT_OWN: u64 = 600;
+/// Our own part of it, with three times as much for what comes and goes: queues that grow are for a
+/// moment there twice.
+const ATTEMPT_OWN: u64 = 1200;
 /// Address space of a thread's stack and its guard, and what is left for all else.
 const THREAD_SPACE: u64 = (2 << 20) + (64 << 10);
 const SPARED_SPACE: u64 = 32 << 20;
@@ -22,7 +23,7 @@ const OWN: u64 = 8 << 20;
 /// One part in so many of the memory that is there is left to everything else.
 const SPARED: u64 = 8;
 /// Attempts that are made in any case.
-const LEAST: u64 = 16;
+const LEAST: u64 = 64;
 /// Descriptors of the whole system that are left to everybody else: one in so many.
 const SPARED_DESCRIPTORS: u64 = 8;
 /// What the kernel reckons its memory for TCP in. An attempt takes one of them.
@@ -97,7 +98,7 @@ impl fmt::Display for Scarce {
 pub(super) fn most() -> (usize, Scarce) {
     let ceilings = [
         (free_memory().map(|bytes| (bytes - bytes / SPARED) / ATTEMPT), Scarce::Memory),
-        (address_space().map(|bytes| bytes / 2 / ATTEMPT_OWN), Scarce::AddressSpace),
+        (address_space().map(|bytes| bytes / ATTEMPT_OWN), Scarce::AddressSpace),
         (system_descriptors(), Scarce::SystemDescriptors),
     ];
     let known = ceilings.into_iter().filter_map(|(most, scarce)| Some((most?, scarce)));
@@ -124,16 +125,16 @@ pub(super) fn free_memory() -> Option<u64> {
 
 /// Threads that this process may have where its address space is limited; `None`: any number.
 pub(super) fn addressable_threads() -> Option<u64> {
-    Some(address_space()?.saturating_sub(SPARED_SPACE) / THREAD_SPACE)
+    Some(address_space()? / THREAD_SPACE)
 }
 
-/// Bytes that this process may still map; `None`: any number.
+/// Bytes that this process may still map for attempts and their threads; `None`: any number.
 fn address_space() -> Option<u64> {
     let limit = getrlimit(Resource::As).current?;
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
     let mapped = line.split_whitespace().next()?.parse::<u64>().ok()? << 10;
-    Some(limit.saturating_sub(mapped))
+    Some(limit.saturating_sub(mapped).saturating_sub(SPARED_SPACE))
 }
 
 /// Descriptors that the whole system has left; `None`: it does not say. Privileged processes may
