@@ -60,6 +60,8 @@ pub(crate) struct Poll {
     idle: Arc<Idle>,
     /// This thread's place among them.
     place: usize,
+    /// Its connection is under way, or was accepted.
+    engaged: bool,
     /// What the next wait is for.
     interest: PollFlags,
 }
@@ -82,6 +84,7 @@ impl Poll {
             is_ipv4: false,
             idle,
             place,
+            engaged: false,
             interest: PollFlags::empty(),
         }
     }
@@ -114,6 +117,7 @@ impl Net for Poll {
 
     fn connect(&mut self, _: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(self.socket(), endpoint);
+        self.engaged = !matches!(connection, Connection::Failed(_));
         self.interest = match connection {
             Connection::Pending => PollFlags::OUT,
             Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
@@ -132,7 +136,7 @@ impl Net for Poll {
     fn disconnect(&mut self, _: Socket) {
         let Some(socket) = self.socket.take() else { return };
         // A refused connection has left its socket as it was before.
-        if self.interest == PollFlags::OUT {
+        if std::mem::take(&mut self.engaged) {
             tcp::disconnect(&socket);
         }
         self.idle.keep(self.place, Kept { socket, is_ipv4: self.is_ipv4 });
@@ -141,6 +145,12 @@ impl Net for Poll {
     fn close(&mut self, _: Socket) {
         self.socket = None;
     }
+
+    fn watch(&mut self, _: Socket) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn doubt(&mut self, _: Socket) {}
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let timeout = until.map(|until| {

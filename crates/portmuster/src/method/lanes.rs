@@ -41,6 +41,8 @@ pub(crate) struct Lanes {
     /// before it is given as many as the others again: having least to do, it would be given all.
     /// Among loops that share a descriptor table one may keep all the sockets.
     pub(super) short: Option<(usize, usize)>,
+    /// What loops may be given ahead of what they have begun, all together; `None` for threads.
+    pub(super) lead: Option<usize>,
     /// What calls the threads home.
     pub(super) stops: Vec<Waker>,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -66,6 +68,7 @@ impl Lanes {
         let burden = |&lane: &usize| (short == Some(lane), self.loads[lane]);
         let least = (0..self.all.len()).min_by_key(burden).unwrap_or(0);
         self.loads[least] += 1;
+        self.lead = self.lead.map(|lead| lead.saturating_sub(1));
         self.all[least].batch.push(start);
         if self.all[least].batch.len() >= self.all[least].batch_max {
             self.all[least].flush();
@@ -80,14 +83,15 @@ impl Lanes {
     }
 
     /// Takes what a worker has reported off its lane's load.
-    pub(crate) fn reported(&mut self, (worker, reports): &Reports) {
+    pub(crate) fn reported(&mut self, Reports { worker, begun, ended }: &Reports) {
         let lane = (*worker).min(self.loads.len() - 1);
-        self.loads[lane] -= reports.len();
+        self.loads[lane] -= ended.len();
+        self.lead = self.lead.map(|lead| lead + begun);
         let faulted = |report: &Report| matches!(report.conclusion, Conclusion::Fault(_));
-        if self.loads[lane] == 0 && !reports.is_empty() && reports.iter().all(faulted) {
+        if self.loads[lane] == 0 && !ended.is_empty() && ended.iter().all(faulted) {
             self.short = Some((lane, SPARED));
         } else if let Some((short, left)) = self.short {
-            self.short = left.checked_sub(reports.len()).map(|left| (short, left));
+            self.short = left.checked_sub(ended.len()).map(|left| (short, left));
         }
     }
 
@@ -102,6 +106,11 @@ impl Lanes {
             // A panic of a worker was reported when it happened.
             let _ = self.threads.pop().map(JoinHandle::join);
         }
+    }
+
+    /// Attempts that may be given before those that were are begun.
+    pub(crate) fn lead(&self) -> usize {
+        self.lead.unwrap_or(usize::MAX)
     }
 
     /// Takes back up to this many that nobody has begun.
@@ -161,10 +170,11 @@ mod tests {
         lanes.begin(start);
         lanes.begin(start);
         assert_eq!(lanes.loads, [1, 1]);
-        lanes.reported(&(0, vec![fault()]));
+        let reports = |worker, ended| Reports { worker, begun: 0, ended };
+        lanes.reported(&reports(0, vec![fault()]));
         lanes.begin(start);
         assert_eq!(lanes.loads, [0, 2], "the other has more to do, and what it takes");
-        lanes.reported(&(1, vec![fault(), fault()]));
+        lanes.reported(&reports(1, vec![fault(), fault()]));
         lanes.begin(start);
         assert_eq!(lanes.loads, [1, 0]);
     }

@@ -3,7 +3,7 @@
 use crossbeam_channel::bounded;
 
 use super::{
-    Setting, StartError,
+    Reports, Setting, StartError,
     lanes::{Lane, Lanes, Started, THREADS_SPARED},
     room::Scarce,
     spawn,
@@ -63,7 +63,8 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
                 }
                 let attempt = Attempt::new(endpoint, driver.net.now()).patient(patient);
                 let Some(conclusion) = run(&mut driver, attempt) else { return };
-                if setting.reports.send((worker, vec![Report { id, conclusion }])).is_err() {
+                let ended = vec![Report { id, conclusion }];
+                if setting.reports.send(Reports { worker, begun: 0, ended }).is_err() {
                     return;
                 }
             }
