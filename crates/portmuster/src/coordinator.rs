@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     driver::{descriptors, tcp},
     input::{self, Boxed, Input, Taken},
-    method::{Crew, Method, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
+    method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     resolver::Resolver,
     schedule::{Policy, Schedule},
@@ -52,6 +52,7 @@ pub(crate) struct Run {
     pub(crate) batches: Receiver<Batch>,
     /// Asks the run to end within this time.
     pub(crate) stops: Sender<Duration>,
+    pub(crate) in_flight: InFlight,
     pub(crate) thread: JoinHandle<()>,
 }
 
@@ -85,17 +86,7 @@ pub(crate) fn start(
     }
     let clock = Clock::start();
     let budget = descriptors::budget();
-    let plan = Plan {
-        method: config.method,
-        size,
-        in_flight: match config.method {
-            Method::Serial | Method::Threads => config.in_flight.min(budget.attempts),
-            // Loops and processes have descriptor tables of their own.
-            _ => config.in_flight,
-        },
-        paced: config.rate.is_some(),
-        program: program.cloned(),
-    };
+    let plan = Plan::new(config, size, program);
     // Each is reported when it begins and when it ends.
     let (reports_in, reports) = bounded(2 * plan.in_flight);
     let (panics_in, panics) = bounded(1);
@@ -104,6 +95,7 @@ pub(crate) fn start(
     let setting =
         Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };
     let crew = Crew::start(&plan, &setting)?;
+    let in_flight = plan.given(config, &crew);
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
@@ -130,7 +122,7 @@ pub(crate) fn start(
     };
     let thread = thread::Builder::new().name("portmuster-run".into());
     let thread = thread.spawn(move || coordinator.run()).map_err(StartError::Thread)?;
-    Ok(Run { targets: targets_in, batches, stops: stops_in, thread })
+    Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
 }
 
 impl Coordinator {

@@ -144,6 +144,8 @@ pub enum Fault {
     LocalPorts,
     /// No more sockets can be watched (ENOSPC of epoll).
     Watches,
+    /// No thread could be started (EAGAIN of clone).
+    Threads,
 }
 
 impl Fault {
@@ -157,6 +159,7 @@ impl Fault {
             Self::Memory => "memory",
             Self::LocalPorts => "local-ports",
             Self::Watches => "watches",
+            Self::Threads => "threads",
         }
     }
 }
@@ -420,6 +423,11 @@ pub struct Account {
     pub faults: u64,
     /// The latest of these faults.
     pub last_fault: Option<Fault>,
+    /// Attempts that could be in flight when this machine was shortest of something, or the
+    /// network lost most.
+    pub in_flight_least: usize,
+    /// Attempts that may be in flight just now. They get more again while nothing is short.
+    pub in_flight_most: usize,
     /// What holds the run back just now.
     pub held_by: Option<HeldBy>,
     /// How long the run has taken.

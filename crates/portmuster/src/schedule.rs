@@ -346,6 +346,7 @@ impl Schedule {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
         account.held_by = self.held_by(now);
+        (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
 

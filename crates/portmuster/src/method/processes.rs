@@ -6,7 +6,9 @@ use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alarm, Method, Panics, Plan, Reports, Setting, StartError, event_loop, lanes::Lanes, threads,
+    Alarm, Method, Panics, Plan, Reports, Setting, StartError,
+    lanes::{Lanes, Started},
+    loops_or_threads, threads,
 };
 use crate::{
     check::Rules,
@@ -130,14 +132,14 @@ fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>,
     let started = match worker.inside {
         Inside::Threads(threads) => {
             let threads = (threads as usize).min(budget);
-            threads::start(threads, room, &setting).map(|lanes| (lanes, threads))
+            threads::start(threads, room, &setting)
         }
         Inside::EventLoop(in_flight) => {
-            event_loop::start(1, (in_flight as usize).min(budget), &setting)
+            loops_or_threads(1, (in_flight as usize).min(budget), &setting)
         }
     };
-    let (lanes, at_once) = started.map_err(|error| error.to_string())?;
-    Ok((Inner { lanes, at_once }, done))
+    let Started { lanes, capacity, .. } = started.map_err(|error| error.to_string())?;
+    Ok((Inner { lanes, at_once: capacity }, done))
 }
 
 /// The lanes of a worker.
