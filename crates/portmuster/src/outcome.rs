@@ -333,6 +333,9 @@ pub struct Outcome {
     pub attempts: u32,
     /// When the verdict was reached.
     pub time: SystemTime,
+    /// Which of the run's targets it is, counted from 0 in the order in which they are taken. With
+    /// [each address](crate::Addresses::Each) of a name several outcomes have the same.
+    pub position: u64,
 }
 
 impl Outcome {
@@ -494,6 +497,7 @@ mod tests {
             verdict: Verdict::unconnected(PortState::Open, Reason::Accepted, Duration::ZERO),
             attempts: 1,
             time: SystemTime::UNIX_EPOCH,
+            position: 0,
         };
         let answer: (String, u16, bool) = outcome.into();
         assert_eq!(answer, ("192.0.2.1".to_owned(), 22, true));

@@ -104,6 +104,7 @@ mod tests {
             },
             attempts: 1,
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+            position: 0,
         };
         let mut lines = Vec::new();
         Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
