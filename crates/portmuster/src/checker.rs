@@ -254,7 +254,9 @@ impl Outcomes {
 
     fn take(&mut self, Batch { outcomes, odd, account, workers }: Batch) {
         self.batch = outcomes.into_iter();
-        odd.into_iter().for_each(|odd| self.settling.odd(odd));
+        for odd in odd {
+            self.settling.odd(odd);
+        }
         self.account = account;
         self.workers = workers.unwrap_or_default();
     }
@@ -385,6 +387,7 @@ impl fmt::Debug for Source {
 
 /// What [`Outcomes::next_within`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once; a box for each costs more")]
 pub enum Next {
     /// The next outcome.
     Outcome(Outcome),
