@@ -182,7 +182,7 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) asking: Asking,
 
-    /// Write rows as table or jsonl, to stdout or a file; repeatable
+    /// Write rows as table, jsonl or csv, to stdout or a file; repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) outputs: Vec<OutputSpec>,
 
@@ -429,6 +429,19 @@ impl std::fmt::Display for Ceiling {
 pub(crate) enum Format {
     Table,
     Jsonl,
+    Csv,
+}
+
+impl Format {
+    const ALL: [Self; 3] = [Self::Table, Self::Jsonl, Self::Csv];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+        }
+    }
 }
 
 /// Where rows go, and in what format.
@@ -449,11 +462,10 @@ impl FromStr for OutputSpec {
             Some((format, file)) => (format, Some(file.into())),
             None => (text, None),
         };
-        let format = match format {
-            "table" => Format::Table,
-            "jsonl" => Format::Jsonl,
-            _ => return Err(format!("{format:?} is not a format: table, jsonl")),
-        };
+        let format =
+            Format::ALL.into_iter().find(|known| known.name() == format).ok_or_else(|| {
+                format!("{format:?} is not a format: {}", Format::ALL.map(Format::name).join(", "))
+            })?;
         Ok(Self { format, file })
     }
 }

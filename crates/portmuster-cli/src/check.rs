@@ -53,7 +53,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         }
     };
     let mut progress = Progress::start(check, total);
-    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, &mut progress);
+    let (account, ran_by, failure) = harvest(outcomes, total, &mut outputs, &mut progress);
     progress.finish();
     interrupted.wait_for_note();
     if let Some(file) = &check.measure {
@@ -86,6 +86,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
 /// Writes the rows as they become known; the account, and how workers and outputs fared.
 fn harvest(
     mut outcomes: Outcomes,
+    total: Option<u128>,
     outputs: &mut Outputs,
     progress: &mut Progress,
 ) -> (Account, WorkersReport, Result<(), Failure>) {
@@ -107,8 +108,9 @@ fn harvest(
             written = written.and_then(|()| progress.aside(|| outputs.flush()));
         }
     }
-    let finished = progress.aside(|| outputs.finish());
-    (outcomes.account(), outcomes.workers().clone(), written.and(finished))
+    let account = outcomes.account();
+    let finished = progress.aside(|| outputs.finish(&summary::ending(&account, total)));
+    (account, outcomes.workers().clone(), written.and(finished))
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {

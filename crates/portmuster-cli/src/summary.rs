@@ -1,6 +1,6 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, PortState, Service, WorkersReport, targets::LeftOut};
+use portmuster::{Account, PortState, Service, WorkersReport, sink::Ending, targets::LeftOut};
 
 use crate::terminal;
 
@@ -65,21 +65,27 @@ fn found_on_retry(account: &Account) -> String {
 
 /// The sum over all targets.
 fn equation(account: &Account, total: Option<u128>) -> String {
-    let ended = u128::from(account.settled() + account.excluded);
-    let total = match total {
-        Some(total) => total + u128::from(account.more_addresses),
-        None => account.targets.into(),
-    };
-    let total = total.max(ended);
+    let ending = ending(account, total);
     let states: Vec<_> = PortState::ALL
         .into_iter()
         .map(|state| format!("{} {state}", account.state(state)))
         .collect();
     format!(
-        "{total} targets = {} + {} excluded + {} left, in {:.2} s",
+        "{} targets = {} + {} excluded + {} left, in {:.2} s",
+        ending.targets,
         states.join(" + "),
         account.excluded,
-        total - ended,
+        ending.left(),
         account.elapsed.as_secs_f64()
     )
+}
+
+/// What the run came to, of `total` targets; `None`: of as many as came.
+pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
+    let ended = u128::from(account.settled() + account.excluded);
+    let targets = match total {
+        Some(total) => total + u128::from(account.more_addresses),
+        None => account.targets.into(),
+    };
+    Ending { account: *account, targets: targets.max(ended) }
 }
