@@ -18,9 +18,11 @@ use portmuster::{
 
 mod conversation;
 mod explain;
+mod journaling;
 
 pub(crate) use conversation::{Asking, Times};
 pub(crate) use explain::Explain;
+pub(crate) use journaling::Journaling;
 
 use crate::compare::Compare;
 
@@ -189,6 +191,9 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) existing: Existing,
 
+    #[command(flatten)]
+    pub(crate) journaling: Journaling,
+
     /// Rows to write [default: open for table, all for the rest]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub(crate) show: Option<Show>,
@@ -273,6 +278,15 @@ pub(crate) struct Family {
 }
 
 impl Family {
+    /// As journals call it.
+    pub(crate) fn name(self) -> &'static str {
+        match (self.only_v4, self.only_v6) {
+            (true, _) => "ipv4",
+            (_, true) => "ipv6",
+            (false, false) => "any",
+        }
+    }
+
     /// All addresses of the family that is not asked for.
     pub(crate) fn other(self) -> Option<&'static str> {
         match (self.only_v4, self.only_v6) {
@@ -435,7 +449,7 @@ pub(crate) enum Format {
 impl Format {
     const ALL: [Self; 3] = [Self::Table, Self::Jsonl, Self::Csv];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::Jsonl => "jsonl",

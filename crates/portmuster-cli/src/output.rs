@@ -3,16 +3,19 @@
 use std::{io, path::Path};
 
 use anstream::{AutoStream, ColorChoice};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Csv, Ending, Jsonl, Paint, Place, Sink, Table},
+    sink::{Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table},
 };
 
 mod file;
 
 use self::file::{OpenFile, WholeLines};
-use crate::args::{Check, Format, OutputSpec, Show};
+use crate::{
+    args::{Check, Format, OutputSpec, Show},
+    journal::{Kept, KeptFile},
+};
 
 /// All the outputs of a run.
 pub(crate) struct Outputs(Vec<Output>);
@@ -23,6 +26,8 @@ struct Output {
     is_stdout: bool,
     show: Show,
     sink: Box<dyn Sink>,
+    /// Its file, when a journal is kept.
+    kept: Option<KeptFile>,
 }
 
 /// An output that failed.
@@ -34,6 +39,16 @@ pub(crate) enum Failure {
     Broken(anyhow::Error),
 }
 
+impl Failure {
+    /// As an error, where no output has been written to yet.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::ClosedPipe => anyhow::anyhow!("nobody reads standard output"),
+            Self::Broken(error) => error,
+        }
+    }
+}
+
 impl Outputs {
     /// Opens what the command line asks for; nothing that exists is overwritten unasked.
     ///
@@ -43,10 +58,46 @@ impl Outputs {
         if check.outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        let files = open_files(check)?;
+        let open = |spec: &_, path: &_, others: &_| OpenFile::open(spec, path, check, others);
+        let files = open_files(check, open)?;
         let outputs = check.outputs.iter().zip(files);
-        let begun = outputs.map(|(spec, file)| Output::begin(spec, file, check.show));
+        let begun = outputs.map(|(spec, file)| Output::begin(spec, file, check));
         Ok(Self(begun.collect::<anyhow::Result<_>>()?))
+    }
+
+    /// Opens the outputs of a run that goes on, and cuts them back to where they stood. Nothing is
+    /// changed unless that can be done with all.
+    ///
+    /// # Errors
+    /// One is not there, is another file, or has less than it had.
+    pub(crate) fn go_on(check: &Check, kept: &[Kept]) -> anyhow::Result<Self> {
+        let mut kept = kept.iter();
+        let open = |_: &_, path: &_, others: &_| {
+            let kept = kept.next().context("the journal has fewer outputs")?;
+            OpenFile::reopen(path, kept, others)
+        };
+        let files = open_files(check, open)?;
+        let outputs = check.outputs.iter().zip(files);
+        let begun = outputs.map(|(spec, file)| Output::begin(spec, file, check));
+        Ok(Self(begun.collect::<anyhow::Result<_>>()?))
+    }
+
+    /// The files, when a journal is kept, in the order of their [marks](Self::marks).
+    pub(crate) fn take_kept(&mut self) -> Vec<KeptFile> {
+        self.0.iter_mut().filter_map(|output| output.kept.take()).collect()
+    }
+
+    /// Flushes, and says where every file stands.
+    pub(crate) fn marks(&mut self) -> Result<Vec<Mark>, Failure> {
+        let mut marks = Vec::new();
+        self.each(|output| {
+            if output.is_stdout {
+                return output.sink.flush();
+            }
+            marks.push(output.sink.checkpoint()?);
+            Ok(())
+        })?;
+        Ok(marks)
     }
 
     /// Writes a row to every output that wants it.
@@ -96,23 +147,21 @@ impl Outputs {
 }
 
 impl Output {
-    fn begin(
-        spec: &OutputSpec,
-        file: Option<OpenFile>,
-        show: Option<Show>,
-    ) -> anyhow::Result<Self> {
-        let show = show.unwrap_or(match spec.format {
+    fn begin(spec: &OutputSpec, file: Option<OpenFile>, check: &Check) -> anyhow::Result<Self> {
+        let show = check.show.unwrap_or(match spec.format {
             Format::Table => Show::Open,
             Format::Jsonl | Format::Csv => Show::All,
         });
         let is_stdout = file.is_none();
+        let kept = file.as_ref().filter(|_| check.journaling.journal.is_some());
+        let kept = kept.map(|file| file.kept(spec.format)).transpose()?;
         let sink = match file {
             Some(file) if file.goes_on() => go_on(spec.format, file.begin()?),
             Some(file) => begin(spec.format, Paint::Plain, file.begin()?)?,
             None => begin(spec.format, paint(&io::stdout()), io::stdout())?,
         };
         let name = spec.file.as_deref().map_or("standard output".into(), name);
-        Ok(Self { name, is_stdout, show, sink })
+        Ok(Self { name, is_stdout, show, sink, kept })
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -152,7 +201,7 @@ fn begin(
 fn go_on(format: Format, place: impl Place + 'static) -> Box<dyn Sink> {
     let place = WholeLines::new(place);
     match format {
-        Format::Table => Box::new(Table::begin(place, Paint::Plain)),
+        Format::Table => Box::new(Table::go_on(place, Paint::Plain)),
         Format::Jsonl => Box::new(Jsonl::new(place)),
         Format::Csv => Box::new(Csv::go_on(place)),
     }
@@ -163,15 +212,17 @@ fn name(path: &Path) -> String {
 }
 
 /// The files of all outputs, `None` for stdout. Unless all can be opened none is changed.
-fn open_files(check: &Check) -> anyhow::Result<Vec<Option<OpenFile>>> {
+fn open_files(
+    check: &Check,
+    mut open: impl FnMut(&OutputSpec, &Path, &[Option<OpenFile>]) -> anyhow::Result<OpenFile>,
+) -> anyhow::Result<Vec<Option<OpenFile>>> {
     let mut opened = Vec::new();
     for spec in &check.outputs {
         let Some(path) = &spec.file else {
             opened.push(None);
             continue;
         };
-        let others = opened.iter().flatten();
-        match OpenFile::open(path, spec.format, check.existing, &check.inputs, others) {
+        match open(spec, path, &opened) {
             Ok(file) => opened.push(Some(file)),
             Err(error) => {
                 opened.into_iter().flatten().for_each(OpenFile::give_up);

@@ -1,6 +1,8 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, PortState, Service, WorkersReport, sink::Ending, targets::LeftOut};
+use portmuster::{
+    Account, PortState, Positions, Service, WorkersReport, sink::Ending, targets::LeftOut,
+};
 
 use crate::terminal;
 
@@ -36,6 +38,14 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
         terminal::note(format!(
             "this machine was short of something {times} times, last of {fault}"
         ));
+    }
+}
+
+/// Says with how much a run goes on, if it does.
+pub(crate) fn say_resumed(settled: &Positions, total: Option<u128>) {
+    if let Some(total) = total.filter(|_| !settled.is_empty()) {
+        let left = total.saturating_sub(settled.len().into());
+        terminal::note(format!("goes on with {left} of {total} targets"));
     }
 }
 

@@ -43,7 +43,8 @@ pub trait Sink {
     /// As for [`Self::write`].
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Flushes, sees to it that all of it outlasts a power cut, and says where the sink stands.
+    /// Flushes, and says where the sink stands. What was written outlasts a power cut once its
+    /// place is synced, which takes a while and is left to the caller.
     ///
     /// # Errors
     /// As for [`Self::write`]; and the place is one where nothing can be taken back.

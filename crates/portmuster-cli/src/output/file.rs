@@ -8,10 +8,13 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::sink::{Csv, Place};
+use portmuster::sink::{Csv, Mark, Place};
 
 use super::name;
-use crate::args::{Existing, Format};
+use crate::{
+    args::{Check, Format, OutputSpec},
+    journal::{Kept, KeptFile},
+};
 
 /// Bytes that are gathered before they are written, when nobody flushes before.
 const BUFFER_MAX: usize = 64 * 1024;
@@ -22,8 +25,8 @@ pub(super) struct OpenFile {
     file: File,
     metadata: Metadata,
     is_new: bool,
-    /// Rows are added to those that are there.
-    goes_on: bool,
+    /// Rows are added to those that are there, up to this length.
+    goes_on: Option<u64>,
 }
 
 impl OpenFile {
@@ -31,41 +34,80 @@ impl OpenFile {
     ///
     /// # Errors
     /// It can't be opened, or it has what was not to be overwritten or can't be added to.
-    pub(super) fn open<'a>(
+    pub(super) fn open(
+        spec: &OutputSpec,
         path: &Path,
-        format: Format,
-        existing: Existing,
-        inputs: &[PathBuf],
-        mut others: impl Iterator<Item = &'a Self>,
+        check: &Check,
+        others: &[Option<Self>],
     ) -> anyhow::Result<Self> {
+        let existing = check.existing;
         let found = path.metadata().ok();
         // A device or a pipe has nothing that could be overwritten.
         if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
-            if others.any(|other| other.is(metadata)) {
-                bail!("another output goes to the same file; give each its own");
-            }
-            if is_input(metadata, inputs) {
+            refuse_sharing(metadata, others)?;
+            if is_input(metadata, &check.inputs) {
                 bail!("it is read as an input as well; choose another file");
             }
             if !existing.append && !existing.force {
                 bail!("it exists; --append adds to it, --force replaces it");
             }
         }
+        if check.journaling.journal.is_some() && found.as_ref().is_some_and(|it| !it.is_file()) {
+            bail!("it can't be cut back, so with --journal it can't be an output; choose a file");
+        }
         let append = existing.append && found.as_ref().is_some_and(Metadata::is_file);
         let mut options = OpenOptions::new();
         options.write(true).append(append).read(append).create(found.is_none());
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
-        let goes_on = append && metadata.len() > 0;
-        if goes_on {
-            can_go_on(&mut file, format)?;
+        let goes_on = (append && metadata.len() > 0).then_some(metadata.len());
+        if goes_on.is_some() {
+            can_go_on(&mut file, spec.format)?;
         }
         Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), goes_on })
     }
 
+    /// Opens an output of a run that goes on, and changes nothing yet.
+    ///
+    /// # Errors
+    /// It is not there, is another file, or has less than it had.
+    pub(super) fn reopen(
+        path: &Path,
+        kept: &Kept,
+        others: &[Option<Self>],
+    ) -> anyhow::Result<Self> {
+        let Mark::Lines { length } = kept.mark else {
+            bail!("the journal does not say where it stood");
+        };
+        let metadata = path.metadata()?;
+        if !metadata.is_file() || metadata.ino() != kept.inode {
+            bail!("it is another file than the run has written; put that one back in its place");
+        }
+        refuse_sharing(&metadata, others)?;
+        if metadata.len() < length {
+            bail!(
+                "it has {} bytes, and had {length} when the journal was written; rows are missing",
+                metadata.len()
+            );
+        }
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let path = path.to_owned();
+        Ok(Self { path, file, metadata, is_new: false, goes_on: Some(length) })
+    }
+
     /// Whether rows are added to those that are there.
     pub(super) fn goes_on(&self) -> bool {
-        self.goes_on
+        self.goes_on.is_some()
+    }
+
+    /// As it is kept in a journal.
+    ///
+    /// # Errors
+    /// The system has no more descriptors.
+    pub(super) fn kept(&self, format: Format) -> anyhow::Result<KeptFile> {
+        let path = fs::canonicalize(&self.path)?.display().to_string();
+        let inode = self.metadata.ino();
+        Ok(KeptFile { format: format.name(), path, inode, file: self.file.try_clone()? })
     }
 
     fn is(&self, other: &Metadata) -> bool {
@@ -77,15 +119,17 @@ impl OpenFile {
     /// # Errors
     /// It can't be emptied.
     pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
-        let Self { path, file, metadata, goes_on, .. } = self;
+        let Self { path, mut file, metadata, goes_on, .. } = self;
         if !metadata.is_file() {
             return Ok(WholeWrites { file, whole: None });
         }
-        if goes_on {
-            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
+        let length = goes_on.unwrap_or(0);
+        if length < metadata.len() {
+            let cut = file.set_len(length);
+            cut.with_context(|| format!("cutting back the output {}", name(&path)))?;
         }
-        file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
-        Ok(WholeWrites { file, whole: Some(0) })
+        file.seek(SeekFrom::Start(length))?;
+        Ok(WholeWrites { file, whole: Some(length) })
     }
 
     /// Leaves it as it was found.
@@ -95,6 +139,13 @@ impl OpenFile {
             let _ = fs::remove_file(self.path);
         }
     }
+}
+
+fn refuse_sharing(found: &Metadata, others: &[Option<OpenFile>]) -> anyhow::Result<()> {
+    if others.iter().flatten().any(|other| other.is(found)) {
+        bail!("another output goes to the same file; give each its own");
+    }
+    Ok(())
 }
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {

@@ -23,10 +23,9 @@ pub trait Place: Write {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// The mark of a sink that needs nothing behind its rows: all is flushed, synced and measured.
+/// The mark of a sink that needs nothing behind its rows: all is flushed and measured.
 pub(super) fn checkpoint(place: &mut impl Place) -> io::Result<Mark> {
     place.flush()?;
-    place.sync()?;
     place.length().map(|length| Mark::Lines { length }).ok_or_else(nothing_taken_back)
 }
 

@@ -1,6 +1,7 @@
 //! Any number of targets, each once, as ranges that are never expanded.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::{Arc, LazyLock},
 };
@@ -433,6 +434,12 @@ impl Shard {
     #[must_use]
     pub fn has(self, position: u64) -> bool {
         position % self.of == self.part - 1
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.part, self.of)
     }
 }
 
