@@ -1,12 +1,12 @@
 //! Where rows go: stdout and files.
 
-use std::{io, path::Path};
+use std::{env, io, path::Path, time::SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
-use anyhow::bail;
+use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Csv, Ending, Jsonl, Paint, Place, Sink, Table},
+    sink::{Beginning, Csv, Ending, Jsonl, Paint, Place, Sink, Table},
 };
 
 mod file;
@@ -25,6 +25,40 @@ struct Output {
     sink: Box<dyn Sink>,
 }
 
+/// Where an output goes, with nothing in its way. No file that was there is changed yet.
+enum Opened {
+    Stdout(Format),
+    File(Format, OpenFile),
+    Database(OpenFile),
+}
+
+impl Opened {
+    fn file(&self) -> Option<&OpenFile> {
+        match self {
+            Self::Stdout(_) => None,
+            Self::File(_, file) | Self::Database(file) => Some(file),
+        }
+    }
+
+    /// Leaves it as it was found.
+    fn give_up(self) {
+        match self {
+            Self::Stdout(_) => {}
+            Self::File(_, file) | Self::Database(file) => file.give_up(),
+        }
+    }
+
+    /// Begins a sink there.
+    fn begin(self, beginning: &Beginning) -> anyhow::Result<Box<dyn Sink>> {
+        Ok(match self {
+            Self::Stdout(format) => begin(format, paint(&io::stdout()), io::stdout())?,
+            Self::File(format, file) if file.goes_on() => go_on(format, file.begin()?),
+            Self::File(format, file) => begin(format, Paint::Plain, file.begin()?)?,
+            Self::Database(file) => Box::new(file.begin_run(beginning)?),
+        })
+    }
+}
+
 /// An output that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -40,13 +74,12 @@ impl Outputs {
     /// # Errors
     /// Two outputs for stdout; a file that exists, or can't be opened.
     pub(crate) fn open(check: &Check) -> anyhow::Result<Self> {
-        if check.outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
+        if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        let files = open_files(check)?;
-        let outputs = check.outputs.iter().zip(files);
-        let begun = outputs.map(|(spec, file)| Output::begin(spec, file, check.show));
-        Ok(Self(begun.collect::<anyhow::Result<_>>()?))
+        let sinks = begin_all(open(check)?)?;
+        let outputs = check.outputs.iter().zip(sinks);
+        Ok(Self(outputs.map(|(spec, sink)| Output::new(spec, sink, check.show)).collect()))
     }
 
     /// Writes a row to every output that wants it.
@@ -96,23 +129,10 @@ impl Outputs {
 }
 
 impl Output {
-    fn begin(
-        spec: &OutputSpec,
-        file: Option<OpenFile>,
-        show: Option<Show>,
-    ) -> anyhow::Result<Self> {
-        let show = show.unwrap_or(match spec.format {
-            Format::Table => Show::Open,
-            Format::Jsonl | Format::Csv => Show::All,
-        });
-        let is_stdout = file.is_none();
-        let sink = match file {
-            Some(file) if file.goes_on() => go_on(spec.format, file.begin()?),
-            Some(file) => begin(spec.format, Paint::Plain, file.begin()?)?,
-            None => begin(spec.format, paint(&io::stdout()), io::stdout())?,
-        };
-        let name = spec.file.as_deref().map_or("standard output".into(), name);
-        Ok(Self { name, is_stdout, show, sink })
+    fn new(spec: &OutputSpec, sink: Box<dyn Sink>, show: Option<Show>) -> Self {
+        let name = spec.file().map_or("standard output".into(), name);
+        let is_stdout = spec.file().is_none();
+        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink }
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -135,11 +155,7 @@ fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
 }
 
 /// A sink that begins.
-fn begin(
-    format: Format,
-    paint: Paint,
-    place: impl Place + 'static,
-) -> anyhow::Result<Box<dyn Sink>> {
+fn begin(format: Format, paint: Paint, place: impl Place + 'static) -> io::Result<Box<dyn Sink>> {
     let place = WholeLines::new(place);
     Ok(match format {
         Format::Table => Box::new(Table::begin(place, paint)),
@@ -162,22 +178,65 @@ fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The files of all outputs, `None` for stdout. Unless all can be opened none is changed.
-fn open_files(check: &Check) -> anyhow::Result<Vec<Option<OpenFile>>> {
+/// Opens all outputs, or leaves all files as they were.
+fn open(check: &Check) -> anyhow::Result<Vec<Opened>> {
     let mut opened = Vec::new();
     for spec in &check.outputs {
-        let Some(path) = &spec.file else {
-            opened.push(None);
-            continue;
-        };
-        let others = opened.iter().flatten();
-        match OpenFile::open(path, spec.format, check.existing, &check.inputs, others) {
-            Ok(file) => opened.push(Some(file)),
+        match open_one(check, spec, &opened) {
+            Ok(one) => opened.push(one),
             Err(error) => {
-                opened.into_iter().flatten().for_each(OpenFile::give_up);
-                return Err(error.context(format!("opening the output {}", name(path))));
+                opened.into_iter().for_each(Opened::give_up);
+                return Err(error);
             }
         }
     }
     Ok(opened)
+}
+
+fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Result<Opened> {
+    let file = |path: &Path| {
+        let others = others.iter().filter_map(Opened::file);
+        OpenFile::open(path, spec, check.existing, &check.inputs, others)
+            .with_context(|| format!("opening the output {}", name(path)))
+    };
+    Ok(match spec {
+        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format),
+        OutputSpec::Rows { format, file: Some(path) } => Opened::File(*format, file(path)?),
+        OutputSpec::Database(path) => Opened::Database(file(path)?),
+    })
+}
+
+/// Begins a sink in each place, in databases first: these may be locked, and then no file has been
+/// emptied yet.
+fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let beginning = Beginning { time: now(), arguments: arguments() };
+    let mut places: Vec<_> = opened.into_iter().enumerate().collect();
+    places.sort_by_key(|(_, opened)| !matches!(opened, Opened::Database(_)));
+    let mut sinks = Vec::new();
+    let mut places = places.into_iter();
+    while let Some((at, opened)) = places.next() {
+        match opened.begin(&beginning) {
+            Ok(sink) => sinks.push((at, sink)),
+            Err(error) => {
+                places.for_each(|(_, opened)| opened.give_up());
+                return Err(error);
+            }
+        }
+    }
+    sinks.sort_by_key(|&(at, _)| at);
+    Ok(sinks.into_iter().map(|(_, sink)| sink).collect())
+}
+
+/// What people read about when a run was; nothing is decided by it.
+#[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The command line, with the program's name instead of the way to it.
+fn arguments() -> String {
+    let arguments = env::args_os().skip(1);
+    arguments.fold("portmuster".to_owned(), |line, argument| {
+        format!("{line} {}", argument.to_string_lossy())
+    })
 }

@@ -8,10 +8,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::sink::{Csv, Place};
+use portmuster::sink::{Beginning, Csv, Place, Sqlite};
 
 use super::name;
-use crate::args::{Existing, Format};
+use crate::args::{Existing, Format, OutputSpec};
 
 /// Bytes that are gathered before they are written, when nobody flushes before.
 const BUFFER_MAX: usize = 64 * 1024;
@@ -33,12 +33,13 @@ impl OpenFile {
     /// It can't be opened, or it has what was not to be overwritten or can't be added to.
     pub(super) fn open<'a>(
         path: &Path,
-        format: Format,
+        spec: &OutputSpec,
         existing: Existing,
         inputs: &[PathBuf],
         mut others: impl Iterator<Item = &'a Self>,
     ) -> anyhow::Result<Self> {
         let found = path.metadata().ok();
+        let is_database = matches!(spec, OutputSpec::Database(_));
         // A device or a pipe has nothing that could be overwritten.
         if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
             if others.any(|other| other.is(metadata)) {
@@ -47,18 +48,25 @@ impl OpenFile {
             if is_input(metadata, inputs) {
                 bail!("it is read as an input as well; choose another file");
             }
-            if !existing.append && !existing.force {
+            // Runs accumulate in a database, whatever is said.
+            if !existing.append && !existing.force && !is_database {
                 bail!("it exists; --append adds to it, --force replaces it");
             }
+        } else if found.is_some() && is_database {
+            bail!("it is not a file, and a database has to be in one");
         }
-        let append = existing.append && found.as_ref().is_some_and(Metadata::is_file);
+        let is_file = found.as_ref().is_some_and(Metadata::is_file);
+        let append = is_file && existing.append && !is_database;
         let mut options = OpenOptions::new();
-        options.write(true).append(append).read(append).create(found.is_none());
+        options.write(true).append(append).read(is_file).create(found.is_none());
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
+        if is_file && is_database {
+            Sqlite::inspect(&mut file)?;
+        }
         let goes_on = append && metadata.len() > 0;
         if goes_on {
-            can_go_on(&mut file, format)?;
+            can_go_on(&mut file, spec)?;
         }
         Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), goes_on })
     }
@@ -88,6 +96,22 @@ impl OpenFile {
         Ok(WholeWrites { file, whole: Some(0) })
     }
 
+    /// Begins a run in the database that it is, or becomes.
+    ///
+    /// # Errors
+    /// It can't be written, or another program keeps it locked; a file that is new is gone again.
+    pub(super) fn begin_run(self, beginning: &Beginning) -> anyhow::Result<Sqlite> {
+        let Self { path, file, is_new, .. } = self;
+        // Closing it later would take the locks away that SQLite has on it.
+        drop(file);
+        Sqlite::begin(&path, beginning).map_err(|error| {
+            if is_new {
+                let _ = fs::remove_file(&path);
+            }
+            anyhow::Error::new(error).context(format!("opening the output {}", name(&path)))
+        })
+    }
+
     /// Leaves it as it was found.
     pub(super) fn give_up(self) {
         if self.is_new {
@@ -105,13 +129,14 @@ fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
     inputs.iter().any(|input| input.metadata().is_ok_and(|input| is_same(&input, output)))
 }
 
-/// Whether rows of this format can be added to what the file has.
-fn can_go_on(file: &mut File, format: Format) -> anyhow::Result<()> {
+/// Whether rows of this output can be added to what the file has.
+fn can_go_on(file: &mut File, spec: &OutputSpec) -> anyhow::Result<()> {
     let length = file.metadata()?.len();
     if !ends_a_line(file, length)? {
         bail!("it ends in the middle of a line; end that line, or choose another file");
     }
-    if format == Format::Csv && !begins_with(file, &Csv::<File>::header())? {
+    let is_csv = matches!(spec, OutputSpec::Rows { format: Format::Csv, .. });
+    if is_csv && !begins_with(file, &Csv::<File>::header())? {
         bail!("its columns are not those of this version; choose another file");
     }
     Ok(())
