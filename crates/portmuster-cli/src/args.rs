@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
@@ -184,7 +184,7 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) asking: Asking,
 
-    /// Write rows as table, jsonl or csv, to stdout or a file; repeatable
+    /// Write rows as table, jsonl or csv to stdout or a file, or to a database (sqlite=FILE); repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) outputs: Vec<OutputSpec>,
 
@@ -449,7 +449,7 @@ pub(crate) enum Format {
 impl Format {
     const ALL: [Self; 3] = [Self::Table, Self::Jsonl, Self::Csv];
 
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::Jsonl => "jsonl",
@@ -458,29 +458,68 @@ impl Format {
     }
 }
 
+/// The name of databases, beside those of the formats.
+const DATABASE: &str = "sqlite";
+
 /// Where rows go, and in what format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutputSpec {
-    pub(crate) format: Format,
-    /// `None`: stdout.
-    pub(crate) file: Option<PathBuf>,
+pub(crate) enum OutputSpec {
+    /// Bytes, one row after another.
+    Rows {
+        format: Format,
+        /// `None`: stdout.
+        file: Option<PathBuf>,
+    },
+    /// A database in a file.
+    Database(PathBuf),
+}
+
+impl OutputSpec {
+    /// The file; `None`: stdout.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Rows { file, .. } => file.as_deref(),
+            Self::Database(file) => Some(file),
+        }
+    }
+
+    /// The name of its format.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Rows { format, .. } => format.name(),
+            Self::Database(_) => DATABASE,
+        }
+    }
+
+    /// The rows that it gets unless others are asked for.
+    pub(crate) fn shown(&self) -> Show {
+        match self {
+            Self::Rows { format: Format::Table, .. } => Show::Open,
+            Self::Rows { .. } | Self::Database(_) => Show::All,
+        }
+    }
 }
 
 impl FromStr for OutputSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
+        let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err("the file behind = is missing".to_owned()),
-            Some((format, "-")) => (format, None),
-            Some((format, file)) => (format, Some(file.into())),
+            Some((name, "-")) => (name, None),
+            Some((name, file)) => (name, Some(file.into())),
             None => (text, None),
         };
-        let format =
-            Format::ALL.into_iter().find(|known| known.name() == format).ok_or_else(|| {
-                format!("{format:?} is not a format: {}", Format::ALL.map(Format::name).join(", "))
-            })?;
-        Ok(Self { format, file })
+        if name == DATABASE {
+            let file = file.ok_or("a database is a file; name it: sqlite=FILE")?;
+            return Ok(Self::Database(file));
+        }
+        let known = Format::ALL.into_iter().find(|format| format.name() == name);
+        let format = known.ok_or_else(|| {
+            let names = Format::ALL.map(Format::name).join(", ");
+            format!("{name:?} is not a format: {names}, {DATABASE}")
+        })?;
+        Ok(Self::Rows { format, file })
     }
 }
 
@@ -514,10 +553,13 @@ mod tests {
 
     #[test]
     fn outputs_have_a_format_and_perhaps_a_file() {
-        let to_file = OutputSpec { format: Format::Jsonl, file: Some("a=b".into()) };
+        let to_file = OutputSpec::Rows { format: Format::Jsonl, file: Some("a=b".into()) };
         assert_eq!("jsonl=a=b".parse(), Ok(to_file));
-        assert_eq!("table=-".parse(), Ok(OutputSpec { format: Format::Table, file: None }));
+        assert_eq!("table=-".parse(), Ok(OutputSpec::Rows { format: Format::Table, file: None }));
+        assert_eq!("sqlite=a.db".parse(), Ok(OutputSpec::Database("a.db".into())));
         assert!("yaml".parse::<OutputSpec>().is_err());
         assert!("jsonl=".parse::<OutputSpec>().is_err());
+        assert!("sqlite".parse::<OutputSpec>().is_err_and(|error| error.contains("sqlite=FILE")));
+        assert!("sqlite=-".parse::<OutputSpec>().is_err());
     }
 }

@@ -6,7 +6,10 @@
 //! Invariant: whatever ends the program or the machine, the file is whole, and every output has at
 //! least the rows that it names.
 
-use std::{fmt, fs, path};
+use std::{
+    fmt, fs,
+    path::{self, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use portmuster::{Account, Fingerprint, Positions, sink::Mark};
@@ -20,7 +23,7 @@ mod keeper;
 pub(crate) use self::{
     asked::Asked,
     file::JournalFile,
-    keeper::{Checkpoint, Keeper, KeptFile},
+    keeper::{Checkpoint, Keeper},
 };
 use crate::{
     args::{Check, OutputSpec},
@@ -169,7 +172,7 @@ fn refuse_what_is_not_resumable(check: &Check, input: &Input) -> anyhow::Result<
              file first, and read that: -i FILE"
         );
     }
-    let to_stdout = check.outputs.iter().filter(|output| output.file.is_none()).count();
+    let to_stdout = check.outputs.iter().filter(|output| output.file().is_none()).count();
     if to_stdout == check.outputs.len() {
         bail!(
             "rows on stdout can't be taken back, so with --journal they need a file: \
@@ -190,8 +193,8 @@ fn refuse_what_is_not_resumable(check: &Check, input: &Input) -> anyhow::Result<
 
 /// The journal is no input and no output.
 fn refuse_sharing(journal: &JournalFile, check: &Check) -> anyhow::Result<()> {
-    let outputs = check.outputs.iter().filter_map(|output| output.file.as_ref());
-    let inputs = check.inputs.iter().chain(&check.selection.exclude_file);
+    let outputs = check.outputs.iter().filter_map(OutputSpec::file);
+    let inputs = check.inputs.iter().chain(&check.selection.exclude_file).map(PathBuf::as_path);
     for other in outputs.chain(inputs) {
         if journal.is(other) {
             bail!("{} is the journal as well; give each its own file", other.display());
@@ -219,10 +222,10 @@ impl Journal {
 
 /// An output as journals call it.
 fn kept_name(output: &OutputSpec) -> anyhow::Result<String> {
-    let Some(path) = &output.file else { return Ok("-".to_owned()) };
+    let Some(path) = output.file() else { return Ok("-".to_owned()) };
     // What is not there is told when it is to be opened.
     let path = fs::canonicalize(path).or_else(|_| path::absolute(path))?;
-    Ok(format!("{}={}", output.format.name(), path.display()))
+    Ok(format!("{}={}", output.name(), path.display()))
 }
 
 #[cfg(test)]

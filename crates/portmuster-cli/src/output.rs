@@ -1,21 +1,20 @@
 //! Where rows go: stdout and files.
 
-use std::{io, path::Path};
+use std::{env, io, path::Path, time::SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table},
+    sink::{Beginning, Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table},
 };
 
 mod file;
+mod kept;
 
 use self::file::{OpenFile, WholeLines};
-use crate::{
-    args::{Check, Format, OutputSpec, Show},
-    journal::{Kept, KeptFile},
-};
+pub(crate) use self::kept::KeptFile;
+use crate::args::{Check, Format, OutputSpec, Show};
 
 /// All the outputs of a run.
 pub(crate) struct Outputs(Vec<Output>);
@@ -26,8 +25,45 @@ struct Output {
     is_stdout: bool,
     show: Show,
     sink: Box<dyn Sink>,
-    /// Its file, when a journal is kept.
+    /// How a journal keeps it; `None`: it is stdout, or was taken.
     kept: Option<KeptFile>,
+}
+
+/// Where an output goes, with nothing in its way. No file that was there is changed yet.
+enum Opened {
+    Stdout(Format),
+    File(Format, OpenFile),
+    Database(OpenFile),
+    /// A run in a database, up to its last outcome.
+    Run(OpenFile, i64, i64),
+}
+
+impl Opened {
+    fn file(&self) -> Option<&OpenFile> {
+        match self {
+            Self::Stdout(_) => None,
+            Self::File(_, file) | Self::Database(file) | Self::Run(file, ..) => Some(file),
+        }
+    }
+
+    /// Leaves it as it was found.
+    fn give_up(self) {
+        match self {
+            Self::Stdout(_) => {}
+            Self::File(_, file) | Self::Database(file) | Self::Run(file, ..) => file.give_up(),
+        }
+    }
+
+    /// Begins a sink there.
+    fn begin(self, beginning: &Beginning) -> anyhow::Result<Box<dyn Sink>> {
+        Ok(match self {
+            Self::Stdout(format) => begin(format, paint(&io::stdout()), io::stdout())?,
+            Self::File(format, file) if file.goes_on() => go_on(format, file.begin()?),
+            Self::File(format, file) => begin(format, Paint::Plain, file.begin()?)?,
+            Self::Database(file) => Box::new(file.begin_run(beginning)?),
+            Self::Run(file, run, last) => Box::new(file.go_on_with(run, last)?),
+        })
+    }
 }
 
 /// An output that failed.
@@ -55,39 +91,23 @@ impl Outputs {
     /// # Errors
     /// Two outputs for stdout; a file that exists, or can't be opened.
     pub(crate) fn open(check: &Check) -> anyhow::Result<Self> {
-        if check.outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
+        if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        let open = |spec: &_, path: &_, others: &_| OpenFile::open(spec, path, check, others);
-        let files = open_files(check, open)?;
-        let outputs = check.outputs.iter().zip(files);
-        let begun = outputs.map(|(spec, file)| Output::begin(spec, file, check));
-        Ok(Self(begun.collect::<anyhow::Result<_>>()?))
+        Self::begin(check, open(check)?)
     }
 
-    /// Opens the outputs of a run that goes on, and cuts them back to where they stood. Nothing is
-    /// changed unless that can be done with all.
-    ///
-    /// # Errors
-    /// One is not there, is another file, or has less than it had.
-    pub(crate) fn go_on(check: &Check, kept: &[Kept]) -> anyhow::Result<Self> {
-        let mut kept = kept.iter();
-        let open = |_: &_, path: &_, others: &_| {
-            let kept = kept.next().context("the journal has fewer outputs")?;
-            OpenFile::reopen(path, kept, others)
-        };
-        let files = open_files(check, open)?;
-        let outputs = check.outputs.iter().zip(files);
-        let begun = outputs.map(|(spec, file)| Output::begin(spec, file, check));
-        Ok(Self(begun.collect::<anyhow::Result<_>>()?))
-    }
-
-    /// The files, when a journal is kept, in the order of their [marks](Self::marks).
-    pub(crate) fn take_kept(&mut self) -> Vec<KeptFile> {
-        self.0.iter_mut().filter_map(|output| output.kept.take()).collect()
+    fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
+        let kept = kept::files(check, &opened);
+        let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
+        let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
+        Ok(Self(outputs.map(output).collect()))
     }
 
     /// Flushes, and says where every file stands.
+    ///
+    /// # Errors
+    /// It could not be written.
     pub(crate) fn marks(&mut self) -> Result<Vec<Mark>, Failure> {
         let mut marks = Vec::new();
         self.each(|output| {
@@ -147,21 +167,15 @@ impl Outputs {
 }
 
 impl Output {
-    fn begin(spec: &OutputSpec, file: Option<OpenFile>, check: &Check) -> anyhow::Result<Self> {
-        let show = check.show.unwrap_or(match spec.format {
-            Format::Table => Show::Open,
-            Format::Jsonl | Format::Csv => Show::All,
-        });
-        let is_stdout = file.is_none();
-        let kept = file.as_ref().filter(|_| check.journaling.journal.is_some());
-        let kept = kept.map(|file| file.kept(spec.format)).transpose()?;
-        let sink = match file {
-            Some(file) if file.goes_on() => go_on(spec.format, file.begin()?),
-            Some(file) => begin(spec.format, Paint::Plain, file.begin()?)?,
-            None => begin(spec.format, paint(&io::stdout()), io::stdout())?,
-        };
-        let name = spec.file.as_deref().map_or("standard output".into(), name);
-        Ok(Self { name, is_stdout, show, sink, kept })
+    fn new(
+        spec: &OutputSpec,
+        sink: Box<dyn Sink>,
+        kept: Option<KeptFile>,
+        show: Option<Show>,
+    ) -> Self {
+        let name = spec.file().map_or("standard output".into(), name);
+        let is_stdout = spec.file().is_none();
+        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink, kept }
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -184,11 +198,7 @@ fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
 }
 
 /// A sink that begins.
-fn begin(
-    format: Format,
-    paint: Paint,
-    place: impl Place + 'static,
-) -> anyhow::Result<Box<dyn Sink>> {
+fn begin(format: Format, paint: Paint, place: impl Place + 'static) -> io::Result<Box<dyn Sink>> {
     let place = WholeLines::new(place);
     Ok(match format {
         Format::Table => Box::new(Table::begin(place, paint)),
@@ -211,24 +221,66 @@ fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The files of all outputs, `None` for stdout. Unless all can be opened none is changed.
-fn open_files(
-    check: &Check,
-    mut open: impl FnMut(&OutputSpec, &Path, &[Option<OpenFile>]) -> anyhow::Result<OpenFile>,
-) -> anyhow::Result<Vec<Option<OpenFile>>> {
+/// Opens all outputs, or leaves all files as they were.
+fn open(check: &Check) -> anyhow::Result<Vec<Opened>> {
     let mut opened = Vec::new();
     for spec in &check.outputs {
-        let Some(path) = &spec.file else {
-            opened.push(None);
-            continue;
-        };
-        match open(spec, path, &opened) {
-            Ok(file) => opened.push(Some(file)),
+        match open_one(check, spec, &opened) {
+            Ok(one) => opened.push(one),
             Err(error) => {
-                opened.into_iter().flatten().for_each(OpenFile::give_up);
-                return Err(error.context(format!("opening the output {}", name(path))));
+                opened.into_iter().for_each(Opened::give_up);
+                return Err(error);
             }
         }
     }
     Ok(opened)
+}
+
+fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Result<Opened> {
+    let file = |path: &Path| {
+        let others = others.iter().filter_map(Opened::file);
+        OpenFile::open(path, spec, check.existing, &check.inputs, others)
+            .and_then(|file| kept::can_be(file, check))
+            .with_context(|| format!("opening the output {}", name(path)))
+    };
+    Ok(match spec {
+        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format),
+        OutputSpec::Rows { format, file: Some(path) } => Opened::File(*format, file(path)?),
+        OutputSpec::Database(path) => Opened::Database(file(path)?),
+    })
+}
+
+/// Begins a sink in each place, in databases first: these may be locked, and then no file has been
+/// emptied or cut yet.
+fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let beginning = Beginning { time: now(), arguments: arguments() };
+    let mut places: Vec<_> = opened.into_iter().enumerate().collect();
+    places.sort_by_key(|(_, opened)| matches!(opened, Opened::Stdout(_) | Opened::File(..)));
+    let mut sinks = Vec::new();
+    let mut places = places.into_iter();
+    while let Some((at, opened)) = places.next() {
+        match opened.begin(&beginning) {
+            Ok(sink) => sinks.push((at, sink)),
+            Err(error) => {
+                places.for_each(|(_, opened)| opened.give_up());
+                return Err(error);
+            }
+        }
+    }
+    sinks.sort_by_key(|&(at, _)| at);
+    Ok(sinks.into_iter().map(|(_, sink)| sink).collect())
+}
+
+/// What people read about when a run was; nothing is decided by it.
+#[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The command line, with the program's name instead of the way to it.
+fn arguments() -> String {
+    let arguments = env::args_os().skip(1);
+    arguments.fold("portmuster".to_owned(), |line, argument| {
+        format!("{line} {}", argument.to_string_lossy())
+    })
 }

@@ -4,7 +4,7 @@ use portmuster::{
     Account, PortState, Positions, Service, WorkersReport, sink::Ending, targets::LeftOut,
 };
 
-use crate::terminal;
+use crate::{output, terminal};
 
 /// Says what became of every target. `total` is how many there were; `None`: as many as came.
 pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
@@ -97,5 +97,5 @@ pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
         Some(total) => total + u128::from(account.more_addresses),
         None => account.targets.into(),
     };
-    Ending { account: *account, targets: targets.max(ended) }
+    Ending { account: *account, targets: targets.max(ended), time: output::now() }
 }

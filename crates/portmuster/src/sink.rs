@@ -6,7 +6,7 @@
 //! A sink that is to outlast its process says at a [checkpoint](Sink::checkpoint) where it stands;
 //! whoever cuts the file back to there makes the same sink go on from that [`Mark`].
 
-use std::io;
+use std::{io, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ mod place;
 mod row;
 #[cfg(test)]
 mod samples;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod table;
 mod text;
 
@@ -26,6 +28,8 @@ pub use csv::Csv;
 pub use jsonl::Jsonl;
 pub use place::Place;
 pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{DatabaseError, Sqlite};
 pub use table::{Paint, Table};
 pub use text::{escaped, spelled};
 
@@ -67,6 +71,22 @@ pub enum Mark {
         /// In bytes.
         length: u64,
     },
+    /// A run in a database.
+    Run {
+        /// The run's id.
+        run: i64,
+        /// The id of its last outcome; those beyond came later.
+        last: i64,
+    },
+}
+
+/// How a run began, for formats that say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// When.
+    pub time: SystemTime,
+    /// What was asked for, as the user wrote it.
+    pub arguments: String,
 }
 
 /// What a run came to.
@@ -76,6 +96,8 @@ pub struct Ending {
     pub account: Account,
     /// Targets in all, with those that were never begun.
     pub targets: u128,
+    /// When it ended.
+    pub time: SystemTime,
 }
 
 impl Ending {

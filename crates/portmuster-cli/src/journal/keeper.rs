@@ -7,8 +7,6 @@
 //! Invariant: the journal names nothing that is not synced.
 
 use std::{
-    fs::File,
-    io,
     sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread::{self, JoinHandle},
     time::Duration,
@@ -17,7 +15,8 @@ use std::{
 use anyhow::{Context, anyhow};
 use portmuster::{Account, Positions, sink::Mark};
 
-use super::{Asked, Journal, JournalFile, Kept};
+use super::{Asked, Journal, JournalFile};
+use crate::output::KeptFile;
 
 /// The longest that a checkpoint waits for its turn: what a kill costs at most is the work of this
 /// time and of the sync before.
@@ -147,15 +146,6 @@ fn gone() -> anyhow::Error {
     anyhow!("the thread that writes the journal has panicked")
 }
 
-/// An output file, as it is synced and named in the journal.
-#[derive(Debug)]
-pub(crate) struct KeptFile {
-    pub(crate) format: &'static str,
-    pub(crate) path: String,
-    pub(crate) inode: u64,
-    pub(crate) file: File,
-}
-
 /// What outlasts the program, and from when on.
 trait Durable {
     /// Returns when all that was written to the outputs outlasts a power cut.
@@ -179,27 +169,15 @@ struct Disk {
 
 impl Durable for Disk {
     fn sync_outputs(&mut self) -> anyhow::Result<()> {
-        for output in &self.outputs {
-            match output.file.sync_data() {
-                // A file system without this has nothing that it could promise.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-                synced => synced.with_context(|| format!("syncing {}", output.path))?,
-            }
-        }
-        Ok(())
+        self.outputs.iter().try_for_each(KeptFile::sync)
     }
 
     fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
         let Checkpoint { settled, account, marks, complete } = checkpoint;
-        let outputs = self.outputs.iter().zip(marks).map(|(output, mark)| Kept {
-            format: output.format.to_owned(),
-            path: output.path.clone(),
-            inode: output.inode,
-            mark,
-        });
+        let outputs = self.outputs.iter().zip(marks);
         let journal = Journal {
             asked: self.asked.clone(),
-            outputs: outputs.collect(),
+            outputs: outputs.map(|(output, mark)| output.at(mark)).collect(),
             settled,
             account,
             complete,

@@ -8,25 +8,22 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::sink::{Csv, Mark, Place};
+use portmuster::sink::{Beginning, Csv, Place, Sqlite};
 
 use super::name;
-use crate::{
-    args::{Check, Format, OutputSpec},
-    journal::{Kept, KeptFile},
-};
+use crate::args::{Existing, Format, OutputSpec};
 
 /// Bytes that are gathered before they are written, when nobody flushes before.
 const BUFFER_MAX: usize = 64 * 1024;
 
 /// An output file that is open, and as it was found.
 pub(super) struct OpenFile {
-    path: PathBuf,
-    file: File,
-    metadata: Metadata,
-    is_new: bool,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+    pub(super) is_new: bool,
     /// Rows are added to those that are there, up to this length.
-    goes_on: Option<u64>,
+    pub(super) goes_on: Option<u64>,
 }
 
 impl OpenFile {
@@ -34,80 +31,49 @@ impl OpenFile {
     ///
     /// # Errors
     /// It can't be opened, or it has what was not to be overwritten or can't be added to.
-    pub(super) fn open(
-        spec: &OutputSpec,
+    pub(super) fn open<'a>(
         path: &Path,
-        check: &Check,
-        others: &[Option<Self>],
+        spec: &OutputSpec,
+        existing: Existing,
+        inputs: &[PathBuf],
+        mut others: impl Iterator<Item = &'a Self>,
     ) -> anyhow::Result<Self> {
-        let existing = check.existing;
         let found = path.metadata().ok();
+        let is_database = matches!(spec, OutputSpec::Database(_));
         // A device or a pipe has nothing that could be overwritten.
         if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
-            refuse_sharing(metadata, others)?;
-            if is_input(metadata, &check.inputs) {
+            if others.any(|other| other.is(metadata)) {
+                bail!("another output goes to the same file; give each its own");
+            }
+            if is_input(metadata, inputs) {
                 bail!("it is read as an input as well; choose another file");
             }
-            if !existing.append && !existing.force {
+            // Runs accumulate in a database, whatever is said.
+            if !existing.append && !existing.force && !is_database {
                 bail!("it exists; --append adds to it, --force replaces it");
             }
+        } else if found.is_some() && is_database {
+            bail!("it is not a file, and a database has to be in one");
         }
-        if check.journaling.journal.is_some() && found.as_ref().is_some_and(|it| !it.is_file()) {
-            bail!("it can't be cut back, so with --journal it can't be an output; choose a file");
-        }
-        let append = existing.append && found.as_ref().is_some_and(Metadata::is_file);
+        let is_file = found.as_ref().is_some_and(Metadata::is_file);
+        let append = is_file && existing.append && !is_database;
         let mut options = OpenOptions::new();
-        options.write(true).append(append).read(append).create(found.is_none());
+        options.write(true).append(append).read(is_file).create(found.is_none());
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
+        if is_file && is_database {
+            Sqlite::inspect(&mut file)?;
+        }
         let goes_on = (append && metadata.len() > 0).then_some(metadata.len());
         if goes_on.is_some() {
-            can_go_on(&mut file, spec.format)?;
+            can_go_on(&mut file, spec)?;
         }
         Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), goes_on })
-    }
-
-    /// Opens an output of a run that goes on, and changes nothing yet.
-    ///
-    /// # Errors
-    /// It is not there, is another file, or has less than it had.
-    pub(super) fn reopen(
-        path: &Path,
-        kept: &Kept,
-        others: &[Option<Self>],
-    ) -> anyhow::Result<Self> {
-        let Mark::Lines { length } = kept.mark else {
-            bail!("the journal does not say where it stood");
-        };
-        let metadata = path.metadata()?;
-        if !metadata.is_file() || metadata.ino() != kept.inode {
-            bail!("it is another file than the run has written; put that one back in its place");
-        }
-        refuse_sharing(&metadata, others)?;
-        if metadata.len() < length {
-            bail!(
-                "it has {} bytes, and had {length} when the journal was written; rows are missing",
-                metadata.len()
-            );
-        }
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        let path = path.to_owned();
-        Ok(Self { path, file, metadata, is_new: false, goes_on: Some(length) })
     }
 
     /// Whether rows are added to those that are there.
     pub(super) fn goes_on(&self) -> bool {
         self.goes_on.is_some()
-    }
-
-    /// As it is kept in a journal.
-    ///
-    /// # Errors
-    /// The system has no more descriptors.
-    pub(super) fn kept(&self, format: Format) -> anyhow::Result<KeptFile> {
-        let path = fs::canonicalize(&self.path)?.display().to_string();
-        let inode = self.metadata.ino();
-        Ok(KeptFile { format: format.name(), path, inode, file: self.file.try_clone()? })
     }
 
     fn is(&self, other: &Metadata) -> bool {
@@ -124,12 +90,39 @@ impl OpenFile {
             return Ok(WholeWrites { file, whole: None });
         }
         let length = goes_on.unwrap_or(0);
-        if length < metadata.len() {
+        if length != metadata.len() {
             let cut = file.set_len(length);
             cut.with_context(|| format!("cutting back the output {}", name(&path)))?;
         }
         file.seek(SeekFrom::Start(length))?;
         Ok(WholeWrites { file, whole: Some(length) })
+    }
+
+    /// Begins a run in the database that it is, or becomes.
+    ///
+    /// # Errors
+    /// It can't be written, or another program keeps it locked; a file that is new is gone again.
+    pub(super) fn begin_run(self, beginning: &Beginning) -> anyhow::Result<Sqlite> {
+        let Self { path, file, is_new, .. } = self;
+        // Closing it later would take the locks away that SQLite has on it.
+        drop(file);
+        Sqlite::begin(&path, beginning).map_err(|error| {
+            if is_new {
+                let _ = fs::remove_file(&path);
+            }
+            anyhow::Error::new(error).context(format!("opening the output {}", name(&path)))
+        })
+    }
+
+    /// Goes on with a run in the database that it is; outcomes that came later are deleted.
+    ///
+    /// # Errors
+    /// The run is not in it, or without outcomes that it had; or another program keeps it locked.
+    pub(super) fn go_on_with(self, run: i64, last: i64) -> anyhow::Result<Sqlite> {
+        let Self { path, file, .. } = self;
+        drop(file);
+        let gone_on = Sqlite::go_on(&path, run, last);
+        gone_on.with_context(|| format!("opening the output {}", name(&path)))
     }
 
     /// Leaves it as it was found.
@@ -141,13 +134,6 @@ impl OpenFile {
     }
 }
 
-fn refuse_sharing(found: &Metadata, others: &[Option<OpenFile>]) -> anyhow::Result<()> {
-    if others.iter().flatten().any(|other| other.is(found)) {
-        bail!("another output goes to the same file; give each its own");
-    }
-    Ok(())
-}
-
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
@@ -156,13 +142,14 @@ fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
     inputs.iter().any(|input| input.metadata().is_ok_and(|input| is_same(&input, output)))
 }
 
-/// Whether rows of this format can be added to what the file has.
-fn can_go_on(file: &mut File, format: Format) -> anyhow::Result<()> {
+/// Whether rows of this output can be added to what the file has.
+fn can_go_on(file: &mut File, spec: &OutputSpec) -> anyhow::Result<()> {
     let length = file.metadata()?.len();
     if !ends_a_line(file, length)? {
         bail!("it ends in the middle of a line; end that line, or choose another file");
     }
-    if format == Format::Csv && !begins_with(file, &Csv::<File>::header())? {
+    let is_csv = matches!(spec, OutputSpec::Rows { format: Format::Csv, .. });
+    if is_csv && !begins_with(file, &Csv::<File>::header())? {
         bail!("its columns are not those of this version; choose another file");
     }
     Ok(())

@@ -1,0 +1,113 @@
+//! Outputs as a journal keeps them: synced while rows go on, and opened again by a later process.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use anyhow::{Context, bail};
+use portmuster::sink::{Mark, Sqlite};
+
+use super::{OpenFile, Opened, Outputs, name};
+use crate::{
+    args::{Check, OutputSpec},
+    journal::Kept,
+};
+
+/// An output file, as it is synced and named in a journal.
+#[derive(Debug)]
+pub(crate) struct KeptFile {
+    format: &'static str,
+    path: String,
+    inode: u64,
+    /// `None`: a database, which syncs itself. Another descriptor of its file, once closed, would
+    /// take the locks away that SQLite has on it.
+    file: Option<File>,
+}
+
+impl KeptFile {
+    /// Returns when what was written outlasts a power cut.
+    ///
+    /// # Errors
+    /// The system can't promise it.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.sync_data().with_context(|| format!("syncing {}", self.path))
+    }
+
+    /// As it stands in a journal.
+    pub(crate) fn at(&self, mark: Mark) -> Kept {
+        Kept { format: self.format.to_owned(), path: self.path.clone(), inode: self.inode, mark }
+    }
+}
+
+impl Outputs {
+    /// Opens the outputs of a run that goes on, and cuts them back to where they stood. Nothing is
+    /// changed unless that can be done with all.
+    ///
+    /// # Errors
+    /// One is not there, is another file, or has less than it had.
+    pub(crate) fn go_on(check: &Check, kept: &[Kept]) -> anyhow::Result<Self> {
+        let mut opened: Vec<Opened> = Vec::new();
+        for (spec, kept) in check.outputs.iter().zip(kept) {
+            let path = spec.file().context("rows on stdout can't be taken back")?;
+            let reopened = reopen(spec, path, kept);
+            opened.push(reopened.with_context(|| format!("opening the output {}", name(path)))?);
+        }
+        Self::begin(check, opened)
+    }
+
+    /// The files, in the order of their [marks](Self::marks), once.
+    pub(crate) fn take_kept(&mut self) -> Vec<KeptFile> {
+        self.0.iter_mut().filter_map(|output| output.kept.take()).collect()
+    }
+}
+
+/// What a journal is to know of each output; nothing where none is kept.
+pub(super) fn files(check: &Check, opened: &[Opened]) -> Vec<Option<KeptFile>> {
+    let is_wanted = check.journaling.journal.is_some();
+    let kept = |(spec, opened): (&OutputSpec, &Opened)| {
+        let file = opened.file().filter(|_| is_wanted)?;
+        let is_database = matches!(spec, OutputSpec::Database(_));
+        let path = fs::canonicalize(&file.path).ok()?;
+        let inode = file.metadata.ino();
+        let file = if is_database { None } else { Some(file.file.try_clone().ok()?) };
+        Some(KeptFile { format: spec.name(), path: path.display().to_string(), inode, file })
+    };
+    check.outputs.iter().zip(opened).map(kept).collect()
+}
+
+/// Refuses what a journal could not cut back.
+pub(super) fn can_be(file: OpenFile, check: &Check) -> anyhow::Result<OpenFile> {
+    if check.journaling.journal.is_some() && !file.metadata.is_file() {
+        bail!("it can't be cut back, so with --journal it can't be an output; choose a file");
+    }
+    Ok(file)
+}
+
+/// Opens an output of a run that goes on, and changes nothing yet.
+fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened> {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() || metadata.ino() != kept.inode {
+        bail!("it is another file than the run has written; put that one back in its place");
+    }
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let open =
+        |file, goes_on| OpenFile { path: path.to_owned(), file, metadata, is_new: false, goes_on };
+    match (spec, kept.mark) {
+        (OutputSpec::Rows { format, .. }, Mark::Lines { length }) => {
+            let found = file.metadata()?.len();
+            if found < length {
+                bail!("it has {found} bytes of the {length} that the run has written");
+            }
+            Ok(Opened::File(*format, open(file, Some(length))))
+        }
+        (OutputSpec::Database(_), Mark::Run { run, last }) => {
+            Sqlite::inspect(&mut file)?;
+            Ok(Opened::Run(open(file, None), run, last))
+        }
+        _ => Err(io::Error::from(io::ErrorKind::InvalidData)).context("the journal is damaged"),
+    }
+}
