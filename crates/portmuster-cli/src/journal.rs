@@ -242,7 +242,7 @@ pub(crate) mod tests {
                 mark: Mark::Lines { length: 1234 },
             }],
             settled: Positions::from_runs(&[1, 1, 1]).expect("runs"),
-            account: Account { targets: 2, ..Account::default() },
+            account: Account::default(),
             complete: false,
         }
     }

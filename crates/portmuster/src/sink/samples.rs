@@ -30,6 +30,7 @@ pub(super) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
         },
         attempts: 1,
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+        position: 7,
     }
 }
 
