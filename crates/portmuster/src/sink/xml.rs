@@ -286,7 +286,7 @@ fn told(time: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, time::Duration};
+    use std::io::Write;
 
     use proptest::prelude::*;
     use quick_xml::{Reader, events::Event};
@@ -311,7 +311,7 @@ mod tests {
     impl Watched {
         fn put(&mut self, mut at: usize, mut bytes: &[u8]) {
             while !bytes.is_empty() {
-                let page = PAGE as usize;
+                let page = to_length(PAGE);
                 let (now, later) = bytes.split_at(bytes.len().min(page - at % page));
                 self.file.resize(self.file.len().max(at + now.len()), 0);
                 self.file[at..at + now.len()].copy_from_slice(now);

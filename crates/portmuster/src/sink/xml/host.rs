@@ -145,9 +145,9 @@ fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
         Service::Tarpit | Service::Silent => ("unknown", "0"),
         Service::NotProbed => return,
     };
-    let version = facts.identification.as_ref().map(Version::of);
+    let version = facts.identification.as_ref().map(Told::of);
     let mut pairs = vec![("name", name)];
-    let visible_version = version.as_ref().map(Version::visible);
+    let visible_version = version.as_ref().map(Told::visible);
     if let Some([product, version, info]) = &visible_version {
         let all = [("product", product), ("version", version), ("extrainfo", info)];
         pairs
@@ -158,13 +158,13 @@ fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
 }
 
 /// What ssh says of its software, in nmap's parts.
-struct Version<'a> {
+struct Told<'a> {
     product: &'a str,
     version: String,
     info: String,
 }
 
-impl<'a> Version<'a> {
+impl<'a> Told<'a> {
     fn of(said: &'a Identification) -> Self {
         let (product, version) = split(&said.software);
         let comment = said.comment.as_deref().unwrap_or_default();
