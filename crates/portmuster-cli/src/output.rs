@@ -6,7 +6,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Beginning, Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table},
+    sink::{Beginning, Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table, Xml},
 };
 
 mod file;
@@ -34,34 +34,37 @@ enum Opened {
     Stdout(Format),
     File(Format, OpenFile),
     Database(OpenFile),
-    /// A run in a database, up to its last outcome.
-    Run(OpenFile, i64, i64),
+    /// An output of a run that goes on, which stood there.
+    Kept(OutputSpec, OpenFile, Mark),
 }
 
 impl Opened {
     fn file(&self) -> Option<&OpenFile> {
         match self {
             Self::Stdout(_) => None,
-            Self::File(_, file) | Self::Database(file) | Self::Run(file, ..) => Some(file),
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => Some(file),
         }
+    }
+
+    fn is_database(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Kept(OutputSpec::Database(_), ..))
     }
 
     /// Leaves it as it was found.
     fn give_up(self) {
         match self {
             Self::Stdout(_) => {}
-            Self::File(_, file) | Self::Database(file) | Self::Run(file, ..) => file.give_up(),
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => file.give_up(),
         }
     }
 
     /// Begins a sink there.
     fn begin(self, beginning: &Beginning) -> anyhow::Result<Box<dyn Sink>> {
         Ok(match self {
-            Self::Stdout(format) => begin(format, paint(&io::stdout()), io::stdout())?,
-            Self::File(format, file) if file.goes_on() => go_on(format, file.begin()?),
-            Self::File(format, file) => begin(format, Paint::Plain, file.begin()?)?,
+            Self::Stdout(format) => begin(format, beginning, paint(&io::stdout()), io::stdout())?,
+            Self::File(format, file) => begin_file(format, beginning, file)?,
             Self::Database(file) => Box::new(file.begin_run(beginning)?),
-            Self::Run(file, run, last) => Box::new(file.go_on_with(run, last)?),
+            Self::Kept(spec, file, mark) => kept::go_on(&spec, file, mark)?,
         })
     }
 }
@@ -197,24 +200,34 @@ fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
     }
 }
 
+/// A sink that begins in a file, or adds to its rows.
+fn begin_file(
+    format: Format,
+    beginning: &Beginning,
+    file: OpenFile,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let path = file.path().to_owned();
+    let (has_rows, file) = (file.has_rows(), file.begin()?);
+    if has_rows && format == Format::Csv {
+        return Ok(Box::new(Csv::go_on(WholeLines::new(file))));
+    }
+    begin(format, beginning, Paint::Plain, file).with_context(|| format!("writing {}", name(&path)))
+}
+
 /// A sink that begins.
-fn begin(format: Format, paint: Paint, place: impl Place + 'static) -> io::Result<Box<dyn Sink>> {
+fn begin(
+    format: Format,
+    beginning: &Beginning,
+    paint: Paint,
+    place: impl Place + 'static,
+) -> io::Result<Box<dyn Sink>> {
     let place = WholeLines::new(place);
     Ok(match format {
         Format::Table => Box::new(Table::begin(place, paint)),
         Format::Jsonl => Box::new(Jsonl::new(place)),
         Format::Csv => Box::new(Csv::begin(place)?),
+        Format::Xml => Box::new(Xml::begin(place, beginning)?),
     })
-}
-
-/// A sink that adds to a file which has rows.
-fn go_on(format: Format, place: impl Place + 'static) -> Box<dyn Sink> {
-    let place = WholeLines::new(place);
-    match format {
-        Format::Table => Box::new(Table::go_on(place, Paint::Plain)),
-        Format::Jsonl => Box::new(Jsonl::new(place)),
-        Format::Csv => Box::new(Csv::go_on(place)),
-    }
 }
 
 fn name(path: &Path) -> String {
@@ -255,7 +268,7 @@ fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Resu
 fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let beginning = Beginning { time: now(), arguments: arguments() };
     let mut places: Vec<_> = opened.into_iter().enumerate().collect();
-    places.sort_by_key(|(_, opened)| matches!(opened, Opened::Stdout(_) | Opened::File(..)));
+    places.sort_by_key(|(_, opened)| !opened.is_database());
     let mut sinks = Vec::new();
     let mut places = places.into_iter();
     while let Some((at, opened)) = places.next() {

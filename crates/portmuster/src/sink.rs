@@ -23,6 +23,7 @@ mod samples;
 mod sqlite;
 mod table;
 mod text;
+mod xml;
 
 pub use csv::Csv;
 pub use jsonl::Jsonl;
@@ -32,6 +33,7 @@ pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 pub use sqlite::{DatabaseError, Sqlite};
 pub use table::{Paint, Table};
 pub use text::{escaped, spelled};
+pub use xml::Xml;
 
 /// Something that writes outcomes.
 pub trait Sink {
@@ -70,6 +72,17 @@ pub enum Mark {
     Lines {
         /// In bytes.
         length: u64,
+    },
+    /// A file in nmap's format.
+    Xml {
+        /// In bytes, without what stands behind the rows.
+        length: u64,
+        /// The beginning of the run, in seconds since 1970.
+        started: i64,
+        /// Outcomes that prove a host up.
+        up: u64,
+        /// Outcomes that are written as a host.
+        hosts: u64,
     },
     /// A run in a database.
     Run {

@@ -21,9 +21,9 @@ pub(super) struct OpenFile {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) metadata: Metadata,
-    pub(super) is_new: bool,
-    /// Rows are added to those that are there, up to this length.
-    pub(super) goes_on: Option<u64>,
+    is_new: bool,
+    /// Rows are added to those that are there.
+    has_rows: bool,
 }
 
 impl OpenFile {
@@ -64,16 +64,41 @@ impl OpenFile {
         if is_file && is_database {
             Sqlite::inspect(&mut file)?;
         }
-        let goes_on = (append && metadata.len() > 0).then_some(metadata.len());
-        if goes_on.is_some() {
+        let has_rows = append && metadata.len() > 0;
+        if has_rows {
             can_go_on(&mut file, spec)?;
         }
-        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), goes_on })
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), has_rows })
+    }
+
+    /// Opens a file that an earlier process has written to, and changes nothing yet.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub(super) fn reopen(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: false, has_rows: true })
+    }
+
+    /// Makes it ready for rows behind this length; what stands there goes.
+    ///
+    /// # Errors
+    /// It can't be cut.
+    pub(super) fn cut_back(self, length: u64) -> io::Result<WholeWrites> {
+        let mut file = self.file;
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(WholeWrites { file, whole: Some(length) })
     }
 
     /// Whether rows are added to those that are there.
-    pub(super) fn goes_on(&self) -> bool {
-        self.goes_on.is_some()
+    pub(super) fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn is(&self, other: &Metadata) -> bool {
@@ -85,17 +110,15 @@ impl OpenFile {
     /// # Errors
     /// It can't be emptied.
     pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
-        let Self { path, mut file, metadata, goes_on, .. } = self;
+        let Self { path, file, metadata, has_rows, .. } = self;
         if !metadata.is_file() {
             return Ok(WholeWrites { file, whole: None });
         }
-        let length = goes_on.unwrap_or(0);
-        if length != metadata.len() {
-            let cut = file.set_len(length);
-            cut.with_context(|| format!("cutting back the output {}", name(&path)))?;
+        if has_rows {
+            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
         }
-        file.seek(SeekFrom::Start(length))?;
-        Ok(WholeWrites { file, whole: Some(length) })
+        file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
+        Ok(WholeWrites { file, whole: Some(0) })
     }
 
     /// Begins a run in the database that it is, or becomes.
@@ -121,8 +144,7 @@ impl OpenFile {
     pub(super) fn go_on_with(self, run: i64, last: i64) -> anyhow::Result<Sqlite> {
         let Self { path, file, .. } = self;
         drop(file);
-        let gone_on = Sqlite::go_on(&path, run, last);
-        gone_on.with_context(|| format!("opening the output {}", name(&path)))
+        Ok(Sqlite::go_on(&path, run, last)?)
     }
 
     /// Leaves it as it was found.
@@ -144,12 +166,18 @@ fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
 
 /// Whether rows of this output can be added to what the file has.
 fn can_go_on(file: &mut File, spec: &OutputSpec) -> anyhow::Result<()> {
+    let format = match spec {
+        OutputSpec::Rows { format, .. } => *format,
+        OutputSpec::Database(_) => return Ok(()),
+    };
+    if format == Format::Xml {
+        bail!("nothing can be added to a document that has ended; choose another file, or --force");
+    }
     let length = file.metadata()?.len();
     if !ends_a_line(file, length)? {
         bail!("it ends in the middle of a line; end that line, or choose another file");
     }
-    let is_csv = matches!(spec, OutputSpec::Rows { format: Format::Csv, .. });
-    if is_csv && !begins_with(file, &Csv::<File>::header())? {
+    if format == Format::Csv && !begins_with(file, &Csv::<File>::header())? {
         bail!("its columns are not those of this version; choose another file");
     }
     Ok(())
@@ -205,13 +233,6 @@ impl Place for WholeWrites {
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, at)
     }
-
-    fn sync(&mut self) -> io::Result<()> {
-        match self.whole {
-            Some(_) => self.file.sync_data(),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Gathers what is written and passes on whole lines only.
@@ -256,10 +277,6 @@ impl<P: Place> Place for WholeLines<P> {
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.output.rewrite(at, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.output.sync()
     }
 }
 

@@ -1,18 +1,17 @@
 //! Outputs as a journal keeps them: synced while rows go on, and opened again by a later process.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io,
+    fs::{self, File},
     os::unix::fs::MetadataExt,
     path::Path,
 };
 
 use anyhow::{Context, bail};
-use portmuster::sink::{Mark, Sqlite};
+use portmuster::sink::{Csv, Jsonl, Mark, Paint, Sink, Sqlite, Table, Xml};
 
-use super::{OpenFile, Opened, Outputs, name};
+use super::{OpenFile, Opened, Outputs, WholeLines, name};
 use crate::{
-    args::{Check, OutputSpec},
+    args::{Check, Format, OutputSpec},
     journal::Kept,
 };
 
@@ -89,25 +88,45 @@ pub(super) fn can_be(file: OpenFile, check: &Check) -> anyhow::Result<OpenFile> 
 
 /// Opens an output of a run that goes on, and changes nothing yet.
 fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened> {
-    let metadata = path.metadata()?;
-    if !metadata.is_file() || metadata.ino() != kept.inode {
+    // A pipe would wait for somebody at its other end.
+    if !path.metadata()?.is_file() {
+        bail!("it is no regular file any more");
+    }
+    let mut file = OpenFile::reopen(path)?;
+    if file.metadata.ino() != kept.inode {
         bail!("it is another file than the run has written; put that one back in its place");
     }
-    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
-    let open =
-        |file, goes_on| OpenFile { path: path.to_owned(), file, metadata, is_new: false, goes_on };
-    match (spec, kept.mark) {
-        (OutputSpec::Rows { format, .. }, Mark::Lines { length }) => {
-            let found = file.metadata()?.len();
-            if found < length {
-                bail!("it has {found} bytes of the {length} that the run has written");
-            }
-            Ok(Opened::File(*format, open(file, Some(length))))
+    let found = file.metadata.len();
+    match kept.mark {
+        Mark::Lines { length } | Mark::Xml { length, .. } if found < length => {
+            bail!("it has {found} bytes of the {length} that the run has written")
         }
-        (OutputSpec::Database(_), Mark::Run { run, last }) => {
-            Sqlite::inspect(&mut file)?;
-            Ok(Opened::Run(open(file, None), run, last))
-        }
-        _ => Err(io::Error::from(io::ErrorKind::InvalidData)).context("the journal is damaged"),
+        Mark::Run { .. } => Sqlite::inspect(&mut file.file)?,
+        _ => {}
     }
+    Ok(Opened::Kept(spec.clone(), file, kept.mark))
+}
+
+/// Lets a sink go on from where it stood.
+pub(super) fn go_on(
+    spec: &OutputSpec,
+    file: OpenFile,
+    mark: Mark,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let name = name(&file.path);
+    let gone_on = || -> anyhow::Result<Box<dyn Sink>> {
+        let (Mark::Lines { length } | Mark::Xml { length, .. }) = mark else {
+            let Mark::Run { run, last } = mark else { bail!("the journal does not say where") };
+            return Ok(Box::new(file.go_on_with(run, last)?));
+        };
+        let OutputSpec::Rows { format, .. } = spec else { bail!("it was no database") };
+        let place = WholeLines::new(file.cut_back(length)?);
+        Ok(match format {
+            Format::Table => Box::new(Table::go_on(place, Paint::Plain)),
+            Format::Jsonl => Box::new(Jsonl::new(place)),
+            Format::Csv => Box::new(Csv::go_on(place)),
+            Format::Xml => Box::new(Xml::go_on(place, mark)?),
+        })
+    };
+    gone_on().with_context(|| format!("going on with the output {name}"))
 }
