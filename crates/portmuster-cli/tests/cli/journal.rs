@@ -241,8 +241,8 @@ fn in_sqlite(kept: &Kept, targets: u32) -> Seen {
 fn kill_until_it_ends(kept: &Kept, targets: u32, chance: &mut Chance) -> usize {
     let mut kills = 0;
     loop {
-        // Every third time it gets as far as the next checkpoint, and a little further.
-        let journals = if chance.below(3) == 0 { 2 } else { 1 };
+        // Every other time it gets as far as the next checkpoint, and a little further.
+        let journals = if chance.below(2) == 0 { 2 } else { 1 };
         let writes = chance.below(60);
         println!("kill after {journals} journals and {writes} writes");
         let Some(ended) = kept.kill(journals, writes) else {

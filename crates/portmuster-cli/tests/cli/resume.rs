@@ -77,6 +77,14 @@ impl Cut {
     }
 }
 
+/// Three thousand targets that are refused: nothing listens on these addresses.
+const REFUSED: &str = "127.9.0.0-127.9.11.183:1";
+
+fn refused() -> Vec<String> {
+    let hosts = (0..=11).flat_map(|high| (0..=255).map(move |low| (high, low)));
+    hosts.take(3000).map(|(high, low)| format!("127.9.{high}.{low}:1")).collect()
+}
+
 fn assert_each_once(jsonl: &Path, targets: &[String]) {
     let rows = row::read(&fs::read_to_string(jsonl).expect("it is there"));
     let mut seen: Vec<_> = rows.iter().map(|row| format!("{}:{}", row.host, row.port)).collect();
@@ -238,7 +246,7 @@ fn a_journal_is_no_output_and_no_input() {
 
 #[test]
 fn what_ctrl_c_has_ended_goes_on() {
-    let arguments = ["127.0.0.1:1-3000", "--per-host=max"];
+    let arguments = [REFUSED];
     let kept = Kept::new(&["jsonl", "csv", "xml", "sqlite"], &arguments);
     let slowly = ["--rate=500", "-v"].map(str::to_owned);
     let mut running = Running::check(kept.arguments(false).into_iter().chain(slowly));
@@ -255,8 +263,7 @@ fn what_ctrl_c_has_ended_goes_on() {
     assert!(ended.stderr.starts_with(&note), "{}", ended.stderr);
     let summary = ended.summary();
     assert_eq!((summary.targets, summary.of("closed")), (3000, 3000), "of the whole run");
-    let targets: Vec<_> = (1..=3000).map(|port| format!("127.0.0.1:{port}")).collect();
-    assert_each_once(&kept.file("jsonl"), &targets);
+    assert_each_once(&kept.file("jsonl"), &refused());
     let xml = fs::read_to_string(kept.file("xml")).expect("it is there");
     assert_eq!(xml.matches("<host ").count() + xml.matches("<host>").count(), 3000);
     assert!(xml.contains("exit=\"success\""));
@@ -264,7 +271,7 @@ fn what_ctrl_c_has_ended_goes_on() {
 
 #[test]
 fn a_full_disk_ends_the_run_and_with_more_room_it_goes_on() {
-    let kept = Kept::new(&["jsonl"], &["127.0.0.1:1-3000", "--per-host=max", "--rate=max"]);
+    let kept = Kept::new(&["jsonl"], &[REFUSED, "--rate=max"]);
     let limited =
         format!("ulimit -f 64; exec \"$portmuster\" check {}", kept.arguments(false).join(" "));
     let ended = sh(&limited, "");
@@ -272,8 +279,7 @@ fn a_full_disk_ends_the_run_and_with_more_room_it_goes_on() {
     assert!(ended.stderr.contains("; the rows before are whole"), "{ended:?}");
     let ended = kept.resume();
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let targets: Vec<_> = (1..=3000).map(|port| format!("127.0.0.1:{port}")).collect();
-    assert_each_once(&kept.file("jsonl"), &targets);
+    assert_each_once(&kept.file("jsonl"), &refused());
 }
 
 /// Its folder goes while the run waits for a silent server: the next checkpoint fails.
@@ -288,10 +294,9 @@ fn a_journal_that_cannot_be_written_ends_the_run() {
     let target = target(&silent);
     let arguments = [
         target.as_str(),
-        "127.0.0.1:1-50",
+        "127.9.0.0/26:1",
         "--first-byte=1h",
         "--deadline=1h",
-        "--per-host=1",
         "--rate=20",
         "-o",
         &jsonl,
