@@ -110,6 +110,7 @@ Examples:
   portmuster check 10.0.0.0/24
   portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
+  portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
   cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq -r .service
 
 Exit status:
