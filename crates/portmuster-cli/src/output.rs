@@ -101,7 +101,7 @@ impl Outputs {
     }
 
     fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
-        let kept = kept::files(check, &opened);
+        let kept = kept::files(check, &opened)?;
         let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
         let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
         Ok(Self(outputs.map(output).collect()))

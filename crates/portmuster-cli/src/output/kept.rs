@@ -21,12 +21,19 @@ pub(crate) struct KeptFile {
     format: &'static str,
     path: String,
     inode: u64,
-    /// `None`: a database, which syncs itself. Another descriptor of its file, once closed, would
-    /// take the locks away that SQLite has on it.
+    /// `None`: a database, which syncs itself.
+    // Another descriptor of its file, once closed, would take the locks away that SQLite has on it.
     file: Option<File>,
 }
 
 impl KeptFile {
+    fn new(spec: &OutputSpec, open: &OpenFile) -> anyhow::Result<Self> {
+        let path = fs::canonicalize(&open.path)?.display().to_string();
+        let is_database = matches!(spec, OutputSpec::Database(_));
+        let file = if is_database { None } else { Some(open.file.try_clone()?) };
+        Ok(Self { format: spec.name(), path, inode: open.metadata.ino(), file })
+    }
+
     /// Returns when what was written outlasts a power cut.
     ///
     /// # Errors
@@ -64,16 +71,15 @@ impl Outputs {
     }
 }
 
-/// What a journal is to know of each output; nothing where none is kept.
-pub(super) fn files(check: &Check, opened: &[Opened]) -> Vec<Option<KeptFile>> {
+/// What a journal is to know of each output; nothing of stdout, and where none is kept.
+///
+/// # Errors
+/// The system has no more descriptors.
+pub(super) fn files(check: &Check, opened: &[Opened]) -> anyhow::Result<Vec<Option<KeptFile>>> {
     let is_wanted = check.journaling.journal.is_some();
     let kept = |(spec, opened): (&OutputSpec, &Opened)| {
-        let file = opened.file().filter(|_| is_wanted)?;
-        let is_database = matches!(spec, OutputSpec::Database(_));
-        let path = fs::canonicalize(&file.path).ok()?;
-        let inode = file.metadata.ino();
-        let file = if is_database { None } else { Some(file.file.try_clone().ok()?) };
-        Some(KeptFile { format: spec.name(), path: path.display().to_string(), inode, file })
+        let file = opened.file().filter(|_| is_wanted);
+        file.map(|file| KeptFile::new(spec, file)).transpose()
     };
     check.outputs.iter().zip(opened).map(kept).collect()
 }

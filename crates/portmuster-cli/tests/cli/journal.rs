@@ -152,7 +152,7 @@ impl Chance {
     fn new() -> Self {
         let given = std::env::var("PORTMUSTER_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
-        println!("PORTMUSTER_SEED={seed}");
+        say(&format!("PORTMUSTER_SEED={seed}"));
         Self(seed)
     }
 
@@ -161,6 +161,11 @@ impl Chance {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         u32::try_from((mixed ^ (mixed >> 27)) % most).expect("it is small")
     }
+}
+
+#[expect(clippy::print_stdout, reason = "who reads of a failure wants to have it again")]
+fn say(what: &str) {
+    println!("{what}");
 }
 
 /// Where the targets of these tests begin: refused, all on one port.
@@ -244,7 +249,7 @@ fn kill_until_it_ends(kept: &Kept, targets: u32, chance: &mut Chance) -> usize {
         // Every other time it gets as far as the next checkpoint, and a little further.
         let journals = if chance.below(2) == 0 { 2 } else { 1 };
         let writes = chance.below(60);
-        println!("kill after {journals} journals and {writes} writes");
+        say(&format!("kill after {journals} journals and {writes} writes"));
         let Some(ended) = kept.kill(journals, writes) else {
             kills += 1;
             continue;

@@ -344,10 +344,6 @@ mod tests {
             self.put(usize::try_from(at).expect("it is small"), bytes);
             Ok(())
         }
-
-        fn sync(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     /// The hosts of a document, of which nothing is missing and behind which nothing stands.
