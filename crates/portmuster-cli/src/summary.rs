@@ -1,8 +1,10 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, Fault, PortState, Service, WorkersReport, targets::LeftOut};
+use portmuster::{
+    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::LeftOut,
+};
 
-use crate::terminal;
+use crate::{output, terminal};
 
 /// Says what became of every target. `total` is how many there were; `None`: as many as came.
 pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
@@ -59,6 +61,14 @@ fn remedy(fault: Fault) -> &'static str {
     }
 }
 
+/// Says with how much a run goes on, if it does.
+pub(crate) fn say_resumed(settled: &Positions, total: Option<u128>) {
+    if let Some(total) = total.filter(|_| !settled.is_empty()) {
+        let left = total.saturating_sub(settled.len().into());
+        terminal::note(format!("goes on with {left} of {total} targets"));
+    }
+}
+
 /// Says how the workers fared: what went wrong, and what each did when that is asked for.
 pub(crate) fn say_workers(workers: &WorkersReport, verbose: bool) {
     let all = workers.shares.len();
@@ -85,21 +95,27 @@ fn found_on_retry(account: &Account) -> String {
 
 /// The sum over all targets.
 fn equation(account: &Account, total: Option<u128>) -> String {
-    let ended = u128::from(account.settled() + account.excluded);
-    let total = match total {
-        Some(total) => total + u128::from(account.more_addresses),
-        None => account.targets.into(),
-    };
-    let total = total.max(ended);
+    let ending = ending(account, total);
     let states: Vec<_> = PortState::ALL
         .into_iter()
         .map(|state| format!("{} {state}", account.state(state)))
         .collect();
     format!(
-        "{total} targets = {} + {} excluded + {} left, in {:.2} s",
+        "{} targets = {} + {} excluded + {} left, in {:.2} s",
+        ending.targets,
         states.join(" + "),
         account.excluded,
-        total - ended,
+        ending.left(),
         account.elapsed.as_secs_f64()
     )
+}
+
+/// What the run came to, of `total` targets; `None`: of as many as came.
+pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
+    let ended = u128::from(account.settled() + account.excluded);
+    let targets = match total {
+        Some(total) => total + u128::from(account.more_addresses),
+        None => account.targets.into(),
+    };
+    Ending { account: *account, targets: targets.max(ended), time: output::now() }
 }
