@@ -18,9 +18,11 @@ use portmuster::{
 
 mod conversation;
 mod explain;
+mod gates;
 
 pub(crate) use conversation::{Asking, Times};
 pub(crate) use explain::Explain;
+pub(crate) use gates::Gates;
 
 use crate::compare::Compare;
 
@@ -107,17 +109,19 @@ const CHECK_MORE: &str = "\
 Examples:
   portmuster check 10.0.0.0/24
   portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
+  portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
   cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq -r .service
 
 Exit status:
   0    every target was checked
+  1    something was found that --forbid or --require-verdict forbids
   2    the arguments or the input can't be read
   3    some targets could not be checked from here (a broadcast address never can), an output
        failed, or the run could not start
   130  interrupted: what was in flight got a second, the rest is left
-Where several hold: 2, 130, 3, 0. When stdout is closed early the other outputs are still written;
-without others the run ends quietly with 0.";
+Where several hold: 2, 130, 1, 3, 0. When stdout is closed early the other outputs are still
+written, and gates have their answer; without others the run ends quietly with 0.";
 
 /// Check a list of targets
 #[derive(Debug, Args)]
@@ -192,6 +196,9 @@ and what it names twice is checked twice."
     /// Rows to write [default: open for table, all for the rest]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub(crate) show: Option<Show>,
+
+    #[command(flatten)]
+    pub(crate) gates: Gates,
 
     /// Show how far the run is
     #[arg(long, value_name = "WHEN", default_value_t = ShowProgress::Auto, value_enum)]

@@ -7,6 +7,7 @@ use portmuster::{Account, Checker, Next, Outcomes, PortState, WorkersReport};
 
 use crate::{
     args::Check,
+    gate::Gate,
     input::Input,
     listing,
     measure::Measured,
@@ -29,6 +30,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config())?;
+    let mut gate = Gate::new(check)?;
     let input = Input::read(check)?;
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
@@ -53,7 +55,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         }
     };
     let mut progress = Progress::start(check, total);
-    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, &mut progress);
+    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, gate.as_mut(), &mut progress);
     progress.finish();
     interrupted.wait_for_note();
     if let Some(file) = &check.measure {
@@ -75,10 +77,17 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         terminal::error(&error);
         status = status.min(Status::Usage);
     }
+    let targets = summary::targets(&account, total);
+    if gate.as_ref().is_some_and(|gate| gate.is_shut(&account, targets)) {
+        status = status.min(Status::Finding);
+    }
     let left_out = left_out.with(streamed_left_out.sum());
     if !check.quiet && (account.targets > 0 || !left_out.is_empty()) {
         summary::say(&account, total, left_out, bad_lines.skipped());
         summary::say_workers(&ran_by, check.verbose);
+        if let Some(gate) = &gate {
+            gate.say(&account, targets);
+        }
     }
     Ok(status)
 }
@@ -87,6 +96,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
 fn harvest(
     mut outcomes: Outcomes,
     outputs: &mut Outputs,
+    mut gate: Option<&mut Gate>,
     progress: &mut Progress,
 ) -> (Account, WorkersReport, Result<(), Failure>) {
     let mut written = Ok(());
@@ -96,6 +106,9 @@ fn harvest(
             Next::Over => break,
             Next::NotYet => true,
             Next::Outcome(outcome) => {
+                if let Some(gate) = &mut gate {
+                    gate.add(&outcome);
+                }
                 written = outputs.write(&outcome);
                 since_update += 1;
                 outcomes.would_wait()

@@ -11,6 +11,7 @@ mod check;
 mod compare;
 mod demo;
 mod explain;
+mod gate;
 mod input;
 mod listing;
 mod measure;

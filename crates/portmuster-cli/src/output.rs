@@ -20,7 +20,11 @@ use crate::args::{Check, Existing, Format, OutputSpec, Show};
 const BUFFER_MAX: usize = 64 * 1024;
 
 /// All the outputs of a run.
-pub(crate) struct Outputs(Vec<Output>);
+pub(crate) struct Outputs {
+    all: Vec<Output>,
+    /// Somebody wants the outcomes even when no output is left.
+    has_gate: bool,
+}
 
 struct Output {
     /// As messages call it.
@@ -33,7 +37,7 @@ struct Output {
 /// An output that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read stdout has gone, and there is no other output: a quiet end.
+    /// Whoever read stdout has gone, and there is no other output and no gate: a quiet end.
     ClosedPipe,
     /// What it was, and why.
     Broken(anyhow::Error),
@@ -50,7 +54,8 @@ impl Outputs {
         }
         let files = open_files(check)?;
         let outputs = check.outputs.iter().zip(files);
-        Ok(Self(outputs.map(|(spec, file)| Output::new(spec, file, check.show)).collect()))
+        let all = outputs.map(|(spec, file)| Output::new(spec, file, check.show)).collect();
+        Ok(Self { all, has_gate: check.gates.are_set() })
     }
 
     /// Writes a row to every output that wants it.
@@ -68,9 +73,9 @@ impl Outputs {
 
     /// Ends every output, also those after one that fails.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut ended = Ok(());
-        for output in &mut self.0 {
+        for output in &mut self.all {
             match output.attempt(|output| output.sink.finish()) {
                 Err(Failure::ClosedPipe) if !is_alone => {}
                 failed @ Err(_) => ended = failed,
@@ -80,11 +85,16 @@ impl Outputs {
         ended
     }
 
+    /// Whether nobody wants rows once whoever reads stdout has gone.
+    fn ends_with_stdout(&self) -> bool {
+        self.all.len() == 1 && !self.has_gate
+    }
+
     /// Lets every output act. Where stdout is closed the others go on without it.
     fn each(&mut self, mut act: impl FnMut(&mut Output) -> io::Result<()>) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut acted = Ok(());
-        self.0.retain_mut(|output| {
+        self.all.retain_mut(|output| {
             if acted.is_err() {
                 return true;
             }

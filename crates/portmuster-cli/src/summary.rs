@@ -63,14 +63,22 @@ fn found_on_retry(account: &Account) -> String {
     }
 }
 
-/// The sum over all targets.
-fn equation(account: &Account, total: Option<u128>) -> String {
-    let ended = u128::from(account.settled() + account.excluded);
+/// How many targets there were in all. `total` as for [`say`].
+pub(crate) fn targets(account: &Account, total: Option<u128>) -> u128 {
     let total = match total {
         Some(total) => total + u128::from(account.more_addresses),
         None => account.targets.into(),
     };
-    let total = total.max(ended);
+    total.max(ended(account))
+}
+
+fn ended(account: &Account) -> u128 {
+    u128::from(account.settled() + account.excluded)
+}
+
+/// The sum over all targets.
+fn equation(account: &Account, total: Option<u128>) -> String {
+    let total = targets(account, total);
     let states: Vec<_> = PortState::ALL
         .into_iter()
         .map(|state| format!("{} {state}", account.state(state)))
@@ -79,7 +87,7 @@ fn equation(account: &Account, total: Option<u128>) -> String {
         "{total} targets = {} + {} excluded + {} left, in {:.2} s",
         states.join(" + "),
         account.excluded,
-        total - ended,
+        total - ended(account),
         account.elapsed.as_secs_f64()
     )
 }

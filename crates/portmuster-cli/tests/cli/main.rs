@@ -11,6 +11,7 @@ mod explain;
 mod facts;
 mod faults;
 mod formats;
+mod gates;
 mod held_up;
 mod help;
 mod limits;
