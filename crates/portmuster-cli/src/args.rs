@@ -17,10 +17,12 @@ use portmuster::{
 };
 
 mod conversation;
+mod diff;
 mod explain;
 mod gates;
 
 pub(crate) use conversation::{Asking, Times};
+pub(crate) use diff::{ChangeFormat, Diff};
 pub(crate) use explain::Explain;
 pub(crate) use gates::Gates;
 
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Check the same targets by each method, side by side
     Compare(Box<Compare>),
+    /// Say what changed between two runs
+    Diff(Diff),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
     /// The inside of a worker process; portmuster starts these by itself

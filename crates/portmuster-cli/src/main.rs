@@ -10,6 +10,7 @@ mod args;
 mod check;
 mod compare;
 mod demo;
+mod diff;
 mod explain;
 mod gate;
 mod input;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Compare(compare) => compare::run(&compare),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Diff(diff) => diff::run(&diff),
         Command::Demo(demo) => Ok(demo::run(&demo)),
         Command::Worker => return portmuster::worker_main(),
     };

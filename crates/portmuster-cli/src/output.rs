@@ -136,7 +136,7 @@ impl Output {
 }
 
 /// As `--color` has it for this stream.
-fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
+pub(crate) fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
     match AutoStream::choice(stream) {
         ColorChoice::Never => Paint::Plain,
         _ => Paint::Ansi,

@@ -25,6 +25,7 @@ mod coordinator;
 mod driver;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod history;
 mod input;
 mod method;
 mod outcome;

@@ -12,6 +12,7 @@ mod table;
 mod text;
 
 pub use jsonl::Jsonl;
+pub(crate) use jsonl::push_json_line;
 pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 pub use table::{Paint, Table};
 pub use text::{escaped, spelled};

@@ -32,6 +32,11 @@ fn help_of_explain() {
 }
 
 #[test]
+fn help_of_diff() {
+    insta::assert_snapshot!("help_diff", help(&["diff", "--help"]));
+}
+
+#[test]
 fn help_of_demo() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }

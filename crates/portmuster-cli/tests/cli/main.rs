@@ -7,6 +7,7 @@ mod bad_input;
 mod colour;
 mod compare;
 mod demo;
+mod diff;
 mod explain;
 mod facts;
 mod faults;

@@ -28,9 +28,7 @@ impl<W: Write> Jsonl<W> {
 impl<W: Write> Sink for Jsonl<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
-        let mut serializer = Serializer::with_formatter(&mut self.line, Visible);
-        Row::from(outcome).serialize(&mut serializer)?;
-        self.line.push(b'\n');
+        push_json_line(&mut self.line, &Row::from(outcome))?;
         self.output.write_all(&self.line)
     }
 
@@ -41,6 +39,16 @@ impl<W: Write> Sink for Jsonl<W> {
     fn finish(&mut self) -> io::Result<()> {
         self.output.flush()
     }
+}
+
+/// Appends the value as one line of JSON in which everything that can't be seen is escaped.
+///
+/// # Errors
+/// The value can't be written as JSON.
+pub(crate) fn push_json_line(line: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *line, Visible))?;
+    line.push(b'\n');
+    Ok(())
 }
 
 /// Compact JSON in which everything that can't be seen is escaped.
