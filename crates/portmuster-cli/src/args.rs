@@ -20,11 +20,13 @@ mod conversation;
 mod diff;
 mod explain;
 mod gates;
+mod pages;
 
 pub(crate) use conversation::{Asking, Times};
 pub(crate) use diff::{ChangeFormat, Diff};
 pub(crate) use explain::Explain;
 pub(crate) use gates::Gates;
+pub(crate) use pages::{Completions, Man, Shell};
 
 use crate::compare::Compare;
 
@@ -57,6 +59,10 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
+    /// Print what makes a shell complete the command line
+    Completions(Completions),
+    /// Print the manual page of the program or of a command, or write them all
+    Man(Man),
     /// The inside of a worker process; portmuster starts these by itself
     #[command(hide = true)]
     Worker,

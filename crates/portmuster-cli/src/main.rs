@@ -9,12 +9,14 @@ use clap::Parser;
 mod args;
 mod check;
 mod compare;
+mod completions;
 mod demo;
 mod diff;
 mod explain;
 mod gate;
 mod input;
 mod listing;
+mod man;
 mod measure;
 mod output;
 mod progress;
@@ -39,6 +41,8 @@ fn main() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain),
         Command::Diff(diff) => diff::run(&diff),
         Command::Demo(demo) => Ok(demo::run(&demo)),
+        Command::Completions(completions) => Ok(completions::run(&completions)),
+        Command::Man(man) => man::run(&man),
         Command::Worker => return portmuster::worker_main(),
     };
     status

@@ -1,6 +1,9 @@
 //! What a run must not find.
 
-use clap::Args;
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use crate::gate::Forbidden;
 
@@ -23,7 +26,8 @@ pub(crate) struct Gates {
         long,
         value_name = "THINGS",
         value_delimiter = ',',
-        value_parser = Forbidden::named,
+        value_parser = forbidden(),
+        hide_possible_values = true,
         conflicts_with_all = ["list", "count"],
         long_help = FORBID
     )]
@@ -39,4 +43,9 @@ impl Gates {
     pub(crate) fn are_set(&self) -> bool {
         self.require_verdict || !self.forbid.is_empty()
     }
+}
+
+fn forbidden() -> impl TypedValueParser<Value = Forbidden> {
+    PossibleValuesParser::new(Forbidden::all().iter().map(Forbidden::name))
+        .try_map(|name| Forbidden::named(&name).ok_or("it can't be forbidden"))
 }

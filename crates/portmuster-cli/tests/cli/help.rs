@@ -37,6 +37,12 @@ fn help_of_diff() {
 }
 
 #[test]
+fn help_of_completions_and_man() {
+    insta::assert_snapshot!("help_completions", help(&["completions", "--help"]));
+    insta::assert_snapshot!("help_man", help(&["man", "--help"]));
+}
+
+#[test]
 fn help_of_demo() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }

@@ -20,6 +20,7 @@ mod lists;
 mod methods;
 mod names;
 mod outputs;
+mod pages;
 mod pipes;
 mod program;
 mod progress;
