@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
@@ -196,7 +196,7 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) asking: Asking,
 
-    /// Write rows as table or jsonl, to stdout or a file; repeatable
+    /// Write rows as table, jsonl or csv to stdout or a file, or to a database (sqlite=FILE); repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) outputs: Vec<OutputSpec>,
 
@@ -446,32 +446,75 @@ impl std::fmt::Display for Ceiling {
 pub(crate) enum Format {
     Table,
     Jsonl,
+    Csv,
 }
+
+impl Format {
+    const ALL: [Self; 3] = [Self::Table, Self::Jsonl, Self::Csv];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+/// The name of databases, beside those of the formats.
+const DATABASE: &str = "sqlite";
 
 /// Where rows go, and in what format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutputSpec {
-    pub(crate) format: Format,
-    /// `None`: stdout.
-    pub(crate) file: Option<PathBuf>,
+pub(crate) enum OutputSpec {
+    /// Bytes, one row after another.
+    Rows {
+        format: Format,
+        /// `None`: stdout.
+        file: Option<PathBuf>,
+    },
+    /// A database in a file.
+    Database(PathBuf),
+}
+
+impl OutputSpec {
+    /// The file; `None`: stdout.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Rows { file, .. } => file.as_deref(),
+            Self::Database(file) => Some(file),
+        }
+    }
+
+    /// The rows that it gets unless others are asked for.
+    pub(crate) fn shown(&self) -> Show {
+        match self {
+            Self::Rows { format: Format::Table, .. } => Show::Open,
+            Self::Rows { .. } | Self::Database(_) => Show::All,
+        }
+    }
 }
 
 impl FromStr for OutputSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
+        let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err("the file behind = is missing".to_owned()),
-            Some((format, "-")) => (format, None),
-            Some((format, file)) => (format, Some(file.into())),
+            Some((name, "-")) => (name, None),
+            Some((name, file)) => (name, Some(file.into())),
             None => (text, None),
         };
-        let format = match format {
-            "table" => Format::Table,
-            "jsonl" => Format::Jsonl,
-            _ => return Err(format!("{format:?} is not a format: table, jsonl")),
-        };
-        Ok(Self { format, file })
+        if name == DATABASE {
+            let file = file.ok_or("a database is a file; name it: sqlite=FILE")?;
+            return Ok(Self::Database(file));
+        }
+        let known = Format::ALL.into_iter().find(|format| format.name() == name);
+        let format = known.ok_or_else(|| {
+            let names = Format::ALL.map(Format::name).join(", ");
+            format!("{name:?} is not a format: {names}, {DATABASE}")
+        })?;
+        Ok(Self::Rows { format, file })
     }
 }
 
@@ -505,10 +548,13 @@ mod tests {
 
     #[test]
     fn outputs_have_a_format_and_perhaps_a_file() {
-        let to_file = OutputSpec { format: Format::Jsonl, file: Some("a=b".into()) };
+        let to_file = OutputSpec::Rows { format: Format::Jsonl, file: Some("a=b".into()) };
         assert_eq!("jsonl=a=b".parse(), Ok(to_file));
-        assert_eq!("table=-".parse(), Ok(OutputSpec { format: Format::Table, file: None }));
+        assert_eq!("table=-".parse(), Ok(OutputSpec::Rows { format: Format::Table, file: None }));
+        assert_eq!("sqlite=a.db".parse(), Ok(OutputSpec::Database("a.db".into())));
         assert!("yaml".parse::<OutputSpec>().is_err());
         assert!("jsonl=".parse::<OutputSpec>().is_err());
+        assert!("sqlite".parse::<OutputSpec>().is_err_and(|error| error.contains("sqlite=FILE")));
+        assert!("sqlite=-".parse::<OutputSpec>().is_err());
     }
 }

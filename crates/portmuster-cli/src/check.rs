@@ -55,7 +55,8 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         }
     };
     let mut progress = Progress::start(check, total);
-    let (account, ran_by, failure) = harvest(outcomes, &mut outputs, gate.as_mut(), &mut progress);
+    let (account, ran_by, failure) =
+        harvest(outcomes, total, &mut outputs, gate.as_mut(), &mut progress);
     progress.finish();
     interrupted.wait_for_note();
     if let Some(file) = &check.measure {
@@ -77,7 +78,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         terminal::error(&error);
         status = status.min(Status::Usage);
     }
-    let targets = summary::targets(&account, total);
+    let targets = summary::ending(&account, total).targets;
     if gate.as_ref().is_some_and(|gate| gate.is_shut(&account, targets)) {
         status = status.min(Status::Finding);
     }
@@ -95,6 +96,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
 /// Writes the rows as they become known; the account, and how workers and outputs fared.
 fn harvest(
     mut outcomes: Outcomes,
+    total: Option<u128>,
     outputs: &mut Outputs,
     mut gate: Option<&mut Gate>,
     progress: &mut Progress,
@@ -120,8 +122,9 @@ fn harvest(
             written = written.and_then(|()| progress.aside(|| outputs.flush()));
         }
     }
-    let finished = progress.aside(|| outputs.finish());
-    (outcomes.account(), outcomes.workers().clone(), written.and(finished))
+    let account = outcomes.account();
+    let finished = progress.aside(|| outputs.finish(&summary::ending(&account, total)));
+    (account, outcomes.workers().clone(), written.and(finished))
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {

@@ -1,8 +1,8 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, PortState, Service, WorkersReport, targets::LeftOut};
+use portmuster::{Account, PortState, Service, WorkersReport, sink::Ending, targets::LeftOut};
 
-use crate::terminal;
+use crate::{output, terminal};
 
 /// Says what became of every target. `total` is how many there were; `None`: as many as came.
 pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
@@ -63,33 +63,31 @@ fn found_on_retry(account: &Account) -> String {
     }
 }
 
-/// How many targets there were in all. `total` as for [`say`].
-pub(crate) fn targets(account: &Account, total: Option<u128>) -> u128 {
-    let total = match total {
-        Some(total) => total + u128::from(account.more_addresses),
-        None => account.targets.into(),
-    };
-    total.max(ended(account))
-}
-
-fn ended(account: &Account) -> u128 {
-    u128::from(account.settled() + account.excluded)
-}
-
 /// The sum over all targets.
 fn equation(account: &Account, total: Option<u128>) -> String {
-    let total = targets(account, total);
+    let ending = ending(account, total);
     let states: Vec<_> = PortState::ALL
         .into_iter()
         .map(|state| format!("{} {state}", account.state(state)))
         .collect();
     format!(
-        "{total} targets = {} + {} excluded + {} left, in {:.2} s",
+        "{} targets = {} + {} excluded + {} left, in {:.2} s",
+        ending.targets,
         states.join(" + "),
         account.excluded,
-        total - ended(account),
+        ending.left(),
         account.elapsed.as_secs_f64()
     )
+}
+
+/// What the run came to, of `total` targets; `None`: of as many as came.
+pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
+    let ended = u128::from(account.settled() + account.excluded);
+    let targets = match total {
+        Some(total) => total + u128::from(account.more_addresses),
+        None => account.targets.into(),
+    };
+    Ending { account: *account, targets: targets.max(ended), time: output::now() }
 }
 
 /// With a comma between thousands.

@@ -197,7 +197,7 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
         time: SystemTime::UNIX_EPOCH,
     };
     let (mut table, mut lines) = (Vec::new(), Vec::new());
-    Table::new(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
+    Table::begin(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
     for text in [table, lines] {
         let text = String::from_utf8(text).expect("it is text");

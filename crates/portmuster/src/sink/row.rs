@@ -213,7 +213,7 @@ fn part(Part { at, side, bytes }: &Part) -> PartRow {
 }
 
 /// To the millisecond; the end of time for a clock beyond what RFC 3339 can write.
-fn timestamp(time: SystemTime) -> String {
+pub(super) fn timestamp(time: SystemTime) -> String {
     format!("{:.3}", Timestamp::try_from(time).unwrap_or(Timestamp::MAX))
 }
 

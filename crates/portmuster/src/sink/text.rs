@@ -20,6 +20,13 @@ pub(super) fn is_hidden(letter: char) -> bool {
         )
 }
 
+/// Whether [`spelled`] changes nothing.
+pub(super) fn is_plain(text: &str) -> bool {
+    // Most are ASCII; looking at bytes takes a quarter of what looking at letters does.
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
+        || !text.contains(|letter| letter == '\\' || is_hidden(letter))
+}
+
 /// The bytes as one line of text: white space is folded to single blanks, whatever is not text or
 /// can't be seen is written as `\xNN` or `\u{NNNN}`.
 #[must_use]
