@@ -22,7 +22,7 @@ use source::Source;
 /// # Errors
 /// One of them can't be read.
 pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
-    let (old, new) = (Source::named(&diff.old), Source::named(&diff.new));
+    let (old, new) = (Source::named(&diff.old)?, Source::named(&diff.new)?);
     if old.is_stdin() && new.is_stdin() {
         bail!("only one of the runs can be read from stdin; name a file for the other");
     }

@@ -10,11 +10,15 @@ use std::{fmt, iter::FusedIterator, net::IpAddr, sync::Arc, vec};
 use crate::{outcome::PortState, targets::Target};
 
 mod compared;
+#[cfg(feature = "sqlite")]
+mod database;
 mod read;
 mod run;
 mod table;
 mod written;
 
+#[cfg(feature = "sqlite")]
+pub use database::{RunChoice, Runs, StoredRun, StoredRunError, UnknownChoice, read_run};
 pub use read::{LINE_MAX, RowError, RowErrorKind, read_jsonl};
 pub use run::Run;
 pub use table::ChangeTable;

@@ -18,7 +18,7 @@ mod jsonl;
 mod place;
 mod row;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -32,6 +32,8 @@ pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, Sqlite};
 pub use table::{Paint, Table};
+#[cfg(feature = "sqlite")]
+pub(crate) use text::unspelled;
 pub use text::{escaped, spelled};
 
 /// Something that writes outcomes.

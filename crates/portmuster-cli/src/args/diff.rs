@@ -8,6 +8,7 @@ use super::Show;
 
 const MORE: &str = "\
 Examples:
+  portmuster diff audit.db#-2 audit.db#last
   portmuster diff last-week.jsonl today.jsonl
   portmuster diff old.jsonl new.jsonl -o jsonl | jq -r 'select(.new.service == \"telnet\") | .host'
 
@@ -34,7 +35,9 @@ Exit status:
 When stdout is closed early it ends quietly with 0.";
 
 const RUN: &str = "\
-A file of rows that `portmuster check -o jsonl=FILE` has written, of all targets; `-` is stdin";
+The earlier run: a file of rows that `portmuster check -o jsonl=FILE` has written, of all targets, \
+or a run of a database (-o sqlite=FILE): FILE#last, FILE#-1 and FILE are the last, FILE#-2 is the \
+one before, FILE#7 the one whose id is 7. `-` is stdin";
 
 /// Which runs are compared, and how the changes are shown.
 #[derive(Debug, Args)]
@@ -44,7 +47,7 @@ pub(crate) struct Diff {
     #[arg(value_name = "OLD", long_help = RUN)]
     pub(crate) old: OsString,
 
-    /// The later run
+    /// The later run, in the same way
     #[arg(value_name = "NEW")]
     pub(crate) new: OsString,
 

@@ -3,11 +3,12 @@
 use std::{fs, net::IpAddr, path::Path};
 
 use portmuster_lab::{Behaviour, Server};
+use rustix::process::Signal;
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::{
-    program::{Ended, check, program, run},
+    program::{Ended, Running, check, program, run},
     servers::{start, target},
     shell::sh,
 };
@@ -280,4 +281,82 @@ fn a_run_may_come_from_stdin_and_changes_may_go_to_who_has_gone() {
     let ended = sh(script, folder);
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.starts_with("error: writing standard output: "), "{ended:?}");
+}
+
+/// Checks the targets into the database, as another run.
+fn audit(database: &str, arguments: &[&str]) -> Ended {
+    let output = format!("sqlite={database}");
+    check([&["-o", output.as_str(), "-q", "--first-byte=2s", "--deadline=4s"], arguments].concat())
+}
+
+#[test]
+fn a_weekly_audit_finds_the_telnet_that_came() {
+    let runs = Runs::new();
+    let (database, inventory) = (runs.path("audit #1.db"), runs.path("inventory.txt"));
+    let (ssh, telnet) = (start(Behaviour::Ssh), start(Behaviour::Telnet));
+    let lists = [
+        format!("{}\n", target(&ssh)),
+        format!("{} core-sw1\n{}\n", target(&ssh), target(&telnet)),
+    ];
+    for list in lists {
+        fs::write(&inventory, list).expect("there is room for a file");
+        assert_eq!(audit(&database, &["-i", &inventory]).status, Some(0));
+    }
+    let named = |run: &str| format!("{database}{run}");
+    let ended = diff(&[&named("#-2"), &named("#last"), "-o", "jsonl"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let changes = changes(&ended);
+    assert_eq!(changes.len(), 1, "{ended:?}");
+    let telnet_came = (telnet.endpoint().port(), "came".to_owned());
+    assert_eq!((changes[0].port, changes[0].changes.join(" ")), telnet_came);
+    for (old, new, status) in [("#1", "#2", 1), ("#2", "", 0), ("", "#-1", 0), ("#2", "#1", 1)] {
+        let ended = diff(&[&named(old), &named(new)]);
+        assert_eq!(ended.status, Some(status), "{old} {new}: {ended:?}");
+    }
+    // A run in JSON lines is the same as one of the database.
+    let rows = runs.check("rows.jsonl", &[&ssh, &telnet]);
+    assert_eq!(diff(&[&rows, &named("")]).status, Some(0));
+}
+
+#[test]
+fn a_run_that_is_not_in_a_database_is_refused() {
+    let runs = Runs::new();
+    let (database, [rows, _]) = (runs.path("audit.db"), two_runs(&runs));
+    assert_eq!(audit(&database, &["127.0.0.1:1"]).status, Some(0));
+    let empty = runs.write("empty", "");
+    for (run, complaint) in [
+        (format!("{database}#7"), "it has no run 7; there is 1, 1"),
+        (format!("{database}#-2"), "it has no run #-2; there is 1, 1"),
+        (format!("{database}#first"), "a run is last, -1 (the last), -2 (the one before)"),
+        (format!("{database}#"), "a run is last, -1 (the last), -2 (the one before)"),
+        (format!("{rows}#1"), "only databases have several runs"),
+        (format!("{empty}#1"), "only databases have several runs"),
+        (runs.path("none.db#1"), "No such file"),
+    ] {
+        let ended = diff(&[&run, &database]);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(&run) && ended.stderr.contains(complaint), "{ended:?}");
+    }
+    let script =
+        "cp \"$1\" \"$1.foreign\" && printf 'SQLite format 3\\0 and no more' >\"$1.foreign\"
+        \"$portmuster\" diff \"$1.foreign\" \"$1\"";
+    let ended = sh(script, &database);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("it is not a database of portmuster's"), "{ended:?}");
+}
+
+#[test]
+fn a_run_that_was_stopped_is_named() {
+    let runs = Runs::new();
+    let database = runs.path("audit.db");
+    let output = format!("sqlite={database}");
+    let mut running =
+        Running::check(["127.1.0.0/16", "-p=1", "--rate=100", "-o=jsonl", "-o", &output]);
+    running.row();
+    running.signal(Signal::INT);
+    assert_eq!(running.end().status, Some(130));
+    let ended = diff(&[&database, &format!("{database}#1")]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("audit.db (run 1) was stopped with "), "{ended:?}");
+    assert!(ended.stderr.contains("targets that it does not have prove nothing"), "{ended:?}");
 }
