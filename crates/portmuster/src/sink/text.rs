@@ -78,13 +78,10 @@ pub(crate) fn unspelled(line: &str) -> Vec<u8> {
     let mut rest = line;
     while let Some((plain, behind)) = rest.split_once('\\') {
         bytes.extend_from_slice(plain.as_bytes());
-        rest = match unescaped(behind, &mut bytes) {
-            Some(rest) => rest,
-            None => {
-                bytes.push(b'\\');
-                behind
-            }
-        };
+        rest = unescaped(behind, &mut bytes).unwrap_or_else(|| {
+            bytes.push(b'\\');
+            behind
+        });
     }
     bytes.extend_from_slice(rest.as_bytes());
     bytes
