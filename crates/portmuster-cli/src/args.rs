@@ -196,7 +196,8 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) asking: Asking,
 
-    /// Write rows as table, jsonl or csv to stdout or a file, or to a database (sqlite=FILE); repeatable
+    /// Write rows as table, jsonl, csv or xml (nmap's) to stdout or a file, or to a database
+    /// (sqlite=FILE); repeatable
     #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
     pub(crate) outputs: Vec<OutputSpec>,
 
@@ -447,16 +448,18 @@ pub(crate) enum Format {
     Table,
     Jsonl,
     Csv,
+    Xml,
 }
 
 impl Format {
-    const ALL: [Self; 3] = [Self::Table, Self::Jsonl, Self::Csv];
+    const ALL: [Self; 4] = [Self::Table, Self::Jsonl, Self::Csv, Self::Xml];
 
     fn name(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::Jsonl => "jsonl",
             Self::Csv => "csv",
+            Self::Xml => "xml",
         }
     }
 }

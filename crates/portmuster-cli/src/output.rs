@@ -6,7 +6,7 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Beginning, Csv, Ending, Jsonl, Paint, Place, Sink, Table},
+    sink::{Beginning, Csv, Ending, Jsonl, Paint, Place, Sink, Table, Xml},
 };
 
 mod file;
@@ -55,9 +55,8 @@ impl Opened {
     /// Begins a sink there.
     fn begin(self, beginning: &Beginning) -> anyhow::Result<Box<dyn Sink>> {
         Ok(match self {
-            Self::Stdout(format) => begin(format, paint(&io::stdout()), io::stdout())?,
-            Self::File(format, file) if file.goes_on() => go_on(format, file.begin()?),
-            Self::File(format, file) => begin(format, Paint::Plain, file.begin()?)?,
+            Self::Stdout(format) => begin(format, beginning, paint(&io::stdout()), io::stdout())?,
+            Self::File(format, file) => begin_file(format, beginning, file)?,
             Self::Database(file) => Box::new(file.begin_run(beginning)?),
         })
     }
@@ -164,24 +163,34 @@ pub(crate) fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
     }
 }
 
+/// A sink that begins in a file, or adds to its rows.
+fn begin_file(
+    format: Format,
+    beginning: &Beginning,
+    file: OpenFile,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let path = file.path().to_owned();
+    let (has_rows, file) = (file.has_rows(), file.begin()?);
+    if has_rows && format == Format::Csv {
+        return Ok(Box::new(Csv::go_on(WholeLines::new(file))));
+    }
+    begin(format, beginning, Paint::Plain, file).with_context(|| format!("writing {}", name(&path)))
+}
+
 /// A sink that begins.
-fn begin(format: Format, paint: Paint, place: impl Place + 'static) -> io::Result<Box<dyn Sink>> {
+fn begin(
+    format: Format,
+    beginning: &Beginning,
+    paint: Paint,
+    place: impl Place + 'static,
+) -> io::Result<Box<dyn Sink>> {
     let place = WholeLines::new(place);
     Ok(match format {
         Format::Table => Box::new(Table::begin(place, paint)),
         Format::Jsonl => Box::new(Jsonl::new(place)),
         Format::Csv => Box::new(Csv::begin(place)?),
+        Format::Xml => Box::new(Xml::begin(place, beginning)?),
     })
-}
-
-/// A sink that adds to a file which has rows.
-fn go_on(format: Format, place: impl Place + 'static) -> Box<dyn Sink> {
-    let place = WholeLines::new(place);
-    match format {
-        Format::Table => Box::new(Table::begin(place, Paint::Plain)),
-        Format::Jsonl => Box::new(Jsonl::new(place)),
-        Format::Csv => Box::new(Csv::go_on(place)),
-    }
 }
 
 fn name(path: &Path) -> String {

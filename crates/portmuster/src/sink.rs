@@ -23,6 +23,7 @@ pub(crate) mod samples;
 mod sqlite;
 mod table;
 mod text;
+mod xml;
 
 pub use csv::Csv;
 pub use jsonl::Jsonl;
@@ -35,6 +36,7 @@ pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unspelled;
 pub use text::{escaped, spelled};
+pub use xml::Xml;
 
 /// Something that writes outcomes.
 pub trait Sink {
@@ -72,6 +74,17 @@ pub enum Mark {
     Lines {
         /// In bytes.
         length: u64,
+    },
+    /// A file in nmap's format.
+    Xml {
+        /// In bytes, without what stands behind the rows.
+        length: u64,
+        /// The beginning of the run, in seconds since 1970.
+        started: i64,
+        /// Outcomes that prove a host up.
+        up: u64,
+        /// Outcomes that are written as a host.
+        hosts: u64,
     },
     /// A run in a database.
     Run {

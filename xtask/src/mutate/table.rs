@@ -136,12 +136,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "stale-event-believed",
         why: "a socket that is named while it is still pending counts as accepted",
         file: "crates/portmuster/src/driver.rs",
-        old: "Connection::Pending => Event::Pending,",
+        old: "Connection::Pending => {",
         new: "\
                 Connection::Pending if format!(\"{attempt:?}\").contains(\"Connecting\") => {
                     Event::Accepted
                 }
-                Connection::Pending => Event::Pending,",
+                Connection::Pending => {",
         caught_by: Simulated(TROUBLE),
     },
     Mutation {
@@ -149,6 +149,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         why: "a deadline ends an attempt whose answer waits to be seen",
         file: "crates/portmuster/src/driver.rs",
         old: "\
+        self.net.doubt(socket);
         if let Some(conclusion) = self.advance(socket, attempt) {
             return Some(conclusion);
         }

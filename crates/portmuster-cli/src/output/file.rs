@@ -23,7 +23,7 @@ pub(super) struct OpenFile {
     metadata: Metadata,
     is_new: bool,
     /// Rows are added to those that are there.
-    goes_on: bool,
+    has_rows: bool,
 }
 
 impl OpenFile {
@@ -64,16 +64,20 @@ impl OpenFile {
         if is_file && is_database {
             Sqlite::inspect(&mut file)?;
         }
-        let goes_on = append && metadata.len() > 0;
-        if goes_on {
+        let has_rows = append && metadata.len() > 0;
+        if has_rows {
             can_go_on(&mut file, spec)?;
         }
-        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), goes_on })
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), has_rows })
     }
 
     /// Whether rows are added to those that are there.
-    pub(super) fn goes_on(&self) -> bool {
-        self.goes_on
+    pub(super) fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn is(&self, other: &Metadata) -> bool {
@@ -85,11 +89,11 @@ impl OpenFile {
     /// # Errors
     /// It can't be emptied.
     pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
-        let Self { path, file, metadata, goes_on, .. } = self;
+        let Self { path, file, metadata, has_rows, .. } = self;
         if !metadata.is_file() {
             return Ok(WholeWrites { file, whole: None });
         }
-        if goes_on {
+        if has_rows {
             return Ok(WholeWrites { file, whole: Some(metadata.len()) });
         }
         file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
@@ -131,12 +135,18 @@ fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
 
 /// Whether rows of this output can be added to what the file has.
 fn can_go_on(file: &mut File, spec: &OutputSpec) -> anyhow::Result<()> {
+    let format = match spec {
+        OutputSpec::Rows { format, .. } => *format,
+        OutputSpec::Database(_) => return Ok(()),
+    };
+    if format == Format::Xml {
+        bail!("nothing can be added to a document that has ended; choose another file, or --force");
+    }
     let length = file.metadata()?.len();
     if !ends_a_line(file, length)? {
         bail!("it ends in the middle of a line; end that line, or choose another file");
     }
-    let is_csv = matches!(spec, OutputSpec::Rows { format: Format::Csv, .. });
-    if is_csv && !begins_with(file, &Csv::<File>::header())? {
+    if format == Format::Csv && !begins_with(file, &Csv::<File>::header())? {
         bail!("its columns are not those of this version; choose another file");
     }
     Ok(())

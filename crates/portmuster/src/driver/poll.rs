@@ -25,6 +25,8 @@ pub(crate) struct Poll {
     is_ipv4: bool,
     /// A socket of the same family that can be connected again.
     idle: Option<OwnedFd>,
+    /// Its connection is under way, or was accepted.
+    engaged: bool,
     /// What the next wait is for.
     interest: PollFlags,
 }
@@ -40,6 +42,7 @@ impl Poll {
             socket: None,
             is_ipv4: false,
             idle: None,
+            engaged: false,
             interest: PollFlags::empty(),
         }
     }
@@ -66,6 +69,7 @@ impl Net for Poll {
 
     fn connect(&mut self, _: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(self.socket(), endpoint);
+        self.engaged = !matches!(connection, Connection::Failed(_));
         self.interest = match connection {
             Connection::Pending => PollFlags::OUT,
             Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
@@ -84,7 +88,7 @@ impl Net for Poll {
     fn disconnect(&mut self, _: Socket) {
         let Some(socket) = self.socket.take() else { return };
         // A refused connection has left its socket as it was before.
-        if self.interest == PollFlags::OUT {
+        if std::mem::take(&mut self.engaged) {
             tcp::disconnect(&socket);
         }
         self.idle = Some(socket);
@@ -93,6 +97,12 @@ impl Net for Poll {
     fn close(&mut self, _: Socket) {
         self.socket = None;
     }
+
+    fn watch(&mut self, _: Socket) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn doubt(&mut self, _: Socket) {}
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let timeout = until.map(|until| {

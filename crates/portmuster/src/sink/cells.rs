@@ -59,7 +59,7 @@ pub(super) enum Cell<'a> {
 
 /// The cells of a row, one for each of [`COLUMNS`]. Lists are joined by spaces; the evidence is
 /// JSON, as it is in JSON lines.
-pub(super) fn cells(row: &Row) -> [Cell<'_>; COLUMNS.len()] {
+pub(super) fn cells<'a>(row: &'a Row<'_>) -> [Cell<'a>; COLUMNS.len()] {
     [
         Cell::Number(row.schema),
         Cell::Text((&*row.host).into()),
@@ -69,11 +69,11 @@ pub(super) fn cells(row: &Row) -> [Cell<'_>; COLUMNS.len()] {
         Cell::Word(&row.reason),
         word(row.address.as_deref()),
         word(row.service),
-        text(row.banner.as_deref()),
+        text(row.banner),
         word(row.banner_base64.as_deref()),
-        text(row.ssh_protocol.as_deref()),
-        text(row.ssh_software.as_deref()),
-        text(row.ssh_comment.as_deref()),
+        text(row.ssh_protocol),
+        text(row.ssh_software),
+        text(row.ssh_comment),
         list(row.kex_algorithms.as_deref()),
         list(row.host_key_algorithms.as_deref()),
         list(row.ciphers_client_to_server.as_deref()),
@@ -84,12 +84,12 @@ pub(super) fn cells(row: &Row) -> [Cell<'_>; COLUMNS.len()] {
         list(row.compression_server_to_client.as_deref()),
         word(row.kex_missing),
         list(row.telnet_options.as_deref()),
-        text(row.protocol.as_deref()),
+        text(row.protocol),
         list(row.findings.as_deref()),
         time(row.connect_ms),
         time(row.first_byte_ms),
         time(row.total_ms),
-        text(row.label.as_deref()),
+        text(row.label),
         Cell::Number(row.attempts),
         Cell::Word(&row.time),
         row.evidence.as_ref().map_or(Cell::Empty, |evidence| Cell::Json(visible(evidence))),
@@ -168,7 +168,8 @@ mod tests {
             Value::Array(names) => names.iter().map(flat).collect::<Vec<_>>().join(" "),
             Value::Object(_) => {
                 // The keys' order is the row's, which a map does not keep.
-                let row = Row::from(&samples::everything());
+                let everything = samples::everything();
+                let row = Row::from(&everything);
                 visible(row.evidence.as_ref().expect("it was asked for"))
             }
             Value::Bool(truth) => truth.to_string(),

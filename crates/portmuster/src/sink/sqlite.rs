@@ -139,7 +139,7 @@ impl Sqlite {
         connection.execute(
             "INSERT INTO runs (started, version, arguments) VALUES (?1, ?2, ?3)",
             params![
-                timestamp(beginning.time),
+                timestamp(beginning.time).as_str(),
                 env!("CARGO_PKG_VERSION"),
                 spelled(beginning.arguments.as_bytes())
             ],
@@ -185,7 +185,7 @@ impl Sqlite {
         })
     }
 
-    fn insert(&mut self, row: &Row) -> rusqlite::Result<()> {
+    fn insert(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         if self.waiting == 0 {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
         }
@@ -230,7 +230,7 @@ impl Sqlite {
                 unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10 WHERE id = ?1",
             params![
                 self.run,
-                timestamp(ending.time),
+                timestamp(ending.time).as_str(),
                 number(ending.targets),
                 open,
                 closed,
@@ -502,7 +502,7 @@ mod tests {
         for _ in 0..=BATCH_MAX {
             sink.write(&refused()).expect("there is room");
         }
-        assert_eq!(folder.count(), BATCH_MAX as i64);
+        assert_eq!(usize::try_from(folder.count()), Ok(BATCH_MAX));
     }
 
     #[test]

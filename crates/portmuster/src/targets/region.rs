@@ -101,6 +101,22 @@ impl<N: Number> Spans<N> {
         missing
     }
 
+    /// Adds a span that lies behind all that is here; false when it does not.
+    pub(crate) fn append(&mut self, span: &Span<N>) -> bool {
+        if let Some(mut entry) = self.0.last_entry() {
+            let (end, ports) = entry.get_mut();
+            if span.first <= *end {
+                return false;
+            }
+            if end.next() == Some(span.first) && *ports == span.ports {
+                *end = span.last;
+                return true;
+            }
+        }
+        self.0.insert(span.first, (span.last, span.ports.clone()));
+        true
+    }
+
     /// Adds a span.
     pub(crate) fn insert(&mut self, span: &Span<N>) {
         for mut new in self.missing(span) {
@@ -325,7 +341,13 @@ mod tests {
                 let expected: BTreeSet<_> = all.difference(&set).copied().collect();
                 prop_assert_eq!(total, expected.len(), "nothing is named twice");
                 prop_assert_eq!(members(&missing), expected);
+                let is_behind = set.last().is_none_or(|&(last, _)| last < first);
+                let mut appended = spans.clone();
                 spans.insert(&item);
+                prop_assert_eq!(appended.append(&item), is_behind);
+                if is_behind {
+                    prop_assert_eq!(&appended.0, &spans.0);
+                }
                 set.extend(all);
                 for address in 0..45 {
                     for port in 1..9 {

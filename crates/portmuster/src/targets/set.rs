@@ -54,6 +54,7 @@ impl Excludes {
         let ports = ports.unwrap_or_else(Ports::all);
         let region = Arc::make_mut(&mut self.0);
         match hosts {
+            Hosts::Range(range) => region.insert(range, &ports),
             Hosts::Ranges(ranges) => {
                 for range in ranges {
                     region.insert(range, &ports);
@@ -161,6 +162,7 @@ impl TargetSet {
         let label: Option<Arc<str>> = label.map(Arc::from);
         match hosts {
             Hosts::Name(name) => self.add_name(&name, &ports, label.as_ref()),
+            Hosts::Range(range) => self.add_range(range, &ports, label.as_ref()),
             Hosts::Ranges(ranges) => {
                 for range in ranges {
                     self.add_range(range, &ports, label.as_ref());
@@ -255,6 +257,10 @@ impl TargetSet {
         match range {
             Range::V4(first, last) => {
                 let span = Span { first, last, ports };
+                // The way of a sorted list. What is one address is not in a network that is wider.
+                if first == last && self.excludes.is_empty() && self.taken.v4.append(&span) {
+                    return self.push(BlockHosts::V4(first, last), span.ports, label);
+                }
                 for Span { first, last, ports } in keep(
                     &span,
                     &self.excludes.v4,
