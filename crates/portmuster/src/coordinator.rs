@@ -96,7 +96,8 @@ pub(crate) fn start(
         paced: config.rate.is_some(),
         program: program.cloned(),
     };
-    let (reports_in, reports) = bounded(plan.in_flight);
+    // Each is reported when it begins and when it ends.
+    let (reports_in, reports) = bounded(2 * plan.in_flight);
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
     let source = config.source;
@@ -165,16 +166,25 @@ impl Coordinator {
         self.take_names(now);
         self.take_targets(now);
         self.schedule.set_room(self.crew.room());
-        while let Some(start) = self.schedule.next_start(now) {
-            self.crew.begin(start);
-        }
-        self.crew.flush();
+        self.begin(now);
         self.begin_lookups();
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
         }
         wanted
+    }
+
+    fn begin(&mut self, now: Instant) {
+        let mut lead = self.crew.lead();
+        while lead > 0
+            && let Some(start) = self.schedule.next_start(now)
+        {
+            self.crew.begin(start);
+            lead -= 1;
+        }
+        self.crew.flush();
+        self.schedule.set_hands_full(lead == 0);
     }
 
     fn is_over(&self) -> bool {
@@ -192,7 +202,7 @@ impl Coordinator {
     fn take_reports(&mut self, now: Instant) {
         for reports in self.reports.try_iter() {
             self.crew.reported(&reports);
-            for report in reports.1 {
+            for report in reports.ended {
                 self.schedule.settle(report, now);
             }
         }

@@ -167,7 +167,7 @@ impl<N: Net> Driver<N> {
                 return over;
             }
         }
-        self.net.watch(socket).err().map(|errno| attempt.unwatched(errno))
+        self.net.watch(socket).err().map(Attempt::unwatched)
     }
 
     /// When the attempt is to be told that a limit in time has been reached, and which.

@@ -186,8 +186,16 @@ pub(crate) struct Plan {
     pub(crate) program: Option<Program>,
 }
 
-/// What a worker reports: which of them it is, and attempts that have ended.
-pub(crate) type Reports = (usize, Vec<Report>);
+/// What a worker reports.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    /// Which of them it is.
+    pub(crate) worker: usize,
+    /// Attempts that it has begun since it reported last; counted by event loops only.
+    pub(crate) begun: usize,
+    /// Attempts that have ended.
+    pub(crate) ended: Vec<Report>,
+}
 
 /// What every thread that makes attempts needs.
 #[derive(Debug, Clone)]

@@ -358,6 +358,8 @@ pub enum HeldBy {
     Rate,
     /// The connections that may be open at the same time.
     InFlight,
+    /// The pace at which this machine begins connections.
+    Machine,
     /// A fault of this machine, which has fewer open than it might.
     Faults,
     /// What the network loses: fewer are open than might be.
@@ -381,6 +383,7 @@ impl fmt::Display for HeldBy {
         formatter.pad(match self {
             Self::Rate => "the rate (--rate)",
             Self::InFlight => "the connections in flight (--in-flight, or descriptors)",
+            Self::Machine => "the pace of this machine",
             Self::Faults => "shortages of this machine",
             Self::Loss => "what the network loses",
             Self::PerHost => "the share of a host (--per-host)",

@@ -85,6 +85,15 @@ impl Crew {
         }
     }
 
+    /// Attempts that may be given before those that were are begun: what waits for its turn at a
+    /// loop holds memory that others need, and starts no sooner.
+    pub(crate) fn lead(&self) -> usize {
+        match &self.hands {
+            Hands::Here(lanes) => lanes.lead(),
+            Hands::Elsewhere(..) => usize::MAX,
+        }
+    }
+
     /// Closed when all stand at the line; `None`: they do.
     pub(crate) fn barrier(&self) -> Option<&Receiver<()>> {
         match &self.hands {
@@ -114,8 +123,8 @@ impl Crew {
         if let Hands::Here(lanes) = &mut self.hands {
             lanes.reported(reports);
         }
-        let made = reports.1.iter().filter(|report| !report.conclusion.is_without_worker());
-        self.shares[reports.0] += made.count() as u64;
+        let made = reports.ended.iter().filter(|report| !report.conclusion.is_without_worker());
+        self.shares[reports.worker] += made.count() as u64;
     }
 
     /// Ends every attempt and waits until everybody has gone home. `peak` is the most that was

@@ -8,7 +8,7 @@ use std::{
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 
 use super::{
-    Setting, StartError,
+    Reports, Setting, StartError,
     lanes::{Lane, Lanes},
     spawn,
 };
@@ -23,6 +23,10 @@ use crate::{
 /// Attempts begun before events are looked at again. A burst of 19,000 made thousands of open
 /// targets look silent; a few hundred never did.
 const BURST: usize = 256;
+
+/// Attempts that each loop may be given ahead of what it has begun: work for three milliseconds,
+/// for which it can do without the coordinator.
+const LEAD: usize = 1024;
 
 /// Batches of starts that wait for a loop. A loop never waits for the coordinator, so the
 /// coordinator may wait for a place here.
@@ -52,8 +56,13 @@ pub(super) fn start(
     let tables = in_flight.div_ceil(table).min(table / LOOP_DESCRIPTORS).min(TABLES_MAX);
     let loops = loops.max(tables);
     let in_flight = in_flight.min(loops.saturating_mul(table));
-    let mut lanes =
-        Lanes { all: Vec::new(), loads: vec![0; loops], stops: Vec::new(), threads: Vec::new() };
+    let mut lanes = Lanes {
+        all: Vec::new(),
+        loads: vec![0; loops],
+        lead: Some(LEAD * loops),
+        stops: Vec::new(),
+        threads: Vec::new(),
+    };
     let (ready, started) = bounded(loops);
     for place in 0..loops {
         let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
@@ -90,12 +99,12 @@ pub(super) fn start(
 
 /// One loop, until the lane is closed.
 fn run(
-    place: usize,
+    worker: usize,
     mut event_loop: EventLoop<Epoll>,
     queue: &Receiver<Vec<Start>>,
     setting: &Setting,
 ) {
-    let (mut leased, mut reports) = (VecDeque::new(), Vec::new());
+    let (mut leased, mut ended) = (VecDeque::new(), Vec::new());
     loop {
         loop {
             match queue.try_recv() {
@@ -104,10 +113,12 @@ fn run(
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        event_loop.turn(&mut leased, &mut reports, None);
-        if !reports.is_empty()
-            && setting.reports.send((place, std::mem::take(&mut reports))).is_err()
-        {
+        let begun = event_loop.turn(&mut leased, &mut ended, None);
+        if begun + ended.len() == 0 {
+            continue;
+        }
+        let ended = std::mem::replace(&mut ended, Vec::with_capacity(BURST));
+        if setting.reports.send(Reports { worker, begun, ended }).is_err() {
             return;
         }
     }
@@ -148,17 +159,19 @@ impl<N: Net> EventLoop<N> {
     }
 
     /// Begins what was leased, waits for something to happen (at most until then), and deals
-    /// with it. What has ended is added to the reports.
+    /// with it. What has ended is added to the reports. How many have begun.
     pub(crate) fn turn(
         &mut self,
         leased: &mut VecDeque<Start>,
         reports: &mut Vec<Report>,
         until: Option<Instant>,
-    ) {
-        for start in leased.drain(..leased.len().min(BURST)) {
+    ) -> usize {
+        let begun = leased.len().min(BURST);
+        for start in leased.drain(..begun) {
             self.begin(start, reports);
         }
-        let until = if leased.is_empty() && reports.is_empty() {
+        // Whoever gave them is to know at once.
+        let until = if begun == 0 && reports.is_empty() {
             self.deadlines.next().into_iter().chain(until).min()
         } else {
             Some(self.driver.net.now())
@@ -170,6 +183,7 @@ impl<N: Net> EventLoop<N> {
         }
         self.ready = ready;
         self.expire(reports);
+        begun
     }
 
     fn begin(&mut self, Start { id, endpoint, patient }: Start, reports: &mut Vec<Report>) {

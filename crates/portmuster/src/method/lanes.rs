@@ -16,6 +16,8 @@ pub(crate) struct Lanes {
     pub(super) all: Vec<Lane>,
     /// Every lane's attempts that are started and not reported.
     pub(super) loads: Vec<usize>,
+    /// What loops may be given ahead of what they have begun, all together; `None` for threads.
+    pub(super) lead: Option<usize>,
     /// What calls the threads home.
     pub(super) stops: Vec<Waker>,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -39,6 +41,7 @@ impl Lanes {
     pub(crate) fn begin(&mut self, start: Start) {
         let least = (0..self.all.len()).min_by_key(|&lane| self.loads[lane]).unwrap_or(0);
         self.loads[least] += 1;
+        self.lead = self.lead.map(|lead| lead.saturating_sub(1));
         self.all[least].batch.push(start);
         if self.all[least].batch.len() >= self.all[least].batch_max {
             self.all[least].flush();
@@ -53,9 +56,15 @@ impl Lanes {
     }
 
     /// Takes what a worker has reported off its lane's load.
-    pub(crate) fn reported(&mut self, (worker, reports): &Reports) {
+    pub(crate) fn reported(&mut self, Reports { worker, begun, ended }: &Reports) {
         let lane = (*worker).min(self.loads.len() - 1);
-        self.loads[lane] -= reports.len();
+        self.loads[lane] -= ended.len();
+        self.lead = self.lead.map(|lead| lead + begun);
+    }
+
+    /// Attempts that may be given before those that were are begun.
+    pub(crate) fn lead(&self) -> usize {
+        self.lead.unwrap_or(usize::MAX)
     }
 
     /// Takes back up to this many that nobody has begun.

@@ -53,10 +53,11 @@ pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usiz
         let _held = &alarm;
         if done.is_empty() {
             // Calls the coordinator, unless it is called anyway.
-            let _ = reports.try_send((worker, Vec::new()));
+            let _ = reports.try_send(Reports { worker, begun: 0, ended: Vec::new() });
         } else {
             // Refused only when the coordinator has panicked.
-            let _ = reports.send((worker, done.into_iter().map(report).collect()));
+            let ended = done.into_iter().map(report).collect();
+            let _ = reports.send(Reports { worker, begun: 0, ended });
         }
     };
     let link = Link::start(terms, &worker, setting.clock, Box::new(deliver))?;
@@ -117,7 +118,8 @@ pub fn worker_main() -> ExitCode {
 
 fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>, String> {
     let budget = descriptors::budget().attempts;
-    let (reports, done) = bounded(room);
+    // Each is reported when it begins and when it ends.
+    let (reports, done) = bounded(2 * room);
     let setting = Setting {
         clock: Clock::start(),
         rules: worker.rules,
@@ -164,7 +166,7 @@ impl Engine<Start> for Inner {
 
 impl Batch<Conclusion> for Reports {
     fn results(self) -> impl Iterator<Item = (Ticket, Conclusion)> {
-        self.1.into_iter().map(|report| (ticket(report.id), report.conclusion))
+        self.ended.into_iter().map(|report| (ticket(report.id), report.conclusion))
     }
 }
 

@@ -3,7 +3,7 @@
 use crossbeam_channel::bounded;
 
 use super::{
-    Setting, StartError,
+    Reports, Setting, StartError,
     lanes::{Lane, Lanes},
     spawn,
 };
@@ -27,8 +27,13 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
         waker: None,
         waiting: Some(queue.clone()),
     };
-    let mut lanes =
-        Lanes { all: vec![lane], loads: vec![0], stops: vec![stop.clone()], threads: Vec::new() };
+    let mut lanes = Lanes {
+        all: vec![lane],
+        loads: vec![0],
+        lead: None,
+        stops: vec![stop.clone()],
+        threads: Vec::new(),
+    };
     for worker in 0..threads {
         let (queue, stop) = (queue.clone(), stop.clone());
         lanes.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
@@ -41,7 +46,8 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
                 }
                 let attempt = Attempt::new(endpoint, driver.net.now()).patient(patient);
                 let Some(conclusion) = run(&mut driver, attempt) else { return };
-                if setting.reports.send((worker, vec![Report { id, conclusion }])).is_err() {
+                let ended = vec![Report { id, conclusion }];
+                if setting.reports.send(Reports { worker, begun: 0, ended }).is_err() {
                     return;
                 }
             }
