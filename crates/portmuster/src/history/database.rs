@@ -316,7 +316,9 @@ mod tests {
         folder.add(&outcomes(), Some(0));
         let mut lines = Vec::new();
         let mut jsonl = Jsonl::new(&mut lines);
-        outcomes().iter().for_each(|outcome| jsonl.write(outcome).expect("a vector takes it"));
+        for outcome in outcomes() {
+            jsonl.write(&outcome).expect("a vector takes it");
+        }
         let (lines, _) = read_jsonl(lines.as_slice()).expect("these are rows");
         let stored = folder.read("last").expect("there is one");
         assert_eq!((stored.run.rows(), stored.id), (4, 1));
