@@ -9,6 +9,7 @@
 )]
 
 mod command;
+mod deb;
 mod fuzz;
 mod mutate;
 mod sequence;
@@ -31,6 +32,7 @@ usage: cargo xtask COMMAND
   simulate SEED   one run of the simulator, as a failed test names it
   mutate [NAME]   each named slip, put into a copy of the code, must be caught by its test
   fuzz [SECONDS]  each fuzz target for so long (60), on the nightly toolchain
+  deb     the Debian package, in target/debian; installs cargo-deb into target/tools
   setup   the programs that the other commands need; installs what it may
 ";
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
         ["setup"] => sequence::run(steps::SETUP),
+        ["deb"] => told(deb::run()),
         ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),
         ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => told(fuzz::run(seconds)),
         ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),

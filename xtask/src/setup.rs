@@ -23,6 +23,10 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("bash", "bash"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("groff", "groff-base"),
 ];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
@@ -147,7 +151,7 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 7] = [
+    const PACKAGES: [&str; 11] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -155,6 +159,10 @@ mod tests {
         "python3",
         "iproute2",
         "nftables",
+        "bash",
+        "zsh",
+        "fish",
+        "groff-base",
     ];
 
     #[test]

@@ -5,6 +5,7 @@ use portmuster::{Account, Checker, PortState};
 
 use crate::{
     args::Check,
+    gate::Gate,
     harvest::{Harvest, Harvested, Journaled},
     input::Input,
     journal::{self, Opened},
@@ -23,6 +24,7 @@ use crate::{
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config())?;
+    let gate = Gate::new(check)?;
     let input = Input::read(check)?;
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
@@ -32,9 +34,10 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
             if !check.quiet {
                 terminal::note("the journal says that this run is complete: nothing is left to do");
             }
-            Ok(Status::Complete)
+            let gate = gate.map(|gate| gate.resuming(journal.found.clone()));
+            Ok(judged(check, gate.as_ref(), &journal.account, input.len()))
         }
-        opened => run_kept(check, checker, input, opened),
+        opened => run_kept(check, checker, input, gate, opened),
     }
 }
 
@@ -43,8 +46,13 @@ fn run_kept(
     check: &Check,
     checker: Checker,
     input: Input,
+    gate: Option<Gate>,
     opened: Option<Opened>,
 ) -> anyhow::Result<Status> {
+    let gate = gate.map(|gate| match &opened {
+        Some(Opened::GoesOn(_, journal)) => gate.resuming(journal.found.clone()),
+        Some(Opened::Begins(_)) | None => gate,
+    });
     let mut outputs = match &opened {
         Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, &journal.outputs)?,
         Some(Opened::Begins(_)) | None => Outputs::open(check)?,
@@ -76,8 +84,8 @@ fn run_kept(
     }
     let mut progress = Progress::start(check, total);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let harvest = Harvest { outcomes, outputs, progress, total, journaled };
-    let Harvested { account, workers, written } = harvest.run();
+    let harvest = Harvest { outcomes, outputs, progress, total, gate, journaled };
+    let Harvested { account, gate, workers, written } = harvest.run();
     progress.finish();
     interrupted.wait_for_note();
     if let Some(file) = &check.measure {
@@ -104,7 +112,17 @@ fn run_kept(
         summary::say(&account, total, left_out, bad_lines.skipped());
         summary::say_workers(&workers, check.verbose);
     }
-    Ok(status)
+    Ok(status.min(judged(check, gate.as_ref(), &account, total)))
+}
+
+/// What the gate makes of the run, which it says.
+fn judged(check: &Check, gate: Option<&Gate>, account: &Account, total: Option<u128>) -> Status {
+    let Some(gate) = gate else { return Status::Complete };
+    let targets = summary::ending(account, total).targets;
+    if !check.quiet {
+        gate.say(account, targets);
+    }
+    if gate.is_shut(account, targets) { Status::Finding } else { Status::Complete }
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {

@@ -6,6 +6,7 @@ use portmuster::{Account, Next, Outcome, Outcomes, Positions, WorkersReport};
 
 use crate::{
     args::Check,
+    gate::Gate,
     input::Input,
     journal::{self, Asked, Checkpoint, Keeper, Opened},
     output::{Failure, Outputs},
@@ -25,6 +26,8 @@ pub(crate) struct Harvest<'a> {
     pub(crate) outputs: &'a mut Outputs,
     pub(crate) progress: &'a mut Progress,
     pub(crate) total: Option<u128>,
+    /// `None`: the run may find anything.
+    pub(crate) gate: Option<Gate>,
     /// `None`: the run keeps no journal.
     pub(crate) journaled: Option<Journaled>,
 }
@@ -33,6 +36,8 @@ pub(crate) struct Harvest<'a> {
 pub(crate) struct Harvested {
     /// The sum, with the earlier parts of the run.
     pub(crate) account: Account,
+    /// What it found that it must not find, with the earlier parts of the run.
+    pub(crate) gate: Option<Gate>,
     /// How the workers fared.
     pub(crate) workers: WorkersReport,
     /// How outputs and journal did.
@@ -61,13 +66,20 @@ impl Journaled {
         input: &Input,
         outputs: &mut Outputs,
     ) -> anyhow::Result<(Self, Positions)> {
-        let (file, settled, earlier) = match opened {
-            Opened::Begins(file) => (file, Positions::new(), Account::default()),
-            Opened::GoesOn(file, journal) => (file, journal.settled, journal.account),
+        let (file, settled, earlier, found) = match opened {
+            Opened::Begins(file) => (file, Positions::new(), Account::default(), None),
+            Opened::GoesOn(file, journal) => {
+                (file, journal.settled, journal.account, journal.found)
+            }
         };
         let marks = outputs.marks().map_err(Failure::into_error)?;
-        let first =
-            Checkpoint { settled: settled.clone(), account: earlier, marks, complete: false };
+        let first = Checkpoint {
+            settled: settled.clone(),
+            account: earlier,
+            found,
+            marks,
+            complete: false,
+        };
         let asked = Asked::by(check, input);
         let keeper = Keeper::start(file, asked, outputs.take_kept(), first)?;
         let held = check.selection.all_addresses.then(HashMap::new);
@@ -106,16 +118,23 @@ impl Harvest<'_> {
     /// Writes an outcome, unless its target will have more.
     fn write(&mut self, outcome: Outcome) -> Result<(), Failure> {
         let held = self.journaled.as_mut().and_then(|journaled| journaled.held.as_mut());
-        let Some(held) = held else { return self.outputs.write(&outcome) };
+        let Some(held) = held else { return self.put(&outcome) };
         let position = outcome.position;
         if !self.outcomes.settled().contains(position) {
             held.entry(position).or_default().push(outcome);
             return Ok(());
         }
         for earlier in held.remove(&position).unwrap_or_default() {
-            self.outputs.write(&earlier)?;
+            self.put(&earlier)?;
         }
-        self.outputs.write(&outcome)
+        self.put(&outcome)
+    }
+
+    fn put(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        if let Some(gate) = &mut self.gate {
+            gate.add(outcome);
+        }
+        self.outputs.write(outcome)
     }
 
     /// The sum over what was written, and what is left.
@@ -147,6 +166,7 @@ impl Harvest<'_> {
         let complete = self.total == Some(settled.len().into());
         Ok(Checkpoint {
             account: journal::part(self.account(), &settled),
+            found: self.gate.as_ref().map(Gate::found),
             settled,
             marks,
             complete,
@@ -166,6 +186,7 @@ impl Harvest<'_> {
             let end = |last| journaled.keeper.end(last).map_err(Failure::Broken);
             written = written.and(last).and_then(end);
         }
-        Harvested { account, workers: self.outcomes.workers().clone(), written }
+        let workers = self.outcomes.workers().clone();
+        Harvested { account, gate: self.gate, workers, written }
     }
 }

@@ -27,6 +27,7 @@ pub(crate) use self::{
 };
 use crate::{
     args::{Check, OutputSpec},
+    gate::Found,
     input::Input,
     terminal,
 };
@@ -48,6 +49,8 @@ pub(crate) struct Journal {
     pub(crate) settled: Positions,
     /// The sum over these.
     pub(crate) account: Account,
+    /// What was found in these of what must not be found; `None`: the run may find anything.
+    pub(crate) found: Option<Found>,
     /// Nothing is left.
     pub(crate) complete: bool,
 }
@@ -243,6 +246,7 @@ pub(crate) mod tests {
             }],
             settled: Positions::from_runs(&[1, 1, 1]).expect("runs"),
             account: Account::default(),
+            found: Some(Found::default()),
             complete: false,
         }
     }

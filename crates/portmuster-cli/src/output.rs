@@ -17,7 +17,11 @@ pub(crate) use self::kept::KeptFile;
 use crate::args::{Check, Format, OutputSpec, Show};
 
 /// All the outputs of a run.
-pub(crate) struct Outputs(Vec<Output>);
+pub(crate) struct Outputs {
+    all: Vec<Output>,
+    /// Somebody wants the outcomes even when no output is left.
+    has_gate: bool,
+}
 
 struct Output {
     /// As messages call it.
@@ -72,7 +76,7 @@ impl Opened {
 /// An output that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read stdout has gone, and there is no other output: a quiet end.
+    /// Whoever read stdout has gone, and there is no other output and no gate: a quiet end.
     ClosedPipe,
     /// What it was, and why.
     Broken(anyhow::Error),
@@ -104,7 +108,7 @@ impl Outputs {
         let kept = kept::files(check, &opened)?;
         let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
         let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
-        Ok(Self(outputs.map(output).collect()))
+        Ok(Self { all: outputs.map(output).collect(), has_gate: check.gates.are_set() })
     }
 
     /// Flushes, and says where every file stands.
@@ -138,9 +142,9 @@ impl Outputs {
 
     /// Ends every output, also those after one that fails.
     pub(crate) fn finish(&mut self, ending: &Ending) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut ended = Ok(());
-        for output in &mut self.0 {
+        for output in &mut self.all {
             match output.attempt(|output| output.sink.finish(ending)) {
                 Err(Failure::ClosedPipe) if !is_alone => {}
                 failed @ Err(_) => ended = failed,
@@ -150,11 +154,16 @@ impl Outputs {
         ended
     }
 
+    /// Whether nobody wants rows once whoever reads stdout has gone.
+    fn ends_with_stdout(&self) -> bool {
+        self.all.len() == 1 && !self.has_gate
+    }
+
     /// Lets every output act. Where stdout is closed the others go on without it.
     fn each(&mut self, mut act: impl FnMut(&mut Output) -> io::Result<()>) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut acted = Ok(());
-        self.0.retain_mut(|output| {
+        self.all.retain_mut(|output| {
             if acted.is_err() {
                 return true;
             }
@@ -193,7 +202,7 @@ impl Output {
 }
 
 /// As `--color` has it for this stream.
-fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
+pub(crate) fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
     match AutoStream::choice(stream) {
         ColorChoice::Never => Paint::Plain,
         _ => Paint::Ansi,

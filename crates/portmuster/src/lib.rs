@@ -26,6 +26,7 @@ mod driver;
 mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod history;
 mod input;
 mod method;
 mod outcome;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     args::{Check, Show},
+    gate::Forbidden,
     input::Input,
 };
 
@@ -36,6 +37,7 @@ impl Asked {
             Show::All => "all",
         });
         let yes_or_no = |it| if it { "yes" } else { "no" }.to_owned();
+        let forbidden: Vec<_> = check.gates.forbid.iter().map(Forbidden::name).collect();
         let source = config.source.map_or("any".to_owned(), |source| source.to_string());
         Self::of([
             ("targets", format!("{} ({:016x})", set.len(), set.labelled_fingerprint())),
@@ -53,6 +55,9 @@ impl Asked {
             ("probe", probing.to_owned()),
             ("evidence", yes_or_no(config.evidence)),
             ("show", show.to_owned()),
+            // Not for the rows: of those that are written nobody knows what else they would show.
+            ("forbid", forbidden.join(",")),
+            ("require-verdict", yes_or_no(check.gates.require_verdict)),
             ("schema", SCHEMA.to_string()),
         ])
     }

@@ -16,7 +16,7 @@ use anyhow::{Context, anyhow};
 use portmuster::{Account, Positions, sink::Mark};
 
 use super::{Asked, Journal, JournalFile};
-use crate::output::KeptFile;
+use crate::{gate::Found, output::KeptFile};
 
 /// The longest that a checkpoint waits for its turn: what a kill costs at most is the work of this
 /// time and of the sync before.
@@ -33,6 +33,8 @@ pub(crate) struct Checkpoint {
     pub(crate) settled: Positions,
     /// The sum over the whole run, with its earlier parts.
     pub(crate) account: Account,
+    /// What was found of what must not be found; `None`: the run may find anything.
+    pub(crate) found: Option<Found>,
     /// Where the outputs stand, in their order.
     pub(crate) marks: Vec<Mark>,
     /// Nothing is left.
@@ -173,13 +175,14 @@ impl Durable for Disk {
     }
 
     fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
-        let Checkpoint { settled, account, marks, complete } = checkpoint;
+        let Checkpoint { settled, account, found, marks, complete } = checkpoint;
         let outputs = self.outputs.iter().zip(marks);
         let journal = Journal {
             asked: self.asked.clone(),
             outputs: outputs.map(|(output, mark)| output.at(mark)).collect(),
             settled,
             account,
+            found,
             complete,
         };
         let replaced = self.file.replace(&journal.to_bytes());
@@ -230,6 +233,7 @@ mod tests {
         Checkpoint {
             settled: Positions::new(),
             account: Account::default(),
+            found: None,
             marks: vec![Mark::Lines { length }],
             complete: false,
         }

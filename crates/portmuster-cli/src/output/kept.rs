@@ -67,7 +67,7 @@ impl Outputs {
 
     /// The files, in the order of their [marks](Self::marks), once.
     pub(crate) fn take_kept(&mut self) -> Vec<KeptFile> {
-        self.0.iter_mut().filter_map(|output| output.kept.take()).collect()
+        self.all.iter_mut().filter_map(|output| output.kept.take()).collect()
     }
 }
 
