@@ -23,6 +23,13 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("xmllint", "libxml2-utils"),
+];
+
+/// What else tests read, each with the Debian package that it comes in.
+const FILES: &[(&str, &str)] = &[
+    ("/usr/share/nmap/nmap.dtd", "nmap-common"),
+    ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
 ];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
@@ -89,10 +96,11 @@ fn programs(rights: Rights) -> Result<()> {
     Ok(())
 }
 
-/// The packages of the programs that `is_installed` does not know, each once.
+/// The packages of the programs and files that `is_installed` does not know, each once.
 fn missing_packages(is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut packages: Vec<_> = PROGRAMS
         .iter()
+        .chain(FILES)
         .filter(|(program, _)| !is_installed(program))
         .map(|&(_, package)| package)
         .collect();
@@ -124,6 +132,9 @@ fn rights() -> Rights {
 }
 
 fn is_installed(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SERVER_DIRECTORIES.map(PathBuf::from))
@@ -147,7 +158,7 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 7] = [
+    const PACKAGES: [&str; 10] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -155,6 +166,9 @@ mod tests {
         "python3",
         "iproute2",
         "nftables",
+        "libxml2-utils",
+        "nmap-common",
+        "python3-libnmap",
     ];
 
     #[test]
