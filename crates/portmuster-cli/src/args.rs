@@ -160,7 +160,7 @@ and what it names twice is checked twice."
     #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Connections open at the same time; fewer where descriptors are
+    /// Connections open at the same time; fewer where descriptors or memory are, which is said
     #[arg(long, value_name = "N", default_value_t = in_flight(), value_parser = count)]
     pub(crate) in_flight: NonZeroUsize,
 

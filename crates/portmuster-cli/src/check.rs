@@ -52,6 +52,9 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
             return Ok(Status::Incomplete);
         }
     };
+    if let Some(in_flight) = outcomes.in_flight().filter(|_| !check.quiet) {
+        warnings::say_in_flight(check, in_flight, total);
+    }
     let mut progress = Progress::start(check, total);
     let (account, ran_by, failure) = harvest(outcomes, total, &mut outputs, &mut progress);
     progress.finish();

@@ -1,6 +1,8 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, PortState, Service, WorkersReport, sink::Ending, targets::LeftOut};
+use portmuster::{
+    Account, Fault, PortState, Service, WorkersReport, sink::Ending, targets::LeftOut,
+};
 
 use crate::{output, terminal};
 
@@ -32,10 +34,30 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
         terminal::note(found_on_retry(account));
     }
     if let Some(fault) = account.last_fault {
-        let times = account.faults;
-        terminal::note(format!(
-            "this machine was short of something {times} times, last of {fault}"
-        ));
+        terminal::note(shortages(account, fault));
+    }
+}
+
+/// How often this machine was short of something, what that came to, and what to do about it.
+fn shortages(account: &Account, last: Fault) -> String {
+    format!(
+        "this machine was short of something {} times, last of {last} ({}); that let {} be in \
+         flight, and {} at the end",
+        account.faults,
+        remedy(last),
+        account.in_flight_least,
+        account.in_flight_most
+    )
+}
+
+fn remedy(fault: Fault) -> &'static str {
+    match fault {
+        Fault::ProcessDescriptors => "ulimit -n",
+        Fault::SystemDescriptors => "fs.file-max",
+        Fault::Buffers | Fault::Memory => "memory, net.ipv4.tcp_mem",
+        Fault::LocalPorts => "net.ipv4.ip_local_port_range",
+        Fault::Watches => "fs.epoll.max_user_watches",
+        Fault::Threads => "ulimit -u, ulimit -v, pids.max",
     }
 }
 

@@ -153,7 +153,7 @@ impl Attempt {
 
     /// Nobody can be told of what happens at its socket, because this machine is short of
     /// something: it was not begun.
-    pub(crate) fn unwatched(&self, errno: Errno) -> Conclusion {
+    pub(crate) fn unwatched(errno: Errno) -> Conclusion {
         match errno::meaning(Phase::Start, errno) {
             errno::Meaning::Fault(fault) => Conclusion::Fault(fault),
             _ => Conclusion::Verdict(Verdict::unconnected(
@@ -599,10 +599,8 @@ mod tests {
 
     #[test]
     fn who_can_not_be_watched_was_not_begun() {
-        let (mut attempt, _) = attempt();
-        attempt.under_way();
-        assert!(matches!(attempt.unwatched(Errno::NOSPC), Conclusion::Fault(_)));
-        let Conclusion::Verdict(verdict) = attempt.unwatched(Errno::PERM) else {
+        assert!(matches!(Attempt::unwatched(Errno::NOSPC), Conclusion::Fault(_)));
+        let Conclusion::Verdict(verdict) = Attempt::unwatched(Errno::PERM) else {
             panic!("no fault")
         };
         assert_eq!(verdict.state, PortState::Unchecked);

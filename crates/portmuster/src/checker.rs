@@ -9,7 +9,7 @@ use crate::{
     config::{Config, ConfigError, Probing},
     coordinator::{self, Batch, Run},
     input::Boxed,
-    method::{Method, Size, StartError, WorkersReport},
+    method::{InFlight, Method, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     targets::{Excludes, Host, Target},
     workers::Program,
@@ -233,6 +233,16 @@ impl Outcomes {
     #[must_use]
     pub fn workers(&self) -> &WorkersReport {
         &self.workers
+    }
+
+    /// How many attempts the run may have in flight, and what this system has not enough of when
+    /// these are fewer than its settings allow. `None`: the run has ended, or could not be started.
+    #[must_use]
+    pub fn in_flight(&self) -> Option<InFlight> {
+        match &self.source {
+            Source::Running(run) => Some(run.in_flight),
+            Source::Refused(..) | Source::Over => None,
+        }
     }
 
     /// What stops the run from another thread.

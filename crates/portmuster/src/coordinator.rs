@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     driver::{descriptors, tcp},
     input::{self, Boxed, Input, Taken},
-    method::{Crew, Method, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
+    method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     resolver::Resolver,
     schedule::{Policy, Schedule},
@@ -52,6 +52,7 @@ pub(crate) struct Run {
     pub(crate) batches: Receiver<Batch>,
     /// Asks the run to end within this time.
     pub(crate) stops: Sender<Duration>,
+    pub(crate) in_flight: InFlight,
     pub(crate) thread: JoinHandle<()>,
 }
 
@@ -85,24 +86,16 @@ pub(crate) fn start(
     }
     let clock = Clock::start();
     let budget = descriptors::budget();
-    let plan = Plan {
-        method: config.method,
-        size,
-        in_flight: match config.method {
-            Method::Serial | Method::Threads => config.in_flight.min(budget.attempts),
-            // Loops and processes have descriptor tables of their own.
-            _ => config.in_flight,
-        },
-        paced: config.rate.is_some(),
-        program: program.cloned(),
-    };
-    let (reports_in, reports) = bounded(plan.in_flight);
+    let plan = Plan::new(config, size, program);
+    // Each is reported when it begins and when it ends.
+    let (reports_in, reports) = bounded(2 * plan.in_flight);
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
     let source = config.source;
     let setting =
         Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };
     let crew = Crew::start(&plan, &setting)?;
+    let in_flight = plan.given(config, &crew);
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
@@ -129,7 +122,7 @@ pub(crate) fn start(
     };
     let thread = thread::Builder::new().name("portmuster-run".into());
     let thread = thread.spawn(move || coordinator.run()).map_err(StartError::Thread)?;
-    Ok(Run { targets: targets_in, batches, stops: stops_in, thread })
+    Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
 }
 
 impl Coordinator {
@@ -165,16 +158,25 @@ impl Coordinator {
         self.take_names(now);
         self.take_targets(now);
         self.schedule.set_room(self.crew.room());
-        while let Some(start) = self.schedule.next_start(now) {
-            self.crew.begin(start);
-        }
-        self.crew.flush();
+        self.begin(now);
         self.begin_lookups();
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
         }
         wanted
+    }
+
+    fn begin(&mut self, now: Instant) {
+        let mut lead = self.crew.lead();
+        while lead > 0
+            && let Some(start) = self.schedule.next_start(now)
+        {
+            self.crew.begin(start);
+            lead -= 1;
+        }
+        self.crew.flush();
+        self.schedule.set_hands_full(lead == 0);
     }
 
     fn is_over(&self) -> bool {
@@ -192,7 +194,7 @@ impl Coordinator {
     fn take_reports(&mut self, now: Instant) {
         for reports in self.reports.try_iter() {
             self.crew.reported(&reports);
-            for report in reports.1 {
+            for report in reports.ended {
                 self.schedule.settle(report, now);
             }
         }

@@ -167,7 +167,7 @@ impl<N: Net> Driver<N> {
                 return over;
             }
         }
-        self.net.watch(socket).err().map(|errno| attempt.unwatched(errno))
+        self.net.watch(socket).err().map(Attempt::unwatched)
     }
 
     /// When the attempt is to be told that a limit in time has been reached, and which.
@@ -210,10 +210,13 @@ impl<N: Net> Driver<N> {
 
     /// Ends an attempt's use of its socket.
     pub(crate) fn close(&mut self, socket: Socket, conclusion: &Conclusion) {
-        let accepted =
-            matches!(conclusion, Conclusion::Verdict(verdict) if verdict.times.connect.is_some());
-        if !accepted {
-            return self.net.disconnect(socket);
+        match conclusion {
+            // Whoever is short of something keeps nothing that is not in use.
+            Conclusion::Fault(_) => return self.net.close(socket),
+            Conclusion::Verdict(verdict) if verdict.times.connect.is_none() => {
+                return self.net.disconnect(socket);
+            }
+            Conclusion::Verdict(_) => {}
         }
         // Linux answers a close over unread bytes with a reset (RFC 2525 §2.17); servers log that.
         for _ in 0..DRAIN_READS {

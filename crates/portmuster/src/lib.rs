@@ -39,7 +39,7 @@ pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
-pub use method::{Method, StartError, UnknownMethod, WorkersReport, worker_main};
+pub use method::{InFlight, Method, Scarce, StartError, UnknownMethod, WorkersReport, worker_main};
 pub use outcome::{
     Account, Evidence, Facts, Fault, HeldBy, Identification, KeyExchange, NameList, NoOffer, Offer,
     Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict,

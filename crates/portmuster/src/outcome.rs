@@ -144,6 +144,8 @@ pub enum Fault {
     LocalPorts,
     /// No more sockets can be watched (ENOSPC of epoll).
     Watches,
+    /// No thread could be started (EAGAIN of clone).
+    Threads,
 }
 
 impl Fault {
@@ -157,6 +159,7 @@ impl Fault {
             Self::Memory => "memory",
             Self::LocalPorts => "local-ports",
             Self::Watches => "watches",
+            Self::Threads => "threads",
         }
     }
 }
@@ -358,6 +361,8 @@ pub enum HeldBy {
     Rate,
     /// The connections that may be open at the same time.
     InFlight,
+    /// The pace at which this machine begins connections.
+    Machine,
     /// A fault of this machine, which has fewer open than it might.
     Faults,
     /// What the network loses: fewer are open than might be.
@@ -381,6 +386,7 @@ impl fmt::Display for HeldBy {
         formatter.pad(match self {
             Self::Rate => "the rate (--rate)",
             Self::InFlight => "the connections in flight (--in-flight, or descriptors)",
+            Self::Machine => "the pace of this machine",
             Self::Faults => "shortages of this machine",
             Self::Loss => "what the network loses",
             Self::PerHost => "the share of a host (--per-host)",
@@ -417,6 +423,11 @@ pub struct Account {
     pub faults: u64,
     /// The latest of these faults.
     pub last_fault: Option<Fault>,
+    /// Attempts that could be in flight when this machine was shortest of something, or the
+    /// network lost most.
+    pub in_flight_least: usize,
+    /// Attempts that may be in flight just now. They get more again while nothing is short.
+    pub in_flight_most: usize,
     /// What holds the run back just now.
     pub held_by: Option<HeldBy>,
     /// How long the run has taken.

@@ -125,6 +125,8 @@ pub(crate) struct Schedule {
     losses: Losses,
     pacer: Pacer,
     window: Window,
+    /// Those who make the attempts have more than they have begun.
+    hands_full: bool,
     hosts: Hosts,
     names: Names,
     checks: Slab<Check>,
@@ -153,6 +155,7 @@ impl Schedule {
             losses: Losses::default(),
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
+            hands_full: false,
             hosts: Hosts::new(policy.per_host),
             names: Names::default(),
             checks: Slab::new(),
@@ -237,6 +240,11 @@ impl Schedule {
         self.window.set_room(room);
     }
 
+    /// Whether those who make the attempts are given no more before they have begun some.
+    pub(crate) fn set_hands_full(&mut self, hands_full: bool) {
+        self.hands_full = hands_full;
+    }
+
     /// The next attempt to begin, if one may begin now.
     pub(crate) fn next_start(&mut self, now: Instant) -> Option<Start> {
         if self.intake == Intake::Stopped || now < self.hold {
@@ -305,7 +313,7 @@ impl Schedule {
     /// When [`Self::next_start`] is worth asking again although nothing has happened; `None`:
     /// not before something happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        if self.intake == Intake::Stopped {
+        if self.intake == Intake::Stopped || self.hands_full {
             return None;
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
@@ -338,6 +346,7 @@ impl Schedule {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
         account.held_by = self.held_by(now);
+        (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
 
@@ -347,6 +356,7 @@ impl Schedule {
         match () {
             () if self.intake == Intake::Stopped => None,
             () if now < self.hold => Some(HeldBy::Faults),
+            () if self.hands_full => Some(HeldBy::Machine),
             () if is_full && self.window.is_short_of_workers() => Some(HeldBy::Workers),
             () if is_full && self.window.is_shrunk_by_loss() => Some(HeldBy::Loss),
             () if is_full && self.window.is_shrunk() => Some(HeldBy::Faults),

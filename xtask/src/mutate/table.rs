@@ -33,6 +33,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Simulated(TROUBLE),
     },
     Mutation {
+        name: "window-stays-small",
+        why: "who was short of something for a moment never gets back to its old pace",
+        file: "crates/portmuster/src/schedule/window.rs",
+        old: "self.size = self.most.min(self.size + 1 + self.size / self.part);",
+        new: "",
+        caught_by: Unit("schedule::window::tests::a_fault_shrinks_it_and_success_regrows_it"),
+    },
+    Mutation {
         name: "host-share-one-more",
         why: "a limit off by one: a host bears one attempt more than it is to",
         file: "crates/portmuster/src/schedule/hosts.rs",
@@ -172,6 +180,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "self.active[socket.0] = None;",
         new: "",
         caught_by: Simulated(TROUBLE),
+    },
+    Mutation {
+        name: "starved-and-fed-more",
+        why: "a loop that lacks what another keeps has least to do, and is given everything",
+        file: "crates/portmuster/src/method/lanes.rs",
+        old: "self.short = Some((lane, SPARED));",
+        new: "",
+        caught_by: Unit("method::lanes::tests::who_can_bear_nothing_is_not_given_everything"),
     },
     Mutation {
         name: "split-forgotten",

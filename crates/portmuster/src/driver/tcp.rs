@@ -65,7 +65,7 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 /// What it means that the connection was accepted: a socket that is connected to itself proves
 /// that nobody listens.
 pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
-    if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket) {
+    if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket, endpoint) {
         disconnect(&socket);
         return Connection::Failed(Errno::CONNREFUSED);
     }
@@ -81,9 +81,13 @@ pub(super) fn disconnect(socket: impl AsFd) {
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
 /// when the local port happens to be the one asked for, and it proves that nobody listens there.
-fn is_itself(socket: impl AsFd) -> bool {
-    let (local, peer) = (rustix::net::getsockname(&socket), rustix::net::getpeername(&socket));
-    local.is_ok_and(|local| peer == Ok(Some(local)))
+fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
+    let Ok(local) = rustix::net::getsockname(&socket).and_then(SocketAddr::try_from) else {
+        return false;
+    };
+    // Who connects to no address in particular reaches this machine by one that it has.
+    local.port() == endpoint.port()
+        && (local.ip() == endpoint.ip() || endpoint.ip().is_unspecified())
 }
 
 /// Whether this machine has no address of its own to reach the endpoint from. Connecting a UDP

@@ -148,7 +148,9 @@ impl Check {
     pub(super) fn judged(&mut self, verdict: Verdict) -> Settled {
         let endpoint = self.endpoint();
         self.faults = 0;
-        if verdict.state == PortState::Open {
+        let is_alone = self.endpoints().len() == 1 && self.earlier.is_none();
+        // The way of nearly all: nothing is kept beside the verdict, and nothing allocated.
+        if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
             return Settled::Outcome(Some(endpoint), verdict);
         }
         if self.best.as_ref().is_none_or(|best| doubt(&best.verdict) < doubt(&verdict)) {
@@ -211,7 +213,7 @@ impl Check {
         }
         self.best = None;
         match &self.earlier {
-            Some(found) if found.verdict.state == PortState::Filtered && self.retries_left > 0 => {
+            Some(found) if self.may_retry(&found.verdict) => {
                 self.retries_left -= 1;
                 self.retries_made += 1;
                 Settled::Retry
@@ -221,6 +223,11 @@ impl Check {
                 Settled::Outcome(Some(found.endpoint), found.verdict)
             }
         }
+    }
+
+    /// Whether a target with this verdict is tried again.
+    fn may_retry(&self, verdict: &Verdict) -> bool {
+        verdict.state == PortState::Filtered && self.retries_left > 0
     }
 
     /// The attempt that was started could not be begun, or not be brought to its end.

@@ -8,6 +8,8 @@ use serde_json::ser::{Formatter, Serializer};
 use super::{Ending, Mark, Place, Row, Sink, place, text::is_hidden};
 use crate::outcome::Outcome;
 
+mod plain;
+
 /// Writes each outcome as one line of JSON: a [`Row`].
 ///
 /// JSON itself only wants ASCII's controls escaped; here everything is that can't be seen, so
@@ -28,8 +30,10 @@ impl<P: Place> Jsonl<P> {
 impl<P: Place> Sink for Jsonl<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
-        let mut serializer = Serializer::with_formatter(&mut self.line, Visible);
-        Row::from(outcome).serialize(&mut serializer)?;
+        if !plain::write(outcome, &mut self.line) {
+            let mut serializer = Serializer::with_formatter(&mut self.line, Visible);
+            Row::from(outcome).serialize(&mut serializer)?;
+        }
         self.line.push(b'\n');
         self.place.write_all(&self.line)
     }

@@ -2,14 +2,14 @@
 
 use std::{
     borrow::Cow,
-    fmt::Write,
-    net::IpAddr,
+    cell::RefCell,
+    net::{IpAddr, Ipv4Addr},
     sync::LazyLock,
     time::{Duration, SystemTime},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString};
 use jiff::{
     Timestamp,
     fmt::{StdFmtWrite, temporal::DateTimePrinter},
@@ -207,19 +207,28 @@ fn host(host: &Host) -> CompactString {
     }
 }
 
-fn address(address: IpAddr) -> CompactString {
-    let mut text = CompactString::const_new("");
+pub(super) fn address(address: IpAddr) -> CompactString {
     match address {
-        IpAddr::V4(address) => {
-            // A fifth of what the standard library takes: it is in every row, and twice.
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                text.push_str(if place == 0 { "" } else { "." });
-                text.push_str(itoa::Buffer::new().format(octet));
-            }
-        }
-        IpAddr::V6(_) => write!(text, "{address}").expect("a string takes everything"),
+        IpAddr::V4(address) => v4(address),
+        IpAddr::V6(address) => address.to_compact_string(),
     }
-    text
+}
+
+/// In a tenth of what the standard library takes: it is in every row, and twice.
+fn v4(address: Ipv4Addr) -> CompactString {
+    let mut text = [0; 15];
+    let mut end = 0;
+    for octet in address.octets() {
+        let mut number = itoa::Buffer::new();
+        let digits = number.format(octet).as_bytes();
+        text[end..end + digits.len()].copy_from_slice(digits);
+        end += digits.len();
+        if let Some(dot) = text.get_mut(end) {
+            *dot = b'.';
+        }
+        end += 1;
+    }
+    CompactString::from_utf8(&text[..end - 1]).expect("digits and dots are text")
 }
 
 fn names(list: &NameList) -> Vec<&str> {
@@ -256,14 +265,27 @@ fn part(Part { at, side, bytes }: &Part) -> PartRow<'_> {
 pub(super) fn timestamp(time: SystemTime) -> CompactString {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-    let time = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
-    let mut text = CompactString::const_new("");
-    PRINTER.print_timestamp(&time, StdFmtWrite(&mut text)).expect("a string takes everything");
-    text
+    thread_local! {
+        /// Outcomes that became known together have the same time.
+        static LAST: RefCell<(SystemTime, CompactString)> =
+            const { RefCell::new((SystemTime::UNIX_EPOCH, CompactString::const_new(""))) };
+    }
+
+    LAST.with_borrow_mut(|(last, text)| {
+        if *last != time || text.is_empty() {
+            let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
+            text.clear();
+            PRINTER
+                .print_timestamp(&timestamp, StdFmtWrite(&mut *text))
+                .expect("a string takes everything");
+            *last = time;
+        }
+        text.clone()
+    })
 }
 
 /// To the microsecond: finer is noise.
-fn milliseconds(duration: Duration) -> f64 {
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
@@ -273,5 +295,33 @@ fn text(bytes: &[u8]) -> (Option<&str>, Option<String>) {
         Ok("") => (None, None),
         Ok(text) => (Some(text), None),
         Err(_) => (None, Some(STANDARD.encode(bytes))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_are_told_to_the_millisecond_also_again_and_in_between() {
+        let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
+        for (milliseconds, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_795_000_000_120, "2026-11-18T11:06:40.120Z"),
+            (1_795_000_000_120, "2026-11-18T11:06:40.120Z"),
+            (0, "1970-01-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(timestamp(at(milliseconds)), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_are_written_as_everywhere(bits: u32) {
+            let address = Ipv4Addr::from(bits);
+            prop_assert_eq!(v4(address), address.to_string());
+        }
     }
 }

@@ -117,15 +117,17 @@ impl<N: Number> Spans<N> {
         true
     }
 
-    /// Adds a span.
-    pub(crate) fn insert(&mut self, span: &Span<N>) {
-        for mut new in self.missing(span) {
+    /// Adds a span. What of it was not here, in ascending order.
+    pub(crate) fn insert(&mut self, span: &Span<N>) -> Vec<Span<N>> {
+        let missing = self.missing(span);
+        for mut new in missing.iter().cloned() {
             // Where only some ports were missing, the rest of them is here.
             if let Some((_, ports)) = self.carve(new.first, new.last) {
                 new.ports = new.ports.with(&ports);
             }
             self.join(new);
         }
+        missing
     }
 
     /// The parts of the spans here that lie within the span.
@@ -197,8 +199,8 @@ impl Region {
     pub(crate) fn insert(&mut self, range: Range, ports: &Ports) {
         let ports = ports.clone();
         match range {
-            Range::V4(first, last) => self.v4.insert(&Span { first, last, ports }),
-            Range::V6(first, last) => self.v6.insert(&Span { first, last, ports }),
+            Range::V4(first, last) => drop(self.v4.insert(&Span { first, last, ports })),
+            Range::V6(first, last) => drop(self.v6.insert(&Span { first, last, ports })),
         }
     }
 
@@ -343,7 +345,7 @@ mod tests {
                 prop_assert_eq!(members(&missing), expected);
                 let is_behind = set.last().is_none_or(|&(last, _)| last < first);
                 let mut appended = spans.clone();
-                spans.insert(&item);
+                prop_assert_eq!(members(&spans.insert(&item)), members(&missing));
                 prop_assert_eq!(appended.append(&item), is_behind);
                 if is_behind {
                     prop_assert_eq!(&appended.0, &spans.0);

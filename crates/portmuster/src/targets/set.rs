@@ -257,7 +257,7 @@ impl TargetSet {
         match range {
             Range::V4(first, last) => {
                 let span = Span { first, last, ports };
-                // The way of a sorted list. What is one address is not in a network that is wider.
+                // The way of a sorted list.
                 if first == last && self.excludes.is_empty() && self.taken.v4.append(&span) {
                     return self.push(BlockHosts::V4(first, last), span.ports, label);
                 }
@@ -334,22 +334,23 @@ fn keep<N: Number>(
     left_out: &mut LeftOut,
 ) -> Vec<Span<N>> {
     let mut wanted = leave_out(std::slice::from_ref(span), excludes, &mut left_out.excluded);
-    // A network that is reserved as a whole was named itself.
-    if !reserved.missing(span).is_empty() {
+    // A network that is reserved as a whole was named itself, as is an address.
+    if span.first != span.last && !reserved.missing(span).is_empty() {
         wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
     }
-    let wanted = leave_out(&wanted, taken, &mut left_out.duplicates);
-    for span in &wanted {
-        taken.insert(span);
-    }
-    wanted
+    let missing: Vec<_> = wanted.iter().flat_map(|span| taken.insert(span)).collect();
+    let duplicates = targets(&wanted) - targets(&missing);
+    left_out.duplicates = left_out.duplicates.saturating_add(duplicates);
+    missing
+}
+
+/// How many targets there are in all; saturates.
+fn targets<N: Number>(spans: &[Span<N>]) -> u128 {
+    spans.iter().fold(0_u128, |sum, span| sum.saturating_add(span.targets()))
 }
 
 fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128) -> Vec<Span<N>> {
     let kept: Vec<_> = spans.iter().flat_map(|span| unwanted.missing(span)).collect();
-    let targets = |spans: &[Span<N>]| {
-        spans.iter().fold(0_u128, |sum, span| sum.saturating_add(span.targets()))
-    };
     *count = count.saturating_add(targets(spans) - targets(&kept));
     kept
 }
