@@ -27,6 +27,13 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("zsh", "zsh"),
     ("fish", "fish"),
     ("groff", "groff-base"),
+    ("xmllint", "libxml2-utils"),
+];
+
+/// What else tests read, each with the Debian package that it comes in.
+const FILES: &[(&str, &str)] = &[
+    ("/usr/share/nmap/nmap.dtd", "nmap-common"),
+    ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
 ];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
@@ -93,10 +100,11 @@ fn programs(rights: Rights) -> Result<()> {
     Ok(())
 }
 
-/// The packages of the programs that `is_installed` does not know, each once.
+/// The packages of the programs and files that `is_installed` does not know, each once.
 fn missing_packages(is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut packages: Vec<_> = PROGRAMS
         .iter()
+        .chain(FILES)
         .filter(|(program, _)| !is_installed(program))
         .map(|&(_, package)| package)
         .collect();
@@ -128,6 +136,9 @@ fn rights() -> Rights {
 }
 
 fn is_installed(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SERVER_DIRECTORIES.map(PathBuf::from))
@@ -151,7 +162,7 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 11] = [
+    const PACKAGES: [&str; 14] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -163,6 +174,9 @@ mod tests {
         "zsh",
         "fish",
         "groff-base",
+        "libxml2-utils",
+        "nmap-common",
+        "python3-libnmap",
     ];
 
     #[test]

@@ -120,7 +120,7 @@ Networks that no host can have are left out of wider ones: 0.0.0.0/8, loopback, 
 const CHECK_MORE: &str = "\
 Examples:
   portmuster check 10.0.0.0/24
-  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
+  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl -o sqlite=audit.db
   portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
   portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
@@ -199,9 +199,20 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) asking: Asking,
 
-    /// Write rows as table, jsonl, csv or xml (nmap's) to stdout or a file, or to a database
-    /// (sqlite=FILE); repeatable
-    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
+    /// Write rows as table, jsonl, csv, xml or sqlite, to stdout or a file; repeatable
+    #[arg(
+        short,
+        long = "output",
+        value_name = "FORMAT[=FILE]",
+        default_value = "table",
+        long_help = "\
+Write rows to stdout or a file; repeatable, one of them on stdout.
+  table   for people
+  jsonl   JSON lines: an object a line
+  csv     the fields of jsonl as columns, and no formula in them
+  xml     as nmap writes it, for programs that read that
+  sqlite  a database, which has to be a file; each run is added to those in it"
+    )]
     pub(crate) outputs: Vec<OutputSpec>,
 
     #[command(flatten)]
@@ -350,11 +361,11 @@ impl Selection {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub(crate) struct Existing {
-    /// Add to output files that exist
+    /// Add to output files that exist (not to xml)
     #[arg(long)]
     pub(crate) append: bool,
 
-    /// Replace output files that exist
+    /// Replace output files that exist (never a database, whose runs stay)
     #[arg(long)]
     pub(crate) force: bool,
 }

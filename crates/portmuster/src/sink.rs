@@ -46,7 +46,8 @@ pub trait Sink {
     /// It could not be written; the sink is to be given up.
     fn write(&mut self, outcome: &Outcome) -> io::Result<()>;
 
-    /// Makes all that was written seen. Whatever ends the process, what was flushed stays.
+    /// Makes what was written seen, at once or, where that is dear, in a second at most: it is called
+    /// again and again in a pause. Whatever ends the process, what was seen stays.
     ///
     /// # Errors
     /// As for [`Self::write`].

@@ -177,6 +177,11 @@ impl Running {
         children.split_whitespace().filter_map(child).collect()
     }
 
+    /// Whether it has not ended yet.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_none()
+    }
+
     /// Sets the limit of descriptors that it may have from now on; the limit before.
     pub(crate) fn limit_descriptors(&self, most: u64) -> u64 {
         let limit = Rlimit { current: Some(most), ..getrlimit(Resource::Nofile) };

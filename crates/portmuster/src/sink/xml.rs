@@ -81,7 +81,9 @@ impl<P: Place> Xml<P> {
         let counts = Counts { started: seconds(beginning.time), up: 0, hosts: 0 };
         let mut xml = Self::of(place, counts, beginning.time);
         xml.waiting = head(beginning);
-        xml.attempt(Self::pass_on)?;
+        if xml.place.length().is_some() {
+            xml.attempt(Self::pass_on)?;
+        }
         Ok(xml)
     }
 
