@@ -8,7 +8,7 @@ use std::{
     env,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{self, Child, ChildStdout, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -50,7 +50,7 @@ pub(crate) struct Place {
     /// The device whose packets are taken, and nobody else's
     #[arg(long, value_name = "NAME", default_value = "lo")]
     pub(crate) device: String,
-    /// The port; 0 is any
+    /// The port; 0 is any that servers have
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
     /// Offer algorithms, too, as an ssh server does
@@ -161,13 +161,12 @@ pub(crate) fn serve(place: &Place) -> Result<()> {
     let held_max = held_max(threads);
     let greeting = if place.offer { [GREETING, &offer()].concat() } else { GREETING.to_vec() };
     let greeting: &'static [u8] = greeting.leak();
-    let mut port = place.port;
+    let port = if place.port == 0 { free_port()? } else { place.port };
     for nth in 0..threads {
         let mut listeners = Vec::new();
         for _ in 0..LISTENERS {
             let listener = listen(&place.device, port)
                 .with_context(|| format!("listening on {}", place.device))?;
-            port = listener.local_addr().context("asking for a port")?.port();
             listeners.push(listener);
         }
         let name = format!("greeter-{nth}");
@@ -180,6 +179,17 @@ pub(crate) fn serve(place: &Place) -> Result<()> {
     // Nothing comes: it ends with the one who started this.
     std::io::stdin().read_to_end(&mut Vec::new()).context("waiting for the end")?;
     Ok(())
+}
+
+/// A port that nobody has. It lies below those that the system gives to connections (32,768 and
+/// up), as the ports of servers do: who connects to one of these has to ask whether it has reached
+/// itself.
+fn free_port() -> Result<u16> {
+    // Not the same for all: whoever looks at the same time finds another.
+    let first = u16::try_from(process::id() % 20_000).unwrap_or_default();
+    let mut ports = (0..20_000).map(|nth| 10_000 + (first + nth) % 20_000);
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    ports.find(is_free).context("no port from 10,000 to 29,999 is free")
 }
 
 /// Connections that a thread may hold, when this process is given all that it can have.

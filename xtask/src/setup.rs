@@ -13,7 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{self, output, succeeds};
 use crate::steps::Ended;
 
-/// Servers and tools that tests start, each with the Debian package it comes in.
+/// Servers and tools that tests start, and files that they read, each with the Debian package it
+/// comes in.
 const PROGRAMS: &[(&str, &str)] = &[
     ("sshd", "openssh-server"),
     ("dropbear", "dropbear-bin"),
@@ -23,6 +24,13 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("bash", "bash"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("groff", "groff-base"),
+    ("xmllint", "libxml2-utils"),
+    ("/usr/share/nmap/nmap.dtd", "nmap-common"),
+    ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
 ];
 
 /// What benchmarks compare, and count with, each with the Debian package it comes in.
@@ -111,12 +119,12 @@ fn programs(rights: Rights) -> Result<()> {
     Ok(())
 }
 
-/// The packages of those programs that `is_installed` does not know, each once.
+/// The packages of those programs and files that `is_installed` does not know, each once.
 fn missing_packages(
-    programs: &[(&str, &'static str)],
+    wanted: &[(&str, &'static str)],
     is_installed: impl Fn(&str) -> bool,
 ) -> Vec<&'static str> {
-    let mut packages: Vec<_> = programs
+    let mut packages: Vec<_> = wanted
         .iter()
         .filter(|(program, _)| !is_installed(program))
         .map(|&(_, package)| package)
@@ -149,6 +157,9 @@ fn rights() -> Rights {
 }
 
 pub(crate) fn is_installed(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SERVER_DIRECTORIES.map(PathBuf::from))
@@ -172,7 +183,7 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 7] = [
+    const PACKAGES: [&str; 14] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -180,6 +191,13 @@ mod tests {
         "python3",
         "iproute2",
         "nftables",
+        "bash",
+        "zsh",
+        "fish",
+        "groff-base",
+        "libxml2-utils",
+        "nmap-common",
+        "python3-libnmap",
     ];
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     net::IpAddr,
     num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
@@ -17,10 +17,18 @@ use portmuster::{
 };
 
 mod conversation;
+mod diff;
 mod explain;
+mod gates;
+mod journaling;
+mod pages;
 
 pub(crate) use conversation::{Asking, Times};
+pub(crate) use diff::{ChangeFormat, Diff};
 pub(crate) use explain::Explain;
+pub(crate) use gates::Gates;
+pub(crate) use journaling::Journaling;
+pub(crate) use pages::{Completions, Man, Shell};
 
 use crate::compare::Compare;
 
@@ -49,8 +57,14 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Check the same targets by each method, side by side
     Compare(Box<Compare>),
+    /// Say what changed between two runs
+    Diff(Diff),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
+    /// Print what makes a shell complete the command line
+    Completions(Completions),
+    /// Print the manual page of the program or of a command, or write them all
+    Man(Man),
     /// The inside of a worker process; portmuster starts these by itself
     #[command(hide = true)]
     Worker,
@@ -106,18 +120,21 @@ Networks that no host can have are left out of wider ones: 0.0.0.0/8, loopback, 
 const CHECK_MORE: &str = "\
 Examples:
   portmuster check 10.0.0.0/24
-  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
+  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl -o sqlite=audit.db
+  portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
+  portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
   cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq -r .service
 
 Exit status:
   0    every target was checked
+  1    something was found that --forbid or --require-verdict forbids
   2    the arguments or the input can't be read
   3    some targets could not be checked from here (a broadcast address never can), an output
        failed, or the run could not start
   130  interrupted: what was in flight got a second, the rest is left
-Where several hold: 2, 130, 3, 0. When stdout is closed early the other outputs are still written;
-without others the run ends quietly with 0.";
+Where several hold: 2, 130, 1, 3, 0. When stdout is closed early the other outputs are still
+written, and gates have their answer; without others the run ends quietly with 0.";
 
 /// Check a list of targets
 #[derive(Debug, Args)]
@@ -160,7 +177,7 @@ and what it names twice is checked twice."
     #[arg(long, value_name = "N", value_parser = count)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Connections open at the same time; fewer where descriptors are
+    /// Connections open at the same time; fewer where descriptors or memory are, which is said
     #[arg(long, value_name = "N", default_value_t = in_flight(), value_parser = count)]
     pub(crate) in_flight: NonZeroUsize,
 
@@ -182,16 +199,34 @@ and what it names twice is checked twice."
     #[command(flatten)]
     pub(crate) asking: Asking,
 
-    /// Write rows as table or jsonl, to stdout or a file; repeatable
-    #[arg(short, long = "output", value_name = "FORMAT[=FILE]", default_value = "table")]
+    /// Write rows as table, jsonl, csv, xml or sqlite, to stdout or a file; repeatable
+    #[arg(
+        short,
+        long = "output",
+        value_name = "FORMAT[=FILE]",
+        default_value = "table",
+        long_help = "\
+Write rows to stdout or a file; repeatable, one of them on stdout.
+  table   for people
+  jsonl   JSON lines: an object a line
+  csv     the fields of jsonl as columns, and no formula in them
+  xml     as nmap writes it, for programs that read that
+  sqlite  a database, which has to be a file; each run is added to those in it"
+    )]
     pub(crate) outputs: Vec<OutputSpec>,
 
     #[command(flatten)]
     pub(crate) existing: Existing,
 
+    #[command(flatten)]
+    pub(crate) journaling: Journaling,
+
     /// Rows to write [default: open for table, all for the rest]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub(crate) show: Option<Show>,
+
+    #[command(flatten)]
+    pub(crate) gates: Gates,
 
     /// Show how far the run is
     #[arg(long, value_name = "WHEN", default_value_t = ShowProgress::Auto, value_enum)]
@@ -273,6 +308,15 @@ pub(crate) struct Family {
 }
 
 impl Family {
+    /// As journals call it.
+    pub(crate) fn name(self) -> &'static str {
+        match (self.only_v4, self.only_v6) {
+            (true, _) => "ipv4",
+            (_, true) => "ipv6",
+            (false, false) => "any",
+        }
+    }
+
     /// All addresses of the family that is not asked for.
     pub(crate) fn other(self) -> Option<&'static str> {
         match (self.only_v4, self.only_v6) {
@@ -317,11 +361,11 @@ impl Selection {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub(crate) struct Existing {
-    /// Add to output files that exist
+    /// Add to output files that exist (not to xml)
     #[arg(long)]
     pub(crate) append: bool,
 
-    /// Replace output files that exist
+    /// Replace output files that exist (never a database, whose runs stay)
     #[arg(long)]
     pub(crate) force: bool,
 }
@@ -429,32 +473,85 @@ impl std::fmt::Display for Ceiling {
 pub(crate) enum Format {
     Table,
     Jsonl,
+    Csv,
+    Xml,
 }
+
+impl Format {
+    const ALL: [Self; 4] = [Self::Table, Self::Jsonl, Self::Csv, Self::Xml];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Xml => "xml",
+        }
+    }
+}
+
+/// The name of databases, beside those of the formats.
+const DATABASE: &str = "sqlite";
 
 /// Where rows go, and in what format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OutputSpec {
-    pub(crate) format: Format,
-    /// `None`: stdout.
-    pub(crate) file: Option<PathBuf>,
+pub(crate) enum OutputSpec {
+    /// Bytes, one row after another.
+    Rows {
+        format: Format,
+        /// `None`: stdout.
+        file: Option<PathBuf>,
+    },
+    /// A database in a file.
+    Database(PathBuf),
+}
+
+impl OutputSpec {
+    /// The file; `None`: stdout.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Rows { file, .. } => file.as_deref(),
+            Self::Database(file) => Some(file),
+        }
+    }
+
+    /// The name of its format.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Rows { format, .. } => format.name(),
+            Self::Database(_) => DATABASE,
+        }
+    }
+
+    /// The rows that it gets unless others are asked for.
+    pub(crate) fn shown(&self) -> Show {
+        match self {
+            Self::Rows { format: Format::Table, .. } => Show::Open,
+            Self::Rows { .. } | Self::Database(_) => Show::All,
+        }
+    }
 }
 
 impl FromStr for OutputSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (format, file) = match text.split_once('=') {
+        let (name, file) = match text.split_once('=') {
             Some((_, "")) => return Err("the file behind = is missing".to_owned()),
-            Some((format, "-")) => (format, None),
-            Some((format, file)) => (format, Some(file.into())),
+            Some((name, "-")) => (name, None),
+            Some((name, file)) => (name, Some(file.into())),
             None => (text, None),
         };
-        let format = match format {
-            "table" => Format::Table,
-            "jsonl" => Format::Jsonl,
-            _ => return Err(format!("{format:?} is not a format: table, jsonl")),
-        };
-        Ok(Self { format, file })
+        if name == DATABASE {
+            let file = file.ok_or("a database is a file; name it: sqlite=FILE")?;
+            return Ok(Self::Database(file));
+        }
+        let known = Format::ALL.into_iter().find(|format| format.name() == name);
+        let format = known.ok_or_else(|| {
+            let names = Format::ALL.map(Format::name).join(", ");
+            format!("{name:?} is not a format: {names}, {DATABASE}")
+        })?;
+        Ok(Self::Rows { format, file })
     }
 }
 
@@ -488,10 +585,13 @@ mod tests {
 
     #[test]
     fn outputs_have_a_format_and_perhaps_a_file() {
-        let to_file = OutputSpec { format: Format::Jsonl, file: Some("a=b".into()) };
+        let to_file = OutputSpec::Rows { format: Format::Jsonl, file: Some("a=b".into()) };
         assert_eq!("jsonl=a=b".parse(), Ok(to_file));
-        assert_eq!("table=-".parse(), Ok(OutputSpec { format: Format::Table, file: None }));
+        assert_eq!("table=-".parse(), Ok(OutputSpec::Rows { format: Format::Table, file: None }));
+        assert_eq!("sqlite=a.db".parse(), Ok(OutputSpec::Database("a.db".into())));
         assert!("yaml".parse::<OutputSpec>().is_err());
         assert!("jsonl=".parse::<OutputSpec>().is_err());
+        assert!("sqlite".parse::<OutputSpec>().is_err_and(|error| error.contains("sqlite=FILE")));
+        assert!("sqlite=-".parse::<OutputSpec>().is_err());
     }
 }

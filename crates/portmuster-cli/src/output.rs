@@ -1,26 +1,27 @@
 //! Where rows go: stdout and files.
 
-use std::{
-    fs::{self, File, Metadata, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{env, io, path::Path, time::SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Jsonl, Paint, Sink, Table},
+    sink::{Beginning, Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table, Xml},
 };
 
-use crate::args::{Check, Existing, Format, OutputSpec, Show};
+mod file;
+mod kept;
 
-/// Bytes that are gathered before they are written, when nobody flushes before.
-const BUFFER_MAX: usize = 64 * 1024;
+use self::file::{OpenFile, WholeLines};
+pub(crate) use self::kept::KeptFile;
+use crate::args::{Check, Format, OutputSpec, Show};
 
 /// All the outputs of a run.
-pub(crate) struct Outputs(Vec<Output>);
+pub(crate) struct Outputs {
+    all: Vec<Output>,
+    /// Somebody wants the outcomes even when no output is left.
+    has_gate: bool,
+}
 
 struct Output {
     /// As messages call it.
@@ -28,15 +29,67 @@ struct Output {
     is_stdout: bool,
     show: Show,
     sink: Box<dyn Sink>,
+    /// How a journal keeps it; `None`: it is stdout, or was taken.
+    kept: Option<KeptFile>,
+}
+
+/// Where an output goes, with nothing in its way. No file that was there is changed yet.
+enum Opened {
+    Stdout(Format),
+    File(Format, OpenFile),
+    Database(OpenFile),
+    /// An output of a run that goes on, which stood there.
+    Kept(OutputSpec, OpenFile, Mark),
+}
+
+impl Opened {
+    fn file(&self) -> Option<&OpenFile> {
+        match self {
+            Self::Stdout(_) => None,
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => Some(file),
+        }
+    }
+
+    fn is_database(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Kept(OutputSpec::Database(_), ..))
+    }
+
+    /// Leaves it as it was found.
+    fn give_up(self) {
+        match self {
+            Self::Stdout(_) => {}
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => file.give_up(),
+        }
+    }
+
+    /// Begins a sink there.
+    fn begin(self, beginning: &Beginning) -> anyhow::Result<Box<dyn Sink>> {
+        Ok(match self {
+            Self::Stdout(format) => begin(format, beginning, paint(&io::stdout()), io::stdout())?,
+            Self::File(format, file) => begin_file(format, beginning, file)?,
+            Self::Database(file) => Box::new(file.begin_run(beginning)?),
+            Self::Kept(spec, file, mark) => kept::go_on(&spec, file, mark)?,
+        })
+    }
 }
 
 /// An output that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read stdout has gone, and there is no other output: a quiet end.
+    /// Whoever read stdout has gone, and there is no other output and no gate: a quiet end.
     ClosedPipe,
     /// What it was, and why.
     Broken(anyhow::Error),
+}
+
+impl Failure {
+    /// As an error, where no output has been written to yet.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::ClosedPipe => anyhow::anyhow!("nobody reads standard output"),
+            Self::Broken(error) => error,
+        }
+    }
 }
 
 impl Outputs {
@@ -45,12 +98,33 @@ impl Outputs {
     /// # Errors
     /// Two outputs for stdout; a file that exists, or can't be opened.
     pub(crate) fn open(check: &Check) -> anyhow::Result<Self> {
-        if check.outputs.iter().filter(|output| output.file.is_none()).count() > 1 {
+        if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        let files = open_files(check)?;
-        let outputs = check.outputs.iter().zip(files);
-        Ok(Self(outputs.map(|(spec, file)| Output::new(spec, file, check.show)).collect()))
+        Self::begin(check, open(check)?)
+    }
+
+    fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
+        let kept = kept::files(check, &opened)?;
+        let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
+        let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
+        Ok(Self { all: outputs.map(output).collect(), has_gate: check.gates.are_set() })
+    }
+
+    /// Flushes, and says where every file stands.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub(crate) fn marks(&mut self) -> Result<Vec<Mark>, Failure> {
+        let mut marks = Vec::new();
+        self.each(|output| {
+            if output.is_stdout {
+                return output.sink.flush();
+            }
+            marks.push(output.sink.checkpoint()?);
+            Ok(())
+        })?;
+        Ok(marks)
     }
 
     /// Writes a row to every output that wants it.
@@ -67,11 +141,11 @@ impl Outputs {
     }
 
     /// Ends every output, also those after one that fails.
-    pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+    pub(crate) fn finish(&mut self, ending: &Ending) -> Result<(), Failure> {
+        let is_alone = self.ends_with_stdout();
         let mut ended = Ok(());
-        for output in &mut self.0 {
-            match output.attempt(|output| output.sink.finish()) {
+        for output in &mut self.all {
+            match output.attempt(|output| output.sink.finish(ending)) {
                 Err(Failure::ClosedPipe) if !is_alone => {}
                 failed @ Err(_) => ended = failed,
                 Ok(()) => {}
@@ -80,11 +154,16 @@ impl Outputs {
         ended
     }
 
+    /// Whether nobody wants rows once whoever reads stdout has gone.
+    fn ends_with_stdout(&self) -> bool {
+        self.all.len() == 1 && !self.has_gate
+    }
+
     /// Lets every output act. Where stdout is closed the others go on without it.
     fn each(&mut self, mut act: impl FnMut(&mut Output) -> io::Result<()>) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut acted = Ok(());
-        self.0.retain_mut(|output| {
+        self.all.retain_mut(|output| {
             if acted.is_err() {
                 return true;
             }
@@ -100,18 +179,15 @@ impl Outputs {
 }
 
 impl Output {
-    fn new(spec: &OutputSpec, file: Option<WholeWrites>, show: Option<Show>) -> Self {
-        let show = show.unwrap_or(match spec.format {
-            Format::Table => Show::Open,
-            Format::Jsonl => Show::All,
-        });
-        let is_stdout = file.is_none();
-        let sink = match file {
-            Some(file) => sink(spec.format, Paint::Plain, file),
-            None => sink(spec.format, paint(&io::stdout()), io::stdout()),
-        };
-        let name = spec.file.as_deref().map_or("standard output".into(), name);
-        Self { name, is_stdout, show, sink }
+    fn new(
+        spec: &OutputSpec,
+        sink: Box<dyn Sink>,
+        kept: Option<KeptFile>,
+        show: Option<Show>,
+    ) -> Self {
+        let name = spec.file().map_or("standard output".into(), name);
+        let is_stdout = spec.file().is_none();
+        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink, kept }
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -126,200 +202,107 @@ impl Output {
 }
 
 /// As `--color` has it for this stream.
-fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
+pub(crate) fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
     match AutoStream::choice(stream) {
         ColorChoice::Never => Paint::Plain,
         _ => Paint::Ansi,
     }
 }
 
-fn sink<W: Write + 'static>(format: Format, paint: Paint, output: W) -> Box<dyn Sink> {
-    let output = WholeLines { output, buffer: Vec::new() };
-    match format {
-        Format::Table => Box::new(Table::new(output, paint)),
-        Format::Jsonl => Box::new(Jsonl::new(output)),
+/// A sink that begins in a file, or adds to its rows.
+fn begin_file(
+    format: Format,
+    beginning: &Beginning,
+    file: OpenFile,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let path = file.path().to_owned();
+    let (has_rows, file) = (file.has_rows(), file.begin()?);
+    if has_rows && format == Format::Csv {
+        return Ok(Box::new(Csv::go_on(WholeLines::new(file))));
     }
+    begin(format, beginning, Paint::Plain, file).with_context(|| format!("writing {}", name(&path)))
 }
 
-/// Gathers what is written and passes on whole lines only.
-struct WholeLines<W> {
-    output: W,
-    buffer: Vec<u8>,
-}
-
-impl<W: Write> WholeLines<W> {
-    fn pass_on(&mut self) -> io::Result<()> {
-        let end = self.buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let written = self.output.write_all(&self.buffer[..end]);
-        // Also when it failed: what could not be written once is not written twice.
-        self.buffer.drain(..end);
-        written
-    }
-}
-
-impl<W: Write> Write for WholeLines<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER_MAX {
-            self.pass_on()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.pass_on()?;
-        self.output.flush()
-    }
+/// A sink that begins.
+fn begin(
+    format: Format,
+    beginning: &Beginning,
+    paint: Paint,
+    place: impl Place + 'static,
+) -> io::Result<Box<dyn Sink>> {
+    let place = WholeLines::new(place);
+    Ok(match format {
+        Format::Table => Box::new(Table::begin(place, paint)),
+        Format::Jsonl => Box::new(Jsonl::new(place)),
+        Format::Csv => Box::new(Csv::begin(place)?),
+        Format::Xml => Box::new(Xml::begin(place, beginning)?),
+    })
 }
 
 fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// The files of all outputs, `None` for stdout. Unless all can be opened none is changed.
-fn open_files(check: &Check) -> anyhow::Result<Vec<Option<WholeWrites>>> {
+/// Opens all outputs, or leaves all files as they were.
+fn open(check: &Check) -> anyhow::Result<Vec<Opened>> {
     let mut opened = Vec::new();
     for spec in &check.outputs {
-        let Some(path) = &spec.file else {
-            opened.push(None);
-            continue;
-        };
-        match OpenFile::open(path, check.existing, &check.inputs, opened.iter().flatten()) {
-            Ok(file) => opened.push(Some(file)),
+        match open_one(check, spec, &opened) {
+            Ok(one) => opened.push(one),
             Err(error) => {
-                opened.into_iter().flatten().for_each(OpenFile::give_up);
-                return Err(error.context(format!("opening the output {}", name(path))));
+                opened.into_iter().for_each(Opened::give_up);
+                return Err(error);
             }
         }
     }
-    let begin = |file: Option<OpenFile>| file.map(|file| file.begin(check.existing)).transpose();
-    opened.into_iter().map(begin).collect()
+    Ok(opened)
 }
 
-/// An output file that is open, and as it was found.
-struct OpenFile {
-    path: PathBuf,
-    file: File,
-    metadata: Metadata,
-    is_new: bool,
+fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Result<Opened> {
+    let file = |path: &Path| {
+        let others = others.iter().filter_map(Opened::file);
+        OpenFile::open(path, spec, check.existing, &check.inputs, others)
+            .and_then(|file| kept::can_be(file, check))
+            .with_context(|| format!("opening the output {}", name(path)))
+    };
+    Ok(match spec {
+        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format),
+        OutputSpec::Rows { format, file: Some(path) } => Opened::File(*format, file(path)?),
+        OutputSpec::Database(path) => Opened::Database(file(path)?),
+    })
 }
 
-impl OpenFile {
-    fn open<'a>(
-        path: &Path,
-        existing: Existing,
-        inputs: &[PathBuf],
-        mut others: impl Iterator<Item = &'a Self>,
-    ) -> anyhow::Result<Self> {
-        let found = path.metadata().ok();
-        // A device or a pipe has nothing that could be overwritten.
-        if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
-            if others.any(|other| other.is(metadata)) {
-                bail!("another output goes to the same file; give each its own");
-            }
-            if is_input(metadata, inputs) {
-                bail!("it is read as an input as well; choose another file");
-            }
-            if !existing.append && !existing.force {
-                bail!("it exists; --append adds to it, --force replaces it");
-            }
-        }
-        let append = existing.append && found.as_ref().is_some_and(Metadata::is_file);
-        let mut options = OpenOptions::new();
-        options.write(true).append(append).read(append).create(found.is_none());
-        let mut file = options.open(path)?;
-        let metadata = file.metadata()?;
-        if append && !ends_a_line(&mut file, metadata.len())? {
-            bail!("it ends in the middle of a line; end that line, or choose another file");
-        }
-        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none() })
-    }
-
-    fn is(&self, other: &Metadata) -> bool {
-        is_same(&self.metadata, other)
-    }
-
-    fn begin(self, existing: Existing) -> anyhow::Result<WholeWrites> {
-        let Self { path, file, metadata, .. } = self;
-        if !metadata.is_file() {
-            return Ok(WholeWrites { file, whole: None });
-        }
-        if existing.append {
-            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
-        }
-        file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
-        Ok(WholeWrites { file, whole: Some(0) })
-    }
-
-    fn give_up(self) {
-        if self.is_new {
-            // Left behind, it would be in the way of the next run and nothing else.
-            let _ = fs::remove_file(self.path);
-        }
-    }
-}
-
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
-}
-
-fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
-    inputs.iter().any(|input| input.metadata().is_ok_and(|input| is_same(&input, output)))
-}
-
-fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
-    let Some(last) = length.checked_sub(1) else { return Ok(true) };
-    let mut byte = [0];
-    file.seek(SeekFrom::Start(last))?;
-    file.read_exact(&mut byte)?;
-    Ok(byte == *b"\n")
-}
-
-/// A file in which a write is whole or not there: what a full disk cut off is taken back.
-struct WholeWrites {
-    file: File,
-    /// Length up to the last whole write; `None` for what can't be cut, a device or a pipe.
-    whole: Option<u64>,
-}
-
-impl Write for WholeWrites {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.file.write_all(bytes);
-        if let Some(whole) = &mut self.whole {
-            match written {
-                Ok(()) => *whole += bytes.len() as u64,
-                Err(_) => self.file.set_len(*whole)?,
+/// Begins a sink in each place, in databases first: these may be locked, and then no file has been
+/// emptied or cut yet.
+fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+    let beginning = Beginning { time: now(), arguments: arguments() };
+    let mut places: Vec<_> = opened.into_iter().enumerate().collect();
+    places.sort_by_key(|(_, opened)| !opened.is_database());
+    let mut sinks = Vec::new();
+    let mut places = places.into_iter();
+    while let Some((at, opened)) = places.next() {
+        match opened.begin(&beginning) {
+            Ok(sink) => sinks.push((at, sink)),
+            Err(error) => {
+                places.for_each(|(_, opened)| opened.give_up());
+                return Err(error);
             }
         }
-        written.map(|()| bytes.len())
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
+    sinks.sort_by_key(|&(at, _)| at);
+    Ok(sinks.into_iter().map(|(_, sink)| sink).collect())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What people read about when a run was; nothing is decided by it.
+#[expect(clippy::disallowed_methods, reason = "nothing is decided by it")]
+pub(crate) fn now() -> SystemTime {
+    SystemTime::now()
+}
 
-    #[test]
-    fn only_whole_lines_are_passed_on() {
-        let mut lines = WholeLines { output: Vec::new(), buffer: Vec::new() };
-        lines.write_all(b"one\ntw").expect("it is gathered");
-        lines.flush().expect("a vector takes it");
-        assert_eq!(lines.output, b"one\n");
-        lines.write_all(b"o\n").expect("it is gathered");
-        lines.flush().expect("a vector takes it");
-        assert_eq!(lines.output, b"one\ntwo\n");
-    }
-
-    #[test]
-    fn what_is_too_much_to_gather_is_passed_on() {
-        let mut lines = WholeLines { output: Vec::new(), buffer: Vec::new() };
-        for _ in 0..BUFFER_MAX {
-            lines.write_all(b"a line\n").expect("a vector takes it");
-        }
-        assert!(lines.buffer.len() < BUFFER_MAX && lines.output.ends_with(b"\n"));
-    }
+/// The command line, with the program's name instead of the way to it.
+fn arguments() -> String {
+    let arguments = env::args_os().skip(1);
+    arguments.fold("portmuster".to_owned(), |line, argument| {
+        format!("{line} {}", argument.to_string_lossy())
+    })
 }

@@ -1,8 +1,10 @@
 //! What a run came to, in a few lines.
 
-use portmuster::{Account, PortState, Service, WorkersReport, targets::LeftOut};
+use portmuster::{
+    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::LeftOut,
+};
 
-use crate::terminal;
+use crate::{output, terminal};
 
 /// Says what became of every target. `total` is how many there were; `None`: as many as came.
 pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
@@ -32,10 +34,38 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
         terminal::note(found_on_retry(account));
     }
     if let Some(fault) = account.last_fault {
-        let times = account.faults;
-        terminal::note(format!(
-            "this machine was short of something {times} times, last of {fault}"
-        ));
+        terminal::note(shortages(account, fault));
+    }
+}
+
+/// How often this machine was short of something, what that came to, and what to do about it.
+fn shortages(account: &Account, last: Fault) -> String {
+    format!(
+        "this machine was short of something {} times, last of {last} ({}); that let {} be in \
+         flight, and {} at the end",
+        account.faults,
+        remedy(last),
+        account.in_flight_least,
+        account.in_flight_most
+    )
+}
+
+fn remedy(fault: Fault) -> &'static str {
+    match fault {
+        Fault::ProcessDescriptors => "ulimit -n",
+        Fault::SystemDescriptors => "fs.file-max",
+        Fault::Buffers | Fault::Memory => "memory, net.ipv4.tcp_mem",
+        Fault::LocalPorts => "net.ipv4.ip_local_port_range",
+        Fault::Watches => "fs.epoll.max_user_watches",
+        Fault::Threads => "ulimit -u, ulimit -v, pids.max",
+    }
+}
+
+/// Says with how much a run goes on, if it does.
+pub(crate) fn say_resumed(settled: &Positions, total: Option<u128>) {
+    if let Some(total) = total.filter(|_| !settled.is_empty()) {
+        let left = total.saturating_sub(settled.len().into());
+        terminal::note(format!("goes on with {left} of {total} targets"));
     }
 }
 
@@ -65,21 +95,51 @@ fn found_on_retry(account: &Account) -> String {
 
 /// The sum over all targets.
 fn equation(account: &Account, total: Option<u128>) -> String {
-    let ended = u128::from(account.settled() + account.excluded);
-    let total = match total {
-        Some(total) => total + u128::from(account.more_addresses),
-        None => account.targets.into(),
-    };
-    let total = total.max(ended);
+    let ending = ending(account, total);
     let states: Vec<_> = PortState::ALL
         .into_iter()
         .map(|state| format!("{} {state}", account.state(state)))
         .collect();
     format!(
-        "{total} targets = {} + {} excluded + {} left, in {:.2} s",
+        "{} targets = {} + {} excluded + {} left, in {:.2} s",
+        ending.targets,
         states.join(" + "),
         account.excluded,
-        total - ended,
+        ending.left(),
         account.elapsed.as_secs_f64()
     )
+}
+
+/// What the run came to, of `total` targets; `None`: of as many as came.
+pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
+    let ended = u128::from(account.settled() + account.excluded);
+    let targets = match total {
+        Some(total) => total + u128::from(account.more_addresses),
+        None => account.targets.into(),
+    };
+    Ending { account: *account, targets: targets.max(ended), time: output::now() }
+}
+
+/// With a comma between thousands.
+pub(crate) fn grouped(number: impl Into<u128>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let numbers = [0u32, 7, 999, 1_000, 65_024, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "7", "999", "1,000", "65,024", "1,234,567"]);
+    }
 }

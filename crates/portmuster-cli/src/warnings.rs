@@ -1,6 +1,9 @@
-//! What is said before a run that looks like a mistake.
+//! What is said before a run that looks like a mistake, or that this system can't give all that it
+//! asks for.
 
 use std::net::{IpAddr, Ipv6Addr};
+
+use portmuster::{InFlight, defaults};
 
 use crate::{args::Check, input::Input, terminal};
 
@@ -26,11 +29,31 @@ pub(crate) fn say(check: &Check, input: &Input) {
             ));
         }
     }
-    if input.indexed() > LONG {
+    if input.indexed() > LONG && check.journaling.journal.is_none() {
         terminal::note(format!(
-            "{} targets take long, and a run that is interrupted begins anew; --shard M/N makes \
-             parts of it",
+            "{} targets take long, and a run that is interrupted begins anew; --journal FILE lets \
+             it go on",
             input.indexed()
+        ));
+    }
+}
+
+/// Says how many will be in flight when that is not what was asked for, why, and what to do about
+/// it. `total` is how many targets there are; `None`: as many as come.
+pub(crate) fn say_in_flight(check: &Check, in_flight: InFlight, total: Option<u128>) {
+    let InFlight { asked, given, scarce, tcp_memory, .. } = in_flight;
+    let was_asked_for = check.in_flight.get() != defaults::IN_FLIGHT;
+    let is_felt = total.is_none_or(|total| total > given as u128);
+    if !(was_asked_for || is_felt || check.verbose) {
+        return;
+    }
+    if let Some(scarce) = scarce {
+        terminal::note(format!("in flight: {given} of {asked}; {scarce}"));
+    }
+    if let Some(most) = tcp_memory {
+        terminal::note(format!(
+            "in flight: {given}, but this system's memory for TCP is meant for {most}: connections \
+             of other programs may stall; for that many, raise net.ipv4.tcp_mem"
         ));
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Invariant: an attempt ends at its deadline at the latest, whatever a server does.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -41,8 +41,6 @@ pub(crate) enum Timer {
 /// What happened.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
-    /// The connection attempt is under way.
-    Pending,
     /// The connection was accepted.
     Accepted,
     /// Bytes came.
@@ -146,6 +144,26 @@ impl Attempt {
         !matches!(self.stage, Stage::Talking(_))
     }
 
+    /// The connection has begun, and is neither accepted nor refused.
+    pub(crate) fn under_way(&mut self) {
+        if let Stage::Starting = self.stage {
+            self.stage = Stage::Connecting;
+        }
+    }
+
+    /// Nobody can be told of what happens at its socket, because this machine is short of
+    /// something: it was not begun.
+    pub(crate) fn unwatched(errno: Errno) -> Conclusion {
+        match errno::meaning(Phase::Start, errno) {
+            errno::Meaning::Fault(fault) => Conclusion::Fault(fault),
+            _ => Conclusion::Verdict(Verdict::unconnected(
+                PortState::Unchecked,
+                errno.into(),
+                Duration::ZERO,
+            )),
+        }
+    }
+
     /// The next limit in time and when it is reached. Later ones may replace it.
     pub(crate) fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
         match &self.stage {
@@ -185,10 +203,7 @@ impl Attempt {
             (Stage::Starting | Stage::Connecting, Event::DeadlinePassed) => {
                 self.unconnected(PortState::Filtered, Reason::NoAnswer, now)
             }
-            (Stage::Starting | Stage::Connecting, _) => {
-                self.stage = Stage::Connecting;
-                Step::Connect
-            }
+            (Stage::Starting | Stage::Connecting, Event::Bytes(_) | Event::Closed) => Step::Connect,
             (Stage::Talking(conversation), Event::Bytes(bytes)) => {
                 match conversation.bytes(bytes, now) {
                     ProbeStep::Read => Step::Read,
@@ -204,7 +219,7 @@ impl Attempt {
                 }
             }
             (Stage::Talking(_), Event::DeadlinePassed) => self.limit_reached(rules, now),
-            (Stage::Talking(_), Event::Pending | Event::Accepted) => Step::Read,
+            (Stage::Talking(_), Event::Accepted) => Step::Read,
         }
     }
 
@@ -346,8 +361,6 @@ impl Conversation {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::outcome::{KeyExchange, NoOffer};
 
@@ -369,7 +382,7 @@ mod tests {
 
     fn accepted_by(rules: &Rules) -> Attempt {
         let (mut attempt, _) = attempt();
-        assert_eq!(attempt.handle(rules, Event::Pending, at(0)), Step::Connect);
+        attempt.under_way();
         assert_eq!(attempt.handle(rules, Event::Accepted, at(5)), Step::Read);
         attempt
     }
@@ -398,7 +411,7 @@ mod tests {
     #[test]
     fn no_answer_is_filtered_at_the_timeout() {
         let (mut attempt, rules) = attempt();
-        attempt.handle(&rules, Event::Pending, at(0));
+        attempt.under_way();
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Connect, at(10_000))]);
         assert_eq!((verdict.state, verdict.reason), (PortState::Filtered, Reason::NoAnswer));
@@ -411,7 +424,7 @@ mod tests {
         assert_eq!(verdict(step).state, PortState::Unchecked);
 
         let (mut attempt, rules) = self::attempt();
-        attempt.handle(&rules, Event::Pending, at(0));
+        attempt.under_way();
         let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(1));
         assert_eq!(verdict(step).state, PortState::Filtered);
     }
@@ -567,7 +580,7 @@ mod tests {
     fn a_reset_after_the_accept_is_open_and_closed_early() {
         for error in [Errno::CONNRESET, Errno::PIPE] {
             let (mut attempt, rules) = attempt();
-            attempt.handle(&rules, Event::Pending, at(0));
+            attempt.under_way();
             let early = verdict(attempt.handle(&rules, Event::Failed(error), at(1)));
             assert_eq!(early.service, Some(Service::ClosedEarly));
         }
@@ -585,10 +598,19 @@ mod tests {
     }
 
     #[test]
+    fn who_can_not_be_watched_was_not_begun() {
+        assert!(matches!(Attempt::unwatched(Errno::NOSPC), Conclusion::Fault(_)));
+        let Conclusion::Verdict(verdict) = Attempt::unwatched(Errno::PERM) else {
+            panic!("no fault")
+        };
+        assert_eq!(verdict.state, PortState::Unchecked);
+    }
+
+    #[test]
     fn a_fault_is_no_verdict_in_any_phase() {
         let (mut starting, rules) = attempt();
         let (mut pending, _) = attempt();
-        pending.handle(&rules, Event::Pending, at(0));
+        pending.under_way();
         let (mut talking, _) = accepted();
         for attempt in [&mut starting, &mut pending, &mut talking] {
             let step = attempt.handle(&rules, Event::Failed(Errno::NOBUFS), at(6));

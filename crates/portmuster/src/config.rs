@@ -120,7 +120,8 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Threads in each process of the method `process-threads`; no other has them. `None`: 250.
     pub threads: Option<usize>,
-    /// Attempts open at the same time, in all; less where this machine's descriptors are fewer.
+    /// Attempts open at the same time, in all; fewer where this machine has not enough of what
+    /// they take, which [`Outcomes::in_flight`](crate::Outcomes::in_flight) tells.
     pub in_flight: usize,
     /// New connections a second, in all. `None`: as fast as they go.
     pub rate: Option<NonZeroU32>,

@@ -20,8 +20,9 @@ use crate::{
     config::Config,
     driver::{descriptors, tcp},
     input::{self, Boxed, Input, Taken},
-    method::{Crew, Method, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
+    method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
+    positions::{Odd, Positions},
     resolver::Resolver,
     schedule::{Policy, Schedule},
     targets::{Excludes, Target},
@@ -39,6 +40,8 @@ const STOPS_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<Outcome>,
+    /// Positions that have another number of outcomes than one; they count before the outcomes.
+    pub(crate) odd: Vec<Odd>,
     pub(crate) account: Account,
     /// How the workers fared; told at the end.
     pub(crate) workers: Option<WorkersReport>,
@@ -52,6 +55,7 @@ pub(crate) struct Run {
     pub(crate) batches: Receiver<Batch>,
     /// Asks the run to end within this time.
     pub(crate) stops: Sender<Duration>,
+    pub(crate) in_flight: InFlight,
     pub(crate) thread: JoinHandle<()>,
 }
 
@@ -78,6 +82,7 @@ pub(crate) fn start(
     size: Size,
     program: Option<&Program>,
     excludes: &Arc<Excludes>,
+    settled: &Positions,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source {
         tcp::can_be_source(source_address)
@@ -85,24 +90,16 @@ pub(crate) fn start(
     }
     let clock = Clock::start();
     let budget = descriptors::budget();
-    let plan = Plan {
-        method: config.method,
-        size,
-        in_flight: match config.method {
-            Method::Serial | Method::Threads => config.in_flight.min(budget.attempts),
-            // Loops and processes have descriptor tables of their own.
-            _ => config.in_flight,
-        },
-        paced: config.rate.is_some(),
-        program: program.cloned(),
-    };
-    let (reports_in, reports) = bounded(plan.in_flight);
+    let plan = Plan::new(config, size, program);
+    // Each is reported when it begins and when it ends.
+    let (reports_in, reports) = bounded(2 * plan.in_flight);
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
     let source = config.source;
     let setting =
         Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };
     let crew = Crew::start(&plan, &setting)?;
+    let in_flight = plan.given(config, &crew);
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
@@ -116,7 +113,7 @@ pub(crate) fn start(
     let (input, targets_in) = Input::start(input::AHEAD).map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
-        schedule: Schedule::new(policy, clock.wall_start()),
+        schedule: Schedule::new(policy, clock.wall_start()).resuming(settled),
         crew,
         resolver: Resolver::new(budget.lookups),
         reports,
@@ -129,7 +126,7 @@ pub(crate) fn start(
     };
     let thread = thread::Builder::new().name("portmuster-run".into());
     let thread = thread.spawn(move || coordinator.run()).map_err(StartError::Thread)?;
-    Ok(Run { targets: targets_in, batches, stops: stops_in, thread })
+    Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
 }
 
 impl Coordinator {
@@ -140,7 +137,7 @@ impl Coordinator {
         let workers = Some(crew.end(schedule.peak_in_flight()));
         drop(input);
         let account = schedule.account(clock.now());
-        let _ = batches.send(Batch { outcomes: Vec::new(), account, workers });
+        let _ = batches.send(Batch { outcomes: Vec::new(), odd: Vec::new(), account, workers });
     }
 
     /// Starts nothing before every worker stands at the line, or the time for that has passed.
@@ -165,16 +162,25 @@ impl Coordinator {
         self.take_names(now);
         self.take_targets(now);
         self.schedule.set_room(self.crew.room());
-        while let Some(start) = self.schedule.next_start(now) {
-            self.crew.begin(start);
-        }
-        self.crew.flush();
+        self.begin(now);
         self.begin_lookups();
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
         }
         wanted
+    }
+
+    fn begin(&mut self, now: Instant) {
+        let mut lead = self.crew.lead();
+        while lead > 0
+            && let Some(start) = self.schedule.next_start(now)
+        {
+            self.crew.begin(start);
+            lead -= 1;
+        }
+        self.crew.flush();
+        self.schedule.set_hands_full(lead == 0);
     }
 
     fn is_over(&self) -> bool {
@@ -192,7 +198,7 @@ impl Coordinator {
     fn take_reports(&mut self, now: Instant) {
         for reports in self.reports.try_iter() {
             self.crew.reported(&reports);
-            for report in reports.1 {
+            for report in reports.ended {
                 self.schedule.settle(report, now);
             }
         }
@@ -228,17 +234,19 @@ impl Coordinator {
     /// Hands out what became known; false when nobody wants it.
     fn hand_out(&mut self) -> bool {
         let outcomes: Vec<_> = std::iter::from_fn(|| self.schedule.next_outcome()).collect();
+        let odd = self.schedule.take_odd();
+        let is_empty = outcomes.is_empty() && odd.is_empty();
         let now = self.clock.now();
-        if outcomes.is_empty() && now < self.beat {
+        if is_empty && now < self.beat {
             return true;
         }
         self.beat = now.after(BEAT);
-        if outcomes.is_empty() && !self.batches.is_empty() {
+        if is_empty && !self.batches.is_empty() {
             // Whoever has batches waiting needs no beat.
             return true;
         }
         let account = self.schedule.account(now);
-        self.batches.send(Batch { outcomes, account, workers: None }).is_ok()
+        self.batches.send(Batch { outcomes, odd, account, workers: None }).is_ok()
     }
 
     /// Waits until something has come or the schedule wants to be asked again.

@@ -94,7 +94,7 @@ fn converse(input: &[u8]) {
 
 impl Conversation {
     fn run(&mut self, input: &[u8], choices: &mut Choices) -> Verdict {
-        self.handle(Event::Pending);
+        self.attempt.under_way();
         self.handle(Event::Accepted);
         let most = choices.one_of(&[0, 1, 6, 100, input.len()]);
         let pauses = choices.one_of(&[[0, 0], [0, 1], [1, 30], [30, 1500]]);
@@ -194,10 +194,11 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
         endpoint: Some(endpoint),
         verdict,
         attempts: 1,
+        position: 0,
         time: SystemTime::UNIX_EPOCH,
     };
     let (mut table, mut lines) = (Vec::new(), Vec::new());
-    Table::new(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
+    Table::begin(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
     for text in [table, lines] {
         let text = String::from_utf8(text).expect("it is text");

@@ -12,21 +12,27 @@ use thiserror::Error;
 use crate::{
     check::Rules,
     clock::Clock,
-    config::{ConfigError, cores, defaults},
+    config::{Config, ConfigError, cores, defaults},
+    driver::descriptors,
     schedule::Report,
     workers::{Program, WorkersError},
 };
 
 mod ceilings;
+mod control_group;
 mod crew;
 pub(crate) mod event_loop;
 mod lanes;
 mod processes;
+mod room;
 mod threads;
 
 pub(crate) use crew::Crew;
 pub use crew::WorkersReport;
 pub use processes::worker_main;
+pub use room::{InFlight, Scarce};
+
+use self::lanes::Started;
 
 /// How checks run side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -162,14 +168,33 @@ pub enum StartError {
     /// Worker processes could not be started.
     #[error(transparent)]
     Workers(#[from] WorkersError),
-    /// No poller could be opened.
-    #[error("opening a poller failed; a higher limit of descriptors (ulimit -n) may help")]
+    /// No descriptor could be opened that threads wait with.
+    #[error("opening what threads wait with failed; {}", poller_advice(.0))]
     Poller(#[source] std::io::Error),
 }
 
 impl From<Errno> for StartError {
     fn from(errno: Errno) -> Self {
         Self::Poller(errno.into())
+    }
+}
+
+impl StartError {
+    /// What this system had not enough of when this kept it from starting one more.
+    fn scarce(&self) -> Scarce {
+        match self {
+            Self::Poller(_) => Scarce::Descriptors,
+            _ => Scarce::Threads,
+        }
+    }
+}
+
+fn poller_advice(error: &std::io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE) => "a higher limit of descriptors (ulimit -n) may help",
+        Some(Errno::NFILE) => "a higher limit of the system's descriptors (fs.file-max) may help",
+        Some(Errno::NOMEM) => "more memory may help",
+        _ => "this system must allow eventfd",
     }
 }
 
@@ -180,14 +205,79 @@ pub(crate) struct Plan {
     pub(crate) size: Size,
     /// Attempts open at the same time, in all.
     pub(crate) in_flight: usize,
+    /// What this system has not enough of for as many as the settings allow.
+    scarce: Option<Scarce>,
     /// A rate is to be held: attempts begin when they are told to.
     pub(crate) paced: bool,
     /// What is started for each worker process.
     pub(crate) program: Option<Program>,
 }
 
-/// What a worker reports: which of them it is, and attempts that have ended.
-pub(crate) type Reports = (usize, Vec<Report>);
+impl Plan {
+    /// The plan of a run, which has no more attempts in flight than this system can bear.
+    pub(crate) fn new(config: &Config, size: Size, program: Option<&Program>) -> Self {
+        let (most, scarce) = room::most();
+        Self {
+            method: config.method,
+            size,
+            in_flight: config.in_flight.min(most),
+            scarce: (most < config.in_flight).then_some(scarce),
+            paced: config.rate.is_some(),
+            program: program.cloned(),
+        }
+    }
+
+    /// Attempts open at the same time, if the system gives all that it is asked for.
+    fn wanted(&self) -> usize {
+        match self.method {
+            Method::EventLoop | Method::ProcessEventLoops => self.in_flight,
+            _ => self.in_flight.min(self.size.workers.saturating_mul(self.size.threads)),
+        }
+    }
+
+    /// What the run is given, by a crew that has room for so many.
+    pub(crate) fn given(&self, config: &Config, crew: &Crew) -> InFlight {
+        let given = crew.capacity();
+        let limited = self.scarce.filter(|_| self.wanted() == self.in_flight);
+        InFlight {
+            asked: match self.wanted() {
+                wanted if wanted == self.in_flight => config.in_flight,
+                wanted => wanted,
+            },
+            given,
+            scarce: crew.scarce(self).or(limited),
+            tcp_memory: room::beyond_tcp_memory(given),
+        }
+    }
+}
+
+/// Starts event loops, or, on a system that gives no poller, threads that each wait for one
+/// socket.
+fn loops_or_threads(
+    loops: usize,
+    in_flight: usize,
+    setting: &Setting,
+) -> Result<Started, StartError> {
+    match event_loop::start(loops, in_flight, setting) {
+        Err(StartError::Poller(_)) => {
+            let threads = in_flight.min(defaults::THREADS).min(descriptors::budget().attempts);
+            let started = threads::start(threads, threads, setting)?;
+            Ok(Started { scarce: Scarce::Pollers, ..started })
+        }
+        started => started,
+    }
+}
+
+/// What a worker reports.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    /// Which of them it is.
+    pub(crate) worker: usize,
+    /// Attempts that it has begun since it reported last; counted by event loops only.
+    pub(crate) begun: usize,
+    /// Attempts that have ended.
+    pub(crate) ended: Vec<Report>,
+}
 
 /// What every thread that makes attempts needs.
 #[derive(Debug, Clone)]

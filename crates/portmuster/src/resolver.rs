@@ -15,6 +15,7 @@ use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
 
 use crate::{
     driver::descriptors,
+    outcome::Fault,
     schedule::{Lookup, LookupError},
 };
 
@@ -67,7 +68,8 @@ impl Resolver {
             self.start_thread();
         }
         if self.threads == 0 {
-            let _ = self.answers.try_send((Arc::clone(name), Err(LookupError::NoAnswer)));
+            let short = Err(LookupError::Short(Fault::Threads));
+            let _ = self.answers.try_send((Arc::clone(name), short));
         } else {
             let _ = self.questions.try_send(Arc::clone(name));
         }

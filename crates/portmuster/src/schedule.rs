@@ -10,7 +10,7 @@
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
 //! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this machine to recover, and
-//! [`OUTCOMES_MAX`] that ended without a start.
+//! [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
 
 use std::{
     borrow::Cow,
@@ -29,6 +29,7 @@ use crate::{
     clock::Instant,
     config::Addresses,
     outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
+    positions::{Missing, Odd, Positions},
     targets::{Excludes, Host, Target},
 };
 
@@ -125,6 +126,8 @@ pub(crate) struct Schedule {
     losses: Losses,
     pacer: Pacer,
     window: Window,
+    /// Those who make the attempts have more than they have begun.
+    hands_full: bool,
     hosts: Hosts,
     names: Names,
     checks: Slab<Check>,
@@ -137,7 +140,10 @@ pub(crate) struct Schedule {
     peak_in_flight: usize,
     starts: u64,
     intake: Intake,
+    /// Of the targets to come.
+    positions: Missing,
     outcomes: VecDeque<Outcome>,
+    odd: Vec<Odd>,
     account: Account,
     wall_start: SystemTime,
 }
@@ -153,6 +159,7 @@ impl Schedule {
             losses: Losses::default(),
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
+            hands_full: false,
             hosts: Hosts::new(policy.per_host),
             names: Names::default(),
             checks: Slab::new(),
@@ -164,10 +171,17 @@ impl Schedule {
             peak_in_flight: 0,
             starts: 0,
             intake: Intake::Open,
+            positions: Positions::new().missing(),
             outcomes: VecDeque::new(),
+            odd: Vec::new(),
             account: Account::default(),
             wall_start,
         }
+    }
+
+    /// The same, whose targets have the positions that are not settled.
+    pub(crate) fn resuming(self, settled: &Positions) -> Self {
+        Self { positions: settled.missing(), ..self }
     }
 
     /// Whether another target may be added.
@@ -177,6 +191,7 @@ impl Schedule {
             && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
+            && self.odd.len() < OUTCOMES_MAX
             && !self.hosts.is_full()
             && !self.names.is_full()
     }
@@ -185,7 +200,8 @@ impl Schedule {
     pub(crate) fn add(&mut self, target: Target, now: Instant) {
         self.account.targets += 1;
         let (host, port) = (target.host.clone(), target.port);
-        let id = CheckId(self.checks.insert(Check::new(target, self.retries)));
+        let position = self.positions.next().unwrap_or(u64::MAX);
+        let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
@@ -235,6 +251,11 @@ impl Schedule {
     /// Those who make the attempts have room for so many just now.
     pub(crate) fn set_room(&mut self, room: usize) {
         self.window.set_room(room);
+    }
+
+    /// Whether those who make the attempts are given no more before they have begun some.
+    pub(crate) fn set_hands_full(&mut self, hands_full: bool) {
+        self.hands_full = hands_full;
     }
 
     /// The next attempt to begin, if one may begin now.
@@ -302,10 +323,16 @@ impl Schedule {
         self.outcomes.pop_front()
     }
 
+    /// What was found out about positions that do not have one outcome; it is found out before
+    /// they have any.
+    pub(crate) fn take_odd(&mut self) -> Vec<Odd> {
+        std::mem::take(&mut self.odd)
+    }
+
     /// When [`Self::next_start`] is worth asking again although nothing has happened; `None`:
     /// not before something happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        if self.intake == Intake::Stopped {
+        if self.intake == Intake::Stopped || self.hands_full {
             return None;
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
@@ -338,6 +365,7 @@ impl Schedule {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
         account.held_by = self.held_by(now);
+        (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
 
@@ -347,6 +375,7 @@ impl Schedule {
         match () {
             () if self.intake == Intake::Stopped => None,
             () if now < self.hold => Some(HeldBy::Faults),
+            () if self.hands_full => Some(HeldBy::Machine),
             () if is_full && self.window.is_short_of_workers() => Some(HeldBy::Workers),
             () if is_full && self.window.is_shrunk_by_loss() => Some(HeldBy::Loss),
             () if is_full && self.window.is_shrunk() => Some(HeldBy::Faults),
@@ -370,10 +399,13 @@ impl Schedule {
     fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
         match lookup {
             Ok(addresses) if self.addresses == Addresses::Each => {
+                let position = self.checks[id.0].position();
                 for address in addresses.iter().skip(1).take(check::ADDRESSES_MAX - 1) {
                     self.account.targets += 1;
                     self.account.more_addresses += 1;
-                    let more = Check::new(self.checks[id.0].target().clone(), self.retries);
+                    self.odd.push(Odd::More(position));
+                    let target = self.checks[id.0].target().clone();
+                    let more = Check::new(target, position, self.retries);
                     let more = CheckId(self.checks.insert(more));
                     self.resolved(more, std::slice::from_ref(address), now);
                 }
@@ -407,7 +439,8 @@ impl Schedule {
     }
 
     fn exclude(&mut self, id: CheckId) {
-        self.checks.remove(id.0);
+        let check = self.checks.remove(id.0);
+        self.odd.push(Odd::Less(check.position()));
         self.account.excluded += 1;
     }
 
@@ -547,6 +580,7 @@ impl Schedule {
         self.outcomes.push_back(Outcome {
             endpoint: endpoint.filter(|_| check.attempts() > 0),
             attempts: check.attempts(),
+            position: check.position(),
             target: check.into_target(),
             verdict,
             time: now.on_the_wall(self.wall_start),

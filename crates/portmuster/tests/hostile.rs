@@ -52,7 +52,7 @@ fn assert_bounded(outcome: &Outcome) {
 
 fn assert_harmless(outcome: &Outcome) {
     let (mut table, mut lines) = (Vec::new(), Vec::new());
-    Table::new(&mut table, Paint::Plain).write(outcome).expect("a vector takes everything");
+    Table::begin(&mut table, Paint::Plain).write(outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(outcome).expect("a vector takes everything");
     for text in [table, lines] {
         let text = String::from_utf8(text).expect("it is text");

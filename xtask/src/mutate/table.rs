@@ -17,6 +17,22 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Unit("targets::set::tests::shards_are_disjoint_and_cover"),
     },
     Mutation {
+        name: "settled-with-its-first-address",
+        why: "a name is settled while some of its addresses are not: a run that goes on lacks them",
+        file: "crates/portmuster/src/positions.rs",
+        old: "if *outcomes > 0 {",
+        new: "if false {",
+        caught_by: Unit("positions::tests::a_position_is_settled_with_the_last_of_its_outcomes"),
+    },
+    Mutation {
+        name: "late-chunk-forgotten",
+        why: "a position that is late counts as settled as soon as those behind it are",
+        file: "crates/portmuster/src/positions.rs",
+        old: "*bits == [u64::MAX; WORDS]",
+        new: "bits[0] != 1",
+        caught_by: Unit("positions::tests::it_is_a_set"),
+    },
+    Mutation {
         name: "order-with-repeats",
         why: "a round that drops its left half can't be undone, so two positions share a place",
         file: "crates/portmuster/src/targets/order.rs",
@@ -31,6 +47,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "in_flight < self.size.min(self.room)",
         new: "in_flight <= self.size.min(self.room)",
         caught_by: Simulated(TROUBLE),
+    },
+    Mutation {
+        name: "window-stays-small",
+        why: "who was short of something for a moment never gets back to its old pace",
+        file: "crates/portmuster/src/schedule/window.rs",
+        old: "self.size = self.most.min(self.size + 1 + self.size / self.part);",
+        new: "",
+        caught_by: Unit("schedule::window::tests::a_fault_shrinks_it_and_success_regrows_it"),
     },
     Mutation {
         name: "host-share-one-more",
@@ -136,12 +160,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "stale-event-believed",
         why: "a socket that is named while it is still pending counts as accepted",
         file: "crates/portmuster/src/driver.rs",
-        old: "Connection::Pending => Event::Pending,",
+        old: "Connection::Pending => {",
         new: "\
                 Connection::Pending if format!(\"{attempt:?}\").contains(\"Connecting\") => {
                     Event::Accepted
                 }
-                Connection::Pending => Event::Pending,",
+                Connection::Pending => {",
         caught_by: Simulated(TROUBLE),
     },
     Mutation {
@@ -149,6 +173,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         why: "a deadline ends an attempt whose answer waits to be seen",
         file: "crates/portmuster/src/driver.rs",
         old: "\
+        self.net.doubt(socket);
         if let Some(conclusion) = self.advance(socket, attempt) {
             return Some(conclusion);
         }
@@ -171,6 +196,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "self.active[socket.0] = None;",
         new: "",
         caught_by: Simulated(TROUBLE),
+    },
+    Mutation {
+        name: "starved-and-fed-more",
+        why: "a loop that lacks what another keeps has least to do, and is given everything",
+        file: "crates/portmuster/src/method/lanes.rs",
+        old: "self.short = Some((lane, SPARED));",
+        new: "",
+        caught_by: Unit("method::lanes::tests::who_can_bear_nothing_is_not_given_everything"),
     },
     Mutation {
         name: "split-forgotten",

@@ -16,34 +16,34 @@ use crate::{
 
 const OLD: &str = "{\"old\":true}\n";
 
-struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(TempDir::new().expect("there is room for a folder"))
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.path().to_str().expect("temporary folders have plain names")
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A file of an earlier run.
-    fn with(&self, name: &str, content: &str) -> PathBuf {
+    pub(crate) fn with(&self, name: &str, content: &str) -> PathBuf {
         let file = self.file(name);
         fs::write(&file, content).expect("there is room for a file");
         file
     }
 }
 
-fn output(format: &str, file: &Path) -> String {
+pub(crate) fn output(format: &str, file: &Path) -> String {
     format!("{format}={}", file.display())
 }
 
-fn read(file: &Path) -> String {
+pub(crate) fn read(file: &Path) -> String {
     fs::read_to_string(file).expect("it is a file of text")
 }
 

@@ -13,7 +13,10 @@ use std::{
 
 use rustix::{
     io::Errno,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal},
+    process::{
+        Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process, pidfd_open,
+        pidfd_send_signal, prlimit,
+    },
 };
 
 use crate::{
@@ -172,6 +175,18 @@ impl Running {
         let child =
             |id: &str| pidfd_open(Pid::from_raw(id.parse().ok()?)?, PidfdFlags::empty()).ok();
         children.split_whitespace().filter_map(child).collect()
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("it can be waited for").is_none()
+    }
+
+    /// Sets the limit of descriptors that it may have from now on; the limit before.
+    pub(crate) fn limit_descriptors(&self, most: u64) -> u64 {
+        let limit = Rlimit { current: Some(most), ..getrlimit(Resource::Nofile) };
+        let before = prlimit(Some(pid(&self.child)), Resource::Nofile, limit);
+        before.expect("the program runs").current.expect("it has a limit")
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

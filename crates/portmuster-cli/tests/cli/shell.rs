@@ -1,10 +1,46 @@
-//! Runs the program from a shell, under limits or in namespaces of its own.
+//! Runs the program from a shell, under limits, in namespaces of its own, or where the system
+//! forbids something.
 
 use crate::program::{Ended, PATH, command, run};
 
+/// What forbids calls, and what feeds input in two parts: Python programs, told at their heads.
+const FORBID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/forbid.py");
+const IN_TWO_PARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/in_two_parts.py");
+
+/// A part of a script that makes port 9 of a network of its own answer nobody.
+pub(crate) const DROPPED: &str = "nft -f - <<'END'
+table inet dropped {
+    chain input {
+        type filter hook input priority 0
+        tcp dport 9 drop
+    }
+}
+END";
+
+/// What a script ends with that can't do here what it is for.
+const CANNOT: i32 = 77;
+
 /// Runs the script, in which `$portmuster` is the program and `$1` the argument.
 pub(crate) fn sh(script: &str, argument: &str) -> Ended {
-    run(command("sh").env("portmuster", PATH).args(["-euc", script, "sh", argument]))
+    run(named(&mut command("sh")).args(["-euc", script, "sh", argument]))
+}
+
+/// Runs the script as [`sh`] does; `None` when it ends with 77, which is said.
+pub(crate) fn sh_where_it_can(what: &str, script: &str, argument: &str) -> Option<Ended> {
+    let ended = sh(script, argument);
+    if ended.status == Some(CANNOT) {
+        say_skipped(what);
+        return None;
+    }
+    Some(ended)
+}
+
+/// Runs `portmuster check` with these arguments where these calls fail with these error numbers,
+/// after a line of shell that sets limits. `None` where calls can't be forbidden, which is said.
+pub(crate) fn check_forbidden(calls: &str, limits: &str, arguments: &str) -> Option<Ended> {
+    let script =
+        format!("{limits}\nexec python3 \"$forbid\" $1 -- \"$portmuster\" check {arguments}");
+    sh_where_it_can("forbids no calls of its processor", &script, calls)
 }
 
 /// Runs the script as [`sh`] does, as root in namespaces of its own: nobody else sees what it
@@ -12,20 +48,23 @@ pub(crate) fn sh(script: &str, argument: &str) -> Ended {
 /// is said.
 pub(crate) fn sh_apart(namespaces: &[&str], script: &str, argument: &str) -> Option<Ended> {
     let apart = |script| {
-        run(command("unshare")
-            .env("portmuster", PATH)
+        run(named(&mut command("unshare"))
             .args(["--user", "--map-root-user"])
             .args(namespaces)
             .args(["sh", "-euc", script, "sh", argument]))
     };
     if apart("true").status != Some(0) {
-        say_skipped(namespaces);
+        say_skipped(&format!("allows no namespaces (unshare {})", namespaces.join(" ")));
         return None;
     }
     Some(apart(script))
 }
 
+fn named(command: &mut assert_cmd::Command) -> &mut assert_cmd::Command {
+    command.env("portmuster", PATH).env("forbid", FORBID).env("in_two_parts", IN_TWO_PARTS)
+}
+
 #[expect(clippy::print_stderr, reason = "a test that can't run here says so")]
-fn say_skipped(namespaces: &[&str]) {
-    eprintln!("skipped: this machine allows no namespaces (unshare {})", namespaces.join(" "));
+fn say_skipped(what: &str) {
+    eprintln!("skipped: this machine {what}");
 }

@@ -59,7 +59,8 @@ fn at_start(errno: Errno) -> Meaning {
         // A system may finish the handshake before the call returns.
         Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
         Errno::CONNRESET | Errno::PIPE => return Meaning::HungUp,
-        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Reason::NoRoute,
+        // EINVAL is what a route of the type blackhole says.
+        Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::INVAL => Reason::NoRoute,
         Errno::PERM | Errno::ACCESS => Reason::NotPermitted,
         Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Reason::NoAddressFamily,
         other => other.into(),
@@ -120,6 +121,7 @@ mod tests {
             (Errno::ACCESS,       S(Unchecked, Reason::NotPermitted),       S(Filtered, Reason::Prohibited),           HungUp),
             (Errno::PERM,         S(Unchecked, Reason::NotPermitted),       S(Filtered, Reason::Prohibited),           HungUp),
             (Errno::NETDOWN,      S(Unchecked, Reason::NoRoute),            S(Unchecked, Reason::NoRoute),             HungUp),
+            (Errno::INVAL,        S(Unchecked, Reason::NoRoute),            S(Unchecked, Errno::INVAL.into()),         HungUp),
             (Errno::AFNOSUPPORT,  S(Unchecked, Reason::NoAddressFamily),    S(Unchecked, Errno::AFNOSUPPORT.into()),   HungUp),
             (Errno::DOM,          S(Unchecked, unknown),                    S(Unchecked, unknown),                     HungUp),
         ];

@@ -25,8 +25,9 @@ const WAKER: u64 = u64::MAX;
 /// Sockets of one event loop.
 ///
 /// A socket whose connection was refused or never answered is kept, connected again to where the
-/// next attempt goes, and was registered with the poller once: two system calls for a refused
-/// target instead of five.
+/// next attempt goes, and registered with the poller once, when somebody has to wait for it: two
+/// system calls for a refused target instead of five. What the poller tells is kept, so that a
+/// connection that was accepted is not asked again, nor a socket without bytes for some.
 ///
 /// Invariant: never are more sockets kept than attempts were ever open at the same time.
 #[derive(Debug)]
@@ -44,8 +45,35 @@ pub(crate) struct Epoll {
 struct Member {
     descriptor: OwnedFd,
     family: Family,
-    /// Its connection is under way.
-    pending: bool,
+    /// The poller tells of it.
+    watched: bool,
+    /// Its connection is under way, or was accepted.
+    engaged: bool,
+    news: News,
+}
+
+/// What is known of a socket without asking it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct News {
+    /// Its connection was accepted.
+    accepted: bool,
+    /// It has no bytes before the poller tells of it again: an edge-triggered poller tells of all
+    /// that comes after less was read than was asked for (epoll(7), question 9).
+    drained: bool,
+    /// The peer has hung up, of which the poller does not tell again.
+    ended: bool,
+}
+
+impl News {
+    /// Takes an event. Its flags are of the moment of the wait, whatever the event was for: a
+    /// connection that has not been accepted is never writable without an error.
+    fn take(&mut self, flags: epoll::EventFlags) {
+        use epoll::EventFlags as Flags;
+
+        self.ended |= flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
+        self.accepted = flags.contains(Flags::OUT) && !flags.intersects(Flags::HUP | Flags::ERR);
+        self.drained = !flags.contains(Flags::IN) && !self.ended;
+    }
 }
 
 /// Which of the idle sockets.
@@ -108,6 +136,7 @@ impl Net for Epoll {
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
         let family = Family::of(endpoint);
         if let Some(place) = self.idle[family as usize].pop() {
+            self.sockets[place].news = News::default();
             return Ok(Socket(place));
         }
         // Who needs a new one gives one of the others back.
@@ -115,26 +144,31 @@ impl Net for Epoll {
             self.close(Socket(place));
         }
         let descriptor = tcp::open(endpoint, self.source)?;
-        let entry = self.sockets.vacant_entry();
-        let place = entry.key();
-        let flags = epoll::EventFlags::IN
-            | epoll::EventFlags::OUT
-            | epoll::EventFlags::RDHUP
-            | epoll::EventFlags::ET;
-        epoll::add(&self.poller, &descriptor, epoll::EventData::new_u64(place as u64), flags)?;
-        entry.insert(Member { descriptor, family, pending: false });
-        Ok(Socket(place))
+        let news = News::default();
+        let member = Member { descriptor, family, watched: false, engaged: false, news };
+        Ok(Socket(self.sockets.insert(member)))
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let member = &mut self.sockets[socket.0];
-        let connection = tcp::connect(&member.descriptor, endpoint);
-        member.pending = connection == Connection::Pending;
+        let connection = if member.engaged && member.news.accepted {
+            tcp::accepted(&member.descriptor, endpoint)
+        } else {
+            tcp::connect(&member.descriptor, endpoint)
+        };
+        member.engaged = !matches!(connection, Connection::Failed(_));
         connection
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
-        tcp::read(&self.sockets[socket.0].descriptor, buffer)
+        let Member { descriptor, news, .. } = &mut self.sockets[socket.0];
+        if news.drained {
+            return Err(Errno::AGAIN);
+        }
+        let length = tcp::read(descriptor, buffer);
+        let is_short = length.is_ok_and(|length| length < buffer.len()) && !news.ended;
+        news.drained = is_short || length == Err(Errno::AGAIN);
+        length
     }
 
     fn write(&mut self, socket: Socket, bytes: &[u8]) -> Result<usize, Errno> {
@@ -144,7 +178,7 @@ impl Net for Epoll {
     fn disconnect(&mut self, socket: Socket) {
         let member = &mut self.sockets[socket.0];
         // A refused connection has left its socket as it was before.
-        if std::mem::take(&mut member.pending) {
+        if std::mem::take(&mut member.engaged) {
             tcp::disconnect(&member.descriptor);
         }
         self.idle[member.family as usize].push(socket.0);
@@ -153,6 +187,23 @@ impl Net for Epoll {
     fn close(&mut self, socket: Socket) {
         // The kernel takes a closed socket off the poller itself.
         drop(self.sockets.remove(socket.0));
+    }
+
+    fn watch(&mut self, socket: Socket) -> Result<(), Errno> {
+        use epoll::EventFlags as Flags;
+
+        let member = &mut self.sockets[socket.0];
+        if !member.watched {
+            let flags = Flags::IN | Flags::OUT | Flags::RDHUP | Flags::ET;
+            let data = epoll::EventData::new_u64(socket.0 as u64);
+            epoll::add(&self.poller, &member.descriptor, data, flags)?;
+            member.watched = true;
+        }
+        Ok(())
+    }
+
+    fn doubt(&mut self, socket: Socket) {
+        self.sockets[socket.0].news = News::default();
     }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
@@ -170,7 +221,13 @@ impl Net for Epoll {
                     self.waker.heard();
                     woken = Woken::ByCall;
                 }
-                place => ready.extend(usize::try_from(place).map(Socket)),
+                place => {
+                    let Ok(place) = usize::try_from(place) else { continue };
+                    if let Some(member) = self.sockets.get_mut(place) {
+                        member.news.take(event.flags);
+                        ready.push(Socket(place));
+                    }
+                }
             }
         }
         woken
@@ -179,7 +236,7 @@ impl Net for Epoll {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
+    use std::{io::Write, net::Ipv6Addr};
 
     use super::*;
 
@@ -194,12 +251,23 @@ mod tests {
         Epoll::new(Clock::start(), None, waker).expect("a poller")
     }
 
+    /// How the connection ends.
+    fn outcome(net: &mut Epoll, socket: Socket, endpoint: SocketAddr) -> Connection {
+        let mut ready = Vec::new();
+        loop {
+            match net.connect(socket, endpoint) {
+                Connection::Pending => {
+                    net.watch(socket).expect("it can be watched");
+                    net.wait(None, &mut ready);
+                }
+                ended => return ended,
+            }
+        }
+    }
+
     fn refused(net: &mut Epoll, endpoint: SocketAddr) -> Socket {
         let socket = net.open(endpoint).expect("a socket");
-        let mut ready = Vec::new();
-        while net.connect(socket, endpoint) == Connection::Pending {
-            net.wait(None, &mut ready);
-        }
+        assert_eq!(outcome(net, socket, endpoint), Connection::Failed(Errno::CONNREFUSED));
         net.disconnect(socket);
         socket
     }
@@ -234,12 +302,46 @@ mod tests {
         net.disconnect(socket);
         let endpoint = open.local_addr().expect("it is bound");
         assert_eq!(net.open(endpoint), Ok(socket));
-        let mut ready = Vec::new();
-        while net.connect(socket, endpoint) == Connection::Pending {
-            net.wait(None, &mut ready);
-        }
-        assert_eq!(net.connect(socket, endpoint), Connection::Accepted);
+        assert_eq!(outcome(&mut net, socket, endpoint), Connection::Accepted);
         let (accepted, peer) = open.accept().expect("somebody came");
         assert_eq!(accepted.peer_addr().ok(), Some(peer));
+    }
+
+    #[test]
+    fn who_was_accepted_and_is_given_up_connects_elsewhere() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = open.local_addr().expect("it is bound");
+        let mut net = poller();
+        let socket = net.open(endpoint).expect("a socket");
+        assert_eq!(outcome(&mut net, socket, endpoint), Connection::Accepted);
+        net.disconnect(socket);
+        assert_eq!(refused(&mut net, REFUSED[0]), socket);
+    }
+
+    #[test]
+    fn what_comes_behind_a_short_read_is_told() {
+        let open = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = open.local_addr().expect("it is bound");
+        let mut net = poller();
+        let socket = net.open(endpoint).expect("a socket");
+        assert_eq!(outcome(&mut net, socket, endpoint), Connection::Accepted);
+        let (mut server, _) = open.accept().expect("somebody came");
+        let (mut ready, mut buffer) = (Vec::new(), [0; 8]);
+        let mut told = |net: &mut Epoll| loop {
+            match net.read(socket, &mut buffer) {
+                Err(Errno::AGAIN) => net.wait(None, &mut ready),
+                read => return read.map(|length| buffer[..length].to_vec()),
+            };
+        };
+        server.write_all(b"ab").expect("there is room");
+        net.watch(socket).expect("it can be watched");
+        assert_eq!(told(&mut net), Ok(b"ab".to_vec()));
+        server.write_all(b"cd").expect("there is room");
+        assert_eq!(told(&mut net), Ok(b"cd".to_vec()));
+        // Bytes and the end in one go: the poller tells of both at once, and once only.
+        server.write_all(b"ef").expect("there is room");
+        drop(server);
+        assert_eq!(told(&mut net), Ok(b"ef".to_vec()));
+        assert_eq!(told(&mut net), Ok(Vec::new()));
     }
 }

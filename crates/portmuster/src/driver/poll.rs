@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,6 +15,38 @@ use rustix::{
 use super::{Connection, Net, Socket, Woken, tcp, waker::Waker};
 use crate::clock::{Clock, Instant};
 
+/// The sockets that threads keep between two attempts, one each.
+///
+/// A thread takes its own; its lock is free, but when there are no descriptors left.
+#[derive(Debug)]
+pub(crate) struct Idle(Vec<Mutex<Option<Kept>>>);
+
+#[derive(Debug)]
+struct Kept {
+    socket: OwnedFd,
+    is_ipv4: bool,
+}
+
+impl Idle {
+    /// For so many threads.
+    pub(crate) fn new(threads: usize) -> Arc<Self> {
+        Arc::new(Self((0..threads).map(|_| Mutex::default()).collect()))
+    }
+
+    fn take(&self, place: usize) -> Option<Kept> {
+        self.0[place].lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn keep(&self, place: usize, kept: Kept) {
+        *self.0[place].lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    }
+
+    /// Closes one of them; false when there is none.
+    fn give_one_back(&self) -> bool {
+        (0..self.0.len()).any(|place| self.take(place).is_some())
+    }
+}
+
 /// The one socket of a blocking thread, and the descriptor that calls the thread away from it.
 #[derive(Debug)]
 pub(crate) struct Poll {
@@ -23,8 +56,12 @@ pub(crate) struct Poll {
     socket: Option<OwnedFd>,
     /// Its family is that of IPv4.
     is_ipv4: bool,
-    /// A socket of the same family that can be connected again.
-    idle: Option<OwnedFd>,
+    /// Sockets of this thread and of the others that can be connected again.
+    idle: Arc<Idle>,
+    /// This thread's place among them.
+    place: usize,
+    /// Its connection is under way, or was accepted.
+    engaged: bool,
     /// What the next wait is for.
     interest: PollFlags,
 }
@@ -32,14 +69,22 @@ pub(crate) struct Poll {
 impl Poll {
     /// Once `stop` has called, every wait ends at once: it is never read, so that one call
     /// reaches every thread.
-    pub(crate) fn new(clock: Clock, source: Option<IpAddr>, stop: Waker) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        source: Option<IpAddr>,
+        stop: Waker,
+        idle: Arc<Idle>,
+        place: usize,
+    ) -> Self {
         Self {
             clock,
             source,
             stop,
             socket: None,
             is_ipv4: false,
-            idle: None,
+            idle,
+            place,
+            engaged: false,
             interest: PollFlags::empty(),
         }
     }
@@ -55,17 +100,24 @@ impl Net for Poll {
     }
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
-        let idle = self.idle.take().filter(|_| self.is_ipv4 == endpoint.is_ipv4());
-        self.socket = Some(match idle {
-            Some(idle) => idle,
-            None => tcp::open(endpoint, self.source)?,
-        });
         self.is_ipv4 = endpoint.is_ipv4();
+        let kept = self.idle.take(self.place).filter(|kept| kept.is_ipv4 == self.is_ipv4);
+        self.socket = Some(match kept {
+            Some(Kept { socket, .. }) => socket,
+            None => match tcp::open(endpoint, self.source) {
+                // What others keep and do not use would stay out of this thread's reach.
+                Err(Errno::MFILE | Errno::NFILE) if self.idle.give_one_back() => {
+                    tcp::open(endpoint, self.source)?
+                }
+                opened => opened?,
+            },
+        });
         Ok(Socket(0))
     }
 
     fn connect(&mut self, _: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(self.socket(), endpoint);
+        self.engaged = !matches!(connection, Connection::Failed(_));
         self.interest = match connection {
             Connection::Pending => PollFlags::OUT,
             Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
@@ -84,15 +136,21 @@ impl Net for Poll {
     fn disconnect(&mut self, _: Socket) {
         let Some(socket) = self.socket.take() else { return };
         // A refused connection has left its socket as it was before.
-        if self.interest == PollFlags::OUT {
+        if std::mem::take(&mut self.engaged) {
             tcp::disconnect(&socket);
         }
-        self.idle = Some(socket);
+        self.idle.keep(self.place, Kept { socket, is_ipv4: self.is_ipv4 });
     }
 
     fn close(&mut self, _: Socket) {
         self.socket = None;
     }
+
+    fn watch(&mut self, _: Socket) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn doubt(&mut self, _: Socket) {}
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let timeout = until.map(|until| {
@@ -115,5 +173,21 @@ impl Net for Poll {
             ready.push(Socket(0));
         }
         Woken::ByEvent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_takes_its_own_and_gives_back_anybodys() {
+        let idle = Idle::new(2);
+        let endpoint = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert!(!idle.give_one_back());
+        let socket = tcp::open(endpoint, None).expect("a socket");
+        idle.keep(1, Kept { socket, is_ipv4: true });
+        assert!(idle.take(0).is_none());
+        assert!(idle.give_one_back() && !idle.give_one_back());
     }
 }

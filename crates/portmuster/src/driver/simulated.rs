@@ -295,6 +295,12 @@ impl Net for Simulated {
         }
     }
 
+    fn watch(&mut self, _: Socket) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn doubt(&mut self, _: Socket) {}
+
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let mut named = std::mem::take(&mut self.stale);
         named.retain(|&place| self.peers.contains(place));

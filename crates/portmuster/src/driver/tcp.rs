@@ -1,8 +1,11 @@
 //! The system calls on one TCP socket.
 
 use std::{
+    fs,
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     os::fd::{AsFd, OwnedFd},
+    sync::LazyLock,
 };
 
 use rustix::{
@@ -11,6 +14,18 @@ use rustix::{
 };
 
 use super::Connection;
+
+/// The ports that the system gives to connections that begin here, IPv4 and IPv6 alike, in this
+/// network namespace; all of them where it does not say.
+static LOCAL_PORTS: LazyLock<RangeInclusive<u16>> = LazyLock::new(|| {
+    let said = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    said.and_then(|said| local_ports(&said)).unwrap_or(0..=u16::MAX)
+});
+
+fn local_ports(said: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = said.trim().split_once(char::is_whitespace)?;
+    Some(first.parse().ok()?..=last.trim().parse().ok()?)
+}
 
 #[expect(clippy::disallowed_methods, reason = "this is where the driver opens its sockets")]
 pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<OwnedFd, Errno> {
@@ -34,11 +49,7 @@ pub(crate) fn can_be_source(source: IpAddr) -> Result<(), Errno> {
 pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
-            Ok(()) | Err(Errno::ISCONN) if is_itself(&socket) => {
-                disconnect(&socket);
-                Connection::Failed(Errno::CONNREFUSED)
-            }
-            Ok(()) | Err(Errno::ISCONN) => Connection::Accepted,
+            Ok(()) | Err(Errno::ISCONN) => accepted(socket, endpoint),
             Err(Errno::INPROGRESS | Errno::ALREADY) => Connection::Pending,
             Err(Errno::INTR) => continue,
             // The kernel says the same of an address without any way to it and of local ports
@@ -51,6 +62,16 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     }
 }
 
+/// What it means that the connection was accepted: a socket that is connected to itself proves
+/// that nobody listens.
+pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
+    if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket, endpoint) {
+        disconnect(&socket);
+        return Connection::Failed(Errno::CONNREFUSED);
+    }
+    Connection::Accepted
+}
+
 /// Gives up a connection, so that the socket can be used for another. To who has accepted it
 /// sends a reset.
 pub(super) fn disconnect(socket: impl AsFd) {
@@ -60,9 +81,13 @@ pub(super) fn disconnect(socket: impl AsFd) {
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
 /// when the local port happens to be the one asked for, and it proves that nobody listens there.
-fn is_itself(socket: impl AsFd) -> bool {
-    let (local, peer) = (rustix::net::getsockname(&socket), rustix::net::getpeername(&socket));
-    local.is_ok_and(|local| peer == Ok(Some(local)))
+fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
+    let Ok(local) = rustix::net::getsockname(&socket).and_then(SocketAddr::try_from) else {
+        return false;
+    };
+    // Who connects to no address in particular reaches this machine by one that it has.
+    local.port() == endpoint.port()
+        && (local.ip() == endpoint.ip() || endpoint.ip().is_unspecified())
 }
 
 /// Whether this machine has no address of its own to reach the endpoint from. Connecting a UDP
@@ -88,4 +113,16 @@ pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno>
 
 pub(super) fn write(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
     rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_range_of_local_ports_is_read() {
+        assert_eq!(local_ports("32768\t60999\n"), Some(32768..=60999));
+        assert_eq!(local_ports("32768"), None);
+        assert_eq!(local_ports("1 70000"), None);
+    }
 }

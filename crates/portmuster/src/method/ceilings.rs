@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use super::Method;
+use super::{Method, control_group, room};
 use crate::{config::ConfigError, driver::descriptors};
 
 /// Memory that a worker process needs at least, in KiB: its stacks and heap; what it shares with
@@ -75,25 +75,24 @@ pub(super) fn threads(
         most: (ceiling.most / processes as u64).saturating_sub(own),
         ..ceiling
     };
-    let ceilings = system().map(share).chain([descriptors()]);
+    let ceilings = system().map(share).chain([descriptors(), address_space()]);
     within(asked, usual, "threads in each process", ceilings)
 }
 
 /// What bounds the threads of one process, each of which has a socket.
 fn this_process() -> impl Iterator<Item = Ceiling> {
-    system().chain([descriptors()])
+    system().chain([descriptors(), address_space()])
 }
 
 /// What bounds the threads of all processes together. Half of it is left to everybody else.
 fn system() -> impl Iterator<Item = Ceiling> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let of_user = (!geteuid().is_root()).then(|| getrlimit(Resource::Nproc).current).flatten();
-    let group = control_group().and_then(|group| number(&format!("{group}/pids.max")));
     let ceilings = [
         (number("/proc/sys/kernel/threads-max"), "kernel.threads-max"),
         (number("/proc/sys/kernel/pid_max"), "kernel.pid_max"),
         (of_user, "processes of this user, ulimit -u"),
-        (group, "pids.max of this control group"),
+        (control_group::tasks(), "pids.max of this control group"),
     ];
     let known = ceilings.into_iter().filter_map(|(most, by)| Some(Ceiling { most: most? / 2, by }));
     known.chain([memory(THREAD_KIB)])
@@ -104,20 +103,15 @@ fn descriptors() -> Ceiling {
     Ceiling { most, by: "descriptors, ulimit -n" }
 }
 
-/// How often this much memory is there.
-fn memory(each: u64) -> Ceiling {
-    let available = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    });
-    Ceiling { most: available.map_or(u64::MAX, |available| available / each), by: "memory" }
+fn address_space() -> Ceiling {
+    let most = room::addressable_threads().unwrap_or(u64::MAX);
+    Ceiling { most, by: "address space, ulimit -v" }
 }
 
-/// Where this process's control group is, where there are groups of the second version.
-fn control_group() -> Option<String> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
-    Some(format!("/sys/fs/cgroup{group}"))
+/// How often this much memory is there.
+fn memory(kib: u64) -> Ceiling {
+    let most = room::free_memory().map_or(u64::MAX, |bytes| (bytes >> 10) / kib);
+    Ceiling { most, by: "memory" }
 }
 
 #[cfg(test)]

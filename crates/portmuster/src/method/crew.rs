@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use crossbeam_channel::Receiver;
 
 use super::{
-    Method, Plan, Reports, Setting, StartError, event_loop, lanes::Lanes, processes, threads,
+    Method, Plan, Reports, Setting, StartError,
+    lanes::{Lanes, Started},
+    loops_or_threads, processes,
+    room::Scarce,
+    threads,
 };
 use crate::{
     schedule::Start,
@@ -19,6 +23,8 @@ use crate::{
 pub(crate) struct Crew {
     hands: Hands,
     capacity: usize,
+    /// What this system had not enough of when that is fewer than the plan has.
+    scarce: Scarce,
     /// Attempts that each worker has ended.
     shares: Vec<u64>,
 }
@@ -50,25 +56,25 @@ impl Crew {
     pub(crate) fn start(plan: &Plan, setting: &Setting) -> Result<Self, StartError> {
         let (in_flight, workers) = (plan.in_flight, plan.size.workers.min(plan.in_flight));
         match plan.method {
-            Method::Serial => Ok(Self::here(threads::start(1, 1, setting)?, 1, 1)),
-            Method::Threads => {
-                Ok(Self::here(threads::start(workers, workers, setting)?, workers, workers))
-            }
-            Method::EventLoop => {
-                let (lanes, capacity) = event_loop::start(workers, in_flight, setting)?;
-                let loops = lanes.all.len();
-                Ok(Self::here(lanes, loops, capacity))
-            }
+            Method::Serial => threads::start(1, 1, setting).map(Self::here),
+            Method::Threads => threads::start(workers, workers, setting).map(Self::here),
+            Method::EventLoop => loops_or_threads(workers, in_flight, setting).map(Self::here),
             Method::Processes | Method::ProcessThreads | Method::ProcessEventLoops => {
                 let (link, capacity) = processes::start(plan, setting)?;
                 let hands = Hands::Elsewhere(link, Vec::new());
-                Ok(Self { hands, capacity, shares: vec![0; workers] })
+                Ok(Self { hands, capacity, scarce: Scarce::Descriptors, shares: vec![0; workers] })
             }
         }
     }
 
-    fn here(lanes: Lanes, workers: usize, capacity: usize) -> Self {
-        Self { hands: Hands::Here(lanes), capacity, shares: vec![0; workers] }
+    fn here(Started { lanes, capacity, scarce }: Started) -> Self {
+        let shares = vec![0; lanes.threads.len()];
+        Self { hands: Hands::Here(lanes), capacity, scarce, shares }
+    }
+
+    /// What this system had not enough of, if the plan has room for more.
+    pub(crate) fn scarce(&self, plan: &Plan) -> Option<Scarce> {
+        (self.capacity < plan.wanted()).then_some(self.scarce)
     }
 
     /// Attempts that may be given and not reported.
@@ -82,6 +88,15 @@ impl Crew {
         match &self.hands {
             Hands::Here(_) => self.capacity,
             Hands::Elsewhere(link, _) => self.capacity.min(link.window.room()),
+        }
+    }
+
+    /// Attempts that may be given before those that were are begun: what waits for its turn at a
+    /// loop holds memory that others need, and starts no sooner.
+    pub(crate) fn lead(&self) -> usize {
+        match &self.hands {
+            Hands::Here(lanes) => lanes.lead(),
+            Hands::Elsewhere(..) => usize::MAX,
         }
     }
 
@@ -114,8 +129,8 @@ impl Crew {
         if let Hands::Here(lanes) = &mut self.hands {
             lanes.reported(reports);
         }
-        let made = reports.1.iter().filter(|report| !report.conclusion.is_without_worker());
-        self.shares[reports.0] += made.count() as u64;
+        let made = reports.ended.iter().filter(|report| !report.conclusion.is_without_worker());
+        self.shares[reports.worker] += made.count() as u64;
     }
 
     /// Ends every attempt and waits until everybody has gone home. `peak` is the most that was

@@ -6,10 +6,12 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use rustix::io::Errno;
 
 use super::{
-    Setting, StartError,
-    lanes::{Lane, Lanes},
+    Reports, Setting, StartError,
+    lanes::{Lane, Lanes, Started, THREADS_SPARED},
+    room::Scarce,
     spawn,
 };
 use crate::{
@@ -23,6 +25,10 @@ use crate::{
 /// Attempts begun before events are looked at again. A burst of 19,000 made thousands of open
 /// targets look silent; a few hundred never did.
 const BURST: usize = 256;
+
+/// Attempts that each loop may be given ahead of what it has begun: work for three milliseconds,
+/// for which it can do without the coordinator.
+const LEAD: usize = 1024;
 
 /// Batches of starts that wait for a loop. A loop never waits for the coordinator, so the
 /// coordinator may wait for a place here.
@@ -39,63 +45,81 @@ const LOOP_DESCRIPTORS: usize = 16;
 /// attempts are open: few enough to be small, many enough that clearing them costs little each.
 const STALE_MAX: usize = 4096;
 
-/// Starts the loops, each on a lane of its own; with them comes how many attempts they may be
-/// given. Each has a descriptor table of its own where the system lets it, and there are more of
-/// them than asked for when so many attempts need more descriptors than one table holds.
+/// Starts the loops, each on a lane of its own. Each has a descriptor table of its own where the
+/// system lets it, and there are more of them than asked for when so many attempts need more
+/// descriptors than one table holds. Where the system gives fewer loops, these have to do.
 pub(super) fn start(
     loops: usize,
     in_flight: usize,
     setting: &Setting,
-) -> Result<(Lanes, usize), StartError> {
+) -> Result<Started, StartError> {
     let table = descriptors::budget().attempts;
     // Each costs the table of this process a descriptor, too.
     let tables = in_flight.div_ceil(table).min(table / LOOP_DESCRIPTORS).min(TABLES_MAX);
-    let loops = loops.max(tables);
-    let in_flight = in_flight.min(loops.saturating_mul(table));
-    let mut lanes =
-        Lanes { all: Vec::new(), loads: vec![0; loops], stops: Vec::new(), threads: Vec::new() };
-    let (ready, started) = bounded(loops);
-    for place in 0..loops {
-        let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
-        let waker = Waker::new()?;
-        lanes.stops.push(waker.clone());
-        lanes.all.push(Lane {
-            starts: Some(starts),
-            batch: Vec::new(),
-            batch_max: BURST,
-            waker: Some(waker.clone()),
-            waiting: None,
-        });
-        let ready = ready.clone();
-        lanes.threads.push(spawn("portmuster-loop", setting.clone(), move |setting| {
-            let owns_table = descriptors::own_table(waker.descriptor());
-            let net = Epoll::new(setting.clock, setting.source, waker);
-            let (owns_table, net) = match net {
-                Ok(net) => (Ok(owns_table), Some(net)),
-                Err(errno) => (Err(errno), None),
-            };
-            // Refused only when the start was given up.
-            let _ = ready.send(owns_table);
-            if let Some(net) = net {
-                run(place, EventLoop::new(net, setting.rules), &queue, &setting);
-            }
-        })?);
-    }
+    let (mut wanted, mut scarce) = (loops.max(tables), Scarce::Descriptors);
     let mut own_tables = true;
-    for started in started.iter().take(loops) {
-        own_tables &= started?;
+    let mut lanes = Lanes::default();
+    while lanes.all.len() < wanted {
+        match add_loop(&mut lanes, in_flight, setting) {
+            Ok(true) => {}
+            Ok(false) => (own_tables, wanted, scarce) = (false, loops, Scarce::SharedDescriptors),
+            Err(error) if lanes.all.is_empty() => return Err(error),
+            Err(error) => {
+                lanes.dismiss((lanes.all.len() - 1).min(THREADS_SPARED));
+                (wanted, scarce) = (lanes.all.len(), error.scarce());
+            }
+        }
     }
-    Ok((lanes, if own_tables { in_flight } else { in_flight.min(table) }))
+    lanes.loads = vec![0; lanes.all.len()];
+    lanes.lead = Some(LEAD * lanes.all.len());
+    let tables = if own_tables { lanes.all.len() } else { 1 };
+    Ok(Started { lanes, capacity: in_flight.min(table.saturating_mul(tables)), scarce })
+}
+
+/// Starts one more loop; whether it has a descriptor table of its own.
+fn add_loop(lanes: &mut Lanes, in_flight: usize, setting: &Setting) -> Result<bool, StartError> {
+    let place = lanes.all.len();
+    let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
+    let (ready, started) = bounded(1);
+    let waker = Waker::new()?;
+    let stop = waker.clone();
+    let thread = spawn("portmuster-loop", setting.clone(), move |setting| {
+        let owns_table = descriptors::own_table(waker.descriptor());
+        let net = Epoll::new(setting.clock, setting.source, waker);
+        // It is waited for.
+        let _ = ready.send(net.as_ref().map(|_| owns_table).map_err(|&errno| errno));
+        if let Ok(net) = net {
+            run(place, EventLoop::new(net, setting.rules), &queue, &setting);
+        }
+    })?;
+    let owns_table = match started.recv().unwrap_or(Err(Errno::CANCELED)) {
+        Ok(owns_table) => owns_table,
+        Err(errno) => {
+            // It ends by itself; its panic was reported.
+            let _ = thread.join();
+            return Err(errno.into());
+        }
+    };
+    lanes.threads.push(thread);
+    lanes.stops.push(stop.clone());
+    lanes.all.push(Lane {
+        starts: Some(starts),
+        batch: Vec::new(),
+        batch_max: BURST,
+        waker: Some(stop),
+        waiting: None,
+    });
+    Ok(owns_table)
 }
 
 /// One loop, until the lane is closed.
 fn run(
-    place: usize,
+    worker: usize,
     mut event_loop: EventLoop<Epoll>,
     queue: &Receiver<Vec<Start>>,
     setting: &Setting,
 ) {
-    let (mut leased, mut reports) = (VecDeque::new(), Vec::new());
+    let (mut leased, mut ended) = (VecDeque::new(), Vec::new());
     loop {
         loop {
             match queue.try_recv() {
@@ -104,10 +128,12 @@ fn run(
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        event_loop.turn(&mut leased, &mut reports, None);
-        if !reports.is_empty()
-            && setting.reports.send((place, std::mem::take(&mut reports))).is_err()
-        {
+        let begun = event_loop.turn(&mut leased, &mut ended, None);
+        if begun + ended.len() == 0 {
+            continue;
+        }
+        let ended = std::mem::replace(&mut ended, Vec::with_capacity(BURST));
+        if setting.reports.send(Reports { worker, begun, ended }).is_err() {
             return;
         }
     }
@@ -148,17 +174,19 @@ impl<N: Net> EventLoop<N> {
     }
 
     /// Begins what was leased, waits for something to happen (at most until then), and deals
-    /// with it. What has ended is added to the reports.
+    /// with it. What has ended is added to the reports. How many have begun.
     pub(crate) fn turn(
         &mut self,
         leased: &mut VecDeque<Start>,
         reports: &mut Vec<Report>,
         until: Option<Instant>,
-    ) {
-        for start in leased.drain(..leased.len().min(BURST)) {
+    ) -> usize {
+        let begun = leased.len().min(BURST);
+        for start in leased.drain(..begun) {
             self.begin(start, reports);
         }
-        let until = if leased.is_empty() && reports.is_empty() {
+        // Whoever gave them is to know at once.
+        let until = if begun == 0 && reports.is_empty() {
             self.deadlines.next().into_iter().chain(until).min()
         } else {
             Some(self.driver.net.now())
@@ -170,6 +198,7 @@ impl<N: Net> EventLoop<N> {
         }
         self.ready = ready;
         self.expire(reports);
+        begun
     }
 
     fn begin(&mut self, Start { id, endpoint, patient }: Start, reports: &mut Vec<Report>) {

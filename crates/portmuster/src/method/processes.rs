@@ -6,7 +6,9 @@ use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alarm, Method, Panics, Plan, Reports, Setting, StartError, event_loop, lanes::Lanes, threads,
+    Alarm, Method, Panics, Plan, Reports, Setting, StartError,
+    lanes::{Lanes, Started},
+    loops_or_threads, threads,
 };
 use crate::{
     check::Rules,
@@ -53,10 +55,11 @@ pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usiz
         let _held = &alarm;
         if done.is_empty() {
             // Calls the coordinator, unless it is called anyway.
-            let _ = reports.try_send((worker, Vec::new()));
+            let _ = reports.try_send(Reports { worker, begun: 0, ended: Vec::new() });
         } else {
             // Refused only when the coordinator has panicked.
-            let _ = reports.send((worker, done.into_iter().map(report).collect()));
+            let ended = done.into_iter().map(report).collect();
+            let _ = reports.send(Reports { worker, begun: 0, ended });
         }
     };
     let link = Link::start(terms, &worker, setting.clock, Box::new(deliver))?;
@@ -117,7 +120,8 @@ pub fn worker_main() -> ExitCode {
 
 fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>, String> {
     let budget = descriptors::budget().attempts;
-    let (reports, done) = bounded(room);
+    // Each is reported when it begins and when it ends.
+    let (reports, done) = bounded(2 * room);
     let setting = Setting {
         clock: Clock::start(),
         rules: worker.rules,
@@ -128,14 +132,14 @@ fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>,
     let started = match worker.inside {
         Inside::Threads(threads) => {
             let threads = (threads as usize).min(budget);
-            threads::start(threads, room, &setting).map(|lanes| (lanes, threads))
+            threads::start(threads, room, &setting)
         }
         Inside::EventLoop(in_flight) => {
-            event_loop::start(1, (in_flight as usize).min(budget), &setting)
+            loops_or_threads(1, (in_flight as usize).min(budget), &setting)
         }
     };
-    let (lanes, at_once) = started.map_err(|error| error.to_string())?;
-    Ok((Inner { lanes, at_once }, done))
+    let Started { lanes, capacity, .. } = started.map_err(|error| error.to_string())?;
+    Ok((Inner { lanes, at_once: capacity }, done))
 }
 
 /// The lanes of a worker.
@@ -164,7 +168,7 @@ impl Engine<Start> for Inner {
 
 impl Batch<Conclusion> for Reports {
     fn results(self) -> impl Iterator<Item = (Ticket, Conclusion)> {
-        self.1.into_iter().map(|report| (ticket(report.id), report.conclusion))
+        self.ended.into_iter().map(|report| (ticket(report.id), report.conclusion))
     }
 }
 

@@ -3,20 +3,39 @@
 use crossbeam_channel::bounded;
 
 use super::{
-    Setting, StartError,
-    lanes::{Lane, Lanes},
+    Reports, Setting, StartError,
+    lanes::{Lane, Lanes, Started, THREADS_SPARED},
+    room::Scarce,
     spawn,
 };
 use crate::{
     check::Attempt,
-    driver::{Driver, Net, Woken, poll::Poll, waker::Waker},
+    driver::{
+        Driver, Net, Woken,
+        poll::{Idle, Poll},
+        waker::Waker,
+    },
     outcome::Conclusion,
     schedule::{Report, Start},
 };
 
-/// Starts the threads. They take starts one at a time from one lane, so that none holds more
-/// than it works on; as many as `room` may be begun and not reported.
-pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, StartError> {
+/// Starts the threads, or as many as this system gives. They take starts one at a time from one
+/// lane, so that none holds more than it works on; as many as `room` may be begun and not
+/// reported.
+pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<Started, StartError> {
+    let mut capacity = threads;
+    loop {
+        let lanes = start_all(capacity, room, setting)?;
+        let started = lanes.threads.len();
+        if started == capacity {
+            return Ok(Started { lanes, capacity, scarce: Scarce::Threads });
+        }
+        capacity = started.saturating_sub(THREADS_SPARED).max(1);
+    }
+}
+
+/// Starts the threads up to the first that can't be started.
+fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, StartError> {
     let (starts, queue) = bounded::<Vec<Start>>(room);
     // Called once, when all are to go home, and never read.
     let stop = Waker::new()?;
@@ -27,12 +46,15 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
         waker: None,
         waiting: Some(queue.clone()),
     };
-    let mut lanes =
-        Lanes { all: vec![lane], loads: vec![0], stops: vec![stop.clone()], threads: Vec::new() };
+    let idle = Idle::new(threads);
+    let mut lanes = Lanes::default();
+    lanes.all.push(lane);
+    lanes.loads.push(0);
+    lanes.stops.push(stop.clone());
     for worker in 0..threads {
-        let (queue, stop) = (queue.clone(), stop.clone());
-        lanes.threads.push(spawn("portmuster-thread", setting.clone(), move |setting| {
-            let net = Poll::new(setting.clock, setting.source, stop.clone());
+        let (queue, stop, idle) = (queue.clone(), stop.clone(), idle.clone());
+        let started = spawn("portmuster-thread", setting.clone(), move |setting| {
+            let net = Poll::new(setting.clock, setting.source, stop.clone(), idle, worker);
             let mut driver = Driver::new(net, setting.rules);
             for Start { id, endpoint, patient } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.
@@ -41,11 +63,17 @@ pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<La
                 }
                 let attempt = Attempt::new(endpoint, driver.net.now()).patient(patient);
                 let Some(conclusion) = run(&mut driver, attempt) else { return };
-                if setting.reports.send((worker, vec![Report { id, conclusion }])).is_err() {
+                let ended = vec![Report { id, conclusion }];
+                if setting.reports.send(Reports { worker, begun: 0, ended }).is_err() {
                     return;
                 }
             }
-        })?);
+        });
+        match started {
+            Ok(thread) => lanes.threads.push(thread),
+            Err(error) if worker == 0 => return Err(error),
+            Err(_) => break,
+        }
     }
     Ok(lanes)
 }

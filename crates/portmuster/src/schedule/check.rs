@@ -48,6 +48,8 @@ struct Finding {
 #[derive(Debug)]
 pub(super) struct Check {
     target: Target,
+    /// The target's place in the walk.
+    position: u64,
     endpoints: Endpoints,
     /// Which of the endpoints is being tried.
     current: usize,
@@ -66,9 +68,10 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn new(target: Target, retries: u32) -> Self {
+    pub(super) fn new(target: Target, position: u64, retries: u32) -> Self {
         Self {
             target,
+            position,
             endpoints: Endpoints::None,
             current: 0,
             best: None,
@@ -85,6 +88,10 @@ impl Check {
 
     pub(super) fn target(&self) -> &Target {
         &self.target
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Takes the target's addresses, whatever their port; at least one.
@@ -148,7 +155,9 @@ impl Check {
     pub(super) fn judged(&mut self, verdict: Verdict) -> Settled {
         let endpoint = self.endpoint();
         self.faults = 0;
-        if verdict.state == PortState::Open {
+        let is_alone = self.endpoints().len() == 1 && self.earlier.is_none();
+        // The way of nearly all: nothing is kept beside the verdict, and nothing allocated.
+        if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
             return Settled::Outcome(Some(endpoint), verdict);
         }
         if self.best.as_ref().is_none_or(|best| doubt(&best.verdict) < doubt(&verdict)) {
@@ -211,7 +220,7 @@ impl Check {
         }
         self.best = None;
         match &self.earlier {
-            Some(found) if found.verdict.state == PortState::Filtered && self.retries_left > 0 => {
+            Some(found) if self.may_retry(&found.verdict) => {
                 self.retries_left -= 1;
                 self.retries_made += 1;
                 Settled::Retry
@@ -221,6 +230,11 @@ impl Check {
                 Settled::Outcome(Some(found.endpoint), found.verdict)
             }
         }
+    }
+
+    /// Whether a target with this verdict is tried again.
+    fn may_retry(&self, verdict: &Verdict) -> bool {
+        verdict.state == PortState::Filtered && self.retries_left > 0
     }
 
     /// The attempt that was started could not be begun, or not be brought to its end.

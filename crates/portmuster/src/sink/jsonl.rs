@@ -5,42 +5,68 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::{Row, Sink, text::is_hidden};
+use super::{Ending, Mark, Place, Row, Sink, place, text::is_hidden};
 use crate::outcome::Outcome;
+
+mod plain;
 
 /// Writes each outcome as one line of JSON: a [`Row`].
 ///
 /// JSON itself only wants ASCII's controls escaped; here everything is that can't be seen, so
 /// that a line may be shown on a terminal.
 #[derive(Debug)]
-pub struct Jsonl<W> {
-    output: W,
+pub struct Jsonl<P> {
+    place: P,
     line: Vec<u8>,
 }
 
-impl<W: Write> Jsonl<W> {
-    /// Writes to `output`, a whole line at a time.
-    pub fn new(output: W) -> Self {
-        Self { output, line: Vec::new() }
+impl<P: Place> Jsonl<P> {
+    /// Writes to `place`, a whole line at a time.
+    pub fn new(place: P) -> Self {
+        Self { place, line: Vec::new() }
     }
 }
 
-impl<W: Write> Sink for Jsonl<W> {
+impl<P: Place> Sink for Jsonl<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
-        let mut serializer = Serializer::with_formatter(&mut self.line, Visible);
-        Row::from(outcome).serialize(&mut serializer)?;
-        self.line.push(b'\n');
-        self.output.write_all(&self.line)
+        if plain::write(outcome, &mut self.line) {
+            self.line.push(b'\n');
+        } else {
+            push_json_line(&mut self.line, &Row::from(outcome))?;
+        }
+        self.place.write_all(&self.line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
+        self.place.flush()
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.output.flush()
+    fn checkpoint(&mut self) -> io::Result<Mark> {
+        place::checkpoint(&mut self.place)
     }
+
+    fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
+        self.place.flush()
+    }
+}
+
+/// The value as JSON in which everything can be seen.
+pub(super) fn visible(value: &impl Serialize) -> String {
+    let mut json = Vec::new();
+    let written = value.serialize(&mut Serializer::with_formatter(&mut json, Visible));
+    written.expect("a vector takes everything, and rows have no keys but names");
+    String::from_utf8(json).expect("JSON is UTF-8")
+}
+
+/// Appends the value as one line of JSON in which everything that can't be seen is escaped.
+///
+/// # Errors
+/// The value can't be written as JSON.
+pub(crate) fn push_json_line(line: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *line, Visible))?;
+    line.push(b'\n');
+    Ok(())
 }
 
 /// Compact JSON in which everything that can't be seen is escaped.
@@ -104,6 +130,7 @@ mod tests {
             },
             attempts: 1,
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+            position: 0,
         };
         let mut lines = Vec::new();
         Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");

@@ -1,10 +1,10 @@
 //! A table for people, a row as soon as it is known.
 
-use std::io::{self, Write};
+use std::io;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Sink, escaped};
+use super::{Ending, Mark, Place, Sink, escaped, place};
 use crate::{
     outcome::{Outcome, PortState, Service, Verdict},
     targets::Host,
@@ -25,16 +25,22 @@ pub enum Paint {
 /// Writes each outcome as one row of a table, under a header. The columns have fixed widths,
 /// because rows are shown before the next are known.
 #[derive(Debug)]
-pub struct Table<W> {
-    output: W,
+pub struct Table<P> {
+    place: P,
     paint: Paint,
     begun: bool,
 }
 
-impl<W: Write> Table<W> {
-    /// Writes to `output`.
-    pub fn new(output: W, paint: Paint) -> Self {
-        Self { output, paint, begun: false }
+impl<P: Place> Table<P> {
+    /// Begins with a header, once there is a row.
+    pub fn begin(place: P, paint: Paint) -> Self {
+        Self { place, paint, begun: false }
+    }
+
+    /// Goes on below the rows that are there.
+    pub fn go_on(place: P, paint: Paint) -> Self {
+        let begun = place.length().is_some_and(|length| length > 0);
+        Self { place, paint, begun }
     }
 
     fn style(&self, style: Style) -> Style {
@@ -44,22 +50,22 @@ impl<W: Write> Table<W> {
         }
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    fn write_header(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
         let bold = self.style(Style::new().bold());
         writeln!(
-            self.output,
+            self.place,
             "{bold}{:<26} {:<10} {:<13} {:>9}  GREETING OR REASON{bold:#}",
             "TARGET", "STATE", "SERVICE", "MS"
         )
     }
 }
 
-impl<W: Write> Sink for Table<W> {
+impl<P: Place> Sink for Table<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.begin()?;
+        self.write_header()?;
         let verdict = &outcome.verdict;
         let style = self.style(style(verdict.state, verdict.service));
         let target = target(outcome);
@@ -71,15 +77,19 @@ impl<W: Write> Sink for Table<W> {
         let row = format!("{target:<26} {:<10} {service:<13} {took:>9}  ", verdict.state);
         let told = told(outcome);
         let row = if told.is_empty() { row.trim_end() } else { &row };
-        writeln!(self.output, "{style}{row}{told}{style:#}")
+        writeln!(self.place, "{style}{row}{told}{style:#}")
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
+        self.place.flush()
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.output.flush()
+    fn checkpoint(&mut self) -> io::Result<Mark> {
+        place::checkpoint(&mut self.place)
+    }
+
+    fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
+        self.place.flush()
     }
 }
 

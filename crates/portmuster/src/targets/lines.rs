@@ -64,6 +64,11 @@ impl<R: BufRead> Lines<R> {
         mut read: impl FnMut(&str, Option<&str>) -> Result<T, ItemError>,
     ) -> Result<Option<T>, LineError> {
         while self.next_line()? {
+            if let Some(item) = self.numbers() {
+                return read(item, None)
+                    .map(Some)
+                    .map_err(|error| self.error(error.column, error.into()));
+            }
             let text = self.text()?;
             let content = text.split('#').next().unwrap_or_default();
             let content_trimmed = content.trim();
@@ -98,6 +103,18 @@ impl<R: BufRead> Lines<R> {
             return Err(self.error(LINE_MAX + 1, LineErrorKind::TooLong));
         }
         Ok(!self.buffer.is_empty())
+    }
+
+    /// The line, if all of it is digits, dots and colons: then it has no comment, label or white
+    /// space to be looked for.
+    fn numbers(&self) -> Option<&str> {
+        let line = self.buffer.strip_suffix(b"\n").unwrap_or(&self.buffer);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_plain = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b':');
+        if line.is_empty() || !line.iter().all(is_plain) {
+            return None;
+        }
+        std::str::from_utf8(line).ok()
     }
 
     fn text(&self) -> Result<&str, LineError> {

@@ -1,12 +1,22 @@
 //! Lists of ports: `22`, `22,23`, `2222-2230`, `ssh,telnet`.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{fmt, ops::RangeInclusive, sync::Arc};
 
 use thiserror::Error;
 
 /// A list of ports in ascending order, each once; never empty. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ports(Arc<[RangeInclusive<u16>]>);
+pub struct Ports(Ranges);
+
+/// Ranges, ascending and disjoint.
+///
+/// Invariant: a single one is never among `Many`, so that equal lists are equal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ranges {
+    // In place: lists with a port on every line have millions of these.
+    One(RangeInclusive<u16>),
+    Many(Arc<[RangeInclusive<u16>]>),
+}
 
 /// Why a text is no list of ports.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -30,7 +40,7 @@ impl Ports {
     /// ssh and telnet: 22 and 23.
     #[must_use]
     pub fn ssh_and_telnet() -> Self {
-        Self(Arc::new([22..=23]))
+        Self(Ranges::One(22..=23))
     }
 
     /// Reads a list of numbers, ranges and service names, with commas between them. `ssh` is 22
@@ -52,14 +62,14 @@ impl Ports {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a list of ports is never empty")]
     pub fn len(&self) -> usize {
-        self.0.iter().map(length).sum()
+        self.ranges().iter().map(length).sum()
     }
 
     /// The port at this place, in ascending order; `None` beyond the last.
     #[must_use]
     pub fn get(&self, place: usize) -> Option<u16> {
         let mut place = place;
-        for range in &*self.0 {
+        for range in self.ranges() {
             if place < length(range) {
                 return u16::try_from(usize::from(*range.start()) + place).ok();
             }
@@ -68,21 +78,30 @@ impl Ports {
         None
     }
 
+    /// This one port; `None` when it is written as no number from 1 to 65535.
+    pub(super) fn one(text: &str) -> Option<Self> {
+        number(text).ok().map(|port| Self(Ranges::One(port..=port)))
+    }
+
     /// The ranges, ascending and disjoint.
     pub(crate) fn ranges(&self) -> &[RangeInclusive<u16>] {
-        &self.0
+        match &self.0 {
+            Ranges::One(range) => std::slice::from_ref(range),
+            Ranges::Many(ranges) => ranges,
+        }
     }
 
     /// Every port.
     pub(crate) fn all() -> Self {
-        Self(Arc::new([1..=u16::MAX]))
+        Self(Ranges::One(1..=u16::MAX))
     }
 
     /// Whether the port is among them.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
-        let place = self.0.partition_point(|range| *range.end() < port);
-        self.0.get(place).is_some_and(|range| range.contains(&port))
+        let ranges = self.ranges();
+        let place = ranges.partition_point(|range| *range.end() < port);
+        ranges.get(place).is_some_and(|range| range.contains(&port))
     }
 
     /// These and the others.
@@ -90,7 +109,7 @@ impl Ports {
         if self == others {
             return self.clone();
         }
-        Self::union(self.0.iter().chain(&*others.0).cloned().collect())
+        Self::union(self.ranges().iter().chain(others.ranges()).cloned().collect())
     }
 
     /// These without the others; `None` when no port is left.
@@ -99,10 +118,10 @@ impl Ports {
             return None;
         }
         let mut left = Vec::new();
-        for range in &*self.0 {
+        for range in self.ranges() {
             let mut first = Some(*range.start());
             for other in others
-                .0
+                .ranges()
                 .iter()
                 .filter(|other| other.start() <= range.end() && range.start() <= other.end())
             {
@@ -115,7 +134,7 @@ impl Ports {
             }
             left.extend(first.map(|start| start..=*range.end()));
         }
-        (!left.is_empty()).then(|| Self(left.into()))
+        (!left.is_empty()).then(|| Self::of(left))
     }
 
     fn union(mut ranges: Vec<RangeInclusive<u16>>) -> Self {
@@ -129,7 +148,15 @@ impl Ports {
                 _ => merged.push(range),
             }
         }
-        Self(merged.into())
+        Self::of(merged)
+    }
+
+    /// At least one range, ascending and disjoint.
+    fn of(ranges: Vec<RangeInclusive<u16>>) -> Self {
+        Self(match <[_; 1]>::try_from(ranges) {
+            Ok([range]) => Ranges::One(range),
+            Err(ranges) => Ranges::Many(ranges.into()),
+        })
     }
 }
 
@@ -185,6 +212,20 @@ fn service(name: &str) -> Option<u16> {
         let known = official == name || words.any(|alias| alias == name);
         known.then(|| port.parse().ok())?
     })
+}
+
+/// As [`Ports::parse`] reads it.
+impl fmt::Display for Ports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, range) in self.ranges().iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            match (range.start(), range.end()) {
+                (first, last) if first == last => write!(formatter, "{comma}{first}")?,
+                (first, last) => write!(formatter, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -101,15 +101,33 @@ impl<N: Number> Spans<N> {
         missing
     }
 
-    /// Adds a span.
-    pub(crate) fn insert(&mut self, span: &Span<N>) {
-        for mut new in self.missing(span) {
+    /// Adds a span that lies behind all that is here; false when it does not.
+    pub(crate) fn append(&mut self, span: &Span<N>) -> bool {
+        if let Some(mut entry) = self.0.last_entry() {
+            let (end, ports) = entry.get_mut();
+            if span.first <= *end {
+                return false;
+            }
+            if end.next() == Some(span.first) && *ports == span.ports {
+                *end = span.last;
+                return true;
+            }
+        }
+        self.0.insert(span.first, (span.last, span.ports.clone()));
+        true
+    }
+
+    /// Adds a span. What of it was not here, in ascending order.
+    pub(crate) fn insert(&mut self, span: &Span<N>) -> Vec<Span<N>> {
+        let missing = self.missing(span);
+        for mut new in missing.iter().cloned() {
             // Where only some ports were missing, the rest of them is here.
             if let Some((_, ports)) = self.carve(new.first, new.last) {
                 new.ports = new.ports.with(&ports);
             }
             self.join(new);
         }
+        missing
     }
 
     /// The parts of the spans here that lie within the span.
@@ -181,8 +199,8 @@ impl Region {
     pub(crate) fn insert(&mut self, range: Range, ports: &Ports) {
         let ports = ports.clone();
         match range {
-            Range::V4(first, last) => self.v4.insert(&Span { first, last, ports }),
-            Range::V6(first, last) => self.v6.insert(&Span { first, last, ports }),
+            Range::V4(first, last) => drop(self.v4.insert(&Span { first, last, ports })),
+            Range::V6(first, last) => drop(self.v6.insert(&Span { first, last, ports })),
         }
     }
 
@@ -252,7 +270,7 @@ impl Range {
 }
 
 /// Names that differ in case, or in the dot of the root, are one (RFC 1034 §3.1).
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
@@ -325,7 +343,13 @@ mod tests {
                 let expected: BTreeSet<_> = all.difference(&set).copied().collect();
                 prop_assert_eq!(total, expected.len(), "nothing is named twice");
                 prop_assert_eq!(members(&missing), expected);
-                spans.insert(&item);
+                let is_behind = set.last().is_none_or(|&(last, _)| last < first);
+                let mut appended = spans.clone();
+                prop_assert_eq!(members(&spans.insert(&item)), members(&missing));
+                prop_assert_eq!(appended.append(&item), is_behind);
+                if is_behind {
+                    prop_assert_eq!(&appended.0, &spans.0);
+                }
                 set.extend(all);
                 for address in 0..45 {
                     for port in 1..9 {

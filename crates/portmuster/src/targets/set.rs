@@ -1,6 +1,7 @@
 //! Any number of targets, each once, as ranges that are never expanded.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::{Arc, LazyLock},
 };
@@ -11,6 +12,7 @@ use super::{
     order::Shuffle,
     region::{Number, Range, Region, Span, Spans},
 };
+use crate::fingerprint::Fingerprint;
 
 /// The most targets that can be indexed.
 const LEN_MAX: u128 = 1 << 126;
@@ -54,6 +56,7 @@ impl Excludes {
         let ports = ports.unwrap_or_else(Ports::all);
         let region = Arc::make_mut(&mut self.0);
         match hosts {
+            Hosts::Range(range) => region.insert(range, &ports),
             Hosts::Ranges(ranges) => {
                 for range in ranges {
                     region.insert(range, &ports);
@@ -161,6 +164,7 @@ impl TargetSet {
         let label: Option<Arc<str>> = label.map(Arc::from);
         match hosts {
             Hosts::Name(name) => self.add_name(&name, &ports, label.as_ref()),
+            Hosts::Range(range) => self.add_range(range, &ports, label.as_ref()),
             Hosts::Ranges(ranges) => {
                 for range in ranges {
                     self.add_range(range, &ports, label.as_ref());
@@ -212,27 +216,24 @@ impl TargetSet {
     }
 
     /// A number that tells sets with other targets, or with the same in another order, apart. It
-    /// is the same on every machine.
+    /// is the same on every machine, and whatever the labels are.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut hash = Fnv::default();
+        let mut print = Fingerprint::default();
+        self.blocks.iter().for_each(|block| block.print(&mut print));
+        print.sum()
+    }
+
+    /// A number that also tells sets with other labels apart.
+    #[must_use]
+    pub fn labelled_fingerprint(&self) -> u64 {
+        let mut print = Fingerprint::default();
         for block in &self.blocks {
-            match &block.hosts {
-                BlockHosts::V4(first, last) => {
-                    hash.bytes(b"4").bytes(&first.to_be_bytes()).bytes(&last.to_be_bytes());
-                }
-                BlockHosts::V6(range) => {
-                    hash.bytes(b"6").bytes(&range.0.to_be_bytes()).bytes(&range.1.to_be_bytes());
-                }
-                BlockHosts::Name(name) => {
-                    hash.bytes(b"n").bytes(name.as_bytes()).bytes(&[0]);
-                }
-            }
-            for range in block.ports.ranges() {
-                hash.bytes(&range.start().to_be_bytes()).bytes(&range.end().to_be_bytes());
-            }
+            block.print(&mut print);
+            // No label has an end of a line in it, and none of the set's bytes stands here.
+            print.add(b"\n").add(block.label.as_deref().unwrap_or_default().as_bytes()).add(b"\n");
         }
-        hash.0
+        print.sum()
     }
 
     /// The targets of a shard, in an order.
@@ -255,6 +256,10 @@ impl TargetSet {
         match range {
             Range::V4(first, last) => {
                 let span = Span { first, last, ports };
+                // The way of a sorted list.
+                if first == last && self.excludes.is_empty() && self.taken.v4.append(&span) {
+                    return self.push(BlockHosts::V4(first, last), span.ports, label);
+                }
                 for Span { first, last, ports } in keep(
                     &span,
                     &self.excludes.v4,
@@ -328,27 +333,45 @@ fn keep<N: Number>(
     left_out: &mut LeftOut,
 ) -> Vec<Span<N>> {
     let mut wanted = leave_out(std::slice::from_ref(span), excludes, &mut left_out.excluded);
-    // A network that is reserved as a whole was named itself.
-    if !reserved.missing(span).is_empty() {
+    // A network that is reserved as a whole was named itself, as is an address.
+    if span.first != span.last && !reserved.missing(span).is_empty() {
         wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
     }
-    let wanted = leave_out(&wanted, taken, &mut left_out.duplicates);
-    for span in &wanted {
-        taken.insert(span);
-    }
-    wanted
+    let missing: Vec<_> = wanted.iter().flat_map(|span| taken.insert(span)).collect();
+    let duplicates = targets(&wanted) - targets(&missing);
+    left_out.duplicates = left_out.duplicates.saturating_add(duplicates);
+    missing
+}
+
+/// How many targets there are in all; saturates.
+fn targets<N: Number>(spans: &[Span<N>]) -> u128 {
+    spans.iter().fold(0_u128, |sum, span| sum.saturating_add(span.targets()))
 }
 
 fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128) -> Vec<Span<N>> {
     let kept: Vec<_> = spans.iter().flat_map(|span| unwanted.missing(span)).collect();
-    let targets = |spans: &[Span<N>]| {
-        spans.iter().fold(0_u128, |sum, span| sum.saturating_add(span.targets()))
-    };
     *count = count.saturating_add(targets(spans) - targets(&kept));
     kept
 }
 
 impl Block {
+    fn print(&self, print: &mut Fingerprint) {
+        match &self.hosts {
+            BlockHosts::V4(first, last) => {
+                print.add(b"4").add(&first.to_be_bytes()).add(&last.to_be_bytes());
+            }
+            BlockHosts::V6(range) => {
+                print.add(b"6").add(&range.0.to_be_bytes()).add(&range.1.to_be_bytes());
+            }
+            BlockHosts::Name(name) => {
+                print.add(b"n").add(name.as_bytes()).add(&[0]);
+            }
+        }
+        for range in self.ports.ranges() {
+            print.add(&range.start().to_be_bytes()).add(&range.end().to_be_bytes());
+        }
+    }
+
     fn len(&self) -> u128 {
         let hosts = self.range().map_or(1, Range::len);
         hosts.saturating_mul(self.ports.len() as u128)
@@ -421,6 +444,12 @@ impl Shard {
     }
 }
 
+impl fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.part, self.of)
+    }
+}
+
 /// The targets of a shard of a [`TargetSet`], in an order.
 #[derive(Debug)]
 pub struct Targets {
@@ -443,23 +472,12 @@ impl Iterator for Targets {
         let place = self.shuffle.as_ref().map_or(position, |shuffle| shuffle.at(position));
         self.set.get(place)
     }
-}
 
-/// FNV-1a (draft-eastlake-fnv): small, and the same everywhere.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-        }
-        self
+    /// Whatever is passed over costs nothing.
+    fn nth(&mut self, place: usize) -> Option<Target> {
+        let passed_over = (place as u128).saturating_mul(self.shard.of.into());
+        self.position = self.position.saturating_add(passed_over);
+        self.next()
     }
 }
 
@@ -590,6 +608,23 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_another_fingerprints_matter() {
+        let fingerprints = |labels: [Option<&str>; 2]| {
+            let mut set = TargetSet::default();
+            for (host, label) in ["10.0.0.5:22", "10.0.0.7:22"].into_iter().zip(labels) {
+                set.add(host, label, &Ports::ssh_and_telnet()).expect("an item");
+            }
+            (set.fingerprint(), set.labelled_fingerprint())
+        };
+        let plain = fingerprints([None, None]);
+        for labels in [[Some("a"), None], [None, Some("a")], [Some("a"), Some("a")]] {
+            assert_eq!(fingerprints(labels).0, plain.0);
+            assert_ne!(fingerprints(labels).1, plain.1);
+        }
+        assert_ne!(fingerprints([Some("a"), None]), fingerprints([None, Some("a")]));
+    }
+
+    #[test]
     fn shards_of_a_part_that_is_not_there_are_none() {
         for (part, of) in [(0, 3), (4, 3), (1, 0), (0, 0)] {
             assert_eq!(Shard::new(part, of), None);
@@ -631,6 +666,23 @@ mod tests {
                 }
             }
             prop_assert_eq!(seen.len() as u128, set.len());
+        }
+
+        #[test]
+        fn passing_over_targets_is_taking_them(
+            steps in prop::collection::vec(0_usize..9, 0..30),
+            of in 1_u64..5,
+            given: bool,
+        ) {
+            let set = set(&["10.0.0.0-10.0.0.99:22", "db.example"]);
+            let order = if given { Order::Given } else { Order::Shuffled { seed: None } };
+            let shard = Shard::new(1, of).expect("a part");
+            let mut at_once = set.clone().into_targets(order, shard);
+            let mut by_one = set.into_targets(order, shard);
+            for step in steps {
+                by_one.by_ref().take(step).for_each(drop);
+                prop_assert_eq!(at_once.nth(step), by_one.next());
+            }
         }
     }
 }

@@ -148,13 +148,13 @@ where
         settled: 0,
         beat: Instant::START,
     };
-    output.ready(at_once)?;
     let (replies, returned) = bounded(REPLIES_MAX);
     let writer = thread::Builder::new().name("portmuster-results".into());
     let results = move || {
         let _alarm = Abort;
-        // A socket that can't be written has nobody at its other end; the reader is told so.
-        let _ = output.run(&done, &returned);
+        // Nothing is leased to who has no thread to say what came of it. A socket that can't be
+        // written has nobody at its other end; the reader is told so.
+        let _ = output.ready(at_once).and_then(|()| output.run(&done, &returned));
         let _ = socket.shutdown(Shutdown::Both);
     };
     writer.spawn(results).map_err(|error| ServeError::Start(error.to_string()))?;

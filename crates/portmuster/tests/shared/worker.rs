@@ -25,7 +25,9 @@ pub(crate) fn main(trials: Vec<Trial>) -> ExitCode {
     if env::args().nth(1).as_deref() == Some("worker") {
         return worker_main();
     }
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    // One after the other: they look at the children of this process, and some end them.
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// A checker whose workers are this program.

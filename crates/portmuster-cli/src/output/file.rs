@@ -1,0 +1,306 @@
+//! Files that rows go to: opened so that nothing is lost, and written so that rows are whole.
+
+use std::{
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::{FileExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use portmuster::sink::{Beginning, Csv, Place, Sqlite};
+
+use super::name;
+use crate::args::{Existing, Format, OutputSpec};
+
+/// Bytes that are gathered before they are written, when nobody flushes before.
+const BUFFER_MAX: usize = 64 * 1024;
+
+/// An output file that is open, and as it was found.
+pub(super) struct OpenFile {
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
+    is_new: bool,
+    /// Rows are added to those that are there.
+    has_rows: bool,
+}
+
+impl OpenFile {
+    /// Opens it, and changes nothing yet.
+    ///
+    /// # Errors
+    /// It can't be opened, or it has what was not to be overwritten or can't be added to.
+    pub(super) fn open<'a>(
+        path: &Path,
+        spec: &OutputSpec,
+        existing: Existing,
+        inputs: &[PathBuf],
+        mut others: impl Iterator<Item = &'a Self>,
+    ) -> anyhow::Result<Self> {
+        let found = path.metadata().ok();
+        let is_database = matches!(spec, OutputSpec::Database(_));
+        // A device or a pipe has nothing that could be overwritten.
+        if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
+            if others.any(|other| other.is(metadata)) {
+                bail!("another output goes to the same file; give each its own");
+            }
+            if is_input(metadata, inputs) {
+                bail!("it is read as an input as well; choose another file");
+            }
+            // Runs accumulate in a database, whatever is said.
+            if !existing.append && !existing.force && !is_database {
+                bail!("it exists; --append adds to it, --force replaces it");
+            }
+        } else if found.is_some() && is_database {
+            bail!("it is not a file, and a database has to be in one");
+        }
+        let is_file = found.as_ref().is_some_and(Metadata::is_file);
+        let append = is_file && existing.append && !is_database;
+        let mut options = OpenOptions::new();
+        options.write(true).append(append).read(is_file).create(found.is_none());
+        let mut file = options.open(path)?;
+        let metadata = file.metadata()?;
+        if is_file && is_database {
+            Sqlite::inspect(&mut file)?;
+        }
+        let has_rows = append && metadata.len() > 0;
+        if has_rows {
+            can_go_on(&mut file, spec)?;
+        }
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), has_rows })
+    }
+
+    /// Opens a file that an earlier process has written to, and changes nothing yet.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub(super) fn reopen(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: false, has_rows: true })
+    }
+
+    /// Makes it ready for rows behind this length; what stands there goes.
+    ///
+    /// # Errors
+    /// It can't be cut.
+    pub(super) fn cut_back(self, length: u64) -> io::Result<WholeWrites> {
+        let mut file = self.file;
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(WholeWrites { file, whole: Some(length) })
+    }
+
+    /// Whether rows are added to those that are there.
+    pub(super) fn has_rows(&self) -> bool {
+        self.has_rows
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn is(&self, other: &Metadata) -> bool {
+        is_same(&self.metadata, other)
+    }
+
+    /// Makes it ready for rows: what is to be overwritten goes.
+    ///
+    /// # Errors
+    /// It can't be emptied.
+    pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
+        let Self { path, file, metadata, has_rows, .. } = self;
+        if !metadata.is_file() {
+            return Ok(WholeWrites { file, whole: None });
+        }
+        if has_rows {
+            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
+        }
+        file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
+        Ok(WholeWrites { file, whole: Some(0) })
+    }
+
+    /// Begins a run in the database that it is, or becomes.
+    ///
+    /// # Errors
+    /// It can't be written, or another program keeps it locked; a file that is new is gone again.
+    pub(super) fn begin_run(self, beginning: &Beginning) -> anyhow::Result<Sqlite> {
+        let Self { path, file, is_new, .. } = self;
+        // Closing it later would take the locks away that SQLite has on it.
+        drop(file);
+        Sqlite::begin(&path, beginning).map_err(|error| {
+            if is_new {
+                let _ = fs::remove_file(&path);
+            }
+            anyhow::Error::new(error).context(format!("opening the output {}", name(&path)))
+        })
+    }
+
+    /// Goes on with a run in the database that it is; outcomes that came later are deleted.
+    ///
+    /// # Errors
+    /// The run is not in it, or without outcomes that it had; or another program keeps it locked.
+    pub(super) fn go_on_with(self, run: i64, last: i64) -> anyhow::Result<Sqlite> {
+        let Self { path, file, .. } = self;
+        drop(file);
+        Ok(Sqlite::go_on(&path, run, last)?)
+    }
+
+    /// Leaves it as it was found.
+    pub(super) fn give_up(self) {
+        if self.is_new {
+            // Left behind, it would be in the way of the next run and nothing else.
+            let _ = fs::remove_file(self.path);
+        }
+    }
+}
+
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
+    inputs.iter().any(|input| input.metadata().is_ok_and(|input| is_same(&input, output)))
+}
+
+/// Whether rows of this output can be added to what the file has.
+fn can_go_on(file: &mut File, spec: &OutputSpec) -> anyhow::Result<()> {
+    let format = match spec {
+        OutputSpec::Rows { format, .. } => *format,
+        OutputSpec::Database(_) => return Ok(()),
+    };
+    if format == Format::Xml {
+        bail!("nothing can be added to a document that has ended; choose another file, or --force");
+    }
+    let length = file.metadata()?.len();
+    if !ends_a_line(file, length)? {
+        bail!("it ends in the middle of a line; end that line, or choose another file");
+    }
+    if format == Format::Csv && !begins_with(file, &Csv::<File>::header())? {
+        bail!("its columns are not those of this version; choose another file");
+    }
+    Ok(())
+}
+
+fn begins_with(mut file: &File, header: &str) -> io::Result<bool> {
+    let mut beginning = vec![0; header.len()];
+    file.seek(SeekFrom::Start(0))?;
+    match file.read_exact(&mut beginning) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| beginning == header.as_bytes()),
+    }
+}
+
+fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
+    let Some(last) = length.checked_sub(1) else { return Ok(true) };
+    let mut byte = [0];
+    file.seek(SeekFrom::Start(last))?;
+    file.read_exact(&mut byte)?;
+    Ok(byte == *b"\n")
+}
+
+/// A file in which a write is whole or not there: what a full disk cut off is taken back.
+pub(super) struct WholeWrites {
+    file: File,
+    /// Length up to the last whole write; `None` for what can't be cut, a device or a pipe.
+    whole: Option<u64>,
+}
+
+impl Write for WholeWrites {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Err(error) = self.file.write_all(bytes) {
+            if let Some(whole) = self.whole {
+                self.file.set_len(whole)?;
+                self.file.seek(SeekFrom::Start(whole))?;
+            }
+            return Err(error);
+        }
+        self.whole = self.whole.map(|whole| whole + bytes.len() as u64);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Place for WholeWrites {
+    fn length(&self) -> Option<u64> {
+        self.whole
+    }
+
+    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, at)
+    }
+}
+
+/// Gathers what is written and passes on whole lines only.
+pub(super) struct WholeLines<P> {
+    output: P,
+    buffer: Vec<u8>,
+}
+
+impl<P: Place> WholeLines<P> {
+    pub(super) fn new(output: P) -> Self {
+        Self { output, buffer: Vec::new() }
+    }
+
+    fn pass_on(&mut self) -> io::Result<()> {
+        let end = self.buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
+        let written = self.output.write_all(&self.buffer[..end]);
+        // Also when it failed: what could not be written once is not written twice.
+        self.buffer.drain(..end);
+        written
+    }
+}
+
+impl<P: Place> Write for WholeLines<P> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= BUFFER_MAX {
+            self.pass_on()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.pass_on()?;
+        self.output.flush()
+    }
+}
+
+impl<P: Place> Place for WholeLines<P> {
+    fn length(&self) -> Option<u64> {
+        Some(self.output.length()? + self.buffer.len() as u64)
+    }
+
+    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.output.rewrite(at, bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_are_passed_on() {
+        let mut lines = WholeLines::new(Vec::new());
+        lines.write_all(b"one\ntw").expect("it is gathered");
+        lines.flush().expect("a vector takes it");
+        assert_eq!(lines.output, b"one\n");
+        lines.write_all(b"o\n").expect("it is gathered");
+        lines.flush().expect("a vector takes it");
+        assert_eq!(lines.output, b"one\ntwo\n");
+    }
+
+    #[test]
+    fn what_is_too_much_to_gather_is_passed_on() {
+        let mut lines = WholeLines::new(Vec::new());
+        for _ in 0..BUFFER_MAX {
+            lines.write_all(b"a line\n").expect("a vector takes it");
+        }
+        assert!(lines.buffer.len() < BUFFER_MAX && lines.output.ends_with(b"\n"));
+    }
+}

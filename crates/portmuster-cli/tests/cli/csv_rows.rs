@@ -1,0 +1,180 @@
+//! The columns of CSV, declared once more, and what becomes of files that have rows.
+
+use serde::Deserialize;
+
+use crate::{
+    outputs::{Folder, output, read},
+    program::{Ended, check},
+    row::{Evidence, Row},
+};
+
+/// The header as the documentation has it.
+const HEADER: &str = "schema,host,port,open,state,reason,address,\
+    service,banner,banner_base64,ssh_protocol,ssh_software,ssh_comment,\
+    kex_algorithms,host_key_algorithms,ciphers_client_to_server,ciphers_server_to_client,\
+    macs_client_to_server,macs_server_to_client,compression_client_to_server,compression_server_to_client,\
+    kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence\n";
+
+/// One line; what is empty is absent.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CsvRow {
+    pub(crate) schema: u32,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) open: bool,
+    pub(crate) state: String,
+    pub(crate) reason: String,
+    pub(crate) address: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) banner: Option<String>,
+    pub(crate) banner_base64: Option<String>,
+    pub(crate) ssh_protocol: Option<String>,
+    pub(crate) ssh_software: Option<String>,
+    pub(crate) ssh_comment: Option<String>,
+    pub(crate) kex_algorithms: Option<String>,
+    pub(crate) host_key_algorithms: Option<String>,
+    pub(crate) ciphers_client_to_server: Option<String>,
+    pub(crate) ciphers_server_to_client: Option<String>,
+    pub(crate) macs_client_to_server: Option<String>,
+    pub(crate) macs_server_to_client: Option<String>,
+    pub(crate) compression_client_to_server: Option<String>,
+    pub(crate) compression_server_to_client: Option<String>,
+    pub(crate) kex_missing: Option<String>,
+    pub(crate) telnet_options: Option<String>,
+    pub(crate) protocol: Option<String>,
+    pub(crate) findings: Option<String>,
+    pub(crate) connect_ms: Option<f64>,
+    pub(crate) first_byte_ms: Option<f64>,
+    pub(crate) total_ms: Option<f64>,
+    pub(crate) label: Option<String>,
+    pub(crate) attempts: u32,
+    pub(crate) time: String,
+    pub(crate) evidence: Option<String>,
+}
+
+impl CsvRow {
+    /// What a row in JSON is where text is made harmless, but for the evidence.
+    fn of(row: &Row) -> Self {
+        let text = |text: &Option<String>| text.as_deref().map(harmless);
+        let list = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(" "));
+        Self {
+            schema: row.schema,
+            host: row.host.clone(),
+            port: row.port,
+            open: row.open,
+            state: row.state.clone(),
+            reason: row.reason.clone(),
+            address: row.address.map(|address| address.to_string()),
+            service: text(&row.service),
+            banner: text(&row.banner),
+            banner_base64: text(&row.banner_base64),
+            ssh_protocol: text(&row.ssh_protocol),
+            ssh_software: text(&row.ssh_software),
+            ssh_comment: text(&row.ssh_comment),
+            kex_algorithms: list(&row.kex_algorithms),
+            host_key_algorithms: list(&row.host_key_algorithms),
+            ciphers_client_to_server: list(&row.ciphers_client_to_server),
+            ciphers_server_to_client: list(&row.ciphers_server_to_client),
+            macs_client_to_server: list(&row.macs_client_to_server),
+            macs_server_to_client: list(&row.macs_server_to_client),
+            compression_client_to_server: list(&row.compression_client_to_server),
+            compression_server_to_client: list(&row.compression_server_to_client),
+            kex_missing: text(&row.kex_missing),
+            telnet_options: list(&row.telnet_options),
+            protocol: text(&row.protocol),
+            findings: list(&row.findings),
+            connect_ms: row.connect_ms,
+            first_byte_ms: row.first_byte_ms,
+            total_ms: row.total_ms,
+            label: text(&row.label),
+            attempts: row.attempts,
+            time: row.time.clone(),
+            // It is compared as what it is, JSON.
+            evidence: None,
+        }
+    }
+}
+
+/// A stranger's text as it stands in CSV and in the database.
+fn harmless(text: &str) -> String {
+    portmuster::sink::spelled(text.as_bytes())
+}
+
+/// The rows behind the header.
+pub(crate) fn read_rows(text: &str) -> Vec<CsvRow> {
+    assert!(text.starts_with(HEADER), "{text}");
+    assert!(text.ends_with('\n'), "the last line is cut off: {text}");
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    reader.deserialize().map(|row| row.expect("it is a row of this schema")).collect()
+}
+
+/// Asserts that the rows are the same as those in JSON, in whatever order.
+pub(crate) fn assert_same(mut rows: Vec<CsvRow>, json: &[Row]) {
+    let key = |row: &CsvRow| (row.host.clone(), row.port);
+    rows.sort_by_key(key);
+    let mut expected: Vec<_> = json.iter().map(|row| (CsvRow::of(row), &row.evidence)).collect();
+    expected.sort_by_key(|(row, _)| key(row));
+    assert_eq!(rows.len(), expected.len());
+    for (mut row, (expected, evidence)) in rows.into_iter().zip(expected) {
+        let written: Option<Evidence> =
+            row.evidence.take().map(|json| serde_json::from_str(&json).expect("it is JSON"));
+        assert_eq!(&written, evidence);
+        assert_eq!(row, expected);
+    }
+}
+
+fn check_into(folder: &Folder, arguments: &[&str]) -> Ended {
+    let output = output("csv", &folder.file("rows.csv"));
+    check([&["127.0.0.1:1", "-o", output.as_str()], arguments].concat())
+}
+
+#[test]
+fn rows_are_added_below_the_header_that_is_there() {
+    let folder = Folder::new();
+    folder.with("rows.csv", "");
+    for rows in 1..=3 {
+        let ended = check_into(&folder, &["--append"]);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(read_rows(&read(&folder.file("rows.csv"))).len(), rows);
+    }
+}
+
+#[test]
+fn rows_are_not_added_below_other_columns() {
+    for old in ["schema,host\n", &format!("x{HEADER}"), "1,127.0.0.1\n"] {
+        let folder = Folder::new();
+        let file = folder.with("rows.csv", old);
+        let ended = check_into(&folder, &["--append"]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("its columns are not those"), "{}", ended.stderr);
+        assert_eq!(read(&file), old);
+    }
+}
+
+#[test]
+fn a_run_without_rows_has_the_header() {
+    let ended = check(["127.0.0.1:1", "-o=csv", "--show=open"]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), HEADER));
+}
+
+#[test]
+fn a_label_that_is_a_formula_is_none_in_a_spreadsheet() {
+    let folder = Folder::new();
+    let list = folder.with("list", "127.0.0.1:1 =HYPERLINK(\"http://evil.example\")\n");
+    let list = list.to_str().expect("temporary folders have plain names");
+    let ended = check(["-i", list, "-o=csv"]);
+    let rows = read_rows(&ended.stdout);
+    assert_eq!(rows[0].label.as_deref(), Some("'=HYPERLINK(\"http://evil.example\")"));
+}
+
+#[test]
+fn a_file_is_replaced_only_when_told_so() {
+    let folder = Folder::new();
+    assert_eq!(check_into(&folder, &[]).status, Some(0));
+    let before = read(&folder.file("rows.csv"));
+    assert_eq!(check_into(&folder, &[]).status, Some(2));
+    assert_eq!(read(&folder.file("rows.csv")), before);
+    assert_eq!(check_into(&folder, &["--force"]).status, Some(0));
+    assert_eq!(read_rows(&read(&folder.file("rows.csv"))).len(), 1);
+}

@@ -1,0 +1,260 @@
+//! The schema of the database, declared once more, and what becomes of databases that have runs.
+
+use std::{fs, path::Path};
+
+use rusqlite::{Connection, OpenFlags, types::FromSql};
+
+use crate::{
+    csv_rows::CsvRow,
+    outputs::{Folder, output},
+    program::{Ended, Running, check},
+    shell::sh_apart,
+};
+
+/// Name, type, and whether it is never NULL.
+type Column<'a> = (&'a str, &'a str, bool);
+
+const RUNS: [Column<'_>; 13] = [
+    ("id", "INTEGER", false),
+    ("started", "TEXT", true),
+    ("ended", "TEXT", false),
+    ("version", "TEXT", true),
+    ("arguments", "TEXT", true),
+    ("targets", "INTEGER", false),
+    ("open", "INTEGER", false),
+    ("closed", "INTEGER", false),
+    ("filtered", "INTEGER", false),
+    ("unresolved", "INTEGER", false),
+    ("unchecked", "INTEGER", false),
+    ("excluded", "INTEGER", false),
+    ("left", "INTEGER", false),
+];
+
+const OUTCOMES: [Column<'_>; 34] = [
+    ("id", "INTEGER", false),
+    ("run", "INTEGER", true),
+    ("position", "INTEGER", false),
+    ("host", "TEXT", true),
+    ("port", "INTEGER", true),
+    ("open", "INTEGER", true),
+    ("state", "TEXT", true),
+    ("reason", "TEXT", true),
+    ("address", "TEXT", false),
+    ("service", "TEXT", false),
+    ("banner", "TEXT", false),
+    ("banner_base64", "TEXT", false),
+    ("ssh_protocol", "TEXT", false),
+    ("ssh_software", "TEXT", false),
+    ("ssh_comment", "TEXT", false),
+    ("kex_algorithms", "TEXT", false),
+    ("host_key_algorithms", "TEXT", false),
+    ("ciphers_client_to_server", "TEXT", false),
+    ("ciphers_server_to_client", "TEXT", false),
+    ("macs_client_to_server", "TEXT", false),
+    ("macs_server_to_client", "TEXT", false),
+    ("compression_client_to_server", "TEXT", false),
+    ("compression_server_to_client", "TEXT", false),
+    ("kex_missing", "TEXT", false),
+    ("telnet_options", "TEXT", false),
+    ("protocol", "TEXT", false),
+    ("findings", "TEXT", false),
+    ("connect_ms", "REAL", false),
+    ("first_byte_ms", "REAL", false),
+    ("total_ms", "REAL", false),
+    ("label", "TEXT", false),
+    ("attempts", "INTEGER", true),
+    ("time", "TEXT", true),
+    ("evidence", "TEXT", false),
+];
+
+/// Opens the database as another program does that reads it.
+pub(crate) fn open(file: &Path) -> Connection {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    Connection::open_with_flags(file, flags).expect("it is a database")
+}
+
+/// The first column of what the query finds.
+pub(crate) fn column<T: FromSql>(database: &Connection, query: &str) -> Vec<T> {
+    let mut query = database.prepare(query).expect("it has the columns");
+    let rows = query.query_map([], |row| row.get(0)).expect("it can be read");
+    rows.map(|row| row.expect("it is of this type")).collect()
+}
+
+/// The outcomes of the latest run.
+pub(crate) fn outcomes(database: &Connection) -> Vec<CsvRow> {
+    let query = "SELECT * FROM outcomes WHERE run = (SELECT max(id) FROM runs)";
+    let mut query = database.prepare(query).expect("it has the columns");
+    let rows = query.query_map([], outcome).expect("it can be read");
+    rows.map(|row| row.expect("it is of the declared types")).collect()
+}
+
+fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
+    Ok(CsvRow {
+        schema: 1,
+        host: row.get("host")?,
+        port: row.get("port")?,
+        open: row.get("open")?,
+        state: row.get("state")?,
+        reason: row.get("reason")?,
+        address: row.get("address")?,
+        service: row.get("service")?,
+        banner: row.get("banner")?,
+        banner_base64: row.get("banner_base64")?,
+        ssh_protocol: row.get("ssh_protocol")?,
+        ssh_software: row.get("ssh_software")?,
+        ssh_comment: row.get("ssh_comment")?,
+        kex_algorithms: row.get("kex_algorithms")?,
+        host_key_algorithms: row.get("host_key_algorithms")?,
+        ciphers_client_to_server: row.get("ciphers_client_to_server")?,
+        ciphers_server_to_client: row.get("ciphers_server_to_client")?,
+        macs_client_to_server: row.get("macs_client_to_server")?,
+        macs_server_to_client: row.get("macs_server_to_client")?,
+        compression_client_to_server: row.get("compression_client_to_server")?,
+        compression_server_to_client: row.get("compression_server_to_client")?,
+        kex_missing: row.get("kex_missing")?,
+        telnet_options: row.get("telnet_options")?,
+        protocol: row.get("protocol")?,
+        findings: row.get("findings")?,
+        connect_ms: row.get("connect_ms")?,
+        first_byte_ms: row.get("first_byte_ms")?,
+        total_ms: row.get("total_ms")?,
+        label: row.get("label")?,
+        attempts: row.get("attempts")?,
+        time: row.get("time")?,
+        evidence: row.get("evidence")?,
+    })
+}
+
+/// Asserts that it is whole, and has the declared schema and nothing else.
+pub(crate) fn assert_whole(database: &Connection) {
+    assert_eq!(column::<String>(database, "PRAGMA integrity_check"), ["ok"]);
+    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [1]);
+    let application = u32::from_be_bytes(*b"port");
+    assert_eq!(column::<u32>(database, "PRAGMA application_id"), [application]);
+    let names = column::<String>(database, "SELECT name FROM sqlite_schema ORDER BY name");
+    assert_eq!(names, ["outcomes", "outcomes_by_target", "runs"]);
+    let index = "SELECT name FROM pragma_index_info('outcomes_by_target')";
+    assert_eq!(column::<String>(database, index), ["run", "host", "port"]);
+    for (table, expected) in [("runs", &RUNS[..]), ("outcomes", &OUTCOMES)] {
+        let query = format!("SELECT name, type, \"notnull\" FROM pragma_table_info('{table}')");
+        let mut query = database.prepare(&query).expect("it has the columns");
+        let columns = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        let columns: Vec<(String, String, bool)> =
+            columns.expect("it can be read").map(|column| column.expect("it is one")).collect();
+        let columns: Vec<Column<'_>> =
+            columns.iter().map(|(name, kind, never)| (&**name, &**kind, *never)).collect();
+        assert_eq!(columns, expected);
+    }
+}
+
+fn check_into(file: &Path, arguments: &[&str]) -> Ended {
+    let output = output("sqlite", file);
+    check([&["127.0.0.1:1,2", "-o", output.as_str()], arguments].concat())
+}
+
+#[test]
+fn runs_accumulate_whatever_is_said_of_files_that_exist() {
+    let folder = Folder::new();
+    let file = folder.file("audit.db");
+    for arguments in [&[][..], &[], &["--append"], &["--force"]] {
+        let ended = check_into(&file, arguments);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+    }
+    let database = open(&file);
+    assert_whole(&database);
+    assert_eq!(column::<i64>(&database, "SELECT count(*) FROM outcomes GROUP BY run"), [2; 4]);
+    let account = "SELECT targets || closed || open || filtered || unresolved || unchecked
+        || excluded || left FROM runs WHERE ended >= started";
+    assert_eq!(column::<String>(&database, account), ["22000000"; 4]);
+    let asked = column::<String>(&database, "SELECT arguments FROM runs WHERE id = 3");
+    assert!(asked[0].starts_with("portmuster check 127.0.0.1:1,2 -o sqlite="), "{asked:?}");
+    assert!(asked[0].ends_with(" --append"), "{asked:?}");
+}
+
+#[test]
+fn a_database_is_one_file_once_the_run_has_ended() {
+    let folder = Folder::new();
+    assert_eq!(check_into(&folder.file("audit.db"), &[]).status, Some(0));
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
+    let folder = Folder::new();
+    let foreign = folder.file("foreign.db");
+    let database = Connection::open(&foreign).expect("there is room");
+    database.execute_batch("CREATE TABLE x (y); PRAGMA user_version = 1").expect("it is SQL");
+    drop(database);
+    let newer = folder.file("newer.db");
+    assert_eq!(check_into(&newer, &[]).status, Some(0));
+    let database = Connection::open(&newer).expect("it is a database");
+    database.execute_batch("PRAGMA user_version = 2").expect("it is SQL");
+    drop(database);
+    for (file, complaint) in [
+        (foreign, "it is not a database of portmuster's; choose another file"),
+        (folder.with("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
+        (newer, "its schema is 2, this program knows 1"),
+    ] {
+        let before = fs::read(&file).expect("it is there");
+        let ended = check_into(&file, &["--force"]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+        assert_eq!(fs::read(&file).expect("it is there"), before);
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 3);
+}
+
+#[test]
+fn a_database_needs_a_file() {
+    for output in ["sqlite", "sqlite=-"] {
+        let ended = check(["127.0.0.1:1", "-o", output]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains("name it: sqlite=FILE"), "{}", ended.stderr);
+    }
+    for (output, complaint) in [
+        ("sqlite=/dev/full", "opening the output /dev/full: it is not a file"),
+        ("sqlite=/no/such/audit.db", "opening the output /no/such/audit.db: No such file"),
+    ] {
+        let ended = check(["127.0.0.1:1", "-o", output]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_database_is_read_while_the_run_goes_on() {
+    let folder = Folder::new();
+    let file = folder.file("audit.db");
+    let mut running = Running::check(["-i", "-", "-o", "jsonl", "-o", &output("sqlite", &file)]);
+    for rows in 1..=3 {
+        running.feed("127.0.0.1:1\n");
+        running.row();
+        // Its rows are seen in the pause that follows, or the run is killed after a while.
+        let count = || column::<u32>(&open(&file), "SELECT count(*) FROM outcomes")[0];
+        while running.is_alive() && count() < rows {}
+        assert_eq!(count(), rows);
+    }
+    assert_eq!(column::<Option<String>>(&open(&file), "SELECT ended FROM runs"), [None]);
+    assert_eq!(running.end().status, Some(0));
+    assert_eq!(outcomes(&open(&file)).len(), 3);
+}
+
+#[test]
+fn a_full_disk_keeps_what_was_committed() {
+    let (folder, mount) = (Folder::new(), Folder::new());
+    let script = "mount -t tmpfs -o size=3m none \"$1\"
+        status=0
+        yes 127.0.0.1:1 | head -n 60000 | \"$portmuster\" check -i - --rate max --per-host max \
+            -o \"sqlite=$1/a.db\" || status=$?
+        cp \"$1\"/a.db* FOLDER
+        exit $status";
+    let script = script.replace("FOLDER", folder.path());
+    let Some(ended) = sh_apart(&["--mount"], &script, mount.path()) else { return };
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    let told = "a.db; the rows before are whole: the database or the disk is full";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let database = Connection::open(folder.file("a.db")).expect("it is a database");
+    assert_whole(&database);
+    assert!(outcomes(&database).len() < 60_000);
+    assert_eq!(column::<Option<String>>(&database, "SELECT ended FROM runs"), [None]);
+}

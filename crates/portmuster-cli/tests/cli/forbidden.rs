@@ -1,0 +1,174 @@
+//! A system that forbids what a run is made of, as the profiles of containers do: it completes with
+//! what is left, or says what it can't do without.
+
+use crate::shell::{check_forbidden, sh_apart};
+
+/// Checks where the calls fail so; every verdict is right, and this is said of what is in flight.
+fn assert_completes(calls: &str, limits: &str, arguments: &str, told: &str) {
+    let arguments = format!("127.0.0.0/20 -p 1 --rate max -o jsonl {arguments}");
+    let Some(ended) = check_forbidden(calls, limits, &arguments) else { return };
+    assert_eq!(ended.status, Some(0), "{calls} {arguments}: {}", ended.stderr);
+    let rows = ended.rows();
+    assert_eq!(rows.len(), 4096, "{calls} {arguments}");
+    assert!(rows.iter().all(|row| row.verdict() == ("closed", "refused")), "{calls} {arguments}");
+    let in_flight =
+        ended.stderr.lines().find_map(|line| line.strip_prefix("portmuster: in flight: "));
+    assert_eq!(in_flight.is_some(), !told.is_empty(), "{calls} {arguments}: {}", ended.stderr);
+    assert!(in_flight.unwrap_or_default().contains(told), "{told}: {}", ended.stderr);
+}
+
+#[test]
+fn loops_share_a_descriptor_table_where_they_may_have_none_of_their_own() {
+    assert_completes("unshare=EPERM", "", "", "");
+    assert_completes("unshare=ENOSYS", "", "--workers=7", "");
+    assert_completes("unshare=EPERM", "", "--method=process-event-loops", "");
+    let told = " of 5000; this system forbids threads a descriptor table of their own";
+    assert_completes("unshare=EPERM", "ulimit -n 300", "--in-flight=5000", told);
+    assert_completes("unshare=EPERM", "ulimit -n 40", "--in-flight=5000", told);
+}
+
+#[test]
+fn threads_wait_where_there_is_no_poller() {
+    let told = "256 of 16384; this system gives no poller (epoll)";
+    for call in ["epoll_create1=EPERM", "epoll_create1=ENOSYS", "epoll_ctl=ENOSPC"] {
+        assert_completes(call, "", "", told);
+        assert_completes(call, "", "--method=process-event-loops", "");
+    }
+    assert_completes("epoll_create1=EPERM", "", "--in-flight=3", "");
+    assert_completes("epoll_create1=EMFILE", "ulimit -n 64", "", " of 16384; ");
+}
+
+#[test]
+fn what_it_can_not_do_without_is_said() {
+    for (call, told) in [
+        ("eventfd2=EPERM", "this system must allow eventfd: Operation not permitted"),
+        ("eventfd2=EMFILE", "a higher limit of descriptors (ulimit -n) may help: Too many open"),
+        ("eventfd2=ENFILE", "(fs.file-max) may help"),
+    ] {
+        for method in ["event-loop", "threads"] {
+            let arguments = format!("127.0.0.1 -p 1 --method {method}");
+            let Some(ended) = check_forbidden(call, "", &arguments) else { return };
+            assert_eq!((ended.status, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
+            let start = "error: this machine can't start the run: opening what threads wait with";
+            assert!(ended.stderr.starts_with(start), "{}", ended.stderr);
+            assert!(ended.stderr.contains(told), "{call} {method}: {}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn connections_that_are_not_permitted_are_unchecked() {
+    for call in ["connect=EPERM", "connect=EACCES", "socket=EPERM", "socket=EACCES"] {
+        let arguments = "127.0.0.0/24 -p 1 --rate max -o jsonl";
+        let Some(ended) = check_forbidden(call, "", arguments) else { return };
+        assert_eq!(ended.status, Some(3), "{call}: {}", ended.stderr);
+        let rows = ended.rows();
+        assert_eq!(rows.len(), 256, "{call}");
+        let all = rows.iter().all(|row| row.verdict() == ("unchecked", "not-permitted"));
+        assert!(all, "{call}: {:?}", rows[0]);
+    }
+}
+
+#[test]
+fn a_family_that_this_system_does_not_speak_is_said() {
+    let arguments = "127.0.0.1:1 -o jsonl";
+    let Some(ended) = check_forbidden("socket=EAFNOSUPPORT", "", arguments) else { return };
+    assert_eq!(ended.status, Some(3), "{}", ended.stderr);
+    assert_eq!(ended.rows()[0].verdict(), ("unchecked", "no-address-family"));
+}
+
+/// Checks in a network of its own, which the script sets up; each target has this outcome.
+fn assert_outcomes(set_up: &str, outcomes: &[(&str, &str, &str)]) {
+    for method in ["event-loop", "threads", "processes"] {
+        let script = format!(
+            "{set_up}
+            \"$portmuster\" check $1 --method {method} --timeout 300ms --retries 0 \
+                --order given -o jsonl"
+        );
+        let targets: Vec<_> = outcomes.iter().map(|&(target, ..)| target).collect();
+        let Some(ended) = sh_apart(&["--net"], &script, &targets.join(" ")) else { return };
+        let is_checked = outcomes.iter().all(|&(_, state, _)| state != "unchecked");
+        assert_eq!(ended.status, Some(if is_checked { 0 } else { 3 }), "{}", ended.stderr);
+        let rows = ended.rows();
+        assert_eq!(rows.len(), outcomes.len(), "{method}");
+        for &(target, state, reason) in outcomes {
+            let host = target.rsplit_once(':').expect("it has a port").0.trim_matches(['[', ']']);
+            let is_its = |row: &&crate::row::Row| {
+                row.host == host && target.ends_with(&format!(":{}", row.port))
+            };
+            let row = rows.iter().find(is_its).expect("each target has a row");
+            assert_eq!(row.verdict(), (state, reason), "{method} {target}");
+        }
+    }
+}
+
+#[test]
+fn a_network_without_a_route_leaves_all_unchecked() {
+    let nowhere = ["127.0.0.1:1", "192.0.2.1:22", "[::1]:1", "[2001:db8::1]:23", "[fe80::1]:22"];
+    assert_outcomes(":", &nowhere.map(|target| (target, "unchecked", "no-route")));
+}
+
+#[test]
+fn a_family_that_is_turned_off_leaves_its_targets_unchecked() {
+    assert_outcomes(
+        "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+        &[
+            ("127.0.0.1:1", "closed", "refused"),
+            ("[::1]:1", "unchecked", "no-route"),
+            ("[2001:db8::1]:22", "unchecked", "no-route"),
+        ],
+    );
+}
+
+#[test]
+fn routes_that_say_no_leave_their_targets_unchecked() {
+    assert_outcomes(
+        "ip link set lo up
+        ip route add prohibit 192.0.2.0/26
+        ip route add unreachable 192.0.2.64/26
+        ip route add blackhole 192.0.2.128/26
+        ip route add throw 192.0.2.192/26
+        ip -6 route add prohibit 2001:db8:1::/48
+        ip -6 route add unreachable 2001:db8:2::/48
+        ip -6 route add blackhole 2001:db8:3::/48",
+        &[
+            ("192.0.2.1:22", "unchecked", "not-permitted"),
+            ("192.0.2.65:22", "unchecked", "no-route"),
+            ("192.0.2.129:22", "unchecked", "no-route"),
+            ("192.0.2.193:22", "unchecked", "no-route"),
+            ("[2001:db8:1::1]:22", "unchecked", "not-permitted"),
+            ("[2001:db8:2::1]:22", "unchecked", "no-route"),
+            ("[2001:db8:3::1]:22", "unchecked", "no-route"),
+            ("127.0.0.1:1", "closed", "refused"),
+        ],
+    );
+}
+
+/// The system takes the SYN for lost on its way, so this is what is known of the target.
+#[test]
+fn what_this_machines_own_filter_drops_is_filtered() {
+    assert_outcomes(
+        "ip link set lo up
+        nft -f - <<'END'
+table inet forbidden {
+    chain output {
+        type filter hook output priority 0
+        tcp dport 1001 drop
+    }
+}
+END",
+        &[("127.0.0.1:1001", "filtered", "no-answer"), ("127.0.0.1:1003", "closed", "refused")],
+    );
+}
+
+#[test]
+fn a_source_that_is_not_ours_starts_nothing() {
+    for source in ["192.0.2.77", "2001:db8::77", "::1"] {
+        let script = "ip link set lo up; echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
+            \"$portmuster\" check 127.0.0.1:1 --source \"$1\"";
+        let Some(ended) = sh_apart(&["--net"], script, source) else { return };
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
+        let told = format!("connecting from {source} is not possible: ");
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+    }
+}

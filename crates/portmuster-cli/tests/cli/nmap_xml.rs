@@ -1,0 +1,143 @@
+//! nmap's XML: held to nmap's own definition, to a declaration of what is written, and read by
+//! a program that reads nmap's.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use quick_xml::{Reader, events::Event};
+
+use crate::{
+    outputs::{Folder, output, read},
+    program::check,
+    row::Row,
+};
+
+/// nmap's own, of the Debian package nmap-common.
+const DEFINITION: &str = "/usr/share/nmap/nmap.dtd";
+
+/// Every element with its attributes.
+const WRITTEN: [(&str, &[&str]); 19] = [
+    ("nmaprun", &["scanner", "args", "start", "startstr", "version", "xmloutputversion"]),
+    ("verbose", &["level"]),
+    ("debugging", &["level"]),
+    ("target", &["specification", "status", "reason"]),
+    ("host", &["endtime"]),
+    ("status", &["state", "reason", "reason_ttl"]),
+    ("address", &["addr", "addrtype"]),
+    ("hostnames", &[]),
+    ("hostname", &["name", "type"]),
+    ("ports", &[]),
+    ("port", &["protocol", "portid"]),
+    ("state", &["state", "reason", "reason_ttl"]),
+    ("service", &["name", "product", "version", "extrainfo", "method", "conf"]),
+    ("script", &["id", "output"]),
+    ("table", &["key"]),
+    ("elem", &["key"]),
+    ("runstats", &[]),
+    ("finished", &["time", "timestr", "elapsed", "summary", "exit", "errormsg"]),
+    ("hosts", &["up", "down", "total"]),
+];
+
+/// What a program sees that reads nmap's files by python-libnmap.
+const READER: &str = "
+import json, sys
+from libnmap.parser import NmapParser
+report = NmapParser.parse_fromfile(sys.argv[1])
+ports = [
+    [host.address, service.port, service.state,
+     {script['id']: script['elements'] for script in service.scripts_results}]
+    for host in report.hosts for service in host.services
+]
+json.dump([report.hosts_up, report.hosts_total, ports], sys.stdout)
+";
+
+/// Address, port, state, scripts.
+type Port = (String, u16, String, serde_json::Value);
+
+/// Asserts that it is valid by nmap's definition, and has nothing that is not declared.
+pub(crate) fn assert_valid(file: &Path) {
+    assert!(Path::new(DEFINITION).exists(), "install nmap-common, which has {DEFINITION}");
+    let validated = Command::new("xmllint")
+        .args(["--noout", "--nonet", "--dtdvalid", DEFINITION])
+        .arg(file)
+        .output()
+        .expect("install libxml2-utils, which has xmllint");
+    let complaints = String::from_utf8_lossy(&validated.stderr);
+    assert!(validated.status.success(), "{complaints}\n{}", read(file));
+    assert_declared(&read(file));
+}
+
+fn assert_declared(document: &str) {
+    let mut reader = Reader::from_str(document);
+    loop {
+        let element = match reader.read_event().expect("it is a document") {
+            Event::Start(element) | Event::Empty(element) => element,
+            Event::Eof => break,
+            _ => continue,
+        };
+        let name = element.name();
+        let declared = WRITTEN.iter().find(|(known, _)| *known == name.as_ref());
+        let (_, declared) = declared.unwrap_or_else(|| panic!("{name:?} is not declared"));
+        for attribute in element.attributes() {
+            let key = attribute.expect("it is an attribute").key;
+            assert!(declared.contains(&key.as_ref()), "{name:?} {key:?} is not declared");
+        }
+    }
+}
+
+/// Hosts that are up, hosts in all, and the ports, as python-libnmap reads them.
+fn read_back(file: &Path) -> (u64, u64, Vec<Port>) {
+    // The system's Python, which has the system's packages.
+    let read = Command::new("/usr/bin/python3").args(["-c", READER]).arg(file).output();
+    let read = read.expect("install python3");
+    let complaint = String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success(), "python3-libnmap has to be installed: {complaint}");
+    serde_json::from_slice(&read.stdout).expect("it is what the reader prints")
+}
+
+/// Asserts that the file tells what the rows in JSON tell, of those that have an address.
+pub(crate) fn assert_same(file: &Path, rows: &[Row]) {
+    let (up, hosts, ports) = read_back(file);
+    let rows: Vec<_> = rows.iter().filter(|row| row.address.is_some()).collect();
+    let answered = rows.iter().filter(|row| ["open", "closed"].contains(&&*row.state));
+    assert_eq!((up, hosts), (answered.count() as u64, rows.len() as u64));
+    assert_eq!(ports.len(), rows.len());
+    let told: BTreeSet<_> = ports
+        .into_iter()
+        .map(|(address, port, state, scripts)| {
+            let service = scripts["portmuster"]["service"].as_str().map(str::to_owned);
+            (address, port, state, service)
+        })
+        .collect();
+    let expected = rows.iter().map(|row| {
+        let address = row.address.expect("it has one").to_string();
+        (address, row.port, row.state.clone(), row.service.clone())
+    });
+    assert_eq!(told, expected.collect());
+}
+
+#[test]
+fn a_document_on_stdout_ends_once() {
+    let folder = Folder::new();
+    let ended = check(["127.0.0.1:1-40", "no-such.invalid:1", "-o=xml"]);
+    assert_eq!(ended.stdout.matches("</nmaprun>").count(), 1);
+    assert!(ended.stdout.contains("exit=\"success\"/>"), "{}", ended.stdout);
+    assert_valid(&folder.with("rows.xml", &ended.stdout));
+}
+
+#[test]
+fn a_document_is_replaced_but_never_added_to() {
+    let folder = Folder::new();
+    let file = folder.file("rows.xml");
+    let output = output("xml", &file);
+    assert_eq!(check(["127.0.0.1:1-9", "-o", &output, "--append"]).status, Some(0));
+    let before = read(&file);
+    let ended = check(["127.0.0.1:1", "-o", &output, "--append"]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    let complaint = "nothing can be added to a document that has ended";
+    assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
+    assert_eq!(read(&file), before);
+    assert_eq!(check(["127.0.0.1:1", "-o", &output, "--force"]).status, Some(0));
+    assert_valid(&file);
+    assert_eq!(read_back(&file).1, 1);
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1);
+}

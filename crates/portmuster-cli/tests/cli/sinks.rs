@@ -1,0 +1,129 @@
+//! All formats at once: they tell the same, and a kill leaves all of them valid.
+
+use rustix::process::Signal;
+
+use crate::{
+    csv_rows, database, nmap_xml,
+    outputs::{Folder, output, read},
+    program::{Running, check},
+    row::{self, Row},
+    servers::start_lab,
+    shell::sh_apart,
+};
+
+/// In files; the table is on stdout.
+const FORMATS: [&str; 4] = ["jsonl", "csv", "xml", "sqlite"];
+
+fn outputs(folder: &Folder) -> Vec<String> {
+    let outputs = FORMATS.map(|format| output(format, &folder.file(format)));
+    outputs.into_iter().flat_map(|output| ["-o".to_owned(), output]).collect()
+}
+
+/// A file of lines up to its last whole one.
+fn whole_lines(folder: &Folder, format: &str) -> String {
+    let text = read(&folder.file(format));
+    let end = text.rfind('\n').map_or(0, |last| last + 1);
+    text[..end].to_owned()
+}
+
+/// Asserts that every file is valid; the rows.
+fn valid_rows(folder: &Folder) -> Vec<Row> {
+    csv_rows::read_rows(&whole_lines(folder, "csv"));
+    nmap_xml::assert_valid(&folder.file("xml"));
+    database::assert_whole(&database::open(&folder.file("sqlite")));
+    row::read(&whole_lines(folder, "jsonl"))
+}
+
+#[test]
+fn every_format_tells_the_same() {
+    let (folder, lab) = (Folder::new(), start_lab());
+    let list = folder.with("list", "no-such.invalid:22 =label;-1\n");
+    let exhibits = [
+        "ssh-eager",
+        "ssh-weak",
+        "kex-names",
+        "telnet",
+        "resets",
+        "refused",
+        "escapes",
+        "unicode",
+        "garbage",
+    ];
+    let servers = lab.exhibits().filter(|(exhibit, _)| exhibits.contains(&exhibit.name));
+    let mut arguments: Vec<_> = servers.map(|(_, endpoint)| endpoint.to_string()).collect();
+    let how = ["--first-byte=6s", "--deadline=7s", "--per-host=max", "--evidence", "-o=table"];
+    arguments.extend(how.map(str::to_owned));
+    arguments.extend(["-i".to_owned(), list.display().to_string()]);
+    arguments.extend(outputs(&folder));
+    let ended = check(arguments);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+
+    let rows = valid_rows(&folder);
+    assert_eq!(rows.len(), exhibits.len() + 1);
+    // A header, and all but the closed port and the name.
+    assert_eq!(ended.stdout.lines().count(), exhibits.len());
+    let mut csv = csv_rows::read_rows(&read(&folder.file("csv")));
+    for label in csv.iter_mut().filter_map(|row| row.label.as_mut()) {
+        // What only a spreadsheet needs.
+        assert_eq!(std::mem::replace(label, "=label;-1".into()), "'=label;'-1");
+    }
+    csv_rows::assert_same(csv, &rows);
+    let database = database::open(&folder.file("sqlite"));
+    csv_rows::assert_same(database::outcomes(&database), &rows);
+    nmap_xml::assert_same(&folder.file("xml"), &rows);
+}
+
+#[test]
+fn a_kill_leaves_every_file_valid() {
+    for lines in [1, 2, 1000, 5000, 15_000] {
+        let folder = Folder::new();
+        let mut arguments = outputs(&folder);
+        let run = ["-o=table", "--show=all", "127.0.0.0/16", "-p1", "--rate=max"];
+        arguments.extend(run.map(str::to_owned));
+        let mut running = Running::check(arguments);
+        for _ in 0..lines {
+            assert_ne!(running.line(), "");
+        }
+        running.signal(Signal::KILL);
+        assert_eq!(running.end().status, None);
+        let rows = valid_rows(&folder);
+        row::targets(&rows);
+        assert!(rows.len() < 1 << 16);
+        let database = database::open(&folder.file("sqlite"));
+        assert!(database::outcomes(&database).len() < 1 << 16);
+        let ended = database::column::<Option<String>>(&database, "SELECT ended FROM runs");
+        assert_eq!(ended, [None]);
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_every_file_valid() {
+    for format in ["csv", "xml"] {
+        let folder = Folder::new();
+        let script = "mount -t tmpfs -o size=512k none \"$1\"
+            status=0
+            \"$portmuster\" check 127.0.0.0/18 -p 1 --rate max -o FORMAT=\"$1/rows\" || status=$?
+            cat \"$1/rows\"
+            exit $status";
+        let script = script.replace("FORMAT", format);
+        let Some(ended) = sh_apart(&["--mount"], &script, folder.path()) else { return };
+        assert_eq!(ended.status, Some(3), "{ended:?}");
+        let told = "/rows; the rows before are whole: No space left on device";
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        assert!(ended.stdout.contains("127.0."), "{}", ended.stdout);
+        match format {
+            "csv" => assert!(csv_rows::read_rows(&ended.stdout).len() > 1000),
+            _ => nmap_xml::assert_valid(&folder.with("rows", &ended.stdout)),
+        }
+    }
+}
+
+#[test]
+fn a_full_device_makes_the_run_incomplete() {
+    for format in ["csv", "xml"] {
+        let ended = check(["127.0.0.1:1", "-o", &format!("{format}=/dev/full")]);
+        assert_eq!(ended.status, Some(3), "{ended:?}");
+        let told = "error: writing /dev/full; the rows before are whole: No space";
+        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+    }
+}

@@ -1,0 +1,97 @@
+//! Outcomes that the tests of all formats write.
+
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    outcome::{
+        Evidence, Facts, Identification, KeyExchange, NameList, Offer, Outcome, Part, PortState,
+        Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict, Weakness,
+    },
+    targets::Target,
+};
+
+/// An open port with this banner.
+pub(crate) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
+    Outcome {
+        target: Target::from(("db.example", 22)),
+        endpoint: Some(([10, 0, 0, 5], 22).into()),
+        verdict: Verdict {
+            state: PortState::Open,
+            reason: Reason::Accepted,
+            service: Some(Service::Ssh),
+            rule: Some(Rule::Identification),
+            banner: banner.to_vec(),
+            facts: facts.map(Box::new),
+            times: Times {
+                connect: Some(Duration::from_nanos(412_345)),
+                first_byte: Some(Duration::from_millis(2)),
+                total: Duration::from_millis(6),
+            },
+        },
+        attempts: 1,
+        time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+        position: 7,
+    }
+}
+
+/// Everything that a row can have at once, though no server has all of it.
+pub(crate) fn everything() -> Outcome {
+    let name = |name: &str| NameList::parse(name.as_bytes()).expect("it is printable");
+    let facts = Facts {
+        identification: Some(Identification {
+            protocol: "2.0".into(),
+            software: "OpenSSH_7.4".into(),
+            comment: Some("a comment".into()),
+        }),
+        key_exchange: KeyExchange::Offered(Box::new(Offer {
+            kex: name("kex-a,kex-b"),
+            host_keys: name("ssh-rsa"),
+            ciphers_client_to_server: name("3des-cbc,aes128-ctr"),
+            ciphers_server_to_client: name("aes128-ctr"),
+            macs_client_to_server: name("hmac-md5"),
+            macs_server_to_client: name("hmac-sha2-256"),
+            compression_client_to_server: name("none"),
+            compression_server_to_client: name("none,zlib"),
+        })),
+        options: vec![
+            TelnetOption { verb: Verb::Will, number: 1 },
+            TelnetOption { verb: Verb::Do, number: 24 },
+        ],
+        protocol: Some("http".into()),
+        findings: vec![Weakness::TripleDes, Weakness::Md5],
+        evidence: Some(Evidence {
+            parts: vec![
+                part(Side::Server, b"SSH-2.0-OpenSSH_7.4\r\n\x1b[2J"),
+                part(Side::Portmuster, b"\xff"),
+            ],
+            left_out: 3,
+        }),
+    };
+    let mut outcome = open(b"SSH-2.0-OpenSSH_7.4 a comment", Some(facts));
+    outcome.target.label = Some("core, \"sw1\"".into());
+    outcome
+}
+
+fn part(side: Side, bytes: &[u8]) -> Part {
+    Part { at: Duration::from_micros(412), side, bytes: bytes.to_vec() }
+}
+
+/// An open port whose banner is no text.
+pub(crate) fn binary() -> Outcome {
+    open(b"\xff\xfb\x01", None)
+}
+
+/// A target that is not open.
+pub(crate) fn not_open(state: PortState, reason: Reason) -> Outcome {
+    let mut outcome = open(b"", None);
+    outcome.verdict = Verdict::unconnected(state, reason, Duration::from_millis(3));
+    outcome
+}
+
+/// A name that does not exist.
+pub(crate) fn unresolved() -> Outcome {
+    let mut outcome = not_open(PortState::Unresolved, Reason::NoSuchName);
+    outcome.endpoint = None;
+    outcome.attempts = 0;
+    outcome
+}

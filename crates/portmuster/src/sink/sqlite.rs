@@ -1,0 +1,623 @@
+//! A database in which runs accumulate.
+//!
+//! Schema 1, also `PRAGMA user_version`; `PRAGMA application_id` is [`APPLICATION`]:
+//!
+//! | `runs` | |
+//! |---|---|
+//! | `id` | one more than that of the run before |
+//! | `started`, `ended` | UTC, RFC 3339; `ended` is NULL while the run goes on, or when it was cut off |
+//! | `version`, `arguments` | of the program; what the user asked for |
+//! | `targets`, `open`, `closed`, `filtered`, `unresolved`, `unchecked`, `excluded`, `left` | the account, once the run has ended |
+//!
+//! | `outcomes` | |
+//! |---|---|
+//! | `id` | in the order in which they became known |
+//! | `run` | `runs.id` |
+//! | `position` | of the target in the order of the run, from 0 |
+//! | `host`, `port`, … | the fields of a [`Row`] but for `schema`, under their names in JSON |
+//!
+//! What is absent is NULL, `open` is 0 or 1, lists are joined by spaces, and `evidence` is its
+//! JSON. Text that a stranger chose is written as [`spelled`] writes it, because whoever reads a
+//! database shows it on a terminal as it is.
+//!
+//! Invariant: rows are committed whole batches at a time, in a pause or a second after they came;
+//! whatever ends the process, what was committed stays, and a reader sees it while the run goes on.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, params,
+    types::{ToSqlOutput, ValueRef},
+};
+use thiserror::Error;
+
+use super::{
+    Beginning, Ending, Mark, Row, Sink,
+    cells::{COLUMNS, Cell, cells},
+    row::timestamp,
+    text::{is_plain, spelled},
+};
+use crate::outcome::{Outcome, PortState};
+
+/// What says that a database is ours: `port` in ASCII.
+const APPLICATION: u32 = 0x706f_7274;
+
+/// The version of the schema that is written.
+const VERSION: u32 = 1;
+
+/// How long another program that writes to the database is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Rows in one transaction at most.
+const BATCH_MAX: usize = 65_536;
+
+/// How long rows wait for their commit while more come. Targets come in no order, so each of them
+/// changes a page of the index: a commit of 4,096 costs a row 11 µs, one of 65,536 4 µs.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Memory for pages, in KiB: the part of the index that a run of a million targets writes to.
+const CACHE_KIB: i64 = 64 * 1024;
+
+/// Columns of a row that a database has: the version of the fields goes for all of them.
+const FIELDS: usize = COLUMNS.len() - 1;
+
+/// Why a file can't be used as a database of outcomes.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// It is something else, and was left alone.
+    #[error("it is not a database of portmuster's; choose another file")]
+    Foreign,
+    /// A later version of this program made it. It was left alone.
+    #[error(
+        "its schema is {found}, this program knows {VERSION}: take a newer program, or another file"
+    )]
+    Newer {
+        /// The version of its schema.
+        found: u32,
+    },
+    /// The run that was to go on is not in it.
+    #[error("run {0} is not in it")]
+    NoSuchRun(i64),
+    /// The run that was to go on had outcomes that are not in it.
+    #[error("run {0} had outcomes that are not in it any more")]
+    Behind(i64),
+    /// It can't be read or written.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<rusqlite::Error> for DatabaseError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Io(io_error(error))
+    }
+}
+
+/// Writes outcomes to a database, as one run in it.
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+    insert: String,
+    run: i64,
+    /// The id of the latest outcome of this run.
+    last: i64,
+    /// Rows that are not committed yet.
+    waiting: usize,
+    /// The time of the first of them.
+    since: SystemTime,
+    /// The time of the latest; `None` once it was flushed.
+    unflushed: Option<SystemTime>,
+    /// Something could not be written: the run stays one that was cut off.
+    has_failed: bool,
+}
+
+impl Sqlite {
+    /// Looks whether the file is empty or a database of ours, without a change to it.
+    ///
+    /// # Errors
+    /// It is neither, or can't be read.
+    pub fn inspect(file: &mut File) -> Result<(), DatabaseError> {
+        // The header of a database (https://www.sqlite.org/fileformat2.html#the_database_header).
+        // What it says never waits in the log, because the schema is made before there is one.
+        let mut header = Vec::with_capacity(100);
+        file.take(100).read_to_end(&mut header)?;
+        if header.is_empty() {
+            return Ok(());
+        }
+        let number = |at: usize| {
+            let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
+            bytes.map(u32::from_be_bytes)
+        };
+        match (header.starts_with(b"SQLite format 3\0"), number(68), number(60)) {
+            (true, Some(APPLICATION), Some(VERSION)) => Ok(()),
+            (true, Some(APPLICATION), Some(found)) => Err(DatabaseError::Newer { found }),
+            _ => Err(DatabaseError::Foreign),
+        }
+    }
+
+    /// Begins another run in the database, which is made when the file is empty or not there.
+    ///
+    /// # Errors
+    /// It is not ours, can't be written, or another program keeps it locked.
+    pub fn begin(path: &Path, beginning: &Beginning) -> Result<Self, DatabaseError> {
+        let connection = open(path)?;
+        connection.execute(
+            "INSERT INTO runs (started, version, arguments) VALUES (?1, ?2, ?3)",
+            params![
+                timestamp(beginning.time).as_str(),
+                env!("CARGO_PKG_VERSION"),
+                spelled(beginning.arguments.as_bytes())
+            ],
+        )?;
+        let run = connection.last_insert_rowid();
+        Ok(Self::of(connection, run, 0))
+    }
+
+    /// Goes on with a run from where it stood; outcomes that came later are deleted.
+    ///
+    /// # Errors
+    /// As for [`Self::begin`], and where the run is not in it.
+    pub fn go_on(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
+        let mut connection = open(path)?;
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if change.execute("UPDATE runs SET ended = NULL WHERE id = ?1", [run])? == 0 {
+            return Err(DatabaseError::NoSuchRun(run));
+        }
+        let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
+        let has_last: bool = change.query_row(count, [last, run], |row| row.get(0))?;
+        if last > 0 && !has_last {
+            return Err(DatabaseError::Behind(run));
+        }
+        // The plus keeps it from the index, in which it would pass by all that stays.
+        change.execute("DELETE FROM outcomes WHERE id > ?1 AND +run = ?2", [last, run])?;
+        change.commit()?;
+        Ok(Self::of(connection, run, last))
+    }
+
+    fn of(connection: Connection, run: i64, last: i64) -> Self {
+        Self {
+            connection,
+            insert: insertion(),
+            run,
+            last,
+            waiting: 0,
+            since: SystemTime::UNIX_EPOCH,
+            unflushed: None,
+            has_failed: false,
+        }
+    }
+
+    /// The run's id in the database.
+    #[must_use]
+    pub fn run(&self) -> i64 {
+        self.run
+    }
+
+    /// Lets something be written; once that has failed, nothing is any more.
+    fn attempt(&mut self, write: impl FnOnce(&mut Self) -> rusqlite::Result<()>) -> io::Result<()> {
+        if self.has_failed {
+            return Ok(());
+        }
+        write(self).map_err(|error| {
+            self.has_failed = true;
+            io_error(error)
+        })
+    }
+
+    fn insert(&mut self, outcome: &Outcome) -> rusqlite::Result<()> {
+        if self.waiting == 0 {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.since = outcome.time;
+        }
+        self.unflushed = Some(outcome.time);
+        let mut insert = self.connection.prepare_cached(&self.insert)?;
+        insert.raw_bind_parameter(1, self.run)?;
+        insert.raw_bind_parameter(2, number(outcome.position))?;
+        for (position, cell) in cells(&Row::from(outcome)).iter().skip(1).enumerate() {
+            insert.raw_bind_parameter(position + 3, cell)?;
+        }
+        insert.raw_execute()?;
+        self.last = self.connection.last_insert_rowid();
+        self.waiting += 1;
+        if self.waiting == BATCH_MAX {
+            drop(insert);
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    /// Commits, unless more rows are coming and none has waited for long.
+    fn commit_in_time(&mut self) -> rusqlite::Result<()> {
+        let is_pause = self.unflushed.is_none();
+        let latest = self.unflushed.take().unwrap_or(self.since);
+        let waited = latest.duration_since(self.since).unwrap_or_default();
+        if is_pause || waited >= WAIT_MAX { self.commit() } else { Ok(()) }
+    }
+
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        if std::mem::take(&mut self.waiting) == 0 {
+            return Ok(());
+        }
+        self.connection.execute_batch("COMMIT")
+    }
+
+    /// A commit for which the system is asked to write the whole log to the disk.
+    fn commit_synced(&mut self) -> rusqlite::Result<()> {
+        self.commit()?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        // Something has to change, or there is nothing to sync.
+        self.connection.execute("UPDATE runs SET ended = ended WHERE id = ?1", [self.run])?;
+        self.connection.pragma_update(None, "synchronous", "NORMAL")
+    }
+
+    fn end(&mut self, ending: &Ending) -> rusqlite::Result<()> {
+        self.commit()?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        let account = &ending.account;
+        let [open, closed, filtered, unresolved, unchecked] =
+            PortState::ALL.map(|state| number(account.state(state)));
+        self.connection.execute(
+            "UPDATE runs SET ended = ?2, targets = ?3, open = ?4, closed = ?5, filtered = ?6,
+                unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10 WHERE id = ?1",
+            params![
+                self.run,
+                timestamp(ending.time).as_str(),
+                number(ending.targets),
+                open,
+                closed,
+                filtered,
+                unresolved,
+                unchecked,
+                number(account.excluded),
+                number(ending.left()),
+            ],
+        )?;
+        Ok(())
+    }
+}
+
+impl Sink for Sqlite {
+    fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.attempt(|sink| sink.insert(outcome))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.attempt(Self::commit_in_time)
+    }
+
+    fn checkpoint(&mut self) -> io::Result<Mark> {
+        self.attempt(Self::commit_synced)?;
+        Ok(Mark::Run { run: self.run, last: self.last })
+    }
+
+    fn finish(&mut self, ending: &Ending) -> io::Result<()> {
+        self.attempt(|sink| sink.end(ending))
+    }
+}
+
+impl ToSql for Cell<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let value = match self {
+            Self::Empty => ValueRef::Null,
+            Self::Truth(truth) => ValueRef::Integer((*truth).into()),
+            Self::Number(number) => ValueRef::Integer((*number).into()),
+            Self::Time(time) => ValueRef::Real(*time),
+            Self::Word(word) => ValueRef::Text(word.as_bytes()),
+            Self::Json(json) => ValueRef::Text(json.as_bytes()),
+            Self::Text(text) if is_plain(text) => ValueRef::Text(text.as_bytes()),
+            Self::Text(text) => return Ok(spelled(text.as_bytes()).into()),
+        };
+        Ok(ToSqlOutput::Borrowed(value))
+    }
+}
+
+/// A count as the database has it; what is beyond the largest is the largest.
+fn number(count: impl TryInto<i64>) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}
+
+/// Opens the database, with a schema and a log.
+fn open(path: &Path) -> Result<Connection, DatabaseError> {
+    if let Some(mut file) = existing(path)? {
+        Sqlite::inspect(&mut file)?;
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        create(&mut connection)?;
+    }
+    // Readers wait for nobody, and a commit is one write to the log.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    Ok(connection)
+}
+
+fn existing(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
+}
+
+/// Makes the schema, all of it or nothing.
+fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another run may have been faster.
+    let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 0 {
+        change.execute_batch(&schema())?;
+        change.pragma_update(None, "application_id", APPLICATION)?;
+        change.pragma_update(None, "user_version", VERSION)?;
+    }
+    change.commit()
+}
+
+fn schema() -> String {
+    let fields: Vec<_> =
+        COLUMNS[1..].iter().map(|&column| format!("{column} {}", kind(column))).collect();
+    format!(
+        "CREATE TABLE runs (
+            id INTEGER PRIMARY KEY,
+            started TEXT NOT NULL, ended TEXT,
+            version TEXT NOT NULL, arguments TEXT NOT NULL,
+            targets INTEGER, open INTEGER, closed INTEGER, filtered INTEGER, unresolved INTEGER,
+            unchecked INTEGER, excluded INTEGER, left INTEGER
+        );
+        CREATE TABLE outcomes (
+            id INTEGER PRIMARY KEY,
+            run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            {}
+        );
+        CREATE INDEX outcomes_by_target ON outcomes (run, host, port);",
+        fields.join(", ")
+    )
+}
+
+/// The type of a field's column.
+fn kind(column: &str) -> &'static str {
+    match column {
+        "host" | "state" | "reason" | "time" => "TEXT NOT NULL",
+        "port" | "open" | "attempts" => "INTEGER NOT NULL",
+        "connect_ms" | "first_byte_ms" | "total_ms" => "REAL",
+        _ => "TEXT",
+    }
+}
+
+/// The statement with which outcomes are written: run and position, then the fields.
+fn insertion() -> String {
+    let places = "?, ".repeat(FIELDS);
+    let fields = COLUMNS[1..].join(", ");
+    format!("INSERT INTO outcomes (run, position, {fields}) VALUES ({places}?, ?)")
+}
+
+fn io_error(error: rusqlite::Error) -> io::Error {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            format!("another program has kept the database locked for {} s", PATIENCE.as_secs()),
+        ),
+        Some(ErrorCode::DiskFull) => {
+            io::Error::new(io::ErrorKind::StorageFull, "the database or the disk is full")
+        }
+        _ => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::{
+        outcome::{Account, Reason},
+        sink::samples,
+    };
+
+    struct Folder(TempDir);
+
+    impl Folder {
+        fn new() -> Self {
+            Self(TempDir::new().expect("there is room for a folder"))
+        }
+
+        fn file(&self) -> std::path::PathBuf {
+            self.0.path().join("audit.db")
+        }
+
+        fn begin(&self) -> Sqlite {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+            let beginning = Beginning { time, arguments: "portmuster check x".into() };
+            Sqlite::begin(&self.file(), &beginning).expect("it is a database")
+        }
+
+        /// What another program reads.
+        fn read<T: rusqlite::types::FromSql>(&self, query: &str) -> Vec<T> {
+            let database = Connection::open(self.file()).expect("it can be opened");
+            let mut query = database.prepare(query).expect("it has the columns");
+            let rows = query.query_map([], |row| row.get(0)).expect("it can be read");
+            rows.map(|row| row.expect("it is of this type")).collect()
+        }
+
+        fn count(&self) -> u32 {
+            self.read("SELECT count(*) FROM outcomes")[0]
+        }
+    }
+
+    fn ending() -> Ending {
+        Ending { account: Account::default(), targets: 3, time: SystemTime::UNIX_EPOCH }
+    }
+
+    fn refused() -> Outcome {
+        samples::not_open(PortState::Closed, Reason::Refused)
+    }
+
+    #[test]
+    fn runs_accumulate() {
+        let folder = Folder::new();
+        for run in 1..=3 {
+            let mut sink = folder.begin();
+            assert_eq!(sink.run(), run);
+            sink.write(&samples::everything()).expect("there is room");
+            sink.finish(&ending()).expect("there is room");
+        }
+        assert_eq!(folder.read::<i64>("SELECT run FROM outcomes"), [1, 2, 3]);
+        assert_eq!(folder.read::<i64>("SELECT left FROM runs"), [3, 3, 3]);
+        let times: [String; 3] = folder
+            .read(
+                "SELECT DISTINCT started || ' ' || ended || ' ' || version FROM runs WHERE id = 3
+                UNION ALL SELECT arguments FROM runs WHERE id = 1
+                UNION ALL SELECT group_concat(ended, ' ') FROM runs WHERE ended IS NULL OR id = 2",
+            )
+            .try_into()
+            .expect("three rows");
+        assert!(times[0].starts_with("2026-11-18T11:06:40.000Z 1970-01-01T00:00:00.000Z 0."));
+        assert_eq!(times[1..], ["portmuster check x", "1970-01-01T00:00:00.000Z"]);
+    }
+
+    #[test]
+    fn every_field_has_its_column() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        sink.write(&samples::everything()).expect("there is room");
+        pause(&mut sink);
+        for (column, expected) in [
+            ("host", "db.example"),
+            ("kex_algorithms", "kex-a kex-b"),
+            ("telnet_options", "will echo do terminal-type"),
+            ("label", "core, \"sw1\""),
+            ("evidence ->> '$.parts[0].side'", "server"),
+            ("typeof(connect_ms) || typeof(open) || typeof(position)", "realintegerinteger"),
+        ] {
+            assert_eq!(
+                folder.read::<String>(&format!("SELECT {column} FROM outcomes")),
+                [expected]
+            );
+        }
+    }
+
+    #[test]
+    fn a_strangers_text_is_harmless_on_a_terminal() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        sink.write(&samples::open(b"a\x1b[2J\0b\\", None)).expect("there is room");
+        pause(&mut sink);
+        assert_eq!(folder.read::<String>("SELECT banner FROM outcomes"), ["a\\x1b[2J\\x00b\\\\"]);
+    }
+
+    /// What the program does in a pause.
+    fn pause(sink: &mut Sqlite) {
+        sink.flush().and_then(|()| sink.flush()).expect("there is room");
+    }
+
+    #[test]
+    fn rows_are_seen_while_the_run_goes_on_and_stay() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        sink.write(&refused()).expect("there is room");
+        sink.flush().expect("there is room");
+        assert_eq!(folder.count(), 0);
+        sink.flush().expect("there is room");
+        assert_eq!(folder.count(), 1);
+        sink.write(&refused()).expect("there is room");
+        sink.flush().expect("there is room");
+        let mut later = refused();
+        later.time += WAIT_MAX;
+        sink.write(&later).expect("there is room");
+        assert_eq!(folder.count(), 1);
+        sink.flush().expect("there is room");
+        assert_eq!(folder.count(), 3);
+        sink.write(&refused()).expect("there is room");
+        drop(sink);
+        assert_eq!(folder.count(), 3);
+        assert_eq!(folder.read::<Option<String>>("SELECT ended FROM runs"), [None]);
+    }
+
+    #[test]
+    fn batches_are_bounded() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        for _ in 0..=BATCH_MAX {
+            sink.write(&refused()).expect("there is room");
+        }
+        assert_eq!(usize::try_from(folder.count()), Ok(BATCH_MAX));
+    }
+
+    #[test]
+    fn a_run_goes_on_from_its_mark_and_leaves_others_alone() {
+        let folder = Folder::new();
+        let (mut ours, mut other) = (folder.begin(), folder.begin());
+        ours.write(&refused()).expect("there is room");
+        let mark = ours.checkpoint().expect("there is room");
+        assert_eq!(mark, Mark::Run { run: 1, last: 1 });
+        for sink in [&mut ours, &mut other] {
+            sink.write(&refused()).expect("there is room");
+            pause(sink);
+        }
+        drop(ours);
+        let mut ours = Sqlite::go_on(&folder.file(), 1, 1).expect("the run is there");
+        assert_eq!(folder.read::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 2]);
+        ours.write(&refused()).expect("there is room");
+        ours.finish(&ending()).expect("there is room");
+        assert_eq!(folder.read::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 1, 2]);
+        let error = Sqlite::go_on(&folder.file(), 3, 1).expect_err("it has two runs");
+        assert_eq!(error.to_string(), "run 3 is not in it");
+    }
+
+    #[test]
+    fn a_file_that_is_not_ours_is_left_as_it_is() {
+        let other = Folder::new();
+        let database = Connection::open(other.file()).expect("there is room");
+        database.execute_batch("CREATE TABLE x (y); PRAGMA user_version = 1").expect("it is SQL");
+        drop(database);
+        let newer = Folder::new();
+        drop(newer.begin());
+        let database = Connection::open(newer.file()).expect("it is a database");
+        database.execute_batch("PRAGMA user_version = 7").expect("it is SQL");
+        drop(database);
+        let text = Folder::new();
+        fs::write(text.file(), "a list").expect("there is room");
+        for (folder, complaint) in [
+            (other, "not a database of portmuster's"),
+            (text, "not a database of portmuster's"),
+            (newer, "its schema is 7, this program knows 1"),
+        ] {
+            let before = fs::read(folder.file()).expect("it is there");
+            let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
+            let error = Sqlite::begin(&folder.file(), &beginning).expect_err("it is not ours");
+            assert!(error.to_string().contains(complaint), "{error}");
+            assert_eq!(fs::read(folder.file()).expect("it is there"), before);
+            assert_eq!(fs::read_dir(folder.0.path()).expect("it is there").count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_leaves_what_was_committed_and_a_run_that_was_cut_off() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        sink.write(&refused()).expect("there is room");
+        pause(&mut sink);
+        sink.connection.pragma_update(None, "max_page_count", 1).expect("it is a limit");
+        let failed = (0..10_000)
+            .find_map(|_| sink.write(&refused()).and(sink.commit().map_err(io_error)).err());
+        assert_eq!(failed.expect("it is full").kind(), io::ErrorKind::StorageFull);
+        sink.write(&refused()).expect("it is passed over");
+        sink.finish(&ending()).expect("it is passed over");
+        drop(sink);
+        assert!(folder.count() > 0);
+        assert_eq!(folder.read::<Option<String>>("SELECT ended FROM runs"), [None]);
+    }
+}
