@@ -27,8 +27,9 @@ const FILES: &str = "TMPDIR";
 
 /// Settings of the network that hold inside alone, each with what it is for.
 const SETTINGS: [(&str, &str); 3] = [
-    // More connections to one endpoint than the usual 28,000.
-    ("net/ipv4/ip_local_port_range", "1024 65535"),
+    // More connections to one endpoint than the usual 28,000; above the ports of greeters, as the
+    // ports of connections are above those of servers.
+    ("net/ipv4/ip_local_port_range", "30000 65535"),
     // Who listens lets as many wait as come at once.
     ("net/core/somaxconn", "65535"),
     ("net/ipv4/tcp_max_syn_backlog", "65535"),
