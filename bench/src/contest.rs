@@ -1,6 +1,6 @@
 //! Several that do the same, measured side by side.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -51,6 +51,9 @@ pub(crate) enum Demand {
     Measured,
 }
 
+/// Who took longer in the first round runs in no other: the rest would wait for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Runs all of them in each round, prints what each run came to, and gives back what the rounds
 /// together did.
 ///
@@ -67,6 +70,9 @@ pub(crate) fn hold(
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
         for (contestant, runs) in contestants.iter_mut().zip(&mut runs) {
+            if runs.first().is_some_and(|first| first.cost.wall > PATIENCE) {
+                continue;
+            }
             runs.push(once(output, &format!("round {round}"), contestant, demand)?);
         }
     }
