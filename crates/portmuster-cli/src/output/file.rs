@@ -58,7 +58,11 @@ impl OpenFile {
         let is_file = found.as_ref().is_some_and(Metadata::is_file);
         let append = is_file && existing.append && !is_database;
         let mut options = OpenOptions::new();
-        options.write(true).append(append).read(is_file).create(found.is_none());
+        options
+            .write(true)
+            .append(append)
+            .read(append || (is_file && is_database))
+            .create(found.is_none());
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
         if is_file && is_database {
@@ -89,15 +93,16 @@ impl OpenFile {
     /// # Errors
     /// It can't be emptied.
     pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
-        let Self { path, file, metadata, has_rows, .. } = self;
+        let Self { path, file, metadata, is_new, has_rows } = self;
+        let new_in = path.parent().filter(|_| is_new).map(Path::to_owned);
         if !metadata.is_file() {
-            return Ok(WholeWrites { file, whole: None });
+            return Ok(WholeWrites { file, whole: None, new_in });
         }
         if has_rows {
-            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
+            return Ok(WholeWrites { file, whole: Some(metadata.len()), new_in });
         }
         file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
-        Ok(WholeWrites { file, whole: Some(0) })
+        Ok(WholeWrites { file, whole: Some(0), new_in })
     }
 
     /// Begins a run in the database that it is, or becomes.
@@ -174,6 +179,8 @@ pub(super) struct WholeWrites {
     file: File,
     /// Length up to the last whole write; `None` for what can't be cut, a device or a pipe.
     whole: Option<u64>,
+    /// The folder that does not know the file for certain yet, where the file is new.
+    new_in: Option<PathBuf>,
 }
 
 impl Write for WholeWrites {
@@ -204,10 +211,15 @@ impl Place for WholeWrites {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        match self.whole {
-            Some(_) => self.file.sync_data(),
-            None => Ok(()),
+        if self.whole.is_none() {
+            return Ok(());
         }
+        self.file.sync_data()?;
+        if let Some(folder) = self.new_in.take() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &*folder };
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(())
     }
 }
 
