@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs Debian packages with what the tests start by themselves, servers on loopback. As root:
+# Installs Debian packages with what the tests start by themselves: servers on loopback, shells and
+# tools. As root:
 #
 #     sh xtask/install-servers.sh openssh-server dropbear-bin telnetd-ssl busybox-static python3 iproute2 nftables \
-#         libxml2-utils nmap-common python3-libnmap
+#         bash zsh fish groff-base libxml2-utils nmap-common python3-libnmap
 #
 # Leaves no service behind: nothing that is new on this machine is started, now or at the next
 # boot. telnetd is why: it brings inetd with it, and an entry there that opens port 23.

@@ -5,6 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use crate::{
+    answers::Found,
     cost::{Cost, measure},
     table::{self, Row},
 };
@@ -16,13 +17,39 @@ pub(crate) struct Contestant<'a> {
     pub(crate) pieces: usize,
     /// System calls for each piece, where they were counted.
     pub(crate) calls: Option<f64>,
-    /// Does them all once. What it gives back looks, when the time has been taken, whether all
-    /// were done, each as it should.
-    pub(crate) run: Box<dyn FnMut() -> Result<Check> + 'a>,
+    /// What a person types to have the same, where it is another program.
+    pub(crate) command: Option<String>,
+    /// Does them all once.
+    pub(crate) run: Box<dyn FnMut() -> Result<Ran> + 'a>,
 }
 
-/// Looks whether a run did what it was to do.
-pub(crate) type Check = Box<dyn FnOnce() -> Result<()>>;
+/// A run that has ended.
+pub(crate) struct Ran {
+    /// Looks, when the time has been taken, whether all were done.
+    pub(crate) check: Check,
+    /// The most memory of the largest process, where it was another one.
+    pub(crate) memory_kib: Option<u64>,
+}
+
+/// Looks whether a run did what it was to do, and how well targets were found, where there are any.
+pub(crate) type Check = Box<dyn FnOnce() -> Result<Option<Found>>>;
+
+/// What one run came to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) cost: Cost,
+    pub(crate) memory_kib: Option<u64>,
+    pub(crate) found: Option<Found>,
+}
+
+/// How well targets must be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// Every one as it is: the figures of a run that errs would be worth nothing.
+    Exact,
+    /// As well as they can: how well is one of the figures.
+    Measured,
+}
 
 /// Runs all of them in each round, and prints what each run and the rounds together came to, which
 /// it also gives back; ratios are to the contestant of this name.
@@ -34,31 +61,82 @@ pub(crate) fn hold(
     title: &str,
     contestants: &mut [Contestant<'_>],
     rounds: usize,
-    unit: &str,
+    demand: Demand,
 ) -> Result<Vec<Row>> {
     writeln!(output, "{title}")?;
-    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contestants.len()];
+    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
-        for (contestant, costs) in contestants.iter_mut().zip(&mut costs) {
-            let what = || format!("running {}", contestant.name);
-            let (check, cost) = measure(&mut contestant.run).with_context(what)?;
-            check().with_context(what)?;
-            costs.push(cost);
-            let figures = table::run(cost, contestant.pieces);
-            writeln!(
-                output,
-                "  round {round}  {:<w$}  {figures}",
-                contestant.name,
-                w = table::NAME
-            )?;
+        for (contestant, runs) in contestants.iter_mut().zip(&mut runs) {
+            runs.push(once(output, &format!("round {round}"), contestant, demand)?);
         }
     }
-    let rows = contestants.iter().zip(costs);
-    let rows: Vec<_> = rows
-        .map(|(contestant, costs)| {
-            Row::new(&contestant.name, contestant.pieces, contestant.calls, &costs)
-        })
-        .collect();
-    writeln!(output, "\n{}", table::summary(&rows, unit))?;
-    Ok(rows)
+    Ok(contestants.iter().zip(runs).map(|(contestant, runs)| Row::new(contestant, &runs)).collect())
+}
+
+/// Runs each setting of each of them once, and keeps the best: of those that found all that is
+/// open the fastest, or else the one that found most. Says of what it kept that.
+///
+/// # Errors
+/// One does not do what it should.
+pub(crate) fn choose<'a>(
+    output: &mut impl Write,
+    several: Vec<Vec<Contestant<'a>>>,
+    tried: &mut Vec<String>,
+) -> Result<Vec<Contestant<'a>>> {
+    let mut chosen = Vec::new();
+    for mut settings in several {
+        if settings.len() > 1 {
+            let mut best: Option<(usize, Run)> = None;
+            for (nth, contestant) in settings.iter_mut().enumerate() {
+                let run = once(output, "setting", contestant, Demand::Measured)?;
+                tried.push(told(contestant, run));
+                if best.is_none_or(|(_, before)| is_better(run, before)) {
+                    best = Some((nth, run));
+                }
+            }
+            let (nth, _) = best.context("there is a setting")?;
+            settings.swap(0, nth);
+        }
+        settings.truncate(1);
+        chosen.append(&mut settings);
+    }
+    Ok(chosen)
+}
+
+fn is_better(run: Run, before: Run) -> bool {
+    let open = |run: Run| run.found.map_or(0, |found| found.open);
+    if open(run) == open(before) {
+        run.cost.wall < before.cost.wall
+    } else {
+        open(run) > open(before)
+    }
+}
+
+fn told(contestant: &Contestant<'_>, run: Run) -> String {
+    let command = contestant.command.as_deref().unwrap_or(&contestant.name);
+    let found = run.found.filter(|found| found.of > 0);
+    let found =
+        found.map_or(String::new(), |Found { open, of, .. }| format!(", found {open} of {of}"));
+    format!("`{command}`: {:.2} s{found}", run.cost.wall.as_secs_f64())
+}
+
+fn once(
+    output: &mut impl Write,
+    which: &str,
+    contestant: &mut Contestant<'_>,
+    demand: Demand,
+) -> Result<Run> {
+    let what = || format!("running {}", contestant.name);
+    let (ran, cost) = measure(&mut contestant.run).with_context(what)?;
+    let found = (ran.check)().with_context(what)?;
+    if demand == Demand::Exact
+        && let Some(found) = found
+    {
+        anyhow::ensure!(found.is_exact(), "running {}: {}", contestant.name, table::found(found));
+    }
+    let run = Run { cost, memory_kib: ran.memory_kib, found };
+    let figures = table::run(run, contestant.pieces);
+    writeln!(output, "  {which}  {:<w$}  {figures}", contestant.name, w = table::NAME)?;
+    output.flush()?;
+    Ok(run)
 }

@@ -1,8 +1,16 @@
-//! What something took: time on the wall, and of the processors.
+//! What something took: time on the wall, time of the processors, and memory.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
+use clap::Args;
 use nix::sys::{
     resource::{Usage, UsageWho, getrusage},
     time::TimeValLike,
@@ -37,10 +45,79 @@ fn total(usage: Usage) -> Duration {
     Duration::from_micros(microseconds.unsigned_abs())
 }
 
+/// What a run may take: it is ended when it hangs.
+const PATIENCE: &str = "600";
+
+/// The status of a run whose program does not exist (timeout(1)).
+pub(crate) const NOT_FOUND: i32 = 127;
+
+/// A run of which the peak of memory is to be known: that of the largest of its processes, which
+/// the system tells the one who started them, and only of all that it ever started. So each run
+/// has one who starts nothing else.
+pub(crate) struct Peak {
+    folder: tempfile::TempDir,
+    command: Vec<OsString>,
+}
+
+impl Peak {
+    /// # Errors
+    /// There is no place for a file.
+    pub(crate) fn of(command: &Command) -> Result<Self> {
+        let folder = tempfile::tempdir().context("making a folder for a figure")?;
+        let program = [command.get_program()].into_iter();
+        let command = program.chain(command.get_args()).map(OsString::from).collect();
+        Ok(Self { folder, command })
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("kib")
+    }
+
+    /// What starts it.
+    pub(crate) fn command(&self) -> Command {
+        let this = std::env::current_exe().unwrap_or_else(|_| "portmuster-bench".into());
+        let mut command = Command::new(this);
+        command.arg("peak").arg(self.file()).arg("--").args(&self.command);
+        command
+    }
+
+    /// The peak in KiB, after it has ended.
+    ///
+    /// # Errors
+    /// It has not run.
+    pub(crate) fn kib(&self) -> Result<u64> {
+        let text = fs::read_to_string(self.file()).context("asking for the peak of memory")?;
+        text.trim().parse().context("reading the peak of memory")
+    }
+}
+
+/// The inside of the process that starts one run.
+#[derive(Debug, Args)]
+pub(crate) struct PeakOptions {
+    /// Where the peak is written to, in KiB
+    file: PathBuf,
+    /// What runs
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// Runs it, writes the peak, and ends as it did.
+///
+/// # Errors
+/// It can't be started.
+pub(crate) fn run(options: &PeakOptions) -> Result<ExitCode> {
+    let mut command = Command::new("timeout");
+    command.args(["--foreground", "--signal=KILL", PATIENCE]).args(&options.command);
+    let status = command.status().context("starting timeout (Debian: coreutils)")?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("asking what was used")?;
+    fs::write(&options.file, usage.max_rss().to_string()).context("writing the peak of memory")?;
+    let signalled = status.signal().map(|_| 1);
+    let code = status.code().or(signalled).unwrap_or(1);
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     #[test]

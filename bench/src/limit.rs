@@ -5,33 +5,33 @@
 //! new socket for each target, and strace counts the system calls of each.
 
 use std::{
-    env,
     io::Write,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     thread,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 
 use self::{
     Contender::{Portmuster, Yardstick},
-    greeter::Greeter,
     yardstick::Mode,
 };
 use crate::{
-    contest::{self, Check, Contestant},
+    answers::Says,
+    contest::{self, Contestant, Demand},
+    greeter::{Greeter, Place},
     list::{List, Span},
     program::{self, Depth},
-    table::Row,
+    section::{Goal, Section, Wanted},
 };
 
 mod calls;
 mod fresh;
-pub(crate) mod greeter;
 mod greeting;
 mod reused;
+mod timed;
 mod window;
 pub(crate) mod yardstick;
 
@@ -67,7 +67,7 @@ pub(crate) struct Options {
     program: Option<PathBuf>,
 }
 
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -108,7 +108,7 @@ const GREETED: Part = Part {
 ///
 /// # Errors
 /// Somebody can't be started, or does not find each target as it is.
-pub(crate) fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let mut output = anstream::stdout().lock();
     if cfg!(debug_assertions) {
         writeln!(output, "built without --release: these figures say nothing about speed\n")?;
@@ -125,7 +125,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Some(program) => Some(program.clone()),
         None => Some(program::build()?),
     };
-    let greeter = Greeter::start()?;
+    let greeter = Greeter::start(&Place::default())?;
+    let mut sections = Vec::new();
     let usual = [1, cores()];
     let mut threads =
         if options.threads.is_empty() { usual.to_vec() } else { options.threads.clone() };
@@ -133,11 +134,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     for threads in threads {
         let bench =
             Bench { portmuster: portmuster.as_deref(), threads, rounds: options.rounds, counts };
-        bench.hold(&mut output, &REFUSED, Span::refused(options.targets))?;
-        let span = Span { port: greeter.port, targets: options.greetings };
-        bench.hold(&mut output, &GREETED, span)?;
+        let open = Span::open(greeter.port, options.greetings);
+        for (part, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, open)] {
+            let section = bench.hold(&mut output, part, span)?;
+            writeln!(output, "{section}")?;
+            sections.push(section);
+        }
     }
-    Ok(())
+    Ok(sections)
 }
 
 /// Terms of rounds.
@@ -151,7 +155,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn hold(self, output: &mut impl Write, part: &Part, span: Span) -> Result<()> {
+    fn hold(self, output: &mut impl Write, part: &Part, span: Span) -> Result<Section> {
         let list = List::new(span)?;
         let (mut present, mut contestants) = (Vec::new(), Vec::new());
         for &contender in part.contenders {
@@ -162,19 +166,21 @@ impl Bench<'_> {
         }
         let calls: Vec<_> = contestants.iter().map(|contestant| contestant.calls).collect();
         let title = format!("{} {}; threads: {}", span.targets, part.title, self.threads);
-        let unit = contestants.first().map(|first| first.name.clone()).unwrap_or_default();
-        let rows = contest::hold(output, &title, &mut contestants, self.rounds, &unit)?;
+        let rows = contest::hold(output, &title, &mut contestants, self.rounds, Demand::Exact)?;
+        let mut goals = Vec::new();
         let place = |sought| present.iter().position(|&contender| contender == sought);
         for &(contender, over, least) in part.goals {
             let (Some(contender), Some(over)) = (place(contender), place(over)) else { continue };
-            tell(output, &rows[contender], &rows[over], least)?;
+            let (contender, over) = (&rows[contender], &rows[over]);
+            let what = format!("pace of {} over {}", contender.name, over.name);
+            goals.push(Goal::at_least(what, contender.times(over), least));
         }
         if let Some(calls) = place(Yardstick(Mode::Reused)).and_then(|place| calls[place]) {
-            let how = verdict(calls <= CALLS_MOST);
-            writeln!(output, "  {calls:.2} system calls a target; at most {CALLS_MOST:.2}: {how}")?;
+            let what = "system calls of the yardstick for each target";
+            goals.push(Goal::number(what, calls, Wanted::AtMost, CALLS_MOST));
         }
-        writeln!(output)?;
-        Ok(())
+        let unit = rows.first().map(|first| first.name.clone());
+        Ok(Section { title, rows, unit, goals, ..Section::default() })
     }
 
     fn contestant(self, contender: Contender, list: &List) -> Result<Contestant<'_>> {
@@ -182,26 +188,17 @@ impl Bench<'_> {
         let command = self.command(contender, list)?;
         let calls = if self.counts { Some(self.calls(contender, list.span())?) } else { None };
         let contestant = match contender {
-            Yardstick(mode) => yardstick(name, command, mode, list.span().targets),
-            Portmuster(depth) => list.contestant(name, command, depth.read()),
+            Yardstick(_) => {
+                yardstick::contestant(name, command, list, yardstick::expected(list.span()))
+            }
+            Portmuster(depth) => list.contestant(name, command, Says::All, depth.hear()),
         };
         Ok(Contestant { calls, ..contestant })
     }
 
     fn command(self, contender: Contender, list: &List) -> Result<Command> {
         match contender {
-            Yardstick(mode) => {
-                let program = env::current_exe().context("asking where this program is")?;
-                let mut command = Command::new(program);
-                let Span { port, targets } = list.span();
-                command.args(["yardstick", mode.name()]);
-                for (name, number) in
-                    [("--threads", self.threads), ("--port", port.into()), ("--targets", targets)]
-                {
-                    command.arg(name).arg(number.to_string());
-                }
-                Ok(command)
-            }
+            Yardstick(mode) => yardstick::command(mode, self.threads, list.span()),
             Portmuster(depth) => {
                 let program = self.portmuster.context("portmuster takes part")?;
                 Ok(program::loops(program, list, self.threads, depth))
@@ -227,35 +224,10 @@ impl Contender {
             Yardstick(Mode::Reused) => "the yardstick, reused sockets",
             Yardstick(Mode::Fresh) => "plain epoll, fresh sockets",
             Yardstick(Mode::Greeting) => "the yardstick, one greeting",
+            Yardstick(Mode::Timed) => "the yardstick, with deadlines",
             Portmuster(Depth::Connect) => "portmuster --no-probe",
             Portmuster(Depth::Greeting) => "portmuster --no-kex",
         };
         format!("{what}, {threads} thread{}", if threads == 1 { "" } else { "s" })
     }
-}
-
-fn yardstick<'a>(name: String, mut command: Command, mode: Mode, targets: usize) -> Contestant<'a> {
-    let run = move || -> Result<Check> {
-        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = output.context("starting the yardstick")?;
-        ensure!(output.status.success(), "the yardstick ended with {}", output.status);
-        Ok(Box::new(move || {
-            let (told, expected) =
-                (String::from_utf8_lossy(&output.stdout), mode.expected(targets));
-            ensure!(told.trim_end() == expected, "{told:?} instead of {expected:?}");
-            Ok(())
-        }))
-    };
-    Contestant { name, pieces: targets, calls: None, run: Box::new(run) }
-}
-
-fn tell(output: &mut impl Write, row: &Row, over: &Row, least: f64) -> Result<()> {
-    let times = row.times(over);
-    let how = verdict(times.median >= least);
-    writeln!(output, "  {} over {}: {times}; at least {least:.2}: {how}", row.name, over.name)?;
-    Ok(())
-}
-
-fn verdict(reached: bool) -> &'static str {
-    if reached { "reached" } else { "missed" }
 }

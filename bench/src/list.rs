@@ -1,48 +1,133 @@
-//! A list of targets as a file, and programs that check it.
+//! Targets, as numbers and as a file, and programs that check them.
 
 use std::{
-    collections::HashSet,
+    ffi::OsStr,
     fs::{self, File},
-    io::{BufWriter, ErrorKind, Write},
+    io::{BufWriter, Write},
     net::{Ipv4Addr, SocketAddr},
+    ops::Range,
     path::PathBuf,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Error, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::contest::{Check, Contestant};
+use crate::{
+    answers::{self, Hear, Says, State},
+    contest::{Contestant, Ran},
+    cost::{NOT_FOUND, Peak},
+};
 
-/// Where the targets begin: loopback, and far from the address that servers listen on.
-const FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
+/// Where targets on loopback begin: far from the address that servers listen on.
+pub(crate) const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
+
 /// Nothing listens there.
-const REFUSED: u16 = 1;
+pub(crate) const REFUSED: u16 = 1;
 
-/// Targets that each have an address of their own, one after the other: on loopback up to the
-/// sixteen millionth.
+/// What is sent there is dropped, where a namespace has been told to.
+pub(crate) const SILENT: u16 = 9;
+
+/// Of so many targets in a row, one mixture has the same kinds.
+const MIXTURE: usize = 50;
+
+/// How many of a mixture are open; 2 %.
+const MIXED_OPEN: usize = 1;
+
+/// How many of a mixture are silent; 8 %. The rest refuses.
+const MIXED_SILENT: usize = 4;
+
+/// Targets, one after the other: on each address all ports, then the next address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
+    pub(crate) first: Ipv4Addr,
+    /// The first port, of a mixture that of those who are open.
     pub(crate) port: u16,
+    /// Ports of each address: at least one, of a mixture just one.
+    pub(crate) ports: u16,
     pub(crate) targets: usize,
+    /// Whether targets of every kind are mixed, each kind at a port of its own.
+    pub(crate) is_mixed: bool,
+    /// So many at the beginning are open; the rest refuses, if it is not at the silent port.
+    pub(crate) open_first: usize,
 }
 
 impl Span {
-    /// Targets where nothing listens.
+    /// Targets where nothing listens, each with an address of its own.
     pub(crate) fn refused(targets: usize) -> Self {
-        Self { port: REFUSED, targets }
+        let (is_mixed, open_first) = (false, 0);
+        Self { first: LOOPBACK, port: REFUSED, ports: 1, targets, is_mixed, open_first }
+    }
+
+    /// Targets where somebody listens at this port, each with an address of its own.
+    pub(crate) fn open(port: u16, targets: usize) -> Self {
+        Self { port, open_first: targets, ..Self::refused(targets) }
+    }
+
+    /// Of all kinds: 90 % refuse, 8 % are silent, and 2 % are open, at this port.
+    pub(crate) fn mixed(port: u16, targets: usize) -> Self {
+        Self { port, is_mixed: true, ..Self::refused(targets) }
+    }
+
+    /// Targets from this address upwards that never answer.
+    pub(crate) fn silent(first: Ipv4Addr, targets: usize) -> Self {
+        Self { first, port: SILENT, ..Self::refused(targets) }
+    }
+
+    /// The numbers of all.
+    pub(crate) fn nths(self) -> Range<usize> {
+        0..self.targets
     }
 
     /// The nth target.
     pub(crate) fn target(self, nth: usize) -> SocketAddr {
-        let nth = u32::try_from(nth).unwrap_or(u32::MAX);
-        SocketAddr::from((Ipv4Addr::from(u32::from(FIRST).wrapping_add(nth)), self.port))
+        let ports = usize::from(self.ports);
+        let address = u32::try_from(nth / ports).unwrap_or(u32::MAX);
+        let address = Ipv4Addr::from(u32::from(self.first).wrapping_add(address));
+        let port = match (self.is_mixed, self.truth(nth)) {
+            (true, State::Refused) => REFUSED,
+            (true, State::Silent) => SILENT,
+            // Less than `ports`.
+            _ => self.port + u16::try_from(nth % ports).unwrap_or(0),
+        };
+        SocketAddr::from((address, port))
+    }
+
+    /// What is true of the nth target.
+    pub(crate) fn truth(self, nth: usize) -> State {
+        let is_open =
+            if self.is_mixed { nth % MIXTURE < MIXED_OPEN } else { nth < self.open_first };
+        let is_silent = if self.is_mixed {
+            nth % MIXTURE < MIXED_OPEN + MIXED_SILENT
+        } else {
+            self.port == SILENT && self.ports == 1
+        };
+        match (is_open, is_silent) {
+            (true, _) => State::Open,
+            (false, true) => State::Silent,
+            (false, false) => State::Refused,
+        }
     }
 
     /// Which of them a target is.
     pub(crate) fn place(self, target: SocketAddr) -> Option<usize> {
-        let SocketAddr::V4(target) = target else { return None };
-        let nth = usize::try_from(u32::from(*target.ip()).wrapping_sub(u32::from(FIRST))).ok()?;
-        (target.port() == self.port && nth < self.targets).then_some(nth)
+        let SocketAddr::V4(v4) = target else { return None };
+        let address = u32::from(*v4.ip()).wrapping_sub(u32::from(self.first));
+        let port = if self.is_mixed { 0 } else { usize::from(v4.port().checked_sub(self.port)?) };
+        let ports = usize::from(self.ports);
+        let nth = usize::try_from(address).ok()?.checked_mul(ports)?.checked_add(port)?;
+        (port < ports && nth < self.targets && self.target(nth) == target).then_some(nth)
+    }
+
+    /// The addresses of all, each once.
+    pub(crate) fn addresses(self) -> impl Iterator<Item = Ipv4Addr> {
+        let count = self.targets.div_ceil(usize::from(self.ports));
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        (0..count).map(move |nth| Ipv4Addr::from(u32::from(self.first).wrapping_add(nth)))
+    }
+
+    /// The ports, as programs take them that check all ports of all addresses.
+    pub(crate) fn port_range(self) -> String {
+        format!("{}-{}", self.port, self.port + (self.ports - 1))
     }
 }
 
@@ -52,27 +137,31 @@ pub(crate) struct List {
     span: Span,
 }
 
-/// What a line of a program's answers says: the target, and whether it was found as it is.
-pub(crate) type Read = fn(&str) -> Option<(SocketAddr, bool)>;
-
 impl List {
     /// # Errors
-    /// The file can't be written.
+    /// The files can't be written.
     pub(crate) fn new(span: Span) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for a list")?;
         let list = Self { folder, span };
-        let file = File::create(list.path()).context("making a file for a list")?;
-        let mut file = BufWriter::new(file);
-        for nth in 0..span.targets {
-            writeln!(file, "{}", span.target(nth)).context("writing a list")?;
-        }
-        file.flush().context("writing a list")?;
+        write(&list.path(), span.nths().map(|nth| span.target(nth)))?;
+        write(&list.addresses(), span.addresses())?;
+        write(&list.nothing(), std::iter::empty::<Ipv4Addr>())?;
         Ok(list)
     }
 
-    /// The file.
+    /// The file, with a target a line.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("targets")
+    }
+
+    /// The addresses alone.
+    pub(crate) fn addresses(&self) -> PathBuf {
+        self.folder.path().join("addresses")
+    }
+
+    /// An empty file.
+    pub(crate) fn nothing(&self) -> PathBuf {
+        self.folder.path().join("nothing")
     }
 
     /// The targets in it.
@@ -85,53 +174,76 @@ impl List {
         self.folder.path().join("answers")
     }
 
+    /// What a program says beside its answers.
+    fn complaints(&self) -> PathBuf {
+        self.folder.path().join("complaints")
+    }
+
+    fn last_complaint(&self) -> String {
+        let complaints = fs::read(self.complaints()).unwrap_or_default();
+        let complaints = String::from_utf8_lossy(&complaints);
+        complaints.lines().last().unwrap_or_default().to_owned()
+    }
+
     /// A program that checks the list, and answers on stdout if it does not write the file itself.
     pub(crate) fn contestant(
         &self,
         name: String,
-        mut command: Command,
-        read: Read,
+        command: Command,
+        says: Says,
+        hear: Hear,
     ) -> Contestant<'_> {
-        let run = move || -> Result<Check> {
+        let shown = self.as_typed(&command);
+        let run = move || -> Result<Ran> {
             let answers = self.answers();
             let file = File::create(&answers).context("making a file for answers")?;
-            let status = command.stdin(Stdio::null()).stdout(file).status();
-            let status = status.map_err(|error| not_started(&command, error))?;
-            ensure!(status.success(), "{} ended with {status}", command.get_program().display());
+            let peak = Peak::of(&command)?;
+            let complaints = File::create(self.complaints()).context("making a file")?;
+            let mut watched = peak.command();
+            let status = watched.stdin(Stdio::null()).stdout(file).stderr(complaints).status();
+            let status = status.context("starting a program that is measured")?;
+            let program = command.get_program().display();
+            ensure!(
+                status.code() != Some(NOT_FOUND),
+                "starting {program}: there is no such program; install it (for python3: apt-get install python3), or say where it is"
+            );
+            ensure!(status.success(), "{program} ended with {status}: {}", self.last_complaint());
             let span = self.span;
-            Ok(Box::new(move || {
-                let answers = fs::read_to_string(answers).context("reading answers")?;
-                look(&answers, span, read)
-            }))
+            let check = Box::new(move || {
+                let answers = fs::read(&answers).context("reading answers")?;
+                let heard = hear(&String::from_utf8_lossy(&answers), span)?;
+                answers::judge(&heard, span, says).map(Some)
+            });
+            Ok(Ran { check, memory_kib: Some(peak.kib()?) })
         };
-        Contestant { name, pieces: self.span.targets, calls: None, run: Box::new(run) }
+        let pieces = self.span.targets;
+        Contestant { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
     }
-}
 
-/// Whether every target was found as it is, once.
-fn look(answers: &str, span: Span, read: Read) -> Result<()> {
-    let mut found = HashSet::new();
-    for line in answers.lines() {
-        match read(line) {
-            Some((target, true)) if span.place(target).is_some() => {
-                ensure!(found.insert(target), "there are two answers for {target}");
+    /// A command as a person would type it, beside the files.
+    pub(crate) fn as_typed(&self, command: &Command) -> String {
+        let folder = format!("{}/", self.folder.path().display());
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+        let word = |word: &OsStr| {
+            let word = word.to_string_lossy().replace(&folder, "").replace(source, "bench/");
+            if word.is_empty() || word.contains([' ', '*', '$']) {
+                format!("'{word}'")
+            } else {
+                word
             }
-            _ => bail!("this is not the answer for a target of the list: {line}"),
-        }
+        };
+        let program = PathBuf::from(command.get_program());
+        let program = program.file_name().map_or_else(String::new, word);
+        command.get_args().fold(program, |line, argument| line + " " + &word(argument))
     }
-    let (found, targets) = (found.len(), span.targets);
-    ensure!(found == targets, "there are answers for {found} of {targets} targets");
-    Ok(())
 }
 
-fn not_started(command: &Command, error: std::io::Error) -> Error {
-    let program = command.get_program().display();
-    match error.kind() {
-        ErrorKind::NotFound => anyhow!(
-            "starting {program}: there is no such program; install it (for python3: apt-get install python3), or say where it is"
-        ),
-        _ => Error::new(error).context(format!("starting {program}")),
+fn write(path: &PathBuf, lines: impl Iterator<Item = impl std::fmt::Display>) -> Result<()> {
+    let mut file = BufWriter::new(File::create(path).context("making a file for a list")?);
+    for line in lines {
+        writeln!(file, "{line}").context("writing a list")?;
     }
+    file.flush().context("writing a list")
 }
 
 #[cfg(test)]
@@ -149,23 +261,32 @@ mod tests {
     }
 
     #[test]
-    fn every_target_is_to_be_found_once() {
-        let read: Read = |line| Some((line.strip_suffix('!')?.parse().ok()?, true));
-        let error =
-            |answers| look(answers, Span::refused(2), read).expect_err("it is wrong").to_string();
-        assert!(look("127.1.0.1:1!\n127.1.0.0:1!\n", Span::refused(2), read).is_ok());
-        assert_eq!(error("127.1.0.1:1!\n"), "there are answers for 1 of 2 targets");
-        assert_eq!(error("127.1.0.1:1!\n127.1.0.1:1!\n"), "there are two answers for 127.1.0.1:1");
-        assert!(error("127.1.0.2:1!\n").starts_with("this is not the answer"));
-        assert!(error("127.1.0.0:1\n").starts_with("this is not the answer"));
+    fn every_target_of_every_span_has_its_place() {
+        let many = Span { ports: 7, port: 100, ..Span::refused(50) };
+        assert_eq!((many.addresses().count(), many.port_range().as_str()), (8, "100-106"));
+        for span in [many, Span::mixed(4000, 120), Span::open(4000, 3), Span::silent(LOOPBACK, 2)] {
+            for nth in span.nths() {
+                assert_eq!(span.place(span.target(nth)), Some(nth), "{span:?}");
+            }
+        }
     }
 
     #[test]
-    fn who_has_no_python_is_told_what_to_install() {
+    fn a_mixture_has_its_shares() {
+        let span = Span::mixed(4000, 1000);
+        let count = |state| span.nths().filter(|&nth| span.truth(nth) == state).count();
+        assert_eq!(count(State::Open), 20);
+        assert_eq!(count(State::Silent), 80);
+        assert_eq!(count(State::Refused), 900);
+        let elsewhere = SocketAddr::from((LOOPBACK, SILENT));
+        assert_eq!(span.place(elsewhere), None, "it is open, at another port");
+    }
+
+    #[test]
+    fn a_command_is_shown_without_folders() {
         let list = List::new(Span::refused(1)).expect("a place for files");
-        let mut contestant =
-            list.contestant(String::new(), Command::new("no-such-python"), |_| None);
-        let error = (contestant.run)().err().expect("there is no such program").to_string();
-        assert!(error.contains("no-such-python") && error.contains("apt-get install"), "{error}");
+        let mut command = Command::new("/usr/bin/nmap");
+        command.arg("-iL").arg(list.path()).arg("a b");
+        assert_eq!(list.as_typed(&command), "nmap -iL targets 'a b'");
     }
 }

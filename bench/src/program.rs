@@ -13,22 +13,50 @@ use portmuster::Method;
 use serde::Deserialize;
 
 use crate::{
+    answers::{Hear, Heard, Says, State, by_line},
     contest::Contestant,
-    list::{List, Read},
+    list::{List, Span},
 };
 
+/// What event loops are usually written like; see `src/bin`.
+const PLAIN_TOKIO: &str = "plain_tokio";
+
 /// The terms of every comparison of speed: as fast as it goes, each target once.
-const TERMS: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
+pub(crate) const TERMS: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
 
 /// Builds the program beside this one, so that what is measured is what is in the source.
 ///
 /// # Errors
 /// It can't be built.
 pub(crate) fn build() -> Result<PathBuf> {
+    cargo_build(&["--package", "portmuster-cli"])?;
+    beside("portmuster")
+}
+
+/// Builds the plain tokio program beside this one.
+///
+/// # Errors
+/// It can't be built.
+pub(crate) fn build_plain_tokio() -> Result<PathBuf> {
+    cargo_build(&["--package", "portmuster-bench", "--bin", PLAIN_TOKIO])?;
+    plain_tokio()
+}
+
+/// Where the plain tokio program is when it was built.
+pub(crate) fn plain_tokio() -> Result<PathBuf> {
+    beside(PLAIN_TOKIO)
+}
+
+/// Where a program is that was built with this one.
+pub(crate) fn beside(name: &str) -> Result<PathBuf> {
     let this = env::current_exe().context("asking where this program is")?;
+    Ok(this.with_file_name(name))
+}
+
+fn cargo_build(what: &[&str]) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked", "--package", "portmuster-cli"]);
+    command.args(["build", "--quiet", "--locked"]).args(what);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -37,16 +65,17 @@ pub(crate) fn build() -> Result<PathBuf> {
         status
             .context("starting cargo to build portmuster; --program names one that is built")?
             .success(),
-        "building portmuster failed"
+        "building portmuster failed: cargo build {}",
+        what.join(" ")
     );
-    Ok(this.with_file_name("portmuster"))
+    Ok(())
 }
 
 /// The program, by this method.
 pub(crate) fn contestant<'a>(program: &Path, list: &'a List, method: Method) -> Contestant<'a> {
     let mut command = check(program, list, method);
     command.args(["--no-probe", "--output", "jsonl"]);
-    list.contestant(format!("portmuster, {method}"), command, read_closed)
+    list.contestant(format!("portmuster, {method}"), command, Says::All, hear)
 }
 
 /// What a check goes on to.
@@ -72,19 +101,23 @@ pub(crate) fn loops(program: &Path, list: &List, loops: usize, depth: Depth) -> 
 }
 
 impl Depth {
-    /// Reads rows that say that each target was found as it is.
-    pub(crate) fn read(self) -> Read {
+    /// Reads rows, of which those of open targets must say what was found.
+    pub(crate) fn hear(self) -> Hear {
         match self {
-            Self::Connect => read_closed,
-            Self::Greeting => |line| {
-                let row: Row<'_> = serde_json::from_str(line).ok()?;
-                Some((row.target(), row.state == "open" && row.service == Some("ssh")))
+            Self::Connect => hear,
+            Self::Greeting => |text, _| {
+                by_line(text, |line| {
+                    let row = Row::read(line)?;
+                    let is_whole = row.state != "open" || row.service == Some("ssh");
+                    is_whole.then(|| row.said())?
+                })
             },
         }
     }
 }
 
-fn check(program: &Path, list: &List, method: Method) -> Command {
+/// The program, on the terms of every comparison; how deep and where to is still to be said.
+pub(crate) fn check(program: &Path, list: &List, method: Method) -> Command {
     let mut command = Command::new(program);
     command.arg("check").args(["--method", method.name()]).args(TERMS);
     command.args(["--progress", "never", "--quiet", "--input"]).arg(list.path());
@@ -100,13 +133,23 @@ struct Row<'a> {
     service: Option<&'a str>,
 }
 
-impl Row<'_> {
-    fn target(&self) -> SocketAddr {
-        SocketAddr::new(self.host, self.port)
+impl<'a> Row<'a> {
+    fn read(line: &'a str) -> Option<Self> {
+        serde_json::from_str(line).ok()
+    }
+
+    fn said(&self) -> Option<(SocketAddr, State)> {
+        let state = match self.state {
+            "open" => State::Open,
+            "closed" => State::Refused,
+            "filtered" => State::Silent,
+            _ => return None,
+        };
+        Some((SocketAddr::new(self.host, self.port), state))
     }
 }
 
-fn read_closed(line: &str) -> Option<(SocketAddr, bool)> {
-    let row: Row<'_> = serde_json::from_str(line).ok()?;
-    Some((row.target(), row.state == "closed"))
+/// Reads rows.
+pub(crate) fn hear(text: &str, _: Span) -> Result<Heard> {
+    by_line(text, |line| Row::read(line)?.said())
 }

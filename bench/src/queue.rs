@@ -14,10 +14,17 @@ use portmuster::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    contest::{self, Check, Contestant},
+    contest::{self, Contestant, Demand, Ran},
     list::{List, Span},
     program, reference,
+    section::{Goal, Section},
 };
+
+/// Microseconds of CPU that the queue may take for each piece.
+const COSTLESS_MOST: f64 = 1.0;
+
+/// How many times as fast as the reference processes are to be.
+const REFUSED_LEAST: f64 = 2.5;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -69,21 +76,24 @@ pub(crate) enum Job {
 ///
 /// # Errors
 /// Somebody can't be started, or does not do its work.
-pub(crate) fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let mut output = anstream::stdout().lock();
     if cfg!(debug_assertions) {
         writeln!(output, "built without --release: these figures say nothing about speed\n")?;
     }
+    let mut sections = Vec::new();
     for part in &options.parts {
-        match part {
+        let section = match part {
             Part::Costless => costless(options, &mut output)?,
             Part::Refused => refused(options, &mut output)?,
-        }
+        };
+        writeln!(output, "{section}")?;
+        sections.push(section);
     }
-    Ok(())
+    Ok(sections)
 }
 
-fn costless(options: &Options, output: &mut impl Write) -> Result<()> {
+fn costless(options: &Options, output: &mut impl Write) -> Result<Section> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let usual = [defaults::PROCESSES, cores];
     let counts = if options.processes.is_empty() { &usual[..] } else { &options.processes };
@@ -103,12 +113,15 @@ fn costless(options: &Options, output: &mut impl Write) -> Result<()> {
         options.python_pieces,
         defaults::LEASE_AHEAD
     );
-    let unit = reference::Method::Processes.name();
-    contest::hold(output, &title, &mut contestants, options.rounds, unit)?;
-    Ok(())
+    let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
+    let unit = Some(reference::Method::Processes.name().to_owned());
+    let first = &rows[0];
+    let most = "CPU for each piece, in µs: ".to_owned() + &first.name;
+    let goals = vec![Goal::at_most(most, first.cpu, COSTLESS_MOST)];
+    Ok(Section { title, rows, unit, goals, ..Section::default() })
 }
 
-fn refused(options: &Options, output: &mut impl Write) -> Result<()> {
+fn refused(options: &Options, output: &mut impl Write) -> Result<Section> {
     let program = options.program.clone().map_or_else(program::build, Ok)?;
     let list = List::new(Span::refused(options.targets))?;
     let python = |method: reference::Method| {
@@ -124,9 +137,11 @@ fn refused(options: &Options, output: &mut impl Write) -> Result<()> {
         "{} targets, each refused; --no-probe --rate max --per-host max --retries 0",
         options.targets
     );
-    let unit = reference::Method::Processes.name();
-    contest::hold(output, &title, &mut contestants, options.rounds, unit)?;
-    Ok(())
+    let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
+    let unit = Some(reference::Method::Processes.name().to_owned());
+    let what = format!("pace of {} over {}", rows[0].name, rows[1].name);
+    let goals = vec![Goal::at_least(what, rows[0].times(&rows[1]), REFUSED_LEAST)];
+    Ok(Section { title, rows, unit, goals, ..Section::default() })
 }
 
 impl Job {
@@ -163,7 +178,7 @@ impl Job {
                 do_all(&workers, pieces, move |nth| span.target(nth), nth)
             }
         };
-        Ok(Contestant { name, pieces, calls: None, run: Box::new(run) })
+        Ok(Contestant { name, pieces, calls: None, command: None, run: Box::new(run) })
     }
 }
 
@@ -173,7 +188,7 @@ fn do_all<W, R>(
     pieces: usize,
     make: impl Fn(usize) -> W + Send + 'static,
     done: impl Fn(W, R) -> Option<usize>,
-) -> Result<Check>
+) -> Result<Ran>
 where
     W: Serialize + Send + 'static,
     R: DeserializeOwned + Send + 'static,
@@ -189,8 +204,9 @@ where
     ensure!(losses.is_empty(), "workers ended before their time: {losses:?}");
     // Ends the workers, which is part of the price.
     drop(results);
-    Ok(Box::new(move || {
+    let check = Box::new(move || {
         ensure!(came.iter().all(|&times| times == 1), "a piece came back twice, or not at all");
-        Ok(())
-    }))
+        Ok(None)
+    });
+    Ok(Ran { check, memory_kib: None })
 }

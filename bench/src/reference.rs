@@ -5,10 +5,16 @@ use std::{
     process::Command,
 };
 
-use crate::{contest::Contestant, list::List};
+use anyhow::Result;
+
+use crate::{
+    answers::{Heard, Says, State, by_line},
+    contest::Contestant,
+    list::{List, Span},
+};
 
 /// The program.
-const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.py");
+pub(crate) const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.py");
 
 /// One of the reference's ways to run checks side by side.
 #[derive(Debug, Clone, Copy)]
@@ -46,14 +52,22 @@ impl Method {
         if matches!(work, Work::Nothing) {
             command.arg("--no-op");
         }
-        list.contestant(self.name().to_owned(), command, read)
+        list.contestant(self.name().to_owned(), command, Says::All, hear)
     }
 }
 
-/// An answer: host, port, `open` or `closed`.
-fn read(line: &str) -> Option<(SocketAddr, bool)> {
-    let mut words = line.split(' ');
-    let (host, port, state) = (words.next()?, words.next()?, words.next()?);
-    let target = SocketAddr::new(host.parse::<IpAddr>().ok()?, port.parse().ok()?);
-    Some((target, state == "closed"))
+/// Reads answers: host, port, and `open`, `closed` or what else a program tells apart.
+pub(crate) fn hear(text: &str, _: Span) -> Result<Heard> {
+    by_line(text, |line| {
+        let mut words = line.split(' ');
+        let (host, port, state) = (words.next()?, words.next()?, words.next()?);
+        let target = SocketAddr::new(host.parse::<IpAddr>().ok()?, port.parse().ok()?);
+        let state = match state {
+            "open" => State::Open,
+            "closed" => State::Refused,
+            "silent" => State::Silent,
+            _ => return None,
+        };
+        Some((target, state))
+    })
 }

@@ -1,34 +1,53 @@
-//! Figures, and how they are shown.
+//! Figures, and how they are shown on a terminal.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use crate::cost::Cost;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    answers::Found,
+    contest::{Contestant, Run},
+    cost::Cost,
+};
 
 /// Columns of a contestant's name.
 pub(crate) const NAME: usize = 44;
 
+/// KiB of a MiB.
+const KIB: f64 = 1024.0;
+
 /// What the rounds of one contestant came to.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
+    /// What a person types to have the same.
+    pub(crate) command: Option<String>,
+    /// How many pieces of work, or targets, each round did.
+    pub(crate) pieces: usize,
     /// Pieces per second, in each round.
     paces: Vec<f64>,
+    /// Microseconds of CPU for each, in each round.
+    cpus: Vec<f64>,
     /// System calls for each piece, where they were counted.
-    calls: Option<f64>,
+    pub(crate) calls: Option<f64>,
     /// Pieces per second.
-    pace: Spread,
+    pub(crate) pace: Spread,
     /// Microseconds of CPU for each.
-    cpu: Spread,
+    pub(crate) cpu: Spread,
     /// Seconds.
-    wall: Spread,
+    pub(crate) wall: Spread,
+    /// The most memory of the largest process, in MiB.
+    pub(crate) memory_mib: Option<Spread>,
+    /// How well targets were found: in all rounds together.
+    pub(crate) found: Option<Found>,
 }
 
 /// The middle of several figures, and their ends.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
-    lowest: f64,
-    highest: f64,
+    pub(crate) lowest: f64,
+    pub(crate) highest: f64,
 }
 
 impl Display for Spread {
@@ -39,36 +58,77 @@ impl Display for Spread {
 
 impl Spread {
     /// `figures` are at least one.
-    fn of(figures: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(figures: impl Iterator<Item = f64>) -> Self {
         let mut figures: Vec<_> = figures.collect();
         figures.sort_by(f64::total_cmp);
         let last = figures.len() - 1;
         let median = f64::midpoint(figures[last / 2], figures[figures.len() / 2]);
         Self { median, lowest: figures[0], highest: figures[last] }
     }
+
+    /// One figure.
+    pub(crate) fn one(figure: f64) -> Self {
+        Self { median: figure, lowest: figure, highest: figure }
+    }
 }
 
 impl Row {
-    /// `costs` are those of at least one round.
-    pub(crate) fn new(name: &str, pieces: usize, calls: Option<f64>, costs: &[Cost]) -> Self {
+    /// `runs` are those of at least one round.
+    pub(crate) fn new(contestant: &Contestant<'_>, runs: &[Run]) -> Self {
+        let pieces = count(contestant.pieces);
         let all = |figure: fn(Cost, f64) -> f64| {
-            costs.iter().map(move |&cost| figure(cost, count(pieces)))
+            runs.iter().map(move |run| figure(run.cost, pieces)).collect::<Vec<_>>()
         };
+        let (paces, cpus) = (all(pace), all(cpu));
+        let memory: Option<Vec<f64>> = runs.iter().map(|run| run.memory_kib.map(mib)).collect();
         Self {
-            name: name.to_owned(),
-            paces: all(pace).collect(),
-            calls,
-            pace: Spread::of(all(pace)),
-            cpu: Spread::of(all(cpu)),
-            wall: Spread::of(all(|cost, _| wall(cost))),
+            name: contestant.name.clone(),
+            command: contestant.command.clone(),
+            pieces: contestant.pieces,
+            calls: contestant.calls,
+            pace: Spread::of(paces.iter().copied()),
+            cpu: Spread::of(cpus.iter().copied()),
+            wall: Spread::of(all(|cost, _| wall(cost)).into_iter()),
+            memory_mib: memory.map(|memory| Spread::of(memory.into_iter())),
+            found: runs.iter().filter_map(|run| run.found).reduce(sum),
+            paces,
+            cpus,
         }
     }
 
     /// Its pace as a multiple of another's, round by round: what else the machine does changes
     /// from round to round.
     pub(crate) fn times(&self, other: &Self) -> Spread {
-        Spread::of(self.paces.iter().zip(&other.paces).map(|(mine, others)| mine / others))
+        ratios(&self.paces, &other.paces)
     }
+
+    /// Its time on the wall for each piece as a multiple of another's, round by round.
+    pub(crate) fn wall_times(&self, other: &Self) -> Spread {
+        ratios(&other.paces, &self.paces)
+    }
+
+    /// Its CPU for each piece as a multiple of another's, round by round.
+    pub(crate) fn cpu_times(&self, other: &Self) -> Spread {
+        ratios(&self.cpus, &other.cpus)
+    }
+}
+
+fn ratios(mine: &[f64], others: &[f64]) -> Spread {
+    Spread::of(mine.iter().zip(others).map(|(mine, others)| mine / others))
+}
+
+fn sum(one: Found, other: Found) -> Found {
+    Found {
+        open: one.open + other.open,
+        of: one.of + other.of,
+        false_open: one.false_open + other.false_open,
+        mistaken: one.mistaken + other.mistaken,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 KiB")]
+fn mib(kib: u64) -> f64 {
+    kib as f64 / KIB
 }
 
 /// Pieces per second.
@@ -87,41 +147,67 @@ fn wall(cost: Cost) -> f64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nobody waits for 2^53 pieces")]
-fn count(pieces: usize) -> f64 {
+pub(crate) fn count(pieces: usize) -> f64 {
     pieces as f64
 }
 
+/// A share in per cent; all of nothing is all of it.
+pub(crate) fn share(part: usize, of: usize) -> f64 {
+    if of == 0 { 100.0 } else { count(part) * 100.0 / count(of) }
+}
+
 /// The figures of one run.
-pub(crate) fn run(cost: Cost, pieces: usize) -> String {
-    let pieces = count(pieces);
-    format!(
+pub(crate) fn run(run: Run, pieces: usize) -> String {
+    let (cost, pieces) = (run.cost, count(pieces));
+    let mut figures = format!(
         "{:>10.0}/s  {:>7.2} µs CPU each  {:>7.2} s wall  {:>7.2} s CPU",
         pace(cost, pieces),
         cpu(cost, pieces),
         wall(cost),
         cost.cpu.as_secs_f64()
-    )
+    );
+    if let Some(kib) = run.memory_kib {
+        let _ = write!(figures, "  {:>7.1} MiB", mib(kib));
+    }
+    if let Some(of) = run.found.filter(|of| of.of > 0 || !of.is_exact()) {
+        let _ = write!(figures, "  {}", found(of));
+    }
+    figures
+}
+
+/// How well targets were found.
+pub(crate) fn found(Found { open, of, false_open, mistaken }: Found) -> String {
+    let mut text = format!("found {open} of {of}");
+    if false_open > 0 {
+        let _ = write!(text, ", {false_open} false");
+    }
+    if mistaken > 0 {
+        let _ = write!(text, ", {mistaken} mistaken");
+    }
+    text
 }
 
 /// A table of all, with the pace of each as a multiple of that of `unit`.
-pub(crate) fn summary(rows: &[Row], unit: &str) -> String {
-    let unit = rows.iter().find(|row| row.name == unit).map(|row| row.pace.median);
+pub(crate) fn summary(rows: &[Row], unit: Option<&str>) -> String {
+    let unit = rows.iter().find(|row| Some(&*row.name) == unit).map(|row| row.pace.median);
     let mut table = format!(
-        "  {:<NAME$}  {:>29}  {:>19}  {:>10}  {:>7}  {:>9}\n",
+        "  {:<NAME$}  {:>29}  {:>19}  {:>10}  {:>7}  {:>8}  {:>9}\n",
         "median (lowest – highest)",
         "per second",
         "µs CPU each",
         "calls each",
         "wall s",
+        "MiB",
         "× in pace"
     );
-    for Row { name, pace, cpu, wall, calls, .. } in rows {
+    for Row { name, pace, cpu, wall, calls, memory_mib, .. } in rows {
         let pace_text = format!("{:.0} ({:.0} – {:.0})", pace.median, pace.lowest, pace.highest);
         let (cpu, calls) = (cpu.to_string(), calls.map_or(String::new(), |c| format!("{c:.2}")));
+        let memory = memory_mib.map_or(String::new(), |memory| format!("{:.1}", memory.median));
         let ratio = unit.map_or(String::new(), |unit| format!("{:.2}", pace.median / unit));
         let _ = writeln!(
             table,
-            "  {name:<NAME$}  {pace_text:>29}  {cpu:>19}  {calls:>10}  {:>7.2}  {ratio:>9}",
+            "  {name:<NAME$}  {pace_text:>29}  {cpu:>19}  {calls:>10}  {:>7.2}  {memory:>8}  {ratio:>9}",
             wall.median
         );
     }
@@ -129,31 +215,37 @@ pub(crate) fn summary(rows: &[Row], unit: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
 
-    fn cost(wall_ms: u64, cpu_ms: u64) -> Cost {
-        Cost { wall: Duration::from_millis(wall_ms), cpu: Duration::from_millis(cpu_ms) }
+    /// A row of runs that took so many milliseconds, on the wall and of the processors.
+    pub(crate) fn row(name: &str, pieces: usize, costs: &[(u64, u64)]) -> Row {
+        let run = Box::new(|| anyhow::bail!("it has run"));
+        let contestant = Contestant { name: name.into(), pieces, calls: None, command: None, run };
+        let run = |&(wall_ms, cpu_ms): &(u64, u64)| Run {
+            cost: Cost { wall: Duration::from_millis(wall_ms), cpu: Duration::from_millis(cpu_ms) },
+            memory_kib: Some(2048),
+            found: None,
+        };
+        Row::new(&contestant, &costs.iter().map(run).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_row_has_the_middle_and_the_ends() {
-        let row = Row::new("ours", 1000, None, &[cost(500, 1), cost(2000, 4), cost(1000, 3)]);
-        assert_eq!(row.pace, Spread { median: 1000.0, lowest: 500.0, highest: 2000.0 });
-        assert_eq!(row.cpu, Spread { median: 3.0, lowest: 1.0, highest: 4.0 });
-        let even = Row::new("ours", 1000, None, &[cost(500, 1), cost(1000, 3)]);
+        let ours = row("ours", 1000, &[(500, 1), (2000, 4), (1000, 3)]);
+        assert_eq!(ours.pace, Spread { median: 1000.0, lowest: 500.0, highest: 2000.0 });
+        assert_eq!(ours.cpu, Spread { median: 3.0, lowest: 1.0, highest: 4.0 });
+        assert_eq!(ours.memory_mib, Some(Spread::one(2.0)));
+        let even = row("ours", 1000, &[(500, 1), (1000, 3)]);
         assert!((even.cpu.median - 2.0).abs() < 1e-9, "{even:?}");
     }
 
     #[test]
     fn ratios_are_to_the_one_that_is_named() {
-        let rows = ["theirs", "ours"].map(|name| {
-            let wall = if name == "ours" { 500 } else { 2000 };
-            Row::new(name, 100, None, &[cost(wall, 1)])
-        });
-        let table = summary(&rows, "theirs");
+        let rows = [row("theirs", 100, &[(2000, 1)]), row("ours", 100, &[(500, 1)])];
+        let table = summary(&rows, Some("theirs"));
         let ratios: Vec<_> =
             table.lines().skip(1).filter_map(|row| row.split(' ').next_back()).collect();
         assert_eq!(ratios, ["1.00", "4.00"]);
@@ -161,9 +253,18 @@ mod tests {
 
     #[test]
     fn ratios_of_rounds_are_those_of_each_round() {
-        let quiet_and_busy = |ms| [cost(ms, 1), cost(3 * ms, 1)];
-        let ours = Row::new("ours", 100, Some(2.0), &quiet_and_busy(500));
-        let theirs = Row::new("theirs", 100, None, &quiet_and_busy(1000));
+        let quiet_and_busy = |ms| [(ms, 1), (3 * ms, 2)];
+        let ours = row("ours", 100, &quiet_and_busy(500));
+        let theirs = row("theirs", 100, &quiet_and_busy(1000));
         assert_eq!(ours.times(&theirs).to_string(), "2.00 (2.00 – 2.00)");
+        assert_eq!(ours.wall_times(&theirs).to_string(), "0.50 (0.50 – 0.50)");
+        assert_eq!(ours.cpu_times(&theirs).to_string(), "1.00 (1.00 – 1.00)");
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let wrong = Found { open: 3, of: 4, false_open: 1, mistaken: 2 };
+        assert_eq!(found(wrong), "found 3 of 4, 1 false, 2 mistaken");
+        assert!((share(1, 4) - 25.0).abs() < 1e-9 && (share(0, 0) - 100.0).abs() < 1e-9);
     }
 }

@@ -23,9 +23,9 @@ fn tally(mode: &str, threads: &str, port: u16, targets: &str) -> String {
 
 #[test]
 fn every_refused_target_is_counted_once() {
-    for mode in ["reused", "fresh", "greeting"] {
+    for mode in ["reused", "fresh", "greeting", "timed"] {
         for (threads, targets) in [("1", "0"), ("1", "1"), ("2", "1"), ("1", "600"), ("3", "601")] {
-            let expected = format!("refused={targets} accepted=0 greeted=0");
+            let expected = format!("refused={targets} accepted=0 greeted=0 silent=0");
             assert_eq!(tally(mode, threads, 1, targets), expected, "{mode}, {threads} threads");
         }
     }
@@ -37,14 +37,18 @@ fn who_is_there_is_told_from_who_refuses() {
     let listener = TcpListener::bind((Ipv4Addr::new(127, 1, 0, 10), 0)).expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
     let hung_up = thread::spawn(move || {
-        for _ in 0..3 {
+        for _ in 0..4 {
             let (mut stream, _) = listener.accept().expect("somebody comes");
             stream.shutdown(std::net::Shutdown::Write).expect("it is connected");
             assert_eq!(stream.read(&mut [0]).expect("it ends with FIN, not with a reset"), 0);
         }
     });
-    for mode in ["reused", "fresh", "greeting"] {
-        assert_eq!(tally(mode, "2", port, "20"), "refused=19 accepted=1 greeted=0", "{mode}");
+    for mode in ["reused", "fresh", "greeting", "timed"] {
+        assert_eq!(
+            tally(mode, "2", port, "20"),
+            "refused=19 accepted=1 greeted=0 silent=0",
+            "{mode}"
+        );
     }
     hung_up.join().expect("all have left in peace");
 }
@@ -55,13 +59,22 @@ fn every_greeting_is_read_and_left_in_peace() {
     let listener = TcpListener::bind(any).expect("a port is free");
     let port = listener.local_addr().expect("it is bound").port();
     let greeter = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("somebody comes");
-        std::io::Write::write_all(&mut stream, b"SSH-2.0-test\r\n").expect("it reads");
-        stream.read(&mut [0])
+        [(); 2].map(|()| {
+            let (mut stream, _) = listener.accept().expect("somebody comes");
+            std::io::Write::write_all(&mut stream, b"SSH-2.0-test\r\n").expect("it reads");
+            stream.read(&mut [0])
+        })
     });
-    assert_eq!(tally("greeting", "1", port, "5"), "refused=4 accepted=0 greeted=1");
-    let last = greeter.join().expect("it has ended");
-    assert_eq!(last.expect("it ends with FIN, not with a reset"), 0);
+    for mode in ["greeting", "timed"] {
+        assert_eq!(
+            tally(mode, "1", port, "5"),
+            "refused=4 accepted=0 greeted=1 silent=0",
+            "{mode}"
+        );
+    }
+    for last in greeter.join().expect("it has ended") {
+        assert_eq!(last.expect("it ends with FIN, not with a reset"), 0);
+    }
 }
 
 /// A run ends with an error when a target is not found as it is.

@@ -8,7 +8,9 @@
     reason = "headlines and summaries are for whoever watches; stdout is left to what was asked for"
 )]
 
+mod bench;
 mod command;
+mod deb;
 mod fuzz;
 mod mutate;
 mod sequence;
@@ -26,12 +28,14 @@ Everything that is done to this repository, as one program.
 
 usage: cargo xtask COMMAND
 
-  ci      all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
-  test    setup, tests, doc tests
-  simulate SEED   one run of the simulator, as a failed test names it
-  mutate [NAME]   each named slip, put into a copy of the code, must be caught by its test
-  fuzz [SECONDS]  each fuzz target for so long (60), on the nightly toolchain
-  setup   the programs that the other commands need; installs what it may
+  ci               all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
+  test             setup, tests, doc tests
+  simulate SEED    one run of the simulator, as a failed test names it
+  mutate [NAME]    each named slip, put into a copy of the code, must be caught by its test
+  fuzz [SECONDS]   each fuzz target for so long (60), on the nightly toolchain
+  bench [--quick]  all benchmarks, beside other programs; writes bench/RESULTS.md (20 minutes)
+  deb              the Debian package, in target/debian; installs cargo-deb into target/tools
+  setup            the programs that the other commands need; installs what it may
 ";
 
 /// Exit status for a command that does not exist.
@@ -45,9 +49,11 @@ fn main() -> ExitCode {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
         ["setup"] => sequence::run(steps::SETUP),
+        ["deb"] => told(deb::run()),
         ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),
         ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => told(fuzz::run(seconds)),
         ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),
+        ["bench", arguments @ ..] => told(bench::run(arguments)),
         ["mutate"] => told(mutate::run(None)),
         ["mutate", name] => told(mutate::run(Some(name))),
         ["help" | "--help" | "-h"] => help(),

@@ -13,7 +13,8 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::command::{self, output, succeeds};
 use crate::steps::Ended;
 
-/// Servers and tools that tests start, each with the Debian package it comes in.
+/// Servers and tools that tests start, and files that they read, each with the Debian package it
+/// comes in.
 const PROGRAMS: &[(&str, &str)] = &[
     ("sshd", "openssh-server"),
     ("dropbear", "dropbear-bin"),
@@ -23,14 +24,18 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("ip", "iproute2"),
     ("nft", "nftables"),
+    ("bash", "bash"),
+    ("zsh", "zsh"),
+    ("fish", "fish"),
+    ("groff", "groff-base"),
     ("xmllint", "libxml2-utils"),
-];
-
-/// What else tests read, each with the Debian package that it comes in.
-const FILES: &[(&str, &str)] = &[
     ("/usr/share/nmap/nmap.dtd", "nmap-common"),
     ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
 ];
+
+/// What benchmarks compare, and count with, each with the Debian package it comes in.
+const PEERS: &[(&str, &str)] =
+    &[("nmap", "nmap"), ("masscan", "masscan"), ("zmap", "zmap"), ("strace", "strace")];
 
 /// Where servers are, though an ordinary user's PATH does not have it.
 const SERVER_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -72,8 +77,26 @@ fn toolchain() -> Result<()> {
     Ok(())
 }
 
+/// Installs what is missing of the programs that the benchmarks compare, as far as it may. Gives the
+/// packages that are missing still, and what installs them.
+pub(crate) fn peers() -> Option<String> {
+    let missing = || missing_packages(PEERS, is_installed).join(" ");
+    let packages = missing();
+    if packages.is_empty() {
+        return None;
+    }
+    if let Some(line) = install_line(rights(), &packages).filter(|_| succeeds("apt-get --version"))
+    {
+        eprintln!("{line}");
+        // Who can't be installed is absent, which is said.
+        let _ = command::run(&[], &line);
+    }
+    let packages = missing();
+    (!packages.is_empty()).then(|| format!("apt-get install {packages}"))
+}
+
 fn programs(rights: Rights) -> Result<()> {
-    let missing = missing_packages(is_installed);
+    let missing = missing_packages(PROGRAMS, is_installed);
     if missing.is_empty() {
         return Ok(());
     }
@@ -91,16 +114,18 @@ fn programs(rights: Rights) -> Result<()> {
     };
     eprintln!("{line}");
     command::run(&[], &line).context("installing programs that the tests start")?;
-    let missing = missing_packages(is_installed).join(" ");
+    let missing = missing_packages(PROGRAMS, is_installed).join(" ");
     ensure!(missing.is_empty(), "installing {packages}: still missing are programs of {missing}");
     Ok(())
 }
 
-/// The packages of the programs and files that `is_installed` does not know, each once.
-fn missing_packages(is_installed: impl Fn(&str) -> bool) -> Vec<&'static str> {
-    let mut packages: Vec<_> = PROGRAMS
+/// The packages of those programs and files that `is_installed` does not know, each once.
+fn missing_packages(
+    wanted: &[(&str, &'static str)],
+    is_installed: impl Fn(&str) -> bool,
+) -> Vec<&'static str> {
+    let mut packages: Vec<_> = wanted
         .iter()
-        .chain(FILES)
         .filter(|(program, _)| !is_installed(program))
         .map(|&(_, package)| package)
         .collect();
@@ -131,7 +156,7 @@ fn rights() -> Rights {
     }
 }
 
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
     }
@@ -158,7 +183,7 @@ fn sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 10] = [
+    const PACKAGES: [&str; 14] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -166,6 +191,10 @@ mod tests {
         "python3",
         "iproute2",
         "nftables",
+        "bash",
+        "zsh",
+        "fish",
+        "groff-base",
         "libxml2-utils",
         "nmap-common",
         "python3-libnmap",
@@ -173,18 +202,21 @@ mod tests {
 
     #[test]
     fn nothing_is_installed_where_nothing_is_missing() {
-        assert!(missing_packages(|_| true).is_empty());
+        assert!(missing_packages(PROGRAMS, |_| true).is_empty());
     }
 
     #[test]
     fn a_package_with_two_programs_is_named_once() {
-        assert_eq!(missing_packages(|_| false), PACKAGES);
+        assert_eq!(missing_packages(PROGRAMS, |_| false), PACKAGES);
     }
 
     #[test]
     fn one_missing_program_is_enough() {
-        assert_eq!(missing_packages(|program| program != "dropbearkey"), ["dropbear-bin"]);
-        assert_eq!(missing_packages(|program| program != "in.telnetd"), ["telnetd-ssl"]);
+        assert_eq!(
+            missing_packages(PROGRAMS, |program| program != "dropbearkey"),
+            ["dropbear-bin"]
+        );
+        assert_eq!(missing_packages(PROGRAMS, |program| program != "in.telnetd"), ["telnetd-ssl"]);
     }
 
     #[test]

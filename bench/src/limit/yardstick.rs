@@ -1,17 +1,20 @@
 //! A process that does nothing but connect: what all that does more is measured by.
 //!
-//! It keeps no list, no deadlines and no results: targets come from a number, and what is left of
-//! each is one more in a sum.
+//! It keeps no list and no results, and deadlines only where it is asked to: targets come from a
+//! number, and what is left of each is one more in a sum.
 
 use std::{
+    env,
     io::Write,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     ops::{AddAssign, Range},
     os::fd::OwnedFd,
+    process::{Command, Stdio},
     thread,
+    time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use nix::sched::{CloneFlags, unshare};
 use rustix::{
@@ -19,8 +22,13 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType},
 };
 
-use super::{fresh, greeting, reused};
-use crate::list::Span;
+use super::{fresh, greeting, reused, timed};
+use crate::{
+    answers::State,
+    contest::{Contestant, Ran},
+    cost::Peak,
+    list::{self, List, Span},
+};
 
 /// Connections under way at the same time in one thread.
 pub(super) const WINDOW: usize = 256;
@@ -35,6 +43,18 @@ pub(crate) struct Options {
     port: u16,
     #[arg(long, value_name = "N")]
     targets: usize,
+    /// The first target's address
+    #[arg(long, value_name = "ADDRESS", default_value_t = list::LOOPBACK)]
+    first: Ipv4Addr,
+    /// Targets of all kinds; the port is that of those who greet
+    #[arg(long)]
+    mixed: bool,
+    /// Of the mode `timed`: connections under way at the same time, in all threads
+    #[arg(long, value_name = "N", default_value_t = WINDOW)]
+    in_flight: usize,
+    /// Of the mode `timed`: how long each may take, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    timeout_ms: u64,
 }
 
 /// A way to connect.
@@ -46,6 +66,9 @@ pub(crate) enum Mode {
     Fresh,
     /// A new socket for each target, in a descriptor table of each thread's own; reads a greeting
     Greeting,
+    /// As `reused`, with a window as large as is asked for and a deadline for each target; reads a
+    /// greeting
+    Timed,
 }
 
 /// What became of a target.
@@ -54,6 +77,7 @@ pub(super) enum Ended {
     Refused,
     Accepted,
     Greeted,
+    Silent,
 }
 
 /// What became of all targets.
@@ -62,6 +86,7 @@ pub(super) struct Tally {
     refused: usize,
     accepted: usize,
     greeted: usize,
+    silent: usize,
 }
 
 impl Tally {
@@ -70,6 +95,7 @@ impl Tally {
             Ended::Refused => &mut self.refused,
             Ended::Accepted => &mut self.accepted,
             Ended::Greeted => &mut self.greeted,
+            Ended::Silent => &mut self.silent,
         } += 1;
     }
 }
@@ -79,6 +105,7 @@ impl AddAssign for Tally {
         self.refused += other.refused;
         self.accepted += other.accepted;
         self.greeted += other.greeted;
+        self.silent += other.silent;
     }
 }
 
@@ -87,27 +114,60 @@ impl AddAssign for Tally {
 /// # Errors
 /// A target is neither there nor refuses, or this machine is short of something.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let span = Span { port: options.port, targets: options.targets };
+    let span = options.span();
     let mut shares = shares(options.targets, options.threads).into_iter();
-    let mode = options.mode;
     // A process of one thread has only this one: the system spares it all locks.
     let own = shares.next().context("there is at least one thread")?;
-    let mut tally = Tally::default();
+    let (mut tally, mut late) = (Tally::default(), Vec::new());
     thread::scope(|scope| -> Result<()> {
         let others: Vec<_> =
-            shares.map(|share| scope.spawn(move || mode.connect(span, share))).collect();
-        tally += mode.connect(span, own)?;
+            shares.map(|share| scope.spawn(move || options.connect(span, share))).collect();
+        let mut add = |(ended, expired): (Tally, Vec<u32>)| {
+            tally += ended;
+            late.extend(expired);
+        };
+        add(options.connect(span, own)?);
         for other in others {
-            tally += other.join().map_err(|_| anyhow!("a thread has panicked"))??;
+            add(other.join().map_err(|_| anyhow!("a thread has panicked"))??);
         }
         Ok(())
     })?;
-    writeln!(anstream::stdout(), "{}", told(tally)).context("telling what became of the targets")
+    let late = Late::of(late).map_or(String::new(), |late| format!("\n{}", late.told()));
+    writeln!(anstream::stdout(), "{}{late}", told(tally)).context("telling what became of targets")
 }
 
 /// How it is printed.
-fn told(Tally { refused, accepted, greeted }: Tally) -> String {
-    format!("refused={refused} accepted={accepted} greeted={greeted}")
+fn told(Tally { refused, accepted, greeted, silent }: Tally) -> String {
+    format!("refused={refused} accepted={accepted} greeted={greeted} silent={silent}")
+}
+
+/// How late deadlines were noticed, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Late {
+    pub(crate) median: u32,
+    /// Of a hundred, 99 are no later.
+    pub(crate) most: u32,
+    pub(crate) last: u32,
+}
+
+impl Late {
+    /// `None` when there was no deadline.
+    pub(crate) fn of(mut late: Vec<u32>) -> Option<Self> {
+        late.sort_unstable();
+        let last = *late.last()?;
+        Some(Self { median: late[late.len() / 2], most: late[late.len() * 99 / 100], last })
+    }
+
+    fn told(self) -> String {
+        format!("late median={} most={} last={}", self.median, self.most, self.last)
+    }
+
+    /// What [`told`](Self::told) said.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let mut words = text.lines().find_map(|line| line.strip_prefix("late "))?.split(' ');
+        let mut figure = |name: &str| words.next()?.strip_prefix(name)?.parse().ok();
+        Some(Self { median: figure("median=")?, most: figure("most=")?, last: figure("last=")? })
+    }
 }
 
 /// Each thread's part of the targets.
@@ -118,34 +178,98 @@ fn shares(targets: usize, threads: usize) -> Vec<Range<usize>> {
 
 impl Mode {
     /// What it is called on the command line and in tables.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Reused => "reused",
             Self::Fresh => "fresh",
             Self::Greeting => "greeting",
+            Self::Timed => "timed",
         }
     }
+}
 
-    /// What it prints when all goes as it should.
-    pub(super) fn expected(self, targets: usize) -> String {
-        told(match self {
-            Self::Reused | Self::Fresh => Tally { refused: targets, ..Tally::default() },
-            Self::Greeting => Tally { greeted: targets, ..Tally::default() },
-        })
+/// What is printed of these targets when all goes as it should.
+pub(crate) fn expected(span: Span) -> String {
+    let mut tally = Tally::default();
+    for nth in span.nths() {
+        tally.add(match span.truth(nth) {
+            State::Refused => Ended::Refused,
+            State::Silent => Ended::Silent,
+            State::Open => Ended::Greeted,
+        });
+    }
+    told(tally)
+}
+
+impl Options {
+    fn span(&self) -> Span {
+        let plain = Span { port: self.port, first: self.first, ..Span::refused(self.targets) };
+        Span { is_mixed: self.mixed, ..plain }
     }
 
-    fn connect(self, span: Span, share: Range<usize>) -> Result<Tally> {
+    /// Connects to a thread's part of the targets. Says how late deadlines were noticed, too.
+    fn connect(&self, span: Span, share: Range<usize>) -> Result<(Tally, Vec<u32>)> {
         let targets = share.map(|nth| span.target(nth));
-        if self != Self::Fresh {
+        if self.mode != Mode::Fresh {
             // A container may forbid it. Then threads wait for each other's descriptors.
             let _ = unshare(CloneFlags::CLONE_FILES);
         }
-        match self {
-            Self::Reused => reused::connect(targets),
-            Self::Fresh => fresh::connect(targets),
-            Self::Greeting => greeting::connect(targets),
-        }
+        let tally = match self.mode {
+            Mode::Reused => reused::connect(targets)?,
+            Mode::Fresh => fresh::connect(targets)?,
+            Mode::Greeting => greeting::connect(targets)?,
+            Mode::Timed => {
+                let window = self.in_flight.div_ceil(self.threads);
+                return timed::connect(targets, window, Duration::from_millis(self.timeout_ms));
+            }
+        };
+        Ok((tally, Vec::new()))
     }
+}
+
+/// What starts it.
+///
+/// # Errors
+/// Nobody knows where this program is.
+pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command> {
+    let program = env::current_exe().context("asking where this program is")?;
+    let mut command = Command::new(program);
+    command.args(["yardstick", mode.name(), "--first", &span.first.to_string()]);
+    for (name, number) in
+        [("--threads", threads), ("--port", span.port.into()), ("--targets", span.targets)]
+    {
+        command.arg(name).arg(number.to_string());
+    }
+    if span.is_mixed {
+        command.arg("--mixed");
+    }
+    Ok(command)
+}
+
+/// The same as a contestant, that is to print this.
+pub(crate) fn contestant<'a>(
+    name: String,
+    command: Command,
+    list: &List,
+    expected: String,
+) -> Contestant<'a> {
+    let (pieces, shown) = (list.span().targets, list.as_typed(&command));
+    let run = move || -> Result<Ran> {
+        let peak = Peak::of(&command)?;
+        let mut watched = peak.command();
+        let output = watched.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let output = output.context("starting the yardstick")?;
+        ensure!(output.status.success(), "the yardstick ended with {}", output.status);
+        let expected = expected.clone();
+        let check = Box::new(move || {
+            let told = String::from_utf8_lossy(&output.stdout);
+            let told = told.lines().next().unwrap_or_default();
+            ensure!(told == expected, "{told:?} instead of {expected:?}");
+            Ok(None)
+        });
+        Ok(Ran { check, memory_kib: Some(peak.kib()?) })
+    };
+    Contestant { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
 }
 
 /// A socket that connects without waiting.
@@ -169,5 +293,13 @@ mod tests {
     fn shares_cover_all_targets_once() {
         assert_eq!(shares(10, 3), [0..3, 3..6, 6..10]);
         assert_eq!(shares(1, 2), [0..0, 0..1]);
+    }
+
+    #[test]
+    fn lateness_is_read_as_it_is_told() {
+        let late = Late::of((0..200).rev().collect()).expect("there are some");
+        assert_eq!(late, Late { median: 100, most: 198, last: 199 });
+        assert_eq!(Late::read(&format!("silent=1\n{}\n", late.told())), Some(late));
+        assert_eq!((Late::of(Vec::new()), Late::read("silent=0")), (None, None));
     }
 }

@@ -17,12 +17,20 @@ use portmuster::{
 };
 
 mod conversation;
+mod diff;
 mod explain;
+mod gates;
+mod journaling;
 mod output;
+mod pages;
 
 pub(crate) use conversation::{Asking, Times};
+pub(crate) use diff::{ChangeFormat, Diff};
 pub(crate) use explain::Explain;
+pub(crate) use gates::Gates;
+pub(crate) use journaling::Journaling;
 pub(crate) use output::{Format, OutputSpec};
+pub(crate) use pages::{Completions, Man, Shell};
 
 use crate::compare::Compare;
 
@@ -51,8 +59,14 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Check the same targets by each method, side by side
     Compare(Box<Compare>),
+    /// Say what changed between two runs
+    Diff(Diff),
     /// Check a lab of honest, odd and hostile servers on loopback, before your eyes
     Demo(Demo),
+    /// Print what makes a shell complete the command line
+    Completions(Completions),
+    /// Print the manual page of the program or of a command, or write them all
+    Man(Man),
     /// The inside of a worker process; portmuster starts these by itself
     #[command(hide = true)]
     Worker,
@@ -109,17 +123,20 @@ const CHECK_MORE: &str = "\
 Examples:
   portmuster check 10.0.0.0/24
   portmuster check -i inventory.txt -o table -o jsonl=result.jsonl -o sqlite=audit.db
+  portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
+  portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
   cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq -r .service
 
 Exit status:
   0    every target was checked
+  1    something was found that --forbid or --require-verdict forbids
   2    the arguments or the input can't be read
   3    some targets could not be checked from here (a broadcast address never can), an output
        failed, or the run could not start
   130  interrupted: what was in flight got a second, the rest is left
-Where several hold: 2, 130, 3, 0. When stdout is closed early the other outputs are still written;
-without others the run ends quietly with 0.";
+Where several hold: 2, 130, 1, 3, 0. When stdout is closed early the other outputs are still
+written, and gates have their answer; without others the run ends quietly with 0.";
 
 /// Check a list of targets
 #[derive(Debug, Args)]
@@ -203,9 +220,15 @@ Write rows to stdout or a file; repeatable, one of them on stdout.
     #[command(flatten)]
     pub(crate) existing: Existing,
 
+    #[command(flatten)]
+    pub(crate) journaling: Journaling,
+
     /// Rows to write [default: open for table, all for the rest]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub(crate) show: Option<Show>,
+
+    #[command(flatten)]
+    pub(crate) gates: Gates,
 
     /// Show how far the run is
     #[arg(long, value_name = "WHEN", default_value_t = ShowProgress::Auto, value_enum)]
@@ -287,6 +310,15 @@ pub(crate) struct Family {
 }
 
 impl Family {
+    /// As journals call it.
+    pub(crate) fn name(self) -> &'static str {
+        match (self.only_v4, self.only_v6) {
+            (true, _) => "ipv4",
+            (_, true) => "ipv6",
+            (false, false) => "any",
+        }
+    }
+
     /// All addresses of the family that is not asked for.
     pub(crate) fn other(self) -> Option<&'static str> {
         match (self.only_v4, self.only_v6) {

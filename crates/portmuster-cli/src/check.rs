@@ -1,13 +1,14 @@
 //! `portmuster check`: the main job.
 
-use std::time::Duration;
-
 use anyhow::Context;
-use portmuster::{Account, Checker, Next, Outcomes, PortState, WorkersReport};
+use portmuster::{Account, Checker, PortState};
 
 use crate::{
     args::Check,
+    gate::Gate,
+    harvest::{Harvest, Harvested, Journaled},
     input::Input,
+    journal::{self, Opened},
     listing,
     measure::Measured,
     output::{Failure, Outputs},
@@ -17,29 +18,55 @@ use crate::{
     summary, terminal, warnings, workers,
 };
 
-/// Rows after which they are flushed and progress is shown, when there is no pause before.
-const UPDATE_EVERY: usize = 4096;
-
-/// How long the outcomes are waited for before progress is shown again.
-const TICK: Duration = Duration::from_millis(200);
-
 /// Checks the targets and writes the rows, or prints what would be checked.
 ///
 /// # Errors
 /// The arguments or the input can't be read; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config())?;
+    let gate = Gate::new(check)?;
     let input = Input::read(check)?;
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
     }
-    let mut outputs = Outputs::open(check)?;
+    match journal::open(check, &input)? {
+        Some(Opened::GoesOn(_, journal)) if journal.complete => {
+            if !check.quiet {
+                terminal::note("the journal says that this run is complete: nothing is left to do");
+            }
+            let gate = gate.map(|gate| gate.resuming(journal.found.clone()));
+            Ok(judged(check, gate.as_ref(), &journal.account, input.len()))
+        }
+        opened => run_kept(check, checker, input, gate, opened),
+    }
+}
+
+/// Checks the targets and writes the rows.
+fn run_kept(
+    check: &Check,
+    checker: Checker,
+    input: Input,
+    gate: Option<Gate>,
+    opened: Option<Opened>,
+) -> anyhow::Result<Status> {
+    let gate = gate.map(|gate| match &opened {
+        Some(Opened::GoesOn(_, journal)) => gate.resuming(journal.found.clone()),
+        Some(Opened::Begins(_)) | None => gate,
+    });
+    let mut outputs = match &opened {
+        Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, &journal.outputs)?,
+        Some(Opened::Begins(_)) | None => Outputs::open(check)?,
+    };
+    let kept = opened.map(|opened| Journaled::start(opened, check, &input, &mut outputs));
+    let (journaled, settled) = kept.transpose()?.unzip();
+    let settled = settled.unwrap_or_default();
+    let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
     if !check.quiet {
         warnings::say(check, &input);
+        summary::say_resumed(&settled, total);
     }
-    let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
     let streamed_left_out = input.streamed_left_out();
-    let checker = checker.excluding(input.excludes());
+    let checker = checker.excluding(input.excludes()).resuming(settled);
     let running = workers::named(checker, check.method).and_then(|checker| {
         let outcomes = checker.check(input.into_targets())?;
         let watched = signals::watch(outcomes.stopper(), check.quiet);
@@ -56,14 +83,16 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         warnings::say_in_flight(check, in_flight, total);
     }
     let mut progress = Progress::start(check, total);
-    let (account, ran_by, failure) = harvest(outcomes, total, &mut outputs, &mut progress);
+    let (outputs, progress) = (&mut outputs, &mut progress);
+    let harvest = Harvest { outcomes, outputs, progress, total, gate, journaled };
+    let Harvested { account, gate, workers, written } = harvest.run();
     progress.finish();
     interrupted.wait_for_note();
     if let Some(file) = &check.measure {
-        Measured::now(&account, &ran_by)?.write(file)?;
+        Measured::now(&account, &workers)?.write(file)?;
     }
     let mut status = status(&account, &interrupted);
-    match failure {
+    match written {
         Ok(()) => {}
         Err(Failure::ClosedPipe) => return Ok(Status::Complete),
         Err(Failure::Broken(error)) => {
@@ -81,39 +110,19 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let left_out = left_out.with(streamed_left_out.sum());
     if !check.quiet && (account.targets > 0 || !left_out.is_empty()) {
         summary::say(&account, total, left_out, bad_lines.skipped());
-        summary::say_workers(&ran_by, check.verbose);
+        summary::say_workers(&workers, check.verbose);
     }
-    Ok(status)
+    Ok(status.min(judged(check, gate.as_ref(), &account, total)))
 }
 
-/// Writes the rows as they become known; the account, and how workers and outputs fared.
-fn harvest(
-    mut outcomes: Outcomes,
-    total: Option<u128>,
-    outputs: &mut Outputs,
-    progress: &mut Progress,
-) -> (Account, WorkersReport, Result<(), Failure>) {
-    let mut written = Ok(());
-    let mut since_update = 0;
-    while written.is_ok() {
-        let is_pause = match outcomes.next_within(TICK) {
-            Next::Over => break,
-            Next::NotYet => true,
-            Next::Outcome(outcome) => {
-                written = outputs.write(&outcome);
-                since_update += 1;
-                outcomes.would_wait()
-            }
-        };
-        if is_pause || since_update == UPDATE_EVERY {
-            since_update = 0;
-            progress.update(&outcomes.account());
-            written = written.and_then(|()| progress.aside(|| outputs.flush()));
-        }
+/// What the gate makes of the run, which it says.
+fn judged(check: &Check, gate: Option<&Gate>, account: &Account, total: Option<u128>) -> Status {
+    let Some(gate) = gate else { return Status::Complete };
+    let targets = summary::ending(account, total).targets;
+    if !check.quiet {
+        gate.say(account, targets);
     }
-    let account = outcomes.account();
-    let finished = progress.aside(|| outputs.finish(&summary::ending(&account, total)));
-    (account, outcomes.workers().clone(), written.and(finished))
+    if gate.is_shut(account, targets) { Status::Finding } else { Status::Complete }
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {

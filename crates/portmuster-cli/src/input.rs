@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use portmuster::{
-    Target,
+    Fingerprint, Target,
     targets::{
         Excludes, ItemError, LeftOut, LineError, LineErrorKind, Lines, Order, Ports, Shard,
         TargetSet, Targets,
@@ -35,6 +35,7 @@ type Reader = Lines<Box<dyn BufRead + Send>>;
 pub(crate) struct Input {
     set: TargetSet,
     excludes: Excludes,
+    excludes_fingerprint: u64,
     streams: Vec<Stream>,
     ports: Ports,
     order: Order,
@@ -114,10 +115,11 @@ impl Input {
     pub(crate) fn read(check: &Check) -> anyhow::Result<Self> {
         let selection = &check.selection;
         let bad_lines = BadLines::new(selection.lines.skip_bad_lines);
-        let excludes = read_excludes(selection, &bad_lines)?;
+        let (excludes, excludes_fingerprint) = read_excludes(selection, &bad_lines)?;
         let mut input = Self {
             set: TargetSet::new(&excludes),
             excludes,
+            excludes_fingerprint,
             streams: Vec::new(),
             ports: check.ports.clone(),
             order: selection.order(),
@@ -178,6 +180,19 @@ impl Input {
         self.excludes.clone()
     }
 
+    /// A number that tells other excludes, as they are written, apart.
+    pub(crate) fn excludes_fingerprint(&self) -> u64 {
+        self.excludes_fingerprint
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        self.order
+    }
+
+    pub(crate) fn shard(&self) -> Shard {
+        self.shard
+    }
+
     /// Where to ask whether all lines could be read.
     pub(crate) fn bad_lines(&self) -> BadLines {
         self.bad_lines.clone()
@@ -189,9 +204,14 @@ impl Input {
     }
 
     /// The targets: those of the set, then those of streams.
-    pub(crate) fn into_targets(mut self) -> impl Iterator<Item = Target> + Send + 'static {
+    pub(crate) fn into_targets(mut self) -> Box<dyn Iterator<Item = Target> + Send> {
         let set = std::mem::take(&mut self.set);
-        set.into_targets(self.order, self.shard).chain(self.into_streamed())
+        let targets = set.into_targets(self.order, self.shard);
+        // By itself it passes over any number of targets at once.
+        if self.streams.is_empty() {
+            return Box::new(targets);
+        }
+        Box::new(targets.chain(self.into_streamed()))
     }
 
     /// The targets of streams alone.
@@ -234,22 +254,28 @@ impl Input {
     }
 }
 
-fn read_excludes(selection: &Selection, bad_lines: &BadLines) -> anyhow::Result<Excludes> {
+/// What to exclude, and its fingerprint.
+fn read_excludes(selection: &Selection, bad_lines: &BadLines) -> anyhow::Result<(Excludes, u64)> {
     let mut excludes = Excludes::new();
+    let mut print = Fingerprint::default();
+    let mut add = |item: &str| {
+        print.add(item.as_bytes()).add(b"\n");
+        excludes.add(item)
+    };
     for item in &selection.exclude {
-        let added = excludes.add(item);
+        let added = add(item);
         added.map_err(|error| argument_error("exclude", item, &error))?;
     }
     for path in &selection.exclude_file {
         let Some(file) = regular_file(path)? else {
             bail!("{} is no regular file; what to exclude is read whole", path.display());
         };
-        read_lines(path, file, bad_lines, &mut |item, _| excludes.add(item))?;
+        read_lines(path, file, bad_lines, &mut |item, _| add(item))?;
     }
     if let Some(family) = selection.family.other() {
-        excludes.add(family)?;
+        add(family)?;
     }
-    Ok(excludes)
+    Ok((excludes, print.sum()))
 }
 
 fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {

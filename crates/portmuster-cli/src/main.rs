@@ -9,10 +9,16 @@ use clap::Parser;
 mod args;
 mod check;
 mod compare;
+mod completions;
 mod demo;
+mod diff;
 mod explain;
+mod gate;
+mod harvest;
 mod input;
+mod journal;
 mod listing;
+mod man;
 mod measure;
 mod output;
 mod progress;
@@ -35,7 +41,10 @@ fn main() -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Compare(compare) => compare::run(&compare),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Diff(diff) => diff::run(&diff),
         Command::Demo(demo) => Ok(demo::run(&demo)),
+        Command::Completions(completions) => Ok(completions::run(&completions)),
+        Command::Man(man) => man::run(&man),
         Command::Worker => return portmuster::worker_main(),
     };
     status

@@ -6,16 +6,22 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, bail};
 use portmuster::{
     Outcome,
-    sink::{Beginning, Csv, Ending, Jsonl, Paint, Place, Sink, Table, Xml},
+    sink::{Beginning, Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table, Xml},
 };
 
 mod file;
+mod kept;
 
 use self::file::{OpenFile, WholeLines};
+pub(crate) use self::kept::KeptFile;
 use crate::args::{Check, Format, OutputSpec, Show};
 
 /// All the outputs of a run.
-pub(crate) struct Outputs(Vec<Output>);
+pub(crate) struct Outputs {
+    all: Vec<Output>,
+    /// Somebody wants the outcomes even when no output is left.
+    has_gate: bool,
+}
 
 struct Output {
     /// As messages call it.
@@ -23,6 +29,8 @@ struct Output {
     is_stdout: bool,
     show: Show,
     sink: Box<dyn Sink>,
+    /// How a journal keeps it; `None`: it is stdout, or was taken.
+    kept: Option<KeptFile>,
 }
 
 /// Where an output goes, with nothing in its way. No file that was there is changed yet.
@@ -30,21 +38,27 @@ enum Opened {
     Stdout(Format),
     File(Format, OpenFile),
     Database(OpenFile),
+    /// An output of a run that goes on, which stood there.
+    Kept(OutputSpec, OpenFile, Mark),
 }
 
 impl Opened {
     fn file(&self) -> Option<&OpenFile> {
         match self {
             Self::Stdout(_) => None,
-            Self::File(_, file) | Self::Database(file) => Some(file),
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => Some(file),
         }
+    }
+
+    fn is_database(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Kept(OutputSpec::Database(_), ..))
     }
 
     /// Leaves it as it was found.
     fn give_up(self) {
         match self {
             Self::Stdout(_) => {}
-            Self::File(_, file) | Self::Database(file) => file.give_up(),
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => file.give_up(),
         }
     }
 
@@ -54,6 +68,7 @@ impl Opened {
             Self::Stdout(format) => begin(format, beginning, paint(&io::stdout()), io::stdout())?,
             Self::File(format, file) => begin_file(format, beginning, file)?,
             Self::Database(file) => Box::new(file.begin_run(beginning)?),
+            Self::Kept(spec, file, mark) => kept::go_on(&spec, file, mark)?,
         })
     }
 }
@@ -61,10 +76,20 @@ impl Opened {
 /// An output that failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read stdout has gone, and there is no other output: a quiet end.
+    /// Whoever read stdout has gone, and there is no other output and no gate: a quiet end.
     ClosedPipe,
     /// What it was, and why.
     Broken(anyhow::Error),
+}
+
+impl Failure {
+    /// As an error, where no output has been written to yet.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::ClosedPipe => anyhow::anyhow!("nobody reads standard output"),
+            Self::Broken(error) => error,
+        }
+    }
 }
 
 impl Outputs {
@@ -76,9 +101,30 @@ impl Outputs {
         if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        let sinks = begin_all(open(check)?)?;
-        let outputs = check.outputs.iter().zip(sinks);
-        Ok(Self(outputs.map(|(spec, sink)| Output::new(spec, sink, check.show)).collect()))
+        Self::begin(check, open(check)?)
+    }
+
+    fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
+        let kept = kept::files(check, &opened)?;
+        let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
+        let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
+        Ok(Self { all: outputs.map(output).collect(), has_gate: check.gates.are_set() })
+    }
+
+    /// Flushes, and says where every file stands.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub(crate) fn marks(&mut self) -> Result<Vec<Mark>, Failure> {
+        let mut marks = Vec::new();
+        self.each(|output| {
+            if output.is_stdout {
+                return output.sink.flush();
+            }
+            marks.push(output.sink.checkpoint()?);
+            Ok(())
+        })?;
+        Ok(marks)
     }
 
     /// Writes a row to every output that wants it.
@@ -96,9 +142,9 @@ impl Outputs {
 
     /// Ends every output, also those after one that fails.
     pub(crate) fn finish(&mut self, ending: &Ending) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut ended = Ok(());
-        for output in &mut self.0 {
+        for output in &mut self.all {
             match output.attempt(|output| output.sink.finish(ending)) {
                 Err(Failure::ClosedPipe) if !is_alone => {}
                 failed @ Err(_) => ended = failed,
@@ -108,11 +154,16 @@ impl Outputs {
         ended
     }
 
+    /// Whether nobody wants rows once whoever reads stdout has gone.
+    fn ends_with_stdout(&self) -> bool {
+        self.all.len() == 1 && !self.has_gate
+    }
+
     /// Lets every output act. Where stdout is closed the others go on without it.
     fn each(&mut self, mut act: impl FnMut(&mut Output) -> io::Result<()>) -> Result<(), Failure> {
-        let is_alone = self.0.len() == 1;
+        let is_alone = self.ends_with_stdout();
         let mut acted = Ok(());
-        self.0.retain_mut(|output| {
+        self.all.retain_mut(|output| {
             if acted.is_err() {
                 return true;
             }
@@ -128,10 +179,15 @@ impl Outputs {
 }
 
 impl Output {
-    fn new(spec: &OutputSpec, sink: Box<dyn Sink>, show: Option<Show>) -> Self {
+    fn new(
+        spec: &OutputSpec,
+        sink: Box<dyn Sink>,
+        kept: Option<KeptFile>,
+        show: Option<Show>,
+    ) -> Self {
         let name = spec.file().map_or("standard output".into(), name);
         let is_stdout = spec.file().is_none();
-        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink }
+        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink, kept }
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
@@ -146,7 +202,7 @@ impl Output {
 }
 
 /// As `--color` has it for this stream.
-fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
+pub(crate) fn paint(stream: &impl anstream::stream::RawStream) -> Paint {
     match AutoStream::choice(stream) {
         ColorChoice::Never => Paint::Plain,
         _ => Paint::Ansi,
@@ -206,6 +262,7 @@ fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Resu
     let file = |path: &Path| {
         let others = others.iter().filter_map(Opened::file);
         OpenFile::open(path, spec, check.existing, &check.inputs, others)
+            .and_then(|file| kept::can_be(file, check))
             .with_context(|| format!("opening the output {}", name(path)))
     };
     Ok(match spec {
@@ -216,11 +273,11 @@ fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Resu
 }
 
 /// Begins a sink in each place, in databases first: these may be locked, and then no file has been
-/// emptied yet.
+/// emptied or cut yet.
 fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let beginning = Beginning { time: now(), arguments: arguments() };
     let mut places: Vec<_> = opened.into_iter().enumerate().collect();
-    places.sort_by_key(|(_, opened)| !matches!(opened, Opened::Database(_)));
+    places.sort_by_key(|(_, opened)| !opened.is_database());
     let mut sinks = Vec::new();
     let mut places = places.into_iter();
     while let Some((at, opened)) = places.next() {

@@ -1,7 +1,7 @@
 //! What a run came to, in a few lines.
 
 use portmuster::{
-    Account, Fault, PortState, Service, WorkersReport, sink::Ending, targets::LeftOut,
+    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::LeftOut,
 };
 
 use crate::{output, terminal};
@@ -61,6 +61,14 @@ fn remedy(fault: Fault) -> &'static str {
     }
 }
 
+/// Says with how much a run goes on, if it does.
+pub(crate) fn say_resumed(settled: &Positions, total: Option<u128>) {
+    if let Some(total) = total.filter(|_| !settled.is_empty()) {
+        let left = total.saturating_sub(settled.len().into());
+        terminal::note(format!("goes on with {left} of {total} targets"));
+    }
+}
+
 /// Says how the workers fared: what went wrong, and what each did when that is asked for.
 pub(crate) fn say_workers(workers: &WorkersReport, verbose: bool) {
     let all = workers.shares.len();
@@ -110,4 +118,28 @@ pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
         None => account.targets.into(),
     };
     Ending { account: *account, targets: targets.max(ended), time: output::now() }
+}
+
+/// With a comma between thousands.
+pub(crate) fn grouped(number: impl Into<u128>) -> String {
+    let digits = number.into().to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_told_apart() {
+        let numbers = [0u32, 7, 999, 1_000, 65_024, 1_234_567].map(grouped);
+        assert_eq!(numbers, ["0", "7", "999", "1,000", "65,024", "1,234,567"]);
+    }
 }

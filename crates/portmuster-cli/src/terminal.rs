@@ -1,4 +1,4 @@
-//! What is said on stderr.
+//! What is printed at once, and what is said on stderr.
 
 use std::{
     fmt::Display,
@@ -7,6 +7,20 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use portmuster::sink::escaped;
+
+use crate::status::Status;
+
+/// Prints all of it. Whoever reads stdout may go before the end.
+pub(crate) fn print(stdout: &mut impl Write, bytes: &[u8]) -> Status {
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Status::Complete,
+        Err(failed) if failed.kind() == io::ErrorKind::BrokenPipe => Status::Complete,
+        Err(failed) => {
+            error(&anyhow::Error::new(failed).context("writing standard output"));
+            Status::Incomplete
+        }
+    }
+}
 
 /// Says what went wrong.
 pub(crate) fn error(message: &anyhow::Error) {

@@ -29,10 +29,10 @@ pub(crate) fn say(check: &Check, input: &Input) {
             ));
         }
     }
-    if input.indexed() > LONG {
+    if input.indexed() > LONG && check.journaling.journal.is_none() {
         terminal::note(format!(
-            "{} targets take long, and a run that is interrupted begins anew; --shard M/N makes \
-             parts of it",
+            "{} targets take long, and a run that is interrupted begins anew; --journal FILE lets \
+             it go on",
             input.indexed()
         ));
     }

@@ -11,6 +11,7 @@ use crate::{
     input::Boxed,
     method::{InFlight, Method, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
+    positions::{Left, Positions, Settling},
     targets::{Excludes, Host, Target},
     workers::Program,
 };
@@ -71,7 +72,7 @@ where
     let targets = boxed(targets);
     let checker = Checker::new(config).expect("the defaults are settings that a run can have");
     match checker.start() {
-        Ok(run) => Outcomes::running(run, targets),
+        Ok(run) => Outcomes::running(run, targets, Positions::new()),
         Err(_) => Source::Refused(targets, Clock::start()).into(),
     }
 }
@@ -82,8 +83,22 @@ where
     I::Item: Into<Target>,
     I::IntoIter: Send + 'static,
 {
-    let mut targets = targets.into_iter();
-    Box::new(std::iter::from_fn(move || targets.next().map(Into::into)))
+    Box::new(Wanted(targets.into_iter()))
+}
+
+/// What can be made a target; passing over some costs what it costs the iterator.
+struct Wanted<I>(I);
+
+impl<I: Iterator<Item: Into<Target>>> Iterator for Wanted<I> {
+    type Item = Target;
+
+    fn next(&mut self) -> Option<Target> {
+        self.0.next().map(Into::into)
+    }
+
+    fn nth(&mut self, place: usize) -> Option<Target> {
+        self.0.nth(place).map(Into::into)
+    }
 }
 
 /// Checks targets as its [`Config`] says.
@@ -103,6 +118,7 @@ pub struct Checker {
     size: Size,
     workers: Option<Program>,
     excludes: Arc<Excludes>,
+    settled: Positions,
 }
 
 impl Checker {
@@ -112,7 +128,13 @@ impl Checker {
     /// A setting that no run could have.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let size = config.validated_size()?;
-        Ok(Self { config, size, workers: None, excludes: Arc::default() })
+        Ok(Self {
+            config,
+            size,
+            workers: None,
+            excludes: Arc::default(),
+            settled: Positions::new(),
+        })
     }
 
     /// The program that is started for each worker process, of a method that
@@ -127,6 +149,16 @@ impl Checker {
     #[must_use]
     pub fn excluding(self, excludes: Excludes) -> Self {
         Self { excludes: Arc::new(excludes), ..self }
+    }
+
+    /// Goes on where another run was left: the targets at these positions, which it has
+    /// [settled](Outcomes::settled), are passed over, and the rest have the positions that they had.
+    /// The targets must come in the same order; those of a
+    /// [set](crate::targets::TargetSet::into_targets) do, and passing over any number of them costs
+    /// nothing.
+    #[must_use]
+    pub fn resuming(self, settled: Positions) -> Self {
+        Self { settled, ..self }
     }
 
     /// Starts a run over the targets. Every target gets exactly one outcome; they come as they
@@ -145,11 +177,17 @@ impl Checker {
         I::IntoIter: Send + 'static,
     {
         let run = self.start()?;
-        Ok(Outcomes::running(run, boxed(targets)))
+        let targets = boxed(targets);
+        let settled = self.settled.clone();
+        if settled.is_empty() {
+            return Ok(Outcomes::running(run, targets, settled));
+        }
+        Ok(Outcomes::running(run, Box::new(Left::new(targets, &settled)), settled))
     }
 
     fn start(&self) -> Result<Run, StartError> {
-        coordinator::start(&self.config, self.size, self.workers.as_ref(), &self.excludes)
+        let (program, excludes) = (self.workers.as_ref(), &self.excludes);
+        coordinator::start(&self.config, self.size, program, excludes, &self.settled)
     }
 }
 
@@ -164,6 +202,7 @@ impl Checker {
 pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
+    settling: Settling,
     account: Account,
     workers: WorkersReport,
 }
@@ -176,10 +215,12 @@ enum Source {
 }
 
 impl Outcomes {
-    fn running(run: Run, targets: Boxed<Target>) -> Self {
+    fn running(run: Run, targets: Boxed<Target>, settled: Positions) -> Self {
         // Refused only when the run's threads have panicked, which the first `next` tells.
         let _ = run.targets.send(targets);
-        Source::Running(run).into()
+        let mut outcomes = Self::from(Source::Running(run));
+        outcomes.settling = Settling::new(settled);
+        outcomes
     }
 
     /// The next outcome, if one comes within this time; the [account](Self::account) is kept up
@@ -196,7 +237,7 @@ impl Outcomes {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.end(),
             }
-            return match self.batch.next() {
+            return match self.next_of_batch() {
                 Some(outcome) => Next::Outcome(outcome),
                 None if matches!(self.source, Source::Over) => Next::Over,
                 None => Next::NotYet,
@@ -205,8 +246,17 @@ impl Outcomes {
         self.next().map_or(Next::Over, Next::Outcome)
     }
 
-    fn take(&mut self, Batch { outcomes, account, workers }: Batch) {
+    fn next_of_batch(&mut self) -> Option<Outcome> {
+        let outcome = self.batch.next()?;
+        self.settling.handed_out(outcome.position);
+        Some(outcome)
+    }
+
+    fn take(&mut self, Batch { outcomes, odd, account, workers }: Batch) {
         self.batch = outcomes.into_iter();
+        for odd in odd {
+            self.settling.odd(odd);
+        }
         self.account = account;
         self.workers = workers.unwrap_or_default();
     }
@@ -222,8 +272,22 @@ impl Outcomes {
             }
     }
 
+    /// Whether all that the [account](Self::account) counts was handed out.
+    #[must_use]
+    pub fn is_even(&self) -> bool {
+        self.batch.len() == 0
+    }
+
+    /// The positions of all targets of which nothing more will come: those of which everything was
+    /// handed out, and those that an [earlier run](Checker::resuming) had settled. A target that is
+    /// excluded has its position here although it has no outcome.
+    #[must_use]
+    pub fn settled(&self) -> &Positions {
+        self.settling.settled()
+    }
+
     /// The sum so far; complete once the iterator has ended. It may count outcomes that are about
-    /// to be handed out.
+    /// to be handed out, unless it [is even](Self::is_even).
     #[must_use]
     pub fn account(&self) -> Account {
         self.account
@@ -269,6 +333,7 @@ impl From<Source> for Outcomes {
         Self {
             source,
             batch: Vec::new().into_iter(),
+            settling: Settling::default(),
             account: Account::default(),
             workers: WorkersReport::default(),
         }
@@ -280,7 +345,7 @@ impl Iterator for Outcomes {
 
     fn next(&mut self) -> Option<Outcome> {
         loop {
-            if let Some(outcome) = self.batch.next() {
+            if let Some(outcome) = self.next_of_batch() {
                 return Some(outcome);
             }
             match &mut self.source {
@@ -290,7 +355,8 @@ impl Iterator for Outcomes {
                         self.source = Source::Over;
                         return None;
                     };
-                    let outcome = refused(target, clock);
+                    let outcome = refused(target, self.account.targets, clock);
+                    self.settling.handed_out(outcome.position);
                     self.account.targets += 1;
                     self.account.add(&outcome.verdict);
                     return Some(outcome);
@@ -331,6 +397,7 @@ impl fmt::Debug for Source {
 
 /// What [`Outcomes::next_within`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is moved once; a box for each costs more")]
 pub enum Next {
     /// The next outcome.
     Outcome(Outcome),
@@ -357,9 +424,10 @@ impl Stopper {
 }
 
 /// The outcome of a target in a run that this machine could not start.
-fn refused(target: Target, clock: &Clock) -> Outcome {
+fn refused(target: Target, position: u64, clock: &Clock) -> Outcome {
     Outcome {
         target,
+        position,
         endpoint: None,
         verdict: Verdict::unconnected(PortState::Unchecked, Reason::NotStarted, Duration::ZERO),
         attempts: 0,

@@ -22,6 +22,7 @@ use crate::{
     input::{self, Boxed, Input, Taken},
     method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
+    positions::{Odd, Positions},
     resolver::Resolver,
     schedule::{Policy, Schedule},
     targets::{Excludes, Target},
@@ -39,6 +40,8 @@ const STOPS_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<Outcome>,
+    /// Positions that have another number of outcomes than one; they count before the outcomes.
+    pub(crate) odd: Vec<Odd>,
     pub(crate) account: Account,
     /// How the workers fared; told at the end.
     pub(crate) workers: Option<WorkersReport>,
@@ -79,6 +82,7 @@ pub(crate) fn start(
     size: Size,
     program: Option<&Program>,
     excludes: &Arc<Excludes>,
+    settled: &Positions,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source {
         tcp::can_be_source(source_address)
@@ -109,7 +113,7 @@ pub(crate) fn start(
     let (input, targets_in) = Input::start(input::AHEAD).map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
-        schedule: Schedule::new(policy, clock.wall_start()),
+        schedule: Schedule::new(policy, clock.wall_start()).resuming(settled),
         crew,
         resolver: Resolver::new(budget.lookups),
         reports,
@@ -133,7 +137,7 @@ impl Coordinator {
         let workers = Some(crew.end(schedule.peak_in_flight()));
         drop(input);
         let account = schedule.account(clock.now());
-        let _ = batches.send(Batch { outcomes: Vec::new(), account, workers });
+        let _ = batches.send(Batch { outcomes: Vec::new(), odd: Vec::new(), account, workers });
     }
 
     /// Starts nothing before every worker stands at the line, or the time for that has passed.
@@ -230,17 +234,19 @@ impl Coordinator {
     /// Hands out what became known; false when nobody wants it.
     fn hand_out(&mut self) -> bool {
         let outcomes: Vec<_> = std::iter::from_fn(|| self.schedule.next_outcome()).collect();
+        let odd = self.schedule.take_odd();
+        let is_empty = outcomes.is_empty() && odd.is_empty();
         let now = self.clock.now();
-        if outcomes.is_empty() && now < self.beat {
+        if is_empty && now < self.beat {
             return true;
         }
         self.beat = now.after(BEAT);
-        if outcomes.is_empty() && !self.batches.is_empty() {
+        if is_empty && !self.batches.is_empty() {
             // Whoever has batches waiting needs no beat.
             return true;
         }
         let account = self.schedule.account(now);
-        self.batches.send(Batch { outcomes, account, workers: None }).is_ok()
+        self.batches.send(Batch { outcomes, odd, account, workers: None }).is_ok()
     }
 
     /// Waits until something has come or the schedule wants to be asked again.

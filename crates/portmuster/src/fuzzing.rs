@@ -194,6 +194,7 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
         endpoint: Some(endpoint),
         verdict,
         attempts: 1,
+        position: 0,
         time: SystemTime::UNIX_EPOCH,
     };
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];

@@ -23,11 +23,14 @@ mod clock;
 mod config;
 mod coordinator;
 mod driver;
+mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod history;
 mod input;
 mod method;
 mod outcome;
+mod positions;
 mod probe;
 mod resolver;
 mod schedule;
@@ -39,12 +42,14 @@ pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
+pub use fingerprint::Fingerprint;
 pub use method::{InFlight, Method, Scarce, StartError, UnknownMethod, WorkersReport, worker_main};
 pub use outcome::{
     Account, Evidence, Facts, Fault, HeldBy, Identification, KeyExchange, NameList, NoOffer, Offer,
     Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict,
     Weakness,
 };
+pub use positions::{Missing, Positions, PositionsError};
 pub use targets::{Host, Target};
 
 /// The examples of the README are tested, too.

@@ -336,6 +336,9 @@ pub struct Outcome {
     pub attempts: u32,
     /// When the verdict was reached.
     pub time: SystemTime,
+    /// Which of the run's targets it is, counted from 0 in the order in which they are taken. With
+    /// [each address](crate::Addresses::Each) of a name several outcomes have the same.
+    pub position: u64,
 }
 
 impl Outcome {
@@ -401,7 +404,7 @@ impl fmt::Display for HeldBy {
 
 /// The sum over a run:
 /// `targets = open + closed + filtered + unresolved + unchecked + excluded + left`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Account {
     /// Targets that the schedule has taken, so far. A few more may have been taken from the input
     /// and stand in its queue.
@@ -429,6 +432,7 @@ pub struct Account {
     /// Attempts that may be in flight just now. They get more again while nothing is short.
     pub in_flight_most: usize,
     /// What holds the run back just now.
+    #[serde(skip)]
     pub held_by: Option<HeldBy>,
     /// How long the run has taken.
     pub elapsed: Duration,
@@ -440,6 +444,36 @@ impl Account {
         self.states[verdict.state as usize] += 1;
         if let Some(service) = verdict.service {
             self.services[service as usize] += 1;
+        }
+    }
+
+    /// Takes one outcome back, of a target that is to be checked again.
+    pub fn take_back(&mut self, verdict: &Verdict) {
+        let state = &mut self.states[verdict.state as usize];
+        *state = state.saturating_sub(1);
+        if let Some(service) = verdict.service {
+            let service = &mut self.services[service as usize];
+            *service = service.saturating_sub(1);
+        }
+    }
+
+    /// The sum over a run that went on where an earlier one was left.
+    #[must_use]
+    pub fn after(self, earlier: Self) -> Self {
+        Self {
+            targets: earlier.targets + self.targets,
+            states: std::array::from_fn(|state| earlier.states[state] + self.states[state]),
+            services: std::array::from_fn(|it| earlier.services[it] + self.services[it]),
+            excluded: earlier.excluded + self.excluded,
+            more_addresses: earlier.more_addresses + self.more_addresses,
+            found_on_retry: earlier.found_on_retry + self.found_on_retry,
+            slowed: earlier.slowed + self.slowed,
+            faults: earlier.faults + self.faults,
+            last_fault: self.last_fault.or(earlier.last_fault),
+            in_flight_least: self.in_flight_least.min(earlier.in_flight_least),
+            in_flight_most: self.in_flight_most,
+            held_by: self.held_by,
+            elapsed: earlier.elapsed + self.elapsed,
         }
     }
 
@@ -495,6 +529,12 @@ mod tests {
         account.add(&Verdict::unconnected(PortState::Filtered, Reason::NoAnswer, Duration::ZERO));
         assert_eq!((account.settled(), account.left()), (2, 1));
         assert_eq!(account.state(PortState::Closed), 1);
+        let earlier = Account { targets: 2, excluded: 1, ..account };
+        let whole = account.after(earlier);
+        assert_eq!((whole.targets, whole.settled(), whole.left()), (5, 4, 0));
+        let closed = Verdict::unconnected(PortState::Closed, Reason::Refused, Duration::ZERO);
+        account.take_back(&closed);
+        assert_eq!((account.state(PortState::Closed), account.left()), (0, 2));
     }
 
     #[test]
@@ -505,6 +545,7 @@ mod tests {
             verdict: Verdict::unconnected(PortState::Open, Reason::Accepted, Duration::ZERO),
             attempts: 1,
             time: SystemTime::UNIX_EPOCH,
+            position: 0,
         };
         let answer: (String, u16, bool) = outcome.into();
         assert_eq!(answer, ("192.0.2.1".to_owned(), 22, true));

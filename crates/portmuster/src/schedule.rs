@@ -10,7 +10,7 @@
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
 //! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this machine to recover, and
-//! [`OUTCOMES_MAX`] that ended without a start.
+//! [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
 
 use std::{
     borrow::Cow,
@@ -29,6 +29,7 @@ use crate::{
     clock::Instant,
     config::Addresses,
     outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
+    positions::{Missing, Odd, Positions},
     targets::{Excludes, Host, Target},
 };
 
@@ -139,7 +140,10 @@ pub(crate) struct Schedule {
     peak_in_flight: usize,
     starts: u64,
     intake: Intake,
+    /// Of the targets to come.
+    positions: Missing,
     outcomes: VecDeque<Outcome>,
+    odd: Vec<Odd>,
     account: Account,
     wall_start: SystemTime,
 }
@@ -167,10 +171,17 @@ impl Schedule {
             peak_in_flight: 0,
             starts: 0,
             intake: Intake::Open,
+            positions: Positions::new().missing(),
             outcomes: VecDeque::new(),
+            odd: Vec::new(),
             account: Account::default(),
             wall_start,
         }
+    }
+
+    /// The same, whose targets have the positions that are not settled.
+    pub(crate) fn resuming(self, settled: &Positions) -> Self {
+        Self { positions: settled.missing(), ..self }
     }
 
     /// Whether another target may be added.
@@ -180,6 +191,7 @@ impl Schedule {
             && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
+            && self.odd.len() < OUTCOMES_MAX
             && !self.hosts.is_full()
             && !self.names.is_full()
     }
@@ -188,7 +200,8 @@ impl Schedule {
     pub(crate) fn add(&mut self, target: Target, now: Instant) {
         self.account.targets += 1;
         let (host, port) = (target.host.clone(), target.port);
-        let id = CheckId(self.checks.insert(Check::new(target, self.retries)));
+        let position = self.positions.next().unwrap_or(u64::MAX);
+        let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
@@ -310,6 +323,12 @@ impl Schedule {
         self.outcomes.pop_front()
     }
 
+    /// What was found out about positions that do not have one outcome; it is found out before
+    /// they have any.
+    pub(crate) fn take_odd(&mut self) -> Vec<Odd> {
+        std::mem::take(&mut self.odd)
+    }
+
     /// When [`Self::next_start`] is worth asking again although nothing has happened; `None`:
     /// not before something happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
@@ -380,10 +399,13 @@ impl Schedule {
     fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
         match lookup {
             Ok(addresses) if self.addresses == Addresses::Each => {
+                let position = self.checks[id.0].position();
                 for address in addresses.iter().skip(1).take(check::ADDRESSES_MAX - 1) {
                     self.account.targets += 1;
                     self.account.more_addresses += 1;
-                    let more = Check::new(self.checks[id.0].target().clone(), self.retries);
+                    self.odd.push(Odd::More(position));
+                    let target = self.checks[id.0].target().clone();
+                    let more = Check::new(target, position, self.retries);
                     let more = CheckId(self.checks.insert(more));
                     self.resolved(more, std::slice::from_ref(address), now);
                 }
@@ -417,7 +439,8 @@ impl Schedule {
     }
 
     fn exclude(&mut self, id: CheckId) {
-        self.checks.remove(id.0);
+        let check = self.checks.remove(id.0);
+        self.odd.push(Odd::Less(check.position()));
         self.account.excluded += 1;
     }
 
@@ -557,6 +580,7 @@ impl Schedule {
         self.outcomes.push_back(Outcome {
             endpoint: endpoint.filter(|_| check.attempts() > 0),
             attempts: check.attempts(),
+            position: check.position(),
             target: check.into_target(),
             verdict,
             time: now.on_the_wall(self.wall_start),

@@ -18,7 +18,7 @@ mod jsonl;
 mod place;
 mod row;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -27,11 +27,14 @@ mod xml;
 
 pub use csv::Csv;
 pub use jsonl::Jsonl;
+pub(crate) use jsonl::push_json_line;
 pub use place::Place;
 pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, Sqlite};
 pub use table::{Paint, Table};
+#[cfg(feature = "sqlite")]
+pub(crate) use text::unspelled;
 pub use text::{escaped, spelled};
 pub use xml::Xml;
 
@@ -50,7 +53,8 @@ pub trait Sink {
     /// As for [`Self::write`].
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Flushes, sees to it that all of it outlasts a power cut, and says where the sink stands.
+    /// Flushes, and says where the sink stands. What was written outlasts a power cut once its
+    /// place is synced, which takes a while and is left to the caller.
     ///
     /// # Errors
     /// As for [`Self::write`]; and the place is one where nothing can be taken back.

@@ -1,6 +1,7 @@
 //! What a program that uses the library may rely on.
 
 use std::{
+    collections::{BTreeSet, HashSet},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     sync::{
@@ -12,7 +13,9 @@ use std::{
 };
 
 use portmuster::{
-    Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port, check_ports,
+    Addresses, Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port,
+    check_ports,
+    targets::{Excludes, Order, Ports, Shard, TargetSet},
 };
 use portmuster_lab::{Behaviour, Server};
 
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         a_host_gets_no_more_connections_than_its_share,
         nobody_is_found_by_talking_to_oneself,
         a_single_port_is_tried_once,
+        every_method_goes_on_where_it_was_left,
+        what_is_excluded_or_has_several_addresses_settles_once,
     ])
 }
 
@@ -190,4 +195,45 @@ fn nobody_is_found_by_talking_to_oneself() {
 fn a_single_port_is_tried_once() {
     let closed = server(Behaviour::Refused);
     assert_eq!(check_a_port("127.0.0.1", closed.endpoint().port()).attempts, 1);
+}
+
+/// Two thousand targets that are refused.
+fn refused() -> TargetSet {
+    let mut set = TargetSet::default();
+    set.add("127.8.0.0-127.8.7.207:1", None, &Ports::ssh_and_telnet()).expect("it is a range");
+    set
+}
+
+fn every_method_goes_on_where_it_was_left() {
+    for method in Method::ALL {
+        let config = Config { method, ..Config::unthrottled() };
+        let mut settled = portmuster::Positions::new();
+        let mut seen = HashSet::new();
+        for part in [1, 500, 777, usize::MAX] {
+            let targets = refused().into_targets(Order::Shuffled { seed: Some(5) }, Shard::WHOLE);
+            let run = checker(config).resuming(settled);
+            let mut outcomes = run.check(targets).expect("the run starts");
+            for outcome in outcomes.by_ref().take(part) {
+                assert!(seen.insert(outcome.target), "{method}: a target twice");
+            }
+            settled = outcomes.settled().clone();
+            assert_eq!(settled.len(), seen.len() as u64, "{method}");
+        }
+        assert_eq!(settled.runs(), [2000], "{method}");
+        assert_eq!(seen.len(), 2000, "{method}");
+    }
+}
+
+fn what_is_excluded_or_has_several_addresses_settles_once() {
+    let mut excludes = Excludes::new();
+    for item in ["127.0.0.2", "name.example", "::1"] {
+        excludes.add(item).expect("an item");
+    }
+    let config = Config { addresses: Addresses::Each, ..Config::unthrottled() };
+    let targets = ["127.0.0.1", "127.0.0.2", "name.example", "localhost", "127.0.0.3"];
+    let targets = targets.map(|host| (host, 1));
+    let mut outcomes = checker(config).excluding(excludes).check(targets).expect("it starts");
+    let positions: BTreeSet<_> = outcomes.by_ref().map(|outcome| outcome.position).collect();
+    assert_eq!(positions, [0, 3, 4].into());
+    assert_eq!(outcomes.settled().runs(), [5]);
 }

@@ -2,7 +2,7 @@
 //! the real ones. A failure names its seed; `cargo xtask simulate SEED` runs that seed alone.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::Write,
     net::SocketAddr,
     num::NonZeroU32,
@@ -154,7 +154,11 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
     let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds() {
         let (config, run, mut truth) = run(seed);
+        let walk: BTreeSet<_> = truth.keys().cloned().collect();
+        let walk: Vec<_> = walk.into_iter().collect();
         for outcome in &run.outcomes {
+            let place = usize::try_from(outcome.position).expect("there are a few hundred");
+            assert_eq!(walk[place], outcome.target, "seed {seed}: its position is another's");
             let told = (outcome.verdict.state, outcome.verdict.service);
             let target = &outcome.target;
             assert_eq!(truth.remove(target), Some(told), "seed {seed}: {target}");

@@ -17,6 +17,22 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Unit("targets::set::tests::shards_are_disjoint_and_cover"),
     },
     Mutation {
+        name: "settled-with-its-first-address",
+        why: "a name is settled while some of its addresses are not: a run that goes on lacks them",
+        file: "crates/portmuster/src/positions.rs",
+        old: "if *outcomes > 0 {",
+        new: "if false {",
+        caught_by: Unit("positions::tests::a_position_is_settled_with_the_last_of_its_outcomes"),
+    },
+    Mutation {
+        name: "late-chunk-forgotten",
+        why: "a position that is late counts as settled as soon as those behind it are",
+        file: "crates/portmuster/src/positions.rs",
+        old: "*bits == [u64::MAX; WORDS]",
+        new: "bits[0] != 1",
+        caught_by: Unit("positions::tests::it_is_a_set"),
+    },
+    Mutation {
         name: "order-with-repeats",
         why: "a round that drops its left half can't be undone, so two positions share a place",
         file: "crates/portmuster/src/targets/order.rs",

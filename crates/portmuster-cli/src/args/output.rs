@@ -54,6 +54,14 @@ impl OutputSpec {
         }
     }
 
+    /// The name of its format.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Rows { format, .. } => format.name(),
+            Self::Database(_) => DATABASE,
+        }
+    }
+
     /// The rows that it gets unless others are asked for.
     pub(crate) fn shown(&self) -> Show {
         match self {

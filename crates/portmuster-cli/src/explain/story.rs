@@ -224,6 +224,7 @@ mod tests {
             endpoint: Some(([127, 0, 0, 1], 22).into()),
             verdict,
             attempts: 1,
+            position: 0,
             time: SystemTime::UNIX_EPOCH,
         }
     }

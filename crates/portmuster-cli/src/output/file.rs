@@ -18,9 +18,9 @@ const BUFFER_MAX: usize = 64 * 1024;
 
 /// An output file that is open, and as it was found.
 pub(super) struct OpenFile {
-    path: PathBuf,
-    file: File,
-    metadata: Metadata,
+    pub(super) path: PathBuf,
+    pub(super) file: File,
+    pub(super) metadata: Metadata,
     is_new: bool,
     /// Rows are added to those that are there.
     has_rows: bool,
@@ -75,6 +75,27 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), has_rows })
     }
 
+    /// Opens a file that an earlier process has written to, and changes nothing yet.
+    ///
+    /// # Errors
+    /// It can't be opened.
+    pub(super) fn reopen(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: false, has_rows: true })
+    }
+
+    /// Makes it ready for rows behind this length; what stands there goes.
+    ///
+    /// # Errors
+    /// It can't be cut.
+    pub(super) fn cut_back(self, length: u64) -> io::Result<WholeWrites> {
+        let mut file = self.file;
+        file.set_len(length)?;
+        file.seek(SeekFrom::Start(length))?;
+        Ok(WholeWrites { file, whole: Some(length) })
+    }
+
     /// Whether rows are added to those that are there.
     pub(super) fn has_rows(&self) -> bool {
         self.has_rows
@@ -93,16 +114,15 @@ impl OpenFile {
     /// # Errors
     /// It can't be emptied.
     pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
-        let Self { path, file, metadata, is_new, has_rows } = self;
-        let new_in = path.parent().filter(|_| is_new).map(Path::to_owned);
+        let Self { path, file, metadata, has_rows, .. } = self;
         if !metadata.is_file() {
-            return Ok(WholeWrites { file, whole: None, new_in });
+            return Ok(WholeWrites { file, whole: None });
         }
         if has_rows {
-            return Ok(WholeWrites { file, whole: Some(metadata.len()), new_in });
+            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
         }
         file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
-        Ok(WholeWrites { file, whole: Some(0), new_in })
+        Ok(WholeWrites { file, whole: Some(0) })
     }
 
     /// Begins a run in the database that it is, or becomes.
@@ -119,6 +139,16 @@ impl OpenFile {
             }
             anyhow::Error::new(error).context(format!("opening the output {}", name(&path)))
         })
+    }
+
+    /// Goes on with a run in the database that it is; outcomes that came later are deleted.
+    ///
+    /// # Errors
+    /// The run is not in it, or without outcomes that it had; or another program keeps it locked.
+    pub(super) fn go_on_with(self, run: i64, last: i64) -> anyhow::Result<Sqlite> {
+        let Self { path, file, .. } = self;
+        drop(file);
+        Ok(Sqlite::go_on(&path, run, last)?)
     }
 
     /// Leaves it as it was found.
@@ -179,8 +209,6 @@ pub(super) struct WholeWrites {
     file: File,
     /// Length up to the last whole write; `None` for what can't be cut, a device or a pipe.
     whole: Option<u64>,
-    /// The folder that does not know the file for certain yet, where the file is new.
-    new_in: Option<PathBuf>,
 }
 
 impl Write for WholeWrites {
@@ -208,18 +236,6 @@ impl Place for WholeWrites {
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, at)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if self.whole.is_none() {
-            return Ok(());
-        }
-        self.file.sync_data()?;
-        if let Some(folder) = self.new_in.take() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &*folder };
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(())
     }
 }
 
@@ -265,10 +281,6 @@ impl<P: Place> Place for WholeLines<P> {
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.output.rewrite(at, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.output.sync()
     }
 }
 

@@ -32,6 +32,17 @@ fn help_of_explain() {
 }
 
 #[test]
+fn help_of_diff() {
+    insta::assert_snapshot!("help_diff", help(&["diff", "--help"]));
+}
+
+#[test]
+fn help_of_completions_and_man() {
+    insta::assert_snapshot!("help_completions", help(&["completions", "--help"]));
+    insta::assert_snapshot!("help_man", help(&["man", "--help"]));
+}
+
+#[test]
 fn help_of_demo() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }

@@ -36,7 +36,7 @@ pub(crate) fn start_on_localhost(behaviour: Behaviour) -> Server {
     start_on(behaviour, Ipv4Addr::LOCALHOST)
 }
 
-fn start_on(behaviour: Behaviour, address: Ipv4Addr) -> Server {
+pub(crate) fn start_on(behaviour: Behaviour, address: Ipv4Addr) -> Server {
     Server::start(behaviour, SocketAddr::from((address, 0))).expect("the lab has a server")
 }
 

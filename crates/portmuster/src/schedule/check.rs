@@ -48,6 +48,8 @@ struct Finding {
 #[derive(Debug)]
 pub(super) struct Check {
     target: Target,
+    /// The target's place in the walk.
+    position: u64,
     endpoints: Endpoints,
     /// Which of the endpoints is being tried.
     current: usize,
@@ -66,9 +68,10 @@ pub(super) struct Check {
 }
 
 impl Check {
-    pub(super) fn new(target: Target, retries: u32) -> Self {
+    pub(super) fn new(target: Target, position: u64, retries: u32) -> Self {
         Self {
             target,
+            position,
             endpoints: Endpoints::None,
             current: 0,
             best: None,
@@ -85,6 +88,10 @@ impl Check {
 
     pub(super) fn target(&self) -> &Target {
         &self.target
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
     /// Takes the target's addresses, whatever their port; at least one.

@@ -30,11 +30,11 @@ impl<P: Place> Jsonl<P> {
 impl<P: Place> Sink for Jsonl<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
-        if !plain::write(outcome, &mut self.line) {
-            let mut serializer = Serializer::with_formatter(&mut self.line, Visible);
-            Row::from(outcome).serialize(&mut serializer)?;
+        if plain::write(outcome, &mut self.line) {
+            self.line.push(b'\n');
+        } else {
+            push_json_line(&mut self.line, &Row::from(outcome))?;
         }
-        self.line.push(b'\n');
         self.place.write_all(&self.line)
     }
 
@@ -57,6 +57,16 @@ pub(super) fn visible(value: &impl Serialize) -> String {
     let written = value.serialize(&mut Serializer::with_formatter(&mut json, Visible));
     written.expect("a vector takes everything, and rows have no keys but names");
     String::from_utf8(json).expect("JSON is UTF-8")
+}
+
+/// Appends the value as one line of JSON in which everything that can't be seen is escaped.
+///
+/// # Errors
+/// The value can't be written as JSON.
+pub(crate) fn push_json_line(line: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
+    value.serialize(&mut Serializer::with_formatter(&mut *line, Visible))?;
+    line.push(b'\n');
+    Ok(())
 }
 
 /// Compact JSON in which everything that can't be seen is escaped.
@@ -120,6 +130,7 @@ mod tests {
             },
             attempts: 1,
             time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+            position: 0,
         };
         let mut lines = Vec::new();
         Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");

@@ -15,18 +15,11 @@ pub trait Place: Write {
     /// # Errors
     /// It could not be written, or nothing can be taken back here.
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
-
-    /// Sees to it that what was flushed outlasts a power cut.
-    ///
-    /// # Errors
-    /// The system can't promise it.
-    fn sync(&mut self) -> io::Result<()>;
 }
 
-/// The mark of a sink that needs nothing behind its rows: all is flushed, synced and measured.
+/// The mark of a sink that needs nothing behind its rows: all is flushed and measured.
 pub(super) fn checkpoint(place: &mut impl Place) -> io::Result<Mark> {
     place.flush()?;
-    place.sync()?;
     place.length().map(|length| Mark::Lines { length }).ok_or_else(nothing_taken_back)
 }
 
@@ -43,10 +36,6 @@ impl Place for Stdout {
     fn rewrite(&mut self, _at: u64, _bytes: &[u8]) -> io::Result<()> {
         Err(nothing_taken_back())
     }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Place for Vec<u8> {
@@ -60,10 +49,6 @@ impl Place for Vec<u8> {
         old.ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(bytes);
         Ok(())
     }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl<P: Place + ?Sized> Place for &mut P {
@@ -73,9 +58,5 @@ impl<P: Place + ?Sized> Place for &mut P {
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         (**self).rewrite(at, bytes)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        (**self).sync()
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An open port with this banner.
-pub(super) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
+pub(crate) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
     Outcome {
         target: Target::from(("db.example", 22)),
         endpoint: Some(([10, 0, 0, 5], 22).into()),
@@ -30,11 +30,12 @@ pub(super) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
         },
         attempts: 1,
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
+        position: 7,
     }
 }
 
 /// Everything that a row can have at once, though no server has all of it.
-pub(super) fn everything() -> Outcome {
+pub(crate) fn everything() -> Outcome {
     let name = |name: &str| NameList::parse(name.as_bytes()).expect("it is printable");
     let facts = Facts {
         identification: Some(Identification {
@@ -76,19 +77,19 @@ fn part(side: Side, bytes: &[u8]) -> Part {
 }
 
 /// An open port whose banner is no text.
-pub(super) fn binary() -> Outcome {
+pub(crate) fn binary() -> Outcome {
     open(b"\xff\xfb\x01", None)
 }
 
 /// A target that is not open.
-pub(super) fn not_open(state: PortState, reason: Reason) -> Outcome {
+pub(crate) fn not_open(state: PortState, reason: Reason) -> Outcome {
     let mut outcome = open(b"", None);
     outcome.verdict = Verdict::unconnected(state, reason, Duration::from_millis(3));
     outcome
 }
 
 /// A name that does not exist.
-pub(super) fn unresolved() -> Outcome {
+pub(crate) fn unresolved() -> Outcome {
     let mut outcome = not_open(PortState::Unresolved, Reason::NoSuchName);
     outcome.endpoint = None;
     outcome.attempts = 0;

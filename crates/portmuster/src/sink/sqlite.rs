@@ -13,7 +13,7 @@
 //! |---|---|
 //! | `id` | in the order in which they became known |
 //! | `run` | `runs.id` |
-//! | `position` | of the target in the order of the run, where that is known |
+//! | `position` | of the target in the order of the run, from 0 |
 //! | `host`, `port`, … | the fields of a [`Row`] but for `schema`, under their names in JSON |
 //!
 //! What is absent is NULL, `open` is 0 or 1, lists are joined by spaces, and `evidence` is its
@@ -84,6 +84,9 @@ pub enum DatabaseError {
     /// The run that was to go on is not in it.
     #[error("run {0} is not in it")]
     NoSuchRun(i64),
+    /// The run that was to go on had outcomes that are not in it.
+    #[error("run {0} had outcomes that are not in it any more")]
+    Behind(i64),
     /// It can't be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -165,6 +168,11 @@ impl Sqlite {
         if change.execute("UPDATE runs SET ended = NULL WHERE id = ?1", [run])? == 0 {
             return Err(DatabaseError::NoSuchRun(run));
         }
+        let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
+        let has_last: bool = change.query_row(count, [last, run], |row| row.get(0))?;
+        if last > 0 && !has_last {
+            return Err(DatabaseError::Behind(run));
+        }
         // The plus keeps it from the index, in which it would pass by all that stays.
         change.execute("DELETE FROM outcomes WHERE id > ?1 AND +run = ?2", [last, run])?;
         change.commit()?;
@@ -209,8 +217,9 @@ impl Sqlite {
         self.unflushed = Some(outcome.time);
         let mut insert = self.connection.prepare_cached(&self.insert)?;
         insert.raw_bind_parameter(1, self.run)?;
+        insert.raw_bind_parameter(2, number(outcome.position))?;
         for (position, cell) in cells(&Row::from(outcome)).iter().skip(1).enumerate() {
-            insert.raw_bind_parameter(position + 2, cell)?;
+            insert.raw_bind_parameter(position + 3, cell)?;
         }
         insert.raw_execute()?;
         self.last = self.connection.last_insert_rowid();
@@ -248,6 +257,7 @@ impl Sqlite {
 
     fn end(&mut self, ending: &Ending) -> rusqlite::Result<()> {
         self.commit()?;
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
         let account = &ending.account;
         let [open, closed, filtered, unresolved, unchecked] =
             PortState::ALL.map(|state| number(account.state(state)));
@@ -367,7 +377,7 @@ fn schema() -> String {
         CREATE TABLE outcomes (
             id INTEGER PRIMARY KEY,
             run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-            position INTEGER,
+            position INTEGER NOT NULL,
             {}
         );
         CREATE INDEX outcomes_by_target ON outcomes (run, host, port);",
@@ -385,10 +395,11 @@ fn kind(column: &str) -> &'static str {
     }
 }
 
-/// The statement with which outcomes are written: the run, then the fields.
+/// The statement with which outcomes are written: run and position, then the fields.
 fn insertion() -> String {
     let places = "?, ".repeat(FIELDS);
-    format!("INSERT INTO outcomes (run, {}) VALUES ({places}?)", COLUMNS[1..].join(", "))
+    let fields = COLUMNS[1..].join(", ");
+    format!("INSERT INTO outcomes (run, position, {fields}) VALUES ({places}?, ?)")
 }
 
 fn io_error(error: rusqlite::Error) -> io::Error {
@@ -489,7 +500,7 @@ mod tests {
             ("telnet_options", "will echo do terminal-type"),
             ("label", "core, \"sw1\""),
             ("evidence ->> '$.parts[0].side'", "server"),
-            ("typeof(connect_ms) || typeof(open) || typeof(position)", "realintegernull"),
+            ("typeof(connect_ms) || typeof(open) || typeof(position)", "realintegerinteger"),
         ] {
             assert_eq!(
                 folder.read::<String>(&format!("SELECT {column} FROM outcomes")),

@@ -71,6 +71,46 @@ pub fn spelled(bytes: &[u8]) -> String {
     line
 }
 
+/// The bytes that [`spelled`] has made this of; what it never writes stays as it is.
+#[cfg(feature = "sqlite")]
+pub(crate) fn unspelled(line: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((plain, behind)) = rest.split_once('\\') {
+        bytes.extend_from_slice(plain.as_bytes());
+        rest = unescaped(behind, &mut bytes).unwrap_or_else(|| {
+            bytes.push(b'\\');
+            behind
+        });
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
+}
+
+/// Pushes what stands for itself behind a backslash; what follows it.
+#[cfg(feature = "sqlite")]
+fn unescaped<'a>(behind: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
+    if let Some(hex) = behind.strip_prefix("u{") {
+        let (digits, rest) = hex.split_once('}')?;
+        let letter = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+        bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+        return Some(rest);
+    }
+    if let Some(hex) = behind.strip_prefix('x') {
+        bytes.push(u8::from_str_radix(hex.get(..2)?, 16).ok()?);
+        return hex.get(2..);
+    }
+    let mut letters = behind.chars();
+    bytes.push(match letters.next()? {
+        'r' => b'\r',
+        'n' => b'\n',
+        't' => b'\t',
+        '\\' => b'\\',
+        _ => return None,
+    });
+    Some(letters.as_str())
+}
+
 fn push_byte(line: &mut String, byte: u8) {
     let _ = write!(line, "\\x{byte:02x}");
 }
@@ -99,6 +139,17 @@ mod tests {
         fn whatever_comes_in_nothing_hidden_goes_out(bytes: Vec<u8>) {
             prop_assert!(!escaped(&bytes).contains(is_hidden));
             prop_assert!(!spelled(&bytes).contains(is_hidden));
+        }
+
+        #[test]
+        fn what_is_spelled_can_be_read_back(bytes: Vec<u8>, text: String) {
+            prop_assert_eq!(unspelled(&spelled(&bytes)), bytes);
+            prop_assert_eq!(unspelled(&spelled(text.as_bytes())), text.into_bytes());
+        }
+
+        #[test]
+        fn what_was_never_spelled_is_no_trouble(text in r"(\\|u|\{|\}|x|[0-9a-f]|é|n){0,20}") {
+            let _ = unspelled(&text);
         }
     }
 }

@@ -229,7 +229,6 @@ impl<P: Place> Sink for Xml<P> {
 
     fn checkpoint(&mut self) -> io::Result<Mark> {
         self.flush()?;
-        self.place.sync()?;
         let length = self.trailer_at.ok_or_else(super::place::nothing_taken_back)?;
         let Counts { started, up, hosts } = self.counts;
         Ok(Mark::Xml { length, started, up, hosts })
@@ -345,10 +344,6 @@ mod tests {
         fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
             assert!(at + bytes.len() as u64 <= self.file.len() as u64, "it is beyond the end");
             self.put(usize::try_from(at).expect("it is small"), bytes);
-            Ok(())
-        }
-
-        fn sync(&mut self) -> io::Result<()> {
             Ok(())
         }
     }

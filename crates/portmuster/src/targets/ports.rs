@@ -1,6 +1,6 @@
 //! Lists of ports: `22`, `22,23`, `2222-2230`, `ssh,telnet`.
 
-use std::{ops::RangeInclusive, sync::Arc};
+use std::{fmt, ops::RangeInclusive, sync::Arc};
 
 use thiserror::Error;
 
@@ -212,6 +212,20 @@ fn service(name: &str) -> Option<u16> {
         let known = official == name || words.any(|alias| alias == name);
         known.then(|| port.parse().ok())?
     })
+}
+
+/// As [`Ports::parse`] reads it.
+impl fmt::Display for Ports {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, range) in self.ranges().iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            match (range.start(), range.end()) {
+                (first, last) if first == last => write!(formatter, "{comma}{first}")?,
+                (first, last) => write!(formatter, "{comma}{first}-{last}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -270,7 +270,7 @@ impl Range {
 }
 
 /// Names that differ in case, or in the dot of the root, are one (RFC 1034 §3.1).
-fn key(name: &str) -> String {
+pub(crate) fn key(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 

@@ -1,6 +1,7 @@
 //! Any number of targets, each once, as ranges that are never expanded.
 
 use std::{
+    fmt,
     net::IpAddr,
     sync::{Arc, LazyLock},
 };
@@ -11,6 +12,7 @@ use super::{
     order::Shuffle,
     region::{Number, Range, Region, Span, Spans},
 };
+use crate::fingerprint::Fingerprint;
 
 /// The most targets that can be indexed.
 const LEN_MAX: u128 = 1 << 126;
@@ -214,27 +216,24 @@ impl TargetSet {
     }
 
     /// A number that tells sets with other targets, or with the same in another order, apart. It
-    /// is the same on every machine.
+    /// is the same on every machine, and whatever the labels are.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut hash = Fnv::default();
+        let mut print = Fingerprint::default();
+        self.blocks.iter().for_each(|block| block.print(&mut print));
+        print.sum()
+    }
+
+    /// A number that also tells sets with other labels apart.
+    #[must_use]
+    pub fn labelled_fingerprint(&self) -> u64 {
+        let mut print = Fingerprint::default();
         for block in &self.blocks {
-            match &block.hosts {
-                BlockHosts::V4(first, last) => {
-                    hash.bytes(b"4").bytes(&first.to_be_bytes()).bytes(&last.to_be_bytes());
-                }
-                BlockHosts::V6(range) => {
-                    hash.bytes(b"6").bytes(&range.0.to_be_bytes()).bytes(&range.1.to_be_bytes());
-                }
-                BlockHosts::Name(name) => {
-                    hash.bytes(b"n").bytes(name.as_bytes()).bytes(&[0]);
-                }
-            }
-            for range in block.ports.ranges() {
-                hash.bytes(&range.start().to_be_bytes()).bytes(&range.end().to_be_bytes());
-            }
+            block.print(&mut print);
+            // No label has an end of a line in it, and none of the set's bytes stands here.
+            print.add(b"\n").add(block.label.as_deref().unwrap_or_default().as_bytes()).add(b"\n");
         }
-        hash.0
+        print.sum()
     }
 
     /// The targets of a shard, in an order.
@@ -356,6 +355,23 @@ fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128
 }
 
 impl Block {
+    fn print(&self, print: &mut Fingerprint) {
+        match &self.hosts {
+            BlockHosts::V4(first, last) => {
+                print.add(b"4").add(&first.to_be_bytes()).add(&last.to_be_bytes());
+            }
+            BlockHosts::V6(range) => {
+                print.add(b"6").add(&range.0.to_be_bytes()).add(&range.1.to_be_bytes());
+            }
+            BlockHosts::Name(name) => {
+                print.add(b"n").add(name.as_bytes()).add(&[0]);
+            }
+        }
+        for range in self.ports.ranges() {
+            print.add(&range.start().to_be_bytes()).add(&range.end().to_be_bytes());
+        }
+    }
+
     fn len(&self) -> u128 {
         let hosts = self.range().map_or(1, Range::len);
         hosts.saturating_mul(self.ports.len() as u128)
@@ -428,6 +444,12 @@ impl Shard {
     }
 }
 
+impl fmt::Display for Shard {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.part, self.of)
+    }
+}
+
 /// The targets of a shard of a [`TargetSet`], in an order.
 #[derive(Debug)]
 pub struct Targets {
@@ -450,23 +472,12 @@ impl Iterator for Targets {
         let place = self.shuffle.as_ref().map_or(position, |shuffle| shuffle.at(position));
         self.set.get(place)
     }
-}
 
-/// FNV-1a (draft-eastlake-fnv): small, and the same everywhere.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xCBF2_9CE4_8422_2325)
-    }
-}
-
-impl Fnv {
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        for &byte in bytes {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-        }
-        self
+    /// Whatever is passed over costs nothing.
+    fn nth(&mut self, place: usize) -> Option<Target> {
+        let passed_over = (place as u128).saturating_mul(self.shard.of.into());
+        self.position = self.position.saturating_add(passed_over);
+        self.next()
     }
 }
 
@@ -597,6 +608,23 @@ mod tests {
     }
 
     #[test]
+    fn labels_are_another_fingerprints_matter() {
+        let fingerprints = |labels: [Option<&str>; 2]| {
+            let mut set = TargetSet::default();
+            for (host, label) in ["10.0.0.5:22", "10.0.0.7:22"].into_iter().zip(labels) {
+                set.add(host, label, &Ports::ssh_and_telnet()).expect("an item");
+            }
+            (set.fingerprint(), set.labelled_fingerprint())
+        };
+        let plain = fingerprints([None, None]);
+        for labels in [[Some("a"), None], [None, Some("a")], [Some("a"), Some("a")]] {
+            assert_eq!(fingerprints(labels).0, plain.0);
+            assert_ne!(fingerprints(labels).1, plain.1);
+        }
+        assert_ne!(fingerprints([Some("a"), None]), fingerprints([None, Some("a")]));
+    }
+
+    #[test]
     fn shards_of_a_part_that_is_not_there_are_none() {
         for (part, of) in [(0, 3), (4, 3), (1, 0), (0, 0)] {
             assert_eq!(Shard::new(part, of), None);
@@ -638,6 +666,23 @@ mod tests {
                 }
             }
             prop_assert_eq!(seen.len() as u128, set.len());
+        }
+
+        #[test]
+        fn passing_over_targets_is_taking_them(
+            steps in prop::collection::vec(0_usize..9, 0..30),
+            of in 1_u64..5,
+            given: bool,
+        ) {
+            let set = set(&["10.0.0.0-10.0.0.99:22", "db.example"]);
+            let order = if given { Order::Given } else { Order::Shuffled { seed: None } };
+            let shard = Shard::new(1, of).expect("a part");
+            let mut at_once = set.clone().into_targets(order, shard);
+            let mut by_one = set.into_targets(order, shard);
+            for step in steps {
+                by_one.by_ref().take(step).for_each(drop);
+                prop_assert_eq!(at_once.nth(step), by_one.next());
+            }
         }
     }
 }

@@ -83,6 +83,7 @@ mod tests {
                 endpoint: Some(endpoint.into()),
                 verdict: Verdict::unconnected(state, reason, total),
                 attempts,
+                position: 0,
                 time: std::time::SystemTime::UNIX_EPOCH + Duration::from_nanos(since_1970),
             };
             let mut line = Vec::new();
@@ -102,6 +103,7 @@ mod tests {
             target,
             endpoint: Some(([192, 0, 2, 1], 22).into()),
             verdict: verdict(),
+            position: 0,
             attempts: 1,
             time: Clock::start().wall_start(),
         };

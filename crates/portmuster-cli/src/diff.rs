@@ -1,0 +1,92 @@
+//! `portmuster diff`: what changed between two runs.
+
+use std::io::{self, BufWriter, Write};
+
+use anyhow::bail;
+use portmuster::history::{Change, ChangeKind, ChangeTable, Changes, ChangesJsonl, Tally};
+
+use crate::{
+    args::{ChangeFormat, Diff, Show},
+    output::paint,
+    status::Status,
+    summary::grouped,
+    terminal,
+};
+
+mod source;
+
+use source::Source;
+
+/// Compares two runs, and says what changed.
+///
+/// # Errors
+/// One of them can't be read.
+pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
+    let (old, new) = (Source::named(&diff.old)?, Source::named(&diff.new)?);
+    if old.is_stdin() && new.is_stdin() {
+        bail!("only one of the runs can be read from stdin; name a file for the other");
+    }
+    let (old, new) = (old.read(diff.quiet)?, new.read(diff.quiet)?);
+    let mut changes = Changes::between(old, new);
+    match write(&mut changes, diff) {
+        Ok(hidden) => {
+            let tally = changes.tally();
+            if !diff.quiet {
+                say(&tally, hidden);
+            }
+            Ok(if tally.changed > 0 { Status::Finding } else { Status::Complete })
+        }
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Complete),
+        Err(error) => {
+            terminal::error(&anyhow::Error::new(error).context("writing standard output"));
+            Ok(Status::Incomplete)
+        }
+    }
+}
+
+/// Writes the changes that are asked for; how many are not.
+fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    let mut hidden = 0;
+    let mut shown = changes.filter(|change| {
+        let is_shown = diff.show() == Show::All || change.is_of_open();
+        hidden += u64::from(!is_shown);
+        is_shown
+    });
+    match diff.output {
+        ChangeFormat::Table => {
+            let mut table = ChangeTable::new(&mut output, paint(&io::stdout()));
+            shown.try_for_each(|change: Change| table.write(&change))?;
+        }
+        ChangeFormat::Jsonl => {
+            let mut lines = ChangesJsonl::new(&mut output);
+            shown.try_for_each(|change: Change| lines.write(&change))?;
+        }
+    }
+    output.flush()?;
+    Ok(hidden)
+}
+
+fn say(tally: &Tally, hidden: u64) {
+    let kinds = ChangeKind::ALL.into_iter().filter(|&kind| tally.of(kind) > 0);
+    let kinds: Vec<_> = kinds.map(|kind| format!("{} {kind}", grouped(tally.of(kind)))).collect();
+    let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
+    terminal::note(format!(
+        "{} targets, then {}; {} changed{kinds}",
+        grouped(tally.old),
+        grouped(tally.new),
+        grouped(tally.changed)
+    ));
+    for (count, what) in [
+        (hidden, "that came or went are not open, and not shown; --show all shows them"),
+        (tally.unchecked, "could not be checked in one of the runs, and are not compared"),
+        (
+            tally.offers_unseen,
+            "made an offer of algorithms in one of the runs only: what is weak is not compared",
+        ),
+    ] {
+        if count > 0 {
+            terminal::note(format!("{} {what}", grouped(count)));
+        }
+    }
+}

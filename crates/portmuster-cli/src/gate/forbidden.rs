@@ -1,0 +1,307 @@
+//! What can be forbidden, and what an outcome says about it. Pure.
+//!
+//! Invariant: what does not prove that a thing is absent never counts as its absence.
+
+use portmuster::{KeyExchange, Outcome, PortState, Probing, Service, Weakness};
+
+/// Findings that can be forbidden together.
+const GROUPS: [(&str, &[Weakness]); 5] = [
+    ("weak", &Weakness::ALL),
+    ("weak-kex", &[Weakness::Group1Sha1, Weakness::Sha1Kex]),
+    ("weak-host-key", &[Weakness::SshDss, Weakness::Sha1Signatures]),
+    (
+        "weak-cipher",
+        &[
+            Weakness::NoEncryption,
+            Weakness::Rc4,
+            Weakness::Des,
+            Weakness::TripleDes,
+            Weakness::ShortBlock,
+            Weakness::Cbc,
+        ],
+    ),
+    ("weak-mac", &[Weakness::NoIntegrity, Weakness::Md5]),
+];
+
+/// Something that must not be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forbidden {
+    name: &'static str,
+    what: What,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    Open,
+    Service(Service),
+    /// Any of them.
+    Findings(Vec<Weakness>),
+}
+
+/// What an outcome says about a thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    Found,
+    Absent,
+    /// There is no such name, so nothing that could have it.
+    NoSuchName,
+    Unknown(Doubt),
+}
+
+/// Why it is not known whether a thing is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doubt {
+    NoAnswer,
+    Endless,
+    LoginPrompt,
+    NoOffer,
+    Unchecked,
+}
+
+impl Doubt {
+    /// In the order in which the summary lists them.
+    pub(super) const ALL: [Self; 5] =
+        [Self::NoAnswer, Self::Endless, Self::LoginPrompt, Self::NoOffer, Self::Unchecked];
+
+    /// What so many targets did.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::NoAnswer => "gave no answer",
+            Self::Endless => "never stopped talking",
+            Self::LoginPrompt => "with a login prompt alone",
+            Self::NoOffer => "made no offer to judge by",
+            Self::Unchecked => "could not be checked",
+        }
+    }
+}
+
+impl Forbidden {
+    /// The thing of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::all().into_iter().find(|thing| thing.name == name)
+    }
+
+    /// Everything that can be forbidden.
+    pub(crate) fn all() -> Vec<Self> {
+        let open = [Self { name: "open", what: What::Open }];
+        // What is not probed is only open.
+        let services = Service::ALL.into_iter().filter(|&service| service != Service::NotProbed);
+        let services =
+            services.map(|service| Self { name: service.name(), what: What::Service(service) });
+        let findings = Weakness::ALL
+            .into_iter()
+            .map(|weakness| Self { name: weakness.name(), what: What::Findings(vec![weakness]) });
+        let groups = GROUPS.map(|(name, list)| Self { name, what: What::Findings(list.to_vec()) });
+        open.into_iter().chain(services).chain(findings).chain(groups).collect()
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What keeps a run that asks so much from seeing it.
+    pub(super) fn hidden_by(&self, probing: Probing) -> Option<&'static str> {
+        match (probing, &self.what) {
+            (_, What::Open) => None,
+            (Probing::ConnectOnly, _) => Some("--no-probe"),
+            (Probing::Greeting, What::Findings(list)) if needs_offer(list) => Some("--no-kex"),
+            _ => None,
+        }
+    }
+
+    pub(super) fn said_by(&self, outcome: &Outcome) -> Says {
+        match outcome.verdict.state {
+            PortState::Unresolved => Says::NoSuchName,
+            PortState::Filtered => Says::Unknown(Doubt::NoAnswer),
+            PortState::Unchecked => Says::Unknown(Doubt::Unchecked),
+            PortState::Closed => Says::Absent,
+            PortState::Open => match &self.what {
+                What::Open => Says::Found,
+                What::Service(wanted) => service_said_by(*wanted, outcome),
+                What::Findings(wanted) => findings_said_by(wanted, outcome),
+            },
+        }
+    }
+}
+
+/// Why the outcome is no verdict on its target, whatever is asked.
+pub(super) fn without_verdict(outcome: &Outcome) -> Option<Doubt> {
+    match outcome.verdict.state {
+        PortState::Filtered => Some(Doubt::NoAnswer),
+        PortState::Unchecked => Some(Doubt::Unchecked),
+        PortState::Closed | PortState::Unresolved => None,
+        PortState::Open => wordless(outcome.verdict.service?),
+    }
+}
+
+/// Why a service proves nothing about what else may be there.
+fn wordless(service: Service) -> Option<Doubt> {
+    match service {
+        Service::Silent | Service::ClosedEarly => Some(Doubt::NoAnswer),
+        // Its end was not waited for.
+        Service::Tarpit => Some(Doubt::Endless),
+        _ => None,
+    }
+}
+
+fn service_said_by(wanted: Service, outcome: &Outcome) -> Says {
+    let Some(seen) = outcome.verdict.service else { return Says::Unknown(Doubt::NoAnswer) };
+    let is_it = seen == wanted || (wanted, seen) == (Service::Ssh, Service::SshThrottled);
+    if is_it {
+        return Says::Found;
+    }
+    if wordless(wanted).is_some() {
+        // It behaves in another way, and that is all that was asked.
+        return Says::Absent;
+    }
+    match wordless(seen) {
+        Some(doubt) => Says::Unknown(doubt),
+        None if (wanted, seen) == (Service::Telnet, Service::TelnetLikely) => {
+            Says::Unknown(Doubt::LoginPrompt)
+        }
+        None => Says::Absent,
+    }
+}
+
+fn findings_said_by(wanted: &[Weakness], outcome: &Outcome) -> Says {
+    let verdict = &outcome.verdict;
+    let facts = verdict.facts.as_deref();
+    let findings = facts.map(|facts| facts.findings.as_slice()).unwrap_or_default();
+    if findings.iter().any(|finding| wanted.contains(finding)) {
+        return Says::Found;
+    }
+    let has_no_offer =
+        facts.is_some_and(|facts| matches!(facts.key_exchange, KeyExchange::Missing(_)));
+    match verdict.service {
+        None => Says::Unknown(Doubt::NoAnswer),
+        Some(Service::SshThrottled) => Says::Unknown(Doubt::NoOffer),
+        Some(Service::Ssh) if has_no_offer && needs_offer(wanted) => Says::Unknown(Doubt::NoOffer),
+        Some(seen) => wordless(seen).map_or(Says::Absent, Says::Unknown),
+    }
+}
+
+/// Whether it takes more than the identification to see all of these.
+fn needs_offer(findings: &[Weakness]) -> bool {
+    findings.iter().any(|&finding| finding != Weakness::Ssh1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        time::{Duration, SystemTime},
+    };
+
+    use portmuster::{Facts, NoOffer, Reason, Target, Times, Verdict};
+
+    use super::*;
+
+    fn outcome(state: PortState, service: Option<Service>, facts: Facts) -> Outcome {
+        Outcome {
+            target: Target::from(("192.0.2.1", 22)),
+            endpoint: None,
+            verdict: Verdict {
+                state,
+                reason: Reason::Accepted,
+                service,
+                rule: None,
+                banner: Vec::new(),
+                facts: Some(Box::new(facts)),
+                times: Times { connect: None, first_byte: None, total: Duration::ZERO },
+            },
+            attempts: 1,
+            time: SystemTime::UNIX_EPOCH,
+            position: 0,
+        }
+    }
+
+    fn open(service: Service) -> Outcome {
+        outcome(PortState::Open, Some(service), Facts::default())
+    }
+
+    fn says(name: &str, outcome: &Outcome) -> Says {
+        Forbidden::named(name).expect("it can be forbidden").said_by(outcome)
+    }
+
+    #[test]
+    fn every_thing_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = Forbidden::all().iter().map(Forbidden::name).collect();
+        assert_eq!(names.len(), Forbidden::all().len());
+        assert_eq!(Forbidden::named("not-probed"), None);
+    }
+
+    #[test]
+    fn groups_cover_what_an_offer_can_have_but_for_what_belongs_to_no_list() {
+        let covered: BTreeSet<_> =
+            GROUPS[1..].iter().flat_map(|(_, list)| list.iter().copied()).collect();
+        let others = Weakness::ALL.into_iter().filter(|weakness| !covered.contains(weakness));
+        assert_eq!(others.collect::<Vec<_>>(), [Weakness::Ssh1, Weakness::Terrapin]);
+    }
+
+    #[test]
+    fn only_a_refusal_or_another_service_proves_that_there_is_no_telnet() {
+        let state = |state| says("telnet", &outcome(state, None, Facts::default()));
+        assert_eq!(state(PortState::Closed), Says::Absent);
+        assert_eq!(state(PortState::Unresolved), Says::NoSuchName);
+        assert_eq!(state(PortState::Filtered), Says::Unknown(Doubt::NoAnswer));
+        assert_eq!(state(PortState::Unchecked), Says::Unknown(Doubt::Unchecked));
+
+        let service = |service| says("telnet", &open(service));
+        for service in Service::ALL {
+            let said = says("telnet", &open(service));
+            let expected = match service {
+                Service::Telnet => Says::Found,
+                Service::Ssh | Service::SshThrottled | Service::Other => Says::Absent,
+                Service::TelnetLikely => Says::Unknown(Doubt::LoginPrompt),
+                Service::Tarpit => Says::Unknown(Doubt::Endless),
+                Service::Silent | Service::ClosedEarly => Says::Unknown(Doubt::NoAnswer),
+                _ => continue,
+            };
+            assert_eq!(said, expected, "{service}");
+        }
+        assert_eq!(service(Service::Telnet), Says::Found);
+    }
+
+    #[test]
+    fn a_service_is_found_by_its_name_and_a_throttled_ssh_as_ssh_too() {
+        assert_eq!(says("ssh", &open(Service::SshThrottled)), Says::Found);
+        assert_eq!(says("ssh-throttled", &open(Service::Ssh)), Says::Absent);
+        assert_eq!(says("telnet-likely", &open(Service::TelnetLikely)), Says::Found);
+        assert_eq!(says("telnet-likely", &open(Service::Telnet)), Says::Absent);
+        assert_eq!(says("silent", &open(Service::ClosedEarly)), Says::Absent);
+        assert_eq!(says("open", &open(Service::ClosedEarly)), Says::Found);
+    }
+
+    #[test]
+    fn findings_are_absent_only_where_the_offer_is_known() {
+        let ssh = |key_exchange, findings: &[Weakness]| {
+            let facts = Facts { key_exchange, findings: findings.to_vec(), ..Facts::default() };
+            outcome(PortState::Open, Some(Service::Ssh), facts)
+        };
+        let missing = KeyExchange::Missing(NoOffer::HungUp);
+        let offered = KeyExchange::Offered(Box::default());
+        let cbc = ssh(offered.clone(), &[Weakness::Cbc]);
+        assert_eq!(says("weak-cipher", &cbc), Says::Found);
+        assert_eq!(says("weak", &cbc), Says::Found);
+        assert_eq!(says("weak-kex", &cbc), Says::Absent);
+        assert_eq!(says("weak-kex", &ssh(offered, &[])), Says::Absent);
+        assert_eq!(says("weak-kex", &ssh(missing.clone(), &[])), Says::Unknown(Doubt::NoOffer));
+        assert_eq!(says("ssh-1", &ssh(missing.clone(), &[])), Says::Absent);
+        assert_eq!(says("weak", &ssh(missing, &[Weakness::Ssh1])), Says::Found);
+        assert_eq!(says("cbc", &open(Service::SshThrottled)), Says::Unknown(Doubt::NoOffer));
+        assert_eq!(says("cbc", &open(Service::Silent)), Says::Unknown(Doubt::NoAnswer));
+        assert_eq!(says("cbc", &open(Service::Telnet)), Says::Absent);
+    }
+
+    #[test]
+    fn what_a_run_does_not_ask_for_cannot_be_forbidden() {
+        let hidden = |name, probing| Forbidden::named(name).expect("it is one").hidden_by(probing);
+        assert_eq!(hidden("telnet", Probing::ConnectOnly), Some("--no-probe"));
+        assert_eq!(hidden("open", Probing::ConnectOnly), None);
+        assert_eq!(hidden("weak-kex", Probing::Greeting), Some("--no-kex"));
+        assert_eq!(hidden("weak", Probing::Greeting), Some("--no-kex"));
+        assert_eq!(hidden("ssh-1", Probing::Greeting), None);
+        assert_eq!(hidden("telnet", Probing::Greeting), None);
+        assert_eq!(hidden("weak", Probing::KeyExchange), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! `portmuster man`: the help, as manual pages.
+
+use std::{fs, io, path::Path};
+
+use anyhow::{Context, anyhow};
+use clap::{Command, CommandFactory};
+use clap_mangen::{
+    Man,
+    roff::{Roff, bold, roman},
+};
+
+use crate::{
+    args::{self, Program},
+    status::Status,
+    terminal,
+};
+
+/// Prints one page, or writes all into a folder.
+///
+/// # Errors
+/// There is no such command.
+pub(crate) fn run(man: &args::Man) -> anyhow::Result<Status> {
+    let program = program();
+    if let Some(folder) = &man.dir {
+        return Ok(match write_all(&program, folder) {
+            Ok(()) => Status::Complete,
+            Err(error) => {
+                terminal::error(&error);
+                Status::Incomplete
+            }
+        });
+    }
+    let command = match &man.command {
+        None => &program,
+        Some(name) => shown(&program)
+            .find(|command| command.get_name() == name)
+            .ok_or_else(|| anyhow!("there is no command {name:?}; portmuster --help lists them"))?,
+    };
+    Ok(terminal::print(&mut io::stdout(), &page(command)?))
+}
+
+/// The whole command line, with its names.
+fn program() -> Command {
+    let mut program = Program::command().disable_help_subcommand(true);
+    program.build();
+    program
+}
+
+fn shown(program: &Command) -> impl Iterator<Item = &Command> {
+    program.get_subcommands().filter(|command| !command.is_hide_set())
+}
+
+fn write_all(program: &Command, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    for command in std::iter::once(program).chain(shown(program)) {
+        let file = folder.join(Man::new(command.clone()).get_filename());
+        fs::write(&file, page(command)?).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn page(command: &Command) -> io::Result<Vec<u8>> {
+    let man = Man::new(command.clone())
+        .source(concat!("portmuster ", env!("CARGO_PKG_VERSION")))
+        .manual("Portmuster");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if shown(command).next().is_some() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(more) = command.get_after_help() {
+        sections(&more.to_string()).to_writer(&mut page)?;
+    }
+    see_also(command).to_writer(&mut page)?;
+    Ok(in_ascii(&String::from_utf8_lossy(&page)).into_bytes())
+}
+
+/// Other letters as roff names them: without a locale it takes text for Latin-1.
+fn in_ascii(page: &str) -> String {
+    let letter = |letter: char| match letter {
+        '\0'..='\x7f' => letter.to_string(),
+        _ => format!("\\[u{:04X}]", u32::from(letter)),
+    };
+    page.chars().map(letter).collect()
+}
+
+/// What stands below the options in the help. A line that ends with a colon, before lines that are
+/// indented, is a heading; these lines stay as they are; what is not indented is running text.
+fn sections(more: &str) -> Roff {
+    let mut roff = Roff::new();
+    let mut lines = more.lines().peekable();
+    let mut has_heading = false;
+    let is_indented = |line: &&str| line.starts_with(' ');
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            continue;
+        }
+        let heading = line.strip_suffix(':').filter(|_| lines.peek().is_some_and(is_indented));
+        if let Some(heading) = heading {
+            roff.control("SH", [heading.to_uppercase().as_str()]);
+            roff.control("nf", []);
+            while let Some(line) = lines.next_if(is_indented) {
+                roff.text([roman(line.strip_prefix("  ").unwrap_or(line))]);
+            }
+            roff.control("fi", []);
+        } else {
+            let (control, name) = if has_heading { ("PP", None) } else { ("SH", Some("NOTES")) };
+            roff.control(control, name);
+            let mut text = line.to_owned();
+            while let Some(line) = lines.next_if(|line| !line.is_empty() && !line.ends_with(':')) {
+                text = format!("{text} {line}");
+            }
+            roff.text([roman(text)]);
+        }
+        has_heading = true;
+    }
+    roff
+}
+
+/// The other pages.
+fn see_also(command: &Command) -> Roff {
+    let program = program();
+    let name = |command: &Command| command.get_display_name().unwrap_or("portmuster").to_owned();
+    let others = std::iter::once(&program).chain(shown(&program)).map(name);
+    let own = name(command);
+    let mut roff = Roff::new();
+    roff.control("SH", ["SEE ALSO"]);
+    let mut pages = Vec::new();
+    for other in others.filter(|other| *other != own) {
+        if !pages.is_empty() {
+            pages.push(roman(", "));
+        }
+        pages.extend([bold(other), roman("(1)")]);
+    }
+    roff.text(pages);
+    roff
+}

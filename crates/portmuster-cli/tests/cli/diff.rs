@@ -1,0 +1,362 @@
+//! `portmuster diff`: what changed between two runs, and what is no run.
+
+use std::{fs, net::IpAddr, path::Path};
+
+use portmuster_lab::{Behaviour, Server};
+use rustix::process::Signal;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::{
+    program::{Ended, Running, check, program, run},
+    servers::{start, target},
+    shell::sh,
+};
+
+/// Schema 1 of a change as the documentation has it, declared once more.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    schema: u32,
+    host: String,
+    port: u16,
+    changes: Vec<String>,
+    #[serde(default)]
+    new_findings: Vec<String>,
+    #[serde(default)]
+    gone_findings: Vec<String>,
+    old: Option<Known>,
+    new: Option<Known>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "they are declared so that no other field is there")]
+struct Known {
+    state: String,
+    reason: String,
+    address: Option<IpAddr>,
+    service: Option<String>,
+    banner: Option<String>,
+    banner_base64: Option<String>,
+    ssh_protocol: Option<String>,
+    ssh_software: Option<String>,
+    ssh_comment: Option<String>,
+    protocol: Option<String>,
+    #[serde(default)]
+    findings: Vec<String>,
+}
+
+fn changes(ended: &Ended) -> Vec<Change> {
+    let lines = ended.stdout.lines();
+    lines.map(|line| serde_json::from_str(line).expect("it fits the schema")).collect()
+}
+
+fn diff(arguments: &[&str]) -> Ended {
+    run(program().arg("diff").args(arguments))
+}
+
+/// A folder with runs in it.
+struct Runs(TempDir);
+
+impl Runs {
+    fn new() -> Self {
+        Self(TempDir::new().expect("there is room for a folder"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("temporary folders have plain names").to_owned()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).expect("there is room for a file");
+        path
+    }
+
+    /// Checks the servers, and keeps the rows.
+    fn check(&self, name: &str, servers: &[&Server]) -> String {
+        let path = self.path(name);
+        let output = format!("jsonl={path}");
+        let targets = servers.iter().map(|server| target(server));
+        let limits = ["--first-byte=2s", "--deadline=4s", "-o"].map(str::to_owned);
+        let ended = check(targets.chain(limits).chain([output]));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        path
+    }
+}
+
+fn row(host: &str, port: u16, more: &str) -> String {
+    format!(
+        r#"{{"schema":1,"host":"{host}","port":{port},"open":true,"attempts":1,"time":"x",{more}}}"#
+    ) + "\n"
+}
+
+const CLOSED: &str = r#""state":"closed","reason":"refused""#;
+const FILTERED: &str = r#""state":"filtered","reason":"no-answer""#;
+const TELNET: &str =
+    r#""state":"open","reason":"accepted","service":"telnet","banner":"a\u001b[2J login:""#;
+const OLD_SSH: &str = r#""state":"open","reason":"accepted","service":"ssh","ssh_protocol":"2.0","ssh_software":"OpenSSH_7.4","kex_algorithms":[],"findings":["cbc"]"#;
+const NEW_SSH: &str = r#""state":"open","reason":"accepted","service":"ssh","ssh_protocol":"2.0","ssh_software":"OpenSSH_9.9","kex_algorithms":[],"findings":["terrapin"],"of_a_later_version":{"x":1}"#;
+
+/// Two runs with a change of each kind.
+fn two_runs(runs: &Runs) -> [String; 2] {
+    let old = [
+        row("192.0.2.1", 22, OLD_SSH),
+        row("192.0.2.1", 23, CLOSED),
+        row("192.0.2.2", 23, TELNET),
+        row("192.0.2.3", 23, TELNET),
+        row("192.0.2.4", 23, FILTERED),
+        row("192.0.2.5", 23, CLOSED),
+        row("db.example", 22, OLD_SSH),
+    ];
+    let new = [
+        row("192.0.2.4", 23, TELNET),
+        row("192.0.2.3", 23, FILTERED),
+        row("192.0.2.2", 23, CLOSED),
+        row("192.0.2.1", 23, TELNET),
+        row("192.0.2.1", 22, NEW_SSH),
+        row("2001:db8::1", 23, CLOSED),
+        row("db.example", 22, OLD_SSH),
+    ];
+    [runs.write("old.jsonl", old.concat()), runs.write("new.jsonl", new.concat())]
+}
+
+#[test]
+fn changes_in_a_table() {
+    let runs = Runs::new();
+    let [old, new] = two_runs(&runs);
+    let ended = diff(&[&old, &new]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    insta::assert_snapshot!("diff_table", ended.stdout);
+    insta::assert_snapshot!("diff_said", ended.stderr);
+
+    let all = diff(&[&old, &new, "--show=all", "--quiet"]);
+    assert_eq!((all.status, all.stderr.as_str()), (Some(1), ""));
+    let of = |text: &str| text.lines().count();
+    assert_eq!(of(&all.stdout), of(&ended.stdout) + 2, "{}", all.stdout);
+
+    let coloured = diff(&[&old, &new, "--color=always"]);
+    assert!(coloured.stdout.contains("\u{1b}[31m192.0.2.1:23 "), "{:?}", coloured.stdout);
+    assert!(!ended.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn changes_in_json_lines_fit_their_schema() {
+    let runs = Runs::new();
+    let [old, new] = two_runs(&runs);
+    let ended = diff(&[&old, &new, "-o", "jsonl"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let changes = changes(&ended);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|change| (change.host.as_str(), change.port, change.changes.join(" ")))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("192.0.2.1", 22, "version new-findings gone-findings".to_owned()),
+            ("192.0.2.1", 23, "opened".to_owned()),
+            ("192.0.2.2", 23, "closed".to_owned()),
+            ("192.0.2.3", 23, "no-answer".to_owned()),
+            ("192.0.2.4", 23, "answers".to_owned()),
+            ("192.0.2.5", 23, "went".to_owned()),
+            ("2001:db8::1", 23, "came".to_owned()),
+        ]
+    );
+    assert!(changes.iter().all(|change| change.schema == 1));
+    assert_eq!(changes[0].new_findings, ["terrapin"]);
+    assert_eq!(changes[0].gone_findings, ["cbc"]);
+    let sides = |change: &Change| (change.old.is_some(), change.new.is_some());
+    assert_eq!(
+        [0, 5, 6].map(|it| sides(&changes[it])),
+        [(true, true), (true, false), (false, true)]
+    );
+    assert!(!ended.stdout.contains('\u{1b}'), "{}", ended.stdout);
+}
+
+#[test]
+fn two_runs_over_servers_that_changed() {
+    let runs = Runs::new();
+    let (stays, goes) = (start(Behaviour::SshWeak), start(Behaviour::Telnet));
+    let old = runs.check("old.jsonl", &[&stays, &goes]);
+    let came = start(Behaviour::Telnet);
+    let gone = target(&goes);
+    drop(goes);
+    let again = runs.check("again.jsonl", &[&stays]);
+    let rows = fs::read_to_string(&again).expect("it is text");
+    let (host, port) = gone.split_once(':').expect("an IPv4 endpoint");
+    let refused = row(host, port.parse().expect("a port"), CLOSED);
+    let new = runs.check("new.jsonl", &[&came]);
+    let new = fs::read_to_string(new).expect("it is text") + &rows + &refused;
+    let new = runs.write("both.jsonl", new);
+
+    let ended = diff(&[&old, &new, "-o=jsonl"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let mut told: Vec<_> = changes(&ended)
+        .iter()
+        .map(|change| (format!("{}:{}", change.host, change.port), change.changes.join(" ")))
+        .collect();
+    let mut expected = vec![(gone, "closed".to_owned()), (target(&came), "came".to_owned())];
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+
+    let same = diff(&[&old, &old]);
+    assert_eq!((same.status, same.stdout.as_str()), (Some(0), ""), "{same:?}");
+    assert_eq!(same.stderr, "portmuster: 2 targets, then 2; 0 changed\n");
+}
+
+#[test]
+fn a_run_that_was_cut_off_is_told() {
+    let runs = Runs::new();
+    let [old, _] = two_runs(&runs);
+    let content = fs::read_to_string(&old).expect("it is text");
+    let cut = runs.write("cut.jsonl", &content[..content.len() - 10]);
+    let ended = diff(&[&old, &cut]);
+    assert_eq!(ended.status, Some(1));
+    assert!(ended.stdout.contains("db.example:22"), "{}", ended.stdout);
+    assert!(ended.stderr.contains("cut.jsonl ends in the middle of a row"), "{}", ended.stderr);
+    // A last line without its end is whole all the same.
+    let whole = runs.write("whole.jsonl", content.trim_end());
+    let ended = diff(&[&old, &whole]);
+    assert_eq!(ended.stderr, "portmuster: 7 targets, then 7; 0 changed\n");
+
+    let empty = runs.write("empty.jsonl", "");
+    let ended = diff(&[&empty, &empty]);
+    assert_eq!(ended.status, Some(0));
+    assert!(ended.stderr.contains("empty.jsonl has no rows"), "{}", ended.stderr);
+}
+
+#[test]
+fn what_is_no_run_is_refused_with_its_place() {
+    let runs = Runs::new();
+    let [old, _] = two_runs(&runs);
+    let good = row("192.0.2.1", 23, CLOSED);
+    let folder = runs.0.path().to_str().expect("a plain name").to_owned();
+    for (content, complaint) in [
+        (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: it is not a row that"),
+        (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: its schema is 2, and this"),
+        (format!("{good}{}\n{good}", &good[..30]), "line 2: it is not a row that"),
+        (good.replace("closed", "\\u001b]0;x"), "line 1: it is not a row that"),
+        ("TARGET STATE\n".to_owned(), "line 1: it is not a row that"),
+    ] {
+        let bad = runs.write("bad.jsonl", content);
+        for arguments in [[&old, &bad], [&bad, &old]] {
+            let ended = diff(&arguments.map(String::as_str));
+            assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+            let start = format!("error: reading the run {bad}: {complaint}");
+            assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
+            assert!(!ended.stderr.contains('\u{1b}'), "{:?}", ended.stderr);
+        }
+    }
+    for (bad, complaint) in
+        [(folder.as_str(), "Is a directory"), (&runs.path("none.jsonl"), "No such file")]
+    {
+        let ended = diff(&[&old, bad]);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        assert!(ended.stderr.contains(bad) && ended.stderr.contains(complaint), "{ended:?}");
+    }
+    let ended = diff(&["-", "-"]);
+    assert_eq!(ended.status, Some(2));
+    assert!(ended.stderr.contains("only one of the runs"), "{ended:?}");
+}
+
+#[test]
+fn a_run_may_come_from_stdin_and_changes_may_go_to_who_has_gone() {
+    let runs = Runs::new();
+    let [_, new] = two_runs(&runs);
+    let folder = Path::new(&new).parent().and_then(Path::to_str).expect("a plain name");
+    let ended =
+        sh("cat \"$1/old.jsonl\" | \"$portmuster\" diff - \"$1/new.jsonl\" | wc -l", folder);
+    assert_eq!(ended.stdout.trim(), "6", "{ended:?}");
+    // More than a pipe holds.
+    runs.write(
+        "many.jsonl",
+        (1..=9_999).map(|port| row("192.0.2.9", port, TELNET)).collect::<String>(),
+    );
+    let script = "{ \"$portmuster\" diff \"$1/old.jsonl\" \"$1/many.jsonl\"; echo $? >&2; } | :";
+    assert_eq!(sh(script, folder).stderr, "0\n");
+    let script = "\"$portmuster\" diff -q \"$1/old.jsonl\" \"$1/new.jsonl\" >/dev/full";
+    let ended = sh(script, folder);
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    assert!(ended.stderr.starts_with("error: writing standard output: "), "{ended:?}");
+}
+
+/// Checks the targets into the database, as another run.
+fn audit(database: &str, arguments: &[&str]) -> Ended {
+    let output = format!("sqlite={database}");
+    check([&["-o", output.as_str(), "-q", "--first-byte=2s", "--deadline=4s"], arguments].concat())
+}
+
+#[test]
+fn a_weekly_audit_finds_the_telnet_that_came() {
+    let runs = Runs::new();
+    let (database, inventory) = (runs.path("audit #1.db"), runs.path("inventory.txt"));
+    let (ssh, telnet) = (start(Behaviour::Ssh), start(Behaviour::Telnet));
+    let lists = [
+        format!("{}\n", target(&ssh)),
+        format!("{} core-sw1\n{}\n", target(&ssh), target(&telnet)),
+    ];
+    for list in lists {
+        fs::write(&inventory, list).expect("there is room for a file");
+        assert_eq!(audit(&database, &["-i", &inventory]).status, Some(0));
+    }
+    let named = |run: &str| format!("{database}{run}");
+    let ended = diff(&[&named("#-2"), &named("#last"), "-o", "jsonl"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let changes = changes(&ended);
+    assert_eq!(changes.len(), 1, "{ended:?}");
+    let telnet_came = (telnet.endpoint().port(), "came".to_owned());
+    assert_eq!((changes[0].port, changes[0].changes.join(" ")), telnet_came);
+    for (old, new, status) in [("#1", "#2", 1), ("#2", "", 0), ("", "#-1", 0), ("#2", "#1", 1)] {
+        let ended = diff(&[&named(old), &named(new)]);
+        assert_eq!(ended.status, Some(status), "{old} {new}: {ended:?}");
+    }
+    // A run in JSON lines is the same as one of the database.
+    let rows = runs.check("rows.jsonl", &[&ssh, &telnet]);
+    assert_eq!(diff(&[&rows, &named("")]).status, Some(0));
+}
+
+#[test]
+fn a_run_that_is_not_in_a_database_is_refused() {
+    let runs = Runs::new();
+    let (database, [rows, _]) = (runs.path("audit.db"), two_runs(&runs));
+    assert_eq!(audit(&database, &["127.0.0.1:1"]).status, Some(0));
+    let empty = runs.write("empty", "");
+    for (run, complaint) in [
+        (format!("{database}#7"), "it has no run 7; there is 1, 1"),
+        (format!("{database}#-2"), "it has no run #-2; there is 1, 1"),
+        (format!("{database}#first"), "a run is last, -1 (the last), -2 (the one before)"),
+        (format!("{database}#"), "a run is last, -1 (the last), -2 (the one before)"),
+        (format!("{rows}#1"), "only databases have several runs"),
+        (format!("{empty}#1"), "only databases have several runs"),
+        (runs.path("none.db#1"), "No such file"),
+    ] {
+        let ended = diff(&[&run, &database]);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.contains(&run) && ended.stderr.contains(complaint), "{ended:?}");
+    }
+    let script =
+        "cp \"$1\" \"$1.foreign\" && printf 'SQLite format 3\\0 and no more' >\"$1.foreign\"
+        \"$portmuster\" diff \"$1.foreign\" \"$1\"";
+    let ended = sh(script, &database);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("it is not a database of portmuster's"), "{ended:?}");
+}
+
+#[test]
+fn a_run_that_was_stopped_is_named() {
+    let runs = Runs::new();
+    let database = runs.path("audit.db");
+    let output = format!("sqlite={database}");
+    let mut running =
+        Running::check(["127.1.0.0/16", "-p=1", "--rate=100", "-o=jsonl", "-o", &output]);
+    running.row();
+    running.signal(Signal::INT);
+    assert_eq!(running.end().status, Some(130));
+    let ended = diff(&[&database, &format!("{database}#1")]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("audit.db (run 1) was stopped with "), "{ended:?}");
+    assert!(ended.stderr.contains("targets that it does not have prove nothing"), "{ended:?}");
+}

@@ -1,0 +1,186 @@
+//! `--forbid` and `--require-verdict`: the exit status, and what the summary says is proven.
+
+use portmuster_lab::{Behaviour, Server};
+use rustix::process::Signal;
+
+use crate::{
+    program::{Ended, Running, check},
+    servers::{assert_untouched, deaf_listener, start, target},
+    shell::sh,
+};
+
+/// Limits that end a silent server's check before anybody is bored.
+const SHORT: [&str; 2] = ["--first-byte=1s", "--deadline=3s"];
+
+fn check_with(servers: &[&Server], arguments: &[&str]) -> Ended {
+    let targets: Vec<_> = servers.iter().map(|server| target(server)).collect();
+    let mut all: Vec<_> = targets.iter().map(String::as_str).collect();
+    all.extend(SHORT);
+    all.extend(arguments);
+    check(all)
+}
+
+/// What is said on stderr behind `portmuster: `, line by line.
+fn said(ended: &Ended) -> Vec<&str> {
+    ended.stderr.lines().filter_map(|line| line.strip_prefix("portmuster: ")).collect()
+}
+
+#[track_caller]
+fn assert_gate(ended: &Ended, status: i32, line: &str) {
+    assert_eq!(ended.status, Some(status), "{ended:?}");
+    assert!(said(ended).contains(&line), "{line:?} in {}", ended.stderr);
+}
+
+#[test]
+fn a_forbidden_service_is_told_with_its_target() {
+    let (ssh, telnet) = (start(Behaviour::Ssh), start(Behaviour::Telnet));
+    let both = [&ssh, &telnet];
+    let found = check_with(&both, &["--forbid", "telnet"]);
+    let line = format!("telnet on 1: {}; no telnet on 1 of 2", target(&telnet));
+    assert_gate(&found, 1, &line);
+    let clean = check_with(&both, &["--forbid=tarpit"]);
+    assert_gate(&clean, 0, "no tarpit on 2 of 2");
+}
+
+#[test]
+fn what_is_not_shown_is_found_too_and_quiet_keeps_the_status() {
+    let telnet = start(Behaviour::Telnet);
+    let refused = start(Behaviour::Refused);
+    let ended = check_with(&[&telnet, &refused], &["--forbid=other", "--forbid", "telnet", "-q"]);
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
+    let ended = check_with(&[&telnet], &["--forbid=telnet", "--show=open", "-o=jsonl"]);
+    assert_eq!(ended.status, Some(1));
+}
+
+#[test]
+fn weak_algorithms_are_forbidden_one_by_one_or_by_their_group() {
+    let (weak, good) = (start(Behaviour::SshWeak), start(Behaviour::SshOld));
+    let both = [&weak, &good];
+    for thing in ["weak-kex", "group1-sha1", "weak-mac", "weak-host-key"] {
+        let line = format!("{thing} on 1: {}; no {thing} on 1 of 2", target(&weak));
+        assert_gate(&check_with(&both, &["--forbid", thing]), 1, &line);
+    }
+    let line = format!("ssh-1 on 1: {}; no ssh-1 on 1 of 2", target(&good));
+    assert_gate(&check_with(&both, &["--forbid=ssh-1", "--no-kex"]), 1, &line);
+}
+
+#[test]
+fn an_offer_that_did_not_come_is_no_proof_of_a_good_one() {
+    let cut = start(Behaviour::HangsUpMidLine);
+    let ended = check_with(&[&cut], &["--forbid=weak-kex,ssh-1"]);
+    assert_gate(&ended, 0, "no weak-kex on 0 of 1; 1 made no offer to judge by");
+    assert_gate(&ended, 0, "no ssh-1 on 1 of 1");
+    let required = check_with(&[&cut], &["--forbid=weak-kex", "--require-verdict"]);
+    assert_gate(&required, 1, &format!("no verdict on 1 of 1: {}", target(&cut)));
+    let required = check_with(&[&cut], &["--forbid=ssh-1", "--require-verdict"]);
+    assert_gate(&required, 0, "a verdict on each of 1");
+}
+
+#[test]
+fn who_gives_no_answer_is_not_proven_to_have_no_telnet() {
+    let (silent, refused) = (start(Behaviour::Silent), start(Behaviour::Refused));
+    let hung_up = start(Behaviour::ClosesAtOnce);
+    let (deaf, _first) = deaf_listener();
+    let deaf = deaf.local_addr().expect("it is bound").to_string();
+    let servers = [&silent, &refused, &hung_up];
+    let arguments = [&deaf, "--timeout=1s", "--retries=0", "--forbid=telnet"];
+    let ended = check_with(&servers, &arguments);
+    assert_gate(&ended, 0, "no telnet on 1 of 4; 3 gave no answer");
+
+    let required = check_with(&servers, &[&arguments[..], &["--require-verdict"]].concat());
+    assert_eq!(required.status, Some(1), "{required:?}");
+    let lines = said(&required);
+    let line = lines.last().expect("it is said last");
+    assert!(line.starts_with("no verdict on 3 of 4: "), "{line}");
+    for target in [target(&silent), target(&hung_up), deaf] {
+        assert!(line.contains(&target), "{line}");
+    }
+}
+
+#[test]
+fn what_could_not_be_checked_shuts_the_gate_only_when_a_verdict_is_required() {
+    let arguments = ["255.255.255.255:23", "127.0.0.1:1", "--forbid=telnet"];
+    let ended = check(arguments);
+    assert_gate(&ended, 3, "no telnet on 1 of 2; 1 could not be checked");
+    let required = check([&arguments[..], &["--require-verdict"]].concat());
+    assert_gate(&required, 1, "no verdict on 1 of 2: 255.255.255.255:23");
+}
+
+#[test]
+fn a_name_that_does_not_exist_has_no_telnet_and_is_told_apart() {
+    let ended = check(["no-such-name.invalid:23", "127.0.0.1:1", "--forbid=telnet"]);
+    if ended.summary().of("unresolved") == 0 {
+        // A machine without any resolver can't tell.
+        assert_gate(&ended, 3, "no telnet on 1 of 2; 1 could not be checked");
+        return;
+    }
+    assert_gate(&ended, 0, "no telnet on 1 of 2; 1 with a name that does not exist");
+}
+
+#[test]
+fn of_many_that_are_found_a_few_are_named() {
+    let servers: Vec<_> = (0..7).map(|_| start(Behaviour::ClosesAtOnce)).collect();
+    let servers: Vec<_> = servers.iter().collect();
+    let ended = check_with(&servers, &["--forbid=open"]);
+    assert_eq!(ended.status, Some(1));
+    let lines = said(&ended);
+    let line = lines.last().expect("it is said last");
+    assert!(
+        line.starts_with("open on 7: ") && line.contains(" and 2 more; no open on 0"),
+        "{line}"
+    );
+    let named = servers.iter().filter(|server| line.contains(&target(server))).count();
+    assert_eq!(named, 5, "{line}");
+}
+
+#[test]
+fn an_interrupted_run_has_not_proven_what_is_left() {
+    let telnet = start(Behaviour::Telnet);
+    let mut running = Running::check([
+        &target(&telnet),
+        "127.0.0.0/8",
+        "-p=1",
+        "--order=given",
+        "--rate=10",
+        "-o=jsonl",
+        "--forbid=telnet",
+        "--require-verdict",
+    ]);
+    while running.row().service.is_none() {}
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.status, Some(130), "{ended:?}");
+    let lines = said(&ended);
+    assert!(lines.iter().any(|line| line.starts_with("telnet on 1: ") && line.ends_with(" left")));
+    assert!(lines.iter().any(|line| line.starts_with("no verdict on 16,7")), "{lines:?}");
+}
+
+#[test]
+fn a_gate_has_its_answer_although_nobody_reads_the_rows() {
+    let telnet = start(Behaviour::Telnet);
+    let script = "{ \"$portmuster\" check $1 -o jsonl --forbid telnet || echo $? >&2; } | :";
+    let ended = sh(script, &format!("127.0.0.0/24:1 {}", target(&telnet)));
+    assert!(ended.stderr.ends_with("\n1\n"), "{ended:?}");
+    assert!(ended.stderr.contains("telnet on 1: "), "{ended:?}");
+}
+
+#[test]
+fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
+    let server = start(Behaviour::Ssh);
+    for (arguments, complaint) in [
+        (&["--forbid=telnets"][..], "[possible values: open, ssh, ssh-throttled, telnet, "),
+        (&["--forbid=telnet,"], "a value is required for '--forbid"),
+        (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be told with --no-probe"),
+        (&["--forbid=ssh-1,weak-kex", "--no-kex"], "--forbid weak-kex can't be told with --no-kex"),
+        (&["--forbid=weak", "--no-kex"], "--forbid weak can't be told with --no-kex"),
+        (&["--forbid=telnet", "--list"], "cannot be used with"),
+        (&["--require-verdict", "--count"], "cannot be used with"),
+    ] {
+        let target = target(&server);
+        let ended = check([&[target.as_str()], arguments].concat());
+        assert_eq!(ended.status, Some(2), "{arguments:?}: {ended:?}");
+        assert!(ended.stderr.contains(complaint), "{arguments:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+    assert_untouched(&server);
+}
