@@ -1,6 +1,6 @@
 //! Several that do the same, measured side by side.
 
-use std::io::Write;
+use std::{io::Write, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -51,8 +51,11 @@ pub(crate) enum Demand {
     Measured,
 }
 
-/// Runs all of them in each round, and prints what each run and the rounds together came to, which
-/// it also gives back; ratios are to the contestant of this name.
+/// Who took longer in the first round runs in no other: the rest would wait for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs all of them in each round, prints what each run came to, and gives back what the rounds
+/// together did.
 ///
 /// # Errors
 /// One does not do what it should: its figures would be worth nothing.
@@ -67,14 +70,17 @@ pub(crate) fn hold(
     let mut runs: Vec<Vec<Run>> = vec![Vec::new(); contestants.len()];
     for round in 1..=rounds {
         for (contestant, runs) in contestants.iter_mut().zip(&mut runs) {
+            if runs.first().is_some_and(|first| first.cost.wall > PATIENCE) {
+                continue;
+            }
             runs.push(once(output, &format!("round {round}"), contestant, demand)?);
         }
     }
     Ok(contestants.iter().zip(runs).map(|(contestant, runs)| Row::new(contestant, &runs)).collect())
 }
 
-/// Runs each setting of each of them once, and keeps the best: of those that found all that is
-/// open the fastest, or else the one that found most. Says of what it kept that.
+/// Runs each setting of each of them once, and keeps the best: the one that found most of what is
+/// open, and of those that found as many the fastest. What it tried is told.
 ///
 /// # Errors
 /// One does not do what it should.

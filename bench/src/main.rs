@@ -3,7 +3,7 @@
 //! Each subcommand is one question, in a file of its own. What contends for the answer is a
 //! [`Contestant`](contest::Contestant): all of them run once in every round, one after the other,
 //! so that whatever else the machine does meets them alike. What they come to is a
-//! [`Section`](section::Section) each, printed here and gathered into a page by `page`.
+//! [`Section`] each, printed here and gathered into a page by `page`.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 

@@ -21,15 +21,18 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 /// The flag that tells this program that it is inside.
 pub(crate) const INSIDE: &str = "--inside";
 
+/// Where temporary files go: inside to memory that ends with the namespace, because whoever is
+/// killed leaves them.
+const FILES: &str = "TMPDIR";
+
 /// Settings of the network that hold inside alone, each with what it is for.
-const SETTINGS: [(&str, &str); 4] = [
-    // More connections to one endpoint than the usual 28,000.
-    ("net/ipv4/ip_local_port_range", "1024 65535"),
+const SETTINGS: [(&str, &str); 3] = [
+    // More connections to one endpoint than the usual 28,000; above the ports of greeters, as the
+    // ports of connections are above those of servers.
+    ("net/ipv4/ip_local_port_range", "30000 65535"),
     // Who listens lets as many wait as come at once.
     ("net/core/somaxconn", "65535"),
     ("net/ipv4/tcp_max_syn_backlog", "65535"),
-    // No packet is worth a reminder in the system's log.
-    ("net/ipv4/tcp_syncookies", "1"),
 ];
 
 /// What a machine needs for it.
@@ -54,8 +57,11 @@ pub(crate) fn again() -> Result<ExitCode> {
     let tried = tried.context(NEEDED)?;
     let complaint = String::from_utf8_lossy(&tried.stderr);
     ensure!(tried.status.success(), "{NEEDED} ({})", complaint.trim());
+    let files = tempfile::tempdir().context("making a folder for files")?;
+    let mut inside = apart();
+    inside.arg(program).arg(INSIDE).args(arguments).env(FILES, files.path());
     // Its stdin is a pipe that nobody writes to: it ends when this process does.
-    let inside = apart().arg(program).arg(INSIDE).args(arguments).stdin(Stdio::piped()).spawn();
+    let inside = inside.stdin(Stdio::piped()).spawn();
     let mut inside = inside.context("starting this program in namespaces")?;
     // Taken, because waiting would close it.
     let _held = inside.stdin.take();
@@ -76,11 +82,14 @@ impl Namespace {
     /// # Errors
     /// Something can't be set.
     pub(crate) fn prepare() -> Result<Self> {
+        let files = env::var(FILES).context("asking where files go")?;
+        sh(&format!("mount -t tmpfs portmuster-bench '{files}'"))?;
         thread::Builder::new()
             .name("end".into())
-            .spawn(|| {
+            .spawn(move || {
                 // Nothing comes: it ends with the one who started this.
                 let _ = std::io::stdin().read_to_end(&mut Vec::new());
+                let _ = sh(&format!("umount --lazy '{files}' && rmdir '{files}'"));
                 // This is the first process: with it all others end.
                 process::exit(130);
             })

@@ -23,6 +23,9 @@ use crate::{
 /// Between two looks at a program.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Looks at a program before it is taken to hang: ten minutes.
+const LOOKS_MAX: u32 = 6000;
+
 /// Between two deadlines of the idle timer.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -51,7 +54,7 @@ pub(crate) fn run(command: &mut Command, from: Duration) -> Result<Seen> {
     let timer = IdleTimer::start(from)?;
     let (status, cost) = measure(|| {
         let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
-        loop {
+        for _ in 0..LOOKS_MAX {
             if let Some(status) = child.try_wait().context("asking whether it has ended")? {
                 return Ok(status);
             }
@@ -60,6 +63,7 @@ pub(crate) fn run(command: &mut Command, from: Duration) -> Result<Seen> {
             memory_kib = memory_kib.max(of_process(child.id(), "VmHWM:").unwrap_or(0));
             wait(LOOK)?;
         }
+        child.kill().and_then(|()| child.wait()).context("ending it, because it hangs")
     })?;
     let idle_timer = timer.stop()?;
     ensure!(status.success(), "{program} ended with {status}");
