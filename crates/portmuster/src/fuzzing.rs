@@ -15,7 +15,7 @@ use crate::{
     config::defaults,
     outcome::{Conclusion, Evidence, Facts, KeyExchange, Outcome, Rule, Service, Side, Verdict},
     probe::{self, WRITTEN_MAX},
-    sink::{Jsonl, Paint, Sink, Table},
+    sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
     targets::Target,
 };
 
@@ -197,10 +197,15 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
         position: 0,
         time: SystemTime::UNIX_EPOCH,
     };
-    let (mut table, mut lines) = (Vec::new(), Vec::new());
+    let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
     Table::begin(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
-    for text in [table, lines] {
+    Csv::go_on(&mut csv).write(&outcome).expect("a vector takes everything");
+    let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
+    Xml::begin(&mut xml, &beginning)
+        .and_then(|mut xml| xml.write(&outcome).and_then(|()| xml.flush()))
+        .expect("a vector takes everything");
+    for text in [table, lines, csv, xml] {
         let text = String::from_utf8(text).expect("it is text");
         assert!(text.lines().all(|line| !line.contains(char::is_control)), "{text:?}");
     }

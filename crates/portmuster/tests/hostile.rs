@@ -1,12 +1,15 @@
 //! Hostile servers, in virtual time and with the limits that every run has: each check ends in
 //! time, with the right verdict, and nothing of what was said can steer a terminal.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use portmuster::{
     Config, Evidence, KeyExchange, NoOffer, Outcome, Rule, Service, Target,
     simulator::{Manner, Network, Say, simulate},
-    sink::{Jsonl, Paint, Sink, Table},
+    sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
 };
 
 /// The conversation's limit, and how far apart events are that happen at once.
@@ -51,10 +54,15 @@ fn assert_bounded(outcome: &Outcome) {
 }
 
 fn assert_harmless(outcome: &Outcome) {
-    let (mut table, mut lines) = (Vec::new(), Vec::new());
+    let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
     Table::begin(&mut table, Paint::Plain).write(outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(outcome).expect("a vector takes everything");
-    for text in [table, lines] {
+    Csv::go_on(&mut csv).write(outcome).expect("a vector takes everything");
+    let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
+    Xml::begin(&mut xml, &beginning)
+        .and_then(|mut xml| xml.write(outcome).and_then(|()| xml.flush()))
+        .expect("a vector takes everything");
+    for text in [table, lines, csv, xml] {
         let text = String::from_utf8(text).expect("it is text");
         assert!(text.lines().all(|line| !line.contains(char::is_control)), "{text}");
     }

@@ -58,7 +58,11 @@ impl OpenFile {
         let is_file = found.as_ref().is_some_and(Metadata::is_file);
         let append = is_file && existing.append && !is_database;
         let mut options = OpenOptions::new();
-        options.write(true).append(append).read(is_file).create(found.is_none());
+        options
+            .write(true)
+            .append(append)
+            .read(append || (is_file && is_database))
+            .create(found.is_none());
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
         if is_file && is_database {

@@ -33,7 +33,7 @@ const RUNS: [Column<'_>; 13] = [
 const OUTCOMES: [Column<'_>; 34] = [
     ("id", "INTEGER", false),
     ("run", "INTEGER", true),
-    ("position", "INTEGER", false),
+    ("position", "INTEGER", true),
     ("host", "TEXT", true),
     ("port", "INTEGER", true),
     ("open", "INTEGER", true),

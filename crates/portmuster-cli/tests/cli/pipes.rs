@@ -75,7 +75,7 @@ fn arguments_files_and_stdin_are_one_list() {
 
 #[test]
 fn a_reader_that_leaves_ends_the_run_quietly() {
-    for format in ["table", "jsonl"] {
+    for format in ["table", "jsonl", "csv", "xml"] {
         let mut running =
             Running::check(["127.0.0.0/17", "-p1", "--rate=max", "--show=all", "-o", format]);
         assert_ne!(running.line(), "");
