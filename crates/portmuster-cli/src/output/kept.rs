@@ -28,7 +28,13 @@ pub(crate) struct KeptFile {
 
 impl KeptFile {
     fn new(spec: &OutputSpec, open: &OpenFile) -> anyhow::Result<Self> {
-        let path = fs::canonicalize(&open.path)?.display().to_string();
+        let path = fs::canonicalize(&open.path)?;
+        // Of a new file it is the folder that has its name.
+        if let Some(folder) = path.parent() {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.with_context(|| format!("syncing {}", folder.display()))?;
+        }
+        let path = path.display().to_string();
         let is_database = matches!(spec, OutputSpec::Database(_));
         let file = if is_database { None } else { Some(open.file.try_clone()?) };
         Ok(Self { format: spec.name(), path, inode: open.metadata.ino(), file })
