@@ -56,7 +56,10 @@ impl Asked {
             ("evidence", yes_or_no(config.evidence)),
             ("show", show.to_owned()),
             // Not for the rows: of those that are written nobody knows what else they would show.
-            ("forbid", forbidden.join(",")),
+            (
+                "forbid",
+                if forbidden.is_empty() { "nothing".to_owned() } else { forbidden.join(",") },
+            ),
             ("require-verdict", yes_or_no(check.gates.require_verdict)),
             ("schema", SCHEMA.to_string()),
         ])

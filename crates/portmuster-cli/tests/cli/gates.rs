@@ -4,6 +4,7 @@ use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
 
 use crate::{
+    journal::Kept,
     program::{Ended, Running, check},
     servers::{assert_untouched, deaf_listener, start, target},
     shell::sh,
@@ -183,4 +184,29 @@ fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
         assert_eq!(ended.stdout, "");
     }
     assert_untouched(&server);
+}
+
+#[test]
+fn a_run_that_goes_on_has_not_forgotten_what_it_found_before_it_was_killed() {
+    let (telnet, silent) = (start(Behaviour::Telnet), start(Behaviour::Silent));
+    let targets = [target(&telnet), target(&silent), "127.0.0.1:1".to_owned()];
+    let mut arguments: Vec<_> = targets.iter().map(String::as_str).collect();
+    arguments.extend(["--first-byte=1h", "--deadline=1h", "--forbid=telnet,ssh"]);
+    let kept = Kept::new(&["jsonl"], &arguments);
+    kept.kill_with(2);
+    drop(silent);
+
+    let others = check(kept.arguments(true).into_iter().chain(["--forbid=weak".to_owned()]));
+    assert_eq!(others.status, Some(2), "{others:?}");
+    let differs = "forbid was telnet,ssh, is telnet,ssh,weak";
+    assert!(others.stderr.contains(differs), "{}", others.stderr);
+
+    let line = format!("telnet on 1: {}; no telnet on 2 of 3", target(&telnet));
+    let ended = kept.resume();
+    assert_gate(&ended, 1, &line);
+    assert_gate(&ended, 1, "no ssh on 3 of 3");
+    // And when nothing is left to do.
+    let again = kept.resume();
+    assert!(again.stderr.contains("nothing is left to do"), "{again:?}");
+    assert_gate(&again, 1, &line);
 }

@@ -345,6 +345,23 @@ mod tests {
     }
 
     #[test]
+    fn runs_at_the_same_time_are_told_apart() {
+        let folder = Folder::new();
+        let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
+        let begin = || Sqlite::begin(&folder.file(), &beginning).expect("it is a database");
+        let mut sinks = [begin(), begin()];
+        let outcomes = outcomes();
+        for (sink, outcome) in [0, 1, 1, 0].into_iter().zip(&outcomes) {
+            sinks[sink].write(outcome).expect("it can be written");
+            sinks[sink].checkpoint().expect("it can be written");
+        }
+        drop(sinks);
+        for choice in ["1", "2"] {
+            assert_eq!(folder.read(choice).map(|stored| stored.run.rows()), Ok(2));
+        }
+    }
+
+    #[test]
     fn a_run_that_did_not_come_to_its_end_says_so() {
         let folder = Folder::new();
         folder.add(&outcomes(), None);
