@@ -10,7 +10,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{self, Child, ChildStdout, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, ensure};
@@ -40,6 +40,12 @@ const RESERVE: u64 = 1024;
 
 /// Accepted at one listener before the next is looked at.
 const BURST: usize = 64;
+
+/// Most have left after so long.
+const SOON: Duration = Duration::from_millis(200);
+
+/// Nobody is waited for longer: more than a conversation may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between looks at those who have not left yet.
 const LOOK: Duration = Duration::from_millis(1);
@@ -172,7 +178,7 @@ pub(crate) fn serve(place: &Place) -> Result<()> {
         let name = format!("greeter-{nth}");
         thread::Builder::new()
             .name(name)
-            .spawn(move || Greetings { greeting, listeners, held: VecDeque::new(), held_max }.run())
+            .spawn(move || Greetings::new(greeting, listeners, held_max).run())
             .context("starting a thread")?;
     }
     writeln!(anstream::stdout(), "{port}").context("telling the port")?;
@@ -254,12 +260,38 @@ struct Greetings {
     greeting: &'static [u8],
     listeners: Vec<TcpListener>,
     /// Those who were greeted and have not been seen leaving, the first to come first.
-    held: VecDeque<TcpStream>,
-    /// Of them at most; others wait until one of these has left.
+    held: VecDeque<Held>,
+    /// Those who stay longer than most, the one who was not looked at for longest first.
+    staying: VecDeque<Held>,
+    /// Of all of them at most; others wait until one of these has left.
     held_max: usize,
 }
 
+/// One who was greeted, and when.
+struct Held {
+    stream: TcpStream,
+    since: Instant,
+}
+
+impl Held {
+    /// Whether nothing has come of it yet, nor its end.
+    fn is_there(&self) -> bool {
+        let flags = RecvFlags::DONTWAIT;
+        rustix::net::recv(&self.stream, &mut [0; 1024], flags) == Err(Errno::AGAIN)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "no simulator owns the time of servers")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 impl Greetings {
+    fn new(greeting: &'static [u8], listeners: Vec<TcpListener>, held_max: usize) -> Self {
+        let (held, staying) = (VecDeque::new(), VecDeque::new());
+        Self { greeting, listeners, held, staying, held_max }
+    }
+
     fn run(mut self) -> Result<()> {
         loop {
             let came = self.greet();
@@ -270,15 +302,20 @@ impl Greetings {
         }
     }
 
+    /// How many more may come.
+    fn room(&self) -> usize {
+        self.held_max.saturating_sub(self.held.len() + self.staying.len())
+    }
+
     /// Greets those who have come; false when nobody has.
     fn greet(&mut self) -> bool {
-        let before = self.held.len();
+        let (before, since) = (self.held.len(), now());
         for listener in &self.listeners {
-            for _ in 0..BURST.min(self.held_max.saturating_sub(self.held.len())) {
+            for _ in 0..BURST.min(self.room()) {
                 let Ok((stream, _)) = listener.accept() else { break };
                 // Who has gone again shows when it is let go.
                 let _ = rustix::net::send(&stream, self.greeting, SendFlags::NOSIGNAL);
-                self.held.push_back(stream);
+                self.held.push_back(Held { stream, since });
             }
         }
         self.held.len() > before
@@ -286,24 +323,35 @@ impl Greetings {
 
     /// Closes the first of those who have left; false when it stays.
     fn let_go(&mut self) -> bool {
-        let before = self.held.len();
-        while let Some(stream) = self.held.front() {
-            let flags = RecvFlags::DONTWAIT;
-            if rustix::net::recv(stream, &mut [0; 1024], flags) == Err(Errno::AGAIN) {
-                break;
+        let (before, now) = (self.room(), now());
+        while let Some(first) = self.held.pop_front() {
+            if first.is_there() {
+                // One that stays holds up nobody behind it.
+                if now.saturating_duration_since(first.since) < SOON {
+                    self.held.push_front(first);
+                    break;
+                }
+                self.staying.push_back(first);
             }
-            self.held.pop_front();
         }
-        self.held.len() < before
+        for _ in 0..BURST.min(self.staying.len()) {
+            let Some(held) = self.staying.pop_front() else { break };
+            // Whose last packet was lost never leaves.
+            if held.is_there() && now.saturating_duration_since(held.since) < PATIENCE {
+                self.staying.push_back(held);
+            }
+        }
+        self.room() > before
     }
 
     /// Waits until somebody comes, or may have left.
     fn wait(&self) -> Result<()> {
         let mut polled: Vec<_> =
             self.listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
-        let listened = if self.held.len() < self.held_max { &mut polled[..] } else { &mut [] };
+        let listened = if self.room() > 0 { &mut polled[..] } else { &mut [] };
+        let is_any = !self.held.is_empty() || !self.staying.is_empty();
         let look = Timespec::try_from(LOOK).context("it is short")?;
-        poll(listened, (!self.held.is_empty()).then_some(&look)).context("waiting")?;
+        poll(listened, is_any.then_some(&look)).context("waiting")?;
         Ok(())
     }
 }
