@@ -79,6 +79,7 @@ fn say(tally: &Tally, hidden: u64) {
     ));
     for (count, what) in [
         (hidden, "that came or went are not open, and not shown; --show all shows them"),
+        (tally.unreached, "not reached by a run that is not whole, and not compared"),
         (tally.unchecked, "could not be checked in one of the runs, and are not compared"),
         (
             tally.offers_unseen,

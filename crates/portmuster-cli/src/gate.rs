@@ -11,7 +11,7 @@ use crate::{args::Check, summary::grouped, terminal};
 mod forbidden;
 
 pub(crate) use forbidden::Forbidden;
-use forbidden::{Doubt, Says, without_verdict};
+use forbidden::{Doubt, Says, lacks_verdict};
 
 /// Targets that are named of each thing that is found; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -87,13 +87,10 @@ impl Gate {
     /// Takes one outcome.
     pub(crate) fn add(&mut self, outcome: &Outcome) {
         self.found.seen += 1;
-        let mut is_unproven = without_verdict(outcome).is_some();
         for (thing, tally) in self.things.iter().zip(&mut self.found.tallies) {
-            let says = thing.said_by(outcome);
-            tally.add(outcome, says);
-            is_unproven |= matches!(says, Says::Unknown(_));
+            tally.add(outcome, thing.said_by(outcome));
         }
-        if is_unproven && self.requires_verdict {
+        if self.requires_verdict && lacks_verdict(&self.things, outcome) {
             self.found.unproven.add(outcome);
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! A [`Run`] is filled from rows, in any order; [`Changes`] puts two of them side by side.
 //!
-//! Invariant: what proves nothing is no change. A target that gave no answer is not closed, and one
-//! that could not be checked, or whose ssh made no offer, is not compared.
+//! Invariant: what proves nothing is no change. A target that gave no answer is not closed, one that
+//! a run did not reach neither came nor went, and one that could not be checked, or whose ssh made
+//! no offer, is not compared.
 
 use std::{fmt, iter::FusedIterator, net::IpAddr, sync::Arc, vec};
 
@@ -52,9 +53,9 @@ pub struct Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// The target is in the new run only.
+    /// The target is in the new run only, and the old one was not [partial](Run::is_partial).
     Came,
-    /// The target is in the old run only.
+    /// The target is in the old run only, and the new one was not [partial](Run::is_partial).
     Went,
     /// It is open, and was refused or had no name.
     Opened,
@@ -162,6 +163,8 @@ pub struct Tally {
     /// Targets that changed.
     pub changed: u64,
     kinds: [u64; ChangeKind::ALL.len()],
+    /// Targets of one run that the other, which was [partial](Run::is_partial), does not have.
+    pub unreached: u64,
     /// Targets that could not be checked in one of the runs, and tell of no change.
     pub unchecked: u64,
     /// Servers of ssh whose offer is known in one of the runs only: what is weak in it is not
@@ -218,6 +221,10 @@ impl Changes {
         let new_entries = self.new.take_target(new);
         let mut changes = Vec::new();
         for (old, new) in pairs(&old_entries, &new_entries) {
+            if self.old.may_lack(old) || self.new.may_lack(new) {
+                self.tally.unreached += 1;
+                continue;
+            }
             let key = &old.or(new).expect("a pair has at least one").key;
             let old = old.map(|entry| self.old.side(entry));
             let new = new.map(|entry| self.new.side(entry));
@@ -251,12 +258,19 @@ impl FusedIterator for Changes {}
 struct Sorted {
     entries: std::iter::Peekable<vec::IntoIter<Entry>>,
     known: Vec<Arc<Known>>,
+    is_partial: bool,
 }
 
 impl Sorted {
     fn new(run: Run) -> Self {
+        let is_partial = run.is_partial();
         let (entries, known) = run.into_sorted();
-        Self { entries: entries.into_iter().peekable(), known }
+        Self { entries: entries.into_iter().peekable(), known, is_partial }
+    }
+
+    /// Whether there is no entry where the run may have stopped before it came to one.
+    fn may_lack(&self, entry: Option<&Entry>) -> bool {
+        self.is_partial && entry.is_none()
     }
 
     fn first(&mut self) -> Option<&Entry> {

@@ -22,10 +22,12 @@ Changes:
   banner          telnet greets with other words
   new-findings, gone-findings  something is weak that was not; the other way round
 No answer is no proof that a port was closed, and a target that could not be checked is not
-compared. What is weak is compared where both runs know what ssh offers. A name is compared
-whatever its address was, but address by address where several of them were checked. Where a run
-has several rows of a target the last one counts. A row of either run takes 32 bytes of memory, one
-of a name about 150, and each greeting is kept once.
+compared. Where a run of a database was stopped or cut off, or a file ends in the middle of a row,
+targets that it does not have were not reached: the summary counts them, and they neither came nor
+went. What is weak is compared where both runs know what ssh offers. A name is compared whatever its
+address was, but address by address where several of them were checked. Where a run has several rows
+of a target the last one counts. A row of either run takes 32 bytes of memory, one of a name about
+150, and each greeting is kept once.
 
 Exit status:
   0    nothing changed

@@ -14,9 +14,10 @@ weak-host-key, weak-cipher, weak-mac. With commas between them; repeatable. Ever
 whatever --show says, and the summary says what was proven.";
 
 const REQUIRE_VERDICT: &str = "\
-End with status 1 when a target may yet have what is forbidden: it is filtered, silent, \
-closed-early, a tarpit, unchecked or left, or its ssh made no offer to judge by. A name that does \
-not exist has nothing, and passes.";
+End with status 1, too, when a target may yet have telnet or what is forbidden: it is filtered, \
+silent, closed-early, a tarpit, not-probed, unchecked or left; it is telnet-likely, and that is not \
+forbidden; a finding is forbidden, and its ssh made no offer to judge by. Where open alone is \
+forbidden an accepted connection is a verdict. A name that does not exist has nothing, and passes.";
 
 /// What a run must not find.
 #[derive(Debug, Args)]
@@ -33,7 +34,7 @@ pub(crate) struct Gates {
     )]
     pub(crate) forbid: Vec<Forbidden>,
 
-    /// End with status 1 when a target gave no answer, too
+    /// End with status 1, too, when a target may yet have one, or telnet
     #[arg(long, conflicts_with_all = ["list", "count"], long_help = REQUIRE_VERDICT)]
     pub(crate) require_verdict: bool,
 }

@@ -94,7 +94,8 @@ impl Source {
 }
 
 fn rows(input: impl BufRead) -> anyhow::Result<(Run, Option<String>)> {
-    let (run, is_cut) = read_jsonl(input)?;
+    let run = read_jsonl(input)?;
+    let is_cut = run.is_partial();
     let doubt = is_cut.then(|| "ends in the middle of a row, so its run was cut off".to_owned());
     Ok((run, doubt))
 }

@@ -55,13 +55,20 @@ pub(super) enum Doubt {
     Endless,
     LoginPrompt,
     NoOffer,
+    NotProbed,
     Unchecked,
 }
 
 impl Doubt {
     /// In the order in which the summary lists them.
-    pub(super) const ALL: [Self; 5] =
-        [Self::NoAnswer, Self::Endless, Self::LoginPrompt, Self::NoOffer, Self::Unchecked];
+    pub(super) const ALL: [Self; 6] = [
+        Self::NoAnswer,
+        Self::Endless,
+        Self::LoginPrompt,
+        Self::NoOffer,
+        Self::NotProbed,
+        Self::Unchecked,
+    ];
 
     /// What so many targets did.
     pub(super) fn told(self) -> &'static str {
@@ -70,6 +77,7 @@ impl Doubt {
             Self::Endless => "never stopped talking",
             Self::LoginPrompt => "with a login prompt alone",
             Self::NoOffer => "made no offer to judge by",
+            Self::NotProbed => "not probed",
             Self::Unchecked => "could not be checked",
         }
     }
@@ -86,8 +94,7 @@ impl Forbidden {
         let open = [Self { name: "open", what: What::Open }];
         // What is not probed is only open.
         let services = Service::ALL.into_iter().filter(|&service| service != Service::NotProbed);
-        let services =
-            services.map(|service| Self { name: service.name(), what: What::Service(service) });
+        let services = services.map(service);
         let findings = Weakness::ALL
             .into_iter()
             .map(|weakness| Self { name: weakness.name(), what: What::Findings(vec![weakness]) });
@@ -124,14 +131,23 @@ impl Forbidden {
     }
 }
 
-/// Why the outcome is no verdict on its target, whatever is asked.
-pub(super) fn without_verdict(outcome: &Outcome) -> Option<Doubt> {
-    match outcome.verdict.state {
-        PortState::Filtered => Some(Doubt::NoAnswer),
-        PortState::Unchecked => Some(Doubt::Unchecked),
-        PortState::Closed | PortState::Unresolved => None,
-        PortState::Open => wordless(outcome.verdict.service?),
-    }
+/// Whether one of the forbidden things may yet be there, or telnet, whatever is forbidden. Where
+/// that is `open` alone an accepted connection is a verdict.
+pub(super) fn lacks_verdict(things: &[Forbidden], outcome: &Outcome) -> bool {
+    let is_open_all = !things.is_empty() && things.iter().all(|thing| thing.what == What::Open);
+    let telnet = service(Service::Telnet);
+    let mut asked = things.iter().chain((!is_open_all).then_some(&telnet));
+    // Each is told as found.
+    let are_prompts_forbidden = things.contains(&service(Service::TelnetLikely));
+    asked.any(|thing| match thing.said_by(outcome) {
+        Says::Unknown(Doubt::LoginPrompt) => !are_prompts_forbidden,
+        Says::Unknown(_) => true,
+        Says::Found | Says::Absent | Says::NoSuchName => false,
+    })
+}
+
+fn service(service: Service) -> Forbidden {
+    Forbidden { name: service.name(), what: What::Service(service) }
 }
 
 /// Why a service proves nothing about what else may be there.
@@ -140,6 +156,7 @@ fn wordless(service: Service) -> Option<Doubt> {
         Service::Silent | Service::ClosedEarly => Some(Doubt::NoAnswer),
         // Its end was not waited for.
         Service::Tarpit => Some(Doubt::Endless),
+        Service::NotProbed => Some(Doubt::NotProbed),
         _ => None,
     }
 }
@@ -255,6 +272,7 @@ mod tests {
                 Service::TelnetLikely => Says::Unknown(Doubt::LoginPrompt),
                 Service::Tarpit => Says::Unknown(Doubt::Endless),
                 Service::Silent | Service::ClosedEarly => Says::Unknown(Doubt::NoAnswer),
+                Service::NotProbed => Says::Unknown(Doubt::NotProbed),
                 _ => continue,
             };
             assert_eq!(said, expected, "{service}");
@@ -291,6 +309,72 @@ mod tests {
         assert_eq!(says("cbc", &open(Service::SshThrottled)), Says::Unknown(Doubt::NoOffer));
         assert_eq!(says("cbc", &open(Service::Silent)), Says::Unknown(Doubt::NoAnswer));
         assert_eq!(says("cbc", &open(Service::Telnet)), Says::Absent);
+    }
+
+    /// Whether a verdict is lacking where these are forbidden.
+    fn lacks(names: &[&str], outcome: &Outcome) -> bool {
+        let things = names.iter().map(|name| Forbidden::named(name).expect("it can be forbidden"));
+        lacks_verdict(&things.collect::<Vec<_>>(), outcome)
+    }
+
+    #[test]
+    fn whatever_is_forbidden_a_verdict_rules_telnet_out_or_finds_it() {
+        for names in [&[][..], &["telnet"], &["ssh"], &["open", "ssh-1"], &["weak"], &["silent"]] {
+            for service in Service::ALL {
+                let lacking = match service {
+                    Service::TelnetLikely
+                    | Service::Tarpit
+                    | Service::Silent
+                    | Service::ClosedEarly
+                    | Service::NotProbed => true,
+                    Service::SshThrottled => {
+                        names.iter().any(|name| ["ssh-1", "weak"].contains(name))
+                    }
+                    _ => false,
+                };
+                assert_eq!(lacks(names, &open(service)), lacking, "{names:?}: {service}");
+            }
+            for state in PortState::ALL.into_iter().filter(|&state| state != PortState::Open) {
+                let lacking = [PortState::Filtered, PortState::Unchecked].contains(&state);
+                let outcome = outcome(state, None, Facts::default());
+                assert_eq!(lacks(names, &outcome), lacking, "{names:?}: {state}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_open_alone_is_forbidden_a_connection_is_a_verdict() {
+        for service in Service::ALL {
+            assert!(!lacks(&["open"], &open(service)), "{service}");
+        }
+        let filtered = outcome(PortState::Filtered, None, Facts::default());
+        assert!(lacks(&["open"], &filtered));
+    }
+
+    #[test]
+    fn a_login_prompt_is_a_verdict_where_login_prompts_are_forbidden() {
+        let prompt = open(Service::TelnetLikely);
+        for (names, lacking) in [
+            (&["telnet-likely"][..], false),
+            (&["telnet", "telnet-likely"], false),
+            (&["telnet"], true),
+            (&["open", "telnet"], true),
+        ] {
+            assert_eq!(lacks(names, &prompt), lacking, "{names:?}");
+        }
+        assert!(lacks(&["telnet-likely"], &open(Service::Silent)));
+    }
+
+    #[test]
+    fn an_offer_that_did_not_come_lacks_a_verdict_only_where_it_would_tell() {
+        let key_exchange = KeyExchange::Missing(NoOffer::HungUp);
+        let facts = Facts { key_exchange, ..Facts::default() };
+        let ssh = outcome(PortState::Open, Some(Service::Ssh), facts);
+        for (names, lacking) in
+            [(&[][..], false), (&["telnet"], false), (&["ssh-1"], false), (&["cbc"], true)]
+        {
+            assert_eq!(lacks(names, &ssh), lacking, "{names:?}");
+        }
     }
 
     #[test]

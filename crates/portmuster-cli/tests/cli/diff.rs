@@ -207,16 +207,22 @@ fn two_runs_over_servers_that_changed() {
     assert_eq!(same.stderr, "portmuster: 2 targets, then 2; 0 changed\n");
 }
 
+/// What is said of a target that a run may not have come to.
+const NOT_REACHED: &str = " 0 changed\n\
+    portmuster: 1 not reached by a run that is not whole, and not compared\n";
+
 #[test]
 fn a_run_that_was_cut_off_is_told() {
     let runs = Runs::new();
     let [old, _] = two_runs(&runs);
     let content = fs::read_to_string(&old).expect("it is text");
     let cut = runs.write("cut.jsonl", &content[..content.len() - 10]);
-    let ended = diff(&[&old, &cut]);
-    assert_eq!(ended.status, Some(1));
-    assert!(ended.stdout.contains("db.example:22"), "{}", ended.stdout);
-    assert!(ended.stderr.contains("cut.jsonl ends in the middle of a row"), "{}", ended.stderr);
+    for arguments in [[&old, &cut], [&cut, &old]] {
+        let ended = diff(&arguments.map(String::as_str));
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+        assert!(ended.stderr.contains("cut.jsonl ends in the middle of a row"), "{ended:?}");
+        assert!(ended.stderr.ends_with(NOT_REACHED), "{ended:?}");
+    }
     // A last line without its end is whole all the same.
     let whole = runs.write("whole.jsonl", content.trim_end());
     let ended = diff(&[&old, &whole]);
@@ -346,17 +352,31 @@ fn a_run_that_is_not_in_a_database_is_refused() {
 }
 
 #[test]
-fn a_run_that_was_stopped_is_named() {
+fn what_a_stopped_run_did_not_reach_is_no_change() {
     let runs = Runs::new();
     let database = runs.path("audit.db");
     let output = format!("sqlite={database}");
-    let mut running =
-        Running::check(["127.1.0.0/16", "-p=1", "--rate=100", "-o=jsonl", "-o", &output]);
-    running.row();
+    let (refused, silent) = (start(Behaviour::Refused), start(Behaviour::Silent));
+    let targets = [target(&refused), target(&silent), "--order=given".to_owned()];
+    let hasty = ["--first-byte=100ms", "--deadline=2s", "-o"].map(str::to_owned);
+    let whole = check(targets.iter().chain(&hasty).chain([&output]));
+    assert_eq!(whole.status, Some(0), "{whole:?}");
+
+    let patient = ["--first-byte=1h", "--deadline=1h", "-o=jsonl", "-o"].map(str::to_owned);
+    let mut running = Running::check(targets.iter().chain(&patient).chain([&output]));
+    assert_eq!(running.row().state, "closed");
     running.signal(Signal::INT);
     assert_eq!(running.end().status, Some(130));
-    let ended = diff(&[&database, &format!("{database}#1")]);
-    assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("audit.db (run 1) was stopped with "), "{ended:?}");
-    assert!(ended.stderr.contains("targets that it does not have prove nothing"), "{ended:?}");
+
+    let whole = format!("{database}#1");
+    for arguments in [[&whole, &database], [&database, &whole]] {
+        let ended = diff(&arguments.map(String::as_str));
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
+        assert!(
+            ended.stderr.contains("audit.db (run 2) was stopped with 1 targets left"),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains("targets that it does not have prove nothing"), "{ended:?}");
+        assert!(ended.stderr.ends_with(NOT_REACHED), "{ended:?}");
+    }
 }

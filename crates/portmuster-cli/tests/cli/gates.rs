@@ -73,8 +73,9 @@ fn an_offer_that_did_not_come_is_no_proof_of_a_good_one() {
     assert_gate(&ended, 0, "no ssh-1 on 1 of 1");
     let required = check_with(&[&cut], &["--forbid=weak-kex", "--require-verdict"]);
     assert_gate(&required, 1, &format!("no verdict on 1 of 1: {}", target(&cut)));
-    let required = check_with(&[&cut], &["--forbid=ssh-1", "--require-verdict"]);
-    assert_gate(&required, 0, "a verdict on each of 1");
+    for arguments in [&["--require-verdict"][..], &["--forbid=ssh-1,telnet", "--require-verdict"]] {
+        assert_gate(&check_with(&[&cut], arguments), 0, "a verdict on each of 1");
+    }
 }
 
 #[test]
@@ -96,6 +97,36 @@ fn who_gives_no_answer_is_not_proven_to_have_no_telnet() {
     for target in [target(&silent), target(&hung_up), deaf] {
         assert!(line.contains(&target), "{line}");
     }
+}
+
+#[test]
+fn who_was_not_probed_is_proven_to_be_open_and_no_more() {
+    let (telnet, refused) = (start(Behaviour::Telnet), start(Behaviour::Refused));
+    let both = [&telnet, &refused];
+    let arguments = ["--no-probe", "--require-verdict"];
+    let ended = check_with(&both, &arguments);
+    assert_gate(&ended, 1, &format!("no verdict on 1 of 2: {}", target(&telnet)));
+    assert_gate(&check_with(&[&refused], &arguments), 0, "a verdict on each of 1");
+
+    let arguments = [&arguments[..], &["--forbid=open"]].concat();
+    let ended = check_with(&both, &arguments);
+    assert_gate(&ended, 1, &format!("open on 1: {}; no open on 1 of 2", target(&telnet)));
+    assert_gate(&ended, 1, "a verdict on each of 2");
+    assert_gate(&check_with(&[&refused], &arguments), 0, "a verdict on each of 1");
+}
+
+#[test]
+fn a_login_prompt_alone_has_no_verdict_whatever_is_forbidden() {
+    let prompt = start(Behaviour::LoginPrompt);
+    let line = format!("no verdict on 1 of 1: {}", target(&prompt));
+    for arguments in [&["--require-verdict"][..], &["--require-verdict", "--forbid=telnet,weak"]] {
+        assert_gate(&check_with(&[&prompt], arguments), 1, &line);
+    }
+    let told = check_with(&[&prompt], &["--require-verdict", "--forbid=telnet,telnet-likely"]);
+    let found = format!("telnet-likely on 1: {}; no telnet-likely on 0 of 1", target(&prompt));
+    assert_gate(&told, 1, &found);
+    assert_gate(&told, 1, "no telnet on 0 of 1; 1 with a login prompt alone");
+    assert_gate(&told, 1, "a verdict on each of 1");
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub struct UnknownChoice;
 /// A run as a database has it.
 #[derive(Debug)]
 pub struct StoredRun {
-    /// What it knows.
+    /// What it knows; [partial](Run::is_partial) unless it has ended with nothing left.
     pub run: Run,
     /// Its id.
     pub id: i64,
@@ -138,7 +138,11 @@ pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredR
         RunChoice::Id(id) => StoredRunError::NoSuchId { id, runs },
         RunChoice::BeforeLast(before_last) => StoredRunError::TooFew { before_last, runs },
     })?;
-    Ok(StoredRun { run: rows(&moment, id)?, id, has_ended, left })
+    let mut run = rows(&moment, id)?;
+    if !has_ended || left > 0 {
+        run.set_partial();
+    }
+    Ok(StoredRun { run, id, has_ended, left })
 }
 
 fn open(database: &Path) -> rusqlite::Result<Connection> {
@@ -319,7 +323,7 @@ mod tests {
         for outcome in outcomes() {
             jsonl.write(&outcome).expect("a vector takes it");
         }
-        let (lines, _) = read_jsonl(lines.as_slice()).expect("these are rows");
+        let lines = read_jsonl(lines.as_slice()).expect("these are rows");
         let stored = folder.read("last").expect("there is one");
         assert_eq!((stored.run.rows(), stored.id), (4, 1));
         let changes: Vec<_> = Changes::between(lines, stored.run).collect();
@@ -366,9 +370,14 @@ mod tests {
         let folder = Folder::new();
         folder.add(&outcomes(), None);
         folder.add(&outcomes(), Some(7));
-        let told = |choice| folder.read(choice).map(|run| (run.has_ended, run.left));
-        assert_eq!(told("1"), Ok((false, 0)));
-        assert_eq!(told("2"), Ok((true, 7)));
+        folder.add(&outcomes(), Some(0));
+        let told = |choice| {
+            let stored = folder.read(choice)?;
+            Ok::<_, String>((stored.has_ended, stored.left, stored.run.is_partial()))
+        };
+        assert_eq!(told("1"), Ok((false, 0, true)));
+        assert_eq!(told("2"), Ok((true, 7, true)));
+        assert_eq!(told("3"), Ok((true, 0, false)));
     }
 
     #[test]

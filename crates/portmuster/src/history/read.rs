@@ -48,11 +48,12 @@ pub enum RowErrorKind {
     NoRow(String),
 }
 
-/// Reads all rows; the run, and whether the last line is cut off and was left out.
+/// Reads all rows. Where the last line is cut off it is left out, and the run is
+/// [partial](Run::is_partial).
 ///
 /// # Errors
 /// What can't be read, and where.
-pub fn read_jsonl(mut input: impl BufRead) -> Result<(Run, bool), RowError> {
+pub fn read_jsonl(mut input: impl BufRead) -> Result<Run, RowError> {
     let mut run = Run::new();
     let mut buffer = Vec::new();
     let mut line = 0;
@@ -62,7 +63,7 @@ pub fn read_jsonl(mut input: impl BufRead) -> Result<(Run, bool), RowError> {
         let error = |kind| RowError { line, kind };
         let read = input.by_ref().take(LINE_MAX as u64).read_until(b'\n', &mut buffer);
         if read.map_err(|failed| error(failed.into()))? == 0 {
-            return Ok((run, false));
+            return Ok(run);
         }
         let is_whole = buffer.ends_with(b"\n");
         if !is_whole && buffer.len() == LINE_MAX {
@@ -74,7 +75,10 @@ pub fn read_jsonl(mut input: impl BufRead) -> Result<(Run, bool), RowError> {
         }
         match read_row(row) {
             Ok(row) => row.add_to(&mut run),
-            Err(RowErrorKind::NoRow(_)) if !is_whole && line > 1 => return Ok((run, true)),
+            Err(RowErrorKind::NoRow(_)) if !is_whole && line > 1 => {
+                run.set_partial();
+                return Ok(run);
+            }
             Err(kind) => return Err(error(kind)),
         }
     }

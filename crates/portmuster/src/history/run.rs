@@ -18,6 +18,7 @@ pub struct Run {
     entries: Vec<Entry>,
     known: Vec<Arc<Known>>,
     places: HashMap<Arc<Known>, u32>,
+    is_partial: bool,
 }
 
 /// One row.
@@ -71,6 +72,17 @@ impl Run {
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.entries.len() as u64
+    }
+
+    /// Says that it did not come to its end: a target that it does not have proves nothing.
+    pub fn set_partial(&mut self) {
+        self.is_partial = true;
+    }
+
+    /// Whether it is known that it did not come to its end.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial
     }
 
     fn place(&mut self, known: Known) -> u32 {

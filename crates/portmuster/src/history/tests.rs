@@ -43,13 +43,14 @@ fn kinds(old: Known, new: Known) -> Vec<&'static str> {
 
 /// Which targets changed, and how.
 fn told(old: Run, new: Run) -> Vec<String> {
-    let told = |change: Change| {
-        let address = change.new.or(change.old).and_then(|side| side.address);
-        let address = address.map_or_else(String::new, |it| format!(" at {it}"));
-        let kinds: Vec<_> = change.kinds.iter().map(|kind| kind.name()).collect();
-        format!("{}{address} {}", change.target.host, kinds.join(","))
-    };
-    Changes::between(old, new).map(told).collect()
+    Changes::between(old, new).map(in_words).collect()
+}
+
+fn in_words(change: Change) -> String {
+    let address = change.new.or(change.old).and_then(|side| side.address);
+    let address = address.map_or_else(String::new, |it| format!(" at {it}"));
+    let kinds: Vec<_> = change.kinds.iter().map(|kind| kind.name()).collect();
+    format!("{}{address} {}", change.target.host, kinds.join(","))
 }
 
 #[test]
@@ -153,6 +154,42 @@ fn targets_of_one_run_only_came_or_went_and_all_come_in_their_order() {
 }
 
 #[test]
+fn what_a_partial_run_does_not_have_neither_came_nor_went() {
+    let rows = |host| vec![("192.0.2.9", None, open("ssh")), (host, None, open("telnet"))];
+    for (old_is_partial, new_is_partial, expected, unreached) in [
+        (false, false, &["192.0.2.1 went", "192.0.2.2 came"][..], 0),
+        (false, true, &["192.0.2.2 came"], 1),
+        (true, false, &["192.0.2.1 went"], 1),
+        (true, true, &[], 2),
+    ] {
+        let (mut old, mut new) = (run(rows("192.0.2.1")), run(rows("192.0.2.2")));
+        for (run, is_partial) in [(&mut old, old_is_partial), (&mut new, new_is_partial)] {
+            if is_partial {
+                run.set_partial();
+            }
+        }
+        let mut changes = Changes::between(old, new);
+        assert_eq!(changes.by_ref().map(in_words).collect::<Vec<_>>(), expected);
+        let tally = changes.tally();
+        assert_eq!((tally.old, tally.new, tally.unreached), (2, 2, unreached));
+        assert_eq!(tally.changed, expected.len() as u64);
+    }
+}
+
+#[test]
+fn what_a_partial_run_has_is_compared() {
+    let mut new = run(vec![("192.0.2.1", None, known(PortState::Closed, None))]);
+    new.set_partial();
+    assert_eq!(told(run(vec![("192.0.2.1", None, open("telnet"))]), new), ["192.0.2.1 closed"]);
+
+    // Of several addresses of a name it may have come to one.
+    let at = |address| ("db.example", Some(address), open("ssh"));
+    let mut new = run(vec![at("192.0.2.1")]);
+    new.set_partial();
+    assert_eq!(told(run(vec![at("192.0.2.1"), at("192.0.2.2")]), new), [""; 0]);
+}
+
+#[test]
 fn the_last_of_several_rows_counts() {
     let rows = |first, last| {
         run(vec![
@@ -228,7 +265,7 @@ fn row(more: &str) -> String {
 fn rows_of_later_versions_are_read_and_the_rest_is_refused() {
     let read = |text: &str| {
         read_jsonl(text.as_bytes())
-            .map(|(run, is_cut)| (run.rows(), is_cut))
+            .map(|run| (run.rows(), run.is_partial()))
             .map_err(|error| error.to_string())
     };
     let good = row(r#","service":"ssh","findings":["named-later"],"added":{"later":[null]}"#);
