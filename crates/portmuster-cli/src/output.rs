@@ -97,15 +97,21 @@ impl Failure {
 }
 
 impl Outputs {
-    /// Opens what the command line asks for; nothing that exists is overwritten unasked.
+    /// Opens what the command line asks for; nothing that exists is overwritten unasked. `ready` is
+    /// called when all could be opened and nothing has been changed yet.
     ///
     /// # Errors
-    /// Two outputs for stdout; a file that exists, or can't be opened.
-    pub(crate) fn open(check: &Check) -> anyhow::Result<Self> {
+    /// Two outputs for stdout; a file that exists, or can't be opened; or `ready` fails.
+    pub(crate) fn open(
+        check: &Check,
+        ready: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        Self::begin(check, open(check)?)
+        let opened = open(check)?;
+        ready()?;
+        Self::begin(check, opened)
     }
 
     fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {

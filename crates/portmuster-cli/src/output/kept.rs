@@ -62,13 +62,15 @@ impl Outputs {
     /// # Errors
     /// One is not there, is another file, or has less than it had.
     pub(crate) fn go_on(check: &Check, kept: &[Kept]) -> anyhow::Result<Self> {
-        let mut opened: Vec<Opened> = Vec::new();
-        for (spec, kept) in check.outputs.iter().zip(kept) {
-            let path = spec.file().context("rows on stdout can't be taken back")?;
-            let reopened = reopen(spec, path, kept);
-            opened.push(reopened.with_context(|| format!("opening the output {}", name(path)))?);
-        }
-        Self::begin(check, opened)
+        Self::begin(check, reopen_all(check, kept)?)
+    }
+
+    /// Sees that the outputs of a run that is complete are what it has written.
+    ///
+    /// # Errors
+    /// As for [`Self::go_on`].
+    pub(crate) fn inspect(check: &Check, kept: &[Kept]) -> anyhow::Result<()> {
+        reopen_all(check, kept).map(drop)
     }
 
     /// The files, in the order of their [marks](Self::marks), once.
@@ -96,6 +98,16 @@ pub(super) fn can_be(file: OpenFile, check: &Check) -> anyhow::Result<OpenFile> 
         bail!("it can't be cut back, so with --journal it can't be an output; choose a file");
     }
     Ok(file)
+}
+
+fn reopen_all(check: &Check, kept: &[Kept]) -> anyhow::Result<Vec<Opened>> {
+    let mut opened = Vec::new();
+    for (spec, kept) in check.outputs.iter().zip(kept) {
+        let path = spec.file().context("rows on stdout can't be taken back")?;
+        let reopened = reopen(spec, path, kept);
+        opened.push(reopened.with_context(|| format!("opening the output {}", name(path)))?);
+    }
+    Ok(opened)
 }
 
 /// Opens an output of a run that goes on, and changes nothing yet.

@@ -72,7 +72,7 @@ impl Kept {
 
     /// Begins it, or goes on, and kills it at the change of a file at which that is wanted: how it
     /// ended, if it did before.
-    fn kill_when(&self, mut is_wanted: impl FnMut(Change) -> bool) -> Option<Ended> {
+    pub(crate) fn kill_when(&self, mut is_wanted: impl FnMut(Change) -> bool) -> Option<Ended> {
         let changes = Changes::of(&self.folder);
         let running = Running::check(self.arguments(self.file("journal").exists()));
         if !changes.any(&mut is_wanted) {
@@ -106,7 +106,7 @@ impl Kept {
 
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(crate) enum Change {
     /// The journal was replaced.
     Journal,
     /// Rows were written to jsonl.

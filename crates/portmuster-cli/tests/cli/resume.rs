@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::{
     database::{column, open},
-    journal::Kept,
+    journal::{Change, Kept},
     program::{LIMIT, Running, check},
     row,
     servers::{start, start_on, target},
@@ -249,6 +249,59 @@ fn a_complete_run_has_nothing_left() {
     let said = "portmuster: the journal says that this run is complete: nothing is left to do\n";
     assert_eq!(ended.stderr, said);
     assert_eq!(fs::read(kept.file("jsonl")).expect("it is there"), before);
+    fs::write(kept.file("jsonl"), &before[1..]).expect("there is room");
+    let ended = kept.resume();
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("bytes of the"), "{ended:?}");
+}
+
+#[test]
+fn a_complete_run_is_as_incomplete_as_it_was() {
+    // TCP to the broadcast address is refused by the system itself, before anything is sent.
+    let kept = Kept::new(&["jsonl"], &["255.255.255.255:9", "127.0.0.1:1"]);
+    for resume in [false, true] {
+        let ended = check(kept.arguments(resume));
+        assert_eq!(ended.status, Some(3), "one could not be checked: {ended:?}");
+    }
+}
+
+/// A checkpoint is due with the last of so many targets, before the outputs are finished.
+#[test]
+fn no_journal_is_complete_before_its_outputs_are() {
+    let kept = Kept::new(&["xml"], &["127.9.0.0/16:1", "--rate=max"]);
+    kept.kill_when(|change| {
+        let journal = fs::read_to_string(kept.file("journal")).unwrap_or_default();
+        change == Change::Journal && journal.contains("\"complete\":true")
+    });
+    let xml = fs::read_to_string(kept.file("xml")).expect("it is there");
+    assert!(xml.contains("exit=\"success\""), "the journal says that it is complete");
+}
+
+/// The journal is made void before the outputs are, so that none names what is no more.
+#[test]
+fn replacing_a_run_takes_its_journal_first() {
+    let kept = Kept::new(&["jsonl"], &["127.0.0.1:1-9"]);
+    assert_eq!(check(kept.arguments(false)).status, Some(0));
+    // Of the run that takes its place nothing is written: its first checkpoint fails.
+    let limited = format!(
+        "ulimit -f 0; exec \"$portmuster\" check --force {}",
+        kept.arguments(false).join(" ")
+    );
+    assert_ne!(sh(&limited, "").status, Some(0));
+    let ended = kept.resume();
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("it is empty"), "{ended:?}");
+}
+
+#[test]
+fn a_command_is_repeated_with_resume_whatever_it_said_of_files_that_exist() {
+    for flag in ["--append", "--force"] {
+        let cut = Cut::new(&["jsonl"]);
+        drop(cut.silent);
+        let ended = check(cut.kept.arguments(true).into_iter().chain([flag.to_owned()]));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_each_once(&cut.kept.file("jsonl"), &cut.targets);
+    }
 }
 
 #[test]
