@@ -29,13 +29,15 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// With outputs of these formats, each in a file of that name.
+    /// With outputs of these formats, each in a file of that name; a second one of a format has a
+    /// name behind a dot.
     pub(crate) fn new(formats: &[&str], arguments: &[&str]) -> Self {
         let folder = TempDir::new().expect("there is room for a folder");
         let file = |name: &str| folder.path().join(name).display().to_string();
         let mut all: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         for format in formats {
-            all.extend(["-o".to_owned(), format!("{format}={}", file(format))]);
+            let (name, format) = (format, format.split('.').next().expect("it has a beginning"));
+            all.extend(["-o".to_owned(), format!("{format}={}", file(name))]);
         }
         all.extend(["--journal".to_owned(), file("journal")]);
         Self { folder, arguments: all }

@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
 use portmuster_lab::{Behaviour, Server};
+use rusqlite::Connection;
 use rustix::process::Signal;
 
 use crate::{
+    database::{column, open},
     journal::{Change, Kept},
     program::{LIMIT, Running, check},
     row,
@@ -66,7 +68,7 @@ impl Cut {
     }
 
     /// Goes on, and sees that each target is there once.
-    fn assert_resumed(self) {
+    fn assert_resumed(self) -> Kept {
         drop(self.silent);
         let ended = self.kept.resume();
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -74,6 +76,7 @@ impl Cut {
         assert!(ended.stderr.starts_with(&note), "{}", ended.stderr);
         assert_eq!(ended.summary().of("closed"), self.targets.len() as u64);
         assert_each_once(&self.kept.file("jsonl"), &self.targets);
+        self.kept
     }
 }
 
@@ -176,19 +179,51 @@ fn an_output_that_is_not_the_one_that_was_written_is_refused() {
     cut.assert_resumed();
 }
 
+/// What a database says, whatever its pages look like.
+fn said(database: &Connection) -> Vec<String> {
+    let runs = "SELECT id || ' ' || coalesce(ended, 'not ended') FROM runs ORDER BY id";
+    let outcomes =
+        "SELECT id || ' ' || run || ' ' || host || ' ' || port FROM outcomes ORDER BY id";
+    [column(database, runs), column::<String>(database, outcomes)].concat()
+}
+
+/// Of two databases either has lost the run: the other is not cut back either.
 #[test]
 fn a_database_that_lost_the_run_is_refused() {
-    let cut = Cut::new(&["jsonl", "sqlite"]);
-    let database = || rusqlite::Connection::open(cut.kept.file("sqlite")).expect("a database");
-    database().execute("UPDATE outcomes SET run = 2", []).expect_err("there is one run");
-    let off = "PRAGMA foreign_keys = OFF; UPDATE outcomes SET run = run + 1";
-    database().execute_batch(off).expect("nobody holds it");
-    let ended = cut.kept.resume();
-    assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("run 1 had outcomes that are not in it any more"), "{ended:?}");
-    let on = "PRAGMA foreign_keys = OFF; UPDATE outcomes SET run = run - 1";
-    database().execute_batch(on).expect("nobody holds it");
-    cut.assert_resumed();
+    let names = ["sqlite", "sqlite.second"];
+    let cut = Cut::new(&["jsonl", names[0], names[1]]);
+    let databases =
+        || names.map(|name| Connection::open(cut.kept.file(name)).expect("it is a database"));
+    // What going on would change: that it has ended, and what came behind its mark.
+    let more = "UPDATE runs SET ended = started;
+        INSERT INTO outcomes (run, position, host, port, open, state, reason, attempts, time)
+        VALUES (1, 9, 'later', 1, 0, 'closed', 'refused', 1, '')";
+    for database in databases() {
+        database.execute_batch(more).expect("nobody holds it");
+    }
+    for lost in 0..names.len() {
+        let shift = |by: &str| {
+            let shift = format!("PRAGMA foreign_keys = OFF; UPDATE outcomes SET run = run {by}");
+            databases()[lost].execute_batch(&shift).expect("nobody holds it");
+        };
+        shift("+ 1");
+        let (files, before) = (cut.files(), databases().each_ref().map(said));
+        let ended = cut.kept.resume();
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        let reason = "run 1 had outcomes that are not in it any more";
+        assert!(ended.stderr.contains(reason), "{ended:?}");
+        assert_eq!(databases().each_ref().map(said), before);
+        assert_eq!(cut.files()["jsonl"], files["jsonl"]);
+        shift("- 1");
+    }
+    let targets = cut.targets.len();
+    let kept = cut.assert_resumed();
+    for name in names {
+        let hosts = "SELECT host FROM outcomes WHERE host != 'later'";
+        assert_eq!(column::<String>(&open(&kept.file(name)), hosts).len(), targets);
+        let later = "SELECT host FROM outcomes WHERE host = 'later'";
+        assert!(column::<String>(&open(&kept.file(name)), later).is_empty());
+    }
 }
 
 #[test]
