@@ -31,11 +31,13 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     }
     match journal::open(check, &input)? {
         Some(Opened::GoesOn(_, journal)) if journal.complete => {
+            Outputs::inspect(check, &journal.outputs)?;
             if !check.quiet {
                 terminal::note("the journal says that this run is complete: nothing is left to do");
             }
             let gate = gate.map(|gate| gate.resuming(journal.found.clone()));
-            Ok(judged(check, gate.as_ref(), &journal.account, input.len()))
+            let judged = judged(check, gate.as_ref(), &journal.account, input.len());
+            Ok(judged.min(completeness(&journal.account)))
         }
         opened => run_kept(check, checker, input, gate, opened),
     }
@@ -53,9 +55,12 @@ fn run_kept(
         Some(Opened::GoesOn(_, journal)) => gate.resuming(journal.found.clone()),
         Some(Opened::Begins(_)) | None => gate,
     });
-    let mut outputs = match &opened {
+    let mut opened = opened;
+    let mut outputs = match &mut opened {
         Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, &journal.outputs)?,
-        Some(Opened::Begins(_)) | None => Outputs::open(check)?,
+        // Before an output is emptied: a journal that names what it had must not outlast that.
+        Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty())?,
+        None => Outputs::open(check, || Ok(()))?,
     };
     let kept = opened.map(|opened| Journaled::start(opened, check, &input, &mut outputs));
     let (journaled, settled) = kept.transpose()?.unzip();
@@ -67,6 +72,7 @@ fn run_kept(
     }
     let streamed_left_out = input.streamed_left_out();
     let checker = checker.excluding(input.excludes()).resuming(settled);
+    let checker = if journaled.is_some() { checker.resumable() } else { checker };
     let running = workers::named(checker, check.method).and_then(|checker| {
         let outcomes = checker.check(input.into_targets())?;
         let watched = signals::watch(outcomes.stopper(), check.quiet);
@@ -126,12 +132,9 @@ fn judged(check: &Check, gate: Option<&Gate>, account: &Account, total: Option<u
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {
-    let mut status = Status::Complete;
-    if account.state(PortState::Unchecked) > 0 {
-        status = status.min(Status::Incomplete);
-    }
-    if interrupted.is_set() {
-        status = status.min(Status::Interrupted);
-    }
-    status
+    if interrupted.is_set() { Status::Interrupted } else { completeness(account) }
+}
+
+fn completeness(account: &Account) -> Status {
+    if account.state(PortState::Unchecked) > 0 { Status::Incomplete } else { Status::Complete }
 }

@@ -163,13 +163,12 @@ impl Harvest<'_> {
     fn checkpoint(&mut self) -> Result<Checkpoint, Failure> {
         let marks = self.progress.aside(|| self.outputs.marks())?;
         let settled = self.outcomes.settled().clone();
-        let complete = self.total == Some(settled.len().into());
         Ok(Checkpoint {
             account: journal::part(self.account(), &settled),
             found: self.gate.as_ref().map(Gate::found),
             settled,
             marks,
-            complete,
+            complete: false,
         })
     }
 
@@ -183,7 +182,11 @@ impl Harvest<'_> {
         let finished = self.progress.aside(|| self.outputs.finish(&ending));
         let mut written = written.and(finished);
         if let (Some(last), Some(journaled)) = (last, self.journaled) {
-            let end = |last| journaled.keeper.end(last).map_err(Failure::Broken);
+            // Not before every output is finished: a run that is complete is not gone on with.
+            let end = |last: Checkpoint| {
+                let complete = self.total == Some(last.settled.len().into());
+                journaled.keeper.end(Checkpoint { complete, ..last }).map_err(Failure::Broken)
+            };
             written = written.and(last).and_then(end);
         }
         let workers = self.outcomes.workers().clone();

@@ -78,8 +78,8 @@ impl fmt::Display for Kept {
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unreadable {
     #[error(
-        "it is empty, because its run ended before it began to check; --force instead of --resume \
-         begins anew"
+        "it is empty, because its run ended before it began to check: remove it, and repeat the \
+         command without --resume"
     )]
     Empty,
     #[error("it is no journal of portmuster")]

@@ -1,6 +1,10 @@
 //! Where rows go: stdout and files.
 
-use std::{env, io, path::Path, time::SystemTime};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, bail};
@@ -54,24 +58,24 @@ impl Opened {
         matches!(self, Self::Database(_) | Self::Kept(OutputSpec::Database(_), ..))
     }
 
-    /// Leaves it as it was found.
-    fn give_up(self) {
-        match self {
-            Self::Stdout(_) => {}
-            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => file.give_up(),
-        }
-    }
-
-    /// Begins a sink there.
-    fn begin(self, beginning: &Beginning) -> anyhow::Result<Box<dyn Sink>> {
+    /// Looks at all that only others could prevent, and holds on to it: what is left to do.
+    fn prepare(self, beginning: &Beginning) -> anyhow::Result<Prepared<'_>> {
         Ok(match self {
-            Self::Stdout(format) => begin(format, beginning, paint(&io::stdout()), io::stdout())?,
-            Self::File(format, file) => begin_file(format, beginning, file)?,
-            Self::Database(file) => Box::new(file.begin_run(beginning)?),
-            Self::Kept(spec, file, mark) => kept::go_on(&spec, file, mark)?,
+            Self::Stdout(format) => {
+                Box::new(move || Ok(begin(format, beginning, paint(&io::stdout()), io::stdout())?))
+            }
+            Self::File(format, file) => Box::new(move || begin_file(format, beginning, file)),
+            Self::Database(file) => file.prepare_run(beginning)?,
+            Self::Kept(OutputSpec::Database(_), file, mark) => kept::prepare_run(file, mark)?,
+            Self::Kept(OutputSpec::Rows { format, .. }, file, mark) => {
+                Box::new(move || kept::go_on(format, file, mark))
+            }
         })
     }
 }
+
+/// Begins a sink, with which the output is changed. Dropped, it leaves the output as it was found.
+type Prepared<'a> = Box<dyn FnOnce() -> anyhow::Result<Box<dyn Sink>> + 'a>;
 
 /// An output that failed.
 #[derive(Debug)]
@@ -93,18 +97,29 @@ impl Failure {
 }
 
 impl Outputs {
-    /// Opens what the command line asks for; nothing that exists is overwritten unasked.
+    /// Opens what the command line asks for; nothing that exists is overwritten unasked. `ready` is
+    /// called when all could be opened and nothing has been changed yet.
     ///
     /// # Errors
-    /// Two outputs for stdout; a file that exists, or can't be opened.
-    pub(crate) fn open(check: &Check) -> anyhow::Result<Self> {
+    /// Two outputs for stdout; a file that exists, or can't be opened; or `ready` fails.
+    pub(crate) fn open(
+        check: &Check,
+        ready: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<Self> {
         if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
             bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
         }
-        Self::begin(check, open(check)?)
+        let opened = open(check)?;
+        ready()?;
+        Self::begin(check, opened)
     }
 
     fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
+        let new = new_files(&opened);
+        Self::begin_in(check, opened).inspect_err(|_| remove(&new))
+    }
+
+    fn begin_in(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
         let kept = kept::files(check, &opened)?;
         let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
         let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
@@ -250,7 +265,7 @@ fn open(check: &Check) -> anyhow::Result<Vec<Opened>> {
         match open_one(check, spec, &opened) {
             Ok(one) => opened.push(one),
             Err(error) => {
-                opened.into_iter().for_each(Opened::give_up);
+                remove(&new_files(&opened));
                 return Err(error);
             }
         }
@@ -272,22 +287,33 @@ fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Resu
     })
 }
 
-/// Begins a sink in each place, in databases first: these may be locked, and then no file has been
-/// emptied or cut yet.
+fn new_files(opened: &[Opened]) -> Vec<PathBuf> {
+    let new = opened.iter().filter_map(Opened::file).filter(|file| file.is_new());
+    new.map(|file| file.path().to_owned()).collect()
+}
+
+fn remove(new: &[PathBuf]) {
+    for path in new {
+        // Left behind, it would be in the way of the next run and nothing else.
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// Begins a sink in each place. Nothing is changed before all are prepared; what happens in
+/// databases can be undone until the end, so these come last.
 fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
     let beginning = Beginning { time: now(), arguments: arguments() };
     let mut places: Vec<_> = opened.into_iter().enumerate().collect();
-    places.sort_by_key(|(_, opened)| !opened.is_database());
+    // By which file it is: of two runs in the same databases none waits for what the other holds.
+    places.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));
+    let mut prepared = Vec::new();
+    for (at, opened) in places {
+        prepared.push((opened.is_database(), at, opened.prepare(&beginning)?));
+    }
+    prepared.sort_by_key(|&(is_database, ..)| is_database);
     let mut sinks = Vec::new();
-    let mut places = places.into_iter();
-    while let Some((at, opened)) = places.next() {
-        match opened.begin(&beginning) {
-            Ok(sink) => sinks.push((at, sink)),
-            Err(error) => {
-                places.for_each(|(_, opened)| opened.give_up());
-                return Err(error);
-            }
-        }
+    for (_, at, begin) in prepared {
+        sinks.push((at, begin()?));
     }
     sinks.sort_by_key(|&(at, _)| at);
     Ok(sinks.into_iter().map(|(_, sink)| sink).collect())

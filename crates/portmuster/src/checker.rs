@@ -7,11 +7,12 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use crate::{
     clock::Clock,
     config::{Config, ConfigError, Probing},
-    coordinator::{self, Batch, Run},
+    coordinator::{self, Batch, Run, Walk},
     input::Boxed,
     method::{InFlight, Method, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     positions::{Left, Positions, Settling},
+    schedule::Stopped,
     targets::{Excludes, Host, Target},
     workers::Program,
 };
@@ -117,8 +118,7 @@ pub struct Checker {
     config: Config,
     size: Size,
     workers: Option<Program>,
-    excludes: Arc<Excludes>,
-    settled: Positions,
+    walk: Walk,
 }
 
 impl Checker {
@@ -128,13 +128,7 @@ impl Checker {
     /// A setting that no run could have.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let size = config.validated_size()?;
-        Ok(Self {
-            config,
-            size,
-            workers: None,
-            excludes: Arc::default(),
-            settled: Positions::new(),
-        })
+        Ok(Self { config, size, workers: None, walk: Walk::default() })
     }
 
     /// The program that is started for each worker process, of a method that
@@ -148,7 +142,7 @@ impl Checker {
     /// nothing is left is [counted](Account::excluded) and has no outcome.
     #[must_use]
     pub fn excluding(self, excludes: Excludes) -> Self {
-        Self { excludes: Arc::new(excludes), ..self }
+        Self { walk: Walk { excludes: Arc::new(excludes), ..self.walk }, ..self }
     }
 
     /// Goes on where another run was left: the targets at these positions, which it has
@@ -158,7 +152,15 @@ impl Checker {
     /// nothing.
     #[must_use]
     pub fn resuming(self, settled: Positions) -> Self {
-        Self { settled, ..self }
+        Self { walk: Walk { settled, ..self.walk }, ..self }
+    }
+
+    /// When the run is [stopped](Stopper::stop), targets that wait for another attempt are
+    /// [left](Account::left) to a run that [goes on](Self::resuming). Otherwise they end with the
+    /// verdict that they have.
+    #[must_use]
+    pub fn resumable(self) -> Self {
+        Self { walk: Walk { stopped: Stopped::Left, ..self.walk }, ..self }
     }
 
     /// Starts a run over the targets. Every target gets exactly one outcome; they come as they
@@ -178,7 +180,7 @@ impl Checker {
     {
         let run = self.start()?;
         let targets = boxed(targets);
-        let settled = self.settled.clone();
+        let settled = self.walk.settled.clone();
         if settled.is_empty() {
             return Ok(Outcomes::running(run, targets, settled));
         }
@@ -186,8 +188,7 @@ impl Checker {
     }
 
     fn start(&self) -> Result<Run, StartError> {
-        let (program, excludes) = (self.workers.as_ref(), &self.excludes);
-        coordinator::start(&self.config, self.size, program, excludes, &self.settled)
+        coordinator::start(&self.config, self.size, self.workers.as_ref(), &self.walk)
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     outcome::{Account, Outcome},
     positions::{Odd, Positions},
     resolver::Resolver,
-    schedule::{Policy, Schedule},
+    schedule::{Policy, Schedule, Stopped},
     targets::{Excludes, Target},
     workers::Program,
 };
@@ -35,6 +35,17 @@ const BEAT: Duration = Duration::from_millis(500);
 const BATCHES_MAX: usize = 16;
 /// Requests to stop that may wait; one is enough, and none is worth waiting for.
 const STOPS_MAX: usize = 4;
+
+/// What of the targets is passed over or left.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Walk {
+    /// What is never connected to.
+    pub(crate) excludes: Arc<Excludes>,
+    /// Positions that an earlier run has settled.
+    pub(crate) settled: Positions,
+    /// What becomes of targets that wait for another attempt when the run is stopped.
+    pub(crate) stopped: Stopped,
+}
 
 /// Outcomes that became known together, and the account up to them.
 #[derive(Debug)]
@@ -81,8 +92,7 @@ pub(crate) fn start(
     config: &Config,
     size: Size,
     program: Option<&Program>,
-    excludes: &Arc<Excludes>,
-    settled: &Positions,
+    walk: &Walk,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source {
         tcp::can_be_source(source_address)
@@ -92,7 +102,7 @@ pub(crate) fn start(
     let budget = descriptors::budget();
     let plan = Plan::new(config, size, program);
     // Each is reported when it begins and when it ends.
-    let (reports_in, reports) = bounded(2 * plan.in_flight);
+    let (reports_in, reports) = bounded(2 * plan.wanted());
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
     let source = config.source;
@@ -106,14 +116,15 @@ pub(crate) fn start(
         per_host: config.per_host,
         retries: config.retries,
         addresses: config.addresses,
-        excludes: Arc::clone(excludes),
+        excludes: Arc::clone(&walk.excludes),
+        stopped: walk.stopped,
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
     let (input, targets_in) = Input::start(input::AHEAD).map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
-        schedule: Schedule::new(policy, clock.wall_start()).resuming(settled),
+        schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),
         crew,
         resolver: Resolver::new(budget.lookups),
         reports,
@@ -198,6 +209,7 @@ impl Coordinator {
     fn take_reports(&mut self, now: Instant) {
         for reports in self.reports.try_iter() {
             self.crew.reported(&reports);
+            self.schedule.set_unbegun(self.crew.unbegun());
             for report in reports.ended {
                 self.schedule.settle(report, now);
             }

@@ -228,22 +228,26 @@ impl Plan {
     }
 
     /// Attempts open at the same time, if the system gives all that it is asked for.
-    fn wanted(&self) -> usize {
+    pub(crate) fn wanted(&self) -> usize {
+        self.most_of(self.in_flight)
+    }
+
+    /// As many of these attempts as the method has workers for.
+    fn most_of(&self, in_flight: usize) -> usize {
         match self.method {
-            Method::EventLoop | Method::ProcessEventLoops => self.in_flight,
-            _ => self.in_flight.min(self.size.workers.saturating_mul(self.size.threads)),
+            Method::EventLoop | Method::ProcessEventLoops => in_flight,
+            _ => in_flight.min(self.size.workers.saturating_mul(self.size.threads)),
         }
     }
 
     /// What the run is given, by a crew that has room for so many.
     pub(crate) fn given(&self, config: &Config, crew: &Crew) -> InFlight {
-        let given = crew.capacity();
-        let limited = self.scarce.filter(|_| self.wanted() == self.in_flight);
+        let asked = self.most_of(config.in_flight);
+        // Worker processes may hold more, which they have not begun.
+        let given = crew.capacity().min(asked);
+        let limited = self.scarce.filter(|_| self.in_flight < asked);
         InFlight {
-            asked: match self.wanted() {
-                wanted if wanted == self.in_flight => config.in_flight,
-                wanted => wanted,
-            },
+            asked,
             given,
             scarce: crew.scarce(self).or(limited),
             tcp_memory: room::beyond_tcp_memory(given),

@@ -460,6 +460,9 @@ impl Account {
     /// The sum over a run that went on where an earlier one was left.
     #[must_use]
     pub fn after(self, earlier: Self) -> Self {
+        if earlier == Self::default() {
+            return self;
+        }
         Self {
             targets: earlier.targets + self.targets,
             states: std::array::from_fn(|state| earlier.states[state] + self.states[state]),

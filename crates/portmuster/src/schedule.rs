@@ -9,8 +9,8 @@
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
-//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this machine to recover, and
-//! [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
+//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this
+//! machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
 
 use std::{
     borrow::Cow,
@@ -100,6 +100,18 @@ pub(crate) struct Policy {
     pub(crate) addresses: Addresses,
     /// What is never connected to.
     pub(crate) excludes: Arc<Excludes>,
+    /// What becomes of targets that wait for another attempt when the run is stopped.
+    pub(crate) stopped: Stopped,
+}
+
+/// What becomes of targets that wait for another attempt when a run is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Stopped {
+    /// They end with the verdict they have.
+    #[default]
+    Judged,
+    /// They are left to a run that goes on.
+    Left,
 }
 
 /// Whether more targets come.
@@ -123,11 +135,14 @@ pub(crate) struct Schedule {
     retries: u32,
     addresses: Addresses,
     excludes: Arc<Excludes>,
+    stopped: Stopped,
     losses: Losses,
     pacer: Pacer,
     window: Window,
     /// Those who make the attempts have more than they have begun.
     hands_full: bool,
+    /// Of those in flight as many are not begun yet.
+    unbegun: usize,
     hosts: Hosts,
     names: Names,
     checks: Slab<Check>,
@@ -156,10 +171,12 @@ impl Schedule {
             retries: policy.retries,
             addresses: policy.addresses,
             excludes: policy.excludes,
+            stopped: policy.stopped,
             losses: Losses::default(),
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
             hands_full: false,
+            unbegun: 0,
             hosts: Hosts::new(policy.per_host),
             names: Names::default(),
             checks: Slab::new(),
@@ -217,10 +234,13 @@ impl Schedule {
         }
     }
 
-    /// Starts nothing more. What waits for another attempt ends with the verdict it has; all
-    /// else that has not started is left.
+    /// Starts nothing more. What waits for another attempt ends with the verdict it has, unless it
+    /// is to be left to a run that goes on; all else that has not started is left.
     pub(crate) fn stop(&mut self, now: Instant) {
         self.intake = Intake::Stopped;
+        if !self.gives_up() {
+            return;
+        }
         let given_up = self.checks.iter().filter(|(_, check)| check.may_give_up());
         let given_up: Vec<_> = given_up.map(|(id, _)| CheckId(id)).collect();
         for id in given_up {
@@ -256,6 +276,11 @@ impl Schedule {
     /// Whether those who make the attempts are given no more before they have begun some.
     pub(crate) fn set_hands_full(&mut self, hands_full: bool) {
         self.hands_full = hands_full;
+    }
+
+    /// Of those in flight as many are not begun yet.
+    pub(crate) fn set_unbegun(&mut self, unbegun: usize) {
+        self.unbegun = unbegun;
     }
 
     /// The next attempt to begin, if one may begin now.
@@ -312,7 +337,7 @@ impl Schedule {
             Conclusion::Fault(fault) => self.fault(id, fault, now),
         }
         let waits_in_vain =
-            self.intake == Intake::Stopped && self.checks.get(id.0).is_some_and(Check::may_give_up);
+            self.gives_up() && self.checks.get(id.0).is_some_and(Check::may_give_up);
         if waits_in_vain {
             self.give_up(id, now);
         }
@@ -484,7 +509,7 @@ impl Schedule {
     /// The host asked for fewer connections: it rests, then the target is tried once more.
     fn throttle(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
         self.hosts.throttled(host, now);
-        if self.intake != Intake::Stopped && self.checks[id.0].throttled(&verdict) {
+        if !self.gives_up() && self.checks[id.0].throttled(&verdict) {
             self.hosts.wait(host, id);
         } else {
             self.judge(id, verdict, now);
@@ -493,7 +518,7 @@ impl Schedule {
 
     /// What the active step has spoiled is tried once more without it.
     fn listen_again(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
-        if self.intake != Intake::Stopped && self.checks[id.0].spoiled(&verdict) {
+        if !self.gives_up() && self.checks[id.0].spoiled(&verdict) {
             self.ready.push_back(id);
         } else {
             self.judge(id, verdict, now);
@@ -503,7 +528,7 @@ impl Schedule {
     fn judge(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
         match self.checks[id.0].judged(verdict) {
             Settled::NextAddress => self.ready.push_front(id),
-            Settled::Retry if self.intake != Intake::Stopped => self.retry_queue.push_back(Retry {
+            Settled::Retry if !self.gives_up() => self.retry_queue.push_back(Retry {
                 id,
                 at: now.after(RETRY_AFTER),
                 after_start: self.starts + RETRIES_MAX as u64,
@@ -511,6 +536,11 @@ impl Schedule {
             Settled::Retry => self.give_up(id, now),
             Settled::Outcome(endpoint, verdict) => self.finish(id, endpoint, verdict, now),
         }
+    }
+
+    /// Whether no target gets another attempt.
+    fn gives_up(&self) -> bool {
+        self.intake == Intake::Stopped && self.stopped == Stopped::Judged
     }
 
     /// Ends a check with the verdict that it has.
@@ -522,7 +552,7 @@ impl Schedule {
 
     fn fault(&mut self, id: CheckId, fault: Fault, now: Instant) {
         self.checks[id.0].not_begun();
-        self.window.fault(self.in_flight);
+        self.window.fault(self.in_flight.saturating_sub(self.unbegun));
         self.count_fault(fault);
         if !self.pause(id, now) {
             let reason = Reason::Fault(fault);

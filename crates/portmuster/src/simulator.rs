@@ -25,7 +25,7 @@ use crate::{
     driver::{Net, simulated::Simulated},
     method::event_loop::EventLoop,
     outcome::{Account, Outcome},
-    schedule::{Policy, Schedule},
+    schedule::{Policy, Schedule, Stopped},
     targets::Target,
 };
 
@@ -251,6 +251,7 @@ pub fn simulate(
         retries: config.retries,
         addresses: config.addresses,
         excludes: Arc::default(),
+        stopped: Stopped::default(),
     };
     let rules = Rules::from(config);
     let mut schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);

@@ -4,7 +4,8 @@
 //! to a [`Place`]: a file, a pipe, a terminal.
 //!
 //! A sink that is to outlast its process says at a [checkpoint](Sink::checkpoint) where it stands;
-//! whoever cuts the file back to there makes the same sink go on from that [`Mark`].
+//! from that [`Mark`] the same sink goes on. Files of lines are to be [cut](Place::cut) there before;
+//! [`Xml`] and databases take back themselves what came later.
 
 use std::{io, time::SystemTime};
 
@@ -31,7 +32,7 @@ pub(crate) use jsonl::push_json_line;
 pub use place::Place;
 pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{DatabaseError, Sqlite};
+pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
 pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unspelled;
@@ -92,7 +93,7 @@ pub enum Mark {
     Run {
         /// The run's id.
         run: i64,
-        /// The id of its last outcome; those beyond came later.
+        /// The id of its last outcome, 0 where it has none; those beyond came later.
         last: i64,
     },
 }

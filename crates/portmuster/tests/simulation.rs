@@ -178,10 +178,11 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
 }
 
 /// All kinds of trouble but [`STALLS`], which would make some servers look like others.
-const TROUBLES: [&str; 16] = [
+const TROUBLES: [&str; 17] = [
     "no descriptor",
     "no buffer",
     "no local port",
+    "no watch",
     "lookup short of a descriptor",
     "lookup without an answer",
     "lookup that hangs",

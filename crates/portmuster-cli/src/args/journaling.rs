@@ -23,11 +23,12 @@ row is lost or there twice."
     #[arg(
         long,
         requires = "journal",
-        conflicts_with_all = ["append", "force", "list", "count"],
+        conflicts_with_all = ["list", "count"],
         long_help = "\
 Go on with the run of the journal, exactly where it was left: repeat its command with --resume. \
 Outputs are cut back to where the journal has them. Another rate or method may be asked for; with \
-other targets or settings it is refused, and nothing is touched."
+other targets or settings it is refused, and nothing is touched. --append and --force say nothing \
+here."
     )]
     pub(crate) resume: bool,
 }

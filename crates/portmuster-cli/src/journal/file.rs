@@ -104,6 +104,15 @@ impl JournalFile {
         File::open(self.folder())?.sync_all()
     }
 
+    /// Takes away what it has, of an earlier run whose outputs are about to be replaced.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub(crate) fn empty(&mut self) -> anyhow::Result<()> {
+        let emptied = self.locked.set_len(0).and_then(|()| self.locked.sync_all());
+        emptied.with_context(|| format!("emptying the journal {}", self.name()))
+    }
+
     fn folder(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }

@@ -1,16 +1,16 @@
 //! Files that rows go to: opened so that nothing is lost, and written so that rows are whole.
 
 use std::{
-    fs::{self, File, Metadata, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
-use portmuster::sink::{Beginning, Csv, Place, Sqlite};
+use portmuster::sink::{Beginning, Csv, Place, PreparedRun, Sink, Sqlite};
 
-use super::name;
+use super::{Prepared, name};
 use crate::args::{Existing, Format, OutputSpec};
 
 /// Bytes that are gathered before they are written, when nobody flushes before.
@@ -85,14 +85,13 @@ impl OpenFile {
         Ok(Self { path: path.to_owned(), file, metadata, is_new: false, has_rows: true })
     }
 
-    /// Makes it ready for rows behind this length; what stands there goes.
+    /// Makes it ready for more behind all that it has.
     ///
     /// # Errors
-    /// It can't be cut.
-    pub(super) fn cut_back(self, length: u64) -> io::Result<WholeWrites> {
+    /// It has no end.
+    pub(super) fn at_end(self) -> io::Result<WholeWrites> {
         let mut file = self.file;
-        file.set_len(length)?;
-        file.seek(SeekFrom::Start(length))?;
+        let length = file.seek(SeekFrom::End(0))?;
         Ok(WholeWrites { file, whole: Some(length) })
     }
 
@@ -103,6 +102,16 @@ impl OpenFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether this run has made it.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Which file it is: device and inode.
+    pub(super) fn identity(&self) -> (u64, u64) {
+        identity(&self.metadata)
     }
 
     fn is(&self, other: &Metadata) -> bool {
@@ -125,43 +134,48 @@ impl OpenFile {
         Ok(WholeWrites { file, whole: Some(0) })
     }
 
-    /// Begins a run in the database that it is, or becomes.
+    /// Prepares a run in the database that it is, or becomes.
     ///
     /// # Errors
-    /// It can't be written, or another program keeps it locked; a file that is new is gone again.
-    pub(super) fn begin_run(self, beginning: &Beginning) -> anyhow::Result<Sqlite> {
-        let Self { path, file, is_new, .. } = self;
-        // Closing it later would take the locks away that SQLite has on it.
-        drop(file);
-        Sqlite::begin(&path, beginning).map_err(|error| {
-            if is_new {
-                let _ = fs::remove_file(&path);
-            }
-            anyhow::Error::new(error).context(format!("opening the output {}", name(&path)))
-        })
+    /// It can't be written, or another program keeps it locked.
+    pub(super) fn prepare_run(self, beginning: &Beginning) -> anyhow::Result<Prepared<'static>> {
+        let path = self.closed();
+        PreparedRun::begin(&path, beginning)
+            .map(|run| committing(run, path.clone()))
+            .with_context(|| format!("opening the output {}", name(&path)))
     }
 
-    /// Goes on with a run in the database that it is; outcomes that came later are deleted.
+    /// Prepares a run in the database that it is to go on; outcomes that came later are to be
+    /// deleted.
     ///
     /// # Errors
     /// The run is not in it, or without outcomes that it had; or another program keeps it locked.
-    pub(super) fn go_on_with(self, run: i64, last: i64) -> anyhow::Result<Sqlite> {
-        let Self { path, file, .. } = self;
-        drop(file);
-        Ok(Sqlite::go_on(&path, run, last)?)
+    pub(super) fn prepare_to_go_on(self, run: i64, last: i64) -> anyhow::Result<Prepared<'static>> {
+        let path = self.closed();
+        Ok(committing(PreparedRun::go_on(&path, run, last)?, path))
     }
 
-    /// Leaves it as it was found.
-    pub(super) fn give_up(self) {
-        if self.is_new {
-            // Left behind, it would be in the way of the next run and nothing else.
-            let _ = fs::remove_file(self.path);
-        }
+    /// The path of a database, whose file is closed.
+    fn closed(self) -> PathBuf {
+        // Closing it later would take the locks away that SQLite has on it.
+        self.path
     }
 }
 
+fn committing(run: PreparedRun, path: PathBuf) -> Prepared<'static> {
+    Box::new(move || {
+        let committed = run.commit().with_context(|| format!("writing {}", name(&path)))?;
+        let sink: Box<dyn Sink> = Box::new(committed);
+        Ok(sink)
+    })
+}
+
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    (one.dev(), one.ino()) == (other.dev(), other.ino())
+    identity(one) == identity(other)
+}
+
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
@@ -237,6 +251,13 @@ impl Place for WholeWrites {
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file.write_all_at(bytes, at)
     }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.file.seek(SeekFrom::Start(length))?;
+        self.whole = Some(length);
+        Ok(())
+    }
 }
 
 /// Gathers what is written and passes on whole lines only.
@@ -281,6 +302,10 @@ impl<P: Place> Place for WholeLines<P> {
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.output.rewrite(at, bytes)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.output.cut(length)
     }
 }
 

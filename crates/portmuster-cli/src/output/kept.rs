@@ -6,10 +6,10 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, bail};
-use portmuster::sink::{Csv, Jsonl, Mark, Paint, Sink, Sqlite, Table, Xml};
+use anyhow::{Context, anyhow, bail};
+use portmuster::sink::{Csv, Jsonl, Mark, Paint, Place, Sink, Sqlite, Table, Xml};
 
-use super::{OpenFile, Opened, Outputs, WholeLines, name};
+use super::{OpenFile, Opened, Outputs, Prepared, WholeLines, name};
 use crate::{
     args::{Check, Format, OutputSpec},
     journal::Kept,
@@ -62,13 +62,15 @@ impl Outputs {
     /// # Errors
     /// One is not there, is another file, or has less than it had.
     pub(crate) fn go_on(check: &Check, kept: &[Kept]) -> anyhow::Result<Self> {
-        let mut opened: Vec<Opened> = Vec::new();
-        for (spec, kept) in check.outputs.iter().zip(kept) {
-            let path = spec.file().context("rows on stdout can't be taken back")?;
-            let reopened = reopen(spec, path, kept);
-            opened.push(reopened.with_context(|| format!("opening the output {}", name(path)))?);
-        }
-        Self::begin(check, opened)
+        Self::begin(check, reopen_all(check, kept)?)
+    }
+
+    /// Sees that the outputs of a run that is complete are what it has written.
+    ///
+    /// # Errors
+    /// As for [`Self::go_on`].
+    pub(crate) fn inspect(check: &Check, kept: &[Kept]) -> anyhow::Result<()> {
+        reopen_all(check, kept).map(drop)
     }
 
     /// The files, in the order of their [marks](Self::marks), once.
@@ -98,6 +100,16 @@ pub(super) fn can_be(file: OpenFile, check: &Check) -> anyhow::Result<OpenFile> 
     Ok(file)
 }
 
+fn reopen_all(check: &Check, kept: &[Kept]) -> anyhow::Result<Vec<Opened>> {
+    let mut opened = Vec::new();
+    for (spec, kept) in check.outputs.iter().zip(kept) {
+        let path = spec.file().context("rows on stdout can't be taken back")?;
+        let reopened = reopen(spec, path, kept);
+        opened.push(reopened.with_context(|| format!("opening the output {}", name(path)))?);
+    }
+    Ok(opened)
+}
+
 /// Opens an output of a run that goes on, and changes nothing yet.
 fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened> {
     // A pipe would wait for somebody at its other end.
@@ -119,20 +131,28 @@ fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened>
     Ok(Opened::Kept(spec.clone(), file, kept.mark))
 }
 
-/// Lets a sink go on from where it stood.
-pub(super) fn go_on(
-    spec: &OutputSpec,
-    file: OpenFile,
-    mark: Mark,
-) -> anyhow::Result<Box<dyn Sink>> {
+/// Prepares the run of a database to go on from where it stood.
+pub(super) fn prepare_run(file: OpenFile, mark: Mark) -> anyhow::Result<Prepared<'static>> {
+    let name = name(&file.path);
+    let prepared = match mark {
+        Mark::Run { run, last } => file.prepare_to_go_on(run, last),
+        _ => Err(anyhow!("the journal does not say where")),
+    };
+    prepared.with_context(|| going_on(&name))
+}
+
+/// Lets the sink of a file go on from where it stood.
+pub(super) fn go_on(format: Format, file: OpenFile, mark: Mark) -> anyhow::Result<Box<dyn Sink>> {
     let name = name(&file.path);
     let gone_on = || -> anyhow::Result<Box<dyn Sink>> {
         let (Mark::Lines { length } | Mark::Xml { length, .. }) = mark else {
-            let Mark::Run { run, last } = mark else { bail!("the journal does not say where") };
-            return Ok(Box::new(file.go_on_with(run, last)?));
+            bail!("the journal does not say where")
         };
-        let OutputSpec::Rows { format, .. } = spec else { bail!("it was no database") };
-        let place = WholeLines::new(file.cut_back(length)?);
+        let mut place = WholeLines::new(file.at_end()?);
+        // Cut off, a document would be none until it has its end again.
+        if format != Format::Xml {
+            place.cut(length)?;
+        }
         Ok(match format {
             Format::Table => Box::new(Table::go_on(place, Paint::Plain)),
             Format::Jsonl => Box::new(Jsonl::new(place)),
@@ -140,5 +160,9 @@ pub(super) fn go_on(
             Format::Xml => Box::new(Xml::go_on(place, mark)?),
         })
     };
-    gone_on().with_context(|| format!("going on with the output {name}"))
+    gone_on().with_context(|| going_on(&name))
+}
+
+fn going_on(name: &str) -> String {
+    format!("going on with the output {name}")
 }

@@ -171,6 +171,60 @@ fn runs_accumulate_whatever_is_said_of_files_that_exist() {
     assert!(asked[0].ends_with(" --append"), "{asked:?}");
 }
 
+/// Of two databases either has no place for the run: nothing is begun, and what is new goes again.
+#[test]
+fn a_run_that_one_database_refuses_is_in_no_other_output() {
+    let folder = Folder::new();
+    let files = ["a.db", "b.db"].map(|name| folder.file(name));
+    for file in &files {
+        assert_eq!(check_into(file, &[]).status, Some(0));
+    }
+    let (new, rows) = (folder.file("new.db"), folder.file("rows.csv"));
+    let outputs: Vec<_> = [&files[0], &files[1], &new]
+        .map(|file| output("sqlite", file))
+        .into_iter()
+        .chain([output("csv", &rows)])
+        .flat_map(|output| ["-o".to_owned(), output])
+        .chain(["127.0.0.1:1".to_owned()])
+        .collect();
+    for (broken, other) in [(&files[0], &files[1]), (&files[1], &files[0])] {
+        let rename = |from: &str, to: &str| {
+            let database = Connection::open(broken).expect("it is a database");
+            let rename = format!("ALTER TABLE {from} RENAME TO {to}");
+            database.execute_batch(&rename).expect("nobody holds it");
+        };
+        rename("runs", "gone");
+        let ended = check(&outputs);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        let told = format!("opening the output {}: no such table: runs", broken.display());
+        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+        let other = Connection::open(other).expect("it is a database");
+        assert_eq!(column::<u32>(&other, "SELECT count(*) FROM runs"), [1]);
+        drop(other);
+        rename("gone", "runs");
+        assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2);
+    }
+}
+
+#[test]
+fn a_run_whose_file_cannot_be_begun_is_in_no_database() {
+    let (folder, mount) = (Folder::new(), Folder::new());
+    let file = folder.file("audit.db");
+    assert_eq!(check_into(&file, &[]).status, Some(0));
+    let script = "mount -t tmpfs -o size=4k none \"$1\"
+        head -c 4096 /dev/zero >\"$1/full\"
+        status=0
+        \"$portmuster\" check 127.0.0.1:1 -o sqlite=FILE -o \"xml=$1/rows\" || status=$?
+        ls \"$1\"
+        exit $status";
+    let script = script.replace("FILE", &file.display().to_string());
+    let Some(ended) = sh_apart(&["--mount"], &script, mount.path()) else { return };
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("/rows: No space left on device"), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "full\n", "what is new is gone again");
+    assert_eq!(column::<u32>(&open(&file), "SELECT count(*) FROM runs"), [1]);
+}
+
 #[test]
 fn a_database_is_one_file_once_the_run_has_ended() {
     let folder = Folder::new();

@@ -1,7 +1,12 @@
 //! A system that forbids what a run is made of, as the profiles of containers do: it completes with
 //! what is left, or says what it can't do without.
 
-use crate::shell::{check_forbidden, sh_apart};
+use std::fs;
+
+use crate::{
+    outputs::{Folder, output},
+    shell::{check_forbidden, sh_apart},
+};
 
 /// Checks where the calls fail so; every verdict is right, and this is said of what is in flight.
 fn assert_completes(calls: &str, limits: &str, arguments: &str, told: &str) {
@@ -171,4 +176,18 @@ fn a_source_that_is_not_ours_starts_nothing() {
         let told = format!("connecting from {source} is not possible: ");
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);
     }
+}
+
+/// As on a disk that fails, or in a folder that may be written and not read.
+#[test]
+fn outputs_that_a_journal_cannot_keep_are_gone_again() {
+    let folder = Folder::new();
+    let [jsonl, database] = [("jsonl", "rows"), ("sqlite", "audit.db")]
+        .map(|(format, name)| output(format, &folder.file(name)));
+    let journal = folder.file("journal");
+    let arguments = format!("127.0.0.1:1 -o {jsonl} -o {database} --journal {}", journal.display());
+    let Some(ended) = check_forbidden("fsync=EIO", "", &arguments) else { return };
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("syncing "), "{}", ended.stderr);
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0);
 }

@@ -29,13 +29,15 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// With outputs of these formats, each in a file of that name.
+    /// With outputs of these formats, each in a file of that name; a second one of a format has a
+    /// name behind a dot.
     pub(crate) fn new(formats: &[&str], arguments: &[&str]) -> Self {
         let folder = TempDir::new().expect("there is room for a folder");
         let file = |name: &str| folder.path().join(name).display().to_string();
         let mut all: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         for format in formats {
-            all.extend(["-o".to_owned(), format!("{format}={}", file(format))]);
+            let (name, format) = (format, format.split('.').next().expect("it has a beginning"));
+            all.extend(["-o".to_owned(), format!("{format}={}", file(name))]);
         }
         all.extend(["--journal".to_owned(), file("journal")]);
         Self { folder, arguments: all }
@@ -70,7 +72,7 @@ impl Kept {
 
     /// Begins it, or goes on, and kills it at the change of a file at which that is wanted: how it
     /// ended, if it did before.
-    fn kill_when(&self, mut is_wanted: impl FnMut(Change) -> bool) -> Option<Ended> {
+    pub(crate) fn kill_when(&self, mut is_wanted: impl FnMut(Change) -> bool) -> Option<Ended> {
         let changes = Changes::of(&self.folder);
         let running = Running::check(self.arguments(self.file("journal").exists()));
         if !changes.any(&mut is_wanted) {
@@ -104,7 +106,7 @@ impl Kept {
 
 /// What has happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(crate) enum Change {
     /// The journal was replaced.
     Journal,
     /// Rows were written to jsonl.

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
 use portmuster_lab::{Behaviour, Server};
+use rusqlite::Connection;
 use rustix::process::Signal;
 
 use crate::{
-    journal::Kept,
+    database::{column, open},
+    journal::{Change, Kept},
     program::{LIMIT, Running, check},
     row,
     servers::{start, start_on, target},
@@ -66,7 +68,7 @@ impl Cut {
     }
 
     /// Goes on, and sees that each target is there once.
-    fn assert_resumed(self) {
+    fn assert_resumed(self) -> Kept {
         drop(self.silent);
         let ended = self.kept.resume();
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -74,6 +76,7 @@ impl Cut {
         assert!(ended.stderr.starts_with(&note), "{}", ended.stderr);
         assert_eq!(ended.summary().of("closed"), self.targets.len() as u64);
         assert_each_once(&self.kept.file("jsonl"), &self.targets);
+        self.kept
     }
 }
 
@@ -176,19 +179,51 @@ fn an_output_that_is_not_the_one_that_was_written_is_refused() {
     cut.assert_resumed();
 }
 
+/// What a database says, whatever its pages look like.
+fn said(database: &Connection) -> Vec<String> {
+    let runs = "SELECT id || ' ' || coalesce(ended, 'not ended') FROM runs ORDER BY id";
+    let outcomes =
+        "SELECT id || ' ' || run || ' ' || host || ' ' || port FROM outcomes ORDER BY id";
+    [column(database, runs), column::<String>(database, outcomes)].concat()
+}
+
+/// Of two databases either has lost the run: the other is not cut back either.
 #[test]
 fn a_database_that_lost_the_run_is_refused() {
-    let cut = Cut::new(&["jsonl", "sqlite"]);
-    let database = || rusqlite::Connection::open(cut.kept.file("sqlite")).expect("a database");
-    database().execute("UPDATE outcomes SET run = 2", []).expect_err("there is one run");
-    let off = "PRAGMA foreign_keys = OFF; UPDATE outcomes SET run = run + 1";
-    database().execute_batch(off).expect("nobody holds it");
-    let ended = cut.kept.resume();
-    assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("run 1 had outcomes that are not in it any more"), "{ended:?}");
-    let on = "PRAGMA foreign_keys = OFF; UPDATE outcomes SET run = run - 1";
-    database().execute_batch(on).expect("nobody holds it");
-    cut.assert_resumed();
+    let names = ["sqlite", "sqlite.second"];
+    let cut = Cut::new(&["jsonl", names[0], names[1]]);
+    let databases =
+        || names.map(|name| Connection::open(cut.kept.file(name)).expect("it is a database"));
+    // What going on would change: that it has ended, and what came behind its mark.
+    let more = "UPDATE runs SET ended = started;
+        INSERT INTO outcomes (run, position, host, port, open, state, reason, attempts, time)
+        VALUES (1, 9, 'later', 1, 0, 'closed', 'refused', 1, '')";
+    for database in databases() {
+        database.execute_batch(more).expect("nobody holds it");
+    }
+    for lost in 0..names.len() {
+        let shift = |by: &str| {
+            let shift = format!("PRAGMA foreign_keys = OFF; UPDATE outcomes SET run = run {by}");
+            databases()[lost].execute_batch(&shift).expect("nobody holds it");
+        };
+        shift("+ 1");
+        let (files, before) = (cut.files(), databases().each_ref().map(said));
+        let ended = cut.kept.resume();
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        let reason = "run 1 had outcomes that are not in it any more";
+        assert!(ended.stderr.contains(reason), "{ended:?}");
+        assert_eq!(databases().each_ref().map(said), before);
+        assert_eq!(cut.files()["jsonl"], files["jsonl"]);
+        shift("- 1");
+    }
+    let targets = cut.targets.len();
+    let kept = cut.assert_resumed();
+    for name in names {
+        let hosts = "SELECT host FROM outcomes WHERE host != 'later'";
+        assert_eq!(column::<String>(&open(&kept.file(name)), hosts).len(), targets);
+        let later = "SELECT host FROM outcomes WHERE host = 'later'";
+        assert!(column::<String>(&open(&kept.file(name)), later).is_empty());
+    }
 }
 
 #[test]
@@ -214,6 +249,59 @@ fn a_complete_run_has_nothing_left() {
     let said = "portmuster: the journal says that this run is complete: nothing is left to do\n";
     assert_eq!(ended.stderr, said);
     assert_eq!(fs::read(kept.file("jsonl")).expect("it is there"), before);
+    fs::write(kept.file("jsonl"), &before[1..]).expect("there is room");
+    let ended = kept.resume();
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("bytes of the"), "{ended:?}");
+}
+
+#[test]
+fn a_complete_run_is_as_incomplete_as_it_was() {
+    // TCP to the broadcast address is refused by the system itself, before anything is sent.
+    let kept = Kept::new(&["jsonl"], &["255.255.255.255:9", "127.0.0.1:1"]);
+    for resume in [false, true] {
+        let ended = check(kept.arguments(resume));
+        assert_eq!(ended.status, Some(3), "one could not be checked: {ended:?}");
+    }
+}
+
+/// A checkpoint is due with the last of so many targets, before the outputs are finished.
+#[test]
+fn no_journal_is_complete_before_its_outputs_are() {
+    let kept = Kept::new(&["xml"], &["127.9.0.0/16:1", "--rate=max"]);
+    kept.kill_when(|change| {
+        let journal = fs::read_to_string(kept.file("journal")).unwrap_or_default();
+        change == Change::Journal && journal.contains("\"complete\":true")
+    });
+    let xml = fs::read_to_string(kept.file("xml")).expect("it is there");
+    assert!(xml.contains("exit=\"success\""), "the journal says that it is complete");
+}
+
+/// The journal is made void before the outputs are, so that none names what is no more.
+#[test]
+fn replacing_a_run_takes_its_journal_first() {
+    let kept = Kept::new(&["jsonl"], &["127.0.0.1:1-9"]);
+    assert_eq!(check(kept.arguments(false)).status, Some(0));
+    // Of the run that takes its place nothing is written: its first checkpoint fails.
+    let limited = format!(
+        "ulimit -f 0; exec \"$portmuster\" check --force {}",
+        kept.arguments(false).join(" ")
+    );
+    assert_ne!(sh(&limited, "").status, Some(0));
+    let ended = kept.resume();
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("it is empty"), "{ended:?}");
+}
+
+#[test]
+fn a_command_is_repeated_with_resume_whatever_it_said_of_files_that_exist() {
+    for flag in ["--append", "--force"] {
+        let cut = Cut::new(&["jsonl"]);
+        drop(cut.silent);
+        let ended = check(cut.kept.arguments(true).into_iter().chain([flag.to_owned()]));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_each_once(&cut.kept.file("jsonl"), &cut.targets);
+    }
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(crate) struct Epoll {
     poller: OwnedFd,
     waker: Waker,
     sockets: Slab<Member>,
+    /// Of the next socket that the poller is told of.
+    serial: u32,
     /// Places of sockets that can be connected again, IPv4 and IPv6 apart.
     idle: [Vec<usize>; 2],
 }
@@ -45,8 +47,9 @@ pub(crate) struct Epoll {
 struct Member {
     descriptor: OwnedFd,
     family: Family,
-    /// The poller tells of it.
-    watched: bool,
+    /// The poller tells of it under this number, which tells it from others that had its place;
+    /// `None`: the poller does not know it.
+    serial: Option<u32>,
     /// Its connection is under way, or was accepted.
     engaged: bool,
     news: News,
@@ -60,8 +63,9 @@ struct News {
     /// It has no bytes before the poller tells of it again: an edge-triggered poller tells of all
     /// that comes after less was read than was asked for (epoll(7), question 9).
     drained: bool,
-    /// The peer has hung up, of which the poller does not tell again.
-    ended: bool,
+    /// More may be there behind a short read: the end, of which the poller does not tell again, or
+    /// what follows urgent data, at which a read stops (tcp(7)).
+    uneven: bool,
 }
 
 impl News {
@@ -70,9 +74,9 @@ impl News {
     fn take(&mut self, flags: epoll::EventFlags) {
         use epoll::EventFlags as Flags;
 
-        self.ended |= flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
+        self.uneven |= flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR | Flags::PRI);
         self.accepted = flags.contains(Flags::OUT) && !flags.intersects(Flags::HUP | Flags::ERR);
-        self.drained = !flags.contains(Flags::IN) && !self.ended;
+        self.drained = !flags.contains(Flags::IN) && !self.uneven;
     }
 }
 
@@ -115,6 +119,7 @@ impl Epoll {
             poller,
             waker,
             sockets: Slab::new(),
+            serial: 0,
             idle: [Vec::new(), Vec::new()],
         })
     }
@@ -145,7 +150,7 @@ impl Net for Epoll {
         }
         let descriptor = tcp::open(endpoint, self.source)?;
         let news = News::default();
-        let member = Member { descriptor, family, watched: false, engaged: false, news };
+        let member = Member { descriptor, family, serial: None, engaged: false, news };
         Ok(Socket(self.sockets.insert(member)))
     }
 
@@ -166,7 +171,7 @@ impl Net for Epoll {
             return Err(Errno::AGAIN);
         }
         let length = tcp::read(descriptor, buffer);
-        let is_short = length.is_ok_and(|length| length < buffer.len()) && !news.ended;
+        let is_short = length.is_ok_and(|length| length < buffer.len()) && !news.uneven;
         news.drained = is_short || length == Err(Errno::AGAIN);
         length
     }
@@ -178,14 +183,15 @@ impl Net for Epoll {
     fn disconnect(&mut self, socket: Socket) {
         let member = &mut self.sockets[socket.0];
         // A refused connection has left its socket as it was before.
-        if std::mem::take(&mut member.engaged) {
-            tcp::disconnect(&member.descriptor);
+        if std::mem::take(&mut member.engaged) && !tcp::disconnect(&member.descriptor) {
+            return self.close(socket);
         }
         self.idle[member.family as usize].push(socket.0);
     }
 
     fn close(&mut self, socket: Socket) {
-        // The kernel takes a closed socket off the poller itself.
+        // The kernel takes a closed socket off the poller itself, unless a child process that is
+        // just being started has a copy of it: that is why events are told apart by the serial.
         drop(self.sockets.remove(socket.0));
     }
 
@@ -193,11 +199,14 @@ impl Net for Epoll {
         use epoll::EventFlags as Flags;
 
         let member = &mut self.sockets[socket.0];
-        if !member.watched {
-            let flags = Flags::IN | Flags::OUT | Flags::RDHUP | Flags::ET;
-            let data = epoll::EventData::new_u64(socket.0 as u64);
-            epoll::add(&self.poller, &member.descriptor, data, flags)?;
-            member.watched = true;
+        if member.serial.is_none() {
+            let flags = Flags::IN | Flags::OUT | Flags::PRI | Flags::RDHUP | Flags::ET;
+            let place = u32::try_from(socket.0).map_err(|_| Errno::NOSPC)?;
+            let name = u64::from(self.serial) << 32 | u64::from(place);
+            epoll::add(&self.poller, &member.descriptor, epoll::EventData::new_u64(name), flags)?;
+            member.serial = Some(self.serial);
+            // Never all ones, which is the waker's.
+            self.serial = (self.serial + 1) % u32::MAX;
         }
         Ok(())
     }
@@ -221,9 +230,10 @@ impl Net for Epoll {
                     self.waker.heard();
                     woken = Woken::ByCall;
                 }
-                place => {
-                    let Ok(place) = usize::try_from(place) else { continue };
-                    if let Some(member) = self.sockets.get_mut(place) {
+                name => {
+                    let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
+                    let member = self.sockets.get_mut(place);
+                    if let Some(member) = member.filter(|member| member.serial == Some(serial)) {
                         member.news.take(event.flags);
                         ready.push(Socket(place));
                     }

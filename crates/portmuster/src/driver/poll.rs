@@ -136,8 +136,8 @@ impl Net for Poll {
     fn disconnect(&mut self, _: Socket) {
         let Some(socket) = self.socket.take() else { return };
         // A refused connection has left its socket as it was before.
-        if std::mem::take(&mut self.engaged) {
-            tcp::disconnect(&socket);
+        if std::mem::take(&mut self.engaged) && !tcp::disconnect(&socket) {
+            return;
         }
         self.idle.keep(self.place, Kept { socket, is_ipv4: self.is_ipv4 });
     }

@@ -31,6 +31,8 @@ struct Peer {
     /// Tells this socket from others that had its place.
     serial: u64,
     connection: Option<Connection>,
+    /// What happens at it is told.
+    watched: bool,
     /// When it last said something.
     said: Option<Instant>,
     inbox: VecDeque<u8>,
@@ -229,6 +231,7 @@ impl Net for Simulated {
             endpoint,
             serial: self.serial,
             connection: None,
+            watched: false,
             said: None,
             inbox: VecDeque::new(),
             end: None,
@@ -295,7 +298,16 @@ impl Net for Simulated {
         }
     }
 
-    fn watch(&mut self, _: Socket) -> Result<(), Errno> {
+    fn watch(&mut self, socket: Socket) -> Result<(), Errno> {
+        if self.troubles.come("no watch", self.network.faults) {
+            return Err(Errno::NOSPC);
+        }
+        let peer = &mut self.peers[socket.0];
+        peer.watched = true;
+        let has_connected = !matches!(peer.connection, None | Some(Connection::Pending));
+        if has_connected || !peer.inbox.is_empty() || peer.end.is_some() {
+            self.unnamed.insert(socket.0);
+        }
         Ok(())
     }
 
@@ -319,6 +331,7 @@ impl Net for Simulated {
             let place = self.troubles.rng.usize(0..self.peers.len());
             named.extend(self.peers.iter().nth(place).map(|(place, _)| place));
         }
+        named.retain(|&place| self.peers.get(place).is_some_and(|peer| peer.watched));
         for place in named {
             // As when more has happened than the kernel names at a time.
             if self.troubles.come("event named later", self.network.oddities) {

@@ -66,17 +66,17 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 /// that nobody listens.
 pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket, endpoint) {
-        disconnect(&socket);
+        let _ = disconnect(&socket);
         return Connection::Failed(Errno::CONNREFUSED);
     }
     Connection::Accepted
 }
 
-/// Gives up a connection, so that the socket can be used for another. To who has accepted it
-/// sends a reset.
-pub(super) fn disconnect(socket: impl AsFd) {
-    // Nothing is known that it fails for; a socket that still connects elsewhere shows at once.
-    let _ = rustix::net::connect_unspec(socket);
+/// Gives up a connection, so that the socket can be used for another; to who has accepted it that
+/// is a reset. False where the system can't do that, as gVisor's network: the socket is to be
+/// closed.
+pub(super) fn disconnect(socket: impl AsFd) -> bool {
+    rustix::net::connect_unspec(socket).is_ok()
 }
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)

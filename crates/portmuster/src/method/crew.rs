@@ -100,6 +100,14 @@ impl Crew {
         }
     }
 
+    /// Attempts that were given and that no loop has begun yet.
+    pub(crate) fn unbegun(&self) -> usize {
+        match &self.hands {
+            Hands::Here(lanes) => lanes.unbegun,
+            Hands::Elsewhere(..) => 0,
+        }
+    }
+
     /// Closed when all stand at the line; `None`: they do.
     pub(crate) fn barrier(&self) -> Option<&Receiver<()>> {
         match &self.hands {

@@ -43,6 +43,8 @@ pub(crate) struct Lanes {
     pub(super) short: Option<(usize, usize)>,
     /// What loops may be given ahead of what they have begun, all together; `None` for threads.
     pub(super) lead: Option<usize>,
+    /// What loops were given and have not begun.
+    pub(super) unbegun: usize,
     /// What calls the threads home.
     pub(super) stops: Vec<Waker>,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -68,7 +70,7 @@ impl Lanes {
         let burden = |&lane: &usize| (short == Some(lane), self.loads[lane]);
         let least = (0..self.all.len()).min_by_key(burden).unwrap_or(0);
         self.loads[least] += 1;
-        self.lead = self.lead.map(|lead| lead.saturating_sub(1));
+        self.unbegun += usize::from(self.lead.is_some());
         self.all[least].batch.push(start);
         if self.all[least].batch.len() >= self.all[least].batch_max {
             self.all[least].flush();
@@ -86,7 +88,7 @@ impl Lanes {
     pub(crate) fn reported(&mut self, Reports { worker, begun, ended }: &Reports) {
         let lane = (*worker).min(self.loads.len() - 1);
         self.loads[lane] -= ended.len();
-        self.lead = self.lead.map(|lead| lead + begun);
+        self.unbegun -= begun;
         let faulted = |report: &Report| matches!(report.conclusion, Conclusion::Fault(_));
         if self.loads[lane] == 0 && !ended.is_empty() && ended.iter().all(faulted) {
             self.short = Some((lane, SPARED));
@@ -110,7 +112,7 @@ impl Lanes {
 
     /// Attempts that may be given before those that were are begun.
     pub(crate) fn lead(&self) -> usize {
-        self.lead.unwrap_or(usize::MAX)
+        self.lead.map_or(usize::MAX, |lead| lead.saturating_sub(self.unbegun))
     }
 
     /// Takes back up to this many that nobody has begun.

@@ -15,6 +15,7 @@ fn unlimited() -> Policy {
         retries: 0,
         addresses: Addresses::default(),
         excludes: Arc::default(),
+        stopped: Stopped::default(),
     }
 }
 
@@ -314,6 +315,25 @@ fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
     assert_eq!(schedule.wake_at(), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).left(), 3);
+}
+
+#[test]
+fn what_is_gone_on_with_is_left_by_a_stop() {
+    let policy = Policy { retries: 1, in_flight: 3, stopped: Stopped::Left, ..unlimited() };
+    let mut schedule = schedule(policy);
+    for host in 1..=4 {
+        schedule.add(target(host, 1), at(0));
+    }
+    let begun = starts(&mut schedule, at(0));
+    settle(&mut schedule, begun[0], verdict(PortState::Filtered), at(0));
+    schedule.stop(at(0));
+    settle(&mut schedule, begun[1], verdict(PortState::Filtered), at(0));
+    settle(&mut schedule, begun[2], throttled(), at(0));
+    assert_eq!(states(&mut schedule), [], "each waits for another attempt");
+    assert_eq!(schedule.next_start(at(100_000)), None);
+    assert_eq!(schedule.wake_at(), None);
+    assert!(schedule.is_finished());
+    assert_eq!(schedule.account(at(0)).left(), 4);
 }
 
 fn throttled() -> Conclusion {

@@ -49,9 +49,9 @@ pub(super) enum Cell<'a> {
     Number(u32),
     /// Milliseconds.
     Time(f64),
-    /// One of our own words.
+    /// One of our own words, whose first character is a letter or a digit, or an address.
     Word(&'a str),
-    /// Text that a stranger may have chosen.
+    /// Text that a stranger may have chosen, also in base64: with one byte, how it begins.
     Text(Cow<'a, str>),
     /// A value in JSON, in which everything can be seen.
     Json(String),
@@ -70,7 +70,7 @@ pub(super) fn cells<'a>(row: &'a Row<'_>) -> [Cell<'a>; COLUMNS.len()] {
         word(row.address.as_deref()),
         word(row.service),
         text(row.banner),
-        word(row.banner_base64.as_deref()),
+        text(row.banner_base64.as_deref()),
         text(row.ssh_protocol),
         text(row.ssh_software),
         text(row.ssh_comment),

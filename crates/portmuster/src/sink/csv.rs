@@ -184,7 +184,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        outcome::{PortState, Reason},
+        outcome::{
+            Identification, KeyExchange, NameList, Offer, PortState, Reason, TelnetOption, Verb,
+        },
         sink::{samples, text::is_hidden},
     };
 
@@ -271,6 +273,15 @@ mod tests {
     }
 
     #[test]
+    fn base64_is_no_formula_either() {
+        for first in 0xf8..=0xfb {
+            let outcome = samples::open(&[first, 0xff, 0xff], None);
+            let shown = field(&outcome, "banner_base64");
+            assert!(shown.starts_with("'+"), "{shown}");
+        }
+    }
+
+    #[test]
     fn rows_are_added_below_without_another_header() {
         let mut csv = Csv::go_on(Vec::new());
         csv.write(&samples::binary()).expect("a vector takes everything");
@@ -278,7 +289,74 @@ mod tests {
         assert!(text.starts_with("1,db.example,") && text.lines().count() == 1, "{text}");
     }
 
+    /// Bytes of which every other text begins as a formula does, in itself or in base64.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let starts =
+            ["", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", ";=", "; \"+"];
+        let start = prop_oneof![
+            prop::sample::select(starts.to_vec()).prop_map(|start| start.as_bytes().to_vec()),
+            (0xf8_u8..=0xfb).prop_map(|start| vec![start]),
+        ];
+        (start, any::<Vec<u8>>()).prop_map(|(start, rest)| [start, rest].concat())
+    }
+
+    fn string() -> impl Strategy<Value = String> {
+        bytes().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// A list of names that begin in every way.
+    fn names() -> impl Strategy<Value = NameList> {
+        "[=+@;-]?[!-+.-~-]{1,9}(,[=+@-][!-+.-~-]{0,9}){0,2}"
+            .prop_map(|names| NameList::parse(names.as_bytes()).expect("it is printable"))
+    }
+
+    prop_compose! {
+        /// Everything that a stranger, or whoever wrote the list, can choose.
+        fn chosen()(
+            (host, label, banner) in (string(), string(), bytes()),
+            (protocol, software, comment) in (string(), string(), string()),
+            [a, b, c, d] in [names(), names(), names(), names()],
+            [e, f, g, h] in [names(), names(), names(), names()],
+            (named, numbers) in (string(), any::<Vec<u8>>()),
+            said in bytes(),
+        ) -> Outcome {
+            let mut outcome = samples::everything();
+            outcome.target = crate::Target::from((host, 22));
+            outcome.target.label = Some(label.into());
+            outcome.verdict.banner = banner;
+            let facts = outcome.verdict.facts.as_mut().expect("it has everything");
+            let comment = Some(comment);
+            facts.identification = Some(Identification { protocol, software, comment });
+            facts.key_exchange = KeyExchange::Offered(Box::new(Offer {
+                kex: a,
+                host_keys: b,
+                ciphers_client_to_server: c,
+                ciphers_server_to_client: d,
+                macs_client_to_server: e,
+                macs_server_to_client: f,
+                compression_client_to_server: g,
+                compression_server_to_client: h,
+            }));
+            let option = |number| TelnetOption { verb: Verb::Will, number };
+            facts.options = numbers.into_iter().map(option).collect();
+            facts.protocol = Some(named);
+            facts.evidence.as_mut().expect("it has everything").parts[0].bytes = said;
+            outcome
+        }
+    }
+
     proptest! {
+        #[test]
+        fn whatever_is_said_no_cell_begins_a_formula(outcome in chosen()) {
+            let rows = read(&written(&[outcome]));
+            for (column, cell) in COLUMNS.into_iter().zip(&rows[0]) {
+                prop_assert!(!begins_formula(cell), "{column}: {cell}");
+                let mut parts = cell.split(';').skip(1);
+                let is_formula = |part: &str| begins_formula(part.trim_start_matches([' ', '"']));
+                prop_assert!(!parts.any(is_formula), "{column}: {cell}");
+            }
+        }
+
         #[test]
         fn a_strangers_text_stays_on_its_line_and_shows_all_it_has(banner: String, label: String) {
             let mut outcome = samples::open(banner.as_bytes(), None);

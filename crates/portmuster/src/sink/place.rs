@@ -15,6 +15,12 @@ pub trait Place: Write {
     /// # Errors
     /// It could not be written, or nothing can be taken back here.
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Takes back what stands behind this length, at once. All of it was flushed before.
+    ///
+    /// # Errors
+    /// It could not be cut, or nothing can be taken back here.
+    fn cut(&mut self, length: u64) -> io::Result<()>;
 }
 
 /// The mark of a sink that needs nothing behind its rows: all is flushed and measured.
@@ -36,6 +42,10 @@ impl Place for Stdout {
     fn rewrite(&mut self, _at: u64, _bytes: &[u8]) -> io::Result<()> {
         Err(nothing_taken_back())
     }
+
+    fn cut(&mut self, _length: u64) -> io::Result<()> {
+        Err(nothing_taken_back())
+    }
 }
 
 impl Place for Vec<u8> {
@@ -49,6 +59,11 @@ impl Place for Vec<u8> {
         old.ok_or(io::ErrorKind::InvalidInput)?.copy_from_slice(bytes);
         Ok(())
     }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        self.truncate(usize::try_from(length).map_err(io::Error::other)?);
+        Ok(())
+    }
 }
 
 impl<P: Place + ?Sized> Place for &mut P {
@@ -58,5 +73,9 @@ impl<P: Place + ?Sized> Place for &mut P {
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         (**self).rewrite(at, bytes)
+    }
+
+    fn cut(&mut self, length: u64) -> io::Result<()> {
+        (**self).cut(length)
     }
 }

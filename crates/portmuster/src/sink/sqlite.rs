@@ -104,7 +104,7 @@ pub struct Sqlite {
     connection: Connection,
     insert: String,
     run: i64,
-    /// The id of the latest outcome of this run.
+    /// The id of the latest outcome of this run; 0 where it has none.
     last: i64,
     /// Rows that are not committed yet.
     waiting: usize,
@@ -145,17 +145,7 @@ impl Sqlite {
     /// # Errors
     /// It is not ours, can't be written, or another program keeps it locked.
     pub fn begin(path: &Path, beginning: &Beginning) -> Result<Self, DatabaseError> {
-        let connection = open(path)?;
-        connection.execute(
-            "INSERT INTO runs (started, version, arguments) VALUES (?1, ?2, ?3)",
-            params![
-                timestamp(beginning.time).as_str(),
-                env!("CARGO_PKG_VERSION"),
-                spelled(beginning.arguments.as_bytes())
-            ],
-        )?;
-        let run = connection.last_insert_rowid();
-        Ok(Self::of(connection, run, 0))
+        PreparedRun::begin(path, beginning)?.commit()
     }
 
     /// Goes on with a run from where it stood; outcomes that came later are deleted.
@@ -163,20 +153,7 @@ impl Sqlite {
     /// # Errors
     /// As for [`Self::begin`], and where the run is not in it.
     pub fn go_on(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
-        let mut connection = open(path)?;
-        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if change.execute("UPDATE runs SET ended = NULL WHERE id = ?1", [run])? == 0 {
-            return Err(DatabaseError::NoSuchRun(run));
-        }
-        let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
-        let has_last: bool = change.query_row(count, [last, run], |row| row.get(0))?;
-        if last > 0 && !has_last {
-            return Err(DatabaseError::Behind(run));
-        }
-        // The plus keeps it from the index, in which it would pass by all that stays.
-        change.execute("DELETE FROM outcomes WHERE id > ?1 AND +run = ?2", [last, run])?;
-        change.commit()?;
-        Ok(Self::of(connection, run, last))
+        PreparedRun::go_on(path, run, last)?.commit()
     }
 
     fn of(connection: Connection, run: i64, last: i64) -> Self {
@@ -281,6 +258,71 @@ impl Sqlite {
     }
 }
 
+/// A run that begins, or goes on, as soon as it is [committed](Self::commit): all that could
+/// prevent it has been looked at.
+///
+/// Until then nobody else can write to the database, and when this is dropped it has what it had.
+#[derive(Debug)]
+pub struct PreparedRun(Sqlite);
+
+impl PreparedRun {
+    /// Prepares another run in the database, whose schema is made when the file is empty or not
+    /// there.
+    ///
+    /// # Errors
+    /// As for [`Sqlite::begin`].
+    pub fn begin(path: &Path, beginning: &Beginning) -> Result<Self, DatabaseError> {
+        let connection = open_locked(path)?;
+        connection.execute(
+            "INSERT INTO runs (started, version, arguments) VALUES (?1, ?2, ?3)",
+            params![
+                timestamp(beginning.time).as_str(),
+                env!("CARGO_PKG_VERSION"),
+                spelled(beginning.arguments.as_bytes())
+            ],
+        )?;
+        let run = connection.last_insert_rowid();
+        Ok(Self(Sqlite::of(connection, run, 0)))
+    }
+
+    /// Prepares a run to go on from where it stood; outcomes that came later are to be deleted.
+    ///
+    /// # Errors
+    /// As for [`Sqlite::go_on`].
+    pub fn go_on(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
+        let connection = open_locked(path)?;
+        if connection.execute("UPDATE runs SET ended = NULL WHERE id = ?1", [run])? == 0 {
+            return Err(DatabaseError::NoSuchRun(run));
+        }
+        let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
+        let has_last: bool = connection.query_row(count, [last, run], |row| row.get(0))?;
+        if last > 0 && !has_last {
+            return Err(DatabaseError::Behind(run));
+        }
+        connection.execute(deletion(last), [last, run])?;
+        Ok(Self(Sqlite::of(connection, run, last)))
+    }
+
+    /// Makes it a run of the database.
+    ///
+    /// # Errors
+    /// It could not be written; the database has what it had.
+    pub fn commit(self) -> Result<Sqlite, DatabaseError> {
+        self.0.connection.execute_batch("COMMIT")?;
+        Ok(self.0)
+    }
+}
+
+/// The statement that deletes the outcomes of a run that came after this one. A plus keeps it from
+/// the way on which it would pass by all that stays: through the index by the outcomes of this run,
+/// and where it has none, by the ids those of all others.
+fn deletion(last: i64) -> &'static str {
+    match last {
+        0 => "DELETE FROM outcomes WHERE +id > ?1 AND run = ?2",
+        _ => "DELETE FROM outcomes WHERE id > ?1 AND +run = ?2",
+    }
+}
+
 impl Sink for Sqlite {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.attempt(|sink| sink.insert(outcome))
@@ -340,6 +382,14 @@ fn open(path: &Path) -> Result<Connection, DatabaseError> {
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    Ok(connection)
+}
+
+/// Opens the database in a change that nobody else can come between. It is undone when the
+/// connection is closed before it is committed.
+fn open_locked(path: &Path) -> Result<Connection, DatabaseError> {
+    let connection = open(path)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
     Ok(connection)
 }
 
@@ -419,6 +469,7 @@ fn io_error(error: rusqlite::Error) -> io::Error {
 mod tests {
     use std::fs;
 
+    use rusqlite::StatementStatus;
     use tempfile::TempDir;
 
     use super::*;
@@ -575,6 +626,85 @@ mod tests {
         assert_eq!(folder.read::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 1, 2]);
         let error = Sqlite::go_on(&folder.file(), 3, 1).expect_err("it has two runs");
         assert_eq!(error.to_string(), "run 3 is not in it");
+    }
+
+    #[test]
+    fn a_run_that_was_prepared_and_not_committed_leaves_no_trace() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        sink.write(&refused()).expect("there is room");
+        sink.write(&refused()).expect("there is room");
+        sink.finish(&ending()).expect("there is room");
+        drop(sink);
+        let state = || {
+            folder.read::<String>(
+                "SELECT group_concat(id || ' ' || ended) || (SELECT count(*) FROM outcomes) FROM runs",
+            )
+        };
+        let before = state();
+        let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
+        drop(PreparedRun::begin(&folder.file(), &beginning).expect("it is a database"));
+        drop(PreparedRun::go_on(&folder.file(), 1, 1).expect("the run is there"));
+        assert_eq!(state(), before);
+        let prepared = PreparedRun::go_on(&folder.file(), 1, 1).expect("the run is there");
+        assert_eq!(state(), before, "others don't see it yet");
+        drop(prepared.commit().expect("there is room"));
+        assert_eq!(folder.count(), 1);
+    }
+
+    /// In steps of the database's machine, which are the same at every speed.
+    #[test]
+    fn what_earlier_runs_have_makes_it_no_slower_to_go_on() {
+        let steps = |earlier: u32, rows: i64| {
+            let folder = Folder::new();
+            let mut other = folder.begin();
+            for _ in 0..earlier {
+                other.write(&refused()).expect("there is room");
+            }
+            other.finish(&ending()).expect("there is room");
+            let mut ours = folder.begin();
+            for _ in 0..rows {
+                ours.write(&refused()).expect("there is room");
+            }
+            let Mark::Run { run, last } = ours.checkpoint().expect("there is room") else {
+                panic!("it is a database")
+            };
+            assert_eq!(last > 0, rows > 0);
+            for _ in 0..3 {
+                ours.write(&refused()).expect("there is room");
+            }
+            pause(&mut ours);
+            let mut delete = ours.connection.prepare(deletion(last)).expect("it is SQL");
+            assert_eq!(delete.execute([last, run]).expect("there is room"), 3);
+            delete.get_status(StatementStatus::VmStep)
+        };
+        for rows in [0, 5] {
+            assert_eq!(steps(500, rows), steps(2, rows), "{rows}");
+        }
+        assert_eq!(steps(2, 500), steps(2, 5), "nor what this run has");
+    }
+
+    #[test]
+    fn a_run_goes_on_that_had_no_outcome_at_its_mark() {
+        let folder = Folder::new();
+        let mut other = folder.begin();
+        other.write(&refused()).expect("there is room");
+        other.finish(&ending()).expect("there is room");
+        let mut ours = folder.begin();
+        assert_eq!(ours.checkpoint().expect("there is room"), Mark::Run { run: 2, last: 0 });
+        ours.write(&refused()).expect("there is room");
+        pause(&mut ours);
+        drop(ours);
+        // What was in it before may have gone, so that ours takes its ids.
+        for runs in [&[1][..], &[]] {
+            drop(Sqlite::go_on(&folder.file(), 2, 0).expect("the run is there"));
+            assert_eq!(folder.read::<i64>("SELECT run FROM outcomes"), runs);
+            let database = Connection::open(folder.file()).expect("it can be opened");
+            database.execute("DELETE FROM outcomes", []).expect("nobody holds it");
+            let mut ours = Sqlite::go_on(&folder.file(), 2, 0).expect("the run is there");
+            ours.write(&refused()).expect("there is room");
+            ours.finish(&ending()).expect("there is room");
+        }
     }
 
     #[test]

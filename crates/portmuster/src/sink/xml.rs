@@ -5,7 +5,7 @@
 //!
 //! A file is a document at every moment, whatever ends the process: behind the rows stands the
 //! trailer, and more rows take its place in a way of which every step leaves a document, see
-//! [`Xml::settle`].
+//! [`Xml::settle`], as does what takes rows back, [`Xml::cut_back`].
 //!
 //! Invariant: all of it is ASCII, so a step that is cut off leaves no half of a letter.
 
@@ -14,7 +14,7 @@ use std::{io, time::SystemTime};
 use jiff::Timestamp;
 
 use self::{host::Written, markup::Markup};
-use super::{Beginning, Ending, Mark, Place, Sink};
+use super::{Beginning, Ending, Mark, Place, Sink, place::nothing_taken_back};
 use crate::outcome::Outcome;
 
 mod host;
@@ -87,17 +87,18 @@ impl<P: Place> Xml<P> {
         Ok(xml)
     }
 
-    /// Goes on in a document that was cut off behind its last row, where `mark` was made.
+    /// Goes on in a document where `mark` was made; what came later goes.
     ///
     /// # Errors
-    /// It could not be written, or the mark is not one of this format.
+    /// It could not be written or cut, it has less than it had, or the mark is not one of this
+    /// format.
     pub fn go_on(place: P, mark: Mark) -> io::Result<Self> {
-        let Mark::Xml { started, up, hosts, .. } = mark else {
+        let Mark::Xml { length, started, up, hosts } = mark else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it was not written as xml"));
         };
         let latest = Timestamp::from_second(started).unwrap_or_default().into();
         let mut xml = Self::of(place, Counts { started, up, hosts }, latest);
-        xml.attempt(Self::pass_on)?;
+        xml.attempt(|xml| xml.cut_back(length))?;
         Ok(xml)
     }
 
@@ -132,8 +133,7 @@ impl<P: Place> Xml<P> {
             self.place.write_all(&self.waiting)?;
             self.waiting.clear();
         } else if !self.waiting.is_empty() || self.trailer_at.is_none() {
-            let trailer = self.trailer(self.latest, "error", Some("the run was cut off"));
-            self.settle(&trailer)?;
+            self.settle(&self.trailer_so_far())?;
         }
         self.place.flush()
     }
@@ -152,6 +152,11 @@ impl<P: Place> Xml<P> {
             self.waiting.clear();
         }
         self.place.flush()
+    }
+
+    /// What is true should nothing more be written.
+    fn trailer_so_far(&self) -> Vec<u8> {
+        self.trailer(self.latest, "error", Some("the run was cut off"))
     }
 
     fn trailer(&self, time: SystemTime, exit: &str, message: Option<&str>) -> Vec<u8> {
@@ -216,6 +221,34 @@ impl<P: Place> Xml<P> {
         blanks.push(b'\n');
         self.place.rewrite(old, &blanks)
     }
+
+    /// Puts a trailer behind the rows up to `length`, where one has stood, and takes back the rest.
+    ///
+    /// Until it is cut off, the rest is hidden from readers: behind it comes the end of a
+    /// processing instruction first, which begins in the same write, within one page, as the
+    /// trailer.
+    fn cut_back(&mut self, length: u64) -> io::Result<()> {
+        let found = self.place.length().ok_or_else(nothing_taken_back)?;
+        if found < length {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it has less than it had"));
+        }
+        let mut trailer = self.trailer_so_far();
+        trailer.extend(SHOWN);
+        let trailer_at = within_page(length, trailer.len() + HIDDEN.len());
+        let end = trailer_at + trailer.len() as u64;
+        let shown_at = within_page(found.max(end + HIDDEN.len() as u64), SHOWN.len());
+        let mut room = vec![b' '; to_length(shown_at - found)];
+        room.extend(SHOWN);
+        self.place.write_all(&room)?;
+        self.place.flush()?;
+        let mut bytes = vec![b' '; to_length(trailer_at - length)];
+        bytes.extend(trailer);
+        bytes.extend(HIDDEN);
+        self.place.rewrite(length, &bytes)?;
+        self.place.cut(end)?;
+        self.trailer_at = Some(trailer_at);
+        Ok(())
+    }
 }
 
 impl<P: Place> Sink for Xml<P> {
@@ -229,7 +262,7 @@ impl<P: Place> Sink for Xml<P> {
 
     fn checkpoint(&mut self) -> io::Result<Mark> {
         self.flush()?;
-        let length = self.trailer_at.ok_or_else(super::place::nothing_taken_back)?;
+        let length = self.trailer_at.ok_or_else(nothing_taken_back)?;
         let Counts { started, up, hosts } = self.counts;
         Ok(Mark::Xml { length, started, up, hosts })
     }
@@ -307,6 +340,8 @@ mod tests {
         is_begun: bool,
         /// Hosts in the document, in each of its moments.
         seen: Vec<usize>,
+        /// The document itself, in each of them.
+        moments: Vec<Vec<u8>>,
     }
 
     impl Watched {
@@ -317,11 +352,16 @@ mod tests {
                 self.file.resize(self.file.len().max(at + now.len()), 0);
                 self.file[at..at + now.len()].copy_from_slice(now);
                 (at, bytes) = (at + now.len(), later);
-                if self.is_begun {
-                    self.seen.push(hosts(&self.file));
-                }
+                self.look();
             }
             self.is_begun = true;
+        }
+
+        fn look(&mut self) {
+            if self.is_begun {
+                self.seen.push(hosts(&self.file));
+                self.moments.push(self.file.clone());
+            }
         }
     }
 
@@ -344,6 +384,12 @@ mod tests {
         fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
             assert!(at + bytes.len() as u64 <= self.file.len() as u64, "it is beyond the end");
             self.put(usize::try_from(at).expect("it is small"), bytes);
+            Ok(())
+        }
+
+        fn cut(&mut self, length: u64) -> io::Result<()> {
+            self.file.truncate(usize::try_from(length).expect("it is small"));
+            self.look();
             Ok(())
         }
     }
@@ -426,6 +472,62 @@ mod tests {
         assert!(hosts(&xml.place) > 0);
     }
 
+    /// Wherever a run was killed after a checkpoint, and wherever the one that goes on is killed.
+    #[test]
+    fn every_moment_of_going_on_is_a_document() {
+        // The trailer tells how long it took: the new one is as long as the old, or shorter.
+        for began in [refused().time, SystemTime::UNIX_EPOCH] {
+            // Trailers at the beginning, at the end and on both sides of the end of a page.
+            for before in 1..=30 {
+                let (mark, moments) = moments_behind_a_mark(began, before);
+                for file in moments {
+                    let place = Watched { file, is_begun: true, ..Watched::default() };
+                    let mut xml = Xml::go_on(place, mark).expect("there is room");
+                    assert_eq!(hosts(&xml.place.file), before);
+                    xml.write(&refused()).expect("there is room");
+                    xml.finish(&ending(0)).expect("there is room");
+                    assert_eq!(xml.place.seen.last(), Some(&(before + 1)));
+                }
+            }
+        }
+    }
+
+    /// A document that ends just before the end of a page, at each place.
+    #[test]
+    fn going_on_leaves_no_half_of_an_instruction_at_the_end_of_a_page() {
+        let begin = |arguments: String| {
+            let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments };
+            Xml::begin(Watched::default(), &beginning).expect("there is room")
+        };
+        let shortest = begin(String::new()).place.file.len();
+        for rest in 0..64 {
+            let more = to_length(2 * PAGE) - rest - shortest;
+            let mut xml = begin("x".repeat(more));
+            let mark = xml.checkpoint().expect("there is room");
+            let place = Watched { file: xml.place.file, is_begun: true, ..Watched::default() };
+            let xml = Xml::go_on(place, mark).expect("there is room");
+            assert!(xml.place.seen.len() >= 3, "{:?}", xml.place.seen);
+        }
+    }
+
+    /// What a file is like when a mark is made behind so many rows, and in each moment after that.
+    fn moments_behind_a_mark(began: SystemTime, rows: usize) -> (Mark, Vec<Vec<u8>>) {
+        let beginning = Beginning { time: began, ..beginning() };
+        let mut xml = Xml::begin(Watched::default(), &beginning).expect("there is room");
+        for _ in 0..rows {
+            xml.write(&refused()).expect("there is room");
+        }
+        let mark = xml.checkpoint().expect("there is room");
+        xml.place.moments = vec![xml.place.file.clone()];
+        for batch in [1, 20] {
+            for _ in 0..batch {
+                xml.write(&refused()).expect("there is room");
+            }
+            xml.flush().expect("there is room");
+        }
+        (mark, xml.place.moments)
+    }
+
     #[test]
     fn a_document_goes_on_where_it_was_cut() {
         let mut xml = Xml::begin(Watched::default(), &beginning()).expect("there is room");
@@ -446,6 +548,7 @@ mod tests {
         assert_eq!(hosts(&xml.place.file), 2);
         assert!(text(&xml.place.file).contains(r#"<hosts up="1" down="0" total="2"/>"#));
         assert!(Xml::go_on(Vec::new(), Mark::Lines { length: 1 }).is_err());
+        assert!(Xml::go_on(Vec::new(), mark).is_err(), "it is shorter than it was");
     }
 
     #[test]

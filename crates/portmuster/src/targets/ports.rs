@@ -112,6 +112,13 @@ impl Ports {
         Self::union(self.ranges().iter().chain(others.ranges()).cloned().collect())
     }
 
+    /// These and the others, where both are single ranges and the others begin right behind these.
+    pub(super) fn followed_by(&self, others: &Self) -> Option<Self> {
+        let (Ranges::One(these), Ranges::One(others)) = (&self.0, &others.0) else { return None };
+        let is_next = these.end().checked_add(1) == Some(*others.start());
+        is_next.then(|| Self(Ranges::One(*these.start()..=*others.end())))
+    }
+
     /// These without the others; `None` when no port is left.
     pub(crate) fn without(&self, others: &Self) -> Option<Self> {
         if self == others {

@@ -101,10 +101,19 @@ impl<N: Number> Spans<N> {
         missing
     }
 
-    /// Adds a span that lies behind all that is here; false when it does not.
+    /// Adds a span that lies behind all that is here, or has the next ports of the last addresses;
+    /// false when it does neither.
     pub(crate) fn append(&mut self, span: &Span<N>) -> bool {
         if let Some(mut entry) = self.0.last_entry() {
+            let first = *entry.key();
             let (end, ports) = entry.get_mut();
+            if (first, *end) == (span.first, span.last)
+                && let Some(ports) = ports.followed_by(&span.ports)
+            {
+                entry.remove();
+                self.join(Span { ports, ..*span });
+                return true;
+            }
             if span.first <= *end {
                 return false;
             }
@@ -343,12 +352,15 @@ mod tests {
                 let expected: BTreeSet<_> = all.difference(&set).copied().collect();
                 prop_assert_eq!(total, expected.len(), "nothing is named twice");
                 prop_assert_eq!(members(&missing), expected);
-                let is_behind = set.last().is_none_or(|&(last, _)| last < first);
+                let highest = set.last().copied();
+                let is_behind = highest.is_none_or(|(last, _)| last < first);
                 let mut appended = spans.clone();
                 prop_assert_eq!(members(&spans.insert(&item)), members(&missing));
-                prop_assert_eq!(appended.append(&item), is_behind);
-                if is_behind {
+                let was_appended = appended.append(&item);
+                prop_assert!(was_appended || !is_behind);
+                if was_appended {
                     prop_assert_eq!(&appended.0, &spans.0);
+                    prop_assert_eq!(members(&missing), all.clone(), "none of it was here");
                 }
                 set.extend(all);
                 for address in 0..45 {

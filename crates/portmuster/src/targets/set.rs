@@ -256,7 +256,7 @@ impl TargetSet {
         match range {
             Range::V4(first, last) => {
                 let span = Span { first, last, ports };
-                // The way of a sorted list.
+                // The way of a sorted list, of addresses or of the ports of each.
                 if first == last && self.excludes.is_empty() && self.taken.v4.append(&span) {
                     return self.push(BlockHosts::V4(first, last), span.ports, label);
                 }
@@ -304,6 +304,17 @@ impl TargetSet {
     /// Adds a block, as part of the last one where it goes on from there.
     fn push(&mut self, hosts: BlockHosts, ports: Ports, label: Option<&Arc<str>>) {
         let before = self.len;
+        if let (Some(last), BlockHosts::V4(first, end)) = (self.blocks.last_mut(), &hosts)
+            && let BlockHosts::V4(last_first, last_end) = last.hosts
+            && first == end
+            && (last_first, last_end) == (*first, *end)
+            && last.label.as_ref() == label
+            && let Some(ports) = last.ports.followed_by(&ports)
+        {
+            last.ports = ports;
+            self.len = last.first.saturating_add(last.len());
+            return;
+        }
         if let (Some(last), BlockHosts::V4(first, end)) = (self.blocks.last_mut(), &hosts)
             && let BlockHosts::V4(_, last_end) = &mut last.hosts
             && last_end.checked_add(1) == Some(*first)
@@ -508,6 +519,23 @@ mod tests {
     fn shown(set: TargetSet) -> Vec<String> {
         let targets = set.into_targets(Order::Given, Shard::WHOLE);
         targets.map(|target| target.to_string()).collect()
+    }
+
+    #[test]
+    fn a_list_with_the_ports_of_each_host_one_below_the_other_is_small() {
+        let mut set = TargetSet::default();
+        let items: Vec<_> = (1..=3)
+            .flat_map(|host| (1..=100).map(move |port| format!("10.0.0.{host}:{port}")))
+            .collect();
+        for item in &items {
+            set.add(item, None, &Ports::ssh_and_telnet()).expect("it can be read");
+        }
+        let listed: Vec<_> =
+            (0..set.len()).map(|place| set.get(place).expect("a target").to_string()).collect();
+        assert_eq!(listed, items);
+        assert_eq!((set.blocks.len(), set.left_out()), (3, LeftOut::default()));
+        set.add("10.0.0.2:50", None, &Ports::ssh_and_telnet()).expect("it can be read");
+        assert_eq!((set.len(), set.left_out().duplicates), (300, 1));
     }
 
     #[test]
