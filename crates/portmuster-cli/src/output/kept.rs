@@ -36,7 +36,9 @@ impl KeptFile {
         }
         let path = path.display().to_string();
         let is_database = matches!(spec, OutputSpec::Database(_));
-        let file = if is_database { None } else { Some(open.file.try_clone()?) };
+        let again =
+            || open.file.try_clone().with_context(|| format!("opening {path} a second time"));
+        let file = if is_database { None } else { Some(again()?) };
         Ok(Self { format: spec.name(), path, inode: open.metadata.ino(), file })
     }
 
