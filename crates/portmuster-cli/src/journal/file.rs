@@ -109,6 +109,9 @@ impl JournalFile {
     /// # Errors
     /// It can't be written.
     pub(crate) fn empty(&mut self) -> anyhow::Result<()> {
+        if self.is_blank {
+            return Ok(());
+        }
         let emptied = self.locked.set_len(0).and_then(|()| self.locked.sync_all());
         emptied.with_context(|| format!("emptying the journal {}", self.name()))
     }
