@@ -196,7 +196,10 @@ impl List {
         let shown = self.as_typed(&command);
         let run = move || -> Result<Ran> {
             let answers = self.answers();
-            let file = File::create(&answers).context("making a file for answers")?;
+            // A new one each time: what is written over is written out when it is closed (ext4's
+            // auto_da_alloc), which would be the disk's time and not the program's.
+            let _ = fs::remove_file(&answers);
+            let file = File::create_new(&answers).context("making a file for answers")?;
             let peak = Peak::of(&command)?;
             let complaints = File::create(self.complaints()).context("making a file")?;
             let mut watched = peak.command();
