@@ -16,7 +16,7 @@ use clap::Args;
 
 use self::{
     Contender::{Portmuster, Yardstick},
-    yardstick::Mode,
+    yardstick::{Mode, WINDOW},
 };
 use crate::{
     answers::Says,
@@ -38,6 +38,11 @@ pub(crate) mod yardstick;
 /// Targets with which system calls are counted: the difference of these is without those of the
 /// start and the end.
 const COUNTED: [usize; 2] = [2_000, 22_000];
+
+/// Where targets greet, the program has so many times as many open as the yardstick: each comes
+/// from a schedule and its end goes back there, so some are always on their way. More would only
+/// wait for those who greet.
+const AHEAD: usize = 4;
 
 /// System calls that a refused target may cost the yardstick.
 const CALLS_MOST: f64 = 2.1;
@@ -201,7 +206,12 @@ impl Bench<'_> {
             Yardstick(mode) => yardstick::command(mode, self.threads, list.span()),
             Portmuster(depth) => {
                 let program = self.portmuster.context("portmuster takes part")?;
-                Ok(program::loops(program, list, self.threads, depth))
+                let mut command = program::loops(program, list, self.threads, depth);
+                if depth == Depth::Greeting {
+                    let in_flight = AHEAD * WINDOW * self.threads;
+                    command.arg("--in-flight").arg(in_flight.to_string());
+                }
+                Ok(command)
             }
         }
     }

@@ -15,16 +15,11 @@ use serde::Deserialize;
 use crate::{
     answers::{Hear, Heard, Says, State, by_line},
     contest::Contestant,
-    limit::yardstick::WINDOW,
     list::{List, Span},
 };
 
 /// What event loops are usually written like; see `src/bin`.
 const PLAIN_TOKIO: &str = "plain_tokio";
-
-/// The program has so many times as many open as the yardstick: each comes from a schedule and its
-/// end goes back there, so some are always on their way. More would only wait for those who greet.
-const AHEAD: usize = 4;
 
 /// The terms of every comparison of speed: as fast as it goes, each target once.
 pub(crate) const TERMS: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
@@ -95,13 +90,10 @@ pub(crate) enum Depth {
 /// The program by so many event loops, writing to the list's file of answers.
 pub(crate) fn loops(program: &Path, list: &List, loops: usize, depth: Depth) -> Command {
     let mut command = check(program, list, Method::EventLoop);
-    match depth {
-        Depth::Connect => command.arg("--no-probe"),
-        Depth::Greeting => {
-            let in_flight = AHEAD * WINDOW * loops;
-            command.args(["--no-kex", "--in-flight", &in_flight.to_string()])
-        }
-    };
+    command.arg(match depth {
+        Depth::Connect => "--no-probe",
+        Depth::Greeting => "--no-kex",
+    });
     let mut output = OsString::from("jsonl=");
     output.push(list.answers());
     command.arg("--workers").arg(loops.to_string()).arg("--force").arg("--output").arg(output);

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Connections under way at the same time in one thread.
-pub(crate) const WINDOW: usize = 256;
+pub(super) const WINDOW: usize = 256;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
