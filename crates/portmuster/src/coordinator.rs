@@ -102,13 +102,14 @@ pub(crate) fn start(
     let budget = descriptors::budget();
     let plan = Plan::new(config, size, program);
     // Each is reported when it begins and when it ends.
-    let (reports_in, reports) = bounded(2 * plan.wanted());
+    let (reports_in, reports) = bounded(2 * plan.unreported());
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
     let source = config.source;
     let setting =
         Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };
     let crew = Crew::start(&plan, &setting)?;
+    debug_assert!(crew.capacity() <= plan.unreported(), "there is room for every report");
     let in_flight = plan.given(config, &crew);
     let policy = Policy {
         in_flight: crew.capacity(),
@@ -183,15 +184,13 @@ impl Coordinator {
     }
 
     fn begin(&mut self, now: Instant) {
-        let mut lead = self.crew.lead();
-        while lead > 0
+        while self.crew.lead() > 0
             && let Some(start) = self.schedule.next_start(now)
         {
             self.crew.begin(start);
-            lead -= 1;
         }
         self.crew.flush();
-        self.schedule.set_hands_full(lead == 0);
+        self.schedule.set_hands_full(self.crew.lead() == 0);
     }
 
     fn is_over(&self) -> bool {

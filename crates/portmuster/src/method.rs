@@ -228,8 +228,17 @@ impl Plan {
     }
 
     /// Attempts open at the same time, if the system gives all that it is asked for.
-    pub(crate) fn wanted(&self) -> usize {
+    fn wanted(&self) -> usize {
         self.most_of(self.in_flight)
+    }
+
+    /// Attempts that may be given and not reported at most: worker processes hold some that they
+    /// have not begun.
+    pub(crate) fn unreported(&self) -> usize {
+        match self.method {
+            Method::Serial | Method::Threads => self.wanted(),
+            _ => self.in_flight,
+        }
     }
 
     /// As many of these attempts as the method has workers for.
