@@ -96,15 +96,14 @@ impl Formatter for Visible {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use super::*;
     use crate::{
         outcome::{
-            Evidence, Facts, Identification, KeyExchange, NameList, Offer, Part, PortState, Reason,
-            Rule, Service, Side, Times, Verdict, Weakness,
+            Evidence, Facts, Identification, KeyExchange, NameList, Offer, Part, Side, Weakness,
         },
-        targets::Target,
+        sink::samples,
     };
 
     fn line(banner: &[u8]) -> String {
@@ -112,26 +111,8 @@ mod tests {
     }
 
     fn line_with(banner: &[u8], facts: Option<Facts>) -> String {
-        let outcome = Outcome {
-            target: Target::from(("db.example", 22)),
-            endpoint: Some(([10, 0, 0, 5], 22).into()),
-            verdict: Verdict {
-                state: PortState::Open,
-                reason: Reason::Accepted,
-                service: Some(Service::Ssh),
-                rule: Some(Rule::Identification),
-                banner: banner.to_vec(),
-                facts: facts.map(Box::new),
-                times: Times {
-                    connect: Some(Duration::from_nanos(412_345)),
-                    first_byte: None,
-                    total: Duration::from_millis(6),
-                },
-            },
-            attempts: 1,
-            time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),
-            position: 0,
-        };
+        let mut outcome = samples::open(banner, facts);
+        outcome.verdict.times.first_byte = None;
         let mut lines = Vec::new();
         Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
         String::from_utf8(lines).expect("JSON is UTF-8")
