@@ -56,9 +56,7 @@ pub(crate) enum Event<'a> {
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Wait for the connection.
-    Connect,
-    /// Read what comes.
+    /// Wait for what comes.
     Read,
     /// Send these bytes, then read what comes.
     Write(Vec<u8>),
@@ -203,7 +201,6 @@ impl Attempt {
             (Stage::Starting | Stage::Connecting, Event::DeadlinePassed) => {
                 self.unconnected(PortState::Filtered, Reason::NoAnswer, now)
             }
-            (Stage::Starting | Stage::Connecting, Event::Bytes(_) | Event::Closed) => Step::Connect,
             (Stage::Talking(conversation), Event::Bytes(bytes)) => {
                 match conversation.bytes(bytes, now) {
                     ProbeStep::Read => Step::Read,
@@ -219,7 +216,9 @@ impl Attempt {
                 }
             }
             (Stage::Talking(_), Event::DeadlinePassed) => self.limit_reached(rules, now),
-            (Stage::Talking(_), Event::Accepted) => Step::Read,
+            // What no connection does, or has done.
+            (Stage::Starting | Stage::Connecting, Event::Bytes(_) | Event::Closed)
+            | (Stage::Talking(_), Event::Accepted) => Step::Read,
         }
     }
 
@@ -265,7 +264,7 @@ impl Attempt {
     }
 
     fn limit_reached(&mut self, rules: &Rules, now: Instant) -> Step {
-        let Stage::Talking(conversation) = &mut self.stage else { return Step::Connect };
+        let Stage::Talking(conversation) = &mut self.stage else { return Step::Read };
         match conversation.deadline(&rules.limits).0 {
             Timer::ActiveStep => {
                 conversation.since = now.before(rules.limits.active_step);

@@ -74,8 +74,8 @@ pub(crate) trait Net {
     /// Writes what the socket takes at once.
     fn write(&mut self, socket: Socket, bytes: &[u8]) -> Result<usize, Errno>;
 
-    /// Gives up a connection; to who has accepted it that is a reset. The socket's place may be given to another,
-    /// and may be named once more for what happened before.
+    /// Gives up a connection; to who has accepted it that is a reset. The socket's place may be
+    /// given to another, and may be named once more for what happened before.
     fn disconnect(&mut self, socket: Socket);
 
     /// Closes the socket; its place may be given to another.
@@ -251,7 +251,7 @@ impl<N: Net> Driver<N> {
             // send buffer holds (`probe::WRITTEN_MAX`, 4 KiB, tcp(7)), so what is not taken has no
             // reader. A connection that is gone shows at the next read.
             Step::Write(bytes) => drop(self.net.write(socket, &bytes)),
-            Step::Connect | Step::Read => {}
+            Step::Read => {}
         }
         None
     }

@@ -143,7 +143,7 @@ impl Conversation {
             Step::Write(bytes) => self.written += bytes.len(),
             Step::Done(Conclusion::Verdict(verdict)) => return Some(verdict),
             Step::Done(Conclusion::Fault(fault)) => panic!("{fault} is no server's doing"),
-            Step::Connect | Step::Read => {}
+            Step::Read => {}
         }
         None
     }
