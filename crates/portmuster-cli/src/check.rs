@@ -29,13 +29,17 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
     }
-    match journal::open(check, &input)? {
+    let opened = journal::open(check, &input)?;
+    let gate = match &opened {
+        Some(Opened::GoesOn(_, journal)) => gate.map(|gate| gate.resuming(journal.found.clone())),
+        Some(Opened::Begins(_)) | None => gate,
+    };
+    match opened {
         Some(Opened::GoesOn(_, journal)) if journal.complete => {
             Outputs::inspect(check, &journal.outputs)?;
             if !check.quiet {
                 terminal::note("the journal says that this run is complete: nothing is left to do");
             }
-            let gate = gate.map(|gate| gate.resuming(journal.found.clone()));
             let judged = judged(check, gate.as_ref(), &journal.account, input.len());
             Ok(judged.min(completeness(&journal.account)))
         }
@@ -49,13 +53,8 @@ fn run_kept(
     checker: Checker,
     input: Input,
     gate: Option<Gate>,
-    opened: Option<Opened>,
+    mut opened: Option<Opened>,
 ) -> anyhow::Result<Status> {
-    let gate = gate.map(|gate| match &opened {
-        Some(Opened::GoesOn(_, journal)) => gate.resuming(journal.found.clone()),
-        Some(Opened::Begins(_)) | None => gate,
-    });
-    let mut opened = opened;
     let mut outputs = match &mut opened {
         Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, &journal.outputs)?,
         // Before an output is emptied: a journal that names what it had must not outlast that.
