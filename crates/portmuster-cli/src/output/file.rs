@@ -130,7 +130,7 @@ impl OpenFile {
         if has_rows {
             return Ok(WholeWrites { file, whole: Some(metadata.len()) });
         }
-        file.set_len(0).with_context(|| format!("emptying the output {}", name(&path)))?;
+        empty(&file).with_context(|| format!("emptying the output {}", name(&path)))?;
         Ok(WholeWrites { file, whole: Some(0) })
     }
 
@@ -160,6 +160,14 @@ impl OpenFile {
         // Closing it later would take the locks away that SQLite has on it.
         self.path
     }
+}
+
+/// Empties a file that is not.
+///
+/// One that is stays untouched: ext4 takes any truncation for a replacement, and waits for the disk
+/// when such a file is closed (`auto_da_alloc`, ext4(5)): 40 ms after 40 MB.
+fn empty(file: &File) -> io::Result<()> {
+    if file.metadata()?.len() > 0 { file.set_len(0) } else { Ok(()) }
 }
 
 fn committing(run: PreparedRun, path: PathBuf) -> Prepared<'static> {
