@@ -97,9 +97,6 @@ pub enum ItemErrorKind {
 
 /// Reads one item.
 pub(super) fn parse(text: &str) -> Result<Item, ItemError> {
-    if let Some(item) = plain(text) {
-        return Ok(item);
-    }
     let (host, host_column, ports) = split(text)?;
     let hosts = hosts(host).map_err(|(at, kind)| ItemError { column: host_column + at, kind })?;
     let ports = match ports {
@@ -113,18 +110,39 @@ pub(super) fn parse(text: &str) -> Result<Item, ItemError> {
 }
 
 /// Reads what most lists have on every line, an IPv4 address with one port or none, in a tenth of
-/// the time.
-fn plain(text: &str) -> Option<Item> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (text, None),
-    };
-    let address = u32::from(host.parse::<Ipv4Addr>().ok()?);
-    let ports = match port {
-        Some(port) => Some(Ports::one(port)?),
-        None => None,
-    };
-    Some(Item { hosts: Hosts::Range(Range::V4(address, address)), ports })
+/// the time; `None` for all else, and for what can't be read.
+pub(super) fn plain(text: &str) -> Option<(u32, Option<u16>)> {
+    let mut rest = text.as_bytes();
+    let mut address = decimal(&mut rest, 255)?;
+    for _ in 0..3 {
+        rest = rest.strip_prefix(b".")?;
+        address = (address << 8) | decimal(&mut rest, 255)?;
+    }
+    if rest.is_empty() {
+        return Some((address, None));
+    }
+    rest = rest.strip_prefix(b":")?;
+    let port = u16::try_from(decimal(&mut rest, u16::MAX.into())?).ok()?;
+    (rest.is_empty() && port > 0).then_some((address, Some(port)))
+}
+
+/// Takes the digits at the beginning: a number without leading zeros that is not above the most.
+fn decimal(text: &mut &[u8], most: u32) -> Option<u32> {
+    let (mut number, mut length) = (0, 0);
+    for byte in *text {
+        let digit = u32::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            break;
+        }
+        number = 10 * number + digit;
+        length += 1;
+        if number > most {
+            return None;
+        }
+    }
+    let leads = length > 1 && text[0] == b'0';
+    *text = &text[length..];
+    (length > 0 && !leads).then_some(number)
 }
 
 /// A text and the column at which it starts.
@@ -407,6 +425,23 @@ mod tests {
             if let Err(error) = parse(&text) {
                 prop_assert!((1..=text.chars().count() + 1).contains(&error.column));
             }
+        }
+
+        #[test]
+        fn what_is_plain_is_what_it_would_be_read_as(
+            text in "[0-9.:]{0,22}|([0-9]{1,3}[.]){3}[0-9]{1,3}(:[0-9]{0,6})?",
+        ) {
+            if let Some((address, port)) = plain(&text) {
+                let hosts = Hosts::Range(Range::V4(address, address));
+                prop_assert_eq!(parse(&text), Ok(Item { hosts, ports: port.map(Ports::one) }));
+            }
+        }
+
+        #[test]
+        fn every_usual_line_is_plain(address: Ipv4Addr, port in 1..=u16::MAX) {
+            prop_assert_eq!(plain(&address.to_string()), Some((address.into(), None)));
+            let text = format!("{address}:{port}");
+            prop_assert_eq!(plain(&text), Some((address.into(), Some(port))));
         }
 
         #[test]

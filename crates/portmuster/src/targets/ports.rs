@@ -78,9 +78,9 @@ impl Ports {
         None
     }
 
-    /// This one port; `None` when it is written as no number from 1 to 65535.
-    pub(super) fn one(text: &str) -> Option<Self> {
-        number(text).ok().map(|port| Self(Ranges::One(port..=port)))
+    /// This one port, which is not 0.
+    pub(super) fn one(port: u16) -> Self {
+        Self(Ranges::One(port..=port))
     }
 
     /// The ranges, ascending and disjoint.

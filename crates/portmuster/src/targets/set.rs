@@ -159,9 +159,14 @@ impl TargetSet {
     /// # Errors
     /// What can't be read, and where.
     pub fn add(&mut self, item: &str, label: Option<&str>, ports: &Ports) -> Result<(), ItemError> {
+        let label: Option<Arc<str>> = label.map(Arc::from);
+        if let Some((address, port)) = grammar::plain(item) {
+            let ports = port.map_or_else(|| ports.clone(), Ports::one);
+            self.add_range(Range::V4(address, address), &ports, label.as_ref());
+            return Ok(());
+        }
         let Item { hosts, ports: own } = grammar::parse(item)?;
         let ports = own.unwrap_or_else(|| ports.clone());
-        let label: Option<Arc<str>> = label.map(Arc::from);
         match hosts {
             Hosts::Name(name) => self.add_name(&name, &ports, label.as_ref()),
             Hosts::Range(range) => self.add_range(range, &ports, label.as_ref()),
