@@ -286,7 +286,12 @@ pub(super) fn timestamp(time: SystemTime) -> CompactString {
 
 /// To the microsecond: finer is noise.
 pub(super) fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+    Duration::from_micros(microseconds(duration)).div_duration_f64(Duration::from_millis(1))
+}
+
+/// Rounded; saturates.
+pub(super) fn microseconds(duration: Duration) -> u64 {
+    u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
 /// The bytes as text, or in base64 when they are none.

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 
 use crate::{
     outcome::{Outcome, Times, Verdict},
-    sink::row::{address, milliseconds, timestamp},
+    sink::row::{address, microseconds, timestamp},
     targets::Host,
 };
 
 /// Adds the line, without its end; false when the outcome has more to say, and nothing is added.
 ///
-/// Written as a row it takes twice as long, which for a target that refuses is a part in twenty
+/// Written as a row it takes four times as long, which for a target that refuses is a part in ten
 /// of all that is done.
 pub(super) fn write(outcome: &Outcome, line: &mut Vec<u8>) -> bool {
     let Outcome { target, endpoint, verdict, attempts, time, .. } = outcome;
@@ -27,23 +27,55 @@ pub(super) fn write(outcome: &Outcome, line: &mut Vec<u8>) -> bool {
         return false;
     };
     let Times { connect: None, first_byte: None, total } = verdict.times else { return false };
+    let Ok(total) = u32::try_from(microseconds(total)) else { return false };
     if !verdict.banner.is_empty() {
         return false;
     }
-    let (host, address) = (address(*host), address(endpoint.ip()));
-    add(line, &[r#"{"schema":1,"host":""#, &host, r#"","port":"#]);
-    add(line, &[itoa::Buffer::new().format(target.port), r#","open":false,"state":""#]);
-    add(line, &[state.name(), r#"","reason":""#, reason, r#"","address":""#, &address]);
-    add(line, &[r#"","total_ms":"#]);
-    serde_json::to_writer(&mut *line, &milliseconds(total)).expect("a vector takes a number");
-    add(line, &[r#","attempts":"#, itoa::Buffer::new().format(*attempts)]);
-    add(line, &[r#","time":""#, &timestamp(*time), r#""}"#]);
+    let host_text = address(*host);
+    add(line, br#"{"schema":1,"host":""#);
+    line.extend_from_slice(host_text.as_bytes());
+    add(line, br#"","port":"#);
+    add_number(line, target.port);
+    add(line, br#","open":false,"state":""#);
+    line.extend_from_slice(state.name().as_bytes());
+    add(line, br#"","reason":""#);
+    line.extend_from_slice(reason.as_bytes());
+    add(line, br#"","address":""#);
+    if endpoint.ip() == *host {
+        line.extend_from_slice(host_text.as_bytes());
+    } else {
+        line.extend_from_slice(address(endpoint.ip()).as_bytes());
+    }
+    add(line, br#"","total_ms":"#);
+    add_thousandths(line, total);
+    add(line, br#","attempts":"#);
+    add_number(line, *attempts);
+    add(line, br#","time":""#);
+    line.extend_from_slice(timestamp(*time).as_bytes());
+    add(line, br#""}"#);
     true
 }
 
-fn add(line: &mut Vec<u8>, parts: &[&str]) {
-    for part in parts {
-        line.extend_from_slice(part.as_bytes());
+/// Adds bytes whose number is known to the compiler, which then copies them in place.
+fn add<const LENGTH: usize>(line: &mut Vec<u8>, part: &[u8; LENGTH]) {
+    line.extend_from_slice(part);
+}
+
+fn add_number(line: &mut Vec<u8>, number: impl itoa::Integer) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Adds a number of thousandths as a decimal fraction, as short as it can be.
+fn add_thousandths(line: &mut Vec<u8>, number: u32) {
+    add_number(line, number / 1000);
+    let mut rest = number % 1000;
+    line.push(b'.');
+    for unit in [100, 10, 1] {
+        line.push(b"0123456789"[(rest / unit) as usize]);
+        rest %= unit;
+        if rest == 0 {
+            return;
+        }
     }
 }
 
@@ -70,7 +102,7 @@ mod tests {
         #[test]
         fn a_plain_line_is_what_its_row_is_written_as(
             host: IpAddr, other: IpAddr, is_other: bool, port: u16, attempts: u32,
-            nanoseconds: u64, since_1970 in 0_u64..1 << 62,
+            nanoseconds in 0..u64::from(u32::MAX) * 1000, since_1970 in 0_u64..1 << 62,
             state in prop::sample::select(vec![
                 PortState::Closed, PortState::Filtered, PortState::Unchecked,
             ]),
