@@ -244,7 +244,7 @@ impl Coordinator {
 
     /// Hands out what became known; false when nobody wants it.
     fn hand_out(&mut self) -> bool {
-        let outcomes: Vec<_> = std::iter::from_fn(|| self.schedule.next_outcome()).collect();
+        let outcomes = self.schedule.take_outcomes();
         let odd = self.schedule.take_odd();
         let is_empty = outcomes.is_empty() && odd.is_empty();
         let now = self.clock.now();

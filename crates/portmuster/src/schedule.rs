@@ -157,7 +157,7 @@ pub(crate) struct Schedule {
     intake: Intake,
     /// Of the targets to come.
     positions: Missing,
-    outcomes: VecDeque<Outcome>,
+    outcomes: Vec<Outcome>,
     odd: Vec<Odd>,
     account: Account,
     wall_start: SystemTime,
@@ -189,7 +189,7 @@ impl Schedule {
             starts: 0,
             intake: Intake::Open,
             positions: Positions::new().missing(),
-            outcomes: VecDeque::new(),
+            outcomes: Vec::new(),
             odd: Vec::new(),
             account: Account::default(),
             wall_start,
@@ -343,9 +343,11 @@ impl Schedule {
         }
     }
 
-    /// The next outcome, in the order in which they became known.
-    pub(crate) fn next_outcome(&mut self) -> Option<Outcome> {
-        self.outcomes.pop_front()
+    /// What became known since the last time, in that order.
+    pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        // As many may come again; growing to them would copy each once more.
+        let next = Vec::with_capacity(self.outcomes.len());
+        std::mem::replace(&mut self.outcomes, next)
     }
 
     /// What was found out about positions that do not have one outcome; it is found out before
@@ -607,7 +609,7 @@ impl Schedule {
         if self.intake == Intake::Open {
             self.adapt(found_on_retry);
         }
-        self.outcomes.push_back(Outcome {
+        self.outcomes.push(Outcome {
             endpoint: endpoint.filter(|_| check.attempts() > 0),
             attempts: check.attempts(),
             position: check.position(),

@@ -267,7 +267,7 @@ pub fn simulate(
         take_targets(&mut schedule, &mut targets, now);
         lookups.run(&mut schedule, network, now);
         leased.extend(std::iter::from_fn(|| schedule.next_start(now)));
-        outcomes.extend(std::iter::from_fn(|| schedule.next_outcome()));
+        outcomes.extend(schedule.take_outcomes());
         if schedule.is_finished() {
             let mut troubles = event_loop.driver.net.troubles.counts;
             troubles.extend(lookups.troubles.counts);

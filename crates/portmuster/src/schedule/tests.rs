@@ -49,7 +49,13 @@ fn starts(schedule: &mut Schedule, now: Instant) -> Vec<Start> {
 }
 
 fn states(schedule: &mut Schedule) -> Vec<PortState> {
-    std::iter::from_fn(|| schedule.next_outcome()).map(|outcome| outcome.verdict.state).collect()
+    schedule.take_outcomes().iter().map(|outcome| outcome.verdict.state).collect()
+}
+
+/// The one outcome that became known.
+fn outcome(schedule: &mut Schedule) -> Outcome {
+    let outcomes = schedule.take_outcomes();
+    <[_; 1]>::try_from(outcomes).map(|[outcome]| outcome).expect("one has become known")
 }
 
 #[test]
@@ -104,7 +110,7 @@ fn a_filtered_target_waits_for_its_retry() {
     assert_eq!(schedule.wake_at(), Some(at(40_000)));
     let second = schedule.next_start(at(40_000)).expect("it is due");
     settle(&mut schedule, second, verdict(PortState::Open), at(40_001));
-    let outcome = schedule.next_outcome().expect("it is settled");
+    let outcome = outcome(&mut schedule);
     assert_eq!((outcome.attempts, outcome.is_open()), (2, true));
     assert_eq!(schedule.account(at(40_001)).found_on_retry, 1);
 }
@@ -177,7 +183,7 @@ fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
         }
     }
     assert_eq!(faults, 10);
-    let outcome = schedule.next_outcome().expect("it is settled");
+    let outcome = outcome(&mut schedule);
     assert_eq!(outcome.verdict.state, PortState::Unchecked);
     assert_eq!(outcome.verdict.reason, Reason::Fault(Fault::LocalPorts));
     assert_eq!(outcome.attempts, 0);
@@ -218,7 +224,7 @@ fn every_address_is_tried_in_order_until_one_accepts() {
         assert_eq!(schedule.next_start(at(0)), None, "one address at a time");
         settle(&mut schedule, start, verdict(state), at(0));
     }
-    let outcome = schedule.next_outcome().expect("it is settled");
+    let outcome = outcome(&mut schedule);
     assert_eq!(outcome.endpoint, Some(SocketAddr::from(([192, 0, 2, 3], 22))));
     assert_eq!((outcome.is_open(), outcome.attempts), (true, 2));
 }
@@ -239,7 +245,7 @@ fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
             let start = schedule.next_start(at(0)).expect("the next address");
             settle(&mut schedule, start, verdict(state), at(0));
         }
-        let outcome = schedule.next_outcome().expect("it is settled");
+        let outcome = outcome(&mut schedule);
         let address = outcome.endpoint.map(|endpoint| endpoint.ip());
         assert_eq!(outcome.verdict.state, told.0, "{states:?}");
         assert_eq!(address, Some(IpAddr::from([192, 0, 2, told.1])), "{states:?}");
@@ -356,7 +362,7 @@ fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
     let again = starts(&mut schedule, at(31_000));
     assert_eq!(again.len(), 2);
     settle(&mut schedule, again[0], throttled(), at(31_001));
-    let outcome = schedule.next_outcome().expect("once more is all");
+    let outcome = outcome(&mut schedule);
     assert_eq!((outcome.verdict.service, outcome.attempts), (Some(Service::SshThrottled), 2));
 }
 
@@ -368,7 +374,7 @@ fn what_was_open_and_then_refuses_is_still_ssh() {
     settle(&mut schedule, first, throttled(), at(0));
     let second = schedule.next_start(at(30_000)).expect("it has rested");
     settle(&mut schedule, second, verdict(PortState::Closed), at(30_000));
-    let outcome = schedule.next_outcome().expect("it is settled");
+    let outcome = outcome(&mut schedule);
     assert_eq!(outcome.verdict.service, Some(Service::SshThrottled));
 }
 
@@ -497,7 +503,7 @@ proptest! {
                     prop_assert!(towards <= per_host.get() as usize);
                 }
             }
-            while let Some(outcome) = schedule.next_outcome() {
+            for outcome in schedule.take_outcomes() {
                 prop_assert!(seen.insert(outcome.target.port));
             }
             if open.is_empty() {
@@ -536,7 +542,7 @@ fn what_the_active_step_spoiled_is_tried_once_more_without_it() {
     assert!(second.patient);
     settle(&mut schedule, second, spoiled(), at(8_000));
     assert!(starts(&mut schedule, at(8_000)).is_empty());
-    let outcome = schedule.next_outcome().expect("it has its outcome");
+    let outcome = outcome(&mut schedule);
     assert_eq!((outcome.attempts, outcome.verdict.service), (2, Some(Service::Ssh)));
 }
 
