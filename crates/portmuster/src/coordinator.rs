@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Instant},
     config::Config,
     driver::{descriptors, tcp},
-    input::{self, Boxed, Input, Taken},
+    input::{Boxed, Input, Taken},
     method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     positions::{Odd, Positions},
@@ -29,6 +29,9 @@ use crate::{
     workers::Program,
 };
 
+/// Targets that are taken before they are wanted: as many as a loop is given ahead, because the
+/// thread that takes them waits for its turn as well.
+const AHEAD: usize = 4096;
 /// Between two accounts that the consumer gets although there is no outcome.
 const BEAT: Duration = Duration::from_millis(500);
 /// Batches of outcomes that wait for the consumer.
@@ -122,7 +125,7 @@ pub(crate) fn start(
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
-    let (input, targets_in) = Input::start(input::AHEAD).map_err(StartError::Thread)?;
+    let (input, targets_in) = Input::start(AHEAD).map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
         schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),

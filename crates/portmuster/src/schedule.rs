@@ -52,7 +52,7 @@ use self::{
 pub(crate) use names::{Lookup, LookupError};
 
 /// Targets that may start as soon as the pace and the window allow.
-const READY_MAX: usize = 1024;
+const READY_MAX: usize = 2048;
 /// Targets that wait for another attempt. As many starts later the first of them is due.
 const RETRIES_MAX: usize = 65_536;
 /// Targets that wait after a fault of this machine.

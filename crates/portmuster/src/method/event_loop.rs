@@ -26,9 +26,10 @@ use crate::{
 /// targets look silent; a few hundred never did.
 const BURST: usize = 256;
 
-/// Attempts that each loop may be given ahead of what it has begun: work for three milliseconds,
-/// for which it can do without the coordinator.
-const LEAD: usize = 1024;
+/// Attempts that each loop may be given ahead of what it has begun: work for twelve milliseconds,
+/// for which it can do without the coordinator. Where loops keep all processors busy, who feeds them
+/// waits a time slice, three milliseconds, for its turn, and so does who feeds that one.
+const LEAD: usize = 4096;
 
 /// Batches of starts that wait for a loop. A loop never waits for the coordinator, so the
 /// coordinator may wait for a place here.
@@ -229,6 +230,7 @@ impl<N: Net> EventLoop<N> {
                     Some(Active { id, attempt, serial: self.serial, queued: at });
             }
         }
+        self.driver.net.now()
     }
 
     fn advance(&mut self, socket: Socket, reports: &mut Vec<Report>) {
