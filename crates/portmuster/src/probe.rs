@@ -142,6 +142,9 @@ impl Probe {
                 return judged.map_or(ProbeStep::Read, ProbeStep::Judged);
             }
         };
+        if greeting.seen == 0 {
+            greeting.make_room(bytes.len());
+        }
         let mut replies = Vec::new();
         for (at, &byte) in bytes.iter().enumerate() {
             match greeting.byte(byte, &mut replies) {
@@ -279,6 +282,14 @@ struct Greeting {
 }
 
 impl Greeting {
+    /// Makes room for the first bytes that came, which mostly are all: letting it grow byte by byte
+    /// takes an allocation for each doubling.
+    fn make_room(&mut self, bytes: usize) {
+        self.raw.reserve_exact(bytes.min(BANNER_MAX));
+        self.ssh.make_room(bytes);
+        self.screen.make_room(bytes);
+    }
+
     fn byte(&mut self, byte: u8, replies: &mut Vec<u8>) -> Heard {
         self.seen += 1;
         if self.raw.len() < BANNER_MAX {

@@ -32,6 +32,12 @@ pub(super) struct Screen {
 }
 
 impl Screen {
+    /// Makes room for a text of so many bytes, or for a longest one.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        self.text.reserve_exact(bytes.min(BANNER_MAX));
+        self.last.reserve_exact(bytes.min(2 * LAST_MAX));
+    }
+
     /// Takes the next byte of the text.
     pub(super) fn push(&mut self, byte: u8) {
         let (place, is_shown) = match (self.place, byte) {

@@ -38,6 +38,11 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// Makes room for so many bytes, or for a longest line.
+    pub(super) fn make_room(&mut self, bytes: usize) {
+        self.line.reserve_exact(bytes.min(IDENTIFICATION_MAX));
+    }
+
     /// Takes one byte; true when it completes an identification line. A line that is longer than
     /// is kept counts as complete when its start is an identification.
     pub(super) fn push(&mut self, byte: u8) -> bool {
