@@ -53,7 +53,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
     targets: usize,
     /// Targets that greet
-    #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
     greetings: usize,
     /// Threads, each number in rounds of its own [default: 1, and one per core]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = threads)]

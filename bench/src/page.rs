@@ -52,7 +52,7 @@ const QUESTIONS: [Question; 6] = [
     Question {
         name: "limit",
         title: "How near does it come to what the system allows?",
-        whole: &["--count-calls", "--greetings=60000"],
+        whole: &["--count-calls"],
         quick: &["--targets=20000", "--greetings=2000", "--rounds=1"],
     },
     Question {

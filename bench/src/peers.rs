@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 512_000, value_parser = crate::at_least_one)]
     targets: usize,
     /// Targets that are open
-    #[arg(long, value_name = "N", default_value_t = 50_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
     open: usize,
     /// Rounds, in each of which everybody runs once with the best setting
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = crate::at_least_one)]
@@ -65,6 +65,9 @@ enum Part {
 const REFUSED_LEAST: &[(Peer, f64)] =
     &[(Peer::Nmap, 4.0), (Peer::Rustscan, 6.0), (Peer::Python, 4.0)];
 const OPEN_LEAST: &[(Peer, f64)] = &[(Peer::Nmap, 2.0)];
+
+/// The settings of portmuster that are tried, as those of others are.
+const OURS: [&[&str]; 3] = [&[], &["--in-flight", "1024"], &["--in-flight", "256"]];
 
 /// Runs the parts that are asked for.
 ///
@@ -123,9 +126,11 @@ impl Bench<'_> {
         let mut output = anstream::stdout().lock();
         writeln!(output, "{title}: settings")?;
         let list = List::new(span)?;
-        let arguments = [&TERMS[..], &["--no-probe"]].concat();
-        let ours = peer::portmuster(self.program, &list, "portmuster --no-probe", &arguments);
-        let (mut several, mut absent) = (vec![vec![ours]], Vec::new());
+        let ours = OURS.map(|setting| {
+            let arguments = [&TERMS[..], &["--no-probe"], setting].concat();
+            peer::portmuster(self.program, &list, "portmuster --no-probe", &arguments)
+        });
+        let (mut several, mut absent) = (vec![Vec::from(ours)], Vec::new());
         for &peer in peers {
             if !self.options.peers.is_empty() && !self.options.peers.contains(&peer) {
                 continue;

@@ -95,7 +95,7 @@ fn peers_have_the_best_of_their_settings() {
     let who = ["--part", "refused", "--part", "open", "--peer", "tokio", "--peer", "python"];
     let Some(text) = answered(&[&small[..], &who].concat()) else { return };
     let settings = text.lines().filter(|line| line.trim_start().starts_with("setting "));
-    assert_eq!(settings.count(), 12, "three of each peer, in each part: {text}");
+    assert_eq!(settings.count(), 18, "three of each, in each part: {text}");
     let wrong = "targets of which portmuster did not say what is true: 0; at most 0: reached";
     assert_eq!(text.matches(wrong).count(), 2, "{text}");
     let report = fs::read_to_string(path).expect("it was written");
