@@ -27,8 +27,8 @@ use crate::{
 const BURST: usize = 256;
 
 /// Attempts that each loop may be given ahead of what it has begun: work for twelve milliseconds,
-/// for which it can do without the coordinator. Where loops keep all processors busy, who feeds them
-/// waits a time slice, three milliseconds, for its turn, and so does who feeds that one.
+/// for which it can do without the coordinator. Where loops keep all processors busy, whoever feeds
+/// them waits a time slice, three milliseconds, for its turn, and so does whoever feeds that one.
 const LEAD: usize = 4096;
 
 /// Batches of starts that wait for a loop. A loop never waits for the coordinator, so the
