@@ -2,13 +2,15 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    io::{Read, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc::sync_channel,
     },
+    thread,
     time::Duration,
 };
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         a_host_gets_no_more_connections_than_its_share,
         nobody_is_found_by_talking_to_oneself,
         a_single_port_is_tried_once,
+        who_is_open_is_left_without_a_reset,
         every_method_goes_on_where_it_was_left,
         what_is_excluded_or_has_several_addresses_settles_once,
     ])
@@ -202,6 +205,30 @@ fn refused() -> TargetSet {
     let mut set = TargetSet::default();
     set.add("127.8.0.0-127.8.7.207:1", None, &Ports::ssh_and_telnet()).expect("it is a range");
     set
+}
+
+/// Servers log a reset as a fault. One comes when a socket is closed over bytes that nobody has read,
+/// here those behind the identification, which are more than is read at a time.
+fn who_is_open_is_left_without_a_reset() {
+    let loud = [b"SSH-2.0-loud\r\n".to_vec(), vec![b'.'; 20_000]].concat();
+    let manners = [(Probing::ConnectOnly, Vec::new()), (Probing::Greeting, loud)];
+    for (method, (probing, words)) in
+        Method::ALL.into_iter().flat_map(|method| manners.clone().map(|manner| (method, manner)))
+    {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let endpoint = listener.local_addr().expect("it is bound");
+        let server = thread::spawn(move || {
+            let (mut client, _) = listener.accept()?;
+            client.write_all(&words)?;
+            client.read_to_end(&mut Vec::new())
+        });
+        let checker = checker(Config { method, probing, ..Config::default() });
+        let outcomes: Vec<_> =
+            checker.check([Target::from(endpoint)]).expect("the run starts").collect();
+        assert!(outcomes.len() == 1 && outcomes[0].is_open(), "{outcomes:?}");
+        let heard = server.join().expect("it does not panic");
+        assert_eq!(heard.map_err(|error| error.kind()), Ok(0), "{method}, {probing:?}");
+    }
 }
 
 fn every_method_goes_on_where_it_was_left() {
