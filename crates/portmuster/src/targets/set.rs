@@ -309,24 +309,10 @@ impl TargetSet {
     /// Adds a block, as part of the last one where it goes on from there.
     fn push(&mut self, hosts: BlockHosts, ports: Ports, label: Option<&Arc<str>>) {
         let before = self.len;
-        if let (Some(last), BlockHosts::V4(first, end)) = (self.blocks.last_mut(), &hosts)
-            && let BlockHosts::V4(last_first, last_end) = last.hosts
-            && first == end
-            && (last_first, last_end) == (*first, *end)
+        if let (Some(last), &BlockHosts::V4(first, end)) = (self.blocks.last_mut(), &hosts)
             && last.label.as_ref() == label
-            && let Some(ports) = last.ports.followed_by(&ports)
+            && last.go_on(first, end, &ports)
         {
-            last.ports = ports;
-            self.len = last.first.saturating_add(last.len());
-            return;
-        }
-        if let (Some(last), BlockHosts::V4(first, end)) = (self.blocks.last_mut(), &hosts)
-            && let BlockHosts::V4(_, last_end) = &mut last.hosts
-            && last_end.checked_add(1) == Some(*first)
-            && last.ports == ports
-            && last.label.as_ref() == label
-        {
-            *last_end = *end;
             self.len = last.first.saturating_add(last.len());
             return;
         }
@@ -371,6 +357,22 @@ fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128
 }
 
 impl Block {
+    /// Takes in what goes on from it: the next addresses with its ports, or the next ports of its
+    /// only address. False when that is not what these are.
+    fn go_on(&mut self, first: u32, last: u32, ports: &Ports) -> bool {
+        let BlockHosts::V4(own_first, own_last) = &mut self.hosts else { return false };
+        if own_last.checked_add(1) == Some(first) && self.ports == *ports {
+            *own_last = last;
+            return true;
+        }
+        let is_its_only = own_first == own_last && (*own_first, *own_last) == (first, last);
+        let Some(ports) = self.ports.followed_by(ports).filter(|_| is_its_only) else {
+            return false;
+        };
+        self.ports = ports;
+        true
+    }
+
     fn print(&self, print: &mut Fingerprint) {
         match &self.hosts {
             BlockHosts::V4(first, last) => {
@@ -541,6 +543,15 @@ mod tests {
         assert_eq!((set.blocks.len(), set.left_out()), (3, LeftOut::default()));
         set.add("10.0.0.2:50", None, &Ports::ssh_and_telnet()).expect("it can be read");
         assert_eq!((set.len(), set.left_out().duplicates), (300, 1));
+    }
+
+    #[test]
+    fn the_next_ports_of_several_addresses_come_behind_all_of_them() {
+        let items = ["10.0.0.1-10.0.0.2:22", "10.0.0.1-10.0.0.2:23"];
+        assert_eq!(
+            shown(set(&items)),
+            ["10.0.0.1:22", "10.0.0.2:22", "10.0.0.1:23", "10.0.0.2:23"]
+        );
     }
 
     #[test]
