@@ -495,6 +495,13 @@ mod tests {
             Sqlite::begin(&self.file(), &beginning).expect("it is a database")
         }
 
+        /// Adds a whole run with so many rows.
+        fn add_run(&self, rows: u32) {
+            let mut sink = self.begin();
+            write(&mut sink, rows);
+            sink.finish(&ending()).expect("there is room");
+        }
+
         /// What another program reads.
         fn read<T: rusqlite::types::FromSql>(&self, query: &str) -> Vec<T> {
             let database = Connection::open(self.file()).expect("it can be opened");
@@ -514,6 +521,12 @@ mod tests {
 
     fn refused() -> Outcome {
         samples::not_open(PortState::Closed, Reason::Refused)
+    }
+
+    fn write(sink: &mut Sqlite, rows: u32) {
+        for _ in 0..rows {
+            sink.write(&refused()).expect("there is room");
+        }
     }
 
     #[test]
@@ -631,11 +644,7 @@ mod tests {
     #[test]
     fn a_run_that_was_prepared_and_not_committed_leaves_no_trace() {
         let folder = Folder::new();
-        let mut sink = folder.begin();
-        sink.write(&refused()).expect("there is room");
-        sink.write(&refused()).expect("there is room");
-        sink.finish(&ending()).expect("there is room");
-        drop(sink);
+        folder.add_run(2);
         let state = || {
             folder.read::<String>(
                 "SELECT group_concat(id || ' ' || ended) || (SELECT count(*) FROM outcomes) FROM runs",
@@ -655,24 +664,16 @@ mod tests {
     /// In steps of the database's machine, which are the same at every speed.
     #[test]
     fn what_earlier_runs_have_makes_it_no_slower_to_go_on() {
-        let steps = |earlier: u32, rows: i64| {
+        let steps = |earlier: u32, rows: u32| {
             let folder = Folder::new();
-            let mut other = folder.begin();
-            for _ in 0..earlier {
-                other.write(&refused()).expect("there is room");
-            }
-            other.finish(&ending()).expect("there is room");
+            folder.add_run(earlier);
             let mut ours = folder.begin();
-            for _ in 0..rows {
-                ours.write(&refused()).expect("there is room");
-            }
+            write(&mut ours, rows);
             let Mark::Run { run, last } = ours.checkpoint().expect("there is room") else {
                 panic!("it is a database")
             };
             assert_eq!(last > 0, rows > 0);
-            for _ in 0..3 {
-                ours.write(&refused()).expect("there is room");
-            }
+            write(&mut ours, 3);
             pause(&mut ours);
             let mut delete = ours.connection.prepare(deletion(last)).expect("it is SQL");
             assert_eq!(delete.execute([last, run]).expect("there is room"), 3);
@@ -687,9 +688,7 @@ mod tests {
     #[test]
     fn a_run_goes_on_that_had_no_outcome_at_its_mark() {
         let folder = Folder::new();
-        let mut other = folder.begin();
-        other.write(&refused()).expect("there is room");
-        other.finish(&ending()).expect("there is room");
+        folder.add_run(1);
         let mut ours = folder.begin();
         assert_eq!(ours.checkpoint().expect("there is room"), Mark::Run { run: 2, last: 0 });
         ours.write(&refused()).expect("there is room");
