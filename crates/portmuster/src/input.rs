@@ -9,9 +9,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
-/// What is taken from the iterator before it is wanted, where nobody wants more than that at once.
-pub(crate) const AHEAD: usize = 1024;
-/// The most that is taken before it is wanted.
+/// The most that is taken from the iterator before it is wanted.
 const AHEAD_MAX: usize = 8192;
 /// How long the end of a run waits for the iterator to answer.
 const GRACE: Duration = Duration::from_millis(100);
@@ -47,8 +45,7 @@ pub(crate) enum Taken<T> {
 
 impl<T: Send + 'static> Input<T> {
     /// Starts the thread; it waits for the iterator, so that what can't be started leaves the
-    /// iterator where it is. Up to `ahead` are taken
-    /// before they are wanted.
+    /// iterator where it is. Up to `ahead` are taken before they are wanted, or [`AHEAD_MAX`].
     ///
     /// # Errors
     /// The thread can't be started.

@@ -45,7 +45,7 @@ use thiserror::Error;
 use crate::{
     clock::Clock,
     config::{cores, defaults},
-    input::{self, Input, Taken},
+    input::{Input, Taken},
 };
 
 mod frames;
@@ -67,6 +67,8 @@ use self::{
 
 /// Work that is handed out and not done, in all.
 const OPEN_MAX: usize = 1 << 20;
+/// Work that is taken before it is wanted, where the workers may hold less than that.
+const AHEAD: usize = 1024;
 /// Batches of work that wait for the thread that keeps the workers. It never waits for whoever
 /// brings them, so that one may wait for a place here.
 const BATCHES_MAX: usize = 64;
@@ -140,7 +142,7 @@ impl Workers {
         let setting = u32::try_from(threads).unwrap_or(u32::MAX);
         let link = Link::start(terms, &setting, Clock::start(), deliver)?;
         // With less than the workers may hold, each of them would be leased little at a time.
-        let (input, source) = Input::start(all.max(input::AHEAD)).map_err(WorkersError::Thread)?;
+        let (input, source) = Input::start(all.max(AHEAD)).map_err(WorkersError::Thread)?;
         // Refused only when the thread has panicked, which the first `next` tells.
         let _ = source.send(Box::new(work.into_iter()));
         Ok(Results {
