@@ -191,7 +191,7 @@ impl<N: Net> EventLoop<N> {
         let until = if begun == 0 && reports.is_empty() {
             self.deadlines.next().into_iter().chain(until).min()
         } else {
-            Some(self.driver.net.now())
+            Some(now)
         };
         let mut ready = std::mem::take(&mut self.ready);
         self.driver.net.wait(until, &mut ready);
