@@ -10,7 +10,8 @@
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
 //! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this
-//! machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
+//! machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an
+//! outcome.
 
 use std::{
     borrow::Cow,
