@@ -32,8 +32,12 @@ pub(crate) enum Timer {
     ActiveStep,
     /// The server still says nothing: silent.
     FirstByte,
-    /// The server has stopped: send it an empty line if it waits for one, else judge what came.
+    /// The server has paused: send it an empty line if it waits for one, else judge what came, if a
+    /// rule recognises it.
     Quiet,
+    /// No rule recognises what came, and nothing more came for as long as a first byte may take:
+    /// unknown.
+    Unrecognised,
     /// The conversation has lasted long enough.
     Conversation,
 }
@@ -64,6 +68,18 @@ pub(crate) enum Step {
     Done(Conclusion),
 }
 
+/// Who speaks first in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) enum Opening {
+    /// The server. One that says nothing is sent an empty line after a while.
+    #[default]
+    Listen,
+    /// The server, however long it is silent.
+    OnlyListen,
+    /// We do: we send our identification as soon as the connection is accepted, as ssh clients do.
+    Introduce,
+}
+
 /// What every attempt of a run goes by.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Rules {
@@ -84,8 +100,7 @@ impl From<&Config> for Rules {
 pub(crate) struct Attempt {
     endpoint: SocketAddr,
     started: Instant,
-    /// No active step is taken.
-    patient: bool,
+    opening: Opening,
     stage: Stage,
 }
 
@@ -107,8 +122,10 @@ struct Conversation {
     /// From when the limits count: the accept, or later where this machine was held up before it
     /// took the active step, so that the answer still gets its time.
     since: Instant,
-    /// The active step has been taken.
+    /// The active step has been taken, or is not to be.
     asked: bool,
+    /// The server paused after bytes that no rule recognises, and is heard out.
+    heard_out: bool,
     probe: Probe,
     evidence: Option<Evidence>,
 }
@@ -116,12 +133,12 @@ struct Conversation {
 impl Attempt {
     /// An attempt that begins now.
     pub(crate) fn new(endpoint: SocketAddr, now: Instant) -> Self {
-        Self { endpoint, started: now, patient: false, stage: Stage::Starting }
+        Self { endpoint, started: now, opening: Opening::default(), stage: Stage::Starting }
     }
 
-    /// The same, which says nothing to a server that is silent.
-    pub(crate) fn patient(self, patient: bool) -> Self {
-        Self { patient, ..self }
+    /// The same attempt with this opening.
+    pub(crate) fn opening(self, opening: Opening) -> Self {
+        Self { opening, ..self }
     }
 
     pub(crate) fn endpoint(&self) -> SocketAddr {
@@ -232,11 +249,17 @@ impl Attempt {
             last_byte: now,
             quiet_since: now,
             since: now,
-            asked: self.patient,
+            asked: self.opening != Opening::Listen,
+            heard_out: false,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
         }));
-        Step::Read
+        match (&mut self.stage, self.opening) {
+            (Stage::Talking(conversation), Opening::Introduce) => {
+                Step::Write(conversation.probe.introduce())
+            }
+            _ => Step::Read,
+        }
     }
 
     /// The conclusion on a server that was not listened to, or hung up before it could be.
@@ -273,8 +296,12 @@ impl Attempt {
             Timer::Quiet if !conversation.asked && conversation.probe.awaits_active_step() => {
                 Step::Write(conversation.active_step(now))
             }
+            Timer::Quiet if !conversation.probe.is_recognised() => {
+                conversation.heard_out = true;
+                Step::Read
+            }
             Timer::Conversation
-                if conversation.goes_on(&rules.limits) || conversation.probe.is_in_ssh() =>
+                if conversation.goes_on(&rules.limits, now) || conversation.probe.is_in_ssh() =>
             {
                 self.ended(Ending::Deadline, now)
             }
@@ -325,6 +352,7 @@ impl Conversation {
     fn bytes(&mut self, bytes: &[u8], now: Instant) -> ProbeStep {
         self.last_byte = now;
         self.quiet_since = now;
+        self.heard_out = false;
         self.first_byte.get_or_insert(now);
         self.probe.bytes(bytes)
     }
@@ -335,10 +363,12 @@ impl Conversation {
         self.probe.active_step()
     }
 
-    /// Whether bytes came for longer than the pause that ends a greeting: what came in one go and
-    /// was cut off by a short deadline is a greeting all the same.
-    fn goes_on(&self, limits: &Limits) -> bool {
+    /// Whether bytes came for longer than the pause that ends a greeting, and until just now: what
+    /// came in one go and was cut off by a short deadline is a greeting all the same, and so is
+    /// what stopped before.
+    fn goes_on(&self, limits: &Limits, now: Instant) -> bool {
         self.first_byte.is_some_and(|first| self.last_byte.since(first) >= limits.quiet)
+            && now.since(self.last_byte) < limits.quiet
     }
 
     fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
@@ -349,6 +379,10 @@ impl Conversation {
             // What is known to be ssh is given its time to make an offer.
             Some(_) if self.probe.is_in_ssh() => {
                 (Timer::FirstByte, self.quiet_since.after(limits.first_byte))
+            }
+            Some(_) if self.heard_out => {
+                let patience = limits.first_byte.max(limits.quiet);
+                (Timer::Unrecognised, self.quiet_since.after(patience))
             }
             Some(_) => (Timer::Quiet, self.quiet_since.after(limits.quiet)),
             None if self.asked => first_byte,
@@ -564,7 +598,7 @@ mod tests {
         attempt.handle(&rules, Event::Bytes(b"220 mail\r\n"), at(10));
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Conversation, at(1_005))]);
-        assert_eq!(verdict.service, Some(Service::Other));
+        assert_eq!(verdict.service, Some(Service::Unknown));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub mod defaults {
     pub const FIRST_BYTE: Duration = Duration::from_secs(12);
     /// Silence after which an empty line is sent: servers that greet unasked have done so by then.
     pub const ACTIVE_STEP: Duration = Duration::from_secs(3);
-    /// Silence after the last byte that ends what a server says: half a second of round trip and a
+    /// Silence that ends a greeting which a rule recognises: half a second of round trip and a
     /// packet that is lost once are well within.
     pub const QUIET: Duration = Duration::from_secs(2);
     /// The conversation, counted from the accept: what a tarpit may cost at most.
@@ -68,7 +68,9 @@ pub struct Limits {
     pub first_byte: Duration,
     /// From the accept until an empty line is sent to a server that says nothing.
     pub active_step: Duration,
-    /// From the last byte, or the empty line, until what came counts as whole.
+    /// From the last byte, or the empty line, until a greeting counts as whole that a rule
+    /// recognises. What no rule recognises is waited for as long as a [first
+    /// byte](Self::first_byte).
     pub quiet: Duration,
     /// From the accept until the conversation is ended, whatever still comes.
     pub deadline: Duration,
@@ -98,6 +100,19 @@ pub enum Probing {
     Greeting,
     /// Only whether it connects.
     ConnectOnly,
+}
+
+/// Whether a port gets a second connection on which we speak first, as ssh clients do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SpeakFirst {
+    /// A port that stays silent, or that answers our empty line as another protocol does, gets one:
+    /// multiplexers (sslh, `HAProxy`, nginx) hand a connection to sshd by the client's first bytes,
+    /// and some servers wait for them. Ports 9100 to 9107, where printers print what they are sent,
+    /// get none.
+    #[default]
+    Auto,
+    /// No port gets one.
+    Never,
 }
 
 /// Which addresses of a name are checked.
@@ -133,6 +148,8 @@ pub struct Config {
     pub limits: Limits,
     /// What an attempt asks of an open port.
     pub probing: Probing,
+    /// Whether a silent port gets a second connection on which we speak first.
+    pub speak_first: SpeakFirst,
     /// Whether outcomes keep the whole [conversation](crate::Evidence), within bounds. A banner
     /// they have in any case.
     pub evidence: bool,
@@ -154,6 +171,7 @@ impl Default for Config {
             retries: defaults::RETRIES,
             limits: Limits::default(),
             probing: Probing::default(),
+            speak_first: SpeakFirst::default(),
             evidence: false,
             addresses: Addresses::default(),
             source: None,
@@ -229,6 +247,7 @@ impl Config {
         for (setting, limit) in [
             ("timeout", self.limits.timeout),
             ("first-byte", self.limits.first_byte),
+            ("quiet-after", self.limits.quiet),
             ("deadline", self.limits.deadline),
         ] {
             if limit.is_zero() {

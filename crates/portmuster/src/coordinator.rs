@@ -119,6 +119,7 @@ pub(crate) fn start(
         rate: config.rate,
         per_host: config.per_host,
         retries: config.retries,
+        speak_first: config.speak_first,
         addresses: config.addresses,
         excludes: Arc::clone(&walk.excludes),
         stopped: walk.stopped,

@@ -25,8 +25,10 @@ mod mutations;
 /// Bytes that an attempt may hold of one server: a packet of ssh, twice while its buffer grows,
 /// and all the rest.
 const HELD_MAX: usize = 2 * 35_004 + 8 * 1024;
-/// Deadlines that may pass in one conversation: the active step, then the end.
-const DEADLINES_MAX: usize = 3;
+/// Deadlines that may pass in one conversation: the active step, a pause in what no rule
+/// recognises, after which it may go on, and the end.
+const DEADLINES_MAX: usize = 8;
+
 /// What a server says that may be ssh, from its first byte and behind an identification.
 pub fn ssh(input: &[u8]) {
     converse(input);
@@ -159,11 +161,16 @@ fn assert_proven(verdict: &Verdict, input: &[u8]) {
         (Service::Ssh, Rule::Identification | Rule::IdentificationCutOff) => {
             verdict.banner.starts_with(b"SSH-") && facts.identification.is_some()
         }
-        (Service::SshThrottled, Rule::SshdRefusal) => input.starts_with(&verdict.banner[..12]),
+        (Service::SshThrottled, Rule::SshdRefusal) | (Service::SshBroken, Rule::SshdBroken) => {
+            has(&verdict.banner[..12])
+        }
         (Service::Telnet, Rule::TelnetCommands) => has(b"\xff"),
-        (Service::TelnetLikely, Rule::LoginPrompt) => has(b":") && facts.options.is_empty(),
+        (
+            Service::TelnetLikely,
+            Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu | Rule::NamesTelnet,
+        ) => !verdict.banner.is_empty() && facts.protocol.is_none(),
         (Service::Other, Rule::KnownProtocol) => facts.protocol.is_some(),
-        (Service::Other, Rule::UnknownBytes) => !input.is_empty() && facts.protocol.is_none(),
+        (Service::Unknown, Rule::UnknownBytes) => !input.is_empty() && facts.protocol.is_none(),
         (Service::Tarpit, Rule::TooManyBytes) => input.len() >= probe::BYTES_MAX,
         (Service::Tarpit, Rule::TooManyLines) => input.len() >= probe::LINES_MAX,
         (Service::Tarpit, Rule::StillTalking) => verdict.times.total > Duration::from_secs(2),

@@ -41,7 +41,7 @@ pub mod targets;
 pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
-pub use config::{Addresses, Config, ConfigError, Limits, Probing, defaults};
+pub use config::{Addresses, Config, ConfigError, Limits, Probing, SpeakFirst, defaults};
 pub use fingerprint::Fingerprint;
 pub use method::{InFlight, Method, Scarce, StartError, UnknownMethod, WorkersReport, worker_main};
 pub use outcome::{

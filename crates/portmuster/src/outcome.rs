@@ -75,9 +75,13 @@ pub enum Service {
     Ssh,
     /// sshd's refusal of this connection: it is ssh, and it asks for fewer.
     SshThrottled,
+    /// An sshd that can't start, or that turns this address away: it says so in a sentence and
+    /// hangs up before its identification.
+    SshBroken,
     /// Telnet commands (RFC 854).
     Telnet,
-    /// A login prompt, but no telnet command.
+    /// A text that asks for a login, is a shell's prompt or a menu, or names telnet, but no telnet
+    /// command. It proves neither that there is telnet nor that there is none.
     TelnetLikely,
     /// Bytes without end and without any protocol we know.
     Tarpit,
@@ -85,23 +89,27 @@ pub enum Service {
     Silent,
     /// It accepted and hung up without a word.
     ClosedEarly,
-    /// It spoke something else.
+    /// It spoke another protocol, which [`Facts::protocol`] names.
     Other,
+    /// It sent bytes that no rule recognises. They prove nothing.
+    Unknown,
     /// Only the connection was asked for.
     NotProbed,
 }
 
 impl Service {
     /// Every service, in the order in which summaries list them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Ssh,
         Self::SshThrottled,
+        Self::SshBroken,
         Self::Telnet,
         Self::TelnetLikely,
         Self::Tarpit,
         Self::Silent,
         Self::ClosedEarly,
         Self::Other,
+        Self::Unknown,
         Self::NotProbed,
     ];
 
@@ -111,12 +119,14 @@ impl Service {
         match self {
             Self::Ssh => "ssh",
             Self::SshThrottled => "ssh-throttled",
+            Self::SshBroken => "ssh-broken",
             Self::Telnet => "telnet",
             Self::TelnetLikely => "telnet-likely",
             Self::Tarpit => "tarpit",
             Self::Silent => "silent",
             Self::ClosedEarly => "closed-early",
             Self::Other => "other",
+            Self::Unknown => "unknown",
             Self::NotProbed => "not-probed",
         }
     }
@@ -290,9 +300,55 @@ impl Verdict {
         let times = Times { total, ..Times::default() };
         Self { state, reason, service: None, rule: None, banner: Vec::new(), facts: None, times }
     }
-}
 
-impl Verdict {
+    /// The verdict on a server that accepted and hung up without a word.
+    pub(crate) fn hung_up(times: Times) -> Self {
+        Self {
+            state: PortState::Open,
+            reason: Reason::Accepted,
+            service: Some(Service::ClosedEarly),
+            rule: Some(Rule::HungUp),
+            banner: Vec::new(),
+            facts: None,
+            times,
+        }
+    }
+
+    /// How much of ssh and telnet it shows, for the choice between two verdicts on one endpoint:
+    /// a later look never weakens an earlier one. A sign that ssh or telnet is there counts more
+    /// than another protocol, which was all that one of two looks saw.
+    pub(crate) fn strength(&self) -> u8 {
+        let has_no_offer = self
+            .facts
+            .as_ref()
+            .is_some_and(|facts| matches!(facts.key_exchange, KeyExchange::Missing(_)));
+        match self.service {
+            Some(Service::Ssh) if !has_no_offer => 11,
+            Some(Service::Ssh | Service::Telnet) => 10,
+            Some(Service::SshThrottled) => 9,
+            Some(Service::SshBroken) => 8,
+            Some(Service::TelnetLikely) => 7,
+            Some(Service::Other) => 6,
+            Some(Service::Unknown) => 5,
+            Some(Service::Tarpit) => 4,
+            Some(Service::Silent) => 3,
+            Some(Service::ClosedEarly) => 2,
+            Some(Service::NotProbed) => 1,
+            None => 0,
+        }
+    }
+
+    /// Whether the server said nothing, or nothing of ssh and telnet, until it was sent an empty
+    /// line: it may wait for what an ssh client sends.
+    pub(crate) fn may_await_client(&self) -> bool {
+        let answers = || self.facts.as_ref().is_some_and(|facts| facts.answers_empty_line);
+        match self.service {
+            Some(Service::Silent) => true,
+            Some(Service::Other | Service::Unknown) => answers(),
+            _ => false,
+        }
+    }
+
     /// Whether the server was sent something, because it was silent, that kept it from its offer.
     pub(crate) fn is_spoiled(&self) -> bool {
         let offer = self.facts.as_ref().map(|facts| &facts.key_exchange);

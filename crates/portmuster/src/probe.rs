@@ -20,6 +20,7 @@ use crate::{
 
 mod kexinit;
 mod plain;
+mod prompt;
 #[cfg(test)]
 pub(crate) mod samples;
 mod screen;
@@ -116,8 +117,10 @@ impl From<Ending> for NoOffer {
 pub(crate) struct Probe {
     probing: Probing,
     stage: Stage,
-    /// The server was sent something before it said anything.
+    /// The server was sent an empty line before it said anything.
     stepped: bool,
+    /// The server was sent our identification before it said anything.
+    introduced: bool,
 }
 
 #[derive(Debug)]
@@ -129,7 +132,26 @@ enum Stage {
 
 impl Probe {
     pub(crate) fn new(probing: Probing) -> Self {
-        Self { probing, stage: Stage::Greeting(Greeting::default()), stepped: false }
+        let stage = Stage::Greeting(Greeting::default());
+        Self { probing, stage, stepped: false, introduced: false }
+    }
+
+    /// What to send first to a server that waits for its client to speak: our identification, as
+    /// ssh clients send it.
+    pub(crate) fn introduce(&mut self) -> Vec<u8> {
+        self.introduced = true;
+        if let Stage::Greeting(greeting) = &mut self.stage {
+            greeting.sent = ssh::OURS.to_vec();
+        }
+        ssh::OURS.to_vec()
+    }
+
+    /// Whether a rule recognises what has come so far, so that more need not be waited for.
+    pub(crate) fn is_recognised(&self) -> bool {
+        match &self.stage {
+            Stage::Ssh(_) => true,
+            Stage::Greeting(greeting) => greeting.recognised().is_some(),
+        }
     }
 
     /// Takes what came from the server.
@@ -149,7 +171,7 @@ impl Probe {
         for (at, &byte) in bytes.iter().enumerate() {
             match greeting.byte(byte, &mut replies) {
                 Heard::Nothing => {}
-                Heard::Enough(judgement) => return ProbeStep::Judged(judgement),
+                Heard::Enough(judgement) => return ProbeStep::Judged(self.answered(judgement)),
                 Heard::Identification(ssh) => return self.identified(ssh, &bytes[at + 1..]),
             }
         }
@@ -166,9 +188,18 @@ impl Probe {
             Stage::Ssh(conversation) => self.spoiled(conversation.without_offer(ending.into())),
             Stage::Greeting(greeting) => match greeting.conversation() {
                 Some(ssh) => self.without_offer(&ssh, ending.into()),
-                None => greeting.ended(ending),
+                None => self.answered(greeting.ended(ending)),
             },
         }
+    }
+
+    /// Says of another protocol that it answers an empty line: behind a multiplexer something else
+    /// may answer an ssh client.
+    fn answered(&self, mut judgement: Judgement) -> Judgement {
+        if self.stepped && matches!(judgement.service, Service::Other | Service::Unknown) {
+            judgement.facts.get_or_insert_default().answers_empty_line = true;
+        }
+        judgement
     }
 
     /// Says of an offer that is missing that the empty line may be why.
@@ -208,7 +239,7 @@ impl Probe {
     pub(crate) fn awaits_active_step(&self) -> bool {
         let Stage::Greeting(greeting) = &self.stage else { return false };
         let has_only_negotiated = greeting.is_commanded() && greeting.screen.text().is_empty();
-        has_only_negotiated || greeting.screen.asks_for_a_key()
+        has_only_negotiated || prompt::asks_for_key(&greeting.screen)
     }
 
     /// Bytes of memory that are held for the server.
@@ -232,7 +263,11 @@ impl Probe {
         // Some servers send their offer along: then nothing needs to be written.
         let judged = ssh.bytes(rest).map(|judgement| self.spoiled(judgement));
         self.stage = Stage::Ssh(ssh);
-        judged.map_or_else(|| ProbeStep::Write(ssh::OURS.to_vec()), ProbeStep::Judged)
+        match judged {
+            Some(judgement) => ProbeStep::Judged(judgement),
+            None if self.introduced => ProbeStep::Read,
+            None => ProbeStep::Write(ssh::OURS.to_vec()),
+        }
     }
 
     fn without_offer(&self, ssh: &ssh::Conversation, reason: NoOffer) -> Judgement {
@@ -297,8 +332,9 @@ impl Greeting {
         }
         match self.telnet.byte(byte) {
             telnet::Meaning::Text(text) => {
-                // Servers written in C end their texts with a NUL.
-                let is_end_of_text = text == 0 && self.last.is_some_and(|last| last != 0);
+                // Servers written in C end their texts with a NUL, and pad identifications.
+                let is_end_of_text = text == 0
+                    && (self.last.is_some_and(|last| last != 0) || self.ssh.is_identification());
                 self.binary |= !(is_text(text) || is_end_of_text);
                 self.beyond_ascii |= !text.is_ascii() || self.last == Some(0);
                 self.last = Some(text);
@@ -352,7 +388,7 @@ impl Greeting {
     }
 
     fn is_at_prompt(&self) -> bool {
-        self.is_commanded() && self.screen.asks_who()
+        self.is_commanded() && prompt::asks_for_login(&self.screen)
     }
 
     fn ended(&self, ending: Ending) -> Judgement {
@@ -365,15 +401,22 @@ impl Greeting {
         if ending == Ending::Deadline {
             return self.too_much(Rule::StillTalking);
         }
-        if !self.is_commanded() && ssh::is_refusal(&self.raw) {
-            return self.judge(Service::SshThrottled, Rule::SshdRefusal);
-        }
-        self.known().unwrap_or_else(|| {
-            if self.screen.asks_who() {
-                self.judge(Service::TelnetLikely, Rule::LoginPrompt)
-            } else {
-                self.judge(Service::Other, Rule::UnknownBytes)
+        self.recognised().unwrap_or_else(|| self.judge(Service::Unknown, Rule::UnknownBytes))
+    }
+
+    /// The judgement on what has come, if a rule recognises it.
+    fn recognised(&self) -> Option<Judgement> {
+        if !self.is_commanded() {
+            if ssh::is_refusal(&self.raw) {
+                return Some(self.judge(Service::SshThrottled, Rule::SshdRefusal));
             }
+            if ssh::is_broken(&self.raw) {
+                return Some(self.judge(Service::SshBroken, Rule::SshdBroken));
+            }
+        }
+        self.known().or_else(|| {
+            let prompt = if self.binary { None } else { prompt::rule(&self.screen) };
+            prompt.map(|rule| self.judge(Service::TelnetLikely, rule))
         })
     }
 
@@ -445,6 +488,10 @@ mod tests {
         judged(bytes, ending).service
     }
 
+    fn is_neither(service: Service) -> bool {
+        matches!(service, Service::Other | Service::Unknown)
+    }
+
     #[test]
     fn ssh_is_its_identification_line() {
         let judgement = judged(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n\x00\x00\x01", Ending::Quiet);
@@ -466,7 +513,7 @@ mod tests {
             b"\xff\xfb\x90d\0\x03\x01",
             b"\xff\xf9\0\x01\x02\x03",
         ] {
-            assert_eq!(service(other, Ending::Quiet), Service::Other, "{other:?}");
+            assert!(is_neither(service(other, Ending::Quiet)), "{other:?}");
         }
         for telnet in [&b"login: \xff\xf9"[..], b"\xff\xfc\x01\r\nHP JetDirect\r\n"] {
             assert_eq!(service(telnet, Ending::Quiet), Service::Telnet, "{telnet:?}");
@@ -476,9 +523,9 @@ mod tests {
     #[test]
     fn what_only_begins_as_sshds_refusal_is_none() {
         let riddle = b"Not allowed at this time of night, brave adventurer!\r\n";
-        assert_eq!(service(riddle, Ending::Quiet), Service::Other);
+        assert_eq!(service(riddle, Ending::Quiet), Service::Unknown);
         let more = b"Exceeded MaxStartups\r\nand a word more\r\n";
-        assert_eq!(service(more, Ending::Closed), Service::Other);
+        assert_eq!(service(more, Ending::Closed), Service::Unknown);
         let endless = [&b"Not allowed at this time\r\n"[..], &b"no\n".repeat(LINES_MAX)].concat();
         assert_eq!(service(&endless, Ending::Closed), Service::Tarpit);
     }
@@ -488,7 +535,7 @@ mod tests {
         let mut probe = Probe::new(Probing::KeyExchange);
         let sent = probe.active_step();
         assert_eq!(probe.bytes(&sent), ProbeStep::Read);
-        assert_eq!(probe.ended(Ending::Quiet).service, Service::Other);
+        assert_eq!(probe.ended(Ending::Quiet).service, Service::Unknown);
         assert!(matches!(probe.bytes(b"\xff\xfd\x18"), ProbeStep::Write(_)));
         assert_eq!(probe.ended(Ending::Quiet).service, Service::Telnet);
     }
@@ -501,7 +548,7 @@ mod tests {
             b"\x00\x01\x02\x03\nSSH-2.0-foo\r\n",
             b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-fo",
         ] {
-            assert_eq!(service(other, Ending::Closed), Service::Other, "{other:?}");
+            assert!(is_neither(service(other, Ending::Closed)), "{other:?}");
         }
         let notice = [b"a line of a notice\r\n".repeat(LINES_MAX - 1), b"SSH-2.0-x\r\n".to_vec()];
         assert_eq!(service(&notice.concat(), Ending::Quiet), Service::Ssh);
@@ -677,7 +724,7 @@ mod tests {
     #[test]
     fn what_only_mentions_ssh_is_not_ssh() {
         for bytes in [&b"220 SSH-2.0-x\r\n"[..], b"SSH-3.0-x\r\n", b"SSH-2\r\n", b"SSH-\r\n"] {
-            assert_eq!(service(bytes, Ending::Quiet), Service::Other, "{bytes:?}");
+            assert_eq!(service(bytes, Ending::Quiet), Service::Unknown, "{bytes:?}");
         }
     }
 
@@ -703,19 +750,22 @@ mod tests {
 
     #[test]
     fn commands_in_binary_noise_prove_nothing() {
-        assert_eq!(service(b"\x03\x9b\x01\xff\xfd\x18\xff\xfb\x01", Ending::Quiet), Service::Other);
+        assert_eq!(
+            service(b"\x03\x9b\x01\xff\xfd\x18\xff\xfb\x01", Ending::Quiet),
+            Service::Unknown
+        );
         // MySQL 5.5: a thread id that passes for text, and capabilities 0xf7ff.
         let mysql = b"\x4a\0\0\0\x0a5.5.62-log\0\x2b\0\0\0saltsalt\0\xff\xf7\x08\x02\0";
         assert_eq!(service(mysql, Ending::Quiet), Service::Other);
         assert_eq!(service(b"padded\r\0\n\xff\xfb\x01", Ending::Quiet), Service::Telnet);
-        assert_eq!(service(b"a\0\0\xff\xfb\x01", Ending::Quiet), Service::Other);
-        assert_eq!(service(b"\0\xff\xfb\x01", Ending::Quiet), Service::Other);
+        assert_eq!(service(b"a\0\0\xff\xfb\x01", Ending::Quiet), Service::Unknown);
+        assert_eq!(service(b"\0\xff\xfb\x01", Ending::Quiet), Service::Unknown);
     }
 
     #[test]
     fn a_prompt_alone_is_likely_telnet() {
         assert_eq!(service(b"\r\nUser Name: ", Ending::Quiet), Service::TelnetLikely);
-        assert_eq!(service(b"220 login: ok\r\n", Ending::Quiet), Service::Other);
+        assert_eq!(service(b"220 login: ok\r\n", Ending::Quiet), Service::Unknown);
         let notice = [b"Authorised use only.\r\n".repeat(60), b"login: ".to_vec()].concat();
         assert!(notice.len() > BANNER_MAX);
         assert_eq!(service(&notice, Ending::Quiet), Service::TelnetLikely);
@@ -726,7 +776,7 @@ mod tests {
         for refusal in [&b"Exceeded MaxStartups\r\n"[..], b"Not allowed at this time\r\n"] {
             assert_eq!(service(refusal, Ending::Closed), Service::SshThrottled);
         }
-        assert_eq!(service(b"220 Exceeded MaxStartups\r\n", Ending::Closed), Service::Other);
+        assert_eq!(service(b"220 Exceeded MaxStartups\r\n", Ending::Closed), Service::Unknown);
     }
 
     #[test]
@@ -739,7 +789,7 @@ mod tests {
     #[test]
     fn bytes_without_end_are_a_tarpit_in_bounded_memory() {
         assert_eq!(service(&b"no\n".repeat(LINES_MAX), Ending::Quiet), Service::Tarpit);
-        assert_eq!(service(&b"no\n".repeat(LINES_MAX - 1), Ending::Quiet), Service::Other);
+        assert_eq!(service(&b"no\n".repeat(LINES_MAX - 1), Ending::Quiet), Service::Unknown);
         assert_eq!(service(b"drip", Ending::Deadline), Service::Tarpit);
 
         let mut probe = Probe::new(Probing::Greeting);

@@ -9,8 +9,8 @@
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
 //! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
-//! [`RETRIES_MAX`] for another attempt and [`PAUSES_MAX`] (and those of their names) for this
-//! machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an
+//! [`RETRIES_MAX`] for another attempt, [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and
+//! those of their names) for this machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an
 //! outcome.
 
 use std::{
@@ -27,8 +27,9 @@ use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::{
+    check::Opening,
     clock::Instant,
-    config::Addresses,
+    config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
     positions::{Missing, Odd, Positions},
     targets::{Excludes, Host, Target},
@@ -36,14 +37,16 @@ use crate::{
 
 mod check;
 mod hosts;
+mod later;
 mod loss;
 mod names;
 mod pacer;
 mod window;
 
 use self::{
-    check::{Check, Settled},
+    check::{Check, LookAgain, Settled},
     hosts::Hosts,
+    later::Later,
     loss::{Loss, Losses},
     names::Names,
     pacer::Pacer,
@@ -75,8 +78,7 @@ pub(crate) struct CheckId(pub(crate) usize);
 pub(crate) struct Start {
     pub(crate) id: CheckId,
     pub(crate) endpoint: SocketAddr,
-    /// Nothing is said to a server that is silent.
-    pub(crate) patient: bool,
+    pub(crate) opening: Opening,
 }
 
 /// The end of an attempt that was started.
@@ -95,8 +97,11 @@ pub(crate) struct Policy {
     pub(crate) rate: Option<NonZeroU32>,
     /// Attempts open towards one address; `None`: any number.
     pub(crate) per_host: Option<NonZeroU32>,
-    /// More attempts for a filtered target.
+    /// More attempts for a filtered target; with none, a server that hangs up without a word is not
+    /// tried once more either.
     pub(crate) retries: u32,
+    /// Whether a silent port gets a second connection on which we speak first.
+    pub(crate) speak_first: SpeakFirst,
     /// Which addresses of a name are checked.
     pub(crate) addresses: Addresses,
     /// What is never connected to.
@@ -134,6 +139,7 @@ struct Retry {
 #[derive(Debug)]
 pub(crate) struct Schedule {
     retries: u32,
+    speak_first: SpeakFirst,
     addresses: Addresses,
     excludes: Arc<Excludes>,
     stopped: Stopped,
@@ -149,6 +155,7 @@ pub(crate) struct Schedule {
     checks: Slab<Check>,
     ready: VecDeque<CheckId>,
     retry_queue: VecDeque<Retry>,
+    later: Later,
     pauses: BinaryHeap<Reverse<(Instant, CheckId)>>,
     /// Nothing starts before.
     hold: Instant,
@@ -170,6 +177,7 @@ impl Schedule {
     pub(crate) fn new(policy: Policy, wall_start: SystemTime) -> Self {
         Self {
             retries: policy.retries,
+            speak_first: policy.speak_first,
             addresses: policy.addresses,
             excludes: policy.excludes,
             stopped: policy.stopped,
@@ -183,6 +191,7 @@ impl Schedule {
             checks: Slab::new(),
             ready: VecDeque::new(),
             retry_queue: VecDeque::new(),
+            later: Later::default(),
             pauses: BinaryHeap::new(),
             hold: Instant::START,
             in_flight: 0,
@@ -210,6 +219,7 @@ impl Schedule {
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
             && self.odd.len() < OUTCOMES_MAX
+            && !self.later.is_full()
             && !self.hosts.is_full()
             && !self.names.is_full()
     }
@@ -245,6 +255,10 @@ impl Schedule {
         let given_up = self.checks.iter().filter(|(_, check)| check.may_give_up());
         let given_up: Vec<_> = given_up.map(|(id, _)| CheckId(id)).collect();
         for id in given_up {
+            self.give_up(id, now);
+        }
+        while let Some(check) = self.later.pop() {
+            let id = CheckId(self.checks.insert(check));
             self.give_up(id, now);
         }
     }
@@ -310,8 +324,8 @@ impl Schedule {
             self.in_flight += 1;
             self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
             self.starts += 1;
-            let patient = self.checks[id.0].is_patient();
-            return Some(Start { id, endpoint, patient });
+            let opening = self.checks[id.0].opening();
+            return Some(Start { id, endpoint, opening });
         }
     }
 
@@ -327,13 +341,7 @@ impl Schedule {
         match conclusion {
             Conclusion::Verdict(verdict) => {
                 self.window.settled();
-                if verdict.service == Some(Service::SshThrottled) {
-                    self.throttle(id, host, verdict, now);
-                } else if verdict.is_spoiled() {
-                    self.listen_again(id, verdict, now);
-                } else {
-                    self.judge(id, verdict, now);
-                }
+                self.look_again_or_judge(id, host, verdict, now);
             }
             Conclusion::Fault(fault) => self.fault(id, fault, now),
         }
@@ -365,10 +373,11 @@ impl Schedule {
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
         let retry = self.retry_queue.front().map(|retry| retry.at);
+        let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
         let rest = self.hosts.rest_ends();
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
             .then(|| self.pacer.ready_at());
-        let next = [pause, retry, rest, pace].into_iter().flatten().min()?;
+        let next = [pause, retry, later, rest, pace].into_iter().flatten().min()?;
         Some(next.max(self.hold))
     }
 
@@ -378,7 +387,7 @@ impl Schedule {
         self.outcomes.is_empty()
             && match self.intake {
                 Intake::Open => false,
-                Intake::Ended => self.checks.is_empty(),
+                Intake::Ended => self.checks.is_empty() && self.later.is_empty(),
                 Intake::Stopped => self.in_flight == 0,
             }
     }
@@ -412,8 +421,9 @@ impl Schedule {
             () if self.hosts.has_resting() && !self.hosts.is_idle() => Some(HeldBy::Throttled),
             () if !self.hosts.is_idle() => Some(HeldBy::PerHost),
             () if !self.names.is_idle() => Some(HeldBy::Names),
-            () if !self.retry_queue.is_empty() => Some(HeldBy::Retries),
+            () if !self.retry_queue.is_empty() || self.later.is_full() => Some(HeldBy::Retries),
             () if self.intake == Intake::Open => Some(HeldBy::Input),
+            () if !self.later.is_empty() => Some(HeldBy::Retries),
             () => None,
         }
     }
@@ -499,6 +509,11 @@ impl Schedule {
             self.ready.push_back(retry.id);
             self.retry_queue.pop_front();
         }
+        while self.ready.len() < READY_MAX
+            && let Some(check) = self.later.pop_due(now)
+        {
+            self.ready.push_back(CheckId(self.checks.insert(check)));
+        }
     }
 
     fn nothing_else_is_left(&self) -> bool {
@@ -509,22 +524,21 @@ impl Schedule {
             && self.names.is_idle()
     }
 
-    /// The host asked for fewer connections: it rests, then the target is tried once more.
-    fn throttle(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
-        self.hosts.throttled(host, now);
-        if !self.gives_up() && self.checks[id.0].throttled(&verdict) {
-            self.hosts.wait(host, id);
-        } else {
-            self.judge(id, verdict, now);
+    /// Takes a verdict, unless another look at the endpoint may prove more.
+    fn look_again_or_judge(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
+        if verdict.service == Some(Service::SshThrottled) {
+            self.hosts.throttled(host, now);
         }
-    }
-
-    /// What the active step has spoiled is tried once more without it.
-    fn listen_again(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
-        if !self.gives_up() && self.checks[id.0].spoiled(&verdict) {
-            self.ready.push_back(id);
+        let again = if self.gives_up() {
+            None
         } else {
-            self.judge(id, verdict, now);
+            self.checks[id.0].look_again(&verdict, self.speak_first)
+        };
+        match again {
+            Some(LookAgain::Now) => self.ready.push_back(id),
+            Some(LookAgain::AfterRest) => self.hosts.wait(host, id),
+            Some(LookAgain::Later) => self.later.push(self.checks.remove(id.0), now),
+            None => self.judge(id, verdict, now),
         }
     }
 

@@ -249,6 +249,7 @@ pub fn simulate(
         rate: config.rate,
         per_host: config.per_host,
         retries: config.retries,
+        speak_first: config.speak_first,
         addresses: config.addresses,
         excludes: Arc::default(),
         stopped: Stopped::default(),

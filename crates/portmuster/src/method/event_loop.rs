@@ -205,8 +205,8 @@ impl<N: Net> EventLoop<N> {
 
     /// Begins an attempt now; what time it is then.
     fn begin(&mut self, start: Start, now: Instant, reports: &mut Vec<Report>) -> Instant {
-        let Start { id, endpoint, patient } = start;
-        let mut attempt = Attempt::new(endpoint, now).patient(patient);
+        let Start { id, endpoint, opening } = start;
+        let mut attempt = Attempt::new(endpoint, now).opening(opening);
         match self.driver.begin(&mut attempt) {
             Err(conclusion) => {
                 // The clock was read for the verdict; reading it once more for the next attempt

@@ -164,7 +164,11 @@ mod tests {
 
     #[test]
     fn who_can_bear_nothing_is_not_given_everything() {
-        let start = Start { id: CheckId(0), endpoint: ([127, 0, 0, 1], 1).into(), patient: false };
+        let start = Start {
+            id: CheckId(0),
+            endpoint: ([127, 0, 0, 1], 1).into(),
+            opening: crate::check::Opening::Listen,
+        };
         let fault = || Report { id: CheckId(0), conclusion: Conclusion::Fault(Fault::Buffers) };
         let mut lanes = Lanes::default();
         lanes.all.extend([lane(), lane()]);

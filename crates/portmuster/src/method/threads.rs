@@ -56,12 +56,12 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
         let started = spawn("portmuster-thread", setting.clone(), move |setting| {
             let net = Poll::new(setting.clock, setting.source, stop.clone(), idle, worker);
             let mut driver = Driver::new(net, setting.rules);
-            for Start { id, endpoint, patient } in queue.into_iter().flatten() {
+            for Start { id, endpoint, opening } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.
                 if stop.is_called() {
                     return;
                 }
-                let attempt = Attempt::new(endpoint, driver.net.now()).patient(patient);
+                let attempt = Attempt::new(endpoint, driver.net.now()).opening(opening);
                 let Some(conclusion) = run(&mut driver, attempt) else { return };
                 let ended = vec![Report { id, conclusion }];
                 if setting.reports.send(Reports { worker, begun: 0, ended }).is_err() {

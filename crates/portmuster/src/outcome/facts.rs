@@ -17,8 +17,11 @@ pub struct Facts {
     pub key_exchange: KeyExchange,
     /// The options that telnet named, each once, in the order in which they came.
     pub options: Vec<TelnetOption>,
-    /// What [`Service::Other`](super::Service::Other) speaks, where its first bytes say so.
+    /// What [`Service::Other`](super::Service::Other) speaks; `None` for every other service.
     pub protocol: Option<String>,
+    /// Whether [`Service::Other`](super::Service::Other) or
+    /// [`Service::Unknown`](super::Service::Unknown) said nothing until it was sent an empty line.
+    pub answers_empty_line: bool,
     /// What is weak.
     pub findings: Vec<Weakness>,
     /// The conversation; `None` unless it was asked for.

@@ -16,10 +16,18 @@ pub enum Rule {
     IdentificationCutOff,
     /// A refusal that only sshd words like this came.
     SshdRefusal,
+    /// A text came with which an sshd gives up before its identification.
+    SshdBroken,
     /// Telnet commands came before any byte that is no text.
     TelnetCommands,
-    /// The text ends by asking who one is, and no telnet command came.
+    /// The text ends by asking for a user name or a password, and no telnet command came.
     LoginPrompt,
+    /// The text ends in the prompt of a shell or a command line, and no telnet command came.
+    ShellPrompt,
+    /// The text ends by asking for a choice or a key, and no telnet command came.
+    Menu,
+    /// The text names telnet, and no telnet command came.
+    NamesTelnet,
     /// The first bytes are those of a protocol that is neither ssh nor telnet.
     KnownProtocol,
     /// Bytes came, and no other rule knows them.
@@ -40,12 +48,16 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of its variants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Identification,
         Self::IdentificationCutOff,
         Self::SshdRefusal,
+        Self::SshdBroken,
         Self::TelnetCommands,
         Self::LoginPrompt,
+        Self::ShellPrompt,
+        Self::Menu,
+        Self::NamesTelnet,
         Self::KnownProtocol,
         Self::UnknownBytes,
         Self::TooManyBytes,
@@ -63,8 +75,12 @@ impl Rule {
             Self::Identification => "identification",
             Self::IdentificationCutOff => "identification-cut-off",
             Self::SshdRefusal => "sshd-refusal",
+            Self::SshdBroken => "sshd-broken",
             Self::TelnetCommands => "telnet-commands",
             Self::LoginPrompt => "login-prompt",
+            Self::ShellPrompt => "shell-prompt",
+            Self::Menu => "menu",
+            Self::NamesTelnet => "names-telnet",
             Self::KnownProtocol => "known-protocol",
             Self::UnknownBytes => "unknown-bytes",
             Self::TooManyBytes => "too-many-bytes",
@@ -85,10 +101,18 @@ impl Rule {
                 "an ssh identification line began, and the server stopped in it (RFC 4253 §4.2)"
             }
             Self::SshdRefusal => "the text is how sshd refuses one more connection",
+            Self::SshdBroken => {
+                "the text is how an sshd gives up that can't start, or turns this address away"
+            }
             Self::TelnetCommands => {
                 "telnet commands came, and before them nothing but text (RFC 854)"
             }
             Self::LoginPrompt => "the text ends in a login prompt, and no telnet command came",
+            Self::ShellPrompt => "the text ends in a shell's prompt, and no telnet command came",
+            Self::Menu => {
+                "the text ends by asking for a choice or a key, and no telnet command came"
+            }
+            Self::NamesTelnet => "the text names telnet, and no telnet command came",
             Self::KnownProtocol => "the first bytes are those of another protocol that we know",
             Self::UnknownBytes => "bytes came, and no rule knows them",
             Self::TooManyBytes => "more bytes came than any greeting has",

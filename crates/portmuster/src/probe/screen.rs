@@ -53,6 +53,8 @@ impl Screen {
             (Place::StringEscape, _) => (Place::Text, false),
             (Place::String, _) => (Place::String, false),
         };
+        // Where the cursor is moved to another place, another line begins.
+        self.last_ended |= self.place == Place::Sequence && matches!(byte, b'H' | b'f');
         self.place = place;
         if is_shown {
             self.show(byte);
@@ -69,33 +71,14 @@ impl Screen {
         self.text.trim_ascii()
     }
 
-    /// Whether the text ends by asking who one is.
-    pub(super) fn asks_who(&self) -> bool {
-        const PROMPTS: [&[u8]; 11] = [
-            b"login:",
-            b"login as:",
-            b"login name:",
-            b"username:",
-            b"user name:",
-            b"user:",
-            b"user id:",
-            b"userid:",
-            b"account:",
-            b"password:",
-            b"passcode:",
-        ];
-        let last = self.last.trim_ascii_end();
-        PROMPTS.iter().any(|prompt| {
-            last.len().checked_sub(prompt.len()).is_some_and(|at| has_at(last, at, prompt))
-        })
+    /// The last line that is not blank, at most its last 256 bytes.
+    pub(super) fn last_line(&self) -> &[u8] {
+        &self.last
     }
 
-    /// Whether the text ends by asking for a key.
-    pub(super) fn asks_for_a_key(&self) -> bool {
-        const WORDS: [&[u8]; 6] =
-            [b"press any key", b"press enter", b"press return", b"press <", b"press [", b"hit any"];
-        let last = &self.last;
-        WORDS.iter().any(|words| (0..last.len()).any(|at| has_at(last, at, words)))
+    /// Whether the last line was ended, so that the cursor does not wait behind it.
+    pub(super) fn is_last_line_ended(&self) -> bool {
+        self.last_ended
     }
 
     fn show(&mut self, byte: u8) {
@@ -116,11 +99,6 @@ impl Screen {
             self.last.drain(..LAST_MAX);
         }
     }
-}
-
-/// Whether the words stand there, in small letters or large.
-fn has_at(text: &[u8], at: usize, words: &[u8]) -> bool {
-    text.get(at..at + words.len()).is_some_and(|part| part.eq_ignore_ascii_case(words))
 }
 
 /// Anything printable in ASCII, UTF-8 or a national code page, and white space.
@@ -146,31 +124,6 @@ mod tests {
         assert_eq!(screen(steering).text(), b"User Name:");
         assert_eq!(screen(b"\x1bP1$r0m\x1b\\caf\xc3\xa9\x7f\0").text(), "café".as_bytes());
         assert_eq!(screen(b"\x1b]0;no end\nhost").text(), b"host");
-    }
-
-    #[test]
-    fn a_prompt_is_at_the_end_however_it_is_drawn() {
-        for prompt in [
-            &b"host login: "[..],
-            b"LOGIN:",
-            b"\x1b[24;1HUsername: \x1b[?25h\x1b[24;11H",
-            b"Login:\r\n",
-            b"a\n\n  User ID: \0",
-        ] {
-            assert!(screen(prompt).asks_who(), "{}", prompt.escape_ascii());
-        }
-        let long = [&b"\x1b[1;1Hnotice".repeat(500)[..], b"login: "].concat();
-        assert!(screen(&long).asks_who());
-        for text in [&b"login: ok"[..], b"login:\r\nwelcome", b"", b"ogin:"] {
-            assert!(!screen(text).asks_who(), "{}", text.escape_ascii());
-        }
-    }
-
-    #[test]
-    fn a_key_may_be_asked_for() {
-        assert!(screen(b"\n\nPress RETURN to get started.\r\n\n\n").asks_for_a_key());
-        assert!(screen(b"Press any key to continue").asks_for_a_key());
-        assert!(!screen(b"Press any key to continue\r\nlogin: ").asks_for_a_key());
     }
 
     #[test]

@@ -15,19 +15,30 @@ pub(super) const IDENTIFICATION_MAX: usize = 512;
 pub(super) const OURS: &[u8] =
     concat!("SSH-2.0-portmuster_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
 
-/// How sshd refuses a connection before its identification: `MaxStartups`; since version 9.8
-/// `PerSourcePenalties` (sshd.c and srclimit.c of OpenSSH); and libwrap, as FreeBSD's `hosts.allow`
-/// and others word it.
+/// How sshd refuses one more connection before its identification: `MaxStartups`; since version 9.8
+/// `PerSourcePenalties` (sshd.c and srclimit.c of OpenSSH).
 const REFUSALS: [&[u8]; 2] = [b"Exceeded MaxStartups", b"Not allowed at this time"];
-/// What libwrap's begin with; a name or an address follows.
-const WRAPPED: [&[u8]; 2] =
-    [b"You are not welcome to use sshd from", b"Access to service sshd from"];
 
-/// Whether a text, which is all that came, is how sshd refuses a connection: one line.
+/// How a text begins with which an sshd gives up before its identification: because it has no host
+/// key (Cisco's switches), because ssh needs a licence key (Cisco's CSS), or because libwrap turns
+/// the address away, as FreeBSD's `hosts.allow` and others word it.
+const BROKEN: [&[u8]; 5] = [
+    b"Could not load host key",
+    b"No host key is configured",
+    b"Destination server does not have Ssh activated",
+    b"You are not welcome to use sshd from",
+    b"Access to service sshd from",
+];
+
+/// Whether a text, which is all that came, is how sshd refuses one more connection: one line.
 pub(super) fn is_refusal(text: &[u8]) -> bool {
-    let line = text.trim_ascii();
-    REFUSALS.contains(&line)
-        || !line.contains(&b'\n') && WRAPPED.iter().any(|start| line.starts_with(start))
+    REFUSALS.contains(&text.trim_ascii())
+}
+
+/// Whether a text is how an sshd gives up before its identification.
+pub(super) fn is_broken(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    BROKEN.iter().any(|start| text.starts_with(start))
 }
 
 /// The line that is being read.
@@ -63,7 +74,7 @@ impl Lines {
 
     /// Whether the line, as far as it has come, is an identification: `SSH-2.0-`, `SSH-1.99-` or
     /// an older `SSH-1.x-`.
-    fn is_identification(&self) -> bool {
+    pub(super) fn is_identification(&self) -> bool {
         protocol(&self.line).is_some()
     }
 
@@ -79,7 +90,11 @@ impl Lines {
 
     /// What the line says, as far as it has come; `None` when it is no identification.
     pub(super) fn conversation(&self) -> Option<Conversation> {
-        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line).to_vec();
+        let line = without_padding(&self.line).to_vec();
+        if line == OURS.trim_ascii_end() {
+            // What we sent comes back: it says nothing of the server.
+            return None;
+        }
         let identification = identification(&line)?;
         let extent = if self.ended {
             Extent::Whole
@@ -89,6 +104,16 @@ impl Lines {
             Extent::TooLong
         };
         Some(Conversation { line, extent, identification, packets: Packets::default() })
+    }
+}
+
+/// The line without its end, and without the NULs and blanks that some servers written in C pad it
+/// with.
+fn without_padding(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match line.iter().rposition(|&byte| byte != 0) {
+        Some(last) if last + 1 < line.len() => line[..=last].trim_ascii_end(),
+        _ => line,
     }
 }
 
@@ -208,16 +233,37 @@ mod tests {
 
     #[test]
     fn ours_is_an_identification_within_the_rfc() {
-        let it = identification(OURS).expect("it is one");
+        let it = super::identification(OURS.trim_ascii_end()).expect("it is one");
         assert_eq!(it.software, concat!("portmuster_", env!("CARGO_PKG_VERSION")));
         assert!(OURS.len() <= 255 && it.software.bytes().all(|byte| byte.is_ascii_graphic()));
         assert!(!it.software.contains('-'), "RFC 4253 §4.2 forbids it in a software's version");
     }
 
     #[test]
-    fn refusals_are_told_by_their_beginning() {
-        assert!(is_refusal(b"You are not welcome to use sshd from 192.0.2.1.\n"));
-        assert!(!is_refusal(b"You are not welcome to use telnetd from 192.0.2.1.\n"));
+    fn a_refusal_is_the_whole_text_and_a_broken_sshd_is_told_by_its_beginning() {
+        assert!(is_refusal(b"Exceeded MaxStartups\r\n"));
         assert!(!is_refusal(b"220 Exceeded MaxStartups\r\n"));
+        assert!(is_broken(b"You are not welcome to use sshd from 192.0.2.1.\n"));
+        assert!(is_broken(b"Could not load host key. Closing connection...\r\n"));
+        assert!(is_broken(b"No host key is configured!\n"));
+        assert!(!is_broken(b"You are not welcome to use telnetd from 192.0.2.1.\n"));
+        assert!(!is_broken(b"Welcome\r\nNo host key is configured!\n"));
+    }
+
+    #[test]
+    fn an_identification_may_be_padded_with_nul() {
+        for line in
+            [&b"SSH-1.99-Cisco_server-1.24 \0\0\0\n"[..], b"SSH-1.99-Cisco_server-1.24\0\r\n"]
+        {
+            let it = identification(line).expect("it is one");
+            assert_eq!((it.software.as_str(), it.comment), ("Cisco_server-1.24", None));
+        }
+    }
+
+    #[test]
+    fn our_own_identification_is_an_echo() {
+        let mut lines = Lines::default();
+        assert!(OURS.iter().any(|&byte| lines.push(byte)));
+        assert!(lines.conversation().is_none());
     }
 }

@@ -103,6 +103,11 @@ impl Negotiation {
             (Place::Text, IAC) => (Place::Command, Meaning::Unfinished),
             (Place::Command, WILL..=DONT) => (Place::Option(byte), Meaning::Unfinished),
             (Place::Command, SB) => (Place::SubnegotiationOption, Meaning::Unfinished),
+            // The end of a subnegotiation that did not begin: an HP JetDirect begins an answer of
+            // its web server with it.
+            (Place::Command, SE) => {
+                (Place::Text, Meaning::Command { reply: None, proof: Proof::None })
+            }
             (Place::Command, LOWEST..=DONT) => {
                 (Place::Text, Meaning::Command { reply: None, proof: Proof::Slight })
             }
@@ -255,9 +260,13 @@ mod tests {
         let slight = b"\xff\xf1\xff\xf9\xff\xf2\xff\xfc\x01\xff\xfe\x18";
         assert_eq!(proof(false, slight), [Proof::Slight; 5]);
         // Options and subnegotiations that nobody has registered.
-        for other in
-            [&b"\xff\xfb\x90"[..], b"\xff\xfe\x48", b"\xff\xfd\xef", b"\xff\xfa\x90\x01\xff\xf0"]
-        {
+        for other in [
+            &b"\xff\xfb\x90"[..],
+            b"\xff\xfe\x48",
+            b"\xff\xfd\xef",
+            b"\xff\xfa\x90\x01\xff\xf0",
+            b"\xff\xf0",
+        ] {
             assert_eq!(proof(false, other), [Proof::None], "{other:?}");
         }
         assert_eq!(proof(false, b"\xff\xff"), []);

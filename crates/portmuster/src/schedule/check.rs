@@ -3,12 +3,15 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
     sync::Arc,
     time::Duration,
 };
 
 use crate::{
-    outcome::{PortState, Reason, Verdict},
+    check::Opening,
+    config::SpeakFirst,
+    outcome::{PortState, Reason, Service, Times, Verdict},
     targets::{Host, Target},
 };
 
@@ -20,6 +23,19 @@ const FAULTS_MAX: u32 = 10;
 /// in a row span at least 23 s, time in which other attempts end and give back what they hold.
 const PAUSE: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Ports on which printers print what they are sent (nmap leaves them out for that reason, too).
+const PRINTER_PORTS: RangeInclusive<u16> = 9100..=9107;
+
+/// When an endpoint that has a verdict is looked at once more, because that may prove more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LookAgain {
+    /// As soon as it may start.
+    Now,
+    /// When its host, which asked for fewer connections, has rested.
+    AfterRest,
+    /// After a pause.
+    Later,
+}
 
 /// What follows the end of an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +61,13 @@ struct Finding {
     verdict: Verdict,
 }
 
+impl Finding {
+    /// This, or an earlier one that proves more.
+    fn or_stronger(self, earlier: Self) -> Self {
+        if earlier.verdict.strength() > self.verdict.strength() { earlier } else { self }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Check {
     target: Target,
@@ -62,9 +85,12 @@ pub(super) struct Check {
     retries_left: u32,
     faults: u32,
     in_flight: bool,
+    /// Its host asked for fewer connections, and was left alone for a while.
     throttled: bool,
-    /// What was said to a silent server spoiled the attempt before.
-    patient: bool,
+    /// Its server hung up without a word, and was left alone for a while.
+    postponed: bool,
+    /// Who speaks first in the next attempt.
+    opening: Opening,
 }
 
 impl Check {
@@ -82,8 +108,35 @@ impl Check {
             faults: 0,
             in_flight: false,
             throttled: false,
-            patient: false,
+            postponed: false,
+            opening: Opening::Listen,
         }
+    }
+
+    /// The same check after attempts of which the last one ended with this verdict, that the server
+    /// hung up without a word.
+    pub(super) fn after_hang_up(
+        mut self,
+        endpoint: SocketAddr,
+        attempts: u32,
+        verdict: Verdict,
+    ) -> Self {
+        self.resolved(&[endpoint]);
+        self.attempts = attempts;
+        self.postponed = true;
+        self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+        self
+    }
+
+    /// What [`Self::after_hang_up`] needs, if that is all there is to know of this check: the
+    /// retries it has left, and how long its last attempt took.
+    pub(super) fn only_hung_up(&self) -> Option<(u32, Times)> {
+        let earlier = self.earlier.as_ref()?;
+        let is_alone = matches!(self.endpoints, Endpoints::One(_)) && self.best.is_none();
+        let is_first = self.retries_made == 0 && !self.throttled;
+        let Verdict { service, ref facts, times, .. } = earlier.verdict;
+        let hung_up = service == Some(Service::ClosedEarly) && facts.is_none();
+        (is_alone && is_first && hung_up).then_some((self.retries_left, times))
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -155,6 +208,13 @@ impl Check {
     pub(super) fn judged(&mut self, verdict: Verdict) -> Settled {
         let endpoint = self.endpoint();
         self.faults = 0;
+        // Nothing that a second look finds takes back what the first one proved.
+        if let Some(earlier) = self.earlier.take_if(|found| found.verdict.state == PortState::Open)
+        {
+            let later = Finding { endpoint, verdict };
+            let Finding { endpoint, verdict } = later.or_stronger(*earlier);
+            return Settled::Outcome(Some(endpoint), verdict);
+        }
         let is_alone = self.endpoints().len() == 1 && self.earlier.is_none();
         // The way of nearly all: nothing is kept beside the verdict, and nothing allocated.
         if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
@@ -171,35 +231,54 @@ impl Check {
         self.end_round()
     }
 
-    /// Takes the verdict that the host asks for fewer connections: true the first time, when it
-    /// is to be tried once more.
-    pub(super) fn throttled(&mut self, verdict: &Verdict) -> bool {
-        let first = !std::mem::replace(&mut self.throttled, true);
-        if first {
-            self.keep(verdict);
+    /// Takes a verdict on the current endpoint that another look may better; `None`: it can't, or
+    /// was looked at in that way before.
+    pub(super) fn look_again(
+        &mut self,
+        verdict: &Verdict,
+        speak_first: SpeakFirst,
+    ) -> Option<LookAgain> {
+        let again = match verdict.service {
+            Some(Service::SshThrottled) if !self.throttled => LookAgain::AfterRest,
+            Some(Service::ClosedEarly) if self.may_postpone() => LookAgain::Later,
+            _ => {
+                self.opening = self.other_opening(verdict, speak_first)?;
+                LookAgain::Now
+            }
+        };
+        self.throttled |= again == LookAgain::AfterRest;
+        self.postponed |= again == LookAgain::Later;
+        let found = Finding { endpoint: self.endpoint(), verdict: verdict.clone() };
+        self.earlier = Some(Box::new(match self.earlier.take() {
+            Some(earlier) => found.or_stronger(*earlier),
+            None => found,
+        }));
+        Some(again)
+    }
+
+    /// Whether a server that hung up is tried once more: only where there are retries, and not
+    /// because of what we said to it.
+    fn may_postpone(&self) -> bool {
+        let has_retries = self.retries_made + self.retries_left > 0;
+        has_retries && !self.postponed && self.opening == Opening::Listen
+    }
+
+    /// The opening with which a second connection may prove more.
+    fn other_opening(&self, verdict: &Verdict, speak_first: SpeakFirst) -> Option<Opening> {
+        let may_introduce = speak_first == SpeakFirst::Auto;
+        match self.opening {
+            Opening::Listen if verdict.is_spoiled() && may_introduce => Some(Opening::Introduce),
+            Opening::Listen if verdict.is_spoiled() => Some(Opening::OnlyListen),
+            Opening::Listen if verdict.may_await_client() && may_introduce => {
+                (!PRINTER_PORTS.contains(&self.target.port)).then_some(Opening::Introduce)
+            }
+            _ => None,
         }
-        first
     }
 
-    /// Takes a verdict that the active step has spoiled: true the first time, when it is to be
-    /// tried once more, patiently.
-    pub(super) fn spoiled(&mut self, verdict: &Verdict) -> bool {
-        let first = !std::mem::replace(&mut self.patient, true);
-        if first {
-            self.keep(verdict);
-        }
-        first
-    }
-
-    /// Whether the next attempt says nothing to a server that is silent.
-    pub(super) fn is_patient(&self) -> bool {
-        self.patient
-    }
-
-    /// Keeps a verdict that another attempt may better.
-    fn keep(&mut self, verdict: &Verdict) {
-        let endpoint = self.endpoint();
-        self.earlier = Some(Box::new(Finding { endpoint, verdict: verdict.clone() }));
+    /// Who speaks first in the next attempt.
+    pub(super) fn opening(&self) -> Opening {
+        self.opening
     }
 
     /// Takes the verdict of the round before as the last one.
@@ -210,11 +289,8 @@ impl Check {
     }
 
     fn end_round(&mut self) -> Settled {
-        // An attempt that could not be made takes nothing back of what one before it found, and
-        // nothing does of a port that was open.
-        let was_open =
-            self.earlier.as_deref().is_some_and(|found| found.verdict.state == PortState::Open);
-        let replaces = |best: &Finding| best.verdict.state != PortState::Unchecked && !was_open;
+        // An attempt that could not be made takes nothing back of what one before it found.
+        let replaces = |best: &Finding| best.verdict.state != PortState::Unchecked;
         if self.earlier.is_none() || self.best.as_deref().is_some_and(replaces) {
             self.earlier = self.best.take();
         }

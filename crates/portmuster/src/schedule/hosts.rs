@@ -1,20 +1,21 @@
 //! How many attempts one host bears at the same time, and who waits for it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
     net::IpAddr,
     num::NonZeroU32,
     time::Duration,
 };
 
-use super::CheckId;
+use super::{CheckId, later::Spread};
 use crate::clock::Instant;
 
 /// Targets that wait for their host, over all hosts.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// How long a host that asked for fewer connections is left alone: sshd's penalties begin at
-/// seconds and its `LoginGraceTime` of refused places ends within minutes; half a minute is what
-/// lets most of both pass.
+/// How long a host that asked for fewer connections is left alone at least: sshd's penalties begin
+/// at seconds and its `LoginGraceTime` of refused places ends within minutes; half a minute is what
+/// lets most of both pass. Of many hosts each one rests a little longer than the one before it.
 pub(super) const REST: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
@@ -30,13 +31,20 @@ pub(super) struct Hosts {
     most: Option<NonZeroU32>,
     busy: HashMap<IpAddr, Host>,
     waiting: usize,
-    /// In the order in which their rest ends. A host that asked again stands here again.
-    resting: VecDeque<(Instant, IpAddr)>,
+    /// By the end of their rest. A host that asked again stands here again.
+    resting: BinaryHeap<Reverse<(Instant, IpAddr)>>,
+    spread: Spread,
 }
 
 impl Hosts {
     pub(super) fn new(most: Option<NonZeroU32>) -> Self {
-        Self { most, busy: HashMap::new(), waiting: 0, resting: VecDeque::new() }
+        Self {
+            most,
+            busy: HashMap::new(),
+            waiting: 0,
+            resting: BinaryHeap::new(),
+            spread: Spread::default(),
+        }
     }
 
     /// Whether the walk over the targets has to stop until somebody's host is free.
@@ -56,7 +64,7 @@ impl Hosts {
 
     /// When the first rest ends.
     pub(super) fn rest_ends(&self) -> Option<Instant> {
-        self.resting.front().map(|&(until, _)| until)
+        self.resting.peek().map(|&Reverse((until, _))| until)
     }
 
     /// Whether one more attempt may begin towards the host.
@@ -90,18 +98,19 @@ impl Hosts {
 
     /// The host asked for fewer connections: it rests.
     pub(super) fn throttled(&mut self, host: IpAddr, now: Instant) {
-        let until = now.after(REST);
+        let offset = self.spread.offset(self.resting.is_empty());
+        let until = now.after(REST + offset);
         self.busy.entry(host).or_default().rests_until = Some(until);
-        self.resting.push_back((until, host));
+        self.resting.push(Reverse((until, host)));
     }
 
     /// The targets that waited for hosts whose rest has ended.
     pub(super) fn rested(&mut self, now: Instant) -> Vec<CheckId> {
         let mut free = Vec::new();
-        while let Some(&(until, host)) = self.resting.front()
+        while let Some(&Reverse((until, host))) = self.resting.peek()
             && until <= now
         {
-            self.resting.pop_front();
+            self.resting.pop();
             let Some(busy) = self.busy.get_mut(&host) else { continue };
             if busy.rests_until.is_some_and(|until| until <= now) {
                 busy.rests_until = None;

@@ -5,7 +5,8 @@ use std::{collections::HashSet, net::IpAddr, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
-use crate::outcome::{Facts, KeyExchange, NoOffer};
+
+mod looks;
 
 fn unlimited() -> Policy {
     Policy {
@@ -13,6 +14,7 @@ fn unlimited() -> Policy {
         rate: None,
         per_host: None,
         retries: 0,
+        speak_first: SpeakFirst::Auto,
         addresses: Addresses::default(),
         excludes: Arc::default(),
         stopped: Stopped::default(),
@@ -522,40 +524,4 @@ proptest! {
         prop_assert_eq!(seen.len(), hosts.len());
         prop_assert_eq!(schedule.account(now).settled(), hosts.len() as u64);
     }
-}
-
-#[test]
-fn what_the_active_step_spoiled_is_tried_once_more_without_it() {
-    let mut schedule = schedule(unlimited());
-    schedule.add(target(1, 22), at(0));
-    let spoiled = || {
-        let Conclusion::Verdict(mut verdict) = verdict(PortState::Open) else { unreachable!() };
-        let key_exchange = KeyExchange::Missing(NoOffer::Spoiled);
-        verdict.service = Some(Service::Ssh);
-        verdict.facts = Some(Box::new(Facts { key_exchange, ..Facts::default() }));
-        Conclusion::Verdict(verdict)
-    };
-    let [first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
-    assert!(!first.patient);
-    settle(&mut schedule, first, spoiled(), at(4_000));
-    let [second] = starts(&mut schedule, at(4_000))[..] else { panic!("it starts again") };
-    assert!(second.patient);
-    settle(&mut schedule, second, spoiled(), at(8_000));
-    assert!(starts(&mut schedule, at(8_000)).is_empty());
-    let outcome = outcome(&mut schedule);
-    assert_eq!((outcome.attempts, outcome.verdict.service), (2, Some(Service::Ssh)));
-}
-
-#[test]
-fn a_second_attempt_that_finds_nothing_takes_nothing_back() {
-    let mut schedule = schedule(unlimited());
-    schedule.add(target(1, 22), at(0));
-    let Conclusion::Verdict(mut spoiled) = verdict(PortState::Open) else { unreachable!() };
-    let key_exchange = KeyExchange::Missing(NoOffer::Spoiled);
-    spoiled.facts = Some(Box::new(Facts { key_exchange, ..Facts::default() }));
-    let [first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
-    settle(&mut schedule, first, Conclusion::Verdict(spoiled), at(4_000));
-    let [second] = starts(&mut schedule, at(4_000))[..] else { panic!("it starts again") };
-    settle(&mut schedule, second, verdict(PortState::Closed), at(4_001));
-    assert_eq!(states(&mut schedule), [PortState::Open]);
 }

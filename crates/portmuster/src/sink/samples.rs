@@ -58,6 +58,7 @@ pub(crate) fn everything() -> Outcome {
             TelnetOption { verb: Verb::Do, number: 24 },
         ],
         protocol: Some("http".into()),
+        answers_empty_line: false,
         findings: vec![Weakness::TripleDes, Weakness::Md5],
         evidence: Some(Evidence {
             parts: vec![

@@ -142,7 +142,8 @@ fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
         // nmap's word for a port that accepts and hangs up without a byte.
         Service::ClosedEarly => ("tcpwrapped", "8"),
         Service::Other => (protocol.as_deref().unwrap_or("unknown"), "8"),
-        Service::Tarpit | Service::Silent => ("unknown", "0"),
+        Service::SshBroken => ("ssh", "5"),
+        Service::Tarpit | Service::Silent | Service::Unknown => ("unknown", "0"),
         Service::NotProbed => return,
     };
     let version = facts.identification.as_ref().map(Told::of);

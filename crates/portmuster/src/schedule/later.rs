@@ -1,0 +1,234 @@
+//! Targets whose server hung up before it said anything: they are tried once more after a pause,
+//! because that is how an sshd looks that has no place left.
+//!
+//! Invariant: at most [`WAITING_MAX`] wait, and one that is an address without a label takes 64
+//! bytes: a network in which every address hangs up neither fills the memory nor stops the walk.
+
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use super::check::Check;
+use crate::{
+    clock::Instant,
+    outcome::{Times, Verdict},
+    targets::{Host, Target},
+};
+
+/// Targets that wait at most. At the default rate of 10,000 connections a second a network that
+/// hangs up everywhere has 650,000 waiting.
+pub(super) const WAITING_MAX: usize = 1 << 20;
+
+/// How long a target waits at least: attempts on one target start so far apart that a burst of
+/// load or loss does not hit both.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// How far apart those are tried that began to wait at the same time, …
+const STEP: Duration = Duration::from_millis(60);
+
+/// … and after how many of them the next one has the time of the first again: many are spread over
+/// a minute, a few over a moment.
+const STEPS: u32 = 1001;
+
+/// Spreads over time what would fall due at the same moment.
+#[derive(Debug, Default)]
+pub(super) struct Spread {
+    next: u32,
+}
+
+impl Spread {
+    /// How much later than the first of its wave the next one falls due: 0 to 60 s.
+    /// `begins_wave`: nothing else waits.
+    pub(super) fn offset(&mut self, begins_wave: bool) -> Duration {
+        let place = if begins_wave { 0 } else { self.next };
+        self.next = (place + 1) % STEPS;
+        STEP * place
+    }
+}
+
+/// The targets that wait, by the time at which they fall due.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    waiting: BinaryHeap<Reverse<Entry>>,
+    spread: Spread,
+}
+
+#[derive(Debug)]
+struct Entry {
+    due: Instant,
+    check: Postponed,
+}
+
+/// A check that waits, in as little memory as it can be made from again.
+#[derive(Debug)]
+enum Postponed {
+    Plain(Plain),
+    // Boxed: names, labels, evidence and earlier rounds are rare.
+    Whole(Box<Check>),
+}
+
+/// A check of an address without a label that has had one attempt.
+#[derive(Debug)]
+struct Plain {
+    address: IpAddr,
+    port: u16,
+    attempts: u16,
+    retries: u32,
+    position: u64,
+    connect: Option<Duration32>,
+    total: Duration32,
+}
+
+/// A time in microseconds; saturates at 71 minutes.
+#[derive(Debug, Clone, Copy)]
+struct Duration32(u32);
+
+impl Later {
+    /// Whether the walk over the targets has to stop until some were tried again.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= WAITING_MAX
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// When the first of them falls due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.waiting.peek().map(|Reverse(entry)| entry.due)
+    }
+
+    /// A check waits.
+    pub(super) fn push(&mut self, check: Check, now: Instant) {
+        let offset = self.spread.offset(self.waiting.is_empty());
+        let due = now.after(PAUSE + offset);
+        self.waiting.push(Reverse(Entry { due, check: Postponed::from(check) }));
+    }
+
+    /// Takes a check that has fallen due.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Check> {
+        if self.next_due()? > now {
+            return None;
+        }
+        self.pop()
+    }
+
+    /// Takes the next check, due or not.
+    pub(super) fn pop(&mut self) -> Option<Check> {
+        self.waiting.pop().map(|Reverse(entry)| entry.check.into())
+    }
+}
+
+impl Entry {
+    fn key(&self) -> (Instant, u64) {
+        let position = match &self.check {
+            Postponed::Plain(plain) => plain.position,
+            Postponed::Whole(check) => check.position(),
+        };
+        (self.due, position)
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl From<Check> for Postponed {
+    fn from(check: Check) -> Self {
+        Plain::of(&check).map_or_else(|| Self::Whole(Box::new(check)), Self::Plain)
+    }
+}
+
+impl From<Postponed> for Check {
+    fn from(postponed: Postponed) -> Self {
+        match postponed {
+            Postponed::Plain(plain) => plain.into_check(),
+            Postponed::Whole(check) => *check,
+        }
+    }
+}
+
+impl Plain {
+    fn of(check: &Check) -> Option<Self> {
+        let (&Host::Address(address), None) = (&check.target().host, &check.target().label) else {
+            return None;
+        };
+        let (retries, times) = check.only_hung_up()?;
+        Some(Self {
+            address,
+            port: check.target().port,
+            attempts: u16::try_from(check.attempts()).ok()?,
+            retries,
+            position: check.position(),
+            connect: times.connect.map(Duration32::from),
+            total: times.total.into(),
+        })
+    }
+
+    fn into_check(self) -> Check {
+        let endpoint = SocketAddr::new(self.address, self.port);
+        let times = Times {
+            connect: self.connect.map(Duration::from),
+            first_byte: None,
+            total: self.total.into(),
+        };
+        let check = Check::new(Target::from(endpoint), self.position, self.retries);
+        check.after_hang_up(endpoint, self.attempts.into(), Verdict::hung_up(times))
+    }
+}
+
+impl From<Duration> for Duration32 {
+    fn from(duration: Duration) -> Self {
+        Self(u32::try_from(duration.as_micros()).unwrap_or(u32::MAX))
+    }
+}
+
+impl From<Duration32> for Duration {
+    fn from(duration: Duration32) -> Self {
+        Self::from_micros(duration.0.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
+    }
+
+    #[test]
+    fn a_wave_is_spread_over_a_minute_and_a_few_over_a_moment() {
+        let mut spread = Spread::default();
+        let offsets: Vec<_> = (0..2000).map(|place| spread.offset(place == 0)).collect();
+        assert_eq!(offsets[0], Duration::ZERO);
+        assert_eq!(offsets[15], Duration::from_millis(900));
+        assert_eq!(offsets.iter().max(), Some(&Duration::from_secs(60)));
+        for second in 0..60 {
+            let within = |offset: &&Duration| offset.as_secs() == second;
+            assert!((30..=36).contains(&offsets.iter().filter(within).count()), "in {second}");
+        }
+        assert_eq!(spread.offset(true), Duration::ZERO);
+    }
+}
