@@ -24,7 +24,7 @@ mod journaling;
 mod output;
 mod pages;
 
-pub(crate) use conversation::{Asking, Times};
+pub(crate) use conversation::{Asking, Speaking, Times};
 pub(crate) use diff::{ChangeFormat, Diff};
 pub(crate) use explain::Explain;
 pub(crate) use gates::Gates;
@@ -401,6 +401,7 @@ impl Check {
             },
             source: self.selection.source,
             probing: self.asking.probing(),
+            speak_first: self.asking.speaking.speak_first(),
             evidence: self.asking.evidence,
         }
     }

@@ -5,7 +5,7 @@ use portmuster::{Account, Checker, PortState};
 
 use crate::{
     args::Check,
-    gate::Gate,
+    gate::{Ended, Gate},
     harvest::{Harvest, Harvested, Journaled},
     input::Input,
     journal::{self, Opened},
@@ -40,7 +40,13 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
             if !check.quiet {
                 terminal::note("the journal says that this run is complete: nothing is left to do");
             }
-            let judged = judged(check, gate.as_ref(), &journal.account, input.len());
+            let ended = Ended {
+                account: journal.account,
+                targets: summary::ending(&journal.account, input.len()).targets,
+                left_out: input.left_out(),
+                bad_lines: input.bad_lines().skipped(),
+            };
+            let judged = judged(check, gate.as_ref(), &ended);
             Ok(judged.min(completeness(&journal.account)))
         }
         opened => run_kept(check, checker, input, gate, opened),
@@ -117,17 +123,18 @@ fn run_kept(
         summary::say(&account, total, left_out, bad_lines.skipped());
         summary::say_workers(&workers, check.verbose);
     }
-    Ok(status.min(judged(check, gate.as_ref(), &account, total)))
+    let targets = summary::ending(&account, total).targets;
+    let ended = Ended { account, targets, left_out, bad_lines: bad_lines.skipped() };
+    Ok(status.min(judged(check, gate.as_ref(), &ended)))
 }
 
 /// What the gate makes of the run, which it says.
-fn judged(check: &Check, gate: Option<&Gate>, account: &Account, total: Option<u128>) -> Status {
+fn judged(check: &Check, gate: Option<&Gate>, ended: &Ended) -> Status {
     let Some(gate) = gate else { return Status::Complete };
-    let targets = summary::ending(account, total).targets;
     if !check.quiet {
-        gate.say(account, targets);
+        gate.say(ended);
     }
-    if gate.is_shut(account, targets) { Status::Finding } else { Status::Complete }
+    if gate.is_shut(ended) { Status::Finding } else { Status::Complete }
 }
 
 fn status(account: &Account, interrupted: &Interrupted) -> Status {

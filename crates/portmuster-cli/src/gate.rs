@@ -1,17 +1,20 @@
 //! Gates: whether a run found what it must not find, and what it has proven.
 //!
-//! A gate looks at every outcome, whatever the outputs show.
+//! A gate looks at every outcome, whatever the outputs show. It passes a target only with proof: a
+//! refusal, ssh, telnet, or another protocol that has a name.
 
 use anyhow::bail;
-use portmuster::{Account, Outcome, sink::escaped};
+use portmuster::{Account, Outcome, PortState, sink::escaped, targets::LeftOut};
 use serde::{Deserialize, Serialize};
 
 use crate::{args::Check, summary::grouped, terminal};
 
+mod doubt;
 mod forbidden;
 
+pub(crate) use doubt::Doubt;
 pub(crate) use forbidden::Forbidden;
-use forbidden::{Doubt, Says, lacks_verdict};
+use forbidden::{Says, missing_verdict};
 
 /// Targets that are named of each thing that is found; the rest is counted.
 const NAMED_MAX: usize = 5;
@@ -20,7 +23,8 @@ const NAMED_MAX: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Gate {
     things: Vec<Forbidden>,
-    requires_verdict: bool,
+    /// `None`: no verdict is required. Otherwise the kinds of targets without one that may pass.
+    allowed: Option<Vec<Doubt>>,
     found: Found,
 }
 
@@ -29,8 +33,8 @@ pub(crate) struct Gate {
 pub(crate) struct Found {
     /// Of each thing, in their order.
     tallies: Vec<Tally>,
-    /// Targets without a verdict, where one is required.
-    unproven: Sample,
+    /// Targets without a verdict, where one is required, in the order of [`Doubt::ALL`].
+    unproven: [Sample; Doubt::ALL.len()],
     /// Outcomes so far.
     seen: u64,
 }
@@ -39,7 +43,6 @@ pub(crate) struct Found {
 struct Tally {
     found: Sample,
     absent: u64,
-    nameless: u64,
     /// In the order of [`Doubt::ALL`].
     unknown: [u64; Doubt::ALL.len()],
 }
@@ -49,6 +52,38 @@ struct Tally {
 struct Sample {
     count: u64,
     first: Vec<String>,
+}
+
+/// What a run came to beside its outcomes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ended {
+    /// The sum over the run's targets.
+    pub(crate) account: Account,
+    /// How many targets it has.
+    pub(crate) targets: u128,
+    /// What was named and is not among them.
+    pub(crate) left_out: LeftOut,
+    /// Lines of the input that could not be read and were passed over.
+    pub(crate) bad_lines: u64,
+}
+
+impl Ended {
+    /// Targets that were named, and that the run was not to contact.
+    fn excluded(&self) -> u128 {
+        self.left_out.excluded.saturating_add(self.account.excluded.into())
+    }
+
+    /// What was named: the targets of the run, those that are excluded from it, and the lines that
+    /// could not be read.
+    fn named(&self) -> u128 {
+        self.targets.saturating_add(self.left_out.excluded).saturating_add(self.bad_lines.into())
+    }
+
+    /// Whether any connection was accepted or refused. Without one a run has seen nothing but its
+    /// own machine, or a firewall.
+    fn is_answered(&self) -> bool {
+        self.account.state(PortState::Open) + self.account.state(PortState::Closed) > 0
+    }
 }
 
 impl Gate {
@@ -70,8 +105,8 @@ impl Gate {
         }
         let tallies = vec![Tally::default(); things.len()];
         let found = Found { tallies, ..Found::default() };
-        let requires_verdict = gates.require_verdict;
-        Ok(gates.are_set().then_some(Self { things, requires_verdict, found }))
+        let allowed = gates.require_verdict.then(|| gates.allow.clone());
+        Ok(gates.are_set().then_some(Self { things, allowed, found }))
     }
 
     /// The same, of a run that goes on where this was found.
@@ -90,34 +125,96 @@ impl Gate {
         for (thing, tally) in self.things.iter().zip(&mut self.found.tallies) {
             tally.add(outcome, thing.said_by(outcome));
         }
-        if self.requires_verdict && lacks_verdict(&self.things, outcome) {
-            self.found.unproven.add(outcome);
+        if let Some(allowed) = &self.allowed
+            && let Some(doubt) = missing_verdict(&self.things, allowed, outcome)
+        {
+            self.found.unproven[doubt as usize].add(outcome);
         }
     }
 
-    /// Whether it has found something in a run of so many targets.
-    pub(crate) fn is_shut(&self, account: &Account, total: u128) -> bool {
-        let left = self.left(account, total);
-        let is_unproven = self.found.unproven.count > 0 || left > 0;
+    /// Whether the run ends with a finding: something that is forbidden, a target without a verdict
+    /// where one is required, or no answer at all.
+    pub(crate) fn is_shut(&self, ended: &Ended) -> bool {
         let is_found = self.found.tallies.iter().any(|tally| tally.found.count > 0);
-        is_found || (is_unproven && self.requires_verdict)
+        let is_unproven = self.allowed.as_ref().is_some_and(|allowed| {
+            let refused = |doubt: Doubt| !allowed.contains(&doubt);
+            self.left(ended) > 0
+                || self.unproven(ended).any(|(doubt, count, _)| count > 0 && refused(doubt))
+        });
+        is_found || is_unproven || !ended.is_answered()
     }
 
     /// Says what was found, and what is proven.
-    pub(crate) fn say(&self, account: &Account, total: u128) {
-        let left = self.left(account, total);
+    pub(crate) fn say(&self, ended: &Ended) {
+        let left = self.left(ended);
         for (thing, tally) in self.things.iter().zip(&self.found.tallies) {
-            terminal::note(tally.told(thing.name(), account, total, left));
+            terminal::note(tally.describe(thing.name(), ended, left));
         }
-        if self.requires_verdict {
-            terminal::note(told_unproven(&self.found.unproven, total, left));
+        if let Some(allowed) = &self.allowed {
+            terminal::note(self.describe_unproven(allowed, ended));
+        }
+        if !ended.is_answered() {
+            terminal::note(
+                "no connection was accepted or refused, so this run proves nothing: look at the \
+                 targets, the names and the way to them",
+            );
         }
     }
 
     /// Targets whose outcome it has not seen. An output that fails leaves some that have one.
-    fn left(&self, account: &Account, total: u128) -> u128 {
-        total.saturating_sub(u128::from(self.found.seen + account.excluded))
+    fn left(&self, ended: &Ended) -> u128 {
+        ended.targets.saturating_sub(u128::from(self.found.seen + ended.account.excluded))
     }
+
+    /// Of each kind, how many targets have no verdict, and the first of them where they are known.
+    fn unproven(&self, ended: &Ended) -> impl Iterator<Item = (Doubt, u128, Option<&Sample>)> {
+        let (excluded, bad_lines) = (ended.excluded(), ended.bad_lines.into());
+        Doubt::ALL.into_iter().map(move |doubt| match doubt {
+            Doubt::Excluded => (doubt, excluded, None),
+            Doubt::BadLines => (doubt, bad_lines, None),
+            _ => {
+                let sample = &self.found.unproven[doubt as usize];
+                (doubt, sample.count.into(), Some(sample))
+            }
+        })
+    }
+
+    fn describe_unproven(&self, allowed: &[Doubt], ended: &Ended) -> String {
+        let named = grouped(ended.named());
+        let is_allowed = |doubt: &Doubt| allowed.contains(doubt);
+        let there: Vec<_> = self.unproven(ended).filter(|&(_, count, _)| count > 0).collect();
+        let (passed, refused): (Vec<_>, Vec<_>) =
+            there.into_iter().partition(|(doubt, _, _)| is_allowed(doubt));
+        let left = self.left(ended);
+        let without = refused.iter().map(|&(_, count, _)| count).sum::<u128>() + left;
+        let allowed: u128 = passed.iter().map(|&(_, count, _)| count).sum();
+        let proven = match (without, allowed) {
+            (0, 0) => format!("a verdict on each of {named}"),
+            (0, _) => {
+                let proven = ended.named().saturating_sub(allowed);
+                format!("a verdict on {} of {named}", grouped(proven))
+            }
+            _ => {
+                let kinds =
+                    refused.iter().map(|&(doubt, count, sample)| kind(doubt, count, sample));
+                let left = (left > 0).then(|| format!("{} left", grouped(left)));
+                let kinds: Vec<_> = kinds.chain(left).collect();
+                format!("no verdict on {} of {named}: {}", grouped(without), kinds.join("; "))
+            }
+        };
+        if passed.is_empty() {
+            return proven;
+        }
+        let kinds: Vec<_> =
+            passed.iter().map(|&(doubt, count, _)| kind(doubt, count, None)).collect();
+        format!("{proven}; allowed: {}", kinds.join(", "))
+    }
+}
+
+/// So many targets of a kind, and the first of them.
+fn kind(doubt: Doubt, count: u128, sample: Option<&Sample>) -> String {
+    let named = sample.map_or_else(String::new, |sample| format!(" ({})", sample.describe()));
+    format!("{} {}{named}", grouped(count), doubt.name())
 }
 
 impl Tally {
@@ -125,38 +222,27 @@ impl Tally {
         match says {
             Says::Found => self.found.add(outcome),
             Says::Absent => self.absent += 1,
-            Says::NoSuchName => self.nameless += 1,
             Says::Unknown(doubt) => self.unknown[doubt as usize] += 1,
         }
     }
 
-    fn told(&self, name: &str, account: &Account, total: u128, left: u128) -> String {
+    fn describe(&self, name: &str, ended: &Ended, left: u128) -> String {
         let mut parts = Vec::new();
         if self.found.count > 0 {
-            parts.push(format!("{name} on {}: {}", grouped(self.found.count), self.found.told()));
+            let found = self.found.describe();
+            parts.push(format!("{name} on {}: {found}", grouped(self.found.count)));
         }
-        parts.push(format!("no {name} on {} of {}", grouped(self.absent), grouped(total)));
-        let doubts =
-            Doubt::ALL.map(|doubt| (u128::from(self.unknown[doubt as usize]), doubt.told()));
-        let others = [
-            (self.nameless.into(), "with a name that does not exist"),
-            (account.excluded.into(), "excluded"),
-            (left, "left"),
-        ];
-        let others = doubts.into_iter().chain(others).filter(|&(count, _)| count > 0);
+        let (absent, named) = (grouped(self.absent), grouped(ended.named()));
+        parts.push(format!("no {name} on {absent} of {named}"));
+        let doubts = Doubt::ALL.map(|doubt| match doubt {
+            Doubt::Excluded => (ended.excluded(), doubt.name()),
+            Doubt::BadLines => (ended.bad_lines.into(), doubt.name()),
+            _ => (self.unknown[doubt as usize].into(), doubt.name()),
+        });
+        let others = doubts.into_iter().chain([(left, "left")]).filter(|&(count, _)| count > 0);
         parts.extend(others.map(|(count, what)| format!("{} {what}", grouped(count))));
         parts.join("; ")
     }
-}
-
-fn told_unproven(unproven: &Sample, total: u128, left: u128) -> String {
-    let without = u128::from(unproven.count) + left;
-    if without == 0 {
-        return format!("a verdict on each of {}", grouped(total));
-    }
-    let left = if left == 0 { String::new() } else { format!("; {} left", grouped(left)) };
-    let named = if unproven.count == 0 { String::new() } else { format!(": {}", unproven.told()) };
-    format!("no verdict on {} of {}{named}{left}", grouped(without), grouped(total))
 }
 
 impl Sample {
@@ -167,7 +253,7 @@ impl Sample {
         }
     }
 
-    fn told(&self) -> String {
+    fn describe(&self) -> String {
         let named = self.first.join(", ");
         match self.count - self.first.len() as u64 {
             0 => named,

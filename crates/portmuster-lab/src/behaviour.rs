@@ -55,6 +55,22 @@ pub enum Behaviour {
     /// An ssh server that greets only after this time (at most [`crate::MAX_LIFE`]), as behind a
     /// slow reverse lookup.
     Slow(Duration),
+    /// An ssh server that says nothing until a client has identified itself, as some devices have it.
+    /// Anything else gets no answer.
+    SshIntroduced,
+    /// A web server and an ssh server behind one port, as sslh, `HAProxy` and nginx have it: a client
+    /// that identifies itself gets ssh, any other line 400.
+    SshMultiplexed,
+    /// An ssh server that says nothing until a client has said anything, which must be its
+    /// identification.
+    SshWhenAsked,
+    /// An ssh server that hangs up on its first client, as one that is busy, and serves all others.
+    /// Not in the zoo, where it would be the one exhibit that each check changes.
+    SshOnSecondTry,
+    /// A server that says this, and then nothing.
+    Says(&'static [u8]),
+    /// A server that says this, pauses, says that, and then nothing.
+    SaysInParts(&'static [u8], Duration, &'static [u8]),
     /// A telnet server whose commands come one byte in a packet, 20 ms apart.
     TelnetSplit,
     /// A telnet server that says nothing until the client has said anything (a line end, an
@@ -114,7 +130,9 @@ impl Behaviour {
     /// The steps on each connection; `None` where nobody gets in.
     pub(crate) fn script(self) -> Option<Vec<Step>> {
         Some(match self {
-            Self::Ssh => ssh::offering(send(ssh::GREETING), &kexinit::MODERN),
+            Self::Ssh | Self::SshOnSecondTry => {
+                ssh::offering(send(ssh::GREETING), &kexinit::MODERN)
+            }
             Self::SshEager => ssh::eager(),
             Self::Telnet => telnet::prompting([send(telnet::WISHES)]),
             Self::Http => vec![Step::AnswerLine(web::http_answer), Step::Close],
@@ -129,6 +147,13 @@ impl Behaviour {
                 ssh::offering(send(b"SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n"), &kexinit::MODERN)
             }
             Self::Slow(time) => ssh::slow(time),
+            Self::SshIntroduced => vec![Step::AnswerLine(ssh::introduced_answer)],
+            Self::SshMultiplexed => vec![Step::AnswerLine(ssh::multiplexed_answer)],
+            Self::SshWhenAsked => vec![Step::AnswerLine(ssh::asked_answer)],
+            Self::Says(bytes) => vec![send(bytes)],
+            Self::SaysInParts(first, pause, then) => {
+                vec![send(first), Step::Pause(pause), send(then)]
+            }
             Self::TelnetSplit => telnet::prompting(telnet::split()),
             Self::TelnetWhenAsked => telnet::when_asked(),
             Self::LoginPrompt => vec![send(telnet::LOGIN_PROMPT)],
@@ -153,11 +178,12 @@ impl Behaviour {
         })
     }
 
-    /// The steps on a connection that is refused for what others did before it; `None` for
-    /// servers that penalise nobody.
+    /// The steps on a connection that is refused for what others did before it, or because it is
+    /// the first; `None` for servers that refuse nobody.
     pub(crate) fn refusal(self) -> Option<Vec<Step>> {
         match self {
             Self::SshPenalising => Some(vec![send(ssh::NOT_ALLOWED), Step::Close]),
+            Self::SshOnSecondTry => Some(vec![Step::Close]),
             _ => None,
         }
     }

@@ -52,6 +52,8 @@ pub(crate) struct Door {
     script: Arc<[Step]>,
     refusal: Option<Arc<[Step]>>,
     penalties: Penalties,
+    /// The next client is refused for being the first.
+    refuses_next: bool,
 }
 
 impl Door {
@@ -59,11 +61,13 @@ impl Door {
     pub(crate) fn of(behaviour: Behaviour) -> Option<Self> {
         let script = behaviour.script()?.into();
         let refusal = behaviour.refusal().map(Into::into);
-        Some(Self { script, refusal, penalties: Penalties::default() })
+        let refuses_next = behaviour == Behaviour::SshOnSecondTry;
+        Some(Self { script, refusal, penalties: Penalties::default(), refuses_next })
     }
 
-    fn open(&self, now: Instant) -> Arc<[Step]> {
-        let refusal = self.refusal.as_ref().filter(|_| self.penalties.refuse(now));
+    fn open(&mut self, now: Instant) -> Arc<[Step]> {
+        let is_refused = std::mem::take(&mut self.refuses_next) || self.penalties.refuse(now);
+        let refusal = self.refusal.as_ref().filter(|_| is_refused);
         Arc::clone(refusal.unwrap_or(&self.script))
     }
 

@@ -536,6 +536,68 @@ mod tests {
     }
 
     #[test]
+    fn what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte() {
+        for (notice, rest, service) in [
+            (&b"a notice\r\n"[..], &b"SSH-2.0-x\r\n"[..], Service::Ssh),
+            (b"please wait\r\n", b"login: ", Service::TelnetLikely),
+            (b"\r\n", b"\xff\xfd\x18login: ", Service::Telnet),
+            (b"\0", b"\xff\xfd\x18login: ", Service::Unknown),
+            (b"SSH", b"-2.0-x\r\n", Service::Ssh),
+        ] {
+            let (mut attempt, rules) = accepted();
+            let rules = Rules { probing: Probing::Greeting, ..rules };
+            assert_eq!(attempt.handle(&rules, Event::Bytes(notice), at(10)), Step::Read);
+            assert_eq!(attempt.deadline(&rules.limits), (Timer::Quiet, at(2_010)));
+            assert_eq!(attempt.handle(&rules, Event::DeadlinePassed, at(2_010)), Step::Read);
+            assert_eq!(attempt.deadline(&rules.limits), (Timer::Unrecognised, at(12_010)));
+            let step = attempt.handle(&rules, Event::Bytes(rest), at(12_000));
+            let verdict = match step {
+                Step::Done(_) => verdict(step),
+                _ => wait_out(&mut attempt, &rules).1,
+            };
+            assert_eq!(verdict.service, Some(service), "{}", rest.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_a_rule_recognises_is_judged_after_a_pause() {
+        for greeting in [&b"login: "[..], b"/ # ", b"* OK IMAP4rev1 ready\r\n", b"\xff\xf1ok\r\n"] {
+            let (mut attempt, rules) = accepted();
+            attempt.handle(&rules, Event::Bytes(greeting), at(10));
+            let (passed, _) = wait_out(&mut attempt, &rules);
+            assert_eq!(passed, [(Timer::Quiet, at(2_010))], "{}", greeting.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn who_introduces_itself_speaks_first_and_only_once() {
+        let (attempt, rules) = attempt();
+        let mut attempt = attempt.opening(Opening::Introduce);
+        attempt.under_way();
+        let Step::Write(sent) = attempt.handle(&rules, Event::Accepted, at(5)) else {
+            panic!("nothing is sent")
+        };
+        assert!(sent.starts_with(b"SSH-2.0-portmuster_"));
+        let step = attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(6));
+        assert_eq!(step, Step::Read);
+        let (passed, verdict) = wait_out(&mut attempt, &rules);
+        assert_eq!(passed, [(Timer::FirstByte, at(12_006))]);
+        assert_eq!(verdict.service, Some(Service::Ssh));
+    }
+
+    #[test]
+    fn an_echo_of_our_identification_is_no_ssh() {
+        let (attempt, rules) = attempt();
+        let mut attempt = attempt.opening(Opening::Introduce);
+        attempt.under_way();
+        let Step::Write(sent) = attempt.handle(&rules, Event::Accepted, at(5)) else {
+            panic!("nothing is sent")
+        };
+        attempt.handle(&rules, Event::Bytes(&sent), at(6));
+        assert_eq!(wait_out(&mut attempt, &rules).1.service, Some(Service::Unknown));
+    }
+
+    #[test]
     fn endless_lines_after_ten_seconds_are_a_tarpit() {
         let (mut attempt, rules) = accepted();
         attempt.handle(&rules, Event::DeadlinePassed, at(3_005));

@@ -101,6 +101,7 @@ fn manner(behaviour: Behaviour) -> Manner {
             accepts(says(&[(0, b"\xff"), (20, b"\xfd"), (20, b"\x18"), (20, b"login: ")]))
         }
         Behaviour::LoginPrompt => accepts(says(&[(0, b"Debian\r\nhost login: ")])),
+        Behaviour::Says(bytes) => accepts(says(&[(0, bytes)])),
         Behaviour::TelnetWhenAsked => answers(b"\xff\xfd\x18\xff\xfb\x01login: "),
         Behaviour::TelnetRepeats => {
             accepts(says(&[(0, &b"\xff\xfd\x18\xff\xfb\x01".repeat(20_000))]))

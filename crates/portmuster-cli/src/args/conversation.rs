@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clap::Args;
-use portmuster::{Limits, Probing};
+use clap::{Args, ValueEnum};
+use portmuster::{Limits, Probing, SpeakFirst};
 
 use super::duration;
 
@@ -18,6 +18,10 @@ pub(crate) struct Times {
     #[arg(long, value_name = "TIME", default_value = "12s", value_parser = duration)]
     first_byte: Duration,
 
+    /// Silence that ends a greeting which a rule recognises; all else is given --first-byte
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    quiet_after: Duration,
+
     /// Limit of the conversation, from the accept
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
     deadline: Duration,
@@ -25,8 +29,8 @@ pub(crate) struct Times {
 
 impl Times {
     pub(crate) fn limits(self) -> Limits {
-        let Self { timeout, first_byte, deadline } = self;
-        Limits { timeout, first_byte, deadline, ..Limits::default() }
+        let Self { timeout, first_byte, quiet_after: quiet, deadline } = self;
+        Limits { timeout, first_byte, quiet, deadline, ..Limits::default() }
     }
 }
 
@@ -41,9 +45,49 @@ pub(crate) struct Asking {
     #[arg(long)]
     no_kex: bool,
 
+    #[command(flatten)]
+    pub(crate) speaking: Speaking,
+
     /// Keep the conversation in the rows, up to 4 KiB of each
     #[arg(long)]
     pub(crate) evidence: bool,
+}
+
+const SPEAK_FIRST: &str = "\
+Whether a port that stays silent, or answers an empty line as another protocol does, gets a second \
+connection on which we speak first, as ssh clients do (SSH-2.0-portmuster_...): multiplexers such as \
+sslh, HAProxy and nginx hand a connection to sshd by its first bytes. auto leaves out ports 9100 to \
+9107, where printers print what they are sent.";
+
+/// Whether we ever speak first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SpeakFirstName {
+    Auto,
+    Never,
+}
+
+/// Who speaks first.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Speaking {
+    /// Whether a port that stays silent, or answers an empty line as another protocol does, gets a
+    /// second connection on which we speak first
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value_t = SpeakFirstName::Auto,
+        value_enum,
+        long_help = SPEAK_FIRST
+    )]
+    speak_first: SpeakFirstName,
+}
+
+impl Speaking {
+    pub(crate) fn speak_first(self) -> SpeakFirst {
+        match self.speak_first {
+            SpeakFirstName::Auto => SpeakFirst::Auto,
+            SpeakFirstName::Never => SpeakFirst::Never,
+        }
+    }
 }
 
 impl Asking {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::Args;
 use portmuster::{Addresses, Config, Method};
 
-use super::{Family, Times, conversation::greeting_or_more};
+use super::{Family, Speaking, Times, conversation::greeting_or_more};
 
 const MORE: &str = "\
 Examples:
@@ -38,6 +38,9 @@ pub(crate) struct Explain {
     pub(crate) no_kex: bool,
 
     #[command(flatten)]
+    pub(crate) speaking: Speaking,
+
+    #[command(flatten)]
     pub(crate) family: Family,
 
     /// Connect from this address
@@ -53,6 +56,7 @@ impl Explain {
             workers: Some(1),
             limits: self.times.limits(),
             probing: greeting_or_more(self.no_kex),
+            speak_first: self.speaking.speak_first(),
             evidence: true,
             addresses: Addresses::Each,
             source: self.source,

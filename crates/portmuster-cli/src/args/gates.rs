@@ -5,7 +5,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use crate::gate::Forbidden;
+use crate::gate::{Doubt, Forbidden};
 
 const FORBID: &str = "\
 End with status 1 when one of these is found: open; services, as rows name them (ssh also finds \
@@ -14,10 +14,19 @@ weak-host-key, weak-cipher, weak-mac. With commas between them; repeatable. Ever
 whatever --show says, and the summary says what was proven.";
 
 const REQUIRE_VERDICT: &str = "\
-End with status 1, too, when a target may yet have telnet or what is forbidden: it is filtered, \
-silent, closed-early, a tarpit, not-probed, unchecked or left; it is telnet-likely, and that is not \
-forbidden; a finding is forbidden, and its ssh made no offer to judge by. Where open alone is \
-forbidden an accepted connection is a verdict. A name that does not exist has nothing, and passes.";
+End with status 1, too, when a target may yet have telnet or what is forbidden. Only a refusal, ssh, \
+telnet, or another protocol that has a name is a verdict. What is filtered, unresolved, unchecked, \
+silent, closed-early, a tarpit, unknown, telnet-likely (unless that is forbidden), ssh-broken, \
+not-probed, excluded or left has none; nor has ssh without an offer (kex-missing, ssh-throttled) \
+where a finding is forbidden that needs it. Each kind is listed with its first targets. Where open \
+alone is forbidden an accepted connection is a verdict.";
+
+const ALLOW: &str = "\
+With --require-verdict: let targets of these kinds pass without one: filtered, unresolved, \
+unchecked, silent, closed-early, tarpit, unknown, telnet-likely, ssh-broken, ssh-throttled, \
+kex-missing, not-probed, excluded, and bad-lines (that --skip-bad-lines passes over). They are still \
+counted. With commas between them; repeatable. A run in which no connection was accepted or refused \
+ends with status 1 all the same.";
 
 /// What a run must not find.
 #[derive(Debug, Args)]
@@ -37,6 +46,18 @@ pub(crate) struct Gates {
     /// End with status 1, too, when a target may yet have one, or telnet
     #[arg(long, conflicts_with_all = ["list", "count"], long_help = REQUIRE_VERDICT)]
     pub(crate) require_verdict: bool,
+
+    /// With --require-verdict: let these pass without one: unresolved, excluded …; repeatable
+    #[arg(
+        long,
+        value_name = "KINDS",
+        value_delimiter = ',',
+        value_parser = doubt(),
+        hide_possible_values = true,
+        requires = "require_verdict",
+        long_help = ALLOW
+    )]
+    pub(crate) allow: Vec<Doubt>,
 }
 
 impl Gates {
@@ -49,4 +70,9 @@ impl Gates {
 fn forbidden() -> impl TypedValueParser<Value = Forbidden> {
     PossibleValuesParser::new(Forbidden::all().iter().map(Forbidden::name))
         .try_map(|name| Forbidden::named(&name).ok_or("it can't be forbidden"))
+}
+
+fn doubt() -> impl TypedValueParser<Value = Doubt> {
+    PossibleValuesParser::new(Doubt::ALL.map(Doubt::name))
+        .try_map(|name| Doubt::named(&name).ok_or("it is no kind of target without a verdict"))
 }

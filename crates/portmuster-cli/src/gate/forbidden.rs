@@ -4,6 +4,8 @@
 
 use portmuster::{KeyExchange, Outcome, PortState, Probing, Service, Weakness};
 
+use super::Doubt;
+
 /// Findings that can be forbidden together.
 const GROUPS: [(&str, &[Weakness]); 5] = [
     ("weak", &Weakness::ALL),
@@ -43,44 +45,7 @@ enum What {
 pub(super) enum Says {
     Found,
     Absent,
-    /// There is no such name, so nothing that could have it.
-    NoSuchName,
     Unknown(Doubt),
-}
-
-/// Why it is not known whether a thing is there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doubt {
-    NoAnswer,
-    Endless,
-    LoginPrompt,
-    NoOffer,
-    NotProbed,
-    Unchecked,
-}
-
-impl Doubt {
-    /// In the order in which the summary lists them.
-    pub(super) const ALL: [Self; 6] = [
-        Self::NoAnswer,
-        Self::Endless,
-        Self::LoginPrompt,
-        Self::NoOffer,
-        Self::NotProbed,
-        Self::Unchecked,
-    ];
-
-    /// What so many targets did.
-    pub(super) fn told(self) -> &'static str {
-        match self {
-            Self::NoAnswer => "gave no answer",
-            Self::Endless => "never stopped talking",
-            Self::LoginPrompt => "with a login prompt alone",
-            Self::NoOffer => "made no offer to judge by",
-            Self::NotProbed => "not probed",
-            Self::Unchecked => "could not be checked",
-        }
-    }
 }
 
 impl Forbidden {
@@ -118,8 +83,8 @@ impl Forbidden {
 
     pub(super) fn said_by(&self, outcome: &Outcome) -> Says {
         match outcome.verdict.state {
-            PortState::Unresolved => Says::NoSuchName,
-            PortState::Filtered => Says::Unknown(Doubt::NoAnswer),
+            PortState::Unresolved => Says::Unknown(Doubt::Unresolved),
+            PortState::Filtered => Says::Unknown(Doubt::Filtered),
             PortState::Unchecked => Says::Unknown(Doubt::Unchecked),
             PortState::Closed => Says::Absent,
             PortState::Open => match &self.what {
@@ -131,53 +96,69 @@ impl Forbidden {
     }
 }
 
-/// Whether one of the forbidden things may yet be there, or telnet, whatever is forbidden. Where
-/// that is `open` alone an accepted connection is a verdict.
-pub(super) fn lacks_verdict(things: &[Forbidden], outcome: &Outcome) -> bool {
+/// Why one of the forbidden things may yet be there, or telnet, whatever is forbidden, unless that
+/// kind is allowed. Where `open` alone is forbidden an accepted connection is a verdict.
+pub(super) fn missing_verdict(
+    things: &[Forbidden],
+    allowed: &[Doubt],
+    outcome: &Outcome,
+) -> Option<Doubt> {
     let is_open_all = !things.is_empty() && things.iter().all(|thing| thing.what == What::Open);
     let telnet = service(Service::Telnet);
-    let mut asked = things.iter().chain((!is_open_all).then_some(&telnet));
-    // Each is told as found.
+    let asked = things.iter().chain((!is_open_all).then_some(&telnet));
+    // Each is found.
     let are_prompts_forbidden = things.contains(&service(Service::TelnetLikely));
-    asked.any(|thing| match thing.said_by(outcome) {
-        Says::Unknown(Doubt::LoginPrompt) => !are_prompts_forbidden,
-        Says::Unknown(_) => true,
-        Says::Found | Says::Absent | Says::NoSuchName => false,
-    })
+    let doubts = asked.filter_map(|thing| match thing.said_by(outcome) {
+        Says::Unknown(Doubt::TelnetLikely) if are_prompts_forbidden => None,
+        Says::Unknown(doubt) => Some(doubt),
+        Says::Found | Says::Absent => None,
+    });
+    let mut last = None;
+    for doubt in doubts {
+        if !allowed.contains(&doubt) {
+            return Some(doubt);
+        }
+        last = Some(doubt);
+    }
+    last
 }
 
 fn service(service: Service) -> Forbidden {
     Forbidden { name: service.name(), what: What::Service(service) }
 }
 
-/// Why a service proves nothing about what else may be there.
-fn wordless(service: Service) -> Option<Doubt> {
+/// Why a service proves nothing about what else may be there; `None`: it is proof.
+fn doubt_about(service: Service) -> Option<Doubt> {
     match service {
-        Service::Silent | Service::ClosedEarly => Some(Doubt::NoAnswer),
-        // Its end was not waited for.
-        Service::Tarpit => Some(Doubt::Endless),
+        Service::Ssh | Service::SshThrottled | Service::Telnet | Service::Other => None,
+        Service::Silent => Some(Doubt::Silent),
+        Service::ClosedEarly => Some(Doubt::ClosedEarly),
+        Service::Tarpit => Some(Doubt::Tarpit),
+        Service::TelnetLikely => Some(Doubt::TelnetLikely),
+        Service::SshBroken => Some(Doubt::SshBroken),
         Service::NotProbed => Some(Doubt::NotProbed),
-        _ => None,
+        // What this program does not know is no proof either.
+        _ => Some(Doubt::Unknown),
     }
 }
 
+/// Whether a service is what a server does rather than what it speaks: one that does something else
+/// does not do this.
+fn is_behaviour(service: Service) -> bool {
+    let behaviours = [Service::Silent, Service::ClosedEarly, Service::Tarpit, Service::Unknown];
+    behaviours.contains(&service)
+}
+
 fn service_said_by(wanted: Service, outcome: &Outcome) -> Says {
-    let Some(seen) = outcome.verdict.service else { return Says::Unknown(Doubt::NoAnswer) };
+    let Some(seen) = outcome.verdict.service else { return Says::Unknown(Doubt::Filtered) };
     let is_it = seen == wanted || (wanted, seen) == (Service::Ssh, Service::SshThrottled);
     if is_it {
         return Says::Found;
     }
-    if wordless(wanted).is_some() {
-        // It behaves in another way, and that is all that was asked.
+    if is_behaviour(wanted) && seen != Service::NotProbed {
         return Says::Absent;
     }
-    match wordless(seen) {
-        Some(doubt) => Says::Unknown(doubt),
-        None if (wanted, seen) == (Service::Telnet, Service::TelnetLikely) => {
-            Says::Unknown(Doubt::LoginPrompt)
-        }
-        None => Says::Absent,
-    }
+    doubt_about(seen).map_or(Says::Absent, Says::Unknown)
 }
 
 fn findings_said_by(wanted: &[Weakness], outcome: &Outcome) -> Says {
@@ -190,10 +171,12 @@ fn findings_said_by(wanted: &[Weakness], outcome: &Outcome) -> Says {
     let has_no_offer =
         facts.is_some_and(|facts| matches!(facts.key_exchange, KeyExchange::Missing(_)));
     match verdict.service {
-        None => Says::Unknown(Doubt::NoAnswer),
-        Some(Service::SshThrottled) => Says::Unknown(Doubt::NoOffer),
-        Some(Service::Ssh) if has_no_offer && needs_offer(wanted) => Says::Unknown(Doubt::NoOffer),
-        Some(seen) => wordless(seen).map_or(Says::Absent, Says::Unknown),
+        None => Says::Unknown(Doubt::Filtered),
+        Some(Service::SshThrottled) => Says::Unknown(Doubt::SshThrottled),
+        Some(Service::Ssh) if has_no_offer && needs_offer(wanted) => {
+            Says::Unknown(Doubt::KexMissing)
+        }
+        Some(seen) => doubt_about(seen).map_or(Says::Absent, Says::Unknown),
     }
 }
 
@@ -256,11 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refusal_or_another_service_proves_that_there_is_no_telnet() {
+    fn only_a_refusal_ssh_or_a_named_protocol_proves_that_there_is_no_telnet() {
         let state = |state| says("telnet", &outcome(state, None, Facts::default()));
         assert_eq!(state(PortState::Closed), Says::Absent);
-        assert_eq!(state(PortState::Unresolved), Says::NoSuchName);
-        assert_eq!(state(PortState::Filtered), Says::Unknown(Doubt::NoAnswer));
+        assert_eq!(state(PortState::Unresolved), Says::Unknown(Doubt::Unresolved));
+        assert_eq!(state(PortState::Filtered), Says::Unknown(Doubt::Filtered));
         assert_eq!(state(PortState::Unchecked), Says::Unknown(Doubt::Unchecked));
 
         let service = |service| says("telnet", &open(service));
@@ -269,11 +252,7 @@ mod tests {
             let expected = match service {
                 Service::Telnet => Says::Found,
                 Service::Ssh | Service::SshThrottled | Service::Other => Says::Absent,
-                Service::TelnetLikely => Says::Unknown(Doubt::LoginPrompt),
-                Service::Tarpit => Says::Unknown(Doubt::Endless),
-                Service::Silent | Service::ClosedEarly => Says::Unknown(Doubt::NoAnswer),
-                Service::NotProbed => Says::Unknown(Doubt::NotProbed),
-                _ => continue,
+                seen => Says::Unknown(Doubt::named(seen.name()).expect("it is a doubt")),
             };
             assert_eq!(said, expected, "{service}");
         }
@@ -287,6 +266,8 @@ mod tests {
         assert_eq!(says("telnet-likely", &open(Service::TelnetLikely)), Says::Found);
         assert_eq!(says("telnet-likely", &open(Service::Telnet)), Says::Absent);
         assert_eq!(says("silent", &open(Service::ClosedEarly)), Says::Absent);
+        assert_eq!(says("unknown", &open(Service::Unknown)), Says::Found);
+        assert_eq!(says("ssh-broken", &open(Service::SshBroken)), Says::Found);
         assert_eq!(says("open", &open(Service::ClosedEarly)), Says::Found);
     }
 
@@ -303,18 +284,18 @@ mod tests {
         assert_eq!(says("weak", &cbc), Says::Found);
         assert_eq!(says("weak-kex", &cbc), Says::Absent);
         assert_eq!(says("weak-kex", &ssh(offered, &[])), Says::Absent);
-        assert_eq!(says("weak-kex", &ssh(missing.clone(), &[])), Says::Unknown(Doubt::NoOffer));
+        assert_eq!(says("weak-kex", &ssh(missing.clone(), &[])), Says::Unknown(Doubt::KexMissing));
         assert_eq!(says("ssh-1", &ssh(missing.clone(), &[])), Says::Absent);
         assert_eq!(says("weak", &ssh(missing, &[Weakness::Ssh1])), Says::Found);
-        assert_eq!(says("cbc", &open(Service::SshThrottled)), Says::Unknown(Doubt::NoOffer));
-        assert_eq!(says("cbc", &open(Service::Silent)), Says::Unknown(Doubt::NoAnswer));
+        assert_eq!(says("cbc", &open(Service::SshThrottled)), Says::Unknown(Doubt::SshThrottled));
+        assert_eq!(says("cbc", &open(Service::Silent)), Says::Unknown(Doubt::Silent));
         assert_eq!(says("cbc", &open(Service::Telnet)), Says::Absent);
     }
 
     /// Whether a verdict is lacking where these are forbidden.
     fn lacks(names: &[&str], outcome: &Outcome) -> bool {
         let things = names.iter().map(|name| Forbidden::named(name).expect("it can be forbidden"));
-        lacks_verdict(&things.collect::<Vec<_>>(), outcome)
+        missing_verdict(&things.collect::<Vec<_>>(), &[], outcome).is_some()
     }
 
     #[test]
@@ -326,6 +307,8 @@ mod tests {
                     | Service::Tarpit
                     | Service::Silent
                     | Service::ClosedEarly
+                    | Service::SshBroken
+                    | Service::Unknown
                     | Service::NotProbed => true,
                     Service::SshThrottled => {
                         names.iter().any(|name| ["ssh-1", "weak"].contains(name))
@@ -335,7 +318,7 @@ mod tests {
                 assert_eq!(lacks(names, &open(service)), lacking, "{names:?}: {service}");
             }
             for state in PortState::ALL.into_iter().filter(|&state| state != PortState::Open) {
-                let lacking = [PortState::Filtered, PortState::Unchecked].contains(&state);
+                let lacking = state != PortState::Closed;
                 let outcome = outcome(state, None, Facts::default());
                 assert_eq!(lacks(names, &outcome), lacking, "{names:?}: {state}");
             }
@@ -363,6 +346,30 @@ mod tests {
             assert_eq!(lacks(names, &prompt), lacking, "{names:?}");
         }
         assert!(lacks(&["telnet-likely"], &open(Service::Silent)));
+    }
+
+    #[test]
+    fn what_is_no_ssh_for_certain_leaves_ssh_in_doubt() {
+        for (service, doubt) in [
+            (Service::Unknown, Doubt::Unknown),
+            (Service::TelnetLikely, Doubt::TelnetLikely),
+            (Service::SshBroken, Doubt::SshBroken),
+        ] {
+            for name in ["ssh", "telnet", "weak"] {
+                assert_eq!(says(name, &open(service)), Says::Unknown(doubt), "{name}: {service}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_allowed_kind_is_told_only_where_no_other_is_missing() {
+        let things = ["telnet", "weak"].map(|name| Forbidden::named(name).expect("it is one"));
+        let throttled = open(Service::SshThrottled);
+        for (allowed, expected) in
+            [(&[][..], Doubt::SshThrottled), (&[Doubt::SshThrottled], Doubt::SshThrottled)]
+        {
+            assert_eq!(missing_verdict(&things, allowed, &throttled), Some(expected));
+        }
     }
 
     #[test]

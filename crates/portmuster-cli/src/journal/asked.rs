@@ -1,11 +1,11 @@
 //! What was asked of a run, as far as its rows depend on it.
 
-use portmuster::{Probing, sink::SCHEMA, targets::Order};
+use portmuster::{Probing, SpeakFirst, sink::SCHEMA, targets::Order};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     args::{Check, Show},
-    gate::Forbidden,
+    gate::{Doubt, Forbidden},
     input::Input,
 };
 
@@ -38,6 +38,11 @@ impl Asked {
         });
         let yes_or_no = |it| if it { "yes" } else { "no" }.to_owned();
         let forbidden: Vec<_> = check.gates.forbid.iter().map(Forbidden::name).collect();
+        let allowed: Vec<_> = check.gates.allow.iter().copied().map(Doubt::name).collect();
+        let speak_first = match config.speak_first {
+            SpeakFirst::Auto => "auto",
+            SpeakFirst::Never => "never",
+        };
         let source = config.source.map_or("any".to_owned(), |source| source.to_string());
         Self::of([
             ("targets", format!("{} ({:016x})", set.len(), set.labelled_fingerprint())),
@@ -50,9 +55,11 @@ impl Asked {
             ("source", source),
             ("timeout", format!("{:?}", config.limits.timeout)),
             ("first-byte", format!("{:?}", config.limits.first_byte)),
+            ("quiet-after", format!("{:?}", config.limits.quiet)),
             ("deadline", format!("{:?}", config.limits.deadline)),
             ("retries", config.retries.to_string()),
             ("probe", probing.to_owned()),
+            ("speak-first", speak_first.to_owned()),
             ("evidence", yes_or_no(config.evidence)),
             ("show", show.to_owned()),
             // Not for the rows: of those that are written nobody knows what else they would show.
@@ -61,6 +68,7 @@ impl Asked {
                 if forbidden.is_empty() { "nothing".to_owned() } else { forbidden.join(",") },
             ),
             ("require-verdict", yes_or_no(check.gates.require_verdict)),
+            ("allow", if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(",") }),
             ("schema", SCHEMA.to_string()),
         ])
     }

@@ -1,13 +1,16 @@
 //! `--forbid` and `--require-verdict`: the exit status, and what the summary says is proven.
 
+use std::fs;
+
 use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
+use tempfile::TempDir;
 
 use crate::{
     journal::Kept,
-    program::{Ended, Running, check},
+    program::{Ended, Running, check, program, run},
     servers::{assert_untouched, deaf_listener, start, target},
-    shell::sh,
+    shell::{sh, sh_apart},
 };
 
 /// Limits that end a silent server's check before anybody is bored.
@@ -69,10 +72,11 @@ fn weak_algorithms_are_forbidden_one_by_one_or_by_their_group() {
 fn an_offer_that_did_not_come_is_no_proof_of_a_good_one() {
     let cut = start(Behaviour::HangsUpMidLine);
     let ended = check_with(&[&cut], &["--forbid=weak-kex,ssh-1"]);
-    assert_gate(&ended, 0, "no weak-kex on 0 of 1; 1 made no offer to judge by");
+    assert_gate(&ended, 0, "no weak-kex on 0 of 1; 1 kex-missing");
     assert_gate(&ended, 0, "no ssh-1 on 1 of 1");
     let required = check_with(&[&cut], &["--forbid=weak-kex", "--require-verdict"]);
-    assert_gate(&required, 1, &format!("no verdict on 1 of 1: {}", target(&cut)));
+    let line = format!("no verdict on 1 of 1: 1 kex-missing ({})", target(&cut));
+    assert_gate(&required, 1, &line);
     for arguments in [&["--require-verdict"][..], &["--forbid=ssh-1,telnet", "--require-verdict"]] {
         assert_gate(&check_with(&[&cut], arguments), 0, "a verdict on each of 1");
     }
@@ -87,16 +91,17 @@ fn who_gives_no_answer_is_not_proven_to_have_no_telnet() {
     let servers = [&silent, &refused, &hung_up];
     let arguments = [&deaf, "--timeout=1s", "--retries=0", "--forbid=telnet"];
     let ended = check_with(&servers, &arguments);
-    assert_gate(&ended, 0, "no telnet on 1 of 4; 3 gave no answer");
+    assert_gate(&ended, 0, "no telnet on 1 of 4; 1 filtered; 1 silent; 1 closed-early");
 
     let required = check_with(&servers, &[&arguments[..], &["--require-verdict"]].concat());
     assert_eq!(required.status, Some(1), "{required:?}");
     let lines = said(&required);
     let line = lines.last().expect("it is said last");
-    assert!(line.starts_with("no verdict on 3 of 4: "), "{line}");
-    for target in [target(&silent), target(&hung_up), deaf] {
-        assert!(line.contains(&target), "{line}");
-    }
+    let [silent, hung_up] = [&silent, &hung_up].map(target);
+    let expected = format!(
+        "no verdict on 3 of 4: 1 filtered ({deaf}); 1 silent ({silent}); 1 closed-early ({hung_up})"
+    );
+    assert_eq!(*line, expected);
 }
 
 #[test]
@@ -105,7 +110,8 @@ fn who_was_not_probed_is_proven_to_be_open_and_no_more() {
     let both = [&telnet, &refused];
     let arguments = ["--no-probe", "--require-verdict"];
     let ended = check_with(&both, &arguments);
-    assert_gate(&ended, 1, &format!("no verdict on 1 of 2: {}", target(&telnet)));
+    let line = format!("no verdict on 1 of 2: 1 not-probed ({})", target(&telnet));
+    assert_gate(&ended, 1, &line);
     assert_gate(&check_with(&[&refused], &arguments), 0, "a verdict on each of 1");
 
     let arguments = [&arguments[..], &["--forbid=open"]].concat();
@@ -118,14 +124,14 @@ fn who_was_not_probed_is_proven_to_be_open_and_no_more() {
 #[test]
 fn a_login_prompt_alone_has_no_verdict_whatever_is_forbidden() {
     let prompt = start(Behaviour::LoginPrompt);
-    let line = format!("no verdict on 1 of 1: {}", target(&prompt));
+    let line = format!("no verdict on 1 of 1: 1 telnet-likely ({})", target(&prompt));
     for arguments in [&["--require-verdict"][..], &["--require-verdict", "--forbid=telnet,weak"]] {
         assert_gate(&check_with(&[&prompt], arguments), 1, &line);
     }
     let told = check_with(&[&prompt], &["--require-verdict", "--forbid=telnet,telnet-likely"]);
     let found = format!("telnet-likely on 1: {}; no telnet-likely on 0 of 1", target(&prompt));
     assert_gate(&told, 1, &found);
-    assert_gate(&told, 1, "no telnet on 0 of 1; 1 with a login prompt alone");
+    assert_gate(&told, 1, "no telnet on 0 of 1; 1 telnet-likely");
     assert_gate(&told, 1, "a verdict on each of 1");
 }
 
@@ -133,20 +139,98 @@ fn a_login_prompt_alone_has_no_verdict_whatever_is_forbidden() {
 fn what_could_not_be_checked_shuts_the_gate_only_when_a_verdict_is_required() {
     let arguments = ["255.255.255.255:23", "127.0.0.1:1", "--forbid=telnet"];
     let ended = check(arguments);
-    assert_gate(&ended, 3, "no telnet on 1 of 2; 1 could not be checked");
+    assert_gate(&ended, 3, "no telnet on 1 of 2; 1 unchecked");
     let required = check([&arguments[..], &["--require-verdict"]].concat());
-    assert_gate(&required, 1, "no verdict on 1 of 2: 255.255.255.255:23");
+    assert_gate(&required, 1, "no verdict on 1 of 2: 1 unchecked (255.255.255.255:23)");
+}
+
+/// Checks where names come from these two lines alone; `None` where that can't be arranged.
+fn check_where_names_are_known(arguments: &str) -> Option<Ended> {
+    let folder = TempDir::new().expect("there is room for a folder");
+    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("there is room");
+    let hosts = "127.0.0.1 localhost\n127.0.0.1 v4.example\n";
+    fs::write(folder.path().join("hosts"), hosts).expect("there is room");
+    let folder = folder.path().to_str().expect("temporary folders have plain names");
+    let script = format!(
+        "mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
+        mount --bind \"$1/hosts\" /etc/hosts
+        exec \"$portmuster\" check {arguments}"
+    );
+    sh_apart(&["--mount"], &script, folder)
 }
 
 #[test]
-fn a_name_that_does_not_exist_has_no_telnet_and_is_told_apart() {
-    let ended = check(["no-such-name.invalid:23", "127.0.0.1:1", "--forbid=telnet"]);
-    if ended.summary().of("unresolved") == 0 {
-        // A machine without any resolver can't tell.
-        assert_gate(&ended, 3, "no telnet on 1 of 2; 1 could not be checked");
-        return;
+fn an_unresolved_name_proves_nothing_and_passes_only_where_that_is_allowed() {
+    let gate = "127.0.0.1:1 no-such-name.invalid:23 --forbid telnet";
+    for (arguments, status, lines) in [
+        ("", 0, &["no telnet on 1 of 2; 1 unresolved"][..]),
+        ("--require-verdict", 1, &["no verdict on 1 of 2: 1 unresolved (no-such-name.invalid:23)"]),
+        (
+            "--require-verdict --allow unresolved",
+            0,
+            &["a verdict on 1 of 2; allowed: 1 unresolved"],
+        ),
+    ] {
+        let ended = check_where_names_are_known(&format!("{gate} {arguments}"));
+        let Some(ended) = ended else { return };
+        for line in lines {
+            assert_gate(&ended, status, line);
+        }
     }
-    assert_gate(&ended, 0, "no telnet on 1 of 2; 1 with a name that does not exist");
+}
+
+#[test]
+fn a_run_without_an_answer_shuts_the_gate_whatever_is_allowed() {
+    for arguments in [
+        "inventory.txt --forbid telnet --require-verdict --allow unresolved,excluded",
+        "v4.example -6 --forbid telnet --require-verdict --allow excluded",
+        "v4.example -6 --forbid telnet",
+    ] {
+        let Some(ended) = check_where_names_are_known(arguments) else { return };
+        assert_eq!(ended.status, Some(1), "{arguments}: {ended:?}");
+        let line = "no connection was accepted or refused, so this run proves nothing";
+        assert!(ended.stderr.contains(line), "{arguments}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn what_is_excluded_has_no_verdict_and_passes_only_where_that_is_allowed() {
+    let arguments = ["127.0.0.1:1", "127.0.0.2:1", "--exclude=127.0.0.2", "--require-verdict"];
+    assert_gate(&check(arguments), 1, "no verdict on 1 of 2: 1 excluded");
+    let allowed = check([&arguments[..], &["--allow=excluded"]].concat());
+    assert_gate(&allowed, 0, "a verdict on 1 of 2; allowed: 1 excluded");
+}
+
+#[test]
+fn a_name_whose_addresses_are_all_excluded_has_no_verdict() {
+    let arguments = "127.0.0.1:1 v4.example:1 --exclude 127.0.0.1:2 -4 --require-verdict";
+    let Some(ended) = check_where_names_are_known(arguments) else { return };
+    assert_gate(&ended, 0, "a verdict on each of 2");
+    let arguments = "127.0.0.2:1 v4.example:1 --exclude 127.0.0.1 --require-verdict";
+    let Some(ended) = check_where_names_are_known(arguments) else { return };
+    assert_gate(&ended, 1, "no verdict on 1 of 2: 1 excluded");
+}
+
+#[test]
+fn a_line_that_was_passed_over_has_no_verdict() {
+    let list = "127.0.0.1:1\n10.0.0.300\n";
+    let arguments = ["-i=-", "--skip-bad-lines", "--require-verdict"];
+    let check = |arguments: &[&str]| run(program().arg("check").args(arguments).write_stdin(list));
+    let ended = check(&arguments);
+    assert_gate(&ended, 1, "no verdict on 1 of 2: 1 bad-lines");
+    let ended = check(&[&arguments[..], &["--allow=bad-lines"]].concat());
+    assert_gate(&ended, 0, "a verdict on 1 of 2; allowed: 1 bad-lines");
+}
+
+#[test]
+fn bytes_that_no_rule_recognises_are_no_proof() {
+    let sentence = b"Sorry, the maximum number of sessions is in use.\r\n";
+    let server = start(Behaviour::Says(sentence));
+    let ended = check_with(&[&server], &["--forbid=telnet,telnet-likely,ssh", "--require-verdict"]);
+    assert_gate(&ended, 1, &format!("no verdict on 1 of 1: 1 unknown ({})", target(&server)));
+    assert_gate(&ended, 1, "no ssh on 0 of 1; 1 unknown");
+    let allowed = check_with(&[&server], &["--require-verdict", "--allow=unknown,silent"]);
+    assert_gate(&allowed, 0, "a verdict on 0 of 1; allowed: 1 unknown");
 }
 
 #[test]
@@ -200,13 +284,18 @@ fn a_gate_has_its_answer_although_nobody_reads_the_rows() {
 fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
     let server = start(Behaviour::Ssh);
     for (arguments, complaint) in [
-        (&["--forbid=telnets"][..], "[possible values: open, ssh, ssh-throttled, telnet, "),
+        (
+            &["--forbid=telnets"][..],
+            "[possible values: open, ssh, ssh-throttled, ssh-broken, telnet, ",
+        ),
         (&["--forbid=telnet,"], "a value is required for '--forbid"),
         (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be told with --no-probe"),
         (&["--forbid=ssh-1,weak-kex", "--no-kex"], "--forbid weak-kex can't be told with --no-kex"),
         (&["--forbid=weak", "--no-kex"], "--forbid weak can't be told with --no-kex"),
         (&["--forbid=telnet", "--list"], "cannot be used with"),
         (&["--require-verdict", "--count"], "cannot be used with"),
+        (&["--allow=unresolved"], "required arguments were not provided"),
+        (&["--require-verdict", "--allow=left"], "[possible values: filtered, unresolved, "),
     ] {
         let target = target(&server);
         let ended = check([&[target.as_str()], arguments].concat());

@@ -29,6 +29,7 @@ mod pages;
 mod pipes;
 mod program;
 mod progress;
+mod proof;
 mod real_servers;
 mod resume;
 mod row;

@@ -51,6 +51,31 @@ pub(super) fn slow(time: Duration) -> Vec<Step> {
     vec![Step::Pause(time.min(crate::MAX_LIFE)), send(GREETING), Step::AnswerLine(sshd_answer)]
 }
 
+/// An identification for whoever says anything, and what sshd makes of it.
+pub(super) fn asked_answer(line: &[u8]) -> &'static [u8] {
+    static GREETING_AND_REFUSAL: LazyLock<Vec<u8>> =
+        LazyLock::new(|| [GREETING, sshd_answer(b"")].concat());
+    match introduced_answer(line) {
+        b"" => &GREETING_AND_REFUSAL,
+        answer => answer,
+    }
+}
+
+/// An identification and an offer for a client that has identified itself, silence for others.
+pub(super) fn introduced_answer(line: &[u8]) -> &'static [u8] {
+    static GREETING_AND_OFFER: LazyLock<Vec<u8>> =
+        LazyLock::new(|| [GREETING, &kexinit::packet(&kexinit::MODERN)].concat());
+    if line.starts_with(b"SSH-2.0-") { &GREETING_AND_OFFER } else { b"" }
+}
+
+/// The same, and a web server's answer for others.
+pub(super) fn multiplexed_answer(line: &[u8]) -> &'static [u8] {
+    match introduced_answer(line) {
+        b"" => super::web::http_answer(line),
+        answer => answer,
+    }
+}
+
 fn sshd_answer(line: &[u8]) -> &'static [u8] {
     static OFFER: LazyLock<Vec<u8>> = LazyLock::new(|| kexinit::packet(&kexinit::MODERN));
     if line.starts_with(b"SSH-2.0-") { &OFFER } else { b"Invalid SSH identification string.\r\n" }

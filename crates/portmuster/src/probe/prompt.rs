@@ -456,7 +456,9 @@ mod tests {
     fn only_who_asks_for_a_key_is_sent_one() {
         let asks = |bytes: &[u8]| {
             let mut screen = Screen::default();
-            bytes.iter().for_each(|&byte| screen.push(byte));
+            for &byte in bytes {
+                screen.push(byte);
+            }
             asks_for_key(&screen)
         };
         assert!(asks(b"\n\nPress RETURN to get started.\r\n\n\n"));

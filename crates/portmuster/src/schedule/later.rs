@@ -224,7 +224,7 @@ mod tests {
         let offsets: Vec<_> = (0..2000).map(|place| spread.offset(place == 0)).collect();
         assert_eq!(offsets[0], Duration::ZERO);
         assert_eq!(offsets[15], Duration::from_millis(900));
-        assert_eq!(offsets.iter().max(), Some(&Duration::from_secs(60)));
+        assert_eq!(offsets.iter().max(), Some(&Duration::from_mins(1)));
         for second in 0..60 {
             let within = |offset: &&Duration| offset.as_secs() == second;
             assert!((30..=36).contains(&offsets.iter().filter(within).count()), "in {second}");
