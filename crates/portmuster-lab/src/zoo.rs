@@ -116,8 +116,8 @@ const ZOO: &[Exhibit] = &[
         "telnet-likely",
     ),
     open(
-        "full",
-        Behaviour::Says(b"Sorry, the maximum number of sessions is in use.\r\n"),
+        "sensor",
+        Behaviour::Says(b"temperature 21.5, humidity 40\r\n"),
         Kind::Odd,
         "a sentence that no rule recognises",
         "unknown",

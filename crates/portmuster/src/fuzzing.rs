@@ -167,7 +167,11 @@ fn assert_proven(verdict: &Verdict, input: &[u8]) {
         (Service::Telnet, Rule::TelnetCommands) => has(b"\xff"),
         (
             Service::TelnetLikely,
-            Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu | Rule::NamesTelnet,
+            Rule::LoginPrompt
+            | Rule::ShellPrompt
+            | Rule::Menu
+            | Rule::NamesTelnet
+            | Rule::NamesLogin,
         ) => !verdict.banner.is_empty() && facts.protocol.is_none(),
         (Service::Other, Rule::KnownProtocol) => facts.protocol.is_some(),
         (Service::Unknown, Rule::UnknownBytes) => !input.is_empty() && facts.protocol.is_none(),

@@ -765,7 +765,8 @@ mod tests {
     #[test]
     fn a_prompt_alone_is_likely_telnet() {
         assert_eq!(service(b"\r\nUser Name: ", Ending::Quiet), Service::TelnetLikely);
-        assert_eq!(service(b"220 login: ok\r\n", Ending::Quiet), Service::Unknown);
+        assert_eq!(service(b"220 login: ok\r\n", Ending::Quiet), Service::TelnetLikely);
+        assert_eq!(service(b"temperature 21.5\r\n", Ending::Quiet), Service::Unknown);
         let notice = [b"Authorised use only.\r\n".repeat(60), b"login: ".to_vec()].concat();
         assert!(notice.len() > BANNER_MAX);
         assert_eq!(service(&notice, Ending::Quiet), Service::TelnetLikely);

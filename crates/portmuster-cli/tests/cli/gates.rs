@@ -224,7 +224,7 @@ fn a_line_that_was_passed_over_has_no_verdict() {
 
 #[test]
 fn bytes_that_no_rule_recognises_are_no_proof() {
-    let sentence = b"Sorry, the maximum number of sessions is in use.\r\n";
+    let sentence = b"temperature 21.5, humidity 40\r\n";
     let server = start(Behaviour::Says(sentence));
     let ended = check_with(&[&server], &["--forbid=telnet,telnet-likely,ssh", "--require-verdict"]);
     assert_gate(&ended, 1, &format!("no verdict on 1 of 1: 1 unknown ({})", target(&server)));

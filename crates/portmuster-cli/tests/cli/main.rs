@@ -6,6 +6,7 @@
 mod bad_input;
 mod colour;
 mod compare;
+mod corpus;
 mod csv_rows;
 mod database;
 mod demo;

@@ -28,6 +28,8 @@ pub enum Rule {
     Menu,
     /// The text names telnet, and no telnet command came.
     NamesTelnet,
+    /// The text speaks of a login, a session or a console, and no telnet command came.
+    NamesLogin,
     /// The first bytes are those of a protocol that is neither ssh nor telnet.
     KnownProtocol,
     /// Bytes came, and no other rule knows them.
@@ -48,7 +50,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in the order of its variants.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Identification,
         Self::IdentificationCutOff,
         Self::SshdRefusal,
@@ -58,6 +60,7 @@ impl Rule {
         Self::ShellPrompt,
         Self::Menu,
         Self::NamesTelnet,
+        Self::NamesLogin,
         Self::KnownProtocol,
         Self::UnknownBytes,
         Self::TooManyBytes,
@@ -81,6 +84,7 @@ impl Rule {
             Self::ShellPrompt => "shell-prompt",
             Self::Menu => "menu",
             Self::NamesTelnet => "names-telnet",
+            Self::NamesLogin => "names-login",
             Self::KnownProtocol => "known-protocol",
             Self::UnknownBytes => "unknown-bytes",
             Self::TooManyBytes => "too-many-bytes",
@@ -113,6 +117,9 @@ impl Rule {
                 "the text ends by asking for a choice or a key, and no telnet command came"
             }
             Self::NamesTelnet => "the text names telnet, and no telnet command came",
+            Self::NamesLogin => {
+                "the text speaks of a login, a session or a console, and no telnet command came"
+            }
             Self::KnownProtocol => "the first bytes are those of another protocol that we know",
             Self::UnknownBytes => "bytes came, and no rule knows them",
             Self::TooManyBytes => "more bytes came than any greeting has",

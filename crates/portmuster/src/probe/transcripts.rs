@@ -47,6 +47,7 @@ enum Ends {
 #[serde(deny_unknown_fields)]
 struct Expect {
     service: String,
+    rule: Option<String>,
     protocol: Option<String>,
     software: Option<String>,
     comment: Option<String>,
@@ -102,7 +103,7 @@ impl Transcript {
 
     /// What is otherwise than it is expected.
     fn differences(&self, judgement: &Judgement) -> Vec<String> {
-        let Judgement { service, banner, facts, .. } = judgement;
+        let Judgement { service, rule, banner, facts } = judgement;
         let facts = facts.clone().unwrap_or_default();
         let identification = facts.identification.as_ref();
         let told = |list: Vec<String>| list.join(", ");
@@ -111,6 +112,7 @@ impl Transcript {
         let expect = &self.expect;
         let fields = [
             ("service", Some(expect.service.clone()), service.to_string()),
+            ("rule", expect.rule.clone(), rule.to_string()),
             ("protocol", expect.protocol.clone(), text(identification.map(|it| &it.protocol))),
             ("software", expect.software.clone(), text(identification.map(|it| &it.software))),
             (
