@@ -50,6 +50,7 @@ pub use outcome::{
     Weakness,
 };
 pub use positions::{Missing, Positions, PositionsError};
+pub use probe::known_protocols;
 pub use targets::{Host, Target};
 
 /// The examples of the README are tested, too.

@@ -4,7 +4,7 @@
 //! server stops, it says what the bytes so far prove.
 //!
 //! To add a service: a file in `probe/`, its place in [`Greeting`], a variant of [`Service`] and
-//! one of [`Rule`]. A protocol that is only to be named is a row of `probe/plain.rs`.
+//! one of [`Rule`]. A protocol that is only to be named is a row of a table in `probe/plain/`.
 //!
 //! Invariant: memory is bounded by [`BANNER_MAX`], [`ssh::IDENTIFICATION_MAX`] and one packet of
 //! ssh, the work by [`BYTES_MAX`] and [`LINES_MAX`], whatever a server sends and however it is
@@ -28,6 +28,8 @@ mod ssh;
 mod telnet;
 #[cfg(test)]
 pub(crate) mod transcripts;
+
+pub use plain::known_protocols;
 
 /// Bytes read from one server before it counts as a tarpit.
 pub(crate) const BYTES_MAX: usize = 64 * 1024;
@@ -428,10 +430,12 @@ impl Greeting {
     /// The judgement, where the bytes are proof however the conversation ends.
     fn known(&self) -> Option<Judgement> {
         let in_ascii = !self.beyond_ascii && !self.binary;
-        if self.is_commanded() || in_ascii && self.proof == telnet::Proof::Slight {
+        let protocol = plain::name(&self.raw).filter(|_| !self.is_commanded());
+        let is_slight = in_ascii && self.proof == telnet::Proof::Slight;
+        if self.is_commanded() || is_slight && protocol.is_none() {
             return Some(self.judge(Service::Telnet, Rule::TelnetCommands));
         }
-        let protocol = Some(plain::name(&self.raw)?.to_owned());
+        let protocol = Some(protocol?.to_owned());
         let facts = Facts { protocol, ..Facts::default() };
         Some(self.judge(Service::Other, Rule::KnownProtocol).with(facts))
     }
@@ -512,6 +516,7 @@ mod tests {
             b"\xff\xfeH\0e\0l\0l\0o\0",
             b"\xff\xfb\x90d\0\x03\x01",
             b"\xff\xf9\0\x01\x02\x03",
+            b"\xff\xf0 400 Bad Request\r\nContent-Type: text/html\r\n",
         ] {
             assert!(is_neither(service(other, Ending::Quiet)), "{other:?}");
         }

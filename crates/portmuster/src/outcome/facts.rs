@@ -17,7 +17,8 @@ pub struct Facts {
     pub key_exchange: KeyExchange,
     /// The options that telnet named, each once, in the order in which they came.
     pub options: Vec<TelnetOption>,
-    /// What [`Service::Other`](super::Service::Other) speaks; `None` for every other service.
+    /// What [`Service::Other`](super::Service::Other) speaks, one of
+    /// [`known_protocols`](crate::known_protocols); `None` for every other service.
     pub protocol: Option<String>,
     /// Whether [`Service::Other`](super::Service::Other) or
     /// [`Service::Unknown`](super::Service::Unknown) said nothing until it was sent an empty line.

@@ -82,6 +82,11 @@ impl Transcript {
         unescaped(&server).unwrap_or_else(|| panic!("{}: a broken escape", self.name))
     }
 
+    /// Whether the server speaks ssh or telnet, or asks who is there as one that does.
+    pub(crate) fn is_of_ssh_or_telnet(&self) -> bool {
+        self.expect.service.starts_with("ssh") || self.expect.service.starts_with("telnet")
+    }
+
     fn ending(&self) -> Ending {
         match self.ends {
             Ends::Quiet => Ending::Quiet,
