@@ -657,7 +657,7 @@ mod tests {
     fn a_greeting_cut_off_by_a_short_deadline_is_no_tarpit() {
         let (mut attempt, mut rules) = accepted();
         rules.limits.deadline = Duration::from_secs(1);
-        attempt.handle(&rules, Event::Bytes(b"220 mail\r\n"), at(10));
+        attempt.handle(&rules, Event::Bytes(b"hello\r\n"), at(10));
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Conversation, at(1_005))]);
         assert_eq!(verdict.service, Some(Service::Unknown));
