@@ -142,7 +142,8 @@ pub struct Config {
     pub rate: Option<NonZeroU32>,
     /// Attempts open towards one address at the same time. `None`: any number.
     pub per_host: Option<NonZeroU32>,
-    /// More attempts for a target that was filtered.
+    /// More attempts for a target that was filtered. With none, a server that hangs up without a
+    /// word is not tried once more either.
     pub retries: u32,
     /// The limits in time.
     pub limits: Limits,

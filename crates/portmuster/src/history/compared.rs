@@ -60,7 +60,7 @@ fn kind(old: &Known, new: &Known, tally: &mut Tally) -> Option<ChangeKind> {
 }
 
 fn kind_of_open(old: &Known, new: &Known) -> Option<ChangeKind> {
-    let (before, now) = (old.service.as_deref()?, new.service.as_deref()?);
+    let (before, now) = (service(old)?, service(new)?);
     let is = |service: &str, any: &[Service]| any.iter().any(|one| one.name() == service);
     let wordless = [Service::Silent, Service::ClosedEarly];
     let ssh = [Service::Ssh, Service::SshThrottled];
@@ -87,6 +87,13 @@ fn kind_of_open(old: &Known, new: &Known) -> Option<ChangeKind> {
     } else {
         None
     }
+}
+
+/// The service as it is called now: 0.1.0 said `other` of bytes that no rule recognised.
+fn service(known: &Known) -> Option<&str> {
+    let service = known.service.as_deref()?;
+    let is_nameless = service == Service::Other.name() && known.protocol.is_none();
+    Some(if is_nameless { Service::Unknown.name() } else { service })
 }
 
 fn is_ssh(known: &Known) -> bool {

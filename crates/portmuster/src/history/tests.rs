@@ -89,6 +89,9 @@ fn another_service_is_a_change_and_no_service_is_none() {
         ("ssh-throttled", "telnet", &["service"]),
         ("not-probed", "telnet", &[]),
         ("telnet", "not-probed", &[]),
+        // As 0.1.0 wrote it, without a protocol.
+        ("other", "unknown", &[]),
+        ("unknown", "ssh-broken", &["service"]),
     ] {
         assert_eq!(kinds(open(old), open(new)), expected, "{old} → {new}");
     }
