@@ -104,7 +104,7 @@ impl Row {
         assert!(!(has_offer && self.kex_missing.is_some()), "{self:?}");
         assert!(!has_offer || service == Some("ssh"), "{self:?}");
         assert!(self.telnet_options.is_none() || service == Some("telnet"), "{self:?}");
-        assert!(self.protocol.is_none() || service == Some("other"), "{self:?}");
+        assert_eq!(self.protocol.is_some(), service == Some("other"), "{self:?}");
         assert!(self.findings.is_none() || service == Some("ssh"), "{self:?}");
         for part in self.evidence.iter().flat_map(|evidence| &evidence.parts) {
             assert!(part.text.is_some() != part.base64.is_some(), "{self:?}");
