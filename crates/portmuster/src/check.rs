@@ -53,6 +53,8 @@ pub(crate) enum Event<'a> {
     Closed,
     /// A system call failed.
     Failed(Errno),
+    /// ICMP said so of the connection.
+    RefusedByIcmp(Errno),
     /// The deadline passed.
     DeadlinePassed,
 }
@@ -215,6 +217,10 @@ impl Attempt {
             (Stage::Starting | Stage::Connecting, Event::Failed(errno)) => {
                 self.refused(rules, errno, now)
             }
+            (Stage::Starting | Stage::Connecting, Event::RefusedByIcmp(errno)) => {
+                let (state, reason) = errno::by_icmp(errno);
+                self.unconnected(state, reason, now)
+            }
             (Stage::Starting | Stage::Connecting, Event::DeadlinePassed) => {
                 self.unconnected(PortState::Filtered, Reason::NoAnswer, now)
             }
@@ -235,7 +241,7 @@ impl Attempt {
             (Stage::Talking(_), Event::DeadlinePassed) => self.limit_reached(rules, now),
             // What no connection does, or has done.
             (Stage::Starting | Stage::Connecting, Event::Bytes(_) | Event::Closed)
-            | (Stage::Talking(_), Event::Accepted) => Step::Read,
+            | (Stage::Talking(_), Event::Accepted | Event::RefusedByIcmp(_)) => Step::Read,
         }
     }
 

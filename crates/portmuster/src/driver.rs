@@ -7,6 +7,9 @@
 //!
 //! Invariant: no attempt is ended by its deadline before its socket was asked once more, so an
 //! answer that waits to be seen is never taken for silence.
+//!
+//! Invariant: no conclusion leaves before it is known whether ICMP refused ([`Net::take_icmp`]), so
+//! what a firewall may have said is never taken for the host's own refusal.
 
 use std::net::SocketAddr;
 
@@ -20,11 +23,14 @@ use crate::{
 
 pub(crate) mod descriptors;
 pub(crate) mod epoll;
+pub(crate) mod error_queue;
 pub(crate) mod poll;
 #[cfg(feature = "simulator")]
 pub(crate) mod simulated;
 pub(crate) mod tcp;
 pub(crate) mod waker;
+
+pub(crate) use error_queue::IcmpError;
 
 /// Bytes taken from a socket at a time.
 const READ_SIZE: usize = 16 * 1024;
@@ -43,7 +49,7 @@ pub(crate) enum Connection {
     Pending,
     /// Accepted.
     Accepted,
-    /// It ended with this error.
+    /// It ended with this error. Whether the host refused or ICMP did, [`Net::take_icmp`] tells.
     Failed(Errno),
 }
 
@@ -88,6 +94,10 @@ pub(crate) trait Net {
     /// What the last waits told about the socket is not relied on: the next `connect` and `read`
     /// ask the system.
     fn doubt(&mut self, socket: Socket);
+
+    /// What ICMP has said since the last call: of connections that have failed since then, why; of
+    /// those that are pending, that they fail. What was said of any other comes too late.
+    fn take_icmp(&mut self) -> Vec<IcmpError>;
 
     /// Waits until something has happened at a watched socket, somebody calls, or the time has come
     /// (`None`: without end), and adds the sockets at which something has happened. A socket may
@@ -192,6 +202,25 @@ impl<N: Net> Driver<N> {
             }
         }
         self.read_all(socket, attempt)
+    }
+
+    /// Whether the attempt's deadline has passed.
+    pub(crate) fn is_due(&self, attempt: &Attempt) -> bool {
+        self.deadline(attempt).1 <= self.net.now()
+    }
+
+    /// Ends the attempt, if ICMP has said this of its pending connection.
+    pub(crate) fn fail(
+        &mut self,
+        socket: Socket,
+        attempt: &mut Attempt,
+        error: &IcmpError,
+    ) -> Option<Conclusion> {
+        if !attempt.is_connecting() || !error.is_about(attempt.endpoint()) {
+            return None;
+        }
+        let step = attempt.handle(&self.rules, Event::RefusedByIcmp(error.errno), self.net.now());
+        self.take(socket, step)
     }
 
     /// The attempt's deadline has passed: asks its socket once more, then tells it.

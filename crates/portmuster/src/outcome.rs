@@ -187,7 +187,7 @@ impl fmt::Display for Fault {
 pub enum Reason {
     /// Open: the connection was accepted.
     Accepted,
-    /// Closed: the connection was refused.
+    /// Closed: the connection was refused, by a reset as far as this system can tell.
     Refused,
     /// Filtered: nothing came back in time.
     NoAnswer,
@@ -199,6 +199,9 @@ pub enum Reason {
     ProtocolUnreachable,
     /// Filtered: ICMP says that an administrator forbids it.
     Prohibited,
+    /// Filtered: ICMP says that the port can't be reached, which a firewall may say as well as the
+    /// host.
+    IcmpPortUnreachable,
     /// Unresolved: there is no such name, or it has no address.
     NoSuchName,
     /// Unchecked: the resolver gave no answer.
@@ -235,6 +238,7 @@ impl Reason {
             Self::HostUnreachable => "host-unreachable".into(),
             Self::ProtocolUnreachable => "protocol-unreachable".into(),
             Self::Prohibited => "prohibited".into(),
+            Self::IcmpPortUnreachable => "icmp-port-unreachable".into(),
             Self::NoSuchName => "no-such-name".into(),
             Self::LookupFailed => "lookup-failed".into(),
             Self::NoRoute => "no-route".into(),
@@ -366,6 +370,20 @@ pub(crate) enum Conclusion {
 }
 
 impl Conclusion {
+    /// Whether the connection was refused, as far as its error number tells.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Verdict(Verdict { reason: Reason::Refused, .. }))
+    }
+
+    /// The refusal came by ICMP.
+    pub(crate) fn refused_by_icmp(&mut self) {
+        if let Self::Verdict(verdict) = self
+            && verdict.reason == Reason::Refused
+        {
+            (verdict.state, verdict.reason) = (PortState::Filtered, Reason::IcmpPortUnreachable);
+        }
+    }
+
     /// No worker came to it.
     pub(crate) fn is_without_worker(&self) -> bool {
         match self {

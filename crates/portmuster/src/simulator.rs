@@ -57,6 +57,11 @@ pub enum Manner {
     },
     /// It never answers.
     Silent,
+    /// An ICMP message says that the port can't be reached.
+    RefusedByIcmp {
+        /// From the start of the attempt.
+        after: Duration,
+    },
     /// An ICMP message says that the host can't be reached.
     Unreachable {
         /// From the start of the attempt.

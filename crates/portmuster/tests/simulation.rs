@@ -67,6 +67,8 @@ fn manners() -> Vec<(Manner, PortState, Option<Service>)> {
         (Manner::Refuses { after: ms(300) }, Closed, None),
         (Manner::Silent, Filtered, None),
         (Manner::Unreachable { after: ms(40) }, Filtered, None),
+        (Manner::RefusedByIcmp { after: ms(0) }, Filtered, None),
+        (Manner::RefusedByIcmp { after: ms(300) }, Filtered, None),
         (Manner::NoRoute, Unchecked, None),
         // The answer comes just before the limit, or too late.
         (Manner::Refuses { after: ms(9_999) }, Closed, None),
@@ -185,7 +187,7 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
 }
 
 /// All kinds of trouble but [`STALLS`], which would make some servers look like others.
-const TROUBLES: [&str; 17] = [
+const TROUBLES: [&str; 18] = [
     "no descriptor",
     "no buffer",
     "no local port",
@@ -199,6 +201,7 @@ const TROUBLES: [&str; 17] = [
     "event named later",
     "lost",
     "late answer",
+    "ICMP only queued",
     "short read",
     "split greeting",
     "drip",

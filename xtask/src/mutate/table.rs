@@ -206,6 +206,14 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Simulated(TROUBLE),
     },
     Mutation {
+        name: "icmp-taken-for-the-host",
+        why: "a refusal by ICMP counts as the host's own, which proves that nothing is there",
+        file: "crates/portmuster/src/method/event_loop.rs",
+        old: "refused.for_each(|&(report, _)| reports[report].conclusion.refused_by_icmp());",
+        new: "refused.for_each(drop);",
+        caught_by: Simulated(TROUBLE),
+    },
+    Mutation {
         name: "ended-attempt-kept",
         why: "an attempt that has ended is ended again by the next event at its socket",
         file: "crates/portmuster/src/method/event_loop.rs",

@@ -85,6 +85,16 @@ fn while_pending(errno: Errno) -> Meaning {
     Meaning::State(PortState::Filtered, reason)
 }
 
+/// What ICMP says with this number of a connection that was pending.
+pub(super) fn by_icmp(errno: Errno) -> (PortState, Reason) {
+    match while_pending(errno) {
+        // A firewall says so as well as the host.
+        Meaning::State(PortState::Closed, _) => (PortState::Filtered, Reason::IcmpPortUnreachable),
+        Meaning::State(state, reason) => (state, reason),
+        Meaning::Fault(_) | Meaning::HungUp => (PortState::Unchecked, errno.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +144,15 @@ mod tests {
                 "{errno:?} in conversation"
             );
         }
+    }
+
+    #[test]
+    fn a_refusal_by_icmp_is_never_the_hosts() {
+        let filtered = |reason| (PortState::Filtered, reason);
+        assert_eq!(by_icmp(Errno::CONNREFUSED), filtered(Reason::IcmpPortUnreachable));
+        assert_eq!(by_icmp(Errno::HOSTUNREACH), filtered(Reason::HostUnreachable));
+        assert_eq!(by_icmp(Errno::NETUNREACH), filtered(Reason::NetworkUnreachable));
+        assert_eq!(by_icmp(Errno::ACCESS), filtered(Reason::Prohibited));
+        assert_eq!(by_icmp(Errno::CONNRESET).0, PortState::Unchecked);
     }
 }

@@ -13,7 +13,7 @@ use rustix::{
 };
 use slab::Slab;
 
-use super::{Connection, Net, Socket, Woken, tcp, waker::Waker};
+use super::{Connection, IcmpError, Net, Socket, Woken, error_queue, tcp, waker::Waker};
 use crate::clock::{Clock, Instant};
 
 /// Events taken at a time.
@@ -29,7 +29,12 @@ const WAKER: u64 = u64::MAX;
 /// system calls for a refused target instead of five. What the poller tells is kept, so that a
 /// connection that was accepted is not asked again, nor a socket without bytes for some.
 ///
+/// What ICMP has said is read once for several refusals: reading it for each would cost a refused
+/// target a twentieth more.
+///
 /// Invariant: never are more sockets kept than attempts were ever open at the same time.
+///
+/// Invariant: an error queue is read before it may be full.
 #[derive(Debug)]
 pub(crate) struct Epoll {
     clock: Clock,
@@ -41,6 +46,11 @@ pub(crate) struct Epoll {
     serial: u32,
     /// Places of sockets that can be connected again, IPv4 and IPv6 apart.
     idle: [Vec<usize>; 2],
+    /// Places of sockets whose error queue may have something in it.
+    unread: Vec<usize>,
+    /// Refusals after which a socket's error queue is read.
+    unread_max: u8,
+    icmp: Vec<IcmpError>,
 }
 
 #[derive(Debug)]
@@ -50,9 +60,29 @@ struct Member {
     /// The poller tells of it under this number, which tells it from others that had its place;
     /// `None`: the poller does not know it.
     serial: Option<u32>,
-    /// Its connection is under way, or was accepted.
-    engaged: bool,
+    standing: Standing,
     news: News,
+    /// How often its error queue may have got something that was not read.
+    unread: u8,
+}
+
+/// How the connection of a socket stood when it was last asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// There is none, or it has failed.
+    Free,
+    Pending,
+    Accepted,
+}
+
+impl From<Connection> for Standing {
+    fn from(connection: Connection) -> Self {
+        match connection {
+            Connection::Pending => Self::Pending,
+            Connection::Accepted => Self::Accepted,
+            Connection::Failed(_) => Self::Free,
+        }
+    }
 }
 
 /// What is known of a socket without asking it.
@@ -121,7 +151,28 @@ impl Epoll {
             sockets: Slab::new(),
             serial: 0,
             idle: [Vec::new(), Vec::new()],
+            unread: Vec::new(),
+            unread_max: *error_queue::UNREAD,
+            icmp: Vec::new(),
         })
+    }
+
+    /// The socket's error queue may have something in it.
+    fn errs(&mut self, place: usize) {
+        let member = &mut self.sockets[place];
+        if member.unread == 0 {
+            self.unread.push(place);
+        }
+        member.unread += 1;
+        if member.unread >= self.unread_max {
+            self.read_errors(place);
+        }
+    }
+
+    fn read_errors(&mut self, place: usize) {
+        let member = &mut self.sockets[place];
+        member.unread = 0;
+        error_queue::read(&member.descriptor, Socket(place), &mut self.icmp);
     }
 
     /// The time until then; whole milliseconds, rounded up: a wait never ends early, and kernels
@@ -150,18 +201,23 @@ impl Net for Epoll {
         }
         let descriptor = tcp::open(endpoint, self.source)?;
         let news = News::default();
-        let member = Member { descriptor, family, serial: None, engaged: false, news };
+        let member =
+            Member { descriptor, family, serial: None, standing: Standing::Free, news, unread: 0 };
         Ok(Socket(self.sockets.insert(member)))
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let member = &mut self.sockets[socket.0];
-        let connection = if member.engaged && member.news.accepted {
+        let is_pending = member.standing == Standing::Pending;
+        let connection = if is_pending && member.news.accepted {
             tcp::accepted(&member.descriptor, endpoint)
         } else {
             tcp::connect(&member.descriptor, endpoint)
         };
-        member.engaged = !matches!(connection, Connection::Failed(_));
+        member.standing = connection.into();
+        if matches!(connection, Connection::Failed(_)) {
+            self.errs(socket.0);
+        }
         connection
     }
 
@@ -182,14 +238,25 @@ impl Net for Epoll {
 
     fn disconnect(&mut self, socket: Socket) {
         let member = &mut self.sockets[socket.0];
-        // A refused connection has left its socket as it was before.
-        if std::mem::take(&mut member.engaged) && !tcp::disconnect(&member.descriptor) {
-            return self.close(socket);
+        match std::mem::replace(&mut member.standing, Standing::Free) {
+            Standing::Accepted => return self.close(socket),
+            Standing::Pending => {
+                if !tcp::disconnect(&member.descriptor) {
+                    return self.close(socket);
+                }
+                // Nothing comes any more.
+                self.read_errors(socket.0);
+            }
+            // A refused connection has left its socket as it was before.
+            Standing::Free => {}
         }
-        self.idle[member.family as usize].push(socket.0);
+        self.idle[self.sockets[socket.0].family as usize].push(socket.0);
     }
 
     fn close(&mut self, socket: Socket) {
+        if self.sockets[socket.0].unread > 0 {
+            self.read_errors(socket.0);
+        }
         // The kernel takes a closed socket off the poller itself, unless a child process that is
         // just being started has a copy of it: that is why events are told apart by the serial.
         drop(self.sockets.remove(socket.0));
@@ -215,6 +282,18 @@ impl Net for Epoll {
         self.sockets[socket.0].news = News::default();
     }
 
+    fn take_icmp(&mut self) -> Vec<IcmpError> {
+        let mut unread = std::mem::take(&mut self.unread);
+        for place in unread.drain(..) {
+            // It may have been read in between, or closed.
+            if self.sockets.get(place).is_some_and(|member| member.unread > 0) {
+                self.read_errors(place);
+            }
+        }
+        self.unread = unread;
+        std::mem::take(&mut self.icmp)
+    }
+
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let timeout = until.map(|until| self.timeout(until));
         let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
@@ -234,8 +313,13 @@ impl Net for Epoll {
                     let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
                     let member = self.sockets.get_mut(place);
                     if let Some(member) = member.filter(|member| member.serial == Some(serial)) {
-                        member.news.take(event.flags);
+                        let flags = event.flags;
+                        member.news.take(flags);
+                        let is_pending = member.standing == Standing::Pending;
                         ready.push(Socket(place));
+                        if is_pending && flags.contains(epoll::EventFlags::ERR) {
+                            self.errs(place);
+                        }
                     }
                 }
             }
@@ -273,6 +357,12 @@ mod tests {
                 ended => return ended,
             }
         }
+    }
+
+    /// A million may be open at the same time.
+    #[test]
+    fn what_is_kept_of_a_socket_is_small() {
+        assert!(size_of::<Member>() <= 20, "{}", size_of::<Member>());
     }
 
     fn refused(net: &mut Epoll, endpoint: SocketAddr) -> Socket {

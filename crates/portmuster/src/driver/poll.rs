@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Connection, Net, Socket, Woken, tcp, waker::Waker};
+use super::{Connection, IcmpError, Net, Socket, Woken, error_queue, tcp, waker::Waker};
 use crate::clock::{Clock, Instant};
 
 /// The sockets that threads keep between two attempts, one each.
@@ -60,10 +60,13 @@ pub(crate) struct Poll {
     idle: Arc<Idle>,
     /// This thread's place among them.
     place: usize,
-    /// Its connection is under way, or was accepted.
-    engaged: bool,
+    /// How its connection stands; `None`: it has none.
+    connection: Option<Connection>,
     /// What the next wait is for.
     interest: PollFlags,
+    /// The last wait found an error at it.
+    erred: bool,
+    icmp: Vec<IcmpError>,
 }
 
 impl Poll {
@@ -84,13 +87,21 @@ impl Poll {
             is_ipv4: false,
             idle,
             place,
-            engaged: false,
+            connection: None,
             interest: PollFlags::empty(),
+            erred: false,
+            icmp: Vec::new(),
         }
     }
 
     fn socket(&self) -> &OwnedFd {
         self.socket.as_ref().expect("a socket is used only between open and close")
+    }
+
+    fn read_errors(&mut self, socket: Socket) {
+        let descriptor =
+            self.socket.as_ref().expect("a socket is used only between open and close");
+        error_queue::read(descriptor, socket, &mut self.icmp);
     }
 }
 
@@ -115,9 +126,13 @@ impl Net for Poll {
         Ok(Socket(0))
     }
 
-    fn connect(&mut self, _: Socket, endpoint: SocketAddr) -> Connection {
+    fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(self.socket(), endpoint);
-        self.engaged = !matches!(connection, Connection::Failed(_));
+        self.connection = Some(connection);
+        let has_erred = std::mem::take(&mut self.erred);
+        if matches!(connection, Connection::Failed(_)) || has_erred {
+            self.read_errors(socket);
+        }
         self.interest = match connection {
             Connection::Pending => PollFlags::OUT,
             Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
@@ -133,17 +148,25 @@ impl Net for Poll {
         tcp::write(self.socket(), bytes)
     }
 
-    fn disconnect(&mut self, _: Socket) {
-        let Some(socket) = self.socket.take() else { return };
-        // A refused connection has left its socket as it was before.
-        if std::mem::take(&mut self.engaged) && !tcp::disconnect(&socket) {
-            return;
+    fn disconnect(&mut self, name: Socket) {
+        match self.connection.take() {
+            Some(Connection::Accepted) => return self.close(name),
+            Some(Connection::Pending) => {
+                if !tcp::disconnect(self.socket()) {
+                    return self.close(name);
+                }
+                // Nothing comes any more.
+                self.read_errors(name);
+            }
+            // A refused connection has left its socket as it was before.
+            Some(Connection::Failed(_)) | None => {}
         }
+        let Some(socket) = self.socket.take() else { return };
         self.idle.keep(self.place, Kept { socket, is_ipv4: self.is_ipv4 });
     }
 
     fn close(&mut self, _: Socket) {
-        self.socket = None;
+        (self.socket, self.connection) = (None, None);
     }
 
     fn watch(&mut self, _: Socket) -> Result<(), Errno> {
@@ -151,6 +174,10 @@ impl Net for Poll {
     }
 
     fn doubt(&mut self, _: Socket) {}
+
+    fn take_icmp(&mut self) -> Vec<IcmpError> {
+        std::mem::take(&mut self.icmp)
+    }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let timeout = until.map(|until| {
@@ -169,7 +196,9 @@ impl Net for Poll {
         if !descriptors[0].revents().is_empty() {
             return Woken::ByCall;
         }
-        if !descriptors[1].revents().is_empty() {
+        let happened = descriptors[1].revents();
+        if !happened.is_empty() {
+            self.erred = happened.contains(PollFlags::ERR);
             ready.push(Socket(0));
         }
         Woken::ByEvent

@@ -13,7 +13,7 @@ use std::{
 use rustix::io::Errno;
 use slab::Slab;
 
-use super::{Connection, Net, Socket, Woken};
+use super::{Connection, IcmpError, Net, Socket, Woken};
 use crate::{
     clock::Instant,
     simulator::{Manner, Network, Say, Troubles},
@@ -31,6 +31,8 @@ struct Peer {
     /// Tells this socket from others that had its place.
     serial: u64,
     connection: Option<Connection>,
+    /// What ICMP has said, and the error queue holds.
+    icmp: Option<Errno>,
     /// What happens at it is told.
     watched: bool,
     /// When it last said something.
@@ -55,6 +57,11 @@ struct Scheduled {
 enum What {
     Accept,
     Refuse(i32),
+    /// ICMP says so; where the system is busy with the socket it only queues it.
+    Icmp {
+        errno: i32,
+        is_queued_only: bool,
+    },
     Say(Say),
 }
 
@@ -72,6 +79,8 @@ pub(crate) struct Simulated {
     reached: HashSet<SocketAddr>,
     /// Places at which something has happened that were not named for it yet.
     unnamed: BTreeSet<usize>,
+    /// What error queues held that were read.
+    icmp: Vec<IcmpError>,
     pub(crate) troubles: Troubles,
     /// The most sockets that were open at the same time, in all and towards one address.
     pub(crate) peak: (usize, usize),
@@ -92,6 +101,7 @@ impl Simulated {
             stale: BTreeSet::new(),
             reached: HashSet::new(),
             unnamed: BTreeSet::new(),
+            icmp: Vec::new(),
             peak: (0, 0),
             open_by_host: HashMap::new(),
             begun: Vec::new(),
@@ -125,6 +135,21 @@ impl Simulated {
         at
     }
 
+    fn schedule_icmp(&mut self, place: usize, after: Duration, errno: Errno) {
+        let is_queued_only = self.troubles.come("ICMP only queued", self.network.oddities);
+        let errno = errno.raw_os_error();
+        self.schedule(place, after, What::Icmp { errno, is_queued_only });
+    }
+
+    /// Reads the error queue.
+    fn read_errors(&mut self, place: usize) {
+        let peer = &mut self.peers[place];
+        if let Some(errno) = peer.icmp.take() {
+            let endpoint = peer.endpoint;
+            self.icmp.push(IcmpError { socket: Socket(place), endpoint, errno });
+        }
+    }
+
     fn begin(&mut self, place: usize) -> Connection {
         self.begun.push(self.now.since(Instant::START));
         if self.troubles.come("no local port", self.network.faults) {
@@ -143,9 +168,8 @@ impl Simulated {
             Manner::Refuses { after } => {
                 self.schedule(place, after, What::Refuse(Errno::CONNREFUSED.raw_os_error()));
             }
-            Manner::Unreachable { after } => {
-                self.schedule(place, after, What::Refuse(Errno::HOSTUNREACH.raw_os_error()));
-            }
+            Manner::RefusedByIcmp { after } => self.schedule_icmp(place, after, Errno::CONNREFUSED),
+            Manner::Unreachable { after } => self.schedule_icmp(place, after, Errno::HOSTUNREACH),
             Manner::Silent => {}
             Manner::Accepts { after, says, answer } => {
                 self.schedule(place, after, What::Accept);
@@ -163,7 +187,7 @@ impl Simulated {
     fn happen(&mut self, Scheduled { place, serial, what, .. }: Scheduled) -> bool {
         let Some(peer) = self.peers.get_mut(place).filter(|peer| peer.serial == serial) else {
             // Who has the place now is named for it.
-            let is_late = matches!(what, What::Accept | What::Refuse(_));
+            let is_late = matches!(what, What::Accept | What::Refuse(_) | What::Icmp { .. });
             if is_late {
                 self.troubles.count("late answer");
             }
@@ -173,6 +197,13 @@ impl Simulated {
             What::Accept => peer.connection = Some(Connection::Accepted),
             What::Refuse(errno) => {
                 peer.connection = Some(Connection::Failed(Errno::from_raw_os_error(errno)));
+            }
+            What::Icmp { errno, is_queued_only } => {
+                let errno = Errno::from_raw_os_error(errno);
+                peer.icmp = Some(errno);
+                if !is_queued_only {
+                    peer.connection = Some(Connection::Failed(errno));
+                }
             }
             What::Say(Say::Bytes(bytes)) => {
                 let before = peer.said.replace(self.now);
@@ -231,6 +262,7 @@ impl Net for Simulated {
             endpoint,
             serial: self.serial,
             connection: None,
+            icmp: None,
             watched: false,
             said: None,
             inbox: VecDeque::new(),
@@ -249,6 +281,9 @@ impl Net for Simulated {
             "a socket connects where it was opened for"
         );
         if let Some(connection) = self.peers[socket.0].connection {
+            if matches!(connection, Connection::Failed(_)) {
+                self.read_errors(socket.0);
+            }
             return connection;
         }
         let connection = self.begin(socket.0);
@@ -305,13 +340,17 @@ impl Net for Simulated {
         let peer = &mut self.peers[socket.0];
         peer.watched = true;
         let has_connected = !matches!(peer.connection, None | Some(Connection::Pending));
-        if has_connected || !peer.inbox.is_empty() || peer.end.is_some() {
+        if has_connected || peer.icmp.is_some() || !peer.inbox.is_empty() || peer.end.is_some() {
             self.unnamed.insert(socket.0);
         }
         Ok(())
     }
 
     fn doubt(&mut self, _: Socket) {}
+
+    fn take_icmp(&mut self) -> Vec<IcmpError> {
+        std::mem::take(&mut self.icmp)
+    }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let mut named = std::mem::take(&mut self.stale);
@@ -337,6 +376,9 @@ impl Net for Simulated {
             if self.troubles.come("event named later", self.network.oddities) {
                 self.unnamed.insert(place);
             } else {
+                if self.peers[place].connection == Some(Connection::Pending) {
+                    self.read_errors(place);
+                }
                 ready.push(Socket(place));
             }
         }

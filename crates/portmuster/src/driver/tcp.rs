@@ -13,7 +13,7 @@ use rustix::{
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
 };
 
-use super::Connection;
+use super::{Connection, error_queue};
 
 /// The ports that the system gives to connections that begin here, IPv4 and IPv6 alike, in this
 /// network namespace; all of them where it does not say.
@@ -37,6 +37,7 @@ pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<Owned
         }
         rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
     }
+    error_queue::ask(&socket, endpoint, true);
     Ok(socket)
 }
 
@@ -69,6 +70,7 @@ pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
         let _ = disconnect(&socket);
         return Connection::Failed(Errno::CONNREFUSED);
     }
+    error_queue::ask(&socket, endpoint, false);
     Connection::Accepted
 }
 

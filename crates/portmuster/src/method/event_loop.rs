@@ -3,6 +3,7 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
+    net::SocketAddr,
 };
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
@@ -150,6 +151,9 @@ pub(crate) struct EventLoop<N> {
     deadlines: Deadlines,
     serial: u64,
     ready: Vec<Socket>,
+    /// Refusals of this turn, which ICMP may have made: places among the reports, and of which
+    /// endpoint.
+    refused: Vec<(usize, SocketAddr)>,
 }
 
 #[derive(Debug)]
@@ -171,6 +175,7 @@ impl<N: Net> EventLoop<N> {
             deadlines: Deadlines::default(),
             serial: 0,
             ready: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
@@ -200,6 +205,7 @@ impl<N: Net> EventLoop<N> {
         }
         self.ready = ready;
         self.expire(reports);
+        self.take_icmp(reports);
         begun
     }
 
@@ -215,7 +221,7 @@ impl<N: Net> EventLoop<N> {
                     Conclusion::Verdict(verdict) => now.after(verdict.times.total),
                     Conclusion::Fault(_) => self.driver.net.now(),
                 };
-                reports.push(Report { id, conclusion });
+                self.report(id, endpoint, conclusion, reports);
                 return ended;
             }
             Ok(socket) => {
@@ -266,10 +272,10 @@ impl<N: Net> EventLoop<N> {
         let Some(active) = &mut self.active[socket.0] else { return };
         if let Some(conclusion) = over {
             self.driver.close(socket, &conclusion);
-            reports.push(Report { id: active.id, conclusion });
+            let (id, endpoint) = (active.id, active.attempt.endpoint());
             self.active[socket.0] = None;
             self.open -= 1;
-            return;
+            return self.report(id, endpoint, conclusion, reports);
         }
         let (timer, at) = self.driver.deadline(&active.attempt);
         // A deadline that moved away is looked at when the one in the queue comes up: a server
@@ -278,6 +284,35 @@ impl<N: Net> EventLoop<N> {
             active.queued = at;
             self.deadlines.push(timer, Due { at, socket, serial: active.serial });
         }
+    }
+
+    fn report(
+        &mut self,
+        id: CheckId,
+        endpoint: SocketAddr,
+        conclusion: Conclusion,
+        reports: &mut Vec<Report>,
+    ) {
+        if conclusion.is_refusal() {
+            self.refused.push((reports.len(), endpoint));
+        }
+        reports.push(Report { id, conclusion });
+    }
+
+    /// Takes what ICMP has said in this turn: it ends what is pending, and what was refused may have
+    /// been refused by it. Of two refusals of one endpoint in a turn both count as ICMP's.
+    fn take_icmp(&mut self, reports: &mut Vec<Report>) {
+        for error in self.driver.net.take_icmp() {
+            let active = self.active.get_mut(error.socket.0).and_then(Option::as_mut);
+            if let Some(active) = active
+                && let over @ Some(_) = self.driver.fail(error.socket, &mut active.attempt, &error)
+            {
+                self.settle(error.socket, over, reports);
+            }
+            let refused = self.refused.iter().filter(|(_, endpoint)| error.is_about(*endpoint));
+            refused.for_each(|&(report, _)| reports[report].conclusion.refused_by_icmp());
+        }
+        self.refused.clear();
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     check::Attempt,
     driver::{
-        Driver, Net, Woken,
+        Driver, Net, Socket, Woken,
         poll::{Idle, Poll},
         waker::Waker,
     },
@@ -80,23 +80,43 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
 
 /// Makes one attempt, the thread waiting with it; `None` when the thread is called away.
 fn run<N: Net>(driver: &mut Driver<N>, mut attempt: Attempt) -> Option<Conclusion> {
-    let socket = match driver.begin(&mut attempt) {
-        Ok(socket) => socket,
-        Err(conclusion) => return Some(conclusion),
+    let endpoint = attempt.endpoint();
+    let mut conclusion = match driver.begin(&mut attempt) {
+        Ok(socket) => wait_out(driver, socket, &mut attempt)?,
+        Err(conclusion) => conclusion,
     };
+    if driver.net.take_icmp().iter().any(|error| error.is_about(endpoint)) {
+        conclusion.refused_by_icmp();
+    }
+    Some(conclusion)
+}
+
+/// Brings an attempt to its end. Its deadline is looked at in every turn: an error that stays at
+/// the socket makes every wait end at once.
+fn wait_out<N: Net>(
+    driver: &mut Driver<N>,
+    socket: Socket,
+    attempt: &mut Attempt,
+) -> Option<Conclusion> {
     let mut ready = Vec::new();
     loop {
-        let (_, deadline) = driver.deadline(&attempt);
+        let (_, deadline) = driver.deadline(attempt);
         ready.clear();
         if driver.net.wait(Some(deadline), &mut ready) == Woken::ByCall {
             driver.net.close(socket);
             return None;
         }
-        let over = if ready.is_empty() {
-            driver.expire(socket, &mut attempt)
-        } else {
-            driver.advance(socket, &mut attempt)
-        };
+        let mut over = None;
+        if !ready.is_empty() {
+            over = driver.advance(socket, attempt);
+        }
+        if over.is_none() && attempt.is_connecting() {
+            let told = driver.net.take_icmp();
+            over = told.iter().find_map(|error| driver.fail(socket, attempt, error));
+        }
+        if over.is_none() && driver.is_due(attempt) {
+            over = driver.expire(socket, attempt);
+        }
         if let Some(conclusion) = over {
             driver.close(socket, &conclusion);
             return Some(conclusion);

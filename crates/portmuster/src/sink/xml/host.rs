@@ -128,6 +128,7 @@ fn reason(reason: Reason) -> String {
         Reason::HostUnreachable => "host-unreach".into(),
         Reason::ProtocolUnreachable => "proto-unreach".into(),
         Reason::Prohibited => "admin-prohibited".into(),
+        Reason::IcmpPortUnreachable => "port-unreach".into(),
         other => other.name().into_owned(),
     }
 }
