@@ -19,6 +19,7 @@ mod formats;
 mod gates;
 mod held_up;
 mod help;
+mod icmp;
 mod journal;
 mod limits;
 mod lists;

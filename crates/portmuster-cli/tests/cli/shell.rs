@@ -3,9 +3,11 @@
 
 use crate::program::{Ended, PATH, command, run};
 
-/// What forbids calls, and what feeds input in two parts: Python programs, told at their heads.
+/// What forbids calls, what feeds input in two parts, and what is at the end of a wire: Python
+/// programs, told at their heads.
 const FORBID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/forbid.py");
 const IN_TWO_PARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/in_two_parts.py");
+const FAR_END: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/far_end.py");
 
 /// A part of a script that makes port 9 of a network of its own answer nobody.
 pub(crate) const DROPPED: &str = "nft -f - <<'END'
@@ -44,12 +46,22 @@ pub(crate) fn check_forbidden(calls: &str, limits: &str, arguments: &str) -> Opt
 }
 
 /// Runs the script as [`sh`] does, as root in namespaces of its own: nobody else sees what it
-/// mounts, and it ends with the script. `None` on a machine that allows no such namespaces, which
-/// is said.
+/// mounts, and it ends with the script. `None` on a machine that allows no such namespaces, and
+/// when the script ends with 77 because something else is missing, which is said.
 pub(crate) fn sh_apart(namespaces: &[&str], script: &str, argument: &str) -> Option<Ended> {
+    let as_root = ["--user", "--map-root-user"];
+    sh_in(&[&as_root[..], namespaces].concat(), script, argument)
+}
+
+/// Runs the script as [`sh_apart`] does, as a root who may do more than one that is root in a
+/// namespace of users only.
+pub(crate) fn sh_apart_as_root(namespaces: &[&str], script: &str, argument: &str) -> Option<Ended> {
+    sh_in(namespaces, script, argument)
+}
+
+fn sh_in(namespaces: &[&str], script: &str, argument: &str) -> Option<Ended> {
     let apart = |script| {
         run(named(&mut command("unshare"))
-            .args(["--user", "--map-root-user"])
             .args(namespaces)
             .args(["sh", "-euc", script, "sh", argument]))
     };
@@ -57,11 +69,20 @@ pub(crate) fn sh_apart(namespaces: &[&str], script: &str, argument: &str) -> Opt
         say_skipped(&format!("allows no namespaces (unshare {})", namespaces.join(" ")));
         return None;
     }
-    Some(apart(script))
+    let ended = apart(script);
+    if ended.status == Some(CANNOT) {
+        say_skipped(&format!("lacks something: {}", ended.stderr.trim()));
+        return None;
+    }
+    Some(ended)
 }
 
 fn named(command: &mut assert_cmd::Command) -> &mut assert_cmd::Command {
-    command.env("portmuster", PATH).env("forbid", FORBID).env("in_two_parts", IN_TWO_PARTS)
+    command
+        .env("portmuster", PATH)
+        .env("forbid", FORBID)
+        .env("in_two_parts", IN_TWO_PARTS)
+        .env("far_end", FAR_END)
 }
 
 #[expect(clippy::print_stderr, reason = "a test that can't run here says so")]
