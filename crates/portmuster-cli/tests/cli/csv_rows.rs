@@ -13,7 +13,7 @@ const HEADER: &str = "schema,host,port,open,state,reason,address,\
     service,banner,banner_base64,ssh_protocol,ssh_software,ssh_comment,\
     kex_algorithms,host_key_algorithms,ciphers_client_to_server,ciphers_server_to_client,\
     macs_client_to_server,macs_server_to_client,compression_client_to_server,compression_server_to_client,\
-    kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence\n";
+    kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence,rule\n";
 
 /// One line; what is empty is absent.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -51,6 +51,7 @@ pub(crate) struct CsvRow {
     pub(crate) attempts: u32,
     pub(crate) time: String,
     pub(crate) evidence: Option<String>,
+    pub(crate) rule: Option<String>,
 }
 
 impl CsvRow {
@@ -92,6 +93,7 @@ impl CsvRow {
             time: row.time.clone(),
             // It is compared as what it is, JSON.
             evidence: None,
+            rule: text(&row.rule),
         }
     }
 }

@@ -30,7 +30,7 @@ const RUNS: [Column<'_>; 13] = [
     ("left", "INTEGER", false),
 ];
 
-const OUTCOMES: [Column<'_>; 34] = [
+const OUTCOMES: [Column<'_>; 35] = [
     ("id", "INTEGER", false),
     ("run", "INTEGER", true),
     ("position", "INTEGER", true),
@@ -65,6 +65,7 @@ const OUTCOMES: [Column<'_>; 34] = [
     ("attempts", "INTEGER", true),
     ("time", "TEXT", true),
     ("evidence", "TEXT", false),
+    ("rule", "TEXT", false),
 ];
 
 /// Opens the database as another program does that reads it.
@@ -122,6 +123,7 @@ fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
         attempts: row.get("attempts")?,
         time: row.get("time")?,
         evidence: row.get("evidence")?,
+        rule: row.get("rule")?,
     })
 }
 

@@ -40,6 +40,7 @@ pub(crate) struct Row {
     pub(crate) attempts: u32,
     pub(crate) time: String,
     pub(crate) evidence: Option<Evidence>,
+    pub(crate) rule: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -71,6 +72,7 @@ impl Row {
         assert_eq!(self.open, self.state == "open", "{self:?}");
         assert_eq!(self.open, self.reason == "accepted", "{self:?}");
         assert_eq!(self.open, self.service.is_some(), "{self:?}");
+        assert_eq!(self.open, self.rule.is_some(), "{self:?}");
         assert_eq!(self.open, self.connect_ms.is_some(), "{self:?}");
         assert_eq!(self.address.is_some(), self.attempts > 0, "{self:?}");
         assert_eq!(self.address.is_some(), self.total_ms.is_some(), "{self:?}");
@@ -106,6 +108,9 @@ impl Row {
         assert!(self.telnet_options.is_none() || service == Some("telnet"), "{self:?}");
         assert_eq!(self.protocol.is_some(), service == Some("other"), "{self:?}");
         assert!(self.findings.is_none() || service == Some("ssh"), "{self:?}");
+        if let Some(evidence) = &self.evidence {
+            assert_eq!(self.rule.as_ref(), Some(&evidence.rule), "{self:?}");
+        }
         for part in self.evidence.iter().flat_map(|evidence| &evidence.parts) {
             assert!(part.text.is_some() != part.base64.is_some(), "{self:?}");
             assert!(["server", "portmuster"].contains(&part.side.as_str()), "{self:?}");

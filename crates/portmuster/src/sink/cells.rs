@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use super::{Row, jsonl::visible};
 
-/// The columns: the names of the fields in JSON, in their order there.
-pub(super) const COLUMNS: [&str; 32] = [
+/// The columns: the names of the fields in JSON, in their order there. New ones come last, so that
+/// the position of a column never changes.
+pub(super) const COLUMNS: [&str; 33] = [
     "schema",
     "host",
     "port",
@@ -38,6 +39,7 @@ pub(super) const COLUMNS: [&str; 32] = [
     "attempts",
     "time",
     "evidence",
+    "rule",
 ];
 
 /// What stands in one column of one row.
@@ -93,6 +95,7 @@ pub(super) fn cells<'a>(row: &'a Row<'_>) -> [Cell<'a>; COLUMNS.len()] {
         Cell::Number(row.attempts),
         Cell::Word(&row.time),
         row.evidence.as_ref().map_or(Cell::Empty, |evidence| Cell::Json(visible(evidence))),
+        word(row.rule),
     ]
 }
 
@@ -126,7 +129,7 @@ mod tests {
         let places: Vec<_> = COLUMNS
             .iter()
             .filter(|&&column| column != "banner_base64" && column != "kex_missing")
-            .map(|column| json.find(&format!("\"{column}\":")).expect("it is in the row"))
+            .map(|column| json.rfind(&format!("\"{column}\":")).expect("it is in the row"))
             .collect();
         assert!(places.is_sorted(), "{json}");
     }

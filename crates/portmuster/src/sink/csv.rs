@@ -223,9 +223,9 @@ mod tests {
             [
                 Csv::<Vec<u8>>::header().trim_end(),
                 "1,db.example,22,false,closed,refused,10.0.0.5,,,,,,,,,,,,,,,,,,,,,3,,1,\
-                 2026-11-18T11:06:40.120Z,",
+                 2026-11-18T11:06:40.120Z,,",
                 "1,db.example,22,false,unresolved,no-such-name,,,,,,,,,,,,,,,,,,,,,,,,0,\
-                 2026-11-18T11:06:40.120Z,",
+                 2026-11-18T11:06:40.120Z,,",
             ]
         );
     }
@@ -240,6 +240,7 @@ mod tests {
             ("findings", "3des md5"),
             ("label", "core, \"sw1\""),
             ("connect_ms", "0.412"),
+            ("rule", "identification"),
         ] {
             assert_eq!(field(&outcome, column), expected);
         }

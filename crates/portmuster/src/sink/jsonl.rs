@@ -126,7 +126,7 @@ mod tests {
                 r#"{"schema":1,"host":"db.example","port":22,"open":true,"state":"open","#,
                 r#""reason":"accepted","address":"10.0.0.5","service":"ssh","#,
                 r#""banner":"SSH-2.0-x","connect_ms":0.412,"total_ms":6.0,"attempts":1,"#,
-                r#""time":"2026-11-18T11:06:40.120Z"}"#,
+                r#""time":"2026-11-18T11:06:40.120Z","rule":"identification"}"#,
                 "\n"
             )
         );
@@ -159,7 +159,7 @@ mod tests {
             r#""findings":["ssh-1","3des"],"#,
             r#""evidence":{"rule":"identification","parts":["#,
             r#"{"at_ms":0.412,"side":"server","text":"SSH\r\n"},"#,
-            r#"{"at_ms":0.412,"side":"portmuster","base64":"/w=="}],"left_out_bytes":3}}"#,
+            r#"{"at_ms":0.412,"side":"portmuster","base64":"/w=="}],"left_out_bytes":3},"rule":"identification"}"#,
         ] {
             assert!(line.contains(expected), "{expected} in {line}");
         }

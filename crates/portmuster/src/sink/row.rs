@@ -123,6 +123,9 @@ pub struct Row<'a> {
     /// How the verdict came about. Absent unless it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceRow<'a>>,
+    /// The rule that decided on the service. Absent unless open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<&'static str>,
 }
 
 /// How a verdict came about.
@@ -196,6 +199,7 @@ impl<'a> From<&'a Outcome> for Row<'a> {
             attempts: outcome.attempts,
             time: timestamp(outcome.time),
             evidence: facts.evidence.as_ref().and_then(|it| evidence(verdict, it)),
+            rule: verdict.rule.map(Rule::name),
         }
     }
 }

@@ -563,6 +563,7 @@ mod tests {
             ("kex_algorithms", "kex-a kex-b"),
             ("telnet_options", "will echo do terminal-type"),
             ("label", "core, \"sw1\""),
+            ("rule", "identification"),
             ("evidence ->> '$.parts[0].side'", "server"),
             ("typeof(connect_ms) || typeof(open) || typeof(position)", "realintegerinteger"),
         ] {

@@ -589,6 +589,7 @@ mod tests {
             ),
             (samples::everything(), r#"<script id="ssh2-enum-algos" output="&#10;  kex_alg"#),
             (samples::everything(), r#"<table key="kex_algorithms"><elem>kex-a</elem>"#),
+            (samples::everything(), r#"<elem key="rule">identification</elem>"#),
             (samples::everything(), r#"<elem key="findings">3des md5</elem>"#),
             (samples::binary(), r#"<script id="banner" output="\xff\xfb\x01"/>"#),
         ] {

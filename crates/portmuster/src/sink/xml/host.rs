@@ -252,6 +252,7 @@ fn write_ours(markup: &mut Markup, outcome: &Outcome, facts: &Facts) {
     let findings = facts.findings.iter().copied().map(Weakness::name).map(str::to_owned);
     let told = [
         ("service", verdict.service.map(|service| service.name().to_owned())),
+        ("rule", verdict.rule.map(|rule| rule.name().to_owned())),
         ("findings", joined(findings.collect())),
         ("telnet_options", joined(facts.options.iter().map(ToString::to_string).collect())),
         ("label", outcome.target.label.as_deref().map(|label| visible(label).into_owned())),
