@@ -32,6 +32,8 @@ pub(crate) use jsonl::push_json_line;
 pub use place::Place;
 pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 #[cfg(feature = "sqlite")]
+pub(crate) use sqlite::schema;
+#[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
 pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]

@@ -66,7 +66,7 @@ impl OpenFile {
         let mut file = options.open(path)?;
         let metadata = file.metadata()?;
         if is_file && is_database {
-            Sqlite::inspect(&mut file)?;
+            Sqlite::inspect(path)?;
         }
         let has_rows = append && metadata.len() > 0;
         if has_rows {

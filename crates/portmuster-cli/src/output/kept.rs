@@ -118,7 +118,7 @@ fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened>
     if !path.metadata()?.is_file() {
         bail!("it is no regular file any more");
     }
-    let mut file = OpenFile::reopen(path)?;
+    let file = OpenFile::reopen(path)?;
     if file.metadata.ino() != kept.inode {
         bail!("it is another file than the run has written; put that one back in its place");
     }
@@ -127,7 +127,7 @@ fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened>
         Mark::Lines { length } | Mark::Xml { length, .. } if found < length => {
             bail!("it has {found} bytes of the {length} that the run has written")
         }
-        Mark::Run { .. } => Sqlite::inspect(&mut file.file)?,
+        Mark::Run { .. } => Sqlite::inspect(path)?,
         _ => {}
     }
     Ok(Opened::Kept(spec.clone(), file, kept.mark))

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, types::FromSql};
 use crate::{
     csv_rows::CsvRow,
     outputs::{Folder, output},
-    program::{Ended, Running, check},
+    program::{Ended, Running, check, program, run},
     shell::sh_apart,
 };
 
@@ -130,7 +130,7 @@ fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
 /// Asserts that it is whole, and has the declared schema and nothing else.
 pub(crate) fn assert_whole(database: &Connection) {
     assert_eq!(column::<String>(database, "PRAGMA integrity_check"), ["ok"]);
-    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [1]);
+    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [2]);
     let application = u32::from_be_bytes(*b"port");
     assert_eq!(column::<u32>(database, "PRAGMA application_id"), [application]);
     let names = column::<String>(database, "SELECT name FROM sqlite_schema ORDER BY name");
@@ -198,7 +198,8 @@ fn a_run_that_one_database_refuses_is_in_no_other_output() {
         rename("runs", "gone");
         let ended = check(&outputs);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let told = format!("opening the output {}: no such table: runs", broken.display());
+        let told =
+            format!("opening the output {}: it is not as portmuster has made it", broken.display());
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);
         let other = Connection::open(other).expect("it is a database");
         assert_eq!(column::<u32>(&other, "SELECT count(*) FROM runs"), [1]);
@@ -244,12 +245,14 @@ fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     let newer = folder.file("newer.db");
     assert_eq!(check_into(&newer, &[]).status, Some(0));
     let database = Connection::open(&newer).expect("it is a database");
-    database.execute_batch("PRAGMA user_version = 2").expect("it is SQL");
+    database
+        .execute_batch("PRAGMA user_version = 3; UPDATE runs SET version = '7.3.0'")
+        .expect("it is SQL");
     drop(database);
     for (file, complaint) in [
         (foreign, "it is not a database of portmuster's; choose another file"),
         (folder.with("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
-        (newer, "its schema is 2, this program knows 1"),
+        (newer, "its schema is 3, written by portmuster 7.3.0; this program ("),
     ] {
         let before = fs::read(&file).expect("it is there");
         let ended = check_into(&file, &["--force"]);
@@ -258,6 +261,55 @@ fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
         assert_eq!(fs::read(&file).expect("it is there"), before);
     }
     assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 3);
+}
+
+/// What version 0.1.0 made of the columns that are there today.
+fn schema_1() -> String {
+    let columns = |columns: &[Column<'_>]| {
+        let columns = columns.iter().filter(|(name, ..)| *name != "rule");
+        let columns = columns.map(|(name, kind, never_null)| match (*name, never_null) {
+            ("id", _) => format!("id {kind} PRIMARY KEY"),
+            (name, true) => format!("{name} {kind} NOT NULL"),
+            (name, false) => format!("{name} {kind}"),
+        });
+        columns.collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "CREATE TABLE runs ({});
+        CREATE TABLE outcomes ({});
+        CREATE INDEX outcomes_by_target ON outcomes (run, host, port);
+        PRAGMA application_id = {}; PRAGMA user_version = 1;
+        INSERT INTO runs (started, ended, version, arguments, left) VALUES ('', '', '0.1.0', '', 0);
+        INSERT INTO outcomes (run, position, host, port, open, state, reason, attempts, time)
+            VALUES (1, 0, '127.0.0.1', 1, 1, 'open', 'accepted', 1, ''),
+                (1, 1, '127.0.0.1', 2, 0, 'closed', 'refused', 1, '')",
+        columns(&RUNS),
+        columns(&OUTCOMES),
+        u32::from_be_bytes(*b"port"),
+    )
+}
+
+#[test]
+fn a_database_of_an_older_version_is_compared_and_added_to() {
+    let folder = Folder::new();
+    let file = folder.file("audit.db");
+    let database = Connection::open(&file).expect("there is room");
+    database.execute_batch(&schema_1()).expect("it is SQL");
+    drop(database);
+    let before = fs::read(&file).expect("it is there");
+    let path = file.display().to_string();
+    let ended = run(program().args(["diff", &path, &path]));
+    assert_eq!((ended.status, fs::read(&file).expect("it is there")), (Some(0), before));
+
+    assert_eq!(check_into(&file, &[]).status, Some(0));
+    let database = open(&file);
+    assert_whole(&database);
+    let rules = "SELECT count(*) || ' ' || count(rule) FROM outcomes GROUP BY run";
+    assert_eq!(column::<String>(&database, rules), ["2 0", "2 0"]);
+    drop(database);
+    let ended = run(program().args(["diff", &format!("{path}#1"), &format!("{path}#2")]));
+    assert!(ended.stdout.contains("127.0.0.1:1"), "it was open and is closed: {ended:?}");
+    assert_eq!(ended.stdout.matches("127.0.0.1").count(), 1, "{ended:?}");
 }
 
 #[test]

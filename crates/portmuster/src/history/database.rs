@@ -2,17 +2,36 @@
 //!
 //! Invariant: nothing is written to the database.
 
-use std::{ffi::OsStr, fs::File, net::IpAddr, os::unix::ffi::OsStrExt, path::Path, str::FromStr};
+use std::{net::IpAddr, path::Path, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::FromSqlError};
+use rusqlite::{Connection, OptionalExtension, Row, types::FromSqlError};
 use thiserror::Error;
 
 use super::{Known, Run};
 use crate::{
     outcome::PortState,
-    sink::{DatabaseError, Sqlite, unspelled},
+    sink::{DatabaseError, Sqlite, schema, unspelled},
 };
+
+/// The columns of an outcome that are read; every schema has them.
+const READ: [&str; 15] = [
+    "id",
+    "host",
+    "port",
+    "address",
+    "state",
+    "reason",
+    "service",
+    "banner",
+    "banner_base64",
+    "ssh_protocol",
+    "ssh_software",
+    "ssh_comment",
+    "kex_algorithms",
+    "protocol",
+    "findings",
+];
 
 /// Which run of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,13 +139,16 @@ impl From<rusqlite::Error> for StoredRunError {
 /// # Errors
 /// It is no database of ours, has no such run, or can't be read.
 pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunError> {
-    Sqlite::inspect(&mut File::open(database).map_err(DatabaseError::from)?)?;
-    let mut connection = open(database)?;
+    Sqlite::inspect(database)?;
+    let mut connection = schema::open_read_only(database)?;
     // What is read is of one moment, although the run may be going on.
     let moment = connection.transaction()?;
-    let is_empty =
-        moment.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? == 0;
-    let runs = if is_empty { Runs { count: 0, first: 0, last: 0 } } else { runs(&moment)? };
+    let runs = if schema::version(&moment)? == 0 {
+        Runs { count: 0, first: 0, last: 0 }
+    } else {
+        check_columns(&moment)?;
+        runs(&moment)?
+    };
     let (id, has_ended, left) = match choice {
         _ if runs.count == 0 => None,
         RunChoice::Id(id) => chosen(&moment, "WHERE id = ?1", id)?,
@@ -145,32 +167,13 @@ pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredR
     Ok(StoredRun { run, id, has_ended, left })
 }
 
-fn open(database: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(database, flags)?;
-    let log = [database.as_os_str().as_bytes(), b"-wal"].concat();
-    match connection.pragma_query_value(None, "user_version", |_| Ok(())) {
-        // Readers share a file beside the log. Where we may not make it and there is no log, nobody
-        // writes, and we can do without (https://www.sqlite.org/wal.html#read_only_databases).
-        Err(_) if !Path::new(OsStr::from_bytes(&log)).exists() => {
-            let uri = format!("file:{}?immutable=1", percent_encoded(database));
-            Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)
-        }
-        Err(error) => Err(error),
-        Ok(()) => Ok(connection),
+/// Checks that the database has all that is read of it: older schemas have.
+fn check_columns(connection: &Connection) -> Result<(), DatabaseError> {
+    let missing = schema::missing(connection)?;
+    match missing.iter().find(|it| it.table == "runs" || READ.contains(&it.column)) {
+        Some(missing) => Err(missing.error()),
+        None => Ok(()),
     }
-}
-
-/// The path as a URI has it (RFC 3986 §2.1).
-fn percent_encoded(path: &Path) -> String {
-    let bytes = path.as_os_str().as_bytes().iter();
-    let encoded = bytes.map(|&byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    encoded.collect()
 }
 
 fn runs(connection: &Connection) -> rusqlite::Result<Runs> {
@@ -403,7 +406,7 @@ mod tests {
             "row 2 can't be read: Invalid type"
         );
         assert!(
-            broken("ALTER TABLE outcomes RENAME TO others").contains("no such table: outcomes")
+            broken("ALTER TABLE outcomes RENAME TO others").contains("it has no table outcomes")
         );
         assert!(broken("PRAGMA user_version = 99").contains("schema is 99"));
     }

@@ -1,12 +1,12 @@
 //! A database in which runs accumulate.
 //!
-//! Schema 1, also `PRAGMA user_version`; `PRAGMA application_id` is [`APPLICATION`]:
+//! Schema 2, also `PRAGMA user_version`; `PRAGMA application_id` is `port` in ASCII:
 //!
 //! | `runs` | |
 //! |---|---|
 //! | `id` | one more than that of the run before |
 //! | `started`, `ended` | UTC, RFC 3339; `ended` is NULL while the run goes on, or when it was cut off |
-//! | `version`, `arguments` | of the program; what the user asked for |
+//! | `version`, `arguments` | of the program that wrote to the run last; what the user asked for |
 //! | `targets`, `open`, `closed`, `filtered`, `unresolved`, `unchecked`, `excluded`, `left` | the account, once the run has ended |
 //!
 //! | `outcomes` | |
@@ -22,16 +22,18 @@
 //!
 //! Invariant: rows are committed whole batches at a time, in a pause or a second after they came;
 //! whatever ends the process, what was committed stays, and a reader sees it while the run goes on.
+//!
+//! Invariant: an older schema is brought [up to date](schema) in the transaction in which a run
+//! begins or is resumed, so a file has the whole of the old one or the whole of the new one.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::Path,
     time::{Duration, SystemTime},
 };
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, ToSql, TransactionBehavior, params,
+    Connection, ErrorCode, OpenFlags, ToSql, params,
     types::{ToSqlOutput, ValueRef},
 };
 use thiserror::Error;
@@ -44,11 +46,7 @@ use super::{
 };
 use crate::outcome::{Outcome, PortState};
 
-/// What says that a database is ours: `port` in ASCII.
-const APPLICATION: u32 = 0x706f_7274;
-
-/// The version of the schema that is written.
-const VERSION: u32 = 1;
+pub(crate) mod schema;
 
 /// How long another program that writes to the database is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -73,14 +71,25 @@ pub enum DatabaseError {
     /// It is something else, and was left alone.
     #[error("it is not a database of portmuster's; choose another file")]
     Foreign,
-    /// A later version of this program made it. It was left alone.
+    /// A newer version of this program has written to it. It was left alone.
     #[error(
-        "its schema is {found}, this program knows {VERSION}: take a newer program, or another file"
+        "its schema is {found}, written by {}; this program ({}) knows up to {}: use {} or newer, \
+         or choose another file",
+        written_by.as_ref().map_or("a newer portmuster".into(), |it| format!("portmuster {it}")),
+        env!("CARGO_PKG_VERSION"),
+        schema::VERSION,
+        written_by.as_ref().map_or("its version", |_| "that version"),
     )]
     Newer {
         /// The version of its schema.
         found: u32,
+        /// The version of the program that began its latest run; `None` where it does not say.
+        written_by: Option<String>,
     },
+    /// It is marked as a database of this program's, and something else has changed its tables. It
+    /// was left alone.
+    #[error("it is not as portmuster has made it: {0}; choose another file")]
+    Altered(String),
     /// The run that was to go on is not in it.
     #[error("run {0} is not in it")]
     NoSuchRun(i64),
@@ -117,27 +126,13 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Looks whether the file is empty or a database of ours, without a change to it.
+    /// Checks from its header that the file is empty, or a database of ours with a schema that this
+    /// program knows. Changes nothing.
     ///
     /// # Errors
     /// It is neither, or can't be read.
-    pub fn inspect(file: &mut File) -> Result<(), DatabaseError> {
-        // The header of a database (https://www.sqlite.org/fileformat2.html#the_database_header).
-        // What it says never waits in the log, because the schema is made before there is one.
-        let mut header = Vec::with_capacity(100);
-        file.take(100).read_to_end(&mut header)?;
-        if header.is_empty() {
-            return Ok(());
-        }
-        let number = |at: usize| {
-            let bytes = header.get(at..at + 4).and_then(|bytes| bytes.try_into().ok());
-            bytes.map(u32::from_be_bytes)
-        };
-        match (header.starts_with(b"SQLite format 3\0"), number(68), number(60)) {
-            (true, Some(APPLICATION), Some(VERSION)) => Ok(()),
-            (true, Some(APPLICATION), Some(found)) => Err(DatabaseError::Newer { found }),
-            _ => Err(DatabaseError::Foreign),
-        }
+    pub fn inspect(path: &Path) -> Result<(), DatabaseError> {
+        schema::inspect(path)
     }
 
     /// Begins another run in the database, which is made when the file is empty or not there.
@@ -291,7 +286,8 @@ impl PreparedRun {
     /// As for [`Sqlite::go_on`].
     pub fn go_on(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
         let connection = open_locked(path)?;
-        if connection.execute("UPDATE runs SET ended = NULL WHERE id = ?1", [run])? == 0 {
+        let resume = "UPDATE runs SET ended = NULL, version = ?2 WHERE id = ?1";
+        if connection.execute(resume, params![run, env!("CARGO_PKG_VERSION")])? == 0 {
             return Err(DatabaseError::NoSuchRun(run));
         }
         let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
@@ -365,18 +361,20 @@ fn number(count: impl TryInto<i64>) -> i64 {
 
 /// Opens the database, with a schema and a log.
 fn open(path: &Path) -> Result<Connection, DatabaseError> {
-    if let Some(mut file) = existing(path)? {
-        Sqlite::inspect(&mut file)?;
+    match schema::inspect(path) {
+        Err(DatabaseError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+        inspected => inspected?,
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(PATIENCE)?;
-    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        create(&mut connection)?;
+    if schema::version(&connection)? == 0 {
+        schema::create(&mut connection)?;
     }
+    // Before anything is changed; what is missing is added once nobody else can write.
+    schema::missing(&connection)?;
     // Readers wait for nobody, and a commit is one write to the log.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -385,64 +383,13 @@ fn open(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Opens the database in a change that nobody else can come between. It is undone when the
-/// connection is closed before it is committed.
+/// Opens the database in a transaction that nobody else can come between, in which it has this
+/// version's schema. It is undone when the connection is closed before it is committed.
 fn open_locked(path: &Path) -> Result<Connection, DatabaseError> {
     let connection = open(path)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
+    schema::upgrade(&connection)?;
     Ok(connection)
-}
-
-fn existing(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        opened => opened.map(Some),
-    }
-}
-
-/// Makes the schema, all of it or nothing.
-fn create(connection: &mut Connection) -> rusqlite::Result<()> {
-    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Another run may have been faster.
-    let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
-        change.execute_batch(&schema())?;
-        change.pragma_update(None, "application_id", APPLICATION)?;
-        change.pragma_update(None, "user_version", VERSION)?;
-    }
-    change.commit()
-}
-
-fn schema() -> String {
-    let fields: Vec<_> =
-        COLUMNS[1..].iter().map(|&column| format!("{column} {}", kind(column))).collect();
-    format!(
-        "CREATE TABLE runs (
-            id INTEGER PRIMARY KEY,
-            started TEXT NOT NULL, ended TEXT,
-            version TEXT NOT NULL, arguments TEXT NOT NULL,
-            targets INTEGER, open INTEGER, closed INTEGER, filtered INTEGER, unresolved INTEGER,
-            unchecked INTEGER, excluded INTEGER, left INTEGER
-        );
-        CREATE TABLE outcomes (
-            id INTEGER PRIMARY KEY,
-            run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-            position INTEGER NOT NULL,
-            {}
-        );
-        CREATE INDEX outcomes_by_target ON outcomes (run, host, port);",
-        fields.join(", ")
-    )
-}
-
-/// The type of a field's column.
-fn kind(column: &str) -> &'static str {
-    match column {
-        "host" | "state" | "reason" | "time" => "TEXT NOT NULL",
-        "port" | "open" | "attempts" => "INTEGER NOT NULL",
-        "connect_ms" | "first_byte_ms" | "total_ms" => "REAL",
-        _ => "TEXT",
-    }
 }
 
 /// The statement with which outcomes are written: run and position, then the fields.
@@ -723,7 +670,7 @@ mod tests {
         for (folder, complaint) in [
             (other, "not a database of portmuster's"),
             (text, "not a database of portmuster's"),
-            (newer, "its schema is 7, this program knows 1"),
+            (newer, "its schema is 7, written by portmuster 0."),
         ] {
             let before = fs::read(folder.file()).expect("it is there");
             let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
