@@ -1,10 +1,10 @@
 //! What was asked of a run, as far as its rows depend on it.
 
-use portmuster::{Probing, SpeakFirst, sink::SCHEMA, targets::Order};
+use portmuster::{Addresses, Config, Limits, Probing, SpeakFirst, sink::SCHEMA, targets::Order};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    args::{Check, Show},
+    args::{Check, Gates, Show},
     gate::{Doubt, Forbidden},
     input::Input,
 };
@@ -21,56 +21,14 @@ impl Asked {
     }
 
     /// What the command line asks.
+    ///
+    /// Each part takes its settings apart by name, so that a new one is decided upon: whether it
+    /// changes what rows say, and belongs here.
     pub(crate) fn by(check: &Check, input: &Input) -> Self {
-        let (config, set) = (check.config(), input.set());
-        let seed = match input.order() {
-            Order::Given => "none".to_owned(),
-            Order::Shuffled { seed } => seed.unwrap_or_else(|| set.fingerprint()).to_string(),
-        };
-        let probing = match config.probing {
-            Probing::KeyExchange => "key-exchange",
-            Probing::Greeting => "greeting",
-            Probing::ConnectOnly => "none",
-        };
-        let show = check.show.map_or("by-format", |show| match show {
-            Show::Open => "open",
-            Show::All => "all",
-        });
-        let yes_or_no = |it| if it { "yes" } else { "no" }.to_owned();
-        let forbidden: Vec<_> = check.gates.forbid.iter().map(Forbidden::name).collect();
-        let allowed: Vec<_> = check.gates.allow.iter().copied().map(Doubt::name).collect();
-        let speak_first = match config.speak_first {
-            SpeakFirst::Auto => "auto",
-            SpeakFirst::Never => "never",
-        };
-        let source = config.source.map_or("any".to_owned(), |source| source.to_string());
-        Self::of([
-            ("targets", format!("{} ({:016x})", set.len(), set.labelled_fingerprint())),
-            ("ports", check.ports.to_string()),
-            ("excludes", format!("{:016x}", input.excludes_fingerprint())),
-            ("family", check.selection.family.name().to_owned()),
-            ("seed", seed),
-            ("shard", input.shard().to_string()),
-            ("all-addresses", yes_or_no(check.selection.all_addresses)),
-            ("source", source),
-            ("timeout", format!("{:?}", config.limits.timeout)),
-            ("first-byte", format!("{:?}", config.limits.first_byte)),
-            ("quiet-after", format!("{:?}", config.limits.quiet)),
-            ("deadline", format!("{:?}", config.limits.deadline)),
-            ("retries", config.retries.to_string()),
-            ("probe", probing.to_owned()),
-            ("speak-first", speak_first.to_owned()),
-            ("evidence", yes_or_no(config.evidence)),
-            ("show", show.to_owned()),
-            // Not for the rows: of those that are written nobody knows what else they would show.
-            (
-                "forbid",
-                if forbidden.is_empty() { "nothing".to_owned() } else { forbidden.join(",") },
-            ),
-            ("require-verdict", yes_or_no(check.gates.require_verdict)),
-            ("allow", if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(",") }),
-            ("schema", SCHEMA.to_string()),
-        ])
+        let mut asked = Self::of(targets(check, input));
+        asked.0.extend(Self::of(attempts(check.config())).0);
+        asked.0.extend(Self::of(answers(check)).0);
+        asked
     }
 
     /// What is asked now and was not, or otherwise.
@@ -89,9 +47,115 @@ impl Asked {
     }
 }
 
+/// What the rows are about.
+fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
+    let set = input.set();
+    let seed = match input.order() {
+        Order::Given => "none".to_owned(),
+        Order::Shuffled { seed } => seed.unwrap_or_else(|| set.fingerprint()).to_string(),
+    };
+    [
+        ("targets", format!("{} ({:016x})", set.len(), set.labelled_fingerprint())),
+        ("ports", check.ports.to_string()),
+        ("excludes", format!("{:016x}", input.excludes_fingerprint())),
+        ("family", check.selection.family.name().to_owned()),
+        ("seed", seed),
+        ("shard", input.shard().to_string()),
+        ("schema", SCHEMA.to_string()),
+    ]
+}
+
+/// What the attempts do that the rows tell of.
+fn attempts(config: Config) -> [(&'static str, String); 11] {
+    let Config {
+        addresses,
+        source,
+        retries,
+        limits,
+        probing,
+        speak_first,
+        evidence,
+        // How fast a run is, and by which method: who resumes it may want that otherwise.
+        method: _,
+        workers: _,
+        threads: _,
+        in_flight: _,
+        rate: _,
+        per_host: _,
+    } = config;
+    let Limits { timeout, first_byte, active_step, quiet, deadline } = limits;
+    let probing = match probing {
+        Probing::KeyExchange => "key-exchange",
+        Probing::Greeting => "greeting",
+        Probing::ConnectOnly => "none",
+    };
+    let speak_first = match speak_first {
+        SpeakFirst::Auto => "auto",
+        SpeakFirst::Never => "never",
+    };
+    [
+        ("all-addresses", yes_or_no(addresses == Addresses::Each)),
+        ("source", source.map_or("any".to_owned(), |source| source.to_string())),
+        ("timeout", format!("{timeout:?}")),
+        ("first-byte", format!("{first_byte:?}")),
+        ("active-step", format!("{active_step:?}")),
+        ("quiet-after", format!("{quiet:?}")),
+        ("deadline", format!("{deadline:?}")),
+        ("retries", retries.to_string()),
+        ("probe", probing.to_owned()),
+        ("speak-first", speak_first.to_owned()),
+        ("evidence", yes_or_no(evidence)),
+    ]
+}
+
+/// Which rows are written, and what the gates look for: of rows that are written nobody knows what
+/// other gates would have found.
+fn answers(check: &Check) -> [(&'static str, String); 4] {
+    let Gates { forbid, require_verdict, allow } = &check.gates;
+    let show = check.show.map_or("by-format", |show| match show {
+        Show::Open => "open",
+        Show::All => "all",
+    });
+    [
+        ("show", show.to_owned()),
+        ("forbid", joined(forbid.iter().map(Forbidden::name))),
+        ("require-verdict", yes_or_no(*require_verdict)),
+        ("allow", joined(allow.iter().copied().map(Doubt::name))),
+    ]
+}
+
+fn joined(names: impl Iterator<Item = &'static str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(",") }
+}
+
+fn yes_or_no(it: bool) -> String {
+    if it { "yes" } else { "no" }.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_limit_in_time_is_part_of_what_was_asked() {
+        type Change = fn(&mut Limits);
+
+        let changes: [(Change, &str); 5] = [
+            (|limits| limits.timeout *= 2, "timeout was "),
+            (|limits| limits.first_byte *= 2, "first-byte was "),
+            (|limits| limits.active_step *= 2, "active-step was "),
+            (|limits| limits.quiet *= 2, "quiet-after was "),
+            (|limits| limits.deadline *= 2, "deadline was "),
+        ];
+        for (change, name) in changes {
+            let mut other = Config::default();
+            change(&mut other.limits);
+            let (was, is) = (Asked::of(attempts(Config::default())), Asked::of(attempts(other)));
+            let differences = was.differences(&is);
+            assert!(differences.len() == 1 && differences[0].starts_with(name), "{differences:?}");
+        }
+    }
 
     #[test]
     fn all_that_differs_is_told() {
