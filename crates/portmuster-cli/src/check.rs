@@ -67,12 +67,16 @@ fn run_kept(
         Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty())?,
         None => Outputs::open(check, || Ok(()))?,
     };
+    let begins = check.journaling.resume && matches!(opened, Some(Opened::Begins(_)));
     let kept = opened.map(|opened| Journaled::start(opened, check, &input, &mut outputs));
     let (journaled, settled) = kept.transpose()?.unzip();
     let settled = settled.unwrap_or_default();
     let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
     if !check.quiet {
         warnings::say(check, &input);
+        if begins {
+            terminal::note("there is no journal to resume from: the run begins");
+        }
         summary::say_resumed(&settled, total);
     }
     let streamed_left_out = input.streamed_left_out();

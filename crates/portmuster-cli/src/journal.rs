@@ -32,11 +32,18 @@ use crate::{
     terminal,
 };
 
-/// What a journal begins with; then come the format's version, a fingerprint of what follows the
-/// line, and its length.
+/// What a journal begins with. Then come the version of the format, that of the program, a
+/// fingerprint of the latter and of what follows the line, and the length of what follows.
 const MAGIC: &str = "portmuster journal";
-/// The version of the format.
-const VERSION: u32 = 1;
+/// The version of the format. Format 1 did not name the program.
+const VERSION: u32 = 2;
+/// The version of this program. Another may judge what servers say by other rules, so none but the
+/// one that began a run goes on with it.
+const PROGRAM: &str = env!("CARGO_PKG_VERSION");
+/// The version that wrote format 1.
+const PROGRAM_OF_FORMAT_1: &str = "0.1.0";
+/// Letters that the version of a program may have in a message.
+const PROGRAM_MAX: usize = 32;
 
 /// What a journal says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,15 +84,18 @@ impl fmt::Display for Kept {
 /// Why bytes are no journal that could be resumed.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unreadable {
-    #[error(
-        "it is empty, because its run ended before it began to check: remove it, and repeat the \
-         command without --resume"
-    )]
-    Empty,
     #[error("it is no journal of portmuster")]
     Foreign,
-    #[error("it is of version {0} of the format, and this portmuster reads version {VERSION}")]
-    OtherVersion(u32),
+    #[error(
+        "it was written by portmuster {0}, and this is {PROGRAM} with journals of format {VERSION}: \
+         resume with that version, or remove it and begin anew"
+    )]
+    WrittenBy(String),
+    #[error(
+        "its format is {0}, and this portmuster ({PROGRAM}) reads format {VERSION}: resume with the \
+         version that has written it, or remove it and begin anew"
+    )]
+    OtherFormat(u32),
     #[error("it is damaged: its fingerprint does not fit")]
     Damaged,
 }
@@ -95,7 +105,7 @@ impl Journal {
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let mut body = serde_json::to_vec(self).expect("it has nothing that JSON has not");
         body.push(b'\n');
-        let mut bytes = header(&body).into_bytes();
+        let mut bytes = header(PROGRAM, &body).into_bytes();
         bytes.append(&mut body);
         bytes
     }
@@ -103,29 +113,39 @@ impl Journal {
     /// # Errors
     /// It is none, or not whole.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, Unreadable> {
-        if bytes.is_empty() {
-            return Err(Unreadable::Empty);
-        }
         let line = bytes.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
         let begins = line.strip_prefix(MAGIC.as_bytes()).ok_or(Unreadable::Foreign)?;
-        let version =
-            begins.strip_prefix(b" ").and_then(|rest| rest.split(|&it| it == b' ').next());
-        let version = version.and_then(|text| str::from_utf8(text).ok()?.parse().ok());
-        match version {
-            None => return Err(Unreadable::Damaged),
-            Some(VERSION) => {}
-            Some(other) => return Err(Unreadable::OtherVersion(other)),
-        }
+        let mut words = begins.trim_ascii_end().split(|&byte| byte == b' ').skip(1);
+        let format = words.next().and_then(|text| str::from_utf8(text).ok()?.parse().ok());
+        let program = words.next().and_then(version);
         let body = &bytes[line.len()..];
-        if line != header(body).as_bytes() {
-            return Err(Unreadable::Damaged);
+        match (format, program) {
+            (None, _) | (Some(VERSION), None) => Err(Unreadable::Damaged),
+            (Some(1), _) => Err(Unreadable::WrittenBy(PROGRAM_OF_FORMAT_1.to_owned())),
+            (Some(VERSION), Some(program)) if line != header(program, body).as_bytes() => {
+                Err(Unreadable::Damaged)
+            }
+            (Some(VERSION), Some(PROGRAM)) => {
+                serde_json::from_slice(body).map_err(|_| Unreadable::Damaged)
+            }
+            (Some(_), Some(program)) => Err(Unreadable::WrittenBy(program.to_owned())),
+            (Some(format), None) => Err(Unreadable::OtherFormat(format)),
         }
-        serde_json::from_slice(body).map_err(|_| Unreadable::Damaged)
     }
 }
 
-fn header(body: &[u8]) -> String {
-    format!("{MAGIC} {VERSION} {:016x} {}\n", Fingerprint::of(body), body.len())
+fn header(program: &str, body: &[u8]) -> String {
+    let mut print = Fingerprint::default();
+    let print = print.add(program.as_bytes()).add(b"\n").add(body).sum();
+    format!("{MAGIC} {VERSION} {program} {print:016x} {}\n", body.len())
+}
+
+/// The version of a program, in a word that may be anything.
+fn version(word: &[u8]) -> Option<&str> {
+    let word = str::from_utf8(word).ok()?;
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || ".+-".contains(letter);
+    let is_version = word.len() <= PROGRAM_MAX && word.contains('.');
+    (is_version && word.chars().all(is_letter)).then_some(word)
 }
 
 /// What a run does with its journal.
@@ -143,8 +163,8 @@ pub(crate) fn part(mut account: Account, settled: &Positions) -> Account {
     account
 }
 
-/// Opens the journal that the command line asks for, if it does. Nothing is changed when the run
-/// can't begin, or can't go on.
+/// Opens the journal that the command line asks for, if it does. A run that is to be resumed begins
+/// where the journal is empty or not there. Nothing is changed when it can't begin, or can't go on.
 ///
 /// # Errors
 /// It exists, or is none, or is that of another run; or the run is one that nothing can resume.
@@ -158,8 +178,12 @@ pub(crate) fn open(check: &Check, input: &Input) -> anyhow::Result<Option<Opened
         refuse_sharing(&file, check)?;
         return Ok(Some(Opened::Begins(file)));
     }
-    let (file, bytes) =
-        JournalFile::open(path).with_context(|| format!("resuming from the journal {name}"))?;
+    let (file, bytes) = JournalFile::open_or_create(path)
+        .with_context(|| format!("resuming from the journal {name}"))?;
+    if bytes.is_empty() {
+        refuse_sharing(&file, check)?;
+        return Ok(Some(Opened::Begins(file)));
+    }
     let journal = Journal::from_bytes(&bytes).map_err(anyhow::Error::new).and_then(|journal| {
         journal.fits(check, input)?;
         Ok(Box::new(journal))
@@ -276,9 +300,34 @@ pub(crate) mod tests {
     #[test]
     fn what_is_none_is_told_apart() {
         let told = |bytes: &[u8]| Journal::from_bytes(bytes).expect_err("it is none");
-        assert_eq!(told(b""), Unreadable::Empty);
         assert_eq!(told(b"{\"schema\":1}\n"), Unreadable::Foreign);
-        assert_eq!(told(b"portmuster journal 2 x"), Unreadable::OtherVersion(2));
-        assert_eq!(told(b"portmuster journal"), Unreadable::Damaged);
+        for damaged in ["", " ", " x", " 2", " 2 x", " 2 0.1.0", " 2 0.1.0 00ff 7\n{}"] {
+            let damaged = format!("{MAGIC}{damaged}");
+            assert_eq!(told(damaged.as_bytes()), Unreadable::Damaged, "{damaged}");
+        }
+        let written_by = |program: &str| Unreadable::WrittenBy(program.to_owned());
+        assert_eq!(told(b"portmuster journal 1 00ff00ff00ff00ff 3\n{}\n"), written_by("0.1.0"));
+        assert_eq!(told(b"portmuster journal 3 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
+        for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99))] {
+            let other = format!("{MAGIC} 3{word}\n");
+            assert_eq!(told(other.as_bytes()), Unreadable::OtherFormat(3), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn journal_of_another_version_names_the_version_to_resume_with() {
+        let journal = journal().to_bytes();
+        let end = journal.iter().position(|&byte| byte == b'\n').expect("it has a header");
+        let mut other = header("7.3.0", &journal[end + 1..]).into_bytes();
+        other.extend(&journal[end + 1..]);
+        let error = Journal::from_bytes(&other).expect_err("it is of another version");
+        let told = error.to_string();
+        assert!(told.starts_with("it was written by portmuster 7.3.0, and this is 0."), "{told}");
+        assert!(
+            told.ends_with(": resume with that version, or remove it and begin anew"),
+            "{told}"
+        );
+        *other.last_mut().expect("it has bytes") ^= 1;
+        assert_eq!(Journal::from_bytes(&other), Err(Unreadable::Damaged));
     }
 }

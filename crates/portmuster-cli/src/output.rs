@@ -15,6 +15,7 @@ use portmuster::{
 
 mod file;
 mod kept;
+mod rowless;
 
 use self::file::{OpenFile, WholeLines};
 pub(crate) use self::kept::KeptFile;
@@ -276,7 +277,7 @@ fn open(check: &Check) -> anyhow::Result<Vec<Opened>> {
 fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Result<Opened> {
     let file = |path: &Path| {
         let others = others.iter().filter_map(Opened::file);
-        OpenFile::open(path, spec, check.existing, &check.inputs, others)
+        OpenFile::open(path, spec, check, others)
             .and_then(|file| kept::can_be(file, check))
             .with_context(|| format!("opening the output {}", name(path)))
     };

@@ -19,16 +19,18 @@ row is lost or there twice."
     )]
     pub(crate) journal: Option<PathBuf>,
 
-    /// Go on with the run of the journal, exactly where it was left
+    /// Go on with the run of the journal, exactly where it was left; without a journal, begin it
     #[arg(
         long,
         requires = "journal",
         conflicts_with_all = ["list", "count"],
         long_help = "\
-Go on with the run of the journal, exactly where it was left: repeat its command with --resume. \
+Go on with the run of the journal, exactly where it was left: repeat its command with --resume. Where \
+there is no journal, or an empty one, the run begins, so a command that has --resume from the start can \
+be repeated as it is. \
 Outputs are cut back to where the journal has them. Another rate or method may be asked for; with \
-other targets or settings it is refused, and nothing is touched. --append and --force say nothing \
-here."
+other targets or settings it is refused, and nothing is touched. --append and --force hold for a run \
+that begins, and say nothing to one that goes on."
     )]
     pub(crate) resume: bool,
 }

@@ -46,11 +46,23 @@ impl JournalFile {
         Self::locked(path, locked, is_blank)
     }
 
+    /// Opens the journal of an earlier run, and reads it; where there is none, begins one.
+    ///
+    /// # Errors
+    /// Another run writes it, or it can't be read or made.
+    pub(crate) fn open_or_create(path: &Path) -> anyhow::Result<(Self, Vec<u8>)> {
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(file) => Ok((Self::locked(path, file, true)?, Vec::new())),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Opens the journal of an earlier run, and reads it.
     ///
     /// # Errors
     /// It is not there, another run writes it, or it can't be read.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<(Self, Vec<u8>)> {
+    fn open(path: &Path) -> anyhow::Result<(Self, Vec<u8>)> {
         let journal = Self::locked(path, open_file(path)?, false)?;
         let mut bytes = Vec::new();
         (&journal.locked).take(LENGTH_MAX).read_to_end(&mut bytes)?;
@@ -165,6 +177,13 @@ mod tests {
         let (_folder, path) = folder();
         drop(JournalFile::create(&path, false).expect("it is new"));
         assert!(!path.exists());
+        let (journal, bytes) = JournalFile::open_or_create(&path).expect("it is new");
+        assert!(bytes.is_empty() && path.exists());
+        drop(journal);
+        assert!(!path.exists());
+        fs::write(&path, "").expect("there is room");
+        drop(JournalFile::open_or_create(&path).expect("nobody writes it"));
+        assert!(path.exists(), "who made it wants it");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::{
 use anyhow::{Context, bail};
 use portmuster::sink::{Beginning, Csv, Place, PreparedRun, Sink, Sqlite};
 
-use super::{Prepared, name};
-use crate::args::{Existing, Format, OutputSpec};
+use super::{Prepared, name, rowless::refuse_existing};
+use crate::args::{Check, Format, OutputSpec};
 
 /// Bytes that are gathered before they are written, when nobody flushes before.
 const BUFFER_MAX: usize = 64 * 1024;
@@ -34,10 +34,10 @@ impl OpenFile {
     pub(super) fn open<'a>(
         path: &Path,
         spec: &OutputSpec,
-        existing: Existing,
-        inputs: &[PathBuf],
+        check: &Check,
         mut others: impl Iterator<Item = &'a Self>,
     ) -> anyhow::Result<Self> {
+        let existing = check.existing;
         let found = path.metadata().ok();
         let is_database = matches!(spec, OutputSpec::Database(_));
         // A device or a pipe has nothing that could be overwritten.
@@ -45,12 +45,12 @@ impl OpenFile {
             if others.any(|other| other.is(metadata)) {
                 bail!("another output goes to the same file; give each its own");
             }
-            if is_input(metadata, inputs) {
+            if is_input(metadata, &check.inputs) {
                 bail!("it is read as an input as well; choose another file");
             }
             // Runs accumulate in a database, whatever is said.
             if !existing.append && !existing.force && !is_database {
-                bail!("it exists; --append adds to it, --force replaces it");
+                refuse_existing(path, spec, check.journaling.resume)?;
             }
         } else if found.is_some() && is_database {
             bail!("it is not a file, and a database has to be in one");

@@ -146,7 +146,13 @@ fn what_is_no_journal_is_refused() {
     let good = fs::read(&journal).expect("it is there");
     let write = |bytes: &[u8]| fs::write(&journal, bytes).expect("there is room");
     write(b"");
-    cut.assert_resume_refused("it is empty");
+    cut.assert_resume_refused("it exists, and there is no journal to resume its run from");
+    let end = good.iter().position(|&byte| byte == b'\n').expect("it has a header");
+    write(&[b"portmuster journal 1 00ff00ff00ff00ff 3", &good[end..]].concat());
+    let named = "it was written by portmuster 0.1.0, and this is ";
+    cut.assert_resume_refused(named);
+    write(&[b"portmuster journal 3 7.3.0 x y z", &good[end..]].concat());
+    cut.assert_resume_refused("it was written by portmuster 7.3.0, and this is ");
     write(b"{}\n");
     cut.assert_resume_refused("it is no journal of portmuster");
     write(&[&good[..], b" "].concat());
@@ -156,8 +162,10 @@ fn what_is_no_journal_is_refused() {
         damaged[place] ^= 0x20;
         write(&damaged);
         cut.assert_resume_refused("resuming from the journal");
-        write(&good[..place]);
-        cut.assert_resume_refused("resuming from the journal");
+        if place > 0 {
+            write(&good[..place]);
+            cut.assert_resume_refused("resuming from the journal");
+        }
     }
     write(&good);
     cut.assert_resumed();
@@ -289,8 +297,81 @@ fn replacing_a_run_takes_its_journal_first() {
     );
     assert_ne!(sh(&limited, "").status, Some(0));
     let ended = kept.resume();
-    assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("it is empty"), "{ended:?}");
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.starts_with(BEGINS), "{ended:?}");
+    let targets: Vec<_> = (1..=9).map(|port| format!("127.0.0.1:{port}")).collect();
+    assert_each_once(&kept.file("jsonl"), &targets);
+}
+
+const BEGINS: &str = "portmuster: there is no journal to resume from: the run begins\n";
+
+#[test]
+fn one_command_line_begins_the_run_resumes_it_and_finds_it_complete() {
+    let silent = start(Behaviour::Silent);
+    let target = target(&silent);
+    let formats = ["jsonl", "csv", "xml", "sqlite"];
+    let arguments = [&*target, "127.0.0.1:1-4", "--first-byte=1h", "--deadline=1h", "--resume"];
+    let kept = Kept::new(&formats, &arguments);
+    kept.kill_with(4);
+    drop(silent);
+    let ended = check(kept.arguments(false));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.starts_with("portmuster: goes on with 1 of 5 targets\n"), "{ended:?}");
+    let ports = (1..=4).map(|port| format!("127.0.0.1:{port}"));
+    let targets: Vec<_> = [target].into_iter().chain(ports).collect();
+    assert_each_once(&kept.file("jsonl"), &targets);
+    let database = open(&kept.file("sqlite"));
+    assert_eq!(column::<u32>(&database, "SELECT count(*) FROM outcomes GROUP BY run"), [5]);
+    drop(database);
+    let before = fs::read(kept.file("jsonl")).expect("it is there");
+    let ended = check(kept.arguments(false));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("this run is complete: nothing is left to do"), "{ended:?}");
+    assert_eq!(fs::read(kept.file("jsonl")).expect("it is there"), before);
+}
+
+/// A run that is killed before its first checkpoint leaves files without rows.
+#[test]
+fn resume_without_a_journal_takes_empty_files_and_leaves_those_with_rows_alone() {
+    let kept = Kept::new(&["jsonl"], &["127.0.0.1:1", "--resume"]);
+    let (jsonl, journal) = (kept.file("jsonl"), kept.file("journal"));
+    let (arguments, targets) = (kept.arguments(false), ["127.0.0.1:1".to_owned()]);
+    for is_there in [true, false] {
+        fs::write(&jsonl, "{}\n").expect("there is room");
+        if is_there {
+            fs::write(&journal, "").expect("there is room");
+        }
+        let ended = check(&arguments);
+        assert_eq!(ended.status, Some(2), "{ended:?}");
+        let said = "it exists, and there is no journal to resume its run from; --append adds to it, \
+            --force replaces it";
+        assert!(ended.stderr.contains(said), "{ended:?}");
+        assert_eq!(fs::read(&jsonl).expect("it is there"), b"{}\n");
+        assert_eq!(journal.exists(), is_there, "it is as it was");
+
+        let ended = check(arguments.iter().map(String::as_str).chain(["--force"]));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_each_once(&jsonl, &targets);
+        fs::write(&jsonl, "").expect("there is room");
+        fs::remove_file(&journal).expect("it is there");
+        let ended = check(&arguments);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(ended.stderr.starts_with(BEGINS), "{ended:?}");
+        assert_each_once(&jsonl, &targets);
+        fs::remove_file(&journal).expect("it is there");
+    }
+    let (csv, only_header) = (kept.file("csv"), format!("-ocsv={}", kept.file("csv").display()));
+    let header = check(["127.0.0.1:1", "-ocsv", "--show=open"]).stdout;
+    fs::write(&csv, &header).expect("there is room");
+    fs::write(&jsonl, "").expect("there is room");
+    let ended = check(arguments.iter().map(String::as_str).chain([only_header.as_str()]));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    assert_eq!(fs::read_to_string(&csv).expect("it is there").lines().count(), 2);
+    fs::remove_file(&journal).expect("it is there");
+    let ended = check(arguments.iter().map(String::as_str).chain(["--append", "--quiet"]));
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "nothing is said");
+    let rows = row::read(&fs::read_to_string(&jsonl).expect("it is there"));
+    assert_eq!(rows.len(), 2, "one was there");
 }
 
 #[test]
