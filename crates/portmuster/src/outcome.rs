@@ -206,6 +206,9 @@ pub enum Reason {
     NoSuchName,
     /// Unchecked: the resolver gave no answer.
     LookupFailed,
+    /// Unchecked: this machine has no interface of the name that follows the `%` of the address
+    /// (RFC 4007 §11), or the address is of a kind that takes none.
+    NoSuchInterface,
     /// Unchecked: this system has no route, or a route that says no.
     NoRoute,
     /// Unchecked: this system does not permit it.
@@ -241,6 +244,7 @@ impl Reason {
             Self::IcmpPortUnreachable => "icmp-port-unreachable".into(),
             Self::NoSuchName => "no-such-name".into(),
             Self::LookupFailed => "lookup-failed".into(),
+            Self::NoSuchInterface => "no-such-interface".into(),
             Self::NoRoute => "no-route".into(),
             Self::NotPermitted => "not-permitted".into(),
             Self::NoAddressFamily => "no-address-family".into(),

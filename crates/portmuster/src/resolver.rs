@@ -8,7 +8,12 @@
 //! Invariant: at most [`THREADS_MAX`] threads and [`ASKED_MAX`] lookups at a time; neither asking
 //! nor answering ever blocks.
 
-use std::{net::SocketAddr, sync::Arc, thread};
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+    sync::Arc,
+    thread,
+};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use dns_lookup::{AddrInfoHints, LookupErrorKind, SockType};
@@ -110,22 +115,44 @@ fn look_up(name: &str) -> Lookup {
         Some(fault) => LookupError::Short(fault),
         None => error_of(error.kind(), name),
     })?;
+    distinct(found.map(|address| address.map(|address| address.sockaddr)))
+}
+
+/// The addresses, each once; without those of a family that this program can't read.
+fn distinct(found: impl Iterator<Item = io::Result<SocketAddr>>) -> Lookup {
     let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found.flatten() {
-        if !addresses.contains(&address.sockaddr) {
-            addresses.push(address.sockaddr);
+    let mut unreadable = false;
+    for address in found {
+        match address {
+            Ok(address) if addresses.contains(&address) => {}
+            Ok(address) => addresses.push(address),
+            Err(_) => unreadable = true,
         }
     }
-    if addresses.is_empty() { Err(LookupError::NoSuchName) } else { Ok(addresses.into()) }
+    match addresses.is_empty() {
+        false => Ok(addresses.into()),
+        // The name has an address, so it is not that which is missing.
+        true if unreadable => Err(LookupError::NoAnswer),
+        true => Err(LookupError::NoSuchName),
+    }
 }
 
 /// A name that no resolver could ever find is told from a resolver that is out of order.
 fn error_of(kind: LookupErrorKind, name: &str) -> LookupError {
     match kind {
+        // No server is asked for an address with a zone: the system has no such interface.
+        LookupErrorKind::NoName | LookupErrorKind::NoData if has_zone(name) => {
+            LookupError::NoSuchInterface
+        }
         LookupErrorKind::NoName | LookupErrorKind::NoData => LookupError::NoSuchName,
         LookupErrorKind::IO if name.contains('\0') => LookupError::NoSuchName,
         _ => LookupError::NoAnswer,
     }
+}
+
+/// Whether it is an IPv6 address with a zone (RFC 4007 §11).
+fn has_zone(name: &str) -> bool {
+    name.split_once('%').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok())
 }
 
 #[cfg(test)]
@@ -155,6 +182,25 @@ mod tests {
         for name in ["", "a\0b"] {
             assert_eq!(answer(&mut resolver, name), Err(LookupError::NoSuchName), "{name:?}");
         }
+    }
+
+    #[test]
+    fn interface_that_is_not_here_is_told_apart_from_a_name() {
+        let mut resolver = Resolver::new(THREADS_MAX);
+        for name in ["fe80::1%no-such-zone", "ff02::1%no-such-zone", "2001:db8::1%lo", "fe80::1%"] {
+            let lookup = answer(&mut resolver, name);
+            assert_eq!(lookup, Err(LookupError::NoSuchInterface), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_read_are_no_proof_that_there_is_no_name() {
+        let one = SocketAddr::from(([192, 0, 2, 1], 0));
+        let unreadable = || Err(io::Error::other("an unknown family"));
+        let found = distinct([Ok(one), unreadable(), Ok(one)].into_iter());
+        assert_eq!(found.as_deref(), Ok(&[one][..]));
+        assert_eq!(distinct([unreadable()].into_iter()), Err(LookupError::NoAnswer));
+        assert_eq!(distinct([].into_iter()), Err(LookupError::NoSuchName));
     }
 
     #[test]

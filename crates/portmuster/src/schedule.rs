@@ -456,6 +456,9 @@ impl Schedule {
             Err(LookupError::NoAnswer) => {
                 self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
             }
+            Err(LookupError::NoSuchInterface) => {
+                self.end(id, PortState::Unchecked, Reason::NoSuchInterface, now);
+            }
             Err(LookupError::Short(fault)) => {
                 if !self.pause(id, now) {
                     self.end(id, PortState::Unchecked, Reason::Fault(*fault), now);

@@ -30,19 +30,22 @@ fn a_name_is_looked_up_and_its_address_told() {
     assert!(table.contains(&format!("{localhost} (127.0.0.1)")), "{table}");
 }
 
-/// A zone that does not exist is a name that nobody has to be asked for.
+/// That this machine has no such interface says nothing of the target.
 #[test]
-fn a_name_that_does_not_exist_is_unresolved_and_the_run_goes_on() {
+fn address_on_an_interface_that_is_not_here_is_unchecked_and_the_run_incomplete() {
     let server = start(Behaviour::Ssh);
-    let ended = check(["[fe80::1%no-such-zone]:22", &target(&server), "-o", "jsonl"]);
+    let zoned = "[fe80::1%no-such-zone]:22";
+    let ended = check([zoned, &target(&server), "-o", "jsonl"]);
     let rows = ended.rows();
-    let unresolved = row(&rows, "fe80::1%no-such-zone");
-    assert_eq!(unresolved.verdict(), ("unresolved", "no-such-name"));
-    assert_eq!((unresolved.address, unresolved.attempts), (None, 0));
+    let unchecked = row(&rows, "fe80::1%no-such-zone");
+    assert_eq!(unchecked.verdict(), ("unchecked", "no-such-interface"));
+    assert_eq!((unchecked.address, unchecked.attempts), (None, 0));
     let host = server.endpoint().ip().to_string();
     assert_eq!(row(&rows, &host).service.as_deref(), Some("ssh"));
-    assert_eq!(ended.status, Some(0));
-    assert_eq!(ended.summary().of("unresolved"), 1);
+    assert_eq!(ended.status, Some(3));
+    assert_eq!(ended.summary().of("unchecked"), 1);
+    let gated = check([zoned, &target(&server), "--forbid=telnet", "--require-verdict"]);
+    assert_eq!(gated.status, Some(1), "{gated:?}");
 }
 
 /// The system's resolver is told to look into its own files only: otherwise it would send

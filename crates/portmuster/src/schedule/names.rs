@@ -28,6 +28,8 @@ pub(crate) enum LookupError {
     NoSuchName,
     /// The resolver gave no answer: nothing is known of the name.
     NoAnswer,
+    /// It is an address with a zone that this machine has no interface for.
+    NoSuchInterface,
     /// This machine was short of something: nothing is known of the name.
     Short(Fault),
 }

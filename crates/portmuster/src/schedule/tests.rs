@@ -273,6 +273,7 @@ fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
     for (error, state) in [
         (LookupError::NoSuchName, PortState::Unresolved),
         (LookupError::NoAnswer, PortState::Unchecked),
+        (LookupError::NoSuchInterface, PortState::Unchecked),
     ] {
         let mut schedule = schedule(unlimited());
         named(&mut schedule, &Err(error));
