@@ -30,7 +30,7 @@ pub use csv::Csv;
 pub use jsonl::Jsonl;
 pub(crate) use jsonl::push_json_line;
 pub use place::Place;
-pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
+pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::schema;
 #[cfg(feature = "sqlite")]

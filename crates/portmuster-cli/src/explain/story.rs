@@ -128,9 +128,9 @@ impl Story {
     fn facts(&mut self, facts: &Facts) {
         if let Some(identification) = &facts.identification {
             self.field("version", spelled(identification.protocol.as_bytes()));
-            self.field("software", spelled(identification.software.as_bytes()));
+            self.field("software", spelled(&identification.software));
             if let Some(comment) = &identification.comment {
-                self.field("comment", spelled(comment.as_bytes()));
+                self.field("comment", spelled(comment));
             }
         }
         match &facts.key_exchange {

@@ -58,6 +58,9 @@ impl CsvRow {
     /// What a row in JSON is where text is made harmless, but for the evidence.
     fn of(row: &Row) -> Self {
         let text = |text: &Option<String>| text.as_deref().map(harmless);
+        // What is not UTF-8 is the same in every format.
+        let is_spelled = row.banner_base64.is_some();
+        let said = |it: &Option<String>| if is_spelled { it.clone() } else { text(it) };
         let list = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(" "));
         Self {
             schema: row.schema,
@@ -71,8 +74,8 @@ impl CsvRow {
             banner: text(&row.banner),
             banner_base64: text(&row.banner_base64),
             ssh_protocol: text(&row.ssh_protocol),
-            ssh_software: text(&row.ssh_software),
-            ssh_comment: text(&row.ssh_comment),
+            ssh_software: said(&row.ssh_software),
+            ssh_comment: said(&row.ssh_comment),
             kex_algorithms: list(&row.kex_algorithms),
             host_key_algorithms: list(&row.host_key_algorithms),
             ciphers_client_to_server: list(&row.ciphers_client_to_server),

@@ -257,10 +257,11 @@ fn banner(row: &Row<'_>) -> rusqlite::Result<Box<[u8]>> {
     }
 }
 
-/// The text as it was before it was made harmless.
+/// The text as it was before it was made harmless. One that is not UTF-8 stays spelled, as rows in
+/// JSON have it.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> {
     let Some(spelled) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let text = String::from_utf8(unspelled(spelled)).map_err(FromSqlError::other)?;
+    let text = String::from_utf8(unspelled(spelled)).unwrap_or_else(|_| spelled.to_owned());
     Ok(Some(text.into()))
 }
 
@@ -313,8 +314,10 @@ mod tests {
     fn outcomes() -> Vec<Outcome> {
         let mut hidden = samples::everything();
         hidden.target = ("hidden.example", 22).into();
+        let mut no_utf8 = samples::no_utf8();
+        no_utf8.target = ("no-utf8.example", 22).into();
         hidden.verdict.banner = "a\\\r\n\u{1b}[2J\u{202e}é".as_bytes().to_vec();
-        vec![samples::everything(), samples::binary(), samples::unresolved(), hidden]
+        vec![samples::everything(), samples::binary(), no_utf8, samples::unresolved(), hidden]
     }
 
     #[test]
@@ -328,7 +331,7 @@ mod tests {
         }
         let lines = read_jsonl(lines.as_slice()).expect("these are rows");
         let stored = folder.read("last").expect("there is one");
-        assert_eq!((stored.run.rows(), stored.id), (4, 1));
+        assert_eq!((stored.run.rows(), stored.id), (5, 1));
         let changes: Vec<_> = Changes::between(lines, stored.run).collect();
         assert_eq!(changes, []);
     }

@@ -31,15 +31,15 @@ pub struct Facts {
 
 /// An identification line of ssh, `SSH-protocol-software comment` (RFC 4253 §4.2).
 ///
-/// What is not UTF-8 is written as U+FFFD; the banner has the bytes.
+/// What the server chose is kept in its bytes, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identification {
     /// The protocol's version: `2.0`; `1.99` for both; `1.5` and the like for the old one only.
     pub protocol: String,
     /// The software and its version.
-    pub software: String,
+    pub software: Vec<u8>,
     /// What stands behind the first space; `None` where there is none.
-    pub comment: Option<String>,
+    pub comment: Option<Vec<u8>>,
 }
 
 impl Identification {

@@ -132,11 +132,11 @@ fn protocol(line: &[u8]) -> Option<(&[u8], &[u8])> {
 fn identification(line: &[u8]) -> Option<Identification> {
     let (protocol, rest) = protocol(line)?;
     let mut parts = rest.splitn(2, |&byte| byte == b' ');
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Some(Identification {
-        protocol: text(protocol),
-        software: text(parts.next().unwrap_or_default()),
-        comment: parts.next().map(text),
+        // Digits and dots.
+        protocol: String::from_utf8_lossy(protocol).into_owned(),
+        software: parts.next().unwrap_or_default().to_vec(),
+        comment: parts.next().map(<[u8]>::to_vec),
     })
 }
 
@@ -218,25 +218,25 @@ mod tests {
     #[test]
     fn an_identification_has_protocol_software_and_comment() {
         let it = identification(b"SSH-2.0-OpenSSH_9.2p1 Debian-2 x\r\n").expect("it is one");
-        assert_eq!((it.protocol.as_str(), it.software.as_str()), ("2.0", "OpenSSH_9.2p1"));
-        assert_eq!(it.comment.as_deref(), Some("Debian-2 x"));
+        assert_eq!((it.protocol.as_str(), &*it.software), ("2.0", &b"OpenSSH_9.2p1"[..]));
+        assert_eq!(it.comment.as_deref(), Some(&b"Debian-2 x"[..]));
         assert!(it.has_version_2() && !it.has_version_1());
 
         let it = identification(b"SSH-1.99-Cisco-1.25\n").expect("it is one");
-        assert_eq!((it.software.as_str(), it.comment.as_deref()), ("Cisco-1.25", None));
+        assert_eq!((&*it.software, it.comment.as_deref()), (&b"Cisco-1.25"[..], None));
         assert!(it.has_version_2() && it.has_version_1());
 
         let it = identification(b"SSH-1.5-\xff\r\n").expect("it is one");
-        assert_eq!(it.software, "\u{fffd}");
+        assert_eq!(it.software, b"\xff");
         assert!(!it.has_version_2());
     }
 
     #[test]
     fn ours_is_an_identification_within_the_rfc() {
         let it = super::identification(OURS.trim_ascii_end()).expect("it is one");
-        assert_eq!(it.software, concat!("portmuster_", env!("CARGO_PKG_VERSION")));
-        assert!(OURS.len() <= 255 && it.software.bytes().all(|byte| byte.is_ascii_graphic()));
-        assert!(!it.software.contains('-'), "RFC 4253 §4.2 forbids it in a software's version");
+        assert_eq!(it.software, concat!("portmuster_", env!("CARGO_PKG_VERSION")).as_bytes());
+        assert!(OURS.len() <= 255 && it.software.iter().all(u8::is_ascii_graphic));
+        assert!(!it.software.contains(&b'-'), "RFC 4253 §4.2 forbids it in a software's version");
     }
 
     #[test]
@@ -256,7 +256,7 @@ mod tests {
             [&b"SSH-1.99-Cisco_server-1.24 \0\0\0\n"[..], b"SSH-1.99-Cisco_server-1.24\0\r\n"]
         {
             let it = identification(line).expect("it is one");
-            assert_eq!((it.software.as_str(), it.comment), ("Cisco_server-1.24", None));
+            assert_eq!((&*it.software, it.comment), (&b"Cisco_server-1.24"[..], None));
         }
     }
 

@@ -150,8 +150,8 @@ impl Transcript {
     }
 }
 
-fn text(field: Option<&String>) -> String {
-    field.cloned().unwrap_or_default()
+fn text(field: Option<&impl AsRef<[u8]>>) -> String {
+    field.map(|field| String::from_utf8_lossy(field.as_ref()).into_owned()).unwrap_or_default()
 }
 
 /// The bytes that a string stands for.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Row, jsonl::visible};
+use super::{Row, RowText, jsonl::visible};
 
 /// The columns: the names of the fields in JSON, in their order there. New ones come last, so that
 /// the position of a column never changes.
@@ -55,6 +55,8 @@ pub(super) enum Cell<'a> {
     Word(&'a str),
     /// Text that a stranger may have chosen, also in base64: with one byte, how it begins.
     Text(Cow<'a, str>),
+    /// Such a text that was [spelled](super::spelled) already, because it is not UTF-8.
+    Spelled(&'a str),
     /// A value in JSON, in which everything can be seen.
     Json(String),
 }
@@ -74,8 +76,8 @@ pub(super) fn cells<'a>(row: &'a Row<'_>) -> [Cell<'a>; COLUMNS.len()] {
         text(row.banner),
         text(row.banner_base64.as_deref()),
         text(row.ssh_protocol),
-        text(row.ssh_software),
-        text(row.ssh_comment),
+        said(row.ssh_software.as_ref()),
+        said(row.ssh_comment.as_ref()),
         list(row.kex_algorithms.as_deref()),
         list(row.host_key_algorithms.as_deref()),
         list(row.ciphers_client_to_server.as_deref()),
@@ -107,6 +109,14 @@ fn text(text: Option<&str>) -> Cell<'_> {
     text.map_or(Cell::Empty, |text| Cell::Text(text.into()))
 }
 
+fn said<'a>(text: Option<&'a RowText<'_>>) -> Cell<'a> {
+    match text {
+        None => Cell::Empty,
+        Some(RowText::Utf8(text)) => Cell::Text((*text).into()),
+        Some(RowText::Spelled(text)) => Cell::Spelled(text),
+    }
+}
+
 fn time<'a>(time: Option<f64>) -> Cell<'a> {
     time.map_or(Cell::Empty, Cell::Time)
 }
@@ -136,7 +146,9 @@ mod tests {
 
     #[test]
     fn every_field_of_json_has_a_column_with_what_it_says() {
-        for outcome in [samples::everything(), samples::binary(), samples::unresolved()] {
+        for outcome in
+            [samples::everything(), samples::binary(), samples::no_utf8(), samples::unresolved()]
+        {
             let row = Row::from(&outcome);
             let json = serde_json::to_value(&row).expect("it is JSON");
             let json = json.as_object().expect("it is an object");
@@ -155,6 +167,7 @@ mod tests {
             Cell::Time(time) => time.to_string(),
             Cell::Word(word) => word.to_owned(),
             Cell::Text(text) => text.into_owned(),
+            Cell::Spelled(text) => text.to_owned(),
             Cell::Json(json) => json,
         })
     }

@@ -106,6 +106,7 @@ impl Line {
             Cell::Truth(false) => self.field("false"),
             Cell::Word(word) => self.field(word),
             Cell::Text(text) => self.field(&harmless(text)),
+            Cell::Spelled(text) => self.field(&without_formula((*text).into())),
             Cell::Json(json) => self.field(&without_formula(json.into())),
             Cell::Number(number) => self.number(number),
             Cell::Time(time) => self.number(time),
@@ -283,6 +284,13 @@ mod tests {
     }
 
     #[test]
+    fn identification_that_is_not_utf8_is_spelled_as_in_every_format() {
+        let outcome = samples::no_utf8();
+        assert_eq!(field(&outcome, "ssh_software"), r"Caf\xe9_1.2\\x");
+        assert_eq!(field(&outcome, "ssh_comment"), r"'=\xff \x1b[2J");
+    }
+
+    #[test]
     fn rows_are_added_below_without_another_header() {
         let mut csv = Csv::go_on(Vec::new());
         csv.write(&samples::binary()).expect("a vector takes everything");
@@ -315,7 +323,7 @@ mod tests {
         /// Everything that a stranger, or whoever wrote the list, can choose.
         fn chosen()(
             (host, label, banner) in (string(), string(), bytes()),
-            (protocol, software, comment) in (string(), string(), string()),
+            (protocol, software, comment) in (string(), bytes(), bytes()),
             [a, b, c, d] in [names(), names(), names(), names()],
             [e, f, g, h] in [names(), names(), names(), names()],
             (named, numbers) in (string(), any::<Vec<u8>>()),

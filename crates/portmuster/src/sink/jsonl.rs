@@ -98,6 +98,8 @@ impl Formatter for Visible {
 mod tests {
     use std::time::Duration;
 
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
     use super::*;
     use crate::{
         outcome::{
@@ -172,6 +174,17 @@ mod tests {
         assert!(!line.trim_end().contains(is_hidden), "{line}");
         let row: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(row["banner"], banner);
+    }
+
+    #[test]
+    fn identification_that_is_not_utf8_is_spelled_as_in_every_format() {
+        let outcome = samples::no_utf8();
+        let mut lines = Vec::new();
+        Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
+        let row: serde_json::Value = serde_json::from_slice(&lines).expect("JSON");
+        assert_eq!(row["ssh_software"], r"Caf\xe9_1.2\\x");
+        assert_eq!(row["ssh_comment"], r"=\xff \x1b[2J");
+        assert_eq!(row["banner_base64"], STANDARD.encode(&outcome.verdict.banner));
     }
 
     #[test]

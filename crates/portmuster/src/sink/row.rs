@@ -16,6 +16,7 @@ use jiff::{
 };
 use serde::Serialize;
 
+use super::spelled;
 use crate::{
     outcome::{
         Evidence, Facts, KeyExchange, NameList, NoOffer, Outcome, Part, Rule, Service, Side,
@@ -62,10 +63,10 @@ pub struct Row<'a> {
     pub ssh_protocol: Option<&'a str>,
     /// The software that ssh names, with its version.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ssh_software: Option<&'a str>,
+    pub ssh_software: Option<RowText<'a>>,
     /// What ssh's identification says behind the software.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ssh_comment: Option<&'a str>,
+    pub ssh_comment: Option<RowText<'a>>,
     /// What ssh offers for the key exchange, and what it signals there; this and the lists that
     /// follow in the server's order.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +129,24 @@ pub struct Row<'a> {
     pub rule: Option<&'static str>,
 }
 
+/// A text that a server chose, and that need not be UTF-8. All formats spell it alike; the banner
+/// has its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum RowText<'a> {
+    /// All of it is UTF-8.
+    Utf8(&'a str),
+    /// Some of it is not: the whole text as [`spelled`] writes it, with `\xNN` for a byte that is
+    /// no text and `\\` for a backslash.
+    Spelled(String),
+}
+
+impl<'a> From<&'a [u8]> for RowText<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        str::from_utf8(bytes).map_or_else(|_| Self::Spelled(spelled(bytes)), Self::Utf8)
+    }
+}
+
 /// How a verdict came about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvidenceRow<'a> {
@@ -176,8 +195,8 @@ impl<'a> From<&'a Outcome> for Row<'a> {
             banner,
             banner_base64,
             ssh_protocol: identification.map(|it| &*it.protocol),
-            ssh_software: identification.map(|it| &*it.software),
-            ssh_comment: identification.and_then(|it| it.comment.as_deref()),
+            ssh_software: identification.map(|it| (&*it.software).into()),
+            ssh_comment: identification.and_then(|it| it.comment.as_deref()).map(Into::into),
             kex_algorithms: offer.map(|offer| names(&offer.kex)),
             host_key_algorithms: offer.map(|offer| names(&offer.host_keys)),
             ciphers_client_to_server: offer.map(|offer| names(&offer.ciphers_client_to_server)),

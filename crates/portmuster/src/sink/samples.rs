@@ -82,6 +82,17 @@ pub(crate) fn binary() -> Outcome {
     open(b"\xff\xfb\x01", None)
 }
 
+/// An ssh server whose identification is not UTF-8, and has what formats escape.
+pub(crate) fn no_utf8() -> Outcome {
+    let identification = Identification {
+        protocol: "2.0".into(),
+        software: b"Caf\xe9_1.2\\x".to_vec(),
+        comment: Some(b"=\xff \x1b[2J".to_vec()),
+    };
+    let facts = Facts { identification: Some(identification), ..Facts::default() };
+    open(b"SSH-2.0-Caf\xe9_1.2\\x =\xff \x1b[2J", Some(facts))
+}
+
 /// A target that is not open.
 pub(crate) fn not_open(state: PortState, reason: Reason) -> Outcome {
     let mut outcome = open(b"", None);

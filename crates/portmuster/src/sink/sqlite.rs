@@ -347,6 +347,7 @@ impl ToSql for Cell<'_> {
             Self::Time(time) => ValueRef::Real(*time),
             Self::Word(word) => ValueRef::Text(word.as_bytes()),
             Self::Json(json) => ValueRef::Text(json.as_bytes()),
+            Self::Spelled(text) => ValueRef::Text(text.as_bytes()),
             Self::Text(text) if is_plain(text) => ValueRef::Text(text.as_bytes()),
             Self::Text(text) => return Ok(spelled(text.as_bytes()).into()),
         };
@@ -528,6 +529,16 @@ mod tests {
         sink.write(&samples::open(b"a\x1b[2J\0b\\", None)).expect("there is room");
         pause(&mut sink);
         assert_eq!(folder.read::<String>("SELECT banner FROM outcomes"), ["a\\x1b[2J\\x00b\\\\"]);
+    }
+
+    #[test]
+    fn identification_that_is_not_utf8_is_spelled_as_in_every_format() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        sink.write(&samples::no_utf8()).expect("there is room");
+        pause(&mut sink);
+        let said = folder.read::<String>("SELECT ssh_software || ' ' || ssh_comment FROM outcomes");
+        assert_eq!(said, [r"Caf\xe9_1.2\\x =\xff \x1b[2J"]);
     }
 
     /// What the program does in a pause.

@@ -591,6 +591,14 @@ mod tests {
             (samples::everything(), r#"<table key="kex_algorithms"><elem>kex-a</elem>"#),
             (samples::everything(), r#"<elem key="rule">identification</elem>"#),
             (samples::everything(), r#"<elem key="findings">3des md5</elem>"#),
+            (
+                samples::no_utf8(),
+                r#"<service name="ssh" product="Caf\xe9" version="1.2\\x =\xff \x1b[2J" extrainfo="protocol 2.0" method="probed" conf="10"/>"#,
+            ),
+            (
+                samples::no_utf8(),
+                r#"<script id="banner" output="SSH-2.0-Caf\xe9_1.2\\x =\xff \x1b[2J"/>"#,
+            ),
             (samples::binary(), r#"<script id="banner" output="\xff\xfb\x01"/>"#),
         ] {
             let row = row(&outcome);

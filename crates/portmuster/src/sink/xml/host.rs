@@ -13,7 +13,7 @@
 
 use std::net::IpAddr;
 
-use super::markup::{Markup, Pair, visible};
+use super::markup::{Markup, Pair, visible, visible_bytes};
 use crate::{
     outcome::{
         Facts, Identification, NameList, Offer, Outcome, PortState, Reason, Service, Weakness,
@@ -149,8 +149,7 @@ fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
     };
     let version = facts.identification.as_ref().map(Told::of);
     let mut pairs = vec![("name", name)];
-    let visible_version = version.as_ref().map(Told::visible);
-    if let Some([product, version, info]) = &visible_version {
+    if let Some(Told { product, version, info }) = &version {
         let all = [("product", product), ("version", version), ("extrainfo", info)];
         pairs
             .extend(all.into_iter().filter(|(_, it)| !it.is_empty()).map(|(key, it)| (key, &**it)));
@@ -159,26 +158,23 @@ fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
     markup.empty("service", &pairs);
 }
 
-/// What ssh says of its software, in nmap's parts.
-struct Told<'a> {
-    product: &'a str,
+/// What ssh says of its software, in nmap's parts, which are [`visible`].
+struct Told {
+    product: String,
     version: String,
     info: String,
 }
 
-impl<'a> Told<'a> {
-    fn of(said: &'a Identification) -> Self {
-        let (product, version) = split(&said.software);
-        let comment = said.comment.as_deref().unwrap_or_default();
+impl Told {
+    fn of(said: &Identification) -> Self {
+        let software = visible_bytes(&said.software);
+        let comment = visible_bytes(said.comment.as_deref().unwrap_or_default());
+        let (product, version) = split(&software);
         Self {
-            product,
+            product: product.to_owned(),
             version: format!("{version} {comment}").trim().to_owned(),
-            info: format!("protocol {}", said.protocol),
+            info: format!("protocol {}", visible(&said.protocol)),
         }
-    }
-
-    fn visible(&self) -> [String; 3] {
-        [self.product, &self.version, &self.info].map(|part| visible(part).into_owned())
     }
 }
 

@@ -68,11 +68,18 @@ fn start<'a>(name: &'a str, pairs: &[Pair<'a>]) -> BytesStart<'a> {
 
 /// The text in characters that XML can hold, in which everything can be seen.
 pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    if is_plain(text) && !text.contains(is_forbidden) {
-        return text.into();
-    }
-    let mut visible = String::with_capacity(text.len());
-    for letter in spelled(text.as_bytes()).chars() {
+    if is_plain(text) && !text.contains(is_forbidden) { text.into() } else { all(text.as_bytes()) }
+}
+
+/// As [`visible`], of bytes that need not be UTF-8.
+pub(super) fn visible_bytes(bytes: &[u8]) -> Cow<'_, str> {
+    str::from_utf8(bytes).map_or_else(|_| all(bytes), visible)
+}
+
+/// The bytes as [`spelled`] writes them, without what XML has no place for.
+fn all<'a>(bytes: &[u8]) -> Cow<'a, str> {
+    let mut visible = String::with_capacity(bytes.len());
+    for letter in spelled(bytes).chars() {
         if is_forbidden(letter) {
             visible.extend(letter.escape_unicode());
         } else {
@@ -112,6 +119,8 @@ mod tests {
     fn what_xml_has_no_place_for_is_spelled_out() {
         assert_eq!(visible("a\u{1b}[2J\0\r\n\u{fffe}é"), "a\\x1b[2J\\x00\\r\\n\\u{fffe}é");
         assert_eq!(visible("plain"), "plain");
+        assert_eq!(visible_bytes(b"caf\xc3\xa9"), "café");
+        assert_eq!(visible_bytes(b"caf\xe9\\ \xef\xbf\xbf"), r"caf\xe9\\ \u{ffff}");
     }
 
     #[test]
