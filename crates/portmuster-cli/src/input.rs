@@ -149,9 +149,10 @@ impl Input {
         if self.set.can_be_indexed() && (len <= WHOLE_MAX || self.shard != Shard::WHOLE) {
             return Ok(());
         }
+        let or_more = if self.set.exact_len().is_none() { " or more" } else { "" };
         bail!(
-            "{len} targets are too many for one run; check a part of them with --shard M/N, or a \
-             smaller network"
+            "{len}{or_more} targets are too many for one run; check a part of them with --shard \
+             M/N, or a smaller network"
         )
     }
 

@@ -13,20 +13,31 @@ use crate::{args::Instead, input::Input, status::Status};
 /// A line of a stream can't be read, or stdout can't be written.
 pub(crate) fn print(instead: Instead, input: Input) -> anyhow::Result<Status> {
     let bad_lines = input.bad_lines();
-    let printed = match input.len() {
-        Some(len) if instead.count => writeln!(io::stdout(), "{len}"),
-        None if instead.count => {
-            let indexed = input.indexed();
-            let streamed = input.into_streamed().count();
-            writeln!(io::stdout(), "{}", indexed.saturating_add(streamed as u128))
-        }
-        _ => list(input.into_targets()),
+    let printed = if instead.count {
+        let count = count(input)?;
+        writeln!(io::stdout(), "{count}")
+    } else {
+        list(input.into_targets())
     };
     match printed {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Status::Complete),
         printed => printed.context("writing standard output")?,
     }
     bad_lines.fatal().map_or(Ok(Status::Complete), Err)
+}
+
+/// How many there are, with those of streams.
+fn count(input: Input) -> anyhow::Result<u128> {
+    let is_stream = input.len().is_none();
+    let indexed = input.set().exact_len().map(|_| input.indexed());
+    let streamed = if is_stream { input.into_streamed().count() } else { 0 };
+    indexed.and_then(|indexed| indexed.checked_add(streamed as u128)).with_context(|| {
+        format!(
+            "the targets are more than can be counted: {} or more; count a smaller network, or \
+             one port of it (-p 22)",
+            u128::MAX
+        )
+    })
 }
 
 /// One a line, in the form of an input.

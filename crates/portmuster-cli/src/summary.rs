@@ -27,7 +27,8 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
         (skipped.into(), "lines passed over"),
     ] {
         if count > 0 {
-            terminal::note(format!("{count} {what}"));
+            let or_more = if count == u128::MAX { " or more" } else { "" };
+            terminal::note(format!("{count}{or_more} {what}"));
         }
     }
     if account.found_on_retry > 0 {

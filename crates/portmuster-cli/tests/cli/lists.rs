@@ -35,6 +35,26 @@ fn counting_sends_nothing_and_expands_nothing() {
 }
 
 #[test]
+fn more_than_can_be_counted_is_an_error_and_no_number() {
+    let most = u128::MAX.to_string();
+    let one_port = (u128::MAX - (1 << 120) - (1 << 32) - 1).to_string();
+    assert_eq!(counted(&["::/0", "-p1"]), format!("{one_port}\n"));
+    for more in [&[][..], &["--shard=1/4"], &["10.0.0.1"], &["-p1", "[8000::/1]:2"]] {
+        let ended = check([&["::/0", "--count"], more].concat());
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        let told = format!("the targets are more than can be counted: {most} or more; ");
+        assert!(ended.stderr.contains(&told), "{ended:?}");
+    }
+    let ended = check(["::/0", "--shard=1/4"]);
+    assert_eq!(ended.status, Some(2));
+    let told = format!("{most} or more targets are too many for one run");
+    assert!(ended.stderr.contains(&told), "{ended:?}");
+    let ended = check(["::/0", "--exclude=::/0", "127.0.0.1:1"]);
+    let told = format!("portmuster: {most} or more excluded from the list\n");
+    assert!(ended.stderr.contains(&told), "{ended:?}");
+}
+
+#[test]
 fn too_many_for_one_run_want_a_shard() {
     let ended = check(["2001:db8::/64"]);
     assert_eq!(ended.status, Some(2));

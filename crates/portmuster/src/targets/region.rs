@@ -101,6 +101,15 @@ impl<N: Number> Spans<N> {
         missing
     }
 
+    /// How many pairs of an address and a port of the span are here; saturates.
+    pub(crate) fn covered(&self, span: &Span<N>) -> u128 {
+        self.overlaps(span).fold(0, |sum, here| {
+            let missing = span.ports.without(&here.ports).map_or(0, |ports| ports.len());
+            let ports = (span.ports.len() - missing) as u128;
+            sum.saturating_add(here.first.count_to(here.last).saturating_mul(ports))
+        })
+    }
+
     /// Adds a span that lies behind all that is here, or has the next ports of the last addresses;
     /// false when it does neither.
     pub(crate) fn append(&mut self, span: &Span<N>) -> bool {
@@ -349,6 +358,7 @@ mod tests {
                 let all = members(std::slice::from_ref(&item));
                 let missing = spans.missing(&item);
                 let total: usize = missing.iter().map(|span| members(std::slice::from_ref(span)).len()).sum();
+                prop_assert_eq!(spans.covered(&item), (all.len() - total) as u128);
                 let expected: BTreeSet<_> = all.difference(&set).copied().collect();
                 prop_assert_eq!(total, expected.len(), "nothing is named twice");
                 prop_assert_eq!(members(&missing), expected);

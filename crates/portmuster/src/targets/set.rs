@@ -88,7 +88,7 @@ impl Excludes {
     }
 }
 
-/// Targets that were named and are not in the set.
+/// Targets that were named and are not in the set. Each count saturates at `u128::MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct LeftOut {
     /// They are in it already.
@@ -183,6 +183,12 @@ impl TargetSet {
     #[must_use]
     pub fn len(&self) -> u128 {
         self.len
+    }
+
+    /// How many targets there are; `None`: `u128::MAX` or more, as of all of IPv6 with two ports.
+    #[must_use]
+    pub fn exact_len(&self) -> Option<u128> {
+        (self.len < u128::MAX).then_some(self.len)
     }
 
     /// Whether there is no target.
@@ -339,10 +345,20 @@ fn keep<N: Number>(
     if span.first != span.last && !reserved.missing(span).is_empty() {
         wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
     }
-    let missing: Vec<_> = wanted.iter().flat_map(|span| taken.insert(span)).collect();
-    let duplicates = targets(&wanted) - targets(&missing);
-    left_out.duplicates = left_out.duplicates.saturating_add(duplicates);
+    let mut missing = Vec::new();
+    for span in &wanted {
+        let duplicates = span_covered(taken, span);
+        let new = taken.insert(span);
+        let duplicates = duplicates.unwrap_or_else(|| span.targets() - targets(&new));
+        left_out.duplicates = left_out.duplicates.saturating_add(duplicates);
+        missing.extend(new);
+    }
     missing
+}
+
+/// How much of a span is there, which has more than can be counted; `None`: it has not.
+fn span_covered<N: Number>(there: &Spans<N>, span: &Span<N>) -> Option<u128> {
+    (span.targets() == u128::MAX).then(|| there.covered(span))
 }
 
 /// How many targets there are in all; saturates.
@@ -351,9 +367,15 @@ fn targets<N: Number>(spans: &[Span<N>]) -> u128 {
 }
 
 fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128) -> Vec<Span<N>> {
-    let kept: Vec<_> = spans.iter().flat_map(|span| unwanted.missing(span)).collect();
-    *count = count.saturating_add(targets(spans) - targets(&kept));
-    kept
+    let mut all_kept = Vec::new();
+    for span in spans {
+        let kept = unwanted.missing(span);
+        let left_out = span_covered(unwanted, span);
+        let left_out = left_out.unwrap_or_else(|| span.targets() - targets(&kept));
+        *count = count.saturating_add(left_out);
+        all_kept.extend(kept);
+    }
+    all_kept
 }
 
 impl Block {
@@ -631,6 +653,20 @@ mod tests {
         assert!(!huge.can_be_indexed() && huge.len() > LEN_MAX);
         assert!(set(&["2001:db8::/16"]).can_be_indexed());
         assert_eq!(TargetSet::default().get(0), None);
+    }
+
+    #[test]
+    fn what_is_left_out_of_more_than_can_be_counted_is_counted() {
+        let reserved = 2 + (1 << 32) + (1 << 120);
+        let one = set(&["[::/0]:1"]);
+        assert_eq!(one.exact_len(), Some(u128::MAX - reserved + 1));
+        assert_eq!(one.left_out(), LeftOut { reserved, ..LeftOut::default() });
+        let two = set_without(&["2001:db8::/32"], &["fe80::/10", "::/0"]);
+        assert_eq!((two.len(), two.exact_len()), (u128::MAX, None));
+        let (duplicates, excluded) = (2 << 118, 2 << 96);
+        let expected = LeftOut { duplicates, excluded, reserved: 2 * reserved };
+        assert_eq!(two.left_out(), expected);
+        assert_eq!(set_without(&["::/0"], &["::/0"]).left_out().excluded, u128::MAX);
     }
 
     #[test]
