@@ -251,10 +251,17 @@ Write rows to stdout or a file; repeatable, one of them on stdout.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
     /// Never connect to these, also not by name; all their ports, unless some are named; repeatable
-    #[arg(long, value_name = "TARGET")]
+    #[arg(
+        long,
+        value_name = "TARGET",
+        long_help = "\
+Never connect to these, also not by name; all their ports, unless some are named; repeatable. Names \
+are looked up before anything is sent, also for --list and --count, and all their addresses are \
+excluded; one that can't be looked up is an error."
+    )]
     pub(crate) exclude: Vec<String>,
 
-    /// Read what to exclude from a file, one a line; repeatable
+    /// Read what to exclude from a file, one a line; names are looked up; repeatable
     #[arg(long, value_name = "FILE")]
     pub(crate) exclude_file: Vec<PathBuf>,
 
@@ -333,11 +340,12 @@ impl Family {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub(crate) struct Instead {
-    /// Print what would be checked, in the order it would be; send nothing
+    /// Print what would be checked, in the order it would be; send nothing, but look up names that
+    /// are excluded
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// Print how many targets would be checked; send nothing
+    /// Print how many targets would be checked; send nothing, but look up names that are excluded
     #[arg(long)]
     pub(crate) count: bool,
 }

@@ -12,17 +12,18 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use portmuster::{
-    Fingerprint, Target,
+    Target,
     targets::{
         Excludes, ItemError, LeftOut, LineError, LineErrorKind, Lines, Order, Ports, Shard,
         TargetSet, Targets,
     },
 };
 
-use crate::{
-    args::{Check, Selection},
-    terminal,
-};
+use crate::{args::Check, terminal};
+
+mod excludes;
+
+use self::excludes::ReadExcludes;
 
 /// Targets beyond which a run needs to be split: at the default rate they take three years.
 const WHOLE_MAX: u128 = 1 << 40;
@@ -115,7 +116,7 @@ impl Input {
     pub(crate) fn read(check: &Check) -> anyhow::Result<Self> {
         let selection = &check.selection;
         let bad_lines = BadLines::new(selection.lines.skip_bad_lines);
-        let (excludes, excludes_fingerprint) = read_excludes(selection, &bad_lines)?;
+        let (excludes, excludes_fingerprint) = read_excludes(check, &bad_lines)?;
         let mut input = Self {
             set: TargetSet::new(&excludes),
             excludes,
@@ -255,28 +256,34 @@ impl Input {
     }
 }
 
-/// What to exclude, and its fingerprint.
-fn read_excludes(selection: &Selection, bad_lines: &BadLines) -> anyhow::Result<(Excludes, u64)> {
-    let mut excludes = Excludes::new();
-    let mut print = Fingerprint::default();
-    let mut add = |item: &str| {
-        print.add(item.as_bytes()).add(b"\n");
-        excludes.add(item)
-    };
+/// What to exclude, and its fingerprint. Names in it are looked up.
+fn read_excludes(check: &Check, bad_lines: &BadLines) -> anyhow::Result<(Excludes, u64)> {
+    let selection = &check.selection;
+    let mut excludes = ReadExcludes::default();
     for item in &selection.exclude {
-        let added = add(item);
+        let added = excludes.add(item);
         added.map_err(|error| argument_error("exclude", item, &error))?;
+        excludes.came_from(|| "--exclude".to_owned());
     }
     for path in &selection.exclude_file {
         let Some(file) = regular_file(path)? else {
             bail!("{} is no regular file; what to exclude is read whole", path.display());
         };
-        read_lines(path, file, bad_lines, &mut |item, _| add(item))?;
+        let name = path.display().to_string();
+        let mut lines = Lines::new(BufReader::new(file));
+        loop {
+            match lines.next_item(|item, _| excludes.add(item)) {
+                Ok(Some(())) => excludes.came_from(|| format!("{name}, line {}", lines.line())),
+                Ok(None) => break,
+                Err(error) if bad_lines.passes_over(&name, &error) => {}
+                Err(error) => bail!("{name}, {error}"),
+            }
+        }
     }
     if let Some(family) = selection.family.other() {
-        add(family)?;
+        excludes.add(family)?;
     }
-    Ok((excludes, print.sum()))
+    excludes.resolve(check.quiet)
 }
 
 fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {

@@ -139,7 +139,8 @@ impl Checker {
     }
 
     /// Never connects to these, by whatever name a target leads to them. A target of which
-    /// nothing is left is [counted](Account::excluded) and has no outcome.
+    /// nothing is left is [counted](Account::excluded) and has no outcome. Names among them that were
+    /// not [looked up](Excludes::resolve) are, before a run starts.
     #[must_use]
     pub fn excluding(self, excludes: Excludes) -> Self {
         Self { walk: Walk { excludes: Arc::new(excludes), ..self.walk }, ..self }
@@ -170,8 +171,9 @@ impl Checker {
     /// Raises this process's soft limit of descriptors to its hard limit.
     ///
     /// # Errors
-    /// This machine could not start threads, a poller, or worker processes; or nobody has said
-    /// which program [those](Self::with_workers) are.
+    /// This machine could not start threads, a poller, or worker processes; nobody has said
+    /// which program [those](Self::with_workers) are; or an [excluded](Self::excluding) name can't be
+    /// looked up.
     pub fn check<I>(&self, targets: I) -> Result<Outcomes, StartError>
     where
         I: IntoIterator,
@@ -188,7 +190,13 @@ impl Checker {
     }
 
     fn start(&self) -> Result<Run, StartError> {
-        coordinator::start(&self.config, self.size, self.workers.as_ref(), &self.walk)
+        let (config, workers) = (&self.config, self.workers.as_ref());
+        if self.walk.excludes.unresolved().len() == 0 {
+            return coordinator::start(config, self.size, workers, &self.walk);
+        }
+        let mut walk = self.walk.clone();
+        Arc::make_mut(&mut walk.excludes).resolve()?;
+        coordinator::start(config, self.size, workers, &walk)
     }
 }
 

@@ -51,6 +51,7 @@ pub use outcome::{
 };
 pub use positions::{Missing, Positions, PositionsError};
 pub use probe::known_protocols;
+pub use resolver::{ExcludeError, FailedName};
 pub use targets::{Host, Target};
 
 /// The examples of the README are tested, too.

@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, cores, defaults},
     driver::descriptors,
+    resolver::ExcludeError,
     schedule::Report,
     workers::{Program, WorkersError},
 };
@@ -168,6 +169,9 @@ pub enum StartError {
     /// Worker processes could not be started.
     #[error(transparent)]
     Workers(#[from] WorkersError),
+    /// Names are to be excluded, and their addresses are not known.
+    #[error(transparent)]
+    Excludes(#[from] ExcludeError),
     /// No descriptor could be opened that threads wait with.
     #[error("opening what threads wait with failed; {}", poller_advice(.0))]
     Poller(#[source] std::io::Error),

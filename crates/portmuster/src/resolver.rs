@@ -24,6 +24,10 @@ use crate::{
     schedule::{Lookup, LookupError},
 };
 
+mod excludes;
+
+pub use excludes::{ExcludeError, FailedName};
+
 /// Threads that look up: a resolver that answers in 30 ms then gives a thousand names a second.
 pub(crate) const THREADS_MAX: usize = 32;
 /// Lookups that are asked for and not answered: enough that no thread waits for the next.

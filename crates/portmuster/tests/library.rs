@@ -29,6 +29,7 @@ use self::worker::checker;
 fn main() -> ExitCode {
     worker::main(worker::trials![
         one_port_is_open_or_not,
+        names_that_are_excluded_are_looked_up_before_a_run_starts,
         ports_are_answered_in_any_order_and_each_once,
         no_targets_are_no_outcomes,
         what_can_be_no_target_is_an_outcome_too,
@@ -251,13 +252,26 @@ fn every_method_goes_on_where_it_was_left() {
     }
 }
 
+fn names_that_are_excluded_are_looked_up_before_a_run_starts() {
+    let mut excludes = Excludes::new();
+    excludes.add("localhost:1").expect("an item");
+    let targets = ["127.0.0.1", "127.0.0.2", "localhost"].map(|host| (host, 1));
+    let checker = checker(Config::unthrottled()).excluding(excludes);
+    for _ in 0..2 {
+        let mut outcomes = checker.check(targets).expect("it starts");
+        let hosts: Vec<_> = outcomes.by_ref().map(|it| it.target.host.to_string()).collect();
+        assert_eq!(hosts, ["127.0.0.2"]);
+        assert_eq!(outcomes.account().excluded, 2);
+    }
+}
+
 fn what_is_excluded_or_has_several_addresses_settles_once() {
     let mut excludes = Excludes::new();
-    for item in ["127.0.0.2", "name.example", "::1"] {
+    for item in ["127.0.0.2", "[fe80::1%lo]", "::1"] {
         excludes.add(item).expect("an item");
     }
     let config = Config { addresses: Addresses::Each, ..Config::unthrottled() };
-    let targets = ["127.0.0.1", "127.0.0.2", "name.example", "localhost", "127.0.0.3"];
+    let targets = ["127.0.0.1", "127.0.0.2", "fe80::1%lo", "localhost", "127.0.0.3"];
     let targets = targets.map(|host| (host, 1));
     let mut outcomes = checker(config).excluding(excludes).check(targets).expect("it starts");
     let positions: BTreeSet<_> = outcomes.by_ref().map(|outcome| outcome.position).collect();

@@ -11,6 +11,7 @@ mod csv_rows;
 mod database;
 mod demo;
 mod diff;
+mod excluded_names;
 mod explain;
 mod facts;
 mod faults;

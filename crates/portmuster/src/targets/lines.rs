@@ -53,6 +53,12 @@ impl<R: BufRead> Lines<R> {
         Self { input, line: 0, buffer: Vec::new() }
     }
 
+    /// The line that was read last, counted from 1; 0 before the first.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
     /// The next item and its label, which is what follows it behind white space; without comment;
     /// `None` at the end.
     /// `read` makes something of it; where it can't, its column becomes one of the line.

@@ -36,8 +36,15 @@ static RESERVED: LazyLock<Region> = LazyLock::new(|| {
 });
 
 /// Addresses, networks and names that are never to be connected to.
+///
+/// Names are to be [looked up](Self::resolve) once all are added, before a [`TargetSet`] is made; a
+/// [`Checker`](crate::Checker) looks up those that were not.
 #[derive(Debug, Clone, Default)]
-pub struct Excludes(Arc<Region>);
+pub struct Excludes {
+    region: Arc<Region>,
+    /// Names whose addresses are not known yet, and the ports that go with each.
+    unresolved: Vec<(Arc<str>, Ports)>,
+}
 
 impl Excludes {
     /// Nothing is excluded.
@@ -47,14 +54,15 @@ impl Excludes {
     }
 
     /// Excludes what the item says: all its ports, unless it names some. A name is excluded as it
-    /// is written; its addresses may still be reached by other names.
+    /// is written, and its addresses once it is [looked up](Self::resolve). Of an address with a zone
+    /// (`fe80::1%eth0`) the address is excluded, in every zone.
     ///
     /// # Errors
     /// What can't be read, and where.
     pub fn add(&mut self, item: &str) -> Result<(), ItemError> {
         let Item { hosts, ports } = grammar::parse(item)?;
         let ports = ports.unwrap_or_else(Ports::all);
-        let region = Arc::make_mut(&mut self.0);
+        let region = Arc::make_mut(&mut self.region);
         match hosts {
             Hosts::Range(range) => region.insert(range, &ports),
             Hosts::Ranges(ranges) => {
@@ -64,27 +72,54 @@ impl Excludes {
             }
             Hosts::Name(name) => {
                 region.missing_of_name(&name, &ports);
+                match name.split_once('%').and_then(|(address, _)| address.parse().ok()) {
+                    Some(address) => region.insert(Range::between(address, address), &ports),
+                    None => self.unresolved.push((name, ports)),
+                }
             }
         }
         Ok(())
     }
 
+    /// The names that were added and not [looked up](Self::resolve) yet, in their order; one that was
+    /// added twice is there twice.
+    #[must_use]
+    pub fn unresolved(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
+        self.unresolved.iter().map(|(name, _)| name)
+    }
+
+    /// Excludes the addresses of each name that is unresolved; then none is.
+    pub(crate) fn resolved(&mut self, addresses: impl Fn(&str) -> Vec<IpAddr>) {
+        let region = Arc::make_mut(&mut self.region);
+        for (name, ports) in self.unresolved.drain(..) {
+            for address in addresses(&name) {
+                region.insert(Range::between(address, address), &ports);
+            }
+        }
+    }
+
+    /// Adds a name that can't be written in a list.
+    #[cfg(test)]
+    pub(crate) fn add_unchecked_name(&mut self, name: &str) {
+        self.unresolved.push((name.into(), Ports::all()));
+    }
+
     /// Whether nothing is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.region.is_empty()
     }
 
     /// Whether this port of this name is excluded, as it is written.
     #[must_use]
     pub fn contains_name(&self, name: &str, port: u16) -> bool {
-        self.0.of_name(name).is_some_and(|ports| ports.contains(port))
+        self.region.of_name(name).is_some_and(|ports| ports.contains(port))
     }
 
     /// Whether this port of this address is excluded.
     #[must_use]
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
-        self.0.contains(address, port)
+        self.region.contains(address, port)
     }
 }
 
@@ -149,7 +184,7 @@ impl TargetSet {
     /// A set without targets, into which none of the excluded will come.
     #[must_use]
     pub fn new(excludes: &Excludes) -> Self {
-        Self { excludes: Arc::clone(&excludes.0), ..Self::default() }
+        Self { excludes: Arc::clone(&excludes.region), ..Self::default() }
     }
 
     /// Adds what the item says: `10.0.0.5`, `10.0.0.0/24`, `10.0.0-3.1-254`,

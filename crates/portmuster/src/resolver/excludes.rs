@@ -1,0 +1,204 @@
+//! Names that are excluded: looked up, all of them, before a run sends anything.
+//!
+//! Invariant: either every name was found and all its addresses are excluded, or nothing has changed.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use thiserror::Error;
+
+use super::{Resolver, look_up};
+use crate::{
+    driver::descriptors,
+    outcome::Reason,
+    schedule::{Lookup, LookupError},
+    targets::Excludes,
+};
+
+/// Names to exclude whose addresses are not known.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct ExcludeError {
+    /// At least one.
+    failed: Vec<FailedName>,
+}
+
+/// A name to exclude whose addresses are not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedName {
+    /// Its place among [`Excludes::unresolved`], counted from 0.
+    pub position: usize,
+    /// The name, as it was added.
+    pub name: Arc<str>,
+    /// Why its addresses are not known.
+    pub reason: Reason,
+}
+
+impl ExcludeError {
+    /// The names, in the order in which they were added; at least one.
+    #[must_use]
+    pub fn failed(&self) -> &[FailedName] {
+        &self.failed
+    }
+}
+
+impl fmt::Display for ExcludeError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((first, more)) = self.failed.split_first() else { return Ok(()) };
+        write!(formatter, "can't exclude {first}")?;
+        if more.is_empty() { Ok(()) } else { write!(formatter, "; and {} more", more.len()) }
+    }
+}
+
+impl fmt::Display for FailedName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: ", self.name)?;
+        match self.reason {
+            Reason::NoSuchName => {
+                formatter.write_str("there is no such name, or it has no address")
+            }
+            Reason::LookupFailed => formatter.write_str("the resolver gave no answer"),
+            Reason::Fault(fault) => write!(formatter, "this machine is short of {fault}"),
+            reason => reason.fmt(formatter),
+        }
+    }
+}
+
+impl Excludes {
+    /// Looks up the names that were added since the last time, and excludes all their addresses: the
+    /// ports that go with the name, or all. The names stay excluded as they are written, too.
+    ///
+    /// Asks the operating system's resolver, in a bounded number of threads, and waits for the
+    /// answers. Raises this process's soft limit of descriptors to its hard limit.
+    ///
+    /// # Errors
+    /// Names of which no address is known. Then nothing has changed, and all are
+    /// [unresolved](Self::unresolved) still.
+    ///
+    /// ```
+    /// use portmuster::targets::Excludes;
+    ///
+    /// let mut excludes = Excludes::new();
+    /// excludes.add("localhost:22")?;
+    /// excludes.resolve()?;
+    /// assert!(excludes.contains([127, 0, 0, 1].into(), 22));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn resolve(&mut self) -> Result<(), ExcludeError> {
+        if self.unresolved().len() == 0 {
+            return Ok(());
+        }
+        let lookups = look_up_all(self.unresolved().cloned(), descriptors::budget().lookups);
+        let failed = self.unresolved().enumerate().filter_map(|(position, name)| {
+            let reason = reason(*lookups.get(name)?.as_ref().err()?);
+            Some(FailedName { position, name: Arc::clone(name), reason })
+        });
+        let failed: Vec<_> = failed.collect();
+        if !failed.is_empty() {
+            return Err(ExcludeError { failed });
+        }
+        self.resolved(|name| {
+            let found = lookups.get(name).and_then(|lookup| lookup.as_deref().ok());
+            found.unwrap_or_default().iter().map(SocketAddr::ip).collect()
+        });
+        Ok(())
+    }
+}
+
+fn reason(error: LookupError) -> Reason {
+    match error {
+        LookupError::NoSuchName => Reason::NoSuchName,
+        LookupError::NoAnswer => Reason::LookupFailed,
+        LookupError::NoSuchInterface => Reason::NoSuchInterface,
+        LookupError::Short(fault) => Reason::Fault(fault),
+    }
+}
+
+/// Looks up each of the names once, so many at a time.
+fn look_up_all(names: impl Iterator<Item = Arc<str>>, lookups: usize) -> HashMap<Arc<str>, Lookup> {
+    let mut resolver = Resolver::new(lookups);
+    let names: HashSet<_> = names.collect();
+    let mut answers = HashMap::with_capacity(names.len());
+    let all = names.len();
+    let mut wanted = names.into_iter();
+    while answers.len() < all {
+        while resolver.has_room()
+            && let Some(name) = wanted.next()
+        {
+            resolver.ask(&name);
+        }
+        let (name, lookup) = resolver.answers().recv().expect("the resolver keeps a sender");
+        resolver.taken();
+        // What was short of something beside others may be found by itself.
+        let lookup = match lookup {
+            Err(LookupError::Short(_)) => look_up(&name),
+            lookup => lookup,
+        };
+        answers.insert(name, lookup);
+    }
+    answers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    fn excludes(items: &[&str]) -> Excludes {
+        let mut excludes = Excludes::new();
+        for item in items {
+            excludes.add(item).expect("an item");
+        }
+        excludes
+    }
+
+    const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn addresses_of_names_are_excluded_with_their_ports() {
+        let mut excludes = excludes(&["localhost:22", "LOCALHOST:24", "10.0.0.1"]);
+        assert_eq!(excludes.unresolved().len(), 2);
+        assert!(!excludes.contains(LOOPBACK, 22));
+        excludes.resolve().expect("every system has it");
+        assert_eq!(excludes.unresolved().len(), 0);
+        let ports = [22, 23, 24].map(|port| excludes.contains(LOOPBACK, port));
+        assert_eq!(ports, [true, false, true]);
+        let ports = [22, 23, 24].map(|port| excludes.contains_name("localhost", port));
+        assert_eq!(ports, [true, false, true], "as they are written, too");
+        excludes.add("localhost").expect("an item");
+        excludes.resolve().expect("every system has it");
+        assert!(excludes.contains(LOOPBACK, 23));
+    }
+
+    #[test]
+    fn names_that_are_not_found_are_told_and_nothing_changes() {
+        // An interface is no matter of name servers.
+        let mut excludes = excludes(&["localhost", "10.0.0.1"]);
+        excludes.add_unchecked_name("fe80::1%a b");
+        excludes.add_unchecked_name("");
+        let error = excludes.resolve().expect_err("two can't be");
+        let failed: Vec<_> = error.failed().iter().map(|it| (it.position, it.reason)).collect();
+        assert_eq!(failed, [(1, Reason::NoSuchInterface), (2, Reason::NoSuchName)]);
+        let told = "can't exclude fe80::1%a b: no-such-interface; and 1 more";
+        assert_eq!(error.to_string(), told);
+        assert_eq!(excludes.unresolved().len(), 3);
+        assert!(!excludes.contains(LOOPBACK, 22));
+    }
+
+    #[test]
+    fn thousands_of_names_are_looked_up_in_a_bounded_pool() {
+        // Each is another one, and all of them are addresses that no server is asked for.
+        let names: Vec<Arc<str>> =
+            (0..3000).map(|number| format!("0x7f.{number}").into()).collect();
+        let answers = look_up_all(names.iter().cloned(), 2);
+        for (number, name) in (0_u32..).zip(&names) {
+            let found = answers[name].as_deref().expect("it is an address");
+            assert_eq!(found[0].ip(), IpAddr::from((0x7f00_0000 + number).to_be_bytes()));
+        }
+        assert_eq!(answers.len(), 3000);
+    }
+}
