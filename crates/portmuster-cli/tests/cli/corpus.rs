@@ -119,7 +119,7 @@ fn serve(listener: &TcpListener, stopped: &TcpStream, samples: &[Sample]) {
         }
         let mut happened = events[2..].iter();
         visits.retain_mut(|visit| {
-            let is_quiet = happened.next().is_none_or(|flags| flags.is_empty());
+            let is_quiet = happened.next().is_none_or(PollFlags::is_empty);
             is_quiet || listen(visit)
         });
         while let Ok((stream, _)) = listener.accept() {
