@@ -1,4 +1,4 @@
-//! One item of a list: an address, a network, a range or a name, with or without ports.
+//! One item of a list: an address, a network, a range, a name or a URL, with or without ports.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -6,12 +6,15 @@ use std::{
 };
 
 use ipnet::{IpNet, PrefixLenError};
-use thiserror::Error;
 
 use super::{Ports, PortsError, is_zoned, region::Range};
 
-/// Separate ranges that one item may stand for: the first address of every /24 of a /8.
-const RANGES_MAX: usize = 65_536;
+mod error;
+mod name;
+mod octets;
+mod url;
+
+pub use error::{ItemError, ItemErrorKind};
 
 /// The hosts of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,83 +33,27 @@ pub(super) struct Item {
     pub(super) ports: Option<Ports>,
 }
 
-/// What can't be read in an item, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind}")]
-pub struct ItemError {
-    /// The character at which it can't be read, counted from 1.
-    pub column: usize,
-    /// What is wrong there.
-    pub kind: ItemErrorKind,
-}
-
-/// Why an item can't be read.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ItemErrorKind {
-    /// The item has no host.
-    #[error("a host is missing")]
-    NoHost,
-    /// It ends in a number, so it is no name (RFC 1123 §2.1), but it is no IPv4 address either.
-    #[error("{0:?} is not an IPv4 address: it wants four numbers from 0 to 255")]
-    Ipv4(String),
-    /// It has colons, but is no IPv6 address.
-    #[error("{0:?} is not an IPv6 address; a port goes behind brackets: [2001:db8::1]:22")]
-    Ipv6(String),
-    /// A bracket is not closed.
-    #[error("the bracket is not closed: an IPv6 address with a port is [2001:db8::1]:22")]
-    Bracket,
-    /// Something other than a port stands behind the brackets.
-    #[error("behind the brackets comes nothing, or a colon and ports")]
-    BehindBracket,
-    /// The length of a network's prefix can't be.
-    #[error("/{prefix} is not a prefix length: it goes from 0 to {most} for {family}")]
-    Prefix {
-        /// What was written.
-        prefix: String,
-        /// The longest prefix.
-        most: u8,
-        /// IPv4 or IPv6.
-        family: &'static str,
-    },
-    /// A network behind something that is no address.
-    #[error("{0:?} is not an address, so it can't have a prefix length")]
-    PrefixOfName(String),
-    /// A range of addresses that is none.
-    #[error("{0:?} is not a range: 10.0.0.1-10.0.3.9, or 10.0.0-3.1-254 with parts from 0 to 255")]
-    Range(String),
-    /// A range that ends before it starts.
-    #[error("the range {0:?} ends before it starts")]
-    Backwards(String),
-    /// Parts that make more separate ranges than an item may stand for.
-    #[error("{0:?} makes more than 65,536 separate ranges; write it as several items")]
-    TooManyRanges(String),
-    /// A character that no host name has.
-    #[error("{0:?} can't be part of a host name (letters, digits, '-', '_' and '.')")]
-    Character(char),
-    /// A letter beyond ASCII.
-    #[error("{0:?} is not ASCII: write an international name in its xn-- form")]
-    International(char),
-    /// A name or a part of it is empty or too long (RFC 1035 §2.3.4).
-    #[error("{0:?} is not a host name: its parts have 1 to 63 characters, in all at most 253")]
-    Name(String),
-    /// The ports can't be read.
-    #[error(transparent)]
-    Ports(#[from] PortsError),
-}
-
 /// Reads one item.
 pub(super) fn parse(text: &str) -> Result<Item, ItemError> {
-    let (host, host_column, ports) = split(text)?;
-    let hosts = hosts(host).map_err(|(at, kind)| ItemError { column: host_column + at, kind })?;
-    let ports = match ports {
-        None => None,
-        Some((list, column)) => Some(
-            Ports::parse(list)
-                .map_err(|(at, error)| ItemError { column: column + at, kind: error.into() })?,
-        ),
-    };
-    Ok(Item { hosts, ports })
+    if let Some(item) = url::parse(text) {
+        return item;
+    }
+    let (host, host_column, own) = split(text)?;
+    let hosts = hosts(host, own.is_some())
+        .map_err(|(at, kind)| ItemError { column: host_column + at, kind })?;
+    Ok(Item { hosts, ports: ports(own)? })
+}
+
+/// Whether the text is one address or one name, without ports.
+pub(super) fn is_one_host(text: &str) -> bool {
+    text.parse::<IpAddr>().is_ok() || is_zoned(text) || name::parse(text).is_ok()
+}
+
+fn ports(own: Option<Part<'_>>) -> Result<Option<Ports>, ItemError> {
+    let Some((list, column)) = own else { return Ok(None) };
+    let error =
+        |(at, error): (usize, PortsError)| ItemError { column: column + at, kind: error.into() };
+    Ports::parse(list).map(Some).map_err(error)
 }
 
 /// Reads what most lists have on every line, an IPv4 address with one port or none, in a tenth of
@@ -155,6 +102,9 @@ fn split(text: &str) -> Result<(&str, usize, Option<Part<'_>>), ItemError> {
         let Some((host, rest)) = inner.split_once(']') else {
             return error(1, ItemErrorKind::Bracket);
         };
+        if !host.contains(':') {
+            return error(2, ItemErrorKind::Bracketed(excerpt(host)));
+        }
         let behind = host.chars().count() + 3;
         return match rest.strip_prefix(':') {
             Some(ports) => Ok((host, 2, Some((ports, behind + 1)))),
@@ -164,35 +114,109 @@ fn split(text: &str) -> Result<(&str, usize, Option<Part<'_>>), ItemError> {
     }
     match text.split_once(':') {
         None => Ok((text, 1, None)),
-        Some((_, rest)) if rest.contains(':') => Ok((text, 1, None)),
-        Some((host, ports)) => Ok((host, 1, Some((ports, host.chars().count() + 2)))),
+        Some((host, rest)) if rest.contains(':') => match of_colons(text, host, rest) {
+            Some(kind) => error(1, kind),
+            None => Ok((text, 1, None)),
+        },
+        Some((host, ports)) => match several(text) {
+            Some(kind) => error(1, kind),
+            None => Ok((host, 1, Some((ports, host.chars().count() + 2)))),
+        },
     }
 }
 
+/// What is wrong with a text that has several colons and can't be meant as an IPv6 address.
+fn of_colons(text: &str, host: &str, rest: &str) -> Option<ItemErrorKind> {
+    let (bare, _) = text.split_once('%').unwrap_or((text, ""));
+    let is_of_v6 = |byte: u8| byte.is_ascii_hexdigit() || b":./-".contains(&byte);
+    if bare.bytes().all(is_of_v6) && (!host.contains('.') || host.contains('-')) {
+        return None;
+    }
+    if let Some(several) = several(text) {
+        return Some(several);
+    }
+    if text.contains([',', ';']) {
+        return Some(ItemErrorKind::Separator(if text.contains(',') { ',' } else { ';' }));
+    }
+    let meant = excerpt(&format!("{host}:{}", rest.replace(':', ",")));
+    Some(ItemErrorKind::TwoColons { text: excerpt(text), meant })
+}
+
+/// What is wrong with a text that is several targets, each of them readable, at least two of them
+/// with a host of its own.
+fn several(text: &str) -> Option<ItemErrorKind> {
+    let pieces: Vec<_> = text.split([',', ';', '|']).map(str::trim).collect();
+    let has_host = |piece: &&&str| piece.contains(['.', ':']);
+    if pieces.iter().filter(has_host).count() < 2 || pieces.iter().any(|piece| piece.is_empty()) {
+        return None;
+    }
+    // Their number is bounded by the length of the text, and none has a separator left.
+    if !pieces.iter().all(|piece| parse(piece).is_ok()) {
+        return None;
+    }
+    let meant = excerpt(&pieces.join(" "));
+    Some(ItemErrorKind::Several { text: excerpt(text), meant })
+}
+
 /// Reads a host; an error comes with its place in characters from 0.
-fn hosts(text: &str) -> Result<Hosts, (usize, ItemErrorKind)> {
+fn hosts(text: &str, has_ports: bool) -> Result<Hosts, (usize, ItemErrorKind)> {
     if text.is_empty() {
         return Err((0, ItemErrorKind::NoHost));
+    }
+    if text.bytes().all(|byte| byte == b'-') {
+        return Err((0, ItemErrorKind::YamlDash));
+    }
+    if let Some(rest) = text.strip_suffix([',', ';']) {
+        let at = rest.chars().count();
+        return Err((
+            at,
+            ItemErrorKind::Separator(text[rest.len()..].chars().next().unwrap_or(',')),
+        ));
+    }
+    if let Some((user, host)) = text.rsplit_once('@') {
+        let at = user.chars().count();
+        return Err((at, ItemErrorKind::User(excerpt(host))));
+    }
+    if let Some(kind) = several(text) {
+        return Err((0, kind));
     }
     if let Some((address, prefix)) = text.split_once('/') {
         return network(address, prefix);
     }
-    if let Some(ranges) = ranges(text).map_err(|kind| (0, kind))? {
+    if let Some(ranges) = ranges(text, has_ports).map_err(|kind| (0, kind))? {
         return Ok(Hosts::Ranges(ranges));
+    }
+    if let Some(error) = range_sign(text) {
+        return Err(error);
     }
     if let Some(address) = address(text)? {
         return Ok(Hosts::Range(Range::between(address, address)));
     }
-    if !is_zoned(text) {
-        valid_name(text)?;
+    if is_zoned(text) {
+        return Ok(Hosts::Name(text.into()));
     }
-    Ok(Hosts::Name(text.into()))
+    name::parse(text).map(Hosts::Name)
 }
 
-/// Reads `10.0.0.1-10.0.3.9` and `10.0.0-3.1-254`; `None` when it can be neither.
-fn ranges(text: &str) -> Result<Option<Vec<Range>>, ItemErrorKind> {
-    let Some((first, last)) = text.split_once('-') else { return Ok(None) };
-    if let (Ok(first), Ok(last)) = (first.parse::<IpAddr>(), last.parse::<IpAddr>()) {
+/// What was meant by a range with a dash of typography, or with dots.
+fn range_sign(text: &str) -> Option<(usize, ItemErrorKind)> {
+    if text.is_ascii() && !text.contains("..") {
+        return None;
+    }
+    let signs = ["\u{2013}", "\u{2014}", "\u{2212}", "\u{2010}", "\u{2011}", "..", "\u{2026}"];
+    let sign = signs.into_iter().find(|sign| text.contains(sign))?;
+    let (first, last) = text.split_once(sign)?;
+    let meant = format!("{}-{}", first, last.trim_start_matches('.'));
+    matches!(ranges(&meant, false), Ok(Some(_)))
+        .then(|| (first.chars().count(), ItemErrorKind::RangeSign(excerpt(&meant))))
+}
+
+/// Reads `10.0.0.1-10.0.3.9`, `10.0.0-3.1-254`, `10.0.0.1,3,5` and `10.0.0.*`; `None` when it can
+/// be none of them.
+fn ranges(text: &str, has_ports: bool) -> Result<Option<Vec<Range>>, ItemErrorKind> {
+    if let Some((first, last)) = text.split_once('-')
+        && let (Ok(first), Ok(last)) = (first.parse::<IpAddr>(), last.parse::<IpAddr>())
+    {
         if first.is_ipv4() != last.is_ipv4() {
             return Err(ItemErrorKind::Range(excerpt(text)));
         }
@@ -201,62 +225,29 @@ fn ranges(text: &str) -> Result<Option<Vec<Range>>, ItemErrorKind> {
         }
         return Ok(Some(vec![Range::between(first, last)]));
     }
-    let numeric = |byte: u8| byte.is_ascii_digit() || byte == b'.' || byte == b'-';
-    if !text.contains('.') || !text.bytes().all(numeric) {
+    if !octets::looks_like(text) {
         return Ok(None);
     }
-    octets(text).map(Some)
-}
-
-/// Reads an address of which every part may be a range.
-fn octets(text: &str) -> Result<Vec<Range>, ItemErrorKind> {
-    let error = || ItemErrorKind::Range(excerpt(text));
-    let mut parts = Vec::new();
-    for part in text.split('.') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let digits = is_number(first) && is_number(last);
-        let bounds = (first.parse::<u8>(), last.parse::<u8>());
-        let (true, (Ok(first), Ok(last))) = (digits, bounds) else { return Err(error()) };
-        if first > last {
-            return Err(ItemErrorKind::Backwards(part.to_owned()));
-        }
-        parts.push((u32::from(first), u32::from(last)));
+    if !has_ports && let Some(kind) = octet_or_port(text) {
+        return Err(kind);
     }
-    let [a, b, c, d] = parts[..] else { return Err(error()) };
-    joined([a, b, c, d]).ok_or_else(|| ItemErrorKind::TooManyRanges(excerpt(text)))
+    octets::parse(text).map(Some)
 }
 
-/// Digits without a leading zero, which some would take for octal.
-fn is_number(text: &str) -> bool {
-    let leads = text.len() > 1 && text.starts_with('0');
-    !text.is_empty() && !leads && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The ranges that the parts make; whole parts at the end belong to one range. `None`: too many.
-fn joined(parts: [(u32, u32); 4]) -> Option<Vec<Range>> {
-    let whole = parts.iter().rev().take_while(|part| **part == (0, 255)).count();
-    // The last part that is not whole still makes neighbours of all its numbers.
-    let apart = &parts[..3_usize.saturating_sub(whole)];
-    let count: usize = apart.iter().map(|(first, last)| (last - first + 1) as usize).product();
-    if count > RANGES_MAX {
+/// Why an address, one comma and a lone number can't be read: it may be an octet or a port.
+fn octet_or_port(text: &str) -> Option<ItemErrorKind> {
+    let (address, number) = text.split_once(',')?;
+    let start = address.parse::<Ipv4Addr>().ok()?;
+    if !octets::is_number(number) {
         return None;
     }
-    let mut starts = vec![0_u32];
-    for &(first, last) in apart {
-        let next = |start: &u32| {
-            let start = start << 8;
-            (first..=last).map(move |part| start | part)
-        };
-        starts = starts.iter().flat_map(next).collect();
-    }
-    let below = &parts[apart.len()..];
-    let value = |bound: fn(&(u32, u32)) -> u32| {
-        below.iter().fold(0_u32, |value, part| (value << 8) | bound(part))
+    let (address, number) = (address.to_owned(), excerpt(number));
+    let Ok(last) = number.parse() else {
+        return Some(ItemErrorKind::CommaPort { address, number });
     };
-    let (low, high) = (value(|part| part.0), value(|part| part.1));
-    let shift = 8 * u32::try_from(below.len()).ok()?;
-    let base = |start: u32| start.checked_shl(shift).unwrap_or(0);
-    Some(starts.into_iter().map(|start| Range::V4(base(start) | low, base(start) | high)).collect())
+    let [a, b, c, _] = start.octets();
+    let other = Ipv4Addr::from([a, b, c, last]).to_string();
+    Some(ItemErrorKind::OctetOrPort { address, number, other })
 }
 
 /// Reads an address; `None` when it can only be a name.
@@ -296,25 +287,16 @@ fn network(address: &str, prefix: &str) -> Result<Hosts, (usize, ItemErrorKind)>
         })
 }
 
-fn valid_name(name: &str) -> Result<(), (usize, ItemErrorKind)> {
-    let known = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if let Some((at, letter)) = name.chars().enumerate().find(|&(_, letter)| !known(letter)) {
-        let kind = if letter.is_alphabetic() {
-            ItemErrorKind::International(letter)
-        } else {
-            ItemErrorKind::Character(letter)
-        };
-        return Err((at, kind));
+/// A message that may quote an input, bounded.
+pub(super) fn shortened(text: &str) -> String {
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
-    let parts = name.strip_suffix('.').unwrap_or(name);
-    if parts.len() > 253 || parts.split('.').any(|part| !(1..=63).contains(&part.len())) {
-        return Err((0, ItemErrorKind::Name(excerpt(name))));
-    }
-    Ok(())
 }
 
 /// Enough of a text to tell which it is.
-fn excerpt(text: &str) -> String {
+pub(super) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -379,6 +361,54 @@ mod tests {
     }
 
     #[test]
+    fn octets_are_read_as_nmap_reads_them() {
+        let shown = |text: &str| match parse(text).expect(text).hosts {
+            Hosts::Ranges(ranges) => ranges,
+            other => panic!("{text}: {other:?}"),
+        };
+        let of = |first: [u8; 4], last: [u8; 4]| Range::between(first.into(), last.into());
+        let one = |address: [u8; 4]| of(address, address);
+        assert_eq!(
+            shown("10.0.0.1,3,5"),
+            [one([10, 0, 0, 1]), one([10, 0, 0, 3]), one([10, 0, 0, 5])]
+        );
+        assert_eq!(shown("10.0.0.5,1-3,2"), [of([10, 0, 0, 1], [10, 0, 0, 3]), one([10, 0, 0, 5])]);
+        assert_eq!(shown("10.0.0.*"), [of([10, 0, 0, 0], [10, 0, 0, 255])]);
+        assert_eq!(
+            shown("10.1,3.*.*"),
+            [of([10, 1, 0, 0], [10, 1, 255, 255]), of([10, 3, 0, 0], [10, 3, 255, 255])]
+        );
+        assert_eq!(shown("127.0.9,10.1"), [one([127, 0, 9, 1]), one([127, 0, 10, 1])]);
+        assert_eq!(shown("*.*.*.*"), [Range::V4(0, u32::MAX)]);
+        assert_eq!(shown("10.0.0.1,22:2222"), [one([10, 0, 0, 1]), one([10, 0, 0, 22])]);
+        let item = parse("127.0.9.20-22:22,2222").expect("a range with ports");
+        assert_eq!(item.ports, Some(Ports::parse("22,2222").expect("ports")));
+    }
+
+    #[test]
+    fn urls_of_ssh_and_telnet_have_their_ports() {
+        for (text, meant) in [
+            ("ssh://a.example", "a.example:22"),
+            ("telnet://10.0.0.1", "10.0.0.1:23"),
+            ("SSH://10.0.0.1:2222/", "10.0.0.1:2222"),
+            ("ssh://root@[2001:db8::1]:2222", "[2001:db8::1]:2222"),
+            ("ssh://user:word@a.example/", "a.example:22"),
+        ] {
+            assert_eq!(parse(text), parse(meant), "{text}");
+        }
+    }
+
+    #[test]
+    fn international_names_get_their_ascii_form() {
+        assert_eq!(host("bücher.example"), Hosts::Name("xn--bcher-kva.example".into()));
+        assert_eq!(host("BÜCHER.example"), Hosts::Name("xn--bcher-kva.example".into()));
+        assert_eq!(host("例え。テスト"), Hosts::Name("xn--r8jz45g.xn--zckzah".into()));
+        for text in ["１０.０.０.１", "\u{301}a.example", "a→b"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_is_named_with_its_column() {
         for (text, column, part) in [
             ("", 1, "a host is missing"),
@@ -393,6 +423,19 @@ mod tests {
             ("10.0.0.1-", 1, "not a range"),
             ("10.0.0.010-011", 1, "not a range"),
             ("10.0.0.1-::1", 1, "not a range"),
+            ("10.0.0.1,22", 1, "may be the addresses 10.0.0.1 and 10.0.0.22"),
+            ("10.0.0.1,22", 1, "write 10.0.0.1:22), or a row of CSV (--input-format csv)"),
+            ("10.0.0.1,2222", 1, "for a port write 10.0.0.1:2222, for CSV say --input-format"),
+            ("10.0.0.1,22,core", 9, "CSV is read with --input-format csv"),
+            ("a.example;22", 10, "CSV is read with --input-format csv"),
+            ("10.0.0.1,3,500", 1, "not a range"),
+            ("10.0.0.1,10.0.0.2", 1, "write each by itself: 10.0.0.1 10.0.0.2"),
+            ("a:22,b:23", 1, "write each by itself: a:22 b:23"),
+            ("10.0.0.1,a.example", 1, "write each by itself: 10.0.0.1 a.example"),
+            ("10.0.0.1:22:23", 1, "10.0.0.1:22,23"),
+            ("host:22:23", 1, "with commas between them: host:22,23"),
+            ("10.0.0.1\u{2013}10.0.0.5", 9, "did you mean 10.0.0.1-10.0.0.5?"),
+            ("10.0.0.1..5", 9, "did you mean 10.0.0.1-5?"),
             ("10.0-3.1", 1, "not a range"),
             ("1-9.0-255.0-255.1", 1, "more than 65,536 separate ranges"),
             ("10.0.0.0/33", 9, "/33 is not a prefix length: it goes from 0 to 32 for IPv4"),
@@ -407,9 +450,26 @@ mod tests {
             ("10.0.0.5:22,70000", 13, "port 70000"),
             ("10.0.0.5:", 10, "a port is missing"),
             ("a b", 2, "can't be part of a host name"),
-            ("bücher.example", 2, "xn-- form"),
             ("a..b", 1, "not a host name"),
-            ("http://a", 6, "neither a port number nor a service"),
+            ("-", 1, "marks a list item in YAML"),
+            ("---", 1, "marks a list item in YAML"),
+            ("-p", 1, "begins or ends with '-'"),
+            ("a-.example", 1, "begins or ends with '-'"),
+            ("a\u{202e}b", 2, "can't be part of a host name"),
+            ("[a.example]:22", 2, "brackets take nothing else"),
+            ("[10.0.0.1]", 2, "brackets take nothing else"),
+            ("[servers]", 2, "--input-format ansible"),
+            ("root@a.example:22", 5, "a target has no user: write a.example"),
+            (
+                "http://a",
+                1,
+                "only ssh:// and telnet:// are read, not http://; for the host alone write a",
+            ),
+            ("https://a:8443/x", 1, "write a:8443"),
+            ("ssh://a/x", 8, "write a"),
+            ("ssh://", 7, "a host is missing"),
+            ("ssh://a:0", 9, "port 0"),
+            ("ssh://u@a b", 10, "can't be part of a host name"),
             ("a\u{1b}b", 2, "can't be part of a host name"),
         ] {
             let (at, message) = error(text);
