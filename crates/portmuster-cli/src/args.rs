@@ -23,6 +23,7 @@ mod gates;
 mod journaling;
 mod output;
 mod pages;
+mod reading;
 
 pub(crate) use conversation::{Asking, Speaking, Times};
 pub(crate) use diff::{ChangeFormat, Diff};
@@ -31,6 +32,7 @@ pub(crate) use gates::Gates;
 pub(crate) use journaling::Journaling;
 pub(crate) use output::{Format, OutputSpec};
 pub(crate) use pages::{Completions, Man, Shell};
+pub(crate) use reading::Reading;
 
 use crate::compare::Compare;
 
@@ -114,8 +116,9 @@ pub(crate) enum Show {
 
 const TARGETS: &str = "\
 A target is an address (10.0.0.5, 2001:db8::1), a network (10.0.0.0/24, 2001:db8::/120), a range \
-(10.0.0-3.1-254, 10.0.0.1-10.0.3.9) or a name (db.example), with ports of its own if need be: \
-10.0.0.5:22,2222-2230, [2001:db8::1]:ssh. Each is checked once, however often it is named. \
+(10.0.0-3.1-254, 10.0.0.1-10.0.3.9), a list of numbers as nmap has them (10.0.0.1,3,5, 10.0.0.*) or \
+a name (db.example), with ports of its own if need be: 10.0.0.5:22,2222-2230, [2001:db8::1]:ssh. \
+ssh://db.example:2222 and telnet://10.0.0.5 are targets as well. Each is checked once, however often it is named. \
 Networks that no host can have are left out of wider ones: 0.0.0.0/8, loopback, multicast, \
 240.0.0.0/4.";
 
@@ -126,7 +129,8 @@ Examples:
   portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
   portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
   portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
-  cut -d, -f2 hosts.csv | portmuster check -i - -p 22,23,2222 -o jsonl | jq -r .service
+  portmuster check -i hosts.csv --column address,port,name -o jsonl | jq -r .service
+  portmuster check -i scan.xml -i ~/.ssh/known_hosts -i inventory.ini
 
 Exit status:
   0    every target was checked
@@ -153,11 +157,16 @@ pub(crate) struct Check {
         value_name = "FILE",
         long_help = "\
 Read targets from a file, one a line, with # for comments; repeatable. What follows a target behind \
-white space is its label and goes into its row. A file is read whole before anything is sent. `-` is \
+white space is its label and goes into its row; what reads as another target, a port, a range or an \
+option is an error. CSV, scans, known_hosts and inventories are read as well: see --input-format. A \
+file is read whole before anything is sent. `-` is \
 stdin, which is read as a stream: as the run goes on, in the order given, without end if it likes, \
 and what it names twice is checked twice."
     )]
     pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 
     /// Ports of targets that name none: numbers, ranges, services
     #[arg(short, long, value_name = "LIST", default_value = "ssh,telnet", value_parser = ports)]

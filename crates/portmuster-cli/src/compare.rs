@@ -8,7 +8,7 @@ use portmuster::Method;
 use tempfile::TempDir;
 
 use crate::{
-    args::{count, duration, in_flight, method},
+    args::{Reading, count, duration, in_flight, method},
     signals,
     status::Status,
     terminal,
@@ -52,6 +52,9 @@ pub(crate) struct Compare {
     /// Read targets from a file, one a line; repeatable
     #[arg(short, long = "input", value_name = "FILE")]
     inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    reading: Reading,
 
     /// Ports of targets that name none: numbers, ranges, services
     #[arg(short, long, value_name = "LIST", default_value = "ssh,telnet")]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -14,8 +14,8 @@ use anyhow::{Context, anyhow, bail};
 use portmuster::{
     Target,
     targets::{
-        Excludes, ItemError, LeftOut, LineError, LineErrorKind, Lines, Order, Ports, Shard,
-        TargetSet, Targets,
+        Entries, Excludes, InputFormat, InputOptions, ItemError, LeftOut, LineError, Lines, Order,
+        PassedOver, Ports, Shard, TargetSet, Targets,
     },
 };
 
@@ -30,7 +30,7 @@ const WHOLE_MAX: u128 = 1 << 40;
 /// Bad lines that are reported; the rest is counted.
 const REPORTED_MAX: u64 = 20;
 
-type Reader = Lines<Box<dyn BufRead + Send>>;
+type Reader = Entries<Box<dyn BufRead + Send>>;
 
 /// All that is to be checked.
 pub(crate) struct Input {
@@ -38,6 +38,8 @@ pub(crate) struct Input {
     excludes: Excludes,
     excludes_fingerprint: u64,
     streams: Vec<Stream>,
+    options: InputOptions,
+    quiet: bool,
     ports: Ports,
     order: Order,
     shard: Shard,
@@ -62,7 +64,11 @@ impl SharedLeftOut {
 
 struct Stream {
     name: String,
-    lines: Reader,
+    entries: Reader,
+    /// Say nothing but errors of it.
+    quiet: bool,
+    has_targets: bool,
+    is_announced: bool,
 }
 
 /// Lines that could not be read.
@@ -96,9 +102,7 @@ impl BadLines {
 
     /// Whether to go on behind this line: then it has been reported.
     fn passes_over(&self, name: &str, error: &LineError) -> bool {
-        // What the system can't read, or what has no line ends, has no next line either.
-        let hopeless = matches!(error.kind, LineErrorKind::Io(_) | LineErrorKind::TooLong);
-        if !self.skip || hopeless {
+        if !self.skip || error.kind.is_final() {
             return false;
         }
         if self.skipped.fetch_add(1, Ordering::Relaxed) < REPORTED_MAX {
@@ -116,12 +120,15 @@ impl Input {
     pub(crate) fn read(check: &Check) -> anyhow::Result<Self> {
         let selection = &check.selection;
         let bad_lines = BadLines::new(selection.lines.skip_bad_lines);
-        let (excludes, excludes_fingerprint) = read_excludes(check, &bad_lines)?;
+        let options = check.reading.options().map_err(anyhow::Error::msg)?;
+        let (excludes, excludes_fingerprint) = read_excludes(check, &options, &bad_lines)?;
         let mut input = Self {
             set: TargetSet::new(&excludes),
             excludes,
             excludes_fingerprint,
             streams: Vec::new(),
+            options,
+            quiet: check.quiet,
             ports: check.ports.clone(),
             order: selection.order(),
             shard: selection.shard,
@@ -241,23 +248,106 @@ impl Input {
     }
 
     fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
+        let options = self.options.clone();
         let Some(file) = regular_file(path)? else {
-            let (name, lines) = open_stream(path)?;
-            self.streams.push(Stream { name, lines });
+            self.streams.push(Stream::open(path, options, self.quiet)?);
             return Ok(());
         };
+        let mut list = Stream::new(path.display().to_string(), file, options, self.quiet);
         let (set, ports) = (&mut self.set, &self.ports);
         let mut read = |item: &str, label: Option<&str>| set.add(item, label, ports);
-        let items = read_lines(path, file, &self.bad_lines, &mut read)?;
-        if items == 0 {
-            bail!("there is no target in {}", path.display());
+        while list.next_item(&self.bad_lines, &mut read)?.is_some() {}
+        list.finish()
+    }
+}
+
+impl Stream {
+    /// # Errors
+    /// It can't be opened.
+    fn open(path: &Path, options: InputOptions, quiet: bool) -> anyhow::Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::new("standard input".into(), io::stdin(), options, quiet));
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).with_context(|| format!("opening {name}"))?;
+        Ok(Self::new(name, file, options, quiet))
+    }
+
+    fn new(
+        name: String,
+        input: impl Read + Send + 'static,
+        options: InputOptions,
+        quiet: bool,
+    ) -> Self {
+        let input: Box<dyn BufRead + Send> = Box::new(BufReader::new(input));
+        let entries = Entries::new(input, options);
+        Self { name, entries, quiet, has_targets: false, is_announced: false }
+    }
+
+    /// The next item, as `read` takes it; `None` at the end.
+    ///
+    /// # Errors
+    /// A line can't be read, and is not to be passed over.
+    fn next_item<T>(
+        &mut self,
+        bad_lines: &BadLines,
+        read: &mut ReadItem<'_, T>,
+    ) -> anyhow::Result<Option<T>> {
+        loop {
+            let item = self.entries.next_item(&mut *read);
+            self.announce();
+            match item {
+                Ok(item) => {
+                    self.has_targets |= item.is_some();
+                    return Ok(item);
+                }
+                Err(error) if bad_lines.passes_over(&self.name, &error) => {}
+                Err(error) => bail!("{}, {error}", self.name),
+            }
+        }
+    }
+
+    /// Says once what it is, if it is no list and that was not said on the command line.
+    fn announce(&mut self) {
+        let Some(format) = self.entries.format().filter(|_| !self.is_announced) else { return };
+        self.is_announced = true;
+        if format != InputFormat::List && !self.quiet && !self.entries.is_format_given() {
+            let name = &self.name;
+            terminal::note(format!(
+                "{name} is read as {format}; if it is something else, say --input-format"
+            ));
+        }
+    }
+
+    /// Says what it had beside targets, when all of it was read.
+    ///
+    /// # Errors
+    /// It had no target.
+    fn finish(&self) -> anyhow::Result<()> {
+        let passed_over = self.entries.passed_over();
+        let passed_over: Vec<_> = passed_over
+            .iter()
+            .map(|PassedOver { count, what }| format!("{count} {what}"))
+            .collect();
+        let passed_over = passed_over.join("; ");
+        let name = &self.name;
+        match (self.has_targets, passed_over.is_empty()) {
+            (false, true) => bail!("there is no target in {name}"),
+            (false, false) => bail!("there is no target in {name}: it has {passed_over}"),
+            (true, true) => {}
+            (true, false) if self.quiet => {}
+            (true, false) => terminal::note(format!("passed over in {name}: {passed_over}")),
         }
         Ok(())
     }
 }
 
 /// What to exclude, and its fingerprint. Names in it are looked up.
-fn read_excludes(check: &Check, bad_lines: &BadLines) -> anyhow::Result<(Excludes, u64)> {
+fn read_excludes(
+    check: &Check,
+    options: &InputOptions,
+    bad_lines: &BadLines,
+) -> anyhow::Result<(Excludes, u64)> {
     let selection = &check.selection;
     let mut excludes = ReadExcludes::default();
     for item in &selection.exclude {
@@ -270,7 +360,7 @@ fn read_excludes(check: &Check, bad_lines: &BadLines) -> anyhow::Result<(Exclude
             bail!("{} is no regular file; what to exclude is read whole", path.display());
         };
         let name = path.display().to_string();
-        let mut lines = Lines::new(BufReader::new(file));
+        let mut lines = Lines::with_rule(BufReader::new(file), options.line_rule());
         loop {
             match lines.next_item(|item, _| excludes.add(item)) {
                 Ok(Some(())) => excludes.came_from(|| format!("{name}, line {}", lines.line())),
@@ -307,44 +397,13 @@ fn regular_file(path: &Path) -> anyhow::Result<Option<File>> {
     File::open(path).with_context(|| format!("opening {name}")).map(Some)
 }
 
-fn open_stream(path: &Path) -> anyhow::Result<(String, Reader)> {
-    if path == Path::new("-") {
-        let input: Box<dyn BufRead + Send> = Box::new(BufReader::new(io::stdin()));
-        return Ok(("standard input".into(), Lines::new(input)));
-    }
-    let name = path.display().to_string();
-    let file = File::open(path).with_context(|| format!("opening {name}"))?;
-    let input: Box<dyn BufRead + Send> = Box::new(BufReader::new(file));
-    Ok((name, Lines::new(input)))
-}
-
 /// What takes an item and its label.
-type Read<'a> = dyn FnMut(&str, Option<&str>) -> Result<(), ItemError> + 'a;
-
-/// Reads every item of a file; how many there were.
-fn read_lines(
-    path: &Path,
-    file: File,
-    bad_lines: &BadLines,
-    read: &mut Read<'_>,
-) -> anyhow::Result<u64> {
-    let name = path.display().to_string();
-    let mut lines = Lines::new(BufReader::new(file));
-    let mut items = 0;
-    loop {
-        match lines.next_item(&mut *read) {
-            Ok(Some(())) => items += 1,
-            Ok(None) => return Ok(items),
-            Err(error) if bad_lines.passes_over(&name, &error) => {}
-            Err(error) => bail!("{name}, {error}"),
-        }
-    }
-}
+type ReadItem<'a, T> = dyn FnMut(&str, Option<&str>) -> Result<T, ItemError> + 'a;
 
 /// The targets of streams, a line at a time.
 struct Streamed {
     streams: std::vec::IntoIter<Stream>,
-    current: Option<(Stream, bool)>,
+    current: Option<Stream>,
     items: Option<Targets>,
     ports: Ports,
     excludes: Excludes,
@@ -361,30 +420,26 @@ impl Iterator for Streamed {
                 return Some(target);
             }
             if self.current.is_none() {
-                self.current = Some((self.streams.next()?, false));
+                self.current = Some(self.streams.next()?);
             }
-            let (stream, has_targets) = self.current.as_mut()?;
-            let item = stream.lines.next_item(|item, label| {
+            let stream = self.current.as_mut()?;
+            let item = stream.next_item(&self.bad_lines, &mut |item, label| {
                 let mut set = TargetSet::new(&self.excludes);
                 set.add(item, label, &self.ports).map(|()| set)
             });
-            match item {
+            let ended = match item {
                 Ok(Some(set)) => {
-                    *has_targets = true;
                     self.left_out.add(set.left_out());
                     self.items = Some(set.into_targets(Order::Given, Shard::WHOLE));
+                    continue;
                 }
-                Ok(None) if *has_targets => self.current = None,
-                Ok(None) => {
-                    let message = format!("there is no target in {}", stream.name);
-                    return self.end(message);
-                }
-                Err(error) if self.bad_lines.passes_over(&stream.name, &error) => {}
-                Err(error) => {
-                    let message = format!("{}, {error}", stream.name);
-                    return self.end(message);
-                }
+                Ok(None) => stream.finish(),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                return self.end(error.to_string());
             }
+            self.current = None;
         }
     }
 }

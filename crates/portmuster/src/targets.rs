@@ -1,8 +1,8 @@
 //! What to check.
 //!
 //! A [`Target`] is one host and one port, as the user named them. A [`TargetSet`] is any number
-//! of them, written as people write them; ranges in it are never expanded. [`Lines`] reads one
-//! item a line from a file or a stream.
+//! of them, written as people write them; ranges in it are never expanded. [`Lines`] reads
+//! items by lines from a file or a stream, [`Entries`] also what other programs write.
 
 use std::{
     fmt,
@@ -10,15 +10,22 @@ use std::{
     sync::Arc,
 };
 
+mod formats;
 mod grammar;
+mod labels;
 mod lines;
 mod order;
 mod ports;
 pub(crate) mod region;
 mod set;
 
+pub use formats::{
+    Column, Columns, ColumnsError, Entries, InputFormat, InputOptions, PassedOver,
+    UnknownInputFormat,
+};
 pub use grammar::{ItemError, ItemErrorKind};
-pub use lines::{LINE_MAX, LineError, LineErrorKind, Lines};
+pub use labels::LabelError;
+pub use lines::{LINE_MAX, LineError, LineErrorKind, LineRule, Lines};
 pub use ports::{Ports, PortsError};
 pub use set::{Excludes, LeftOut, Order, Shard, TargetSet, Targets};
 

@@ -82,7 +82,10 @@ fn arguments(compare: &Compare, method: Method, folder: &Path, measure: &Path) -
     arguments.push(joined("--output=jsonl=", &answers(folder)));
     arguments.push(joined("--measure=", measure));
     arguments.push(format!("--method={method}").into());
-    arguments.push(format!("--ports={}", compare.ports).into());
+    arguments.extend(compare.reading.arguments().into_iter().map(OsString::from));
+    if compare.reading.has_ports() {
+        arguments.push(format!("--ports={}", compare.ports).into());
+    }
     arguments.push(format!("--in-flight={}", compare.in_flight).into());
     arguments.push(format!("--timeout={}us", compare.timeout.as_micros()).into());
     arguments.extend(compare.inputs.iter().map(|file| joined("--input=", file)));

@@ -21,6 +21,7 @@ mod gates;
 mod held_up;
 mod help;
 mod icmp;
+mod input_formats;
 mod journal;
 mod limits;
 mod lists;

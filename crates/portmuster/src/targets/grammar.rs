@@ -7,7 +7,7 @@ use std::{
 
 use ipnet::{IpNet, PrefixLenError};
 
-use super::{Ports, PortsError, is_zoned, region::Range};
+use super::{LINE_MAX, Ports, PortsError, is_zoned, region::Range};
 
 mod error;
 mod name;
@@ -145,12 +145,15 @@ fn of_colons(text: &str, host: &str, rest: &str) -> Option<ItemErrorKind> {
 /// What is wrong with a text that is several targets, each of them readable, at least two of them
 /// with a host of its own.
 fn several(text: &str) -> Option<ItemErrorKind> {
+    if text.len() > LINE_MAX {
+        return None;
+    }
     let pieces: Vec<_> = text.split([',', ';', '|']).map(str::trim).collect();
     let has_host = |piece: &&&str| piece.contains(['.', ':']);
     if pieces.iter().filter(has_host).count() < 2 || pieces.iter().any(|piece| piece.is_empty()) {
         return None;
     }
-    // Their number is bounded by the length of the text, and none has a separator left.
+    // None of them has a separator left.
     if !pieces.iter().all(|piece| parse(piece).is_ok()) {
         return None;
     }

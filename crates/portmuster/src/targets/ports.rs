@@ -78,6 +78,12 @@ impl Ports {
         None
     }
 
+    /// These ports, none of which is 0; `None` when there is none.
+    pub(super) fn of_numbers(ports: impl Iterator<Item = u16>) -> Option<Self> {
+        let ports: Vec<_> = ports.map(|port| port..=port).collect();
+        (!ports.is_empty()).then(|| Self::union(ports))
+    }
+
     /// This one port, which is not 0.
     pub(super) fn one(port: u16) -> Self {
         Self(Ranges::One(port..=port))

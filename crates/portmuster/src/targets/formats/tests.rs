@@ -1,0 +1,400 @@
+use std::io::BufReader;
+
+use super::*;
+use crate::targets::{Ports, TargetSet};
+
+/// Items as `item label`, then errors as they are said.
+fn read_with(input: &str, options: &InputOptions) -> (Vec<String>, Vec<String>) {
+    // A format that is not named is known by more than a line, when a comment comes first.
+    let capacity = if options.format.is_some() { 7 } else { 8192 };
+    let input = BufReader::with_capacity(capacity, input.as_bytes());
+    let mut entries = Entries::new(input, options.clone());
+    let (mut items, mut errors) = (Vec::new(), Vec::new());
+    loop {
+        let mut set = TargetSet::default();
+        let item = entries.next_item(|item, label| {
+            set.add(item, label, &Ports::ssh_and_telnet())?;
+            Ok(label.map_or_else(|| item.to_owned(), |label| format!("{item} {label}")))
+        });
+        match item {
+            Ok(Some(item)) => items.push(item),
+            Ok(None) => break,
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    errors.extend(entries.passed_over().iter().map(|it| format!("{} {}", it.count, it.what)));
+    (items, errors)
+}
+
+fn options(format: InputFormat) -> InputOptions {
+    InputOptions { format: Some(format), ..InputOptions::default() }
+}
+
+fn read(input: &str, format: InputFormat) -> (Vec<String>, Vec<String>) {
+    read_with(input, &options(format))
+}
+
+/// The items of an input without errors, also when its format is not named.
+fn items(input: &str, format: InputFormat) -> Vec<String> {
+    let (named, errors) = read(input, format);
+    assert_eq!(errors, [""; 0], "{input}");
+    assert_eq!(read_with(input, &InputOptions::default()).0, named, "unnamed: {input}");
+    named
+}
+
+fn assert_error(input: &str, format: InputFormat, part: &str) {
+    let (_, errors) = read(input, format);
+    assert!(errors.iter().any(|error| error.contains(part)), "{input}: {errors:?}");
+}
+
+#[test]
+fn names_of_formats_are_read_back() {
+    for format in InputFormat::ALL {
+        assert_eq!(format.name().parse(), Ok(format));
+    }
+    assert!("auto".parse::<InputFormat>().is_err());
+}
+
+#[test]
+fn csv_with_a_header_has_its_columns_by_their_titles() {
+    use InputFormat::Csv;
+    for (input, expected) in [
+        ("ip,port\n127.0.9.1,22\n", vec!["127.0.9.1:22"]),
+        (
+            "Name;IP Address;Port\r\ncore;10.0.0.1;22\r\n\r\nedge;10.0.0.2;\r\n",
+            vec!["10.0.0.1:22 core", "10.0.0.2 edge"],
+        ),
+        (
+            "host\tports\tx\n2001:db8::1\t\"22,23\"\ty\na.example\t\t\n",
+            vec!["[2001:db8::1]:22,23", "a.example"],
+        ),
+        ("hostname,ip\nweb1.example,10.0.0.1\n", vec!["10.0.0.1 web1.example"]),
+        ("ip\n10.0.0.1\n10.0.0.0/30\n", vec!["10.0.0.1", "10.0.0.0/30"]),
+        (
+            "\u{feff}\"ip\",\"label\"\n\"10.0.0.1\",\"a \"\"b\"\"\nc\"\n,\n",
+            vec!["10.0.0.1 a \"b\" c"],
+        ),
+    ] {
+        assert_eq!(items(input, Csv), expected);
+    }
+}
+
+#[test]
+fn csv_without_a_header_is_host_port_and_label() {
+    let csv = |input| read(input, InputFormat::Csv);
+    assert_eq!(
+        csv("127.0.9.1,22\n127.0.9.2,23,core,x\n"),
+        (vec!["127.0.9.1:22".into(), "127.0.9.2:23 core".into()], vec![])
+    );
+    assert_eq!(csv("10.0.0.1;;x"), (vec!["10.0.0.1 x".into()], vec![]));
+    assert_error("core,10.0.0.1\n", InputFormat::Csv, "name the columns: --column HOST,PORT,LABEL");
+    assert_error("10.0.0.1,core\n", InputFormat::Csv, "name the columns: --column HOST,PORT,LABEL");
+}
+
+#[test]
+fn columns_of_csv_are_named_or_numbered() {
+    let with = |columns: &str, input: &str| {
+        let columns = Some(columns.parse().expect("columns"));
+        read_with(input, &InputOptions { columns, ..InputOptions::default() })
+    };
+    let table = "id,where,which,what\n7,10.0.0.1,22,core\n";
+    assert_eq!(with("where,which,what", table), (vec!["10.0.0.1:22 core".into()], vec![]));
+    assert_eq!(with("Where,,WHAT", table), (vec!["10.0.0.1 core".into()], vec![]));
+    assert_eq!(with("2,3", "7,10.0.0.1,22\n"), (vec!["10.0.0.1:22".into()], vec![]));
+    assert_eq!(with("2,3", "id,ip,port\n7,10.0.0.1,22\n"), (vec!["10.0.0.1:22".into()], vec![]));
+    let (_, errors) = with("host", table);
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(errors[0].contains("no column is called \"host\"; there are id, where, which, what"));
+    for text in ["", ",1", "1,2,3,4", "0"] {
+        assert!(text.parse::<Columns>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn errors_of_csv_have_line_and_column() {
+    for (input, part) in [
+        ("ip,port\n10.0.0.1,22\n10.0.0.2, 70000\n", "line 3, column 11: port 70000"),
+        ("ip,port\n\"10.0.0.300\",22\n", "line 2, column 2: \"10.0.0.300\" is not an IPv4"),
+        ("x,ip\n\"a\nb\",c d\n", "line 3, column 5: ' ' can't be part of a host name"),
+        ("ip,port\n,22\n", "line 2, column 1: this can't be read as csv: the cell of the host"),
+        ("ip,port\n10.0.0.1:22,23\n", "line 2, column 13: this can't be read as csv: ports stand"),
+        (
+            "ip,name\n10.0.0.1,\"core\n10.0.0.2,edge\n",
+            "line 2, column 10: this can't be read as \
+                                                      csv: the quote that begins this cell",
+        ),
+    ] {
+        assert_error(input, InputFormat::Csv, part);
+    }
+    assert_error(
+        &format!("ip\n{}", "a".repeat(2 << 20)),
+        InputFormat::Csv,
+        "a record is longer than 1048576 bytes",
+    );
+}
+
+const NMAP_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE nmaprun>
+<?xml-stylesheet href="file:///nmap.xsl" type="text/xsl"?>
+<nmaprun scanner="nmap" args="nmap -oX - 10.0.0.0/24">
+<hosthint><status state="up"/><address addr="10.0.0.9" addrtype="ipv4"/></hosthint>
+<host><status state="up" reason="syn-ack"/>
+<address addr="10.0.0.1" addrtype="ipv4"/><address addr="00:00:5E:00:53:01" addrtype="mac"/>
+<hostnames><hostname name="one.example" type="PTR"/><hostname name="one" type="user"/></hostnames>
+<ports><extraports state="closed" count="98"/>
+<port protocol="tcp" portid="22"><state state="open"/><service name="ssh"/></port>
+<port protocol="tcp" portid="23"><state state="closed"/></port>
+<port protocol="udp" portid="161"><state state="open"/></port>
+<port protocol="tcp" portid="2222"><state state="open|filtered"/></port>
+</ports></host>
+<host><status state="down"/><address addr="10.0.0.2" addrtype="ipv4"/></host>
+<host><status state="up"/><address addr="2001:db8::3" addrtype="ipv6"/>
+<ports><port protocol="tcp" portid="23"><state state="filtered"/></port></ports></host>
+<runstats/></nmaprun>
+"#;
+
+#[test]
+fn nmaps_xml_gives_open_ports_or_hosts() {
+    let nothing_open = "1 hosts that are up and have no open TCP port (-p LIST checks ports of \
+                        all that are up)";
+    let open = (vec!["10.0.0.1:22,2222 one".to_owned()], vec![nothing_open.to_owned()]);
+    assert_eq!(read(NMAP_XML, InputFormat::NmapXml), open);
+    assert_eq!(read_with(NMAP_XML, &InputOptions::default()), open);
+    let up = InputOptions { hosts_up: true, ..InputOptions::default() };
+    assert_eq!(
+        read_with(NMAP_XML, &up),
+        (vec!["10.0.0.1 one".into(), "2001:db8::3".into()], vec![])
+    );
+}
+
+#[test]
+fn nmaps_xml_that_is_broken_is_an_error() {
+    let cut = NMAP_XML.find("<host><status state=\"down\"").expect("it is there");
+    let (found, errors) = read(&NMAP_XML[..cut], InputFormat::NmapXml);
+    assert_eq!((found.len(), errors.len()), (1, 1), "{errors:?}");
+    assert!(errors[0].starts_with("line 15, column 1: this can't be read as nmap-xml: it ends"));
+    for (input, part) in [
+        ("", "it ends before </nmaprun>"),
+        ("<html></html>", "its root is <html>, not <nmaprun>"),
+        ("10.0.0.1\n", "text stands outside of its root"),
+        ("<nmaprun><host></nmaprun>", "line 1, column"),
+        ("<nmaprun><host><address addr=\"x\"/></host></nmaprun>", "column 16: this can't be read"),
+        ("<nmaprun><host><address addr=\"&x;\"/></host></nmaprun>", "column 16"),
+    ] {
+        assert_error(input, InputFormat::NmapXml, part);
+    }
+    let deep = format!("<nmaprun>{}", "<a>".repeat(100));
+    assert_error(&deep, InputFormat::NmapXml, "too deep");
+    let long = format!("<nmaprun a=\"{}", "a".repeat(9 << 20));
+    assert_error(&long, InputFormat::NmapXml, "a record is longer than");
+}
+
+const NMAP_GREP: &str = "# Nmap 7.93 scan initiated Mon as: nmap -oG - 10.0.0.0/24\n\
+    Host: 10.0.0.1 (one.example)\tStatus: Up\n\
+    Host: 10.0.0.1 (one.example)\tPorts: 22/open/tcp//ssh//OpenSSH 9.2, x/, 23/closed/tcp//telnet///, \
+    161/open/udp////, 2222/open|filtered/tcp////\tIgnored State: closed (998)\n\
+    Host: 10.0.0.2 ()\tStatus: Down\n\
+    Host: 10.0.0.3 ()\tStatus: Up\n\
+    # Nmap done at Mon\n";
+
+#[test]
+fn nmaps_lines_give_open_ports_or_hosts() {
+    let (found, passed_over) = read(NMAP_GREP, InputFormat::NmapGrep);
+    assert_eq!(found, ["10.0.0.1:22,2222 one.example"]);
+    assert_eq!(passed_over.len(), 1, "{passed_over:?}");
+    assert_eq!(read_with(NMAP_GREP, &InputOptions::default()).0, found);
+    let up = InputOptions { hosts_up: true, ..options(InputFormat::NmapGrep) };
+    assert_eq!(
+        read_with(NMAP_GREP, &up),
+        (vec!["10.0.0.1 one.example".into(), "10.0.0.3".into()], vec![])
+    );
+    let masscan = "#masscan\nTimestamp: 17\tHost: 10.0.0.1 ()\tPorts: 22/open/tcp//ssh//\n";
+    assert_eq!(read(masscan, InputFormat::NmapGrep).0, ["10.0.0.1:22"]);
+    let normal = "# Nmap 7.93 scan initiated\nNmap scan report for 10.0.0.1\n";
+    assert_error(
+        normal,
+        InputFormat::NmapGrep,
+        "line 2, column 1: this can't be read as nmap-grep: \
+                                                 this is nmap's output for people",
+    );
+    assert_error("Host: x ()\tStatus: Up", InputFormat::NmapGrep, "column 7: this can't be read");
+}
+
+#[test]
+fn masscan_is_read_as_lines_and_as_json() {
+    use InputFormat::Masscan;
+    let lines = "#masscan\nopen tcp 22 127.0.9.1 1700000000\nbanner tcp 23 127.0.9.2 17 telnet x\n\
+                 # end\n";
+    assert_eq!(items(lines, Masscan), ["127.0.9.1:22", "127.0.9.2:23"]);
+    let json = "[\n{   \"ip\": \"127.0.9.1\",   \"timestamp\": \"17\", \"ports\": [ {\"port\": 22, \
+                \"proto\": \"tcp\", \"status\": \"open\", \"reason\": \"syn-ack\", \"ttl\": 64} ] }\
+                \n,\n{ \"ip\": \"2001:db8::1\", \"ports\": [{\"port\": 23}] },\n]\n";
+    assert_eq!(items(json, Masscan), ["127.0.9.1:22", "[2001:db8::1]:23"]);
+    let old = "[\n{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":22}]},\n{finished: 1}\n]\n";
+    assert_eq!(items(old, Masscan), ["127.0.9.1:22"]);
+    let ndjson = "{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":22}]}\n{\"ip\":\"127.0.9.1\"}\n";
+    assert_eq!(read(ndjson, Masscan).1, ["1 ports that are not open TCP ports"]);
+    let up = InputOptions { hosts_up: true, ..InputOptions::default() };
+    assert_eq!(read_with(lines, &up).0, ["127.0.9.1", "127.0.9.2"]);
+    for (input, part) in [
+        ("open tcp 22 127.0.9.1 17\n10.0.0.1\n", "line 2, column 1: this can't be read as masscan"),
+        ("open tcp 22 x 17\n", "\"x\" is no address"),
+        ("{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":99999}]}", "line 1, column"),
+        ("[{\"ip\":", "line 1, column 8: this can't be read as masscan: EOF"),
+        ("<nmaprun>", "--input-format nmap-xml"),
+    ] {
+        assert_error(input, Masscan, part);
+    }
+}
+
+#[test]
+fn known_hosts_have_names_ports_and_what_can_not_be_read() {
+    use InputFormat::KnownHosts;
+    let input = "# ours\n\
+        one.example,10.0.0.1 ssh-ed25519 AAAAC3Nz one\n\
+        one.example,10.0.0.1 ssh-rsa AAAAB3Nz\n\
+        [two.example]:2222 ecdsa-sha2-nistp256 AAAAE2Vj\n\
+        [2001:db8::1]:2222,2001:db8::2 ssh-ed25519 AAAAC3Nz\n\
+        |1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAAB3Nz\n\
+        *.example,!three.example ssh-rsa AAAAB3Nz\n\
+        @cert-authority *.example ssh-rsa AAAAB3Nz\n";
+    let (found, passed_over) = read(input, KnownHosts);
+    assert_eq!(
+        found,
+        ["one.example", "10.0.0.1", "two.example:2222", "[2001:db8::1]:2222", "2001:db8::2"]
+    );
+    assert_eq!(
+        passed_over,
+        [
+            "1 hashed names, which can't be read",
+            "2 patterns (*, ?, !)",
+            "1 lines marked @revoked or @cert-authority"
+        ]
+    );
+    assert_eq!(read_with(input, &InputOptions::default()), (found, passed_over));
+    for (line, part) in [
+        ("10.0.0.1\n", "line 1, column 9: this can't be read as known-hosts: behind the names"),
+        ("a,b/c ssh-rsa AAAA\n", "line 1, column 3: this can't be read as known-hosts"),
+        ("[a]:0 ssh-rsa AAAA\n", "port 0"),
+    ] {
+        assert_error(line, KnownHosts, part);
+    }
+}
+
+#[test]
+fn inventories_in_ini_have_variables_of_hosts_and_groups() {
+    use InputFormat::Ansible;
+    for (input, expected) in [
+        (
+            "inst1 ansible_host=127.0.9.1 ansible_port=2222\ninst2 ansible_host=127.0.9.1 \
+          ansible_port=2223\n",
+            vec!["127.0.9.1:2222 inst1", "127.0.9.1:2223 inst2"],
+        ),
+        (
+            "[servers]\n127.0.9.1\n[2001:db8::1]:2222\nb.example:2222 # x\n",
+            vec!["127.0.9.1", "[2001:db8::1]:2222", "b.example:2222"],
+        ),
+        (
+            "[web]\nweb[01:03].example ansible_user='a b'\n[web:vars]\nansible_port = \"2222\" # x\n",
+            vec!["web01.example:2222", "web02.example:2222", "web03.example:2222"],
+        ),
+        // The group of a host goes over the group of its group, and its own over all.
+        (
+            "[in]\na\nb ansible_port=4\n[out:children]\nin\n[out:vars]\nansible_port=2\n[in:vars]\n\
+          ansible_port=3\n[all:vars]\nansible_port=1\n[free]\nc\n",
+            vec!["a:3", "b:4", "c:1"],
+        ),
+        // Of groups as deep the last in the alphabet.
+        ("[y]\na\n[x]\na\n[x:vars]\nansible_port=1\n[y:vars]\nansible_port=2\n", vec!["a:2"]),
+        ("; x\n\n[g:children]\nh\n[h]\na ansible_ssh_host=10.0.0.1\n", vec!["10.0.0.1 a"]),
+    ] {
+        assert_eq!(items(input, Ansible), expected);
+    }
+    for (input, part) in [
+        ("[a\nb\n", "line 1, column 1: this can't be read as ansible: the bracket"),
+        ("[a:b]\nc\n", "line 1, column 1: this can't be read as ansible: [a:b] is no section"),
+        ("a b\n", "line 1, column 3: this can't be read as ansible: behind a host come KEY=VALUE"),
+        ("a ansible_port=x\n", "line 1, column 16: this can't be read as ansible: \"x\" is not a"),
+        (
+            "a ansible_host=\"{{ x }}\"\n",
+            "line 1, column 16: this can't be read as ansible: this is",
+        ),
+        ("\n[a]\nb ansible_host=10.0.0.0/8\n", "line 3, column 16: this can't be read as ansible"),
+        ("a x='b\n", "a quote is not closed"),
+        ("[a:children]\nb\n[b:children]\na\n[a]\nc\n", "a group is in itself"),
+        ("all:\n  hosts:\n", "this is YAML"),
+        ("a[1:70000]", "more than 65536 hosts"),
+        ("a[1:65536]\nb[1:65536]\nc[1:65536]\nd[1:65536]\ne\n", "more than 262144 hosts"),
+    ] {
+        assert_error(input, Ansible, part);
+    }
+}
+
+#[test]
+fn inventories_in_json_are_those_of_ansible_inventory() {
+    use InputFormat::Ansible;
+    let input = r#"{
+    "_meta": {
+        "hostvars": {
+            "web1": {"ansible_host": "10.0.0.1", "ansible_port": 2222, "x": {"y": [1, null]}},
+            "web2": {"ansible_port": "2223"}
+        }
+    },
+    "all": {"children": ["ungrouped", "web"]},
+    "ungrouped": {"hosts": ["lone.example"]},
+    "web": {"hosts": ["web1", "web2", "web3"], "vars": {"ansible_port": 24}},
+    "old": ["10.0.0.9"]
+}
+"#;
+    assert_eq!(
+        items(input, Ansible),
+        ["10.0.0.1:2222 web1", "web2:2223", "lone.example", "web3:24", "10.0.0.9"]
+    );
+    for (input, part) in [
+        ("{\"_meta\": 1}", "line 1, column"),
+        ("{\"a\": {\"hosts\": [1]}}", "line 1, column"),
+        ("{\"a\":", "line 1, column 6: this can't be read as ansible: EOF"),
+        ("{} x", "trailing characters"),
+        (
+            "{\n\"_meta\": {\"hostvars\": {\"a\": {\"ansible_host\": \"x y\"}}}}",
+            "line 2, column 51",
+        ),
+    ] {
+        assert_error(input, Ansible, part);
+    }
+    let deep = format!("{{\"a\": {{\"b\": {}", "[".repeat(1000));
+    assert_error(&deep, Ansible, "EOF while parsing");
+}
+
+#[test]
+fn a_first_line_is_all_that_is_waited_for() {
+    struct Pipe(Vec<&'static str>);
+    impl Read for Pipe {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let part = self.0.pop().expect("it waits for more than the first line");
+            buffer[..part.len()].copy_from_slice(part.as_bytes());
+            Ok(part.len())
+        }
+    }
+    for (mut parts, expected) in [
+        (vec!["a", ".example:22\n"], "a.example:22"),
+        (vec!["ip,port\n", "10.0.0.1,22\n"], "10.0.0.1:22"),
+        (vec!["open tcp 22 10.0.0.1 17\n"], "10.0.0.1:22"),
+        (vec!["[\n", "{\"ip\":\"10.0.0.1\",\"ports\":[{\"port\":22}]}"], "10.0.0.1:22"),
+        (
+            vec![
+                "<nmaprun><host>\n",
+                "<address addr=\"10.0.0.1\"/><port portid=\"22\">\
+               <state state=\"open\"/></port></host>",
+            ],
+            "10.0.0.1:22",
+        ),
+        (vec!["a.example ssh-ed25519 AAAA\n"], "a.example"),
+        (vec!["Host: 10.0.0.1 ()\tPorts: 22/open/tcp////\n"], "10.0.0.1:22"),
+    ] {
+        parts.reverse();
+        let mut entries = Entries::new(BufReader::new(Pipe(parts)), InputOptions::default());
+        let item = entries.next_item(|item, _| Ok(item.to_owned())).expect("it can be read");
+        assert_eq!(item.as_deref(), Some(expected));
+    }
+}

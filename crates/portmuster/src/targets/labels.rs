@@ -1,0 +1,365 @@
+//! Whether what follows a target on its line is a label, or something that was meant to be checked.
+//!
+//! Invariant: a word that reads as a port, a range, an option, a variable or another target is
+//! never taken for a label unasked, because what it says would then not be checked.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::ipv4_mask_to_prefix;
+use thiserror::Error;
+
+use super::grammar::{self, Hosts};
+
+/// Why what follows a target is not taken for a label.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LabelError {
+    /// It begins with a port or a list of ports.
+    #[error("{word:?} reads as a port: did you mean {meant}? If it is a label, say --labels")]
+    Port {
+        /// What was written.
+        word: String,
+        /// What was probably meant.
+        meant: String,
+    },
+    /// It begins with a sign or a word that stands between the ends of a range.
+    #[error(
+        "{sign:?} reads as the sign of a range: did you mean {meant}? If it is a label, say --labels"
+    )]
+    Range {
+        /// What was written.
+        sign: String,
+        /// What was probably meant.
+        meant: String,
+    },
+    /// It begins with a sign or a word of a range, but there is no range.
+    #[error(
+        "{sign:?} reads as the sign of a range, and a range goes from address to address: \
+         10.0.0.1-10.0.3.9; one target stands on a line, or say --labels if it is a label"
+    )]
+    NoRange {
+        /// What was written.
+        sign: String,
+    },
+    /// It begins with the prefix length or the mask of a network.
+    #[error(
+        "{word:?} reads as the size of a network: did you mean {meant}? If it is a label, say --labels"
+    )]
+    Network {
+        /// What was written.
+        word: String,
+        /// What was probably meant.
+        meant: String,
+    },
+    /// It begins with an option of a command line.
+    #[error(
+        "{0:?} reads as an option, and a line has none; ports stand behind a colon: HOST:22,23. If \
+         it is a label, say --labels"
+    )]
+    Option(String),
+    /// It has a variable.
+    #[error(
+        "{0:?} reads as a variable of an ansible inventory, which is read with --input-format \
+         ansible; if it is a label, say --labels"
+    )]
+    Variable(String),
+    /// It has another target.
+    #[error(
+        "{0:?} reads as another target: one target stands on a line; --input-format list reads \
+         several; if it is a label, say --labels"
+    )]
+    Target(String),
+    /// It is a line of nmap's output for people.
+    #[error(
+        "this is nmap's output for people; what -oX writes is read with --input-format nmap-xml, \
+         and what -oG writes with --input-format nmap-grep"
+    )]
+    NmapNormal,
+}
+
+/// Looks for what was not meant as a label; the place is in characters from its beginning.
+///
+/// # Errors
+/// The first word that reads as something else.
+pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelError)> {
+    if item.eq_ignore_ascii_case("nmap") && label.starts_with("scan report for") {
+        return Err((0, LabelError::NmapNormal));
+    }
+    if has_only_words(label) {
+        return Ok(());
+    }
+    let mut words = words(label);
+    if let Some((_, first)) = words.next() {
+        let second = words.next().map(|(_, word)| word);
+        first_word(item, first, second).map_err(|error| (0, error))?;
+    }
+    for (at, word) in self::words(label) {
+        if let Some(error) = meant(word) {
+            return Err((label[..at].chars().count(), error));
+        }
+    }
+    Ok(())
+}
+
+/// Words that mean something before others.
+const KEYWORDS: [&str; 8] = ["ssh", "telnet", "port", "ports", "to", "through", "thru", "until"];
+
+/// Whether a look at the bytes shows that nothing is to be found: most labels are some words.
+fn has_only_words(label: &str) -> bool {
+    let first = label.split([' ', ',']).next().unwrap_or_default();
+    let is_keyword = |keyword: &&str| first.eq_ignore_ascii_case(keyword);
+    label.is_ascii()
+        && first.starts_with(|first: char| first.is_ascii_alphabetic())
+        && !label.bytes().any(|byte| b".:=[/;\t".contains(&byte))
+        && !KEYWORDS.iter().any(is_keyword)
+}
+
+/// The words and where they begin, in bytes.
+pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.split_whitespace().map(|word| (word.as_ptr().addr() - text.as_ptr().addr(), word))
+}
+
+fn first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), LabelError> {
+    let word = excerpt(first);
+    let bare = first.trim_end_matches([',', ';']);
+    if let Some(list) = port_list(bare) {
+        return Err(LabelError::Port { word, meant: with_ports(item, list) });
+    }
+    if matches!(first.to_ascii_lowercase().as_str(), "port" | "ports" | "port:" | "ports:")
+        && let Some(list) = second.and_then(port_list)
+    {
+        let word = excerpt(&format!("{first} {list}"));
+        return Err(LabelError::Port { word, meant: with_ports(item, list) });
+    }
+    if is_range_sign(first) {
+        return Err(range(item, word, second));
+    }
+    if first.starts_with('-') {
+        return Err(LabelError::Option(word));
+    }
+    if let Some(prefix) = network(item, first) {
+        return Err(LabelError::Network { word, meant: excerpt(&format!("{item}/{prefix}")) });
+    }
+    Ok(())
+}
+
+/// The ports that a word says: `22`, `22,23`, `22-25`, `:22`, `22/tcp`, `tcp/22`, `ssh`.
+fn port_list(word: &str) -> Option<&str> {
+    let lower = |text: &str| text.to_ascii_lowercase();
+    let is_protocol = |text: &str| matches!(lower(text).as_str(), "tcp" | "udp" | "ssh" | "telnet");
+    let word = word.strip_prefix(':').unwrap_or(word);
+    let list = match word.split_once(['/', ':']) {
+        Some((list, after)) if is_protocol(after) => list,
+        Some((before, list)) if is_protocol(before) => list,
+        Some(_) => return None,
+        None => word,
+    };
+    let is_number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        // More digits than a port has are the number of something else.
+        digits && text.trim_start_matches('0').len() <= 5
+    };
+    let is_port = |text: &str| match text.split_once('-') {
+        Some((low, high)) => is_number(low) && is_number(high),
+        None => is_number(text) || matches!(lower(text).as_str(), "ssh" | "telnet"),
+    };
+    list.split(',').all(is_port).then_some(list)
+}
+
+/// The item with these ports.
+fn with_ports(item: &str, list: &str) -> String {
+    let parsed = grammar::parse(item);
+    let has_ports = parsed.is_ok_and(|parsed| parsed.ports.is_some());
+    let list = list.to_ascii_lowercase();
+    if has_ports {
+        return excerpt(&format!("{item},{list}"));
+    }
+    if item.contains(':') && !item.starts_with('[') {
+        return excerpt(&format!("[{item}]:{list}"));
+    }
+    excerpt(&format!("{item}:{list}"))
+}
+
+fn is_range_sign(word: &str) -> bool {
+    let signs =
+        ["-", "--", "->", "\u{2013}", "\u{2014}", "\u{2212}", "\u{2192}", "\u{2026}", "..", "..."];
+    let words = ["to", "through", "thru", "until"];
+    signs.contains(&word) || words.iter().any(|sign| word.eq_ignore_ascii_case(sign))
+}
+
+fn range(item: &str, sign: String, last: Option<&str>) -> LabelError {
+    let meant = format!("{item}-{}", last.unwrap_or_default());
+    let is_range = grammar::parse(&meant)
+        .is_ok_and(|parsed| matches!(parsed.hosts, Hosts::Range(_) | Hosts::Ranges(_)));
+    if is_range {
+        return LabelError::Range { sign, meant: excerpt(&meant) };
+    }
+    LabelError::NoRange { sign }
+}
+
+/// The prefix length that a word says of an address before it: `/24` or `255.255.255.0`.
+fn network(item: &str, word: &str) -> Option<u8> {
+    let address: IpAddr = item.parse().ok()?;
+    if let Some(prefix) = word.strip_prefix('/') {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        return prefix.parse().ok().filter(|prefix| *prefix <= most);
+    }
+    let mask: Ipv4Addr = word.parse().ok()?;
+    let prefix = ipv4_mask_to_prefix(mask).ok()?;
+    (address.is_ipv4() && prefix > 0).then_some(prefix)
+}
+
+/// What a word of a label was meant as, if not as part of it.
+fn meant(word: &str) -> Option<LabelError> {
+    let bare = word.trim_matches(['(', ')', ',', ';', '"', '\'', '<', '>', '{', '}']);
+    if is_variable(bare) {
+        return Some(LabelError::Variable(excerpt(bare)));
+    }
+    is_target(bare).then(|| LabelError::Target(excerpt(bare)))
+}
+
+fn is_variable(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(key, _)| {
+        key.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+    })
+}
+
+fn is_target(word: &str) -> bool {
+    if word.contains("://") {
+        return true;
+    }
+    if let Some((inner, rest)) = word.strip_prefix('[').and_then(|word| word.split_once(']')) {
+        return rest.starts_with(':') || inner.parse::<Ipv6Addr>().is_ok();
+    }
+    if let Some((host, ports)) = word.rsplit_once(':')
+        && !host.contains(':')
+    {
+        let has_ports = !ports.is_empty() && !ports.starts_with(':') && port_list(ports).is_some();
+        return has_ports && grammar::parse(host).is_ok();
+    }
+    if word.contains(':') {
+        let address = word.split(['/', '%', '-']).next().unwrap_or(word);
+        let has_digits = address.bytes().any(|byte| byte.is_ascii_hexdigit());
+        return has_digits && address.parse::<Ipv6Addr>().is_ok();
+    }
+    is_numeric(word) || is_dotted_name(word)
+}
+
+/// What can only be meant as an IPv4 address, a network or a range, even if it is none.
+fn is_numeric(word: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_digit() || b".-,*/".contains(&byte);
+    let dots = word.bytes().filter(|byte| *byte == b'.').count();
+    dots >= 3 && word.starts_with(|first: char| first.is_ascii_digit()) && word.bytes().all(is_part)
+}
+
+/// A host name that has a domain: its last part begins with a letter and has a second.
+fn is_dotted_name(word: &str) -> bool {
+    let name = word.trim_end_matches('.');
+    let Some((_, last)) = name.rsplit_once('.') else { return false };
+    let begins = last.starts_with(char::is_alphabetic);
+    let is_one =
+        || matches!(grammar::parse(name), Ok(item) if matches!(item.hosts, Hosts::Name(_)));
+    begins && last.chars().count() > 1 && is_one()
+}
+
+/// Enough of a text to tell which it is.
+fn excerpt(text: &str) -> String {
+    grammar::excerpt(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_mistaken_is_a_label() {
+        for label in [
+            "core sw 1",
+            "core-sw1",
+            "rack 12, unit 22",
+            "printer",
+            "2nd floor",
+            "v1.2",
+            "(see e.g. etc.)",
+            "ops@b.example",
+            "[prod]",
+            "aa:bb:cc:dd:ee:ff",
+            "12:30 asset 4711",
+            "4711235",
+            "1.0-rc1",
+            "note: old",
+            "b",
+        ] {
+            assert_eq!(check("10.0.0.5", label), Ok(()), "{label}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_look_at_the_bytes_finds_no_less(
+            label in "(ssh|To|port|[a-z0-9.:=/-]{1,6}|[a-zA-Z0-9]{1,6})([ ,;\t]|, ){1}[a-z0-9 .:=,/\\[\\]-]{0,12}",
+        ) {
+            if has_only_words(&label) {
+                let mut words = words(&label).map(|(_, word)| word);
+                let (first, second) = (words.next().unwrap_or_default(), words.next());
+                prop_assert_eq!(first_word("a", first, second), Ok(()));
+                prop_assert!(self::words(&label).all(|(_, word)| meant(word).is_none()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_meant_otherwise_is_named_with_its_spelling() {
+        for (item, label, at, part) in [
+            ("127.0.9.1", "2222", 0, "did you mean 127.0.9.1:2222?"),
+            ("127.0.9.1", "22,23 core", 0, "did you mean 127.0.9.1:22,23?"),
+            ("127.0.9.1", "22-25", 0, "did you mean 127.0.9.1:22-25?"),
+            ("127.0.9.1", ":22", 0, "did you mean 127.0.9.1:22?"),
+            ("127.0.9.1", "22/tcp open", 0, "did you mean 127.0.9.1:22?"),
+            ("127.0.9.1", "tcp/22", 0, "did you mean 127.0.9.1:22?"),
+            ("127.0.9.1", "ssh", 0, "did you mean 127.0.9.1:ssh?"),
+            ("127.0.9.1", "Telnet,ssh", 0, "did you mean 127.0.9.1:telnet,ssh?"),
+            ("127.0.9.1", "port 22", 0, "\"port 22\" reads as a port: did you mean 127.0.9.1:22?"),
+            ("127.0.9.1:22", "23", 0, "did you mean 127.0.9.1:22,23?"),
+            ("2001:db8::1", "22", 0, "did you mean [2001:db8::1]:22?"),
+            ("127.0.9.1", "- 127.0.9.5", 0, "did you mean 127.0.9.1-127.0.9.5?"),
+            ("127.0.9.1", "to 127.0.9.5", 0, "did you mean 127.0.9.1-127.0.9.5?"),
+            ("127.0.9.1", "\u{2013} 127.0.9.5", 0, "did you mean 127.0.9.1-127.0.9.5?"),
+            ("127.0.9.1", ".. 5", 0, "did you mean 127.0.9.1-5?"),
+            ("a", "- b", 0, "one target stands on a line"),
+            ("a", "to b", 0, "one target stands on a line"),
+            ("10.0.0.0", "255.255.255.0", 0, "did you mean 10.0.0.0/24?"),
+            ("10.0.0.0", "/24", 0, "did you mean 10.0.0.0/24?"),
+            ("a", "-p 22", 0, "reads as an option"),
+            ("a", "--ports=22", 0, "reads as an option"),
+            ("inst1", "ansible_host=127.0.9.1", 0, "--input-format ansible"),
+            ("open", "tcp 22 127.0.9.1 1700000000", 7, "--input-format list reads several"),
+            ("Nmap", "scan report for 127.0.9.1", 0, "nmap-xml"),
+            (
+                "a:22",
+                "b:23",
+                0,
+                "--input-format list reads several; if it is a label, say --labels",
+            ),
+            ("a", "core b.example", 5, "\"b.example\" reads as another target"),
+            ("a", "core b.example.", 5, "reads as another target"),
+            ("a", "b.rack1", 0, "reads as another target"),
+            ("a", "(10.0.0.0/24)", 0, "reads as another target"),
+            ("a", "10.0.0.1-5,", 0, "reads as another target"),
+            ("a", "x 10.0.0.300", 2, "reads as another target"),
+            ("a", "x 10.0.0.1,22", 2, "reads as another target"),
+            ("a", "2001:db8::1", 0, "reads as another target"),
+            ("a", "x [2001:db8::1]:22", 2, "reads as another target"),
+            ("a", "x [b]:22", 2, "reads as another target"),
+            ("a", "http://wiki", 0, "reads as another target"),
+            ("a", "\u{fc}ber \u{fc}.example", 5, "reads as another target"),
+        ] {
+            let (place, error) = check(item, label).expect_err(label);
+            assert!(error.to_string().contains(part), "{item} {label}: {error}");
+            assert_eq!(place, at, "{item} {label}: {error}");
+        }
+    }
+}
