@@ -1,4 +1,5 @@
-//! Fuzzing: the targets of `fuzz/`, one after another, from the transcripts as seeds.
+//! Fuzzing: the targets of `fuzz/`, one after another, from the transcripts and samples of
+//! lists as seeds.
 
 use std::env;
 
@@ -7,7 +8,19 @@ use anyhow::{Result, ensure};
 use crate::command::{self, root, succeeds};
 
 /// The fuzz targets.
-const TARGETS: [&str; 3] = ["ssh", "telnet", "kexinit"];
+const TARGETS: [&str; 11] = [
+    "ssh",
+    "telnet",
+    "kexinit",
+    "auto",
+    "list",
+    "csv",
+    "nmap_xml",
+    "nmap_grep",
+    "masscan",
+    "known_hosts",
+    "ansible",
+];
 /// How many seconds each is run when nothing else is asked for.
 pub(crate) const SECONDS: &str = "60";
 

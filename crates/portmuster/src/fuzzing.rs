@@ -1,5 +1,5 @@
-//! Runs hostile bytes through whole attempts, and holds these to what must be true whatever comes.
-//! For the fuzz targets in `fuzz/`, and for tests.
+//! Runs hostile bytes through whole attempts, and holds these to what must be true whatever comes;
+//! [`lists`] does the same with lists of targets. For the fuzz targets in `fuzz/`, and for tests.
 //!
 //! Each function panics when something is not true. How bytes are split, how fast they come and
 //! how they end follows from the bytes themselves, so that an input is all that a failure needs.
@@ -19,6 +19,7 @@ use crate::{
     targets::Target,
 };
 
+pub mod lists;
 #[cfg(test)]
 mod mutations;
 

@@ -9,10 +9,13 @@ use std::{env, fs, path::PathBuf};
 use fastrand::Rng;
 use tempfile::TempDir;
 
+use super::lists::SAMPLES;
 use crate::probe::{samples, transcripts};
 
 /// Changed inputs for each target.
 const ROUNDS: usize = 4_000;
+/// Changed inputs for each format of lists, each of which is read several times.
+const LIST_ROUNDS: usize = 500;
 /// Changes to one input, at most.
 const CHANGES_MAX: usize = 8;
 /// Bytes of an input, beyond which it does not grow.
@@ -38,6 +41,38 @@ const PIECES: [&[u8]; 16] = [
     b"login: ",
 ];
 
+/// What readers of lists stumble over.
+const LIST_PIECES: [&[u8]; 28] = [
+    b"\r",
+    b"\n",
+    b"\r\n",
+    b"\t",
+    b" ",
+    b"\"",
+    b"'",
+    b",",
+    b";",
+    b":",
+    b"#",
+    b"-",
+    b"[",
+    b"]",
+    b"[01:99]",
+    b"{",
+    b"}",
+    b"<",
+    b"/>",
+    b"</host>",
+    b"<host>",
+    b"&lt;",
+    b"=",
+    b"|1|",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\0",
+    b"10.0.0.1",
+];
+
 fn greetings() -> Vec<Vec<u8>> {
     transcripts::all().iter().map(transcripts::Transcript::bytes).collect()
 }
@@ -54,23 +89,23 @@ fn offers() -> Vec<Vec<u8>> {
 }
 
 /// The input with a few changes.
-fn changed(seeds: &[Vec<u8>], rng: &mut Rng) -> Vec<u8> {
+fn changed(seeds: &[Vec<u8>], pieces: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
     let mut input = rng.choice(seeds).cloned().unwrap_or_default();
     for _ in 0..rng.usize(1..=CHANGES_MAX) {
-        change(&mut input, seeds, rng);
+        change(&mut input, seeds, pieces, rng);
         input.truncate(LENGTH_MAX);
     }
     input
 }
 
-fn change(input: &mut Vec<u8>, seeds: &[Vec<u8>], rng: &mut Rng) {
+fn change(input: &mut Vec<u8>, seeds: &[Vec<u8>], pieces: &[&[u8]], rng: &mut Rng) {
     let at = rng.usize(0..=input.len());
     let end = rng.usize(at..=input.len());
     match rng.u8(0..8) {
         0 => input.truncate(at),
         1 => drop(input.drain(at..end)),
         2 => {
-            let piece = rng.choice(PIECES).unwrap_or_default();
+            let piece = rng.choice(pieces).copied().unwrap_or_default();
             input.splice(at..at, piece.iter().copied());
         }
         3 => {
@@ -88,13 +123,17 @@ fn change(input: &mut Vec<u8>, seeds: &[Vec<u8>], rng: &mut Rng) {
 }
 
 fn run(seeds: &[Vec<u8>], target: fn(&[u8])) {
+    run_with(seeds, &PIECES, ROUNDS, target);
+}
+
+fn run_with(seeds: &[Vec<u8>], pieces: &[&[u8]], rounds: usize, target: fn(&[u8])) {
     assert!(!seeds.is_empty());
     for seed in seeds {
         target(seed);
     }
     let mut rng = Rng::with_seed(7);
-    for _ in 0..ROUNDS {
-        target(&changed(seeds, &mut rng));
+    for _ in 0..rounds {
+        target(&changed(seeds, pieces, &mut rng));
     }
 }
 
@@ -113,11 +152,64 @@ fn offers_stand_what_comes_of_them() {
     run(&offers(), super::kexinit);
 }
 
+fn bytes(samples: &[&str]) -> Vec<Vec<u8>> {
+    samples.iter().map(|sample| sample.as_bytes().to_vec()).collect()
+}
+
+/// Runs the target of one format of lists.
+fn run_list(name: &str) {
+    let (_, target, samples) =
+        SAMPLES.into_iter().find(|(target, ..)| *target == name).expect("it has samples");
+    run_with(&bytes(samples), &LIST_PIECES, LIST_ROUNDS, target);
+}
+
+#[test]
+fn detection_stands_what_comes_of_samples() {
+    run_list("auto");
+}
+
+#[test]
+fn lists_stand_what_comes_of_samples() {
+    run_list("list");
+}
+
+#[test]
+fn tables_stand_what_comes_of_samples() {
+    run_list("csv");
+}
+
+#[test]
+fn nmaps_xml_stands_what_comes_of_samples() {
+    run_list("nmap_xml");
+}
+
+#[test]
+fn nmaps_lines_stand_what_comes_of_samples() {
+    run_list("nmap_grep");
+}
+
+#[test]
+fn masscan_stands_what_comes_of_samples() {
+    run_list("masscan");
+}
+
+#[test]
+fn known_hosts_stand_what_comes_of_samples() {
+    run_list("known_hosts");
+}
+
+#[test]
+fn inventories_stand_what_comes_of_samples() {
+    run_list("ansible");
+}
+
 #[test]
 fn seeds_are_written_where_a_fuzzer_wants_them() {
     let dropped = TempDir::new().expect("there is room for a folder");
     let corpus = env::var_os("PORTMUSTER_CORPUS").map_or(dropped.path().into(), PathBuf::from);
-    for (target, seeds) in [("ssh", greetings()), ("telnet", greetings()), ("kexinit", offers())] {
+    let of_servers = [("ssh", greetings()), ("telnet", greetings()), ("kexinit", offers())];
+    let of_lists = SAMPLES.into_iter().map(|(target, _, samples)| (target, bytes(samples)));
+    for (target, seeds) in of_servers.into_iter().chain(of_lists) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("there is room for a folder");
         for (nth, seed) in seeds.iter().enumerate() {

@@ -1,0 +1,7 @@
+//! An inventory of ansible.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| portmuster::fuzzing::lists::ansible(input));

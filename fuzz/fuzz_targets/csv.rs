@@ -1,0 +1,7 @@
+//! A table of targets.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| portmuster::fuzzing::lists::csv(input));

@@ -1,0 +1,7 @@
+//! The known hosts of ssh.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| portmuster::fuzzing::lists::known_hosts(input));
