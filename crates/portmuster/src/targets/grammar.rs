@@ -118,10 +118,19 @@ fn split(text: &str) -> Result<(&str, usize, Option<Part<'_>>), ItemError> {
             Some(kind) => error(1, kind),
             None => Ok((text, 1, None)),
         },
-        Some((host, ports)) => match several(text) {
-            Some(kind) => error(1, kind),
-            None => Ok((host, 1, Some((ports, host.chars().count() + 2)))),
-        },
+        Some((host, ports)) => {
+            let column = host.chars().count() + 2;
+            if let Some(kind) = several(text) {
+                return error(1, kind);
+            }
+            if ports.is_empty() && name::parse(host).is_ok() && address(host) == Ok(None) {
+                return error(column, ItemErrorKind::YamlKey(excerpt(text)));
+            }
+            if let Some(list) = ports.strip_suffix(',').filter(|list| !list.is_empty()) {
+                return error(column + list.chars().count(), ItemErrorKind::Separator(','));
+            }
+            Ok((host, 1, Some((ports, column))))
+        }
     }
 }
 
@@ -452,6 +461,8 @@ mod tests {
             ("10.0.0.5:0", 10, "port 0 is not from 1 to 65535"),
             ("10.0.0.5:22,70000", 13, "port 70000"),
             ("10.0.0.5:", 10, "a port is missing"),
+            ("all:", 5, "a port is missing behind \"all:\"; for an ansible inventory in YAML"),
+            ("10.0.0.5:22,", 12, "one target stands on a line"),
             ("a b", 2, "can't be part of a host name"),
             ("a..b", 1, "not a host name"),
             ("-", 1, "marks a list item in YAML"),

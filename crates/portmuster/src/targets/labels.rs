@@ -69,6 +69,12 @@ pub enum LabelError {
          several; if it is a label, say --labels"
     )]
     Target(String),
+    /// It stands behind the name of a program.
+    #[error(
+        "{0:?} reads as a command, and a line has a target: HOST:22, ssh://HOST or telnet://HOST; if \
+         this is a host and its label, say --labels"
+    )]
+    Command(String),
     /// It is a line of nmap's output for people.
     #[error(
         "this is nmap's output for people; what -oX writes is read with --input-format nmap-xml, \
@@ -82,8 +88,11 @@ pub enum LabelError {
 /// # Errors
 /// The first word that reads as something else.
 pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelError)> {
-    if item.eq_ignore_ascii_case("nmap") && label.starts_with("scan report for") {
+    if matches!((item, label.get(..5)), ("Nmap", Some("scan ")) | ("Starting", Some("Nmap "))) {
         return Err((0, LabelError::NmapNormal));
+    }
+    if item.len() <= 6 && COMMANDS.iter().any(|command| item.eq_ignore_ascii_case(command)) {
+        return Err((0, LabelError::Command(format!("{item} {}", excerpt(label)))));
     }
     if has_only_words(label) {
         return Ok(());
@@ -101,6 +110,8 @@ pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelError)> 
     Ok(())
 }
 
+/// Programs that are called with a host.
+const COMMANDS: [&str; 5] = ["ssh", "telnet", "nc", "ncat", "netcat"];
 /// Words that mean something before others.
 const KEYWORDS: [&str; 8] = ["ssh", "telnet", "port", "ports", "to", "through", "thru", "until"];
 
@@ -121,7 +132,7 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 fn first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), LabelError> {
     let word = excerpt(first);
-    let bare = first.trim_end_matches([',', ';']);
+    let bare = first.trim_matches(['(', ')', ',', ';', '"', '\'']);
     if let Some(list) = port_list(bare) {
         return Err(LabelError::Port { word, meant: with_ports(item, list) });
     }
@@ -232,6 +243,12 @@ fn is_target(word: &str) -> bool {
     if let Some((inner, rest)) = word.strip_prefix('[').and_then(|word| word.split_once(']')) {
         return rest.starts_with(':') || inner.parse::<Ipv6Addr>().is_ok();
     }
+    // An address of mail is a label, but nobody has mail at the number of a host.
+    if let Some((_, host)) = word.rsplit_once('@')
+        && is_numeric(host.split(':').next().unwrap_or(host))
+    {
+        return true;
+    }
     if let Some((host, ports)) = word.rsplit_once(':')
         && !host.contains(':')
     {
@@ -338,6 +355,7 @@ mod tests {
             ("inst1", "ansible_host=127.0.9.1", 0, "--input-format ansible"),
             ("open", "tcp 22 127.0.9.1 1700000000", 7, "--input-format list reads several"),
             ("Nmap", "scan report for 127.0.9.1", 0, "nmap-xml"),
+            ("Starting", "Nmap 7.93 ( https://nmap.org )", 0, "nmap-xml"),
             (
                 "a:22",
                 "b:23",
@@ -354,6 +372,10 @@ mod tests {
             ("a", "2001:db8::1", 0, "reads as another target"),
             ("a", "x [2001:db8::1]:22", 2, "reads as another target"),
             ("a", "x [b]:22", 2, "reads as another target"),
+            ("a", "(22)", 0, "did you mean a:22?"),
+            ("ssh", "root@a.example", 0, "\"ssh root@a.example\" reads as a command"),
+            ("telnet", "a 23", 0, "reads as a command"),
+            ("x", "root@10.0.0.1:22", 0, "reads as another target"),
             ("a", "http://wiki", 0, "reads as another target"),
             ("a", "\u{fc}ber \u{fc}.example", 5, "reads as another target"),
         ] {

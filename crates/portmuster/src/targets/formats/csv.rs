@@ -21,7 +21,7 @@ const COLUMNS_MAX: usize = 16_384;
 const CHUNK: usize = 1024;
 
 /// Titles of the column with hosts, the surest first, without case, spaces and signs.
-const HOSTS: [&str; 18] = [
+const HOSTS: [&str; 24] = [
     "ip",
     "ipaddress",
     "ipaddr",
@@ -40,10 +40,30 @@ const HOSTS: [&str; 18] = [
     "server",
     "servername",
     "node",
+    "ips",
+    "ipaddresses",
+    "hosts",
+    "targets",
+    "addresses",
+    "hostnames",
 ];
 /// Those of them that are one on a line of their own, where the others may be names.
-const LONE: [&str; 8] =
-    ["ip", "ipaddress", "ipaddr", "ipv4address", "host", "hostname", "address", "fqdn"];
+const LONE: [&str; 14] = [
+    "ip",
+    "ipaddress",
+    "ipaddr",
+    "ipv4address",
+    "host",
+    "hostname",
+    "address",
+    "fqdn",
+    "ips",
+    "ipaddresses",
+    "hosts",
+    "targets",
+    "addresses",
+    "hostnames",
+];
 const PORTS: [&str; 7] = ["port", "ports", "portnumber", "portid", "tcpport", "dstport", "sshport"];
 const LABELS: [&str; 8] =
     ["label", "name", "comment", "description", "hostname", "fqdn", "dnsname", "servername"];

@@ -67,7 +67,7 @@ fn of_line(first: &str, text: &str) -> InputFormat {
     }
     if first
         .strip_prefix('[')
-        .is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with('{'))
+        .is_some_and(|rest| rest.is_empty() || rest.trim_start().starts_with(['{', ']']))
     {
         return InputFormat::Masscan;
     }
@@ -96,8 +96,9 @@ fn is_section(line: &str) -> bool {
     let inner = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
     inner.is_some_and(|inner| {
         let address = inner.split(['/', '%', '-']).next().unwrap_or(inner);
+        let is_named = |letter: char| letter.is_alphanumeric() || "_-.:".contains(letter);
         !inner.is_empty()
-            && !inner.contains(['[', ' '])
+            && inner.chars().all(is_named)
             && address.parse::<Ipv6Addr>().is_err()
             && inner.parse::<IpAddr>().is_err()
     })
@@ -136,6 +137,8 @@ mod tests {
             ("open tcp 22 127.0.9.1 1700000000\n", Masscan),
             ("[\n{   \"ip\": \"10.0.0.1\" }\n", Masscan),
             ("[", Masscan),
+            ("[]\n", Masscan),
+            ("[\"a\"]\n", List),
             ("{\"ip\": \"10.0.0.1\"}\n", Masscan),
             ("{\n    \"_meta\": {\n", Ansible),
             ("[servers]\n127.0.9.1\n", Ansible),

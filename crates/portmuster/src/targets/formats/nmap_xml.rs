@@ -79,11 +79,12 @@ impl Host {
     }
 
     fn open_ports(&self) -> Option<Ports> {
-        let is_open = |port: &u16| {
-            let bits = self.open.get(usize::from(port / 64)).copied().unwrap_or_default();
-            bits >> (port % 64) & 1 == 1
+        let of_word = |(word, bits): (u16, &u64)| {
+            let bits = *bits;
+            (0..64_u16).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| 64 * word + bit)
         };
-        Ports::of_numbers((1..=u16::MAX).filter(is_open))
+        let words = (0..).zip(&self.open).filter(|(_, bits)| **bits != 0);
+        Ports::of_numbers(words.flat_map(of_word))
     }
 }
 

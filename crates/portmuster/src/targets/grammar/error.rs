@@ -84,8 +84,9 @@ pub enum ItemErrorKind {
     },
     /// A character that separates the columns of a table.
     #[error(
-        "{0:?} can't stand here: commas stand between ports (10.0.0.1:22,23) and between the \
-         numbers of an IPv4 address (10.0.0.1,3,5); CSV is read with --input-format csv"
+        "{0:?} can't stand here: one target stands on a line (--input-format list reads several, \
+         with white space between them), commas stand between ports (10.0.0.1:22,23) and between \
+         the numbers of an IPv4 address (10.0.0.1,3,5), and CSV is read with --input-format csv"
     )]
     Separator(char),
     /// The length of a network's prefix can't be.
@@ -152,6 +153,12 @@ pub enum ItemErrorKind {
     /// A name or a part of it is empty or too long (RFC 1035 §2.3.4).
     #[error("{0:?} is not a host name: its parts have 1 to 63 characters, in all at most 253")]
     Name(String),
+    /// Nothing stands behind the colon of a name, as behind a key of YAML.
+    #[error(
+        "a port is missing behind {0:?}; for an ansible inventory in YAML read what \
+         `ansible-inventory -i FILE --list` writes, with --input-format ansible"
+    )]
+    YamlKey(String),
     /// The ports can't be read.
     #[error(transparent)]
     Ports(#[from] PortsError),

@@ -204,7 +204,7 @@ impl<'de, R: BufRead> Visitor<'de> for Names<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a list of names")
+        formatter.write_str("a list of names, as `ansible-inventory -i FILE --list` writes it")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
