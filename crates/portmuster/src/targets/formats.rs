@@ -11,7 +11,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{ItemError, LineError, LineErrorKind, LineRule, Lines};
+use super::{ItemError, LINE_MAX, LineError, LineErrorKind, LineRule, Lines};
 
 mod ansible;
 mod csv;
@@ -259,9 +259,7 @@ impl<R: BufRead> Entries<R> {
             Reader::Ansible(reader) => reader.next_entry()?,
         };
         let Some(Entry { item, label, line, column }) = entry else { return Ok(None) };
-        // A label has no end of a line in it.
-        let label = label.map(|label| label.split_whitespace().collect::<Vec<_>>().join(" "));
-        let label = label.filter(|label| !label.is_empty());
+        let label = label.map(|label| of_one_line(&label)).filter(|label| !label.is_empty());
         read(&item, label.as_deref()).map(Some).map_err(|error| {
             let column = column.saturating_add(error.column - 1);
             LineError { line, column, kind: error.into() }
@@ -294,6 +292,12 @@ impl<R: BufRead> Entries<R> {
         };
         Ok(())
     }
+}
+
+/// The label as a line of a list may have it.
+fn of_one_line(label: &str) -> String {
+    let label = &label[..label.floor_char_boundary(LINE_MAX)];
+    label.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn failed(error: io::Error) -> LineError {

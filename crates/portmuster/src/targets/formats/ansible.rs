@@ -63,7 +63,7 @@ fn read<R: BufRead>(input: R) -> Result<Inventory, LineError> {
 fn entry(host: Host) -> Result<Entry, LineError> {
     let Host { name, place, address, port } = host;
     let (text, Place { line, column }) = match &address {
-        Some(Value { text, place }) => (text.as_str(), *place),
+        Some(Value { text, place }) => (&**text, *place),
         None => (name.as_str(), place),
     };
     if text.contains("{{") {

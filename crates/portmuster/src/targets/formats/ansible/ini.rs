@@ -19,6 +19,9 @@ const LINE_MAX: usize = 64 * 1024;
 /// Hosts that a line may stand for, by its ranges.
 const PATTERN_MAX: usize = 65_536;
 
+/// Bytes that a host may have, with its ranges.
+const NAME_MAX: usize = 512;
+
 /// What the lines of a section are.
 #[derive(Debug, Clone, Copy)]
 enum Section {
@@ -75,7 +78,7 @@ pub(super) fn read<R: BufRead>(input: &mut Tracked<R>) -> Result<Inventory, Line
                 };
                 let at = value.trim_start().as_ptr().addr() - text.as_ptr().addr();
                 let column = text[..at].chars().count() + 1;
-                let value = Value { text: unquoted(value.trim()).to_owned(), place: place(column) };
+                let value = Value::new(unquoted(value.trim()), place(column));
                 inventory.set_group(group, key.trim(), value);
             }
         }
@@ -135,7 +138,7 @@ fn add_hosts(
         }
         if let Some(port) = port {
             let column = first.column + pattern.chars().count() + 1;
-            let value = Value { text: port.to_owned(), place: Place { line, column } };
+            let value = Value::new(port, Place { line, column });
             inventory.set_host(host, "ansible_port", value);
         }
         for word in rest {
@@ -146,7 +149,7 @@ fn add_hosts(
             };
             if is_wanted(key) {
                 let place = Place { line, column: word.column + key.chars().count() + 1 };
-                inventory.set_host(host, key, Value { text: value.to_owned(), place });
+                inventory.set_host(host, key, Value::new(value, place));
             }
         }
     }
@@ -171,6 +174,9 @@ fn expanded(pattern: &str) -> Result<Vec<String>, String> {
         && address.parse::<std::net::Ipv6Addr>().is_ok()
     {
         return Ok(vec![address.to_owned()]);
+    }
+    if pattern.len() > NAME_MAX {
+        return Err("it is longer than a host name".to_owned());
     }
     let mut names = vec![String::new()];
     let mut rest = pattern;
@@ -209,9 +215,9 @@ fn range_parts(range: &str) -> Option<Vec<String>> {
         return None;
     }
     if let ([first], [last]) = (first.as_bytes(), last.as_bytes())
-        && first.is_ascii_alphabetic()
-        && last.is_ascii_alphabetic()
         && first <= last
+        && (first.is_ascii_lowercase() && last.is_ascii_lowercase()
+            || first.is_ascii_uppercase() && last.is_ascii_uppercase())
     {
         return Some((*first..=*last).step_by(step).map(|it| char::from(it).to_string()).collect());
     }
@@ -284,7 +290,9 @@ mod tests {
         assert_eq!(names("a[1:5:2]b[0:1]"), ["a1b0", "a1b1", "a3b0", "a3b1", "a5b0", "a5b1"]);
         assert_eq!(names("10.0.0.[9:10]"), ["10.0.0.9", "10.0.0.10"]);
         assert_eq!(names("[2001:db8::1]"), ["2001:db8::1"]);
-        for pattern in ["a[1:", "a[1]", "a[5:1]", "a[1:2:0]", "a[1:99999999]", "a[x:1]", "a[b:a]"] {
+        for pattern in
+            ["a[1:", "a[1]", "a[5:1]", "a[1:2:0]", "a[1:99999999]", "a[x:1]", "a[b:a]", "a[A:z]"]
+        {
             assert!(expanded(pattern).is_err(), "{pattern}");
         }
     }

@@ -1,6 +1,6 @@
 //! Hosts and groups, and which variables a host has of them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use super::{LineError, Place, document};
 
@@ -9,11 +9,21 @@ const HOSTS_MAX: usize = 262_144;
 /// Groups that an inventory may have, and memberships of hosts and groups in groups.
 const MEMBERS_MAX: usize = 4 * HOSTS_MAX;
 
-/// The value of a variable, and where it stands.
+/// Bytes of a value that are kept: longer than any host is.
+const VALUE_MAX: usize = 512;
+
+/// The value of a variable, and where it stands. Many hosts may share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Value {
-    pub(super) text: String,
+    pub(super) text: Arc<str>,
     pub(super) place: Place,
+}
+
+impl Value {
+    pub(super) fn new(text: &str, place: Place) -> Self {
+        let end = text.floor_char_boundary(VALUE_MAX);
+        Self { text: text[..end].into(), place }
+    }
 }
 
 /// A host, and where ansible would connect to.
@@ -36,7 +46,7 @@ struct Variables {
 
 #[derive(Debug, Default)]
 struct Group {
-    name: String,
+    name: Arc<str>,
     variables: Variables,
     /// The groups that it is in.
     parents: Vec<usize>,
@@ -93,7 +103,7 @@ impl Inventory {
             return Ok(group);
         }
         self.count_member(place)?;
-        self.groups.push(Group { name: name.to_owned(), ..Group::default() });
+        self.groups.push(Group { name: name.into(), ..Group::default() });
         self.groups_by_name.insert(name.to_owned(), self.groups.len() - 1);
         Ok(self.groups.len() - 1)
     }
@@ -179,7 +189,7 @@ impl Inventory {
             done += 1;
             // All groups are in `all`, so its depth is the least.
             let depth = if group == all { 0 } else { ranked[group].depth.max(1) };
-            let rank = Rank { depth, name: self.groups[group].name.clone() };
+            let rank = Rank { depth, name: Arc::clone(&self.groups[group].name) };
             let Variables { address, port } = self.groups[group].variables.clone();
             ranked[group]
                 .take(address.map(|value| (rank.clone(), value)), port.map(|value| (rank, value)));
@@ -205,7 +215,7 @@ impl Inventory {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     depth: usize,
-    name: String,
+    name: Arc<str>,
 }
 
 /// What a group gives its members, and of which group that is.

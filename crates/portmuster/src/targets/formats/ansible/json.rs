@@ -240,7 +240,7 @@ impl<'de, R: BufRead> Visitor<'de> for Variables<'_, R> {
                 continue;
             }
             let text = map.next_value_seed(Scalar)?;
-            let value = Value { text, place: reading.place() };
+            let value = Value::new(&text, reading.place());
             let mut inventory = reading.inventory.borrow_mut();
             match owner {
                 Owner::Host(host) => inventory.set_host(host, &key, value),
