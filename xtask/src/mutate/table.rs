@@ -17,6 +17,32 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Unit("targets::set::tests::shards_are_disjoint_and_cover"),
     },
     Mutation {
+        name: "port-taken-for-a-label",
+        why: "the port behind `host<TAB>port` becomes a label, and other ports are checked",
+        file: "crates/portmuster/src/targets/labels.rs",
+        old: "if let Some(list) = port_list(bare) {",
+        new: "if let Some(list) = port_list(bare).filter(|_| false) {",
+        caught_by: Unit(
+            "targets::labels::tests::what_was_meant_otherwise_is_named_with_its_spelling",
+        ),
+    },
+    Mutation {
+        name: "cut-off-scan-taken-for-a-whole",
+        why: "hosts that a broken off scan did not come to are never checked, and nobody knows",
+        file: "crates/portmuster/src/targets/formats/nmap_xml.rs",
+        old: "            Event::Eof => {\n",
+        new: "            Event::Eof => {\n                self.is_complete = true;\n                return Ok(None);\n",
+        caught_by: Unit("targets::formats::tests::nmaps_xml_that_is_broken_is_an_error"),
+    },
+    Mutation {
+        name: "cr-is-no-end-of-a-line",
+        why: "of a list with bare CRs only the first target is read",
+        file: "crates/portmuster/src/targets/lines.rs",
+        old: "let end = memchr2(b'\\n', b'\\r', read);",
+        new: "let end = memchr2(b'\\n', b'\\n', read);",
+        caught_by: Unit("targets::lines::tests::lines_end_at_lf_cr_and_crlf"),
+    },
+    Mutation {
         name: "settled-with-its-first-address",
         why: "a name is settled while some of its addresses are not: a run that goes on lacks them",
         file: "crates/portmuster/src/positions.rs",

@@ -168,7 +168,7 @@ fn a_label_that_is_a_formula_is_none_in_a_spreadsheet() {
     let folder = Folder::new();
     let list = folder.with("list", "127.0.0.1:1 =HYPERLINK(\"http://evil.example\")\n");
     let list = list.to_str().expect("temporary folders have plain names");
-    let ended = check(["-i", list, "-o=csv"]);
+    let ended = check(["-i", list, "--labels", "-o=csv"]);
     let rows = read_rows(&ended.stdout);
     assert_eq!(rows[0].label.as_deref(), Some("'=HYPERLINK(\"http://evil.example\")"));
 }
