@@ -136,6 +136,9 @@ impl Input {
             streamed_left_out: SharedLeftOut::default(),
         };
         for item in &check.targets {
+            if item == "-" {
+                bail!("a target \"-\" is none; to read a list from stdin write -i -");
+            }
             let added = input.set.add(item, None, &input.ports);
             added.map_err(|error| argument_error("target", item, &error))?;
         }

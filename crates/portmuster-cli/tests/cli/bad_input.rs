@@ -58,6 +58,7 @@ fn a_bad_target_is_named_with_its_column() {
         ("10.0.0.5:70000", r#"target "10.0.0.5:70000", column 10: port 70000 is not"#),
         ("[::1", r#"target "[::1", column 1: the bracket is not closed"#),
         ("", r#"target "", column 1: a host is missing"#),
+        ("-", "to read a list from stdin write -i -"),
     ] {
         assert_says(&[bad], complaint);
     }
