@@ -307,7 +307,7 @@ excluded; one that can't be looked up is an error."
 /// What becomes of lines that can't be read.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct LineRules {
-    /// Report and count lines that can't be read, and go on
+    /// Report and count input lines that can't be read, and go on; not those of --exclude-file
     #[arg(long)]
     pub(crate) skip_bad_lines: bool,
 }

@@ -121,7 +121,7 @@ impl Input {
         let selection = &check.selection;
         let bad_lines = BadLines::new(selection.lines.skip_bad_lines);
         let options = check.reading.options().map_err(anyhow::Error::msg)?;
-        let (excludes, excludes_fingerprint) = read_excludes(check, &options, &bad_lines)?;
+        let (excludes, excludes_fingerprint) = read_excludes(check, &options)?;
         let mut input = Self {
             set: TargetSet::new(&excludes),
             excludes,
@@ -346,11 +346,7 @@ impl Stream {
 }
 
 /// What to exclude, and its fingerprint. Names in it are looked up.
-fn read_excludes(
-    check: &Check,
-    options: &InputOptions,
-    bad_lines: &BadLines,
-) -> anyhow::Result<(Excludes, u64)> {
+fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<(Excludes, u64)> {
     let selection = &check.selection;
     let mut excludes = ReadExcludes::default();
     for item in &selection.exclude {
@@ -368,7 +364,7 @@ fn read_excludes(
             match lines.next_item(|item, _| excludes.add(item)) {
                 Ok(Some(())) => excludes.came_from(|| format!("{name}, line {}", lines.line())),
                 Ok(None) => break,
-                Err(error) if bad_lines.passes_over(&name, &error) => {}
+                // Also with --skip-bad-lines: what it was to keep from being contacted is not known.
                 Err(error) => bail!("{name}, {error}"),
             }
         }

@@ -16,7 +16,10 @@ const TIME_WILL_TELL: [&str; 3] = ["ssh-slow", "silent", "drip"];
 /// Runs over the same targets by every method, three at the same time: Dropbear has few places.
 fn by_every_method(targets: &[String]) -> Vec<(&'static str, Ended)> {
     let by = |method| {
-        let settings = ["--method", method, "--per-host=max", "-o=jsonl"].map(str::to_owned);
+        // One connection to each, so that a thread alone is through in time.
+        let settings = ["--per-host=max", "--retries=0", "--speak-first=never", "-o=jsonl"];
+        let settings = settings.map(str::to_owned).into_iter();
+        let settings: Vec<_> = settings.chain([format!("--method={method}")]).collect();
         check([targets, &settings].concat())
     };
     let side_by_side = |methods: &'static [&'static str]| {

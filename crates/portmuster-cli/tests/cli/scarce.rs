@@ -57,7 +57,7 @@ fn as_many_are_in_flight_as_the_address_space_holds() {
     let script = format!(
         "ip link set lo up
         {DROPPED}
-        ulimit -v 54000
+        ulimit -v 60000
         exec \"$portmuster\" check 127.0.0.0/18 -p 9 --rate max --retries 0 --timeout 300ms \
             -o jsonl --method \"$1\""
     );
