@@ -44,7 +44,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
                 account: journal.account,
                 targets: summary::ending(&journal.account, input.len()).targets,
                 left_out: input.left_out(),
-                bad_lines: input.bad_lines().skipped(),
+                bad_lines: input.bad_lines().unread(),
             };
             let judged = judged(check, gate.as_ref(), &ended);
             Ok(judged.min(completeness(&journal.account)))
@@ -128,7 +128,7 @@ fn run_kept(
         summary::say_workers(&workers, check.verbose);
     }
     let targets = summary::ending(&account, total).targets;
-    let ended = Ended { account, targets, left_out, bad_lines: bad_lines.skipped() };
+    let ended = Ended { account, targets, left_out, bad_lines: bad_lines.unread() };
     Ok(status.min(judged(check, gate.as_ref(), &ended)))
 }
 

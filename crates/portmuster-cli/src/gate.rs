@@ -63,7 +63,7 @@ pub(crate) struct Ended {
     pub(crate) targets: u128,
     /// What was named and is not among them.
     pub(crate) left_out: LeftOut,
-    /// Lines of the input that could not be read and were passed over.
+    /// Lines and records of the input that could not be read and were passed over.
     pub(crate) bad_lines: u64,
 }
 

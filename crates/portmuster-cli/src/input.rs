@@ -76,13 +76,15 @@ struct Stream {
 pub(crate) struct BadLines {
     skip: bool,
     skipped: Arc<AtomicU64>,
+    /// Records that name targets which can't be read from them.
+    lost: Arc<AtomicU64>,
     /// What ended the input.
     fatal: Arc<Mutex<Option<String>>>,
 }
 
 impl BadLines {
     fn new(skip: bool) -> Self {
-        Self { skip, skipped: Arc::default(), fatal: Arc::default() }
+        Self { skip, skipped: Arc::default(), lost: Arc::default(), fatal: Arc::default() }
     }
 
     /// What ended the input before its end, and where.
@@ -94,6 +96,11 @@ impl BadLines {
     /// How many lines were reported and passed over.
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// How many lines and records may name targets that are not checked.
+    pub(crate) fn unread(&self) -> u64 {
+        self.skipped().saturating_add(self.lost.load(Ordering::Relaxed))
     }
 
     fn set_fatal(&self, message: String) {
@@ -260,7 +267,7 @@ impl Input {
         let (set, ports) = (&mut self.set, &self.ports);
         let mut read = |item: &str, label: Option<&str>| set.add(item, label, ports);
         while list.next_item(&self.bad_lines, &mut read)?.is_some() {}
-        list.finish()
+        list.finish(&self.bad_lines)
     }
 }
 
@@ -326,11 +333,13 @@ impl Stream {
     ///
     /// # Errors
     /// It had no target.
-    fn finish(&self) -> anyhow::Result<()> {
+    fn finish(&self, bad_lines: &BadLines) -> anyhow::Result<()> {
         let passed_over = self.entries.passed_over();
+        let lost = passed_over.iter().filter(|records| records.is_lost);
+        bad_lines.lost.fetch_add(lost.map(|records| records.count).sum(), Ordering::Relaxed);
         let passed_over: Vec<_> = passed_over
             .iter()
-            .map(|PassedOver { count, what }| format!("{count} {what}"))
+            .map(|PassedOver { count, what, .. }| format!("{count} {what}"))
             .collect();
         let passed_over = passed_over.join("; ");
         let name = &self.name;
@@ -432,7 +441,7 @@ impl Iterator for Streamed {
                     self.items = Some(set.into_targets(Order::Given, Shard::WHOLE));
                     continue;
                 }
-                Ok(None) => stream.finish(),
+                Ok(None) => stream.finish(&self.bad_lines),
                 Err(error) => Err(error),
             };
             if let Err(error) = ended {

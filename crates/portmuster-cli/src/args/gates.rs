@@ -24,7 +24,7 @@ alone is forbidden an accepted connection is a verdict.";
 const ALLOW: &str = "\
 With --require-verdict: let targets of these kinds pass without one: filtered, unresolved, \
 unchecked, silent, closed-early, tarpit, unknown, telnet-likely, ssh-broken, ssh-throttled, \
-kex-missing, not-probed, excluded, and bad-lines (that --skip-bad-lines passes over). They are still \
+kex-missing, not-probed, excluded, and bad-lines (that --skip-bad-lines passes over, and names that a format hashes or counts). They are still \
 counted. With commas between them; repeatable. A run in which no connection was accepted or refused \
 ends with status 1 all the same.";
 

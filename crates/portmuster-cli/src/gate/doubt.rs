@@ -32,7 +32,7 @@ pub(crate) enum Doubt {
     NotProbed,
     /// The target is excluded, so nobody looked.
     Excluded,
-    /// A line of the input could not be read and was passed over.
+    /// A line or a record of the input could not be read and was passed over.
     BadLines,
 }
 

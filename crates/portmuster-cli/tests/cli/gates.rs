@@ -223,6 +223,14 @@ fn a_line_that_was_passed_over_has_no_verdict() {
 }
 
 #[test]
+fn a_hashed_name_has_no_verdict() {
+    let list = "[127.0.0.1]:1 ssh-ed25519 AAAA\n|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n";
+    let arguments = ["check", "-i=-", "--input-format=known-hosts", "--require-verdict"];
+    let ended = run(program().args(arguments).write_stdin(list));
+    assert_gate(&ended, 1, "no verdict on 1 of 2: 1 bad-lines");
+}
+
+#[test]
 fn bytes_that_no_rule_recognises_are_no_proof() {
     let sentence = b"temperature 21.5, humidity 40\r\n";
     let server = start(Behaviour::Says(sentence));

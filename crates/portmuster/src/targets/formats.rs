@@ -123,24 +123,36 @@ impl InputOptions {
     }
 }
 
-/// Records of an input that name no target, and are counted.
+/// Records of an input that give no target, and are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassedOver {
     /// How many there were.
     pub count: u64,
     /// What they are, as the object of a sentence: "hashed names, which can't be read".
     pub what: &'static str,
+    /// Whether they name targets that can't be read from them, so that these are not checked.
+    pub is_lost: bool,
 }
 
-/// Counts of records that name no target, by what they are.
+/// Counts of records that give no target, by what they are.
 #[derive(Debug, Clone, Default)]
 struct Tally(Vec<PassedOver>);
 
 impl Tally {
+    /// Counts records that name no target.
     fn add(&mut self, count: u64, what: &'static str) {
-        match self.0.iter_mut().find(|passed_over| passed_over.what == what) {
-            Some(passed_over) => passed_over.count = passed_over.count.saturating_add(count),
-            None => self.0.push(PassedOver { count, what }),
+        self.count(PassedOver { count, what, is_lost: false });
+    }
+
+    /// Counts records that name targets which can't be read from them.
+    fn lose(&mut self, count: u64, what: &'static str) {
+        self.count(PassedOver { count, what, is_lost: true });
+    }
+
+    fn count(&mut self, more: PassedOver) {
+        match self.0.iter_mut().find(|passed_over| passed_over.what == more.what) {
+            Some(passed_over) => passed_over.count = passed_over.count.saturating_add(more.count),
+            None => self.0.push(more),
         }
     }
 }

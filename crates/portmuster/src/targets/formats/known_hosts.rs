@@ -103,11 +103,11 @@ impl<R: BufRead> KnownHosts<R> {
 
     fn add(&mut self, name: &str, column: usize) -> Result<(), LineError> {
         if name.starts_with('|') {
-            self.passed_over.add(1, HASHED);
+            self.passed_over.lose(1, HASHED);
             return Ok(());
         }
         if name.contains(['*', '?', '!']) {
-            self.passed_over.add(1, PATTERNS);
+            self.passed_over.lose(1, PATTERNS);
             return Ok(());
         }
         let (host, port) = match name.strip_prefix('[').and_then(|name| name.split_once(']')) {

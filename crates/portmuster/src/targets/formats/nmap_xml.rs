@@ -211,7 +211,7 @@ impl<R: BufRead> NmapXml<R> {
             }
             "extraports" if value("state")?.is_some_and(|state| may_be_open(&state)) => {
                 let count = value("count")?.and_then(|count| count.parse().ok()).unwrap_or(1);
-                self.passed_over.add(count, SUMMED_UP);
+                self.passed_over.lose(count, SUMMED_UP);
             }
             _ => {}
         }
