@@ -45,6 +45,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
                 targets: summary::ending(&journal.account, input.len()).targets,
                 left_out: input.left_out(),
                 bad_lines: input.bad_lines().unread(),
+                is_cut_short: false,
             };
             let judged = judged(check, gate.as_ref(), &ended);
             Ok(judged.min(completeness(&journal.account)))
@@ -116,11 +117,13 @@ fn run_kept(
         }
     }
     // The same Ctrl-C ends who writes the list, in the middle of a line or before the first.
+    let mut is_cut_short = interrupted.is_set() && total.is_none();
     if !interrupted.is_set()
         && let Some(error) = bad_lines.fatal()
     {
         terminal::error(&error);
         status = status.min(Status::Usage);
+        is_cut_short = true;
     }
     let left_out = left_out.with(streamed_left_out.sum());
     if !check.quiet && (account.targets > 0 || !left_out.is_empty()) {
@@ -128,7 +131,8 @@ fn run_kept(
         summary::say_workers(&workers, check.verbose);
     }
     let targets = summary::ending(&account, total).targets;
-    let ended = Ended { account, targets, left_out, bad_lines: bad_lines.unread() };
+    let bad_lines = bad_lines.unread();
+    let ended = Ended { account, targets, left_out, bad_lines, is_cut_short };
     Ok(status.min(judged(check, gate.as_ref(), &ended)))
 }
 

@@ -65,6 +65,8 @@ pub(crate) struct Ended {
     pub(crate) left_out: LeftOut,
     /// Lines and records of the input that could not be read and were passed over.
     pub(crate) bad_lines: u64,
+    /// A list that was read as a stream was not read to its end, so nobody knows what else it names.
+    pub(crate) is_cut_short: bool,
 }
 
 impl Ended {
@@ -139,6 +141,7 @@ impl Gate {
         let is_unproven = self.allowed.as_ref().is_some_and(|allowed| {
             let refused = |doubt: Doubt| !allowed.contains(&doubt);
             self.left(ended) > 0
+                || ended.is_cut_short
                 || self.unproven(ended).any(|(doubt, count, _)| count > 0 && refused(doubt))
         });
         is_found || is_unproven || !ended.is_answered()
@@ -152,6 +155,11 @@ impl Gate {
         }
         if let Some(allowed) = &self.allowed {
             terminal::note(self.describe_unproven(allowed, ended));
+        }
+        if ended.is_cut_short {
+            terminal::note(
+                "a list was not read to its end, so nothing is known of what follows there",
+            );
         }
         if !ended.is_answered() {
             terminal::note(
@@ -189,6 +197,9 @@ impl Gate {
         let without = refused.iter().map(|&(_, count, _)| count).sum::<u128>() + left;
         let allowed: u128 = passed.iter().map(|&(_, count, _)| count).sum();
         let proven = match (without, allowed) {
+            (0, 0) if ended.is_cut_short => {
+                format!("a verdict on each of the {named} that were read")
+            }
             (0, 0) => format!("a verdict on each of {named}"),
             (0, _) => {
                 let proven = ended.named().saturating_sub(allowed);

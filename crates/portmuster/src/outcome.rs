@@ -323,8 +323,8 @@ impl Verdict {
     }
 
     /// How much of ssh and telnet it shows, for the choice between two verdicts on one endpoint:
-    /// a later look never weakens an earlier one. A sign that ssh or telnet is there counts more
-    /// than another protocol, which was all that one of two looks saw.
+    /// a later look never weakens an earlier one. What may be ssh or telnet counts more than another
+    /// protocol, which was all that one of two looks saw: only then is the other protocol proof.
     pub(crate) fn strength(&self) -> u8 {
         let has_no_offer = self
             .facts
@@ -336,9 +336,9 @@ impl Verdict {
             Some(Service::SshThrottled) => 9,
             Some(Service::SshBroken) => 8,
             Some(Service::TelnetLikely) => 7,
-            Some(Service::Other) => 6,
-            Some(Service::Unknown) => 5,
-            Some(Service::Tarpit) => 4,
+            Some(Service::Unknown) => 6,
+            Some(Service::Tarpit) => 5,
+            Some(Service::Other) => 4,
             Some(Service::Silent) => 3,
             Some(Service::ClosedEarly) => 2,
             Some(Service::NotProbed) => 1,

@@ -152,7 +152,12 @@ impl Probe {
     pub(crate) fn is_recognised(&self) -> bool {
         match &self.stage {
             Stage::Ssh(_) => true,
-            Stage::Greeting(greeting) => greeting.recognised().is_some(),
+            // More may come that says what a weak name leaves open.
+            Stage::Greeting(greeting) => greeting.recognised().is_some_and(|judgement| {
+                let facts = judgement.facts.as_ref();
+                let protocol = facts.and_then(|facts| facts.protocol.as_deref());
+                !protocol.is_some_and(plain::is_weak)
+            }),
         }
     }
 
@@ -296,6 +301,15 @@ enum Heard {
     Identification(ssh::Conversation),
 }
 
+/// What says that the first bytes only looked like those of another protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contradiction {
+    /// A telnet command.
+    Command,
+    /// An identification line of ssh.
+    Identification,
+}
+
 /// The greeting of a server that is not yet known to be ssh.
 #[derive(Debug, Default)]
 struct Greeting {
@@ -312,6 +326,8 @@ struct Greeting {
     beyond_ascii: bool,
     /// A byte came that no text has: what looks like a command after it proves nothing.
     binary: bool,
+    /// What came behind the first bytes of another protocol that this protocol has no use for.
+    contradicted: Option<Contradiction>,
     /// What the server was sent before it said anything.
     sent: Vec<u8>,
     /// The latest byte of the text.
@@ -342,18 +358,25 @@ impl Greeting {
                 self.last = Some(text);
                 self.screen.push(text);
                 if self.ssh.push(text)
-                    && let Some(ssh) = self.identification()
+                    && let Some(ssh) = self.ssh.conversation()
+                    && !self.binary
+                    && !self.is_commanded()
                 {
-                    return Heard::Identification(ssh);
+                    if !self.is_named_before() {
+                        return Heard::Identification(ssh);
+                    }
+                    self.contradicted = Some(Contradiction::Identification);
                 }
                 self.lines += usize::from(text == b'\n');
             }
             telnet::Meaning::Unfinished => {}
             telnet::Meaning::Command { .. } if self.binary || self.is_echo() => {}
             telnet::Meaning::Command { reply, proof } => {
-                // Behind the first bytes of another protocol it is that protocol's.
+                // Behind the first bytes of another protocol it may be that protocol's.
                 if self.proof < proof && plain::name(&self.raw).is_none() {
                     self.proof = proof;
+                } else if proof == telnet::Proof::Whole {
+                    self.contradicted = Some(Contradiction::Command);
                 }
                 if self.is_commanded() {
                     replies.extend(reply.into_iter().flatten());
@@ -367,16 +390,17 @@ impl Greeting {
         }
     }
 
-    /// What the latest line says of ssh. A protocol that is known by its first lines, or bytes that
-    /// are no text, may have such a line anywhere.
-    fn identification(&self) -> Option<ssh::Conversation> {
-        let is_other = || self.lines > 0 && plain::name(&self.raw).is_some();
-        self.ssh.conversation().filter(|_| !self.binary && !is_other())
+    /// Whether the lines before the latest one are those of another protocol: then an identification
+    /// may be part of what it says.
+    fn is_named_before(&self) -> bool {
+        self.lines > 0 && plain::name(&self.raw).is_some()
     }
 
-    /// What has come of an identification that the server stopped in.
+    /// What has come of an identification that the server stopped in. Bytes that are no text may
+    /// have such a line anywhere.
     fn conversation(&self) -> Option<ssh::Conversation> {
-        if self.is_commanded() { None } else { self.identification() }
+        let is_other = self.is_commanded() || self.binary;
+        self.ssh.conversation().filter(|_| !is_other && !self.is_named_before())
     }
 
     /// Whether a command came that only telnet has.
@@ -430,7 +454,7 @@ impl Greeting {
     /// The judgement, where the bytes are proof however the conversation ends.
     fn known(&self) -> Option<Judgement> {
         let in_ascii = !self.beyond_ascii && !self.binary;
-        let protocol = plain::name(&self.raw).filter(|_| !self.is_commanded());
+        let protocol = self.protocol().filter(|_| !self.is_commanded());
         let is_slight = in_ascii && self.proof == telnet::Proof::Slight;
         if self.is_commanded() || is_slight && protocol.is_none() {
             return Some(self.judge(Service::Telnet, Rule::TelnetCommands));
@@ -438,6 +462,35 @@ impl Greeting {
         let protocol = Some(protocol?.to_owned());
         let facts = Facts { protocol, ..Facts::default() };
         Some(self.judge(Service::Other, Rule::KnownProtocol).with(facts))
+    }
+
+    /// The name of the protocol that the first bytes are of, unless what came behind them says
+    /// otherwise: a telnet command, an identification of ssh, or a prompt.
+    fn protocol(&self) -> Option<&'static str> {
+        let name = plain::name(&self.raw).or_else(|| {
+            // Some printers begin with refusals of options, whatever they speak.
+            let is_negotiated = self.proof == telnet::Proof::Slight && self.raw[0] == telnet::IAC;
+            if is_negotiated { plain::name(self.screen.text()) } else { None }
+        })?;
+        let is_contradicted = match self.contradicted {
+            // Letters of national code pages look like commands.
+            Some(Contradiction::Command) => !self.beyond_ascii && !self.binary,
+            Some(Contradiction::Identification) => !self.binary,
+            None => false,
+        };
+        (!is_contradicted && !self.is_interactive(name)).then_some(name)
+    }
+
+    /// Whether a text that looks like this protocol's ends as only an interactive server's does. Of
+    /// a protocol that is known by little more than its form it may not speak of a login either.
+    fn is_interactive(&self, name: &str) -> bool {
+        let rule = if self.binary { None } else { prompt::rule(&self.screen) };
+        match rule {
+            Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu) => true,
+            Some(Rule::NamesLogin) => plain::is_weak(name) && prompt::speaks_of_login(&self.screen),
+            Some(_) => plain::is_weak(name),
+            None => false,
+        }
     }
 
     fn judge(&self, service: Service, rule: Rule) -> Judgement {
@@ -657,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_is_written_is_bounded_and_no_text() {
+    fn all_that_is_written_to_telnet_is_bounded_and_no_text() {
         let all: Vec<_> = (0..=255).flat_map(|it| [0xff, 0xfb, it, 0xff, 0xfd, it]).collect();
         let fickle = b"\xff\xfb\x01\xff\xfc\x01".repeat(9_000);
         let mut probe = Probe::new(Probing::KeyExchange);
@@ -669,7 +722,6 @@ mod tests {
         }
         assert!(written.len() < WRITTEN_MAX, "{}", written.len());
         let replies = written.strip_prefix(EMPTY_LINE).expect("it begins with an empty line");
-        let replies = replies.strip_suffix(ssh::OURS).expect("it ends with our identification");
         assert!(replies.chunks(3).all(|reply| matches!(reply, [0xff, 0xfb..=0xfe, _])));
     }
 

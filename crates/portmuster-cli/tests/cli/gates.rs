@@ -223,6 +223,16 @@ fn a_line_that_was_passed_over_has_no_verdict() {
 }
 
 #[test]
+fn a_stream_that_ends_in_a_bad_line_is_not_proven() {
+    let list = "127.0.0.1:1\n10.0.0.300\n127.0.0.2:1\n";
+    let arguments = ["check", "-i=-", "--require-verdict"];
+    let ended = run(program().args(arguments).write_stdin(list));
+    assert_gate(&ended, 2, "a verdict on each of the 1 that were read");
+    let line = "a list was not read to its end, so nothing is known of what follows there";
+    assert_gate(&ended, 2, line);
+}
+
+#[test]
 fn a_hashed_name_has_no_verdict() {
     let list = "[127.0.0.1]:1 ssh-ed25519 AAAA\n|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n";
     let arguments = ["check", "-i=-", "--input-format=known-hosts", "--require-verdict"];

@@ -17,8 +17,8 @@ const TIME_WILL_TELL: [&str; 3] = ["ssh-slow", "silent", "drip"];
 fn by_every_method(targets: &[String]) -> Vec<(&'static str, Ended)> {
     let by = |method| {
         // One connection to each, so that a thread alone is through in time.
-        let settings = ["--per-host=max", "--retries=0", "--speak-first=never", "-o=jsonl"];
-        let settings = settings.map(str::to_owned).into_iter();
+        let settings = "--per-host=max --retries=0 --speak-first=never --first-byte=5s -o=jsonl";
+        let settings = settings.split(' ').map(str::to_owned);
         let settings: Vec<_> = settings.chain([format!("--method={method}")]).collect();
         check([targets, &settings].concat())
     };

@@ -27,6 +27,11 @@ pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
         .or_else(|| replies::name(text))
 }
 
+/// Whether the name says little more than the form of the first bytes.
+pub(super) fn is_weak(name: &str) -> bool {
+    name == replies::EITHER
+}
+
 /// The protocols that an open port's [`protocol`](crate::Facts::protocol) may name, in alphabetical
 /// order, each once.
 pub fn known_protocols() -> impl Iterator<Item = &'static str> {

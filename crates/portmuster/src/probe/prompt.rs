@@ -128,7 +128,7 @@ const ASKING_WORDS: [&str; 13] = [
 
 /// What only a text speaks of that belongs to a login or leads to one, in small letters. Of the
 /// banners of other protocols in the Recog project 8 of 4,655 have one of them.
-const LOGIN_SIGNS: [&str; 18] = [
+const LOGIN_SIGNS: [&str; 17] = [
     "login",
     "logon",
     "log in",
@@ -146,8 +146,10 @@ const LOGIN_SIGNS: [&str; 18] = [
     "connection refused",
     "connection closed",
     "connections are allowed",
-    "welcome to",
 ];
+
+/// What greetings of devices begin with, also those of other protocols.
+const WELCOME: &str = "welcome to";
 
 /// Bytes of a shell's prompt at most, without what it ends in.
 const SHELL_PROMPT_MAX: usize = 64;
@@ -162,7 +164,7 @@ pub(super) fn rule(screen: &Screen) -> Option<Rule> {
         Some(Rule::Menu)
     } else if names_telnet(screen.text()) {
         Some(Rule::NamesTelnet)
-    } else if names_login(screen) {
+    } else if speaks_of_login(screen) || has_word(screen.text(), WELCOME.as_bytes()) {
         Some(Rule::NamesLogin)
     } else {
         None
@@ -199,7 +201,8 @@ fn is_menu(screen: &Screen) -> bool {
         return true;
     }
     let (asked, is_question) = without_question_mark(without_mask(line));
-    is_question && ASKING_WORDS.iter().any(|word| has_word(asked, word.as_bytes()))
+    let has_choices = line.ends_with(b")") && !screen.is_last_line_ended();
+    (is_question || has_choices) && ASKING_WORDS.iter().any(|word| has_word(asked, word.as_bytes()))
 }
 
 /// Whether the text ends in the prompt of a shell or a command line: `/ #`, `user@host:~$`,
@@ -249,16 +252,18 @@ fn names_telnet(text: &[u8]) -> bool {
 }
 
 /// Whether a text speaks of a login, a session or a console.
-fn names_login(screen: &Screen) -> bool {
+pub(super) fn speaks_of_login(screen: &Screen) -> bool {
     let has_sign = |text: &[u8]| LOGIN_SIGNS.iter().any(|sign| has_word(text, sign.as_bytes()));
     has_sign(screen.text()) || has_sign(screen.last_line())
 }
 
-/// The last line, from the last carriage return that something is written behind.
+/// The last line, from the last carriage return that something is written behind; nothing where it
+/// is markup of a page, which may speak of anything.
 fn last_part(screen: &Screen) -> &[u8] {
     let line = screen.last_line().trim_ascii_end();
     let at = line.iter().rposition(|&byte| byte == b'\r').map_or(0, |at| at + 1);
-    line[at..].trim_ascii_start()
+    let line = line[at..].trim_ascii_start();
+    if [&b"</"[..], b"/>"].iter().any(|mark| find(line, mark).is_some()) { b"" } else { line }
 }
 
 /// The line without what a server writes in the place of what is to be typed.

@@ -91,8 +91,7 @@ impl Lines {
     /// What the line says, as far as it has come; `None` when it is no identification.
     pub(super) fn conversation(&self) -> Option<Conversation> {
         let line = without_padding(&self.line).to_vec();
-        if line == OURS.trim_ascii_end() {
-            // What we sent comes back: it says nothing of the server.
+        if is_ours(&line) {
             return None;
         }
         let identification = identification(&line)?;
@@ -105,6 +104,15 @@ impl Lines {
         };
         Some(Conversation { line, extent, identification, packets: Packets::default() })
     }
+}
+
+/// Whether a line is our own identification that comes back, whole, cut off, changed in its case or
+/// with something behind it: it says nothing of the server.
+fn is_ours(line: &[u8]) -> bool {
+    const OUR_NAME: &[u8] = b"SSH-2.0-portmuster";
+
+    let common = line.len().min(OUR_NAME.len());
+    line[..common].eq_ignore_ascii_case(&OUR_NAME[..common])
 }
 
 /// The line without its end, and without the NULs and blanks that some servers written in C pad it
@@ -265,5 +273,11 @@ mod tests {
         let mut lines = Lines::default();
         assert!(OURS.iter().any(|&byte| lines.push(byte)));
         assert!(lines.conversation().is_none());
+        for ours in [&b"SSH-2.0-"[..], b"SSH-2.0-port", b"SSH-2.0-PORTMUSTER_0.2.0: not found"] {
+            assert!(is_ours(ours), "{}", ours.escape_ascii());
+        }
+        for other in [&b"SSH-2.0-portable_1"[..], b"SSH-2.0-OpenSSH_9.2", b"SSH-1.99-x"] {
+            assert!(!is_ours(other), "{}", other.escape_ascii());
+        }
     }
 }

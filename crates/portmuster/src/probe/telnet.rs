@@ -15,7 +15,7 @@ const WILL: u8 = 251;
 const WONT: u8 = 252;
 const DO: u8 = 253;
 const DONT: u8 = 254;
-const IAC: u8 = 255;
+pub(super) const IAC: u8 = 255;
 /// The lowest command: end of file, RFC 1184 §2.4.
 const LOWEST: u8 = 236;
 
@@ -156,6 +156,8 @@ impl Negotiation {
     fn command(&mut self, verb: u8, option: u8) -> Meaning {
         let was_wished = self.agreed(option).is_some_and(|state| *state == State::WantYes);
         let proof = match verb {
+            // What we have sent ourselves: a server that reflects it says nothing of its own.
+            DO if was_wished => Proof::None,
             WILL | DO if is_known(option) => Proof::Whole,
             WONT if was_wished => Proof::Whole,
             WONT | DONT if is_known(option) => Proof::Slight,

@@ -84,7 +84,10 @@ impl Transcript {
 
     /// Whether the server speaks ssh or telnet, or asks who is there as one that does.
     pub(crate) fn is_of_ssh_or_telnet(&self) -> bool {
-        self.expect.service.starts_with("ssh") || self.expect.service.starts_with("telnet")
+        let is_made_to_mislead = self.source.starts_with("made to look like another protocol");
+        let services = ["ssh", "telnet"];
+        let is_either = services.iter().any(|service| self.expect.service.starts_with(service));
+        is_either && !is_made_to_mislead
     }
 
     fn ending(&self) -> Ending {

@@ -133,7 +133,7 @@ impl Check {
     pub(super) fn only_hung_up(&self) -> Option<(u32, Times)> {
         let earlier = self.earlier.as_ref()?;
         let is_alone = matches!(self.endpoints, Endpoints::One(_)) && self.best.is_none();
-        let is_first = self.retries_made == 0 && !self.throttled;
+        let is_first = self.retries_made == 0 && !self.throttled && self.opening == Opening::Listen;
         let Verdict { service, ref facts, times, .. } = earlier.verdict;
         let hung_up = service == Some(Service::ClosedEarly) && facts.is_none();
         (is_alone && is_first && hung_up).then_some((self.retries_left, times))
@@ -256,11 +256,9 @@ impl Check {
         Some(again)
     }
 
-    /// Whether a server that hung up is tried once more: only where there are retries, and not
-    /// because of what we said to it.
+    /// Whether a server that hung up is tried once more: only where there are retries.
     fn may_postpone(&self) -> bool {
-        let has_retries = self.retries_made + self.retries_left > 0;
-        has_retries && !self.postponed && self.opening == Opening::Listen
+        !self.postponed && self.retries_made + self.retries_left > 0
     }
 
     /// The opening with which a second connection may prove more.

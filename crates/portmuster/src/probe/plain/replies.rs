@@ -8,7 +8,7 @@ use super::has_word;
 use crate::probe::BANNER_MAX;
 
 /// One of the two, and the words do not say which.
-const EITHER: &str = "ftp-or-smtp";
+pub(super) const EITHER: &str = "ftp-or-smtp";
 
 /// A protocol, the codes of its first reply, and words of which that has one. The first that fits
 /// counts.

@@ -3,7 +3,7 @@
 use super::{Sign, first_line, has_word, starts_with_any};
 
 /// The first that fits counts. White space before the first word is gone.
-pub(super) const PROTOCOLS: [(&str, Sign); 35] = [
+pub(super) const PROTOCOLS: [(&str, Sign); 34] = [
     ("http", is_http),
     ("shoutcast", |text| text.starts_with(b"ICY ") && is_status(&text[4..])),
     ("rtsp", |text| text.starts_with(b"RTSP/1.") || text.starts_with(b"RTSP/2.")),
@@ -22,7 +22,6 @@ pub(super) const PROTOCOLS: [(&str, Sign); 35] = [
     ("pjlink", |text| starts_with_any(text, &["PJLINK 0\r", "PJLINK 1 ", "PJLINK ERRA\r"])),
     ("asterisk-manager", |text| text.starts_with(b"Asterisk Call Manager/")),
     ("freeswitch", |text| text.starts_with(b"Content-Type: auth/request")),
-    ("beanstalkd", |text| text == b"UNKNOWN_COMMAND\r\n"),
     ("gearman", |text| text.starts_with(b"ERR UNKNOWN_COMMAND Unknown+server+command")),
     ("nut", |text| starts_with_any(text, &["ERR UNKNOWN-COMMAND\n", "ERR INVALID-ARGUMENT\n"])),
     ("stomp", is_stomp),
@@ -218,7 +217,6 @@ mod tests {
             (b"PJLINK 0\r", "pjlink"),
             (b"Asterisk Call Manager/5.0.1\r\n", "asterisk-manager"),
             (b"Content-Type: auth/request\n\n", "freeswitch"),
-            (b"UNKNOWN_COMMAND\r\n", "beanstalkd"),
             (b"ERR UNKNOWN_COMMAND Unknown+server+command\r\n", "gearman"),
             (b"ERR UNKNOWN-COMMAND\n", "nut"),
             (b"ERROR\nmessage:Bad command\n\n\0", "stomp"),

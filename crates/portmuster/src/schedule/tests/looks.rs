@@ -54,7 +54,8 @@ fn the_stronger_of_two_verdicts_stays_with_its_times() {
         (other_when_asked(), open(Service::Ssh), Service::Ssh, 2),
         (other_when_asked(), open(Service::TelnetLikely), Service::TelnetLikely, 2),
         (other_when_asked(), open(Service::Silent), Service::Other, 1),
-        (other_when_asked(), open(Service::Unknown), Service::Other, 1),
+        (other_when_asked(), open(Service::Unknown), Service::Unknown, 2),
+        (other_when_asked(), open(Service::Tarpit), Service::Tarpit, 2),
     ] {
         let mut schedule = with_one_target(unlimited());
         let opening = attempt(&mut schedule, lasting(first, 1), at(1));
