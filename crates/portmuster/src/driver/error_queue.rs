@@ -61,15 +61,15 @@ impl IcmpError {
     }
 }
 
-/// Has the system queue what ICMP says of pending connections, or no longer. Where it queues, ICMP
-/// also ends connections that were accepted, which is nothing that a conversation should end of: so
-/// it is asked for only until the accept.
+/// Has the system queue what ICMP says of pending connections, or no longer. IPv4 queues it in any
+/// case, IPv6 where it is asked to. Where that was asked, ICMP also ends connections that were
+/// accepted, which is nothing that a conversation should end of: so it is asked only until the
+/// accept.
 pub(super) fn ask(socket: impl AsFd, family: SocketAddr, wanted: bool) {
-    // A system that has no queues leaves them empty.
-    let _ = match family {
-        SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4RecvErr, &wanted),
-        SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvErr, &wanted),
-    };
+    if family.is_ipv6() {
+        // A system that has no queues leaves them empty.
+        let _ = setsockopt(&socket, sockopt::Ipv6RecvErr, &wanted);
+    }
 }
 
 /// Empties the queue; adds what ICMP has said.
