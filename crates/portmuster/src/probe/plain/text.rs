@@ -3,7 +3,7 @@
 use super::{Sign, first_line, has_word, starts_with_any};
 
 /// The first that fits counts. White space before the first word is gone.
-pub(super) const PROTOCOLS: [(&str, Sign); 34] = [
+pub(super) const PROTOCOLS: [(&str, Sign); 35] = [
     ("http", is_http),
     ("shoutcast", |text| text.starts_with(b"ICY ") && is_status(&text[4..])),
     ("rtsp", |text| text.starts_with(b"RTSP/1.") || text.starts_with(b"RTSP/2.")),
@@ -21,6 +21,7 @@ pub(super) const PROTOCOLS: [(&str, Sign); 34] = [
     ("pjl", |text| text.starts_with(b"@PJL ")),
     ("pjlink", |text| starts_with_any(text, &["PJLINK 0\r", "PJLINK 1 ", "PJLINK ERRA\r"])),
     ("asterisk-manager", |text| text.starts_with(b"Asterisk Call Manager/")),
+    ("openvpn-management", |text| text.starts_with(b">INFO:OpenVPN Management Interface ")),
     ("freeswitch", |text| text.starts_with(b"Content-Type: auth/request")),
     ("gearman", |text| text.starts_with(b"ERR UNKNOWN_COMMAND Unknown+server+command")),
     ("nut", |text| starts_with_any(text, &["ERR UNKNOWN-COMMAND\n", "ERR INVALID-ARGUMENT\n"])),
@@ -216,6 +217,7 @@ mod tests {
             (b"@PJL INFO ID\r\n\"x\"\r\n", "pjl"),
             (b"PJLINK 0\r", "pjlink"),
             (b"Asterisk Call Manager/5.0.1\r\n", "asterisk-manager"),
+            (b">INFO:OpenVPN Management Interface Version 3 -- type", "openvpn-management"),
             (b"Content-Type: auth/request\n\n", "freeswitch"),
             (b"ERR UNKNOWN_COMMAND Unknown+server+command\r\n", "gearman"),
             (b"ERR UNKNOWN-COMMAND\n", "nut"),
