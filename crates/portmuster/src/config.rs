@@ -108,7 +108,7 @@ pub enum SpeakFirst {
     /// A port that stays silent, or that answers our empty line as another protocol does, gets one:
     /// multiplexers (sslh, `HAProxy`, nginx) hand a connection to sshd by the client's first bytes,
     /// and some servers wait for them. Ports 9100 to 9107, where printers print what they are sent,
-    /// get none.
+    /// get none unless ssh was seen there.
     #[default]
     Auto,
     /// No port gets one.
@@ -149,7 +149,8 @@ pub struct Config {
     pub limits: Limits,
     /// What an attempt asks of an open port.
     pub probing: Probing,
-    /// Whether a silent port gets a second connection on which we speak first.
+    /// Whether a port that is silent, or answers an empty line, gets a second connection on which we
+    /// speak first.
     pub speak_first: SpeakFirst,
     /// Whether outcomes keep the whole [conversation](crate::Evidence), within bounds. A banner
     /// they have in any case.

@@ -346,13 +346,13 @@ impl Verdict {
         }
     }
 
-    /// Whether the server said nothing, or nothing of ssh and telnet, until it was sent an empty
-    /// line: it may wait for what an ssh client sends.
+    /// Whether the server did nothing until it was sent an empty line, and nothing of ssh and telnet
+    /// then: it may wait for what an ssh client sends.
     pub(crate) fn may_await_client(&self) -> bool {
         let answers = || self.facts.as_ref().is_some_and(|facts| facts.answers_empty_line);
         match self.service {
             Some(Service::Silent) => true,
-            Some(Service::Other | Service::Unknown) => answers(),
+            Some(Service::Other | Service::Unknown | Service::ClosedEarly) => answers(),
             _ => false,
         }
     }

@@ -148,15 +148,17 @@ impl Probe {
         ssh::OURS.to_vec()
     }
 
-    /// Whether a rule recognises what has come so far, so that more need not be waited for.
+    /// Whether a rule recognises what has come so far as a whole, so that more need not be waited
+    /// for.
     pub(crate) fn is_recognised(&self) -> bool {
         match &self.stage {
             Stage::Ssh(_) => true,
-            // More may come that says what a weak name leaves open.
+            // More may come behind a notice, and say what a weak name leaves open.
             Stage::Greeting(greeting) => greeting.recognised().is_some_and(|judgement| {
                 let facts = judgement.facts.as_ref();
                 let protocol = facts.and_then(|facts| facts.protocol.as_deref());
-                !protocol.is_some_and(plain::is_weak)
+                let is_notice = matches!(judgement.rule, Rule::NamesTelnet | Rule::NamesLogin);
+                !is_notice && !protocol.is_some_and(plain::is_weak)
             }),
         }
     }
@@ -200,10 +202,12 @@ impl Probe {
         }
     }
 
-    /// Says of another protocol that it answers an empty line: behind a multiplexer something else
-    /// may answer an ssh client.
+    /// Says of another protocol, and of hanging up, that it answers an empty line: behind a
+    /// multiplexer something else may answer an ssh client.
     fn answered(&self, mut judgement: Judgement) -> Judgement {
-        if self.stepped && matches!(judgement.service, Service::Other | Service::Unknown) {
+        let is_neither =
+            matches!(judgement.service, Service::Other | Service::Unknown | Service::ClosedEarly);
+        if self.stepped && is_neither {
             judgement.facts.get_or_insert_default().answers_empty_line = true;
         }
         judgement
@@ -301,13 +305,13 @@ enum Heard {
     Identification(ssh::Conversation),
 }
 
-/// What says that the first bytes only looked like those of another protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contradiction {
+/// What came behind the first bytes of another protocol and contradicts them.
+#[derive(Debug, Default)]
+struct Behind {
     /// A telnet command.
-    Command,
-    /// An identification line of ssh.
-    Identification,
+    command: bool,
+    /// An identification of ssh.
+    identification: bool,
 }
 
 /// The greeting of a server that is not yet known to be ssh.
@@ -326,8 +330,9 @@ struct Greeting {
     beyond_ascii: bool,
     /// A byte came that no text has: what looks like a command after it proves nothing.
     binary: bool,
-    /// What came behind the first bytes of another protocol that this protocol has no use for.
-    contradicted: Option<Contradiction>,
+    behind: Behind,
+    /// Whether the first bytes, when there were so many of them, were those of another protocol.
+    named: (usize, bool),
     /// What the server was sent before it said anything.
     sent: Vec<u8>,
     /// The latest byte of the text.
@@ -365,7 +370,7 @@ impl Greeting {
                     if !self.is_named_before() {
                         return Heard::Identification(ssh);
                     }
-                    self.contradicted = Some(Contradiction::Identification);
+                    self.behind.identification = true;
                 }
                 self.lines += usize::from(text == b'\n');
             }
@@ -373,10 +378,12 @@ impl Greeting {
             telnet::Meaning::Command { .. } if self.binary || self.is_echo() => {}
             telnet::Meaning::Command { reply, proof } => {
                 // Behind the first bytes of another protocol it may be that protocol's.
-                if self.proof < proof && plain::name(&self.raw).is_none() {
-                    self.proof = proof;
-                } else if proof == telnet::Proof::Whole {
-                    self.contradicted = Some(Contradiction::Command);
+                if self.proof < proof {
+                    let is_named = self.is_named();
+                    self.behind.command |= is_named && proof == telnet::Proof::Whole;
+                    if !is_named {
+                        self.proof = proof;
+                    }
                 }
                 if self.is_commanded() {
                     replies.extend(reply.into_iter().flatten());
@@ -388,6 +395,15 @@ impl Greeting {
             () if self.lines >= LINES_MAX => Heard::Enough(self.too_much(Rule::TooManyLines)),
             () => Heard::Nothing,
         }
+    }
+
+    /// Whether the first bytes so far are those of another protocol. Asked for each command, of
+    /// which there may be thousands, so the answer is kept until more of them have come.
+    fn is_named(&mut self) -> bool {
+        if self.named.0 != self.raw.len() {
+            self.named = (self.raw.len(), plain::name(&self.raw).is_some());
+        }
+        self.named.1
     }
 
     /// Whether the lines before the latest one are those of another protocol: then an identification
@@ -472,19 +488,17 @@ impl Greeting {
             let is_negotiated = self.proof == telnet::Proof::Slight && self.raw[0] == telnet::IAC;
             if is_negotiated { plain::name(self.screen.text()) } else { None }
         })?;
-        let is_contradicted = match self.contradicted {
-            // Letters of national code pages look like commands.
-            Some(Contradiction::Command) => !self.beyond_ascii && !self.binary,
-            Some(Contradiction::Identification) => !self.binary,
-            None => false,
-        };
+        // Letters of national code pages look like commands.
+        let is_commanded = self.behind.command && !self.beyond_ascii;
+        let is_contradicted = !self.binary && (is_commanded || self.behind.identification);
         (!is_contradicted && !self.is_interactive(name)).then_some(name)
     }
 
     /// Whether a text that looks like this protocol's ends as only an interactive server's does. Of
     /// a protocol that is known by little more than its form it may not speak of a login either.
     fn is_interactive(&self, name: &str) -> bool {
-        let rule = if self.binary { None } else { prompt::rule(&self.screen) };
+        let has_no_prompt = self.binary || plain::is_fixed(&self.raw);
+        let rule = if has_no_prompt { None } else { prompt::rule(&self.screen) };
         match rule {
             Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu) => true,
             Some(Rule::NamesLogin) => plain::is_weak(name) && prompt::speaks_of_login(&self.screen),

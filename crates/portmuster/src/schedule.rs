@@ -100,7 +100,8 @@ pub(crate) struct Policy {
     /// More attempts for a filtered target; with none, a server that hangs up without a word is not
     /// tried once more either.
     pub(crate) retries: u32,
-    /// Whether a silent port gets a second connection on which we speak first.
+    /// Whether a port that is silent, or answers an empty line, gets a second connection on which we
+    /// speak first.
     pub(crate) speak_first: SpeakFirst,
     /// Which addresses of a name are checked.
     pub(crate) addresses: Addresses,

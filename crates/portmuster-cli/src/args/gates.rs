@@ -17,7 +17,7 @@ const REQUIRE_VERDICT: &str = "\
 End with status 1, too, when a target may yet have telnet or what is forbidden. Only a refusal, ssh, \
 telnet, or another protocol that has a name is a verdict. What is filtered, unresolved, unchecked, \
 silent, closed-early, a tarpit, unknown, telnet-likely (unless that is forbidden), ssh-broken, \
-not-probed, excluded or left has none; nor has ssh without an offer (kex-missing, ssh-throttled) \
+not-probed, excluded, left, or on a line that could not be read has none; nor has ssh without an offer (kex-missing, ssh-throttled) \
 where a finding is forbidden that needs it. Each kind is listed with its first targets. Where open \
 alone is forbidden an accepted connection is a verdict.";
 

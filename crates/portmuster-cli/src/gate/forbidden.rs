@@ -2,7 +2,7 @@
 //!
 //! Invariant: what does not prove that a thing is absent never counts as its absence.
 
-use portmuster::{KeyExchange, Outcome, PortState, Probing, Service, Weakness};
+use portmuster::{Outcome, PortState, Probing, Service, Weakness};
 
 use super::Doubt;
 
@@ -168,8 +168,8 @@ fn findings_said_by(wanted: &[Weakness], outcome: &Outcome) -> Says {
     if findings.iter().any(|finding| wanted.contains(finding)) {
         return Says::Found;
     }
-    let has_no_offer =
-        facts.is_some_and(|facts| matches!(facts.key_exchange, KeyExchange::Missing(_)));
+    // Also the old protocol makes none, and has its own ciphers.
+    let has_no_offer = facts.is_none_or(|facts| facts.key_exchange.offer().is_none());
     match verdict.service {
         None => Says::Unknown(Doubt::Filtered),
         Some(Service::SshThrottled) => Says::Unknown(Doubt::SshThrottled),
@@ -192,7 +192,7 @@ mod tests {
         time::{Duration, SystemTime},
     };
 
-    use portmuster::{Facts, NoOffer, Reason, Target, Times, Verdict};
+    use portmuster::{Facts, KeyExchange, NoOffer, Reason, Target, Times, Verdict};
 
     use super::*;
 
@@ -286,6 +286,9 @@ mod tests {
         assert_eq!(says("weak-kex", &ssh(offered, &[])), Says::Absent);
         assert_eq!(says("weak-kex", &ssh(missing.clone(), &[])), Says::Unknown(Doubt::KexMissing));
         assert_eq!(says("ssh-1", &ssh(missing.clone(), &[])), Says::Absent);
+        let old = ssh(KeyExchange::NotAsked, &[Weakness::Ssh1]);
+        assert_eq!(says("weak-cipher", &old), Says::Unknown(Doubt::KexMissing));
+        assert_eq!(says("ssh-1", &old), Says::Found);
         assert_eq!(says("weak", &ssh(missing, &[Weakness::Ssh1])), Says::Found);
         assert_eq!(says("cbc", &open(Service::SshThrottled)), Says::Unknown(Doubt::SshThrottled));
         assert_eq!(says("cbc", &open(Service::Silent)), Says::Unknown(Doubt::Silent));
@@ -313,6 +316,8 @@ mod tests {
                     Service::SshThrottled => {
                         names.iter().any(|name| ["ssh-1", "weak"].contains(name))
                     }
+                    // Its offer was not asked for.
+                    Service::Ssh => names.contains(&"weak"),
                     _ => false,
                 };
                 assert_eq!(lacks(names, &open(service)), lacking, "{names:?}: {service}");

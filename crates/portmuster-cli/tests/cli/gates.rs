@@ -58,13 +58,15 @@ fn what_is_not_shown_is_found_too_and_quiet_keeps_the_status() {
 
 #[test]
 fn weak_algorithms_are_forbidden_one_by_one_or_by_their_group() {
-    let (weak, good) = (start(Behaviour::SshWeak), start(Behaviour::SshOld));
+    let (weak, good) = (start(Behaviour::SshWeak), start(Behaviour::Ssh));
     let both = [&weak, &good];
     for thing in ["weak-kex", "group1-sha1", "weak-mac", "weak-host-key"] {
         let line = format!("{thing} on 1: {}; no {thing} on 1 of 2", target(&weak));
         assert_gate(&check_with(&both, &["--forbid", thing]), 1, &line);
     }
-    let line = format!("ssh-1 on 1: {}; no ssh-1 on 1 of 2", target(&good));
+    let old = start(Behaviour::SshOld);
+    let both = [&weak, &old];
+    let line = format!("ssh-1 on 1: {}; no ssh-1 on 1 of 2", target(&old));
     assert_gate(&check_with(&both, &["--forbid=ssh-1", "--no-kex"]), 1, &line);
 }
 
@@ -80,6 +82,13 @@ fn an_offer_that_did_not_come_is_no_proof_of_a_good_one() {
     for arguments in [&["--require-verdict"][..], &["--forbid=ssh-1,telnet", "--require-verdict"]] {
         assert_gate(&check_with(&[&cut], arguments), 0, "a verdict on each of 1");
     }
+}
+
+#[test]
+fn the_old_protocol_of_ssh_proves_nothing_of_its_ciphers() {
+    let old = start(Behaviour::SshOld);
+    let ended = check_with(&[&old], &["--forbid=weak-cipher", "--require-verdict"]);
+    assert_gate(&ended, 1, &format!("no verdict on 1 of 1: 1 kex-missing ({})", target(&old)));
 }
 
 #[test]

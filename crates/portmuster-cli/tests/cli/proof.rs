@@ -77,6 +77,7 @@ fn what_no_rule_recognises_is_heard_out() {
         (b"please wait\r\n", b"login: ", "telnet-likely"),
         (b"\r\n", b"SSH-2.0-x\r\n", "ssh"),
         (b"SSH", b"-2.0-Slow_1\r\n", "ssh"),
+        (b"Welcome to the console of this device\r\n", b"SSH-2.0-x\r\n", "ssh"),
     ] {
         let server = start(Behaviour::SaysInParts(first, pause, then));
         assert_eq!(service_of(&server, &["--no-kex"]), service, "{}", then.escape_ascii());
@@ -103,7 +104,7 @@ fn prompts_are_likely_telnet_by_a_rule_of_their_own() {
         (b"Another telnet session is in progress.\r\n", "names-telnet"),
     ] {
         let server = start(Behaviour::Says(text));
-        let row = row_of(&server, &["--quiet-after=500ms"]);
+        let row = row_of(&server, &["--quiet-after=500ms", "--first-byte=2s"]);
         assert_eq!(row.service.as_deref(), Some("telnet-likely"), "{}", text.escape_ascii());
         assert_eq!(row.evidence.expect("it was asked for").rule, rule);
     }

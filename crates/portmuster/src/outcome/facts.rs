@@ -20,8 +20,10 @@ pub struct Facts {
     /// What [`Service::Other`](super::Service::Other) speaks, one of
     /// [`known_protocols`](crate::known_protocols); `None` for every other service.
     pub protocol: Option<String>,
-    /// Whether [`Service::Other`](super::Service::Other) or
-    /// [`Service::Unknown`](super::Service::Unknown) said nothing until it was sent an empty line.
+    /// Whether [`Service::Other`](super::Service::Other),
+    /// [`Service::Unknown`](super::Service::Unknown) or
+    /// [`Service::ClosedEarly`](super::Service::ClosedEarly) did nothing until it was sent an empty
+    /// line.
     pub answers_empty_line: bool,
     /// What is weak.
     pub findings: Vec<Weakness>,

@@ -32,6 +32,12 @@ pub(super) fn is_weak(name: &str) -> bool {
     name == replies::EITHER
 }
 
+/// Whether the first bytes are a status line with its version, or a page: no prompt begins so, and
+/// what follows may end in any word.
+pub(super) fn is_fixed(bytes: &[u8]) -> bool {
+    starts_with_any(bytes.trim_ascii_start(), &["HTTP/1.", "RTSP/1.", "RTSP/2.", "SIP/2.0 ", "<"])
+}
+
 /// The protocols that an open port's [`protocol`](crate::Facts::protocol) may name, in alphabetical
 /// order, each once.
 pub fn known_protocols() -> impl Iterator<Item = &'static str> {

@@ -263,7 +263,16 @@ fn last_part(screen: &Screen) -> &[u8] {
     let line = screen.last_line().trim_ascii_end();
     let at = line.iter().rposition(|&byte| byte == b'\r').map_or(0, |at| at + 1);
     let line = line[at..].trim_ascii_start();
-    if [&b"</"[..], b"/>"].iter().any(|mark| find(line, mark).is_some()) { b"" } else { line }
+    if is_markup(line) { b"" } else { line }
+}
+
+/// Whether a line has a tag that is closed, as pages have.
+fn is_markup(line: &[u8]) -> bool {
+    let follows = |start: &[u8]| {
+        let end = find(line, start).and_then(|at| line.get(at + start.len()));
+        end.is_some_and(u8::is_ascii_alphabetic)
+    };
+    follows(b"</") || follows(b"<") && find(line, b"/>").is_some()
 }
 
 /// The line without what a server writes in the place of what is to be typed.
@@ -453,6 +462,7 @@ mod tests {
                 b"[admin@MikroTik] > ",
                 b"C:\\WINDOWS\\system32>",
                 b"<HUAWEI>",
+                b"/> ",
                 b"-> ",
                 b"=>",
                 b"%",

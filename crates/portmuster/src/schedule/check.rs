@@ -238,14 +238,15 @@ impl Check {
         verdict: &Verdict,
         speak_first: SpeakFirst,
     ) -> Option<LookAgain> {
+        self.faults = 0;
+        let opening = self.other_opening(verdict, speak_first);
         let again = match verdict.service {
             Some(Service::SshThrottled) if !self.throttled => LookAgain::AfterRest,
             Some(Service::ClosedEarly) if self.may_postpone() => LookAgain::Later,
-            _ => {
-                self.opening = self.other_opening(verdict, speak_first)?;
-                LookAgain::Now
-            }
+            _ if opening.is_some() => LookAgain::Now,
+            _ => return None,
         };
+        self.opening = opening.unwrap_or(self.opening);
         self.throttled |= again == LookAgain::AfterRest;
         self.postponed |= again == LookAgain::Later;
         let found = Finding { endpoint: self.endpoint(), verdict: verdict.clone() };
@@ -265,6 +266,7 @@ impl Check {
     fn other_opening(&self, verdict: &Verdict, speak_first: SpeakFirst) -> Option<Opening> {
         let may_introduce = speak_first == SpeakFirst::Auto;
         match self.opening {
+            // It is ssh, whatever its port.
             Opening::Listen if verdict.is_spoiled() && may_introduce => Some(Opening::Introduce),
             Opening::Listen if verdict.is_spoiled() => Some(Opening::OnlyListen),
             Opening::Listen if verdict.may_await_client() && may_introduce => {

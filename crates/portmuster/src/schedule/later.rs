@@ -1,8 +1,9 @@
 //! Targets whose server hung up before it said anything: they are tried once more after a pause,
 //! because that is how an sshd looks that has no place left.
 //!
-//! Invariant: at most [`WAITING_MAX`] wait, and one that is an address without a label takes 64
-//! bytes: a network in which every address hangs up neither fills the memory nor stops the walk.
+//! Invariant: the walk over the targets stops while [`WAITING_MAX`] wait, so that no more than what
+//! is under way joins them. One that is an address without a label takes 64 bytes: a network in
+//! which every address hangs up neither fills the memory nor stops the walk.
 
 use std::{
     cmp::Reverse,
@@ -18,8 +19,8 @@ use crate::{
     targets::{Host, Target},
 };
 
-/// Targets that wait at most. At the default rate of 10,000 connections a second a network that
-/// hangs up everywhere has 650,000 waiting.
+/// Targets that wait before no more are taken from the walk. At the default rate of 10,000
+/// connections a second, in a network that hangs up everywhere, at most 650,000 wait.
 pub(super) const WAITING_MAX: usize = 1 << 20;
 
 /// How long a target waits at least: attempts on one target start so far apart that a burst of

@@ -137,6 +137,19 @@ fn a_busy_server_is_found_on_the_later_try() {
 }
 
 #[test]
+fn a_server_that_hangs_up_on_an_empty_line_is_introduced_to_later() {
+    let hangs_up = || {
+        let facts = Facts { answers_empty_line: true, ..Facts::default() };
+        with_facts(Service::ClosedEarly, facts)
+    };
+    let mut schedule = with_one_target(Policy { retries: 1, ..unlimited() });
+    attempt(&mut schedule, hangs_up(), at(0));
+    let opening = attempt(&mut schedule, open(Service::Ssh), at(5_000));
+    assert_eq!(opening, Opening::Introduce);
+    assert_eq!(outcome(&mut schedule).verdict.service, Some(Service::Ssh));
+}
+
+#[test]
 fn a_label_and_a_name_survive_the_pause() {
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     let labelled = Target { label: Some("core".into()), ..target(1, 22) };
