@@ -268,7 +268,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "bytes-one-more",
         why: "a limit off by one: a tarpit is read a byte further than allowed",
-        file: "crates/portmuster/src/probe.rs",
+        file: "crates/portmuster/src/probe/greeting.rs",
         old: "self.seen >= BYTES_MAX",
         new: "self.seen > BYTES_MAX",
         caught_by: Unit("probe::tests::bytes_without_end_are_a_tarpit_in_bounded_memory"),
