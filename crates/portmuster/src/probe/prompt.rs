@@ -88,8 +88,8 @@ static CHARACTER_SETS: [&Encoding; 15] = [
     encoding_rs::ISO_8859_7,
 ];
 
-/// Words and phrases that ask for a choice or a key, in small letters.
-const MENU_WORDS: [&str; 17] = [
+/// Phrases that ask for a key, in small letters.
+const KEY_WORDS: [&str; 10] = [
     "press any key",
     "press enter",
     "press return",
@@ -100,6 +100,10 @@ const MENU_WORDS: [&str; 17] = [
     "hit return",
     "strike any",
     "type any key",
+];
+
+/// Phrases that ask for a choice, in small letters.
+const MENU_WORDS: [&str; 7] = [
     "--more--",
     "to continue",
     "your choice",
@@ -189,15 +193,14 @@ pub(super) fn asks_for_login(screen: &Screen) -> bool {
 
 /// Whether the text ends by asking for a key.
 pub(super) fn asks_for_key(screen: &Screen) -> bool {
-    let line = last_part(screen);
-    MENU_WORDS[..10].iter().any(|words| find(line, words.as_bytes()).is_some())
+    has_any(last_part(screen), &KEY_WORDS)
 }
 
 /// Whether the text ends by asking for a choice or a key: by its words, or because its last line
 /// asks for something to be typed.
 fn is_menu(screen: &Screen) -> bool {
     let line = last_part(screen);
-    if MENU_WORDS.iter().any(|words| find(line, words.as_bytes()).is_some()) {
+    if has_any(line, &KEY_WORDS) || has_any(line, &MENU_WORDS) {
         return true;
     }
     let (asked, is_question) = without_question_mark(without_mask(line));
@@ -257,8 +260,8 @@ pub(super) fn speaks_of_login(screen: &Screen) -> bool {
     has_sign(screen.text()) || has_sign(screen.last_line())
 }
 
-/// The last line, from the last carriage return that something is written behind; nothing where it
-/// is markup of a page, which may speak of anything.
+/// The last line, from the last carriage return before text; empty where it is markup, because a
+/// page may contain any words.
 fn last_part(screen: &Screen) -> &[u8] {
     let line = screen.last_line().trim_ascii_end();
     let at = line.iter().rposition(|&byte| byte == b'\r').map_or(0, |at| at + 1);
@@ -336,6 +339,11 @@ fn has_word(text: &[u8], word: &[u8]) -> bool {
         from = at + 1;
     }
     false
+}
+
+/// Whether the text has one of the phrases, in small letters or large.
+fn has_any(text: &[u8], phrases: &[&str]) -> bool {
+    phrases.iter().any(|phrase| find(text, phrase.as_bytes()).is_some())
 }
 
 /// Where the words, which are in small letters, stand in the text in any case.
