@@ -32,9 +32,9 @@ pub(crate) use jsonl::push_json_line;
 pub use place::Place;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::schema;
-#[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
+#[cfg(feature = "sqlite")]
+pub(crate) use sqlite::{connection::open_read_only, schema};
 pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unspelled;

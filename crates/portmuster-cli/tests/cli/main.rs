@@ -9,6 +9,7 @@ mod compare;
 mod corpus;
 mod csv_rows;
 mod database;
+mod database_names;
 mod demo;
 mod diff;
 mod excluded_names;

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::{Known, Run};
 use crate::{
     outcome::PortState,
-    sink::{DatabaseError, Sqlite, schema, unspelled},
+    sink::{DatabaseError, Sqlite, open_read_only, schema, unspelled},
 };
 
 /// The columns of an outcome that are read; every schema has them.
@@ -140,7 +140,7 @@ impl From<rusqlite::Error> for StoredRunError {
 /// It is no database of ours, has no such run, or can't be read.
 pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunError> {
     Sqlite::inspect(database)?;
-    let mut connection = schema::open_read_only(database)?;
+    let mut connection = open_read_only(database)?;
     // What is read is of one moment, although the run may be going on.
     let moment = connection.transaction()?;
     let runs = if schema::version(&moment)? == 0 {
@@ -205,14 +205,35 @@ fn rows(connection: &Connection, id: i64) -> Result<Run, StoredRunError> {
         ORDER BY id",
     )?;
     let mut rows = query.query([id])?;
-    let mut run = Run::new();
+    let (mut run, mut before, mut room) = (Run::new(), i64::MIN, size(connection)?);
     while let Some(row) = rows.next()? {
-        add(&mut run, row).map_err(|error| StoredRunError::Row {
-            id: row.get(0).unwrap_or_default(),
-            reason: error.to_string(),
-        })?;
+        let error = |id, reason: &str| StoredRunError::Row { id, reason: reason.to_owned() };
+        let id = row.get(0)?;
+        // Pages of a file that is damaged may point at each other, so that it never ends.
+        if id <= before {
+            return Err(error(id, "it is behind a later one; the database is damaged"));
+        }
+        before = id;
+        room = room
+            .checked_sub(length(row)?)
+            .ok_or_else(|| error(id, "rows are longer than the database, which is damaged"))?;
+        add(&mut run, row).map_err(|reason| error(id, &reason.to_string()))?;
     }
     Ok(run)
+}
+
+/// Bytes that the database has.
+fn size(connection: &Connection) -> rusqlite::Result<u64> {
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    Ok(number("page_count")?.unsigned_abs().saturating_mul(number("page_size")?.unsigned_abs()))
+}
+
+/// Bytes of text that a row has.
+fn length(row: &Row<'_>) -> rusqlite::Result<u64> {
+    (0..READ.len()).try_fold(0, |sum, column| {
+        Ok(sum
+            + row.get_ref(column)?.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len) as u64)
+    })
 }
 
 fn add(run: &mut Run, row: &Row<'_>) -> rusqlite::Result<()> {

@@ -33,11 +33,12 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, ToSql, params,
+    Connection, ErrorCode, ToSql, params,
     types::{ToSqlOutput, ValueRef},
 };
 use thiserror::Error;
 
+use self::connection::PATIENCE;
 use super::{
     Beginning, Ending, Mark, Row, Sink,
     cells::{COLUMNS, Cell, cells},
@@ -46,10 +47,8 @@ use super::{
 };
 use crate::outcome::{Outcome, PortState};
 
+pub(crate) mod connection;
 pub(crate) mod schema;
-
-/// How long another program that writes to the database is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Rows in one transaction at most.
 const BATCH_MAX: usize = 65_536;
@@ -96,6 +95,19 @@ pub enum DatabaseError {
     /// The run that was to go on had outcomes that are not in it.
     #[error("run {0} had outcomes that are not in it any more")]
     Behind(i64),
+    /// Something else has deleted outcomes of the run while it went on, or kept them out.
+    #[error(
+        "run {run} has {found} of the {written} outcomes that were written to it; something else \
+         that uses the database has removed the others"
+    )]
+    Lost {
+        /// The run.
+        run: i64,
+        /// Outcomes that it should have.
+        written: u64,
+        /// Outcomes that it has.
+        found: u64,
+    },
     /// It can't be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -115,6 +127,10 @@ pub struct Sqlite {
     run: i64,
     /// The id of the latest outcome of this run; 0 where it has none.
     last: i64,
+    /// Outcomes that the run has.
+    written: u64,
+    /// What both were at the latest checkpoint.
+    checked: (i64, u64),
     /// Rows that are not committed yet.
     waiting: usize,
     /// The time of the first of them.
@@ -151,12 +167,14 @@ impl Sqlite {
         PreparedRun::go_on(path, run, last)?.commit()
     }
 
-    fn of(connection: Connection, run: i64, last: i64) -> Self {
+    fn of(connection: Connection, run: i64, last: i64, written: u64) -> Self {
         Self {
             connection,
             insert: insertion(),
             run,
             last,
+            written,
+            checked: (last, written),
             waiting: 0,
             since: SystemTime::UNIX_EPOCH,
             unflushed: None,
@@ -171,17 +189,23 @@ impl Sqlite {
     }
 
     /// Lets something be written; once that has failed, nothing is any more.
-    fn attempt(&mut self, write: impl FnOnce(&mut Self) -> rusqlite::Result<()>) -> io::Result<()> {
+    fn attempt(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), DatabaseError>,
+    ) -> io::Result<()> {
         if self.has_failed {
             return Ok(());
         }
         write(self).map_err(|error| {
             self.has_failed = true;
-            io_error(error)
+            match error {
+                DatabaseError::Io(error) => error,
+                error => io::Error::other(error),
+            }
         })
     }
 
-    fn insert(&mut self, outcome: &Outcome) -> rusqlite::Result<()> {
+    fn insert(&mut self, outcome: &Outcome) -> Result<(), DatabaseError> {
         if self.waiting == 0 {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
             self.since = outcome.time;
@@ -193,7 +217,11 @@ impl Sqlite {
         for (position, cell) in cells(&Row::from(outcome)).iter().skip(1).enumerate() {
             insert.raw_bind_parameter(position + 3, cell)?;
         }
-        insert.raw_execute()?;
+        let taken = insert.raw_execute()?;
+        self.written += 1;
+        if taken != 1 {
+            return Err(self.lost(self.written - 1));
+        }
         self.last = self.connection.last_insert_rowid();
         self.waiting += 1;
         if self.waiting == BATCH_MAX {
@@ -204,36 +232,62 @@ impl Sqlite {
     }
 
     /// Commits, unless more rows are coming and none has waited for long.
-    fn commit_in_time(&mut self) -> rusqlite::Result<()> {
+    fn commit_in_time(&mut self) -> Result<(), DatabaseError> {
         let is_pause = self.unflushed.is_none();
         let latest = self.unflushed.take().unwrap_or(self.since);
         let waited = latest.duration_since(self.since).unwrap_or_default();
         if is_pause || waited >= WAIT_MAX { self.commit() } else { Ok(()) }
     }
 
-    fn commit(&mut self) -> rusqlite::Result<()> {
+    fn commit(&mut self) -> Result<(), DatabaseError> {
         if std::mem::take(&mut self.waiting) == 0 {
             return Ok(());
         }
-        self.connection.execute_batch("COMMIT")
+        Ok(self.connection.execute_batch("COMMIT")?)
+    }
+
+    fn lost(&self, found: u64) -> DatabaseError {
+        DatabaseError::Lost { run: self.run, written: self.written, found }
+    }
+
+    /// Checks that the outcomes since the latest checkpoint are there.
+    fn check_latest(&mut self) -> Result<(), DatabaseError> {
+        let (last, written) = self.checked;
+        let query = "SELECT count(*) FROM outcomes WHERE id > ?1 AND id <= ?2 AND +run = ?3";
+        let found = count(&self.connection, query, &[last, self.last, self.run])?;
+        if found != self.written - written {
+            return Err(self.lost(written + found));
+        }
+        self.checked = (self.last, self.written);
+        Ok(())
     }
 
     /// A commit for which the system is asked to write the whole log to the disk.
-    fn commit_synced(&mut self) -> rusqlite::Result<()> {
+    fn commit_synced(&mut self) -> Result<(), DatabaseError> {
         self.commit()?;
+        self.check_latest()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         // Something has to change, or there is nothing to sync.
-        self.connection.execute("UPDATE runs SET ended = ended WHERE id = ?1", [self.run])?;
-        self.connection.pragma_update(None, "synchronous", "NORMAL")
+        let sync = "UPDATE runs SET ended = ended WHERE id = ?1";
+        if self.connection.execute(sync, [self.run])? == 0 {
+            return Err(DatabaseError::NoSuchRun(self.run));
+        }
+        Ok(self.connection.pragma_update(None, "synchronous", "NORMAL")?)
     }
 
-    fn end(&mut self, ending: &Ending) -> rusqlite::Result<()> {
+    fn end(&mut self, ending: &Ending) -> Result<(), DatabaseError> {
         self.commit()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
+        // Nobody deletes anything between the count and the end.
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let found = count(&self.connection, COUNT, &[self.run])?;
+        if found != self.written {
+            return Err(self.lost(found));
+        }
         let account = &ending.account;
         let [open, closed, filtered, unresolved, unchecked] =
             PortState::ALL.map(|state| number(account.state(state)));
-        self.connection.execute(
+        let ended = self.connection.execute(
             "UPDATE runs SET ended = ?2, targets = ?3, open = ?4, closed = ?5, filtered = ?6,
                 unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10 WHERE id = ?1",
             params![
@@ -249,8 +303,20 @@ impl Sqlite {
                 number(ending.left()),
             ],
         )?;
-        Ok(())
+        if ended == 0 {
+            return Err(DatabaseError::NoSuchRun(self.run));
+        }
+        Ok(self.connection.execute_batch("COMMIT")?)
     }
+}
+
+/// Counts the outcomes of a run.
+const COUNT: &str = "SELECT count(*) FROM outcomes WHERE run = ?1";
+
+fn count(connection: &Connection, query: &str, arguments: &[i64]) -> rusqlite::Result<u64> {
+    let arguments = rusqlite::params_from_iter(arguments);
+    let count: i64 = connection.query_row(query, arguments, |row| row.get(0))?;
+    Ok(count.unsigned_abs())
 }
 
 /// A run that begins, or goes on, as soon as it is [committed](Self::commit): all that could
@@ -277,7 +343,9 @@ impl PreparedRun {
             ],
         )?;
         let run = connection.last_insert_rowid();
-        Ok(Self(Sqlite::of(connection, run, 0)))
+        // A run that was deleted may have left outcomes with the id that is this one's now.
+        let written = count(&connection, COUNT, &[run])?;
+        Ok(Self(Sqlite::of(connection, run, 0, written)))
     }
 
     /// Prepares a run to go on from where it stood; outcomes that came later are to be deleted.
@@ -290,21 +358,22 @@ impl PreparedRun {
         if connection.execute(resume, params![run, env!("CARGO_PKG_VERSION")])? == 0 {
             return Err(DatabaseError::NoSuchRun(run));
         }
-        let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
-        let has_last: bool = connection.query_row(count, [last, run], |row| row.get(0))?;
-        if last > 0 && !has_last {
+        let query = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
+        if last > 0 && count(&connection, query, &[last, run])? == 0 {
             return Err(DatabaseError::Behind(run));
         }
         connection.execute(deletion(last), [last, run])?;
-        Ok(Self(Sqlite::of(connection, run, last)))
+        let written = count(&connection, COUNT, &[run])?;
+        Ok(Self(Sqlite::of(connection, run, last, written)))
     }
 
     /// Makes it a run of the database.
     ///
     /// # Errors
     /// It could not be written; the database has what it had.
-    pub fn commit(self) -> Result<Sqlite, DatabaseError> {
+    pub fn commit(mut self) -> Result<Sqlite, DatabaseError> {
         self.0.connection.execute_batch("COMMIT")?;
+        connection::lift_limit(&mut self.0.connection)?;
         Ok(self.0)
     }
 }
@@ -366,16 +435,13 @@ fn open(path: &Path) -> Result<Connection, DatabaseError> {
         Err(DatabaseError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
         inspected => inspected?,
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    let mut connection = connection::open_to_write(path)?;
     if schema::version(&connection)? == 0 {
         schema::create(&mut connection)?;
     }
     // Before anything is changed; what is missing is added once nobody else can write.
     schema::missing(&connection)?;
+    schema::check_changes_nothing(&connection)?;
     // Readers wait for nobody, and a commit is one write to the log.
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -409,6 +475,11 @@ fn io_error(error: rusqlite::Error) -> io::Error {
         Some(ErrorCode::DiskFull) => {
             io::Error::new(io::ErrorKind::StorageFull, "the database or the disk is full")
         }
+        // Nothing but the limit of steps interrupts.
+        Some(ErrorCode::OperationInterrupted) => io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is damaged: reading it takes more steps than it has room for",
+        ),
         _ => io::Error::other(error),
     }
 }
@@ -700,7 +771,7 @@ mod tests {
         pause(&mut sink);
         sink.connection.pragma_update(None, "max_page_count", 1).expect("it is a limit");
         let failed = (0..10_000)
-            .find_map(|_| sink.write(&refused()).and(sink.commit().map_err(io_error)).err());
+            .find_map(|_| sink.write(&refused()).and_then(|()| sink.attempt(Sqlite::commit)).err());
         assert_eq!(failed.expect("it is full").kind(), io::ErrorKind::StorageFull);
         sink.write(&refused()).expect("it is passed over");
         sink.finish(&ending()).expect("it is passed over");

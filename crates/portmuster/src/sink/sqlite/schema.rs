@@ -3,12 +3,15 @@
 //! Schema 1 had no `rule`. An older database gets the columns that it lacks in the transaction in
 //! which a run begins or is resumed; reading it changes nothing.
 
-use std::{ffi::OsStr, fs::File, io::Read, os::unix::ffi::OsStrExt, path::Path};
+use std::{fs::File, io::Read, path::Path};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, Row, TransactionBehavior};
 
-use super::DatabaseError;
-use crate::sink::cells::COLUMNS;
+use super::{
+    DatabaseError,
+    connection::{has_log, open_immutable, open_read_only},
+};
+use crate::sink::{cells::COLUMNS, text::spelled};
 
 /// Says that a database is ours: `port` in ASCII.
 const APPLICATION: u32 = 0x706f_7274;
@@ -83,6 +86,10 @@ impl Missing {
 pub(super) fn inspect(path: &Path) -> Result<(), DatabaseError> {
     // https://www.sqlite.org/fileformat2.html#the_database_header
     let mut header = Vec::with_capacity(100);
+    if !path.metadata()?.is_file() {
+        // A pipe would be waited for.
+        return Err(DatabaseError::Foreign);
+    }
     File::open(path)?.take(100).read_to_end(&mut header)?;
     if header.is_empty() {
         return Ok(());
@@ -105,13 +112,24 @@ pub(super) fn inspect(path: &Path) -> Result<(), DatabaseError> {
 /// The version of the schema; 0: the database is empty.
 ///
 /// # Errors
-/// It is newer than this program knows. The header does not tell while the change waits in the log.
+/// It is not ours, or newer than this program knows. The header does not tell while the change
+/// waits in the log.
 pub(crate) fn version(connection: &Connection) -> Result<u32, DatabaseError> {
-    let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION {
-        return Err(DatabaseError::Newer { found, written_by: writer(connection) });
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, found) = (number("application_id")?, number("user_version")?);
+    if found == 0 && application == 0 {
+        let query = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+        let is_empty = connection.query_row(query, [], |row| row.get(0))?;
+        return if is_empty { Ok(0) } else { Err(DatabaseError::Foreign) };
     }
-    Ok(found)
+    match u32::try_from(found) {
+        _ if application != i64::from(APPLICATION) => Err(DatabaseError::Foreign),
+        Ok(found @ 1..=VERSION) => Ok(found),
+        Ok(found) if found > VERSION => {
+            Err(DatabaseError::Newer { found, written_by: writer(connection) })
+        }
+        _ => Err(DatabaseError::Foreign),
+    }
 }
 
 /// The version of the program that began the latest run: a schema is changed only by a run.
@@ -124,11 +142,13 @@ fn writer(connection: &Connection) -> Option<String> {
 }
 
 /// Makes the schema in an empty database, all of it or nothing.
-pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
+///
+/// # Errors
+/// Another program has made something else in it, or it can't be written.
+pub(super) fn create(connection: &mut Connection) -> Result<(), DatabaseError> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another run may have been faster.
-    let version: u32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if version == 0 {
+    if version(&change)? == 0 {
         for (table, columns) in tables() {
             let columns: Vec<_> =
                 columns.iter().map(|(name, declaration)| format!("{name} {declaration}")).collect();
@@ -138,7 +158,7 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         change.pragma_update(None, "application_id", APPLICATION)?;
         change.pragma_update(None, "user_version", VERSION)?;
     }
-    change.commit()
+    Ok(change.commit()?)
 }
 
 /// Brings an older schema up to date, in the transaction that is open.
@@ -147,6 +167,7 @@ pub(super) fn create(connection: &mut Connection) -> rusqlite::Result<()> {
 /// It is newer, or not what any version has made; or it can't be written.
 pub(super) fn upgrade(connection: &Connection) -> Result<(), DatabaseError> {
     let found = version(connection)?;
+    check_changes_nothing(connection)?;
     for lack in missing(connection)? {
         let Missing { table, column, declaration } = lack;
         connection
@@ -183,18 +204,61 @@ pub(crate) fn missing(connection: &Connection) -> Result<Vec<Missing>, DatabaseE
 
 /// Checks that it is a table whose rows have a number.
 fn check_table(connection: &Connection, table: &str) -> Result<(), DatabaseError> {
-    let query = "SELECT type, wr FROM pragma_table_list(?1) WHERE schema = 'main'";
-    let found = connection
-        .query_row(query, [table], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?)));
+    let mut query =
+        connection.prepare("SELECT type, sql FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE")?;
+    let found = query.query_map([table], |row| Ok((column_text(row, 0), column_text(row, 1))))?;
+    let found: Vec<_> = found.take(2).collect::<Result<_, _>>()?;
     let altered = |what: String| Err(DatabaseError::Altered(what));
-    match found.optional()? {
-        None => altered(format!("it has no table {table}")),
-        Some((kind, _)) if kind != "table" => {
-            altered(format!("its {table} is no ordinary table ({kind})"))
+    match &found[..] {
+        [] => return altered(format!("it has no table {table}")),
+        [(kind, _)] if kind != "table" => {
+            return altered(format!("its {table} is no ordinary table ({kind})"));
         }
-        Some((_, true)) => altered(format!("the rows of its table {table} have no number")),
-        Some(_) => Ok(()),
+        // SQLite keeps what it was told from the name on.
+        [(_, made)] if made.starts_with("CREATE TABLE ") => {}
+        [_] => return altered(format!("its {table} is no ordinary table (virtual)")),
+        _ => return altered(format!("it has several tables {table}")),
     }
+    // Of a table whose rows have a number the primary key is that number, and needs no index.
+    let query = "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')";
+    if connection.query_row(query, [table], |row| row.get(0))? {
+        return altered(format!("the rows of its table {table} have no number"));
+    }
+    Ok(())
+}
+
+/// Checks that nothing in the database would change what is written to it, or make rows give way
+/// to others: triggers would not run, but whoever has made them means them to.
+///
+/// # Errors
+/// There is something: what, and how to be rid of it.
+pub(super) fn check_changes_nothing(connection: &Connection) -> Result<(), DatabaseError> {
+    for (table, _) in tables() {
+        for (what, query) in [
+            (
+                "TRIGGER",
+                "SELECT name FROM sqlite_schema
+                WHERE type = 'trigger' AND tbl_name = ?1 COLLATE NOCASE LIMIT 1",
+            ),
+            ("INDEX", "SELECT name FROM pragma_index_list(?1) WHERE \"unique\" LIMIT 1"),
+        ] {
+            let mut query = connection.prepare(query)?;
+            let mut found = query.query([table])?;
+            let Some(row) = found.next()? else { continue };
+            let name = spelled(column_text(row, 0).as_bytes());
+            let kind = if what == "INDEX" { "unique index" } else { "trigger" };
+            return Err(DatabaseError::Altered(format!(
+                "its table {table} has the {kind} {name}, which may keep rows out (DROP {what} {name} \
+                 removes it)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What a column has, whatever that is; empty where it is no text.
+fn column_text(row: &Row<'_>, column: usize) -> String {
+    row.get(column).unwrap_or_default()
 }
 
 /// A column that a table has.
@@ -202,6 +266,8 @@ struct Found {
     name: String,
     kind: String,
     is_key: bool,
+    /// Its values are computed from others.
+    is_generated: bool,
 }
 
 impl Found {
@@ -214,6 +280,11 @@ impl Found {
                 "the column {column} of its table {table} is {found}, not {kind}"
             )));
         }
+        if self.is_generated {
+            return Err(DatabaseError::Altered(format!(
+                "the column {column} of its table {table} is generated from others"
+            )));
+        }
         if declaration.ends_with("PRIMARY KEY") && !self.is_key {
             return Err(DatabaseError::Altered(format!(
                 "the column {column} of its table {table} is no primary key"
@@ -224,53 +295,14 @@ impl Found {
 }
 
 fn found_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>> {
-    let mut query = connection.prepare("SELECT name, type, pk FROM pragma_table_info(?1)")?;
+    // The columns that are generated are listed here only.
+    let query = "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?1)";
+    let mut query = connection.prepare(query)?;
     let found = query.query_map([table], |row| {
-        Ok(Found { name: row.get(0)?, kind: row.get(1)?, is_key: row.get(2)? })
+        let (name, kind, is_key) = (column_text(row, 0), column_text(row, 1), row.get(2)?);
+        Ok(Found { name, kind, is_key, is_generated: row.get::<_, i64>(3)? != 0 })
     })?;
     found.collect()
-}
-
-/// Opens a database so that nothing is written to it.
-///
-/// # Errors
-/// It can't be read.
-pub(crate) fn open_read_only(database: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(database, flags)?;
-    match connection.pragma_query_value(None, "user_version", |_| Ok(())) {
-        // Readers share a file beside the log. Where we may not make it and there is no log, nobody
-        // writes, and we can do without (https://www.sqlite.org/wal.html#read_only_databases).
-        Err(_) if !has_log(database) => open_immutable(database),
-        Err(error) => Err(error),
-        Ok(()) => Ok(connection),
-    }
-}
-
-fn has_log(database: &Path) -> bool {
-    let log = [database.as_os_str().as_bytes(), b"-wal"].concat();
-    Path::new(OsStr::from_bytes(&log)).exists()
-}
-
-/// Opens a database to which nobody writes, and makes no file beside it.
-fn open_immutable(database: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let uri = format!("file:{}?immutable=1", percent_encoded(database));
-    Connection::open_with_flags(uri, flags)
-}
-
-/// The path as a URI has it (RFC 3986 §2.1).
-fn percent_encoded(path: &Path) -> String {
-    let bytes = path.as_os_str().as_bytes().iter();
-    let encoded = bytes.map(|&byte| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b'~' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    });
-    encoded.collect()
 }
 
 #[cfg(test)]
