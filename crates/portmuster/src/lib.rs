@@ -28,6 +28,7 @@ mod fingerprint;
 pub mod fuzzing;
 pub mod history;
 mod input;
+mod letters;
 mod method;
 mod outcome;
 mod positions;

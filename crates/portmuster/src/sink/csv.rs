@@ -185,10 +185,11 @@ mod tests {
 
     use super::*;
     use crate::{
+        letters::is_hidden,
         outcome::{
             Identification, KeyExchange, NameList, Offer, PortState, Reason, TelnetOption, Verb,
         },
-        sink::{samples, text::is_hidden},
+        sink::samples,
     };
 
     fn written(outcomes: &[Outcome]) -> String {

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::{Ending, Mark, Place, Row, Sink, place, text::is_hidden};
+use super::{Ending, Mark, Place, Row, Sink, place};
+use crate::letters::is_hidden;
 use crate::outcome::Outcome;
 
 mod plain;

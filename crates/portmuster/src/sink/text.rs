@@ -2,23 +2,7 @@
 
 use std::fmt::Write;
 
-/// Whether a character does something other than to be seen where it stands: controls, line
-/// separators, and what turns the direction of text or hides it.
-pub(super) fn is_hidden(letter: char) -> bool {
-    letter.is_control()
-        || matches!(
-            letter,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
+use crate::letters::is_hidden;
 
 /// Whether [`spelled`] changes nothing.
 pub(super) fn is_plain(text: &str) -> bool {

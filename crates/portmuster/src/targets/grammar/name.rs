@@ -5,6 +5,7 @@ use std::{borrow::Cow, sync::Arc};
 use idna::AsciiDenyList;
 
 use super::{ItemErrorKind, excerpt};
+use crate::letters::is_hidden;
 
 /// Reads a name; an error comes with its place in characters from 0.
 pub(super) fn parse(text: &str) -> Result<Arc<str>, (usize, ItemErrorKind)> {
@@ -52,10 +53,10 @@ fn is_allowed(letter: char) -> bool {
     if letter.is_ascii() {
         return is_plain(letter as u8);
     }
-    // Dashes, quotes, arrows, invisible and turning marks are no part of words; joiners are.
+    // Dashes, quotes, arrows and what can't be seen are no part of words; joiners are.
     let is_punctuation = matches!(letter, '\u{2000}'..='\u{2bff}' | '\u{2e00}'..='\u{2e7f}');
     let is_joiner = matches!(letter, '\u{200c}' | '\u{200d}');
-    !letter.is_control() && !letter.is_whitespace() && (!is_punctuation || is_joiner)
+    is_joiner || !(is_hidden(letter) || letter.is_whitespace() || is_punctuation)
 }
 
 fn is_plain(byte: u8) -> bool {
