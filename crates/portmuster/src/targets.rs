@@ -15,6 +15,7 @@ mod grammar;
 mod labels;
 mod lines;
 mod order;
+mod pieces;
 mod ports;
 pub(crate) mod region;
 mod set;

@@ -70,6 +70,16 @@ fn as_many_are_in_flight_as_the_address_space_holds() {
     }
 }
 
+/// Sixty ports of 65,536 addresses that stand apart, line by line: as ranges by themselves they would
+/// take 300 MB.
+#[test]
+fn octets_with_another_port_on_each_line_take_little_memory() {
+    let script = "ulimit -v 200000
+        seq 1 60 | sed 's/^/10.0-255.0-255.1:/' | \"$portmuster\" check -i - --count";
+    let ended = sh(script, "");
+    assert_eq!((ended.status, &*ended.stdout), (Some(0), "3932160\n"), "{}", ended.stderr);
+}
+
 /// Files of the test's own stand in the places of the system's.
 fn shown(places: &[(&str, &str)]) -> String {
     let bound = places.iter().map(|(file, text)| {

@@ -308,7 +308,7 @@ pub(super) fn shortened(text: &str) -> String {
 }
 
 /// Enough of a text to tell which it is.
-pub(super) fn excerpt(text: &str) -> String {
+pub(in crate::targets) fn excerpt(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

@@ -131,19 +131,22 @@ impl Ports {
             return None;
         }
         let mut left = Vec::new();
+        let mut others = others.ranges().iter().peekable();
         for range in self.ranges() {
             let mut first = Some(*range.start());
-            for other in others
-                .ranges()
-                .iter()
-                .filter(|other| other.start() <= range.end() && range.start() <= other.end())
+            while others.next_if(|other| other.end() < range.start()).is_some() {}
+            while let (Some(start), Some(other)) = (first, others.peek())
+                && other.start() <= range.end()
             {
-                if let Some(start) = first
-                    && start < *other.start()
-                {
+                if start < *other.start() {
                     left.push(start..=other.start() - 1);
                 }
                 first = other.end().checked_add(1).filter(|next| next <= range.end());
+                // What reaches behind this range may go on in the next.
+                if other.end() > range.end() {
+                    break;
+                }
+                others.next();
             }
             left.extend(first.map(|start| start..=*range.end()));
         }

@@ -9,6 +9,8 @@ use std::{
 
 use super::Ports;
 
+mod insertion;
+
 /// An address as a number.
 pub(crate) trait Number: Copy + Ord + fmt::Debug {
     fn next(self) -> Option<Self>;
@@ -62,7 +64,8 @@ impl<N: Number> Span<N> {
 
 /// Spans of one address family.
 ///
-/// Invariant: spans are disjoint, and neighbours with the same ports are one.
+/// Invariant: spans are disjoint. Neighbours with the same ports are one, unless they were
+/// [added in place](Self::insert_all).
 #[derive(Debug, Clone)]
 pub(crate) struct Spans<N>(BTreeMap<N, (N, Ports)>);
 
@@ -77,6 +80,12 @@ impl<N: Number> Spans<N> {
     pub(crate) fn contains(&self, address: N, port: u16) -> bool {
         let before = self.0.range(..=address).next_back();
         before.is_some_and(|(_, (last, ports))| address <= *last && ports.contains(port))
+    }
+
+    /// Whether some address of the span is here, with whatever ports.
+    pub(crate) fn meets(&self, span: &Span<N>) -> bool {
+        let before = self.0.range(..=span.last).next_back();
+        before.is_some_and(|(_, (last, _))| *last >= span.first)
     }
 
     /// What of the span is not here, in ascending order.
@@ -137,6 +146,9 @@ impl<N: Number> Spans<N> {
 
     /// Adds a span. What of it was not here, in ascending order.
     pub(crate) fn insert(&mut self, span: &Span<N>) -> Vec<Span<N>> {
+        if self.is_crowded(span) {
+            return self.insert_all(std::slice::from_ref(span));
+        }
         let missing = self.missing(span);
         for mut new in missing.iter().cloned() {
             // Where only some ports were missing, the rest of them is here.
@@ -353,6 +365,7 @@ mod tests {
             items in prop::collection::vec((0_u32..30, 0_u32..10, 1_u16..6, 0_u16..3), 1..40),
         ) {
             let (mut spans, mut set) = (Spans::default(), BTreeSet::new());
+            let mut are_joined = true;
             for (first, more, port, further) in items {
                 let item = span(first, first + more, &format!("{port}-{}", port + further));
                 let all = members(std::slice::from_ref(&item));
@@ -365,6 +378,7 @@ mod tests {
                 let highest = set.last().copied();
                 let is_behind = highest.is_none_or(|(last, _)| last < first);
                 let mut appended = spans.clone();
+                are_joined &= !spans.is_crowded(&item);
                 prop_assert_eq!(members(&spans.insert(&item)), members(&missing));
                 let was_appended = appended.append(&item);
                 prop_assert!(was_appended || !is_behind);
@@ -382,8 +396,40 @@ mod tests {
                 for pair in listed.windows(2) {
                     let ((_, (end, ports)), (start, (_, next_ports))) = (pair[0], pair[1]);
                     prop_assert!(end < start);
-                    prop_assert!(end + 1 < *start || ports != next_ports, "neighbours are one");
+                    let are_one = end + 1 < *start || ports != next_ports;
+                    prop_assert!(are_one || !are_joined, "neighbours are one");
                 }
+            }
+        }
+
+        #[test]
+        fn many_spans_at_once_are_a_set(
+            lists in prop::collection::vec(
+                (prop::collection::vec((0_u32..12, 0_u32..7, 1_u16..6, 0_u16..3), 1..9), 0_u32..6),
+                1..12,
+            ),
+        ) {
+            let (mut spans, mut set) = (Spans::default(), BTreeSet::new());
+            for (gaps, start) in lists {
+                let mut at = start;
+                let items: Vec<_> = gaps.into_iter().map(|(gap, more, port, further)| {
+                    let first = at + gap;
+                    at = first + more + 1;
+                    span(first, first + more, &format!("{port}-{}", port + further))
+                }).collect();
+                let all = members(&items);
+                let missing = spans.insert_all(&items);
+                let total: usize = missing.iter().map(|span| members(std::slice::from_ref(span)).len()).sum();
+                let expected: BTreeSet<_> = all.difference(&set).copied().collect();
+                prop_assert_eq!(total, expected.len(), "nothing is named twice");
+                prop_assert_eq!(members(&missing), expected);
+                prop_assert!(missing.windows(2).all(|pair| pair[0].last < pair[1].first));
+                set.extend(all);
+                let here: Vec<_> = spans.0.iter().map(|(&first, (last, ports))| {
+                    Span { first, last: *last, ports: ports.clone() }
+                }).collect();
+                prop_assert!(here.windows(2).all(|pair| pair[0].last < pair[1].first));
+                prop_assert_eq!(members(&here), set.clone());
             }
         }
     }

@@ -2,20 +2,27 @@
 
 use std::{
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, LazyLock},
 };
 
 use super::{
     Host, ItemError, Ports, Target,
-    grammar::{self, Hosts, Item},
+    grammar::{self, Hosts, Item, ItemErrorKind},
     order::Shuffle,
+    pieces::{self, Pieces},
     region::{Number, Range, Region, Span, Spans},
 };
 use crate::fingerprint::Fingerprint;
 
 /// The most targets that can be indexed.
 const LEN_MAX: u128 = 1 << 126;
+
+/// Ranges that stand apart and come of items that stand for several, or that others split. Each
+/// takes up to 100 bytes.
+const PIECES_MAX: usize = 1 << 22;
+/// Spans of an item that are added one by one, so that neighbours become one.
+const FEW: usize = 16;
 
 /// Networks that no host can have: the "this network" and loopback blocks, multicast, and what is
 /// reserved (RFC 6890 §2.2); of IPv6 the unspecified and the loopback address, IPv4 written in
@@ -65,10 +72,16 @@ impl Excludes {
         let region = Arc::make_mut(&mut self.region);
         match hosts {
             Hosts::Range(range) => region.insert(range, &ports),
-            Hosts::Ranges(ranges) => {
+            Hosts::Ranges(ranges) if ranges.len() <= FEW => {
                 for range in ranges {
                     region.insert(range, &ports);
                 }
+            }
+            Hosts::Ranges(ranges) => {
+                if region.v4.len() > PIECES_MAX {
+                    return Err(too_many_pieces(item));
+                }
+                region.v4.insert_all(&spans(&ranges, &ports));
             }
             Hosts::Name(name) => {
                 region.missing_of_name(&name, &ports);
@@ -143,6 +156,9 @@ pub struct TargetSet {
     left_out: LeftOut,
     excludes: Arc<Region>,
     taken: Region,
+    known: pieces::Known,
+    /// Blocks that items have made besides their first, and ranges in lists of them.
+    pieces: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -160,6 +176,8 @@ enum BlockHosts {
     // Boxed: most blocks of most lists are single IPv4 addresses.
     V6(Box<(u128, u128)>),
     Name(Arc<str>),
+    /// Ranges of IPv4 addresses that stand apart.
+    Pieces(Box<Pieces>),
 }
 
 impl LeftOut {
@@ -192,7 +210,8 @@ impl TargetSet {
     /// (`[v6]:port`). Without ports of its own it gets `ports`. The label goes with every target.
     ///
     /// # Errors
-    /// What can't be read, and where.
+    /// What can't be read, and where; or the set has as many ranges that stand apart as it may have,
+    /// and the item is more than a name or an address.
     pub fn add(&mut self, item: &str, label: Option<&str>, ports: &Ports) -> Result<(), ItemError> {
         let label: Option<Arc<str>> = label.map(Arc::from);
         if let Some((address, port)) = grammar::plain(item) {
@@ -204,12 +223,15 @@ impl TargetSet {
         let ports = own.unwrap_or_else(|| ports.clone());
         match hosts {
             Hosts::Name(name) => self.add_name(&name, &ports, label.as_ref()),
-            Hosts::Range(range) => self.add_range(range, &ports, label.as_ref()),
-            Hosts::Ranges(ranges) => {
-                for range in ranges {
-                    self.add_range(range, &ports, label.as_ref());
-                }
+            Hosts::Range(range) if range.len() == 1 => {
+                self.add_range(range, &ports, label.as_ref());
             }
+            _ if self.pieces > PIECES_MAX => return Err(too_many_pieces(item)),
+            Hosts::Range(range) => self.add_range(range, &ports, label.as_ref()),
+            Hosts::Ranges(ranges) if ranges.len() == 1 => {
+                self.add_range(ranges[0], &ports, label.as_ref());
+            }
+            Hosts::Ranges(ranges) => self.add_ranges(&spans(&ranges, &ports), label.as_ref()),
         }
         Ok(())
     }
@@ -255,10 +277,10 @@ impl TargetSet {
 
     /// The first and the last address of every range, in the order in which they were added.
     pub fn ranges(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
-        self.blocks.iter().filter_map(|block| {
-            let range = block.range()?;
-            Some((range.get(0)?, range.get(range.len() - 1)?))
-        })
+        self.blocks
+            .iter()
+            .flat_map(Block::ranges)
+            .filter_map(|range| Some((range.get(0)?, range.get(range.len() - 1)?)))
     }
 
     /// A number that tells sets with other targets, or with the same in another order, apart. It
@@ -293,6 +315,7 @@ impl TargetSet {
             Order::Shuffled { seed } => Some(seed.unwrap_or_else(|| self.fingerprint())),
         };
         (self.taken, self.excludes) = (Region::default(), Arc::default());
+        self.known = pieces::Known::default();
         let shuffle = seed.map(|seed| Shuffle::new(self.len, seed));
         Targets { set: self, shuffle, position: u128::from(shard.part - 1), shard }
     }
@@ -306,28 +329,44 @@ impl TargetSet {
                 if first == last && self.excludes.is_empty() && self.taken.v4.append(&span) {
                     return self.push(BlockHosts::V4(first, last), span.ports, label);
                 }
-                for Span { first, last, ports } in keep(
-                    &span,
-                    &self.excludes.v4,
-                    &RESERVED.v4,
-                    &mut self.taken.v4,
-                    &mut self.left_out,
-                ) {
-                    self.push(BlockHosts::V4(first, last), ports, label);
-                }
+                self.add_ranges(&[span], label);
             }
             Range::V6(first, last) => {
                 let span = Span { first, last, ports };
-                for Span { first, last, ports } in keep(
-                    &span,
+                let kept = keep(
+                    &[span],
                     &self.excludes.v6,
                     &RESERVED.v6,
                     &mut self.taken.v6,
                     &mut self.left_out,
-                ) {
+                );
+                self.pieces += kept.len().saturating_sub(1);
+                for Span { first, last, ports } in kept {
                     self.push(BlockHosts::V6(Box::new((first, last))), ports, label);
                 }
             }
+        }
+    }
+
+    /// Adds spans, which are ascending and disjoint.
+    fn add_ranges(&mut self, spans: &[Span<u32>], label: Option<&Arc<str>>) {
+        let kept =
+            keep(spans, &self.excludes.v4, &RESERVED.v4, &mut self.taken.v4, &mut self.left_out);
+        // One block an item, or a range by itself, is what every list has.
+        let is_split = kept.len() > 1;
+        for same in kept.chunk_by(|one, other| one.ports == other.ports) {
+            let ports = same[0].ports.clone();
+            if same.len() < pieces::LEAST {
+                self.pieces += if is_split { same.len() } else { 0 };
+                for span in same {
+                    self.push(BlockHosts::V4(span.first, span.last), ports.clone(), label);
+                }
+                continue;
+            }
+            let ranges = same.iter().map(|span| (span.first, span.last));
+            let (pieces, new) = self.known.pieces(ranges);
+            self.pieces += new + 1;
+            self.push(BlockHosts::Pieces(Box::new(pieces)), ports, label);
         }
     }
 
@@ -367,25 +406,64 @@ fn add(sum: &mut u128, count: usize) {
     *sum = sum.saturating_add(count as u128);
 }
 
-/// What of the span is neither excluded nor reserved nor taken; now it is taken.
+/// The ranges, which are of IPv4, with ports.
+fn spans(ranges: &[Range], ports: &Ports) -> Vec<Span<u32>> {
+    let v4 = ranges.iter().filter_map(|range| match *range {
+        Range::V4(first, last) => Some(Span { first, last, ports: ports.clone() }),
+        Range::V6(..) => None,
+    });
+    v4.collect()
+}
+
+fn too_many_pieces(item: &str) -> ItemError {
+    ItemError { column: 1, kind: ItemErrorKind::TooManyPieces(grammar::excerpt(item)) }
+}
+
+/// What of the spans, which are ascending and disjoint, is neither excluded nor reserved nor taken;
+/// now it is taken.
 fn keep<N: Number>(
-    span: &Span<N>,
+    spans: &[Span<N>],
     excludes: &Spans<N>,
     reserved: &Spans<N>,
     taken: &mut Spans<N>,
     left_out: &mut LeftOut,
 ) -> Vec<Span<N>> {
-    let mut wanted = leave_out(std::slice::from_ref(span), excludes, &mut left_out.excluded);
-    // A network that is reserved as a whole was named itself, as is an address.
-    if span.first != span.last && !reserved.missing(span).is_empty() {
-        wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
+    let is_clear = |span: &Span<N>| {
+        !excludes.meets(span) && (span.first == span.last || !reserved.meets(span))
+    };
+    if spans.iter().all(is_clear) {
+        return take(spans, taken, &mut left_out.duplicates);
+    }
+    let mut all_wanted = Vec::with_capacity(spans.len());
+    for span in spans {
+        let mut wanted = vec![span.clone()];
+        if excludes.meets(span) {
+            wanted = leave_out(&wanted, excludes, &mut left_out.excluded);
+        }
+        // A network that is reserved as a whole was named itself, as is an address.
+        let is_network = span.first != span.last;
+        if is_network && reserved.meets(span) && !reserved.missing(span).is_empty() {
+            wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
+        }
+        all_wanted.append(&mut wanted);
+    }
+    take(&all_wanted, taken, &mut left_out.duplicates)
+}
+
+/// What of the spans was not taken; now it is.
+fn take<N: Number>(spans: &[Span<N>], taken: &mut Spans<N>, duplicates: &mut u128) -> Vec<Span<N>> {
+    let sum = targets(spans);
+    if spans.len() > FEW && sum < u128::MAX {
+        let new = taken.insert_all(spans);
+        *duplicates = duplicates.saturating_add(sum - targets(&new));
+        return new;
     }
     let mut missing = Vec::new();
-    for span in &wanted {
-        let duplicates = span_covered(taken, span);
+    for span in spans {
+        let covered = span_covered(taken, span);
         let new = taken.insert(span);
-        let duplicates = duplicates.unwrap_or_else(|| span.targets() - targets(&new));
-        left_out.duplicates = left_out.duplicates.saturating_add(duplicates);
+        let covered = covered.unwrap_or_else(|| span.targets() - targets(&new));
+        *duplicates = duplicates.saturating_add(covered);
         missing.extend(new);
     }
     missing
@@ -441,23 +519,48 @@ impl Block {
             BlockHosts::Name(name) => {
                 print.add(b"n").add(name.as_bytes()).add(&[0]);
             }
+            BlockHosts::Pieces(pieces) => {
+                for range in pieces.ranges() {
+                    let Range::V4(first, last) = range else { continue };
+                    print.add(b"4").add(&first.to_be_bytes()).add(&last.to_be_bytes());
+                    self.print_ports(print);
+                }
+                return;
+            }
         }
+        self.print_ports(print);
+    }
+
+    fn print_ports(&self, print: &mut Fingerprint) {
         for range in self.ports.ranges() {
             print.add(&range.start().to_be_bytes()).add(&range.end().to_be_bytes());
         }
     }
 
     fn len(&self) -> u128 {
-        let hosts = self.range().map_or(1, Range::len);
+        let hosts = match &self.hosts {
+            BlockHosts::Pieces(pieces) => pieces.len(),
+            _ => self.range().map_or(1, Range::len),
+        };
         hosts.saturating_mul(self.ports.len() as u128)
     }
 
+    /// The addresses, where they are one range.
     fn range(&self) -> Option<Range> {
         match &self.hosts {
             BlockHosts::V4(first, last) => Some(Range::V4(*first, *last)),
             BlockHosts::V6(range) => Some(Range::V6(range.0, range.1)),
-            BlockHosts::Name(_) => None,
+            BlockHosts::Name(_) | BlockHosts::Pieces(_) => None,
         }
+    }
+
+    /// Each range of addresses.
+    fn ranges(&self) -> impl Iterator<Item = Range> {
+        let pieces = match &self.hosts {
+            BlockHosts::Pieces(pieces) => Some(pieces.ranges()),
+            _ => None,
+        };
+        self.range().into_iter().chain(pieces.into_iter().flatten())
     }
 
     fn get(&self, place: u128) -> Option<Target> {
@@ -468,6 +571,9 @@ impl Block {
         let port = self.ports.get(usize::try_from(place % ports).ok()?)?;
         let host = match &self.hosts {
             BlockHosts::Name(name) => Host::Name(Arc::clone(name)),
+            BlockHosts::Pieces(pieces) => {
+                Host::Address(Ipv4Addr::from(pieces.get(place / ports)?).into())
+            }
             _ => Host::Address(self.range()?.get(place / ports)?),
         };
         Some(Target { host, port, label: self.label.clone() })
@@ -609,6 +715,136 @@ mod tests {
             shown(set(&items)),
             ["10.0.0.1:22", "10.0.0.2:22", "10.0.0.1:23", "10.0.0.2:23"]
         );
+    }
+
+    /// What items stand for, one after the other, each target where it comes first.
+    fn expanded(items: &[String], excludes: &[String]) -> (Vec<Target>, u128) {
+        let mut unwanted = Excludes::new();
+        let mut known: HashSet<Target> = HashSet::new();
+        let mut targets = Vec::new();
+        let mut duplicates = 0;
+        for item in excludes {
+            unwanted.add(item).expect(item);
+        }
+        for item in items {
+            let Item { hosts, ports } = grammar::parse(item).expect(item);
+            let ports = ports.unwrap_or_else(Ports::ssh_and_telnet);
+            let ranges = match hosts {
+                Hosts::Range(range) => vec![range],
+                Hosts::Ranges(ranges) => ranges,
+                Hosts::Name(_) => Vec::new(),
+            };
+            for range in ranges {
+                for host in (0..range.len()).filter_map(|place| range.get(place)) {
+                    for port in (0..ports.len()).filter_map(|place| ports.get(place)) {
+                        let target = Target { host: Host::Address(host), port, label: None };
+                        if unwanted.contains(host, port) {
+                            continue;
+                        }
+                        if known.insert(target.clone()) {
+                            targets.push(target);
+                        } else {
+                            duplicates += 1;
+                        }
+                    }
+                }
+            }
+        }
+        (targets, duplicates)
+    }
+
+    fn octets() -> impl Strategy<Value = String> {
+        let part = prop_oneof![
+            (0_u8..8).prop_map(|number| number.to_string()),
+            (0_u8..4, 0_u8..8).prop_map(|(first, more)| format!("{first}-{}", first + more)),
+            (0_u8..3, 4_u8..7).prop_map(|(one, other)| format!("{one},{other}")),
+            (0_u8..3).prop_map(|first| format!("{first}-{},9-20", first + 3)),
+        ];
+        let last = prop_oneof![
+            (0_u8..8).prop_map(|number| number.to_string()),
+            (0_u8..4, 0_u8..8).prop_map(|(first, more)| format!("{first}-{}", first + more)),
+            (0_u8..3, 4_u8..7).prop_map(|(one, other)| format!("{one},{other}")),
+        ];
+        let ports = prop_oneof![
+            Just(String::new()),
+            (1_u8..6).prop_map(|port| format!(":{port}")),
+            (1_u8..4, 0_u8..4).prop_map(|(first, more)| format!(":{first}-{}", first + more)),
+            Just(":1,3,5".to_owned()),
+        ];
+        let network = (0_u32..4096, 22_u8..=32, ports.clone()).prop_map(|(low, prefix, ports)| {
+            let address = Ipv4Addr::from((10 << 24) | (low & (u32::MAX << (32 - prefix))));
+            format!("{address}/{prefix}{ports}")
+        });
+        let octets = (part, last, ports).prop_map(|(third, last, ports)| {
+            // One with a comma and nothing else may be a port.
+            let ports = if ports.is_empty() { ":22,23" } else { &ports };
+            format!("10.0.{third}.{last}{ports}")
+        });
+        prop_oneof![3 => octets, 1 => network]
+    }
+
+    proptest! {
+        #[test]
+        fn items_of_octets_are_what_they_stand_for(
+            items in prop::collection::vec(octets(), 1..14),
+            excludes in prop::collection::vec(octets(), 0..3),
+        ) {
+            let text: Vec<_> = items.iter().map(String::as_str).collect();
+            let unwanted: Vec<_> = excludes.iter().map(String::as_str).collect();
+            let set = set_without(&unwanted, &text);
+            let (expected, duplicates) = expanded(&items, &excludes);
+            prop_assert_eq!(set.len(), expected.len() as u128);
+            prop_assert_eq!(set.left_out().duplicates, duplicates);
+            let ranges: u128 = set.blocks.iter().flat_map(|block| {
+                let ports = block.ports.len() as u128;
+                block.ranges().map(move |range| range.len() * ports)
+            }).sum();
+            prop_assert_eq!(ranges, set.len());
+            let walked: Vec<_> = set.into_targets(Order::Given, Shard::WHOLE).collect();
+            prop_assert_eq!(walked, expected);
+        }
+    }
+
+    /// In blocks and in what is taken, which is what takes memory and time.
+    fn sizes(items: impl IntoIterator<Item = String>) -> (TargetSet, usize, usize) {
+        let mut set = TargetSet::default();
+        for item in items {
+            set.add(&item, None, &Ports::ssh_and_telnet()).expect("it can be read");
+        }
+        let (blocks, taken) = (set.blocks.len(), set.taken.v4.len());
+        (set, blocks, taken)
+    }
+
+    #[test]
+    fn ports_of_the_same_octets_line_by_line_take_one_block_each() {
+        let lines =
+            |hosts: &'static str| (1..=40).map(move |port| format!("10.0-99.0-255.{hosts}:{port}"));
+        let (set, blocks, taken) = sizes(lines("1"));
+        assert_eq!((set.len(), blocks, taken), (40 * 25_600, 40, 25_600));
+        assert_eq!(set.get(25_600).map(|target| target.to_string()).as_deref(), Some("10.0.0.1:2"));
+        // Those that meet them in turn.
+        let (set, blocks, taken) =
+            sizes(lines("1").zip(lines("1-3")).flat_map(|(one, two)| [one, two]));
+        assert_eq!((set.len(), blocks, taken), (40 * 3 * 25_600, 80, 2 * 25_600));
+        let wide = (1..=40).map(|port| format!("10.0.0.0/9:{port}"));
+        let (set, blocks, taken) = sizes(lines("1").chain(wide));
+        assert_eq!((set.len(), set.left_out().duplicates), (40 << 23, 40 * 25_600));
+        assert!(blocks < 120 && taken < 60_000, "{blocks} {taken}");
+    }
+
+    #[test]
+    fn a_set_that_would_have_too_many_ranges_says_so() {
+        let mut set = TargetSet { pieces: PIECES_MAX + 1, ..TargetSet::default() };
+        let mut add = |item: &str| set.add(item, None, &Ports::ssh_and_telnet());
+        let failed = add("10.0-255.0-255.1:22").expect_err("they stand apart");
+        assert_eq!(
+            failed.to_string(),
+            "with \"10.0-255.0-255.1:22\" the targets would make more than 4,194,304 separate ranges; \
+             write the ports of the same addresses on one line (10.0-3.0.1:22,23), or check the list \
+             in parts"
+        );
+        assert!(add("10.0.0.99:1").is_ok() && add("db.example").is_ok());
+        assert!(add("10.9.0.0/16").is_err());
     }
 
     #[test]

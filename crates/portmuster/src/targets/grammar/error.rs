@@ -117,6 +117,12 @@ pub enum ItemErrorKind {
     /// Parts that make more separate ranges than an item may stand for.
     #[error("{0:?} makes more than 65,536 separate ranges; write it as several items")]
     TooManyRanges(String),
+    /// The set has as many ranges that stand apart as it may have.
+    #[error(
+        "with {0:?} the targets would make more than 4,194,304 separate ranges; write the ports of \
+         the same addresses on one line (10.0-3.0.1:22,23), or check the list in parts"
+    )]
+    TooManyPieces(String),
     /// A URL of a scheme that is neither ssh nor telnet.
     #[error(
         "of URLs only ssh:// and telnet:// are read, not {scheme}://; for the host alone write \
