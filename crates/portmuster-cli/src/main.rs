@@ -14,6 +14,7 @@ mod demo;
 mod diff;
 mod explain;
 mod gate;
+mod harden;
 mod harvest;
 mod input;
 mod journal;
@@ -35,6 +36,7 @@ use self::{
 };
 
 fn main() -> ExitCode {
+    harden::begin();
     let program = Program::parse();
     program.color.write_global();
     let status = match program.command {

@@ -19,6 +19,7 @@ mod faults;
 mod forbidden;
 mod formats;
 mod gates;
+mod harden;
 mod held_up;
 mod help;
 mod icmp;

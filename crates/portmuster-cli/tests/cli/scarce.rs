@@ -70,6 +70,18 @@ fn as_many_are_in_flight_as_the_address_space_holds() {
     }
 }
 
+/// Heaps of threads would take what their stacks need, now and then.
+#[test]
+fn whatever_the_limit_of_address_space_it_is_enough_or_said() {
+    for limit in (60_000..=400_000).step_by(10_000) {
+        let ended = sh(&format!("ulimit -v {limit}; {MILLION}"), "");
+        assert_eq!(ended.status, Some(0), "{limit}: {}", ended.stderr);
+        assert_all_refused(&ended, 1024);
+        let (_, why) = in_flight(&ended, 1_000_000);
+        assert!(why.contains("ulimit -v"), "{why}");
+    }
+}
+
 /// Sixty ports of 65,536 addresses that stand apart, line by line: as ranges by themselves they would
 /// take 300 MB.
 #[test]

@@ -157,11 +157,23 @@ impl<W: Serialize + Send + 'static> Link<W> {
         };
         let until = clock.now().after(defaults::WORKERS_START);
         let leases = Leases::new(terms.processes, terms.ahead, until);
-        let keeper = Keeper::<_, R>::start(leases, terms.processes, ends)
-            .map_err(|error| WorkersError::Program { program: terms.program, error })?;
+        let (started, start) = bounded(1);
+        // Workers end with the thread that starts them, so it is the one that keeps them.
+        let keep = move || match Keeper::<_, R>::start(leases, terms.processes, ends) {
+            Ok(keeper) => {
+                let _ = started.send(Ok(()));
+                keeper.run();
+            }
+            Err(error) => drop(started.send(Err(error))),
+        };
         let thread = thread::Builder::new().name("portmuster-workers".into());
-        let keeper = thread.spawn(move || keeper.run()).map_err(WorkersError::Thread)?;
-        Ok(Self { work: Some(work), call, barrier, window, keeper: Some(keeper) })
+        let keeper = thread.spawn(keep).map_err(WorkersError::Thread)?;
+        let link = Self { work: Some(work), call, barrier, window, keeper: Some(keeper) };
+        match start.recv() {
+            Ok(Err(error)) => Err(WorkersError::Program { program: terms.program, error }),
+            // A panic is reported where it happens, and work is not taken any more.
+            Ok(Ok(())) | Err(_) => Ok(link),
+        }
     }
 
     /// Hands over work. There is room for as many batches as were agreed on.

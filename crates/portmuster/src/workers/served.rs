@@ -18,7 +18,10 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use rustix::net::AddressFamily;
+use rustix::{
+    net::{AddressFamily, sockopt},
+    process::{Signal, getppid, set_parent_process_death_signal},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
@@ -75,6 +78,8 @@ pub(crate) enum ServeError {
     Frame(#[from] FrameError),
     #[error("starting to work failed: {0}")]
     Start(String),
+    #[error("the process that started it has ended")]
+    Orphaned,
     #[error("the socket failed: {0}")]
     Socket(#[from] io::Error),
 }
@@ -93,7 +98,8 @@ where
     E: Engine<W>,
     D: Batch<R>,
 {
-    match stdin().and_then(|socket| work(socket, start)) {
+    let socket = stdin().and_then(|socket| end_with_parent(&socket).map(|()| socket));
+    match socket.and_then(|socket| work(socket, start)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody else would tell: the other side sees only that this one has ended.
@@ -111,6 +117,22 @@ fn stdin() -> Result<UnixStream, ServeError> {
         return Err(ServeError::NoSocket);
     }
     Ok(stdin.as_fd().try_clone_to_owned()?.into())
+}
+
+/// Has the system kill this process when the thread that started it ends: also while it is stopped,
+/// or has a reader that hangs.
+///
+/// # Errors
+/// It has ended already, so that nothing would ever come of it.
+fn end_with_parent(socket: &UnixStream) -> Result<(), ServeError> {
+    // Where it is refused the end of the socket is still noticed.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // A process without parents that it can see is in a namespace of its own.
+    let Some(parent) = getppid() else { return Ok(()) };
+    match sockopt::socket_peercred(socket) {
+        Ok(starter) if starter.pid != parent => Err(ServeError::Orphaned),
+        _ => Ok(()),
+    }
 }
 
 fn work<S, W, R, E, D>(

@@ -1,0 +1,75 @@
+//! What a crash or a sudden end leaves behind: no memory in files, and no workers.
+
+use std::fs;
+
+use portmuster_lab::Behaviour;
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open},
+};
+
+use crate::{
+    program::Running,
+    servers::{start, target},
+};
+
+/// Starts worker processes that have something to do, and hold it.
+fn with_workers(target: &str) -> Running {
+    let mut running = Running::check([
+        "127.0.0.1:1",
+        target,
+        "--method",
+        "processes",
+        "--workers",
+        "2",
+        "--timeout",
+        "60s",
+        "-o",
+        "jsonl",
+    ]);
+    assert_eq!(running.row().state, "closed");
+    assert!(!running.children().is_empty());
+    running
+}
+
+#[test]
+fn neither_the_program_nor_its_workers_leave_a_core_dump() {
+    let server = start(Behaviour::Silent);
+    let running = with_workers(&target(&server));
+    let ids = fs::read_dir(format!("/proc/{}/task", running.pid())).expect("it runs");
+    let children = ids.flatten().map(|thread| thread.path().join("children"));
+    let children: String = children.filter_map(|path| fs::read_to_string(path).ok()).collect();
+    let ids = children.split_whitespace().map(str::to_owned).chain([running.pid().to_string()]);
+    for id in ids {
+        let limits = fs::read_to_string(format!("/proc/{id}/limits")).expect("it runs");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size"));
+        let core: Vec<_> = core.expect("it has a limit").split_whitespace().rev().take(3).collect();
+        assert_eq!(core, ["bytes", "0", "0"], "{limits}");
+    }
+}
+
+/// The sockets on which they wait stay open: something else has them as well.
+#[test]
+fn workers_end_with_the_program_whatever_becomes_of_their_sockets() {
+    let server = start(Behaviour::Silent);
+    let mut running = with_workers(&target(&server));
+    let workers = running.children();
+    let program = Pid::from_raw(running.pid()).expect("it runs");
+    let program = pidfd_open(program, PidfdFlags::empty()).expect("it runs");
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", running.pid())).expect("it runs");
+    let numbers =
+        descriptors.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let kept: Vec<_> = numbers
+        .filter_map(|number| pidfd_getfd(&program, number, PidfdGetfdFlags::empty()).ok())
+        .collect();
+    assert!(kept.len() > workers.len());
+    running.signal(Signal::KILL);
+    while running.is_alive() {
+        std::thread::yield_now();
+    }
+    for worker in &workers {
+        let mut fds = [PollFd::new(worker, PollFlags::IN)];
+        let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
+        assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "it has ended");
+    }
+}
