@@ -1,9 +1,14 @@
 //! What is said before a run that looks like a mistake, or that this system can't give all that it
 //! asks for.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    fs,
+    io::{self, IsTerminal},
+    net::{IpAddr, Ipv6Addr},
+};
 
 use portmuster::{InFlight, defaults};
+use rustix::process::geteuid;
 
 use crate::{args::Check, input::Input, terminal};
 
@@ -14,6 +19,13 @@ const WIDE: u128 = 256;
 
 /// Says what looks like a mistake.
 pub(crate) fn say(check: &Check, input: &Input) {
+    // To a person; a script that has to run as root would be told each time.
+    if (io::stderr().is_terminal() || check.verbose) && is_root() {
+        terminal::note(
+            "this runs as root and needs no privilege: what strangers send is read with all rights \
+             of this machine; use another account (sudo -u USER portmuster check ...)",
+        );
+    }
     if check.rate.is_none()
         && let Some((first, last)) = input.set().ranges().find(|&range| is_wide_and_public(range))
     {
@@ -56,6 +68,12 @@ pub(crate) fn say_in_flight(check: &Check, in_flight: InFlight, total: Option<u1
              of other programs may stall; for that many, raise net.ipv4.tcp_mem"
         ));
     }
+}
+
+/// Whether this process is root outside of user namespaces, where a root has few rights.
+fn is_root() -> bool {
+    let is_outside = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
+    geteuid().is_root() && fs::read_to_string("/proc/self/uid_map").is_ok_and(is_outside)
 }
 
 /// The parts of an IPv6 address that reads as if one of the run's ports stood at its end.

@@ -9,8 +9,10 @@ use rustix::{
 };
 
 use crate::{
-    program::Running,
+    program::{Running, check},
     servers::{start, target},
+    shell::{sh_apart, sh_where_it_can},
+    terminal::shown,
 };
 
 /// Starts worker processes that have something to do, and hold it.
@@ -72,4 +74,28 @@ fn workers_end_with_the_program_whatever_becomes_of_their_sockets() {
         let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
         assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "it has ended");
     }
+}
+
+const ROOT: &str = "portmuster: this runs as root and needs no privilege:";
+
+#[test]
+fn whoever_runs_it_as_root_is_told_once_on_a_terminal() {
+    let script = "[ \"$(id -u)\" = 0 ] && grep -q 4294967295 /proc/self/uid_map || exit 77";
+    let Some(_) = sh_where_it_can("runs this as somebody else than root", script, "") else {
+        return;
+    };
+    let told = |more: &[&'static str]| {
+        let arguments = ["check", "127.0.0.1:1", "-o", "jsonl", "--color", "never"];
+        shown(arguments.into_iter().chain(more.iter().copied()), &[]).matches(ROOT).count()
+    };
+    assert_eq!((told(&[]), told(&["--quiet"]), told(&["--list"])), (1, 0, 0));
+    assert!(check(["127.0.0.1:1", "--verbose"]).stderr.contains(ROOT));
+    assert!(!check(["127.0.0.1:1"]).stderr.contains(ROOT), "scripts are not told each time");
+}
+
+#[test]
+fn a_root_that_is_one_in_a_namespace_only_is_not_told() {
+    let script = "exec \"$portmuster\" check 127.0.0.1:1 --verbose";
+    let Some(ended) = sh_apart(&[], script, "") else { return };
+    assert!(ended.summary().targets == 1 && !ended.stderr.contains(ROOT), "{}", ended.stderr);
 }
