@@ -8,6 +8,9 @@
 //! Invariant: no attempt is ended by its deadline before its socket was asked once more, so an
 //! answer that waits to be seen is never taken for silence.
 //!
+//! Invariant: what a server said before it ended the connection is read, however soon that was
+//! ([`Net::connect`]).
+//!
 //! Invariant: no conclusion leaves before it is known whether ICMP refused ([`Net::take_icmp`]), so
 //! what a firewall may have said is never taken for the host's own refusal.
 
@@ -71,8 +74,13 @@ pub(crate) trait Net {
     /// [given up](Self::disconnect).
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno>;
 
-    /// Begins to connect, or, when that has begun, says how it stands.
+    /// Begins to connect, or, when that has begun, says how it stands. A connection that was
+    /// accepted counts as accepted while there is something to read of it, even when it is over.
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
+
+    /// Says how a connection stands that has just begun, as cheaply as can be: of one that was
+    /// accepted and reset since, what was said is lost.
+    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
     /// Reads what has come; `Ok(0)` when the peer hung up, `EAGAIN` when nothing has come.
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno>;
@@ -171,13 +179,25 @@ impl<N: Net> Driver<N> {
     /// when it was over before, or nobody can be told of what happens.
     fn leave(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         if attempt.is_connecting() && self.haste.asks() {
-            let over = self.advance(socket, attempt);
+            let over = self.hasten(socket, attempt);
             self.haste.learn(over.is_some());
             if over.is_some() {
                 return over;
             }
         }
         self.net.watch(socket).err().map(Attempt::unwatched)
+    }
+
+    /// Asks a connection that has just begun how it stands. One that was accepted and reset in
+    /// between begins once more, and is not asked in haste: it may have said something.
+    fn hasten(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
+        let connection = match self.net.hasten(socket, attempt.endpoint()) {
+            Connection::Failed(Errno::CONNRESET | Errno::PIPE) => {
+                self.net.connect(socket, attempt.endpoint())
+            }
+            connection => connection,
+        };
+        self.connected(socket, attempt, connection)
     }
 
     /// When the attempt is to be told that a limit in time has been reached, and which.
@@ -188,20 +208,29 @@ impl<N: Net> Driver<N> {
     /// Does all that can be done without waiting; the conclusion when that was the last of it.
     pub(crate) fn advance(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         if attempt.is_connecting() {
-            let event = match self.net.connect(socket, attempt.endpoint()) {
-                Connection::Pending => {
-                    attempt.under_way();
-                    return None;
-                }
-                Connection::Accepted => Event::Accepted,
-                Connection::Failed(errno) => Event::Failed(errno),
-            };
-            let step = attempt.handle(&self.rules, event, self.net.now());
-            if let Some(conclusion) = self.take(socket, step) {
-                return Some(conclusion);
-            }
+            let connection = self.net.connect(socket, attempt.endpoint());
+            return self.connected(socket, attempt, connection);
         }
         self.read_all(socket, attempt)
+    }
+
+    /// The attempt's connection stands so: does all that can be done without waiting.
+    fn connected(
+        &mut self,
+        socket: Socket,
+        attempt: &mut Attempt,
+        connection: Connection,
+    ) -> Option<Conclusion> {
+        let event = match connection {
+            Connection::Pending => {
+                attempt.under_way();
+                return None;
+            }
+            Connection::Accepted => Event::Accepted,
+            Connection::Failed(errno) => Event::Failed(errno),
+        };
+        let step = attempt.handle(&self.rules, event, self.net.now());
+        self.take(socket, step).or_else(|| self.read_all(socket, attempt))
     }
 
     /// Whether the attempt's deadline has passed.

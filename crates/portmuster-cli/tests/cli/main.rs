@@ -35,6 +35,7 @@ mod program;
 mod progress;
 mod proof;
 mod real_servers;
+mod resets;
 mod resume;
 mod row;
 mod scarce;

@@ -13,7 +13,11 @@ use rustix::{
 };
 use slab::Slab;
 
-use super::{Connection, IcmpError, Net, Socket, Woken, error_queue, tcp, waker::Waker};
+use super::{
+    Connection, IcmpError, Net, Socket, Woken, error_queue,
+    tcp::{self, Told},
+    waker::Waker,
+};
 use crate::clock::{Clock, Instant};
 
 /// Events taken at a time.
@@ -88,8 +92,8 @@ impl From<Connection> for Standing {
 /// What is known of a socket without asking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct News {
-    /// Its connection was accepted.
-    accepted: bool,
+    /// How its connection stands, while that is not known otherwise.
+    connection: Option<Told>,
     /// It has no bytes before the poller tells of it again: an edge-triggered poller tells of all
     /// that comes after less was read than was asked for (epoll(7), question 9).
     drained: bool,
@@ -99,13 +103,13 @@ struct News {
 }
 
 impl News {
-    /// Takes an event. Its flags are of the moment of the wait, whatever the event was for: a
-    /// connection that has not been accepted is never writable without an error.
+    /// Takes an event. Its flags are of the moment of the wait, whatever the event was for.
     fn take(&mut self, flags: epoll::EventFlags) {
         use epoll::EventFlags as Flags;
 
         self.uneven |= flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR | Flags::PRI);
-        self.accepted = flags.contains(Flags::OUT) && !flags.intersects(Flags::HUP | Flags::ERR);
+        let [out, hup, err] = [Flags::OUT, Flags::HUP, Flags::ERR].map(|it| flags.contains(it));
+        self.connection = Some(Told::by(out, hup, err));
         self.drained = !flags.contains(Flags::IN) && !self.uneven;
     }
 }
@@ -155,6 +159,15 @@ impl Epoll {
             unread_max: *error_queue::UNREAD,
             icmp: Vec::new(),
         })
+    }
+
+    /// Its connection stands so.
+    fn stands(&mut self, place: usize, connection: Connection) -> Connection {
+        self.sockets[place].standing = connection.into();
+        if matches!(connection, Connection::Failed(_)) {
+            self.errs(place);
+        }
+        connection
     }
 
     /// The socket's error queue may have something in it.
@@ -207,18 +220,17 @@ impl Net for Epoll {
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
-        let member = &mut self.sockets[socket.0];
-        let is_pending = member.standing == Standing::Pending;
-        let connection = if is_pending && member.news.accepted {
-            tcp::accepted(&member.descriptor, endpoint)
-        } else {
-            tcp::connect(&member.descriptor, endpoint)
+        let member = &self.sockets[socket.0];
+        let connection = match member.standing {
+            Standing::Pending => tcp::stands(&member.descriptor, endpoint, member.news.connection),
+            Standing::Free | Standing::Accepted => tcp::connect(&member.descriptor, endpoint),
         };
-        member.standing = connection.into();
-        if matches!(connection, Connection::Failed(_)) {
-            self.errs(socket.0);
-        }
-        connection
+        self.stands(socket.0, connection)
+    }
+
+    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+        let connection = tcp::connect(&self.sockets[socket.0].descriptor, endpoint);
+        self.stands(socket.0, connection)
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec},
     io::Errno,
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
 };
@@ -46,7 +47,57 @@ pub(crate) fn can_be_source(source: IpAddr) -> Result<(), Errno> {
     open(SocketAddr::new(source, 0), Some(source)).map(drop)
 }
 
-/// Begins to connect, or says how it stands: connect(2) asked again tells the outcome.
+/// What is told of a connection that has begun, by poll(2) or epoll(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is neither accepted nor over.
+    Pending,
+    /// It was accepted.
+    Accepted,
+    /// It may be over; perhaps it was accepted before.
+    Over,
+}
+
+impl Told {
+    /// A connection that has not been accepted is never writable, but for one that is over: that
+    /// one has been hung up on both sides. An error alone may be one that the error queue holds.
+    pub(super) fn by(is_writable: bool, is_hung_up: bool, has_error: bool) -> Self {
+        match (is_writable, is_hung_up, has_error) {
+            (_, true, _) | (true, _, true) => Self::Over,
+            (true, false, false) => Self::Accepted,
+            (false, false, _) => Self::Pending,
+        }
+    }
+
+    /// Asks the system, which changes nothing at the socket.
+    fn ask(socket: impl AsFd) -> Self {
+        let mut asked = [PollFd::new(&socket, PollFlags::OUT)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if rustix::io::retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once))).is_err() {
+            return Self::Over;
+        }
+        let flags = asked[0].revents();
+        let [out, hup, err] = [PollFlags::OUT, PollFlags::HUP, PollFlags::ERR];
+        Self::by(flags.contains(out), flags.contains(hup), flags.contains(err))
+    }
+}
+
+/// How a connection stands that has begun. What a server has said before it ended the connection is
+/// kept: with unread bytes the connection counts as accepted, and reading finds its end behind them.
+/// connect(2) would throw them away.
+pub(super) fn stands(socket: impl AsFd, endpoint: SocketAddr, told: Option<Told>) -> Connection {
+    match told.unwrap_or_else(|| Told::ask(&socket)) {
+        Told::Pending => Connection::Pending,
+        Told::Accepted => accepted(socket, endpoint),
+        Told::Over => match rustix::io::ioctl_fionread(&socket) {
+            Ok(1..) => accepted(socket, endpoint),
+            _ => connect(socket, endpoint),
+        },
+    }
+}
+
+/// Begins to connect, or says how it stands: connect(2) asked again tells the outcome. When that is
+/// an error, the socket is as it was before, and what was received on it is thrown away.
 pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
@@ -65,7 +116,7 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 
 /// What it means that the connection was accepted: a socket that is connected to itself proves
 /// that nobody listens.
-pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
+fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket, endpoint) {
         let _ = disconnect(&socket);
         return Connection::Failed(Errno::CONNREFUSED);
@@ -120,6 +171,16 @@ pub(super) fn write(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_poller_tells_is_understood() {
+        assert_eq!(Told::by(false, false, false), Told::Pending);
+        // ICMP was queued while the system was busy with the socket.
+        assert_eq!(Told::by(false, false, true), Told::Pending);
+        assert_eq!(Told::by(true, false, false), Told::Accepted);
+        assert_eq!(Told::by(true, true, true), Told::Over);
+        assert_eq!(Told::by(false, true, false), Told::Over);
+    }
 
     #[test]
     fn the_range_of_local_ports_is_read() {
