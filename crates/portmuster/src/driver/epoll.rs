@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    event::{Timespec, epoll},
+    event::{PollFd, PollFlags, Timespec, epoll},
     io::Errno,
 };
 use slab::Slab;
@@ -55,6 +55,8 @@ pub(crate) struct Epoll {
     /// Refusals after which a socket's error queue is read.
     unread_max: u8,
     icmp: Vec<IcmpError>,
+    /// Sockets that the next wait names whatever has happened.
+    revisited: Vec<Socket>,
 }
 
 #[derive(Debug)]
@@ -158,6 +160,7 @@ impl Epoll {
             unread: Vec::new(),
             unread_max: *error_queue::UNREAD,
             icmp: Vec::new(),
+            revisited: Vec::new(),
         })
     }
 
@@ -186,6 +189,60 @@ impl Epoll {
         let member = &mut self.sockets[place];
         member.unread = 0;
         error_queue::read(&member.descriptor, Socket(place), &mut self.icmp);
+    }
+
+    /// Something has happened at a socket.
+    fn happened(&mut self, place: usize, flags: epoll::EventFlags, ready: &mut Vec<Socket>) {
+        let member = &mut self.sockets[place];
+        member.news.take(flags);
+        let is_pending = member.standing == Standing::Pending;
+        ready.push(Socket(place));
+        if is_pending && flags.contains(epoll::EventFlags::ERR) {
+            self.errs(place);
+        }
+    }
+
+    /// Waits as well where the poller can't be waited for: it takes longer, the more sockets there
+    /// are. Where that is not possible either, every socket is asked.
+    fn wait_by_poll(&mut self, timeout: Option<&Timespec>, ready: &mut Vec<Socket>) -> Woken {
+        let is_watched =
+            |member: &Member| member.serial.is_some() && member.standing != Standing::Free;
+        let watched = self.sockets.iter().filter(|(_, member)| is_watched(member));
+        let (places, sockets): (Vec<_>, Vec<_>) = watched.unzip();
+        let mut polled = vec![PollFd::new(self.waker.descriptor(), PollFlags::IN)];
+        polled.extend(sockets.into_iter().map(|member| {
+            let is_pending = member.standing == Standing::Pending;
+            let wanted = if is_pending { PollFlags::OUT } else { PollFlags::IN };
+            PollFd::new(&member.descriptor, wanted)
+        }));
+        match rustix::event::poll(&mut polled, timeout) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Woken::ByEvent,
+            Err(_) => {
+                std::thread::yield_now();
+                places.iter().for_each(|&place| self.doubt(Socket(place)));
+                ready.extend(places.into_iter().map(Socket));
+                return self.heard();
+            }
+        }
+        let told: Vec<_> = polled.iter().map(PollFd::revents).collect();
+        for (place, told) in places.into_iter().zip(&told[1..]) {
+            if !told.is_empty() {
+                // They have the same bits (epoll_ctl(2)).
+                let flags = epoll::EventFlags::from_bits_retain(told.bits().into());
+                self.happened(place, flags, ready);
+            }
+        }
+        self.heard()
+    }
+
+    /// Takes a call, if there was one.
+    fn heard(&self) -> Woken {
+        if !self.waker.is_called() {
+            return Woken::ByEvent;
+        }
+        self.waker.heard();
+        Woken::ByCall
     }
 
     /// The time until then; whole milliseconds, rounded up: a wait never ends early, and kernels
@@ -290,6 +347,10 @@ impl Net for Epoll {
         Ok(())
     }
 
+    fn revisit(&mut self, socket: Socket) {
+        self.revisited.push(socket);
+    }
+
     fn doubt(&mut self, socket: Socket) {
         self.sockets[socket.0].news = News::default();
     }
@@ -307,12 +368,15 @@ impl Net for Epoll {
     }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
+        let until = if self.revisited.is_empty() { until } else { Some(self.now()) };
+        ready.extend(self.revisited.drain(..));
         let timeout = until.map(|until| self.timeout(until));
         let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.poller, &mut buffer, timeout.as_ref()) {
             Ok((events, _)) => events,
             Err(Errno::INTR) => return Woken::ByEvent,
-            Err(errno) => unreachable!("waiting with a valid poller and buffer failed: {errno}"),
+            // A sandbox forbids it.
+            Err(_) => return self.wait_by_poll(timeout.as_ref(), ready),
         };
         let mut woken = Woken::ByEvent;
         for event in events {
@@ -323,15 +387,9 @@ impl Net for Epoll {
                 }
                 name => {
                     let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
-                    let member = self.sockets.get_mut(place);
-                    if let Some(member) = member.filter(|member| member.serial == Some(serial)) {
-                        let flags = event.flags;
-                        member.news.take(flags);
-                        let is_pending = member.standing == Standing::Pending;
-                        ready.push(Socket(place));
-                        if is_pending && flags.contains(epoll::EventFlags::ERR) {
-                            self.errs(place);
-                        }
+                    let member = self.sockets.get(place);
+                    if member.is_some_and(|member| member.serial == Some(serial)) {
+                        self.happened(place, event.flags, ready);
                     }
                 }
             }

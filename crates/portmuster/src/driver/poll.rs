@@ -195,6 +195,9 @@ impl Net for Poll {
         Ok(())
     }
 
+    /// Every wait tells of what has not been read.
+    fn revisit(&mut self, _: Socket) {}
+
     fn doubt(&mut self, _: Socket) {
         self.told = None;
     }

@@ -349,6 +349,10 @@ impl Net for Simulated {
         Ok(())
     }
 
+    fn revisit(&mut self, socket: Socket) {
+        self.unnamed.insert(socket.0);
+    }
+
     fn doubt(&mut self, _: Socket) {}
 
     fn take_icmp(&mut self) -> Vec<IcmpError> {

@@ -10,8 +10,8 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
-    io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
+    io::{Errno, retry_on_intr},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
 
 use super::{Connection, error_queue};
@@ -39,6 +39,9 @@ pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<Owned
         rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
     }
     error_queue::ask(&socket, endpoint, true);
+    // Urgent data is data: what a server says so is read with the rest (RFC 6093 §6). A system that
+    // can't do that tells nothing of it.
+    let _ = sockopt::set_socket_oobinline(&socket, true);
     Ok(socket)
 }
 
@@ -73,7 +76,7 @@ impl Told {
     fn ask(socket: impl AsFd) -> Self {
         let mut asked = [PollFd::new(&socket, PollFlags::OUT)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if rustix::io::retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once))).is_err() {
+        if retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once))).is_err() {
             return Self::Over;
         }
         let flags = asked[0].revents();
@@ -129,7 +132,7 @@ fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 /// is a reset. False where the system can't do that, as gVisor's network: the socket is to be
 /// closed.
 pub(super) fn disconnect(socket: impl AsFd) -> bool {
-    rustix::net::connect_unspec(socket).is_ok()
+    retry_on_intr(|| rustix::net::connect_unspec(&socket)).is_ok()
 }
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
@@ -149,7 +152,7 @@ fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
 fn has_no_source(endpoint: SocketAddr) -> bool {
     let (family, flags) = (family(endpoint), SocketFlags::CLOEXEC);
     rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
-        .and_then(|socket| rustix::net::connect(socket, &endpoint))
+        .and_then(|socket| retry_on_intr(|| rustix::net::connect(&socket, &endpoint)))
         == Err(Errno::ADDRNOTAVAIL)
 }
 
@@ -161,11 +164,12 @@ fn family(endpoint: SocketAddr) -> AddressFamily {
 }
 
 pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(length, _)| length)
+    retry_on_intr(|| rustix::net::recv(&socket, &mut *buffer, RecvFlags::empty()))
+        .map(|(length, _)| length)
 }
 
 pub(super) fn write(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
-    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+    retry_on_intr(|| rustix::net::send(&socket, bytes, SendFlags::NOSIGNAL))
 }
 
 #[cfg(test)]
