@@ -21,7 +21,8 @@ use rustix::io::Errno;
 use crate::{
     check::{Attempt, Event, Rules, Step, Timer},
     clock::Instant,
-    outcome::Conclusion,
+    memory::Memory,
+    outcome::{Conclusion, Fault},
 };
 
 pub(crate) mod descriptors;
@@ -125,6 +126,7 @@ pub(crate) trait Net {
 pub(crate) struct Driver<N> {
     pub(crate) net: N,
     rules: Rules,
+    memory: Memory,
     buffer: Vec<u8>,
     haste: Haste,
 }
@@ -159,8 +161,9 @@ impl Haste {
 }
 
 impl<N: Net> Driver<N> {
-    pub(crate) fn new(net: N, rules: Rules) -> Self {
-        Self { net, rules, buffer: vec![0; READ_SIZE], haste: Haste::default() }
+    /// Conversations hold no more than this memory has.
+    pub(crate) fn new(net: N, rules: Rules, memory: Memory) -> Self {
+        Self { net, rules, memory, buffer: vec![0; READ_SIZE], haste: Haste::default() }
     }
 
     /// Begins an attempt: `Ok` with the socket that it goes on with, `Err` when it is over.
@@ -297,6 +300,9 @@ impl<N: Net> Driver<N> {
         for _ in 0..TURN_READS {
             let event = match self.net.read(socket, &mut self.buffer) {
                 Ok(0) => Event::Closed,
+                Ok(length) if !attempt.hold(&self.memory, length) => {
+                    return Some(Conclusion::Fault(Fault::Memory));
+                }
                 Ok(length) => Event::Bytes(&self.buffer[..length]),
                 Err(Errno::AGAIN) => return None,
                 Err(errno) => Event::Failed(errno),
@@ -395,9 +401,13 @@ mod tests {
         }
     }
 
+    fn plenty() -> Memory {
+        Memory::new(usize::MAX)
+    }
+
     #[test]
     fn who_speaks_without_end_is_heard_in_turns_and_until_the_deadline() {
-        let mut driver = Driver::new(Endless::default(), Rules::default());
+        let mut driver = Driver::new(Endless::default(), Rules::default(), plenty());
         let mut attempt = Attempt::new(([127, 0, 0, 1], 22).into(), driver.net.now());
         let socket = driver.begin(&mut attempt).expect("it goes on");
         assert_eq!((driver.net.reads, driver.net.revisits), (TURN_READS, 1));
@@ -435,7 +445,7 @@ mod tests {
             [Driver::advance, Driver::expire, Driver::hasten];
         for ask in asks {
             let net = Epoll::new(Clock::start(), None, Waker::new().expect("a descriptor"));
-            let mut driver = Driver::new(net.expect("a poller"), Rules::default());
+            let mut driver = Driver::new(net.expect("a poller"), Rules::default(), plenty());
             let mut attempt = Attempt::new(endpoint, driver.net.now());
             let socket = driver.net.open(endpoint).expect("a socket");
             assert_eq!(driver.advance(socket, &mut attempt), None);

@@ -28,6 +28,7 @@ mod fingerprint;
 pub mod fuzzing;
 pub mod history;
 mod input;
+mod memory;
 mod method;
 mod outcome;
 mod positions;

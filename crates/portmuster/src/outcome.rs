@@ -425,6 +425,12 @@ impl Outcome {
     pub fn is_open(&self) -> bool {
         self.verdict.state == PortState::Open
     }
+
+    /// Bytes of memory that it takes, at least.
+    pub(crate) fn size(&self) -> usize {
+        let facts = self.verdict.facts.as_ref().map_or(0, |facts| facts.size());
+        size_of::<Self>() + self.verdict.banner.len() + facts
+    }
 }
 
 /// The reference's answer: the host as it was named, the port, and whether it is open.

@@ -26,6 +26,7 @@ mod interrupted;
 mod journal;
 mod limits;
 mod lists;
+mod memory;
 mod methods;
 mod names;
 mod nmap_xml;

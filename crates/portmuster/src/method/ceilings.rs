@@ -13,8 +13,9 @@ const PROCESS_KIB: u64 = 2 << 10;
 /// Threads of a worker process with one that makes attempts: the others read and write its socket.
 /// The system counts each as it counts processes.
 const PROCESS_TASKS: u64 = 3;
-/// A thread's stack and what the kernel keeps for it, as far as it is touched, in KiB.
-const THREAD_KIB: u64 = 32;
+/// A thread's stack and what the kernel keeps for it, as far as it is touched, what it reads into,
+/// and as much again for what the other side of its connection says, in KiB.
+const THREAD_KIB: u64 = 96;
 
 /// Something of which this system has only so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,6 +22,12 @@ const SPARED_SPACE: u64 = 32 << 20;
 const OWN: u64 = 8 << 20;
 /// One part in so many of the memory that is there is left to everything else.
 const SPARED: u64 = 8;
+/// One part in so many of it is left to what conversations hold beyond what is usual, at least.
+const CONVERSATIONS: u64 = 4;
+/// Memory of a thread that waits for one attempt, and of what it reads into: measured.
+const THREAD: u64 = 48 << 10;
+/// What the conversations of a process may hold in any case: two of the longest.
+const LEAST_HELD: u64 = 128 << 10;
 /// Attempts that are made in any case.
 const LEAST: u64 = 64;
 /// Descriptors of the whole system that are left to everybody else: one in so many.
@@ -97,13 +103,32 @@ impl fmt::Display for Scarce {
 /// As many attempts as this system has memory and descriptors for.
 pub(super) fn most() -> (usize, Scarce) {
     let ceilings = [
-        (free_memory().map(|bytes| (bytes - bytes / SPARED) / ATTEMPT), Scarce::Memory),
+        (free_memory().map(|bytes| for_attempts(bytes) / ATTEMPT), Scarce::Memory),
         (address_space().map(|bytes| bytes / ATTEMPT_OWN), Scarce::AddressSpace),
         (system_descriptors(), Scarce::SystemDescriptors),
     ];
     let known = ceilings.into_iter().filter_map(|(most, scarce)| Some((most?, scarce)));
     let (most, scarce) = known.min_by_key(|&(most, _)| most).unwrap_or((u64::MAX, Scarce::Memory));
     (usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX), scarce)
+}
+
+fn for_attempts(free: u64) -> u64 {
+    free - free / SPARED - free / CONVERSATIONS
+}
+
+/// Bytes that conversations may hold together beyond what is usual, beside so many attempts and so
+/// many threads that wait for one each.
+pub(super) fn conversations(in_flight: usize, threads: usize) -> u64 {
+    let taken = (in_flight as u64).saturating_mul(ATTEMPT);
+    let taken = taken.saturating_add((threads as u64).saturating_mul(THREAD));
+    let memory = free_memory().map(|free| (free - free / SPARED).saturating_sub(taken));
+    let addresses = address_space().map(|free| free / CONVERSATIONS);
+    memory.into_iter().chain(addresses).min().unwrap_or(u64::MAX).max(LEAST_HELD)
+}
+
+/// What each of so many processes has of it.
+pub(super) fn share(bytes: u64, processes: usize) -> u64 {
+    (bytes / (processes as u64).max(1)).max(LEAST_HELD)
 }
 
 /// As many attempts as this system's memory for TCP is meant for, where that is fewer.
