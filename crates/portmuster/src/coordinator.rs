@@ -284,7 +284,7 @@ impl Coordinator {
         let account = self.schedule.account(now);
         loop {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
-            let (account, odd) = (account.clone(), std::mem::take(&mut odd));
+            let odd = std::mem::take(&mut odd);
             if self.batches.send(Batch { outcomes, odd, account, workers: None }).is_err() {
                 return false;
             }

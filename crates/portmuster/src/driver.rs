@@ -334,7 +334,7 @@ impl<N: Net> Driver<N> {
 mod tests {
     use std::{io::Write, net::TcpListener, time::Duration};
 
-    use crossbeam_channel::{Sender, unbounded};
+    use crossbeam_channel::{Sender, bounded};
 
     use super::*;
     use crate::{
@@ -401,6 +401,9 @@ mod tests {
         }
     }
 
+    /// A way to ask how an attempt stands.
+    type Ask = fn(&mut Driver<Epoll>, Socket, &mut Attempt) -> Option<Conclusion>;
+
     fn plenty() -> Memory {
         Memory::new(usize::MAX)
     }
@@ -439,10 +442,9 @@ mod tests {
     fn what_was_said_before_a_reset_is_heard_whenever_the_connection_is_asked() {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = server.local_addr().expect("it is bound");
-        let (done, greeted) = unbounded();
+        let (done, greeted) = bounded(8);
         std::thread::spawn(move || greet_and_reset(&server, &done));
-        let asks: [fn(&mut Driver<Epoll>, Socket, &mut Attempt) -> Option<Conclusion>; 3] =
-            [Driver::advance, Driver::expire, Driver::hasten];
+        let asks: [Ask; 3] = [Driver::advance, Driver::expire, Driver::hasten];
         for ask in asks {
             let net = Epoll::new(Clock::start(), None, Waker::new().expect("a descriptor"));
             let mut driver = Driver::new(net.expect("a poller"), Rules::default(), plenty());

@@ -233,7 +233,8 @@ impl Plan {
             program: program.cloned(),
             memory: 0,
         };
-        plan.memory = room::conversations(plan.wanted(), plan.threads());
+        let processes = if config.method.has_processes() { size.workers } else { 0 };
+        plan.memory = room::conversations(plan.wanted(), plan.threads(), processes);
         plan
     }
 

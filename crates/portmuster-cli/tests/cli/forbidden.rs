@@ -91,7 +91,9 @@ fn what_it_can_not_do_without_is_said() {
 
 #[test]
 fn connections_that_are_not_permitted_are_unchecked() {
-    for call in ["connect=EPERM", "connect=EACCES", "socket=EPERM", "socket=EACCES"] {
+    for call in
+        ["connect=EPERM", "connect=EACCES", "connect=ECONNREFUSED", "socket=EPERM", "socket=EACCES"]
+    {
         let arguments = "127.0.0.0/24 -p 1 --rate max -o jsonl";
         let Some(ended) = check_forbidden(call, "", arguments) else { return };
         assert_eq!(ended.status, Some(3), "{call}: {}", ended.stderr);

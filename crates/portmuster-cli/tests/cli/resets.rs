@@ -35,11 +35,14 @@ fn crowd(behaviour: Behaviour, network: u8) -> Crowd {
 
 /// Checks all of them at the highest pace.
 fn check(crowds: &[Crowd], method: &str) -> Ended {
-    let endpoints = crowds.iter().flat_map(|crowd| crowd.endpoints());
-    let targets: String = endpoints.map(|endpoint| format!("{endpoint}\n")).collect();
+    let endpoints = crowds.iter().flat_map(Crowd::endpoints);
+    let targets: Vec<_> = endpoints.map(ToString::to_string).collect();
     let settings = "check -i - --rate max --per-host max --retries 0 --speak-first never --first-byte 3s -o jsonl";
     let mut program = command(crate::program::PATH);
-    program.args(settings.split(' ')).arg(format!("--method={method}")).write_stdin(targets);
+    program
+        .args(settings.split(' '))
+        .arg(format!("--method={method}"))
+        .write_stdin(targets.join("\n"));
     run(&mut program)
 }
 

@@ -220,7 +220,9 @@ impl Epoll {
             Err(Errno::INTR) => return Woken::ByEvent,
             Err(_) => {
                 std::thread::yield_now();
-                places.iter().for_each(|&place| self.doubt(Socket(place)));
+                for &place in &places {
+                    self.doubt(Socket(place));
+                }
                 ready.extend(places.into_iter().map(Socket));
                 return self.heard();
             }
@@ -369,7 +371,7 @@ impl Net for Epoll {
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let until = if self.revisited.is_empty() { until } else { Some(self.now()) };
-        ready.extend(self.revisited.drain(..));
+        ready.append(&mut self.revisited);
         let timeout = until.map(|until| self.timeout(until));
         let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.poller, &mut buffer, timeout.as_ref()) {

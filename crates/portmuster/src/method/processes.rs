@@ -83,7 +83,7 @@ fn inside(plan: &Plan) -> (Inside, usize, usize) {
         return (Inside::EventLoop(count(share)), share, 0);
     }
     // To start at a rate is to start when one is told to: what waits in a worker would not.
-    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD };
+    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD.min(room::ahead(plan)) };
     (Inside::Threads(count(plan.size.threads)), plan.size.threads, ahead)
 }
 

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::control_group;
+use super::{Plan, control_group};
 
 /// Memory that an attempt takes, in bytes: the kernel's part, of which 5.1 KB were measured for
 /// one that is not answered, and ours.
@@ -26,6 +26,10 @@ const SPARED: u64 = 8;
 const CONVERSATIONS: u64 = 4;
 /// Memory of a thread that waits for one attempt, and of what it reads into: measured.
 const THREAD: u64 = 48 << 10;
+/// Memory of a worker process: measured.
+const PROCESS: u64 = 2 << 20;
+/// Memory of an outcome at most, which is all but an offer (RFC 4253 §6.1: 35,000 bytes).
+const OUTCOME_MOST: u64 = 40 << 10;
 /// What the conversations of a process may hold in any case: two of the longest.
 const LEAST_HELD: u64 = 128 << 10;
 /// Attempts that are made in any case.
@@ -116,14 +120,22 @@ fn for_attempts(free: u64) -> u64 {
     free - free / SPARED - free / CONVERSATIONS
 }
 
-/// Bytes that conversations may hold together beyond what is usual, beside so many attempts and so
-/// many threads that wait for one each.
-pub(super) fn conversations(in_flight: usize, threads: usize) -> u64 {
-    let taken = (in_flight as u64).saturating_mul(ATTEMPT);
-    let taken = taken.saturating_add((threads as u64).saturating_mul(THREAD));
+/// Bytes that conversations may hold together beyond what is usual, beside so many attempts, threads
+/// that wait for one each, and worker processes.
+pub(super) fn conversations(in_flight: usize, threads: usize, processes: usize) -> u64 {
+    let taken = [(in_flight, ATTEMPT), (threads, THREAD), (processes, PROCESS)];
+    let taken = taken.map(|(count, bytes)| (count as u64).saturating_mul(bytes));
+    let taken = taken.into_iter().fold(0, u64::saturating_add);
     let memory = free_memory().map(|free| (free - free / SPARED).saturating_sub(taken));
     let addresses = address_space().map(|free| free / CONVERSATIONS);
     memory.into_iter().chain(addresses).min().unwrap_or(u64::MAX).max(LEAST_HELD)
+}
+
+/// Work that each worker process may be given beside what it does at once: all of it may come back
+/// together, as long as the longest are, and wait here for a slow consumer.
+pub(super) fn ahead(plan: &Plan) -> usize {
+    let all = plan.memory / 2 / OUTCOME_MOST;
+    usize::try_from(all / plan.size.workers.max(1) as u64).unwrap_or(usize::MAX)
 }
 
 /// What each of so many processes has of it.
