@@ -75,11 +75,11 @@ impl Packets {
         self.packet.capacity()
     }
 
-    /// Makes room for what has come, and for little more of what is wanted: for each byte of a packet
-    /// that others hold memory for there is none left.
+    /// Makes room for what has come, and for as much again of what is wanted, up to [`ROOM`]: a vector
+    /// that grows by itself takes up to twice as much as a packet has.
     fn make_room(&mut self, taken: usize, wanted: usize) {
         if self.packet.capacity() - self.packet.len() < taken {
-            self.packet.reserve_exact(taken.max(wanted.min(ROOM)));
+            self.packet.reserve_exact(taken.max(wanted.min(ROOM).min(self.packet.len())));
         }
     }
 
