@@ -17,13 +17,13 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded};
 use crate::{
     check::Rules,
     clock::{Clock, Instant},
-    config::Config,
+    config::{Addresses, Config},
     driver::{descriptors, tcp},
     input::{Boxed, Input, Taken},
     method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     positions::{Odd, Positions},
-    resolver::Resolver,
+    resolver::{Resolver, Scope},
     schedule::{Policy, Schedule, Stopped},
     targets::{Excludes, Target},
     workers::Program,
@@ -114,6 +114,10 @@ pub(crate) fn start(
     let crew = Crew::start(&plan, &setting)?;
     debug_assert!(crew.capacity() <= plan.unreported(), "there is room for every report");
     let in_flight = plan.given(config, &crew);
+    let scope = match config.addresses {
+        Addresses::UntilOneAccepts => Scope::UNTIL_ONE_ACCEPTS,
+        Addresses::Each => Scope::EVERY,
+    };
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
@@ -131,7 +135,7 @@ pub(crate) fn start(
         clock,
         schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),
         crew,
-        resolver: Resolver::new(budget.lookups),
+        resolver: Resolver::new(budget.lookups, scope),
         reports,
         panics,
         input,
@@ -179,7 +183,7 @@ impl Coordinator {
         self.take_targets(now);
         self.schedule.set_room(self.crew.room());
         self.begin(now);
-        self.begin_lookups();
+        self.begin_lookups(now);
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
@@ -223,7 +227,7 @@ impl Coordinator {
     fn take_names(&mut self, now: Instant) {
         while let Ok((name, lookup)) = self.resolver.answers().try_recv() {
             self.resolver.taken();
-            self.schedule.lookup_ended(&name, &lookup, now);
+            self.schedule.lookup_ended(&name, lookup, now);
         }
     }
 
@@ -237,9 +241,9 @@ impl Coordinator {
         }
     }
 
-    fn begin_lookups(&mut self) {
+    fn begin_lookups(&mut self, now: Instant) {
         while self.resolver.has_room()
-            && let Some(name) = self.schedule.wanted_lookup()
+            && let Some(name) = self.schedule.wanted_lookup(now)
         {
             self.resolver.ask(name);
             self.schedule.lookup_began();

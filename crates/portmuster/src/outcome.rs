@@ -189,6 +189,9 @@ pub enum Reason {
     Accepted,
     /// Closed: the connection was refused, by a reset as far as this system can tell.
     Refused,
+    /// Closed: the addresses of the name that were tried refused, and at least one was not tried: it
+    /// is excluded, this system has no way to it, or it is not known.
+    RefusedInPart,
     /// Filtered: nothing came back in time.
     NoAnswer,
     /// Filtered: ICMP says that the network can't be reached.
@@ -204,8 +207,13 @@ pub enum Reason {
     IcmpPortUnreachable,
     /// Unresolved: there is no such name, or it has no address.
     NoSuchName,
-    /// Unchecked: the resolver gave no answer.
+    /// Unchecked: the resolver gave no answer, or none for IPv4 or IPv6.
     LookupFailed,
+    /// Unchecked: the name has more addresses than are tried.
+    TooManyAddresses,
+    /// Unchecked: `0.0.0.0` or `::` is the address of no host (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2); a
+    /// connection to it would reach this machine. Filters answer with it for names that they block.
+    UnspecifiedAddress,
     /// Unchecked: this machine has no interface of the name that follows the `%` of the address
     /// (RFC 4007 §11), or the address is of a kind that takes none.
     NoSuchInterface,
@@ -236,6 +244,7 @@ impl Reason {
         match self {
             Self::Accepted => "accepted".into(),
             Self::Refused => "refused".into(),
+            Self::RefusedInPart => "refused-in-part".into(),
             Self::NoAnswer => "no-answer".into(),
             Self::NetworkUnreachable => "network-unreachable".into(),
             Self::HostUnreachable => "host-unreachable".into(),
@@ -244,6 +253,8 @@ impl Reason {
             Self::IcmpPortUnreachable => "icmp-port-unreachable".into(),
             Self::NoSuchName => "no-such-name".into(),
             Self::LookupFailed => "lookup-failed".into(),
+            Self::TooManyAddresses => "too-many-addresses".into(),
+            Self::UnspecifiedAddress => "unspecified-address".into(),
             Self::NoSuchInterface => "no-such-interface".into(),
             Self::NoRoute => "no-route".into(),
             Self::NotPermitted => "not-permitted".into(),

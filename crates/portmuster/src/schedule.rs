@@ -8,13 +8,14 @@
 //! run is stopped.
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
-//! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
+//! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name, the
+//! addresses of [`EXPANDING_MAX`] names of which each is a target of its own (and of those that are
+//! being looked up),
 //! [`RETRIES_MAX`] for another attempt, [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and
 //! those of their names) for this machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an
 //! outcome.
 
 use std::{
-    borrow::Cow,
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     net::{IpAddr, SocketAddr},
@@ -31,11 +32,12 @@ use crate::{
     clock::Instant,
     config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
-    positions::{Missing, Odd, Positions},
+    positions::{self, Odd, Positions},
     targets::{Excludes, Host, Target},
 };
 
 mod check;
+mod each;
 mod hosts;
 mod later;
 mod loss;
@@ -45,6 +47,7 @@ mod window;
 
 use self::{
     check::{Check, LookAgain, Settled},
+    each::Each,
     hosts::Hosts,
     later::Later,
     loss::{Loss, Losses},
@@ -53,7 +56,9 @@ use self::{
     window::Window,
 };
 
-pub(crate) use names::{Lookup, LookupError};
+pub(crate) use names::{
+    Found, Lookup, LookupError, Missing, OUT_OF_ORDER, again_after, or_earlier,
+};
 
 /// Targets that may start as soon as the pace and the window allow.
 const READY_MAX: usize = 2048;
@@ -61,6 +66,8 @@ const READY_MAX: usize = 2048;
 const RETRIES_MAX: usize = 65_536;
 /// Targets that wait after a fault of this machine.
 const PAUSES_MAX: usize = 1024;
+/// Names whose addresses become targets of their own before no more names are looked up.
+const EXPANDING_MAX: usize = 64;
 /// Outcomes that wait to be taken before no more targets are.
 const OUTCOMES_MAX: usize = 4096;
 /// How long a filtered target waits for another attempt at most.
@@ -155,6 +162,8 @@ pub(crate) struct Schedule {
     names: Names,
     checks: Slab<Check>,
     ready: VecDeque<CheckId>,
+    /// Addresses of names that become targets of their own.
+    expanding: VecDeque<Each>,
     retry_queue: VecDeque<Retry>,
     later: Later,
     pauses: BinaryHeap<Reverse<(Instant, CheckId)>>,
@@ -165,7 +174,7 @@ pub(crate) struct Schedule {
     starts: u64,
     intake: Intake,
     /// Of the targets to come.
-    positions: Missing,
+    positions: positions::Missing,
     outcomes: Vec<Outcome>,
     odd: Vec<Odd>,
     account: Account,
@@ -191,6 +200,7 @@ impl Schedule {
             names: Names::default(),
             checks: Slab::new(),
             ready: VecDeque::new(),
+            expanding: VecDeque::new(),
             retry_queue: VecDeque::new(),
             later: Later::default(),
             pauses: BinaryHeap::new(),
@@ -215,14 +225,20 @@ impl Schedule {
     /// Whether another target may be added.
     pub(crate) fn has_room(&self) -> bool {
         self.intake == Intake::Open
-            && self.ready.len() < READY_MAX
+            && self.expanding.is_empty()
+            && !self.names.is_full()
+            && self.may_expand()
+    }
+
+    /// Whether there is room for what is not in the queue of a name.
+    fn may_expand(&self) -> bool {
+        self.ready.len() < READY_MAX
             && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
             && self.odd.len() < OUTCOMES_MAX
             && !self.later.is_full()
             && !self.hosts.is_full()
-            && !self.names.is_full()
     }
 
     /// Adds a target.
@@ -233,7 +249,7 @@ impl Schedule {
         let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
-            Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
+            Host::Address(address) => self.resolved(id, SocketAddr::new(address, 0), now),
             Host::Name(name) if self.excludes.contains_name(&name, port) => self.exclude(id),
             Host::Name(name) => self.look_up(id, &name, now),
         }
@@ -265,8 +281,9 @@ impl Schedule {
     }
 
     /// A name that wants to be looked up. It stays wanted until [`Self::lookup_began`].
-    pub(crate) fn wanted_lookup(&self) -> Option<&Arc<str>> {
-        if self.intake == Intake::Stopped { None } else { self.names.wanted() }
+    pub(crate) fn wanted_lookup(&mut self, now: Instant) -> Option<&Arc<str>> {
+        let has_room = self.expanding.len() < EXPANDING_MAX;
+        if self.intake == Intake::Stopped || !has_room { None } else { self.names.wanted(now) }
     }
 
     /// The wanted name is being looked up.
@@ -275,12 +292,13 @@ impl Schedule {
     }
 
     /// A lookup has ended.
-    pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
+    pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: Lookup, now: Instant) {
         if let Err(LookupError::Short(fault)) = lookup {
-            self.count_fault(*fault);
+            self.count_fault(fault);
         }
-        for id in self.names.answered(name, lookup, now) {
-            self.looked_up(id, lookup, now);
+        let Some((checks, lookup)) = self.names.answered(name, lookup, now) else { return };
+        for id in checks {
+            self.looked_up(id, &lookup, now);
         }
     }
 
@@ -376,9 +394,11 @@ impl Schedule {
         let retry = self.retry_queue.front().map(|retry| retry.at);
         let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
         let rest = self.hosts.rest_ends();
+        let name = self.names.next_due().filter(|_| self.expanding.len() < EXPANDING_MAX);
+        let expand = (!self.expanding.is_empty() && self.may_expand()).then_some(Instant::START);
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
             .then(|| self.pacer.ready_at());
-        let next = [pause, retry, later, rest, pace].into_iter().flatten().min()?;
+        let next = [pause, retry, later, rest, name, expand, pace].into_iter().flatten().min()?;
         Some(next.max(self.hold))
     }
 
@@ -388,7 +408,9 @@ impl Schedule {
         self.outcomes.is_empty()
             && match self.intake {
                 Intake::Open => false,
-                Intake::Ended => self.checks.is_empty() && self.later.is_empty(),
+                Intake::Ended => {
+                    self.checks.is_empty() && self.later.is_empty() && self.expanding.is_empty()
+                }
                 Intake::Stopped => self.in_flight == 0,
             }
     }
@@ -437,20 +459,8 @@ impl Schedule {
 
     fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
         match lookup {
-            Ok(addresses) if self.addresses == Addresses::Each => {
-                let position = self.checks[id.0].position();
-                for address in addresses.iter().skip(1).take(check::ADDRESSES_MAX - 1) {
-                    self.account.targets += 1;
-                    self.account.more_addresses += 1;
-                    self.odd.push(Odd::More(position));
-                    let target = self.checks[id.0].target().clone();
-                    let more = Check::new(target, position, self.retries);
-                    let more = CheckId(self.checks.insert(more));
-                    self.resolved(more, std::slice::from_ref(address), now);
-                }
-                self.resolved(id, addresses.get(..1).unwrap_or_default(), now);
-            }
-            Ok(addresses) => self.resolved(id, addresses, now),
+            Ok(found) if self.addresses == Addresses::Each => self.each(id, found, now),
+            Ok(found) => self.resolved_name(id, found, now),
             Err(LookupError::NoSuchName) => {
                 self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
             }
@@ -468,31 +478,105 @@ impl Schedule {
         }
     }
 
-    fn resolved(&mut self, id: CheckId, addresses: &[SocketAddr], now: Instant) {
-        let allowed = self.allowed(addresses, self.checks[id.0].target().port);
-        if addresses.is_empty() {
-            self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
-        } else if allowed.is_empty() {
+    fn resolved(&mut self, id: CheckId, address: SocketAddr, now: Instant) {
+        if self.excludes_contain(address, self.checks[id.0].target().port) {
             self.exclude(id);
+        } else if is_unspecified(&address) {
+            self.end(id, PortState::Unchecked, Reason::UnspecifiedAddress, now);
         } else {
-            self.checks[id.0].resolved(&allowed);
+            self.checks[id.0].resolved(address);
             self.ready.push_back(id);
+        }
+    }
+
+    /// Takes the addresses of a name, which are tried until one accepts.
+    fn resolved_name(&mut self, id: CheckId, found: &Found, now: Instant) {
+        let port = self.checks[id.0].target().port;
+        let not_excluded = self.allowed(&found.addresses, port);
+        let allowed = without(&not_excluded, is_unspecified);
+        let missing = self.missing_reason(found, port);
+        let is_in_part = allowed.len() < found.addresses.len() || missing.is_some();
+        if !allowed.is_empty() {
+            self.checks[id.0].resolved_name(&allowed, is_in_part);
+            self.ready.push_back(id);
+        } else if let Some(reason) = missing {
+            self.end(id, PortState::Unchecked, reason, now);
+        } else if !not_excluded.is_empty() {
+            self.end(id, PortState::Unchecked, Reason::UnspecifiedAddress, now);
+        } else {
+            self.exclude(id);
+        }
+    }
+
+    /// Takes the addresses of a name, of which each is a target of its own.
+    fn each(&mut self, id: CheckId, found: &Found, now: Instant) {
+        let port = self.checks[id.0].target().port;
+        let allowed = self.allowed(&found.addresses, port);
+        let missing = self.missing_reason(found, port);
+        let named = found.addresses.len() as u64 + u64::from(missing.is_some());
+        self.account.targets += named - 1;
+        self.account.more_addresses += named - 1;
+        self.account.excluded += (found.addresses.len() - allowed.len()) as u64;
+        let outcomes = allowed.len() + usize::from(missing.is_some());
+        let position = self.checks[id.0].position();
+        if outcomes != 1 {
+            let outcomes = u32::try_from(outcomes).unwrap_or(u32::MAX);
+            self.odd.push(Odd { position, outcomes });
+        }
+        match missing {
+            Some(reason) => {
+                let target = self.checks[id.0].target().clone();
+                self.expanding.push_back(Each::new(target, position, allowed));
+                self.end(id, PortState::Unchecked, reason, now);
+            }
+            None => {
+                let target = self.checks.remove(id.0).into_target();
+                self.expanding.push_back(Each::new(target, position, allowed));
+            }
+        }
+        self.expand(now);
+    }
+
+    /// Makes addresses targets, as long as there is room for more.
+    fn expand(&mut self, now: Instant) {
+        while self.may_expand()
+            && let Some(each) = self.expanding.front_mut()
+        {
+            let Some((target, position, address)) = each.next() else {
+                self.expanding.pop_front();
+                continue;
+            };
+            let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
+            self.resolved(id, address, now);
+        }
+    }
+
+    /// Why addresses of the name may be missing that are not excluded.
+    fn missing_reason(&self, found: &Found, port: u16) -> Option<Reason> {
+        match found.missing? {
+            Missing::Family(family) => {
+                (!self.excludes.contains_all(family, port)).then_some(Reason::LookupFailed)
+            }
+            Missing::Beyond => Some(Reason::TooManyAddresses),
         }
     }
 
     fn exclude(&mut self, id: CheckId) {
         let check = self.checks.remove(id.0);
-        self.odd.push(Odd::Less(check.position()));
+        self.odd.push(Odd { position: check.position(), outcomes: 0 });
         self.account.excluded += 1;
     }
 
-    /// The addresses that may be connected to.
-    fn allowed<'a>(&self, addresses: &'a [SocketAddr], port: u16) -> Cow<'a, [SocketAddr]> {
+    /// The addresses that are not excluded.
+    fn allowed(&self, addresses: &Arc<[SocketAddr]>, port: u16) -> Arc<[SocketAddr]> {
         if self.excludes.is_empty() {
-            return Cow::Borrowed(addresses);
+            return Arc::clone(addresses);
         }
-        let allowed = |address: &&SocketAddr| !self.excludes.contains(address.ip(), port);
-        Cow::Owned(addresses.iter().filter(allowed).copied().collect())
+        without(addresses, |address| self.excludes_contain(*address, port))
+    }
+
+    fn excludes_contain(&self, address: SocketAddr, port: u16) -> bool {
+        !self.excludes.is_empty() && self.excludes.contains(address.ip(), port)
     }
 
     /// Moves what is due to the targets that may start.
@@ -505,6 +589,9 @@ impl Schedule {
                 Some(name) => self.look_up(id, &name, now),
                 None => self.ready.push_front(id),
             }
+        }
+        if !self.expanding.is_empty() {
+            self.expand(now);
         }
         self.ready.extend(self.hosts.rested(now));
         while let Some(retry) = self.retry_queue.front()
@@ -523,6 +610,7 @@ impl Schedule {
     fn nothing_else_is_left(&self) -> bool {
         self.intake == Intake::Ended
             && self.ready.is_empty()
+            && self.expanding.is_empty()
             && self.pauses.is_empty()
             && self.hosts.is_idle()
             && self.names.is_idle()
@@ -621,6 +709,12 @@ impl Schedule {
         now: Instant,
     ) {
         let check = self.checks.remove(id.0);
+        let verdict = match verdict.reason {
+            Reason::Refused if check.is_in_part() => {
+                Verdict { reason: Reason::RefusedInPart, ..verdict }
+            }
+            _ => verdict,
+        };
         self.account.add(&verdict);
         let found_on_retry = verdict.state == PortState::Open && check.was_retried();
         self.account.found_on_retry += u64::from(found_on_retry);
@@ -637,6 +731,22 @@ impl Schedule {
             time: now.on_the_wall(self.wall_start),
         });
     }
+}
+
+/// Whether it is the address of no host: to connect to it would reach this machine.
+fn is_unspecified(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_unspecified()
+}
+
+/// The same addresses, if none of them is unwanted; else a copy of the others.
+fn without(
+    addresses: &Arc<[SocketAddr]>,
+    is_unwanted: impl Fn(&SocketAddr) -> bool,
+) -> Arc<[SocketAddr]> {
+    if !addresses.iter().any(&is_unwanted) {
+        return Arc::clone(addresses);
+    }
+    addresses.iter().filter(|address| !is_unwanted(address)).copied().collect()
 }
 
 #[cfg(test)]

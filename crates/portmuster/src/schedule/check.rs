@@ -15,8 +15,6 @@ use crate::{
     targets::{Host, Target},
 };
 
-/// Addresses of one name that are tried.
-pub(super) const ADDRESSES_MAX: usize = 16;
 /// Faults of this machine in a row after which a target is given up.
 const FAULTS_MAX: u32 = 10;
 /// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Ten faults
@@ -52,6 +50,7 @@ pub(super) enum Settled {
 enum Endpoints {
     None,
     One(SocketAddr),
+    /// Whatever their port; shared with other ports of the name.
     Many(Arc<[SocketAddr]>),
 }
 
@@ -84,6 +83,10 @@ pub(super) struct Check {
     retries_made: u32,
     retries_left: u32,
     faults: u32,
+    /// Of the name's addresses at least one is never tried.
+    is_in_part: bool,
+    /// In this round at least one address could not be tried.
+    is_round_in_part: bool,
     in_flight: bool,
     /// Its host asked for fewer connections, and was left alone for a while.
     throttled: bool,
@@ -106,6 +109,8 @@ impl Check {
             retries_made: 0,
             retries_left: retries,
             faults: 0,
+            is_in_part: false,
+            is_round_in_part: false,
             in_flight: false,
             throttled: false,
             postponed: false,
@@ -121,7 +126,7 @@ impl Check {
         attempts: u32,
         verdict: Verdict,
     ) -> Self {
-        self.resolved(&[endpoint]);
+        self.resolved(endpoint);
         self.attempts = attempts;
         self.postponed = true;
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
@@ -147,33 +152,41 @@ impl Check {
         self.position
     }
 
-    /// Takes the target's addresses, whatever their port; at least one.
-    pub(super) fn resolved(&mut self, addresses: &[SocketAddr]) {
-        let port = self.target.port;
-        let with_port = |&address: &SocketAddr| {
-            let mut endpoint = match address.ip().to_canonical() {
-                IpAddr::V4(address) => SocketAddr::new(address.into(), 0),
-                IpAddr::V6(_) => address,
-            };
-            endpoint.set_port(port);
-            endpoint
-        };
-        self.endpoints = match addresses {
-            [address] => Endpoints::One(with_port(address)),
-            _ => Endpoints::Many(addresses.iter().take(ADDRESSES_MAX).map(with_port).collect()),
-        };
+    /// Takes the target's address, whatever its port.
+    pub(super) fn resolved(&mut self, address: SocketAddr) {
+        self.endpoints = Endpoints::One(with_port(address, self.target.port));
+    }
+
+    /// Takes the addresses of the target's name that are tried, whatever their port, at least one; and
+    /// whether there may be others.
+    pub(super) fn resolved_name(&mut self, addresses: &Arc<[SocketAddr]>, is_in_part: bool) {
+        match **addresses {
+            [address] => self.resolved(address),
+            _ => self.endpoints = Endpoints::Many(Arc::clone(addresses)),
+        }
+        self.is_in_part = is_in_part;
+    }
+
+    /// Whether an address of the name was not tried in the round that decided.
+    pub(super) fn is_in_part(&self) -> bool {
+        self.is_in_part || self.is_round_in_part
     }
 
     /// The endpoint that is being tried.
     pub(super) fn endpoint(&self) -> SocketAddr {
-        self.endpoints()[self.current]
+        match &self.endpoints {
+            Endpoints::None => unreachable!("what has no address yet is not started"),
+            Endpoints::One(endpoint) => *endpoint,
+            Endpoints::Many(addresses) => with_port(addresses[self.current], self.target.port),
+        }
     }
 
-    fn endpoints(&self) -> &[SocketAddr] {
+    /// How many endpoints there are.
+    fn endpoints(&self) -> usize {
         match &self.endpoints {
-            Endpoints::None => &[],
-            Endpoints::One(endpoint) => std::slice::from_ref(endpoint),
-            Endpoints::Many(endpoints) => endpoints,
+            Endpoints::None => 0,
+            Endpoints::One(_) => 1,
+            Endpoints::Many(addresses) => addresses.len(),
         }
     }
 
@@ -215,16 +228,17 @@ impl Check {
             let Finding { endpoint, verdict } = later.or_stronger(*earlier);
             return Settled::Outcome(Some(endpoint), verdict);
         }
-        let is_alone = self.endpoints().len() == 1 && self.earlier.is_none();
+        let is_alone = self.endpoints() == 1 && self.earlier.is_none();
         // The way of nearly all: nothing is kept beside the verdict, and nothing allocated.
         if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
             return Settled::Outcome(Some(endpoint), verdict);
         }
+        self.is_round_in_part |= verdict.state == PortState::Unchecked;
         if self.best.as_ref().is_none_or(|best| doubt(&best.verdict) < doubt(&verdict)) {
             self.best = Some(Box::new(Finding { endpoint, verdict }));
         }
         self.current += 1;
-        if self.current < self.endpoints().len() {
+        if self.current < self.endpoints() {
             return Settled::NextAddress;
         }
         self.current = 0;
@@ -299,6 +313,7 @@ impl Check {
             Some(found) if self.may_retry(&found.verdict) => {
                 self.retries_left -= 1;
                 self.retries_made += 1;
+                self.is_round_in_part = false;
                 Settled::Retry
             }
             _ => {
@@ -333,6 +348,15 @@ impl Check {
         let again = self.faults < FAULTS_MAX;
         again.then(|| PAUSE_MAX.min(PAUSE * 2_u32.pow(self.faults - 1)))
     }
+}
+
+fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
+    let mut endpoint = match address.ip().to_canonical() {
+        IpAddr::V4(address) => SocketAddr::new(address.into(), 0),
+        IpAddr::V6(_) => address,
+    };
+    endpoint.set_port(port);
+    endpoint
 }
 
 /// How much a verdict leaves open; of several addresses the most doubtful one's is told. What this

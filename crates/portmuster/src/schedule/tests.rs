@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod looks;
+mod lookups;
 
 fn unlimited() -> Policy {
     Policy {
@@ -204,16 +205,17 @@ fn a_retry_that_could_not_be_made_takes_nothing_back() {
 }
 
 /// The name's addresses, in the resolver's order.
-fn addresses(last: &[u8]) -> Arc<[SocketAddr]> {
-    last.iter().map(|&last| SocketAddr::from(([192, 0, 2, last], 0))).collect()
+fn addresses(last: &[u8]) -> Found {
+    let address = |&last: &u8| SocketAddr::from(([192, 0, 2, last], 0));
+    last.iter().map(address).collect::<Vec<_>>().into()
 }
 
 fn named(schedule: &mut Schedule, lookup: &Lookup) {
     schedule.add(Target::from(("db.example", 22)), at(0));
-    let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
+    let name = Arc::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
     schedule.lookup_began();
-    assert_eq!(schedule.wanted_lookup(), None);
-    schedule.lookup_ended(&name, lookup, at(0));
+    assert_eq!(schedule.wanted_lookup(at(0)), None);
+    schedule.lookup_ended(&name, lookup.clone(), at(0));
 }
 
 #[test]
@@ -259,12 +261,12 @@ fn a_name_is_looked_up_once_for_all_who_wait() {
     let mut schedule = schedule(unlimited());
     schedule.add(Target::from(("db.example", 22)), at(0));
     schedule.add(Target::from(("db.example", 23)), at(0));
-    let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
+    let name = Arc::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
     schedule.lookup_began();
-    assert_eq!(schedule.wanted_lookup(), None);
-    schedule.lookup_ended(&name, &Ok(addresses(&[1])), at(0));
+    assert_eq!(schedule.wanted_lookup(at(0)), None);
+    schedule.lookup_ended(&name, Ok(addresses(&[1])), at(0));
     schedule.add(Target::from(("db.example", 24)), at(0));
-    assert_eq!(schedule.wanted_lookup(), None, "it is known now");
+    assert_eq!(schedule.wanted_lookup(at(0)), None, "it is known now");
     assert_eq!(starts(&mut schedule, at(0)).len(), 3);
 }
 
@@ -277,6 +279,13 @@ fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
     ] {
         let mut schedule = schedule(unlimited());
         named(&mut schedule, &Err(error));
+        // A resolver without an answer is asked twice more.
+        for now in [at(2_000), at(8_000)] {
+            if let Some(name) = schedule.wanted_lookup(now).cloned() {
+                schedule.lookup_began();
+                schedule.lookup_ended(&name, Err(error), now);
+            }
+        }
         assert_eq!(states(&mut schedule), [state]);
     }
 }
@@ -286,11 +295,11 @@ fn a_lookup_that_this_machine_was_too_short_for_is_made_again() {
     let mut schedule = schedule(unlimited());
     named(&mut schedule, &Err(LookupError::Short(Fault::ProcessDescriptors)));
     assert_eq!(schedule.next_start(at(49)), None);
-    assert_eq!(schedule.wanted_lookup(), None);
+    assert_eq!(schedule.wanted_lookup(at(49)), None);
     assert_eq!(schedule.next_start(at(50)), None);
-    let name = Arc::clone(schedule.wanted_lookup().expect("its pause is over"));
+    let name = Arc::clone(schedule.wanted_lookup(at(0)).expect("its pause is over"));
     schedule.lookup_began();
-    schedule.lookup_ended(&name, &Ok(addresses(&[1])), at(51));
+    schedule.lookup_ended(&name, Ok(addresses(&[1])), at(51));
     assert!(schedule.next_start(at(60)).is_some());
     assert_eq!(schedule.account(at(60)).faults, 1);
 }
@@ -416,7 +425,7 @@ fn excludes_hold_after_the_lookup() {
     schedule.add(target(7, 22), at(0));
     schedule.add(Target::from(("Old.example.", 22)), at(0));
     schedule.input_ended();
-    assert_eq!(schedule.wanted_lookup(), None);
+    assert_eq!(schedule.wanted_lookup(at(0)), None);
     assert_eq!(schedule.next_start(at(0)), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).excluded, 3);

@@ -29,7 +29,7 @@ impl Lookups {
 
     pub(super) fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {
         while self.under_way.len() < resolver::THREADS_MAX
-            && let Some(name) = schedule.wanted_lookup().cloned()
+            && let Some(name) = schedule.wanted_lookup(now).cloned()
         {
             schedule.lookup_began();
             let after = network.names.get(&*name).map_or(Duration::ZERO, |&(_, after)| after);
@@ -40,7 +40,8 @@ impl Lookups {
         }
         let ended: Vec<_> = self.under_way.extract_if(.., |(ends, _)| *ends <= now).collect();
         for (_, name) in ended {
-            schedule.lookup_ended(&name, &self.found(network, &name), now);
+            let lookup = self.found(network, &name);
+            schedule.lookup_ended(&name, lookup, now);
         }
     }
 
@@ -55,7 +56,8 @@ impl Lookups {
         }
         match network.names.get(name).map(|(naming, _)| naming) {
             Some(Naming::Found(addresses)) => {
-                Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect())
+                let addresses = addresses.iter().map(|&address| SocketAddr::new(address, 0));
+                Ok(addresses.collect::<Vec<_>>().into())
             }
             Some(Naming::NoAnswer) => {
                 self.troubles.count("lookup without an answer");
