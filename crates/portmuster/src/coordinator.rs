@@ -17,13 +17,13 @@ use crossbeam_channel::{Receiver, Select, Sender, bounded};
 use crate::{
     check::Rules,
     clock::{Clock, Instant},
-    config::{Addresses, Config},
+    config::Config,
     driver::{descriptors, tcp},
     input::{Boxed, Input, Taken},
     method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
     outcome::{Account, Outcome},
     positions::{Odd, Positions},
-    resolver::{Resolver, Scope},
+    resolver::Resolver,
     schedule::{Policy, Schedule, Stopped},
     targets::{Excludes, Target},
     workers::Program,
@@ -114,10 +114,6 @@ pub(crate) fn start(
     let crew = Crew::start(&plan, &setting)?;
     debug_assert!(crew.capacity() <= plan.unreported(), "there is room for every report");
     let in_flight = plan.given(config, &crew);
-    let scope = match config.addresses {
-        Addresses::UntilOneAccepts => Scope::UNTIL_ONE_ACCEPTS,
-        Addresses::Each => Scope::EVERY,
-    };
     let policy = Policy {
         in_flight: crew.capacity(),
         rate: config.rate,
@@ -135,7 +131,7 @@ pub(crate) fn start(
         clock,
         schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),
         crew,
-        resolver: Resolver::new(budget.lookups, scope),
+        resolver: Resolver::new(budget.lookups),
         reports,
         panics,
         input,
@@ -225,9 +221,9 @@ impl Coordinator {
     }
 
     fn take_names(&mut self, now: Instant) {
-        while let Ok((name, lookup)) = self.resolver.answers().try_recv() {
+        while let Ok((question, lookup)) = self.resolver.answers().try_recv() {
             self.resolver.taken();
-            self.schedule.lookup_ended(&name, lookup, now);
+            self.schedule.lookup_ended(&question, lookup, now);
         }
     }
 
@@ -243,9 +239,9 @@ impl Coordinator {
 
     fn begin_lookups(&mut self, now: Instant) {
         while self.resolver.has_room()
-            && let Some(name) = self.schedule.wanted_lookup(now)
+            && let Some(question) = self.schedule.wanted_lookup(now)
         {
-            self.resolver.ask(name);
+            self.resolver.ask(question);
             self.schedule.lookup_began();
         }
     }

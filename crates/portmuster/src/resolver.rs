@@ -8,13 +8,13 @@
 //! Invariant: at most [`THREADS_MAX`] threads and [`ASKED_MAX`] lookups at a time; neither asking
 //! nor answering ever blocks.
 
-use std::{sync::Arc, thread};
+use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
     outcome::Fault,
-    schedule::{Lookup, LookupError},
+    schedule::{Lookup, LookupError, Question},
 };
 
 mod excludes;
@@ -22,32 +22,30 @@ mod local;
 mod system;
 
 pub use excludes::{ExcludeError, FailedName};
-pub(crate) use system::Scope;
 
 /// Threads that look up: a resolver that answers in 30 ms then gives a thousand names a second.
 pub(crate) const THREADS_MAX: usize = 32;
 /// Lookups that are asked for and not answered: enough that no thread waits for the next.
 const ASKED_MAX: usize = 2 * THREADS_MAX;
 
-/// What a name was found to be.
-pub(crate) type Answer = (Arc<str>, Lookup);
+/// What was asked, and what a name was found to be.
+pub(crate) type Answer = (Question, Lookup);
 
 /// Looks up names in threads of its own, which start as they are needed.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    questions: Sender<Arc<str>>,
-    questions_end: Receiver<Arc<str>>,
+    questions: Sender<Question>,
+    questions_end: Receiver<Question>,
     answers: Sender<Answer>,
     answers_end: Receiver<Answer>,
     threads: usize,
     threads_max: usize,
     asked: usize,
-    scope: Scope,
 }
 
 impl Resolver {
-    /// Looks up so many names at a time, at most [`THREADS_MAX`], each as far as the scope goes.
-    pub(crate) fn new(lookups: usize, scope: Scope) -> Self {
+    /// Looks up so many names at a time, at most [`THREADS_MAX`].
+    pub(crate) fn new(lookups: usize) -> Self {
         let (questions, questions_end) = bounded(ASKED_MAX);
         let (answers, answers_end) = bounded(ASKED_MAX);
         Self {
@@ -58,7 +56,6 @@ impl Resolver {
             threads: 0,
             threads_max: lookups.min(THREADS_MAX),
             asked: 0,
-            scope,
         }
     }
 
@@ -69,16 +66,16 @@ impl Resolver {
 
     /// Asks for a name. The answer comes through [`Self::answers`], and is to be
     /// [taken](Self::taken).
-    pub(crate) fn ask(&mut self, name: &Arc<str>) {
+    pub(crate) fn ask(&mut self, question: &Question) {
         self.asked += 1;
         if self.threads < self.asked.min(self.threads_max) {
             self.start_thread();
         }
         if self.threads == 0 {
             let short = Err(LookupError::Short(Fault::Threads));
-            let _ = self.answers.try_send((Arc::clone(name), short));
+            let _ = self.answers.try_send((question.clone(), short));
         } else {
-            let _ = self.questions.try_send(Arc::clone(name));
+            let _ = self.questions.try_send(question.clone());
         }
     }
 
@@ -95,11 +92,10 @@ impl Resolver {
     /// A thread more, unless this machine has none to give.
     fn start_thread(&mut self) {
         let (questions, answers) = (self.questions_end.clone(), self.answers.clone());
-        let scope = self.scope;
         let thread = thread::Builder::new().name("portmuster-name".into()).spawn(move || {
-            for name in questions {
-                let lookup = system::look_up(&name, scope);
-                if answers.send((name, lookup)).is_err() {
+            for question in questions {
+                let lookup = system::look_up(&question.name, question.scope);
+                if answers.send((question, lookup)).is_err() {
                     return;
                 }
             }
@@ -113,19 +109,23 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::schedule::Found;
+    use crate::schedule::{Found, Scope};
+
+    fn question(name: &str) -> Question {
+        Question { name: name.into(), scope: Scope::Each }
+    }
 
     fn answer(resolver: &mut Resolver, name: &str) -> Lookup {
-        resolver.ask(&name.into());
+        resolver.ask(&question(name));
         let (answered, lookup) = resolver.answers().recv().expect("a thread answers");
         resolver.taken();
-        assert_eq!(&*answered, name);
+        assert_eq!(answered, question(name));
         lookup
     }
 
     #[test]
     fn the_systems_names_are_found() {
-        let mut resolver = Resolver::new(THREADS_MAX, Scope::EVERY);
+        let mut resolver = Resolver::new(THREADS_MAX);
         let Found { addresses, missing } =
             answer(&mut resolver, "localhost").expect("every system has it");
         assert!(addresses.iter().all(|address| address.ip().is_loopback()), "{addresses:?}");
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_not_found() {
-        let mut resolver = Resolver::new(THREADS_MAX, Scope::EVERY);
+        let mut resolver = Resolver::new(THREADS_MAX);
         for name in ["", "a\0b"] {
             assert_eq!(answer(&mut resolver, name), Err(LookupError::NoSuchName), "{name:?}");
         }
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn interface_that_is_not_here_is_told_apart_from_a_name() {
-        let mut resolver = Resolver::new(THREADS_MAX, Scope::EVERY);
+        let mut resolver = Resolver::new(THREADS_MAX);
         for name in ["fe80::1%no-such-zone", "ff02::1%no-such-zone", "2001:db8::1%lo", "fe80::1%"] {
             let lookup = answer(&mut resolver, name);
             assert_eq!(lookup, Err(LookupError::NoSuchInterface), "{name:?}");
@@ -156,10 +156,10 @@ mod tests {
 
     #[test]
     fn as_many_as_may_be_asked_are_answered() {
-        let mut resolver = Resolver::new(THREADS_MAX, Scope::EVERY);
+        let mut resolver = Resolver::new(THREADS_MAX);
         let mut asked = 0;
         while resolver.has_room() {
-            resolver.ask(&"localhost".into());
+            resolver.ask(&question("localhost"));
             asked += 1;
         }
         assert_eq!(asked, ASKED_MAX);

@@ -40,6 +40,7 @@ mod check;
 mod each;
 mod hosts;
 mod later;
+mod lookups;
 mod loss;
 mod names;
 mod pacer;
@@ -57,7 +58,7 @@ use self::{
 };
 
 pub(crate) use names::{
-    Found, Lookup, LookupError, Missing, OUT_OF_ORDER, again_after, or_earlier,
+    Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, or_earlier,
 };
 
 /// Targets that may start as soon as the pace and the window allow.
@@ -280,8 +281,8 @@ impl Schedule {
         }
     }
 
-    /// A name that wants to be looked up. It stays wanted until [`Self::lookup_began`].
-    pub(crate) fn wanted_lookup(&mut self, now: Instant) -> Option<&Arc<str>> {
+    /// A name that wants to be looked up, and how far. It stays wanted until [`Self::lookup_began`].
+    pub(crate) fn wanted_lookup(&mut self, now: Instant) -> Option<&Question> {
         let has_room = self.expanding.len() < EXPANDING_MAX;
         if self.intake == Intake::Stopped || !has_room { None } else { self.names.wanted(now) }
     }
@@ -292,13 +293,20 @@ impl Schedule {
     }
 
     /// A lookup has ended.
-    pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: Lookup, now: Instant) {
+    pub(crate) fn lookup_ended(&mut self, question: &Question, lookup: Lookup, now: Instant) {
         if let Err(LookupError::Short(fault)) = lookup {
             self.count_fault(fault);
         }
-        let Some((checks, lookup)) = self.names.answered(name, lookup, now) else { return };
+        let Some((checks, lookup)) = self.names.answered(question, lookup, now) else {
+            return;
+        };
         for id in checks {
-            self.looked_up(id, &lookup, now);
+            match question.scope {
+                Scope::OneFamily | Scope::Each => self.looked_up(id, &lookup, now),
+                // They were given up when the run was stopped.
+                Scope::BothFamilies if self.gives_up() => {}
+                Scope::BothFamilies => self.rest_looked_up(id, &lookup, now),
+            }
         }
     }
 
@@ -451,134 +459,6 @@ impl Schedule {
         }
     }
 
-    fn look_up(&mut self, id: CheckId, name: &Arc<str>, now: Instant) {
-        if let Some(lookup) = self.names.look_up(name, id, now) {
-            self.looked_up(id, &lookup, now);
-        }
-    }
-
-    fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
-        match lookup {
-            Ok(found) if self.addresses == Addresses::Each => self.each(id, found, now),
-            Ok(found) => self.resolved_name(id, found, now),
-            Err(LookupError::NoSuchName) => {
-                self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
-            }
-            Err(LookupError::NoAnswer) => {
-                self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
-            }
-            Err(LookupError::NoSuchInterface) => {
-                self.end(id, PortState::Unchecked, Reason::NoSuchInterface, now);
-            }
-            Err(LookupError::Short(fault)) => {
-                if !self.pause(id, now) {
-                    self.end(id, PortState::Unchecked, Reason::Fault(*fault), now);
-                }
-            }
-        }
-    }
-
-    fn resolved(&mut self, id: CheckId, address: SocketAddr, now: Instant) {
-        if self.excludes_contain(address, self.checks[id.0].target().port) {
-            self.exclude(id);
-        } else if is_unspecified(&address) {
-            self.end(id, PortState::Unchecked, Reason::UnspecifiedAddress, now);
-        } else {
-            self.checks[id.0].resolved(address);
-            self.ready.push_back(id);
-        }
-    }
-
-    /// Takes the addresses of a name, which are tried until one accepts.
-    fn resolved_name(&mut self, id: CheckId, found: &Found, now: Instant) {
-        let port = self.checks[id.0].target().port;
-        let not_excluded = self.allowed(&found.addresses, port);
-        let allowed = without(&not_excluded, is_unspecified);
-        let missing = self.missing_reason(found, port);
-        let is_in_part = allowed.len() < found.addresses.len() || missing.is_some();
-        if !allowed.is_empty() {
-            self.checks[id.0].resolved_name(&allowed, is_in_part);
-            self.ready.push_back(id);
-        } else if let Some(reason) = missing {
-            self.end(id, PortState::Unchecked, reason, now);
-        } else if !not_excluded.is_empty() {
-            self.end(id, PortState::Unchecked, Reason::UnspecifiedAddress, now);
-        } else {
-            self.exclude(id);
-        }
-    }
-
-    /// Takes the addresses of a name, of which each is a target of its own.
-    fn each(&mut self, id: CheckId, found: &Found, now: Instant) {
-        let port = self.checks[id.0].target().port;
-        let allowed = self.allowed(&found.addresses, port);
-        let missing = self.missing_reason(found, port);
-        let named = found.addresses.len() as u64 + u64::from(missing.is_some());
-        self.account.targets += named - 1;
-        self.account.more_addresses += named - 1;
-        self.account.excluded += (found.addresses.len() - allowed.len()) as u64;
-        let outcomes = allowed.len() + usize::from(missing.is_some());
-        let position = self.checks[id.0].position();
-        if outcomes != 1 {
-            let outcomes = u32::try_from(outcomes).unwrap_or(u32::MAX);
-            self.odd.push(Odd { position, outcomes });
-        }
-        match missing {
-            Some(reason) => {
-                let target = self.checks[id.0].target().clone();
-                self.expanding.push_back(Each::new(target, position, allowed));
-                self.end(id, PortState::Unchecked, reason, now);
-            }
-            None => {
-                let target = self.checks.remove(id.0).into_target();
-                self.expanding.push_back(Each::new(target, position, allowed));
-            }
-        }
-        self.expand(now);
-    }
-
-    /// Makes addresses targets, as long as there is room for more.
-    fn expand(&mut self, now: Instant) {
-        while self.may_expand()
-            && let Some(each) = self.expanding.front_mut()
-        {
-            let Some((target, position, address)) = each.next() else {
-                self.expanding.pop_front();
-                continue;
-            };
-            let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
-            self.resolved(id, address, now);
-        }
-    }
-
-    /// Why addresses of the name may be missing that are not excluded.
-    fn missing_reason(&self, found: &Found, port: u16) -> Option<Reason> {
-        match found.missing? {
-            Missing::Family(family) => {
-                (!self.excludes.contains_all(family, port)).then_some(Reason::LookupFailed)
-            }
-            Missing::Beyond => Some(Reason::TooManyAddresses),
-        }
-    }
-
-    fn exclude(&mut self, id: CheckId) {
-        let check = self.checks.remove(id.0);
-        self.odd.push(Odd { position: check.position(), outcomes: 0 });
-        self.account.excluded += 1;
-    }
-
-    /// The addresses that are not excluded.
-    fn allowed(&self, addresses: &Arc<[SocketAddr]>, port: u16) -> Arc<[SocketAddr]> {
-        if self.excludes.is_empty() {
-            return Arc::clone(addresses);
-        }
-        without(addresses, |address| self.excludes_contain(*address, port))
-    }
-
-    fn excludes_contain(&self, address: SocketAddr, port: u16) -> bool {
-        !self.excludes.is_empty() && self.excludes.contains(address.ip(), port)
-    }
-
     /// Moves what is due to the targets that may start.
     fn promote(&mut self, now: Instant) {
         while let Some(&Reverse((at, id))) = self.pauses.peek()
@@ -643,6 +523,17 @@ impl Schedule {
                 after_start: self.starts + RETRIES_MAX as u64,
             }),
             Settled::Retry => self.give_up(id, now),
+            Settled::Outcome(Some(endpoint), verdict)
+                if verdict.state == PortState::Closed && !self.gives_up() =>
+            {
+                match self.checks[id.0].half_resolved_name() {
+                    Some(name) => {
+                        self.checks[id.0].keep(endpoint, verdict);
+                        self.look_up_rest(id, name, now);
+                    }
+                    None => self.finish(id, Some(endpoint), verdict, now),
+                }
+            }
             Settled::Outcome(endpoint, verdict) => self.finish(id, endpoint, verdict, now),
         }
     }
@@ -731,22 +622,6 @@ impl Schedule {
             time: now.on_the_wall(self.wall_start),
         });
     }
-}
-
-/// Whether it is the address of no host: to connect to it would reach this machine.
-fn is_unspecified(address: &SocketAddr) -> bool {
-    address.ip().to_canonical().is_unspecified()
-}
-
-/// The same addresses, if none of them is unwanted; else a copy of the others.
-fn without(
-    addresses: &Arc<[SocketAddr]>,
-    is_unwanted: impl Fn(&SocketAddr) -> bool,
-) -> Arc<[SocketAddr]> {
-    if !addresses.iter().any(&is_unwanted) {
-        return Arc::clone(addresses);
-    }
-    addresses.iter().filter(|address| !is_unwanted(address)).copied().collect()
 }
 
 #[cfg(test)]

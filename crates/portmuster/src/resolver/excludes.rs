@@ -12,11 +12,13 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Resolver, Scope, system};
+use super::{Resolver, system};
 use crate::{
     driver::descriptors,
     outcome::Reason,
-    schedule::{Found, Lookup, LookupError, Missing, OUT_OF_ORDER, again_after, or_earlier},
+    schedule::{
+        Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, or_earlier,
+    },
     targets::{Excludes, Family},
 };
 
@@ -69,7 +71,7 @@ impl fmt::Display for FailedName {
                 Some(Family::V6) => formatter.write_str("the resolver gave no answer for IPv6"),
             },
             Reason::TooManyAddresses => {
-                write!(formatter, "it has more than {} addresses", Scope::EVERY.addresses_max)
+                write!(formatter, "it has more than {} addresses", Scope::Each.addresses_max())
             }
             Reason::Fault(fault) => write!(formatter, "this machine is short of {fault}"),
             reason => reason.fmt(formatter),
@@ -122,7 +124,7 @@ impl Excludes {
     /// Why not all addresses are known that may need to be excluded, and of which family alone.
     fn failure(&self, lookup: &Lookup) -> Option<(Reason, Option<Family>)> {
         match lookup {
-            Ok(Found { missing: None, .. }) => None,
+            Ok(Found { missing: None | Some(Missing::NotAsked(_)), .. }) => None,
             // Nothing of this family is contacted, whatever its name.
             Ok(Found { missing: Some(Missing::Family(family)), .. })
                 if self.contains_all_ports(*family) =>
@@ -151,7 +153,7 @@ fn reason(error: LookupError) -> Reason {
 
 /// Looks up each of the names, so many at a time, and those without an answer again after a pause.
 fn look_up_all(names: impl Iterator<Item = Arc<str>>, lookups: usize) -> HashMap<Arc<str>, Lookup> {
-    let mut resolver = Resolver::new(lookups, Scope::EVERY);
+    let mut resolver = Resolver::new(lookups);
     let names: HashSet<_> = names.collect();
     let mut answers = HashMap::with_capacity(names.len());
     look_up_once(names, &mut resolver, &mut answers);
@@ -190,13 +192,14 @@ fn look_up_once(
         while resolver.has_room()
             && let Some(name) = wanted.next()
         {
-            resolver.ask(&name);
+            resolver.ask(&Question { name, scope: Scope::Each });
         }
-        let (name, lookup) = resolver.answers().recv().expect("the resolver keeps a sender");
+        let answer = resolver.answers().recv();
+        let (Question { name, .. }, lookup) = answer.expect("the resolver keeps a sender");
         resolver.taken();
         // What was short of something beside others may be found by itself.
         let lookup = match lookup {
-            Err(LookupError::Short(_)) => system::look_up(&name, Scope::EVERY),
+            Err(LookupError::Short(_)) => system::look_up(&name, Scope::Each),
             lookup => lookup,
         };
         answers.insert(name, lookup);

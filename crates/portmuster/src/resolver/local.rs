@@ -69,7 +69,7 @@ fn search_list(environment: Option<&str>, configured: &str, node: &str) -> Vec<S
     if let Some(list) = environment {
         return words(list);
     }
-    let lists = configured.lines().filter_map(|line| {
+    let list = configured.lines().rev().find_map(|line| {
         let (keyword, list) = line.split_once([' ', '\t'])?;
         match keyword {
             "search" => Some(words(list)),
@@ -78,7 +78,7 @@ fn search_list(environment: Option<&str>, configured: &str, node: &str) -> Vec<S
         }
     });
     let own = || node.split_once('.').map(|(_, domain)| domain.to_owned());
-    lists.last().unwrap_or_else(|| own().into_iter().collect())
+    list.unwrap_or_else(|| own().into_iter().collect())
 }
 
 #[cfg(test)]

@@ -20,29 +20,12 @@ use super::local;
 use crate::{
     driver::descriptors,
     outcome::Fault,
-    schedule::{Found, Lookup, LookupError, Missing},
+    schedule::{Found, Lookup, LookupError, Missing, Scope},
     targets::Family,
 };
 
 /// The address is of another family than the one asked for (`netdb.h` of glibc).
 const EAI_ADDRFAMILY: i32 = -9;
-
-/// How far a lookup goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Scope {
-    /// Addresses that are kept; beyond these the lookup says that there are more.
-    pub(crate) addresses_max: usize,
-    /// Whether a family without an address is asked for by itself, also where the other has some.
-    pub(crate) every_family: bool,
-}
-
-impl Scope {
-    /// Addresses that are tried one after another until one accepts.
-    pub(crate) const UNTIL_ONE_ACCEPTS: Self = Self { addresses_max: 256, every_family: false };
-    /// All addresses of a name. One message of DNS holds at most 4,095 of IPv4, or 2,340 of IPv6; a
-    /// hosts file may have more.
-    pub(crate) const EVERY: Self = Self { addresses_max: 8192, every_family: true };
-}
 
 /// What one call of `getaddrinfo` came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,15 +44,18 @@ enum Answer {
 pub(super) fn look_up(name: &str, scope: Scope) -> Lookup {
     let found = match ask(name, None) {
         Answer::Short(fault) => return Err(LookupError::Short(fault)),
-        Answer::Addresses(addresses) if scope.every_family => complete(name, addresses)?,
-        Answer::Addresses(addresses) => addresses.into(),
+        Answer::Addresses(addresses) if scope == Scope::OneFamily => {
+            let missing = absent(&addresses).map(Missing::NotAsked);
+            Found { missing, ..addresses.into() }
+        }
+        Answer::Addresses(addresses) => complete(name, addresses)?,
         // No server is asked for an address with a zone: the system has no such interface.
         Answer::Negative if has_zone(name) => return Err(LookupError::NoSuchInterface),
         Answer::Negative => by_family(name, true)?,
         // glibc fails as a whole only where IPv4 does.
         Answer::Failed => by_family(name, cfg!(not(target_env = "gnu")))?,
     };
-    Ok(found.bounded(scope.addresses_max))
+    Ok(found.bounded(scope.addresses_max()))
 }
 
 /// Whether it is an IPv6 address with a zone (RFC 4007 §11).
@@ -79,10 +65,7 @@ fn has_zone(name: &str) -> bool {
 
 /// Adds what a family has of which there is no address yet.
 fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
-    let has = |family| addresses.iter().any(|address| Family::of(address.ip()) == family);
-    let Some(absent) = Family::ALL.into_iter().find(|&family| !has(family)) else {
-        return Ok(addresses.into());
-    };
+    let Some(absent) = absent(&addresses) else { return Ok(addresses.into()) };
     // The resolver takes a name from the hosts file and asks no server for the rest of it.
     if local::is_of_hosts_file(name, &addresses) {
         return Ok(addresses.into());
@@ -97,6 +80,12 @@ fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
         Answer::Short(fault) => return Err(LookupError::Short(fault)),
     };
     Ok(Found { missing, ..addresses.into() })
+}
+
+/// The family of which there is no address.
+fn absent(addresses: &[SocketAddr]) -> Option<Family> {
+    let has = |family| addresses.iter().any(|address| Family::of(address.ip()) == family);
+    Family::ALL.into_iter().find(|&family| !has(family))
 }
 
 /// Asks for each family by itself; for IPv4 also where IPv6 fails, if that may tell more.
@@ -230,7 +219,7 @@ mod tests {
     #[test]
     fn numbers_that_are_addresses_have_no_other_family() {
         for name in ["0x7f.1", "0x7f000001", "0177.0.0.0x1"] {
-            let found = look_up(name, Scope::EVERY).expect(name);
+            let found = look_up(name, Scope::Each).expect(name);
             assert_eq!(*found.addresses, [SocketAddr::from(([127, 0, 0, 1], 0))], "{name}");
             assert_eq!(found.missing, None, "{name}");
         }

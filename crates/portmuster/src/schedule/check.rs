@@ -46,6 +46,17 @@ pub(super) enum Settled {
     Outcome(Option<SocketAddr>, Verdict),
 }
 
+/// What the addresses that are tried are of those that the name has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coverage {
+    /// All of them.
+    Whole,
+    /// All of their family. Nobody asked for the other.
+    OneFamily,
+    /// There are others, or there may be.
+    Part,
+}
+
 #[derive(Debug)]
 enum Endpoints {
     None,
@@ -83,10 +94,9 @@ pub(super) struct Check {
     retries_made: u32,
     retries_left: u32,
     faults: u32,
-    /// Of the name's addresses at least one is never tried.
-    is_in_part: bool,
-    /// In this round at least one address could not be tried.
-    is_round_in_part: bool,
+    coverage: Coverage,
+    /// Whether each of these could be tried in this round.
+    round: Coverage,
     in_flight: bool,
     /// Its host asked for fewer connections, and was left alone for a while.
     throttled: bool,
@@ -109,8 +119,8 @@ impl Check {
             retries_made: 0,
             retries_left: retries,
             faults: 0,
-            is_in_part: false,
-            is_round_in_part: false,
+            coverage: Coverage::Whole,
+            round: Coverage::Whole,
             in_flight: false,
             throttled: false,
             postponed: false,
@@ -157,19 +167,38 @@ impl Check {
         self.endpoints = Endpoints::One(with_port(address, self.target.port));
     }
 
-    /// Takes the addresses of the target's name that are tried, whatever their port, at least one; and
-    /// whether there may be others.
-    pub(super) fn resolved_name(&mut self, addresses: &Arc<[SocketAddr]>, is_in_part: bool) {
+    /// Takes the addresses of the target's name that are tried, whatever their port; at least one.
+    pub(super) fn resolved_name(&mut self, addresses: &Arc<[SocketAddr]>, coverage: Coverage) {
         match **addresses {
             [address] => self.resolved(address),
             _ => self.endpoints = Endpoints::Many(Arc::clone(addresses)),
         }
-        self.is_in_part = is_in_part;
+        self.current = 0;
+        self.coverage = coverage;
+    }
+
+    /// The name whose other family is to be asked for before a refusal by this one is told.
+    pub(super) fn half_resolved_name(&self) -> Option<Arc<str>> {
+        match &self.target.host {
+            Host::Name(name) if self.coverage == Coverage::OneFamily => Some(Arc::clone(name)),
+            _ => None,
+        }
+    }
+
+    /// Keeps a refusal until the rest of the name's addresses is known.
+    pub(super) fn keep(&mut self, endpoint: SocketAddr, verdict: Verdict) {
+        self.coverage = Coverage::Part;
+        self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+    }
+
+    /// What the addresses that were tried turn out to be of those that the name has.
+    pub(super) fn covers(&mut self, coverage: Coverage) {
+        self.coverage = coverage;
     }
 
     /// Whether an address of the name was not tried in the round that decided.
     pub(super) fn is_in_part(&self) -> bool {
-        self.is_in_part || self.is_round_in_part
+        [self.coverage, self.round].contains(&Coverage::Part)
     }
 
     /// The endpoint that is being tried.
@@ -233,7 +262,9 @@ impl Check {
         if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
             return Settled::Outcome(Some(endpoint), verdict);
         }
-        self.is_round_in_part |= verdict.state == PortState::Unchecked;
+        if verdict.state == PortState::Unchecked {
+            self.round = Coverage::Part;
+        }
         if self.best.as_ref().is_none_or(|best| doubt(&best.verdict) < doubt(&verdict)) {
             self.best = Some(Box::new(Finding { endpoint, verdict }));
         }
@@ -313,7 +344,7 @@ impl Check {
             Some(found) if self.may_retry(&found.verdict) => {
                 self.retries_left -= 1;
                 self.retries_made += 1;
-                self.is_round_in_part = false;
+                self.round = Coverage::Whole;
                 Settled::Retry
             }
             _ => {

@@ -27,6 +27,36 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)];
 /// is out of order is the resolver, and each lookup takes all the time that it waits for servers.
 pub(crate) const OUT_OF_ORDER: usize = 64;
 
+/// How far a lookup goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Scope {
+    /// To the addresses that one question to the resolver finds, which may be those of one family.
+    OneFamily,
+    /// To the addresses of both families.
+    BothFamilies,
+    /// To all addresses, each of which is a target of its own.
+    Each,
+}
+
+impl Scope {
+    /// Addresses that are kept; beyond these the lookup says that there are more. One message of DNS
+    /// holds at most 4,095 addresses of IPv4, or 2,340 of IPv6; a hosts file may have more. Fewer are
+    /// tried until one accepts: when all are silent their timeouts add up.
+    pub(crate) fn addresses_max(self) -> usize {
+        match self {
+            Self::OneFamily | Self::BothFamilies => 256,
+            Self::Each => 8192,
+        }
+    }
+}
+
+/// What the resolver is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Question {
+    pub(crate) name: Arc<str>,
+    pub(crate) scope: Scope,
+}
+
 /// What a lookup found.
 pub(crate) type Lookup = Result<Found, LookupError>;
 
@@ -44,6 +74,8 @@ pub(crate) struct Found {
 pub(crate) enum Missing {
     /// The resolver gave no answer for this family.
     Family(Family),
+    /// The resolver was not asked for this family.
+    NotAsked(Family),
     /// There are more addresses than are kept.
     Beyond,
 }
@@ -112,10 +144,10 @@ pub(super) struct Names {
     /// The known names, the oldest first.
     known_since: VecDeque<(Instant, Arc<str>)>,
     known_addresses: usize,
-    asked: HashMap<Arc<str>, Asked>,
-    wanted: VecDeque<Arc<str>>,
-    /// Names that are looked up again, and when.
-    again: BinaryHeap<Reverse<(Instant, Arc<str>)>>,
+    asked: HashMap<Question, Asked>,
+    wanted: VecDeque<Question>,
+    /// What is asked again, and when.
+    again: BinaryHeap<Reverse<(Instant, Question)>>,
     unanswered_in_a_row: usize,
     waiting: usize,
 }
@@ -132,64 +164,70 @@ impl Names {
     }
 
     /// What is known of the name; `None`: the check waits for it.
-    pub(super) fn look_up(&mut self, name: &Arc<str>, id: CheckId, now: Instant) -> Option<Lookup> {
+    pub(super) fn look_up(
+        &mut self,
+        question: &Question,
+        id: CheckId,
+        now: Instant,
+    ) -> Option<Lookup> {
         self.forget(now);
-        if let Some(lookup) = self.known.get(name) {
+        let known = self.known.get(&question.name);
+        if let Some(lookup) = known.filter(|lookup| is_enough(lookup, question.scope)) {
             return Some(lookup.clone());
         }
         self.waiting += 1;
-        if let Some(asked) = self.asked.get_mut(name) {
+        if let Some(asked) = self.asked.get_mut(question) {
             asked.checks.push(id);
         } else {
             let asked = Asked { checks: vec![id], ..Asked::default() };
-            self.asked.insert(Arc::clone(name), asked);
-            self.wanted.push_back(Arc::clone(name));
+            self.asked.insert(question.clone(), asked);
+            self.wanted.push_back(question.clone());
         }
         None
     }
 
-    /// The next name to be looked up.
-    pub(super) fn wanted(&mut self, now: Instant) -> Option<&Arc<str>> {
+    /// The next question to the resolver.
+    pub(super) fn wanted(&mut self, now: Instant) -> Option<&Question> {
         while let Some(Reverse((at, _))) = self.again.peek()
             && *at <= now
-            && let Some(Reverse((_, name))) = self.again.pop()
+            && let Some(Reverse((_, question))) = self.again.pop()
         {
-            self.wanted.push_back(name);
+            self.wanted.push_back(question);
         }
         self.wanted.front()
     }
 
-    /// When a name is to be looked up again.
+    /// When something is to be asked again.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.again.peek().map(|&Reverse((at, _))| at)
     }
 
-    /// The wanted name is being looked up.
+    /// The resolver was asked what is wanted.
     pub(super) fn began(&mut self) {
         self.wanted.pop_front();
     }
 
-    /// Who waited for the name, and what they get; `None`: it will be looked up again.
+    /// Who waited for the answer, and what they get; `None`: the resolver will be asked again.
     pub(super) fn answered(
         &mut self,
-        name: &Arc<str>,
+        question: &Question,
         lookup: Lookup,
         now: Instant,
     ) -> Option<(Vec<CheckId>, Lookup)> {
         let is_answered = lookup != Err(LookupError::NoAnswer);
         self.unanswered_in_a_row = if is_answered { 0 } else { self.unanswered_in_a_row + 1 };
-        let asked = self.asked.get_mut(name)?;
+        let asked = self.asked.get_mut(question)?;
         let lookup = or_earlier(lookup, asked.earlier.take());
         if self.unanswered_in_a_row < OUT_OF_ORDER
             && let Some(pause) = again_after(&lookup, asked.retries)
         {
             asked.retries += 1;
             asked.earlier = lookup.ok();
-            self.again.push(Reverse((now.after(pause), Arc::clone(name))));
+            self.again.push(Reverse((now.after(pause), question.clone())));
             return None;
         }
-        self.remember(name, &lookup, now);
-        let checks = self.asked.remove(name).unwrap_or_default().checks;
+        self.remember(&question.name, &lookup, now);
+        let checks = self.asked.remove(question).unwrap_or_default().checks;
         self.waiting -= checks.len();
         Some((checks, lookup))
     }
@@ -200,10 +238,12 @@ impl Names {
             Ok(found) => !matches!(found.missing, Some(Missing::Family(_))),
             Err(error) => *error == LookupError::NoSuchName,
         };
-        if is_final && !self.known.contains_key(name) {
-            self.known.insert(Arc::clone(name), lookup.clone());
-            self.known_since.push_back((now, Arc::clone(name)));
+        if is_final {
             self.known_addresses += addresses(lookup);
+            match self.known.insert(Arc::clone(name), lookup.clone()) {
+                Some(earlier) => self.known_addresses -= addresses(&earlier),
+                None => self.known_since.push_back((now, Arc::clone(name))),
+            }
         }
         self.forget(now);
     }
@@ -220,6 +260,12 @@ impl Names {
             self.known_since.pop_front();
         }
     }
+}
+
+/// Whether a lookup went as far as the scope does.
+fn is_enough(lookup: &Lookup, scope: Scope) -> bool {
+    let has_asked = |found: &Found| !matches!(found.missing, Some(Missing::NotAsked(_)));
+    scope == Scope::OneFamily || lookup.as_ref().map_or(true, has_asked)
 }
 
 fn addresses(lookup: &Lookup) -> usize {

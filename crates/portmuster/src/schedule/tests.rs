@@ -212,10 +212,10 @@ fn addresses(last: &[u8]) -> Found {
 
 fn named(schedule: &mut Schedule, lookup: &Lookup) {
     schedule.add(Target::from(("db.example", 22)), at(0));
-    let name = Arc::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
+    let question = Question::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
     schedule.lookup_began();
     assert_eq!(schedule.wanted_lookup(at(0)), None);
-    schedule.lookup_ended(&name, lookup.clone(), at(0));
+    schedule.lookup_ended(&question, lookup.clone(), at(0));
 }
 
 #[test]
@@ -261,10 +261,10 @@ fn a_name_is_looked_up_once_for_all_who_wait() {
     let mut schedule = schedule(unlimited());
     schedule.add(Target::from(("db.example", 22)), at(0));
     schedule.add(Target::from(("db.example", 23)), at(0));
-    let name = Arc::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
+    let question = Question::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
     schedule.lookup_began();
     assert_eq!(schedule.wanted_lookup(at(0)), None);
-    schedule.lookup_ended(&name, Ok(addresses(&[1])), at(0));
+    schedule.lookup_ended(&question, Ok(addresses(&[1])), at(0));
     schedule.add(Target::from(("db.example", 24)), at(0));
     assert_eq!(schedule.wanted_lookup(at(0)), None, "it is known now");
     assert_eq!(starts(&mut schedule, at(0)).len(), 3);
@@ -281,9 +281,9 @@ fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
         named(&mut schedule, &Err(error));
         // A resolver without an answer is asked twice more.
         for now in [at(2_000), at(8_000)] {
-            if let Some(name) = schedule.wanted_lookup(now).cloned() {
+            if let Some(question) = schedule.wanted_lookup(now).cloned() {
                 schedule.lookup_began();
-                schedule.lookup_ended(&name, Err(error), now);
+                schedule.lookup_ended(&question, Err(error), now);
             }
         }
         assert_eq!(states(&mut schedule), [state]);
@@ -297,9 +297,9 @@ fn a_lookup_that_this_machine_was_too_short_for_is_made_again() {
     assert_eq!(schedule.next_start(at(49)), None);
     assert_eq!(schedule.wanted_lookup(at(49)), None);
     assert_eq!(schedule.next_start(at(50)), None);
-    let name = Arc::clone(schedule.wanted_lookup(at(0)).expect("its pause is over"));
+    let question = Question::clone(schedule.wanted_lookup(at(0)).expect("its pause is over"));
     schedule.lookup_began();
-    schedule.lookup_ended(&name, Ok(addresses(&[1])), at(51));
+    schedule.lookup_ended(&question, Ok(addresses(&[1])), at(51));
     assert!(schedule.next_start(at(60)).is_some());
     assert_eq!(schedule.account(at(60)).faults, 1);
 }

@@ -8,9 +8,9 @@ fn beside(missing: Missing, last: &[u8]) -> Found {
 }
 
 fn look_up(schedule: &mut Schedule, lookup: Lookup, now: Instant) {
-    let name = Arc::clone(schedule.wanted_lookup(now).expect("the name is wanted"));
+    let question = schedule.wanted_lookup(now).expect("the name is wanted").clone();
     schedule.lookup_began();
-    schedule.lookup_ended(&name, lookup, now);
+    schedule.lookup_ended(&question, lookup, now);
 }
 
 fn each(excludes: &[&str]) -> Schedule {
@@ -69,10 +69,10 @@ fn resolver_that_answers_nobody_is_not_asked_again() {
     let mut now = at(0);
     while !schedule.names.is_idle() {
         match schedule.wanted_lookup(now).cloned() {
-            Some(name) => {
+            Some(question) => {
                 lookups += 1;
                 schedule.lookup_began();
-                schedule.lookup_ended(&name, Err(LookupError::NoAnswer), now);
+                schedule.lookup_ended(&question, Err(LookupError::NoAnswer), now);
             }
             None => now = schedule.wake_at().expect("one is looked up again"),
         }
@@ -226,10 +226,82 @@ fn names_whose_addresses_are_still_targets_to_come_are_few() {
         schedule.add(Target::from((format!("{host}.example"), 22)), at(0));
     }
     let mut lookups = 0;
-    while let Some(name) = schedule.wanted_lookup(at(0)).cloned() {
+    while let Some(question) = schedule.wanted_lookup(at(0)).cloned() {
         lookups += 1;
         schedule.lookup_began();
-        schedule.lookup_ended(&name, Ok(addresses(&[1; 200])), at(0));
+        schedule.lookup_ended(&question, Ok(addresses(&[1; 200])), at(0));
     }
     assert!((EXPANDING_MAX..2 * EXPANDING_MAX).contains(&lookups), "{lookups}");
+}
+
+/// That the resolver found addresses of one family says nothing of the other.
+#[test]
+fn refusal_by_one_family_is_told_when_the_other_is_known() {
+    use Missing::{Beyond, Family as Failed, NotAsked};
+    let v6 = |last: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, last], 0));
+    let both = || Found::from(vec![addresses(&[1]).addresses[0], v6(1)]);
+    let failed = || Ok(beside(Failed(Family::V6), &[1]));
+    for (excluded, rest, attempts, reason) in [
+        ("2001:db8::9", Ok(addresses(&[1])), 1, Reason::Refused),
+        ("2001:db8::9", Ok(both()), 2, Reason::Refused),
+        ("2001:db8::1", Ok(both()), 1, Reason::RefusedInPart),
+        ("2001:db8::9", Ok(Found { missing: Some(Beyond), ..both() }), 2, Reason::RefusedInPart),
+        ("2001:db8::9", failed(), 1, Reason::RefusedInPart),
+        ("2001:db8::9", Err(LookupError::NoAnswer), 1, Reason::RefusedInPart),
+        ("2001:db8::9", Err(LookupError::NoSuchName), 1, Reason::RefusedInPart),
+    ] {
+        let mut excludes = Excludes::new();
+        excludes.add(excluded).expect("an address");
+        let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
+        named(&mut schedule, &Ok(beside(NotAsked(Family::V6), &[1])));
+        let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+        settle(&mut schedule, start, verdict(PortState::Closed), at(0));
+        for now in [at(0), at(2_000), at(8_000)] {
+            if let Some(question) = schedule.wanted_lookup(now).cloned() {
+                assert_eq!(question.scope, Scope::BothFamilies);
+                schedule.lookup_began();
+                schedule.lookup_ended(&question, rest.clone(), now);
+            }
+        }
+        for start in starts(&mut schedule, at(8_000)) {
+            assert_eq!(start.endpoint, SocketAddr::new(v6(1).ip(), 22));
+            settle(&mut schedule, start, verdict(PortState::Closed), at(8_000));
+        }
+        let outcome = outcome(&mut schedule);
+        let told = (outcome.verdict.state, outcome.verdict.reason, outcome.attempts);
+        assert_eq!(told, (PortState::Closed, reason, attempts), "{rest:?}");
+    }
+}
+
+#[test]
+fn family_is_not_asked_for_where_the_name_is_open_or_the_family_excluded() {
+    for (excluded, state, is_asked) in [
+        ("192.0.2.9", PortState::Open, false),
+        ("192.0.2.9", PortState::Filtered, false),
+        ("192.0.2.9", PortState::Closed, true),
+        ("::/0", PortState::Closed, false),
+    ] {
+        let mut excludes = Excludes::new();
+        excludes.add(excluded).expect("addresses");
+        let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
+        named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
+        let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+        settle(&mut schedule, start, verdict(state), at(0));
+        assert_eq!(schedule.wanted_lookup(at(0)).is_some(), is_asked, "{excluded} {state}");
+    }
+}
+
+#[test]
+fn stop_while_the_rest_of_a_name_is_looked_up_leaves_a_refusal_in_part() {
+    let mut schedule = schedule(unlimited());
+    named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
+    let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+    settle(&mut schedule, start, verdict(PortState::Closed), at(0));
+    let question = schedule.wanted_lookup(at(0)).expect("the rest is wanted").clone();
+    schedule.lookup_began();
+    schedule.stop(at(0));
+    let outcome = outcome(&mut schedule);
+    assert_eq!(outcome.verdict.reason, Reason::RefusedInPart);
+    schedule.lookup_ended(&question, Ok(addresses(&[1])), at(0));
+    assert!(schedule.is_finished());
 }
