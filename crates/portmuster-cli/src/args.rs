@@ -271,14 +271,26 @@ excluded; one that can't be looked up is an error."
     pub(crate) exclude: Vec<String>,
 
     /// Read what to exclude from a file, one a line; names are looked up; repeatable
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = "\
+Read what to exclude from a file, one a line; names are looked up; repeatable. A line that can't be \
+read is an error, also with --skip-bad-lines, and so is a file without an entry: /dev/null says that \
+nothing is to be excluded."
+    )]
     pub(crate) exclude_file: Vec<PathBuf>,
 
     #[command(flatten)]
     pub(crate) lines: LineRules,
 
     /// Check each address of a name as a target of its own
-    #[arg(long)]
+    #[arg(
+        long,
+        long_help = "\
+Check each address of a name as a target of its own, up to 8,192; without this its addresses are tried \
+until one accepts, up to 256."
+    )]
     pub(crate) all_addresses: bool,
 
     #[command(flatten)]

@@ -118,10 +118,12 @@ pub enum SpeakFirst {
 /// Which addresses of a name are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Addresses {
-    /// In the resolver's order until one accepts.
+    /// In the resolver's order until one accepts, at most 256. When all that were tried refuse and
+    /// others were not tried, the reason is [`RefusedInPart`](crate::Reason::RefusedInPart).
     #[default]
     UntilOneAccepts,
-    /// Each as a target of its own.
+    /// Each as a target of its own, at most 8,192. When there are others, or the resolver gave no
+    /// answer for IPv4 or IPv6, one more outcome is unchecked.
     Each,
 }
 

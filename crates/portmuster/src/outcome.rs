@@ -419,7 +419,7 @@ pub struct Outcome {
     pub endpoint: Option<SocketAddr>,
     /// The verdict. Of several addresses none of which accepts it is the most doubtful one's:
     /// filtered before closed, and an address that this machine could not try only when there is
-    /// no other.
+    /// no other. A refusal is [in part](Reason::RefusedInPart) when there is such an address.
     pub verdict: Verdict,
     /// Connections begun for this target.
     pub attempts: u32,
