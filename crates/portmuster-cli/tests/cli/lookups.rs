@@ -151,28 +151,29 @@ fn family_without_an_answer_is_a_row_with_all_addresses() {
     assert_eq!(ended.status, Some(3), "{ended:?}");
 }
 
-/// More addresses than are checked.
-fn many_hosts() -> String {
-    let addresses = (0..9_000).map(|place| format!("127.2.{}.{}", place / 250, place % 250));
-    addresses.map(|address| format!("{address} many.example\n")).collect()
+/// A hosts file with so many addresses of one name.
+fn many_hosts(count: usize) -> String {
+    let lines = (0..count).map(|at| format!("127.2.{}.{} many.example\n", at / 250, at % 250));
+    lines.collect::<Vec<_>>().concat()
 }
 
 #[test]
 fn addresses_beyond_the_limit_are_told() {
+    let hosts = &many_hosts(9_000);
     let arguments = "many.example:1 --all-addresses -o jsonl --forbid telnet --require-verdict";
-    let Some(ended) = check_with_hosts(&many_hosts(), arguments) else { return };
+    let Some(ended) = check_with_hosts(hosts, arguments) else { return };
     let rows = ended.rows();
     let expected = [(("closed", "refused"), 8_192), (("unchecked", "too-many-addresses"), 1)];
     assert_eq!(counted(&rows), BTreeMap::from(expected));
     assert_eq!(ended.status, Some(1), "{ended:?}");
 
-    let Some(ended) = check_with_hosts(&many_hosts(), "many.example:1 -o jsonl") else { return };
+    let Some(ended) = check_with_hosts(hosts, "many.example:1 -o jsonl") else { return };
     let rows = ended.rows();
     assert_eq!((rows.len(), rows[0].attempts), (1, 256));
     assert_eq!(rows[0].verdict(), ("closed", "refused-in-part"));
 
     let arguments = "127.0.0.1:1 --exclude many.example -o jsonl";
-    let Some(ended) = check_with_hosts(&many_hosts(), arguments) else { return };
+    let Some(ended) = check_with_hosts(hosts, arguments) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("many.example: it has more than 8192 addresses"), "{ended:?}");
 }
@@ -182,8 +183,8 @@ fn addresses_beyond_the_limit_are_told() {
 fn excluded_addresses_of_a_name_are_counted_each_also_in_a_journal() {
     let run = "\"$portmuster\" check many.example:1 127.0.0.1:1 --all-addresses \
         --exclude 127.2.0.0/24 -o jsonl=rows --journal journal";
-    let hosts: String = many_hosts().lines().take(300).map(|line| format!("{line}\n")).collect();
-    let Some(ended) = sh_with_hosts(&hosts, &format!("{run}; {run} --resume; cat rows")) else {
+    let Some(ended) = sh_with_hosts(&many_hosts(300), &format!("{run}; {run} --resume; cat rows"))
+    else {
         return;
     };
     assert_eq!(ended.rows().len(), 51);
