@@ -58,7 +58,8 @@ use self::{
 };
 
 pub(crate) use names::{
-    Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, or_earlier,
+    Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, has_failed,
+    or_earlier,
 };
 
 /// Targets that may start as soon as the pace and the window allow.

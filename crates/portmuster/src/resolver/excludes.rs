@@ -17,7 +17,8 @@ use crate::{
     driver::descriptors,
     outcome::Reason,
     schedule::{
-        Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, or_earlier,
+        Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after,
+        has_failed, or_earlier,
     },
     targets::{Excludes, Family},
 };
@@ -163,7 +164,7 @@ fn look_up_all(names: impl Iterator<Item = Arc<str>>, lookups: usize) -> HashMap
             .filter_map(|(name, lookup)| Some((Arc::clone(name), again_after(lookup, retries)?)))
             .collect();
         let Some(&pause) = again.values().max() else { break };
-        if again.len() >= OUT_OF_ORDER && answers.values().all(is_unanswered) {
+        if again.len() >= OUT_OF_ORDER && answers.values().all(has_failed) {
             break;
         }
         let _ = crossbeam_channel::after(pause).recv();
@@ -175,10 +176,6 @@ fn look_up_all(names: impl Iterator<Item = Arc<str>>, lookups: usize) -> HashMap
         }
     }
     answers
-}
-
-fn is_unanswered(lookup: &Lookup) -> bool {
-    *lookup == Err(LookupError::NoAnswer)
 }
 
 fn look_up_once(

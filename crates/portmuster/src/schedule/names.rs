@@ -23,8 +23,9 @@ const KNOWN_FOR: Duration = Duration::from_mins(5);
 /// Pauses before a name without an answer is looked up again. Name servers remember a failure for a
 /// second (BIND) or five (Unbound), and the resolver has asked each of them twice by itself.
 const PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)];
-/// Lookups in a row without an answer after which none is made again before one has an answer: what
-/// is out of order is the resolver, and each lookup takes all the time that it waits for servers.
+/// Lookups of one scope in a row without an answer, or without one for a family, after which none is
+/// made again before one has an answer: what is out of order is the resolver, and each lookup takes
+/// all the time that it waits for servers.
 pub(crate) const OUT_OF_ORDER: usize = 64;
 
 /// How far a lookup goes.
@@ -115,11 +116,15 @@ impl From<Vec<SocketAddr>> for Found {
 /// The pause after which a lookup with this result is made again, when it was made again so often
 /// already; `None`: it is not.
 pub(crate) fn again_after(lookup: &Lookup, retries: usize) -> Option<Duration> {
-    let has_failed = match lookup {
+    PAUSES.get(retries).copied().filter(|_| has_failed(lookup))
+}
+
+/// Whether the resolver gave no answer, also for one family alone.
+pub(crate) fn has_failed(lookup: &Lookup) -> bool {
+    match lookup {
         Ok(found) => matches!(found.missing, Some(Missing::Family(_))),
         Err(error) => *error == LookupError::NoAnswer,
-    };
-    PAUSES.get(retries).copied().filter(|_| has_failed)
+    }
 }
 
 /// The result of a lookup that was made again: addresses are not taken back by a later failure.
@@ -148,7 +153,8 @@ pub(super) struct Names {
     wanted: VecDeque<Question>,
     /// What is asked again, and when.
     again: BinaryHeap<Reverse<(Instant, Question)>>,
-    unanswered_in_a_row: usize,
+    /// Of each scope, in their order.
+    unanswered_in_a_row: [usize; 3],
     waiting: usize,
 }
 
@@ -214,11 +220,11 @@ impl Names {
         lookup: Lookup,
         now: Instant,
     ) -> Option<(Vec<CheckId>, Lookup)> {
-        let is_answered = lookup != Err(LookupError::NoAnswer);
-        self.unanswered_in_a_row = if is_answered { 0 } else { self.unanswered_in_a_row + 1 };
+        let unanswered = &mut self.unanswered_in_a_row[question.scope as usize];
+        *unanswered = if has_failed(&lookup) { *unanswered + 1 } else { 0 };
         let asked = self.asked.get_mut(question)?;
         let lookup = or_earlier(lookup, asked.earlier.take());
-        if self.unanswered_in_a_row < OUT_OF_ORDER
+        if *unanswered < OUT_OF_ORDER
             && let Some(pause) = again_after(&lookup, asked.retries)
         {
             asked.retries += 1;
@@ -235,7 +241,7 @@ impl Names {
     fn remember(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
         // A resolver that gave no answer may give one to the next who asks.
         let is_final = match lookup {
-            Ok(found) => !matches!(found.missing, Some(Missing::Family(_))),
+            Ok(_) => !has_failed(lookup),
             Err(error) => *error == LookupError::NoSuchName,
         };
         if is_final {
