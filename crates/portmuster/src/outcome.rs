@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
@@ -217,6 +217,8 @@ pub enum Reason {
     NoAddressFamily,
     /// Unchecked: port 0 can't be connected to.
     PortZero,
+    /// Unchecked: the time that one host may take had passed before its turn came.
+    HostTimeout,
     /// Unchecked: this machine could not start the run.
     NotStarted,
     /// Unchecked: three workers ended while this target was all that they were checking.
@@ -249,6 +251,7 @@ impl Reason {
             Self::NotPermitted => "not-permitted".into(),
             Self::NoAddressFamily => "no-address-family".into(),
             Self::PortZero => "port-zero".into(),
+            Self::HostTimeout => "host-timeout".into(),
             Self::NotStarted => "not-started".into(),
             Self::KillsWorkers => "kills-workers".into(),
             Self::NoWorkers => "no-workers".into(),
@@ -480,6 +483,23 @@ impl fmt::Display for HeldBy {
     }
 }
 
+/// Targets that wait because their host has as many attempts as it may have, or rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostBacklog {
+    /// How many targets wait, over all hosts.
+    pub targets: usize,
+    /// How many hosts they wait for.
+    pub hosts: usize,
+    /// The host that most of them wait for.
+    pub longest: IpAddr,
+    /// How many wait for it.
+    pub longest_targets: usize,
+    /// How long they will take at the pace of those before them; `None`: none of its attempts has
+    /// ended yet.
+    pub longest_remaining: Option<Duration>,
+}
+
 /// The sum over a run:
 /// `targets = open + closed + filtered + unresolved + unchecked + excluded + left`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -512,6 +532,9 @@ pub struct Account {
     /// What holds the run back just now.
     #[serde(skip)]
     pub held_by: Option<HeldBy>,
+    /// Targets that wait for their hosts, counted within the last second; `None`: none did.
+    #[serde(skip)]
+    pub backlog: Option<HostBacklog>,
     /// How long the run has taken.
     pub elapsed: Duration,
 }
@@ -554,6 +577,7 @@ impl Account {
             in_flight_least: self.in_flight_least.min(earlier.in_flight_least),
             in_flight_most: self.in_flight_most,
             held_by: self.held_by,
+            backlog: self.backlog,
             elapsed: earlier.elapsed + self.elapsed,
         }
     }

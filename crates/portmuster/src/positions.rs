@@ -15,7 +15,7 @@ use thiserror::Error;
 const CHUNK: u64 = 512;
 const WORDS: usize = 8;
 /// Positions that may be missing in a set that is read: more than any run leaves unsettled behind.
-const MISSING_MAX: u64 = 1 << 22;
+const MISSING_MAX: u64 = 1 << 23;
 /// Positions that a set that is read may span; a run of ten million targets a second lasts 58,000
 /// years until then.
 const POSITIONS_MAX: u64 = u64::MAX - CHUNK;

@@ -15,6 +15,8 @@ use crate::{
     targets::{Host, Target},
 };
 
+use super::backlog::Fresh;
+
 /// Addresses of one name that are tried.
 pub(super) const ADDRESSES_MAX: usize = 16;
 /// Faults of this machine in a row after which a target is given up.
@@ -48,8 +50,8 @@ pub(super) enum Settled {
     Outcome(Option<SocketAddr>, Verdict),
 }
 
-#[derive(Debug)]
-enum Endpoints {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Endpoints {
     None,
     One(SocketAddr),
     Many(Arc<[SocketAddr]>),
@@ -111,6 +113,23 @@ impl Check {
             postponed: false,
             opening: Opening::Listen,
         }
+    }
+
+    /// The check of which this is known.
+    pub(super) fn from_fresh(fresh: Fresh, retries: u32) -> Self {
+        let Fresh { target, position, endpoints } = fresh;
+        Self { endpoints, ..Self::new(target, position, retries) }
+    }
+
+    /// All there is to know of a check that has [not begun](Self::has_begun).
+    pub(super) fn into_fresh(self) -> Fresh {
+        Fresh { target: self.target, position: self.position, endpoints: self.endpoints }
+    }
+
+    /// Whether it has had an attempt, or a fault of this machine.
+    pub(super) fn has_begun(&self) -> bool {
+        let is_untried = self.current == 0 && self.best.is_none() && self.earlier.is_none();
+        self.attempts > 0 || self.faults > 0 || !is_untried
     }
 
     /// The same check after attempts of which the last one ended with this verdict, that the server
@@ -339,7 +358,7 @@ impl Check {
 /// machine was too short to try may be open; what it has no way to reach is not asked for.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
-        (_, Reason::Fault(_)) => 3,
+        (_, Reason::Fault(_) | Reason::HostTimeout) => 3,
         (PortState::Filtered, _) => 2,
         (PortState::Closed, _) => 1,
         _ => 0,
