@@ -539,7 +539,31 @@ pub struct Account {
     pub elapsed: Duration,
 }
 
+/// More than any run counts of anything.
+const COUNT_MAX: u64 = 1 << 56;
+/// Longer than any run takes: a thousand years.
+const ELAPSED_MAX: Duration = Duration::from_secs(1000 * 366 * 24 * 60 * 60);
+
 impl Account {
+    /// Whether a run can have come to it. One that was read from a file may say anything, and its
+    /// sums may overflow; those of one that is sound do not.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let single = [
+            self.targets,
+            self.excluded,
+            self.more_addresses,
+            self.found_on_retry,
+            self.slowed,
+            self.faults,
+        ];
+        let counts = single.iter().chain(&self.states).chain(&self.services);
+        counts.into_iter().all(|&count| count <= COUNT_MAX)
+            && self.elapsed <= ELAPSED_MAX
+            && self.services.iter().sum::<u64>() <= self.state(PortState::Open)
+            && self.settled() + self.excluded <= self.targets
+    }
+
     /// Adds one outcome.
     pub(crate) fn add(&mut self, verdict: &Verdict) {
         self.states[verdict.state as usize] += 1;
@@ -640,6 +664,26 @@ mod tests {
         let closed = Verdict::unconnected(PortState::Closed, Reason::Refused, Duration::ZERO);
         account.take_back(&closed);
         assert_eq!((account.state(PortState::Closed), account.left()), (0, 2));
+    }
+
+    #[test]
+    fn account_that_no_run_comes_to_is_not_sound() {
+        assert!(Account::default().is_sound());
+        let forged: [fn(&mut Account); 8] = [
+            |account| account.targets = u64::MAX,
+            |account| account.states[1] = u64::MAX,
+            |account| account.states[1] = 1,
+            |account| account.services[1] = 1,
+            |account| account.excluded = 1,
+            |account| account.more_addresses = u64::MAX,
+            |account| account.faults = u64::MAX,
+            |account| account.elapsed = Duration::MAX,
+        ];
+        for (place, forge) in forged.into_iter().enumerate() {
+            let mut account = Account::default();
+            forge(&mut account);
+            assert!(!account.is_sound(), "{place}");
+        }
     }
 
     #[test]
