@@ -97,6 +97,8 @@ pub enum Mark {
         run: i64,
         /// The id of its last outcome, 0 where it has none; those beyond came later.
         last: i64,
+        /// Tells it apart from a run of the same id in another database.
+        fingerprint: u64,
     },
 }
 

@@ -137,7 +137,7 @@ fn reopen(spec: &OutputSpec, path: &Path, kept: &Kept) -> anyhow::Result<Opened>
 pub(super) fn prepare_run(file: OpenFile, mark: Mark) -> anyhow::Result<Prepared<'static>> {
     let name = name(&file.path);
     let prepared = match mark {
-        Mark::Run { run, last } => file.prepare_to_go_on(run, last),
+        Mark::Run { run, last, .. } => file.prepare_to_go_on(run, last),
         _ => Err(anyhow!("the journal does not say where")),
     };
     prepared.with_context(|| going_on(&name))
