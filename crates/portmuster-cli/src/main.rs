@@ -38,6 +38,7 @@ use self::{
 };
 
 fn main() -> ExitCode {
+    signals::outlive_file_limits();
     let program = match Program::try_parse() {
         Ok(program) => program,
         Err(error) if error.use_stderr() => error.exit(),

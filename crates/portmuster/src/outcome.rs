@@ -542,7 +542,7 @@ pub struct Account {
 /// More than any run counts of anything.
 const COUNT_MAX: u64 = 1 << 56;
 /// Longer than any run takes: a thousand years.
-const ELAPSED_MAX: Duration = Duration::from_secs(1000 * 366 * 24 * 60 * 60);
+const ELAPSED_MAX: Duration = Duration::from_hours(1000 * 366 * 24);
 
 impl Account {
     /// Whether a run can have come to it. One that was read from a file may say anything, and its

@@ -97,6 +97,12 @@ impl Positions {
         self.len
     }
 
+    /// One more than the highest of them; 0 where there is none.
+    #[must_use]
+    pub fn end(&self) -> u128 {
+        self.runs().into_iter().map(u128::from).sum()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -392,6 +398,8 @@ mod tests {
                 prop_assert_eq!(set.insert(position), model.insert(position));
             }
             prop_assert_eq!(set.len(), model.len() as u64);
+            let end = model.iter().max().map_or(0, |&highest| u128::from(highest) + 1);
+            prop_assert_eq!(set.end(), end);
             for position in 0..4000 {
                 prop_assert_eq!(set.contains(position), model.contains(&position));
             }

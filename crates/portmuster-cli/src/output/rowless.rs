@@ -2,8 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
-    path::Path,
+    io::{self, Read, Seek},
 };
 
 use anyhow::bail;
@@ -19,12 +18,12 @@ const LENGTH_MAX: u64 = 64 * 1024;
 ///
 /// # Errors
 /// It is not to be overwritten, or can't be read.
-pub(super) fn refuse_existing(path: &Path, spec: &OutputSpec, resume: bool) -> anyhow::Result<()> {
+pub(super) fn refuse_existing(file: &File, spec: &OutputSpec, resume: bool) -> anyhow::Result<()> {
     if !resume {
         bail!("it exists; --append adds to it, --force replaces it");
     }
     let OutputSpec::Rows { format, .. } = spec else { return Ok(()) };
-    if !is_rowless(&beginning(path)?, *format) {
+    if !is_rowless(&beginning(file)?, *format) {
         bail!(
             "it exists, and there is no journal to resume its run from; --append adds to it, --force \
              replaces it, and both say nothing once there is a journal"
@@ -33,9 +32,10 @@ pub(super) fn refuse_existing(path: &Path, spec: &OutputSpec, resume: bool) -> a
     Ok(())
 }
 
-fn beginning(path: &Path) -> io::Result<Vec<u8>> {
+fn beginning(mut file: &File) -> io::Result<Vec<u8>> {
     let mut beginning = Vec::new();
-    File::open(path)?.take(LENGTH_MAX).read_to_end(&mut beginning)?;
+    file.rewind()?;
+    file.take(LENGTH_MAX).read_to_end(&mut beginning)?;
     Ok(beginning)
 }
 
