@@ -135,7 +135,7 @@ Examples:
 Exit status:
   0    every target was checked
   1    something was found that --forbid or --require-verdict forbids
-  2    the arguments or the input can't be read
+  2    the arguments or the input can't be read, or an output can't be opened
   3    some targets could not be checked from here (a broadcast address never can), an output
        failed, or the run could not start
   130  interrupted: what was in flight got a second, the rest is left

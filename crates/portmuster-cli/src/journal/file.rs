@@ -22,13 +22,24 @@ const LENGTH_MAX: u64 = 64 << 20;
 
 /// The end of the names under which new versions are made ready.
 const TEMPORARY: &str = ".next";
+/// Letters that are made up in these names.
+const RANDOM: usize = 6;
 /// What files that are made get, but for what the user's mask takes away.
 const MODE: u32 = 0o666;
 
 /// Whether a journal of this name uses the other name, in the same folder, for itself.
 pub(crate) fn is_temporary(journal: &OsStr, other: &OsStr) -> bool {
-    let middle = || other.as_bytes().strip_prefix(&*prefix(journal).into_encoded_bytes());
-    other.as_bytes().ends_with(TEMPORARY.as_bytes()) && middle().is_some()
+    let rest = other.as_bytes().strip_prefix(prefix(journal).as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b".") && rest.ends_with(TEMPORARY.as_bytes()))
+}
+
+/// Whether it is a name as [`JournalFile::replace`] makes one up.
+fn is_made_up(journal: &OsStr, other: &OsStr) -> bool {
+    let rest = other.as_bytes().strip_prefix(prefix(journal).as_bytes());
+    let middle = rest.and_then(|rest| rest.strip_prefix(b".")?.strip_suffix(TEMPORARY.as_bytes()));
+    middle.is_some_and(|middle| {
+        middle.len() == RANDOM && middle.iter().all(u8::is_ascii_alphanumeric)
+    })
 }
 
 /// What the names begin with under which new versions of a journal are made ready.
@@ -115,7 +126,7 @@ impl JournalFile {
     fn remove_leftovers(&self) {
         let Some(name) = self.path.file_name() else { return };
         for entry in fs::read_dir(self.folder()).into_iter().flatten().flatten() {
-            if is_temporary(name, &entry.file_name()) && begins_as_journal(&entry.path()) {
+            if is_made_up(name, &entry.file_name()) && begins_as_journal(&entry.path()) {
                 let _ = fs::remove_file(entry.path());
             }
         }
@@ -139,14 +150,12 @@ impl JournalFile {
     /// # Errors
     /// It could not be written; it is as it was.
     pub(crate) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let name = self.path.file_name().unwrap_or_default();
+        let mut prefix = prefix(self.path.file_name().unwrap_or_default());
+        prefix.push(".");
         // A name that nobody has or can guess, and that is never taken from anybody.
         let mut new: NamedTempFile = tempfile::Builder::new()
-            .prefix(&{
-                let mut prefix = prefix(name);
-                prefix.push(".");
-                prefix
-            })
+            .prefix(&prefix)
+            .rand_bytes(RANDOM)
             .suffix(TEMPORARY)
             .permissions(fs::Permissions::from_mode(MODE))
             .tempfile_in(self.folder())?;
@@ -251,17 +260,30 @@ mod tests {
     fn only_what_a_killed_run_has_left_is_removed() {
         let (folder, path) = folder();
         let at = |name: &str| folder.path().join(name);
-        let users = [".run.journal.next", ".run.journal.mine.next", ".other.journal.a.next"];
+        let users = [".run.journal.next", ".run.journal.abcdef.next", ".run.journal-abcdef.next"];
         for name in users {
             fs::write(at(name), "of the user\n").expect("there is room");
         }
-        fs::write(at(".other.journal.b.next"), MAGIC).expect("there is room");
+        let journals =
+            [".run.journal.next", ".run.journal.copy.next", ".other.journal.aBc123.next"];
+        for name in journals {
+            fs::write(at(name), MAGIC).expect("there is room");
+        }
         fs::write(at(".run.journal.aBc123.next"), format!("{MAGIC} 3 ha")).expect("there is room");
         let mut journal = JournalFile::create(&path, false).expect("it is new");
         journal.replace(b"new").expect("there is room");
         assert!(!at(".run.journal.aBc123.next").exists());
-        assert!(users.iter().all(|name| at(name).exists()));
-        assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 5);
+        assert!(users.iter().chain(&journals).all(|name| at(name).exists()));
+        assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 6);
+    }
+
+    #[test]
+    fn names_for_itself_are_known() {
+        let is_temporary = |other: &str| is_temporary("run".as_ref(), other.as_ref());
+        assert!([".run.next", ".run.x.next", ".run.aBc123.next"].into_iter().all(is_temporary));
+        assert!(
+            !["run.next", ".runner.next", ".run.nex", ".other.next"].into_iter().any(is_temporary)
+        );
     }
 
     #[test]

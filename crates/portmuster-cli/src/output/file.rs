@@ -7,14 +7,17 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use portmuster::sink::{Beginning, Csv, PreparedRun, Sink, Sqlite};
+use portmuster::{
+    history::{RunChoice, StoredRunError, read_run},
+    sink::{Beginning, Csv, PreparedRun, Sink, Sqlite},
+};
 
 use super::{
     Prepared,
     lock::{is_open_database, lock, refuse_written},
     name,
     names::{Identity, ReadFiles, followed, identity, identity_at},
-    rowless::refuse_existing,
+    rowless::refuse_rows,
     trace,
     whole::{Changed, End, Extent, WholeWrites},
 };
@@ -97,6 +100,16 @@ impl Wanted<'_> {
             return Ok(None);
         }
         self.refuse_shared(&open.metadata)?;
+        let (existing, resume) = (self.check.existing, self.check.journaling.resume);
+        // Runs accumulate in a database, whatever is said.
+        let may_exist = existing.append || existing.force || is_database;
+        if !may_exist && !resume {
+            // One that is empty may have been made just now by a run that has yet to lock it.
+            if open.metadata.len() > 0 {
+                refuse_written(&open.file)?;
+            }
+            return Err(existing_file());
+        }
         if is_database {
             refuse_written(&open.file)?;
             Sqlite::inspect(self.path)?;
@@ -108,10 +121,8 @@ impl Wanted<'_> {
         }
         // From here on no other run changes it.
         open.metadata = open.file.metadata()?;
-        let existing = self.check.existing;
-        // Runs accumulate in a database, whatever is said.
-        if !existing.append && !existing.force && !is_database {
-            refuse_existing(&open.file, self.spec, self.check.journaling.resume)?;
+        if !may_exist {
+            refuse_rows(&open.file, self.spec)?;
         }
         open.has_rows = existing.append && !is_database && open.metadata.len() > 0;
         if open.has_rows {
@@ -135,8 +146,11 @@ impl Wanted<'_> {
             return Ok(Some(open));
         }
         if let Err(error) = lock(&open.file) {
-            // Another run may have found it while it was empty, and use it.
-            if refuse_written(&open.file).is_ok() && !is_open_database(&open.file).unwrap_or(true) {
+            // Another run may have found it while it was empty, and use it. This lock keeps rows out.
+            let is_unused = refuse_written(&open.file).is_ok()
+                && !is_open_database(&open.file).unwrap_or(true)
+                && open.file.metadata().is_ok_and(|found| found.len() == 0);
+            if is_unused {
                 let _ = fs::remove_file(&path);
             }
             return Err(error);
@@ -320,6 +334,11 @@ impl OpenFile {
     }
 }
 
+/// The error of a file that is not to be overwritten.
+fn existing_file() -> anyhow::Error {
+    anyhow!("it exists; --append adds to it, --force replaces it")
+}
+
 /// Empties a file that is not.
 ///
 /// One that is stays untouched: ext4 takes any truncation for a replacement, and waits for the disk
@@ -348,11 +367,15 @@ impl Made {
     /// Removes it again, unless it is another's by now.
     pub(super) fn remove(self) {
         let is_ours = self.path.symlink_metadata().is_ok_and(|it| identity(&it) == self.identity);
-        let is_used = || {
+        let is_unused = || {
             let file = File::open(&self.path);
-            file.is_ok_and(|file| is_open_database(&file).unwrap_or(false))
+            let has_no_run = || {
+                let run = read_run(&self.path, RunChoice::BeforeLast(0));
+                matches!(run, Err(StoredRunError::TooFew { .. }))
+            };
+            file.is_ok_and(|file| !is_open_database(&file).unwrap_or(true)) && has_no_run()
         };
-        if is_ours && (self.held.is_some() || !is_used()) {
+        if is_ours && (self.held.is_some() || is_unused()) {
             // Left behind, it would be in the way of the next run and nothing else.
             let _ = fs::remove_file(&self.path);
         }

@@ -208,11 +208,18 @@ fn refuse_foreign(
     run: &str,
 ) -> anyhow::Result<()> {
     let OutputSpec::Rows { format, .. } = spec else { return Ok(()) };
-    if kept.has_trace && Trace::of(&file.file) != Trace::Run(run.into()) {
-        bail!(
+    let trace = if kept.has_trace { Trace::of(&file.file) } else { Trace::Run(run.into()) };
+    match trace {
+        Trace::Run(found) if found == run.as_bytes() => {}
+        Trace::Run(_) => bail!(
             "another run has written to it since this one was cut off, and going on would take its rows \
              away; begin anew with another file and another journal"
-        );
+        ),
+        Trace::None | Trace::Unsupported => bail!(
+            "another run has written to it since this one was cut off, or it is a new file in the place \
+             of the one that was written; put that one back, or begin anew with another file and another \
+             journal"
+        ),
     }
     let Mark::Lines { length } = kept.mark else { return Ok(()) };
     let foreign = match format {

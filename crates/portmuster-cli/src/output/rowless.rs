@@ -13,15 +13,12 @@ use crate::args::{Format, OutputSpec};
 /// More than a document without rows has, unless the command line in it is very long.
 const LENGTH_MAX: u64 = 64 * 1024;
 
-/// Refuses to overwrite a file that is there. A run that `--resume` begins takes one without rows:
-/// whoever was killed before the first checkpoint leaves such files and no journal.
+/// Refuses to overwrite a file with rows. A run that `--resume` begins takes one without: whoever was
+/// killed before the first checkpoint leaves such files and no journal.
 ///
 /// # Errors
-/// It is not to be overwritten, or can't be read.
-pub(super) fn refuse_existing(file: &File, spec: &OutputSpec, resume: bool) -> anyhow::Result<()> {
-    if !resume {
-        bail!("it exists; --append adds to it, --force replaces it");
-    }
+/// It has rows, or can't be read.
+pub(super) fn refuse_rows(file: &File, spec: &OutputSpec) -> anyhow::Result<()> {
     let OutputSpec::Rows { format, .. } = spec else { return Ok(()) };
     if !is_rowless(&beginning(file)?, *format) {
         bail!(

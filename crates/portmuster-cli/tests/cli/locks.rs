@@ -30,6 +30,11 @@ fn more(running: &mut Running) {
     running.row();
 }
 
+/// Rows are flushed in the pause after they came.
+fn wait_for_more_than(length: u64, file: &Path) {
+    while fs::metadata(file).expect("it is there").len() <= length {}
+}
+
 fn assert_busy(ended: &Ended, file: &Path) {
     assert_eq!(ended.status, Some(2), "{ended:?}");
     let told = format!("error: opening the output {}: {BUSY}\n", file.display());
@@ -42,6 +47,7 @@ fn second_run_is_refused_while_a_run_writes_the_file() {
         let folder = Folder::new();
         let file = folder.file("rows");
         let mut running = writing(&output(format, &file), &["--show=all"]);
+        wait_for_more_than(0, &file);
         let link = folder.file("link");
         symlink("rows", &link).expect("there is room");
         let hard = folder.file("hard");
@@ -116,7 +122,9 @@ fn what_others_append_while_a_run_appends_stays() {
         if !is_new {
             fs::write(&file, "{\"old\":true}\n").expect("there is room");
         }
+        let before = fs::metadata(&file).map_or(0, |found| found.len());
         let mut running = writing(&output("jsonl", &file), &["--append"]);
+        wait_for_more_than(before, &file);
         let mut other = OpenOptions::new().append(true).open(&file).expect("it is there");
         other.write_all(b"{\"other\":true}\n").expect("there is room");
         more(&mut running);
