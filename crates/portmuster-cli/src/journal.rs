@@ -154,8 +154,8 @@ impl Journal {
                 journal.check()?;
                 Ok(journal)
             }
+            (Some(format), None | Some(PROGRAM)) => Err(Unreadable::OtherFormat(format)),
             (Some(_), Some(program)) => Err(Unreadable::WrittenBy(program.to_owned())),
-            (Some(format), None) => Err(Unreadable::OtherFormat(format)),
         }
     }
 
@@ -403,7 +403,8 @@ pub(crate) mod tests {
         let written_by = |program: &str| Unreadable::WrittenBy(program.to_owned());
         assert_eq!(told(b"portmuster journal 1 00ff00ff00ff00ff 3\n{}\n"), written_by("0.1.0"));
         assert_eq!(told(b"portmuster journal 4 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
-        for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99))] {
+        let own = format!(" {PROGRAM}");
+        for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99)), &own] {
             let other = format!("{MAGIC} 4{word}\n");
             assert_eq!(told(other.as_bytes()), Unreadable::OtherFormat(4), "{other:?}");
         }
