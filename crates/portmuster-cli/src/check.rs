@@ -1,7 +1,7 @@
 //! `portmuster check`: the main job.
 
 use anyhow::Context;
-use portmuster::{Account, Checker, PortState};
+use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport};
 
 use crate::{
     args::Check,
@@ -70,13 +70,7 @@ fn run_kept(
     gate: Option<Gate>,
     mut opened: Option<Opened>,
 ) -> anyhow::Result<Status> {
-    let outputs = match &mut opened {
-        Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, journal),
-        // Before an output is emptied: a journal that names what it had must not outlast that.
-        Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty()),
-        None => Outputs::open(check, || Ok(())),
-    };
-    let mut outputs = match outputs {
+    let mut outputs = match open_outputs(check, &mut opened) {
         Ok(outputs) => outputs,
         Err(Unopened::Refused(error)) => return Err(error),
         Err(Unopened::Failed(error)) => return Ok(failed(&error)),
@@ -99,16 +93,9 @@ fn run_kept(
     let streamed_left_out = input.streamed_left_out();
     let checker = checker.excluding(input.excludes()).resuming(settled);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
-    let running = workers::named(checker, check.method).and_then(|checker| {
-        let outcomes = checker.check(input.into_targets())?;
-        let watched = signals::watch(outcomes.stopper(), check.quiet);
-        Ok((outcomes, watched.context("signals can't be watched for")?))
-    });
-    let (outcomes, interrupted) = match running {
+    let (outcomes, interrupted) = match start(check, checker, input) {
         Ok(running) => running,
-        Err(error) => {
-            return Ok(failed(&error.context("this machine can't start the run")));
-        }
+        Err(error) => return Ok(failed(&error.context("this machine can't start the run"))),
     };
     if let Some(in_flight) = outcomes.in_flight().filter(|_| !check.quiet) {
         warnings::say_in_flight(check, in_flight, total);
@@ -119,11 +106,7 @@ fn run_kept(
     let Harvested { account, gate, workers, written } = harvest.run();
     progress.finish();
     interrupted.wait_for_note();
-    let mut status = status(&account, &interrupted);
-    if let Some(file) = &check.measure {
-        let measured = Measured::now(&account, &workers).and_then(|measured| measured.write(file));
-        status = status.min(measured.map_or_else(|error| failed(&error), |()| Status::Complete));
-    }
+    let mut status = status(&account, &interrupted).min(measure(check, &account, &workers));
     match written {
         Ok(()) => {}
         Err(Failure::ClosedPipe) => return Ok(Status::Complete),
@@ -147,6 +130,28 @@ fn run_kept(
     let bad_lines = bad_lines.unread();
     let ended = Ended { account, targets, left_out, bad_lines, is_cut_short };
     Ok(status.min(judged(check, gate.as_ref(), &ended)))
+}
+
+fn open_outputs(check: &Check, opened: &mut Option<Opened>) -> Result<Outputs, Unopened> {
+    match opened {
+        Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, journal),
+        // Before an output is emptied: a journal that names what it had must not outlast that.
+        Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty()),
+        None => Outputs::open(check, || Ok(())),
+    }
+}
+
+fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {
+    let outcomes = workers::named(checker, check.method)?.check(input.into_targets())?;
+    let watched = signals::watch(outcomes.stopper(), check.quiet);
+    Ok((outcomes, watched.context("signals can't be watched for")?))
+}
+
+/// Writes what the run cost, if that is asked for.
+fn measure(check: &Check, account: &Account, workers: &WorkersReport) -> Status {
+    let Some(file) = &check.measure else { return Status::Complete };
+    let written = Measured::now(account, workers).and_then(|measured| measured.write(file));
+    written.map_or_else(|error| failed(&error), |()| Status::Complete)
 }
 
 /// Whether anything goes to standard output.
