@@ -30,9 +30,10 @@ pub(super) fn lock(file: &File) -> anyhow::Result<()> {
     }
 }
 
-/// Sees that no run writes rows to a file, as it must not to one that is, or becomes, a database. Databases are locked by
-/// `SQLite`, statement by statement, and runs accumulate in one side by side. The file must be closed
-/// before `SQLite` opens it: closing it later would take its locks away.
+/// Sees that no run writes rows to a file that is, or becomes, a database.
+///
+/// Databases are locked by `SQLite`, statement by statement, and runs accumulate in one side by side.
+/// The file must be closed before `SQLite` opens it: closing it later would take its locks away.
 ///
 /// # Errors
 /// Another run writes rows to it.
