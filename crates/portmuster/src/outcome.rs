@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
@@ -225,6 +225,8 @@ pub enum Reason {
     NoAddressFamily,
     /// Unchecked: port 0 can't be connected to.
     PortZero,
+    /// Unchecked: the time that one host may take had passed before its turn came.
+    HostTimeout,
     /// Unchecked: this machine could not start the run.
     NotStarted,
     /// Unchecked: three workers ended while this target was all that they were checking.
@@ -260,6 +262,7 @@ impl Reason {
             Self::NotPermitted => "not-permitted".into(),
             Self::NoAddressFamily => "no-address-family".into(),
             Self::PortZero => "port-zero".into(),
+            Self::HostTimeout => "host-timeout".into(),
             Self::NotStarted => "not-started".into(),
             Self::KillsWorkers => "kills-workers".into(),
             Self::NoWorkers => "no-workers".into(),
@@ -491,6 +494,23 @@ impl fmt::Display for HeldBy {
     }
 }
 
+/// Targets that wait because their host has as many attempts as it may have, or rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostBacklog {
+    /// How many targets wait, over all hosts.
+    pub targets: usize,
+    /// How many hosts they wait for.
+    pub hosts: usize,
+    /// The host that most of them wait for.
+    pub longest: IpAddr,
+    /// How many wait for it.
+    pub longest_targets: usize,
+    /// How long they will take at the pace of those before them; `None`: none of its attempts has
+    /// ended yet.
+    pub longest_remaining: Option<Duration>,
+}
+
 /// The sum over a run:
 /// `targets = open + closed + filtered + unresolved + unchecked + excluded + left`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -523,11 +543,38 @@ pub struct Account {
     /// What holds the run back just now.
     #[serde(skip)]
     pub held_by: Option<HeldBy>,
+    /// Targets that wait for their hosts, counted within the last second; `None`: none did.
+    #[serde(skip)]
+    pub backlog: Option<HostBacklog>,
     /// How long the run has taken.
     pub elapsed: Duration,
 }
 
+/// More than any run counts of anything.
+const COUNT_MAX: u64 = 1 << 56;
+/// Longer than any run takes: a thousand years.
+const ELAPSED_MAX: Duration = Duration::from_hours(1000 * 366 * 24);
+
 impl Account {
+    /// Whether a run can have come to it. One that was read from a file may say anything, and its
+    /// sums may overflow; those of one that is sound do not.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let single = [
+            self.targets,
+            self.excluded,
+            self.more_addresses,
+            self.found_on_retry,
+            self.slowed,
+            self.faults,
+        ];
+        let counts = single.iter().chain(&self.states).chain(&self.services);
+        counts.into_iter().all(|&count| count <= COUNT_MAX)
+            && self.elapsed <= ELAPSED_MAX
+            && self.services.iter().sum::<u64>() <= self.state(PortState::Open)
+            && self.settled() + self.excluded <= self.targets
+    }
+
     /// Adds one outcome.
     pub(crate) fn add(&mut self, verdict: &Verdict) {
         self.states[verdict.state as usize] += 1;
@@ -565,6 +612,7 @@ impl Account {
             in_flight_least: self.in_flight_least.min(earlier.in_flight_least),
             in_flight_most: self.in_flight_most,
             held_by: self.held_by,
+            backlog: self.backlog,
             elapsed: earlier.elapsed + self.elapsed,
         }
     }
@@ -627,6 +675,26 @@ mod tests {
         let closed = Verdict::unconnected(PortState::Closed, Reason::Refused, Duration::ZERO);
         account.take_back(&closed);
         assert_eq!((account.state(PortState::Closed), account.left()), (0, 2));
+    }
+
+    #[test]
+    fn account_that_no_run_comes_to_is_not_sound() {
+        assert!(Account::default().is_sound());
+        let forged: [fn(&mut Account); 8] = [
+            |account| account.targets = u64::MAX,
+            |account| account.states[1] = u64::MAX,
+            |account| account.states[1] = 1,
+            |account| account.services[1] = 1,
+            |account| account.excluded = 1,
+            |account| account.more_addresses = u64::MAX,
+            |account| account.faults = u64::MAX,
+            |account| account.elapsed = Duration::MAX,
+        ];
+        for (place, forge) in forged.into_iter().enumerate() {
+            let mut account = Account::default();
+            forge(&mut account);
+            assert!(!account.is_sound(), "{place}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use thiserror::Error;
 const CHUNK: u64 = 512;
 const WORDS: usize = 8;
 /// Positions that may be missing in a set that is read: more than any run leaves unsettled behind.
-const MISSING_MAX: u64 = 1 << 22;
+const MISSING_MAX: u64 = 1 << 23;
 /// Positions that a set that is read may span; a run of ten million targets a second lasts 58,000
 /// years until then.
 const POSITIONS_MAX: u64 = u64::MAX - CHUNK;
@@ -95,6 +95,12 @@ impl Positions {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// One more than the highest of them; 0 where there is none.
+    #[must_use]
+    pub fn end(&self) -> u128 {
+        self.runs().into_iter().map(u128::from).sum()
     }
 
     /// Whether there is none.
@@ -390,6 +396,8 @@ mod tests {
                 prop_assert_eq!(set.insert(position), model.insert(position));
             }
             prop_assert_eq!(set.len(), model.len() as u64);
+            let end = model.iter().max().map_or(0, |&highest| u128::from(highest) + 1);
+            prop_assert_eq!(set.end(), end);
             for position in 0..4000 {
                 prop_assert_eq!(set.contains(position), model.contains(&position));
             }

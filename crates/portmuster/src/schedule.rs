@@ -8,12 +8,11 @@
 //! run is stopped.
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
-//! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name, the
-//! addresses of [`EXPANDING_MAX`] names of which each is a target of its own (and of those that are
-//! being looked up),
-//! [`RETRIES_MAX`] for another attempt, [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and
-//! those of their names) for this machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an
-//! outcome.
+//! flight, [`hosts::WAITING_MAX`] waiting for their host (fewer where memory is scarce),
+//! [`names::WAITING_MAX`] for their name, the addresses of [`EXPANDING_MAX`] names of which each is a
+//! target of its own (and of those that are being looked up), [`RETRIES_MAX`] for another attempt,
+//! [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and those of their names) for this machine
+//! to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
 
 use std::{
     cmp::Reverse,
@@ -36,6 +35,7 @@ use crate::{
     targets::{Excludes, Host, Target},
 };
 
+mod backlog;
 mod check;
 mod each;
 mod hosts;
@@ -47,9 +47,10 @@ mod pacer;
 mod window;
 
 use self::{
+    backlog::Waiting,
     check::{Check, LookAgain, Settled},
     each::Each,
-    hosts::Hosts,
+    hosts::{Admission, Hosts},
     later::Later,
     loss::{Loss, Losses},
     names::Names,
@@ -106,6 +107,10 @@ pub(crate) struct Policy {
     pub(crate) rate: Option<NonZeroU32>,
     /// Attempts open towards one address; `None`: any number.
     pub(crate) per_host: Option<NonZeroU32>,
+    /// How long an address may be busy without a break; `None`: as long as it takes.
+    pub(crate) host_timeout: Option<Duration>,
+    /// Targets for which there is memory while they wait.
+    pub(crate) waiting: usize,
     /// More attempts for a filtered target; with none, a server that hangs up without a word is not
     /// tried once more either.
     pub(crate) retries: u32,
@@ -198,13 +203,13 @@ impl Schedule {
             window: Window::new(policy.in_flight),
             hands_full: false,
             unbegun: 0,
-            hosts: Hosts::new(policy.per_host),
+            hosts: Hosts::new(policy.per_host, policy.host_timeout, policy.waiting),
             names: Names::default(),
             checks: Slab::new(),
             ready: VecDeque::new(),
             expanding: VecDeque::new(),
             retry_queue: VecDeque::new(),
-            later: Later::default(),
+            later: Later::new(policy.waiting),
             pauses: BinaryHeap::new(),
             hold: Instant::START,
             in_flight: 0,
@@ -338,16 +343,25 @@ impl Schedule {
             }
             let id = *self.ready.front()?;
             let endpoint = self.checks[id.0].endpoint();
-            if !self.hosts.admits(endpoint.ip()) {
-                self.ready.pop_front();
-                self.hosts.wait(endpoint.ip(), id);
-                continue;
+            match self.hosts.admission(endpoint.ip()) {
+                Admission::Admitted => {}
+                Admission::Waits => {
+                    self.ready.pop_front();
+                    self.wait_for_host(id, endpoint.ip(), now);
+                    continue;
+                }
+                Admission::GivenUp if self.outcomes.len() >= OUTCOMES_MAX => return None,
+                Admission::GivenUp => {
+                    self.ready.pop_front();
+                    self.host_timed_out(id, now);
+                    continue;
+                }
             }
             if !self.pacer.take(now) {
                 return None;
             }
             self.ready.pop_front();
-            self.hosts.started(endpoint.ip());
+            self.hosts.started(endpoint.ip(), now);
             self.checks[id.0].started();
             self.in_flight += 1;
             self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
@@ -363,7 +377,8 @@ impl Schedule {
         self.in_flight -= 1;
         self.checks[id.0].settled();
         let host = self.checks[id.0].endpoint().ip();
-        if let Some(next) = self.hosts.settled(host) {
+        if let Some(next) = self.hosts.ended(host) {
+            let next = self.check_of(next);
             self.ready.push_front(next);
         }
         match conclusion {
@@ -402,12 +417,12 @@ impl Schedule {
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
         let retry = self.retry_queue.front().map(|retry| retry.at);
         let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
-        let rest = self.hosts.rest_ends();
+        let host = self.hosts.wake_at();
         let name = self.names.next_due().filter(|_| self.expanding.len() < EXPANDING_MAX);
         let expand = (!self.expanding.is_empty() && self.may_expand()).then_some(Instant::START);
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
             .then(|| self.pacer.ready_at());
-        let next = [pause, retry, later, rest, name, expand, pace].into_iter().flatten().min()?;
+        let next = [pause, retry, later, host, name, expand, pace].into_iter().flatten().min()?;
         Some(next.max(self.hold))
     }
 
@@ -418,7 +433,10 @@ impl Schedule {
             && match self.intake {
                 Intake::Open => false,
                 Intake::Ended => {
-                    self.checks.is_empty() && self.later.is_empty() && self.expanding.is_empty()
+                    self.checks.is_empty()
+                        && self.later.is_empty()
+                        && self.expanding.is_empty()
+                        && self.hosts.is_idle()
                 }
                 Intake::Stopped => self.in_flight == 0,
             }
@@ -434,6 +452,7 @@ impl Schedule {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
         account.held_by = self.held_by(now);
+        account.backlog = self.hosts.backlog();
         (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
@@ -474,7 +493,19 @@ impl Schedule {
         if !self.expanding.is_empty() {
             self.expand(now);
         }
-        self.ready.extend(self.hosts.rested(now));
+        self.hosts.advance(now);
+        while self.ready.len() < READY_MAX
+            && let Some(waiting) = self.hosts.pop_rested()
+        {
+            let id = self.check_of(waiting);
+            self.ready.push_back(id);
+        }
+        while self.outcomes.len() < OUTCOMES_MAX
+            && let Some(waiting) = self.hosts.pop_abandoned()
+        {
+            let id = self.check_of(waiting);
+            self.host_timed_out(id, now);
+        }
         while let Some(retry) = self.retry_queue.front()
             && (retry.at <= now || retry.after_start <= self.starts || self.nothing_else_is_left())
         {
@@ -488,6 +519,34 @@ impl Schedule {
         }
     }
 
+    /// A check waits for its host: as it is, or in less memory.
+    fn wait_for_host(&mut self, id: CheckId, host: IpAddr, now: Instant) {
+        if self.checks[id.0].has_begun() {
+            return self.hosts.wait_begun(host, id, now);
+        }
+        let fresh = self.checks.remove(id.0).into_fresh();
+        self.hosts.wait(host, fresh, now);
+    }
+
+    /// A check that waited for its host.
+    fn check_of(&mut self, waiting: Waiting) -> CheckId {
+        match waiting {
+            Waiting::Begun(id) => id,
+            Waiting::Fresh(fresh) => {
+                CheckId(self.checks.insert(Check::from_fresh(fresh, self.retries)))
+            }
+        }
+    }
+
+    /// Ends a check whose host has had its time: with the verdict that it has, or without one.
+    fn host_timed_out(&mut self, id: CheckId, now: Instant) {
+        if self.checks[id.0].may_give_up() {
+            return self.give_up(id, now);
+        }
+        let (state, reason) = (PortState::Unchecked, Reason::HostTimeout);
+        self.judge(id, Verdict::unconnected(state, reason, Duration::ZERO), now);
+    }
+
     fn nothing_else_is_left(&self) -> bool {
         self.intake == Intake::Ended
             && self.ready.is_empty()
@@ -499,17 +558,16 @@ impl Schedule {
 
     /// Takes a verdict, unless another look at the endpoint may prove more.
     fn look_again_or_judge(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
-        if verdict.service == Some(Service::SshThrottled) {
-            self.hosts.throttled(host, now);
-        }
-        let again = if self.gives_up() {
+        let is_hopeless =
+            verdict.service == Some(Service::SshThrottled) && !self.hosts.throttled(host, now);
+        let again = if self.gives_up() || is_hopeless {
             None
         } else {
             self.checks[id.0].look_again(&verdict, self.speak_first)
         };
         match again {
             Some(LookAgain::Now) => self.ready.push_back(id),
-            Some(LookAgain::AfterRest) => self.hosts.wait(host, id),
+            Some(LookAgain::AfterRest) => self.hosts.wait_begun(host, id, now),
             Some(LookAgain::Later) => self.later.push(self.checks.remove(id.0), now),
             None => self.judge(id, verdict, now),
         }

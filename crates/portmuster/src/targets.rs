@@ -26,6 +26,7 @@ pub use formats::{
 pub use grammar::{ItemError, ItemErrorKind};
 pub use labels::LabelError;
 pub use lines::{LINE_MAX, LineError, LineErrorKind, LineRule, Lines};
+pub use order::WALK;
 pub use ports::{Ports, PortsError};
 pub(crate) use region::{Family, same_name};
 pub use set::{Excludes, LeftOut, Order, Shard, TargetSet, Targets};

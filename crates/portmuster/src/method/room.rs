@@ -22,6 +22,11 @@ const SPARED_SPACE: u64 = 32 << 20;
 const OWN: u64 = 8 << 20;
 /// One part in so many of the memory that is there is left to everything else.
 const SPARED: u64 = 8;
+/// Memory that a target takes while it waits for its host or for another look, in bytes: its place in
+/// a queue that grows, and that its position is not settled.
+const WAITING: u64 = 200;
+/// One part in so many of the memory that is there is for such targets.
+const WAITING_SHARE: u64 = 16;
 /// Attempts that are made in any case.
 const LEAST: u64 = 64;
 /// Descriptors of the whole system that are left to everybody else: one in so many.
@@ -121,6 +126,12 @@ pub(super) fn free_memory() -> Option<u64> {
     });
     let free = available.into_iter().chain(control_group::memory()).min()?;
     Some(free.saturating_sub(OWN))
+}
+
+/// As many targets as there is memory for while they wait.
+pub(crate) fn waiting_targets() -> usize {
+    let most = free_memory().map_or(u64::MAX, |bytes| bytes / WAITING_SHARE / WAITING);
+    usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX)
 }
 
 /// Threads that this process may have where its address space is limited; `None`: any number.

@@ -15,6 +15,8 @@ use crate::{
     targets::{Host, Target},
 };
 
+use super::backlog::Fresh;
+
 /// Faults of this machine in a row after which a target is given up.
 const FAULTS_MAX: u32 = 10;
 /// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Ten faults
@@ -57,8 +59,8 @@ pub(super) enum Coverage {
     Part,
 }
 
-#[derive(Debug)]
-enum Endpoints {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Endpoints {
     None,
     One(SocketAddr),
     /// Whatever their port; shared with other ports of the name.
@@ -126,6 +128,25 @@ impl Check {
             postponed: false,
             opening: Opening::Listen,
         }
+    }
+
+    /// The check of which this is known.
+    pub(super) fn from_fresh(fresh: Fresh, retries: u32) -> Self {
+        let Fresh { target, position, endpoints, coverage } = fresh;
+        Self { endpoints, coverage, ..Self::new(target, position, retries) }
+    }
+
+    /// All there is to know of a check that has [not begun](Self::has_begun).
+    pub(super) fn into_fresh(self) -> Fresh {
+        let Self { target, position, endpoints, coverage, .. } = self;
+        Fresh { target, position, endpoints, coverage }
+    }
+
+    /// Whether it has had an attempt, or a fault of this machine.
+    pub(super) fn has_begun(&self) -> bool {
+        let has_verdict = self.best.is_some() || self.earlier.is_some();
+        let has_gone_on = self.current > 0 || self.round != Coverage::Whole;
+        self.attempts > 0 || self.faults > 0 || has_verdict || has_gone_on
     }
 
     /// The same check after attempts of which the last one ended with this verdict, that the server
@@ -394,7 +415,7 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
 /// machine was too short to try may be open; what it has no way to reach is not asked for.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
-        (_, Reason::Fault(_)) => 3,
+        (_, Reason::Fault(_) | Reason::HostTimeout) => 3,
         (PortState::Filtered, _) => 2,
         (PortState::Closed, _) => 1,
         _ => 0,

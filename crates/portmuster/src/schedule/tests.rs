@@ -8,12 +8,15 @@ use super::*;
 
 mod looks;
 mod lookups;
+mod slow_hosts;
 
 fn unlimited() -> Policy {
     Policy {
         in_flight: 1000,
         rate: None,
         per_host: None,
+        host_timeout: None,
+        waiting: usize::MAX,
         retries: 0,
         speak_first: SpeakFirst::Auto,
         addresses: Addresses::default(),
@@ -41,6 +44,11 @@ fn verdict(state: PortState) -> Conclusion {
         _ => Reason::NoAnswer,
     };
     Conclusion::Verdict(Verdict::unconnected(state, reason, Duration::ZERO))
+}
+
+fn throttled() -> Conclusion {
+    let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
+    Conclusion::Verdict(Verdict { service: Some(Service::SshThrottled), ..verdict })
 }
 
 fn settle(schedule: &mut Schedule, start: Start, conclusion: Conclusion, now: Instant) {
@@ -91,7 +99,8 @@ fn a_host_gets_its_share_and_others_are_not_held_up() {
 
 #[test]
 fn who_waits_for_a_host_is_bounded() {
-    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..unlimited() });
+    let policy = Policy { per_host: NonZeroU32::new(1), waiting: 1000, ..unlimited() };
+    let mut schedule = schedule(policy);
     let mut added = 0;
     let mut begun = 0;
     while schedule.has_room() {
@@ -100,7 +109,7 @@ fn who_waits_for_a_host_is_bounded() {
         begun += starts(&mut schedule, at(0)).len();
     }
     assert_eq!(begun, 1);
-    assert_eq!(added, hosts::WAITING_MAX + 1);
+    assert_eq!(added, 1000 + 1);
 }
 
 #[test]
@@ -354,11 +363,6 @@ fn what_is_gone_on_with_is_left_by_a_stop() {
     assert_eq!(schedule.account(at(0)).left(), 4);
 }
 
-fn throttled() -> Conclusion {
-    let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
-    Conclusion::Verdict(Verdict { service: Some(Service::SshThrottled), ..verdict })
-}
-
 #[test]
 fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
     let mut schedule = schedule(unlimited());
@@ -492,13 +496,16 @@ proptest! {
     #[test]
     fn every_target_gets_exactly_one_outcome(
         hosts in proptest::collection::vec(0_u8..4, 1..60),
-        conclusions in proptest::collection::vec(0_u8..10, 0..200),
+        conclusions in proptest::collection::vec((0_u8..12, 0_u64..20), 0..200),
         in_flight in 1_usize..8,
         per_host in 0_u32..3,
         retries in 0_u32..3,
+        host_timeout in proptest::option::of(1_u64..200),
     ) {
         let per_host = NonZeroU32::new(per_host);
-        let mut schedule = schedule(Policy { in_flight, per_host, retries, ..unlimited() });
+        let host_timeout = host_timeout.map(Duration::from_secs);
+        let policy = Policy { in_flight, per_host, host_timeout, retries, ..unlimited() };
+        let mut schedule = schedule(policy);
         for (port, host) in (1_u16..).zip(&hosts) {
             schedule.add(target(*host, port), at(0));
         }
@@ -522,10 +529,13 @@ proptest! {
                 now = schedule.wake_at().unwrap_or(now).max(now);
                 continue;
             }
-            let conclusion = match conclusions.next() {
+            let (conclusion, seconds) = conclusions.next().unzip();
+            now = now.after(Duration::from_secs(seconds.unwrap_or(0)));
+            let conclusion = match conclusion {
                 Some(0..3) => Conclusion::Fault(Fault::Buffers),
                 Some(3..6) => verdict(PortState::Filtered),
                 Some(6) => verdict(PortState::Open),
+                Some(7..9) => throttled(),
                 _ => verdict(PortState::Closed),
             };
             let start = open.swap_remove(open.len() / 2);
