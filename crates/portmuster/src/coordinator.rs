@@ -21,7 +21,9 @@ use crate::{
     driver::{descriptors, tcp},
     input::{Boxed, Input, Taken},
     memory::Memory,
-    method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
+    method::{
+        self, Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport,
+    },
     outcome::{Account, Outcome},
     positions::{Odd, Positions},
     resolver::Resolver,
@@ -129,6 +131,8 @@ pub(crate) fn start(
         in_flight: crew.capacity(),
         rate: config.rate,
         per_host: config.per_host,
+        host_timeout: config.host_timeout,
+        waiting: method::waiting_targets(),
         retries: config.retries,
         speak_first: config.speak_first,
         addresses: config.addresses,
@@ -200,7 +204,7 @@ impl Coordinator {
         self.take_targets(now);
         self.schedule.set_room(self.crew.room());
         self.begin(now);
-        self.begin_lookups();
+        self.begin_lookups(now);
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
@@ -242,9 +246,9 @@ impl Coordinator {
     }
 
     fn take_names(&mut self, now: Instant) {
-        while let Ok((name, lookup)) = self.resolver.answers().try_recv() {
+        while let Ok((question, lookup)) = self.resolver.answers().try_recv() {
             self.resolver.taken();
-            self.schedule.lookup_ended(&name, &lookup, now);
+            self.schedule.lookup_ended(&question, lookup, now);
         }
     }
 
@@ -258,11 +262,11 @@ impl Coordinator {
         }
     }
 
-    fn begin_lookups(&mut self) {
+    fn begin_lookups(&mut self, now: Instant) {
         while self.resolver.has_room()
-            && let Some(name) = self.schedule.wanted_lookup()
+            && let Some(question) = self.schedule.wanted_lookup(now)
         {
-            self.resolver.ask(name);
+            self.resolver.ask(question);
             self.schedule.lookup_began();
         }
     }

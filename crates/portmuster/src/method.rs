@@ -32,6 +32,7 @@ mod threads;
 pub(crate) use crew::Crew;
 pub use crew::WorkersReport;
 pub use processes::worker_main;
+pub(crate) use room::waiting_targets;
 pub use room::{InFlight, Scarce};
 
 use self::lanes::Started;

@@ -254,6 +254,8 @@ pub fn simulate(
         in_flight: config.in_flight,
         rate: config.rate,
         per_host: config.per_host,
+        host_timeout: config.host_timeout,
+        waiting: usize::MAX,
         retries: config.retries,
         speak_first: config.speak_first,
         addresses: config.addresses,

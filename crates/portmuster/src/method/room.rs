@@ -32,6 +32,11 @@ const PROCESS: u64 = 2 << 20;
 const OUTCOME_MOST: u64 = 40 << 10;
 /// What the conversations of a process may hold in any case: two of the longest.
 const LEAST_HELD: u64 = 128 << 10;
+/// Memory that a target takes while it waits for its host or for another look, in bytes: its place in
+/// a queue that grows, and that its position is not settled.
+const WAITING: u64 = 200;
+/// One part in so many of the memory that is there is for such targets.
+const WAITING_SHARE: u64 = 16;
 /// Attempts that are made in any case.
 const LEAST: u64 = 64;
 /// Descriptors of the whole system that are left to everybody else: one in so many.
@@ -158,6 +163,12 @@ pub(super) fn free_memory() -> Option<u64> {
     });
     let free = available.into_iter().chain(control_group::memory()).min()?;
     Some(free.saturating_sub(OWN))
+}
+
+/// As many targets as there is memory for while they wait.
+pub(crate) fn waiting_targets() -> usize {
+    let most = free_memory().map_or(u64::MAX, |bytes| bytes / WAITING_SHARE / WAITING);
+    usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX)
 }
 
 /// Threads that this process may have where its address space is limited; `None`: any number.

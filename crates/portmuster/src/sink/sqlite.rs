@@ -46,6 +46,7 @@ use super::{
 };
 use crate::outcome::{Outcome, PortState};
 
+mod identity;
 pub(crate) mod schema;
 
 /// How long another program that writes to the database is waited for.
@@ -292,11 +293,20 @@ impl PreparedRun {
         }
         let count = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
         let has_last: bool = connection.query_row(count, [last, run], |row| row.get(0))?;
-        if last > 0 && !has_last {
+        if last != 0 && !has_last {
             return Err(DatabaseError::Behind(run));
         }
         connection.execute(deletion(last), [last, run])?;
         Ok(Self(Sqlite::of(connection, run, last)))
+    }
+
+    /// The number that a [`Mark::Run`] of it would have.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn fingerprint(&self) -> Result<u64, DatabaseError> {
+        let Sqlite { connection, run, last, .. } = &self.0;
+        Ok(identity::fingerprint(connection, *run, *last)?)
     }
 
     /// Makes it a run of the database.
@@ -330,7 +340,12 @@ impl Sink for Sqlite {
 
     fn checkpoint(&mut self) -> io::Result<Mark> {
         self.attempt(Self::commit_synced)?;
-        Ok(Mark::Run { run: self.run, last: self.last })
+        let mut fingerprint = 0;
+        self.attempt(|sink| {
+            fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
+            Ok(())
+        })?;
+        Ok(Mark::Run { run: self.run, last: self.last, fingerprint })
     }
 
     fn finish(&mut self, ending: &Ending) -> io::Result<()> {
@@ -585,7 +600,7 @@ mod tests {
         let (mut ours, mut other) = (folder.begin(), folder.begin());
         ours.write(&refused()).expect("there is room");
         let mark = ours.checkpoint().expect("there is room");
-        assert_eq!(mark, Mark::Run { run: 1, last: 1 });
+        assert!(matches!(mark, Mark::Run { run: 1, last: 1, .. }), "{mark:?}");
         for sink in [&mut ours, &mut other] {
             sink.write(&refused()).expect("there is room");
             pause(sink);
@@ -628,7 +643,7 @@ mod tests {
             folder.add_run(earlier);
             let mut ours = folder.begin();
             write(&mut ours, rows);
-            let Mark::Run { run, last } = ours.checkpoint().expect("there is room") else {
+            let Mark::Run { run, last, .. } = ours.checkpoint().expect("there is room") else {
                 panic!("it is a database")
             };
             assert_eq!(last > 0, rows > 0);
@@ -649,7 +664,8 @@ mod tests {
         let folder = Folder::new();
         folder.add_run(1);
         let mut ours = folder.begin();
-        assert_eq!(ours.checkpoint().expect("there is room"), Mark::Run { run: 2, last: 0 });
+        let mark = ours.checkpoint().expect("there is room");
+        assert!(matches!(mark, Mark::Run { run: 2, last: 0, .. }), "{mark:?}");
         ours.write(&refused()).expect("there is room");
         pause(&mut ours);
         drop(ours);
