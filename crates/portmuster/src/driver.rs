@@ -87,7 +87,8 @@ pub(crate) trait Net {
     /// accepted and reset since, what was said is lost.
     fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
-    /// Reads what has come, whatever signals come; `Ok(0)` when the peer hung up, `EAGAIN` when nothing has come.
+    /// Reads what has come, whatever signals come; `Ok(0)` when the peer hung up, `EAGAIN` when
+    /// nothing has come.
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno>;
 
     /// Writes what the socket takes at once.

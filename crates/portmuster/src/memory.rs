@@ -10,9 +10,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes that a conversation may hold without asking: more than those of honest servers do, whose
-/// offers have one to three kilobytes.
-const USUAL: usize = 8 << 10;
+/// Bytes that a conversation may hold without asking: a banner and little more. An offer of ssh has
+/// one to three kilobytes, and is asked for.
+const USUAL: usize = 1 << 10;
 
 /// What the conversations of this process may hold together.
 #[derive(Debug, Clone)]
