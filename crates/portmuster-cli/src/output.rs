@@ -377,7 +377,7 @@ fn open_one(
             .with_context(|| format!("opening the output {}", name(path)))
     };
     Ok(match spec {
-        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format, Redirection::new()),
+        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format, Redirection::new()?),
         OutputSpec::Rows { format, file: Some(path) } => Opened::File(*format, file(path)?),
         OutputSpec::Database(path) => Opened::Database(file(path)?),
     })

@@ -11,7 +11,9 @@ use nix::{
     libc,
 };
 
-const BUSY: &str = "another run is writing to it; wait for its end, or choose another file";
+/// Why an output can't be written to.
+pub(super) const BUSY: &str =
+    "another run is writing to it; wait for its end, or choose another file";
 
 /// Takes the lock of an output file; it is held until the file is closed. The lock is flock(2)'s,
 /// which workers that are being started can't lose by closing the file, as POSIX locks are lost.

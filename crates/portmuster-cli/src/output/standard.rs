@@ -6,27 +6,34 @@ use std::{
     rc::Rc,
 };
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use portmuster::sink::Place;
+use rustix::{
+    fs::{FlockOperation, OFlags, fcntl_getfl, flock},
+    io::Errno,
+};
 
-use super::names::redirected;
+use super::{lock::BUSY, names::redirected};
 
 /// Standard output, and how many bytes of rows it has taken.
 pub(super) struct Standard {
     stdout: Stdout,
-    written: Rc<Cell<u64>>,
+    redirection: Redirection,
 }
 
 impl Standard {
     pub(super) fn new(redirection: &Redirection) -> Self {
-        Self { stdout: io::stdout(), written: Rc::clone(&redirection.written) }
+        Self { stdout: io::stdout(), redirection: redirection.clone() }
     }
 }
 
 impl Write for Standard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Written behind the end of a file that was cut, rows would hide that others are gone.
+        self.redirection.check().map_err(io::Error::other)?;
         let count = self.stdout.write(bytes)?;
-        self.written.set(self.written.get() + count as u64);
+        let written = &self.redirection.written;
+        written.set(written.get() + count as u64);
         Ok(count)
     }
 
@@ -56,13 +63,20 @@ pub(super) struct Redirection {
     written: Rc<Cell<u64>>,
     /// Whether it was a file with a name when the run began.
     has_name: bool,
+    /// `None`: it is not a file, or one whose file system has no locks.
+    _lock: Option<Rc<Lock>>,
 }
 
 impl Redirection {
-    /// Of standard output as it is now.
-    pub(super) fn new() -> Self {
-        let has_name = redirected(&io::stdout()).is_some_and(|(.., has_name)| has_name);
-        Self { has_name, ..Self::default() }
+    /// Of standard output as it is now. Its file is locked like that of any other output; runs that
+    /// append to one (`>>`), or got it from the same shell, may do so side by side.
+    ///
+    /// # Errors
+    /// Another run writes to the file.
+    pub(super) fn new() -> anyhow::Result<Self> {
+        let Some((.., has_name)) = redirected(&io::stdout()) else { return Ok(Self::default()) };
+        let lock = Lock::new()?.map(Rc::new);
+        Ok(Self { has_name, _lock: lock, ..Self::default() })
     }
 
     /// # Errors
@@ -77,5 +91,33 @@ impl Redirection {
             bail!("another program has removed the file while the run wrote to it");
         }
         Ok(())
+    }
+}
+
+/// The lock of the file that standard output is. Given back by hand: the shell that opened the file
+/// keeps it open.
+#[derive(Debug)]
+struct Lock;
+
+impl Lock {
+    fn new() -> anyhow::Result<Option<Self>> {
+        let stdout = io::stdout();
+        let appends = fcntl_getfl(&stdout).is_ok_and(|flags| flags.contains(OFlags::APPEND));
+        let operation = if appends {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        match flock(&stdout, operation) {
+            Ok(()) => Ok(Some(Self)),
+            Err(Errno::WOULDBLOCK) => Err(anyhow!(BUSY).context("writing standard output")),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = flock(io::stdout(), FlockOperation::Unlock);
     }
 }

@@ -235,3 +235,46 @@ fn standard_output_and_another_output_do_not_share_a_file() {
     assert!(ended.stderr.contains("another output goes to the same file"), "{ended:?}");
     assert_eq!(read(&PathBuf::from(folder.path()).join("rows")), "");
 }
+
+/// Runs `second` while a run writes to the shell's redirection `first`.
+fn beside_redirected(first: &str, second: &str) -> Ended {
+    let folder = Folder::new();
+    let script = "mkfifo \"$1/targets\"
+        \"$portmuster\" check -q -i \"$1/targets\" -o jsonl FIRST\"$1/rows\" &
+        exec 3>\"$1/targets\"
+        echo 127.0.0.1:1 >&3
+        until [ -s \"$1/rows\" ]; do :; done
+        status=0
+        \"$portmuster\" check -q 127.0.0.1:2 -o SECOND || status=$?
+        exec 3>&-
+        wait $!
+        wc -l <\"$1/rows\"
+        exit $status";
+    sh(&script.replace("FIRST", first).replace("SECOND", second), folder.path())
+}
+
+#[test]
+fn file_that_standard_output_is_redirected_to_is_locked() {
+    for (second, told) in [
+        ("\"jsonl=$1/rows\" --append", "opening the output "),
+        ("\"jsonl=$1/rows\" --force", "opening the output "),
+        ("jsonl >>\"$1/rows\"", "writing standard output"),
+    ] {
+        let ended = beside_redirected(">", second);
+        assert_eq!((ended.status, ended.stdout.trim()), (Some(2), "1"), "{ended:?}");
+        assert!(ended.stderr.contains(told) && ended.stderr.contains(BUSY), "{ended:?}");
+    }
+    let ended = beside_redirected(">>", "jsonl >>\"$1/rows\"");
+    assert_eq!((ended.status, ended.stdout.trim()), (Some(0), "2"), "{ended:?}");
+}
+
+#[test]
+fn redirection_is_free_for_others_when_its_run_has_ended() {
+    let folder = Folder::new();
+    let script = "exec 4>\"$1/rows\"
+        \"$portmuster\" check -q 127.0.0.1:1 -o jsonl >&4
+        \"$portmuster\" check -q 127.0.0.1:2 -o \"jsonl=$1/rows\" --append";
+    let ended = sh(script, folder.path());
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
+    assert_eq!(row::read(&read(&PathBuf::from(folder.path()).join("rows"))).len(), 2);
+}
