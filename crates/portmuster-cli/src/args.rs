@@ -135,7 +135,7 @@ Examples:
 Exit status:
   0    every target was checked
   1    something was found that --forbid or --require-verdict forbids
-  2    the arguments or the input can't be read
+  2    the arguments or the input can't be read, or an output can't be opened
   3    some targets could not be checked from here (a broadcast address never can), an output
        failed, or the run could not start
   130  interrupted: what was in flight got a second, the rest is left
@@ -199,6 +199,18 @@ and what it names twice is checked twice."
     /// Connections open towards one address, or max
     #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::PER_HOST)))]
     pub(crate) per_host: Ceiling,
+
+    /// Give up on an address that keeps the run this long without a break
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = duration,
+        long_help = "\
+Give up on an address that keeps the run this long without a break: attempts are open to it, or
+targets wait for it. What has not been tried by then is unchecked (host-timeout), which fails
+--require-verdict; what waits for another attempt keeps the verdict that it has."
+    )]
+    pub(crate) host_timeout: Option<Duration>,
 
     /// More attempts for a target that does not answer
     #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
@@ -271,14 +283,26 @@ excluded; one that can't be looked up is an error."
     pub(crate) exclude: Vec<String>,
 
     /// Read what to exclude from a file, one a line; names are looked up; repeatable
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        long_help = "\
+Read what to exclude from a file, one a line; names are looked up; repeatable. A line that can't be \
+read is an error, also with --skip-bad-lines, and so is a file without an entry: /dev/null says that \
+nothing is to be excluded."
+    )]
     pub(crate) exclude_file: Vec<PathBuf>,
 
     #[command(flatten)]
     pub(crate) lines: LineRules,
 
     /// Check each address of a name as a target of its own
-    #[arg(long)]
+    #[arg(
+        long,
+        long_help = "\
+Check each address of a name as a target of its own, up to 8,192; without this its addresses are tried \
+until one accepts, up to 256."
+    )]
     pub(crate) all_addresses: bool,
 
     #[command(flatten)]
@@ -409,6 +433,7 @@ impl Check {
             in_flight: self.in_flight.get(),
             rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
             per_host: self.per_host.0,
+            host_timeout: self.host_timeout,
             retries: self.retries,
             limits: self.times.limits(),
             addresses: if self.selection.all_addresses {

@@ -1,7 +1,7 @@
 //! `portmuster check`: the main job.
 
 use anyhow::Context;
-use portmuster::{Account, Checker, PortState};
+use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport};
 
 use crate::{
     args::Check,
@@ -11,7 +11,7 @@ use crate::{
     journal::{self, Opened},
     listing,
     measure::Measured,
-    output::{Failure, Outputs},
+    output::{Failure, Outputs, ReadFiles, Unopened, refuse_reserved},
     progress::Progress,
     signals::{self, Interrupted},
     status::Status,
@@ -26,17 +26,25 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config())?;
     let gate = Gate::new(check)?;
     let input = Input::read(check)?;
+    let reads = ReadFiles::of(check);
+    if writes_to_stdout(check) {
+        reads.refuse_stdout()?;
+    }
     if check.selection.instead.count || check.selection.instead.list {
         return listing::print(check.selection.instead, input);
     }
+    refuse_reserved(check, &reads)?;
     let opened = journal::open(check, &input)?;
     let gate = match &opened {
-        Some(Opened::GoesOn(_, journal)) => gate.map(|gate| gate.resuming(journal.found.clone())),
+        Some(Opened::GoesOn(_, journal)) => {
+            let outcomes = journal.account.settled();
+            gate.map(|gate| gate.resuming(journal.found.clone(), outcomes)).transpose()?
+        }
         Some(Opened::Begins(_)) | None => gate,
     };
     match opened {
         Some(Opened::GoesOn(_, journal)) if journal.complete => {
-            Outputs::inspect(check, &journal.outputs)?;
+            Outputs::inspect(check, &journal)?;
             if !check.quiet {
                 terminal::note("the journal says that this run is complete: nothing is left to do");
             }
@@ -62,15 +70,17 @@ fn run_kept(
     gate: Option<Gate>,
     mut opened: Option<Opened>,
 ) -> anyhow::Result<Status> {
-    let mut outputs = match &mut opened {
-        Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, &journal.outputs)?,
-        // Before an output is emptied: a journal that names what it had must not outlast that.
-        Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty())?,
-        None => Outputs::open(check, || Ok(()))?,
+    let mut outputs = match open_outputs(check, &mut opened) {
+        Ok(outputs) => outputs,
+        Err(Unopened::Refused(error)) => return Err(error),
+        Err(Unopened::Failed(error)) => return Ok(failed(&error)),
     };
     let begins = check.journaling.resume && matches!(opened, Some(Opened::Begins(_)));
     let kept = opened.map(|opened| Journaled::start(opened, check, &input, &mut outputs));
-    let (journaled, settled) = kept.transpose()?.unzip();
+    let (journaled, settled) = match kept.transpose() {
+        Ok(kept) => kept.unzip(),
+        Err(error) => return Ok(failed(&error)),
+    };
     let settled = settled.unwrap_or_default();
     let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
     if !check.quiet {
@@ -83,17 +93,9 @@ fn run_kept(
     let streamed_left_out = input.streamed_left_out();
     let checker = checker.excluding(input.excludes()).resuming(settled);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
-    let running = workers::named(checker, check.method).and_then(|checker| {
-        let outcomes = checker.check(input.into_targets())?;
-        let watched = signals::watch(outcomes.stopper(), check.quiet);
-        Ok((outcomes, watched.context("signals can't be watched for")?))
-    });
-    let (outcomes, interrupted) = match running {
+    let (outcomes, interrupted) = match start(check, checker, input) {
         Ok(running) => running,
-        Err(error) => {
-            terminal::error(&error.context("this machine can't start the run"));
-            return Ok(Status::Incomplete);
-        }
+        Err(error) => return Ok(failed(&error.context("this machine can't start the run"))),
     };
     if let Some(in_flight) = outcomes.in_flight().filter(|_| !check.quiet) {
         warnings::say_in_flight(check, in_flight, total);
@@ -104,17 +106,11 @@ fn run_kept(
     let Harvested { account, gate, workers, written } = harvest.run();
     progress.finish();
     interrupted.wait_for_note();
-    if let Some(file) = &check.measure {
-        Measured::now(&account, &workers)?.write(file)?;
-    }
-    let mut status = status(&account, &interrupted);
+    let mut status = status(&account, &interrupted).min(measure(check, &account, &workers));
     match written {
         Ok(()) => {}
         Err(Failure::ClosedPipe) => return Ok(Status::Complete),
-        Err(Failure::Broken(error)) => {
-            terminal::error(&error);
-            status = status.min(Status::Incomplete);
-        }
+        Err(Failure::Broken(error)) => status = status.min(failed(&error)),
     }
     // The same Ctrl-C ends who writes the list, in the middle of a line or before the first.
     let mut is_cut_short = interrupted.is_set() && total.is_none();
@@ -134,6 +130,40 @@ fn run_kept(
     let bad_lines = bad_lines.unread();
     let ended = Ended { account, targets, left_out, bad_lines, is_cut_short };
     Ok(status.min(judged(check, gate.as_ref(), &ended)))
+}
+
+fn open_outputs(check: &Check, opened: &mut Option<Opened>) -> Result<Outputs, Unopened> {
+    match opened {
+        Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, journal),
+        // Before an output is emptied: a journal that names what it had must not outlast that.
+        Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty()),
+        None => Outputs::open(check, || Ok(())),
+    }
+}
+
+fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {
+    let outcomes = workers::named(checker, check.method)?.check(input.into_targets())?;
+    let watched = signals::watch(outcomes.stopper(), check.quiet);
+    Ok((outcomes, watched.context("signals can't be watched for")?))
+}
+
+/// Writes what the run cost, if that is asked for.
+fn measure(check: &Check, account: &Account, workers: &WorkersReport) -> Status {
+    let Some(file) = &check.measure else { return Status::Complete };
+    let written = Measured::now(account, workers).and_then(|measured| measured.write(file));
+    written.map_or_else(|error| failed(&error), |()| Status::Complete)
+}
+
+/// Whether anything goes to standard output.
+fn writes_to_stdout(check: &Check) -> bool {
+    let instead = check.selection.instead;
+    instead.count || instead.list || check.outputs.iter().any(|output| output.file().is_none())
+}
+
+/// Says what failed: an output, the journal, or this machine.
+fn failed(error: &anyhow::Error) -> Status {
+    terminal::error(error);
+    Status::Incomplete
 }
 
 /// What the gate makes of the run, which it says.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     args::{Reading, count, duration, in_flight, method},
+    output::ReadFiles,
     signals,
     status::Status,
     terminal,
@@ -114,6 +115,10 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<Status> {
     if compare.inputs.iter().any(|input| input.as_os_str() == "-") {
         bail!("stdin can be read only once; write the targets to a file and name that");
     }
+    let mut reads = ReadFiles::default();
+    compare.inputs.iter().for_each(|path| reads.add(path, "an input"));
+    compare.exclude_file.iter().for_each(|path| reads.add(path, "an exclude file"));
+    reads.refuse_stdout()?;
     let measured = match measure(compare) {
         Ok(measured) => measured,
         Err(error) => {
@@ -133,8 +138,7 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<Status> {
     let differs = series.iter().any(|series| series.differing > 0);
     match written {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            terminal::error(&anyhow::Error::from(error).context("stdout can't be written"));
-            Ok(Status::Incomplete)
+            Ok(terminal::printed(Err(error)))
         }
         _ if differs => Ok(Status::Finding),
         _ => Ok(Status::Complete),

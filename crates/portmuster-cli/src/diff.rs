@@ -7,7 +7,7 @@ use portmuster::history::{Change, ChangeKind, ChangeTable, Changes, ChangesJsonl
 
 use crate::{
     args::{ChangeFormat, Diff, Show},
-    output::paint,
+    output::{ReadFiles, paint},
     status::Status,
     summary::grouped,
     terminal,
@@ -26,6 +26,11 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
     if old.is_stdin() && new.is_stdin() {
         bail!("only one of the runs can be read from stdin; name a file for the other");
     }
+    let mut reads = ReadFiles::default();
+    for run in [&old, &new] {
+        reads.add(run.path(), "a run");
+    }
+    reads.refuse_stdout()?;
     let (old, new) = (old.read(diff.quiet)?, new.read(diff.quiet)?);
     let mut changes = Changes::between(old, new);
     match write(&mut changes, diff) {
@@ -36,11 +41,7 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
             }
             Ok(if tally.changed > 0 { Status::Finding } else { Status::Complete })
         }
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Complete),
-        Err(error) => {
-            terminal::error(&anyhow::Error::new(error).context("writing standard output"));
-            Ok(Status::Incomplete)
-        }
+        Err(error) => Ok(terminal::printed(Err(error))),
     }
 }
 

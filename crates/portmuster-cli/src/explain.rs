@@ -51,11 +51,7 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     }
     match tell(&target, &harvest) {
         Ok(()) => Ok(harvest.status()),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Status::Complete),
-        Err(error) => {
-            terminal::error(&anyhow::Error::new(error).context("writing standard output"));
-            Ok(Status::Incomplete)
-        }
+        Err(error) => Ok(terminal::printed(Err(error))),
     }
 }
 

@@ -88,6 +88,28 @@ impl Ended {
     }
 }
 
+impl Sample {
+    fn is_sound(&self) -> bool {
+        let named = self.first.len();
+        named <= NAMED_MAX && named as u64 <= self.count
+    }
+}
+
+impl Found {
+    /// Whether a run that has this account, which is [sound](Account::is_sound), can have found it. What
+    /// was read from a file may say anything.
+    pub(crate) fn is_sound(&self, account: &Account) -> bool {
+        let is_sound = |sample: &Sample| sample.is_sound() && sample.count <= self.seen;
+        let adds_up = |tally: &Tally| {
+            let parts = tally.unknown.iter().chain([&tally.found.count, &tally.absent]);
+            parts.copied().try_fold(0_u64, u64::checked_add) == Some(self.seen)
+        };
+        self.seen == account.settled()
+            && self.unproven.iter().all(is_sound)
+            && self.tallies.iter().all(|tally| is_sound(&tally.found) && adds_up(tally))
+    }
+}
+
 impl Gate {
     /// What the command line asks for; `None`: nothing.
     ///
@@ -111,9 +133,16 @@ impl Gate {
         Ok(gates.are_set().then_some(Self { things, allowed, found }))
     }
 
-    /// The same, of a run that goes on where this was found.
-    pub(crate) fn resuming(self, found: Option<Found>) -> Self {
-        Self { found: found.unwrap_or_else(|| self.found.clone()), ..self }
+    /// The same, of a run that goes on where this was found in so many outcomes; `None`: it has none.
+    ///
+    /// # Errors
+    /// It was found by other gates, or in other outcomes.
+    pub(crate) fn resuming(self, found: Option<Found>, outcomes: u64) -> anyhow::Result<Self> {
+        let found = found.unwrap_or_else(|| self.found.clone());
+        if found.tallies.len() != self.found.tallies.len() || found.seen != outcomes {
+            bail!("the journal does not say what the gates have found; begin the run anew");
+        }
+        Ok(Self { found, ..self })
     }
 
     /// What came of it so far.

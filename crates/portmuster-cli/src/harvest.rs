@@ -9,7 +9,7 @@ use crate::{
     gate::Gate,
     input::Input,
     journal::{self, Asked, Checkpoint, Keeper, Opened},
-    output::{Failure, Outputs},
+    output::{Failure, Outputs, new_run_id},
     progress::Progress,
     summary,
 };
@@ -66,10 +66,12 @@ impl Journaled {
         input: &Input,
         outputs: &mut Outputs,
     ) -> anyhow::Result<(Self, Positions)> {
-        let (file, settled, earlier, found) = match opened {
-            Opened::Begins(file) => (file, Positions::new(), Account::default(), None),
+        let (file, run, settled, earlier, found) = match opened {
+            Opened::Begins(file) => {
+                (file, new_run_id(), Positions::new(), Account::default(), None)
+            }
             Opened::GoesOn(file, journal) => {
-                (file, journal.settled, journal.account, journal.found)
+                (file, journal.run, journal.settled, journal.account, journal.found)
             }
         };
         let marks = outputs.marks().map_err(Failure::into_error)?;
@@ -81,7 +83,7 @@ impl Journaled {
             complete: false,
         };
         let asked = Asked::by(check, input);
-        let keeper = Keeper::start(file, asked, outputs.take_kept(), first)?;
+        let keeper = Keeper::start(file, run, asked, outputs.take_kept(), first)?;
         let held = check.selection.all_addresses.then(HashMap::new);
         Ok((Self { keeper, earlier, held }, settled))
     }

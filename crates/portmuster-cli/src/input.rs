@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow, bail};
 use portmuster::{
     Target,
     targets::{
-        Entries, Excludes, InputFormat, InputOptions, ItemError, LeftOut, LineError, Lines, Order,
+        Entries, Excludes, InputFormat, InputOptions, ItemError, LeftOut, LineError, Order,
         PassedOver, Ports, Shard, TargetSet, Targets,
     },
 };
@@ -364,19 +364,7 @@ fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<(Exclu
         excludes.came_from(|| "--exclude".to_owned());
     }
     for path in &selection.exclude_file {
-        let Some(file) = regular_file(path)? else {
-            bail!("{} is no regular file; what to exclude is read whole", path.display());
-        };
-        let name = path.display().to_string();
-        let mut lines = Lines::with_rule(BufReader::new(file), options.line_rule());
-        loop {
-            match lines.next_item(|item, _| excludes.add(item)) {
-                Ok(Some(())) => excludes.came_from(|| format!("{name}, line {}", lines.line())),
-                Ok(None) => break,
-                // Also with --skip-bad-lines: what it was to keep from being contacted is not known.
-                Err(error) => bail!("{name}, {error}"),
-            }
-        }
+        excludes.add_file(path, options)?;
     }
     if let Some(family) = selection.family.other() {
         excludes.add(family)?;
@@ -390,6 +378,9 @@ fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {
 }
 
 /// The file, or `None` for what is read as a stream.
+///
+/// # Errors
+/// It is a directory, or can't be opened.
 fn regular_file(path: &Path) -> anyhow::Result<Option<File>> {
     if path == Path::new("-") {
         return Ok(None);

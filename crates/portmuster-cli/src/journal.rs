@@ -12,9 +12,10 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::{Account, Fingerprint, Positions, sink::Mark};
+use portmuster::{Account, Positions, sink::Mark, targets::WALK};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use twox_hash::XxHash3_128;
 
 mod asked;
 mod file;
@@ -22,7 +23,7 @@ mod keeper;
 
 pub(crate) use self::{
     asked::Asked,
-    file::JournalFile,
+    file::{JournalFile, is_temporary},
     keeper::{Checkpoint, Keeper},
 };
 use crate::{
@@ -33,10 +34,10 @@ use crate::{
 };
 
 /// What a journal begins with. Then come the version of the format, that of the program, a
-/// fingerprint of the latter and of what follows the line, and the length of what follows.
+/// [checksum] of the latter and of what follows the line, and the length of what follows.
 const MAGIC: &str = "portmuster journal";
-/// The version of the format. Format 1 did not name the program.
-const VERSION: u32 = 2;
+/// The version of the format. Format 1 did not name the program, format 2 not the walk.
+const VERSION: u32 = 3;
 /// The version of this program. Another may judge what servers say by other rules, so none but the
 /// one that began a run goes on with it.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -49,6 +50,10 @@ const PROGRAM_MAX: usize = 32;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Journal {
+    /// The id of the run, which its outputs have as well until it is complete.
+    pub(crate) run: String,
+    /// The [version](WALK) of the order to which the positions belong.
+    pub(crate) walk: u32,
     /// What was asked: all that makes a difference to which rows there are and what they say.
     pub(crate) asked: Asked,
     pub(crate) outputs: Vec<Kept>,
@@ -73,6 +78,10 @@ pub(crate) struct Kept {
     pub(crate) inode: u64,
     /// Where it stood.
     pub(crate) mark: Mark,
+    /// The [checksum] of what stands before the mark in a file, as far as it is looked at.
+    pub(crate) before: Option<String>,
+    /// Whether the file has the id of the run.
+    pub(crate) has_trace: bool,
 }
 
 impl fmt::Display for Kept {
@@ -96,8 +105,22 @@ pub(crate) enum Unreadable {
          version that has written it, or remove it and begin anew"
     )]
     OtherFormat(u32),
-    #[error("it is damaged: its fingerprint does not fit")]
+    #[error("it is damaged: its checksum does not fit")]
     Damaged,
+    #[error("it is damaged: its numbers contradict each other")]
+    Contradictory,
+    #[error(
+        "its run walks its targets in order {0}, and this portmuster ({PROGRAM}) knows order {WALK}: \
+         resume with the build that has written it, or remove it and begin anew"
+    )]
+    OtherWalk(u32),
+}
+
+/// Tells any two texts apart that differ by mistake: XXH3 of 128 bits
+/// (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>), in hexadecimal digits. It is no
+/// defence against people.
+pub(crate) fn checksum(bytes: &[u8]) -> String {
+    format!("{:032x}", XxHash3_128::oneshot(bytes))
 }
 
 impl Journal {
@@ -126,18 +149,39 @@ impl Journal {
                 Err(Unreadable::Damaged)
             }
             (Some(VERSION), Some(PROGRAM)) => {
-                serde_json::from_slice(body).map_err(|_| Unreadable::Damaged)
+                let journal: Self =
+                    serde_json::from_slice(body).map_err(|_| Unreadable::Damaged)?;
+                journal.check()?;
+                Ok(journal)
             }
+            (Some(format), None | Some(PROGRAM)) => Err(Unreadable::OtherFormat(format)),
             (Some(_), Some(program)) => Err(Unreadable::WrittenBy(program.to_owned())),
-            (Some(format), None) => Err(Unreadable::OtherFormat(format)),
         }
+    }
+
+    /// # Errors
+    /// Its walk is another, or no run comes to what it says.
+    fn check(&self) -> Result<(), Unreadable> {
+        if self.walk != WALK {
+            return Err(Unreadable::OtherWalk(self.walk));
+        }
+        let account = &self.account;
+        let is_sound = self.outputs.iter().all(|output| output.mark.is_sound())
+            && account.is_sound()
+            && account.settled() + account.excluded == account.targets
+            && account.targets == self.settled.len().saturating_add(account.more_addresses);
+        // `None`: nothing was looked for, or nothing was seen yet.
+        let found = self.found.as_ref();
+        if is_sound && found.is_none_or(|found| found.is_sound(account)) {
+            return Ok(());
+        }
+        Err(Unreadable::Contradictory)
     }
 }
 
 fn header(program: &str, body: &[u8]) -> String {
-    let mut print = Fingerprint::default();
-    let print = print.add(program.as_bytes()).add(b"\n").add(body).sum();
-    format!("{MAGIC} {VERSION} {program} {print:016x} {}\n", body.len())
+    let checksum = checksum(&[program.as_bytes(), b"\n", body].concat());
+    format!("{MAGIC} {VERSION} {program} {checksum} {}\n", body.len())
 }
 
 /// The version of a program, in a word that may be anything.
@@ -240,10 +284,16 @@ impl Journal {
         if outputs != kept {
             differs.push(format!("outputs were {}, are {}", kept.join(" "), outputs.join(" ")));
         }
-        if differs.is_empty() {
-            return Ok(());
+        if !differs.is_empty() {
+            bail!("it is of another run, nothing was changed: {}", differs.join("; "));
         }
-        bail!("it is of another run, nothing was changed: {}", differs.join("; "))
+        let targets = input.len().unwrap_or_default();
+        if self.settled.end() > targets
+            || self.complete && u128::from(self.settled.len()) != targets
+        {
+            return Err(Unreadable::Contradictory.into());
+        }
+        Ok(())
     }
 }
 
@@ -257,22 +307,67 @@ fn kept_name(output: &OutputSpec) -> anyhow::Result<String> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     pub(crate) fn journal() -> Journal {
+        let mut account = Account::default();
+        (account.targets, account.excluded) = (2, 2);
         Journal {
+            run: "00ff".into(),
+            walk: WALK,
             asked: Asked::of([("targets", "3 with fingerprint 00ff".to_owned())]),
             outputs: vec![Kept {
                 format: "jsonl".into(),
                 path: "/a/b.jsonl".into(),
                 inode: 7,
                 mark: Mark::Lines { length: 1234 },
+                before: Some(checksum(b"{}\n")),
+                has_trace: true,
             }],
             settled: Positions::from_runs(&[1, 1, 1]).expect("runs"),
-            account: Account::default(),
+            account,
             found: Some(Found::default()),
             complete: false,
         }
+    }
+
+    #[test]
+    fn forged_numbers_are_refused() {
+        type Forge = fn(&mut Journal);
+
+        let forged: [Forge; 10] = [
+            |journal| journal.account.elapsed = Duration::MAX,
+            |journal| journal.account.targets = u64::MAX,
+            |journal| journal.account.targets = 3,
+            |journal| journal.account.more_addresses = u64::MAX,
+            |journal| journal.account.excluded = u64::MAX,
+            |journal| journal.account.faults = u64::MAX,
+            |journal| journal.settled = Positions::from_runs(&[u64::MAX >> 1]).expect("runs"),
+            |journal| journal.settled = Positions::new(),
+            |journal| journal.found = Some(forged_found()),
+            |journal| {
+                journal.outputs[0].mark =
+                    Mark::Xml { length: 8, started: i64::MAX, up: 0, hosts: 0 };
+            },
+        ];
+        for (place, forge) in forged.into_iter().enumerate() {
+            let mut journal = journal();
+            forge(&mut journal);
+            let read = Journal::from_bytes(&journal.to_bytes());
+            assert_eq!(read, Err(Unreadable::Contradictory), "{place}");
+        }
+        let mut journal = journal();
+        journal.walk += 1;
+        let read = Journal::from_bytes(&journal.to_bytes());
+        assert_eq!(read, Err(Unreadable::OtherWalk(WALK + 1)));
+    }
+
+    fn forged_found() -> Found {
+        let found = serde_json::to_string(&Found::default()).expect("it is JSON");
+        serde_json::from_str(&found.replace("\"seen\":0", "\"seen\":18446744073709551615"))
+            .expect("it has these fields")
     }
 
     #[test]
@@ -301,16 +396,17 @@ pub(crate) mod tests {
     fn what_is_none_is_told_apart() {
         let told = |bytes: &[u8]| Journal::from_bytes(bytes).expect_err("it is none");
         assert_eq!(told(b"{\"schema\":1}\n"), Unreadable::Foreign);
-        for damaged in ["", " ", " x", " 2", " 2 x", " 2 0.1.0", " 2 0.1.0 00ff 7\n{}"] {
+        for damaged in ["", " ", " x", " 3", " 3 x", " 3 0.1.0", " 3 0.1.0 00ff 7\n{}"] {
             let damaged = format!("{MAGIC}{damaged}");
             assert_eq!(told(damaged.as_bytes()), Unreadable::Damaged, "{damaged}");
         }
         let written_by = |program: &str| Unreadable::WrittenBy(program.to_owned());
         assert_eq!(told(b"portmuster journal 1 00ff00ff00ff00ff 3\n{}\n"), written_by("0.1.0"));
-        assert_eq!(told(b"portmuster journal 3 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
-        for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99))] {
-            let other = format!("{MAGIC} 3{word}\n");
-            assert_eq!(told(other.as_bytes()), Unreadable::OtherFormat(3), "{other:?}");
+        assert_eq!(told(b"portmuster journal 4 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
+        let own = format!(" {PROGRAM}");
+        for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99)), &own] {
+            let other = format!("{MAGIC} 4{word}\n");
+            assert_eq!(told(other.as_bytes()), Unreadable::OtherFormat(4), "{other:?}");
         }
     }
 

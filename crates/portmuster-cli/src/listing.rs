@@ -5,23 +5,22 @@ use std::io::{self, BufWriter, Write};
 use anyhow::Context;
 use portmuster::{Target, sink::escaped};
 
-use crate::{args::Instead, input::Input, status::Status};
+use crate::{args::Instead, input::Input, status::Status, terminal};
 
 /// Prints the targets, or how many there are.
 ///
 /// # Errors
-/// A line of a stream can't be read, or stdout can't be written.
+/// A line of a stream can't be read.
 pub(crate) fn print(instead: Instead, input: Input) -> anyhow::Result<Status> {
     let bad_lines = input.bad_lines();
     let printed = if instead.count {
         let count = count(input)?;
-        writeln!(io::stdout(), "{count}")
+        writeln!(io::stdout(), "{count}").and_then(|()| io::stdout().flush())
     } else {
         list(input.into_targets())
     };
-    match printed {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Status::Complete),
-        printed => printed.context("writing standard output")?,
+    if printed.is_err() {
+        return Ok(terminal::printed(printed));
     }
     bad_lines.fatal().map_or(Ok(Status::Complete), Err)
 }

@@ -2,7 +2,10 @@
 //!
 //! Results go to stdout, all else to stderr.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use clap::Parser;
 
@@ -37,7 +40,14 @@ use self::{
 
 fn main() -> ExitCode {
     harden::begin();
-    let program = Program::parse();
+    signals::outlive_file_limits();
+    let program = match Program::try_parse() {
+        Ok(program) => program,
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            return terminal::printed(help.print().and_then(|()| io::stdout().flush())).into();
+        }
+    };
     program.color.write_global();
     let status = match program.command {
         Command::Check(check) => check::run(&check),

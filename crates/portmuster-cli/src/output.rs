@@ -1,24 +1,34 @@
 //! Where rows go: stdout and files.
 
-use std::{
-    env, fs, io,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{env, io, path::Path, time::SystemTime};
 
 use anstream::{AutoStream, ColorChoice};
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use portmuster::{
     Outcome,
-    sink::{Beginning, Csv, Ending, Jsonl, Mark, Paint, Place, Sink, Table, Xml},
+    sink::{Beginning, Csv, DatabaseError, Ending, Jsonl, Mark, Paint, Place, Sink, Table, Xml},
 };
 
 mod file;
 mod kept;
+mod lock;
+mod names;
 mod rowless;
+mod standard;
+mod trace;
+mod whole;
 
-use self::file::{OpenFile, WholeLines};
-pub(crate) use self::kept::KeptFile;
+use self::{
+    file::{Expected, Made, OpenFile},
+    names::{Identity, redirected},
+    standard::{Redirection, Standard},
+    whole::{Changed, WholeLines},
+};
+pub(crate) use self::{
+    kept::KeptFile,
+    names::{ReadFiles, refuse_reserved},
+    trace::new_run_id,
+};
 use crate::args::{Check, Format, OutputSpec, Show};
 
 /// All the outputs of a run.
@@ -34,13 +44,33 @@ struct Output {
     is_stdout: bool,
     show: Show,
     sink: Box<dyn Sink>,
+    /// What is compared with what is there at the end.
+    place: Written,
     /// How a journal keeps it; `None`: it is stdout, or was taken.
     kept: Option<KeptFile>,
 }
 
+/// Where the rows of an output are to be at the end.
+enum Written {
+    Stdout(Redirection),
+    File(Expected),
+    /// A device or a pipe, which keeps nothing.
+    Stream,
+}
+
+impl Written {
+    fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Stdout(redirection) => redirection.check(),
+            Self::File(expected) => expected.check(),
+            Self::Stream => Ok(()),
+        }
+    }
+}
+
 /// Where an output goes, with nothing in its way. No file that was there is changed yet.
 enum Opened {
-    Stdout(Format),
+    Stdout(Format, Redirection),
     File(Format, OpenFile),
     Database(OpenFile),
     /// An output of a run that goes on, which stood there.
@@ -50,8 +80,17 @@ enum Opened {
 impl Opened {
     fn file(&self) -> Option<&OpenFile> {
         match self {
-            Self::Stdout(_) => None,
+            Self::Stdout(..) => None,
             Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => Some(file),
+        }
+    }
+
+    fn place(&self, spec: &OutputSpec) -> Written {
+        match self {
+            Self::Stdout(_, redirection) => Written::Stdout(redirection.clone()),
+            Self::File(_, file) | Self::Database(file) | Self::Kept(_, file, _) => {
+                file.expected(spec).map_or(Written::Stream, Written::File)
+            }
         }
     }
 
@@ -62,9 +101,10 @@ impl Opened {
     /// Looks at all that only others could prevent, and holds on to it: what is left to do.
     fn prepare(self, beginning: &Beginning) -> anyhow::Result<Prepared<'_>> {
         Ok(match self {
-            Self::Stdout(format) => {
-                Box::new(move || Ok(begin(format, beginning, paint(&io::stdout()), io::stdout())?))
-            }
+            Self::Stdout(format, redirection) => Box::new(move || {
+                let stdout = Standard::new(&redirection);
+                Ok(begin(format, beginning, paint(&io::stdout()), stdout)?)
+            }),
             Self::File(format, file) => Box::new(move || begin_file(format, beginning, file)),
             Self::Database(file) => file.prepare_run(beginning)?,
             Self::Kept(OutputSpec::Database(_), file, mark) => kept::prepare_run(file, mark)?,
@@ -72,6 +112,33 @@ impl Opened {
                 Box::new(move || kept::go_on(format, file, mark))
             }
         })
+    }
+}
+
+/// Why there are no outputs.
+#[derive(Debug)]
+pub(crate) enum Unopened {
+    /// One was refused, and none was changed.
+    Refused(anyhow::Error),
+    /// One could not be written.
+    Failed(anyhow::Error),
+}
+
+impl Unopened {
+    /// The error of an output that was only looked at. A disk may be full by then.
+    fn looking(error: anyhow::Error) -> Self {
+        let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
+        let is_failure = match error.downcast_ref() {
+            Some(DatabaseError::Io(error)) => is_full(error),
+            _ => error.downcast_ref().is_some_and(is_full),
+        };
+        if is_failure { Self::Failed(error) } else { Self::Refused(error) }
+    }
+}
+
+impl From<anyhow::Error> for Unopened {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Refused(error)
     }
 }
 
@@ -106,24 +173,36 @@ impl Outputs {
     pub(crate) fn open(
         check: &Check,
         ready: impl FnOnce() -> anyhow::Result<()>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, Unopened> {
         if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
-            bail!("only one output can go to stdout; give the others a file: -o jsonl=FILE");
+            let error = "only one output can go to stdout; give the others a file: -o jsonl=FILE";
+            return Err(anyhow!(error).into());
         }
         let opened = open(check)?;
-        ready()?;
+        if let Err(error) = ready() {
+            made(check, &opened).into_iter().for_each(Made::remove);
+            return Err(Unopened::Failed(error));
+        }
         Self::begin(check, opened)
     }
 
-    fn begin(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
-        let new = new_files(&opened);
-        Self::begin_in(check, opened).inspect_err(|_| remove(&new))
+    fn begin(check: &Check, opened: Vec<Opened>) -> Result<Self, Unopened> {
+        let made = made(check, &opened);
+        let begun = Self::begin_in(check, opened);
+        if begun.is_err() {
+            made.into_iter().for_each(Made::remove);
+        }
+        begun
     }
 
-    fn begin_in(check: &Check, opened: Vec<Opened>) -> anyhow::Result<Self> {
+    fn begin_in(check: &Check, opened: Vec<Opened>) -> Result<Self, Unopened> {
         let kept = kept::files(check, &opened)?;
-        let outputs = check.outputs.iter().zip(begin_all(opened)?).zip(kept);
-        let output = |((spec, sink), kept)| Output::new(spec, sink, kept, check.show);
+        let places = check.outputs.iter().zip(&opened);
+        let places: Vec<_> = places.map(|(spec, opened)| opened.place(spec)).collect();
+        let sinks = begin_all(opened)?;
+        let outputs = check.outputs.iter().zip(sinks).zip(places).zip(kept);
+        let output =
+            |(((spec, sink), place), kept)| Output::new(spec, sink, place, kept, check.show);
         Ok(Self { all: outputs.map(output).collect(), has_gate: check.gates.are_set() })
     }
 
@@ -156,12 +235,12 @@ impl Outputs {
         self.each(|output| output.sink.flush())
     }
 
-    /// Ends every output, also those after one that fails.
+    /// Ends every output, also those after one that fails, and sees that what was written is there.
     pub(crate) fn finish(&mut self, ending: &Ending) -> Result<(), Failure> {
         let is_alone = self.ends_with_stdout();
         let mut ended = Ok(());
         for output in &mut self.all {
-            match output.attempt(|output| output.sink.finish(ending)) {
+            match output.finish(ending) {
                 Err(Failure::ClosedPipe) if !is_alone => {}
                 failed @ Err(_) => ended = failed,
                 Ok(()) => {}
@@ -198,21 +277,31 @@ impl Output {
     fn new(
         spec: &OutputSpec,
         sink: Box<dyn Sink>,
+        place: Written,
         kept: Option<KeptFile>,
         show: Option<Show>,
     ) -> Self {
         let name = spec.file().map_or("standard output".into(), name);
         let is_stdout = spec.file().is_none();
-        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink, kept }
+        Self { name, is_stdout, show: show.unwrap_or(spec.shown()), sink, place, kept }
+    }
+
+    fn finish(&mut self, ending: &Ending) -> Result<(), Failure> {
+        self.attempt(|output| output.sink.finish(ending))?;
+        let checked = self.place.check();
+        checked.with_context(|| format!("writing {}", self.name)).map_err(Failure::Broken)
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), Failure> {
         act(self).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe if self.is_stdout => Failure::ClosedPipe,
-            _ => Failure::Broken(
-                anyhow::Error::new(error)
-                    .context(format!("writing {}; the rows before are whole", self.name)),
-            ),
+            _ => {
+                let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<Changed>());
+                let is_changed = cause.is_some();
+                let rest = if is_changed { "" } else { "; the rows before are whole" };
+                let context = format!("writing {}{rest}", self.name);
+                Failure::Broken(anyhow::Error::new(error).context(context))
+            }
         })
     }
 }
@@ -260,61 +349,70 @@ fn name(path: &Path) -> String {
 }
 
 /// Opens all outputs, or leaves all files as they were.
-fn open(check: &Check) -> anyhow::Result<Vec<Opened>> {
+fn open(check: &Check) -> Result<Vec<Opened>, Unopened> {
+    let reads = ReadFiles::of(check);
     let mut opened = Vec::new();
     for spec in &check.outputs {
-        match open_one(check, spec, &opened) {
+        match open_one(check, spec, &reads, &opened) {
             Ok(one) => opened.push(one),
             Err(error) => {
-                remove(&new_files(&opened));
-                return Err(error);
+                made(check, &opened).into_iter().for_each(Made::remove);
+                return Err(Unopened::looking(error));
             }
         }
     }
     Ok(opened)
 }
 
-fn open_one(check: &Check, spec: &OutputSpec, others: &[Opened]) -> anyhow::Result<Opened> {
+fn open_one(
+    check: &Check,
+    spec: &OutputSpec,
+    reads: &ReadFiles,
+    others: &[Opened],
+) -> anyhow::Result<Opened> {
+    let others = others.iter().filter_map(Opened::file).map(OpenFile::identity);
+    let others: Vec<_> = others.chain(stdout_file(check)).collect();
     let file = |path: &Path| {
-        let others = others.iter().filter_map(Opened::file);
-        OpenFile::open(path, spec, check, others)
-            .and_then(|file| kept::can_be(file, check))
+        OpenFile::open(path, spec, check, reads, &others)
             .with_context(|| format!("opening the output {}", name(path)))
     };
     Ok(match spec {
-        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format),
+        OutputSpec::Rows { format, file: None } => Opened::Stdout(*format, Redirection::new()?),
         OutputSpec::Rows { format, file: Some(path) } => Opened::File(*format, file(path)?),
         OutputSpec::Database(path) => Opened::Database(file(path)?),
     })
 }
 
-fn new_files(opened: &[Opened]) -> Vec<PathBuf> {
-    let new = opened.iter().filter_map(Opened::file).filter(|file| file.is_new());
-    new.map(|file| file.path().to_owned()).collect()
+/// The file that rows on standard output go to, if they go to one.
+fn stdout_file(check: &Check) -> Option<Identity> {
+    let has_stdout = check.outputs.iter().any(|output| output.file().is_none());
+    let (identity, ..) = redirected(&io::stdout()).filter(|_| has_stdout)?;
+    Some(identity)
 }
 
-fn remove(new: &[PathBuf]) {
-    for path in new {
-        // Left behind, it would be in the way of the next run and nothing else.
-        let _ = fs::remove_file(path);
-    }
+/// The files that this run has made.
+fn made(check: &Check, opened: &[Opened]) -> Vec<Made> {
+    let files = check.outputs.iter().zip(opened);
+    files.filter_map(|(spec, opened)| opened.file()?.made(spec)).collect()
 }
 
 /// Begins a sink in each place. Nothing is changed before all are prepared; what happens in
 /// databases can be undone until the end, so these come last.
-fn begin_all(opened: Vec<Opened>) -> anyhow::Result<Vec<Box<dyn Sink>>> {
+fn begin_all(opened: Vec<Opened>) -> Result<Vec<Box<dyn Sink>>, Unopened> {
     let beginning = Beginning { time: now(), arguments: arguments() };
     let mut places: Vec<_> = opened.into_iter().enumerate().collect();
     // By which file it is: of two runs in the same databases none waits for what the other holds.
     places.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));
     let mut prepared = Vec::new();
     for (at, opened) in places {
-        prepared.push((opened.is_database(), at, opened.prepare(&beginning)?));
+        let is_database = opened.is_database();
+        let begin = opened.prepare(&beginning).map_err(Unopened::looking)?;
+        prepared.push((is_database, at, begin));
     }
     prepared.sort_by_key(|&(is_database, ..)| is_database);
     let mut sinks = Vec::new();
     for (_, at, begin) in prepared {
-        sinks.push((at, begin()?));
+        sinks.push((at, begin().map_err(Unopened::Failed)?));
     }
     sinks.sort_by_key(|&(at, _)| at);
     Ok(sinks.into_iter().map(|(_, sink)| sink).collect())

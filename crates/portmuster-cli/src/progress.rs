@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portmuster::{Account, HeldBy, PortState};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use portmuster::{Account, HeldBy, HostBacklog, PortState};
 
 use crate::{
     args::{Check, ShowProgress},
@@ -64,11 +64,13 @@ impl Progress {
             Shown::Bar(bar) => {
                 bar.set_position(settled);
                 let rate = rate(settled, account.elapsed);
-                bar.set_message(format!("{rate}/s  {open} open"));
+                let left = self.total.map(|_| left(bar.eta(), account.backlog));
+                let left = left.map_or(String::new(), |left| format!("  {left}"));
+                bar.set_message(format!("{rate}/s  {open} open{left}"));
             }
             Shown::Lines { every, next } if account.elapsed >= *next => {
                 *next = account.elapsed + *every;
-                terminal::note(line(settled, self.total, open, account.elapsed));
+                terminal::note(line(account, self.total));
             }
             Shown::Lines { .. } | Shown::Hidden => {}
         }
@@ -107,7 +109,7 @@ impl Held {
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let template = match total {
-        Some(_) => "{bar:24} {human_pos}/{human_len}  {msg}  {eta} left",
+        Some(_) => "{bar:24} {human_pos}/{human_len}  {msg}",
         None => "{spinner} {human_pos}  {msg}  {elapsed}",
     };
     let style = ProgressStyle::with_template(template).expect("the templates are constant");
@@ -122,13 +124,31 @@ fn rate(settled: u64, elapsed: Duration) -> u128 {
     u128::from(settled) * 1000 / elapsed.as_millis().max(1)
 }
 
-fn line(settled: u64, total: Option<u64>, open: u64, elapsed: Duration) -> String {
-    let rate = rate(settled, elapsed);
-    match total {
-        None => format!("{settled} done, {rate}/s, {open} open"),
-        Some(total) => {
-            let left = u128::from(total.saturating_sub(settled)) / rate.max(1);
-            format!("{settled}/{total} done, {rate}/s, {open} open, {left} s left")
+fn line(account: &Account, total: Option<u64>) -> String {
+    let settled = account.settled() + account.excluded;
+    let (rate, open) = (rate(settled, account.elapsed), account.state(PortState::Open));
+    let Some(total) = total else {
+        return format!("{settled} done, {rate}/s, {open} open");
+    };
+    let seconds = u128::from(total.saturating_sub(settled)) / rate.max(1);
+    let eta = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
+    let left = left(eta, account.backlog);
+    format!("{settled}/{total} done, {rate}/s, {open} open, {left}")
+}
+
+/// How long the run still takes: at its pace, or until the host is done that most targets wait for,
+/// if that takes longer.
+fn left(at_this_pace: Duration, backlog: Option<HostBacklog>) -> String {
+    let slow = backlog.filter(|backlog| {
+        backlog.longest_remaining.is_none_or(|remaining| remaining > at_this_pace)
+    });
+    let time = slow.map_or(Some(at_this_pace), |slow| slow.longest_remaining);
+    let time = time.map_or("?".to_owned(), |time| format!("{:#}", HumanDuration(time)));
+    match slow {
+        None => format!("{time} left"),
+        Some(HostBacklog { longest, longest_targets, .. }) => {
+            let targets = HumanCount(longest_targets as u64);
+            format!("{time} left for {longest} ({targets} wait)")
         }
     }
 }
@@ -139,8 +159,10 @@ mod tests {
 
     #[test]
     fn a_line_tells_done_rate_open_and_left() {
-        let elapsed = Duration::from_millis(2_500);
-        assert_eq!(line(0, None, 0, Duration::ZERO), "0 done, 0/s, 0 open");
-        assert_eq!(line(250, Some(1000), 3, elapsed), "250/1000 done, 100/s, 3 open, 7 s left");
+        let mut account = Account::default();
+        (account.elapsed, account.excluded) = (Duration::from_millis(2_500), 250);
+        assert_eq!(line(&account, None), "250 done, 100/s, 0 open");
+        assert_eq!(line(&account, Some(1000)), "250/1000 done, 100/s, 0 open, 7s left");
+        assert_eq!(line(&Account::default(), None), "0 done, 0/s, 0 open");
     }
 }

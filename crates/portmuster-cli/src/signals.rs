@@ -55,8 +55,14 @@ impl Interrupted {
     }
 }
 
-/// From now on the first SIGINT or SIGTERM stops the run, the second ends the program at once. A
-/// file that may not grow (`ulimit -f`) is an error of writing, and no longer kills the program.
+/// From now on a file that may not grow (`ulimit -f`) is an error of writing, and does not kill the
+/// program.
+pub(crate) fn outlive_file_limits() {
+    // Where the system refuses the handler the signal does what it always does.
+    let _ = flag::register(SIGXFSZ, Arc::default());
+}
+
+/// From now on the first SIGINT or SIGTERM stops the run, the second ends the program at once.
 ///
 /// # Errors
 /// The system refuses the handlers.
@@ -64,7 +70,6 @@ pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
     let interrupted = Interrupted::default();
     let noticed = interrupted.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    flag::register(SIGXFSZ, Arc::default())?;
     let watch = move || {
         for _ in signals.forever() {
             if noticed.flag.swap(true, Ordering::Relaxed) {

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 /// How a command ended. Where several hold, the one that is listed first is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
-    /// The arguments or the input can't be read.
+    /// The arguments or the input can't be read, or an output can't be opened.
     Usage,
     /// It was interrupted.
     Interrupted,
     /// Something was found that makes a difference.
     Finding,
-    /// Some targets could not be checked, or a sink failed.
+    /// Some targets could not be checked, or an output or the journal could not be written.
     Incomplete,
     /// All is done.
     Complete,

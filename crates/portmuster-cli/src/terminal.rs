@@ -12,7 +12,12 @@ use crate::status::Status;
 
 /// Prints all of it. Whoever reads stdout may go before the end.
 pub(crate) fn print(stdout: &mut impl Write, bytes: &[u8]) -> Status {
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    printed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+}
+
+/// How a command ended whose standard output was written like this.
+pub(crate) fn printed(result: io::Result<()>) -> Status {
+    match result {
         Ok(()) => Status::Complete,
         Err(failed) if failed.kind() == io::ErrorKind::BrokenPipe => Status::Complete,
         Err(failed) => {

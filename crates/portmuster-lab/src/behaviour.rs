@@ -71,6 +71,17 @@ pub enum Behaviour {
     Says(&'static [u8]),
     /// A server that says this, pauses, says that, and then nothing.
     SaysInParts(&'static [u8], Duration, &'static [u8]),
+    /// A server that says this and resets the connection (RST), so that the client may have bytes
+    /// to read of a connection that is gone. Not in the zoo: what it says decides what it is.
+    SaysAndResets(&'static [u8]),
+    /// A server that says this as urgent data (tcp(7), `MSG_OOB`), and then nothing. Not in the zoo,
+    /// for the same reason.
+    SaysUrgently(&'static [u8]),
+    /// An ssh server whose KEXINIT has 34 KB of names, sent right after its identification. Not in
+    /// the zoo, where its row would be all that one sees.
+    SshVast,
+    /// The same server, which keeps back the last bytes of its KEXINIT for ever.
+    SshHoarding,
     /// A telnet server whose commands come one byte in a packet, 20 ms apart.
     TelnetSplit,
     /// A telnet server that says nothing until the client has said anything (a line end, an
@@ -151,6 +162,10 @@ impl Behaviour {
             Self::SshMultiplexed => vec![Step::AnswerLine(ssh::multiplexed_answer)],
             Self::SshWhenAsked => vec![Step::AnswerLine(ssh::asked_answer)],
             Self::Says(bytes) => vec![send(bytes)],
+            Self::SaysAndResets(bytes) => vec![send(bytes), Step::Reset],
+            Self::SaysUrgently(bytes) => vec![Step::SendUrgent(bytes)],
+            Self::SshVast => ssh::vast(0),
+            Self::SshHoarding => ssh::vast(64),
             Self::SaysInParts(first, pause, then) => {
                 vec![send(first), Step::Pause(pause), send(then)]
             }

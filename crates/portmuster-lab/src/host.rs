@@ -5,8 +5,8 @@
 //! - Invariant: at most [`MAX_CONNECTIONS`] are served at a time; further ones wait in the
 //!   system's backlog.
 //! - Invariant: in each turn, connections that have ended are let go before one is accepted, and
-//!   only one is accepted. So a connection which a client closed before it opened the next is
-//!   never counted beside it.
+//!   only one is accepted at each port. So a connection which a client closed before it opened the
+//!   next is never counted beside it.
 
 use std::{
     io::{self, ErrorKind},
@@ -38,7 +38,7 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct Host {
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     stop: UnixStream,
     door: Door,
     stats: Arc<Stats>,
@@ -80,44 +80,46 @@ impl Door {
 }
 
 impl Host {
-    /// `stop` ends the host when its other end is shut down. The listener must not block.
+    /// `stop` ends the host when its other end is shut down. No listener may block.
     pub(crate) fn new(
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
         stop: UnixStream,
         door: Door,
         stats: Arc<Stats>,
     ) -> Self {
-        Self { listener, stop, door, stats, visits: Vec::new(), resting_until: None }
+        Self { listeners, stop, door, stats, visits: Vec::new(), resting_until: None }
     }
 
     /// Serves until told to stop, or until the system can't wait for events any more.
     pub(crate) fn run(mut self) {
         while let Ok(events) = self.wait() {
-            let [stop, listener, visits @ ..] = events.as_slice() else {
-                break;
-            };
+            let Some((stop, events)) = events.split_first() else { break };
             if !stop.is_empty() {
                 break;
             }
             let now = now();
+            let (listeners, visits) = events.split_at(self.listeners.len());
             self.serve(visits, now);
-            if !listener.is_empty() {
-                self.accept(now);
+            for (place, _) in listeners.iter().enumerate().filter(|(_, events)| !events.is_empty())
+            {
+                if self.visits.len() < MAX_CONNECTIONS {
+                    self.accept(place, now);
+                }
             }
         }
         self.stats.ended(self.visits.len());
     }
 
-    /// What happened on the stop channel, the listener, and each visit.
+    /// What happened on the stop channel, the listeners, and each visit.
     fn wait(&self) -> io::Result<Vec<PollFlags>> {
         let now = now();
         let resting = self.resting_until.is_some_and(|until| now < until);
         let accepting = !resting && self.visits.len() < MAX_CONNECTIONS;
         let wish = if accepting { PollFlags::IN } else { PollFlags::empty() };
 
-        let mut polled = Vec::with_capacity(2 + self.visits.len());
+        let mut polled = Vec::with_capacity(1 + self.listeners.len() + self.visits.len());
         polled.push(PollFd::new(&self.stop, PollFlags::IN));
-        polled.push(PollFd::new(&self.listener, wish));
+        polled.extend(self.listeners.iter().map(|listener| PollFd::new(listener, wish)));
         polled.extend(self.visits.iter().map(|v| PollFd::from_borrowed_fd(v.fd(), v.interest())));
         let timeout = self
             .wake(now)
@@ -149,8 +151,8 @@ impl Host {
         self.stats.ended(before - self.visits.len());
     }
 
-    fn accept(&mut self, now: Instant) {
-        match self.listener.accept() {
+    fn accept(&mut self, place: usize, now: Instant) {
+        match self.listeners[place].accept() {
             Ok((stream, _)) => {
                 self.stats.opened();
                 let visit = Visit::new(stream, self.door.open(now), now);

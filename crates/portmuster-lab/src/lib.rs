@@ -1,6 +1,7 @@
 //! Servers to check on loopback: the other side of portmuster's tests, benches and demo.
 //!
-//! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port.
+//! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port, a [`Crowd`] the same
+//!   one on many.
 //! - [`Lab`] runs the whole [`fn@zoo`], one server for each [`Exhibit`], with the verdict a check
 //!   should reach.
 //! - [`real`] starts OpenSSH, Dropbear and two telnetds as child processes.
@@ -27,7 +28,7 @@ mod zoo;
 pub use behaviour::{Behaviour, Lie};
 pub use error::LabError;
 pub use host::MAX_CONNECTIONS;
-pub use server::Server;
+pub use server::{Crowd, Server};
 pub use stats::Counts;
 pub use visit::MAX_LIFE;
 pub use zoo::{Exhibit, Kind, Lab, zoo};

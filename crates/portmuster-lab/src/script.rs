@@ -18,6 +18,8 @@ pub(crate) const INBOX_LIMIT: usize = 8 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Send(Cow<'static, [u8]>),
+    /// Send this as urgent data (tcp(7), `MSG_OOB`), of which the last byte is the urgent one.
+    SendUrgent(&'static [u8]),
     Pause(Duration),
     /// Until the client has said anything, or this time has passed.
     AwaitInput(Duration),
@@ -38,6 +40,8 @@ pub(crate) enum Step {
 pub(crate) enum Act<'a> {
     /// Send (a part of) this and report it with [`Player::sent`].
     Send(&'a [u8]),
+    /// The same, as urgent data.
+    SendUrgent(&'a [u8]),
     /// Nothing, until the client speaks or this time comes.
     Wait(Option<Instant>),
     Close,
@@ -89,6 +93,7 @@ impl Player {
     fn is_past(&mut self, now: Instant) -> bool {
         match self.script.get(self.at) {
             Some(Step::Send(bytes)) => self.sent >= bytes.len(),
+            Some(Step::SendUrgent(bytes)) => self.sent >= bytes.len(),
             Some(Step::Pause(time)) => now >= *self.wake.get_or_insert(now + *time),
             Some(Step::AwaitInput(limit)) => {
                 let wake = *self.wake.get_or_insert(now + *limit);
@@ -116,6 +121,7 @@ impl Player {
     fn act(&self) -> Act<'_> {
         match (self.script.get(self.at), self.answer) {
             (Some(Step::Send(bytes)), _) => Act::Send(&bytes[self.sent..]),
+            (Some(Step::SendUrgent(bytes)), _) => Act::SendUrgent(&bytes[self.sent..]),
             (Some(Step::AnswerLine(_)), Some(answer)) => Act::Send(&answer[self.sent..]),
             (Some(Step::Close), _) => Act::Close,
             (Some(Step::Reset), _) => Act::Reset,

@@ -1,6 +1,7 @@
-//! A server of the lab as its owner sees it: where it is, what it has counted, and its end.
+//! A server of the lab as its owner sees it: where it is, what it has counted, and its end; and a
+//! crowd of them that behave alike.
 //!
-//! - Invariant: [`Server`]'s drop returns after its thread has ended, in milliseconds.
+//! - Invariant: the drop of a [`Server`] or a [`Crowd`] returns after its thread has ended, in milliseconds.
 
 use std::{
     io,
@@ -29,7 +30,7 @@ pub struct Server {
     behaviour: Behaviour,
     endpoint: SocketAddr,
     stats: Arc<Stats>,
-    presence: Presence,
+    _presence: Presence,
 }
 
 #[derive(Debug)]
@@ -53,15 +54,9 @@ impl Server {
     /// [`LabError::NotLoopback`] for any other address, [`LabError::Listen`] when the address or
     /// port can't be had, [`LabError::Thread`] when the system has no room for a thread.
     pub fn start(behaviour: Behaviour, bind: SocketAddr) -> Result<Self, LabError> {
-        if !bind.ip().is_loopback() {
-            return Err(LabError::NotLoopback { address: bind });
-        }
         let stats = Arc::new(Stats::default());
-        let (presence, endpoint) = match Door::of(behaviour) {
-            Some(door) => serve(door, bind, &stats)?,
-            None => hold(bind).map_err(|source| LabError::Listen { address: bind, source })?,
-        };
-        Ok(Self { behaviour, endpoint, stats, presence })
+        let (presence, endpoint) = present(behaviour, bind, &stats)?;
+        Ok(Self { behaviour, endpoint, stats, _presence: presence })
     }
 
     /// What it does with those who connect.
@@ -103,9 +98,54 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+/// Servers that behave alike and share one thread. Dropping it stops them all and gives their
+/// ports back.
+///
+/// It serves at most [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections at the same time.
+#[derive(Debug)]
+pub struct Crowd {
+    endpoints: Vec<SocketAddr>,
+    stats: Arc<Stats>,
+    _presence: Presence,
+}
+
+impl Crowd {
+    /// Starts a server on each of these loopback addresses; with port 0 the system picks the port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::start`].
+    ///
+    /// # Panics
+    ///
+    /// Nobody can serve by this behaviour, which refuses connections; or there is no address.
+    pub fn start(
+        behaviour: Behaviour,
+        binds: impl IntoIterator<Item = SocketAddr>,
+    ) -> Result<Self, LabError> {
+        let stats = Arc::new(Stats::default());
+        let door = Door::of(behaviour).expect("the behaviour is one of a server");
+        let binds: Vec<_> = binds.into_iter().collect();
+        let (presence, endpoints) = serve(door, &binds, &stats)?;
+        Ok(Self { endpoints, stats, _presence: presence })
+    }
+
+    /// Where the servers are, in the order in which they were asked for.
+    #[must_use]
+    pub fn endpoints(&self) -> &[SocketAddr] {
+        &self.endpoints
+    }
+
+    /// The counts of all servers together, taken at one moment.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.stats.counts()
+    }
+}
+
+impl Drop for Presence {
     fn drop(&mut self) {
-        if let Presence::Serving { stop, thread } = &mut self.presence {
+        if let Self::Serving { stop, thread } = self {
             // Not by closing it: a child process being started may hold a copy for a moment.
             let _ = stop.shutdown(Shutdown::Both);
             if let Some(thread) = thread.take() {
@@ -115,21 +155,45 @@ impl Drop for Server {
     }
 }
 
-fn serve(
-    door: Door,
+fn present(
+    behaviour: Behaviour,
     bind: SocketAddr,
     stats: &Arc<Stats>,
 ) -> Result<(Presence, SocketAddr), LabError> {
-    let (listener, endpoint) =
-        listen(bind).map_err(|source| LabError::Listen { address: bind, source })?;
+    match Door::of(behaviour) {
+        Some(door) => {
+            let (presence, endpoints) = serve(door, &[bind], stats)?;
+            Ok((presence, endpoints[0]))
+        }
+        None if !bind.ip().is_loopback() => Err(LabError::NotLoopback { address: bind }),
+        None => hold(bind).map_err(|source| LabError::Listen { address: bind, source }),
+    }
+}
+
+fn serve(
+    door: Door,
+    binds: &[SocketAddr],
+    stats: &Arc<Stats>,
+) -> Result<(Presence, Vec<SocketAddr>), LabError> {
+    let (mut listeners, mut endpoints) = (Vec::new(), Vec::new());
+    for &address in binds {
+        if !address.ip().is_loopback() {
+            return Err(LabError::NotLoopback { address });
+        }
+        let (listener, endpoint) =
+            listen(address).map_err(|source| LabError::Listen { address, source })?;
+        listeners.push(listener);
+        endpoints.push(endpoint);
+    }
+    let endpoint = *endpoints.first().expect("a server has an address");
     let thread_error = |source| LabError::Thread { endpoint, source };
     let (stop, stopped) = UnixStream::pair().map_err(thread_error)?;
-    let host = Host::new(listener, stopped, door, Arc::clone(stats));
+    let host = Host::new(listeners, stopped, door, Arc::clone(stats));
     let thread = thread::Builder::new()
         .name(format!("lab-{}", endpoint.port()))
         .spawn(move || host.run())
         .map_err(thread_error)?;
-    Ok((Presence::Serving { stop, thread: Some(thread) }, endpoint))
+    Ok((Presence::Serving { stop, thread: Some(thread) }, endpoints))
 }
 
 fn listen(bind: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{event::PollFlags, net::sockopt};
+use rustix::{
+    event::PollFlags,
+    io::Errno,
+    net::{SendFlags, sockopt},
+};
 
 use crate::script::{Act, Player, Step};
 
@@ -119,6 +123,14 @@ impl Visit {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(_) => return Standing::Gone,
                 },
+                Act::SendUrgent(bytes) => {
+                    match rustix::net::send(&self.stream, bytes, SendFlags::OOB) {
+                        Ok(length) => self.player.sent(length),
+                        Err(Errno::INTR) => {}
+                        Err(Errno::AGAIN) => break,
+                        Err(_) => return Standing::Gone,
+                    }
+                }
                 Act::Wait(wake) => {
                     self.state = State::Waiting;
                     self.wake = wake.unwrap_or(self.ends);

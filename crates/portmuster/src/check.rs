@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Instant,
     config::{Config, Limits, Probing},
+    memory::{Held, Memory},
     outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
     probe::{Ending, Judgement, Probe, ProbeStep},
 };
@@ -130,6 +131,8 @@ struct Conversation {
     heard_out: bool,
     probe: Probe,
     evidence: Option<Evidence>,
+    /// Memory that all conversations share.
+    held: Held,
 }
 
 impl Attempt {
@@ -145,6 +148,23 @@ impl Attempt {
 
     pub(crate) fn endpoint(&self) -> SocketAddr {
         self.endpoint
+    }
+
+    /// Holds out of this memory what is held for the server, and for so many bytes more; false where
+    /// there is not so much.
+    pub(crate) fn hold(&mut self, memory: &Memory, more: usize) -> bool {
+        let Stage::Talking(conversation) = &mut self.stage else { return true };
+        let evidence = if conversation.evidence.is_some() { Evidence::BYTES_MAX } else { 0 };
+        // As much again for what the conclusion takes of it while both are there.
+        let bytes = 2 * conversation.probe.held() + evidence + more;
+        memory.lend(&mut conversation.held, bytes)
+    }
+
+    /// What was held for the server, as long as its conclusion is on its way.
+    pub(crate) fn release(&mut self) -> Option<Held> {
+        let Stage::Talking(conversation) = &mut self.stage else { return None };
+        let held = std::mem::take(&mut conversation.held);
+        (!held.is_nothing()).then_some(held)
     }
 
     /// Bytes of memory that are held for the server, beside its evidence.
@@ -259,6 +279,7 @@ impl Attempt {
             heard_out: false,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
+            held: Held::default(),
         }));
         match (&mut self.stage, self.opening) {
             (Stage::Talking(conversation), Opening::Introduce) => {

@@ -118,10 +118,12 @@ pub enum SpeakFirst {
 /// Which addresses of a name are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Addresses {
-    /// In the resolver's order until one accepts.
+    /// In the resolver's order until one accepts, at most 256. When all that were tried refuse and
+    /// others were not tried, the reason is [`RefusedInPart`](crate::Reason::RefusedInPart).
     #[default]
     UntilOneAccepts,
-    /// Each as a target of its own.
+    /// Each as a target of its own, at most 8,192. When there are others, or the resolver gave no
+    /// answer for IPv4 or IPv6, one more outcome is unchecked.
     Each,
 }
 
@@ -142,6 +144,11 @@ pub struct Config {
     pub rate: Option<NonZeroU32>,
     /// Attempts open towards one address at the same time. `None`: any number.
     pub per_host: Option<NonZeroU32>,
+    /// How long one address may keep the run: as long as it has attempts open or targets waiting
+    /// without a break, to the second. What has not been tried by then ends as
+    /// [`Reason::HostTimeout`](crate::Reason::HostTimeout), and what waits for another attempt with
+    /// the verdict that it has. `None`: as long as it takes.
+    pub host_timeout: Option<Duration>,
     /// More attempts for a target that was filtered. With none, a server that hangs up without a
     /// word is not tried once more either.
     pub retries: u32,
@@ -170,6 +177,7 @@ impl Default for Config {
             in_flight: defaults::IN_FLIGHT,
             rate: NonZeroU32::new(defaults::RATE),
             per_host: NonZeroU32::new(defaults::PER_HOST),
+            host_timeout: None,
             retries: defaults::RETRIES,
             limits: Limits::default(),
             probing: Probing::default(),
@@ -251,6 +259,7 @@ impl Config {
             ("first-byte", self.limits.first_byte),
             ("quiet-after", self.limits.quiet),
             ("deadline", self.limits.deadline),
+            ("host-timeout", self.host_timeout.unwrap_or(Duration::MAX)),
         ] {
             if limit.is_zero() {
                 return Err(ConfigError::NoTime { setting });

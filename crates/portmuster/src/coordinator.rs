@@ -20,7 +20,10 @@ use crate::{
     config::Config,
     driver::{descriptors, tcp},
     input::{Boxed, Input, Taken},
-    method::{Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport},
+    memory::Memory,
+    method::{
+        self, Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport,
+    },
     outcome::{Account, Outcome},
     positions::{Odd, Positions},
     resolver::Resolver,
@@ -36,6 +39,9 @@ const AHEAD: usize = 4096;
 const BEAT: Duration = Duration::from_millis(500);
 /// Batches of outcomes that wait for the consumer.
 const BATCHES_MAX: usize = 16;
+/// The outcomes of a batch take this part of the memory that conversations may have, so that those
+/// of all batches together take half of it.
+const BATCH_PART: u64 = 2 * BATCHES_MAX as u64;
 /// Requests to stop that may wait; one is enough, and none is worth waiting for.
 const STOPS_MAX: usize = 4;
 
@@ -87,6 +93,8 @@ struct Coordinator {
     /// When the consumer is told the account although there is no outcome.
     beat: Instant,
     batches: Sender<Batch>,
+    /// Bytes of outcomes in one batch, unless it is a single one.
+    batch_bytes: usize,
 }
 
 /// Starts the threads of a run. They wait for the targets, so that a machine which can't start
@@ -108,9 +116,14 @@ pub(crate) fn start(
     let (reports_in, reports) = bounded(2 * plan.unreported());
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
-    let source = config.source;
-    let setting =
-        Setting { clock, rules, source, reports: reports_in, panics: Panics::Told(panics_in) };
+    let setting = Setting {
+        clock,
+        rules,
+        source: config.source,
+        memory: Memory::new(usize::try_from(plan.memory).unwrap_or(usize::MAX)),
+        reports: reports_in,
+        panics: Panics::Told(panics_in),
+    };
     let crew = Crew::start(&plan, &setting)?;
     debug_assert!(crew.capacity() <= plan.unreported(), "there is room for every report");
     let in_flight = plan.given(config, &crew);
@@ -118,6 +131,8 @@ pub(crate) fn start(
         in_flight: crew.capacity(),
         rate: config.rate,
         per_host: config.per_host,
+        host_timeout: config.host_timeout,
+        waiting: method::waiting_targets(),
         retries: config.retries,
         speak_first: config.speak_first,
         addresses: config.addresses,
@@ -139,10 +154,20 @@ pub(crate) fn start(
         end: None,
         beat: Instant::START.after(BEAT),
         batches: batches_in,
+        batch_bytes: usize::try_from(plan.memory / BATCH_PART).unwrap_or(usize::MAX),
     };
     let thread = thread::Builder::new().name("portmuster-run".into());
     let thread = thread.spawn(move || coordinator.run()).map_err(StartError::Thread)?;
     Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
+}
+
+/// How many of these outcomes take no more than so many bytes; one at least.
+fn fitting(outcomes: &[Outcome], bytes: usize) -> usize {
+    let sizes = outcomes.iter().scan(0_usize, |all, outcome| {
+        *all = all.saturating_add(outcome.size());
+        Some(*all)
+    });
+    sizes.take_while(|&all| all <= bytes).count().max(1).min(outcomes.len())
 }
 
 impl Coordinator {
@@ -179,7 +204,7 @@ impl Coordinator {
         self.take_targets(now);
         self.schedule.set_room(self.crew.room());
         self.begin(now);
-        self.begin_lookups();
+        self.begin_lookups(now);
         let wanted = self.hand_out();
         if wanted && !self.schedule.is_finished() {
             self.wait();
@@ -221,9 +246,9 @@ impl Coordinator {
     }
 
     fn take_names(&mut self, now: Instant) {
-        while let Ok((name, lookup)) = self.resolver.answers().try_recv() {
+        while let Ok((question, lookup)) = self.resolver.answers().try_recv() {
             self.resolver.taken();
-            self.schedule.lookup_ended(&name, &lookup, now);
+            self.schedule.lookup_ended(&question, lookup, now);
         }
     }
 
@@ -237,19 +262,19 @@ impl Coordinator {
         }
     }
 
-    fn begin_lookups(&mut self) {
+    fn begin_lookups(&mut self, now: Instant) {
         while self.resolver.has_room()
-            && let Some(name) = self.schedule.wanted_lookup()
+            && let Some(question) = self.schedule.wanted_lookup(now)
         {
-            self.resolver.ask(name);
+            self.resolver.ask(question);
             self.schedule.lookup_began();
         }
     }
 
     /// Hands out what became known; false when nobody wants it.
     fn hand_out(&mut self) -> bool {
-        let outcomes = self.schedule.take_outcomes();
-        let odd = self.schedule.take_odd();
+        let mut outcomes = self.schedule.take_outcomes();
+        let mut odd = self.schedule.take_odd();
         let is_empty = outcomes.is_empty() && odd.is_empty();
         let now = self.clock.now();
         if is_empty && now < self.beat {
@@ -261,7 +286,17 @@ impl Coordinator {
             return true;
         }
         let account = self.schedule.account(now);
-        self.batches.send(Batch { outcomes, odd, account, workers: None }).is_ok()
+        loop {
+            let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
+            let odd = std::mem::take(&mut odd);
+            if self.batches.send(Batch { outcomes, odd, account, workers: None }).is_err() {
+                return false;
+            }
+            if rest.is_empty() {
+                return true;
+            }
+            outcomes = rest;
+        }
     }
 
     /// Waits until something has come or the schedule wants to be asked again.

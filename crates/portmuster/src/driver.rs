@@ -8,6 +8,9 @@
 //! Invariant: no attempt is ended by its deadline before its socket was asked once more, so an
 //! answer that waits to be seen is never taken for silence.
 //!
+//! Invariant: what a server said before it ended the connection is read, however soon that was
+//! ([`Net::connect`]).
+//!
 //! Invariant: no conclusion leaves before it is known whether ICMP refused ([`Net::take_icmp`]), so
 //! what a firewall may have said is never taken for the host's own refusal.
 
@@ -18,7 +21,8 @@ use rustix::io::Errno;
 use crate::{
     check::{Attempt, Event, Rules, Step, Timer},
     clock::Instant,
-    outcome::Conclusion,
+    memory::Memory,
+    outcome::{Conclusion, Fault},
 };
 
 pub(crate) mod descriptors;
@@ -34,6 +38,10 @@ pub(crate) use error_queue::IcmpError;
 
 /// Bytes taken from a socket at a time.
 const READ_SIZE: usize = 16 * 1024;
+
+/// Reads at most before others have their turn, however much a server says. A conversation ends
+/// after 64 KiB (`probe::BYTES_MAX`), which may come byte by byte.
+const TURN_READS: usize = 32;
 
 /// Reads at most before a socket is closed, so that the close sends FIN and not a reset.
 const DRAIN_READS: usize = 4;
@@ -71,10 +79,16 @@ pub(crate) trait Net {
     /// [given up](Self::disconnect).
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno>;
 
-    /// Begins to connect, or, when that has begun, says how it stands.
+    /// Begins to connect, or, when that has begun, says how it stands. A connection that was
+    /// accepted counts as accepted while there is something to read of it, even when it is over.
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
-    /// Reads what has come; `Ok(0)` when the peer hung up, `EAGAIN` when nothing has come.
+    /// Says how a connection stands that has just begun, as cheaply as can be: of one that was
+    /// accepted and reset since, what was said is lost.
+    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
+
+    /// Reads what has come, whatever signals come; `Ok(0)` when the peer hung up, `EAGAIN` when
+    /// nothing has come.
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno>;
 
     /// Writes what the socket takes at once.
@@ -90,6 +104,9 @@ pub(crate) trait Net {
     /// From now on the socket is named by [`wait`](Self::wait) when something has happened at it,
     /// also for what happened since it was opened. Asked again it changes nothing.
     fn watch(&mut self, socket: Socket) -> Result<(), Errno>;
+
+    /// The next [`wait`](Self::wait) names the socket at once: it was not read to its end.
+    fn revisit(&mut self, socket: Socket);
 
     /// What the last waits told about the socket is not relied on: the next `connect` and `read`
     /// ask the system.
@@ -110,6 +127,7 @@ pub(crate) trait Net {
 pub(crate) struct Driver<N> {
     pub(crate) net: N,
     rules: Rules,
+    memory: Memory,
     buffer: Vec<u8>,
     haste: Haste,
 }
@@ -144,8 +162,9 @@ impl Haste {
 }
 
 impl<N: Net> Driver<N> {
-    pub(crate) fn new(net: N, rules: Rules) -> Self {
-        Self { net, rules, buffer: vec![0; READ_SIZE], haste: Haste::default() }
+    /// Conversations hold no more than this memory has.
+    pub(crate) fn new(net: N, rules: Rules, memory: Memory) -> Self {
+        Self { net, rules, memory, buffer: vec![0; READ_SIZE], haste: Haste::default() }
     }
 
     /// Begins an attempt: `Ok` with the socket that it goes on with, `Err` when it is over.
@@ -171,13 +190,25 @@ impl<N: Net> Driver<N> {
     /// when it was over before, or nobody can be told of what happens.
     fn leave(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         if attempt.is_connecting() && self.haste.asks() {
-            let over = self.advance(socket, attempt);
+            let over = self.hasten(socket, attempt);
             self.haste.learn(over.is_some());
             if over.is_some() {
                 return over;
             }
         }
         self.net.watch(socket).err().map(Attempt::unwatched)
+    }
+
+    /// Asks a connection that has just begun how it stands. One that was accepted and reset in
+    /// between begins once more, and is not asked in haste: it may have said something.
+    fn hasten(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
+        let connection = match self.net.hasten(socket, attempt.endpoint()) {
+            Connection::Failed(Errno::CONNRESET | Errno::PIPE) => {
+                self.net.connect(socket, attempt.endpoint())
+            }
+            connection => connection,
+        };
+        self.connected(socket, attempt, connection)
     }
 
     /// When the attempt is to be told that a limit in time has been reached, and which.
@@ -188,20 +219,29 @@ impl<N: Net> Driver<N> {
     /// Does all that can be done without waiting; the conclusion when that was the last of it.
     pub(crate) fn advance(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         if attempt.is_connecting() {
-            let event = match self.net.connect(socket, attempt.endpoint()) {
-                Connection::Pending => {
-                    attempt.under_way();
-                    return None;
-                }
-                Connection::Accepted => Event::Accepted,
-                Connection::Failed(errno) => Event::Failed(errno),
-            };
-            let step = attempt.handle(&self.rules, event, self.net.now());
-            if let Some(conclusion) = self.take(socket, step) {
-                return Some(conclusion);
-            }
+            let connection = self.net.connect(socket, attempt.endpoint());
+            return self.connected(socket, attempt, connection);
         }
         self.read_all(socket, attempt)
+    }
+
+    /// The attempt's connection stands so: does all that can be done without waiting.
+    fn connected(
+        &mut self,
+        socket: Socket,
+        attempt: &mut Attempt,
+        connection: Connection,
+    ) -> Option<Conclusion> {
+        let event = match connection {
+            Connection::Pending => {
+                attempt.under_way();
+                return None;
+            }
+            Connection::Accepted => Event::Accepted,
+            Connection::Failed(errno) => Event::Failed(errno),
+        };
+        let step = attempt.handle(&self.rules, event, self.net.now());
+        self.take(socket, step).or_else(|| self.read_all(socket, attempt))
     }
 
     /// Whether the attempt's deadline has passed.
@@ -256,13 +296,16 @@ impl<N: Net> Driver<N> {
         self.net.close(socket);
     }
 
+    /// Reads what has come, but for no longer than a turn.
     fn read_all(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
-        loop {
+        for _ in 0..TURN_READS {
             let event = match self.net.read(socket, &mut self.buffer) {
                 Ok(0) => Event::Closed,
+                Ok(length) if !attempt.hold(&self.memory, length) => {
+                    return Some(Conclusion::Fault(Fault::Memory));
+                }
                 Ok(length) => Event::Bytes(&self.buffer[..length]),
                 Err(Errno::AGAIN) => return None,
-                Err(Errno::INTR) => continue,
                 Err(errno) => Event::Failed(errno),
             };
             let step = attempt.handle(&self.rules, event, self.net.now());
@@ -270,6 +313,8 @@ impl<N: Net> Driver<N> {
                 return Some(conclusion);
             }
         }
+        self.net.revisit(socket);
+        None
     }
 
     /// Takes the step that an attempt wants; the conclusion when it is the last.
@@ -283,5 +328,141 @@ impl<N: Net> Driver<N> {
             Step::Read => {}
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, net::TcpListener, time::Duration};
+
+    use crossbeam_channel::{Sender, bounded};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        driver::{epoll::Epoll, waker::Waker},
+        outcome::Service,
+    };
+
+    /// A network of one server, which says one byte after the other without end.
+    #[derive(Debug, Default)]
+    struct Endless {
+        reads: usize,
+        revisits: usize,
+    }
+
+    impl Net for Endless {
+        fn now(&self) -> Instant {
+            Instant::START.after(Duration::from_millis(self.reads as u64))
+        }
+
+        fn open(&mut self, _: SocketAddr) -> Result<Socket, Errno> {
+            Ok(Socket(0))
+        }
+
+        fn connect(&mut self, _: Socket, _: SocketAddr) -> Connection {
+            Connection::Accepted
+        }
+
+        fn hasten(&mut self, _: Socket, _: SocketAddr) -> Connection {
+            Connection::Accepted
+        }
+
+        fn read(&mut self, _: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
+            self.reads += 1;
+            buffer[0] = b'x';
+            Ok(1)
+        }
+
+        fn write(&mut self, _: Socket, bytes: &[u8]) -> Result<usize, Errno> {
+            Ok(bytes.len())
+        }
+
+        fn disconnect(&mut self, _: Socket) {}
+
+        fn close(&mut self, _: Socket) {}
+
+        fn watch(&mut self, _: Socket) -> Result<(), Errno> {
+            Ok(())
+        }
+
+        fn revisit(&mut self, _: Socket) {
+            self.revisits += 1;
+        }
+
+        fn doubt(&mut self, _: Socket) {}
+
+        fn take_icmp(&mut self) -> Vec<IcmpError> {
+            Vec::new()
+        }
+
+        fn wait(&mut self, _: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
+            ready.push(Socket(0));
+            Woken::ByEvent
+        }
+    }
+
+    /// A way to ask how an attempt stands.
+    type Ask = fn(&mut Driver<Epoll>, Socket, &mut Attempt) -> Option<Conclusion>;
+
+    fn plenty() -> Memory {
+        Memory::new(usize::MAX)
+    }
+
+    #[test]
+    fn who_speaks_without_end_is_heard_in_turns_and_until_the_deadline() {
+        let mut driver = Driver::new(Endless::default(), Rules::default(), plenty());
+        let mut attempt = Attempt::new(([127, 0, 0, 1], 22).into(), driver.net.now());
+        let socket = driver.begin(&mut attempt).expect("it goes on");
+        assert_eq!((driver.net.reads, driver.net.revisits), (TURN_READS, 1));
+        while !driver.is_due(&attempt) {
+            assert_eq!(driver.advance(socket, &mut attempt), None);
+        }
+        assert_eq!(driver.net.reads, TURN_READS * driver.net.revisits);
+        let Some(Conclusion::Verdict(verdict)) = driver.expire(socket, &mut attempt) else {
+            panic!("it goes on beyond its deadline")
+        };
+        assert_eq!(verdict.service, Some(Service::Tarpit));
+    }
+
+    /// Says who it is to each who connects, and resets; tells of it when that is done.
+    fn greet_and_reset(server: &TcpListener, done: &Sender<()>) {
+        for stream in server.incoming() {
+            let mut stream = stream.expect("somebody came");
+            stream.write_all(b"SSH-2.0-x\r\n").expect("there is room");
+            let at_once = Some(Duration::ZERO);
+            rustix::net::sockopt::set_socket_linger(&stream, at_once).expect("it is a socket");
+            drop(stream);
+            if done.send(()).is_err() {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_a_reset_is_heard_whenever_the_connection_is_asked() {
+        let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let endpoint = server.local_addr().expect("it is bound");
+        let (done, greeted) = bounded(8);
+        std::thread::spawn(move || greet_and_reset(&server, &done));
+        let asks: [Ask; 3] = [Driver::advance, Driver::expire, Driver::hasten];
+        for ask in asks {
+            let net = Epoll::new(Clock::start(), None, Waker::new().expect("a descriptor"));
+            let mut driver = Driver::new(net.expect("a poller"), Rules::default(), plenty());
+            let mut attempt = Attempt::new(endpoint, driver.net.now());
+            let socket = driver.net.open(endpoint).expect("a socket");
+            assert_eq!(driver.advance(socket, &mut attempt), None);
+            greeted.recv().expect("it greets");
+            let mut over = ask(&mut driver, socket, &mut attempt);
+            let mut ready = Vec::new();
+            while over.is_none() {
+                driver.net.watch(socket).expect("it can be watched");
+                driver.net.wait(None, &mut ready);
+                over = driver.advance(socket, &mut attempt);
+            }
+            let Some(Conclusion::Verdict(verdict)) = over else { panic!("no verdict: {over:?}") };
+            assert_eq!(verdict.service, Some(Service::Ssh));
+        }
+        assert!(greeted.try_recv().is_ok(), "who was asked in haste has begun once more");
     }
 }

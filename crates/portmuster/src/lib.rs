@@ -29,6 +29,7 @@ pub mod fuzzing;
 pub mod history;
 mod input;
 mod letters;
+mod memory;
 mod method;
 mod outcome;
 mod positions;
@@ -46,9 +47,9 @@ pub use config::{Addresses, Config, ConfigError, Limits, Probing, SpeakFirst, de
 pub use fingerprint::Fingerprint;
 pub use method::{InFlight, Method, Scarce, StartError, UnknownMethod, WorkersReport, worker_main};
 pub use outcome::{
-    Account, Evidence, Facts, Fault, HeldBy, Identification, KeyExchange, NameList, NoOffer, Offer,
-    Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict,
-    Weakness,
+    Account, Evidence, Facts, Fault, HeldBy, HostBacklog, Identification, KeyExchange, NameList,
+    NoOffer, Offer, Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times,
+    Verb, Verdict, Weakness,
 };
 pub use positions::{Missing, Positions, PositionsError};
 pub use probe::known_protocols;

@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, cores, defaults},
     driver::descriptors,
+    memory::{Held, Memory},
     resolver::ExcludeError,
     schedule::Report,
     workers::{Program, WorkersError},
@@ -31,6 +32,7 @@ mod threads;
 pub(crate) use crew::Crew;
 pub use crew::WorkersReport;
 pub use processes::worker_main;
+pub(crate) use room::waiting_targets;
 pub use room::{InFlight, Scarce};
 
 use self::lanes::Started;
@@ -215,19 +217,33 @@ pub(crate) struct Plan {
     pub(crate) paced: bool,
     /// What is started for each worker process.
     pub(crate) program: Option<Program>,
+    /// Bytes that conversations may hold together beyond what is usual.
+    pub(crate) memory: u64,
 }
 
 impl Plan {
     /// The plan of a run, which has no more attempts in flight than this system can bear.
     pub(crate) fn new(config: &Config, size: Size, program: Option<&Program>) -> Self {
         let (most, scarce) = room::most();
-        Self {
+        let mut plan = Self {
             method: config.method,
             size,
             in_flight: config.in_flight.min(most),
             scarce: (most < config.in_flight).then_some(scarce),
             paced: config.rate.is_some(),
             program: program.cloned(),
+            memory: 0,
+        };
+        let processes = if config.method.has_processes() { size.workers } else { 0 };
+        plan.memory = room::conversations(plan.wanted(), plan.threads(), processes);
+        plan
+    }
+
+    /// Threads that each wait for one attempt, in all processes.
+    fn threads(&self) -> usize {
+        match self.method {
+            Method::EventLoop | Method::ProcessEventLoops => 0,
+            _ => self.wanted(),
         }
     }
 
@@ -294,6 +310,9 @@ pub(crate) struct Reports {
     pub(crate) begun: usize,
     /// Attempts that have ended.
     pub(crate) ended: Vec<Report>,
+    /// Memory of their conversations, as long as these are on their way.
+    #[expect(dead_code, reason = "it is given back when the reports are dropped")]
+    pub(crate) held: Vec<Held>,
 }
 
 /// What every thread that makes attempts needs.
@@ -302,6 +321,7 @@ pub(crate) struct Setting {
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     pub(crate) source: Option<IpAddr>,
+    pub(crate) memory: Memory,
     pub(crate) reports: Sender<Reports>,
     pub(crate) panics: Panics,
 }

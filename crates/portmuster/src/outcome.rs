@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
@@ -189,6 +189,9 @@ pub enum Reason {
     Accepted,
     /// Closed: the connection was refused, by a reset as far as this system can tell.
     Refused,
+    /// Closed: the addresses of the name that were tried refused, and at least one was not tried: it
+    /// is excluded, this system has no way to it, or it is not known.
+    RefusedInPart,
     /// Filtered: nothing came back in time.
     NoAnswer,
     /// Filtered: ICMP says that the network can't be reached.
@@ -204,8 +207,13 @@ pub enum Reason {
     IcmpPortUnreachable,
     /// Unresolved: there is no such name, or it has no address.
     NoSuchName,
-    /// Unchecked: the resolver gave no answer.
+    /// Unchecked: the resolver gave no answer, or none for IPv4 or IPv6.
     LookupFailed,
+    /// Unchecked: the name has more addresses than are tried.
+    TooManyAddresses,
+    /// Unchecked: `0.0.0.0` or `::` is the address of no host (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2); a
+    /// connection to it would reach this machine. Filters answer with it for names that they block.
+    UnspecifiedAddress,
     /// Unchecked: this machine has no interface of the name that follows the `%` of the address
     /// (RFC 4007 §11), or the address is of a kind that takes none.
     NoSuchInterface,
@@ -217,6 +225,8 @@ pub enum Reason {
     NoAddressFamily,
     /// Unchecked: port 0 can't be connected to.
     PortZero,
+    /// Unchecked: the time that one host may take had passed before its turn came.
+    HostTimeout,
     /// Unchecked: this machine could not start the run.
     NotStarted,
     /// Unchecked: three workers ended while this target was all that they were checking.
@@ -236,6 +246,7 @@ impl Reason {
         match self {
             Self::Accepted => "accepted".into(),
             Self::Refused => "refused".into(),
+            Self::RefusedInPart => "refused-in-part".into(),
             Self::NoAnswer => "no-answer".into(),
             Self::NetworkUnreachable => "network-unreachable".into(),
             Self::HostUnreachable => "host-unreachable".into(),
@@ -244,11 +255,14 @@ impl Reason {
             Self::IcmpPortUnreachable => "icmp-port-unreachable".into(),
             Self::NoSuchName => "no-such-name".into(),
             Self::LookupFailed => "lookup-failed".into(),
+            Self::TooManyAddresses => "too-many-addresses".into(),
+            Self::UnspecifiedAddress => "unspecified-address".into(),
             Self::NoSuchInterface => "no-such-interface".into(),
             Self::NoRoute => "no-route".into(),
             Self::NotPermitted => "not-permitted".into(),
             Self::NoAddressFamily => "no-address-family".into(),
             Self::PortZero => "port-zero".into(),
+            Self::HostTimeout => "host-timeout".into(),
             Self::NotStarted => "not-started".into(),
             Self::KillsWorkers => "kills-workers".into(),
             Self::NoWorkers => "no-workers".into(),
@@ -408,7 +422,7 @@ pub struct Outcome {
     pub endpoint: Option<SocketAddr>,
     /// The verdict. Of several addresses none of which accepts it is the most doubtful one's:
     /// filtered before closed, and an address that this machine could not try only when there is
-    /// no other.
+    /// no other. A refusal is [in part](Reason::RefusedInPart) when there is such an address.
     pub verdict: Verdict,
     /// Connections begun for this target.
     pub attempts: u32,
@@ -424,6 +438,12 @@ impl Outcome {
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.verdict.state == PortState::Open
+    }
+
+    /// Bytes of memory that it takes, at least.
+    pub(crate) fn size(&self) -> usize {
+        let facts = self.verdict.facts.as_ref().map_or(0, |facts| facts.size());
+        size_of::<Self>() + self.verdict.banner.len() + facts
     }
 }
 
@@ -480,6 +500,23 @@ impl fmt::Display for HeldBy {
     }
 }
 
+/// Targets that wait because their host has as many attempts as it may have, or rests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostBacklog {
+    /// How many targets wait, over all hosts.
+    pub targets: usize,
+    /// How many hosts they wait for.
+    pub hosts: usize,
+    /// The host that most of them wait for.
+    pub longest: IpAddr,
+    /// How many wait for it.
+    pub longest_targets: usize,
+    /// How long they will take at the pace of those before them; `None`: none of its attempts has
+    /// ended yet.
+    pub longest_remaining: Option<Duration>,
+}
+
 /// The sum over a run:
 /// `targets = open + closed + filtered + unresolved + unchecked + excluded + left`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -512,11 +549,38 @@ pub struct Account {
     /// What holds the run back just now.
     #[serde(skip)]
     pub held_by: Option<HeldBy>,
+    /// Targets that wait for their hosts, counted within the last second; `None`: none did.
+    #[serde(skip)]
+    pub backlog: Option<HostBacklog>,
     /// How long the run has taken.
     pub elapsed: Duration,
 }
 
+/// More than any run counts of anything.
+const COUNT_MAX: u64 = 1 << 56;
+/// Longer than any run takes: a thousand years.
+const ELAPSED_MAX: Duration = Duration::from_hours(1000 * 366 * 24);
+
 impl Account {
+    /// Whether a run can have come to it. One that was read from a file may say anything, and its
+    /// sums may overflow; those of one that is sound do not.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        let single = [
+            self.targets,
+            self.excluded,
+            self.more_addresses,
+            self.found_on_retry,
+            self.slowed,
+            self.faults,
+        ];
+        let counts = single.iter().chain(&self.states).chain(&self.services);
+        counts.into_iter().all(|&count| count <= COUNT_MAX)
+            && self.elapsed <= ELAPSED_MAX
+            && self.services.iter().sum::<u64>() <= self.state(PortState::Open)
+            && self.settled() + self.excluded <= self.targets
+    }
+
     /// Adds one outcome.
     pub(crate) fn add(&mut self, verdict: &Verdict) {
         self.states[verdict.state as usize] += 1;
@@ -554,6 +618,7 @@ impl Account {
             in_flight_least: self.in_flight_least.min(earlier.in_flight_least),
             in_flight_most: self.in_flight_most,
             held_by: self.held_by,
+            backlog: self.backlog,
             elapsed: earlier.elapsed + self.elapsed,
         }
     }
@@ -616,6 +681,26 @@ mod tests {
         let closed = Verdict::unconnected(PortState::Closed, Reason::Refused, Duration::ZERO);
         account.take_back(&closed);
         assert_eq!((account.state(PortState::Closed), account.left()), (0, 2));
+    }
+
+    #[test]
+    fn account_that_no_run_comes_to_is_not_sound() {
+        assert!(Account::default().is_sound());
+        let forged: [fn(&mut Account); 8] = [
+            |account| account.targets = u64::MAX,
+            |account| account.states[1] = u64::MAX,
+            |account| account.states[1] = 1,
+            |account| account.services[1] = 1,
+            |account| account.excluded = 1,
+            |account| account.more_addresses = u64::MAX,
+            |account| account.faults = u64::MAX,
+            |account| account.elapsed = Duration::MAX,
+        ];
+        for (place, forge) in forged.into_iter().enumerate() {
+            let mut account = Account::default();
+            forge(&mut account);
+            assert!(!account.is_sound(), "{place}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use thiserror::Error;
 const CHUNK: u64 = 512;
 const WORDS: usize = 8;
 /// Positions that may be missing in a set that is read: more than any run leaves unsettled behind.
-const MISSING_MAX: u64 = 1 << 22;
+const MISSING_MAX: u64 = 1 << 23;
 /// Positions that a set that is read may span; a run of ten million targets a second lasts 58,000
 /// years until then.
 const POSITIONS_MAX: u64 = u64::MAX - CHUNK;
@@ -95,6 +95,12 @@ impl Positions {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// One more than the highest of them; 0 where there is none.
+    #[must_use]
+    pub fn end(&self) -> u128 {
+        self.runs().into_iter().map(u128::from).sum()
     }
 
     /// Whether there is none.
@@ -225,13 +231,13 @@ impl Iterator for Missing {
     }
 }
 
-/// A position that does not have one outcome has one more, or one less, than was known before.
+/// A position that does not have one outcome: it is excluded, or each of its addresses is a target of
+/// its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Odd {
-    /// Another of its addresses is a target of its own.
-    More(u64),
-    /// It, or one of its addresses, is excluded.
-    Less(u64),
+pub(crate) struct Odd {
+    pub(crate) position: u64,
+    /// How many outcomes it has.
+    pub(crate) outcomes: u32,
 }
 
 /// The positions of which everything was handed out.
@@ -252,12 +258,12 @@ impl Settling {
         &self.settled
     }
 
-    pub(crate) fn odd(&mut self, odd: Odd) {
-        let (Odd::More(position) | Odd::Less(position)) = odd;
-        let outcomes = self.odd.entry(position).or_insert(1);
-        match odd {
-            Odd::More(_) => *outcomes += 1,
-            Odd::Less(_) => self.handed_out(position),
+    /// Takes how many outcomes a position has, once, before it has any.
+    pub(crate) fn odd(&mut self, Odd { position, outcomes }: Odd) {
+        if outcomes == 0 {
+            self.settled.insert(position);
+        } else {
+            self.odd.insert(position, outcomes);
         }
     }
 
@@ -367,10 +373,8 @@ mod tests {
     #[test]
     fn a_position_is_settled_with_the_last_of_its_outcomes() {
         let mut settling = Settling::default();
-        for odd in [Odd::More(5), Odd::More(5), Odd::More(5), Odd::Less(5)] {
-            settling.odd(odd);
-        }
-        settling.odd(Odd::Less(1));
+        settling.odd(Odd { position: 5, outcomes: 3 });
+        settling.odd(Odd { position: 1, outcomes: 0 });
         assert_eq!(settling.settled().runs(), [0, 1, 1], "what is excluded has no outcome");
         settling.handed_out(5);
         settling.handed_out(0);
@@ -392,6 +396,8 @@ mod tests {
                 prop_assert_eq!(set.insert(position), model.insert(position));
             }
             prop_assert_eq!(set.len(), model.len() as u64);
+            let end = model.iter().max().map_or(0, |&highest| u128::from(highest) + 1);
+            prop_assert_eq!(set.end(), end);
             for position in 0..4000 {
                 prop_assert_eq!(set.contains(position), model.contains(&position));
             }

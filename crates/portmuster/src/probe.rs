@@ -256,7 +256,6 @@ impl Probe {
     }
 
     /// Bytes of memory that are held for the server.
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn held(&self) -> usize {
         match &self.stage {
             Stage::Ssh(conversation) => conversation.held(),

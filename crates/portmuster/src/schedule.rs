@@ -8,13 +8,13 @@
 //! run is stopped.
 //!
 //! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
-//! flight, [`hosts::WAITING_MAX`] waiting for their host, [`names::WAITING_MAX`] for their name,
-//! [`RETRIES_MAX`] for another attempt, [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and
-//! those of their names) for this machine to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an
-//! outcome.
+//! flight, [`hosts::WAITING_MAX`] waiting for their host (fewer where memory is scarce),
+//! [`names::WAITING_MAX`] for their name, the addresses of [`EXPANDING_MAX`] names of which each is a
+//! target of its own (and of those that are being looked up), [`RETRIES_MAX`] for another attempt,
+//! [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and those of their names) for this machine
+//! to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
 
 use std::{
-    borrow::Cow,
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     net::{IpAddr, SocketAddr},
@@ -31,21 +31,26 @@ use crate::{
     clock::Instant,
     config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
-    positions::{Missing, Odd, Positions},
+    positions::{self, Odd, Positions},
     targets::{Excludes, Host, Target},
 };
 
+mod backlog;
 mod check;
+mod each;
 mod hosts;
 mod later;
+mod lookups;
 mod loss;
 mod names;
 mod pacer;
 mod window;
 
 use self::{
+    backlog::Waiting,
     check::{Check, LookAgain, Settled},
-    hosts::Hosts,
+    each::Each,
+    hosts::{Admission, Hosts},
     later::Later,
     loss::{Loss, Losses},
     names::Names,
@@ -53,7 +58,10 @@ use self::{
     window::Window,
 };
 
-pub(crate) use names::{Lookup, LookupError};
+pub(crate) use names::{
+    Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, has_failed,
+    or_earlier,
+};
 
 /// Targets that may start as soon as the pace and the window allow.
 const READY_MAX: usize = 2048;
@@ -61,6 +69,8 @@ const READY_MAX: usize = 2048;
 const RETRIES_MAX: usize = 65_536;
 /// Targets that wait after a fault of this machine.
 const PAUSES_MAX: usize = 1024;
+/// Names whose addresses become targets of their own before no more names are looked up.
+const EXPANDING_MAX: usize = 64;
 /// Outcomes that wait to be taken before no more targets are.
 const OUTCOMES_MAX: usize = 4096;
 /// How long a filtered target waits for another attempt at most.
@@ -97,6 +107,10 @@ pub(crate) struct Policy {
     pub(crate) rate: Option<NonZeroU32>,
     /// Attempts open towards one address; `None`: any number.
     pub(crate) per_host: Option<NonZeroU32>,
+    /// How long an address may be busy without a break; `None`: as long as it takes.
+    pub(crate) host_timeout: Option<Duration>,
+    /// Targets for which there is memory while they wait.
+    pub(crate) waiting: usize,
     /// More attempts for a filtered target; with none, a server that hangs up without a word is not
     /// tried once more either.
     pub(crate) retries: u32,
@@ -155,6 +169,8 @@ pub(crate) struct Schedule {
     names: Names,
     checks: Slab<Check>,
     ready: VecDeque<CheckId>,
+    /// Addresses of names that become targets of their own.
+    expanding: VecDeque<Each>,
     retry_queue: VecDeque<Retry>,
     later: Later,
     pauses: BinaryHeap<Reverse<(Instant, CheckId)>>,
@@ -165,7 +181,7 @@ pub(crate) struct Schedule {
     starts: u64,
     intake: Intake,
     /// Of the targets to come.
-    positions: Missing,
+    positions: positions::Missing,
     outcomes: Vec<Outcome>,
     odd: Vec<Odd>,
     account: Account,
@@ -187,12 +203,13 @@ impl Schedule {
             window: Window::new(policy.in_flight),
             hands_full: false,
             unbegun: 0,
-            hosts: Hosts::new(policy.per_host),
+            hosts: Hosts::new(policy.per_host, policy.host_timeout, policy.waiting),
             names: Names::default(),
             checks: Slab::new(),
             ready: VecDeque::new(),
+            expanding: VecDeque::new(),
             retry_queue: VecDeque::new(),
-            later: Later::default(),
+            later: Later::new(policy.waiting),
             pauses: BinaryHeap::new(),
             hold: Instant::START,
             in_flight: 0,
@@ -215,14 +232,20 @@ impl Schedule {
     /// Whether another target may be added.
     pub(crate) fn has_room(&self) -> bool {
         self.intake == Intake::Open
-            && self.ready.len() < READY_MAX
+            && self.expanding.is_empty()
+            && !self.names.is_full()
+            && self.may_expand()
+    }
+
+    /// Whether there is room for what is not in the queue of a name.
+    fn may_expand(&self) -> bool {
+        self.ready.len() < READY_MAX
             && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
             && self.odd.len() < OUTCOMES_MAX
             && !self.later.is_full()
             && !self.hosts.is_full()
-            && !self.names.is_full()
     }
 
     /// Adds a target.
@@ -233,7 +256,7 @@ impl Schedule {
         let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
-            Host::Address(address) => self.resolved(id, &[SocketAddr::new(address, 0)], now),
+            Host::Address(address) => self.resolved(id, SocketAddr::new(address, 0), now),
             Host::Name(name) if self.excludes.contains_name(&name, port) => self.exclude(id),
             Host::Name(name) => self.look_up(id, &name, now),
         }
@@ -264,9 +287,10 @@ impl Schedule {
         }
     }
 
-    /// A name that wants to be looked up. It stays wanted until [`Self::lookup_began`].
-    pub(crate) fn wanted_lookup(&self) -> Option<&Arc<str>> {
-        if self.intake == Intake::Stopped { None } else { self.names.wanted() }
+    /// A name that wants to be looked up, and how far. It stays wanted until [`Self::lookup_began`].
+    pub(crate) fn wanted_lookup(&mut self, now: Instant) -> Option<&Question> {
+        let has_room = self.expanding.len() < EXPANDING_MAX;
+        if self.intake == Intake::Stopped || !has_room { None } else { self.names.wanted(now) }
     }
 
     /// The wanted name is being looked up.
@@ -275,12 +299,20 @@ impl Schedule {
     }
 
     /// A lookup has ended.
-    pub(crate) fn lookup_ended(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
+    pub(crate) fn lookup_ended(&mut self, question: &Question, lookup: Lookup, now: Instant) {
         if let Err(LookupError::Short(fault)) = lookup {
-            self.count_fault(*fault);
+            self.count_fault(fault);
         }
-        for id in self.names.answered(name, lookup, now) {
-            self.looked_up(id, lookup, now);
+        let Some((checks, lookup)) = self.names.answered(question, lookup, now) else {
+            return;
+        };
+        for id in checks {
+            match question.scope {
+                Scope::OneFamily | Scope::Each => self.looked_up(id, &lookup, now),
+                // They were given up when the run was stopped.
+                Scope::BothFamilies if self.gives_up() => {}
+                Scope::BothFamilies => self.rest_looked_up(id, &lookup, now),
+            }
         }
     }
 
@@ -311,16 +343,25 @@ impl Schedule {
             }
             let id = *self.ready.front()?;
             let endpoint = self.checks[id.0].endpoint();
-            if !self.hosts.admits(endpoint.ip()) {
-                self.ready.pop_front();
-                self.hosts.wait(endpoint.ip(), id);
-                continue;
+            match self.hosts.admission(endpoint.ip()) {
+                Admission::Admitted => {}
+                Admission::Waits => {
+                    self.ready.pop_front();
+                    self.wait_for_host(id, endpoint.ip(), now);
+                    continue;
+                }
+                Admission::GivenUp if self.outcomes.len() >= OUTCOMES_MAX => return None,
+                Admission::GivenUp => {
+                    self.ready.pop_front();
+                    self.host_timed_out(id, now);
+                    continue;
+                }
             }
             if !self.pacer.take(now) {
                 return None;
             }
             self.ready.pop_front();
-            self.hosts.started(endpoint.ip());
+            self.hosts.started(endpoint.ip(), now);
             self.checks[id.0].started();
             self.in_flight += 1;
             self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
@@ -336,7 +377,8 @@ impl Schedule {
         self.in_flight -= 1;
         self.checks[id.0].settled();
         let host = self.checks[id.0].endpoint().ip();
-        if let Some(next) = self.hosts.settled(host) {
+        if let Some(next) = self.hosts.ended(host) {
+            let next = self.check_of(next);
             self.ready.push_front(next);
         }
         match conclusion {
@@ -375,10 +417,12 @@ impl Schedule {
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
         let retry = self.retry_queue.front().map(|retry| retry.at);
         let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
-        let rest = self.hosts.rest_ends();
+        let host = self.hosts.wake_at();
+        let name = self.names.next_due().filter(|_| self.expanding.len() < EXPANDING_MAX);
+        let expand = (!self.expanding.is_empty() && self.may_expand()).then_some(Instant::START);
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
             .then(|| self.pacer.ready_at());
-        let next = [pause, retry, later, rest, pace].into_iter().flatten().min()?;
+        let next = [pause, retry, later, host, name, expand, pace].into_iter().flatten().min()?;
         Some(next.max(self.hold))
     }
 
@@ -388,7 +432,12 @@ impl Schedule {
         self.outcomes.is_empty()
             && match self.intake {
                 Intake::Open => false,
-                Intake::Ended => self.checks.is_empty() && self.later.is_empty(),
+                Intake::Ended => {
+                    self.checks.is_empty()
+                        && self.later.is_empty()
+                        && self.expanding.is_empty()
+                        && self.hosts.is_idle()
+                }
                 Intake::Stopped => self.in_flight == 0,
             }
     }
@@ -403,6 +452,7 @@ impl Schedule {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
         account.held_by = self.held_by(now);
+        account.backlog = self.hosts.backlog();
         (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
@@ -429,72 +479,6 @@ impl Schedule {
         }
     }
 
-    fn look_up(&mut self, id: CheckId, name: &Arc<str>, now: Instant) {
-        if let Some(lookup) = self.names.look_up(name, id, now) {
-            self.looked_up(id, &lookup, now);
-        }
-    }
-
-    fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
-        match lookup {
-            Ok(addresses) if self.addresses == Addresses::Each => {
-                let position = self.checks[id.0].position();
-                for address in addresses.iter().skip(1).take(check::ADDRESSES_MAX - 1) {
-                    self.account.targets += 1;
-                    self.account.more_addresses += 1;
-                    self.odd.push(Odd::More(position));
-                    let target = self.checks[id.0].target().clone();
-                    let more = Check::new(target, position, self.retries);
-                    let more = CheckId(self.checks.insert(more));
-                    self.resolved(more, std::slice::from_ref(address), now);
-                }
-                self.resolved(id, addresses.get(..1).unwrap_or_default(), now);
-            }
-            Ok(addresses) => self.resolved(id, addresses, now),
-            Err(LookupError::NoSuchName) => {
-                self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
-            }
-            Err(LookupError::NoAnswer) => {
-                self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
-            }
-            Err(LookupError::NoSuchInterface) => {
-                self.end(id, PortState::Unchecked, Reason::NoSuchInterface, now);
-            }
-            Err(LookupError::Short(fault)) => {
-                if !self.pause(id, now) {
-                    self.end(id, PortState::Unchecked, Reason::Fault(*fault), now);
-                }
-            }
-        }
-    }
-
-    fn resolved(&mut self, id: CheckId, addresses: &[SocketAddr], now: Instant) {
-        let allowed = self.allowed(addresses, self.checks[id.0].target().port);
-        if addresses.is_empty() {
-            self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
-        } else if allowed.is_empty() {
-            self.exclude(id);
-        } else {
-            self.checks[id.0].resolved(&allowed);
-            self.ready.push_back(id);
-        }
-    }
-
-    fn exclude(&mut self, id: CheckId) {
-        let check = self.checks.remove(id.0);
-        self.odd.push(Odd::Less(check.position()));
-        self.account.excluded += 1;
-    }
-
-    /// The addresses that may be connected to.
-    fn allowed<'a>(&self, addresses: &'a [SocketAddr], port: u16) -> Cow<'a, [SocketAddr]> {
-        if self.excludes.is_empty() {
-            return Cow::Borrowed(addresses);
-        }
-        let allowed = |address: &&SocketAddr| !self.excludes.contains(address.ip(), port);
-        Cow::Owned(addresses.iter().filter(allowed).copied().collect())
-    }
-
     /// Moves what is due to the targets that may start.
     fn promote(&mut self, now: Instant) {
         while let Some(&Reverse((at, id))) = self.pauses.peek()
@@ -506,7 +490,22 @@ impl Schedule {
                 None => self.ready.push_front(id),
             }
         }
-        self.ready.extend(self.hosts.rested(now));
+        if !self.expanding.is_empty() {
+            self.expand(now);
+        }
+        self.hosts.advance(now);
+        while self.ready.len() < READY_MAX
+            && let Some(waiting) = self.hosts.pop_rested()
+        {
+            let id = self.check_of(waiting);
+            self.ready.push_back(id);
+        }
+        while self.outcomes.len() < OUTCOMES_MAX
+            && let Some(waiting) = self.hosts.pop_abandoned()
+        {
+            let id = self.check_of(waiting);
+            self.host_timed_out(id, now);
+        }
         while let Some(retry) = self.retry_queue.front()
             && (retry.at <= now || retry.after_start <= self.starts || self.nothing_else_is_left())
         {
@@ -520,9 +519,38 @@ impl Schedule {
         }
     }
 
+    /// A check waits for its host: as it is, or in less memory.
+    fn wait_for_host(&mut self, id: CheckId, host: IpAddr, now: Instant) {
+        if self.checks[id.0].has_begun() {
+            return self.hosts.wait_begun(host, id, now);
+        }
+        let fresh = self.checks.remove(id.0).into_fresh();
+        self.hosts.wait(host, fresh, now);
+    }
+
+    /// A check that waited for its host.
+    fn check_of(&mut self, waiting: Waiting) -> CheckId {
+        match waiting {
+            Waiting::Begun(id) => id,
+            Waiting::Fresh(fresh) => {
+                CheckId(self.checks.insert(Check::from_fresh(fresh, self.retries)))
+            }
+        }
+    }
+
+    /// Ends a check whose host has had its time: with the verdict that it has, or without one.
+    fn host_timed_out(&mut self, id: CheckId, now: Instant) {
+        if self.checks[id.0].may_give_up() {
+            return self.give_up(id, now);
+        }
+        let (state, reason) = (PortState::Unchecked, Reason::HostTimeout);
+        self.judge(id, Verdict::unconnected(state, reason, Duration::ZERO), now);
+    }
+
     fn nothing_else_is_left(&self) -> bool {
         self.intake == Intake::Ended
             && self.ready.is_empty()
+            && self.expanding.is_empty()
             && self.pauses.is_empty()
             && self.hosts.is_idle()
             && self.names.is_idle()
@@ -530,17 +558,16 @@ impl Schedule {
 
     /// Takes a verdict, unless another look at the endpoint may prove more.
     fn look_again_or_judge(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
-        if verdict.service == Some(Service::SshThrottled) {
-            self.hosts.throttled(host, now);
-        }
-        let again = if self.gives_up() {
+        let is_hopeless =
+            verdict.service == Some(Service::SshThrottled) && !self.hosts.throttled(host, now);
+        let again = if self.gives_up() || is_hopeless {
             None
         } else {
             self.checks[id.0].look_again(&verdict, self.speak_first)
         };
         match again {
             Some(LookAgain::Now) => self.ready.push_back(id),
-            Some(LookAgain::AfterRest) => self.hosts.wait(host, id),
+            Some(LookAgain::AfterRest) => self.hosts.wait_begun(host, id, now),
             Some(LookAgain::Later) => self.later.push(self.checks.remove(id.0), now),
             None => self.judge(id, verdict, now),
         }
@@ -555,6 +582,17 @@ impl Schedule {
                 after_start: self.starts + RETRIES_MAX as u64,
             }),
             Settled::Retry => self.give_up(id, now),
+            Settled::Outcome(Some(endpoint), verdict)
+                if verdict.state == PortState::Closed && !self.gives_up() =>
+            {
+                match self.checks[id.0].half_resolved_name() {
+                    Some(name) => {
+                        self.checks[id.0].keep(endpoint, verdict);
+                        self.look_up_rest(id, name, now);
+                    }
+                    None => self.finish(id, Some(endpoint), verdict, now),
+                }
+            }
             Settled::Outcome(endpoint, verdict) => self.finish(id, endpoint, verdict, now),
         }
     }
@@ -621,6 +659,12 @@ impl Schedule {
         now: Instant,
     ) {
         let check = self.checks.remove(id.0);
+        let verdict = match verdict.reason {
+            Reason::Refused if check.is_in_part() => {
+                Verdict { reason: Reason::RefusedInPart, ..verdict }
+            }
+            _ => verdict,
+        };
         self.account.add(&verdict);
         let found_on_retry = verdict.state == PortState::Open && check.was_retried();
         self.account.found_on_retry += u64::from(found_on_retry);

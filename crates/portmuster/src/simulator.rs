@@ -23,6 +23,7 @@ use crate::{
     clock::Instant,
     config::Config,
     driver::{Net, simulated::Simulated},
+    memory::Memory,
     method::event_loop::EventLoop,
     outcome::{Account, Outcome},
     schedule::{Policy, Schedule, Stopped},
@@ -253,6 +254,8 @@ pub fn simulate(
         in_flight: config.in_flight,
         rate: config.rate,
         per_host: config.per_host,
+        host_timeout: config.host_timeout,
+        waiting: usize::MAX,
         retries: config.retries,
         speak_first: config.speak_first,
         addresses: config.addresses,
@@ -261,7 +264,8 @@ pub fn simulate(
     };
     let rules = Rules::from(config);
     let mut schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
-    let mut event_loop = EventLoop::new(Simulated::new(network.clone()), rules);
+    let mut event_loop =
+        EventLoop::new(Simulated::new(network.clone()), rules, Memory::new(usize::MAX));
     let mut targets = targets.into_iter();
     let mut lookups = Lookups::new(network.seed);
     let (mut leased, mut reports, mut outcomes) = (VecDeque::new(), Vec::new(), Vec::new());

@@ -9,6 +9,7 @@
 
 use std::{io, time::SystemTime};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::{Account, Outcome};
@@ -97,7 +98,25 @@ pub enum Mark {
         run: i64,
         /// The id of its last outcome, 0 where it has none; those beyond came later.
         last: i64,
+        /// Tells it apart from a run of the same id in another database.
+        fingerprint: u64,
     },
+}
+
+impl Mark {
+    /// Whether a sink can have stood there. One that was read from a file may say anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        match *self {
+            Self::Lines { .. } => true,
+            // A host takes more than a byte.
+            Self::Xml { length, started, up, hosts } => {
+                let is_time = started >= 0 && Timestamp::from_second(started).is_ok();
+                is_time && up <= hosts && hosts <= length
+            }
+            Self::Run { run, last, .. } => run > 0 && last >= 0,
+        }
+    }
 }
 
 /// How a run began, for formats that say so.

@@ -27,7 +27,9 @@ pub use formats::{
 pub use grammar::{ItemError, ItemErrorKind};
 pub use labels::LabelError;
 pub use lines::{LINE_MAX, LineError, LineErrorKind, LineRule, Lines};
+pub use order::WALK;
 pub use ports::{Ports, PortsError};
+pub(crate) use region::{Family, same_name};
 pub use set::{Excludes, LeftOut, Order, Shard, TargetSet, Targets};
 
 /// Where a target is: an address, or a name that the system's resolver is asked for.

@@ -16,14 +16,14 @@ whatever --show says, and the summary says what was proven.";
 const REQUIRE_VERDICT: &str = "\
 End with status 1, too, when a target may yet have telnet or what is forbidden. Only a refusal, ssh, \
 telnet, or another protocol that has a name is a verdict. What is filtered, unresolved, unchecked, \
-silent, closed-early, a tarpit, unknown, telnet-likely (unless that is forbidden), ssh-broken, \
+refused-in-part (a name of which an address was not tried), silent, closed-early, a tarpit, unknown, telnet-likely (unless that is forbidden), ssh-broken, \
 not-probed, excluded, left, or on a line that could not be read has none; nor has ssh without an offer (kex-missing, ssh-throttled) \
 where a finding is forbidden that needs it. Each kind is listed with its first targets. Where open \
 alone is forbidden an accepted connection is a verdict.";
 
 const ALLOW: &str = "\
 With --require-verdict: let targets of these kinds pass without one: filtered, unresolved, \
-unchecked, silent, closed-early, tarpit, unknown, telnet-likely, ssh-broken, ssh-throttled, \
+unchecked, refused-in-part, silent, closed-early, tarpit, unknown, telnet-likely, ssh-broken, ssh-throttled, \
 kex-missing, not-probed, excluded, and bad-lines (that --skip-bad-lines passes over, and names that a format hashes or counts). They are still \
 counted. With commas between them; repeatable. A run in which no connection was accepted or refused \
 ends with status 1 all the same.";

@@ -29,7 +29,8 @@ Go on with the run of the journal, exactly where it was left: repeat its command
 there is no journal, or an empty one, the run begins, so a command that has --resume from the start can \
 be repeated as it is. \
 Outputs are cut back to where the journal has them. Another rate or method may be asked for; with \
-other targets or settings it is refused, and nothing is touched. --append and --force hold for a run \
+other targets or settings, or where an output was changed or another run has written to it, it is \
+refused, and nothing is touched. --append and --force hold for a run \
 that begins, and say nothing to one that goes on."
     )]
     pub(crate) resume: bool,

@@ -54,6 +54,11 @@ impl OutputSpec {
         }
     }
 
+    /// Whether it is a database.
+    pub(crate) fn is_database(&self) -> bool {
+        matches!(self, Self::Database(_))
+    }
+
     /// The name of its format.
     pub(crate) fn name(&self) -> &'static str {
         match self {

@@ -54,6 +54,11 @@ impl Source {
         self.file.is_none()
     }
 
+    /// The file; `-` is standard input.
+    pub(super) fn path(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new("-"))
+    }
+
     /// Reads the run, and says what keeps it from being whole.
     ///
     /// # Errors

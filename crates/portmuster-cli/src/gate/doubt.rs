@@ -12,6 +12,8 @@ pub(crate) enum Doubt {
     Unresolved,
     /// This machine could not, or may not, try.
     Unchecked,
+    /// The addresses of a name that were tried refused, and others were not tried.
+    RefusedInPart,
     /// The server accepted and said nothing.
     Silent,
     /// The server accepted and hung up without a word.
@@ -38,10 +40,11 @@ pub(crate) enum Doubt {
 
 impl Doubt {
     /// In the order in which the summary lists them.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Filtered,
         Self::Unresolved,
         Self::Unchecked,
+        Self::RefusedInPart,
         Self::Silent,
         Self::ClosedEarly,
         Self::Tarpit,
@@ -61,6 +64,7 @@ impl Doubt {
             Self::Filtered => "filtered",
             Self::Unresolved => "unresolved",
             Self::Unchecked => "unchecked",
+            Self::RefusedInPart => "refused-in-part",
             Self::Silent => "silent",
             Self::ClosedEarly => "closed-early",
             Self::Tarpit => "tarpit",

@@ -2,7 +2,7 @@
 //!
 //! Invariant: what does not prove that a thing is absent never counts as its absence.
 
-use portmuster::{Outcome, PortState, Probing, Service, Weakness};
+use portmuster::{Outcome, PortState, Probing, Reason, Service, Weakness};
 
 use super::Doubt;
 
@@ -86,6 +86,9 @@ impl Forbidden {
             PortState::Unresolved => Says::Unknown(Doubt::Unresolved),
             PortState::Filtered => Says::Unknown(Doubt::Filtered),
             PortState::Unchecked => Says::Unknown(Doubt::Unchecked),
+            PortState::Closed if outcome.verdict.reason == Reason::RefusedInPart => {
+                Says::Unknown(Doubt::RefusedInPart)
+            }
             PortState::Closed => Says::Absent,
             PortState::Open => match &self.what {
                 What::Open => Says::Found,
@@ -192,7 +195,7 @@ mod tests {
         time::{Duration, SystemTime},
     };
 
-    use portmuster::{Facts, KeyExchange, NoOffer, Reason, Target, Times, Verdict};
+    use portmuster::{Facts, KeyExchange, NoOffer, Target, Times, Verdict};
 
     use super::*;
 

@@ -1,13 +1,18 @@
 //! What is never to be connected to, read whole and looked up before anything is sent.
 
-use anyhow::anyhow;
+use std::{io::BufReader, path::Path};
+
+use anyhow::{anyhow, bail};
 use portmuster::{
     ExcludeError, FailedName, Fingerprint,
-    targets::{Excludes, ItemError},
+    targets::{Excludes, InputOptions, ItemError, Lines},
 };
 
-use super::REPORTED_MAX;
+use super::{REPORTED_MAX, regular_file};
 use crate::terminal;
+
+/// The file that says that nothing is to be excluded.
+const NOTHING: &str = "/dev/null";
 
 /// Names beyond which it is said that they are being looked up.
 const MANY: usize = 256;
@@ -27,6 +32,39 @@ impl ReadExcludes {
     pub(super) fn add(&mut self, item: &str) -> Result<(), ItemError> {
         self.print.add(item.as_bytes()).add(b"\n");
         self.excludes.add(item)
+    }
+
+    /// Reads a file, one item a line. A bad line is an error, also with --skip-bad-lines: what it was
+    /// to keep from being contacted is not known.
+    ///
+    /// # Errors
+    /// The file or a line can't be read, or the file excludes nothing and is not `/dev/null`.
+    pub(super) fn add_file(&mut self, path: &Path, options: &InputOptions) -> anyhow::Result<()> {
+        if path == Path::new(NOTHING) {
+            return Ok(());
+        }
+        let name = path.display();
+        let Some(file) = regular_file(path)? else {
+            bail!(
+                "{name} is no regular file; what to exclude is read whole before anything is sent, \
+                 so write it to a file first"
+            );
+        };
+        let mut lines = Lines::with_rule(BufReader::new(file), options.line_rule());
+        let mut is_empty = true;
+        while let Some(()) =
+            lines.next_item(|item, _| self.add(item)).map_err(|error| anyhow!("{name}, {error}"))?
+        {
+            self.came_from(|| format!("{name}, line {}", lines.line()));
+            is_empty = false;
+        }
+        if is_empty {
+            bail!(
+                "{name} excludes nothing: it has no entry; if nothing is to be excluded, write \
+                 --exclude-file {NOTHING}, or leave it out"
+            );
+        }
+        Ok(())
     }
 
     /// Notes that what was added since the last call stands here.

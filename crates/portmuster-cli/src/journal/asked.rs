@@ -66,10 +66,11 @@ fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
 }
 
 /// What the attempts do that the rows tell of.
-fn attempts(config: Config) -> [(&'static str, String); 11] {
+fn attempts(config: Config) -> [(&'static str, String); 12] {
     let Config {
         addresses,
         source,
+        host_timeout,
         retries,
         limits,
         probing,
@@ -101,6 +102,7 @@ fn attempts(config: Config) -> [(&'static str, String); 11] {
         ("active-step", format!("{active_step:?}")),
         ("quiet-after", format!("{quiet:?}")),
         ("deadline", format!("{deadline:?}")),
+        ("host-timeout", host_timeout.map_or("none".to_owned(), |limit| format!("{limit:?}"))),
         ("retries", retries.to_string()),
         ("probe", probing.to_owned()),
         ("speak-first", speak_first.to_owned()),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::{Account, Positions, sink::Mark};
+use portmuster::{Account, Positions, sink::Mark, targets::WALK};
 
 use super::{Asked, Journal, JournalFile};
 use crate::{gate::Found, output::KeptFile};
@@ -59,12 +59,16 @@ impl Keeper {
     /// The journal can't be written, or there is no thread to be had.
     pub(crate) fn start(
         file: JournalFile,
+        run: String,
         asked: Asked,
-        outputs: Vec<KeptFile>,
+        mut outputs: Vec<KeptFile>,
         first: Checkpoint,
     ) -> anyhow::Result<Self> {
         let taken = (Duration::ZERO, first.settled.len());
-        let mut disk = Disk { asked, outputs, file };
+        for output in &mut outputs {
+            output.leave_trace(&run);
+        }
+        let mut disk = Disk { run, asked, outputs, file };
         keep(&mut disk, first)?;
         let (checkpoints, orders) = sync_channel::<Checkpoint>(1);
         let (results_in, results) = sync_channel(1);
@@ -164,6 +168,7 @@ fn keep(disk: &mut impl Durable, checkpoint: Checkpoint) -> anyhow::Result<()> {
 }
 
 struct Disk {
+    run: String,
     asked: Asked,
     outputs: Vec<KeptFile>,
     file: JournalFile,
@@ -177,9 +182,12 @@ impl Durable for Disk {
     fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
         let Checkpoint { settled, account, found, marks, complete } = checkpoint;
         let outputs = self.outputs.iter().zip(marks);
+        let outputs = outputs.map(|(output, mark)| output.at(mark));
         let journal = Journal {
+            run: self.run.clone(),
+            walk: WALK,
             asked: self.asked.clone(),
-            outputs: outputs.map(|(output, mark)| output.at(mark)).collect(),
+            outputs: outputs.collect::<anyhow::Result<_>>()?,
             settled,
             account,
             found,
@@ -191,7 +199,11 @@ impl Durable for Disk {
                 "writing the journal {}; --resume goes on from the checkpoint before",
                 self.file.name()
             )
-        })
+        })?;
+        if complete {
+            self.outputs.iter().for_each(KeptFile::remove_trace);
+        }
+        Ok(())
     }
 }
 

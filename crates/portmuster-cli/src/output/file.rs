@@ -1,88 +1,243 @@
-//! Files that rows go to: opened so that nothing is lost, and written so that rows are whole.
+//! Files that rows go to: opened and locked so that nothing is lost.
 
 use std::{
-    fs::{File, Metadata, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileExt, MetadataExt},
+    fs::{self, File, Metadata, OpenOptions},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
-use portmuster::sink::{Beginning, Csv, Place, PreparedRun, Sink, Sqlite};
+use anyhow::{Context, anyhow, bail};
+use portmuster::{
+    history::{RunChoice, StoredRunError, read_run},
+    sink::{Beginning, Csv, PreparedRun, Sink, Sqlite},
+};
 
-use super::{Prepared, name, rowless::refuse_existing};
+use super::{
+    Prepared,
+    lock::{is_open_database, lock, refuse_written},
+    name,
+    names::{Identity, ReadFiles, followed, identity, identity_at},
+    rowless::refuse_rows,
+    trace,
+    whole::{Changed, End, Extent, WholeWrites},
+};
 use crate::args::{Check, Format, OutputSpec};
 
-/// Bytes that are gathered before they are written, when nobody flushes before.
-const BUFFER_MAX: usize = 64 * 1024;
+/// How often a file that others make and remove is looked for again.
+const TRIES: usize = 16;
 
-/// An output file that is open, and as it was found.
+/// An output file that is open, and as it was found. No other run writes to it.
 pub(super) struct OpenFile {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) metadata: Metadata,
+    /// Whether this run has made it.
     is_new: bool,
     /// Rows are added to those that are there.
     has_rows: bool,
+    /// How it is written, where it is a file of rows.
+    extent: Extent,
+}
+
+/// What the file of an output is to be.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    path: &'a Path,
+    spec: &'a OutputSpec,
+    check: &'a Check,
+    reads: &'a ReadFiles,
+    others: &'a [Identity],
+}
+
+impl Wanted<'_> {
+    /// Whether rows are appended wherever the file ends. A document is rewritten in its midst, and
+    /// nothing can be added to one that is there.
+    fn appends(&self) -> bool {
+        let is_xml = matches!(self.spec, OutputSpec::Rows { format: Format::Xml, .. });
+        self.check.existing.append && !self.spec.is_database() && !is_xml
+    }
+
+    fn is_journaled(&self) -> bool {
+        self.check.journaling.journal.is_some()
+    }
+
+    /// Opens it; `None`: another program has made, removed or replaced it meanwhile.
+    fn open(&self) -> anyhow::Result<Option<OpenFile>> {
+        match self.path.metadata() {
+            Ok(found) if found.is_file() => self.open_existing(&found),
+            Ok(_) => self.open_stream().map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a device or a pipe, which has nothing that could be overwritten.
+    fn open_stream(&self) -> anyhow::Result<OpenFile> {
+        if self.spec.is_database() {
+            bail!("it is not a file, and a database has to be in one");
+        }
+        // Before it is opened: a pipe waits for somebody at its other end.
+        if self.is_journaled() {
+            bail!("it can't be cut back, so with --journal it can't be an output; choose a file");
+        }
+        let file = OpenOptions::new().write(true).open(self.path)?;
+        let extent = Extent { end: End::default(), is_shared: true };
+        OpenFile::of(self.path, file, extent)
+    }
+
+    fn open_existing(&self, found: &Metadata) -> anyhow::Result<Option<OpenFile>> {
+        self.refuse_shared(found)?;
+        let (appends, is_database) = (self.appends(), self.spec.is_database());
+        let mut options = OpenOptions::new();
+        options.write(true).append(appends).read(appends || is_database || self.is_journaled());
+        let file = match options.open(self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let extent = Extent { end: End::default(), is_shared: appends };
+        let mut open = OpenFile::of(self.path, file, extent)?;
+        if !open.metadata.is_file() {
+            return Ok(None);
+        }
+        self.refuse_shared(&open.metadata)?;
+        let (existing, resume) = (self.check.existing, self.check.journaling.resume);
+        // Runs accumulate in a database, whatever is said.
+        let may_exist = existing.append || existing.force || is_database;
+        if !may_exist && !resume {
+            // One that is empty may have been made just now by a run that has yet to lock it.
+            if open.metadata.len() > 0 {
+                refuse_written(&open.file)?;
+            }
+            return Err(existing_file());
+        }
+        if is_database {
+            refuse_written(&open.file)?;
+            Sqlite::inspect(self.path)?;
+        } else {
+            lock(&open.file)?;
+        }
+        if !open.is_at_its_path() {
+            return Ok(None);
+        }
+        // From here on no other run changes it.
+        open.metadata = open.file.metadata()?;
+        if !may_exist {
+            refuse_rows(&open.file, self.spec)?;
+        }
+        open.has_rows = existing.append && !is_database && open.metadata.len() > 0;
+        if open.has_rows {
+            can_go_on(&mut open.file, self.spec)?;
+            self.refuse_untraceable(&open.file)?;
+        }
+        Ok(Some(open))
+    }
+
+    fn create(&self) -> anyhow::Result<Option<OpenFile>> {
+        let path = followed(self.path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).append(self.appends()).create_new(true);
+        let file = match options.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(None),
+            opened => opened?,
+        };
+        let extent = Extent { end: End::default(), is_shared: self.appends() };
+        let open = OpenFile { is_new: true, ..OpenFile::of(self.path, file, extent)? };
+        if self.spec.is_database() {
+            return Ok(Some(open));
+        }
+        if let Err(error) = lock(&open.file) {
+            // Another run may have found it while it was empty, and use it. This lock keeps rows out.
+            let is_unused = refuse_written(&open.file).is_ok()
+                && !is_open_database(&open.file).unwrap_or(true)
+                && open.file.metadata().is_ok_and(|found| found.len() == 0);
+            if is_unused {
+                let _ = fs::remove_file(&path);
+            }
+            return Err(error);
+        }
+        Ok(open.is_at_its_path().then_some(open))
+    }
+
+    /// Refuses what is another output, or is read.
+    fn refuse_shared(&self, found: &Metadata) -> anyhow::Result<()> {
+        if self.others.contains(&identity(found)) {
+            bail!("another output goes to the same file; give each its own");
+        }
+        self.reads.refuse(identity(found))
+    }
+
+    /// Two runs that can be resumed would cut off each other's rows where neither leaves a trace.
+    fn refuse_untraceable(&self, file: &File) -> anyhow::Result<()> {
+        if self.is_journaled() && trace::Trace::of(file) == trace::Trace::Unsupported {
+            bail!(
+                "its file system keeps no extended attributes, by which a run that is resumed tells its \
+                 rows from those of others; with --journal choose a new file"
+            );
+        }
+        Ok(())
+    }
 }
 
 impl OpenFile {
-    /// Opens it, and changes nothing yet.
+    /// Opens and locks it, and changes nothing yet. `others` are the files of other outputs.
     ///
     /// # Errors
-    /// It can't be opened, or it has what was not to be overwritten or can't be added to.
-    pub(super) fn open<'a>(
+    /// It can't be opened, another run writes to it, or it has what was not to be overwritten or can't
+    /// be added to.
+    pub(super) fn open(
         path: &Path,
         spec: &OutputSpec,
         check: &Check,
-        mut others: impl Iterator<Item = &'a Self>,
+        reads: &ReadFiles,
+        others: &[Identity],
     ) -> anyhow::Result<Self> {
-        let existing = check.existing;
-        let found = path.metadata().ok();
-        let is_database = matches!(spec, OutputSpec::Database(_));
-        // A device or a pipe has nothing that could be overwritten.
-        if let Some(metadata) = found.as_ref().filter(|metadata| metadata.is_file()) {
-            if others.any(|other| other.is(metadata)) {
-                bail!("another output goes to the same file; give each its own");
+        let wanted = Wanted { path, spec, check, reads, others };
+        for _ in 0..TRIES {
+            if let Some(open) = wanted.open()? {
+                return Ok(open);
             }
-            if is_input(metadata, &check.inputs) {
-                bail!("it is read as an input as well; choose another file");
-            }
-            // Runs accumulate in a database, whatever is said.
-            if !existing.append && !existing.force && !is_database {
-                refuse_existing(path, spec, check.journaling.resume)?;
-            }
-        } else if found.is_some() && is_database {
-            bail!("it is not a file, and a database has to be in one");
         }
-        let is_file = found.as_ref().is_some_and(Metadata::is_file);
-        let append = is_file && existing.append && !is_database;
-        let mut options = OpenOptions::new();
-        options
-            .write(true)
-            .append(append)
-            .read(append || (is_file && is_database))
-            .create(found.is_none());
-        let mut file = options.open(path)?;
-        let metadata = file.metadata()?;
-        if is_file && is_database {
-            Sqlite::inspect(path)?;
-        }
-        let has_rows = append && metadata.len() > 0;
-        if has_rows {
-            can_go_on(&mut file, spec)?;
-        }
-        Ok(Self { path: path.to_owned(), file, metadata, is_new: found.is_none(), has_rows })
+        bail!("another program makes and removes it again and again; choose another file")
     }
 
-    /// Opens a file that an earlier process has written to, and changes nothing yet.
+    /// Opens and locks a file that an earlier process has written to, and changes nothing yet.
     ///
     /// # Errors
-    /// It can't be opened.
-    pub(super) fn reopen(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
+    /// It can't be opened, or another run writes to it.
+    pub(super) fn reopen(
+        path: &Path,
+        spec: &OutputSpec,
+        check: &Check,
+        reads: &ReadFiles,
+    ) -> anyhow::Result<Self> {
+        // A pipe would wait for somebody at its other end.
+        if !path.metadata()?.is_file() {
+            bail!("it is no regular file any more");
+        }
+        let is_shared = Wanted { path, spec, check, reads, others: &[] }.appends();
+        let file = OpenOptions::new().read(true).write(true).append(is_shared).open(path)?;
+        let mut open = Self::of(path, file, Extent { end: End::default(), is_shared })?;
+        reads.refuse(open.identity())?;
+        if spec.is_database() {
+            refuse_written(&open.file)?;
+        } else {
+            lock(&open.file)?;
+        }
+        if !open.is_at_its_path() {
+            bail!("another program has replaced it just now");
+        }
+        open.metadata = open.file.metadata()?;
+        open.has_rows = true;
+        Ok(open)
+    }
+
+    fn of(path: &Path, file: File, extent: Extent) -> anyhow::Result<Self> {
         let metadata = file.metadata()?;
-        Ok(Self { path: path.to_owned(), file, metadata, is_new: false, has_rows: true })
+        Ok(Self { path: path.to_owned(), file, metadata, is_new: false, has_rows: false, extent })
+    }
+
+    fn is_at_its_path(&self) -> bool {
+        identity_at(&self.path) == Some(self.identity())
     }
 
     /// Makes it ready for more behind all that it has.
@@ -90,9 +245,7 @@ impl OpenFile {
     /// # Errors
     /// It has no end.
     pub(super) fn at_end(self) -> io::Result<WholeWrites> {
-        let mut file = self.file;
-        let length = file.seek(SeekFrom::End(0))?;
-        Ok(WholeWrites { file, whole: Some(length) })
+        WholeWrites::at_end(self.file, self.extent)
     }
 
     /// Whether rows are added to those that are there.
@@ -104,18 +257,24 @@ impl OpenFile {
         &self.path
     }
 
-    /// Whether this run has made it.
-    pub(super) fn is_new(&self) -> bool {
-        self.is_new
+    /// The file, if this run has made it. It keeps the lock that this one has.
+    pub(super) fn made(&self, spec: &OutputSpec) -> Option<Made> {
+        let path = self.is_new.then(|| followed(&self.path).ok()).flatten()?;
+        // Another descriptor of its file, once closed, would take the locks away that SQLite has.
+        let held = if spec.is_database() { None } else { self.file.try_clone().ok() };
+        Some(Made { path, identity: self.identity(), held })
     }
 
-    /// Which file it is: device and inode.
-    pub(super) fn identity(&self) -> (u64, u64) {
+    /// What is to be there when the run has ended; `None`: it is a device or a pipe.
+    pub(super) fn expected(&self, spec: &OutputSpec) -> Option<Expected> {
+        let extent = if spec.is_database() { None } else { Some(self.extent.clone()) };
+        let expected = Expected { path: self.path.clone(), identity: self.identity(), extent };
+        self.metadata.is_file().then_some(expected)
+    }
+
+    /// Which file it is.
+    pub(super) fn identity(&self) -> Identity {
         identity(&self.metadata)
-    }
-
-    fn is(&self, other: &Metadata) -> bool {
-        is_same(&self.metadata, other)
     }
 
     /// Makes it ready for rows: what is to be overwritten goes.
@@ -123,15 +282,16 @@ impl OpenFile {
     /// # Errors
     /// It can't be emptied.
     pub(super) fn begin(self) -> anyhow::Result<WholeWrites> {
-        let Self { path, file, metadata, has_rows, .. } = self;
+        let Self { path, file, metadata, has_rows, extent, .. } = self;
         if !metadata.is_file() {
-            return Ok(WholeWrites { file, whole: None });
+            return Ok(WholeWrites::to_stream(file));
         }
-        if has_rows {
-            return Ok(WholeWrites { file, whole: Some(metadata.len()) });
+        // A run that has left its trace and goes on some day sees that it is not alone any more.
+        trace::remove(&file);
+        if !has_rows {
+            empty(&file).with_context(|| format!("emptying the output {}", name(&path)))?;
         }
-        empty(&file).with_context(|| format!("emptying the output {}", name(&path)))?;
-        Ok(WholeWrites { file, whole: Some(0) })
+        Ok(WholeWrites::at_end(file, extent)?)
     }
 
     /// Prepares a run in the database that it is, or becomes.
@@ -150,9 +310,21 @@ impl OpenFile {
     ///
     /// # Errors
     /// The run is not in it, or without outcomes that it had; or another program keeps it locked.
-    pub(super) fn prepare_to_go_on(self, run: i64, last: i64) -> anyhow::Result<Prepared<'static>> {
+    pub(super) fn prepare_to_go_on(
+        self,
+        run: i64,
+        last: i64,
+        fingerprint: u64,
+    ) -> anyhow::Result<Prepared<'static>> {
         let path = self.closed();
-        Ok(committing(PreparedRun::go_on(&path, run, last)?, path))
+        let prepared = PreparedRun::go_on(&path, run, last)?;
+        if prepared.fingerprint()? != fingerprint {
+            bail!(
+                "its run {run} is not the one that the journal names: another database was put in its \
+                 place, or its rows were changed; put that one back, or begin anew without --resume"
+            );
+        }
+        Ok(committing(prepared, path))
     }
 
     /// The path of a database, whose file is closed.
@@ -160,6 +332,11 @@ impl OpenFile {
         // Closing it later would take the locks away that SQLite has on it.
         self.path
     }
+}
+
+/// The error of a file that is not to be overwritten.
+fn existing_file() -> anyhow::Error {
+    anyhow!("it exists; --append adds to it, --force replaces it")
 }
 
 /// Empties a file that is not.
@@ -178,16 +355,56 @@ fn committing(run: PreparedRun, path: PathBuf) -> Prepared<'static> {
     })
 }
 
-fn is_same(one: &Metadata, other: &Metadata) -> bool {
-    identity(one) == identity(other)
+/// A file that this run has made.
+pub(super) struct Made {
+    path: PathBuf,
+    identity: Identity,
+    /// Keeps the lock; `None`: a database, which has others.
+    held: Option<File>,
 }
 
-fn identity(metadata: &Metadata) -> (u64, u64) {
-    (metadata.dev(), metadata.ino())
+impl Made {
+    /// Removes it again, unless it is another's by now.
+    pub(super) fn remove(self) {
+        let is_ours = self.path.symlink_metadata().is_ok_and(|it| identity(&it) == self.identity);
+        let is_unused = || {
+            let file = File::open(&self.path);
+            let has_no_run = || {
+                let run = read_run(&self.path, RunChoice::BeforeLast(0));
+                matches!(run, Err(StoredRunError::TooFew { .. }))
+            };
+            file.is_ok_and(|file| !is_open_database(&file).unwrap_or(true)) && has_no_run()
+        };
+        if is_ours && (self.held.is_some() || is_unused()) {
+            // Left behind, it would be in the way of the next run and nothing else.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }
 
-fn is_input(output: &Metadata, inputs: &[PathBuf]) -> bool {
-    inputs.iter().any(|input| input.metadata().is_ok_and(|input| is_same(&input, output)))
+/// An output as it must be when the run has ended.
+#[derive(Debug)]
+pub(super) struct Expected {
+    path: PathBuf,
+    identity: Identity,
+    /// `None`: a database, which knows itself what it has.
+    extent: Option<Extent>,
+}
+
+impl Expected {
+    /// # Errors
+    /// It is not at its path any more, or has not what was written to it.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let found = self.path.metadata().ok().filter(|found| identity(found) == self.identity);
+        let found = found.ok_or_else(|| {
+            anyhow!(
+                "another program has removed, moved or replaced it while the run wrote to it, so its \
+                 rows are not there"
+            )
+        })?;
+        let extent = self.extent.as_ref();
+        extent.map_or(Ok(()), |extent| extent.check(found.len())).map_err(Changed::into)
+    }
 }
 
 /// Whether rows of this output can be added to what the file has.
@@ -224,120 +441,4 @@ fn ends_a_line(file: &mut File, length: u64) -> io::Result<bool> {
     file.seek(SeekFrom::Start(last))?;
     file.read_exact(&mut byte)?;
     Ok(byte == *b"\n")
-}
-
-/// A file in which a write is whole or not there: what a full disk cut off is taken back.
-pub(super) struct WholeWrites {
-    file: File,
-    /// Length up to the last whole write; `None` for what can't be cut, a device or a pipe.
-    whole: Option<u64>,
-}
-
-impl Write for WholeWrites {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if let Err(error) = self.file.write_all(bytes) {
-            if let Some(whole) = self.whole {
-                self.file.set_len(whole)?;
-                self.file.seek(SeekFrom::Start(whole))?;
-            }
-            return Err(error);
-        }
-        self.whole = self.whole.map(|whole| whole + bytes.len() as u64);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Place for WholeWrites {
-    fn length(&self) -> Option<u64> {
-        self.whole
-    }
-
-    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)?;
-        self.file.seek(SeekFrom::Start(length))?;
-        self.whole = Some(length);
-        Ok(())
-    }
-}
-
-/// Gathers what is written and passes on whole lines only.
-pub(super) struct WholeLines<P> {
-    output: P,
-    buffer: Vec<u8>,
-}
-
-impl<P: Place> WholeLines<P> {
-    pub(super) fn new(output: P) -> Self {
-        Self { output, buffer: Vec::new() }
-    }
-
-    fn pass_on(&mut self) -> io::Result<()> {
-        let end = self.buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let written = self.output.write_all(&self.buffer[..end]);
-        // Also when it failed: what could not be written once is not written twice.
-        self.buffer.drain(..end);
-        written
-    }
-}
-
-impl<P: Place> Write for WholeLines<P> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER_MAX {
-            self.pass_on()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.pass_on()?;
-        self.output.flush()
-    }
-}
-
-impl<P: Place> Place for WholeLines<P> {
-    fn length(&self) -> Option<u64> {
-        Some(self.output.length()? + self.buffer.len() as u64)
-    }
-
-    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.output.rewrite(at, bytes)
-    }
-
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.output.cut(length)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_whole_lines_are_passed_on() {
-        let mut lines = WholeLines::new(Vec::new());
-        lines.write_all(b"one\ntw").expect("it is gathered");
-        lines.flush().expect("a vector takes it");
-        assert_eq!(lines.output, b"one\n");
-        lines.write_all(b"o\n").expect("it is gathered");
-        lines.flush().expect("a vector takes it");
-        assert_eq!(lines.output, b"one\ntwo\n");
-    }
-
-    #[test]
-    fn what_is_too_much_to_gather_is_passed_on() {
-        let mut lines = WholeLines::new(Vec::new());
-        for _ in 0..BUFFER_MAX {
-            lines.write_all(b"a line\n").expect("a vector takes it");
-        }
-        assert!(lines.buffer.len() < BUFFER_MAX && lines.output.ends_with(b"\n"));
-    }
 }

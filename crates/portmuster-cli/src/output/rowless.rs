@@ -2,8 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
-    path::Path,
+    io::{self, Read, Seek},
 };
 
 use anyhow::bail;
@@ -14,17 +13,14 @@ use crate::args::{Format, OutputSpec};
 /// More than a document without rows has, unless the command line in it is very long.
 const LENGTH_MAX: u64 = 64 * 1024;
 
-/// Refuses to overwrite a file that is there. A run that `--resume` begins takes one without rows:
-/// whoever was killed before the first checkpoint leaves such files and no journal.
+/// Refuses to overwrite a file with rows. A run that `--resume` begins takes one without: whoever was
+/// killed before the first checkpoint leaves such files and no journal.
 ///
 /// # Errors
-/// It is not to be overwritten, or can't be read.
-pub(super) fn refuse_existing(path: &Path, spec: &OutputSpec, resume: bool) -> anyhow::Result<()> {
-    if !resume {
-        bail!("it exists; --append adds to it, --force replaces it");
-    }
+/// It has rows, or can't be read.
+pub(super) fn refuse_rows(file: &File, spec: &OutputSpec) -> anyhow::Result<()> {
     let OutputSpec::Rows { format, .. } = spec else { return Ok(()) };
-    if !is_rowless(&beginning(path)?, *format) {
+    if !is_rowless(&beginning(file)?, *format) {
         bail!(
             "it exists, and there is no journal to resume its run from; --append adds to it, --force \
              replaces it, and both say nothing once there is a journal"
@@ -33,9 +29,10 @@ pub(super) fn refuse_existing(path: &Path, spec: &OutputSpec, resume: bool) -> a
     Ok(())
 }
 
-fn beginning(path: &Path) -> io::Result<Vec<u8>> {
+fn beginning(mut file: &File) -> io::Result<Vec<u8>> {
     let mut beginning = Vec::new();
-    File::open(path)?.take(LENGTH_MAX).read_to_end(&mut beginning)?;
+    file.rewind()?;
+    file.take(LENGTH_MAX).read_to_end(&mut beginning)?;
     Ok(beginning)
 }
 

@@ -222,7 +222,7 @@ fn a_run_whose_file_cannot_be_begun_is_in_no_database() {
         exit $status";
     let script = script.replace("FILE", &file.display().to_string());
     let Some(ended) = sh_apart(&["--mount"], &script, mount.path()) else { return };
-    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("/rows: No space left on device"), "{}", ended.stderr);
     assert_eq!(ended.stdout, "full\n", "what is new is gone again");
     assert_eq!(column::<u32>(&open(&file), "SELECT count(*) FROM runs"), [1]);

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::{
     outputs::{Folder, output},
     program::{Ended, check, program, run},
-    shell::sh,
+    shell::{sh, sh_apart},
 };
 
 /// Runs the program in the folder.
@@ -45,6 +45,20 @@ fn a_database_is_a_file_of_exactly_its_name() {
         }
         assert!(folder.file(name).exists(), "{name}");
     }
+}
+
+#[test]
+fn a_database_that_is_mounted_without_its_folder_is_refused() {
+    let folder = Folder::new();
+    let script = "cd \"$1\"
+        : >rows.db
+        mkdir elsewhere
+        : >elsewhere/rows.db
+        mount --bind rows.db elsewhere/rows.db
+        \"$portmuster\" check 127.0.0.1:1 -o sqlite=elsewhere/rows.db";
+    let Some(ended) = sh_apart(&["--mount"], script, folder.path()) else { return };
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("mount the folder that it is in"), "{ended:?}");
 }
 
 /// The database of another application, and a path that would be its URI.

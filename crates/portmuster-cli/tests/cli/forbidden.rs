@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::{
     outputs::{Folder, output},
+    servers::{by_exhibit, start_lab, targets_but},
     shell::{check_forbidden, sh_apart},
 };
 
@@ -43,6 +44,33 @@ fn threads_wait_where_there_is_no_poller() {
     assert_completes("epoll_create1=EMFILE", "ulimit -n 64", "", " of 16384; ");
 }
 
+/// Some sandboxes give a poller that nobody may wait for; the second rule lets it be asked, and
+/// forbids only to wait.
+#[test]
+fn loops_poll_where_the_poller_cannot_be_waited_for() {
+    for call in ["epoll_pwait=EPERM", "epoll_pwait@3>=1=EACCES", "epoll_pwait=ENOSYS"] {
+        assert_completes(call, "", "", "");
+        assert_completes(call, "", "--method=process-event-loops --workers=3", "");
+    }
+}
+
+#[test]
+fn loops_that_poll_judge_as_those_that_need_not() {
+    let lab = start_lab();
+    // What the slow ones are takes a while to tell.
+    let slow =
+        ["silent", "drip", "ssh-slow", "flood-late", "limit-line", "sensor", "telnet-toggles"];
+    let targets = targets_but(&lab, &slow).join(" ");
+    let arguments = format!("{targets} --per-host max --retries 0 --speak-first never -o jsonl");
+    let Some(ended) = check_forbidden("epoll_pwait@3>=1=EPERM", "", &arguments) else { return };
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    for (name, row) in by_exhibit(&lab, &ended.rows()) {
+        let mut exhibits = lab.exhibits().map(|(exhibit, _)| exhibit);
+        let exhibit = exhibits.find(|exhibit| exhibit.name == name).expect("it is its own");
+        assert_eq!(row.service.as_deref(), exhibit.service, "{row:?}");
+    }
+}
+
 #[test]
 fn what_it_can_not_do_without_is_said() {
     for (call, told) in [
@@ -63,7 +91,9 @@ fn what_it_can_not_do_without_is_said() {
 
 #[test]
 fn connections_that_are_not_permitted_are_unchecked() {
-    for call in ["connect=EPERM", "connect=EACCES", "socket=EPERM", "socket=EACCES"] {
+    for call in
+        ["connect=EPERM", "connect=EACCES", "connect=ECONNREFUSED", "socket=EPERM", "socket=EACCES"]
+    {
         let arguments = "127.0.0.0/24 -p 1 --rate max -o jsonl";
         let Some(ended) = check_forbidden(call, "", arguments) else { return };
         assert_eq!(ended.status, Some(3), "{call}: {}", ended.stderr);

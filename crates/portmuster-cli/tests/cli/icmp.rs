@@ -9,8 +9,23 @@ use crate::{
     shell::{sh_apart, sh_apart_as_root},
 };
 
-const METHODS: [&str; 6] =
-    ["serial", "threads", "processes", "process-threads", "event-loop", "process-event-loops"];
+/// What every run is made by, and the same with a single thread, which has a single socket: all that
+/// a refusal leaves there is met by whoever comes next.
+const METHODS: [&str; 10] = [
+    "serial",
+    "threads",
+    "processes",
+    "process-threads",
+    "event-loop",
+    "process-event-loops",
+    "threads --workers 1",
+    "processes --workers 1",
+    "process-threads --workers 1 --threads 1",
+    WITHOUT_EPOLL,
+];
+
+/// Threads stand in for the loop that can't be had.
+const WITHOUT_EPOLL: &str = "event-loop --in-flight 1";
 
 /// What comes of a port over IPv4 and over IPv6, in the order in which they are checked: where one
 /// socket is all that a thread has, each kind of refusal is followed by a wait.
@@ -57,8 +72,10 @@ const LATE_MS: f64 = 20_000.0;
 /// The check that a script runs by a method.
 fn checked(hosts: [&str; 2], method: &str) -> String {
     let targets = hosts.map(|host| PORTS.map(|(port, _)| format!("{host}:{port}")).join(" "));
+    let without =
+        if method == WITHOUT_EPOLL { "python3 \"$forbid\" epoll_create1=EPERM -- " } else { "" };
     format!(
-        "\"$portmuster\" check {} --method {method} --order given --retries 0 \
+        "{without}\"$portmuster\" check {} --method {method} --order given --retries 0 \
             --timeout {TIMEOUT_MS}ms --first-byte {FIRST_BYTE_MS}ms -o jsonl",
         targets.join(" ")
     )

@@ -34,6 +34,19 @@ fn a_host_bears_four_connections_unless_told_otherwise() {
 }
 
 #[test]
+fn a_host_that_has_had_its_time_ends_unchecked_and_fails_the_gate() {
+    let server = start(Behaviour::Silent);
+    let arguments = ["--per-host=1", "--host-timeout=1s", "--first-byte=4s", "--speak-first=never"];
+    let gate = ["--require-verdict", "--allow=silent", "-o=jsonl"];
+    let ended = check_many(&server, 5, &[&arguments[..], &gate].concat());
+    let summary = ended.summary();
+    assert_eq!((summary.of("open"), summary.of("unchecked")), (1, 4), "{ended:?}");
+    let reasons = ended.rows().into_iter().filter(|row| row.state == "unchecked");
+    assert!(reasons.clone().all(|row| row.reason == "host-timeout"), "{ended:?}");
+    assert_eq!((ended.status, server.accepted()), (Some(1), 1), "{ended:?}");
+}
+
+#[test]
 fn in_flight_and_workers_bound_what_is_open() {
     for (arguments, peak) in [
         (&["--in-flight=3"][..], 3),

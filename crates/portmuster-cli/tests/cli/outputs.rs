@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    program::{Ended, check},
+    program::{Ended, Running, check},
     row,
     shell::{sh, sh_apart},
 };
@@ -88,6 +88,30 @@ fn a_file_that_ends_amid_a_line_is_not_added_to() {
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("it ends in the middle of a line"), "{}", ended.stderr);
     assert_eq!(read(&file), OLD.trim_end());
+}
+
+/// It is rewritten in its midst, which no file that is open for appending lets anybody do.
+#[test]
+fn a_document_is_begun_in_an_empty_file_that_is_added_to() {
+    for is_new in [true, false] {
+        let folder = Folder::new();
+        let file = folder.file("scan.xml");
+        if !is_new {
+            folder.with("scan.xml", "");
+        }
+        let document = output("xml", &file);
+        let mut running =
+            Running::check(["-i", "-", "--append", "-o", "jsonl", "-o", document.as_str()]);
+        for rows in 1..=3 {
+            running.feed("127.0.0.1:1\n");
+            running.row();
+            while running.is_alive() && read(&file).matches("<host ").count() < rows {}
+        }
+        assert_eq!(running.end().status, Some(0));
+        let document = read(&file);
+        assert_eq!(document.matches("</nmaprun>").count(), 1, "{document}");
+        assert_eq!(document.matches("<host ").count(), 3, "{document}");
+    }
 }
 
 #[test]

@@ -16,26 +16,32 @@ use crate::{
 };
 
 /// A run that was killed with one target left, whose server is silent for as long as it lives.
-struct Cut {
-    kept: Kept,
+pub(crate) struct Cut {
+    pub(crate) kept: Kept,
     silent: Server,
-    targets: Vec<String>,
+    pub(crate) targets: Vec<String>,
 }
 
 impl Cut {
-    fn new(formats: &[&str]) -> Self {
+    pub(crate) fn new(formats: &[&str]) -> Self {
+        Self::with_flags(formats, &[])
+    }
+
+    /// With more arguments.
+    pub(crate) fn with_flags(formats: &[&str], flags: &[&str]) -> Self {
         let (refused, silent) = (start(Behaviour::Refused), start(Behaviour::Silent));
         let mut targets = vec![target(&refused), target(&silent)];
         targets.extend((1..=4).map(|port| format!("127.0.0.1:{port}")));
         let mut arguments: Vec<_> = targets.iter().map(String::as_str).collect();
         arguments.extend(["--first-byte=1h", "--deadline=1h"]);
+        arguments.extend(flags);
         let kept = Kept::new(formats, &arguments);
         kept.kill_with(5);
         Self { kept, silent, targets }
     }
 
     /// Every file in its folder, byte for byte.
-    fn files(&self) -> BTreeMap<String, (u64, Vec<u8>)> {
+    pub(crate) fn files(&self) -> BTreeMap<String, (u64, Vec<u8>)> {
         let entries = fs::read_dir(self.kept.folder.path()).expect("it is there");
         let files = entries.map(|entry| entry.expect("it can be read"));
         files
@@ -48,7 +54,7 @@ impl Cut {
     }
 
     /// Sees that it is refused for this reason, and that nothing is touched.
-    fn assert_refused(&self, arguments: impl IntoIterator<Item = String>, reason: &str) {
+    pub(crate) fn assert_refused(&self, arguments: impl IntoIterator<Item = String>, reason: &str) {
         let before = self.files();
         let ended = check(arguments);
         assert_eq!(ended.status, Some(2), "{reason}: {ended:?}");
@@ -56,7 +62,7 @@ impl Cut {
         assert!(before == self.files(), "it was refused ({reason}), and something was touched");
     }
 
-    fn assert_resume_refused(&self, reason: &str) {
+    pub(crate) fn assert_resume_refused(&self, reason: &str) {
         self.assert_refused(self.kept.arguments(true), reason);
     }
 
@@ -67,8 +73,17 @@ impl Cut {
         arguments
     }
 
+    /// Goes on with gates that the silent server shuts, and sees that each target is there once.
+    pub(crate) fn assert_resumed_with_gates(self) -> Kept {
+        drop(self.silent);
+        let ended = self.kept.resume();
+        assert!(matches!(ended.status, Some(0 | 1)), "{ended:?}");
+        assert_each_once(&self.kept.file("jsonl"), &self.targets);
+        self.kept
+    }
+
     /// Goes on, and sees that each target is there once.
-    fn assert_resumed(self) -> Kept {
+    pub(crate) fn assert_resumed(self) -> Kept {
         drop(self.silent);
         let ended = self.kept.resume();
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -88,7 +103,7 @@ fn refused() -> Vec<String> {
     hosts.take(3000).map(|(high, low)| format!("127.9.{high}.{low}:1")).collect()
 }
 
-fn assert_each_once(jsonl: &Path, targets: &[String]) {
+pub(crate) fn assert_each_once(jsonl: &Path, targets: &[String]) {
     let rows = row::read(&fs::read_to_string(jsonl).expect("it is there"));
     let mut seen: Vec<_> = rows.iter().map(|row| format!("{}:{}", row.host, row.port)).collect();
     let mut targets = targets.to_vec();
@@ -151,7 +166,7 @@ fn what_is_no_journal_is_refused() {
     write(&[b"portmuster journal 1 00ff00ff00ff00ff 3", &good[end..]].concat());
     let named = "it was written by portmuster 0.1.0, and this is ";
     cut.assert_resume_refused(named);
-    write(&[b"portmuster journal 3 7.3.0 x y z", &good[end..]].concat());
+    write(&[b"portmuster journal 4 7.3.0 x y z", &good[end..]].concat());
     cut.assert_resume_refused("it was written by portmuster 7.3.0, and this is ");
     write(b"{}\n");
     cut.assert_resume_refused("it is no journal of portmuster");

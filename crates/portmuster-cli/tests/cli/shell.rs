@@ -1,12 +1,17 @@
 //! Runs the program from a shell, under limits, in namespaces of its own, or where the system
 //! forbids something.
 
+use std::fs;
+
+use tempfile::TempDir;
+
 use crate::program::{Ended, PATH, command, run};
 
-/// What forbids calls, what feeds input in two parts, and what is at the end of a wire: Python
-/// programs, told at their heads.
+/// What forbids calls, what feeds input in two parts, what answers for names, and what is at the end
+/// of a wire: Python programs, told at their heads.
 const FORBID: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/forbid.py");
 const IN_TWO_PARTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/in_two_parts.py");
+const NAME_SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/name_server.py");
 const FAR_END: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/far_end.py");
 
 /// A part of a script that makes port 9 of a network of its own answer nobody.
@@ -59,6 +64,23 @@ pub(crate) fn sh_apart_as_root(namespaces: &[&str], script: &str, argument: &str
     sh_in(namespaces, script, argument)
 }
 
+/// Runs the script as [`sh_apart`] does, in a folder and a network of its own, where the resolver knows
+/// the names of this hosts file and no others.
+pub(crate) fn sh_with_hosts(hosts: &str, script: &str) -> Option<Ended> {
+    let folder = TempDir::new().expect("there is room for a folder");
+    fs::write(folder.path().join("hosts"), hosts).expect("there is room");
+    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("there is room");
+    let script = format!(
+        "ip link set lo up
+        mount --bind \"$1/hosts\" /etc/hosts
+        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
+        cd \"$1\"
+        {script}"
+    );
+    let folder = folder.path().to_str().expect("temporary folders have plain names");
+    sh_apart(&["--net", "--mount"], &script, folder)
+}
+
 fn sh_in(namespaces: &[&str], script: &str, argument: &str) -> Option<Ended> {
     let apart = |script| {
         run(named(&mut command("unshare"))
@@ -82,6 +104,7 @@ fn named(command: &mut assert_cmd::Command) -> &mut assert_cmd::Command {
         .env("portmuster", PATH)
         .env("forbid", FORBID)
         .env("in_two_parts", IN_TWO_PARTS)
+        .env("name_server", NAME_SERVER)
         .env("far_end", FAR_END)
 }
 

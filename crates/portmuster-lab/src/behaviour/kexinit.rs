@@ -6,6 +6,8 @@
 //! - Invariant: an honest packet has a length that is a multiple of 8, and at least 4 bytes of
 //!   padding.
 
+use std::sync::LazyLock;
+
 /// `SSH_MSG_KEXINIT`.
 const MESSAGE: u8 = 20;
 
@@ -108,6 +110,15 @@ pub(super) fn packet(offer: &Offer) -> Vec<u8> {
     packet
 }
 
+/// A packet with nearly as many names as the longest has room for (RFC 4253 §6.1: 35,000 bytes).
+pub(super) fn vast() -> Vec<u8> {
+    static NAMES: LazyLock<String> = LazyLock::new(|| {
+        let names = (0..1_050).map(|number| format!("curve25519-sha256-{number:04}@example.com,"));
+        names.collect::<String>()[..33_600].trim_end_matches(',').to_owned()
+    });
+    packet(&Offer { key_exchanges: &NAMES, ..MODERN })
+}
+
 /// The packet of one that lies.
 pub(super) fn lying(lie: Lie) -> Vec<u8> {
     let offer = if lie == Lie::Names { HOSTILE } else { MODERN };
@@ -169,6 +180,11 @@ mod tests {
             assert!((PADDING_MIN..2 * BLOCK).contains(&usize::from(packet[PADDING_AT])));
             assert_eq!(packet[PADDING_AT + 1], MESSAGE);
         }
+    }
+
+    #[test]
+    fn the_vast_packet_is_one_that_everybody_must_take() {
+        assert!((34_000..=35_000).contains(&vast().len()), "{}", vast().len());
     }
 
     #[test]

@@ -87,6 +87,14 @@ pub(super) fn eager() -> Vec<Step> {
     vec![send_own(greeting)]
 }
 
+/// An identification and a vast offer, of which so many bytes at its end never come.
+pub(super) fn vast(missing: usize) -> Vec<Step> {
+    let mut greeting = b"SSH-2.0-hoarder_1.0\r\n".to_vec();
+    greeting.extend(kexinit::vast());
+    greeting.truncate(greeting.len() - missing);
+    vec![send_own(greeting)]
+}
+
 /// What OpenSSH said to a client of the other protocol, while it still had both.
 pub(super) fn old() -> Vec<Step> {
     let refusal = send(b"Protocol major versions differ.\n");

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portmuster_lab::{Behaviour, Counts, Kind, Lab, LabError, MAX_CONNECTIONS, Server, zoo};
+use portmuster_lab::{Behaviour, Counts, Crowd, Kind, Lab, LabError, MAX_CONNECTIONS, Server, zoo};
 
 use crate::{
     client::{
@@ -56,6 +56,48 @@ fn resetting_one_resets() {
     let server = start(Behaviour::Resets);
     let error = connect(server.endpoint()).read(&mut [0]).expect_err("a reset is no end of file");
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn what_is_said_before_a_reset_can_be_read() {
+    let server = start(Behaviour::SaysAndResets(b"hello"));
+    let mut stream = connect(server.endpoint());
+    server.wait_for(LIMIT, |counts| counts.accepted == 1 && counts.open == 0);
+    let mut heard = [0; 5];
+    stream.read_exact(&mut heard).expect("it was said");
+    assert_eq!(heard, *b"hello");
+    let error = stream.read(&mut [0]).expect_err("a reset is no end of file");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_urgent_byte_is_no_part_of_the_stream() {
+    let server = start(Behaviour::SaysUrgently(b"hello"));
+    let mut stream = connect(server.endpoint());
+    assert_eq!(read(&mut stream, 4), b"hell");
+    stays_silent(&mut stream);
+}
+
+#[test]
+fn hoarders_say_much_and_keep_the_end_back() {
+    let whole = start(Behaviour::SshVast);
+    let whole = read(&mut connect(whole.endpoint()), 34_000);
+    let hoarder = start(Behaviour::SshHoarding);
+    assert_eq!(read(&mut connect(hoarder.endpoint()), 34_000), whole);
+}
+
+#[test]
+fn a_crowd_serves_at_each_of_its_addresses() {
+    let binds = (1..=3).map(|last| SocketAddr::from((Ipv4Addr::new(127, 3, 0, last), 0)));
+    let crowd = Crowd::start(Behaviour::Says(b"hello"), binds).expect("there are ports");
+    let mut streams: Vec<_> = crowd.endpoints().iter().map(|&at| connect(at)).collect();
+    for stream in &mut streams {
+        assert_eq!(read(stream, 5), b"hello");
+    }
+    assert_eq!((crowd.endpoints().len(), crowd.counts().accepted), (3, 3));
+    let elsewhere = [SocketAddr::from(([127, 0, 0, 1], 0)), SocketAddr::from(([192, 0, 2, 1], 0))];
+    let refused = Crowd::start(Behaviour::Silent, elsewhere);
+    assert!(matches!(refused, Err(LabError::NotLoopback { .. })));
 }
 
 #[test]

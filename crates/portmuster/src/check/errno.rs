@@ -56,12 +56,12 @@ fn fault(phase: Phase, errno: Errno) -> Option<Fault> {
 
 fn at_start(errno: Errno) -> Meaning {
     let reason = match errno {
-        // A system may finish the handshake before the call returns.
-        Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
         Errno::CONNRESET | Errno::PIPE => return Meaning::HungUp,
         // EINVAL is what a route of the type blackhole says.
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::INVAL => Reason::NoRoute,
-        Errno::PERM | Errno::ACCESS => Reason::NotPermitted,
+        // The first call never waits for an answer, so who refuses is a filter or a policy of this
+        // machine: SELinux words it like this.
+        Errno::PERM | Errno::ACCESS | Errno::CONNREFUSED => Reason::NotPermitted,
         Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Reason::NoAddressFamily,
         other => other.into(),
     };
@@ -116,7 +116,7 @@ mod tests {
             (Errno::ADDRINUSE,    F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
             (Errno::AGAIN,        F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
             (Errno::NOSPC,        F(Fault::Watches),                        S(Unchecked, Errno::NOSPC.into()),         HungUp),
-            (Errno::CONNREFUSED,  S(Closed, Reason::Refused),               S(Closed, Reason::Refused),                HungUp),
+            (Errno::CONNREFUSED,  S(Unchecked, Reason::NotPermitted),       S(Closed, Reason::Refused),                HungUp),
             (Errno::CONNRESET,    HungUp,                                   HungUp,                                    HungUp),
             (Errno::PIPE,         HungUp,                                   HungUp,                                    HungUp),
             // This system itself ended the connection attempt (sock_diag(7), SOCK_DESTROY).

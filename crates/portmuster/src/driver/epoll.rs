@@ -8,12 +8,16 @@ use std::{
 };
 
 use rustix::{
-    event::{Timespec, epoll},
+    event::{PollFd, PollFlags, Timespec, epoll},
     io::Errno,
 };
 use slab::Slab;
 
-use super::{Connection, IcmpError, Net, Socket, Woken, error_queue, tcp, waker::Waker};
+use super::{
+    Connection, IcmpError, Net, Socket, Woken, error_queue,
+    tcp::{self, Told},
+    waker::Waker,
+};
 use crate::clock::{Clock, Instant};
 
 /// Events taken at a time.
@@ -51,6 +55,8 @@ pub(crate) struct Epoll {
     /// Refusals after which a socket's error queue is read.
     unread_max: u8,
     icmp: Vec<IcmpError>,
+    /// Sockets that the next wait names whatever has happened.
+    revisited: Vec<Socket>,
 }
 
 #[derive(Debug)]
@@ -88,8 +94,8 @@ impl From<Connection> for Standing {
 /// What is known of a socket without asking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct News {
-    /// Its connection was accepted.
-    accepted: bool,
+    /// How its connection stands, while that is not known otherwise.
+    connection: Option<Told>,
     /// It has no bytes before the poller tells of it again: an edge-triggered poller tells of all
     /// that comes after less was read than was asked for (epoll(7), question 9).
     drained: bool,
@@ -99,13 +105,13 @@ struct News {
 }
 
 impl News {
-    /// Takes an event. Its flags are of the moment of the wait, whatever the event was for: a
-    /// connection that has not been accepted is never writable without an error.
+    /// Takes an event. Its flags are of the moment of the wait, whatever the event was for.
     fn take(&mut self, flags: epoll::EventFlags) {
         use epoll::EventFlags as Flags;
 
         self.uneven |= flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR | Flags::PRI);
-        self.accepted = flags.contains(Flags::OUT) && !flags.intersects(Flags::HUP | Flags::ERR);
+        let [out, hup, err] = [Flags::OUT, Flags::HUP, Flags::ERR].map(|it| flags.contains(it));
+        self.connection = Some(Told::by(out, hup, err));
         self.drained = !flags.contains(Flags::IN) && !self.uneven;
     }
 }
@@ -154,7 +160,17 @@ impl Epoll {
             unread: Vec::new(),
             unread_max: *error_queue::UNREAD,
             icmp: Vec::new(),
+            revisited: Vec::new(),
         })
+    }
+
+    /// Its connection stands so.
+    fn stands(&mut self, place: usize, connection: Connection) -> Connection {
+        self.sockets[place].standing = connection.into();
+        if matches!(connection, Connection::Failed(_)) {
+            self.errs(place);
+        }
+        connection
     }
 
     /// The socket's error queue may have something in it.
@@ -173,6 +189,62 @@ impl Epoll {
         let member = &mut self.sockets[place];
         member.unread = 0;
         error_queue::read(&member.descriptor, Socket(place), &mut self.icmp);
+    }
+
+    /// Something has happened at a socket.
+    fn happened(&mut self, place: usize, flags: epoll::EventFlags, ready: &mut Vec<Socket>) {
+        let member = &mut self.sockets[place];
+        member.news.take(flags);
+        let is_pending = member.standing == Standing::Pending;
+        ready.push(Socket(place));
+        if is_pending && flags.contains(epoll::EventFlags::ERR) {
+            self.errs(place);
+        }
+    }
+
+    /// Waits as well where the poller can't be waited for: it takes longer, the more sockets there
+    /// are. Where that is not possible either, every socket is asked.
+    fn wait_by_poll(&mut self, timeout: Option<&Timespec>, ready: &mut Vec<Socket>) -> Woken {
+        let is_watched =
+            |member: &Member| member.serial.is_some() && member.standing != Standing::Free;
+        let watched = self.sockets.iter().filter(|(_, member)| is_watched(member));
+        let (places, sockets): (Vec<_>, Vec<_>) = watched.unzip();
+        let mut polled = vec![PollFd::new(self.waker.descriptor(), PollFlags::IN)];
+        polled.extend(sockets.into_iter().map(|member| {
+            let is_pending = member.standing == Standing::Pending;
+            let wanted = if is_pending { PollFlags::OUT } else { PollFlags::IN };
+            PollFd::new(&member.descriptor, wanted)
+        }));
+        match rustix::event::poll(&mut polled, timeout) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Woken::ByEvent,
+            Err(_) => {
+                std::thread::yield_now();
+                for &place in &places {
+                    self.doubt(Socket(place));
+                }
+                ready.extend(places.into_iter().map(Socket));
+                return self.heard();
+            }
+        }
+        let told: Vec<_> = polled.iter().map(PollFd::revents).collect();
+        for (place, told) in places.into_iter().zip(&told[1..]) {
+            if !told.is_empty() {
+                // They have the same bits (epoll_ctl(2)).
+                let flags = epoll::EventFlags::from_bits_retain(told.bits().into());
+                self.happened(place, flags, ready);
+            }
+        }
+        self.heard()
+    }
+
+    /// Takes a call, if there was one.
+    fn heard(&self) -> Woken {
+        if !self.waker.is_called() {
+            return Woken::ByEvent;
+        }
+        self.waker.heard();
+        Woken::ByCall
     }
 
     /// The time until then; whole milliseconds, rounded up: a wait never ends early, and kernels
@@ -207,18 +279,17 @@ impl Net for Epoll {
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
-        let member = &mut self.sockets[socket.0];
-        let is_pending = member.standing == Standing::Pending;
-        let connection = if is_pending && member.news.accepted {
-            tcp::accepted(&member.descriptor, endpoint)
-        } else {
-            tcp::connect(&member.descriptor, endpoint)
+        let member = &self.sockets[socket.0];
+        let connection = match member.standing {
+            Standing::Pending => tcp::stands(&member.descriptor, endpoint, member.news.connection),
+            Standing::Free | Standing::Accepted => tcp::connect(&member.descriptor, endpoint),
         };
-        member.standing = connection.into();
-        if matches!(connection, Connection::Failed(_)) {
-            self.errs(socket.0);
-        }
-        connection
+        self.stands(socket.0, connection)
+    }
+
+    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+        let connection = tcp::connect(&self.sockets[socket.0].descriptor, endpoint);
+        self.stands(socket.0, connection)
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
@@ -278,6 +349,10 @@ impl Net for Epoll {
         Ok(())
     }
 
+    fn revisit(&mut self, socket: Socket) {
+        self.revisited.push(socket);
+    }
+
     fn doubt(&mut self, socket: Socket) {
         self.sockets[socket.0].news = News::default();
     }
@@ -295,12 +370,15 @@ impl Net for Epoll {
     }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
+        let until = if self.revisited.is_empty() { until } else { Some(self.now()) };
+        ready.append(&mut self.revisited);
         let timeout = until.map(|until| self.timeout(until));
         let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
         let events = match epoll::wait(&self.poller, &mut buffer, timeout.as_ref()) {
             Ok((events, _)) => events,
             Err(Errno::INTR) => return Woken::ByEvent,
-            Err(errno) => unreachable!("waiting with a valid poller and buffer failed: {errno}"),
+            // A sandbox forbids it.
+            Err(_) => return self.wait_by_poll(timeout.as_ref(), ready),
         };
         let mut woken = Woken::ByEvent;
         for event in events {
@@ -311,15 +389,9 @@ impl Net for Epoll {
                 }
                 name => {
                     let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
-                    let member = self.sockets.get_mut(place);
-                    if let Some(member) = member.filter(|member| member.serial == Some(serial)) {
-                        let flags = event.flags;
-                        member.news.take(flags);
-                        let is_pending = member.standing == Standing::Pending;
-                        ready.push(Socket(place));
-                        if is_pending && flags.contains(epoll::EventFlags::ERR) {
-                            self.errs(place);
-                        }
+                    let member = self.sockets.get(place);
+                    if member.is_some_and(|member| member.serial == Some(serial)) {
+                        self.happened(place, event.flags, ready);
                     }
                 }
             }

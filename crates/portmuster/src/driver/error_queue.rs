@@ -78,11 +78,12 @@ pub(super) fn read(descriptor: impl AsFd, socket: Socket, told: &mut Vec<IcmpErr
     for _ in 0..MESSAGES_MAX {
         let mut control = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6);
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
-        let Ok(message) =
-            recvmsg::<SockaddrStorage>(descriptor, &mut [], Some(&mut control), flags)
-        else {
-            return;
-        };
+        let message =
+            match recvmsg::<SockaddrStorage>(descriptor, &mut [], Some(&mut control), flags) {
+                Ok(message) => message,
+                Err(nix::errno::Errno::EINTR) => continue,
+                Err(_) => return,
+            };
         let endpoint = message.address.as_ref().and_then(endpoint);
         let errno = message.cmsgs().ok().and_then(|mut parts| parts.find_map(|part| icmp(&part)));
         if let (Some(endpoint), Some(errno)) = (endpoint, errno) {

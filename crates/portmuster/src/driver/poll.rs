@@ -12,7 +12,11 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Connection, IcmpError, Net, Socket, Woken, error_queue, tcp, waker::Waker};
+use super::{
+    Connection, IcmpError, Net, Socket, Woken, error_queue,
+    tcp::{self, Told},
+    waker::Waker,
+};
 use crate::clock::{Clock, Instant};
 
 /// The sockets that threads keep between two attempts, one each.
@@ -66,6 +70,8 @@ pub(crate) struct Poll {
     interest: PollFlags,
     /// The last wait found an error at it.
     erred: bool,
+    /// What the last wait has told of its connection.
+    told: Option<Told>,
     icmp: Vec<IcmpError>,
 }
 
@@ -90,12 +96,27 @@ impl Poll {
             connection: None,
             interest: PollFlags::empty(),
             erred: false,
+            told: None,
             icmp: Vec::new(),
         }
     }
 
     fn socket(&self) -> &OwnedFd {
         self.socket.as_ref().expect("a socket is used only between open and close")
+    }
+
+    /// Its connection stands so.
+    fn stands(&mut self, socket: Socket, connection: Connection) -> Connection {
+        self.connection = Some(connection);
+        let has_erred = std::mem::take(&mut self.erred);
+        if matches!(connection, Connection::Failed(_)) || has_erred {
+            self.read_errors(socket);
+        }
+        self.interest = match connection {
+            Connection::Pending => PollFlags::OUT,
+            Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
+        };
+        connection
     }
 
     fn read_errors(&mut self, socket: Socket) {
@@ -112,6 +133,7 @@ impl Net for Poll {
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
         self.is_ipv4 = endpoint.is_ipv4();
+        self.told = None;
         let kept = self.idle.take(self.place).filter(|kept| kept.is_ipv4 == self.is_ipv4);
         self.socket = Some(match kept {
             Some(Kept { socket, .. }) => socket,
@@ -127,17 +149,17 @@ impl Net for Poll {
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
-        let connection = tcp::connect(self.socket(), endpoint);
-        self.connection = Some(connection);
-        let has_erred = std::mem::take(&mut self.erred);
-        if matches!(connection, Connection::Failed(_)) || has_erred {
-            self.read_errors(socket);
-        }
-        self.interest = match connection {
-            Connection::Pending => PollFlags::OUT,
-            Connection::Accepted | Connection::Failed(_) => PollFlags::IN,
+        let told = self.told.take();
+        let connection = match self.connection {
+            Some(Connection::Pending) => tcp::stands(self.socket(), endpoint, told),
+            _ => tcp::connect(self.socket(), endpoint),
         };
-        connection
+        self.stands(socket, connection)
+    }
+
+    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+        let connection = tcp::connect(self.socket(), endpoint);
+        self.stands(socket, connection)
     }
 
     fn read(&mut self, _: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
@@ -173,7 +195,12 @@ impl Net for Poll {
         Ok(())
     }
 
-    fn doubt(&mut self, _: Socket) {}
+    /// Every wait tells of what has not been read.
+    fn revisit(&mut self, _: Socket) {}
+
+    fn doubt(&mut self, _: Socket) {
+        self.told = None;
+    }
 
     fn take_icmp(&mut self) -> Vec<IcmpError> {
         std::mem::take(&mut self.icmp)
@@ -198,7 +225,10 @@ impl Net for Poll {
         }
         let happened = descriptors[1].revents();
         if !happened.is_empty() {
-            self.erred = happened.contains(PollFlags::ERR);
+            let [out, hup, err] =
+                [PollFlags::OUT, PollFlags::HUP, PollFlags::ERR].map(|it| happened.contains(it));
+            self.erred = err;
+            self.told = Some(Told::by(out, hup, err));
             ready.push(Socket(0));
         }
         Woken::ByEvent

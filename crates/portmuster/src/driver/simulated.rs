@@ -218,7 +218,6 @@ impl Simulated {
                 if peer.said.is_some() {
                     self.troubles.count("reset in the middle");
                 }
-                peer.inbox.clear();
                 peer.end = Some(Err(Errno::CONNRESET));
             }
         }
@@ -291,6 +290,10 @@ impl Net for Simulated {
         connection
     }
 
+    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+        self.connect(socket, endpoint)
+    }
+
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
         let peer = &mut self.peers[socket.0];
         assert_eq!(peer.connection, Some(Connection::Accepted), "only who is connected reads");
@@ -344,6 +347,10 @@ impl Net for Simulated {
             self.unnamed.insert(socket.0);
         }
         Ok(())
+    }
+
+    fn revisit(&mut self, socket: Socket) {
+        self.unnamed.insert(socket.0);
     }
 
     fn doubt(&mut self, _: Socket) {}

@@ -9,8 +9,9 @@ use std::{
 };
 
 use rustix::{
-    io::Errno,
-    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType},
+    event::{PollFd, PollFlags, Timespec},
+    io::{Errno, retry_on_intr},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
 
 use super::{Connection, error_queue};
@@ -38,6 +39,9 @@ pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<Owned
         rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
     }
     error_queue::ask(&socket, endpoint, true);
+    // Urgent data is data: what a server says so is read with the rest (RFC 6093 §6). A system that
+    // can't do that tells nothing of it.
+    let _ = sockopt::set_socket_oobinline(&socket, true);
     Ok(socket)
 }
 
@@ -46,7 +50,57 @@ pub(crate) fn can_be_source(source: IpAddr) -> Result<(), Errno> {
     open(SocketAddr::new(source, 0), Some(source)).map(drop)
 }
 
-/// Begins to connect, or says how it stands: connect(2) asked again tells the outcome.
+/// What is told of a connection that has begun, by poll(2) or epoll(7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is neither accepted nor over.
+    Pending,
+    /// It was accepted.
+    Accepted,
+    /// It may be over; perhaps it was accepted before.
+    Over,
+}
+
+impl Told {
+    /// A connection that has not been accepted is never writable, but for one that is over: that
+    /// one has been hung up on both sides. An error alone may be one that the error queue holds.
+    pub(super) fn by(is_writable: bool, is_hung_up: bool, has_error: bool) -> Self {
+        match (is_writable, is_hung_up, has_error) {
+            (_, true, _) | (true, _, true) => Self::Over,
+            (true, false, false) => Self::Accepted,
+            (false, false, _) => Self::Pending,
+        }
+    }
+
+    /// Asks the system, which changes nothing at the socket.
+    fn ask(socket: impl AsFd) -> Self {
+        let mut asked = [PollFd::new(&socket, PollFlags::OUT)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once))).is_err() {
+            return Self::Over;
+        }
+        let flags = asked[0].revents();
+        let [out, hup, err] = [PollFlags::OUT, PollFlags::HUP, PollFlags::ERR];
+        Self::by(flags.contains(out), flags.contains(hup), flags.contains(err))
+    }
+}
+
+/// How a connection stands that has begun. What a server has said before it ended the connection is
+/// kept: with unread bytes the connection counts as accepted, and reading finds its end behind them.
+/// connect(2) would throw them away.
+pub(super) fn stands(socket: impl AsFd, endpoint: SocketAddr, told: Option<Told>) -> Connection {
+    match told.unwrap_or_else(|| Told::ask(&socket)) {
+        Told::Pending => Connection::Pending,
+        Told::Accepted => accepted(socket, endpoint),
+        Told::Over => match rustix::io::ioctl_fionread(&socket) {
+            Ok(1..) => accepted(socket, endpoint),
+            _ => connect(socket, endpoint),
+        },
+    }
+}
+
+/// Begins to connect, or says how it stands: connect(2) asked again tells the outcome. When that is
+/// an error, the socket is as it was before, and what was received on it is thrown away.
 pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
@@ -65,7 +119,7 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 
 /// What it means that the connection was accepted: a socket that is connected to itself proves
 /// that nobody listens.
-pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
+fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket, endpoint) {
         let _ = disconnect(&socket);
         return Connection::Failed(Errno::CONNREFUSED);
@@ -78,7 +132,7 @@ pub(super) fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
 /// is a reset. False where the system can't do that, as gVisor's network: the socket is to be
 /// closed.
 pub(super) fn disconnect(socket: impl AsFd) -> bool {
-    rustix::net::connect_unspec(socket).is_ok()
+    retry_on_intr(|| rustix::net::connect_unspec(&socket)).is_ok()
 }
 
 /// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
@@ -98,7 +152,7 @@ fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
 fn has_no_source(endpoint: SocketAddr) -> bool {
     let (family, flags) = (family(endpoint), SocketFlags::CLOEXEC);
     rustix::net::socket_with(family, SocketType::DGRAM, flags, None)
-        .and_then(|socket| rustix::net::connect(socket, &endpoint))
+        .and_then(|socket| retry_on_intr(|| rustix::net::connect(&socket, &endpoint)))
         == Err(Errno::ADDRNOTAVAIL)
 }
 
@@ -110,16 +164,27 @@ fn family(endpoint: SocketAddr) -> AddressFamily {
 }
 
 pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {
-    rustix::net::recv(socket, buffer, RecvFlags::empty()).map(|(length, _)| length)
+    retry_on_intr(|| rustix::net::recv(&socket, &mut *buffer, RecvFlags::empty()))
+        .map(|(length, _)| length)
 }
 
 pub(super) fn write(socket: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
-    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)
+    retry_on_intr(|| rustix::net::send(&socket, bytes, SendFlags::NOSIGNAL))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_poller_tells_is_understood() {
+        assert_eq!(Told::by(false, false, false), Told::Pending);
+        // ICMP was queued while the system was busy with the socket.
+        assert_eq!(Told::by(false, false, true), Told::Pending);
+        assert_eq!(Told::by(true, false, false), Told::Accepted);
+        assert_eq!(Told::by(true, true, true), Told::Over);
+        assert_eq!(Told::by(false, true, false), Told::Over);
+    }
 
     #[test]
     fn the_range_of_local_ports_is_read() {

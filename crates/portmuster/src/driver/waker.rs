@@ -10,7 +10,7 @@ use std::{
 
 use rustix::{
     event::{EventfdFlags, eventfd},
-    io::Errno,
+    io::{Errno, retry_on_intr},
 };
 
 /// Calls a thread that waits in a [`Net`](super::Net).
@@ -35,8 +35,9 @@ impl Waker {
     /// Ends the wait that is under way, or else the next one.
     pub(crate) fn wake(&self) {
         self.0.called.store(true, Ordering::Release);
-        // Fails only when it has been called 2^64 times and never heard.
-        let _ = rustix::io::write(&self.0.descriptor, &1_u64.to_ne_bytes());
+        // Fails only when it has been called 2^64 times and never heard, or by a signal.
+        let call = 1_u64.to_ne_bytes();
+        let _ = retry_on_intr(|| rustix::io::write(&self.0.descriptor, &call));
     }
 
     /// Readable when somebody has called.
@@ -52,6 +53,6 @@ impl Waker {
     /// Takes the call, so that the next wait waits again.
     pub(crate) fn heard(&self) {
         self.0.called.store(false, Ordering::Release);
-        let _ = rustix::io::read(&self.0.descriptor, &mut [0; 8]);
+        let _ = retry_on_intr(|| rustix::io::read(&self.0.descriptor, &mut [0; 8]));
     }
 }

@@ -7,14 +7,22 @@ use rustix::process::{Resource, geteuid, getrlimit};
 use super::{Method, control_group, room};
 use crate::{config::ConfigError, driver::descriptors};
 
-/// Memory that a worker process needs at least, in KiB: its stacks and heap; what it shares with
-/// the others is not counted. Measured: 1.6 MB each of 32.
-const PROCESS_KIB: u64 = 2 << 10;
+/// Memory that a worker process needs at least, in KiB: its stacks and heap, and as much again for
+/// what the other side of its connection says, here and there; what it shares with the others is not
+/// counted. Measured: 1.6 MB each of 32, without what is said.
+const PROCESS_KIB: u64 = 4 << 10;
 /// Threads of a worker process with one that makes attempts: the others read and write its socket.
 /// The system counts each as it counts processes.
 const PROCESS_TASKS: u64 = 3;
-/// A thread's stack and what the kernel keeps for it, as far as it is touched, in KiB.
-const THREAD_KIB: u64 = 32;
+/// A thread's stack and what the kernel keeps for it, as far as it is touched, what it reads into,
+/// and twice as much for what the other side of its connection says, in KiB.
+const THREAD_KIB: u64 = 144;
+
+/// Memory that the heaps of a process with many threads keep, in KiB: the system's allocator has
+/// eight for each processor.
+const ARENAS_KIB: u64 = 4 << 10;
+/// What comes of an attempt at most and waits here, in KiB, where a worker process has made it.
+const OUTCOME_KIB: u64 = 40;
 
 /// Something of which this system has only so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +83,8 @@ pub(super) fn threads(
         most: (ceiling.most / processes as u64).saturating_sub(own),
         ..ceiling
     };
-    let ceilings = system().map(share).chain([descriptors(), address_space()]);
+    let memory = share(memory_beside(processes, OUTCOME_KIB + THREAD_KIB));
+    let ceilings = system().map(share).chain([memory, descriptors(), address_space()]);
     within(asked, usual, "threads in each process", ceilings)
 }
 
@@ -110,8 +119,14 @@ fn address_space() -> Ceiling {
 
 /// How often this much memory is there.
 fn memory(kib: u64) -> Ceiling {
-    let most = room::free_memory().map_or(u64::MAX, |bytes| (bytes >> 10) / kib);
-    Ceiling { most, by: "memory" }
+    memory_beside(0, kib)
+}
+
+/// How often this much memory is there beside so many processes.
+fn memory_beside(processes: usize, kib: u64) -> Ceiling {
+    let taken = (PROCESS_KIB + ARENAS_KIB).saturating_mul(processes as u64);
+    let free = room::free_memory().map(|bytes| (bytes >> 10).saturating_sub(taken));
+    Ceiling { most: free.map_or(u64::MAX, |free| free / kib), by: "memory" }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::{
     check::{Attempt, Rules, Timer},
     clock::Instant,
     driver::{Driver, Net, Socket, descriptors, epoll::Epoll, waker::Waker},
+    memory::{Held, Memory},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
 };
@@ -91,7 +92,12 @@ fn add_loop(lanes: &mut Lanes, in_flight: usize, setting: &Setting) -> Result<bo
         // It is waited for.
         let _ = ready.send(net.as_ref().map(|_| owns_table).map_err(|&errno| errno));
         if let Ok(net) = net {
-            run(place, EventLoop::new(net, setting.rules), &queue, &setting);
+            run(
+                place,
+                EventLoop::new(net, setting.rules, setting.memory.clone()),
+                &queue,
+                &setting,
+            );
         }
     })?;
     let owns_table = match started.recv().unwrap_or(Err(Errno::CANCELED)) {
@@ -135,7 +141,8 @@ fn run(
             continue;
         }
         let ended = std::mem::replace(&mut ended, Vec::with_capacity(BURST));
-        if setting.reports.send(Reports { worker, begun, ended }).is_err() {
+        let held = std::mem::take(&mut event_loop.held);
+        if setting.reports.send(Reports { worker, begun, ended, held }).is_err() {
             return;
         }
     }
@@ -154,6 +161,8 @@ pub(crate) struct EventLoop<N> {
     /// Refusals of this turn, which ICMP may have made: places among the reports, and of which
     /// endpoint.
     refused: Vec<(usize, SocketAddr)>,
+    /// Memory of conversations whose reports have not left.
+    held: Vec<Held>,
 }
 
 #[derive(Debug)]
@@ -167,9 +176,10 @@ struct Active {
 }
 
 impl<N: Net> EventLoop<N> {
-    pub(crate) fn new(net: N, rules: Rules) -> Self {
+    pub(crate) fn new(net: N, rules: Rules, memory: Memory) -> Self {
         Self {
-            driver: Driver::new(net, rules),
+            driver: Driver::new(net, rules, memory),
+            held: Vec::new(),
             active: Vec::new(),
             open: 0,
             deadlines: Deadlines::default(),
@@ -221,6 +231,7 @@ impl<N: Net> EventLoop<N> {
                     Conclusion::Verdict(verdict) => now.after(verdict.times.total),
                     Conclusion::Fault(_) => self.driver.net.now(),
                 };
+                self.held.extend(attempt.release());
                 self.report(id, endpoint, conclusion, reports);
                 return ended;
             }
@@ -272,6 +283,7 @@ impl<N: Net> EventLoop<N> {
         let Some(active) = &mut self.active[socket.0] else { return };
         if let Some(conclusion) = over {
             self.driver.close(socket, &conclusion);
+            self.held.extend(active.attempt.release());
             let (id, endpoint) = (active.id, active.attempt.endpoint());
             self.active[socket.0] = None;
             self.open -= 1;

@@ -85,7 +85,7 @@ impl Lanes {
     }
 
     /// Takes what a worker has reported off its lane's load.
-    pub(crate) fn reported(&mut self, Reports { worker, begun, ended }: &Reports) {
+    pub(crate) fn reported(&mut self, Reports { worker, begun, ended, .. }: &Reports) {
         let lane = (*worker).min(self.loads.len() - 1);
         self.loads[lane] -= ended.len();
         self.unbegun -= begun;
@@ -176,7 +176,7 @@ mod tests {
         lanes.begin(start);
         lanes.begin(start);
         assert_eq!(lanes.loads, [1, 1]);
-        let reports = |worker, ended| Reports { worker, begun: 0, ended };
+        let reports = |worker, ended| Reports { worker, begun: 0, ended, held: Vec::new() };
         lanes.reported(&reports(0, vec![fault()]));
         lanes.begin(start);
         assert_eq!(lanes.loads, [0, 2], "the other has more to do, and what it takes");

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::{
     Alarm, Method, Panics, Plan, Reports, Setting, StartError,
     lanes::{Lanes, Started},
-    loops_or_threads, threads,
+    loops_or_threads, room, threads,
 };
 use crate::{
     check::Rules,
     clock::Clock,
     config::defaults,
     driver::descriptors,
+    memory::Memory,
     outcome::{Conclusion, PortState, Reason, Verdict},
     schedule::{CheckId, Report, Start},
     workers::{
@@ -30,6 +31,8 @@ struct WorkerSetting {
     inside: Inside,
     rules: Rules,
     source: Option<IpAddr>,
+    /// Bytes that its conversations may hold together.
+    memory: u64,
 }
 
 /// What waits for the network inside a worker.
@@ -49,17 +52,22 @@ pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usiz
     let all = at_once.saturating_add(ahead).saturating_mul(workers);
     let capacity = plan.in_flight.min(all);
     let terms = Terms { program, processes: workers, at_once, ahead, batches: capacity };
-    let worker = WorkerSetting { inside, rules: setting.rules, source: setting.source };
+    let worker = WorkerSetting {
+        inside,
+        rules: setting.rules,
+        source: setting.source,
+        memory: room::share(plan.memory, workers),
+    };
     let (reports, alarm) = (setting.reports.clone(), Alarm(setting.panics.clone()));
     let deliver = move |worker, done: Vec<Done<Start, Conclusion>>| {
         let _held = &alarm;
         if done.is_empty() {
             // Calls the coordinator, unless it is called anyway.
-            let _ = reports.try_send(Reports { worker, begun: 0, ended: Vec::new() });
+            let _ = reports.try_send(reports_of(worker, Vec::new()));
         } else {
             // Refused only when the coordinator has panicked.
             let ended = done.into_iter().map(report).collect();
-            let _ = reports.send(Reports { worker, begun: 0, ended });
+            let _ = reports.send(reports_of(worker, ended));
         }
     };
     let link = Link::start(terms, &worker, setting.clock, Box::new(deliver))?;
@@ -75,8 +83,12 @@ fn inside(plan: &Plan) -> (Inside, usize, usize) {
         return (Inside::EventLoop(count(share)), share, 0);
     }
     // To start at a rate is to start when one is told to: what waits in a worker would not.
-    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD };
+    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD.min(room::ahead(plan)) };
     (Inside::Threads(count(plan.size.threads)), plan.size.threads, ahead)
+}
+
+fn reports_of(worker: usize, ended: Vec<Report>) -> Reports {
+    Reports { worker, begun: 0, ended, held: Vec::new() }
 }
 
 fn report((start, result): Done<Start, Conclusion>) -> Report {
@@ -126,6 +138,7 @@ fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>,
         clock: Clock::start(),
         rules: worker.rules,
         source: worker.source,
+        memory: Memory::new(usize::try_from(worker.memory).unwrap_or(usize::MAX)),
         reports,
         panics: Panics::Abort,
     };

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::control_group;
+use super::{Plan, control_group};
 
 /// Memory that an attempt takes, in bytes: the kernel's part, of which 5.1 KB were measured for
 /// one that is not answered, and ours.
@@ -22,6 +22,21 @@ const SPARED_SPACE: u64 = 32 << 20;
 const OWN: u64 = 8 << 20;
 /// One part in so many of the memory that is there is left to everything else.
 const SPARED: u64 = 8;
+/// One part in so many of it is left to what conversations hold beyond what is usual, at least.
+const CONVERSATIONS: u64 = 4;
+/// Memory of a thread that waits for one attempt, and of what it reads into: measured.
+const THREAD: u64 = 48 << 10;
+/// Memory of a worker process: measured.
+const PROCESS: u64 = 2 << 20;
+/// Memory of an outcome at most, which is all but an offer (RFC 4253 §6.1: 35,000 bytes).
+const OUTCOME_MOST: u64 = 40 << 10;
+/// What the conversations of a process may hold in any case: two of the longest.
+const LEAST_HELD: u64 = 128 << 10;
+/// Memory that a target takes while it waits for its host or for another look, in bytes: its place in
+/// a queue that grows, and that its position is not settled.
+const WAITING: u64 = 200;
+/// One part in so many of the memory that is there is for such targets.
+const WAITING_SHARE: u64 = 16;
 /// Attempts that are made in any case.
 const LEAST: u64 = 64;
 /// Descriptors of the whole system that are left to everybody else: one in so many.
@@ -97,13 +112,40 @@ impl fmt::Display for Scarce {
 /// As many attempts as this system has memory and descriptors for.
 pub(super) fn most() -> (usize, Scarce) {
     let ceilings = [
-        (free_memory().map(|bytes| (bytes - bytes / SPARED) / ATTEMPT), Scarce::Memory),
+        (free_memory().map(|bytes| for_attempts(bytes) / ATTEMPT), Scarce::Memory),
         (address_space().map(|bytes| bytes / ATTEMPT_OWN), Scarce::AddressSpace),
         (system_descriptors(), Scarce::SystemDescriptors),
     ];
     let known = ceilings.into_iter().filter_map(|(most, scarce)| Some((most?, scarce)));
     let (most, scarce) = known.min_by_key(|&(most, _)| most).unwrap_or((u64::MAX, Scarce::Memory));
     (usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX), scarce)
+}
+
+fn for_attempts(free: u64) -> u64 {
+    free - free / SPARED - free / CONVERSATIONS
+}
+
+/// Bytes that conversations may hold together beyond what is usual, beside so many attempts, threads
+/// that wait for one each, and worker processes.
+pub(super) fn conversations(in_flight: usize, threads: usize, processes: usize) -> u64 {
+    let taken = [(in_flight, ATTEMPT), (threads, THREAD), (processes, PROCESS)];
+    let taken = taken.map(|(count, bytes)| (count as u64).saturating_mul(bytes));
+    let taken = taken.into_iter().fold(0, u64::saturating_add);
+    let memory = free_memory().map(|free| (free - free / SPARED).saturating_sub(taken));
+    let addresses = address_space().map(|free| free / CONVERSATIONS);
+    memory.into_iter().chain(addresses).min().unwrap_or(u64::MAX).max(LEAST_HELD)
+}
+
+/// Work that each worker process may be given beside what it does at once: all of it may come back
+/// together, as long as the longest are, and wait here for a slow consumer.
+pub(super) fn ahead(plan: &Plan) -> usize {
+    let all = plan.memory / 2 / OUTCOME_MOST;
+    usize::try_from(all / plan.size.workers.max(1) as u64).unwrap_or(usize::MAX)
+}
+
+/// What each of so many processes has of it.
+pub(super) fn share(bytes: u64, processes: usize) -> u64 {
+    (bytes / (processes as u64).max(1)).max(LEAST_HELD)
 }
 
 /// As many attempts as this system's memory for TCP is meant for, where that is fewer.
@@ -121,6 +163,12 @@ pub(super) fn free_memory() -> Option<u64> {
     });
     let free = available.into_iter().chain(control_group::memory()).min()?;
     Some(free.saturating_sub(OWN))
+}
+
+/// As many targets as there is memory for while they wait.
+pub(crate) fn waiting_targets() -> usize {
+    let most = free_memory().map_or(u64::MAX, |bytes| bytes / WAITING_SHARE / WAITING);
+    usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX)
 }
 
 /// Threads that this process may have where its address space is limited; `None`: any number.

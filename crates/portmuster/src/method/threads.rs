@@ -55,16 +55,17 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
         let (queue, stop, idle) = (queue.clone(), stop.clone(), idle.clone());
         let started = spawn("portmuster-thread", setting.clone(), move |setting| {
             let net = Poll::new(setting.clock, setting.source, stop.clone(), idle, worker);
-            let mut driver = Driver::new(net, setting.rules);
+            let mut driver = Driver::new(net, setting.rules, setting.memory.clone());
             for Start { id, endpoint, opening } in queue.into_iter().flatten() {
                 // What was queued before the stop comes out of the queue all the same.
                 if stop.is_called() {
                     return;
                 }
-                let attempt = Attempt::new(endpoint, driver.net.now()).opening(opening);
-                let Some(conclusion) = run(&mut driver, attempt) else { return };
+                let mut attempt = Attempt::new(endpoint, driver.net.now()).opening(opening);
+                let Some(conclusion) = run(&mut driver, &mut attempt) else { return };
                 let ended = vec![Report { id, conclusion }];
-                if setting.reports.send(Reports { worker, begun: 0, ended }).is_err() {
+                let held = attempt.release().into_iter().collect();
+                if setting.reports.send(Reports { worker, begun: 0, ended, held }).is_err() {
                     return;
                 }
             }
@@ -79,10 +80,10 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
 }
 
 /// Makes one attempt, the thread waiting with it; `None` when the thread is called away.
-fn run<N: Net>(driver: &mut Driver<N>, mut attempt: Attempt) -> Option<Conclusion> {
+fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusion> {
     let endpoint = attempt.endpoint();
-    let mut conclusion = match driver.begin(&mut attempt) {
-        Ok(socket) => wait_out(driver, socket, &mut attempt)?,
+    let mut conclusion = match driver.begin(attempt) {
+        Ok(socket) => wait_out(driver, socket, attempt)?,
         Err(conclusion) => conclusion,
     };
     if driver.net.take_icmp().iter().any(|error| error.is_about(endpoint)) {

@@ -31,6 +31,15 @@ pub struct Facts {
     pub evidence: Option<Evidence>,
 }
 
+impl Facts {
+    /// Bytes of memory that they take, at least.
+    pub(super) fn size(&self) -> usize {
+        let offer = self.key_exchange.offer().map_or(0, Offer::size);
+        let evidence = self.evidence.iter().flat_map(|evidence| &evidence.parts);
+        size_of::<Self>() + offer + evidence.map(|part| part.bytes.len()).sum::<usize>()
+    }
+}
+
 /// An identification line of ssh, `SSH-protocol-software comment` (RFC 4253 §4.2).
 ///
 /// What the server chose is kept in its bytes, unescaped.
@@ -102,6 +111,23 @@ pub struct Offer {
     pub compression_client_to_server: NameList,
     /// Compression from the server to the client.
     pub compression_server_to_client: NameList,
+}
+
+impl Offer {
+    /// Bytes of memory that it takes, at least.
+    fn size(&self) -> usize {
+        let lists = [
+            &self.kex,
+            &self.host_keys,
+            &self.ciphers_client_to_server,
+            &self.ciphers_server_to_client,
+            &self.macs_client_to_server,
+            &self.macs_server_to_client,
+            &self.compression_client_to_server,
+            &self.compression_server_to_client,
+        ];
+        size_of::<Self>() + lists.map(|list| list.as_str().len()).iter().sum::<usize>()
+    }
 }
 
 /// Names of algorithms: printable ASCII, in the order in which they came (RFC 4251 §6).

@@ -11,6 +11,9 @@ const PACKET_MAX: usize = 35_000;
 /// Bytes that are read before an offer, of messages that may come at any time.
 const BEFORE_MAX: usize = 2 * PACKET_MAX;
 
+/// Bytes that room is made for at a time.
+const ROOM: usize = 4096;
+
 const SSH_MSG_DISCONNECT: u8 = 1;
 const SSH_MSG_IGNORE: u8 = 2;
 const SSH_MSG_DEBUG: u8 = 4;
@@ -46,6 +49,7 @@ impl Packets {
         while !bytes.is_empty() {
             let Ok(wanted) = self.wanted() else { return Found::NoOffer(NoOffer::NoPacket) };
             let (taken, rest) = bytes.split_at(bytes.len().min(wanted));
+            self.make_room(taken.len(), wanted);
             self.packet.extend_from_slice(taken);
             self.seen += taken.len();
             bytes = rest;
@@ -67,9 +71,16 @@ impl Packets {
         Found::Nothing
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.packet.capacity()
+    }
+
+    /// Makes room for what has come, and for as much again of what is wanted, up to [`ROOM`]: a vector
+    /// that grows by itself takes up to twice as much as a packet has.
+    fn make_room(&mut self, taken: usize, wanted: usize) {
+        if self.packet.capacity() - self.packet.len() < taken {
+            self.packet.reserve_exact(taken.max(wanted.min(ROOM).min(self.packet.len())));
+        }
     }
 
     /// Bytes that are missing to the packet's length, or to its end.

@@ -61,7 +61,6 @@ impl Screen {
         }
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.text.capacity() + self.last.capacity()
     }

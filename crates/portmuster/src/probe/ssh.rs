@@ -78,7 +78,6 @@ impl Lines {
         protocol(&self.line).is_some()
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.line.capacity()
     }
@@ -196,7 +195,6 @@ impl Conversation {
         })
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.line.capacity() + self.packets.held()
     }

@@ -141,7 +141,6 @@ impl Negotiation {
         }
     }
 
-    #[cfg(any(test, feature = "fuzzing"))]
     pub(super) fn held(&self) -> usize {
         self.options.capacity() * size_of::<TelnetOption>()
     }

@@ -1,6 +1,7 @@
 //! Names that are excluded: looked up, all of them, before a run sends anything.
 //!
-//! Invariant: either every name was found and all its addresses are excluded, or nothing has changed.
+//! Invariant: either every name was found and all its addresses of both families are excluded, or
+//! nothing has changed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,12 +12,15 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Resolver, look_up};
+use super::{Resolver, system};
 use crate::{
     driver::descriptors,
     outcome::Reason,
-    schedule::{Lookup, LookupError},
-    targets::Excludes,
+    schedule::{
+        Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after,
+        has_failed, or_earlier,
+    },
+    targets::{Excludes, Family},
 };
 
 /// Names to exclude whose addresses are not known.
@@ -35,6 +39,8 @@ pub struct FailedName {
     pub name: Arc<str>,
     /// Why its addresses are not known.
     pub reason: Reason,
+    /// The family whose addresses are not known, where the other's are.
+    family: Option<Family>,
 }
 
 impl ExcludeError {
@@ -60,7 +66,14 @@ impl fmt::Display for FailedName {
             Reason::NoSuchName => {
                 formatter.write_str("there is no such name, or it has no address")
             }
-            Reason::LookupFailed => formatter.write_str("the resolver gave no answer"),
+            Reason::LookupFailed => match self.family {
+                None => formatter.write_str("the resolver gave no answer"),
+                Some(Family::V4) => formatter.write_str("the resolver gave no answer for IPv4"),
+                Some(Family::V6) => formatter.write_str("the resolver gave no answer for IPv6"),
+            },
+            Reason::TooManyAddresses => {
+                write!(formatter, "it has more than {} addresses", Scope::Each.addresses_max())
+            }
             Reason::Fault(fault) => write!(formatter, "this machine is short of {fault}"),
             reason => reason.fmt(formatter),
         }
@@ -72,10 +85,11 @@ impl Excludes {
     /// ports that go with the name, or all. The names stay excluded as they are written, too.
     ///
     /// Asks the operating system's resolver, in a bounded number of threads, and waits for the
-    /// answers. Raises this process's soft limit of descriptors to its hard limit.
+    /// answers. A name without an answer, also for one family alone, is looked up three times within
+    /// eight seconds and the time that the resolver takes. Raises this process's soft limit of descriptors to its hard limit.
     ///
     /// # Errors
-    /// Names of which no address is known. Then nothing has changed, and all are
+    /// Names of which not all addresses are known. Then nothing has changed, and all are
     /// [unresolved](Self::unresolved) still.
     ///
     /// ```
@@ -93,18 +107,39 @@ impl Excludes {
         }
         let lookups = look_up_all(self.unresolved().cloned(), descriptors::budget().lookups);
         let failed = self.unresolved().enumerate().filter_map(|(position, name)| {
-            let reason = reason(*lookups.get(name)?.as_ref().err()?);
-            Some(FailedName { position, name: Arc::clone(name), reason })
+            let (reason, family) = self.failure(lookups.get(name)?)?;
+            Some(FailedName { position, name: Arc::clone(name), reason, family })
         });
         let failed: Vec<_> = failed.collect();
         if !failed.is_empty() {
             return Err(ExcludeError { failed });
         }
         self.resolved(|name| {
-            let found = lookups.get(name).and_then(|lookup| lookup.as_deref().ok());
-            found.unwrap_or_default().iter().map(SocketAddr::ip).collect()
+            let found = lookups.get(name).and_then(|lookup| lookup.as_ref().ok());
+            let addresses = found.map(|found| &*found.addresses).unwrap_or_default();
+            addresses.iter().map(SocketAddr::ip).collect()
         });
         Ok(())
+    }
+
+    /// Why not all addresses are known that may need to be excluded, and of which family alone.
+    fn failure(&self, lookup: &Lookup) -> Option<(Reason, Option<Family>)> {
+        match lookup {
+            Ok(Found { missing: None | Some(Missing::NotAsked(_)), .. }) => None,
+            // Nothing of this family is contacted, whatever its name.
+            Ok(Found { missing: Some(Missing::Family(family)), .. })
+                if self.contains_all_ports(*family) =>
+            {
+                None
+            }
+            Ok(Found { missing: Some(Missing::Family(family)), .. }) => {
+                Some((Reason::LookupFailed, Some(*family)))
+            }
+            Ok(Found { missing: Some(Missing::Beyond), .. }) => {
+                Some((Reason::TooManyAddresses, None))
+            }
+            Err(error) => Some((reason(*error), None)),
+        }
     }
 }
 
@@ -117,29 +152,55 @@ fn reason(error: LookupError) -> Reason {
     }
 }
 
-/// Looks up each of the names once, so many at a time.
+/// Looks up each of the names, so many at a time, and those without an answer again after a pause.
 fn look_up_all(names: impl Iterator<Item = Arc<str>>, lookups: usize) -> HashMap<Arc<str>, Lookup> {
     let mut resolver = Resolver::new(lookups);
     let names: HashSet<_> = names.collect();
     let mut answers = HashMap::with_capacity(names.len());
+    look_up_once(names, &mut resolver, &mut answers);
+    for retries in 0.. {
+        let again: HashMap<_, _> = answers
+            .iter()
+            .filter_map(|(name, lookup)| Some((Arc::clone(name), again_after(lookup, retries)?)))
+            .collect();
+        let Some(&pause) = again.values().max() else { break };
+        if again.len() >= OUT_OF_ORDER && answers.values().all(has_failed) {
+            break;
+        }
+        let _ = crossbeam_channel::after(pause).recv();
+        let mut later = HashMap::with_capacity(again.len());
+        look_up_once(again.into_keys().collect(), &mut resolver, &mut later);
+        for (name, lookup) in later {
+            let earlier = answers.remove(&name).and_then(Lookup::ok);
+            answers.insert(name, or_earlier(lookup, earlier));
+        }
+    }
+    answers
+}
+
+fn look_up_once(
+    names: HashSet<Arc<str>>,
+    resolver: &mut Resolver,
+    answers: &mut HashMap<Arc<str>, Lookup>,
+) {
     let all = names.len();
     let mut wanted = names.into_iter();
     while answers.len() < all {
         while resolver.has_room()
             && let Some(name) = wanted.next()
         {
-            resolver.ask(&name);
+            resolver.ask(&Question { name, scope: Scope::Each });
         }
-        let (name, lookup) = resolver.answers().recv().expect("the resolver keeps a sender");
+        let answer = resolver.answers().recv();
+        let (Question { name, .. }, lookup) = answer.expect("the resolver keeps a sender");
         resolver.taken();
         // What was short of something beside others may be found by itself.
         let lookup = match lookup {
-            Err(LookupError::Short(_)) => look_up(&name),
+            Err(LookupError::Short(_)) => system::look_up(&name, Scope::Each),
             lookup => lookup,
         };
         answers.insert(name, lookup);
     }
-    answers
 }
 
 #[cfg(test)]
@@ -196,8 +257,8 @@ mod tests {
             (0..3000).map(|number| format!("0x7f.{number}").into()).collect();
         let answers = look_up_all(names.iter().cloned(), 2);
         for (number, name) in (0_u32..).zip(&names) {
-            let found = answers[name].as_deref().expect("it is an address");
-            assert_eq!(found[0].ip(), IpAddr::from((0x7f00_0000 + number).to_be_bytes()));
+            let found = answers[name].as_ref().expect("it is an address");
+            assert_eq!(found.addresses[0].ip(), IpAddr::from((0x7f00_0000 + number).to_be_bytes()));
         }
         assert_eq!(answers.len(), 3000);
     }

@@ -15,8 +15,8 @@ use crate::{
     targets::{Host, Target},
 };
 
-/// Addresses of one name that are tried.
-pub(super) const ADDRESSES_MAX: usize = 16;
+use super::backlog::Fresh;
+
 /// Faults of this machine in a row after which a target is given up.
 const FAULTS_MAX: u32 = 10;
 /// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Ten faults
@@ -48,10 +48,22 @@ pub(super) enum Settled {
     Outcome(Option<SocketAddr>, Verdict),
 }
 
-#[derive(Debug)]
-enum Endpoints {
+/// What the addresses that are tried are of those that the name has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Coverage {
+    /// All of them.
+    Whole,
+    /// All of their family. Nobody asked for the other.
+    OneFamily,
+    /// There are others, or there may be.
+    Part,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Endpoints {
     None,
     One(SocketAddr),
+    /// Whatever their port; shared with other ports of the name.
     Many(Arc<[SocketAddr]>),
 }
 
@@ -84,6 +96,9 @@ pub(super) struct Check {
     retries_made: u32,
     retries_left: u32,
     faults: u32,
+    coverage: Coverage,
+    /// Whether each of these could be tried in this round.
+    round: Coverage,
     in_flight: bool,
     /// Its host asked for fewer connections, and was left alone for a while.
     throttled: bool,
@@ -106,11 +121,32 @@ impl Check {
             retries_made: 0,
             retries_left: retries,
             faults: 0,
+            coverage: Coverage::Whole,
+            round: Coverage::Whole,
             in_flight: false,
             throttled: false,
             postponed: false,
             opening: Opening::Listen,
         }
+    }
+
+    /// The check of which this is known.
+    pub(super) fn from_fresh(fresh: Fresh, retries: u32) -> Self {
+        let Fresh { target, position, endpoints, coverage } = fresh;
+        Self { endpoints, coverage, ..Self::new(target, position, retries) }
+    }
+
+    /// All there is to know of a check that has [not begun](Self::has_begun).
+    pub(super) fn into_fresh(self) -> Fresh {
+        let Self { target, position, endpoints, coverage, .. } = self;
+        Fresh { target, position, endpoints, coverage }
+    }
+
+    /// Whether it has had an attempt, or a fault of this machine.
+    pub(super) fn has_begun(&self) -> bool {
+        let has_verdict = self.best.is_some() || self.earlier.is_some();
+        let has_gone_on = self.current > 0 || self.round != Coverage::Whole;
+        self.attempts > 0 || self.faults > 0 || has_verdict || has_gone_on
     }
 
     /// The same check after attempts of which the last one ended with this verdict, that the server
@@ -121,7 +157,7 @@ impl Check {
         attempts: u32,
         verdict: Verdict,
     ) -> Self {
-        self.resolved(&[endpoint]);
+        self.resolved(endpoint);
         self.attempts = attempts;
         self.postponed = true;
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
@@ -147,33 +183,60 @@ impl Check {
         self.position
     }
 
-    /// Takes the target's addresses, whatever their port; at least one.
-    pub(super) fn resolved(&mut self, addresses: &[SocketAddr]) {
-        let port = self.target.port;
-        let with_port = |&address: &SocketAddr| {
-            let mut endpoint = match address.ip().to_canonical() {
-                IpAddr::V4(address) => SocketAddr::new(address.into(), 0),
-                IpAddr::V6(_) => address,
-            };
-            endpoint.set_port(port);
-            endpoint
-        };
-        self.endpoints = match addresses {
-            [address] => Endpoints::One(with_port(address)),
-            _ => Endpoints::Many(addresses.iter().take(ADDRESSES_MAX).map(with_port).collect()),
-        };
+    /// Takes the target's address, whatever its port.
+    pub(super) fn resolved(&mut self, address: SocketAddr) {
+        self.endpoints = Endpoints::One(with_port(address, self.target.port));
+    }
+
+    /// Takes the addresses of the target's name that are tried, whatever their port; at least one.
+    pub(super) fn resolved_name(&mut self, addresses: &Arc<[SocketAddr]>, coverage: Coverage) {
+        match **addresses {
+            [address] => self.resolved(address),
+            _ => self.endpoints = Endpoints::Many(Arc::clone(addresses)),
+        }
+        self.current = 0;
+        self.coverage = coverage;
+    }
+
+    /// The name whose other family is to be asked for before a refusal by this one is told.
+    pub(super) fn half_resolved_name(&self) -> Option<Arc<str>> {
+        match &self.target.host {
+            Host::Name(name) if self.coverage == Coverage::OneFamily => Some(Arc::clone(name)),
+            _ => None,
+        }
+    }
+
+    /// Keeps a refusal until the rest of the name's addresses is known.
+    pub(super) fn keep(&mut self, endpoint: SocketAddr, verdict: Verdict) {
+        self.coverage = Coverage::Part;
+        self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+    }
+
+    /// What the addresses that were tried turn out to be of those that the name has.
+    pub(super) fn covers(&mut self, coverage: Coverage) {
+        self.coverage = coverage;
+    }
+
+    /// Whether an address of the name was not tried in the round that decided.
+    pub(super) fn is_in_part(&self) -> bool {
+        [self.coverage, self.round].contains(&Coverage::Part)
     }
 
     /// The endpoint that is being tried.
     pub(super) fn endpoint(&self) -> SocketAddr {
-        self.endpoints()[self.current]
+        match &self.endpoints {
+            Endpoints::None => unreachable!("what has no address yet is not started"),
+            Endpoints::One(endpoint) => *endpoint,
+            Endpoints::Many(addresses) => with_port(addresses[self.current], self.target.port),
+        }
     }
 
-    fn endpoints(&self) -> &[SocketAddr] {
+    /// How many endpoints there are.
+    fn endpoints(&self) -> usize {
         match &self.endpoints {
-            Endpoints::None => &[],
-            Endpoints::One(endpoint) => std::slice::from_ref(endpoint),
-            Endpoints::Many(endpoints) => endpoints,
+            Endpoints::None => 0,
+            Endpoints::One(_) => 1,
+            Endpoints::Many(addresses) => addresses.len(),
         }
     }
 
@@ -215,16 +278,19 @@ impl Check {
             let Finding { endpoint, verdict } = later.or_stronger(*earlier);
             return Settled::Outcome(Some(endpoint), verdict);
         }
-        let is_alone = self.endpoints().len() == 1 && self.earlier.is_none();
+        let is_alone = self.endpoints() == 1 && self.earlier.is_none();
         // The way of nearly all: nothing is kept beside the verdict, and nothing allocated.
         if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
             return Settled::Outcome(Some(endpoint), verdict);
+        }
+        if verdict.state == PortState::Unchecked {
+            self.round = Coverage::Part;
         }
         if self.best.as_ref().is_none_or(|best| doubt(&best.verdict) < doubt(&verdict)) {
             self.best = Some(Box::new(Finding { endpoint, verdict }));
         }
         self.current += 1;
-        if self.current < self.endpoints().len() {
+        if self.current < self.endpoints() {
             return Settled::NextAddress;
         }
         self.current = 0;
@@ -299,6 +365,7 @@ impl Check {
             Some(found) if self.may_retry(&found.verdict) => {
                 self.retries_left -= 1;
                 self.retries_made += 1;
+                self.round = Coverage::Whole;
                 Settled::Retry
             }
             _ => {
@@ -335,11 +402,20 @@ impl Check {
     }
 }
 
+fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
+    let mut endpoint = match address.ip().to_canonical() {
+        IpAddr::V4(address) => SocketAddr::new(address.into(), 0),
+        IpAddr::V6(_) => address,
+    };
+    endpoint.set_port(port);
+    endpoint
+}
+
 /// How much a verdict leaves open; of several addresses the most doubtful one's is told. What this
 /// machine was too short to try may be open; what it has no way to reach is not asked for.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
-        (_, Reason::Fault(_)) => 3,
+        (_, Reason::Fault(_) | Reason::HostTimeout) => 3,
         (PortState::Filtered, _) => 2,
         (PortState::Closed, _) => 1,
         _ => 0,

@@ -19,7 +19,7 @@ use crate::{
     targets::{Host, Target},
 };
 
-/// Targets that wait before no more are taken from the walk. At the default rate of 10,000
+/// Targets that wait before no more are taken from the walk, where memory is not scarce. At the default rate of 10,000
 /// connections a second, in a network that hangs up everywhere, at most 650,000 wait.
 pub(super) const WAITING_MAX: usize = 1 << 20;
 
@@ -51,8 +51,9 @@ impl Spread {
 }
 
 /// The targets that wait, by the time at which they fall due.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Later {
+    waiting_max: usize,
     waiting: BinaryHeap<Reverse<Entry>>,
     spread: Spread,
 }
@@ -88,9 +89,18 @@ struct Plain {
 struct Duration32(u32);
 
 impl Later {
+    /// None waits; there is memory for so many.
+    pub(super) fn new(waiting: usize) -> Self {
+        Self {
+            waiting_max: waiting.min(WAITING_MAX),
+            waiting: BinaryHeap::new(),
+            spread: Spread::default(),
+        }
+    }
+
     /// Whether the walk over the targets has to stop until some were tried again.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= WAITING_MAX
+        self.waiting.len() >= self.waiting_max
     }
 
     /// Whether nobody waits.

@@ -7,12 +7,16 @@ use proptest::prelude::*;
 use super::*;
 
 mod looks;
+mod lookups;
+mod slow_hosts;
 
 fn unlimited() -> Policy {
     Policy {
         in_flight: 1000,
         rate: None,
         per_host: None,
+        host_timeout: None,
+        waiting: usize::MAX,
         retries: 0,
         speak_first: SpeakFirst::Auto,
         addresses: Addresses::default(),
@@ -40,6 +44,11 @@ fn verdict(state: PortState) -> Conclusion {
         _ => Reason::NoAnswer,
     };
     Conclusion::Verdict(Verdict::unconnected(state, reason, Duration::ZERO))
+}
+
+fn throttled() -> Conclusion {
+    let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
+    Conclusion::Verdict(Verdict { service: Some(Service::SshThrottled), ..verdict })
 }
 
 fn settle(schedule: &mut Schedule, start: Start, conclusion: Conclusion, now: Instant) {
@@ -90,7 +99,8 @@ fn a_host_gets_its_share_and_others_are_not_held_up() {
 
 #[test]
 fn who_waits_for_a_host_is_bounded() {
-    let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..unlimited() });
+    let policy = Policy { per_host: NonZeroU32::new(1), waiting: 1000, ..unlimited() };
+    let mut schedule = schedule(policy);
     let mut added = 0;
     let mut begun = 0;
     while schedule.has_room() {
@@ -99,7 +109,7 @@ fn who_waits_for_a_host_is_bounded() {
         begun += starts(&mut schedule, at(0)).len();
     }
     assert_eq!(begun, 1);
-    assert_eq!(added, hosts::WAITING_MAX + 1);
+    assert_eq!(added, 1000 + 1);
 }
 
 #[test]
@@ -204,16 +214,17 @@ fn a_retry_that_could_not_be_made_takes_nothing_back() {
 }
 
 /// The name's addresses, in the resolver's order.
-fn addresses(last: &[u8]) -> Arc<[SocketAddr]> {
-    last.iter().map(|&last| SocketAddr::from(([192, 0, 2, last], 0))).collect()
+fn addresses(last: &[u8]) -> Found {
+    let address = |&last: &u8| SocketAddr::from(([192, 0, 2, last], 0));
+    last.iter().map(address).collect::<Vec<_>>().into()
 }
 
 fn named(schedule: &mut Schedule, lookup: &Lookup) {
     schedule.add(Target::from(("db.example", 22)), at(0));
-    let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
+    let question = Question::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
     schedule.lookup_began();
-    assert_eq!(schedule.wanted_lookup(), None);
-    schedule.lookup_ended(&name, lookup, at(0));
+    assert_eq!(schedule.wanted_lookup(at(0)), None);
+    schedule.lookup_ended(&question, lookup.clone(), at(0));
 }
 
 #[test]
@@ -259,12 +270,12 @@ fn a_name_is_looked_up_once_for_all_who_wait() {
     let mut schedule = schedule(unlimited());
     schedule.add(Target::from(("db.example", 22)), at(0));
     schedule.add(Target::from(("db.example", 23)), at(0));
-    let name = Arc::clone(schedule.wanted_lookup().expect("the name is wanted"));
+    let question = Question::clone(schedule.wanted_lookup(at(0)).expect("the name is wanted"));
     schedule.lookup_began();
-    assert_eq!(schedule.wanted_lookup(), None);
-    schedule.lookup_ended(&name, &Ok(addresses(&[1])), at(0));
+    assert_eq!(schedule.wanted_lookup(at(0)), None);
+    schedule.lookup_ended(&question, Ok(addresses(&[1])), at(0));
     schedule.add(Target::from(("db.example", 24)), at(0));
-    assert_eq!(schedule.wanted_lookup(), None, "it is known now");
+    assert_eq!(schedule.wanted_lookup(at(0)), None, "it is known now");
     assert_eq!(starts(&mut schedule, at(0)).len(), 3);
 }
 
@@ -277,6 +288,13 @@ fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
     ] {
         let mut schedule = schedule(unlimited());
         named(&mut schedule, &Err(error));
+        // A resolver without an answer is asked twice more.
+        for now in [at(2_000), at(8_000)] {
+            if let Some(question) = schedule.wanted_lookup(now).cloned() {
+                schedule.lookup_began();
+                schedule.lookup_ended(&question, Err(error), now);
+            }
+        }
         assert_eq!(states(&mut schedule), [state]);
     }
 }
@@ -286,11 +304,11 @@ fn a_lookup_that_this_machine_was_too_short_for_is_made_again() {
     let mut schedule = schedule(unlimited());
     named(&mut schedule, &Err(LookupError::Short(Fault::ProcessDescriptors)));
     assert_eq!(schedule.next_start(at(49)), None);
-    assert_eq!(schedule.wanted_lookup(), None);
+    assert_eq!(schedule.wanted_lookup(at(49)), None);
     assert_eq!(schedule.next_start(at(50)), None);
-    let name = Arc::clone(schedule.wanted_lookup().expect("its pause is over"));
+    let question = Question::clone(schedule.wanted_lookup(at(0)).expect("its pause is over"));
     schedule.lookup_began();
-    schedule.lookup_ended(&name, &Ok(addresses(&[1])), at(51));
+    schedule.lookup_ended(&question, Ok(addresses(&[1])), at(51));
     assert!(schedule.next_start(at(60)).is_some());
     assert_eq!(schedule.account(at(60)).faults, 1);
 }
@@ -343,11 +361,6 @@ fn what_is_gone_on_with_is_left_by_a_stop() {
     assert_eq!(schedule.wake_at(), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).left(), 4);
-}
-
-fn throttled() -> Conclusion {
-    let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
-    Conclusion::Verdict(Verdict { service: Some(Service::SshThrottled), ..verdict })
 }
 
 #[test]
@@ -416,7 +429,7 @@ fn excludes_hold_after_the_lookup() {
     schedule.add(target(7, 22), at(0));
     schedule.add(Target::from(("Old.example.", 22)), at(0));
     schedule.input_ended();
-    assert_eq!(schedule.wanted_lookup(), None);
+    assert_eq!(schedule.wanted_lookup(at(0)), None);
     assert_eq!(schedule.next_start(at(0)), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).excluded, 3);
@@ -483,13 +496,16 @@ proptest! {
     #[test]
     fn every_target_gets_exactly_one_outcome(
         hosts in proptest::collection::vec(0_u8..4, 1..60),
-        conclusions in proptest::collection::vec(0_u8..10, 0..200),
+        conclusions in proptest::collection::vec((0_u8..12, 0_u64..20), 0..200),
         in_flight in 1_usize..8,
         per_host in 0_u32..3,
         retries in 0_u32..3,
+        host_timeout in proptest::option::of(1_u64..200),
     ) {
         let per_host = NonZeroU32::new(per_host);
-        let mut schedule = schedule(Policy { in_flight, per_host, retries, ..unlimited() });
+        let host_timeout = host_timeout.map(Duration::from_secs);
+        let policy = Policy { in_flight, per_host, host_timeout, retries, ..unlimited() };
+        let mut schedule = schedule(policy);
         for (port, host) in (1_u16..).zip(&hosts) {
             schedule.add(target(*host, port), at(0));
         }
@@ -513,10 +529,13 @@ proptest! {
                 now = schedule.wake_at().unwrap_or(now).max(now);
                 continue;
             }
-            let conclusion = match conclusions.next() {
+            let (conclusion, seconds) = conclusions.next().unzip();
+            now = now.after(Duration::from_secs(seconds.unwrap_or(0)));
+            let conclusion = match conclusion {
                 Some(0..3) => Conclusion::Fault(Fault::Buffers),
                 Some(3..6) => verdict(PortState::Filtered),
                 Some(6) => verdict(PortState::Open),
+                Some(7..9) => throttled(),
                 _ => verdict(PortState::Closed),
             };
             let start = open.swap_remove(open.len() / 2);

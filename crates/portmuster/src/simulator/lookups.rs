@@ -1,13 +1,13 @@
 //! The resolver: as many lookups at a time as the real one has threads.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use super::{Naming, Network, troubles::Troubles};
 use crate::{
     clock::Instant,
     outcome::Fault,
     resolver,
-    schedule::{Lookup, LookupError, Schedule},
+    schedule::{Lookup, LookupError, Question, Schedule},
 };
 
 /// A lookup that takes as long hangs: it is what resolvers give one name server (resolv.conf(5)).
@@ -18,7 +18,7 @@ const SEED: u64 = 0x6E61_6D65;
 
 #[derive(Debug)]
 pub(super) struct Lookups {
-    under_way: Vec<(Instant, Arc<str>)>,
+    under_way: Vec<(Instant, Question)>,
     pub(super) troubles: Troubles,
 }
 
@@ -29,18 +29,20 @@ impl Lookups {
 
     pub(super) fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {
         while self.under_way.len() < resolver::THREADS_MAX
-            && let Some(name) = schedule.wanted_lookup().cloned()
+            && let Some(question) = schedule.wanted_lookup(now).cloned()
         {
             schedule.lookup_began();
-            let after = network.names.get(&*name).map_or(Duration::ZERO, |&(_, after)| after);
+            let known = network.names.get(&*question.name);
+            let after = known.map_or(Duration::ZERO, |&(_, after)| after);
             if after >= HANGS {
                 self.troubles.count("lookup that hangs");
             }
-            self.under_way.push((now.after(after), name));
+            self.under_way.push((now.after(after), question));
         }
         let ended: Vec<_> = self.under_way.extract_if(.., |(ends, _)| *ends <= now).collect();
-        for (_, name) in ended {
-            schedule.lookup_ended(&name, &self.found(network, &name), now);
+        for (_, question) in ended {
+            let lookup = self.found(network, &question);
+            schedule.lookup_ended(&question, lookup, now);
         }
     }
 
@@ -49,13 +51,14 @@ impl Lookups {
         self.under_way.iter().map(|&(ends, _)| ends).min()
     }
 
-    fn found(&mut self, network: &Network, name: &str) -> Lookup {
+    fn found(&mut self, network: &Network, question: &Question) -> Lookup {
         if self.troubles.come("lookup short of a descriptor", network.faults) {
             return Err(LookupError::Short(Fault::ProcessDescriptors));
         }
-        match network.names.get(name).map(|(naming, _)| naming) {
+        match network.names.get(&*question.name).map(|(naming, _)| naming) {
             Some(Naming::Found(addresses)) => {
-                Ok(addresses.iter().map(|&address| SocketAddr::new(address, 0)).collect())
+                let addresses = addresses.iter().map(|&address| SocketAddr::new(address, 0));
+                Ok(addresses.collect::<Vec<_>>().into())
             }
             Some(Naming::NoAnswer) => {
                 self.troubles.count("lookup without an answer");

@@ -48,6 +48,7 @@ use super::{
 use crate::outcome::{Outcome, PortState};
 
 pub(crate) mod connection;
+mod identity;
 pub(crate) mod schema;
 
 /// Rows in one transaction at most.
@@ -89,6 +90,17 @@ pub enum DatabaseError {
     /// was left alone.
     #[error("it is not as portmuster has made it: {0}; choose another file")]
     Altered(String),
+    /// Its file has another name (a hard link). `SQLite` keeps the log of a database beside the name by
+    /// which it is opened, so runs that use different names lose each other's rows
+    /// (<https://www.sqlite.org/howtocorrupt.html>).
+    #[error(
+        "its file has {0} names (hard links), and a database must have one, which its log is kept \
+         beside; copy it, or choose another file"
+    )]
+    Linked(u64),
+    /// Its file alone is mounted here, so that its log would be kept elsewhere.
+    #[error("its file is mounted here without the log beside it; mount the folder that it is in")]
+    Mounted,
     /// The run that was to go on is not in it.
     #[error("run {0} is not in it")]
     NoSuchRun(i64),
@@ -146,8 +158,9 @@ impl Sqlite {
     /// program knows. Changes nothing.
     ///
     /// # Errors
-    /// It is neither, or can't be read.
+    /// It is neither, can't be read, or has more names than one.
     pub fn inspect(path: &Path) -> Result<(), DatabaseError> {
+        connection::refuse_second_name(path)?;
         schema::inspect(path)
     }
 
@@ -359,12 +372,21 @@ impl PreparedRun {
             return Err(DatabaseError::NoSuchRun(run));
         }
         let query = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
-        if last > 0 && count(&connection, query, &[last, run])? == 0 {
+        if last != 0 && count(&connection, query, &[last, run])? == 0 {
             return Err(DatabaseError::Behind(run));
         }
         connection.execute(deletion(last), [last, run])?;
         let written = count(&connection, COUNT, &[run])?;
         Ok(Self(Sqlite::of(connection, run, last, written)))
+    }
+
+    /// The number that a [`Mark::Run`] of it would have.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn fingerprint(&self) -> Result<u64, DatabaseError> {
+        let Sqlite { connection, run, last, .. } = &self.0;
+        Ok(identity::fingerprint(connection, *run, *last)?)
     }
 
     /// Makes it a run of the database.
@@ -399,7 +421,12 @@ impl Sink for Sqlite {
 
     fn checkpoint(&mut self) -> io::Result<Mark> {
         self.attempt(Self::commit_synced)?;
-        Ok(Mark::Run { run: self.run, last: self.last })
+        let mut fingerprint = 0;
+        self.attempt(|sink| {
+            fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
+            Ok(())
+        })?;
+        Ok(Mark::Run { run: self.run, last: self.last, fingerprint })
     }
 
     fn finish(&mut self, ending: &Ending) -> io::Result<()> {
@@ -656,7 +683,7 @@ mod tests {
         let (mut ours, mut other) = (folder.begin(), folder.begin());
         ours.write(&refused()).expect("there is room");
         let mark = ours.checkpoint().expect("there is room");
-        assert_eq!(mark, Mark::Run { run: 1, last: 1 });
+        assert!(matches!(mark, Mark::Run { run: 1, last: 1, .. }), "{mark:?}");
         for sink in [&mut ours, &mut other] {
             sink.write(&refused()).expect("there is room");
             pause(sink);
@@ -699,7 +726,7 @@ mod tests {
             folder.add_run(earlier);
             let mut ours = folder.begin();
             write(&mut ours, rows);
-            let Mark::Run { run, last } = ours.checkpoint().expect("there is room") else {
+            let Mark::Run { run, last, .. } = ours.checkpoint().expect("there is room") else {
                 panic!("it is a database")
             };
             assert_eq!(last > 0, rows > 0);
@@ -720,7 +747,8 @@ mod tests {
         let folder = Folder::new();
         folder.add_run(1);
         let mut ours = folder.begin();
-        assert_eq!(ours.checkpoint().expect("there is room"), Mark::Run { run: 2, last: 0 });
+        let mark = ours.checkpoint().expect("there is room");
+        assert!(matches!(mark, Mark::Run { run: 2, last: 0, .. }), "{mark:?}");
         ours.write(&refused()).expect("there is room");
         pause(&mut ours);
         drop(ours);

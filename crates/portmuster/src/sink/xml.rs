@@ -96,6 +96,9 @@ impl<P: Place> Xml<P> {
         let Mark::Xml { length, started, up, hosts } = mark else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it was not written as xml"));
         };
+        if !mark.is_sound() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no document has such a mark"));
+        }
         let latest = Timestamp::from_second(started).unwrap_or_default().into();
         let mut xml = Self::of(place, Counts { started, up, hosts }, latest);
         xml.attempt(|xml| xml.cut_back(length))?;
@@ -549,6 +552,12 @@ mod tests {
         assert!(text(&xml.place.file).contains(r#"<hosts up="1" down="0" total="2"/>"#));
         assert!(Xml::go_on(Vec::new(), Mark::Lines { length: 1 }).is_err());
         assert!(Xml::go_on(Vec::new(), mark).is_err(), "it is shorter than it was");
+        for (started, up, hosts) in
+            [(i64::MIN, 0, 0), (i64::MAX, 0, 0), (0, 2, 1), (0, 0, u64::MAX)]
+        {
+            let mark = Mark::Xml { length: 8, started, up, hosts };
+            assert!(Xml::go_on(b"<xml />\n".to_vec(), mark).is_err(), "{mark:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,14 @@
 //! "Ciphers with Arbitrary Finite Domains", 2002). No table is kept, so a network of any size is
 //! shuffled in the memory of one address, and the same seed gives the same order on every machine.
 
+/// The version of the order in which a [`TargetSet`](super::TargetSet) walks its targets.
+///
+/// A position that was written down, as in a journal, names a target only under the version that it
+/// was written with. Raise it whenever the same targets, order, seed and shard come to be walked
+/// otherwise: by the shuffle here, by the way in which sets lay out and number their blocks, or by
+/// the [fingerprint](super::TargetSet::fingerprint) that seeds the shuffle.
+pub const WALK: u32 = 1;
+
 /// Rounds of the network. Four make a good permutation; two more cost a few nanoseconds.
 const ROUNDS: usize = 6;
 
@@ -78,6 +86,57 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{
+        fingerprint::Fingerprint,
+        targets::{Excludes, Order, Ports, Shard, TargetSet},
+    };
+
+    /// All that has a say in the order: networks, names, ports, labels, duplicates, excludes and what
+    /// no host can have.
+    fn walked(order: Order, part: u64) -> u64 {
+        let mut excludes = Excludes::new();
+        for item in ["10.0.1.0/28", "db.example:22", "2001:db8::4"] {
+            excludes.add(item).expect(item);
+        }
+        let mut set = TargetSet::new(&excludes);
+        for (item, label) in [
+            ("10.0.0.0/22", None),
+            ("db.example", Some("data")),
+            ("2001:db8::/122", None),
+            ("10.0.2.7:22,2222-2230", Some("seven")),
+            ("192.168.1-3.1-9:telnet", None),
+            ("10.0.3.255-10.0.4.3", None),
+            ("mail.example:25", None),
+            ("126.255.255.250-127.0.0.5:1-2", None),
+        ] {
+            set.add(item, label, &Ports::ssh_and_telnet()).expect(item);
+        }
+        let mut print = Fingerprint::default();
+        let shard = Shard::new(part, 2).expect("a part");
+        for target in set.into_targets(order, shard) {
+            print.add(target.to_string().as_bytes()).add(b"\n");
+        }
+        print.sum()
+    }
+
+    /// Journals of runs that go on name positions of this walk. Where this fails on purpose, raise
+    /// [`WALK`] and write the new numbers beside it.
+    #[test]
+    fn walk_of_this_version_is_the_one_that_journals_have() {
+        let walks = [
+            walked(Order::Given, 1),
+            walked(Order::Shuffled { seed: None }, 1),
+            walked(Order::Shuffled { seed: None }, 2),
+            walked(Order::Shuffled { seed: Some(7) }, 1),
+        ];
+        let known = [
+            7_689_882_758_499_823_463,
+            4_882_968_619_078_427_423,
+            12_472_362_953_776_675_935,
+            10_386_799_684_814_060_206,
+        ];
+        assert_eq!((WALK, walks), (1, known));
+    }
 
     #[test]
     fn the_same_seed_gives_the_same_order_on_every_machine() {

@@ -254,12 +254,36 @@ impl Region {
         }
     }
 
+    /// Whether all addresses of the family are there with the ports.
+    pub(crate) fn contains_all(&self, family: Family, ports: &Ports) -> bool {
+        let ports = ports.clone();
+        match family {
+            Family::V4 => self.v4.missing(&Span { first: 0, last: u32::MAX, ports }).is_empty(),
+            Family::V6 => self.v6.missing(&Span { first: 0, last: u128::MAX, ports }).is_empty(),
+        }
+    }
+
     /// Whether the address is there with the port.
     pub(crate) fn contains(&self, address: IpAddr, port: u16) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => self.v4.contains(address.into(), port),
             IpAddr::V6(address) => self.v6.contains(address.into(), port),
         }
+    }
+}
+
+/// The family of an address. IPv4 addresses written in IPv6 are what they stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    pub(crate) fn of(address: IpAddr) -> Self {
+        if address.to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
     }
 }
 
@@ -295,6 +319,27 @@ impl Range {
                 Some(Ipv4Addr::from(first.checked_add(u32::try_from(place).ok()?)?).into())
             }
             Self::V6(first, _) => Some(Ipv6Addr::from(first.checked_add(place)?).into()),
+        }
+    }
+}
+
+/// Whether two names are one: names that differ in case, or in the dot of the root, are.
+pub(crate) fn same_name(one: &str, other: &str) -> bool {
+    let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).len();
+    one[..bare(one)].eq_ignore_ascii_case(&other[..bare(other)])
+}
+
+/// The address that a connection to this one reaches, where that is another. Linux sends what is for
+/// an unspecified address to loopback, and what is for an IPv4 address in an IPv6 address of the old
+/// kind (RFC 4291 §2.5.5.1) through a tunnel to the former.
+pub(crate) fn reached(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Some(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Some(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::LOCALHOST) | IpAddr::V4(_) => None,
+        IpAddr::V6(address) => {
+            let number = u32::try_from(u128::from(address)).ok()?;
+            Some(Ipv4Addr::from(number).into())
         }
     }
 }
@@ -337,6 +382,31 @@ mod tests {
                 })
             })
             .collect()
+    }
+
+    #[test]
+    fn what_an_address_reaches() {
+        for (address, expected) in [
+            ("0.0.0.0", Some("127.0.0.1")),
+            ("::", Some("::1")),
+            ("::ffff:0.0.0.0", Some("127.0.0.1")),
+            ("::127.0.0.1", Some("127.0.0.1")),
+            ("::2", Some("0.0.0.2")),
+            ("::1", None),
+            ("0.0.0.1", None),
+            ("127.0.0.1", None),
+            ("::ffff:127.0.0.1", None),
+            ("64:ff9b::7f00:1", None),
+            ("2001:db8::1", None),
+        ] {
+            let parse = |text: &str| text.parse::<IpAddr>().expect(text);
+            assert_eq!(reached(parse(address)), expected.map(parse), "{address}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_case_or_the_last_dot_are_one() {
+        assert!(same_name("DB.example", "db.Example.") && !same_name("db", "db.example"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     grammar::{self, Hosts, Item, ItemErrorKind},
     order::Shuffle,
     pieces::{self, Pieces},
-    region::{Number, Range, Region, Span, Spans},
+    region::{self, Family, Number, Range, Region, Span, Spans},
 };
 use crate::fingerprint::Fingerprint;
 
@@ -129,10 +129,33 @@ impl Excludes {
         self.region.of_name(name).is_some_and(|ports| ports.contains(port))
     }
 
-    /// Whether this port of this address is excluded.
+    /// Whether this port of this address is excluded, or of the address that a connection to it
+    /// reaches: IPv4 in IPv6, and loopback where the address is unspecified.
+    ///
+    /// ```
+    /// use portmuster::targets::Excludes;
+    ///
+    /// let mut excludes = Excludes::new();
+    /// excludes.add("127.0.0.0/8")?;
+    /// for address in ["127.0.0.1", "::ffff:127.0.0.1", "::127.0.0.1", "0.0.0.0"] {
+    ///     assert!(excludes.contains(address.parse()?, 22));
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, address: IpAddr, port: u16) -> bool {
-        self.region.contains(address, port)
+        let is_there = |address| self.region.contains(address, port);
+        is_there(address) || region::reached(address).is_some_and(is_there)
+    }
+
+    /// Whether every port of all addresses of a family is excluded.
+    pub(crate) fn contains_all_ports(&self, family: Family) -> bool {
+        self.region.contains_all(family, &Ports::all())
+    }
+
+    /// Whether this port of all addresses of a family is excluded.
+    pub(crate) fn contains_all(&self, family: Family, port: u16) -> bool {
+        self.region.contains_all(family, &Ports::one(port))
     }
 }
 

@@ -165,7 +165,8 @@ fn a_network_that_hangs_up_everywhere_neither_stops_the_walk_nor_comes_back_at_o
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     for number in 0..TARGETS {
         assert!(schedule.has_room(), "it stops after {number}");
-        schedule.add((IpAddr::from(number.to_be_bytes()), 22).into(), at(0));
+        let address = IpAddr::from((0x0A00_0000 + number).to_be_bytes());
+        schedule.add((address, 22).into(), at(0));
         attempt(&mut schedule, open(Service::ClosedEarly), at(0));
     }
     schedule.input_ended();

@@ -14,12 +14,13 @@
 use std::{
     ffi::OsStr,
     io,
-    os::unix::ffi::OsStrExt,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::DatabaseError;
 
@@ -41,7 +42,29 @@ const STEPS_AT_ONCE: i32 = 1 << 16;
 /// Opens a database to write to it; it is made when it is not there.
 pub(super) fn open_to_write(database: &Path) -> Result<Connection, DatabaseError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    refuse_second_name(database)?;
     opened(&unmistakable(database)?, flags, database)
+}
+
+/// Sees that nobody else can write to the database by another name.
+///
+/// # Errors
+/// Its file has another name, or is mounted here by itself.
+pub(super) fn refuse_second_name(database: &Path) -> Result<(), DatabaseError> {
+    let found = match database.metadata() {
+        // It is about to be made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if found.nlink() > 1 {
+        return Err(DatabaseError::Linked(found.nlink()));
+    }
+    // A system that can't tell is one where nothing is known of it.
+    let told = statx(CWD, database, AtFlags::empty(), StatxFlags::empty());
+    if told.is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
+        return Err(DatabaseError::Mounted);
+    }
+    Ok(())
 }
 
 /// Opens a database so that nothing is written to it.

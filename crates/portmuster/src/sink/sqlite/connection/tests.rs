@@ -146,6 +146,21 @@ fn what_no_file_can_be_called_is_refused() {
 }
 
 #[test]
+fn a_database_with_a_second_name_is_refused_and_left_alone() {
+    let folder = Folder::with_run();
+    let (second, before) = (folder.0.path().join("second"), folder.names());
+    fs::hard_link(folder.file(), &second).expect("there is room");
+    for name in [folder.file(), second.clone()] {
+        for refused in [begin(&name).map(drop), Sqlite::inspect(&name)] {
+            assert!(matches!(refused, Err(DatabaseError::Linked(2))), "{refused:?}");
+        }
+    }
+    fs::remove_file(second).expect("it is there");
+    assert_eq!(folder.names(), before);
+    begin(&folder.file()).expect("it has one name");
+}
+
+#[test]
 fn the_log_is_where_a_link_leads() {
     let (folder, link) = (Folder::with_run(), Folder::new());
     std::os::unix::fs::symlink(folder.file(), link.file()).expect("there is room");
@@ -248,7 +263,7 @@ fn a_run_that_goes_on_counts_what_it_had() {
     let folder = Folder::new();
     let mut sink = begin(&folder.file()).expect("it is a database");
     write(&mut sink, 10);
-    let Mark::Run { run, last } = sink.checkpoint().expect("there is room") else {
+    let Mark::Run { run, last, .. } = sink.checkpoint().expect("there is room") else {
         panic!("it is a database")
     };
     write(&mut sink, 10);

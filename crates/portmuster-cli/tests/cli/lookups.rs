@@ -1,0 +1,220 @@
+//! What a resolver says of a name, and which of its addresses are checked: against a name server in a
+//! network of the test's own.
+
+use std::{collections::BTreeMap, fs};
+
+use tempfile::TempDir;
+
+use crate::{
+    program::Ended,
+    row::Row,
+    shell::{sh_apart, sh_with_hosts},
+};
+
+/// Runs `portmuster check` where names are asked of the tests' name server, after a line of shell.
+fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended> {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let resolv_conf = format!("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n{search}\n");
+    fs::write(folder.path().join("resolv.conf"), resolv_conf).expect("there is room");
+    fs::write(folder.path().join("nsswitch.conf"), "hosts: dns\n").expect("there is room");
+    let script = format!(
+        "ip link set lo up
+        mount --bind \"$1/resolv.conf\" /etc/resolv.conf
+        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
+        cd \"$1\"
+        {before}
+        exec python3 \"$name_server\" \"$portmuster\" check {arguments}"
+    );
+    let folder = folder.path().to_str().expect("temporary folders have plain names");
+    sh_apart(&["--net", "--mount"], &script, folder)
+}
+
+fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {
+    sh_with_hosts(hosts, &format!("exec \"$portmuster\" check {arguments}"))
+}
+
+/// How many rows have which state and reason.
+fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
+    rows.iter().fold(BTreeMap::new(), |mut counted, row| {
+        *counted.entry(row.verdict()).or_default() += 1;
+        counted
+    })
+}
+
+const ANSWERS: [&str; 6] = ["address", "nodata", "nxdomain", "servfail", "refused", "silence"];
+
+/// Nothing but two negatives is a negative, and a refusal by one family is proof only where the other
+/// family has no address.
+#[test]
+fn each_pair_of_answers_for_ipv4_and_ipv6_has_its_verdict() {
+    let pairs = ANSWERS.iter().flat_map(|v4| ANSWERS.iter().map(move |v6| (*v4, *v6)));
+    let pairs: Vec<_> = pairs.collect();
+    let names = pairs.iter().map(|(v4, v6)| format!("{v4}-{v6}.example:1"));
+    let arguments = format!("-o jsonl {}", names.collect::<Vec<_>>().join(" "));
+    let Some(ended) = check_with_names("", "", &arguments) else { return };
+    let rows = ended.rows();
+    assert_eq!(rows.len(), pairs.len());
+    for (v4, v6) in pairs {
+        let is_negative = |answer| ["nodata", "nxdomain"].contains(&answer);
+        let expected = match (v4, v6) {
+            ("address", "address") => ("closed", "refused"),
+            ("address", other) | (other, "address") if is_negative(other) => ("closed", "refused"),
+            ("address", _) | (_, "address") => ("closed", "refused-in-part"),
+            (v4, v6) if is_negative(v4) && is_negative(v6) => ("unresolved", "no-such-name"),
+            _ => ("unchecked", "lookup-failed"),
+        };
+        let host = format!("{v4}-{v6}.example");
+        let row = rows.iter().find(|row| row.host == host).expect(&host);
+        assert_eq!(row.verdict(), expected, "{host}");
+    }
+    assert_eq!(ended.status, Some(3));
+}
+
+#[test]
+fn name_server_that_recovers_is_asked_again() {
+    let Some(ended) = check_with_names("", "", "late-late.example:1 -o jsonl") else { return };
+    let rows = ended.rows();
+    assert_eq!(rows[0].verdict(), ("closed", "refused"), "{ended:?}");
+}
+
+/// The resolver reports the negative answer to the name as it is, and not that a name which the search
+/// list makes of it may exist.
+#[test]
+fn failure_below_a_domain_of_the_search_list_is_no_proof() {
+    let names = "nxdomain-nxdomain.example:1 nowhere:1 -o jsonl";
+    for (search, expected) in [
+        ("search other.example broken.example", ("unchecked", "lookup-failed")),
+        ("search other.example", ("unresolved", "no-such-name")),
+    ] {
+        let Some(ended) = check_with_names(search, "", names) else { return };
+        let rows = ended.rows();
+        assert_eq!(counted(&rows), BTreeMap::from([(expected, 2)]), "{search}");
+    }
+}
+
+#[test]
+fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
+    let expected = [
+        ("address-servfail", "the resolver gave no answer for IPv6"),
+        ("refused-address", "the resolver gave no answer for IPv4"),
+        ("nodata-servfail", "the resolver gave no answer"),
+        ("nodata-nxdomain", "there is no such name, or it has no address"),
+    ];
+    let excludes = expected.map(|(name, _)| format!("--exclude {name}.example")).join(" ");
+    let excludes = format!("127.0.0.2:1 {excludes} --exclude address-nodata.example");
+    let Some(ended) = check_with_names("", "", &excludes) else { return };
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+    let told = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
+    let told = format!("error: {}what can't be looked up can't be excluded", told.concat());
+    assert!(ended.stderr.starts_with(&told), "{ended:?}");
+
+    let without_v6 = "127.0.0.1:1 127.0.0.2:1 -4 --exclude address-servfail.example -o jsonl";
+    let Some(ended) = check_with_names("", "", without_v6) else { return };
+    let rows = ended.rows();
+    assert_eq!((rows.len(), rows[0].host.as_str()), (1, "127.0.0.2"), "{ended:?}");
+}
+
+#[test]
+fn telnet_on_the_last_of_forty_addresses_is_found() {
+    let telnet = "export TELNET=127.1.0.40";
+    for (arguments, rows) in [("--all-addresses", 40), ("", 1)] {
+        let arguments = format!("many40-nodata.example:23 {arguments} --forbid telnet -o jsonl");
+        let Some(ended) = check_with_names("", telnet, &arguments) else { return };
+        let all = ended.rows();
+        assert_eq!(all.len(), rows, "{ended:?}");
+        let found: Vec<_> = all.iter().filter(|row| row.open).collect();
+        assert_eq!(found.len(), 1, "{ended:?}");
+        assert_eq!(found[0].service.as_deref(), Some("telnet"));
+        assert_eq!(found[0].address, Some([127, 1, 0, 40].into()));
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+    }
+}
+
+/// As many as a message of the name system can hold.
+#[test]
+fn thousands_of_addresses_are_checked_each() {
+    let arguments = "many4000-many2000.example:1 --all-addresses -o jsonl";
+    let Some(ended) = check_with_names("", "", arguments) else { return };
+    let rows = ended.rows();
+    let expected = [(("closed", "refused"), 4_000), (("unchecked", "no-route"), 2_000)];
+    assert_eq!(counted(&rows), BTreeMap::from(expected));
+    assert_eq!(ended.summary().targets, 6_000);
+}
+
+#[test]
+fn family_without_an_answer_is_a_row_with_all_addresses() {
+    let arguments = "many3-servfail.example:1 --all-addresses -o jsonl";
+    let Some(ended) = check_with_names("", "", arguments) else { return };
+    let rows = ended.rows();
+    let expected = [(("closed", "refused"), 3), (("unchecked", "lookup-failed"), 1)];
+    assert_eq!(counted(&rows), BTreeMap::from(expected));
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+}
+
+/// A hosts file with so many addresses of one name.
+fn many_hosts(count: usize) -> String {
+    let lines = (0..count).map(|at| format!("127.2.{}.{} many.example\n", at / 250, at % 250));
+    lines.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn addresses_beyond_the_limit_are_told() {
+    let hosts = &many_hosts(9_000);
+    let arguments = "many.example:1 --all-addresses -o jsonl --forbid telnet --require-verdict";
+    let Some(ended) = check_with_hosts(hosts, arguments) else { return };
+    let rows = ended.rows();
+    let expected = [(("closed", "refused"), 8_192), (("unchecked", "too-many-addresses"), 1)];
+    assert_eq!(counted(&rows), BTreeMap::from(expected));
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+
+    let Some(ended) = check_with_hosts(hosts, "many.example:1 -o jsonl") else { return };
+    let rows = ended.rows();
+    assert_eq!((rows.len(), rows[0].attempts), (1, 256));
+    assert_eq!(rows[0].verdict(), ("closed", "refused-in-part"));
+
+    let arguments = "127.0.0.1:1 --exclude many.example -o jsonl";
+    let Some(ended) = check_with_hosts(hosts, arguments) else { return };
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
+    assert!(ended.stderr.contains("many.example: it has more than 8192 addresses"), "{ended:?}");
+}
+
+/// Also the account of a run that was resumed adds up, and no address is lost.
+#[test]
+fn excluded_addresses_of_a_name_are_counted_each_also_in_a_journal() {
+    let run = "\"$portmuster\" check many.example:1 127.0.0.1:1 --all-addresses \
+        --exclude 127.2.0.0/24 -o jsonl=rows --journal journal";
+    let Some(ended) = sh_with_hosts(&many_hosts(300), &format!("{run}; {run} --resume; cat rows"))
+    else {
+        return;
+    };
+    assert_eq!(ended.rows().len(), 51);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let first = ended.stderr.lines().next().expect("a summary");
+    let account = "301 targets = 0 open + 51 closed + 0 filtered + 0 unresolved + 0 unchecked + \
+        250 excluded + 0 left";
+    assert!(first.contains(account), "{ended:?}");
+    assert!(ended.stderr.contains("nothing is left to do"), "{ended:?}");
+}
+
+const TWO_ADDRESSES: &str = "127.0.0.2 db.example\n127.0.0.3 db.example\n";
+
+#[test]
+fn gate_takes_no_refusal_for_proof_while_an_address_was_not_tried() {
+    let gate = "db.example:1 --forbid telnet --require-verdict -o jsonl";
+    for (more, status, reason) in [
+        ("", Some(0), "refused"),
+        ("--exclude 127.0.0.3", Some(1), "refused-in-part"),
+        ("--exclude 127.0.0.3 --allow refused-in-part", Some(0), "refused-in-part"),
+    ] {
+        let Some(ended) = check_with_hosts(TWO_ADDRESSES, &format!("{gate} {more}")) else {
+            return;
+        };
+        assert_eq!(ended.rows()[0].verdict(), ("closed", reason), "{more}");
+        assert_eq!(ended.status, status, "{ended:?}");
+    }
+    let hosts = format!("{TWO_ADDRESSES}2001:db8::1 db.example\n");
+    let Some(ended) = check_with_hosts(&hosts, gate) else { return };
+    assert_eq!(ended.rows()[0].verdict(), ("closed", "refused-in-part"), "no route to IPv6");
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("1 refused-in-part (db.example:1)"), "{ended:?}");
+}

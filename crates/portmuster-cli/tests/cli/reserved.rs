@@ -1,0 +1,192 @@
+//! Files that a run reads, and those that its journal and its databases use for themselves: none is
+//! written to.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{MetadataExt, symlink},
+};
+
+use crate::{
+    database::{column, open},
+    outputs::{Folder, output, read},
+    program::{Running, check},
+    shell::sh,
+};
+
+/// Every file of the folder: its inode and its content; of a pipe no content.
+fn files(folder: &Folder) -> BTreeMap<String, (u64, Vec<u8>)> {
+    let entries = fs::read_dir(folder.path()).expect("it is there").flatten();
+    let files = entries.map(|entry| {
+        let found = entry.metadata().expect("it is there");
+        let content = if found.is_file() { fs::read(entry.path()) } else { Ok(Vec::new()) };
+        let content = content.expect("it can be read");
+        (entry.file_name().to_string_lossy().into_owned(), (found.ino(), content))
+    });
+    files.collect()
+}
+
+/// Runs the arguments, in which `$1` is the folder, and sees that they are refused for this reason,
+/// before anything was touched.
+fn assert_refused(folder: &Folder, arguments: &str, reason: &str) {
+    let before = files(folder);
+    let ended = sh(&format!("exec \"$portmuster\" {arguments}"), folder.path());
+    assert_eq!(ended.status, Some(2), "{arguments}: {ended:?}");
+    assert!(ended.stderr.contains(reason), "{arguments}: {}", ended.stderr);
+    assert!(before == files(folder), "{arguments}: something was touched");
+}
+
+#[test]
+fn files_that_are_read_are_not_written_to() {
+    let folder = Folder::new();
+    folder.with("list", "127.0.0.1:1\n");
+    folder.with("exclude", "127.0.0.9\n");
+    fs::hard_link(folder.file("list"), folder.file("hard")).expect("there is room");
+    symlink("exclude", folder.file("link")).expect("there is room");
+    let check = "check -i \"$1/list\" --exclude-file \"$1/exclude\"";
+    let (input, exclude) =
+        ("it is read as an input as well", "it is read as an exclude file as well");
+    for flag in ["", "--append", "--force"] {
+        for format in ["jsonl", "csv", "table", "xml", "sqlite"] {
+            let into = |name: &str| format!("{check} {flag} -o \"{format}=$1/{name}\"");
+            assert_refused(&folder, &into("list"), input);
+            assert_refused(&folder, &into("hard"), input);
+            assert_refused(&folder, &into("exclude"), exclude);
+            assert_refused(&folder, &into("link"), exclude);
+        }
+    }
+    let journal = "-o \"jsonl=$1/rows\" --force --journal";
+    for name in ["list", "hard", "exclude", "link"] {
+        let arguments = format!("{check} {journal} \"$1/{name}\"");
+        assert_refused(&folder, &arguments, "is the journal as well; give each its own file");
+        let arguments = format!("{check} --measure \"$1/{name}\"");
+        assert_refused(&folder, &arguments, " as well; choose another file");
+    }
+    let stdin = "check -i - -o \"jsonl=$1/list\" --append <\"$1/list\"";
+    assert_refused(&folder, stdin, input);
+}
+
+#[test]
+fn standard_output_is_no_file_that_is_read() {
+    let folder = Folder::new();
+    folder.with("list", "127.0.0.1:1\n");
+    folder.with("old", "");
+    for (arguments, what) in [
+        ("check -i \"$1/list\" >>\"$1/list\"", "an input"),
+        ("check -i \"$1/list\" --list >>\"$1/list\"", "an input"),
+        ("check -i - --count <\"$1/list\" >>\"$1/list\"", "an input"),
+        ("check 127.0.0.2:1 --exclude-file \"$1/list\" >>\"$1/list\"", "an exclude file"),
+        ("compare -i \"$1/list\" --rounds 1 --methods serial >>\"$1/list\"", "an input"),
+        ("diff \"$1/old\" \"$1/list\" >>\"$1/list\"", "a run"),
+        ("diff \"$1/old\" - <\"$1/list\" >>\"$1/list\"", "a run"),
+    ] {
+        let reason = format!("which is read as {what}; choose another file");
+        assert_refused(&folder, arguments, &reason);
+    }
+    let ended = sh(
+        "\"$portmuster\" check -i \"$1/list\" -o \"jsonl=$1/rows\" >>\"$1/list\"",
+        folder.path(),
+    );
+    assert_eq!(ended.status, Some(0), "nothing is written to it: {ended:?}");
+}
+
+#[test]
+fn names_beside_databases_and_journals_are_refused() {
+    let folder = Folder::new();
+    fs::create_dir(folder.file("inner")).expect("there is room");
+    symlink(folder.file("inner"), folder.file("way")).expect("there is room");
+    symlink("inner/linked.db", folder.file("linked")).expect("there is room");
+    let database = "is where SQLite keeps what belongs to the database";
+    for suffix in ["-wal", "-shm", "-journal"] {
+        for (one, other) in [
+            ("sqlite=$1/a.db", format!("jsonl=$1/a.db{suffix}")),
+            ("sqlite=$1/inner/a.db", format!("csv=$1/way/a.db{suffix}")),
+            ("sqlite=$1/a.db", format!("sqlite=$1/./a.db{suffix}")),
+            ("sqlite=$1/linked", format!("table=$1/inner/linked.db{suffix}")),
+        ] {
+            let outputs = [one, other.as_str()].map(|output| format!("-o \"{output}\""));
+            let [one, other] = outputs;
+            assert_refused(&folder, &format!("check 127.0.0.1:1 {one} {other}"), database);
+            assert_refused(&folder, &format!("check 127.0.0.1:1 {other} {one}"), database);
+        }
+        let journal = format!("-o \"sqlite=$1/a.db\" --journal \"$1/a.db{suffix}\"");
+        assert_refused(&folder, &format!("check 127.0.0.1:1 {journal}"), database);
+        folder.with(&format!("a.db{suffix}"), "127.0.0.1:1\n");
+        let input = format!("check -i \"$1/a.db{suffix}\" -o \"sqlite=$1/a.db\"");
+        assert_refused(&folder, &input, database);
+        assert_refused(
+            &folder,
+            "check 127.0.0.1:1 -o \"sqlite=$1/a.db\"",
+            "is in the way of the database",
+        );
+        fs::remove_file(folder.file(&format!("a.db{suffix}"))).expect("it is there");
+    }
+    for name in [".run.next", ".run.x.next"] {
+        let outputs = format!("-o \"jsonl=$1/{name}\" --journal \"$1/run\"");
+        let reason = "is a name that the journal ";
+        assert_refused(&folder, &format!("check 127.0.0.1:1 {outputs}"), reason);
+    }
+}
+
+/// Of another run, or none: what belongs to a database that is there.
+#[test]
+fn names_beside_a_database_that_is_there_are_refused() {
+    let folder = Folder::new();
+    let file = folder.file("a.db");
+    let audit = output("sqlite", &file);
+    let mut running = Running::check(["-i", "-", "-o", "jsonl", "-o", &audit]);
+    running.feed("127.0.0.1:1\n");
+    running.row();
+    for suffix in ["-wal", "-shm", "-journal"] {
+        for flag in ["", "--append", "--force"] {
+            let name = output("jsonl", &folder.file(&format!("a.db{suffix}")));
+            let ended = check(
+                ["127.0.0.1:1", "-o", &name]
+                    .into_iter()
+                    .chain(Some(flag).filter(|it| !it.is_empty())),
+            );
+            assert_eq!(ended.status, Some(2), "{ended:?}");
+            let told = "is where SQLite keeps what belongs to the database";
+            assert!(ended.stderr.contains(told), "{ended:?}");
+        }
+    }
+    assert_eq!(running.end().status, Some(0));
+    assert_eq!(column::<u32>(&open(&file), "SELECT count(*) FROM outcomes"), [1]);
+    let journal = format!("{}-journal", file.display());
+    let ended = check(["127.0.0.1:1", "-o", &format!("jsonl={journal}")]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    // Beside what is no database they are names like any other.
+    folder.with("rows", "");
+    let ended = check(["127.0.0.1:1", "-o", &output("jsonl", &folder.file("rows-wal"))]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+}
+
+#[test]
+fn journal_takes_no_file_of_the_user() {
+    let folder = Folder::new();
+    let users =
+        [".run.next", ".run.notes.next", ".run"].map(|name| folder.with(name, "of the user\n"));
+    let (rows, journal) = (output("jsonl", &folder.file("rows")), folder.file("run"));
+    let journal = journal.to_str().expect("a plain name");
+    let ended = check(["127.0.0.1:1-9", "-o", &rows, "--journal", journal]);
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    for file in &users {
+        assert_eq!(read(file), "of the user\n");
+    }
+    assert_eq!(files(&folder).len(), users.len() + 2);
+}
+
+/// Opened for writing, a pipe would wait for whoever reads it.
+#[test]
+fn pipe_is_refused_at_once_where_a_journal_is_kept() {
+    let folder = Folder::new();
+    assert_eq!(sh("mkfifo \"$1/pipe\"", folder.path()).status, Some(0));
+    let reason = "it can't be cut back, so with --journal it can't be an output; choose a file";
+    for flag in ["", "--append", "--force", "--resume"] {
+        let arguments =
+            format!("check 127.0.0.1:1 -o \"jsonl=$1/pipe\" --journal \"$1/run\" {flag}");
+        assert_refused(&folder, &arguments, reason);
+    }
+    let journal = "check 127.0.0.1:1 -o \"jsonl=$1/rows\" --force --journal \"$1/pipe\"";
+    assert_refused(&folder, journal, "it is no regular file");
+}

@@ -1,0 +1,71 @@
+//! Output that fails is status 3, whatever the command.
+
+use std::fs;
+
+use crate::{
+    journal::Kept,
+    outputs::Folder,
+    shell::{check_forbidden, sh},
+};
+
+#[test]
+fn full_standard_output_is_status_3_everywhere() {
+    let folder = Folder::new();
+    let row = "{\"schema\":1,\"host\":\"192.0.2.1\",\"port\":23,\"open\":true,\"state\":\"open\",\
+        \"reason\":\"accepted\",\"attempts\":1,\"time\":\"2026-11-22T10:00:00.123Z\"}\n";
+    folder.with("old.jsonl", row);
+    folder.with("new.jsonl", "");
+    for command in [
+        "check 127.0.0.1:1-9 --list",
+        "check 127.0.0.1:1-9 --count",
+        "check -i - --list",
+        "check 127.0.0.1:1 --show=all",
+        "check 127.0.0.1:1 -o jsonl",
+        "explain 127.0.0.1:1",
+        "diff \"$1/old.jsonl\" \"$1/new.jsonl\"",
+        "completions bash",
+        "man",
+        "man check",
+        "--help",
+        "-h",
+        "--version",
+        "help check",
+        "check --help",
+        "compare 127.0.0.1:1 --rounds 1 --methods serial",
+    ] {
+        let script = format!("echo 127.0.0.1:2 | \"$portmuster\" {command} >/dev/full");
+        let ended = sh(&script, folder.path());
+        assert_eq!(ended.status, Some(3), "{command}: {ended:?}");
+        let told = "error: writing standard output";
+        assert!(ended.stderr.contains(told), "{command}: {ended:?}");
+        let script =
+            format!("{{ echo 127.0.0.1:2 | \"$portmuster\" {command}; echo $? >&2; }} | :");
+        let ended = sh(&script, folder.path());
+        let last = ended.stderr.lines().last();
+        assert!(matches!(last, Some("0" | "1")), "a reader that has gone: {command}: {ended:?}");
+    }
+}
+
+#[test]
+fn first_sync_that_fails_is_status_3() {
+    for call in ["fsync", "fdatasync"] {
+        let kept = Kept::new(&["jsonl"], &["127.0.0.1:1"]);
+        let arguments = kept.arguments(false).join(" ");
+        let Some(ended) = check_forbidden(&format!("{call}=EIO"), "", &arguments) else { return };
+        assert_eq!(ended.status, Some(3), "{call}: {ended:?}");
+        assert!(ended.stderr.contains("Input/output error"), "{call}: {ended:?}");
+        assert!(!kept.file("journal").exists(), "{call}: there is nothing to resume");
+    }
+}
+
+#[test]
+fn first_journal_that_cannot_be_written_is_status_3() {
+    let kept = Kept::new(&["jsonl"], &["127.0.0.1:1"]);
+    let arguments = kept.arguments(false).join(" ");
+    let ended = sh(&format!("ulimit -f 0; exec \"$portmuster\" check {arguments}"), "");
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("error: writing the journal "), "{ended:?}");
+    let names = fs::read_dir(kept.folder.path()).expect("it is there");
+    let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["jsonl"], "no temporary file is left");
+}

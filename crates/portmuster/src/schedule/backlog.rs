@@ -1,0 +1,151 @@
+//! The targets that wait for one host, each in as little memory as its check can be made from again.
+//!
+//! A host whose every port is to be checked, and of which each attempt lasts until its deadline,
+//! has tens of thousands of them for hours.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
+
+use super::{
+    CheckId,
+    check::{Coverage, Endpoints},
+};
+use crate::targets::{Host, Target};
+
+/// Bits of a [`Plain`] that hold the port.
+const PORT_BITS: u32 = 16;
+/// Positions that fit beside the port. At 100,000 targets a second a walk takes 89 years to get there.
+const POSITION_END: u64 = 1 << (u64::BITS - PORT_BITS);
+
+/// The queue of one host: first what has had an attempt, then the others in the order in which they
+/// came.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    begun: VecDeque<CheckId>,
+    fresh: VecDeque<Fresh>,
+    plain: VecDeque<Plain>,
+}
+
+/// A check that waits.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// It has had an attempt, or a fault of this machine, and is kept as it is.
+    Begun(CheckId),
+    /// It has had none: this is all there is to know of it.
+    Fresh(Fresh),
+}
+
+/// A check that has had no attempt.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fresh {
+    pub(super) target: Target,
+    pub(super) position: u64,
+    pub(super) endpoints: Endpoints,
+    pub(super) coverage: Coverage,
+}
+
+/// Port and position of a target that is the host's address, without a name and a label.
+#[derive(Debug, Clone, Copy)]
+struct Plain(u64);
+
+impl Plain {
+    /// The check in this form, if it has no more to it.
+    fn of(host: IpAddr, fresh: &Fresh) -> Option<Self> {
+        let Fresh { target, position, endpoints: Endpoints::One(endpoint), coverage } = fresh
+        else {
+            return None;
+        };
+        let is_plain = *coverage == Coverage::Whole
+            && target.label.is_none()
+            && target.host == Host::Address(host)
+            && *endpoint == SocketAddr::new(host, target.port);
+        (is_plain && *position < POSITION_END)
+            .then(|| Self(position << PORT_BITS | u64::from(target.port)))
+    }
+
+    fn of_host(self, host: IpAddr) -> Fresh {
+        let port = u16::try_from(self.0 & u64::from(u16::MAX)).expect("it is masked");
+        let endpoint = SocketAddr::new(host, port);
+        let position = self.0 >> PORT_BITS;
+        let (endpoints, coverage) = (Endpoints::One(endpoint), Coverage::Whole);
+        Fresh { target: endpoint.into(), position, endpoints, coverage }
+    }
+}
+
+impl Backlog {
+    /// Adds a check that has had an attempt.
+    pub(super) fn push_begun(&mut self, id: CheckId) {
+        self.begun.push_back(id);
+    }
+
+    /// Adds a check of this host that has had none.
+    pub(super) fn push_fresh(&mut self, host: IpAddr, fresh: Fresh) {
+        match Plain::of(host, &fresh) {
+            Some(plain) => self.plain.push_back(plain),
+            None => self.fresh.push_back(fresh),
+        }
+    }
+
+    /// Takes the next check of this host.
+    pub(super) fn pop(&mut self, host: IpAddr) -> Option<Waiting> {
+        if let Some(id) = self.begun.pop_front() {
+            return Some(Waiting::Begun(id));
+        }
+        let plain = || self.plain.pop_front().map(|plain| plain.of_host(host));
+        self.fresh.pop_front().or_else(plain).map(Waiting::Fresh)
+    }
+
+    /// How many checks wait.
+    pub(super) fn len(&self) -> usize {
+        self.begun.len() + self.fresh.len() + self.plain.len()
+    }
+
+    /// Whether no check waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_targets_are_small() {
+        assert_eq!(size_of::<Plain>(), 8);
+        assert!(size_of::<Fresh>() <= 96, "{}", size_of::<Fresh>());
+    }
+
+    #[test]
+    fn each_check_comes_out_as_it_went_in() {
+        let host = IpAddr::from([192, 0, 2, 1]);
+        let endpoint = SocketAddr::new(host, 65_535);
+        let one = |target: Target, position| Fresh {
+            target,
+            position,
+            endpoints: Endpoints::One(endpoint),
+            coverage: Coverage::Whole,
+        };
+        let in_part = Fresh { coverage: Coverage::Part, ..one(endpoint.into(), 3) };
+        let mapped = SocketAddr::new("::ffff:192.0.2.1".parse().expect("an address"), 65_535);
+        let mut backlog = Backlog::default();
+        for (fresh, is_plain) in [
+            (one(endpoint.into(), 0), true),
+            (one(endpoint.into(), POSITION_END - 1), true),
+            (one(endpoint.into(), POSITION_END), false),
+            (one(mapped.into(), 1), false),
+            (one(Target::from(("db.example", 65_535)), 2), false),
+            (in_part, false),
+        ] {
+            let (target, coverage) = (fresh.target.clone(), fresh.coverage);
+            let expected = Fresh { target, coverage, ..one(endpoint.into(), fresh.position) };
+            backlog.push_fresh(host, fresh);
+            assert_eq!((backlog.len(), backlog.plain.len()), (1, usize::from(is_plain)));
+            let Some(Waiting::Fresh(waiting)) = backlog.pop(host) else { panic!("one waits") };
+            assert_eq!(waiting, expected);
+            assert!(backlog.is_empty());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What becomes of a target when its addresses are known.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use super::{
+    CheckId, Found, Lookup, LookupError, Missing, Question, Schedule, Scope,
+    check::{Check, Coverage},
+    each::Each,
+};
+use crate::{
+    clock::Instant,
+    config::Addresses,
+    outcome::{PortState, Reason},
+    positions::Odd,
+    targets::Family,
+};
+
+impl Schedule {
+    pub(super) fn look_up(&mut self, id: CheckId, name: &Arc<str>, now: Instant) {
+        let scope = match self.addresses {
+            Addresses::UntilOneAccepts => Scope::OneFamily,
+            Addresses::Each => Scope::Each,
+        };
+        let question = Question { name: Arc::clone(name), scope };
+        if let Some(lookup) = self.names.look_up(&question, id, now) {
+            self.looked_up(id, &lookup, now);
+        }
+    }
+
+    pub(super) fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
+        match lookup {
+            Ok(found) if self.addresses == Addresses::Each => self.each(id, found, now),
+            Ok(found) => self.resolved_name(id, found, now),
+            Err(LookupError::NoSuchName) => {
+                self.end(id, PortState::Unresolved, Reason::NoSuchName, now);
+            }
+            Err(LookupError::NoAnswer) => {
+                self.end(id, PortState::Unchecked, Reason::LookupFailed, now);
+            }
+            Err(LookupError::NoSuchInterface) => {
+                self.end(id, PortState::Unchecked, Reason::NoSuchInterface, now);
+            }
+            Err(LookupError::Short(fault)) => {
+                if !self.pause(id, now) {
+                    self.end(id, PortState::Unchecked, Reason::Fault(*fault), now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn resolved(&mut self, id: CheckId, address: SocketAddr, now: Instant) {
+        if self.excludes_contain(address, self.checks[id.0].target().port) {
+            self.exclude(id);
+        } else if is_unspecified(&address) {
+            self.end(id, PortState::Unchecked, Reason::UnspecifiedAddress, now);
+        } else {
+            self.checks[id.0].resolved(address);
+            self.ready.push_back(id);
+        }
+    }
+
+    /// Takes the addresses of a name, which are tried until one accepts.
+    fn resolved_name(&mut self, id: CheckId, found: &Found, now: Instant) {
+        let port = self.checks[id.0].target().port;
+        let (tried, coverage) = self.tried(found, port);
+        if !tried.is_empty() {
+            self.checks[id.0].resolved_name(&tried, coverage);
+            self.ready.push_back(id);
+        } else if let Some(reason) = self.missing_reason(found, port) {
+            self.end(id, PortState::Unchecked, reason, now);
+        } else if !self.allowed(&found.addresses, port).is_empty() {
+            self.end(id, PortState::Unchecked, Reason::UnspecifiedAddress, now);
+        } else {
+            self.exclude(id);
+        }
+    }
+
+    /// The addresses of a name that are tried until one accepts.
+    fn tried(&self, found: &Found, port: u16) -> (Arc<[SocketAddr]>, Coverage) {
+        let tried = without(&self.allowed(&found.addresses, port), is_unspecified);
+        let is_in_part =
+            tried.len() < found.addresses.len() || self.missing_reason(found, port).is_some();
+        let coverage = match found.missing {
+            _ if is_in_part => Coverage::Part,
+            Some(Missing::NotAsked(other)) if !self.excludes.contains_all(other, port) => {
+                Coverage::OneFamily
+            }
+            _ => Coverage::Whole,
+        };
+        (tried, coverage)
+    }
+
+    /// Asks for the other family of a name of which all addresses refused that are known.
+    pub(super) fn look_up_rest(&mut self, id: CheckId, name: Arc<str>, now: Instant) {
+        let question = Question { name, scope: Scope::BothFamilies };
+        if let Some(lookup) = self.names.look_up(&question, id, now) {
+            self.rest_looked_up(id, &lookup, now);
+        }
+    }
+
+    /// Takes the addresses of a name of which those of one family refused.
+    pub(super) fn rest_looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
+        let tried = Family::of(self.checks[id.0].endpoint().ip());
+        if let Ok(found) = lookup {
+            let is_tried = |address: &SocketAddr| Family::of(address.ip()) == tried;
+            let addresses = without(&found.addresses, is_tried);
+            let rest = Found { addresses, missing: found.missing };
+            let (untried, coverage) = self.tried(&rest, self.checks[id.0].target().port);
+            self.checks[id.0].covers(coverage);
+            if !untried.is_empty() {
+                self.checks[id.0].resolved_name(&untried, coverage);
+                return self.ready.push_back(id);
+            }
+        }
+        self.give_up(id, now);
+    }
+
+    /// Takes the addresses of a name, of which each is a target of its own.
+    fn each(&mut self, id: CheckId, found: &Found, now: Instant) {
+        let port = self.checks[id.0].target().port;
+        let allowed = self.allowed(&found.addresses, port);
+        let missing = self.missing_reason(found, port);
+        let named = found.addresses.len() as u64 + u64::from(missing.is_some());
+        self.account.targets += named - 1;
+        self.account.more_addresses += named - 1;
+        self.account.excluded += (found.addresses.len() - allowed.len()) as u64;
+        let outcomes = allowed.len() + usize::from(missing.is_some());
+        let position = self.checks[id.0].position();
+        if outcomes != 1 {
+            let outcomes = u32::try_from(outcomes).unwrap_or(u32::MAX);
+            self.odd.push(Odd { position, outcomes });
+        }
+        let target = self.checks[id.0].target().clone();
+        self.expanding.push_back(Each::new(target, position, allowed));
+        match missing {
+            Some(reason) => self.end(id, PortState::Unchecked, reason, now),
+            None => drop(self.checks.remove(id.0)),
+        }
+        self.expand(now);
+    }
+
+    /// Makes addresses targets, as long as there is room for more.
+    pub(super) fn expand(&mut self, now: Instant) {
+        while self.may_expand()
+            && let Some(each) = self.expanding.front_mut()
+        {
+            let Some((target, position, address)) = each.next() else {
+                self.expanding.pop_front();
+                continue;
+            };
+            let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
+            self.resolved(id, address, now);
+        }
+    }
+
+    /// Why addresses of the name may be missing that are not excluded.
+    fn missing_reason(&self, found: &Found, port: u16) -> Option<Reason> {
+        match found.missing? {
+            Missing::Family(family) => {
+                (!self.excludes.contains_all(family, port)).then_some(Reason::LookupFailed)
+            }
+            Missing::NotAsked(_) => None,
+            Missing::Beyond => Some(Reason::TooManyAddresses),
+        }
+    }
+
+    pub(super) fn exclude(&mut self, id: CheckId) {
+        let check = self.checks.remove(id.0);
+        self.odd.push(Odd { position: check.position(), outcomes: 0 });
+        self.account.excluded += 1;
+    }
+
+    /// The addresses that are not excluded.
+    fn allowed(&self, addresses: &Arc<[SocketAddr]>, port: u16) -> Arc<[SocketAddr]> {
+        if self.excludes.is_empty() {
+            return Arc::clone(addresses);
+        }
+        without(addresses, |address| self.excludes_contain(*address, port))
+    }
+
+    fn excludes_contain(&self, address: SocketAddr, port: u16) -> bool {
+        !self.excludes.is_empty() && self.excludes.contains(address.ip(), port)
+    }
+}
+
+/// Whether it is the address of no host: to connect to it would reach this machine.
+fn is_unspecified(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_unspecified()
+}
+
+/// The same addresses, if none of them is unwanted; else a copy of the others.
+fn without(
+    addresses: &Arc<[SocketAddr]>,
+    is_unwanted: impl Fn(&SocketAddr) -> bool,
+) -> Arc<[SocketAddr]> {
+    if !addresses.iter().any(&is_unwanted) {
+        return Arc::clone(addresses);
+    }
+    addresses.iter().filter(|address| !is_unwanted(address)).copied().collect()
+}
