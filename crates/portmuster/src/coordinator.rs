@@ -246,6 +246,7 @@ impl Coordinator {
     }
 
     fn take_names(&mut self, now: Instant) {
+        self.resolver.end_overdue();
         while let Ok((question, lookup)) = self.resolver.answers().try_recv() {
             self.resolver.taken();
             self.schedule.lookup_ended(&question, lookup, now);

@@ -2,19 +2,26 @@
 //! user's other programs see.
 //!
 //! A lookup blocks its thread for as long as the system likes, so lookups have threads of their
-//! own, never those that check. They can't be interrupted: one that runs when its resolver is
-//! dropped finishes by itself and its answer is lost.
+//! own, never those that check. They can't be interrupted: glibc waits without end for a server that
+//! accepts a connection and says nothing. One that takes longer than [`LOOKUP_MAX`] has no answer, and
+//! its thread is left to itself; so is one that runs when its resolver is dropped.
 //!
-//! Invariant: at most [`THREADS_MAX`] threads and [`ASKED_MAX`] lookups at a time; neither asking
-//! nor answering ever blocks.
+//! Invariant: at most [`THREADS_MAX`] threads, as many that were left to themselves, and
+//! [`ASKED_MAX`] lookups at a time; neither asking nor answering ever blocks.
 
-use std::thread;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
+    clock::{Clock, Instant},
     outcome::Fault,
-    schedule::{Lookup, LookupError, Question},
+    schedule::{Lookup, LookupError, Question, Scope},
 };
 
 mod excludes;
@@ -28,34 +35,61 @@ pub(crate) const THREADS_MAX: usize = 32;
 /// Lookups that are asked for and not answered: enough that no thread waits for the next.
 const ASKED_MAX: usize = 2 * THREADS_MAX;
 
+/// How long a lookup is waited for. The resolver's own limits come to 30 s for a question to three
+/// servers, and a name may be several questions.
+const LOOKUP_MAX: Duration = Duration::from_mins(3);
+/// How often lookups are looked over that take long.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// What was asked, and what a name was found to be.
 pub(crate) type Answer = (Question, Lookup);
+
+/// How a name is looked up.
+type LookUp = fn(&str, Scope) -> Lookup;
+
+/// What a thread looks up, and since when; `None`: nothing, or it was left to itself.
+type Work = Arc<Mutex<Option<(Question, Instant)>>>;
 
 /// Looks up names in threads of its own, which start as they are needed.
 #[derive(Debug)]
 pub(crate) struct Resolver {
+    clock: Clock,
+    look_up: LookUp,
+    limit: Duration,
     questions: Sender<Question>,
     questions_end: Receiver<Question>,
     answers: Sender<Answer>,
     answers_end: Receiver<Answer>,
-    threads: usize,
+    threads: Vec<Work>,
     threads_max: usize,
     asked: usize,
+    next_look: Instant,
+    /// Questions whose threads were left to themselves. They are not asked again.
+    endless: HashSet<Question>,
 }
 
 impl Resolver {
     /// Looks up so many names at a time, at most [`THREADS_MAX`].
     pub(crate) fn new(lookups: usize) -> Self {
+        Self::with(lookups, system::look_up, LOOKUP_MAX)
+    }
+
+    fn with(lookups: usize, look_up: LookUp, limit: Duration) -> Self {
         let (questions, questions_end) = bounded(ASKED_MAX);
         let (answers, answers_end) = bounded(ASKED_MAX);
         Self {
+            clock: Clock::start(),
+            look_up,
+            limit,
             questions,
             questions_end,
             answers,
             answers_end,
-            threads: 0,
+            threads: Vec::new(),
             threads_max: lookups.min(THREADS_MAX),
             asked: 0,
+            next_look: Instant::START,
+            endless: HashSet::new(),
         }
     }
 
@@ -68,14 +102,18 @@ impl Resolver {
     /// [taken](Self::taken).
     pub(crate) fn ask(&mut self, question: &Question) {
         self.asked += 1;
-        if self.threads < self.asked.min(self.threads_max) {
+        if self.endless.contains(question) {
+            return self.answer(question.clone(), LookupError::NoAnswer);
+        }
+        if self.threads.len() < self.asked.min(self.threads_max) {
             self.start_thread();
         }
-        if self.threads == 0 {
-            let short = Err(LookupError::Short(Fault::Threads));
-            let _ = self.answers.try_send((question.clone(), short));
-        } else {
+        if !self.threads.is_empty() {
             let _ = self.questions.try_send(question.clone());
+        } else if self.threads_max == 0 {
+            self.answer(question.clone(), LookupError::NoAnswer);
+        } else {
+            self.answer(question.clone(), LookupError::Short(Fault::Threads));
         }
     }
 
@@ -84,23 +122,86 @@ impl Resolver {
         &self.answers_end
     }
 
+    /// Waits for the next answer, of something that was asked, and takes it.
+    pub(crate) fn wait(&mut self) -> Answer {
+        loop {
+            if let Ok(answer) = self.answers_end.recv_timeout(LOOK_EVERY.min(self.limit)) {
+                self.taken();
+                return answer;
+            }
+            self.end_overdue();
+        }
+    }
+
     /// An answer was taken.
     pub(crate) fn taken(&mut self) {
         self.asked -= 1;
     }
 
+    /// Answers what has taken too long. To be called now and then.
+    pub(crate) fn end_overdue(&mut self) {
+        if self.threads.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now.after(LOOK_EVERY.min(self.limit));
+        let limit = self.limit;
+        let mut overdue = Vec::new();
+        self.threads.retain(|work| {
+            let mut work = work.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = work.take_if(|(_, since)| now.since(*since) >= limit);
+            let is_over = taken.is_some();
+            overdue.extend(taken.map(|(question, _)| question));
+            !is_over
+        });
+        for question in overdue {
+            self.endless.insert(question.clone());
+            self.answer(question, LookupError::NoAnswer);
+        }
+        let left_to_themselves = self.endless.len();
+        self.threads_max = self.threads_max.min(2 * THREADS_MAX - left_to_themselves);
+        if self.threads.is_empty() {
+            self.ask_waiting_again();
+        }
+    }
+
+    /// What waits for a thread where there is none any more.
+    fn ask_waiting_again(&mut self) {
+        let waiting: Vec<_> = self.questions_end.try_iter().collect();
+        for question in waiting {
+            self.asked -= 1;
+            self.ask(&question);
+        }
+    }
+
+    fn answer(&self, question: Question, error: LookupError) {
+        let _ = self.answers.try_send((question, Err(error)));
+    }
+
     /// A thread more, unless this machine has none to give.
     fn start_thread(&mut self) {
         let (questions, answers) = (self.questions_end.clone(), self.answers.clone());
+        let (clock, look_up, work) = (self.clock, self.look_up, Work::default());
+        let shared = Arc::clone(&work);
         let thread = thread::Builder::new().name("portmuster-name".into()).spawn(move || {
+            let set = |value| {
+                let mut work = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::replace(&mut *work, value)
+            };
             for question in questions {
-                let lookup = system::look_up(&question.name, question.scope);
-                if answers.send((question, lookup)).is_err() {
+                set(Some((question.clone(), clock.now())));
+                let lookup = look_up(&question.name, question.scope);
+                // It was left to itself, and another thread has its place.
+                let is_late = set(None).is_none();
+                if is_late || answers.send((question, lookup)).is_err() {
                     return;
                 }
             }
         });
-        self.threads += usize::from(thread.is_ok());
+        self.threads.extend(thread.is_ok().then_some(work));
     }
 }
 
@@ -117,8 +218,7 @@ mod tests {
 
     fn answer(resolver: &mut Resolver, name: &str) -> Lookup {
         resolver.ask(&question(name));
-        let (answered, lookup) = resolver.answers().recv().expect("a thread answers");
-        resolver.taken();
+        let (answered, lookup) = resolver.wait();
         assert_eq!(answered, question(name));
         lookup
     }
@@ -164,9 +264,46 @@ mod tests {
         }
         assert_eq!(asked, ASKED_MAX);
         for _ in 0..asked {
-            resolver.answers().recv().expect("an answer").1.expect("addresses");
-            resolver.taken();
+            resolver.wait().1.expect("addresses");
         }
-        assert!(resolver.threads <= THREADS_MAX);
+        assert!(resolver.threads.len() <= THREADS_MAX);
+    }
+
+    /// Names that begin with `endless` are looked up without end.
+    fn stuck(name: &str, _: Scope) -> Lookup {
+        while name.starts_with("endless") {
+            thread::park();
+        }
+        Err(LookupError::NoSuchName)
+    }
+
+    #[test]
+    fn a_lookup_without_end_has_no_answer_and_holds_up_nobody() {
+        let mut resolver = Resolver::with(1, stuck, Duration::from_millis(50));
+        for name in ["endless", "a.example", "endless"] {
+            resolver.ask(&question(name));
+        }
+        let mut answers: Vec<_> = (0..3).map(|_| resolver.wait()).collect();
+        answers.sort_by_key(|(question, _)| question.name.clone());
+        let nowhere = (question("a.example"), Err(LookupError::NoSuchName));
+        let endless = (question("endless"), Err(LookupError::NoAnswer));
+        assert_eq!(answers, [nowhere, endless.clone(), endless]);
+    }
+
+    #[test]
+    fn threads_that_are_left_to_themselves_are_bounded() {
+        let mut resolver = Resolver::with(THREADS_MAX, stuck, Duration::from_millis(50));
+        for number in 0..5 * THREADS_MAX {
+            resolver.ask(&question(&format!("endless{number}")));
+            if !resolver.has_room() {
+                assert_eq!(resolver.wait().1, Err(LookupError::NoAnswer));
+            }
+        }
+        while resolver.asked > 0 {
+            assert_eq!(resolver.wait().1, Err(LookupError::NoAnswer));
+        }
+        assert!(resolver.endless.len() <= 2 * THREADS_MAX);
+        assert_eq!(resolver.threads_max, 0);
+        assert_eq!(answer(&mut resolver, "a.example"), Err(LookupError::NoAnswer));
     }
 }

@@ -41,7 +41,8 @@ fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
     })
 }
 
-const ANSWERS: [&str; 6] = ["address", "nodata", "nxdomain", "servfail", "refused", "silence"];
+const ANSWERS: [&str; 7] =
+    ["address", "nodata", "nxdomain", "servfail", "refused", "silence", "cutoff"];
 
 /// Nothing but two negatives is a negative, and a refusal by one family is proof only where the other
 /// family has no address.

@@ -11,6 +11,7 @@ second for AAAA. `servfail-nodata.example` fails for A and has no AAAA.
     many7       7 addresses, from 127.1.0.1 or 2001:db8::1 on
     nodata nxdomain servfail refused
     silence     no answer
+    cutoff      an answer that is too long for a datagram, and a connection that is closed over it
     late        servfail to the first four questions, then as `address`
 
 Names below `broken.example` fail. All others do not exist.
@@ -68,8 +69,12 @@ def answer(query, most):
     word = word_of(labels, kind)
     if word == "silence":
         return None
+    if word == "cutoff" and most > 512:
+        return b""
     records = []
-    if word not in CODES:
+    if word == "cutoff":
+        records = [bytes(most)]
+    elif word not in CODES:
         for address in addresses(word, kind):
             data = packed(address, kind)
             length = len(data).to_bytes(2, "big")
@@ -100,6 +105,8 @@ def answer_connection(connection):
     with connection, connection.makefile("rb") as file:
         while length := file.read(2):
             said = answer(file.read(int.from_bytes(length, "big")), 65535)
+            if said == b"":
+                return
             if said is not None:
                 connection.sendall(len(said).to_bytes(2, "big") + said)
 

@@ -191,9 +191,7 @@ fn look_up_once(
         {
             resolver.ask(&Question { name, scope: Scope::Each });
         }
-        let answer = resolver.answers().recv();
-        let (Question { name, .. }, lookup) = answer.expect("the resolver keeps a sender");
-        resolver.taken();
+        let (Question { name, .. }, lookup) = resolver.wait();
         // What was short of something beside others may be found by itself.
         let lookup = match lookup {
             Err(LookupError::Short(_)) => system::look_up(&name, Scope::Each),

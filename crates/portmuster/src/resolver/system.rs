@@ -51,12 +51,10 @@ pub(super) fn look_up(name: &str, scope: Scope) -> Lookup {
             Found { missing, ..addresses.into() }
         }
         Answer::Addresses(addresses) => complete(name, addresses)?,
-        Answer::Negative | Answer::Failed if first.is_some() => by_family(name, true)?,
+        Answer::Negative | Answer::Failed if first.is_some() => by_family(name, None)?,
         // No server is asked for an address with a zone: the system has no such interface.
         Answer::Negative if has_zone(name) => return Err(LookupError::NoSuchInterface),
-        Answer::Negative => by_family(name, true)?,
-        // glibc fails as a whole only where IPv4 does.
-        Answer::Failed => by_family(name, cfg!(not(target_env = "gnu")))?,
+        both @ (Answer::Negative | Answer::Failed) => by_family(name, Some(both))?,
     };
     Ok(found.bounded(scope.addresses_max()))
 }
@@ -91,19 +89,23 @@ fn absent(addresses: &[SocketAddr]) -> Option<Family> {
     Family::ALL.into_iter().find(|&family| !has(family))
 }
 
-/// Asks for each family by itself; for IPv4 also where IPv6 fails, if that may tell more.
-fn by_family(name: &str, v4_may_be_known: bool) -> Lookup {
+/// Asks for each family by itself; `both`: what asking for both at once came to, if it was asked.
+///
+/// glibc calls it negative that a server hung up on the question for IPv4 (its answer was too long for
+/// a datagram), but not when it asks for both. So a negative answer takes one for both beside it.
+fn by_family(name: &str, both: Option<Answer>) -> Lookup {
     let (mut addresses, mut failed) = (Vec::new(), None);
     for family in [Family::V6, Family::V4] {
         match ask(name, Some(family)) {
             Answer::Addresses(more) => addresses.extend(more),
             Answer::Negative => {}
-            Answer::Failed if family == Family::V6 && !v4_may_be_known => {
-                return Err(LookupError::NoAnswer);
-            }
             Answer::Failed => failed = Some(family),
             Answer::Short(fault) => return Err(LookupError::Short(fault)),
         }
+    }
+    let has_v4 = addresses.iter().any(SocketAddr::is_ipv4);
+    if failed.is_none() && !has_v4 && both.unwrap_or_else(|| ask(name, None)) == Answer::Failed {
+        failed = Some(Family::V4);
     }
     match failed {
         None if addresses.is_empty() => Err(searched(name)),
@@ -116,8 +118,8 @@ fn by_family(name: &str, v4_may_be_known: bool) -> Lookup {
 /// its search list, and reports one of the answers: each of the others may have been a failure.
 fn searched(name: &str) -> LookupError {
     for name in local::searched(name) {
-        for family in Family::ALL {
-            match ask(&name, Some(family)) {
+        for families in [None, Some(Family::V4), Some(Family::V6)] {
+            match ask(&name, families) {
                 Answer::Negative => {}
                 Answer::Failed | Answer::Addresses(_) => return LookupError::NoAnswer,
                 Answer::Short(fault) => return LookupError::Short(fault),
