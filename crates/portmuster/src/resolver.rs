@@ -184,7 +184,7 @@ impl Resolver {
     /// A thread more, unless this machine has none to give.
     fn start_thread(&mut self) {
         let (questions, answers) = (self.questions_end.clone(), self.answers.clone());
-        let (clock, look_up, work) = (self.clock, self.look_up, Work::default());
+        let (clock, ask, work) = (self.clock, self.look_up, Work::default());
         let shared = Arc::clone(&work);
         let thread = thread::Builder::new().name("portmuster-name".into()).spawn(move || {
             let set = |value| {
@@ -193,7 +193,7 @@ impl Resolver {
             };
             for question in questions {
                 set(Some((question.clone(), clock.now())));
-                let lookup = look_up(&question.name, question.scope);
+                let lookup = ask(&question.name, question.scope);
                 // It was left to itself, and another thread has its place.
                 let is_late = set(None).is_none();
                 if is_late || answers.send((question, lookup)).is_err() {

@@ -583,7 +583,8 @@ impl Schedule {
             }),
             Settled::Retry => self.give_up(id, now),
             Settled::Outcome(Some(endpoint), verdict)
-                if verdict.state == PortState::Closed && !self.gives_up() =>
+                if matches!(verdict.state, PortState::Closed | PortState::Filtered)
+                    && !self.gives_up() =>
             {
                 match self.checks[id.0].half_resolved_name() {
                     Some(name) => {

@@ -99,6 +99,8 @@ pub(super) struct Check {
     coverage: Coverage,
     /// Whether each of these could be tried in this round.
     round: Coverage,
+    /// Whether the addresses that are tried are the rest of those that the name has.
+    is_rest: bool,
     in_flight: bool,
     /// Its host asked for fewer connections, and was left alone for a while.
     throttled: bool,
@@ -123,6 +125,7 @@ impl Check {
             faults: 0,
             coverage: Coverage::Whole,
             round: Coverage::Whole,
+            is_rest: false,
             in_flight: false,
             throttled: false,
             postponed: false,
@@ -198,7 +201,7 @@ impl Check {
         self.coverage = coverage;
     }
 
-    /// The name whose other family is to be asked for before a refusal by this one is told.
+    /// The name whose other family is to be asked for before it is told that this one did not accept.
     pub(super) fn half_resolved_name(&self) -> Option<Arc<str>> {
         match &self.target.host {
             Host::Name(name) if self.coverage == Coverage::OneFamily => Some(Arc::clone(name)),
@@ -206,10 +209,24 @@ impl Check {
         }
     }
 
-    /// Keeps a refusal until the rest of the name's addresses is known.
+    /// Keeps the verdict on one family until the rest of the name's addresses is known.
     pub(super) fn keep(&mut self, endpoint: SocketAddr, verdict: Verdict) {
         self.coverage = Coverage::Part;
+        self.is_rest = true;
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+    }
+
+    /// Whether the verdict that it has is that nothing answered.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.earlier.as_ref().is_some_and(|found| found.verdict.state == PortState::Filtered)
+    }
+
+    /// Other addresses of its name can't be looked up: that is all that is known for certain.
+    pub(super) fn doubts_lookup(&mut self) {
+        if let Some(found) = &mut self.earlier {
+            found.verdict.state = PortState::Unchecked;
+            found.verdict.reason = Reason::LookupFailed;
+        }
     }
 
     /// What the addresses that were tried turn out to be of those that the name has.
@@ -356,7 +373,12 @@ impl Check {
 
     fn end_round(&mut self) -> Settled {
         // An attempt that could not be made takes nothing back of what one before it found.
-        let replaces = |best: &Finding| best.verdict.state != PortState::Unchecked;
+        // Nor does one on the rest of a name's addresses take back a greater doubt.
+        let kept = self.earlier.as_ref().filter(|_| self.is_rest);
+        let doubted = kept.map_or(0, |kept| doubt(&kept.verdict));
+        let replaces = |best: &Finding| {
+            best.verdict.state != PortState::Unchecked && doubt(&best.verdict) >= doubted
+        };
         if self.earlier.is_none() || self.best.as_deref().is_some_and(replaces) {
             self.earlier = self.best.take();
         }
@@ -415,7 +437,7 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
 /// machine was too short to try may be open; what it has no way to reach is not asked for.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
-        (_, Reason::Fault(_) | Reason::HostTimeout) => 3,
+        (_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,
         (PortState::Filtered, _) => 2,
         (PortState::Closed, _) => 1,
         _ => 0,

@@ -63,9 +63,18 @@ impl Schedule {
     fn resolved_name(&mut self, id: CheckId, found: &Found, now: Instant) {
         let port = self.checks[id.0].target().port;
         let (tried, coverage) = self.tried(found, port);
+        let other = match found.missing {
+            Some(Missing::NotAsked(other)) => Some(other),
+            _ => None,
+        };
         if !tried.is_empty() {
             self.checks[id.0].resolved_name(&tried, coverage);
             self.ready.push_back(id);
+        } else if let Some(name) = self.checks[id.0].unresolved_name()
+            && other.is_some_and(|other| !self.excludes.contains_all(other, port))
+        {
+            // It may have addresses that are not excluded.
+            self.look_up_rest(id, name, now);
         } else if let Some(reason) = self.missing_reason(found, port) {
             self.end(id, PortState::Unchecked, reason, now);
         } else if !self.allowed(&found.addresses, port).is_empty() {
@@ -78,19 +87,18 @@ impl Schedule {
     /// The addresses of a name that are tried until one accepts.
     fn tried(&self, found: &Found, port: u16) -> (Arc<[SocketAddr]>, Coverage) {
         let tried = without(&self.allowed(&found.addresses, port), is_unspecified);
-        let is_in_part =
-            tried.len() < found.addresses.len() || self.missing_reason(found, port).is_some();
         let coverage = match found.missing {
-            _ if is_in_part => Coverage::Part,
-            Some(Missing::NotAsked(other)) if !self.excludes.contains_all(other, port) => {
-                Coverage::OneFamily
-            }
-            _ => Coverage::Whole,
+            _ if tried.len() < found.addresses.len() => Coverage::Part,
+            // Also of a family that is excluded: an address of it is one that was not tried.
+            Some(Missing::Family(_) | Missing::Beyond) => Coverage::Part,
+            Some(Missing::NotAsked(_)) => Coverage::OneFamily,
+            None => Coverage::Whole,
         };
         (tried, coverage)
     }
 
-    /// Asks for the other family of a name of which all addresses refused that are known.
+    /// Asks for the other family of a name of which no address that is known accepted, or may be
+    /// tried.
     pub(super) fn look_up_rest(&mut self, id: CheckId, name: Arc<str>, now: Instant) {
         let question = Question { name, scope: Scope::BothFamilies };
         if let Some(lookup) = self.names.look_up(&question, id, now) {
@@ -98,9 +106,17 @@ impl Schedule {
         }
     }
 
-    /// Takes the addresses of a name of which those of one family refused.
+    /// Takes the addresses of a name of which those of one family did not accept, or were not tried.
     pub(super) fn rest_looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
+        if self.checks[id.0].unresolved_name().is_some() {
+            return self.looked_up(id, lookup, now);
+        }
         let tried = Family::of(self.checks[id.0].endpoint().ip());
+        let is_known = matches!(lookup, Ok(Found { missing: None, .. }));
+        if !is_known && self.checks[id.0].is_filtered() {
+            // Whoever lets silence pass has not said that of what can't be looked up.
+            self.checks[id.0].doubts_lookup();
+        }
         if let Ok(found) = lookup {
             let is_tried = |address: &SocketAddr| Family::of(address.ip()) == tried;
             let addresses = without(&found.addresses, is_tried);
@@ -120,10 +136,13 @@ impl Schedule {
         let port = self.checks[id.0].target().port;
         let allowed = self.allowed(&found.addresses, port);
         let missing = self.missing_reason(found, port);
-        let named = found.addresses.len() as u64 + u64::from(missing.is_some());
+        // Addresses of an excluded family that has no answer are one that is excluded.
+        let unknown = matches!(found.missing, Some(Missing::Family(_) | Missing::Beyond));
+        let unknown_excluded = u64::from(unknown && missing.is_none());
+        let named = found.addresses.len() as u64 + u64::from(unknown);
         self.account.targets += named - 1;
         self.account.more_addresses += named - 1;
-        self.account.excluded += (found.addresses.len() - allowed.len()) as u64;
+        self.account.excluded += (found.addresses.len() - allowed.len()) as u64 + unknown_excluded;
         let outcomes = allowed.len() + usize::from(missing.is_some());
         let position = self.checks[id.0].position();
         if outcomes != 1 {

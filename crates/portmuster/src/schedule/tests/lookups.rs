@@ -275,12 +275,12 @@ fn refusal_by_one_family_is_told_when_the_other_is_known() {
 }
 
 #[test]
-fn family_is_not_asked_for_where_the_name_is_open_or_the_family_excluded() {
+fn family_is_asked_for_unless_the_name_is_open() {
     for (excluded, state, is_asked) in [
         ("192.0.2.9", PortState::Open, false),
-        ("192.0.2.9", PortState::Filtered, false),
+        ("192.0.2.9", PortState::Filtered, true),
         ("192.0.2.9", PortState::Closed, true),
-        ("::/0", PortState::Closed, false),
+        ("::/0", PortState::Closed, true),
     ] {
         let mut excludes = Excludes::new();
         excludes.add(excluded).expect("addresses");
@@ -305,4 +305,53 @@ fn stop_while_the_rest_of_a_name_is_looked_up_leaves_a_refusal_in_part() {
     assert_eq!(outcome.verdict.reason, Reason::RefusedInPart);
     schedule.lookup_ended(&question, Ok(addresses(&[1])), at(0));
     assert!(schedule.is_finished());
+}
+
+/// What becomes of a name with one address when its other family is looked up, at once or later.
+fn with_rest(excluded: &str, state: PortState, rest: &Lookup) -> (PortState, Reason) {
+    let mut excludes = Excludes::new();
+    excludes.add(excluded).expect("addresses");
+    let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
+    named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
+    for start in starts(&mut schedule, at(0)) {
+        settle(&mut schedule, start, verdict(state), at(0));
+    }
+    for now in [at(0), at(2_000), at(8_000)] {
+        if let Some(question) = schedule.wanted_lookup(now).cloned() {
+            schedule.lookup_began();
+            schedule.lookup_ended(&question, rest.clone(), now);
+        }
+    }
+    for start in starts(&mut schedule, at(8_000)) {
+        settle(&mut schedule, start, verdict(PortState::Closed), at(8_000));
+    }
+    if schedule.account(at(8_000)).excluded > 0 {
+        return (PortState::Unchecked, Reason::NotPermitted);
+    }
+    let outcome = outcome(&mut schedule);
+    (outcome.verdict.state, outcome.verdict.reason)
+}
+
+#[test]
+fn what_can_not_be_looked_up_is_neither_excluded_nor_silent_nor_refused() {
+    use PortState::{Closed, Filtered, Unchecked};
+    let v6 = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 0));
+    let both = Ok(Found::from(vec![addresses(&[1]).addresses[0], v6]));
+    let failed = Ok(beside(Missing::Family(Family::V6), &[1]));
+    let (unchecked, excluded) =
+        ((Unchecked, Reason::LookupFailed), (Unchecked, Reason::NotPermitted));
+    for (exclude, state, rest, told) in [
+        ("0.0.0.0/0", Closed, &failed, unchecked),
+        ("0.0.0.0/0", Closed, &Err(LookupError::NoAnswer), unchecked),
+        ("0.0.0.0/0", Closed, &Ok(addresses(&[1])), excluded),
+        ("0.0.0.0/0", Closed, &both, (Closed, Reason::RefusedInPart)),
+        ("192.0.2.9", Filtered, &failed, unchecked),
+        ("192.0.2.9", Filtered, &Ok(addresses(&[1])), (Filtered, Reason::NoAnswer)),
+        ("192.0.2.9", Filtered, &both, (Filtered, Reason::NoAnswer)),
+        ("::/0", Closed, &failed, (Closed, Reason::RefusedInPart)),
+        ("::/0", Closed, &both, (Closed, Reason::RefusedInPart)),
+        ("::/0", Closed, &Ok(addresses(&[1])), (Closed, Reason::Refused)),
+    ] {
+        assert_eq!(with_rest(exclude, state, rest), told, "{exclude} {state} {rest:?}");
+    }
 }
