@@ -418,7 +418,8 @@ impl Conclusion {
 pub struct Outcome {
     /// The target, as the user named it.
     pub target: Target,
-    /// The endpoint that the verdict is about. `None`: no connection was tried.
+    /// The endpoint that the verdict is about. `None`: no connection was tried, unless each address
+    /// of a name is a target of its own.
     pub endpoint: Option<SocketAddr>,
     /// The verdict. Of several addresses none of which accepts it is the most doubtful one's:
     /// filtered before closed, and an address that this machine could not try only when there is

@@ -673,8 +673,10 @@ impl Schedule {
         if self.intake == Intake::Open {
             self.adapt(found_on_retry);
         }
+        // Which of the name's addresses it is, only the endpoint tells.
+        let is_one_of_many = self.addresses == Addresses::Each;
         self.outcomes.push(Outcome {
-            endpoint: endpoint.filter(|_| check.attempts() > 0),
+            endpoint: endpoint.filter(|_| check.attempts() > 0 || is_one_of_many),
             attempts: check.attempts(),
             position: check.position(),
             target: check.into_target(),

@@ -124,7 +124,10 @@ impl Wanted<'_> {
         if !may_exist {
             refuse_rows(&open.file, self.spec)?;
         }
-        open.has_rows = existing.append && !is_database && open.metadata.len() > 0;
+        // What a run has begun and nothing more is begun again when that run is.
+        let has_begun_only = resume && refuse_rows(&open.file, self.spec).is_ok();
+        open.has_rows =
+            existing.append && !is_database && open.metadata.len() > 0 && !has_begun_only;
         if open.has_rows {
             can_go_on(&mut open.file, self.spec)?;
             self.refuse_untraceable(&open.file)?;

@@ -93,6 +93,21 @@ fn failure_below_a_domain_of_the_search_list_is_no_proof() {
     }
 }
 
+/// Asked for IPv4 alone, the resolver goes on through the search list after a failure, and reports that
+/// the last name does not exist.
+#[test]
+fn failure_for_ipv4_is_told_whatever_the_search_list_has() {
+    for arguments in ["", "--all-addresses"] {
+        let arguments =
+            format!("servfail-address.example:1 -o jsonl --require-verdict {arguments}");
+        let Some(ended) = check_with_names("search other.example", "", &arguments) else { return };
+        assert_eq!(ended.status, Some(1), "{ended:?}");
+    }
+    let arguments = "127.0.0.2:1 --exclude servfail-address.example";
+    let Some(ended) = check_with_names("search other.example", "", arguments) else { return };
+    assert!(ended.stderr.contains("the resolver gave no answer for IPv4"), "{ended:?}");
+}
+
 #[test]
 fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
     let expected = [

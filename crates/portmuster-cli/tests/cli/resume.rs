@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use crate::{
     database::{column, open},
     journal::{Change, Kept},
+    outputs::output,
     program::{LIMIT, Running, check},
     row,
     servers::{start, start_on, target},
@@ -387,6 +388,22 @@ fn resume_without_a_journal_takes_empty_files_and_leaves_those_with_rows_alone()
     assert_eq!((ended.status, ended.stderr.as_str()), (Some(0), ""), "nothing is said");
     let rows = row::read(&fs::read_to_string(&jsonl).expect("it is there"));
     assert_eq!(rows.len(), 2, "one was there");
+}
+
+#[test]
+fn a_document_that_was_only_begun_is_begun_again_by_the_same_command() {
+    for flag in ["--append", "--force"] {
+        let kept = Kept::new(&["xml"], &["127.0.0.1:1", "--resume", flag]);
+        let document = kept.file("xml");
+        let begun = Running::check(["-i", "-", "-o", &output("xml", &document)]);
+        while fs::metadata(&document).map_or(0, |found| found.len()) == 0 {}
+        drop(begun);
+        fs::write(kept.file("journal"), "").expect("there is room");
+        let ended = check(kept.arguments(false));
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let document = fs::read_to_string(kept.file("xml")).expect("it is there");
+        assert_eq!(document.matches("<host ").count(), 1, "{document}");
+    }
 }
 
 #[test]

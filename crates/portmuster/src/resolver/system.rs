@@ -71,7 +71,11 @@ fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
     if local::is_of_hosts_file(name, &addresses) {
         return Ok(addresses.into());
     }
-    let missing = match ask(name, Some(absent)) {
+    let answer = match ask(name, Some(absent)) {
+        Answer::Negative if absent == Family::V4 => negative_everywhere(name),
+        answer => answer,
+    };
+    let missing = match answer {
         Answer::Addresses(more) => {
             addresses.extend(more);
             None
@@ -89,6 +93,19 @@ fn absent(addresses: &[SocketAddr]) -> Option<Family> {
     Family::ALL.into_iter().find(|&family| !has(family))
 }
 
+/// Whether a negative answer for IPv4 holds for each of the names that the search list makes of it.
+/// glibc goes on through the list when a server fails, and reports what became of the last name.
+fn negative_everywhere(name: &str) -> Answer {
+    for name in local::searched(name) {
+        match ask(&name, Some(Family::V4)) {
+            Answer::Negative => {}
+            Answer::Failed | Answer::Addresses(_) => return Answer::Failed,
+            short @ Answer::Short(_) => return short,
+        }
+    }
+    Answer::Negative
+}
+
 /// Asks for each family by itself; `both`: what asking for both at once came to, if it was asked.
 ///
 /// glibc calls it negative that a server hung up on the question for IPv4 (its answer was too long for
@@ -104,8 +121,21 @@ fn by_family(name: &str, both: Option<Answer>) -> Lookup {
         }
     }
     let has_v4 = addresses.iter().any(SocketAddr::is_ipv4);
-    if failed.is_none() && !has_v4 && both.unwrap_or_else(|| ask(name, None)) == Answer::Failed {
-        failed = Some(Family::V4);
+    if failed.is_none() && !has_v4 {
+        let both = both.unwrap_or_else(|| ask(name, None));
+        let is_elsewhere = || !addresses.is_empty();
+        match both {
+            Answer::Negative | Answer::Addresses(_) if is_elsewhere() => {
+                match negative_everywhere(name) {
+                    Answer::Short(fault) => return Err(LookupError::Short(fault)),
+                    Answer::Negative => {}
+                    _ => failed = Some(Family::V4),
+                }
+            }
+            Answer::Negative | Answer::Addresses(_) => {}
+            Answer::Failed => failed = Some(Family::V4),
+            Answer::Short(fault) => return Err(LookupError::Short(fault)),
+        }
     }
     match failed {
         None if addresses.is_empty() => Err(searched(name)),

@@ -99,8 +99,8 @@ pub(super) struct Check {
     coverage: Coverage,
     /// Whether each of these could be tried in this round.
     round: Coverage,
-    /// Whether the addresses that are tried are the rest of those that the name has.
-    is_rest: bool,
+    /// How doubtful the verdict on its other addresses is, when those that are tried are the rest.
+    kept_doubt: u8,
     in_flight: bool,
     /// Its host asked for fewer connections, and was left alone for a while.
     throttled: bool,
@@ -125,7 +125,7 @@ impl Check {
             faults: 0,
             coverage: Coverage::Whole,
             round: Coverage::Whole,
-            is_rest: false,
+            kept_doubt: 0,
             in_flight: false,
             throttled: false,
             postponed: false,
@@ -212,7 +212,7 @@ impl Check {
     /// Keeps the verdict on one family until the rest of the name's addresses is known.
     pub(super) fn keep(&mut self, endpoint: SocketAddr, verdict: Verdict) {
         self.coverage = Coverage::Part;
-        self.is_rest = true;
+        self.kept_doubt = doubt(&verdict);
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
     }
 
@@ -226,6 +226,7 @@ impl Check {
         if let Some(found) = &mut self.earlier {
             found.verdict.state = PortState::Unchecked;
             found.verdict.reason = Reason::LookupFailed;
+            self.kept_doubt = doubt(&found.verdict);
         }
     }
 
@@ -374,10 +375,8 @@ impl Check {
     fn end_round(&mut self) -> Settled {
         // An attempt that could not be made takes nothing back of what one before it found.
         // Nor does one on the rest of a name's addresses take back a greater doubt.
-        let kept = self.earlier.as_ref().filter(|_| self.is_rest);
-        let doubted = kept.map_or(0, |kept| doubt(&kept.verdict));
         let replaces = |best: &Finding| {
-            best.verdict.state != PortState::Unchecked && doubt(&best.verdict) >= doubted
+            best.verdict.state != PortState::Unchecked && doubt(&best.verdict) >= self.kept_doubt
         };
         if self.earlier.is_none() || self.best.as_deref().is_some_and(replaces) {
             self.earlier = self.best.take();

@@ -51,8 +51,10 @@ pub(crate) mod connection;
 mod identity;
 pub(crate) mod schema;
 
-/// Rows in one transaction at most.
+/// Rows in one transaction at most, and the bytes that they take before it begins. They are gathered
+/// here: a transaction keeps all others who write to the database waiting.
 const BATCH_MAX: usize = 65_536;
+const BATCH_BYTES: usize = 32 << 20;
 
 /// How long rows wait for their commit while more come. Targets come in no order, so each of them
 /// changes a page of the index: a commit of 4,096 costs a row 11 µs, one of 65,536 4 µs.
@@ -120,6 +122,14 @@ pub enum DatabaseError {
         /// Outcomes that it has.
         found: u64,
     },
+    /// Something else has cut its file while a run wrote to it.
+    #[error("another program has cut its file from {from} bytes to {to}, so it is damaged")]
+    Cut {
+        /// The length of the file when it was last looked at, in bytes.
+        from: u64,
+        /// Its length now.
+        to: u64,
+    },
     /// It can't be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -143,8 +153,12 @@ pub struct Sqlite {
     written: u64,
     /// What both were at the latest checkpoint.
     checked: (i64, u64),
-    /// Rows that are not committed yet.
-    waiting: usize,
+    /// Outcomes that are not written yet.
+    waiting: Vec<Outcome>,
+    /// Bytes that they take.
+    waiting_bytes: usize,
+    /// The length of the file when it was last looked at.
+    length: u64,
     /// The time of the first of them.
     since: SystemTime,
     /// The time of the latest; `None` once it was flushed.
@@ -188,7 +202,9 @@ impl Sqlite {
             last,
             written,
             checked: (last, written),
-            waiting: 0,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            length: 0,
             since: SystemTime::UNIX_EPOCH,
             unflushed: None,
             has_failed: false,
@@ -219,11 +235,19 @@ impl Sqlite {
     }
 
     fn insert(&mut self, outcome: &Outcome) -> Result<(), DatabaseError> {
-        if self.waiting == 0 {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        if self.waiting.is_empty() {
             self.since = outcome.time;
         }
         self.unflushed = Some(outcome.time);
+        self.waiting_bytes += outcome.size();
+        self.waiting.push(outcome.clone());
+        if self.waiting.len() == BATCH_MAX || self.waiting_bytes >= BATCH_BYTES {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn insert_row(&mut self, outcome: &Outcome) -> Result<(), DatabaseError> {
         let mut insert = self.connection.prepare_cached(&self.insert)?;
         insert.raw_bind_parameter(1, self.run)?;
         insert.raw_bind_parameter(2, number(outcome.position))?;
@@ -236,11 +260,6 @@ impl Sqlite {
             return Err(self.lost(self.written - 1));
         }
         self.last = self.connection.last_insert_rowid();
-        self.waiting += 1;
-        if self.waiting == BATCH_MAX {
-            drop(insert);
-            self.commit()?;
-        }
         Ok(())
     }
 
@@ -253,10 +272,29 @@ impl Sqlite {
     }
 
     fn commit(&mut self) -> Result<(), DatabaseError> {
-        if std::mem::take(&mut self.waiting) == 0 {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        if waiting.is_empty() {
             return Ok(());
         }
-        Ok(self.connection.execute_batch("COMMIT")?)
+        self.check_length()?;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for outcome in &waiting {
+            self.insert_row(outcome)?;
+        }
+        self.connection.execute_batch("COMMIT")?;
+        self.check_length()
+    }
+
+    /// Checks that nobody has cut the file: its pages do not get fewer by themselves.
+    fn check_length(&mut self) -> Result<(), DatabaseError> {
+        let Some(path) = self.connection.path() else { return Ok(()) };
+        let length = Path::new(path).metadata()?.len();
+        if length < self.length {
+            return Err(DatabaseError::Cut { from: self.length, to: length });
+        }
+        self.length = length;
+        Ok(())
     }
 
     fn lost(&self, found: u64) -> DatabaseError {
@@ -290,6 +328,7 @@ impl Sqlite {
 
     fn end(&mut self, ending: &Ending) -> Result<(), DatabaseError> {
         self.commit()?;
+        self.check_length()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         // Nobody deletes anything between the count and the end.
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -572,6 +611,45 @@ mod tests {
     fn write(sink: &mut Sqlite, rows: u32) {
         for _ in 0..rows {
             sink.write(&refused()).expect("there is room");
+        }
+    }
+
+    #[test]
+    fn runs_that_gather_rows_keep_nobody_waiting() {
+        let folder = Folder::new();
+        let mut sinks = [folder.begin(), folder.begin()];
+        for _ in 0..3 {
+            for sink in &mut sinks {
+                write(sink, 1);
+            }
+            for sink in &mut sinks {
+                sink.checkpoint().expect("nobody writes");
+                write(sink, 1);
+            }
+        }
+        for sink in &mut sinks {
+            sink.finish(&ending()).expect("nobody writes");
+        }
+        assert_eq!(folder.count(), 12);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_in_mid_run_is_noticed() {
+        let folder = Folder::new();
+        folder.add_run(100);
+        for is_at_the_end in [false, true] {
+            let mut sink = folder.begin();
+            write(&mut sink, 1);
+            sink.checkpoint().expect("there is room");
+            let file = fs::File::options().write(true).open(folder.file()).expect("it is there");
+            let whole = file.metadata().expect("it is open").len();
+            file.set_len(whole - 4096).expect("it can be cut");
+            if !is_at_the_end {
+                write(&mut sink, 1);
+            }
+            let error = sink.finish(&ending()).expect_err("it is damaged");
+            assert!(error.to_string().starts_with("another program has cut its file"), "{error}");
+            file.set_len(whole).expect("it can grow");
         }
     }
 

@@ -308,9 +308,9 @@ fn stop_while_the_rest_of_a_name_is_looked_up_leaves_a_refusal_in_part() {
 }
 
 /// What becomes of a name with one address when its other family is looked up, at once or later.
-fn with_rest(excluded: &str, state: PortState, rest: &Lookup) -> (PortState, Reason) {
+fn with_rest(left_out: &str, state: PortState, rest: &Lookup) -> (PortState, Reason) {
     let mut excludes = Excludes::new();
-    excludes.add(excluded).expect("addresses");
+    excludes.add(left_out).expect("addresses");
     let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
     named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
     for start in starts(&mut schedule, at(0)) {

@@ -254,7 +254,8 @@ fn a_row_that_the_table_does_not_take_is_missed() {
             'more TEXT NOT NULL ON CONFLICT IGNORE') WHERE name = 'outcomes';",
     );
     let mut sink = begin(&folder.file()).expect("it is a database");
-    let failed = sink.write(&outcome(1)).expect_err("it is not taken");
+    sink.write(&outcome(1)).expect("it is not written yet");
+    let failed = sink.checkpoint().expect_err("it is not taken");
     assert!(failed.to_string().starts_with("run 2 has 0 of the 1 outcomes"), "{failed}");
 }
 
