@@ -110,7 +110,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "no-rest",
         why: "a host that asked for fewer connections is tried again at once",
         file: "crates/portmuster/src/schedule/hosts.rs",
-        old: "let until = now.after(REST + offset);",
+        old: "let until = now.after(REST + self.spread.offset(self.resting.is_empty()));",
         new: "let until = now;",
         caught_by: Simulated("a_host_that_asks_for_less_rests_half_a_minute"),
     },
@@ -142,8 +142,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "refusal-of-one-family-told-as-whole",
         why: "what the resolver did not say of the other family is not asked for before a refusal",
         file: "crates/portmuster/src/schedule/lookups.rs",
-        old: "Coverage::OneFamily\n",
-        new: "Coverage::Whole\n",
+        old: "=> Coverage::OneFamily,",
+        new: "=> Coverage::Whole,",
         caught_by: Unit("schedule::tests::lookups::refusal_by_one_family_is_told_when_the_other_is_known"),
     },
     Mutation {
@@ -197,6 +197,26 @@ pub(super) const MUTATIONS: &[Mutation] = &[
             errno::Meaning::Fault(_) => self.unconnected(PortState::Filtered, Reason::NoAnswer, now),
             errno::Meaning::State(",
         caught_by: Simulated(TROUBLE),
+    },
+    Mutation {
+        name: "rests-without-end",
+        why: "a host that asks for fewer connections on every port keeps a run for days",
+        file: "crates/portmuster/src/schedule/hosts.rs",
+        old: "if busy.rests >= RESTS_MAX {",
+        new: "if false {",
+        caught_by: Unit(
+            "schedule::tests::slow_hosts::a_host_that_asks_for_less_on_every_port_gets_a_few_rests_and_no_more",
+        ),
+    },
+    Mutation {
+        name: "untried-address-forgotten",
+        why: "a name is refused by one address while the one that was given up may be open",
+        file: "crates/portmuster/src/schedule/check.rs",
+        old: "(_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,",
+        new: "(_, Reason::Fault(_) | Reason::LookupFailed) => 3,",
+        caught_by: Unit(
+            "schedule::tests::slow_hosts::an_address_that_was_given_up_leaves_a_name_in_doubt",
+        ),
     },
     Mutation {
         name: "reset-takes-all-back",
