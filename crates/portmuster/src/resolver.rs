@@ -61,11 +61,14 @@ pub(crate) struct Resolver {
     answers: Sender<Answer>,
     answers_end: Receiver<Answer>,
     threads: Vec<Work>,
-    threads_max: usize,
+    /// Threads that there may be, as long as few were left to themselves.
+    lookups: usize,
     asked: usize,
     next_look: Instant,
-    /// Questions whose threads were left to themselves. They are not asked again.
+    /// Questions whose threads were left to themselves. They are not asked again before these end.
     endless: HashSet<Question>,
+    ended: Sender<Question>,
+    ended_end: Receiver<Question>,
 }
 
 impl Resolver {
@@ -77,6 +80,7 @@ impl Resolver {
     fn with(lookups: usize, look_up: LookUp, limit: Duration) -> Self {
         let (questions, questions_end) = bounded(ASKED_MAX);
         let (answers, answers_end) = bounded(ASKED_MAX);
+        let (ended, ended_end) = bounded(2 * THREADS_MAX);
         Self {
             clock: Clock::start(),
             look_up,
@@ -86,10 +90,12 @@ impl Resolver {
             answers,
             answers_end,
             threads: Vec::new(),
-            threads_max: lookups.min(THREADS_MAX),
+            lookups: lookups.min(THREADS_MAX),
             asked: 0,
             next_look: Instant::START,
             endless: HashSet::new(),
+            ended,
+            ended_end,
         }
     }
 
@@ -105,12 +111,12 @@ impl Resolver {
         if self.endless.contains(question) {
             return self.answer(question.clone(), LookupError::NoAnswer);
         }
-        if self.threads.len() < self.asked.min(self.threads_max) {
+        if self.threads.len() < self.asked.min(self.threads_max()) {
             self.start_thread();
         }
         if !self.threads.is_empty() {
             let _ = self.questions.try_send(question.clone());
-        } else if self.threads_max == 0 {
+        } else if self.threads_max() == 0 && self.lookups > 0 {
             self.answer(question.clone(), LookupError::NoAnswer);
         } else {
             self.answer(question.clone(), LookupError::Short(Fault::Threads));
@@ -138,9 +144,13 @@ impl Resolver {
         self.asked -= 1;
     }
 
+    fn threads_max(&self) -> usize {
+        self.lookups.min(2 * THREADS_MAX - self.endless.len())
+    }
+
     /// Answers what has taken too long. To be called now and then.
     pub(crate) fn end_overdue(&mut self) {
-        if self.threads.is_empty() {
+        if self.threads.is_empty() && self.endless.is_empty() {
             return;
         }
         let now = self.clock.now();
@@ -148,6 +158,9 @@ impl Resolver {
             return;
         }
         self.next_look = now.after(LOOK_EVERY.min(self.limit));
+        for question in self.ended_end.try_iter() {
+            self.endless.remove(&question);
+        }
         let limit = self.limit;
         let mut overdue = Vec::new();
         self.threads.retain(|work| {
@@ -161,8 +174,6 @@ impl Resolver {
             self.endless.insert(question.clone());
             self.answer(question, LookupError::NoAnswer);
         }
-        let left_to_themselves = self.endless.len();
-        self.threads_max = self.threads_max.min(2 * THREADS_MAX - left_to_themselves);
         if self.threads.is_empty() {
             self.ask_waiting_again();
         }
@@ -185,6 +196,7 @@ impl Resolver {
     fn start_thread(&mut self) {
         let (questions, answers) = (self.questions_end.clone(), self.answers.clone());
         let (clock, ask, work) = (self.clock, self.look_up, Work::default());
+        let ended = self.ended.clone();
         let shared = Arc::clone(&work);
         let thread = thread::Builder::new().name("portmuster-name".into()).spawn(move || {
             let set = |value| {
@@ -195,8 +207,11 @@ impl Resolver {
                 set(Some((question.clone(), clock.now())));
                 let lookup = ask(&question.name, question.scope);
                 // It was left to itself, and another thread has its place.
-                let is_late = set(None).is_none();
-                if is_late || answers.send((question, lookup)).is_err() {
+                if set(None).is_none() {
+                    let _ = ended.try_send(question);
+                    return;
+                }
+                if answers.send((question, lookup)).is_err() {
                     return;
                 }
             }
@@ -302,8 +317,14 @@ mod tests {
         while resolver.asked > 0 {
             assert_eq!(resolver.wait().1, Err(LookupError::NoAnswer));
         }
-        assert!(resolver.endless.len() <= 2 * THREADS_MAX);
-        assert_eq!(resolver.threads_max, 0);
+        assert_eq!((resolver.endless.len(), resolver.threads_max()), (2 * THREADS_MAX, 0));
         assert_eq!(answer(&mut resolver, "a.example"), Err(LookupError::NoAnswer));
+
+        // Whoever ends after all makes room for another.
+        let ended = resolver.endless.iter().next().expect("there are many").clone();
+        resolver.ended.send(ended).expect("there is room");
+        resolver.next_look = Instant::START;
+        resolver.end_overdue();
+        assert_eq!(answer(&mut resolver, "a.example"), Err(LookupError::NoSuchName));
     }
 }

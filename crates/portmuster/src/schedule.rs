@@ -417,7 +417,7 @@ impl Schedule {
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
         let retry = self.retry_queue.front().map(|retry| retry.at);
         let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
-        let host = self.hosts.wake_at();
+        let host = self.hosts.wake_at(self.ready.len() < READY_MAX);
         let name = self.names.next_due().filter(|_| self.expanding.len() < EXPANDING_MAX);
         let expand = (!self.expanding.is_empty() && self.may_expand()).then_some(Instant::START);
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))

@@ -12,8 +12,8 @@ use nix::{
 };
 
 /// Why an output can't be written to.
-pub(super) const BUSY: &str =
-    "another run is writing to it; wait for its end, or choose another file";
+pub(super) const BUSY: &str = "another run is writing to it (or another program has locked it); wait for its end, or choose \
+     another file";
 
 /// Takes the lock of an output file; it is held until the file is closed. The lock is flock(2)'s,
 /// which workers that are being started can't lose by closing the file, as POSIX locks are lost.

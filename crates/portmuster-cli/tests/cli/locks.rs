@@ -15,7 +15,8 @@ use crate::{
     shell::sh,
 };
 
-const BUSY: &str = "another run is writing to it; wait for its end, or choose another file";
+const BUSY: &str = "another run is writing to it (or another program has locked it); wait for its end, or choose \
+    another file";
 
 /// A run that has written one row to its output, and waits for more targets.
 fn writing(output: &str, flags: &[&str]) -> Running {

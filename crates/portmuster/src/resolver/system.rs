@@ -132,8 +132,9 @@ fn by_family(name: &str, both: Option<Answer>) -> Lookup {
                     _ => failed = Some(Family::V4),
                 }
             }
-            Answer::Negative | Answer::Addresses(_) => {}
-            Answer::Failed => failed = Some(Family::V4),
+            Answer::Negative => {}
+            // Of neither family, when they are asked for one by one.
+            Answer::Failed | Answer::Addresses(_) => failed = Some(Family::V4),
             Answer::Short(fault) => return Err(LookupError::Short(fault)),
         }
     }

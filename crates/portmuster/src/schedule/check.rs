@@ -237,7 +237,8 @@ impl Check {
 
     /// Whether an address of the name was not tried in the round that decided.
     pub(super) fn is_in_part(&self) -> bool {
-        [self.coverage, self.round].contains(&Coverage::Part)
+        // Of one family that was stopped before the other was asked for, nothing is known beyond it.
+        self.coverage != Coverage::Whole || self.round != Coverage::Whole
     }
 
     /// The endpoint that is being tried.
@@ -365,8 +366,16 @@ impl Check {
         self.opening
     }
 
-    /// Takes the verdict of the round before as the last one.
+    /// Takes the verdict of the round before as the last one, whatever was still to be tried.
     pub(super) fn give_up(&mut self) -> Settled {
+        if self.kept_doubt > 0 {
+            self.round = Coverage::Part;
+        }
+        self.conclude()
+    }
+
+    /// Takes the verdict of the round before as the last one.
+    pub(super) fn conclude(&mut self) -> Settled {
         self.retries_left = 0;
         self.best = None;
         self.end_round()

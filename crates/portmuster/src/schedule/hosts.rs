@@ -141,9 +141,10 @@ impl Hosts {
         !self.resting.is_empty()
     }
 
-    /// When something is to be done although no attempt has ended; may lie in the past.
-    pub(super) fn wake_at(&self) -> Option<Instant> {
-        if !self.abandoned.is_empty() || !self.rested.is_empty() {
+    /// When something is to be done although no attempt has ended; may lie in the past. `has_room`:
+    /// whether [rested](Self::pop_rested) targets are taken now.
+    pub(super) fn wake_at(&self, has_room: bool) -> Option<Instant> {
+        if !self.abandoned.is_empty() || (has_room && !self.rested.is_empty()) {
             return Some(Instant::START);
         }
         let rest = self.resting.peek().map(|&Reverse((until, _))| until);
@@ -235,7 +236,9 @@ impl Hosts {
             let host = *host;
             let next = left.checked_sub(1).and_then(|rest| {
                 *left = rest;
-                self.busy.get_mut(&host)?.pop(host)
+                // One that rests again keeps what waits for it.
+                let busy = self.busy.get_mut(&host).filter(|busy| busy.rests_until.is_none())?;
+                busy.pop(host)
             });
             if let Some(next) = next {
                 self.taken(Some(&next));

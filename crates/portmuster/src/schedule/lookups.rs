@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use super::{
     CheckId, Found, Lookup, LookupError, Missing, Question, Schedule, Scope,
-    check::{Check, Coverage},
+    check::{Check, Coverage, Settled},
     each::Each,
 };
 use crate::{
@@ -128,7 +128,9 @@ impl Schedule {
                 return self.ready.push_back(id);
             }
         }
-        self.give_up(id, now);
+        if let Settled::Outcome(endpoint, verdict) = self.checks[id.0].conclude() {
+            self.finish(id, endpoint, verdict, now);
+        }
     }
 
     /// Takes the addresses of a name, of which each is a target of its own.

@@ -355,3 +355,25 @@ fn what_can_not_be_looked_up_is_neither_excluded_nor_silent_nor_refused() {
         assert_eq!(with_rest(exclude, state, rest), told, "{exclude} {state} {rest:?}");
     }
 }
+
+#[test]
+fn refusal_is_in_part_when_the_rest_of_the_addresses_is_given_up() {
+    let v6 = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 0));
+    let both = || Found::from(vec![addresses(&[1]).addresses[0], v6]);
+    for is_stopped_early in [false, true] {
+        let mut schedule = schedule(unlimited());
+        named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
+        let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+        if is_stopped_early {
+            schedule.stop(at(0));
+        }
+        settle(&mut schedule, start, verdict(PortState::Closed), at(0));
+        if let Some(question) = schedule.wanted_lookup(at(0)).cloned() {
+            schedule.lookup_began();
+            schedule.lookup_ended(&question, Ok(both()), at(0));
+            schedule.stop(at(0));
+        }
+        let outcome = outcome(&mut schedule);
+        assert_eq!(outcome.verdict.reason, Reason::RefusedInPart, "{is_stopped_early}");
+    }
+}

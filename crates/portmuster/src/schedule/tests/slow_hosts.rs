@@ -209,3 +209,19 @@ fn hosts_that_rest_hold_up_no_other() {
         assert!(turn < usize::from(PORTS), "{ended} have ended");
     }
 }
+
+#[test]
+fn a_host_that_rests_again_keeps_what_waits_for_it_without_a_limit_of_its_share() {
+    let mut schedule = schedule(unlimited());
+    schedule.add(target(1, 1), at(0));
+    let first = schedule.next_start(at(0)).expect("it may start");
+    settle(&mut schedule, first, throttled(), at(0));
+    for port in 2..=3 * u16::try_from(READY_MAX).expect("it is small") {
+        schedule.add(target(1, port), at(0));
+        assert_eq!(schedule.next_start(at(0)), None);
+    }
+    let again = schedule.next_start(at(30_000)).expect("it has rested");
+    schedule.settle(Report { id: again.id, conclusion: throttled() }, at(30_000));
+    assert_eq!(schedule.next_start(at(30_000)), None, "it rests again");
+    assert!(schedule.wake_at() > Some(at(59_000)), "and nothing is to be done before");
+}
