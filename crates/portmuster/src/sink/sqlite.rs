@@ -289,7 +289,9 @@ impl Sqlite {
     /// Checks that nobody has cut the file: its pages do not get fewer by themselves.
     fn check_length(&mut self) -> Result<(), DatabaseError> {
         let Some(path) = self.connection.path() else { return Ok(()) };
-        let length = Path::new(path).metadata()?.len();
+        // One that was removed is whole as long as it is open.
+        let Ok(found) = Path::new(path).metadata() else { return Ok(()) };
+        let length = found.len();
         if length < self.length {
             return Err(DatabaseError::Cut { from: self.length, to: length });
         }
