@@ -45,7 +45,10 @@ use super::{
     row::timestamp,
     text::{is_plain, spelled},
 };
-use crate::outcome::{Outcome, PortState};
+use crate::{
+    clock::{Clock, Instant},
+    outcome::{Outcome, PortState},
+};
 
 pub(crate) mod connection;
 mod identity;
@@ -55,6 +58,9 @@ pub(crate) mod schema;
 /// here: a transaction keeps all others who write to the database waiting.
 const BATCH_MAX: usize = 32_768;
 const BATCH_BYTES: usize = 8 << 20;
+
+/// How soon a log is asked for again while others are about to make one.
+const LOG_RETRY: Duration = Duration::from_millis(10);
 
 /// How long rows wait for their commit while more come. Targets come in no order, so each of them
 /// changes a page of the index: a commit of 4,096 costs a row 11 µs, one of 65,536 4 µs.
@@ -511,11 +517,28 @@ fn open(path: &Path) -> Result<Connection, DatabaseError> {
     schema::missing(&connection)?;
     schema::check_changes_nothing(&connection)?;
     // Readers wait for nobody, and a commit is one write to the log.
-    connection.pragma_update(None, "journal_mode", "WAL")?;
+    begin_log(&connection)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
+}
+
+/// Lets the database have a log. The database library does not wait for others who are about to do
+/// the same.
+fn begin_log(connection: &Connection) -> rusqlite::Result<()> {
+    let clock = Clock::start();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && clock.now() < Instant::START.after(PATIENCE) =>
+            {
+                let _ = crossbeam_channel::after(LOG_RETRY).recv();
+            }
+            begun => return begun,
+        }
+    }
 }
 
 /// Opens the database in a transaction that nobody else can come between, in which it has this
@@ -633,6 +656,24 @@ mod tests {
             sink.finish(&ending()).expect("nobody writes");
         }
         assert_eq!(folder.count(), 12);
+    }
+
+    #[test]
+    fn runs_that_make_one_database_at_the_same_time_wait_for_each_other() {
+        for _ in 0..50 {
+            let folder = Folder::new();
+            let begin = || {
+                let mut sink = folder.begin();
+                write(&mut sink, 1);
+                sink.finish(&ending()).expect("there is room");
+            };
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(begin);
+                }
+            });
+            assert_eq!(folder.count(), 4);
+        }
     }
 
     #[test]

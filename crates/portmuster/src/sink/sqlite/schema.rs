@@ -115,11 +115,12 @@ pub(super) fn inspect(path: &Path) -> Result<(), DatabaseError> {
 /// It is not ours, or newer than this program knows. The header does not tell while the change
 /// waits in the log.
 pub(crate) fn version(connection: &Connection) -> Result<u32, DatabaseError> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    let (application, found) = (number("application_id")?, number("user_version")?);
+    // As one statement: another run may make the tables just now.
+    let query = "SELECT application_id, user_version, NOT EXISTS (SELECT 1 FROM sqlite_schema)
+        FROM pragma_application_id, pragma_user_version";
+    let all = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (application, found, is_empty): (i64, i64, bool) = connection.query_row(query, [], all)?;
     if found == 0 && application == 0 {
-        let query = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
-        let is_empty = connection.query_row(query, [], |row| row.get(0))?;
         return if is_empty { Ok(0) } else { Err(DatabaseError::Foreign) };
     }
     match u32::try_from(found) {
@@ -247,9 +248,14 @@ pub(super) fn check_changes_nothing(connection: &Connection) -> Result<(), Datab
             let Some(row) = found.next()? else { continue };
             let name = spelled(column_text(row, 0).as_bytes());
             let kind = if what == "INDEX" { "unique index" } else { "trigger" };
+            // That of a constraint can't be dropped.
+            let cure = if name.starts_with("sqlite_autoindex_") {
+                String::new()
+            } else {
+                format!(" (DROP {what} {name} removes it)")
+            };
             return Err(DatabaseError::Altered(format!(
-                "its table {table} has the {kind} {name}, which may keep rows out (DROP {what} {name} \
-                 removes it)"
+                "its table {table} has the {kind} {name}, which may keep rows out{cure}"
             )));
         }
     }
