@@ -72,7 +72,7 @@ fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
         return Ok(addresses.into());
     }
     let answer = match ask(name, Some(absent)) {
-        Answer::Negative if absent == Family::V4 => negative_everywhere(name),
+        Answer::Negative if absent == Family::V4 => ask_searched(name, &[Some(Family::V4)]),
         answer => answer,
     };
     let missing = match answer {
@@ -93,23 +93,7 @@ fn absent(addresses: &[SocketAddr]) -> Option<Family> {
     Family::ALL.into_iter().find(|&family| !has(family))
 }
 
-/// Whether a negative answer for IPv4 holds for each of the names that the search list makes of it.
-/// glibc goes on through the list when a server fails, and reports what became of the last name.
-fn negative_everywhere(name: &str) -> Answer {
-    for name in local::searched(name) {
-        match ask(&name, Some(Family::V4)) {
-            Answer::Negative => {}
-            Answer::Failed | Answer::Addresses(_) => return Answer::Failed,
-            short @ Answer::Short(_) => return short,
-        }
-    }
-    Answer::Negative
-}
-
 /// Asks for each family by itself; `both`: what asking for both at once came to, if it was asked.
-///
-/// glibc calls it negative that a server hung up on the question for IPv4 (its answer was too long for
-/// a datagram), but not when it asks for both. So a negative answer takes one for both beside it.
 fn by_family(name: &str, both: Option<Answer>) -> Lookup {
     let (mut addresses, mut failed) = (Vec::new(), None);
     for family in [Family::V6, Family::V4] {
@@ -122,42 +106,59 @@ fn by_family(name: &str, both: Option<Answer>) -> Lookup {
     }
     let has_v4 = addresses.iter().any(SocketAddr::is_ipv4);
     if failed.is_none() && !has_v4 {
-        let both = both.unwrap_or_else(|| ask(name, None));
-        let is_elsewhere = || !addresses.is_empty();
-        match both {
-            Answer::Negative | Answer::Addresses(_) if is_elsewhere() => {
-                match negative_everywhere(name) {
-                    Answer::Short(fault) => return Err(LookupError::Short(fault)),
-                    Answer::Negative => {}
-                    _ => failed = Some(Family::V4),
-                }
-            }
+        match confirm_no_v4(name, both, !addresses.is_empty()) {
             Answer::Negative => {}
-            // Of neither family, when they are asked for one by one.
-            Answer::Failed | Answer::Addresses(_) => failed = Some(Family::V4),
             Answer::Short(fault) => return Err(LookupError::Short(fault)),
+            Answer::Failed | Answer::Addresses(_) => failed = Some(Family::V4),
         }
     }
     match failed {
-        None if addresses.is_empty() => Err(searched(name)),
+        None if addresses.is_empty() => Err(missing_everywhere(name)),
         Some(_) if addresses.is_empty() => Err(LookupError::NoAnswer),
         failed => Ok(Found { missing: failed.map(Missing::Family), ..addresses.into() }),
     }
 }
 
-/// What became of a name that seems to be nowhere. The resolver tries a name below each domain of
-/// its search list, and reports one of the answers: each of the others may have been a failure.
-fn searched(name: &str) -> LookupError {
+/// Confirms a negative answer for IPv4; anything but [`Answer::Negative`] leaves it in doubt.
+///
+/// Asked for IPv4 alone, glibc reports "no such name" where a server hangs up on a question whose answer
+/// is too long for a datagram, and where a later name of the search list does not exist after an
+/// earlier one failed.
+fn confirm_no_v4(name: &str, both: Option<Answer>, has_v6: bool) -> Answer {
+    match both.unwrap_or_else(|| ask(name, None)) {
+        Answer::Negative | Answer::Addresses(_) if has_v6 => {
+            ask_searched(name, &[Some(Family::V4)])
+        }
+        // Both at once had addresses, and each family by itself has none.
+        Answer::Addresses(_) => Answer::Failed,
+        answer => answer,
+    }
+}
+
+/// Tells a name that does not exist from one that failed below a domain of the search list.
+fn missing_everywhere(name: &str) -> LookupError {
+    match ask_searched(name, &[None, Some(Family::V4), Some(Family::V6)]) {
+        Answer::Negative => LookupError::NoSuchName,
+        Answer::Short(fault) => LookupError::Short(fault),
+        Answer::Failed | Answer::Addresses(_) => LookupError::NoAnswer,
+    }
+}
+
+/// Asks for each name that the search list makes of this one: the first answer that is not negative,
+/// or [`Answer::Negative`]. The resolver itself reports one of the answers, and the others may be
+/// failures.
+fn ask_searched(name: &str, families: &[Option<Family>]) -> Answer {
     for name in local::searched(name) {
-        for families in [None, Some(Family::V4), Some(Family::V6)] {
-            match ask(&name, families) {
+        for &family in families {
+            match ask(&name, family) {
                 Answer::Negative => {}
-                Answer::Failed | Answer::Addresses(_) => return LookupError::NoAnswer,
-                Answer::Short(fault) => return LookupError::Short(fault),
+                // It was negative a moment ago.
+                Answer::Addresses(_) => return Answer::Failed,
+                answer => return answer,
             }
         }
     }
-    LookupError::NoSuchName
+    Answer::Negative
 }
 
 /// Asks for the addresses of one family, or of both.
