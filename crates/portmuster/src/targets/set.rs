@@ -293,9 +293,30 @@ impl TargetSet {
     /// `None` beyond the last.
     #[must_use]
     pub fn get(&self, place: u128) -> Option<Target> {
-        let block = self.blocks.partition_point(|block| block.first <= place).checked_sub(1)?;
-        let block = &self.blocks[block];
+        let block = self.block_at(place)?;
         block.get(place - block.first)
+    }
+
+    /// The last block that begins at the place or before it.
+    fn block_at(&self, place: u128) -> Option<&Block> {
+        if let Some([block, rest @ ..]) =
+            self.even_block(place).and_then(|it| self.blocks.get(it..))
+            && block.first <= place
+            && rest.first().is_none_or(|next| place < next.first)
+        {
+            return Some(block);
+        }
+        let block = self.blocks.partition_point(|block| block.first <= place).checked_sub(1)?;
+        self.blocks.get(block)
+    }
+
+    /// Where the block of a place is if all have the same number of targets. A set of many blocks
+    /// is mostly a list of single targets, and a search in it misses the processor's caches at
+    /// almost every step.
+    fn even_block(&self, place: u128) -> Option<usize> {
+        let blocks = u64::try_from(self.blocks.len()).ok()?;
+        let [place, len] = [place, self.len].map(u64::try_from);
+        usize::try_from(place.ok()?.checked_mul(blocks)?.checked_div(len.ok()?)?).ok()
     }
 
     /// The first and the last address of every range, in the order in which they were added.
