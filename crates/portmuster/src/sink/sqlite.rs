@@ -28,7 +28,7 @@
 
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
@@ -136,6 +136,9 @@ pub enum DatabaseError {
         /// Its length now.
         to: u64,
     },
+    /// Something else has cut or removed its log while a run wrote to it.
+    #[error("another program has cut or removed its log, {}; rows are lost", .0.display())]
+    CutLog(PathBuf),
     /// It can't be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -165,6 +168,8 @@ pub struct Sqlite {
     waiting_bytes: usize,
     /// The length of the file when it was last looked at.
     length: u64,
+    /// That of its log.
+    log_length: u64,
     /// The time of the first of them.
     since: SystemTime,
     /// The time of the latest; `None` once it was flushed.
@@ -211,6 +216,7 @@ impl Sqlite {
             waiting: Vec::new(),
             waiting_bytes: 0,
             length: 0,
+            log_length: 0,
             since: SystemTime::UNIX_EPOCH,
             unflushed: None,
             has_failed: false,
@@ -283,25 +289,33 @@ impl Sqlite {
         if waiting.is_empty() {
             return Ok(());
         }
-        self.check_length()?;
+        self.check_lengths()?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         for outcome in &waiting {
             self.insert_row(outcome)?;
         }
         self.connection.execute_batch("COMMIT")?;
-        self.check_length()
+        self.check_lengths()
     }
 
-    /// Checks that nobody has cut the file: its pages do not get fewer by themselves.
-    fn check_length(&mut self) -> Result<(), DatabaseError> {
-        let Some(path) = self.connection.path() else { return Ok(()) };
+    /// Checks that nobody has cut the file or its log. The pages of a file do not get fewer by
+    /// themselves. A log gets shorter when another program brings all of it to the file; that is
+    /// rare, and whether it was so is seen from the file.
+    fn check_lengths(&mut self) -> Result<(), DatabaseError> {
+        let Some(path) = self.connection.path().map(Path::new) else { return Ok(()) };
         // One that was removed is whole as long as it is open.
-        let Ok(found) = Path::new(path).metadata() else { return Ok(()) };
-        let length = found.len();
+        let Ok(length) = path.metadata().map(|found| found.len()) else { return Ok(()) };
         if length < self.length {
             return Err(DatabaseError::Cut { from: self.length, to: length });
         }
+        let log = connection::log(path);
+        let log_length = log.metadata().map(|found| found.len()).ok();
+        let is_whole = || log_length.is_some() && connection::is_whole(path);
+        if log_length.unwrap_or(0) < self.log_length && !is_whole() {
+            return Err(DatabaseError::CutLog(log));
+        }
         self.length = length;
+        self.log_length = log_length.unwrap_or(0);
         Ok(())
     }
 
@@ -336,7 +350,7 @@ impl Sqlite {
 
     fn end(&mut self, ending: &Ending) -> Result<(), DatabaseError> {
         self.commit()?;
-        self.check_length()?;
+        self.check_lengths()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         // Nobody deletes anything between the count and the end.
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -709,6 +723,36 @@ mod tests {
             assert!(error.to_string().starts_with("another program has cut its file"), "{error}");
             file.set_len(whole).expect("it can grow");
         }
+    }
+
+    #[test]
+    fn a_log_that_is_cut_in_mid_run_is_noticed() {
+        let cut = |log: &Path| fs::File::create(log).map(drop);
+        let remove = |log: &Path| fs::remove_file(log);
+        for (damage, more) in [(cut as fn(&Path) -> _, 1), (cut, 0), (remove, 1), (remove, 0)] {
+            let folder = Folder::new();
+            let mut sink = folder.begin();
+            write(&mut sink, 100);
+            sink.checkpoint().expect("there is room");
+            damage(&connection::log(&folder.file())).expect("it is there");
+            write(&mut sink, more);
+            let error = sink.finish(&ending()).expect_err("rows are lost");
+            assert!(error.to_string().starts_with("another program has cut or rem"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_another_program_brings_to_the_file_is_no_loss() {
+        let folder = Folder::new();
+        let mut sink = folder.begin();
+        for _ in 0..2 {
+            write(&mut sink, 100);
+            sink.checkpoint().expect("there is room");
+            assert_eq!(folder.read::<i64>("PRAGMA wal_checkpoint(TRUNCATE)"), [0]);
+            assert_eq!(connection::log(&folder.file()).metadata().expect("it is there").len(), 0);
+        }
+        sink.finish(&ending()).expect("nothing is lost");
+        assert_eq!(folder.count(), 200);
     }
 
     #[test]

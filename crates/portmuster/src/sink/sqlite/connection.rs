@@ -97,6 +97,15 @@ pub(super) fn has_log(database: &Path) -> bool {
     log(database).exists()
 }
 
+/// Whether every page of the database that other programs see can be read. It reads them all.
+pub(super) fn is_whole(database: &Path) -> bool {
+    let checked = open_read_only(database).and_then(|mut connection| {
+        lift_limit(&mut connection)?;
+        Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?)
+    });
+    checked.is_ok_and(|found| found == "ok")
+}
+
 /// Lets statements take as many steps as they like. For what is written after all that a stranger
 /// may have prepared has been looked at.
 pub(super) fn lift_limit(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -153,7 +162,7 @@ fn unmistakable(path: &Path) -> Result<PathBuf, DatabaseError> {
 }
 
 /// Where the log of a database is: beside the file itself, whatever links lead to it.
-fn log(database: &Path) -> PathBuf {
+pub(super) fn log(database: &Path) -> PathBuf {
     let file = database.canonicalize();
     let file = file.as_deref().unwrap_or(database);
     let log = [file.as_os_str().as_bytes(), b"-wal"].concat();
