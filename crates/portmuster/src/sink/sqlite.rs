@@ -609,7 +609,7 @@ mod tests {
             Self(TempDir::new().expect("there is room for a folder"))
         }
 
-        fn file(&self) -> std::path::PathBuf {
+        fn file(&self) -> PathBuf {
             self.0.path().join("audit.db")
         }
 
@@ -729,7 +729,8 @@ mod tests {
     fn a_log_that_is_cut_in_mid_run_is_noticed() {
         let cut = |log: &Path| fs::File::create(log).map(drop);
         let remove = |log: &Path| fs::remove_file(log);
-        for (damage, more) in [(cut as fn(&Path) -> _, 1), (cut, 0), (remove, 1), (remove, 0)] {
+        let damages: [fn(&Path) -> io::Result<()>; 2] = [cut, remove];
+        for (damage, more) in damages.into_iter().flat_map(|damage| [(damage, 1), (damage, 0)]) {
             let folder = Folder::new();
             let mut sink = folder.begin();
             write(&mut sink, 100);
