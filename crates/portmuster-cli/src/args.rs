@@ -325,7 +325,7 @@ until one accepts, up to 256."
     pub(crate) shard: Shard,
 
     #[command(flatten)]
-    pub(crate) instead: Instead,
+    pub(crate) dry_run: DryRun,
 }
 
 /// What becomes of lines that can't be read.
@@ -372,7 +372,7 @@ impl Family {
 /// What is done instead of checking; nothing is sent.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
-pub(crate) struct Instead {
+pub(crate) struct DryRun {
     /// Print what would be checked, in the order it would be; send nothing, but look up names that
     /// are excluded
     #[arg(long)]

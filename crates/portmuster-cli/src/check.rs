@@ -5,8 +5,8 @@ use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport};
 
 use crate::{
     args::Check,
+    collect::{Collected, Collector, Journaled},
     gate::{Ended, Gate},
-    harvest::{Harvest, Harvested, Journaled},
     input::Input,
     journal::{self, Opened},
     listing,
@@ -30,8 +30,8 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     if writes_to_stdout(check) {
         reads.refuse_stdout()?;
     }
-    if check.selection.instead.count || check.selection.instead.list {
-        return listing::print(check.selection.instead, input);
+    if check.selection.dry_run.count || check.selection.dry_run.list {
+        return listing::print(check.selection.dry_run, input);
     }
     refuse_reserved(check, &reads)?;
     let opened = journal::open(check, &input)?;
@@ -51,7 +51,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
             let ended = Ended {
                 account: journal.account,
                 targets: summary::ending(&journal.account, input.len()).targets,
-                left_out: input.left_out(),
+                skipped: input.skipped(),
                 bad_lines: input.bad_lines().unread(),
                 is_cut_short: false,
             };
@@ -82,7 +82,7 @@ fn run_kept(
         Err(error) => return Ok(failed(&error)),
     };
     let settled = settled.unwrap_or_default();
-    let (total, left_out, bad_lines) = (input.len(), input.left_out(), input.bad_lines());
+    let (total, skipped, bad_lines) = (input.len(), input.skipped(), input.bad_lines());
     if !check.quiet {
         warnings::say(check, &input);
         if begins {
@@ -90,7 +90,7 @@ fn run_kept(
         }
         summary::say_resumed(&settled, total);
     }
-    let streamed_left_out = input.streamed_left_out();
+    let streamed_skipped = input.streamed_skipped();
     let checker = checker.excluding(input.excludes()).resuming(settled);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
     let (outcomes, interrupted) = match start(check, checker, input) {
@@ -102,8 +102,8 @@ fn run_kept(
     }
     let mut progress = Progress::start(check, total);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let harvest = Harvest { outcomes, outputs, progress, total, gate, journaled };
-    let Harvested { account, gate, workers, written } = harvest.run();
+    let collector = Collector { outcomes, outputs, progress, total, gate, journaled };
+    let Collected { account, gate, workers, written } = collector.run();
     progress.finish();
     interrupted.wait_for_note();
     let mut status = status(&account, &interrupted).min(measure(check, &account, &workers));
@@ -121,20 +121,20 @@ fn run_kept(
         status = status.min(Status::Usage);
         is_cut_short = true;
     }
-    let left_out = left_out.with(streamed_left_out.sum());
-    if !check.quiet && (account.targets > 0 || !left_out.is_empty()) {
-        summary::say(&account, total, left_out, bad_lines.skipped());
+    let skipped = skipped.with(streamed_skipped.sum());
+    if !check.quiet && (account.targets > 0 || !skipped.is_empty()) {
+        summary::say(&account, total, skipped, bad_lines.skipped());
         summary::say_workers(&workers, check.verbose);
     }
     let targets = summary::ending(&account, total).targets;
     let bad_lines = bad_lines.unread();
-    let ended = Ended { account, targets, left_out, bad_lines, is_cut_short };
+    let ended = Ended { account, targets, skipped, bad_lines, is_cut_short };
     Ok(status.min(judged(check, gate.as_ref(), &ended)))
 }
 
 fn open_outputs(check: &Check, opened: &mut Option<Opened>) -> Result<Outputs, Unopened> {
     match opened {
-        Some(Opened::GoesOn(_, journal)) => Outputs::go_on(check, journal),
+        Some(Opened::GoesOn(_, journal)) => Outputs::resume(check, journal),
         // Before an output is emptied: a journal that names what it had must not outlast that.
         Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty()),
         None => Outputs::open(check, || Ok(())),
@@ -156,8 +156,8 @@ fn measure(check: &Check, account: &Account, workers: &WorkersReport) -> Status 
 
 /// Whether anything goes to standard output.
 fn writes_to_stdout(check: &Check) -> bool {
-    let instead = check.selection.instead;
-    instead.count || instead.list || check.outputs.iter().any(|output| output.file().is_none())
+    let dry_run = check.selection.dry_run;
+    dry_run.count || dry_run.list || check.outputs.iter().any(|output| output.file().is_none())
 }
 
 /// Says what failed: an output, the journal, or this machine.

@@ -8,8 +8,8 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use portmuster::{Checker, Config, Limits, Outcome, Service, sink::escaped};
-use portmuster_lab::{Exhibit, Lab};
+use portmuster::{Checker, Config, Limits, Outcome, Service, sink::escape_line};
+use portmuster_lab::{Fixture, Lab};
 
 use crate::{args::Demo, status::Status, terminal, workers};
 
@@ -34,19 +34,19 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 fn show(demo: &Demo) -> anyhow::Result<Status> {
     let lab = Lab::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    let exhibits: HashMap<_, _> =
-        lab.exhibits().map(|(exhibit, endpoint)| (endpoint, exhibit)).collect();
-    let endpoints: Vec<_> = lab.exhibits().map(|(_, endpoint)| endpoint).collect();
+    let fixtures: HashMap<_, _> =
+        lab.fixtures().map(|(fixture, endpoint)| (endpoint, fixture)).collect();
+    let endpoints: Vec<_> = lab.fixtures().map(|(_, endpoint)| endpoint).collect();
     let mut output = anstream::stdout();
     let mut wrong = 0;
     header(&mut output)?;
     for outcome in workers::named(Checker::new(config(demo))?, demo.method)?.check(endpoints)? {
-        if let Some(exhibit) = outcome.endpoint.and_then(|endpoint| exhibits.get(&endpoint)) {
-            wrong += usize::from(!is_as_expected(exhibit, &outcome));
-            row(&mut output, exhibit, &outcome)?;
+        if let Some(fixture) = outcome.endpoint.and_then(|endpoint| fixtures.get(&endpoint)) {
+            wrong += usize::from(!is_as_expected(fixture, &outcome));
+            row(&mut output, fixture, &outcome)?;
         }
     }
-    let all = exhibits.len();
+    let all = fixtures.len();
     terminal::note(format!("{} of {all} servers judged as they are", all - wrong));
     Ok(if wrong == 0 { Status::Complete } else { Status::Incomplete })
 }
@@ -61,9 +61,9 @@ fn config(demo: &Demo) -> Config {
     Config { method: demo.method, per_host: None, limits, ..Config::default() }
 }
 
-fn is_as_expected(exhibit: &Exhibit, outcome: &Outcome) -> bool {
+fn is_as_expected(fixture: &Fixture, outcome: &Outcome) -> bool {
     let verdict = &outcome.verdict;
-    verdict.state.name() == exhibit.state && verdict.service.map(Service::name) == exhibit.service
+    verdict.state.name() == fixture.state && verdict.service.map(Service::name) == fixture.service
 }
 
 fn header(output: &mut impl Write) -> io::Result<()> {
@@ -75,20 +75,20 @@ fn header(output: &mut impl Write) -> io::Result<()> {
     )
 }
 
-fn row(output: &mut impl Write, exhibit: &Exhibit, outcome: &Outcome) -> io::Result<()> {
+fn row(output: &mut impl Write, fixture: &Fixture, outcome: &Outcome) -> io::Result<()> {
     let verdict = &outcome.verdict;
     let style =
-        if is_as_expected(exhibit, outcome) { Style::new() } else { AnsiColor::Red.on_default() };
+        if is_as_expected(fixture, outcome) { Style::new() } else { AnsiColor::Red.on_default() };
     let told = match verdict.service {
-        Some(_) => escaped(&verdict.banner),
+        Some(_) => escape_line(&verdict.banner),
         None => verdict.reason.to_string(),
     };
     let told: String = told.chars().take(GREETING_MAX).collect();
     let service = verdict.service.map_or("", Service::name);
     let line = format!(
         "{:<8} {:<46} {:<7} {service:<13} {:>7.1}  {told}",
-        exhibit.kind,
-        exhibit.about,
+        fixture.kind,
+        fixture.about,
         verdict.state,
         verdict.times.total.as_secs_f64() * 1e3,
     );

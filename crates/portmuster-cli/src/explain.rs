@@ -8,15 +8,15 @@ use std::{
 use anstyle::Style;
 use anyhow::{anyhow, bail};
 use portmuster::{
-    Checker, HeldBy, Host, Next, Outcome, Outcomes, PortState, Target,
-    sink::escaped,
+    Checker, Host, Next, Outcome, Outcomes, PortState, Target, Throttle,
+    sink::escape_line,
     targets::{Excludes, Ports, TargetSet},
 };
 
 use crate::{args::Explain, signals, status::Status, terminal};
 
 mod bytes;
-mod story;
+mod render;
 
 /// How long an outcome is waited for before it is said what for.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,26 +44,26 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
             return Ok(Status::Incomplete);
         }
     };
-    let harvest = harvest(outcomes);
+    let explained = collect(outcomes);
     interrupted.wait_for_note();
     if interrupted.is_set() {
         return Ok(Status::Interrupted);
     }
-    match tell(&target, &harvest) {
-        Ok(()) => Ok(harvest.status()),
+    match tell(&target, &explained) {
+        Ok(()) => Ok(explained.status()),
         Err(error) => Ok(terminal::printed(Err(error))),
     }
 }
 
 /// What came of the check.
 #[derive(Default)]
-struct Harvest {
+struct Explained {
     outcomes: Vec<Outcome>,
     /// A host asked for fewer connections and rested.
     rested: bool,
 }
 
-impl Harvest {
+impl Explained {
     fn status(&self) -> Status {
         let is_unchecked = |outcome: &Outcome| outcome.verdict.state == PortState::Unchecked;
         if self.outcomes.is_empty() || self.outcomes.iter().any(is_unchecked) {
@@ -84,30 +84,30 @@ impl Harvest {
 }
 
 /// Waits for the outcomes, and says what a wait is for that lasts.
-fn harvest(mut run: Outcomes) -> Harvest {
-    let mut harvest = Harvest::default();
+fn collect(mut run: Outcomes) -> Explained {
+    let mut explained = Explained::default();
     let mut told = None;
     loop {
-        match run.next_within(TICK) {
-            Next::Over => return harvest,
-            Next::Outcome(outcome) => harvest.outcomes.push(outcome),
-            Next::NotYet => {
-                let held_by = run.account().held_by.filter(|held_by| lasts(*held_by));
-                harvest.rested |= held_by == Some(HeldBy::Throttled);
-                if held_by != told
-                    && let Some(held_by) = held_by
+        match run.next_timeout(TICK) {
+            Next::Ended => return explained,
+            Next::Outcome(outcome) => explained.outcomes.push(outcome),
+            Next::TimedOut => {
+                let throttle = run.account().throttle.filter(|throttle| lasts(*throttle));
+                explained.rested |= throttle == Some(Throttle::Throttled);
+                if throttle != told
+                    && let Some(throttle) = throttle
                 {
-                    terminal::note(format!("waiting for {held_by}"));
+                    terminal::note(format!("waiting for {throttle}"));
                 }
-                told = held_by;
+                told = throttle;
             }
         }
     }
 }
 
 /// Whether it holds a run of one target back for longer than anybody wonders about.
-fn lasts(held_by: HeldBy) -> bool {
-    matches!(held_by, HeldBy::Throttled | HeldBy::Retries | HeldBy::Names)
+fn lasts(throttle: Throttle) -> bool {
+    matches!(throttle, Throttle::Throttled | Throttle::Retries | Throttle::Names)
 }
 
 /// The one target that the text names.
@@ -121,16 +121,16 @@ fn target(text: &str) -> anyhow::Result<Target> {
     }
 }
 
-fn tell(target: &Target, harvest: &Harvest) -> io::Result<()> {
-    let outcomes = &harvest.outcomes;
-    let rested = harvest.rested();
+fn tell(target: &Target, explained: &Explained) -> io::Result<()> {
+    let outcomes = &explained.outcomes;
+    let rested = explained.rested();
     let bold = Style::new().bold();
     let mut output = anstream::stdout().lock();
-    writeln!(output, "{bold}{}{bold:#}", escaped(target.to_string().as_bytes()))?;
+    writeln!(output, "{bold}{}{bold:#}", escape_line(target.to_string().as_bytes()))?;
     if let Host::Name(_) = target.host {
         writeln!(output, "{}", resolved(outcomes))?;
     }
-    if harvest.rested && rested.is_none() {
+    if explained.rested && rested.is_none() {
         writeln!(
             output,
             "one of these asked for fewer connections, and rested before it was tried once more"
@@ -138,7 +138,7 @@ fn tell(target: &Target, harvest: &Harvest) -> io::Result<()> {
     }
     for outcome in outcomes {
         let rested = rested.is_some_and(|rested| std::ptr::eq(rested, outcome));
-        write!(output, "\n{}", story::told(outcome, rested))?;
+        write!(output, "\n{}", render::describe(outcome, rested))?;
     }
     if outcomes.is_empty() {
         writeln!(output, "no address of it is left to check")?;

@@ -4,7 +4,7 @@
 //! refusal, ssh, telnet, or another protocol that has a name.
 
 use anyhow::bail;
-use portmuster::{Account, Outcome, PortState, sink::escaped, targets::LeftOut};
+use portmuster::{Account, Outcome, PortState, sink::escape_line, targets::Skipped};
 use serde::{Deserialize, Serialize};
 
 use crate::{args::Check, summary::grouped, terminal};
@@ -62,7 +62,7 @@ pub(crate) struct Ended {
     /// How many targets it has.
     pub(crate) targets: u128,
     /// What was named and is not among them.
-    pub(crate) left_out: LeftOut,
+    pub(crate) skipped: Skipped,
     /// Lines and records of the input that could not be read and were passed over.
     pub(crate) bad_lines: u64,
     /// A list that was read as a stream was not read to its end, so nobody knows what else it names.
@@ -72,13 +72,13 @@ pub(crate) struct Ended {
 impl Ended {
     /// Targets that were named, and that the run was not to contact.
     fn excluded(&self) -> u128 {
-        self.left_out.excluded.saturating_add(self.account.excluded.into())
+        self.skipped.excluded.saturating_add(self.account.excluded.into())
     }
 
     /// What was named: the targets of the run, those that are excluded from it, and the lines that
     /// could not be read.
     fn named(&self) -> u128 {
-        self.targets.saturating_add(self.left_out.excluded).saturating_add(self.bad_lines.into())
+        self.targets.saturating_add(self.skipped.excluded).saturating_add(self.bad_lines.into())
     }
 
     /// Whether any connection was accepted or refused. Without one a run has seen nothing but its
@@ -289,7 +289,7 @@ impl Sample {
     fn add(&mut self, outcome: &Outcome) {
         self.count += 1;
         if self.first.len() < NAMED_MAX {
-            self.first.push(escaped(outcome.target.to_string().as_bytes()));
+            self.first.push(escape_line(outcome.target.to_string().as_bytes()));
         }
     }
 

@@ -14,8 +14,8 @@ use anyhow::{Context, anyhow, bail};
 use portmuster::{
     Target,
     targets::{
-        Entries, Excludes, InputFormat, InputOptions, ItemError, LeftOut, LineError, Order,
-        PassedOver, Ports, Shard, TargetSet, Targets,
+        Entries, Excludes, InputFormat, InputOptions, ItemError, LineError, Order, PassedOver,
+        Ports, Shard, Skipped, TargetSet, Targets,
     },
 };
 
@@ -44,21 +44,21 @@ pub(crate) struct Input {
     order: Order,
     shard: Shard,
     bad_lines: BadLines,
-    streamed_left_out: SharedLeftOut,
+    streamed_skipped: SharedSkipped,
 }
 
 /// What is left out of streams, while they are being read.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedLeftOut(Arc<Mutex<LeftOut>>);
+pub(crate) struct SharedSkipped(Arc<Mutex<Skipped>>);
 
-impl SharedLeftOut {
-    pub(crate) fn sum(&self) -> LeftOut {
+impl SharedSkipped {
+    pub(crate) fn sum(&self) -> Skipped {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(&self, left_out: LeftOut) {
+    fn add(&self, skipped: Skipped) {
         let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *sum = sum.with(left_out);
+        *sum = sum.with(skipped);
     }
 }
 
@@ -140,7 +140,7 @@ impl Input {
             order: selection.order(),
             shard: selection.shard,
             bad_lines,
-            streamed_left_out: SharedLeftOut::default(),
+            streamed_skipped: SharedSkipped::default(),
         };
         for item in &check.targets {
             if item == "-" {
@@ -155,7 +155,7 @@ impl Input {
         if input.set.is_empty() && input.streams.is_empty() {
             bail!("there is no target: {}", input.why_empty());
         }
-        if !check.selection.instead.count {
+        if !check.selection.dry_run.count {
             input.bound()?;
         }
         Ok(input)
@@ -185,8 +185,8 @@ impl Input {
     }
 
     /// What was named and is not checked.
-    pub(crate) fn left_out(&self) -> LeftOut {
-        self.set.left_out()
+    pub(crate) fn skipped(&self) -> Skipped {
+        self.set.skipped()
     }
 
     /// The set of targets that were read before the run.
@@ -218,8 +218,8 @@ impl Input {
     }
 
     /// What is left out of streams, as far as they were read.
-    pub(crate) fn streamed_left_out(&self) -> SharedLeftOut {
-        self.streamed_left_out.clone()
+    pub(crate) fn streamed_skipped(&self) -> SharedSkipped {
+        self.streamed_skipped.clone()
     }
 
     /// The targets: those of the set, then those of streams.
@@ -243,14 +243,14 @@ impl Input {
             ports: self.ports,
             excludes: self.excludes,
             bad_lines: self.bad_lines,
-            left_out: self.streamed_left_out,
+            skipped: self.streamed_skipped,
         };
         let streamed = (0_u64..).zip(streamed).filter(move |(place, _)| shard.has(*place));
         streamed.map(|(_, target)| target)
     }
 
     fn why_empty(&self) -> &'static str {
-        if self.set.left_out().is_empty() {
+        if self.set.skipped().is_empty() {
             "name one, or read a list with --input FILE"
         } else {
             "all that were named are excluded"
@@ -407,7 +407,7 @@ struct Streamed {
     ports: Ports,
     excludes: Excludes,
     bad_lines: BadLines,
-    left_out: SharedLeftOut,
+    skipped: SharedSkipped,
 }
 
 impl Iterator for Streamed {
@@ -428,7 +428,7 @@ impl Iterator for Streamed {
             });
             let ended = match item {
                 Ok(Some(set)) => {
-                    self.left_out.add(set.left_out());
+                    self.skipped.add(set.skipped());
                     self.items = Some(set.into_targets(Order::Given, Shard::WHOLE));
                     continue;
                 }

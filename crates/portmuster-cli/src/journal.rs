@@ -1,7 +1,7 @@
 //! The journal: the file that lets a run go on where it was killed.
 //!
 //! It holds what was asked, how far the run is, and where each output stood at that moment. It is
-//! replaced as a whole at every [checkpoint](keeper), after the outputs were synced.
+//! replaced as a whole at every [checkpoint](checkpoint_writer), after the outputs were synced.
 //!
 //! Invariant: whatever ends the program or the machine, the file is whole, and every output has at
 //! least the rows that it names.
@@ -12,19 +12,19 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::{Account, Positions, sink::Mark, targets::WALK};
+use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use twox_hash::XxHash3_128;
 
-mod asked;
+mod checkpoint_writer;
 mod file;
-mod keeper;
+mod run_identity;
 
 pub(crate) use self::{
-    asked::Asked,
+    checkpoint_writer::{Checkpoint, CheckpointWriter},
     file::{JournalFile, is_temporary},
-    keeper::{Checkpoint, Keeper},
+    run_identity::RunIdentity,
 };
 use crate::{
     args::{Check, OutputSpec},
@@ -55,7 +55,8 @@ pub(crate) struct Journal {
     /// The [version](WALK) of the order to which the positions belong.
     pub(crate) walk: u32,
     /// What was asked: all that makes a difference to which rows there are and what they say.
-    pub(crate) asked: Asked,
+    #[serde(rename = "asked")]
+    pub(crate) identity: RunIdentity,
     pub(crate) outputs: Vec<Kept>,
     /// The targets of which everything was written.
     pub(crate) settled: Positions,
@@ -77,7 +78,7 @@ pub(crate) struct Kept {
     /// Which file it is. Devices have other numbers after a restart; this one stays.
     pub(crate) inode: u64,
     /// Where it stood.
-    pub(crate) mark: Mark,
+    pub(crate) mark: ResumePoint,
     /// The [checksum] of what stands before the mark in a file, as far as it is looked at.
     pub(crate) before: Option<String>,
     /// Whether the file has the id of the run.
@@ -278,7 +279,7 @@ impl Journal {
     /// # Errors
     /// The command line asks for another run; all that differs is told.
     fn fits(&self, check: &Check, input: &Input) -> anyhow::Result<()> {
-        let mut differs = self.asked.differences(&Asked::by(check, input));
+        let mut differs = self.identity.differences(&RunIdentity::by(check, input));
         let outputs = check.outputs.iter().map(kept_name).collect::<anyhow::Result<Vec<_>>>()?;
         let kept: Vec<_> = self.outputs.iter().map(ToString::to_string).collect();
         if outputs != kept {
@@ -317,12 +318,12 @@ pub(crate) mod tests {
         Journal {
             run: "00ff".into(),
             walk: WALK,
-            asked: Asked::of([("targets", "3 with fingerprint 00ff".to_owned())]),
+            identity: RunIdentity::of([("targets", "3 with fingerprint 00ff".to_owned())]),
             outputs: vec![Kept {
                 format: "jsonl".into(),
                 path: "/a/b.jsonl".into(),
                 inode: 7,
-                mark: Mark::Lines { length: 1234 },
+                mark: ResumePoint::Lines { length: 1234 },
                 before: Some(checksum(b"{}\n")),
                 has_trace: true,
             }],
@@ -349,7 +350,7 @@ pub(crate) mod tests {
             |journal| journal.found = Some(forged_found()),
             |journal| {
                 journal.outputs[0].mark =
-                    Mark::Xml { length: 8, started: i64::MAX, up: 0, hosts: 0 };
+                    ResumePoint::Xml { length: 8, started: i64::MAX, up: 0, hosts: 0 };
             },
         ];
         for (place, forge) in forged.into_iter().enumerate() {

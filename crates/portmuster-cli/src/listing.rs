@@ -3,17 +3,17 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::Context;
-use portmuster::{Target, sink::escaped};
+use portmuster::{Target, sink::escape_line};
 
-use crate::{args::Instead, input::Input, status::Status, terminal};
+use crate::{args::DryRun, input::Input, status::Status, terminal};
 
 /// Prints the targets, or how many there are.
 ///
 /// # Errors
 /// A line of a stream can't be read.
-pub(crate) fn print(instead: Instead, input: Input) -> anyhow::Result<Status> {
+pub(crate) fn print(dry_run: DryRun, input: Input) -> anyhow::Result<Status> {
     let bad_lines = input.bad_lines();
-    let printed = if instead.count {
+    let printed = if dry_run.count {
         let count = count(input)?;
         writeln!(io::stdout(), "{count}").and_then(|()| io::stdout().flush())
     } else {
@@ -43,9 +43,9 @@ fn count(input: Input) -> anyhow::Result<u128> {
 fn list(targets: impl Iterator<Item = Target>) -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout());
     for target in targets {
-        write!(output, "{}", escaped(target.to_string().as_bytes()))?;
+        write!(output, "{}", escape_line(target.to_string().as_bytes()))?;
         if let Some(label) = &target.label {
-            write!(output, " {}", escaped(label.as_bytes()))?;
+            write!(output, " {}", escape_line(label.as_bytes()))?;
         }
         writeln!(output)?;
     }

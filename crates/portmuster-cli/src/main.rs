@@ -11,6 +11,7 @@ use clap::Parser;
 
 mod args;
 mod check;
+mod collect;
 mod compare;
 mod completions;
 mod demo;
@@ -18,7 +19,6 @@ mod diff;
 mod explain;
 mod gate;
 mod harden;
-mod harvest;
 mod input;
 mod journal;
 mod listing;

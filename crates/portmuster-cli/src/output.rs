@@ -6,13 +6,16 @@ use anstream::{AutoStream, ColorChoice};
 use anyhow::{Context, anyhow};
 use portmuster::{
     Outcome,
-    sink::{Beginning, Csv, DatabaseError, Ending, Jsonl, Mark, Paint, Place, Sink, Table, Xml},
+    sink::{
+        Beginning, Csv, DatabaseError, Ending, Jsonl, Paint, ResumePoint, SeekableOutput, Sink,
+        Table, Xml,
+    },
 };
 
 mod file;
-mod kept;
 mod lock;
 mod names;
+mod resume;
 mod rowless;
 mod standard;
 mod trace;
@@ -25,8 +28,8 @@ use self::{
     whole::{Changed, WholeLines},
 };
 pub(crate) use self::{
-    kept::KeptFile,
     names::{ReadFiles, refuse_reserved},
+    resume::KeptFile,
     trace::new_run_id,
 };
 use crate::args::{Check, Format, OutputSpec, Show};
@@ -74,7 +77,7 @@ enum Opened {
     File(Format, OpenFile),
     Database(OpenFile),
     /// An output of a run that goes on, which stood there.
-    Kept(OutputSpec, OpenFile, Mark),
+    Kept(OutputSpec, OpenFile, ResumePoint),
 }
 
 impl Opened {
@@ -107,9 +110,9 @@ impl Opened {
             }),
             Self::File(format, file) => Box::new(move || begin_file(format, beginning, file)),
             Self::Database(file) => file.prepare_run(beginning)?,
-            Self::Kept(OutputSpec::Database(_), file, mark) => kept::prepare_run(file, mark)?,
+            Self::Kept(OutputSpec::Database(_), file, mark) => resume::prepare_run(file, mark)?,
             Self::Kept(OutputSpec::Rows { format, .. }, file, mark) => {
-                Box::new(move || kept::go_on(format, file, mark))
+                Box::new(move || resume::resume(format, file, mark))
             }
         })
     }
@@ -196,7 +199,7 @@ impl Outputs {
     }
 
     fn begin_in(check: &Check, opened: Vec<Opened>) -> Result<Self, Unopened> {
-        let kept = kept::files(check, &opened)?;
+        let kept = resume::files(check, &opened)?;
         let places = check.outputs.iter().zip(&opened);
         let places: Vec<_> = places.map(|(spec, opened)| opened.place(spec)).collect();
         let sinks = begin_all(opened)?;
@@ -210,7 +213,7 @@ impl Outputs {
     ///
     /// # Errors
     /// It could not be written.
-    pub(crate) fn marks(&mut self) -> Result<Vec<Mark>, Failure> {
+    pub(crate) fn marks(&mut self) -> Result<Vec<ResumePoint>, Failure> {
         let mut marks = Vec::new();
         self.each(|output| {
             if output.is_stdout {
@@ -323,7 +326,7 @@ fn begin_file(
     let path = file.path().to_owned();
     let (has_rows, file) = (file.has_rows(), file.begin()?);
     if has_rows && format == Format::Csv {
-        return Ok(Box::new(Csv::go_on(WholeLines::new(file))));
+        return Ok(Box::new(Csv::resume(WholeLines::new(file))));
     }
     begin(format, beginning, Paint::Plain, file).with_context(|| format!("writing {}", name(&path)))
 }
@@ -333,7 +336,7 @@ fn begin(
     format: Format,
     beginning: &Beginning,
     paint: Paint,
-    place: impl Place + 'static,
+    place: impl SeekableOutput + 'static,
 ) -> io::Result<Box<dyn Sink>> {
     let place = WholeLines::new(place);
     Ok(match format {

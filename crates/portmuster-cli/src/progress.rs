@@ -6,7 +6,7 @@ use std::{
 };
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portmuster::{Account, HeldBy, HostBacklog, PortState};
+use portmuster::{Account, HostBacklog, PortState, Throttle};
 
 use crate::{
     args::{Check, ShowProgress},
@@ -37,7 +37,7 @@ enum Shown {
 
 #[derive(Default)]
 struct Held {
-    said: Option<HeldBy>,
+    said: Option<Throttle>,
     next: Duration,
 }
 
@@ -74,8 +74,8 @@ impl Progress {
             }
             Shown::Lines { .. } | Shown::Hidden => {}
         }
-        if let Some(held_by) = self.held.as_mut().and_then(|held| held.news(account)) {
-            self.aside(|| terminal::note(format!("held back by {held_by}")));
+        if let Some(throttle) = self.held.as_mut().and_then(|held| held.news(account)) {
+            self.aside(|| terminal::note(format!("held back by {throttle}")));
         }
     }
 
@@ -97,13 +97,13 @@ impl Progress {
 
 impl Held {
     /// What holds the run back, when that is another thing than was last said.
-    fn news(&mut self, account: &Account) -> Option<HeldBy> {
-        let held_by = account.held_by?;
-        if self.said == Some(held_by) || account.elapsed < self.next {
+    fn news(&mut self, account: &Account) -> Option<Throttle> {
+        let throttle = account.throttle?;
+        if self.said == Some(throttle) || account.elapsed < self.next {
             return None;
         }
-        *self = Self { said: Some(held_by), next: account.elapsed + HELD_EVERY };
-        Some(held_by)
+        *self = Self { said: Some(throttle), next: account.elapsed + HELD_EVERY };
+        Some(throttle)
     }
 }
 

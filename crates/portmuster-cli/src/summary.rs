@@ -1,13 +1,13 @@
 //! What a run came to, in a few lines.
 
 use portmuster::{
-    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::LeftOut,
+    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::Skipped,
 };
 
 use crate::{output, terminal};
 
 /// Says what became of every target. `total` is how many there were; `None`: as many as came.
-pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, skipped: u64) {
+pub(crate) fn say(account: &Account, total: Option<u128>, skipped: Skipped, lines_skipped: u64) {
     terminal::note(equation(account, total));
     if total.is_none() {
         terminal::note("read as a stream: what it names twice was checked twice");
@@ -21,10 +21,10 @@ pub(crate) fn say(account: &Account, total: Option<u128>, left_out: LeftOut, ski
         terminal::note(format!("open: {}", services.join(", ")));
     }
     for (count, what) in [
-        (left_out.duplicates, "named more than once, and checked once"),
-        (left_out.excluded, "excluded from the list"),
-        (left_out.reserved, "left out: in networks that no host can have"),
-        (skipped.into(), "lines passed over"),
+        (skipped.duplicates, "named more than once, and checked once"),
+        (skipped.excluded, "excluded from the list"),
+        (skipped.reserved, "left out: in networks that no host can have"),
+        (lines_skipped.into(), "lines passed over"),
     ] {
         if count > 0 {
             let or_more = if count == u128::MAX { " or more" } else { "" };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use portmuster::sink::escaped;
+use portmuster::sink::escape_line;
 
 use crate::status::Status;
 
@@ -52,6 +52,6 @@ fn say(who: &str, style: Style, message: &str) {
     let _ = writeln!(
         anstream::stderr().lock(),
         "{style}{who}:{style:#} {}",
-        escaped(message.as_bytes())
+        escape_line(message.as_bytes())
     );
 }

@@ -45,12 +45,12 @@ pub enum Behaviour {
     /// An ssh server whose KEXINIT offers nothing that is still safe: `ssh-dss`,
     /// `diffie-hellman-group1-sha1`, `3des-cbc`, `arcfour`, `hmac-md5`.
     SshWeak,
-    /// An sshd with too many guests: it says `Exceeded MaxStartups` and closes. Not in the zoo,
-    /// as it asks for fewer connections to the host that all exhibits share.
+    /// An sshd with too many guests: it says `Exceeded MaxStartups` and closes. Not in the fixtures,
+    /// as it asks for fewer connections to the host that all fixtures share.
     SshThrottled,
     /// An sshd as of OpenSSH 9.8, which penalises clients that leave without having tried to log
     /// in: after 16 of them within a second it says `Not allowed at this time` and closes, until
-    /// 16 seconds have passed. It keeps count for each server. Not in the zoo, for the same reason.
+    /// 16 seconds have passed. It keeps count for each server. Not in the fixtures, for the same reason.
     SshPenalising,
     /// An ssh server that greets only after this time (at most [`crate::MAX_LIFE`]), as behind a
     /// slow reverse lookup.
@@ -65,20 +65,20 @@ pub enum Behaviour {
     /// identification.
     SshWhenAsked,
     /// An ssh server that hangs up on its first client, as one that is busy, and serves all others.
-    /// Not in the zoo, where it would be the one exhibit that each check changes.
+    /// Not in the fixtures, where it would be the one fixture that each check changes.
     SshOnSecondTry,
     /// A server that says this, and then nothing.
     Says(&'static [u8]),
     /// A server that says this, pauses, says that, and then nothing.
     SaysInParts(&'static [u8], Duration, &'static [u8]),
     /// A server that says this and resets the connection (RST), so that the client may have bytes
-    /// to read of a connection that is gone. Not in the zoo: what it says decides what it is.
+    /// to read of a connection that is gone. Not in the fixtures: what it says decides what it is.
     SaysAndResets(&'static [u8]),
-    /// A server that says this as urgent data (tcp(7), `MSG_OOB`), and then nothing. Not in the zoo,
+    /// A server that says this as urgent data (tcp(7), `MSG_OOB`), and then nothing. Not in the fixtures,
     /// for the same reason.
     SaysUrgently(&'static [u8]),
     /// An ssh server whose KEXINIT has 34 KB of names, sent right after its identification. Not in
-    /// the zoo, where its row would be all that one sees.
+    /// the fixtures, where its row would be all that one sees.
     SshVast,
     /// The same server, which keeps back the last bytes of its KEXINIT for ever.
     SshHoarding,
@@ -93,7 +93,7 @@ pub enum Behaviour {
     /// then it closes.
     TlsAlert,
     /// A TLS server of those that say nothing to it (OpenSSL is one): silent at the first line,
-    /// and it closes at the second. Not in the zoo, where it would be one more silent one.
+    /// and it closes at the second. Not in the fixtures, where it would be one more silent one.
     TlsMute,
     /// Accepts and says nothing.
     Silent,

@@ -24,7 +24,7 @@ pub enum LabError {
         source: io::Error,
     },
 
-    /// The zoo needs more consecutive ports than there are after the first.
+    /// The fixtures needs more consecutive ports than there are after the first.
     #[error("placing {needed} servers from port {first}: ports end at 65535; start lower")]
     PortsExhausted {
         /// The first port.

@@ -23,10 +23,10 @@ use rustix::{
 
 use crate::{
     Behaviour,
+    connection::{Connection, Standing},
     penalties::Penalties,
     script::Step,
     stats::Stats,
-    visit::{Standing, Visit},
 };
 
 /// Most connections that one server serves at a time.
@@ -40,15 +40,15 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 pub(crate) struct Host {
     listeners: Vec<TcpListener>,
     stop: UnixStream,
-    door: Door,
+    door: ServerPolicy,
     stats: Arc<Stats>,
-    visits: Vec<Visit>,
+    visits: Vec<Connection>,
     resting_until: Option<Instant>,
 }
 
 /// What is said to those who connect.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ServerPolicy {
     script: Arc<[Step]>,
     refusal: Option<Arc<[Step]>>,
     penalties: Penalties,
@@ -56,7 +56,7 @@ pub(crate) struct Door {
     refuses_next: bool,
 }
 
-impl Door {
+impl ServerPolicy {
     /// `None` where nobody gets in.
     pub(crate) fn of(behaviour: Behaviour) -> Option<Self> {
         let script = behaviour.script()?.into();
@@ -72,7 +72,7 @@ impl Door {
     }
 
     /// Those who were refused are not penalised again.
-    fn left(&mut self, visit: &Visit, now: Instant) {
+    fn left(&mut self, visit: &Connection, now: Instant) {
         if visit.plays(&self.script) {
             self.penalties.add(now);
         }
@@ -84,7 +84,7 @@ impl Host {
     pub(crate) fn new(
         listeners: Vec<TcpListener>,
         stop: UnixStream,
-        door: Door,
+        door: ServerPolicy,
         stats: Arc<Stats>,
     ) -> Self {
         Self { listeners, stop, door, stats, visits: Vec::new(), resting_until: None }
@@ -133,7 +133,7 @@ impl Host {
 
     fn wake(&self, now: Instant) -> Option<Instant> {
         let rest = self.resting_until.filter(|&until| now < until);
-        self.visits.iter().map(Visit::wake).chain(rest).min()
+        self.visits.iter().map(Connection::wake).chain(rest).min()
     }
 
     fn serve(&mut self, events: &[PollFlags], now: Instant) {
@@ -155,7 +155,7 @@ impl Host {
         match self.listeners[place].accept() {
             Ok((stream, _)) => {
                 self.stats.opened();
-                let visit = Visit::new(stream, self.door.open(now), now);
+                let visit = Connection::new(stream, self.door.open(now), now);
                 match visit.map(|mut visit| (visit.serve(now), visit)) {
                     Ok((Standing::Stays, visit)) => self.visits.push(visit),
                     Ok((Standing::Gone, visit)) => {

@@ -2,7 +2,7 @@
 //!
 //! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port, a [`Crowd`] the same
 //!   one on many.
-//! - [`Lab`] runs the whole [`fn@zoo`], one server for each [`Exhibit`], with the verdict a check
+//! - [`Lab`] runs the whole [`fn@fixtures`], one server for each [`Fixture`], with the verdict a check
 //!   should reach.
 //! - [`real`] starts OpenSSH, Dropbear and two telnetds as child processes.
 //!
@@ -15,20 +15,20 @@
 //!   others.
 
 mod behaviour;
+mod connection;
 mod error;
+mod fixtures;
 mod host;
 mod penalties;
 pub mod real;
 mod script;
 mod server;
 mod stats;
-mod visit;
-mod zoo;
 
 pub use behaviour::{Behaviour, Lie};
+pub use connection::MAX_LIFE;
 pub use error::LabError;
+pub use fixtures::{Fixture, Kind, Lab, fixtures};
 pub use host::MAX_CONNECTIONS;
 pub use server::{Crowd, Server};
 pub use stats::Counts;
-pub use visit::MAX_LIFE;
-pub use zoo::{Exhibit, Kind, Lab, zoo};

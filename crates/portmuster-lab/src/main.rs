@@ -1,4 +1,4 @@
-//! Runs the zoo on loopback until its standard input ends or a signal ends it.
+//! Runs the fixtures on loopback until its standard input ends or a signal ends it.
 //!
 //! `portmuster-lab [--address ADDRESS] [--port N]` prints one line for each server.
 
@@ -79,8 +79,8 @@ fn run(bind: SocketAddr) -> Result<(), String> {
 
 fn print(lab: &Lab) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    for (exhibit, endpoint) in lab.exhibits() {
-        writeln!(out, "{endpoint:<21} {:<14} {}", exhibit.name, exhibit.about)?;
+    for (fixture, endpoint) in lab.fixtures() {
+        writeln!(out, "{endpoint:<21} {:<14} {}", fixture.name, fixture.about)?;
     }
     out.flush()
 }

@@ -16,7 +16,7 @@ use rustix::net::{self as sys, AddressFamily, SocketType};
 
 use crate::{
     Behaviour, Counts, LabError,
-    host::{Door, Host},
+    host::{Host, ServerPolicy},
     stats::Stats,
 };
 
@@ -124,7 +124,7 @@ impl Crowd {
         binds: impl IntoIterator<Item = SocketAddr>,
     ) -> Result<Self, LabError> {
         let stats = Arc::new(Stats::default());
-        let door = Door::of(behaviour).expect("the behaviour is one of a server");
+        let door = ServerPolicy::of(behaviour).expect("the behaviour is one of a server");
         let binds: Vec<_> = binds.into_iter().collect();
         let (presence, endpoints) = serve(door, &binds, &stats)?;
         Ok(Self { endpoints, stats, _presence: presence })
@@ -160,7 +160,7 @@ fn present(
     bind: SocketAddr,
     stats: &Arc<Stats>,
 ) -> Result<(Presence, SocketAddr), LabError> {
-    match Door::of(behaviour) {
+    match ServerPolicy::of(behaviour) {
         Some(door) => {
             let (presence, endpoints) = serve(door, &[bind], stats)?;
             Ok((presence, endpoints[0]))
@@ -171,7 +171,7 @@ fn present(
 }
 
 fn serve(
-    door: Door,
+    door: ServerPolicy,
     binds: &[SocketAddr],
     stats: &Arc<Stats>,
 ) -> Result<(Presence, Vec<SocketAddr>), LabError> {

@@ -7,11 +7,11 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 use crate::{
     clock::Clock,
     config::{Config, ConfigError, Probing},
-    coordinator::{self, Batch, Run, Walk},
+    coordinator::{self, Batch, Run, RunScope},
     input::Boxed,
     method::{InFlight, Method, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
-    positions::{Left, Positions, Settling},
+    positions::{Positions, SettledTracker, Unsettled},
     schedule::Stopped,
     targets::{Excludes, Host, Target},
     workers::Program,
@@ -118,7 +118,7 @@ pub struct Checker {
     config: Config,
     size: Size,
     workers: Option<Program>,
-    walk: Walk,
+    walk: RunScope,
 }
 
 impl Checker {
@@ -128,7 +128,7 @@ impl Checker {
     /// A setting that no run could have.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let size = config.validated_size()?;
-        Ok(Self { config, size, workers: None, walk: Walk::default() })
+        Ok(Self { config, size, workers: None, walk: RunScope::default() })
     }
 
     /// The program that is started for each worker process, of a method that
@@ -143,7 +143,7 @@ impl Checker {
     /// not [looked up](Excludes::resolve) are, before a run starts.
     #[must_use]
     pub fn excluding(self, excludes: Excludes) -> Self {
-        Self { walk: Walk { excludes: Arc::new(excludes), ..self.walk }, ..self }
+        Self { walk: RunScope { excludes: Arc::new(excludes), ..self.walk }, ..self }
     }
 
     /// Goes on where another run was left: the targets at these positions, which it has
@@ -153,7 +153,7 @@ impl Checker {
     /// nothing.
     #[must_use]
     pub fn resuming(self, settled: Positions) -> Self {
-        Self { walk: Walk { settled, ..self.walk }, ..self }
+        Self { walk: RunScope { settled, ..self.walk }, ..self }
     }
 
     /// When the run is [stopped](Stopper::stop), targets that wait for another attempt are
@@ -161,7 +161,7 @@ impl Checker {
     /// verdict that they have.
     #[must_use]
     pub fn resumable(self) -> Self {
-        Self { walk: Walk { stopped: Stopped::Left, ..self.walk }, ..self }
+        Self { walk: RunScope { stopped: Stopped::Left, ..self.walk }, ..self }
     }
 
     /// Starts a run over the targets. Every target gets exactly one outcome; they come as they
@@ -186,7 +186,7 @@ impl Checker {
         if settled.is_empty() {
             return Ok(Outcomes::running(run, targets, settled));
         }
-        Ok(Outcomes::running(run, Box::new(Left::new(targets, &settled)), settled))
+        Ok(Outcomes::running(run, Box::new(Unsettled::new(targets, &settled)), settled))
     }
 
     fn start(&self) -> Result<Run, StartError> {
@@ -211,7 +211,7 @@ impl Checker {
 pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
-    settling: Settling,
+    settling: SettledTracker,
     account: Account,
     workers: WorkersReport,
 }
@@ -228,7 +228,7 @@ impl Outcomes {
         // Refused only when the run's threads have panicked, which the first `next` tells.
         let _ = run.targets.send(targets);
         let mut outcomes = Self::from(Source::Running(run));
-        outcomes.settling = Settling::new(settled);
+        outcomes.settling = SettledTracker::new(settled);
         outcomes
     }
 
@@ -237,7 +237,7 @@ impl Outcomes {
     ///
     /// # Panics
     /// The targets' iterator has.
-    pub fn next_within(&mut self, limit: Duration) -> Next {
+    pub fn next_timeout(&mut self, limit: Duration) -> Next {
         if let Source::Running(run) = &self.source
             && self.batch.len() == 0
         {
@@ -248,11 +248,11 @@ impl Outcomes {
             }
             return match self.next_of_batch() {
                 Some(outcome) => Next::Outcome(outcome),
-                None if matches!(self.source, Source::Over) => Next::Over,
-                None => Next::NotYet,
+                None if matches!(self.source, Source::Over) => Next::Ended,
+                None => Next::TimedOut,
             };
         }
-        self.next().map_or(Next::Over, Next::Outcome)
+        self.next().map_or(Next::Ended, Next::Outcome)
     }
 
     fn next_of_batch(&mut self) -> Option<Outcome> {
@@ -283,7 +283,7 @@ impl Outcomes {
 
     /// Whether all that the [account](Self::account) counts was handed out.
     #[must_use]
-    pub fn is_even(&self) -> bool {
+    pub fn is_drained(&self) -> bool {
         self.batch.len() == 0
     }
 
@@ -296,7 +296,7 @@ impl Outcomes {
     }
 
     /// The sum so far; complete once the iterator has ended. It may count outcomes that are about
-    /// to be handed out, unless it [is even](Self::is_even).
+    /// to be handed out, unless it [is even](Self::is_drained).
     #[must_use]
     pub fn account(&self) -> Account {
         self.account
@@ -342,7 +342,7 @@ impl From<Source> for Outcomes {
         Self {
             source,
             batch: Vec::new().into_iter(),
-            settling: Settling::default(),
+            settling: SettledTracker::default(),
             account: Account::default(),
             workers: WorkersReport::default(),
         }
@@ -404,16 +404,16 @@ impl fmt::Debug for Source {
     }
 }
 
-/// What [`Outcomes::next_within`] finds.
+/// What [`Outcomes::next_timeout`] finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "it is moved once; a box for each costs more")]
 pub enum Next {
     /// The next outcome.
     Outcome(Outcome),
     /// None has become known.
-    NotYet,
+    TimedOut,
     /// There are no more.
-    Over,
+    Ended,
 }
 
 /// Stops a run, from any thread.

@@ -15,17 +15,18 @@ use std::{
 use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
 use crate::{
-    check::Rules,
+    attempt::Rules,
     clock::{Clock, Instant},
     config::Config,
     driver::{descriptors, tcp},
     input::{Boxed, Input, Taken},
     memory::Memory,
     method::{
-        self, Crew, InFlight, Panics, Plan, Reports, Setting, Size, StartError, WorkersReport,
+        self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext,
+        WorkersReport,
     },
     outcome::{Account, Outcome},
-    positions::{Odd, Positions},
+    positions::{OutcomeCount, Positions},
     resolver::Resolver,
     schedule::{Policy, Schedule, Stopped},
     targets::{Excludes, Target},
@@ -47,7 +48,7 @@ const STOPS_MAX: usize = 4;
 
 /// What of the targets is passed over or left.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Walk {
+pub(crate) struct RunScope {
     /// What is never connected to.
     pub(crate) excludes: Arc<Excludes>,
     /// Positions that an earlier run has settled.
@@ -61,7 +62,7 @@ pub(crate) struct Walk {
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<Outcome>,
     /// Positions that have another number of outcomes than one; they count before the outcomes.
-    pub(crate) odd: Vec<Odd>,
+    pub(crate) odd: Vec<OutcomeCount>,
     pub(crate) account: Account,
     /// How the workers fared; told at the end.
     pub(crate) workers: Option<WorkersReport>,
@@ -82,7 +83,7 @@ pub(crate) struct Run {
 struct Coordinator {
     clock: Clock,
     schedule: Schedule,
-    crew: Crew,
+    executor: Executor,
     resolver: Resolver,
     reports: Receiver<Reports>,
     panics: Receiver<()>,
@@ -103,7 +104,7 @@ pub(crate) fn start(
     config: &Config,
     size: Size,
     program: Option<&Program>,
-    walk: &Walk,
+    walk: &RunScope,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source {
         tcp::can_be_source(source_address)
@@ -116,7 +117,7 @@ pub(crate) fn start(
     let (reports_in, reports) = bounded(2 * plan.unreported());
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
-    let setting = Setting {
+    let setting = WorkerContext {
         clock,
         rules,
         source: config.source,
@@ -124,11 +125,11 @@ pub(crate) fn start(
         reports: reports_in,
         panics: Panics::Told(panics_in),
     };
-    let crew = Crew::start(&plan, &setting)?;
-    debug_assert!(crew.capacity() <= plan.unreported(), "there is room for every report");
-    let in_flight = plan.given(config, &crew);
+    let executor = Executor::start(&plan, &setting)?;
+    debug_assert!(executor.capacity() <= plan.unreported(), "there is room for every report");
+    let in_flight = plan.given(config, &executor);
     let policy = Policy {
-        in_flight: crew.capacity(),
+        in_flight: executor.capacity(),
         rate: config.rate,
         per_host: config.per_host,
         host_timeout: config.host_timeout,
@@ -145,7 +146,7 @@ pub(crate) fn start(
     let coordinator = Coordinator {
         clock,
         schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),
-        crew,
+        executor,
         resolver: Resolver::new(budget.lookups),
         reports,
         panics,
@@ -174,8 +175,8 @@ impl Coordinator {
     fn run(mut self) {
         self.wait_for_workers();
         while !self.is_over() && self.turn() {}
-        let Self { crew, input, schedule, clock, batches, .. } = self;
-        let workers = Some(crew.end(schedule.peak_in_flight()));
+        let Self { executor, input, schedule, clock, batches, .. } = self;
+        let workers = Some(executor.end(schedule.peak_in_flight()));
         drop(input);
         let account = schedule.account(clock.now());
         let _ = batches.send(Batch { outcomes: Vec::new(), odd: Vec::new(), account, workers });
@@ -184,7 +185,7 @@ impl Coordinator {
     /// Starts nothing before every worker stands at the line, or the time for that has passed.
     fn wait_for_workers(&mut self) {
         while !self.is_over() {
-            let Some(barrier) = self.crew.barrier() else { return };
+            let Some(barrier) = self.executor.barrier() else { return };
             let mut select = Select::new();
             let opened = select.recv(barrier);
             select.recv(&self.stops);
@@ -202,7 +203,7 @@ impl Coordinator {
         self.take_reports(now);
         self.take_names(now);
         self.take_targets(now);
-        self.schedule.set_room(self.crew.room());
+        self.schedule.set_room(self.executor.room());
         self.begin(now);
         self.begin_lookups(now);
         let wanted = self.hand_out();
@@ -213,13 +214,13 @@ impl Coordinator {
     }
 
     fn begin(&mut self, now: Instant) {
-        while self.crew.lead() > 0
+        while self.executor.backlog_room() > 0
             && let Some(start) = self.schedule.next_start(now)
         {
-            self.crew.begin(start);
+            self.executor.begin(start);
         }
-        self.crew.flush();
-        self.schedule.set_hands_full(self.crew.lead() == 0);
+        self.executor.flush();
+        self.schedule.set_backlogged(self.executor.backlog_room() == 0);
     }
 
     fn is_over(&self) -> bool {
@@ -236,8 +237,8 @@ impl Coordinator {
 
     fn take_reports(&mut self, now: Instant) {
         for reports in self.reports.try_iter() {
-            self.crew.reported(&reports);
-            self.schedule.set_unbegun(self.crew.unbegun());
+            self.executor.reported(&reports);
+            self.schedule.set_queued(self.executor.queued());
             for report in reports.ended {
                 self.schedule.settle(report, now);
             }
@@ -272,7 +273,7 @@ impl Coordinator {
         }
     }
 
-    /// Hands out what became known; false when nobody wants it.
+    /// Backend out what became known; false when nobody wants it.
     fn hand_out(&mut self) -> bool {
         let mut outcomes = self.schedule.take_outcomes();
         let mut odd = self.schedule.take_odd();

@@ -19,7 +19,7 @@ use std::net::SocketAddr;
 use rustix::io::Errno;
 
 use crate::{
-    check::{Attempt, Event, Rules, Step, Timer},
+    attempt::{Attempt, Event, Rules, Step, Timer},
     clock::Instant,
     memory::Memory,
     outcome::{Conclusion, Fault},
@@ -85,7 +85,7 @@ pub(crate) trait Net {
 
     /// Says how a connection stands that has just begun, as cheaply as can be: of one that was
     /// accepted and reset since, what was said is lost.
-    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
+    fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
     /// Reads what has come, whatever signals come; `Ok(0)` when the peer hung up, `EAGAIN` when
     /// nothing has come.
@@ -110,7 +110,7 @@ pub(crate) trait Net {
 
     /// What the last waits told about the socket is not relied on: the next `connect` and `read`
     /// ask the system.
-    fn doubt(&mut self, socket: Socket);
+    fn invalidate(&mut self, socket: Socket);
 
     /// What ICMP has said since the last call: of connections that have failed since then, why; of
     /// those that are pending, that they fail. What was said of any other comes too late.
@@ -129,21 +129,21 @@ pub(crate) struct Driver<N> {
     rules: Rules,
     memory: Memory,
     buffer: Vec<u8>,
-    haste: Haste,
+    eager_poll: EagerPoll,
 }
 
 /// Whether it pays to ask a connection how it stands right after it has begun. Where a refusal is
 /// there by then, as on loopback, that saves the wait: a third of the price of a refused target.
 /// Where none is, it is asked ever less often.
 #[derive(Debug, Default)]
-struct Haste {
+struct EagerPoll {
     /// Connections that are not asked before one is again.
     pause: u32,
     /// How many of them are left.
     left: u32,
 }
 
-impl Haste {
+impl EagerPoll {
     /// So that asking in vain is a part in a hundred of all calls at most.
     const PAUSE_MAX: u32 = 63;
 
@@ -164,7 +164,7 @@ impl Haste {
 impl<N: Net> Driver<N> {
     /// Conversations hold no more than this memory has.
     pub(crate) fn new(net: N, rules: Rules, memory: Memory) -> Self {
-        Self { net, rules, memory, buffer: vec![0; READ_SIZE], haste: Haste::default() }
+        Self { net, rules, memory, buffer: vec![0; READ_SIZE], eager_poll: EagerPoll::default() }
     }
 
     /// Begins an attempt: `Ok` with the socket that it goes on with, `Err` when it is over.
@@ -189,9 +189,9 @@ impl<N: Net> Driver<N> {
     /// Leaves an attempt that has just begun to what will happen at its socket; the conclusion
     /// when it was over before, or nobody can be told of what happens.
     fn leave(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
-        if attempt.is_connecting() && self.haste.asks() {
-            let over = self.hasten(socket, attempt);
-            self.haste.learn(over.is_some());
+        if attempt.is_connecting() && self.eager_poll.asks() {
+            let over = self.poll_now(socket, attempt);
+            self.eager_poll.learn(over.is_some());
             if over.is_some() {
                 return over;
             }
@@ -201,8 +201,8 @@ impl<N: Net> Driver<N> {
 
     /// Asks a connection that has just begun how it stands. One that was accepted and reset in
     /// between begins once more, and is not asked in haste: it may have said something.
-    fn hasten(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
-        let connection = match self.net.hasten(socket, attempt.endpoint()) {
+    fn poll_now(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
+        let connection = match self.net.poll_now(socket, attempt.endpoint()) {
             Connection::Failed(Errno::CONNRESET | Errno::PIPE) => {
                 self.net.connect(socket, attempt.endpoint())
             }
@@ -265,7 +265,7 @@ impl<N: Net> Driver<N> {
 
     /// The attempt's deadline has passed: asks its socket once more, then tells it.
     pub(crate) fn expire(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
-        self.net.doubt(socket);
+        self.net.invalidate(socket);
         if let Some(conclusion) = self.advance(socket, attempt) {
             return Some(conclusion);
         }
@@ -364,7 +364,7 @@ mod tests {
             Connection::Accepted
         }
 
-        fn hasten(&mut self, _: Socket, _: SocketAddr) -> Connection {
+        fn poll_now(&mut self, _: Socket, _: SocketAddr) -> Connection {
             Connection::Accepted
         }
 
@@ -390,7 +390,7 @@ mod tests {
             self.revisits += 1;
         }
 
-        fn doubt(&mut self, _: Socket) {}
+        fn invalidate(&mut self, _: Socket) {}
 
         fn take_icmp(&mut self) -> Vec<IcmpError> {
             Vec::new()
@@ -445,7 +445,7 @@ mod tests {
         let endpoint = server.local_addr().expect("it is bound");
         let (done, greeted) = bounded(8);
         std::thread::spawn(move || greet_and_reset(&server, &done));
-        let asks: [Ask; 3] = [Driver::advance, Driver::expire, Driver::hasten];
+        let asks: [Ask; 3] = [Driver::advance, Driver::expire, Driver::poll_now];
         for ask in asks {
             let net = Epoll::new(Clock::start(), None, Waker::new().expect("a descriptor"));
             let mut driver = Driver::new(net.expect("a poller"), Rules::default(), plenty());
@@ -463,6 +463,6 @@ mod tests {
             let Some(Conclusion::Verdict(verdict)) = over else { panic!("no verdict: {over:?}") };
             assert_eq!(verdict.service, Some(Service::Ssh));
         }
-        assert!(greeted.try_recv().is_ok(), "who was asked in haste has begun once more");
+        assert!(greeted.try_recv().is_ok(), "who was asked in eager_poll has begun once more");
     }
 }

@@ -10,10 +10,12 @@ use std::{
 };
 
 use crate::{
-    check::{Attempt, Event, Rules, Step},
+    attempt::{Attempt, Event, Rules, Step},
     clock::Instant,
     config::defaults,
-    outcome::{Conclusion, Evidence, Facts, KeyExchange, Outcome, Rule, Service, Side, Verdict},
+    outcome::{
+        Conclusion, Evidence, KeyExchange, Outcome, Rule, Service, ServiceDetails, Side, Verdict,
+    },
     probe::{self, WRITTEN_MAX},
     sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
     targets::Target,
@@ -157,10 +159,10 @@ fn assert_proven(verdict: &Verdict, input: &[u8]) {
     let service = verdict.service.expect("an open port has a service");
     let rule = verdict.rule.expect("an open port was judged by a rule");
     let has = |part: &[u8]| input.windows(part.len()).any(|window| window == part);
-    let facts = verdict.facts.as_deref().expect("its evidence was asked for");
+    let details = verdict.details.as_deref().expect("its evidence was asked for");
     let is_proven = match (service, rule) {
         (Service::Ssh, Rule::Identification | Rule::IdentificationCutOff) => {
-            verdict.banner.starts_with(b"SSH-") && facts.identification.is_some()
+            verdict.banner.starts_with(b"SSH-") && details.identification.is_some()
         }
         (Service::SshThrottled, Rule::SshdRefusal) | (Service::SshBroken, Rule::SshdBroken) => {
             has(&verdict.banner[..12])
@@ -173,9 +175,9 @@ fn assert_proven(verdict: &Verdict, input: &[u8]) {
             | Rule::Menu
             | Rule::NamesTelnet
             | Rule::NamesLogin,
-        ) => !verdict.banner.is_empty() && facts.protocol.is_none(),
-        (Service::Other, Rule::KnownProtocol) => facts.protocol.is_some(),
-        (Service::Unknown, Rule::UnknownBytes) => !input.is_empty() && facts.protocol.is_none(),
+        ) => !verdict.banner.is_empty() && details.protocol.is_none(),
+        (Service::Other, Rule::KnownProtocol) => details.protocol.is_some(),
+        (Service::Unknown, Rule::UnknownBytes) => !input.is_empty() && details.protocol.is_none(),
         (Service::Tarpit, Rule::TooManyBytes) => input.len() >= probe::BYTES_MAX,
         (Service::Tarpit, Rule::TooManyLines) => input.len() >= probe::LINES_MAX,
         (Service::Tarpit, Rule::StillTalking) => verdict.times.total > Duration::from_secs(2),
@@ -186,13 +188,13 @@ fn assert_proven(verdict: &Verdict, input: &[u8]) {
     };
     assert!(is_proven, "{service} by {rule} has no proof: {verdict:?}");
     assert!(verdict.banner.len() <= probe::BANNER_MAX);
-    assert_evidence(facts, input);
+    assert_evidence(details, input);
 }
 
-fn assert_evidence(facts: &Facts, input: &[u8]) {
-    let has_offer = facts.key_exchange != KeyExchange::NotAsked;
-    assert!(!has_offer || facts.identification.is_some(), "an offer without an identification");
-    let evidence = facts.evidence.as_ref().expect("it was asked for");
+fn assert_evidence(details: &ServiceDetails, input: &[u8]) {
+    let has_offer = details.key_exchange != KeyExchange::NotAsked;
+    assert!(!has_offer || details.identification.is_some(), "an offer without an identification");
+    let evidence = details.evidence.as_ref().expect("it was asked for");
     let of_server = evidence.parts.iter().filter(|part| part.side == Side::Server);
     let said: Vec<_> = of_server.flat_map(|part| part.bytes.iter().copied()).collect();
     assert!(input.starts_with(&said), "what is kept was not said");
@@ -212,7 +214,7 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
     Table::begin(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
-    Csv::go_on(&mut csv).write(&outcome).expect("a vector takes everything");
+    Csv::resume(&mut csv).write(&outcome).expect("a vector takes everything");
     let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
     Xml::begin(&mut xml, &beginning)
         .and_then(|mut xml| xml.write(&outcome).and_then(|()| xml.flush()))

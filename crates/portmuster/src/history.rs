@@ -10,20 +10,20 @@ use std::{fmt, iter::FusedIterator, net::IpAddr, sync::Arc, vec};
 
 use crate::{outcome::PortState, targets::Target};
 
-mod compared;
 #[cfg(feature = "sqlite")]
 mod database;
+mod diff;
+mod jsonl;
 mod read;
 mod run;
 mod table;
-mod written;
 
 #[cfg(feature = "sqlite")]
 pub use database::{RunChoice, Runs, StoredRun, StoredRunError, UnknownChoice, read_run};
+pub use jsonl::{ChangeRow, ChangesJsonl, KnownRow, SCHEMA};
 pub use read::{LINE_MAX, RowError, RowErrorKind, read_jsonl};
 pub use run::Run;
 pub use table::ChangeTable;
-pub use written::{ChangeRow, ChangesJsonl, KnownRow, SCHEMA};
 
 use self::run::Entry;
 
@@ -228,7 +228,7 @@ impl Changes {
             let key = &old.or(new).expect("a pair has at least one").key;
             let old = old.map(|entry| self.old.side(entry));
             let new = new.map(|entry| self.new.side(entry));
-            changes.extend(compared::change(key.target(), old, new, &mut self.tally));
+            changes.extend(diff::change(key.target(), old, new, &mut self.tally));
         }
         Some(changes)
     }

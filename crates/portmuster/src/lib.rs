@@ -17,7 +17,7 @@
 //! that owns the sockets; what is true of the target is its [`Outcome`], which [sinks](sink)
 //! write.
 
-mod check;
+mod attempt;
 mod checker;
 mod clock;
 mod config;
@@ -45,11 +45,13 @@ pub mod workers;
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{Addresses, Config, ConfigError, Limits, Probing, SpeakFirst, defaults};
 pub use fingerprint::Fingerprint;
-pub use method::{InFlight, Method, Scarce, StartError, UnknownMethod, WorkersReport, worker_main};
+pub use method::{
+    InFlight, LimitingResource, Method, StartError, UnknownMethod, WorkersReport, worker_main,
+};
 pub use outcome::{
-    Account, Evidence, Facts, Fault, HeldBy, HostBacklog, Identification, KeyExchange, NameList,
-    NoOffer, Offer, Outcome, Part, PortState, Reason, Rule, Service, Side, TelnetOption, Times,
-    Verb, Verdict, Weakness,
+    Account, Evidence, Fault, HostBacklog, Identification, KexFailure, KexInit, KeyExchange,
+    NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,
+    Throttle, Times, Verb, Verdict, Weakness,
 };
 pub use positions::{Missing, Positions, PositionsError};
 pub use probe::known_protocols;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::{
-    check::Rules,
+    attempt::Rules,
     clock::Clock,
     config::{Config, ConfigError, cores, defaults},
     driver::descriptors,
@@ -20,22 +20,22 @@ use crate::{
     workers::{Program, WorkersError},
 };
 
-mod ceilings;
-mod control_group;
-mod crew;
+mod capacity;
+mod cgroup;
 pub(crate) mod event_loop;
-mod lanes;
+mod executor;
 mod processes;
-mod room;
+mod thread_pool;
 mod threads;
+mod worker_limits;
 
-pub(crate) use crew::Crew;
-pub use crew::WorkersReport;
+pub(crate) use capacity::waiting_targets;
+pub use capacity::{InFlight, LimitingResource};
+pub(crate) use executor::Executor;
+pub use executor::WorkersReport;
 pub use processes::worker_main;
-pub(crate) use room::waiting_targets;
-pub use room::{InFlight, Scarce};
 
-use self::lanes::Started;
+use self::thread_pool::Started;
 
 /// How checks run side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -102,10 +102,10 @@ impl Method {
             Self::Processes => defaults::PROCESSES,
             Self::ProcessThreads | Self::EventLoop | Self::ProcessEventLoops => cores(),
         };
-        let workers = ceilings::workers(self, at_least_one("workers", workers)?, usual)?;
+        let workers = worker_limits::workers(self, at_least_one("workers", workers)?, usual)?;
         let threads = match (self, at_least_one("threads", threads)?) {
             (Self::ProcessThreads, asked) => {
-                ceilings::threads(workers, asked, defaults::PROCESS_THREADS)?
+                worker_limits::threads(workers, asked, defaults::PROCESS_THREADS)?
             }
             (_, None) => 1,
             (_, Some(_)) => {
@@ -187,10 +187,10 @@ impl From<Errno> for StartError {
 
 impl StartError {
     /// What this system had not enough of when this kept it from starting one more.
-    fn scarce(&self) -> Scarce {
+    fn scarce(&self) -> LimitingResource {
         match self {
-            Self::Poller(_) => Scarce::Descriptors,
-            _ => Scarce::Threads,
+            Self::Poller(_) => LimitingResource::Descriptors,
+            _ => LimitingResource::Threads,
         }
     }
 }
@@ -212,7 +212,7 @@ pub(crate) struct Plan {
     /// Attempts open at the same time, in all.
     pub(crate) in_flight: usize,
     /// What this system has not enough of for as many as the settings allow.
-    scarce: Option<Scarce>,
+    scarce: Option<LimitingResource>,
     /// A rate is to be held: attempts begin when they are told to.
     pub(crate) paced: bool,
     /// What is started for each worker process.
@@ -224,7 +224,7 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of a run, which has no more attempts in flight than this system can bear.
     pub(crate) fn new(config: &Config, size: Size, program: Option<&Program>) -> Self {
-        let (most, scarce) = room::most();
+        let (most, scarce) = capacity::most();
         let mut plan = Self {
             method: config.method,
             size,
@@ -235,7 +235,7 @@ impl Plan {
             memory: 0,
         };
         let processes = if config.method.has_processes() { size.workers } else { 0 };
-        plan.memory = room::conversations(plan.wanted(), plan.threads(), processes);
+        plan.memory = capacity::conversations(plan.wanted(), plan.threads(), processes);
         plan
     }
 
@@ -269,17 +269,17 @@ impl Plan {
         }
     }
 
-    /// What the run is given, by a crew that has room for so many.
-    pub(crate) fn given(&self, config: &Config, crew: &Crew) -> InFlight {
+    /// What the run is given, by an executor that has room for so many.
+    pub(crate) fn given(&self, config: &Config, executor: &Executor) -> InFlight {
         let asked = self.most_of(config.in_flight);
         // Worker processes may hold more, which they have not begun.
-        let given = crew.capacity().min(asked);
+        let given = executor.capacity().min(asked);
         let limited = self.scarce.filter(|_| self.in_flight < asked);
         InFlight {
             asked,
             given,
-            scarce: crew.scarce(self).or(limited),
-            tcp_memory: room::beyond_tcp_memory(given),
+            scarce: executor.scarce(self).or(limited),
+            tcp_memory: capacity::beyond_tcp_memory(given),
         }
     }
 }
@@ -289,13 +289,13 @@ impl Plan {
 fn loops_or_threads(
     loops: usize,
     in_flight: usize,
-    setting: &Setting,
+    setting: &WorkerContext,
 ) -> Result<Started, StartError> {
     match event_loop::start(loops, in_flight, setting) {
         Err(StartError::Poller(_)) => {
             let threads = in_flight.min(defaults::THREADS).min(descriptors::budget().attempts);
             let started = threads::start(threads, threads, setting)?;
-            Ok(Started { scarce: Scarce::Pollers, ..started })
+            Ok(Started { scarce: LimitingResource::Pollers, ..started })
         }
         started => started,
     }
@@ -317,7 +317,7 @@ pub(crate) struct Reports {
 
 /// What every thread that makes attempts needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Setting {
+pub(crate) struct WorkerContext {
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
     pub(crate) source: Option<IpAddr>,
@@ -336,9 +336,9 @@ pub(crate) enum Panics {
 }
 
 /// Sees to it that the panic of a thread is noticed. The thread holds it.
-struct Alarm(Panics);
+struct PanicGuard(Panics);
 
-impl Drop for Alarm {
+impl Drop for PanicGuard {
     fn drop(&mut self) {
         match &self.0 {
             _ if !thread::panicking() => {}
@@ -351,11 +351,11 @@ impl Drop for Alarm {
 /// Runs `work` in a thread whose panic is noticed.
 fn spawn(
     name: &str,
-    setting: Setting,
-    work: impl FnOnce(Setting) + Send + 'static,
+    setting: WorkerContext,
+    work: impl FnOnce(WorkerContext) + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
     let work = move || {
-        let _alarm = Alarm(setting.panics.clone());
+        let _alarm = PanicGuard(setting.panics.clone());
         work(setting);
     };
     thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)

@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::targets::Target;
 
+mod details;
 mod evidence;
-mod facts;
 mod rule;
 mod telnet_option;
 mod weakness;
 
+pub use details::{Identification, KexFailure, KexInit, KeyExchange, NameList, ServiceDetails};
 pub use evidence::{Evidence, Part, Side};
-pub use facts::{Facts, Identification, KeyExchange, NameList, NoOffer, Offer};
 pub use rule::Rule;
 pub use telnet_option::{TelnetOption, Verb};
 pub use weakness::Weakness;
@@ -89,7 +89,7 @@ pub enum Service {
     Silent,
     /// It accepted and hung up without a word.
     ClosedEarly,
-    /// It spoke another protocol, which [`Facts::protocol`] names.
+    /// It spoke another protocol, which [`ServiceDetails::protocol`] names.
     Other,
     /// It sent bytes that no rule recognises. They prove nothing.
     Unknown,
@@ -311,7 +311,7 @@ pub struct Verdict {
     pub banner: Vec<u8>,
     /// What else the bytes say; `None` where that is nothing.
     // Boxed, because most verdicts are on ports that are not open.
-    pub facts: Option<Box<Facts>>,
+    pub details: Option<Box<ServiceDetails>>,
     /// How long it took.
     pub times: Times,
 }
@@ -320,7 +320,7 @@ impl Verdict {
     /// A verdict without a connection.
     pub(crate) fn unconnected(state: PortState, reason: Reason, total: Duration) -> Self {
         let times = Times { total, ..Times::default() };
-        Self { state, reason, service: None, rule: None, banner: Vec::new(), facts: None, times }
+        Self { state, reason, service: None, rule: None, banner: Vec::new(), details: None, times }
     }
 
     /// The verdict on a server that accepted and hung up without a word.
@@ -331,7 +331,7 @@ impl Verdict {
             service: Some(Service::ClosedEarly),
             rule: Some(Rule::HungUp),
             banner: Vec::new(),
-            facts: None,
+            details: None,
             times,
         }
     }
@@ -341,9 +341,9 @@ impl Verdict {
     /// protocol, which was all that one of two looks saw: only then is the other protocol proof.
     pub(crate) fn strength(&self) -> u8 {
         let has_no_offer = self
-            .facts
+            .details
             .as_ref()
-            .is_some_and(|facts| matches!(facts.key_exchange, KeyExchange::Missing(_)));
+            .is_some_and(|details| matches!(details.key_exchange, KeyExchange::Missing(_)));
         match self.service {
             Some(Service::Ssh) if !has_no_offer => 11,
             Some(Service::Ssh | Service::Telnet) => 10,
@@ -363,7 +363,7 @@ impl Verdict {
     /// Whether the server did nothing until it was sent an empty line, and nothing of ssh and telnet
     /// then: it may wait for what an ssh client sends.
     pub(crate) fn may_await_client(&self) -> bool {
-        let answers = || self.facts.as_ref().is_some_and(|facts| facts.answers_empty_line);
+        let answers = || self.details.as_ref().is_some_and(|details| details.answers_empty_line);
         match self.service {
             Some(Service::Silent) => true,
             Some(Service::Other | Service::Unknown | Service::ClosedEarly) => answers(),
@@ -373,8 +373,8 @@ impl Verdict {
 
     /// Whether the server was sent something, because it was silent, that kept it from its offer.
     pub(crate) fn is_spoiled(&self) -> bool {
-        let offer = self.facts.as_ref().map(|facts| &facts.key_exchange);
-        matches!(offer, Some(KeyExchange::Missing(NoOffer::Spoiled)))
+        let offer = self.details.as_ref().map(|details| &details.key_exchange);
+        matches!(offer, Some(KeyExchange::Missing(KexFailure::Spoiled)))
     }
 }
 
@@ -443,8 +443,8 @@ impl Outcome {
 
     /// Bytes of memory that it takes, at least.
     pub(crate) fn size(&self) -> usize {
-        let facts = self.verdict.facts.as_ref().map_or(0, |facts| facts.size());
-        size_of::<Self>() + self.verdict.banner.len() + facts
+        let details = self.verdict.details.as_ref().map_or(0, |details| details.size());
+        size_of::<Self>() + self.verdict.banner.len() + details
     }
 }
 
@@ -458,7 +458,7 @@ impl From<Outcome> for (String, u16, bool) {
 
 /// What holds a run back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HeldBy {
+pub enum Throttle {
     /// The rate of new connections.
     Rate,
     /// The connections that may be open at the same time.
@@ -483,7 +483,7 @@ pub enum HeldBy {
     Input,
 }
 
-impl fmt::Display for HeldBy {
+impl fmt::Display for Throttle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
             Self::Rate => "the rate (--rate)",
@@ -549,7 +549,7 @@ pub struct Account {
     pub in_flight_most: usize,
     /// What holds the run back just now.
     #[serde(skip)]
-    pub held_by: Option<HeldBy>,
+    pub throttle: Option<Throttle>,
     /// Targets that wait for their hosts, counted within the last second; `None`: none did.
     #[serde(skip)]
     pub backlog: Option<HostBacklog>,
@@ -618,7 +618,7 @@ impl Account {
             last_fault: self.last_fault.or(earlier.last_fault),
             in_flight_least: self.in_flight_least.min(earlier.in_flight_least),
             in_flight_most: self.in_flight_most,
-            held_by: self.held_by,
+            throttle: self.throttle,
             backlog: self.backlog,
             elapsed: earlier.elapsed + self.elapsed,
         }

@@ -234,7 +234,7 @@ impl Iterator for Missing {
 /// A position that does not have one outcome: it is excluded, or each of its addresses is a target of
 /// its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Odd {
+pub(crate) struct OutcomeCount {
     pub(crate) position: u64,
     /// How many outcomes it has.
     pub(crate) outcomes: u32,
@@ -242,14 +242,14 @@ pub(crate) struct Odd {
 
 /// The positions of which everything was handed out.
 #[derive(Debug, Default)]
-pub(crate) struct Settling {
+pub(crate) struct SettledTracker {
     settled: Positions,
     /// The outcomes that positions still have, where that is not one. Only such are here as have
     /// begun and are not settled.
     odd: HashMap<u64, u32>,
 }
 
-impl Settling {
+impl SettledTracker {
     pub(crate) fn new(settled: Positions) -> Self {
         Self { settled, odd: HashMap::new() }
     }
@@ -259,7 +259,7 @@ impl Settling {
     }
 
     /// Takes how many outcomes a position has, once, before it has any.
-    pub(crate) fn odd(&mut self, Odd { position, outcomes }: Odd) {
+    pub(crate) fn odd(&mut self, OutcomeCount { position, outcomes }: OutcomeCount) {
         if outcomes == 0 {
             self.settled.insert(position);
         } else {
@@ -283,20 +283,20 @@ impl Settling {
 }
 
 /// Targets of a walk whose positions are not settled yet.
-pub(crate) struct Left<I> {
+pub(crate) struct Unsettled<I> {
     targets: I,
     missing: Missing,
     /// Of the next target that the iterator has.
     at: u64,
 }
 
-impl<I> Left<I> {
+impl<I> Unsettled<I> {
     pub(crate) fn new(targets: I, settled: &Positions) -> Self {
         Self { targets, missing: settled.missing(), at: 0 }
     }
 }
 
-impl<I: Iterator> Iterator for Left<I> {
+impl<I: Iterator> Iterator for Unsettled<I> {
     type Item = I::Item;
 
     fn next(&mut self) -> Option<I::Item> {
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn a_walk_goes_on_with_what_is_left() {
         let settled = set([0, 1, 3, 600]);
-        let left: Vec<_> = Left::new(0..700_u64, &settled).collect();
+        let left: Vec<_> = Unsettled::new(0..700_u64, &settled).collect();
         let expected: Vec<_> =
             (0..700).filter(|position| ![0, 1, 3, 600].contains(position)).collect();
         assert_eq!(left, expected);
@@ -372,9 +372,9 @@ mod tests {
 
     #[test]
     fn a_position_is_settled_with_the_last_of_its_outcomes() {
-        let mut settling = Settling::default();
-        settling.odd(Odd { position: 5, outcomes: 3 });
-        settling.odd(Odd { position: 1, outcomes: 0 });
+        let mut settling = SettledTracker::default();
+        settling.odd(OutcomeCount { position: 5, outcomes: 3 });
+        settling.odd(OutcomeCount { position: 1, outcomes: 0 });
         assert_eq!(settling.settled().runs(), [0, 1, 1], "what is excluded has no outcome");
         settling.handed_out(5);
         settling.handed_out(0);

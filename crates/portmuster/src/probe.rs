@@ -15,7 +15,7 @@
 
 use crate::{
     config::Probing,
-    outcome::{Evidence, Facts, KeyExchange, NoOffer, Rule, Service},
+    outcome::{Evidence, KexFailure, KeyExchange, Rule, Service, ServiceDetails},
 };
 
 mod greeting;
@@ -73,23 +73,23 @@ pub(crate) struct Judgement {
     pub(crate) rule: Rule,
     /// The greeting: the identification of ssh, the text of telnet, the first bytes of others.
     pub(crate) banner: Vec<u8>,
-    pub(crate) facts: Option<Box<Facts>>,
+    pub(crate) details: Option<Box<ServiceDetails>>,
 }
 
 impl Judgement {
     pub(crate) fn new(service: Service, rule: Rule, banner: Vec<u8>) -> Self {
-        Self { service, rule, banner, facts: None }
+        Self { service, rule, banner, details: None }
     }
 
     /// The same, with what else the bytes say.
-    fn with(self, facts: Facts) -> Self {
-        Self { facts: (facts != Facts::default()).then(|| Box::new(facts)), ..self }
+    fn with(self, details: ServiceDetails) -> Self {
+        Self { details: (details != ServiceDetails::default()).then(|| Box::new(details)), ..self }
     }
 
     /// The same, with the conversation, if it was kept.
     pub(crate) fn proven_by(mut self, evidence: Option<Evidence>) -> Self {
         if evidence.is_some() {
-            self.facts.get_or_insert_default().evidence = evidence;
+            self.details.get_or_insert_default().evidence = evidence;
         }
         self
     }
@@ -106,7 +106,7 @@ pub(crate) enum Ending {
     Deadline,
 }
 
-impl From<Ending> for NoOffer {
+impl From<Ending> for KexFailure {
     fn from(ending: Ending) -> Self {
         match ending {
             Ending::Closed => Self::HungUp,
@@ -157,8 +157,8 @@ impl Probe {
             Stage::Ssh(_) => true,
             // More may come behind a notice, and say what a weak name leaves open.
             Stage::Greeting(greeting) => greeting.recognised().is_some_and(|judgement| {
-                let facts = judgement.facts.as_ref();
-                let protocol = facts.and_then(|facts| facts.protocol.as_deref());
+                let details = judgement.details.as_ref();
+                let protocol = details.and_then(|details| details.protocol.as_deref());
                 let is_notice = matches!(judgement.rule, Rule::NamesTelnet | Rule::NamesLogin);
                 !is_notice && !protocol.is_some_and(plain::is_weak)
             }),
@@ -171,7 +171,7 @@ impl Probe {
             Stage::Greeting(greeting) => greeting,
             Stage::Ssh(conversation) => {
                 let judged = conversation.bytes(bytes);
-                let judged = judged.map(|judgement| self.spoiled(judgement));
+                let judged = judged.map(|judgement| self.disturbed(judgement));
                 return judged.map_or(ProbeStep::Read, ProbeStep::Judged);
             }
         };
@@ -196,7 +196,7 @@ impl Probe {
     /// Judges what has come, because no more does.
     pub(crate) fn ended(&self, ending: Ending) -> Judgement {
         match &self.stage {
-            Stage::Ssh(conversation) => self.spoiled(conversation.without_offer(ending.into())),
+            Stage::Ssh(conversation) => self.disturbed(conversation.without_offer(ending.into())),
             Stage::Greeting(greeting) => match greeting.conversation() {
                 Some(ssh) => self.without_offer(&ssh, ending.into()),
                 None => self.answered(greeting.ended(ending)),
@@ -210,18 +210,18 @@ impl Probe {
         let is_neither =
             matches!(judgement.service, Service::Other | Service::Unknown | Service::ClosedEarly);
         if self.stepped && is_neither {
-            judgement.facts.get_or_insert_default().answers_empty_line = true;
+            judgement.details.get_or_insert_default().answers_empty_line = true;
         }
         judgement
     }
 
     /// Says of an offer that is missing that the empty line may be why.
-    fn spoiled(&self, mut judgement: Judgement) -> Judgement {
+    fn disturbed(&self, mut judgement: Judgement) -> Judgement {
         if self.stepped
-            && let Some(facts) = &mut judgement.facts
-            && let KeyExchange::Missing(reason) = &mut facts.key_exchange
+            && let Some(details) = &mut judgement.details
+            && let KeyExchange::Missing(reason) = &mut details.key_exchange
         {
-            *reason = NoOffer::Spoiled;
+            *reason = KexFailure::Spoiled;
         }
         judgement
     }
@@ -270,10 +270,10 @@ impl Probe {
 
     fn identified(&mut self, mut ssh: ssh::Conversation, rest: &[u8]) -> ProbeStep {
         if self.probing != Probing::KeyExchange || !ssh.goes_on() {
-            return ProbeStep::Judged(self.without_offer(&ssh, NoOffer::LongIdentification));
+            return ProbeStep::Judged(self.without_offer(&ssh, KexFailure::LongIdentification));
         }
         // Some servers send their offer along: then nothing needs to be written.
-        let judged = ssh.bytes(rest).map(|judgement| self.spoiled(judgement));
+        let judged = ssh.bytes(rest).map(|judgement| self.disturbed(judgement));
         self.stage = Stage::Ssh(ssh);
         match judged {
             Some(judgement) => ProbeStep::Judged(judgement),
@@ -282,7 +282,7 @@ impl Probe {
         }
     }
 
-    fn without_offer(&self, ssh: &ssh::Conversation, reason: NoOffer) -> Judgement {
+    fn without_offer(&self, ssh: &ssh::Conversation, reason: KexFailure) -> Judgement {
         match self.probing {
             Probing::KeyExchange => ssh.without_offer(reason),
             Probing::Greeting | Probing::ConnectOnly => ssh.identified(),
@@ -408,8 +408,8 @@ mod tests {
             let Some(ProbeStep::Judged(judgement)) = steps.last() else {
                 panic!("it is no packet")
             };
-            let facts = judgement.facts.expect("ssh has facts");
-            assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Spoiled));
+            let details = judgement.details.expect("ssh has details");
+            assert_eq!(details.key_exchange, KeyExchange::Missing(KexFailure::Spoiled));
         }
     }
 
@@ -430,9 +430,9 @@ mod tests {
     fn key_exchange(parts: &[&[u8]], ending: Ending) -> (Vec<u8>, KeyExchange) {
         let (written, judgement) = conversation(parts, ending);
         assert_eq!(judgement.service, Service::Ssh);
-        let facts = judgement.facts.expect("ssh has facts");
-        assert!(facts.identification.is_some());
-        (written, facts.key_exchange)
+        let details = judgement.details.expect("ssh has details");
+        assert!(details.identification.is_some());
+        (written, details.key_exchange)
     }
 
     #[test]
@@ -441,10 +441,10 @@ mod tests {
         let parts = [&b"SSH-2.0-x\r\n"[..], &offer[..7], &offer[7..]];
         let (written, judgement) = conversation(&parts, Ending::Quiet);
         assert_eq!(written, ssh::OURS);
-        let facts = judgement.facts.expect("ssh has facts");
-        let offer = facts.key_exchange.offer().expect("it came");
+        let details = judgement.details.expect("ssh has details");
+        let offer = details.key_exchange.offer().expect("it came");
         assert!(offer.kex.contains("curve25519-sha256"));
-        let findings: Vec<_> = facts.findings.iter().map(|it| it.name()).collect();
+        let findings: Vec<_> = details.findings.iter().map(|it| it.name()).collect();
         assert_eq!(findings, ["group1-sha1", "sha1-kex", "ssh-dss", "cbc", "md5"]);
     }
 
@@ -461,19 +461,22 @@ mod tests {
         let missing = KeyExchange::Missing;
         let greeting = b"SSH-2.0-x\r\n";
         for (ending, why) in [
-            (Ending::Closed, NoOffer::HungUp),
-            (Ending::Quiet, NoOffer::Silence),
-            (Ending::Deadline, NoOffer::Deadline),
+            (Ending::Closed, KexFailure::HungUp),
+            (Ending::Quiet, KexFailure::Silence),
+            (Ending::Deadline, KexFailure::Deadline),
         ] {
             assert_eq!(key_exchange(&[greeting], ending).1, missing(why));
             assert_eq!(key_exchange(&[b"SSH-2.0-Ope"], ending).1, missing(why));
         }
         let lies = key_exchange(&[greeting, b"\0\0\x10\0\x04\x14", &[0xff; 5000]], Ending::Quiet);
-        assert_eq!(lies.1, missing(NoOffer::Malformed));
+        assert_eq!(lies.1, missing(KexFailure::Malformed));
         let text = key_exchange(&[greeting, b"Protocol mismatch.\n"], Ending::Closed);
-        assert_eq!(text.1, missing(NoOffer::NoPacket));
+        assert_eq!(text.1, missing(KexFailure::NoPacket));
         let long = [&b"SSH-2.0-"[..], &[b'x'; 1000], b"\r\n"].concat();
-        assert_eq!(key_exchange(&[&long], Ending::Quiet).1, missing(NoOffer::LongIdentification));
+        assert_eq!(
+            key_exchange(&[&long], Ending::Quiet).1,
+            missing(KexFailure::LongIdentification)
+        );
         assert_eq!(conversation(&[&long], Ending::Quiet).1.rule, Rule::Identification);
     }
 
@@ -491,8 +494,8 @@ mod tests {
         let ProbeStep::Judged(judgement) = probe.bytes(b"SSH-2.0-x\r\n") else {
             panic!("it goes on")
         };
-        let facts = judgement.facts.expect("ssh has facts");
-        assert_eq!(facts.key_exchange, KeyExchange::NotAsked);
+        let details = judgement.details.expect("ssh has details");
+        assert_eq!(details.key_exchange, KeyExchange::NotAsked);
     }
 
     #[test]
@@ -548,10 +551,10 @@ mod tests {
         for (bytes, ending) in [(&page[..], Ending::Quiet), (&page[..20], Ending::Deadline)] {
             let judgement = judged(bytes, ending);
             assert_eq!(judgement.service, Service::Other);
-            let facts = judgement.facts.expect("it has a name");
-            assert_eq!(facts.protocol.as_deref(), Some("http"));
+            let details = judgement.details.expect("it has a name");
+            assert_eq!(details.protocol.as_deref(), Some("http"));
         }
-        assert_eq!(judged(b"hello\r\n", Ending::Quiet).facts, None);
+        assert_eq!(judged(b"hello\r\n", Ending::Quiet).details, None);
     }
 
     #[test]
@@ -559,8 +562,8 @@ mod tests {
         let bytes = b"\xff\xfb\x01\x1b[2J\x1b[HUser Access\r\0\n\xff\xfd\x1f\x1b[1mlogin:\x1b[0m ";
         let judgement = judged(bytes, Ending::Quiet);
         assert_eq!(judgement.banner, b"User Access\r\nlogin:");
-        let facts = judgement.facts.expect("it has options");
-        let options: Vec<_> = facts.options.iter().map(ToString::to_string).collect();
+        let details = judgement.details.expect("it has options");
+        let options: Vec<_> = details.options.iter().map(ToString::to_string).collect();
         assert_eq!(options, ["will echo", "do window-size"]);
     }
 

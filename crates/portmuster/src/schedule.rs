@@ -27,11 +27,11 @@ use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::{
-    check::Opening,
+    attempt::Opening,
     clock::Instant,
     config::{Addresses, SpeakFirst},
-    outcome::{Account, Conclusion, Fault, HeldBy, Outcome, PortState, Reason, Service, Verdict},
-    positions::{self, Odd, Positions},
+    outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle, Verdict},
+    positions::{self, OutcomeCount, Positions},
     targets::{Excludes, Host, Target},
 };
 
@@ -162,9 +162,9 @@ pub(crate) struct Schedule {
     pacer: Pacer,
     window: Window,
     /// Those who make the attempts have more than they have begun.
-    hands_full: bool,
+    backlogged: bool,
     /// Of those in flight as many are not begun yet.
-    unbegun: usize,
+    queued: usize,
     hosts: Hosts,
     names: Names,
     checks: Slab<Check>,
@@ -183,7 +183,7 @@ pub(crate) struct Schedule {
     /// Of the targets to come.
     positions: positions::Missing,
     outcomes: Vec<Outcome>,
-    odd: Vec<Odd>,
+    odd: Vec<OutcomeCount>,
     account: Account,
     wall_start: SystemTime,
 }
@@ -201,8 +201,8 @@ impl Schedule {
             losses: Losses::default(),
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
-            hands_full: false,
-            unbegun: 0,
+            backlogged: false,
+            queued: 0,
             hosts: Hosts::new(policy.per_host, policy.host_timeout, policy.waiting),
             names: Names::default(),
             checks: Slab::new(),
@@ -322,13 +322,13 @@ impl Schedule {
     }
 
     /// Whether those who make the attempts are given no more before they have begun some.
-    pub(crate) fn set_hands_full(&mut self, hands_full: bool) {
-        self.hands_full = hands_full;
+    pub(crate) fn set_backlogged(&mut self, backlogged: bool) {
+        self.backlogged = backlogged;
     }
 
     /// Of those in flight as many are not begun yet.
-    pub(crate) fn set_unbegun(&mut self, unbegun: usize) {
-        self.unbegun = unbegun;
+    pub(crate) fn set_queued(&mut self, queued: usize) {
+        self.queued = queued;
     }
 
     /// The next attempt to begin, if one may begin now.
@@ -404,14 +404,14 @@ impl Schedule {
 
     /// What was found out about positions that do not have one outcome; it is found out before
     /// they have any.
-    pub(crate) fn take_odd(&mut self) -> Vec<Odd> {
+    pub(crate) fn take_odd(&mut self) -> Vec<OutcomeCount> {
         std::mem::take(&mut self.odd)
     }
 
     /// When [`Self::next_start`] is worth asking again although nothing has happened; `None`:
     /// not before something happens.
     pub(crate) fn wake_at(&self) -> Option<Instant> {
-        if self.intake == Intake::Stopped || self.hands_full {
+        if self.intake == Intake::Stopped || self.backlogged {
             return None;
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
@@ -451,30 +451,30 @@ impl Schedule {
     pub(crate) fn account(&self, now: Instant) -> Account {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
-        account.held_by = self.held_by(now);
+        account.throttle = self.throttle(now);
         account.backlog = self.hosts.backlog();
         (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
 
     /// What keeps it from starting more.
-    fn held_by(&self, now: Instant) -> Option<HeldBy> {
+    fn throttle(&self, now: Instant) -> Option<Throttle> {
         let is_full = !self.window.has_room(self.in_flight);
         match () {
             () if self.intake == Intake::Stopped => None,
-            () if now < self.hold => Some(HeldBy::Faults),
-            () if self.hands_full => Some(HeldBy::Machine),
-            () if is_full && self.window.is_short_of_workers() => Some(HeldBy::Workers),
-            () if is_full && self.window.is_shrunk_by_loss() => Some(HeldBy::Loss),
-            () if is_full && self.window.is_shrunk() => Some(HeldBy::Faults),
-            () if is_full => Some(HeldBy::InFlight),
-            () if !self.ready.is_empty() => Some(HeldBy::Rate),
-            () if self.hosts.has_resting() && !self.hosts.is_idle() => Some(HeldBy::Throttled),
-            () if !self.hosts.is_idle() => Some(HeldBy::PerHost),
-            () if !self.names.is_idle() => Some(HeldBy::Names),
-            () if !self.retry_queue.is_empty() || self.later.is_full() => Some(HeldBy::Retries),
-            () if self.intake == Intake::Open => Some(HeldBy::Input),
-            () if !self.later.is_empty() => Some(HeldBy::Retries),
+            () if now < self.hold => Some(Throttle::Faults),
+            () if self.backlogged => Some(Throttle::Machine),
+            () if is_full && self.window.is_short_of_workers() => Some(Throttle::Workers),
+            () if is_full && self.window.is_shrunk_by_loss() => Some(Throttle::Loss),
+            () if is_full && self.window.is_shrunk() => Some(Throttle::Faults),
+            () if is_full => Some(Throttle::InFlight),
+            () if !self.ready.is_empty() => Some(Throttle::Rate),
+            () if self.hosts.has_resting() && !self.hosts.is_idle() => Some(Throttle::Throttled),
+            () if !self.hosts.is_idle() => Some(Throttle::PerHost),
+            () if !self.names.is_idle() => Some(Throttle::Names),
+            () if !self.retry_queue.is_empty() || self.later.is_full() => Some(Throttle::Retries),
+            () if self.intake == Intake::Open => Some(Throttle::Input),
+            () if !self.later.is_empty() => Some(Throttle::Retries),
             () => None,
         }
     }
@@ -612,7 +612,7 @@ impl Schedule {
 
     fn fault(&mut self, id: CheckId, fault: Fault, now: Instant) {
         self.checks[id.0].not_begun();
-        self.window.fault(self.in_flight.saturating_sub(self.unbegun));
+        self.window.fault(self.in_flight.saturating_sub(self.queued));
         self.count_fault(fault);
         if !self.pause(id, now) {
             let reason = Reason::Fault(fault);

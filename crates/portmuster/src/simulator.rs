@@ -3,9 +3,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use portmuster::{Config, Target, simulator::{Manner, Network, simulate}};
+//! use portmuster::{Config, Target, simulator::{ServerBehaviour, Network, simulate}};
 //!
-//! let network = Network::new(7).otherwise(Manner::Silent);
+//! let network = Network::new(7).otherwise(ServerBehaviour::Silent);
 //! let run = simulate(&Config::default(), &network, [Target::from(("192.0.2.1", 22))]);
 //! assert_eq!(run.outcomes[0].verdict.state.name(), "filtered");
 //! assert!(run.elapsed >= Duration::from_secs(20)); // two attempts of 10 s, in no time
@@ -19,7 +19,7 @@ use std::{
 };
 
 use crate::{
-    check::Rules,
+    attempt::Rules,
     clock::Instant,
     config::Config,
     driver::{Net, simulated::Simulated},
@@ -35,11 +35,11 @@ mod troubles;
 
 use self::lookups::Lookups;
 
-pub(crate) use self::troubles::Troubles;
+pub(crate) use self::troubles::FaultInjector;
 
 /// What a server says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Say {
+pub enum Action {
     /// These bytes.
     Bytes(Vec<u8>),
     /// It closes the connection.
@@ -50,7 +50,7 @@ pub enum Say {
 
 /// How an endpoint behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Manner {
+pub enum ServerBehaviour {
     /// It refuses after this time.
     Refuses {
         /// From the start of the attempt.
@@ -77,17 +77,17 @@ pub enum Manner {
         /// From the start of the attempt until the accept.
         after: Duration,
         /// What it says, each part so long after the one before.
-        says: Vec<(Duration, Say)>,
+        says: Vec<(Duration, Action)>,
         /// What it says, before it hangs up, as soon as something is written to it.
         answer: Option<Vec<u8>>,
     },
 }
 
-impl Manner {
+impl ServerBehaviour {
     /// Accepts after a millisecond and greets with these bytes.
     #[must_use]
     pub fn greets(greeting: &[u8]) -> Self {
-        let says = vec![(Duration::ZERO, Say::Bytes(greeting.to_vec()))];
+        let says = vec![(Duration::ZERO, Action::Bytes(greeting.to_vec()))];
         Self::Accepts { after: Duration::from_millis(1), says, answer: None }
     }
 }
@@ -102,8 +102,8 @@ pub struct Network {
     pub(crate) losses: u8,
     pub(crate) stalls: u8,
     pub(crate) descriptors: usize,
-    endpoints: HashMap<SocketAddr, Manner>,
-    otherwise: Manner,
+    endpoints: HashMap<SocketAddr, ServerBehaviour>,
+    otherwise: ServerBehaviour,
     /// What comes of looking a name up, and how long that takes.
     names: HashMap<String, (Naming, Duration)>,
 }
@@ -128,21 +128,21 @@ impl Network {
             stalls: 0,
             descriptors: usize::MAX,
             endpoints: HashMap::new(),
-            otherwise: Manner::Refuses { after: Duration::ZERO },
+            otherwise: ServerBehaviour::Refuses { after: Duration::ZERO },
             names: HashMap::new(),
         }
     }
 
     /// How an endpoint behaves.
     #[must_use]
-    pub fn endpoint(mut self, endpoint: SocketAddr, manner: Manner) -> Self {
+    pub fn endpoint(mut self, endpoint: SocketAddr, manner: ServerBehaviour) -> Self {
         self.endpoints.insert(endpoint, manner);
         self
     }
 
     /// How all others behave.
     #[must_use]
-    pub fn otherwise(mut self, manner: Manner) -> Self {
+    pub fn otherwise(mut self, manner: ServerBehaviour) -> Self {
         self.otherwise = manner;
         self
     }
@@ -213,7 +213,7 @@ impl Network {
         self
     }
 
-    pub(crate) fn manner(&self, endpoint: SocketAddr) -> &Manner {
+    pub(crate) fn manner(&self, endpoint: SocketAddr) -> &ServerBehaviour {
         self.endpoints.get(&endpoint).unwrap_or(&self.otherwise)
     }
 }

@@ -1,10 +1,10 @@
 //! What becomes of outcomes: rows in a format.
 //!
 //! A [`Sink`] gets outcomes as they complete, in any order, and [`Sink::finish`] once. Most write
-//! to a [`Place`]: a file, a pipe, a terminal.
+//! to a [`SeekableOutput`]: a file, a pipe, a terminal.
 //!
 //! A sink that is to outlast its process says at a [checkpoint](Sink::checkpoint) where it stands;
-//! from that [`Mark`] the same sink goes on. Files of lines are to be [cut](Place::cut) there before;
+//! from that [`ResumePoint`] the same sink goes on. Files of lines are to be [truncated](SeekableOutput::truncate) there before;
 //! [`Xml`] and databases take back themselves what came later.
 
 use std::{io, time::SystemTime};
@@ -17,10 +17,10 @@ use crate::outcome::{Account, Outcome};
 mod cells;
 mod csv;
 mod jsonl;
-mod place;
 mod row;
 #[cfg(test)]
 pub(crate) mod samples;
+mod seekable;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -30,16 +30,16 @@ mod xml;
 pub use csv::Csv;
 pub use jsonl::Jsonl;
 pub(crate) use jsonl::push_json_line;
-pub use place::Place;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use seekable::SeekableOutput;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::{connection::open_read_only, schema};
 pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
-pub(crate) use text::unspelled;
-pub use text::{escaped, spelled};
+pub(crate) use text::unescape;
+pub use text::{escape, escape_line};
 pub use xml::Xml;
 
 /// Something that writes outcomes.
@@ -62,7 +62,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// As for [`Self::write`]; and the place is one where nothing can be taken back.
-    fn checkpoint(&mut self) -> io::Result<Mark>;
+    fn checkpoint(&mut self) -> io::Result<ResumePoint>;
 
     /// Ends the output, once.
     ///
@@ -75,7 +75,7 @@ pub trait Sink {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum Mark {
+pub enum ResumePoint {
     /// A file whose rows need nothing behind them: its length.
     Lines {
         /// In bytes.
@@ -103,7 +103,7 @@ pub enum Mark {
     },
 }
 
-impl Mark {
+impl ResumePoint {
     /// Whether a sink can have stood there. One that was read from a file may say anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {

@@ -30,7 +30,7 @@ pub use lines::{LINE_MAX, LineError, LineErrorKind, LineRule, Lines};
 pub use order::WALK;
 pub use ports::{Ports, PortsError};
 pub(crate) use region::{Family, same_name};
-pub use set::{Excludes, LeftOut, Order, Shard, TargetSet, Targets};
+pub use set::{Excludes, Order, Shard, Skipped, TargetSet, Targets};
 
 /// Where a target is: an address, or a name that the system's resolver is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

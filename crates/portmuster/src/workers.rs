@@ -3,7 +3,7 @@
 //! Checks in worker processes are one use of it; another is any job whose work and results serde
 //! can write. A [`Program`] is started several times, and each [serves](serve) the job over a
 //! socket pair. A worker that crashes takes down nothing but itself: what it had goes to others,
-//! and only work that ends every worker which has nothing else to do comes back [`Lost`].
+//! and only work that ends every worker which has nothing else to do comes back as a [`TaskError`].
 //!
 //! ```no_run
 //! use std::{net::IpAddr, process::ExitCode};
@@ -49,20 +49,20 @@ use crate::{
 };
 
 mod frames;
-mod keeper;
 mod leases;
-pub(crate) mod link;
+pub(crate) mod pool;
 mod process;
 pub(crate) mod queue;
-pub(crate) mod served;
+mod supervisor;
+pub(crate) mod worker_process;
 
-pub use link::Lost;
+pub use pool::TaskError;
 pub use process::{Ending, Program};
 
 use self::{
-    link::{Done, Link, Terms},
+    pool::{Completion, PoolConfig, WorkerPool},
     queue::WorkerId,
-    served::JobThreads,
+    worker_process::JobThreads,
 };
 
 /// Work that is handed out and not done, in all.
@@ -80,13 +80,13 @@ const KNOWN_FEW: usize = 64;
 /// of a worker. `main` returns at once what this returns.
 ///
 /// A job that panics ends the process; the work goes to another worker. A result that can't be
-/// written, or only as more than 16 MiB, is [`Lost::Unsendable`].
+/// written, or only as more than 16 MiB, is a [`TaskError::Unsendable`].
 pub fn serve<W, R>(job: impl Fn(W) -> R + Send + Sync + 'static) -> ExitCode
 where
     W: DeserializeOwned + Send + 'static,
     R: Serialize + Send + 'static,
 {
-    served::serve(|threads: u32, room| JobThreads::start(threads as usize, room, job))
+    worker_process::serve(|threads: u32, room| JobThreads::start(threads as usize, room, job))
 }
 
 /// How many workers do a job, and what they are.
@@ -124,10 +124,10 @@ impl Workers {
         R: DeserializeOwned + Send + 'static,
     {
         let (processes, threads) = (self.processes.max(1), self.threads.max(1));
-        let terms = Terms {
+        let terms = PoolConfig {
             program: self.program.clone(),
             processes,
-            at_once: threads.min(OPEN_MAX),
+            concurrency: threads.min(OPEN_MAX),
             ahead: self.ahead.min(OPEN_MAX),
             batches: BATCHES_MAX,
         };
@@ -140,7 +140,7 @@ impl Workers {
             }
         });
         let setting = u32::try_from(threads).unwrap_or(u32::MAX);
-        let link = Link::start(terms, &setting, Clock::start(), deliver)?;
+        let link = WorkerPool::start(terms, &setting, Clock::start(), deliver)?;
         // With less than the workers may hold, each of them would be leased little at a time.
         let (input, source) = Input::start(all.max(AHEAD)).map_err(WorkersError::Thread)?;
         // Refused only when the thread has panicked, which the first `next` tells.
@@ -183,14 +183,14 @@ pub enum WorkersError {
 /// Dropping it ends the workers, whatever they are doing.
 pub struct Results<W, R> {
     input: Input<W>,
-    done: Receiver<(WorkerId, Vec<Done<W, R>>)>,
+    done: Receiver<(WorkerId, Vec<Completion<W, R>>)>,
     /// What each worker has done.
     shares: Vec<u64>,
     /// Work that may be handed out and not be done.
     room: usize,
     open: usize,
-    known: VecDeque<Done<W, R>>,
-    link: Link<W>,
+    known: VecDeque<Completion<W, R>>,
+    link: WorkerPool<W>,
 }
 
 impl<W: Serialize + Send + 'static, R> Results<W, R> {
@@ -224,7 +224,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
         }
     }
 
-    /// Hands out what has come, as far as there is room.
+    /// Backend out what has come, as far as there is room.
     fn feed(&mut self) {
         let mut batch = Vec::new();
         while self.open < self.room
@@ -248,7 +248,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
 }
 
 impl<W: Serialize + Send + 'static, R> Iterator for Results<W, R> {
-    type Item = (W, Result<R, Lost>);
+    type Item = (W, Result<R, TaskError>);
 
     /// # Panics
     /// The iterator of the work has.

@@ -9,7 +9,7 @@ use std::{
 
 use portmuster::{
     Config, Limits, Method, Outcome, Service, Target,
-    simulator::{Manner, Network, Say, simulate},
+    simulator::{Action, Network, ServerBehaviour, simulate},
 };
 use portmuster_lab::{Behaviour, Lab};
 
@@ -22,10 +22,10 @@ fn main() -> ExitCode {
     let by_method = |suite: &'static str, test: fn(Method)| {
         Method::ALL.map(|method| trial(format!("{suite} by {method}"), move || test(method)))
     };
-    let trials = by_method("the zoo is judged right", the_zoo_is_judged_right)
+    let trials = by_method("the fixtures are judged right", the_fixtures_are_judged_right)
         .into_iter()
         .chain(by_method("a crowd is answered", a_crowd_is_answered))
-        .chain(worker::trials![the_simulator_judges_the_zoo_right]);
+        .chain(worker::trials![the_simulator_judges_the_fixtures_right]);
     worker::main(trials.collect())
 }
 
@@ -39,14 +39,14 @@ fn config(method: Method) -> Config {
     Config { method, limits, per_host: None, ..Config::default() }
 }
 
-/// What all must agree on; the endpoint tells which exhibit it is.
+/// What all must agree on; the endpoint tells which fixture it is.
 type Answer = (SocketAddr, &'static str, Option<&'static str>);
 
 fn lab() -> (Lab, BTreeSet<Answer>) {
     let lab = Lab::start((Ipv4Addr::LOCALHOST, 0).into()).expect("the lab starts");
     let truth = lab
-        .exhibits()
-        .map(|(exhibit, endpoint)| (endpoint, exhibit.state, exhibit.service))
+        .fixtures()
+        .map(|(fixture, endpoint)| (endpoint, fixture.state, fixture.service))
         .collect();
     (lab, truth)
 }
@@ -60,42 +60,42 @@ fn answers(outcomes: impl IntoIterator<Item = Outcome>) -> BTreeSet<Answer> {
     outcomes.into_iter().map(answer).collect()
 }
 
-fn the_zoo_is_judged_right(method: Method) {
+fn the_fixtures_are_judged_right(method: Method) {
     let (lab, truth) = lab();
-    let targets: Vec<_> = lab.exhibits().map(|(_, endpoint)| Target::from(endpoint)).collect();
+    let targets: Vec<_> = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint)).collect();
     let told: Vec<_> =
         checker(config(method)).check(targets.clone()).expect("the run starts").collect();
     assert_eq!(told.len(), targets.len(), "one outcome each");
     assert_eq!(answers(told), truth);
 }
 
-fn the_simulator_judges_the_zoo_right() {
+fn the_simulator_judges_the_fixtures_right() {
     let (lab, truth) = lab();
-    let network = lab.exhibits().fold(Network::new(1).oddities(30), |network, (exhibit, at)| {
-        network.endpoint(at, manner(exhibit.behaviour))
+    let network = lab.fixtures().fold(Network::new(1).oddities(30), |network, (fixture, at)| {
+        network.endpoint(at, manner(fixture.behaviour))
     });
-    let targets = lab.exhibits().map(|(_, endpoint)| Target::from(endpoint));
+    let targets = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint));
     let run = simulate(&config(Method::EventLoop), &network, targets);
     assert_eq!(answers(run.outcomes), truth);
 }
 
 /// The lab's behaviour, in the simulator's words.
-fn manner(behaviour: Behaviour) -> Manner {
+fn manner(behaviour: Behaviour) -> ServerBehaviour {
     let says = |says: &[(u64, &[u8])]| {
         let say = |&(after, bytes): &(u64, &[u8])| {
-            (Duration::from_millis(after), Say::Bytes(bytes.to_vec()))
+            (Duration::from_millis(after), Action::Bytes(bytes.to_vec()))
         };
         says.iter().map(say).collect::<Vec<_>>()
     };
-    let accepts = |says| Manner::Accepts { after: Duration::ZERO, says, answer: None };
+    let accepts = |says| ServerBehaviour::Accepts { after: Duration::ZERO, says, answer: None };
     let ends = |end| accepts(vec![(Duration::ZERO, end)]);
-    let answers = |answer: &[u8]| Manner::Accepts {
+    let answers = |answer: &[u8]| ServerBehaviour::Accepts {
         after: Duration::ZERO,
         says: vec![],
         answer: Some(answer.to_vec()),
     };
     match behaviour {
-        Behaviour::Refused => Manner::Refuses { after: Duration::ZERO },
+        Behaviour::Refused => ServerBehaviour::Refuses { after: Duration::ZERO },
         Behaviour::Telnet => accepts(says(&[(0, b"\xff\xfd\x18\xff\xfb\x01"), (300, b"login: ")])),
         Behaviour::TelnetSplit => {
             accepts(says(&[(0, b"\xff"), (20, b"\xfd"), (20, b"\x18"), (20, b"login: ")]))
@@ -112,13 +112,15 @@ fn manner(behaviour: Behaviour) -> Manner {
         Behaviour::Http => answers(b"HTTP/1.1 400 Bad Request\r\n"),
         Behaviour::TlsAlert => answers(b"\x15\x03\x03\x00\x02\x02\x0a"),
         Behaviour::Silent => accepts(vec![]),
-        Behaviour::ClosesAtOnce => ends(Say::HangUp),
-        Behaviour::Resets => ends(Say::Reset),
-        Behaviour::Slow(after) => accepts(vec![(after, Say::Bytes(b"SSH-2.0-slow\r\n".to_vec()))]),
+        Behaviour::ClosesAtOnce => ends(Action::HangUp),
+        Behaviour::Resets => ends(Action::Reset),
+        Behaviour::Slow(after) => {
+            accepts(vec![(after, Action::Bytes(b"SSH-2.0-slow\r\n".to_vec()))])
+        }
         Behaviour::Drip => accepts(says(&[(1000, &b"x"[..]); 60])),
         Behaviour::EndlessLines => accepts(says(&[(0, &b"a line\r\n".repeat(2_000))])),
         Behaviour::LateEndlessLines(after) => {
-            accepts(vec![(after, Say::Bytes(b"a line\r\n".repeat(2_000)))])
+            accepts(vec![(after, Action::Bytes(b"a line\r\n".repeat(2_000)))])
         }
         Behaviour::Garbage => {
             accepts(says(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))
@@ -127,7 +129,7 @@ fn manner(behaviour: Behaviour) -> Manner {
         Behaviour::LimitLine => accepts(says(&[(0, &b"a".repeat(64 * 1024))])),
         Behaviour::HangsUpMidLine => {
             let mut says = says(&[(0, b"SSH-2.0-Ope")]);
-            says.push((Duration::ZERO, Say::HangUp));
+            says.push((Duration::ZERO, Action::HangUp));
             accepts(says)
         }
         Behaviour::SshAfterPreBanner => {
@@ -144,10 +146,10 @@ fn manner(behaviour: Behaviour) -> Manner {
 fn a_crowd_is_answered(method: Method) {
     let (lab, _) = lab();
     let known = |behaviour| {
-        lab.exhibits()
-            .find(|(exhibit, _)| exhibit.behaviour == behaviour)
+        lab.fixtures()
+            .find(|(fixture, _)| fixture.behaviour == behaviour)
             .map(|(_, endpoint)| endpoint)
-            .expect("it is in the zoo")
+            .expect("it is in the fixtures")
     };
     let (ssh, refused) = (known(Behaviour::Ssh), known(Behaviour::Refused));
     let targets: Vec<_> = (0..2_000_u16)

@@ -7,8 +7,8 @@ use std::{
 };
 
 use portmuster::{
-    Config, Evidence, KeyExchange, NoOffer, Outcome, Rule, Service, Target,
-    simulator::{Manner, Network, Say, simulate},
+    Config, Evidence, KexFailure, KeyExchange, Outcome, Rule, Service, Target,
+    simulator::{Action, Network, ServerBehaviour, simulate},
     sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
 };
 
@@ -17,18 +17,18 @@ use portmuster::{
 const IN_TIME: Duration = Duration::from_millis(40_010);
 
 /// Parts that a server says, each so many milliseconds after the one before.
-fn says(parts: Vec<(u64, Vec<u8>)>) -> Manner {
-    let say = |(pause, bytes)| (Duration::from_millis(pause), Say::Bytes(bytes));
+fn says(parts: Vec<(u64, Vec<u8>)>) -> ServerBehaviour {
+    let say = |(pause, bytes)| (Duration::from_millis(pause), Action::Bytes(bytes));
     let says = parts.into_iter().map(say).collect();
-    Manner::Accepts { after: Duration::from_millis(1), says, answer: None }
+    ServerBehaviour::Accepts { after: Duration::from_millis(1), says, answer: None }
 }
 
-fn repeated(times: usize, pause: u64, bytes: &[u8]) -> Manner {
+fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
     says(vec![(pause, bytes.to_vec()); times])
 }
 
 /// The outcome of one server that behaves so.
-fn outcome(manner: Manner) -> Outcome {
+fn outcome(manner: ServerBehaviour) -> Outcome {
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 23));
     let network = Network::new(1).oddities(20).endpoint(endpoint, manner);
     let config = Config { evidence: true, ..Config::default() };
@@ -38,7 +38,7 @@ fn outcome(manner: Manner) -> Outcome {
 }
 
 /// The service and the rule, when what is written of it is harmless and bounded.
-fn judged(manner: Manner) -> (Service, Rule) {
+fn judged(manner: ServerBehaviour) -> (Service, Rule) {
     let outcome = outcome(manner);
     assert_bounded(&outcome);
     assert_harmless(&outcome);
@@ -48,8 +48,8 @@ fn judged(manner: Manner) -> (Service, Rule) {
 
 fn assert_bounded(outcome: &Outcome) {
     assert!(outcome.verdict.banner.len() <= 1024);
-    let facts = outcome.verdict.facts.as_deref().expect("evidence was asked for");
-    let parts = &facts.evidence.as_ref().expect("evidence was asked for").parts;
+    let details = outcome.verdict.details.as_deref().expect("evidence was asked for");
+    let parts = &details.evidence.as_ref().expect("evidence was asked for").parts;
     let bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
     assert!(bytes <= Evidence::BYTES_MAX && parts.len() <= Evidence::PARTS_MAX);
 }
@@ -58,7 +58,7 @@ fn assert_harmless(outcome: &Outcome) {
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
     Table::begin(&mut table, Paint::Plain).write(outcome).expect("a vector takes everything");
     Jsonl::new(&mut lines).write(outcome).expect("a vector takes everything");
-    Csv::go_on(&mut csv).write(outcome).expect("a vector takes everything");
+    Csv::resume(&mut csv).write(outcome).expect("a vector takes everything");
     let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
     Xml::begin(&mut xml, &beginning)
         .and_then(|mut xml| xml.write(outcome).and_then(|()| xml.flush()))
@@ -129,13 +129,13 @@ fn an_offer_that_lies_or_never_ends_leaves_ssh() {
     let greeting = b"SSH-2.0-x\r\n".to_vec();
     let ignored = [&b"\0\0\x10\0\x04\x02"[..], &[0; 4094]].concat();
     for (parts, why) in [
-        (vec![(5, b"\x7f\xff\xff\xff\x04\x14".to_vec())], NoOffer::NoPacket),
-        (vec![(5, b"\0\0\0\x10\x04\x14\xff\xff".to_vec())], NoOffer::Silence),
-        (vec![(5, [&b"\0\0\x01\0\x04\x14"[..], &[0xff; 254]].concat())], NoOffer::Malformed),
-        (vec![(5, ignored); 50], NoOffer::TooMuch),
-        (vec![(1000, vec![0]); 60], NoOffer::NoPacket),
+        (vec![(5, b"\x7f\xff\xff\xff\x04\x14".to_vec())], KexFailure::NoPacket),
+        (vec![(5, b"\0\0\0\x10\x04\x14\xff\xff".to_vec())], KexFailure::Silence),
+        (vec![(5, [&b"\0\0\x01\0\x04\x14"[..], &[0xff; 254]].concat())], KexFailure::Malformed),
+        (vec![(5, ignored); 50], KexFailure::TooMuch),
+        (vec![(1000, vec![0]); 60], KexFailure::NoPacket),
         ([vec![(5, b"\0\0\x20\0\x04\x14".to_vec())], vec![(999, vec![b'x']); 60]].concat(), {
-            NoOffer::Deadline
+            KexFailure::Deadline
         }),
     ] {
         let parts = [vec![(0, greeting.clone())], parts].concat();
@@ -143,7 +143,7 @@ fn an_offer_that_lies_or_never_ends_leaves_ssh() {
         assert_bounded(&outcome);
         assert_harmless(&outcome);
         assert_eq!(outcome.verdict.service, Some(Service::Ssh));
-        let facts = outcome.verdict.facts.expect("ssh has an identification");
-        assert_eq!(facts.key_exchange, KeyExchange::Missing(why));
+        let details = outcome.verdict.details.expect("ssh has an identification");
+        assert_eq!(details.key_exchange, KeyExchange::Missing(why));
     }
 }

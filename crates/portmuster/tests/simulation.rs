@@ -12,7 +12,7 @@ use std::{
 
 use portmuster::{
     Config, Limits, Outcome, PortState, Probing, Reason, Service, Target,
-    simulator::{Manner, Network, Say, Simulation, simulate},
+    simulator::{Action, Network, ServerBehaviour, Simulation, simulate},
 };
 
 /// The seeds that are gone through when none are asked for.
@@ -53,28 +53,28 @@ fn endpoint(host: u8, port: u16) -> SocketAddr {
 }
 
 /// Every manner, and what is true of who behaves so.
-fn manners() -> Vec<(Manner, PortState, Option<Service>)> {
+fn manners() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
     use PortState::{Closed, Filtered, Open, Unchecked};
-    let says = |after: u64, says: &[(u64, Say)]| Manner::Accepts {
+    let says = |after: u64, says: &[(u64, Action)]| ServerBehaviour::Accepts {
         after: ms(after),
         says: says.iter().map(|(pause, say)| (ms(*pause), say.clone())).collect(),
         answer: None,
     };
-    let bytes = |bytes: &[u8]| Say::Bytes(bytes.to_vec());
+    let bytes = |bytes: &[u8]| Action::Bytes(bytes.to_vec());
     let drip: Vec<_> = (0..60).map(|_| (1000, bytes(b"x"))).collect();
     vec![
-        (Manner::Refuses { after: ms(0) }, Closed, None),
-        (Manner::Refuses { after: ms(300) }, Closed, None),
-        (Manner::Silent, Filtered, None),
-        (Manner::Unreachable { after: ms(40) }, Filtered, None),
-        (Manner::RefusedByIcmp { after: ms(0) }, Filtered, None),
-        (Manner::RefusedByIcmp { after: ms(300) }, Filtered, None),
-        (Manner::NoRoute, Unchecked, None),
+        (ServerBehaviour::Refuses { after: ms(0) }, Closed, None),
+        (ServerBehaviour::Refuses { after: ms(300) }, Closed, None),
+        (ServerBehaviour::Silent, Filtered, None),
+        (ServerBehaviour::Unreachable { after: ms(40) }, Filtered, None),
+        (ServerBehaviour::RefusedByIcmp { after: ms(0) }, Filtered, None),
+        (ServerBehaviour::RefusedByIcmp { after: ms(300) }, Filtered, None),
+        (ServerBehaviour::NoRoute, Unchecked, None),
         // The answer comes just before the limit, or too late.
-        (Manner::Refuses { after: ms(9_999) }, Closed, None),
-        (Manner::Refuses { after: ms(10_001) }, Filtered, None),
+        (ServerBehaviour::Refuses { after: ms(9_999) }, Closed, None),
+        (ServerBehaviour::Refuses { after: ms(10_001) }, Filtered, None),
         (says(10_001, &[(0, bytes(b"SSH-2.0-too-late\r\n"))]), Filtered, None),
-        (Manner::greets(b"SSH-2.0-x\r\n"), Open, Some(Service::Ssh)),
+        (ServerBehaviour::greets(b"SSH-2.0-x\r\n"), Open, Some(Service::Ssh)),
         (says(9_999, &[(11_999, bytes(b"SSH-2.0-late\r\n"))]), Open, Some(Service::Ssh)),
         (says(1, &[(5, bytes(b"hi\r\nSSH-")), (5, bytes(b"1.99-x\n"))]), Open, Some(Service::Ssh)),
         (says(1, &[(0, bytes(b"\xff")), (9, bytes(b"\xfb\x01"))]), Open, Some(Service::Telnet)),
@@ -88,13 +88,13 @@ fn manners() -> Vec<(Manner, PortState, Option<Service>)> {
         ),
         (says(1, &[(0, bytes(b"SSH")), (4_000, bytes(b"-2.0-x\r\n"))]), Open, Some(Service::Ssh)),
         (says(1, &[]), Open, Some(Service::Silent)),
-        (says(1, &[(5, Say::HangUp)]), Open, Some(Service::ClosedEarly)),
-        (says(1, &[(0, Say::Reset)]), Open, Some(Service::ClosedEarly)),
-        (says(1, &[(5, bytes(b"hello")), (50, Say::Reset)]), Open, Some(Service::Unknown)),
-        (says(1, &[(5, bytes(b"SSH-2.0-x\r\n")), (50, Say::Reset)]), Open, Some(Service::Ssh)),
+        (says(1, &[(5, Action::HangUp)]), Open, Some(Service::ClosedEarly)),
+        (says(1, &[(0, Action::Reset)]), Open, Some(Service::ClosedEarly)),
+        (says(1, &[(5, bytes(b"hello")), (50, Action::Reset)]), Open, Some(Service::Unknown)),
+        (says(1, &[(5, bytes(b"SSH-2.0-x\r\n")), (50, Action::Reset)]), Open, Some(Service::Ssh)),
         (says(1, &drip), Open, Some(Service::Tarpit)),
         (
-            Manner::Accepts {
+            ServerBehaviour::Accepts {
                 after: ms(1),
                 says: vec![],
                 answer: Some(b"HTTP/1.1 400 No\r\n".to_vec()),
@@ -237,13 +237,17 @@ const STALLS: [&str; 5] =
 #[test]
 fn a_machine_that_is_held_up_tells_no_lies() {
     let plain = [
-        (Manner::Refuses { after: ms(50) }, PortState::Closed, None),
-        (Manner::Silent, PortState::Filtered, None),
-        (Manner::greets(b"SSH-2.0-x\r\n"), PortState::Open, Some(Service::Ssh)),
-        (Manner::greets(b"login: "), PortState::Open, Some(Service::TelnetLikely)),
-        (Manner::greets(b"220 mail ESMTP\r\n"), PortState::Open, Some(Service::Other)),
+        (ServerBehaviour::Refuses { after: ms(50) }, PortState::Closed, None),
+        (ServerBehaviour::Silent, PortState::Filtered, None),
+        (ServerBehaviour::greets(b"SSH-2.0-x\r\n"), PortState::Open, Some(Service::Ssh)),
+        (ServerBehaviour::greets(b"login: "), PortState::Open, Some(Service::TelnetLikely)),
+        (ServerBehaviour::greets(b"220 mail ESMTP\r\n"), PortState::Open, Some(Service::Other)),
         (
-            Manner::Accepts { after: ms(1), says: vec![], answer: Some(b"Username: ".to_vec()) },
+            ServerBehaviour::Accepts {
+                after: ms(1),
+                says: vec![],
+                answer: Some(b"Username: ".to_vec()),
+            },
             PortState::Open,
             Some(Service::TelnetLikely),
         ),
@@ -276,7 +280,7 @@ fn a_machine_that_is_held_up_tells_no_lies() {
 fn what_this_machine_could_not_try_is_not_made_up_for_by_another_address() {
     let network = Network::new(1)
         .name("db.example", &[[192, 0, 2, 1].into(), [192, 0, 2, 2].into()])
-        .endpoint(endpoint(1, 23), Manner::Starves);
+        .endpoint(endpoint(1, 23), ServerBehaviour::Starves);
     let run = simulate(&Config::default(), &network, [Target::from(("db.example", 23))]);
     let [outcome] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
     assert_eq!(outcome.verdict.state, PortState::Unchecked, "the other address refuses");
@@ -297,8 +301,8 @@ fn the_same_seed_gives_the_same_run() {
 fn every_address_of_a_name_is_tried_until_one_accepts() {
     let network = Network::new(1)
         .name("db.example", &[[192, 0, 2, 1].into(), [192, 0, 2, 2].into(), [192, 0, 2, 3].into()])
-        .endpoint(endpoint(1, 22), Manner::Silent)
-        .endpoint(endpoint(3, 22), Manner::greets(b"SSH-2.0-x\r\n"));
+        .endpoint(endpoint(1, 22), ServerBehaviour::Silent)
+        .endpoint(endpoint(3, 22), ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = ["db.example", "no.example"].map(|name| Target::from((name, 22)));
     let config = Config { probing: Probing::Greeting, ..Config::default() };
     let mut run = simulate(&config, &network, targets);
@@ -313,14 +317,14 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
 
 #[test]
 fn a_service_is_told_by_its_bytes_on_whatever_port() {
-    let answers = |answer: &[u8]| Manner::Accepts {
+    let answers = |answer: &[u8]| ServerBehaviour::Accepts {
         after: ms(1),
         says: vec![],
         answer: Some(answer.to_vec()),
     };
     let services = [
-        (Manner::greets(b"SSH-2.0-x\r\n"), Service::Ssh),
-        (Manner::greets(b"\xff\xfd\x18\xff\xfb\x01login: "), Service::Telnet),
+        (ServerBehaviour::greets(b"SSH-2.0-x\r\n"), Service::Ssh),
+        (ServerBehaviour::greets(b"\xff\xfd\x18\xff\xfb\x01login: "), Service::Telnet),
         (answers(b"HTTP/1.1 400 Bad Request\r\n"), Service::Other),
     ];
     for (manner, service) in services {
@@ -337,8 +341,9 @@ fn a_service_is_told_by_its_bytes_on_whatever_port() {
 #[test]
 fn a_name_and_its_address_are_one_host() {
     let address = [192, 0, 2, 1].into();
-    let network =
-        Network::new(4).name("db.example", &[address]).otherwise(Manner::greets(b"SSH-2.0-x\r\n"));
+    let network = Network::new(4)
+        .name("db.example", &[address])
+        .otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let hosts = [Target::from(("db.example", 1)), Target::from((address, 1))];
     let targets = (1..=200).flat_map(|port| hosts.clone().map(|host| Target { port, ..host }));
     let config = Config { per_host: NonZeroU32::new(2), ..Config::default() };
@@ -348,9 +353,12 @@ fn a_name_and_its_address_are_one_host() {
 
 #[test]
 fn a_host_that_asks_for_less_rests_half_a_minute() {
-    let refusal = Manner::Accepts {
+    let refusal = ServerBehaviour::Accepts {
         after: ms(1),
-        says: vec![(ms(1), Say::Bytes(b"Exceeded MaxStartups\r\n".to_vec())), (ms(0), Say::HangUp)],
+        says: vec![
+            (ms(1), Action::Bytes(b"Exceeded MaxStartups\r\n".to_vec())),
+            (ms(0), Action::HangUp),
+        ],
         answer: None,
     };
     let network = Network::new(6).endpoint(endpoint(1, 22), refusal);
@@ -366,7 +374,7 @@ fn a_host_that_asks_for_less_rests_half_a_minute() {
 /// A resolver that hangs on one name in ten slows these names down, and nothing else.
 #[test]
 fn one_host_with_a_thousand_ports_holds_one_at_a_time() {
-    let network = Network::new(2).otherwise(Manner::greets(b"SSH-2.0-x\r\n"));
+    let network = Network::new(2).otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = (1..=1000).map(|port| Target::from(endpoint(1, port)));
     let config = Config { per_host: NonZeroU32::new(1), ..Config::default() };
     let run = simulate(&config, &network, targets);
@@ -403,7 +411,8 @@ fn names_that_hang_hold_up_no_address() {
 
 #[test]
 fn a_machine_with_one_descriptor_still_finds_the_truth() {
-    let network = Network::new(3).descriptors(1).otherwise(Manner::greets(b"SSH-2.0-x\r\n"));
+    let network =
+        Network::new(3).descriptors(1).otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = (1..=300).map(|port| Target::from(endpoint(1, port)));
     let run = simulate(&Config::unthrottled(), &network, targets);
     assert!(run.outcomes.iter().all(Outcome::is_open));

@@ -17,7 +17,7 @@ use std::{
 
 use portmuster::{
     Account, Checker, Config, Method, Outcome, PortState, Reason, Target, WorkersReport,
-    workers::{Ending, Lost, Program, Workers, WorkersError},
+    workers::{Ending, Program, TaskError, Workers, WorkersError},
 };
 use portmuster_lab::{Behaviour, Server};
 
@@ -131,7 +131,10 @@ fn work_that_ends_its_worker_comes_back() {
     }
     lost.sort_unstable_by_key(|&(work, _)| work);
     assert_eq!(done, 2_000);
-    assert_eq!(lost, [(u64::MAX - 1, Lost::KillsWorkers), (u64::MAX, Lost::KillsWorkers)]);
+    assert_eq!(
+        lost,
+        [(u64::MAX - 1, TaskError::KillsWorkers), (u64::MAX, TaskError::KillsWorkers)]
+    );
 }
 
 /// One worker takes ten times as long for each. That the whole run takes at most 1.3 times the
@@ -207,7 +210,7 @@ fn a_program_that_is_no_worker_is_given_up() {
     let wrong = Workers { processes: 2, ..Workers::new(Program::new("true")) };
     let mut results = wrong.run::<u64, u64>(0..3).expect("it can be started");
     let lost: Vec<_> = results.by_ref().map(|(_, result)| result).collect();
-    assert_eq!(lost, [Err(Lost::NoWorkers); 3]);
+    assert_eq!(lost, [Err(TaskError::NoWorkers); 3]);
 }
 
 /// Checks are held back while workers are away, and come back when there are none to wait for.
@@ -229,7 +232,7 @@ fn work_that_can_not_be_sent_comes_back() {
     let results = job("length").run::<String, usize>(work).expect("the workers start");
     let mut results: Vec<_> = results.map(|(work, result)| (work.len().min(9), result)).collect();
     results.sort_unstable_by_key(|&(length, _)| length);
-    assert_eq!(results, [(1, Ok(1)), (1, Ok(1)), (9, Err(Lost::Unsendable))]);
+    assert_eq!(results, [(1, Ok(1)), (1, Ok(1)), (9, Err(TaskError::Unsendable))]);
 }
 
 fn results_that_can_not_be_sent_are_told_apart_from_what_kills() {
@@ -237,7 +240,7 @@ fn results_that_can_not_be_sent_are_told_apart_from_what_kills() {
     let mut results: Vec<_> =
         results.map(|(work, result)| (work, result.map(|text| text.len()))).collect();
     results.sort_unstable_by_key(|&(length, _)| length);
-    assert_eq!(results, [(1, Ok(1)), (3, Ok(3)), (20 << 20, Err(Lost::Unsendable))]);
+    assert_eq!(results, [(1, Ok(1)), (3, Ok(3)), (20 << 20, Err(TaskError::Unsendable))]);
 }
 
 /// Large pieces share a frame with nobody, and fit in one by themselves.

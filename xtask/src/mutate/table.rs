@@ -125,7 +125,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "quiet-is-enough",
         why: "bytes that no rule recognises are judged after a short pause",
-        file: "crates/portmuster/src/check.rs",
+        file: "crates/portmuster/src/attempt.rs",
         old: "Timer::Quiet if !conversation.probe.is_recognised() => {",
         new: "Timer::Quiet if false => {",
         caught_by: Unit("check::tests::what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte"),
@@ -173,7 +173,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "timeout-one-more",
         why: "a limit off by one: silence is waited out for a millisecond longer",
-        file: "crates/portmuster/src/check.rs",
+        file: "crates/portmuster/src/attempt.rs",
         old: "(Timer::Connect, self.started.after(limits.timeout))",
         new: "(Timer::Connect, self.started.after(limits.timeout + std::time::Duration::from_millis(1)))",
         caught_by: Simulated(TROUBLE),
@@ -181,7 +181,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "drip-outlives-deadline",
         why: "each byte puts the end of the conversation off",
-        file: "crates/portmuster/src/check.rs",
+        file: "crates/portmuster/src/attempt.rs",
         old: "(Timer::Conversation, self.since.after(limits.deadline))",
         new: "(Timer::Conversation, self.last_byte.after(limits.deadline))",
         caught_by: Simulated(TROUBLE),
@@ -189,7 +189,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "fault-told-as-verdict",
         why: "trouble of this machine is written down as silence of the target",
-        file: "crates/portmuster/src/check.rs",
+        file: "crates/portmuster/src/attempt.rs",
         old: "\
             errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
             errno::Meaning::State(",
@@ -221,7 +221,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "reset-takes-all-back",
         why: "a reset in the middle of a greeting makes an open port a filtered one",
-        file: "crates/portmuster/src/check.rs",
+        file: "crates/portmuster/src/attempt.rs",
         old: "_ => self.ended(Ending::Closed, now),",
         new: "_ => self.unconnected(PortState::Filtered, Reason::NoAnswer, now),",
         caught_by: Simulated(TROUBLE),
@@ -278,7 +278,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "starved-and-fed-more",
         why: "a loop that lacks what another keeps has least to do, and is given everything",
-        file: "crates/portmuster/src/method/lanes.rs",
+        file: "crates/portmuster/src/method/thread_pool.rs",
         old: "self.short = Some((lane, SPARED));",
         new: "",
         caught_by: Unit("method::lanes::tests::who_can_bear_nothing_is_not_given_everything"),

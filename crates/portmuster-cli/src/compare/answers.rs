@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use portmuster::sink::escaped;
+use portmuster::sink::escape_line;
 use serde::Deserialize;
 
 /// Differences that are told; the rest is counted.
@@ -38,7 +38,7 @@ impl Differing {
     fn add(&mut self, target: &str, state: &str) {
         self.count += 1;
         if self.first.len() < TOLD_MAX {
-            self.first.push(format!("{} is {state}", escaped(target.as_bytes())));
+            self.first.push(format!("{} is {state}", escape_line(target.as_bytes())));
         }
     }
 }

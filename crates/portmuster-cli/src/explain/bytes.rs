@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use portmuster::sink::spelled;
+use portmuster::sink::escape;
 
 /// Bytes in a row of a dump.
 const ROW: usize = 16;
@@ -19,7 +19,7 @@ pub(super) fn lines(mut bytes: &[u8]) -> Vec<String> {
             lines.extend(dump(bytes));
             break;
         }
-        lines.push(spelled(line));
+        lines.push(escape(line));
         bytes = rest;
     }
     lines

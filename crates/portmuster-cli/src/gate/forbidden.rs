@@ -166,13 +166,13 @@ fn service_said_by(wanted: Service, outcome: &Outcome) -> Says {
 
 fn findings_said_by(wanted: &[Weakness], outcome: &Outcome) -> Says {
     let verdict = &outcome.verdict;
-    let facts = verdict.facts.as_deref();
-    let findings = facts.map(|facts| facts.findings.as_slice()).unwrap_or_default();
+    let details = verdict.details.as_deref();
+    let findings = details.map(|details| details.findings.as_slice()).unwrap_or_default();
     if findings.iter().any(|finding| wanted.contains(finding)) {
         return Says::Found;
     }
     // Also the old protocol makes none, and has its own ciphers.
-    let has_no_offer = facts.is_none_or(|facts| facts.key_exchange.offer().is_none());
+    let has_no_offer = details.is_none_or(|details| details.key_exchange.offer().is_none());
     match verdict.service {
         None => Says::Unknown(Doubt::Filtered),
         Some(Service::SshThrottled) => Says::Unknown(Doubt::SshThrottled),
@@ -195,11 +195,11 @@ mod tests {
         time::{Duration, SystemTime},
     };
 
-    use portmuster::{Facts, KeyExchange, NoOffer, Target, Times, Verdict};
+    use portmuster::{KexFailure, KeyExchange, ServiceDetails, Target, Times, Verdict};
 
     use super::*;
 
-    fn outcome(state: PortState, service: Option<Service>, facts: Facts) -> Outcome {
+    fn outcome(state: PortState, service: Option<Service>, details: ServiceDetails) -> Outcome {
         Outcome {
             target: Target::from(("192.0.2.1", 22)),
             endpoint: None,
@@ -209,7 +209,7 @@ mod tests {
                 service,
                 rule: None,
                 banner: Vec::new(),
-                facts: Some(Box::new(facts)),
+                details: Some(Box::new(details)),
                 times: Times { connect: None, first_byte: None, total: Duration::ZERO },
             },
             attempts: 1,
@@ -219,7 +219,7 @@ mod tests {
     }
 
     fn open(service: Service) -> Outcome {
-        outcome(PortState::Open, Some(service), Facts::default())
+        outcome(PortState::Open, Some(service), ServiceDetails::default())
     }
 
     fn says(name: &str, outcome: &Outcome) -> Says {
@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn only_a_refusal_ssh_or_a_named_protocol_proves_that_there_is_no_telnet() {
-        let state = |state| says("telnet", &outcome(state, None, Facts::default()));
+        let state = |state| says("telnet", &outcome(state, None, ServiceDetails::default()));
         assert_eq!(state(PortState::Closed), Says::Absent);
         assert_eq!(state(PortState::Unresolved), Says::Unknown(Doubt::Unresolved));
         assert_eq!(state(PortState::Filtered), Says::Unknown(Doubt::Filtered));
@@ -277,10 +277,14 @@ mod tests {
     #[test]
     fn findings_are_absent_only_where_the_offer_is_known() {
         let ssh = |key_exchange, findings: &[Weakness]| {
-            let facts = Facts { key_exchange, findings: findings.to_vec(), ..Facts::default() };
-            outcome(PortState::Open, Some(Service::Ssh), facts)
+            let details = ServiceDetails {
+                key_exchange,
+                findings: findings.to_vec(),
+                ..ServiceDetails::default()
+            };
+            outcome(PortState::Open, Some(Service::Ssh), details)
         };
-        let missing = KeyExchange::Missing(NoOffer::HungUp);
+        let missing = KeyExchange::Missing(KexFailure::HungUp);
         let offered = KeyExchange::Offered(Box::default());
         let cbc = ssh(offered.clone(), &[Weakness::Cbc]);
         assert_eq!(says("weak-cipher", &cbc), Says::Found);
@@ -327,7 +331,7 @@ mod tests {
             }
             for state in PortState::ALL.into_iter().filter(|&state| state != PortState::Open) {
                 let lacking = state != PortState::Closed;
-                let outcome = outcome(state, None, Facts::default());
+                let outcome = outcome(state, None, ServiceDetails::default());
                 assert_eq!(lacks(names, &outcome), lacking, "{names:?}: {state}");
             }
         }
@@ -338,7 +342,7 @@ mod tests {
         for service in Service::ALL {
             assert!(!lacks(&["open"], &open(service)), "{service}");
         }
-        let filtered = outcome(PortState::Filtered, None, Facts::default());
+        let filtered = outcome(PortState::Filtered, None, ServiceDetails::default());
         assert!(lacks(&["open"], &filtered));
     }
 
@@ -382,9 +386,9 @@ mod tests {
 
     #[test]
     fn an_offer_that_did_not_come_lacks_a_verdict_only_where_it_would_tell() {
-        let key_exchange = KeyExchange::Missing(NoOffer::HungUp);
-        let facts = Facts { key_exchange, ..Facts::default() };
-        let ssh = outcome(PortState::Open, Some(Service::Ssh), facts);
+        let key_exchange = KeyExchange::Missing(KexFailure::HungUp);
+        let details = ServiceDetails { key_exchange, ..ServiceDetails::default() };
+        let ssh = outcome(PortState::Open, Some(Service::Ssh), details);
         for (names, lacking) in
             [(&[][..], false), (&["telnet"], false), (&["ssh-1"], false), (&["cbc"], true)]
         {

@@ -320,7 +320,7 @@ impl OpenFile {
         fingerprint: u64,
     ) -> anyhow::Result<Prepared<'static>> {
         let path = self.closed();
-        let prepared = PreparedRun::go_on(&path, run, last)?;
+        let prepared = PreparedRun::resume(&path, run, last)?;
         if prepared.fingerprint()? != fingerprint {
             bail!(
                 "its run {run} is not the one that the journal names: another database was put in its \

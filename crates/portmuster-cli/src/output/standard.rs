@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
-use portmuster::sink::Place;
+use portmuster::sink::SeekableOutput;
 use rustix::{
     fs::{FlockOperation, OFlags, fcntl_getfl, flock},
     io::Errno,
@@ -42,7 +42,7 @@ impl Write for Standard {
     }
 }
 
-impl Place for Standard {
+impl SeekableOutput for Standard {
     fn length(&self) -> Option<u64> {
         self.stdout.length()
     }
@@ -51,8 +51,8 @@ impl Place for Standard {
         self.stdout.rewrite(at, bytes)
     }
 
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.stdout.cut(length)
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.stdout.truncate(length)
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use portmuster::sink::Place;
+use portmuster::sink::SeekableOutput;
 use thiserror::Error;
 
 /// Bytes that are gathered before they are written, when nobody flushes before.
@@ -143,7 +143,7 @@ impl Write for WholeWrites {
     }
 }
 
-impl Place for WholeWrites {
+impl SeekableOutput for WholeWrites {
     fn length(&self) -> Option<u64> {
         self.extent.as_ref().map(|extent| extent.end.get())
     }
@@ -152,7 +152,7 @@ impl Place for WholeWrites {
         self.file.write_all_at(bytes, at)
     }
 
-    fn cut(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.file.set_len(length)?;
         self.file.seek(SeekFrom::Start(length))?;
         if let Some(extent) = &self.extent {
@@ -168,7 +168,7 @@ pub(super) struct WholeLines<P> {
     buffer: Vec<u8>,
 }
 
-impl<P: Place> WholeLines<P> {
+impl<P: SeekableOutput> WholeLines<P> {
     pub(super) fn new(output: P) -> Self {
         Self { output, buffer: Vec::new() }
     }
@@ -182,7 +182,7 @@ impl<P: Place> WholeLines<P> {
     }
 }
 
-impl<P: Place> Write for WholeLines<P> {
+impl<P: SeekableOutput> Write for WholeLines<P> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.buffer.extend_from_slice(bytes);
         if self.buffer.len() >= BUFFER_MAX {
@@ -197,7 +197,7 @@ impl<P: Place> Write for WholeLines<P> {
     }
 }
 
-impl<P: Place> Place for WholeLines<P> {
+impl<P: SeekableOutput> SeekableOutput for WholeLines<P> {
     fn length(&self) -> Option<u64> {
         Some(self.output.length()? + self.buffer.len() as u64)
     }
@@ -206,8 +206,8 @@ impl<P: Place> Place for WholeLines<P> {
         self.output.rewrite(at, bytes)
     }
 
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        self.output.cut(length)
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.output.truncate(length)
     }
 }
 

@@ -103,7 +103,7 @@ impl CsvRow {
 
 /// A stranger's text as it stands in CSV and in the database.
 fn harmless(text: &str) -> String {
-    portmuster::sink::spelled(text.as_bytes())
+    portmuster::sink::escape(text.as_bytes())
 }
 
 /// The rows behind the header.

@@ -65,9 +65,9 @@ fn loops_that_poll_judge_as_those_that_need_not() {
     let Some(ended) = check_forbidden("epoll_pwait@3>=1=EPERM", "", &arguments) else { return };
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     for (name, row) in by_exhibit(&lab, &ended.rows()) {
-        let mut exhibits = lab.exhibits().map(|(exhibit, _)| exhibit);
-        let exhibit = exhibits.find(|exhibit| exhibit.name == name).expect("it is its own");
-        assert_eq!(row.service.as_deref(), exhibit.service, "{row:?}");
+        let mut fixtures = lab.fixtures().map(|(fixture, _)| fixture);
+        let fixture = fixtures.find(|fixture| fixture.name == name).expect("it is its own");
+        assert_eq!(row.service.as_deref(), fixture.service, "{row:?}");
     }
 }
 

@@ -1,8 +1,8 @@
-//! What the formats show of the zoo, and what they keep from the terminal.
+//! What the formats show of the fixtures, and what they keep from the terminal.
 
 use std::fs;
 
-use portmuster_lab::{Behaviour, Lab, zoo};
+use portmuster_lab::{Behaviour, Lab, fixtures};
 use tempfile::TempDir;
 
 use crate::{
@@ -11,11 +11,11 @@ use crate::{
     servers::{by_exhibit, start, start_lab, target, targets_but},
 };
 
-/// Enough for the zoo's slow ones, as the demo has it.
+/// Enough for the fixtures's slow ones, as the demo has it.
 const SHORT: [&str; 3] = ["--first-byte=6s", "--deadline=7s", "--per-host=max"];
 
-/// Runs over the whole zoo; the table comes on stdout, the rows go to a file.
-fn check_zoo(lab: &Lab) -> (Ended, Vec<Row>) {
+/// Runs over all fixtures; the table comes on stdout, the rows go to a file.
+fn check_fixtures(lab: &Lab) -> (Ended, Vec<Row>) {
     let folder = TempDir::new().expect("there is room for a folder");
     let file = folder.path().join("rows.jsonl");
     let jsonl = format!("jsonl={}", file.display());
@@ -61,33 +61,34 @@ fn assert_harmless(text: &str) {
 }
 
 #[test]
-fn the_zoo_in_a_table_and_in_json_lines() {
+fn the_fixtures_in_a_table_and_in_json_lines() {
     let lab = start_lab();
-    let (ended, rows) = check_zoo(&lab);
+    let (ended, rows) = check_fixtures(&lab);
     assert_eq!(ended.status, Some(0), "{ended:?}");
 
-    insta::assert_snapshot!("zoo_table", redacted(&ended.stdout));
+    insta::assert_snapshot!("fixtures_table", redacted(&ended.stdout));
     assert_harmless(&ended.stdout);
 
-    assert_eq!(row::targets(&rows).len(), zoo().len());
+    assert_eq!(row::targets(&rows).len(), fixtures().len());
     for (name, row) in by_exhibit(&lab, &rows) {
-        let exhibit = zoo().iter().find(|exhibit| exhibit.name == name).expect("it is one of them");
-        assert_eq!(row.state, exhibit.state, "{name}");
-        assert_eq!(row.service.as_deref(), exhibit.service, "{name}");
+        let fixture =
+            fixtures().iter().find(|fixture| fixture.name == name).expect("it is one of them");
+        assert_eq!(row.state, fixture.state, "{name}");
+        assert_eq!(row.service.as_deref(), fixture.service, "{name}");
     }
 
     let summary = ended.summary();
-    assert_eq!(summary.targets, zoo().len() as u64);
-    let open = zoo().iter().filter(|exhibit| exhibit.state == "open").count() as u64;
-    assert_eq!((summary.of("open"), summary.of("closed")), (open, zoo().len() as u64 - open));
+    assert_eq!(summary.targets, fixtures().len() as u64);
+    let open = fixtures().iter().filter(|fixture| fixture.state == "open").count() as u64;
+    assert_eq!((summary.of("open"), summary.of("closed")), (open, fixtures().len() as u64 - open));
     assert!(ended.stderr.contains(&services()), "{}", ended.stderr);
 }
 
 /// The line of the summary that counts services.
 fn services() -> String {
     let count = |service: &str| {
-        let exhibits = zoo().iter().filter(|exhibit| exhibit.service == Some(service));
-        format!("{} {service}", exhibits.count())
+        let fixtures = fixtures().iter().filter(|fixture| fixture.service == Some(service));
+        format!("{} {service}", fixtures.count())
     };
     let services =
         ["ssh", "telnet", "telnet-likely", "tarpit", "silent", "closed-early", "other"].map(count);

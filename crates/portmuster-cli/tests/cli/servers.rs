@@ -40,7 +40,7 @@ pub(crate) fn start_on(behaviour: Behaviour, address: Ipv4Addr) -> Server {
     Server::start(behaviour, SocketAddr::from((address, 0))).expect("the lab has a server")
 }
 
-/// The whole zoo on 127.0.0.1.
+/// All fixtures on 127.0.0.1.
 pub(crate) fn start_lab() -> Lab {
     Lab::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("the lab starts")
 }
@@ -50,20 +50,20 @@ pub(crate) fn target(server: &Server) -> String {
     server.endpoint().to_string()
 }
 
-/// The targets of all exhibits that are not among these.
+/// The targets of all fixtures that are not among these.
 pub(crate) fn targets_but(lab: &Lab, left_out: &[&str]) -> Vec<String> {
-    lab.exhibits()
-        .filter(|(exhibit, _)| !left_out.contains(&exhibit.name))
+    lab.fixtures()
+        .filter(|(fixture, _)| !left_out.contains(&fixture.name))
         .map(|(_, endpoint)| endpoint.to_string())
         .collect()
 }
 
-/// Each row under the name of its exhibit.
+/// Each row under the name of its fixture.
 pub(crate) fn by_exhibit<'a>(lab: &Lab, rows: &'a [Row]) -> HashMap<&'static str, &'a Row> {
     let name = |row: &Row| {
         let is_its = |endpoint: SocketAddr| endpoint.port() == row.port;
-        let exhibit = lab.exhibits().find(|&(_, endpoint)| is_its(endpoint));
-        exhibit.unwrap_or_else(|| panic!("nobody asked for {row:?}")).0.name
+        let fixture = lab.fixtures().find(|&(_, endpoint)| is_its(endpoint));
+        fixture.unwrap_or_else(|| panic!("nobody asked for {row:?}")).0.name
     };
     rows.iter().map(|row| (name(row), row)).collect()
 }

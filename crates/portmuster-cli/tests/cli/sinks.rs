@@ -38,7 +38,7 @@ fn valid_rows(folder: &Folder) -> Vec<Row> {
 fn every_format_tells_the_same() {
     let (folder, lab) = (Folder::new(), start_lab());
     let list = folder.with("list", "no-such.invalid:22 =label;-1\n");
-    let exhibits = [
+    let fixtures = [
         "ssh-eager",
         "ssh-weak",
         "kex-names",
@@ -49,7 +49,7 @@ fn every_format_tells_the_same() {
         "unicode",
         "garbage",
     ];
-    let servers = lab.exhibits().filter(|(exhibit, _)| exhibits.contains(&exhibit.name));
+    let servers = lab.fixtures().filter(|(fixture, _)| fixtures.contains(&fixture.name));
     let mut arguments: Vec<_> = servers.map(|(_, endpoint)| endpoint.to_string()).collect();
     let how = ["--first-byte=6s", "--deadline=7s", "--per-host=max", "--evidence", "-o=table"];
     arguments.extend(how.map(str::to_owned));
@@ -59,9 +59,9 @@ fn every_format_tells_the_same() {
     assert_eq!(ended.status, Some(0), "{ended:?}");
 
     let rows = valid_rows(&folder);
-    assert_eq!(rows.len(), exhibits.len() + 1);
+    assert_eq!(rows.len(), fixtures.len() + 1);
     // A header, and all but the closed port and the name.
-    assert_eq!(ended.stdout.lines().count(), exhibits.len());
+    assert_eq!(ended.stdout.lines().count(), fixtures.len());
     let mut csv = csv_rows::read_rows(&read(&folder.file("csv")));
     for label in csv.iter_mut().filter_map(|row| row.label.as_mut()) {
         // What only a spreadsheet needs.

@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portmuster_lab::{Behaviour, Counts, Crowd, Kind, Lab, LabError, MAX_CONNECTIONS, Server, zoo};
+use portmuster_lab::{
+    Behaviour, Counts, Crowd, Kind, Lab, LabError, MAX_CONNECTIONS, Server, fixtures,
+};
 
 use crate::{
     client::{
@@ -217,14 +219,14 @@ fn a_flooding_client_does_no_harm() {
 
 #[test]
 fn drop_is_prompt_whatever_goes_on() {
-    for exhibit in zoo() {
-        let server = start(exhibit.behaviour);
+    for fixture in fixtures() {
+        let server = start(fixture.behaviour);
         let guest = TcpStream::connect(server.endpoint());
         server.wait_for(LIMIT, |counts| counts.accepted == 1 || guest.is_err());
         let before = Instant::now();
         let endpoint = server.endpoint();
         drop(server);
-        assert!(before.elapsed() < Duration::from_millis(500), "{}", exhibit.name);
+        assert!(before.elapsed() < Duration::from_millis(500), "{}", fixture.name);
         let error = TcpStream::connect(endpoint).expect_err("the server has stopped");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
@@ -251,26 +253,26 @@ fn version_six_is_served_too() {
 }
 
 #[test]
-fn zoo_is_consistent() {
-    let mut names: Vec<_> = zoo().iter().map(|exhibit| exhibit.name).collect();
+fn fixtures_are_consistent() {
+    let mut names: Vec<_> = fixtures().iter().map(|fixture| fixture.name).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), zoo().len());
-    assert!(zoo().is_sorted_by_key(|exhibit| exhibit.kind as u8));
-    for exhibit in zoo() {
-        assert_eq!(exhibit.state == "open", exhibit.service.is_some(), "{}", exhibit.name);
+    assert_eq!(names.len(), fixtures().len());
+    assert!(fixtures().is_sorted_by_key(|fixture| fixture.kind as u8));
+    for fixture in fixtures() {
+        assert_eq!(fixture.state == "open", fixture.service.is_some(), "{}", fixture.name);
     }
-    assert!(zoo().iter().any(|exhibit| exhibit.kind == Kind::Honest));
+    assert!(fixtures().iter().any(|fixture| fixture.kind == Kind::Honest));
 }
 
 #[test]
 fn lab_runs_every_exhibit() {
     let lab = Lab::start(loopback()).expect("loopback has ports");
-    assert_eq!(lab.exhibits().len(), zoo().len());
-    for ((exhibit, endpoint), server) in lab.exhibits().zip(lab.servers()) {
-        assert_eq!((server.endpoint(), server.behaviour()), (endpoint, exhibit.behaviour));
+    assert_eq!(lab.fixtures().len(), fixtures().len());
+    for ((fixture, endpoint), server) in lab.fixtures().zip(lab.servers()) {
+        assert_eq!((server.endpoint(), server.behaviour()), (endpoint, fixture.behaviour));
         let accepts = TcpStream::connect(endpoint).is_ok();
-        assert_eq!(accepts, exhibit.state == "open", "{}", exhibit.name);
+        assert_eq!(accepts, fixture.state == "open", "{}", fixture.name);
     }
 }
 
@@ -279,7 +281,7 @@ fn lab_refuses_ports_that_do_not_exist() {
     let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, 65_530));
     match Lab::start(bind) {
         Err(LabError::PortsExhausted { first, needed }) => {
-            assert_eq!((first, needed), (65_530, zoo().len()));
+            assert_eq!((first, needed), (65_530, fixtures().len()));
         }
         // Where somebody has one of the six ports that do exist.
         Err(LabError::Listen { .. }) => {}

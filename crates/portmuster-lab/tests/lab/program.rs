@@ -6,25 +6,25 @@ use std::{
     process::{Command, Stdio},
 };
 
-use portmuster_lab::zoo;
+use portmuster_lab::fixtures;
 
 fn lab() -> Command {
     Command::new(env!("CARGO_BIN_EXE_portmuster-lab"))
 }
 
 #[test]
-fn runs_the_zoo_until_its_input_ends() {
+fn runs_the_fixtures_until_its_input_ends() {
     let mut child =
         lab().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     let stdout = child.stdout.take().expect("it is piped");
-    let lines = BufReader::new(stdout).lines().take(zoo().len());
+    let lines = BufReader::new(stdout).lines().take(fixtures().len());
     let lines: Vec<_> = lines.map(|line| line.expect("it is text")).collect();
-    for (line, exhibit) in lines.iter().zip(zoo()) {
+    for (line, fixture) in lines.iter().zip(fixtures()) {
         let (endpoint, rest) = line.split_once(' ').expect("there are columns");
-        assert_eq!(TcpStream::connect(endpoint).is_ok(), exhibit.state == "open", "{line}");
-        assert!(rest.contains(exhibit.name) && rest.ends_with(exhibit.about), "{line}");
+        assert_eq!(TcpStream::connect(endpoint).is_ok(), fixture.state == "open", "{line}");
+        assert!(rest.contains(fixture.name) && rest.ends_with(fixture.about), "{line}");
     }
-    assert_eq!(lines.len(), zoo().len());
+    assert_eq!(lines.len(), fixtures().len());
     drop(child.stdin.take());
     assert!(child.wait().expect("it ends").success());
 }

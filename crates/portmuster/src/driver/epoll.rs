@@ -67,7 +67,7 @@ struct Member {
     /// `None`: the poller does not know it.
     serial: Option<u32>,
     standing: Standing,
-    news: News,
+    readiness: Readiness,
     /// How often its error queue may have got something that was not read.
     unread: u8,
 }
@@ -93,7 +93,7 @@ impl From<Connection> for Standing {
 
 /// What is known of a socket without asking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct News {
+struct Readiness {
     /// How its connection stands, while that is not known otherwise.
     connection: Option<Told>,
     /// It has no bytes before the poller tells of it again: an edge-triggered poller tells of all
@@ -104,7 +104,7 @@ struct News {
     uneven: bool,
 }
 
-impl News {
+impl Readiness {
     /// Takes an event. Its flags are of the moment of the wait, whatever the event was for.
     fn take(&mut self, flags: epoll::EventFlags) {
         use epoll::EventFlags as Flags;
@@ -194,7 +194,7 @@ impl Epoll {
     /// Something has happened at a socket.
     fn happened(&mut self, place: usize, flags: epoll::EventFlags, ready: &mut Vec<Socket>) {
         let member = &mut self.sockets[place];
-        member.news.take(flags);
+        member.readiness.take(flags);
         let is_pending = member.standing == Standing::Pending;
         ready.push(Socket(place));
         if is_pending && flags.contains(epoll::EventFlags::ERR) {
@@ -221,7 +221,7 @@ impl Epoll {
             Err(_) => {
                 std::thread::yield_now();
                 for &place in &places {
-                    self.doubt(Socket(place));
+                    self.invalidate(Socket(place));
                 }
                 ready.extend(places.into_iter().map(Socket));
                 return self.heard();
@@ -264,7 +264,7 @@ impl Net for Epoll {
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
         let family = Family::of(endpoint);
         if let Some(place) = self.idle[family as usize].pop() {
-            self.sockets[place].news = News::default();
+            self.sockets[place].readiness = Readiness::default();
             return Ok(Socket(place));
         }
         // Who needs a new one gives one of the others back.
@@ -272,34 +272,42 @@ impl Net for Epoll {
             self.close(Socket(place));
         }
         let descriptor = tcp::open(endpoint, self.source)?;
-        let news = News::default();
-        let member =
-            Member { descriptor, family, serial: None, standing: Standing::Free, news, unread: 0 };
+        let readiness = Readiness::default();
+        let member = Member {
+            descriptor,
+            family,
+            serial: None,
+            standing: Standing::Free,
+            readiness,
+            unread: 0,
+        };
         Ok(Socket(self.sockets.insert(member)))
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let member = &self.sockets[socket.0];
         let connection = match member.standing {
-            Standing::Pending => tcp::stands(&member.descriptor, endpoint, member.news.connection),
+            Standing::Pending => {
+                tcp::stands(&member.descriptor, endpoint, member.readiness.connection)
+            }
             Standing::Free | Standing::Accepted => tcp::connect(&member.descriptor, endpoint),
         };
         self.stands(socket.0, connection)
     }
 
-    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+    fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(&self.sockets[socket.0].descriptor, endpoint);
         self.stands(socket.0, connection)
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
-        let Member { descriptor, news, .. } = &mut self.sockets[socket.0];
-        if news.drained {
+        let Member { descriptor, readiness, .. } = &mut self.sockets[socket.0];
+        if readiness.drained {
             return Err(Errno::AGAIN);
         }
         let length = tcp::read(descriptor, buffer);
-        let is_short = length.is_ok_and(|length| length < buffer.len()) && !news.uneven;
-        news.drained = is_short || length == Err(Errno::AGAIN);
+        let is_short = length.is_ok_and(|length| length < buffer.len()) && !readiness.uneven;
+        readiness.drained = is_short || length == Err(Errno::AGAIN);
         length
     }
 
@@ -353,8 +361,8 @@ impl Net for Epoll {
         self.revisited.push(socket);
     }
 
-    fn doubt(&mut self, socket: Socket) {
-        self.sockets[socket.0].news = News::default();
+    fn invalidate(&mut self, socket: Socket) {
+        self.sockets[socket.0].readiness = Readiness::default();
     }
 
     fn take_icmp(&mut self) -> Vec<IcmpError> {

@@ -157,7 +157,7 @@ impl Net for Poll {
         self.stands(socket, connection)
     }
 
-    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+    fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(self.socket(), endpoint);
         self.stands(socket, connection)
     }
@@ -198,7 +198,7 @@ impl Net for Poll {
     /// Every wait tells of what has not been read.
     fn revisit(&mut self, _: Socket) {}
 
-    fn doubt(&mut self, _: Socket) {
+    fn invalidate(&mut self, _: Socket) {
         self.told = None;
     }
 

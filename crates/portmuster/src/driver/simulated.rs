@@ -16,7 +16,7 @@ use slab::Slab;
 use super::{Connection, IcmpError, Net, Socket, Woken};
 use crate::{
     clock::Instant,
-    simulator::{Manner, Network, Say, Troubles},
+    simulator::{Action, FaultInjector, Network, ServerBehaviour},
 };
 
 /// Between the bytes of a greeting that comes byte by byte.
@@ -62,7 +62,7 @@ enum What {
         errno: i32,
         is_queued_only: bool,
     },
-    Say(Say),
+    Action(Action),
 }
 
 /// The simulated network, as one loop sees it.
@@ -81,7 +81,7 @@ pub(crate) struct Simulated {
     unnamed: BTreeSet<usize>,
     /// What error queues held that were read.
     icmp: Vec<IcmpError>,
-    pub(crate) troubles: Troubles,
+    pub(crate) troubles: FaultInjector,
     /// The most sockets that were open at the same time, in all and towards one address.
     pub(crate) peak: (usize, usize),
     open_by_host: HashMap<IpAddr, usize>,
@@ -92,7 +92,7 @@ pub(crate) struct Simulated {
 impl Simulated {
     pub(crate) fn new(network: Network) -> Self {
         Self {
-            troubles: Troubles::new(network.seed),
+            troubles: FaultInjector::new(network.seed),
             network,
             now: Instant::START,
             peers: Slab::new(),
@@ -120,17 +120,17 @@ impl Simulated {
     }
 
     /// Schedules what a server says; when it has said it.
-    fn schedule_say(&mut self, place: usize, mut at: Duration, say: Say) -> Duration {
+    fn schedule_say(&mut self, place: usize, mut at: Duration, say: Action) -> Duration {
         match say {
-            Say::Bytes(bytes)
+            Action::Bytes(bytes)
                 if bytes.len() > 1 && self.troubles.come("split greeting", self.network.splits) =>
             {
                 for byte in bytes {
-                    self.schedule(place, at, What::Say(Say::Bytes(vec![byte])));
+                    self.schedule(place, at, What::Action(Action::Bytes(vec![byte])));
                     at += APART;
                 }
             }
-            say => self.schedule(place, at, What::Say(say)),
+            say => self.schedule(place, at, What::Action(say)),
         }
         at
     }
@@ -158,20 +158,26 @@ impl Simulated {
         let endpoint = self.peers[place].endpoint;
         let may_be_lost = self.reached.insert(endpoint);
         let manner = match self.network.manner(endpoint).clone() {
-            local @ (Manner::NoRoute | Manner::Starves) => local,
-            _ if may_be_lost && self.troubles.come("lost", self.network.losses) => Manner::Silent,
+            local @ (ServerBehaviour::NoRoute | ServerBehaviour::Starves) => local,
+            _ if may_be_lost && self.troubles.come("lost", self.network.losses) => {
+                ServerBehaviour::Silent
+            }
             manner => manner,
         };
         match manner {
-            Manner::NoRoute => return Connection::Failed(Errno::NETUNREACH),
-            Manner::Starves => return Connection::Failed(Errno::NOBUFS),
-            Manner::Refuses { after } => {
+            ServerBehaviour::NoRoute => return Connection::Failed(Errno::NETUNREACH),
+            ServerBehaviour::Starves => return Connection::Failed(Errno::NOBUFS),
+            ServerBehaviour::Refuses { after } => {
                 self.schedule(place, after, What::Refuse(Errno::CONNREFUSED.raw_os_error()));
             }
-            Manner::RefusedByIcmp { after } => self.schedule_icmp(place, after, Errno::CONNREFUSED),
-            Manner::Unreachable { after } => self.schedule_icmp(place, after, Errno::HOSTUNREACH),
-            Manner::Silent => {}
-            Manner::Accepts { after, says, answer } => {
+            ServerBehaviour::RefusedByIcmp { after } => {
+                self.schedule_icmp(place, after, Errno::CONNREFUSED);
+            }
+            ServerBehaviour::Unreachable { after } => {
+                self.schedule_icmp(place, after, Errno::HOSTUNREACH);
+            }
+            ServerBehaviour::Silent => {}
+            ServerBehaviour::Accepts { after, says, answer } => {
                 self.schedule(place, after, What::Accept);
                 let mut at = after;
                 for (pause, say) in says {
@@ -205,7 +211,7 @@ impl Simulated {
                     peer.connection = Some(Connection::Failed(errno));
                 }
             }
-            What::Say(Say::Bytes(bytes)) => {
+            What::Action(Action::Bytes(bytes)) => {
                 let before = peer.said.replace(self.now);
                 if bytes.len() == 1 && before.is_some_and(|before| self.now.since(before) >= DRIPS)
                 {
@@ -213,8 +219,8 @@ impl Simulated {
                 }
                 peer.inbox.extend(bytes);
             }
-            What::Say(Say::HangUp) => peer.end = Some(Ok(())),
-            What::Say(Say::Reset) => {
+            What::Action(Action::HangUp) => peer.end = Some(Ok(())),
+            What::Action(Action::Reset) => {
                 if peer.said.is_some() {
                     self.troubles.count("reset in the middle");
                 }
@@ -290,7 +296,7 @@ impl Net for Simulated {
         connection
     }
 
-    fn hasten(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
+    fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         self.connect(socket, endpoint)
     }
 
@@ -316,8 +322,8 @@ impl Net for Simulated {
 
     fn write(&mut self, socket: Socket, bytes: &[u8]) -> Result<usize, Errno> {
         if let Some(answer) = self.peers[socket.0].answer.take() {
-            self.schedule(socket.0, Duration::from_millis(1), What::Say(Say::Bytes(answer)));
-            self.schedule(socket.0, Duration::from_millis(1), What::Say(Say::HangUp));
+            self.schedule(socket.0, Duration::from_millis(1), What::Action(Action::Bytes(answer)));
+            self.schedule(socket.0, Duration::from_millis(1), What::Action(Action::HangUp));
         }
         Ok(bytes.len())
     }
@@ -353,7 +359,7 @@ impl Net for Simulated {
         self.unnamed.insert(socket.0);
     }
 
-    fn doubt(&mut self, _: Socket) {}
+    fn invalidate(&mut self, _: Socket) {}
 
     fn take_icmp(&mut self) -> Vec<IcmpError> {
         std::mem::take(&mut self.icmp)

@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::{Known, Run};
 use crate::{
     outcome::PortState,
-    sink::{DatabaseError, Sqlite, open_read_only, schema, unspelled},
+    sink::{DatabaseError, Sqlite, open_read_only, schema, unescape},
 };
 
 /// The columns of an outcome that are read; every schema has them.
@@ -267,7 +267,7 @@ fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<PortState> {
 
 fn banner(row: &Row<'_>) -> rusqlite::Result<Box<[u8]>> {
     if let Some(banner) = row.get_ref(7)?.as_str_or_null()? {
-        return Ok(unspelled(banner).into());
+        return Ok(unescape(banner).into());
     }
     match row.get_ref(8)?.as_str_or_null()? {
         Some(banner) => {
@@ -278,11 +278,11 @@ fn banner(row: &Row<'_>) -> rusqlite::Result<Box<[u8]>> {
     }
 }
 
-/// The text as it was before it was made harmless. One that is not UTF-8 stays spelled, as rows in
+/// The text as it was before it was made harmless. One that is not UTF-8 stays escaped, as rows in
 /// JSON have it.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> {
-    let Some(spelled) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let text = String::from_utf8(unspelled(spelled)).unwrap_or_else(|_| spelled.to_owned());
+    let Some(escape) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    let text = String::from_utf8(unescape(escape)).unwrap_or_else(|_| escape.to_owned());
     Ok(Some(text.into()))
 }
 

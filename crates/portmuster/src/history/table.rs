@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::{Change, ChangeKind, Side};
 use crate::{
     outcome::{PortState, Service},
-    sink::{Paint, escaped},
+    sink::{Paint, escape_line},
 };
 
 /// Characters that are shown of what was, and of what is.
@@ -67,7 +67,7 @@ fn in_short(kind: ChangeKind) -> &'static str {
 
 /// The target, and the addresses of a name.
 fn target(change: &Change) -> String {
-    let named = escaped(change.target.to_string().as_bytes());
+    let named = escape_line(change.target.to_string().as_bytes());
     let address = |side: &Option<Side>| side.as_ref().and_then(|side| side.address);
     match (address(&change.old), address(&change.new)) {
         (None, None) => named,
@@ -79,7 +79,7 @@ fn target(change: &Change) -> String {
 /// What a run knows, in short.
 fn told(Side { known, .. }: &Side) -> String {
     let Some(service) = &known.service else {
-        return escaped(format!("{} ({})", known.state, known.reason).as_bytes());
+        return escape_line(format!("{} ({})", known.state, known.reason).as_bytes());
     };
     let said = match &known.identification {
         [_, Some(software), Some(comment)] => format!("{software} {comment}").into_bytes(),
@@ -90,7 +90,7 @@ fn told(Side { known, .. }: &Side) -> String {
         Some(protocol) => format!("{service} ({protocol})"),
         None => service.to_string(),
     };
-    escaped(&[service.as_bytes(), b" ", &said].concat())
+    escape_line(&[service.as_bytes(), b" ", &said].concat())
 }
 
 fn shortened(mut text: String, most: usize) -> String {
@@ -105,7 +105,7 @@ fn shortened(mut text: String, most: usize) -> String {
 /// What is weak: where both runs know, what changed of it.
 fn findings(change: &Change) -> Option<String> {
     let signed = |sign: &'static str, findings: &[Box<str>]| -> Vec<String> {
-        findings.iter().map(|finding| escaped(format!("{sign}{finding}").as_bytes())).collect()
+        findings.iter().map(|finding| escape_line(format!("{sign}{finding}").as_bytes())).collect()
     };
     let mut names = signed("+", &change.new_findings);
     names.extend(signed("-", &change.gone_findings));

@@ -10,13 +10,13 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use rustix::io::Errno;
 
 use super::{
-    Reports, Setting, StartError,
-    lanes::{Lane, Lanes, Started, THREADS_SPARED},
-    room::Scarce,
+    Reports, StartError, WorkerContext,
+    capacity::LimitingResource,
     spawn,
+    thread_pool::{Lane, Started, THREADS_SPARED, ThreadPool},
 };
 use crate::{
-    check::{Attempt, Rules, Timer},
+    attempt::{Attempt, Rules, Timer},
     clock::Instant,
     driver::{Driver, Net, Socket, descriptors, epoll::Epoll, waker::Waker},
     memory::{Held, Memory},
@@ -54,18 +54,20 @@ const STALE_MAX: usize = 4096;
 pub(super) fn start(
     loops: usize,
     in_flight: usize,
-    setting: &Setting,
+    setting: &WorkerContext,
 ) -> Result<Started, StartError> {
     let table = descriptors::budget().attempts;
     // Each costs the table of this process a descriptor, too.
     let tables = in_flight.div_ceil(table).min(table / LOOP_DESCRIPTORS).min(TABLES_MAX);
-    let (mut wanted, mut scarce) = (loops.max(tables), Scarce::Descriptors);
+    let (mut wanted, mut scarce) = (loops.max(tables), LimitingResource::Descriptors);
     let mut own_tables = true;
-    let mut lanes = Lanes::default();
+    let mut lanes = ThreadPool::default();
     while lanes.all.len() < wanted {
         match add_loop(&mut lanes, in_flight, setting) {
             Ok(true) => {}
-            Ok(false) => (own_tables, wanted, scarce) = (false, loops, Scarce::SharedDescriptors),
+            Ok(false) => {
+                (own_tables, wanted, scarce) = (false, loops, LimitingResource::SharedDescriptors);
+            }
             Err(error) if lanes.all.is_empty() => return Err(error),
             Err(error) => {
                 lanes.dismiss((lanes.all.len() - 1).min(THREADS_SPARED));
@@ -74,13 +76,17 @@ pub(super) fn start(
         }
     }
     lanes.loads = vec![0; lanes.all.len()];
-    lanes.lead = Some(LEAD * lanes.all.len());
+    lanes.backlog_room = Some(LEAD * lanes.all.len());
     let tables = if own_tables { lanes.all.len() } else { 1 };
     Ok(Started { lanes, capacity: in_flight.min(table.saturating_mul(tables)), scarce })
 }
 
 /// Starts one more loop; whether it has a descriptor table of its own.
-fn add_loop(lanes: &mut Lanes, in_flight: usize, setting: &Setting) -> Result<bool, StartError> {
+fn add_loop(
+    lanes: &mut ThreadPool,
+    in_flight: usize,
+    setting: &WorkerContext,
+) -> Result<bool, StartError> {
     let place = lanes.all.len();
     let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
     let (ready, started) = bounded(1);
@@ -125,7 +131,7 @@ fn run(
     worker: usize,
     mut event_loop: EventLoop<Epoll>,
     queue: &Receiver<Vec<Start>>,
-    setting: &Setting,
+    setting: &WorkerContext,
 ) {
     let (mut leased, mut ended) = (VecDeque::new(), Vec::new());
     loop {

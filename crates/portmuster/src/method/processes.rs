@@ -1,4 +1,4 @@
-//! Attempts in worker processes, which are other programs' inside of the same [lanes](Lanes).
+//! Attempts in worker processes, which are other programs' inside of the same [lanes](ThreadPool).
 
 use std::{net::IpAddr, process::ExitCode};
 
@@ -6,12 +6,13 @@ use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Alarm, Method, Panics, Plan, Reports, Setting, StartError,
-    lanes::{Lanes, Started},
-    loops_or_threads, room, threads,
+    Method, PanicGuard, Panics, Plan, Reports, StartError, WorkerContext, capacity,
+    loops_or_threads,
+    thread_pool::{Started, ThreadPool},
+    threads,
 };
 use crate::{
-    check::Rules,
+    attempt::Rules,
     clock::Clock,
     config::defaults,
     driver::descriptors,
@@ -19,9 +20,9 @@ use crate::{
     outcome::{Conclusion, PortState, Reason, Verdict},
     schedule::{CheckId, Report, Start},
     workers::{
-        link::{Done, Link, Lost, Terms},
+        pool::{Completion, PoolConfig, TaskError, WorkerPool},
         queue::Ticket,
-        served::{self, Batch, Engine, Running},
+        worker_process::{self, Batch, Engine, Running},
     },
 };
 
@@ -45,21 +46,24 @@ enum Inside {
 }
 
 /// Starts the workers; with the way to them comes how many attempts they may be given.
-pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usize), StartError> {
+pub(super) fn start(
+    plan: &Plan,
+    setting: &WorkerContext,
+) -> Result<(WorkerPool<Start>, usize), StartError> {
     let program = plan.program.clone().ok_or(StartError::NoProgram)?;
-    let (inside, at_once, ahead) = inside(plan);
+    let (inside, concurrency, ahead) = inside(plan);
     let workers = plan.size.workers.min(plan.in_flight);
-    let all = at_once.saturating_add(ahead).saturating_mul(workers);
+    let all = concurrency.saturating_add(ahead).saturating_mul(workers);
     let capacity = plan.in_flight.min(all);
-    let terms = Terms { program, processes: workers, at_once, ahead, batches: capacity };
+    let terms = PoolConfig { program, processes: workers, concurrency, ahead, batches: capacity };
     let worker = WorkerSetting {
         inside,
         rules: setting.rules,
         source: setting.source,
-        memory: room::share(plan.memory, workers),
+        memory: capacity::share(plan.memory, workers),
     };
-    let (reports, alarm) = (setting.reports.clone(), Alarm(setting.panics.clone()));
-    let deliver = move |worker, done: Vec<Done<Start, Conclusion>>| {
+    let (reports, alarm) = (setting.reports.clone(), PanicGuard(setting.panics.clone()));
+    let deliver = move |worker, done: Vec<Completion<Start, Conclusion>>| {
         let _held = &alarm;
         if done.is_empty() {
             // Calls the coordinator, unless it is called anyway.
@@ -70,8 +74,8 @@ pub(super) fn start(plan: &Plan, setting: &Setting) -> Result<(Link<Start>, usiz
             let _ = reports.send(reports_of(worker, ended));
         }
     };
-    let link = Link::start(terms, &worker, setting.clock, Box::new(deliver))?;
-    Ok((link, capacity))
+    let pool = WorkerPool::start(terms, &worker, setting.clock, Box::new(deliver))?;
+    Ok((pool, capacity))
 }
 
 /// What is inside each worker, how many attempts it has at once, and how many it may be given
@@ -83,7 +87,7 @@ fn inside(plan: &Plan) -> (Inside, usize, usize) {
         return (Inside::EventLoop(count(share)), share, 0);
     }
     // To start at a rate is to start when one is told to: what waits in a worker would not.
-    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD.min(room::ahead(plan)) };
+    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD.min(capacity::ahead(plan)) };
     (Inside::Threads(count(plan.size.threads)), plan.size.threads, ahead)
 }
 
@@ -91,10 +95,10 @@ fn reports_of(worker: usize, ended: Vec<Report>) -> Reports {
     Reports { worker, begun: 0, ended, held: Vec::new() }
 }
 
-fn report((start, result): Done<Start, Conclusion>) -> Report {
+fn report((start, result): Completion<Start, Conclusion>) -> Report {
     let lost = |lost| match lost {
-        Lost::KillsWorkers => Reason::KillsWorkers,
-        Lost::NoWorkers | Lost::Unsendable => Reason::NoWorkers,
+        TaskError::KillsWorkers => Reason::KillsWorkers,
+        TaskError::NoWorkers | TaskError::Unsendable => Reason::NoWorkers,
     };
     let conclusion = result.unwrap_or_else(|why| {
         let none = std::time::Duration::ZERO;
@@ -127,14 +131,14 @@ fn report((start, result): Done<Start, Conclusion>) -> Report {
 /// ```
 #[must_use]
 pub fn worker_main() -> ExitCode {
-    served::serve(engine)
+    worker_process::serve(engine)
 }
 
 fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>, String> {
     let budget = descriptors::budget().attempts;
     // Each is reported when it begins and when it ends.
     let (reports, done) = bounded(2 * room);
-    let setting = Setting {
+    let setting = WorkerContext {
         clock: Clock::start(),
         rules: worker.rules,
         source: worker.source,
@@ -152,18 +156,18 @@ fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>,
         }
     };
     let Started { lanes, capacity, .. } = started.map_err(|error| error.to_string())?;
-    Ok((Inner { lanes, at_once: capacity }, done))
+    Ok((Inner { lanes, concurrency: capacity }, done))
 }
 
 /// The lanes of a worker.
 struct Inner {
-    lanes: Lanes,
-    at_once: usize,
+    lanes: ThreadPool,
+    concurrency: usize,
 }
 
 impl Engine<Start> for Inner {
-    fn at_once(&self) -> usize {
-        self.at_once
+    fn concurrency(&self) -> usize {
+        self.concurrency
     }
 
     fn begin(&mut self, work: Vec<(Ticket, Start)>) {

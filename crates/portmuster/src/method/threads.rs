@@ -3,13 +3,13 @@
 use crossbeam_channel::bounded;
 
 use super::{
-    Reports, Setting, StartError,
-    lanes::{Lane, Lanes, Started, THREADS_SPARED},
-    room::Scarce,
+    Reports, StartError, WorkerContext,
+    capacity::LimitingResource,
     spawn,
+    thread_pool::{Lane, Started, THREADS_SPARED, ThreadPool},
 };
 use crate::{
-    check::Attempt,
+    attempt::Attempt,
     driver::{
         Driver, Net, Socket, Woken,
         poll::{Idle, Poll},
@@ -22,20 +22,28 @@ use crate::{
 /// Starts the threads, or as many as this system gives. They take starts one at a time from one
 /// lane, so that none holds more than it works on; as many as `room` may be begun and not
 /// reported.
-pub(super) fn start(threads: usize, room: usize, setting: &Setting) -> Result<Started, StartError> {
+pub(super) fn start(
+    threads: usize,
+    room: usize,
+    setting: &WorkerContext,
+) -> Result<Started, StartError> {
     let mut capacity = threads;
     loop {
         let lanes = start_all(capacity, room, setting)?;
         let started = lanes.threads.len();
         if started == capacity {
-            return Ok(Started { lanes, capacity, scarce: Scarce::Threads });
+            return Ok(Started { lanes, capacity, scarce: LimitingResource::Threads });
         }
         capacity = started.saturating_sub(THREADS_SPARED).max(1);
     }
 }
 
 /// Starts the threads up to the first that can't be started.
-fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, StartError> {
+fn start_all(
+    threads: usize,
+    room: usize,
+    setting: &WorkerContext,
+) -> Result<ThreadPool, StartError> {
     let (starts, queue) = bounded::<Vec<Start>>(room);
     // Called once, when all are to go home, and never read.
     let stop = Waker::new()?;
@@ -47,7 +55,7 @@ fn start_all(threads: usize, room: usize, setting: &Setting) -> Result<Lanes, St
         waiting: Some(queue.clone()),
     };
     let idle = Idle::new(threads);
-    let mut lanes = Lanes::default();
+    let mut lanes = ThreadPool::default();
     lanes.all.push(lane);
     lanes.loads.push(0);
     lanes.stops.push(stop.clone());

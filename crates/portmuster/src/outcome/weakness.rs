@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identification, NameList, Offer};
+use super::{Identification, KexInit, NameList};
 
 /// Something weak that an ssh server offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,7 +105,7 @@ impl Weakness {
     }
 
     /// What is weak in what the server says of itself.
-    pub(crate) fn all_in(identification: &Identification, offer: Option<&Offer>) -> Vec<Self> {
+    pub(crate) fn all_in(identification: &Identification, offer: Option<&KexInit>) -> Vec<Self> {
         let is_there = |weakness: &Self| match weakness.entry().sign {
             Sign::Version1 => identification.has_version_1(),
             _ => offer.is_some_and(|offer| !weakness.algorithms(offer).is_empty()),
@@ -115,7 +115,7 @@ impl Weakness {
 
     /// The algorithms of the offer that are weak in this way, each once.
     #[must_use]
-    pub fn algorithms(self, offer: &Offer) -> Vec<&str> {
+    pub fn algorithms(self, offer: &KexInit) -> Vec<&str> {
         let ciphers = [&offer.ciphers_client_to_server, &offer.ciphers_server_to_client];
         let macs = [&offer.macs_client_to_server, &offer.macs_server_to_client];
         let mut names = match self.entry().sign {
@@ -267,7 +267,7 @@ fn is_encrypt_then_mac(name: &str) -> bool {
 
 /// The ciphers and MACs that the attack works on: ChaCha20-Poly1305, and CBC with a MAC over what
 /// is encrypted in the same direction (Bäumer, Brinkmann, Schwenk: "Terrapin Attack", §4).
-fn terrapin(offer: &Offer) -> Vec<&str> {
+fn terrapin(offer: &KexInit) -> Vec<&str> {
     if offer.kex.contains(STRICT) {
         return Vec::new();
     }
@@ -296,19 +296,19 @@ mod tests {
         NameList::parse(names.as_bytes()).expect("names are printable")
     }
 
-    fn offer(kex: &str, host_keys: &str, ciphers: &str, macs: &str) -> Offer {
-        Offer {
+    fn offer(kex: &str, host_keys: &str, ciphers: &str, macs: &str) -> KexInit {
+        KexInit {
             kex: list(kex),
             host_keys: list(host_keys),
             ciphers_client_to_server: list(ciphers),
             ciphers_server_to_client: list(ciphers),
             macs_client_to_server: list(macs),
             macs_server_to_client: list(macs),
-            ..Offer::default()
+            ..KexInit::default()
         }
     }
 
-    fn names(protocol: &str, offer: &Offer) -> Vec<&'static str> {
+    fn names(protocol: &str, offer: &KexInit) -> Vec<&'static str> {
         let protocol = protocol.to_owned();
         let identification = Identification { protocol, software: "x".into(), comment: None };
         Weakness::all_in(&identification, Some(offer)).into_iter().map(Weakness::name).collect()
@@ -399,8 +399,8 @@ mod tests {
 
     #[test]
     fn both_protocols_are_one_too_many() {
-        assert_eq!(names("1.99", &Offer::default()), ["ssh-1"]);
-        assert_eq!(names("1.5", &Offer::default()), ["ssh-1"]);
+        assert_eq!(names("1.99", &KexInit::default()), ["ssh-1"]);
+        assert_eq!(names("1.5", &KexInit::default()), ["ssh-1"]);
     }
 
     #[test]
@@ -413,7 +413,7 @@ mod tests {
         let etm = offer("x", "", "aes128-cbc", "hmac-sha2-256-etm@openssh.com");
         assert_eq!(names("2.0", &etm), ["terrapin", "cbc"]);
         let other_direction =
-            Offer { macs_client_to_server: list(""), ciphers_server_to_client: list(""), ..etm };
+            KexInit { macs_client_to_server: list(""), ciphers_server_to_client: list(""), ..etm };
         assert_eq!(names("2.0", &other_direction), ["cbc"]);
 
         let clients = "curve25519-sha256,kex-strict-c-v00@openssh.com";

@@ -3,7 +3,7 @@
 use super::{
     BANNER_MAX, BYTES_MAX, Ending, Judgement, LINES_MAX, plain, prompt, screen, ssh, telnet,
 };
-use crate::outcome::{Facts, Rule, Service};
+use crate::outcome::{Rule, Service, ServiceDetails};
 
 /// What one more byte of a greeting has shown.
 pub(super) enum Heard {
@@ -183,8 +183,8 @@ impl Greeting {
             return Some(self.judge(Service::Telnet, Rule::TelnetCommands));
         }
         let protocol = Some(protocol?.to_owned());
-        let facts = Facts { protocol, ..Facts::default() };
-        Some(self.judge(Service::Other, Rule::KnownProtocol).with(facts))
+        let details = ServiceDetails { protocol, ..ServiceDetails::default() };
+        Some(self.judge(Service::Other, Rule::KnownProtocol).with(details))
     }
 
     /// The name of the protocol that the first bytes are of, unless what came behind them says
@@ -219,7 +219,8 @@ impl Greeting {
         match service {
             Service::Telnet => {
                 let options = self.telnet.options().to_vec();
-                judgement(self.screen.text()).with(Facts { options, ..Facts::default() })
+                judgement(self.screen.text())
+                    .with(ServiceDetails { options, ..ServiceDetails::default() })
             }
             Service::TelnetLikely => judgement(self.screen.text()),
             _ if self.binary => judgement(&self.raw),

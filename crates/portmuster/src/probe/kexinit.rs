@@ -4,7 +4,7 @@
 //! Invariant: every length is checked before it is used, and at most [`PACKET_MAX`] bytes of one
 //! packet are held, those that have come and not those that were announced.
 
-use crate::outcome::{NameList, NoOffer, Offer};
+use crate::outcome::{KexFailure, KexInit, NameList};
 
 /// The longest packet that every implementation must be able to take (RFC 4253 §6.1).
 const PACKET_MAX: usize = 35_000;
@@ -30,9 +30,9 @@ pub(super) enum Found {
     /// More is to be read.
     Nothing,
     /// The offer.
-    Offer(Box<Offer>),
+    KexInit(Box<KexInit>),
     /// There will be none.
-    NoOffer(NoOffer),
+    KexFailure(KexFailure),
 }
 
 /// The packets of one connection.
@@ -47,7 +47,7 @@ impl Packets {
     /// Takes what has come.
     pub(super) fn bytes(&mut self, mut bytes: &[u8]) -> Found {
         while !bytes.is_empty() {
-            let Ok(wanted) = self.wanted() else { return Found::NoOffer(NoOffer::NoPacket) };
+            let Ok(wanted) = self.wanted() else { return Found::KexFailure(KexFailure::NoPacket) };
             let (taken, rest) = bytes.split_at(bytes.len().min(wanted));
             self.make_room(taken.len(), wanted);
             self.packet.extend_from_slice(taken);
@@ -62,10 +62,10 @@ impl Packets {
                     }
                     self.packet.clear();
                 }
-                Err(reason) => return Found::NoOffer(reason),
+                Err(reason) => return Found::KexFailure(reason),
             }
             if self.seen > BEFORE_MAX {
-                return Found::NoOffer(NoOffer::TooMuch);
+                return Found::KexFailure(KexFailure::TooMuch);
             }
         }
         Found::Nothing
@@ -84,7 +84,7 @@ impl Packets {
     }
 
     /// Bytes that are missing to the packet's length, or to its end.
-    fn wanted(&self) -> Result<usize, NoOffer> {
+    fn wanted(&self) -> Result<usize, KexFailure> {
         let whole = match length(&self.packet)? {
             None => LENGTH_SIZE,
             Some(length) => LENGTH_SIZE + length,
@@ -93,40 +93,42 @@ impl Packets {
     }
 
     /// The payload, once all of the packet has come.
-    fn whole(&self) -> Result<Option<&[u8]>, NoOffer> {
+    fn whole(&self) -> Result<Option<&[u8]>, KexFailure> {
         let Some(length) = length(&self.packet)? else { return Ok(None) };
         let body = &self.packet[LENGTH_SIZE..];
         if body.len() < length {
             return Ok(None);
         }
-        let (&padding, body) = body.split_first().ok_or(NoOffer::NoPacket)?;
-        let payload = body.len().checked_sub(padding.into()).ok_or(NoOffer::NoPacket)?;
+        let (&padding, body) = body.split_first().ok_or(KexFailure::NoPacket)?;
+        let payload = body.len().checked_sub(padding.into()).ok_or(KexFailure::NoPacket)?;
         Ok(Some(&body[..payload]))
     }
 }
 
 /// The packet's length, once it has come. What can't be one is told at once: it may be a text.
-fn length(packet: &[u8]) -> Result<Option<usize>, NoOffer> {
+fn length(packet: &[u8]) -> Result<Option<usize>, KexFailure> {
     let Some(length) = packet.first_chunk::<LENGTH_SIZE>() else { return Ok(None) };
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| NoOffer::NoPacket)?;
+    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| KexFailure::NoPacket)?;
     // One byte of padding's length and one of payload.
-    if (2..=PACKET_MAX).contains(&length) { Ok(Some(length)) } else { Err(NoOffer::NoPacket) }
+    if (2..=PACKET_MAX).contains(&length) { Ok(Some(length)) } else { Err(KexFailure::NoPacket) }
 }
 
 fn offer(payload: &[u8]) -> Found {
     match payload.split_first() {
         Some((&SSH_MSG_KEXINIT, rest)) => lists(rest)
-            .map_or(Found::NoOffer(NoOffer::Malformed), |offer| Found::Offer(Box::new(offer))),
+            .map_or(Found::KexFailure(KexFailure::Malformed), |offer| {
+                Found::KexInit(Box::new(offer))
+            }),
         // RFC 4253 §11: they may come at any time, and are to be passed over.
         Some((&(SSH_MSG_IGNORE | SSH_MSG_DEBUG), _)) => Found::Nothing,
-        Some((&SSH_MSG_DISCONNECT, _)) => Found::NoOffer(NoOffer::Disconnected),
-        Some(_) => Found::NoOffer(NoOffer::OtherPacket),
-        None => Found::NoOffer(NoOffer::NoPacket),
+        Some((&SSH_MSG_DISCONNECT, _)) => Found::KexFailure(KexFailure::Disconnected),
+        Some(_) => Found::KexFailure(KexFailure::OtherPacket),
+        None => Found::KexFailure(KexFailure::NoPacket),
     }
 }
 
 /// The lists of an offer, behind its message number.
-fn lists(payload: &[u8]) -> Option<Offer> {
+fn lists(payload: &[u8]) -> Option<KexInit> {
     let mut rest = payload.get(COOKIE_SIZE..)?;
     let mut next = || {
         let (length, behind) = rest.split_first_chunk::<LENGTH_SIZE>()?;
@@ -135,7 +137,7 @@ fn lists(payload: &[u8]) -> Option<Offer> {
         rest = behind;
         NameList::parse(list)
     };
-    let offer = Offer {
+    let offer = KexInit {
         kex: next()?,
         host_keys: next()?,
         ciphers_client_to_server: next()?,
@@ -155,7 +157,7 @@ fn lists(payload: &[u8]) -> Option<Offer> {
 /// It is not.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn read_back(payload: &[u8]) {
-    let Found::Offer(offer) = offer(payload) else { return };
+    let Found::KexInit(offer) = offer(payload) else { return };
     let mut written = payload[..=COOKIE_SIZE].to_vec();
     for list in [
         &offer.kex,
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn an_offer_has_its_lists_in_order() {
-        let Found::Offer(offer) = found(&packet(&kexinit(LISTS))) else { panic!("no offer") };
+        let Found::KexInit(offer) = found(&packet(&kexinit(LISTS))) else { panic!("no offer") };
         let names = |list: &NameList| list.iter().collect::<Vec<_>>().join(",");
         assert_eq!(names(&offer.kex), LISTS[0]);
         assert_eq!(names(&offer.host_keys), LISTS[1]);
@@ -211,20 +213,20 @@ mod tests {
     #[test]
     fn messages_for_nobody_may_come_before_it() {
         let before = [packet(&[SSH_MSG_IGNORE, 0, 0, 0, 0]), packet(&[SSH_MSG_DEBUG, 1])].concat();
-        assert!(matches!(found(&[before, packet(&kexinit(LISTS))].concat()), Found::Offer(_)));
+        assert!(matches!(found(&[before, packet(&kexinit(LISTS))].concat()), Found::KexInit(_)));
     }
 
     #[test]
     fn whatever_else_comes_is_told() {
-        let no_offer = |reason| Found::NoOffer(reason);
-        assert_eq!(found(&packet(&[SSH_MSG_DISCONNECT, 0])), no_offer(NoOffer::Disconnected));
-        assert_eq!(found(&packet(&[21])), no_offer(NoOffer::OtherPacket));
-        assert_eq!(found(b"Invalid SSH identification string."), no_offer(NoOffer::NoPacket));
-        assert_eq!(found(b"\0\0\0\x01\0"), no_offer(NoOffer::NoPacket));
-        assert_eq!(found(b"\0\0\x88\xb9\0"), no_offer(NoOffer::NoPacket));
+        let no_offer = |reason| Found::KexFailure(reason);
+        assert_eq!(found(&packet(&[SSH_MSG_DISCONNECT, 0])), no_offer(KexFailure::Disconnected));
+        assert_eq!(found(&packet(&[21])), no_offer(KexFailure::OtherPacket));
+        assert_eq!(found(b"Invalid SSH identification string."), no_offer(KexFailure::NoPacket));
+        assert_eq!(found(b"\0\0\0\x01\0"), no_offer(KexFailure::NoPacket));
+        assert_eq!(found(b"\0\0\x88\xb9\0"), no_offer(KexFailure::NoPacket));
         // Padding that is longer than its packet, and a packet of nothing else.
-        assert_eq!(found(b"\0\0\0\x02\x03\x14"), no_offer(NoOffer::NoPacket));
-        assert_eq!(found(b"\0\0\0\x02\x01\x14"), no_offer(NoOffer::NoPacket));
+        assert_eq!(found(b"\0\0\0\x02\x03\x14"), no_offer(KexFailure::NoPacket));
+        assert_eq!(found(b"\0\0\0\x02\x01\x14"), no_offer(KexFailure::NoPacket));
     }
 
     #[test]
@@ -234,15 +236,15 @@ mod tests {
         for (place, lie) in [(first_list, 0xff), (first_list + 2, 1), (first_list + 3, 0xff)] {
             let mut lying = good.clone();
             lying[place] = lie;
-            assert_eq!(found(&packet(&lying)), Found::NoOffer(NoOffer::Malformed), "{place}");
+            assert_eq!(found(&packet(&lying)), Found::KexFailure(KexFailure::Malformed), "{place}");
         }
         for end in 1..good.len() {
             let cut_off = found(&packet(&good[..end]));
-            assert_eq!(cut_off, Found::NoOffer(NoOffer::Malformed), "cut off at {end}");
+            assert_eq!(cut_off, Found::KexFailure(KexFailure::Malformed), "cut off at {end}");
         }
         let mut unprintable = LISTS;
         unprintable[1] = "ssh-\x1b[2Jrsa";
-        assert_eq!(found(&packet(&kexinit(unprintable))), Found::NoOffer(NoOffer::Malformed));
+        assert_eq!(found(&packet(&kexinit(unprintable))), Found::KexFailure(KexFailure::Malformed));
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
         let ignored = packet(&[&[SSH_MSG_IGNORE][..], &[0; 1000]].concat());
         let mut packets = Packets::default();
         let found: Vec<_> = (0..100).map(|_| packets.bytes(&ignored)).collect();
-        assert!(found.contains(&Found::NoOffer(NoOffer::TooMuch)));
+        assert!(found.contains(&Found::KexFailure(KexFailure::TooMuch)));
         assert!(packets.packet.capacity() <= 2 * ignored.len());
 
         let mut packets = Packets::default();

@@ -5,7 +5,9 @@ use super::{
     Judgement,
     kexinit::{self, Packets},
 };
-use crate::outcome::{Facts, Identification, KeyExchange, NoOffer, Rule, Service, Weakness};
+use crate::outcome::{
+    Identification, KexFailure, KeyExchange, Rule, Service, ServiceDetails, Weakness,
+};
 
 /// Bytes of one line that are kept. RFC 4253 §4.2 allows an identification 255; real servers
 /// with long comments go beyond.
@@ -175,8 +177,8 @@ impl Conversation {
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> Option<Judgement> {
         let offered = match self.packets.bytes(bytes) {
             kexinit::Found::Nothing => return None,
-            kexinit::Found::Offer(offer) => KeyExchange::Offered(offer),
-            kexinit::Found::NoOffer(reason) => KeyExchange::Missing(reason),
+            kexinit::Found::KexInit(offer) => KeyExchange::Offered(offer),
+            kexinit::Found::KexFailure(reason) => KeyExchange::Missing(reason),
         };
         Some(self.judge(offered))
     }
@@ -187,10 +189,10 @@ impl Conversation {
     }
 
     /// Judges a server whose offer was asked for and will not come.
-    pub(super) fn without_offer(&self, reason: NoOffer) -> Judgement {
+    pub(super) fn without_offer(&self, reason: KexFailure) -> Judgement {
         self.judge(match self.extent {
             _ if !self.identification.has_version_2() => KeyExchange::NotAsked,
-            Extent::TooLong => KeyExchange::Missing(NoOffer::LongIdentification),
+            Extent::TooLong => KeyExchange::Missing(KexFailure::LongIdentification),
             Extent::Whole | Extent::CutOff => KeyExchange::Missing(reason),
         })
     }
@@ -207,8 +209,9 @@ impl Conversation {
         let identification = self.identification.clone();
         let findings = Weakness::all_in(&identification, key_exchange.offer());
         let identification = Some(identification);
-        let facts = Facts { identification, key_exchange, findings, ..Facts::default() };
-        Judgement::new(Service::Ssh, rule, self.line.clone()).with(facts)
+        let details =
+            ServiceDetails { identification, key_exchange, findings, ..ServiceDetails::default() };
+        Judgement::new(Service::Ssh, rule, self.line.clone()).with(details)
     }
 }
 

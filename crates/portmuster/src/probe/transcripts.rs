@@ -79,7 +79,7 @@ impl Transcript {
     /// What the server says.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let server = self.server.concat();
-        unescaped(&server).unwrap_or_else(|| panic!("{}: a broken escape", self.name))
+        push_unescaped(&server).unwrap_or_else(|| panic!("{}: a broken escape", self.name))
     }
 
     /// Whether the server speaks ssh or telnet, or asks who is there as one that does.
@@ -111,12 +111,12 @@ impl Transcript {
 
     /// What is otherwise than it is expected.
     fn differences(&self, judgement: &Judgement) -> Vec<String> {
-        let Judgement { service, rule, banner, facts } = judgement;
-        let facts = facts.clone().unwrap_or_default();
-        let identification = facts.identification.as_ref();
+        let Judgement { service, rule, banner, details } = judgement;
+        let details = details.clone().unwrap_or_default();
+        let identification = details.identification.as_ref();
         let told = |list: Vec<String>| list.join(", ");
-        let options = facts.options.iter().map(ToString::to_string).collect();
-        let findings = facts.findings.iter().map(ToString::to_string).collect();
+        let options = details.options.iter().map(ToString::to_string).collect();
+        let findings = details.findings.iter().map(ToString::to_string).collect();
         let expect = &self.expect;
         let fields = [
             ("service", Some(expect.service.clone()), service.to_string()),
@@ -128,7 +128,7 @@ impl Transcript {
                 expect.comment.clone(),
                 text(identification.and_then(|it| it.comment.as_ref())),
             ),
-            ("plain", expect.plain.clone(), text(facts.protocol.as_ref())),
+            ("plain", expect.plain.clone(), text(details.protocol.as_ref())),
             ("options", expect.options.clone().map(told), told(options)),
             ("findings", expect.findings.clone().map(told), told(findings)),
             ("banner", expect.banner.clone(), String::from_utf8_lossy(banner).into_owned()),
@@ -142,12 +142,12 @@ impl Transcript {
 
     /// Whether a split has changed nothing but what is left unread behind a prompt.
     fn agrees(whole: &Judgement, split: &Judgement) -> bool {
-        let mut facts = split.facts.clone().unwrap_or_default();
-        let mut all = whole.facts.clone().unwrap_or_default();
-        let has_no_other_options = all.options.starts_with(&facts.options);
-        (facts.options, all.options) = (Vec::new(), Vec::new());
+        let mut details = split.details.clone().unwrap_or_default();
+        let mut all = whole.details.clone().unwrap_or_default();
+        let has_no_other_options = all.options.starts_with(&details.options);
+        (details.options, all.options) = (Vec::new(), Vec::new());
         split.service == whole.service
-            && facts == all
+            && details == all
             && has_no_other_options
             && whole.banner.starts_with(&split.banner)
     }
@@ -158,7 +158,7 @@ fn text(field: Option<&impl AsRef<[u8]>>) -> String {
 }
 
 /// The bytes that a string stands for.
-fn unescaped(text: &str) -> Option<Vec<u8>> {
+fn push_unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -185,9 +185,12 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 
 #[test]
 fn escapes_stand_for_bytes() {
-    assert_eq!(unescaped(r"a\r\n\t\0\e\\\xfFz").as_deref(), Some(&b"a\r\n\t\0\x1b\\\xffz"[..]));
+    assert_eq!(
+        push_unescaped(r"a\r\n\t\0\e\\\xfFz").as_deref(),
+        Some(&b"a\r\n\t\0\x1b\\\xffz"[..])
+    );
     for broken in [r"\q", r"\x1", r"\", r"\xzz"] {
-        assert_eq!(unescaped(broken), None, "{broken}");
+        assert_eq!(push_unescaped(broken), None, "{broken}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    check::Opening,
+    attempt::Opening,
     config::SpeakFirst,
     outcome::{PortState, Reason, Service, Times, Verdict},
     targets::{Host, Target},
@@ -173,8 +173,8 @@ impl Check {
         let earlier = self.earlier.as_ref()?;
         let is_alone = matches!(self.endpoints, Endpoints::One(_)) && self.best.is_none();
         let is_first = self.retries_made == 0 && !self.throttled && self.opening == Opening::Listen;
-        let Verdict { service, ref facts, times, .. } = earlier.verdict;
-        let hung_up = service == Some(Service::ClosedEarly) && facts.is_none();
+        let Verdict { service, ref details, times, .. } = earlier.verdict;
+        let hung_up = service == Some(Service::ClosedEarly) && details.is_none();
         (is_alone && is_first && hung_up).then_some((self.retries_left, times))
     }
 

@@ -11,7 +11,7 @@ use crate::{
     clock::Instant,
     config::Addresses,
     outcome::{PortState, Reason},
-    positions::Odd,
+    positions::OutcomeCount,
     targets::Family,
 };
 
@@ -149,7 +149,7 @@ impl Schedule {
         let position = self.checks[id.0].position();
         if outcomes != 1 {
             let outcomes = u32::try_from(outcomes).unwrap_or(u32::MAX);
-            self.odd.push(Odd { position, outcomes });
+            self.odd.push(OutcomeCount { position, outcomes });
         }
         let target = self.checks[id.0].target().clone();
         self.expanding.push_back(Each::new(target, position, allowed));
@@ -187,7 +187,7 @@ impl Schedule {
 
     pub(super) fn exclude(&mut self, id: CheckId) {
         let check = self.checks.remove(id.0);
-        self.odd.push(Odd { position: check.position(), outcomes: 0 });
+        self.odd.push(OutcomeCount { position: check.position(), outcomes: 0 });
         self.account.excluded += 1;
     }
 

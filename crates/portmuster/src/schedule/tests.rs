@@ -472,23 +472,23 @@ fn what_retries_find_slows_the_run_down() {
 #[test]
 fn it_says_what_holds_it_back() {
     let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..unlimited() });
-    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::Input));
+    assert_eq!(schedule.account(at(0)).throttle, Some(Throttle::Input));
     schedule.add(target(1, 1), at(0));
     schedule.add(target(1, 2), at(0));
     starts(&mut schedule, at(0));
-    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::PerHost));
+    assert_eq!(schedule.account(at(0)).throttle, Some(Throttle::PerHost));
 
     let mut schedule = self::schedule(Policy { rate: NonZeroU32::new(1), ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.add(target(1, 2), at(0));
     schedule.add(target(1, 3), at(0));
     starts(&mut schedule, at(0));
-    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::Rate));
+    assert_eq!(schedule.account(at(0)).throttle, Some(Throttle::Rate));
 
     let mut schedule = self::schedule(Policy { in_flight: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     starts(&mut schedule, at(0));
-    assert_eq!(schedule.account(at(0)).held_by, Some(HeldBy::InFlight));
+    assert_eq!(schedule.account(at(0)).throttle, Some(Throttle::InFlight));
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Naming, Network, troubles::Troubles};
+use super::{Naming, Network, troubles::FaultInjector};
 use crate::{
     clock::Instant,
     outcome::Fault,
@@ -19,12 +19,12 @@ const SEED: u64 = 0x6E61_6D65;
 #[derive(Debug)]
 pub(super) struct Lookups {
     under_way: Vec<(Instant, Question)>,
-    pub(super) troubles: Troubles,
+    pub(super) troubles: FaultInjector,
 }
 
 impl Lookups {
     pub(super) fn new(seed: u64) -> Self {
-        Self { under_way: Vec::new(), troubles: Troubles::new(seed ^ SEED) }
+        Self { under_way: Vec::new(), troubles: FaultInjector::new(seed ^ SEED) }
     }
 
     pub(super) fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {

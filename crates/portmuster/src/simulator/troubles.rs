@@ -6,12 +6,12 @@ use fastrand::Rng;
 
 /// Trouble from one seed.
 #[derive(Debug)]
-pub(crate) struct Troubles {
+pub(crate) struct FaultInjector {
     pub(crate) rng: Rng,
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 
-impl Troubles {
+impl FaultInjector {
     pub(crate) fn new(seed: u64) -> Self {
         Self { rng: Rng::with_seed(seed), counts: BTreeMap::new() }
     }

@@ -55,7 +55,7 @@ pub(super) enum Cell<'a> {
     Word(&'a str),
     /// Text that a stranger may have chosen, also in base64: with one byte, how it begins.
     Text(Cow<'a, str>),
-    /// Such a text that was [spelled](super::spelled) already, because it is not UTF-8.
+    /// Such a text that was [escaped](super::escape) already, because it is not UTF-8.
     Spelled(&'a str),
     /// A value in JSON, in which everything can be seen.
     Json(String),

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::{
-    Ending, Mark, Place, Row, Sink,
+    Ending, ResumePoint, Row, SeekableOutput, Sink,
     cells::{COLUMNS, Cell, cells},
-    place,
-    text::{is_plain, spelled},
+    seekable,
+    text::{escape, is_plain},
 };
 use crate::outcome::Outcome;
 
@@ -23,7 +23,7 @@ const SEPARATOR_MAX: usize = 2;
 /// The columns are the fields of a [`Row`], under their names in JSON and in the order there. What
 /// is absent is empty, lists are joined by spaces, and the evidence is its JSON.
 ///
-/// Invariant: a row is one line. Whatever can't be seen is written as [`spelled`] writes it, and a
+/// Invariant: a row is one line. Whatever can't be seen is written as [`escape`] writes it, and a
 /// text that a spreadsheet would take for a formula stands behind an apostrophe.
 #[derive(Debug)]
 pub struct Csv<P> {
@@ -31,18 +31,18 @@ pub struct Csv<P> {
     line: Line,
 }
 
-impl<P: Place> Csv<P> {
+impl<P: SeekableOutput> Csv<P> {
     /// Begins with the header.
     ///
     /// # Errors
     /// It could not be written.
     pub fn begin(mut place: P) -> io::Result<Self> {
         place.write_all(Self::header().as_bytes())?;
-        Ok(Self::go_on(place))
+        Ok(Self::resume(place))
     }
 
     /// Goes on below the rows that are there, at the end of their last line.
-    pub fn go_on(place: P) -> Self {
+    pub fn resume(place: P) -> Self {
         Self { place, line: Line::default() }
     }
 }
@@ -55,7 +55,7 @@ impl<P> Csv<P> {
     }
 }
 
-impl<P: Place> Sink for Csv<P> {
+impl<P: SeekableOutput> Sink for Csv<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
         for cell in cells(&Row::from(outcome)) {
@@ -68,8 +68,8 @@ impl<P: Place> Sink for Csv<P> {
         self.place.flush()
     }
 
-    fn checkpoint(&mut self) -> io::Result<Mark> {
-        place::checkpoint(&mut self.place)
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        seekable::checkpoint(&mut self.place)
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
@@ -149,7 +149,7 @@ impl Line {
 /// The text on one line, and nowhere a formula.
 fn harmless(text: &str) -> Cow<'_, str> {
     let text: Cow<'_, str> =
-        if is_plain(text) { text.into() } else { spelled(text.as_bytes()).into() };
+        if is_plain(text) { text.into() } else { escape(text.as_bytes()).into() };
     without_formula(text)
 }
 
@@ -174,7 +174,7 @@ fn guarded(text: &str) -> String {
 }
 
 /// Whether a spreadsheet takes it for a formula (OWASP, CSV injection): by the first character,
-/// also a wide one. Tabs and line ends, which count too, are spelled out before.
+/// also a wide one. Tabs and line ends, which count too, are escaped before.
 fn begins_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
@@ -187,7 +187,7 @@ mod tests {
     use crate::{
         letters::is_hidden,
         outcome::{
-            Identification, KeyExchange, NameList, Offer, PortState, Reason, TelnetOption, Verb,
+            Identification, KexInit, KeyExchange, NameList, PortState, Reason, TelnetOption, Verb,
         },
         sink::samples,
     };
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn rows_are_added_below_without_another_header() {
-        let mut csv = Csv::go_on(Vec::new());
+        let mut csv = Csv::resume(Vec::new());
         csv.write(&samples::binary()).expect("a vector takes everything");
         let text = String::from_utf8(csv.place).expect("it is text");
         assert!(text.starts_with("1,db.example,") && text.lines().count() == 1, "{text}");
@@ -334,10 +334,10 @@ mod tests {
             outcome.target = crate::Target::from((host, 22));
             outcome.target.label = Some(label.into());
             outcome.verdict.banner = banner;
-            let facts = outcome.verdict.facts.as_mut().expect("it has everything");
+            let details = outcome.verdict.details.as_mut().expect("it has everything");
             let comment = Some(comment);
-            facts.identification = Some(Identification { protocol, software, comment });
-            facts.key_exchange = KeyExchange::Offered(Box::new(Offer {
+            details.identification = Some(Identification { protocol, software, comment });
+            details.key_exchange = KeyExchange::Offered(Box::new(KexInit {
                 kex: a,
                 host_keys: b,
                 ciphers_client_to_server: c,
@@ -348,9 +348,9 @@ mod tests {
                 compression_server_to_client: h,
             }));
             let option = |number| TelnetOption { verb: Verb::Will, number };
-            facts.options = numbers.into_iter().map(option).collect();
-            facts.protocol = Some(named);
-            facts.evidence.as_mut().expect("it has everything").parts[0].bytes = said;
+            details.options = numbers.into_iter().map(option).collect();
+            details.protocol = Some(named);
+            details.evidence.as_mut().expect("it has everything").parts[0].bytes = said;
             outcome
         }
     }
@@ -377,7 +377,7 @@ mod tests {
             prop_assert!(!begins_formula(&field(&outcome, "banner")));
             let shown = field(&outcome, "label");
             prop_assert!(!begins_formula(&shown));
-            prop_assert_eq!(shown.replace('\'', ""), spelled(label.as_bytes()).replace('\'', ""));
+            prop_assert_eq!(shown.replace('\'', ""), escape(label.as_bytes()).replace('\'', ""));
         }
     }
 }

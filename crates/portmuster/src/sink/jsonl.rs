@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
-use super::{Ending, Mark, Place, Row, Sink, place};
+use super::{Ending, ResumePoint, Row, SeekableOutput, Sink, seekable};
 use crate::letters::is_hidden;
 use crate::outcome::Outcome;
 
@@ -21,14 +21,14 @@ pub struct Jsonl<P> {
     line: Vec<u8>,
 }
 
-impl<P: Place> Jsonl<P> {
+impl<P: SeekableOutput> Jsonl<P> {
     /// Writes to `place`, a whole line at a time.
     pub fn new(place: P) -> Self {
         Self { place, line: Vec::new() }
     }
 }
 
-impl<P: Place> Sink for Jsonl<P> {
+impl<P: SeekableOutput> Sink for Jsonl<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
         if plain::write(outcome, &mut self.line) {
@@ -43,8 +43,8 @@ impl<P: Place> Sink for Jsonl<P> {
         self.place.flush()
     }
 
-    fn checkpoint(&mut self) -> io::Result<Mark> {
-        place::checkpoint(&mut self.place)
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        seekable::checkpoint(&mut self.place)
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
@@ -104,7 +104,8 @@ mod tests {
     use super::*;
     use crate::{
         outcome::{
-            Evidence, Facts, Identification, KeyExchange, NameList, Offer, Part, Side, Weakness,
+            Evidence, Identification, KexInit, KeyExchange, NameList, Part, ServiceDetails, Side,
+            Weakness,
         },
         sink::samples,
     };
@@ -113,8 +114,8 @@ mod tests {
         line_with(banner, None)
     }
 
-    fn line_with(banner: &[u8], facts: Option<Facts>) -> String {
-        let mut outcome = samples::open(banner, facts);
+    fn line_with(banner: &[u8], details: Option<ServiceDetails>) -> String {
+        let mut outcome = samples::open(banner, details);
         outcome.verdict.times.first_byte = None;
         let mut lines = Vec::new();
         Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
@@ -145,17 +146,17 @@ mod tests {
             side,
             bytes: bytes.to_vec(),
         };
-        let facts = Facts {
+        let details = ServiceDetails {
             identification: Some(identification),
-            key_exchange: KeyExchange::Offered(Box::new(Offer { kex, ..Offer::default() })),
+            key_exchange: KeyExchange::Offered(Box::new(KexInit { kex, ..KexInit::default() })),
             findings: vec![Weakness::Ssh1, Weakness::TripleDes],
             evidence: Some(Evidence {
                 parts: vec![part(Side::Server, b"SSH\r\n"), part(Side::Portmuster, b"\xff")],
                 left_out: 3,
             }),
-            ..Facts::default()
+            ..ServiceDetails::default()
         };
-        let line = line_with(b"SSH-2.0-x", Some(facts));
+        let line = line_with(b"SSH-2.0-x", Some(details));
         for expected in [
             r#""ssh_protocol":"2.0","ssh_software":"x","kex_algorithms":["b","a"],"#,
             r#""host_key_algorithms":[],"#,

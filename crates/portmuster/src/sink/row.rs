@@ -16,11 +16,11 @@ use jiff::{
 };
 use serde::Serialize;
 
-use super::spelled;
+use super::escape;
 use crate::{
     outcome::{
-        Evidence, Facts, KeyExchange, NameList, NoOffer, Outcome, Part, Rule, Service, Side,
-        Verdict, Weakness,
+        Evidence, KexFailure, KeyExchange, NameList, Outcome, Part, Rule, Service, ServiceDetails,
+        Side, Verdict, Weakness,
     },
     targets::Host,
 };
@@ -136,14 +136,14 @@ pub struct Row<'a> {
 pub enum RowText<'a> {
     /// All of it is UTF-8.
     Utf8(&'a str),
-    /// Some of it is not: the whole text as [`spelled`] writes it, with `\xNN` for a byte that is
+    /// Some of it is not: the whole text as [`escape`] writes it, with `\xNN` for a byte that is
     /// no text and `\\` for a backslash.
     Spelled(String),
 }
 
 impl<'a> From<&'a [u8]> for RowText<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        str::from_utf8(bytes).map_or_else(|_| Self::Spelled(spelled(bytes)), Self::Utf8)
+        str::from_utf8(bytes).map_or_else(|_| Self::Spelled(escape(bytes)), Self::Utf8)
     }
 }
 
@@ -174,15 +174,15 @@ pub struct PartRow<'a> {
 }
 
 /// What is said of a server that said nothing.
-static NOTHING: LazyLock<Facts> = LazyLock::new(Facts::default);
+static NOTHING: LazyLock<ServiceDetails> = LazyLock::new(ServiceDetails::default);
 
 impl<'a> From<&'a Outcome> for Row<'a> {
     fn from(outcome: &'a Outcome) -> Self {
         let verdict = &outcome.verdict;
         let (banner, banner_base64) = text(&verdict.banner);
-        let facts = verdict.facts.as_deref().unwrap_or(&NOTHING);
-        let identification = facts.identification.as_ref();
-        let offer = facts.key_exchange.offer();
+        let details = verdict.details.as_deref().unwrap_or(&NOTHING);
+        let identification = details.identification.as_ref();
+        let offer = details.key_exchange.offer();
         Self {
             schema: SCHEMA,
             host: host(&outcome.target.host),
@@ -207,17 +207,17 @@ impl<'a> From<&'a Outcome> for Row<'a> {
                 .map(|offer| names(&offer.compression_client_to_server)),
             compression_server_to_client: offer
                 .map(|offer| names(&offer.compression_server_to_client)),
-            kex_missing: missing(&facts.key_exchange).map(NoOffer::name),
-            telnet_options: some(facts.options.iter().map(ToString::to_string)),
-            protocol: facts.protocol.as_deref(),
-            findings: some(facts.findings.iter().copied().map(Weakness::name)),
+            kex_missing: missing(&details.key_exchange).map(KexFailure::name),
+            telnet_options: some(details.options.iter().map(ToString::to_string)),
+            protocol: details.protocol.as_deref(),
+            findings: some(details.findings.iter().copied().map(Weakness::name)),
             connect_ms: verdict.times.connect.map(milliseconds),
             first_byte_ms: verdict.times.first_byte.map(milliseconds),
             total_ms: outcome.endpoint.map(|_| milliseconds(verdict.times.total)),
             label: outcome.target.label.as_deref(),
             attempts: outcome.attempts,
             time: timestamp(outcome.time),
-            evidence: facts.evidence.as_ref().and_then(|it| evidence(verdict, it)),
+            evidence: details.evidence.as_ref().and_then(|it| evidence(verdict, it)),
             rule: verdict.rule.map(Rule::name),
         }
     }
@@ -264,7 +264,7 @@ fn some<T>(list: impl Iterator<Item = T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }
 
-fn missing(key_exchange: &KeyExchange) -> Option<NoOffer> {
+fn missing(key_exchange: &KeyExchange) -> Option<KexFailure> {
     match *key_exchange {
         KeyExchange::Missing(reason) => Some(reason),
         KeyExchange::NotAsked | KeyExchange::Offered(_) => None,

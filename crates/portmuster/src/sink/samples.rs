@@ -4,14 +4,14 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     outcome::{
-        Evidence, Facts, Identification, KeyExchange, NameList, Offer, Outcome, Part, PortState,
-        Reason, Rule, Service, Side, TelnetOption, Times, Verb, Verdict, Weakness,
+        Evidence, Identification, KexInit, KeyExchange, NameList, Outcome, Part, PortState, Reason,
+        Rule, Service, ServiceDetails, Side, TelnetOption, Times, Verb, Verdict, Weakness,
     },
     targets::Target,
 };
 
 /// An open port with this banner.
-pub(crate) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
+pub(crate) fn open(banner: &[u8], details: Option<ServiceDetails>) -> Outcome {
     Outcome {
         target: Target::from(("db.example", 22)),
         endpoint: Some(([10, 0, 0, 5], 22).into()),
@@ -21,7 +21,7 @@ pub(crate) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
             service: Some(Service::Ssh),
             rule: Some(Rule::Identification),
             banner: banner.to_vec(),
-            facts: facts.map(Box::new),
+            details: details.map(Box::new),
             times: Times {
                 connect: Some(Duration::from_nanos(412_345)),
                 first_byte: Some(Duration::from_millis(2)),
@@ -37,13 +37,13 @@ pub(crate) fn open(banner: &[u8], facts: Option<Facts>) -> Outcome {
 /// Everything that a row can have at once, though no server has all of it.
 pub(crate) fn everything() -> Outcome {
     let name = |name: &str| NameList::parse(name.as_bytes()).expect("it is printable");
-    let facts = Facts {
+    let details = ServiceDetails {
         identification: Some(Identification {
             protocol: "2.0".into(),
             software: "OpenSSH_7.4".into(),
             comment: Some("a comment".into()),
         }),
-        key_exchange: KeyExchange::Offered(Box::new(Offer {
+        key_exchange: KeyExchange::Offered(Box::new(KexInit {
             kex: name("kex-a,kex-b"),
             host_keys: name("ssh-rsa"),
             ciphers_client_to_server: name("3des-cbc,aes128-ctr"),
@@ -68,7 +68,7 @@ pub(crate) fn everything() -> Outcome {
             left_out: 3,
         }),
     };
-    let mut outcome = open(b"SSH-2.0-OpenSSH_7.4 a comment", Some(facts));
+    let mut outcome = open(b"SSH-2.0-OpenSSH_7.4 a comment", Some(details));
     outcome.target.label = Some("core, \"sw1\"".into());
     outcome
 }
@@ -89,8 +89,9 @@ pub(crate) fn no_utf8() -> Outcome {
         software: b"Caf\xe9_1.2\\x".to_vec(),
         comment: Some(b"=\xff \x1b[2J".to_vec()),
     };
-    let facts = Facts { identification: Some(identification), ..Facts::default() };
-    open(b"SSH-2.0-Caf\xe9_1.2\\x =\xff \x1b[2J", Some(facts))
+    let details =
+        ServiceDetails { identification: Some(identification), ..ServiceDetails::default() };
+    open(b"SSH-2.0-Caf\xe9_1.2\\x =\xff \x1b[2J", Some(details))
 }
 
 /// A target that is not open.

@@ -17,7 +17,7 @@
 //! | `host`, `port`, … | the fields of a [`Row`] but for `schema`, under their names in JSON |
 //!
 //! What is absent is NULL, `open` is 0 or 1, lists are joined by spaces, and `evidence` is its
-//! JSON. Text that a stranger chose is written as [`spelled`] writes it, because whoever reads a
+//! JSON. Text that a stranger chose is written as [`escape`] writes it, because whoever reads a
 //! database shows it on a terminal as it is.
 //!
 //! Invariant: rows are committed whole batches at a time, in a pause or a second after they came;
@@ -40,10 +40,10 @@ use thiserror::Error;
 
 use self::connection::PATIENCE;
 use super::{
-    Beginning, Ending, Mark, Row, Sink,
+    Beginning, Ending, ResumePoint, Row, Sink,
     cells::{COLUMNS, Cell, cells},
     row::timestamp,
-    text::{is_plain, spelled},
+    text::{escape, is_plain},
 };
 use crate::{
     clock::{Clock, Instant},
@@ -201,8 +201,8 @@ impl Sqlite {
     ///
     /// # Errors
     /// As for [`Self::begin`], and where the run is not in it.
-    pub fn go_on(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
-        PreparedRun::go_on(path, run, last)?.commit()
+    pub fn resume(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
+        PreparedRun::resume(path, run, last)?.commit()
     }
 
     fn of(connection: Connection, run: i64, last: i64, written: u64) -> Self {
@@ -413,7 +413,7 @@ impl PreparedRun {
             params![
                 timestamp(beginning.time).as_str(),
                 env!("CARGO_PKG_VERSION"),
-                spelled(beginning.arguments.as_bytes())
+                escape(beginning.arguments.as_bytes())
             ],
         )?;
         let run = connection.last_insert_rowid();
@@ -425,8 +425,8 @@ impl PreparedRun {
     /// Prepares a run to go on from where it stood; outcomes that came later are to be deleted.
     ///
     /// # Errors
-    /// As for [`Sqlite::go_on`].
-    pub fn go_on(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
+    /// As for [`Sqlite::resume`].
+    pub fn resume(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
         let connection = open_locked(path)?;
         let resume = "UPDATE runs SET ended = NULL, version = ?2 WHERE id = ?1";
         if connection.execute(resume, params![run, env!("CARGO_PKG_VERSION")])? == 0 {
@@ -441,7 +441,7 @@ impl PreparedRun {
         Ok(Self(Sqlite::of(connection, run, last, written)))
     }
 
-    /// The number that a [`Mark::Run`] of it would have.
+    /// The number that a [`ResumePoint::Run`] of it would have.
     ///
     /// # Errors
     /// It can't be read.
@@ -480,14 +480,14 @@ impl Sink for Sqlite {
         self.attempt(Self::commit_in_time)
     }
 
-    fn checkpoint(&mut self) -> io::Result<Mark> {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
         self.attempt(Self::commit_synced)?;
         let mut fingerprint = 0;
         self.attempt(|sink| {
             fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
             Ok(())
         })?;
-        Ok(Mark::Run { run: self.run, last: self.last, fingerprint })
+        Ok(ResumePoint::Run { run: self.run, last: self.last, fingerprint })
     }
 
     fn finish(&mut self, ending: &Ending) -> io::Result<()> {
@@ -506,7 +506,7 @@ impl ToSql for Cell<'_> {
             Self::Json(json) => ValueRef::Text(json.as_bytes()),
             Self::Spelled(text) => ValueRef::Text(text.as_bytes()),
             Self::Text(text) if is_plain(text) => ValueRef::Text(text.as_bytes()),
-            Self::Text(text) => return Ok(spelled(text.as_bytes()).into()),
+            Self::Text(text) => return Ok(escape(text.as_bytes()).into()),
         };
         Ok(ToSqlOutput::Borrowed(value))
     }
@@ -864,18 +864,18 @@ mod tests {
         let (mut ours, mut other) = (folder.begin(), folder.begin());
         ours.write(&refused()).expect("there is room");
         let mark = ours.checkpoint().expect("there is room");
-        assert!(matches!(mark, Mark::Run { run: 1, last: 1, .. }), "{mark:?}");
+        assert!(matches!(mark, ResumePoint::Run { run: 1, last: 1, .. }), "{mark:?}");
         for sink in [&mut ours, &mut other] {
             sink.write(&refused()).expect("there is room");
             pause(sink);
         }
         drop(ours);
-        let mut ours = Sqlite::go_on(&folder.file(), 1, 1).expect("the run is there");
+        let mut ours = Sqlite::resume(&folder.file(), 1, 1).expect("the run is there");
         assert_eq!(folder.read::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 2]);
         ours.write(&refused()).expect("there is room");
         ours.finish(&ending()).expect("there is room");
         assert_eq!(folder.read::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 1, 2]);
-        let error = Sqlite::go_on(&folder.file(), 3, 1).expect_err("it has two runs");
+        let error = Sqlite::resume(&folder.file(), 3, 1).expect_err("it has two runs");
         assert_eq!(error.to_string(), "run 3 is not in it");
     }
 
@@ -891,9 +891,9 @@ mod tests {
         let before = state();
         let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
         drop(PreparedRun::begin(&folder.file(), &beginning).expect("it is a database"));
-        drop(PreparedRun::go_on(&folder.file(), 1, 1).expect("the run is there"));
+        drop(PreparedRun::resume(&folder.file(), 1, 1).expect("the run is there"));
         assert_eq!(state(), before);
-        let prepared = PreparedRun::go_on(&folder.file(), 1, 1).expect("the run is there");
+        let prepared = PreparedRun::resume(&folder.file(), 1, 1).expect("the run is there");
         assert_eq!(state(), before, "others don't see it yet");
         drop(prepared.commit().expect("there is room"));
         assert_eq!(folder.count(), 1);
@@ -907,7 +907,8 @@ mod tests {
             folder.add_run(earlier);
             let mut ours = folder.begin();
             write(&mut ours, rows);
-            let Mark::Run { run, last, .. } = ours.checkpoint().expect("there is room") else {
+            let ResumePoint::Run { run, last, .. } = ours.checkpoint().expect("there is room")
+            else {
                 panic!("it is a database")
             };
             assert_eq!(last > 0, rows > 0);
@@ -929,17 +930,17 @@ mod tests {
         folder.add_run(1);
         let mut ours = folder.begin();
         let mark = ours.checkpoint().expect("there is room");
-        assert!(matches!(mark, Mark::Run { run: 2, last: 0, .. }), "{mark:?}");
+        assert!(matches!(mark, ResumePoint::Run { run: 2, last: 0, .. }), "{mark:?}");
         ours.write(&refused()).expect("there is room");
         pause(&mut ours);
         drop(ours);
         // What was in it before may have gone, so that ours takes its ids.
         for runs in [&[1][..], &[]] {
-            drop(Sqlite::go_on(&folder.file(), 2, 0).expect("the run is there"));
+            drop(Sqlite::resume(&folder.file(), 2, 0).expect("the run is there"));
             assert_eq!(folder.read::<i64>("SELECT run FROM outcomes"), runs);
             let database = Connection::open(folder.file()).expect("it can be opened");
             database.execute("DELETE FROM outcomes", []).expect("nobody holds it");
-            let mut ours = Sqlite::go_on(&folder.file(), 2, 0).expect("the run is there");
+            let mut ours = Sqlite::resume(&folder.file(), 2, 0).expect("the run is there");
             ours.write(&refused()).expect("there is room");
             ours.finish(&ending()).expect("there is room");
         }

@@ -4,7 +4,7 @@ use std::io;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Ending, Mark, Place, Sink, escaped, place};
+use super::{Ending, ResumePoint, SeekableOutput, Sink, escape_line, seekable};
 use crate::{
     outcome::{Outcome, PortState, Service, Verdict},
     targets::Host,
@@ -31,14 +31,14 @@ pub struct Table<P> {
     begun: bool,
 }
 
-impl<P: Place> Table<P> {
+impl<P: SeekableOutput> Table<P> {
     /// Begins with a header, once there is a row.
     pub fn begin(place: P, paint: Paint) -> Self {
         Self { place, paint, begun: false }
     }
 
     /// Goes on below the rows that are there.
-    pub fn go_on(place: P, paint: Paint) -> Self {
+    pub fn resume(place: P, paint: Paint) -> Self {
         let begun = place.length().is_some_and(|length| length > 0);
         Self { place, paint, begun }
     }
@@ -63,7 +63,7 @@ impl<P: Place> Table<P> {
     }
 }
 
-impl<P: Place> Sink for Table<P> {
+impl<P: SeekableOutput> Sink for Table<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.write_header()?;
         let verdict = &outcome.verdict;
@@ -84,8 +84,8 @@ impl<P: Place> Sink for Table<P> {
         self.place.flush()
     }
 
-    fn checkpoint(&mut self) -> io::Result<Mark> {
-        place::checkpoint(&mut self.place)
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        seekable::checkpoint(&mut self.place)
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
@@ -95,7 +95,7 @@ impl<P: Place> Sink for Table<P> {
 
 /// The target, and the address of a name.
 fn target(outcome: &Outcome) -> String {
-    let named = escaped(outcome.target.to_string().as_bytes());
+    let named = escape_line(outcome.target.to_string().as_bytes());
     match (&outcome.target.host, outcome.endpoint) {
         (Host::Name(_), Some(endpoint)) => format!("{named} ({})", endpoint.ip()),
         _ => named,
@@ -108,7 +108,7 @@ fn told(outcome: &Outcome) -> String {
     if verdict.state != PortState::Open {
         return verdict.reason.to_string();
     }
-    let mut greeting = escaped(&verdict.banner);
+    let mut greeting = escape_line(&verdict.banner);
     if let Some((end, _)) = greeting.char_indices().nth(GREETING_MAX) {
         greeting.truncate(end);
         greeting.push('…');
@@ -120,7 +120,7 @@ fn told(outcome: &Outcome) -> String {
 }
 
 fn findings(verdict: &Verdict) -> Option<String> {
-    let findings = &verdict.facts.as_ref()?.findings;
+    let findings = &verdict.details.as_ref()?.findings;
     let names: Vec<_> = findings.iter().map(|weakness| weakness.name()).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::letters::is_hidden;
 
-/// Whether [`spelled`] changes nothing.
+/// Whether [`escape`] changes nothing.
 pub(super) fn is_plain(text: &str) -> bool {
     // Most are ASCII; looking at bytes takes a quarter of what looking at letters does.
     text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
@@ -14,7 +14,7 @@ pub(super) fn is_plain(text: &str) -> bool {
 /// The bytes as one line of text: white space is folded to single blanks, whatever is not text or
 /// can't be seen is written as `\xNN` or `\u{NNNN}`.
 #[must_use]
-pub fn escaped(bytes: &[u8]) -> String {
+pub fn escape_line(bytes: &[u8]) -> String {
     let mut line = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
@@ -37,7 +37,7 @@ pub fn escaped(bytes: &[u8]) -> String {
 /// The bytes as one line of text in which nothing is folded: `\r`, `\n`, `\t` and `\\` stand for
 /// themselves, whatever else is not text or can't be seen is written as `\xNN` or `\u{NNNN}`.
 #[must_use]
-pub fn spelled(bytes: &[u8]) -> String {
+pub fn escape(bytes: &[u8]) -> String {
     let mut line = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
@@ -55,14 +55,14 @@ pub fn spelled(bytes: &[u8]) -> String {
     line
 }
 
-/// The bytes that [`spelled`] has made this of; what it never writes stays as it is.
+/// The bytes that [`escape`] has made this of; what it never writes stays as it is.
 #[cfg(feature = "sqlite")]
-pub(crate) fn unspelled(line: &str) -> Vec<u8> {
+pub(crate) fn unescape(line: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(line.len());
     let mut rest = line;
     while let Some((plain, behind)) = rest.split_once('\\') {
         bytes.extend_from_slice(plain.as_bytes());
-        rest = unescaped(behind, &mut bytes).unwrap_or_else(|| {
+        rest = push_unescaped(behind, &mut bytes).unwrap_or_else(|| {
             bytes.push(b'\\');
             behind
         });
@@ -73,7 +73,7 @@ pub(crate) fn unspelled(line: &str) -> Vec<u8> {
 
 /// Pushes what stands for itself behind a backslash; what follows it.
 #[cfg(feature = "sqlite")]
-fn unescaped<'a>(behind: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
+fn push_unescaped<'a>(behind: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
     if let Some(hex) = behind.strip_prefix("u{") {
         let (digits, rest) = hex.split_once('}')?;
         let letter = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
@@ -107,33 +107,33 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_is_spelt_out() {
-        assert_eq!(escaped(b"\r\nDebian 12\r\n\r\nhost login: "), "Debian 12 host login:");
-        assert_eq!(escaped(b"a\x1b[2J\x07\0\x7f"), "a\\x1b[2J\\x07\\x00\\x7f");
-        assert_eq!(escaped(b"caf\xc3\xa9 \x9b1m \xff"), "café \\x9b1m \\xff");
-        assert_eq!(escaped("a\u{202e}b\u{9b}".as_bytes()), "a\\u{202e}b\\u{9b}");
+        assert_eq!(escape_line(b"\r\nDebian 12\r\n\r\nhost login: "), "Debian 12 host login:");
+        assert_eq!(escape_line(b"a\x1b[2J\x07\0\x7f"), "a\\x1b[2J\\x07\\x00\\x7f");
+        assert_eq!(escape_line(b"caf\xc3\xa9 \x9b1m \xff"), "café \\x9b1m \\xff");
+        assert_eq!(escape_line("a\u{202e}b\u{9b}".as_bytes()), "a\\u{202e}b\\u{9b}");
     }
 
     #[test]
     fn what_is_spelled_keeps_every_byte() {
-        assert_eq!(spelled(b" a\r\n\tb\\\x1b[2J\xff "), " a\\r\\n\\tb\\\\\\x1b[2J\\xff ");
+        assert_eq!(escape(b" a\r\n\tb\\\x1b[2J\xff "), " a\\r\\n\\tb\\\\\\x1b[2J\\xff ");
     }
 
     proptest! {
         #[test]
         fn whatever_comes_in_nothing_hidden_goes_out(bytes: Vec<u8>) {
-            prop_assert!(!escaped(&bytes).contains(is_hidden));
-            prop_assert!(!spelled(&bytes).contains(is_hidden));
+            prop_assert!(!escape_line(&bytes).contains(is_hidden));
+            prop_assert!(!escape(&bytes).contains(is_hidden));
         }
 
         #[test]
         fn what_is_spelled_can_be_read_back(bytes: Vec<u8>, text: String) {
-            prop_assert_eq!(unspelled(&spelled(&bytes)), bytes);
-            prop_assert_eq!(unspelled(&spelled(text.as_bytes())), text.into_bytes());
+            prop_assert_eq!(unescape(&escape(&bytes)), bytes);
+            prop_assert_eq!(unescape(&escape(text.as_bytes())), text.into_bytes());
         }
 
         #[test]
         fn what_was_never_spelled_is_no_trouble(text in r"(\\|u|\{|\}|x|[0-9a-f]|é|n){0,20}") {
-            let _ = unspelled(&text);
+            let _ = unescape(&text);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::{io, time::SystemTime};
 use jiff::Timestamp;
 
 use self::{host::Written, markup::Markup};
-use super::{Beginning, Ending, Mark, Place, Sink, place::nothing_taken_back};
+use super::{Beginning, Ending, ResumePoint, SeekableOutput, Sink, seekable::nothing_taken_back};
 use crate::outcome::Outcome;
 
 mod host;
@@ -72,7 +72,7 @@ impl Counts {
     }
 }
 
-impl<P: Place> Xml<P> {
+impl<P: SeekableOutput> Xml<P> {
     /// Begins a document.
     ///
     /// # Errors
@@ -92,8 +92,8 @@ impl<P: Place> Xml<P> {
     /// # Errors
     /// It could not be written or cut, it has less than it had, or the mark is not one of this
     /// format.
-    pub fn go_on(place: P, mark: Mark) -> io::Result<Self> {
-        let Mark::Xml { length, started, up, hosts } = mark else {
+    pub fn resume(place: P, mark: ResumePoint) -> io::Result<Self> {
+        let ResumePoint::Xml { length, started, up, hosts } = mark else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it was not written as xml"));
         };
         if !mark.is_sound() {
@@ -248,13 +248,13 @@ impl<P: Place> Xml<P> {
         bytes.extend(trailer);
         bytes.extend(HIDDEN);
         self.place.rewrite(length, &bytes)?;
-        self.place.cut(end)?;
+        self.place.truncate(end)?;
         self.trailer_at = Some(trailer_at);
         Ok(())
     }
 }
 
-impl<P: Place> Sink for Xml<P> {
+impl<P: SeekableOutput> Sink for Xml<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.attempt(|xml| xml.add(outcome))
     }
@@ -263,11 +263,11 @@ impl<P: Place> Sink for Xml<P> {
         self.attempt(Self::pass_on)
     }
 
-    fn checkpoint(&mut self) -> io::Result<Mark> {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
         self.flush()?;
         let length = self.trailer_at.ok_or_else(nothing_taken_back)?;
         let Counts { started, up, hosts } = self.counts;
-        Ok(Mark::Xml { length, started, up, hosts })
+        Ok(ResumePoint::Xml { length, started, up, hosts })
     }
 
     fn finish(&mut self, ending: &Ending) -> io::Result<()> {
@@ -379,7 +379,7 @@ mod tests {
         }
     }
 
-    impl Place for Watched {
+    impl SeekableOutput for Watched {
         fn length(&self) -> Option<u64> {
             Some(self.file.len() as u64)
         }
@@ -390,7 +390,7 @@ mod tests {
             Ok(())
         }
 
-        fn cut(&mut self, length: u64) -> io::Result<()> {
+        fn truncate(&mut self, length: u64) -> io::Result<()> {
             self.file.truncate(usize::try_from(length).expect("it is small"));
             self.look();
             Ok(())
@@ -485,7 +485,7 @@ mod tests {
                 let (mark, moments) = moments_behind_a_mark(began, before);
                 for file in moments {
                     let place = Watched { file, is_begun: true, ..Watched::default() };
-                    let mut xml = Xml::go_on(place, mark).expect("there is room");
+                    let mut xml = Xml::resume(place, mark).expect("there is room");
                     assert_eq!(hosts(&xml.place.file), before);
                     xml.write(&refused()).expect("there is room");
                     xml.finish(&ending(0)).expect("there is room");
@@ -508,13 +508,13 @@ mod tests {
             let mut xml = begin("x".repeat(more));
             let mark = xml.checkpoint().expect("there is room");
             let place = Watched { file: xml.place.file, is_begun: true, ..Watched::default() };
-            let xml = Xml::go_on(place, mark).expect("there is room");
+            let xml = Xml::resume(place, mark).expect("there is room");
             assert!(xml.place.seen.len() >= 3, "{:?}", xml.place.seen);
         }
     }
 
     /// What a file is like when a mark is made behind so many rows, and in each moment after that.
-    fn moments_behind_a_mark(began: SystemTime, rows: usize) -> (Mark, Vec<Vec<u8>>) {
+    fn moments_behind_a_mark(began: SystemTime, rows: usize) -> (ResumePoint, Vec<Vec<u8>>) {
         let beginning = Beginning { time: began, ..beginning() };
         let mut xml = Xml::begin(Watched::default(), &beginning).expect("there is room");
         for _ in 0..rows {
@@ -538,25 +538,25 @@ mod tests {
         let mark = xml.checkpoint().expect("there is room");
         xml.write(&samples::everything()).expect("there is room");
         xml.flush().expect("there is room");
-        let Mark::Xml { length, hosts: marked, up, .. } = mark else { panic!("{mark:?}") };
+        let ResumePoint::Xml { length, hosts: marked, up, .. } = mark else { panic!("{mark:?}") };
         assert_eq!((marked, up), (1, 1));
 
         let mut file = xml.place.file;
         file.truncate(usize::try_from(length).expect("it is small"));
         let place = Watched { file, ..Watched::default() };
-        let mut xml = Xml::go_on(place, mark).expect("there is room");
+        let mut xml = Xml::resume(place, mark).expect("there is room");
         assert_eq!(hosts(&xml.place.file), 1);
         xml.write(&samples::not_open(PortState::Filtered, Reason::NoAnswer)).expect("room");
         xml.finish(&ending(0)).expect("there is room");
         assert_eq!(hosts(&xml.place.file), 2);
         assert!(text(&xml.place.file).contains(r#"<hosts up="1" down="0" total="2"/>"#));
-        assert!(Xml::go_on(Vec::new(), Mark::Lines { length: 1 }).is_err());
-        assert!(Xml::go_on(Vec::new(), mark).is_err(), "it is shorter than it was");
+        assert!(Xml::resume(Vec::new(), ResumePoint::Lines { length: 1 }).is_err());
+        assert!(Xml::resume(Vec::new(), mark).is_err(), "it is shorter than it was");
         for (started, up, hosts) in
             [(i64::MIN, 0, 0), (i64::MAX, 0, 0), (0, 2, 1), (0, 0, u64::MAX)]
         {
-            let mark = Mark::Xml { length: 8, started, up, hosts };
-            assert!(Xml::go_on(b"<xml />\n".to_vec(), mark).is_err(), "{mark:?}");
+            let mark = ResumePoint::Xml { length: 8, started, up, hosts };
+            assert!(Xml::resume(b"<xml />\n".to_vec(), mark).is_err(), "{mark:?}");
         }
     }
 

@@ -161,7 +161,7 @@ impl Excludes {
 
 /// Targets that were named and are not in the set. Each count saturates at `u128::MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct LeftOut {
+pub struct Skipped {
     /// They are in it already.
     pub duplicates: u128,
     /// They are excluded.
@@ -176,7 +176,7 @@ pub struct LeftOut {
 pub struct TargetSet {
     blocks: Vec<Block>,
     len: u128,
-    left_out: LeftOut,
+    skipped: Skipped,
     excludes: Arc<Region>,
     taken: Region,
     known: pieces::Known,
@@ -203,7 +203,7 @@ enum BlockHosts {
     Pieces(Box<Pieces>),
 }
 
-impl LeftOut {
+impl Skipped {
     /// Whether nothing was.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -285,8 +285,8 @@ impl TargetSet {
 
     /// What was named and is not in the set.
     #[must_use]
-    pub fn left_out(&self) -> LeftOut {
-        self.left_out
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
     }
 
     /// The target at this place: item by item, in each host by host, of each port by port.
@@ -382,7 +382,7 @@ impl TargetSet {
                     &self.excludes.v6,
                     &RESERVED.v6,
                     &mut self.taken.v6,
-                    &mut self.left_out,
+                    &mut self.skipped,
                 );
                 self.pieces += kept.len().saturating_sub(1);
                 for Span { first, last, ports } in kept {
@@ -395,7 +395,7 @@ impl TargetSet {
     /// Adds spans, which are ascending and disjoint.
     fn add_ranges(&mut self, spans: &[Span<u32>], label: Option<&Arc<str>>) {
         let kept =
-            keep(spans, &self.excludes.v4, &RESERVED.v4, &mut self.taken.v4, &mut self.left_out);
+            keep(spans, &self.excludes.v4, &RESERVED.v4, &mut self.taken.v4, &mut self.skipped);
         // One block an item, or a range by itself, is what every list has.
         let is_split = kept.len() > 1;
         for same in kept.chunk_by(|one, other| one.ports == other.ports) {
@@ -419,12 +419,12 @@ impl TargetSet {
         if let Some(excluded) = self.excludes.of_name(name) {
             let kept = ports.without(excluded);
             let left = kept.as_ref().map_or(0, Ports::len);
-            add(&mut self.left_out.excluded, ports.len() - left);
+            add(&mut self.skipped.excluded, ports.len() - left);
             let Some(kept) = kept else { return };
             ports = kept;
         }
         let kept = self.taken.missing_of_name(name, &ports);
-        add(&mut self.left_out.duplicates, ports.len() - kept.as_ref().map_or(0, Ports::len));
+        add(&mut self.skipped.duplicates, ports.len() - kept.as_ref().map_or(0, Ports::len));
         if let Some(ports) = kept {
             self.push(BlockHosts::Name(Arc::clone(name)), ports, label);
         }
@@ -470,28 +470,28 @@ fn keep<N: Number>(
     excludes: &Spans<N>,
     reserved: &Spans<N>,
     taken: &mut Spans<N>,
-    left_out: &mut LeftOut,
+    skipped: &mut Skipped,
 ) -> Vec<Span<N>> {
     let is_clear = |span: &Span<N>| {
         !excludes.meets(span) && (span.first == span.last || !reserved.meets(span))
     };
     if spans.iter().all(is_clear) {
-        return take(spans, taken, &mut left_out.duplicates);
+        return take(spans, taken, &mut skipped.duplicates);
     }
     let mut all_wanted = Vec::with_capacity(spans.len());
     for span in spans {
         let mut wanted = vec![span.clone()];
         if excludes.meets(span) {
-            wanted = leave_out(&wanted, excludes, &mut left_out.excluded);
+            wanted = leave_out(&wanted, excludes, &mut skipped.excluded);
         }
         // A network that is reserved as a whole was named itself, as is an address.
         let is_network = span.first != span.last;
         if is_network && reserved.meets(span) && !reserved.missing(span).is_empty() {
-            wanted = leave_out(&wanted, reserved, &mut left_out.reserved);
+            wanted = leave_out(&wanted, reserved, &mut skipped.reserved);
         }
         all_wanted.append(&mut wanted);
     }
-    take(&all_wanted, taken, &mut left_out.duplicates)
+    take(&all_wanted, taken, &mut skipped.duplicates)
 }
 
 /// What of the spans was not taken; now it is.
@@ -527,9 +527,9 @@ fn leave_out<N: Number>(spans: &[Span<N>], unwanted: &Spans<N>, count: &mut u128
     let mut all_kept = Vec::new();
     for span in spans {
         let kept = unwanted.missing(span);
-        let left_out = span_covered(unwanted, span);
-        let left_out = left_out.unwrap_or_else(|| span.targets() - targets(&kept));
-        *count = count.saturating_add(left_out);
+        let skipped = span_covered(unwanted, span);
+        let skipped = skipped.unwrap_or_else(|| span.targets() - targets(&kept));
+        *count = count.saturating_add(skipped);
         all_kept.extend(kept);
     }
     all_kept
@@ -747,9 +747,9 @@ mod tests {
         let listed: Vec<_> =
             (0..set.len()).map(|place| set.get(place).expect("a target").to_string()).collect();
         assert_eq!(listed, items);
-        assert_eq!((set.blocks.len(), set.left_out()), (3, LeftOut::default()));
+        assert_eq!((set.blocks.len(), set.skipped()), (3, Skipped::default()));
         set.add("10.0.0.2:50", None, &Ports::ssh_and_telnet()).expect("it can be read");
-        assert_eq!((set.len(), set.left_out().duplicates), (300, 1));
+        assert_eq!((set.len(), set.skipped().duplicates), (300, 1));
     }
 
     #[test]
@@ -838,7 +838,7 @@ mod tests {
             let set = set_without(&unwanted, &text);
             let (expected, duplicates) = expanded(&items, &excludes);
             prop_assert_eq!(set.len(), expected.len() as u128);
-            prop_assert_eq!(set.left_out().duplicates, duplicates);
+            prop_assert_eq!(set.skipped().duplicates, duplicates);
             let ranges: u128 = set.blocks.iter().flat_map(|block| {
                 let ports = block.ports.len() as u128;
                 block.ranges().map(move |range| range.len() * ports)
@@ -872,7 +872,7 @@ mod tests {
         assert_eq!((set.len(), blocks, taken), (40 * 3 * 25_600, 80, 2 * 25_600));
         let wide = (1..=40).map(|port| format!("10.0.0.0/9:{port}"));
         let (set, blocks, taken) = sizes(lines("1").chain(wide));
-        assert_eq!((set.len(), set.left_out().duplicates), (40 << 23, 40 * 25_600));
+        assert_eq!((set.len(), set.skipped().duplicates), (40 << 23, 40 * 25_600));
         assert!(blocks < 120 && taken < 60_000, "{blocks} {taken}");
     }
 
@@ -910,7 +910,7 @@ mod tests {
     #[test]
     fn every_target_is_there_once() {
         let set = set(&["10.0.0.5:22", "10.0.0.4/31", "DB.example:22", "db.example", "10.0.0.5"]);
-        assert_eq!(set.left_out(), LeftOut { duplicates: 4, ..LeftOut::default() });
+        assert_eq!(set.skipped(), Skipped { duplicates: 4, ..Skipped::default() });
         assert_eq!(
             shown(set),
             [
@@ -930,19 +930,16 @@ mod tests {
             &["10.0.0.2-3", "10.0.0.1:22", "Db.example:23", "2001:db8::/64"],
             &["10.0.0.0/30", "db.example.", "2001:db8::5"],
         );
-        assert_eq!(set.left_out().excluded, 4 + 1 + 1 + 2);
+        assert_eq!(set.skipped().excluded, 4 + 1 + 1 + 2);
         assert_eq!(shown(set), ["10.0.0.0:22", "10.0.0.0:23", "10.0.0.1:23", "db.example.:22"]);
     }
 
     #[test]
     fn reserved_networks_are_left_out_unless_named() {
         let all = set(&["0.0.0.0/0:1"]);
-        assert_eq!(all.left_out().reserved, (1 << 24) * 2 + (1 << 29));
-        assert_eq!(all.len() + all.left_out().reserved, 1 << 32);
-        assert_eq!(
-            set(&["127.0.0.0/8:1", "224.0.0.1:1", "[::1]:1"]).left_out(),
-            LeftOut::default()
-        );
+        assert_eq!(all.skipped().reserved, (1 << 24) * 2 + (1 << 29));
+        assert_eq!(all.len() + all.skipped().reserved, 1 << 32);
+        assert_eq!(set(&["127.0.0.0/8:1", "224.0.0.1:1", "[::1]:1"]).skipped(), Skipped::default());
         assert_eq!(set(&["127.0.0.0/8:1"]).len(), 1 << 24);
     }
 
@@ -952,8 +949,8 @@ mod tests {
             &["10.0.0.0/31"],
             &["[::ffff:10.0.0.1]:22", "::ffff:10.0.0.2", "10.0.0.2", "::ffff:0:0/111"],
         );
-        let left_out = set.left_out();
-        assert_eq!((left_out.excluded, left_out.duplicates), (1, 2));
+        let skipped = set.skipped();
+        assert_eq!((skipped.excluded, skipped.duplicates), (1, 2));
         assert_eq!(set.get(0).map(|target| target.to_string()).as_deref(), Some("10.0.0.2:22"));
     }
 
@@ -975,13 +972,13 @@ mod tests {
         let reserved = 2 + (1 << 32) + (1 << 120);
         let one = set(&["[::/0]:1"]);
         assert_eq!(one.exact_len(), Some(u128::MAX - reserved + 1));
-        assert_eq!(one.left_out(), LeftOut { reserved, ..LeftOut::default() });
+        assert_eq!(one.skipped(), Skipped { reserved, ..Skipped::default() });
         let two = set_without(&["2001:db8::/32"], &["fe80::/10", "::/0"]);
         assert_eq!((two.len(), two.exact_len()), (u128::MAX, None));
         let (duplicates, excluded) = (2 << 118, 2 << 96);
-        let expected = LeftOut { duplicates, excluded, reserved: 2 * reserved };
-        assert_eq!(two.left_out(), expected);
-        assert_eq!(set_without(&["::/0"], &["::/0"]).left_out().excluded, u128::MAX);
+        let expected = Skipped { duplicates, excluded, reserved: 2 * reserved };
+        assert_eq!(two.skipped(), expected);
+        assert_eq!(set_without(&["::/0"], &["::/0"]).skipped().excluded, u128::MAX);
     }
 
     #[test]

@@ -72,12 +72,12 @@ pub(crate) enum FrameError {
 
 /// A frame that is being written at the end of a buffer.
 #[derive(Debug)]
-pub(super) struct Writing<'a> {
+pub(super) struct FrameWriter<'a> {
     buffer: &'a mut Vec<u8>,
     start: usize,
 }
 
-impl<'a> Writing<'a> {
+impl<'a> FrameWriter<'a> {
     pub(super) fn begin(buffer: &'a mut Vec<u8>, kind: Kind) -> Self {
         let start = buffer.len();
         buffer.extend([0; LENGTH]);
@@ -144,7 +144,7 @@ pub(super) fn write<T: Serialize>(
     kind: Kind,
     value: &T,
 ) -> Result<(), FrameError> {
-    let mut frame = Writing::begin(buffer, kind);
+    let mut frame = FrameWriter::begin(buffer, kind);
     frame.value(value)?;
     frame.end();
     Ok(())
@@ -244,7 +244,7 @@ mod tests {
         ) {
             let mut bytes = Vec::new();
             for frame in &values {
-                let mut writing = Writing::begin(&mut bytes, Kind::Settled);
+                let mut writing = FrameWriter::begin(&mut bytes, Kind::Settled);
                 for value in frame {
                     writing.value(value).expect("a number can be written");
                 }
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn what_is_too_long_leaves_the_frame_as_it_was() {
         let mut bytes = Vec::new();
-        let mut frame = Writing::begin(&mut bytes, Kind::Lease);
+        let mut frame = FrameWriter::begin(&mut bytes, Kind::Lease);
         frame.value(&7_u32).expect("a number can be written");
         let error = frame.value(&vec![0_u8; FRAME_MAX]).expect_err("it is too long");
         assert!(matches!(error, FrameError::TooLong(_)), "{error}");

@@ -64,7 +64,7 @@ struct Task<W> {
 #[derive(Debug, Default)]
 struct Worker {
     /// What it does at once; `None` while it is not there.
-    at_once: Option<usize>,
+    concurrency: Option<usize>,
     held: usize,
     /// It holds suspects, and gets nothing else.
     apart: bool,
@@ -105,7 +105,7 @@ impl<W> Leases<W> {
 
     /// Whether the worker takes part in the sharing out.
     fn shares_out(&self, worker: WorkerId) -> bool {
-        self.workers[worker].at_once.is_some() && !self.workers[worker].apart
+        self.workers[worker].concurrency.is_some() && !self.workers[worker].apart
     }
 
     /// Changes something of a worker, and the sums with it.
@@ -157,7 +157,7 @@ impl<W> Leases<W> {
     /// Who may be asked to give something back, now or later. Suspects only when somebody holds
     /// nothing: they are not for anybody else.
     fn recallable(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
-        let is_free = |worker: &Worker| worker.at_once.is_some() && worker.held == 0;
+        let is_free = |worker: &Worker| worker.concurrency.is_some() && worker.held == 0;
         let somebody_is_free = self.workers.iter().any(is_free);
         let workers = self.workers.iter().enumerate();
         workers.filter(move |(_, worker)| {
@@ -178,7 +178,7 @@ impl<W> Leases<W> {
     /// any and nobody else is at some, or is being started and can take them.
     fn is_draining(&mut self, worker: WorkerId) -> bool {
         let is_awaited =
-            |worker: &Worker| worker.apart || worker.at_once.is_none() && !worker.dismissed;
+            |worker: &Worker| worker.apart || worker.concurrency.is_none() && !worker.dismissed;
         if self.suspects.is_empty() || self.workers.iter().any(is_awaited) {
             self.draining = None;
             return false;
@@ -195,18 +195,18 @@ impl<W> Leases<W> {
 impl Worker {
     /// What it has begun, as far as can be told from here.
     fn begun(&self) -> usize {
-        self.held.min(self.at_once.unwrap_or(0))
+        self.held.min(self.concurrency.unwrap_or(0))
     }
 
     /// What it has not begun, if it is there.
     fn surplus(&self) -> usize {
-        self.at_once.map_or(0, |at_once| self.held.saturating_sub(at_once))
+        self.concurrency.map_or(0, |concurrency| self.held.saturating_sub(concurrency))
     }
 
     /// How much more it could do at once.
     fn idle(&self) -> usize {
-        match self.at_once {
-            Some(at_once) if !self.apart => at_once.saturating_sub(self.held),
+        match self.concurrency {
+            Some(concurrency) if !self.apart => concurrency.saturating_sub(self.held),
             _ => 0,
         }
     }
@@ -225,7 +225,7 @@ impl<W> WorkQueue for Leases<W> {
     type Work = W;
 
     fn opened(&mut self, now: Instant) -> Option<usize> {
-        let joined = self.workers.iter().filter(|worker| worker.at_once.is_some()).count();
+        let joined = self.workers.iter().filter(|worker| worker.concurrency.is_some()).count();
         let expected = self.workers.iter().filter(|worker| !worker.dismissed).count();
         match self.barrier {
             Some(until) if joined < expected && (joined == 0 || now < until) => None,
@@ -237,7 +237,7 @@ impl<W> WorkQueue for Leases<W> {
     }
 
     fn wake_at(&self) -> Option<Instant> {
-        let present = self.workers.iter().filter(|worker| worker.at_once.is_some());
+        let present = self.workers.iter().filter(|worker| worker.concurrency.is_some());
         let overdue = present.map(|worker| worker.heard.after(defaults::WORKER_SILENCE)).min();
         let recall = self.recallable().map(|(_, worker)| worker.recallable_at()).min();
         let recall = recall.filter(|_| self.is_short());
@@ -258,28 +258,30 @@ impl<W> WorkQueue for Leases<W> {
         self.waiting.push_back(ticket);
     }
 
-    fn join(&mut self, worker: WorkerId, at_once: usize, now: Instant) {
+    fn join(&mut self, worker: WorkerId, concurrency: usize, now: Instant) {
         self.change(worker, |worker| {
-            worker.at_once = Some(at_once.max(1));
+            worker.concurrency = Some(concurrency.max(1));
             worker.heard = now;
         });
     }
 
     fn lease(&mut self, worker: WorkerId, now: Instant) -> Vec<Ticket> {
-        let Worker { at_once: Some(at_once), held, apart: false, .. } = self.workers[worker] else {
+        let Worker { concurrency: Some(concurrency), held, apart: false, .. } =
+            self.workers[worker]
+        else {
             return Vec::new();
         };
         if self.barrier.is_some() && self.opened(now).is_none() {
             return Vec::new();
         }
-        let room = at_once.saturating_add(self.ahead);
+        let room = concurrency.saturating_add(self.ahead);
         if held == 0 && !self.suspects.is_empty() {
             let group = self.next_suspects(room);
             self.hold(worker, &group, true, now);
             return group;
         }
         // Who still has plenty waits, so that leases are worth their frame.
-        if self.is_draining(worker) || held > at_once + self.ahead / 2 {
+        if self.is_draining(worker) || held > concurrency + self.ahead / 2 {
             return Vec::new();
         }
         let share = (self.shared + self.waiting.len()).div_ceil(self.sharers);
@@ -336,8 +338,8 @@ impl<W> WorkQueue for Leases<W> {
             // Whatever is brought comes back.
             return usize::MAX;
         }
-        let holds = |worker: &Worker| match worker.at_once {
-            Some(at_once) if !worker.apart => at_once.saturating_add(self.ahead),
+        let holds = |worker: &Worker| match worker.concurrency {
+            Some(concurrency) if !worker.apart => concurrency.saturating_add(self.ahead),
             _ => worker.held,
         };
         let suspects: usize = self.suspects.iter().map(Vec::len).sum();
@@ -361,7 +363,7 @@ impl<W> WorkQueue for Leases<W> {
 
     fn overdue(&self, now: Instant) -> Option<WorkerId> {
         self.workers.iter().position(|worker| {
-            worker.at_once.is_some() && worker.heard.after(defaults::WORKER_SILENCE) <= now
+            worker.concurrency.is_some() && worker.heard.after(defaults::WORKER_SILENCE) <= now
         })
     }
 

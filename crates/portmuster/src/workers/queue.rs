@@ -43,9 +43,9 @@ pub(crate) trait WorkQueue {
     fn add(&mut self, work: Self::Work);
 
     /// A worker is there, which does this many at once.
-    fn join(&mut self, worker: WorkerId, at_once: usize, now: Instant);
+    fn join(&mut self, worker: WorkerId, concurrency: usize, now: Instant);
 
-    /// Hands the worker what it is to have beside what it has: nothing when it has its share.
+    /// Backend the worker what it is to have beside what it has: nothing when it has its share.
     fn lease(&mut self, worker: WorkerId, now: Instant) -> Vec<Ticket>;
 
     /// What a ticket stands for.

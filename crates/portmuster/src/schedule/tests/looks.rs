@@ -1,25 +1,28 @@
 //! Second looks at endpoints that have a verdict.
 
 use super::*;
-use crate::outcome::{Facts, KeyExchange, NoOffer, Times};
+use crate::outcome::{KexFailure, KeyExchange, ServiceDetails, Times};
 
 fn open(service: Service) -> Conclusion {
     let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
     Conclusion::Verdict(Verdict { service: Some(service), ..verdict })
 }
 
-fn with_facts(service: Service, facts: Facts) -> Conclusion {
+fn with_facts(service: Service, details: ServiceDetails) -> Conclusion {
     let Conclusion::Verdict(verdict) = open(service) else { unreachable!() };
-    Conclusion::Verdict(Verdict { facts: Some(Box::new(facts)), ..verdict })
+    Conclusion::Verdict(Verdict { details: Some(Box::new(details)), ..verdict })
 }
 
-fn spoiled() -> Conclusion {
-    let key_exchange = KeyExchange::Missing(NoOffer::Spoiled);
-    with_facts(Service::Ssh, Facts { key_exchange, ..Facts::default() })
+fn disturbed() -> Conclusion {
+    let key_exchange = KeyExchange::Missing(KexFailure::Spoiled);
+    with_facts(Service::Ssh, ServiceDetails { key_exchange, ..ServiceDetails::default() })
 }
 
 fn other_when_asked() -> Conclusion {
-    with_facts(Service::Other, Facts { answers_empty_line: true, ..Facts::default() })
+    with_facts(
+        Service::Other,
+        ServiceDetails { answers_empty_line: true, ..ServiceDetails::default() },
+    )
 }
 
 fn lasting(conclusion: Conclusion, milliseconds: u64) -> Conclusion {
@@ -45,9 +48,9 @@ fn with_one_target(policy: Policy) -> Schedule {
 #[test]
 fn the_stronger_of_two_verdicts_stays_with_its_times() {
     for (first, second, service, total) in [
-        (spoiled(), open(Service::Silent), Service::Ssh, 1),
-        (spoiled(), open(Service::Ssh), Service::Ssh, 2),
-        (spoiled(), verdict(PortState::Closed), Service::Ssh, 1),
+        (disturbed(), open(Service::Silent), Service::Ssh, 1),
+        (disturbed(), open(Service::Ssh), Service::Ssh, 2),
+        (disturbed(), verdict(PortState::Closed), Service::Ssh, 1),
         (open(Service::Silent), open(Service::Ssh), Service::Ssh, 2),
         (open(Service::Silent), open(Service::ClosedEarly), Service::Silent, 1),
         (open(Service::Silent), verdict(PortState::Filtered), Service::Silent, 1),
@@ -75,7 +78,7 @@ fn a_verdict_that_no_look_can_better_ends_the_check() {
         open(Service::Ssh),
         open(Service::Telnet),
         open(Service::Unknown),
-        with_facts(Service::Other, Facts::default()),
+        with_facts(Service::Other, ServiceDetails::default()),
     ] {
         let mut schedule = with_one_target(unlimited());
         attempt(&mut schedule, conclusion, at(0));
@@ -91,7 +94,7 @@ fn speak_first_never_only_listens_again_where_an_offer_was_spoiled() {
     assert_eq!(outcome(&mut schedule).attempts, 1);
 
     let mut schedule = with_one_target(policy());
-    attempt(&mut schedule, spoiled(), at(0));
+    attempt(&mut schedule, disturbed(), at(0));
     let opening = attempt(&mut schedule, open(Service::Silent), at(1));
     assert_eq!(opening, Opening::OnlyListen);
     assert_eq!(outcome(&mut schedule).verdict.service, Some(Service::Ssh));
@@ -139,8 +142,8 @@ fn a_busy_server_is_found_on_the_later_try() {
 #[test]
 fn a_server_that_hangs_up_on_an_empty_line_is_introduced_to_later() {
     let hangs_up = || {
-        let facts = Facts { answers_empty_line: true, ..Facts::default() };
-        with_facts(Service::ClosedEarly, facts)
+        let details = ServiceDetails { answers_empty_line: true, ..ServiceDetails::default() };
+        with_facts(Service::ClosedEarly, details)
     };
     let mut schedule = with_one_target(Policy { retries: 1, ..unlimited() });
     attempt(&mut schedule, hangs_up(), at(0));

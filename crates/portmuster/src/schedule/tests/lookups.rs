@@ -173,7 +173,7 @@ fn each_of_thousands_of_addresses_is_a_target_and_few_are_held() {
     named(&mut schedule, &Ok(all.into()));
     assert!(schedule.checks.len() <= READY_MAX, "{}", schedule.checks.len());
     assert!(!schedule.has_room(), "the others come first");
-    assert_eq!(schedule.take_odd(), [Odd { position: 0, outcomes: 8_192 }]);
+    assert_eq!(schedule.take_odd(), [OutcomeCount { position: 0, outcomes: 8_192 }]);
     let told = refused(&mut schedule, at(0));
     assert_eq!(told, vec![(PortState::Closed, Reason::Refused); 8_192]);
     let account = schedule.account(at(0));
@@ -187,7 +187,7 @@ fn of_each_address_what_is_not_tried_is_counted_or_told() {
     let unspecified = [SocketAddr::from(([0, 0, 0, 0], 0))];
     found.addresses = found.addresses.iter().copied().chain(unspecified).collect();
     named(&mut schedule, &Ok(found));
-    assert_eq!(schedule.take_odd(), [Odd { position: 0, outcomes: 4 }]);
+    assert_eq!(schedule.take_odd(), [OutcomeCount { position: 0, outcomes: 4 }]);
     let mut told = refused(&mut schedule, at(0));
     told.sort_by_key(|(_, reason)| reason.name());
     assert_eq!(

@@ -21,7 +21,7 @@ pub(super) fn write(outcome: &Outcome, line: &mut Vec<u8>) -> bool {
     else {
         return false;
     };
-    let (Verdict { state, facts: None, service: None, rule: None, .. }, Cow::Borrowed(reason)) =
+    let (Verdict { state, details: None, service: None, rule: None, .. }, Cow::Borrowed(reason)) =
         (verdict, verdict.reason.name())
     else {
         return false;

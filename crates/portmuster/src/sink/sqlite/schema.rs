@@ -11,7 +11,7 @@ use super::{
     DatabaseError,
     connection::{has_log, open_immutable, open_read_only},
 };
-use crate::sink::{cells::COLUMNS, text::spelled};
+use crate::sink::{cells::COLUMNS, text::escape};
 
 /// Says that a database is ours: `port` in ASCII.
 const APPLICATION: u32 = 0x706f_7274;
@@ -246,7 +246,7 @@ pub(super) fn check_changes_nothing(connection: &Connection) -> Result<(), Datab
             let mut query = connection.prepare(query)?;
             let mut found = query.query([table])?;
             let Some(row) = found.next()? else { continue };
-            let name = spelled(column_text(row, 0).as_bytes());
+            let name = escape(column_text(row, 0).as_bytes());
             let kind = if what == "INDEX" { "unique index" } else { "trigger" };
             // That of a constraint can't be dropped.
             let cure = if name.starts_with("sqlite_autoindex_") {
@@ -408,7 +408,7 @@ mod tests {
     #[test]
     fn a_run_that_is_resumed_brings_an_older_schema_up_to_date() {
         let old = Old::new();
-        let mut sink = Sqlite::go_on(&old.file(), 1, 1).expect("the run is there");
+        let mut sink = Sqlite::resume(&old.file(), 1, 1).expect("the run is there");
         sink.write(&samples::everything()).expect("there is room");
         sink.checkpoint().expect("there is room");
         drop(sink);
@@ -532,7 +532,7 @@ mod tests {
             let before = fs::read(folder.file()).expect("it is there");
             let read =
                 read_run(&folder.file(), "last".parse().expect("a run")).expect_err("not ours");
-            let resumed = Sqlite::go_on(&folder.file(), 1, 0).expect_err("not ours");
+            let resumed = Sqlite::resume(&folder.file(), 1, 0).expect_err("not ours");
             let begun = folder.begin().expect_err("it is not ours");
             for error in [read.to_string(), resumed.to_string(), begun.to_string()] {
                 let expected = format!(

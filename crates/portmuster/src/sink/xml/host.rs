@@ -16,9 +16,10 @@ use std::net::IpAddr;
 use super::markup::{Markup, Pair, visible, visible_bytes};
 use crate::{
     outcome::{
-        Facts, Identification, NameList, Offer, Outcome, PortState, Reason, Service, Weakness,
+        Identification, KexInit, NameList, Outcome, PortState, Reason, Service, ServiceDetails,
+        Weakness,
     },
-    sink::{Row, jsonl, spelled},
+    sink::{Row, escape, jsonl},
     targets::Host,
 };
 
@@ -101,20 +102,20 @@ fn write_port(markup: &mut Markup, outcome: &Outcome) {
     };
     let reason = reason(verdict.reason);
     markup.empty("state", &[("state", state), ("reason", &reason), ("reason_ttl", "0")]);
-    let nothing = Facts::default();
-    let facts = verdict.facts.as_deref().unwrap_or(&nothing);
+    let nothing = ServiceDetails::default();
+    let details = verdict.details.as_deref().unwrap_or(&nothing);
     if let Some(service) = verdict.service {
-        write_service(markup, service, facts);
+        write_service(markup, service, details);
     }
     if !verdict.banner.is_empty() {
-        let banner = spelled(&verdict.banner);
+        let banner = escape(&verdict.banner);
         // Spelled once already: what is left is what XML has no place for.
         markup.empty("script", &[("id", "banner"), ("output", &without_forbidden(&banner))]);
     }
-    if let Some(offer) = facts.key_exchange.offer() {
+    if let Some(offer) = details.key_exchange.offer() {
         write_offer(markup, offer);
     }
-    write_ours(markup, outcome, facts);
+    write_ours(markup, outcome, details);
     markup.close("port");
 }
 
@@ -134,8 +135,8 @@ fn reason(reason: Reason) -> String {
 }
 
 /// The service, and how sure it is, from 0 to 10.
-fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
-    let protocol = facts.protocol.as_deref().map(visible);
+fn write_service(markup: &mut Markup, service: Service, details: &ServiceDetails) {
+    let protocol = details.protocol.as_deref().map(visible);
     let (name, confidence) = match service {
         Service::Ssh | Service::SshThrottled => ("ssh", "10"),
         Service::Telnet => ("telnet", "10"),
@@ -147,7 +148,7 @@ fn write_service(markup: &mut Markup, service: Service, facts: &Facts) {
         Service::Tarpit | Service::Silent | Service::Unknown => ("unknown", "0"),
         Service::NotProbed => return,
     };
-    let version = facts.identification.as_ref().map(Told::of);
+    let version = details.identification.as_ref().map(Told::of);
     let mut pairs = vec![("name", name)];
     if let Some(Told { product, version, info }) = &version {
         let all = [("product", product), ("version", version), ("extrainfo", info)];
@@ -190,7 +191,7 @@ fn split(software: &str) -> (&str, &str) {
 }
 
 /// As nmap's script of this name tells it: one list where both directions have the same.
-fn write_offer(markup: &mut Markup, offer: &Offer) {
+fn write_offer(markup: &mut Markup, offer: &KexInit) {
     let mut lists =
         vec![("kex_algorithms", &offer.kex), ("server_host_key_algorithms", &offer.host_keys)];
     for (both, sent, received, one, other) in [
@@ -240,17 +241,17 @@ fn told(key: &str, list: &NameList) -> String {
 }
 
 /// What nmap has no word for.
-fn write_ours(markup: &mut Markup, outcome: &Outcome, facts: &Facts) {
+fn write_ours(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails) {
     let verdict = &outcome.verdict;
-    let row = facts.evidence.as_ref().map(|_| Row::from(outcome));
+    let row = details.evidence.as_ref().map(|_| Row::from(outcome));
     let evidence = row.and_then(|row| row.evidence.as_ref().map(jsonl::visible));
     let joined = |list: Vec<String>| (!list.is_empty()).then(|| list.join(" "));
-    let findings = facts.findings.iter().copied().map(Weakness::name).map(str::to_owned);
+    let findings = details.findings.iter().copied().map(Weakness::name).map(str::to_owned);
     let told = [
         ("service", verdict.service.map(|service| service.name().to_owned())),
         ("rule", verdict.rule.map(|rule| rule.name().to_owned())),
         ("findings", joined(findings.collect())),
-        ("telnet_options", joined(facts.options.iter().map(ToString::to_string).collect())),
+        ("telnet_options", joined(details.options.iter().map(ToString::to_string).collect())),
         ("label", outcome.target.label.as_deref().map(|label| visible(label).into_owned())),
         ("evidence", evidence.map(|json| without_forbidden(&json))),
     ];

@@ -8,7 +8,7 @@ use quick_xml::{
     name::QName,
 };
 
-use crate::sink::{spelled, text::is_plain};
+use crate::sink::{escape, text::is_plain};
 
 /// Markup in the making.
 pub(super) struct Markup(Writer<Vec<u8>>);
@@ -76,10 +76,10 @@ pub(super) fn visible_bytes(bytes: &[u8]) -> Cow<'_, str> {
     str::from_utf8(bytes).map_or_else(|_| all(bytes), visible)
 }
 
-/// The bytes as [`spelled`] writes them, without what XML has no place for.
+/// The bytes as [`escape`] writes them, without what XML has no place for.
 fn all<'a>(bytes: &[u8]) -> Cow<'a, str> {
     let mut visible = String::with_capacity(bytes.len());
-    for letter in spelled(bytes).chars() {
+    for letter in escape(bytes).chars() {
         if is_forbidden(letter) {
             visible.extend(letter.escape_unicode());
         } else {
@@ -96,12 +96,12 @@ fn is_forbidden(letter: char) -> bool {
 
 /// The text with what means something to XML escaped; line ends and what is beyond ASCII by number.
 fn ascii(text: &str) -> Cow<'_, str> {
-    let escaped = quick_xml::escape::escape(text);
-    if escaped.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return escaped;
+    let escape_line = quick_xml::escape::escape(text);
+    if escape_line.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return escape_line;
     }
-    let mut ascii = String::with_capacity(2 * escaped.len());
-    for letter in escaped.chars() {
+    let mut ascii = String::with_capacity(2 * escape_line.len());
+    for letter in escape_line.chars() {
         if matches!(letter, ' '..='~') {
             ascii.push(letter);
         } else {

@@ -12,10 +12,10 @@ fn at(milliseconds: u64) -> Instant {
 }
 
 /// Workers that have all joined, and hold up to `ahead` more than they do at once.
-fn joined(workers: usize, at_once: usize, ahead: usize) -> Leases<u32> {
+fn joined(workers: usize, concurrency: usize, ahead: usize) -> Leases<u32> {
     let mut leases = Leases::new(workers, ahead, at(10_000));
     for worker in 0..workers {
-        leases.join(worker, at_once, at(0));
+        leases.join(worker, concurrency, at(0));
     }
     leases
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     history::{StoredRun, StoredRunError, read_run},
     outcome::{Account, Outcome, PortState, Reason},
-    sink::{Beginning, Ending, Mark, PreparedRun, Sink, Sqlite, samples},
+    sink::{Beginning, Ending, PreparedRun, ResumePoint, Sink, Sqlite, samples},
 };
 
 /// Rows of the run in a [`Folder`] that has one.
@@ -190,7 +190,7 @@ fn what_would_change_rows_is_refused_by_writers_and_left_alone() {
         folder.change(change);
         let before = fs::read(folder.file()).expect("it is there");
         let begun = begin(&folder.file()).expect_err("rows would be lost");
-        let resumed = Sqlite::go_on(&folder.file(), 1, 1).expect_err("rows would be lost");
+        let resumed = Sqlite::resume(&folder.file(), 1, 1).expect_err("rows would be lost");
         for error in [begun, resumed] {
             assert!(error.to_string().contains(complaint), "{error}");
         }
@@ -264,12 +264,12 @@ fn a_run_that_goes_on_counts_what_it_had() {
     let folder = Folder::new();
     let mut sink = begin(&folder.file()).expect("it is a database");
     write(&mut sink, 10);
-    let Mark::Run { run, last, .. } = sink.checkpoint().expect("there is room") else {
+    let ResumePoint::Run { run, last, .. } = sink.checkpoint().expect("there is room") else {
         panic!("it is a database")
     };
     write(&mut sink, 10);
     drop(sink);
-    let mut sink = Sqlite::go_on(&folder.file(), run, last).expect("the run is there");
+    let mut sink = Sqlite::resume(&folder.file(), run, last).expect("the run is there");
     write(&mut sink, 10);
     sink.finish(&ending()).expect("nothing is missing");
     drop(sink);
@@ -464,7 +464,7 @@ fn a_damaged_database_is_read_or_refused() {
         }
         for resume in [false, true] {
             let begun =
-                if resume { Sqlite::go_on(&damaged.file(), 1, 7) } else { begin(&damaged.file()) };
+                if resume { Sqlite::resume(&damaged.file(), 1, 7) } else { begin(&damaged.file()) };
             let Ok(mut sink) = begun else { continue };
             let _ = sink.write(&outcome(1)).and_then(|()| sink.finish(&ending()));
         }

@@ -2,11 +2,11 @@
 
 use std::io::{self, Stdout, Write};
 
-use super::Mark;
+use super::ResumePoint;
 
 /// Where the bytes of a sink go. Some places are files, of which a run can go on writing after its
 /// process was killed; others, pipes and terminals, keep nothing.
-pub trait Place: Write {
+pub trait SeekableOutput: Write {
     /// How long it is, with what waits to be flushed; `None` where nothing can be taken back.
     fn length(&self) -> Option<u64>;
 
@@ -20,13 +20,13 @@ pub trait Place: Write {
     ///
     /// # Errors
     /// It could not be cut, or nothing can be taken back here.
-    fn cut(&mut self, length: u64) -> io::Result<()>;
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
 /// The mark of a sink that needs nothing behind its rows: all is flushed and measured.
-pub(super) fn checkpoint(place: &mut impl Place) -> io::Result<Mark> {
+pub(super) fn checkpoint(place: &mut impl SeekableOutput) -> io::Result<ResumePoint> {
     place.flush()?;
-    place.length().map(|length| Mark::Lines { length }).ok_or_else(nothing_taken_back)
+    place.length().map(|length| ResumePoint::Lines { length }).ok_or_else(nothing_taken_back)
 }
 
 /// The error of a place that is no file.
@@ -34,7 +34,7 @@ pub(super) fn nothing_taken_back() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "nothing that was written here can be taken back")
 }
 
-impl Place for Stdout {
+impl SeekableOutput for Stdout {
     fn length(&self) -> Option<u64> {
         None
     }
@@ -43,12 +43,12 @@ impl Place for Stdout {
         Err(nothing_taken_back())
     }
 
-    fn cut(&mut self, _length: u64) -> io::Result<()> {
+    fn truncate(&mut self, _length: u64) -> io::Result<()> {
         Err(nothing_taken_back())
     }
 }
 
-impl Place for Vec<u8> {
+impl SeekableOutput for Vec<u8> {
     fn length(&self) -> Option<u64> {
         Some(self.len() as u64)
     }
@@ -60,13 +60,13 @@ impl Place for Vec<u8> {
         Ok(())
     }
 
-    fn cut(&mut self, length: u64) -> io::Result<()> {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.truncate(usize::try_from(length).map_err(io::Error::other)?);
         Ok(())
     }
 }
 
-impl<P: Place + ?Sized> Place for &mut P {
+impl<P: SeekableOutput + ?Sized> SeekableOutput for &mut P {
     fn length(&self) -> Option<u64> {
         (**self).length()
     }
@@ -75,7 +75,7 @@ impl<P: Place + ?Sized> Place for &mut P {
         (**self).rewrite(at, bytes)
     }
 
-    fn cut(&mut self, length: u64) -> io::Result<()> {
-        (**self).cut(length)
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        (**self).truncate(length)
     }
 }

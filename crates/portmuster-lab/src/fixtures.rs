@@ -1,4 +1,4 @@
-//! The exhibits, and the lab that runs one server for each.
+//! The fixtures, and the lab that runs one server for each.
 //!
 //! - Invariant: the expected verdicts use portmuster's words for port states and services.
 
@@ -6,7 +6,7 @@ use std::{fmt, net::SocketAddr, time::Duration};
 
 use crate::{Behaviour, LabError, Lie, Server};
 
-/// What to think of an exhibit.
+/// What to think of an fixture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Does what its protocol says.
@@ -27,10 +27,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// One server of the zoo and the verdict that a check should reach.
+/// One server of the fixtures and the verdict that a check should reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exhibit {
-    /// A short name, unique in the zoo.
+pub struct Fixture {
+    /// A short name, unique in the fixtures.
     pub name: &'static str,
     /// What its server does.
     pub behaviour: Behaviour,
@@ -44,7 +44,7 @@ pub struct Exhibit {
     pub service: Option<&'static str>,
 }
 
-const ZOO: &[Exhibit] = &[
+const ZOO: &[Fixture] = &[
     open("ssh", Behaviour::Ssh, Kind::Honest, "an OpenSSH greeting", "ssh"),
     open(
         "ssh-eager",
@@ -126,7 +126,7 @@ const ZOO: &[Exhibit] = &[
     open("silent", Behaviour::Silent, Kind::Odd, "accepts and says nothing", "silent"),
     open("closes", Behaviour::ClosesAtOnce, Kind::Odd, "accepts and hangs up", "closed-early"),
     open("resets", Behaviour::Resets, Kind::Odd, "accepts and resets", "closed-early"),
-    Exhibit {
+    Fixture {
         name: "refused",
         behaviour: Behaviour::Refused,
         kind: Kind::Odd,
@@ -186,28 +186,28 @@ const fn open(
     kind: Kind,
     about: &'static str,
     service: &'static str,
-) -> Exhibit {
-    Exhibit { name, behaviour, kind, about, state: "open", service: Some(service) }
+) -> Fixture {
+    Fixture { name, behaviour, kind, about, state: "open", service: Some(service) }
 }
 
-const fn lying(name: &'static str, lie: Lie, about: &'static str) -> Exhibit {
+const fn lying(name: &'static str, lie: Lie, about: &'static str) -> Fixture {
     open(name, Behaviour::SshLying(lie), Kind::Hostile, about, "ssh")
 }
 
-/// All exhibits: honest ones first, hostile ones last.
+/// All fixtures: honest ones first, hostile ones last.
 #[must_use]
-pub fn zoo() -> &'static [Exhibit] {
+pub fn fixtures() -> &'static [Fixture] {
     ZOO
 }
 
-/// The zoo, running. Dropping it stops all servers.
+/// The fixtures, running. Dropping it stops all servers.
 #[derive(Debug)]
 pub struct Lab {
     servers: Vec<Server>,
 }
 
 impl Lab {
-    /// Starts every exhibit on one loopback address: on ports that the system picks when `bind`
+    /// Starts every fixture on one loopback address: on ports that the system picks when `bind`
     /// has port 0, on consecutive ports from there otherwise.
     ///
     /// # Errors
@@ -217,17 +217,17 @@ impl Lab {
         let servers = ZOO
             .iter()
             .enumerate()
-            .map(|(nth, exhibit)| Server::start(exhibit.behaviour, place(bind, nth)?))
+            .map(|(nth, fixture)| Server::start(fixture.behaviour, place(bind, nth)?))
             .collect::<Result<_, _>>()?;
         Ok(Self { servers })
     }
 
-    /// Each exhibit and where it is.
-    pub fn exhibits(&self) -> impl ExactSizeIterator<Item = (&'static Exhibit, SocketAddr)> {
+    /// Each fixture and where it is.
+    pub fn fixtures(&self) -> impl ExactSizeIterator<Item = (&'static Fixture, SocketAddr)> {
         ZOO.iter().zip(self.servers.iter().map(Server::endpoint))
     }
 
-    /// Each exhibit's server, in the order of [`Lab::exhibits`].
+    /// Each fixture's server, in the order of [`Lab::fixtures`].
     #[must_use]
     pub fn servers(&self) -> &[Server] {
         &self.servers

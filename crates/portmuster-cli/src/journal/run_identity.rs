@@ -13,9 +13,9 @@ use crate::{
 ///
 /// How fast a run is, and by which method, is not among it: who resumes may want it slower.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Asked(Vec<(String, String)>);
+pub(crate) struct RunIdentity(Vec<(String, String)>);
 
-impl Asked {
+impl RunIdentity {
     pub(super) fn of<const N: usize>(values: [(&str, String); N]) -> Self {
         Self(values.map(|(name, value)| (name.to_owned(), value)).into())
     }
@@ -25,16 +25,16 @@ impl Asked {
     /// Each part takes its settings apart by name, so that a new one is decided upon: whether it
     /// changes what rows say, and belongs here.
     pub(crate) fn by(check: &Check, input: &Input) -> Self {
-        let mut asked = Self::of(targets(check, input));
-        asked.0.extend(Self::of(attempts(check.config())).0);
-        asked.0.extend(Self::of(answers(check)).0);
-        asked
+        let mut identity = Self::of(targets(check, input));
+        identity.0.extend(Self::of(attempts(check.config())).0);
+        identity.0.extend(Self::of(answers(check)).0);
+        identity
     }
 
     /// What is asked now and was not, or otherwise.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
-        let value = |asked: &Self, name: &str| {
-            let found = asked.0.iter().find(|(other, _)| other == name);
+        let value = |identity: &Self, name: &str| {
+            let found = identity.0.iter().find(|(other, _)| other == name);
             found.map_or("unknown".to_owned(), |(_, value)| value.clone())
         };
         let gone = self.0.iter().filter(|(name, _)| now.0.iter().all(|(other, _)| other != name));
@@ -153,7 +153,8 @@ mod tests {
         for (change, name) in changes {
             let mut other = Config::default();
             change(&mut other.limits);
-            let (was, is) = (Asked::of(attempts(Config::default())), Asked::of(attempts(other)));
+            let (was, is) =
+                (RunIdentity::of(attempts(Config::default())), RunIdentity::of(attempts(other)));
             let differences = was.differences(&is);
             assert!(differences.len() == 1 && differences[0].starts_with(name), "{differences:?}");
         }
@@ -161,8 +162,10 @@ mod tests {
 
     #[test]
     fn all_that_differs_is_told() {
-        let was = Asked::of([("seed", "1".into()), ("ports", "22".into()), ("old", "x".into())]);
-        let is = Asked::of([("seed", "2".into()), ("ports", "22".into()), ("new", "y".into())]);
+        let was =
+            RunIdentity::of([("seed", "1".into()), ("ports", "22".into()), ("old", "x".into())]);
+        let is =
+            RunIdentity::of([("seed", "2".into()), ("ports", "22".into()), ("new", "y".into())]);
         assert_eq!(
             was.differences(&is),
             ["seed was 1, is 2", "new was unknown, is y", "old was x, is unknown"]

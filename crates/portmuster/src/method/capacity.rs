@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::{Plan, control_group};
+use super::{Plan, cgroup};
 
 /// Memory that an attempt takes, in bytes: the kernel's part, of which 5.1 KB were measured for
 /// one that is not answered, and ours.
@@ -54,7 +54,7 @@ pub struct InFlight {
     /// system has not enough of something.
     pub given: usize,
     /// What this system has not enough of; `None`: it does not have to give more.
-    pub scarce: Option<Scarce>,
+    pub scarce: Option<LimitingResource>,
     /// As many as this system's memory for TCP is meant for, where that is fewer than given. More
     /// are possible, but connections of other programs get less of it.
     pub tcp_memory: Option<usize>,
@@ -63,7 +63,7 @@ pub struct InFlight {
 /// What this system has not enough of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Scarce {
+pub enum LimitingResource {
     /// Descriptors that a process may have.
     Descriptors,
     /// Descriptors that a process may have, of which no thread may have a table of its own.
@@ -81,7 +81,7 @@ pub enum Scarce {
 }
 
 /// What to do about it.
-impl fmt::Display for Scarce {
+impl fmt::Display for LimitingResource {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Descriptors => "for more, raise the limit of descriptors (ulimit -n)",
@@ -110,14 +110,15 @@ impl fmt::Display for Scarce {
 }
 
 /// As many attempts as this system has memory and descriptors for.
-pub(super) fn most() -> (usize, Scarce) {
+pub(super) fn most() -> (usize, LimitingResource) {
     let ceilings = [
-        (free_memory().map(|bytes| for_attempts(bytes) / ATTEMPT), Scarce::Memory),
-        (address_space().map(|bytes| bytes / ATTEMPT_OWN), Scarce::AddressSpace),
-        (system_descriptors(), Scarce::SystemDescriptors),
+        (free_memory().map(|bytes| for_attempts(bytes) / ATTEMPT), LimitingResource::Memory),
+        (address_space().map(|bytes| bytes / ATTEMPT_OWN), LimitingResource::AddressSpace),
+        (system_descriptors(), LimitingResource::SystemDescriptors),
     ];
     let known = ceilings.into_iter().filter_map(|(most, scarce)| Some((most?, scarce)));
-    let (most, scarce) = known.min_by_key(|&(most, _)| most).unwrap_or((u64::MAX, Scarce::Memory));
+    let (most, scarce) =
+        known.min_by_key(|&(most, _)| most).unwrap_or((u64::MAX, LimitingResource::Memory));
     (usize::try_from(most.max(LEAST)).unwrap_or(usize::MAX), scarce)
 }
 
@@ -161,7 +162,7 @@ pub(super) fn free_memory() -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
         Some(line.split_whitespace().next()?.parse::<u64>().ok()? << 10)
     });
-    let free = available.into_iter().chain(control_group::memory()).min()?;
+    let free = available.into_iter().chain(cgroup::memory()).min()?;
     Some(free.saturating_sub(OWN))
 }
 

@@ -22,8 +22,8 @@ use rustix::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    frames::{self, FrameError, Frames, Kind, Values, Writing},
-    link::{Done, Ends, Lost, Window},
+    frames::{self, FrameError, FrameWriter, Frames, Kind, Values},
+    pool::{Completion, PoolStatus, SupervisorContext, TaskError},
     process::{Ended, Ending, Process},
     queue::{Ticket, WorkQueue, WorkerId},
 };
@@ -45,12 +45,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 const FAILURES_MAX: u32 = 6;
 
 /// A run's workers, and the thread's whole state.
-pub(super) struct Keeper<Q: WorkQueue, R> {
+pub(super) struct Supervisor<Q: WorkQueue, R> {
     queue: Q,
-    ends: Ends<Q::Work, R>,
+    ends: SupervisorContext<Q::Work, R>,
     places: Vec<Place>,
     ended: Vec<(Ended, Option<Ending>)>,
-    done: Vec<Done<Q::Work, R>>,
+    done: Vec<Completion<Q::Work, R>>,
     looked: Instant,
     /// Which worker is given its share first.
     first: WorkerId,
@@ -119,7 +119,7 @@ impl Worker {
     }
 }
 
-impl<Q, R> Keeper<Q, R>
+impl<Q, R> Supervisor<Q, R>
 where
     Q: WorkQueue<Work: Serialize>,
     R: DeserializeOwned,
@@ -128,9 +128,13 @@ where
     ///
     /// # Errors
     /// Not even one can be started.
-    pub(super) fn start(queue: Q, workers: usize, ends: Ends<Q::Work, R>) -> io::Result<Self> {
+    pub(super) fn start(
+        queue: Q,
+        workers: usize,
+        ends: SupervisorContext<Q::Work, R>,
+    ) -> io::Result<Self> {
         let now = ends.clock.now();
-        let mut keeper = Self {
+        let mut supervisor = Self {
             queue,
             ends,
             places: Vec::new(),
@@ -140,14 +144,14 @@ where
             first: 0,
             buffer: vec![0; READ_SIZE],
         };
-        let first = keeper.ends.program.start()?;
-        let taken = State::Taken(Box::new(Worker::new(first, &keeper.ends.hello, now)));
-        keeper.places.push(Place { state: taken, failures: 0 });
+        let first = supervisor.ends.program.start()?;
+        let taken = State::Taken(Box::new(Worker::new(first, &supervisor.ends.hello, now)));
+        supervisor.places.push(Place { state: taken, failures: 0 });
         for _ in 1..workers {
-            keeper.places.push(Place { state: State::Empty(now), failures: 0 });
+            supervisor.places.push(Place { state: State::Empty(now), failures: 0 });
         }
-        keeper.fill(now);
-        Ok(keeper)
+        supervisor.fill(now);
+        Ok(supervisor)
     }
 
     /// Works until the owner has gone.
@@ -294,9 +298,9 @@ where
         while let Some((kind, mut values)) = worker.input.next()? {
             match kind {
                 Kind::Ready if worker.starting.is_some() => {
-                    let at_once = ready(&mut values)?.min(self.ends.at_once);
+                    let concurrency = ready(&mut values)?.min(self.ends.concurrency);
                     worker.starting = None;
-                    queue.join(place, at_once, now);
+                    queue.join(place, concurrency, now);
                 }
                 Kind::Settled if worker.starting.is_none() => {
                     settled(queue, place, &mut values, done)?;
@@ -305,7 +309,7 @@ where
                 Kind::Failed => {
                     for ticket in values.all::<Ticket>()? {
                         let work = queue.settle(place, ticket);
-                        done.extend(work.map(|work| (work, Err(Lost::Unsendable))));
+                        done.extend(work.map(|work| (work, Err(TaskError::Unsendable))));
                     }
                 }
                 Kind::Returned => queue.returned(place, &values.all::<Ticket>()?),
@@ -338,7 +342,7 @@ where
         if matches!(self.places[place].state, State::Closed) {
             self.queue.dismiss(place);
         }
-        self.done.extend(lost.into_iter().map(|work| (work, Err(Lost::KillsWorkers))));
+        self.done.extend(lost.into_iter().map(|work| (work, Err(TaskError::KillsWorkers))));
         self.deliver(place);
     }
 
@@ -377,7 +381,7 @@ where
         }
         if self.places.iter().all(|place| matches!(place.state, State::Closed)) {
             let lost = self.queue.abandon();
-            self.done.extend(lost.into_iter().map(|work| (work, Err(Lost::NoWorkers))));
+            self.done.extend(lost.into_iter().map(|work| (work, Err(TaskError::NoWorkers))));
             self.ends.barrier = None;
             self.deliver(0);
         }
@@ -416,7 +420,7 @@ where
         let State::Taken(worker) = &mut places[place].state else { return };
         let mut rest = tickets.iter().peekable();
         while rest.peek().is_some() {
-            let mut frame = Writing::begin(&mut worker.output, Kind::Lease);
+            let mut frame = FrameWriter::begin(&mut worker.output, Kind::Lease);
             let mut written = 0;
             while !frame.is_full()
                 && let Some(&&ticket) = rest.peek()
@@ -427,7 +431,7 @@ where
                     Err(FrameError::TooLong(_)) if written > 0 => break,
                     Err(_) => {
                         let work = queue.settle(place, ticket);
-                        done.extend(work.map(|work| (work, Err(Lost::Unsendable))));
+                        done.extend(work.map(|work| (work, Err(TaskError::Unsendable))));
                     }
                 }
                 rest.next();
@@ -447,7 +451,7 @@ where
         }
     }
 
-    /// Hands over what is done.
+    /// Backend over what is done.
     fn deliver(&mut self, place: WorkerId) {
         if !self.done.is_empty() {
             (self.ends.deliver)(place, std::mem::take(&mut self.done));
@@ -467,7 +471,7 @@ where
 /// For a socket that did not take all it was given.
 const WANTS_ROOM: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
-fn count_loss(window: &Window, ending: Ending) {
+fn count_loss(window: &PoolStatus, ending: Ending) {
     window.look(|seen| *seen.losses.entry(ending).or_default() += 1);
 }
 
@@ -482,8 +486,8 @@ fn pause(failures: u32, now: Instant) -> State {
 /// Reads what a worker says when it is ready: how many it does at once.
 fn ready(values: &mut Values<'_>) -> Result<usize, FrameError> {
     frames::check_version(values)?;
-    let at_once: u32 = values.expect()?;
-    Ok(usize::try_from(at_once).unwrap_or(usize::MAX))
+    let concurrency: u32 = values.expect()?;
+    Ok(usize::try_from(concurrency).unwrap_or(usize::MAX))
 }
 
 /// Settles what a worker has done. What comes late or twice is dropped.
@@ -491,7 +495,7 @@ fn settled<Q: WorkQueue, R: DeserializeOwned>(
     queue: &mut Q,
     worker: WorkerId,
     values: &mut Values<'_>,
-    done: &mut Vec<Done<Q::Work, R>>,
+    done: &mut Vec<Completion<Q::Work, R>>,
 ) -> Result<(), FrameError> {
     while let Some((ticket, result)) = values.next::<(Ticket, R)>()? {
         if let Some(work) = queue.settle(worker, ticket) {

@@ -1,4 +1,4 @@
-//! The way from whoever has work to the [keeper](super::keeper) of the workers, and back.
+//! The way from whoever has work to the [supervisor](super::supervisor) of the workers, and back.
 
 use std::{
     collections::BTreeMap,
@@ -17,24 +17,24 @@ use thiserror::Error;
 use super::{
     WorkersError,
     frames::{self, Kind, VERSION},
-    keeper::Keeper,
     leases::Leases,
     process::{Ending, Program},
     queue::WorkerId,
+    supervisor::Supervisor,
 };
 use crate::{clock::Clock, config::defaults, driver::waker::Waker};
 
 /// What became of work.
-pub(crate) type Done<W, R> = (W, Result<R, Lost>);
+pub(crate) type Completion<W, R> = (W, Result<R, TaskError>);
 
 /// Takes what is done, by the worker that did it; nothing, when there is only more room than
 /// before. It never blocks.
-pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Done<W, R>>) + Send>;
+pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Completion<W, R>>) + Send>;
 
 /// Why work has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
-pub enum Lost {
+pub enum TaskError {
     /// Three workers ended while it was all they had.
     #[error("it ends the workers that do it")]
     KillsWorkers,
@@ -48,30 +48,30 @@ pub enum Lost {
 
 /// What workers are to be, and how much they hold.
 #[derive(Debug, Clone)]
-pub(crate) struct Terms {
+pub(crate) struct PoolConfig {
     pub(crate) program: Program,
     pub(crate) processes: usize,
     /// What a worker does at once, at most.
-    pub(crate) at_once: usize,
+    pub(crate) concurrency: usize,
     /// Work that a worker may hold beside that.
     pub(crate) ahead: usize,
     /// Batches of work that may be brought before the first is taken.
     pub(crate) batches: usize,
 }
 
-impl Terms {
+impl PoolConfig {
     /// The most that one worker ever holds.
     pub(crate) fn room(&self) -> usize {
-        self.at_once.saturating_add(self.ahead)
+        self.concurrency.saturating_add(self.ahead)
     }
 }
 
-/// What the keeper's thread needs.
-pub(super) struct Ends<W, R> {
+/// What the supervisor's thread needs.
+pub(super) struct SupervisorContext<W, R> {
     pub(super) clock: Clock,
     pub(super) program: Program,
     /// What a worker does at once, at most.
-    pub(super) at_once: usize,
+    pub(super) concurrency: usize,
     /// The first frame for each worker.
     pub(super) hello: Vec<u8>,
     /// Brings work; closed when all is to end.
@@ -81,32 +81,32 @@ pub(super) struct Ends<W, R> {
     pub(super) deliver: Deliver<W, R>,
     /// Closed when the barrier opens.
     pub(super) barrier: Option<Sender<()>>,
-    pub(super) window: Window,
+    pub(super) window: PoolStatus,
 }
 
 /// What can be seen of the workers from outside.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct PoolStats {
     /// Workers that ended before their time, by how they ended.
     pub(crate) losses: BTreeMap<Ending, u64>,
     /// Workers that were there when the barrier opened; `None` while it is closed.
     pub(crate) ready: Option<usize>,
-    /// The most that was ever begun and not settled; known once the keeper has ended.
+    /// The most that was ever begun and not settled; known once the supervisor has ended.
     pub(crate) peak: usize,
 }
 
-/// What the keeper shares with whoever has work.
+/// What the supervisor shares with whoever has work.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Window(Arc<Shared>);
+pub(crate) struct PoolStatus(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    seen: Mutex<Seen>,
+    seen: Mutex<PoolStats>,
     room: AtomicUsize,
 }
 
-impl Window {
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Seen) -> T) -> T {
+impl PoolStatus {
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut PoolStats) -> T) -> T {
         look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -122,20 +122,20 @@ impl Window {
 }
 
 /// Workers, as whoever has work for them sees them. Dropping it ends them.
-pub(crate) struct Link<W> {
+pub(crate) struct WorkerPool<W> {
     /// `None` once all are to go.
     work: Option<Sender<Vec<W>>>,
     call: Waker,
     /// Closed when the barrier has opened.
     pub(crate) barrier: Receiver<()>,
-    pub(crate) window: Window,
-    keeper: Option<JoinHandle<()>>,
+    pub(crate) window: PoolStatus,
+    supervisor: Option<JoinHandle<()>>,
 }
 
-impl<W: Serialize + Send + 'static> Link<W> {
+impl<W: Serialize + Send + 'static> WorkerPool<W> {
     /// Starts the workers; each is sent the setting first.
     pub(crate) fn start<R: DeserializeOwned + Send + 'static>(
-        terms: Terms,
+        terms: PoolConfig,
         setting: &impl Serialize,
         clock: Clock,
         deliver: Deliver<W, R>,
@@ -143,11 +143,11 @@ impl<W: Serialize + Send + 'static> Link<W> {
         let call = Waker::new().map_err(|errno| WorkersError::Short(errno.into()))?;
         let (work, brought) = bounded(terms.batches);
         let (opens, barrier) = bounded(0);
-        let window = Window::default();
-        let ends = Ends {
+        let window = PoolStatus::default();
+        let ends = SupervisorContext {
             clock,
             program: terms.program.clone(),
-            at_once: terms.at_once,
+            concurrency: terms.concurrency,
             hello: hello(terms.room(), setting),
             work: brought,
             call: call.clone(),
@@ -159,16 +159,16 @@ impl<W: Serialize + Send + 'static> Link<W> {
         let leases = Leases::new(terms.processes, terms.ahead, until);
         let (started, start) = bounded(1);
         // Workers end with the thread that starts them, so it is the one that keeps them.
-        let keep = move || match Keeper::<_, R>::start(leases, terms.processes, ends) {
-            Ok(keeper) => {
+        let keep = move || match Supervisor::<_, R>::start(leases, terms.processes, ends) {
+            Ok(supervisor) => {
                 let _ = started.send(Ok(()));
-                keeper.run();
+                supervisor.run();
             }
             Err(error) => drop(started.send(Err(error))),
         };
         let thread = thread::Builder::new().name("portmuster-workers".into());
-        let keeper = thread.spawn(keep).map_err(WorkersError::Thread)?;
-        let link = Self { work: Some(work), call, barrier, window, keeper: Some(keeper) };
+        let supervisor = thread.spawn(keep).map_err(WorkersError::Thread)?;
+        let link = Self { work: Some(work), call, barrier, window, supervisor: Some(supervisor) };
         match start.recv() {
             Ok(Err(error)) => Err(WorkersError::Program { program: terms.program, error }),
             // A panic is reported where it happens, and work is not taken any more.
@@ -176,12 +176,12 @@ impl<W: Serialize + Send + 'static> Link<W> {
         }
     }
 
-    /// Hands over work. There is room for as many batches as were agreed on.
+    /// Backend over work. There is room for as many batches as were agreed on.
     pub(crate) fn bring(&self, batch: Vec<W>) {
         if let Some(work) = &self.work
             && !batch.is_empty()
         {
-            // Refused only when the keeper has panicked, which its done channel tells.
+            // Refused only when the supervisor has panicked, which its done channel tells.
             let _ = work.send(batch);
             self.call.wake();
         }
@@ -197,19 +197,19 @@ fn hello(room: usize, setting: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-impl<W> Drop for Link<W> {
+impl<W> Drop for WorkerPool<W> {
     fn drop(&mut self) {
         self.work = None;
         self.call.wake();
-        if let Some(keeper) = self.keeper.take() {
+        if let Some(supervisor) = self.supervisor.take() {
             // Its panic was reported when it happened.
-            let _ = keeper.join();
+            let _ = supervisor.join();
         }
     }
 }
 
-impl<W> fmt::Debug for Link<W> {
+impl<W> fmt::Debug for WorkerPool<W> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Link").finish_non_exhaustive()
+        formatter.debug_struct("WorkerPool").finish_non_exhaustive()
     }
 }

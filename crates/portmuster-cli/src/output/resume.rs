@@ -8,7 +8,9 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use portmuster::sink::{Csv, Jsonl, Mark, Paint, Place, SCHEMA, Sink, Sqlite, Table, Xml};
+use portmuster::sink::{
+    Csv, Jsonl, Paint, ResumePoint, SCHEMA, SeekableOutput, Sink, Sqlite, Table, Xml,
+};
 
 use super::{
     OpenFile, Opened, Outputs, Prepared, ReadFiles, Unopened, WholeLines, name,
@@ -78,7 +80,7 @@ impl KeptFile {
     ///
     /// # Errors
     /// It can't be read, or does not stand where it should.
-    pub(crate) fn at(&self, mark: Mark) -> anyhow::Result<Kept> {
+    pub(crate) fn at(&self, mark: ResumePoint) -> anyhow::Result<Kept> {
         let before = match &self.file {
             Some(file) => {
                 Some(before(file, mark).with_context(|| format!("reading {}", self.path))?)
@@ -102,14 +104,14 @@ impl Outputs {
     ///
     /// # Errors
     /// One is not there, is another file, was changed, or another run has written to it.
-    pub(crate) fn go_on(check: &Check, journal: &Journal) -> Result<Self, Unopened> {
+    pub(crate) fn resume(check: &Check, journal: &Journal) -> Result<Self, Unopened> {
         Self::begin(check, reopen_all(check, journal)?)
     }
 
     /// Sees that the outputs of a run that is complete are what it has written.
     ///
     /// # Errors
-    /// As for [`Self::go_on`], but others may have added to them.
+    /// As for [`Self::resume`], but others may have added to them.
     pub(crate) fn inspect(check: &Check, journal: &Journal) -> anyhow::Result<()> {
         reopen_all(check, journal).map(drop)
     }
@@ -163,7 +165,7 @@ fn reopen(
     }
     let found = file.metadata.len();
     match kept.mark {
-        Mark::Lines { length } | Mark::Xml { length, .. } => {
+        ResumePoint::Lines { length } | ResumePoint::Xml { length, .. } => {
             if found < length {
                 bail!("it has {found} bytes of the {length} that the run has written");
             }
@@ -175,7 +177,7 @@ fn reopen(
                 );
             }
         }
-        Mark::Run { .. } => Sqlite::inspect(path)?,
+        ResumePoint::Run { .. } => Sqlite::inspect(path)?,
         _ => bail!("the journal does not say where it stood"),
     }
     Ok(file)
@@ -185,14 +187,14 @@ fn reopen(
 ///
 /// # Errors
 /// It can't be read, or no line ends there.
-fn before(file: &File, mark: Mark) -> io::Result<String> {
-    let (Mark::Lines { length } | Mark::Xml { length, .. }) = mark else {
+fn before(file: &File, mark: ResumePoint) -> io::Result<String> {
+    let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = mark else {
         return Err(io::Error::other("the mark is not one of a file"));
     };
     let mut bytes = vec![0; usize::try_from(length.min(CHECKED)).map_err(io::Error::other)?];
     file.read_exact_at(&mut bytes, length.saturating_sub(CHECKED))?;
     let ends_line = bytes.last().is_none_or(|&last| last == b'\n');
-    if matches!(mark, Mark::Lines { .. }) && !ends_line {
+    if matches!(mark, ResumePoint::Lines { .. }) && !ends_line {
         return Err(io::Error::other(format!(
             "no line ends behind its first {length} bytes, so another program has changed it"
         )));
@@ -221,7 +223,7 @@ fn refuse_foreign(
              journal"
         ),
     }
-    let Mark::Lines { length } = kept.mark else { return Ok(()) };
+    let ResumePoint::Lines { length } = kept.mark else { return Ok(()) };
     let foreign = match format {
         Format::Jsonl => foreign_line(&file.file, length, &format!("{{\"schema\":{SCHEMA},"))?,
         Format::Csv => foreign_line(&file.file, length, &format!("{SCHEMA},"))?,
@@ -260,32 +262,38 @@ fn foreign_line(mut file: &File, from: u64, prefix: &str) -> io::Result<Option<u
 }
 
 /// Prepares the run of a database to go on from where it stood.
-pub(super) fn prepare_run(file: OpenFile, mark: Mark) -> anyhow::Result<Prepared<'static>> {
+pub(super) fn prepare_run(file: OpenFile, mark: ResumePoint) -> anyhow::Result<Prepared<'static>> {
     let name = name(&file.path);
     let prepared = match mark {
-        Mark::Run { run, last, fingerprint } => file.prepare_to_go_on(run, last, fingerprint),
+        ResumePoint::Run { run, last, fingerprint } => {
+            file.prepare_to_go_on(run, last, fingerprint)
+        }
         _ => Err(anyhow!("the journal does not say where")),
     };
     prepared.with_context(|| going_on(&name))
 }
 
 /// Lets the sink of a file go on from where it stood.
-pub(super) fn go_on(format: Format, file: OpenFile, mark: Mark) -> anyhow::Result<Box<dyn Sink>> {
+pub(super) fn resume(
+    format: Format,
+    file: OpenFile,
+    mark: ResumePoint,
+) -> anyhow::Result<Box<dyn Sink>> {
     let name = name(&file.path);
     let gone_on = || -> anyhow::Result<Box<dyn Sink>> {
-        let (Mark::Lines { length } | Mark::Xml { length, .. }) = mark else {
+        let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = mark else {
             bail!("the journal does not say where")
         };
         let mut place = WholeLines::new(file.at_end()?);
         // Cut off, a document would be none until it has its end again.
         if format != Format::Xml {
-            place.cut(length)?;
+            place.truncate(length)?;
         }
         Ok(match format {
-            Format::Table => Box::new(Table::go_on(place, Paint::Plain)),
+            Format::Table => Box::new(Table::resume(place, Paint::Plain)),
             Format::Jsonl => Box::new(Jsonl::new(place)),
-            Format::Csv => Box::new(Csv::go_on(place)),
-            Format::Xml => Box::new(Xml::go_on(place, mark)?),
+            Format::Csv => Box::new(Csv::resume(place)),
+            Format::Xml => Box::new(Xml::resume(place, mark)?),
         })
     };
     gone_on().with_context(|| going_on(&name))
@@ -309,7 +317,7 @@ mod tests {
 
     #[test]
     fn only_what_stands_before_a_mark_is_in_its_checksum() {
-        let lines = |length| Mark::Lines { length };
+        let lines = |length| ResumePoint::Lines { length };
         let one = before(&file(b"one\ntwo\n"), lines(4)).expect("a line ends there");
         assert_eq!(before(&file(b"one\nxxx\n"), lines(4)).ok(), Some(one.clone()));
         assert_ne!(before(&file(b"onE\ntwo\n"), lines(4)).ok(), Some(one));

@@ -363,14 +363,14 @@ impl Attempt {
 }
 
 /// The conclusion on an endpoint that accepted.
-fn open(Judgement { service, rule, banner, facts }: Judgement, times: Times) -> Conclusion {
+fn open(Judgement { service, rule, banner, details }: Judgement, times: Times) -> Conclusion {
     Conclusion::Verdict(Verdict {
         state: PortState::Open,
         reason: Reason::Accepted,
         service: Some(service),
         rule: Some(rule),
         banner,
-        facts,
+        details,
         times,
     })
 }
@@ -422,7 +422,7 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{KeyExchange, NoOffer};
+    use crate::outcome::{KexFailure, KeyExchange};
 
     const ENDPOINT: ([u8; 4], u16) = ([192, 0, 2, 1], 22);
 
@@ -543,9 +543,9 @@ mod tests {
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::FirstByte, at(12_010))]);
         assert_eq!(verdict.service, Some(Service::Ssh));
-        let facts = verdict.facts.expect("ssh has an identification");
-        assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Silence));
-        assert_eq!(facts.evidence, None);
+        let details = verdict.details.expect("ssh has an identification");
+        assert_eq!(details.key_exchange, KeyExchange::Missing(KexFailure::Silence));
+        assert_eq!(details.evidence, None);
     }
 
     #[test]
@@ -558,8 +558,8 @@ mod tests {
         }
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Conversation, at(20_005))]);
-        let facts = verdict.facts.expect("ssh has an identification");
-        assert_eq!(facts.key_exchange, KeyExchange::Missing(NoOffer::Deadline));
+        let details = verdict.details.expect("ssh has an identification");
+        assert_eq!(details.key_exchange, KeyExchange::Missing(KexFailure::Deadline));
     }
 
     #[test]
@@ -660,7 +660,8 @@ mod tests {
         attempt.handle(&rules, Event::Bytes(b"hello\nSSH-2.0"), at(20));
         attempt.handle(&rules, Event::Bytes(b"-x\r\n"), at(30));
         let verdict = verdict(attempt.handle(&rules, Event::Closed, at(40)));
-        let evidence = verdict.facts.and_then(|facts| facts.evidence).expect("it was asked for");
+        let evidence =
+            verdict.details.and_then(|details| details.evidence).expect("it was asked for");
         let parts: Vec<_> =
             evidence.parts.iter().map(|part| (part.at.as_millis(), part.side)).collect();
         assert_eq!(parts, [(20, Side::Server), (30, Side::Server), (30, Side::Portmuster)]);

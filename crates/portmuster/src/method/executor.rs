@@ -5,36 +5,36 @@ use std::collections::BTreeMap;
 use crossbeam_channel::Receiver;
 
 use super::{
-    Method, Plan, Reports, Setting, StartError,
-    lanes::{Lanes, Started},
+    Method, Plan, Reports, StartError, WorkerContext,
+    capacity::LimitingResource,
     loops_or_threads, processes,
-    room::Scarce,
+    thread_pool::{Started, ThreadPool},
     threads,
 };
 use crate::{
     schedule::Start,
-    workers::{Ending, link::Link},
+    workers::{Ending, pool::WorkerPool},
 };
 
 /// Who makes the attempts of one run.
 ///
 /// Invariant: at most [`Self::capacity`] attempts are given and not reported.
 #[derive(Debug)]
-pub(crate) struct Crew {
-    hands: Hands,
+pub(crate) struct Executor {
+    backend: Backend,
     capacity: usize,
     /// What this system had not enough of when that is fewer than the plan has.
-    scarce: Scarce,
+    scarce: LimitingResource,
     /// Attempts that each worker has ended.
     shares: Vec<u64>,
 }
 
 #[derive(Debug)]
-pub(super) enum Hands {
+pub(super) enum Backend {
     /// Threads of this process.
-    Here(Lanes),
+    Local(ThreadPool),
     /// Worker processes, and what is about to be brought to them.
-    Elsewhere(Link<Start>, Vec<Start>),
+    Remote(WorkerPool<Start>, Vec<Start>),
 }
 
 /// The workers of a run, and how they fared.
@@ -51,29 +51,34 @@ pub struct WorkersReport {
     pub peak_in_flight: usize,
 }
 
-impl Crew {
+impl Executor {
     /// Starts the method's threads or processes.
-    pub(crate) fn start(plan: &Plan, setting: &Setting) -> Result<Self, StartError> {
+    pub(crate) fn start(plan: &Plan, setting: &WorkerContext) -> Result<Self, StartError> {
         let (in_flight, workers) = (plan.in_flight, plan.size.workers.min(plan.in_flight));
         match plan.method {
             Method::Serial => threads::start(1, 1, setting).map(Self::here),
             Method::Threads => threads::start(workers, workers, setting).map(Self::here),
             Method::EventLoop => loops_or_threads(workers, in_flight, setting).map(Self::here),
             Method::Processes | Method::ProcessThreads | Method::ProcessEventLoops => {
-                let (link, capacity) = processes::start(plan, setting)?;
-                let hands = Hands::Elsewhere(link, Vec::new());
-                Ok(Self { hands, capacity, scarce: Scarce::Descriptors, shares: vec![0; workers] })
+                let (pool, capacity) = processes::start(plan, setting)?;
+                let backend = Backend::Remote(pool, Vec::new());
+                Ok(Self {
+                    backend,
+                    capacity,
+                    scarce: LimitingResource::Descriptors,
+                    shares: vec![0; workers],
+                })
             }
         }
     }
 
     fn here(Started { lanes, capacity, scarce }: Started) -> Self {
         let shares = vec![0; lanes.threads.len()];
-        Self { hands: Hands::Here(lanes), capacity, scarce, shares }
+        Self { backend: Backend::Local(lanes), capacity, scarce, shares }
     }
 
     /// What this system had not enough of, if the plan has room for more.
-    pub(crate) fn scarce(&self, plan: &Plan) -> Option<Scarce> {
+    pub(crate) fn scarce(&self, plan: &Plan) -> Option<LimitingResource> {
         (self.capacity < plan.wanted()).then_some(self.scarce)
     }
 
@@ -85,56 +90,56 @@ impl Crew {
     /// Attempts that may be given and not reported just now: fewer than there is capacity for
     /// while worker processes are being started again.
     pub(crate) fn room(&self) -> usize {
-        match &self.hands {
-            Hands::Here(_) => self.capacity,
-            Hands::Elsewhere(link, _) => self.capacity.min(link.window.room()),
+        match &self.backend {
+            Backend::Local(_) => self.capacity,
+            Backend::Remote(pool, _) => self.capacity.min(pool.window.room()),
         }
     }
 
     /// Attempts that may be given before those that were are begun: what waits for its turn at a
     /// loop holds memory that others need, and starts no sooner.
-    pub(crate) fn lead(&self) -> usize {
-        match &self.hands {
-            Hands::Here(lanes) => lanes.lead(),
-            Hands::Elsewhere(..) => usize::MAX,
+    pub(crate) fn backlog_room(&self) -> usize {
+        match &self.backend {
+            Backend::Local(lanes) => lanes.backlog_room(),
+            Backend::Remote(..) => usize::MAX,
         }
     }
 
     /// Attempts that were given and that no loop has begun yet.
-    pub(crate) fn unbegun(&self) -> usize {
-        match &self.hands {
-            Hands::Here(lanes) => lanes.unbegun,
-            Hands::Elsewhere(..) => 0,
+    pub(crate) fn queued(&self) -> usize {
+        match &self.backend {
+            Backend::Local(lanes) => lanes.queued,
+            Backend::Remote(..) => 0,
         }
     }
 
     /// Closed when all stand at the line; `None`: they do.
     pub(crate) fn barrier(&self) -> Option<&Receiver<()>> {
-        match &self.hands {
-            Hands::Here(_) => None,
-            Hands::Elsewhere(link, _) => Some(&link.barrier),
+        match &self.backend {
+            Backend::Local(_) => None,
+            Backend::Remote(pool, _) => Some(&pool.barrier),
         }
     }
 
     /// Gives an attempt to whoever has least to do. It begins with the next [`Self::flush`].
     pub(crate) fn begin(&mut self, start: Start) {
-        match &mut self.hands {
-            Hands::Here(lanes) => lanes.begin(start),
-            Hands::Elsewhere(_, batch) => batch.push(start),
+        match &mut self.backend {
+            Backend::Local(lanes) => lanes.begin(start),
+            Backend::Remote(_, batch) => batch.push(start),
         }
     }
 
     /// Sends what was given on its way.
     pub(crate) fn flush(&mut self) {
-        match &mut self.hands {
-            Hands::Here(lanes) => lanes.flush(),
-            Hands::Elsewhere(link, batch) => link.bring(std::mem::take(batch)),
+        match &mut self.backend {
+            Backend::Local(lanes) => lanes.flush(),
+            Backend::Remote(pool, batch) => pool.bring(std::mem::take(batch)),
         }
     }
 
     /// Attempts have been reported.
     pub(crate) fn reported(&mut self, reports: &Reports) {
-        if let Hands::Here(lanes) = &mut self.hands {
+        if let Backend::Local(lanes) = &mut self.backend {
             lanes.reported(reports);
         }
         let made = reports.ended.iter().filter(|report| !report.conclusion.is_without_worker());
@@ -145,8 +150,8 @@ impl Crew {
     /// given and not reported.
     pub(crate) fn end(self, peak: usize) -> WorkersReport {
         let shares = self.shares;
-        match self.hands {
-            Hands::Here(lanes) => {
+        match self.backend {
+            Backend::Local(lanes) => {
                 drop(lanes);
                 WorkersReport {
                     ready: shares.len(),
@@ -155,9 +160,9 @@ impl Crew {
                     ..Default::default()
                 }
             }
-            Hands::Elsewhere(link, _) => {
-                let window = link.window.clone();
-                drop(link);
+            Backend::Remote(pool, _) => {
+                let window = pool.window.clone();
+                drop(pool);
                 window.look(|seen| WorkersReport {
                     shares,
                     ready: seen.ready.unwrap_or_default(),

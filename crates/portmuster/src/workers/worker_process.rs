@@ -26,7 +26,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::{
-    frames::{self, FrameError, Frames, Kind, VERSION, Values, Writing},
+    frames::{self, FrameError, FrameWriter, Frames, Kind, VERSION, Values},
     queue::Ticket,
 };
 use crate::clock::{Clock, Instant};
@@ -45,7 +45,7 @@ const REPLIES_MAX: usize = 4;
 /// What works in a worker process.
 pub(crate) trait Engine<W> {
     /// How much it does at once.
-    fn at_once(&self) -> usize;
+    fn concurrency(&self) -> usize;
 
     /// Begins the work as soon as there is a hand for it.
     fn begin(&mut self, work: Vec<(Ticket, W)>);
@@ -161,7 +161,7 @@ where
         return Ok(());
     };
     let (mut engine, done) = start(setting, room).map_err(ServeError::Start)?;
-    let at_once = u32::try_from(engine.at_once()).unwrap_or(u32::MAX);
+    let concurrency = u32::try_from(engine.concurrency()).unwrap_or(u32::MAX);
     let mut output = Output {
         socket: socket.try_clone()?,
         buffer: Vec::new(),
@@ -176,7 +176,7 @@ where
         let _alarm = Abort;
         // Nothing is leased to who has no thread to say what came of it. A socket that can't be
         // written has nobody at its other end; the reader is told so.
-        let _ = output.ready(at_once).and_then(|()| output.run(&done, &returned));
+        let _ = output.ready(concurrency).and_then(|()| output.run(&done, &returned));
         let _ = socket.shutdown(Shutdown::Both);
     };
     writer.spawn(results).map_err(|error| ServeError::Start(error.to_string()))?;
@@ -279,8 +279,8 @@ struct Output {
 }
 
 impl Output {
-    fn ready(&mut self, at_once: u32) -> Result<(), ServeError> {
-        frames::write(&mut self.buffer, Kind::Ready, &(VERSION, at_once))?;
+    fn ready(&mut self, concurrency: u32) -> Result<(), ServeError> {
+        frames::write(&mut self.buffer, Kind::Ready, &(VERSION, concurrency))?;
         Ok(self.send()?)
     }
 
@@ -339,7 +339,7 @@ impl Output {
         let mut results = results.peekable();
         let mut failed = Vec::new();
         while results.peek().is_some() {
-            let mut frame = Writing::begin(&mut self.buffer, Kind::Settled);
+            let mut frame = FrameWriter::begin(&mut self.buffer, Kind::Settled);
             let before = self.settled;
             while !frame.is_full()
                 && let Some(result) = results.peek()
@@ -371,7 +371,7 @@ impl Output {
 
 /// Writes a frame of tickets.
 fn tickets(buffer: &mut Vec<u8>, kind: Kind, tickets: &[Ticket]) -> Result<(), FrameError> {
-    let mut frame = Writing::begin(buffer, kind);
+    let mut frame = FrameWriter::begin(buffer, kind);
     for ticket in tickets {
         frame.value(ticket)?;
     }
@@ -418,7 +418,7 @@ impl<W: Send + 'static> JobThreads<W> {
 }
 
 impl<W> Engine<W> for JobThreads<W> {
-    fn at_once(&self) -> usize {
+    fn concurrency(&self) -> usize {
         self.threads
     }
 

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Reports, room::Scarce};
+use super::{Reports, capacity::LimitingResource};
 use crate::{
     driver::waker::Waker,
     outcome::Conclusion,
@@ -21,11 +21,11 @@ const SPARED: usize = 1024;
 /// What was started to make attempts.
 #[derive(Debug)]
 pub(crate) struct Started {
-    pub(crate) lanes: Lanes,
+    pub(crate) lanes: ThreadPool,
     /// Attempts that may be given and not reported.
     pub(crate) capacity: usize,
     /// What this system had not enough of when that is fewer than wanted.
-    pub(crate) scarce: Scarce,
+    pub(crate) scarce: LimitingResource,
 }
 
 /// The threads that make attempts in this process.
@@ -33,7 +33,7 @@ pub(crate) struct Started {
 /// Invariant: whoever gives them attempts gives no more than they have room for, and there is
 /// room for as many reports, so reporting never blocks.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes {
+pub(crate) struct ThreadPool {
     pub(super) all: Vec<Lane>,
     /// Every lane's attempts that are started and not reported.
     pub(super) loads: Vec<usize>,
@@ -42,9 +42,9 @@ pub(crate) struct Lanes {
     /// Among loops that share a descriptor table one may keep all the sockets.
     pub(super) short: Option<(usize, usize)>,
     /// What loops may be given ahead of what they have begun, all together; `None` for threads.
-    pub(super) lead: Option<usize>,
+    pub(super) backlog_room: Option<usize>,
     /// What loops were given and have not begun.
-    pub(super) unbegun: usize,
+    pub(super) queued: usize,
     /// What calls the threads home.
     pub(super) stops: Vec<Waker>,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -63,14 +63,14 @@ pub(super) struct Lane {
     pub(super) waiting: Option<Receiver<Vec<Start>>>,
 }
 
-impl Lanes {
+impl ThreadPool {
     /// Gives an attempt to whoever has least to do. It begins with the next [`Self::flush`].
     pub(crate) fn begin(&mut self, start: Start) {
         let short = self.short.map(|(lane, _)| lane);
         let burden = |&lane: &usize| (short == Some(lane), self.loads[lane]);
         let least = (0..self.all.len()).min_by_key(burden).unwrap_or(0);
         self.loads[least] += 1;
-        self.unbegun += usize::from(self.lead.is_some());
+        self.queued += usize::from(self.backlog_room.is_some());
         self.all[least].batch.push(start);
         if self.all[least].batch.len() >= self.all[least].batch_max {
             self.all[least].flush();
@@ -88,7 +88,7 @@ impl Lanes {
     pub(crate) fn reported(&mut self, Reports { worker, begun, ended, .. }: &Reports) {
         let lane = (*worker).min(self.loads.len() - 1);
         self.loads[lane] -= ended.len();
-        self.unbegun -= begun;
+        self.queued -= begun;
         let faulted = |report: &Report| matches!(report.conclusion, Conclusion::Fault(_));
         if self.loads[lane] == 0 && !ended.is_empty() && ended.iter().all(faulted) {
             self.short = Some((lane, SPARED));
@@ -111,8 +111,9 @@ impl Lanes {
     }
 
     /// Attempts that may be given before those that were are begun.
-    pub(crate) fn lead(&self) -> usize {
-        self.lead.map_or(usize::MAX, |lead| lead.saturating_sub(self.unbegun))
+    pub(crate) fn backlog_room(&self) -> usize {
+        self.backlog_room
+            .map_or(usize::MAX, |backlog_room| backlog_room.saturating_sub(self.queued))
     }
 
     /// Takes back up to this many that nobody has begun.
@@ -138,7 +139,7 @@ impl Lane {
 }
 
 /// Ends every attempt and waits for the threads.
-impl Drop for Lanes {
+impl Drop for ThreadPool {
     fn drop(&mut self) {
         for lane in &mut self.all {
             lane.starts = None;
@@ -167,10 +168,10 @@ mod tests {
         let start = Start {
             id: CheckId(0),
             endpoint: ([127, 0, 0, 1], 1).into(),
-            opening: crate::check::Opening::Listen,
+            opening: crate::attempt::Opening::Listen,
         };
         let fault = || Report { id: CheckId(0), conclusion: Conclusion::Fault(Fault::Buffers) };
-        let mut lanes = Lanes::default();
+        let mut lanes = ThreadPool::default();
         lanes.all.extend([lane(), lane()]);
         lanes.loads.extend([0, 0]);
         lanes.begin(start);

@@ -13,9 +13,9 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::{Account, Positions, sink::Mark, targets::WALK};
+use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK};
 
-use super::{Asked, Journal, JournalFile};
+use super::{Journal, JournalFile, RunIdentity};
 use crate::{gate::Found, output::KeptFile};
 
 /// The longest that a checkpoint waits for its turn: what a kill costs at most is the work of this
@@ -36,13 +36,13 @@ pub(crate) struct Checkpoint {
     /// What was found of what must not be found; `None`: the run may find anything.
     pub(crate) found: Option<Found>,
     /// Where the outputs stand, in their order.
-    pub(crate) marks: Vec<Mark>,
+    pub(crate) marks: Vec<ResumePoint>,
     /// Nothing is left.
     pub(crate) complete: bool,
 }
 
 /// Keeps the journal of a run.
-pub(crate) struct Keeper {
+pub(crate) struct CheckpointWriter {
     checkpoints: Option<SyncSender<Checkpoint>>,
     results: Receiver<anyhow::Result<()>>,
     thread: Option<JoinHandle<()>>,
@@ -51,7 +51,7 @@ pub(crate) struct Keeper {
     taken: (Duration, u64),
 }
 
-impl Keeper {
+impl CheckpointWriter {
     /// Writes the first checkpoint, so that from here on the run can be resumed, and starts the
     /// thread. `outputs` are in the order of their marks.
     ///
@@ -60,7 +60,7 @@ impl Keeper {
     pub(crate) fn start(
         file: JournalFile,
         run: String,
-        asked: Asked,
+        identity: RunIdentity,
         mut outputs: Vec<KeptFile>,
         first: Checkpoint,
     ) -> anyhow::Result<Self> {
@@ -68,7 +68,7 @@ impl Keeper {
         for output in &mut outputs {
             output.leave_trace(&run);
         }
-        let mut disk = Disk { run, asked, outputs, file };
+        let mut disk = Disk { run, identity, outputs, file };
         keep(&mut disk, first)?;
         let (checkpoints, orders) = sync_channel::<Checkpoint>(1);
         let (results_in, results) = sync_channel(1);
@@ -138,7 +138,7 @@ impl Keeper {
 }
 
 /// Waits for what is under way: when this returns the journal is another run's to take.
-impl Drop for Keeper {
+impl Drop for CheckpointWriter {
     fn drop(&mut self) {
         self.checkpoints = None;
         if let Some(thread) = self.thread.take() {
@@ -169,7 +169,7 @@ fn keep(disk: &mut impl Durable, checkpoint: Checkpoint) -> anyhow::Result<()> {
 
 struct Disk {
     run: String,
-    asked: Asked,
+    identity: RunIdentity,
     outputs: Vec<KeptFile>,
     file: JournalFile,
 }
@@ -186,7 +186,7 @@ impl Durable for Disk {
         let journal = Journal {
             run: self.run.clone(),
             walk: WALK,
-            asked: self.asked.clone(),
+            identity: self.identity.clone(),
             outputs: outputs.collect::<anyhow::Result<_>>()?,
             settled,
             account,
@@ -232,7 +232,7 @@ mod tests {
         }
 
         fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
-            let [Mark::Lines { length }] = checkpoint.marks[..] else {
+            let [ResumePoint::Lines { length }] = checkpoint.marks[..] else {
                 panic!("it has one output")
             };
             assert!(length <= self.synced, "the journal names what is not synced");
@@ -246,7 +246,7 @@ mod tests {
             settled: Positions::new(),
             account: Account::default(),
             found: None,
-            marks: vec![Mark::Lines { length }],
+            marks: vec![ResumePoint::Lines { length }],
             complete: false,
         }
     }

@@ -10,7 +10,7 @@ use super::{Evidence, TelnetOption, Weakness};
 
 /// What the bytes of an open port say beyond its service, and the bytes themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Facts {
+pub struct ServiceDetails {
     /// The identification of ssh, in its parts.
     pub identification: Option<Identification>,
     /// What ssh offers for the key exchange.
@@ -31,10 +31,10 @@ pub struct Facts {
     pub evidence: Option<Evidence>,
 }
 
-impl Facts {
+impl ServiceDetails {
     /// Bytes of memory that they take, at least.
     pub(super) fn size(&self) -> usize {
-        let offer = self.key_exchange.offer().map_or(0, Offer::size);
+        let offer = self.key_exchange.offer().map_or(0, KexInit::size);
         let evidence = self.evidence.iter().flat_map(|evidence| &evidence.parts);
         size_of::<Self>() + offer + evidence.map(|part| part.bytes.len()).sum::<usize>()
     }
@@ -74,15 +74,15 @@ pub enum KeyExchange {
     #[default]
     NotAsked,
     /// The server's offer.
-    Offered(Box<Offer>),
+    Offered(Box<KexInit>),
     /// It was asked for, and did not come.
-    Missing(NoOffer),
+    Missing(KexFailure),
 }
 
 impl KeyExchange {
     /// The offer, if there is one.
     #[must_use]
-    pub fn offer(&self) -> Option<&Offer> {
+    pub fn offer(&self) -> Option<&KexInit> {
         match self {
             Self::Offered(offer) => Some(offer),
             Self::NotAsked | Self::Missing(_) => None,
@@ -94,7 +94,7 @@ impl KeyExchange {
 ///
 /// The lists of languages are not kept.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Offer {
+pub struct KexInit {
     /// Methods of key exchange, and what the server signals among them.
     pub kex: NameList,
     /// Algorithms of the server's host keys.
@@ -113,7 +113,7 @@ pub struct Offer {
     pub compression_server_to_client: NameList,
 }
 
-impl Offer {
+impl KexInit {
     /// Bytes of memory that it takes, at least.
     fn size(&self) -> usize {
         let lists = [
@@ -163,7 +163,7 @@ impl NameList {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum NoOffer {
+pub enum KexFailure {
     /// The server hung up before.
     HungUp,
     /// The server stopped before.
@@ -187,7 +187,7 @@ pub enum NoOffer {
     Spoiled,
 }
 
-impl NoOffer {
+impl KexFailure {
     /// The reason's name in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -206,7 +206,7 @@ impl NoOffer {
     }
 }
 
-impl fmt::Display for NoOffer {
+impl fmt::Display for KexFailure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.name())
     }

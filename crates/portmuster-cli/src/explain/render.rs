@@ -1,12 +1,12 @@
 //! One outcome, told step by step. Pure: what is written is a text.
 //!
-//! Invariant: however much a server says, its story is no longer than the limits below allow.
+//! Invariant: however much a server says, its text is no longer than the limits below allow.
 
 use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use portmuster::{
-    Facts, KeyExchange, NameList, Offer, Outcome, Part, Rule, Verdict, Weakness,
-    sink::{escaped, spelled},
+    KexInit, KeyExchange, NameList, Outcome, Part, Rule, ServiceDetails, Verdict, Weakness,
+    sink::{escape, escape_line},
 };
 
 use super::bytes;
@@ -27,18 +27,18 @@ const ALGORITHMS_MAX: usize = 8;
 const NAME_MAX: usize = 80;
 
 /// What was done, what came of it, and why. `rested`: its host asked for fewer connections before.
-pub(super) fn told(outcome: &Outcome, rested: bool) -> String {
-    let mut story = Story::default();
-    story.attempts(outcome, rested);
-    story.steps(outcome);
-    story.verdict(outcome);
-    story.0
+pub(super) fn describe(outcome: &Outcome, rested: bool) -> String {
+    let mut text = Rendering::default();
+    text.attempts(outcome, rested);
+    text.steps(outcome);
+    text.verdict(outcome);
+    text.0
 }
 
 #[derive(Default)]
-struct Story(String);
+struct Rendering(String);
 
-impl Story {
+impl Rendering {
     fn line(&mut self, text: impl Display) {
         let line = text.to_string();
         self.0.push_str(line.trim_end());
@@ -62,7 +62,7 @@ impl Story {
         if let Some(at) = verdict.times.connect {
             self.step(at, "accepted");
         }
-        let evidence = verdict.facts.as_ref().and_then(|facts| facts.evidence.as_ref());
+        let evidence = verdict.details.as_ref().and_then(|details| details.evidence.as_ref());
         let mut room = BYTES_LINES_MAX;
         for part in evidence.iter().flat_map(|evidence| &evidence.parts) {
             room = self.part(part, room);
@@ -118,36 +118,36 @@ impl Story {
             self.field("rule", format!("{rule}: {}", Rule::told(rule)));
         }
         if !verdict.banner.is_empty() {
-            self.field("banner", escaped(&verdict.banner));
+            self.field("banner", escape_line(&verdict.banner));
         }
-        if let Some(facts) = &verdict.facts {
-            self.facts(facts);
+        if let Some(details) = &verdict.details {
+            self.details(details);
         }
     }
 
-    fn facts(&mut self, facts: &Facts) {
-        if let Some(identification) = &facts.identification {
-            self.field("version", spelled(identification.protocol.as_bytes()));
-            self.field("software", spelled(&identification.software));
+    fn details(&mut self, details: &ServiceDetails) {
+        if let Some(identification) = &details.identification {
+            self.field("version", escape(identification.protocol.as_bytes()));
+            self.field("software", escape(&identification.software));
             if let Some(comment) = &identification.comment {
-                self.field("comment", spelled(comment));
+                self.field("comment", escape(comment));
             }
         }
-        match &facts.key_exchange {
+        match &details.key_exchange {
             KeyExchange::NotAsked => {}
             KeyExchange::Missing(reason) => self.field("offer", format!("none came: {reason}")),
             KeyExchange::Offered(offer) => self.offer(offer),
         }
-        if let Some(protocol) = &facts.protocol {
+        if let Some(protocol) = &details.protocol {
             self.field("protocol", protocol);
         }
-        self.items("options", &facts.options);
-        for &weakness in &facts.findings {
-            self.finding(weakness, facts.key_exchange.offer());
+        self.items("options", &details.options);
+        for &weakness in &details.findings {
+            self.finding(weakness, details.key_exchange.offer());
         }
     }
 
-    fn offer(&mut self, offer: &Offer) {
+    fn offer(&mut self, offer: &KexInit) {
         self.list("kex", &offer.kex);
         self.list("host keys", &offer.host_keys);
         self.lists("ciphers", &offer.ciphers_client_to_server, &offer.ciphers_server_to_client);
@@ -172,7 +172,7 @@ impl Story {
         }
     }
 
-    fn finding(&mut self, weakness: Weakness, offer: Option<&Offer>) {
+    fn finding(&mut self, weakness: Weakness, offer: Option<&KexInit>) {
         let algorithms = offer.map(|offer| weakness.algorithms(offer)).unwrap_or_default();
         let shown: Vec<_> =
             algorithms.iter().take(ALGORITHMS_MAX).map(|name| shortened(name)).collect();
@@ -209,14 +209,14 @@ mod tests {
 
     use super::*;
 
-    fn outcome(facts: Facts) -> Outcome {
+    fn outcome(details: ServiceDetails) -> Outcome {
         let verdict = Verdict {
             state: PortState::Open,
             reason: Reason::Accepted,
             service: None,
             rule: None,
             banner: Vec::new(),
-            facts: Some(Box::new(facts)),
+            details: Some(Box::new(details)),
             times: Times::default(),
         };
         Outcome {
@@ -234,64 +234,67 @@ mod tests {
         serde_json::from_value(names.into()).expect("a list is a text")
     }
 
-    /// Lines of the story that say this.
-    fn count(story: &str, what: &str) -> usize {
-        story.lines().filter(|line| line.contains(what)).count()
+    /// Lines of the text that say this.
+    fn count(text: &str, what: &str) -> usize {
+        text.lines().filter(|line| line.contains(what)).count()
     }
 
     #[test]
     fn an_offer_without_end_is_told_with_one() {
         let ciphers = list((0..3000).map(|nth| format!("arcfour{nth}")));
-        let offer = Offer {
+        let offer = KexInit {
             ciphers_client_to_server: ciphers.clone(),
             ciphers_server_to_client: ciphers,
             macs_client_to_server: list(repeat_n("m".repeat(NAME_MAX), 1)),
             macs_server_to_client: list(repeat_n("m".repeat(30_000), 1)),
-            ..Offer::default()
+            ..KexInit::default()
         };
-        let facts = Facts {
+        let details = ServiceDetails {
             key_exchange: KeyExchange::Offered(Box::new(offer)),
             findings: vec![Weakness::Rc4],
-            ..Facts::default()
+            ..ServiceDetails::default()
         };
-        let story = told(&outcome(facts), false);
-        assert_eq!(count(&story, "arcfour"), ITEMS_MAX + 1, "{story}");
-        assert_eq!(count(&story, "and 2936 more"), 1, "{story}");
+        let text = describe(&outcome(details), false);
+        assert_eq!(count(&text, "arcfour"), ITEMS_MAX + 1, "{text}");
+        assert_eq!(count(&text, "and 2936 more"), 1, "{text}");
         let finding = "finding       rc4 arcfour0 arcfour1 arcfour2 arcfour3 arcfour4 arcfour5 \
                        arcfour6 arcfour7\n              and 2992 more\n";
-        assert!(story.contains(finding), "{story}");
+        assert!(text.contains(finding), "{text}");
         let whole = format!("macs          {}\n", "m".repeat(NAME_MAX));
         let cut = format!("  to client   {}…\n", "m".repeat(NAME_MAX - 1));
-        assert!(story.contains(&whole) && story.contains(&cut), "{story}");
+        assert!(text.contains(&whole) && text.contains(&cut), "{text}");
     }
 
     #[test]
     fn options_without_end_are_told_with_one() {
         let option = serde_json::json!({ "verb": "will", "number": 1 });
         let option = serde_json::from_value(option).expect("it is an option");
-        let facts = Facts { options: vec![option; 200], ..Facts::default() };
-        let story = told(&outcome(facts), false);
-        assert_eq!(count(&story, "will echo"), ITEMS_MAX, "{story}");
-        assert_eq!(count(&story, "and 136 more"), 1, "{story}");
+        let details = ServiceDetails { options: vec![option; 200], ..ServiceDetails::default() };
+        let text = describe(&outcome(details), false);
+        assert_eq!(count(&text, "will echo"), ITEMS_MAX, "{text}");
+        assert_eq!(count(&text, "and 136 more"), 1, "{text}");
     }
 
     #[test]
     fn lines_without_end_are_told_with_one() {
         let part = Part { at: Duration::ZERO, side: Side::Server, bytes: vec![b'\n'; 200] };
         let evidence = Evidence { parts: vec![part; 3], left_out: 0 };
-        let story = told(&outcome(Facts { evidence: Some(evidence), ..Facts::default() }), false);
-        assert_eq!(count(&story, r"\n"), BYTES_LINES_MAX, "{story}");
-        assert_eq!(count(&story, "server sends 200 bytes"), 3, "{story}");
-        assert_eq!(count(&story, "and 144 lines more"), 1, "{story}");
-        assert_eq!(count(&story, "and 200 lines more"), 1, "{story}");
+        let text = describe(
+            &outcome(ServiceDetails { evidence: Some(evidence), ..ServiceDetails::default() }),
+            false,
+        );
+        assert_eq!(count(&text, r"\n"), BYTES_LINES_MAX, "{text}");
+        assert_eq!(count(&text, "server sends 200 bytes"), 3, "{text}");
+        assert_eq!(count(&text, "and 144 lines more"), 1, "{text}");
+        assert_eq!(count(&text, "and 200 lines more"), 1, "{text}");
     }
 
     #[test]
     fn attempts_before_are_told() {
-        let twice = Outcome { attempts: 2, ..outcome(Facts::default()) };
-        assert_eq!(count(&told(&outcome(Facts::default()), false), "attempt"), 0);
-        assert!(told(&twice, false).starts_with("2 attempts; the one that decided is told\n"));
-        let rested = told(&twice, true);
+        let twice = Outcome { attempts: 2, ..outcome(ServiceDetails::default()) };
+        assert_eq!(count(&describe(&outcome(ServiceDetails::default()), false), "attempt"), 0);
+        assert!(describe(&twice, false).starts_with("2 attempts; the one that decided is told\n"));
+        let rested = describe(&twice, true);
         assert_eq!(count(&rested, "the host asked for fewer connections"), 1, "{rested}");
     }
 }

@@ -37,7 +37,7 @@ pub(crate) enum Standing {
 }
 
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Connection {
     stream: TcpStream,
     player: Player,
     ends: Instant,
@@ -55,7 +55,7 @@ enum State {
     Closing,
 }
 
-impl Visit {
+impl Connection {
     pub(crate) fn new(stream: TcpStream, script: Arc<[Step]>, now: Instant) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
@@ -170,12 +170,12 @@ mod tests {
 
     use super::*;
 
-    fn visit(script: Vec<Step>) -> (Visit, TcpStream, Instant) {
+    fn visit(script: Vec<Step>) -> (Connection, TcpStream, Instant) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
         let now = Instant::now();
-        (Visit::new(stream, script.into(), now).unwrap(), client, now)
+        (Connection::new(stream, script.into(), now).unwrap(), client, now)
     }
 
     #[test]

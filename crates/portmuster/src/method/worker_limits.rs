@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use super::{Method, control_group, room};
+use super::{Method, capacity, cgroup};
 use crate::{config::ConfigError, driver::descriptors};
 
 /// Memory that a worker process needs at least, in KiB: its stacks and heap, and as much again for
@@ -101,7 +101,7 @@ fn system() -> impl Iterator<Item = Ceiling> {
         (number("/proc/sys/kernel/threads-max"), "kernel.threads-max"),
         (number("/proc/sys/kernel/pid_max"), "kernel.pid_max"),
         (of_user, "processes of this user, ulimit -u"),
-        (control_group::tasks(), "pids.max of this control group"),
+        (cgroup::tasks(), "pids.max of this control group"),
     ];
     let known = ceilings.into_iter().filter_map(|(most, by)| Some(Ceiling { most: most? / 2, by }));
     known.chain([memory(THREAD_KIB)])
@@ -113,7 +113,7 @@ fn descriptors() -> Ceiling {
 }
 
 fn address_space() -> Ceiling {
-    let most = room::addressable_threads().unwrap_or(u64::MAX);
+    let most = capacity::addressable_threads().unwrap_or(u64::MAX);
     Ceiling { most, by: "address space, ulimit -v" }
 }
 
@@ -125,7 +125,7 @@ fn memory(kib: u64) -> Ceiling {
 /// How often this much memory is there beside so many processes.
 fn memory_beside(processes: usize, kib: u64) -> Ceiling {
     let taken = (PROCESS_KIB + ARENAS_KIB).saturating_mul(processes as u64);
-    let free = room::free_memory().map(|bytes| (bytes >> 10).saturating_sub(taken));
+    let free = capacity::free_memory().map(|bytes| (bytes >> 10).saturating_sub(taken));
     Ceiling { most: free.map_or(u64::MAX, |free| free / kib), by: "memory" }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     args::Check,
     gate::Gate,
     input::Input,
-    journal::{self, Asked, Checkpoint, Keeper, Opened},
+    journal::{self, Checkpoint, CheckpointWriter, Opened, RunIdentity},
     output::{Failure, Outputs, new_run_id},
     progress::Progress,
     summary,
@@ -21,7 +21,7 @@ const UPDATE_EVERY: usize = 4096;
 const TICK: Duration = Duration::from_millis(200);
 
 /// A run whose rows are being written.
-pub(crate) struct Harvest<'a> {
+pub(crate) struct Collector<'a> {
     pub(crate) outcomes: Outcomes,
     pub(crate) outputs: &'a mut Outputs,
     pub(crate) progress: &'a mut Progress,
@@ -33,7 +33,7 @@ pub(crate) struct Harvest<'a> {
 }
 
 /// What a run came to.
-pub(crate) struct Harvested {
+pub(crate) struct Collected {
     /// The sum, with the earlier parts of the run.
     pub(crate) account: Account,
     /// What it found that it must not find, with the earlier parts of the run.
@@ -46,7 +46,7 @@ pub(crate) struct Harvested {
 
 /// A run that keeps a journal.
 pub(crate) struct Journaled {
-    keeper: Keeper,
+    writer: CheckpointWriter,
     /// The sum over the parts of the run before this one.
     earlier: Account,
     /// Outcomes of targets that will have more, by their position; `None`: none has more than one.
@@ -82,22 +82,22 @@ impl Journaled {
             marks,
             complete: false,
         };
-        let asked = Asked::by(check, input);
-        let keeper = Keeper::start(file, run, asked, outputs.take_kept(), first)?;
+        let identity = RunIdentity::by(check, input);
+        let writer = CheckpointWriter::start(file, run, identity, outputs.take_kept(), first)?;
         let held = check.selection.all_addresses.then(HashMap::new);
-        Ok((Self { keeper, earlier, held }, settled))
+        Ok((Self { writer, earlier, held }, settled))
     }
 }
 
-impl Harvest<'_> {
+impl Collector<'_> {
     /// Writes the rows as they become known.
-    pub(crate) fn run(mut self) -> Harvested {
+    pub(crate) fn run(mut self) -> Collected {
         let mut written = Ok(());
         let mut since_update = 0;
         while written.is_ok() {
-            let is_pause = match self.outcomes.next_within(TICK) {
-                Next::Over => break,
-                Next::NotYet => true,
+            let is_pause = match self.outcomes.next_timeout(TICK) {
+                Next::Ended => break,
+                Next::TimedOut => true,
                 Next::Outcome(outcome) => {
                     written = self.write(outcome);
                     since_update += 1;
@@ -110,7 +110,7 @@ impl Harvest<'_> {
                 written = written.and_then(|()| self.progress.aside(|| self.outputs.flush()));
             }
             // Within a batch the sum is ahead of the rows.
-            if self.outcomes.is_even() {
+            if self.outcomes.is_drained() {
                 written = written.and_then(|()| self.keep());
             }
         }
@@ -154,12 +154,12 @@ impl Harvest<'_> {
         let Some(journaled) = &mut self.journaled else { return Ok(()) };
         let elapsed = self.outcomes.account().elapsed;
         let settled = self.outcomes.settled().len();
-        if !journaled.keeper.is_due(elapsed, settled).map_err(Failure::Broken)? {
+        if !journaled.writer.is_due(elapsed, settled).map_err(Failure::Broken)? {
             return Ok(());
         }
         let checkpoint = self.checkpoint()?;
         let Some(journaled) = &mut self.journaled else { return Ok(()) };
-        journaled.keeper.begin(elapsed, checkpoint).map_err(Failure::Broken)
+        journaled.writer.begin(elapsed, checkpoint).map_err(Failure::Broken)
     }
 
     fn checkpoint(&mut self) -> Result<Checkpoint, Failure> {
@@ -174,7 +174,7 @@ impl Harvest<'_> {
         })
     }
 
-    fn end(mut self, written: Result<(), Failure>) -> Harvested {
+    fn end(mut self, written: Result<(), Failure>) -> Collected {
         let last = match (&written, &self.journaled) {
             (Ok(()), Some(_)) => Some(self.checkpoint()),
             _ => None,
@@ -187,11 +187,11 @@ impl Harvest<'_> {
             // Not before every output is finished: a run that is complete is not gone on with.
             let end = |last: Checkpoint| {
                 let complete = self.total == Some(last.settled.len().into());
-                journaled.keeper.end(Checkpoint { complete, ..last }).map_err(Failure::Broken)
+                journaled.writer.end(Checkpoint { complete, ..last }).map_err(Failure::Broken)
             };
             written = written.and(last).and_then(end);
         }
         let workers = self.outcomes.workers().clone();
-        Harvested { account, gate: self.gate, workers, written }
+        Collected { account, gate: self.gate, workers, written }
     }
 }
