@@ -6,10 +6,10 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use crate::{
     clock::Clock,
-    config::{Config, ConfigError, Probing},
+    config::{Config, ConfigError, Method, Probing},
     coordinator::{self, Batch, Run, RunScope},
     input::Boxed,
-    method::{InFlight, Method, Size, StartError, WorkersReport},
+    method::{self, InFlight, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
     schedule::Stopped,
@@ -127,7 +127,8 @@ impl Checker {
     /// # Errors
     /// A setting that no run could have.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
-        let size = config.validated_size()?;
+        config.validate()?;
+        let size = method::size(&config)?;
         Ok(Self { config, size, workers: None, walk: RunScope::default() })
     }
 

@@ -18,7 +18,8 @@ use crate::{
     attempt::Rules,
     clock::{Clock, Instant},
     config::Config,
-    driver::{descriptors, tcp},
+    descriptors,
+    driver::tcp,
     input::{Boxed, Input, Taken},
     memory::Memory,
     method::{
@@ -28,7 +29,8 @@ use crate::{
     outcome::{Account, Outcome},
     positions::{OutcomeCount, Positions},
     resolver::Resolver,
-    schedule::{Policy, Schedule, Stopped},
+    run_loop::{Environment, RunLoop},
+    schedule::{Lookup, Policy, Question, Report, Schedule, Start, Stopped},
     targets::{Excludes, Target},
     workers::Program,
 };
@@ -80,9 +82,9 @@ pub(crate) struct Run {
     pub(crate) thread: JoinHandle<()>,
 }
 
-struct Coordinator {
+/// The threads and queues of a real run.
+struct Threads {
     clock: Clock,
-    schedule: Schedule,
     executor: Executor,
     resolver: Resolver,
     reports: Receiver<Reports>,
@@ -91,7 +93,7 @@ struct Coordinator {
     stops: Receiver<Duration>,
     /// Set when the run was asked to end.
     end: Option<Instant>,
-    /// When the consumer is told the account although there is no outcome.
+    /// When the consumer gets the account although there is no outcome.
     beat: Instant,
     batches: Sender<Batch>,
     /// Bytes of outcomes in one batch, unless it is a single one.
@@ -127,7 +129,7 @@ pub(crate) fn start(
     };
     let executor = Executor::start(&plan, &setting)?;
     debug_assert!(executor.capacity() <= plan.unreported(), "there is room for every report");
-    let in_flight = plan.given(config, &executor);
+    let in_flight = executor.in_flight(&plan, config);
     let policy = Policy {
         in_flight: executor.capacity(),
         rate: config.rate,
@@ -143,9 +145,9 @@ pub(crate) fn start(
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
     let (input, targets_in) = Input::start(AHEAD).map_err(StartError::Thread)?;
-    let coordinator = Coordinator {
+    let schedule = Schedule::new(policy, clock.wall_start()).resuming(&walk.settled);
+    let environment = Threads {
         clock,
-        schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),
         executor,
         resolver: Resolver::new(budget.lookups),
         reports,
@@ -157,8 +159,9 @@ pub(crate) fn start(
         batches: batches_in,
         batch_bytes: usize::try_from(plan.memory / BATCH_PART).unwrap_or(usize::MAX),
     };
+    let run_loop = RunLoop { schedule, environment };
     let thread = thread::Builder::new().name("portmuster-run".into());
-    let thread = thread.spawn(move || coordinator.run()).map_err(StartError::Thread)?;
+    let thread = thread.spawn(move || run(run_loop)).map_err(StartError::Thread)?;
     Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
 }
 
@@ -171,112 +174,95 @@ fn fitting(outcomes: &[Outcome], bytes: usize) -> usize {
     sizes.take_while(|&all| all <= bytes).count().max(1).min(outcomes.len())
 }
 
-impl Coordinator {
-    fn run(mut self) {
-        self.wait_for_workers();
-        while !self.is_over() && self.turn() {}
-        let Self { executor, input, schedule, clock, batches, .. } = self;
-        let workers = Some(executor.end(schedule.peak_in_flight()));
-        drop(input);
-        let account = schedule.account(clock.now());
-        let _ = batches.send(Batch { outcomes: Vec::new(), odd: Vec::new(), account, workers });
-    }
+fn run(mut run: RunLoop<Threads>) {
+    wait_for_workers(&mut run);
+    while !is_over(&run) && run.turn() {}
+    let RunLoop { schedule, environment: Threads { executor, input, clock, batches, .. } } = run;
+    let workers = Some(executor.end(schedule.peak_in_flight()));
+    drop(input);
+    let account = schedule.account(clock.now());
+    let _ = batches.send(Batch { outcomes: Vec::new(), odd: Vec::new(), account, workers });
+}
 
-    /// Starts nothing before every worker stands at the line, or the time for that has passed.
-    fn wait_for_workers(&mut self) {
-        while !self.is_over() {
-            let Some(barrier) = self.executor.barrier() else { return };
-            let mut select = Select::new();
-            let opened = select.recv(barrier);
-            select.recv(&self.stops);
-            if select.ready() == opened {
-                return;
-            }
-            self.take_stops(self.clock.now());
+/// Waits until every worker is ready, or the time for that has passed.
+fn wait_for_workers(run: &mut RunLoop<Threads>) {
+    while !is_over(run) {
+        let Some(barrier) = run.environment.executor.barrier() else { return };
+        let mut select = Select::new();
+        let opened = select.recv(barrier);
+        select.recv(&run.environment.stops);
+        if select.ready() == opened {
+            return;
         }
+        run.take_stop(run.environment.now());
+    }
+}
+
+fn is_over(run: &RunLoop<Threads>) -> bool {
+    let Threads { end, clock, .. } = &run.environment;
+    run.schedule.is_finished() || end.is_some_and(|end| end <= clock.now())
+}
+
+impl Environment for Threads {
+    fn now(&self) -> Instant {
+        self.clock.now()
     }
 
-    /// Deals with all that has come, and waits for more; false when nobody wants the outcomes.
-    fn turn(&mut self) -> bool {
-        let now = self.clock.now();
-        self.take_stops(now);
-        self.take_reports(now);
-        self.take_names(now);
-        self.take_targets(now);
-        self.schedule.set_room(self.executor.room());
-        self.begin(now);
-        self.begin_lookups(now);
-        let wanted = self.hand_out();
-        if wanted && !self.schedule.is_finished() {
-            self.wait();
-        }
-        wanted
+    fn take_stop(&mut self, now: Instant) -> bool {
+        let ends = self.stops.try_iter().map(|within| now.after(within)).min();
+        self.end = self.end.into_iter().chain(ends).min();
+        ends.is_some()
     }
 
-    fn begin(&mut self, now: Instant) {
-        while self.executor.backlog_room() > 0
-            && let Some(start) = self.schedule.next_start(now)
-        {
-            self.executor.begin(start);
-        }
-        self.executor.flush();
-        self.schedule.set_backlogged(self.executor.backlog_room() == 0);
-    }
-
-    fn is_over(&self) -> bool {
-        self.schedule.is_finished() || self.end.is_some_and(|end| end <= self.clock.now())
-    }
-
-    fn take_stops(&mut self, now: Instant) {
-        for within in self.stops.try_iter() {
-            let end = now.after(within);
-            self.end = Some(self.end.map_or(end, |earlier| earlier.min(end)));
-            self.schedule.stop(now);
-        }
-    }
-
-    fn take_reports(&mut self, now: Instant) {
-        for reports in self.reports.try_iter() {
-            self.executor.reported(&reports);
-            self.schedule.set_queued(self.executor.queued());
-            for report in reports.ended {
-                self.schedule.settle(report, now);
-            }
-        }
+    fn take_reports(&mut self) -> Option<Vec<Report>> {
         assert!(self.panics.is_empty(), "a worker thread of portmuster panicked");
+        let reports = self.reports.try_recv().ok()?;
+        self.executor.reported(&reports);
+        Some(reports.ended)
     }
 
-    fn take_names(&mut self, now: Instant) {
+    fn take_lookup(&mut self, _now: Instant) -> Option<(Question, Lookup)> {
         self.resolver.end_overdue();
-        while let Ok((question, lookup)) = self.resolver.answers().try_recv() {
-            self.resolver.taken();
-            self.schedule.lookup_ended(&question, lookup, now);
-        }
+        let answer = self.resolver.answers().try_recv().ok()?;
+        self.resolver.taken();
+        Some(answer)
     }
 
-    fn take_targets(&mut self, now: Instant) {
-        while self.schedule.has_room() {
-            match self.input.take() {
-                Taken::Item(target) => self.schedule.add(target, now),
-                Taken::NotYet => break,
-                Taken::Ended => self.schedule.input_ended(),
-            }
-        }
+    fn take_target(&mut self) -> Taken<Target> {
+        self.input.take()
     }
 
-    fn begin_lookups(&mut self, now: Instant) {
-        while self.resolver.has_room()
-            && let Some(question) = self.schedule.wanted_lookup(now)
-        {
-            self.resolver.ask(question);
-            self.schedule.lookup_began();
-        }
+    fn capacity(&self) -> usize {
+        self.executor.room()
     }
 
-    /// Backend out what became known; false when nobody wants it.
-    fn hand_out(&mut self) -> bool {
-        let mut outcomes = self.schedule.take_outcomes();
-        let mut odd = self.schedule.take_odd();
+    fn queued(&self) -> usize {
+        self.executor.queued()
+    }
+
+    fn backlog_room(&self) -> usize {
+        self.executor.backlog_room()
+    }
+
+    fn begin(&mut self, start: Start) {
+        self.executor.begin(start);
+    }
+
+    fn flush(&mut self) {
+        self.executor.flush();
+    }
+
+    fn can_look_up(&self) -> bool {
+        self.resolver.has_room()
+    }
+
+    fn look_up(&mut self, question: Question, _now: Instant) {
+        self.resolver.ask(&question);
+    }
+
+    fn hand_out(&mut self, schedule: &mut Schedule) -> bool {
+        let mut outcomes = schedule.take_outcomes();
+        let mut odd = schedule.take_odd();
         let is_empty = outcomes.is_empty() && odd.is_empty();
         let now = self.clock.now();
         if is_empty && now < self.beat {
@@ -287,7 +273,7 @@ impl Coordinator {
             // Whoever has batches waiting needs no beat.
             return true;
         }
-        let account = self.schedule.account(now);
+        let account = schedule.account(now);
         loop {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
             let odd = std::mem::take(&mut odd);
@@ -301,17 +287,16 @@ impl Coordinator {
         }
     }
 
-    /// Waits until something has come or the schedule wants to be asked again.
-    fn wait(&self) {
+    fn wait(&mut self, schedule: &Schedule) {
         let mut select = Select::new();
         select.recv(&self.reports);
         select.recv(self.resolver.answers());
         select.recv(&self.stops);
         select.recv(&self.panics);
-        if self.schedule.has_room() {
+        if schedule.has_room() {
             self.input.watch(&mut select);
         }
-        let wake = self.schedule.wake_at().into_iter().chain(self.end);
+        let wake = schedule.wake_at().into_iter().chain(self.end);
         let at = wake.fold(self.beat, std::cmp::min);
         let _ = select.ready_deadline(self.clock.std(at));
     }

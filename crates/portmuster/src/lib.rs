@@ -22,6 +22,7 @@ mod checker;
 mod clock;
 mod config;
 mod coordinator;
+mod descriptors;
 mod driver;
 mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -35,19 +36,21 @@ mod outcome;
 mod positions;
 mod probe;
 mod resolver;
+mod run_loop;
 mod schedule;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod sink;
 pub mod targets;
+mod waker;
 pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
-pub use config::{Addresses, Config, ConfigError, Limits, Probing, SpeakFirst, defaults};
-pub use fingerprint::Fingerprint;
-pub use method::{
-    InFlight, LimitingResource, Method, StartError, UnknownMethod, WorkersReport, worker_main,
+pub use config::{
+    Addresses, Config, ConfigError, Limits, Method, Probing, SpeakFirst, UnknownMethod, defaults,
 };
+pub use fingerprint::Fingerprint;
+pub use method::{InFlight, LimitingResource, StartError, WorkersReport, worker_main};
 pub use outcome::{
     Account, Evidence, Fault, HostBacklog, Identification, KexFailure, KexInit, KeyExchange,
     NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,

@@ -23,11 +23,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
 use slab::Slab;
 
 use crate::{
-    attempt::Opening,
     clock::Instant,
     config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle, Verdict},
@@ -43,7 +41,9 @@ mod later;
 mod lookups;
 mod loss;
 mod names;
+mod new_check;
 mod pacer;
+mod start;
 mod window;
 
 use self::{
@@ -57,6 +57,8 @@ use self::{
     pacer::Pacer,
     window::Window,
 };
+
+pub(crate) use start::{CheckId, Report, Start};
 
 pub(crate) use names::{
     Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after, has_failed,
@@ -77,26 +79,6 @@ const OUTCOMES_MAX: usize = 4096;
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long nothing starts after a fault: what was short is given back within milliseconds.
 const HOLD: Duration = Duration::from_millis(10);
-
-/// Which of the schedule's checks a start or a conclusion belongs to. Given again once the check
-/// has its outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct CheckId(pub(crate) usize);
-
-/// Permission to begin an attempt now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Start {
-    pub(crate) id: CheckId,
-    pub(crate) endpoint: SocketAddr,
-    pub(crate) opening: Opening,
-}
-
-/// The end of an attempt that was started.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Report {
-    pub(crate) id: CheckId,
-    pub(crate) conclusion: Conclusion,
-}
 
 /// What a schedule goes by.
 #[derive(Debug, Clone)]
@@ -524,7 +506,7 @@ impl Schedule {
         if self.checks[id.0].has_begun() {
             return self.hosts.wait_begun(host, id, now);
         }
-        let fresh = self.checks.remove(id.0).into_fresh();
+        let fresh = self.checks.remove(id.0).into_new();
         self.hosts.wait(host, fresh, now);
     }
 
@@ -532,8 +514,8 @@ impl Schedule {
     fn check_of(&mut self, waiting: Waiting) -> CheckId {
         match waiting {
             Waiting::Begun(id) => id,
-            Waiting::Fresh(fresh) => {
-                CheckId(self.checks.insert(Check::from_fresh(fresh, self.retries)))
+            Waiting::New(fresh) => {
+                CheckId(self.checks.insert(Check::from_new(fresh, self.retries)))
             }
         }
     }

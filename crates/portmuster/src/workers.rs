@@ -33,14 +33,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt, io,
+    fmt,
     iter::FusedIterator,
     process::ExitCode,
 };
 
 use crossbeam_channel::{Receiver, Select, TryRecvError, bounded};
 use serde::{Serialize, de::DeserializeOwned};
-use thiserror::Error;
 
 use crate::{
     clock::Clock,
@@ -53,15 +52,16 @@ mod leases;
 pub(crate) mod pool;
 mod process;
 pub(crate) mod queue;
+mod status;
 mod supervisor;
 pub(crate) mod worker_process;
 
-pub use pool::TaskError;
-pub use process::{Ending, Program};
+pub use process::{Ending, Program, WorkersError};
+pub use queue::TaskError;
 
 use self::{
-    pool::{Completion, PoolConfig, WorkerPool},
-    queue::WorkerId,
+    pool::{PoolConfig, WorkerPool},
+    queue::{Completion, WorkerId},
     worker_process::JobThreads,
 };
 
@@ -155,27 +155,6 @@ impl Workers {
             link,
         })
     }
-}
-
-/// Workers can't be started.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum WorkersError {
-    /// The program can't be started.
-    #[error("starting {program} as a worker failed")]
-    Program {
-        /// What was to be started.
-        program: Program,
-        /// What the system says.
-        #[source]
-        error: io::Error,
-    },
-    /// A thread can't be started.
-    #[error("starting a thread failed")]
-    Thread(#[source] io::Error),
-    /// The machine is short of descriptors or memory.
-    #[error("this machine is short of descriptors or memory")]
-    Short(#[source] io::Error),
 }
 
 /// The results of a run, as they become known: each piece of work with what became of it.

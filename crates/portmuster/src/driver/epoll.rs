@@ -14,11 +14,14 @@ use rustix::{
 use slab::Slab;
 
 use super::{
-    Connection, IcmpError, Net, Socket, Woken, error_queue,
+    error_queue,
+    net::{Connection, IcmpError, Net, Socket, Woken},
     tcp::{self, Told},
+};
+use crate::{
+    clock::{Clock, Instant},
     waker::Waker,
 };
-use crate::clock::{Clock, Instant};
 
 /// Events taken at a time.
 const EVENTS: usize = 1024;

@@ -18,7 +18,7 @@ use nix::{
 };
 use rustix::io::Errno;
 
-use super::Socket;
+use super::net::{IcmpError, Socket};
 
 /// Messages read from one queue at a time, so that reading has an end.
 const MESSAGES_MAX: usize = 256;
@@ -40,25 +40,6 @@ pub(super) static UNREAD: LazyLock<u8> = LazyLock::new(|| {
 fn unread(said: &str, page: usize) -> u8 {
     let buffer: usize = said.split_whitespace().nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
     u8::try_from(buffer / (PAGES * page)).unwrap_or(u8::MAX).clamp(1, UNREAD_MAX)
-}
-
-/// An ICMP message about a connection that was pending.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct IcmpError {
-    /// The socket that the connection was of; it may have begun another since.
-    pub(crate) socket: Socket,
-    /// Where the connection was to go to.
-    pub(crate) endpoint: SocketAddr,
-    /// What the system makes of the message's type and code.
-    pub(crate) errno: Errno,
-}
-
-impl IcmpError {
-    /// Whether it is about a connection to this endpoint. Zones are not compared: the system tells
-    /// them of some addresses only.
-    pub(crate) fn is_about(&self, endpoint: SocketAddr) -> bool {
-        (self.endpoint.ip(), self.endpoint.port()) == (endpoint.ip(), endpoint.port())
-    }
 }
 
 /// Has the system queue what ICMP says of pending connections, or no longer. IPv4 queues it in any

@@ -13,11 +13,14 @@ use rustix::{
 };
 
 use super::{
-    Connection, IcmpError, Net, Socket, Woken, error_queue,
+    error_queue,
+    net::{Connection, IcmpError, Net, Socket, Woken},
     tcp::{self, Told},
+};
+use crate::{
+    clock::{Clock, Instant},
     waker::Waker,
 };
-use crate::clock::{Clock, Instant};
 
 /// The sockets that threads keep between two attempts, one each.
 ///

@@ -14,7 +14,7 @@ use rustix::{
     net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt},
 };
 
-use super::{Connection, error_queue};
+use super::{error_queue, net::Connection};
 
 /// The ports that the system gives to connections that begin here, IPv4 and IPv6 alike, in this
 /// network namespace; all of them where it does not say.

@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use rustix::process::{Resource, getrlimit};
 
-use super::{Plan, cgroup};
+use super::cgroup;
 
 /// Memory that an attempt takes, in bytes: the kernel's part, of which 5.1 KB were measured for
 /// one that is not answered, and ours.
@@ -139,9 +139,9 @@ pub(super) fn conversations(in_flight: usize, threads: usize, processes: usize) 
 
 /// Work that each worker process may be given beside what it does at once: all of it may come back
 /// together, as long as the longest are, and wait here for a slow consumer.
-pub(super) fn ahead(plan: &Plan) -> usize {
-    let all = plan.memory / 2 / OUTCOME_MOST;
-    usize::try_from(all / plan.size.workers.max(1) as u64).unwrap_or(usize::MAX)
+pub(super) fn prefetch(memory: u64, workers: usize) -> usize {
+    let all = memory / 2 / OUTCOME_MOST;
+    usize::try_from(all / workers.max(1) as u64).unwrap_or(usize::MAX)
 }
 
 /// What each of so many processes has of it.

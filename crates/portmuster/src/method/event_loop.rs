@@ -10,18 +10,19 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use rustix::io::Errno;
 
 use super::{
-    Reports, StartError, WorkerContext,
     capacity::LimitingResource,
-    spawn,
+    context::{Reports, StartError, WorkerContext, spawn},
     thread_pool::{Lane, Started, THREADS_SPARED, ThreadPool},
 };
 use crate::{
     attempt::{Attempt, Rules, Timer},
     clock::Instant,
-    driver::{Driver, Net, Socket, descriptors, epoll::Epoll, waker::Waker},
+    descriptors,
+    driver::{Driver, Net, Socket, epoll::Epoll},
     memory::{Held, Memory},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
+    waker::Waker,
 };
 
 /// Attempts begun before events are looked at again. A burst of 19,000 made thousands of open
@@ -71,7 +72,7 @@ pub(super) fn start(
             Err(error) if lanes.all.is_empty() => return Err(error),
             Err(error) => {
                 lanes.dismiss((lanes.all.len() - 1).min(THREADS_SPARED));
-                (wanted, scarce) = (lanes.all.len(), error.scarce());
+                (wanted, scarce) = (lanes.all.len(), error.limiting_resource());
             }
         }
     }

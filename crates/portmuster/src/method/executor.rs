@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use crossbeam_channel::Receiver;
 
 use super::{
-    Method, Plan, Reports, StartError, WorkerContext,
-    capacity::LimitingResource,
-    loops_or_threads, processes,
+    capacity::{self, InFlight, LimitingResource},
+    context::{Reports, StartError, WorkerContext},
+    local::loops_or_threads,
+    plan::Plan,
+    processes,
     thread_pool::{Started, ThreadPool},
     threads,
 };
 use crate::{
+    config::{Config, Method},
     schedule::Start,
     workers::{Ending, pool::WorkerPool},
 };
@@ -78,8 +81,22 @@ impl Executor {
     }
 
     /// What this system had not enough of, if the plan has room for more.
-    pub(crate) fn scarce(&self, plan: &Plan) -> Option<LimitingResource> {
+    fn limiting_resource(&self, plan: &Plan) -> Option<LimitingResource> {
         (self.capacity < plan.wanted()).then_some(self.scarce)
+    }
+
+    /// Returns how many attempts a run with this plan may have in flight.
+    pub(crate) fn in_flight(&self, plan: &Plan, config: &Config) -> InFlight {
+        let asked = plan.most_of(config.in_flight);
+        // Worker processes may hold more, which they have not begun.
+        let given = self.capacity.min(asked);
+        let limited = plan.limited_by.filter(|_| plan.in_flight < asked);
+        InFlight {
+            asked,
+            given,
+            scarce: self.limiting_resource(plan).or(limited),
+            tcp_memory: capacity::beyond_tcp_memory(given),
+        }
     }
 
     /// Attempts that may be given and not reported.

@@ -6,22 +6,24 @@ use crossbeam_channel::bounded;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Method, PanicGuard, Panics, Plan, Reports, StartError, WorkerContext, capacity,
-    loops_or_threads,
+    capacity,
+    context::{PanicGuard, Panics, Reports, StartError, WorkerContext},
+    local::loops_or_threads,
+    plan::Plan,
     thread_pool::{Started, ThreadPool},
     threads,
 };
 use crate::{
     attempt::Rules,
     clock::Clock,
-    config::defaults,
-    driver::descriptors,
+    config::{Method, defaults},
+    descriptors,
     memory::Memory,
     outcome::{Conclusion, PortState, Reason, Verdict},
     schedule::{CheckId, Report, Start},
     workers::{
-        pool::{Completion, PoolConfig, TaskError, WorkerPool},
-        queue::Ticket,
+        pool::{PoolConfig, WorkerPool},
+        queue::{Completion, TaskError, Ticket},
         worker_process::{self, Batch, Engine, Running},
     },
 };
@@ -87,7 +89,11 @@ fn inside(plan: &Plan) -> (Inside, usize, usize) {
         return (Inside::EventLoop(count(share)), share, 0);
     }
     // To start at a rate is to start when one is told to: what waits in a worker would not.
-    let ahead = if plan.paced { 0 } else { defaults::LEASE_AHEAD.min(capacity::ahead(plan)) };
+    let ahead = if plan.paced {
+        0
+    } else {
+        defaults::LEASE_AHEAD.min(capacity::prefetch(plan.memory, plan.size.workers))
+    };
     (Inside::Threads(count(plan.size.threads)), plan.size.threads, ahead)
 }
 

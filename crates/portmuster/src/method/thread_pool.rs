@@ -4,11 +4,11 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{Reports, capacity::LimitingResource};
+use super::{capacity::LimitingResource, context::Reports};
 use crate::{
-    driver::waker::Waker,
     outcome::Conclusion,
     schedule::{Report, Start},
+    waker::Waker,
 };
 
 /// Threads that are left to others, and the address space of their stacks, where this system

@@ -3,9 +3,8 @@
 use crossbeam_channel::bounded;
 
 use super::{
-    Reports, StartError, WorkerContext,
     capacity::LimitingResource,
-    spawn,
+    context::{Reports, StartError, WorkerContext, spawn},
     thread_pool::{Lane, Started, THREADS_SPARED, ThreadPool},
 };
 use crate::{
@@ -13,10 +12,10 @@ use crate::{
     driver::{
         Driver, Net, Socket, Woken,
         poll::{Idle, Poll},
-        waker::Waker,
     },
     outcome::Conclusion,
     schedule::{Report, Start},
+    waker::Waker,
 };
 
 /// Starts the threads, or as many as this system gives. They take starts one at a time from one

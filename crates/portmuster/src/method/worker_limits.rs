@@ -4,8 +4,11 @@ use std::fs;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use super::{Method, capacity, cgroup};
-use crate::{config::ConfigError, driver::descriptors};
+use super::{capacity, cgroup};
+use crate::{
+    config::{Config, ConfigError, Method, cores, defaults},
+    descriptors,
+};
 
 /// Memory that a worker process needs at least, in KiB: its stacks and heap, and as much again for
 /// what the other side of its connection says, here and there; what it shares with the others is not
@@ -23,6 +26,40 @@ const THREAD_KIB: u64 = 144;
 const ARENAS_KIB: u64 = 4 << 10;
 /// What comes of an attempt at most and waits here, in KiB, where a worker process has made it.
 const OUTCOME_KIB: u64 = 40;
+
+/// How many work side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Threads, loops or processes.
+    pub(crate) workers: usize,
+    /// Threads in each process.
+    pub(crate) threads: usize,
+}
+
+/// Returns how many workers and threads a run with these settings has.
+///
+/// # Errors
+/// A setting is out of range for the method or for this machine.
+pub(crate) fn size(config: &Config) -> Result<Size, ConfigError> {
+    let method = config.method;
+    let usual = match method {
+        Method::Threads => defaults::THREADS,
+        Method::Processes => defaults::PROCESSES,
+        Method::ProcessThreads | Method::EventLoop | Method::ProcessEventLoops => cores(),
+        Method::Serial => 1,
+    };
+    let workers = workers(method, at_least_one("workers", config.workers)?, usual)?;
+    let threads = match (method, at_least_one("threads", config.threads)?) {
+        (Method::ProcessThreads, asked) => threads(workers, asked, defaults::PROCESS_THREADS)?,
+        (_, None) => 1,
+        (_, Some(_)) => return Err(ConfigError::Unused { setting: "threads", method }),
+    };
+    Ok(Size { workers, threads })
+}
+
+fn at_least_one(setting: &'static str, asked: Option<usize>) -> Result<Option<usize>, ConfigError> {
+    if asked == Some(0) { Err(ConfigError::Zero { setting }) } else { Ok(asked) }
+}
 
 /// Something of which this system has only so much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,11 +89,7 @@ fn within(
 const NO_CEILING: Ceiling = Ceiling { most: u64::MAX, by: "nothing" };
 
 /// The workers of a run by this method.
-pub(super) fn workers(
-    method: Method,
-    asked: Option<usize>,
-    usual: usize,
-) -> Result<usize, ConfigError> {
+fn workers(method: Method, asked: Option<usize>, usual: usize) -> Result<usize, ConfigError> {
     match method {
         Method::Serial => {
             let one = Ceiling { most: 1, by: "it makes one check after the other" };
@@ -73,11 +106,7 @@ pub(super) fn workers(
 }
 
 /// The threads in each of so many processes.
-pub(super) fn threads(
-    processes: usize,
-    asked: Option<usize>,
-    usual: usize,
-) -> Result<usize, ConfigError> {
+fn threads(processes: usize, asked: Option<usize>, usual: usize) -> Result<usize, ConfigError> {
     let own = PROCESS_TASKS - 1;
     let share = |ceiling: Ceiling| Ceiling {
         most: (ceiling.most / processes as u64).saturating_sub(own),
@@ -152,5 +181,25 @@ mod tests {
             assert!(matches!(error, ConfigError::TooMany { .. }), "{error}");
         }
         assert!(threads(2, Some(usize::MAX), 1).is_err());
+    }
+
+    #[test]
+    fn sizes_have_a_floor_and_a_ceiling() {
+        let size = |method, workers, threads| {
+            size(&Config { method, workers, threads, ..Config::default() })
+        };
+        let workers = |method, asked| size(method, asked, None).map(|size| size.workers);
+        assert_eq!(workers(Method::Threads, None), Ok(256));
+        assert_eq!(workers(Method::Threads, Some(3)), Ok(3));
+        assert_eq!(workers(Method::Processes, None), Ok(32));
+        assert!(workers(Method::EventLoop, None).is_ok_and(|loops| loops >= 1));
+        let zero = Err(ConfigError::Zero { setting: "workers" });
+        assert_eq!(workers(Method::EventLoop, Some(0)), zero);
+        assert!(matches!(workers(Method::Serial, Some(2)), Err(ConfigError::TooMany { .. })));
+        let of_no_use = ConfigError::Unused { setting: "threads", method: Method::Threads };
+        assert_eq!(size(Method::Threads, None, Some(7)), Err(of_no_use));
+        let usual =
+            size(Method::ProcessThreads, Some(2), None).expect("a size that a run can have");
+        assert_eq!(usual, Size { workers: 2, threads: 250 });
     }
 }

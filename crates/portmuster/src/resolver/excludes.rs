@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::{Resolver, system};
 use crate::{
-    driver::descriptors,
+    descriptors,
     outcome::Reason,
     schedule::{
         Found, Lookup, LookupError, Missing, OUT_OF_ORDER, Question, Scope, again_after,

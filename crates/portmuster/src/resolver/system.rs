@@ -18,7 +18,7 @@ use dns_lookup::{AddrFamily, AddrInfoHints, LookupErrorKind, SockType};
 
 use super::local;
 use crate::{
-    driver::descriptors,
+    descriptors,
     outcome::Fault,
     schedule::{Found, Lookup, LookupError, Missing, Scope},
     targets::Family,

@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
-    CheckId,
-    check::{Coverage, Endpoints},
+    new_check::{Coverage, Endpoints, NewCheck},
+    start::CheckId,
 };
-use crate::targets::{Host, Target};
+use crate::targets::Host;
 
 /// Bits of a [`Plain`] that hold the port.
 const PORT_BITS: u32 = 16;
@@ -24,7 +24,7 @@ const POSITION_END: u64 = 1 << (u64::BITS - PORT_BITS);
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     begun: VecDeque<CheckId>,
-    fresh: VecDeque<Fresh>,
+    fresh: VecDeque<NewCheck>,
     plain: VecDeque<Plain>,
 }
 
@@ -34,16 +34,7 @@ pub(super) enum Waiting {
     /// It has had an attempt, or a fault of this machine, and is kept as it is.
     Begun(CheckId),
     /// It has had none: this is all there is to know of it.
-    Fresh(Fresh),
-}
-
-/// A check that has had no attempt.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fresh {
-    pub(super) target: Target,
-    pub(super) position: u64,
-    pub(super) endpoints: Endpoints,
-    pub(super) coverage: Coverage,
+    New(NewCheck),
 }
 
 /// Port and position of a target that is the host's address, without a name and a label.
@@ -52,8 +43,8 @@ struct Plain(u64);
 
 impl Plain {
     /// The check in this form, if it has no more to it.
-    fn of(host: IpAddr, fresh: &Fresh) -> Option<Self> {
-        let Fresh { target, position, endpoints: Endpoints::One(endpoint), coverage } = fresh
+    fn of(host: IpAddr, fresh: &NewCheck) -> Option<Self> {
+        let NewCheck { target, position, endpoints: Endpoints::One(endpoint), coverage } = fresh
         else {
             return None;
         };
@@ -65,12 +56,12 @@ impl Plain {
             .then(|| Self(position << PORT_BITS | u64::from(target.port)))
     }
 
-    fn of_host(self, host: IpAddr) -> Fresh {
+    fn of_host(self, host: IpAddr) -> NewCheck {
         let port = u16::try_from(self.0 & u64::from(u16::MAX)).expect("it is masked");
         let endpoint = SocketAddr::new(host, port);
         let position = self.0 >> PORT_BITS;
         let (endpoints, coverage) = (Endpoints::One(endpoint), Coverage::Whole);
-        Fresh { target: endpoint.into(), position, endpoints, coverage }
+        NewCheck { target: endpoint.into(), position, endpoints, coverage }
     }
 }
 
@@ -81,7 +72,7 @@ impl Backlog {
     }
 
     /// Adds a check of this host that has had none.
-    pub(super) fn push_fresh(&mut self, host: IpAddr, fresh: Fresh) {
+    pub(super) fn push_new(&mut self, host: IpAddr, fresh: NewCheck) {
         match Plain::of(host, &fresh) {
             Some(plain) => self.plain.push_back(plain),
             None => self.fresh.push_back(fresh),
@@ -94,7 +85,7 @@ impl Backlog {
             return Some(Waiting::Begun(id));
         }
         let plain = || self.plain.pop_front().map(|plain| plain.of_host(host));
-        self.fresh.pop_front().or_else(plain).map(Waiting::Fresh)
+        self.fresh.pop_front().or_else(plain).map(Waiting::New)
     }
 
     /// How many checks wait.
@@ -111,24 +102,25 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::targets::Target;
 
     #[test]
     fn waiting_targets_are_small() {
         assert_eq!(size_of::<Plain>(), 8);
-        assert!(size_of::<Fresh>() <= 96, "{}", size_of::<Fresh>());
+        assert!(size_of::<NewCheck>() <= 96, "{}", size_of::<NewCheck>());
     }
 
     #[test]
     fn each_check_comes_out_as_it_went_in() {
         let host = IpAddr::from([192, 0, 2, 1]);
         let endpoint = SocketAddr::new(host, 65_535);
-        let one = |target: Target, position| Fresh {
+        let one = |target: Target, position| NewCheck {
             target,
             position,
             endpoints: Endpoints::One(endpoint),
             coverage: Coverage::Whole,
         };
-        let in_part = Fresh { coverage: Coverage::Part, ..one(endpoint.into(), 3) };
+        let in_part = NewCheck { coverage: Coverage::Part, ..one(endpoint.into(), 3) };
         let mapped = SocketAddr::new("::ffff:192.0.2.1".parse().expect("an address"), 65_535);
         let mut backlog = Backlog::default();
         for (fresh, is_plain) in [
@@ -140,10 +132,10 @@ mod tests {
             (in_part, false),
         ] {
             let (target, coverage) = (fresh.target.clone(), fresh.coverage);
-            let expected = Fresh { target, coverage, ..one(endpoint.into(), fresh.position) };
-            backlog.push_fresh(host, fresh);
+            let expected = NewCheck { target, coverage, ..one(endpoint.into(), fresh.position) };
+            backlog.push_new(host, fresh);
             assert_eq!((backlog.len(), backlog.plain.len()), (1, usize::from(is_plain)));
-            let Some(Waiting::Fresh(waiting)) = backlog.pop(host) else { panic!("one waits") };
+            let Some(Waiting::New(waiting)) = backlog.pop(host) else { panic!("one waits") };
             assert_eq!(waiting, expected);
             assert!(backlog.is_empty());
         }

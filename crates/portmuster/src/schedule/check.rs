@@ -15,7 +15,7 @@ use crate::{
     targets::{Host, Target},
 };
 
-use super::backlog::Fresh;
+use super::new_check::{Coverage, Endpoints, NewCheck};
 
 /// Faults of this machine in a row after which a target is given up.
 const FAULTS_MAX: u32 = 10;
@@ -46,25 +46,6 @@ pub(super) enum Settled {
     Retry,
     /// It is settled.
     Outcome(Option<SocketAddr>, Verdict),
-}
-
-/// What the addresses that are tried are of those that the name has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Coverage {
-    /// All of them.
-    Whole,
-    /// All of their family. Nobody asked for the other.
-    OneFamily,
-    /// There are others, or there may be.
-    Part,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Endpoints {
-    None,
-    One(SocketAddr),
-    /// Whatever their port; shared with other ports of the name.
-    Many(Arc<[SocketAddr]>),
 }
 
 #[derive(Debug)]
@@ -134,15 +115,15 @@ impl Check {
     }
 
     /// The check of which this is known.
-    pub(super) fn from_fresh(fresh: Fresh, retries: u32) -> Self {
-        let Fresh { target, position, endpoints, coverage } = fresh;
+    pub(super) fn from_new(fresh: NewCheck, retries: u32) -> Self {
+        let NewCheck { target, position, endpoints, coverage } = fresh;
         Self { endpoints, coverage, ..Self::new(target, position, retries) }
     }
 
     /// All there is to know of a check that has [not begun](Self::has_begun).
-    pub(super) fn into_fresh(self) -> Fresh {
+    pub(super) fn into_new(self) -> NewCheck {
         let Self { target, position, endpoints, coverage, .. } = self;
-        Fresh { target, position, endpoints, coverage }
+        NewCheck { target, position, endpoints, coverage }
     }
 
     /// Whether it has had an attempt, or a fault of this machine.

@@ -13,9 +13,10 @@ use std::{
 };
 
 use super::{
-    CheckId,
-    backlog::{Backlog, Fresh, Waiting},
+    backlog::{Backlog, Waiting},
     later::Spread,
+    new_check::NewCheck,
+    start::CheckId,
 };
 use crate::{clock::Instant, outcome::HostBacklog};
 
@@ -171,9 +172,9 @@ impl Hosts {
     }
 
     /// The same, of a target that has had none.
-    pub(super) fn wait(&mut self, host: IpAddr, fresh: Fresh, now: Instant) {
+    pub(super) fn wait(&mut self, host: IpAddr, fresh: NewCheck, now: Instant) {
         self.waiting += 1;
-        self.backlog_of(host, now).push_fresh(host, fresh);
+        self.backlog_of(host, now).push_new(host, fresh);
     }
 
     /// An attempt begins.

@@ -3,9 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    CheckId, Found, Lookup, LookupError, Missing, Question, Schedule, Scope,
-    check::{Check, Coverage, Settled},
+    Found, Lookup, LookupError, Missing, Question, Schedule, Scope,
+    check::{Check, Settled},
     each::Each,
+    new_check::Coverage,
+    start::CheckId,
 };
 use crate::{
     clock::Instant,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::CheckId;
+use super::start::CheckId;
 use crate::{clock::Instant, outcome::Fault, targets::Family};
 
 /// Targets that wait for their name, over all names.

@@ -5,6 +5,7 @@ use std::{collections::HashSet, net::IpAddr, time::Duration};
 use proptest::prelude::*;
 
 use super::*;
+use crate::attempt::Opening;
 
 mod looks;
 mod lookups;

@@ -2,12 +2,15 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{Naming, Network, troubles::FaultInjector};
+use super::{
+    faults::FaultInjector,
+    network::{Naming, Network},
+};
 use crate::{
     clock::Instant,
     outcome::Fault,
     resolver,
-    schedule::{Lookup, LookupError, Question, Schedule},
+    schedule::{Lookup, LookupError, Question},
 };
 
 /// A lookup that takes as long hangs: it is what resolvers give one name server (resolv.conf(5)).
@@ -27,23 +30,25 @@ impl Lookups {
         Self { under_way: Vec::new(), troubles: FaultInjector::new(seed ^ SEED) }
     }
 
-    pub(super) fn run(&mut self, schedule: &mut Schedule, network: &Network, now: Instant) {
-        while self.under_way.len() < resolver::THREADS_MAX
-            && let Some(question) = schedule.wanted_lookup(now).cloned()
-        {
-            schedule.lookup_began();
-            let known = network.names.get(&*question.name);
-            let after = known.map_or(Duration::ZERO, |&(_, after)| after);
-            if after >= HANGS {
-                self.troubles.count("lookup that hangs");
-            }
-            self.under_way.push((now.after(after), question));
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way.len() < resolver::THREADS_MAX
+    }
+
+    pub(super) fn begin(&mut self, network: &Network, question: Question, now: Instant) {
+        let known = network.names.get(&*question.name);
+        let after = known.map_or(Duration::ZERO, |&(_, after)| after);
+        if after >= HANGS {
+            self.troubles.count("lookup that hangs");
         }
-        let ended: Vec<_> = self.under_way.extract_if(.., |(ends, _)| *ends <= now).collect();
-        for (_, question) in ended {
-            let lookup = self.found(network, &question);
-            schedule.lookup_ended(&question, lookup, now);
-        }
+        self.under_way.push((now.after(after), question));
+    }
+
+    /// Returns a lookup that has ended.
+    pub(super) fn take(&mut self, network: &Network, now: Instant) -> Option<(Question, Lookup)> {
+        let ended = self.under_way.iter().position(|(ends, _)| *ends <= now)?;
+        let (_, question) = self.under_way.remove(ended);
+        let lookup = self.found(network, &question);
+        Some((question, lookup))
     }
 
     /// When the next lookup ends.

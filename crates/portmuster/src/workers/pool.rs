@@ -1,50 +1,21 @@
 //! The way from whoever has work to the [supervisor](super::supervisor) of the workers, and back.
 
 use std::{
-    collections::BTreeMap,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
     thread::{self, JoinHandle},
 };
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Serialize, de::DeserializeOwned};
-use thiserror::Error;
 
 use super::{
-    WorkersError,
     frames::{self, Kind, VERSION},
     leases::Leases,
-    process::{Ending, Program},
-    queue::WorkerId,
-    supervisor::Supervisor,
+    process::{Program, WorkersError},
+    status::PoolStatus,
+    supervisor::{Deliver, Supervisor, SupervisorContext},
 };
-use crate::{clock::Clock, config::defaults, driver::waker::Waker};
-
-/// What became of work.
-pub(crate) type Completion<W, R> = (W, Result<R, TaskError>);
-
-/// Takes what is done, by the worker that did it; nothing, when there is only more room than
-/// before. It never blocks.
-pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Completion<W, R>>) + Send>;
-
-/// Why work has no result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
-#[non_exhaustive]
-pub enum TaskError {
-    /// Three workers ended while it was all they had.
-    #[error("it ends the workers that do it")]
-    KillsWorkers,
-    /// No worker can be started any more.
-    #[error("there are no workers any more")]
-    NoWorkers,
-    /// It, or its result, can't be written as bytes, or only as more than 16 MiB.
-    #[error("it can't be sent to a worker, or its result can't be sent back")]
-    Unsendable,
-}
+use crate::{clock::Clock, config::defaults, waker::Waker};
 
 /// What workers are to be, and how much they hold.
 #[derive(Debug, Clone)]
@@ -63,61 +34,6 @@ impl PoolConfig {
     /// The most that one worker ever holds.
     pub(crate) fn room(&self) -> usize {
         self.concurrency.saturating_add(self.ahead)
-    }
-}
-
-/// What the supervisor's thread needs.
-pub(super) struct SupervisorContext<W, R> {
-    pub(super) clock: Clock,
-    pub(super) program: Program,
-    /// What a worker does at once, at most.
-    pub(super) concurrency: usize,
-    /// The first frame for each worker.
-    pub(super) hello: Vec<u8>,
-    /// Brings work; closed when all is to end.
-    pub(super) work: Receiver<Vec<W>>,
-    /// Called when `work` has something, or is closed.
-    pub(super) call: Waker,
-    pub(super) deliver: Deliver<W, R>,
-    /// Closed when the barrier opens.
-    pub(super) barrier: Option<Sender<()>>,
-    pub(super) window: PoolStatus,
-}
-
-/// What can be seen of the workers from outside.
-#[derive(Debug, Default)]
-pub(crate) struct PoolStats {
-    /// Workers that ended before their time, by how they ended.
-    pub(crate) losses: BTreeMap<Ending, u64>,
-    /// Workers that were there when the barrier opened; `None` while it is closed.
-    pub(crate) ready: Option<usize>,
-    /// The most that was ever begun and not settled; known once the supervisor has ended.
-    pub(crate) peak: usize,
-}
-
-/// What the supervisor shares with whoever has work.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct PoolStatus(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    seen: Mutex<PoolStats>,
-    room: AtomicUsize,
-}
-
-impl PoolStatus {
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut PoolStats) -> T) -> T {
-        look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Work that may be open just now, so that none of it has to wait for a worker.
-    pub(crate) fn room(&self) -> usize {
-        self.0.room.load(Ordering::Relaxed)
-    }
-
-    /// Says how much that is; what it was before.
-    pub(super) fn set_room(&self, room: usize) -> usize {
-        self.0.room.swap(room, Ordering::Relaxed)
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
 };
 
+use thiserror::Error;
+
 /// A program that works when it is started with these arguments: what it then does is
 /// [`worker_main`](crate::worker_main) or [`serve`](super::serve).
 ///
@@ -155,4 +157,25 @@ impl fmt::Display for Ending {
             Self::Unknown => formatter.write_str("for reasons that the system does not tell"),
         }
     }
+}
+
+/// Workers can't be started.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WorkersError {
+    /// The program can't be started.
+    #[error("starting {program} as a worker failed")]
+    Program {
+        /// What was to be started.
+        program: Program,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// A thread can't be started.
+    #[error("starting a thread failed")]
+    Thread(#[source] io::Error),
+    /// The machine is short of descriptors or memory.
+    #[error("this machine is short of descriptors or memory")]
+    Short(#[source] io::Error),
 }

@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::clock::Instant;
 
@@ -19,6 +20,24 @@ impl fmt::Debug for Ticket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Ticket({:#x})", self.0)
     }
+}
+
+/// What became of work.
+pub(crate) type Completion<W, R> = (W, Result<R, TaskError>);
+
+/// Why work has no result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// Three workers ended while it was all they had.
+    #[error("it ends the workers that do it")]
+    KillsWorkers,
+    /// No worker can be started any more.
+    #[error("there are no workers any more")]
+    NoWorkers,
+    /// It, or its result, can't be written as bytes, or only as more than 16 MiB.
+    #[error("it can't be sent to a worker, or its result can't be sent back")]
+    Unsendable,
 }
 
 /// Work, and who has it. Pure: it is told what happened and when, and sends nothing.

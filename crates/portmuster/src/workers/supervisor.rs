@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::TryRecvError;
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::Errno,
@@ -23,11 +23,15 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     frames::{self, FrameError, FrameWriter, Frames, Kind, Values},
-    pool::{Completion, PoolStatus, SupervisorContext, TaskError},
-    process::{Ended, Ending, Process},
-    queue::{Ticket, WorkQueue, WorkerId},
+    process::{Ended, Ending, Process, Program},
+    queue::{Completion, TaskError, Ticket, WorkQueue, WorkerId},
+    status::PoolStatus,
 };
-use crate::{clock::Instant, config::defaults};
+use crate::{
+    clock::{Clock, Instant},
+    config::defaults,
+    waker::Waker,
+};
 
 /// Bytes taken from a socket at a time, and how many times in a row.
 const READ_SIZE: usize = 64 << 10;
@@ -43,6 +47,28 @@ const HELD_UP: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(50);
 /// Starts in a row that came to nothing after which a worker's place stays empty.
 const FAILURES_MAX: u32 = 6;
+
+/// Takes what is done, by the worker that did it; nothing, when there is only more room than
+/// before. It never blocks.
+pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Completion<W, R>>) + Send>;
+
+/// What the supervisor's thread needs.
+pub(super) struct SupervisorContext<W, R> {
+    pub(super) clock: Clock,
+    pub(super) program: Program,
+    /// What a worker does at once, at most.
+    pub(super) concurrency: usize,
+    /// The first frame for each worker.
+    pub(super) hello: Vec<u8>,
+    /// Brings work; closed when all is to end.
+    pub(super) work: Receiver<Vec<W>>,
+    /// Called when `work` has something, or is closed.
+    pub(super) call: Waker,
+    pub(super) deliver: Deliver<W, R>,
+    /// Closed when the barrier opens.
+    pub(super) barrier: Option<Sender<()>>,
+    pub(super) window: PoolStatus,
+}
 
 /// A run's workers, and the thread's whole state.
 pub(super) struct Supervisor<Q: WorkQueue, R> {

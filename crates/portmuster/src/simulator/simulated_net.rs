@@ -13,10 +13,13 @@ use std::{
 use rustix::io::Errno;
 use slab::Slab;
 
-use super::{Connection, IcmpError, Net, Socket, Woken};
+use super::{
+    faults::FaultInjector,
+    network::{Action, Network, ServerBehaviour},
+};
 use crate::{
     clock::Instant,
-    simulator::{Action, FaultInjector, Network, ServerBehaviour},
+    driver::{Connection, IcmpError, Net, Socket, Woken},
 };
 
 /// Between the bytes of a greeting that comes byte by byte.
@@ -67,7 +70,7 @@ enum What {
 
 /// The simulated network, as one loop sees it.
 #[derive(Debug)]
-pub(crate) struct Simulated {
+pub(crate) struct SimulatedNet {
     network: Network,
     now: Instant,
     peers: Slab<Peer>,
@@ -89,7 +92,7 @@ pub(crate) struct Simulated {
     pub(crate) begun: Vec<Duration>,
 }
 
-impl Simulated {
+impl SimulatedNet {
     pub(crate) fn new(network: Network) -> Self {
         Self {
             troubles: FaultInjector::new(network.seed),
@@ -249,7 +252,7 @@ impl Simulated {
     }
 }
 
-impl Net for Simulated {
+impl Net for SimulatedNet {
     fn now(&self) -> Instant {
         self.now
     }
