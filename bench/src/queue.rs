@@ -111,7 +111,7 @@ fn costless(options: &Options, output: &mut impl Write) -> Result<Section> {
         "work that costs nothing: {} pieces, for Python {}; a lease of {} beside what is worked on",
         options.pieces,
         options.python_pieces,
-        defaults::LEASE_AHEAD
+        defaults::PREFETCH
     );
     let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
     let unit = Some(reference::Method::Processes.name().to_owned());

@@ -53,14 +53,14 @@ pub(crate) fn say(check: &Check, input: &Input) {
 /// Says how many will be in flight when that is not what was asked for, why, and what to do about
 /// it. `total` is how many targets there are; `None`: as many as come.
 pub(crate) fn say_in_flight(check: &Check, in_flight: InFlight, total: Option<u128>) {
-    let InFlight { asked, given, scarce, tcp_memory, .. } = in_flight;
+    let InFlight { asked, given, limited_by, tcp_memory, .. } = in_flight;
     let was_asked_for = check.in_flight.get() != defaults::IN_FLIGHT;
     let is_felt = total.is_none_or(|total| total > given as u128);
     if !(was_asked_for || is_felt || check.verbose) {
         return;
     }
-    if let Some(scarce) = scarce {
-        terminal::note(format!("in flight: {given} of {asked}; {scarce}"));
+    if let Some(limited_by) = limited_by {
+        terminal::note(format!("in flight: {given} of {asked}; {limited_by}"));
     }
     if let Some(most) = tcp_memory {
         terminal::note(format!(

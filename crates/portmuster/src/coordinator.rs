@@ -125,7 +125,7 @@ pub(crate) fn start(
         source: config.source,
         memory: Memory::new(usize::try_from(plan.memory).unwrap_or(usize::MAX)),
         reports: reports_in,
-        panics: Panics::Told(panics_in),
+        panics: Panics::Report(panics_in),
     };
     let executor = Executor::start(&plan, &setting)?;
     debug_assert!(executor.capacity() <= plan.unreported(), "there is room for every report");
@@ -233,7 +233,7 @@ impl Environment for Threads {
     }
 
     fn capacity(&self) -> usize {
-        self.executor.room()
+        self.executor.current_capacity()
     }
 
     fn queued(&self) -> usize {

@@ -100,14 +100,14 @@ pub struct Workers {
     pub threads: usize,
     /// Work that a worker may hold beside what it does: the more, the less each costs, and the
     /// more has to be recalled from a worker that is slow. In all at most 2^20 are out.
-    pub ahead: usize,
+    pub prefetch: usize,
 }
 
 impl Workers {
     /// A process per core with one thread.
     #[must_use]
     pub fn new(program: Program) -> Self {
-        Self { program, processes: cores(), threads: 1, ahead: defaults::LEASE_AHEAD }
+        Self { program, processes: cores(), threads: 1, prefetch: defaults::PREFETCH }
     }
 
     /// Starts the workers and hands out the work as they want it; the results come as they become
@@ -128,7 +128,7 @@ impl Workers {
             program: self.program.clone(),
             processes,
             concurrency: threads.min(OPEN_MAX),
-            ahead: self.ahead.min(OPEN_MAX),
+            prefetch: self.prefetch.min(OPEN_MAX),
             batches: BATCHES_MAX,
         };
         let all = terms.room().saturating_mul(processes).min(OPEN_MAX);
@@ -140,7 +140,7 @@ impl Workers {
             }
         });
         let setting = u32::try_from(threads).unwrap_or(u32::MAX);
-        let link = WorkerPool::start(terms, &setting, Clock::start(), deliver)?;
+        let pool = WorkerPool::start(terms, &setting, Clock::start(), deliver)?;
         // With less than the workers may hold, each of them would be leased little at a time.
         let (input, source) = Input::start(all.max(AHEAD)).map_err(WorkersError::Thread)?;
         // Refused only when the thread has panicked, which the first `next` tells.
@@ -152,7 +152,7 @@ impl Workers {
             room: all,
             open: 0,
             known: VecDeque::new(),
-            link,
+            pool,
         })
     }
 }
@@ -169,7 +169,7 @@ pub struct Results<W, R> {
     room: usize,
     open: usize,
     known: VecDeque<Completion<W, R>>,
-    link: WorkerPool<W>,
+    pool: WorkerPool<W>,
 }
 
 impl<W: Serialize + Send + 'static, R> Results<W, R> {
@@ -183,7 +183,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
     /// finished ending them.
     #[must_use]
     pub fn losses(&self) -> BTreeMap<Ending, u64> {
-        self.link.window.look(|seen| seen.losses.clone())
+        self.pool.status.with(|stats| stats.losses.clone())
     }
 
     fn harvest(&mut self) {
@@ -212,7 +212,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
             self.open += 1;
             batch.push(work);
         }
-        self.link.bring(batch);
+        self.pool.bring(batch);
     }
 
     /// Waits until something is done, or can be handed out.

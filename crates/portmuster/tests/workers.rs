@@ -254,7 +254,7 @@ fn a_large_piece_goes_in_a_frame_of_its_own() {
 
 /// What has passed is not kept, although no socket ever runs empty.
 fn memory_does_not_grow_with_what_has_passed() {
-    let workers = Workers { processes: 2, ahead: 8, ..job("length") };
+    let workers = Workers { processes: 2, prefetch: 8, ..job("length") };
     let work = (0..20_000).map(|_| "x".repeat(50_000));
     let mut results = workers.run::<String, usize>(work).expect("the workers start");
     let early = results.by_ref().take(4_000).map(|_| processes::memory_kib()).max();

@@ -243,7 +243,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         why: "a deadline ends an attempt whose answer waits to be seen",
         file: "crates/portmuster/src/driver.rs",
         old: "\
-        self.net.doubt(socket);
+        self.net.invalidate(socket);
         if let Some(conclusion) = self.advance(socket, attempt) {
             return Some(conclusion);
         }

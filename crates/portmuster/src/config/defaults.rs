@@ -30,7 +30,7 @@ pub const PROCESSES: usize = 32;
 pub const PROCESS_THREADS: usize = 250;
 /// Work that a worker process holds beside what it does: enough that a frame each way costs
 /// little for each, few enough to be recalled soon.
-pub const LEASE_AHEAD: usize = 256;
+pub const PREFETCH: usize = 256;
 /// Until when every worker process must be ready.
 pub const WORKERS_START: Duration = Duration::from_secs(10);
 /// How long a worker process may be silent; it shows itself twice a second.

@@ -1,8 +1,8 @@
-//! What the control groups of this process leave it.
+//! Limits that the control groups of this process set.
 //!
-//! Groups of the second version stand in one hierarchy, those of the first in one for each
-//! controller; a limit may stand at any group above this process's own. Inside a container the
-//! path that the system tells may be the host's, which is not there: what is there is asked.
+//! Version 2 has one hierarchy of groups, version 1 has one per controller. Any group above this
+//! process's own may set a limit. Inside a container the path in `/proc/self/cgroup` may be the
+//! host's, which does not exist there: folders that do not exist are ignored.
 
 use std::{
     fs,
@@ -11,8 +11,8 @@ use std::{
 
 const MOUNTED: &str = "/sys/fs/cgroup";
 
-/// Bytes of memory that this process may still take before a group's limit is reached; `None`:
-/// no group has one. What was read from files and is not in use counts as free.
+/// Returns how many bytes of memory this process may still allocate before a group reaches its
+/// limit; `None` if no group has a limit. Reclaimable page cache counts as free.
 pub(super) fn memory() -> Option<u64> {
     let second = folders("", "").filter_map(|group| left(&group, "memory.max", "memory.current"));
     let first = folders("memory", "memory")
@@ -20,7 +20,7 @@ pub(super) fn memory() -> Option<u64> {
     second.chain(first).min()
 }
 
-/// Processes and threads that a group of this process may have; `None`: any number.
+/// Returns how many processes and threads the groups of this process permit; `None` if any number.
 pub(super) fn tasks() -> Option<u64> {
     let groups = folders("", "").chain(folders("pids", "pids"));
     groups.filter_map(|group| number(&group.join("pids.max"))).min()
@@ -38,7 +38,7 @@ fn number(path: &Path) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// The folders of this process's group of that controller and of all groups above it.
+/// Returns the folders of this process's group for a controller, and of all groups above it.
 fn folders(controller: &str, mounted: &str) -> impl Iterator<Item = PathBuf> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = path_in(&groups, controller).map(|path| {
@@ -51,8 +51,8 @@ fn folders(controller: &str, mounted: &str) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// The group in which `/proc/self/cgroup` says that a process is; no controller at all stands for
-/// the second version.
+/// Finds the path of a controller's group in the text of `/proc/self/cgroup`. The empty controller
+/// stands for version 2.
 fn path_in<'a>(groups: &'a str, controller: &str) -> Option<&'a str> {
     groups.lines().find_map(|line| {
         let (_number, rest) = line.split_once(':')?;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_group_is_found_by_its_controller() {
+    fn group_path_is_found_by_controller() {
         let groups = "9:name=systemd:/\n4:memory:/a:b/c\n1:cpu,cpuacct:/d\n0::/e\n";
         assert_eq!(path_in(groups, "memory"), Some("/a:b/c"));
         assert_eq!(path_in(groups, "cpuacct"), Some("/d"));
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_files_take_and_nobody_uses_is_free() {
+    fn inactive_page_cache_counts_as_free() {
         let group = tempfile::tempdir().expect("a folder");
         let write = |file: &str, text: &str| {
             fs::write(group.path().join(file), text).expect("it can be written");

@@ -1,4 +1,4 @@
-//! What every worker of a run needs, and what it reports.
+//! What each worker of a run gets, and what it reports.
 
 use std::{
     net::IpAddr,
@@ -19,33 +19,33 @@ use crate::{
     workers::WorkersError,
 };
 
-/// This machine could not start a run.
+/// Why a run could not be started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// No thread could be started.
     #[error("starting a thread failed; fewer workers may help")]
     Thread(#[source] std::io::Error),
-    /// Connections can't begin at the source address.
+    /// The source address is not usable.
     #[error("connecting from {source_address} is not possible: {error}")]
     Source {
         /// The address that was asked for.
         source_address: IpAddr,
-        /// What the system says.
+        /// The operating system's error.
         error: std::io::Error,
     },
-    /// The method has worker processes, and nobody has said which program they are:
+    /// The method has worker processes, and no program for them was named with
     /// [`Checker::with_workers`](crate::Checker::with_workers).
-    #[error("no program was named that worker processes could be")]
+    #[error("this method needs a program for its worker processes: call `with_workers`")]
     NoProgram,
     /// Worker processes could not be started.
     #[error(transparent)]
     Workers(#[from] WorkersError),
-    /// Names are to be excluded, and their addresses are not known.
+    /// An excluded name could not be looked up.
     #[error(transparent)]
     Excludes(#[from] ExcludeError),
-    /// No descriptor could be opened that threads wait with.
-    #[error("opening what threads wait with failed; {}", poller_advice(.0))]
+    /// No poller or eventfd could be created.
+    #[error("creating a poller failed; {}", poller_advice(.0))]
     Poller(#[source] std::io::Error),
 }
 
@@ -56,7 +56,7 @@ impl From<Errno> for StartError {
 }
 
 impl StartError {
-    /// What this system had not enough of when this kept it from starting one more.
+    /// Returns the resource that this system lacked.
     pub(super) fn limiting_resource(&self) -> LimitingResource {
         match self {
             Self::Poller(_) => LimitingResource::Descriptors,
@@ -74,21 +74,21 @@ fn poller_advice(error: &std::io::Error) -> &'static str {
     }
 }
 
-/// What a worker reports.
+/// A worker's report of attempts that have begun or ended.
 #[derive(Debug)]
 pub(crate) struct Reports {
-    /// Which of them it is.
+    /// Index of the worker.
     pub(crate) worker: usize,
-    /// Attempts that it has begun since it reported last; counted by event loops only.
+    /// How many attempts have begun since its last report; event loops only.
     pub(crate) begun: usize,
-    /// Attempts that have ended.
+    /// The attempts that have ended.
     pub(crate) ended: Vec<Report>,
-    /// Memory of their conversations, as long as these are on their way.
-    #[expect(dead_code, reason = "it is given back when the reports are dropped")]
+    /// Memory of their conversations while the report is in a queue.
+    #[expect(dead_code, reason = "dropping it returns the memory to the pool")]
     pub(crate) held: Vec<Held>,
 }
 
-/// What every thread that makes attempts needs.
+/// What each thread that makes attempts needs.
 #[derive(Debug, Clone)]
 pub(crate) struct WorkerContext {
     pub(crate) clock: Clock,
@@ -99,37 +99,40 @@ pub(crate) struct WorkerContext {
     pub(crate) panics: Panics,
 }
 
-/// What becomes of a thread's panic.
+/// How a thread's panic is handled.
 #[derive(Debug, Clone)]
 pub(crate) enum Panics {
-    /// The coordinator is told.
-    Told(Sender<()>),
-    /// The process ends: whoever started it will notice.
+    /// A message is sent to the coordinator.
+    Report(Sender<()>),
+    /// The process aborts, which its supervisor notices.
     Abort,
 }
 
-/// Sees to it that the panic of a thread is noticed. The thread holds it.
+/// Reports the panic of the thread that owns it.
 pub(super) struct PanicGuard(pub(super) Panics);
 
 impl Drop for PanicGuard {
     fn drop(&mut self) {
         match &self.0 {
             _ if !thread::panicking() => {}
-            Panics::Told(coordinator) => drop(coordinator.try_send(())),
+            Panics::Report(coordinator) => drop(coordinator.try_send(())),
             Panics::Abort => std::process::abort(),
         }
     }
 }
 
-/// Runs `work` in a thread whose panic is noticed.
+/// Starts a thread that does `work` and whose panic is reported.
+///
+/// # Errors
+/// The thread could not be started.
 pub(super) fn spawn(
     name: &str,
-    setting: WorkerContext,
+    context: WorkerContext,
     work: impl FnOnce(WorkerContext) + Send + 'static,
 ) -> Result<JoinHandle<()>, StartError> {
     let work = move || {
-        let _alarm = PanicGuard(setting.panics.clone());
-        work(setting);
+        let _guard = PanicGuard(context.panics.clone());
+        work(context);
     };
     thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
 }

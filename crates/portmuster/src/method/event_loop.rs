@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use super::{
     capacity::LimitingResource,
     context::{Reports, StartError, WorkerContext, spawn},
-    thread_pool::{Lane, Started, THREADS_SPARED, ThreadPool},
+    thread_pool::{RESERVED_THREADS, StartQueue, Started, ThreadPool},
 };
 use crate::{
     attempt::{Attempt, Rules, Timer},
@@ -25,99 +25,105 @@ use crate::{
     waker::Waker,
 };
 
-/// Attempts begun before events are looked at again. A burst of 19,000 made thousands of open
-/// targets look silent; a few hundred never did.
+/// The most attempts to begin before events are polled again. A burst of 19,000 made thousands of
+/// open targets look silent; a few hundred never did.
 const BURST: usize = 256;
 
-/// Attempts that each loop may be given ahead of what it has begun: work for twelve milliseconds,
-/// for which it can do without the coordinator. Where loops keep all processors busy, whoever feeds
-/// them waits a time slice, three milliseconds, for its turn, and so does whoever feeds that one.
-const LEAD: usize = 4096;
+/// The most attempts that wait for each loop: twelve milliseconds of work, during which the loop
+/// does not need the coordinator. When loops keep all processors busy, the coordinator waits a time
+/// slice of three milliseconds for its turn, and so does the input thread that feeds it.
+const BACKLOG_MAX: usize = 4096;
 
-/// Batches of starts that wait for a loop. A loop never waits for the coordinator, so the
-/// coordinator may wait for a place here.
+/// The most batches of starts that wait for a loop. The coordinator may block on a full queue,
+/// because a loop never waits for the coordinator.
 const BATCHES_MAX: usize = 1024;
 
-/// Loops that are started only for their descriptor tables: at 20,000 descriptors each they hold
-/// more than a million attempts.
+/// The most loops that are started only for their descriptor tables. At 20,000 descriptors each
+/// they hold more than a million attempts.
 const TABLES_MAX: usize = 64;
 
-/// Descriptors that one loop must be worth.
+/// The fewest descriptors of this process's table per extra loop: each loop takes one of them.
 const LOOP_DESCRIPTORS: usize = 16;
 
-/// Deadlines of attempts that have ended which may stand in the queues, beside as many again as
-/// attempts are open: few enough to be small, many enough that clearing them costs little each.
+/// The most stale deadlines in the queues beyond twice the open attempts. Few enough to take little
+/// memory, many enough that removing them costs little per attempt.
 const STALE_MAX: usize = 4096;
 
-/// Starts the loops, each on a lane of its own. Each has a descriptor table of its own where the
-/// system lets it, and there are more of them than asked for when so many attempts need more
-/// descriptors than one table holds. Where the system gives fewer loops, these have to do.
+/// Starts event loops, each with a queue of its own.
+///
+/// Each loop gets a descriptor table of its own if the system permits, and more loops than asked
+/// for are started when `in_flight` needs more descriptors than one table holds. Fewer are started
+/// when this system runs out of something.
+///
+/// # Errors
+/// Not even one loop could be started.
 pub(super) fn start(
     loops: usize,
     in_flight: usize,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) -> Result<Started, StartError> {
     let table = descriptors::budget().attempts;
-    // Each costs the table of this process a descriptor, too.
+    // Each loop also takes a descriptor of this process's table.
     let tables = in_flight.div_ceil(table).min(table / LOOP_DESCRIPTORS).min(TABLES_MAX);
-    let (mut wanted, mut scarce) = (loops.max(tables), LimitingResource::Descriptors);
+    let (mut wanted, mut limited_by) = (loops.max(tables), LimitingResource::Descriptors);
     let mut own_tables = true;
-    let mut lanes = ThreadPool::default();
-    while lanes.all.len() < wanted {
-        match add_loop(&mut lanes, in_flight, setting) {
+    let mut pool = ThreadPool::default();
+    while pool.queues.len() < wanted {
+        match add_loop(&mut pool, in_flight, context) {
             Ok(true) => {}
             Ok(false) => {
-                (own_tables, wanted, scarce) = (false, loops, LimitingResource::SharedDescriptors);
+                (own_tables, wanted, limited_by) =
+                    (false, loops, LimitingResource::SharedDescriptors);
             }
-            Err(error) if lanes.all.is_empty() => return Err(error),
+            Err(error) if pool.queues.is_empty() => return Err(error),
             Err(error) => {
-                lanes.dismiss((lanes.all.len() - 1).min(THREADS_SPARED));
-                (wanted, scarce) = (lanes.all.len(), error.limiting_resource());
+                pool.remove_last((pool.queues.len() - 1).min(RESERVED_THREADS));
+                (wanted, limited_by) = (pool.queues.len(), error.limiting_resource());
             }
         }
     }
-    lanes.loads = vec![0; lanes.all.len()];
-    lanes.backlog_room = Some(LEAD * lanes.all.len());
-    let tables = if own_tables { lanes.all.len() } else { 1 };
-    Ok(Started { lanes, capacity: in_flight.min(table.saturating_mul(tables)), scarce })
+    pool.loads = vec![0; pool.queues.len()];
+    pool.backlog_max = Some(BACKLOG_MAX * pool.queues.len());
+    let tables = if own_tables { pool.queues.len() } else { 1 };
+    Ok(Started { pool, capacity: in_flight.min(table.saturating_mul(tables)), limited_by })
 }
 
-/// Starts one more loop; whether it has a descriptor table of its own.
+/// Starts one more loop. Returns whether it has a descriptor table of its own.
 fn add_loop(
-    lanes: &mut ThreadPool,
+    pool: &mut ThreadPool,
     in_flight: usize,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) -> Result<bool, StartError> {
-    let place = lanes.all.len();
+    let place = pool.queues.len();
     let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
     let (ready, started) = bounded(1);
     let waker = Waker::new()?;
     let stop = waker.clone();
-    let thread = spawn("portmuster-loop", setting.clone(), move |setting| {
+    let thread = spawn("portmuster-loop", context.clone(), move |context| {
         let owns_table = descriptors::own_table(waker.descriptor());
-        let net = Epoll::new(setting.clock, setting.source, waker);
-        // It is waited for.
+        let net = Epoll::new(context.clock, context.source, waker);
+        // `add_loop` waits for this message.
         let _ = ready.send(net.as_ref().map(|_| owns_table).map_err(|&errno| errno));
         if let Ok(net) = net {
             run(
                 place,
-                EventLoop::new(net, setting.rules, setting.memory.clone()),
+                EventLoop::new(net, context.rules, context.memory.clone()),
                 &queue,
-                &setting,
+                &context,
             );
         }
     })?;
     let owns_table = match started.recv().unwrap_or(Err(Errno::CANCELED)) {
         Ok(owns_table) => owns_table,
         Err(errno) => {
-            // It ends by itself; its panic was reported.
+            // The thread ends by itself, and a panic was reported.
             let _ = thread.join();
             return Err(errno.into());
         }
     };
-    lanes.threads.push(thread);
-    lanes.stops.push(stop.clone());
-    lanes.all.push(Lane {
+    pool.threads.push(thread);
+    pool.stops.push(stop.clone());
+    pool.queues.push(StartQueue {
         starts: Some(starts),
         batch: Vec::new(),
         batch_max: BURST,
@@ -127,12 +133,12 @@ fn add_loop(
     Ok(owns_table)
 }
 
-/// One loop, until the lane is closed.
+/// Runs one loop until its queue is closed.
 fn run(
     worker: usize,
     mut event_loop: EventLoop<Epoll>,
     queue: &Receiver<Vec<Start>>,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) {
     let (mut leased, mut ended) = (VecDeque::new(), Vec::new());
     loop {
@@ -149,26 +155,25 @@ fn run(
         }
         let ended = std::mem::replace(&mut ended, Vec::with_capacity(BURST));
         let held = std::mem::take(&mut event_loop.held);
-        if setting.reports.send(Reports { worker, begun, ended, held }).is_err() {
+        if context.reports.send(Reports { worker, begun, ended, held }).is_err() {
             return;
         }
     }
 }
 
-/// Many attempts over one [`Net`].
+/// An event loop with many attempts over one [`Net`].
 #[derive(Debug)]
 pub(crate) struct EventLoop<N> {
     pub(crate) driver: Driver<N>,
-    /// By socket.
+    /// The open attempts, indexed by socket.
     active: Vec<Option<Active>>,
     open: usize,
     deadlines: Deadlines,
     serial: u64,
     ready: Vec<Socket>,
-    /// Refusals of this turn, which ICMP may have made: places among the reports, and of which
-    /// endpoint.
+    /// Refusals in this turn, which may turn out to be ICMP's: index of the report, and endpoint.
     refused: Vec<(usize, SocketAddr)>,
-    /// Memory of conversations whose reports have not left.
+    /// Memory of conversations whose reports were not sent yet.
     held: Vec<Held>,
 }
 
@@ -176,9 +181,9 @@ pub(crate) struct EventLoop<N> {
 struct Active {
     id: CheckId,
     attempt: Attempt,
-    /// Tells this attempt from others that had the same socket.
+    /// Tells this attempt from earlier ones on the same socket.
     serial: u64,
-    /// The earliest of its deadlines that stands in the queues.
+    /// The earliest of its deadlines in the queues.
     queued: Instant,
 }
 
@@ -196,8 +201,9 @@ impl<N: Net> EventLoop<N> {
         }
     }
 
-    /// Begins what was leased, waits for something to happen (at most until then), and deals
-    /// with it. What has ended is added to the reports. How many have begun.
+    /// Begins leased attempts, waits for events (until `until` at most), and handles them.
+    ///
+    /// Adds attempts that ended to `reports`. Returns how many attempts have begun.
     pub(crate) fn turn(
         &mut self,
         leased: &mut VecDeque<Start>,
@@ -209,7 +215,7 @@ impl<N: Net> EventLoop<N> {
         for start in leased.drain(..begun) {
             now = self.begin(start, now, reports);
         }
-        // Whoever gave them is to know at once.
+        // Do not delay the reports.
         let until = if begun == 0 && reports.is_empty() {
             self.deadlines.next().into_iter().chain(until).min()
         } else {
@@ -226,14 +232,14 @@ impl<N: Net> EventLoop<N> {
         begun
     }
 
-    /// Begins an attempt now; what time it is then.
+    /// Begins an attempt at `now`. Returns the time afterwards.
     fn begin(&mut self, start: Start, now: Instant, reports: &mut Vec<Report>) -> Instant {
         let Start { id, endpoint, opening } = start;
         let mut attempt = Attempt::new(endpoint, now).opening(opening);
         match self.driver.begin(&mut attempt) {
             Err(conclusion) => {
-                // The clock was read for the verdict; reading it once more for the next attempt
-                // would be a part in a hundred of all that a refused target costs.
+                // The clock was read for the verdict. Reading it again for the next attempt would
+                // cost 1 % of the time that a refused target takes.
                 let ended = match &conclusion {
                     Conclusion::Verdict(verdict) => now.after(verdict.times.total),
                     Conclusion::Fault(_) => self.driver.net.now(),
@@ -267,7 +273,7 @@ impl<N: Net> EventLoop<N> {
         let now = self.driver.net.now();
         while let Some(Due { at, socket, serial }) = self.deadlines.pop(now) {
             let Some(active) = &mut self.active[socket.0] else { continue };
-            // Another attempt's, or one that an earlier deadline has taken the place of.
+            // It belongs to an earlier attempt, or an earlier deadline has replaced it.
             if active.serial != serial || active.queued != at {
                 continue;
             }
@@ -285,7 +291,7 @@ impl<N: Net> EventLoop<N> {
         }
     }
 
-    /// Ends the attempt, or sees to it that its next deadline stands in the queues.
+    /// Ends the attempt if it has a conclusion, or else queues its next deadline.
     fn settle(&mut self, socket: Socket, over: Option<Conclusion>, reports: &mut Vec<Report>) {
         let Some(active) = &mut self.active[socket.0] else { return };
         if let Some(conclusion) = over {
@@ -297,8 +303,8 @@ impl<N: Net> EventLoop<N> {
             return self.report(id, endpoint, conclusion, reports);
         }
         let (timer, at) = self.driver.deadline(&active.attempt);
-        // A deadline that moved away is looked at when the one in the queue comes up: a server
-        // that drips bytes moves it with each of them.
+        // A deadline that moved back is found when the queued one expires: a server that sends
+        // byte by byte moves it with every byte.
         if at < active.queued {
             active.queued = at;
             self.deadlines.push(timer, Due { at, socket, serial: active.serial });
@@ -318,8 +324,8 @@ impl<N: Net> EventLoop<N> {
         reports.push(Report { id, conclusion });
     }
 
-    /// Takes what ICMP has said in this turn: it ends what is pending, and what was refused may have
-    /// been refused by it. Of two refusals of one endpoint in a turn both count as ICMP's.
+    /// Applies the ICMP errors of this turn: they end pending attempts, and explain refusals. When an
+    /// endpoint was refused twice in one turn, both refusals count as ICMP's.
     fn take_icmp(&mut self, reports: &mut Vec<Report>) {
         for error in self.driver.net.take_icmp() {
             let active = self.active.get_mut(error.socket.0).and_then(Option::as_mut);
@@ -335,7 +341,7 @@ impl<N: Net> EventLoop<N> {
     }
 }
 
-/// A deadline in a queue. It holds no longer when the attempt has ended or has got an earlier one.
+/// A deadline in a queue. It is stale once the attempt has ended or has an earlier deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     at: Instant,
@@ -346,9 +352,9 @@ struct Due {
 /// The deadlines of all attempts.
 #[derive(Debug, Default)]
 struct Deadlines {
-    /// All connection attempts have the same time, so they fall due in the order they began.
+    /// All connection attempts have the same timeout, so their deadlines are in order.
     connects: VecDeque<Due>,
-    /// Conversations have several limits, which move.
+    /// Deadlines of conversations, which move.
     conversations: BinaryHeap<Reverse<Due>>,
 }
 
@@ -364,19 +370,19 @@ impl Deadlines {
         self.connects.len() + self.conversations.len()
     }
 
-    fn retain(&mut self, mut holds: impl FnMut(&Due) -> bool) {
-        self.connects.retain(&mut holds);
-        self.conversations.retain(|Reverse(due)| holds(due));
+    fn retain(&mut self, mut is_current: impl FnMut(&Due) -> bool) {
+        self.connects.retain(&mut is_current);
+        self.conversations.retain(|Reverse(due)| is_current(due));
     }
 
-    /// When the first of them falls due.
+    /// Returns the earliest deadline.
     fn next(&self) -> Option<Instant> {
         let connect = self.connects.front().map(|due| due.at);
         let conversation = self.conversations.peek().map(|Reverse(due)| due.at);
         connect.into_iter().chain(conversation).min()
     }
 
-    /// Takes one that has fallen due.
+    /// Removes a deadline that has passed.
     fn pop(&mut self, now: Instant) -> Option<Due> {
         if self.connects.front().is_some_and(|due| due.at <= now) {
             return self.connects.pop_front();

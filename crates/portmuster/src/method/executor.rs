@@ -1,4 +1,4 @@
-//! Who makes the attempts of one run, here or in worker processes.
+//! The executor: makes the attempts of one run, in threads of this process or in worker processes.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +19,16 @@ use crate::{
     workers::{Ending, pool::WorkerPool},
 };
 
-/// Who makes the attempts of one run.
+/// Makes the attempts of one run.
 ///
-/// Invariant: at most [`Self::capacity`] attempts are given and not reported.
+/// Invariant: at most [`Self::capacity`] attempts are handed over and not reported.
 #[derive(Debug)]
 pub(crate) struct Executor {
     backend: Backend,
     capacity: usize,
-    /// What this system had not enough of when that is fewer than the plan has.
-    scarce: LimitingResource,
-    /// Attempts that each worker has ended.
+    /// The resource that limits the capacity if it is less than planned.
+    limited_by: LimitingResource,
+    /// How many attempts each worker has completed.
     shares: Vec<u64>,
 }
 
@@ -36,101 +36,104 @@ pub(crate) struct Executor {
 pub(super) enum Backend {
     /// Threads of this process.
     Local(ThreadPool),
-    /// Worker processes, and what is about to be brought to them.
+    /// Worker processes, and the starts to send to them at the next flush.
     Remote(WorkerPool<Start>, Vec<Start>),
 }
 
-/// The workers of a run, and how they fared.
+/// How the workers of a run did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct WorkersReport {
-    /// Attempts that each has ended: threads, loops or processes, as the method has it.
+    /// How many attempts each worker (thread, loop or process, by method) has completed.
     pub shares: Vec<u64>,
-    /// Worker processes that were ready when the run began; all the others came later, or never.
+    /// How many workers were ready when the run began. Other worker processes started later or never.
     pub ready: usize,
-    /// Worker processes that ended before their time, by how they ended. Others took their place.
+    /// How many worker processes ended too early, by how they ended. They were replaced.
     pub lost: BTreeMap<Ending, u64>,
-    /// The most attempts that were open at the same time.
+    /// The largest number of attempts that were open at the same time.
     pub peak_in_flight: usize,
 }
 
 impl Executor {
     /// Starts the method's threads or processes.
-    pub(crate) fn start(plan: &Plan, setting: &WorkerContext) -> Result<Self, StartError> {
+    ///
+    /// # Errors
+    /// Not a single worker could be started.
+    pub(crate) fn start(plan: &Plan, context: &WorkerContext) -> Result<Self, StartError> {
         let (in_flight, workers) = (plan.in_flight, plan.size.workers.min(plan.in_flight));
         match plan.method {
-            Method::Serial => threads::start(1, 1, setting).map(Self::here),
-            Method::Threads => threads::start(workers, workers, setting).map(Self::here),
-            Method::EventLoop => loops_or_threads(workers, in_flight, setting).map(Self::here),
+            Method::Serial => threads::start(1, 1, context).map(Self::local),
+            Method::Threads => threads::start(workers, workers, context).map(Self::local),
+            Method::EventLoop => loops_or_threads(workers, in_flight, context).map(Self::local),
             Method::Processes | Method::ProcessThreads | Method::ProcessEventLoops => {
-                let (pool, capacity) = processes::start(plan, setting)?;
+                let (pool, capacity) = processes::start(plan, context)?;
                 let backend = Backend::Remote(pool, Vec::new());
                 Ok(Self {
                     backend,
                     capacity,
-                    scarce: LimitingResource::Descriptors,
+                    limited_by: LimitingResource::Descriptors,
                     shares: vec![0; workers],
                 })
             }
         }
     }
 
-    fn here(Started { lanes, capacity, scarce }: Started) -> Self {
-        let shares = vec![0; lanes.threads.len()];
-        Self { backend: Backend::Local(lanes), capacity, scarce, shares }
+    fn local(Started { pool, capacity, limited_by }: Started) -> Self {
+        let shares = vec![0; pool.threads.len()];
+        Self { backend: Backend::Local(pool), capacity, limited_by, shares }
     }
 
-    /// What this system had not enough of, if the plan has room for more.
+    /// Returns the resource that this system lacked, if the capacity is less than planned.
     fn limiting_resource(&self, plan: &Plan) -> Option<LimitingResource> {
-        (self.capacity < plan.wanted()).then_some(self.scarce)
+        (self.capacity < plan.wanted()).then_some(self.limited_by)
     }
 
     /// Returns how many attempts a run with this plan may have in flight.
     pub(crate) fn in_flight(&self, plan: &Plan, config: &Config) -> InFlight {
-        let asked = plan.most_of(config.in_flight);
-        // Worker processes may hold more, which they have not begun.
+        let asked = plan.with_workers_for(config.in_flight);
+        // Worker processes may hold more that they have not begun.
         let given = self.capacity.min(asked);
         let limited = plan.limited_by.filter(|_| plan.in_flight < asked);
         InFlight {
             asked,
             given,
-            scarce: self.limiting_resource(plan).or(limited),
+            limited_by: self.limiting_resource(plan).or(limited),
             tcp_memory: capacity::beyond_tcp_memory(given),
         }
     }
 
-    /// Attempts that may be given and not reported.
+    /// Returns the most attempts that may be handed over and not reported.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Attempts that may be given and not reported just now: fewer than there is capacity for
-    /// while worker processes are being started again.
-    pub(crate) fn room(&self) -> usize {
+    /// Returns how many attempts may be handed over and not reported at the moment: fewer than
+    /// [`Self::capacity`] while worker processes are being restarted.
+    pub(crate) fn current_capacity(&self) -> usize {
         match &self.backend {
             Backend::Local(_) => self.capacity,
-            Backend::Remote(pool, _) => self.capacity.min(pool.window.room()),
+            Backend::Remote(pool, _) => self.capacity.min(pool.status.capacity()),
         }
     }
 
-    /// Attempts that may be given before those that were are begun: what waits for its turn at a
-    /// loop holds memory that others need, and starts no sooner.
+    /// Returns how many more attempts may be queued. An attempt that waits in a loop's queue takes
+    /// memory and starts no sooner.
     pub(crate) fn backlog_room(&self) -> usize {
         match &self.backend {
-            Backend::Local(lanes) => lanes.backlog_room(),
+            Backend::Local(pool) => pool.backlog_room(),
             Backend::Remote(..) => usize::MAX,
         }
     }
 
-    /// Attempts that were given and that no loop has begun yet.
+    /// Returns how many attempts are queued at loops and not begun.
     pub(crate) fn queued(&self) -> usize {
         match &self.backend {
-            Backend::Local(lanes) => lanes.queued,
+            Backend::Local(pool) => pool.queued,
             Backend::Remote(..) => 0,
         }
     }
 
-    /// Closed when all stand at the line; `None`: they do.
+    /// Returns the channel that is closed when all workers are ready; `None` if they are.
     pub(crate) fn barrier(&self) -> Option<&Receiver<()>> {
         match &self.backend {
             Backend::Local(_) => None,
@@ -138,38 +141,38 @@ impl Executor {
         }
     }
 
-    /// Gives an attempt to whoever has least to do. It begins with the next [`Self::flush`].
+    /// Hands an attempt to the least loaded worker. It begins with the next [`Self::flush`].
     pub(crate) fn begin(&mut self, start: Start) {
         match &mut self.backend {
-            Backend::Local(lanes) => lanes.begin(start),
+            Backend::Local(pool) => pool.begin(start),
             Backend::Remote(_, batch) => batch.push(start),
         }
     }
 
-    /// Sends what was given on its way.
+    /// Sends the attempts that were handed over to the workers.
     pub(crate) fn flush(&mut self) {
         match &mut self.backend {
-            Backend::Local(lanes) => lanes.flush(),
+            Backend::Local(pool) => pool.flush(),
             Backend::Remote(pool, batch) => pool.bring(std::mem::take(batch)),
         }
     }
 
-    /// Attempts have been reported.
+    /// Records a report: the worker's load drops, and its share grows.
     pub(crate) fn reported(&mut self, reports: &Reports) {
-        if let Backend::Local(lanes) = &mut self.backend {
-            lanes.reported(reports);
+        if let Backend::Local(pool) = &mut self.backend {
+            pool.reported(reports);
         }
         let made = reports.ended.iter().filter(|report| !report.conclusion.is_without_worker());
         self.shares[reports.worker] += made.count() as u64;
     }
 
-    /// Ends every attempt and waits until everybody has gone home. `peak` is the most that was
-    /// given and not reported.
+    /// Ends every attempt and joins the workers. `peak` is the largest number of attempts that were
+    /// handed over and not reported.
     pub(crate) fn end(self, peak: usize) -> WorkersReport {
         let shares = self.shares;
         match self.backend {
-            Backend::Local(lanes) => {
-                drop(lanes);
+            Backend::Local(pool) => {
+                drop(pool);
                 WorkersReport {
                     ready: shares.len(),
                     shares,
@@ -178,13 +181,13 @@ impl Executor {
                 }
             }
             Backend::Remote(pool, _) => {
-                let window = pool.window.clone();
+                let status = pool.status.clone();
                 drop(pool);
-                window.look(|seen| WorkersReport {
+                status.with(|stats| WorkersReport {
                     shares,
-                    ready: seen.ready.unwrap_or_default(),
-                    lost: std::mem::take(&mut seen.losses),
-                    peak_in_flight: seen.peak,
+                    ready: stats.ready.unwrap_or_default(),
+                    lost: std::mem::take(&mut stats.losses),
+                    peak_in_flight: stats.peak,
                 })
             }
         }

@@ -9,18 +9,20 @@ use super::{
 };
 use crate::{config::defaults, descriptors};
 
-/// Starts event loops, or, on a system that gives no poller, threads that each wait for one
-/// socket.
+/// Starts event loops, or blocking threads on a system without epoll.
+///
+/// # Errors
+/// This system starts neither.
 pub(super) fn loops_or_threads(
     loops: usize,
     in_flight: usize,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) -> Result<Started, StartError> {
-    match event_loop::start(loops, in_flight, setting) {
+    match event_loop::start(loops, in_flight, context) {
         Err(StartError::Poller(_)) => {
             let threads = in_flight.min(defaults::THREADS).min(descriptors::budget().attempts);
-            let started = threads::start(threads, threads, setting)?;
-            Ok(Started { scarce: LimitingResource::Pollers, ..started })
+            let started = threads::start(threads, threads, context)?;
+            Ok(Started { limited_by: LimitingResource::Pollers, ..started })
         }
         started => started,
     }

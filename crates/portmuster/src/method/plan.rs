@@ -1,4 +1,4 @@
-//! What a run is to have: its method, its workers and how many attempts are open at once.
+//! The plan of a run: its method, its workers, and how many attempts are open at the same time.
 
 use super::{
     capacity::{self, LimitingResource},
@@ -9,56 +9,56 @@ use crate::{
     workers::Program,
 };
 
-/// What a run is to have.
+/// The plan of a run, made from its settings and what this machine can bear.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) method: Method,
     pub(crate) size: Size,
-    /// Attempts open at the same time, in all.
+    /// The most attempts open at the same time, in all.
     pub(crate) in_flight: usize,
-    /// What this system has not enough of for as many as the settings allow.
+    /// The resource because of which that is fewer than the settings allow.
     pub(super) limited_by: Option<LimitingResource>,
-    /// A rate is to be held: attempts begin when they are told to.
-    pub(crate) paced: bool,
-    /// What is started for each worker process.
+    /// Whether the run has a rate, so that an attempt must begin as soon as it is handed over.
+    pub(crate) has_rate: bool,
+    /// The program of each worker process.
     pub(crate) program: Option<Program>,
-    /// Bytes that conversations may hold together beyond what is usual.
+    /// Bytes that long conversations may hold together.
     pub(crate) memory: u64,
 }
 
 impl Plan {
-    /// The plan of a run, which has no more attempts in flight than this system can bear.
+    /// Plans a run that has no more attempts in flight than this system can bear.
     pub(crate) fn new(config: &Config, size: Size, program: Option<&Program>) -> Self {
-        let (most, limiting) = capacity::most();
+        let (most, limiting) = capacity::attempts_max();
         let mut plan = Self {
             method: config.method,
             size,
             in_flight: config.in_flight.min(most),
             limited_by: (most < config.in_flight).then_some(limiting),
-            paced: config.rate.is_some(),
+            has_rate: config.rate.is_some(),
             program: program.cloned(),
             memory: 0,
         };
         let processes = if config.method.has_processes() { size.workers } else { 0 };
-        plan.memory = capacity::conversations(plan.wanted(), plan.threads(), processes);
+        plan.memory = capacity::conversations(plan.wanted(), plan.blocking_threads(), processes);
         plan
     }
 
-    /// Threads that each wait for one attempt, in all processes.
-    fn threads(&self) -> usize {
+    /// Returns the number of threads that each block on one attempt, in all processes.
+    fn blocking_threads(&self) -> usize {
         match self.method {
             Method::EventLoop | Method::ProcessEventLoops => 0,
             _ => self.wanted(),
         }
     }
 
-    /// Attempts open at the same time, if the system gives all that it is asked for.
+    /// Returns how many attempts are open at the same time if every worker can be started.
     pub(super) fn wanted(&self) -> usize {
-        self.most_of(self.in_flight)
+        self.with_workers_for(self.in_flight)
     }
 
-    /// Attempts that may be given and not reported at most: worker processes hold some that they
-    /// have not begun.
+    /// Returns the most attempts that are handed over and not reported. Worker processes hold some
+    /// that they have not begun.
     pub(crate) fn unreported(&self) -> usize {
         match self.method {
             Method::Serial | Method::Threads => self.wanted(),
@@ -66,8 +66,8 @@ impl Plan {
         }
     }
 
-    /// As many of these attempts as the method has workers for.
-    pub(super) fn most_of(&self, in_flight: usize) -> usize {
+    /// Returns how many of these attempts the method has workers for.
+    pub(super) fn with_workers_for(&self, in_flight: usize) -> usize {
         match self.method {
             Method::EventLoop | Method::ProcessEventLoops => in_flight,
             _ => in_flight.min(self.size.workers.saturating_mul(self.size.threads)),

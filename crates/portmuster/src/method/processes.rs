@@ -1,4 +1,5 @@
-//! Attempts in worker processes, which are other programs' inside of the same [lanes](ThreadPool).
+//! Attempts in worker processes. Each worker process has the same [`ThreadPool`] as a run in this
+//! process.
 
 use std::{net::IpAddr, process::ExitCode};
 
@@ -28,73 +29,76 @@ use crate::{
     },
 };
 
-/// What a worker is told before anything else.
+/// The settings that a worker process gets in its first frame.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-struct WorkerSetting {
-    inside: Inside,
+struct WorkerSettings {
+    threading: Threading,
     rules: Rules,
     source: Option<IpAddr>,
-    /// Bytes that its conversations may hold together.
+    /// Bytes that its long conversations may hold together.
     memory: u64,
 }
 
-/// What waits for the network inside a worker.
+/// How a worker process waits for the network.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-enum Inside {
-    /// So many threads, each with one attempt.
+enum Threading {
+    /// Blocking threads: their number. Each makes one attempt at a time.
     Threads(u32),
-    /// One event loop with so many attempts.
+    /// One event loop: its number of open attempts.
     EventLoop(u32),
 }
 
-/// Starts the workers; with the way to them comes how many attempts they may be given.
+/// Starts the worker processes. Returns the pool, and how many attempts it may hold.
+///
+/// # Errors
+/// Not a single worker process could be started.
 pub(super) fn start(
     plan: &Plan,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) -> Result<(WorkerPool<Start>, usize), StartError> {
     let program = plan.program.clone().ok_or(StartError::NoProgram)?;
-    let (inside, concurrency, ahead) = inside(plan);
+    let (threading, concurrency, prefetch) = threading(plan);
     let workers = plan.size.workers.min(plan.in_flight);
-    let all = concurrency.saturating_add(ahead).saturating_mul(workers);
+    let all = concurrency.saturating_add(prefetch).saturating_mul(workers);
     let capacity = plan.in_flight.min(all);
-    let terms = PoolConfig { program, processes: workers, concurrency, ahead, batches: capacity };
-    let worker = WorkerSetting {
-        inside,
-        rules: setting.rules,
-        source: setting.source,
+    let config =
+        PoolConfig { program, processes: workers, concurrency, prefetch, batches: capacity };
+    let worker = WorkerSettings {
+        threading,
+        rules: context.rules,
+        source: context.source,
         memory: capacity::share(plan.memory, workers),
     };
-    let (reports, alarm) = (setting.reports.clone(), PanicGuard(setting.panics.clone()));
+    let (reports, guard) = (context.reports.clone(), PanicGuard(context.panics.clone()));
     let deliver = move |worker, done: Vec<Completion<Start, Conclusion>>| {
-        let _held = &alarm;
+        let _guard = &guard;
         if done.is_empty() {
-            // Calls the coordinator, unless it is called anyway.
+            // Wakes the coordinator. A full queue does so, too.
             let _ = reports.try_send(reports_of(worker, Vec::new()));
         } else {
-            // Refused only when the coordinator has panicked.
+            // Fails only when the coordinator has panicked.
             let ended = done.into_iter().map(report).collect();
             let _ = reports.send(reports_of(worker, ended));
         }
     };
-    let pool = WorkerPool::start(terms, &worker, setting.clock, Box::new(deliver))?;
+    let pool = WorkerPool::start(config, &worker, context.clock, Box::new(deliver))?;
     Ok((pool, capacity))
 }
 
-/// What is inside each worker, how many attempts it has at once, and how many it may be given
-/// beside them.
-fn inside(plan: &Plan) -> (Inside, usize, usize) {
+/// Returns how each worker process waits for the network, its concurrency and its prefetch.
+fn threading(plan: &Plan) -> (Threading, usize, usize) {
     let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     if plan.method == Method::ProcessEventLoops {
         let share = plan.in_flight.div_ceil(plan.size.workers).min(descriptors::budget().attempts);
-        return (Inside::EventLoop(count(share)), share, 0);
+        return (Threading::EventLoop(count(share)), share, 0);
     }
-    // To start at a rate is to start when one is told to: what waits in a worker would not.
-    let ahead = if plan.paced {
+    // With a rate, an attempt must begin as soon as it is leased, so none may wait in a worker.
+    let prefetch = if plan.has_rate {
         0
     } else {
-        defaults::LEASE_AHEAD.min(capacity::prefetch(plan.memory, plan.size.workers))
+        defaults::PREFETCH.min(capacity::prefetch(plan.memory, plan.size.workers))
     };
-    (Inside::Threads(count(plan.size.threads)), plan.size.threads, ahead)
+    (Threading::Threads(count(plan.size.threads)), plan.size.threads, prefetch)
 }
 
 fn reports_of(worker: usize, ended: Vec<Report>) -> Reports {
@@ -102,21 +106,22 @@ fn reports_of(worker: usize, ended: Vec<Report>) -> Reports {
 }
 
 fn report((start, result): Completion<Start, Conclusion>) -> Report {
-    let lost = |lost| match lost {
+    let reason = |error| match error {
         TaskError::KillsWorkers => Reason::KillsWorkers,
         TaskError::NoWorkers | TaskError::Unsendable => Reason::NoWorkers,
     };
-    let conclusion = result.unwrap_or_else(|why| {
+    let conclusion = result.unwrap_or_else(|error| {
         let none = std::time::Duration::ZERO;
-        Conclusion::Verdict(Verdict::unconnected(PortState::Unchecked, lost(why), none))
+        Conclusion::Verdict(Verdict::unconnected(PortState::Unchecked, reason(error), none))
     });
     Report { id: start.id, conclusion }
 }
 
-/// The inside of a worker process: makes the attempts that it is leased over stdin, until whoever
-/// started it has gone. A program that is named in a [`Checker`](crate::Checker)'s
-/// [`with_workers`](crate::Checker::with_workers) calls this, and ends at once with what it
-/// returns.
+/// Runs this process as a worker: it makes the attempts that it is leased over stdin, until the
+/// process that started it closes the socket.
+///
+/// A program that is named in [`Checker::with_workers`](crate::Checker::with_workers) calls this from
+/// `main` and returns its exit code.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -140,11 +145,11 @@ pub fn worker_main() -> ExitCode {
     worker_process::serve(engine)
 }
 
-fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>, String> {
+fn engine(worker: WorkerSettings, room: usize) -> Result<Running<PoolEngine, Reports>, String> {
     let budget = descriptors::budget().attempts;
-    // Each is reported when it begins and when it ends.
+    // Each attempt is reported when it begins and when it ends.
     let (reports, done) = bounded(2 * room);
-    let setting = WorkerContext {
+    let context = WorkerContext {
         clock: Clock::start(),
         rules: worker.rules,
         source: worker.source,
@@ -152,40 +157,40 @@ fn engine(worker: WorkerSetting, room: usize) -> Result<Running<Inner, Reports>,
         reports,
         panics: Panics::Abort,
     };
-    let started = match worker.inside {
-        Inside::Threads(threads) => {
+    let started = match worker.threading {
+        Threading::Threads(threads) => {
             let threads = (threads as usize).min(budget);
-            threads::start(threads, room, &setting)
+            threads::start(threads, room, &context)
         }
-        Inside::EventLoop(in_flight) => {
-            loops_or_threads(1, (in_flight as usize).min(budget), &setting)
+        Threading::EventLoop(in_flight) => {
+            loops_or_threads(1, (in_flight as usize).min(budget), &context)
         }
     };
-    let Started { lanes, capacity, .. } = started.map_err(|error| error.to_string())?;
-    Ok((Inner { lanes, concurrency: capacity }, done))
+    let Started { pool, capacity, .. } = started.map_err(|error| error.to_string())?;
+    Ok((PoolEngine { pool, concurrency: capacity }, done))
 }
 
-/// The lanes of a worker.
-struct Inner {
-    lanes: ThreadPool,
+/// The engine of a worker process: a thread pool that makes attempts.
+struct PoolEngine {
+    pool: ThreadPool,
     concurrency: usize,
 }
 
-impl Engine<Start> for Inner {
+impl Engine<Start> for PoolEngine {
     fn concurrency(&self) -> usize {
         self.concurrency
     }
 
     fn begin(&mut self, work: Vec<(Ticket, Start)>) {
         for (ticket, start) in work {
-            // What the coordinator calls it stays there.
-            self.lanes.begin(Start { id: CheckId(ticket.0 as usize), ..start });
+            // Inside the worker the ticket identifies the check.
+            self.pool.begin(Start { id: CheckId(ticket.0 as usize), ..start });
         }
-        self.lanes.flush();
+        self.pool.flush();
     }
 
     fn recall(&mut self, most: usize) -> Vec<Ticket> {
-        self.lanes.recall(most).into_iter().map(|start| ticket(start.id)).collect()
+        self.pool.recall(most).into_iter().map(|start| ticket(start.id)).collect()
     }
 }
 
@@ -195,7 +200,7 @@ impl Batch<Conclusion> for Reports {
     }
 }
 
-/// The ticket that was made a check's name inside this worker.
+/// Returns the ticket that identifies a check inside this worker.
 fn ticket(id: CheckId) -> Ticket {
     Ticket(u32::try_from(id.0).expect("it was made from a ticket"))
 }

@@ -1,4 +1,4 @@
-//! Threads of this process that make attempts, and the ways to them.
+//! Threads of this process that make attempts, and the queues that feed them.
 
 use std::thread::JoinHandle;
 
@@ -11,125 +11,124 @@ use crate::{
     waker::Waker,
 };
 
-/// Threads that are left to others, and the address space of their stacks, where this system
-/// starts no more: a run has a few beside those that make attempts.
-pub(super) const THREADS_SPARED: usize = 8;
+/// How many threads are ended again when this system starts no more, so that the run's other threads
+/// can be started and have address space for their stacks.
+pub(super) const RESERVED_THREADS: usize = 8;
 
-/// Attempts that end before a lane that was short of something counts as the others do.
-const SPARED: usize = 1024;
+/// How many attempts must end before a queue whose worker lacked a resource counts like the others.
+const AVOIDED_FOR: usize = 1024;
 
-/// What was started to make attempts.
+/// A thread pool that was started, and its capacity.
 #[derive(Debug)]
 pub(crate) struct Started {
-    pub(crate) lanes: ThreadPool,
-    /// Attempts that may be given and not reported.
+    pub(crate) pool: ThreadPool,
+    /// The most attempts that may be handed over and not reported.
     pub(crate) capacity: usize,
-    /// What this system had not enough of when that is fewer than wanted.
-    pub(crate) scarce: LimitingResource,
+    /// The resource that limits the capacity if it is less than wanted.
+    pub(crate) limited_by: LimitingResource,
 }
 
-/// The threads that make attempts in this process.
+/// Threads that make attempts in this process.
 ///
-/// Invariant: whoever gives them attempts gives no more than they have room for, and there is
-/// room for as many reports, so reporting never blocks.
+/// Invariant: the caller hands over at most as many attempts as the pool has capacity for, and the
+/// report queue has room for twice as many reports, so reporting never blocks.
 #[derive(Debug, Default)]
 pub(crate) struct ThreadPool {
-    pub(super) all: Vec<Lane>,
-    /// Every lane's attempts that are started and not reported.
+    /// One queue per event loop, or a single one that all blocking threads share.
+    pub(super) queues: Vec<StartQueue>,
+    /// How many attempts each queue was given that are not reported.
     pub(super) loads: Vec<usize>,
-    /// The lane that had not enough of something for a single attempt, and how many are to end
-    /// before it is given as many as the others again: having least to do, it would be given all.
+    /// A queue to avoid, and how many attempts must end before it no longer is. Its loop lacked a
+    /// resource for a single attempt, so it has the least load and would otherwise get every start.
     /// Among loops that share a descriptor table one may keep all the sockets.
-    pub(super) short: Option<(usize, usize)>,
-    /// What loops may be given ahead of what they have begun, all together; `None` for threads.
-    pub(super) backlog_room: Option<usize>,
-    /// What loops were given and have not begun.
+    pub(super) avoided: Option<(usize, usize)>,
+    /// The most attempts that are queued at all loops together; `None` for blocking threads.
+    pub(super) backlog_max: Option<usize>,
+    /// How many attempts are queued at loops and not begun.
     pub(super) queued: usize,
-    /// What calls the threads home.
+    /// The wakers that stop the threads.
     pub(super) stops: Vec<Waker>,
     pub(super) threads: Vec<JoinHandle<()>>,
 }
 
-/// The way to one event loop, or to all threads together.
+/// The queue of starts for one event loop, or for all blocking threads.
 #[derive(Debug)]
-pub(super) struct Lane {
-    /// `None` once the threads are to go home.
+pub(super) struct StartQueue {
+    /// `None` once the threads are to end.
     pub(super) starts: Option<Sender<Vec<Start>>>,
     pub(super) batch: Vec<Start>,
     pub(super) batch_max: usize,
-    /// What tells the lane of a batch; `None`: its threads wait at the lane itself.
+    /// Wakes the loop for a batch; `None` if the threads block on the queue itself.
     pub(super) waker: Option<Waker>,
-    /// What nobody has begun; `None`: they begin at once.
+    /// The far end of the queue, for recalls; `None` if starts begin at once.
     pub(super) waiting: Option<Receiver<Vec<Start>>>,
 }
 
 impl ThreadPool {
-    /// Gives an attempt to whoever has least to do. It begins with the next [`Self::flush`].
+    /// Adds an attempt to the queue with the least load. It begins with the next [`Self::flush`].
     pub(crate) fn begin(&mut self, start: Start) {
-        let short = self.short.map(|(lane, _)| lane);
-        let burden = |&lane: &usize| (short == Some(lane), self.loads[lane]);
-        let least = (0..self.all.len()).min_by_key(burden).unwrap_or(0);
+        let avoided = self.avoided.map(|(queue, _)| queue);
+        let burden = |&queue: &usize| (avoided == Some(queue), self.loads[queue]);
+        let least = (0..self.queues.len()).min_by_key(burden).unwrap_or(0);
         self.loads[least] += 1;
-        self.queued += usize::from(self.backlog_room.is_some());
-        self.all[least].batch.push(start);
-        if self.all[least].batch.len() >= self.all[least].batch_max {
-            self.all[least].flush();
+        self.queued += usize::from(self.backlog_max.is_some());
+        self.queues[least].batch.push(start);
+        if self.queues[least].batch.len() >= self.queues[least].batch_max {
+            self.queues[least].flush();
         }
     }
 
-    /// Sends what was given on its way.
+    /// Sends all batches.
     pub(crate) fn flush(&mut self) {
-        for lane in &mut self.all {
-            lane.flush();
+        for queue in &mut self.queues {
+            queue.flush();
         }
     }
 
-    /// Takes what a worker has reported off its lane's load.
+    /// Takes the attempts of a report off the load of the worker's queue.
     pub(crate) fn reported(&mut self, Reports { worker, begun, ended, .. }: &Reports) {
-        let lane = (*worker).min(self.loads.len() - 1);
-        self.loads[lane] -= ended.len();
+        let queue = (*worker).min(self.loads.len() - 1);
+        self.loads[queue] -= ended.len();
         self.queued -= begun;
         let faulted = |report: &Report| matches!(report.conclusion, Conclusion::Fault(_));
-        if self.loads[lane] == 0 && !ended.is_empty() && ended.iter().all(faulted) {
-            self.short = Some((lane, SPARED));
-        } else if let Some((short, left)) = self.short {
-            self.short = left.checked_sub(ended.len()).map(|left| (short, left));
+        if self.loads[queue] == 0 && !ended.is_empty() && ended.iter().all(faulted) {
+            self.avoided = Some((queue, AVOIDED_FOR));
+        } else if let Some((avoided, left)) = self.avoided {
+            self.avoided = left.checked_sub(ended.len()).map(|left| (avoided, left));
         }
     }
 
-    /// Ends so many of those that were started last, each of which has a lane of its own and has
-    /// been given nothing.
-    pub(super) fn dismiss(&mut self, lanes: usize) {
-        for _ in 0..lanes {
-            drop(self.all.pop());
+    /// Ends the threads that were started last. Each has a queue of its own, which must be empty.
+    pub(super) fn remove_last(&mut self, threads: usize) {
+        for _ in 0..threads {
+            drop(self.queues.pop());
             if let Some(stop) = self.stops.pop() {
                 stop.wake();
             }
-            // A panic of a worker was reported when it happened.
+            // A panic of the thread was reported when it happened.
             let _ = self.threads.pop().map(JoinHandle::join);
         }
     }
 
-    /// Attempts that may be given before those that were are begun.
+    /// Returns how many more attempts may be queued.
     pub(crate) fn backlog_room(&self) -> usize {
-        self.backlog_room
-            .map_or(usize::MAX, |backlog_room| backlog_room.saturating_sub(self.queued))
+        self.backlog_max.map_or(usize::MAX, |most| most.saturating_sub(self.queued))
     }
 
-    /// Takes back up to this many that nobody has begun.
+    /// Removes up to `most` attempts that no thread has begun.
     pub(crate) fn recall(&mut self, most: usize) -> Vec<Start> {
-        let waiting = self.all.iter().filter_map(|lane| lane.waiting.as_ref());
+        let waiting = self.queues.iter().filter_map(|queue| queue.waiting.as_ref());
         waiting.flat_map(Receiver::try_iter).flatten().take(most).collect()
     }
 }
 
-impl Lane {
+impl StartQueue {
     fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
         }
         if let Some(starts) = &self.starts {
-            // Refused only when the lane's threads have panicked, which is told elsewhere.
+            // Fails only when the threads have panicked, which was reported.
             let _ = starts.send(std::mem::take(&mut self.batch));
         }
         if let Some(waker) = &self.waker {
@@ -138,17 +137,17 @@ impl Lane {
     }
 }
 
-/// Ends every attempt and waits for the threads.
+/// Ends every attempt and joins the threads.
 impl Drop for ThreadPool {
     fn drop(&mut self) {
-        for lane in &mut self.all {
-            lane.starts = None;
+        for queue in &mut self.queues {
+            queue.starts = None;
         }
         for stop in &self.stops {
             stop.wake();
         }
         for thread in self.threads.drain(..) {
-            // A panic of a worker was reported when it happened.
+            // A panic of the thread was reported when it happened.
             let _ = thread.join();
         }
     }
@@ -159,30 +158,36 @@ mod tests {
     use super::*;
     use crate::{outcome::Fault, schedule::CheckId};
 
-    fn lane() -> Lane {
-        Lane { starts: None, batch: Vec::new(), batch_max: usize::MAX, waker: None, waiting: None }
+    fn queue() -> StartQueue {
+        StartQueue {
+            starts: None,
+            batch: Vec::new(),
+            batch_max: usize::MAX,
+            waker: None,
+            waiting: None,
+        }
     }
 
     #[test]
-    fn who_can_bear_nothing_is_not_given_everything() {
+    fn queue_of_a_loop_that_lacks_a_resource_is_avoided() {
         let start = Start {
             id: CheckId(0),
             endpoint: ([127, 0, 0, 1], 1).into(),
             opening: crate::attempt::Opening::Listen,
         };
         let fault = || Report { id: CheckId(0), conclusion: Conclusion::Fault(Fault::Buffers) };
-        let mut lanes = ThreadPool::default();
-        lanes.all.extend([lane(), lane()]);
-        lanes.loads.extend([0, 0]);
-        lanes.begin(start);
-        lanes.begin(start);
-        assert_eq!(lanes.loads, [1, 1]);
+        let mut pool = ThreadPool::default();
+        pool.queues.extend([queue(), queue()]);
+        pool.loads.extend([0, 0]);
+        pool.begin(start);
+        pool.begin(start);
+        assert_eq!(pool.loads, [1, 1]);
         let reports = |worker, ended| Reports { worker, begun: 0, ended, held: Vec::new() };
-        lanes.reported(&reports(0, vec![fault()]));
-        lanes.begin(start);
-        assert_eq!(lanes.loads, [0, 2], "the other has more to do, and what it takes");
-        lanes.reported(&reports(1, vec![fault(), fault()]));
-        lanes.begin(start);
-        assert_eq!(lanes.loads, [1, 0]);
+        pool.reported(&reports(0, vec![fault()]));
+        pool.begin(start);
+        assert_eq!(pool.loads, [0, 2], "the other queue has more load and is not avoided");
+        pool.reported(&reports(1, vec![fault(), fault()]));
+        pool.begin(start);
+        assert_eq!(pool.loads, [1, 0]);
     }
 }

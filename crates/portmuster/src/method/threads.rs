@@ -5,7 +5,7 @@ use crossbeam_channel::bounded;
 use super::{
     capacity::LimitingResource,
     context::{Reports, StartError, WorkerContext, spawn},
-    thread_pool::{Lane, Started, THREADS_SPARED, ThreadPool},
+    thread_pool::{RESERVED_THREADS, StartQueue, Started, ThreadPool},
 };
 use crate::{
     attempt::Attempt,
@@ -18,35 +18,39 @@ use crate::{
     waker::Waker,
 };
 
-/// Starts the threads, or as many as this system gives. They take starts one at a time from one
-/// lane, so that none holds more than it works on; as many as `room` may be begun and not
-/// reported.
+/// Starts threads, or as many as this system can start.
+///
+/// They take one start at a time from a queue that they share, so that no thread holds more than it
+/// works on. At most `room` attempts are handed over and not reported.
+///
+/// # Errors
+/// Not even one thread could be started.
 pub(super) fn start(
     threads: usize,
     room: usize,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) -> Result<Started, StartError> {
     let mut capacity = threads;
     loop {
-        let lanes = start_all(capacity, room, setting)?;
-        let started = lanes.threads.len();
+        let pool = start_all(capacity, room, context)?;
+        let started = pool.threads.len();
         if started == capacity {
-            return Ok(Started { lanes, capacity, scarce: LimitingResource::Threads });
+            return Ok(Started { pool, capacity, limited_by: LimitingResource::Threads });
         }
-        capacity = started.saturating_sub(THREADS_SPARED).max(1);
+        capacity = started.saturating_sub(RESERVED_THREADS).max(1);
     }
 }
 
-/// Starts the threads up to the first that can't be started.
+/// Starts threads up to the first that fails to start.
 fn start_all(
     threads: usize,
     room: usize,
-    setting: &WorkerContext,
+    context: &WorkerContext,
 ) -> Result<ThreadPool, StartError> {
     let (starts, queue) = bounded::<Vec<Start>>(room);
-    // Called once, when all are to go home, and never read.
+    // Called once, to stop all threads, and never read.
     let stop = Waker::new()?;
-    let lane = Lane {
+    let queued = StartQueue {
         starts: Some(starts),
         batch: Vec::new(),
         batch_max: 1,
@@ -54,17 +58,17 @@ fn start_all(
         waiting: Some(queue.clone()),
     };
     let idle = Idle::new(threads);
-    let mut lanes = ThreadPool::default();
-    lanes.all.push(lane);
-    lanes.loads.push(0);
-    lanes.stops.push(stop.clone());
+    let mut pool = ThreadPool::default();
+    pool.queues.push(queued);
+    pool.loads.push(0);
+    pool.stops.push(stop.clone());
     for worker in 0..threads {
         let (queue, stop, idle) = (queue.clone(), stop.clone(), idle.clone());
-        let started = spawn("portmuster-thread", setting.clone(), move |setting| {
-            let net = Poll::new(setting.clock, setting.source, stop.clone(), idle, worker);
-            let mut driver = Driver::new(net, setting.rules, setting.memory.clone());
+        let started = spawn("portmuster-thread", context.clone(), move |context| {
+            let net = Poll::new(context.clock, context.source, stop.clone(), idle, worker);
+            let mut driver = Driver::new(net, context.rules, context.memory.clone());
             for Start { id, endpoint, opening } in queue.into_iter().flatten() {
-                // What was queued before the stop comes out of the queue all the same.
+                // The queue still has the starts that were sent before the stop.
                 if stop.is_called() {
                     return;
                 }
@@ -72,21 +76,21 @@ fn start_all(
                 let Some(conclusion) = run(&mut driver, &mut attempt) else { return };
                 let ended = vec![Report { id, conclusion }];
                 let held = attempt.release().into_iter().collect();
-                if setting.reports.send(Reports { worker, begun: 0, ended, held }).is_err() {
+                if context.reports.send(Reports { worker, begun: 0, ended, held }).is_err() {
                     return;
                 }
             }
         });
         match started {
-            Ok(thread) => lanes.threads.push(thread),
+            Ok(thread) => pool.threads.push(thread),
             Err(error) if worker == 0 => return Err(error),
             Err(_) => break,
         }
     }
-    Ok(lanes)
+    Ok(pool)
 }
 
-/// Makes one attempt, the thread waiting with it; `None` when the thread is called away.
+/// Makes one attempt and blocks until it ends. Returns `None` if the thread is stopped first.
 fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusion> {
     let endpoint = attempt.endpoint();
     let mut conclusion = match driver.begin(attempt) {
@@ -99,8 +103,10 @@ fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusi
     Some(conclusion)
 }
 
-/// Brings an attempt to its end. Its deadline is looked at in every turn: an error that stays at
-/// the socket makes every wait end at once.
+/// Drives an attempt to its end. Returns `None` if the thread is stopped first.
+///
+/// The deadline is checked in every turn, because an error that stays at the socket ends every wait
+/// at once.
 fn wait_out<N: Net>(
     driver: &mut Driver<N>,
     socket: Socket,
@@ -119,8 +125,8 @@ fn wait_out<N: Net>(
             over = driver.advance(socket, attempt);
         }
         if over.is_none() && attempt.is_connecting() {
-            let told = driver.net.take_icmp();
-            over = told.iter().find_map(|error| driver.fail(socket, attempt, error));
+            let errors = driver.net.take_icmp();
+            over = errors.iter().find_map(|error| driver.fail(socket, attempt, error));
         }
         if over.is_none() && driver.is_due(attempt) {
             over = driver.expire(socket, attempt);

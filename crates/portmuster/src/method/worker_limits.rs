@@ -1,4 +1,4 @@
-//! How many threads and processes this system allows one run.
+//! How many threads and processes one run may have on this system.
 
 use std::fs;
 
@@ -10,29 +10,29 @@ use crate::{
     descriptors,
 };
 
-/// Memory that a worker process needs at least, in KiB: its stacks and heap, and as much again for
-/// what the other side of its connection says, here and there; what it shares with the others is not
-/// counted. Measured: 1.6 MB each of 32, without what is said.
+/// The least memory of a worker process, in KiB: its stacks and heap, and as much again for the
+/// frames in both directions. Memory shared with other processes is not counted. Measured: 1.6 MB
+/// for each of 32 processes, without frames.
 const PROCESS_KIB: u64 = 4 << 10;
-/// Threads of a worker process with one that makes attempts: the others read and write its socket.
-/// The system counts each as it counts processes.
-const PROCESS_TASKS: u64 = 3;
-/// A thread's stack and what the kernel keeps for it, as far as it is touched, what it reads into,
-/// and twice as much for what the other side of its connection says, in KiB.
+/// Threads of a worker process with one thread for attempts; the other two read and write its socket.
+/// The system counts threads like processes.
+const PROCESS_THREADS: u64 = 3;
+/// Memory of a thread, in KiB: the touched part of its stack, the kernel's part, its read buffer, and
+/// twice as much for its conversation.
 const THREAD_KIB: u64 = 144;
 
-/// Memory that the heaps of a process with many threads keep, in KiB: the system's allocator has
-/// eight for each processor.
+/// Memory that the allocator of a process with many threads keeps, in KiB: it has eight arenas per
+/// processor.
 const ARENAS_KIB: u64 = 4 << 10;
-/// What comes of an attempt at most and waits here, in KiB, where a worker process has made it.
+/// The largest result of an attempt that a worker process sends back, in KiB.
 const OUTCOME_KIB: u64 = 40;
 
-/// How many work side by side.
+/// How many workers and threads a run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// Threads, loops or processes.
+    /// Threads, loops or processes, by method.
     pub(crate) workers: usize,
-    /// Threads in each process.
+    /// Threads in each worker process.
     pub(crate) threads: usize,
 }
 
@@ -61,16 +61,18 @@ fn at_least_one(setting: &'static str, asked: Option<usize>) -> Result<Option<us
     if asked == Some(0) { Err(ConfigError::Zero { setting }) } else { Ok(asked) }
 }
 
-/// Something of which this system has only so much.
+/// A limit that this system sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ceiling {
     most: u64,
-    /// What sets it.
+    /// The name of what sets it, for messages.
     by: &'static str,
 }
 
-/// How many of something there are: as asked, which this system must have room for, or else as
-/// usual, as far as it has.
+/// Returns the number that was asked for, or else the usual number up to the lowest ceiling.
+///
+/// # Errors
+/// More were asked for than a ceiling allows.
 fn within(
     asked: Option<usize>,
     usual: usize,
@@ -88,7 +90,7 @@ fn within(
 
 const NO_CEILING: Ceiling = Ceiling { most: u64::MAX, by: "nothing" };
 
-/// The workers of a run by this method.
+/// Returns the number of workers of a run by this method.
 fn workers(method: Method, asked: Option<usize>, usual: usize) -> Result<usize, ConfigError> {
     match method {
         Method::Serial => {
@@ -98,16 +100,17 @@ fn workers(method: Method, asked: Option<usize>, usual: usize) -> Result<usize, 
         Method::Threads => within(asked, usual, "threads", this_process()),
         Method::EventLoop => within(asked, usual, "event loops", this_process()),
         Method::Processes | Method::ProcessEventLoops | Method::ProcessThreads => {
-            let each = |ceiling: Ceiling| Ceiling { most: ceiling.most / PROCESS_TASKS, ..ceiling };
+            let each =
+                |ceiling: Ceiling| Ceiling { most: ceiling.most / PROCESS_THREADS, ..ceiling };
             let ceilings = system().map(each).chain([memory(PROCESS_KIB), descriptors()]);
             within(asked, usual, "worker processes", ceilings)
         }
     }
 }
 
-/// The threads in each of so many processes.
+/// Returns the number of threads in each worker process.
 fn threads(processes: usize, asked: Option<usize>, usual: usize) -> Result<usize, ConfigError> {
-    let own = PROCESS_TASKS - 1;
+    let own = PROCESS_THREADS - 1;
     let share = |ceiling: Ceiling| Ceiling {
         most: (ceiling.most / processes as u64).saturating_sub(own),
         ..ceiling
@@ -117,12 +120,13 @@ fn threads(processes: usize, asked: Option<usize>, usual: usize) -> Result<usize
     within(asked, usual, "threads in each process", ceilings)
 }
 
-/// What bounds the threads of one process, each of which has a socket.
+/// Returns the ceilings for threads of this process that have a socket each.
 fn this_process() -> impl Iterator<Item = Ceiling> {
     system().chain([descriptors(), address_space()])
 }
 
-/// What bounds the threads of all processes together. Half of it is left to everybody else.
+/// Returns the ceilings for threads of all processes together. Half of each limit is left to other
+/// programs.
 fn system() -> impl Iterator<Item = Ceiling> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let of_user = (!geteuid().is_root()).then(|| getrlimit(Resource::Nproc).current).flatten();
@@ -146,12 +150,12 @@ fn address_space() -> Ceiling {
     Ceiling { most, by: "address space, ulimit -v" }
 }
 
-/// How often this much memory is there.
+/// Returns how many times this much memory is free.
 fn memory(kib: u64) -> Ceiling {
     memory_beside(0, kib)
 }
 
-/// How often this much memory is there beside so many processes.
+/// Returns how many times this much memory is free beside so many worker processes.
 fn memory_beside(processes: usize, kib: u64) -> Ceiling {
     let taken = (PROCESS_KIB + ARENAS_KIB).saturating_mul(processes as u64);
     let free = capacity::free_memory().map(|bytes| (bytes >> 10).saturating_sub(taken));
@@ -163,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_told_with_what_sets_the_limit() {
+    fn too_many_is_an_error_that_names_the_ceiling() {
         let ceilings = [Ceiling { most: 50, by: "ulimit" }, Ceiling { most: 40, by: "memory" }];
         assert_eq!(within(Some(40), 1, "threads", ceilings), Ok(40));
         assert_eq!(within(None, 100, "threads", ceilings), Ok(40));
@@ -175,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn every_method_refuses_what_no_machine_has() {
+    fn every_method_refuses_more_workers_than_any_machine_has() {
         for method in Method::ALL {
             let error = workers(method, Some(usize::MAX), 1).expect_err("no machine has so many");
             assert!(matches!(error, ConfigError::TooMany { .. }), "{error}");

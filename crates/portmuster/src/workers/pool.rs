@@ -25,7 +25,7 @@ pub(crate) struct PoolConfig {
     /// What a worker does at once, at most.
     pub(crate) concurrency: usize,
     /// Work that a worker may hold beside that.
-    pub(crate) ahead: usize,
+    pub(crate) prefetch: usize,
     /// Batches of work that may be brought before the first is taken.
     pub(crate) batches: usize,
 }
@@ -33,7 +33,7 @@ pub(crate) struct PoolConfig {
 impl PoolConfig {
     /// The most that one worker ever holds.
     pub(crate) fn room(&self) -> usize {
-        self.concurrency.saturating_add(self.ahead)
+        self.concurrency.saturating_add(self.prefetch)
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) struct WorkerPool<W> {
     call: Waker,
     /// Closed when the barrier has opened.
     pub(crate) barrier: Receiver<()>,
-    pub(crate) window: PoolStatus,
+    pub(crate) status: PoolStatus,
     supervisor: Option<JoinHandle<()>>,
 }
 
@@ -59,7 +59,7 @@ impl<W: Serialize + Send + 'static> WorkerPool<W> {
         let call = Waker::new().map_err(|errno| WorkersError::Short(errno.into()))?;
         let (work, brought) = bounded(terms.batches);
         let (opens, barrier) = bounded(0);
-        let window = PoolStatus::default();
+        let status = PoolStatus::default();
         let ends = SupervisorContext {
             clock,
             program: terms.program.clone(),
@@ -69,10 +69,10 @@ impl<W: Serialize + Send + 'static> WorkerPool<W> {
             call: call.clone(),
             deliver,
             barrier: Some(opens),
-            window: window.clone(),
+            status: status.clone(),
         };
         let until = clock.now().after(defaults::WORKERS_START);
-        let leases = Leases::new(terms.processes, terms.ahead, until);
+        let leases = Leases::new(terms.processes, terms.prefetch, until);
         let (started, start) = bounded(1);
         // Workers end with the thread that starts them, so it is the one that keeps them.
         let keep = move || match Supervisor::<_, R>::start(leases, terms.processes, ends) {
@@ -84,7 +84,7 @@ impl<W: Serialize + Send + 'static> WorkerPool<W> {
         };
         let thread = thread::Builder::new().name("portmuster-workers".into());
         let supervisor = thread.spawn(keep).map_err(WorkersError::Thread)?;
-        let link = Self { work: Some(work), call, barrier, window, supervisor: Some(supervisor) };
+        let link = Self { work: Some(work), call, barrier, status, supervisor: Some(supervisor) };
         match start.recv() {
             Ok(Err(error)) => Err(WorkersError::Program { program: terms.program, error }),
             // A panic is reported where it happens, and work is not taken any more.

@@ -27,22 +27,22 @@ pub(crate) struct PoolStatus(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    seen: Mutex<PoolStats>,
-    room: AtomicUsize,
+    stats: Mutex<PoolStats>,
+    capacity: AtomicUsize,
 }
 
 impl PoolStatus {
-    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut PoolStats) -> T) -> T {
-        look(&mut self.0.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn with<T>(&self, with: impl FnOnce(&mut PoolStats) -> T) -> T {
+        with(&mut self.0.stats.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Work that may be open just now, so that none of it has to wait for a worker.
-    pub(crate) fn room(&self) -> usize {
-        self.0.room.load(Ordering::Relaxed)
+    pub(crate) fn capacity(&self) -> usize {
+        self.0.capacity.load(Ordering::Relaxed)
     }
 
     /// Says how much that is; what it was before.
-    pub(super) fn set_room(&self, room: usize) -> usize {
-        self.0.room.swap(room, Ordering::Relaxed)
+    pub(super) fn set_capacity(&self, capacity: usize) -> usize {
+        self.0.capacity.swap(capacity, Ordering::Relaxed)
     }
 }

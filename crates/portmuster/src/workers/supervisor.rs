@@ -67,7 +67,7 @@ pub(super) struct SupervisorContext<W, R> {
     pub(super) deliver: Deliver<W, R>,
     /// Closed when the barrier opens.
     pub(super) barrier: Option<Sender<()>>,
-    pub(super) window: PoolStatus,
+    pub(super) status: PoolStatus,
 }
 
 /// A run's workers, and the thread's whole state.
@@ -191,12 +191,12 @@ where
         }
         for (ended, cause) in self.ended.drain(..) {
             let ending = ended.wait();
-            count_loss(&self.ends.window, cause.unwrap_or(ending));
+            count_loss(&self.ends.status, cause.unwrap_or(ending));
         }
         for ended in kept {
             ended.wait();
         }
-        self.ends.window.look(|seen| seen.peak = self.queue.peak());
+        self.ends.status.with(|stats| stats.peak = self.queue.peak());
     }
 
     /// Waits, and deals with all that has come; false when the owner has gone.
@@ -398,7 +398,7 @@ where
                 continue;
             }
             // This machine is short of something. It may have it again as soon as others end.
-            count_loss(&self.ends.window, Ending::NotStarted);
+            count_loss(&self.ends.status, Ending::NotStarted);
             own.failures = (own.failures + 1).min(if others { FAILURES_MAX - 1 } else { u32::MAX });
             own.state = pause(own.failures, now);
             if matches!(own.state, State::Closed) {
@@ -417,7 +417,7 @@ where
         if self.ends.barrier.is_some()
             && let Some(ready) = self.queue.opened(now)
         {
-            self.ends.window.look(|seen| seen.ready = Some(ready));
+            self.ends.status.with(|stats| stats.ready = Some(ready));
             self.ends.barrier = None;
         }
     }
@@ -472,7 +472,7 @@ where
     /// Says how much may be brought; who brings it is called when that has grown.
     fn tell_room(&mut self) {
         let room = self.queue.room();
-        if self.ends.window.set_room(room) < room {
+        if self.ends.status.set_capacity(room) < room {
             (self.ends.deliver)(0, Vec::new());
         }
     }
@@ -485,10 +485,10 @@ where
     }
 
     fn reap(&mut self) {
-        let window = &self.ends.window;
+        let status = &self.ends.status;
         self.ended.retain_mut(|(ended, cause)| {
             let Some(ending) = ended.poll() else { return true };
-            count_loss(window, cause.unwrap_or(ending));
+            count_loss(status, cause.unwrap_or(ending));
             false
         });
     }
@@ -497,8 +497,8 @@ where
 /// For a socket that did not take all it was given.
 const WANTS_ROOM: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
-fn count_loss(window: &PoolStatus, ending: Ending) {
-    window.look(|seen| *seen.losses.entry(ending).or_default() += 1);
+fn count_loss(status: &PoolStatus, ending: Ending) {
+    status.with(|stats| *stats.losses.entry(ending).or_default() += 1);
 }
 
 /// Where a place goes from here after so many starts that came to nothing.

@@ -334,7 +334,7 @@ fn a_slow_worker_holds_nobody_up() {
     let paces = [10, 10, 10, 100];
     // Together they do 31 in 100 ms.
     let ideal = 1000 * 100 / 31;
-    let taken = time_taken(&paces, 1000, defaults::LEASE_AHEAD);
+    let taken = time_taken(&paces, 1000, defaults::PREFETCH);
     assert!(taken * 10 <= 13 * ideal, "{taken} ms, ideal {ideal} ms");
 }
 
