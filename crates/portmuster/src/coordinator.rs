@@ -129,7 +129,7 @@ pub(crate) fn start(
     };
     let executor = Executor::start(&plan, &setting)?;
     debug_assert!(executor.capacity() <= plan.unreported(), "there is room for every report");
-    let in_flight = executor.in_flight(&plan, config);
+    let in_flight = executor.in_flight(&plan);
     let policy = Policy {
         in_flight: executor.capacity(),
         rate: config.rate,

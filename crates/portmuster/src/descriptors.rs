@@ -1,4 +1,4 @@
-//! How many sockets this process may hold.
+//! Descriptors: how many sockets this process may open.
 
 use std::{
     fs, io,
@@ -13,23 +13,23 @@ use rustix::{
 
 use crate::outcome::Fault;
 
-/// Descriptors kept for everything that is no attempt: files, pipes, pollers, and the resolver's
-/// sockets.
+/// Descriptors that are reserved for everything other than attempts: files, pipes, pollers, and the
+/// resolver's sockets.
 const RESERVE: u64 = 64;
 
-/// Descriptors that one name lookup may hold: a file or two, and a socket for each server.
+/// Descriptors that one name lookup may use: files, and a socket for each name server.
 const LOOKUP: u64 = 2;
 
-/// How the descriptors of this process are shared out.
+/// How the descriptors of this process are divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Budget {
-    /// Attempts that may be open at the same time: at least one.
+    /// The most attempts open at the same time: at least one.
     pub(crate) attempts: usize,
-    /// Names that may be looked up at the same time: at least one.
+    /// The most name lookups at the same time: at least one.
     pub(crate) lookups: usize,
 }
 
-/// Raises this process's soft limit of descriptors to its hard limit and shares them out.
+/// Raises this process's soft limit of descriptors to its hard limit, and divides them.
 pub(crate) fn budget() -> Budget {
     share(raise(), open_now().unwrap_or(RESERVE))
 }
@@ -41,32 +41,32 @@ fn share(limit: u64, taken: u64) -> Budget {
     Budget { attempts: count(attempts), lookups: count((reserve / LOOKUP).max(1)) }
 }
 
-/// Gives this thread a descriptor table of its own, in which only these are: nobody else's opening
-/// and closing is waited for any more, and the limit on descriptors holds for it alone. False where
-/// the system forbids it; then nothing has changed.
+/// Gives this thread a descriptor table of its own that contains only `kept` and stderr. Returns false
+/// if the system does not permit it; then nothing has changed.
 ///
-/// Unsharing copies the table. A copy would hold open what others close, so all that was not handed
-/// over is closed here; stderr stays, for the words of a panic. From here on a descriptor that is
-/// made in another thread means nothing in this one, and the other way round: nothing that owns one
-/// may cross.
+/// The thread no longer contends with others for the table, and has the limit of descriptors to
+/// itself. Unsharing copies the table, and a copy would keep open what other threads close, so all
+/// other descriptors are closed here; stderr stays for panic messages. Afterwards a descriptor of
+/// another thread is invalid in this one and vice versa, so no value that owns a descriptor may be
+/// sent between them.
 pub(crate) fn own_table(kept: &OwnedFd) -> bool {
     if nix::sched::unshare(CloneFlags::CLONE_FILES).is_err() {
         return false;
     }
     let Ok(entries) = fs::read_dir("/proc/thread-self/fd") else { return true };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    // Whole, before anything is closed: the list is read through a descriptor, too.
+    // Collected before any is closed, because the list itself is read through a descriptor.
     let open: Vec<RawFd> = names.collect();
     for descriptor in open {
         if descriptor != kept.as_raw_fd() && descriptor != io::stderr().as_raw_fd() {
-            // The one that the list was read through is gone by now.
+            // The descriptor of the list is closed by now.
             let _ = nix::unistd::close(descriptor);
         }
     }
     true
 }
 
-/// The fault when this process can't open one more descriptor just now.
+/// Returns the fault if this process can't open one more descriptor at the moment.
 pub(crate) fn shortage() -> Option<Fault> {
     match rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC) {
         Err(Errno::MFILE) => Some(Fault::ProcessDescriptors),
@@ -76,7 +76,7 @@ pub(crate) fn shortage() -> Option<Fault> {
     }
 }
 
-/// The limit in force after raising it; without end when the system sets none.
+/// Raises the soft limit. Returns the limit in force, `u64::MAX` if there is none.
 fn raise() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -84,7 +84,7 @@ fn raise() -> u64 {
     limit.current.unwrap_or(u64::MAX)
 }
 
-/// Descriptors that are open now; `None` where the system does not say.
+/// Returns how many descriptors are open; `None` if the system does not say.
 fn open_now() -> Option<u64> {
     let entries = fs::read_dir("/proc/self/fd").ok()?;
     u64::try_from(entries.count()).ok()
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reserve_is_kept_and_one_is_always_left() {
+    fn reserve_is_kept_and_one_attempt_is_always_possible() {
         let shares = |limit| {
             let Budget { attempts, lookups } = share(limit, 10);
             (attempts, lookups)

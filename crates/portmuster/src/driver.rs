@@ -1,18 +1,18 @@
-//! Sockets and time, and nothing else.
+//! Drivers own sockets and time, and decide nothing.
 //!
-//! The seam is [`Net`]. It lies below the loops, so that the loops themselves can run over a
-//! simulated network in virtual time. What an attempt does with its socket is the same over every
-//! `Net`, a [`Driver`]'s: [`begin`](Driver::begin), then [`advance`](Driver::advance) whenever
-//! something has happened, then [`expire`](Driver::expire) at its deadline.
+//! The trait [`Net`] is the seam to the operating system. It lies below the event loops and threads,
+//! so that these can also run over a simulated network in virtual time. A [`Driver`] moves an attempt
+//! forward in the same way over every `Net`: [`begin`](Driver::begin), then
+//! [`advance`](Driver::advance) after each event, then [`expire`](Driver::expire) at its deadline.
 //!
-//! Invariant: no attempt is ended by its deadline before its socket was asked once more, so an
-//! answer that waits to be seen is never taken for silence.
+//! Invariant: a deadline ends an attempt only after its socket was checked once more, so an answer
+//! that has arrived is never taken for silence.
 //!
-//! Invariant: what a server said before it ended the connection is read, however soon that was
-//! ([`Net::connect`]).
+//! Invariant: bytes that a server sent before it ended the connection are read, however soon it ended
+//! the connection ([`Net::connect`]).
 //!
-//! Invariant: no conclusion leaves before it is known whether ICMP refused ([`Net::take_icmp`]), so
-//! what a firewall may have said is never taken for the host's own refusal.
+//! Invariant: a refusal is reported only after the ICMP errors were read ([`Net::take_icmp`]), so a
+//! firewall's ICMP message is never taken for the host's own refusal.
 
 use rustix::io::Errno;
 
@@ -29,19 +29,19 @@ mod net;
 pub(crate) mod poll;
 pub(crate) mod tcp;
 
-pub(crate) use net::{Connection, IcmpError, Net, Socket, Woken};
+pub(crate) use net::{Connection, IcmpError, IcmpErrors, Net, Socket, Woken};
 
-/// Bytes taken from a socket at a time.
+/// The most bytes per read.
 const READ_SIZE: usize = 16 * 1024;
 
-/// Reads at most before others have their turn, however much a server says. A conversation ends
-/// after 64 KiB (`probe::BYTES_MAX`), which may come byte by byte.
+/// The most reads of a socket in one turn, so that a server that sends without end does not delay
+/// others. A conversation ends after 64 KiB (`probe::BYTES_MAX`), which may come byte by byte.
 const TURN_READS: usize = 32;
 
-/// Reads at most before a socket is closed, so that the close sends FIN and not a reset.
+/// The most reads before a socket is closed, so that the close sends FIN and not a reset.
 const DRAIN_READS: usize = 4;
 
-/// Brings attempts forward over a [`Net`].
+/// Moves attempts forward over a [`Net`].
 #[derive(Debug)]
 pub(crate) struct Driver<N> {
     pub(crate) net: N,
@@ -51,29 +51,30 @@ pub(crate) struct Driver<N> {
     eager_poll: EagerPoll,
 }
 
-/// Whether it pays to ask a connection how it stands right after it has begun. Where a refusal is
-/// there by then, as on loopback, that saves the wait: a third of the price of a refused target.
-/// Where none is, it is asked ever less often.
+/// Decides whether to poll a connection right after connect(2).
+///
+/// On loopback a refusal has often arrived by then; polling at once saves the wait, a third of the
+/// cost of a refused target. While polls find nothing, they become rarer.
 #[derive(Debug, Default)]
 struct EagerPoll {
-    /// Connections that are not asked before one is again.
+    /// How many connections to skip after a poll that found nothing.
     pause: u32,
-    /// How many of them are left.
+    /// How many connections are left to skip.
     left: u32,
 }
 
 impl EagerPoll {
-    /// So that asking in vain is a part in a hundred of all calls at most.
+    /// Limits polls that find nothing to 1 % of all system calls.
     const PAUSE_MAX: u32 = 63;
 
-    /// Whether the connection that has just begun is asked.
-    fn asks(&mut self) -> bool {
-        let asks = self.left == 0;
+    /// Returns whether to poll the connection that has just begun.
+    fn is_due(&mut self) -> bool {
+        let is_due = self.left == 0;
         self.left = self.left.saturating_sub(1);
-        asks
+        is_due
     }
 
-    /// It was asked, and that was its end or not.
+    /// Records whether a poll found the connection's end.
     fn learn(&mut self, ended: bool) {
         self.pause = if ended { 0 } else { (2 * self.pause + 1).min(Self::PAUSE_MAX) };
         self.left = self.pause;
@@ -81,12 +82,15 @@ impl EagerPoll {
 }
 
 impl<N: Net> Driver<N> {
-    /// Conversations hold no more than this memory has.
+    /// Creates a driver whose conversations take their memory from this pool.
     pub(crate) fn new(net: N, rules: Rules, memory: Memory) -> Self {
         Self { net, rules, memory, buffer: vec![0; READ_SIZE], eager_poll: EagerPoll::default() }
     }
 
-    /// Begins an attempt: `Ok` with the socket that it goes on with, `Err` when it is over.
+    /// Begins an attempt. Returns its socket.
+    ///
+    /// # Errors
+    /// The attempt has ended already; the error is its conclusion.
     pub(crate) fn begin(&mut self, attempt: &mut Attempt) -> Result<Socket, Conclusion> {
         let socket = match self.net.open(attempt.endpoint()) {
             Ok(socket) => socket,
@@ -105,10 +109,10 @@ impl<N: Net> Driver<N> {
         }
     }
 
-    /// Leaves an attempt that has just begun to what will happen at its socket; the conclusion
-    /// when it was over before, or nobody can be told of what happens.
+    /// Registers the socket of an attempt that has just begun for events. Returns the conclusion if
+    /// the attempt has ended before, or its socket can't be registered.
     fn leave(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
-        if attempt.is_connecting() && self.eager_poll.asks() {
+        if attempt.is_connecting() && self.eager_poll.is_due() {
             let over = self.poll_now(socket, attempt);
             self.eager_poll.learn(over.is_some());
             if over.is_some() {
@@ -118,8 +122,8 @@ impl<N: Net> Driver<N> {
         self.net.watch(socket).err().map(Attempt::unwatched)
     }
 
-    /// Asks a connection that has just begun how it stands. One that was accepted and reset in
-    /// between begins once more, and is not asked in haste: it may have said something.
+    /// Polls a connection that has just begun. If the server accepted and reset it in between, begins
+    /// it once more without an eager poll, because the server may have sent something.
     fn poll_now(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         let connection = match self.net.poll_now(socket, attempt.endpoint()) {
             Connection::Failed(Errno::CONNRESET | Errno::PIPE) => {
@@ -127,25 +131,26 @@ impl<N: Net> Driver<N> {
             }
             connection => connection,
         };
-        self.connected(socket, attempt, connection)
+        self.connection_polled(socket, attempt, connection)
     }
 
-    /// When the attempt is to be told that a limit in time has been reached, and which.
+    /// Returns the attempt's next deadline, and the timer that it belongs to.
     pub(crate) fn deadline(&self, attempt: &Attempt) -> (Timer, Instant) {
         attempt.deadline(&self.rules.limits)
     }
 
-    /// Does all that can be done without waiting; the conclusion when that was the last of it.
+    /// Moves the attempt forward as far as possible without blocking. Returns its conclusion if it
+    /// has ended.
     pub(crate) fn advance(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         if attempt.is_connecting() {
             let connection = self.net.connect(socket, attempt.endpoint());
-            return self.connected(socket, attempt, connection);
+            return self.connection_polled(socket, attempt, connection);
         }
         self.read_all(socket, attempt)
     }
 
-    /// The attempt's connection stands so: does all that can be done without waiting.
-    fn connected(
+    /// Moves the attempt forward after its connection was polled.
+    fn connection_polled(
         &mut self,
         socket: Socket,
         attempt: &mut Attempt,
@@ -163,12 +168,12 @@ impl<N: Net> Driver<N> {
         self.take(socket, step).or_else(|| self.read_all(socket, attempt))
     }
 
-    /// Whether the attempt's deadline has passed.
+    /// Returns whether the attempt's deadline has passed.
     pub(crate) fn is_due(&self, attempt: &Attempt) -> bool {
         self.deadline(attempt).1 <= self.net.now()
     }
 
-    /// Ends the attempt, if ICMP has said this of its pending connection.
+    /// Ends the attempt if the ICMP error is about its pending connection.
     pub(crate) fn fail(
         &mut self,
         socket: Socket,
@@ -182,7 +187,7 @@ impl<N: Net> Driver<N> {
         self.take(socket, step)
     }
 
-    /// The attempt's deadline has passed: asks its socket once more, then tells it.
+    /// Handles the attempt's deadline: checks its socket once more, then passes the deadline on.
     pub(crate) fn expire(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         self.net.invalidate(socket);
         if let Some(conclusion) = self.advance(socket, attempt) {
@@ -196,10 +201,10 @@ impl<N: Net> Driver<N> {
         self.take(socket, step)
     }
 
-    /// Ends an attempt's use of its socket.
+    /// Closes the socket of an attempt that has ended, or keeps it for the next one.
     pub(crate) fn close(&mut self, socket: Socket, conclusion: &Conclusion) {
         match conclusion {
-            // Whoever is short of something keeps nothing that is not in use.
+            // After a shortage no unused socket is kept.
             Conclusion::Fault(_) => return self.net.close(socket),
             Conclusion::Verdict(verdict) if verdict.times.connect.is_none() => {
                 return self.net.disconnect(socket);
@@ -215,7 +220,7 @@ impl<N: Net> Driver<N> {
         self.net.close(socket);
     }
 
-    /// Reads what has come, but for no longer than a turn.
+    /// Reads what has arrived, up to [`TURN_READS`] times.
     fn read_all(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         for _ in 0..TURN_READS {
             let event = match self.net.read(socket, &mut self.buffer) {
@@ -236,13 +241,13 @@ impl<N: Net> Driver<N> {
         None
     }
 
-    /// Takes the step that an attempt wants; the conclusion when it is the last.
+    /// Performs the attempt's next step. Returns its conclusion if that is the last step.
     fn take(&mut self, socket: Socket, step: Step) -> Option<Conclusion> {
         match step {
             Step::Done(conclusion) => return Some(conclusion),
-            // Without regard to how much is taken: in all an attempt writes less than the smallest
-            // send buffer holds (`probe::WRITTEN_MAX`, 4 KiB, tcp(7)), so what is not taken has no
-            // reader. A connection that is gone shows at the next read.
+            // The result is ignored: in all an attempt writes less than the smallest send buffer
+            // holds (`probe::WRITTEN_MAX`, 4 KiB, tcp(7)), and a lost connection shows at the next
+            // read.
             Step::Write(bytes) => drop(self.net.write(socket, &bytes)),
             Step::Read => {}
         }
@@ -311,8 +316,8 @@ mod tests {
 
         fn invalidate(&mut self, _: Socket) {}
 
-        fn take_icmp(&mut self) -> Vec<IcmpError> {
-            Vec::new()
+        fn take_icmp(&mut self) -> IcmpErrors {
+            IcmpErrors::default()
         }
 
         fn wait(&mut self, _: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {

@@ -18,10 +18,10 @@ import sys
 SYSTEMS = {
     "x86_64": (0xC000003E, {"connect": 42, "epoll_create1": 291, "epoll_ctl": 233, "epoll_pwait": 281,
                             "eventfd2": 290, "fcntl": 72, "fdatasync": 75, "fsync": 74,
-                            "socket": 41, "unshare": 272}),
+                            "recvmsg": 47, "setsockopt": 54, "socket": 41, "unshare": 272}),
     "aarch64": (0xC00000B7, {"connect": 203, "epoll_create1": 20, "epoll_ctl": 21, "epoll_pwait": 22,
                              "eventfd2": 19, "fcntl": 25, "fdatasync": 83, "fsync": 82,
-                             "socket": 198, "unshare": 97}),
+                             "recvmsg": 212, "setsockopt": 208, "socket": 198, "unshare": 97}),
 }
 NO_SUCH_SYSTEM = 77
 

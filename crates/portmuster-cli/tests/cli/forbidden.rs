@@ -5,6 +5,7 @@ use std::fs;
 
 use crate::{
     outputs::{Folder, output},
+    program::METHODS,
     servers::{by_exhibit, start_lab, targets_but},
     shell::{check_forbidden, sh_apart},
 };
@@ -28,14 +29,14 @@ fn loops_share_a_descriptor_table_where_they_may_have_none_of_their_own() {
     assert_completes("unshare=EPERM", "", "", "");
     assert_completes("unshare=ENOSYS", "", "--workers=7", "");
     assert_completes("unshare=EPERM", "", "--method=process-event-loops", "");
-    let told = " of 5000; this system forbids threads a descriptor table of their own";
+    let told = " of 5000; this system does not let threads have descriptor tables of their own";
     assert_completes("unshare=EPERM", "ulimit -n 300", "--in-flight=5000", told);
     assert_completes("unshare=EPERM", "ulimit -n 40", "--in-flight=5000", told);
 }
 
 #[test]
 fn threads_wait_where_there_is_no_poller() {
-    let told = "256 of 16384; this system gives no poller (epoll)";
+    let told = "256 of 16384; epoll is not available";
     for call in ["epoll_create1=EPERM", "epoll_create1=ENOSYS", "epoll_ctl=ENOSPC"] {
         assert_completes(call, "", "", told);
         assert_completes(call, "", "--method=process-event-loops", "");
@@ -82,9 +83,25 @@ fn what_it_can_not_do_without_is_said() {
             let arguments = format!("127.0.0.1 -p 1 --method {method}");
             let Some(ended) = check_forbidden(call, "", &arguments) else { return };
             assert_eq!((ended.status, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
-            let start = "error: this machine can't start the run: opening what threads wait with";
+            let start = "error: this machine can't start the run: creating a poller failed";
             assert!(ended.stderr.starts_with(start), "{}", ended.stderr);
             assert!(ended.stderr.contains(told), "{call} {method}: {}", ended.stderr);
+        }
+    }
+}
+
+/// Only the error queue of a socket tells the host's refusal from a firewall's.
+#[test]
+fn refusals_without_a_readable_error_queue_are_unchecked() {
+    for (call, target) in
+        [("recvmsg@2>=8192=EPERM", "127.0.0.1"), ("setsockopt@1>=41=EPERM", "[::1]")]
+    {
+        for method in METHODS {
+            let arguments = format!("{target} -p 1 --method {method} --retries 0 -o jsonl");
+            let Some(ended) = check_forbidden(call, "", &arguments) else { return };
+            assert_eq!(ended.status, Some(3), "{call} {method}: {}", ended.stderr);
+            let verdicts: Vec<_> = ended.rows().into_iter().map(|row| row.state).collect();
+            assert_eq!(verdicts, ["unchecked"], "{call} {method}");
         }
     }
 }

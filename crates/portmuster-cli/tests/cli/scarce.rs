@@ -4,7 +4,7 @@
 use portmuster_lab::Behaviour;
 
 use crate::{
-    program::{Ended, check},
+    program::{Ended, METHODS, check},
     servers::{start, target},
     shell::{DROPPED, sh, sh_apart, sh_where_it_can},
 };
@@ -35,6 +35,20 @@ fn few_descriptors_are_said() {
     // Of 256 a reserve is kept; each of eleven loops has a table.
     assert!((1_000..2_816).contains(&given), "{given}");
     assert_eq!(why, "for more, raise the limit of descriptors (ulimit -n)");
+}
+
+#[test]
+fn workers_leave_descriptors_for_outputs_and_the_journal() {
+    for method in METHODS {
+        let script = "
+            cd \"$(mktemp -d)\"
+            trap 'rm -r \"$PWD\"' EXIT
+            ulimit -n 32
+            \"$portmuster\" check 127.0.0.0/22 -p 1 --method \"$1\" --rate 2000 -o jsonl=a.jsonl \
+                -o csv=a.csv -o sqlite=a.db --journal j
+            cat a.jsonl";
+        assert_all_refused(&sh(script, method), 1024);
+    }
 }
 
 #[test]

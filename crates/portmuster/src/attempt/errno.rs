@@ -2,7 +2,7 @@
 
 use rustix::io::Errno;
 
-use crate::outcome::{Fault, PortState, Reason};
+use crate::outcome::{Conclusion, Fault, PortState, Reason};
 
 /// Where an attempt was when a system call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,23 @@ fn while_pending(errno: Errno) -> Meaning {
         other => return Meaning::State(PortState::Unchecked, other.into()),
     };
     Meaning::State(PortState::Filtered, reason)
+}
+
+/// Withdraws a refusal that may have been ICMP's, because the error queue could not be read.
+pub(crate) fn withdraw_refusal(conclusion: &mut Conclusion, errno: Errno) {
+    let Conclusion::Verdict(verdict) = conclusion else { return };
+    if verdict.reason != Reason::Refused {
+        return;
+    }
+    match meaning(Phase::Start, errno) {
+        Meaning::Fault(fault) => *conclusion = Conclusion::Fault(fault),
+        Meaning::State(_, reason) => {
+            (verdict.state, verdict.reason) = (PortState::Unchecked, reason);
+        }
+        Meaning::HungUp => {
+            (verdict.state, verdict.reason) = (PortState::Unchecked, errno.into());
+        }
+    }
 }
 
 /// What ICMP says with this number of a connection that was pending.

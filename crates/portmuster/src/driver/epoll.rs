@@ -1,4 +1,4 @@
-//! Many sockets under one epoll instance: what an event loop waits with.
+//! The network of an event loop: many sockets under one epoll instance.
 
 use std::{
     mem::MaybeUninit,
@@ -15,33 +15,33 @@ use slab::Slab;
 
 use super::{
     error_queue,
-    net::{Connection, IcmpError, Net, Socket, Woken},
-    tcp::{self, Told},
+    net::{Connection, IcmpErrors, Net, Socket, Woken},
+    tcp::{self, Polled},
 };
 use crate::{
     clock::{Clock, Instant},
     waker::Waker,
 };
 
-/// Events taken at a time.
+/// The most events per wait.
 const EVENTS: usize = 1024;
 
-/// Stands for the waker where events name their socket.
+/// The event data of the waker; that of a socket is its serial and index.
 const WAKER: u64 = u64::MAX;
 
-/// Sockets of one event loop.
+/// The sockets of one event loop.
 ///
-/// A socket whose connection was refused or never answered is kept, connected again to where the
-/// next attempt goes, and registered with the poller once, when somebody has to wait for it: two
-/// system calls for a refused target instead of five. What the poller tells is kept, so that a
-/// connection that was accepted is not asked again, nor a socket without bytes for some.
+/// A socket whose connection was refused or timed out is kept and reconnected for the next attempt.
+/// It is registered with epoll once, when an attempt first has to wait for it. So a refused target
+/// takes two system calls instead of five. The flags of events are kept, so that neither an accepted
+/// connection nor a socket without bytes is asked again.
 ///
-/// What ICMP has said is read once for several refusals: reading it for each would cost a refused
-/// target a twentieth more.
+/// The error queue of a socket is read once for several refusals: reading it for each would add 5 %
+/// to the cost of a refused target.
 ///
-/// Invariant: never are more sockets kept than attempts were ever open at the same time.
+/// Invariant: there are never more sockets than attempts were open at the same time.
 ///
-/// Invariant: an error queue is read before it may be full.
+/// Invariant: an error queue is read before it can be full.
 #[derive(Debug)]
 pub(crate) struct Epoll {
     clock: Clock,
@@ -49,16 +49,16 @@ pub(crate) struct Epoll {
     poller: OwnedFd,
     waker: Waker,
     sockets: Slab<Member>,
-    /// Of the next socket that the poller is told of.
+    /// The serial of the next socket to be registered.
     serial: u32,
-    /// Places of sockets that can be connected again, IPv4 and IPv6 apart.
+    /// Indices of unconnected sockets, by family.
     idle: [Vec<usize>; 2],
-    /// Places of sockets whose error queue may have something in it.
+    /// Indices of sockets whose error queues may have messages.
     unread: Vec<usize>,
-    /// Refusals after which a socket's error queue is read.
+    /// The number of refusals after which a socket's error queue is read.
     unread_max: u8,
-    icmp: Vec<IcmpError>,
-    /// Sockets that the next wait names whatever has happened.
+    icmp: IcmpErrors,
+    /// Sockets that the next wait reports in any case.
     revisited: Vec<Socket>,
 }
 
@@ -66,60 +66,59 @@ pub(crate) struct Epoll {
 struct Member {
     descriptor: OwnedFd,
     family: Family,
-    /// The poller tells of it under this number, which tells it from others that had its place;
-    /// `None`: the poller does not know it.
+    /// Tells its events from those of earlier sockets with its index; `None` if it is not registered.
     serial: Option<u32>,
-    standing: Standing,
+    state: ConnectionState,
     readiness: Readiness,
-    /// How often its error queue may have got something that was not read.
+    /// How many unread messages its error queue may have.
     unread: u8,
 }
 
-/// How the connection of a socket stood when it was last asked.
+/// The state of a socket's connection when it was last polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// There is none, or it has failed.
-    Free,
+enum ConnectionState {
+    /// There is no connection, or it has failed.
+    Unconnected,
     Pending,
     Accepted,
 }
 
-impl From<Connection> for Standing {
+impl From<Connection> for ConnectionState {
     fn from(connection: Connection) -> Self {
         match connection {
             Connection::Pending => Self::Pending,
             Connection::Accepted => Self::Accepted,
-            Connection::Failed(_) => Self::Free,
+            Connection::Failed(_) => Self::Unconnected,
         }
     }
 }
 
-/// What is known of a socket without asking it.
+/// What events have said about a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Readiness {
-    /// How its connection stands, while that is not known otherwise.
-    connection: Option<Told>,
-    /// It has no bytes before the poller tells of it again: an edge-triggered poller tells of all
-    /// that comes after less was read than was asked for (epoll(7), question 9).
+    /// The state of its connection; `None` if no event has said it.
+    connection: Option<Polled>,
+    /// Whether it has no bytes until its next event: edge-triggered epoll reports everything that
+    /// arrives after a short read (epoll(7), question 9).
     drained: bool,
-    /// More may be there behind a short read: the end, of which the poller does not tell again, or
-    /// what follows urgent data, at which a read stops (tcp(7)).
+    /// Whether there may be more after a short read: the end of the stream, which epoll does not report
+    /// again, or bytes after urgent data, at which a read stops (tcp(7)).
     uneven: bool,
 }
 
 impl Readiness {
-    /// Takes an event. Its flags are of the moment of the wait, whatever the event was for.
-    fn take(&mut self, flags: epoll::EventFlags) {
+    /// Applies an event. Its flags are those at the time of the wait, not at the time of the event.
+    fn apply(&mut self, flags: epoll::EventFlags) {
         use epoll::EventFlags as Flags;
 
         self.uneven |= flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR | Flags::PRI);
         let [out, hup, err] = [Flags::OUT, Flags::HUP, Flags::ERR].map(|it| flags.contains(it));
-        self.connection = Some(Told::by(out, hup, err));
+        self.connection = Some(Polled::from_flags(out, hup, err));
         self.drained = !flags.contains(Flags::IN) && !self.uneven;
     }
 }
 
-/// Which of the idle sockets.
+/// The address family of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     V4 = 0,
@@ -140,7 +139,7 @@ impl Family {
 }
 
 impl Epoll {
-    /// The thread that waits here is called by the waker.
+    /// Creates the network of one event loop; `waker` ends its waits.
     ///
     /// # Errors
     /// This machine is short of descriptors or memory.
@@ -162,22 +161,22 @@ impl Epoll {
             idle: [Vec::new(), Vec::new()],
             unread: Vec::new(),
             unread_max: *error_queue::UNREAD,
-            icmp: Vec::new(),
+            icmp: IcmpErrors::default(),
             revisited: Vec::new(),
         })
     }
 
-    /// Its connection stands so.
-    fn stands(&mut self, place: usize, connection: Connection) -> Connection {
-        self.sockets[place].standing = connection.into();
+    /// Records the state of a connection.
+    fn set_connection(&mut self, place: usize, connection: Connection) -> Connection {
+        self.sockets[place].state = connection.into();
         if matches!(connection, Connection::Failed(_)) {
-            self.errs(place);
+            self.note_error(place);
         }
         connection
     }
 
-    /// The socket's error queue may have something in it.
-    fn errs(&mut self, place: usize) {
+    /// Notes that the socket's error queue may have one more message.
+    fn note_error(&mut self, place: usize) {
         let member = &mut self.sockets[place];
         if member.unread == 0 {
             self.unread.push(place);
@@ -194,27 +193,28 @@ impl Epoll {
         error_queue::read(&member.descriptor, Socket(place), &mut self.icmp);
     }
 
-    /// Something has happened at a socket.
-    fn happened(&mut self, place: usize, flags: epoll::EventFlags, ready: &mut Vec<Socket>) {
+    /// Handles an event at a socket.
+    fn handle_event(&mut self, place: usize, flags: epoll::EventFlags, ready: &mut Vec<Socket>) {
         let member = &mut self.sockets[place];
-        member.readiness.take(flags);
-        let is_pending = member.standing == Standing::Pending;
+        member.readiness.apply(flags);
+        let is_pending = member.state == ConnectionState::Pending;
         ready.push(Socket(place));
         if is_pending && flags.contains(epoll::EventFlags::ERR) {
-            self.errs(place);
+            self.note_error(place);
         }
     }
 
-    /// Waits as well where the poller can't be waited for: it takes longer, the more sockets there
-    /// are. Where that is not possible either, every socket is asked.
+    /// Waits with poll(2) where `epoll_wait(2)` is not permitted; it takes longer the more sockets there
+    /// are. Where poll(2) is not permitted either, reports every socket.
     fn wait_by_poll(&mut self, timeout: Option<&Timespec>, ready: &mut Vec<Socket>) -> Woken {
-        let is_watched =
-            |member: &Member| member.serial.is_some() && member.standing != Standing::Free;
+        let is_watched = |member: &Member| {
+            member.serial.is_some() && member.state != ConnectionState::Unconnected
+        };
         let watched = self.sockets.iter().filter(|(_, member)| is_watched(member));
         let (places, sockets): (Vec<_>, Vec<_>) = watched.unzip();
         let mut polled = vec![PollFd::new(self.waker.descriptor(), PollFlags::IN)];
         polled.extend(sockets.into_iter().map(|member| {
-            let is_pending = member.standing == Standing::Pending;
+            let is_pending = member.state == ConnectionState::Pending;
             let wanted = if is_pending { PollFlags::OUT } else { PollFlags::IN };
             PollFd::new(&member.descriptor, wanted)
         }));
@@ -227,31 +227,31 @@ impl Epoll {
                     self.invalidate(Socket(place));
                 }
                 ready.extend(places.into_iter().map(Socket));
-                return self.heard();
+                return self.take_call();
             }
         }
-        let told: Vec<_> = polled.iter().map(PollFd::revents).collect();
-        for (place, told) in places.into_iter().zip(&told[1..]) {
-            if !told.is_empty() {
-                // They have the same bits (epoll_ctl(2)).
-                let flags = epoll::EventFlags::from_bits_retain(told.bits().into());
-                self.happened(place, flags, ready);
+        let events: Vec<_> = polled.iter().map(PollFd::revents).collect();
+        for (place, events) in places.into_iter().zip(&events[1..]) {
+            if !events.is_empty() {
+                // poll(2) and epoll(7) use the same bits (epoll_ctl(2)).
+                let flags = epoll::EventFlags::from_bits_retain(events.bits().into());
+                self.handle_event(place, flags, ready);
             }
         }
-        self.heard()
+        self.take_call()
     }
 
-    /// Takes a call, if there was one.
-    fn heard(&self) -> Woken {
+    /// Resets the waker if it was called.
+    fn take_call(&self) -> Woken {
         if !self.waker.is_called() {
             return Woken::ByEvent;
         }
-        self.waker.heard();
+        self.waker.reset();
         Woken::ByCall
     }
 
-    /// The time until then; whole milliseconds, rounded up: a wait never ends early, and kernels
-    /// and sandboxes that only know `epoll_pwait` do.
+    /// Returns the time until then in whole milliseconds, rounded up, so that a wait never ends early
+    /// on kernels and sandboxes that only have `epoll_pwait`.
     fn timeout(&self, until: Instant) -> Timespec {
         let milliseconds = until.since(self.now()).as_nanos().div_ceil(1_000_000);
         let timeout = Duration::from_millis(u64::try_from(milliseconds).unwrap_or(u64::MAX));
@@ -270,7 +270,7 @@ impl Net for Epoll {
             self.sockets[place].readiness = Readiness::default();
             return Ok(Socket(place));
         }
-        // Who needs a new one gives one of the others back.
+        // Close a socket of the other family before opening one more.
         if let Some(place) = self.idle[family.other() as usize].pop() {
             self.close(Socket(place));
         }
@@ -280,7 +280,7 @@ impl Net for Epoll {
             descriptor,
             family,
             serial: None,
-            standing: Standing::Free,
+            state: ConnectionState::Unconnected,
             readiness,
             unread: 0,
         };
@@ -289,18 +289,20 @@ impl Net for Epoll {
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let member = &self.sockets[socket.0];
-        let connection = match member.standing {
-            Standing::Pending => {
-                tcp::stands(&member.descriptor, endpoint, member.readiness.connection)
+        let connection = match member.state {
+            ConnectionState::Pending => {
+                tcp::poll(&member.descriptor, endpoint, member.readiness.connection)
             }
-            Standing::Free | Standing::Accepted => tcp::connect(&member.descriptor, endpoint),
+            ConnectionState::Unconnected | ConnectionState::Accepted => {
+                tcp::connect(&member.descriptor, endpoint)
+            }
         };
-        self.stands(socket.0, connection)
+        self.set_connection(socket.0, connection)
     }
 
     fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(&self.sockets[socket.0].descriptor, endpoint);
-        self.stands(socket.0, connection)
+        self.set_connection(socket.0, connection)
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
@@ -320,17 +322,17 @@ impl Net for Epoll {
 
     fn disconnect(&mut self, socket: Socket) {
         let member = &mut self.sockets[socket.0];
-        match std::mem::replace(&mut member.standing, Standing::Free) {
-            Standing::Accepted => return self.close(socket),
-            Standing::Pending => {
+        match std::mem::replace(&mut member.state, ConnectionState::Unconnected) {
+            ConnectionState::Accepted => return self.close(socket),
+            ConnectionState::Pending => {
                 if !tcp::disconnect(&member.descriptor) {
                     return self.close(socket);
                 }
-                // Nothing comes any more.
+                // No more errors arrive.
                 self.read_errors(socket.0);
             }
-            // A refused connection has left its socket as it was before.
-            Standing::Free => {}
+            // A refused connection leaves its socket unconnected.
+            ConnectionState::Unconnected => {}
         }
         self.idle[self.sockets[socket.0].family as usize].push(socket.0);
     }
@@ -339,8 +341,8 @@ impl Net for Epoll {
         if self.sockets[socket.0].unread > 0 {
             self.read_errors(socket.0);
         }
-        // The kernel takes a closed socket off the poller itself, unless a child process that is
-        // just being started has a copy of it: that is why events are told apart by the serial.
+        // The kernel removes a closed socket from the epoll set, unless a child process that is just
+        // being started has a copy of it. That is why events carry a serial.
         drop(self.sockets.remove(socket.0));
     }
 
@@ -368,10 +370,10 @@ impl Net for Epoll {
         self.sockets[socket.0].readiness = Readiness::default();
     }
 
-    fn take_icmp(&mut self) -> Vec<IcmpError> {
+    fn take_icmp(&mut self) -> IcmpErrors {
         let mut unread = std::mem::take(&mut self.unread);
         for place in unread.drain(..) {
-            // It may have been read in between, or closed.
+            // It may have been read or closed in between.
             if self.sockets.get(place).is_some_and(|member| member.unread > 0) {
                 self.read_errors(place);
             }
@@ -388,21 +390,21 @@ impl Net for Epoll {
         let events = match epoll::wait(&self.poller, &mut buffer, timeout.as_ref()) {
             Ok((events, _)) => events,
             Err(Errno::INTR) => return Woken::ByEvent,
-            // A sandbox forbids it.
+            // A sandbox does not permit it.
             Err(_) => return self.wait_by_poll(timeout.as_ref(), ready),
         };
         let mut woken = Woken::ByEvent;
         for event in events {
             match event.data.u64() {
                 WAKER => {
-                    self.waker.heard();
+                    self.waker.reset();
                     woken = Woken::ByCall;
                 }
                 name => {
                     let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
                     let member = self.sockets.get(place);
                     if member.is_some_and(|member| member.serial == Some(serial)) {
-                        self.happened(place, event.flags, ready);
+                        self.handle_event(place, event.flags, ready);
                     }
                 }
             }
@@ -417,7 +419,7 @@ mod tests {
 
     use super::*;
 
-    /// Nothing listens on the lowest port of loopback.
+    /// Endpoints that refuse: nothing listens on port 1 of loopback.
     const REFUSED: [SocketAddr; 2] = [
         SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1),
         SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 1),
@@ -428,7 +430,7 @@ mod tests {
         Epoll::new(Clock::start(), None, waker).expect("a poller")
     }
 
-    /// How the connection ends.
+    /// Waits for the end of a connection attempt.
     fn outcome(net: &mut Epoll, socket: Socket, endpoint: SocketAddr) -> Connection {
         let mut ready = Vec::new();
         loop {
@@ -442,9 +444,9 @@ mod tests {
         }
     }
 
-    /// A million may be open at the same time.
+    /// A million sockets may be open at the same time.
     #[test]
-    fn what_is_kept_of_a_socket_is_small() {
+    fn state_of_a_socket_is_small() {
         assert!(size_of::<Member>() <= 20, "{}", size_of::<Member>());
     }
 
@@ -456,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_sockets_are_kept_and_families_apart() {
+    fn refused_sockets_are_reused_within_their_family() {
         let mut net = poller();
         let [v4, v6] = REFUSED;
         let first = refused(&mut net, v4);
@@ -465,17 +467,17 @@ mod tests {
         }
         assert_eq!(net.sockets.len(), 1);
         refused(&mut net, v6);
-        assert_eq!(net.sockets.len(), 1, "the other family's was given back");
+        assert_eq!(net.sockets.len(), 1, "the socket of the other family was closed");
         assert_eq!((net.idle[0].len(), net.idle[1].len()), (0, 1));
     }
 
     #[test]
-    fn a_socket_that_waited_in_vain_connects_elsewhere() {
+    fn socket_of_a_pending_connection_can_connect_elsewhere() {
         #[expect(clippy::disallowed_methods, reason = "this fills the backlog of a server")]
         let connect = std::net::TcpStream::connect;
-        let deaf = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        rustix::net::listen(&deaf, 0).expect("it listens");
-        let endpoint = deaf.local_addr().expect("it is bound");
+        let full = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        rustix::net::listen(&full, 0).expect("it listens");
+        let endpoint = full.local_addr().expect("it is bound");
         let _first = connect(endpoint).expect("there is one place");
         let open = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
 
@@ -491,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_accepted_and_is_given_up_connects_elsewhere() {
+    fn disconnected_socket_of_an_accepted_connection_connects_elsewhere() {
         let open = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = open.local_addr().expect("it is bound");
         let mut net = poller();
@@ -502,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_behind_a_short_read_is_told() {
+    fn bytes_after_a_short_read_are_reported() {
         let open = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = open.local_addr().expect("it is bound");
         let mut net = poller();
@@ -510,7 +512,7 @@ mod tests {
         assert_eq!(outcome(&mut net, socket, endpoint), Connection::Accepted);
         let (mut server, _) = open.accept().expect("somebody came");
         let (mut ready, mut buffer) = (Vec::new(), [0; 8]);
-        let mut told = |net: &mut Epoll| loop {
+        let mut next = |net: &mut Epoll| loop {
             match net.read(socket, &mut buffer) {
                 Err(Errno::AGAIN) => net.wait(None, &mut ready),
                 read => return read.map(|length| buffer[..length].to_vec()),
@@ -518,13 +520,13 @@ mod tests {
         };
         server.write_all(b"ab").expect("there is room");
         net.watch(socket).expect("it can be watched");
-        assert_eq!(told(&mut net), Ok(b"ab".to_vec()));
+        assert_eq!(next(&mut net), Ok(b"ab".to_vec()));
         server.write_all(b"cd").expect("there is room");
-        assert_eq!(told(&mut net), Ok(b"cd".to_vec()));
+        assert_eq!(next(&mut net), Ok(b"cd".to_vec()));
         // Bytes and the end in one go: the poller tells of both at once, and once only.
         server.write_all(b"ef").expect("there is room");
         drop(server);
-        assert_eq!(told(&mut net), Ok(b"ef".to_vec()));
-        assert_eq!(told(&mut net), Ok(Vec::new()));
+        assert_eq!(next(&mut net), Ok(b"ef".to_vec()));
+        assert_eq!(next(&mut net), Ok(Vec::new()));
     }
 }

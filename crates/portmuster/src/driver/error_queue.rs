@@ -1,9 +1,10 @@
-//! What ICMP says of a socket's connections: the socket's error queue (recvmsg(2), `MSG_ERRQUEUE`).
+//! A socket's error queue, which holds ICMP errors about its connections (recvmsg(2),
+//! `MSG_ERRQUEUE`).
 //!
-//! Linux 5.8 and later queue what ICMP says of a pending TCP connection, IPv6 only where it is
-//! asked to. The messages stay there until they are read, also when the socket connects elsewhere,
-//! and until then the socket always has an error to tell. An error number alone does not tell an
-//! ICMP refusal from a reset: both are `ECONNREFUSED`.
+//! Linux 5.8 and later queue ICMP errors about a pending TCP connection, for IPv6 only if the option
+//! `IPV6_RECVERR` is set. Messages stay in the queue until they are read, even when the socket
+//! connects elsewhere, and until then every poll reports an error. The error number of a connection
+//! does not tell an ICMP refusal from a reset: both are `ECONNREFUSED`.
 
 use std::{
     fs,
@@ -18,43 +19,63 @@ use nix::{
 };
 use rustix::io::Errno;
 
-use super::net::{IcmpError, Socket};
+use super::net::{IcmpError, IcmpErrors, Socket};
 
-/// Messages read from one queue at a time, so that reading has an end.
+/// The most messages to read from a queue at a time.
 const MESSAGES_MAX: usize = 256;
 
-/// Refusals of one socket after which its queue is read at the latest.
+/// The most refusals of one socket before its queue is read.
 const UNREAD_MAX: u8 = 16;
 
-/// Pages of a queue that one message takes at most: network cards receive into one, and the system
-/// adds what it knows of the message.
+/// The most pages that one message takes: network cards receive into one page, and the kernel adds its
+/// metadata.
 const PAGES: usize = 2;
 
-/// Refusals of one socket whose messages its queue certainly has room for. The queue is bounded by
-/// the receive buffer; the size that it starts with is the second of three (tcp(7), `tcp_rmem`).
+/// How many messages a socket's queue certainly has room for. The receive buffer bounds the queue; its
+/// initial size is the second of three numbers (tcp(7), `tcp_rmem`).
 pub(super) static UNREAD: LazyLock<u8> = LazyLock::new(|| {
-    let said = fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap_or_default();
-    unread(&said, rustix::param::page_size())
+    let text = fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap_or_default();
+    unread(&text, rustix::param::page_size())
 });
 
-fn unread(said: &str, page: usize) -> u8 {
-    let buffer: usize = said.split_whitespace().nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
+fn unread(text: &str, page: usize) -> u8 {
+    let buffer: usize = text.split_whitespace().nth(1).and_then(|it| it.parse().ok()).unwrap_or(0);
     u8::try_from(buffer / (PAGES * page)).unwrap_or(u8::MAX).clamp(1, UNREAD_MAX)
 }
 
-/// Has the system queue what ICMP says of pending connections, or no longer. IPv4 queues it in any
-/// case, IPv6 where it is asked to. Where that was asked, ICMP also ends connections that were
-/// accepted, which is nothing that a conversation should end of: so it is asked only until the
-/// accept.
-pub(super) fn ask(socket: impl AsFd, family: SocketAddr, wanted: bool) {
-    if family.is_ipv6() {
-        // A system that has no queues leaves them empty.
-        let _ = setsockopt(&socket, sockopt::Ipv6RecvErr, &wanted);
+/// Makes the kernel queue ICMP errors about pending connections. It does so for IPv4 in any case.
+///
+/// # Errors
+/// The kernel has error queues and refuses to enable them.
+pub(super) fn enable(socket: impl AsFd, endpoint: SocketAddr) -> Result<(), Errno> {
+    if endpoint.is_ipv4() {
+        return Ok(());
+    }
+    match setsockopt(&socket, sockopt::Ipv6RecvErr, &true).map_err(errno) {
+        Err(errno) if !is_missing(errno) => Err(errno),
+        _ => Ok(()),
     }
 }
 
-/// Empties the queue; adds what ICMP has said.
-pub(super) fn read(descriptor: impl AsFd, socket: Socket, told: &mut Vec<IcmpError>) {
+/// Stops what [`enable`] began. While it is enabled, ICMP also ends accepted connections, which must
+/// not end a conversation.
+pub(super) fn disable(socket: impl AsFd, endpoint: SocketAddr) {
+    if endpoint.is_ipv6() {
+        let _ = setsockopt(&socket, sockopt::Ipv6RecvErr, &false);
+    }
+}
+
+/// Returns whether the error means that this system has no error queues, as gVisor.
+fn is_missing(errno: Errno) -> bool {
+    [Errno::NOPROTOOPT, Errno::OPNOTSUPP, Errno::INVAL].contains(&errno)
+}
+
+fn errno(errno: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(errno as i32)
+}
+
+/// Empties the socket's queue and adds its ICMP errors to `icmp`.
+pub(super) fn read(descriptor: impl AsFd, socket: Socket, icmp: &mut IcmpErrors) {
     let descriptor = descriptor.as_fd().as_raw_fd();
     for _ in 0..MESSAGES_MAX {
         let mut control = nix::cmsg_space!(sock_extended_err, libc::sockaddr_in6);
@@ -63,12 +84,20 @@ pub(super) fn read(descriptor: impl AsFd, socket: Socket, told: &mut Vec<IcmpErr
             match recvmsg::<SockaddrStorage>(descriptor, &mut [], Some(&mut control), flags) {
                 Ok(message) => message,
                 Err(nix::errno::Errno::EINTR) => continue,
-                Err(_) => return,
+                Err(nix::errno::Errno::EAGAIN) => return,
+                Err(error) => {
+                    let errno = errno(error);
+                    if !is_missing(errno) {
+                        icmp.unreadable = Some(errno);
+                    }
+                    return;
+                }
             };
         let endpoint = message.address.as_ref().and_then(endpoint);
-        let errno = message.cmsgs().ok().and_then(|mut parts| parts.find_map(|part| icmp(&part)));
+        let errno =
+            message.cmsgs().ok().and_then(|mut parts| parts.find_map(|part| icmp_errno(&part)));
         if let (Some(endpoint), Some(errno)) = (endpoint, errno) {
-            told.push(IcmpError { socket, endpoint, errno });
+            icmp.errors.push(IcmpError { socket, endpoint, errno });
         }
     }
 }
@@ -78,8 +107,8 @@ fn endpoint(address: &SockaddrStorage) -> Option<SocketAddr> {
     v4.or_else(|| address.as_sockaddr_in6().map(|it| SocketAddrV6::from(*it).into()))
 }
 
-/// The error number, where the message is one of ICMP.
-fn icmp(part: &ControlMessageOwned) -> Option<Errno> {
+/// Returns the error number if the message is an ICMP error.
+fn icmp_errno(part: &ControlMessageOwned) -> Option<Errno> {
     let (ControlMessageOwned::Ipv4RecvErr(error, _) | ControlMessageOwned::Ipv6RecvErr(error, _)) =
         part
     else {
@@ -94,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_left_unread_as_far_as_the_queue_has_room() {
+    fn messages_stay_unread_only_while_the_queue_has_room() {
         assert_eq!(unread("4096\t131072\t6291456\n", 4096), 16);
         assert_eq!(unread("4096 65536 6291456", 4096), 8);
         assert_eq!(unread("4096 131072 6291456", 65536), 1);

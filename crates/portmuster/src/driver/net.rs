@@ -6,96 +6,105 @@ use rustix::io::Errno;
 
 use crate::clock::Instant;
 
-/// A socket's place in its [`Net`]; given again after the socket is closed.
+/// Identifies a socket within its [`Net`]. The number is reused after the socket is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Socket(pub(crate) usize);
 
-/// How a connection attempt stands.
+/// The state of a connection attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Connection {
     /// Neither accepted nor refused.
     Pending,
     /// Accepted.
     Accepted,
-    /// It ended with this error. Whether the host refused or ICMP did, [`Net::take_icmp`] tells.
+    /// Failed with this error. [`Net::take_icmp`] says whether the host refused or ICMP did.
     Failed(Errno),
 }
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Woken {
-    /// Something happened at a socket, or the time was up.
+    /// There was an event at a socket, or the time was up.
     ByEvent,
-    /// Somebody called the waiting thread.
+    /// Another thread called this one with its waker.
     ByCall,
 }
 
-/// Sockets and time as an operating system gives them; nothing blocks but `wait`.
+/// Sockets and time of an operating system. Only `wait` blocks.
 pub(crate) trait Net {
-    /// What time it is.
+    /// Returns the current time.
     fn now(&self) -> Instant;
 
-    /// Opens a TCP socket of the endpoint's family, or takes one that was
-    /// [given up](Self::disconnect).
+    /// Opens a TCP socket of the endpoint's family, or reuses one that was
+    /// [disconnected](Self::disconnect).
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno>;
 
-    /// Begins to connect, or, when that has begun, says how it stands. A connection that was
-    /// accepted counts as accepted while there is something to read of it, even when it is over.
+    /// Begins to connect, or polls a connection that has begun. A connection that was accepted counts
+    /// as accepted while it has unread bytes, even after its end.
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
-    /// Says how a connection stands that has just begun, as cheaply as can be: of one that was
-    /// accepted and reset since, what was said is lost.
+    /// Polls a connection that has just begun, with a single system call. If the server has accepted
+    /// and reset it since, the bytes that it sent are lost.
     fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
-    /// Reads what has come, whatever signals come; `Ok(0)` when the peer hung up, `EAGAIN` when
-    /// nothing has come.
+    /// Reads what has arrived; `Ok(0)` after the peer closed the connection, `EAGAIN` if nothing has
+    /// arrived. Retries when a signal interrupts it.
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno>;
 
-    /// Writes what the socket takes at once.
+    /// Writes as much as the socket takes without blocking.
     fn write(&mut self, socket: Socket, bytes: &[u8]) -> Result<usize, Errno>;
 
-    /// Gives up a connection; to who has accepted it that is a reset. The socket's place may be
-    /// given to another, and may be named once more for what happened before.
+    /// Abandons a connection and keeps its socket for reuse. A peer that has accepted it gets a reset.
+    /// Events from before may still be reported for the socket's number.
     fn disconnect(&mut self, socket: Socket);
 
-    /// Closes the socket; its place may be given to another.
+    /// Closes the socket. Its number may be reused.
     fn close(&mut self, socket: Socket);
 
-    /// From now on the socket is named by [`wait`](Self::wait) when something has happened at it,
-    /// also for what happened since it was opened. Asked again it changes nothing.
+    /// Registers the socket, so that [`wait`](Self::wait) reports its events, also those since it was
+    /// opened. Does nothing if it is registered.
     fn watch(&mut self, socket: Socket) -> Result<(), Errno>;
 
-    /// The next [`wait`](Self::wait) names the socket at once: it was not read to its end.
+    /// Makes the next [`wait`](Self::wait) report the socket at once, because it has unread bytes.
     fn revisit(&mut self, socket: Socket);
 
-    /// What the last waits told about the socket is not relied on: the next `connect` and `read`
-    /// ask the system.
+    /// Forgets what earlier waits found out about the socket, so that the next `connect` and `read`
+    /// ask the operating system.
     fn invalidate(&mut self, socket: Socket);
 
-    /// What ICMP has said since the last call: of connections that have failed since then, why; of
-    /// those that are pending, that they fail. What was said of any other comes too late.
-    fn take_icmp(&mut self) -> Vec<IcmpError>;
+    /// Returns the ICMP errors since the last call. They explain connections that have failed since
+    /// then, and end those that are pending; errors about any other connection are late and mean
+    /// nothing.
+    fn take_icmp(&mut self) -> IcmpErrors;
 
-    /// Waits until something has happened at a watched socket, somebody calls, or the time has come
-    /// (`None`: without end), and adds the sockets at which something has happened. A socket may
-    /// be named for no reason; it is not named again for what it was named for once.
+    /// Waits for an event at a registered socket, a call of the waker, or the time `until` (`None`:
+    /// without a limit). Adds the sockets that have events to `ready`. Wake-ups may be spurious. An
+    /// event is reported only once.
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken;
+}
+
+/// The ICMP errors that a [`Net`] has read.
+#[derive(Debug, Default)]
+pub(crate) struct IcmpErrors {
+    pub(crate) errors: Vec<IcmpError>,
+    /// Why an error queue could not be read. Any refusal since the last call may then be ICMP's.
+    pub(crate) unreadable: Option<Errno>,
 }
 
 /// An ICMP message about a connection that was pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IcmpError {
-    /// The socket that the connection was of; it may have begun another since.
+    /// The socket of the connection. It may have another connection by now.
     pub(crate) socket: Socket,
-    /// Where the connection was to go to.
+    /// The endpoint of the connection.
     pub(crate) endpoint: SocketAddr,
-    /// What the system makes of the message's type and code.
+    /// The error number that the kernel maps the message's type and code to.
     pub(crate) errno: Errno,
 }
 
 impl IcmpError {
-    /// Whether it is about a connection to this endpoint. Zones are not compared: the system tells
-    /// them of some addresses only.
+    /// Returns whether it is about a connection to this endpoint. Zones are not compared, because the
+    /// kernel sets them for some addresses only.
     pub(crate) fn is_about(&self, endpoint: SocketAddr) -> bool {
         (self.endpoint.ip(), self.endpoint.port()) == (endpoint.ip(), endpoint.port())
     }

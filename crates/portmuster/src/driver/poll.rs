@@ -1,4 +1,4 @@
-//! One socket under poll(2): what a blocking thread waits with.
+//! The network of a blocking thread: one socket under poll(2).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,79 +14,79 @@ use rustix::{
 
 use super::{
     error_queue,
-    net::{Connection, IcmpError, Net, Socket, Woken},
-    tcp::{self, Told},
+    net::{Connection, IcmpErrors, Net, Socket, Woken},
+    tcp::{self, Polled},
 };
 use crate::{
     clock::{Clock, Instant},
     waker::Waker,
 };
 
-/// The sockets that threads keep between two attempts, one each.
+/// The unconnected sockets that threads keep between two attempts, at most one each.
 ///
-/// A thread takes its own; its lock is free, but when there are no descriptors left.
+/// A thread takes its own socket. Its lock is contended only when descriptors run out.
 #[derive(Debug)]
-pub(crate) struct Idle(Vec<Mutex<Option<Kept>>>);
+pub(crate) struct IdleSockets(Vec<Mutex<Option<IdleSocket>>>);
 
 #[derive(Debug)]
-struct Kept {
+struct IdleSocket {
     socket: OwnedFd,
     is_ipv4: bool,
 }
 
-impl Idle {
-    /// For so many threads.
+impl IdleSockets {
+    /// Creates it for this many threads, without sockets.
     pub(crate) fn new(threads: usize) -> Arc<Self> {
         Arc::new(Self((0..threads).map(|_| Mutex::default()).collect()))
     }
 
-    fn take(&self, place: usize) -> Option<Kept> {
-        self.0[place].lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn take(&self, thread: usize) -> Option<IdleSocket> {
+        self.0[thread].lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn keep(&self, place: usize, kept: Kept) {
-        *self.0[place].lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+    fn keep(&self, thread: usize, socket: IdleSocket) {
+        *self.0[thread].lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
     }
 
-    /// Closes one of them; false when there is none.
-    fn give_one_back(&self) -> bool {
-        (0..self.0.len()).any(|place| self.take(place).is_some())
+    /// Closes one of the sockets. Returns false if there is none.
+    fn close_one(&self) -> bool {
+        (0..self.0.len()).any(|thread| self.take(thread).is_some())
     }
 }
 
-/// The one socket of a blocking thread, and the descriptor that calls the thread away from it.
+/// The network of a blocking thread: its socket, and the waker that stops the thread.
 #[derive(Debug)]
 pub(crate) struct Poll {
     clock: Clock,
     source: Option<IpAddr>,
     stop: Waker,
     socket: Option<OwnedFd>,
-    /// Its family is that of IPv4.
+    /// Whether the socket is an IPv4 one.
     is_ipv4: bool,
-    /// Sockets of this thread and of the others that can be connected again.
-    idle: Arc<Idle>,
-    /// This thread's place among them.
-    place: usize,
-    /// How its connection stands; `None`: it has none.
+    /// Unconnected sockets of all threads.
+    idle: Arc<IdleSockets>,
+    /// Index of this thread among them.
+    thread: usize,
+    /// The state of its connection; `None` if it has none.
     connection: Option<Connection>,
-    /// What the next wait is for.
+    /// The events that the next wait waits for.
     interest: PollFlags,
-    /// The last wait found an error at it.
-    erred: bool,
-    /// What the last wait has told of its connection.
-    told: Option<Told>,
-    icmp: Vec<IcmpError>,
+    /// Whether the last wait found an error at the socket.
+    has_error: bool,
+    /// What the last wait found out about the connection.
+    polled: Option<Polled>,
+    icmp: IcmpErrors,
 }
 
 impl Poll {
-    /// Once `stop` has called, every wait ends at once: it is never read, so that one call
-    /// reaches every thread.
+    /// Creates the network of one thread. Once `stop` was called, every wait ends at once: the waker is
+    /// never reset, so that one call stops every thread.
     pub(crate) fn new(
         clock: Clock,
         source: Option<IpAddr>,
         stop: Waker,
-        idle: Arc<Idle>,
-        place: usize,
+        idle: Arc<IdleSockets>,
+        thread: usize,
     ) -> Self {
         Self {
             clock,
@@ -95,12 +95,12 @@ impl Poll {
             socket: None,
             is_ipv4: false,
             idle,
-            place,
+            thread,
             connection: None,
             interest: PollFlags::empty(),
-            erred: false,
-            told: None,
-            icmp: Vec::new(),
+            has_error: false,
+            polled: None,
+            icmp: IcmpErrors::default(),
         }
     }
 
@@ -108,11 +108,11 @@ impl Poll {
         self.socket.as_ref().expect("a socket is used only between open and close")
     }
 
-    /// Its connection stands so.
-    fn stands(&mut self, socket: Socket, connection: Connection) -> Connection {
+    /// Records the state of the connection.
+    fn set_connection(&mut self, socket: Socket, connection: Connection) -> Connection {
         self.connection = Some(connection);
-        let has_erred = std::mem::take(&mut self.erred);
-        if matches!(connection, Connection::Failed(_)) || has_erred {
+        let has_error = std::mem::take(&mut self.has_error);
+        if matches!(connection, Connection::Failed(_)) || has_error {
             self.read_errors(socket);
         }
         self.interest = match connection {
@@ -136,13 +136,13 @@ impl Net for Poll {
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
         self.is_ipv4 = endpoint.is_ipv4();
-        self.told = None;
-        let kept = self.idle.take(self.place).filter(|kept| kept.is_ipv4 == self.is_ipv4);
+        self.polled = None;
+        let kept = self.idle.take(self.thread).filter(|kept| kept.is_ipv4 == self.is_ipv4);
         self.socket = Some(match kept {
-            Some(Kept { socket, .. }) => socket,
+            Some(IdleSocket { socket, .. }) => socket,
             None => match tcp::open(endpoint, self.source) {
-                // What others keep and do not use would stay out of this thread's reach.
-                Err(Errno::MFILE | Errno::NFILE) if self.idle.give_one_back() => {
+                // Another thread's unused socket gives way.
+                Err(Errno::MFILE | Errno::NFILE) if self.idle.close_one() => {
                     tcp::open(endpoint, self.source)?
                 }
                 opened => opened?,
@@ -152,17 +152,17 @@ impl Net for Poll {
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
-        let told = self.told.take();
+        let polled = self.polled.take();
         let connection = match self.connection {
-            Some(Connection::Pending) => tcp::stands(self.socket(), endpoint, told),
+            Some(Connection::Pending) => tcp::poll(self.socket(), endpoint, polled),
             _ => tcp::connect(self.socket(), endpoint),
         };
-        self.stands(socket, connection)
+        self.set_connection(socket, connection)
     }
 
     fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         let connection = tcp::connect(self.socket(), endpoint);
-        self.stands(socket, connection)
+        self.set_connection(socket, connection)
     }
 
     fn read(&mut self, _: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
@@ -180,14 +180,14 @@ impl Net for Poll {
                 if !tcp::disconnect(self.socket()) {
                     return self.close(name);
                 }
-                // Nothing comes any more.
+                // No more errors arrive.
                 self.read_errors(name);
             }
-            // A refused connection has left its socket as it was before.
+            // A refused connection leaves its socket unconnected.
             Some(Connection::Failed(_)) | None => {}
         }
         let Some(socket) = self.socket.take() else { return };
-        self.idle.keep(self.place, Kept { socket, is_ipv4: self.is_ipv4 });
+        self.idle.keep(self.thread, IdleSocket { socket, is_ipv4: self.is_ipv4 });
     }
 
     fn close(&mut self, _: Socket) {
@@ -198,14 +198,14 @@ impl Net for Poll {
         Ok(())
     }
 
-    /// Every wait tells of what has not been read.
+    /// Does nothing, because every wait reports unread bytes.
     fn revisit(&mut self, _: Socket) {}
 
     fn invalidate(&mut self, _: Socket) {
-        self.told = None;
+        self.polled = None;
     }
 
-    fn take_icmp(&mut self) -> Vec<IcmpError> {
+    fn take_icmp(&mut self) -> IcmpErrors {
         std::mem::take(&mut self.icmp)
     }
 
@@ -220,18 +220,18 @@ impl Net for Poll {
         ];
         match rustix::event::poll(&mut descriptors, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
-            // The kernel had no memory to wait with: the caller asks its socket and comes again.
+            // The kernel had no memory for the wait. The caller checks its socket and waits again.
             Err(_) => return Woken::ByEvent,
         }
         if !descriptors[0].revents().is_empty() {
             return Woken::ByCall;
         }
-        let happened = descriptors[1].revents();
-        if !happened.is_empty() {
+        let events = descriptors[1].revents();
+        if !events.is_empty() {
             let [out, hup, err] =
-                [PollFlags::OUT, PollFlags::HUP, PollFlags::ERR].map(|it| happened.contains(it));
-            self.erred = err;
-            self.told = Some(Told::by(out, hup, err));
+                [PollFlags::OUT, PollFlags::HUP, PollFlags::ERR].map(|it| events.contains(it));
+            self.has_error = err;
+            self.polled = Some(Polled::from_flags(out, hup, err));
             ready.push(Socket(0));
         }
         Woken::ByEvent
@@ -243,13 +243,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_takes_its_own_and_gives_back_anybodys() {
-        let idle = Idle::new(2);
+    fn thread_takes_its_own_idle_socket_and_closes_any() {
+        let idle = IdleSockets::new(2);
         let endpoint = SocketAddr::from(([127, 0, 0, 1], 1));
-        assert!(!idle.give_one_back());
+        assert!(!idle.close_one());
         let socket = tcp::open(endpoint, None).expect("a socket");
-        idle.keep(1, Kept { socket, is_ipv4: true });
+        idle.keep(1, IdleSocket { socket, is_ipv4: true });
         assert!(idle.take(0).is_none());
-        assert!(idle.give_one_back() && !idle.give_one_back());
+        assert!(idle.close_one() && !idle.close_one());
     }
 }

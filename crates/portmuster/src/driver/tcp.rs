@@ -1,4 +1,4 @@
-//! The system calls on one TCP socket.
+//! System calls on one TCP socket.
 
 use std::{
     fs,
@@ -16,19 +16,23 @@ use rustix::{
 
 use super::{error_queue, net::Connection};
 
-/// The ports that the system gives to connections that begin here, IPv4 and IPv6 alike, in this
-/// network namespace; all of them where it does not say.
+/// The local ports that the kernel assigns to outgoing connections in this network namespace, IPv4 and
+/// IPv6 alike; all ports if the kernel does not say.
 static LOCAL_PORTS: LazyLock<RangeInclusive<u16>> = LazyLock::new(|| {
-    let said = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
-    said.and_then(|said| local_ports(&said)).unwrap_or(0..=u16::MAX)
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    text.and_then(|text| local_ports(&text)).unwrap_or(0..=u16::MAX)
 });
 
-fn local_ports(said: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = said.trim().split_once(char::is_whitespace)?;
+fn local_ports(text: &str) -> Option<RangeInclusive<u16>> {
+    let (first, last) = text.trim().split_once(char::is_whitespace)?;
     Some(first.parse().ok()?..=last.trim().parse().ok()?)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where the driver opens its sockets")]
+/// Opens a socket of the endpoint's family, bound to the source address if there is one.
+///
+/// # Errors
+/// This machine is short of something, or the source address can't be used.
 pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family(endpoint), SocketType::STREAM, flags, None)?;
@@ -38,77 +42,79 @@ pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<Owned
         }
         rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
     }
-    error_queue::ask(&socket, endpoint, true);
-    // Urgent data is data: what a server says so is read with the rest (RFC 6093 §6). A system that
-    // can't do that tells nothing of it.
+    error_queue::enable(&socket, endpoint)?;
+    // Urgent data is read with the rest (RFC 6093 §6). Errors are ignored: a system that can't do that
+    // does not report urgent data.
     let _ = sockopt::set_socket_oobinline(&socket, true);
     Ok(socket)
 }
 
-/// Whether connections can begin at this address.
+/// Checks that connections can be made from this address.
+///
+/// # Errors
+/// They can't, for this reason.
 pub(crate) fn can_be_source(source: IpAddr) -> Result<(), Errno> {
     open(SocketAddr::new(source, 0), Some(source)).map(drop)
 }
 
-/// What is told of a connection that has begun, by poll(2) or epoll(7).
+/// What poll(2) or epoll(7) says of a connection that has begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
-    /// It is neither accepted nor over.
+pub(super) enum Polled {
+    /// It is neither accepted nor ended.
     Pending,
     /// It was accepted.
     Accepted,
-    /// It may be over; perhaps it was accepted before.
-    Over,
+    /// It may have ended; perhaps it was accepted before.
+    Ended,
 }
 
-impl Told {
-    /// A connection that has not been accepted is never writable, but for one that is over: that
-    /// one has been hung up on both sides. An error alone may be one that the error queue holds.
-    pub(super) fn by(is_writable: bool, is_hung_up: bool, has_error: bool) -> Self {
+impl Polled {
+    /// Interprets the flags OUT, HUP and ERR. A pending connection is not writable; one that has ended
+    /// has HUP set. ERR alone may stand for a message in the error queue.
+    pub(super) fn from_flags(is_writable: bool, is_hung_up: bool, has_error: bool) -> Self {
         match (is_writable, is_hung_up, has_error) {
-            (_, true, _) | (true, _, true) => Self::Over,
+            (_, true, _) | (true, _, true) => Self::Ended,
             (true, false, false) => Self::Accepted,
             (false, false, _) => Self::Pending,
         }
     }
 
-    /// Asks the system, which changes nothing at the socket.
-    fn ask(socket: impl AsFd) -> Self {
-        let mut asked = [PollFd::new(&socket, PollFlags::OUT)];
+    /// Polls the socket, which does not change its state.
+    fn poll(socket: impl AsFd) -> Self {
+        let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if retry_on_intr(|| rustix::event::poll(&mut asked, Some(&at_once))).is_err() {
-            return Self::Over;
+        if retry_on_intr(|| rustix::event::poll(&mut polled, Some(&at_once))).is_err() {
+            return Self::Ended;
         }
-        let flags = asked[0].revents();
+        let flags = polled[0].revents();
         let [out, hup, err] = [PollFlags::OUT, PollFlags::HUP, PollFlags::ERR];
-        Self::by(flags.contains(out), flags.contains(hup), flags.contains(err))
+        Self::from_flags(flags.contains(out), flags.contains(hup), flags.contains(err))
     }
 }
 
-/// How a connection stands that has begun. What a server has said before it ended the connection is
-/// kept: with unread bytes the connection counts as accepted, and reading finds its end behind them.
-/// connect(2) would throw them away.
-pub(super) fn stands(socket: impl AsFd, endpoint: SocketAddr, told: Option<Told>) -> Connection {
-    match told.unwrap_or_else(|| Told::ask(&socket)) {
-        Told::Pending => Connection::Pending,
-        Told::Accepted => accepted(socket, endpoint),
-        Told::Over => match rustix::io::ioctl_fionread(&socket) {
+/// Returns the state of a connection that has begun. A connection with unread bytes counts as accepted,
+/// and reading finds its end after them; connect(2) would discard them.
+pub(super) fn poll(socket: impl AsFd, endpoint: SocketAddr, polled: Option<Polled>) -> Connection {
+    match polled.unwrap_or_else(|| Polled::poll(&socket)) {
+        Polled::Pending => Connection::Pending,
+        Polled::Accepted => accepted(socket, endpoint),
+        Polled::Ended => match rustix::io::ioctl_fionread(&socket) {
             Ok(1..) => accepted(socket, endpoint),
             _ => connect(socket, endpoint),
         },
     }
 }
 
-/// Begins to connect, or says how it stands: connect(2) asked again tells the outcome. When that is
-/// an error, the socket is as it was before, and what was received on it is thrown away.
+/// Begins to connect, or returns the state of a connection that has begun: calling connect(2) again
+/// returns the result. After an error the socket is unconnected and its received bytes are lost.
 pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     loop {
         return match rustix::net::connect(socket.as_fd(), &endpoint) {
             Ok(()) | Err(Errno::ISCONN) => accepted(socket, endpoint),
             Err(Errno::INPROGRESS | Errno::ALREADY) => Connection::Pending,
             Err(Errno::INTR) => continue,
-            // The kernel says the same of an address without any way to it and of local ports
-            // that are used up; only these come back.
+            // The kernel returns the same error for an address without a route and for exhausted
+            // local ports; only ports become free again.
             Err(Errno::ADDRNOTAVAIL) if has_no_source(endpoint) => {
                 Connection::Failed(Errno::NETUNREACH)
             }
@@ -117,37 +123,36 @@ pub(super) fn connect(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     }
 }
 
-/// What it means that the connection was accepted: a socket that is connected to itself proves
-/// that nobody listens.
+/// Handles a connection that was accepted. A socket that is connected to itself proves that nothing
+/// listens.
 fn accepted(socket: impl AsFd, endpoint: SocketAddr) -> Connection {
     if LOCAL_PORTS.contains(&endpoint.port()) && is_itself(&socket, endpoint) {
         let _ = disconnect(&socket);
         return Connection::Failed(Errno::CONNREFUSED);
     }
-    error_queue::ask(&socket, endpoint, false);
+    error_queue::disable(&socket, endpoint);
     Connection::Accepted
 }
 
-/// Gives up a connection, so that the socket can be used for another; to who has accepted it that
-/// is a reset. False where the system can't do that, as gVisor's network: the socket is to be
-/// closed.
+/// Abandons a connection, so that its socket can be reused. A peer that has accepted it gets a reset.
+/// Returns false if the system can't do that, as gVisor: the socket must be closed.
 pub(super) fn disconnect(socket: impl AsFd) -> bool {
     retry_on_intr(|| rustix::net::connect_unspec(&socket)).is_ok()
 }
 
-/// Whether the socket is connected to itself: TCP allows that (RFC 9293 §3.5, simultaneous open)
-/// when the local port happens to be the one asked for, and it proves that nobody listens there.
+/// Returns whether the socket is connected to itself. TCP allows that (RFC 9293 §3.5, simultaneous
+/// open) when the kernel chooses the target's port as local port; it proves that nothing listens there.
 fn is_itself(socket: impl AsFd, endpoint: SocketAddr) -> bool {
     let Ok(local) = rustix::net::getsockname(&socket).and_then(SocketAddr::try_from) else {
         return false;
     };
-    // Who connects to no address in particular reaches this machine by one that it has.
+    // A connection to the unspecified address reaches this machine by one of its addresses.
     local.port() == endpoint.port()
         && (local.ip() == endpoint.ip() || endpoint.ip().is_unspecified())
 }
 
-/// Whether this machine has no address of its own to reach the endpoint from. Connecting a UDP
-/// socket asks the same of the routing and sends nothing.
+/// Returns whether this machine has no source address to reach the endpoint from. Connecting a UDP
+/// socket makes the same routing decision and sends nothing.
 #[expect(clippy::disallowed_methods, reason = "this is where the driver opens its sockets")]
 fn has_no_source(endpoint: SocketAddr) -> bool {
     let (family, flags) = (family(endpoint), SocketFlags::CLOEXEC);
@@ -177,17 +182,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_poller_tells_is_understood() {
-        assert_eq!(Told::by(false, false, false), Told::Pending);
-        // ICMP was queued while the system was busy with the socket.
-        assert_eq!(Told::by(false, false, true), Told::Pending);
-        assert_eq!(Told::by(true, false, false), Told::Accepted);
-        assert_eq!(Told::by(true, true, true), Told::Over);
-        assert_eq!(Told::by(false, true, false), Told::Over);
+    fn flags_of_a_poller_are_interpreted() {
+        assert_eq!(Polled::from_flags(false, false, false), Polled::Pending);
+        // An ICMP message was queued while the kernel used the socket.
+        assert_eq!(Polled::from_flags(false, false, true), Polled::Pending);
+        assert_eq!(Polled::from_flags(true, false, false), Polled::Accepted);
+        assert_eq!(Polled::from_flags(true, true, true), Polled::Ended);
+        assert_eq!(Polled::from_flags(false, true, false), Polled::Ended);
     }
 
     #[test]
-    fn the_range_of_local_ports_is_read() {
+    fn range_of_local_ports_is_parsed() {
         assert_eq!(local_ports("32768\t60999\n"), Some(32768..=60999));
         assert_eq!(local_ports("32768"), None);
         assert_eq!(local_ports("1 70000"), None);

@@ -15,10 +15,10 @@ use super::{
     thread_pool::{RESERVED_THREADS, StartQueue, Started, ThreadPool},
 };
 use crate::{
-    attempt::{Attempt, Rules, Timer},
+    attempt::{Attempt, Rules, Timer, withdraw_refusal},
     clock::Instant,
     descriptors,
-    driver::{Driver, Net, Socket, epoll::Epoll},
+    driver::{Driver, IcmpErrors, Net, Socket, epoll::Epoll},
     memory::{Held, Memory},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
@@ -327,7 +327,8 @@ impl<N: Net> EventLoop<N> {
     /// Applies the ICMP errors of this turn: they end pending attempts, and explain refusals. When an
     /// endpoint was refused twice in one turn, both refusals count as ICMP's.
     fn take_icmp(&mut self, reports: &mut Vec<Report>) {
-        for error in self.driver.net.take_icmp() {
+        let IcmpErrors { errors, unreadable } = self.driver.net.take_icmp();
+        for error in errors {
             let active = self.active.get_mut(error.socket.0).and_then(Option::as_mut);
             if let Some(active) = active
                 && let over @ Some(_) = self.driver.fail(error.socket, &mut active.attempt, &error)
@@ -336,6 +337,11 @@ impl<N: Net> EventLoop<N> {
             }
             let refused = self.refused.iter().filter(|(_, endpoint)| error.is_about(*endpoint));
             refused.for_each(|&(report, _)| reports[report].conclusion.refused_by_icmp());
+        }
+        if let Some(errno) = unreadable {
+            for &(report, _) in &self.refused {
+                withdraw_refusal(&mut reports[report].conclusion, errno);
+            }
         }
         self.refused.clear();
     }

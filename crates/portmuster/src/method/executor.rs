@@ -14,7 +14,7 @@ use super::{
     threads,
 };
 use crate::{
-    config::{Config, Method},
+    config::Method,
     schedule::Start,
     workers::{Ending, pool::WorkerPool},
 };
@@ -89,11 +89,11 @@ impl Executor {
     }
 
     /// Returns how many attempts a run with this plan may have in flight.
-    pub(crate) fn in_flight(&self, plan: &Plan, config: &Config) -> InFlight {
-        let asked = plan.with_workers_for(config.in_flight);
+    pub(crate) fn in_flight(&self, plan: &Plan) -> InFlight {
+        let asked = plan.asked;
         // Worker processes may hold more that they have not begun.
         let given = self.capacity.min(asked);
-        let limited = plan.limited_by.filter(|_| plan.in_flight < asked);
+        let limited = plan.limited_by.filter(|_| given < asked);
         InFlight {
             asked,
             given,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::{Config, Method},
+    descriptors,
     workers::Program,
 };
 
@@ -14,6 +15,8 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) method: Method,
     pub(crate) size: Size,
+    /// How many attempts at the same time the settings and the method's workers allow.
+    pub(super) asked: usize,
     /// The most attempts open at the same time, in all.
     pub(crate) in_flight: usize,
     /// The resource because of which that is fewer than the settings allow.
@@ -30,16 +33,29 @@ impl Plan {
     /// Plans a run that has no more attempts in flight than this system can bear.
     pub(crate) fn new(config: &Config, size: Size, program: Option<&Program>) -> Self {
         let (most, limiting) = capacity::attempts_max();
+        // What was opened since the settings were checked, outputs and a journal, is counted now.
+        let workers = match config.method {
+            Method::EventLoop => size.workers,
+            _ => size.workers.min(descriptors::budget().attempts),
+        };
+        let is_short = workers < size.workers;
         let mut plan = Self {
             method: config.method,
             size,
+            asked: 0,
             in_flight: config.in_flight.min(most),
-            limited_by: (most < config.in_flight).then_some(limiting),
+            limited_by: if most < config.in_flight {
+                Some(limiting)
+            } else {
+                is_short.then_some(LimitingResource::Descriptors)
+            },
             has_rate: config.rate.is_some(),
             program: program.cloned(),
             memory: 0,
         };
-        let processes = if config.method.has_processes() { size.workers } else { 0 };
+        plan.asked = plan.with_workers_for(config.in_flight);
+        plan.size.workers = workers;
+        let processes = if config.method.has_processes() { workers } else { 0 };
         plan.memory = capacity::conversations(plan.wanted(), plan.blocking_threads(), processes);
         plan
     }
@@ -67,7 +83,7 @@ impl Plan {
     }
 
     /// Returns how many of these attempts the method has workers for.
-    pub(super) fn with_workers_for(&self, in_flight: usize) -> usize {
+    fn with_workers_for(&self, in_flight: usize) -> usize {
         match self.method {
             Method::EventLoop | Method::ProcessEventLoops => in_flight,
             _ => in_flight.min(self.size.workers.saturating_mul(self.size.threads)),

@@ -8,10 +8,10 @@ use super::{
     thread_pool::{RESERVED_THREADS, StartQueue, Started, ThreadPool},
 };
 use crate::{
-    attempt::Attempt,
+    attempt::{Attempt, withdraw_refusal},
     driver::{
-        Driver, Net, Socket, Woken,
-        poll::{Idle, Poll},
+        Driver, IcmpErrors, Net, Socket, Woken,
+        poll::{IdleSockets, Poll},
     },
     outcome::Conclusion,
     schedule::{Report, Start},
@@ -57,7 +57,7 @@ fn start_all(
         waker: None,
         waiting: Some(queue.clone()),
     };
-    let idle = Idle::new(threads);
+    let idle = IdleSockets::new(threads);
     let mut pool = ThreadPool::default();
     pool.queues.push(queued);
     pool.loads.push(0);
@@ -97,8 +97,12 @@ fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusi
         Ok(socket) => wait_out(driver, socket, attempt)?,
         Err(conclusion) => conclusion,
     };
-    if driver.net.take_icmp().iter().any(|error| error.is_about(endpoint)) {
+    let IcmpErrors { errors, unreadable } = driver.net.take_icmp();
+    if errors.iter().any(|error| error.is_about(endpoint)) {
         conclusion.refused_by_icmp();
+    }
+    if let Some(errno) = unreadable {
+        withdraw_refusal(&mut conclusion, errno);
     }
     Some(conclusion)
 }
@@ -125,7 +129,7 @@ fn wait_out<N: Net>(
             over = driver.advance(socket, attempt);
         }
         if over.is_none() && attempt.is_connecting() {
-            let errors = driver.net.take_icmp();
+            let errors = driver.net.take_icmp().errors;
             over = errors.iter().find_map(|error| driver.fail(socket, attempt, error));
         }
         if over.is_none() && driver.is_due(attempt) {

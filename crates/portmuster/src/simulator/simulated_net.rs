@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     clock::Instant,
-    driver::{Connection, IcmpError, Net, Socket, Woken},
+    driver::{Connection, IcmpError, IcmpErrors, Net, Socket, Woken},
 };
 
 /// Between the bytes of a greeting that comes byte by byte.
@@ -364,8 +364,8 @@ impl Net for SimulatedNet {
 
     fn invalidate(&mut self, _: Socket) {}
 
-    fn take_icmp(&mut self) -> Vec<IcmpError> {
-        std::mem::take(&mut self.icmp)
+    fn take_icmp(&mut self) -> IcmpErrors {
+        IcmpErrors { errors: std::mem::take(&mut self.icmp), unreadable: None }
     }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {

@@ -251,7 +251,7 @@ where
             return workers;
         }
         if !polled[0].revents().is_empty() {
-            self.ends.call.heard();
+            self.ends.call.reset();
         }
         let happened = |polled: &PollFd<'_>| !polled.revents().is_empty();
         workers
