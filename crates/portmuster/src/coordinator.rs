@@ -262,7 +262,7 @@ impl Environment for Threads {
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {
         let mut outcomes = schedule.take_outcomes();
-        let mut odd = schedule.take_odd();
+        let mut odd = schedule.take_outcome_counts();
         let is_empty = outcomes.is_empty() && odd.is_empty();
         let now = self.clock.now();
         if is_empty && now < self.beat {
@@ -296,7 +296,7 @@ impl Environment for Threads {
         if schedule.has_room() {
             self.input.watch(&mut select);
         }
-        let wake = schedule.wake_at().into_iter().chain(self.end);
+        let wake = schedule.next_timeout().into_iter().chain(self.end);
         let at = wake.fold(self.beat, std::cmp::min);
         let _ = select.ready_deadline(self.clock.std(at));
     }

@@ -71,7 +71,7 @@ impl<E: Environment> RunLoop<E> {
         self.take_reports(now);
         self.take_lookups(now);
         self.take_targets(now);
-        self.schedule.set_room(self.environment.capacity());
+        self.schedule.set_capacity(self.environment.capacity());
         self.begin_attempts(now);
         self.begin_lookups(now);
         let is_wanted = self.environment.hand_out(&mut self.schedule);

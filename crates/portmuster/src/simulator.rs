@@ -188,7 +188,7 @@ impl<T: Iterator<Item = Target>> Environment for VirtualTime<'_, T> {
     }
 
     fn wait(&mut self, schedule: &Schedule) {
-        let until = schedule.wake_at().into_iter().chain(self.lookups.next()).min();
+        let until = schedule.next_timeout().into_iter().chain(self.lookups.next()).min();
         self.event_loop.turn(&mut self.leased, &mut self.reports, until);
     }
 }

@@ -70,8 +70,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "window-one-more",
         why: "a limit off by one: as many in flight as allowed, and another",
         file: "crates/portmuster/src/schedule/window.rs",
-        old: "in_flight < self.size.min(self.room)",
-        new: "in_flight <= self.size.min(self.room)",
+        old: "in_flight < self.size.min(self.capacity)",
+        new: "in_flight <= self.size.min(self.capacity)",
         caught_by: Simulated(TROUBLE),
     },
     Mutation {
@@ -80,7 +80,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/window.rs",
         old: "self.size = self.most.min(self.size + 1 + self.size / self.part);",
         new: "",
-        caught_by: Unit("schedule::window::tests::a_fault_shrinks_it_and_success_regrows_it"),
+        caught_by: Unit("schedule::window::tests::fault_shrinks_the_window_and_success_regrows_it"),
     },
     Mutation {
         name: "host-share-one-more",
@@ -104,7 +104,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/pacer.rs",
         old: "self.due.max(now.before(BURST)).after(interval)",
         new: "self.due.after(interval)",
-        caught_by: Unit("schedule::pacer::tests::a_late_caller_gets_no_more_than_a_burst"),
+        caught_by: Unit("schedule::pacer::tests::late_caller_gets_one_burst"),
     },
     Mutation {
         name: "no-rest",
@@ -128,7 +128,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/attempt.rs",
         old: "Timer::Quiet if !conversation.probe.is_recognised() => {",
         new: "Timer::Quiet if false => {",
-        caught_by: Unit("check::tests::what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte"),
+        caught_by: Unit("attempt::tests::what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte"),
     },
     Mutation {
         name: "excluded-by-name-only",
@@ -279,9 +279,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "starved-and-fed-more",
         why: "a loop that lacks what another keeps has least to do, and is given everything",
         file: "crates/portmuster/src/method/thread_pool.rs",
-        old: "self.short = Some((lane, SPARED));",
+        old: "self.avoided = Some((queue, AVOIDED_FOR));",
         new: "",
-        caught_by: Unit("method::lanes::tests::who_can_bear_nothing_is_not_given_everything"),
+        caught_by: Unit("method::thread_pool::tests::queue_of_a_loop_that_lacks_a_resource_is_avoided"),
     },
     Mutation {
         name: "split-forgotten",

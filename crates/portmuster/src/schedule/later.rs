@@ -1,9 +1,9 @@
-//! Targets whose server hung up before it said anything: they are tried once more after a pause,
-//! because that is how an sshd looks that has no place left.
+//! Postponed targets: their server closed the connection before it sent a byte, as an sshd does that
+//! has no connection left. They are tried again after a pause.
 //!
-//! Invariant: the walk over the targets stops while [`WAITING_MAX`] wait, so that no more than what
-//! is under way joins them. One that is an address without a label takes 64 bytes: a network in
-//! which every address hangs up neither fills the memory nor stops the walk.
+//! Invariant: no target is added to the run while [`WAITING_MAX`] wait, so only those in flight can
+//! join them. A target that is an address without a label takes 64 bytes, so a network in which every
+//! address closes early neither fills the memory nor stops the run.
 
 use std::{
     cmp::Reverse,
@@ -19,30 +19,29 @@ use crate::{
     targets::{Host, Target},
 };
 
-/// Targets that wait before no more are taken from the walk, where memory is not scarce. At the default rate of 10,000
-/// connections a second, in a network that hangs up everywhere, at most 650,000 wait.
+/// The number of waiting targets from which no more targets are added, unless little memory is free. At
+/// the default rate of 10,000 connections per second at most 650,000 wait.
 pub(super) const WAITING_MAX: usize = 1 << 20;
 
-/// How long a target waits at least: attempts on one target start so far apart that a burst of
-/// load or loss does not hit both.
+/// The shortest wait. Attempts on a target start so far apart that a burst of load or loss does not
+/// affect both.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How far apart those are tried that began to wait at the same time, …
+/// The time between targets that were postponed at the same time.
 const STEP: Duration = Duration::from_millis(60);
 
-/// … and after how many of them the next one has the time of the first again: many are spread over
-/// a minute, a few over a moment.
+/// The number of different offsets: many targets are spread over a minute, few over a moment.
 const STEPS: u32 = 1001;
 
-/// Spreads over time what would fall due at the same moment.
+/// Spreads events over time that would otherwise be due at the same moment.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
     next: u32,
 }
 
 impl Spread {
-    /// How much later than the first of its wave the next one falls due: 0 to 60 s.
-    /// `begins_wave`: nothing else waits.
+    /// Returns the offset of the next event from the first of its wave: 0 to 60 s. `begins_wave`:
+    /// nothing else waits.
     pub(super) fn offset(&mut self, begins_wave: bool) -> Duration {
         let place = if begins_wave { 0 } else { self.next };
         self.next = (place + 1) % STEPS;
@@ -50,7 +49,7 @@ impl Spread {
     }
 }
 
-/// The targets that wait, by the time at which they fall due.
+/// The postponed targets, ordered by the time at which they are due.
 #[derive(Debug)]
 pub(super) struct Later {
     waiting_max: usize,
@@ -225,12 +224,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_small() {
+    fn entry_is_small() {
         assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
     }
 
     #[test]
-    fn a_wave_is_spread_over_a_minute_and_a_few_over_a_moment() {
+    fn wave_is_spread_over_a_minute() {
         let mut spread = Spread::default();
         let offsets: Vec<_> = (0..2000).map(|place| spread.offset(place == 0)).collect();
         assert_eq!(offsets[0], Duration::ZERO);

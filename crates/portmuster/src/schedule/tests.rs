@@ -120,7 +120,7 @@ fn a_filtered_target_waits_for_its_retry() {
     let first = schedule.next_start(at(0)).expect("it may start");
     settle(&mut schedule, first, verdict(PortState::Filtered), at(10_000));
     assert_eq!(schedule.next_start(at(39_999)), None);
-    assert_eq!(schedule.wake_at(), Some(at(40_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(40_000)));
     let second = schedule.next_start(at(40_000)).expect("it is due");
     settle(&mut schedule, second, verdict(PortState::Open), at(40_001));
     let outcome = outcome(&mut schedule);
@@ -192,7 +192,7 @@ fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
             settle(&mut schedule, start, Conclusion::Fault(Fault::LocalPorts), now);
             faults += 1;
         } else {
-            now = schedule.wake_at().expect("something is due").max(now);
+            now = schedule.next_timeout().expect("something is due").max(now);
         }
     }
     assert_eq!(faults, 10);
@@ -340,7 +340,7 @@ fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
     settle(&mut schedule, begun[1], verdict(PortState::Filtered), at(0));
     assert_eq!(states(&mut schedule), [PortState::Filtered], "there is no later for a retry");
     assert_eq!(schedule.next_start(at(100_000)), None);
-    assert_eq!(schedule.wake_at(), None);
+    assert_eq!(schedule.next_timeout(), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).left(), 3);
 }
@@ -359,7 +359,7 @@ fn what_is_gone_on_with_is_left_by_a_stop() {
     settle(&mut schedule, begun[2], throttled(), at(0));
     assert_eq!(states(&mut schedule), [], "each waits for another attempt");
     assert_eq!(schedule.next_start(at(100_000)), None);
-    assert_eq!(schedule.wake_at(), None);
+    assert_eq!(schedule.next_timeout(), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).left(), 4);
 }
@@ -375,7 +375,7 @@ fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
     let others = starts(&mut schedule, at(1_000));
     assert_eq!(others.len(), 1, "another port of it waits as well, another host does not");
     assert_eq!(schedule.next_start(at(30_999)), None);
-    assert_eq!(schedule.wake_at(), Some(at(31_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(31_000)));
     let again = starts(&mut schedule, at(31_000));
     assert_eq!(again.len(), 2);
     settle(&mut schedule, again[0], throttled(), at(31_001));
@@ -527,7 +527,7 @@ proptest! {
                 prop_assert!(seen.insert(outcome.target.port));
             }
             if open.is_empty() {
-                now = schedule.wake_at().unwrap_or(now).max(now);
+                now = schedule.next_timeout().unwrap_or(now).max(now);
                 continue;
             }
             let (conclusion, seconds) = conclusions.next().unzip();

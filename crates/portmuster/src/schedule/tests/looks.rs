@@ -114,7 +114,7 @@ fn a_server_that_hangs_up_is_tried_once_more_after_a_pause() {
     schedule.input_ended();
     attempt(&mut schedule, lasting(open(Service::ClosedEarly), 7), at(0));
     assert!(starts(&mut schedule, at(4_999)).is_empty());
-    assert_eq!(schedule.wake_at(), Some(at(5_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(5_000)));
     assert!(!schedule.is_finished());
     attempt(&mut schedule, lasting(open(Service::ClosedEarly), 8), at(5_000));
     let outcome = outcome(&mut schedule);

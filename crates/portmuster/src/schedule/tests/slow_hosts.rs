@@ -109,7 +109,7 @@ fn a_host_that_has_had_its_time_ends_what_waits_for_it() {
         let reasons = reasons(&mut schedule);
         assert!(reasons.iter().all(|&reason| reason == (Reason::HostTimeout, 0)));
         ended += reasons.len();
-        now = schedule.wake_at().unwrap_or(now).max(now);
+        now = schedule.next_timeout().unwrap_or(now).max(now);
     }
     schedule.add(target(1, 5001), now);
     schedule.add(target(2, 1), now);
@@ -223,5 +223,5 @@ fn a_host_that_rests_again_keeps_what_waits_for_it_without_a_limit_of_its_share(
     let again = schedule.next_start(at(30_000)).expect("it has rested");
     schedule.settle(Report { id: again.id, conclusion: throttled() }, at(30_000));
     assert_eq!(schedule.next_start(at(30_000)), None, "it rests again");
-    assert!(schedule.wake_at() > Some(at(59_000)), "and nothing is to be done before");
+    assert!(schedule.next_timeout() > Some(at(59_000)), "and nothing is to be done before");
 }
