@@ -119,7 +119,7 @@ impl<N: Net> Driver<N> {
                 return over;
             }
         }
-        self.net.watch(socket).err().map(Attempt::unwatched)
+        self.net.watch(socket).err().map(Attempt::unregistered)
     }
 
     /// Polls a connection that has just begun. If the server accepted and reset it in between, begins
@@ -158,7 +158,7 @@ impl<N: Net> Driver<N> {
     ) -> Option<Conclusion> {
         let event = match connection {
             Connection::Pending => {
-                attempt.under_way();
+                attempt.connection_pending();
                 return None;
             }
             Connection::Accepted => Event::Accepted,
@@ -225,7 +225,7 @@ impl<N: Net> Driver<N> {
         for _ in 0..TURN_READS {
             let event = match self.net.read(socket, &mut self.buffer) {
                 Ok(0) => Event::Closed,
-                Ok(length) if !attempt.hold(&self.memory, length) => {
+                Ok(length) if !attempt.reserve(&self.memory, length) => {
                     return Some(Conclusion::Fault(Fault::Memory));
                 }
                 Ok(length) => Event::Bytes(&self.buffer[..length]),

@@ -99,7 +99,7 @@ fn converse(input: &[u8]) {
 
 impl Conversation {
     fn run(&mut self, input: &[u8], choices: &mut Choices) -> Verdict {
-        self.attempt.under_way();
+        self.attempt.connection_pending();
         self.handle(Event::Accepted);
         let most = choices.one_of(&[0, 1, 6, 100, input.len()]);
         let pauses = choices.one_of(&[[0, 0], [0, 1], [1, 30], [30, 1500]]);

@@ -128,7 +128,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/attempt.rs",
         old: "Timer::Quiet if !conversation.probe.is_recognised() => {",
         new: "Timer::Quiet if false => {",
-        caught_by: Unit("attempt::tests::what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte"),
+        caught_by: Unit("attempt::tests::unrecognised_bytes_get_as_long_as_a_first_byte"),
     },
     Mutation {
         name: "excluded-by-name-only",
