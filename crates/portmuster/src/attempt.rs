@@ -449,7 +449,7 @@ mod tests {
 
     fn accepted_by(rules: &Rules) -> Attempt {
         let (mut attempt, _) = attempt();
-        attempt.under_way();
+        attempt.connection_pending();
         assert_eq!(attempt.handle(rules, Event::Accepted, at(5)), Step::Read);
         attempt
     }
@@ -478,7 +478,7 @@ mod tests {
     #[test]
     fn silence_is_filtered_at_the_timeout() {
         let (mut attempt, rules) = attempt();
-        attempt.under_way();
+        attempt.connection_pending();
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Connect, at(10_000))]);
         assert_eq!((verdict.state, verdict.reason), (PortState::Filtered, Reason::NoAnswer));
@@ -491,7 +491,7 @@ mod tests {
         assert_eq!(verdict(step).state, PortState::Unchecked);
 
         let (mut attempt, rules) = self::attempt();
-        attempt.under_way();
+        attempt.connection_pending();
         let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(1));
         assert_eq!(verdict(step).state, PortState::Filtered);
     }
@@ -607,7 +607,7 @@ mod tests {
     fn introduction_is_sent_first_and_once() {
         let (attempt, rules) = attempt();
         let mut attempt = attempt.opening(Opening::Introduce);
-        attempt.under_way();
+        attempt.connection_pending();
         let Step::Write(sent) = attempt.handle(&rules, Event::Accepted, at(5)) else {
             panic!("nothing is sent")
         };
@@ -623,7 +623,7 @@ mod tests {
     fn an_echo_of_our_identification_is_no_ssh() {
         let (attempt, rules) = attempt();
         let mut attempt = attempt.opening(Opening::Introduce);
-        attempt.under_way();
+        attempt.connection_pending();
         let Step::Write(sent) = attempt.handle(&rules, Event::Accepted, at(5)) else {
             panic!("nothing is sent")
         };
@@ -710,7 +710,7 @@ mod tests {
     fn a_reset_after_the_accept_is_open_and_closed_early() {
         for error in [Errno::CONNRESET, Errno::PIPE] {
             let (mut attempt, rules) = attempt();
-            attempt.under_way();
+            attempt.connection_pending();
             let early = verdict(attempt.handle(&rules, Event::Failed(error), at(1)));
             assert_eq!(early.service, Some(Service::ClosedEarly));
         }
