@@ -12,9 +12,11 @@ mod bench;
 mod command;
 mod deb;
 mod fuzz;
+mod layers;
 mod mutate;
 mod sequence;
 mod setup;
+mod step;
 mod steps;
 
 use std::env;
@@ -28,7 +30,8 @@ Everything that is done to this repository, as one program.
 
 usage: cargo xtask COMMAND
 
-  ci               all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
+  ci               all that must pass: setup, format, layers, lints, docs, tests, doc tests, dependencies
+  layers           how the files of each crate import each other, their length, their names
   test             setup, tests, doc tests
   simulate SEED    one run of the simulator, as a failed test names it
   mutate [NAME]    each named slip, put into a copy of the code, must be caught by its test
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
+        ["layers"] => sequence::run(steps::LAYERS_ONLY),
         ["setup"] => sequence::run(steps::SETUP),
         ["deb"] => told(deb::run()),
         ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),

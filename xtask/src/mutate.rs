@@ -14,8 +14,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{self, root, succeeds};
 
+mod mutation;
 mod table;
 
+use mutation::Mutation;
 use table::MUTATIONS;
 
 /// The simulator's seeds that a mutation is run over.
@@ -26,48 +28,9 @@ const NO_TESTS_RUN: i32 = 4;
 const TEST_RUN_FAILED: i32 = 100;
 const BUILD_FAILED: i32 = 101;
 
-/// A slip, and who is to notice it.
-#[derive(Debug)]
-struct Mutation {
-    name: &'static str,
-    /// What would come of it.
-    why: &'static str,
-    /// From the root of the repository.
-    file: &'static str,
-    /// It stands exactly once in the file.
-    old: &'static str,
-    new: &'static str,
-    caught_by: Test,
-}
-
-/// A test of the library, by its whole name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Test {
-    /// One beside the code.
-    Unit(&'static str),
-    /// One of `tests/simulation.rs`.
-    Simulated(&'static str),
-}
-
-impl Test {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Unit(name) | Self::Simulated(name) => name,
-        }
-    }
-
-    /// What tells nextest and cargo where it is.
-    fn place(self) -> &'static str {
-        match self {
-            Self::Unit(_) => "--lib",
-            Self::Simulated(_) => "--test simulation",
-        }
-    }
-}
-
 /// What came of a mutation.
 #[derive(Debug, PartialEq, Eq)]
-enum Ended {
+enum Status {
     Caught,
     Survived,
 }
@@ -94,7 +57,7 @@ pub(crate) fn run(name: Option<&str>) -> Result<()> {
             tree.try_out(mutation).with_context(|| format!("mutating: {}", mutation.name))?;
         // A reader that has gone away has seen what it wanted; the exit status still tells.
         let _ = writeln!(io::stdout(), "{}", line(mutation, &ended));
-        if ended == Ended::Survived {
+        if ended == Status::Survived {
             survivors.push(mutation.name);
         }
     }
@@ -107,11 +70,11 @@ fn known() -> String {
     format!("there are: {}", names.join(", "))
 }
 
-fn line(mutation: &Mutation, ended: &Ended) -> String {
+fn line(mutation: &Mutation, ended: &Status) -> String {
     let test = mutation.caught_by.name();
     match ended {
-        Ended::Caught => format!("{:<26} caught by {test}", mutation.name),
-        Ended::Survived => format!("{:<26} SURVIVED {test}: {}", mutation.name, mutation.why),
+        Status::Caught => format!("{:<26} caught by {test}", mutation.name),
+        Status::Survived => format!("{:<26} SURVIVED {test}: {}", mutation.name, mutation.why),
     }
 }
 
@@ -151,7 +114,7 @@ impl Tree {
     /// All the tests that are to catch something pass as long as there is nothing to catch.
     fn passes_unmutated(&self, mutations: &[&Mutation]) -> Result<()> {
         let tests: BTreeSet<_> = mutations.iter().map(|mutation| mutation.caught_by).collect();
-        let places: BTreeSet<_> = tests.iter().map(|test| test.place()).collect();
+        let places: BTreeSet<_> = tests.iter().map(|test| test.binary_option()).collect();
         let filters: Vec<_> = tests.iter().map(|test| format!("test(={})", test.name())).collect();
         let places = places.into_iter().collect::<Vec<_>>().join(" ");
         let (status, output) = self.tested(&places, &filters.join("+"))?;
@@ -159,16 +122,16 @@ impl Tree {
         Ok(())
     }
 
-    fn try_out(&self, mutation: &Mutation) -> Result<Ended> {
+    fn try_out(&self, mutation: &Mutation) -> Result<Status> {
         let file = self.root.join(mutation.file);
         let original = fs::read_to_string(&file)?;
         fs::write(&file, mutated(mutation, &original)?)?;
         let test = mutation.caught_by;
-        let tested = self.tested(test.place(), &format!("test(={})", test.name()));
+        let tested = self.tested(test.binary_option(), &format!("test(={})", test.name()));
         fs::write(&file, original)?;
         match tested? {
-            (0, _) => Ok(Ended::Survived),
-            (TEST_RUN_FAILED, _) => Ok(Ended::Caught),
+            (0, _) => Ok(Status::Survived),
+            (TEST_RUN_FAILED, _) => Ok(Status::Caught),
             (BUILD_FAILED, output) => bail!("it does not compile, which proves nothing\n{output}"),
             (NO_TESTS_RUN, _) => bail!("there is no test {}", test.name()),
             (status, output) => bail!("nextest ended with status {status}\n{output}"),
@@ -197,23 +160,28 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::mutation::Test;
     use super::*;
 
     fn text(file: &str) -> String {
         fs::read_to_string(root().join(file)).expect("the file is there")
     }
 
-    /// The texts of the library's sources.
-    fn sources(folder: &Path) -> Vec<String> {
+    /// The library's sources: the path of each file's module, as in `probe::ssh`, and the text.
+    fn sources(folder: &Path, module: &str) -> Vec<(String, String)> {
         let entries = fs::read_dir(folder).expect("the folder is there");
         let paths = entries.map(|entry| entry.expect("it can be read").path());
         paths
-            .flat_map(|path| match path.extension() {
-                _ if path.is_dir() => sources(&path),
-                Some(extension) if extension == "rs" => {
-                    vec![fs::read_to_string(&path).expect("it is text")]
+            .flat_map(|path| {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                let module = format!("{module}{name}");
+                match path.extension() {
+                    _ if path.is_dir() => sources(&path, &format!("{module}::")),
+                    Some(extension) if extension == "rs" => {
+                        vec![(module, fs::read_to_string(&path).expect("it is text"))]
+                    }
+                    _ => Vec::new(),
                 }
-                _ => Vec::new(),
             })
             .collect()
     }
@@ -234,16 +202,21 @@ mod tests {
         let names: BTreeSet<_> = MUTATIONS.iter().map(|mutation| mutation.name).collect();
         assert_eq!(names.len(), MUTATIONS.len());
         assert!(names.len() >= 10);
-        let sources = sources(&root().join("crates/portmuster/src"));
-        let simulation = [text("crates/portmuster/tests/simulation.rs")];
+        let sources = sources(&root().join("crates/portmuster/src"), "");
+        let simulation = [(String::new(), text("crates/portmuster/tests/simulation.rs"))];
         for Mutation { name, caught_by, .. } in MUTATIONS {
-            let last = caught_by.name().rsplit("::").next().unwrap_or_default();
-            let places = match caught_by {
+            let path = caught_by.name();
+            let function = format!("fn {}(", path.rsplit("::").next().unwrap_or_default());
+            let files = match caught_by {
                 Test::Unit(_) => &sources[..],
                 Test::Simulated(_) => &simulation,
             };
-            let function = format!("fn {last}(");
-            assert!(places.iter().any(|text| text.contains(&function)), "{name}: no {function}");
+            assert!(
+                files.iter().any(|(module, text)| {
+                    path.starts_with(module.as_str()) && text.contains(&function)
+                }),
+                "{name}: no test {path}"
+            );
         }
     }
 

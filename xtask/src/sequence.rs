@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::steps::{Ended, Step};
+use crate::step::{Status, Step};
 
 /// What came of one step, and how long it took.
 struct Record {
     name: &'static str,
-    result: Result<Ended>,
+    result: Result<Status>,
     took: Duration,
 }
 
@@ -47,7 +47,7 @@ fn take(step: &Step) -> Record {
 fn summary(records: &[Record], planned: usize) -> String {
     let mut lines: Vec<String> = records.iter().map(line).collect();
     let seconds: f64 = records.iter().map(|record| record.took.as_secs_f64()).sum();
-    let skipped = records.iter().filter(|record| matches!(record.result, Ok(Ended::Skipped(_))));
+    let skipped = records.iter().filter(|record| matches!(record.result, Ok(Status::Skipped(_))));
     lines.push(match records.last().map(|last| (&last.result, last.name)) {
         Some((Err(error), name)) => {
             let rest = planned - records.len();
@@ -60,8 +60,8 @@ fn summary(records: &[Record], planned: usize) -> String {
 
 fn line(record: &Record) -> String {
     let ended = match &record.result {
-        Ok(Ended::Passed) => "passed".to_owned(),
-        Ok(Ended::Skipped(why)) => format!("skipped: {why}"),
+        Ok(Status::Passed) => "passed".to_owned(),
+        Ok(Status::Skipped(why)) => format!("skipped: {why}"),
         Err(_) => "failed".to_owned(),
     };
     format!("{:<12} {:>7.1} s  {ended}", record.name, record.took.as_secs_f64())
@@ -73,14 +73,14 @@ mod tests {
 
     use super::*;
 
-    fn record(name: &'static str, result: Result<Ended>) -> Record {
+    fn record(name: &'static str, result: Result<Status>) -> Record {
         Record { name, result, took: Duration::from_millis(1250) }
     }
 
     #[test]
     fn a_summary_tells_what_was_skipped() {
         let records =
-            [record("format", Ok(Ended::Passed)), record("docs", Ok(Ended::Skipped("no")))];
+            [record("format", Ok(Status::Passed)), record("docs", Ok(Status::Skipped("no")))];
         assert_eq!(
             summary(&records, 2),
             "format           1.2 s  passed\n\
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn a_summary_ends_with_the_failure() {
         let records = [
-            record("format", Ok(Ended::Passed)),
+            record("format", Ok(Status::Passed)),
             record("lints", Err(anyhow!("exit status: 1: ls"))),
         ];
         assert_eq!(

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{self, output, succeeds};
-use crate::steps::Ended;
+use crate::step::Status;
 
 /// Servers and tools that tests start, and files that they read, each with the Debian package it
 /// comes in.
@@ -57,14 +57,14 @@ enum Rights {
 ///
 /// # Errors
 /// When something is missing that can't be installed from here; the message says what to type.
-pub(crate) fn run() -> Result<Ended> {
+pub(crate) fn run() -> Result<Status> {
     toolchain()?;
     let rights = rights();
     programs(rights)?;
     if rights == Rights::Root {
         sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }
-    Ok(Ended::Passed)
+    Ok(Status::Passed)
 }
 
 fn toolchain() -> Result<()> {

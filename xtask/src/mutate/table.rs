@@ -1,6 +1,6 @@
 //! The mutations, in the order of the stages that they break.
 
-use super::{
+use super::mutation::{
     Mutation,
     Test::{Simulated, Unit},
 };
@@ -128,7 +128,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/attempt.rs",
         old: "Timer::Quiet if !conversation.probe.is_recognised() => {",
         new: "Timer::Quiet if false => {",
-        caught_by: Unit("check::tests::what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte"),
+        caught_by: Unit("attempt::tests::what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte"),
     },
     Mutation {
         name: "excluded-by-name-only",
@@ -243,7 +243,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         why: "a deadline ends an attempt whose answer waits to be seen",
         file: "crates/portmuster/src/driver.rs",
         old: "\
-        self.net.doubt(socket);
+        self.net.invalidate(socket);
         if let Some(conclusion) = self.advance(socket, attempt) {
             return Some(conclusion);
         }
@@ -281,7 +281,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/method/thread_pool.rs",
         old: "self.short = Some((lane, SPARED));",
         new: "",
-        caught_by: Unit("method::lanes::tests::who_can_bear_nothing_is_not_given_everything"),
+        caught_by: Unit("method::thread_pool::tests::who_can_bear_nothing_is_not_given_everything"),
     },
     Mutation {
         name: "split-forgotten",
