@@ -1,6 +1,6 @@
-//! Steps, one after another: a headline before each, a summary at the end.
+//! Runs steps in order, with a headline before each and a summary at the end.
 //!
-//! Invariant: after a step that fails, no other is started.
+//! Invariant: no step starts after one that failed.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -9,18 +9,18 @@ use anyhow::Result;
 
 use crate::step::{Status, Step};
 
-/// What came of one step, and how long it took.
+/// How one step ended, and how long it took.
 struct Record {
     name: &'static str,
     result: Result<Status>,
     took: Duration,
 }
 
-/// Runs `steps` in order, up to the first that fails, and says what came of each.
+/// Runs `steps` in order until one fails, and prints how each ended.
 pub(crate) fn run(steps: &[Step]) -> ExitCode {
     let mut records = Vec::with_capacity(steps.len());
     for step in steps {
-        let record = take(step);
+        let record = run_step(step);
         let failed = record.result.is_err();
         records.push(record);
         if failed {
@@ -35,15 +35,16 @@ pub(crate) fn run(steps: &[Step]) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "no simulator owns the time that a build takes")]
-fn take(step: &Step) -> Record {
+#[expect(clippy::disallowed_methods, reason = "a build takes real time, never simulated time")]
+fn run_step(step: &Step) -> Record {
     eprintln!("\n== {}", step.name);
     let start = Instant::now();
     let result = (step.run)();
     Record { name: step.name, result, took: start.elapsed() }
 }
 
-/// A line for each step that was run, then what it all came to.
+/// One line for each step that ran, then one line for the whole run. `planned` is the number of
+/// steps of the command.
 fn summary(records: &[Record], planned: usize) -> String {
     let mut lines: Vec<String> = records.iter().map(line).collect();
     let seconds: f64 = records.iter().map(|record| record.took.as_secs_f64()).sum();
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_tells_what_was_skipped() {
+    fn summary_counts_skipped_steps_and_gives_the_reason() {
         let records =
             [record("format", Ok(Status::Passed)), record("docs", Ok(Status::Skipped("no")))];
         assert_eq!(
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_ends_with_the_failure() {
+    fn summary_of_a_failed_run_ends_with_the_error() {
         let records = [
             record("format", Ok(Status::Passed)),
             record("lints", Err(anyhow!("exit status: 1: ls"))),
@@ -104,8 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_a_step_that_fails() {
-        let fails = Step { name: "fails", run: || Err(anyhow!("as it should")) };
+    fn no_step_starts_after_a_failure() {
+        let fails = Step { name: "fails", run: || Err(anyhow!("this step always fails")) };
         let panics = Step { name: "panics", run: || panic!("started after a failure") };
         assert_eq!(run(&[fails, panics]), ExitCode::FAILURE);
     }

@@ -1,4 +1,4 @@
-//! What there is to do, and which commands do what of it.
+//! The steps, and which commands run which of them.
 
 use anyhow::Result;
 
@@ -7,7 +7,7 @@ use crate::layers;
 use crate::setup;
 use crate::step::{Status, Step};
 
-/// The steps of `cargo xtask ci`: quick ones first, so that a slip shows early.
+/// The steps of `cargo xtask ci`: quick ones first, so that a mistake shows early.
 pub(crate) const CI: &[Step] =
     &[PREPARE, FORMAT, LAYERS, LINTS, DOCS, TESTS, DOC_TESTS, DEPENDENCIES, ADVISORIES];
 
@@ -40,22 +40,24 @@ fn lints() -> Result<Status> {
     Ok(Status::Passed)
 }
 
-/// Private items too: the modules' pages explain the private parts, and rustdoc looks for broken
-/// links only where it writes a page.
+/// Builds the pages of private items too: the modules' pages explain the private parts, and rustdoc
+/// finds broken links only on pages that it writes.
 ///
-/// The library in a part of its own: it and the program are both called portmuster, and would write
-/// the same pages at once. Its pages are the ones that stay.
+/// The library is built by a second command, because the library and the program are both called
+/// portmuster and would write the same pages at the same time. The library's pages remain.
 fn docs() -> Result<Status> {
-    for part in ["--workspace --exclude portmuster", "--package portmuster"] {
+    for packages in ["--workspace --exclude portmuster", "--package portmuster"] {
         run(
             &[("RUSTDOCFLAGS", "-D warnings")],
-            &format!("cargo doc --locked {part} --no-deps --all-features --document-private-items"),
+            &format!(
+                "cargo doc --locked {packages} --no-deps --all-features --document-private-items"
+            ),
         )?;
     }
     Ok(Status::Passed)
 }
 
-/// All failures in one go, and none of them tried again: a test that fails now and then is a bug.
+/// Runs all tests even after a failure, and repeats none: a flaky test is a bug.
 fn tests() -> Result<Status> {
     if succeeds("cargo nextest --version") {
         run(
@@ -63,7 +65,9 @@ fn tests() -> Result<Status> {
             "cargo nextest run --locked --workspace --all-features --no-fail-fast --retries 0",
         )?;
     } else {
-        eprintln!("cargo-nextest is not installed; cargo test runs the same tests, more slowly");
+        eprintln!(
+            "cargo-nextest is not installed; running the same tests with cargo test, which is slower"
+        );
         run(&[], "cargo test --locked --workspace --all-features --tests --no-fail-fast")?;
     }
     Ok(Status::Passed)
@@ -76,19 +80,26 @@ fn doc_tests() -> Result<Status> {
 
 fn dependencies() -> Result<Status> {
     if !succeeds("cargo deny --version") {
-        return Ok(Status::Skipped("to have it: cargo install --locked cargo-deny"));
+        return Ok(Status::Skipped(
+            "cargo-deny is missing; type: cargo install --locked cargo-deny",
+        ));
     }
     run(&[], "cargo deny --locked --workspace --all-features check bans licenses sources")?;
     Ok(Status::Passed)
 }
 
-/// The database has to be fetched, and a build machine may have no way there.
+/// Checks the dependencies against the database of advisories. Skipped where the database can't be
+/// fetched: a build machine may have no access to the network.
 fn advisories() -> Result<Status> {
     if !succeeds("cargo deny --version") {
-        return Ok(Status::Skipped("to have it: cargo install --locked cargo-deny"));
+        return Ok(Status::Skipped(
+            "cargo-deny is missing; type: cargo install --locked cargo-deny",
+        ));
     }
     if !succeeds("cargo deny fetch db") {
-        return Ok(Status::Skipped("the database of advisories can't be fetched from here"));
+        return Ok(Status::Skipped(
+            "the database of advisories can't be fetched from this machine",
+        ));
     }
     run(&[], "cargo deny --locked --workspace --all-features check --disable-fetch advisories")?;
     Ok(Status::Passed)
