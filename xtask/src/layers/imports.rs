@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::{Module, Modules, Segments};
 
-/// The most `use` declarations that one name leads through; a name that needs more is in a circle,
-/// as that of `use tempfile::tempfile` is.
-const RE_EXPORTS_MAX: usize = 16;
+/// The most `use` declarations that a path is followed through. A path that needs more seems to lead
+/// to itself, as `use tempfile::tempfile` does, and belongs to another crate.
+const RE_EXPORTS_MAX: usize = 8;
 
 /// The names that one file imports from another, by the two files.
 pub(super) type Imports<'a> = BTreeMap<(&'a str, &'a str), BTreeSet<String>>;
@@ -74,7 +74,7 @@ fn resolve(modules: &Modules, from: usize, path: &[String], re_exports: usize) -
             index = child;
         } else if module.items.contains(name) {
             return Some(Item { module: index, name: Some(name.clone()) });
-        } else if let Some(bound) = module.bindings.get(name) {
+        } else if let Some(bound) = module.binding(name) {
             return resolve(modules, index, &[bound, after].concat(), re_exports + 1);
         } else {
             let item = find_in_globs(modules, index, rest, re_exports);

@@ -37,8 +37,9 @@ pub(super) struct Module {
     pub(super) parent: Option<usize>,
     /// The child modules by name, as indices into [`Modules::all`].
     pub(super) children: BTreeMap<String, usize>,
-    /// The names that `use` declarations bind, and the paths that they stand for.
-    pub(super) bindings: BTreeMap<String, Segments>,
+    /// The names that `use` declarations bind, and the paths that they stand for. `_` may repeat, and
+    /// so may a name that declarations inside functions bind.
+    pub(super) bindings: Vec<(String, Segments)>,
     /// The paths before `::*` in `use` declarations.
     pub(super) globs: Vec<Segments>,
     /// The paths in the code, outside `use` declarations.
@@ -52,10 +53,15 @@ pub(super) struct Module {
 }
 
 impl Module {
+    /// The path that an imported name stands for.
+    pub(super) fn binding(&self, name: &str) -> Option<&Segments> {
+        self.bindings.iter().find(|(bound, _)| bound == name).map(|(_, path)| path)
+    }
+
     /// Whether a path may start with `name` in this module: a child module, an item or an import.
     pub(super) fn binds(&self, name: &str) -> bool {
         self.children.contains_key(name)
-            || self.bindings.contains_key(name)
+            || self.binding(name).is_some()
             || self.items.iter().any(|item| item == name)
     }
 }
@@ -196,22 +202,17 @@ impl Collector<'_> {
             UseTree::Path(path) => self.read_use(&path.tree, &with(&path.ident)),
             UseTree::Name(name) if name.ident == "self" => {
                 if let Some(last) = prefix.last() {
-                    self.module().bindings.insert(last.clone(), prefix.to_vec());
+                    self.module().bindings.push((last.clone(), prefix.to_vec()));
                 }
             }
             UseTree::Name(name) => {
                 let path = with(&name.ident);
-                self.module().bindings.insert(name.ident.to_string(), path);
+                self.module().bindings.push((name.ident.to_string(), path));
             }
             UseTree::Rename(rename) => {
                 let path =
                     if rename.ident == "self" { prefix.to_vec() } else { with(&rename.ident) };
-                // Several names may be imported as `_`, for their traits' methods.
-                let name = match rename.rename.to_string() {
-                    name if name == "_" => format!("_ {}", path.join("::")),
-                    name => name,
-                };
-                self.module().bindings.insert(name, path);
+                self.module().bindings.push((rename.rename.to_string(), path));
             }
             UseTree::Glob(_) => self.module().globs.push(prefix.to_vec()),
             UseTree::Group(group) => {
