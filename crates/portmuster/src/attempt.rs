@@ -729,8 +729,8 @@ mod tests {
 
     #[test]
     fn attempt_that_can_not_be_registered_has_not_begun() {
-        assert!(matches!(Attempt::unwatched(Errno::NOSPC), Conclusion::Fault(_)));
-        let Conclusion::Verdict(verdict) = Attempt::unwatched(Errno::PERM) else {
+        assert!(matches!(Attempt::unregistered(Errno::NOSPC), Conclusion::Fault(_)));
+        let Conclusion::Verdict(verdict) = Attempt::unregistered(Errno::PERM) else {
             panic!("no fault")
         };
         assert_eq!(verdict.state, PortState::Unchecked);
@@ -740,7 +740,7 @@ mod tests {
     fn a_fault_is_no_verdict_in_any_phase() {
         let (mut starting, rules) = attempt();
         let (mut pending, _) = attempt();
-        pending.under_way();
+        pending.connection_pending();
         let (mut talking, _) = accepted();
         for attempt in [&mut starting, &mut pending, &mut talking] {
             let step = attempt.handle(&rules, Event::Failed(Errno::NOBUFS), at(6));
