@@ -56,7 +56,7 @@ mod status;
 mod supervisor;
 pub(crate) mod worker_process;
 
-pub use process::{Ending, Program, WorkersError};
+pub use process::{Program, WorkerExit, WorkersError};
 pub use queue::TaskError;
 
 use self::{
@@ -182,7 +182,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
     /// How many workers ended before their time, by how they ended, as far as the system has
     /// finished ending them.
     #[must_use]
-    pub fn losses(&self) -> BTreeMap<Ending, u64> {
+    pub fn losses(&self) -> BTreeMap<WorkerExit, u64> {
         self.pool.status.with(|stats| stats.losses.clone())
     }
 

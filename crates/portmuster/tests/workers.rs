@@ -17,7 +17,7 @@ use std::{
 
 use portmuster::{
     Account, Checker, Config, Method, Outcome, PortState, Reason, Target, WorkersReport,
-    workers::{Ending, Program, TaskError, Workers, WorkersError},
+    workers::{Program, TaskError, WorkerExit, Workers, WorkersError},
 };
 use portmuster_lab::{Behaviour, Server};
 
@@ -272,20 +272,20 @@ fn single_bytes_are_frames_in_the_end() {
 fn garbage_ends_its_worker_and_nothing_else() {
     let memory = tempfile::tempdir().expect("a place for a file");
     let (_, workers) = closed_once(&relay(Relay::GarbageOnce, 2, &memory), 2_000, |_| ());
-    assert_eq!(workers.lost.get(&Ending::Garbage), Some(&1), "{workers:?}");
+    assert_eq!(workers.lost.get(&WorkerExit::Garbage), Some(&1), "{workers:?}");
 }
 
 fn a_worker_that_never_reads_is_replaced() {
     let memory = tempfile::tempdir().expect("a place for a file");
     let (_, workers) = closed_once(&relay(Relay::DeafOnce, 2, &memory), 2_000, |_| ());
-    assert_eq!(workers.lost.get(&Ending::Silent), Some(&1), "{workers:?}");
+    assert_eq!(workers.lost.get(&WorkerExit::Silent), Some(&1), "{workers:?}");
 }
 
 fn a_worker_that_is_never_ready_is_left_behind() {
     let memory = tempfile::tempdir().expect("a place for a file");
     let (_, workers) = closed_once(&relay(Relay::MuteOnce, 3, &memory), 1_000, |_| ());
     assert_eq!(workers.ready, 2, "the run began without the third");
-    assert_eq!(workers.lost.get(&Ending::NotReady), Some(&1), "{workers:?}");
+    assert_eq!(workers.lost.get(&WorkerExit::NotReady), Some(&1), "{workers:?}");
 }
 
 fn a_stopped_worker_is_replaced() {
@@ -301,7 +301,7 @@ fn a_stopped_worker_is_replaced() {
         }
     };
     let (_, workers) = closed_once(&checker(config), 3_000, stop);
-    assert_eq!(workers.lost.get(&Ending::Silent), Some(&1), "{workers:?}");
+    assert_eq!(workers.lost.get(&WorkerExit::Silent), Some(&1), "{workers:?}");
 }
 
 fn a_target_that_kills_workers_stands_alone() {
@@ -364,7 +364,7 @@ fn fifty_kills_change_no_outcome() {
         }
     };
     let (_, workers) = closed_once(&checker(config), 200_000, kill);
-    let killed = workers.lost.get(&Ending::Signal(9)).copied().unwrap_or_default();
+    let killed = workers.lost.get(&WorkerExit::Signal(9)).copied().unwrap_or_default();
     assert!(killed >= 50, "{killed} workers ended by the signal: {:?}", workers.lost);
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Method,
     schedule::Start,
-    workers::{Ending, pool::WorkerPool},
+    workers::{WorkerExit, pool::WorkerPool},
 };
 
 /// Makes the attempts of one run.
@@ -49,7 +49,7 @@ pub struct WorkersReport {
     /// How many workers were ready when the run began. Other worker processes started later or never.
     pub ready: usize,
     /// How many worker processes ended too early, by how they ended. They were replaced.
-    pub lost: BTreeMap<Ending, u64>,
+    pub lost: BTreeMap<WorkerExit, u64>,
     /// The largest number of attempts that were open at the same time.
     pub peak_in_flight: usize,
 }

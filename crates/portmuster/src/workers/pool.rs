@@ -56,7 +56,7 @@ impl<W: Serialize + Send + 'static> WorkerPool<W> {
         clock: Clock,
         deliver: Deliver<W, R>,
     ) -> Result<Self, WorkersError> {
-        let call = Waker::new().map_err(|errno| WorkersError::Short(errno.into()))?;
+        let call = Waker::new().map_err(|errno| WorkersError::OutOfResources(errno.into()))?;
         let (work, brought) = bounded(terms.batches);
         let (opens, barrier) = bounded(0);
         let status = PoolStatus::default();

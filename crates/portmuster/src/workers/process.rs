@@ -101,41 +101,41 @@ pub(super) struct Ended(Option<Child>);
 
 impl Ended {
     /// How it ended; `None` while the system has not finished ending it.
-    pub(super) fn poll(&mut self) -> Option<Ending> {
+    pub(super) fn poll(&mut self) -> Option<WorkerExit> {
         match self.0.as_mut().map(Child::try_wait) {
-            Some(Ok(status)) => status.map(Ending::from),
-            Some(Err(_)) | None => Some(Ending::Unknown),
+            Some(Ok(status)) => status.map(WorkerExit::from),
+            Some(Err(_)) | None => Some(WorkerExit::Unknown),
         }
     }
 
     /// Waits until it is gone.
-    pub(super) fn wait(self) -> Ending {
+    pub(super) fn wait(self) -> WorkerExit {
         let status = self.0.map(|mut child| child.wait());
-        status.and_then(Result::ok).map_or(Ending::Unknown, Ending::from)
+        status.and_then(Result::ok).map_or(WorkerExit::Unknown, WorkerExit::from)
     }
 }
 
-/// How a worker process ended before its time.
+/// How a worker process ended during a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Ending {
-    /// By itself, with this status.
+pub enum WorkerExit {
+    /// It exited with this status.
     Exit(i32),
-    /// By this signal.
+    /// This signal ended it.
     Signal(i32),
-    /// It was killed: it had not shown itself for 5 s.
+    /// The supervisor killed it because it sent no valid heartbeat for 5 s.
     Silent,
-    /// It was killed: what it sent was not to be understood.
+    /// The supervisor killed it because it sent bytes that are no valid frames.
     Garbage,
-    /// It was killed: it was not ready in time.
+    /// The supervisor killed it because it was not ready within 10 s.
     NotReady,
     /// It could not be started.
     NotStarted,
-    /// The system does not say.
+    /// The system did not report how it ended.
     Unknown,
 }
 
-impl From<ExitStatus> for Ending {
+impl From<ExitStatus> for WorkerExit {
     fn from(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(code), _) => Self::Exit(code),
@@ -145,16 +145,16 @@ impl From<ExitStatus> for Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for WorkerExit {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exit(code) => write!(formatter, "with status {code}"),
             Self::Signal(signal) => write!(formatter, "by signal {signal}"),
-            Self::Silent => formatter.write_str("killed for not showing itself"),
-            Self::Garbage => formatter.write_str("killed for sending garbage"),
+            Self::Silent => formatter.write_str("killed for missing heartbeats"),
+            Self::Garbage => formatter.write_str("killed for sending invalid frames"),
             Self::NotReady => formatter.write_str("killed for not being ready in time"),
-            Self::NotStarted => formatter.write_str("not to be started"),
-            Self::Unknown => formatter.write_str("for reasons that the system does not tell"),
+            Self::NotStarted => formatter.write_str("could not be started"),
+            Self::Unknown => formatter.write_str("in an unknown way"),
         }
     }
 }
@@ -177,5 +177,5 @@ pub enum WorkersError {
     Thread(#[source] io::Error),
     /// The machine is short of descriptors or memory.
     #[error("this machine is short of descriptors or memory")]
-    Short(#[source] io::Error),
+    OutOfResources(#[source] io::Error),
 }

@@ -8,13 +8,13 @@ use std::{
     },
 };
 
-use super::process::Ending;
+use super::process::WorkerExit;
 
 /// What can be seen of the workers from outside.
 #[derive(Debug, Default)]
 pub(crate) struct PoolStats {
     /// Workers that ended before their time, by how they ended.
-    pub(crate) losses: BTreeMap<Ending, u64>,
+    pub(crate) losses: BTreeMap<WorkerExit, u64>,
     /// Workers that were there when the barrier opened; `None` while it is closed.
     pub(crate) ready: Option<usize>,
     /// The most that was ever begun and not settled; known once the supervisor has ended.

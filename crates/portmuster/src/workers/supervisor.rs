@@ -23,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     frames::{self, FrameError, FrameWriter, Frames, Kind, Values},
-    process::{Ended, Ending, Process, Program},
+    process::{Ended, Process, Program, WorkerExit},
     queue::{Completion, TaskError, Ticket, WorkQueue, WorkerId},
     status::PoolStatus,
 };
@@ -75,7 +75,7 @@ pub(super) struct Supervisor<Q: WorkQueue, R> {
     queue: Q,
     ends: SupervisorContext<Q::Work, R>,
     places: Vec<Place>,
-    ended: Vec<(Ended, Option<Ending>)>,
+    ended: Vec<(Ended, Option<WorkerExit>)>,
     done: Vec<Completion<Q::Work, R>>,
     looked: Instant,
     /// Which worker is given its share first.
@@ -301,7 +301,7 @@ where
                 Ok(length) => {
                     worker.input.extend(&self.buffer[..length]);
                     if self.take_frames(place, now).is_err() {
-                        return self.lose(place, Some(Ending::Garbage), now);
+                        return self.lose(place, Some(WorkerExit::Garbage), now);
                     }
                     if length < READ_SIZE {
                         return;
@@ -355,7 +355,7 @@ where
     }
 
     /// The worker has ended, or is ended now, for this cause.
-    fn lose(&mut self, place: WorkerId, cause: Option<Ending>, now: Instant) {
+    fn lose(&mut self, place: WorkerId, cause: Option<WorkerExit>, now: Instant) {
         // What it held may have ended it: a start came to nothing only when it held nothing. How
         // often work ends workers has a bound of its own.
         let in_vain = self.queue.held(place) == 0;
@@ -375,13 +375,13 @@ where
     /// Ends who has been silent or starting for too long.
     fn expire(&mut self, now: Instant) {
         while let Some(worker) = self.queue.overdue(now) {
-            self.lose(worker, Some(Ending::Silent), now);
+            self.lose(worker, Some(WorkerExit::Silent), now);
         }
         let late = |worker: &Worker| worker.starting.is_some_and(|until| until <= now);
         let late: Vec<_> =
             self.taken().filter(|(_, worker)| late(worker)).map(|(place, _)| place).collect();
         for place in late {
-            self.lose(place, Some(Ending::NotReady), now);
+            self.lose(place, Some(WorkerExit::NotReady), now);
         }
     }
 
@@ -398,7 +398,7 @@ where
                 continue;
             }
             // This machine is short of something. It may have it again as soon as others end.
-            count_loss(&self.ends.status, Ending::NotStarted);
+            count_loss(&self.ends.status, WorkerExit::NotStarted);
             own.failures = (own.failures + 1).min(if others { FAILURES_MAX - 1 } else { u32::MAX });
             own.state = pause(own.failures, now);
             if matches!(own.state, State::Closed) {
@@ -497,7 +497,7 @@ where
 /// For a socket that did not take all it was given.
 const WANTS_ROOM: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
-fn count_loss(status: &PoolStatus, ending: Ending) {
+fn count_loss(status: &PoolStatus, ending: WorkerExit) {
     status.with(|stats| *stats.losses.entry(ending).or_default() += 1);
 }
 
