@@ -1,8 +1,8 @@
-//! The loop of one run: it moves work between a schedule and its environment.
+//! The loop of one run: it moves work between the schedule and an environment.
 //!
-//! The loop decides nothing and owns no thread, socket or clock. In a real run the environment is
-//! the [coordinator](crate::coordinator)'s threads and queues, in a simulated one a network in
-//! virtual time, so both runs take the same turns.
+//! The loop makes no decisions and owns no thread, socket or clock. In a real run the environment
+//! is the threads and queues of the [coordinator](crate::coordinator). In a simulated run it is a
+//! network in virtual time. Both runs execute this same loop.
 
 use crate::{
     clock::Instant,
@@ -11,60 +11,60 @@ use crate::{
     targets::Target,
 };
 
-/// What a run loop works with: workers, a resolver, an input, a consumer and time.
+/// The world around a run loop: executor, resolver, input, consumer and clock.
 pub(crate) trait Environment {
     /// Returns the current time.
     fn now(&self) -> Instant;
 
-    /// Returns whether the run was asked to stop since the last call.
+    /// Returns whether a request to stop has arrived since the last call.
     fn take_stop(&mut self, now: Instant) -> bool;
 
-    /// Returns attempts that have ended; `None` when all that have were returned. May be empty.
+    /// Returns the next reports of ended attempts, which may be empty; `None` when none are left.
     fn take_reports(&mut self) -> Option<Vec<Report>>;
 
-    /// Returns a lookup that has ended; `None` when all that have were returned.
+    /// Returns the next lookup that has ended; `None` when none is left.
     fn take_lookup(&mut self, now: Instant) -> Option<(Question, Lookup)>;
 
-    /// Returns the next target, if it is there.
+    /// Returns the next target if it is available. Never blocks.
     fn take_target(&mut self) -> Taken<Target>;
 
-    /// Returns how many attempts may be open at the moment.
+    /// Returns how many attempts may be handed over and not reported at the moment.
     fn capacity(&self) -> usize;
 
-    /// Returns how many attempts are handed over and not yet begun.
+    /// Returns how many attempts are queued at the executor and not begun.
     fn queued(&self) -> usize;
 
-    /// Returns how many more attempts may be handed over before some of those are begun.
+    /// Returns how many more attempts may be queued.
     fn backlog_room(&self) -> usize;
 
-    /// Hands an attempt over. It begins with the next [`Self::flush`].
+    /// Hands an attempt over to the executor. The executor gets it with the next [`Self::flush`].
     fn begin(&mut self, start: Start);
 
-    /// Sends on what was handed over.
+    /// Sends all attempts that [`Self::begin`] took to the workers.
     fn flush(&mut self);
 
-    /// Returns whether one more lookup may be asked for.
+    /// Returns whether the resolver has capacity for one more lookup.
     fn can_look_up(&self) -> bool;
 
-    /// Asks for a lookup.
+    /// Starts a lookup.
     fn look_up(&mut self, question: Question, now: Instant);
 
-    /// Hands outcomes to the consumer. Returns false when nobody wants them.
+    /// Hands outcomes to the consumer. Returns false when the consumer has gone.
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool;
 
-    /// Waits until something has happened or the schedule is to be asked again.
+    /// Waits for an event or the schedule's next timeout.
     fn wait(&mut self, schedule: &Schedule);
 }
 
-/// A schedule and its environment.
+/// Runs a schedule in an environment.
 pub(crate) struct RunLoop<E> {
     pub(crate) schedule: Schedule,
     pub(crate) environment: E,
 }
 
 impl<E: Environment> RunLoop<E> {
-    /// Deals with all that has happened, starts what may start, and waits for more. Returns false
-    /// when nobody wants the outcomes.
+    /// Handles all events, starts the attempts and lookups that may start, and waits for the next
+    /// event. Returns false when the consumer has gone.
     pub(crate) fn turn(&mut self) -> bool {
         let now = self.environment.now();
         self.take_stop(now);
@@ -74,14 +74,14 @@ impl<E: Environment> RunLoop<E> {
         self.schedule.set_capacity(self.environment.capacity());
         self.begin_attempts(now);
         self.begin_lookups(now);
-        let is_wanted = self.environment.hand_out(&mut self.schedule);
-        if is_wanted && !self.schedule.is_finished() {
+        let has_consumer = self.environment.hand_out(&mut self.schedule);
+        if has_consumer && !self.schedule.is_finished() {
             self.environment.wait(&self.schedule);
         }
-        is_wanted
+        has_consumer
     }
 
-    /// Stops the schedule if the run was asked to stop.
+    /// Stops the schedule if a request to stop has arrived.
     pub(crate) fn take_stop(&mut self, now: Instant) {
         if self.environment.take_stop(now) {
             self.schedule.stop(now);
