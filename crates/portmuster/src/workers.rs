@@ -1,9 +1,10 @@
-//! Work done side by side in other processes: leased, settled, recalled, and never lost.
+//! Distributes work to worker processes: leases it, collects the results, and recalls work from
+//! slow workers.
 //!
-//! Checks in worker processes are one use of it; another is any job whose work and results serde
-//! can write. A [`Program`] is started several times, and each [serves](serve) the job over a
-//! socket pair. A worker that crashes takes down nothing but itself: what it had goes to others,
-//! and only work that ends every worker which has nothing else to do comes back as a [`TaskError`].
+//! Checks in worker processes are one use. Another is any job whose work and results serde can
+//! serialize. [`Workers`] starts a [`Program`] several times, and each process [serves](serve) the
+//! job over a socket pair. When a worker crashes, other workers do the work that it held. Work that
+//! ends three workers while they hold nothing else is returned as a [`TaskError`].
 //!
 //! ```no_run
 //! use std::{net::IpAddr, process::ExitCode};
@@ -27,9 +28,10 @@
 //! }
 //! ```
 //!
-//! - Invariant: feeding and harvesting never wait for each other. Work is taken from its iterator,
-//!   in a thread of its own, only while fewer results than the workers may hold are open or
-//!   untaken; so a consumer that stops stops the run, and memory is bounded by workers × lease.
+//! - Invariant: sending work and receiving results never wait for each other. A separate thread
+//!   runs the iterator of the work. [`Results`] takes work from that thread only while less work is
+//!   open or undelivered than all workers together may hold. So a consumer that stops also stops
+//!   the run, and memory is bounded by the number of workers times the most work that each holds.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -65,56 +67,59 @@ use self::{
     worker_process::JobThreads,
 };
 
-/// Work that is handed out and not done, in all.
+/// The most pieces of work that may be open, over all workers.
 const OPEN_MAX: usize = 1 << 20;
-/// Work that is taken before it is wanted, where the workers may hold less than that.
-const AHEAD: usize = 1024;
-/// Batches of work that wait for the thread that keeps the workers. It never waits for whoever
-/// brings them, so that one may wait for a place here.
+/// The fewest pieces of work that the input thread takes in advance.
+const INPUT_PREFETCH_MIN: usize = 1024;
+/// The most batches of work that wait for the supervisor. It never waits for the sender, so the
+/// sender may wait for it.
 const BATCHES_MAX: usize = 64;
-/// Known results below which more work is handed out, so that a consumer that takes its time keeps
-/// the workers at work.
-const KNOWN_FEW: usize = 64;
+/// Undelivered results at or below which more work is sent. It keeps the workers busy when the
+/// consumer is slow.
+const RESULTS_LOW: usize = 64;
 
-/// Does `job` for whoever started this process, until that is gone or wants no more: the inside
-/// of a worker. `main` returns at once what this returns.
+/// Runs this process as a worker that does `job`, until the process that started it exits or needs
+/// no more work. `main` must return the exit code at once.
 ///
-/// A job that panics ends the process; the work goes to another worker. A result that can't be
-/// written, or only as more than 16 MiB, is a [`TaskError::Unsendable`].
+/// A `job` that panics aborts the process, and another worker does the work. If a result can't be
+/// serialized, or takes more than 16 MiB, the work fails with [`TaskError::Unsendable`].
 pub fn serve<W, R>(job: impl Fn(W) -> R + Send + Sync + 'static) -> ExitCode
 where
     W: DeserializeOwned + Send + 'static,
     R: Serialize + Send + 'static,
 {
-    worker_process::serve(|threads: u32, room| JobThreads::start(threads as usize, room, job))
+    worker_process::serve(|threads: u32, capacity| {
+        JobThreads::start(threads as usize, capacity, job)
+    })
 }
 
-/// How many workers do a job, and what they are.
+/// Configuration of worker processes for one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workers {
-    /// The program that is started for each: it calls [`serve`].
+    /// The program of each worker process. It calls [`serve`].
     pub program: Program,
-    /// Worker processes: at least one.
+    /// Number of worker processes: at least one.
     pub processes: usize,
-    /// Threads in each: at least one.
+    /// Number of threads in each worker process: at least one.
     pub threads: usize,
-    /// Work that a worker may hold beside what it does: the more, the less each costs, and the
-    /// more has to be recalled from a worker that is slow. In all at most 2^20 are out.
+    /// Pieces of work that a worker may hold beyond those its threads do. A higher number lowers
+    /// the cost per piece, but more work has to be recalled from a slow worker. At most 2^20 pieces
+    /// are open over all workers.
     pub prefetch: usize,
 }
 
 impl Workers {
-    /// A process per core with one thread.
+    /// Configures one process per core, each with one thread and the default prefetch.
     #[must_use]
     pub fn new(program: Program) -> Self {
         Self { program, processes: cores(), threads: 1, prefetch: defaults::PREFETCH }
     }
 
-    /// Starts the workers and hands out the work as they want it; the results come as they become
-    /// known, in any order.
+    /// Starts the workers and distributes the work. Returns an iterator over the results, in the
+    /// order in which they arrive.
     ///
     /// # Errors
-    /// No worker can be started.
+    /// No worker process or thread can be started.
     pub fn run<W, R>(
         &self,
         work: impl IntoIterator<Item = W, IntoIter: Send + 'static>,
@@ -124,102 +129,106 @@ impl Workers {
         R: DeserializeOwned + Send + 'static,
     {
         let (processes, threads) = (self.processes.max(1), self.threads.max(1));
-        let terms = PoolConfig {
+        let config = PoolConfig {
             program: self.program.clone(),
             processes,
             concurrency: threads.min(OPEN_MAX),
             prefetch: self.prefetch.min(OPEN_MAX),
             batches: BATCHES_MAX,
         };
-        let all = terms.room().saturating_mul(processes).min(OPEN_MAX);
-        let (delivered, done) = bounded(all);
+        let capacity = config.worker_capacity().saturating_mul(processes).min(OPEN_MAX);
+        let (sender, completions) = bounded(capacity);
         let deliver = Box::new(move |worker, batch: Vec<_>| {
             if !batch.is_empty() {
-                // Refused only when the consumer has gone.
-                let _ = delivered.send((worker, batch));
+                // Fails only when the consumer has dropped the results.
+                let _ = sender.send((worker, batch));
             }
         });
-        let setting = u32::try_from(threads).unwrap_or(u32::MAX);
-        let pool = WorkerPool::start(terms, &setting, Clock::start(), deliver)?;
-        // With less than the workers may hold, each of them would be leased little at a time.
-        let (input, source) = Input::start(all.max(AHEAD)).map_err(WorkersError::Thread)?;
-        // Refused only when the thread has panicked, which the first `next` tells.
+        let settings = u32::try_from(threads).unwrap_or(u32::MAX);
+        let pool = WorkerPool::start(config, &settings, Clock::start(), deliver)?;
+        // An input that takes less in advance would keep each lease small.
+        let prefetch = capacity.max(INPUT_PREFETCH_MIN);
+        let (input, source) = Input::start(prefetch).map_err(WorkersError::Thread)?;
+        // Fails only when the input thread has panicked, which the first `next` reports.
         let _ = source.send(Box::new(work.into_iter()));
         Ok(Results {
             input,
-            done,
+            completions,
             shares: vec![0; processes],
-            room: all,
+            capacity,
             open: 0,
-            known: VecDeque::new(),
+            received: VecDeque::new(),
             pool,
         })
     }
 }
 
-/// The results of a run, as they become known: each piece of work with what became of it.
+/// Iterates over the results of a run as they arrive: each piece of work with its result.
 ///
-/// Dropping it ends the workers, whatever they are doing.
+/// Dropping it kills the workers, even if they are busy.
 pub struct Results<W, R> {
     input: Input<W>,
-    done: Receiver<(WorkerId, Vec<Completion<W, R>>)>,
-    /// What each worker has done.
+    completions: Receiver<(WorkerId, Vec<Completion<W, R>>)>,
+    /// How much work each worker has done.
     shares: Vec<u64>,
-    /// Work that may be handed out and not be done.
-    room: usize,
+    /// The most pieces of work that may be open.
+    capacity: usize,
+    /// Work that was sent and whose completion was not received.
     open: usize,
-    known: VecDeque<Completion<W, R>>,
+    /// Completions that were received and not returned by the iterator.
+    received: VecDeque<Completion<W, R>>,
     pool: WorkerPool<W>,
 }
 
 impl<W: Serialize + Send + 'static, R> Results<W, R> {
-    /// What each worker has done so far.
+    /// Returns how many pieces of work each worker has done so far.
     #[must_use]
     pub fn shares(&self) -> &[u64] {
         &self.shares
     }
 
-    /// How many workers ended before their time, by how they ended, as far as the system has
-    /// finished ending them.
+    /// Returns how many workers have ended during the run, by how they ended. Workers that the
+    /// system is still ending are not included yet.
     #[must_use]
     pub fn losses(&self) -> BTreeMap<WorkerExit, u64> {
         self.pool.status.with(|stats| stats.losses.clone())
     }
 
-    fn harvest(&mut self) {
+    /// Receives the completions that have arrived.
+    fn receive(&mut self) {
         loop {
-            match self.done.try_recv() {
-                Ok((worker, done)) => {
-                    let results = done.iter().filter(|(_, result)| result.is_ok());
+            match self.completions.try_recv() {
+                Ok((worker, batch)) => {
+                    let results = batch.iter().filter(|(_, result)| result.is_ok());
                     self.shares[worker] += results.count() as u64;
-                    self.open -= done.len();
-                    self.known.extend(done);
+                    self.open -= batch.len();
+                    self.received.extend(batch);
                 }
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
-                    panic!("the thread that keeps the workers of portmuster panicked")
+                    panic!("the supervisor thread of the workers panicked")
                 }
             }
         }
     }
 
-    /// Backend out what has come, as far as there is room.
-    fn feed(&mut self) {
+    /// Sends the work that the input has ready, as far as the capacity allows.
+    fn send_work(&mut self) {
         let mut batch = Vec::new();
-        while self.open < self.room
+        while self.open < self.capacity
             && let Taken::Item(work) = self.input.take()
         {
             self.open += 1;
             batch.push(work);
         }
-        self.pool.bring(batch);
+        self.pool.send(batch);
     }
 
-    /// Waits until something is done, or can be handed out.
+    /// Waits until completions arrive, or work that may be sent.
     fn wait(&self) {
         let mut select = Select::new();
-        select.recv(&self.done);
-        if self.open < self.room {
+        select.recv(&self.completions);
+        if self.open < self.capacity {
             self.input.watch(&mut select);
         }
         select.ready();
@@ -229,16 +238,18 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
 impl<W: Serialize + Send + 'static, R> Iterator for Results<W, R> {
     type Item = (W, Result<R, TaskError>);
 
+    /// Returns the next piece of work with its result. Blocks until one is available.
+    ///
     /// # Panics
-    /// The iterator of the work has.
+    /// The iterator of the work has panicked.
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            if self.known.len() <= KNOWN_FEW {
-                self.harvest();
-                self.feed();
+            if self.received.len() <= RESULTS_LOW {
+                self.receive();
+                self.send_work();
             }
-            if let Some(known) = self.known.pop_front() {
-                return Some(known);
+            if let Some(completion) = self.received.pop_front() {
+                return Some(completion);
             }
             if self.open == 0 && self.input.has_ended() {
                 return None;

@@ -153,7 +153,7 @@ impl Executor {
     pub(crate) fn flush(&mut self) {
         match &mut self.backend {
             Backend::Local(pool) => pool.flush(),
-            Backend::Remote(pool, batch) => pool.bring(std::mem::take(batch)),
+            Backend::Remote(pool, batch) => pool.send(std::mem::take(batch)),
         }
     }
 

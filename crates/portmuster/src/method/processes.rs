@@ -25,7 +25,7 @@ use crate::{
     workers::{
         pool::{PoolConfig, WorkerPool},
         queue::{Completion, TaskError, Ticket},
-        worker_process::{self, Batch, Engine, Running},
+        worker_process::{self, Engine, ResultBatch, StartedEngine},
     },
 };
 
@@ -145,7 +145,10 @@ pub fn worker_main() -> ExitCode {
     worker_process::serve(engine)
 }
 
-fn engine(worker: WorkerSettings, room: usize) -> Result<Running<PoolEngine, Reports>, String> {
+fn engine(
+    worker: WorkerSettings,
+    room: usize,
+) -> Result<StartedEngine<PoolEngine, Reports>, String> {
     let budget = descriptors::budget().attempts;
     // Each attempt is reported when it begins and when it ends.
     let (reports, done) = bounded(2 * room);
@@ -194,7 +197,7 @@ impl Engine<Start> for PoolEngine {
     }
 }
 
-impl Batch<Conclusion> for Reports {
+impl ResultBatch<Conclusion> for Reports {
     fn results(self) -> impl Iterator<Item = (Ticket, Conclusion)> {
         self.ended.into_iter().map(|report| (ticket(report.id), report.conclusion))
     }

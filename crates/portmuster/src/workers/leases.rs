@@ -1,10 +1,10 @@
-//! Who holds which work: shares, recalls, and what becomes of a worker's work when it ends.
+//! Tracks which worker holds which work: leases, recalls, and the work of workers that end.
 //!
-//! - Invariant: a worker holds at most what it does at once and [`Leases::ahead`] more, and no
-//!   more than its share of all there is: who starts early takes nothing from who starts late.
-//! - Invariant: nothing is leased before every worker has joined or the time for that has passed.
-//! - Invariant: work that was held when a worker ended is leased again apart from all other work,
-//!   in halves, so that in the end the work that ends workers stands alone.
+//! - Invariant: a worker holds at most its concurrency plus [`Leases::prefetch`], and at most its
+//!   share of all work: a worker that is ready early takes nothing from one that is ready late.
+//! - Invariant: no work is leased before every worker has joined or the time for that is over.
+//! - Invariant: work that a worker held when it ended is quarantined: it is leased again separately
+//!   from all other work, in halves, until the work that ends workers is isolated.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,42 +13,45 @@ use slab::Slab;
 use super::queue::{Ticket, WorkQueue, WorkerId};
 use crate::{clock::Instant, config::defaults};
 
-/// Workers that work must have ended while it was all they had, before it is given up. Who kills
-/// workers at random may hit the same innocent work as often, but hardly ever does.
-const ENDED_MAX: u8 = 3;
+/// How many workers must end while they hold only this work before it is given up. A process that
+/// kills workers at random could hit the same innocent work this often, but that is very unlikely.
+const KILLS_MAX: u8 = 3;
 
-/// How long a worker keeps all that it was given. Work that takes less than this for each is done
-/// before a recall of it has come back, and most was when it was sent: where the work cost nothing
-/// and workers were many, half of all that was leased came back undone, at three times the price.
+/// Time after a lease in which no work is recalled from the worker.
+///
+/// Pieces of work that take less than this are done before a recall returns, and most of them
+/// before the recall is sent. Measured without this delay, with work that costs nothing and many
+/// workers: half of all leased work was returned unstarted, at three times the cost.
 const RECALL_AFTER: Duration = Duration::from_millis(5);
 
-/// The bits of a ticket that name a slot: as many as there may be attempts in flight. The others
-/// count how often the slot was used.
-const SLOT_BITS: u32 = 20;
-const SLOT_MASK: u32 = (1 << SLOT_BITS) - 1;
+/// The bits of a ticket that hold the index of its task: enough for the largest number of attempts
+/// in flight. The other bits hold the generation of the index.
+const INDEX_BITS: u32 = 20;
+const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 
-/// Leases of one run's work to its workers.
+/// The [`WorkQueue`] of one run: the leases of its work to its workers.
 #[derive(Debug)]
 pub(crate) struct Leases<W> {
-    /// Work that a worker may hold beside what it does at once.
-    ahead: usize,
+    /// The most pieces of work that a worker holds beyond its concurrency.
+    prefetch: usize,
     tasks: Slab<Task<W>>,
-    /// How often each slot was used, in as many bits as a ticket has left.
-    uses: Vec<u32>,
+    /// How often each index of `tasks` was used, modulo the values that a ticket can hold.
+    generations: Vec<u32>,
     waiting: VecDeque<Ticket>,
-    /// What workers held when they ended. Each group is leased to a worker that holds nothing
-    /// else.
-    suspects: VecDeque<Vec<Ticket>>,
-    /// Who gets nothing until it holds nothing, so that it can take a group of suspects.
+    /// The work that workers held when they ended. Each group is leased to a worker that holds no
+    /// other work.
+    quarantine: VecDeque<Vec<Ticket>>,
+    /// The worker that gets no work until it holds none, so that it can take a quarantined group.
     draining: Option<WorkerId>,
-    workers: Vec<Worker>,
-    /// Until when the barrier is closed; `None` once it is open.
+    holders: Vec<LeaseHolder>,
+    /// When the start barrier opens at the latest; `None` once it is open.
     barrier: Option<Instant>,
-    /// Held by workers that take part in the sharing out, and how many of them there are.
+    /// How much work the sharing workers hold, and how many such workers there are.
     shared: usize,
-    sharers: usize,
-    /// Begun and not settled, as far as can be told from here, and the most there ever were.
-    open: usize,
+    sharing: usize,
+    /// How much work is started and unsettled, estimated from the concurrency of its holders, and
+    /// the largest value so far.
+    started: usize,
     peak: usize,
 }
 
@@ -57,176 +60,185 @@ struct Task<W> {
     work: W,
     ticket: Ticket,
     holder: Option<WorkerId>,
-    /// Workers that ended while this was all they held.
-    ended: u8,
+    /// How many workers ended while this was the only work they held.
+    kills: u8,
 }
 
+/// The state of one worker's leases.
 #[derive(Debug, Default)]
-struct Worker {
-    /// What it does at once; `None` while it is not there.
+struct LeaseHolder {
+    /// How many pieces of work it does at the same time; `None` while no worker has joined.
     concurrency: Option<usize>,
     held: usize,
-    /// It holds suspects, and gets nothing else.
-    apart: bool,
-    /// It was asked to give so much back and has not answered.
+    /// It holds quarantined work, and gets no other work.
+    quarantined: bool,
+    /// How much work was recalled from it in a recall that it has not answered.
     recalled: usize,
-    /// When it was last given something.
-    leased: Instant,
-    heard: Instant,
-    /// It is not there, and never will be.
-    dismissed: bool,
+    /// The time of its latest lease.
+    leased_at: Instant,
+    /// The time of its latest heartbeat.
+    heard_at: Instant,
+    /// No worker will join here again.
+    closed: bool,
 }
 
 impl<W> Leases<W> {
-    /// Leases to this many workers, which may hold `ahead` more than they do at once. The barrier
-    /// opens when all have joined, at the latest then.
-    pub(crate) fn new(workers: usize, ahead: usize, barrier: Instant) -> Self {
+    /// Creates an empty queue for `workers` workers, each of which may hold `prefetch` pieces of
+    /// work beyond its concurrency. The start barrier opens when all have joined, and at `barrier`
+    /// at the latest.
+    pub(crate) fn new(workers: usize, prefetch: usize, barrier: Instant) -> Self {
         Self {
-            ahead,
+            prefetch,
             tasks: Slab::new(),
-            uses: Vec::new(),
+            generations: Vec::new(),
             waiting: VecDeque::new(),
-            suspects: VecDeque::new(),
+            quarantine: VecDeque::new(),
             draining: None,
-            workers: std::iter::repeat_with(Worker::default).take(workers).collect(),
+            holders: std::iter::repeat_with(LeaseHolder::default).take(workers).collect(),
             barrier: Some(barrier),
             shared: 0,
-            sharers: 0,
-            open: 0,
+            sharing: 0,
+            started: 0,
             peak: 0,
         }
     }
 
-    /// Whether the ticket is this worker's.
+    /// Returns whether the worker holds the work of this ticket.
     fn holds(&self, worker: WorkerId, ticket: Ticket) -> bool {
-        let task = self.tasks.get(slot(ticket));
+        let task = self.tasks.get(index(ticket));
         task.is_some_and(|task| task.ticket == ticket && task.holder == Some(worker))
     }
 
-    /// Whether the worker takes part in the sharing out.
-    fn shares_out(&self, worker: WorkerId) -> bool {
-        self.workers[worker].concurrency.is_some() && !self.workers[worker].apart
+    /// Returns whether the worker gets a share of the work that is not quarantined.
+    fn is_sharing(&self, worker: WorkerId) -> bool {
+        self.holders[worker].concurrency.is_some() && !self.holders[worker].quarantined
     }
 
-    /// Changes something of a worker, and the sums with it.
-    fn change(&mut self, worker: WorkerId, change: impl FnOnce(&mut Worker)) {
-        if self.shares_out(worker) {
-            self.sharers -= 1;
-            self.shared -= self.workers[worker].held;
+    /// Changes a worker's state, and updates the sums over all workers.
+    fn update(&mut self, worker: WorkerId, change: impl FnOnce(&mut LeaseHolder)) {
+        if self.is_sharing(worker) {
+            self.sharing -= 1;
+            self.shared -= self.holders[worker].held;
         }
-        self.open -= self.workers[worker].begun();
-        change(&mut self.workers[worker]);
-        self.open += self.workers[worker].begun();
-        if self.shares_out(worker) {
-            self.sharers += 1;
-            self.shared += self.workers[worker].held;
+        self.started -= self.holders[worker].started();
+        change(&mut self.holders[worker]);
+        self.started += self.holders[worker].started();
+        if self.is_sharing(worker) {
+            self.sharing += 1;
+            self.shared += self.holders[worker].held;
         }
-        self.peak = self.peak.max(self.open);
+        self.peak = self.peak.max(self.started);
     }
 
-    /// The worker holds one less.
+    /// Records that the worker holds one piece of work less.
     fn release(&mut self, worker: WorkerId) {
-        self.change(worker, |worker| {
-            worker.held -= 1;
-            worker.apart &= worker.held > 0;
+        self.update(worker, |holder| {
+            holder.held -= 1;
+            holder.quarantined &= holder.held > 0;
         });
     }
 
-    fn hold(&mut self, worker: WorkerId, tickets: &[Ticket], apart: bool, now: Instant) {
+    /// Records that the worker holds the work of these tickets.
+    fn assign(&mut self, worker: WorkerId, tickets: &[Ticket], quarantined: bool, now: Instant) {
         if tickets.is_empty() {
             return;
         }
         for &ticket in tickets {
-            self.tasks[slot(ticket)].holder = Some(worker);
+            self.tasks[index(ticket)].holder = Some(worker);
         }
-        self.change(worker, |worker| {
-            worker.held += tickets.len();
-            worker.apart = apart;
-            worker.leased = now;
+        self.update(worker, |holder| {
+            holder.held += tickets.len();
+            holder.quarantined = quarantined;
+            holder.leased_at = now;
         });
     }
 
-    /// Whether somebody has nothing to do, there is nothing to give it, and not enough was asked
-    /// back from others.
+    /// Returns whether workers are idle, no work is waiting, and less work was recalled than they
+    /// could do.
     fn is_short(&self) -> bool {
-        let asked: usize = self.workers.iter().map(|worker| worker.recalled).sum();
-        let idle: usize = self.workers.iter().map(Worker::idle).sum();
-        self.waiting.is_empty() && self.suspects.is_empty() && idle > asked
+        let recalled: usize = self.holders.iter().map(|holder| holder.recalled).sum();
+        let idle: usize = self.holders.iter().map(LeaseHolder::idle).sum();
+        self.waiting.is_empty() && self.quarantine.is_empty() && idle > recalled
     }
 
-    /// Who may be asked to give something back, now or later. Suspects only when somebody holds
-    /// nothing: they are not for anybody else.
-    fn recallable(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
-        let is_free = |worker: &Worker| worker.concurrency.is_some() && worker.held == 0;
-        let somebody_is_free = self.workers.iter().any(is_free);
-        let workers = self.workers.iter().enumerate();
-        workers.filter(move |(_, worker)| {
-            worker.recalled == 0 && worker.surplus() > 0 && (!worker.apart || somebody_is_free)
+    /// Returns the workers from which work may be recalled, now or later. Quarantined work is
+    /// recallable only while some worker holds no work, because only such a worker may take it.
+    fn recallable(&self) -> impl Iterator<Item = (WorkerId, &LeaseHolder)> {
+        let is_empty = |holder: &LeaseHolder| holder.concurrency.is_some() && holder.held == 0;
+        let has_empty = self.holders.iter().any(is_empty);
+        self.holders.iter().enumerate().filter(move |(_, holder)| {
+            holder.recalled == 0 && holder.unstarted() > 0 && (!holder.quarantined || has_empty)
         })
     }
 
-    /// A group of suspects for a worker that holds nothing.
-    fn next_suspects(&mut self, room: usize) -> Vec<Ticket> {
-        let mut group = self.suspects.pop_front().unwrap_or_default();
-        if group.len() > room {
-            self.suspects.push_front(group.split_off(room));
+    /// Takes a group of at most `capacity` quarantined tickets. The rest of a larger group becomes
+    /// the next group.
+    fn next_quarantined(&mut self, capacity: usize) -> Vec<Ticket> {
+        let mut group = self.quarantine.pop_front().unwrap_or_default();
+        if group.len() > capacity {
+            self.quarantine.push_front(group.split_off(capacity));
         }
         group
     }
 
-    /// Whether the worker is to run dry, so that it can take suspects. One does, while there are
-    /// any and nobody else is at some, or is being started and can take them.
+    /// Returns whether the worker gets no more work, so that it can take quarantined work when it
+    /// holds none.
+    ///
+    /// One worker drains at a time, and only while work is quarantined, no worker holds
+    /// quarantined work, and no worker that could take it is being started.
     fn is_draining(&mut self, worker: WorkerId) -> bool {
-        let is_awaited =
-            |worker: &Worker| worker.apart || worker.concurrency.is_none() && !worker.dismissed;
-        if self.suspects.is_empty() || self.workers.iter().any(is_awaited) {
+        let takes_quarantined = |holder: &LeaseHolder| {
+            holder.quarantined || holder.concurrency.is_none() && !holder.closed
+        };
+        if self.quarantine.is_empty() || self.holders.iter().any(takes_quarantined) {
             self.draining = None;
             return false;
         }
-        let is_taken = self.draining.is_some_and(|drained| self.shares_out(drained));
-        if !is_taken {
-            let sharers = (0..self.workers.len()).filter(|&worker| self.shares_out(worker));
-            self.draining = sharers.min_by_key(|&worker| self.workers[worker].held);
+        let is_chosen = self.draining.is_some_and(|draining| self.is_sharing(draining));
+        if !is_chosen {
+            let sharing = (0..self.holders.len()).filter(|&worker| self.is_sharing(worker));
+            self.draining = sharing.min_by_key(|&worker| self.holders[worker].held);
         }
         self.draining == Some(worker)
     }
 }
 
-impl Worker {
-    /// What it has begun, as far as can be told from here.
-    fn begun(&self) -> usize {
+impl LeaseHolder {
+    /// Returns how much of its work it has started, estimated from its concurrency.
+    fn started(&self) -> usize {
         self.held.min(self.concurrency.unwrap_or(0))
     }
 
-    /// What it has not begun, if it is there.
-    fn surplus(&self) -> usize {
+    /// Returns how much of its work it has not started; 0 if no worker has joined.
+    fn unstarted(&self) -> usize {
         self.concurrency.map_or(0, |concurrency| self.held.saturating_sub(concurrency))
     }
 
-    /// How much more it could do at once.
+    /// Returns how many more pieces of work it could do at the same time.
     fn idle(&self) -> usize {
         match self.concurrency {
-            Some(concurrency) if !self.apart => concurrency.saturating_sub(self.held),
+            Some(concurrency) if !self.quarantined => concurrency.saturating_sub(self.held),
             _ => 0,
         }
     }
 
-    /// When it may be asked to give something back.
+    /// Returns the earliest time at which work may be recalled from it.
     fn recallable_at(&self) -> Instant {
-        self.leased.after(RECALL_AFTER)
+        self.leased_at.after(RECALL_AFTER)
     }
 }
 
-fn slot(ticket: Ticket) -> usize {
-    (ticket.0 & SLOT_MASK) as usize
+/// Returns the index of a ticket's task.
+fn index(ticket: Ticket) -> usize {
+    (ticket.0 & INDEX_MASK) as usize
 }
 
 impl<W> WorkQueue for Leases<W> {
     type Work = W;
 
-    fn opened(&mut self, now: Instant) -> Option<usize> {
-        let joined = self.workers.iter().filter(|worker| worker.concurrency.is_some()).count();
-        let expected = self.workers.iter().filter(|worker| !worker.dismissed).count();
+    fn open_barrier(&mut self, now: Instant) -> Option<usize> {
+        let joined = self.holders.iter().filter(|holder| holder.concurrency.is_some()).count();
+        let expected = self.holders.iter().filter(|holder| !holder.closed).count();
         match self.barrier {
             Some(until) if joined < expected && (joined == 0 || now < until) => None,
             _ => {
@@ -236,63 +248,65 @@ impl<W> WorkQueue for Leases<W> {
         }
     }
 
-    fn wake_at(&self) -> Option<Instant> {
-        let present = self.workers.iter().filter(|worker| worker.concurrency.is_some());
-        let overdue = present.map(|worker| worker.heard.after(defaults::WORKER_SILENCE)).min();
-        let recall = self.recallable().map(|(_, worker)| worker.recallable_at()).min();
+    fn next_timeout(&self) -> Option<Instant> {
+        let joined = self.holders.iter().filter(|holder| holder.concurrency.is_some());
+        let overdue = joined.map(|holder| holder.heard_at.after(defaults::WORKER_SILENCE)).min();
+        let recall = self.recallable().map(|(_, holder)| holder.recallable_at()).min();
         let recall = recall.filter(|_| self.is_short());
         self.barrier.into_iter().chain(overdue).chain(recall).min()
     }
 
     fn add(&mut self, work: W) {
         let entry = self.tasks.vacant_entry();
-        let slot = entry.key();
-        if self.uses.len() <= slot {
-            self.uses.resize(slot + 1, 0);
+        let index = entry.key();
+        if self.generations.len() <= index {
+            self.generations.resize(index + 1, 0);
         }
-        self.uses[slot] = self.uses[slot].wrapping_add(1) & (u32::MAX >> SLOT_BITS);
-        let place = u32::try_from(slot).unwrap_or(u32::MAX) & SLOT_MASK;
-        debug_assert_eq!(place as usize, slot, "whoever adds work bounds it");
-        let ticket = Ticket(self.uses[slot] << SLOT_BITS | place);
-        entry.insert(Task { work, ticket, holder: None, ended: 0 });
+        self.generations[index] =
+            self.generations[index].wrapping_add(1) & (u32::MAX >> INDEX_BITS);
+        let low_bits = u32::try_from(index).unwrap_or(u32::MAX) & INDEX_MASK;
+        debug_assert_eq!(low_bits as usize, index, "the caller bounds the open work");
+        let ticket = Ticket(self.generations[index] << INDEX_BITS | low_bits);
+        entry.insert(Task { work, ticket, holder: None, kills: 0 });
         self.waiting.push_back(ticket);
     }
 
     fn join(&mut self, worker: WorkerId, concurrency: usize, now: Instant) {
-        self.change(worker, |worker| {
-            worker.concurrency = Some(concurrency.max(1));
-            worker.heard = now;
+        self.update(worker, |holder| {
+            holder.concurrency = Some(concurrency.max(1));
+            holder.heard_at = now;
         });
     }
 
     fn lease(&mut self, worker: WorkerId, now: Instant) -> Vec<Ticket> {
-        let Worker { concurrency: Some(concurrency), held, apart: false, .. } =
-            self.workers[worker]
+        let LeaseHolder { concurrency: Some(concurrency), held, quarantined: false, .. } =
+            self.holders[worker]
         else {
             return Vec::new();
         };
-        if self.barrier.is_some() && self.opened(now).is_none() {
+        if self.barrier.is_some() && self.open_barrier(now).is_none() {
             return Vec::new();
         }
-        let room = concurrency.saturating_add(self.ahead);
-        if held == 0 && !self.suspects.is_empty() {
-            let group = self.next_suspects(room);
-            self.hold(worker, &group, true, now);
+        let capacity = concurrency.saturating_add(self.prefetch);
+        if held == 0 && !self.quarantine.is_empty() {
+            let group = self.next_quarantined(capacity);
+            self.assign(worker, &group, true, now);
             return group;
         }
-        // Who still has plenty waits, so that leases are worth their frame.
-        if self.is_draining(worker) || held > concurrency + self.ahead / 2 {
+        // While the worker has more than half of its prefetch, a lease would not be worth its
+        // frame.
+        if self.is_draining(worker) || held > concurrency + self.prefetch / 2 {
             return Vec::new();
         }
-        let share = (self.shared + self.waiting.len()).div_ceil(self.sharers);
-        let taken = share.min(room).saturating_sub(held).min(self.waiting.len());
+        let share = (self.shared + self.waiting.len()).div_ceil(self.sharing);
+        let taken = share.min(capacity).saturating_sub(held).min(self.waiting.len());
         let tickets: Vec<_> = self.waiting.drain(..taken).collect();
-        self.hold(worker, &tickets, false, now);
+        self.assign(worker, &tickets, false, now);
         tickets
     }
 
     fn work(&self, ticket: Ticket) -> &W {
-        &self.tasks[slot(ticket)].work
+        &self.tasks[index(ticket)].work
     }
 
     fn settle(&mut self, worker: WorkerId, ticket: Ticket) -> Option<W> {
@@ -300,105 +314,105 @@ impl<W> WorkQueue for Leases<W> {
             return None;
         }
         self.release(worker);
-        Some(self.tasks.remove(slot(ticket)).work)
+        Some(self.tasks.remove(index(ticket)).work)
     }
 
     fn recall(&mut self, now: Instant) -> Option<(WorkerId, usize)> {
         if !self.is_short() {
             return None;
         }
-        let due = self.recallable().filter(|(_, worker)| worker.recallable_at() <= now);
-        let (most, surplus) =
-            due.map(|(id, worker)| (id, worker.surplus())).max_by_key(|&(_, surplus)| surplus)?;
-        let half = surplus.div_ceil(2);
-        self.workers[most].recalled = half;
-        Some((most, half))
+        let due = self.recallable().filter(|(_, holder)| holder.recallable_at() <= now);
+        let unstarted = due.map(|(worker, holder)| (worker, holder.unstarted()));
+        let (worker, unstarted) = unstarted.max_by_key(|&(_, unstarted)| unstarted)?;
+        let half = unstarted.div_ceil(2);
+        self.holders[worker].recalled = half;
+        Some((worker, half))
     }
 
-    fn returned(&mut self, worker: WorkerId, tickets: &[Ticket]) {
-        let were_suspects = self.workers[worker].apart;
-        self.workers[worker].recalled = 0;
-        let mut back = Vec::new();
+    fn take_back(&mut self, worker: WorkerId, tickets: &[Ticket]) {
+        let was_quarantined = self.holders[worker].quarantined;
+        self.holders[worker].recalled = 0;
+        let mut returned = Vec::new();
         for &ticket in tickets {
             if self.holds(worker, ticket) {
-                self.tasks[slot(ticket)].holder = None;
+                self.tasks[index(ticket)].holder = None;
                 self.release(worker);
-                back.push(ticket);
+                returned.push(ticket);
             }
         }
-        if !were_suspects {
-            self.waiting.extend(back);
-        } else if !back.is_empty() {
-            self.suspects.push_back(back);
+        if !was_quarantined {
+            self.waiting.extend(returned);
+        } else if !returned.is_empty() {
+            self.quarantine.push_back(returned);
         }
     }
 
-    fn room(&self) -> usize {
-        if self.workers.iter().all(|worker| worker.dismissed) {
-            // Whatever is brought comes back.
-            return usize::MAX;
-        }
-        let holds = |worker: &Worker| match worker.concurrency {
-            Some(concurrency) if !worker.apart => concurrency.saturating_add(self.ahead),
-            _ => worker.held,
-        };
-        let suspects: usize = self.suspects.iter().map(Vec::len).sum();
-        self.workers.iter().map(holds).fold(suspects, usize::saturating_add)
-    }
-
-    fn held_up(&mut self, gap: Duration, now: Instant) {
-        self.barrier = self.barrier.map(|until| until.after(gap));
-        for worker in &mut self.workers {
-            worker.heard = now;
-        }
-    }
-
-    fn dismiss(&mut self, worker: WorkerId) {
-        self.workers[worker].dismissed = true;
-    }
-
-    fn extend(&mut self, worker: WorkerId, now: Instant) {
-        self.workers[worker].heard = now;
+    fn renew(&mut self, worker: WorkerId, now: Instant) {
+        self.holders[worker].heard_at = now;
     }
 
     fn overdue(&self, now: Instant) -> Option<WorkerId> {
-        self.workers.iter().position(|worker| {
-            worker.concurrency.is_some() && worker.heard.after(defaults::WORKER_SILENCE) <= now
+        self.holders.iter().position(|holder| {
+            holder.concurrency.is_some() && holder.heard_at.after(defaults::WORKER_SILENCE) <= now
         })
     }
 
-    fn held(&self, worker: WorkerId) -> usize {
-        self.workers[worker].held
+    fn delayed(&mut self, gap: Duration, now: Instant) {
+        self.barrier = self.barrier.map(|until| until.after(gap));
+        for holder in &mut self.holders {
+            holder.heard_at = now;
+        }
     }
 
-    fn leave(&mut self, worker: WorkerId) -> Vec<W> {
+    fn capacity(&self) -> usize {
+        if self.holders.iter().all(|holder| holder.closed) {
+            // Without workers all work is returned at once.
+            return usize::MAX;
+        }
+        let capacity = |holder: &LeaseHolder| match holder.concurrency {
+            Some(concurrency) if !holder.quarantined => concurrency.saturating_add(self.prefetch),
+            _ => holder.held,
+        };
+        let quarantined: usize = self.quarantine.iter().map(Vec::len).sum();
+        self.holders.iter().map(capacity).fold(quarantined, usize::saturating_add)
+    }
+
+    fn close_slot(&mut self, worker: WorkerId) {
+        self.holders[worker].closed = true;
+    }
+
+    fn held(&self, worker: WorkerId) -> usize {
+        self.holders[worker].held
+    }
+
+    fn remove_worker(&mut self, worker: WorkerId) -> Vec<W> {
         let held = self.tasks.iter().filter(|(_, task)| task.holder == Some(worker));
         let mut held: Vec<_> = held.map(|(_, task)| task.ticket).collect();
         for &ticket in &held {
-            self.tasks[slot(ticket)].holder = None;
+            self.tasks[index(ticket)].holder = None;
         }
-        self.change(worker, |worker| *worker = Worker::default());
+        self.update(worker, |holder| *holder = LeaseHolder::default());
         match held.as_slice() {
             [] => {}
-            &[alone] => {
-                let task = &mut self.tasks[slot(alone)];
-                task.ended += 1;
-                if task.ended >= ENDED_MAX {
-                    return vec![self.tasks.remove(slot(alone)).work];
+            &[only] => {
+                let task = &mut self.tasks[index(only)];
+                task.kills += 1;
+                if task.kills >= KILLS_MAX {
+                    return vec![self.tasks.remove(index(only)).work];
                 }
-                self.suspects.push_back(held);
+                self.quarantine.push_back(held);
             }
             several => {
                 let half = held.split_off(several.len() / 2);
-                self.suspects.extend([held, half]);
+                self.quarantine.extend([held, half]);
             }
         }
         Vec::new()
     }
 
-    fn abandon(&mut self) -> Vec<W> {
+    fn drain(&mut self) -> Vec<W> {
         self.waiting.clear();
-        self.suspects.clear();
+        self.quarantine.clear();
         self.tasks.drain().map(|task| task.work).collect()
     }
 

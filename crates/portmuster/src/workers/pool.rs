@@ -1,4 +1,4 @@
-//! The way from whoever has work to the [supervisor](super::supervisor) of the workers, and back.
+//! The handle of a worker pool: it sends work to the [supervisor](super::supervisor)'s thread.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    frames::{self, Kind, VERSION},
+    frames::{self, FrameKind, VERSION},
     leases::Leases,
     process::{Program, WorkersError},
     status::PoolStatus,
@@ -17,65 +17,68 @@ use super::{
 };
 use crate::{clock::Clock, config::defaults, waker::Waker};
 
-/// What workers are to be, and how much they hold.
+/// Configuration of a pool of worker processes.
 #[derive(Debug, Clone)]
 pub(crate) struct PoolConfig {
     pub(crate) program: Program,
     pub(crate) processes: usize,
-    /// What a worker does at once, at most.
+    /// The most pieces of work that a worker does at the same time.
     pub(crate) concurrency: usize,
-    /// Work that a worker may hold beside that.
+    /// The most pieces of work that a worker holds beyond its concurrency.
     pub(crate) prefetch: usize,
-    /// Batches of work that may be brought before the first is taken.
+    /// The most batches of work that wait for the supervisor.
     pub(crate) batches: usize,
 }
 
 impl PoolConfig {
-    /// The most that one worker ever holds.
-    pub(crate) fn room(&self) -> usize {
+    /// Returns the most work that one worker holds.
+    pub(crate) fn worker_capacity(&self) -> usize {
         self.concurrency.saturating_add(self.prefetch)
     }
 }
 
-/// Workers, as whoever has work for them sees them. Dropping it ends them.
+/// A pool of worker processes. Dropping it ends them.
 pub(crate) struct WorkerPool<W> {
-    /// `None` once all are to go.
+    /// `None` when the pool is being dropped.
     work: Option<Sender<Vec<W>>>,
-    call: Waker,
-    /// Closed when the barrier has opened.
+    waker: Waker,
+    /// Closed when the start barrier has opened.
     pub(crate) barrier: Receiver<()>,
     pub(crate) status: PoolStatus,
     supervisor: Option<JoinHandle<()>>,
 }
 
 impl<W: Serialize + Send + 'static> WorkerPool<W> {
-    /// Starts the workers; each is sent the setting first.
+    /// Starts the supervisor and its workers. The first frame to each worker contains `settings`.
+    ///
+    /// # Errors
+    /// The first worker or the supervisor's thread can't be started.
     pub(crate) fn start<R: DeserializeOwned + Send + 'static>(
-        terms: PoolConfig,
-        setting: &impl Serialize,
+        config: PoolConfig,
+        settings: &impl Serialize,
         clock: Clock,
         deliver: Deliver<W, R>,
     ) -> Result<Self, WorkersError> {
-        let call = Waker::new().map_err(|errno| WorkersError::OutOfResources(errno.into()))?;
-        let (work, brought) = bounded(terms.batches);
-        let (opens, barrier) = bounded(0);
+        let waker = Waker::new().map_err(|errno| WorkersError::OutOfResources(errno.into()))?;
+        let (work, incoming) = bounded(config.batches);
+        let (opener, barrier) = bounded(0);
         let status = PoolStatus::default();
-        let ends = SupervisorContext {
+        let context = SupervisorContext {
             clock,
-            program: terms.program.clone(),
-            concurrency: terms.concurrency,
-            hello: hello(terms.room(), setting),
-            work: brought,
-            call: call.clone(),
+            program: config.program.clone(),
+            concurrency: config.concurrency,
+            hello_frame: hello_frame(config.worker_capacity(), settings),
+            work: incoming,
+            waker: waker.clone(),
             deliver,
-            barrier: Some(opens),
+            barrier: Some(opener),
             status: status.clone(),
         };
         let until = clock.now().after(defaults::WORKERS_START);
-        let leases = Leases::new(terms.processes, terms.prefetch, until);
+        let leases = Leases::new(config.processes, config.prefetch, until);
         let (started, start) = bounded(1);
-        // Workers end with the thread that starts them, so it is the one that keeps them.
-        let keep = move || match Supervisor::<_, R>::start(leases, terms.processes, ends) {
+        // Workers end with the thread that starts them, so the supervisor's thread starts them.
+        let supervise = move || match Supervisor::<_, R>::start(leases, config.processes, context) {
             Ok(supervisor) => {
                 let _ = started.send(Ok(()));
                 supervisor.run();
@@ -83,32 +86,33 @@ impl<W: Serialize + Send + 'static> WorkerPool<W> {
             Err(error) => drop(started.send(Err(error))),
         };
         let thread = thread::Builder::new().name("portmuster-workers".into());
-        let supervisor = thread.spawn(keep).map_err(WorkersError::Thread)?;
-        let link = Self { work: Some(work), call, barrier, status, supervisor: Some(supervisor) };
+        let supervisor = thread.spawn(supervise).map_err(WorkersError::Thread)?;
+        let pool = Self { work: Some(work), waker, barrier, status, supervisor: Some(supervisor) };
         match start.recv() {
-            Ok(Err(error)) => Err(WorkersError::Program { program: terms.program, error }),
-            // A panic is reported where it happens, and work is not taken any more.
-            Ok(Ok(())) | Err(_) => Ok(link),
+            Ok(Err(error)) => Err(WorkersError::Program { program: config.program, error }),
+            // The panic hook reports a panic. Afterwards the pool drops all work.
+            Ok(Ok(())) | Err(_) => Ok(pool),
         }
     }
 
-    /// Backend over work. There is room for as many batches as were agreed on.
-    pub(crate) fn bring(&self, batch: Vec<W>) {
+    /// Sends a batch of work to the supervisor. Blocks while [`PoolConfig::batches`] wait.
+    pub(crate) fn send(&self, batch: Vec<W>) {
         if let Some(work) = &self.work
             && !batch.is_empty()
         {
-            // Refused only when the supervisor has panicked, which its done channel tells.
+            // Fails only when the supervisor has panicked, which also closes the channel of
+            // completions.
             let _ = work.send(batch);
-            self.call.wake();
+            self.waker.wake();
         }
     }
 }
 
-/// The first frame: version, room, setting.
-fn hello(room: usize, setting: &impl Serialize) -> Vec<u8> {
+/// Encodes the first frame to a worker: version, the most work it will hold, settings.
+fn hello_frame(capacity: usize, settings: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let room = u32::try_from(room).unwrap_or(u32::MAX);
-    let written = frames::write(&mut bytes, Kind::Hello, &(VERSION, room, setting));
+    let capacity = u32::try_from(capacity).unwrap_or(u32::MAX);
+    let written = frames::write(&mut bytes, FrameKind::Hello, &(VERSION, capacity, settings));
     written.expect("settings are plain values");
     bytes
 }
@@ -116,9 +120,9 @@ fn hello(room: usize, setting: &impl Serialize) -> Vec<u8> {
 impl<W> Drop for WorkerPool<W> {
     fn drop(&mut self) {
         self.work = None;
-        self.call.wake();
+        self.waker.wake();
         if let Some(supervisor) = self.supervisor.take() {
-            // Its panic was reported when it happened.
+            // The panic hook has already reported a panic.
             let _ = supervisor.join();
         }
     }

@@ -1,4 +1,4 @@
-//! One worker process and the socket that leads to it.
+//! One worker process and the socket that connects it with the supervisor.
 
 use std::{
     ffi::OsString,
@@ -13,12 +13,12 @@ use std::{
 
 use thiserror::Error;
 
-/// A program that works when it is started with these arguments: what it then does is
-/// [`worker_main`](crate::worker_main) or [`serve`](super::serve).
+/// A program with arguments that make it run as a worker.
 ///
-/// Its stdin is the socket on which it gets its work, its stdout leads nowhere, its stderr is
-/// this program's. It is in a process group of its own, so that Ctrl-C reaches only who started
-/// it, and it ends as soon as the socket is closed from the other side.
+/// Started in this way it calls [`worker_main`](crate::worker_main) or [`serve`](super::serve). Its
+/// stdin is the socket to the supervisor, its stdout is `/dev/null`, and it inherits stderr. It has
+/// a process group of its own, so that Ctrl-C reaches only the process that started it. It exits as
+/// soon as the supervisor closes the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
     path: PathBuf,
@@ -26,37 +26,40 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program at this path, or of this name.
+    /// Names a program by its path, or by a name that is searched for in `PATH`.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), arguments: Vec::new() }
     }
 
-    /// The program that is running.
+    /// Names the program of this process.
     ///
     /// # Errors
-    /// The system does not say where it is.
+    /// The system does not report its path.
     pub fn this() -> io::Result<Self> {
         std::env::current_exe().map(Self::new)
     }
 
-    /// One more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
+    ///
+    /// # Errors
+    /// The socket pair or the process can't be created.
     pub(super) fn start(&self) -> io::Result<Process> {
-        let (here, there) = UnixStream::pair()?;
-        here.set_nonblocking(true)?;
+        let (socket, remote) = UnixStream::pair()?;
+        socket.set_nonblocking(true)?;
         let child = Command::new(&self.path)
             .args(&self.arguments)
-            .stdin(OwnedFd::from(there))
+            .stdin(OwnedFd::from(remote))
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()?;
-        Ok(Process { child: Some(child), socket: here })
+        Ok(Process { child: Some(child), socket })
     }
 }
 
@@ -66,41 +69,41 @@ impl fmt::Display for Program {
     }
 }
 
-/// A worker process that was started and not waited for. Dropping it ends it.
+/// A running worker process. Dropping it kills it and waits for it.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// `None` once it was killed.
+    /// `None` after [`Self::kill`].
     child: Option<Child>,
     pub(super) socket: UnixStream,
 }
 
 impl Process {
-    /// Ends it, if it has not ended; [`Ended::poll`] tells how.
-    pub(super) fn kill(mut self) -> Ended {
-        Ended(self.child.take().map(killed))
+    /// Kills the process if it is still running. [`KilledProcess::poll`] returns how it ended.
+    pub(super) fn kill(mut self) -> KilledProcess {
+        KilledProcess(self.child.take().map(kill))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            let _ = killed(child).wait();
+            let _ = kill(child).wait();
         }
     }
 }
 
-fn killed(mut child: Child) -> Child {
-    // Fails only when it has ended.
+fn kill(mut child: Child) -> Child {
+    // Fails only when the process has already exited.
     let _ = child.kill();
     child
 }
 
-/// A worker process that was killed, or has ended by itself.
+/// A worker process that was killed, or had already exited, and must be waited for.
 #[derive(Debug)]
-pub(super) struct Ended(Option<Child>);
+pub(super) struct KilledProcess(Option<Child>);
 
-impl Ended {
-    /// How it ended; `None` while the system has not finished ending it.
+impl KilledProcess {
+    /// Returns how the process ended; `None` while the system is still ending it. Never blocks.
     pub(super) fn poll(&mut self) -> Option<WorkerExit> {
         match self.0.as_mut().map(Child::try_wait) {
             Some(Ok(status)) => status.map(WorkerExit::from),
@@ -108,7 +111,7 @@ impl Ended {
         }
     }
 
-    /// Waits until it is gone.
+    /// Waits until the process has ended. Returns how it ended.
     pub(super) fn wait(self) -> WorkerExit {
         let status = self.0.map(|mut child| child.wait());
         status.and_then(Result::ok).map_or(WorkerExit::Unknown, WorkerExit::from)
@@ -159,16 +162,16 @@ impl fmt::Display for WorkerExit {
     }
 }
 
-/// Workers can't be started.
+/// Why no worker could be started.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WorkersError {
     /// The program can't be started.
     #[error("starting {program} as a worker failed")]
     Program {
-        /// What was to be started.
+        /// The program of the worker.
         program: Program,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         error: io::Error,
     },

@@ -1,4 +1,4 @@
-//! The contract between those who hand work out and those who do it.
+//! The contract between a supervisor, which hands out work, and the queue, which picks the worker.
 
 use std::{fmt, time::Duration};
 
@@ -7,12 +7,14 @@ use thiserror::Error;
 
 use crate::clock::Instant;
 
-/// A worker's place among the workers of a run. Who takes the place of a worker that has ended
-/// has the same.
+/// Index of a worker's slot among the workers of a run. A replacement keeps the index of the worker
+/// that it replaces.
 pub(crate) type WorkerId = usize;
 
-/// Names work that is not settled. No two that are open at the same time have the same ticket,
-/// and one that comes late or twice is known for what it is.
+/// Identifies unsettled work.
+///
+/// Tickets that are open at the same time differ. A late or duplicate ticket does not match any
+/// open work.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Ticket(pub(crate) u32);
 
@@ -22,88 +24,92 @@ impl fmt::Debug for Ticket {
     }
 }
 
-/// What became of work.
+/// Settled work with its result, or with the reason why it has none.
 pub(crate) type Completion<W, R> = (W, Result<R, TaskError>);
 
 /// Why work has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum TaskError {
-    /// Three workers ended while it was all they had.
-    #[error("it ends the workers that do it")]
+    /// Three workers ended while this was the only work they held.
+    #[error("three workers ended while they did this work")]
     KillsWorkers,
-    /// No worker can be started any more.
-    #[error("there are no workers any more")]
+    /// All workers have ended, and none can be started.
+    #[error("no worker is left to do this work")]
     NoWorkers,
-    /// It, or its result, can't be written as bytes, or only as more than 16 MiB.
-    #[error("it can't be sent to a worker, or its result can't be sent back")]
+    /// The work or its result can't be serialized, or takes more than 16 MiB.
+    #[error("this work or its result can't be serialized, or takes more than 16 MiB")]
     Unsendable,
 }
 
-/// Work, and who has it. Pure: it is told what happened and when, and sends nothing.
+/// Decides which worker holds which work.
 ///
-/// The way between the two sides is whoever's who owns the queue: a socket pair for each worker
-/// here, a broker elsewhere.
+/// An implementation is pure: the supervisor reports each event with its time, and sends what the
+/// queue returns. The transport belongs to the supervisor: a socket pair per worker here, a message
+/// broker elsewhere.
 ///
-/// Invariant: work that was added is settled once, or comes back once from [`Self::leave`] or
-/// [`Self::abandon`]; it is never forgotten and never given twice.
+/// Invariant: each piece of work that was added is either settled once or returned once, by
+/// [`Self::remove_worker`] or [`Self::drain`]. None is lost, and none is returned twice.
 pub(crate) trait WorkQueue {
-    /// What is to be done.
+    /// A piece of work.
     type Work;
 
-    /// How many workers are there, once work may be leased: when every worker has joined, or the
-    /// time for that has passed.
-    fn opened(&mut self, now: Instant) -> Option<usize>;
+    /// Opens the start barrier if every worker has joined or the time for that is over. Returns how
+    /// many workers have joined; `None` while the barrier is closed, when no work may be leased.
+    fn open_barrier(&mut self, now: Instant) -> Option<usize>;
 
-    /// When it is worth asking again although nothing has happened.
-    fn wake_at(&self) -> Option<Instant>;
+    /// Returns the next time at which the supervisor should query this queue even if no event
+    /// arrives.
+    fn next_timeout(&self) -> Option<Instant>;
 
-    /// Takes work in.
+    /// Adds a piece of work.
     fn add(&mut self, work: Self::Work);
 
-    /// A worker is there, which does this many at once.
+    /// Adds a worker that does `concurrency` pieces of work at the same time.
     fn join(&mut self, worker: WorkerId, concurrency: usize, now: Instant);
 
-    /// Backend the worker what it is to have beside what it has: nothing when it has its share.
+    /// Leases more work to a worker. Returns the new tickets; none if the worker has its share.
     fn lease(&mut self, worker: WorkerId, now: Instant) -> Vec<Ticket>;
 
-    /// What a ticket stands for.
+    /// Returns the work that an open ticket identifies.
     fn work(&self, ticket: Ticket) -> &Self::Work;
 
-    /// The worker has done it: the work, or `None` when it is not this worker's (any more).
+    /// Settles work that a worker has done, and returns it. `None` if the worker does not hold it,
+    /// or no longer does.
     fn settle(&mut self, worker: WorkerId, ticket: Ticket) -> Option<Self::Work>;
 
-    /// Who is to give back how much of what it has not begun, so that somebody idle can do it.
+    /// Picks a worker to recall unstarted work from, so that an idle worker can do it. Returns the
+    /// worker and how many pieces to recall.
     fn recall(&mut self, now: Instant) -> Option<(WorkerId, usize)>;
 
-    /// The worker gives this back, as it was asked; with it the recall has ended.
-    fn returned(&mut self, worker: WorkerId, tickets: &[Ticket]);
+    /// Takes back the work that a worker returns after a recall. This completes the recall.
+    fn take_back(&mut self, worker: WorkerId, tickets: &[Ticket]);
 
-    /// The worker has shown that it is alive: it may keep what it has.
-    fn extend(&mut self, worker: WorkerId, now: Instant);
+    /// Renews the leases of a worker after a heartbeat.
+    fn renew(&mut self, worker: WorkerId, now: Instant);
 
-    /// A worker that has not shown itself for too long.
+    /// Returns a worker that has sent no heartbeat for too long.
     fn overdue(&self, now: Instant) -> Option<WorkerId>;
 
-    /// This thread was held up for so long: that counts against nobody.
-    fn held_up(&mut self, gap: Duration, now: Instant);
+    /// Extends all timeouts, because the supervisor itself did not run for `gap`.
+    fn delayed(&mut self, gap: Duration, now: Instant);
 
-    /// Work that may be open just now, so that none of it has to wait for a worker.
-    fn room(&self) -> usize;
+    /// Returns how much work may be open at the moment without waiting for a worker.
+    fn capacity(&self) -> usize;
 
-    /// A worker that has left will not come back.
-    fn dismiss(&mut self, worker: WorkerId);
+    /// Closes the slot of a removed worker: no other worker will join there.
+    fn close_slot(&mut self, worker: WorkerId);
 
-    /// How much the worker has.
+    /// Returns how much work a worker holds.
     fn held(&self, worker: WorkerId) -> usize;
 
-    /// A worker has ended. What it had goes to others; what has ended too many workers comes
-    /// back.
-    fn leave(&mut self, worker: WorkerId) -> Vec<Self::Work>;
+    /// Removes a worker that has ended. Its work is leased again, except the work that has ended
+    /// too many workers, which is returned.
+    fn remove_worker(&mut self, worker: WorkerId) -> Vec<Self::Work>;
 
-    /// There are no workers any more: everything comes back.
-    fn abandon(&mut self) -> Vec<Self::Work>;
+    /// Removes and returns all unsettled work, because no workers are left.
+    fn drain(&mut self) -> Vec<Self::Work>;
 
-    /// The most that was ever begun and not settled.
+    /// Returns the largest amount of work that was started and unsettled at one time.
     fn peak(&self) -> usize;
 }

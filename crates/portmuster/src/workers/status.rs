@@ -1,4 +1,4 @@
-//! What the supervisor of the workers shares with the thread that has work for them.
+//! The state that the supervisor shares with the owner of its pool.
 
 use std::{
     collections::BTreeMap,
@@ -10,38 +10,40 @@ use std::{
 
 use super::process::WorkerExit;
 
-/// What can be seen of the workers from outside.
+/// Statistics about the workers of a pool.
 #[derive(Debug, Default)]
 pub(crate) struct PoolStats {
-    /// Workers that ended before their time, by how they ended.
+    /// How many workers ended during the run, by how they ended.
     pub(crate) losses: BTreeMap<WorkerExit, u64>,
-    /// Workers that were there when the barrier opened; `None` while it is closed.
+    /// How many workers had joined when the start barrier opened; `None` while it is closed.
     pub(crate) ready: Option<usize>,
-    /// The most that was ever begun and not settled; known once the supervisor has ended.
+    /// The largest amount of work that was started and unsettled at one time. It is set when the
+    /// supervisor ends.
     pub(crate) peak: usize,
 }
 
-/// What the supervisor shares with whoever has work.
+/// Statistics and current capacity of a pool. Clones share one state.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct PoolStatus(Arc<Shared>);
+pub(crate) struct PoolStatus(Arc<SharedStatus>);
 
 #[derive(Debug, Default)]
-struct Shared {
+struct SharedStatus {
     stats: Mutex<PoolStats>,
     capacity: AtomicUsize,
 }
 
 impl PoolStatus {
-    pub(crate) fn with<T>(&self, with: impl FnOnce(&mut PoolStats) -> T) -> T {
-        with(&mut self.0.stats.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Calls `access` with the statistics, which are locked meanwhile.
+    pub(crate) fn with<T>(&self, access: impl FnOnce(&mut PoolStats) -> T) -> T {
+        access(&mut self.0.stats.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Work that may be open just now, so that none of it has to wait for a worker.
+    /// Returns how much work may be open at the moment without waiting for a worker.
     pub(crate) fn capacity(&self) -> usize {
         self.0.capacity.load(Ordering::Relaxed)
     }
 
-    /// Says how much that is; what it was before.
+    /// Sets the capacity. Returns the previous one.
     pub(super) fn set_capacity(&self, capacity: usize) -> usize {
         self.0.capacity.swap(capacity, Ordering::Relaxed)
     }

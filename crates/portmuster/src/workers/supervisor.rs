@@ -1,12 +1,12 @@
-//! The thread that keeps the workers of a run: it starts them, hands them work, takes what they
-//! have done, and sees to it when one ends.
+//! The supervisor: the thread that starts the workers of a run, leases work to them, receives their
+//! results and replaces workers that end.
 //!
-//! - Invariant: it never waits for a worker. Sockets are non-blocking, what a socket does not take
-//!   at once stays in the worker's buffer, and such a buffer holds at most what the worker is
-//!   leased. So feeding one worker holds up neither the others nor what comes back.
-//! - Invariant: before a worker is ended for its silence everything that had come was read, and
-//!   time in which this thread itself was held up counts for nobody.
-//! - Invariant: when the thread ends, every worker has ended and was waited for.
+//! - Invariant: the supervisor never waits for one worker. Sockets are non-blocking. Bytes that a
+//!   socket does not accept stay in the worker's buffer, which holds at most the work leased to
+//!   that worker. So a slow worker delays neither the other workers nor the results.
+//! - Invariant: before the supervisor kills a worker for missing heartbeats, it has read everything
+//!   that the worker sent. Time in which the supervisor itself did not run does not count.
+//! - Invariant: when the thread ends, every worker has exited and was waited for.
 
 use std::{
     io::{self, ErrorKind, Read},
@@ -22,8 +22,8 @@ use rustix::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    frames::{self, FrameError, FrameWriter, Frames, Kind, Values},
-    process::{Ended, Process, Program, WorkerExit},
+    frames::{self, FrameBuffer, FrameError, FrameKind, FrameWriter, Values},
+    process::{KilledProcess, Process, Program, WorkerExit},
     queue::{Completion, TaskError, Ticket, WorkQueue, WorkerId},
     status::PoolStatus,
 };
@@ -33,114 +33,121 @@ use crate::{
     waker::Waker,
 };
 
-/// Bytes taken from a socket at a time, and how many times in a row.
+/// The most bytes that one read takes from a socket.
 const READ_SIZE: usize = 64 << 10;
+/// The most reads from one socket before the supervisor turns to the next.
 const READS_MAX: usize = 4;
-/// How often somebody looks whether a worker that was killed is gone.
-const REAP: Duration = Duration::from_millis(10);
-/// How long the thread waits at most, and between two looks at the workers how much more means
-/// that it was held up.
-const TICK: Duration = Duration::from_secs(1);
-const HELD_UP: Duration = Duration::from_secs(2);
-/// The pause before a worker is started again; each start in a row that came to nothing doubles
-/// it, up to 1.6 s.
-const PAUSE: Duration = Duration::from_millis(50);
-/// Starts in a row that came to nothing after which a worker's place stays empty.
+/// Interval at which the supervisor polls killed workers until they have exited.
+const REAP_INTERVAL: Duration = Duration::from_millis(10);
+/// The longest wait for events.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// Time between two turns above which this thread was delayed, not waiting: more than [`WAIT_MAX`].
+const DELAY_MIN: Duration = Duration::from_secs(2);
+/// Pause before a worker is restarted. Each further failed start in a row doubles it, up to 0.8 s.
+const RESTART_PAUSE: Duration = Duration::from_millis(50);
+/// Failed starts in a row after which a slot is closed.
 const FAILURES_MAX: u32 = 6;
 
-/// Takes what is done, by the worker that did it; nothing, when there is only more room than
-/// before. It never blocks.
+/// Receives completions with the worker that they came from. Must not block.
+///
+/// The supervisor calls it without completions when the capacity of the pool has grown.
 pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Completion<W, R>>) + Send>;
 
-/// What the supervisor's thread needs.
+/// Everything that the supervisor's thread needs from the pool.
 pub(super) struct SupervisorContext<W, R> {
     pub(super) clock: Clock,
     pub(super) program: Program,
-    /// What a worker does at once, at most.
+    /// The most pieces of work that a worker does at the same time.
     pub(super) concurrency: usize,
-    /// The first frame for each worker.
-    pub(super) hello: Vec<u8>,
-    /// Brings work; closed when all is to end.
+    /// The first frame to each worker.
+    pub(super) hello_frame: Vec<u8>,
+    /// Batches of work. The supervisor ends when the pool closes this channel.
     pub(super) work: Receiver<Vec<W>>,
-    /// Called when `work` has something, or is closed.
-    pub(super) call: Waker,
+    /// The pool wakes it after it sends to `work` or closes it.
+    pub(super) waker: Waker,
     pub(super) deliver: Deliver<W, R>,
-    /// Closed when the barrier opens.
+    /// Dropped when the start barrier opens, which closes the pool's end.
     pub(super) barrier: Option<Sender<()>>,
     pub(super) status: PoolStatus,
 }
 
-/// A run's workers, and the thread's whole state.
+/// The workers of a run, and all other state of the supervisor's thread.
 pub(super) struct Supervisor<Q: WorkQueue, R> {
     queue: Q,
-    ends: SupervisorContext<Q::Work, R>,
-    places: Vec<Place>,
-    ended: Vec<(Ended, Option<WorkerExit>)>,
+    context: SupervisorContext<Q::Work, R>,
+    slots: Vec<Slot>,
+    /// Workers that were killed and not yet waited for, each with the reason; `None` if the reason
+    /// is the exit status.
+    killed: Vec<(KilledProcess, Option<WorkerExit>)>,
     done: Vec<Completion<Q::Work, R>>,
-    looked: Instant,
-    /// Which worker is given its share first.
+    /// When the latest turn of the loop began.
+    last_turn: Instant,
+    /// The worker that was first to get a lease in the latest round.
     first: WorkerId,
     buffer: Vec<u8>,
 }
 
-/// Where one worker is, or was, or will be.
+/// The slot of one worker and its replacements.
 #[derive(Debug)]
-struct Place {
-    state: State,
-    /// Starts in a row that came to nothing.
+struct Slot {
+    state: SlotState,
+    /// Failed starts in a row.
     failures: u32,
 }
 
 #[derive(Debug)]
-enum State {
-    /// It is started then.
-    Empty(Instant),
-    Taken(Box<Worker>),
-    /// It is not started again.
+enum SlotState {
+    /// A worker will be started at this time.
+    Vacant(Instant),
+    Occupied(Box<RunningWorker>),
+    /// No worker will be started here again.
     Closed,
 }
 
+/// A worker process and the bytes received from it and unsent to it.
 #[derive(Debug)]
-struct Worker {
+struct RunningWorker {
     process: Process,
-    input: Frames,
-    output: Vec<u8>,
-    written: usize,
-    /// Until when it must be ready; `None` once it is.
-    starting: Option<Instant>,
-    /// Tickets that it was sent, and how many of them it must have read to be taken for alive.
-    sent: u64,
-    due: u64,
+    received: FrameBuffer,
+    unsent: Vec<u8>,
+    /// How many bytes at the beginning of `unsent` were sent.
+    sent_bytes: usize,
+    /// When it must be ready; `None` once it is ready.
+    ready_by: Option<Instant>,
+    /// How many tickets were written to it.
+    sent_tickets: u64,
+    /// How many tickets it must have read for its next heartbeat to count.
+    due_tickets: u64,
 }
 
-impl Worker {
-    fn new(process: Process, hello: &[u8], now: Instant) -> Self {
+impl RunningWorker {
+    fn new(process: Process, hello_frame: &[u8], now: Instant) -> Self {
         Self {
             process,
-            input: Frames::default(),
-            output: hello.to_vec(),
-            written: 0,
-            starting: Some(now.after(defaults::WORKERS_START)),
-            sent: 0,
-            due: 0,
+            received: FrameBuffer::default(),
+            unsent: hello_frame.to_vec(),
+            sent_bytes: 0,
+            ready_by: Some(now.after(defaults::WORKERS_START)),
+            sent_tickets: 0,
+            due_tickets: 0,
         }
     }
 
-    /// Sends what the socket takes.
+    /// Sends as many bytes as the socket accepts.
     fn flush(&mut self) {
-        while self.written < self.output.len() {
-            let rest = &self.output[self.written..];
+        while self.sent_bytes < self.unsent.len() {
+            let rest = &self.unsent[self.sent_bytes..];
             match rustix::net::send(&self.process.socket, rest, SendFlags::NOSIGNAL) {
-                Ok(sent) => self.written += sent,
+                Ok(sent) => self.sent_bytes += sent,
                 Err(Errno::INTR) => {}
-                // A worker that is gone shows when its socket is read.
+                // The next read from the socket shows whether the worker has exited.
                 Err(_) => break,
             }
         }
-        // A socket that never runs empty must not keep all that has passed; half at a time, so
-        // that each byte is moved once at most.
-        if self.written >= self.output.len() / 2 {
-            self.output.drain(..std::mem::take(&mut self.written));
+        // The sent bytes must not accumulate when the buffer never runs empty. They are removed
+        // when they are half of it, so that each byte moves at most once.
+        if self.sent_bytes >= self.unsent.len() / 2 {
+            self.unsent.drain(..std::mem::take(&mut self.sent_bytes));
         }
     }
 }
@@ -150,158 +157,162 @@ where
     Q: WorkQueue<Work: Serialize>,
     R: DeserializeOwned,
 {
-    /// Starts this many workers.
+    /// Starts the workers. Those that can't be started are started again later, except the first.
     ///
     /// # Errors
-    /// Not even one can be started.
+    /// The first worker can't be started.
     pub(super) fn start(
         queue: Q,
         workers: usize,
-        ends: SupervisorContext<Q::Work, R>,
+        context: SupervisorContext<Q::Work, R>,
     ) -> io::Result<Self> {
-        let now = ends.clock.now();
+        let now = context.clock.now();
         let mut supervisor = Self {
             queue,
-            ends,
-            places: Vec::new(),
-            ended: Vec::new(),
+            context,
+            slots: Vec::new(),
+            killed: Vec::new(),
             done: Vec::new(),
-            looked: now,
+            last_turn: now,
             first: 0,
             buffer: vec![0; READ_SIZE],
         };
-        let first = supervisor.ends.program.start()?;
-        let taken = State::Taken(Box::new(Worker::new(first, &supervisor.ends.hello, now)));
-        supervisor.places.push(Place { state: taken, failures: 0 });
+        let process = supervisor.context.program.start()?;
+        let first = RunningWorker::new(process, &supervisor.context.hello_frame, now);
+        let state = SlotState::Occupied(Box::new(first));
+        supervisor.slots.push(Slot { state, failures: 0 });
         for _ in 1..workers {
-            supervisor.places.push(Place { state: State::Empty(now), failures: 0 });
+            supervisor.slots.push(Slot { state: SlotState::Vacant(now), failures: 0 });
         }
-        supervisor.fill(now);
+        supervisor.start_workers(now);
         Ok(supervisor)
     }
 
-    /// Works until the owner has gone.
+    /// Runs until the pool closes the channel of work, then kills the workers and waits for them.
     pub(super) fn run(mut self) {
         while self.turn() {}
-        let mut kept = Vec::new();
-        for place in &mut self.places {
-            if let State::Taken(worker) = std::mem::replace(&mut place.state, State::Closed) {
-                kept.push(worker.process.kill());
+        let mut killed = Vec::new();
+        for slot in &mut self.slots {
+            if let SlotState::Occupied(worker) =
+                std::mem::replace(&mut slot.state, SlotState::Closed)
+            {
+                killed.push(worker.process.kill());
             }
         }
-        for (ended, cause) in self.ended.drain(..) {
-            let ending = ended.wait();
-            count_loss(&self.ends.status, cause.unwrap_or(ending));
+        // These ended during the run, so they count as losses.
+        for (process, cause) in self.killed.drain(..) {
+            let exit = process.wait();
+            count_loss(&self.context.status, cause.unwrap_or(exit));
         }
-        for ended in kept {
-            ended.wait();
+        for process in killed {
+            process.wait();
         }
-        self.ends.status.with(|stats| stats.peak = self.queue.peak());
+        self.context.status.with(|stats| stats.peak = self.queue.peak());
     }
 
-    /// Waits, and deals with all that has come; false when the owner has gone.
+    /// Waits for events and handles them. Returns false when the pool has closed the channel of
+    /// work.
     fn turn(&mut self) -> bool {
-        let readable = self.wait();
-        let now = self.ends.clock.now();
-        let gap = now.since(self.looked);
-        if gap > HELD_UP {
-            self.held_up(gap, now);
+        let ready = self.wait();
+        let now = self.context.clock.now();
+        let gap = now.since(self.last_turn);
+        if gap > DELAY_MIN {
+            self.delayed(gap, now);
         }
-        self.looked = now;
-        if !self.take_work() {
+        self.last_turn = now;
+        if !self.receive_work() {
             return false;
         }
-        for worker in readable {
-            self.read(worker, now);
+        for worker in ready {
+            self.exchange(worker, now);
         }
         self.expire(now);
-        self.fill(now);
+        self.start_workers(now);
         self.open_barrier(now);
-        self.hand_out(now);
-        self.tell_room();
+        self.lease_and_recall(now);
+        self.update_capacity();
         self.reap();
         true
     }
 
-    /// Time in which this thread did not run counts against nobody.
-    fn held_up(&mut self, gap: Duration, now: Instant) {
-        self.queue.held_up(gap, now);
-        for place in &mut self.places {
-            if let State::Taken(worker) = &mut place.state {
-                worker.starting = worker.starting.map(|until| until.after(gap));
+    /// Extends all timeouts by the time in which this thread did not run.
+    fn delayed(&mut self, gap: Duration, now: Instant) {
+        self.queue.delayed(gap, now);
+        for slot in &mut self.slots {
+            if let SlotState::Occupied(worker) = &mut slot.state {
+                worker.ready_by = worker.ready_by.map(|until| until.after(gap));
             }
         }
     }
 
-    /// Waits until something has come or is due; the workers that have sent something.
+    /// Waits for an event or a timeout. Returns the workers whose sockets are ready.
     fn wait(&self) -> Vec<WorkerId> {
-        let now = self.ends.clock.now();
-        let due = self.due().map_or(TICK, |at| at.since(now).min(TICK));
-        let timeout = Timespec::try_from(due).unwrap_or_default();
-        let call = PollFd::new(self.ends.call.descriptor(), PollFlags::IN);
-        let mut polled = vec![call];
+        let now = self.context.clock.now();
+        let wait = self.next_timeout().map_or(WAIT_MAX, |at| at.since(now).min(WAIT_MAX));
+        let timeout = Timespec::try_from(wait).unwrap_or_default();
+        let mut polled = vec![PollFd::new(self.context.waker.descriptor(), PollFlags::IN)];
         let mut workers = Vec::new();
-        for (place, worker) in self.taken() {
-            let wanted = if worker.output.is_empty() { PollFlags::IN } else { WANTS_ROOM };
-            polled.push(PollFd::new(&worker.process.socket, wanted));
-            workers.push(place);
+        for (id, worker) in self.workers() {
+            let flags = if worker.unsent.is_empty() { PollFlags::IN } else { READABLE_OR_WRITABLE };
+            polled.push(PollFd::new(&worker.process.socket, flags));
+            workers.push(id);
         }
-        // Cut short, or without the memory to wait with: everybody is asked, and nobody waits.
+        // A signal interrupted the wait, or the system lacks memory for it. No socket blocks, so
+        // it is safe to try them all.
         if rustix::event::poll(&mut polled, Some(&timeout)).is_err() {
             return workers;
         }
-        if !polled[0].revents().is_empty() {
-            self.ends.call.reset();
+        let is_ready = |polled: &PollFd<'_>| !polled.revents().is_empty();
+        if is_ready(&polled[0]) {
+            self.context.waker.reset();
         }
-        let happened = |polled: &PollFd<'_>| !polled.revents().is_empty();
-        workers
-            .into_iter()
-            .zip(&polled[1..])
-            .filter(|(_, at)| happened(at))
-            .map(|(at, _)| at)
-            .collect()
+        let sockets = workers.into_iter().zip(&polled[1..]);
+        sockets.filter(|(_, polled)| is_ready(polled)).map(|(worker, _)| worker).collect()
     }
 
-    fn taken(&self) -> impl Iterator<Item = (WorkerId, &Worker)> {
-        self.places.iter().enumerate().filter_map(|(place, Place { state, .. })| match state {
-            State::Taken(worker) => Some((place, &**worker)),
-            State::Empty(_) | State::Closed => None,
+    /// Iterates over the running workers.
+    fn workers(&self) -> impl Iterator<Item = (WorkerId, &RunningWorker)> {
+        self.slots.iter().enumerate().filter_map(|(id, slot)| match &slot.state {
+            SlotState::Occupied(worker) => Some((id, &**worker)),
+            SlotState::Vacant(_) | SlotState::Closed => None,
         })
     }
 
-    /// When something is due although nothing has come.
-    fn due(&self) -> Option<Instant> {
-        let places = self.places.iter().filter_map(|place| match &place.state {
-            State::Empty(at) => Some(*at),
-            State::Taken(worker) => worker.starting,
-            State::Closed => None,
+    /// Returns the next time at which something must be done even if no event arrives.
+    fn next_timeout(&self) -> Option<Instant> {
+        let slots = self.slots.iter().filter_map(|slot| match &slot.state {
+            SlotState::Vacant(restart_at) => Some(*restart_at),
+            SlotState::Occupied(worker) => worker.ready_by,
+            SlotState::Closed => None,
         });
-        let reap = (!self.ended.is_empty()).then(|| self.looked.after(REAP));
-        places.chain(self.queue.wake_at()).chain(reap).min()
+        let reap = (!self.killed.is_empty()).then(|| self.last_turn.after(REAP_INTERVAL));
+        slots.chain(self.queue.next_timeout()).chain(reap).min()
     }
 
-    /// Takes the work that was brought; false when the owner has gone.
-    fn take_work(&mut self) -> bool {
+    /// Moves new work from the pool into the queue. Returns false when the pool has closed the
+    /// channel.
+    fn receive_work(&mut self) -> bool {
         loop {
-            match self.ends.work.try_recv() {
-                Ok(work) => work.into_iter().for_each(|work| self.queue.add(work)),
+            match self.context.work.try_recv() {
+                Ok(batch) => batch.into_iter().for_each(|work| self.queue.add(work)),
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
         }
     }
 
-    /// Takes what a worker sent, and sends what its socket has room for.
-    fn read(&mut self, place: WorkerId, now: Instant) {
+    /// Sends what a worker's socket accepts, reads what the worker has sent, and handles the
+    /// frames.
+    fn exchange(&mut self, id: WorkerId, now: Instant) {
         for _ in 0..READS_MAX {
-            let State::Taken(worker) = &mut self.places[place].state else { return };
+            let SlotState::Occupied(worker) = &mut self.slots[id].state else { return };
             worker.flush();
             match worker.process.socket.read(&mut self.buffer) {
-                Ok(0) => return self.lose(place, None, now),
+                Ok(0) => return self.remove(id, None, now),
                 Ok(length) => {
-                    worker.input.extend(&self.buffer[..length]);
-                    if self.take_frames(place, now).is_err() {
-                        return self.lose(place, Some(WorkerExit::Garbage), now);
+                    worker.received.extend(&self.buffer[..length]);
+                    if self.handle_frames(id, now).is_err() {
+                        return self.remove(id, Some(WorkerExit::Garbage), now);
                     }
                     if length < READ_SIZE {
                         return;
@@ -310,214 +321,226 @@ where
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return,
                     ErrorKind::Interrupted => {}
-                    _ => return self.lose(place, None, now),
+                    _ => return self.remove(id, None, now),
                 },
             }
         }
     }
 
-    fn take_frames(&mut self, place: WorkerId, now: Instant) -> Result<(), FrameError> {
-        let Self { queue, places, done, .. } = self;
-        let Place { state: State::Taken(worker), failures } = &mut places[place] else {
+    /// Handles the complete frames that a worker has sent.
+    ///
+    /// # Errors
+    /// A frame is invalid or unexpected.
+    fn handle_frames(&mut self, id: WorkerId, now: Instant) -> Result<(), FrameError> {
+        let Self { queue, slots, done, .. } = self;
+        let Slot { state: SlotState::Occupied(worker), failures } = &mut slots[id] else {
             return Ok(());
         };
-        while let Some((kind, mut values)) = worker.input.next()? {
+        while let Some((kind, mut values)) = worker.received.next()? {
             match kind {
-                Kind::Ready if worker.starting.is_some() => {
-                    let concurrency = ready(&mut values)?.min(self.ends.concurrency);
-                    worker.starting = None;
-                    queue.join(place, concurrency, now);
+                FrameKind::Ready if worker.ready_by.is_some() => {
+                    let concurrency = read_ready(&mut values)?.min(self.context.concurrency);
+                    worker.ready_by = None;
+                    queue.join(id, concurrency, now);
                 }
-                Kind::Settled if worker.starting.is_none() => {
-                    settled(queue, place, &mut values, done)?;
+                FrameKind::Settled if worker.ready_by.is_none() => {
+                    settle_results(queue, id, &mut values, done)?;
                     *failures = 0;
                 }
-                Kind::Failed => {
+                FrameKind::Failed => {
                     for ticket in values.all::<Ticket>()? {
-                        let work = queue.settle(place, ticket);
+                        let work = queue.settle(id, ticket);
                         done.extend(work.map(|work| (work, Err(TaskError::Unsendable))));
                     }
                 }
-                Kind::Returned => queue.returned(place, &values.all::<Ticket>()?),
-                Kind::Alive => {
+                FrameKind::Returned => queue.take_back(id, &values.all::<Ticket>()?),
+                FrameKind::Alive => {
                     let read: u64 = values.expect()?;
-                    // Who writes but does not read holds its work for ever.
-                    if read >= worker.due {
-                        worker.due = worker.sent;
-                        queue.extend(place, now);
+                    // A worker that sends heartbeats but does not read would hold its work forever.
+                    if read >= worker.due_tickets {
+                        worker.due_tickets = worker.sent_tickets;
+                        queue.renew(id, now);
                     }
                 }
-                kind => return Err(FrameError::OutOfPlace(kind)),
+                kind => return Err(FrameError::Unexpected(kind)),
             }
         }
-        self.deliver(place);
+        self.deliver(id);
         Ok(())
     }
 
-    /// The worker has ended, or is ended now, for this cause.
-    fn lose(&mut self, place: WorkerId, cause: Option<WorkerExit>, now: Instant) {
-        // What it held may have ended it: a start came to nothing only when it held nothing. How
-        // often work ends workers has a bound of its own.
-        let in_vain = self.queue.held(place) == 0;
-        let failures = self.places[place].failures + u32::from(in_vain);
-        let next = Place { state: pause(failures, now), failures };
-        if let State::Taken(worker) = std::mem::replace(&mut self.places[place], next).state {
-            self.ended.push((worker.process.kill(), cause));
+    /// Kills a worker if it is still running, and schedules its replacement. `cause` is `None` if
+    /// the worker's exit status is the cause.
+    fn remove(&mut self, id: WorkerId, cause: Option<WorkerExit>, now: Instant) {
+        // Work may have ended a worker that held some, so only an end without work is a failed
+        // start. The queue bounds how many workers the same work can end.
+        let is_failed_start = self.queue.held(id) == 0;
+        let failures = self.slots[id].failures + u32::from(is_failed_start);
+        let next = Slot { state: state_after(failures, now), failures };
+        let previous = std::mem::replace(&mut self.slots[id], next);
+        if let SlotState::Occupied(worker) = previous.state {
+            self.killed.push((worker.process.kill(), cause));
         }
-        let lost = self.queue.leave(place);
-        if matches!(self.places[place].state, State::Closed) {
-            self.queue.dismiss(place);
+        let given_up = self.queue.remove_worker(id);
+        if matches!(self.slots[id].state, SlotState::Closed) {
+            self.queue.close_slot(id);
         }
-        self.done.extend(lost.into_iter().map(|work| (work, Err(TaskError::KillsWorkers))));
-        self.deliver(place);
+        self.done.extend(given_up.into_iter().map(|work| (work, Err(TaskError::KillsWorkers))));
+        self.deliver(id);
     }
 
-    /// Ends who has been silent or starting for too long.
+    /// Removes the workers that missed their heartbeats or were not ready in time.
     fn expire(&mut self, now: Instant) {
         while let Some(worker) = self.queue.overdue(now) {
-            self.lose(worker, Some(WorkerExit::Silent), now);
+            self.remove(worker, Some(WorkerExit::Silent), now);
         }
-        let late = |worker: &Worker| worker.starting.is_some_and(|until| until <= now);
-        let late: Vec<_> =
-            self.taken().filter(|(_, worker)| late(worker)).map(|(place, _)| place).collect();
-        for place in late {
-            self.lose(place, Some(WorkerExit::NotReady), now);
+        let is_late = |worker: &RunningWorker| worker.ready_by.is_some_and(|until| until <= now);
+        let late = self.workers().filter(|(_, worker)| is_late(worker)).map(|(id, _)| id);
+        for id in late.collect::<Vec<_>>() {
+            self.remove(id, Some(WorkerExit::NotReady), now);
         }
     }
 
-    /// Starts the workers that are due.
-    fn fill(&mut self, now: Instant) {
-        let others = self.taken().next().is_some();
-        for (place, own) in self.places.iter_mut().enumerate() {
-            if !matches!(own.state, State::Empty(at) if at <= now) {
+    /// Starts workers in the vacant slots whose time has come. When all slots are closed, returns
+    /// all work to the pool.
+    fn start_workers(&mut self, now: Instant) {
+        let has_workers = self.workers().next().is_some();
+        for (id, slot) in self.slots.iter_mut().enumerate() {
+            if !matches!(slot.state, SlotState::Vacant(restart_at) if restart_at <= now) {
                 continue;
             }
-            if let Ok(process) = self.ends.program.start() {
-                let worker = Worker::new(process, &self.ends.hello, now);
-                own.state = State::Taken(Box::new(worker));
+            if let Ok(process) = self.context.program.start() {
+                let worker = RunningWorker::new(process, &self.context.hello_frame, now);
+                slot.state = SlotState::Occupied(Box::new(worker));
                 continue;
             }
-            // This machine is short of something. It may have it again as soon as others end.
-            count_loss(&self.ends.status, WorkerExit::NotStarted);
-            own.failures = (own.failures + 1).min(if others { FAILURES_MAX - 1 } else { u32::MAX });
-            own.state = pause(own.failures, now);
-            if matches!(own.state, State::Closed) {
-                self.queue.dismiss(place);
+            // This machine is short of some resource. While other workers run, the slot stays open,
+            // because their exit may free it.
+            count_loss(&self.context.status, WorkerExit::NotStarted);
+            let most = if has_workers { FAILURES_MAX - 1 } else { u32::MAX };
+            slot.failures = (slot.failures + 1).min(most);
+            slot.state = state_after(slot.failures, now);
+            if matches!(slot.state, SlotState::Closed) {
+                self.queue.close_slot(id);
             }
         }
-        if self.places.iter().all(|place| matches!(place.state, State::Closed)) {
-            let lost = self.queue.abandon();
-            self.done.extend(lost.into_iter().map(|work| (work, Err(TaskError::NoWorkers))));
-            self.ends.barrier = None;
+        if self.slots.iter().all(|slot| matches!(slot.state, SlotState::Closed)) {
+            let unsettled = self.queue.drain();
+            self.done.extend(unsettled.into_iter().map(|work| (work, Err(TaskError::NoWorkers))));
+            self.context.barrier = None;
             self.deliver(0);
         }
     }
 
+    /// Opens the pool's start barrier once the queue's has opened.
     fn open_barrier(&mut self, now: Instant) {
-        if self.ends.barrier.is_some()
-            && let Some(ready) = self.queue.opened(now)
+        if self.context.barrier.is_some()
+            && let Some(ready) = self.queue.open_barrier(now)
         {
-            self.ends.status.with(|stats| stats.ready = Some(ready));
-            self.ends.barrier = None;
+            self.context.status.with(|stats| stats.ready = Some(ready));
+            self.context.barrier = None;
         }
     }
 
-    /// Gives every worker its share, and asks for what is better done elsewhere.
-    fn hand_out(&mut self, now: Instant) {
-        self.first = (self.first + 1) % self.places.len();
-        for place in (self.first..self.places.len()).chain(0..self.first) {
-            let tickets = self.queue.lease(place, now);
+    /// Leases work to every worker, and recalls unstarted work for idle workers.
+    fn lease_and_recall(&mut self, now: Instant) {
+        self.first = (self.first + 1) % self.slots.len();
+        for id in (self.first..self.slots.len()).chain(0..self.first) {
+            let tickets = self.queue.lease(id, now);
             if !tickets.is_empty() {
-                self.send(place, &tickets);
+                self.send_leases(id, &tickets);
             }
         }
-        while let Some((place, most)) = self.queue.recall(now) {
-            if let State::Taken(worker) = &mut self.places[place].state {
-                let most = u32::try_from(most).unwrap_or(u32::MAX);
-                let written = frames::write(&mut worker.output, Kind::Recall, &most);
-                debug_assert!(written.is_ok(), "a number can be written");
+        while let Some((id, count)) = self.queue.recall(now) {
+            if let SlotState::Occupied(worker) = &mut self.slots[id].state {
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                let written = frames::write(&mut worker.unsent, FrameKind::Recall, &count);
+                debug_assert!(written.is_ok(), "a number is serializable");
                 worker.flush();
             }
         }
     }
 
-    fn send(&mut self, place: WorkerId, tickets: &[Ticket]) {
-        let Self { queue, places, done, .. } = self;
-        let State::Taken(worker) = &mut places[place].state else { return };
+    /// Sends leases with their work to a worker. Work that can't be sent is settled as an error.
+    fn send_leases(&mut self, id: WorkerId, tickets: &[Ticket]) {
+        let Self { queue, slots, done, .. } = self;
+        let SlotState::Occupied(worker) = &mut slots[id].state else { return };
         let mut rest = tickets.iter().peekable();
         while rest.peek().is_some() {
-            let mut frame = FrameWriter::begin(&mut worker.output, Kind::Lease);
+            let mut frame = FrameWriter::begin(&mut worker.unsent, FrameKind::Lease);
             let mut written = 0;
             while !frame.is_full()
                 && let Some(&&ticket) = rest.peek()
             {
                 match frame.value(&(ticket, queue.work(ticket))) {
                     Ok(()) => written += 1,
-                    // It may go into a frame of its own.
+                    // It may fit into a frame of its own.
                     Err(FrameError::TooLong(_)) if written > 0 => break,
                     Err(_) => {
-                        let work = queue.settle(place, ticket);
+                        let work = queue.settle(id, ticket);
                         done.extend(work.map(|work| (work, Err(TaskError::Unsendable))));
                     }
                 }
                 rest.next();
             }
-            worker.sent += written;
+            worker.sent_tickets += written;
             frame.end();
         }
         worker.flush();
-        self.deliver(place);
+        self.deliver(id);
     }
 
-    /// Says how much may be brought; who brings it is called when that has grown.
-    fn tell_room(&mut self) {
-        let room = self.queue.room();
-        if self.ends.status.set_capacity(room) < room {
-            (self.ends.deliver)(0, Vec::new());
+    /// Publishes the queue's capacity. If it has grown, calls `deliver` so that the pool's owner
+    /// wakes up.
+    fn update_capacity(&mut self) {
+        let capacity = self.queue.capacity();
+        if self.context.status.set_capacity(capacity) < capacity {
+            (self.context.deliver)(0, Vec::new());
         }
     }
 
-    /// Backend over what is done.
-    fn deliver(&mut self, place: WorkerId) {
+    /// Delivers the completions that have accumulated.
+    fn deliver(&mut self, id: WorkerId) {
         if !self.done.is_empty() {
-            (self.ends.deliver)(place, std::mem::take(&mut self.done));
+            (self.context.deliver)(id, std::mem::take(&mut self.done));
         }
     }
 
+    /// Counts the killed workers that have exited, and forgets them.
     fn reap(&mut self) {
-        let status = &self.ends.status;
-        self.ended.retain_mut(|(ended, cause)| {
-            let Some(ending) = ended.poll() else { return true };
-            count_loss(status, cause.unwrap_or(ending));
+        let status = &self.context.status;
+        self.killed.retain_mut(|(process, cause)| {
+            let Some(exit) = process.poll() else { return true };
+            count_loss(status, cause.unwrap_or(exit));
             false
         });
     }
 }
 
-/// For a socket that did not take all it was given.
-const WANTS_ROOM: PollFlags = PollFlags::IN.union(PollFlags::OUT);
+/// The events to wait for at a socket that did not accept all bytes.
+const READABLE_OR_WRITABLE: PollFlags = PollFlags::IN.union(PollFlags::OUT);
 
-fn count_loss(status: &PoolStatus, ending: WorkerExit) {
-    status.with(|stats| *stats.losses.entry(ending).or_default() += 1);
+fn count_loss(status: &PoolStatus, exit: WorkerExit) {
+    status.with(|stats| *stats.losses.entry(exit).or_default() += 1);
 }
 
-/// Where a place goes from here after so many starts that came to nothing.
-fn pause(failures: u32, now: Instant) -> State {
+/// Returns the state of a slot without a worker after this many failed starts in a row.
+fn state_after(failures: u32, now: Instant) -> SlotState {
     if failures >= FAILURES_MAX {
-        return State::Closed;
+        return SlotState::Closed;
     }
-    State::Empty(now.after(PAUSE * (1 << failures.saturating_sub(1))))
+    SlotState::Vacant(now.after(RESTART_PAUSE * (1 << failures.saturating_sub(1))))
 }
 
-/// Reads what a worker says when it is ready: how many it does at once.
-fn ready(values: &mut Values<'_>) -> Result<usize, FrameError> {
+/// Reads the values of a worker's first frame. Returns its concurrency.
+fn read_ready(values: &mut Values<'_>) -> Result<usize, FrameError> {
     frames::check_version(values)?;
     let concurrency: u32 = values.expect()?;
     Ok(usize::try_from(concurrency).unwrap_or(usize::MAX))
 }
 
-/// Settles what a worker has done. What comes late or twice is dropped.
-fn settled<Q: WorkQueue, R: DeserializeOwned>(
+/// Settles the results of a worker. Late and duplicate results are dropped.
+fn settle_results<Q: WorkQueue, R: DeserializeOwned>(
     queue: &mut Q,
     worker: WorkerId,
     values: &mut Values<'_>,

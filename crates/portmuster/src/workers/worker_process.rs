@@ -1,8 +1,9 @@
-//! The inside of a worker process: one thread reads the socket, one writes it, others work.
+//! The inside of a worker process: one thread reads the socket, one writes it, and others do the
+//! work.
 //!
-//! - Invariant: reading never waits for writing, nor either for the work: so the end of whoever
-//!   started this process, a recall and a sign of life wait for nothing.
-//! - Invariant: what waits here is bounded by what is leased.
+//! - Invariant: the reader never waits for the writer, and neither of them waits for the work. So
+//!   nothing delays a heartbeat, the answer to a recall, or the exit when the supervisor exits.
+//! - Invariant: the queues in a worker hold at most the work that is leased to it.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -26,90 +27,101 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::{
-    frames::{self, FrameError, FrameWriter, Frames, Kind, VERSION, Values},
+    frames::{self, FrameBuffer, FrameError, FrameKind, FrameWriter, VERSION, Values},
     queue::Ticket,
 };
 use crate::clock::{Clock, Instant};
 
-/// Between two signs of life.
-const BEAT: Duration = Duration::from_millis(500);
-/// Between two frames of results, so that many that come together share one. It delays a result
-/// by no more. Whoever does its whole lease in less waits for the rest: with a millisecond two
-/// workers did 0.8 million costless pieces a second, with this 2.3 million, and for less CPU.
-const GATHER: Duration = Duration::from_micros(100);
-/// Bytes taken from the socket at a time.
+/// Interval between heartbeats.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// Pause after a frame of results, so that results which arrive together share the next frame. It
+/// delays a result by at most this time.
+///
+/// A worker that finishes its whole lease within the pause waits for the rest of it. Measured with
+/// two workers and work that costs nothing: 0.8 million pieces per second with a pause of 1 ms, 2.3
+/// million with this one, and for less CPU.
+const BATCH_DELAY: Duration = Duration::from_micros(100);
+/// The most bytes that one read takes from the socket.
 const READ_SIZE: usize = 64 << 10;
-/// Answers to recalls that wait to be written. Only one recall is ever open.
+/// The most answers to recalls that wait for the writer. Only one recall is open at a time.
 const REPLIES_MAX: usize = 4;
 
-/// What works in a worker process.
+/// Does the work of a worker process.
 pub(crate) trait Engine<W> {
-    /// How much it does at once.
+    /// Returns how many pieces of work it does at the same time.
     fn concurrency(&self) -> usize;
 
-    /// Begins the work as soon as there is a hand for it.
+    /// Queues work. Each piece starts as soon as the concurrency allows it.
     fn begin(&mut self, work: Vec<(Ticket, W)>);
 
-    /// Takes back up to so much that has not begun.
+    /// Removes up to `most` pieces of unstarted work. Returns their tickets.
     fn recall(&mut self, most: usize) -> Vec<Ticket>;
 }
 
-/// What comes out of an engine at a time.
-pub(crate) trait Batch<R>: Send + 'static {
-    /// What is done.
+/// What an engine outputs at a time: any number of results.
+pub(crate) trait ResultBatch<R>: Send + 'static {
+    /// Returns each result with the ticket of its work.
     fn results(self) -> impl Iterator<Item = (Ticket, R)>;
 }
 
-impl<R: Send + 'static> Batch<R> for (Ticket, R) {
+impl<R: Send + 'static> ResultBatch<R> for (Ticket, R) {
     fn results(self) -> impl Iterator<Item = Self> {
         std::iter::once(self)
     }
 }
 
-/// An engine, and where what it has done comes out.
-pub(crate) type Running<E, D> = (E, Receiver<D>);
+/// An engine that has started, and the channel of its results.
+pub(crate) type StartedEngine<E, B> = (E, Receiver<B>);
 
-/// Why a worker ends before its time.
+/// Why a worker process exits with an error.
 #[derive(Debug, Error)]
 pub(crate) enum ServeError {
-    #[error("this is done by a process that portmuster starts by itself, with a socket as stdin")]
+    #[error(
+        "only a process that portmuster starts by itself, with a socket as stdin, can be a worker"
+    )]
     NoSocket,
     #[error("{0}")]
     Frame(#[from] FrameError),
-    #[error("starting to work failed: {0}")]
+    #[error("starting the threads that do the work failed: {0}")]
     Start(String),
-    #[error("the process that started it has ended")]
+    #[error("the process that started this worker has ended")]
     Orphaned,
-    #[error("the socket failed: {0}")]
+    #[error("the socket to the supervisor failed: {0}")]
     Socket(#[from] io::Error),
 }
 
-/// Does what is leased over stdin until that is closed. `start` makes the engine from the setting
-/// that was sent, and how much is ever leased.
+/// Does the work that the supervisor leases over stdin, until the supervisor closes the socket.
 ///
-/// It returns while threads still work: the process is to end with what this returns.
-pub(crate) fn serve<S, W, R, E, D>(
-    start: impl FnOnce(S, usize) -> Result<Running<E, D>, String>,
+/// `start` creates the engine from the settings that the supervisor sent and the most work that it
+/// will lease at a time.
+///
+/// Threads of the engine may still be running when this returns, so the process must exit with the
+/// returned code at once.
+pub(crate) fn serve<S, W, R, E, B>(
+    start: impl FnOnce(S, usize) -> Result<StartedEngine<E, B>, String>,
 ) -> ExitCode
 where
     S: DeserializeOwned,
     W: DeserializeOwned,
     R: Serialize,
     E: Engine<W>,
-    D: Batch<R>,
+    B: ResultBatch<R>,
 {
     let socket = stdin().and_then(|socket| end_with_parent(&socket).map(|()| socket));
-    match socket.and_then(|socket| work(socket, start)) {
+    match socket.and_then(|socket| run_engine(socket, start)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody else would tell: the other side sees only that this one has ended.
+            // The supervisor sees only that this process has exited, not why.
             let _ = writeln!(io::stderr(), "portmuster worker: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-/// The socket that this process was started with.
+/// Returns the socket that this process has as stdin.
+///
+/// # Errors
+/// Stdin is not a Unix socket, or can't be duplicated.
 fn stdin() -> Result<UnixStream, ServeError> {
     let stdin = io::stdin();
     let family = rustix::net::getsockname(stdin.as_fd()).map(|address| address.address_family());
@@ -119,87 +131,93 @@ fn stdin() -> Result<UnixStream, ServeError> {
     Ok(stdin.as_fd().try_clone_to_owned()?.into())
 }
 
-/// Has the system kill this process when the thread that started it ends: also while it is stopped,
-/// or has a reader that hangs.
+/// Makes the system kill this process when the thread that started it ends, even if this process is
+/// stopped or its reader hangs.
 ///
 /// # Errors
-/// It has ended already, so that nothing would ever come of it.
+/// The parent has already ended, so that the system will not send the signal.
 fn end_with_parent(socket: &UnixStream) -> Result<(), ServeError> {
-    // Where it is refused the end of the socket is still noticed.
+    // If the system refuses, the reader still notices that the socket was closed.
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // A process without parents that it can see is in a namespace of its own.
+    // In a PID namespace of its own a process sees no parent.
     let Some(parent) = getppid() else { return Ok(()) };
     match sockopt::socket_peercred(socket) {
-        Ok(starter) if starter.pid != parent => Err(ServeError::Orphaned),
+        Ok(peer) if peer.pid != parent => Err(ServeError::Orphaned),
         _ => Ok(()),
     }
 }
 
-fn work<S, W, R, E, D>(
+/// Starts the engine and the writer, and reads leases until the supervisor closes the socket.
+fn run_engine<S, W, R, E, B>(
     socket: UnixStream,
-    start: impl FnOnce(S, usize) -> Result<Running<E, D>, String>,
+    start: impl FnOnce(S, usize) -> Result<StartedEngine<E, B>, String>,
 ) -> Result<(), ServeError>
 where
     S: DeserializeOwned,
     W: DeserializeOwned,
     R: Serialize,
     E: Engine<W>,
-    D: Batch<R>,
+    B: ResultBatch<R>,
 {
-    let read = Arc::new(AtomicU64::new(0));
-    let mut input = Input {
+    let read_tickets = Arc::new(AtomicU64::new(0));
+    let mut reader = LeaseReader {
         socket: socket.try_clone()?,
-        frames: Frames::default(),
+        frames: FrameBuffer::default(),
         buffer: vec![0; READ_SIZE],
-        read: Arc::clone(&read),
+        read_tickets: Arc::clone(&read_tickets),
     };
-    let Some((room, setting)) = input.next(Kind::Hello, |values| {
+    let Some((capacity, settings)) = reader.next(FrameKind::Hello, |values| {
         frames::check_version(values)?;
         Ok((values.expect::<u32>()? as usize, values.expect::<S>()?))
     })?
     else {
         return Ok(());
     };
-    let (mut engine, done) = start(setting, room).map_err(ServeError::Start)?;
+    let (mut engine, done) = start(settings, capacity).map_err(ServeError::Start)?;
     let concurrency = u32::try_from(engine.concurrency()).unwrap_or(u32::MAX);
-    let mut output = Output {
+    let mut writer = ResultWriter {
         socket: socket.try_clone()?,
         buffer: Vec::new(),
         clock: Clock::start(),
-        read,
+        read_tickets,
         settled: 0,
-        beat: Instant::START,
+        heartbeat_due: Instant::START,
     };
     let (replies, returned) = bounded(REPLIES_MAX);
-    let writer = thread::Builder::new().name("portmuster-results".into());
-    let results = move || {
-        let _alarm = Abort;
-        // Nothing is leased to who has no thread to say what came of it. A socket that can't be
-        // written has nobody at its other end; the reader is told so.
-        let _ = output.ready(concurrency).and_then(|()| output.run(&done, &returned));
+    let thread = thread::Builder::new().name("portmuster-results".into());
+    let write = move || {
+        let _guard = AbortOnPanic;
+        // The writer sends the first frame, so that no work is leased to a process without a
+        // writer. When a write fails, the supervisor is gone, and the shutdown ends the reader.
+        let _ = writer.write_ready(concurrency).and_then(|()| writer.run(&done, &returned));
         let _ = socket.shutdown(Shutdown::Both);
     };
-    writer.spawn(results).map_err(|error| ServeError::Start(error.to_string()))?;
-    let served = input.serve(&mut engine, &replies);
-    // Waiting for what is under way would keep this process after the one that wanted it.
+    thread.spawn(write).map_err(|error| ServeError::Start(error.to_string()))?;
+    let result = reader.run(&mut engine, &replies);
+    // Dropping the engine would wait for work in progress, whose results the supervisor can't
+    // receive.
     std::mem::forget(engine);
-    served
+    result
 }
 
-/// What comes from the coordinator.
-struct Input {
+/// Reads the frames of the supervisor.
+struct LeaseReader {
     socket: UnixStream,
-    frames: Frames,
+    frames: FrameBuffer,
     buffer: Vec<u8>,
-    /// Tickets that have come.
-    read: Arc<AtomicU64>,
+    /// How many tickets were read from the socket.
+    read_tickets: Arc<AtomicU64>,
 }
 
-impl Input {
-    /// Takes the first frame; `None` when the other side has gone.
+impl LeaseReader {
+    /// Waits for a frame of this kind and reads its values with `take`. Returns `None` when the
+    /// supervisor has closed the socket.
+    ///
+    /// # Errors
+    /// The frame is invalid or of another kind, or the socket fails.
     fn next<T>(
         &mut self,
-        wanted: Kind,
+        wanted: FrameKind,
         mut take: impl FnMut(&mut Values<'_>) -> Result<T, FrameError>,
     ) -> Result<Option<T>, ServeError> {
         loop {
@@ -208,17 +226,20 @@ impl Input {
                 return if is_wanted {
                     Ok(Some(take(&mut values)?))
                 } else {
-                    Err(FrameError::OutOfPlace(kind).into())
+                    Err(FrameError::Unexpected(kind).into())
                 };
             }
-            if !self.read()? {
+            if !self.receive()? {
                 return Ok(None);
             }
         }
     }
 
-    /// Gives the engine what comes, until the other side has gone.
-    fn serve<W: DeserializeOwned>(
+    /// Passes leases and recalls to the engine until the supervisor closes the socket.
+    ///
+    /// # Errors
+    /// A frame is invalid or unexpected, or the socket fails.
+    fn run<W: DeserializeOwned>(
         &mut self,
         engine: &mut impl Engine<W>,
         replies: &Sender<Vec<Ticket>>,
@@ -226,28 +247,28 @@ impl Input {
         loop {
             while let Some((kind, mut values)) = self.frames.next()? {
                 match kind {
-                    Kind::Lease => {
+                    FrameKind::Lease => {
                         let work = values.all()?;
-                        self.read.fetch_add(work.len() as u64, Ordering::Relaxed);
+                        self.read_tickets.fetch_add(work.len() as u64, Ordering::Relaxed);
                         engine.begin(work);
                     }
-                    Kind::Recall => {
+                    FrameKind::Recall => {
                         let most: u32 = values.expect()?;
                         if replies.send(engine.recall(most as usize)).is_err() {
                             return Ok(());
                         }
                     }
-                    kind => return Err(FrameError::OutOfPlace(kind).into()),
+                    kind => return Err(FrameError::Unexpected(kind).into()),
                 }
             }
-            if !self.read()? {
+            if !self.receive()? {
                 return Ok(());
             }
         }
     }
 
-    /// Waits for more; false when the other side has gone.
-    fn read(&mut self) -> io::Result<bool> {
+    /// Waits for bytes. Returns false when the supervisor has closed the socket.
+    fn receive(&mut self) -> io::Result<bool> {
         loop {
             match self.socket.read(&mut self.buffer) {
                 Ok(0) => return Ok(false),
@@ -265,88 +286,109 @@ impl Input {
     }
 }
 
-/// What goes to the coordinator.
-struct Output {
+/// Writes the frames to the supervisor.
+struct ResultWriter {
     socket: UnixStream,
     buffer: Vec<u8>,
     clock: Clock,
-    /// Tickets that have come.
-    read: Arc<AtomicU64>,
-    /// Tickets that have gone.
+    /// How many tickets were read from the socket.
+    read_tickets: Arc<AtomicU64>,
+    /// How many tickets were settled, failed or returned.
     settled: u64,
-    /// When a sign of life is due.
-    beat: Instant,
+    /// When the next heartbeat is due.
+    heartbeat_due: Instant,
 }
 
-impl Output {
-    fn ready(&mut self, concurrency: u32) -> Result<(), ServeError> {
-        frames::write(&mut self.buffer, Kind::Ready, &(VERSION, concurrency))?;
+impl ResultWriter {
+    /// Sends the first frame.
+    fn write_ready(&mut self, concurrency: u32) -> Result<(), ServeError> {
+        frames::write(&mut self.buffer, FrameKind::Ready, &(VERSION, concurrency))?;
         Ok(self.send()?)
     }
 
-    /// Writes what is done and what was recalled, and otherwise a sign of life.
-    fn run<R: Serialize, D: Batch<R>>(
+    /// Sends results, returned tickets and heartbeats, until the reader or the engine ends.
+    ///
+    /// # Errors
+    /// The socket fails.
+    fn run<R: Serialize, B: ResultBatch<R>>(
         &mut self,
-        done: &Receiver<D>,
+        done: &Receiver<B>,
         returned: &Receiver<Vec<Ticket>>,
     ) -> Result<(), ServeError> {
         loop {
             crossbeam_channel::select_biased! {
                 recv(returned) -> tickets => match tickets {
-                    Ok(tickets) => self.give_back(&tickets)?,
+                    Ok(tickets) => self.write_returned(&tickets)?,
                     Err(_) => return Ok(()),
                 },
                 recv(done) -> results => match results {
                     Ok(results) => {
-                        self.settle(std::iter::once(results).chain(done.try_iter()).flat_map(D::results))?;
+                        let batches = std::iter::once(results).chain(done.try_iter());
+                        self.write_results(batches.flat_map(B::results))?;
                         self.send()?;
-                        // Who has nothing more to do is waited for, and has nothing to gather.
-                        if self.settled < self.read.load(Ordering::Relaxed) {
-                            match returned.recv_timeout(GATHER) {
-                                Ok(tickets) => self.give_back(&tickets)?,
-                                Err(RecvTimeoutError::Timeout) => {}
-                                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-                            }
+                        if !self.pause(returned)? {
+                            return Ok(());
                         }
                     }
                     Err(_) => return Ok(()),
                 },
-                default(BEAT) => {}
+                default(HEARTBEAT) => {}
             }
-            self.show_life()?;
+            self.write_heartbeat()?;
             self.send()?;
         }
     }
 
-    fn show_life(&mut self) -> Result<(), ServeError> {
+    /// Waits for [`BATCH_DELAY`] or until tickets are returned, and writes those. Without open work
+    /// there is nothing to batch, so it does not wait. Returns false when the reader has ended.
+    fn pause(&mut self, returned: &Receiver<Vec<Ticket>>) -> Result<bool, ServeError> {
+        if self.settled >= self.read_tickets.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        match returned.recv_timeout(BATCH_DELAY) {
+            Ok(tickets) => self.write_returned(&tickets)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Writes a heartbeat if one is due.
+    fn write_heartbeat(&mut self) -> Result<(), ServeError> {
         let now = self.clock.now();
-        if now >= self.beat {
-            self.beat = now.after(BEAT);
-            frames::write(&mut self.buffer, Kind::Alive, &self.read.load(Ordering::Relaxed))?;
+        if now >= self.heartbeat_due {
+            self.heartbeat_due = now.after(HEARTBEAT);
+            frames::write(
+                &mut self.buffer,
+                FrameKind::Alive,
+                &self.read_tickets.load(Ordering::Relaxed),
+            )?;
         }
         Ok(())
     }
 
-    fn give_back(&mut self, returned: &[Ticket]) -> Result<(), ServeError> {
+    /// Writes the tickets that were recalled.
+    fn write_returned(&mut self, returned: &[Ticket]) -> Result<(), ServeError> {
         self.settled += returned.len() as u64;
-        Ok(tickets(&mut self.buffer, Kind::Returned, returned)?)
+        Ok(write_tickets(&mut self.buffer, FrameKind::Returned, returned)?)
     }
 
-    fn settle<R: Serialize>(
+    /// Writes and sends results. A result that can't be serialized becomes a failed ticket.
+    fn write_results<R: Serialize>(
         &mut self,
         results: impl Iterator<Item = (Ticket, R)>,
     ) -> Result<(), ServeError> {
         let mut results = results.peekable();
         let mut failed = Vec::new();
         while results.peek().is_some() {
-            let mut frame = FrameWriter::begin(&mut self.buffer, Kind::Settled);
+            let mut frame = FrameWriter::begin(&mut self.buffer, FrameKind::Settled);
             let before = self.settled;
             while !frame.is_full()
                 && let Some(result) = results.peek()
             {
                 match frame.value(result) {
                     Ok(()) => self.settled += 1,
-                    // It may go into a frame of its own.
+                    // It may fit into a frame of its own.
                     Err(FrameError::TooLong(_)) if self.settled > before => break,
                     Err(_) => failed.push(result.0),
                 }
@@ -357,11 +399,12 @@ impl Output {
         }
         if !failed.is_empty() {
             self.settled += failed.len() as u64;
-            tickets(&mut self.buffer, Kind::Failed, &failed)?;
+            write_tickets(&mut self.buffer, FrameKind::Failed, &failed)?;
         }
         Ok(())
     }
 
+    /// Sends the buffered frames.
     fn send(&mut self) -> io::Result<()> {
         let sent = self.socket.write_all(&self.buffer);
         self.buffer.clear();
@@ -370,7 +413,11 @@ impl Output {
 }
 
 /// Writes a frame of tickets.
-fn tickets(buffer: &mut Vec<u8>, kind: Kind, tickets: &[Ticket]) -> Result<(), FrameError> {
+fn write_tickets(
+    buffer: &mut Vec<u8>,
+    kind: FrameKind,
+    tickets: &[Ticket],
+) -> Result<(), FrameError> {
     let mut frame = FrameWriter::begin(buffer, kind);
     for ticket in tickets {
         frame.value(ticket)?;
@@ -379,7 +426,7 @@ fn tickets(buffer: &mut Vec<u8>, kind: Kind, tickets: &[Ticket]) -> Result<(), F
     Ok(())
 }
 
-/// Threads that do a job, one piece of work at a time each.
+/// An engine of threads, each of which does one piece of work at a time.
 #[derive(Debug)]
 pub(super) struct JobThreads<W> {
     threads: usize,
@@ -388,22 +435,22 @@ pub(super) struct JobThreads<W> {
 }
 
 impl<W: Send + 'static> JobThreads<W> {
-    /// Starts this many threads, with room for this much work.
+    /// Starts the threads. At most `capacity` pieces of work may be queued.
     ///
     /// # Errors
     /// A thread can't be started.
     pub(super) fn start<R: Send + 'static>(
         threads: usize,
-        room: usize,
+        capacity: usize,
         job: impl Fn(W) -> R + Send + Sync + 'static,
-    ) -> Result<Running<Self, (Ticket, R)>, String> {
-        let (queue, waiting) = bounded(room);
-        let (done, results) = bounded(room);
+    ) -> Result<StartedEngine<Self, (Ticket, R)>, String> {
+        let (queue, waiting) = bounded(capacity);
+        let (done, results) = bounded(capacity);
         let job = Arc::new(job);
         for _ in 0..threads {
             let (waiting, done, job) = (Receiver::clone(&waiting), done.clone(), Arc::clone(&job));
             let work = move || {
-                let _alarm = Abort;
+                let _guard = AbortOnPanic;
                 for (ticket, work) in waiting {
                     if done.send((ticket, job(work))).is_err() {
                         return;
@@ -424,7 +471,7 @@ impl<W> Engine<W> for JobThreads<W> {
 
     fn begin(&mut self, work: Vec<(Ticket, W)>) {
         for work in work {
-            // Refused never: a receiver is held here.
+            // Never fails, because `self.waiting` keeps the channel open.
             let _ = self.queue.send(work);
         }
     }
@@ -434,10 +481,11 @@ impl<W> Engine<W> for JobThreads<W> {
     }
 }
 
-/// Ends the process when the thread panics: its work would never be settled.
-struct Abort;
+/// Aborts the process when its thread panics, because the work of the thread would never be
+/// settled.
+struct AbortOnPanic;
 
-impl Drop for Abort {
+impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             std::process::abort();
