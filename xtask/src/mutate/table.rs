@@ -120,7 +120,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/check.rs",
         old: "if earlier.verdict.strength() > self.verdict.strength() { earlier } else { self }",
         new: "self",
-        caught_by: Unit("schedule::tests::looks::the_stronger_of_two_verdicts_stays_with_its_times"),
+        caught_by: Unit("schedule::tests::second_attempts::stronger_of_two_verdicts_is_kept_with_its_times"),
     },
     Mutation {
         name: "quiet-is-enough",
@@ -136,7 +136,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/lookups.rs",
         old: "let tried = without(&self.allowed(&found.addresses, port), is_unspecified);",
         new: "let tried = without(&found.addresses, is_unspecified);",
-        caught_by: Unit("schedule::tests::excludes_hold_after_the_lookup"),
+        caught_by: Unit("schedule::tests::excludes_apply_after_the_lookup"),
     },
     Mutation {
         name: "one-family-refusal-final",
@@ -168,7 +168,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/check.rs",
         old: "const FAULTS_MAX: u32 = 10;",
         new: "const FAULTS_MAX: u32 = 11;",
-        caught_by: Unit("schedule::tests::a_fault_that_stays_ends_as_unchecked_never_as_closed"),
+        caught_by: Unit("schedule::tests::lasting_fault_ends_as_unchecked_never_as_closed"),
     },
     Mutation {
         name: "timeout-off-by-one",
@@ -205,7 +205,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "if busy.rests >= RESTS_MAX {",
         new: "if false {",
         caught_by: Unit(
-            "schedule::tests::slow_hosts::a_host_that_asks_for_less_on_every_port_gets_a_few_rests_and_no_more",
+            "schedule::tests::slow_hosts::host_that_throttles_on_every_port_rests_a_few_times_only",
         ),
     },
     Mutation {
@@ -215,7 +215,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "(_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,",
         new: "(_, Reason::Fault(_) | Reason::LookupFailed) => 3,",
         caught_by: Unit(
-            "schedule::tests::slow_hosts::an_address_that_was_given_up_leaves_a_name_in_doubt",
+            "schedule::tests::slow_hosts::timed_out_address_leaves_its_name_in_doubt",
         ),
     },
     Mutation {

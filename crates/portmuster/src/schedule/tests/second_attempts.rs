@@ -1,4 +1,4 @@
-//! Second looks at endpoints that have a verdict.
+//! Further attempts on endpoints that have a verdict.
 
 use super::*;
 use crate::outcome::{KexFailure, KeyExchange, ServiceDetails, Times};
@@ -8,18 +8,18 @@ fn open(service: Service) -> Conclusion {
     Conclusion::Verdict(Verdict { service: Some(service), ..verdict })
 }
 
-fn with_facts(service: Service, details: ServiceDetails) -> Conclusion {
+fn with_details(service: Service, details: ServiceDetails) -> Conclusion {
     let Conclusion::Verdict(verdict) = open(service) else { unreachable!() };
     Conclusion::Verdict(Verdict { details: Some(Box::new(details)), ..verdict })
 }
 
 fn disturbed() -> Conclusion {
     let key_exchange = KeyExchange::Missing(KexFailure::Spoiled);
-    with_facts(Service::Ssh, ServiceDetails { key_exchange, ..ServiceDetails::default() })
+    with_details(Service::Ssh, ServiceDetails { key_exchange, ..ServiceDetails::default() })
 }
 
 fn other_when_asked() -> Conclusion {
-    with_facts(
+    with_details(
         Service::Other,
         ServiceDetails { answers_empty_line: true, ..ServiceDetails::default() },
     )
@@ -46,7 +46,7 @@ fn with_one_target(policy: Policy) -> Schedule {
 }
 
 #[test]
-fn the_stronger_of_two_verdicts_stays_with_its_times() {
+fn stronger_of_two_verdicts_is_kept_with_its_times() {
     for (first, second, service, total) in [
         (disturbed(), open(Service::Silent), Service::Ssh, 1),
         (disturbed(), open(Service::Ssh), Service::Ssh, 2),
@@ -73,12 +73,12 @@ fn the_stronger_of_two_verdicts_stays_with_its_times() {
 }
 
 #[test]
-fn a_verdict_that_no_look_can_better_ends_the_check() {
+fn verdict_that_no_attempt_can_improve_ends_the_check() {
     for conclusion in [
         open(Service::Ssh),
         open(Service::Telnet),
         open(Service::Unknown),
-        with_facts(Service::Other, ServiceDetails::default()),
+        with_details(Service::Other, ServiceDetails::default()),
     ] {
         let mut schedule = with_one_target(unlimited());
         attempt(&mut schedule, conclusion, at(0));
@@ -87,7 +87,7 @@ fn a_verdict_that_no_look_can_better_ends_the_check() {
 }
 
 #[test]
-fn speak_first_never_only_listens_again_where_an_offer_was_spoiled() {
+fn speak_first_never_listens_again_after_a_disturbed_kexinit() {
     let policy = || Policy { speak_first: SpeakFirst::Never, ..unlimited() };
     let mut schedule = with_one_target(policy());
     attempt(&mut schedule, open(Service::Silent), at(0));
@@ -101,7 +101,7 @@ fn speak_first_never_only_listens_again_where_an_offer_was_spoiled() {
 }
 
 #[test]
-fn a_printer_port_is_not_introduced_to() {
+fn printer_port_gets_no_introduction() {
     let mut schedule = schedule(unlimited());
     schedule.add(target(1, 9100), at(0));
     attempt(&mut schedule, open(Service::Silent), at(0));
@@ -109,7 +109,7 @@ fn a_printer_port_is_not_introduced_to() {
 }
 
 #[test]
-fn a_server_that_hangs_up_is_tried_once_more_after_a_pause() {
+fn server_that_closes_early_is_tried_again_after_a_pause() {
     let mut schedule = with_one_target(Policy { retries: 1, ..unlimited() });
     schedule.input_ended();
     attempt(&mut schedule, lasting(open(Service::ClosedEarly), 7), at(0));
@@ -123,14 +123,14 @@ fn a_server_that_hangs_up_is_tried_once_more_after_a_pause() {
 }
 
 #[test]
-fn without_retries_a_server_that_hangs_up_is_judged_at_once() {
+fn server_that_closes_early_is_judged_at_once_without_retries() {
     let mut schedule = with_one_target(unlimited());
     attempt(&mut schedule, open(Service::ClosedEarly), at(0));
     assert_eq!(outcome(&mut schedule).attempts, 1);
 }
 
 #[test]
-fn a_busy_server_is_found_on_the_later_try() {
+fn busy_server_is_found_on_the_later_attempt() {
     let mut schedule = with_one_target(Policy { retries: 1, ..unlimited() });
     attempt(&mut schedule, open(Service::ClosedEarly), at(0));
     attempt(&mut schedule, open(Service::Ssh), at(5_000));
@@ -140,10 +140,10 @@ fn a_busy_server_is_found_on_the_later_try() {
 }
 
 #[test]
-fn a_server_that_hangs_up_on_an_empty_line_is_introduced_to_later() {
+fn server_that_closes_on_an_empty_line_gets_an_introduction_later() {
     let hangs_up = || {
         let details = ServiceDetails { answers_empty_line: true, ..ServiceDetails::default() };
-        with_facts(Service::ClosedEarly, details)
+        with_details(Service::ClosedEarly, details)
     };
     let mut schedule = with_one_target(Policy { retries: 1, ..unlimited() });
     attempt(&mut schedule, hangs_up(), at(0));
@@ -153,7 +153,7 @@ fn a_server_that_hangs_up_on_an_empty_line_is_introduced_to_later() {
 }
 
 #[test]
-fn a_label_and_a_name_survive_the_pause() {
+fn label_and_name_survive_the_pause() {
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     let labelled = Target { label: Some("core".into()), ..target(1, 22) };
     schedule.add(labelled.clone(), at(0));
@@ -163,7 +163,7 @@ fn a_label_and_a_name_survive_the_pause() {
 }
 
 #[test]
-fn a_network_that_hangs_up_everywhere_neither_stops_the_walk_nor_comes_back_at_once() {
+fn network_that_closes_early_everywhere_does_not_stop_the_run_and_is_retried_spread_out() {
     const TARGETS: u32 = 200_000;
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     for number in 0..TARGETS {
@@ -194,7 +194,7 @@ fn a_network_that_hangs_up_everywhere_neither_stops_the_walk_nor_comes_back_at_o
 }
 
 #[test]
-fn hosts_that_ask_for_less_do_not_come_back_together() {
+fn throttling_hosts_return_one_after_another() {
     let mut schedule = schedule(unlimited());
     for host in 0..100 {
         schedule.add(target(host, 22), at(0));
@@ -208,7 +208,7 @@ fn hosts_that_ask_for_less_do_not_come_back_together() {
 }
 
 #[test]
-fn a_stop_ends_what_waits_for_another_look_with_the_verdict_it_has() {
+fn stop_ends_postponed_targets_with_their_verdict() {
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     for (port, conclusion) in [(22, open(Service::ClosedEarly)), (23, open(Service::Silent))] {
         schedule.add(target(1, port), at(0));
