@@ -112,14 +112,14 @@ impl Later {
         self.waiting.peek().map(|Reverse(entry)| entry.due)
     }
 
-    /// A check waits.
+    /// Adds a check.
     pub(super) fn push(&mut self, check: Check, now: Instant) {
         let offset = self.spread.offset(self.waiting.is_empty());
         let due = now.after(PAUSE + offset);
         self.waiting.push(Reverse(Entry { due, check: Postponed::from(check) }));
     }
 
-    /// Takes a check that has fallen due.
+    /// Removes a check that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Check> {
         if self.next_due()? > now {
             return None;
@@ -127,7 +127,7 @@ impl Later {
         self.pop()
     }
 
-    /// Takes the next check, due or not.
+    /// Removes the next check, due or not.
     pub(super) fn pop(&mut self) -> Option<Check> {
         self.waiting.pop().map(|Reverse(entry)| entry.check.into())
     }
