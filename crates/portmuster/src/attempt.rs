@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Instant,
     config::{Config, Limits, Probing},
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
     probe::{Ending, Judgement, Probe, ProbeStep},
 };
@@ -132,7 +132,7 @@ struct Conversation {
     probe: Probe,
     evidence: Option<Evidence>,
     /// Memory that all conversations share.
-    held: Held,
+    held: Reservation,
 }
 
 impl Attempt {
@@ -157,14 +157,14 @@ impl Attempt {
         let evidence = if conversation.evidence.is_some() { Evidence::BYTES_MAX } else { 0 };
         // As much again for what the conclusion takes of it while both are there.
         let bytes = 2 * conversation.probe.held() + evidence + more;
-        memory.lend(&mut conversation.held, bytes)
+        memory.reserve(&mut conversation.held, bytes)
     }
 
     /// What was held for the server, as long as its conclusion is on its way.
-    pub(crate) fn release(&mut self) -> Option<Held> {
+    pub(crate) fn release(&mut self) -> Option<Reservation> {
         let Stage::Talking(conversation) = &mut self.stage else { return None };
         let held = std::mem::take(&mut conversation.held);
-        (!held.is_nothing()).then_some(held)
+        (!held.is_empty()).then_some(held)
     }
 
     /// Bytes of memory that are held for the server, beside its evidence.
@@ -279,7 +279,7 @@ impl Attempt {
             heard_out: false,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
-            held: Held::default(),
+            held: Reservation::default(),
         }));
         match (&mut self.stage, self.opening) {
             (Stage::Talking(conversation), Opening::Introduce) => {

@@ -440,6 +440,6 @@ fn refused(target: Target, position: u64, clock: &Clock) -> Outcome {
         endpoint: None,
         verdict: Verdict::unconnected(PortState::Unchecked, Reason::NotStarted, Duration::ZERO),
         attempts: 0,
-        time: clock.now().on_the_wall(clock.wall_start()),
+        time: clock.now().wall_time(clock.wall_start()),
     }
 }

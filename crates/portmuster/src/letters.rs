@@ -1,13 +1,15 @@
-//! Characters that can't be seen.
+//! Detects characters that are invisible or change how text is displayed.
 
 use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// Whether a character does something other than to be seen where it stands: controls, separators
-/// of lines, what turns the direction of text, what is drawn as nothing, and what no version of
-/// Unicode that is known here says how to draw. Spaces are seen as such.
+/// Whether a character must be escaped before it is displayed.
+///
+/// Hidden are control characters, line and paragraph separators, characters that change the
+/// direction of text, characters without a visible glyph, and those that the Unicode version of
+/// `icu_properties` leaves unassigned or private. Spaces are not hidden.
 pub(crate) fn is_hidden(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_control();
@@ -27,8 +29,10 @@ pub(crate) fn is_hidden(letter: char) -> bool {
         || CodePointSetData::new::<BidiControl>().contains(letter)
 }
 
-/// Characters whose picture is empty, although no property says so: the pattern of Braille without
-/// dots, the place of an object, Egyptian blanks, a note without a head, and the Khitan filler.
+/// Whether the glyph of a character is empty although no Unicode property says so.
+///
+/// These are the Braille pattern without dots, the object replacement character, the Egyptian
+/// blanks, the note without a head, and the Khitan filler.
 fn is_blank(letter: char) -> bool {
     matches!(
         letter,
@@ -40,8 +44,8 @@ fn is_blank(letter: char) -> bool {
 mod tests {
     use super::*;
 
-    /// Unicode 17, written down once more: `Default_Ignorable_Code_Point`, then the category Cf and
-    /// `Bidi_Control` where they are not in it.
+    /// Ranges of Unicode 17, as an independent copy: `Default_Ignorable_Code_Point`, then those of
+    /// category Cf and `Bidi_Control` that are not in it.
     const HIDDEN: [(char, char); 28] = [
         ('\u{ad}', '\u{ad}'),
         ('\u{34f}', '\u{34f}'),
@@ -74,13 +78,13 @@ mod tests {
     ];
 
     #[test]
-    fn every_character_is_hidden_or_seen_by_its_properties() {
+    fn every_character_is_classified_by_its_unicode_properties() {
         let ignored = CodePointSetData::new::<DefaultIgnorableCodePoint>();
-        let turns = CodePointSetData::new::<BidiControl>();
+        let bidi = CodePointSetData::new::<BidiControl>();
         let category = CodePointMapData::<GeneralCategory>::new();
         for letter in '\0'..=char::MAX {
             let is_listed = HIDDEN.iter().any(|&(first, last)| (first..=last).contains(&letter));
-            let is_property = ignored.contains(letter) || turns.contains(letter);
+            let is_property = ignored.contains(letter) || bidi.contains(letter);
             let by_category = match category.get(letter) {
                 GeneralCategory::Control
                 | GeneralCategory::Format
@@ -94,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_can_be_seen() {
+    fn text_in_common_scripts_is_visible() {
         let text =
             "naïve Ελλάδα Москва مرحبا שלום हिन्दी ไทย 東京 かな 한국어 \u{a0}\u{3000}😀→─█e\u{301}";
         assert_eq!(text.chars().find(|&letter| is_hidden(letter)), None);

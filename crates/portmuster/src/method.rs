@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, cores, defaults},
     driver::descriptors,
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     resolver::ExcludeError,
     schedule::Report,
     workers::{Program, WorkersError},
@@ -312,7 +312,7 @@ pub(crate) struct Reports {
     pub(crate) ended: Vec<Report>,
     /// Memory of their conversations, as long as these are on their way.
     #[expect(dead_code, reason = "it is given back when the reports are dropped")]
-    pub(crate) held: Vec<Held>,
+    pub(crate) held: Vec<Reservation>,
 }
 
 /// What every thread that makes attempts needs.

@@ -681,7 +681,7 @@ impl Schedule {
             position: check.position(),
             target: check.into_target(),
             verdict,
-            time: now.on_the_wall(self.wall_start),
+            time: now.wall_time(self.wall_start),
         });
     }
 }

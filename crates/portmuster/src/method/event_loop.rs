@@ -19,7 +19,7 @@ use crate::{
     attempt::{Attempt, Rules, Timer},
     clock::Instant,
     driver::{Driver, Net, Socket, descriptors, epoll::Epoll, waker::Waker},
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
 };
@@ -168,7 +168,7 @@ pub(crate) struct EventLoop<N> {
     /// endpoint.
     refused: Vec<(usize, SocketAddr)>,
     /// Memory of conversations whose reports have not left.
-    held: Vec<Held>,
+    held: Vec<Reservation>,
 }
 
 #[derive(Debug)]
