@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, Probing},
     coordinator::{self, Batch, Run, RunScope},
-    input::Boxed,
+    input::BoxedIterator,
     method::{InFlight, Method, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
@@ -78,7 +78,7 @@ where
     }
 }
 
-fn boxed<I>(targets: I) -> Boxed<Target>
+fn boxed<I>(targets: I) -> BoxedIterator<Target>
 where
     I: IntoIterator,
     I::Item: Into<Target>,
@@ -219,12 +219,12 @@ pub struct Outcomes {
 enum Source {
     Running(Run),
     /// This machine could not start the run.
-    Refused(Boxed<Target>, Clock),
+    Refused(BoxedIterator<Target>, Clock),
     Over,
 }
 
 impl Outcomes {
-    fn running(run: Run, targets: Boxed<Target>, settled: Positions) -> Self {
+    fn running(run: Run, targets: BoxedIterator<Target>, settled: Positions) -> Self {
         // Refused only when the run's threads have panicked, which the first `next` tells.
         let _ = run.targets.send(targets);
         let mut outcomes = Self::from(Source::Running(run));
@@ -257,14 +257,14 @@ impl Outcomes {
 
     fn next_of_batch(&mut self) -> Option<Outcome> {
         let outcome = self.batch.next()?;
-        self.settling.handed_out(outcome.position);
+        self.settling.record_outcome(outcome.position);
         Some(outcome)
     }
 
     fn take(&mut self, Batch { outcomes, odd, account, workers }: Batch) {
         self.batch = outcomes.into_iter();
         for odd in odd {
-            self.settling.odd(odd);
+            self.settling.set_outcome_count(odd);
         }
         self.account = account;
         self.workers = workers.unwrap_or_default();
@@ -365,7 +365,7 @@ impl Iterator for Outcomes {
                         return None;
                     };
                     let outcome = refused(target, self.account.targets, clock);
-                    self.settling.handed_out(outcome.position);
+                    self.settling.record_outcome(outcome.position);
                     self.account.targets += 1;
                     self.account.add(&outcome.verdict);
                     return Some(outcome);

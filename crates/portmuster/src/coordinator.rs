@@ -19,7 +19,7 @@ use crate::{
     clock::{Clock, Instant},
     config::Config,
     driver::{descriptors, tcp},
-    input::{Boxed, Input, Taken},
+    input::{BoxedIterator, InputThread, NextInput},
     memory::Memory,
     method::{
         self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext,
@@ -72,7 +72,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) struct Run {
     /// Wants the targets, once.
-    pub(crate) targets: Sender<Boxed<Target>>,
+    pub(crate) targets: Sender<BoxedIterator<Target>>,
     pub(crate) batches: Receiver<Batch>,
     /// Asks the run to end within this time.
     pub(crate) stops: Sender<Duration>,
@@ -87,7 +87,7 @@ struct Coordinator {
     resolver: Resolver,
     reports: Receiver<Reports>,
     panics: Receiver<()>,
-    input: Input<Target>,
+    input: InputThread<Target>,
     stops: Receiver<Duration>,
     /// Set when the run was asked to end.
     end: Option<Instant>,
@@ -142,7 +142,7 @@ pub(crate) fn start(
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
-    let (input, targets_in) = Input::start(AHEAD).map_err(StartError::Thread)?;
+    let (input, targets_in) = InputThread::start(AHEAD).map_err(StartError::Thread)?;
     let coordinator = Coordinator {
         clock,
         schedule: Schedule::new(policy, clock.wall_start()).resuming(&walk.settled),
@@ -256,10 +256,10 @@ impl Coordinator {
 
     fn take_targets(&mut self, now: Instant) {
         while self.schedule.has_room() {
-            match self.input.take() {
-                Taken::Item(target) => self.schedule.add(target, now),
-                Taken::NotYet => break,
-                Taken::Ended => self.schedule.input_ended(),
+            match self.input.try_next() {
+                NextInput::Item(target) => self.schedule.add(target, now),
+                NextInput::Pending => break,
+                NextInput::Ended => self.schedule.input_ended(),
             }
         }
     }

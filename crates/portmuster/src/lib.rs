@@ -53,7 +53,7 @@ pub use outcome::{
     NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,
     Throttle, Times, Verb, Verdict, Weakness,
 };
-pub use positions::{Missing, Positions, PositionsError};
+pub use positions::{MissingPositions, Positions, PositionsError};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
 pub use targets::{Host, Target};

@@ -31,7 +31,7 @@ use crate::{
     clock::Instant,
     config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle, Verdict},
-    positions::{self, OutcomeCount, Positions},
+    positions::{MissingPositions, OutcomeCount, Positions},
     targets::{Excludes, Host, Target},
 };
 
@@ -181,7 +181,7 @@ pub(crate) struct Schedule {
     starts: u64,
     intake: Intake,
     /// Of the targets to come.
-    positions: positions::Missing,
+    positions: MissingPositions,
     outcomes: Vec<Outcome>,
     odd: Vec<OutcomeCount>,
     account: Account,

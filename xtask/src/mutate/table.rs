@@ -48,7 +48,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/positions.rs",
         old: "if *outcomes > 0 {",
         new: "if false {",
-        caught_by: Unit("positions::tests::a_position_is_settled_with_the_last_of_its_outcomes"),
+        caught_by: Unit("positions::tests::a_position_is_settled_by_its_last_outcome"),
     },
     Mutation {
         name: "late-chunk-forgotten",
@@ -56,7 +56,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/positions.rs",
         old: "*bits == [u64::MAX; WORDS]",
         new: "bits[0] != 1",
-        caught_by: Unit("positions::tests::it_is_a_set"),
+        caught_by: Unit("positions::tests::operations_match_those_of_a_hash_set"),
     },
     Mutation {
         name: "order-with-repeats",
