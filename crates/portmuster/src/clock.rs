@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 /// A point in time, counted in nanoseconds from the start of its [`Clock`].
 ///
-/// Unlike the standard library's type, a test can create any value of it, and it takes eight bytes.
-/// The range is 584 years.
+/// A test can create any instant, unlike with the standard library's type. An instant takes eight
+/// bytes, and instants span 584 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Instant(u64);
 

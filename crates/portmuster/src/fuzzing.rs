@@ -29,11 +29,11 @@ pub mod lists;
 #[cfg(test)]
 mod mutations;
 
-/// The most bytes that an attempt may keep from one server: an ssh packet, twice while its buffer
-/// grows, and 8 KiB for everything else.
+/// The maximum number of bytes that an attempt may keep from one server: an ssh packet, twice while
+/// its buffer grows, and 8 KiB for everything else.
 const KEPT_MAX: usize = 2 * 35_004 + 8 * 1024;
-/// The most deadlines that may pass in one attempt: that of the active step, those of pauses in
-/// bytes that no rule recognises, and that of the whole attempt.
+/// The maximum number of deadlines that may pass in one attempt: that of the active step, those of
+/// pauses in bytes that no rule recognises, and that of the whole attempt.
 const DEADLINES_MAX: usize = 8;
 
 /// Runs attempts on the bytes of a server that may speak ssh.

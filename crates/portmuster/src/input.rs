@@ -8,7 +8,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
-/// The most items that are prefetched from the iterator.
+/// The maximum number of items that are prefetched from the iterator.
 const PREFETCH_MAX: usize = 8192;
 /// How long dropping an [`InputThread`] waits for its thread to end.
 const GRACE: Duration = Duration::from_millis(100);
@@ -97,8 +97,8 @@ impl<T> InputThread<T> {
     }
 }
 
-/// Stops the thread. A thread that is still waiting for the iterator after [`GRACE`] is detached; it
-/// ends when the iterator returns.
+/// Stops the thread. A thread that is still waiting for the iterator after [`GRACE`] is detached;
+/// it ends when the iterator returns.
 impl<T> Drop for InputThread<T> {
     fn drop(&mut self) {
         let Some(RunningInput { queue, ended, thread }) = self.running.take() else { return };

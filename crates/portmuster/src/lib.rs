@@ -18,6 +18,7 @@
 //! write.
 
 mod attempt;
+mod characters;
 mod checker;
 mod clock;
 mod config;
@@ -28,7 +29,6 @@ mod fingerprint;
 pub mod fuzzing;
 pub mod history;
 mod input;
-mod letters;
 mod memory;
 mod method;
 mod outcome;

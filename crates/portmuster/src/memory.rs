@@ -32,7 +32,7 @@ impl Memory {
 
     /// Resizes a reservation so that its attempt may use `bytes` in total.
     ///
-    /// Returns false and leaves the reservation as it is if the pool has too little free.
+    /// Returns false and leaves the reservation as it is if too little of the pool is free.
     pub(crate) fn reserve(&self, reservation: &mut Reservation, bytes: usize) -> bool {
         let bytes = bytes.saturating_sub(ALLOWANCE);
         // The common case, without access to the shared counter.

@@ -16,8 +16,8 @@ use thiserror::Error;
 const CHUNK: u64 = 512;
 /// 64-bit words in a chunk.
 const WORDS: usize = 8;
-/// The most missing positions that [`Positions::from_runs`] accepts: more than any run leaves
-/// unsettled.
+/// The maximum number of missing positions that [`Positions::from_runs`] accepts: more than any run
+/// leaves unsettled.
 const MISSING_MAX: u64 = 1 << 23;
 /// The highest end that [`Positions::from_runs`] accepts. A run that settles ten million targets a
 /// second takes 58,000 years to reach it.
@@ -126,7 +126,7 @@ impl Positions {
     #[must_use]
     pub fn runs(&self) -> Vec<u64> {
         let mut runs = Vec::new();
-        // The position behind the latest missing one.
+        // The position after the latest missing one.
         let mut from = 0;
         let mut present = 0;
         for position in self.missing() {

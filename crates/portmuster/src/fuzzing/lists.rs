@@ -9,9 +9,9 @@ use crate::targets::{
     Entries, InputFormat, InputOptions, LineError, LineRule, Lines, Ports, TargetSet,
 };
 
-/// The most characters of an error message, whatever it quotes.
+/// The maximum number of characters of an error message, whatever it quotes.
 const MESSAGE_MAX: usize = 1_000;
-/// The most hosts of an Ansible inventory, whose host patterns expand to many names.
+/// The maximum number of hosts of an Ansible inventory, whose host patterns expand to many names.
 const INVENTORY_MAX: usize = 262_144;
 
 /// Reads a list whose format is detected.

@@ -16,9 +16,9 @@ use crate::probe::{samples, transcripts};
 const ROUNDS: usize = 4_000;
 /// Mutated inputs for each target that reads lists. Each input is read several times.
 const LIST_ROUNDS: usize = 500;
-/// The most mutations of one input.
+/// The maximum number of mutations of one input.
 const MUTATIONS_MAX: usize = 8;
-/// The most bytes of an input.
+/// The maximum number of bytes of an input.
 const LENGTH_MAX: usize = 100_000;
 
 /// Byte sequences with a meaning in ssh, telnet or terminal output.

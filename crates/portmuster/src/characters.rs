@@ -10,11 +10,11 @@ use icu_properties::{
 /// Hidden are control characters, line and paragraph separators, characters that change the
 /// direction of text, characters without a visible glyph, and those that the Unicode version of
 /// `icu_properties` leaves unassigned or private. Spaces are not hidden.
-pub(crate) fn is_hidden(letter: char) -> bool {
-    if letter.is_ascii() {
-        return letter.is_ascii_control();
+pub(crate) fn is_hidden(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
     }
-    let category = CodePointMapData::<GeneralCategory>::new().get(letter);
+    let category = CodePointMapData::<GeneralCategory>::new().get(character);
     matches!(
         category,
         GeneralCategory::Control
@@ -24,18 +24,18 @@ pub(crate) fn is_hidden(letter: char) -> bool {
             | GeneralCategory::PrivateUse
             | GeneralCategory::Surrogate
             | GeneralCategory::Unassigned
-    ) || is_blank(letter)
-        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
-        || CodePointSetData::new::<BidiControl>().contains(letter)
+    ) || is_blank(character)
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(character)
+        || CodePointSetData::new::<BidiControl>().contains(character)
 }
 
 /// Whether the glyph of a character is empty although no Unicode property says so.
 ///
 /// These are the Braille pattern without dots, the object replacement character, the Egyptian
 /// blanks, the note without a head, and the Khitan filler.
-fn is_blank(letter: char) -> bool {
+fn is_blank(character: char) -> bool {
     matches!(
-        letter,
+        character,
         '\u{2800}' | '\u{fffc}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1d159}'
     )
 }
@@ -82,18 +82,21 @@ mod tests {
         let ignored = CodePointSetData::new::<DefaultIgnorableCodePoint>();
         let bidi = CodePointSetData::new::<BidiControl>();
         let category = CodePointMapData::<GeneralCategory>::new();
-        for letter in '\0'..=char::MAX {
-            let is_listed = HIDDEN.iter().any(|&(first, last)| (first..=last).contains(&letter));
-            let is_property = ignored.contains(letter) || bidi.contains(letter);
-            let by_category = match category.get(letter) {
+        for character in '\0'..=char::MAX {
+            let is_listed = HIDDEN.iter().any(|&(first, last)| (first..=last).contains(&character));
+            let is_property = ignored.contains(character) || bidi.contains(character);
+            let by_category = match category.get(character) {
                 GeneralCategory::Control
                 | GeneralCategory::Format
                 | GeneralCategory::PrivateUse
                 | GeneralCategory::Unassigned => true,
-                _ => matches!(letter, '\u{2028}' | '\u{2029}') || is_blank(letter),
+                _ => matches!(character, '\u{2028}' | '\u{2029}') || is_blank(character),
             };
-            assert_eq!(is_hidden(letter), is_property || by_category, "{letter:?}");
-            assert!(is_hidden(letter) || !(is_listed || letter.is_control()), "{letter:?}");
+            assert_eq!(is_hidden(character), is_property || by_category, "{character:?}");
+            assert!(
+                is_hidden(character) || !(is_listed || character.is_control()),
+                "{character:?}"
+            );
         }
     }
 
@@ -101,9 +104,10 @@ mod tests {
     fn text_in_common_scripts_is_visible() {
         let text =
             "naïve Ελλάδα Москва مرحبا שלום हिन्दी ไทย 東京 かな 한국어 \u{a0}\u{3000}😀→─█e\u{301}";
-        assert_eq!(text.chars().find(|&letter| is_hidden(letter)), None);
-        for letter in ['\n', '\u{7f}', '\u{85}', '\u{2028}', '\u{2800}', '\u{fff9}', '\u{e000}'] {
-            assert!(is_hidden(letter), "{letter:?}");
+        assert_eq!(text.chars().find(|&character| is_hidden(character)), None);
+        for character in ['\n', '\u{7f}', '\u{85}', '\u{2028}', '\u{2800}', '\u{fff9}', '\u{e000}']
+        {
+            assert!(is_hidden(character), "{character:?}");
         }
     }
 }
