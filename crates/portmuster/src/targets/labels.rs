@@ -18,9 +18,9 @@ pub enum LabelError {
     /// The text begins with a port or a list of ports.
     #[error("{word:?} looks like a port: did you mean {meant}? If it is a label, use --labels")]
     Port {
-        /// What was written.
+        /// The text as written.
         word: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
     /// The text begins with a sign or a word between the ends of a range.
@@ -28,9 +28,9 @@ pub enum LabelError {
         "{sign:?} looks like the sign of a range: did you mean {meant}? If it is a label, use --labels"
     )]
     Range {
-        /// What was written.
+        /// The text as written.
         sign: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
     /// The text begins with the sign of a range, but does not make a valid range.
@@ -39,7 +39,7 @@ pub enum LabelError {
          target per line, or use --labels if it is a label"
     )]
     NoRange {
-        /// What was written.
+        /// The text as written.
         sign: String,
     },
     /// The text begins with the prefix length or the mask of a network.
@@ -47,9 +47,9 @@ pub enum LabelError {
         "{word:?} looks like the size of a network: did you mean {meant}? If it is a label, use --labels"
     )]
     Network {
-        /// What was written.
+        /// The text as written.
         word: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
     /// The text begins with a command-line option.
@@ -275,7 +275,7 @@ fn is_numeric(word: &str) -> bool {
     dots >= 3 && word.starts_with(|first: char| first.is_ascii_digit()) && word.bytes().all(is_part)
 }
 
-/// Whether a word is a host name with a domain whose last label has at least two characters and
+/// Whether a word is a host name with a domain whose last part has at least two characters and
 /// begins with a letter.
 fn is_dotted_name(word: &str) -> bool {
     let name = word.trim_end_matches('.');

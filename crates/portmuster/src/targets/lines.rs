@@ -16,7 +16,7 @@ pub enum LineRule {
     /// A label. Text that looks like a target, a port, a range or an option is an error.
     #[default]
     Label,
-    /// A label, whatever it looks like.
+    /// A label. Any text is accepted.
     AnyLabel,
     /// More targets.
     Targets,

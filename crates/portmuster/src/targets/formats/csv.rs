@@ -273,7 +273,7 @@ fn leading(cell: &CsvCell) -> usize {
     cell.text().chars().take_while(|character| character.is_whitespace()).count()
 }
 
-/// Creates the error of a table that can't be read on.
+/// Creates the error of a table that can't be read further.
 fn document_error(position: TextPosition, why: &dyn fmt::Display) -> LineError {
     let TextPosition { line, column } = position;
     let kind = LineErrorKind::Document { format: InputFormat::Csv, why: why.to_string() };

@@ -193,7 +193,7 @@ fn without_position(error: &serde_json::Error) -> String {
     grammar::shortened(text)
 }
 
-/// Creates the error of an input that can't be read on.
+/// Creates the error of an input that can't be read further.
 fn document_error(position: TextPosition, why: String) -> LineError {
     let TextPosition { line, column } = position;
     LineError { line, column, kind: LineErrorKind::Document { format: InputFormat::Masscan, why } }

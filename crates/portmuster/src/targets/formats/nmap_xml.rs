@@ -22,7 +22,7 @@ use crate::targets::{
 
 /// The maximum number of bytes of a tag or a text. Attributes contain the output of nmap scripts.
 const EVENT_MAX: usize = 8 << 20;
-/// The most nested elements; nmap nests ten.
+/// The maximum depth of nested elements; nmap nests ten.
 const DEPTH_MAX: usize = 64;
 
 /// The kind of skipped records: hosts without a port that may be open.
@@ -285,7 +285,7 @@ fn parse_value<T: FromStr>(text: &str, kind: &str, position: TextPosition) -> Re
     })
 }
 
-/// Creates the error of a document that can't be read on.
+/// Creates the error of a document that can't be read further.
 fn document_error(position: TextPosition, why: &str) -> LineError {
     let TextPosition { line, column } = position;
     let why = grammar::shortened(why);

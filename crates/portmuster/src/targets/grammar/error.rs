@@ -44,9 +44,9 @@ pub enum ItemErrorKind {
     /// Ports follow a second colon.
     #[error("{text:?} has two colons; separate ports with commas: {meant}")]
     TwoColons {
-        /// What was written.
+        /// The text as written.
         text: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
     /// The item consists of several targets, separated by commas or similar characters.
@@ -55,9 +55,9 @@ pub enum ItemErrorKind {
          line with --input-format list)"
     )]
     Several {
-        /// What was written.
+        /// The text as written.
         text: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
     /// An address, one comma and a number, which may be an octet or a port.
@@ -94,7 +94,7 @@ pub enum ItemErrorKind {
     /// The prefix length of a network is not a number, or it is too large.
     #[error("/{prefix} is not a prefix length: {family} allows 0 to {max}")]
     Prefix {
-        /// What was written.
+        /// The text as written.
         prefix: String,
         /// The greatest prefix length of the family.
         max: u8,

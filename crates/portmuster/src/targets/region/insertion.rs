@@ -32,7 +32,7 @@ struct PortUnion {
 }
 
 impl UnionCache {
-    /// The most entries.
+    /// The maximum number of entries.
     const MAX: usize = 4;
 
     /// Adds ports to `ports`. Returns those that were new, or `None` if none was.

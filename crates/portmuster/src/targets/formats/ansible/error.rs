@@ -12,7 +12,7 @@ pub(super) fn record_error(position: TextPosition, why: String) -> LineError {
     LineError { line, column, kind: LineErrorKind::Record { format: InputFormat::Ansible, why } }
 }
 
-/// Creates the error of an inventory that can't be read on.
+/// Creates the error of an inventory that can't be read further.
 pub(super) fn document_error(position: TextPosition, why: String) -> LineError {
     let TextPosition { line, column } = position;
     LineError { line, column, kind: LineErrorKind::Document { format: InputFormat::Ansible, why } }
