@@ -14,8 +14,8 @@ use anyhow::{Context, anyhow, bail};
 use portmuster::{
     Target,
     targets::{
-        Entries, Excludes, InputFormat, InputOptions, ItemError, LineError, Order, PassedOver,
-        Ports, Shard, Skipped, TargetSet, Targets,
+        Entries, Excludes, InputFormat, InputOptions, ItemError, LineError, Order, Ports, Shard,
+        Skipped, SkippedRecords, TargetSet, Targets,
     },
 };
 
@@ -334,12 +334,12 @@ impl Stream {
     /// # Errors
     /// It had no target.
     fn finish(&self, bad_lines: &BadLines) -> anyhow::Result<()> {
-        let passed_over = self.entries.passed_over();
-        let lost = passed_over.iter().filter(|records| records.is_lost);
+        let passed_over = self.entries.skipped_records();
+        let lost = passed_over.iter().filter(|records| records.hides_targets);
         bad_lines.lost.fetch_add(lost.map(|records| records.count).sum(), Ordering::Relaxed);
         let passed_over: Vec<_> = passed_over
             .iter()
-            .map(|PassedOver { count, what, .. }| format!("{count} {what}"))
+            .map(|SkippedRecords { count, description, .. }| format!("{count} {description}"))
             .collect();
         let passed_over = passed_over.join("; ");
         let name = &self.name;

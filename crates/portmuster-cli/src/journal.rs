@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK};
+use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK_VERSION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use twox_hash::XxHash3_128;
@@ -52,7 +52,7 @@ const PROGRAM_MAX: usize = 32;
 pub(crate) struct Journal {
     /// The id of the run, which its outputs have as well until it is complete.
     pub(crate) run: String,
-    /// The [version](WALK) of the order to which the positions belong.
+    /// The [version](WALK_VERSION) of the order to which the positions belong.
     pub(crate) walk: u32,
     /// What was asked: all that makes a difference to which rows there are and what they say.
     #[serde(rename = "asked")]
@@ -111,7 +111,7 @@ pub(crate) enum Unreadable {
     #[error("it is damaged: its numbers contradict each other")]
     Contradictory,
     #[error(
-        "its run walks its targets in order {0}, and this portmuster ({PROGRAM}) knows order {WALK}: \
+        "its run walks its targets in order {0}, and this portmuster ({PROGRAM}) knows order {WALK_VERSION}: \
          resume with the build that has written it, or remove it and begin anew"
     )]
     OtherWalk(u32),
@@ -163,7 +163,7 @@ impl Journal {
     /// # Errors
     /// Its walk is another, or no run comes to what it says.
     fn check(&self) -> Result<(), Unreadable> {
-        if self.walk != WALK {
+        if self.walk != WALK_VERSION {
             return Err(Unreadable::OtherWalk(self.walk));
         }
         let account = &self.account;
@@ -317,7 +317,7 @@ pub(crate) mod tests {
         (account.targets, account.excluded) = (2, 2);
         Journal {
             run: "00ff".into(),
-            walk: WALK,
+            walk: WALK_VERSION,
             identity: RunIdentity::of([("targets", "3 with fingerprint 00ff".to_owned())]),
             outputs: vec![Kept {
                 format: "jsonl".into(),
@@ -362,7 +362,7 @@ pub(crate) mod tests {
         let mut journal = journal();
         journal.walk += 1;
         let read = Journal::from_bytes(&journal.to_bytes());
-        assert_eq!(read, Err(Unreadable::OtherWalk(WALK + 1)));
+        assert_eq!(read, Err(Unreadable::OtherWalk(WALK_VERSION + 1)));
     }
 
     fn forged_found() -> Found {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Instant,
     config::{Config, Limits, Probing},
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
     probe::{Ending, Judgement, Probe, ProbeStep},
 };
@@ -115,7 +115,7 @@ enum Stage {
     /// The connection is pending.
     Connecting,
     /// The connection was accepted.
-    // Boxed, because most attempts of a run never get here.
+    // BoxedIterator, because most attempts of a run never get here.
     Talking(Box<Conversation>),
 }
 
@@ -137,7 +137,7 @@ struct Conversation {
     probe: Probe,
     evidence: Option<Evidence>,
     /// Memory that the conversation holds from the shared pool.
-    held: Held,
+    held: Reservation,
 }
 
 impl Attempt {
@@ -162,14 +162,14 @@ impl Attempt {
         let evidence = if conversation.evidence.is_some() { Evidence::BYTES_MAX } else { 0 };
         // Twice, because the conclusion copies some of it.
         let bytes = 2 * conversation.probe.held() + evidence + more;
-        memory.lend(&mut conversation.held, bytes)
+        memory.reserve(&mut conversation.held, bytes)
     }
 
     /// Returns the reserved memory, to be held until the conclusion was handed on.
-    pub(crate) fn release(&mut self) -> Option<Held> {
+    pub(crate) fn release(&mut self) -> Option<Reservation> {
         let Stage::Talking(conversation) = &mut self.stage else { return None };
         let held = std::mem::take(&mut conversation.held);
-        (!held.is_nothing()).then_some(held)
+        (!held.is_empty()).then_some(held)
     }
 
     /// Returns how many bytes the conversation keeps, without its evidence.
@@ -283,7 +283,7 @@ impl Attempt {
             awaits_more: false,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
-            held: Held::default(),
+            held: Reservation::default(),
         }));
         match (&mut self.stage, self.opening) {
             (Stage::Talking(conversation), Opening::Introduce) => {

@@ -17,6 +17,7 @@
 //! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
 
 mod attempt;
+mod characters;
 mod checker;
 mod clock;
 mod config;
@@ -28,7 +29,6 @@ mod fingerprint;
 pub mod fuzzing;
 pub mod history;
 mod input;
-mod letters;
 mod memory;
 mod method;
 mod outcome;
@@ -55,7 +55,7 @@ pub use outcome::{
     NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,
     Throttle, Times, Verb, Verdict, Weakness,
 };
-pub use positions::{Missing, Positions, PositionsError};
+pub use positions::{MissingPositions, Positions, PositionsError};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
 pub use targets::{Host, Target};

@@ -11,10 +11,10 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "shards-overlap",
         why: "each shard skips its first target and checks one of another shard",
-        file: "crates/portmuster/src/targets/set.rs",
+        file: "crates/portmuster/src/targets/walk.rs",
         old: "position: u128::from(shard.part - 1), shard }",
         new: "position: u128::from(shard.part), shard }",
-        caught_by: Unit("targets::set::tests::shards_are_disjoint_and_cover"),
+        caught_by: Unit("targets::walk::tests::shards_are_disjoint_and_cover"),
     },
     Mutation {
         name: "port-read-as-label",
@@ -23,7 +23,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "if let Some(list) = port_list(bare) {",
         new: "if let Some(list) = port_list(bare).filter(|_| false) {",
         caught_by: Unit(
-            "targets::labels::tests::what_was_meant_otherwise_is_named_with_its_spelling",
+            "targets::labels::tests::text_with_another_meaning_is_refused_with_a_suggestion",
         ),
     },
     Mutation {
@@ -32,12 +32,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/targets/formats/nmap_xml.rs",
         old: "            Event::Eof => {\n",
         new: "            Event::Eof => {\n                self.is_complete = true;\n                return Ok(None);\n",
-        caught_by: Unit("targets::formats::tests::nmaps_xml_that_is_broken_is_an_error"),
+        caught_by: Unit("targets::formats::tests::invalid_or_incomplete_nmap_xml_is_an_error"),
     },
     Mutation {
         name: "cr-ends-no-line",
         why: "only the first target of a list with bare CRs is read",
-        file: "crates/portmuster/src/targets/lines.rs",
+        file: "crates/portmuster/src/targets/raw_lines.rs",
         old: "let end = memchr2(b'\\n', b'\\r', read);",
         new: "let end = memchr2(b'\\n', b'\\n', read);",
         caught_by: Unit("targets::lines::tests::lines_end_at_lf_cr_and_crlf"),
@@ -48,7 +48,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/positions.rs",
         old: "if *outcomes > 0 {",
         new: "if false {",
-        caught_by: Unit("positions::tests::a_position_is_settled_with_the_last_of_its_outcomes"),
+        caught_by: Unit("positions::tests::a_position_is_settled_by_its_last_outcome"),
     },
     Mutation {
         name: "late-position-forgotten",
@@ -56,15 +56,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/positions.rs",
         old: "*bits == [u64::MAX; WORDS]",
         new: "bits[0] != 1",
-        caught_by: Unit("positions::tests::it_is_a_set"),
+        caught_by: Unit("positions::tests::operations_match_those_of_a_hash_set"),
     },
     Mutation {
         name: "order-with-repeats",
         why: "the permutation is no longer invertible, so some targets repeat and others are missing",
-        file: "crates/portmuster/src/targets/order.rs",
+        file: "crates/portmuster/src/targets/shuffle.rs",
         old: "(right, add(left, mix(right ^ key) % side, side))",
         new: "(right, add(0, mix(right ^ key) % side, side))",
-        caught_by: Unit("targets::order::tests::small_lengths_are_permuted_whole"),
+        caught_by: Unit("targets::shuffle::tests::small_lengths_are_permuted"),
     },
     Mutation {
         name: "window-off-by-one",

@@ -13,7 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK};
+use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK_VERSION};
 
 use super::{Journal, JournalFile, RunIdentity};
 use crate::{gate::Found, output::KeptFile};
@@ -185,7 +185,7 @@ impl Durable for Disk {
         let outputs = outputs.map(|(output, mark)| output.at(mark));
         let journal = Journal {
             run: self.run.clone(),
-            walk: WALK,
+            walk: WALK_VERSION,
             identity: self.identity.clone(),
             outputs: outputs.collect::<anyhow::Result<_>>()?,
             settled,

@@ -136,7 +136,7 @@ fn a_file_that_is_no_list_is_named_with_the_place() {
     );
     assert_list_is_refused(
         &b"1".repeat(1 << 20),
-        "LIST, line 1, column 4097: the line is longer than 4096 bytes; one target stands on a line",
+        "LIST, line 1, column 4097: the line is longer than 4096 bytes; write one target per line",
     );
 }
 

@@ -69,44 +69,47 @@ fn what_follows_white_space_is_never_lost() {
     for (content, complaint) in [
         (
             "127.0.9.1\t21015\n",
-            "line 1, column 11: \"21015\" reads as a port: did you mean 127.0.9.1:21015?",
+            "line 1, column 11: \"21015\" looks like a port: did you mean 127.0.9.1:21015?",
         ),
-        ("127.0.9.1 22\n", "line 1, column 11: \"22\" reads as a port: did you mean 127.0.9.1:22?"),
+        (
+            "127.0.9.1 22\n",
+            "line 1, column 11: \"22\" looks like a port: did you mean 127.0.9.1:22?",
+        ),
         (
             "127.0.9.1 - 127.0.9.5\n",
-            "line 1, column 11: \"-\" reads as the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
+            "line 1, column 11: \"-\" looks like the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
         ),
         (
             "127.0.9.1 to 127.0.9.5\n",
-            "line 1, column 11: \"to\" reads as the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
+            "line 1, column 11: \"to\" looks like the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
         ),
-        ("a - b\n", "line 1, column 3: \"-\" reads as the sign of a range"),
+        ("a - b\n", "line 1, column 3: \"-\" looks like the sign of a range"),
         (
             "a:22 b:23\n",
-            "line 1, column 6: \"b:23\" reads as another target: one target stands on a line; --input-format list reads several; if it is a label, say --labels",
+            "line 1, column 6: \"b:23\" looks like another target: write one target per line, or use --input-format list to read several. If it is a label, use --labels",
         ),
-        ("a -p 22\n", "line 1, column 3: \"-p\" reads as an option"),
-        ("- 127.0.9.1\n- 127.0.9.2\n", "line 1, column 1: the dash marks a list item in YAML"),
+        ("a -p 22\n", "line 1, column 3: \"-p\" looks like an option"),
+        ("- 127.0.9.1\n- 127.0.9.2\n", "line 1, column 1: the dash marks a list item of YAML"),
         (
             "Nmap scan report for 127.0.9.1\nHost is up (0.00s latency).\n",
-            "line 1, column 6: this is nmap's output for people; what -oX writes is read with --input-format nmap-xml",
+            "line 1, column 6: this is nmap's normal output; use that of nmap -oX with --input-format nmap-xml",
         ),
         (
             "127.0.9.1,22\n",
-            "line 1, column 1: 127.0.9.1,22 may be the addresses 127.0.9.1 and 127.0.9.22 (write both), or a port (write 127.0.9.1:22), or a row of CSV (--input-format csv)",
+            "line 1, column 1: 127.0.9.1,22 is ambiguous: for the addresses, write 127.0.9.1 and 127.0.9.22; for a port, 127.0.9.1:22; for CSV, use --input-format csv",
         ),
         (
             "127.0.9.1:1\n[servers]\n127.0.9.2\n",
-            "line 2, column 2: \"servers\" is not an IPv6 address, and brackets take nothing else; an ansible inventory is read with --input-format ansible",
+            "line 2, column 2: \"servers\" is not an IPv6 address, and only an IPv6 address may be in brackets; for an Ansible inventory, use --input-format ansible",
         ),
         (
             "http://127.0.9.1/\n",
-            "line 1, column 1: of URLs only ssh:// and telnet:// are read, not http://; for the host alone write 127.0.9.1",
+            "line 1, column 1: only ssh:// and telnet:// URLs are supported, not http://; for the host alone, write 127.0.9.1",
         ),
-        ("a.example;22\n", "line 1, column 10: ';' can't stand here"),
+        ("a.example;22\n", "line 1, column 10: ';' is not allowed here"),
         (
             "-p\n",
-            "line 1, column 1: \"-p\" is not a host name: no part of one begins or ends with '-'",
+            "line 1, column 1: \"-p\" is not a host name: no part of a name begins or ends with '-'",
         ),
     ] {
         let before = content.starts_with("127.0.9.1:1");
@@ -178,7 +181,7 @@ fn urls_of_ssh_and_telnet_are_targets_in_lists_and_as_arguments() {
     assert_eq!(ended.stdout, "127.0.9.1:22\n[::1]:2323\n", "{ended:?}");
     let ended = check(["https://127.0.9.1:8443/x", "--list"]);
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("column 1: of URLs only ssh:// and telnet:// are read"));
+    assert!(ended.stderr.contains("column 1: only ssh:// and telnet:// URLs are supported"));
     assert!(ended.stderr.contains("write 127.0.9.1:8443"), "{ended:?}");
 }
 
@@ -284,7 +287,7 @@ fn inventories_of_ansible_give_hosts_ports_and_names() {
     assert_refused(
         "[a:b]\n",
         &[],
-        "line 1, column 1: this can't be read as ansible: [a:b] is no section",
+        "line 1, column 1: this can't be read as ansible: [a:b] is not a section",
     );
 }
 
@@ -337,7 +340,7 @@ fn what_follows_white_space_in_an_exclude_file_is_not_lost_either() {
     };
     let ended = excluded("127.0.9.1 127.0.9.2\n", &[]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
-    let complaint = "error: LIST, line 1, column 11: \"127.0.9.2\" reads as another target";
+    let complaint = "error: LIST, line 1, column 11: \"127.0.9.2\" looks like another target";
     assert!(ended.stderr.starts_with(complaint), "{ended:?}");
     let left = excluded("127.0.9.0-5 printers\r127.0.9.6,7,7\r", &[]);
     assert_eq!(left.status, Some(2), "{left:?}");
