@@ -25,11 +25,11 @@ pub(crate) struct Heard {
 }
 
 /// Reads what a program wrote about these targets.
-pub(crate) type Hear = fn(&str, Span) -> Result<Heard>;
+pub(crate) type Parser = fn(&str, Span) -> Result<Heard>;
 
 /// How much a program says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Says {
+pub(crate) enum Coverage {
     /// Something of each target, once.
     All,
     /// Which targets are open, and nothing of the others.
@@ -72,7 +72,7 @@ pub(crate) fn by_line(
 /// # Errors
 /// There is an answer for what is no target. Of who says something of each target: there are two
 /// for one, or none.
-pub(crate) fn judge(heard: &Heard, span: Span, says: Says) -> Result<Found> {
+pub(crate) fn judge(heard: &Heard, span: Span, coverage: Coverage) -> Result<Found> {
     let mut answered = vec![false; span.targets];
     let mut found = Found {
         open: 0,
@@ -85,7 +85,7 @@ pub(crate) fn judge(heard: &Heard, span: Span, says: Says) -> Result<Found> {
         let nth = nth.with_context(|| format!("{target} is not a target of the list"))?;
         if std::mem::replace(&mut answered[nth], true) {
             // Who listens to packets may hear one twice.
-            ensure!(says == Says::Opens, "there are two answers for {target}");
+            ensure!(coverage == Coverage::Opens, "there are two answers for {target}");
             continue;
         }
         match (span.truth(nth), state) {
@@ -99,7 +99,7 @@ pub(crate) fn judge(heard: &Heard, span: Span, says: Says) -> Result<Found> {
     }
     let answers = answered.iter().filter(|&&answered| answered).count() + heard.counted;
     ensure!(
-        says == Says::Opens || answers == span.targets,
+        coverage == Coverage::Opens || answers == span.targets,
         "there are answers for {answers} of {} targets",
         span.targets
     );
@@ -119,16 +119,17 @@ mod tests {
     fn every_target_is_to_be_found_once() {
         let (a, b) = (("127.1.0.0:1", State::Refused), ("127.1.0.1:1", State::Refused));
         let span = Span::refused(2);
-        let error =
-            |said: &[_]| judge(&heard(said), span, Says::All).expect_err("it is wrong").to_string();
-        assert!(judge(&heard(&[b, a]), span, Says::All).expect("they are two").is_exact());
+        let error = |said: &[_]| {
+            judge(&heard(said), span, Coverage::All).expect_err("it is wrong").to_string()
+        };
+        assert!(judge(&heard(&[b, a]), span, Coverage::All).expect("they are two").is_exact());
         assert_eq!(error(&[b]), "there are answers for 1 of 2 targets");
         assert_eq!(error(&[b, b]), "there are two answers for 127.1.0.1:1");
         let stranger = ("127.1.0.2:1", State::Refused);
         assert_eq!(error(&[a, stranger]), "127.1.0.2:1 is not a target of the list");
         assert!(by_line("127.1.0.1:1\n", |_| None).is_err());
         let counted = Heard { counted: 1, ..heard(&[a]) };
-        assert!(judge(&counted, span, Says::All).expect("they are two").is_exact());
+        assert!(judge(&counted, span, Coverage::All).expect("they are two").is_exact());
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
         let span = Span { open_first: 2, ..Span::refused(4) };
         let open = |nth| (span.target(nth), State::Open);
         let heard = Heard { said: vec![open(0), open(0), open(3)], counted: 0 };
-        let found = judge(&heard, span, Says::Opens).expect("they are targets");
+        let found = judge(&heard, span, Coverage::Opens).expect("they are targets");
         assert_eq!(found, Found { open: 1, of: 2, false_open: 1, mistaken: 0 });
         assert!(!found.is_exact());
     }

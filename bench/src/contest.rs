@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// One that is measured.
-pub(crate) struct Contestant<'a> {
+pub(crate) struct Candidate<'a> {
     pub(crate) name: String,
     /// How many pieces of work, or targets, each run does.
     pub(crate) pieces: usize,
@@ -59,24 +59,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// One does not do what it should: its figures would be worth nothing.
-pub(crate) fn hold(
+pub(crate) fn run_rounds(
     output: &mut impl Write,
     title: &str,
-    contestants: &mut [Contestant<'_>],
+    candidates: &mut [Candidate<'_>],
     rounds: usize,
     demand: Demand,
 ) -> Result<Vec<Row>> {
     writeln!(output, "{title}")?;
-    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); contestants.len()];
+    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); candidates.len()];
     for round in 1..=rounds {
-        for (contestant, runs) in contestants.iter_mut().zip(&mut runs) {
+        for (candidate, runs) in candidates.iter_mut().zip(&mut runs) {
             if runs.first().is_some_and(|first| first.cost.wall > PATIENCE) {
                 continue;
             }
-            runs.push(once(output, &format!("round {round}"), contestant, demand)?);
+            runs.push(once(output, &format!("round {round}"), candidate, demand)?);
         }
     }
-    Ok(contestants.iter().zip(runs).map(|(contestant, runs)| Row::new(contestant, &runs)).collect())
+    Ok(candidates.iter().zip(runs).map(|(candidate, runs)| Row::new(candidate, &runs)).collect())
 }
 
 /// Runs each setting of each of them once, and keeps the best: the one that found most of what is
@@ -86,16 +86,16 @@ pub(crate) fn hold(
 /// One does not do what it should.
 pub(crate) fn choose<'a>(
     output: &mut impl Write,
-    several: Vec<Vec<Contestant<'a>>>,
+    several: Vec<Vec<Candidate<'a>>>,
     tried: &mut Vec<String>,
-) -> Result<Vec<Contestant<'a>>> {
+) -> Result<Vec<Candidate<'a>>> {
     let mut chosen = Vec::new();
     for mut settings in several {
         if settings.len() > 1 {
             let mut best: Option<(usize, Run)> = None;
-            for (nth, contestant) in settings.iter_mut().enumerate() {
-                let run = once(output, "setting", contestant, Demand::Measured)?;
-                tried.push(told(contestant, run));
+            for (nth, candidate) in settings.iter_mut().enumerate() {
+                let run = once(output, "setting", candidate, Demand::Measured)?;
+                tried.push(told(candidate, run));
                 if best.is_none_or(|(_, before)| is_better(run, before)) {
                     best = Some((nth, run));
                 }
@@ -118,8 +118,8 @@ fn is_better(run: Run, before: Run) -> bool {
     }
 }
 
-fn told(contestant: &Contestant<'_>, run: Run) -> String {
-    let command = contestant.command.as_deref().unwrap_or(&contestant.name);
+fn told(candidate: &Candidate<'_>, run: Run) -> String {
+    let command = candidate.command.as_deref().unwrap_or(&candidate.name);
     let found = run.found.filter(|found| found.of > 0);
     let found =
         found.map_or(String::new(), |Found { open, of, .. }| format!(", found {open} of {of}"));
@@ -129,20 +129,20 @@ fn told(contestant: &Contestant<'_>, run: Run) -> String {
 fn once(
     output: &mut impl Write,
     which: &str,
-    contestant: &mut Contestant<'_>,
+    candidate: &mut Candidate<'_>,
     demand: Demand,
 ) -> Result<Run> {
-    let what = || format!("running {}", contestant.name);
-    let (ran, cost) = measure(&mut contestant.run).with_context(what)?;
+    let what = || format!("running {}", candidate.name);
+    let (ran, cost) = measure(&mut candidate.run).with_context(what)?;
     let found = (ran.check)().with_context(what)?;
     if demand == Demand::Exact
         && let Some(found) = found
     {
-        anyhow::ensure!(found.is_exact(), "running {}: {}", contestant.name, table::found(found));
+        anyhow::ensure!(found.is_exact(), "running {}: {}", candidate.name, table::found(found));
     }
     let run = Run { cost, memory_kib: ran.memory_kib, found };
-    let figures = table::run(run, contestant.pieces);
-    writeln!(output, "  {which}  {:<w$}  {figures}", contestant.name, w = table::NAME)?;
+    let figures = table::run(run, candidate.pieces);
+    writeln!(output, "  {which}  {:<w$}  {figures}", candidate.name, w = table::NAME)?;
     output.flush()?;
     Ok(run)
 }

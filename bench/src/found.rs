@@ -7,11 +7,11 @@ use clap::Args;
 
 use crate::{
     contest::{self, Demand},
-    far::Far,
     list::List,
     namespace::Namespace,
     peer::{self, Asked, Peer},
     program,
+    remote::Remote,
     section::{Goal, Section, Wanted},
     table::{Row, count, share},
 };
@@ -48,13 +48,13 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let mut output = anstream::stdout().lock();
     let mut namespace = Namespace::prepare()?;
     let program = options.program.clone().map_or_else(|| program::beside("portmuster"), Ok)?;
-    let span = Far::span(2 * options.targets, options.targets);
-    let far = Far::start(&mut namespace, span)?;
+    let span = Remote::span(2 * options.targets, options.targets);
+    let far = Remote::start(&mut namespace, span)?;
     let list = List::new(span)?;
     let mut sections = Vec::new();
     for &loss in &options.loss {
         far.lose(loss)?;
-        let mut contestants = vec![
+        let mut candidates = vec![
             peer::portmuster(&program, &list, "portmuster", &[]),
             peer::portmuster(&program, &list, &format!("portmuster {}", HURRY.join(" ")), &HURRY),
         ];
@@ -63,8 +63,8 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
             if !options.peers.is_empty() && !options.peers.contains(&peer) {
                 continue;
             }
-            match peer.contestants(&list, Asked::Usual) {
-                Ok(mut settings) => contestants.append(&mut settings),
+            match peer.candidates(&list, Asked::Usual) {
+                Ok(mut settings) => candidates.append(&mut settings),
                 Err(error) => absent.push(error.to_string()),
             }
         }
@@ -72,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
             "{} open targets and as many that refuse, {loss} % of packets lost in each direction",
             options.targets
         );
-        let rows = contest::hold(&mut output, &title, &mut contestants, 1, Demand::Measured)?;
+        let rows = contest::run_rounds(&mut output, &title, &mut candidates, 1, Demand::Measured)?;
         let goals = goals(&rows, loss);
         let mut settings = namespace.settings.clone();
         settings.push(format!("nft: numgen random mod 100 < {loss} drop, at the far end"));

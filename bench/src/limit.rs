@@ -1,6 +1,6 @@
 //! How near portmuster comes to what the system allows.
 //!
-//! The yardstick is a process that does nothing but connect, as close to bare system calls as can
+//! The baseline is a process that does nothing but connect, as close to bare system calls as can
 //! be. That it is one is shown in the same rounds: beside it runs what event loops usually do, a
 //! new socket for each target, and strace counts the system calls of each.
 
@@ -15,36 +15,36 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use self::{
-    Contender::{Portmuster, Yardstick},
-    yardstick::{Mode, WINDOW},
+    Participant::{Baseline, Portmuster},
+    baseline::{Mode, WINDOW},
 };
 use crate::{
-    answers::Says,
-    contest::{self, Contestant, Demand},
+    answers::Coverage,
+    contest::{self, Candidate, Demand},
     greeter::{Greeter, Place},
     list::{List, Span},
     program::{self, Depth},
     section::{Goal, Section, Wanted},
 };
 
+pub(crate) mod baseline;
 mod calls;
 mod fresh;
 mod greeting;
 mod reused;
 mod timed;
 mod window;
-pub(crate) mod yardstick;
 
 /// Targets with which system calls are counted: the difference of these is without those of the
 /// start and the end.
 const COUNTED: [usize; 2] = [2_000, 22_000];
 
-/// Where targets greet, the program has so many times as many open as the yardstick: each comes
+/// Where targets greet, the program has so many times as many open as the baseline: each comes
 /// from a schedule and its end goes back there, so some are always on their way. More would only
 /// wait for those who greet.
 const AHEAD: usize = 4;
 
-/// System calls that a refused target may cost the yardstick.
+/// System calls that a refused target may cost the baseline.
 const CALLS_MOST: f64 = 2.1;
 
 #[derive(Debug, Args)]
@@ -83,30 +83,30 @@ fn threads(text: &str) -> Result<usize, String> {
 /// Who runs in the same rounds, and what is asked of them.
 struct Part {
     title: &'static str,
-    contenders: &'static [Contender],
+    contenders: &'static [Participant],
     /// The first is to have at least so many times the pace of the second.
-    goals: &'static [(Contender, Contender, f64)],
+    goals: &'static [(Participant, Participant, f64)],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contender {
-    Yardstick(Mode),
+enum Participant {
+    Baseline(Mode),
     Portmuster(Depth),
 }
 
 const REFUSED: Part = Part {
     title: "targets, each refused",
-    contenders: &[Yardstick(Mode::Fresh), Yardstick(Mode::Reused), Portmuster(Depth::Connect)],
+    contenders: &[Baseline(Mode::Fresh), Baseline(Mode::Reused), Portmuster(Depth::Connect)],
     goals: &[
-        (Yardstick(Mode::Reused), Yardstick(Mode::Fresh), 1.40),
-        (Portmuster(Depth::Connect), Yardstick(Mode::Reused), 0.80),
+        (Baseline(Mode::Reused), Baseline(Mode::Fresh), 1.40),
+        (Portmuster(Depth::Connect), Baseline(Mode::Reused), 0.80),
     ],
 };
 
 const GREETED: Part = Part {
     title: "targets, each of which greets; those who greet share the processors",
-    contenders: &[Yardstick(Mode::Greeting), Portmuster(Depth::Greeting)],
-    goals: &[(Portmuster(Depth::Greeting), Yardstick(Mode::Greeting), 0.85)],
+    contenders: &[Baseline(Mode::Greeting), Portmuster(Depth::Greeting)],
+    goals: &[(Portmuster(Depth::Greeting), Baseline(Mode::Greeting), 0.85)],
 };
 
 /// Runs all, and says how near they come.
@@ -141,7 +141,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
             Bench { portmuster: portmuster.as_deref(), threads, rounds: options.rounds, counts };
         let open = Span::open(greeter.port, options.greetings);
         for (part, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, open)] {
-            let section = bench.hold(&mut output, part, span)?;
+            let section = bench.run_rounds(&mut output, part, span)?;
             writeln!(output, "{section}")?;
             sections.push(section);
         }
@@ -160,18 +160,19 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn hold(self, output: &mut impl Write, part: &Part, span: Span) -> Result<Section> {
+    fn run_rounds(self, output: &mut impl Write, part: &Part, span: Span) -> Result<Section> {
         let list = List::new(span)?;
-        let (mut present, mut contestants) = (Vec::new(), Vec::new());
+        let (mut present, mut candidates) = (Vec::new(), Vec::new());
         for &contender in part.contenders {
-            if self.portmuster.is_some() || matches!(contender, Yardstick(_)) {
+            if self.portmuster.is_some() || matches!(contender, Baseline(_)) {
                 present.push(contender);
-                contestants.push(self.contestant(contender, &list)?);
+                candidates.push(self.candidate(contender, &list)?);
             }
         }
-        let calls: Vec<_> = contestants.iter().map(|contestant| contestant.calls).collect();
+        let calls: Vec<_> = candidates.iter().map(|candidate| candidate.calls).collect();
         let title = format!("{} {}; threads: {}", span.targets, part.title, self.threads);
-        let rows = contest::hold(output, &title, &mut contestants, self.rounds, Demand::Exact)?;
+        let rows =
+            contest::run_rounds(output, &title, &mut candidates, self.rounds, Demand::Exact)?;
         let mut goals = Vec::new();
         let place = |sought| present.iter().position(|&contender| contender == sought);
         for &(contender, over, least) in part.goals {
@@ -180,30 +181,30 @@ impl Bench<'_> {
             let what = format!("pace of {} over {}", contender.name, over.name);
             goals.push(Goal::at_least(what, contender.times(over), least));
         }
-        if let Some(calls) = place(Yardstick(Mode::Reused)).and_then(|place| calls[place]) {
-            let what = "system calls of the yardstick for each target";
+        if let Some(calls) = place(Baseline(Mode::Reused)).and_then(|place| calls[place]) {
+            let what = "system calls of the baseline for each target";
             goals.push(Goal::number(what, calls, Wanted::AtMost, CALLS_MOST));
         }
         let unit = rows.first().map(|first| first.name.clone());
         Ok(Section { title, rows, unit, goals, ..Section::default() })
     }
 
-    fn contestant(self, contender: Contender, list: &List) -> Result<Contestant<'_>> {
+    fn candidate(self, contender: Participant, list: &List) -> Result<Candidate<'_>> {
         let name = contender.name(self.threads);
         let command = self.command(contender, list)?;
         let calls = if self.counts { Some(self.calls(contender, list.span())?) } else { None };
-        let contestant = match contender {
-            Yardstick(_) => {
-                yardstick::contestant(name, command, list, yardstick::expected(list.span()))
+        let candidate = match contender {
+            Baseline(_) => {
+                baseline::candidate(name, command, list, baseline::expected(list.span()))
             }
-            Portmuster(depth) => list.contestant(name, command, Says::All, depth.hear()),
+            Portmuster(depth) => list.candidate(name, command, Coverage::All, depth.parser()),
         };
-        Ok(Contestant { calls, ..contestant })
+        Ok(Candidate { calls, ..candidate })
     }
 
-    fn command(self, contender: Contender, list: &List) -> Result<Command> {
+    fn command(self, contender: Participant, list: &List) -> Result<Command> {
         match contender {
-            Yardstick(mode) => yardstick::command(mode, self.threads, list.span()),
+            Baseline(mode) => baseline::command(mode, self.threads, list.span()),
             Portmuster(depth) => {
                 let program = self.portmuster.context("portmuster takes part")?;
                 let mut command = program::loops(program, list, self.threads, depth);
@@ -217,7 +218,7 @@ impl Bench<'_> {
     }
 
     /// System calls for each target.
-    fn calls(self, contender: Contender, span: Span) -> Result<f64> {
+    fn calls(self, contender: Participant, span: Span) -> Result<f64> {
         let mut counts = [0.0; 2];
         for (count, targets) in counts.iter_mut().zip(COUNTED) {
             let list = List::new(Span { targets, ..span })?;
@@ -228,13 +229,13 @@ impl Bench<'_> {
     }
 }
 
-impl Contender {
+impl Participant {
     fn name(self, threads: usize) -> String {
         let what = match self {
-            Yardstick(Mode::Reused) => "the yardstick, reused sockets",
-            Yardstick(Mode::Fresh) => "plain epoll, fresh sockets",
-            Yardstick(Mode::Greeting) => "the yardstick, one greeting",
-            Yardstick(Mode::Timed) => "the yardstick, with deadlines",
+            Baseline(Mode::Reused) => "the baseline, reused sockets",
+            Baseline(Mode::Fresh) => "plain epoll, fresh sockets",
+            Baseline(Mode::Greeting) => "the baseline, one greeting",
+            Baseline(Mode::Timed) => "the baseline, with deadlines",
             Portmuster(Depth::Connect) => "portmuster --no-probe",
             Portmuster(Depth::Greeting) => "portmuster --no-kex",
         };

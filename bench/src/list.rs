@@ -13,8 +13,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    answers::{self, Hear, Says, State},
-    contest::{Contestant, Ran},
+    answers::{self, Coverage, Parser, State},
+    contest::{Candidate, Ran},
     cost::{NOT_FOUND, Peak},
 };
 
@@ -186,13 +186,13 @@ impl List {
     }
 
     /// A program that checks the list, and answers on stdout if it does not write the file itself.
-    pub(crate) fn contestant(
+    pub(crate) fn candidate(
         &self,
         name: String,
         command: Command,
-        says: Says,
-        hear: Hear,
-    ) -> Contestant<'_> {
+        coverage: Coverage,
+        parser: Parser,
+    ) -> Candidate<'_> {
         let shown = self.as_typed(&command);
         let run = move || -> Result<Ran> {
             let answers = self.answers();
@@ -214,13 +214,13 @@ impl List {
             let span = self.span;
             let check = Box::new(move || {
                 let answers = fs::read(&answers).context("reading answers")?;
-                let heard = hear(&String::from_utf8_lossy(&answers), span)?;
-                answers::judge(&heard, span, says).map(Some)
+                let heard = parser(&String::from_utf8_lossy(&answers), span)?;
+                answers::judge(&heard, span, coverage).map(Some)
             });
             Ok(Ran { check, memory_kib: Some(peak.kib()?) })
         };
         let pieces = self.span.targets;
-        Contestant { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
+        Candidate { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
     }
 
     /// A command as a person would type it, beside the files.

@@ -1,7 +1,7 @@
 //! What portmuster's methods cost, beside others that do the same.
 //!
 //! Each subcommand is one question, in a file of its own. What contends for the answer is a
-//! [`Contestant`](contest::Contestant): all of them run once in every round, one after the other,
+//! [`Candidate`](contest::Candidate): all of them run once in every round, one after the other,
 //! so that whatever else the machine does meets them alike. What they come to is a
 //! [`Section`] each, printed here and gathered into a page by `page`.
 
@@ -13,7 +13,6 @@ use clap::{Parser, Subcommand};
 mod answers;
 mod contest;
 mod cost;
-mod far;
 mod found;
 mod greeter;
 mod limit;
@@ -27,6 +26,7 @@ mod peers;
 mod program;
 mod queue;
 mod reference;
+mod remote;
 mod section;
 mod table;
 mod watch;
@@ -68,7 +68,7 @@ enum Command {
     Worker { job: queue::Job },
     /// The inside of a process that does nothing but connect
     #[command(hide = true)]
-    Yardstick(limit::yardstick::Options),
+    Baseline(limit::baseline::Options),
     /// The inside of the process that greets
     #[command(hide = true)]
     Greeter(greeter::Place),
@@ -91,7 +91,7 @@ fn main() -> Result<ExitCode> {
         Command::Peers(options) => peers::run(options)?,
         Command::Page(options) => return page::run(options).map(done),
         Command::Worker { job } => return Ok(job.serve()),
-        Command::Yardstick(options) => return limit::yardstick::run(options).map(done),
+        Command::Baseline(options) => return limit::baseline::run(options).map(done),
         Command::Greeter(place) => return greeter::serve(place).map(done),
         Command::Peak(options) => return cost::run(options),
     };

@@ -15,9 +15,9 @@ use portmuster::Method;
 use serde::Deserialize;
 
 use crate::{
-    answers::{self, Says},
-    contest::{Contestant, Run},
-    limit::yardstick::{self, Late, Mode},
+    answers::{self, Coverage},
+    contest::{Candidate, Run},
+    limit::baseline::{self, Late, Mode},
     list::{List, SILENT, Span},
     mixed,
     namespace::{Namespace, sh},
@@ -33,7 +33,7 @@ const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 0);
 /// Bytes of its own that an attempt may take.
 const BYTES_MOST: f64 = 300.0;
 
-/// How many times the yardstick's CPU it may take.
+/// How many times the baseline's CPU it may take.
 const CPU_MOST: f64 = 1.3;
 
 /// How many times as late as the idle timer 99 of 100 deadlines may be noticed.
@@ -80,8 +80,8 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let program = options.program.clone().map_or_else(|| program::beside("portmuster"), Ok)?;
     let list = List::new(Span::silent(FIRST, options.in_flight))?;
     let timeout = Duration::from_millis(options.timeout_ms);
-    let (theirs, theirs_late) = yardstick(options, &list, timeout)?;
-    writeln!(output, "  the yardstick has run")?;
+    let (theirs, theirs_late) = baseline(options, &list, timeout)?;
+    writeln!(output, "  the baseline has run")?;
     let at_rest = {
         let one = List::new(Span::silent(FIRST, 1))?;
         let rest = timeout.min(REST);
@@ -94,9 +94,9 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     };
     let rows = read(&list, timeout)?;
     let each = bytes_each(ours.own_kib, at_rest.own_kib, options.in_flight);
-    let names = ["the yardstick, with deadlines", "portmuster"];
-    let contestants = [(names[0], &theirs, None), (names[1], &ours, Some(shown))];
-    let table: Vec<Row> = contestants
+    let names = ["the baseline, with deadlines", "portmuster"];
+    let candidates = [(names[0], &theirs, None), (names[1], &ours, Some(shown))];
+    let table: Vec<Row> = candidates
         .into_iter()
         .map(|(name, seen, command)| row(name, seen, command, options.in_flight))
         .collect();
@@ -104,9 +104,9 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let notes = vec![
         late("portmuster noticed deadlines", rows.late),
         late("an idle timer in the same time", ours.idle_timer),
-        late("the yardstick noticed deadlines", theirs_late),
+        late("the baseline noticed deadlines", theirs_late),
         late("an idle timer in the same time", theirs.idle_timer),
-        format!("sockets of the yardstick at the peak: {}", theirs.sockets),
+        format!("sockets of the baseline at the peak: {}", theirs.sockets),
         format!(
             "memory of portmuster's own: {} KiB at rest, with one target under way, {} KiB at the peak",
             at_rest.own_kib, ours.own_kib
@@ -126,7 +126,7 @@ fn goals(ours: &Seen, rows: &Rows, each: f64, table: &[Row], in_flight: usize) -
         number("attempts open at the peak", count(open), Wanted::AtLeast, count(in_flight)),
         number("bytes of its own for each attempt", each, Wanted::AtMost, BYTES_MOST),
         Goal::at_most(
-            "CPU, portmuster to the yardstick".into(),
+            "CPU, portmuster to the baseline".into(),
             table[1].cpu_times(&table[0]),
             CPU_MOST,
         ),
@@ -140,18 +140,18 @@ fn goals(ours: &Seen, rows: &Rows, each: f64, table: &[Row], in_flight: usize) -
     ]
 }
 
-/// What the yardstick needs for the same, and how late it was.
-fn yardstick(options: &Options, list: &List, timeout: Duration) -> Result<(Seen, Late)> {
+/// What the baseline needs for the same, and how late it was.
+fn baseline(options: &Options, list: &List, timeout: Duration) -> Result<(Seen, Late)> {
     let window = usize::try_from(options.descriptors.saturating_sub(RESERVE)).unwrap_or(usize::MAX);
     let threads = options.in_flight.div_ceil(window.max(1));
-    let mut command = yardstick::command(Mode::Timed, threads, list.span())?;
+    let mut command = baseline::command(Mode::Timed, threads, list.span())?;
     mixed::under_way(&mut command, options.in_flight, options.timeout_ms);
     let answers = File::create(list.answers()).context("making a file for answers")?;
     let seen = watch::run(command.stdin(Stdio::null()).stdout(answers), timeout)?;
     let told = std::fs::read_to_string(list.answers()).context("reading answers")?;
-    let expected = yardstick::expected(list.span());
+    let expected = baseline::expected(list.span());
     anyhow::ensure!(told.starts_with(&expected), "{told:?} instead of {expected:?}");
-    Ok((seen, Late::read(&told).context("the yardstick has not said how late it was")?))
+    Ok((seen, Late::read(&told).context("the baseline has not said how late it was")?))
 }
 
 fn command(
@@ -184,8 +184,8 @@ struct Times {
 /// Reads the rows: every target is to be silent, and to have had its time.
 fn read(list: &List, timeout: Duration) -> Result<Rows> {
     let text = std::fs::read_to_string(list.answers()).context("reading rows")?;
-    let heard = program::hear(&text, list.span())?;
-    let found = answers::judge(&heard, list.span(), Says::All)?;
+    let heard = program::parse(&text, list.span())?;
+    let found = answers::judge(&heard, list.span(), Coverage::All)?;
     anyhow::ensure!(found.is_exact(), "some targets are said to be open or refused: {found:?}");
     let (mut early, mut late) = (0, Vec::with_capacity(heard.said.len()));
     let timeout_ms = timeout.as_secs_f64() * 1e3;
@@ -210,9 +210,9 @@ fn bytes_each(peak_kib: u64, rest_kib: u64, in_flight: usize) -> f64 {
 
 fn row(name: &str, seen: &Seen, command: Option<String>, pieces: usize) -> Row {
     let run = Box::new(|| anyhow::bail!("it has run"));
-    let contestant = Contestant { name: name.to_owned(), pieces, calls: None, command, run };
+    let candidate = Candidate { name: name.to_owned(), pieces, calls: None, command, run };
     let run = Run { cost: seen.cost, memory_kib: Some(seen.memory_kib), found: None };
-    Row::new(&contestant, &[run])
+    Row::new(&candidate, &[run])
 }
 
 fn late(who: &str, Late { median, most, last }: Late) -> String {

@@ -6,12 +6,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
-    answers::Says,
+    answers::Coverage,
     contest::{self, Demand},
     greeter::{Greeter, Place},
     limit::{
         self,
-        yardstick::{self, Mode},
+        baseline::{self, Mode},
     },
     list::{List, SILENT, Span},
     namespace::Namespace,
@@ -19,7 +19,7 @@ use crate::{
     section::{Goal, Section},
 };
 
-/// How many times the yardstick's time on the wall it may take.
+/// How many times the baseline's time on the wall it may take.
 const WALL_MOST: f64 = 1.15;
 
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ pub(crate) struct Options {
     /// How long each may take, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     timeout_ms: u64,
-    /// Event loops, and threads of the yardstick [default: one per core]
+    /// Event loops, and threads of the baseline [default: one per core]
     #[arg(long, value_name = "N", value_parser = crate::at_least_one)]
     threads: Option<usize>,
     /// Rounds, in each of which everybody runs once
@@ -60,30 +60,31 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let mut ours = program::loops(&program, &list, threads, Depth::Greeting);
     ours.args(["--timeout", &format!("{}ms", options.timeout_ms)]);
     ours.args(["--in-flight", &options.in_flight.to_string()]);
-    let mut theirs = yardstick::command(Mode::Timed, threads, list.span())?;
+    let mut theirs = baseline::command(Mode::Timed, threads, list.span())?;
     under_way(&mut theirs, options.in_flight, options.timeout_ms);
-    let expected = yardstick::expected(list.span());
-    let mut contestants = [
-        yardstick::contestant("the yardstick, with deadlines".into(), theirs, &list, expected),
-        list.contestant("portmuster --no-kex".into(), ours, Says::All, Depth::Greeting.hear()),
+    let expected = baseline::expected(list.span());
+    let mut candidates = [
+        baseline::candidate("the baseline, with deadlines".into(), theirs, &list, expected),
+        list.candidate("portmuster --no-kex".into(), ours, Coverage::All, Depth::Greeting.parser()),
     ];
     let title = format!(
         "{} targets: 90 % refuse, 8 % are silent, 2 % greet; {} in flight, {} ms for each",
         options.targets, options.in_flight, options.timeout_ms
     );
-    let rows = contest::hold(&mut output, &title, &mut contestants, options.rounds, Demand::Exact)?;
-    let [yardstick, portmuster] = &rows[..] else { unreachable!("there are two contestants") };
-    let what = format!("time on the wall, portmuster to {}", yardstick.name);
-    let goals = vec![Goal::at_most(what, portmuster.wall_times(yardstick), WALL_MOST)];
-    let unit = Some(yardstick.name.clone());
+    let rows =
+        contest::run_rounds(&mut output, &title, &mut candidates, options.rounds, Demand::Exact)?;
+    let [baseline, portmuster] = &rows[..] else { unreachable!("there are two candidates") };
+    let what = format!("time on the wall, portmuster to {}", baseline.name);
+    let goals = vec![Goal::at_most(what, portmuster.wall_times(baseline), WALL_MOST)];
+    let unit = Some(baseline.name.clone());
     let settings = namespace.settings;
     let section = Section { title, rows, unit, goals, settings, ..Section::default() };
     writeln!(output, "{section}").context("telling the figures")?;
     Ok(vec![section])
 }
 
-/// What the yardstick is told of its window and deadlines.
-pub(crate) fn under_way(yardstick: &mut Command, in_flight: usize, timeout_ms: u64) {
-    yardstick.args(["--in-flight", &in_flight.to_string()]);
-    yardstick.args(["--timeout-ms", &timeout_ms.to_string()]);
+/// What the baseline is told of its window and deadlines.
+pub(crate) fn under_way(baseline: &mut Command, in_flight: usize, timeout_ms: u64) {
+    baseline.args(["--in-flight", &in_flight.to_string()]);
+    baseline.args(["--timeout-ms", &timeout_ms.to_string()]);
 }

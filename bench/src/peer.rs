@@ -14,11 +14,11 @@ use clap::ValueEnum;
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    answers::{Hear, Heard, Says, State},
-    contest::Contestant,
-    far::{FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC},
+    answers::{Coverage, Heard, Parser, State},
+    contest::Candidate,
     list::{List, Span},
     program, reference,
+    remote::{FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC},
 };
 
 /// Another program.
@@ -124,19 +124,19 @@ impl Peer {
     ///
     /// # Errors
     /// It is not installed.
-    pub(crate) fn contestants(self, list: &List, asked: Asked) -> Result<Vec<Contestant<'_>>> {
+    pub(crate) fn candidates(self, list: &List, asked: Asked) -> Result<Vec<Candidate<'_>>> {
         let program = self.find()?;
-        let (says, hear) = self.answers();
-        let contestants = self.settings(asked).iter().map(|setting| {
+        let (coverage, parser) = self.answers();
+        let candidates = self.settings(asked).iter().map(|setting| {
             let mut command = Command::new(&program);
             self.arguments(&mut command, list, setting);
             let name = match asked {
                 Asked::Fast => self.name().to_owned(),
                 Asked::Usual => format!("{} {}", self.name(), setting.join(" ")),
             };
-            list.contestant(name.trim_end().to_owned(), command, says, hear)
+            list.candidate(name.trim_end().to_owned(), command, coverage, parser)
         });
-        Ok(contestants.collect())
+        Ok(candidates.collect())
     }
 
     /// The settings that are tried: of those who are to be fast at least three.
@@ -209,13 +209,13 @@ impl Peer {
         };
     }
 
-    fn answers(self) -> (Says, Hear) {
+    fn answers(self) -> (Coverage, Parser) {
         match self {
-            Self::Nmap => (Says::All, hear_nmap),
-            Self::Python | Self::Tokio => (Says::All, reference::hear),
-            Self::Rustscan => (Says::Opens, hear_rustscan),
-            Self::Masscan => (Says::Opens, hear_masscan),
-            Self::Zmap => (Says::Opens, hear_zmap),
+            Self::Nmap => (Coverage::All, parse_nmap),
+            Self::Python | Self::Tokio => (Coverage::All, reference::parse),
+            Self::Rustscan => (Coverage::Opens, parse_rustscan),
+            Self::Masscan => (Coverage::Opens, parse_masscan),
+            Self::Zmap => (Coverage::Opens, parse_zmap),
         }
     }
 }
@@ -226,11 +226,11 @@ pub(crate) fn portmuster<'a>(
     list: &'a List,
     name: &str,
     arguments: &[&str],
-) -> Contestant<'a> {
+) -> Candidate<'a> {
     let mut command = Command::new(program);
     command.args(["check", "--progress", "never", "--quiet"]).args(arguments);
     command.args(["--output", "jsonl", "--input"]).arg(list.path());
-    list.contestant(name.to_owned(), command, Says::All, program::hear)
+    list.candidate(name.to_owned(), command, Coverage::All, program::parse)
 }
 
 fn descriptors() -> u64 {
@@ -242,7 +242,7 @@ fn opens(targets: impl Iterator<Item = Option<SocketAddr>>) -> Option<Vec<(Socke
 }
 
 /// `Host: 127.1.0.0 ()\tPorts: 22/open/tcp//ssh///, …\tIgnored State: closed (999)`
-fn hear_nmap(text: &str, _: Span) -> Result<Heard> {
+fn parse_nmap(text: &str, _: Span) -> Result<Heard> {
     let mut heard = Heard::default();
     for line in text.lines().filter(|line| line.contains("\tPorts: ")) {
         let what = || format!("this is not nmap's line for a host: {line}");
@@ -279,7 +279,7 @@ fn nmap_port(port: &str) -> Option<(u16, State)> {
 }
 
 /// `10.64.0.1 -> [22,23]`
-fn hear_rustscan(text: &str, _: Span) -> Result<Heard> {
+fn parse_rustscan(text: &str, _: Span) -> Result<Heard> {
     let mut heard = Heard::default();
     for line in text.lines() {
         let Some((host, ports)) = line.split_once(" -> [") else { continue };
@@ -294,7 +294,7 @@ fn hear_rustscan(text: &str, _: Span) -> Result<Heard> {
 }
 
 /// `open tcp 22 10.64.0.1 1790000000`
-fn hear_masscan(text: &str, _: Span) -> Result<Heard> {
+fn parse_masscan(text: &str, _: Span) -> Result<Heard> {
     let lines = text.lines().filter(|line| line.starts_with("open "));
     let targets = lines.map(|line| {
         let mut words = line.split(' ').skip(2);
@@ -306,7 +306,7 @@ fn hear_masscan(text: &str, _: Span) -> Result<Heard> {
 }
 
 /// `10.64.0.1`, after a line that names the field.
-fn hear_zmap(text: &str, span: Span) -> Result<Heard> {
+fn parse_zmap(text: &str, span: Span) -> Result<Heard> {
     let lines = text.lines().filter(|&line| line != "saddr");
     let targets =
         lines.map(|line| Some(SocketAddr::from((line.parse::<Ipv4Addr>().ok()?, span.port))));
@@ -326,15 +326,15 @@ mod tests {
     fn answers_of_peers_are_read() {
         let span = Span { port: 22, ..Span::refused(3) };
         let open = vec![("10.64.0.1:22".to_owned(), State::Open)];
-        let rustscan = hear_rustscan("10.64.0.1 -> [22]\n", span).expect("it is an answer");
+        let rustscan = parse_rustscan("10.64.0.1 -> [22]\n", span).expect("it is an answer");
         let masscan = "#masscan\nopen tcp 22 10.64.0.1 1790000000\n# end\n";
-        let masscan = hear_masscan(masscan, span).expect("it is a list");
-        let zmap = hear_zmap("saddr\n10.64.0.1\n", span).expect("it is a list");
+        let masscan = parse_masscan(masscan, span).expect("it is a list");
+        let zmap = parse_zmap("saddr\n10.64.0.1\n", span).expect("it is a list");
         for heard in [rustscan, masscan, zmap] {
             assert_eq!(said(&heard), open);
         }
-        assert!(hear_rustscan("10.64.0.1 -> [22", span).is_err());
-        assert!(hear_zmap("nonsense\n", span).is_err());
+        assert!(parse_rustscan("10.64.0.1 -> [22", span).is_err());
+        assert!(parse_zmap("nonsense\n", span).is_err());
     }
 
     #[test]
@@ -342,7 +342,7 @@ mod tests {
         let text = "# Nmap\nHost: 10.64.0.1 ()\tStatus: Up\n\
             Host: 10.64.0.1 ()\tPorts: 22/open/tcp//ssh///, 23/filtered/tcp//telnet///\tIgnored State: closed (998)\n\
             Host: 10.64.0.2 ()\tPorts: \tIgnored State: closed (1000)\n";
-        let heard = hear_nmap(text, Span::refused(1)).expect("it is nmap's");
+        let heard = parse_nmap(text, Span::refused(1)).expect("it is nmap's");
         assert_eq!(heard.counted, 1998);
         let expected = [("10.64.0.1:22", State::Open), ("10.64.0.1:23", State::Silent)];
         assert_eq!(said(&heard), expected.map(|(target, state)| (target.to_owned(), state)));

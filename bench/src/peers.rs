@@ -11,12 +11,12 @@ use clap::{Args, ValueEnum};
 use crate::{
     answers::Found,
     contest::{self, Demand},
-    far::Far,
     greeter::{Greeter, Place},
     list::{List, Span},
     namespace::Namespace,
     peer::{self, Asked, Peer},
     program::{self, TERMS},
+    remote::Remote,
     section::{Goal, Section, Wanted},
     table::{Row, count},
 };
@@ -85,21 +85,21 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
                 let span = Span { ports, ..Span::refused(options.targets) };
                 let title =
                     format!("{} targets that refuse, {ports} ports of each address", span.targets);
-                bench.hold(title, span, &Peer::CONNECTING, REFUSED_LEAST, &namespace)?
+                bench.run_rounds(title, span, &Peer::CONNECTING, REFUSED_LEAST, &namespace)?
             }
             Part::Open => {
                 let greeter = Greeter::start(&Place::default())?;
                 let span = Span::open(greeter.port, options.open);
                 let title =
                     format!("{} targets that are open, each with its own address", span.targets);
-                bench.hold(title, span, &Peer::CONNECTING, OPEN_LEAST, &namespace)?
+                bench.run_rounds(title, span, &Peer::CONNECTING, OPEN_LEAST, &namespace)?
             }
             Part::Wire => {
                 let open = (options.targets / FEW).max(1);
-                let span = Far::span(options.targets, open);
-                let far = Far::start(&mut namespace, span)?;
+                let span = Remote::span(options.targets, open);
+                let far = Remote::start(&mut namespace, span)?;
                 let title = format!("{} targets behind a wire, {open} of them open", span.targets);
-                let section = bench.hold(title, span, &Peer::RAW, &[], &namespace)?;
+                let section = bench.run_rounds(title, span, &Peer::RAW, &[], &namespace)?;
                 drop(far);
                 section
             }
@@ -115,7 +115,7 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn hold(
+    fn run_rounds(
         &self,
         title: String,
         span: Span,
@@ -135,15 +135,15 @@ impl Bench<'_> {
             if !self.options.peers.is_empty() && !self.options.peers.contains(&peer) {
                 continue;
             }
-            match peer.contestants(&list, Asked::Fast) {
-                Ok(contestants) => several.push(contestants),
+            match peer.candidates(&list, Asked::Fast) {
+                Ok(candidates) => several.push(candidates),
                 Err(error) => absent.push(error.to_string()),
             }
         }
         let mut notes = Vec::new();
         let mut best = contest::choose(&mut output, several, &mut notes)?;
         let rounds = self.options.rounds;
-        let rows = contest::hold(&mut output, &title, &mut best, rounds, Demand::Measured)?;
+        let rows = contest::run_rounds(&mut output, &title, &mut best, rounds, Demand::Measured)?;
         let goals = goals(&rows, least);
         let unit = Some(rows[0].name.clone());
         let settings = namespace.settings.clone();

@@ -1,4 +1,4 @@
-//! The program `portmuster`, as a contestant.
+//! The program `portmuster`, as a candidate.
 
 use std::{
     env,
@@ -13,8 +13,8 @@ use portmuster::Method;
 use serde::Deserialize;
 
 use crate::{
-    answers::{Hear, Heard, Says, State, by_line},
-    contest::Contestant,
+    answers::{Coverage, Heard, Parser, State, by_line},
+    contest::Candidate,
     list::{List, Span},
 };
 
@@ -72,10 +72,10 @@ fn cargo_build(what: &[&str]) -> Result<()> {
 }
 
 /// The program, by this method.
-pub(crate) fn contestant<'a>(program: &Path, list: &'a List, method: Method) -> Contestant<'a> {
+pub(crate) fn candidate<'a>(program: &Path, list: &'a List, method: Method) -> Candidate<'a> {
     let mut command = check(program, list, method);
     command.args(["--no-probe", "--output", "jsonl"]);
-    list.contestant(format!("portmuster, {method}"), command, Says::All, hear)
+    list.candidate(format!("portmuster, {method}"), command, Coverage::All, parse)
 }
 
 /// What a check goes on to.
@@ -102,9 +102,9 @@ pub(crate) fn loops(program: &Path, list: &List, loops: usize, depth: Depth) -> 
 
 impl Depth {
     /// Reads rows, of which those of open targets must say what was found.
-    pub(crate) fn hear(self) -> Hear {
+    pub(crate) fn parser(self) -> Parser {
         match self {
-            Self::Connect => hear,
+            Self::Connect => parse,
             Self::Greeting => |text, _| {
                 by_line(text, |line| {
                     let row = Row::read(line)?;
@@ -150,6 +150,6 @@ impl<'a> Row<'a> {
 }
 
 /// Reads rows.
-pub(crate) fn hear(text: &str, _: Span) -> Result<Heard> {
+pub(crate) fn parse(text: &str, _: Span) -> Result<Heard> {
     by_line(text, |line| Row::read(line)?.said())
 }

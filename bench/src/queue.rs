@@ -14,7 +14,7 @@ use portmuster::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    contest::{self, Contestant, Demand, Ran},
+    contest::{self, Candidate, Demand, Ran},
     list::{List, Span},
     program, reference,
     section::{Goal, Section},
@@ -98,14 +98,14 @@ fn costless(options: &Options, output: &mut impl Write) -> Result<Section> {
     let usual = [defaults::PROCESSES, cores];
     let counts = if options.processes.is_empty() { &usual[..] } else { &options.processes };
     let list = List::new(Span::refused(options.python_pieces))?;
-    let mut contestants = Vec::new();
+    let mut candidates = Vec::new();
     for &processes in counts {
         for job in [Job::Number, Job::Target] {
-            contestants.push(job.contestant(processes, options.pieces)?);
+            candidates.push(job.candidate(processes, options.pieces)?);
         }
     }
     for method in [reference::Method::Processes, reference::Method::ProcessThreads] {
-        contestants.push(method.contestant(&options.python, &list, reference::Work::Nothing));
+        candidates.push(method.candidate(&options.python, &list, reference::Work::Nothing));
     }
     let title = format!(
         "work that costs nothing: {} pieces, for Python {}; a lease of {} beside what is worked on",
@@ -113,7 +113,7 @@ fn costless(options: &Options, output: &mut impl Write) -> Result<Section> {
         options.python_pieces,
         defaults::LEASE_AHEAD
     );
-    let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
+    let rows = contest::run_rounds(output, &title, &mut candidates, options.rounds, Demand::Exact)?;
     let unit = Some(reference::Method::Processes.name().to_owned());
     let first = &rows[0];
     let most = "CPU for each piece, in µs: ".to_owned() + &first.name;
@@ -125,19 +125,19 @@ fn refused(options: &Options, output: &mut impl Write) -> Result<Section> {
     let program = options.program.clone().map_or_else(program::build, Ok)?;
     let list = List::new(Span::refused(options.targets))?;
     let python = |method: reference::Method| {
-        method.contestant(&options.python, &list, reference::Work::Connect)
+        method.candidate(&options.python, &list, reference::Work::Connect)
     };
-    let mut contestants = vec![
-        program::contestant(&program, &list, Method::Processes),
+    let mut candidates = vec![
+        program::candidate(&program, &list, Method::Processes),
         python(reference::Method::Processes),
-        program::contestant(&program, &list, Method::ProcessThreads),
+        program::candidate(&program, &list, Method::ProcessThreads),
         python(reference::Method::ProcessThreads),
     ];
     let title = format!(
         "{} targets, each refused; --no-probe --rate max --per-host max --retries 0",
         options.targets
     );
-    let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
+    let rows = contest::run_rounds(output, &title, &mut candidates, options.rounds, Demand::Exact)?;
     let unit = Some(reference::Method::Processes.name().to_owned());
     let what = format!("pace of {} over {}", rows[0].name, rows[1].name);
     let goals = vec![Goal::at_least(what, rows[0].times(&rows[1]), REFUSED_LEAST)];
@@ -160,7 +160,7 @@ impl Job {
         }
     }
 
-    fn contestant(self, processes: usize, pieces: usize) -> Result<Contestant<'static>> {
+    fn candidate(self, processes: usize, pieces: usize) -> Result<Candidate<'static>> {
         let program = Program::this().context("asking where this program is")?;
         let program = program.arg("worker").arg(self.name());
         let workers = Workers { processes, ..Workers::new(program) };
@@ -178,7 +178,7 @@ impl Job {
                 do_all(&workers, pieces, move |nth| span.target(nth), nth)
             }
         };
-        Ok(Contestant { name, pieces, calls: None, command: None, run: Box::new(run) })
+        Ok(Candidate { name, pieces, calls: None, command: None, run: Box::new(run) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The reference system in Python, `bench/reference.py`, as a contestant.
+//! The reference system in Python, `bench/reference.py`, as a candidate.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -8,8 +8,8 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    answers::{Heard, Says, State, by_line},
-    contest::Contestant,
+    answers::{Coverage, Heard, State, by_line},
+    contest::Candidate,
     list::{List, Span},
 };
 
@@ -42,7 +42,7 @@ impl Method {
     }
 
     /// The reference, run by this Python.
-    pub(crate) fn contestant<'a>(self, python: &str, list: &'a List, work: Work) -> Contestant<'a> {
+    pub(crate) fn candidate<'a>(self, python: &str, list: &'a List, work: Work) -> Candidate<'a> {
         let mut command = Command::new(python);
         let method = match self {
             Self::Processes => "processes",
@@ -52,12 +52,12 @@ impl Method {
         if matches!(work, Work::Nothing) {
             command.arg("--no-op");
         }
-        list.contestant(self.name().to_owned(), command, Says::All, hear)
+        list.candidate(self.name().to_owned(), command, Coverage::All, parse)
     }
 }
 
 /// Reads answers: host, port, and `open`, `closed` or what else a program tells apart.
-pub(crate) fn hear(text: &str, _: Span) -> Result<Heard> {
+pub(crate) fn parse(text: &str, _: Span) -> Result<Heard> {
     by_line(text, |line| {
         let mut words = line.split(' ');
         let (host, port, state) = (words.next()?, words.next()?, words.next()?);

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     answers::Found,
-    contest::{Contestant, Run},
+    contest::{Candidate, Run},
     cost::Cost,
 };
 
-/// Columns of a contestant's name.
+/// Columns of a candidate's name.
 pub(crate) const NAME: usize = 44;
 
 /// KiB of a MiB.
 const KIB: f64 = 1024.0;
 
-/// What the rounds of one contestant came to.
+/// What the rounds of one candidate came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
@@ -74,18 +74,18 @@ impl Spread {
 
 impl Row {
     /// `runs` are those of at least one round.
-    pub(crate) fn new(contestant: &Contestant<'_>, runs: &[Run]) -> Self {
-        let pieces = count(contestant.pieces);
+    pub(crate) fn new(candidate: &Candidate<'_>, runs: &[Run]) -> Self {
+        let pieces = count(candidate.pieces);
         let all = |figure: fn(Cost, f64) -> f64| {
             runs.iter().map(move |run| figure(run.cost, pieces)).collect::<Vec<_>>()
         };
         let (paces, cpus) = (all(pace), all(cpu));
         let memory: Option<Vec<f64>> = runs.iter().map(|run| run.memory_kib.map(mib)).collect();
         Self {
-            name: contestant.name.clone(),
-            command: contestant.command.clone(),
-            pieces: contestant.pieces,
-            calls: contestant.calls,
+            name: candidate.name.clone(),
+            command: candidate.command.clone(),
+            pieces: candidate.pieces,
+            calls: candidate.calls,
             pace: Spread::of(paces.iter().copied()),
             cpu: Spread::of(cpus.iter().copied()),
             wall: Spread::of(all(|cost, _| wall(cost)).into_iter()),
@@ -223,13 +223,13 @@ pub(crate) mod tests {
     /// A row of runs that took so many milliseconds, on the wall and of the processors.
     pub(crate) fn row(name: &str, pieces: usize, costs: &[(u64, u64)]) -> Row {
         let run = Box::new(|| anyhow::bail!("it has run"));
-        let contestant = Contestant { name: name.into(), pieces, calls: None, command: None, run };
+        let candidate = Candidate { name: name.into(), pieces, calls: None, command: None, run };
         let run = |&(wall_ms, cpu_ms): &(u64, u64)| Run {
             cost: Cost { wall: Duration::from_millis(wall_ms), cpu: Duration::from_millis(cpu_ms) },
             memory_kib: Some(2048),
             found: None,
         };
-        Row::new(&contestant, &costs.iter().map(run).collect::<Vec<_>>())
+        Row::new(&candidate, &costs.iter().map(run).collect::<Vec<_>>())
     }
 
     #[test]

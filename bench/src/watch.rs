@@ -17,7 +17,7 @@ use rustix::event::{Timespec, poll};
 
 use crate::{
     cost::{Cost, measure},
-    limit::yardstick::Late,
+    limit::baseline::Late,
 };
 
 /// Between two looks at a program.

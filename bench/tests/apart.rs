@@ -60,7 +60,7 @@ fn answered(arguments: &[&str]) -> Option<String> {
 fn targets_of_all_kinds_are_found_as_they_are() {
     let small = ["mixed", "--targets", "500", "--rounds", "2", "--timeout-ms", "500"];
     let Some(text) = answered(&[&small[..], &["--in-flight", "100"]].concat()) else { return };
-    for name in ["the yardstick, with deadlines", "portmuster --no-kex"] {
+    for name in ["the baseline, with deadlines", "portmuster --no-kex"] {
         let rounds = text.lines().filter(|line| line.contains("round ") && line.contains(name));
         assert_eq!(rounds.count(), 2, "{text}");
     }
@@ -73,7 +73,7 @@ fn many_are_under_way_at_once_with_few_descriptors() {
     let Some(text) = answered(&small) else { return };
     assert!(text.contains("attempts open at the peak: 600; at least 600: reached"), "{text}");
     assert!(text.contains("given up before their time: 0; at most 0: reached"), "{text}");
-    assert!(text.contains("sockets of the yardstick at the peak: 600"), "{text}");
+    assert!(text.contains("sockets of the baseline at the peak: 600"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The yardstick counts right, and so does what it is compared with.
+//! The baseline counts right, and so does what it is compared with.
 
 use std::{
     io::Read,
@@ -12,11 +12,11 @@ fn bench(arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("it starts")
 }
 
-/// What the yardstick says of these many targets from 127.1.0.0 upwards.
+/// What the baseline says of these many targets from 127.1.0.0 upwards.
 fn tally(mode: &str, threads: &str, port: u16, targets: &str) -> String {
     let port = port.to_string();
     let terms = ["--threads", threads, "--port", &port, "--targets", targets];
-    let output = bench(&[&["yardstick", mode][..], &terms].concat());
+    let output = bench(&[&["baseline", mode][..], &terms].concat());
     assert!(output.status.success(), "{mode}: {output:?}");
     String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
 }
@@ -84,7 +84,7 @@ fn all_run_in_every_round() {
     let output = bench(&[&small[..], &["--threads", "1,3"]].concat());
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8_lossy(&output.stdout);
-    for name in ["plain epoll, fresh", "the yardstick, reused", "the yardstick, one greeting"] {
+    for name in ["plain epoll, fresh", "the baseline, reused", "the baseline, one greeting"] {
         let rounds = text
             .lines()
             .filter(|line| line.trim_start().starts_with("round") && line.contains(name));

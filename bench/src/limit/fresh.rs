@@ -6,8 +6,8 @@ use anyhow::Result;
 use rustix::{event::epoll::EventFlags, io::Errno, net::sockopt};
 
 use super::{
+    baseline::{Ended, Tally},
     window,
-    yardstick::{Ended, Tally},
 };
 
 /// Connects to all of them once.

@@ -8,8 +8,8 @@ use anyhow::Result;
 use rustix::{event::epoll::EventFlags, io::Errno, net::RecvFlags};
 
 use super::{
+    baseline::{Ended, Tally},
     window,
-    yardstick::{Ended, Tally},
 };
 
 /// More than a greeting: a socket that has given less than was asked of it holds nothing any more

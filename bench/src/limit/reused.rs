@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::yardstick::{self, Ended, Tally, WINDOW};
+use super::baseline::{self, Ended, Tally, WINDOW};
 
 /// Sockets, and what they are doing.
 struct Pool {
@@ -62,7 +62,7 @@ impl Pool {
     }
 
     fn open(&self, place: usize) -> Result<OwnedFd> {
-        let descriptor = yardstick::open()?;
+        let descriptor = baseline::open()?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.poller, &descriptor, EventData::new_u64(place as u64), flags)
             .context("registering a socket")?;
@@ -93,7 +93,7 @@ impl Pool {
                 self.tally.add(Ended::Accepted);
                 self.sockets[place].descriptor = self.open(place)?;
             }
-            Err(errno) => return Err(yardstick::failed(target, errno)),
+            Err(errno) => return Err(baseline::failed(target, errno)),
         }
         self.idle.push(place);
         Ok(())

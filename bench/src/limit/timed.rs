@@ -21,7 +21,7 @@ use rustix::{
     net::RecvFlags,
 };
 
-use super::yardstick::{self, Ended, Tally};
+use super::baseline::{self, Ended, Tally};
 
 /// Begun before those who are under way are looked at.
 const BURST: usize = 256;
@@ -65,7 +65,7 @@ struct Due {
     turn: u32,
 }
 
-/// Connects to all of them once, so many at a time. Says how late each deadline was noticed.
+/// Connects to all of them once, so many at a time. Coverage how late each deadline was noticed.
 pub(super) fn connect(
     mut targets: impl Iterator<Item = SocketAddr>,
     window: usize,
@@ -113,7 +113,7 @@ impl Pool {
 
     /// Opens a socket for this place, and registers it.
     fn open(&self, place: usize) -> Result<OwnedFd> {
-        let descriptor = yardstick::open()?;
+        let descriptor = baseline::open()?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.poller, &descriptor, EventData::new_u64(place as u64), flags)
             .context("registering a socket")?;
@@ -155,7 +155,7 @@ impl Pool {
             Err(Errno::INPROGRESS | Errno::ALREADY) => {}
             Err(Errno::CONNREFUSED) => self.end(place, Ended::Refused),
             Ok(()) | Err(Errno::ISCONN) => socket.doing = Doing::Reading(target),
-            Err(errno) => return Err(yardstick::failed(target, errno)),
+            Err(errno) => return Err(baseline::failed(target, errno)),
         }
         Ok(())
     }
@@ -168,7 +168,7 @@ impl Pool {
             Ok((([], _), _)) => Ended::Accepted,
             Ok(((bytes, _), _)) if bytes.ends_with(b"\n") => Ended::Greeted,
             Ok(_) | Err(Errno::AGAIN) => return Ok(()),
-            Err(errno) => return Err(yardstick::failed(target, errno)),
+            Err(errno) => return Err(baseline::failed(target, errno)),
         };
         // It has given all it had: its close sends FIN.
         self.sockets[place].descriptor = self.open(place)?;

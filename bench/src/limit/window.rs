@@ -12,7 +12,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::yardstick::{self, Ended, Tally, WINDOW};
+use super::baseline::{self, Ended, Tally, WINDOW};
 
 /// A target under way.
 struct Attempt {
@@ -48,7 +48,7 @@ pub(super) fn connect(
             let place = usize::try_from(event.data.u64()).context("a place is a usize")?;
             let Some(attempt) = &attempts[place] else { continue };
             let ended = ask(attempt.descriptor.as_fd());
-            if let Some(ended) = ended.map_err(|errno| yardstick::failed(attempt.target, errno))? {
+            if let Some(ended) = ended.map_err(|errno| baseline::failed(attempt.target, errno))? {
                 tally.add(ended);
                 attempts[place] = None;
                 idle.push(place);
@@ -63,11 +63,11 @@ fn begin(
     target: SocketAddr,
     events: EventFlags,
 ) -> Result<Attempt> {
-    let descriptor = yardstick::open()?;
+    let descriptor = baseline::open()?;
     match rustix::net::connect(&descriptor, &target) {
         // What ended at once is told by the poller, too.
         Ok(()) | Err(Errno::INPROGRESS) => {}
-        Err(errno) => return Err(yardstick::failed(target, errno)),
+        Err(errno) => return Err(baseline::failed(target, errno)),
     }
     epoll::add(poller, &descriptor, EventData::new_u64(place as u64), events)
         .context("registering a socket")?;

@@ -131,11 +131,11 @@ mod tests {
 
     #[test]
     fn a_page_has_what_was_measured_and_what_was_not() {
-        let rows = vec![row("the yardstick", 1000, &[(500, 1)]), row("ours", 1000, &[(1000, 2)])];
+        let rows = vec![row("the baseline", 1000, &[(500, 1)]), row("ours", 1000, &[(1000, 2)])];
         let goal = Goal::at_least("pace".into(), rows[1].times(&rows[0]), 0.8);
         let section = Section {
             title: "targets".into(),
-            unit: Some("the yardstick".into()),
+            unit: Some("the baseline".into()),
             rows,
             goals: vec![goal],
             absent: vec!["masscan is not installed".into()],

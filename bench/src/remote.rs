@@ -31,11 +31,11 @@ const FIRST: std::net::Ipv4Addr = std::net::Ipv4Addr::new(10, 64, 0, 0);
 const PORT: u16 = 22;
 
 /// The machine at the other end. It ends with this handle.
-pub(crate) struct Far {
+pub(crate) struct Remote {
     greeter: Greeter,
 }
 
-impl Far {
+impl Remote {
     /// Targets behind the wire, so many of which are open.
     pub(crate) fn span(targets: usize, open: usize) -> Span {
         Span { first: FIRST, port: PORT, open_first: open, ..Span::refused(targets) }

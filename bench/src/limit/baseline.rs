@@ -25,7 +25,7 @@ use rustix::{
 use super::{fresh, greeting, reused, timed};
 use crate::{
     answers::State,
-    contest::{Contestant, Ran},
+    contest::{Candidate, Ran},
     cost::Peak,
     list::{self, List, Span},
 };
@@ -207,7 +207,7 @@ impl Options {
         Span { is_mixed: self.mixed, ..plain }
     }
 
-    /// Connects to a thread's part of the targets. Says how late deadlines were noticed, too.
+    /// Connects to a thread's part of the targets. Coverage how late deadlines were noticed, too.
     fn connect(&self, span: Span, share: Range<usize>) -> Result<(Tally, Vec<u32>)> {
         let targets = share.map(|nth| span.target(nth));
         if self.mode != Mode::Fresh {
@@ -234,7 +234,7 @@ impl Options {
 pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command> {
     let program = env::current_exe().context("asking where this program is")?;
     let mut command = Command::new(program);
-    command.args(["yardstick", mode.name(), "--first", &span.first.to_string()]);
+    command.args(["baseline", mode.name(), "--first", &span.first.to_string()]);
     for (name, number) in
         [("--threads", threads), ("--port", span.port.into()), ("--targets", span.targets)]
     {
@@ -246,20 +246,20 @@ pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command>
     Ok(command)
 }
 
-/// The same as a contestant, that is to print this.
-pub(crate) fn contestant<'a>(
+/// The same as a candidate, that is to print this.
+pub(crate) fn candidate<'a>(
     name: String,
     command: Command,
     list: &List,
     expected: String,
-) -> Contestant<'a> {
+) -> Candidate<'a> {
     let (pieces, shown) = (list.span().targets, list.as_typed(&command));
     let run = move || -> Result<Ran> {
         let peak = Peak::of(&command)?;
         let mut watched = peak.command();
         let output = watched.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-        let output = output.context("starting the yardstick")?;
-        ensure!(output.status.success(), "the yardstick ended with {}", output.status);
+        let output = output.context("starting the baseline")?;
+        ensure!(output.status.success(), "the baseline ended with {}", output.status);
         let expected = expected.clone();
         let check = Box::new(move || {
             let told = String::from_utf8_lossy(&output.stdout);
@@ -269,7 +269,7 @@ pub(crate) fn contestant<'a>(
         });
         Ok(Ran { check, memory_kib: Some(peak.kib()?) })
     };
-    Contestant { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
+    Candidate { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
 }
 
 /// A socket that connects without waiting.
