@@ -5,15 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::list::Span;
-
-/// What is true of a target, or said of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    Open,
-    Refused,
-    Silent,
-}
+use crate::span::{Span, State};
 
 /// What was heard of a program.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -76,19 +68,19 @@ pub(crate) fn judge(heard: &Heard, span: Span, coverage: Coverage) -> Result<Fou
     let mut answered = vec![false; span.targets];
     let mut found = Found {
         open: 0,
-        of: span.nths().filter(|&nth| span.truth(nth) == State::Open).count(),
+        of: span.numbers().filter(|&nth| span.state(nth) == State::Open).count(),
         false_open: 0,
         mistaken: 0,
     };
     for &(target, state) in &heard.said {
-        let nth = span.place(target);
+        let nth = span.number_of(target);
         let nth = nth.with_context(|| format!("{target} is not a target of the list"))?;
         if std::mem::replace(&mut answered[nth], true) {
             // Who listens to packets may hear one twice.
             ensure!(coverage == Coverage::Opens, "there are two answers for {target}");
             continue;
         }
-        match (span.truth(nth), state) {
+        match (span.state(nth), state) {
             (State::Open, State::Open) => found.open += 1,
             (_, State::Open) => found.false_open += 1,
             (State::Refused, State::Silent) | (State::Silent, State::Refused) => {
@@ -109,6 +101,7 @@ pub(crate) fn judge(heard: &Heard, span: Span, coverage: Coverage) -> Result<Fou
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::span::States;
 
     fn heard(said: &[(&str, State)]) -> Heard {
         let said = said.iter().map(|(target, state)| (target.parse().expect("a target"), *state));
@@ -134,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_open_is_told_from_what_is_said_to_be() {
-        let span = Span { open_first: 2, ..Span::refused(4) };
+        let span = Span { states: States::OpenFirst(2), ..Span::refused(4) };
         let open = |nth| (span.target(nth), State::Open);
         let heard = Heard { said: vec![open(0), open(0), open(3)], counted: 0 };
         let found = judge(&heard, span, Coverage::Opens).expect("they are targets");

@@ -22,9 +22,10 @@ use crate::{
     answers::Coverage,
     contest::{self, Candidate, Demand},
     greeter::{Greeter, Place},
-    list::{List, Span},
+    list::List,
     program::{self, Depth},
     section::{Goal, Section, Wanted},
+    span::Span,
 };
 
 pub(crate) mod baseline;

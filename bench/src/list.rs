@@ -4,8 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{BufWriter, Write},
-    net::{Ipv4Addr, SocketAddr},
-    ops::Range,
+    net::Ipv4Addr,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -13,123 +12,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    answers::{self, Coverage, Parser, State},
+    answers::{self, Coverage, Parser},
     contest::{Candidate, Ran},
     cost::{NOT_FOUND, Peak},
+    span::Span,
 };
-
-/// Where targets on loopback begin: far from the address that servers listen on.
-pub(crate) const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
-
-/// Nothing listens there.
-pub(crate) const REFUSED: u16 = 1;
-
-/// What is sent there is dropped, where a namespace has been told to.
-pub(crate) const SILENT: u16 = 9;
-
-/// Of so many targets in a row, one mixture has the same kinds.
-const MIXTURE: usize = 50;
-
-/// How many of a mixture are open; 2 %.
-const MIXED_OPEN: usize = 1;
-
-/// How many of a mixture are silent; 8 %. The rest refuses.
-const MIXED_SILENT: usize = 4;
-
-/// Targets, one after the other: on each address all ports, then the next address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) first: Ipv4Addr,
-    /// The first port, of a mixture that of those who are open.
-    pub(crate) port: u16,
-    /// Ports of each address: at least one, of a mixture just one.
-    pub(crate) ports: u16,
-    pub(crate) targets: usize,
-    /// Whether targets of every kind are mixed, each kind at a port of its own.
-    pub(crate) is_mixed: bool,
-    /// So many at the beginning are open; the rest refuses, if it is not at the silent port.
-    pub(crate) open_first: usize,
-}
-
-impl Span {
-    /// Targets where nothing listens, each with an address of its own.
-    pub(crate) fn refused(targets: usize) -> Self {
-        let (is_mixed, open_first) = (false, 0);
-        Self { first: LOOPBACK, port: REFUSED, ports: 1, targets, is_mixed, open_first }
-    }
-
-    /// Targets where somebody listens at this port, each with an address of its own.
-    pub(crate) fn open(port: u16, targets: usize) -> Self {
-        Self { port, open_first: targets, ..Self::refused(targets) }
-    }
-
-    /// Of all kinds: 90 % refuse, 8 % are silent, and 2 % are open, at this port.
-    pub(crate) fn mixed(port: u16, targets: usize) -> Self {
-        Self { port, is_mixed: true, ..Self::refused(targets) }
-    }
-
-    /// Targets from this address upwards that never answer.
-    pub(crate) fn silent(first: Ipv4Addr, targets: usize) -> Self {
-        Self { first, port: SILENT, ..Self::refused(targets) }
-    }
-
-    /// The numbers of all.
-    pub(crate) fn nths(self) -> Range<usize> {
-        0..self.targets
-    }
-
-    /// The nth target.
-    pub(crate) fn target(self, nth: usize) -> SocketAddr {
-        let ports = usize::from(self.ports);
-        let address = u32::try_from(nth / ports).unwrap_or(u32::MAX);
-        let address = Ipv4Addr::from(u32::from(self.first).wrapping_add(address));
-        let port = match (self.is_mixed, self.truth(nth)) {
-            (true, State::Refused) => REFUSED,
-            (true, State::Silent) => SILENT,
-            // Less than `ports`.
-            _ => self.port + u16::try_from(nth % ports).unwrap_or(0),
-        };
-        SocketAddr::from((address, port))
-    }
-
-    /// What is true of the nth target.
-    pub(crate) fn truth(self, nth: usize) -> State {
-        let is_open =
-            if self.is_mixed { nth % MIXTURE < MIXED_OPEN } else { nth < self.open_first };
-        let is_silent = if self.is_mixed {
-            nth % MIXTURE < MIXED_OPEN + MIXED_SILENT
-        } else {
-            self.port == SILENT && self.ports == 1
-        };
-        match (is_open, is_silent) {
-            (true, _) => State::Open,
-            (false, true) => State::Silent,
-            (false, false) => State::Refused,
-        }
-    }
-
-    /// Which of them a target is.
-    pub(crate) fn place(self, target: SocketAddr) -> Option<usize> {
-        let SocketAddr::V4(v4) = target else { return None };
-        let address = u32::from(*v4.ip()).wrapping_sub(u32::from(self.first));
-        let port = if self.is_mixed { 0 } else { usize::from(v4.port().checked_sub(self.port)?) };
-        let ports = usize::from(self.ports);
-        let nth = usize::try_from(address).ok()?.checked_mul(ports)?.checked_add(port)?;
-        (port < ports && nth < self.targets && self.target(nth) == target).then_some(nth)
-    }
-
-    /// The addresses of all, each once.
-    pub(crate) fn addresses(self) -> impl Iterator<Item = Ipv4Addr> {
-        let count = self.targets.div_ceil(usize::from(self.ports));
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        (0..count).map(move |nth| Ipv4Addr::from(u32::from(self.first).wrapping_add(nth)))
-    }
-
-    /// The ports, as programs take them that check all ports of all addresses.
-    pub(crate) fn port_range(self) -> String {
-        format!("{}-{}", self.port, self.port + (self.ports - 1))
-    }
-}
 
 /// The targets of programs, and a place for their answers.
 pub(crate) struct List {
@@ -143,7 +30,7 @@ impl List {
     pub(crate) fn new(span: Span) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for a list")?;
         let list = Self { folder, span };
-        write(&list.path(), span.nths().map(|nth| span.target(nth)))?;
+        write(&list.path(), span.numbers().map(|number| span.target(number)))?;
         write(&list.addresses(), span.addresses())?;
         write(&list.nothing(), std::iter::empty::<Ipv4Addr>())?;
         Ok(list)
@@ -252,38 +139,6 @@ fn write(path: &PathBuf, lines: impl Iterator<Item = impl std::fmt::Display>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn targets_are_told_apart() {
-        let span = Span::refused(65_537);
-        assert_eq!(span.target(0).to_string(), "127.1.0.0:1");
-        assert_eq!(span.target(65_535).to_string(), "127.1.255.255:1");
-        let place = |nth| span.place(span.target(nth));
-        assert_eq!((place(7), place(65_536), place(65_537)), (Some(7), Some(65_536), None));
-        assert_eq!(Span { port: 2, ..span }.place(span.target(7)), None);
-    }
-
-    #[test]
-    fn every_target_of_every_span_has_its_place() {
-        let many = Span { ports: 7, port: 100, ..Span::refused(50) };
-        assert_eq!((many.addresses().count(), many.port_range().as_str()), (8, "100-106"));
-        for span in [many, Span::mixed(4000, 120), Span::open(4000, 3), Span::silent(LOOPBACK, 2)] {
-            for nth in span.nths() {
-                assert_eq!(span.place(span.target(nth)), Some(nth), "{span:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_mixture_has_its_shares() {
-        let span = Span::mixed(4000, 1000);
-        let count = |state| span.nths().filter(|&nth| span.truth(nth) == state).count();
-        assert_eq!(count(State::Open), 20);
-        assert_eq!(count(State::Silent), 80);
-        assert_eq!(count(State::Refused), 900);
-        let elsewhere = SocketAddr::from((LOOPBACK, SILENT));
-        assert_eq!(span.place(elsewhere), None, "it is open, at another port");
-    }
 
     #[test]
     fn a_command_is_shown_without_folders() {

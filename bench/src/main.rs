@@ -28,6 +28,7 @@ mod queue;
 mod reference;
 mod remote;
 mod section;
+mod span;
 mod table;
 mod watch;
 

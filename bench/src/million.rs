@@ -18,11 +18,12 @@ use crate::{
     answers::{self, Coverage},
     contest::{Candidate, Run},
     limit::baseline::{self, Late, Mode},
-    list::{List, SILENT, Span},
+    list::List,
     mixed,
     namespace::{Namespace, sh},
     program,
     section::{Goal, Section, Wanted},
+    span::{SILENT_PORT, Span},
     table::{Row, count},
     watch::{self, Seen},
 };
@@ -69,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let mut output = anstream::stdout().lock();
     let mut namespace = Namespace::prepare()?;
     sh("ip route add local 10.0.0.0/8 dev lo")?;
-    namespace.silence(SILENT)?;
+    namespace.silence(SILENT_PORT)?;
     namespace.limit_descriptors(options.descriptors)?;
     let title = format!(
         "{} targets that never answer, all of them under way at once; {} ms for each, {} descriptors",

@@ -13,10 +13,11 @@ use crate::{
         self,
         baseline::{self, Mode},
     },
-    list::{List, SILENT, Span},
+    list::List,
     namespace::Namespace,
     program::{self, Depth},
     section::{Goal, Section},
+    span::{SILENT_PORT, Span},
 };
 
 /// How many times the baseline's time on the wall it may take.
@@ -51,7 +52,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
     let mut output = anstream::stdout().lock();
     let mut namespace = Namespace::prepare()?;
-    namespace.silence(SILENT)?;
+    namespace.silence(SILENT_PORT)?;
     let threads = options.threads.unwrap_or_else(limit::cores);
     let greeter = Greeter::start(&Place::default())?;
     let list = List::new(Span::mixed(greeter.port, options.targets))?;

@@ -14,11 +14,12 @@ use clap::ValueEnum;
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    answers::{Coverage, Heard, Parser, State},
+    answers::{Coverage, Heard, Parser},
     contest::Candidate,
-    list::{List, Span},
+    list::List,
     program, reference,
     remote::{FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC},
+    span::{Span, State},
 };
 
 /// Another program.

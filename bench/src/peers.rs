@@ -12,12 +12,13 @@ use crate::{
     answers::Found,
     contest::{self, Demand},
     greeter::{Greeter, Place},
-    list::{List, Span},
+    list::List,
     namespace::Namespace,
     peer::{self, Asked, Peer},
     program::{self, TERMS},
     remote::Remote,
     section::{Goal, Section, Wanted},
+    span::Span,
     table::{Row, count},
 };
 

@@ -13,9 +13,10 @@ use portmuster::Method;
 use serde::Deserialize;
 
 use crate::{
-    answers::{Coverage, Heard, Parser, State, by_line},
+    answers::{Coverage, Heard, Parser, by_line},
     contest::Candidate,
-    list::{List, Span},
+    list::List,
+    span::{Span, State},
 };
 
 /// What event loops are usually written like; see `src/bin`.

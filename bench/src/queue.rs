@@ -15,9 +15,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     contest::{self, Candidate, Demand, Ran},
-    list::{List, Span},
+    list::List,
     program, reference,
     section::{Goal, Section},
+    span::Span,
 };
 
 /// Microseconds of CPU that the queue may take for each piece.
@@ -174,7 +175,7 @@ impl Job {
             ),
             Self::Target => {
                 let span = Span::refused(pieces);
-                let nth = |target, is_open: bool| span.place(target).filter(|_| !is_open);
+                let nth = |target, is_open: bool| span.number_of(target).filter(|_| !is_open);
                 do_all(&workers, pieces, move |nth| span.target(nth), nth)
             }
         };

@@ -8,9 +8,10 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    answers::{Coverage, Heard, State, by_line},
+    answers::{Coverage, Heard, by_line},
     contest::Candidate,
-    list::{List, Span},
+    list::List,
+    span::{Span, State},
 };
 
 /// The program.

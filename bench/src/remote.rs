@@ -7,8 +7,8 @@ use anyhow::Result;
 
 use crate::{
     greeter::{Greeter, Place},
-    list::Span,
     namespace::{Namespace, sh},
+    span::{Span, State, States},
 };
 
 /// The ends of the wire.
@@ -38,7 +38,7 @@ pub(crate) struct Remote {
 impl Remote {
     /// Targets behind the wire, so many of which are open.
     pub(crate) fn span(targets: usize, open: usize) -> Span {
-        Span { first: FIRST, port: PORT, open_first: open, ..Span::refused(targets) }
+        Span { first: FIRST, port: PORT, states: States::OpenFirst(open), ..Span::refused(targets) }
     }
 
     /// Makes the wire, and what answers at its other end.
@@ -72,7 +72,8 @@ impl Remote {
 
     /// Has all refuse that are not among the open.
     fn refuse(&self, span: Span) -> Result<()> {
-        let last = span.target(span.open_first.saturating_sub(1)).ip();
+        let open = span.numbers().take_while(|&number| span.state(number) == State::Open).count();
+        let last = span.target(open.saturating_sub(1)).ip();
         self.nft(&format!(
             "table inet refused {{
                 chain input {{

@@ -24,10 +24,10 @@ use rustix::{
 
 use super::{fresh, greeting, reused, timed};
 use crate::{
-    answers::State,
     contest::{Candidate, Ran},
     cost::Peak,
-    list::{self, List, Span},
+    list::List,
+    span::{self, Span, State, States},
 };
 
 /// Connections under way at the same time in one thread.
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N")]
     targets: usize,
     /// The first target's address
-    #[arg(long, value_name = "ADDRESS", default_value_t = list::LOOPBACK)]
+    #[arg(long, value_name = "ADDRESS", default_value_t = span::LOOPBACK)]
     first: Ipv4Addr,
     /// Targets of all kinds; the port is that of those who greet
     #[arg(long)]
@@ -191,8 +191,8 @@ impl Mode {
 /// What is printed of these targets when all goes as it should.
 pub(crate) fn expected(span: Span) -> String {
     let mut tally = Tally::default();
-    for nth in span.nths() {
-        tally.add(match span.truth(nth) {
+    for nth in span.numbers() {
+        tally.add(match span.state(nth) {
             State::Refused => Ended::Refused,
             State::Silent => Ended::Silent,
             State::Open => Ended::Greeted,
@@ -204,7 +204,7 @@ pub(crate) fn expected(span: Span) -> String {
 impl Options {
     fn span(&self) -> Span {
         let plain = Span { port: self.port, first: self.first, ..Span::refused(self.targets) };
-        Span { is_mixed: self.mixed, ..plain }
+        if self.mixed { Span { states: States::Mixed, ..plain } } else { plain }
     }
 
     /// Connects to a thread's part of the targets. Coverage how late deadlines were noticed, too.
@@ -240,7 +240,7 @@ pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command>
     {
         command.arg(name).arg(number.to_string());
     }
-    if span.is_mixed {
+    if span.states == States::Mixed {
         command.arg("--mixed");
     }
     Ok(command)
