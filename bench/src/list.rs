@@ -1,134 +1,151 @@
-//! Targets, as numbers and as a file, and programs that check them.
+//! The targets of a span as files, and candidates that check them.
 
 use std::{
     ffi::OsStr,
+    fmt::Display,
     fs::{self, File},
     io::{BufWriter, Write},
     net::Ipv4Addr,
-    path::PathBuf,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    answers::{self, Coverage, Parser},
-    contest::{Candidate, Ran},
-    cost::{NOT_FOUND, Peak},
+    answers::{Coverage, Parser, assess},
+    candidate::{Candidate, Check, Completed},
+    cost::{NOT_FOUND, run_with_peak},
     span::Span,
 };
 
-/// The targets of programs, and a place for their answers.
+/// A folder with the targets of a span, and room for the answers of the programs that check them.
 pub(crate) struct List {
     folder: tempfile::TempDir,
     span: Span,
 }
 
+/// What a program must print for a run to count.
+#[derive(Debug, Clone)]
+pub(crate) enum Expected {
+    /// States of targets.
+    Answers(Parser, Coverage),
+    /// This first line.
+    Line(String),
+}
+
 impl List {
+    /// Writes the targets of `span` to files.
+    ///
     /// # Errors
     /// The files can't be written.
     pub(crate) fn new(span: Span) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for a list")?;
         let list = Self { folder, span };
-        write(&list.path(), span.numbers().map(|number| span.target(number)))?;
-        write(&list.addresses(), span.addresses())?;
-        write(&list.nothing(), std::iter::empty::<Ipv4Addr>())?;
+        write_lines(&list.path(), span.numbers().map(|number| span.target(number)))?;
+        write_lines(&list.addresses(), span.addresses())?;
+        write_lines(&list.empty(), std::iter::empty::<Ipv4Addr>())?;
         Ok(list)
     }
 
-    /// The file, with a target a line.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The file with a target per line.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("targets")
     }
 
-    /// The addresses alone.
+    /// The file with an address per line.
     pub(crate) fn addresses(&self) -> PathBuf {
         self.folder.path().join("addresses")
     }
 
     /// An empty file.
-    pub(crate) fn nothing(&self) -> PathBuf {
+    pub(crate) fn empty(&self) -> PathBuf {
         self.folder.path().join("nothing")
     }
 
-    /// The targets in it.
-    pub(crate) fn span(&self) -> Span {
-        self.span
-    }
-
-    /// Where answers are looked for.
+    /// The file that receives the answers.
     pub(crate) fn answers(&self) -> PathBuf {
         self.folder.path().join("answers")
     }
 
-    /// What a program says beside its answers.
-    fn complaints(&self) -> PathBuf {
-        self.folder.path().join("complaints")
-    }
-
-    fn last_complaint(&self) -> String {
-        let complaints = fs::read(self.complaints()).unwrap_or_default();
-        let complaints = String::from_utf8_lossy(&complaints);
-        complaints.lines().last().unwrap_or_default().to_owned()
-    }
-
-    /// A program that checks the list, and answers on stdout if it does not write the file itself.
+    /// A candidate that runs `command`, which prints its answers on stdout or writes them to
+    /// [`answers`](Self::answers) itself.
     pub(crate) fn candidate(
         &self,
-        name: String,
+        name: impl Into<String>,
         command: Command,
-        coverage: Coverage,
-        parser: Parser,
+        expected: Expected,
     ) -> Candidate<'_> {
         let shown = self.as_typed(&command);
-        let run = move || -> Result<Ran> {
-            let answers = self.answers();
-            // A new one each time: what is written over is written out when it is closed (ext4's
-            // auto_da_alloc), which would be the disk's time and not the program's.
-            let _ = fs::remove_file(&answers);
-            let file = File::create_new(&answers).context("making a file for answers")?;
-            let peak = Peak::of(&command)?;
-            let complaints = File::create(self.complaints()).context("making a file")?;
-            let mut watched = peak.command();
-            let status = watched.stdin(Stdio::null()).stdout(file).stderr(complaints).status();
-            let status = status.context("starting a program that is measured")?;
-            let program = command.get_program().display();
-            ensure!(
-                status.code() != Some(NOT_FOUND),
-                "starting {program}: there is no such program; install it (for python3: apt-get install python3), or say where it is"
-            );
-            ensure!(status.success(), "{program} ended with {status}: {}", self.last_complaint());
-            let span = self.span;
-            let check = Box::new(move || {
+        let run = move || {
+            let memory_kib = Some(self.run(&command)?);
+            let (answers, span, expected) = (self.answers(), self.span, expected.clone());
+            let check: Check = Box::new(move || {
                 let answers = fs::read(&answers).context("reading answers")?;
-                let heard = parser(&String::from_utf8_lossy(&answers), span)?;
-                answers::judge(&heard, span, coverage).map(Some)
+                let answers = String::from_utf8_lossy(&answers);
+                match expected {
+                    Expected::Answers(parser, coverage) => {
+                        assess(&parser(&answers, span)?, span, coverage).map(Some)
+                    }
+                    Expected::Line(expected) => {
+                        let line = answers.lines().next().unwrap_or_default();
+                        ensure!(line == expected, "it printed {line:?} instead of {expected:?}");
+                        Ok(None)
+                    }
+                }
             });
-            Ok(Ran { check, memory_kib: Some(peak.kib()?) })
+            Ok(Completed { check, memory_kib })
         };
         let pieces = self.span.targets;
-        Candidate { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
+        Candidate {
+            name: name.into(),
+            pieces,
+            calls: None,
+            command: Some(shown),
+            run: Box::new(run),
+        }
     }
 
-    /// A command as a person would type it, beside the files.
+    /// Runs a command to its end and returns the peak of memory in KiB.
+    fn run(&self, command: &Command) -> Result<u64> {
+        // A new file each time: ext4 writes a file that was truncated to disk when it is closed
+        // (auto_da_alloc), which would add the disk's time to the program's.
+        let _ = fs::remove_file(self.answers());
+        let stdout = File::create_new(self.answers()).context("making a file for answers")?;
+        let errors = self.folder.path().join("errors");
+        let stderr = File::create(&errors).context("making a file for errors")?;
+        let (status, memory_kib) = run_with_peak(command, stdout, stderr)?;
+        let program = command.get_program().display();
+        ensure!(
+            status.code() != Some(NOT_FOUND),
+            "starting {program}: there is no such program; install it (for python3: apt-get install python3), or name another path"
+        );
+        let errors = fs::read(errors).unwrap_or_default();
+        let errors = String::from_utf8_lossy(&errors);
+        let last = errors.lines().last().unwrap_or_default();
+        ensure!(status.success(), "{program} ended with {status}: {last}");
+        Ok(memory_kib)
+    }
+
+    /// A command as a person would type it in the folder of the list.
     pub(crate) fn as_typed(&self, command: &Command) -> String {
         let folder = format!("{}/", self.folder.path().display());
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/");
         let word = |word: &OsStr| {
             let word = word.to_string_lossy().replace(&folder, "").replace(source, "bench/");
-            if word.is_empty() || word.contains([' ', '*', '$']) {
-                format!("'{word}'")
-            } else {
-                word
-            }
+            let is_plain = !word.is_empty() && !word.contains([' ', '*', '$']);
+            if is_plain { word } else { format!("'{word}'") }
         };
-        let program = PathBuf::from(command.get_program());
-        let program = program.file_name().map_or_else(String::new, word);
+        let program = Path::new(command.get_program()).file_name().map_or_else(String::new, word);
         command.get_args().fold(program, |line, argument| line + " " + &word(argument))
     }
 }
 
-fn write(path: &PathBuf, lines: impl Iterator<Item = impl std::fmt::Display>) -> Result<()> {
+fn write_lines(path: &Path, lines: impl Iterator<Item = impl Display>) -> Result<()> {
     let mut file = BufWriter::new(File::create(path).context("making a file for a list")?);
     for line in lines {
         writeln!(file, "{line}").context("writing a list")?;
@@ -141,8 +158,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_shown_without_folders() {
-        let list = List::new(Span::refused(1)).expect("a place for files");
+    fn command_is_shown_without_folders() {
+        let list = List::new(Span::refused(1)).expect("a temporary folder");
         let mut command = Command::new("/usr/bin/nmap");
         command.arg("-iL").arg(list.path()).arg("a b");
         assert_eq!(list.as_typed(&command), "nmap -iL targets 'a b'");
