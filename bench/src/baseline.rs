@@ -120,9 +120,6 @@ impl BaselineOptions {
 }
 
 /// The command that connects to the targets of a span.
-///
-/// # Errors
-/// The path of this program is unknown.
 pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command> {
     let mode = mode.to_possible_value().context("every mode has a name")?;
     let mut command = Command::new(env::current_exe().context("finding this program")?);
@@ -139,9 +136,6 @@ pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command>
 }
 
 /// The command of the mode `timed`, with so many connections at the same time.
-///
-/// # Errors
-/// The path of this program is unknown.
 pub(crate) fn timed_command(
     threads: usize,
     span: Span,
@@ -181,15 +175,4 @@ pub(crate) fn lateness(output: &str, span: Span) -> Result<Lateness> {
     let expected = expected_line(span);
     ensure!(tally == expected, "the baseline printed {tally:?} instead of {expected:?}");
     serde_json::from_str(lateness).context("reading the lateness of the baseline")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_cover_all_targets_once() {
-        assert_eq!(shares(10, 3), [0..3, 3..6, 6..10]);
-        assert_eq!(shares(1, 2), [0..0, 0..1]);
-    }
 }

@@ -14,9 +14,6 @@ pub(crate) fn is_strace_installed() -> bool {
 }
 
 /// Counts the system calls of a program, in all its threads, from start to end.
-///
-/// # Errors
-/// strace is not permitted to trace here, or the program fails.
 pub(crate) fn count(command: &Command) -> Result<u32> {
     let summary = tempfile::NamedTempFile::new().context("making a file for a summary")?;
     let mut strace = Command::new("strace");

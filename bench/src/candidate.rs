@@ -13,17 +13,9 @@ pub(crate) struct Candidate<'a> {
     pub(crate) calls: Option<f64>,
     /// The command line to repeat a run by hand, where the candidate is a program.
     pub(crate) command: Option<String>,
-    /// Does all pieces once. The time of this call is measured.
-    pub(crate) run: Box<dyn FnMut() -> Result<Completed> + 'a>,
+    /// Does all pieces once. Returns the peak memory of the largest process in KiB, where the
+    /// candidate is a program. The time of this call is measured.
+    pub(crate) run: Box<dyn FnMut() -> Result<Option<u64>> + 'a>,
+    /// Checks the results of the last run; `Some` when the candidate reported states of targets.
+    pub(crate) check: Box<dyn Fn() -> Result<Option<Accuracy>> + 'a>,
 }
-
-/// A run that has ended.
-pub(crate) struct Completed {
-    /// Checks the results once the time has been taken.
-    pub(crate) check: Check,
-    /// Peak memory of the largest process, where the candidate is a program.
-    pub(crate) memory_kib: Option<u64>,
-}
-
-/// Checks the results of a run; `Some` when the candidate reported states of targets.
-pub(crate) type Check = Box<dyn FnOnce() -> Result<Option<Accuracy>>>;

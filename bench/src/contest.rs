@@ -58,9 +58,6 @@ pub(crate) fn run_rounds(
 
 /// Runs every candidate of each group once and keeps the best of each group: the one that found
 /// most open targets, and of several such the fastest. Also returns a line about each run.
-///
-/// # Errors
-/// A candidate fails.
 pub(crate) fn choose_best(
     groups: Vec<Vec<Candidate<'_>>>,
 ) -> Result<(Vec<Candidate<'_>>, Vec<String>)> {
@@ -94,12 +91,12 @@ fn describe(candidate: &Candidate<'_>, run: Measurement) -> String {
 
 fn run_once(label: &str, candidate: &mut Candidate<'_>, demand: Demand) -> Result<Measurement> {
     let what = format!("running {}", candidate.name);
-    let (completed, cost) = measure(&mut candidate.run).with_context(|| what.clone())?;
-    let accuracy = (completed.check)().with_context(|| what.clone())?;
+    let (memory_kib, cost) = measure(&mut candidate.run).with_context(|| what.clone())?;
+    let accuracy = (candidate.check)().with_context(|| what.clone())?;
     if let Some(accuracy) = accuracy {
         ensure!(demand == Demand::Measured || accuracy.is_exact(), "{what}: {accuracy}");
     }
-    let run = Measurement { cost, memory_kib: completed.memory_kib, accuracy };
+    let run = Measurement { cost, memory_kib, accuracy };
     let (name, figures) = (&candidate.name, run.describe(candidate.pieces));
     let mut output = anstream::stdout();
     writeln!(output, "  {label}  {name:<NAME_WIDTH$}  {figures}")?;

@@ -39,9 +39,6 @@ pub(crate) struct FoundOptions {
 }
 
 /// Runs every candidate once with each loss.
-///
-/// # Errors
-/// A candidate can't be started, or reports no state for a target.
 pub(crate) fn run(options: &FoundOptions, harness: &mut Harness) -> Result<()> {
     let mut namespace = Namespace::prepare()?;
     let program = harness.portmuster()?;

@@ -27,27 +27,15 @@ use crate::arguments::cores;
 
 const GREETING: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n";
 
-/// The algorithms of the KEXINIT, one name per list (RFC 4253, section 7.1).
-const ALGORITHMS: [&str; 10] = [
-    "curve25519-sha256",
-    "ssh-ed25519",
-    "aes256-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "hmac-sha2-256-etm@openssh.com",
-    "hmac-sha2-256-etm@openssh.com",
-    "none",
-    "none",
-    "",
-    "",
-];
+/// Algorithms of the KEXINIT, one for each of its first eight lists.
+const ALGORITHMS: &str = "curve25519-sha256 ssh-ed25519 \
+    aes256-gcm@openssh.com aes256-gcm@openssh.com \
+    hmac-sha2-256-etm@openssh.com hmac-sha2-256-etm@openssh.com none none";
 
 /// Listeners of a thread. The system queues 4,096 connections at each (`net.core.somaxconn`), and a
 /// client may have 16,384 in progress.
 const LISTENERS: usize = 8;
 const BACKLOG: i32 = 4096;
-
-/// Descriptors reserved for other files than connections: the listeners of 64 threads.
-const RESERVE: u64 = 1024;
 
 /// Connections to accept at one listener before the next.
 const BURST: usize = 64;
@@ -85,9 +73,6 @@ pub(crate) struct Greeter {
 
 impl Greeter {
     /// Starts a greeter on loopback, at a free port.
-    ///
-    /// # Errors
-    /// It can't start or listen.
     pub(crate) fn start() -> Result<Self> {
         let mut command = Command::new(env::current_exe().context("finding this program")?);
         let mut greeter = Self::spawn(command.args(["greeter", "--device=lo", "--port=0"]))?;
@@ -97,9 +82,6 @@ impl Greeter {
 
     /// Starts a greeter in a network namespace of its own, which sends a KEXINIT, too. It listens
     /// after [`listen`](Self::listen), when its device exists.
-    ///
-    /// # Errors
-    /// It can't start.
     pub(crate) fn start_remote(device: &str, port: u16) -> Result<Self> {
         let mut unshare = Command::new("unshare");
         unshare.args(["--net", "--"]).arg(env::current_exe().context("finding this program")?);
@@ -118,9 +100,6 @@ impl Greeter {
     }
 
     /// Makes the greeter listen.
-    ///
-    /// # Errors
-    /// It can't listen.
     pub(crate) fn listen(&mut self) -> Result<()> {
         let stdin = self.process.stdin.as_mut().context("its stdin is a pipe")?;
         stdin.write_all(b"\n").context("making a greeter listen")?;
@@ -149,9 +128,6 @@ impl Drop for Greeter {
 
 /// Prints `ready`, waits for a line on stdin, listens, prints the port, and greets clients until
 /// stdin ends.
-///
-/// # Errors
-/// It can't listen.
 pub(crate) fn run(options: &GreeterOptions) -> Result<()> {
     let (mut stdin, mut stdout) = (std::io::stdin(), anstream::stdout());
     writeln!(stdout, "ready")?;
@@ -159,13 +135,14 @@ pub(crate) fn run(options: &GreeterOptions) -> Result<()> {
     let kexinit = if options.kexinit { kexinit() } else { Vec::new() };
     let greeting: &'static [u8] = [GREETING, &kexinit].concat().leak();
     let port = if options.port == 0 { free_port()? } else { options.port };
-    let clients_max = clients_max(cores());
+    // Without enough descriptors, clients wait in the backlog.
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
     for nth in 0..cores() {
         let listeners = (0..LISTENERS).map(|_| listen(&options.device, port));
         let listeners = listeners.collect::<Result<_>>();
         let listeners = listeners.with_context(|| format!("listening on {}", options.device))?;
-        let (clients, staying) = (VecDeque::new(), VecDeque::new());
-        let server = Server { greeting, listeners, clients, staying, clients_max };
+        let server = Server { greeting, listeners, clients: VecDeque::new() };
         thread::Builder::new().name(format!("greeter-{nth}")).spawn(move || server.run())?;
     }
     writeln!(stdout, "{port}")?;
@@ -184,21 +161,13 @@ fn free_port() -> Result<u16> {
     ports.find(is_free).context("no port from 10,000 to 29,999 is free")
 }
 
-/// The most clients of a thread, after raising the limit of descriptors as far as permitted.
-fn clients_max(threads: usize) -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, ..limit };
-    let limit = if setrlimit(Resource::Nofile, raised).is_ok() { raised } else { limit };
-    let most = limit.current.map_or(u64::MAX, |limit| limit.saturating_sub(RESERVE));
-    (usize::try_from(most).unwrap_or(usize::MAX) / threads).max(1)
-}
-
 /// An ssh server's first packet after its identification (RFC 4253, sections 6 and 7.1).
 fn kexinit() -> Vec<u8> {
     let u32 = |length: usize| u32::try_from(length).unwrap_or(0).to_be_bytes();
     // The message number, and a cookie of 16 bytes.
     let mut payload = vec![20; 17];
-    for names in ALGORITHMS {
+    // Two empty lists of languages follow.
+    for names in ALGORITHMS.split(' ').chain(["", ""]) {
         payload.extend(u32(names.len()));
         payload.extend(names.as_bytes());
     }
@@ -227,12 +196,8 @@ fn listen(device: &str, port: u16) -> Result<TcpListener> {
 struct Server {
     greeting: &'static [u8],
     listeners: Vec<TcpListener>,
-    /// Greeted clients in order of arrival.
+    /// Greeted clients in order of arrival, and again those that stay longer than most.
     clients: VecDeque<Client>,
-    /// Clients that stay longer than most, the one checked longest ago first.
-    staying: VecDeque<Client>,
-    /// The most clients; others stay in the backlog.
-    clients_max: usize,
 }
 
 /// A client, and when it was greeted.
@@ -265,16 +230,11 @@ impl Server {
         }
     }
 
-    /// How many more clients may connect.
-    fn capacity(&self) -> usize {
-        self.clients_max.saturating_sub(self.clients.len() + self.staying.len())
-    }
-
     /// Accepts and greets new clients; false when there are none.
     fn accept(&mut self) -> bool {
         let (before, since) = (self.clients.len(), now());
         for listener in &self.listeners {
-            for _ in 0..BURST.min(self.capacity()) {
+            for _ in 0..BURST {
                 let Ok((stream, _)) = listener.accept() else { break };
                 // `close` notices a client that has disconnected already.
                 let _ = rustix::net::send(&stream, self.greeting, SendFlags::NOSIGNAL);
@@ -286,36 +246,31 @@ impl Server {
 
     /// Closes the connections of clients that disconnected; false when there are none.
     fn close(&mut self) -> bool {
-        let (before, now) = (self.capacity(), now());
-        while let Some(client) = self.clients.pop_front() {
+        let (before, now) = (self.clients.len(), now());
+        for _ in 0..(LISTENERS * BURST).min(before) {
+            let Some(client) = self.clients.pop_front() else { break };
             if client.is_connected() {
-                // A client that stays must not hold up those behind it.
-                if now.saturating_duration_since(client.since) < SHORT_STAY {
+                let stay = now.saturating_duration_since(client.since);
+                if stay < SHORT_STAY {
                     self.clients.push_front(client);
                     break;
                 }
-                self.staying.push_back(client);
+                // A client that stays must not hold up those behind it; one whose last packet was
+                // lost seems connected for ever.
+                if stay < LONGEST_STAY {
+                    self.clients.push_back(client);
+                }
             }
         }
-        for _ in 0..BURST.min(self.staying.len()) {
-            let Some(client) = self.staying.pop_front() else { break };
-            // A client whose last packet was lost seems connected for ever.
-            let stay = now.saturating_duration_since(client.since);
-            if client.is_connected() && stay < LONGEST_STAY {
-                self.staying.push_back(client);
-            }
-        }
-        self.capacity() > before
+        self.clients.len() < before
     }
 
     /// Waits for a client to connect, or for the next check of connected clients.
     fn wait(&self) -> Result<()> {
         let mut polled: Vec<_> =
             self.listeners.iter().map(|listener| PollFd::new(listener, PollFlags::IN)).collect();
-        let polled = if self.capacity() > 0 { &mut polled[..] } else { &mut [] };
-        let has_clients = !self.clients.is_empty() || !self.staying.is_empty();
         let interval = Timespec::try_from(INTERVAL).context("the interval is short")?;
-        poll(polled, has_clients.then_some(&interval)).context("waiting")?;
+        poll(&mut polled, (!self.clients.is_empty()).then_some(&interval)).context("waiting")?;
         Ok(())
     }
 }

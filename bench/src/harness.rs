@@ -22,9 +22,6 @@ impl Harness {
     }
 
     /// The path of the portmuster to measure, which is built unless one was named.
-    ///
-    /// # Errors
-    /// The build fails.
     pub(crate) fn portmuster(&self) -> Result<PathBuf> {
         match &self.program {
             Some(program) => Ok(program.clone()),
@@ -34,9 +31,6 @@ impl Harness {
     }
 
     /// Prints a section and keeps it for the report.
-    ///
-    /// # Errors
-    /// Stdout can't be written.
     pub(crate) fn add(&mut self, section: Section) -> Result<()> {
         writeln!(anstream::stdout(), "{section}").context("printing figures")?;
         self.sections.push(section);
@@ -44,9 +38,6 @@ impl Harness {
     }
 
     /// Writes all sections as JSON.
-    ///
-    /// # Errors
-    /// The file can't be written.
     pub(crate) fn write_report(&self, path: &PathBuf) -> Result<()> {
         let text = serde_json::to_string_pretty(&self.sections).context("writing a report")?;
         fs::write(path, text).with_context(|| format!("writing {}", path.display()))

@@ -4,9 +4,9 @@
 //! bound: beside it runs a usual event loop, with a new socket for each target, and strace counts
 //! the system calls of each.
 
-use std::{io::Write, path::PathBuf, process::Command};
+use std::{io::Write, path::Path, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use self::Participant::{Baseline, Portmuster};
@@ -54,9 +54,6 @@ pub(crate) struct LimitOptions {
     /// Count system calls, too; needs strace
     #[arg(long)]
     count_calls: bool,
-    /// Measure without portmuster
-    #[arg(long)]
-    alone: bool,
 }
 
 fn threads(text: &str) -> Result<usize, String> {
@@ -66,7 +63,6 @@ fn threads(text: &str) -> Result<usize, String> {
 /// The candidates of the same rounds, and their goals.
 struct Comparison {
     title: &'static str,
-    /// Portmuster is the last.
     participants: &'static [Participant],
     /// The least pace of one participant, as a multiple of that of another.
     goals: &'static [(usize, usize, f64)],
@@ -98,16 +94,13 @@ const GREETED: Comparison = Comparison {
 };
 
 /// Runs all comparisons with each number of threads.
-///
-/// # Errors
-/// A candidate can't be started, or finds a target in a wrong state.
 pub(crate) fn run(options: &LimitOptions, harness: &mut Harness) -> Result<()> {
     let counts_calls = options.count_calls && calls::is_strace_installed();
     if options.count_calls && !counts_calls {
         let line = "system calls are not counted: strace is missing (apt-get install strace)\n";
         writeln!(anstream::stdout(), "{line}")?;
     }
-    let portmuster = if options.alone { None } else { Some(harness.portmuster()?) };
+    let portmuster = &harness.portmuster()?;
     let greeter = Greeter::start()?;
     let mut numbers = options.threads.clone();
     if numbers.is_empty() {
@@ -115,7 +108,7 @@ pub(crate) fn run(options: &LimitOptions, harness: &mut Harness) -> Result<()> {
     }
     numbers.dedup();
     for threads in numbers {
-        let terms = Terms { portmuster: &portmuster, threads, counts_calls };
+        let terms = Terms { portmuster, threads, counts_calls };
         let open = Span::open(greeter.port, options.greetings);
         for (comparison, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, open)] {
             harness.add(terms.compare(comparison, span, options.rounds)?)?;
@@ -127,7 +120,7 @@ pub(crate) fn run(options: &LimitOptions, harness: &mut Harness) -> Result<()> {
 /// The terms of one comparison.
 #[derive(Debug, Clone, Copy)]
 struct Terms<'a> {
-    portmuster: &'a Option<PathBuf>,
+    portmuster: &'a Path,
     threads: usize,
     counts_calls: bool,
 }
@@ -135,23 +128,19 @@ struct Terms<'a> {
 impl Terms<'_> {
     fn compare(self, comparison: &Comparison, span: Span, rounds: usize) -> Result<Section> {
         let list = List::new(span)?;
-        let participants = comparison
-            .participants
-            .iter()
-            .filter(|participant| self.portmuster.is_some() || matches!(participant, Baseline(..)));
+        let participants = comparison.participants.iter();
         let candidates = participants.map(|&participant| self.candidate(participant, &list));
         let mut candidates = candidates.collect::<Result<Vec<_>>>()?;
         let title = format!("{} {}; threads: {}", span.targets, comparison.title, self.threads);
         let mut section = run_rounds(title, &mut candidates, rounds, Demand::Exact)?;
         for &(one, other, least) in comparison.goals {
-            if let (Some(one), Some(other)) = (section.rows.get(one), section.rows.get(other)) {
-                let what = format!("pace of {} over {}", one.name, other.name);
-                section.goals.push(Goal::at_least(what, one.pace_ratio(other), least));
-            }
+            let (one, other) = (&section.rows[one], &section.rows[other]);
+            let what = format!("pace of {} over {}", one.name, other.name);
+            section.goals.push(Goal::at_least(what, one.pace_ratio(other), least));
         }
-        let reused = |&participant: &Participant| matches!(participant, Baseline(Mode::Reused, _));
-        let baseline = comparison.participants.iter().position(reused);
-        if let Some(calls) = baseline.and_then(|nth| section.rows[nth].calls) {
+        let reused = |participant: &_| matches!(participant, Baseline(Mode::Reused, _));
+        let reused = comparison.participants.iter().position(reused);
+        if let Some(calls) = reused.and_then(|nth| section.rows[nth].calls) {
             let what = "system calls of the baseline for each target";
             section.goals.push(Goal::number(what, calls, Wanted::AtMost, CALLS_MAX));
         }
@@ -166,11 +155,8 @@ impl Terms<'_> {
         let name =
             format!("{what}, {} thread{}", self.threads, if self.threads == 1 { "" } else { "s" });
         let candidate = list.candidate(name, self.command(participant, list)?, expected);
-        let calls = if self.counts_calls {
-            Some(self.count_calls(participant, list.span())?)
-        } else {
-            None
-        };
+        let calls = self.counts_calls.then(|| self.count_calls(participant, list.span()));
+        let calls = calls.transpose()?;
         Ok(Candidate { calls, ..candidate })
     }
 
@@ -178,8 +164,7 @@ impl Terms<'_> {
         match participant {
             Baseline(mode, _) => baseline::command(mode, self.threads, list.span()),
             Portmuster(depth) => {
-                let program = self.portmuster.as_deref().context("portmuster takes part")?;
-                let mut command = depth.command(program, list, self.threads);
+                let mut command = depth.command(self.portmuster, list, self.threads);
                 if depth == Depth::Greeting {
                     let in_flight = IN_FLIGHT_FACTOR * WINDOW * self.threads;
                     command.arg("--in-flight").arg(in_flight.to_string());

@@ -13,8 +13,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    answers::{Coverage, Parser, assess},
-    candidate::{Candidate, Check, Completed},
+    answers::{Accuracy, Coverage, Parser, assess},
+    candidate::Candidate,
     cost::{NOT_FOUND, run_with_peak},
     span::Span,
 };
@@ -36,9 +36,6 @@ pub(crate) enum Expected {
 
 impl List {
     /// Writes the targets of `span` to files.
-    ///
-    /// # Errors
-    /// The files can't be written.
     pub(crate) fn new(span: Span) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for a list")?;
         let list = Self { folder, span };
@@ -80,33 +77,28 @@ impl List {
         command: Command,
         expected: Expected,
     ) -> Candidate<'_> {
-        let shown = self.as_typed(&command);
-        let run = move || {
-            let memory_kib = Some(self.run(&command)?);
-            let (answers, span, expected) = (self.answers(), self.span, expected.clone());
-            let check: Check = Box::new(move || {
-                let answers = fs::read(&answers).context("reading answers")?;
-                let answers = String::from_utf8_lossy(&answers);
-                match expected {
-                    Expected::Answers(parser, coverage) => {
-                        assess(&parser(&answers, span)?, span, coverage).map(Some)
-                    }
-                    Expected::Line(expected) => {
-                        let line = answers.lines().next().unwrap_or_default();
-                        ensure!(line == expected, "it printed {line:?} instead of {expected:?}");
-                        Ok(None)
-                    }
-                }
-            });
-            Ok(Completed { check, memory_kib })
-        };
-        let pieces = self.span.targets;
         Candidate {
             name: name.into(),
-            pieces,
+            pieces: self.span.targets,
             calls: None,
-            command: Some(shown),
-            run: Box::new(run),
+            command: Some(self.as_typed(&command)),
+            run: Box::new(move || self.run(&command).map(Some)),
+            check: Box::new(move || self.check(&expected)),
+        }
+    }
+
+    fn check(&self, expected: &Expected) -> Result<Option<Accuracy>> {
+        let answers = fs::read(self.answers()).context("reading answers")?;
+        let answers = String::from_utf8_lossy(&answers);
+        match expected {
+            Expected::Answers(parser, coverage) => {
+                assess(&parser(&answers, self.span)?, self.span, *coverage).map(Some)
+            }
+            Expected::Line(expected) => {
+                let line = answers.lines().next().unwrap_or_default();
+                ensure!(line == expected, "it printed {line:?} instead of {expected:?}");
+                Ok(None)
+            }
         }
     }
 

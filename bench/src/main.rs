@@ -2,7 +2,8 @@
 //!
 //! Each subcommand is a question, in a file of its own. Its [`Candidate`](candidate::Candidate)s run
 //! once per round, one after the other, so that other load of the machine affects all alike. Their
-//! figures are a [`Section`](section::Section), which is printed; `page` gathers all of them.
+//! figures are a [`Section`](section::Section), which is printed; `page` gathers all of them. A
+//! question fails when a candidate can't be started or its answers are wrong.
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -62,9 +62,6 @@ pub(crate) struct MillionOptions {
 }
 
 /// Runs the baseline, then portmuster with one target, then portmuster with all.
-///
-/// # Errors
-/// A program can't be started, or reports that a target is not silent.
 pub(crate) fn run(options: &MillionOptions, harness: &mut Harness) -> Result<()> {
     let &MillionOptions { in_flight, timeout_ms, descriptors } = options;
     let mut namespace = Namespace::prepare()?;

@@ -41,9 +41,6 @@ pub(crate) struct MixedOptions {
 }
 
 /// Runs portmuster and the baseline side by side.
-///
-/// # Errors
-/// A candidate can't be started, or finds a target in a wrong state.
 pub(crate) fn run(options: &MixedOptions, harness: &mut Harness) -> Result<()> {
     let &MixedOptions { targets, in_flight, timeout_ms, rounds, .. } = options;
     let mut namespace = Namespace::prepare()?;

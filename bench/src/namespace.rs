@@ -74,9 +74,6 @@ pub(crate) struct Namespace {
 
 impl Namespace {
     /// Prepares the namespace of this process.
-    ///
-    /// # Errors
-    /// A setting can't be made.
     pub(crate) fn prepare() -> Result<Self> {
         let folder = env::var(TEMPORARY).context("finding the folder of temporary files")?;
         sh(&format!("mount -t tmpfs portmuster-bench '{folder}'"))?;
@@ -99,9 +96,6 @@ impl Namespace {
     }
 
     /// Drops all packets to `port`.
-    ///
-    /// # Errors
-    /// nft fails.
     pub(crate) fn silence(&mut self, port: u16) -> Result<()> {
         sh(&nft(&format!(
             "table inet silent {{
@@ -116,9 +110,6 @@ impl Namespace {
     }
 
     /// Lowers the limit of descriptors of this process and its future children.
-    ///
-    /// # Errors
-    /// The system refuses.
     pub(crate) fn limit_descriptors(&mut self, most: u64) -> Result<()> {
         let limit = getrlimit(Resource::Nofile);
         let most = limit.maximum.map_or(most, |maximum| maximum.min(most));

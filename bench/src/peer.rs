@@ -1,9 +1,10 @@
 //! Other programs that tell open ports from others, and the settings of each.
 //!
-//! To add one: a variant, its [`Specification`], its arguments, and its parser in `parsers.rs`.
+//! To add one: a variant, its [`Specification`], and its parser in `parsers.rs`.
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -54,10 +55,13 @@ struct Specification {
     program: &'static str,
     /// The command that installs it.
     install: &'static str,
-    fast: [&'static [&'static str]; 3],
-    usual: &'static [&'static str],
-    parser: Parser,
-    coverage: Coverage,
+    /// Its arguments, separated by spaces; [`expand`] replaces the names in braces.
+    arguments: &'static str,
+    /// Values of `{setting}` for [`Tuning::Fast`].
+    fast: [&'static str; 3],
+    /// The value of `{setting}` for [`Tuning::Usual`].
+    usual: &'static str,
+    output: (Parser, Coverage),
 }
 
 /// The reference in Python.
@@ -85,71 +89,63 @@ impl Peer {
                 name: "nmap -sT",
                 program: "nmap",
                 install: "apt-get install nmap",
+                arguments: "-sT -n -Pn {setting} -p {ports} -oG - -iL {addresses}",
                 fast: [
-                    &["--max-retries", "0"],
-                    &["--max-retries", "0", "-T5", "--min-hostgroup", "512"],
-                    &["--max-retries", "0", "--min-rate", "1000000", "--min-hostgroup", "4096"],
+                    "--max-retries 0",
+                    "--max-retries 0 -T5 --min-hostgroup 512",
+                    "--max-retries 0 --min-rate 1000000 --min-hostgroup 4096",
                 ],
-                usual: &["-T4"],
-                parser: parsers::nmap,
-                coverage: Coverage::EveryTarget,
+                usual: "-T4",
+                output: (parsers::nmap, Coverage::EveryTarget),
             },
             Self::Rustscan => Specification {
                 name: "RustScan",
                 program: "rustscan",
                 install: "cargo xtask bench, or: cargo install --locked rustscan",
-                fast: [
-                    &["-b", "500", "-t", "1000"],
-                    &["-b", "3000", "-t", "1000"],
-                    &["-b", "15000", "-t", "1000"],
-                ],
-                usual: &[],
-                parser: parsers::rustscan,
-                coverage: Coverage::OpenOnly,
+                arguments: "--no-config --no-banner --greppable --scripts none --ulimit {descriptors} {setting} --range {ports} --addresses {addresses}",
+                fast: ["-b 500 -t 1000", "-b 3000 -t 1000", "-b 15000 -t 1000"],
+                usual: "",
+                output: (parsers::rustscan, Coverage::OpenOnly),
             },
             Self::Python => Specification {
                 name: "the reference in Python",
                 program: "python3",
                 install: "apt-get install python3",
-                fast: [&["processes"], &["processes", "--workers=64"], &["process-threads"]],
-                usual: &["process-threads"],
-                parser: parsers::words,
-                coverage: Coverage::EveryTarget,
+                arguments: "{reference} {setting} {targets}",
+                fast: ["processes", "processes --workers=64", "process-threads"],
+                usual: "process-threads",
+                output: (parsers::words, Coverage::EveryTarget),
             },
             Self::Tokio => Specification {
                 name: "plain tokio",
                 program: "plain_tokio",
                 install: "cargo build --release --package portmuster-bench",
-                fast: [&["1000", "10000"], &["4000", "10000"], &["16000", "10000"]],
-                usual: &["4000", "3000"],
-                parser: parsers::words,
-                coverage: Coverage::EveryTarget,
+                arguments: "{targets} {setting}",
+                fast: ["1000 10000", "4000 10000", "16000 10000"],
+                usual: "4000 3000",
+                output: (parsers::words, Coverage::EveryTarget),
             },
             Self::Masscan => Specification {
                 name: "masscan",
                 program: "masscan",
                 install: "apt-get install masscan",
+                arguments: "--interface {near} --adapter-ip {near-ip} --adapter-mac {near-mac} --router-mac {remote-mac} {setting} -p {ports} -oL - -iL {addresses}",
                 fast: [
-                    &["--rate", "50000", "--wait", "3"],
-                    &["--rate", "200000", "--wait", "3"],
-                    &["--rate", "100000", "--retries", "1", "--wait", "3"],
+                    "--rate 50000 --wait 3",
+                    "--rate 200000 --wait 3",
+                    "--rate 100000 --retries 1 --wait 3",
                 ],
-                usual: &["--rate", "10000"],
-                parser: parsers::masscan,
-                coverage: Coverage::OpenOnly,
+                usual: "--rate 10000",
+                output: (parsers::masscan, Coverage::OpenOnly),
             },
             Self::Zmap => Specification {
                 name: "ZMap",
                 program: "zmap",
                 install: "apt-get install zmap",
-                fast: [
-                    &["-r", "100000", "-c", "2"],
-                    &["-r", "300000", "-c", "2"],
-                    &["-r", "1000000", "-c", "2"],
-                ],
-                usual: &["-r", "10000"],
-                parser: parsers::zmap,
-                coverage: Coverage::OpenOnly,
+                arguments: "-i {near} -S {near-ip} -G {remote-mac} {setting} -p {port} -b {empty} -w {addresses}",
+                fast: ["-r 100000 -c 2", "-r 300000 -c 2", "-r 1000000 -c 2"],
+                usual: "-r 10000",
+                output: (parsers::zmap, Coverage::OpenOnly),
             },
         }
     }
@@ -160,9 +156,6 @@ impl Peer {
     }
 
     /// Finds the program: beside this one, in PATH, or where packages put it.
-    ///
-    /// # Errors
-    /// It is not installed; the message names the command that installs it.
     fn find(self) -> Result<PathBuf> {
         let Specification { name, program, install, .. } = self.specification();
         let this = env::current_exe().unwrap_or_default();
@@ -186,54 +179,42 @@ impl Peer {
         Some(line.trim().to_owned())
     }
 
-    /// A candidate for each of its settings.
-    ///
-    /// # Errors
-    /// It is not installed.
+    /// A candidate for each of its settings. Fails when the peer is not installed.
     fn candidates(self, list: &List, tuning: Tuning) -> Result<Vec<Candidate<'_>>> {
         let program = self.find()?;
-        let Specification { name, fast, usual, parser, coverage, .. } = self.specification();
+        let Specification { name, arguments, fast, usual, output, .. } = self.specification();
         let settings = if tuning == Tuning::Fast { &fast[..] } else { &[usual] };
         let candidates = settings.iter().map(|setting| {
             let mut command = Command::new(&program);
-            self.add_arguments(&mut command, list, setting);
-            let suffix = if tuning == Tuning::Fast { String::new() } else { setting.join(" ") };
-            let name = format!("{name} {suffix}");
-            list.candidate(name.trim_end(), command, Expected::Answers(parser, coverage))
+            for word in arguments.replace("{setting}", setting).split_whitespace() {
+                command.arg(expand(word, list));
+            }
+            let name = match tuning {
+                Tuning::Fast => name.to_owned(),
+                Tuning::Usual => format!("{name} {setting}").trim_end().to_owned(),
+            };
+            list.candidate(name, command, Expected::Answers(output.0, output.1))
         });
         Ok(candidates.collect())
     }
+}
 
-    fn add_arguments(self, command: &mut Command, list: &List, setting: &[&str]) {
-        let span = list.span();
-        match self {
-            Self::Nmap => command
-                .args(["-sT", "-n", "-Pn"])
-                .args(setting)
-                .args(["-p", &span.port_range(), "-oG", "-", "-iL"])
-                .arg(list.addresses()),
-            Self::Rustscan => command
-                .args(["--no-config", "--no-banner", "--greppable", "--scripts", "none"])
-                .args(["--ulimit", &descriptors().to_string()])
-                .args(setting)
-                .args(["--range", &span.port_range(), "--addresses"])
-                .arg(list.addresses()),
-            Self::Python => command.arg(REFERENCE).args(setting).arg(list.path()),
-            Self::Tokio => command.arg(list.path()).args(setting),
-            Self::Masscan => command
-                .args(["--interface", NEAR, "--adapter-ip", NEAR_ADDRESS])
-                .args(["--adapter-mac", NEAR_MAC, "--router-mac", REMOTE_MAC])
-                .args(setting)
-                .args(["-p", &span.port_range(), "-oL", "-", "-iL"])
-                .arg(list.addresses()),
-            Self::Zmap => command
-                .args(["-i", NEAR, "-S", NEAR_ADDRESS, "-G", REMOTE_MAC])
-                .args(setting)
-                .args(["-p", &span.port.to_string(), "-b"])
-                .arg(list.empty())
-                .arg("-w")
-                .arg(list.addresses()),
-        };
+/// The value of an argument in braces; other arguments stay as they are.
+fn expand(word: &str, list: &List) -> OsString {
+    let span = list.span();
+    match word {
+        "{targets}" => list.path().into(),
+        "{addresses}" => list.addresses().into(),
+        "{empty}" => list.empty().into(),
+        "{port}" => span.port.to_string().into(),
+        "{ports}" => span.port_range().into(),
+        "{descriptors}" => descriptors().to_string().into(),
+        "{reference}" => REFERENCE.into(),
+        "{near}" => NEAR.into(),
+        "{near-ip}" => NEAR_ADDRESS.into(),
+        "{near-mac}" => NEAR_MAC.into(),
+        "{remote-mac}" => REMOTE_MAC.into(),
+        _ => word.into(),
     }
 }
 

@@ -64,9 +64,6 @@ const OPEN_MIN: &[(Peer, f64)] = &[(Peer::Nmap, 2.0)];
 const PORTMUSTER_SETTINGS: [&[&str]; 3] = [&[], &["--in-flight", "1024"], &["--in-flight", "256"]];
 
 /// Measures the parts that were asked for.
-///
-/// # Errors
-/// A candidate can't be started, or reports no state for a target.
 pub(crate) fn run(options: &PeersOptions, harness: &mut Harness) -> Result<()> {
     let mut namespace = Namespace::prepare()?;
     for part in &options.parts {

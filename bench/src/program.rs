@@ -20,18 +20,12 @@ use crate::{
 pub(crate) const FASTEST: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
 
 /// Builds portmuster beside this program, so that the measured program matches the source.
-///
-/// # Errors
-/// The build fails.
 pub(crate) fn build() -> Result<PathBuf> {
     cargo_build(&["--package", "portmuster-cli"])?;
     beside("portmuster")
 }
 
 /// Builds `plain_tokio` beside this program.
-///
-/// # Errors
-/// The build fails.
 pub(crate) fn build_plain_tokio() -> Result<()> {
     cargo_build(&["--package", "portmuster-bench", "--bin", "plain_tokio"])
 }

@@ -43,9 +43,6 @@ impl Remote {
     }
 
     /// Makes the link and the remote machine, where at least one target is `open`.
-    ///
-    /// # Errors
-    /// The system refuses.
     pub(crate) fn start(namespace: &mut Namespace, open: usize) -> Result<Self> {
         let mut remote = Self { greeter: Greeter::start_remote(REMOTE, PORT)? };
         let id = remote.greeter.id();
@@ -81,9 +78,6 @@ impl Remote {
     }
 
     /// Loses this percentage of packets at random, in each direction.
-    ///
-    /// # Errors
-    /// nft fails.
     pub(crate) fn lose(&self, percent: u32) -> Result<()> {
         let chain = |hook: &str, device: &str| {
             format!(

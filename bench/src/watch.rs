@@ -116,17 +116,3 @@ fn tick(from: Duration, is_over: &AtomicBool) -> Result<Vec<u32>> {
     }
     Ok(lateness)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn program_is_watched_to_its_end() {
-        let mut program = Command::new("sleep");
-        let observation = run(program.arg("0.3"), Duration::ZERO).expect("it runs");
-        assert!(observation.memory_kib > 0, "{observation:?}");
-        assert!(observation.cost.wall >= Duration::from_millis(300), "{observation:?}");
-        assert!(run(&mut Command::new("false"), Duration::ZERO).is_err());
-    }
-}

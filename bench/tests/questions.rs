@@ -68,9 +68,10 @@ fn is_reached(text: &str, cells: [&str; 3]) -> bool {
 }
 
 #[test]
-fn limit_runs_the_baseline_in_every_round() {
-    let text = printed("limit --alone --targets 700 --greetings 600 --rounds 2 --threads 1,3");
-    for name in ["plain epoll, fresh", "the baseline, reused", "the baseline, one greeting"] {
+fn limit_runs_every_candidate_in_every_round() {
+    let small = "limit --targets 700 --greetings 600 --rounds 2 --threads 1,3 --program";
+    let text = printed(&format!("{small} {}", portmuster().display()));
+    for name in ["epoll, fresh", "baseline, reused", "baseline, one greeting", "--no-kex"] {
         assert_eq!(count(&text, &["  round", name]), 4, "two rounds, two thread counts: {text}");
     }
     assert!(text.contains("at least 1.40"), "{text}");
