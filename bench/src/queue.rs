@@ -107,7 +107,7 @@ fn measure_costless(options: &QueueOptions) -> Result<Section> {
     }
     candidates.extend(PYTHON.map(|method| python(options, method, &list, &["--no-op"])));
     let title = format!(
-        "Work that costs nothing: {} pieces, for Python {}; leases of {} pieces",
+        "Work that costs nothing: {} pieces, for Python {}; {} leased ahead",
         options.pieces,
         options.python_pieces,
         defaults::LEASE_AHEAD

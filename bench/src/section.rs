@@ -4,7 +4,10 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::row::{Row, Spread, percent};
+use crate::{
+    answers::Accuracy,
+    row::{Row, Spread, percent},
+};
 
 /// The figures of one measurement. `Display` writes it as Markdown.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,54 +94,35 @@ impl Goal {
 }
 
 impl Section {
-    /// The row with this name.
-    pub(crate) fn row(&self, name: &str) -> Option<&Row> {
-        self.rows.iter().find(|row| row.name == name)
-    }
-
     /// The rows as a table, without columns that are empty in each of them.
     fn figures(&self) -> String {
-        let unit = self.unit.as_deref().and_then(|name| self.row(name));
-        let accuracy = |row: &Row| row.accuracy.filter(|accuracy| accuracy.of > 0);
-        let figures = |row: &Row| {
-            let found = accuracy(row).map(|found| {
-                let share = percent(found.open, found.of);
-                format!("{} of {} ({share:.2} %)", found.open, found.of)
+        let unit = self.rows.iter().find(|row| Some(&row.name) == self.unit.as_ref());
+        let cells = |row: &Row| {
+            let accuracy = row.accuracy.filter(|accuracy| accuracy.of > 0);
+            let found = accuracy.map(|Accuracy { open, of, .. }| {
+                format!("{open} of {of} ({:.2} %)", percent(open, of))
             });
-            // Microseconds per piece are tenths of a second per 1,000,000.
+            // 1 µs per piece is 0.1 s per 100,000 pieces.
             let Spread { median, lowest, highest } = row.cpu;
-            let cpu = Spread::of([median * 0.1, lowest * 0.1, highest * 0.1]);
+            let cpu = Spread::of([median, lowest, highest].map(|micros| micros * 0.1));
             [
-                Some(row.name.clone()),
-                Some(row.pace.to_fixed(0)),
-                Some(cpu.to_fixed(3)),
-                Some(format!("{:.2}", row.wall.median)),
-                row.memory_mib.map(|memory| format!("{:.1}", memory.median)),
-                row.calls.map(|calls| format!("{calls:.2}")),
-                found,
-                accuracy(row).map(|accuracy| accuracy.false_open.to_string()),
-                unit.map(|unit| format!("{:.2}", row.pace_ratio(unit).median)),
+                ("", Some(row.name.clone())),
+                ("per second", Some(row.pace.to_fixed(0))),
+                ("CPU s per 100,000", Some(cpu.to_fixed(3))),
+                ("wall s", Some(format!("{:.2}", row.wall.median))),
+                ("peak MiB", row.memory_mib.map(|memory| format!("{:.1}", memory.median))),
+                ("system calls", row.calls.map(|calls| format!("{calls:.2}"))),
+                ("found of the open", found),
+                ("false positives", accuracy.map(|accuracy| accuracy.false_open.to_string())),
+                ("× in pace", unit.map(|unit| format!("{:.2}", row.pace_ratio(unit).median))),
             ]
         };
-        let heads = [
-            "",
-            "per second",
-            "CPU s per 100,000",
-            "wall s",
-            "peak MiB",
-            "system calls",
-            "found of the open",
-            "false positives",
-            "× in pace",
-        ];
-        let rows: Vec<_> = self.rows.iter().map(figures).collect();
-        let has_figures = |&nth: &usize| rows.iter().any(|row| row[nth].is_some());
-        let columns: Vec<usize> = (0..heads.len()).filter(has_figures).collect();
-        let cells = |row: &[Option<String>; 9]| {
-            columns.iter().map(|&nth| row[nth].clone().unwrap_or_default()).collect()
-        };
-        let heads: Vec<_> = columns.iter().map(|&nth| heads[nth]).collect();
-        table(&heads, rows.iter().map(cells))
+        let rows: Vec<_> = self.rows.iter().map(cells).collect();
+        let is_used = |nth: usize| rows.iter().any(|row| row[nth].1.is_some());
+        let used: Vec<usize> = (0..9).filter(|&nth| is_used(nth)).collect();
+        let heads: Vec<&str> = used.iter().map(|&nth| rows[0][nth].0).collect();
+        let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
+        table(&heads, rows.iter().map(|row| used.iter().map(|&nth| text(&row[nth].1)).collect()))
     }
 }
 

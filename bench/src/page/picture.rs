@@ -85,7 +85,7 @@ fn bars(section: &Section) -> Vec<Bar<'_>> {
     let (ours, others): (Vec<_>, Vec<_>) =
         section.rows.iter().partition(|row| row.name.starts_with(OURS));
     let ([ours], Some(_)) = (&ours[..], &section.unit) else { return Vec::new() };
-    let bar = |other: &'_ crate::row::Row| -> (Spread, Option<f64>) {
+    let bars = others.into_iter().map(|other| {
         let mut goals = section.goals.iter();
         let goal = goals.find(|goal| goal.what.contains(OURS) && goal.what.ends_with(&other.name));
         let goal = goal.map(|goal| match goal.wanted {
@@ -93,11 +93,7 @@ fn bars(section: &Section) -> Vec<Bar<'_>> {
             // A bound of time is the inverse of one of pace.
             Wanted::AtMost => 1.0 / goal.bound,
         });
-        (ours.pace_ratio(other), goal)
-    };
-    let bars = others.into_iter().map(|other| {
-        let (ratio, goal) = bar(other);
-        Bar { other: &other.name, ratio, goal }
+        Bar { other: &other.name, ratio: ours.pace_ratio(other), goal }
     });
     bars.collect()
 }
