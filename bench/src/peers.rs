@@ -29,7 +29,7 @@ const TARGETS_PER_OPEN: usize = 50;
 #[derive(Debug, Args)]
 pub(crate) struct PeersOptions {
     /// What to measure; repeatable
-    #[arg(long = "part", value_name = "PART", default_values = ["refused", "open", "wire"])]
+    #[arg(long = "part", value_name = "PART", default_values = ["refused", "open", "link"])]
     parts: Vec<PeersPart>,
     /// Peers that take part; repeatable [default: all that are installed]
     #[arg(long = "peer", value_name = "PEER")]
@@ -52,7 +52,7 @@ enum PeersPart {
     /// Targets on loopback where a server listens
     Open,
     /// Targets at the other end of a link, for raw scanners
-    Wire,
+    Link,
 }
 
 /// The least pace of portmuster as a multiple of a peer's.
@@ -83,7 +83,7 @@ pub(crate) fn run(options: &PeersOptions, harness: &mut Harness) -> Result<()> {
                     format!("{} targets that are open, each with its own address", options.open);
                 (title, Span::open(port, options.open), &Peer::CONNECTING, OPEN_MIN)
             }
-            PeersPart::Wire => {
+            PeersPart::Link => {
                 let open = (options.targets / TARGETS_PER_OPEN).max(1);
                 let span = Remote::span(options.targets, open);
                 remote = Some(Remote::start(&mut namespace, open)?);
