@@ -103,7 +103,7 @@ pub(crate) fn assess(answers: &Answers, span: Span, coverage: Coverage) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::span::States;
+    use crate::span::StatePattern;
 
     #[test]
     fn missing_duplicate_and_foreign_answers_are_errors() {
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn open_targets_and_false_positives_are_counted_once() {
-        let span = Span { states: States::OpenFirst(2), ..Span::refused(4) };
+        let span = Span { states: StatePattern::OpenFirst(2), ..Span::refused(4) };
         let states = [0, 0, 3].map(|number| (span.target(number), State::Open)).to_vec();
         let accuracy = assess(&Answers { states, counted: 0 }, span, Coverage::OpenOnly);
         let accuracy = accuracy.expect("every answer names a target");

@@ -13,7 +13,7 @@ use self::tally::{Conclusion, Tally};
 use crate::{
     lateness::Lateness,
     list::Expected,
-    span::{self, Span, State, States},
+    span::{self, Span, State, StatePattern},
 };
 
 mod fresh;
@@ -99,18 +99,19 @@ fn shares(targets: usize, threads: usize) -> Vec<Range<usize>> {
 impl BaselineOptions {
     /// Connects to a thread's share of the targets. Returns how late each deadline was noticed, too.
     fn connect(&self, share: Range<usize>) -> Result<(Tally, Vec<u32>)> {
-        let states = if self.mixed { States::Mixed } else { States::OpenFirst(0) };
+        let states = if self.mixed { StatePattern::Mixed } else { StatePattern::OpenFirst(0) };
         let span = Span { first: self.first, states, ..Span::open(self.port, self.targets) };
         let targets = share.map(|number| span.target(number));
         if self.mode != Mode::Fresh {
             // A container may forbid it; then the threads share one table, and its lock.
             let _ = unshare(CloneFlags::CLONE_FILES);
         }
-        let fresh = |goal, targets| Ok((fresh::connect::<WINDOW>(targets, goal)?, Vec::new()));
+        let fresh =
+            |awaited, targets| Ok((fresh::connect::<WINDOW>(targets, awaited)?, Vec::new()));
         match self.mode {
             Mode::Reused => reused::connect(targets, WINDOW, None),
-            Mode::Fresh => fresh(fresh::Goal::Connection, targets),
-            Mode::Greeting => fresh(fresh::Goal::Greeting, targets),
+            Mode::Fresh => fresh(fresh::Awaited::Connection, targets),
+            Mode::Greeting => fresh(fresh::Awaited::Greeting, targets),
             Mode::Timed => {
                 let timeout = Duration::from_millis(self.timeout_ms);
                 reused::connect(targets, self.in_flight.div_ceil(self.threads), Some(timeout))
@@ -129,7 +130,7 @@ pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command>
     {
         command.arg(name).arg(number.to_string());
     }
-    if span.states == States::Mixed {
+    if span.states == StatePattern::Mixed {
         command.arg("--mixed");
     }
     Ok(command)

@@ -54,11 +54,11 @@ struct CommandLine {
     #[arg(long, hide = true)]
     inside: bool,
     #[command(subcommand)]
-    command: Command,
+    command: BenchCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum BenchCommand {
     /// Measure the queue between processes, with costless work and with targets that refuse
     Queue(queue::QueueOptions),
     /// Compare the pace with a process that connects and does nothing else
@@ -87,7 +87,7 @@ enum Command {
     Peak(cost::PeakOptions),
 }
 
-impl Command {
+impl BenchCommand {
     /// Whether this question needs a network namespace.
     fn needs_namespace(&self) -> bool {
         matches!(self, Self::Mixed(_) | Self::Million(_) | Self::Found(_) | Self::Peers(_))
@@ -106,17 +106,17 @@ fn main() -> Result<ExitCode> {
     }
     let mut harness = Harness::new(program, inside);
     match &command {
-        Command::Queue(options) => queue::run(options, &mut harness)?,
-        Command::Limit(options) => limit::run(options, &mut harness)?,
-        Command::Mixed(options) => mixed::run(options, &mut harness)?,
-        Command::Million(options) => million::run(options, &mut harness)?,
-        Command::Found(options) => found::run(options, &mut harness)?,
-        Command::Peers(options) => peers::run(options, &mut harness)?,
-        Command::Page(options) => page::run(options, &harness)?,
-        Command::Worker { job } => return Ok(job.serve()),
-        Command::Baseline(options) => baseline::run(options)?,
-        Command::Greeter(options) => greeter::run(options)?,
-        Command::Peak(options) => return cost::run(options),
+        BenchCommand::Queue(options) => queue::run(options, &mut harness)?,
+        BenchCommand::Limit(options) => limit::run(options, &mut harness)?,
+        BenchCommand::Mixed(options) => mixed::run(options, &mut harness)?,
+        BenchCommand::Million(options) => million::run(options, &mut harness)?,
+        BenchCommand::Found(options) => found::run(options, &mut harness)?,
+        BenchCommand::Peers(options) => peers::run(options, &mut harness)?,
+        BenchCommand::Page(options) => page::run(options, &harness)?,
+        BenchCommand::Worker { job } => return Ok(job.serve()),
+        BenchCommand::Baseline(options) => baseline::run(options)?,
+        BenchCommand::Greeter(options) => greeter::run(options)?,
+        BenchCommand::Peak(options) => return cost::run(options),
     }
     if let Some(path) = &report {
         harness.write_report(path)?;

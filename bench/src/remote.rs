@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::{
     greeter::Greeter,
     namespace::{Namespace, nft, sh},
-    span::{Span, States},
+    span::{Span, StatePattern},
 };
 
 /// Names of the link's ends.
@@ -38,7 +38,7 @@ pub(crate) struct Remote {
 impl Remote {
     /// Targets behind the link, the first `open` of which are open.
     pub(crate) fn span(targets: usize, open: usize) -> Span {
-        let states = States::OpenFirst(open);
+        let states = StatePattern::OpenFirst(open);
         Span { first: FIRST, port: PORT, states, ..Span::refused(targets) }
     }
 

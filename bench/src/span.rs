@@ -31,12 +31,12 @@ pub(crate) struct Span {
     /// Ports of each address, at least 1; exactly 1 in a mixture.
     pub(crate) ports: u16,
     pub(crate) targets: usize,
-    pub(crate) states: States,
+    pub(crate) states: StatePattern,
 }
 
 /// Which targets of a span are in which state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum States {
+pub(crate) enum StatePattern {
     /// The first `n` targets are open, the others refuse.
     OpenFirst(usize),
     /// No target answers.
@@ -49,23 +49,23 @@ pub(crate) enum States {
 impl Span {
     /// Targets where no server listens, one per address.
     pub(crate) fn refused(targets: usize) -> Self {
-        let states = States::OpenFirst(0);
+        let states = StatePattern::OpenFirst(0);
         Self { first: LOOPBACK, port: REFUSED_PORT, ports: 1, targets, states }
     }
 
     /// Targets where a server listens at `port`, one per address.
     pub(crate) fn open(port: u16, targets: usize) -> Self {
-        Self { port, states: States::OpenFirst(targets), ..Self::refused(targets) }
+        Self { port, states: StatePattern::OpenFirst(targets), ..Self::refused(targets) }
     }
 
     /// A mixture of all states, with a server at `port` of the open targets.
     pub(crate) fn mixed(port: u16, targets: usize) -> Self {
-        Self { port, states: States::Mixed, ..Self::refused(targets) }
+        Self { port, states: StatePattern::Mixed, ..Self::refused(targets) }
     }
 
     /// Targets from `first` upwards that never answer.
     pub(crate) fn silent(first: Ipv4Addr, targets: usize) -> Self {
-        Self { first, port: SILENT_PORT, states: States::Silent, ..Self::refused(targets) }
+        Self { first, port: SILENT_PORT, states: StatePattern::Silent, ..Self::refused(targets) }
     }
 
     /// The numbers of all targets.
@@ -77,8 +77,8 @@ impl Span {
     pub(crate) fn target(self, number: usize) -> SocketAddr {
         let ports = usize::from(self.ports);
         let port = match (self.states, self.state(number)) {
-            (States::Mixed, State::Refused) => REFUSED_PORT,
-            (States::Mixed, State::Silent) => SILENT_PORT,
+            (StatePattern::Mixed, State::Refused) => REFUSED_PORT,
+            (StatePattern::Mixed, State::Silent) => SILENT_PORT,
             // The remainder is less than `ports`, which is a u16.
             _ => self.port + u16::try_from(number % ports).unwrap_or(0),
         };
@@ -88,10 +88,10 @@ impl Span {
     /// The true state of the target with this number.
     pub(crate) fn state(self, number: usize) -> State {
         match self.states {
-            States::OpenFirst(open) if number < open => State::Open,
-            States::OpenFirst(_) => State::Refused,
-            States::Silent => State::Silent,
-            States::Mixed => match number % 50 {
+            StatePattern::OpenFirst(open) if number < open => State::Open,
+            StatePattern::OpenFirst(_) => State::Refused,
+            StatePattern::Silent => State::Silent,
+            StatePattern::Mixed => match number % 50 {
                 0 => State::Open,
                 1..=4 => State::Silent,
                 _ => State::Refused,
@@ -103,7 +103,7 @@ impl Span {
     pub(crate) fn number_of(self, target: SocketAddr) -> Option<usize> {
         let SocketAddr::V4(v4) = target else { return None };
         let address = u32::from(*v4.ip()).wrapping_sub(u32::from(self.first));
-        let is_mixed = self.states == States::Mixed;
+        let is_mixed = self.states == StatePattern::Mixed;
         let port = if is_mixed { 0 } else { usize::from(v4.port().checked_sub(self.port)?) };
         let ports = usize::from(self.ports);
         let number = usize::try_from(address).ok()?.checked_mul(ports)?.checked_add(port)?;

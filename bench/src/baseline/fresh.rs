@@ -24,7 +24,7 @@ struct Attempt {
 
 /// What an attempt waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Goal {
+pub(super) enum Awaited {
     /// The connection.
     Connection,
     /// A greeting.
@@ -34,7 +34,7 @@ pub(super) enum Goal {
 /// Connects once to each target, with at most `WINDOW` connections at the same time.
 pub(super) fn connect<const WINDOW: usize>(
     mut targets: impl Iterator<Item = SocketAddr>,
-    goal: Goal,
+    awaited: Awaited,
 ) -> Result<Tally> {
     let poller = socket::poller()?;
     let mut attempts: Vec<Option<Attempt>> = (0..WINDOW).map(|_| None).collect();
@@ -46,7 +46,7 @@ pub(super) fn connect<const WINDOW: usize>(
                 idle.push(slot);
                 break;
             };
-            attempts[slot] = Some(begin(&poller, slot, target, goal)?);
+            attempts[slot] = Some(begin(&poller, slot, target, awaited)?);
         }
         if idle.len() == WINDOW {
             return Ok(tally);
@@ -56,9 +56,9 @@ pub(super) fn connect<const WINDOW: usize>(
         for event in events {
             let slot = usize::try_from(event.data.u64()).context("a slot is a usize")?;
             let Some(Attempt { target, socket }) = &attempts[slot] else { continue };
-            let conclusion = match goal {
-                Goal::Connection => concluded(socket),
-                Goal::Greeting => read_greeting(socket),
+            let conclusion = match awaited {
+                Awaited::Connection => concluded(socket),
+                Awaited::Greeting => read_greeting(socket),
             };
             if let Some(conclusion) = conclusion.map_err(|errno| socket::failed(*target, errno))? {
                 tally.add(conclusion);
@@ -69,14 +69,14 @@ pub(super) fn connect<const WINDOW: usize>(
     }
 }
 
-fn begin(poller: &OwnedFd, slot: usize, target: SocketAddr, goal: Goal) -> Result<Attempt> {
+fn begin(poller: &OwnedFd, slot: usize, target: SocketAddr, awaited: Awaited) -> Result<Attempt> {
     let socket = socket::open()?;
     match rustix::net::connect(&socket, &target) {
         // The poller also reports a connection that completed at once.
         Ok(()) | Err(Errno::INPROGRESS) => {}
         Err(errno) => return Err(socket::failed(target, errno)),
     }
-    let events = if goal == Goal::Connection { EventFlags::OUT } else { EventFlags::IN };
+    let events = if awaited == Awaited::Connection { EventFlags::OUT } else { EventFlags::IN };
     socket::register(poller, &socket, slot, events)?;
     Ok(Attempt { target, socket })
 }

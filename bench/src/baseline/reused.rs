@@ -34,7 +34,7 @@ const BURST: usize = 256;
 /// Sockets, and what each is doing.
 struct Pool {
     poller: OwnedFd,
-    sockets: Vec<Socket>,
+    sockets: Vec<PooledSocket>,
     /// Slots of sockets that do nothing.
     idle: Vec<usize>,
     window: usize,
@@ -46,7 +46,7 @@ struct Pool {
     lateness: Vec<u32>,
 }
 
-struct Socket {
+struct PooledSocket {
     descriptor: OwnedFd,
     activity: Activity,
     /// Counts the targets of this socket.
@@ -129,7 +129,7 @@ impl Pool {
         }
         let slot = self.sockets.len();
         let descriptor = self.open(slot)?;
-        self.sockets.push(Socket { descriptor, activity: Activity::Idle, turn: 0 });
+        self.sockets.push(PooledSocket { descriptor, activity: Activity::Idle, turn: 0 });
         Ok(slot)
     }
 
