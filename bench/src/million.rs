@@ -15,14 +15,14 @@ use serde::Deserialize;
 
 use crate::{
     answers::{Coverage, assess},
-    arguments::at_least_one,
+    arguments::{at_least_one, cores},
     baseline,
     harness::Harness,
     lateness::Lateness,
     list::List,
     namespace::{Namespace, sh},
     parsers,
-    program::{self, FASTEST},
+    program::Depth,
     row::{Measurement, Row, count},
     section::{Goal, Section, Wanted},
     span::{SILENT_PORT, Span},
@@ -80,10 +80,10 @@ pub(crate) fn run(options: &MillionOptions, harness: &mut Harness) -> Result<()>
     let timeout = Duration::from_millis(timeout_ms);
     let at_rest = {
         let (one, rest) = (List::new(Span::silent(FIRST, 1))?, timeout.min(REST));
-        let mut command = command(&program, &one, in_flight, rest, Path::new("/dev/null"));
+        let mut command = command(&program, &one, in_flight, rest);
         watch::run(&mut command, rest)?
     };
-    let mut command = command(&program, &list, in_flight, timeout, &list.answers());
+    let mut command = command(&program, &list, in_flight, timeout);
     let ours = watch::run(&mut command, timeout)?;
     let (early, our_lateness) = deadlines(&list, timeout)?;
     let rows = vec![
@@ -141,20 +141,11 @@ fn run_baseline(options: &MillionOptions, list: &List) -> Result<(Observation, L
     Ok((observation, baseline::lateness(&output, list.span())?))
 }
 
-/// A check of the list with these limits, which writes its rows to `rows`.
-fn command(
-    program: &Path,
-    list: &List,
-    in_flight: usize,
-    timeout: Duration,
-    rows: &Path,
-) -> Command {
-    let (in_flight, timeout) = (in_flight.to_string(), format!("{}ms", timeout.as_millis()));
-    let limits = ["--no-probe", "--in-flight", &in_flight, "--timeout", &timeout];
-    let arguments = [&["--method", "event-loop"], &FASTEST[..], &limits].concat();
-    let mut command = program::check(program, list, &arguments);
-    program::write_rows_to(&mut command, rows);
-    command.stdin(Stdio::null());
+/// A check of the list with these limits.
+fn command(program: &Path, list: &List, in_flight: usize, timeout: Duration) -> Command {
+    let mut command = Depth::Connect.command(program, list, cores());
+    command.arg("--in-flight").arg(in_flight.to_string());
+    command.arg("--timeout").arg(format!("{}ms", timeout.as_millis())).stdin(Stdio::null());
     command
 }
 

@@ -49,20 +49,15 @@ fn cargo_build(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A check of the list with these arguments.
-pub(crate) fn check(program: &Path, list: &List, arguments: &[&str]) -> Command {
+/// A check of the list with these arguments, whose output is still to be chosen.
+fn check(program: &Path, list: &List, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(["check", "--progress", "never", "--quiet"]).args(arguments);
     command.arg("--input").arg(list.path());
     command
 }
 
-/// Makes a check write its rows to a file instead of stdout.
-pub(crate) fn write_rows_to(command: &mut Command, file: &Path) {
-    command.arg("--force").arg("--output").arg(format!("jsonl={}", file.display()));
-}
-
-/// A candidate that checks the list with these arguments.
+/// A candidate that checks the list with these arguments, and prints its rows.
 pub(crate) fn candidate<'a>(
     program: &Path,
     list: &'a List,
@@ -71,7 +66,7 @@ pub(crate) fn candidate<'a>(
 ) -> Candidate<'a> {
     let mut command = check(program, list, arguments);
     command.args(["--output", "jsonl"]);
-    list.candidate(name, command, Expected::Answers(parsers::portmuster, Coverage::EveryTarget))
+    list.candidate(name, command, Depth::Connect.expected())
 }
 
 /// How far a check by event loops goes.
@@ -102,12 +97,13 @@ impl Depth {
     }
 
     /// A check with so many event loops, as fast as possible, that writes its rows to the list's
-    /// file of answers.
+    /// file of answers itself.
     pub(crate) fn command(self, program: &Path, list: &List, loops: usize) -> Command {
         let method = ["--method", "event-loop", self.flag()];
         let mut command = check(program, list, &[&method, &FASTEST[..]].concat());
         command.arg("--workers").arg(loops.to_string());
-        write_rows_to(&mut command, &list.answers());
+        let output = format!("jsonl={}", list.answers().display());
+        command.args(["--force", "--output", &output]);
         command
     }
 }
