@@ -136,7 +136,7 @@ pub(crate) fn command(mode: Mode, threads: usize, span: Span) -> Result<Command>
     Ok(command)
 }
 
-/// The command of the mode `timed`, with so many connections at the same time.
+/// The command of the mode `timed`, with `in_flight` connections at the same time.
 pub(crate) fn timed_command(
     threads: usize,
     span: Span,

@@ -57,7 +57,7 @@ pub(crate) fn run_rounds(
 }
 
 /// Runs every candidate of each group once and keeps the best of each group: the one that found
-/// most open targets, and of several such the fastest. Also returns a line about each run.
+/// most open targets, or the fastest of those that found as many. Also returns a line about each run.
 pub(crate) fn choose_best(
     groups: Vec<Vec<Candidate<'_>>>,
 ) -> Result<(Vec<Candidate<'_>>, Vec<String>)> {

@@ -29,8 +29,8 @@ use crate::{
 /// the calls of start and end.
 const COUNTED: [usize; 2] = [2_000, 22_000];
 
-/// Where targets greet, portmuster has so many times as many connections as the baseline: some are
-/// always on their way from and to its scheduler. More would only wait for the greeter.
+/// Connections of portmuster where targets greet, as a multiple of the baseline's. Some of its
+/// attempts are always on their way from or to its scheduler; more would only wait for the greeter.
 const IN_FLIGHT_FACTOR: usize = 4;
 
 /// The most system calls of the baseline per refused target.

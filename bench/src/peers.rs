@@ -22,7 +22,7 @@ use crate::{
 /// addresses, and are fastest with many ports of few addresses.
 const PORTS: u16 = 1000;
 
-/// Behind the link, one of so many targets is open.
+/// Targets behind the link per open one.
 const TARGETS_PER_OPEN: usize = 50;
 
 /// Options of the subcommand `peers`.

@@ -96,7 +96,7 @@ impl Depth {
         Expected::Answers(parser, Coverage::EveryTarget)
     }
 
-    /// A check with so many event loops, as fast as possible, that writes its rows to the list's
+    /// A check with `loops` event loops, as fast as possible, that writes its rows to the list's
     /// file of answers itself.
     pub(crate) fn command(self, program: &Path, list: &List, loops: usize) -> Command {
         let method = ["--method", "event-loop", self.flag()];

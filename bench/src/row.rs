@@ -58,7 +58,7 @@ impl Spread {
         Self { median, lowest: figures[0], highest: figures[last] }
     }
 
-    /// Formats the figures with so many decimals: `median (lowest – highest)`.
+    /// Formats the figures with `decimals` digits: `median (lowest – highest)`.
     pub(crate) fn to_fixed(self, decimals: usize) -> String {
         let Self { median, lowest, highest } = self;
         if lowest < highest {
@@ -118,7 +118,7 @@ impl Measurement {
         self.cost.cpu.as_secs_f64() * 1e6 / count(pieces)
     }
 
-    /// The figures of a run of so many pieces, in one line.
+    /// The figures of a run of `pieces` pieces, in one line.
     pub(crate) fn describe(&self, pieces: usize) -> String {
         let (wall, cpu) = (self.cost.wall.as_secs_f64(), self.cost.cpu.as_secs_f64());
         let memory = self.memory_kib.map(|kib| format!("  {:>7.1} MiB", mib(kib)));

@@ -186,7 +186,7 @@ fn namespace_ends_when_its_parent_is_killed() {
     assert!(!text.contains("attempts in flight at the peak"), "it ran to its end: {text}");
 }
 
-/// The baseline's tally of so many targets from 127.1.0.0 upwards.
+/// The baseline's tally of `targets` targets from 127.1.0.0 upwards.
 fn tally(mode: &str, threads: usize, port: u16, targets: usize) -> String {
     let terms = format!("--threads {threads} --port {port} --targets {targets}");
     printed(&format!("baseline {mode} {terms}")).trim_end().to_owned()
