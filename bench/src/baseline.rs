@@ -9,7 +9,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::{Args, ValueEnum};
 use nix::sched::{CloneFlags, unshare};
 
-use self::tally::{Conclusion, Tally};
+use self::{
+    fresh::Awaited,
+    tally::{Conclusion, Tally},
+};
 use crate::{
     lateness::Lateness,
     list::Expected,
@@ -20,6 +23,7 @@ mod fresh;
 mod reused;
 mod socket;
 mod tally;
+mod timed;
 
 /// Connections of one thread at the same time.
 pub(crate) const WINDOW: usize = 256;
@@ -106,17 +110,16 @@ impl BaselineOptions {
             // A container may forbid it; then the threads share one table, and its lock.
             let _ = unshare(CloneFlags::CLONE_FILES);
         }
-        let fresh =
-            |awaited, targets| Ok((fresh::connect::<WINDOW>(targets, awaited)?, Vec::new()));
-        match self.mode {
-            Mode::Reused => reused::connect(targets, WINDOW, None),
-            Mode::Fresh => fresh(fresh::Awaited::Connection, targets),
-            Mode::Greeting => fresh(fresh::Awaited::Greeting, targets),
+        let tally = match self.mode {
+            Mode::Reused => reused::connect::<WINDOW>(targets)?,
+            Mode::Fresh => fresh::connect::<WINDOW>(targets, Awaited::Connection)?,
+            Mode::Greeting => fresh::connect::<WINDOW>(targets, Awaited::Greeting)?,
             Mode::Timed => {
                 let timeout = Duration::from_millis(self.timeout_ms);
-                reused::connect(targets, self.in_flight.div_ceil(self.threads), Some(timeout))
+                return timed::connect(targets, self.in_flight.div_ceil(self.threads), timeout);
             }
-        }
+        };
+        Ok((tally, Vec::new()))
     }
 }
 

@@ -37,6 +37,14 @@ pub(super) fn register(
         .context("registering a socket")
 }
 
+/// Opens a socket and registers it for all edges, so that it can be connected again and again.
+pub(super) fn open_registered(poller: &OwnedFd, slot: usize) -> Result<OwnedFd> {
+    let socket = open()?;
+    let events = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+    register(poller, &socket, slot, events)?;
+    Ok(socket)
+}
+
 /// The error for a target that neither accepts nor refuses, which would make the figures worthless.
 pub(super) fn failed(target: SocketAddr, errno: Errno) -> anyhow::Error {
     anyhow::Error::new(errno).context(format!("connecting to {target}"))
