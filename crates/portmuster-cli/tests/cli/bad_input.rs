@@ -58,7 +58,7 @@ fn a_bad_target_is_named_with_its_column() {
         ("10.0.0.5:70000", r#"target "10.0.0.5:70000", column 10: port 70000 is not"#),
         ("[::1", r#"target "[::1", column 1: the bracket is not closed"#),
         ("", r#"target "", column 1: a host is missing"#),
-        ("-", "to read a list from stdin write -i -"),
+        ("-", "to read a list from stdin, use -i -"),
     ] {
         assert_says(&[bad], complaint);
     }
@@ -69,12 +69,12 @@ fn a_bad_setting_is_named() {
     for (bad, complaint) in [
         (&["-p", "0"][..], "'0' for '--ports <LIST>': column 1: port 0 is not from 1 to 65535"),
         (&["-p", "22,70000"], "'--ports <LIST>': column 4: port 70000 is not from 1 to 65535"),
-        (&["--timeout", "10"], "'--timeout <TIME>': the unit is missing: 10s, 10ms, 10m"),
-        (&["--timeout", "0s"], "'0s' for '--timeout <TIME>': it must be longer than 0s"),
-        (&["--first-byte", "soon"], "'--first-byte <TIME>': it is not a time such as 10s"),
+        (&["--timeout", "10"], "'--timeout <TIME>': the unit is missing: use 10s, 10ms or 10m"),
+        (&["--timeout", "0s"], "'0s' for '--timeout <TIME>': the duration must be longer than 0s"),
+        (&["--first-byte", "soon"], "'--first-byte <TIME>': expected a duration such as 10s"),
         (&["--in-flight", "0"], "'0' for '--in-flight <N>'"),
-        (&["--rate", "0"], "'0' for '--rate <N>': it is neither max nor a whole number from 1"),
-        (&["--per-host", "few"], "'few' for '--per-host <N>': it is neither max nor a whole"),
+        (&["--rate", "0"], "'0' for '--rate <N>': expected a whole number from 1"),
+        (&["--per-host", "few"], "'few' for '--per-host <N>': expected a whole number"),
         (&["--workers", "0"], "'0' for '--workers <N>'"),
         (&["--workers", "100000"], "100000 event loops are more than the "),
         (&["--workers", "100000", "--method", "threads"], "100000 threads are more than the "),
@@ -85,8 +85,8 @@ fn a_bad_setting_is_named() {
         ),
         (&["--threads", "10"], "the method event-loop has no setting threads"),
         (&["--method", "fibers"], "'fibers' for '--method <METHOD>'"),
-        (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': "yaml" is not a format: table, jsonl"#),
-        (&["-o", "jsonl="], "the file behind = is missing"),
+        (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': unknown format "yaml": use one of table"#),
+        (&["-o", "jsonl="], "the file after = is missing"),
         (&["-o", "table", "-o", "jsonl"], "only one output can go to stdout"),
         (&["--append", "--force"], "'--append' cannot be used with '--force'"),
         (&["--no-such-option"], "unexpected argument '--no-such-option'"),
@@ -113,7 +113,7 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_says(&["-i", &missing], &format!("opening {missing}: No such file"));
     assert_says(
         &["-i", &folder],
-        &format!("{folder} is a directory; a file with one target a line is read"),
+        &format!("{folder} is a directory: name a file with one target per line"),
     );
 }
 

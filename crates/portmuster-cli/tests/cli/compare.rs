@@ -44,7 +44,7 @@ fn rows(ended: &Ended) -> Vec<Row> {
 fn every_method_gets_a_row_and_they_agree() {
     let ended = compare(&["127.0.0.0/22", "-p1", "--rounds=2", "--output=jsonl"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let terms = "each run: --no-probe --rate max --per-host max --retries 0\n";
+    let terms = "options of each run: --no-probe --rate max --per-host max --retries 0\n";
     assert_eq!(ended.stderr, format!("portmuster: {terms}"));
     let rows = rows(&ended);
     let methods: Vec<_> = rows.iter().map(|row| row.method.as_str()).collect();
@@ -85,7 +85,7 @@ fn what_is_answered_differently_is_named() {
     let ended = compare(&[&target, "--rounds=1", "--methods=serial,threads", "-o=jsonl"]);
     server.join().expect("somebody came");
     assert_eq!(ended.status, Some(1), "{ended:?}");
-    let difference = format!("{target} is open by serial, and not so by threads\n");
+    let difference = format!("{target} is open with serial, but not with threads\n");
     assert!(ended.stderr.ends_with(&difference), "{}", ended.stderr);
     let differing: Vec<_> = rows(&ended).iter().map(|row| row.differing).collect();
     assert_eq!(differing, [0, 1]);
@@ -95,7 +95,7 @@ fn what_is_answered_differently_is_named() {
 fn stdin_can_not_be_read_for_every_method() {
     let ended = compare(&["-i", "-"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
-    assert!(ended.stderr.contains("stdin can be read only once"), "{ended:?}");
+    assert!(ended.stderr.contains("stdin can't be read by several runs"), "{ended:?}");
 }
 
 #[test]

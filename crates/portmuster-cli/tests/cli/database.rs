@@ -317,7 +317,7 @@ fn a_database_needs_a_file() {
     for output in ["sqlite", "sqlite=-"] {
         let ended = check(["127.0.0.1:1", "-o", output]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains("name it: sqlite=FILE"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("use sqlite=FILE"), "{}", ended.stderr);
     }
     for (output, complaint) in [
         ("sqlite=/dev/full", "opening the output /dev/full: it is not a file"),
@@ -359,7 +359,7 @@ fn a_full_disk_keeps_what_was_committed() {
     let script = script.replace("FOLDER", folder.path());
     let Some(ended) = sh_apart(&["--mount"], &script, mount.path()) else { return };
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    let told = "a.db; the rows before are whole: the database or the disk is full";
+    let told = "a.db; all rows before are complete: the database or the disk is full";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
     let database = Connection::open(folder.file("a.db")).expect("it is a database");
     assert_whole(&database);

@@ -35,7 +35,7 @@ fn a_database_is_a_file_of_exactly_its_name() {
         let ended = inside(&folder, &["diff", &runs[0], &runs[1]]);
         assert_eq!(
             (ended.status, &*ended.stderr),
-            (Some(0), "portmuster: 1 targets, then 1; 0 changed\n")
+            (Some(0), "portmuster: 1 targets before, 1 now; 0 changed\n")
         );
         for entry in std::fs::read_dir(folder.path()).expect("it is there") {
             let found = entry.expect("it can be read").file_name();

@@ -204,12 +204,12 @@ fn two_runs_over_servers_that_changed() {
 
     let same = diff(&[&old, &old]);
     assert_eq!((same.status, same.stdout.as_str()), (Some(0), ""), "{same:?}");
-    assert_eq!(same.stderr, "portmuster: 2 targets, then 2; 0 changed\n");
+    assert_eq!(same.stderr, "portmuster: 2 targets before, 2 now; 0 changed\n");
 }
 
 /// What is said of a target that a run may not have come to.
 const NOT_REACHED: &str = " 0 changed\n\
-    portmuster: 1 not reached by a run that is not whole, and not compared\n";
+    portmuster: 1 targets were not reached by an incomplete run, and are not compared\n";
 
 #[test]
 fn a_run_that_was_cut_off_is_told() {
@@ -226,7 +226,7 @@ fn a_run_that_was_cut_off_is_told() {
     // A last line without its end is whole all the same.
     let whole = runs.write("whole.jsonl", content.trim_end());
     let ended = diff(&[&old, &whole]);
-    assert_eq!(ended.stderr, "portmuster: 7 targets, then 7; 0 changed\n");
+    assert_eq!(ended.stderr, "portmuster: 7 targets before, 7 now; 0 changed\n");
 
     let empty = runs.write("empty.jsonl", "");
     let ended = diff(&[&empty, &empty]);
@@ -265,7 +265,7 @@ fn what_is_no_run_is_refused_with_its_place() {
     }
     let ended = diff(&["-", "-"]);
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("only one of the runs"), "{ended:?}");
+    assert!(ended.stderr.contains("only one run can be read"), "{ended:?}");
 }
 
 #[test]
@@ -335,8 +335,8 @@ fn a_run_that_is_not_in_a_database_is_refused() {
         (format!("{database}#-2"), "it has no run #-2; there is 1, 1"),
         (format!("{database}#first"), "a run is last, -1 (the last), -2 (the one before)"),
         (format!("{database}#"), "a run is last, -1 (the last), -2 (the one before)"),
-        (format!("{rows}#1"), "only databases have several runs"),
-        (format!("{empty}#1"), "only databases have several runs"),
+        (format!("{rows}#1"), "only databases contain several runs"),
+        (format!("{empty}#1"), "only databases contain several runs"),
         (runs.path("none.db#1"), "No such file"),
     ] {
         let ended = diff(&[&run, &database]);
@@ -376,7 +376,7 @@ fn what_a_stopped_run_did_not_reach_is_no_change() {
             ended.stderr.contains("audit.db (run 2) was stopped with 1 targets left"),
             "{ended:?}"
         );
-        assert!(ended.stderr.contains("targets that it does not have prove nothing"), "{ended:?}");
+        assert!(ended.stderr.contains("nothing is known about its missing targets"), "{ended:?}");
         assert!(ended.stderr.ends_with(NOT_REACHED), "{ended:?}");
     }
 }

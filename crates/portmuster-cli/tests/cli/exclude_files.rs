@@ -42,8 +42,8 @@ fn file_without_an_entry_is_an_error_that_says_how_to_exclude_nothing() {
     for contents in [&b""[..], b"# none yet\n\n", b"\xef\xbb\xbf", b"\r\n\n"] {
         let ended = check_with_file(contents, &["--skip-bad-lines"]);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        let told = "excludes nothing: it has no entry; if nothing is to be excluded, write \
-            --exclude-file /dev/null, or leave it out\n";
+        let told = "has no entry: to exclude nothing, use --exclude-file /dev/null or remove the \
+            option\n";
         assert!(ended.stderr.ends_with(told), "{ended:?}");
     }
     let ended = check(["127.0.0.1:1", "-o", "jsonl", "--exclude-file", "/dev/null"]);
@@ -76,5 +76,5 @@ fn what_is_no_file_is_an_error() {
 fn excluding_everything_leaves_nothing_to_check() {
     let ended = check_with_file(b"0.0.0.0/0\n::/0\n", &[]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    assert!(ended.stderr.contains("all that were named are excluded"), "{ended:?}");
+    assert!(ended.stderr.contains("all named targets are excluded"), "{ended:?}");
 }

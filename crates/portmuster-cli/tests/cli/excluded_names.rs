@@ -81,7 +81,7 @@ fn excluded_name_that_cannot_be_looked_up_is_an_error_with_its_line() {
         let Some(ended) = check_with_hosts(HOSTS, &arguments) else { return };
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
         let told = "error: list, line 5: gone.example: there is no such name, or it has no address; \
-            what can't be looked up can't be excluded: correct it, write its addresses instead, or \
+            a name must be resolved to be excluded: correct it, replace it with its addresses, or \
             remove it\n";
         assert_eq!(ended.stderr, told);
     }
@@ -100,11 +100,11 @@ fn errors_of_many_excluded_names_are_bounded() {
     // Its network has nobody to ask.
     let Some(ended) = sh_apart(&["--net"], script, folder) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let said = "portmuster: looking up the 5000 names that are excluded\n";
+    let said = "portmuster: resolving 5000 excluded names\n";
     assert!(ended.stderr.starts_with(said), "{ended:?}");
     assert!(ended.stderr.contains("/many, line 1: gone-1.example: the resolver gave no answer"));
     assert!(ended.stderr.contains("/many, line 20: gone-20.example: "), "{ended:?}");
-    assert!(ended.stderr.contains("; and 4980 more; what can't be looked up"), "{ended:?}");
+    assert!(ended.stderr.contains("; and 4980 more; a name must be resolved"), "{ended:?}");
 }
 
 #[test]

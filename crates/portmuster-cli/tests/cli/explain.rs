@@ -120,7 +120,7 @@ fn a_rest_that_the_host_asked_for_is_told() {
         &ended.stdout,
         &[
             "an attempt was refused: the host asked for fewer connections",
-            "it rested before it was tried once more",
+            "the next attempt followed after a pause",
             "2 attempts",
             " ms  accepted",
             "service       ssh-throttled",
@@ -147,9 +147,9 @@ fn a_reader_that_leaves_ends_it_quietly() {
 #[test]
 fn what_is_not_one_target_is_status_2() {
     for (target, says) in [
-        ("127.0.0.0/30", "is not one target"),
-        ("127.0.0.1", "is not one target"),
-        ("127.0.0.1:22,23", "is not one target"),
+        ("127.0.0.0/30", "is not exactly one target"),
+        ("127.0.0.1", "is not exactly one target"),
+        ("127.0.0.1:22,23", "is not exactly one target"),
         ("127.0.0.1:x y", "column 11"),
     ] {
         let ended = explain(&[target]);

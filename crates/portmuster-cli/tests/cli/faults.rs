@@ -14,10 +14,10 @@ use crate::{
 /// How often the run was short of that, how few were in flight then, and how many might be at the
 /// end.
 fn shortages(ended: &Ended, fault: &str) -> [u64; 3] {
-    let told = "portmuster: this machine was short of something ";
+    let told = "portmuster: this machine ran out of resources ";
     let told = ended.stderr.lines().find_map(|line| line.strip_prefix(told));
     let told = told.unwrap_or_else(|| panic!("it says nothing of a shortage: {}", ended.stderr));
-    assert!(told.contains(&format!(" times, last of {fault} (")), "{told}");
+    assert!(told.contains(&format!(" times, last of {fault} (see ")), "{told}");
     let numbers = told.split(|letter: char| !letter.is_ascii_digit());
     let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
     let numbers = match numbers[..] {

@@ -83,7 +83,7 @@ fn what_it_can_not_do_without_is_said() {
             let arguments = format!("127.0.0.1 -p 1 --method {method}");
             let Some(ended) = check_forbidden(call, "", &arguments) else { return };
             assert_eq!((ended.status, ended.stdout.as_str()), (Some(3), ""), "{}", ended.stderr);
-            let start = "error: this machine can't start the run: creating a poller failed";
+            let start = "error: starting the run: creating a poller failed";
             assert!(ended.stderr.starts_with(start), "{}", ended.stderr);
             assert!(ended.stderr.contains(told), "{call} {method}: {}", ended.stderr);
         }

@@ -237,7 +237,7 @@ fn a_stream_that_ends_in_a_bad_line_is_not_proven() {
     let arguments = ["check", "-i=-", "--require-verdict"];
     let ended = run(program().args(arguments).write_stdin(list));
     assert_gate(&ended, 2, "a verdict on each of the 1 that were read");
-    let line = "a list was not read to its end, so nothing is known of what follows there";
+    let line = "an input list was not read to its end: its remaining targets are unknown";
     assert_gate(&ended, 2, line);
 }
 
@@ -316,9 +316,12 @@ fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
             "[possible values: open, ssh, ssh-throttled, ssh-broken, telnet, ",
         ),
         (&["--forbid=telnet,"], "a value is required for '--forbid"),
-        (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be told with --no-probe"),
-        (&["--forbid=ssh-1,weak-kex", "--no-kex"], "--forbid weak-kex can't be told with --no-kex"),
-        (&["--forbid=weak", "--no-kex"], "--forbid weak can't be told with --no-kex"),
+        (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be detected with --no-probe"),
+        (
+            &["--forbid=ssh-1,weak-kex", "--no-kex"],
+            "--forbid weak-kex can't be detected with --no-kex",
+        ),
+        (&["--forbid=weak", "--no-kex"], "--forbid weak can't be detected with --no-kex"),
         (&["--forbid=telnet", "--list"], "cannot be used with"),
         (&["--require-verdict", "--count"], "cannot be used with"),
         (&["--allow=unresolved"], "required arguments were not provided"),

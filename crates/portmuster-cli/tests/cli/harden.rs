@@ -76,7 +76,7 @@ fn workers_end_with_the_program_whatever_becomes_of_their_sockets() {
     }
 }
 
-const ROOT: &str = "portmuster: this runs as root and needs no privilege:";
+const ROOT: &str = "portmuster: running as root is unnecessary, and risky";
 
 #[test]
 fn whoever_runs_it_as_root_is_told_once_on_a_terminal() {

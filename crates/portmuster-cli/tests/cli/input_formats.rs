@@ -203,7 +203,7 @@ fn several_targets_stand_on_a_line_with_format_list() {
 
 #[test]
 fn csv_is_read_by_its_header_or_by_columns() {
-    let note = "portmuster: LIST is read as csv; if it is something else, say --input-format\n";
+    let note = "portmuster: reading LIST as csv; if that is wrong, use --input-format\n";
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &[]).stderr, note);
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &["--quiet"]).stderr, "");
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &["--input-format=csv"]).stderr, "");
@@ -215,7 +215,7 @@ fn csv_is_read_by_its_header_or_by_columns() {
     assert_listed(&table["id;what;where;which\r\n".len()..], &["--column=3,4,2"], &expected);
     let refused = check(["-i-", "--column=ip", "--input-format=ansible"]);
     assert_eq!(refused.status, Some(2));
-    assert!(refused.stderr.contains("--column is for csv, not for ansible"), "{refused:?}");
+    assert!(refused.stderr.contains("--column applies to csv, not to ansible"), "{refused:?}");
     assert_refused(
         table,
         &["--column=ip"],
@@ -229,7 +229,7 @@ fn scans_give_their_open_ports_or_all_hosts_with_the_ports_of_the_run() {
     assert_listed(NMAP, &[], &["127.0.9.1:2222 one.example"]);
     let ended = listed(NMAP, &[]);
     assert!(
-        ended.stderr.contains("passed over in LIST: 1 hosts that are up and have no open TCP port")
+        ended.stderr.contains("skipped in LIST: 1 hosts that are up and have no open TCP port")
     );
     for ports in [&["-p22"][..], &["--ports", "22"]] {
         assert_listed(NMAP, ports, &["127.0.9.1:22 one.example", "127.0.9.2:22"]);
@@ -267,10 +267,10 @@ fn known_hosts_say_what_is_hashed() {
                  |1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n*.example ssh-rsa AAAAB3Nz\n";
     assert_listed(hosts, &["-p22"], &["one.example:22", "127.0.9.1:22", "two.example:2222"]);
     let ended = listed(hosts, &[]);
-    let note = "passed over in LIST: 1 hashed names, which can't be read; 1 patterns (*, ?, !)";
+    let note = "skipped in LIST: 1 hashed names, which can't be read; 1 patterns (*, ?, !)";
     assert!(ended.stderr.contains(note), "{ended:?}");
     let ended = listed("|1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n", &[]);
-    let error = "error: there is no target in LIST: it has 1 hashed names, which can't be read\n";
+    let error = "error: there is no target in LIST, only 1 hashed names, which can't be read\n";
     assert!(ended.stderr.ends_with(error), "{ended:?}");
 }
 
@@ -344,7 +344,7 @@ fn what_follows_white_space_in_an_exclude_file_is_not_lost_either() {
     assert!(ended.stderr.starts_with(complaint), "{ended:?}");
     let left = excluded("127.0.9.0-5 printers\r127.0.9.6,7,7\r", &[]);
     assert_eq!(left.status, Some(2), "{left:?}");
-    assert!(left.stderr.contains("all that were named are excluded"), "{left:?}");
+    assert!(left.stderr.contains("all named targets are excluded"), "{left:?}");
     let left = excluded("127.0.9.0-5 127.0.9.6\n", &["--input-format=list"]);
     assert_eq!(left.stdout, "127.0.9.7:1\n", "{left:?}");
     let left = excluded("127.0.9.0-5 127.0.9.6\n", &["--labels"]);

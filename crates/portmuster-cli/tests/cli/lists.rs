@@ -42,7 +42,7 @@ fn more_than_can_be_counted_is_an_error_and_no_number() {
     for more in [&[][..], &["--shard=1/4"], &["10.0.0.1"], &["-p1", "[8000::/1]:2"]] {
         let ended = check([&["::/0", "--count"], more].concat());
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        let told = format!("the targets are more than can be counted: {most} or more; ");
+        let told = format!("there are {most} targets or more, too many to count");
         assert!(ended.stderr.contains(&told), "{ended:?}");
     }
     let ended = check(["::/0", "--shard=1/4"]);
@@ -121,7 +121,7 @@ fn excludes_hold_for_networks_files_and_names() {
     assert!(ended.stderr.contains("8 excluded from the list"), "{}", ended.stderr);
     let none = check(["127.0.0.1", "--exclude", "127.0.0.0/8"]);
     assert_eq!(none.status, Some(2));
-    assert!(none.stderr.contains("all that were named are excluded"), "{}", none.stderr);
+    assert!(none.stderr.contains("all named targets are excluded"), "{}", none.stderr);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn what_is_named_twice_is_checked_once_and_labels_go_along() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].label.as_deref(), Some("core sw 1"));
     assert_eq!(server.accepted(), 1);
-    assert!(ended.stderr.contains("1 named more than once"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 duplicates, checked once"), "{}", ended.stderr);
     assert_eq!(listed(&["-i", file]), [format!("{} core sw 1", target(&server))]);
 }
 
@@ -153,9 +153,9 @@ fn bad_lines_may_be_passed_over() {
     let arguments = ["check", "-i", "-", "--skip-bad-lines", "-ojsonl"];
     let ended = run(program().args(arguments).write_stdin(list));
     assert_eq!((ended.status, ended.rows().len()), (Some(0), 2), "{ended:?}");
-    let note = "portmuster: passed over standard input, line 2, column 1: \"10.0.0.300\"";
+    let note = "portmuster: skipped standard input, line 2, column 1: \"10.0.0.300\"";
     assert!(ended.stderr.contains(note), "{}", ended.stderr);
-    assert!(ended.stderr.contains("1 lines passed over"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 bad lines skipped"), "{}", ended.stderr);
 }
 
 #[test]
@@ -177,7 +177,10 @@ fn it_says_what_holds_it_back() {
     let arguments = ["check", "-i", "-", "-v", "--per-host=1"];
     let ended = run(program().args(arguments).write_stdin(list));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("held back by the share of a host (--per-host)"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("speed limited by the share of a host (--per-host)"),
+        "{ended:?}"
+    );
 }
 
 #[test]
@@ -186,11 +189,11 @@ fn what_looks_like_a_mistake_is_said() {
     let arguments = ["8.0.0.0/16", "-p1", "--source=::1", "--shard=1/65536"];
     let ended = check(arguments);
     assert_eq!((ended.status, ended.summary().of("unchecked")), (Some(3), 1), "{ended:?}");
-    assert!(ended.stderr.contains("is a public network, and --rate is not set"), "{ended:?}");
+    assert!(ended.stderr.contains("is a public network and --rate is not set"), "{ended:?}");
     let ended = check([&arguments[..], &["--rate=10000"]].concat());
     assert!(!ended.stderr.contains("public"), "{ended:?}");
     let ended = check(["::1:22", "-p22", "--source=127.0.0.1"]);
-    assert!(ended.stderr.contains("port 22 of ::1 is [::1]:22"), "{ended:?}");
+    assert!(ended.stderr.contains("for port 22 of ::1 write [::1]:22"), "{ended:?}");
 }
 
 #[test]
@@ -202,7 +205,7 @@ fn an_output_that_is_an_input_is_refused() {
     for existing in ["--force", "--append"] {
         let ended = check(["-i", file, existing, "-o", &format!("jsonl={file}")]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains("it is read as an input as well"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("the run reads it as an input"), "{}", ended.stderr);
     }
     assert_eq!(fs::read_to_string(file).expect("it is there"), "127.0.0.1:1\n");
 }

@@ -15,8 +15,8 @@ use crate::{
     shell::sh,
 };
 
-const BUSY: &str = "another run is writing to it (or another program has locked it); wait for its end, or choose \
-    another file";
+const BUSY: &str = "another run is writing to it, or another program has locked it: wait until that ends, or \
+    choose another file";
 
 /// A run that has written one row to its output, and waits for more targets.
 fn writing(output: &str, flags: &[&str]) -> Running {
@@ -170,7 +170,7 @@ fn rows_and_databases_keep_out_of_each_others_files() {
     let mut running = writing(&output("sqlite", &audit), &[]);
     let ended = check(["127.0.0.1:1", "--force", "-o", &output("jsonl", &audit)]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let told = "another program has it open as a database; choose another file";
+    let told = "another program has it open as a database: choose another file";
     assert!(ended.stderr.contains(told), "{ended:?}");
     more(&mut running);
     assert_eq!(running.end().status, Some(0));

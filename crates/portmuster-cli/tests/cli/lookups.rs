@@ -121,7 +121,7 @@ fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
     let Some(ended) = check_with_names("", "", &excludes) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
     let told = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
-    let told = format!("error: {}what can't be looked up can't be excluded", told.concat());
+    let told = format!("error: {}a name must be resolved to be excluded", told.concat());
     assert!(ended.stderr.starts_with(&told), "{ended:?}");
 
     let without_v6 = "127.0.0.1:1 127.0.0.2:1 -4 --exclude address-servfail.example -o jsonl";

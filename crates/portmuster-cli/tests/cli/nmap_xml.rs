@@ -133,7 +133,7 @@ fn a_document_is_replaced_but_never_added_to() {
     let before = read(&file);
     let ended = check(["127.0.0.1:1", "-o", &output, "--append"]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let complaint = "nothing can be added to a document that has ended";
+    let complaint = "a finished XML document can't be appended to";
     assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
     assert_eq!(read(&file), before);
     assert_eq!(check(["127.0.0.1:1", "-o", &output, "--force"]).status, Some(0));

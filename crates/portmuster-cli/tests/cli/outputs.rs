@@ -62,7 +62,7 @@ fn a_file_that_exists_is_left_as_it_is() {
     assert_eq!(
         ended.stderr,
         format!(
-            "error: opening the output {}: it exists; --append adds to it, --force replaces it\n",
+            "error: opening the output {}: it exists: --append appends to it, --force overwrites it\n",
             file.display()
         )
     );
@@ -211,7 +211,9 @@ fn a_device_that_is_full_makes_the_run_incomplete() {
     let ended = check(["127.0.0.1:1", "-o", "jsonl=/dev/full"]);
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(
-        ended.stderr.starts_with("error: writing /dev/full; the rows before are whole: No space"),
+        ended
+            .stderr
+            .starts_with("error: writing /dev/full; all rows before are complete: No space"),
         "{}",
         ended.stderr
     );
@@ -236,7 +238,7 @@ fn a_full_stdout_makes_the_run_incomplete() {
 /// What a run whose output filled up leaves: whole rows, some but not all.
 fn assert_filled_up(ended: &Ended, error: &str, file: &str, rows: &str) {
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    let complaint = format!("error: writing {file}; the rows before are whole: {error}");
+    let complaint = format!("error: writing {file}; all rows before are complete: {error}");
     assert!(ended.stderr.starts_with(&complaint), "{}", ended.stderr);
     let rows = row::read(rows);
     assert!(!rows.is_empty() && rows.len() < 16_384, "{}", rows.len());

@@ -140,7 +140,7 @@ fn what_can_not_be_printed_is_an_error() {
     for (arguments, status, complaint) in [
         (&["man", "worker"][..], 2, r#"error: there is no command "worker""#),
         (&["man", "check", "--dir=x"], 2, "cannot be used with"),
-        (&["man", "--dir=/proc/x/y"], 3, "error: making /proc/x/y: "),
+        (&["man", "--dir=/proc/x/y"], 3, "error: creating /proc/x/y: "),
         (&["completions", "tcsh"], 2, "[possible values: bash, zsh, fish]"),
     ] {
         let ended = run(program().args(arguments));

@@ -44,8 +44,7 @@ fn files_that_are_read_are_not_written_to() {
     fs::hard_link(folder.file("list"), folder.file("hard")).expect("there is room");
     symlink("exclude", folder.file("link")).expect("there is room");
     let check = "check -i \"$1/list\" --exclude-file \"$1/exclude\"";
-    let (input, exclude) =
-        ("it is read as an input as well", "it is read as an exclude file as well");
+    let (input, exclude) = ("the run reads it as an input", "the run reads it as an exclude file");
     for flag in ["", "--append", "--force"] {
         for format in ["jsonl", "csv", "table", "xml", "sqlite"] {
             let into = |name: &str| format!("{check} {flag} -o \"{format}=$1/{name}\"");
@@ -58,9 +57,9 @@ fn files_that_are_read_are_not_written_to() {
     let journal = "-o \"jsonl=$1/rows\" --force --journal";
     for name in ["list", "hard", "exclude", "link"] {
         let arguments = format!("{check} {journal} \"$1/{name}\"");
-        assert_refused(&folder, &arguments, "is the journal as well; give each its own file");
+        assert_refused(&folder, &arguments, "is the journal as well: give each its own file");
         let arguments = format!("{check} --measure \"$1/{name}\"");
-        assert_refused(&folder, &arguments, " as well; choose another file");
+        assert_refused(&folder, &arguments, ": choose another file");
     }
     let stdin = "check -i - -o \"jsonl=$1/list\" --append <\"$1/list\"";
     assert_refused(&folder, stdin, input);
@@ -80,7 +79,7 @@ fn standard_output_is_no_file_that_is_read() {
         ("diff \"$1/old\" \"$1/list\" >>\"$1/list\"", "a run"),
         ("diff \"$1/old\" - <\"$1/list\" >>\"$1/list\"", "a run"),
     ] {
-        let reason = format!("which is read as {what}; choose another file");
+        let reason = format!("which is read as {what}: choose another file");
         assert_refused(&folder, arguments, &reason);
     }
     let ended = sh(
@@ -96,7 +95,7 @@ fn names_beside_databases_and_journals_are_refused() {
     fs::create_dir(folder.file("inner")).expect("there is room");
     symlink(folder.file("inner"), folder.file("way")).expect("there is room");
     symlink("inner/linked.db", folder.file("linked")).expect("there is room");
-    let database = "is where SQLite keeps what belongs to the database";
+    let database = "is a file that SQLite uses for the database";
     for suffix in ["-wal", "-shm", "-journal"] {
         for (one, other) in [
             ("sqlite=$1/a.db", format!("jsonl=$1/a.db{suffix}")),
@@ -117,7 +116,7 @@ fn names_beside_databases_and_journals_are_refused() {
         assert_refused(
             &folder,
             "check 127.0.0.1:1 -o \"sqlite=$1/a.db\"",
-            "is in the way of the database",
+            "when it creates the database",
         );
         fs::remove_file(folder.file(&format!("a.db{suffix}"))).expect("it is there");
     }
@@ -146,7 +145,7 @@ fn names_beside_a_database_that_is_there_are_refused() {
                     .chain(Some(flag).filter(|it| !it.is_empty())),
             );
             assert_eq!(ended.status, Some(2), "{ended:?}");
-            let told = "is where SQLite keeps what belongs to the database";
+            let told = "is a file that SQLite uses for the database";
             assert!(ended.stderr.contains(told), "{ended:?}");
         }
     }
@@ -181,12 +180,12 @@ fn journal_takes_no_file_of_the_user() {
 fn pipe_is_refused_at_once_where_a_journal_is_kept() {
     let folder = Folder::new();
     assert_eq!(sh("mkfifo \"$1/pipe\"", folder.path()).status, Some(0));
-    let reason = "it can't be cut back, so with --journal it can't be an output; choose a file";
+    let reason = "it can't be truncated, so it can't be an output with --journal: choose a file";
     for flag in ["", "--append", "--force", "--resume"] {
         let arguments =
             format!("check 127.0.0.1:1 -o \"jsonl=$1/pipe\" --journal \"$1/run\" {flag}");
         assert_refused(&folder, &arguments, reason);
     }
     let journal = "check 127.0.0.1:1 -o \"jsonl=$1/rows\" --force --journal \"$1/pipe\"";
-    assert_refused(&folder, journal, "it is no regular file");
+    assert_refused(&folder, journal, "it is not a regular file");
 }

@@ -88,7 +88,7 @@ impl Cut {
         drop(self.silent);
         let ended = self.kept.resume();
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        let note = format!("portmuster: goes on with 1 of {} targets\n", self.targets.len());
+        let note = format!("portmuster: resuming with 1 of {} targets left\n", self.targets.len());
         assert!(ended.stderr.starts_with(&note), "{}", ended.stderr);
         assert_eq!(ended.summary().of("closed"), self.targets.len() as u64);
         assert_each_once(&self.kept.file("jsonl"), &self.targets);
@@ -133,7 +133,7 @@ fn another_run_is_refused_with_what_differs() {
         (&["--forbid=telnet"], "forbid was nothing, is telnet"),
         (&["--require-verdict"], "require-verdict was no, is yes"),
         (&["-p=22"], "ports was 22-23, is 22"),
-        (&["-o=table"], "rows on stdout can't be taken back"),
+        (&["-o=table"], "rows on stdout can't be truncated"),
         (&["-i=-"], "a run that reads a stream can't be resumed"),
     ] {
         cut.assert_refused(cut.with(more), differs);
@@ -150,7 +150,7 @@ fn another_run_is_refused_with_what_differs() {
 #[test]
 fn a_journal_that_exists_is_left_as_it_is() {
     let cut = Cut::new(&["jsonl"]);
-    let again = "it exists; --resume goes on with its run, --force replaces it";
+    let again = "it exists: --resume continues its run, --force overwrites it";
     cut.assert_refused(cut.kept.arguments(false), again);
     cut.assert_resumed();
 }
@@ -165,12 +165,12 @@ fn what_is_no_journal_is_refused() {
     cut.assert_resume_refused("it exists, and there is no journal to resume its run from");
     let end = good.iter().position(|&byte| byte == b'\n').expect("it has a header");
     write(&[b"portmuster journal 1 00ff00ff00ff00ff 3", &good[end..]].concat());
-    let named = "it was written by portmuster 0.1.0, and this is ";
+    let named = "it was written by portmuster 0.1.0, but this is ";
     cut.assert_resume_refused(named);
     write(&[b"portmuster journal 4 7.3.0 x y z", &good[end..]].concat());
-    cut.assert_resume_refused("it was written by portmuster 7.3.0, and this is ");
+    cut.assert_resume_refused("it was written by portmuster 7.3.0, but this is ");
     write(b"{}\n");
-    cut.assert_resume_refused("it is no journal of portmuster");
+    cut.assert_resume_refused("it is not a portmuster journal");
     write(&[&good[..], b" "].concat());
     cut.assert_resume_refused("it is damaged");
     for place in (0..good.len()).step_by(good.len() / 12) {
@@ -194,11 +194,11 @@ fn an_output_that_is_not_the_one_that_was_written_is_refused() {
     fs::rename(&csv, &aside).expect("it is there");
     cut.assert_resume_refused("opening the output");
     fs::copy(&aside, &csv).expect("there is room");
-    cut.assert_resume_refused("it is another file than the run has written");
+    cut.assert_resume_refused("it is not the file that the run wrote");
     fs::rename(&aside, &csv).expect("it is there");
     let content = fs::read(&csv).expect("it is there");
     fs::write(&csv, &content[..content.len() - 1]).expect("there is room");
-    cut.assert_resume_refused(" that the run has written");
+    cut.assert_resume_refused(" that the run wrote");
     fs::write(&csv, &content).expect("there is room");
     cut.assert_resumed();
 }
@@ -258,7 +258,10 @@ fn two_processes_cannot_go_on_with_one_run() {
     assert_eq!(counts.open, 1);
     let ended = cut.kept.resume();
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("another run is writing it; wait for its end"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("another run is writing it: wait until that run ends"),
+        "{ended:?}"
+    );
     drop(running);
     cut.assert_resumed();
 }
@@ -276,7 +279,7 @@ fn a_complete_run_has_nothing_left() {
     fs::write(kept.file("jsonl"), &before[1..]).expect("there is room");
     let ended = kept.resume();
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("bytes of the"), "{ended:?}");
+    assert!(ended.stderr.contains(" bytes that the run wrote"), "{ended:?}");
 }
 
 #[test]
@@ -319,7 +322,7 @@ fn replacing_a_run_takes_its_journal_first() {
     assert_each_once(&kept.file("jsonl"), &targets);
 }
 
-const BEGINS: &str = "portmuster: there is no journal to resume from: the run begins\n";
+const BEGINS: &str = "portmuster: there is no journal to resume from: starting the run\n";
 
 #[test]
 fn one_command_line_begins_the_run_resumes_it_and_finds_it_complete() {
@@ -332,7 +335,10 @@ fn one_command_line_begins_the_run_resumes_it_and_finds_it_complete() {
     drop(silent);
     let ended = check(kept.arguments(false));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(ended.stderr.starts_with("portmuster: goes on with 1 of 5 targets\n"), "{ended:?}");
+    assert!(
+        ended.stderr.starts_with("portmuster: resuming with 1 of 5 targets left\n"),
+        "{ended:?}"
+    );
     let ports = (1..=4).map(|port| format!("127.0.0.1:{port}"));
     let targets: Vec<_> = [target].into_iter().chain(ports).collect();
     assert_each_once(&kept.file("jsonl"), &targets);
@@ -359,8 +365,8 @@ fn resume_without_a_journal_takes_empty_files_and_leaves_those_with_rows_alone()
         }
         let ended = check(&arguments);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let said = "it exists, and there is no journal to resume its run from; --append adds to it, \
-            --force replaces it";
+        let said = "it exists, and there is no journal to resume its run from: --append appends to \
+            it, --force overwrites it";
         assert!(ended.stderr.contains(said), "{ended:?}");
         assert_eq!(fs::read(&jsonl).expect("it is there"), b"{}\n");
         assert_eq!(journal.exists(), is_there, "it is as it was");
@@ -422,9 +428,12 @@ fn a_run_that_nothing_could_resume_is_refused_at_once() {
     let folder = tempfile::tempdir().expect("there is room");
     let journal = folder.path().join("journal").display().to_string();
     for (arguments, reason) in [
-        (&["127.0.0.1:1"][..], "rows on stdout can't be taken back, so with --journal they need"),
+        (&["127.0.0.1:1"][..], "rows on stdout can't be truncated: to use --journal, write"),
         (&["-i", "-", "-o", "jsonl=/dev/null"], "a run that reads a stream can't be resumed"),
-        (&["127.0.0.1:1", "-o", "jsonl=/dev/full"], "it can't be cut back, so with --journal"),
+        (
+            &["127.0.0.1:1", "-o", "jsonl=/dev/full"],
+            "it can't be truncated, so it can't be an output",
+        ),
         (&["127.0.0.1:1", "-o", "jsonl=/nowhere/at/all"], "opening the output"),
     ] {
         let ended = check(arguments.iter().copied().chain(["--journal", &journal]));
@@ -443,7 +452,7 @@ fn a_journal_is_no_output_and_no_input() {
     let arguments = kept.arguments(false).join(" ").replace("journal=", "jsonl=");
     let ended = check(arguments.split(' '));
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("is the journal as well; give each its own file"), "{ended:?}");
+    assert!(ended.stderr.contains("is the journal as well: give each its own file"), "{ended:?}");
     assert!(!kept.file("journal").exists());
 }
 
@@ -455,7 +464,7 @@ fn what_ctrl_c_has_ended_goes_on() {
     let mut running = Running::check(kept.arguments(false).into_iter().chain(slowly));
     // The first word of it is that the rate holds it back: it has begun. Root is told so before.
     let mut said = (0..2).map(|_| running.said());
-    assert!(said.any(|line| line.contains("held back by")), "it is held back");
+    assert!(said.any(|line| line.contains("speed limited by")), "it is held back");
     running.signal(Signal::INT);
     let ended = running.end();
     assert_eq!(ended.status, Some(130), "{ended:?}");
@@ -463,7 +472,7 @@ fn what_ctrl_c_has_ended_goes_on() {
     assert!(left > 0, "{ended:?}");
     let ended = check([kept.arguments(true), vec!["--rate=max".into()]].concat());
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let note = format!("portmuster: goes on with {left} of 3000 targets\n");
+    let note = format!("portmuster: resuming with {left} of 3000 targets left\n");
     assert!(ended.stderr.starts_with(&note), "{}", ended.stderr);
     let summary = ended.summary();
     assert_eq!((summary.targets, summary.of("closed")), (3000, 3000), "of the whole run");
@@ -480,7 +489,7 @@ fn a_full_disk_ends_the_run_and_with_more_room_it_goes_on() {
         format!("ulimit -f 64; exec \"$portmuster\" check {}", kept.arguments(false).join(" "));
     let ended = sh(&limited, "");
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    assert!(ended.stderr.contains("; the rows before are whole"), "{ended:?}");
+    assert!(ended.stderr.contains("; all rows before are complete"), "{ended:?}");
     let ended = kept.resume();
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_each_once(&kept.file("jsonl"), &refused());

@@ -32,7 +32,7 @@ fn another_file_with_the_same_inode_is_refused() {
         edited[content.len() / 3] ^= 0x01;
         for other in [stranger.as_bytes(), &longer, &edited] {
             write(&file, other);
-            cut.assert_resume_refused("bytes is not what the run has written: it was changed");
+            cut.assert_resume_refused("bytes are not those that the run wrote, so it was changed");
         }
         write(&file, &content);
     }
@@ -93,7 +93,9 @@ fn rows_that_another_run_has_appended_are_not_cut_off() {
             let after = fs::read_to_string(&file).expect("it is there");
             let more = after.strip_prefix(&before).expect("what was there is there");
             assert_eq!(more.lines().count(), 3);
-            cut.assert_resume_refused("another run has written to it since this one was cut off");
+            cut.assert_resume_refused(
+                "another run has written to it since this one was interrupted",
+            );
             assert_eq!(fs::read_to_string(&file).expect("it is there"), after);
         }
     }
@@ -113,7 +115,7 @@ fn two_resumable_runs_over_one_file_lose_no_row() {
     let ended = check(arguments);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let before = fs::read(&jsonl).expect("it is there");
-    cut.assert_resume_refused("another run has written to it since this one was cut off");
+    cut.assert_resume_refused("another run has written to it since this one was interrupted");
     // The one that is complete has nothing to do, and finds all its rows.
     let ended = check(arguments.into_iter().chain(["--resume"]));
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -129,9 +131,9 @@ fn lines_that_are_no_rows_are_not_cut_off() {
         let file = cut.kept.file(format);
         let content = fs::read(&file).expect("it is there");
         write(&file, &[&content[..], b"a note\n"].concat());
-        cut.assert_resume_refused("stands what is no row, and going on would take it away");
+        cut.assert_resume_refused("there is a line that is no row, and resuming would remove it");
         write(&file, &[&content[..], &content[content.len() - 40..]].concat());
-        cut.assert_resume_refused("stands what is no row, and going on would take it away");
+        cut.assert_resume_refused("there is a line that is no row, and resuming would remove it");
         write(&file, &content);
         cut.assert_resumed();
     }
@@ -170,7 +172,7 @@ fn run_of_the_same_number_in_another_database_is_refused() {
     write(&file, &fs::read(other.file("other")).expect("it is there"));
     let ended = cut.kept.resume();
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let told = ["its run 1 is not the one that the journal names", "run 1 had outcomes"];
+    let told = ["its run 1 is not the one in the journal", "run 1 had outcomes"];
     assert!(told.iter().any(|told| ended.stderr.contains(told)), "{ended:?}");
     let rows = column::<u32>(&open(&file), "SELECT count(*) FROM outcomes");
     assert_eq!(rows, [54], "it has what it had");
@@ -276,7 +278,7 @@ fn more_settled_targets_than_there_are_is_an_error() {
         let at = text.find("\"settled\":[").expect("it has them");
         let end = at + text[at..].find(']').expect("they end") + 1;
         let good = forge(&journal, &text[at..end], &format!("\"settled\":{runs}"));
-        cut.assert_resume_refused("it is damaged: its numbers contradict each other");
+        cut.assert_resume_refused("it is damaged: its numbers are inconsistent");
         fs::write(&journal, good).expect("there is room");
     }
     cut.assert_resumed();
@@ -287,7 +289,7 @@ fn journal_of_another_walk_is_refused() {
     let cut = Cut::new(&["jsonl"]);
     let journal = cut.kept.file("journal");
     let good = forge(&journal, "\"walk\":1,", "\"walk\":7,");
-    cut.assert_resume_refused("its run walks its targets in order 7, and this portmuster (");
+    cut.assert_resume_refused("its target order is version 7, but portmuster ");
     fs::write(&journal, good).expect("there is room");
     cut.assert_resumed();
 }
@@ -301,7 +303,7 @@ fn journal_without_what_gates_have_found_is_refused() {
     let at = text.find("\"found\":{\"tallies\"").expect("it has them");
     let end = at + text[at..].find(",\"complete\"").expect("it ends");
     let good = forge(&journal, &text[at..end], "\"found\":null");
-    cut.assert_resume_refused("the journal does not say what the gates have found");
+    cut.assert_resume_refused("the journal has no state of these gates");
     fs::write(&journal, good).expect("there is room");
     let targets = cut.targets.clone();
     let kept = cut.assert_resumed_with_gates();

@@ -146,9 +146,9 @@ fn more_than_the_memory_for_tcp_is_meant_for_is_said() {
     let script = shown(&[("/proc/sys/net/ipv4/tcp_mem", "100\\t200\\t300")]);
     let Some(ended) = sh_apart(&["--mount"], &script, path) else { return };
     assert_all_refused(&ended, 1024);
-    let told = "this system's memory for TCP is meant for 300: connections of other programs";
+    let told = "the TCP memory of this system is sized for 300: connections of other programs";
     assert!(ended.stderr.contains(told), "{}", ended.stderr);
-    assert!(ended.stderr.contains("raise net.ipv4.tcp_mem\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("raise net.ipv4.tcp_mem for this many\n"), "{}", ended.stderr);
 }
 
 /// A control group does not refuse memory that is not there: it kills.

@@ -36,7 +36,7 @@ fn run_in_silence(method: &str) -> (Running, Server) {
 
 fn assert_interrupted(ended: &Ended) {
     assert_eq!(ended.status, Some(130), "{ended:?}");
-    let note = "portmuster: stopping; once more to leave at once\n";
+    let note = "portmuster: stopping; press Ctrl-C again to quit immediately\n";
     assert!(ended.stderr.starts_with(note), "{}", ended.stderr);
 }
 
@@ -131,7 +131,7 @@ fn a_second_ctrl_c_leaves_at_once() {
     let mut running = Running::check(["127.0.0.0/16", "-p1", "--rate=max", "-o=jsonl"]);
     let first = running.row();
     running.signal(Signal::INT);
-    assert_eq!(running.said(), "portmuster: stopping; once more to leave at once\n");
+    assert_eq!(running.said(), "portmuster: stopping; press Ctrl-C again to quit immediately\n");
     running.signal(Signal::INT);
     let ended = running.end_unread();
     assert_eq!(ended.status, Some(130));

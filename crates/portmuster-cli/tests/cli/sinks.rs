@@ -108,7 +108,7 @@ fn a_full_disk_leaves_every_file_valid() {
         let script = script.replace("FORMAT", format);
         let Some(ended) = sh_apart(&["--mount"], &script, folder.path()) else { return };
         assert_eq!(ended.status, Some(3), "{ended:?}");
-        let told = "/rows; the rows before are whole: No space left on device";
+        let told = "/rows; all rows before are complete: No space left on device";
         assert!(ended.stderr.contains(told), "{}", ended.stderr);
         assert!(ended.stdout.contains("127.0."), "{}", ended.stdout);
         match format {
@@ -123,7 +123,7 @@ fn a_full_device_makes_the_run_incomplete() {
     for format in ["csv", "xml"] {
         let ended = check(["127.0.0.1:1", "-o", &format!("{format}=/dev/full")]);
         assert_eq!(ended.status, Some(3), "{ended:?}");
-        let told = "error: writing /dev/full; the rows before are whole: No space";
+        let told = "error: writing /dev/full; all rows before are complete: No space";
         assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
     }
 }

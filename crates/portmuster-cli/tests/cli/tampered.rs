@@ -41,7 +41,7 @@ fn wait_for(file: &Path) {
 
 #[test]
 fn output_that_is_removed_or_replaced_is_an_error() {
-    let gone = "another program has removed, moved or replaced it while the run wrote to it";
+    let gone = "another program has removed, moved or replaced it during the run";
     for format in ["jsonl", "csv", "xml", "table", "sqlite"] {
         let flags: &[&[&str]] =
             if format == "xml" { &[&["--show=all"]] } else { &[&["--show=all"], &["--append"]] };
@@ -67,9 +67,9 @@ fn output_that_is_cut_is_an_error() {
         fs::write(file, "\n").expect("there is room");
     };
     for format in ["jsonl", "csv", "xml"] {
-        assert_noticed(format, &[], cut, "another program has cut it to 1 of the ");
+        assert_noticed(format, &[], cut, "another program has truncated it to 1 of ");
     }
-    assert_noticed("jsonl", &["--append"], cut, "another program has cut it to 1 of the ");
+    assert_noticed("jsonl", &["--append"], cut, "another program has truncated it to 1 of ");
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn redirected(tamper: &str) -> (Option<i32>, String) {
 #[test]
 fn redirection_that_is_cut_or_removed_is_an_error() {
     for (tamper, reason) in [
-        (": >\"$1/rows\"", "another program has cut the file to 0 bytes; "),
-        ("rm \"$1/rows\"", "another program has removed the file while the run wrote to it"),
+        (": >\"$1/rows\"", "another program has truncated the file to 0 of "),
+        ("rm \"$1/rows\"", "another program has removed the file during the run"),
     ] {
         let (status, stderr) = redirected(tamper);
         assert_eq!(status, Some(3), "{stderr}");

@@ -1,4 +1,4 @@
-//! How lists of targets are read.
+//! Arguments about the format of input files.
 
 use clap::{
     ArgMatches, Args, Command, Error, FromArgMatches,
@@ -7,13 +7,13 @@ use clap::{
 };
 use portmuster::targets::{Columns, InputFormat, InputOptions};
 
-/// The format that is looked for.
+/// The value that selects the format by the first line of an input.
 const AUTO: &str = "auto";
 
-/// How lists of targets are read.
+/// The format of input files.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Reading {
-    /// The format of inputs; auto tells it by the first line, and names it
+pub(crate) struct InputFormatArgs {
+    /// Format of the inputs; auto detects it from the first line
     #[arg(
         long,
         value_name = "FORMAT",
@@ -21,26 +21,25 @@ pub(crate) struct Reading {
         value_parser = formats(),
         hide_possible_values = true,
         long_help = "\
-The format of inputs:
-  auto         the one that the first line shows; it is named on stderr, unless it is a plain
-               list: a target a line, with its label
-  list         several targets on a line, with white space between them
-  csv          a table; its separator is a comma, a semicolon or a tab
-  nmap-xml     what nmap -oX writes, or masscan, or this program
-  nmap-grep    what nmap -oG writes, or masscan
-  masscan      what masscan -oL, -oJ or -oD writes
-  known-hosts  the known_hosts of ssh; hashed names can't be read, and are counted
-  ansible      an inventory in INI, or what ansible-inventory --list writes
-Of a scan the open ports are checked; with -p these ports of all hosts that are up."
+Format of the inputs:
+  auto         detect the format from the first line, and print it unless it is a plain list
+  list         several targets per line, separated by white space
+  csv          a table separated by commas, semicolons or tabs
+  nmap-xml     XML of nmap (-oX), masscan or portmuster
+  nmap-grep    grepable output of nmap (-oG) or masscan
+  masscan      output of masscan -oL, -oJ or -oD
+  known-hosts  ssh known_hosts; hashed names can't be read and are counted
+  ansible      an INI inventory, or the output of ansible-inventory --list
+The open ports of a scan are checked; with -p, the given ports of all its hosts that are up."
     )]
-    input_format: Format,
+    input_format: NamedFormat,
 
-    /// The columns of CSV for host, port and label, by title or number, such as ip,port,name or
-    /// 1,,4 [default: by the header row, or 1,2,3]
+    /// CSV columns of host, port and label, by title or number, such as ip,port,name or 1,,4
+    /// [default: from the header row, or 1,2,3]
     #[arg(long, value_name = "COLUMNS", value_parser = columns)]
     column: Option<Columns>,
 
-    /// Take whatever follows a target on its line as its label, even if it reads as a target or port
+    /// Use any text after a target as its label, even if it looks like a target or port
     #[arg(long)]
     labels: bool,
 
@@ -48,19 +47,23 @@ Of a scan the open ports are checked; with -p these ports of all hosts that are 
     ports: PortsGiven,
 }
 
-/// `None`: auto.
+/// A format; `None` means that it is detected.
 #[derive(Debug, Clone, Copy)]
-struct Format(Option<InputFormat>);
+struct NamedFormat(Option<InputFormat>);
 
-impl Reading {
+impl InputFormatArgs {
+    /// Returns the options of the library's reader.
+    ///
     /// # Errors
-    /// Columns are named of a format that has none.
+    /// `--column` is given with a format other than CSV.
     pub(crate) fn options(&self) -> Result<InputOptions, String> {
         let format = self.input_format.0;
         if let Some(format) = format.filter(|format| *format != InputFormat::Csv)
             && self.column.is_some()
         {
-            return Err(format!("--column is for csv, not for {format}; leave one of them out"));
+            return Err(format!(
+                "--column applies to csv, not to {format}: remove --column or the format"
+            ));
         }
         let mut options = InputOptions::default();
         options.format = format;
@@ -70,12 +73,12 @@ impl Reading {
         Ok(options)
     }
 
-    /// Whether the command line says the ports of targets that name none.
+    /// Returns whether `--ports` is on the command line.
     pub(crate) fn has_ports(&self) -> bool {
         self.ports.0
     }
 
-    /// The same as arguments.
+    /// Returns the arguments that another process of this program needs for the same format.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         if let Some(format) = self.input_format.0 {
@@ -91,9 +94,10 @@ impl Reading {
     }
 }
 
-/// Whether `--ports` is an argument, and not its default.
+/// Whether `--ports` is on the command line, as opposed to its default.
 ///
-/// Invariant: it stands before the ports in its command, because whoever reads a value takes it.
+/// Invariant: the field of this type precedes the one of `--ports` in its command, because reading
+/// an argument removes it from the matches.
 #[derive(Debug, Clone, Copy)]
 struct PortsGiven(bool);
 
@@ -118,11 +122,11 @@ impl Args for PortsGiven {
     }
 }
 
-fn formats() -> impl TypedValueParser<Value = Format> {
+fn formats() -> impl TypedValueParser<Value = NamedFormat> {
     let names = InputFormat::ALL.map(InputFormat::name);
     let values: Vec<_> = std::iter::once(AUTO).chain(names).map(PossibleValue::new).collect();
-    // What is none of these is refused before.
-    PossibleValuesParser::new(values).map(|name| Format(name.parse().ok()))
+    // The parser rejects any other value, so only `auto` fails to parse as a format.
+    PossibleValuesParser::new(values).map(|name| NamedFormat(name.parse().ok()))
 }
 
 fn columns(text: &str) -> Result<Columns, String> {

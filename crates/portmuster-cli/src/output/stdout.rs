@@ -1,4 +1,4 @@
-//! Standard output as a place of rows.
+//! Rows on standard output.
 
 use std::{
     cell::Cell,
@@ -13,23 +13,25 @@ use rustix::{
     io::Errno,
 };
 
-use super::{lock::BUSY, names::redirected};
+use super::lock::BUSY;
+use crate::file_identity::redirected;
 
-/// Standard output, and how many bytes of rows it has taken.
-pub(super) struct Standard {
+/// Standard output, with a count of the bytes written to it.
+pub(super) struct StdoutRows {
     stdout: Stdout,
     redirection: Redirection,
 }
 
-impl Standard {
+impl StdoutRows {
+    /// Creates a writer that shares the count of `redirection`.
     pub(super) fn new(redirection: &Redirection) -> Self {
         Self { stdout: io::stdout(), redirection: redirection.clone() }
     }
 }
 
-impl Write for Standard {
+impl Write for StdoutRows {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Written behind the end of a file that was cut, rows would hide that others are gone.
+        // Rows after the end of a truncated file would hide that earlier rows are missing.
         self.redirection.check().map_err(io::Error::other)?;
         let count = self.stdout.write(bytes)?;
         let written = &self.redirection.written;
@@ -42,7 +44,7 @@ impl Write for Standard {
     }
 }
 
-impl SeekableOutput for Standard {
+impl SeekableOutput for StdoutRows {
     fn length(&self) -> Option<u64> {
         self.stdout.length()
     }
@@ -56,50 +58,57 @@ impl SeekableOutput for Standard {
     }
 }
 
-/// The file that standard output was redirected to, if it was. Other programs may write to it as
-/// well: a shell lets several share one. Clones are of the same one.
+/// The file, if any, that standard output is redirected to. Clones share it.
+///
+/// Other programs may write to the same file, because a shell can pass it to several of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Redirection {
     written: Rc<Cell<u64>>,
-    /// Whether it was a file with a name when the run began.
+    /// Whether a path led to the file when the run began.
     has_name: bool,
-    /// `None`: it is not a file, or one whose file system has no locks.
-    _lock: Option<Rc<Lock>>,
+    /// `None`: standard output is no file, or its file system has no locks.
+    _lock: Option<Rc<StdoutLock>>,
 }
 
 impl Redirection {
-    /// Of standard output as it is now. Its file is locked like that of any other output; runs that
-    /// append to one (`>>`), or got it from the same shell, may do so side by side.
+    /// Locks the file of standard output like that of any other output.
+    ///
+    /// Several runs may append to one file (`>>`), or inherit one file from a shell.
     ///
     /// # Errors
     /// Another run writes to the file.
     pub(super) fn new() -> anyhow::Result<Self> {
-        let Some((.., has_name)) = redirected(&io::stdout()) else { return Ok(Self::default()) };
-        let lock = Lock::new()?.map(Rc::new);
-        Ok(Self { has_name, _lock: lock, ..Self::default() })
+        let Some(file) = redirected(&io::stdout()) else { return Ok(Self::default()) };
+        let lock = StdoutLock::new()?.map(Rc::new);
+        Ok(Self { has_name: file.has_name, _lock: lock, ..Self::default() })
     }
 
+    /// Checks that the file still contains all that was written.
+    ///
     /// # Errors
-    /// The file has not even the length of the rows, or has no name any more.
+    /// The file is shorter than the rows, or no path leads to it any more.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        let Some((_, length, has_name)) = redirected(&io::stdout()) else { return Ok(()) };
+        let Some(file) = redirected(&io::stdout()) else { return Ok(()) };
         let written = self.written.get();
+        let length = file.length;
         if length < written {
-            bail!("another program has cut the file to {length} bytes; {written} were written");
+            bail!("another program has truncated the file to {length} of {written} bytes");
         }
-        if self.has_name && !has_name {
-            bail!("another program has removed the file while the run wrote to it");
+        if self.has_name && !file.has_name {
+            bail!("another program has removed the file during the run");
         }
         Ok(())
     }
 }
 
-/// The lock of the file that standard output is. Given back by hand: the shell that opened the file
-/// keeps it open.
+/// The lock of the file behind standard output.
+///
+/// It must be released explicitly, because the shell that opened the file keeps it open.
 #[derive(Debug)]
-struct Lock;
+struct StdoutLock;
 
-impl Lock {
+impl StdoutLock {
+    /// Takes the lock, shared if the file is open for appending; `None`: there are no locks.
     fn new() -> anyhow::Result<Option<Self>> {
         let stdout = io::stdout();
         let appends = fcntl_getfl(&stdout).is_ok_and(|flags| flags.contains(OFlags::APPEND));
@@ -116,7 +125,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for StdoutLock {
     fn drop(&mut self) {
         let _ = flock(io::stdout(), FlockOperation::Unlock);
     }

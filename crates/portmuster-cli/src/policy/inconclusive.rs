@@ -1,45 +1,45 @@
-//! Why a target has no verdict. Pure.
+//! The kinds of targets without a verdict.
 
 use serde::{Deserialize, Serialize};
 
-/// Why it is not known whether a thing is there.
+/// Why an outcome neither proves nor disproves that something is present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Doubt {
-    /// Nothing answered, or something on the way refused the connection.
+pub(crate) enum Inconclusive {
+    /// Nothing answered, or a device on the path rejected the connection.
     Filtered,
-    /// There is no such name, or none that the resolver knows.
+    /// The name does not exist, or the resolver does not know it.
     Unresolved,
-    /// This machine could not, or may not, try.
+    /// This machine could not connect, or is not permitted to.
     Unchecked,
-    /// The addresses of a name that were tried refused, and others were not tried.
+    /// The tried addresses of a name refused, and others were not tried.
     RefusedInPart,
-    /// The server accepted and said nothing.
+    /// The server accepted and sent nothing.
     Silent,
-    /// The server accepted and hung up without a word.
+    /// The server accepted and closed the connection without sending anything.
     ClosedEarly,
-    /// The server did not stop; its end was not waited for.
+    /// The server kept sending bytes of no known protocol.
     Tarpit,
-    /// No rule recognises what the server said.
+    /// No rule recognises what the server sent.
     Unknown,
-    /// A prompt, or a text that names telnet, without a telnet command.
+    /// The server sent a prompt or a text about telnet, but no telnet command.
     TelnetLikely,
-    /// An sshd that gave up before its identification.
+    /// The sshd failed before it sent its identification.
     SshBroken,
-    /// An sshd that asked for fewer connections before it made an offer.
+    /// The sshd rejected the connection for load before it sent its algorithms.
     SshThrottled,
-    /// An ssh whose offer did not come.
+    /// The ssh server did not send its algorithms.
     KexMissing,
-    /// Only the connection was asked for.
+    /// The run only tested the connection.
     NotProbed,
-    /// The target is excluded, so nobody looked.
+    /// The target is excluded, so it was not checked.
     Excluded,
-    /// A line or a record of the input could not be read and was passed over.
+    /// An input line or record could not be read and was skipped.
     BadLines,
 }
 
-impl Doubt {
-    /// In the order in which the summary lists them.
+impl Inconclusive {
+    /// All kinds, in the order of the summary.
     pub(crate) const ALL: [Self; 15] = [
         Self::Filtered,
         Self::Unresolved,
@@ -58,7 +58,7 @@ impl Doubt {
         Self::BadLines,
     ];
 
-    /// Its name in summaries and on the command line.
+    /// Returns the name in summaries and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Filtered => "filtered",
@@ -79,9 +79,9 @@ impl Doubt {
         }
     }
 
-    /// The doubt of this name.
+    /// Returns the kind with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|doubt| doubt.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -90,11 +90,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_doubt_has_a_name_of_its_own_and_stands_at_its_place() {
-        for (place, doubt) in Doubt::ALL.into_iter().enumerate() {
-            assert_eq!(doubt as usize, place);
-            assert_eq!(Doubt::named(doubt.name()), Some(doubt));
+    fn names_are_unique_and_discriminants_match_the_order() {
+        for (index, kind) in Inconclusive::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, index);
+            assert_eq!(Inconclusive::named(kind.name()), Some(kind));
         }
-        assert_eq!(Doubt::named("left"), None);
+        assert_eq!(Inconclusive::named("left"), None);
     }
 }
