@@ -1,11 +1,11 @@
 //! Bad arguments and input files exit with status 2 and a located message, before anything is sent.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::{Folder, ListFile},
     program::{Ended, check, program, run},
     servers::{assert_untouched, start, target},
     shell::sh,
@@ -22,29 +22,13 @@ fn refused(arguments: &[&str]) -> Ended {
     ended
 }
 
-fn assert_says(arguments: &[&str], complaint: &str) {
+fn assert_error(arguments: &[&str], complaint: &str) {
     let stderr = refused(arguments).stderr;
     assert!(stderr.starts_with("error: ") && stderr.contains(complaint), "{arguments:?}: {stderr}");
 }
 
-struct List {
-    _folder: TempDir,
-    path: String,
-}
-
-fn list(content: &[u8]) -> List {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let path = folder.path().join("list.txt");
-    fs::write(&path, content).expect("the folder is writable");
-    List { path: path_text(&path), _folder: folder }
-}
-
-fn path_text(path: &Path) -> String {
-    path.to_str().expect("temporary paths are UTF-8").to_owned()
-}
-
 fn assert_list_is_refused(content: &[u8], complaint: &str) {
-    let list = list(content);
+    let list = ListFile::new(content);
     let stderr = refused(&["-i", &list.path]).stderr;
     assert_eq!(stderr, format!("error: {}\n", complaint.replace("LIST", &list.path)));
 }
@@ -60,7 +44,7 @@ fn bad_target_error_names_target_and_column() {
         ("", r#"target "", column 1: a host is missing"#),
         ("-", "to read a list from stdin write -i -"),
     ] {
-        assert_says(&[bad], complaint);
+        assert_error(&[bad], complaint);
     }
 }
 
@@ -91,7 +75,7 @@ fn bad_option_value_is_reported() {
         (&["--append", "--force"], "'--append' cannot be used with '--force'"),
         (&["--no-such-option"], "unexpected argument '--no-such-option'"),
     ] {
-        assert_says(bad, complaint);
+        assert_error(bad, complaint);
     }
 }
 
@@ -107,12 +91,12 @@ fn missing_target_error_explains_usage() {
 
 #[test]
 fn unreadable_file_error_names_file() {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let missing = path_text(&folder.path().join("missing.txt"));
-    let folder = path_text(folder.path());
-    assert_says(&["-i", &missing], &format!("opening {missing}: No such file"));
-    assert_says(
-        &["-i", &folder],
+    let folder = Folder::new();
+    let missing = format!("{}/missing.txt", folder.path());
+    let folder = folder.path();
+    assert_error(&["-i", &missing], &format!("opening {missing}: No such file"));
+    assert_error(
+        &["-i", folder],
         &format!("{folder} is a directory; a file with one target a line is read"),
     );
 }
@@ -126,7 +110,7 @@ fn file_without_targets_is_an_error() {
 #[test]
 fn binary_file_error_names_line_and_column() {
     let program = fs::read("/bin/sh").expect("every system has a shell");
-    let list = list(&program);
+    let list = ListFile::new(&program);
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.starts_with(&format!("error: {}, line 1, column ", list.path)), "{stderr}");
 
@@ -154,7 +138,7 @@ fn is_visible(letter: char) -> bool {
 
 #[test]
 fn bad_line_is_escaped_in_error() {
-    let list = list("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
+    let list = ListFile::new("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.contains("line 2, column 5"), "{stderr}");
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
@@ -175,8 +159,8 @@ fn file_name_is_escaped_in_error() {
 
 #[test]
 fn bad_input_creates_no_output_file() {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("rows.jsonl");
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     refused(&["10.0.0.300", "-o", &format!("jsonl={}", file.display())]);
     assert!(!file.exists());
 }

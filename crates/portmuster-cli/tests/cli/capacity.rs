@@ -4,9 +4,10 @@
 use portmuster_lab::Behaviour;
 
 use crate::{
+    folder::Folder,
     program::{Ended, check},
     servers::{start, target},
-    shell::{DROP_PORT_9, sh, sh_in_namespaces, sh_or_skip},
+    shell::{DROP_PORT_9, sh, sh_in_control_group, sh_in_namespaces, sh_or_skip},
 };
 
 /// Parses the note on the limit in flight: the capacity, and the rest of the line.
@@ -106,8 +107,8 @@ fn with_system_files(files: &[(&str, &str)]) -> String {
 }
 
 fn assert_reported_with_file(file: &str, text: &str, expected: u64, hint: &str) {
-    let folder = tempfile::tempdir().expect("temporary folders can be created");
-    let path = folder.path().to_str().expect("the path is UTF-8");
+    let folder = Folder::new();
+    let path = folder.path();
     let script = with_system_files(&[(file, text)]);
     let Some(ended) = sh_in_namespaces(&["--mount"], &script, path) else { return };
     assert_all_refused(&ended, 1024);
@@ -131,8 +132,8 @@ fn system_descriptor_limit_is_reported() {
 
 #[test]
 fn tcp_memory_limit_is_reported() {
-    let folder = tempfile::tempdir().expect("temporary folders can be created");
-    let path = folder.path().to_str().expect("the path is UTF-8");
+    let folder = Folder::new();
+    let path = folder.path();
     let script = with_system_files(&[("/proc/sys/net/ipv4/tcp_mem", "100\\t200\\t300")]);
     let Some(ended) = sh_in_namespaces(&["--mount"], &script, path) else { return };
     assert_all_refused(&ended, 1024);
@@ -144,29 +145,14 @@ fn tcp_memory_limit_is_reported() {
 /// A control group does not refuse memory that it lacks: it kills.
 #[test]
 fn run_survives_small_control_group() {
-    let script = "
-        for root in /sys/fs/cgroup/memory /sys/fs/cgroup; do
-            group=$root/portmuster-test-$$
-            mkdir \"$group\" 2> /dev/null || continue
-            for limit in memory.limit_in_bytes memory.max; do
-                [ -e \"$group/$limit\" ] || continue
-                trap 'rmdir \"$group\"' EXIT
-                echo 33554432 > \"$group/$limit\"
-                sh -euc 'echo 0 > \"$1/cgroup.procs\"; exec unshare --net sh -euc \"$2\" sh \"$3\"' \
-                    sh \"$group\" \"$1\" event-loop
-                exit
-            done
-            rmdir \"$group\"
-        done
-        exit 77";
-    let inside = format!(
+    let script = format!(
         "ip link set lo up
         {DROP_PORT_9}
         exec \"$portmuster\" check 127.0.0.0/18 -p 9 --rate max --in-flight 100000 --retries 0 \
             --timeout 300ms -o jsonl --method \"$1\""
     );
-    let what = "lets nobody make a control group with a limit of memory";
-    let Some(ended) = sh_or_skip(what, script, &inside) else { return };
+    let (bytes, wrapper) = (32 << 20, ["unshare", "--net"]);
+    let Some(ended) = sh_in_control_group(bytes, &wrapper, &script, "event-loop") else { return };
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(ended.summary().of("filtered"), 16_384);
     let (capacity, hint) = in_flight(&ended, 100_000);

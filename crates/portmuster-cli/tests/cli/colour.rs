@@ -3,6 +3,7 @@
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
+    folder::Folder,
     program::{Ended, check, program, run},
     servers::{start, target},
     terminal,
@@ -63,8 +64,8 @@ fn color_never_and_no_color_disable_colours() {
 
 #[test]
 fn output_file_gets_no_colours() {
-    let folder = tempfile::TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("rows.txt");
+    let folder = Folder::new();
+    let file = folder.file("rows.txt");
     let output = format!("table={}", file.display());
     let ended = check(["127.0.0.1:1", "--show=all", "--color=always", "-o", &output]);
     assert_eq!(ended.status, Some(0), "{ended:?}");

@@ -2,9 +2,10 @@
 
 use std::fs;
 
-use tempfile::TempDir;
-
-use crate::program::{Ended, command, program, run};
+use crate::{
+    folder::Folder,
+    program::{Ended, command, program, run},
+};
 
 /// Returns the commands that the help lists, including `help`.
 fn commands() -> Vec<String> {
@@ -26,9 +27,8 @@ fn completions(shell: &str) -> String {
 /// Runs a script in a shell without user configuration. `$completions` is the file of the program's
 /// completions for that shell.
 fn in_shell(arguments: &[&str], script: &str) -> Ended {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let path = folder.path().join("completions");
-    fs::write(&path, completions(arguments[0])).expect("the folder is writable");
+    let folder = Folder::new();
+    let path = folder.write("completions", completions(arguments[0]));
     let home = folder.path();
     let ended = run(command(arguments[0])
         .env("HOME", home)
@@ -96,7 +96,7 @@ fn zsh_loads_completions() {
 
 #[test]
 fn hidden_options_are_in_no_completions_or_manual_page() {
-    let folder = TempDir::new().expect("temporary folders can be created");
+    let folder = Folder::new();
     for text in ["bash", "zsh", "fish"].map(completions).into_iter().chain(pages(&folder)) {
         for hidden in ["--measure", "\\-\\-measure", "-l measure", "inside of a worker"] {
             assert!(!text.contains(hidden), "{hidden} in {text}");
@@ -105,8 +105,8 @@ fn hidden_options_are_in_no_completions_or_manual_page() {
 }
 
 /// Writes all manual pages to a folder that does not exist yet, and returns their text.
-fn pages(folder: &TempDir) -> Vec<String> {
-    let man = folder.path().join("share/man1");
+fn pages(folder: &Folder) -> Vec<String> {
+    let man = folder.file("share/man1");
     let ended = run(program().args(["man", "--dir"]).arg(&man));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let page = |name: &str| fs::read_to_string(man.join(name)).expect("the page is there");
@@ -119,7 +119,7 @@ fn pages(folder: &TempDir) -> Vec<String> {
 
 #[test]
 fn manual_pages_render_without_warnings_and_match_help() {
-    let folder = TempDir::new().expect("temporary folders can be created");
+    let folder = Folder::new();
     for page in pages(&folder) {
         let rendered =
             run(command("groff").args(["-man", "-Tutf8", "-ww"]).write_stdin(page.clone()));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::{Ended, check},
     row::{Evidence, Row},
 };
@@ -137,7 +137,7 @@ fn check_into(folder: &Folder, arguments: &[&str]) -> Ended {
 #[test]
 fn append_keeps_existing_header() {
     let folder = Folder::new();
-    folder.with("rows.csv", "");
+    folder.write("rows.csv", "");
     for rows in 1..=3 {
         let ended = check_into(&folder, &["--append"]);
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -149,7 +149,7 @@ fn append_keeps_existing_header() {
 fn append_refuses_other_columns() {
     for old in ["schema,host\n", &format!("x{HEADER}"), "1,127.0.0.1\n"] {
         let folder = Folder::new();
-        let file = folder.with("rows.csv", old);
+        let file = folder.write("rows.csv", old);
         let ended = check_into(&folder, &["--append"]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("its columns are not those"), "{}", ended.stderr);
@@ -166,7 +166,7 @@ fn run_without_rows_writes_header() {
 #[test]
 fn formula_label_is_quoted_for_spreadsheets() {
     let folder = Folder::new();
-    let list = folder.with("list", "127.0.0.1:1 =HYPERLINK(\"http://evil.example\")\n");
+    let list = folder.write("list", "127.0.0.1:1 =HYPERLINK(\"http://evil.example\")\n");
     let list = list.to_str().expect("temporary paths are UTF-8");
     let ended = check(["-i", list, "--labels", "-o=csv"]);
     let rows = read_rows(&ended.stdout);

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, types::FromSql};
 
 use crate::{
     csv_rows::CsvRow,
-    outputs::{Folder, output},
+    folder::{Folder, output},
     program::{Ended, Running, check, program, run},
     shell::sh_in_namespaces,
 };
@@ -127,7 +127,7 @@ fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
     })
 }
 
-/// Asserts that the database passes SQLite's integrity check and has exactly the declared schema.
+/// Asserts that the database passes the integrity check of `SQLite` and has exactly the declared schema.
 pub(crate) fn assert_intact(database: &Connection) {
     assert_eq!(column::<String>(database, "PRAGMA integrity_check"), ["ok"]);
     assert_eq!(column::<u32>(database, "PRAGMA user_version"), [2]);
@@ -254,7 +254,7 @@ fn foreign_file_is_refused_and_unchanged() {
     drop(database);
     for (file, complaint) in [
         (foreign, "it is not a database of portmuster's; choose another file"),
-        (folder.with("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
+        (folder.write("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
         (newer, "its schema is 3, written by portmuster 7.3.0; this program ("),
     ] {
         let before = fs::read(&file).expect("it exists");

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::{
-    outputs::{Folder, output},
+    folder::{Folder, output},
     program::{Ended, check, program, run},
     shell::{sh, sh_in_namespaces},
 };

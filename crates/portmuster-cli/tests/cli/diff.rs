@@ -5,9 +5,9 @@ use std::{fs, net::IpAddr, path::Path};
 use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
 use serde::Deserialize;
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     program::{Ended, Running, check, program, run},
     servers::{start, target},
     shell::sh,
@@ -57,21 +57,20 @@ fn diff(arguments: &[&str]) -> Ended {
 }
 
 /// A temporary folder of run files.
-struct Runs(TempDir);
+struct Runs(Folder);
 
 impl Runs {
     fn new() -> Self {
-        Self(TempDir::new().expect("temporary folders can be created"))
+        Self(Folder::new())
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("temporary paths are UTF-8").to_owned()
+        format!("{}/{name}", self.0.path())
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.path(name);
-        fs::write(&path, content).expect("the folder is writable");
-        path
+        self.0.write(name, content);
+        self.path(name)
     }
 
     /// Checks the servers and writes their rows to a file. Returns its path.
@@ -239,7 +238,7 @@ fn invalid_run_error_names_line() {
     let runs = Runs::new();
     let [old, _] = two_runs(&runs);
     let good = row("192.0.2.1", 23, CLOSED);
-    let folder = runs.0.path().to_str().expect("the path is UTF-8").to_owned();
+    let folder = runs.0.path().to_owned();
     for (content, complaint) in [
         (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: it is not a row that"),
         (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: its schema is 2, and this"),

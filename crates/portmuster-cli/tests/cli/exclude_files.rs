@@ -1,15 +1,13 @@
 //! Exclude files: a file that cannot be read completely stops the run before it starts.
 
-use std::fs;
-
-use tempfile::TempDir;
-
-use crate::program::{Ended, check};
+use crate::{
+    folder::Folder,
+    program::{Ended, check},
+};
 
 fn check_with_file(contents: &[u8], more: &[&str]) -> Ended {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("excludes");
-    fs::write(&file, contents).expect("it is writable");
+    let folder = Folder::new();
+    let file = folder.write("excludes", contents);
     let file = file.to_str().expect("temporary paths are UTF-8");
     let arguments = ["127.0.0.9:1", "127.0.0.1:1", "-o", "jsonl", "--exclude-file", file];
     check(arguments.iter().chain(more))

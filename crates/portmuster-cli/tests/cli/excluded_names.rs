@@ -1,12 +1,11 @@
 //! Excluded host names: all their addresses are excluded, whichever target leads to them.
 
-use std::{collections::BTreeSet, fs};
-
-use tempfile::TempDir;
+use std::collections::BTreeSet;
 
 use crate::{
+    folder::Folder,
     program::{Ended, check},
-    shell::sh_in_namespaces,
+    shell::{DNS_ONLY, FILES_ONLY, sh_in_namespaces, sh_with_etc},
 };
 
 /// A hosts file, so that the resolver asks no name server.
@@ -19,18 +18,10 @@ const HOSTS: &str = "\
 
 /// Runs `portmuster check` where the resolver knows only the names of this hosts file.
 fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    fs::write(folder.path().join("hosts"), hosts).expect("it is writable");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("it is writable");
-    fs::write(folder.path().join("list"), LIST).expect("it is writable");
-    let script = format!(
-        "mount --bind \"$1/hosts\" /etc/hosts
-        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        cd \"$1\"
-        exec \"$portmuster\" check {arguments}"
-    );
-    let folder = folder.path().to_str().expect("temporary paths are UTF-8");
-    sh_in_namespaces(&["--mount"], &script, folder)
+    let folder = Folder::new();
+    folder.write("list", LIST);
+    let script = format!("exec \"$portmuster\" check {arguments}");
+    sh_with_etc(&folder, &[("hosts", hosts), FILES_ONLY], &[], &script)
 }
 
 const LIST: &str = "# switches\n127.0.0.9\n\nfragile.example\n  gone.example # since May\n";
@@ -95,8 +86,8 @@ fn unresolvable_excluded_name_error_names_line() {
 fn errors_for_many_excluded_names_are_truncated() {
     let script = "seq -f 'gone-%.0f.example' 5000 >\"$1/many\"
         exec \"$portmuster\" check 127.0.0.4:1 --exclude-file \"$1/many\"";
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let folder = folder.path().to_str().expect("temporary paths are UTF-8");
+    let folder = Folder::new();
+    let folder = folder.path();
     // No name server is reachable in the new network namespace.
     let Some(ended) = sh_in_namespaces(&["--net"], script, folder) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
@@ -128,15 +119,12 @@ sys.exit(128 - client.wait())
 
 #[test]
 fn ctrl_c_ends_excluded_name_lookup() {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.1\n").expect("it is writable");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: dns\n").expect("it is writable");
-    fs::write(folder.path().join("unresponsive.py"), UNRESPONSIVE).expect("it is writable");
+    let folder = Folder::new();
+    folder.write("unresponsive.py", UNRESPONSIVE);
     let script = "ip link set lo up
-        mount --bind \"$1/resolv.conf\" /etc/resolv.conf
-        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        exec python3 \"$1/unresponsive.py\" \"$portmuster\" check 127.0.0.4:1 --exclude asked.example -ojsonl";
-    let folder = folder.path().to_str().expect("temporary paths are UTF-8");
-    let Some(ended) = sh_in_namespaces(&["--net", "--mount"], script, folder) else { return };
+        exec python3 unresponsive.py \"$portmuster\" check 127.0.0.4:1 --exclude excluded.example \
+            -ojsonl";
+    let etc = [("resolv.conf", "nameserver 127.0.0.1\n"), DNS_ONLY];
+    let Some(ended) = sh_with_etc(&folder, &etc, &["--net"], script) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
 }

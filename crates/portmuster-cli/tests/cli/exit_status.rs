@@ -3,8 +3,8 @@
 use std::fs;
 
 use crate::{
+    folder::Folder,
     journal::JournaledRun,
-    outputs::Folder,
     shell::{check_with_seccomp, sh},
 };
 
@@ -13,8 +13,8 @@ fn full_stdout_exits_3_for_every_command() {
     let folder = Folder::new();
     let row = "{\"schema\":1,\"host\":\"192.0.2.1\",\"port\":23,\"open\":true,\"state\":\"open\",\
         \"reason\":\"accepted\",\"attempts\":1,\"time\":\"2026-11-22T10:00:00.123Z\"}\n";
-    folder.with("old.jsonl", row);
-    folder.with("new.jsonl", "");
+    folder.write("old.jsonl", row);
+    folder.write("new.jsonl", "");
     for command in [
         "check 127.0.0.1:1-9 --list",
         "check 127.0.0.1:1-9 --count",

@@ -3,9 +3,9 @@
 use std::fs;
 
 use portmuster_lab::{Behaviour, Lab, fixtures};
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     program::{Ended, check},
     row::{self, Row},
     servers::{by_fixture, start, start_lab, target, targets_except},
@@ -16,8 +16,8 @@ const SHORT: [&str; 3] = ["--first-byte=6s", "--deadline=7s", "--per-host=max"];
 
 /// Checks all fixtures. The table goes to stdout, and the JSON rows are read from a file.
 fn check_fixtures(lab: &Lab) -> (Ended, Vec<Row>) {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("rows.jsonl");
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     let jsonl = format!("jsonl={}", file.display());
     let targets = targets_except(lab, &[]);
     let mut arguments: Vec<_> = targets.iter().map(String::as_str).collect();

@@ -1,16 +1,14 @@
 //! `--forbid` and `--require-verdict`: exit status, and the verdicts that the summary reports.
 
-use std::fs;
-
 use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     journal::JournaledRun,
     program::{Ended, Running, check, program, run},
     servers::{assert_untouched, full_listener, start, target},
-    shell::{sh, sh_in_namespaces},
+    shell::{FILES_ONLY, sh, sh_with_etc},
 };
 
 /// Limits that end the check of a silent server after a few seconds.
@@ -156,17 +154,9 @@ fn unchecked_target_fails_only_require_verdict() {
 /// Runs a check where the resolver knows only the two names below. Returns `None` where namespaces
 /// are not available.
 fn check_with_known_names(arguments: &str) -> Option<Ended> {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("it is writable");
     let hosts = "127.0.0.1 localhost\n127.0.0.1 v4.example\n";
-    fs::write(folder.path().join("hosts"), hosts).expect("it is writable");
-    let folder = folder.path().to_str().expect("temporary paths are UTF-8");
-    let script = format!(
-        "mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        mount --bind \"$1/hosts\" /etc/hosts
-        exec \"$portmuster\" check {arguments}"
-    );
-    sh_in_namespaces(&["--mount"], &script, folder)
+    let script = format!("exec \"$portmuster\" check {arguments}");
+    sh_with_etc(&Folder::new(), &[("hosts", hosts), FILES_ONLY], &[], &script)
 }
 
 #[test]

@@ -2,32 +2,17 @@
 //!
 //! Connections go to loopback only.
 
-use std::fs;
-
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::ListFile,
     program::{Ended, Running, check, program, run},
     servers::{start, target},
 };
 
-struct List {
-    _folder: TempDir,
-    path: String,
-}
-
-fn list(content: &str) -> List {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    let path = folder.path().join("list.txt");
-    fs::write(&path, content).expect("the folder is writable");
-    let path = path.to_str().expect("temporary paths are UTF-8").to_owned();
-    List { path, _folder: folder }
-}
-
 /// Lists the targets of a file in given order. The path is replaced by `LIST` in stderr.
 fn listed(content: &str, arguments: &[&str]) -> Ended {
-    let list = list(content);
+    let list = ListFile::new(content);
     let ended = check([&["-i", &list.path, "--list", "--order=given"], arguments].concat());
     Ended { stderr: ended.stderr.replace(&list.path, "LIST"), ..ended }
 }
@@ -331,7 +316,7 @@ fn stream_is_checked_before_it_ends() {
 #[test]
 fn exclude_file_text_after_white_space_is_never_dropped() {
     let excluded = |content: &str, arguments: &[&str]| {
-        let list = list(content);
+        let list = ListFile::new(content);
         let fixed = ["127.0.9.0/29", "-p1", "--list", "--order=given", "--exclude-file"];
         let ended = check([&fixed[..], &[&list.path], arguments].concat());
         Ended { stderr: ended.stderr.replace(&list.path, "LIST"), ..ended }
@@ -351,7 +336,7 @@ fn exclude_file_text_after_white_space_is_never_dropped() {
 
 #[test]
 fn compare_reads_other_input_formats() {
-    let list = list("127.0.9.1,1,x\n127.0.9.2,2,y\n");
+    let list = ListFile::new("127.0.9.1,1,x\n127.0.9.2,2,y\n");
     let arguments = ["compare", "-i", &list.path, "--input-format=csv", "--rounds=1", "-ojsonl"];
     let ended =
         run(program().args(arguments).args(["--methods=serial,event-loop", "--column=1,2"]));

@@ -15,16 +15,18 @@ use rustix::{
     process::Signal,
 };
 use serde::Deserialize;
-use tempfile::TempDir;
 
-use crate::program::{Ended, Running, check};
+use crate::{
+    folder::Folder,
+    program::{Ended, Running, check},
+};
 
 /// Minimum number of kills per test.
 const KILLS: usize = 11;
 
 /// A run with a journal and outputs in a temporary folder.
 pub(crate) struct JournaledRun {
-    pub(crate) folder: TempDir,
+    pub(crate) folder: Folder,
     arguments: Vec<String>,
 }
 
@@ -32,8 +34,8 @@ impl JournaledRun {
     /// Adds one output per entry of `formats`, in a file of that name. A second output of a format
     /// has a suffix after a dot, as in `sqlite.second`.
     pub(crate) fn new(formats: &[&str], arguments: &[&str]) -> Self {
-        let folder = TempDir::new().expect("temporary folders can be created");
-        let file = |name: &str| folder.path().join(name).display().to_string();
+        let folder = Folder::new();
+        let file = |name: &str| folder.file(name).display().to_string();
         let mut all: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         for format in formats {
             let (name, format) = (format, format.split('.').next().expect("it has a beginning"));
@@ -44,7 +46,7 @@ impl JournaledRun {
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.file(name)
     }
 
     /// Returns the arguments that start the run, or resume it.
@@ -120,7 +122,7 @@ struct FolderWatch {
 }
 
 impl FolderWatch {
-    fn of(folder: &TempDir) -> Self {
+    fn of(folder: &Folder) -> Self {
         let watch = inotify::init(CreateFlags::CLOEXEC).expect("folders can be watched");
         let flags = WatchFlags::MOVED_TO | WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
         inotify::add_watch(&watch, folder.path(), flags).expect("the folder is there");

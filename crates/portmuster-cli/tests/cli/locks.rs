@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     database::{assert_intact, column, open},
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::{Ended, Running, check},
     row,
     shell::sh,

@@ -1,33 +1,26 @@
 //! Name resolution, tested against a name server in a network namespace: the verdict of each kind
 //! of answer, and which addresses are checked.
 
-use std::{collections::BTreeMap, fs};
-
-use tempfile::TempDir;
+use std::collections::BTreeMap;
 
 use crate::{
+    folder::Folder,
     program::Ended,
     row::Row,
-    shell::{sh_in_namespaces, sh_with_hosts},
+    shell::{DNS_ONLY, sh_with_etc, sh_with_hosts},
 };
 
 /// Runs `portmuster check` with the test name server as the only resolver, after the shell line
 /// `before`.
 fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended> {
-    let folder = TempDir::new().expect("temporary folders can be created");
     let resolv_conf = format!("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n{search}\n");
-    fs::write(folder.path().join("resolv.conf"), resolv_conf).expect("it is writable");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: dns\n").expect("it is writable");
     let script = format!(
         "ip link set lo up
-        mount --bind \"$1/resolv.conf\" /etc/resolv.conf
-        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        cd \"$1\"
         {before}
         exec python3 \"$name_server\" \"$portmuster\" check {arguments}"
     );
-    let folder = folder.path().to_str().expect("temporary paths are UTF-8");
-    sh_in_namespaces(&["--net", "--mount"], &script, folder)
+    let etc = [("resolv.conf", &*resolv_conf), DNS_ONLY];
+    sh_with_etc(&Folder::new(), &etc, &["--net"], &script)
 }
 
 fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {

@@ -20,6 +20,7 @@ mod excluded_names;
 mod exit_status;
 mod explain;
 mod faults;
+mod folder;
 mod formats;
 mod gates;
 mod hardening;

@@ -1,15 +1,13 @@
 //! Names that resolve, names that do not, and targets that are unreachable from this machine.
 
-use std::fs;
-
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     program::check,
     row::Row,
     servers::{start, start_on_localhost, target},
-    shell::sh_in_namespaces,
+    shell::{FILES_ONLY, sh_in_namespaces, sh_with_etc},
 };
 
 fn row<'a>(rows: &'a [Row], host: &str) -> &'a Row {
@@ -51,12 +49,9 @@ fn missing_interface_leaves_address_unchecked_and_exits_3() {
 /// The resolver reads its local files only. Otherwise it would query an external name server.
 #[test]
 fn unknown_name_is_unresolved() {
-    let folder = TempDir::new().expect("temporary folders can be created");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("it is writable");
-    let script = "mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        exec \"$portmuster\" check no-such-name.invalid:22 localhost:1 127.0.0.1:1 -o jsonl";
-    let folder = folder.path().to_str().expect("temporary paths are UTF-8");
-    let Some(ended) = sh_in_namespaces(&["--mount"], script, folder) else { return };
+    let script =
+        "exec \"$portmuster\" check no-such-name.invalid:22 localhost:1 127.0.0.1:1 -o jsonl";
+    let Some(ended) = sh_with_etc(&Folder::new(), &[FILES_ONLY], &[], script) else { return };
     let rows = ended.rows();
     assert_eq!(row(&rows, "no-such-name.invalid").verdict(), ("unresolved", "no-such-name"));
     assert_eq!(row(&rows, "localhost").verdict(), ("closed", "refused"));

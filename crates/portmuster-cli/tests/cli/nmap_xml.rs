@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use quick_xml::{Reader, events::Event};
 
 use crate::{
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::check,
     row::Row,
 };
@@ -121,7 +121,7 @@ fn document_on_stdout_ends_once() {
     let ended = check(["127.0.0.1:1-40", "no-such.invalid:1", "-o=xml"]);
     assert_eq!(ended.stdout.matches("</nmaprun>").count(), 1);
     assert!(ended.stdout.contains("exit=\"success\"/>"), "{}", ended.stdout);
-    assert_valid(&folder.with("rows.xml", &ended.stdout));
+    assert_valid(&folder.write("rows.xml", &ended.stdout));
 }
 
 #[test]

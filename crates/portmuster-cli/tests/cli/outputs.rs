@@ -1,51 +1,15 @@
 //! Output files: existing, appended to, replaced, and full.
 
-use std::{
-    fs,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-};
-
-use tempfile::TempDir;
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use crate::{
+    folder::{Folder, output, read},
     program::{Ended, Running, check},
     row,
     shell::{sh, sh_in_namespaces},
 };
 
 const OLD: &str = "{\"old\":true}\n";
-
-pub(crate) struct Folder(TempDir);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        Self(TempDir::new().expect("temporary folders can be created"))
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        self.0.path().to_str().expect("temporary paths are UTF-8")
-    }
-
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// A file of an earlier run.
-    pub(crate) fn with(&self, name: &str, content: &str) -> PathBuf {
-        let file = self.file(name);
-        fs::write(&file, content).expect("the folder is writable");
-        file
-    }
-}
-
-pub(crate) fn output(format: &str, file: &Path) -> String {
-    format!("{format}={}", file.display())
-}
-
-pub(crate) fn read(file: &Path) -> String {
-    fs::read_to_string(file).expect("it is a file of text")
-}
 
 /// Checks one target with this output file.
 fn check_into(file: &Path, arguments: &[&str]) -> Ended {
@@ -56,7 +20,7 @@ fn check_into(file: &Path, arguments: &[&str]) -> Ended {
 #[test]
 fn existing_file_is_refused_and_unchanged() {
     let folder = Folder::new();
-    let file = folder.with("rows.jsonl", OLD);
+    let file = folder.write("rows.jsonl", OLD);
     let ended = check_into(&file, &[]);
     assert_eq!(ended.status, Some(2));
     assert_eq!(
@@ -72,7 +36,7 @@ fn existing_file_is_refused_and_unchanged() {
 #[test]
 fn append_adds_to_existing_file() {
     let folder = Folder::new();
-    let file = folder.with("rows.jsonl", OLD);
+    let file = folder.write("rows.jsonl", OLD);
     let ended = check_into(&file, &["--append"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let content = read(&file);
@@ -83,7 +47,7 @@ fn append_adds_to_existing_file() {
 #[test]
 fn append_refuses_file_with_partial_last_line() {
     let folder = Folder::new();
-    let file = folder.with("rows.jsonl", OLD.trim_end());
+    let file = folder.write("rows.jsonl", OLD.trim_end());
     let ended = check_into(&file, &["--append"]);
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("it ends in the middle of a line"), "{}", ended.stderr);
@@ -97,7 +61,7 @@ fn append_starts_document_in_new_or_empty_file() {
         let folder = Folder::new();
         let file = folder.file("scan.xml");
         if !is_new {
-            folder.with("scan.xml", "");
+            folder.write("scan.xml", "");
         }
         let document = output("xml", &file);
         let mut running =
@@ -117,7 +81,7 @@ fn append_starts_document_in_new_or_empty_file() {
 #[test]
 fn force_replaces_existing_file() {
     let folder = Folder::new();
-    let file = folder.with("rows.jsonl", &OLD.repeat(100));
+    let file = folder.write("rows.jsonl", OLD.repeat(100));
     assert_eq!(check_into(&file, &["--force"]).status, Some(0));
     assert_eq!(row::read(&read(&file)).len(), 1);
 }
@@ -135,7 +99,7 @@ fn new_file_is_created_with_any_overwrite_flag() {
 #[test]
 fn append_and_force_conflict() {
     let folder = Folder::new();
-    let file = folder.with("rows.jsonl", OLD);
+    let file = folder.write("rows.jsonl", OLD);
     let ended = check_into(&file, &["--append", "--force"]);
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("'--append' cannot be used with '--force'"), "{}", ended.stderr);
@@ -158,7 +122,7 @@ fn uncreatable_file_error_names_file() {
 #[test]
 fn run_that_cannot_open_one_output_changes_none() {
     let folder = Folder::new();
-    let (old, new) = (folder.with("old.jsonl", OLD), folder.file("new.jsonl"));
+    let (old, new) = (folder.write("old.jsonl", OLD), folder.file("new.jsonl"));
     let outputs = [&old, &new, &folder.file("missing/rows")].map(|file| output("jsonl", file));
     let [old_output, new_output, missing] = &outputs;
     let ended =
@@ -171,7 +135,7 @@ fn run_that_cannot_open_one_output_changes_none() {
 #[test]
 fn two_outputs_to_one_file_are_refused() {
     let folder = Folder::new();
-    let (file, link) = (folder.with("rows", OLD), folder.file("link"));
+    let (file, link) = (folder.write("rows", OLD), folder.file("link"));
     symlink(&file, &link).expect("the folder is writable");
     let outputs = [output("jsonl", &file), output("table", &link)];
     for existing in ["--force", "--append"] {

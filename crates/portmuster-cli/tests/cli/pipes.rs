@@ -5,6 +5,7 @@ use std::time::Duration;
 use portmuster_lab::Behaviour;
 
 use crate::{
+    folder::{Folder, ListFile},
     program::{Running, check, program, run},
     row,
     servers::{start, target},
@@ -62,10 +63,8 @@ fn stdin_is_read_only_on_request() {
 
 #[test]
 fn arguments_files_and_stdin_are_combined() {
-    let folder = tempfile::TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("list.txt");
-    std::fs::write(&file, "127.0.0.2\r\n127.0.0.3:2,3\n").expect("the folder is writable");
-    let file = file.to_str().expect("temporary paths are UTF-8");
+    let list = ListFile::new("127.0.0.2\r\n127.0.0.3:2,3\n");
+    let file = list.path.as_str();
     let arguments = ["check", "127.0.0.1", "-i", file, "-i", "-", "-p", "1", "-o", "jsonl"];
     let ended = run(program().args(arguments).write_stdin("127.0.0.4\n127.0.0.8/30:2"));
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -96,8 +95,8 @@ fn quiet_run_prints_nothing_on_stderr() {
 
 #[test]
 fn closed_stdout_does_not_affect_other_outputs() {
-    let folder = tempfile::TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("rows.jsonl");
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     let output = format!("-ojsonl={}", file.display());
     let mut running =
         Running::check(["127.0.0.0/17", "-p1", "--rate=max", "--show=all", "-otable", &output]);

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     database::{column, open},
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::{Running, check},
     shell::sh,
 };
@@ -39,8 +39,8 @@ fn assert_refused(folder: &Folder, arguments: &str, reason: &str) {
 #[test]
 fn outputs_onto_input_and_exclude_files_are_refused() {
     let folder = Folder::new();
-    folder.with("list", "127.0.0.1:1\n");
-    folder.with("exclude", "127.0.0.9\n");
+    folder.write("list", "127.0.0.1:1\n");
+    folder.write("exclude", "127.0.0.9\n");
     fs::hard_link(folder.file("list"), folder.file("hard")).expect("it is writable");
     symlink("exclude", folder.file("link")).expect("it is writable");
     let check = "check -i \"$1/list\" --exclude-file \"$1/exclude\"";
@@ -69,8 +69,8 @@ fn outputs_onto_input_and_exclude_files_are_refused() {
 #[test]
 fn stdout_redirected_to_a_file_being_read_is_refused() {
     let folder = Folder::new();
-    folder.with("list", "127.0.0.1:1\n");
-    folder.with("old", "");
+    folder.write("list", "127.0.0.1:1\n");
+    folder.write("old", "");
     for (arguments, what) in [
         ("check -i \"$1/list\" >>\"$1/list\"", "an input"),
         ("check -i \"$1/list\" --list >>\"$1/list\"", "an input"),
@@ -111,7 +111,7 @@ fn names_of_sidecar_files_are_refused() {
         }
         let journal = format!("-o \"sqlite=$1/a.db\" --journal \"$1/a.db{suffix}\"");
         assert_refused(&folder, &format!("check 127.0.0.1:1 {journal}"), database);
-        folder.with(&format!("a.db{suffix}"), "127.0.0.1:1\n");
+        folder.write(&format!("a.db{suffix}"), "127.0.0.1:1\n");
         let input = format!("check -i \"$1/a.db{suffix}\" -o \"sqlite=$1/a.db\"");
         assert_refused(&folder, &input, database);
         assert_refused(
@@ -156,7 +156,7 @@ fn sidecar_names_of_existing_database_are_refused() {
     let ended = check(["127.0.0.1:1", "-o", &format!("jsonl={journal}")]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
     // Next to a file that is not a database, these names are ordinary.
-    folder.with("rows", "");
+    folder.write("rows", "");
     let ended = check(["127.0.0.1:1", "-o", &output("jsonl", &folder.file("rows-wal"))]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
 }
@@ -165,7 +165,7 @@ fn sidecar_names_of_existing_database_are_refused() {
 fn journal_keeps_user_files() {
     let folder = Folder::new();
     let users =
-        [".run.next", ".run.notes.next", ".run"].map(|name| folder.with(name, "of the user\n"));
+        [".run.next", ".run.notes.next", ".run"].map(|name| folder.write(name, "of the user\n"));
     let (rows, journal) = (output("jsonl", &folder.file("rows")), folder.file("run"));
     let journal = journal.to_str().expect("the path is UTF-8");
     let ended = check(["127.0.0.1:1-9", "-o", &rows, "--journal", journal]);

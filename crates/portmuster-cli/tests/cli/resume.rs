@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use crate::{
     database::{column, open},
+    folder::{Folder, output},
     journal::{FileEvent, JournaledRun},
-    outputs::output,
     program::{LIMIT, Running, check},
     row,
     servers::{start, start_on, target},
@@ -422,8 +422,8 @@ fn resume_accepts_append_and_force() {
 
 #[test]
 fn run_that_could_not_be_resumed_is_refused_at_start() {
-    let folder = tempfile::tempdir().expect("it is writable");
-    let journal = folder.path().join("journal").display().to_string();
+    let folder = Folder::new();
+    let journal = folder.file("journal").display().to_string();
     for (arguments, reason) in [
         (&["127.0.0.1:1"][..], "rows on stdout can't be taken back, so with --journal they need"),
         (&["-i", "-", "-o", "jsonl=/dev/null"], "a run that reads a stream can't be resumed"),
@@ -433,7 +433,7 @@ fn run_that_could_not_be_resumed_is_refused_at_start() {
         let ended = check(arguments.iter().copied().chain(["--journal", &journal]));
         assert_eq!(ended.status, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(reason), "{reason} is not in {}", ended.stderr);
-        assert_eq!(fs::read_dir(&folder).expect("it exists").count(), 0, "{reason}");
+        assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 0, "{reason}");
     }
     let ended = check(["127.0.0.1:1", "--resume"]);
     assert_eq!(ended.status, Some(2));
@@ -494,10 +494,10 @@ fn resume_after_file_size_limit_writes_each_target_once() {
 #[test]
 fn unwritable_journal_ends_the_run() {
     let silent = start(Behaviour::Silent);
-    let folder = tempfile::tempdir().expect("it is writable");
-    let inner = folder.path().join("inner");
+    let folder = Folder::new();
+    let inner = folder.file("inner");
     fs::create_dir(&inner).expect("it is writable");
-    let jsonl = format!("jsonl={}", folder.path().join("jsonl").display());
+    let jsonl = format!("jsonl={}", folder.file("jsonl").display());
     let journal = inner.join("journal").display().to_string();
     let target = target(&silent);
     let arguments = [
@@ -517,7 +517,7 @@ fn unwritable_journal_ends_the_run() {
     let ended = running.end();
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("error: writing the journal "), "{ended:?}");
-    let rows = fs::read_to_string(folder.path().join("jsonl")).expect("it exists");
+    let rows = fs::read_to_string(folder.file("jsonl")).expect("it exists");
     row::read(&rows);
 }
 

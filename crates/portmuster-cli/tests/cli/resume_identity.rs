@@ -6,8 +6,8 @@ use twox_hash::XxHash3_128;
 
 use crate::{
     database::{column, open},
+    folder::{Folder, output},
     journal::JournaledRun,
-    outputs::{Folder, output},
     program::check,
     resume::{KilledRun, assert_each_once},
     row,
@@ -62,7 +62,7 @@ fn foreign_file_in_place_of_empty_output_is_refused() {
 /// Returns whether the file system supports the extended attributes that identify the run of a
 /// file.
 fn has_attributes(folder: &Folder) -> bool {
-    let file = folder.with("attributes", "");
+    let file = folder.write("attributes", "");
     let flags = rustix::fs::XattrFlags::empty();
     rustix::fs::setxattr(&file, "user.portmuster.test", b"1", flags).is_ok()
 }
@@ -110,7 +110,7 @@ fn two_journaled_runs_on_one_file_lose_no_row() {
     let killed = KilledRun::with_flags(&["jsonl"], &["--append"]);
     let (jsonl, journal) = (killed.run.file("jsonl"), killed.run.file("journal"));
     // The second run appends its rows after those of the killed run.
-    let second = killed.run.folder.path().join("second").display().to_string();
+    let second = killed.run.folder.file("second").display().to_string();
     let rows = output("jsonl", &jsonl);
     let arguments = ["127.9.0.0/24:1", "--append", "-o", &rows, "--journal", &second];
     let ended = check(arguments);

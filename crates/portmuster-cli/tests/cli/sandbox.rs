@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::{
-    outputs::{Folder, output},
+    folder::{Folder, output},
     servers::{by_fixture, start_lab, targets_except},
     shell::{check_with_seccomp, sh_in_namespaces},
 };

@@ -3,8 +3,9 @@
 use rustix::process::Signal;
 
 use crate::{
-    csv_rows, database, nmap_xml,
-    outputs::{Folder, output, read},
+    csv_rows, database,
+    folder::{Folder, output, read},
+    nmap_xml,
     program::{Running, check},
     row::{self, Row},
     servers::start_lab,
@@ -37,7 +38,7 @@ fn valid_rows(folder: &Folder) -> Vec<Row> {
 #[test]
 fn every_format_has_the_same_rows() {
     let (folder, lab) = (Folder::new(), start_lab());
-    let list = folder.with("list", "no-such.invalid:22 =label;-1\n");
+    let list = folder.write("list", "no-such.invalid:22 =label;-1\n");
     let fixtures = [
         "ssh-eager",
         "ssh-weak",
@@ -113,7 +114,7 @@ fn full_disk_leaves_every_file_valid() {
         assert!(ended.stdout.contains("127.0."), "{}", ended.stdout);
         match format {
             "csv" => assert!(csv_rows::read_rows(&ended.stdout).len() > 1000),
-            _ => nmap_xml::assert_valid(&folder.with("rows", &ended.stdout)),
+            _ => nmap_xml::assert_valid(&folder.write("rows", &ended.stdout)),
         }
     }
 }

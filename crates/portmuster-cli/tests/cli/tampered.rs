@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    outputs::{Folder, output},
+    folder::{Folder, output},
     program::Running,
     shell::sh,
 };

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs};
 use portmuster_lab::Behaviour;
 
 use crate::{
+    folder::ListFile,
     program::{Running, check, program, run},
     row,
     servers::{assert_untouched, start, start_on_localhost, target},
@@ -108,10 +109,8 @@ fn shard_of_large_network_uses_little_memory() {
 fn excludes_apply_to_networks_files_and_names() {
     let server = start_on_localhost(Behaviour::Ssh);
     let port = server.endpoint().port().to_string();
-    let folder = tempfile::TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("fragile.txt");
-    fs::write(&file, "127.0.0.0/29 # printers\n").expect("the folder is writable");
-    let file = file.to_str().expect("temporary paths are UTF-8");
+    let list = ListFile::new("127.0.0.0/29 # printers\n");
+    let file = list.path.as_str();
     let arguments = ["localhost", "127.0.0.0/28", "-p", &port, "--exclude-file", file, "-ojsonl"];
     let ended = check(arguments);
     assert_untouched(&server);
@@ -133,10 +132,8 @@ fn family_option_drops_other_family() {
 fn duplicate_target_is_checked_once_with_its_label() {
     let server = start(Behaviour::Ssh);
     let list = format!("{0} core sw 1\n{0}\n", target(&server));
-    let folder = tempfile::TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("list.txt");
-    fs::write(&file, list).expect("the folder is writable");
-    let file = file.to_str().expect("temporary paths are UTF-8");
+    let list = ListFile::new(list);
+    let file = list.path.as_str();
     let ended = check(["-i", file, "-ojsonl"]);
     let rows = ended.rows();
     assert_eq!(rows.len(), 1);
@@ -194,10 +191,8 @@ fn likely_mistakes_are_reported() {
 
 #[test]
 fn output_equal_to_input_is_refused() {
-    let folder = tempfile::TempDir::new().expect("temporary folders can be created");
-    let file = folder.path().join("list.txt");
-    fs::write(&file, "127.0.0.1:1\n").expect("the folder is writable");
-    let file = file.to_str().expect("temporary paths are UTF-8");
+    let list = ListFile::new("127.0.0.1:1\n");
+    let file = list.path.as_str();
     for existing in ["--force", "--append"] {
         let ended = check(["-i", file, existing, "-o", &format!("jsonl={file}")]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
