@@ -17,7 +17,7 @@ use portmuster::{
 /// spread of simultaneous events.
 const IN_TIME: Duration = Duration::from_millis(40_010);
 
-/// Returns a server that sends these parts, each so many milliseconds after the previous one.
+/// Returns a server that sends these parts. The numbers are pauses before them in milliseconds.
 fn sends(parts: Vec<(u64, Vec<u8>)>) -> ServerBehaviour {
     let action = |(pause, bytes)| (Duration::from_millis(pause), Action::Bytes(bytes));
     let says = parts.into_iter().map(action).collect();

@@ -223,10 +223,11 @@ fn assert_in_time(outcome: &Outcome, limits: &Limits, seed: u64) {
 }
 
 /// Asserts that no second starts more connections than the rate plus one burst of 10 ms.
-fn assert_paced(begun: &[Duration], rate: usize, seed: u64) {
+fn assert_paced(started: &[Duration], rate: usize, seed: u64) {
     let most = rate + rate / 100 + 1;
-    for (first, start) in begun.iter().enumerate() {
-        let second = begun[first..].iter().take_while(|&&at| at < *start + Duration::from_secs(1));
+    for (first, start) in started.iter().enumerate() {
+        let second =
+            started[first..].iter().take_while(|&&at| at < *start + Duration::from_secs(1));
         assert!(second.count() <= most, "seed {seed}: too many from {start:?} on");
     }
 }

@@ -1,4 +1,4 @@
-//! Databases with special file names, and databases that somebody else has manipulated.
+//! Databases with special file names, and databases manipulated by another program.
 
 use rusqlite::Connection;
 

@@ -59,8 +59,8 @@ impl JournaledRun {
         check(self.arguments(true))
     }
 
-    /// Starts or resumes the run and kills it after so many checkpoints, followed by so many writes
-    /// to jsonl. Returns how the run ended if it ended before.
+    /// Starts or resumes the run and kills it after `journals` checkpoints and `writes` further
+    /// writes to jsonl. Returns how the run ended if it ended before.
     fn kill(&self, mut journals: u32, mut writes: u32) -> Option<Ended> {
         self.kill_when(|event| {
             match event {

@@ -398,9 +398,9 @@ fn resume_restarts_document_without_rows() {
     for flag in ["--append", "--force"] {
         let run = JournaledRun::new(&["xml"], &["127.0.0.1:1", "--resume", flag]);
         let document = run.file("xml");
-        let begun = Running::check(["-i", "-", "-o", &output("xml", &document)]);
+        let started = Running::check(["-i", "-", "-o", &output("xml", &document)]);
         while fs::metadata(&document).map_or(0, |found| found.len()) == 0 {}
-        drop(begun);
+        drop(started);
         fs::write(run.file("journal"), "").expect("it is writable");
         let ended = check(run.arguments(false));
         assert_eq!(ended.status, Some(0), "{ended:?}");

@@ -25,7 +25,7 @@ fn changed_content_with_same_inode_is_refused() {
     for format in formats {
         let file = killed.run.file(format);
         let content = fs::read(&file).expect("it exists");
-        let text = "a line of somebody else's file\n";
+        let text = "a line of another program's file\n";
         let foreign = text.repeat(content.len() / text.len() + 10);
         let longer = [&content[..1], &content].concat();
         let mut edited = content.clone();
@@ -46,7 +46,7 @@ fn foreign_file_in_place_of_empty_output_is_refused() {
     for format in ["jsonl", "table"] {
         let file = killed.run.file(format);
         assert_eq!(fs::read(&file).expect("it exists"), b"");
-        write(&file, b"somebody else's\n");
+        write(&file, b"another program's\n");
         if format == "table" {
             // A new file that received the inode would lack the attribute. The test is skipped on
             // file systems without attributes.
