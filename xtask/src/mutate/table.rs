@@ -5,7 +5,7 @@ use super::mutation::{
     Test::{Simulated, Unit},
 };
 
-const TROUBLE: &str = "under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds";
+const TROUBLE: &str = "faults_of_every_kind_change_no_verdict_and_break_no_limit";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -112,7 +112,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/hosts.rs",
         old: "let until = now.after(REST + self.spread.offset(self.resting.is_empty()));",
         new: "let until = now;",
-        caught_by: Simulated("a_host_that_asks_for_less_rests_half_a_minute"),
+        caught_by: Simulated("throttling_host_is_paused_for_thirty_seconds"),
     },
     Mutation {
         name: "weaker-second-look",
@@ -249,7 +249,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         }
         let now",
         new: "        let now",
-        caught_by: Simulated("a_machine_that_is_held_up_tells_no_lies"),
+        caught_by: Simulated("stalls_change_no_verdict"),
     },
     Mutation {
         name: "old-deadline-applied",

@@ -1,17 +1,17 @@
-//! What can't be read ends with status 2, says what and where, and nothing is sent.
+//! Bad arguments and input files exit with status 2 and a located message, before anything is sent.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::{Folder, ListFile},
     program::{Ended, check, program, run},
     servers::{assert_untouched, start, target},
     shell::sh,
 };
 
-/// Runs `check` with a target that would answer and something bad beside it.
+/// Runs `check` with a reachable target and the given bad arguments, and asserts the refusal.
 fn refused(arguments: &[&str]) -> Ended {
     let server = start(Behaviour::Ssh);
     let good = target(&server);
@@ -22,35 +22,19 @@ fn refused(arguments: &[&str]) -> Ended {
     ended
 }
 
-fn assert_says(arguments: &[&str], complaint: &str) {
+fn assert_error(arguments: &[&str], complaint: &str) {
     let stderr = refused(arguments).stderr;
     assert!(stderr.starts_with("error: ") && stderr.contains(complaint), "{arguments:?}: {stderr}");
 }
 
-struct List {
-    _folder: TempDir,
-    path: String,
-}
-
-fn list(content: &[u8]) -> List {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let path = folder.path().join("list.txt");
-    fs::write(&path, content).expect("there is room for a file");
-    List { path: path_text(&path), _folder: folder }
-}
-
-fn path_text(path: &Path) -> String {
-    path.to_str().expect("temporary folders have plain names").to_owned()
-}
-
 fn assert_list_is_refused(content: &[u8], complaint: &str) {
-    let list = list(content);
+    let list = ListFile::new(content);
     let stderr = refused(&["-i", &list.path]).stderr;
     assert_eq!(stderr, format!("error: {}\n", complaint.replace("LIST", &list.path)));
 }
 
 #[test]
-fn a_bad_target_is_named_with_its_column() {
+fn bad_target_error_names_target_and_column() {
     for (bad, complaint) in [
         ("10.0.0.300", r#"target "10.0.0.300", column 1: "10.0.0.300" is not an IPv4 address"#),
         ("10.0.0.0/33", r#"target "10.0.0.0/33", column 9: /33 is not a prefix length"#),
@@ -60,12 +44,12 @@ fn a_bad_target_is_named_with_its_column() {
         ("", r#"target "", column 1: a host is missing"#),
         ("-", "to read a list from stdin, use -i -"),
     ] {
-        assert_says(&[bad], complaint);
+        assert_error(&[bad], complaint);
     }
 }
 
 #[test]
-fn a_bad_setting_is_named() {
+fn bad_option_value_is_reported() {
     for (bad, complaint) in [
         (&["-p", "0"][..], "'0' for '--ports <LIST>': column 1: port 0 is not from 1 to 65535"),
         (&["-p", "22,70000"], "'--ports <LIST>': column 4: port 70000 is not from 1 to 65535"),
@@ -91,12 +75,12 @@ fn a_bad_setting_is_named() {
         (&["--append", "--force"], "'--append' cannot be used with '--force'"),
         (&["--no-such-option"], "unexpected argument '--no-such-option'"),
     ] {
-        assert_says(bad, complaint);
+        assert_error(bad, complaint);
     }
 }
 
 #[test]
-fn a_run_without_a_target_says_how_to_name_one() {
+fn missing_target_error_explains_usage() {
     let ended = check([""; 0]);
     assert_eq!(ended.status, Some(2));
     assert_eq!(
@@ -106,27 +90,27 @@ fn a_run_without_a_target_says_how_to_name_one() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let missing = path_text(&folder.path().join("missing.txt"));
-    let folder = path_text(folder.path());
-    assert_says(&["-i", &missing], &format!("opening {missing}: No such file"));
-    assert_says(
-        &["-i", &folder],
+fn unreadable_file_error_names_file() {
+    let folder = Folder::new();
+    let missing = format!("{}/missing.txt", folder.path());
+    let folder = folder.path();
+    assert_error(&["-i", &missing], &format!("opening {missing}: No such file"));
+    assert_error(
+        &["-i", folder],
         &format!("{folder} is a directory: name a file with one target per line"),
     );
 }
 
 #[test]
-fn a_file_without_targets_is_named() {
+fn file_without_targets_is_an_error() {
     assert_list_is_refused(b"", "there is no target in LIST");
     assert_list_is_refused(b"# none yet\n\n  # none here\n", "there is no target in LIST");
 }
 
 #[test]
-fn a_file_that_is_no_list_is_named_with_the_place() {
+fn binary_file_error_names_line_and_column() {
     let program = fs::read("/bin/sh").expect("every system has a shell");
-    let list = list(&program);
+    let list = ListFile::new(&program);
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.starts_with(&format!("error: {}, line 1, column ", list.path)), "{stderr}");
 
@@ -141,7 +125,7 @@ fn a_file_that_is_no_list_is_named_with_the_place() {
 }
 
 #[test]
-fn a_bad_line_amid_good_ones_is_named_with_line_and_column() {
+fn bad_line_error_names_line_and_column() {
     assert_list_is_refused(
         b"127.0.0.1:1\n# comment\n  127.0.0.1:1,70000 # too high\n127.0.0.2:1\n",
         "LIST, line 3, column 15: port 70000 is not from 1 to 65535",
@@ -153,44 +137,44 @@ fn is_visible(letter: char) -> bool {
 }
 
 #[test]
-fn escapes_of_a_bad_line_do_not_reach_the_terminal() {
-    let list = list("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
+fn bad_line_is_escaped_in_error() {
+    let list = ListFile::new("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.contains("line 2, column 5"), "{stderr}");
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
-fn escapes_of_a_bad_target_do_not_reach_the_terminal() {
+fn bad_target_is_escaped_in_error() {
     let stderr = refused(&["127.0.0.1:\u{1b}]0;owned\u{7}"]).stderr;
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
-fn escapes_of_a_files_name_do_not_reach_the_terminal() {
+fn file_name_is_escaped_in_error() {
     let stderr = refused(&["-i", "no-such\u{1b}[2J\u{202e}.txt"]).stderr;
     assert!(stderr.contains("opening no-such\\x1b[2J\\u{202e}.txt"), "{stderr}");
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
-fn bad_input_makes_no_output_file() {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("rows.jsonl");
+fn bad_input_creates_no_output_file() {
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     refused(&["10.0.0.300", "-o", &format!("jsonl={}", file.display())]);
     assert!(!file.exists());
 }
 
 #[test]
-fn an_unknown_command_is_named() {
+fn unknown_command_error_names_command() {
     let ended = run(program().arg("chekc"));
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("unrecognized subcommand 'chekc'"), "{}", ended.stderr);
 }
 
-/// What sets the limit is named: here it is the descriptors.
+/// The descriptor limit is the lowest here, so the message names it.
 #[test]
-fn too_many_workers_are_refused_with_what_sets_the_limit() {
+fn too_many_workers_error_names_limit() {
     let script = "ulimit -n 100
         exec \"$portmuster\" check 127.0.0.1 --workers 1000 --method \"$1\"";
     for method in ["threads", "processes", "event-loop", "process-event-loops"] {
@@ -202,7 +186,7 @@ fn too_many_workers_are_refused_with_what_sets_the_limit() {
 }
 
 #[test]
-fn nobody_is_a_worker_by_hand() {
+fn worker_command_refuses_direct_use() {
     let ended = run(program().arg("worker"));
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("a process that portmuster starts by itself"), "{ended:?}");

@@ -1,37 +1,23 @@
-//! The formats in which people have lists: each is read as what it is, or is an error that says
-//! what to type. Nothing is sent but to loopback.
-
-use std::fs;
+//! Input formats: each file is read as what it is, or is refused with a hint what to type.
+//!
+//! Connections go to loopback only.
 
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::ListFile,
     program::{Ended, Running, check, program, run},
     servers::{start, target},
 };
 
-struct List {
-    _folder: TempDir,
-    path: String,
-}
-
-fn list(content: &str) -> List {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let path = folder.path().join("list.txt");
-    fs::write(&path, content).expect("there is room for a file");
-    let path = path.to_str().expect("temporary folders have plain names").to_owned();
-    List { path, _folder: folder }
-}
-
-/// What would be checked, in the order of the list.
+/// Lists the targets of a file in given order. The path is replaced by `LIST` in stderr.
 fn listed(content: &str, arguments: &[&str]) -> Ended {
-    let list = list(content);
+    let list = ListFile::new(content);
     let ended = check([&["-i", &list.path, "--list", "--order=given"], arguments].concat());
     Ended { stderr: ended.stderr.replace(&list.path, "LIST"), ..ended }
 }
 
-/// The same of stdin, which is a stream.
+/// Lists the targets of the same content on stdin, which is read as a stream.
 fn streamed(content: &str, arguments: &[&str]) -> Ended {
     let arguments = [&["check", "-i", "-", "--list", "--order=given"], arguments].concat();
     run(program().args(arguments).write_stdin(content))
@@ -45,7 +31,7 @@ fn assert_listed(content: &str, arguments: &[&str], expected: &[&str]) {
     }
 }
 
-/// Both a file and a stream are refused, with nothing listed that stands behind the error.
+/// Asserts that the content is refused both as a file, without any target listed, and on stdin.
 #[track_caller]
 fn assert_refused(content: &str, arguments: &[&str], complaint: &str) {
     let ended = listed(content, arguments);
@@ -65,7 +51,7 @@ const NMAP: &str = "<?xml version=\"1.0\"?>\n<nmaprun>\n<host><status state=\"up
     <host><status state=\"up\"/><address addr=\"127.0.9.2\" addrtype=\"ipv4\"/></host>\n</nmaprun>\n";
 
 #[test]
-fn what_follows_white_space_is_never_lost() {
+fn text_after_white_space_is_never_dropped() {
     for (content, complaint) in [
         (
             "127.0.9.1\t21015\n",
@@ -123,7 +109,7 @@ fn what_follows_white_space_is_never_lost() {
 }
 
 #[test]
-fn labels_stay_where_they_can_not_be_mistaken() {
+fn unambiguous_labels_are_kept() {
     assert_listed(
         "127.0.9.1:22 core sw 1\n127.0.9.2:22 web\n",
         &[],
@@ -137,7 +123,7 @@ fn labels_stay_where_they_can_not_be_mistaken() {
 }
 
 #[test]
-fn lists_are_read_as_they_are_meant() {
+fn line_ends_and_octet_lists_are_read() {
     assert_listed(
         "127.0.9.1:21015\r127.0.9.1:21018\r",
         &[],
@@ -165,13 +151,13 @@ fn lists_are_read_as_they_are_meant() {
 }
 
 #[test]
-fn octets_with_stars_are_networks() {
+fn octet_wildcard_is_a_network() {
     let counted = check(["127.0.9.*", "-p1", "--count"]);
     assert_eq!((counted.status, counted.stdout.as_str()), (Some(0), "256\n"), "{counted:?}");
 }
 
 #[test]
-fn urls_of_ssh_and_telnet_are_targets_in_lists_and_as_arguments() {
+fn ssh_and_telnet_urls_are_targets() {
     assert_listed(
         "ssh://127.0.9.1:2222/\ntelnet://root@127.0.9.2\n",
         &[],
@@ -186,12 +172,12 @@ fn urls_of_ssh_and_telnet_are_targets_in_lists_and_as_arguments() {
 }
 
 #[test]
-fn international_names_are_looked_up_by_their_ascii_form() {
+fn international_names_become_ascii() {
     assert_listed("b\u{fc}cher.example:22\n", &[], &["xn--bcher-kva.example:22"]);
 }
 
 #[test]
-fn several_targets_stand_on_a_line_with_format_list() {
+fn format_list_reads_several_targets_per_line() {
     assert_listed(
         "a:22 b:23\n127.0.9.1:1\tc:1 # d\n",
         &["--input-format=list"],
@@ -202,7 +188,7 @@ fn several_targets_stand_on_a_line_with_format_list() {
 }
 
 #[test]
-fn csv_is_read_by_its_header_or_by_columns() {
+fn csv_is_read_by_header_or_column_option() {
     let note = "portmuster: reading LIST as csv; if that is wrong, use --input-format\n";
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &[]).stderr, note);
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &["--quiet"]).stderr, "");
@@ -225,7 +211,7 @@ fn csv_is_read_by_its_header_or_by_columns() {
 }
 
 #[test]
-fn scans_give_their_open_ports_or_all_hosts_with_the_ports_of_the_run() {
+fn scan_reports_give_open_ports_or_hosts_with_ports_option() {
     assert_listed(NMAP, &[], &["127.0.9.1:2222 one.example"]);
     let ended = listed(NMAP, &[]);
     assert!(
@@ -252,7 +238,7 @@ fn scans_give_their_open_ports_or_all_hosts_with_the_ports_of_the_run() {
 }
 
 #[test]
-fn what_the_program_writes_itself_is_read_again() {
+fn own_output_is_readable_as_input() {
     let server = start(Behaviour::Ssh);
     for format in ["xml", "csv"] {
         let written = check([&target(&server), "-o", format, "--quiet"]);
@@ -262,7 +248,7 @@ fn what_the_program_writes_itself_is_read_again() {
 }
 
 #[test]
-fn known_hosts_say_what_is_hashed() {
+fn known_hosts_reports_hashed_names() {
     let hosts = "one.example,127.0.9.1 ssh-ed25519 AAAAC3Nz\n[two.example]:2222 ssh-rsa AAAAB3Nz\n\
                  |1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n*.example ssh-rsa AAAAB3Nz\n";
     assert_listed(hosts, &["-p22"], &["one.example:22", "127.0.9.1:22", "two.example:2222"]);
@@ -275,7 +261,7 @@ fn known_hosts_say_what_is_hashed() {
 }
 
 #[test]
-fn inventories_of_ansible_give_hosts_ports_and_names() {
+fn ansible_inventories_give_hosts_ports_and_names() {
     let ini = "inst1 ansible_host=127.0.9.1 ansible_port=2222\n\
                inst2 ansible_host=127.0.9.1 ansible_port=2223\n";
     assert_listed(ini, &[], &["127.0.9.1:2222 inst1", "127.0.9.1:2223 inst2"]);
@@ -292,7 +278,7 @@ fn inventories_of_ansible_give_hosts_ports_and_names() {
 }
 
 #[test]
-fn a_list_without_targets_is_an_error_in_every_format() {
+fn empty_list_is_an_error_in_every_format() {
     for format in ["list", "csv", "nmap-grep", "masscan", "known-hosts", "ansible"] {
         for ended in [
             listed(
@@ -310,7 +296,7 @@ fn a_list_without_targets_is_an_error_in_every_format() {
 }
 
 #[test]
-fn a_stream_is_read_as_its_first_line_comes() {
+fn stream_is_checked_before_it_ends() {
     let server = start(Behaviour::Ssh);
     let (host, port) = (server.endpoint().ip().to_string(), server.endpoint().port());
     for first in [
@@ -325,15 +311,15 @@ fn a_stream_is_read_as_its_first_line_comes() {
     ] {
         let mut running = Running::check(["-i", "-", "-ojsonl"]);
         running.feed(&first);
-        // The input has not ended.
+        // The row arrives although stdin is still open.
         assert_eq!(running.row().service.as_deref(), Some("ssh"), "{first}");
     }
 }
 
 #[test]
-fn what_follows_white_space_in_an_exclude_file_is_not_lost_either() {
+fn exclude_file_text_after_white_space_is_never_dropped() {
     let excluded = |content: &str, arguments: &[&str]| {
-        let list = list(content);
+        let list = ListFile::new(content);
         let fixed = ["127.0.9.0/29", "-p1", "--list", "--order=given", "--exclude-file"];
         let ended = check([&fixed[..], &[&list.path], arguments].concat());
         Ended { stderr: ended.stderr.replace(&list.path, "LIST"), ..ended }
@@ -352,8 +338,8 @@ fn what_follows_white_space_in_an_exclude_file_is_not_lost_either() {
 }
 
 #[test]
-fn methods_are_compared_over_what_is_not_a_plain_list() {
-    let list = list("127.0.9.1,1,x\n127.0.9.2,2,y\n");
+fn compare_reads_other_input_formats() {
+    let list = ListFile::new("127.0.9.1,1,x\n127.0.9.2,2,y\n");
     let arguments = ["compare", "-i", &list.path, "--input-format=csv", "--rounds=1", "-ojsonl"];
     let ended =
         run(program().args(arguments).args(["--methods=serial,event-loop", "--column=1,2"]));

@@ -1,11 +1,11 @@
-"""Is all machines at the end of a wire, and runs a command at this end of it.
+"""Simulates a remote network behind a tunnel device, and runs a command that connects to it.
 
-    python3 far_end.py COMMAND [ARGUMENT ...]
+    python3 remote_network.py COMMAND [ARGUMENT ...]
 
-The wire is a tunnel device in the network namespace that this runs in; 10.77.0.0/16 and fd77::/64
-lie behind it. What a connection meets there depends on its port alone. Every answer comes 5 ms
-late, after the call that it is an answer to. Ends with the command's status, or with 77 where this
-machine has no tunnels.
+Must run in a network namespace of its own. The networks 10.77.0.0/16 and fd77::/64 are routed to
+the tunnel. The port alone decides how a connection is answered. Each answer is delayed by 5 ms, so
+it arrives after the system call that it answers. Exits with the command's status, or with 77 on a
+machine without tunnels.
 """
 
 import fcntl
@@ -19,14 +19,14 @@ import time
 
 TUNSETIFF = 0x400454CA
 TUN_WITHOUT_HEADER = 0x1001
-CANNOT = 77
-LATE = 0.005
+SKIPPED = 77
+DELAY = 0.005
 TCP = 6
 
 SYN, RST, ACK = 2, 4, 16
 RESET, SILENT, OPEN = "reset", "silent", "open"
-# Type and code of ICMP for IPv4 and for IPv6.
-AT_PORT = {
+# ICMP type and code for IPv4 and IPv6.
+BY_PORT = {
     1001: ((3, 3), (1, 4)),
     1002: ((3, 13), (1, 1)),
     1003: ((3, 1), (1, 3)),
@@ -45,8 +45,8 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def packet(is_v6, source, destination, protocol, body, at):
-    """A packet with this body, whose checksum stands at that place."""
+def packet(is_v6, source, destination, protocol, body, checksum_at):
+    """Returns a packet with this body. The body's checksum is at offset `checksum_at`."""
     pseudo = b""
     if is_v6:
         pseudo = source + destination + struct.pack("!II", len(body), protocol)
@@ -57,26 +57,27 @@ def packet(is_v6, source, destination, protocol, body, at):
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(body), 0, 0, 64, protocol, 0)
         head += source + destination
         head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
-    body = body[:at] + struct.pack("!H", checksum(pseudo + body)) + body[at + 2 :]
+    total = struct.pack("!H", checksum(pseudo + body))
+    body = body[:checksum_at] + total + body[checksum_at + 2 :]
     return head + body
 
 
-def answer(asked):
-    is_v6 = asked[0] >> 4 == 6
-    length = 40 if is_v6 else (asked[0] & 15) * 4
-    source, destination = (asked[8:24], asked[24:40]) if is_v6 else (asked[12:16], asked[16:20])
-    if (asked[6] if is_v6 else asked[9]) != TCP:
+def answer(request):
+    is_v6 = request[0] >> 4 == 6
+    length = 40 if is_v6 else (request[0] & 15) * 4
+    source, destination = (request[8:24], request[24:40]) if is_v6 else (request[12:16], request[16:20])
+    if (request[6] if is_v6 else request[9]) != TCP:
         return None
-    from_port, to_port, number = struct.unpack("!HHI", asked[length : length + 8])
-    manner = AT_PORT.get(to_port, RESET)
-    if not asked[length + 13] & SYN or manner == SILENT:
+    from_port, to_port, number = struct.unpack("!HHI", request[length : length + 8])
+    behaviour = BY_PORT.get(to_port, RESET)
+    if not request[length + 13] & SYN or behaviour == SILENT:
         return None
-    if manner in (RESET, OPEN):
-        flags = ACK | (RST if manner == RESET else SYN)
+    if behaviour in (RESET, OPEN):
+        flags = ACK | (RST if behaviour == RESET else SYN)
         head = struct.pack("!HHIIBBHHH", to_port, from_port, 7, number + 1, 0x50, flags, 9999, 0, 0)
         return packet(is_v6, destination, source, TCP, head, 16)
-    kind, code = manner[is_v6]
-    body = struct.pack("!BBHI", kind, code, 0, 0) + asked
+    kind, code = behaviour[is_v6]
+    body = struct.pack("!BBHI", kind, code, 0, 0) + request
     return packet(is_v6, destination, source, 58 if is_v6 else 1, body, 2)
 
 
@@ -97,8 +98,8 @@ def main():
         device = tunnel()
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"no tunnel: {error}", file=sys.stderr)
-        return CANNOT
-    # Its stdout and stderr are those of this program; that it has ended shows at the pipe.
+        return SKIPPED
+    # The command inherits stdout and stderr. Its socket closes when it ends.
     ended, ends = socket.socketpair()
     child = subprocess.Popen(sys.argv[1:], pass_fds=[ends.fileno()])
     ends.close()
@@ -107,7 +108,7 @@ def main():
         if device in ready:
             reply = answer(os.read(device, 2048))
             if reply:
-                time.sleep(LATE)
+                time.sleep(DELAY)
                 os.write(device, reply)
         elif ended in ready:
             return child.wait()

@@ -1,8 +1,8 @@
-"""Feeds a program a second part of its input only when it has written so many lines.
+"""Feeds a program a second part of its input after it has written LINES lines.
 
-    in_two_parts.py LINES FIRST SECOND PROGRAM [ARGUMENT] …
+    staged_input.py LINES FIRST SECOND PROGRAM [ARGUMENT] …
 
-Beside it a server on port 22 of every address greets as ssh does.
+Meanwhile a server on port 22 of every IPv4 address sends an ssh greeting.
 """
 
 import socket

@@ -1,5 +1,5 @@
-//! Servers that send what they say as urgent data (tcp(7), `MSG_OOB`): it is read with the rest, and
-//! every method tells the same.
+//! Servers that send their greeting as urgent data (tcp(7), `MSG_OOB`). Every method reads it in
+//! order with other data.
 
 use std::thread;
 
@@ -10,8 +10,8 @@ use crate::{
     servers::{start, target},
 };
 
-/// What they say, and what it proves: service and banner.
-const SAID: [(Behaviour, &str, Option<&str>); 6] = [
+/// What the servers send, and the expected service and banner.
+const GREETINGS: [(Behaviour, &str, Option<&str>); 6] = [
     (Behaviour::SaysUrgently(b"SSH-2.0-x\n"), "ssh", Some("SSH-2.0-x")),
     (Behaviour::SaysUrgently(b"SSH-2.0-cut_of"), "ssh", Some("SSH-2.0-cut_of")),
     (Behaviour::SaysUrgently(b"\xff\xfd\x18"), "telnet", None),
@@ -21,8 +21,8 @@ const SAID: [(Behaviour, &str, Option<&str>); 6] = [
 ];
 
 #[test]
-fn urgent_data_is_read_with_the_rest_by_every_method() {
-    let servers = SAID.map(|(behaviour, ..)| start(behaviour));
+fn urgent_data_is_read_in_order_by_every_method() {
+    let servers = GREETINGS.map(|(behaviour, ..)| start(behaviour));
     thread::scope(|scope| {
         for method in METHODS {
             let servers = &servers;
@@ -38,7 +38,7 @@ fn assert_read(servers: &[Server], method: &str) {
     let ended = check(servers.iter().map(target).chain(settings));
     assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
     let rows = ended.rows();
-    for (server, (behaviour, service, banner)) in servers.iter().zip(SAID) {
+    for (server, (behaviour, service, banner)) in servers.iter().zip(GREETINGS) {
         let row = rows.iter().find(|row| row.port == server.endpoint().port());
         let row = row.expect("each server has a row");
         assert_eq!(row.service.as_deref(), Some(service), "{method} {behaviour:?}: {row:?}");

@@ -1,12 +1,13 @@
-//! Completions, as real shells take them, and manual pages, as groff sets them.
+//! Shell completions, loaded by real shells, and manual pages, rendered by groff.
 
 use std::fs;
 
-use tempfile::TempDir;
+use crate::{
+    folder::Folder,
+    program::{Ended, command, program, run},
+};
 
-use crate::program::{Ended, command, program, run};
-
-/// The commands that help lists, and `help` itself.
+/// Returns the commands that the help lists, including `help`.
 fn commands() -> Vec<String> {
     let help = run(program().arg("-h")).stdout;
     let (_, listed) = help.split_once("Commands:\n").expect("there are commands");
@@ -23,12 +24,11 @@ fn completions(shell: &str) -> String {
     ended.stdout
 }
 
-/// Runs a script in a shell that reads nothing of its user, and in which the program's completions
-/// are the file `$1`.
+/// Runs a script in a shell without user configuration. `$completions` is the file of the program's
+/// completions for that shell.
 fn in_shell(arguments: &[&str], script: &str) -> Ended {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let path = folder.path().join("completions");
-    fs::write(&path, completions(arguments[0])).expect("there is room for a file");
+    let folder = Folder::new();
+    let path = folder.write("completions", completions(arguments[0]));
     let home = folder.path();
     let ended = run(command(arguments[0])
         .env("HOME", home)
@@ -48,7 +48,7 @@ fn words(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn bash_completes_what_help_shows() {
+fn bash_completes_commands_and_options() {
     let bash = |line: &str| {
         let script = format!(
             r#". "$completions"
@@ -70,7 +70,7 @@ fn bash_completes_what_help_shows() {
 }
 
 #[test]
-fn fish_completes_what_help_shows() {
+fn fish_completes_commands_and_options() {
     let fish = |line: &str| {
         let script = format!("source $completions; complete -C '{line}'");
         in_shell(&["fish", "--no-config"], &script).stdout
@@ -87,7 +87,7 @@ fn fish_completes_what_help_shows() {
 }
 
 #[test]
-fn zsh_takes_the_completions() {
+fn zsh_loads_completions() {
     let script = "autoload -Uz compinit && compinit -D -u && . $completions &&
         print -r -- $_comps[portmuster] && whence -w _portmuster";
     let ended = in_shell(&["zsh", "-f"], script);
@@ -95,8 +95,8 @@ fn zsh_takes_the_completions() {
 }
 
 #[test]
-fn what_is_hidden_is_in_no_completions_and_on_no_page() {
-    let folder = TempDir::new().expect("there is room for a folder");
+fn hidden_options_are_in_no_completions_or_manual_page() {
+    let folder = Folder::new();
     for text in ["bash", "zsh", "fish"].map(completions).into_iter().chain(pages(&folder)) {
         for hidden in ["--measure", "\\-\\-measure", "-l measure", "inside of a worker"] {
             assert!(!text.contains(hidden), "{hidden} in {text}");
@@ -104,25 +104,26 @@ fn what_is_hidden_is_in_no_completions_and_on_no_page() {
     }
 }
 
-/// All pages, by way of a folder that does not exist yet.
-fn pages(folder: &TempDir) -> Vec<String> {
-    let man = folder.path().join("share/man1");
+/// Writes all manual pages to a folder that does not exist yet, and returns their text.
+fn pages(folder: &Folder) -> Vec<String> {
+    let man = folder.file("share/man1");
     let ended = run(program().args(["man", "--dir"]).arg(&man));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let page = |name: &str| fs::read_to_string(man.join(name)).expect("the page is there");
     let of_commands = commands().into_iter().filter(|command| command != "help");
     let pages = of_commands.map(|command| page(&format!("portmuster-{command}.1")));
     let pages: Vec<_> = std::iter::once(page("portmuster.1")).chain(pages).collect();
-    assert_eq!(fs::read_dir(&man).expect("it is there").count(), pages.len());
+    assert_eq!(fs::read_dir(&man).expect("it exists").count(), pages.len());
     pages
 }
 
 #[test]
-fn pages_are_set_without_a_warning_and_say_what_help_says() {
-    let folder = TempDir::new().expect("there is room for a folder");
+fn manual_pages_render_without_warnings_and_match_help() {
+    let folder = Folder::new();
     for page in pages(&folder) {
-        let set = run(command("groff").args(["-man", "-Tutf8", "-ww"]).write_stdin(page.clone()));
-        assert_eq!((set.status, set.stderr.as_str()), (Some(0), ""), "{page}");
+        let rendered =
+            run(command("groff").args(["-man", "-Tutf8", "-ww"]).write_stdin(page.clone()));
+        assert_eq!((rendered.status, rendered.stderr.as_str()), (Some(0), ""), "{page}");
         assert!(page.contains(".SH NAME\n") && page.is_ascii(), "{page}");
     }
     let page = run(program().args(["man", "check"])).stdout;
@@ -136,7 +137,7 @@ fn pages_are_set_without_a_warning_and_say_what_help_says() {
 }
 
 #[test]
-fn what_can_not_be_printed_is_an_error() {
+fn invalid_man_and_completions_arguments_are_errors() {
     for (arguments, status, complaint) in [
         (&["man", "worker"][..], 2, r#"error: there is no command "worker""#),
         (&["man", "check", "--dir=x"], 2, "cannot be used with"),

@@ -1,5 +1,5 @@
-//! Files that a run reads, and those that its journal and its databases use for themselves: none is
-//! written to.
+//! Files that a run reads, and files that its journal and databases use internally, are never
+//! overwritten.
 
 use std::{
     collections::BTreeMap,
@@ -9,16 +9,16 @@ use std::{
 
 use crate::{
     database::{column, open},
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::{Running, check},
     shell::sh,
 };
 
-/// Every file of the folder: its inode and its content; of a pipe no content.
+/// Returns the inode and content of every file in the folder. Pipes have no content.
 fn files(folder: &Folder) -> BTreeMap<String, (u64, Vec<u8>)> {
-    let entries = fs::read_dir(folder.path()).expect("it is there").flatten();
+    let entries = fs::read_dir(folder.path()).expect("it exists").flatten();
     let files = entries.map(|entry| {
-        let found = entry.metadata().expect("it is there");
+        let found = entry.metadata().expect("it exists");
         let content = if found.is_file() { fs::read(entry.path()) } else { Ok(Vec::new()) };
         let content = content.expect("it can be read");
         (entry.file_name().to_string_lossy().into_owned(), (found.ino(), content))
@@ -26,23 +26,23 @@ fn files(folder: &Folder) -> BTreeMap<String, (u64, Vec<u8>)> {
     files.collect()
 }
 
-/// Runs the arguments, in which `$1` is the folder, and sees that they are refused for this reason,
-/// before anything was touched.
+/// Runs the arguments, in which `$1` is the folder. Asserts that they are refused for this reason
+/// and that no file has changed.
 fn assert_refused(folder: &Folder, arguments: &str, reason: &str) {
     let before = files(folder);
     let ended = sh(&format!("exec \"$portmuster\" {arguments}"), folder.path());
     assert_eq!(ended.status, Some(2), "{arguments}: {ended:?}");
     assert!(ended.stderr.contains(reason), "{arguments}: {}", ended.stderr);
-    assert!(before == files(folder), "{arguments}: something was touched");
+    assert!(before == files(folder), "{arguments}: a file has changed");
 }
 
 #[test]
-fn files_that_are_read_are_not_written_to() {
+fn outputs_onto_input_and_exclude_files_are_refused() {
     let folder = Folder::new();
-    folder.with("list", "127.0.0.1:1\n");
-    folder.with("exclude", "127.0.0.9\n");
-    fs::hard_link(folder.file("list"), folder.file("hard")).expect("there is room");
-    symlink("exclude", folder.file("link")).expect("there is room");
+    folder.write("list", "127.0.0.1:1\n");
+    folder.write("exclude", "127.0.0.9\n");
+    fs::hard_link(folder.file("list"), folder.file("hard")).expect("it is writable");
+    symlink("exclude", folder.file("link")).expect("it is writable");
     let check = "check -i \"$1/list\" --exclude-file \"$1/exclude\"";
     let (input, exclude) = ("the run reads it as an input", "the run reads it as an exclude file");
     for flag in ["", "--append", "--force"] {
@@ -66,10 +66,10 @@ fn files_that_are_read_are_not_written_to() {
 }
 
 #[test]
-fn standard_output_is_no_file_that_is_read() {
+fn stdout_redirected_to_a_file_being_read_is_refused() {
     let folder = Folder::new();
-    folder.with("list", "127.0.0.1:1\n");
-    folder.with("old", "");
+    folder.write("list", "127.0.0.1:1\n");
+    folder.write("old", "");
     for (arguments, what) in [
         ("check -i \"$1/list\" >>\"$1/list\"", "an input"),
         ("check -i \"$1/list\" --list >>\"$1/list\"", "an input"),
@@ -90,27 +90,27 @@ fn standard_output_is_no_file_that_is_read() {
 }
 
 #[test]
-fn names_beside_databases_and_journals_are_refused() {
+fn names_of_sidecar_files_are_refused() {
     let folder = Folder::new();
-    fs::create_dir(folder.file("inner")).expect("there is room");
-    symlink(folder.file("inner"), folder.file("way")).expect("there is room");
-    symlink("inner/linked.db", folder.file("linked")).expect("there is room");
+    fs::create_dir(folder.file("inner")).expect("it is writable");
+    symlink(folder.file("inner"), folder.file("way")).expect("it is writable");
+    symlink("inner/linked.db", folder.file("linked")).expect("it is writable");
     let database = "is a file that SQLite uses for the database";
     for suffix in ["-wal", "-shm", "-journal"] {
-        for (one, other) in [
+        for (first, second) in [
             ("sqlite=$1/a.db", format!("jsonl=$1/a.db{suffix}")),
-            ("sqlite=$1/inner/a.db", format!("csv=$1/way/a.db{suffix}")),
+            ("sqlite=$1/inner/a.db", format!("csv=$1/alias/a.db{suffix}")),
             ("sqlite=$1/a.db", format!("sqlite=$1/./a.db{suffix}")),
             ("sqlite=$1/linked", format!("table=$1/inner/linked.db{suffix}")),
         ] {
-            let outputs = [one, other.as_str()].map(|output| format!("-o \"{output}\""));
-            let [one, other] = outputs;
-            assert_refused(&folder, &format!("check 127.0.0.1:1 {one} {other}"), database);
-            assert_refused(&folder, &format!("check 127.0.0.1:1 {other} {one}"), database);
+            let outputs = [first, second.as_str()].map(|output| format!("-o \"{output}\""));
+            let [first, second] = outputs;
+            assert_refused(&folder, &format!("check 127.0.0.1:1 {first} {second}"), database);
+            assert_refused(&folder, &format!("check 127.0.0.1:1 {second} {first}"), database);
         }
         let journal = format!("-o \"sqlite=$1/a.db\" --journal \"$1/a.db{suffix}\"");
         assert_refused(&folder, &format!("check 127.0.0.1:1 {journal}"), database);
-        folder.with(&format!("a.db{suffix}"), "127.0.0.1:1\n");
+        folder.write(&format!("a.db{suffix}"), "127.0.0.1:1\n");
         let input = format!("check -i \"$1/a.db{suffix}\" -o \"sqlite=$1/a.db\"");
         assert_refused(&folder, &input, database);
         assert_refused(
@@ -118,7 +118,7 @@ fn names_beside_databases_and_journals_are_refused() {
             "check 127.0.0.1:1 -o \"sqlite=$1/a.db\"",
             "when it creates the database",
         );
-        fs::remove_file(folder.file(&format!("a.db{suffix}"))).expect("it is there");
+        fs::remove_file(folder.file(&format!("a.db{suffix}"))).expect("it exists");
     }
     for name in [".run.next", ".run.x.next"] {
         let outputs = format!("-o \"jsonl=$1/{name}\" --journal \"$1/run\"");
@@ -127,9 +127,9 @@ fn names_beside_databases_and_journals_are_refused() {
     }
 }
 
-/// Of another run, or none: what belongs to a database that is there.
+/// The sidecar files belong to an existing database, which another run may be using.
 #[test]
-fn names_beside_a_database_that_is_there_are_refused() {
+fn sidecar_names_of_existing_database_are_refused() {
     let folder = Folder::new();
     let file = folder.file("a.db");
     let audit = output("sqlite", &file);
@@ -145,8 +145,8 @@ fn names_beside_a_database_that_is_there_are_refused() {
                     .chain(Some(flag).filter(|it| !it.is_empty())),
             );
             assert_eq!(ended.status, Some(2), "{ended:?}");
-            let told = "is a file that SQLite uses for the database";
-            assert!(ended.stderr.contains(told), "{ended:?}");
+            let message = "is a file that SQLite uses for the database";
+            assert!(ended.stderr.contains(message), "{ended:?}");
         }
     }
     assert_eq!(running.end().status, Some(0));
@@ -154,19 +154,19 @@ fn names_beside_a_database_that_is_there_are_refused() {
     let journal = format!("{}-journal", file.display());
     let ended = check(["127.0.0.1:1", "-o", &format!("jsonl={journal}")]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    // Beside what is no database they are names like any other.
-    folder.with("rows", "");
+    // Next to a file that is not a database, these names are ordinary.
+    folder.write("rows", "");
     let ended = check(["127.0.0.1:1", "-o", &output("jsonl", &folder.file("rows-wal"))]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
 }
 
 #[test]
-fn journal_takes_no_file_of_the_user() {
+fn journal_keeps_user_files() {
     let folder = Folder::new();
     let users =
-        [".run.next", ".run.notes.next", ".run"].map(|name| folder.with(name, "of the user\n"));
+        [".run.next", ".run.notes.next", ".run"].map(|name| folder.write(name, "of the user\n"));
     let (rows, journal) = (output("jsonl", &folder.file("rows")), folder.file("run"));
-    let journal = journal.to_str().expect("a plain name");
+    let journal = journal.to_str().expect("the path is UTF-8");
     let ended = check(["127.0.0.1:1-9", "-o", &rows, "--journal", journal]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     for file in &users {
@@ -175,9 +175,9 @@ fn journal_takes_no_file_of_the_user() {
     assert_eq!(files(&folder).len(), users.len() + 2);
 }
 
-/// Opened for writing, a pipe would wait for whoever reads it.
+/// Opening a pipe for writing would block until it has a reader.
 #[test]
-fn pipe_is_refused_at_once_where_a_journal_is_kept() {
+fn pipe_with_journal_is_refused_immediately() {
     let folder = Folder::new();
     assert_eq!(sh("mkfifo \"$1/pipe\"", folder.path()).status, Some(0));
     let reason = "it can't be truncated, so it can't be an output with --journal: choose a file";

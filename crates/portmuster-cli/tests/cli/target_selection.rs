@@ -1,11 +1,11 @@
-//! Which targets are checked: excludes, labels, duplicates, order, shards, and what is printed
-//! instead of checking.
+//! Selection of targets: excludes, labels, duplicates, order and shards; `--list` and `--count`.
 
 use std::{collections::BTreeSet, fs};
 
 use portmuster_lab::Behaviour;
 
 use crate::{
+    folder::ListFile,
     program::{Running, check, program, run},
     row,
     servers::{assert_untouched, start, start_on_localhost, target},
@@ -24,7 +24,7 @@ fn counted(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn counting_sends_nothing_and_expands_nothing() {
+fn count_sends_nothing_and_expands_nothing() {
     let server = start(Behaviour::Ssh);
     assert_eq!(counted(&[&target(&server)]), "1\n");
     assert_untouched(&server);
@@ -35,27 +35,27 @@ fn counting_sends_nothing_and_expands_nothing() {
 }
 
 #[test]
-fn more_than_can_be_counted_is_an_error_and_no_number() {
+fn count_overflow_is_an_error() {
     let most = u128::MAX.to_string();
     let one_port = (u128::MAX - (1 << 120) - (1 << 32) - 1).to_string();
     assert_eq!(counted(&["::/0", "-p1"]), format!("{one_port}\n"));
     for more in [&[][..], &["--shard=1/4"], &["10.0.0.1"], &["-p1", "[8000::/1]:2"]] {
         let ended = check([&["::/0", "--count"], more].concat());
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        let told = format!("there are {most} targets or more, too many to count");
-        assert!(ended.stderr.contains(&told), "{ended:?}");
+        let message = format!("there are {most} targets or more, too many to count");
+        assert!(ended.stderr.contains(&message), "{ended:?}");
     }
     let ended = check(["::/0", "--shard=1/4"]);
     assert_eq!(ended.status, Some(2));
-    let told = format!("{most} or more targets are too many for one run");
-    assert!(ended.stderr.contains(&told), "{ended:?}");
+    let message = format!("{most} or more targets are too many for one run");
+    assert!(ended.stderr.contains(&message), "{ended:?}");
     let ended = check(["::/0", "--exclude=::/0", "127.0.0.1:1"]);
-    let told = format!("portmuster: {most} or more excluded from the list\n");
-    assert!(ended.stderr.contains(&told), "{ended:?}");
+    let message = format!("portmuster: {most} or more excluded from the list\n");
+    assert!(ended.stderr.contains(&message), "{ended:?}");
 }
 
 #[test]
-fn too_many_for_one_run_want_a_shard() {
+fn too_many_targets_error_suggests_shard() {
     let ended = check(["2001:db8::/64"]);
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("check a part of them with --shard M/N"), "{}", ended.stderr);
@@ -64,7 +64,7 @@ fn too_many_for_one_run_want_a_shard() {
 }
 
 #[test]
-fn the_list_is_in_the_order_of_the_run() {
+fn list_shows_run_order() {
     assert_eq!(
         listed(&["10.0.0.8/31", "db.example:2222", "--order=given"]),
         ["10.0.0.8:22", "10.0.0.8:23", "10.0.0.9:22", "10.0.0.9:23", "db.example:2222"]
@@ -77,7 +77,7 @@ fn the_list_is_in_the_order_of_the_run() {
 }
 
 #[test]
-fn three_shards_add_up_to_the_whole() {
+fn three_shards_cover_all_targets() {
     let mut rows = Vec::new();
     for shard in ["1/3", "2/3", "3/3"] {
         let arguments = ["127.0.16.0/20", "-p1,2", "--rate=max", "-ojsonl", "--shard", shard];
@@ -90,13 +90,13 @@ fn three_shards_add_up_to_the_whole() {
 }
 
 #[test]
-fn a_shard_of_a_large_network_takes_little_memory() {
+fn shard_of_large_network_uses_little_memory() {
     let arguments = ["127.0.0.0/8", "-p1", "--shard=1/64", "--rate=max", "-ojsonl"];
     let mut running = Running::check(arguments);
     for _ in 0..250_000 {
         assert_ne!(running.line(), "");
     }
-    // More rows are to come than a pipe holds, so the program is still there.
+    // The remaining rows exceed the capacity of a pipe, so the program is still running.
     let status = fs::read_to_string(format!("/proc/{}/status", running.pid())).expect("it runs");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
     let peak: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
@@ -106,13 +106,11 @@ fn a_shard_of_a_large_network_takes_little_memory() {
 }
 
 #[test]
-fn excludes_hold_for_networks_files_and_names() {
+fn excludes_apply_to_networks_files_and_names() {
     let server = start_on_localhost(Behaviour::Ssh);
     let port = server.endpoint().port().to_string();
-    let folder = tempfile::TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("fragile.txt");
-    fs::write(&file, "127.0.0.0/29 # printers\n").expect("there is room for a file");
-    let file = file.to_str().expect("temporary folders have plain names");
+    let list = ListFile::new("127.0.0.0/29 # printers\n");
+    let file = list.path.as_str();
     let arguments = ["localhost", "127.0.0.0/28", "-p", &port, "--exclude-file", file, "-ojsonl"];
     let ended = check(arguments);
     assert_untouched(&server);
@@ -125,19 +123,17 @@ fn excludes_hold_for_networks_files_and_names() {
 }
 
 #[test]
-fn one_address_family_may_be_left_out() {
+fn family_option_drops_other_family() {
     assert_eq!(listed(&["10.0.0.5:22", "[2001:db8::1]:22", "-4"]), ["10.0.0.5:22"]);
     assert_eq!(listed(&["10.0.0.5:22", "[2001:db8::1]:22", "-6"]), ["[2001:db8::1]:22"]);
 }
 
 #[test]
-fn what_is_named_twice_is_checked_once_and_labels_go_along() {
+fn duplicate_target_is_checked_once_with_its_label() {
     let server = start(Behaviour::Ssh);
     let list = format!("{0} core sw 1\n{0}\n", target(&server));
-    let folder = tempfile::TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("list.txt");
-    fs::write(&file, list).expect("there is room for a file");
-    let file = file.to_str().expect("temporary folders have plain names");
+    let list = ListFile::new(list);
+    let file = list.path.as_str();
     let ended = check(["-i", file, "-ojsonl"]);
     let rows = ended.rows();
     assert_eq!(rows.len(), 1);
@@ -148,7 +144,7 @@ fn what_is_named_twice_is_checked_once_and_labels_go_along() {
 }
 
 #[test]
-fn bad_lines_may_be_passed_over() {
+fn skip_bad_lines_continues_after_bad_line() {
     let list = "127.0.0.1:1\n10.0.0.300\n127.0.0.1:2\n";
     let arguments = ["check", "-i", "-", "--skip-bad-lines", "-ojsonl"];
     let ended = run(program().args(arguments).write_stdin(list));
@@ -159,7 +155,7 @@ fn bad_lines_may_be_passed_over() {
 }
 
 #[test]
-fn connections_begin_where_they_are_told_to() {
+fn source_option_is_applied_or_refused() {
     let server = start(Behaviour::Ssh);
     for method in ["serial", "threads", "event-loop"] {
         let ended = check([&target(&server), "--source=127.9.9.9", "-ojsonl", "--method", method]);
@@ -171,7 +167,7 @@ fn connections_begin_where_they_are_told_to() {
 }
 
 #[test]
-fn it_says_what_holds_it_back() {
+fn verbose_reports_limiting_factor() {
     let silent = start(Behaviour::Slow(std::time::Duration::from_millis(600)));
     let list = format!("{}\n", target(&silent)).repeat(4);
     let arguments = ["check", "-i", "-", "-v", "--per-host=1"];
@@ -184,8 +180,8 @@ fn it_says_what_holds_it_back() {
 }
 
 #[test]
-fn what_looks_like_a_mistake_is_said() {
-    // From a source of the other family no connection is even begun.
+fn likely_mistakes_are_reported() {
+    // The source address has the other family, so no connection is started.
     let arguments = ["8.0.0.0/16", "-p1", "--source=::1", "--shard=1/65536"];
     let ended = check(arguments);
     assert_eq!((ended.status, ended.summary().of("unchecked")), (Some(3), 1), "{ended:?}");
@@ -197,21 +193,19 @@ fn what_looks_like_a_mistake_is_said() {
 }
 
 #[test]
-fn an_output_that_is_an_input_is_refused() {
-    let folder = tempfile::TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("list.txt");
-    fs::write(&file, "127.0.0.1:1\n").expect("there is room for a file");
-    let file = file.to_str().expect("temporary folders have plain names");
+fn output_equal_to_input_is_refused() {
+    let list = ListFile::new("127.0.0.1:1\n");
+    let file = list.path.as_str();
     for existing in ["--force", "--append"] {
         let ended = check(["-i", file, existing, "-o", &format!("jsonl={file}")]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("the run reads it as an input"), "{}", ended.stderr);
     }
-    assert_eq!(fs::read_to_string(file).expect("it is there"), "127.0.0.1:1\n");
+    assert_eq!(fs::read_to_string(file).expect("it exists"), "127.0.0.1:1\n");
 }
 
 #[test]
-fn what_a_stream_leaves_out_is_said() {
+fn excluded_stream_targets_are_counted() {
     let server = start(Behaviour::Ssh);
     let arguments = ["check", "-i", "-", "--exclude", "127.0.0.0/8"];
     let ended = run(program().args(arguments).write_stdin(target(&server)));
@@ -221,7 +215,7 @@ fn what_a_stream_leaves_out_is_said() {
 }
 
 #[test]
-fn a_list_and_a_stream_are_counted_together() {
+fn count_adds_list_and_stream() {
     let arguments = ["check", "-i", "-", "--count", "::/0", "-p1"];
     let ended = run(program().args(arguments).write_stdin("10.0.0.1\n10.0.0.2\n"));
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -232,7 +226,7 @@ fn a_list_and_a_stream_are_counted_together() {
 }
 
 #[test]
-fn ipv4_written_in_ipv6_is_excluded_as_ipv4() {
+fn ipv4_mapped_address_is_excluded_as_ipv4() {
     let server = start(Behaviour::Ssh);
     let mapped = format!("[::ffff:{}]:{}", server.endpoint().ip(), server.endpoint().port());
     let ended = check([mapped.as_str(), "--exclude", "127.0.0.0/8"]);

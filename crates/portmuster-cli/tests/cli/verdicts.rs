@@ -1,4 +1,4 @@
-//! What a verdict proves: odd servers, checked as a user checks them.
+//! Verdicts on unusual servers, checked with the program.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     servers::{start, target},
 };
 
-/// Checks one server; its row.
+/// Checks one server and returns its row.
 fn row_of(server: &Server, arguments: &[&str]) -> Row {
     let target = target(server);
     let mut all = vec![target.as_str(), "-o=jsonl", "--evidence"];
@@ -25,15 +25,15 @@ fn service_of(server: &Server, arguments: &[&str]) -> String {
     row_of(server, arguments).service.expect("it is open")
 }
 
-/// Whether we said this in the conversation that decided.
+/// Returns whether the program sent this text in the conversation that decided the verdict.
 fn was_sent(row: &Row, text: &str) -> bool {
-    let parts = &row.evidence.as_ref().expect("it was asked for").parts;
+    let parts = &row.evidence.as_ref().expect("evidence was requested").parts;
     let sent = |part: &&crate::row::Part| part.side == "portmuster";
     parts.iter().filter(sent).any(|part| part.text.as_deref().is_some_and(|it| it.contains(text)))
 }
 
 #[test]
-fn a_port_that_waits_for_its_client_gets_a_connection_on_which_we_speak_first() {
+fn waiting_server_gets_second_connection_with_client_identification() {
     for behaviour in [Behaviour::SshIntroduced, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked]
     {
         let server = start(behaviour);
@@ -46,7 +46,7 @@ fn a_port_that_waits_for_its_client_gets_a_connection_on_which_we_speak_first() 
 }
 
 #[test]
-fn with_speak_first_never_no_port_is_spoken_to_as_ssh() {
+fn speak_first_never_sends_no_ssh_identification() {
     for (behaviour, service) in
         [(Behaviour::SshIntroduced, "silent"), (Behaviour::SshMultiplexed, "other")]
     {
@@ -57,9 +57,10 @@ fn with_speak_first_never_no_port_is_spoken_to_as_ssh() {
     }
 }
 
-/// An sshd that answers the empty line, and hears nothing when it is asked again without one.
+/// The server answers the empty line with its identification, and sends nothing on the second
+/// connection, which waits for it without a word.
 #[test]
-fn a_later_look_takes_no_proof_back() {
+fn second_attempt_does_not_withdraw_ssh_verdict() {
     let server = start(Behaviour::SshWhenAsked);
     let row = row_of(&server, &["--speak-first=never", "--first-byte=5s"]);
     assert_eq!((row.service.as_deref(), row.attempts), (Some("ssh"), 2));
@@ -69,7 +70,7 @@ fn a_later_look_takes_no_proof_back() {
 }
 
 #[test]
-fn what_no_rule_recognises_is_heard_out() {
+fn unrecognised_greeting_is_read_to_its_end() {
     let pause = Duration::from_millis(2500);
     for (first, then, service) in [
         (&b"*** authorised use only ***\r\n"[..], &b"SSH-2.0-x\r\n"[..], "ssh"),
@@ -85,15 +86,15 @@ fn what_no_rule_recognises_is_heard_out() {
 }
 
 #[test]
-fn quiet_after_ends_what_a_rule_recognises() {
+fn quiet_after_ends_recognised_greeting() {
     let server = start(Behaviour::Says(b"\r\nUsername: "));
     let row = row_of(&server, &["--quiet-after=300ms", "--first-byte=1h", "--deadline=1h"]);
     assert_eq!(row.service.as_deref(), Some("telnet-likely"));
-    assert_eq!(row.evidence.expect("it was asked for").rule, "login-prompt");
+    assert_eq!(row.evidence.expect("evidence was requested").rule, "login-prompt");
 }
 
 #[test]
-fn prompts_are_likely_telnet_by_a_rule_of_their_own() {
+fn each_prompt_is_telnet_likely_by_its_own_rule() {
     for (text, rule) in [
         (&b"BusyBox v1.30.1 built-in shell (ash)\r\n/ # "[..], "shell-prompt"),
         (b"Router>", "shell-prompt"),
@@ -106,12 +107,12 @@ fn prompts_are_likely_telnet_by_a_rule_of_their_own() {
         let server = start(Behaviour::Says(text));
         let row = row_of(&server, &["--quiet-after=500ms", "--first-byte=2s"]);
         assert_eq!(row.service.as_deref(), Some("telnet-likely"), "{}", text.escape_ascii());
-        assert_eq!(row.evidence.expect("it was asked for").rule, rule);
+        assert_eq!(row.evidence.expect("evidence was requested").rule, rule);
     }
 }
 
 #[test]
-fn an_sshd_that_can_not_start_is_broken_and_a_padded_identification_is_ssh() {
+fn failing_sshd_is_ssh_broken_and_padded_identification_is_ssh() {
     let broken = start(Behaviour::Says(b"Could not load host key. Closing connection...\r\n"));
     assert_eq!(service_of(&broken, &[]), "ssh-broken");
     let padded = start(Behaviour::Says(b"SSH-1.99-Cisco_server-1.24 \0\0\0\n"));
@@ -121,7 +122,7 @@ fn an_sshd_that_can_not_start_is_broken_and_a_padded_identification_is_ssh() {
 }
 
 #[test]
-fn a_server_that_hangs_up_is_tried_once_more_unless_nothing_is() {
+fn closed_connection_is_retried_unless_retries_is_0() {
     let row = row_of(&start(Behaviour::SshOnSecondTry), &[]);
     assert_eq!((row.service.as_deref(), row.attempts), (Some("ssh"), 2));
     let row = row_of(&start(Behaviour::SshOnSecondTry), &["--retries=0"]);

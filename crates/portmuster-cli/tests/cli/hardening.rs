@@ -1,4 +1,4 @@
-//! What a crash or a sudden end leaves behind: no memory in files, and no workers.
+//! Abrupt ends leave no core dump and no worker processes.
 
 use std::fs;
 
@@ -11,11 +11,11 @@ use rustix::{
 use crate::{
     program::{Running, check},
     servers::{start, target},
-    shell::{sh_apart, sh_where_it_can},
+    shell::{sh_in_namespaces, sh_or_skip},
     terminal::shown,
 };
 
-/// Starts worker processes that have something to do, and hold it.
+/// Starts a run whose worker processes are busy with the target.
 fn with_workers(target: &str) -> Running {
     let mut running = Running::check([
         "127.0.0.1:1",
@@ -35,7 +35,7 @@ fn with_workers(target: &str) -> Running {
 }
 
 #[test]
-fn neither_the_program_nor_its_workers_leave_a_core_dump() {
+fn program_and_workers_disable_core_dumps() {
     let server = start(Behaviour::Silent);
     let running = with_workers(&target(&server));
     let ids = fs::read_dir(format!("/proc/{}/task", running.pid())).expect("it runs");
@@ -50,9 +50,9 @@ fn neither_the_program_nor_its_workers_leave_a_core_dump() {
     }
 }
 
-/// The sockets on which they wait stay open: something else has them as well.
+/// Duplicates in this process keep the workers' sockets open after the program has gone.
 #[test]
-fn workers_end_with_the_program_whatever_becomes_of_their_sockets() {
+fn workers_end_with_program_even_if_sockets_stay_open() {
     let server = start(Behaviour::Silent);
     let mut running = with_workers(&target(&server));
     let workers = running.children();
@@ -79,23 +79,23 @@ fn workers_end_with_the_program_whatever_becomes_of_their_sockets() {
 const ROOT: &str = "portmuster: running as root is unnecessary, and risky";
 
 #[test]
-fn whoever_runs_it_as_root_is_told_once_on_a_terminal() {
+fn root_gets_one_note_on_a_terminal() {
     let script = "[ \"$(id -u)\" = 0 ] && grep -q 4294967295 /proc/self/uid_map || exit 77";
-    let Some(_) = sh_where_it_can("runs this as somebody else than root", script, "") else {
+    let Some(_) = sh_or_skip("does not run tests as root", script, "") else {
         return;
     };
-    let told = |more: &[&'static str]| {
+    let notes = |more: &[&'static str]| {
         let arguments = ["check", "127.0.0.1:1", "-o", "jsonl", "--color", "never"];
         shown(arguments.into_iter().chain(more.iter().copied()), &[]).matches(ROOT).count()
     };
-    assert_eq!((told(&[]), told(&["--quiet"]), told(&["--list"])), (1, 0, 0));
+    assert_eq!((notes(&[]), notes(&["--quiet"]), notes(&["--list"])), (1, 0, 0));
     assert!(check(["127.0.0.1:1", "--verbose"]).stderr.contains(ROOT));
-    assert!(!check(["127.0.0.1:1"]).stderr.contains(ROOT), "scripts are not told each time");
+    assert!(!check(["127.0.0.1:1"]).stderr.contains(ROOT), "scripts get no note");
 }
 
 #[test]
-fn a_root_that_is_one_in_a_namespace_only_is_not_told() {
+fn namespace_root_gets_no_note() {
     let script = "exec \"$portmuster\" check 127.0.0.1:1 --verbose";
-    let Some(ended) = sh_apart(&[], script, "") else { return };
+    let Some(ended) = sh_in_namespaces(&[], script, "") else { return };
     assert!(ended.summary().targets == 1 && !ended.stderr.contains(ROOT), "{}", ended.stderr);
 }

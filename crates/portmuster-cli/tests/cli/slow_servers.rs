@@ -1,5 +1,4 @@
-//! Servers that keep one waiting, or say much before they say who they are, with the limits that
-//! every run has.
+//! Slow servers and servers with long preambles, checked with the default limits.
 
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::{
     servers::{start, target},
 };
 
-/// Each with its row, from one run.
+/// Checks the servers in one run and pairs each behaviour with its row.
 fn rows<const N: usize>(behaviours: [Behaviour; N]) -> [(Behaviour, Row); N] {
     let servers = behaviours.map(start);
     let targets = servers.iter().map(target).collect::<Vec<_>>();
@@ -26,7 +25,7 @@ fn rows<const N: usize>(behaviours: [Behaviour; N]) -> [(Behaviour, Row); N] {
 }
 
 #[test]
-fn an_offer_is_read_whatever_comes_before_it() {
+fn kexinit_is_read_after_unusual_preambles() {
     for (behaviour, row) in rows([
         Behaviour::SshAfterPreBanner,
         Behaviour::SshAfterLongLine,
@@ -35,25 +34,25 @@ fn an_offer_is_read_whatever_comes_before_it() {
     ]) {
         assert_eq!(row.service.as_deref(), Some("ssh"), "{behaviour:?}: {row:?}");
         assert!(row.banner.is_some_and(|banner| banner.starts_with("SSH-2.0-")), "{behaviour:?}");
-        let kex = row.kex_algorithms.expect("it has an offer");
+        let kex = row.kex_algorithms.expect("it has a KEXINIT");
         assert_eq!(kex[0], "sntrup761x25519-sha512", "{behaviour:?}");
     }
 }
 
-/// It reads the empty line that it was sent while it was silent as a bad identification; the second
-/// attempt waits for it without a word.
+/// The server is silent at first, and then reads the empty line it was sent as a bad
+/// identification. The second attempt waits without sending anything.
 #[test]
-fn an_offer_is_read_from_who_was_silent_for_longer_than_others() {
+fn kexinit_is_read_from_server_silent_for_four_seconds() {
     let [(_, row)] = rows([Behaviour::Slow(Duration::from_secs(4))]);
     assert_eq!(row.service.as_deref(), Some("ssh"), "{row:?}");
     assert_eq!((row.attempts, row.kex_missing.as_deref()), (2, None), "{row:?}");
-    assert_eq!(row.kex_algorithms.expect("it has an offer")[0], "sntrup761x25519-sha512");
+    assert_eq!(row.kex_algorithms.expect("it has a KEXINIT")[0], "sntrup761x25519-sha512");
 }
 
-/// None keeps a run for longer than the limits allow.
+/// No server delays the run beyond the limits.
 #[test]
-fn those_that_hold_up_are_judged_within_the_limits() {
-    let truth = [
+fn stalling_servers_are_judged_within_the_limits() {
+    let expected = [
         (Behaviour::LateEndlessLines(Duration::from_secs(10)), "tarpit"),
         (Behaviour::LimitLine, "tarpit"),
         (Behaviour::TlsMute, "silent"),
@@ -61,8 +60,8 @@ fn those_that_hold_up_are_judged_within_the_limits() {
         (Behaviour::TelnetRepeats, "telnet"),
         (Behaviour::TelnetToggles, "telnet"),
     ];
-    let rows = rows(truth.map(|(behaviour, _)| behaviour));
-    for ((behaviour, row), (_, service)) in rows.into_iter().zip(truth) {
+    let rows = rows(expected.map(|(behaviour, _)| behaviour));
+    for ((behaviour, row), (_, service)) in rows.into_iter().zip(expected) {
         assert_eq!(row.service.as_deref(), Some(service), "{behaviour:?}: {row:?}");
         assert!(row.total_ms.is_some_and(|time| time < 21_000.0), "{behaviour:?}: {row:?}");
     }

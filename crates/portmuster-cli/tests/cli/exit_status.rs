@@ -1,20 +1,20 @@
-//! Output that fails is status 3, whatever the command.
+//! Failing output exits with status 3, for every command.
 
 use std::fs;
 
 use crate::{
-    journal::Kept,
-    outputs::Folder,
-    shell::{check_forbidden, sh},
+    folder::Folder,
+    journal::JournaledRun,
+    shell::{check_with_seccomp, sh},
 };
 
 #[test]
-fn full_standard_output_is_status_3_everywhere() {
+fn full_stdout_exits_3_for_every_command() {
     let folder = Folder::new();
     let row = "{\"schema\":1,\"host\":\"192.0.2.1\",\"port\":23,\"open\":true,\"state\":\"open\",\
         \"reason\":\"accepted\",\"attempts\":1,\"time\":\"2026-11-22T10:00:00.123Z\"}\n";
-    folder.with("old.jsonl", row);
-    folder.with("new.jsonl", "");
+    folder.write("old.jsonl", row);
+    folder.write("new.jsonl", "");
     for command in [
         "check 127.0.0.1:1-9 --list",
         "check 127.0.0.1:1-9 --count",
@@ -36,8 +36,8 @@ fn full_standard_output_is_status_3_everywhere() {
         let script = format!("echo 127.0.0.1:2 | \"$portmuster\" {command} >/dev/full");
         let ended = sh(&script, folder.path());
         assert_eq!(ended.status, Some(3), "{command}: {ended:?}");
-        let told = "error: writing standard output";
-        assert!(ended.stderr.contains(told), "{command}: {ended:?}");
+        let message = "error: writing standard output";
+        assert!(ended.stderr.contains(message), "{command}: {ended:?}");
         let script =
             format!("{{ echo 127.0.0.1:2 | \"$portmuster\" {command}; echo $? >&2; }} | :");
         let ended = sh(&script, folder.path());
@@ -47,25 +47,27 @@ fn full_standard_output_is_status_3_everywhere() {
 }
 
 #[test]
-fn first_sync_that_fails_is_status_3() {
+fn failing_first_sync_exits_3() {
     for call in ["fsync", "fdatasync"] {
-        let kept = Kept::new(&["jsonl"], &["127.0.0.1:1"]);
-        let arguments = kept.arguments(false).join(" ");
-        let Some(ended) = check_forbidden(&format!("{call}=EIO"), "", &arguments) else { return };
+        let run = JournaledRun::new(&["jsonl"], &["127.0.0.1:1"]);
+        let arguments = run.arguments(false).join(" ");
+        let Some(ended) = check_with_seccomp(&format!("{call}=EIO"), "", &arguments) else {
+            return;
+        };
         assert_eq!(ended.status, Some(3), "{call}: {ended:?}");
         assert!(ended.stderr.contains("Input/output error"), "{call}: {ended:?}");
-        assert!(!kept.file("journal").exists(), "{call}: there is nothing to resume");
+        assert!(!run.file("journal").exists(), "{call}: there is nothing to resume");
     }
 }
 
 #[test]
-fn first_journal_that_cannot_be_written_is_status_3() {
-    let kept = Kept::new(&["jsonl"], &["127.0.0.1:1"]);
-    let arguments = kept.arguments(false).join(" ");
+fn unwritable_first_journal_exits_3() {
+    let run = JournaledRun::new(&["jsonl"], &["127.0.0.1:1"]);
+    let arguments = run.arguments(false).join(" ");
     let ended = sh(&format!("ulimit -f 0; exec \"$portmuster\" check {arguments}"), "");
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("error: writing the journal "), "{ended:?}");
-    let names = fs::read_dir(kept.folder.path()).expect("it is there");
+    let names = fs::read_dir(run.folder.path()).expect("it exists");
     let names: Vec<_> = names.flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(names, ["jsonl"], "no temporary file is left");
 }
