@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Instant,
     config::{Config, Limits, Probing},
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
     probe::{Ending, Judgement, Probe, ProbeStep},
 };
@@ -115,7 +115,7 @@ enum Stage {
     /// The connection is pending.
     Connecting,
     /// The connection was accepted.
-    // Boxed, because most attempts of a run never get here.
+    // BoxedIterator, because most attempts of a run never get here.
     Talking(Box<Conversation>),
 }
 
@@ -137,7 +137,7 @@ struct Conversation {
     probe: Probe,
     evidence: Option<Evidence>,
     /// Memory that the conversation holds from the shared pool.
-    held: Held,
+    held: Reservation,
 }
 
 impl Attempt {
@@ -162,14 +162,14 @@ impl Attempt {
         let evidence = if conversation.evidence.is_some() { Evidence::BYTES_MAX } else { 0 };
         // Twice, because the conclusion copies some of it.
         let bytes = 2 * conversation.probe.held() + evidence + more;
-        memory.lend(&mut conversation.held, bytes)
+        memory.reserve(&mut conversation.held, bytes)
     }
 
     /// Returns the reserved memory, to be held until the conclusion was handed on.
-    pub(crate) fn release(&mut self) -> Option<Held> {
+    pub(crate) fn release(&mut self) -> Option<Reservation> {
         let Stage::Talking(conversation) = &mut self.stage else { return None };
         let held = std::mem::take(&mut conversation.held);
-        (!held.is_nothing()).then_some(held)
+        (!held.is_empty()).then_some(held)
     }
 
     /// Returns how many bytes the conversation keeps, without its evidence.
@@ -283,7 +283,7 @@ impl Attempt {
             awaits_more: false,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
-            held: Held::default(),
+            held: Reservation::default(),
         }));
         match (&mut self.stage, self.opening) {
             (Stage::Talking(conversation), Opening::Introduce) => {
@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_error_means_another_thing_before_the_first_packet() {
+    fn error_before_the_first_packet_has_another_meaning() {
         let (mut attempt, rules) = attempt();
         let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(0));
         assert_eq!(verdict(step).state, PortState::Unchecked);
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_step_is_an_empty_line_and_a_wish_that_no_line_ends() {
+    fn active_step_is_an_empty_line_and_a_telnet_command() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::DeadlinePassed, at(3_005));
         assert_eq!(step, Step::Write(b"\r\n\xff\xfd\x01".to_vec()));
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_behind_the_identification_ends_with_the_conversation() {
+    fn bytes_dripping_after_the_identification_end_with_the_conversation() {
         let (mut attempt, rules) = accepted();
         attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(10));
         // A packet of 8,192 bytes.
@@ -620,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_of_our_identification_is_no_ssh() {
+    fn echo_of_our_identification_is_not_ssh() {
         let (attempt, rules) = attempt();
         let mut attempt = attempt.opening(Opening::Introduce);
         attempt.connection_pending();
@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_negotiates_for_ever_is_telnet_when_the_conversation_ends() {
+    fn endless_negotiation_is_telnet_at_the_end_of_the_conversation() {
         let (mut attempt, rules) = accepted();
         for (turn, option) in (0..200_u64).zip((0..=255).cycle()) {
             attempt.handle(&rules, Event::Bytes(&[0xff, 0xfd, option]), at(10 + turn * 99));
@@ -661,7 +661,7 @@ mod tests {
     }
 
     #[test]
-    fn the_conversation_is_kept_when_it_is_asked_for() {
+    fn conversation_is_kept_with_evidence() {
         let rules = Rules { evidence: true, ..Rules::default() };
         let mut attempt = accepted_by(&rules);
         attempt.handle(&rules, Event::Bytes(b"hello\nSSH-2.0"), at(20));
@@ -676,7 +676,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_ends_with_the_conversation() {
+    fn dripping_bytes_end_with_the_conversation() {
         let (mut attempt, rules) = accepted();
         for second in 1..=20 {
             let (timer, when) = attempt.deadline(&rules.limits);
@@ -689,7 +689,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_cut_off_by_a_short_deadline_is_no_tarpit() {
+    fn greeting_cut_off_by_a_short_deadline_is_not_a_tarpit() {
         let (mut attempt, mut rules) = accepted();
         rules.limits.deadline = Duration::from_secs(1);
         attempt.handle(&rules, Event::Bytes(b"hello\r\n"), at(10));
@@ -699,7 +699,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_gets_its_time_when_this_machine_was_held_up() {
+    fn delay_of_this_machine_extends_the_time_for_an_answer() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::DeadlinePassed, at(15_000));
         assert!(matches!(step, Step::Write(_)));
@@ -707,7 +707,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_after_the_accept_is_open_and_closed_early() {
+    fn reset_after_the_accept_is_closed_early() {
         for error in [Errno::CONNRESET, Errno::PIPE] {
             let (mut attempt, rules) = attempt();
             attempt.connection_pending();
@@ -737,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_no_verdict_in_any_phase() {
+    fn fault_is_never_a_verdict() {
         let (mut starting, rules) = attempt();
         let (mut pending, _) = attempt();
         pending.connection_pending();

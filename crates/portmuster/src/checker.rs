@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, Method, Probing},
     coordinator::{self, Batch, Run, RunScope},
-    input::Boxed,
+    input::BoxedIterator,
     method::{self, InFlight, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
@@ -77,7 +77,7 @@ where
     }
 }
 
-fn boxed<I>(targets: I) -> Boxed<Target>
+fn boxed<I>(targets: I) -> BoxedIterator<Target>
 where
     I: IntoIterator,
     I::Item: Into<Target>,
@@ -221,12 +221,12 @@ pub struct Outcomes {
 enum Source {
     Running(Run),
     /// This machine could not start the run.
-    Refused(Boxed<Target>, Clock),
+    Refused(BoxedIterator<Target>, Clock),
     Ended,
 }
 
 impl Outcomes {
-    fn running(run: Run, targets: Boxed<Target>, settled: Positions) -> Self {
+    fn running(run: Run, targets: BoxedIterator<Target>, settled: Positions) -> Self {
         // Fails only when the run's threads have panicked, which the first `next` reports.
         let _ = run.targets.send(targets);
         let mut outcomes = Self::from(Source::Running(run));
@@ -258,14 +258,14 @@ impl Outcomes {
 
     fn next_of_batch(&mut self) -> Option<Outcome> {
         let outcome = self.batch.next()?;
-        self.settled.handed_out(outcome.position);
+        self.settled.record_outcome(outcome.position);
         Some(outcome)
     }
 
     fn take(&mut self, Batch { outcomes, outcome_counts, account, workers }: Batch) {
         self.batch = outcomes.into_iter();
         for count in outcome_counts {
-            self.settled.odd(count);
+            self.settled.set_outcome_count(count);
         }
         self.account = account;
         self.workers = workers.unwrap_or_default();
@@ -365,7 +365,7 @@ impl Iterator for Outcomes {
                         return None;
                     };
                     let outcome = refused(target, self.account.targets, clock);
-                    self.settled.handed_out(outcome.position);
+                    self.settled.record_outcome(outcome.position);
                     self.account.targets += 1;
                     self.account.add(&outcome.verdict);
                     return Some(outcome);
@@ -439,6 +439,6 @@ fn refused(target: Target, position: u64, clock: &Clock) -> Outcome {
         endpoint: None,
         verdict: Verdict::unconnected(PortState::Unchecked, Reason::NotStarted, Duration::ZERO),
         attempts: 0,
-        time: clock.now().on_the_wall(clock.wall_start()),
+        time: clock.now().wall_time(clock.wall_start()),
     }
 }

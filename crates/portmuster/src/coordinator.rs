@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     descriptors,
     driver::tcp,
-    input::{Boxed, Input, Taken},
+    input::{BoxedIterator, InputThread, NextInput},
     memory::Memory,
     method::{
         self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext,
@@ -74,7 +74,7 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) struct Run {
     /// Takes the iterator of targets, once.
-    pub(crate) targets: Sender<Boxed<Target>>,
+    pub(crate) targets: Sender<BoxedIterator<Target>>,
     pub(crate) batches: Receiver<Batch>,
     /// Takes requests to end the run within this time.
     pub(crate) stops: Sender<Duration>,
@@ -89,7 +89,7 @@ struct Threads {
     resolver: Resolver,
     reports: Receiver<Reports>,
     panics: Receiver<()>,
-    input: Input<Target>,
+    input: InputThread<Target>,
     stops: Receiver<Duration>,
     /// The time by which the run must end; `None` if it was not asked to.
     end: Option<Instant>,
@@ -147,7 +147,7 @@ pub(crate) fn start(
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
-    let (input, targets_in) = Input::start(READ_AHEAD).map_err(StartError::Thread)?;
+    let (input, targets_in) = InputThread::start(READ_AHEAD).map_err(StartError::Thread)?;
     let schedule = Schedule::new(policy, clock.wall_start()).resuming(&scope.settled);
     let environment = Threads {
         clock,
@@ -232,8 +232,8 @@ impl Environment for Threads {
         Some(answer)
     }
 
-    fn take_target(&mut self) -> Taken<Target> {
-        self.input.take()
+    fn take_target(&mut self) -> NextInput<Target> {
+        self.input.try_next()
     }
 
     fn capacity(&self) -> usize {

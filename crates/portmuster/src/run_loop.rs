@@ -6,7 +6,7 @@
 
 use crate::{
     clock::Instant,
-    input::Taken,
+    input::NextInput,
     schedule::{Lookup, Question, Report, Schedule, Start},
     targets::Target,
 };
@@ -26,7 +26,7 @@ pub(crate) trait Environment {
     fn take_lookup(&mut self, now: Instant) -> Option<(Question, Lookup)>;
 
     /// Returns the next target if it is available. Never blocks.
-    fn take_target(&mut self) -> Taken<Target>;
+    fn take_target(&mut self) -> NextInput<Target>;
 
     /// Returns how many attempts may be handed over and not reported at the moment.
     fn capacity(&self) -> usize;
@@ -106,9 +106,9 @@ impl<E: Environment> RunLoop<E> {
     fn take_targets(&mut self, now: Instant) {
         while self.schedule.has_room() {
             match self.environment.take_target() {
-                Taken::Item(target) => self.schedule.add(target, now),
-                Taken::NotYet => break,
-                Taken::Ended => self.schedule.input_ended(),
+                NextInput::Item(target) => self.schedule.add(target, now),
+                NextInput::Pending => break,
+                NextInput::Ended => self.schedule.input_ended(),
             }
         }
     }

@@ -30,7 +30,7 @@ use crate::{
     clock::Instant,
     config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle, Verdict},
-    positions::{self, OutcomeCount, Positions},
+    positions::{MissingPositions, OutcomeCount, Positions},
     targets::{Excludes, Host, Target},
 };
 
@@ -166,7 +166,7 @@ pub(crate) struct Schedule {
     starts: u64,
     intake: Intake,
     /// The positions of the targets to be added.
-    positions: positions::Missing,
+    positions: MissingPositions,
     outcomes: Vec<Outcome>,
     outcome_counts: Vec<OutcomeCount>,
     account: Account,
@@ -662,7 +662,7 @@ impl Schedule {
             position: check.position(),
             target: check.into_target(),
             verdict,
-            time: now.on_the_wall(self.wall_start),
+            time: now.wall_time(self.wall_start),
         });
     }
 }

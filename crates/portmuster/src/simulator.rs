@@ -22,7 +22,7 @@ use crate::{
     clock::Instant,
     config::Config,
     driver::Net,
-    input::Taken,
+    input::NextInput,
     memory::Memory,
     method::event_loop::EventLoop,
     outcome::{Account, Outcome},
@@ -152,8 +152,8 @@ impl<T: Iterator<Item = Target>> Environment for VirtualTime<'_, T> {
         self.lookups.take(self.network, now)
     }
 
-    fn take_target(&mut self) -> Taken<Target> {
-        self.targets.next().map_or(Taken::Ended, Taken::Item)
+    fn take_target(&mut self) -> NextInput<Target> {
+        self.targets.next().map_or(NextInput::Ended, NextInput::Item)
     }
 
     fn capacity(&self) -> usize {

@@ -46,7 +46,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     clock::Clock,
     config::{cores, defaults},
-    input::{Input, Taken},
+    input::{InputThread, NextInput},
 };
 
 mod frames;
@@ -148,7 +148,7 @@ impl Workers {
         let pool = WorkerPool::start(config, &settings, Clock::start(), deliver)?;
         // An input that takes less in advance would keep each lease small.
         let prefetch = capacity.max(INPUT_PREFETCH_MIN);
-        let (input, source) = Input::start(prefetch).map_err(WorkersError::Thread)?;
+        let (input, source) = InputThread::start(prefetch).map_err(WorkersError::Thread)?;
         // Fails only when the input thread has panicked, which the first `next` reports.
         let _ = source.send(Box::new(work.into_iter()));
         Ok(Results {
@@ -167,7 +167,7 @@ impl Workers {
 ///
 /// Dropping it kills the workers, even if they are busy.
 pub struct Results<W, R> {
-    input: Input<W>,
+    input: InputThread<W>,
     completions: Receiver<(WorkerId, Vec<Completion<W, R>>)>,
     /// How much work each worker has done.
     shares: Vec<u64>,
@@ -216,7 +216,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
     fn send_work(&mut self) {
         let mut batch = Vec::new();
         while self.open < self.capacity
-            && let Taken::Item(work) = self.input.take()
+            && let NextInput::Item(work) = self.input.try_next()
         {
             self.open += 1;
             batch.push(work);

@@ -5,16 +5,16 @@ use super::mutation::{
     Test::{Simulated, Unit},
 };
 
-const TROUBLE: &str = "under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds";
+const TROUBLE: &str = "faults_of_every_kind_change_no_verdict_and_break_no_limit";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "shards-overlap",
         why: "each shard skips its first target and checks one of another shard",
-        file: "crates/portmuster/src/targets/set.rs",
+        file: "crates/portmuster/src/targets/walk.rs",
         old: "position: u128::from(shard.part - 1), shard }",
         new: "position: u128::from(shard.part), shard }",
-        caught_by: Unit("targets::set::tests::shards_are_disjoint_and_cover"),
+        caught_by: Unit("targets::walk::tests::shards_are_disjoint_and_cover"),
     },
     Mutation {
         name: "port-read-as-label",
@@ -23,7 +23,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "if let Some(list) = port_list(bare) {",
         new: "if let Some(list) = port_list(bare).filter(|_| false) {",
         caught_by: Unit(
-            "targets::labels::tests::what_was_meant_otherwise_is_named_with_its_spelling",
+            "targets::labels::tests::text_with_another_meaning_is_refused_with_a_suggestion",
         ),
     },
     Mutation {
@@ -32,12 +32,12 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/targets/formats/nmap_xml.rs",
         old: "            Event::Eof => {\n",
         new: "            Event::Eof => {\n                self.is_complete = true;\n                return Ok(None);\n",
-        caught_by: Unit("targets::formats::tests::nmaps_xml_that_is_broken_is_an_error"),
+        caught_by: Unit("targets::formats::tests::invalid_or_incomplete_nmap_xml_is_an_error"),
     },
     Mutation {
         name: "cr-ends-no-line",
         why: "only the first target of a list with bare CRs is read",
-        file: "crates/portmuster/src/targets/lines.rs",
+        file: "crates/portmuster/src/targets/raw_lines.rs",
         old: "let end = memchr2(b'\\n', b'\\r', read);",
         new: "let end = memchr2(b'\\n', b'\\n', read);",
         caught_by: Unit("targets::lines::tests::lines_end_at_lf_cr_and_crlf"),
@@ -48,7 +48,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/positions.rs",
         old: "if *outcomes > 0 {",
         new: "if false {",
-        caught_by: Unit("positions::tests::a_position_is_settled_with_the_last_of_its_outcomes"),
+        caught_by: Unit("positions::tests::a_position_is_settled_by_its_last_outcome"),
     },
     Mutation {
         name: "late-position-forgotten",
@@ -56,15 +56,15 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/positions.rs",
         old: "*bits == [u64::MAX; WORDS]",
         new: "bits[0] != 1",
-        caught_by: Unit("positions::tests::it_is_a_set"),
+        caught_by: Unit("positions::tests::operations_match_those_of_a_hash_set"),
     },
     Mutation {
         name: "order-with-repeats",
         why: "the permutation is no longer invertible, so some targets repeat and others are missing",
-        file: "crates/portmuster/src/targets/order.rs",
+        file: "crates/portmuster/src/targets/shuffle.rs",
         old: "(right, add(left, mix(right ^ key) % side, side))",
         new: "(right, add(0, mix(right ^ key) % side, side))",
-        caught_by: Unit("targets::order::tests::small_lengths_are_permuted_whole"),
+        caught_by: Unit("targets::shuffle::tests::small_lengths_are_permuted"),
     },
     Mutation {
         name: "window-off-by-one",
@@ -112,7 +112,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/hosts.rs",
         old: "let until = now.after(REST + self.spread.offset(self.resting.is_empty()));",
         new: "let until = now;",
-        caught_by: Simulated("a_host_that_asks_for_less_rests_half_a_minute"),
+        caught_by: Simulated("throttling_host_is_paused_for_thirty_seconds"),
     },
     Mutation {
         name: "weaker-second-look",
@@ -120,7 +120,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/check.rs",
         old: "if earlier.verdict.strength() > self.verdict.strength() { earlier } else { self }",
         new: "self",
-        caught_by: Unit("schedule::tests::looks::the_stronger_of_two_verdicts_stays_with_its_times"),
+        caught_by: Unit("schedule::tests::second_attempts::stronger_of_two_verdicts_is_kept_with_its_times"),
     },
     Mutation {
         name: "quiet-is-enough",
@@ -136,7 +136,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/lookups.rs",
         old: "let tried = without(&self.allowed(&found.addresses, port), is_unspecified);",
         new: "let tried = without(&found.addresses, is_unspecified);",
-        caught_by: Unit("schedule::tests::excludes_hold_after_the_lookup"),
+        caught_by: Unit("schedule::tests::excludes_apply_after_the_lookup"),
     },
     Mutation {
         name: "one-family-refusal-final",
@@ -168,7 +168,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/schedule/check.rs",
         old: "const FAULTS_MAX: u32 = 10;",
         new: "const FAULTS_MAX: u32 = 11;",
-        caught_by: Unit("schedule::tests::a_fault_that_stays_ends_as_unchecked_never_as_closed"),
+        caught_by: Unit("schedule::tests::lasting_fault_ends_as_unchecked_never_as_closed"),
     },
     Mutation {
         name: "timeout-off-by-one",
@@ -205,7 +205,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "if busy.rests >= RESTS_MAX {",
         new: "if false {",
         caught_by: Unit(
-            "schedule::tests::slow_hosts::a_host_that_asks_for_less_on_every_port_gets_a_few_rests_and_no_more",
+            "schedule::tests::slow_hosts::host_that_throttles_on_every_port_rests_a_few_times_only",
         ),
     },
     Mutation {
@@ -215,7 +215,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         old: "(_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,",
         new: "(_, Reason::Fault(_) | Reason::LookupFailed) => 3,",
         caught_by: Unit(
-            "schedule::tests::slow_hosts::an_address_that_was_given_up_leaves_a_name_in_doubt",
+            "schedule::tests::slow_hosts::timed_out_address_leaves_its_name_in_doubt",
         ),
     },
     Mutation {
@@ -249,7 +249,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         }
         let now",
         new: "        let now",
-        caught_by: Simulated("a_machine_that_is_held_up_tells_no_lies"),
+        caught_by: Simulated("stalls_change_no_verdict"),
     },
     Mutation {
         name: "old-deadline-applied",

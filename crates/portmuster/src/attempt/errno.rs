@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_icmp_is_never_the_hosts() {
+    fn icmp_refusal_is_never_closed() {
         let filtered = |reason| (PortState::Filtered, reason);
         assert_eq!(by_icmp(Errno::CONNREFUSED), filtered(Reason::IcmpPortUnreachable));
         assert_eq!(by_icmp(Errno::HOSTUNREACH), filtered(Reason::HostUnreachable));

@@ -427,8 +427,9 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
     endpoint
 }
 
-/// How much a verdict leaves open; of several addresses the most doubtful one's is told. What this
-/// machine was too short to try may be open; what it has no way to reach is not asked for.
+/// Returns how doubtful a verdict is; of several addresses the most doubtful verdict is reported. An
+/// address that this machine lacked the resources to try may be open. One that it has no route to does
+/// not count.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
         (_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,

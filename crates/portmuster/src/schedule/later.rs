@@ -63,17 +63,17 @@ struct Entry {
     check: Postponed,
 }
 
-/// A check that waits, in as little memory as it can be made from again.
+/// A postponed check, in as little memory as possible.
 #[derive(Debug)]
 enum Postponed {
-    Plain(Plain),
+    Plain(PlainCheck),
     // Boxed: names, labels, evidence and earlier rounds are rare.
     Whole(Box<Check>),
 }
 
 /// A check of an address without a label that has had one attempt.
 #[derive(Debug)]
-struct Plain {
+struct PlainCheck {
     address: IpAddr,
     port: u16,
     attempts: u16,
@@ -88,7 +88,7 @@ struct Plain {
 struct Duration32(u32);
 
 impl Later {
-    /// None waits; there is memory for so many.
+    /// Creates it without targets. `waiting`: how many waiting targets there is memory for.
     pub(super) fn new(waiting: usize) -> Self {
         Self {
             waiting_max: waiting.min(WAITING_MAX),
@@ -97,29 +97,29 @@ impl Later {
         }
     }
 
-    /// Whether the walk over the targets has to stop until some were tried again.
+    /// Returns whether no more targets should be added until some were tried again.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= self.waiting_max
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no target waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// When the first of them falls due.
+    /// Returns when the first target is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.waiting.peek().map(|Reverse(entry)| entry.due)
     }
 
-    /// A check waits.
+    /// Adds a check.
     pub(super) fn push(&mut self, check: Check, now: Instant) {
         let offset = self.spread.offset(self.waiting.is_empty());
         let due = now.after(PAUSE + offset);
         self.waiting.push(Reverse(Entry { due, check: Postponed::from(check) }));
     }
 
-    /// Takes a check that has fallen due.
+    /// Removes a check that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Check> {
         if self.next_due()? > now {
             return None;
@@ -127,7 +127,7 @@ impl Later {
         self.pop()
     }
 
-    /// Takes the next check, due or not.
+    /// Removes the next check, due or not.
     pub(super) fn pop(&mut self) -> Option<Check> {
         self.waiting.pop().map(|Reverse(entry)| entry.check.into())
     }
@@ -165,7 +165,7 @@ impl Ord for Entry {
 
 impl From<Check> for Postponed {
     fn from(check: Check) -> Self {
-        Plain::of(&check).map_or_else(|| Self::Whole(Box::new(check)), Self::Plain)
+        PlainCheck::of(&check).map_or_else(|| Self::Whole(Box::new(check)), Self::Plain)
     }
 }
 
@@ -178,7 +178,7 @@ impl From<Postponed> for Check {
     }
 }
 
-impl Plain {
+impl PlainCheck {
     fn of(check: &Check) -> Option<Self> {
         let (&Host::Address(address), None) = (&check.target().host, &check.target().label) else {
             return None;
