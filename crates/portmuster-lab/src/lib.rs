@@ -20,6 +20,7 @@ mod error;
 mod fixtures;
 mod host;
 mod penalties;
+#[cfg(feature = "real")]
 pub mod real;
 mod script;
 mod server;
