@@ -62,7 +62,8 @@ pub struct OpenSshSettings {
     /// line of text and closes them. The connection that tested whether sshd is ready may still
     /// count for a moment.
     pub max_startups: u32,
-    /// Whether it offers weak algorithms only, as far as its version supports them: `ssh-dss`, `diffie-hellman-group1-sha1`, `3des-cbc`, `hmac-md5`.
+    /// Whether it offers weak algorithms only, as far as its version supports them: `ssh-dss`,
+    /// `diffie-hellman-group1-sha1`, `3des-cbc`, `hmac-md5`.
     pub weak: bool,
     /// The text to send before a login. sshd sends it within the protocol, after the key exchange;
     /// it has no setting for lines before its identification.
