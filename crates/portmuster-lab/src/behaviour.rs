@@ -12,7 +12,7 @@ mod ssh;
 mod telnet;
 mod web;
 
-pub use kexinit::Lie;
+pub use kexinit::KexInitDefect;
 
 /// What a server does on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,7 +58,7 @@ pub enum Behaviour {
     Slow(Duration),
     /// An ssh server that stays silent until the client has sent its identification, as some
     /// devices do. It does not answer any other line.
-    SshIntroduced,
+    SshAfterClient,
     /// A web server and an ssh server on one port, as sslh, `HAProxy` and nginx provide: a client's
     /// identification gets ssh, any other line gets 400.
     SshMultiplexed,
@@ -81,10 +81,10 @@ pub enum Behaviour {
     SaysUrgently(&'static [u8]),
     /// An ssh server whose KEXINIT contains 34 KB of names and follows its identification at once.
     /// It is no fixture, because its row would fill the screen.
-    SshVast,
-    /// The same server as [`Behaviour::SshVast`], but the last bytes of its KEXINIT never
+    SshLargeKexInit,
+    /// The same server as [`Behaviour::SshLargeKexInit`], but the last bytes of its KEXINIT never
     /// come.
-    SshHoarding,
+    SshIncompleteKexInit,
     /// A telnet server that sends its commands one byte at a time, 20 ms apart.
     TelnetSplit,
     /// A telnet server that stays silent until the client has sent anything (a line end, an
@@ -128,7 +128,7 @@ pub enum Behaviour {
     /// right-to-left override and a zero-width space.
     UnicodeGreeting,
     /// An ssh server that sends an invalid KEXINIT after the client's identification.
-    SshLying(Lie),
+    SshBadKexInit(KexInitDefect),
     /// A telnet server that requests the same options again and again, as fast as the client
     /// reads, whatever the client answers.
     TelnetRepeats,
@@ -163,14 +163,14 @@ impl Behaviour {
                 ssh::with_kexinit(send(b"SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n"), &kexinit::OPENSSH)
             }
             Self::Slow(time) => ssh::slow(time),
-            Self::SshIntroduced => vec![Step::AnswerLine(ssh::answer_after_client)],
+            Self::SshAfterClient => vec![Step::AnswerLine(ssh::answer_after_client)],
             Self::SshMultiplexed => vec![Step::AnswerLine(ssh::multiplexed_answer)],
             Self::SshWhenAsked => vec![Step::AnswerLine(ssh::answer_when_asked)],
             Self::Says(bytes) => vec![send(bytes)],
             Self::SaysAndResets(bytes) => vec![send(bytes), Step::Reset],
             Self::SaysUrgently(bytes) => vec![Step::SendUrgent(bytes)],
-            Self::SshVast => ssh::large_kexinit(0),
-            Self::SshHoarding => ssh::large_kexinit(64),
+            Self::SshLargeKexInit => ssh::large_kexinit(0),
+            Self::SshIncompleteKexInit => ssh::large_kexinit(64),
             Self::SaysInParts(first, pause, then) => {
                 vec![send(first), Step::Pause(pause), send(then)]
             }
@@ -190,7 +190,7 @@ impl Behaviour {
             Self::Garbage => vec![send_owned(hostile::garbage()), Step::Close],
             Self::EscapeGreeting => vec![send(hostile::ESCAPE_GREETING)],
             Self::UnicodeGreeting => vec![send(hostile::UNICODE_GREETING)],
-            Self::SshLying(defect) => ssh::bad_kexinit(defect),
+            Self::SshBadKexInit(defect) => ssh::bad_kexinit(defect),
             Self::TelnetRepeats => telnet::repeating(),
             Self::TelnetToggles => telnet::toggling(),
             Self::LongLine => vec![send_owned(vec![b'a'; 2 * hostile::READ_LIMIT])],

@@ -5,14 +5,14 @@
 use std::{fmt, net::SocketAddr, time::Duration};
 
 use crate::{
-    behaviour::{Behaviour, Lie},
+    behaviour::{Behaviour, KexInitDefect},
     error::LabError,
     server::Server,
 };
 
 /// The kind of a fixture's server: honest, odd or hostile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum FixtureKind {
     /// Follows its protocol.
     Honest,
     /// Harmless, but easily misjudged.
@@ -21,7 +21,7 @@ pub enum Kind {
     Hostile,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FixtureKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Honest => "honest",
@@ -39,7 +39,7 @@ pub struct Fixture {
     /// What its server does on a connection.
     pub behaviour: Behaviour,
     /// Whether its server is honest, odd or hostile.
-    pub kind: Kind,
+    pub kind: FixtureKind,
     /// A short description for tables.
     pub about: &'static str,
     /// The expected port state.
@@ -49,154 +49,210 @@ pub struct Fixture {
 }
 
 const FIXTURES: &[Fixture] = &[
-    open_port("ssh", Behaviour::Ssh, Kind::Honest, "an OpenSSH greeting", "ssh"),
+    open_port("ssh", Behaviour::Ssh, FixtureKind::Honest, "an OpenSSH greeting", "ssh"),
     open_port(
         "ssh-eager",
         Behaviour::SshEager,
-        Kind::Honest,
+        FixtureKind::Honest,
         "an ssh greeting and an offer, in one packet",
         "ssh",
     ),
     open_port(
         "telnet",
         Behaviour::Telnet,
-        Kind::Honest,
+        FixtureKind::Honest,
         "telnet commands, then a login prompt",
         "telnet",
     ),
-    open_port("http", Behaviour::Http, Kind::Honest, "a web server, silent until asked", "other"),
+    open_port(
+        "http",
+        Behaviour::Http,
+        FixtureKind::Honest,
+        "a web server, silent until asked",
+        "other",
+    ),
     open_port(
         "ssh-pre-banner",
         Behaviour::SshAfterPreBanner,
-        Kind::Odd,
+        FixtureKind::Odd,
         "a notice of many lines before the ssh greeting",
         "ssh",
     ),
     open_port(
         "ssh-long-line",
         Behaviour::SshAfterLongLine,
-        Kind::Odd,
+        FixtureKind::Odd,
         "a line of 300 bytes before the ssh greeting",
         "ssh",
     ),
-    open_port("ssh-bare-lf", Behaviour::SshBareLf, Kind::Odd, "an ssh greeting without CR", "ssh"),
-    open_port("ssh-1", Behaviour::SshOld, Kind::Odd, "the old ssh protocol only", "ssh"),
-    open_port("ssh-both", Behaviour::SshBoth, Kind::Odd, "the old ssh protocol and the new", "ssh"),
+    open_port(
+        "ssh-bare-lf",
+        Behaviour::SshBareLf,
+        FixtureKind::Odd,
+        "an ssh greeting without CR",
+        "ssh",
+    ),
+    open_port("ssh-1", Behaviour::SshOld, FixtureKind::Odd, "the old ssh protocol only", "ssh"),
+    open_port(
+        "ssh-both",
+        Behaviour::SshBoth,
+        FixtureKind::Odd,
+        "the old ssh protocol and the new",
+        "ssh",
+    ),
     open_port(
         "ssh-weak",
         Behaviour::SshWeak,
-        Kind::Odd,
+        FixtureKind::Odd,
         "an ssh offer that is broken throughout",
         "ssh",
     ),
     open_port(
         "ssh-slow",
         Behaviour::Slow(Duration::from_secs(4)),
-        Kind::Odd,
+        FixtureKind::Odd,
         "four seconds of silence, then an ssh greeting",
         "ssh",
     ),
     open_port(
         "ssh-cut",
         Behaviour::HangsUpMidLine,
-        Kind::Odd,
+        FixtureKind::Odd,
         "hangs up in its ssh greeting",
         "ssh",
     ),
     open_port(
         "telnet-split",
         Behaviour::TelnetSplit,
-        Kind::Odd,
+        FixtureKind::Odd,
         "telnet commands byte by byte",
         "telnet",
     ),
     open_port(
         "telnet-asked",
         Behaviour::TelnetWhenAsked,
-        Kind::Odd,
+        FixtureKind::Odd,
         "silent until spoken to, then telnet",
         "telnet",
     ),
     open_port(
         "login",
         Behaviour::LoginPrompt,
-        Kind::Odd,
+        FixtureKind::Odd,
         "a login prompt, no command",
         "telnet-likely",
     ),
     open_port(
         "shell",
         Behaviour::Says(b"BusyBox v1.30.1 built-in shell (ash)\r\n/ # "),
-        Kind::Odd,
+        FixtureKind::Odd,
         "a shell without a login, no command",
         "telnet-likely",
     ),
     open_port(
         "sensor",
         Behaviour::Says(b"temperature 21.5, humidity 40\r\n"),
-        Kind::Odd,
+        FixtureKind::Odd,
         "a sentence that no rule recognises",
         "unknown",
     ),
-    open_port("tls", Behaviour::TlsAlert, Kind::Odd, "a TLS alert in answer to a line", "other"),
-    open_port("silent", Behaviour::Silent, Kind::Odd, "accepts and says nothing", "silent"),
-    open_port("closes", Behaviour::ClosesAtOnce, Kind::Odd, "accepts and hangs up", "closed-early"),
-    open_port("resets", Behaviour::Resets, Kind::Odd, "accepts and resets", "closed-early"),
+    open_port(
+        "tls",
+        Behaviour::TlsAlert,
+        FixtureKind::Odd,
+        "a TLS alert in answer to a line",
+        "other",
+    ),
+    open_port("silent", Behaviour::Silent, FixtureKind::Odd, "accepts and says nothing", "silent"),
+    open_port(
+        "closes",
+        Behaviour::ClosesAtOnce,
+        FixtureKind::Odd,
+        "accepts and hangs up",
+        "closed-early",
+    ),
+    open_port("resets", Behaviour::Resets, FixtureKind::Odd, "accepts and resets", "closed-early"),
     Fixture {
         name: "refused",
         behaviour: Behaviour::Refused,
-        kind: Kind::Odd,
+        kind: FixtureKind::Odd,
         about: "a port where nothing listens",
         state: "closed",
         service: None,
     },
-    open_port("drip", Behaviour::Drip, Kind::Hostile, "a byte a second, for ever", "tarpit"),
-    open_port("flood", Behaviour::EndlessLines, Kind::Hostile, "a banner without end", "tarpit"),
+    open_port("drip", Behaviour::Drip, FixtureKind::Hostile, "a byte a second, for ever", "tarpit"),
+    open_port(
+        "flood",
+        Behaviour::EndlessLines,
+        FixtureKind::Hostile,
+        "a banner without end",
+        "tarpit",
+    ),
     open_port(
         "flood-late",
         Behaviour::LateEndlessLines(Duration::from_secs(4)),
-        Kind::Hostile,
+        FixtureKind::Hostile,
         "four seconds of silence, then endless lines",
         "tarpit",
     ),
-    open_port("garbage", Behaviour::Garbage, Kind::Hostile, "a megabyte of random bytes", "tarpit"),
-    open_port("long-line", Behaviour::LongLine, Kind::Hostile, "a line without end", "tarpit"),
+    open_port(
+        "garbage",
+        Behaviour::Garbage,
+        FixtureKind::Hostile,
+        "a megabyte of random bytes",
+        "tarpit",
+    ),
+    open_port(
+        "long-line",
+        Behaviour::LongLine,
+        FixtureKind::Hostile,
+        "a line without end",
+        "tarpit",
+    ),
     open_port(
         "limit-line",
         Behaviour::LimitLine,
-        Kind::Hostile,
+        FixtureKind::Hostile,
         "64 KiB without a line end",
         "tarpit",
     ),
     open_port(
         "telnet-repeats",
         Behaviour::TelnetRepeats,
-        Kind::Hostile,
+        FixtureKind::Hostile,
         "the same telnet options again and again",
         "telnet",
     ),
     open_port(
         "telnet-toggles",
         Behaviour::TelnetToggles,
-        Kind::Hostile,
+        FixtureKind::Hostile,
         "telnet options on and off, for ever",
         "telnet",
     ),
-    bad_kexinit("kex-packet", Lie::PacketLength, "an ssh offer that is said to be 2 GiB"),
-    bad_kexinit("kex-list", Lie::ListLength, "an ssh offer with a list that goes beyond it"),
-    bad_kexinit("kex-padding", Lie::PaddingLength, "an ssh offer shorter than its padding"),
-    bad_kexinit("kex-names", Lie::Names, "terminal escape sequences in an ssh offer"),
+    bad_kexinit("kex-packet", KexInitDefect::PacketLength, "an ssh offer that is said to be 2 GiB"),
+    bad_kexinit(
+        "kex-list",
+        KexInitDefect::ListLength,
+        "an ssh offer with a list that goes beyond it",
+    ),
+    bad_kexinit(
+        "kex-padding",
+        KexInitDefect::PaddingLength,
+        "an ssh offer shorter than its padding",
+    ),
+    bad_kexinit("kex-names", KexInitDefect::Names, "terminal escape sequences in an ssh offer"),
     open_port(
         "escapes",
         Behaviour::EscapeGreeting,
-        Kind::Hostile,
+        FixtureKind::Hostile,
         "terminal escape sequences in an ssh greeting",
         "ssh",
     ),
     open_port(
         "unicode",
         Behaviour::UnicodeGreeting,
-        Kind::Hostile,
+        FixtureKind::Hostile,
         "invisible and reversed text in an ssh greeting",
         "ssh",
     ),
@@ -206,7 +262,7 @@ const FIXTURES: &[Fixture] = &[
 const fn open_port(
     name: &'static str,
     behaviour: Behaviour,
-    kind: Kind,
+    kind: FixtureKind,
     about: &'static str,
     service: &'static str,
 ) -> Fixture {
@@ -214,8 +270,8 @@ const fn open_port(
 }
 
 /// Returns a fixture of an ssh server with an invalid KEXINIT.
-const fn bad_kexinit(name: &'static str, defect: Lie, about: &'static str) -> Fixture {
-    open_port(name, Behaviour::SshLying(defect), Kind::Hostile, about, "ssh")
+const fn bad_kexinit(name: &'static str, defect: KexInitDefect, about: &'static str) -> Fixture {
+    open_port(name, Behaviour::SshBadKexInit(defect), FixtureKind::Hostile, about, "ssh")
 }
 
 /// Returns all fixtures: honest ones first, then odd ones, hostile ones last.

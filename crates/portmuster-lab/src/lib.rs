@@ -29,9 +29,9 @@ mod server_loop;
 mod server_policy;
 mod stats;
 
-pub use behaviour::{Behaviour, Lie};
+pub use behaviour::{Behaviour, KexInitDefect};
 pub use error::LabError;
-pub use fixtures::{Fixture, Kind, Lab, fixtures};
+pub use fixtures::{Fixture, FixtureKind, Lab, fixtures};
 pub use limits::{MAX_CONNECTIONS, MAX_LIFE};
 pub use server::{Crowd, Server};
 pub use stats::Counts;

@@ -1,6 +1,6 @@
 //! What rows tell of a service, and what `--no-kex` and `--evidence` change.
 
-use portmuster_lab::{Behaviour, Lie};
+use portmuster_lab::{Behaviour, KexInitDefect};
 
 use crate::{
     program::check,
@@ -58,15 +58,15 @@ fn no_probe_has_nothing_to_stop_at_or_to_keep() {
 
 #[test]
 fn an_offer_that_lies_leaves_ssh_and_says_so() {
-    for (lie, why) in [
-        (Lie::PacketLength, "no-packet"),
-        (Lie::PaddingLength, "no-packet"),
-        (Lie::ListLength, "malformed"),
-        (Lie::Names, "malformed"),
+    for (defect, why) in [
+        (KexInitDefect::PacketLength, "no-packet"),
+        (KexInitDefect::PaddingLength, "no-packet"),
+        (KexInitDefect::ListLength, "malformed"),
+        (KexInitDefect::Names, "malformed"),
     ] {
-        let row = row(Behaviour::SshLying(lie), &[]);
-        assert_eq!(row.service.as_deref(), Some("ssh"), "{lie:?}");
-        assert_eq!(row.kex_missing.as_deref(), Some(why), "{lie:?}");
+        let row = row(Behaviour::SshBadKexInit(defect), &[]);
+        assert_eq!(row.service.as_deref(), Some("ssh"), "{defect:?}");
+        assert_eq!(row.kex_missing.as_deref(), Some(why), "{defect:?}");
     }
 }
 

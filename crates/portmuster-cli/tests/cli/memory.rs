@@ -71,7 +71,7 @@ fn assert_survives(crowds: &[Crowd], methods: &[&str], mebibytes: u64) {
 
 #[test]
 fn hoarders_cannot_have_a_run_killed() {
-    let crowds = [crowd(Behaviour::SshHoarding, 0)];
+    let crowds = [crowd(Behaviour::SshIncompleteKexInit, 0)];
     // One after the other, as serial has it, they would take their time.
     assert_survives(&crowds, &METHODS[1..], 32);
     assert_survives(&crowds, &METHODS[1..], 64);
@@ -79,7 +79,7 @@ fn hoarders_cannot_have_a_run_killed() {
 
 #[test]
 fn vast_offers_cannot_have_a_run_killed() {
-    let crowds = [0, 1].map(|network| crowd(Behaviour::SshVast, network));
+    let crowds = [0, 1].map(|network| crowd(Behaviour::SshLargeKexInit, network));
     assert_survives(&crowds, &METHODS, 32);
     assert_survives(&crowds, &METHODS, 64);
 }

@@ -34,7 +34,7 @@ fn was_sent(row: &Row, text: &str) -> bool {
 
 #[test]
 fn a_port_that_waits_for_its_client_gets_a_connection_on_which_we_speak_first() {
-    for behaviour in [Behaviour::SshIntroduced, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked]
+    for behaviour in [Behaviour::SshAfterClient, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked]
     {
         let server = start(behaviour);
         let row = row_of(&server, &["--first-byte=5s"]);
@@ -48,7 +48,7 @@ fn a_port_that_waits_for_its_client_gets_a_connection_on_which_we_speak_first() 
 #[test]
 fn with_speak_first_never_no_port_is_spoken_to_as_ssh() {
     for (behaviour, service) in
-        [(Behaviour::SshIntroduced, "silent"), (Behaviour::SshMultiplexed, "other")]
+        [(Behaviour::SshAfterClient, "silent"), (Behaviour::SshMultiplexed, "other")]
     {
         let server = start(behaviour);
         let row = row_of(&server, &["--speak-first=never", "--first-byte=5s"]);

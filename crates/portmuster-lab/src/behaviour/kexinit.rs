@@ -87,9 +87,9 @@ const HOSTILE: KexInit = KexInit {
     compressions: "none,,none",
 };
 
-/// What is wrong with the KEXINIT of a [`Behaviour::SshLying`](crate::Behaviour::SshLying).
+/// What is wrong with the KEXINIT of a [`Behaviour::SshBadKexInit`](crate::Behaviour::SshBadKexInit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lie {
+pub enum KexInitDefect {
     /// The packet length field is 2 GiB.
     PacketLength,
     /// The length of the first name-list goes far beyond the packet.
@@ -126,19 +126,19 @@ pub(super) fn large_packet() -> Vec<u8> {
 }
 
 /// Returns a packet with this defect.
-pub(super) fn bad_packet(defect: Lie) -> Vec<u8> {
-    let kexinit = if defect == Lie::Names { HOSTILE } else { OPENSSH };
+pub(super) fn bad_packet(defect: KexInitDefect) -> Vec<u8> {
+    let kexinit = if defect == KexInitDefect::Names { HOSTILE } else { OPENSSH };
     let mut packet = packet(&kexinit);
     match defect {
-        Lie::PacketLength => packet[..4].copy_from_slice(&TOO_LONG),
-        Lie::ListLength => {
+        KexInitDefect::PacketLength => packet[..4].copy_from_slice(&TOO_LONG),
+        KexInitDefect::ListLength => {
             packet[LISTS_OFFSET..LISTS_OFFSET + 4].copy_from_slice(&TOO_LONG);
         }
-        Lie::PaddingLength => {
+        KexInitDefect::PaddingLength => {
             packet[..4].copy_from_slice(&big_endian(COOKIE.len()));
             packet[PADDING_OFFSET] = u8::MAX;
         }
-        Lie::Names => {}
+        KexInitDefect::Names => {}
     }
     packet
 }
@@ -206,10 +206,17 @@ mod tests {
     #[test]
     fn every_defect_changes_the_packet() {
         let valid = packet(&OPENSSH);
-        for defect in [Lie::PacketLength, Lie::ListLength, Lie::PaddingLength, Lie::Names] {
+        for defect in [
+            KexInitDefect::PacketLength,
+            KexInitDefect::ListLength,
+            KexInitDefect::PaddingLength,
+            KexInitDefect::Names,
+        ] {
             assert_ne!(bad_packet(defect), valid, "{defect:?}");
         }
-        assert!(usize::from(bad_packet(Lie::PaddingLength)[PADDING_OFFSET]) > COOKIE.len());
+        assert!(
+            usize::from(bad_packet(KexInitDefect::PaddingLength)[PADDING_OFFSET]) > COOKIE.len()
+        );
     }
 
     #[test]

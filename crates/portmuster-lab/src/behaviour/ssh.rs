@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use super::{
-    kexinit::{self, KexInit, Lie},
+    kexinit::{self, KexInit, KexInitDefect},
     web,
 };
 use crate::{
@@ -110,7 +110,7 @@ pub(super) fn old() -> Vec<Step> {
 }
 
 /// Sends a KEXINIT with this defect after the client's identification.
-pub(super) fn bad_kexinit(defect: Lie) -> Vec<Step> {
+pub(super) fn bad_kexinit(defect: KexInitDefect) -> Vec<Step> {
     vec![send(b"SSH-2.0-liar_1.0\r\n"), Step::AwaitLine, send_owned(kexinit::bad_packet(defect))]
 }
 

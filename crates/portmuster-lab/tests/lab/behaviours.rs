@@ -7,7 +7,7 @@ use std::{
 };
 
 use portmuster_lab::{
-    Behaviour, Counts, Crowd, Kind, Lab, LabError, MAX_CONNECTIONS, Server, fixtures,
+    Behaviour, Counts, Crowd, FixtureKind, Lab, LabError, MAX_CONNECTIONS, Server, fixtures,
 };
 
 use crate::{
@@ -83,9 +83,9 @@ fn urgent_byte_is_not_part_of_the_stream() {
 
 #[test]
 fn incomplete_kexinit_starts_like_the_large_one() {
-    let server = start(Behaviour::SshVast);
+    let server = start(Behaviour::SshLargeKexInit);
     let complete = read(&mut connect(server.endpoint()), 34_000);
-    let incomplete = start(Behaviour::SshHoarding);
+    let incomplete = start(Behaviour::SshIncompleteKexInit);
     assert_eq!(read(&mut connect(incomplete.endpoint()), 34_000), complete);
 }
 
@@ -266,7 +266,7 @@ fn fixtures_have_unique_names_and_are_sorted_by_kind() {
     for fixture in fixtures() {
         assert_eq!(fixture.state == "open", fixture.service.is_some(), "{}", fixture.name);
     }
-    assert!(fixtures().iter().any(|fixture| fixture.kind == Kind::Honest));
+    assert!(fixtures().iter().any(|fixture| fixture.kind == FixtureKind::Honest));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use portmuster_lab::{Behaviour, Lie, Server};
+use portmuster_lab::{Behaviour, KexInitDefect, Server};
 
 use crate::{
     client::{
@@ -111,8 +111,8 @@ fn old_server_refuses_a_client_of_the_new_protocol() {
 }
 
 /// Returns the first bytes of a KEXINIT with this defect.
-fn bad_kexinit(defect: Lie) -> Vec<u8> {
-    let server = start(Behaviour::SshLying(defect));
+fn bad_kexinit(defect: KexInitDefect) -> Vec<u8> {
+    let server = start(Behaviour::SshBadKexInit(defect));
     let mut stream = connect(server.endpoint());
     assert_eq!(read_line(&mut stream), b"SSH-2.0-liar_1.0\r\n");
     assert_silent(&mut stream);
@@ -128,11 +128,11 @@ fn number(bytes: &[u8]) -> u32 {
 
 #[test]
 fn every_kexinit_defect_is_sent() {
-    assert_eq!(number(&bad_kexinit(Lie::PacketLength)[..4]), 0x7fff_ffff);
-    assert_eq!(number(&bad_kexinit(Lie::ListLength)[22..26]), 0x7fff_ffff);
-    let padding = bad_kexinit(Lie::PaddingLength);
+    assert_eq!(number(&bad_kexinit(KexInitDefect::PacketLength)[..4]), 0x7fff_ffff);
+    assert_eq!(number(&bad_kexinit(KexInitDefect::ListLength)[22..26]), 0x7fff_ffff);
+    let padding = bad_kexinit(KexInitDefect::PaddingLength);
     assert!(u32::from(padding[4]) > number(&padding[..4]));
-    let names = bad_kexinit(Lie::Names);
+    let names = bad_kexinit(KexInitDefect::Names);
     for part in [&b"\x1b[2J"[..], b"\0", b"\r\n", "\u{202e}".as_bytes()] {
         assert!(names.windows(part.len()).any(|window| window == part), "{part:?} in {names:?}");
     }
