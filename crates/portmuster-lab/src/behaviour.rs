@@ -76,8 +76,8 @@ pub enum Behaviour {
     /// unread bytes of a connection that has ended. It is no fixture, because its verdict depends
     /// on the bytes.
     SaysAndResets(&'static [u8]),
-    /// A server that sends these bytes as urgent data (tcp(7), `MSG_OOB`), and then stays silent. It
-    /// is no fixture, because its verdict depends on the bytes.
+    /// A server that sends these bytes as urgent data (tcp(7), `MSG_OOB`), and then stays silent.
+    /// It is no fixture, because its verdict depends on the bytes.
     SaysUrgently(&'static [u8]),
     /// An ssh server whose KEXINIT contains 34 KB of names and follows its identification at once.
     /// It is no fixture, because its row would fill the screen.
@@ -198,8 +198,8 @@ impl Behaviour {
         })
     }
 
-    /// Returns the script for a connection that is refused because of earlier connections, or because
-    /// it is the first; `None` if the server refuses no connection.
+    /// Returns the script for a connection that is refused because of earlier connections, or
+    /// because it is the first; `None` if the server refuses no connection.
     pub(crate) fn refusal(self) -> Option<Vec<Step>> {
         match self {
             Self::SshPenalising => Some(vec![send(ssh::NOT_ALLOWED), Step::Close]),

@@ -2,8 +2,8 @@
 //!
 //! - A [`Server`] runs one [`Behaviour`] (honest, odd or hostile) on one port; a [`Crowd`]
 //!   runs the same behaviour on many ports.
-//! - A [`Lab`] runs one server for each [`Fixture`] of [`fn@fixtures`]. A fixture states the verdict
-//!   that a check should reach.
+//! - A [`Lab`] runs one server for each [`Fixture`] of [`fn@fixtures`]. A fixture states the
+//!   verdict that a check should reach.
 //! - The module `real` (feature `real`) starts OpenSSH, Dropbear and two telnetds as child
 //!   processes.
 //!

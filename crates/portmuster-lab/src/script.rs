@@ -3,7 +3,8 @@
 //! Pure: the caller passes in the time and the received bytes, and carries out the actions that the
 //! runner returns. The module owns no sockets.
 //!
-//! - Invariant: [`ScriptRunner::next_action`] returns, because every loop of a script sends or waits.
+//! - Invariant: [`ScriptRunner::next_action`] returns, because every loop of a script sends or
+//!   waits.
 //! - Invariant: at most [`INBOX_LIMIT`] bytes of a client's input are kept.
 
 use std::{

@@ -50,7 +50,8 @@ pub(super) fn garbage() -> Vec<u8> {
     [0x00, 0xfe, 0x80, 0x07].into_iter().chain(random).take(GARBAGE_LENGTH).collect()
 }
 
-/// Returns the next number of the `SplitMix64` generator (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+/// Returns the next number of the `SplitMix64` generator (Steele, Lea, Flood: "Fast splittable
+/// pseudorandom number generators").
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -87,7 +87,8 @@ const HOSTILE: KexInit = KexInit {
     compressions: "none,,none",
 };
 
-/// What is wrong with the KEXINIT of a [`Behaviour::SshBadKexInit`](crate::Behaviour::SshBadKexInit).
+/// What is wrong with the KEXINIT of a
+/// [`Behaviour::SshBadKexInit`](crate::Behaviour::SshBadKexInit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KexInitDefect {
     /// The packet length field is 2 GiB.

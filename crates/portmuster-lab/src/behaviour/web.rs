@@ -6,7 +6,8 @@ const HTTP_BAD_REQUEST: &[u8] =
 const HTTP_OK: &[u8] =
     b"HTTP/1.1 200 OK\r\nServer: lab\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// A fatal TLS alert, `unexpected_message`, in a record of TLS 1.2 (RFC 5246, sections 6.2.1 and 7.2).
+/// A fatal TLS alert, `unexpected_message`, in a record of TLS 1.2 (RFC 5246, sections 6.2.1 and
+/// 7.2).
 pub(super) const TLS_ALERT: &[u8] = b"\x15\x03\x03\x00\x02\x02\x0a";
 
 /// Answers an HTTP request line with 200 and any other line with 400.

@@ -1,7 +1,8 @@
 //! A small inetd: runs a server program for each connection, with the connection as its standard
 //! input and output.
 //!
-//! - Invariant: at most [`MAX_SESSIONS`] sessions run at a time; further clients wait in the backlog.
+//! - Invariant: at most [`MAX_SESSIONS`] sessions run at a time; further clients wait in the
+//!   backlog.
 //! - Invariant: the process of every session is waited for.
 
 use std::{

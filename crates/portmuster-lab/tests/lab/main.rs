@@ -1,5 +1,5 @@
-//! Tests of the lab's servers, of the real servers (feature `real`) and of the lab's program, with a
-//! plain client.
+//! Tests of the lab's servers, of the real servers (feature `real`) and of the lab's program, with
+//! a plain client.
 
 #![expect(clippy::disallowed_methods, reason = "the clients and clocks of these tests are real")]
 

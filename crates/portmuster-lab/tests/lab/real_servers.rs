@@ -123,8 +123,9 @@ fn dropbear_sends_greeting_and_kexinit_at_once() {
     assert_ended(endpoint, stream);
 }
 
-/// Dropbear refuses a connection by closing it without a message. The connection that tested whether
-/// it is ready may still count as one of five, and may stop counting between any two clients.
+/// Dropbear refuses a connection by closing it without a message. The connection that tested
+/// whether it is ready may still count as one of five, and may stop counting between any two
+/// clients.
 #[test]
 fn dropbear_closes_connections_beyond_five_per_address() {
     let server = Dropbear::start().expect("Dropbear starts");
