@@ -19,8 +19,8 @@ const IN_TIME: Duration = Duration::from_millis(40_010);
 /// Parts that a server says, each so many milliseconds after the one before.
 fn says(parts: Vec<(u64, Vec<u8>)>) -> ServerBehaviour {
     let say = |(pause, bytes)| (Duration::from_millis(pause), Action::Bytes(bytes));
-    let says = parts.into_iter().map(say).collect();
-    ServerBehaviour::Accepts { after: Duration::from_millis(1), says, answer: None }
+    let actions = parts.into_iter().map(say).collect();
+    ServerBehaviour::Accepts { after: Duration::from_millis(1), actions, answer: None }
 }
 
 fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
@@ -30,7 +30,7 @@ fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
 /// The outcome of one server that behaves so.
 fn outcome(manner: ServerBehaviour) -> Outcome {
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 23));
-    let network = Network::new(1).oddities(20).endpoint(endpoint, manner);
+    let network = Network::new(1).anomalies(20).endpoint(endpoint, manner);
     let config = Config { evidence: true, ..Config::default() };
     let mut run = simulate(&config, &network, [Target::from(endpoint)]);
     assert!(run.elapsed <= IN_TIME, "it took {:?}: {:?}", run.elapsed, run.outcomes);

@@ -57,7 +57,7 @@ fn manners() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
     use PortState::{Closed, Filtered, Open, Unchecked};
     let says = |after: u64, says: &[(u64, Action)]| ServerBehaviour::Accepts {
         after: ms(after),
-        says: says.iter().map(|(pause, say)| (ms(*pause), say.clone())).collect(),
+        actions: says.iter().map(|(pause, say)| (ms(*pause), say.clone())).collect(),
         answer: None,
     };
     let bytes = |bytes: &[u8]| Action::Bytes(bytes.to_vec());
@@ -96,7 +96,7 @@ fn manners() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
         (
             ServerBehaviour::Accepts {
                 after: ms(1),
-                says: vec![],
+                actions: vec![],
                 answer: Some(b"HTTP/1.1 400 No\r\n".to_vec()),
             },
             Open,
@@ -121,7 +121,7 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
     let manners = manners();
     let mut network = Network::new(seed)
         .faults(5)
-        .oddities(20)
+        .anomalies(20)
         .splits(20)
         .losses(3)
         .descriptors(if seed.is_multiple_of(3) { 12 } else { 24 })
@@ -178,8 +178,8 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
         let per_host = config.per_host.map_or(usize::MAX, |most| most.get() as usize);
         assert!(run.peak_per_host <= per_host, "seed {seed}: {}", run.peak_per_host);
         let rate = config.rate.map_or(usize::MAX, |rate| rate.get() as usize);
-        assert_paced(&run.begun, rate, seed);
-        for (kind, times) in run.troubles {
+        assert_paced(&run.connect_starts, rate, seed);
+        for (kind, times) in run.fault_counts {
             *troubles.entry(kind).or_default() += times;
         }
     }
@@ -191,21 +191,21 @@ const TROUBLES: [&str; 18] = [
     "no descriptor",
     "no buffer",
     "no local port",
-    "no watch",
-    "lookup short of a descriptor",
+    "registration refused",
+    "lookup without a descriptor",
     "lookup without an answer",
-    "lookup that hangs",
+    "slow lookup",
     "no such name",
     "stale event",
-    "event for nothing",
-    "event named later",
-    "lost",
+    "spurious event",
+    "delayed event",
+    "lost connection",
     "late answer",
     "ICMP only queued",
     "short read",
     "split greeting",
     "drip",
-    "reset in the middle",
+    "reset after bytes",
 ];
 
 /// Time stands still while the loop works, so a limit is kept to the millisecond.
@@ -229,8 +229,7 @@ fn assert_paced(begun: &[Duration], rate: usize, seed: u64) {
 }
 
 /// The trouble of a machine that is held up.
-const STALLS: [&str; 5] =
-    ["held up", "stale event", "event for nothing", "event named later", "short read"];
+const STALLS: [&str; 5] = ["stall", "stale event", "spurious event", "delayed event", "short read"];
 
 /// Servers that say all they have to say at once, or nothing: their verdict does not depend on
 /// when this machine looks.
@@ -245,7 +244,7 @@ fn a_machine_that_is_held_up_tells_no_lies() {
         (
             ServerBehaviour::Accepts {
                 after: ms(1),
-                says: vec![],
+                actions: vec![],
                 answer: Some(b"Username: ".to_vec()),
             },
             PortState::Open,
@@ -254,7 +253,7 @@ fn a_machine_that_is_held_up_tells_no_lies() {
     ];
     let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds() {
-        let mut network = Network::new(seed).stalls(20).oddities(10);
+        let mut network = Network::new(seed).stalls(20).anomalies(10);
         let mut truth = HashMap::new();
         for place in 0..60_u16 {
             let (manner, state, service) = &plain[usize::from(place) % plain.len()];
@@ -269,7 +268,7 @@ fn a_machine_that_is_held_up_tells_no_lies() {
             assert_eq!(truth.remove(&target.port), Some(told), "seed {seed}: {target}");
         }
         assert!(truth.is_empty(), "seed {seed}: {truth:?}");
-        for (kind, times) in run.troubles {
+        for (kind, times) in run.fault_counts {
             *troubles.entry(kind).or_default() += times;
         }
     }
@@ -280,7 +279,7 @@ fn a_machine_that_is_held_up_tells_no_lies() {
 fn what_this_machine_could_not_try_is_not_made_up_for_by_another_address() {
     let network = Network::new(1)
         .name("db.example", &[[192, 0, 2, 1].into(), [192, 0, 2, 2].into()])
-        .endpoint(endpoint(1, 23), ServerBehaviour::Starves);
+        .endpoint(endpoint(1, 23), ServerBehaviour::LocalFault);
     let run = simulate(&Config::default(), &network, [Target::from(("db.example", 23))]);
     let [outcome] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
     assert_eq!(outcome.verdict.state, PortState::Unchecked, "the other address refuses");
@@ -291,7 +290,7 @@ fn what_this_machine_could_not_try_is_not_made_up_for_by_another_address() {
 fn the_same_seed_gives_the_same_run() {
     let log = |seed| {
         let (_, run, _) = run(seed);
-        (format!("{:?}", run.outcomes), run.begun, run.elapsed)
+        (format!("{:?}", run.outcomes), run.connect_starts, run.elapsed)
     };
     assert_eq!(log(7), log(7));
     assert_ne!(log(7), log(8));
@@ -319,7 +318,7 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
 fn a_service_is_told_by_its_bytes_on_whatever_port() {
     let answers = |answer: &[u8]| ServerBehaviour::Accepts {
         after: ms(1),
-        says: vec![],
+        actions: vec![],
         answer: Some(answer.to_vec()),
     };
     let services = [
@@ -355,7 +354,7 @@ fn a_name_and_its_address_are_one_host() {
 fn a_host_that_asks_for_less_rests_half_a_minute() {
     let refusal = ServerBehaviour::Accepts {
         after: ms(1),
-        says: vec![
+        actions: vec![
             (ms(1), Action::Bytes(b"Exceeded MaxStartups\r\n".to_vec())),
             (ms(0), Action::HangUp),
         ],
