@@ -24,6 +24,7 @@ standard input ends.
   -h, --help              print this text
 ";
 
+/// What the command-line arguments ask for.
 enum Command {
     Run(SocketAddr),
     Help,
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Reads the command-line arguments.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     while let Some(argument) = arguments.next() {

@@ -45,8 +45,8 @@ use self::{simulated_net::SimulatedNet, simulated_resolver::SimulatedResolver};
 /// The result of a simulated run.
 #[derive(Debug)]
 pub struct Simulation {
-    /// The outcomes, in the order in which the run emitted them. The wall clock of the run starts at
-    /// the Unix epoch.
+    /// The outcomes, in the order in which the run emitted them. The run's wall clock starts at the
+    /// Unix epoch.
     pub outcomes: Vec<Outcome>,
     /// The account of the run.
     pub account: Account,

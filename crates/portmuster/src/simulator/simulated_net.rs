@@ -255,8 +255,8 @@ impl SimulatedNet {
         true
     }
 
-    /// Advances the time to the next event, or to `until` if that is earlier, and applies the events
-    /// that are due. Adds the sockets that `wait` must report to `reported`.
+    /// Advances the time to the next event, or to `until` if that is earlier, and applies the
+    /// events that are due. Adds the sockets that `wait` must report to `reported`.
     fn advance(&mut self, until: Option<Instant>, reported: &mut BTreeSet<usize>) {
         let Some(first) = self.queue.peek().map(|Reverse(first)| first.at) else {
             self.now = self.now.max(until.unwrap_or(self.now));
