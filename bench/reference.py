@@ -6,14 +6,14 @@
 LIST is a file with one HOST:PORT a line; `-` is stdin. Each answer is printed as soon as it is
 known, in any order: host, port, and `open` or `closed`.
 
-It is the measure of portmuster's worker processes and nothing more: the standard library alone, in
-the way that it offers itself for this. What is asked of it:
+portmuster's worker processes are measured against it. It uses only the standard library, in the way
+that the library suggests. Its requirements:
 
 - `check_a_port` resolves the name, tries each of its addresses in the resolver's order, gives each
   10 s, and answers as soon as one of them accepts.
-- `check_ports` gives the answers as they complete.
-- Nobody begins before everybody stands at the line; feeding never waits for harvesting; whoever was
-  started is ended and waited for.
+- `check_ports` yields the answers as they complete.
+- No worker begins before all are ready. Feeding never waits for results to be collected. Every
+  process that was started is ended and waited for.
 """
 
 import argparse
@@ -27,7 +27,7 @@ import sys
 import threading
 
 TIMEOUT = 10
-"""Seconds that one address may take."""
+"""Timeout of one address, in seconds."""
 
 PROCESSES = 32
 """Worker processes of the method `processes`, and threads of the method `threads`."""
@@ -36,7 +36,7 @@ THREADS = 250
 """Threads in each process of the method `process-threads`: as many as portmuster's."""
 
 FORK = multiprocessing.get_context("fork")
-"""How processes are started, whatever this Python's default is: the fastest way there is."""
+"""Starts processes by fork, the fastest way, whatever this Python's default is."""
 
 
 def check_a_port(ip_or_name, port):
@@ -44,17 +44,17 @@ def check_a_port(ip_or_name, port):
     try:
         with socket.create_connection((ip_or_name, port), timeout=TIMEOUT):
             return ip_or_name, port, True
-    except (OSError, UnicodeError):  # the latter: it can't be a name
+    except (OSError, UnicodeError):  # UnicodeError: it is not a valid name
         return ip_or_name, port, False
 
 
 def check_nothing(ip_or_name, port):
-    """Costs nothing, so that what is left is the price of the method."""
+    """Does nothing, which leaves the cost of the method itself."""
     return ip_or_name, port, False
 
 
 def serial(ip_ports, check, workers, threads):
-    """One after the other."""
+    """Checks one after the other."""
     return itertools.starmap(check, ip_ports)
 
 
@@ -84,27 +84,27 @@ METHODS = {
 
 
 def check_ports(ip_ports, method="processes", check=check_a_port, workers=None, threads=None):
-    """Gives (ip_or_name, port, is_open) for each, as they complete."""
+    """Yields (ip_or_name, port, is_open) for each, as they complete."""
     return METHODS[method](ip_ports, check, workers, threads)
 
 
-def _by_processes(ip_ports, count, inside, *arguments):
-    """Starts processes that take from one queue and put onto another, and gives what they put.
+def _by_processes(ip_ports, count, worker, *arguments):
+    """Starts processes that take from one queue and put onto another, and yields their results.
 
-    `None` ends a queue: one for each process to take, and one from each that has ended.
+    `None` ends a queue: each process takes one, and puts one when it has ended.
     """
     work, results = FORK.Queue(), FORK.Queue()
-    line = FORK.Barrier(count + 1)
+    barrier = FORK.Barrier(count + 1)
 
     def feed():
-        line.wait()
+        barrier.wait()
         for ip_port in itertools.chain(ip_ports, itertools.repeat(None, count)):
             work.put(ip_port)
 
     workers = [
-        FORK.Process(target=inside, args=(line, work, results, *arguments)) for _ in range(count)
+        FORK.Process(target=worker, args=(barrier, work, results, *arguments)) for _ in range(count)
     ]
-    # A process: as a thread it would share this one's interpreter with the harvest.
+    # A process, because a thread would share this interpreter with the collection of results.
     feeder = FORK.Process(target=feed)
     for process in [*workers, feeder]:
         process.start()
@@ -114,33 +114,33 @@ def _by_processes(ip_ports, count, inside, *arguments):
         process.join()
 
 
-def _check_one_by_one(line, work, results, check):
-    """The inside of a process that does one check at a time."""
-    line.wait()
+def _check_one_by_one(barrier, work, results, check):
+    """Runs in a process that does one check at a time."""
+    barrier.wait()
     for ip_port in iter(work.get, None):
         results.put(check(*ip_port))
     results.put(None)
 
 
-def _check_by_threads(line, work, results, check, threads):
-    """The inside of a process with a pool of threads.
+def _check_by_threads(barrier, work, results, check, threads):
+    """Runs in a process with a pool of threads.
 
-    This part takes work and hands it to the pool; another posts what is done. It takes no more
-    than the pool has threads for, or one process could take all the work of a short list.
+    This thread takes work and submits it to the pool; another puts the results. It takes at most
+    as many pieces as the pool has threads, or one process could take all the work of a short list.
     """
     done = queue.SimpleQueue()
-    free = threading.BoundedSemaphore(threads)
+    capacity = threading.BoundedSemaphore(threads)
 
     def post():
         for result in iter(done.get, None):
-            free.release()
+            capacity.release()
             results.put(result)
 
     poster = threading.Thread(target=post)
     poster.start()
     with multiprocessing.pool.ThreadPool(threads) as pool:
-        line.wait()
-        while free.acquire() and (ip_port := work.get()) is not None:
+        barrier.wait()
+        while capacity.acquire() and (ip_port := work.get()) is not None:
             pool.apply_async(check, ip_port, callback=done.put)
         pool.close()
         pool.join()
@@ -150,7 +150,7 @@ def _check_by_threads(line, work, results, check, threads):
 
 
 def _read(lines):
-    """The list: (host, port) for each line that is not empty."""
+    """Yields (host, port) for each line that is not empty."""
     for line in filter(None, map(str.strip, lines)):
         host, _, port = line.rpartition(":")
         yield host.strip("[]"), int(port)
@@ -165,7 +165,7 @@ def main():
     parser.add_argument("--no-op", action="store_true", help="connect nowhere: each is closed")
     arguments = parser.parse_args()
     check = check_nothing if arguments.no_op else check_a_port
-    # Whole before the first process starts: each of them would inherit an open file.
+    # Read before the first process starts, because each would inherit the open file.
     with arguments.list as lines:
         ip_ports = list(_read(lines))
     answers = check_ports(

@@ -1,143 +1,136 @@
-//! What programs say of targets, held against what is true of them.
+//! The answers of a program about targets, compared with the true states.
 
-use std::net::SocketAddr;
+use std::{
+    fmt::{self, Display, Formatter},
+    mem,
+    net::SocketAddr,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::list::Span;
+use crate::span::{Span, State};
 
-/// What is true of a target, or said of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
-    Open,
-    Refused,
-    Silent,
-}
-
-/// What was heard of a program.
+/// The states that a program reports for the targets of a span.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Heard {
-    /// Of these it said what they are.
-    pub(crate) said: Vec<(SocketAddr, State)>,
-    /// So many more it only counted, none of them open.
+pub(crate) struct Answers {
+    /// Targets that the program names, each with its reported state.
+    pub(crate) states: Vec<(SocketAddr, State)>,
+    /// How many further targets the program only counts; none of them is reported open.
     pub(crate) counted: usize,
 }
 
-/// Reads what a program wrote about these targets.
-pub(crate) type Hear = fn(&str, Span) -> Result<Heard>;
+/// Reads the output of a program that checked the targets of a span.
+pub(crate) type Parser = fn(&str, Span) -> Result<Answers>;
 
-/// How much a program says.
+/// The targets that a program reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Says {
-    /// Something of each target, once.
-    All,
-    /// Which targets are open, and nothing of the others.
-    Opens,
+pub(crate) enum Coverage {
+    /// Every target exactly once.
+    EveryTarget,
+    /// Open targets only, possibly several times each.
+    OpenOnly,
 }
 
-/// How well the open targets were found.
+/// How many answers of a program were right and wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Found {
-    /// Open, and said to be.
+pub(crate) struct Accuracy {
+    /// Open targets that were reported open.
     pub(crate) open: usize,
-    /// Open.
+    /// Open targets.
     pub(crate) of: usize,
-    /// Said to be open, and not.
+    /// Other targets that were reported open.
     pub(crate) false_open: usize,
-    /// Refused or silent, and said to be the other one.
+    /// Refused targets that were reported silent, and silent ones reported refused.
     pub(crate) mistaken: usize,
 }
 
-impl Found {
-    /// Whether nothing is wrong.
+impl Accuracy {
+    /// Whether every answer is right.
     pub(crate) fn is_exact(self) -> bool {
         self.open == self.of && self.false_open == 0 && self.mistaken == 0
     }
 }
 
-/// Each line is an answer, or none of those that `read` knows.
-pub(crate) fn by_line(
-    text: &str,
-    read: impl Fn(&str) -> Option<(SocketAddr, State)>,
-) -> Result<Heard> {
-    let lines = text.lines().map(|line| {
-        read(line).with_context(|| format!("this is not the answer for a target: {line}"))
-    });
-    Ok(Heard { said: lines.collect::<Result<_>>()?, counted: 0 })
+impl Display for Accuracy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "found {} of {}", self.open, self.of)?;
+        for (count, name) in [(self.false_open, "false"), (self.mistaken, "mistaken")] {
+            if count > 0 {
+                write!(f, ", {count} {name}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Looks how well the targets were found.
+/// Counts the right and the wrong answers.
 ///
 /// # Errors
-/// There is an answer for what is no target. Of who says something of each target: there are two
-/// for one, or none.
-pub(crate) fn judge(heard: &Heard, span: Span, says: Says) -> Result<Found> {
-    let mut answered = vec![false; span.targets];
-    let mut found = Found {
-        open: 0,
-        of: span.nths().filter(|&nth| span.truth(nth) == State::Open).count(),
-        false_open: 0,
-        mistaken: 0,
-    };
-    for &(target, state) in &heard.said {
-        let nth = span.place(target);
-        let nth = nth.with_context(|| format!("{target} is not a target of the list"))?;
-        if std::mem::replace(&mut answered[nth], true) {
-            // Who listens to packets may hear one twice.
-            ensure!(says == Says::Opens, "there are two answers for {target}");
+/// An answer names a target outside the span, or a program that must report every target once
+/// reports one twice or not at all.
+pub(crate) fn assess(answers: &Answers, span: Span, coverage: Coverage) -> Result<Accuracy> {
+    let of = span.numbers().filter(|&number| span.state(number) == State::Open).count();
+    let mut accuracy = Accuracy { open: 0, of, false_open: 0, mistaken: 0 };
+    let mut is_answered = vec![false; span.targets];
+    let mut answered = answers.counted;
+    for &(target, reported) in &answers.states {
+        let number = span.number_of(target);
+        let number = number.with_context(|| format!("{target} is not a target of the list"))?;
+        if mem::replace(&mut is_answered[number], true) {
+            // A raw scanner reports a target again when a packet arrives twice.
+            ensure!(coverage == Coverage::OpenOnly, "there are two answers for {target}");
             continue;
         }
-        match (span.truth(nth), state) {
-            (State::Open, State::Open) => found.open += 1,
-            (_, State::Open) => found.false_open += 1,
+        answered += 1;
+        match (span.state(number), reported) {
+            (State::Open, State::Open) => accuracy.open += 1,
+            (_, State::Open) => accuracy.false_open += 1,
             (State::Refused, State::Silent) | (State::Silent, State::Refused) => {
-                found.mistaken += 1;
+                accuracy.mistaken += 1;
             }
             _ => {}
         }
     }
-    let answers = answered.iter().filter(|&&answered| answered).count() + heard.counted;
     ensure!(
-        says == Says::Opens || answers == span.targets,
-        "there are answers for {answers} of {} targets",
+        coverage == Coverage::OpenOnly || answered == span.targets,
+        "there are answers for {answered} of {} targets",
         span.targets
     );
-    Ok(found)
+    Ok(accuracy)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn heard(said: &[(&str, State)]) -> Heard {
-        let said = said.iter().map(|(target, state)| (target.parse().expect("a target"), *state));
-        Heard { said: said.collect(), counted: 0 }
-    }
+    use crate::span::StatePattern;
 
     #[test]
-    fn every_target_is_to_be_found_once() {
-        let (a, b) = (("127.1.0.0:1", State::Refused), ("127.1.0.1:1", State::Refused));
+    fn missing_duplicate_and_foreign_answers_are_errors() {
         let span = Span::refused(2);
-        let error =
-            |said: &[_]| judge(&heard(said), span, Says::All).expect_err("it is wrong").to_string();
-        assert!(judge(&heard(&[b, a]), span, Says::All).expect("they are two").is_exact());
-        assert_eq!(error(&[b]), "there are answers for 1 of 2 targets");
-        assert_eq!(error(&[b, b]), "there are two answers for 127.1.0.1:1");
-        let stranger = ("127.1.0.2:1", State::Refused);
-        assert_eq!(error(&[a, stranger]), "127.1.0.2:1 is not a target of the list");
-        assert!(by_line("127.1.0.1:1\n", |_| None).is_err());
-        let counted = Heard { counted: 1, ..heard(&[a]) };
-        assert!(judge(&counted, span, Says::All).expect("they are two").is_exact());
+        let refused = |number| (span.target(number), State::Refused);
+        let assess = |states: &[_], counted| {
+            let answers = Answers { states: states.to_vec(), counted };
+            assess(&answers, span, Coverage::EveryTarget).map_err(|error| error.to_string())
+        };
+        assert!(assess(&[refused(1), refused(0)], 0).expect("two answers").is_exact());
+        assert!(assess(&[refused(0)], 1).expect("two answers").is_exact());
+        for (states, error) in [
+            (&[refused(1)][..], "there are answers for 1 of 2 targets"),
+            (&[refused(1); 2], "there are two answers for 127.1.0.1:1"),
+            (&[refused(0), refused(2)], "127.1.0.2:1 is not a target of the list"),
+        ] {
+            assert_eq!(assess(states, 0), Err(error.to_owned()));
+        }
     }
 
     #[test]
-    fn what_is_open_is_told_from_what_is_said_to_be() {
-        let span = Span { open_first: 2, ..Span::refused(4) };
-        let open = |nth| (span.target(nth), State::Open);
-        let heard = Heard { said: vec![open(0), open(0), open(3)], counted: 0 };
-        let found = judge(&heard, span, Says::Opens).expect("they are targets");
-        assert_eq!(found, Found { open: 1, of: 2, false_open: 1, mistaken: 0 });
-        assert!(!found.is_exact());
+    fn open_targets_and_false_positives_are_counted_once() {
+        let span = Span { states: StatePattern::OpenFirst(2), ..Span::refused(4) };
+        let states = [0, 0, 3].map(|number| (span.target(number), State::Open)).to_vec();
+        let accuracy = assess(&Answers { states, counted: 0 }, span, Coverage::OpenOnly);
+        let accuracy = accuracy.expect("every answer names a target");
+        assert_eq!(accuracy, Accuracy { open: 1, of: 2, false_open: 1, mistaken: 0 });
+        assert_eq!(accuracy.to_string(), "found 1 of 2, 1 false");
     }
 }

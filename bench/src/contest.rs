@@ -1,148 +1,105 @@
-//! Several that do the same, measured side by side.
+//! Runs candidates side by side, in rounds.
 
 use std::{io::Write, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
-    answers::Found,
-    cost::{Cost, measure},
-    table::{self, Row},
+    candidate::Candidate,
+    cost::measure,
+    row::{Measurement, Row},
+    section::Section,
 };
 
-/// One that is measured.
-pub(crate) struct Contestant<'a> {
-    pub(crate) name: String,
-    /// How many pieces of work, or targets, each run does.
-    pub(crate) pieces: usize,
-    /// System calls for each piece, where they were counted.
-    pub(crate) calls: Option<f64>,
-    /// What a person types to have the same, where it is another program.
-    pub(crate) command: Option<String>,
-    /// Does them all once.
-    pub(crate) run: Box<dyn FnMut() -> Result<Ran> + 'a>,
-}
-
-/// A run that has ended.
-pub(crate) struct Ran {
-    /// Looks, when the time has been taken, whether all were done.
-    pub(crate) check: Check,
-    /// The most memory of the largest process, where it was another one.
-    pub(crate) memory_kib: Option<u64>,
-}
-
-/// Looks whether a run did what it was to do, and how well targets were found, where there are any.
-pub(crate) type Check = Box<dyn FnOnce() -> Result<Option<Found>>>;
-
-/// What one run came to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Run {
-    pub(crate) cost: Cost,
-    pub(crate) memory_kib: Option<u64>,
-    pub(crate) found: Option<Found>,
-}
-
-/// How well targets must be found.
+/// How accurate the answers must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Demand {
-    /// Every one as it is: the figures of a run that errs would be worth nothing.
+    /// A wrong answer ends the benchmark.
     Exact,
-    /// As well as they can: how well is one of the figures.
+    /// The accuracy is one of the figures.
     Measured,
 }
 
-/// Who took longer in the first round runs in no other: the rest would wait for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A candidate whose first run took longer runs in no further round.
+const LONG_RUN: Duration = Duration::from_secs(30);
 
-/// Runs all of them in each round, prints what each run came to, and gives back what the rounds
-/// together did.
+/// Columns of a candidate's name.
+const NAME_WIDTH: usize = 44;
+
+/// Runs each candidate once per round, prints the figures of each run, and returns a section with
+/// a row per candidate, whose unit is the first.
 ///
 /// # Errors
-/// One does not do what it should: its figures would be worth nothing.
-pub(crate) fn hold(
-    output: &mut impl Write,
-    title: &str,
-    contestants: &mut [Contestant<'_>],
+/// A candidate fails, or its answers do not meet the demand.
+pub(crate) fn run_rounds(
+    title: String,
+    candidates: &mut [Candidate<'_>],
     rounds: usize,
     demand: Demand,
-) -> Result<Vec<Row>> {
-    writeln!(output, "{title}")?;
-    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); contestants.len()];
+) -> Result<Section> {
+    writeln!(anstream::stdout(), "{title}")?;
+    let mut runs: Vec<Vec<Measurement>> = vec![Vec::new(); candidates.len()];
     for round in 1..=rounds {
-        for (contestant, runs) in contestants.iter_mut().zip(&mut runs) {
-            if runs.first().is_some_and(|first| first.cost.wall > PATIENCE) {
-                continue;
+        for (candidate, runs) in candidates.iter_mut().zip(&mut runs) {
+            if runs.first().is_none_or(|first| first.cost.wall <= LONG_RUN) {
+                runs.push(run_once(&format!("round {round}"), candidate, demand)?);
             }
-            runs.push(once(output, &format!("round {round}"), contestant, demand)?);
         }
     }
-    Ok(contestants.iter().zip(runs).map(|(contestant, runs)| Row::new(contestant, &runs)).collect())
+    let rows = candidates.iter().zip(runs).map(|(candidate, runs)| Row {
+        command: candidate.command.clone(),
+        calls: candidate.calls,
+        ..Row::new(&candidate.name, candidate.pieces, &runs)
+    });
+    let rows: Vec<Row> = rows.collect();
+    let unit = rows.first().map(|first| first.name.clone());
+    Ok(Section { title, rows, unit, ..Section::default() })
 }
 
-/// Runs each setting of each of them once, and keeps the best: the one that found most of what is
-/// open, and of those that found as many the fastest. What it tried is told.
-///
-/// # Errors
-/// One does not do what it should.
-pub(crate) fn choose<'a>(
-    output: &mut impl Write,
-    several: Vec<Vec<Contestant<'a>>>,
-    tried: &mut Vec<String>,
-) -> Result<Vec<Contestant<'a>>> {
-    let mut chosen = Vec::new();
-    for mut settings in several {
-        if settings.len() > 1 {
-            let mut best: Option<(usize, Run)> = None;
-            for (nth, contestant) in settings.iter_mut().enumerate() {
-                let run = once(output, "setting", contestant, Demand::Measured)?;
-                tried.push(told(contestant, run));
-                if best.is_none_or(|(_, before)| is_better(run, before)) {
-                    best = Some((nth, run));
-                }
+/// Runs every candidate of each group once and keeps the best of each group: the one that found
+/// most open targets, or the fastest of those that found as many. Also returns a line about each run.
+pub(crate) fn choose_best(
+    groups: Vec<Vec<Candidate<'_>>>,
+) -> Result<(Vec<Candidate<'_>>, Vec<String>)> {
+    let (mut chosen, mut tried) = (Vec::new(), Vec::new());
+    for group in groups {
+        let mut best: Option<(Candidate<'_>, Measurement)> = None;
+        for mut candidate in group {
+            let run = run_once("setting", &mut candidate, Demand::Measured)?;
+            tried.push(describe(&candidate, run));
+            if best.as_ref().is_none_or(|(_, best)| is_better(run, *best)) {
+                best = Some((candidate, run));
             }
-            let (nth, _) = best.context("there is a setting")?;
-            settings.swap(0, nth);
         }
-        settings.truncate(1);
-        chosen.append(&mut settings);
+        chosen.extend(best.map(|(candidate, _)| candidate));
     }
-    Ok(chosen)
+    Ok((chosen, tried))
 }
 
-fn is_better(run: Run, before: Run) -> bool {
-    let open = |run: Run| run.found.map_or(0, |found| found.open);
-    if open(run) == open(before) {
-        run.cost.wall < before.cost.wall
-    } else {
-        open(run) > open(before)
-    }
+fn is_better(run: Measurement, best: Measurement) -> bool {
+    let open = |run: Measurement| run.accuracy.map_or(0, |accuracy| accuracy.open);
+    open(run) > open(best) || (open(run) == open(best) && run.cost.wall < best.cost.wall)
 }
 
-fn told(contestant: &Contestant<'_>, run: Run) -> String {
-    let command = contestant.command.as_deref().unwrap_or(&contestant.name);
-    let found = run.found.filter(|found| found.of > 0);
-    let found =
-        found.map_or(String::new(), |Found { open, of, .. }| format!(", found {open} of {of}"));
-    format!("`{command}`: {:.2} s{found}", run.cost.wall.as_secs_f64())
+fn describe(candidate: &Candidate<'_>, run: Measurement) -> String {
+    let command = candidate.command.as_deref().unwrap_or(&candidate.name);
+    let found = run.accuracy.filter(|accuracy| accuracy.of > 0);
+    let found = found.map(|found| format!(", found {} of {}", found.open, found.of));
+    let seconds = run.cost.wall.as_secs_f64();
+    format!("`{command}`: {seconds:.2} s{}", found.unwrap_or_default())
 }
 
-fn once(
-    output: &mut impl Write,
-    which: &str,
-    contestant: &mut Contestant<'_>,
-    demand: Demand,
-) -> Result<Run> {
-    let what = || format!("running {}", contestant.name);
-    let (ran, cost) = measure(&mut contestant.run).with_context(what)?;
-    let found = (ran.check)().with_context(what)?;
-    if demand == Demand::Exact
-        && let Some(found) = found
-    {
-        anyhow::ensure!(found.is_exact(), "running {}: {}", contestant.name, table::found(found));
+fn run_once(label: &str, candidate: &mut Candidate<'_>, demand: Demand) -> Result<Measurement> {
+    let what = format!("running {}", candidate.name);
+    let (memory_kib, cost) = measure(&mut candidate.run).with_context(|| what.clone())?;
+    let accuracy = (candidate.check)().with_context(|| what.clone())?;
+    if let Some(accuracy) = accuracy {
+        ensure!(demand == Demand::Measured || accuracy.is_exact(), "{what}: {accuracy}");
     }
-    let run = Run { cost, memory_kib: ran.memory_kib, found };
-    let figures = table::run(run, contestant.pieces);
-    writeln!(output, "  {which}  {:<w$}  {figures}", contestant.name, w = table::NAME)?;
+    let run = Measurement { cost, memory_kib, accuracy };
+    let (name, figures) = (&candidate.name, run.describe(candidate.pieces));
+    let mut output = anstream::stdout();
+    writeln!(output, "  {label}  {name:<NAME_WIDTH$}  {figures}")?;
     output.flush()?;
     Ok(run)
 }

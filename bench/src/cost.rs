@@ -1,32 +1,31 @@
-//! What something took: time on the wall, time of the processors, and memory.
+//! Measures wall-clock time, CPU time and peak memory.
 
 use std::{
+    env,
     ffi::OsString,
-    fs,
+    fs::{self, File},
     os::unix::process::ExitStatusExt,
     path::PathBuf,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use clap::Args;
 use nix::sys::{
-    resource::{Usage, UsageWho, getrusage},
+    resource::{UsageWho, getrusage},
     time::TimeValLike,
 };
 
-/// What one run took.
+/// The time that one run took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cost {
     pub(crate) wall: Duration,
-    /// Of all processors, in this process and in those that it started and waited for, and that
-    /// they did, in user and kernel mode.
+    /// User and kernel time of this process, of the children it waited for, and of theirs.
     pub(crate) cpu: Duration,
 }
 
-/// Runs something, and says what it took. What it starts must have ended and been waited for when
-/// it returns.
+/// Runs `run` and measures its cost. Processes that it starts count if it waits for them.
 #[expect(clippy::disallowed_methods, reason = "no simulator owns the time that is measured")]
 pub(crate) fn measure<T>(run: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
     let (start, before) = (Instant::now(), cpu()?);
@@ -34,99 +33,62 @@ pub(crate) fn measure<T>(run: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
     Ok((result, Cost { wall: start.elapsed(), cpu: cpu()?.saturating_sub(before) }))
 }
 
-/// What this process and those it has waited for have taken so far.
+/// CPU time of this process and of the children it has waited for.
 fn cpu() -> Result<Duration> {
-    let usage = |who| getrusage(who).context("asking the system what was used");
-    Ok(total(usage(UsageWho::RUSAGE_SELF)?) + total(usage(UsageWho::RUSAGE_CHILDREN)?))
+    let mut total = Duration::ZERO;
+    for who in [UsageWho::RUSAGE_SELF, UsageWho::RUSAGE_CHILDREN] {
+        let usage = getrusage(who).context("asking the system for CPU time")?;
+        let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
+        total += Duration::from_micros(microseconds.unsigned_abs());
+    }
+    Ok(total)
 }
 
-fn total(usage: Usage) -> Duration {
-    let microseconds = (usage.user_time() + usage.system_time()).num_microseconds();
-    Duration::from_micros(microseconds.unsigned_abs())
-}
+/// Seconds until a run is killed because it hangs.
+const RUN_MAX: &str = "600";
 
-/// What a run may take: it is ended when it hangs.
-const PATIENCE: &str = "600";
-
-/// The status of a run whose program does not exist (timeout(1)).
+/// Exit status of a run whose program does not exist (timeout(1)).
 pub(crate) const NOT_FOUND: i32 = 127;
 
-/// A run of which the peak of memory is to be known: that of the largest of its processes, which
-/// the system tells the one who started them, and only of all that it ever started. So each run
-/// has one who starts nothing else.
-pub(crate) struct Peak {
-    folder: tempfile::TempDir,
-    command: Vec<OsString>,
+/// Runs a command to its end. Returns its status, and the peak memory of its largest process in
+/// KiB.
+///
+/// The system reports the peak of all children that a process ever had, so each run has a parent
+/// of its own: this program's hidden subcommand `peak`.
+pub(crate) fn run_with_peak(
+    command: &Command,
+    stdout: File,
+    stderr: File,
+) -> Result<(ExitStatus, u64)> {
+    let peak = tempfile::NamedTempFile::new().context("making a file for the peak of memory")?;
+    let this = env::current_exe().context("finding this program")?;
+    let mut parent = Command::new(this);
+    parent.arg("peak").arg(peak.path()).arg("--");
+    parent.arg(command.get_program()).args(command.get_args());
+    let status = parent.stdin(Stdio::null()).stdout(stdout).stderr(stderr).status();
+    let status = status.context("starting a program to measure")?;
+    let kib = fs::read_to_string(peak.path()).context("reading the peak of memory")?;
+    // The file stays empty when `peak` fails, which its status shows.
+    Ok((status, kib.parse().unwrap_or(0)))
 }
 
-impl Peak {
-    /// # Errors
-    /// There is no place for a file.
-    pub(crate) fn of(command: &Command) -> Result<Self> {
-        let folder = tempfile::tempdir().context("making a folder for a figure")?;
-        let program = [command.get_program()].into_iter();
-        let command = program.chain(command.get_args()).map(OsString::from).collect();
-        Ok(Self { folder, command })
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("kib")
-    }
-
-    /// What starts it.
-    pub(crate) fn command(&self) -> Command {
-        let this = std::env::current_exe().unwrap_or_else(|_| "portmuster-bench".into());
-        let mut command = Command::new(this);
-        command.arg("peak").arg(self.file()).arg("--").args(&self.command);
-        command
-    }
-
-    /// The peak in KiB, after it has ended.
-    ///
-    /// # Errors
-    /// It has not run.
-    pub(crate) fn kib(&self) -> Result<u64> {
-        let text = fs::read_to_string(self.file()).context("asking for the peak of memory")?;
-        text.trim().parse().context("reading the peak of memory")
-    }
-}
-
-/// The inside of the process that starts one run.
+/// Options of the hidden subcommand `peak`.
 #[derive(Debug, Args)]
 pub(crate) struct PeakOptions {
-    /// Where the peak is written to, in KiB
+    /// The file that receives the peak, in KiB
     file: PathBuf,
-    /// What runs
+    /// The command to run
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
 }
 
-/// Runs it, writes the peak, and ends as it did.
-///
-/// # Errors
-/// It can't be started.
+/// Runs the command, writes the peak of memory, and exits with the command's status.
 pub(crate) fn run(options: &PeakOptions) -> Result<ExitCode> {
     let mut command = Command::new("timeout");
-    command.args(["--foreground", "--signal=KILL", PATIENCE]).args(&options.command);
+    command.args(["--foreground", "--signal=KILL", RUN_MAX]).args(&options.command);
     let status = command.status().context("starting timeout (Debian: coreutils)")?;
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("asking what was used")?;
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("asking for the peak of memory")?;
     fs::write(&options.file, usage.max_rss().to_string()).context("writing the peak of memory")?;
-    let signalled = status.signal().map(|_| 1);
-    let code = status.code().or(signalled).unwrap_or(1);
+    let code = status.code().or(status.signal().map(|_| 1)).unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_process_takes_is_seen_when_it_was_waited_for() {
-        let mut child = Command::new("sh");
-        child.args(["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i + 1)); done"]);
-        let (status, cost) = measure(|| Ok(child.status()?)).expect("there is a shell");
-        assert!(status.success());
-        assert!(cost.cpu >= Duration::from_millis(10), "{cost:?}");
-        assert!(cost.wall >= Duration::from_millis(10), "{cost:?}");
-    }
 }

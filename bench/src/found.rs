@@ -1,101 +1,87 @@
-//! How many of the open targets are found when packets get lost.
+//! The question `found`: how many open targets are found when packets get lost.
 
-use std::{io::Write, path::PathBuf};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    contest::{self, Demand},
-    far::Far,
+    arguments::at_least_one,
+    contest::{Demand, run_rounds},
+    harness::Harness,
     list::List,
     namespace::Namespace,
-    peer::{self, Asked, Peer},
+    peer::{self, Peer, Tuning},
     program,
-    section::{Goal, Section, Wanted},
-    table::{Row, count, share},
+    remote::Remote,
+    row::{Row, count, percent},
+    section::{Goal, Wanted},
 };
 
-/// Portmuster in a hurry.
-const HURRY: [&str; 4] = ["--timeout", "1s", "--retries", "2"];
+/// Arguments for a fast check, which waits and retries less than the defaults.
+const FAST_CHECK: [&str; 4] = ["--timeout", "1s", "--retries", "2"];
 
-/// Of a hundred open targets it is to find so many then, where `HURRY_LOSS` of a hundred packets get
-/// lost.
-const HURRY_LEAST: f64 = 99.9;
-const HURRY_LOSS: u32 = 2;
+/// The least percentage of open targets that a fast check finds, and the percentage of lost packets
+/// at which that holds.
+const FAST_CHECK_MIN: f64 = 99.9;
+const FAST_CHECK_LOSS: u32 = 2;
 
+/// Options of the subcommand `found`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// Open targets; as many again refuse
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = crate::at_least_one)]
+pub(crate) struct FoundOptions {
+    /// Open targets; as many others refuse
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = at_least_one)]
     targets: usize,
-    /// Packets of a hundred that get lost, in each direction
+    /// Percentages of packets to lose in each direction
     #[arg(long, value_name = "N", value_delimiter = ',', default_values_t = [2, 10])]
     loss: Vec<u32>,
-    /// Who takes part; repeatable [default: all who are installed]
+    /// Peers that take part; repeatable [default: all that are installed]
     #[arg(long = "peer", value_name = "PEER")]
     peers: Vec<Peer>,
-    /// The portmuster that is measured [default: built from this source]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) program: Option<PathBuf>,
 }
 
-/// Runs everybody once with each loss.
-///
-/// # Errors
-/// Somebody can't be started, or has no answer for a target.
-pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
-    let mut output = anstream::stdout().lock();
+/// Runs every candidate once with each loss.
+pub(crate) fn run(options: &FoundOptions, harness: &mut Harness) -> Result<()> {
     let mut namespace = Namespace::prepare()?;
-    let program = options.program.clone().map_or_else(|| program::beside("portmuster"), Ok)?;
-    let span = Far::span(2 * options.targets, options.targets);
-    let far = Far::start(&mut namespace, span)?;
-    let list = List::new(span)?;
-    let mut sections = Vec::new();
+    let program = harness.portmuster()?;
+    let open = options.targets;
+    let list = List::new(Remote::span(2 * open, open))?;
+    let remote = Remote::start(&mut namespace, open)?;
     for &loss in &options.loss {
-        far.lose(loss)?;
-        let mut contestants = vec![
-            peer::portmuster(&program, &list, "portmuster", &[]),
-            peer::portmuster(&program, &list, &format!("portmuster {}", HURRY.join(" ")), &HURRY),
+        remote.lose(loss)?;
+        let fast = format!("portmuster {}", FAST_CHECK.join(" "));
+        let mut candidates = vec![
+            program::candidate(&program, &list, "portmuster", &[]),
+            program::candidate(&program, &list, &fast, &FAST_CHECK),
         ];
-        let mut absent = Vec::new();
-        for peer in Peer::CONNECTING.into_iter().chain(Peer::RAW) {
-            if !options.peers.is_empty() && !options.peers.contains(&peer) {
-                continue;
-            }
-            match peer.contestants(&list, Asked::Usual) {
-                Ok(mut settings) => contestants.append(&mut settings),
-                Err(error) => absent.push(error.to_string()),
-            }
-        }
+        let peers = [&Peer::CONNECTING[..], &Peer::RAW].concat();
+        let (others, absent) = peer::candidates(&peers, &options.peers, &list, Tuning::Usual);
+        candidates.extend(others.into_iter().flatten());
         let title = format!(
-            "{} open targets and as many that refuse, {loss} % of packets lost in each direction",
-            options.targets
+            "{open} open targets and as many that refuse, {loss} % of packets lost in each direction"
         );
-        let rows = contest::hold(&mut output, &title, &mut contestants, 1, Demand::Measured)?;
-        let goals = goals(&rows, loss);
-        let mut settings = namespace.settings.clone();
-        settings.push(format!("nft: numgen random mod 100 < {loss} drop, at the far end"));
-        let section =
-            Section { title, rows, unit: None, goals, notes: Vec::new(), absent, settings };
-        writeln!(output, "{section}").context("telling the figures")?;
-        sections.push(section);
+        let mut section = run_rounds(title, &mut candidates, 1, Demand::Measured)?;
+        section.unit = None;
+        section.goals = goals(&section.rows, loss);
+        section.absent = absent;
+        section.settings.clone_from(&namespace.settings);
+        let rule = format!("nft: numgen random mod 100 < {loss} drop, at the other end");
+        section.settings.push(rule);
+        harness.add(section)?;
     }
-    Ok(sections)
+    Ok(())
 }
 
 fn goals(rows: &[Row], loss: u32) -> Vec<Goal> {
     let mut goals = Vec::new();
-    let wanted = [100.0, if loss == HURRY_LOSS { HURRY_LEAST } else { 0.0 }];
-    for (row, least) in rows.iter().zip(wanted) {
-        let Some(found) = row.found else { continue };
-        if least > 0.0 {
+    let minima = [Some(100.0), (loss == FAST_CHECK_LOSS).then_some(FAST_CHECK_MIN)];
+    for (row, least) in rows.iter().zip(minima) {
+        let Some(accuracy) = row.accuracy else { continue };
+        if let Some(least) = least {
             let what = format!("found of the open in %, {}", row.name);
-            let value = share(found.open, found.of);
-            goals.push(Goal::number(&what, value, Wanted::AtLeast, least));
+            let found = percent(accuracy.open, accuracy.of);
+            goals.push(Goal::number(what, found, Wanted::AtLeast, least));
         }
-        let what = format!("said to be open and not, {}", row.name);
-        goals.push(Goal::number(&what, count(found.false_open), Wanted::AtMost, 0.0));
+        let what = format!("false positives, {}", row.name);
+        goals.push(Goal::number(what, count(accuracy.false_open), Wanted::AtMost, 0.0));
     }
     goals
 }

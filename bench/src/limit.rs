@@ -1,214 +1,172 @@
-//! How near portmuster comes to what the system allows.
+//! The question `limit`: how near portmuster comes to what the system allows.
 //!
-//! The yardstick is a process that does nothing but connect, as close to bare system calls as can
-//! be. That it is one is shown in the same rounds: beside it runs what event loops usually do, a
-//! new socket for each target, and strace counts the system calls of each.
+//! The baseline only connects, close to bare system calls. The same rounds show that it is a fair
+//! bound: beside it runs a usual event loop, with a new socket for each target, and strace counts
+//! the system calls of each.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-    thread,
-};
+use std::{io::Write, path::Path, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
-use self::{
-    Contender::{Portmuster, Yardstick},
-    yardstick::{Mode, WINDOW},
-};
+use self::Participant::{Baseline, Portmuster};
 use crate::{
-    answers::Says,
-    contest::{self, Contestant, Demand},
-    greeter::{Greeter, Place},
-    list::{List, Span},
-    program::{self, Depth},
+    arguments::{at_least_one, cores},
+    baseline::{self, Mode, WINDOW},
+    calls,
+    candidate::Candidate,
+    contest::{Demand, run_rounds},
+    greeter::Greeter,
+    harness::Harness,
+    list::List,
+    program::Depth,
+    row::count,
     section::{Goal, Section, Wanted},
+    span::Span,
 };
 
-mod calls;
-mod fresh;
-mod greeting;
-mod reused;
-mod timed;
-mod window;
-pub(crate) mod yardstick;
-
-/// Targets with which system calls are counted: the difference of these is without those of the
-/// start and the end.
+/// Numbers of targets with which system calls are counted. The difference of both runs excludes
+/// the calls of start and end.
 const COUNTED: [usize; 2] = [2_000, 22_000];
 
-/// Where targets greet, the program has so many times as many open as the yardstick: each comes
-/// from a schedule and its end goes back there, so some are always on their way. More would only
-/// wait for those who greet.
-const AHEAD: usize = 4;
+/// Connections of portmuster where targets greet, as a multiple of the baseline's. Some of its
+/// attempts are always on their way from or to its scheduler; more would only wait for the greeter.
+const IN_FLIGHT_FACTOR: usize = 4;
 
-/// System calls that a refused target may cost the yardstick.
-const CALLS_MOST: f64 = 2.1;
+/// The most system calls of the baseline per refused target.
+const CALLS_MAX: f64 = 2.1;
 
+/// Options of the subcommand `limit`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// Targets that are refused
-    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
+pub(crate) struct LimitOptions {
+    /// Targets that refuse
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = at_least_one)]
     targets: usize,
     /// Targets that greet
-    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = at_least_one)]
     greetings: usize,
-    /// Threads, each number in rounds of its own [default: 1, and one per core]
+    /// Numbers of threads, each measured in rounds of its own [default: 1, and one per core]
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = threads)]
     threads: Vec<usize>,
-    /// Rounds, in each of which everybody runs once
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = crate::at_least_one)]
+    /// Rounds; each candidate runs once per round
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     rounds: usize,
     /// Count system calls, too; needs strace
     #[arg(long)]
     count_calls: bool,
-    /// Without portmuster
-    #[arg(long, conflicts_with = "program")]
-    alone: bool,
-    /// The portmuster that is measured [default: built from this source]
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
-}
-
-pub(crate) fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn threads(text: &str) -> Result<usize, String> {
-    if text == "cores" { Ok(cores()) } else { crate::at_least_one(text) }
+    if text == "cores" { Ok(cores()) } else { at_least_one(text) }
 }
 
-/// Who runs in the same rounds, and what is asked of them.
-struct Part {
+/// The candidates of the same rounds, and their goals.
+struct Comparison {
     title: &'static str,
-    contenders: &'static [Contender],
-    /// The first is to have at least so many times the pace of the second.
-    goals: &'static [(Contender, Contender, f64)],
+    participants: &'static [Participant],
+    /// The least pace of one participant, as a multiple of that of another.
+    goals: &'static [(usize, usize, f64)],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Contender {
-    Yardstick(Mode),
+enum Participant {
+    Baseline(Mode, &'static str),
     Portmuster(Depth),
 }
 
-const REFUSED: Part = Part {
-    title: "targets, each refused",
-    contenders: &[Yardstick(Mode::Fresh), Yardstick(Mode::Reused), Portmuster(Depth::Connect)],
-    goals: &[
-        (Yardstick(Mode::Reused), Yardstick(Mode::Fresh), 1.40),
-        (Portmuster(Depth::Connect), Yardstick(Mode::Reused), 0.80),
+const REFUSED: Comparison = Comparison {
+    title: "targets that refuse",
+    participants: &[
+        Baseline(Mode::Fresh, "plain epoll, fresh sockets"),
+        Baseline(Mode::Reused, "the baseline, reused sockets"),
+        Portmuster(Depth::Connect),
     ],
+    goals: &[(1, 0, 1.40), (2, 1, 0.80)],
 };
 
-const GREETED: Part = Part {
-    title: "targets, each of which greets; those who greet share the processors",
-    contenders: &[Yardstick(Mode::Greeting), Portmuster(Depth::Greeting)],
-    goals: &[(Portmuster(Depth::Greeting), Yardstick(Mode::Greeting), 0.85)],
+const GREETED: Comparison = Comparison {
+    title: "targets that greet, from a server on the same processors",
+    participants: &[
+        Baseline(Mode::Greeting, "the baseline, one greeting"),
+        Portmuster(Depth::Greeting),
+    ],
+    goals: &[(1, 0, 0.85)],
 };
 
-/// Runs all, and says how near they come.
-///
-/// # Errors
-/// Somebody can't be started, or does not find each target as it is.
-pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
-    let mut output = anstream::stdout().lock();
-    if cfg!(debug_assertions) {
-        writeln!(output, "built without --release: these figures say nothing about speed\n")?;
+/// Runs all comparisons with each number of threads.
+pub(crate) fn run(options: &LimitOptions, harness: &mut Harness) -> Result<()> {
+    let counts_calls = options.count_calls && calls::is_strace_installed();
+    if options.count_calls && !counts_calls {
+        let line = "system calls are not counted: strace is missing (apt-get install strace)\n";
+        writeln!(anstream::stdout(), "{line}")?;
     }
-    let counts = options.count_calls && calls::can_be_counted()?;
-    if options.count_calls && !counts {
-        writeln!(
-            output,
-            "system calls are not counted: strace is missing (apt-get install strace)\n"
-        )?;
+    let portmuster = &harness.portmuster()?;
+    let greeter = Greeter::start()?;
+    let mut numbers = options.threads.clone();
+    if numbers.is_empty() {
+        numbers = vec![1, cores()];
     }
-    let portmuster = match &options.program {
-        _ if options.alone => None,
-        Some(program) => Some(program.clone()),
-        None => Some(program::build()?),
-    };
-    let greeter = Greeter::start(&Place::default())?;
-    let mut sections = Vec::new();
-    let usual = [1, cores()];
-    let mut threads =
-        if options.threads.is_empty() { usual.to_vec() } else { options.threads.clone() };
-    threads.dedup();
-    for threads in threads {
-        let bench =
-            Bench { portmuster: portmuster.as_deref(), threads, rounds: options.rounds, counts };
+    numbers.dedup();
+    for threads in numbers {
+        let terms = Terms { portmuster, threads, counts_calls };
         let open = Span::open(greeter.port, options.greetings);
-        for (part, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, open)] {
-            let section = bench.hold(&mut output, part, span)?;
-            writeln!(output, "{section}")?;
-            sections.push(section);
+        for (comparison, span) in [(&REFUSED, Span::refused(options.targets)), (&GREETED, open)] {
+            harness.add(terms.compare(comparison, span, options.rounds)?)?;
         }
     }
-    Ok(sections)
+    Ok(())
 }
 
-/// Terms of rounds.
+/// The terms of one comparison.
 #[derive(Debug, Clone, Copy)]
-struct Bench<'a> {
-    portmuster: Option<&'a Path>,
+struct Terms<'a> {
+    portmuster: &'a Path,
     threads: usize,
-    rounds: usize,
-    /// Whether system calls are counted.
-    counts: bool,
+    counts_calls: bool,
 }
 
-impl Bench<'_> {
-    fn hold(self, output: &mut impl Write, part: &Part, span: Span) -> Result<Section> {
+impl Terms<'_> {
+    fn compare(self, comparison: &Comparison, span: Span, rounds: usize) -> Result<Section> {
         let list = List::new(span)?;
-        let (mut present, mut contestants) = (Vec::new(), Vec::new());
-        for &contender in part.contenders {
-            if self.portmuster.is_some() || matches!(contender, Yardstick(_)) {
-                present.push(contender);
-                contestants.push(self.contestant(contender, &list)?);
-            }
+        let participants = comparison.participants.iter();
+        let candidates = participants.map(|&participant| self.candidate(participant, &list));
+        let mut candidates = candidates.collect::<Result<Vec<_>>>()?;
+        let title = format!("{} {}; threads: {}", span.targets, comparison.title, self.threads);
+        let mut section = run_rounds(title, &mut candidates, rounds, Demand::Exact)?;
+        for &(one, other, least) in comparison.goals {
+            let (one, other) = (&section.rows[one], &section.rows[other]);
+            let what = format!("pace of {} over {}", one.name, other.name);
+            section.goals.push(Goal::at_least(what, one.pace_ratio(other), least));
         }
-        let calls: Vec<_> = contestants.iter().map(|contestant| contestant.calls).collect();
-        let title = format!("{} {}; threads: {}", span.targets, part.title, self.threads);
-        let rows = contest::hold(output, &title, &mut contestants, self.rounds, Demand::Exact)?;
-        let mut goals = Vec::new();
-        let place = |sought| present.iter().position(|&contender| contender == sought);
-        for &(contender, over, least) in part.goals {
-            let (Some(contender), Some(over)) = (place(contender), place(over)) else { continue };
-            let (contender, over) = (&rows[contender], &rows[over]);
-            let what = format!("pace of {} over {}", contender.name, over.name);
-            goals.push(Goal::at_least(what, contender.times(over), least));
+        let reused = |participant: &_| matches!(participant, Baseline(Mode::Reused, _));
+        let reused = comparison.participants.iter().position(reused);
+        if let Some(calls) = reused.and_then(|nth| section.rows[nth].calls) {
+            let what = "system calls of the baseline for each target";
+            section.goals.push(Goal::number(what, calls, Wanted::AtMost, CALLS_MAX));
         }
-        if let Some(calls) = place(Yardstick(Mode::Reused)).and_then(|place| calls[place]) {
-            let what = "system calls of the yardstick for each target";
-            goals.push(Goal::number(what, calls, Wanted::AtMost, CALLS_MOST));
-        }
-        let unit = rows.first().map(|first| first.name.clone());
-        Ok(Section { title, rows, unit, goals, ..Section::default() })
+        Ok(section)
     }
 
-    fn contestant(self, contender: Contender, list: &List) -> Result<Contestant<'_>> {
-        let name = contender.name(self.threads);
-        let command = self.command(contender, list)?;
-        let calls = if self.counts { Some(self.calls(contender, list.span())?) } else { None };
-        let contestant = match contender {
-            Yardstick(_) => {
-                yardstick::contestant(name, command, list, yardstick::expected(list.span()))
-            }
-            Portmuster(depth) => list.contestant(name, command, Says::All, depth.hear()),
+    fn candidate(self, participant: Participant, list: &List) -> Result<Candidate<'_>> {
+        let (what, expected) = match participant {
+            Baseline(_, name) => (name.to_owned(), baseline::expected(list.span())),
+            Portmuster(depth) => (format!("portmuster {}", depth.flag()), depth.expected()),
         };
-        Ok(Contestant { calls, ..contestant })
+        let name =
+            format!("{what}, {} thread{}", self.threads, if self.threads == 1 { "" } else { "s" });
+        let candidate = list.candidate(name, self.command(participant, list)?, expected);
+        let calls = self.counts_calls.then(|| self.count_calls(participant, list.span()));
+        let calls = calls.transpose()?;
+        Ok(Candidate { calls, ..candidate })
     }
 
-    fn command(self, contender: Contender, list: &List) -> Result<Command> {
-        match contender {
-            Yardstick(mode) => yardstick::command(mode, self.threads, list.span()),
+    fn command(self, participant: Participant, list: &List) -> Result<Command> {
+        match participant {
+            Baseline(mode, _) => baseline::command(mode, self.threads, list.span()),
             Portmuster(depth) => {
-                let program = self.portmuster.context("portmuster takes part")?;
-                let mut command = program::loops(program, list, self.threads, depth);
+                let mut command = depth.command(self.portmuster, list, self.threads);
                 if depth == Depth::Greeting {
-                    let in_flight = AHEAD * WINDOW * self.threads;
+                    let in_flight = IN_FLIGHT_FACTOR * WINDOW * self.threads;
                     command.arg("--in-flight").arg(in_flight.to_string());
                 }
                 Ok(command)
@@ -216,28 +174,13 @@ impl Bench<'_> {
         }
     }
 
-    /// System calls for each target.
-    fn calls(self, contender: Contender, span: Span) -> Result<f64> {
+    /// Counts the system calls per target.
+    fn count_calls(self, participant: Participant, span: Span) -> Result<f64> {
         let mut counts = [0.0; 2];
         for (count, targets) in counts.iter_mut().zip(COUNTED) {
             let list = List::new(Span { targets, ..span })?;
-            *count = f64::from(calls::count(&self.command(contender, &list)?)?);
+            *count = f64::from(calls::count(&self.command(participant, &list)?)?);
         }
-        let targets = u32::try_from(COUNTED[1] - COUNTED[0]).context("they are few")?;
-        Ok((counts[1] - counts[0]) / f64::from(targets))
-    }
-}
-
-impl Contender {
-    fn name(self, threads: usize) -> String {
-        let what = match self {
-            Yardstick(Mode::Reused) => "the yardstick, reused sockets",
-            Yardstick(Mode::Fresh) => "plain epoll, fresh sockets",
-            Yardstick(Mode::Greeting) => "the yardstick, one greeting",
-            Yardstick(Mode::Timed) => "the yardstick, with deadlines",
-            Portmuster(Depth::Connect) => "portmuster --no-probe",
-            Portmuster(Depth::Greeting) => "portmuster --no-kex",
-        };
-        format!("{what}, {threads} thread{}", if threads == 1 { "" } else { "s" })
+        Ok((counts[1] - counts[0]) / count(COUNTED[1] - COUNTED[0]))
     }
 }

@@ -1,247 +1,143 @@
-//! Targets, as numbers and as a file, and programs that check them.
+//! The targets of a span as files, and candidates that check them.
 
 use std::{
     ffi::OsStr,
+    fmt::Display,
     fs::{self, File},
     io::{BufWriter, Write},
-    net::{Ipv4Addr, SocketAddr},
-    ops::Range,
-    path::PathBuf,
-    process::{Command, Stdio},
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    answers::{self, Hear, Says, State},
-    contest::{Contestant, Ran},
-    cost::{NOT_FOUND, Peak},
+    answers::{Accuracy, Coverage, Parser, assess},
+    candidate::Candidate,
+    cost::{NOT_FOUND, run_with_peak},
+    span::Span,
 };
 
-/// Where targets on loopback begin: far from the address that servers listen on.
-pub(crate) const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
-
-/// Nothing listens there.
-pub(crate) const REFUSED: u16 = 1;
-
-/// What is sent there is dropped, where a namespace has been told to.
-pub(crate) const SILENT: u16 = 9;
-
-/// Of so many targets in a row, one mixture has the same kinds.
-const MIXTURE: usize = 50;
-
-/// How many of a mixture are open; 2 %.
-const MIXED_OPEN: usize = 1;
-
-/// How many of a mixture are silent; 8 %. The rest refuses.
-const MIXED_SILENT: usize = 4;
-
-/// Targets, one after the other: on each address all ports, then the next address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) first: Ipv4Addr,
-    /// The first port, of a mixture that of those who are open.
-    pub(crate) port: u16,
-    /// Ports of each address: at least one, of a mixture just one.
-    pub(crate) ports: u16,
-    pub(crate) targets: usize,
-    /// Whether targets of every kind are mixed, each kind at a port of its own.
-    pub(crate) is_mixed: bool,
-    /// So many at the beginning are open; the rest refuses, if it is not at the silent port.
-    pub(crate) open_first: usize,
-}
-
-impl Span {
-    /// Targets where nothing listens, each with an address of its own.
-    pub(crate) fn refused(targets: usize) -> Self {
-        let (is_mixed, open_first) = (false, 0);
-        Self { first: LOOPBACK, port: REFUSED, ports: 1, targets, is_mixed, open_first }
-    }
-
-    /// Targets where somebody listens at this port, each with an address of its own.
-    pub(crate) fn open(port: u16, targets: usize) -> Self {
-        Self { port, open_first: targets, ..Self::refused(targets) }
-    }
-
-    /// Of all kinds: 90 % refuse, 8 % are silent, and 2 % are open, at this port.
-    pub(crate) fn mixed(port: u16, targets: usize) -> Self {
-        Self { port, is_mixed: true, ..Self::refused(targets) }
-    }
-
-    /// Targets from this address upwards that never answer.
-    pub(crate) fn silent(first: Ipv4Addr, targets: usize) -> Self {
-        Self { first, port: SILENT, ..Self::refused(targets) }
-    }
-
-    /// The numbers of all.
-    pub(crate) fn nths(self) -> Range<usize> {
-        0..self.targets
-    }
-
-    /// The nth target.
-    pub(crate) fn target(self, nth: usize) -> SocketAddr {
-        let ports = usize::from(self.ports);
-        let address = u32::try_from(nth / ports).unwrap_or(u32::MAX);
-        let address = Ipv4Addr::from(u32::from(self.first).wrapping_add(address));
-        let port = match (self.is_mixed, self.truth(nth)) {
-            (true, State::Refused) => REFUSED,
-            (true, State::Silent) => SILENT,
-            // Less than `ports`.
-            _ => self.port + u16::try_from(nth % ports).unwrap_or(0),
-        };
-        SocketAddr::from((address, port))
-    }
-
-    /// What is true of the nth target.
-    pub(crate) fn truth(self, nth: usize) -> State {
-        let is_open =
-            if self.is_mixed { nth % MIXTURE < MIXED_OPEN } else { nth < self.open_first };
-        let is_silent = if self.is_mixed {
-            nth % MIXTURE < MIXED_OPEN + MIXED_SILENT
-        } else {
-            self.port == SILENT && self.ports == 1
-        };
-        match (is_open, is_silent) {
-            (true, _) => State::Open,
-            (false, true) => State::Silent,
-            (false, false) => State::Refused,
-        }
-    }
-
-    /// Which of them a target is.
-    pub(crate) fn place(self, target: SocketAddr) -> Option<usize> {
-        let SocketAddr::V4(v4) = target else { return None };
-        let address = u32::from(*v4.ip()).wrapping_sub(u32::from(self.first));
-        let port = if self.is_mixed { 0 } else { usize::from(v4.port().checked_sub(self.port)?) };
-        let ports = usize::from(self.ports);
-        let nth = usize::try_from(address).ok()?.checked_mul(ports)?.checked_add(port)?;
-        (port < ports && nth < self.targets && self.target(nth) == target).then_some(nth)
-    }
-
-    /// The addresses of all, each once.
-    pub(crate) fn addresses(self) -> impl Iterator<Item = Ipv4Addr> {
-        let count = self.targets.div_ceil(usize::from(self.ports));
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        (0..count).map(move |nth| Ipv4Addr::from(u32::from(self.first).wrapping_add(nth)))
-    }
-
-    /// The ports, as programs take them that check all ports of all addresses.
-    pub(crate) fn port_range(self) -> String {
-        format!("{}-{}", self.port, self.port + (self.ports - 1))
-    }
-}
-
-/// The targets of programs, and a place for their answers.
+/// A folder with the targets of a span, and room for the answers of the programs that check them.
 pub(crate) struct List {
     folder: tempfile::TempDir,
     span: Span,
 }
 
+/// What a program must print for a run to count.
+#[derive(Debug, Clone)]
+pub(crate) enum Expected {
+    /// States of targets.
+    Answers(Parser, Coverage),
+    /// This first line.
+    Line(String),
+}
+
 impl List {
-    /// # Errors
-    /// The files can't be written.
+    /// Writes the targets of `span` to files.
     pub(crate) fn new(span: Span) -> Result<Self> {
         let folder = tempfile::tempdir().context("making a folder for a list")?;
         let list = Self { folder, span };
-        write(&list.path(), span.nths().map(|nth| span.target(nth)))?;
-        write(&list.addresses(), span.addresses())?;
-        write(&list.nothing(), std::iter::empty::<Ipv4Addr>())?;
+        write_lines(&list.path(), span.numbers().map(|number| span.target(number)))?;
+        write_lines(&list.addresses(), span.addresses())?;
+        write_lines(&list.empty(), std::iter::empty::<Ipv4Addr>())?;
         Ok(list)
     }
 
-    /// The file, with a target a line.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The file with a target per line.
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("targets")
     }
 
-    /// The addresses alone.
+    /// The file with an address per line.
     pub(crate) fn addresses(&self) -> PathBuf {
         self.folder.path().join("addresses")
     }
 
     /// An empty file.
-    pub(crate) fn nothing(&self) -> PathBuf {
+    pub(crate) fn empty(&self) -> PathBuf {
         self.folder.path().join("nothing")
     }
 
-    /// The targets in it.
-    pub(crate) fn span(&self) -> Span {
-        self.span
-    }
-
-    /// Where answers are looked for.
+    /// The file that receives the answers.
     pub(crate) fn answers(&self) -> PathBuf {
         self.folder.path().join("answers")
     }
 
-    /// What a program says beside its answers.
-    fn complaints(&self) -> PathBuf {
-        self.folder.path().join("complaints")
-    }
-
-    fn last_complaint(&self) -> String {
-        let complaints = fs::read(self.complaints()).unwrap_or_default();
-        let complaints = String::from_utf8_lossy(&complaints);
-        complaints.lines().last().unwrap_or_default().to_owned()
-    }
-
-    /// A program that checks the list, and answers on stdout if it does not write the file itself.
-    pub(crate) fn contestant(
+    /// A candidate that runs `command`, which prints its answers on stdout or writes them to
+    /// [`answers`](Self::answers) itself.
+    pub(crate) fn candidate(
         &self,
-        name: String,
+        name: impl Into<String>,
         command: Command,
-        says: Says,
-        hear: Hear,
-    ) -> Contestant<'_> {
-        let shown = self.as_typed(&command);
-        let run = move || -> Result<Ran> {
-            let answers = self.answers();
-            // A new one each time: what is written over is written out when it is closed (ext4's
-            // auto_da_alloc), which would be the disk's time and not the program's.
-            let _ = fs::remove_file(&answers);
-            let file = File::create_new(&answers).context("making a file for answers")?;
-            let peak = Peak::of(&command)?;
-            let complaints = File::create(self.complaints()).context("making a file")?;
-            let mut watched = peak.command();
-            let status = watched.stdin(Stdio::null()).stdout(file).stderr(complaints).status();
-            let status = status.context("starting a program that is measured")?;
-            let program = command.get_program().display();
-            ensure!(
-                status.code() != Some(NOT_FOUND),
-                "starting {program}: there is no such program; install it (for python3: apt-get install python3), or say where it is"
-            );
-            ensure!(status.success(), "{program} ended with {status}: {}", self.last_complaint());
-            let span = self.span;
-            let check = Box::new(move || {
-                let answers = fs::read(&answers).context("reading answers")?;
-                let heard = hear(&String::from_utf8_lossy(&answers), span)?;
-                answers::judge(&heard, span, says).map(Some)
-            });
-            Ok(Ran { check, memory_kib: Some(peak.kib()?) })
-        };
-        let pieces = self.span.targets;
-        Contestant { name, pieces, calls: None, command: Some(shown), run: Box::new(run) }
+        expected: Expected,
+    ) -> Candidate<'_> {
+        Candidate {
+            name: name.into(),
+            pieces: self.span.targets,
+            calls: None,
+            command: Some(self.as_typed(&command)),
+            run: Box::new(move || self.run(&command).map(Some)),
+            check: Box::new(move || self.check(&expected)),
+        }
     }
 
-    /// A command as a person would type it, beside the files.
+    fn check(&self, expected: &Expected) -> Result<Option<Accuracy>> {
+        let answers = fs::read(self.answers()).context("reading answers")?;
+        let answers = String::from_utf8_lossy(&answers);
+        match expected {
+            Expected::Answers(parser, coverage) => {
+                assess(&parser(&answers, self.span)?, self.span, *coverage).map(Some)
+            }
+            Expected::Line(expected) => {
+                let line = answers.lines().next().unwrap_or_default();
+                ensure!(line == expected, "it printed {line:?} instead of {expected:?}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Runs a command to its end and returns the peak of memory in KiB.
+    fn run(&self, command: &Command) -> Result<u64> {
+        // A new file each time: ext4 writes a file that was truncated to disk when it is closed
+        // (auto_da_alloc), which would add the disk's time to the program's.
+        let _ = fs::remove_file(self.answers());
+        let stdout = File::create_new(self.answers()).context("making a file for answers")?;
+        let errors = self.folder.path().join("errors");
+        let stderr = File::create(&errors).context("making a file for errors")?;
+        let (status, memory_kib) = run_with_peak(command, stdout, stderr)?;
+        let program = command.get_program().display();
+        ensure!(
+            status.code() != Some(NOT_FOUND),
+            "starting {program}: there is no such program; install it (for python3: apt-get install python3), or name another path"
+        );
+        let errors = fs::read(errors).unwrap_or_default();
+        let errors = String::from_utf8_lossy(&errors);
+        let last = errors.lines().last().unwrap_or_default();
+        ensure!(status.success(), "{program} ended with {status}: {last}");
+        Ok(memory_kib)
+    }
+
+    /// A command as a person would type it in the folder of the list.
     pub(crate) fn as_typed(&self, command: &Command) -> String {
         let folder = format!("{}/", self.folder.path().display());
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/");
         let word = |word: &OsStr| {
             let word = word.to_string_lossy().replace(&folder, "").replace(source, "bench/");
-            if word.is_empty() || word.contains([' ', '*', '$']) {
-                format!("'{word}'")
-            } else {
-                word
-            }
+            let is_plain = !word.is_empty() && !word.contains([' ', '*', '$']);
+            if is_plain { word } else { format!("'{word}'") }
         };
-        let program = PathBuf::from(command.get_program());
-        let program = program.file_name().map_or_else(String::new, word);
+        let program = Path::new(command.get_program()).file_name().map_or_else(String::new, word);
         command.get_args().fold(program, |line, argument| line + " " + &word(argument))
     }
 }
 
-fn write(path: &PathBuf, lines: impl Iterator<Item = impl std::fmt::Display>) -> Result<()> {
+fn write_lines(path: &Path, lines: impl Iterator<Item = impl Display>) -> Result<()> {
     let mut file = BufWriter::new(File::create(path).context("making a file for a list")?);
     for line in lines {
         writeln!(file, "{line}").context("writing a list")?;
@@ -254,40 +150,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_told_apart() {
-        let span = Span::refused(65_537);
-        assert_eq!(span.target(0).to_string(), "127.1.0.0:1");
-        assert_eq!(span.target(65_535).to_string(), "127.1.255.255:1");
-        let place = |nth| span.place(span.target(nth));
-        assert_eq!((place(7), place(65_536), place(65_537)), (Some(7), Some(65_536), None));
-        assert_eq!(Span { port: 2, ..span }.place(span.target(7)), None);
-    }
-
-    #[test]
-    fn every_target_of_every_span_has_its_place() {
-        let many = Span { ports: 7, port: 100, ..Span::refused(50) };
-        assert_eq!((many.addresses().count(), many.port_range().as_str()), (8, "100-106"));
-        for span in [many, Span::mixed(4000, 120), Span::open(4000, 3), Span::silent(LOOPBACK, 2)] {
-            for nth in span.nths() {
-                assert_eq!(span.place(span.target(nth)), Some(nth), "{span:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_mixture_has_its_shares() {
-        let span = Span::mixed(4000, 1000);
-        let count = |state| span.nths().filter(|&nth| span.truth(nth) == state).count();
-        assert_eq!(count(State::Open), 20);
-        assert_eq!(count(State::Silent), 80);
-        assert_eq!(count(State::Refused), 900);
-        let elsewhere = SocketAddr::from((LOOPBACK, SILENT));
-        assert_eq!(span.place(elsewhere), None, "it is open, at another port");
-    }
-
-    #[test]
-    fn a_command_is_shown_without_folders() {
-        let list = List::new(Span::refused(1)).expect("a place for files");
+    fn command_is_shown_without_folders() {
+        let list = List::new(Span::refused(1)).expect("a temporary folder");
         let mut command = Command::new("/usr/bin/nmap");
         command.arg("-iL").arg(list.path()).arg("a b");
         assert_eq!(list.as_typed(&command), "nmap -iL targets 'a b'");

@@ -1,240 +1,192 @@
-//! A million attempts under way at the same time, none of which is ever answered.
+//! The question `million`: what a million connection attempts at the same time cost.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Write,
     net::Ipv4Addr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use portmuster::Method;
 use serde::Deserialize;
 
 use crate::{
-    answers::{self, Says},
-    contest::{Contestant, Run},
-    limit::yardstick::{self, Late, Mode},
-    list::{List, SILENT, Span},
-    mixed,
+    answers::{Coverage, assess},
+    arguments::{at_least_one, cores},
+    baseline,
+    harness::Harness,
+    lateness::Lateness,
+    list::List,
     namespace::{Namespace, sh},
-    program,
+    parsers,
+    program::Depth,
+    row::{Measurement, Row, count},
     section::{Goal, Section, Wanted},
-    table::{Row, count},
-    watch::{self, Seen},
+    span::{SILENT_PORT, Span},
+    watch::{self, Observation},
 };
 
-/// Where the targets begin.
+/// The first target's address.
 const FIRST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 0);
 
-/// Bytes of its own that an attempt may take.
-const BYTES_MOST: f64 = 300.0;
+/// The most private memory of an attempt, in bytes.
+const BYTES_MAX: f64 = 300.0;
 
-/// How many times the yardstick's CPU it may take.
-const CPU_MOST: f64 = 1.3;
+/// The most CPU time, as a multiple of the baseline's.
+const CPU_MAX: f64 = 1.3;
 
-/// How many times as late as the idle timer 99 of 100 deadlines may be noticed.
-const LATE_MOST: f64 = 2.0;
+/// The most lateness of 99 of 100 deadlines, as a multiple of the idle timer's.
+const LATENESS_MAX: f64 = 2.0;
 
-/// Descriptors of a table that are left to all that is no socket.
+/// Descriptors of a table that are reserved for other files than sockets.
 const RESERVE: u64 = 64;
 
-/// The time that one target takes with which memory at rest is seen.
+/// Timeout of the one target with which memory at rest is measured.
 const REST: Duration = Duration::from_secs(2);
 
+/// Options of the subcommand `million`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// Targets, all of them under way at the same time
-    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = crate::at_least_one)]
+pub(crate) struct MillionOptions {
+    /// Targets, all of them in flight at the same time
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = at_least_one)]
     in_flight: usize,
-    /// How long each may take, in milliseconds
+    /// Timeout of each target in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 30_000)]
     timeout_ms: u64,
     /// The hard limit of descriptors
     #[arg(long, value_name = "N", default_value_t = 20_000)]
     descriptors: u64,
-    /// The portmuster that is measured [default: built from this source]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) program: Option<PathBuf>,
 }
 
-/// Runs both, and says what each attempt takes.
-///
-/// # Errors
-/// Somebody can't be started, or does not find every target silent.
-pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
-    let mut output = anstream::stdout().lock();
+/// Runs the baseline, then portmuster with one target, then portmuster with all.
+pub(crate) fn run(options: &MillionOptions, harness: &mut Harness) -> Result<()> {
+    let &MillionOptions { in_flight, timeout_ms, descriptors } = options;
     let mut namespace = Namespace::prepare()?;
     sh("ip route add local 10.0.0.0/8 dev lo")?;
-    namespace.silence(SILENT)?;
-    namespace.limit_descriptors(options.descriptors)?;
+    namespace.silence(SILENT_PORT)?;
+    namespace.limit_descriptors(descriptors)?;
     let title = format!(
-        "{} targets that never answer, all of them under way at once; {} ms for each, {} descriptors",
-        options.in_flight, options.timeout_ms, options.descriptors
+        "{in_flight} targets that never answer, all in flight at the same time; {timeout_ms} ms for each, {descriptors} descriptors"
     );
-    writeln!(output, "{title}")?;
+    writeln!(anstream::stdout(), "{title}")?;
 
-    let program = options.program.clone().map_or_else(|| program::beside("portmuster"), Ok)?;
-    let list = List::new(Span::silent(FIRST, options.in_flight))?;
-    let timeout = Duration::from_millis(options.timeout_ms);
-    let (theirs, theirs_late) = yardstick(options, &list, timeout)?;
-    writeln!(output, "  the yardstick has run")?;
+    let list = List::new(Span::silent(FIRST, in_flight))?;
+    let (theirs, their_lateness) = run_baseline(options, &list)?;
+    writeln!(anstream::stdout(), "  the baseline has run")?;
+    let program = harness.portmuster()?;
+    let timeout = Duration::from_millis(timeout_ms);
     let at_rest = {
-        let one = List::new(Span::silent(FIRST, 1))?;
-        let rest = timeout.min(REST);
-        watch::run(&mut command(&program, &one, options.in_flight, rest, None), rest)?
+        let (one, rest) = (List::new(Span::silent(FIRST, 1))?, timeout.min(REST));
+        let mut command = command(&program, &one, in_flight, rest);
+        watch::run(&mut command, rest)?
     };
-    let (ours, shown) = {
-        let answers = Some(list.answers());
-        let mut command = command(&program, &list, options.in_flight, timeout, answers.as_deref());
-        (watch::run(&mut command, timeout)?, list.as_typed(&command))
-    };
-    let rows = read(&list, timeout)?;
-    let each = bytes_each(ours.own_kib, at_rest.own_kib, options.in_flight);
-    let names = ["the yardstick, with deadlines", "portmuster"];
-    let contestants = [(names[0], &theirs, None), (names[1], &ours, Some(shown))];
-    let table: Vec<Row> = contestants
-        .into_iter()
-        .map(|(name, seen, command)| row(name, seen, command, options.in_flight))
-        .collect();
-    let goals = goals(&ours, &rows, each, &table, options.in_flight);
+    let mut command = command(&program, &list, in_flight, timeout);
+    let ours = watch::run(&mut command, timeout)?;
+    let (early, our_lateness) = deadlines(&list, timeout)?;
+    let rows = vec![
+        row("the baseline, with deadlines", &theirs, in_flight),
+        Row { command: Some(list.as_typed(&command)), ..row("portmuster", &ours, in_flight) },
+    ];
+    let goals = vec![
+        Goal::number(
+            "attempts in flight at the peak",
+            number(ours.sockets),
+            Wanted::AtLeast,
+            count(in_flight),
+        ),
+        Goal::number(
+            "private bytes of each attempt",
+            number(ours.private_kib.saturating_sub(at_rest.private_kib)) * 1024.0
+                / count(in_flight),
+            Wanted::AtMost,
+            BYTES_MAX,
+        ),
+        Goal::at_most("CPU, portmuster to the baseline", rows[1].cpu_ratio(&rows[0]), CPU_MAX),
+        Goal::number("given up before their deadline", count(early), Wanted::AtMost, 0.0),
+        Goal::number(
+            "lateness of 99 of 100 deadlines, to that of an idle timer",
+            f64::from(our_lateness.p99) / f64::from(ours.idle_timer.p99.max(1)),
+            Wanted::AtMost,
+            LATENESS_MAX,
+        ),
+    ];
     let notes = vec![
-        late("portmuster noticed deadlines", rows.late),
-        late("an idle timer in the same time", ours.idle_timer),
-        late("the yardstick noticed deadlines", theirs_late),
-        late("an idle timer in the same time", theirs.idle_timer),
-        format!("sockets of the yardstick at the peak: {}", theirs.sockets),
+        describe("deadlines of portmuster", our_lateness),
+        describe("an idle timer in the same time", ours.idle_timer),
+        describe("deadlines of the baseline", their_lateness),
+        describe("an idle timer in the same time", theirs.idle_timer),
+        format!("sockets of the baseline at the peak: {}", theirs.sockets),
         format!(
-            "memory of portmuster's own: {} KiB at rest, with one target under way, {} KiB at the peak",
-            at_rest.own_kib, ours.own_kib
+            "private memory of portmuster: {} KiB with one target in flight, {} KiB at the peak",
+            at_rest.private_kib, ours.private_kib
         ),
     ];
     let settings = namespace.settings;
-    let section = Section { title, rows: table, goals, notes, settings, ..Section::default() };
-    writeln!(output, "{section}").context("telling the figures")?;
-    Ok(vec![section])
+    harness.add(Section { title, rows, goals, notes, settings, ..Section::default() })
 }
 
-fn goals(ours: &Seen, rows: &Rows, each: f64, table: &[Row], in_flight: usize) -> Vec<Goal> {
-    let number = Goal::number;
-    let late = f64::from(rows.late.most) / f64::from(ours.idle_timer.most.max(1));
-    let open = usize::try_from(ours.sockets).unwrap_or(usize::MAX);
-    vec![
-        number("attempts open at the peak", count(open), Wanted::AtLeast, count(in_flight)),
-        number("bytes of its own for each attempt", each, Wanted::AtMost, BYTES_MOST),
-        Goal::at_most(
-            "CPU, portmuster to the yardstick".into(),
-            table[1].cpu_times(&table[0]),
-            CPU_MOST,
-        ),
-        number("given up before their time", count(rows.early), Wanted::AtMost, 0.0),
-        number(
-            "how late 99 of 100 deadlines are noticed at most, to the same of an idle timer",
-            late,
-            Wanted::AtMost,
-            LATE_MOST,
-        ),
-    ]
-}
-
-/// What the yardstick needs for the same, and how late it was.
-fn yardstick(options: &Options, list: &List, timeout: Duration) -> Result<(Seen, Late)> {
-    let window = usize::try_from(options.descriptors.saturating_sub(RESERVE)).unwrap_or(usize::MAX);
-    let threads = options.in_flight.div_ceil(window.max(1));
-    let mut command = yardstick::command(Mode::Timed, threads, list.span())?;
-    mixed::under_way(&mut command, options.in_flight, options.timeout_ms);
+/// Runs the baseline, with as many threads as the limit of descriptors requires.
+fn run_baseline(options: &MillionOptions, list: &List) -> Result<(Observation, Lateness)> {
+    let &MillionOptions { in_flight, timeout_ms, descriptors } = options;
+    let window = usize::try_from(descriptors.saturating_sub(RESERVE)).unwrap_or(usize::MAX);
+    let threads = in_flight.div_ceil(window.max(1));
+    let mut command = baseline::timed_command(threads, list.span(), in_flight, timeout_ms)?;
     let answers = File::create(list.answers()).context("making a file for answers")?;
-    let seen = watch::run(command.stdin(Stdio::null()).stdout(answers), timeout)?;
-    let told = std::fs::read_to_string(list.answers()).context("reading answers")?;
-    let expected = yardstick::expected(list.span());
-    anyhow::ensure!(told.starts_with(&expected), "{told:?} instead of {expected:?}");
-    Ok((seen, Late::read(&told).context("the yardstick has not said how late it was")?))
+    command.stdin(Stdio::null()).stdout(answers);
+    let observation = watch::run(&mut command, Duration::from_millis(timeout_ms))?;
+    let output = fs::read_to_string(list.answers()).context("reading answers")?;
+    Ok((observation, baseline::lateness(&output, list.span())?))
 }
 
-fn command(
-    program: &Path,
-    list: &List,
-    in_flight: usize,
-    timeout: Duration,
-    answers: Option<&Path>,
-) -> Command {
-    let mut command = program::check(program, list, Method::EventLoop);
-    command.args(["--no-probe", "--in-flight", &in_flight.to_string()]);
-    command.args(["--timeout", &format!("{}ms", timeout.as_millis())]);
-    let output = answers.map_or_else(|| "/dev/null".into(), |path| path.display().to_string());
-    command.args(["--force", "--output", &format!("jsonl={output}")]).stdin(Stdio::null());
+/// A check of the list with these limits.
+fn command(program: &Path, list: &List, in_flight: usize, timeout: Duration) -> Command {
+    let mut command = Depth::Connect.command(program, list, cores());
+    command.arg("--in-flight").arg(in_flight.to_string());
+    command.arg("--timeout").arg(format!("{}ms", timeout.as_millis())).stdin(Stdio::null());
     command
 }
 
-/// What the rows say.
-struct Rows {
-    /// Given up before their time.
-    early: usize,
-    late: Late,
-}
-
+/// The field of a row that tells when the target was given up.
 #[derive(Deserialize)]
-struct Times {
+struct TotalTime {
     total_ms: f64,
 }
 
-/// Reads the rows: every target is to be silent, and to have had its time.
-fn read(list: &List, timeout: Duration) -> Result<Rows> {
-    let text = std::fs::read_to_string(list.answers()).context("reading rows")?;
-    let heard = program::hear(&text, list.span())?;
-    let found = answers::judge(&heard, list.span(), Says::All)?;
-    anyhow::ensure!(found.is_exact(), "some targets are said to be open or refused: {found:?}");
-    let (mut early, mut late) = (0, Vec::with_capacity(heard.said.len()));
-    let timeout_ms = timeout.as_secs_f64() * 1e3;
+/// Reads the rows: how many targets were given up before their deadline, and how late the others.
+fn deadlines(list: &List, timeout: Duration) -> Result<(usize, Lateness)> {
+    let text = fs::read_to_string(list.answers()).context("reading rows")?;
+    let answers = parsers::portmuster(&text, list.span())?;
+    let accuracy = assess(&answers, list.span(), Coverage::EveryTarget)?;
+    ensure!(accuracy.is_exact(), "some targets are not reported silent: {accuracy}");
+    let (mut early, mut lateness) = (0, Vec::with_capacity(answers.states.len()));
     for line in text.lines() {
-        let Times { total_ms } = serde_json::from_str(line).context("a row has no time")?;
-        early += usize::from(total_ms < timeout_ms);
-        late.push(micros((total_ms - timeout_ms) * 1e3));
+        let TotalTime { total_ms } = serde_json::from_str(line).context("a row has no time")?;
+        let late_ms = total_ms - timeout.as_secs_f64() * 1e3;
+        early += usize::from(late_ms < 0.0);
+        lateness.push(micros(late_ms));
     }
-    Ok(Rows { early, late: Late::of(late).context("there are rows")? })
+    Ok((early, Lateness::of(lateness).context("there are no rows")?))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-fn micros(figure: f64) -> u32 {
-    figure.round().clamp(0.0, f64::from(u32::MAX)) as u32
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped")]
+fn micros(ms: f64) -> u32 {
+    (ms * 1e3).round().clamp(0.0, f64::from(u32::MAX)) as u32
 }
 
-/// Bytes for each attempt, of what is there at the peak and not at rest.
-fn bytes_each(peak_kib: u64, rest_kib: u64, in_flight: usize) -> f64 {
-    let kib = usize::try_from(peak_kib.saturating_sub(rest_kib)).unwrap_or(usize::MAX);
-    count(kib) * 1024.0 / count(in_flight)
+fn number(figure: u64) -> f64 {
+    count(usize::try_from(figure).unwrap_or(usize::MAX))
 }
 
-fn row(name: &str, seen: &Seen, command: Option<String>, pieces: usize) -> Row {
-    let run = Box::new(|| anyhow::bail!("it has run"));
-    let contestant = Contestant { name: name.to_owned(), pieces, calls: None, command, run };
-    let run = Run { cost: seen.cost, memory_kib: Some(seen.memory_kib), found: None };
-    Row::new(&contestant, &[run])
+fn row(name: &str, observation: &Observation, pieces: usize) -> Row {
+    let Observation { cost, memory_kib, .. } = *observation;
+    let memory_kib = Some(memory_kib);
+    Row::new(name, pieces, &[Measurement { cost, memory_kib, accuracy: None }])
 }
 
-fn late(who: &str, Late { median, most, last }: Late) -> String {
-    format!(
-        "{who} {} ms late in the middle, 99 of 100 at most {} ms, the last {} ms",
-        ms(median),
-        ms(most),
-        ms(last)
-    )
-}
-
-fn ms(micros: u32) -> String {
-    format!("{:.3}", f64::from(micros) / 1e3)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_there_at_rest_is_no_attempts() {
-        assert!((bytes_each(300, 100, 1024) - 200.0).abs() < 1e-9);
-        assert_eq!((micros(-3.0), micros(1.6)), (0, 2));
-    }
+fn describe(whose: &str, Lateness { median, p99, max }: Lateness) -> String {
+    let [median, p99, max] = [median, p99, max].map(|micros| f64::from(micros) / 1e3);
+    format!("lateness of {whose}: median {median:.3} ms, 99 of 100 {p99:.3} ms, last {max:.3} ms")
 }

@@ -1,89 +1,70 @@
-//! A list as it is in real life: most refuse, some are silent, few are open.
+//! The question `mixed`: the pace of portmuster where most targets refuse, some are silent and few
+//! are open.
 
-use std::{io::Write, path::PathBuf, process::Command};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
 use crate::{
-    answers::Says,
-    contest::{self, Demand},
-    greeter::{Greeter, Place},
-    limit::{
-        self,
-        yardstick::{self, Mode},
-    },
-    list::{List, SILENT, Span},
+    arguments::{at_least_one, cores},
+    baseline,
+    contest::{Demand, run_rounds},
+    greeter::Greeter,
+    harness::Harness,
+    list::List,
     namespace::Namespace,
-    program::{self, Depth},
-    section::{Goal, Section},
+    program::Depth,
+    section::Goal,
+    span::{SILENT_PORT, Span},
 };
 
-/// How many times the yardstick's time on the wall it may take.
-const WALL_MOST: f64 = 1.15;
+/// The most wall-clock time of portmuster, as a multiple of the baseline's.
+const WALL_MAX: f64 = 1.15;
 
+/// Options of the subcommand `mixed`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
+pub(crate) struct MixedOptions {
     /// Targets: 90 % refuse, 8 % are silent, 2 % greet
-    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = at_least_one)]
     targets: usize,
-    /// Connections open at the same time
-    #[arg(long, value_name = "N", default_value_t = 19_000, value_parser = crate::at_least_one)]
+    /// Connections at the same time
+    #[arg(long, value_name = "N", default_value_t = 19_000, value_parser = at_least_one)]
     in_flight: usize,
-    /// How long each may take, in milliseconds
+    /// Timeout of each target in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     timeout_ms: u64,
-    /// Event loops, and threads of the yardstick [default: one per core]
-    #[arg(long, value_name = "N", value_parser = crate::at_least_one)]
+    /// Event loops, and threads of the baseline [default: one per core]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     threads: Option<usize>,
-    /// Rounds, in each of which everybody runs once
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = crate::at_least_one)]
+    /// Rounds; each candidate runs once per round
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = at_least_one)]
     rounds: usize,
-    /// The portmuster that is measured [default: built from this source]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) program: Option<PathBuf>,
 }
 
-/// Runs both, and says how near portmuster comes.
-///
-/// # Errors
-/// Somebody can't be started, or does not find each target as it is.
-pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
-    let mut output = anstream::stdout().lock();
+/// Runs portmuster and the baseline side by side.
+pub(crate) fn run(options: &MixedOptions, harness: &mut Harness) -> Result<()> {
+    let &MixedOptions { targets, in_flight, timeout_ms, rounds, .. } = options;
     let mut namespace = Namespace::prepare()?;
-    namespace.silence(SILENT)?;
-    let threads = options.threads.unwrap_or_else(limit::cores);
-    let greeter = Greeter::start(&Place::default())?;
-    let list = List::new(Span::mixed(greeter.port, options.targets))?;
-    let program = options.program.clone().map_or_else(|| program::beside("portmuster"), Ok)?;
-
-    let mut ours = program::loops(&program, &list, threads, Depth::Greeting);
-    ours.args(["--timeout", &format!("{}ms", options.timeout_ms)]);
-    ours.args(["--in-flight", &options.in_flight.to_string()]);
-    let mut theirs = yardstick::command(Mode::Timed, threads, list.span())?;
-    under_way(&mut theirs, options.in_flight, options.timeout_ms);
-    let expected = yardstick::expected(list.span());
-    let mut contestants = [
-        yardstick::contestant("the yardstick, with deadlines".into(), theirs, &list, expected),
-        list.contestant("portmuster --no-kex".into(), ours, Says::All, Depth::Greeting.hear()),
+    namespace.silence(SILENT_PORT)?;
+    let threads = options.threads.unwrap_or_else(cores);
+    let greeter = Greeter::start()?;
+    let list = List::new(Span::mixed(greeter.port, targets))?;
+    let depth = Depth::Greeting;
+    let mut ours = depth.command(&harness.portmuster()?, &list, threads);
+    ours.args(["--timeout", &format!("{timeout_ms}ms")]);
+    ours.args(["--in-flight", &in_flight.to_string()]);
+    let baseline = baseline::timed_command(threads, list.span(), in_flight, timeout_ms)?;
+    let expected = baseline::expected(list.span());
+    let mut candidates = [
+        list.candidate("the baseline, with deadlines", baseline, expected),
+        list.candidate("portmuster --no-kex", ours, depth.expected()),
     ];
     let title = format!(
-        "{} targets: 90 % refuse, 8 % are silent, 2 % greet; {} in flight, {} ms for each",
-        options.targets, options.in_flight, options.timeout_ms
+        "{targets} targets: 90 % refuse, 8 % are silent, 2 % greet; {in_flight} in flight, {timeout_ms} ms for each"
     );
-    let rows = contest::hold(&mut output, &title, &mut contestants, options.rounds, Demand::Exact)?;
-    let [yardstick, portmuster] = &rows[..] else { unreachable!("there are two contestants") };
-    let what = format!("time on the wall, portmuster to {}", yardstick.name);
-    let goals = vec![Goal::at_most(what, portmuster.wall_times(yardstick), WALL_MOST)];
-    let unit = Some(yardstick.name.clone());
-    let settings = namespace.settings;
-    let section = Section { title, rows, unit, goals, settings, ..Section::default() };
-    writeln!(output, "{section}").context("telling the figures")?;
-    Ok(vec![section])
-}
-
-/// What the yardstick is told of its window and deadlines.
-pub(crate) fn under_way(yardstick: &mut Command, in_flight: usize, timeout_ms: u64) {
-    yardstick.args(["--in-flight", &in_flight.to_string()]);
-    yardstick.args(["--timeout-ms", &timeout_ms.to_string()]);
+    let mut section = run_rounds(title, &mut candidates, rounds, Demand::Exact)?;
+    let (baseline, portmuster) = (&section.rows[0], &section.rows[1]);
+    let what = format!("time on the wall, portmuster to {}", baseline.name);
+    section.goals = vec![Goal::at_most(what, portmuster.wall_ratio(baseline), WALL_MAX)];
+    section.settings = namespace.settings;
+    harness.add(section)
 }

@@ -1,10 +1,10 @@
-//! Other programs that tell open ports from others, and how each is run.
+//! Other programs that tell open ports from others, and the settings of each.
 //!
-//! To add one: a variant, where it is found, its settings, and what its answers look like.
+//! To add one: a variant, its [`Specification`], and its parser in `parsers.rs`.
 
 use std::{
     env,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -14,11 +14,11 @@ use clap::ValueEnum;
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    answers::{Hear, Heard, Says, State},
-    contest::Contestant,
-    far::{FAR_MAC, NEAR, NEAR_ADDRESS, NEAR_MAC},
-    list::{List, Span},
-    program, reference,
+    answers::{Coverage, Parser},
+    candidate::Candidate,
+    list::{Expected, List},
+    parsers,
+    remote::{NEAR, NEAR_ADDRESS, NEAR_MAC, REMOTE_MAC},
 };
 
 /// Another program.
@@ -32,87 +32,146 @@ pub(crate) enum Peer {
     Python,
     /// A plain program with tokio
     Tokio,
-    /// masscan, which makes packets itself
+    /// masscan, a raw scanner
     Masscan,
-    /// `ZMap`, which makes packets itself
+    /// `ZMap`, a raw scanner
     Zmap,
 }
 
-/// What is asked of it.
+/// Which settings a peer runs with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    /// To be as fast as it can.
+pub(crate) enum Tuning {
+    /// Three settings for speed.
     Fast,
-    /// To find what is there, as people usually ask it to.
+    /// The setting that people usually choose.
     Usual,
 }
 
-/// Where packages put programs, though an ordinary user's PATH does not have it.
+/// How a peer is found, run and read.
+struct Specification {
+    /// Its name in tables.
+    name: &'static str,
+    /// Its file name.
+    program: &'static str,
+    /// The command that installs it.
+    install: &'static str,
+    /// Its arguments, separated by spaces; [`expand`] replaces the names in braces.
+    arguments: &'static str,
+    /// Values of `{setting}` for [`Tuning::Fast`].
+    fast: [&'static str; 3],
+    /// The value of `{setting}` for [`Tuning::Usual`].
+    usual: &'static str,
+    output: (Parser, Coverage),
+}
+
+/// The reference in Python.
+pub(crate) const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.py");
+
+/// Folders of packaged programs that an ordinary user's PATH lacks.
 const FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// Where `cargo xtask bench` has cargo put programs, beside the folders of profiles.
+/// The folder of programs that `cargo xtask bench` installs, relative to this program's.
 const CARGO_FOLDER: &str = "../peers/bin";
 
-/// Descriptors that a program may ask for, if there are so many.
+/// Descriptors that `RustScan` is allowed, if the system allows as many.
 const DESCRIPTORS: u64 = 20_000;
 
 impl Peer {
-    /// Those that connect.
+    /// Peers that connect by the system's sockets.
     pub(crate) const CONNECTING: [Self; 4] =
         [Self::Nmap, Self::Rustscan, Self::Python, Self::Tokio];
-    /// Those that make packets themselves, and so need a wire.
+    /// Peers that send packets of their own, and therefore need a link.
     pub(crate) const RAW: [Self; 2] = [Self::Masscan, Self::Zmap];
 
-    /// What it is called in tables.
+    fn specification(self) -> Specification {
+        match self {
+            Self::Nmap => Specification {
+                name: "nmap -sT",
+                program: "nmap",
+                install: "apt-get install nmap",
+                arguments: "-sT -n -Pn {setting} -p {ports} -oG - -iL {addresses}",
+                fast: [
+                    "--max-retries 0",
+                    "--max-retries 0 -T5 --min-hostgroup 512",
+                    "--max-retries 0 --min-rate 1000000 --min-hostgroup 4096",
+                ],
+                usual: "-T4",
+                output: (parsers::nmap, Coverage::EveryTarget),
+            },
+            Self::Rustscan => Specification {
+                name: "RustScan",
+                program: "rustscan",
+                install: "cargo xtask bench, or: cargo install --locked rustscan",
+                arguments: "--no-config --no-banner --greppable --scripts none --ulimit {descriptors} {setting} --range {ports} --addresses {addresses}",
+                fast: ["-b 500 -t 1000", "-b 3000 -t 1000", "-b 15000 -t 1000"],
+                usual: "",
+                output: (parsers::rustscan, Coverage::OpenOnly),
+            },
+            Self::Python => Specification {
+                name: "the reference in Python",
+                program: "python3",
+                install: "apt-get install python3",
+                arguments: "{reference} {setting} {targets}",
+                fast: ["processes", "processes --workers=64", "process-threads"],
+                usual: "process-threads",
+                output: (parsers::words, Coverage::EveryTarget),
+            },
+            Self::Tokio => Specification {
+                name: "plain tokio",
+                program: "plain_tokio",
+                install: "cargo build --release --package portmuster-bench",
+                arguments: "{targets} {setting}",
+                fast: ["1000 10000", "4000 10000", "16000 10000"],
+                usual: "4000 3000",
+                output: (parsers::words, Coverage::EveryTarget),
+            },
+            Self::Masscan => Specification {
+                name: "masscan",
+                program: "masscan",
+                install: "apt-get install masscan",
+                arguments: "--interface {near} --adapter-ip {near-ip} --adapter-mac {near-mac} --router-mac {remote-mac} {setting} -p {ports} -oL - -iL {addresses}",
+                fast: [
+                    "--rate 50000 --wait 3",
+                    "--rate 200000 --wait 3",
+                    "--rate 100000 --retries 1 --wait 3",
+                ],
+                usual: "--rate 10000",
+                output: (parsers::masscan, Coverage::OpenOnly),
+            },
+            Self::Zmap => Specification {
+                name: "ZMap",
+                program: "zmap",
+                install: "apt-get install zmap",
+                arguments: "-i {near} -S {near-ip} -G {remote-mac} {setting} -p {port} -b {empty} -w {addresses}",
+                fast: ["-r 100000 -c 2", "-r 300000 -c 2", "-r 1000000 -c 2"],
+                usual: "-r 10000",
+                output: (parsers::zmap, Coverage::OpenOnly),
+            },
+        }
+    }
+
+    /// Its name in tables.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Nmap => "nmap -sT",
-            Self::Rustscan => "RustScan",
-            Self::Python => "the reference in Python",
-            Self::Tokio => "plain tokio",
-            Self::Masscan => "masscan",
-            Self::Zmap => "ZMap",
-        }
+        self.specification().name
     }
 
-    /// What the program is called, and what installs it.
-    fn program(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Nmap => ("nmap", "apt-get install nmap"),
-            Self::Rustscan => {
-                ("rustscan", "cargo xtask bench, or: cargo install --locked rustscan")
-            }
-            Self::Python => ("python3", "apt-get install python3"),
-            Self::Tokio => ("plain_tokio", "cargo build --release --package portmuster-bench"),
-            Self::Masscan => ("masscan", "apt-get install masscan"),
-            Self::Zmap => ("zmap", "apt-get install zmap"),
-        }
-    }
-
-    /// Where it is.
-    ///
-    /// # Errors
-    /// It is not installed; the message says how it is.
-    pub(crate) fn find(self) -> Result<PathBuf> {
-        let (name, how) = self.program();
-        let own = env::current_exe().ok();
-        let own = own.as_deref().and_then(Path::parent);
+    /// Finds the program: beside this one, in PATH, or where packages put it.
+    fn find(self) -> Result<PathBuf> {
+        let Specification { name, program, install, .. } = self.specification();
+        let this = env::current_exe().unwrap_or_default();
+        let folder = this.parent().unwrap_or(Path::new("."));
         let path = env::var_os("PATH").unwrap_or_default();
-        let mut folders = own
+        let mut candidates = [folder.to_path_buf(), folder.join(CARGO_FOLDER)]
             .into_iter()
-            .flat_map(|own| [own.to_path_buf(), own.join(CARGO_FOLDER)])
             .chain(env::split_paths(&path))
-            .chain(FOLDERS.map(PathBuf::from));
-        let found =
-            folders.find_map(|folder| Some(folder.join(name)).filter(|path| path.is_file()));
-        found.with_context(|| format!("{} is not installed ({how})", self.name()))
+            .chain(FOLDERS.map(PathBuf::from))
+            .map(|folder| folder.join(program));
+        let found = candidates.find(|path| path.is_file());
+        found.with_context(|| format!("{name} is not installed ({install})"))
     }
 
-    /// What it says its version is, where it says so.
+    /// The line of `--version` that has a digit; `None` when there is no such line.
     pub(crate) fn version(self) -> Option<String> {
-        if self == Self::Tokio {
-            return None;
-        }
         let output = Command::new(self.find().ok()?).arg("--version").stdin(Stdio::null()).output();
         let text = output.ok()?.stdout;
         let text = String::from_utf8_lossy(&text);
@@ -120,239 +179,65 @@ impl Peer {
         Some(line.trim().to_owned())
     }
 
-    /// It with each setting that is tried.
-    ///
-    /// # Errors
-    /// It is not installed.
-    pub(crate) fn contestants(self, list: &List, asked: Asked) -> Result<Vec<Contestant<'_>>> {
+    /// A candidate for each of its settings. Fails when the peer is not installed.
+    fn candidates(self, list: &List, tuning: Tuning) -> Result<Vec<Candidate<'_>>> {
         let program = self.find()?;
-        let (says, hear) = self.answers();
-        let contestants = self.settings(asked).iter().map(|setting| {
+        let Specification { name, arguments, fast, usual, output, .. } = self.specification();
+        let settings = if tuning == Tuning::Fast { &fast[..] } else { &[usual] };
+        let candidates = settings.iter().map(|setting| {
             let mut command = Command::new(&program);
-            self.arguments(&mut command, list, setting);
-            let name = match asked {
-                Asked::Fast => self.name().to_owned(),
-                Asked::Usual => format!("{} {}", self.name(), setting.join(" ")),
+            for word in arguments.replace("{setting}", setting).split_whitespace() {
+                command.arg(expand(word, list));
+            }
+            let name = match tuning {
+                Tuning::Fast => name.to_owned(),
+                Tuning::Usual => format!("{name} {setting}").trim_end().to_owned(),
             };
-            list.contestant(name.trim_end().to_owned(), command, says, hear)
+            list.candidate(name, command, Expected::Answers(output.0, output.1))
         });
-        Ok(contestants.collect())
-    }
-
-    /// The settings that are tried: of those who are to be fast at least three.
-    fn settings(self, asked: Asked) -> &'static [&'static [&'static str]] {
-        match (self, asked) {
-            (Self::Nmap, Asked::Fast) => &[
-                &["--max-retries", "0"],
-                &["--max-retries", "0", "-T5", "--min-hostgroup", "512"],
-                &["--max-retries", "0", "--min-rate", "1000000", "--min-hostgroup", "4096"],
-            ],
-            (Self::Nmap, Asked::Usual) => &[&["-T4"]],
-            (Self::Rustscan, Asked::Fast) => &[
-                &["-b", "500", "-t", "1000"],
-                &["-b", "3000", "-t", "1000"],
-                &["-b", "15000", "-t", "1000"],
-            ],
-            (Self::Rustscan, Asked::Usual) => &[&[]],
-            (Self::Python, Asked::Fast) => {
-                &[&["processes"], &["processes", "--workers=64"], &["process-threads"]]
-            }
-            (Self::Python, Asked::Usual) => &[&["process-threads"]],
-            (Self::Tokio, Asked::Fast) => {
-                &[&["1000", "10000"], &["4000", "10000"], &["16000", "10000"]]
-            }
-            (Self::Tokio, Asked::Usual) => &[&["4000", "3000"]],
-            (Self::Masscan, Asked::Fast) => &[
-                &["--rate", "50000", "--wait", "3"],
-                &["--rate", "200000", "--wait", "3"],
-                &["--rate", "100000", "--retries", "1", "--wait", "3"],
-            ],
-            (Self::Masscan, Asked::Usual) => &[&["--rate", "10000"]],
-            (Self::Zmap, Asked::Fast) => &[
-                &["-r", "100000", "-c", "2"],
-                &["-r", "300000", "-c", "2"],
-                &["-r", "1000000", "-c", "2"],
-            ],
-            (Self::Zmap, Asked::Usual) => &[&["-r", "10000"]],
-        }
-    }
-
-    fn arguments(self, command: &mut Command, list: &List, setting: &[&str]) {
-        let span = list.span();
-        match self {
-            Self::Nmap => command
-                .args(["-sT", "-n", "-Pn"])
-                .args(setting)
-                .args(["-p", &span.port_range(), "-oG", "-", "-iL"])
-                .arg(list.addresses()),
-            Self::Rustscan => command
-                .args(["--no-config", "--no-banner", "--greppable", "--scripts", "none"])
-                .args(["--ulimit", &descriptors().to_string()])
-                .args(setting)
-                .args(["--range", &span.port_range(), "--addresses"])
-                .arg(list.addresses()),
-            Self::Python => command.arg(reference::PROGRAM).args(setting).arg(list.path()),
-            Self::Tokio => command.arg(list.path()).args(setting),
-            Self::Masscan => command
-                .args(["--interface", NEAR, "--adapter-ip", NEAR_ADDRESS])
-                .args(["--adapter-mac", NEAR_MAC, "--router-mac", FAR_MAC])
-                .args(setting)
-                .args(["-p", &span.port_range(), "-oL", "-", "-iL"])
-                .arg(list.addresses()),
-            Self::Zmap => command
-                .args(["-i", NEAR, "-S", NEAR_ADDRESS, "-G", FAR_MAC])
-                .args(setting)
-                .args(["-p", &span.port.to_string(), "-b"])
-                .arg(list.nothing())
-                .arg("-w")
-                .arg(list.addresses()),
-        };
-    }
-
-    fn answers(self) -> (Says, Hear) {
-        match self {
-            Self::Nmap => (Says::All, hear_nmap),
-            Self::Python | Self::Tokio => (Says::All, reference::hear),
-            Self::Rustscan => (Says::Opens, hear_rustscan),
-            Self::Masscan => (Says::Opens, hear_masscan),
-            Self::Zmap => (Says::Opens, hear_zmap),
-        }
+        Ok(candidates.collect())
     }
 }
 
-/// Portmuster as it is, but for these arguments.
-pub(crate) fn portmuster<'a>(
-    program: &Path,
+/// The value of an argument in braces; other arguments stay as they are.
+fn expand(word: &str, list: &List) -> OsString {
+    let span = list.span();
+    match word {
+        "{targets}" => list.path().into(),
+        "{addresses}" => list.addresses().into(),
+        "{empty}" => list.empty().into(),
+        "{port}" => span.port.to_string().into(),
+        "{ports}" => span.port_range().into(),
+        "{descriptors}" => descriptors().to_string().into(),
+        "{reference}" => REFERENCE.into(),
+        "{near}" => NEAR.into(),
+        "{near-ip}" => NEAR_ADDRESS.into(),
+        "{near-mac}" => NEAR_MAC.into(),
+        "{remote-mac}" => REMOTE_MAC.into(),
+        _ => word.into(),
+    }
+}
+
+/// The candidates of each peer in `peers` that `selection` names, and a line for each peer that is
+/// not installed. An empty selection names all.
+pub(crate) fn candidates<'a>(
+    peers: &[Peer],
+    selection: &[Peer],
     list: &'a List,
-    name: &str,
-    arguments: &[&str],
-) -> Contestant<'a> {
-    let mut command = Command::new(program);
-    command.args(["check", "--progress", "never", "--quiet"]).args(arguments);
-    command.args(["--output", "jsonl", "--input"]).arg(list.path());
-    list.contestant(name.to_owned(), command, Says::All, program::hear)
+    tuning: Tuning,
+) -> (Vec<Vec<Candidate<'a>>>, Vec<String>) {
+    let (mut groups, mut absent) = (Vec::new(), Vec::new());
+    for peer in peers {
+        if selection.is_empty() || selection.contains(peer) {
+            match peer.candidates(list, tuning) {
+                Ok(candidates) => groups.push(candidates),
+                Err(error) => absent.push(error.to_string()),
+            }
+        }
+    }
+    (groups, absent)
 }
 
 fn descriptors() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS)
-}
-
-fn opens(targets: impl Iterator<Item = Option<SocketAddr>>) -> Option<Vec<(SocketAddr, State)>> {
-    targets.map(|target| Some((target?, State::Open))).collect()
-}
-
-/// `Host: 127.1.0.0 ()\tPorts: 22/open/tcp//ssh///, …\tIgnored State: closed (999)`
-fn hear_nmap(text: &str, _: Span) -> Result<Heard> {
-    let mut heard = Heard::default();
-    for line in text.lines().filter(|line| line.contains("\tPorts: ")) {
-        let what = || format!("this is not nmap's line for a host: {line}");
-        let mut fields = line.split('\t');
-        let host = fields.next().and_then(|host| host.strip_prefix("Host: "));
-        let host: IpAddr =
-            host.and_then(|host| host.split(' ').next()?.parse().ok()).with_context(what)?;
-        for field in fields {
-            if let Some(ports) = field.strip_prefix("Ports: ") {
-                for port in ports.split(", ").filter(|port| !port.trim().is_empty()) {
-                    let said = nmap_port(port).with_context(what)?;
-                    heard.said.push((SocketAddr::new(host, said.0), said.1));
-                }
-            } else if let Some(ignored) = field.strip_prefix("Ignored State: ") {
-                let count = ignored.rsplit('(').next().and_then(|count| count.strip_suffix(')'));
-                heard.counted +=
-                    count.and_then(|count| count.parse::<usize>().ok()).with_context(what)?;
-            }
-        }
-    }
-    Ok(heard)
-}
-
-fn nmap_port(port: &str) -> Option<(u16, State)> {
-    let mut words = port.trim().split('/');
-    let number = words.next()?.parse().ok()?;
-    let state = match words.next()? {
-        "open" => State::Open,
-        "closed" => State::Refused,
-        "filtered" => State::Silent,
-        _ => return None,
-    };
-    Some((number, state))
-}
-
-/// `10.64.0.1 -> [22,23]`
-fn hear_rustscan(text: &str, _: Span) -> Result<Heard> {
-    let mut heard = Heard::default();
-    for line in text.lines() {
-        let Some((host, ports)) = line.split_once(" -> [") else { continue };
-        let said = (|| {
-            let host: IpAddr = host.parse().ok()?;
-            let ports = ports.strip_suffix(']')?.split(',');
-            opens(ports.map(|port| Some(SocketAddr::new(host, port.trim().parse().ok()?))))
-        })();
-        heard.said.extend(said.with_context(|| format!("this is not RustScan's answer: {line}"))?);
-    }
-    Ok(heard)
-}
-
-/// `open tcp 22 10.64.0.1 1790000000`
-fn hear_masscan(text: &str, _: Span) -> Result<Heard> {
-    let lines = text.lines().filter(|line| line.starts_with("open "));
-    let targets = lines.map(|line| {
-        let mut words = line.split(' ').skip(2);
-        let port = words.next()?.parse().ok()?;
-        Some(SocketAddr::new(words.next()?.parse().ok()?, port))
-    });
-    let said = opens(targets).context("masscan's list can't be read")?;
-    Ok(Heard { said, counted: 0 })
-}
-
-/// `10.64.0.1`, after a line that names the field.
-fn hear_zmap(text: &str, span: Span) -> Result<Heard> {
-    let lines = text.lines().filter(|&line| line != "saddr");
-    let targets =
-        lines.map(|line| Some(SocketAddr::from((line.parse::<Ipv4Addr>().ok()?, span.port))));
-    let said = opens(targets).context("ZMap's list can't be read")?;
-    Ok(Heard { said, counted: 0 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(heard: &Heard) -> Vec<(String, State)> {
-        heard.said.iter().map(|(target, state)| (target.to_string(), *state)).collect()
-    }
-
-    #[test]
-    fn answers_of_peers_are_read() {
-        let span = Span { port: 22, ..Span::refused(3) };
-        let open = vec![("10.64.0.1:22".to_owned(), State::Open)];
-        let rustscan = hear_rustscan("10.64.0.1 -> [22]\n", span).expect("it is an answer");
-        let masscan = "#masscan\nopen tcp 22 10.64.0.1 1790000000\n# end\n";
-        let masscan = hear_masscan(masscan, span).expect("it is a list");
-        let zmap = hear_zmap("saddr\n10.64.0.1\n", span).expect("it is a list");
-        for heard in [rustscan, masscan, zmap] {
-            assert_eq!(said(&heard), open);
-        }
-        assert!(hear_rustscan("10.64.0.1 -> [22", span).is_err());
-        assert!(hear_zmap("nonsense\n", span).is_err());
-    }
-
-    #[test]
-    fn nmap_names_ports_or_counts_them() {
-        let text = "# Nmap\nHost: 10.64.0.1 ()\tStatus: Up\n\
-            Host: 10.64.0.1 ()\tPorts: 22/open/tcp//ssh///, 23/filtered/tcp//telnet///\tIgnored State: closed (998)\n\
-            Host: 10.64.0.2 ()\tPorts: \tIgnored State: closed (1000)\n";
-        let heard = hear_nmap(text, Span::refused(1)).expect("it is nmap's");
-        assert_eq!(heard.counted, 1998);
-        let expected = [("10.64.0.1:22", State::Open), ("10.64.0.1:23", State::Silent)];
-        assert_eq!(said(&heard), expected.map(|(target, state)| (target.to_owned(), state)));
-    }
-
-    #[test]
-    fn whoever_is_to_be_fast_has_three_settings() {
-        for peer in Peer::CONNECTING.into_iter().chain(Peer::RAW) {
-            assert!(peer.settings(Asked::Fast).len() >= 3, "{peer:?}");
-            assert!(!peer.settings(Asked::Usual).is_empty(), "{peer:?}");
-        }
-    }
 }

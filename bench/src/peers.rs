@@ -1,170 +1,134 @@
-//! Portmuster beside other programs, each as fast as it can be.
+//! The question `peers`: portmuster beside other programs, each at its best setting.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
-    answers::Found,
-    contest::{self, Demand},
-    far::Far,
-    greeter::{Greeter, Place},
-    list::{List, Span},
+    arguments::at_least_one,
+    contest::{Demand, choose_best, run_rounds},
+    greeter::Greeter,
+    harness::Harness,
+    list::List,
     namespace::Namespace,
-    peer::{self, Asked, Peer},
-    program::{self, TERMS},
-    section::{Goal, Section, Wanted},
-    table::{Row, count},
+    peer::{self, Peer, Tuning},
+    program::{self, FASTEST},
+    remote::Remote,
+    row::{Row, count},
+    section::{Goal, Wanted},
+    span::Span,
 };
 
-/// Ports of each address where targets refuse: nmap and `RustScan` take all ports of all addresses,
-/// and are fastest with many ports of few.
+/// Ports of each address where targets refuse. nmap and `RustScan` check all ports of all
+/// addresses, and are fastest with many ports of few addresses.
 const PORTS: u16 = 1000;
 
-/// Of so many targets behind the wire one is open.
-const FEW: usize = 50;
+/// Targets behind the link per open one.
+const TARGETS_PER_OPEN: usize = 50;
 
+/// Options of the subcommand `peers`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// What is measured; repeatable
-    #[arg(long = "part", value_name = "PART", default_values = ["refused", "open", "wire"])]
-    parts: Vec<Part>,
-    /// Who takes part; repeatable [default: all who are installed]
+pub(crate) struct PeersOptions {
+    /// What to measure; repeatable
+    #[arg(long = "part", value_name = "PART", default_values = ["refused", "open", "link"])]
+    parts: Vec<PeersPart>,
+    /// Peers that take part; repeatable [default: all that are installed]
     #[arg(long = "peer", value_name = "PEER")]
     peers: Vec<Peer>,
-    /// Targets that refuse, and targets behind the wire, of which 2 % are open
-    #[arg(long, value_name = "N", default_value_t = 512_000, value_parser = crate::at_least_one)]
+    /// Targets that refuse, and targets behind the link, 2 % of which are open
+    #[arg(long, value_name = "N", default_value_t = 512_000, value_parser = at_least_one)]
     targets: usize,
     /// Targets that are open
-    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 500_000, value_parser = at_least_one)]
     open: usize,
-    /// Rounds, in each of which everybody runs once with the best setting
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = crate::at_least_one)]
+    /// Rounds; each candidate runs once per round, with its best setting
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     rounds: usize,
-    /// The portmuster that is measured [default: built from this source]
-    #[arg(long, value_name = "FILE")]
-    pub(crate) program: Option<PathBuf>,
 }
 
-/// Something that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// Targets on loopback where nothing listens
+enum PeersPart {
+    /// Targets on loopback where no server listens
     Refused,
-    /// Targets on loopback where somebody listens
+    /// Targets on loopback where a server listens
     Open,
-    /// Targets at the other end of a wire, for those who make packets themselves
-    Wire,
+    /// Targets at the other end of a link, for raw scanners
+    Link,
 }
 
-/// How many times the pace of a peer portmuster is to have.
-const REFUSED_LEAST: &[(Peer, f64)] =
+/// The least pace of portmuster as a multiple of a peer's.
+const REFUSED_MIN: &[(Peer, f64)] =
     &[(Peer::Nmap, 4.0), (Peer::Rustscan, 6.0), (Peer::Python, 4.0)];
-const OPEN_LEAST: &[(Peer, f64)] = &[(Peer::Nmap, 2.0)];
+const OPEN_MIN: &[(Peer, f64)] = &[(Peer::Nmap, 2.0)];
 
-/// The settings of portmuster that are tried, as those of others are.
-const OURS: [&[&str]; 3] = [&[], &["--in-flight", "1024"], &["--in-flight", "256"]];
+/// The settings of portmuster that are tried.
+const PORTMUSTER_SETTINGS: [&[&str]; 3] = [&[], &["--in-flight", "1024"], &["--in-flight", "256"]];
 
-/// Runs the parts that are asked for.
-///
-/// # Errors
-/// Somebody can't be started, or has no answer for a target.
-pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
+/// Measures the parts that were asked for.
+pub(crate) fn run(options: &PeersOptions, harness: &mut Harness) -> Result<()> {
     let mut namespace = Namespace::prepare()?;
-    let program = options.program.clone().map_or_else(|| program::beside("portmuster"), Ok)?;
-    let mut sections = Vec::new();
     for part in &options.parts {
-        let bench = Bench { options, program: &program };
-        sections.push(match part {
-            Part::Refused => {
-                let ports = u16::try_from(options.targets).unwrap_or(PORTS).min(PORTS);
-                let span = Span { ports, ..Span::refused(options.targets) };
+        // The server of the targets, which ends when this is dropped.
+        let (mut greeter, mut remote) = (None, None);
+        let (title, span, peers, goals): (_, _, &[Peer], _) = match part {
+            PeersPart::Refused => {
+                let targets = options.targets;
+                let ports = u16::try_from(targets).unwrap_or(PORTS).min(PORTS);
+                let title = format!("{targets} targets that refuse, {ports} ports of each address");
+                let span = Span { ports, ..Span::refused(targets) };
+                (title, span, &Peer::CONNECTING, REFUSED_MIN)
+            }
+            PeersPart::Open => {
+                let port = greeter.insert(Greeter::start()?).port;
                 let title =
-                    format!("{} targets that refuse, {ports} ports of each address", span.targets);
-                bench.hold(title, span, &Peer::CONNECTING, REFUSED_LEAST, &namespace)?
+                    format!("{} targets that are open, each with its own address", options.open);
+                (title, Span::open(port, options.open), &Peer::CONNECTING, OPEN_MIN)
             }
-            Part::Open => {
-                let greeter = Greeter::start(&Place::default())?;
-                let span = Span::open(greeter.port, options.open);
-                let title =
-                    format!("{} targets that are open, each with its own address", span.targets);
-                bench.hold(title, span, &Peer::CONNECTING, OPEN_LEAST, &namespace)?
+            PeersPart::Link => {
+                let open = (options.targets / TARGETS_PER_OPEN).max(1);
+                let span = Remote::span(options.targets, open);
+                remote = Some(Remote::start(&mut namespace, open)?);
+                let title = format!("{} targets behind a link, {open} of them open", span.targets);
+                (title, span, &Peer::RAW, &[][..])
             }
-            Part::Wire => {
-                let open = (options.targets / FEW).max(1);
-                let span = Far::span(options.targets, open);
-                let far = Far::start(&mut namespace, span)?;
-                let title = format!("{} targets behind a wire, {open} of them open", span.targets);
-                let section = bench.hold(title, span, &Peer::RAW, &[], &namespace)?;
-                drop(far);
-                section
-            }
-        });
+        };
+        measure(options, harness, &namespace, (title, span), (peers, goals))?;
+        drop((greeter, remote));
     }
-    Ok(sections)
+    Ok(())
 }
 
-/// Terms of a part.
-struct Bench<'a> {
-    options: &'a Options,
-    program: &'a Path,
+fn measure(
+    options: &PeersOptions,
+    harness: &mut Harness,
+    namespace: &Namespace,
+    (title, span): (String, Span),
+    (peers, minima): (&[Peer], &[(Peer, f64)]),
+) -> Result<()> {
+    let program = harness.portmuster()?;
+    let list = List::new(span)?;
+    let ours = PORTMUSTER_SETTINGS.map(|setting| {
+        let arguments = [&FASTEST[..], &["--no-probe"], setting].concat();
+        program::candidate(&program, &list, "portmuster --no-probe", &arguments)
+    });
+    let (mut groups, absent) = peer::candidates(peers, &options.peers, &list, Tuning::Fast);
+    groups.insert(0, ours.into());
+    let (mut best, notes) = choose_best(groups)?;
+    let mut section = run_rounds(title, &mut best, options.rounds, Demand::Measured)?;
+    section.goals = goals(&section.rows, minima);
+    (section.notes, section.absent) = (notes, absent);
+    section.settings.clone_from(&namespace.settings);
+    harness.add(section)
 }
 
-impl Bench<'_> {
-    fn hold(
-        &self,
-        title: String,
-        span: Span,
-        peers: &[Peer],
-        least: &[(Peer, f64)],
-        namespace: &Namespace,
-    ) -> Result<Section> {
-        let mut output = anstream::stdout().lock();
-        writeln!(output, "{title}: settings")?;
-        let list = List::new(span)?;
-        let ours = OURS.map(|setting| {
-            let arguments = [&TERMS[..], &["--no-probe"], setting].concat();
-            peer::portmuster(self.program, &list, "portmuster --no-probe", &arguments)
-        });
-        let (mut several, mut absent) = (vec![Vec::from(ours)], Vec::new());
-        for &peer in peers {
-            if !self.options.peers.is_empty() && !self.options.peers.contains(&peer) {
-                continue;
-            }
-            match peer.contestants(&list, Asked::Fast) {
-                Ok(contestants) => several.push(contestants),
-                Err(error) => absent.push(error.to_string()),
-            }
-        }
-        let mut notes = Vec::new();
-        let mut best = contest::choose(&mut output, several, &mut notes)?;
-        let rounds = self.options.rounds;
-        let rows = contest::hold(&mut output, &title, &mut best, rounds, Demand::Measured)?;
-        let goals = goals(&rows, least);
-        let unit = Some(rows[0].name.clone());
-        let settings = namespace.settings.clone();
-        drop(best);
-        let section = Section { title, rows, unit, goals, notes, absent, settings };
-        writeln!(output, "{section}").context("telling the figures")?;
-        Ok(section)
-    }
-}
-
-fn goals(rows: &[Row], least: &[(Peer, f64)]) -> Vec<Goal> {
+fn goals(rows: &[Row], minima: &[(Peer, f64)]) -> Vec<Goal> {
     let ours = &rows[0];
-    let wrong = ours
-        .found
-        .map_or(0, |Found { open, of, false_open, mistaken }| of - open + false_open + mistaken);
-    let what = "targets of which portmuster did not say what is true";
+    let wrong = ours.accuracy.map_or(0, |of| of.of - of.open + of.false_open + of.mistaken);
+    let what = "targets with a wrong state, portmuster";
     let mut goals = vec![Goal::number(what, count(wrong), Wanted::AtMost, 0.0)];
-    for &(peer, least) in least {
+    for &(peer, least) in minima {
         if let Some(theirs) = rows.iter().find(|row| row.name == peer.name()) {
             let what = format!("pace of portmuster over {}", peer.name());
-            goals.push(Goal::at_least(what, ours.times(theirs), least));
+            goals.push(Goal::at_least(what, ours.pace_ratio(theirs), least));
         }
     }
     goals

@@ -1,155 +1,109 @@
-//! The program `portmuster`, as a contestant.
+//! Builds and runs the programs of this repository: portmuster and `plain_tokio`.
 
 use std::{
     env,
     ffi::OsString,
-    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
-use portmuster::Method;
-use serde::Deserialize;
 
 use crate::{
-    answers::{Hear, Heard, Says, State, by_line},
-    contest::Contestant,
-    list::{List, Span},
+    answers::{Coverage, Parser},
+    candidate::Candidate,
+    list::{Expected, List},
+    parsers,
 };
 
-/// What event loops are usually written like; see `src/bin`.
-const PLAIN_TOKIO: &str = "plain_tokio";
+/// Arguments of every comparison of speed: no limit of the rate, and one attempt per target.
+pub(crate) const FASTEST: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
 
-/// The terms of every comparison of speed: as fast as it goes, each target once.
-pub(crate) const TERMS: [&str; 6] = ["--rate", "max", "--per-host", "max", "--retries", "0"];
-
-/// Builds the program beside this one, so that what is measured is what is in the source.
-///
-/// # Errors
-/// It can't be built.
+/// Builds portmuster beside this program, so that the measured program matches the source.
 pub(crate) fn build() -> Result<PathBuf> {
     cargo_build(&["--package", "portmuster-cli"])?;
     beside("portmuster")
 }
 
-/// Builds the plain tokio program beside this one.
-///
-/// # Errors
-/// It can't be built.
-pub(crate) fn build_plain_tokio() -> Result<PathBuf> {
-    cargo_build(&["--package", "portmuster-bench", "--bin", PLAIN_TOKIO])?;
-    plain_tokio()
+/// Builds `plain_tokio` beside this program.
+pub(crate) fn build_plain_tokio() -> Result<()> {
+    cargo_build(&["--package", "portmuster-bench", "--bin", "plain_tokio"])
 }
 
-/// Where the plain tokio program is when it was built.
-pub(crate) fn plain_tokio() -> Result<PathBuf> {
-    beside(PLAIN_TOKIO)
-}
-
-/// Where a program is that was built with this one.
+/// The path of a program that was built with this one.
 pub(crate) fn beside(name: &str) -> Result<PathBuf> {
-    let this = env::current_exe().context("asking where this program is")?;
-    Ok(this.with_file_name(name))
+    Ok(env::current_exe().context("finding this program")?.with_file_name(name))
 }
 
-fn cargo_build(what: &[&str]) -> Result<()> {
+fn cargo_build(arguments: &[&str]) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked"]).args(what);
+    command.args(["build", "--quiet", "--locked"]).args(arguments);
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status();
-    ensure!(
-        status
-            .context("starting cargo to build portmuster; --program names one that is built")?
-            .success(),
-        "building portmuster failed: cargo build {}",
-        what.join(" ")
-    );
+    let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().context(
+        "starting cargo to build portmuster; name a built one with --program to do without",
+    )?;
+    ensure!(status.success(), "building failed: cargo build {}", arguments.join(" "));
     Ok(())
 }
 
-/// The program, by this method.
-pub(crate) fn contestant<'a>(program: &Path, list: &'a List, method: Method) -> Contestant<'a> {
-    let mut command = check(program, list, method);
-    command.args(["--no-probe", "--output", "jsonl"]);
-    list.contestant(format!("portmuster, {method}"), command, Says::All, hear)
+/// A check of the list with these arguments, whose output is still to be chosen.
+fn check(program: &Path, list: &List, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(["check", "--progress", "never", "--quiet"]).args(arguments);
+    command.arg("--input").arg(list.path());
+    command
 }
 
-/// What a check goes on to.
+/// A candidate that checks the list with these arguments, and prints its rows.
+pub(crate) fn candidate<'a>(
+    program: &Path,
+    list: &'a List,
+    name: &str,
+    arguments: &[&str],
+) -> Candidate<'a> {
+    let mut command = check(program, list, arguments);
+    command.args(["--output", "jsonl"]);
+    list.candidate(name, command, Depth::Connect.expected())
+}
+
+/// How far a check by event loops goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// Whether it connects.
+    /// It connects only.
     Connect,
-    /// The identification of an ssh server.
+    /// It reads the identification of an ssh server.
     Greeting,
 }
 
-/// The program by so many event loops, writing to the list's file of answers.
-pub(crate) fn loops(program: &Path, list: &List, loops: usize, depth: Depth) -> Command {
-    let mut command = check(program, list, Method::EventLoop);
-    command.arg(match depth {
-        Depth::Connect => "--no-probe",
-        Depth::Greeting => "--no-kex",
-    });
-    let mut output = OsString::from("jsonl=");
-    output.push(list.answers());
-    command.arg("--workers").arg(loops.to_string()).arg("--force").arg("--output").arg(output);
-    command
-}
-
 impl Depth {
-    /// Reads rows, of which those of open targets must say what was found.
-    pub(crate) fn hear(self) -> Hear {
+    /// The flag of this depth.
+    pub(crate) fn flag(self) -> &'static str {
         match self {
-            Self::Connect => hear,
-            Self::Greeting => |text, _| {
-                by_line(text, |line| {
-                    let row = Row::read(line)?;
-                    let is_whole = row.state != "open" || row.service == Some("ssh");
-                    is_whole.then(|| row.said())?
-                })
-            },
+            Self::Connect => "--no-probe",
+            Self::Greeting => "--no-kex",
         }
     }
-}
 
-/// The program, on the terms of every comparison; how deep and where to is still to be said.
-pub(crate) fn check(program: &Path, list: &List, method: Method) -> Command {
-    let mut command = Command::new(program);
-    command.arg("check").args(["--method", method.name()]).args(TERMS);
-    command.args(["--progress", "never", "--quiet", "--input"]).arg(list.path());
-    command
-}
-
-/// What is asked of a row.
-#[derive(Deserialize)]
-struct Row<'a> {
-    host: IpAddr,
-    port: u16,
-    state: &'a str,
-    service: Option<&'a str>,
-}
-
-impl<'a> Row<'a> {
-    fn read(line: &'a str) -> Option<Self> {
-        serde_json::from_str(line).ok()
-    }
-
-    fn said(&self) -> Option<(SocketAddr, State)> {
-        let state = match self.state {
-            "open" => State::Open,
-            "closed" => State::Refused,
-            "filtered" => State::Silent,
-            _ => return None,
+    /// The output of a check of this depth.
+    pub(crate) fn expected(self) -> Expected {
+        let parser: Parser = match self {
+            Self::Connect => parsers::portmuster,
+            Self::Greeting => parsers::portmuster_ssh,
         };
-        Some((SocketAddr::new(self.host, self.port), state))
+        Expected::Answers(parser, Coverage::EveryTarget)
     }
-}
 
-/// Reads rows.
-pub(crate) fn hear(text: &str, _: Span) -> Result<Heard> {
-    by_line(text, |line| Row::read(line)?.said())
+    /// A check with `loops` event loops, as fast as possible, that writes its rows to the list's
+    /// file of answers itself.
+    pub(crate) fn command(self, program: &Path, list: &List, loops: usize) -> Command {
+        let method = ["--method", "event-loop", self.flag()];
+        let mut command = check(program, list, &[&method, &FASTEST[..]].concat());
+        command.arg("--workers").arg(loops.to_string());
+        let output = format!("jsonl={}", list.answers().display());
+        command.args(["--force", "--output", &output]);
+        command
+    }
 }

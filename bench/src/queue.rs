@@ -1,151 +1,158 @@
-//! What it costs to have work done in other processes.
+//! The question `queue`: what it costs to have work done in other processes.
 //!
-//! Once with work that costs nothing, so that what is measured is the queue alone, and once with
-//! real targets that are refused; beside both the reference system in Python.
+//! One part does work that costs nothing, which measures the queue alone. The other checks targets
+//! that refuse. Both run beside the reference in Python.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, thread};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use portmuster::{
-    Method, defaults,
-    workers::{Program, Workers, serve},
+    defaults,
+    workers::{self, Workers, serve},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    contest::{self, Contestant, Demand, Ran},
-    list::{List, Span},
-    program, reference,
+    answers::Coverage,
+    arguments::{at_least_one, cores},
+    candidate::Candidate,
+    contest::{Demand, run_rounds},
+    harness::Harness,
+    list::{Expected, List},
+    parsers,
+    peer::REFERENCE,
+    program::{self, FASTEST},
     section::{Goal, Section},
+    span::Span,
 };
 
-/// Microseconds of CPU that the queue may take for each piece.
-const COSTLESS_MOST: f64 = 1.0;
+/// The most CPU time of the queue per piece, in microseconds.
+const CPU_MAX: f64 = 1.0;
 
-/// How many times as fast as the reference processes are to be.
-const REFUSED_LEAST: f64 = 2.5;
+/// The least pace of portmuster, as a multiple of the reference's with 32 processes.
+const REFUSED_MIN: f64 = 2.5;
 
+/// Methods of the reference, with the name of each in tables.
+const PYTHON: [(&str, &str); 2] =
+    [("processes", "Python, 32 processes"), ("process-threads", "Python, processes with threads")];
+
+/// Options of the subcommand `queue`.
 #[derive(Debug, Args)]
-pub(crate) struct Options {
-    /// What is measured; repeatable
+pub(crate) struct QueueOptions {
+    /// What to measure; repeatable
     #[arg(long = "part", value_name = "PART", default_values = ["costless", "refused"])]
-    parts: Vec<Part>,
-    /// Rounds, in each of which everybody runs once
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = crate::at_least_one)]
+    parts: Vec<QueuePart>,
+    /// Rounds; each candidate runs once per round
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = at_least_one)]
     rounds: usize,
     /// Pieces of work that costs nothing
-    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 2_000_000, value_parser = at_least_one)]
     pieces: usize,
     /// Pieces of work that costs nothing, for Python
-    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = at_least_one)]
     python_pieces: usize,
-    /// Targets that are refused
-    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = crate::at_least_one)]
+    /// Targets that refuse
+    #[arg(long, value_name = "N", default_value_t = 65_536, value_parser = at_least_one)]
     targets: usize,
     /// Worker processes for work that costs nothing; repeatable [default: 32, and one per core]
-    #[arg(long, value_name = "N", value_parser = crate::at_least_one)]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     processes: Vec<usize>,
     /// The Python that runs the reference
     #[arg(long, value_name = "PROGRAM", default_value = "python3")]
     python: String,
-    /// The portmuster that checks the refused targets [default: built from this source]
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
 }
 
-/// Something that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    /// The queue alone: work that costs nothing
+enum QueuePart {
+    /// Work that costs nothing
     Costless,
-    /// Targets on loopback where nothing listens
+    /// Targets on loopback where no server listens
     Refused,
 }
 
 /// Work that costs nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Job {
-    /// A number, for a number
+    /// From a number to a number
     Number,
-    /// A target, for yes or no
+    /// From a target to yes or no
     Target,
 }
 
-/// Runs the parts that are asked for.
-///
-/// # Errors
-/// Somebody can't be started, or does not do its work.
-pub(crate) fn run(options: &Options) -> Result<Vec<Section>> {
-    let mut output = anstream::stdout().lock();
-    if cfg!(debug_assertions) {
-        writeln!(output, "built without --release: these figures say nothing about speed\n")?;
-    }
-    let mut sections = Vec::new();
+/// Measures the parts that were asked for.
+pub(crate) fn run(options: &QueueOptions, harness: &mut Harness) -> Result<()> {
     for part in &options.parts {
-        let section = match part {
-            Part::Costless => costless(options, &mut output)?,
-            Part::Refused => refused(options, &mut output)?,
+        let mut section = match part {
+            QueuePart::Costless => measure_costless(options)?,
+            QueuePart::Refused => measure_refused(options, &harness.portmuster()?)?,
         };
-        writeln!(output, "{section}")?;
-        sections.push(section);
+        section.unit = Some(PYTHON[0].1.to_owned());
+        harness.add(section)?;
     }
-    Ok(sections)
+    Ok(())
 }
 
-fn costless(options: &Options, output: &mut impl Write) -> Result<Section> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let usual = [defaults::PROCESSES, cores];
-    let counts = if options.processes.is_empty() { &usual[..] } else { &options.processes };
+fn measure_costless(options: &QueueOptions) -> Result<Section> {
+    let mut numbers = options.processes.clone();
+    if numbers.is_empty() {
+        numbers = vec![defaults::PROCESSES, cores()];
+    }
     let list = List::new(Span::refused(options.python_pieces))?;
-    let mut contestants = Vec::new();
-    for &processes in counts {
+    let mut candidates = Vec::new();
+    for processes in numbers {
         for job in [Job::Number, Job::Target] {
-            contestants.push(job.contestant(processes, options.pieces)?);
+            candidates.push(job.candidate(processes, options.pieces)?);
         }
     }
-    for method in [reference::Method::Processes, reference::Method::ProcessThreads] {
-        contestants.push(method.contestant(&options.python, &list, reference::Work::Nothing));
-    }
+    candidates.extend(PYTHON.map(|method| python(options, method, &list, &["--no-op"])));
     let title = format!(
-        "work that costs nothing: {} pieces, for Python {}; a lease of {} beside what is worked on",
+        "Work that costs nothing: {} pieces, for Python {}; {} leased ahead",
         options.pieces,
         options.python_pieces,
         defaults::PREFETCH
     );
-    let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
-    let unit = Some(reference::Method::Processes.name().to_owned());
-    let first = &rows[0];
-    let most = "CPU for each piece, in µs: ".to_owned() + &first.name;
-    let goals = vec![Goal::at_most(most, first.cpu, COSTLESS_MOST)];
-    Ok(Section { title, rows, unit, goals, ..Section::default() })
+    let mut section = run_rounds(title, &mut candidates, options.rounds, Demand::Exact)?;
+    let first = &section.rows[0];
+    let what = format!("CPU for each piece, in µs: {}", first.name);
+    section.goals = vec![Goal::at_most(what, first.cpu, CPU_MAX)];
+    Ok(section)
 }
 
-fn refused(options: &Options, output: &mut impl Write) -> Result<Section> {
-    let program = options.program.clone().map_or_else(program::build, Ok)?;
+fn measure_refused(options: &QueueOptions, program: &Path) -> Result<Section> {
     let list = List::new(Span::refused(options.targets))?;
-    let python = |method: reference::Method| {
-        method.contestant(&options.python, &list, reference::Work::Connect)
-    };
-    let mut contestants = vec![
-        program::contestant(&program, &list, Method::Processes),
-        python(reference::Method::Processes),
-        program::contestant(&program, &list, Method::ProcessThreads),
-        python(reference::Method::ProcessThreads),
-    ];
+    let mut candidates = Vec::new();
+    for method in PYTHON {
+        let name = format!("portmuster, {}", method.0);
+        let arguments = [&["--method", method.0], &FASTEST[..], &["--no-probe"]].concat();
+        candidates.push(program::candidate(program, &list, &name, &arguments));
+        candidates.push(python(options, method, &list, &[]));
+    }
     let title = format!(
-        "{} targets, each refused; --no-probe --rate max --per-host max --retries 0",
+        "{} targets that refuse; --no-probe --rate max --per-host max --retries 0",
         options.targets
     );
-    let rows = contest::hold(output, &title, &mut contestants, options.rounds, Demand::Exact)?;
-    let unit = Some(reference::Method::Processes.name().to_owned());
-    let what = format!("pace of {} over {}", rows[0].name, rows[1].name);
-    let goals = vec![Goal::at_least(what, rows[0].times(&rows[1]), REFUSED_LEAST)];
-    Ok(Section { title, rows, unit, goals, ..Section::default() })
+    let mut section = run_rounds(title, &mut candidates, options.rounds, Demand::Exact)?;
+    let (ours, theirs) = (&section.rows[0], &section.rows[1]);
+    let what = format!("pace of {} over {}", ours.name, theirs.name);
+    section.goals = vec![Goal::at_least(what, ours.pace_ratio(theirs), REFUSED_MIN)];
+    Ok(section)
+}
+
+/// The reference in Python, by one of its methods.
+fn python<'a>(
+    options: &QueueOptions,
+    (method, name): (&str, &str),
+    list: &'a List,
+    arguments: &[&str],
+) -> Candidate<'a> {
+    let mut command = std::process::Command::new(&options.python);
+    command.args([REFERENCE, method]).arg(list.path()).args(arguments);
+    list.candidate(name, command, Expected::Answers(parsers::words, Coverage::EveryTarget))
 }
 
 impl Job {
-    /// The inside of a worker process that does it.
+    /// Does this job in a worker process.
     pub(crate) fn serve(self) -> ExitCode {
         match self {
             Self::Number => serve(|number: u64| !number),
@@ -153,18 +160,15 @@ impl Job {
         }
     }
 
-    fn name(self) -> &'static str {
-        match self {
+    fn candidate(self, processes: usize, pieces: usize) -> Result<Candidate<'static>> {
+        let name = match self {
             Self::Number => "number",
             Self::Target => "target",
-        }
-    }
-
-    fn contestant(self, processes: usize, pieces: usize) -> Result<Contestant<'static>> {
-        let program = Program::this().context("asking where this program is")?;
-        let program = program.arg("worker").arg(self.name());
+        };
+        let program = workers::Program::this().context("finding this program")?;
+        let program = program.arg("worker").arg(name);
         let workers = Workers { processes, ..Workers::new(program) };
-        let name = format!("portmuster, {processes} processes, a {} each", self.name());
+        let name = format!("portmuster, {processes} processes, a {name} each");
         let run = move || match self {
             Self::Number => do_all(
                 &workers,
@@ -174,39 +178,38 @@ impl Job {
             ),
             Self::Target => {
                 let span = Span::refused(pieces);
-                let nth = |target, is_open: bool| span.place(target).filter(|_| !is_open);
+                let nth = |target, is_open: bool| span.number_of(target).filter(|_| !is_open);
                 do_all(&workers, pieces, move |nth| span.target(nth), nth)
             }
         };
-        Ok(Contestant { name, pieces, calls: None, command: None, run: Box::new(run) })
+        let (run, check) = (Box::new(run), Box::new(|| Ok(None)));
+        Ok(Candidate { name, pieces, calls: None, command: None, run, check })
     }
 }
 
-/// Has all pieces done; `done` says which of them came back, if its result is right.
+/// Has all pieces done by workers. `number_of` returns the number of a piece, or `None` when its
+/// result is wrong.
 fn do_all<W, R>(
     workers: &Workers,
     pieces: usize,
     make: impl Fn(usize) -> W + Send + 'static,
-    done: impl Fn(W, R) -> Option<usize>,
-) -> Result<Ran>
+    number_of: impl Fn(W, R) -> Option<usize>,
+) -> Result<Option<u64>>
 where
     W: Serialize + Send + 'static,
     R: DeserializeOwned + Send + 'static,
 {
-    let mut came = vec![0_u8; pieces];
+    let mut counts = vec![0_u8; pieces];
     let mut results = workers.run::<W, R>((0..pieces).map(make))?;
     for (work, result) in results.by_ref() {
-        let which = done(work, result.context("having work done")?);
-        let place = which.and_then(|nth| came.get_mut(nth));
-        *place.context("a result is wrong")? += 1;
+        let number = number_of(work, result.context("having work done")?);
+        let count = number.and_then(|number| counts.get_mut(number));
+        *count.context("a result is wrong")? += 1;
     }
     let losses = results.losses();
-    ensure!(losses.is_empty(), "workers ended before their time: {losses:?}");
-    // Ends the workers, which is part of the price.
+    ensure!(losses.is_empty(), "workers ended too early: {losses:?}");
+    // Ends the workers, which is part of the cost.
     drop(results);
-    let check = Box::new(move || {
-        ensure!(came.iter().all(|&times| times == 1), "a piece came back twice, or not at all");
-        Ok(None)
-    });
-    Ok(Ran { check, memory_kib: None })
+    ensure!(counts.iter().all(|&count| count == 1), "a piece came back twice, or not at all");
+    Ok(None)
 }

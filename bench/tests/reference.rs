@@ -1,4 +1,4 @@
-//! The reference in Python answers as portmuster must, by each of its methods.
+//! Checks the answers of the reference in Python.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The answers for these targets, which are given as lines on stdin.
+/// Runs the reference with these lines on stdin, and returns its answers.
 fn answers(method: &str, targets: &str) -> Vec<String> {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/reference.py");
     let mut command = Command::new("python3");
@@ -22,7 +22,7 @@ fn answers(method: &str, targets: &str) -> Vec<String> {
 }
 
 #[test]
-fn open_is_open_and_closed_is_closed_by_every_method() {
+fn every_method_tells_open_from_closed() {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = TcpListener::bind(any).expect("a port is free");
     let open = listener.local_addr().expect("it is bound").port();

@@ -1,4 +1,4 @@
-//! An inventory of ansible.
+//! Fuzzes the reader of Ansible inventories.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A list of targets whose format is not named.
+//! Fuzzes the detection of list formats and the readers that it selects.
 
 #![no_main]
 

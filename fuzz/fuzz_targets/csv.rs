@@ -1,4 +1,4 @@
-//! A table of targets.
+//! Fuzzes the reader of CSV tables.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The payload of ssh's offer for the key exchange.
+//! Fuzzes the parser of ssh's `SSH_MSG_KEXINIT` payload.
 
 #![no_main]
 

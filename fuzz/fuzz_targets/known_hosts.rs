@@ -1,4 +1,4 @@
-//! The known hosts of ssh.
+//! Fuzzes the reader of `known_hosts` files.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A list of targets.
+//! Fuzzes the reader of plain lists of targets.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What masscan writes.
+//! Fuzzes the reader of masscan output.
 
 #![no_main]
 

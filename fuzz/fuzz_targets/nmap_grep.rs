@@ -1,4 +1,4 @@
-//! What nmap -oG writes.
+//! Fuzzes the reader of `nmap -oG` output.
 
 #![no_main]
 

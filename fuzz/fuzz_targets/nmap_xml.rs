@@ -1,4 +1,4 @@
-//! What nmap -oX writes.
+//! Fuzzes the reader of `nmap -oX` output.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What a server says that may be ssh.
+//! Fuzzes attempts with the bytes of a server that may speak ssh.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! What a server says that may be telnet.
+//! Fuzzes attempts with the bytes of a server that may speak telnet.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The benchmarks, beside the programs that they compare.
+//! Runs the benchmarks, together with the programs that they compare.
 
 use std::{env, path::PathBuf};
 
@@ -6,32 +6,35 @@ use anyhow::{Result, bail};
 
 use crate::{command, setup};
 
-/// Writes the page of all benchmarks, with what of others is installed or can be.
+/// Runs all benchmarks and writes the page of results. Other programs are compared where they are
+/// installed or can be installed.
 ///
 /// # Errors
-/// What the benchmarks themselves need is missing, or one of them fails.
+/// An argument is unknown, a program that the benchmarks need is missing, or a benchmark fails.
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if let Some(unknown) = arguments.iter().find(|&&argument| argument != "--quick") {
-        bail!("cargo xtask bench does not know {unknown}; all it takes is --quick");
+        bail!("unknown argument {unknown}; the only argument of cargo xtask bench is --quick");
     }
     setup::run()?;
-    if let Some(line) = setup::peers() {
-        eprintln!("some are absent from the page; to have them: {line}");
+    if let Some(line) = setup::install_peers() {
+        eprintln!(
+            "some programs can't be compared, because they are missing; to install them, type: {line}"
+        );
     }
-    let folder = peers();
+    let folder = peers_folder();
     if !setup::is_installed("rustscan") && !folder.join("bin/rustscan").exists() {
         let line = format!("cargo install --locked --quiet --root {} rustscan", folder.display());
         if let Err(error) = command::run(&[], &line) {
-            eprintln!("RustScan is absent from the page: {error:#}");
+            eprintln!("RustScan can't be compared, because installing it failed: {error:#}");
         }
     }
     let page = "cargo run --locked --quiet --release --package portmuster-bench -- page";
     command::run(&[], &[&[page], arguments].concat().join(" "))
 }
 
-/// Where cargo puts what is compared and no package has: beside the folders of profiles, where the
-/// benchmark looks for it.
-fn peers() -> PathBuf {
+/// The folder for compared programs that have no Debian package and that cargo installs. It lies in
+/// the target folder, where the benchmark looks for it.
+fn peers_folder() -> PathBuf {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     command::root().join(target).join("peers")
 }

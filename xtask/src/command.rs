@@ -1,9 +1,9 @@
-//! Other programs, started at the root of the repository.
+//! Starts other programs at the root of the repository.
 //!
-//! A command is written as the line that a person would type, so that what is in the source, what
-//! is run and what a failure prints are the same.
+//! A command is written as the line that a person would type. The source, the process and the error
+//! message then show the same line.
 //!
-//! Invariant: no program started here reads stdin, on any machine.
+//! Invariant: every program started here has an empty stdin, on any machine.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,13 +12,13 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// Variables set for one command, on top of this process's own.
+/// Environment variables for one command, added to those of this process.
 pub(crate) type Environment<'a> = &'a [(&'a str, &'a str)];
 
-/// Runs a command line; its output goes where ours goes.
+/// Runs a command line that shares this process's stdout and stderr.
 ///
 /// # Errors
-/// When the program can't be started, or ends with another status than 0.
+/// The program can't be started, or its exit status is not 0.
 pub(crate) fn run(environment: Environment<'_>, line: &str) -> Result<()> {
     let status = prepare(environment, line)
         .status()
@@ -27,12 +27,12 @@ pub(crate) fn run(environment: Environment<'_>, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command line in another folder: its exit status, -1 when a signal ended it, and all that
-/// it printed.
+/// Runs a command line in another folder and returns its exit status and everything it printed.
+/// The status is -1 when a signal ended the program.
 ///
 /// # Errors
-/// When the program can't be started.
-pub(crate) fn ended_in(
+/// The program can't be started.
+pub(crate) fn run_in(
     folder: &Path,
     environment: Environment<'_>,
     line: &str,
@@ -45,7 +45,7 @@ pub(crate) fn ended_in(
     Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&printed).into_owned()))
 }
 
-/// Whether a command line can be started and ends with status 0. Its output is dropped.
+/// Whether a command line can be started and exits with status 0. Its output is discarded.
 pub(crate) fn succeeds(line: &str) -> bool {
     prepare(&[], line)
         .stdout(Stdio::null())
@@ -54,13 +54,13 @@ pub(crate) fn succeeds(line: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// What a command line prints on stdout; `None` when it fails.
+/// What a command line prints on stdout, trimmed; `None` if it fails.
 pub(crate) fn output(line: &str) -> Option<String> {
     let output = prepare(&[], line).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Splits at spaces: no command here has an argument with a space in it.
+/// Splits the line at spaces, so no argument can contain a space.
 fn prepare(environment: Environment<'_>, line: &str) -> Command {
     let mut words = line.split_whitespace();
     let mut command = Command::new(program(words.next().unwrap_or_default()));
@@ -68,7 +68,8 @@ fn prepare(environment: Environment<'_>, line: &str) -> Command {
     command
 }
 
-/// The cargo that started us is the one to use: it may have been named by its path or toolchain.
+/// For `cargo`, the executable that started this process: the user may have chosen it by path or by
+/// toolchain.
 fn program(name: &str) -> OsString {
     match name {
         "cargo" => env::var_os("CARGO").unwrap_or_else(|| name.into()),
@@ -81,7 +82,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the repository")
 }
 
-/// The line that does the same when typed into a shell.
+/// The command as the user could type it into a shell.
 fn as_typed(environment: Environment<'_>, line: &str) -> String {
     let variables = environment.iter().map(|(name, value)| format!("{name}='{value}' "));
     variables.collect::<String>() + line
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failed_command_is_shown_as_it_would_be_typed() {
+    fn failed_command_is_shown_as_it_would_be_typed() {
         let line = "cargo doc --no-deps";
         assert_eq!(as_typed(&[], line), line);
         assert_eq!(
@@ -102,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_names_the_command_and_its_status() {
+    fn error_contains_the_command_and_its_status() {
         let error = run(&[], "false").expect_err("false fails");
         assert_eq!(error.to_string(), "exit status: 1: false");
     }
 
     #[test]
-    fn a_missing_program_is_named() {
+    fn error_names_a_missing_program() {
         let error = run(&[], "no-such-program-at-all").expect_err("it does not exist");
         assert!(error.to_string().contains("no-such-program-at-all"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The Debian package: the program, its manual pages and its completions.
+//! Builds the Debian package: the program, its manual pages and its shell completions.
 
 use std::env;
 use std::fs;
@@ -9,23 +9,24 @@ use anyhow::{Context, Result};
 
 use crate::command::{self, root, succeeds};
 
-/// The version that is installed: another might read the description in another way.
+/// The version of cargo-deb to install; another version might interpret the package metadata
+/// differently.
 const CARGO_DEB: &str = "3.8.0";
 
-/// The file of each shell's completions, as `Cargo.toml` names it.
+/// Each shell and the name of its completion file, as in the `Cargo.toml` of `portmuster-cli`.
 const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "portmuster"), ("zsh", "_portmuster"), ("fish", "portmuster.fish")];
 
-/// Makes the package, and prints where it is.
+/// Builds the package and prints the folder that it is in.
 ///
 /// # Errors
-/// Something can't be built, or cargo-deb can't be installed.
+/// The build fails, or cargo-deb can't be installed.
 pub(crate) fn run() -> Result<()> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let target = root().join(target);
     let cargo_deb = cargo_deb(&target)?;
     command::run(&[], "cargo build --locked --release --package portmuster-cli")?;
-    describe(&target.join("release"))?;
+    write_pages(&target.join("release"))?;
     let package = target.join("debian");
     let line = format!(
         "{} --locked --no-build --strip --package portmuster-cli --output {}",
@@ -33,12 +34,12 @@ pub(crate) fn run() -> Result<()> {
         package.display()
     );
     command::run(&[], &line)?;
-    // A reader that has gone away has seen what it wanted.
+    // A reader that closes the pipe early does not want the path.
     let _ = writeln!(io::stdout(), "{}", package.display());
     Ok(())
 }
 
-/// The tool, which is installed beside what is built unless it is there.
+/// The path of cargo-deb, which is installed below the target folder if it is missing.
 fn cargo_deb(target: &Path) -> Result<PathBuf> {
     let tools = target.join("tools");
     let tool = tools.join("bin/cargo-deb");
@@ -52,15 +53,15 @@ fn cargo_deb(target: &Path) -> Result<PathBuf> {
     Ok(tool)
 }
 
-/// Lets the program print its pages and completions into a folder.
-fn describe(release: &Path) -> Result<()> {
+/// Runs the program to write its manual pages and completions into the folder `package`.
+fn write_pages(release: &Path) -> Result<()> {
     let (program, folder) = (release.join("portmuster"), release.join("package"));
     if folder.exists() {
         fs::remove_dir_all(&folder).context("removing the pages of an earlier package")?;
     }
     let man = folder.join("man");
     command::run(&[], &format!("{} man --dir {}", program.display(), man.display()))?;
-    // As Debian has them; without the time, so that the same pages are the same files.
+    // Debian compresses manual pages; without a time stamp, equal pages give equal files.
     command::run(&[], &format!("gzip -r9n {}", man.display()))?;
     for (shell, file) in COMPLETIONS {
         let line = format!("{} completions {shell}", program.display());

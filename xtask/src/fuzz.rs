@@ -1,5 +1,5 @@
-//! Fuzzing: the targets of `fuzz/`, one after another, from the transcripts and samples of
-//! lists as seeds.
+//! Runs the fuzz targets in `fuzz/`, one after another. The transcripts and the sample lists are the
+//! seeds.
 
 use std::env;
 
@@ -21,24 +21,24 @@ const TARGETS: [&str; 11] = [
     "known_hosts",
     "ansible",
 ];
-/// How many seconds each is run when nothing else is asked for.
+/// How long each target runs by default, in seconds.
 pub(crate) const SECONDS: &str = "60";
 
-/// Runs every target for so many seconds.
+/// Runs every target for this many seconds.
 ///
 /// # Errors
-/// The tools are missing, and the message says what to type; or an input was found that breaks
-/// what must be true.
+/// A tool is missing, and the message says what to type; or the fuzzer found an input that breaks an
+/// invariant.
 pub(crate) fn run(seconds: &str) -> Result<()> {
     ensure!(
         succeeds("rustup run nightly cargo fuzz --version"),
-        "looking for a nightly toolchain and cargo-fuzz: one is missing; type: rustup toolchain \
+        "looking for a nightly toolchain and cargo-fuzz: at least one is missing; type: rustup toolchain \
          install nightly && cargo install --locked cargo-fuzz"
     );
     let corpus = root().join("fuzz/corpus");
     let seeds = "cargo test --locked --package portmuster --lib seeds_are_written";
     command::run(&[("PORTMUSTER_CORPUS", &corpus.to_string_lossy())], seeds)?;
-    // The fuzzer builds for itself, with flags that would make all else be built again.
+    // The fuzzer's compiler flags differ, so a shared folder would rebuild everything each time.
     let folder = env::var("CARGO_TARGET_DIR").unwrap_or_else(|_| "fuzz/target".to_owned());
     for target in TARGETS {
         let line = format!(

@@ -1,20 +1,22 @@
-//! Everything that is done to this repository, as one program: `cargo xtask --help`.
+//! The development tasks of this repository, as one program: `cargo xtask --help`.
 //!
-//! Continuous integration runs `cargo xtask ci` and nothing else, so what passes on a developer's
-//! machine passes there.
+//! Continuous integration runs `cargo xtask ci` and nothing else. A change that passes on a
+//! developer's machine passes there too.
 
 #![expect(
     clippy::print_stderr,
-    reason = "headlines and summaries are for whoever watches; stdout is left to what was asked for"
+    reason = "headlines and summaries are for the user who watches; results alone go to stdout"
 )]
 
 mod bench;
 mod command;
 mod deb;
 mod fuzz;
+mod layers;
 mod mutate;
 mod sequence;
 mod setup;
+mod step;
 mod steps;
 
 use std::env;
@@ -24,21 +26,23 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 const HELP: &str = "\
-Everything that is done to this repository, as one program.
+The development tasks of this repository.
 
 usage: cargo xtask COMMAND
 
-  ci               all that must pass: setup, format, lints, docs, tests, doc tests, dependencies
-  test             setup, tests, doc tests
-  simulate SEED    one run of the simulator, as a failed test names it
-  mutate [NAME]    each named slip, put into a copy of the code, must be caught by its test
-  fuzz [SECONDS]   each fuzz target for so long (60), on the nightly toolchain
-  bench [--quick]  all benchmarks, beside other programs; writes bench/RESULTS.md (20 minutes)
-  deb              the Debian package, in target/debian; installs cargo-deb into target/tools
-  setup            the programs that the other commands need; installs what it may
+  ci               run every check: setup, format, layers, lints, docs, tests, doc tests,
+                   dependencies, advisories
+  layers           check imports between files, lengths of files and functions, names of types
+  test             run setup, tests and doc tests
+  simulate SEED    repeat a simulator run by the seed that a failed test printed
+  mutate [NAME]    put each known mistake into a copy of the code; its test must catch it
+  fuzz [SECONDS]   run each fuzz target for SECONDS [default: 60], on the nightly toolchain
+  bench [--quick]  compare with other programs and write bench/RESULTS.md (20 minutes)
+  deb              build the Debian package in target/debian; installs cargo-deb in target/tools
+  setup            install the programs that the other commands need, or print how to
 ";
 
-/// Exit status for a command that does not exist.
+/// The exit status for an unknown or missing command.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -48,14 +52,15 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
+        ["layers"] => sequence::run(steps::LAYERS_ONLY),
         ["setup"] => sequence::run(steps::SETUP),
-        ["deb"] => told(deb::run()),
-        ["fuzz"] => told(fuzz::run(fuzz::SECONDS)),
-        ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => told(fuzz::run(seconds)),
+        ["deb"] => report(deb::run()),
+        ["fuzz"] => report(fuzz::run(fuzz::SECONDS)),
+        ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => report(fuzz::run(seconds)),
         ["simulate", seed] if seed.parse::<u64>().is_ok() => simulate(seed),
-        ["bench", arguments @ ..] => told(bench::run(arguments)),
-        ["mutate"] => told(mutate::run(None)),
-        ["mutate", name] => told(mutate::run(Some(name))),
+        ["bench", arguments @ ..] => report(bench::run(arguments)),
+        ["mutate"] => report(mutate::run(None)),
+        ["mutate", name] => report(mutate::run(Some(name))),
         ["help" | "--help" | "-h"] => help(),
         unknown => usage(unknown),
     }
@@ -64,11 +69,11 @@ fn main() -> ExitCode {
 /// Runs the simulator's tests over one seed.
 fn simulate(seed: &str) -> ExitCode {
     let tests = "cargo test --locked --package portmuster --test simulation -- --nocapture";
-    told(command::run(&[("PORTMUSTER_SEED", seed)], tests))
+    report(command::run(&[("PORTMUSTER_SEED", seed)], tests))
 }
 
-/// Says what went wrong, if something did.
-fn told(result: Result<()>) -> ExitCode {
+/// Prints the error, if there is one, and returns the exit status.
+fn report(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -79,7 +84,7 @@ fn told(result: Result<()>) -> ExitCode {
 }
 
 fn help() -> ExitCode {
-    // A reader that has gone away, as in `cargo xtask --help | head -1`, has seen what it wanted.
+    // A reader that closes the pipe early, as in `cargo xtask --help | head -1`, has seen enough.
     let _ = io::stdout().write_all(HELP.as_bytes());
     ExitCode::SUCCESS
 }
@@ -88,7 +93,7 @@ fn usage(arguments: &[&str]) -> ExitCode {
     if arguments.is_empty() {
         eprintln!("xtask: no command given\n\n{HELP}");
     } else {
-        eprintln!("xtask: no such command: {}\n\n{HELP}", arguments.join(" "));
+        eprintln!("xtask: unknown command: {}\n\n{HELP}", arguments.join(" "));
     }
     ExitCode::from(USAGE)
 }

@@ -1,26 +1,26 @@
-//! Steps, one after another: a headline before each, a summary at the end.
+//! Runs steps in order, with a headline before each and a summary at the end.
 //!
-//! Invariant: after a step that fails, no other is started.
+//! Invariant: no step starts after one that failed.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::steps::{Ended, Step};
+use crate::step::{Status, Step};
 
-/// What came of one step, and how long it took.
+/// How one step ended, and how long it took.
 struct Record {
     name: &'static str,
-    result: Result<Ended>,
+    result: Result<Status>,
     took: Duration,
 }
 
-/// Runs `steps` in order, up to the first that fails, and says what came of each.
+/// Runs `steps` in order until one fails, and prints how each ended.
 pub(crate) fn run(steps: &[Step]) -> ExitCode {
     let mut records = Vec::with_capacity(steps.len());
     for step in steps {
-        let record = take(step);
+        let record = run_step(step);
         let failed = record.result.is_err();
         records.push(record);
         if failed {
@@ -35,19 +35,20 @@ pub(crate) fn run(steps: &[Step]) -> ExitCode {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "no simulator owns the time that a build takes")]
-fn take(step: &Step) -> Record {
+#[expect(clippy::disallowed_methods, reason = "a build takes real time, never simulated time")]
+fn run_step(step: &Step) -> Record {
     eprintln!("\n== {}", step.name);
     let start = Instant::now();
     let result = (step.run)();
     Record { name: step.name, result, took: start.elapsed() }
 }
 
-/// A line for each step that was run, then what it all came to.
+/// One line for each step that ran, then one line for the whole run. `planned` is the number of
+/// steps of the command.
 fn summary(records: &[Record], planned: usize) -> String {
     let mut lines: Vec<String> = records.iter().map(line).collect();
     let seconds: f64 = records.iter().map(|record| record.took.as_secs_f64()).sum();
-    let skipped = records.iter().filter(|record| matches!(record.result, Ok(Ended::Skipped(_))));
+    let skipped = records.iter().filter(|record| matches!(record.result, Ok(Status::Skipped(_))));
     lines.push(match records.last().map(|last| (&last.result, last.name)) {
         Some((Err(error), name)) => {
             let rest = planned - records.len();
@@ -60,8 +61,8 @@ fn summary(records: &[Record], planned: usize) -> String {
 
 fn line(record: &Record) -> String {
     let ended = match &record.result {
-        Ok(Ended::Passed) => "passed".to_owned(),
-        Ok(Ended::Skipped(why)) => format!("skipped: {why}"),
+        Ok(Status::Passed) => "passed".to_owned(),
+        Ok(Status::Skipped(why)) => format!("skipped: {why}"),
         Err(_) => "failed".to_owned(),
     };
     format!("{:<12} {:>7.1} s  {ended}", record.name, record.took.as_secs_f64())
@@ -73,14 +74,14 @@ mod tests {
 
     use super::*;
 
-    fn record(name: &'static str, result: Result<Ended>) -> Record {
+    fn record(name: &'static str, result: Result<Status>) -> Record {
         Record { name, result, took: Duration::from_millis(1250) }
     }
 
     #[test]
-    fn a_summary_tells_what_was_skipped() {
+    fn summary_counts_skipped_steps_and_gives_the_reason() {
         let records =
-            [record("format", Ok(Ended::Passed)), record("docs", Ok(Ended::Skipped("no")))];
+            [record("format", Ok(Status::Passed)), record("docs", Ok(Status::Skipped("no")))];
         assert_eq!(
             summary(&records, 2),
             "format           1.2 s  passed\n\
@@ -90,9 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_ends_with_the_failure() {
+    fn summary_of_a_failed_run_ends_with_the_error() {
         let records = [
-            record("format", Ok(Ended::Passed)),
+            record("format", Ok(Status::Passed)),
             record("lints", Err(anyhow!("exit status: 1: ls"))),
         ];
         assert_eq!(
@@ -104,8 +105,8 @@ mod tests {
     }
 
     #[test]
-    fn nothing_follows_a_step_that_fails() {
-        let fails = Step { name: "fails", run: || Err(anyhow!("as it should")) };
+    fn no_step_starts_after_a_failure() {
+        let fails = Step { name: "fails", run: || Err(anyhow!("this step always fails")) };
         let panics = Step { name: "panics", run: || panic!("started after a failure") };
         assert_eq!(run(&[fails, panics]), ExitCode::FAILURE);
     }

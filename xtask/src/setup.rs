@@ -1,7 +1,7 @@
-//! The programs that the other steps need, and what to do about those that are missing.
+//! Finds the programs that the other steps need, and installs those that are missing.
 //!
-//! Installs Debian packages when it may do so without asking anybody; otherwise it says what to
-//! type. Toolchain components are never installed: which toolchain is in use is the user's choice.
+//! Debian packages are installed where root rights are available without a password. Elsewhere the
+//! error says what to type. Toolchain components are never installed: the user chooses the toolchain.
 
 use std::env;
 use std::fs::DirBuilder;
@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{self, output, succeeds};
-use crate::steps::Ended;
+use crate::step::Status;
 
-/// Servers and tools that tests start, and files that they read, each with the Debian package it
-/// comes in.
+/// The programs that tests start and the files that they read, each with its Debian package.
 const PROGRAMS: &[(&str, &str)] = &[
     ("sshd", "openssh-server"),
     ("dropbear", "dropbear-bin"),
@@ -33,18 +32,18 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
 ];
 
-/// What benchmarks compare, and count with, each with the Debian package it comes in.
+/// The programs that benchmarks compare or measure with, each with its Debian package.
 const PEERS: &[(&str, &str)] =
     &[("nmap", "nmap"), ("masscan", "masscan"), ("zmap", "zmap"), ("strace", "strace")];
 
-/// Where servers are, though an ordinary user's PATH does not have it.
+/// Folders with servers that the PATH of an ordinary user may lack.
 const SERVER_DIRECTORIES: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// A directory that sshd, started by root, wants to see. The service makes it when it starts, but
-/// on a build machine the service never does.
+/// The folder that sshd requires when root starts it. The service creates it at its start, but a
+/// build machine never starts the service.
 const SSHD_DIRECTORY: &str = "/run/sshd";
 
-/// Who we are, as far as installing goes.
+/// The rights of this process to install packages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rights {
     Root,
@@ -53,21 +52,21 @@ enum Rights {
     User,
 }
 
-/// Makes sure that everything is there which the other steps need.
+/// Checks that everything the other steps need is there, and installs what is missing.
 ///
 /// # Errors
-/// When something is missing that can't be installed from here; the message says what to type.
-pub(crate) fn run() -> Result<Ended> {
-    toolchain()?;
+/// Something is missing and can't be installed; the message says what to type.
+pub(crate) fn run() -> Result<Status> {
+    check_toolchain()?;
     let rights = rights();
-    programs(rights)?;
+    install_programs(rights)?;
     if rights == Rights::Root {
-        sshd_directory(Path::new(SSHD_DIRECTORY))?;
+        create_sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }
-    Ok(Ended::Passed)
+    Ok(Status::Passed)
 }
 
-fn toolchain() -> Result<()> {
+fn check_toolchain() -> Result<()> {
     for line in ["cargo fmt --version", "cargo clippy --version"] {
         ensure!(
             succeeds(line),
@@ -77,9 +76,9 @@ fn toolchain() -> Result<()> {
     Ok(())
 }
 
-/// Installs what is missing of the programs that the benchmarks compare, as far as it may. Gives the
-/// packages that are missing still, and what installs them.
-pub(crate) fn peers() -> Option<String> {
+/// Installs the missing programs that the benchmarks compare, where the rights suffice. Returns the
+/// command that installs what is still missing, or `None` if everything is there.
+pub(crate) fn install_peers() -> Option<String> {
     let missing = || missing_packages(PEERS, is_installed).join(" ");
     let packages = missing();
     if packages.is_empty() {
@@ -88,14 +87,14 @@ pub(crate) fn peers() -> Option<String> {
     if let Some(line) = install_line(rights(), &packages).filter(|_| succeeds("apt-get --version"))
     {
         eprintln!("{line}");
-        // Who can't be installed is absent, which is said.
+        // The benchmark leaves out what could not be installed, and the caller reports it.
         let _ = command::run(&[], &line);
     }
     let packages = missing();
     (!packages.is_empty()).then(|| format!("apt-get install {packages}"))
 }
 
-fn programs(rights: Rights) -> Result<()> {
+fn install_programs(rights: Rights) -> Result<()> {
     let missing = missing_packages(PROGRAMS, is_installed);
     if missing.is_empty() {
         return Ok(());
@@ -103,23 +102,29 @@ fn programs(rights: Rights) -> Result<()> {
     let packages = missing.join(" ");
     if !succeeds("apt-get --version") {
         bail!(
-            "looking for programs that the tests start: some are missing, those of the Debian packages {packages}; install them with your package manager, in PATH"
+            "looking for the programs that the tests start: some are missing; install the programs of \
+             these Debian packages with your package manager: {packages}"
         );
     }
     let Some(line) = install_line(rights, &packages) else {
         bail!(
-            "looking for programs that the tests start: some are missing; at the root of the repository, type: sudo {}",
-            installer(&packages)
+            "looking for the programs that the tests start: some are missing; at the root of the \
+             repository, type: sudo {}",
+            script_line(&packages)
         );
     };
     eprintln!("{line}");
-    command::run(&[], &line).context("installing programs that the tests start")?;
+    command::run(&[], &line).context("installing the programs that the tests start")?;
     let missing = missing_packages(PROGRAMS, is_installed).join(" ");
-    ensure!(missing.is_empty(), "installing {packages}: still missing are programs of {missing}");
+    ensure!(
+        missing.is_empty(),
+        "installing {packages}: programs of these packages are still missing: {missing}"
+    );
     Ok(())
 }
 
-/// The packages of those programs and files that `is_installed` does not know, each once.
+/// The packages of the programs and files that are not installed, each once. Programs of one package
+/// must be adjacent in `wanted`.
 fn missing_packages(
     wanted: &[(&str, &'static str)],
     is_installed: impl Fn(&str) -> bool,
@@ -133,16 +138,16 @@ fn missing_packages(
     packages
 }
 
-/// The command line that installs `packages`; `None` when we may not.
+/// The command line that installs `packages`; `None` without the rights to install.
 fn install_line(rights: Rights, packages: &str) -> Option<String> {
     match rights {
-        Rights::Root => Some(installer(packages)),
-        Rights::Sudo => Some(format!("sudo -n {}", installer(packages))),
+        Rights::Root => Some(script_line(packages)),
+        Rights::Sudo => Some(format!("sudo -n {}", script_line(packages))),
         Rights::User => None,
     }
 }
 
-fn installer(packages: &str) -> String {
+fn script_line(packages: &str) -> String {
     format!("sh xtask/install-servers.sh {packages}")
 }
 
@@ -156,6 +161,7 @@ fn rights() -> Rights {
     }
 }
 
+/// Whether a program is in `PATH` or in a folder with servers, or a file with an absolute path exists.
 pub(crate) fn is_installed(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
@@ -170,13 +176,13 @@ fn is_program(path: &Path) -> bool {
     path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
-/// sshd refuses a directory that others may write to.
-fn sshd_directory(path: &Path) -> Result<()> {
+/// Creates the folder that only its owner may write to; sshd refuses any other.
+fn create_sshd_directory(path: &Path) -> Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
         .create(path)
-        .with_context(|| format!("making {} for sshd", path.display()))
+        .with_context(|| format!("creating {} for sshd", path.display()))
 }
 
 #[cfg(test)]
@@ -201,17 +207,17 @@ mod tests {
     ];
 
     #[test]
-    fn nothing_is_installed_where_nothing_is_missing() {
+    fn no_package_is_missing_if_all_programs_are_installed() {
         assert!(missing_packages(PROGRAMS, |_| true).is_empty());
     }
 
     #[test]
-    fn a_package_with_two_programs_is_named_once() {
+    fn package_with_two_missing_programs_is_listed_once() {
         assert_eq!(missing_packages(PROGRAMS, |_| false), PACKAGES);
     }
 
     #[test]
-    fn one_missing_program_is_enough() {
+    fn one_missing_program_of_a_package_lists_the_package() {
         assert_eq!(
             missing_packages(PROGRAMS, |program| program != "dropbearkey"),
             ["dropbear-bin"]
@@ -220,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_install_does_not() {
+    fn user_without_rights_has_no_install_line() {
         let line = |rights| install_line(rights, "a b");
         assert_eq!(line(Rights::Root).as_deref(), Some("sh xtask/install-servers.sh a b"));
         assert_eq!(line(Rights::Sudo).as_deref(), Some("sudo -n sh xtask/install-servers.sh a b"));
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_a_file_that_may_be_executed() {
+    fn only_an_executable_file_is_a_program() {
         assert!(is_program(Path::new("/bin/sh")));
         assert!(!is_program(Path::new("/bin")));
         assert!(!is_program(Path::new("/etc/passwd")));

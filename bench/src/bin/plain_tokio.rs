@@ -1,8 +1,8 @@
-//! What one usually writes: a task for each target, a semaphore that bounds them, and tokio.
+//! A plain port checker with tokio: a task for each target, and a semaphore that bounds them.
 //!
 //! `plain_tokio LIST CONCURRENCY TIMEOUT_MS` prints host, port and `open`, `closed` or `silent` for
-//! each line of the list, as each is known. It is a measure of portmuster and nothing more, but an
-//! honest one: the list is read whole, no task waits for the output, and the output is buffered.
+//! each line of the list, as soon as it is known. portmuster is measured against it, so it is as
+//! fast as a plain program can be: it reads the list at once, and buffers its output.
 
 use std::{
     env, fs,
@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-/// Answers that wait to be written.
+/// The most answers that wait to be written.
 const ANSWERS: usize = 4096;
 
 #[tokio::main]
@@ -42,7 +42,7 @@ async fn main() -> Result<()> {
         tokio::spawn(async move {
             let state = check(target, within).await;
             drop(permit);
-            // The writer only leaves when it can't write, and says so itself.
+            // The writer ends early only when it can't write, and then returns the error.
             let _ = answers.send((target, state)).await;
         });
     }

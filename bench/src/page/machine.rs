@@ -1,44 +1,40 @@
-//! What the machine is, and what is installed on it.
+//! Facts about the machine and the installed programs.
 
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
-    thread,
 };
 
-use crate::{namespace, peer::Peer};
+use crate::{arguments::cores, namespace, peer::Peer};
 
-/// Settings of the whole machine that bound what is measured; the benchmark changes none.
+/// System-wide settings that bound the figures. The benchmark leaves them as they are.
 const SETTINGS: [&str; 3] =
     ["net/ipv4/tcp_max_orphans", "net/ipv4/tcp_mem", "net/core/netdev_max_backlog"];
 
-/// A fact and its name.
-pub(super) type Fact = (&'static str, String);
-
-/// All of them.
-pub(super) fn facts(portmuster: &Path) -> Vec<Fact> {
-    let unknown = |fact: Option<String>| fact.unwrap_or_else(|| "unknown".into());
-    let mut facts = vec![
-        ("when", unknown(line("date", &["-u", "+%Y-%m-%d"]))),
-        ("processor", unknown(processor())),
-        ("memory", unknown(memory())),
-        ("system", unknown(line("uname", &["-sr"]))),
-        ("load before", unknown(load())),
-        ("settings", SETTINGS.map(namespace::told).join("; ")),
-        ("portmuster", unknown(version(portmuster))),
-        ("rustc", unknown(line("rustc", &["--version"]))),
+/// The name and the value of each fact.
+pub(super) fn facts(portmuster: &Path) -> Vec<(&'static str, String)> {
+    let version = portmuster.to_str().and_then(|portmuster| first_line(portmuster, &["--version"]));
+    let source = first_line("git", &["describe", "--always", "--dirty=, with changes"]);
+    let source = source.map_or(String::new(), |source| format!(" ({source})"));
+    let facts = [
+        ("when", first_line("date", &["-u", "+%Y-%m-%d"])),
+        ("processor", processor()),
+        ("memory", memory()),
+        ("system", first_line("uname", &["-sr"])),
+        ("load before", load()),
+        ("settings", Some(SETTINGS.map(namespace::describe).join("; "))),
+        ("portmuster", version.map(|version| version + &source)),
+        ("rustc", first_line("rustc", &["--version"])),
     ];
-    for peer in Peer::CONNECTING.into_iter().chain(Peer::RAW) {
-        if peer != Peer::Tokio {
-            facts.push((peer.name(), peer.version().unwrap_or_else(|| "absent".into())));
-        }
-    }
-    facts
+    let facts = facts.map(|(name, fact)| (name, fact.unwrap_or_else(|| "unknown".into())));
+    let peers = Peer::CONNECTING.into_iter().chain(Peer::RAW).filter(|&peer| peer != Peer::Tokio);
+    let peers = peers.map(|peer| (peer.name(), peer.version().unwrap_or_else(|| "absent".into())));
+    facts.into_iter().chain(peers).collect()
 }
 
 /// The first line that a program prints.
-fn line(program: &str, arguments: &[&str]) -> Option<String> {
+fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
     let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
@@ -46,30 +42,18 @@ fn line(program: &str, arguments: &[&str]) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// The version, and of which source.
-fn version(portmuster: &Path) -> Option<String> {
-    let version = line(portmuster.to_str()?, &["--version"])?;
-    let source = line("git", &["describe", "--always", "--dirty=, with changes"]);
-    Some(source.map_or_else(|| version.clone(), |source| format!("{version} ({source})")))
-}
-
 fn processor() -> Option<String> {
     let text = fs::read_to_string("/proc/cpuinfo").ok()?;
-    let field = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_once(':')?.1.trim().to_owned())
-    };
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let is_virtual = field("flags").is_some_and(|flags| flags.contains("hypervisor"));
-    let virtually = if is_virtual { ", in a virtual machine" } else { "" };
-    Some(format!("{cores} × {}{virtually}", field("model name")?))
+    let field = |name: &str| text.lines().find(|line| line.starts_with(name))?.split_once(": ");
+    let is_virtual = field("flags").is_some_and(|(_, flags)| flags.contains("hypervisor"));
+    let suffix = if is_virtual { ", in a virtual machine" } else { "" };
+    Some(format!("{} × {}{suffix}", cores(), field("model name")?.1.trim()))
 }
 
 fn memory() -> Option<String> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    Some(format!("{} MiB", kib / 1024))
+    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.strip_suffix("kB"))?;
+    Some(format!("{} MiB", kib.trim().parse::<u64>().ok()? / 1024))
 }
 
 fn load() -> Option<String> {

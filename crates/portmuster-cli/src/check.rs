@@ -1,182 +1,226 @@
-//! `portmuster check`: the main job.
+//! `portmuster check`: checks targets, writes rows and decides the exit status.
 
 use anyhow::Context;
-use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport};
+use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport, targets::Skipped};
 
 use crate::{
     args::Check,
-    collect::{Collected, Collector, Journaled},
-    gate::{Ended, Gate},
-    input::Input,
-    journal::{self, Opened},
+    collect::{Collected, Collector, JournaledRun},
+    gate::{Gate, RunTotals},
+    input::{BadLines, Input, SharedSkipped},
+    journal::{self, Journal, OpenJournal},
     listing,
     measure::Measured,
-    output::{Failure, Outputs, ReadFiles, Unopened, refuse_reserved},
+    output::{OpenError, Outputs, WriteError},
     progress::Progress,
+    read_files::ReadFiles,
+    reserved::refuse_reserved,
     signals::{self, Interrupted},
     status::Status,
     summary, terminal, warnings, workers,
 };
 
-/// Checks the targets and writes the rows, or prints what would be checked.
+/// Checks the targets and writes their rows, or lists the targets.
 ///
 /// # Errors
-/// The arguments or the input can't be read; nothing was sent.
+/// The arguments or the input are invalid; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config())?;
     let gate = Gate::new(check)?;
     let input = Input::read(check)?;
     let reads = ReadFiles::of(check);
-    if writes_to_stdout(check) {
+    let dry_run = check.selection.dry_run;
+    if dry_run.is_set() || check.outputs.iter().any(|output| output.file().is_none()) {
         reads.refuse_stdout()?;
     }
-    if check.selection.dry_run.count || check.selection.dry_run.list {
-        return listing::print(check.selection.dry_run, input);
+    if dry_run.is_set() {
+        return listing::print(dry_run, input);
     }
     refuse_reserved(check, &reads)?;
-    let opened = journal::open(check, &input)?;
-    let gate = match &opened {
-        Some(Opened::GoesOn(_, journal)) => {
+    let journal = journal::open(check, &input)?;
+    let gate = match &journal {
+        Some(OpenJournal::Existing(_, journal)) => {
             let outcomes = journal.account.settled();
-            gate.map(|gate| gate.resuming(journal.found.clone(), outcomes)).transpose()?
+            gate.map(|gate| gate.restore(journal.gate.clone(), outcomes)).transpose()?
         }
-        Some(Opened::Begins(_)) | None => gate,
+        Some(OpenJournal::New(_)) | None => gate,
     };
-    match opened {
-        Some(Opened::GoesOn(_, journal)) if journal.complete => {
-            Outputs::inspect(check, &journal)?;
-            if !check.quiet {
-                terminal::note("the journal says that this run is complete: nothing is left to do");
-            }
-            let ended = Ended {
-                account: journal.account,
-                targets: summary::ending(&journal.account, input.len()).targets,
-                skipped: input.skipped(),
-                bad_lines: input.bad_lines().unread(),
-                is_cut_short: false,
-            };
-            let judged = judged(check, gate.as_ref(), &ended);
-            Ok(judged.min(completeness(&journal.account)))
+    match journal {
+        Some(OpenJournal::Existing(_, journal)) if journal.complete => {
+            report_complete(check, &input, gate.as_ref(), &journal)
         }
-        opened => run_kept(check, checker, input, gate, opened),
+        journal => check_targets(check, checker, input, gate, journal),
     }
 }
 
-/// Checks the targets and writes the rows.
-fn run_kept(
+/// Reports a run that its journal says is complete.
+///
+/// # Errors
+/// An output does not contain the rows of the run.
+fn report_complete(
+    check: &Check,
+    input: &Input,
+    gate: Option<&Gate>,
+    journal: &Journal,
+) -> anyhow::Result<Status> {
+    Outputs::inspect(check, &journal.outputs)?;
+    if !check.quiet {
+        terminal::note("the journal says that this run is complete: nothing is left to do");
+    }
+    let totals = RunTotals {
+        account: journal.account,
+        targets: summary::ending(&journal.account, input.len()).targets,
+        skipped: input.skipped(),
+        bad_lines: input.bad_lines().unread(),
+        is_cut_short: false,
+    };
+    Ok(judge(check, gate, &totals).min(completeness(&journal.account)))
+}
+
+/// Starts or resumes the run, and waits for its end.
+///
+/// # Errors
+/// An output was refused; nothing was sent.
+fn check_targets(
     check: &Check,
     checker: Checker,
     input: Input,
     gate: Option<Gate>,
-    mut opened: Option<Opened>,
+    mut journal: Option<OpenJournal>,
 ) -> anyhow::Result<Status> {
-    let mut outputs = match open_outputs(check, &mut opened) {
+    let mut outputs = match open_outputs(check, &mut journal) {
         Ok(outputs) => outputs,
-        Err(Unopened::Refused(error)) => return Err(error),
-        Err(Unopened::Failed(error)) => return Ok(failed(&error)),
+        Err(OpenError::Refused(error)) => return Err(error),
+        Err(OpenError::Failed(error)) => return Ok(fail(&error)),
     };
-    let begins = check.journaling.resume && matches!(opened, Some(Opened::Begins(_)));
-    let kept = opened.map(|opened| Journaled::start(opened, check, &input, &mut outputs));
-    let (journaled, settled) = match kept.transpose() {
-        Ok(kept) => kept.unzip(),
-        Err(error) => return Ok(failed(&error)),
+    let has_no_journal_yet = check.journal.resume && matches!(journal, Some(OpenJournal::New(_)));
+    let journaled =
+        journal.map(|journal| JournaledRun::start(journal, check, &input, &mut outputs));
+    let (journaled, settled) = match journaled.transpose() {
+        Ok(journaled) => journaled.unzip(),
+        Err(error) => return Ok(fail(&error)),
     };
     let settled = settled.unwrap_or_default();
-    let (total, skipped, bad_lines) = (input.len(), input.skipped(), input.bad_lines());
     if !check.quiet {
-        warnings::say(check, &input);
-        if begins {
-            terminal::note("there is no journal to resume from: the run begins");
+        warnings::print(check, &input);
+        if has_no_journal_yet {
+            terminal::note("there is no journal to resume from: starting the run");
         }
-        summary::say_resumed(&settled, total);
+        summary::print_resumed(&settled, input.len());
     }
-    let streamed_skipped = input.streamed_skipped();
     let checker = checker.excluding(input.excludes()).resuming(settled);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
+    let read = ReadInput::of(&input);
     let (outcomes, interrupted) = match start(check, checker, input) {
         Ok(running) => running,
-        Err(error) => return Ok(failed(&error.context("this machine can't start the run"))),
+        Err(error) => return Ok(fail(&error.context("starting the run"))),
     };
     if let Some(in_flight) = outcomes.in_flight().filter(|_| !check.quiet) {
-        warnings::say_in_flight(check, in_flight, total);
+        warnings::print_in_flight(check, in_flight, read.total);
     }
-    let mut progress = Progress::start(check, total);
+    let mut progress = Progress::start(check, read.total);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let collector = Collector { outcomes, outputs, progress, total, gate, journaled };
-    let Collected { account, gate, workers, written } = collector.run();
+    let collector = Collector { outcomes, outputs, progress, total: read.total, gate, journaled };
+    let collected = collector.run();
     progress.finish();
-    interrupted.wait_for_note();
-    let mut status = status(&account, &interrupted).min(measure(check, &account, &workers));
+    interrupted.wait_for_message();
+    Ok(finish(check, &read, collected, &interrupted))
+}
+
+/// What the end of a run needs to know of its input, shared with the streams.
+struct ReadInput {
+    /// The number of targets; `None`: some come from a stream.
+    total: Option<u128>,
+    skipped: Skipped,
+    streamed_skipped: SharedSkipped,
+    bad_lines: BadLines,
+}
+
+impl ReadInput {
+    fn of(input: &Input) -> Self {
+        Self {
+            total: input.len(),
+            skipped: input.skipped(),
+            streamed_skipped: input.streamed_skipped(),
+            bad_lines: input.bad_lines(),
+        }
+    }
+}
+
+/// Prints the summary of a run that has ended, and returns its status.
+fn finish(
+    check: &Check,
+    input: &ReadInput,
+    collected: Collected,
+    interrupted: &Interrupted,
+) -> Status {
+    let Collected { account, gate, workers, written } = collected;
+    let reached = if interrupted.is_set() { Status::Interrupted } else { completeness(&account) };
+    let mut status = reached.min(write_cost(check, &account, &workers));
     match written {
         Ok(()) => {}
-        Err(Failure::ClosedPipe) => return Ok(Status::Complete),
-        Err(Failure::Broken(error)) => status = status.min(failed(&error)),
+        Err(WriteError::ClosedPipe) => return Status::Complete,
+        Err(WriteError::Failed(error)) => status = status.min(fail(&error)),
     }
-    // The same Ctrl-C ends who writes the list, in the middle of a line or before the first.
-    let mut is_cut_short = interrupted.is_set() && total.is_none();
+    // Ctrl-C also ends the program that writes the list, possibly in the middle of a line, so an
+    // interrupted stream is not an error of the input.
+    let mut is_cut_short = interrupted.is_set() && input.total.is_none();
     if !interrupted.is_set()
-        && let Some(error) = bad_lines.fatal()
+        && let Some(error) = input.bad_lines.take_fatal()
     {
         terminal::error(&error);
         status = status.min(Status::Usage);
         is_cut_short = true;
     }
-    let skipped = skipped.with(streamed_skipped.sum());
+    let skipped = input.skipped.with(input.streamed_skipped.sum());
     if !check.quiet && (account.targets > 0 || !skipped.is_empty()) {
-        summary::say(&account, total, skipped, bad_lines.skipped());
-        summary::say_workers(&workers, check.verbose);
+        summary::print(&account, input.total, skipped, input.bad_lines.skipped());
+        summary::print_workers(&workers, check.verbose);
     }
-    let targets = summary::ending(&account, total).targets;
-    let bad_lines = bad_lines.unread();
-    let ended = Ended { account, targets, skipped, bad_lines, is_cut_short };
-    Ok(status.min(judged(check, gate.as_ref(), &ended)))
+    let targets = summary::ending(&account, input.total).targets;
+    let bad_lines = input.bad_lines.unread();
+    let totals = RunTotals { account, targets, skipped, bad_lines, is_cut_short };
+    status.min(judge(check, gate.as_ref(), &totals))
 }
 
-fn open_outputs(check: &Check, opened: &mut Option<Opened>) -> Result<Outputs, Unopened> {
-    match opened {
-        Some(Opened::GoesOn(_, journal)) => Outputs::resume(check, journal),
-        // Before an output is emptied: a journal that names what it had must not outlast that.
-        Some(Opened::Begins(journal)) => Outputs::open(check, || journal.empty()),
+fn open_outputs(check: &Check, journal: &mut Option<OpenJournal>) -> Result<Outputs, OpenError> {
+    match journal {
+        Some(OpenJournal::Existing(_, journal)) => {
+            Outputs::resume(check, &journal.outputs, &journal.run)
+        }
+        // Cleared before any output is emptied, so that no journal names rows that are gone.
+        Some(OpenJournal::New(journal)) => Outputs::open(check, || journal.clear()),
         None => Outputs::open(check, || Ok(())),
     }
 }
 
 fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {
-    let outcomes = workers::named(checker, check.method)?.check(input.into_targets())?;
-    let watched = signals::watch(outcomes.stopper(), check.quiet);
-    Ok((outcomes, watched.context("signals can't be watched for")?))
+    let checker = workers::with_this_program(checker, check.method)?;
+    let outcomes = checker.check(input.into_targets())?;
+    let interrupted = signals::stop_on_signal(outcomes.stopper(), check.quiet);
+    Ok((outcomes, interrupted.context("installing the signal handlers")?))
 }
 
-/// Writes what the run cost, if that is asked for.
-fn measure(check: &Check, account: &Account, workers: &WorkersReport) -> Status {
+/// Writes the cost of the run to the file of `--measure`, if it is given.
+fn write_cost(check: &Check, account: &Account, workers: &WorkersReport) -> Status {
     let Some(file) = &check.measure else { return Status::Complete };
     let written = Measured::now(account, workers).and_then(|measured| measured.write(file));
-    written.map_or_else(|error| failed(&error), |()| Status::Complete)
+    written.map_or_else(|error| fail(&error), |()| Status::Complete)
 }
 
-/// Whether anything goes to standard output.
-fn writes_to_stdout(check: &Check) -> bool {
-    let dry_run = check.selection.dry_run;
-    dry_run.count || dry_run.list || check.outputs.iter().any(|output| output.file().is_none())
-}
-
-/// Says what failed: an output, the journal, or this machine.
-fn failed(error: &anyhow::Error) -> Status {
+/// Prints the failure of an output, the journal or this machine; returns the status.
+fn fail(error: &anyhow::Error) -> Status {
     terminal::error(error);
     Status::Incomplete
 }
 
-/// What the gate makes of the run, which it says.
-fn judged(check: &Check, gate: Option<&Gate>, ended: &Ended) -> Status {
+/// Prints the report of the gates, and returns their status.
+fn judge(check: &Check, gate: Option<&Gate>, totals: &RunTotals) -> Status {
     let Some(gate) = gate else { return Status::Complete };
     if !check.quiet {
-        gate.say(ended);
+        gate.report(totals);
     }
-    if gate.is_shut(ended) { Status::Finding } else { Status::Complete }
-}
-
-fn status(account: &Account, interrupted: &Interrupted) -> Status {
-    if interrupted.is_set() { Status::Interrupted } else { completeness(account) }
+    if gate.is_violated(totals) { Status::Finding } else { Status::Complete }
 }
 
 fn completeness(account: &Account) -> Status {

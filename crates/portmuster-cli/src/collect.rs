@@ -1,4 +1,4 @@
-//! From outcomes to rows, with what is shown and kept of the run meanwhile.
+//! The main loop of a run: writes outcomes as rows, shows progress and takes checkpoints.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -8,89 +8,94 @@ use crate::{
     args::Check,
     gate::Gate,
     input::Input,
-    journal::{self, Checkpoint, CheckpointWriter, Opened, RunIdentity},
-    output::{Failure, Outputs, new_run_id},
+    journal::{self, Checkpoint, CheckpointWriter, OpenJournal, RunIdentity},
+    output::{Outputs, WriteError, new_run_id},
     progress::Progress,
     summary,
 };
 
-/// Rows after which they are flushed and progress is shown, when there is no pause before.
+/// Number of rows after which outputs are flushed and progress is shown, unless a pause comes
+/// first.
 const UPDATE_EVERY: usize = 4096;
 
-/// How long the outcomes are waited for before progress is shown again.
+/// How long to wait for an outcome before progress is shown again.
 const TICK: Duration = Duration::from_millis(200);
 
-/// A run whose rows are being written.
+/// The loop that writes the outcomes of a run.
 pub(crate) struct Collector<'a> {
     pub(crate) outcomes: Outcomes,
     pub(crate) outputs: &'a mut Outputs,
     pub(crate) progress: &'a mut Progress,
+    /// The number of targets; `None`: some come from a stream.
     pub(crate) total: Option<u128>,
-    /// `None`: the run may find anything.
+    /// `None`: the run has no gates.
     pub(crate) gate: Option<Gate>,
-    /// `None`: the run keeps no journal.
-    pub(crate) journaled: Option<Journaled>,
+    /// `None`: the run has no journal.
+    pub(crate) journaled: Option<JournaledRun>,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub(crate) struct Collected {
-    /// The sum, with the earlier parts of the run.
+    /// The sum over all targets, including those of earlier processes.
     pub(crate) account: Account,
-    /// What it found that it must not find, with the earlier parts of the run.
+    /// The gates after all outcomes, including those of earlier processes.
     pub(crate) gate: Option<Gate>,
-    /// How the workers fared.
+    /// The attempts and failures of the workers.
     pub(crate) workers: WorkersReport,
-    /// How outputs and journal did.
-    pub(crate) written: Result<(), Failure>,
+    /// Whether all outputs and the journal were written.
+    pub(crate) written: Result<(), WriteError>,
 }
 
-/// A run that keeps a journal.
-pub(crate) struct Journaled {
+/// The journal of a run, and the outcomes that wait for it.
+pub(crate) struct JournaledRun {
     writer: CheckpointWriter,
-    /// The sum over the parts of the run before this one.
+    /// The sum over the targets of earlier processes.
     earlier: Account,
-    /// Outcomes of targets that will have more, by their position; `None`: none has more than one.
-    /// They are written together: a target that is not settled is checked again when the run is
-    /// resumed, so nothing of it may have been written.
-    held: Option<HashMap<u64, Vec<Outcome>>>,
+    /// The outcomes of unsettled targets by position; `None`: every target has a single outcome.
+    ///
+    /// The outcomes of one target are written together once it is settled: an unsettled target is
+    /// checked again when the run resumes, so none of its rows may have been written.
+    pending: Option<HashMap<u64, Vec<Outcome>>>,
 }
 
-impl Journaled {
-    /// Begins to keep the journal of a run that begins or goes on; from here on it can be resumed.
+impl JournaledRun {
+    /// Writes the first checkpoint of this process; returns the targets settled before.
+    ///
+    /// From here on the run can be resumed.
     ///
     /// # Errors
     /// The journal can't be written.
     pub(crate) fn start(
-        opened: Opened,
+        journal: OpenJournal,
         check: &Check,
         input: &Input,
         outputs: &mut Outputs,
     ) -> anyhow::Result<(Self, Positions)> {
-        let (file, run, settled, earlier, found) = match opened {
-            Opened::Begins(file) => {
+        let (file, run, settled, earlier, gate) = match journal {
+            OpenJournal::New(file) => {
                 (file, new_run_id(), Positions::new(), Account::default(), None)
             }
-            Opened::GoesOn(file, journal) => {
-                (file, journal.run, journal.settled, journal.account, journal.found)
+            OpenJournal::Existing(file, journal) => {
+                (file, journal.run, journal.settled, journal.account, journal.gate)
             }
         };
-        let marks = outputs.marks().map_err(Failure::into_error)?;
+        let resume_points = outputs.resume_points().map_err(WriteError::into_error)?;
         let first = Checkpoint {
             settled: settled.clone(),
             account: earlier,
-            found,
-            marks,
+            gate,
+            resume_points,
             complete: false,
         };
-        let identity = RunIdentity::by(check, input);
-        let writer = CheckpointWriter::start(file, run, identity, outputs.take_kept(), first)?;
-        let held = check.selection.all_addresses.then(HashMap::new);
-        Ok((Self { writer, earlier, held }, settled))
+        let identity = RunIdentity::of(check, input);
+        let writer = CheckpointWriter::start(file, run, identity, outputs.take_journaled(), first)?;
+        let pending = check.selection.all_addresses.then(HashMap::new);
+        Ok((Self { writer, earlier, pending }, settled))
     }
 }
 
 impl Collector<'_> {
-    /// Writes the rows as they become known.
+    /// Writes the rows as outcomes arrive, until the run ends or an output fails.
     pub(crate) fn run(mut self) -> Collected {
         let mut written = Ok(());
         let mut since_update = 0;
@@ -107,89 +112,91 @@ impl Collector<'_> {
             if is_pause || since_update == UPDATE_EVERY {
                 since_update = 0;
                 self.progress.update(&self.account());
-                written = written.and_then(|()| self.progress.aside(|| self.outputs.flush()));
+                written = written.and_then(|()| self.progress.suspend(|| self.outputs.flush()));
             }
-            // Within a batch the sum is ahead of the rows.
+            // Within a batch, the account includes outcomes that are not written yet.
             if self.outcomes.is_drained() {
-                written = written.and_then(|()| self.keep());
+                written = written.and_then(|()| self.take_due_checkpoint());
             }
         }
-        self.end(written)
+        self.finish(written)
     }
 
-    /// Writes an outcome, unless its target will have more.
-    fn write(&mut self, outcome: Outcome) -> Result<(), Failure> {
-        let held = self.journaled.as_mut().and_then(|journaled| journaled.held.as_mut());
-        let Some(held) = held else { return self.put(&outcome) };
+    /// Writes an outcome, or keeps it until its target is settled.
+    fn write(&mut self, outcome: Outcome) -> Result<(), WriteError> {
+        let pending = self.journaled.as_mut().and_then(|journaled| journaled.pending.as_mut());
+        let Some(pending) = pending else { return self.write_row(&outcome) };
         let position = outcome.position;
         if !self.outcomes.settled().contains(position) {
-            held.entry(position).or_default().push(outcome);
+            pending.entry(position).or_default().push(outcome);
             return Ok(());
         }
-        for earlier in held.remove(&position).unwrap_or_default() {
-            self.put(&earlier)?;
+        for earlier in pending.remove(&position).unwrap_or_default() {
+            self.write_row(&earlier)?;
         }
-        self.put(&outcome)
+        self.write_row(&outcome)
     }
 
-    fn put(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+    fn write_row(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
         if let Some(gate) = &mut self.gate {
             gate.add(outcome);
         }
         self.outputs.write(outcome)
     }
 
-    /// The sum over what was written, and what is left.
+    /// Returns the account of the written outcomes, including those of earlier processes.
     fn account(&self) -> Account {
         let mut account = self.outcomes.account();
         let Some(journaled) = &self.journaled else { return account };
-        for held in journaled.held.iter().flat_map(HashMap::values).flatten() {
-            account.take_back(&held.verdict);
+        for outcome in journaled.pending.iter().flat_map(HashMap::values).flatten() {
+            account.take_back(&outcome.verdict);
         }
         account.after(journaled.earlier)
     }
 
-    /// Begins a checkpoint, when one is due.
-    fn keep(&mut self) -> Result<(), Failure> {
+    /// Starts a checkpoint if one is due.
+    fn take_due_checkpoint(&mut self) -> Result<(), WriteError> {
         let Some(journaled) = &mut self.journaled else { return Ok(()) };
         let elapsed = self.outcomes.account().elapsed;
         let settled = self.outcomes.settled().len();
-        if !journaled.writer.is_due(elapsed, settled).map_err(Failure::Broken)? {
+        if !journaled.writer.is_due(elapsed, settled).map_err(WriteError::Failed)? {
             return Ok(());
         }
         let checkpoint = self.checkpoint()?;
         let Some(journaled) = &mut self.journaled else { return Ok(()) };
-        journaled.writer.begin(elapsed, checkpoint).map_err(Failure::Broken)
+        journaled.writer.begin(elapsed, checkpoint).map_err(WriteError::Failed)
     }
 
-    fn checkpoint(&mut self) -> Result<Checkpoint, Failure> {
-        let marks = self.progress.aside(|| self.outputs.marks())?;
+    /// Flushes the outputs and returns the current state.
+    fn checkpoint(&mut self) -> Result<Checkpoint, WriteError> {
+        let resume_points = self.progress.suspend(|| self.outputs.resume_points())?;
         let settled = self.outcomes.settled().clone();
         Ok(Checkpoint {
-            account: journal::part(self.account(), &settled),
-            found: self.gate.as_ref().map(Gate::found),
+            account: journal::settled_account(self.account(), &settled),
+            gate: self.gate.as_ref().map(Gate::state),
             settled,
-            marks,
+            resume_points,
             complete: false,
         })
     }
 
-    fn end(mut self, written: Result<(), Failure>) -> Collected {
+    /// Finishes the outputs, then takes the last checkpoint.
+    fn finish(mut self, written: Result<(), WriteError>) -> Collected {
         let last = match (&written, &self.journaled) {
             (Ok(()), Some(_)) => Some(self.checkpoint()),
             _ => None,
         };
         let account = self.account();
         let ending = summary::ending(&account, self.total);
-        let finished = self.progress.aside(|| self.outputs.finish(&ending));
+        let finished = self.progress.suspend(|| self.outputs.finish(&ending));
         let mut written = written.and(finished);
         if let (Some(last), Some(journaled)) = (last, self.journaled) {
-            // Not before every output is finished: a run that is complete is not gone on with.
-            let end = |last: Checkpoint| {
+            // Only after every output is finished, because a complete run is never resumed.
+            let finish = |last: Checkpoint| {
                 let complete = self.total == Some(last.settled.len().into());
-                journaled.writer.end(Checkpoint { complete, ..last }).map_err(Failure::Broken)
+                journaled.writer.finish(Checkpoint { complete, ..last }).map_err(WriteError::Failed)
             };
-            written = written.and(last).and_then(end);
+            written = written.and(last).and_then(finish);
         }
         let workers = self.outcomes.workers().clone();
         Collected { account, gate: self.gate, workers, written }

@@ -1,4 +1,4 @@
-//! `portmuster completions`: the command line, for shells.
+//! `portmuster completions`: generates completion scripts for shells.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::{
     terminal,
 };
 
-/// Prints what makes the shell complete the command line.
+/// Prints the completion script of a shell.
 pub(crate) fn run(completions: &Completions) -> Status {
     let shell = match completions.shell {
         Shell::Bash => aot::Shell::Bash,
@@ -23,7 +23,7 @@ pub(crate) fn run(completions: &Completions) -> Status {
     terminal::print(&mut io::stdout(), &script)
 }
 
-/// The command with what its help shows: shells would offer the rest, too.
+/// Returns the command without hidden subcommands and arguments, which shells would offer as well.
 fn without_hidden(command: &Command) -> Command {
     let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
     let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set());

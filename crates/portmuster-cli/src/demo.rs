@@ -1,4 +1,4 @@
-//! `portmuster demo`: the lab's servers, checked before the user's eyes.
+//! `portmuster demo`: starts the lab's servers on loopback and checks them.
 
 use std::{
     collections::HashMap,
@@ -13,10 +13,10 @@ use portmuster_lab::{Fixture, Lab};
 
 use crate::{args::Demo, status::Status, terminal, workers};
 
-/// Characters of a greeting that are shown.
+/// Maximum number of characters of a greeting that are shown.
 const GREETING_MAX: usize = 32;
 
-/// Starts the lab, checks it, shows what came out, and stops it.
+/// Starts the servers, checks them, prints the verdicts and stops the servers.
 pub(crate) fn run(demo: &Demo) -> Status {
     match show(demo) {
         Ok(status) => status,
@@ -37,21 +37,24 @@ fn show(demo: &Demo) -> anyhow::Result<Status> {
     let fixtures: HashMap<_, _> =
         lab.fixtures().map(|(fixture, endpoint)| (endpoint, fixture)).collect();
     let endpoints: Vec<_> = lab.fixtures().map(|(_, endpoint)| endpoint).collect();
+    let checker = workers::with_this_program(Checker::new(config(demo))?, demo.method)?;
     let mut output = anstream::stdout();
     let mut wrong = 0;
     header(&mut output)?;
-    for outcome in workers::named(Checker::new(config(demo))?, demo.method)?.check(endpoints)? {
+    for outcome in checker.check(endpoints)? {
         if let Some(fixture) = outcome.endpoint.and_then(|endpoint| fixtures.get(&endpoint)) {
             wrong += usize::from(!is_as_expected(fixture, &outcome));
             row(&mut output, fixture, &outcome)?;
         }
     }
     let all = fixtures.len();
-    terminal::note(format!("{} of {all} servers judged as they are", all - wrong));
+    terminal::note(format!("{} of {all} servers judged correctly", all - wrong));
     Ok(if wrong == 0 { Status::Complete } else { Status::Incomplete })
 }
 
-/// Limits that are short, so that it takes seconds; all servers are on one host.
+/// Returns a configuration with short time limits, so that the demo takes seconds.
+///
+/// All servers are on one host, so there is no limit per host.
 fn config(demo: &Demo) -> Config {
     let limits = Limits {
         first_byte: Duration::from_secs(6),
@@ -79,14 +82,14 @@ fn row(output: &mut impl Write, fixture: &Fixture, outcome: &Outcome) -> io::Res
     let verdict = &outcome.verdict;
     let style =
         if is_as_expected(fixture, outcome) { Style::new() } else { AnsiColor::Red.on_default() };
-    let told = match verdict.service {
+    let last_column = match verdict.service {
         Some(_) => escape_line(&verdict.banner),
         None => verdict.reason.to_string(),
     };
-    let told: String = told.chars().take(GREETING_MAX).collect();
+    let last_column: String = last_column.chars().take(GREETING_MAX).collect();
     let service = verdict.service.map_or("", Service::name);
     let line = format!(
-        "{:<8} {:<46} {:<7} {service:<13} {:>7.1}  {told}",
+        "{:<8} {:<46} {:<7} {service:<13} {:>7.1}  {last_column}",
         fixture.kind,
         fixture.about,
         verdict.state,

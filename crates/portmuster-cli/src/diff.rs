@@ -1,4 +1,4 @@
-//! `portmuster diff`: what changed between two runs.
+//! `portmuster diff`: shows what changed between two runs.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,24 +7,24 @@ use portmuster::history::{Change, ChangeKind, ChangeTable, Changes, ChangesJsonl
 
 use crate::{
     args::{ChangeFormat, Diff, Show},
-    output::{ReadFiles, paint},
+    numbers::with_commas,
+    read_files::ReadFiles,
     status::Status,
-    summary::grouped,
-    terminal,
+    terminal::{self, paint},
 };
 
 mod source;
 
-use source::Source;
+use self::source::Source;
 
-/// Compares two runs, and says what changed.
+/// Compares two runs and prints the changes.
 ///
 /// # Errors
-/// One of them can't be read.
+/// A run can't be read.
 pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
-    let (old, new) = (Source::named(&diff.old)?, Source::named(&diff.new)?);
+    let (old, new) = (Source::parse(&diff.old)?, Source::parse(&diff.new)?);
     if old.is_stdin() && new.is_stdin() {
-        bail!("only one of the runs can be read from stdin; name a file for the other");
+        bail!("only one run can be read from stdin: name a file for the other");
     }
     let mut reads = ReadFiles::default();
     for run in [&old, &new] {
@@ -37,15 +37,15 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
         Ok(hidden) => {
             let tally = changes.tally();
             if !diff.quiet {
-                say(&tally, hidden);
+                print_tally(&tally, hidden);
             }
             Ok(if tally.changed > 0 { Status::Finding } else { Status::Complete })
         }
-        Err(error) => Ok(terminal::printed(Err(error))),
+        Err(error) => Ok(terminal::status_of(Err(error))),
     }
 }
 
-/// Writes the changes that are asked for; how many are not.
+/// Writes the changes that `--show` selects; returns the number of the others.
 fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
     let mut output = BufWriter::new(io::stdout().lock());
     let mut hidden = 0;
@@ -68,27 +68,32 @@ fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
     Ok(hidden)
 }
 
-fn say(tally: &Tally, hidden: u64) {
+/// Prints the summary of a comparison, of which `hidden` changes were not written.
+fn print_tally(tally: &Tally, hidden: u64) {
     let kinds = ChangeKind::ALL.into_iter().filter(|&kind| tally.of(kind) > 0);
-    let kinds: Vec<_> = kinds.map(|kind| format!("{} {kind}", grouped(tally.of(kind)))).collect();
+    let kinds: Vec<_> =
+        kinds.map(|kind| format!("{} {kind}", with_commas(tally.of(kind)))).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
     terminal::note(format!(
-        "{} targets, then {}; {} changed{kinds}",
-        grouped(tally.old),
-        grouped(tally.new),
-        grouped(tally.changed)
+        "{} targets before, {} now; {} changed{kinds}",
+        with_commas(tally.old),
+        with_commas(tally.new),
+        with_commas(tally.changed)
     ));
     for (count, what) in [
-        (hidden, "that came or went are not open, and not shown; --show all shows them"),
-        (tally.unreached, "not reached by a run that is not whole, and not compared"),
-        (tally.unchecked, "could not be checked in one of the runs, and are not compared"),
+        (
+            hidden,
+            "changes are not shown: targets that came or went and are not open; see --show all",
+        ),
+        (tally.unreached, "targets were not reached by an incomplete run, and are not compared"),
+        (tally.unchecked, "targets could not be checked in one of the runs, and are not compared"),
         (
             tally.offers_unseen,
-            "made an offer of algorithms in one of the runs only: what is weak is not compared",
+            "targets sent their algorithms in only one run: their findings are not compared",
         ),
     ] {
         if count > 0 {
-            terminal::note(format!("{} {what}", grouped(count)));
+            terminal::note(format!("{} {what}", with_commas(count)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `portmuster explain`: one check, told step by step with its evidence.
+//! `portmuster explain`: checks one target and shows each step with its evidence.
 
 use std::{
     io::{self, Write},
@@ -18,13 +18,13 @@ use crate::{args::Explain, signals, status::Status, terminal};
 mod bytes;
 mod render;
 
-/// How long an outcome is waited for before it is said what for.
+/// How long to wait for an outcome before a message says what the wait is for.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Checks the target and tells how.
+/// Checks the target and prints the steps.
 ///
 /// # Errors
-/// The arguments can't be read; nothing was sent.
+/// The arguments are invalid; nothing was sent.
 pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     let checker = Checker::new(explain.config())?;
     let target = target(&explain.target)?;
@@ -34,33 +34,33 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     }
     let started = checker.excluding(excludes).check([target.clone()]).map_err(anyhow::Error::from);
     let running = started.and_then(|outcomes| {
-        let interrupted = signals::watch(outcomes.stopper(), false)?;
+        let interrupted = signals::stop_on_signal(outcomes.stopper(), false)?;
         Ok((outcomes, interrupted))
     });
     let (outcomes, interrupted) = match running {
         Ok(running) => running,
         Err(error) => {
-            terminal::error(&error.context("this machine can't start the run"));
+            terminal::error(&error.context("starting the run"));
             return Ok(Status::Incomplete);
         }
     };
     let explained = collect(outcomes);
-    interrupted.wait_for_note();
+    interrupted.wait_for_message();
     if interrupted.is_set() {
         return Ok(Status::Interrupted);
     }
-    match tell(&target, &explained) {
+    match print(&target, &explained) {
         Ok(()) => Ok(explained.status()),
-        Err(error) => Ok(terminal::printed(Err(error))),
+        Err(error) => Ok(terminal::status_of(Err(error))),
     }
 }
 
-/// What came of the check.
+/// The outcomes of the check.
 #[derive(Default)]
 struct Explained {
     outcomes: Vec<Outcome>,
-    /// A host asked for fewer connections and rested.
-    rested: bool,
+    /// Whether a host rejected a connection for load, so that the run paused.
+    paused: bool,
 }
 
 impl Explained {
@@ -73,88 +73,89 @@ impl Explained {
         }
     }
 
-    /// The one whose host rested; `None` where that is not known, for a rest is the run's.
-    fn rested(&self) -> Option<&Outcome> {
+    /// Returns the outcome before which the run paused; `None`: no pause, or the outcome is
+    /// unknown.
+    fn paused_outcome(&self) -> Option<&Outcome> {
         let mut again = self.outcomes.iter().filter(|outcome| outcome.attempts > 1);
         match (again.next(), again.next()) {
-            (Some(only), None) if self.rested => Some(only),
+            (Some(only), None) if self.paused => Some(only),
             _ => None,
         }
     }
 }
 
-/// Waits for the outcomes, and says what a wait is for that lasts.
+/// Collects the outcomes, and prints a message about each long wait.
 fn collect(mut run: Outcomes) -> Explained {
     let mut explained = Explained::default();
-    let mut told = None;
+    let mut announced = None;
     loop {
         match run.next_timeout(TICK) {
             Next::Ended => return explained,
             Next::Outcome(outcome) => explained.outcomes.push(outcome),
             Next::TimedOut => {
-                let throttle = run.account().throttle.filter(|throttle| lasts(*throttle));
-                explained.rested |= throttle == Some(Throttle::Throttled);
-                if throttle != told
+                let throttle = run.account().throttle.filter(|throttle| is_long_wait(*throttle));
+                explained.paused |= throttle == Some(Throttle::Throttled);
+                if throttle != announced
                     && let Some(throttle) = throttle
                 {
                     terminal::note(format!("waiting for {throttle}"));
                 }
-                told = throttle;
+                announced = throttle;
             }
         }
     }
 }
 
-/// Whether it holds a run of one target back for longer than anybody wonders about.
-fn lasts(throttle: Throttle) -> bool {
+/// Returns whether the throttle delays a run of one target noticeably.
+fn is_long_wait(throttle: Throttle) -> bool {
     matches!(throttle, Throttle::Throttled | Throttle::Retries | Throttle::Names)
 }
 
-/// The one target that the text names.
+/// Parses the argument, which must name exactly one target.
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut set = TargetSet::new(&Excludes::new());
     set.add(text, None, &Ports::ssh_and_telnet())
         .map_err(|error| anyhow!("target {text:?}, column {}: {error}", error.column))?;
     match (set.len(), set.get(0)) {
         (1, Some(target)) => Ok(target),
-        _ => bail!("{text:?} is not one target: name one host and one port, as in db.example:22"),
+        _ => bail!(
+            "{text:?} is not exactly one target: name one host and one port, such as db.example:22"
+        ),
     }
 }
 
-fn tell(target: &Target, explained: &Explained) -> io::Result<()> {
+/// Prints the target, its addresses and the steps of each outcome.
+fn print(target: &Target, explained: &Explained) -> io::Result<()> {
     let outcomes = &explained.outcomes;
-    let rested = explained.rested();
+    let paused = explained.paused_outcome();
     let bold = Style::new().bold();
     let mut output = anstream::stdout().lock();
     writeln!(output, "{bold}{}{bold:#}", escape_line(target.to_string().as_bytes()))?;
     if let Host::Name(_) = target.host {
         writeln!(output, "{}", resolved(outcomes))?;
     }
-    if explained.rested && rested.is_none() {
-        writeln!(
-            output,
-            "one of these asked for fewer connections, and rested before it was tried once more"
-        )?;
+    if explained.paused && paused.is_none() {
+        writeln!(output, "one of these asked for fewer connections and was retried after a pause")?;
     }
     for outcome in outcomes {
-        let rested = rested.is_some_and(|rested| std::ptr::eq(rested, outcome));
-        write!(output, "\n{}", render::describe(outcome, rested))?;
+        let after_pause = paused.is_some_and(|paused| std::ptr::eq(paused, outcome));
+        write!(output, "\n{}", render::describe(outcome, after_pause))?;
     }
     if outcomes.is_empty() {
-        writeln!(output, "no address of it is left to check")?;
+        writeln!(output, "it has no address to check")?;
     }
     output.flush()
 }
 
-/// What the resolver said.
+/// Describes the addresses of a name.
 fn resolved(outcomes: &[Outcome]) -> String {
     let addresses: Vec<_> = outcomes
         .iter()
         .filter_map(|outcome| outcome.endpoint)
-        .map(|it| it.ip().to_string())
+        .map(|endpoint| endpoint.ip().to_string())
         .collect();
     match addresses.as_slice() {
-        [] => "resolved to nothing that can be connected to".to_owned(),
+        [] => "resolved to no usable address".to_owned(),
         addresses => format!("resolved to {}", addresses.join(", ")),
     }
 }

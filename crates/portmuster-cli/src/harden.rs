@@ -1,36 +1,34 @@
-//! What this process asks of the system before it does anything: that its memory is not written to
-//! a file when it crashes, and that little address space is not used up by what is never touched.
+//! Process settings at start: no core dumps, and little unused address space.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Prepares the process; the worker processes do so as well.
-pub(crate) fn begin() {
+/// Applies the settings to this process. Worker processes call it as well.
+pub(crate) fn harden() {
     forbid_core_dumps();
     if getrlimit(Resource::As).current.is_some() {
         share_one_heap();
     }
 }
 
-/// What servers have sent, and labels, stay out of files that a crash would leave behind. The limit
-/// is what this program is started with by its worker processes, too.
+/// Disables core dumps, which would contain labels and bytes of servers.
 ///
-/// The process stays dumpable (prctl(2)): otherwise its files in /proc would belong to root, and it
-/// reads them to know what it has room for.
+/// Worker processes inherit the limit. The process stays dumpable (prctl(2)): otherwise its files
+/// in /proc would belong to root, and it reads them to determine its capacity.
 fn forbid_core_dumps() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    // A lower limit is never refused.
+    // Lowering a limit always succeeds.
     let _ = setrlimit(Resource::Core, none);
 }
 
-/// Lets all threads take memory from one heap.
+/// Makes all threads share one heap.
 ///
-/// The C library gives each thread one of its own, which takes 64 MiB of addresses, and 128 MiB for a
-/// moment: under `ulimit -v` no thread's stack found a place any more, although little memory was
-/// used.
+/// By default glibc gives each thread its own heap, which reserves 64 MiB of addresses, and 128 MiB
+/// for a moment. Under `ulimit -v`, no addresses would be left for thread stacks although little
+/// memory is used.
 #[cfg(target_env = "gnu")]
-#[expect(unsafe_code, reason = "nothing else sets how many heaps there may be in this process")]
+#[expect(unsafe_code, reason = "no safe function sets the number of heaps")]
 fn share_one_heap() {
-    // SAFETY: it takes two numbers, and no other thread has been started.
+    // SAFETY: the arguments are plain integers, and no other thread is running yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
     }

@@ -1,4 +1,4 @@
-//! `--list` and `--count`: what would be checked. Nothing is sent.
+//! `--list` and `--count`: print the targets without connecting to them.
 
 use std::io::{self, BufWriter, Write};
 
@@ -7,7 +7,7 @@ use portmuster::{Target, sink::escape_line};
 
 use crate::{args::DryRun, input::Input, status::Status, terminal};
 
-/// Prints the targets, or how many there are.
+/// Prints the targets or their number.
 ///
 /// # Errors
 /// A line of a stream can't be read.
@@ -20,26 +20,26 @@ pub(crate) fn print(dry_run: DryRun, input: Input) -> anyhow::Result<Status> {
         list(input.into_targets())
     };
     if printed.is_err() {
-        return Ok(terminal::printed(printed));
+        return Ok(terminal::status_of(printed));
     }
-    bad_lines.fatal().map_or(Ok(Status::Complete), Err)
+    bad_lines.take_fatal().map_or(Ok(Status::Complete), Err)
 }
 
-/// How many there are, with those of streams.
+/// Counts the targets, including those of streams.
 fn count(input: Input) -> anyhow::Result<u128> {
     let is_stream = input.len().is_none();
-    let indexed = input.set().exact_len().map(|_| input.indexed());
+    let indexed = input.set().exact_len().map(|_| input.indexed_len());
     let streamed = if is_stream { input.into_streamed().count() } else { 0 };
     indexed.and_then(|indexed| indexed.checked_add(streamed as u128)).with_context(|| {
         format!(
-            "the targets are more than can be counted: {} or more; count a smaller network, or \
-             one port of it (-p 22)",
+            "there are {} targets or more, too many to count: count a smaller network, or one port \
+             of it (-p 22)",
             u128::MAX
         )
     })
 }
 
-/// One a line, in the form of an input.
+/// Prints one target per line with its label, in the format of an input.
 fn list(targets: impl Iterator<Item = Target>) -> io::Result<()> {
     let mut output = BufWriter::new(io::stdout());
     for target in targets {

@@ -1,6 +1,6 @@
-//! The program `portmuster`: which of these addresses support ssh or telnet?
+//! The program `portmuster`, which finds out which addresses support ssh or telnet.
 //!
-//! Results go to stdout, all else to stderr.
+//! Results go to stdout, messages to stderr.
 
 use std::{
     io::{self, Write},
@@ -11,12 +11,15 @@ use clap::Parser;
 
 mod args;
 mod check;
+mod checksum;
+mod clock;
 mod collect;
 mod compare;
 mod completions;
 mod demo;
 mod diff;
 mod explain;
+mod file_identity;
 mod gate;
 mod harden;
 mod input;
@@ -24,8 +27,12 @@ mod journal;
 mod listing;
 mod man;
 mod measure;
+mod numbers;
 mod output;
+mod policy;
 mod progress;
+mod read_files;
+mod reserved;
 mod signals;
 mod status;
 mod summary;
@@ -39,13 +46,13 @@ use self::{
 };
 
 fn main() -> ExitCode {
-    harden::begin();
-    signals::outlive_file_limits();
+    harden::harden();
+    signals::ignore_file_size_signal();
     let program = match Program::try_parse() {
         Ok(program) => program,
         Err(error) if error.use_stderr() => error.exit(),
         Err(help) => {
-            return terminal::printed(help.print().and_then(|()| io::stdout().flush())).into();
+            return terminal::status_of(help.print().and_then(|()| io::stdout().flush())).into();
         }
     };
     program.color.write_global();

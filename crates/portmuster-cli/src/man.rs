@@ -1,4 +1,4 @@
-//! `portmuster man`: the help, as manual pages.
+//! `portmuster man`: renders the help as manual pages.
 
 use std::{fs, io, path::Path};
 
@@ -15,10 +15,10 @@ use crate::{
     terminal,
 };
 
-/// Prints one page, or writes all into a folder.
+/// Prints one page, or writes all pages to a directory.
 ///
 /// # Errors
-/// There is no such command.
+/// The command does not exist.
 pub(crate) fn run(man: &args::Man) -> anyhow::Result<Status> {
     let program = program();
     if let Some(folder) = &man.dir {
@@ -32,33 +32,35 @@ pub(crate) fn run(man: &args::Man) -> anyhow::Result<Status> {
     }
     let command = match &man.command {
         None => &program,
-        Some(name) => shown(&program)
+        Some(name) => visible(&program)
             .find(|command| command.get_name() == name)
-            .ok_or_else(|| anyhow!("there is no command {name:?}; portmuster --help lists them"))?,
+            .ok_or_else(|| anyhow!("there is no command {name:?}: see portmuster --help"))?,
     };
     Ok(terminal::print(&mut io::stdout(), &page(command)?))
 }
 
-/// The whole command line, with its names.
+/// Returns the command line with all names built.
 fn program() -> Command {
     let mut program = Program::command().disable_help_subcommand(true);
     program.build();
     program
 }
 
-fn shown(program: &Command) -> impl Iterator<Item = &Command> {
+/// Returns the commands that are not hidden.
+fn visible(program: &Command) -> impl Iterator<Item = &Command> {
     program.get_subcommands().filter(|command| !command.is_hide_set())
 }
 
 fn write_all(program: &Command, folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
-    for command in std::iter::once(program).chain(shown(program)) {
+    fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    for command in std::iter::once(program).chain(visible(program)) {
         let file = folder.join(Man::new(command.clone()).get_filename());
         fs::write(&file, page(command)?).with_context(|| format!("writing {}", file.display()))?;
     }
     Ok(())
 }
 
+/// Renders the page of a command.
 fn page(command: &Command) -> io::Result<Vec<u8>> {
     let man = Man::new(command.clone())
         .source(concat!("portmuster ", env!("CARGO_PKG_VERSION")))
@@ -69,17 +71,18 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
-    if shown(command).next().is_some() {
+    if visible(command).next().is_some() {
         man.render_subcommands_section(&mut page)?;
     }
-    if let Some(more) = command.get_after_help() {
-        sections(&more.to_string()).to_writer(&mut page)?;
+    if let Some(text) = command.get_after_help() {
+        sections(&text.to_string()).to_writer(&mut page)?;
     }
     see_also(command).to_writer(&mut page)?;
     Ok(in_ascii(&String::from_utf8_lossy(&page)).into_bytes())
 }
 
-/// Other letters as roff names them: without a locale it takes text for Latin-1.
+/// Replaces non-ASCII characters by roff escapes, because roff reads text as Latin-1 without a
+/// locale.
 fn in_ascii(page: &str) -> String {
     let letter = |letter: char| match letter {
         '\0'..='\x7f' => letter.to_string(),
@@ -88,11 +91,13 @@ fn in_ascii(page: &str) -> String {
     page.chars().map(letter).collect()
 }
 
-/// What stands below the options in the help. A line that ends with a colon, before lines that are
-/// indented, is a heading; these lines stay as they are; what is not indented is running text.
-fn sections(more: &str) -> Roff {
+/// Renders the text after the options of the help.
+///
+/// A line that ends with a colon and precedes indented lines is a heading. The indented lines are
+/// copied unchanged; other lines are running text.
+fn sections(text: &str) -> Roff {
     let mut roff = Roff::new();
-    let mut lines = more.lines().peekable();
+    let mut lines = text.lines().peekable();
     let mut has_heading = false;
     let is_indented = |line: &&str| line.starts_with(' ');
     while let Some(line) = lines.next() {
@@ -110,22 +115,22 @@ fn sections(more: &str) -> Roff {
         } else {
             let (control, name) = if has_heading { ("PP", None) } else { ("SH", Some("NOTES")) };
             roff.control(control, name);
-            let mut text = line.to_owned();
+            let mut paragraph = line.to_owned();
             while let Some(line) = lines.next_if(|line| !line.is_empty() && !line.ends_with(':')) {
-                text = format!("{text} {line}");
+                paragraph = format!("{paragraph} {line}");
             }
-            roff.text([roman(text)]);
+            roff.text([roman(paragraph)]);
         }
         has_heading = true;
     }
     roff
 }
 
-/// The other pages.
+/// Renders the references to the other pages.
 fn see_also(command: &Command) -> Roff {
     let program = program();
     let name = |command: &Command| command.get_display_name().unwrap_or("portmuster").to_owned();
-    let others = std::iter::once(&program).chain(shown(&program)).map(name);
+    let others = std::iter::once(&program).chain(visible(&program)).map(name);
     let own = name(command);
     let mut roff = Roff::new();
     roff.control("SH", ["SEE ALSO"]);

@@ -1,4 +1,4 @@
-//! What a run has cost, as the run itself can tell: read by `compare`.
+//! The cost of a run, measured by the run itself and read by `compare`.
 
 use std::{fs, path::Path};
 
@@ -10,24 +10,24 @@ use nix::sys::{
 use portmuster::{Account, WorkersReport};
 use serde::{Deserialize, Serialize};
 
-/// What a run has cost, with all its processes.
+/// The cost of a run, including all its processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measured {
     pub(crate) targets: u64,
-    /// Processor time of all processes.
+    /// Processor time of all processes, in seconds.
     pub(crate) cpu_s: f64,
-    /// How often a thread gave its processor away, of its own will or not.
+    /// Voluntary and involuntary context switches.
     pub(crate) context_switches: u64,
     pub(crate) peak_in_flight: usize,
-    /// Attempts by worker.
+    /// Number of attempts per worker.
     pub(crate) shares: Vec<u64>,
 }
 
 impl Measured {
-    /// What this process and those that it has waited for have cost so far.
+    /// Measures this process and the child processes that it has waited for.
     ///
     /// # Errors
-    /// The system does not say.
+    /// getrusage(2) fails.
     pub(crate) fn now(account: &Account, workers: &WorkersReport) -> anyhow::Result<Self> {
         let own = getrusage(UsageWho::RUSAGE_SELF)?;
         let theirs = getrusage(UsageWho::RUSAGE_CHILDREN)?;
@@ -40,16 +40,20 @@ impl Measured {
         })
     }
 
+    /// Writes the cost to a file.
+    ///
     /// # Errors
     /// The file can't be written.
     pub(crate) fn write(&self, file: &Path) -> anyhow::Result<()> {
-        fs::write(file, serde_json::to_vec(self)?).context("what the run cost can't be written")
+        fs::write(file, serde_json::to_vec(self)?).context("writing the cost of the run")
     }
 
+    /// Reads a file of [`Self::write`].
+    ///
     /// # Errors
-    /// The file can't be read, or is none of [`Self::write`].
+    /// The file can't be read, or [`Self::write`] did not write it.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(file).context("what a run cost can't be read")?;
+        let bytes = fs::read(file).context("reading the cost of a run")?;
         Ok(serde_json::from_slice(&bytes)?)
     }
 }

@@ -1,4 +1,4 @@
-//! How far a run is, on stderr.
+//! The progress of a run on stderr.
 
 use std::{
     io::{self, IsTerminal},
@@ -13,96 +13,100 @@ use crate::{
     terminal,
 };
 
-/// Between two redraws of the line.
+/// Time between two redraws of the progress bar.
 const TICK: Duration = Duration::from_millis(200);
-/// Between two lines where there is no terminal: asked for, and unasked.
+/// Time between two lines if stderr is no terminal, with `--progress always`.
 const LINE_EVERY: Duration = Duration::from_secs(1);
+/// Time between two lines if stderr is no terminal, with `--progress auto`.
 const LOG_EVERY: Duration = Duration::from_mins(1);
-/// Between two words on what holds the run back.
-const HELD_EVERY: Duration = Duration::from_secs(1);
+/// Minimum time between two messages about the throttle.
+const THROTTLE_EVERY: Duration = Duration::from_secs(1);
 
-/// Shows how far the run is, and what holds it back.
+/// Shows the progress of a run and, with `--verbose`, what limits its speed.
 pub(crate) struct Progress {
-    show: Shown,
+    display: ProgressDisplay,
+    /// The number of targets; `None`: some come from a stream.
     total: Option<u64>,
-    /// `None`: it is not said.
-    held: Option<Held>,
+    /// `None`: without `--verbose`.
+    throttle: Option<ThrottleLog>,
 }
 
-enum Shown {
+/// How progress is shown.
+enum ProgressDisplay {
     Bar(ProgressBar),
     Lines { every: Duration, next: Duration },
     Hidden,
 }
 
+/// The last message about the throttle, and the earliest time of the next.
 #[derive(Default)]
-struct Held {
-    said: Option<Throttle>,
+struct ThrottleLog {
+    last: Option<Throttle>,
     next: Duration,
 }
 
 impl Progress {
-    /// For a run of so many targets; `None`: as many as come.
+    /// Starts to show the progress of `total` targets; `None`: some come from a stream.
     pub(crate) fn start(check: &Check, total: Option<u128>) -> Self {
         let show = if check.quiet { ShowProgress::Never } else { check.progress };
         let total = total.map(|total| u64::try_from(total).unwrap_or(u64::MAX));
-        let lines = |every| Shown::Lines { every, next: every };
-        let show = match (show, io::stderr().is_terminal()) {
-            (ShowProgress::Never, _) => Shown::Hidden,
+        let lines = |every| ProgressDisplay::Lines { every, next: every };
+        let display = match (show, io::stderr().is_terminal()) {
+            (ShowProgress::Never, _) => ProgressDisplay::Hidden,
             (ShowProgress::Auto, false) => lines(LOG_EVERY),
             (ShowProgress::Always, false) => lines(LINE_EVERY),
-            (_, true) => Shown::Bar(bar(total)),
+            (_, true) => ProgressDisplay::Bar(bar(total)),
         };
-        Self { show, total, held: check.verbose.then(Held::default) }
+        Self { display, total, throttle: check.verbose.then(ThrottleLog::default) }
     }
 
-    /// Takes the sum so far.
+    /// Shows the account so far.
     pub(crate) fn update(&mut self, account: &Account) {
         let settled = account.settled() + account.excluded;
         let open = account.state(PortState::Open);
-        match &mut self.show {
-            Shown::Bar(bar) => {
+        match &mut self.display {
+            ProgressDisplay::Bar(bar) => {
                 bar.set_position(settled);
                 let rate = rate(settled, account.elapsed);
                 let left = self.total.map(|_| left(bar.eta(), account.backlog));
                 let left = left.map_or(String::new(), |left| format!("  {left}"));
                 bar.set_message(format!("{rate}/s  {open} open{left}"));
             }
-            Shown::Lines { every, next } if account.elapsed >= *next => {
+            ProgressDisplay::Lines { every, next } if account.elapsed >= *next => {
                 *next = account.elapsed + *every;
                 terminal::note(line(account, self.total));
             }
-            Shown::Lines { .. } | Shown::Hidden => {}
+            ProgressDisplay::Lines { .. } | ProgressDisplay::Hidden => {}
         }
-        if let Some(throttle) = self.held.as_mut().and_then(|held| held.news(account)) {
-            self.aside(|| terminal::note(format!("held back by {throttle}")));
-        }
-    }
-
-    /// Takes the line away while something else is written to the terminal.
-    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.show {
-            Shown::Bar(bar) => bar.suspend(write),
-            Shown::Lines { .. } | Shown::Hidden => write(),
+        if let Some(throttle) = self.throttle.as_mut().and_then(|log| log.next_message(account)) {
+            self.suspend(|| terminal::note(format!("speed limited by {throttle}")));
         }
     }
 
-    /// Takes the line away.
+    /// Hides the progress bar while `write` writes to the terminal.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.display {
+            ProgressDisplay::Bar(bar) => bar.suspend(write),
+            ProgressDisplay::Lines { .. } | ProgressDisplay::Hidden => write(),
+        }
+    }
+
+    /// Removes the progress bar.
     pub(crate) fn finish(&self) {
-        if let Shown::Bar(bar) = &self.show {
+        if let ProgressDisplay::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
 }
 
-impl Held {
-    /// What holds the run back, when that is another thing than was last said.
-    fn news(&mut self, account: &Account) -> Option<Throttle> {
+impl ThrottleLog {
+    /// Returns the throttle if it differs from the last message and a new message is due.
+    fn next_message(&mut self, account: &Account) -> Option<Throttle> {
         let throttle = account.throttle?;
-        if self.said == Some(throttle) || account.elapsed < self.next {
+        if self.last == Some(throttle) || account.elapsed < self.next {
             return None;
         }
-        *self = Self { said: Some(throttle), next: account.elapsed + HELD_EVERY };
+        *self = Self { last: Some(throttle), next: account.elapsed + THROTTLE_EVERY };
         Some(throttle)
     }
 }
@@ -119,11 +123,12 @@ fn bar(total: Option<u64>) -> ProgressBar {
     bar
 }
 
-/// Targets a second.
+/// Returns the number of targets per second.
 fn rate(settled: u64, elapsed: Duration) -> u128 {
     u128::from(settled) * 1000 / elapsed.as_millis().max(1)
 }
 
+/// Formats progress as a line.
 fn line(account: &Account, total: Option<u64>) -> String {
     let settled = account.settled() + account.excluded;
     let (rate, open) = (rate(settled, account.elapsed), account.state(PortState::Open));
@@ -136,13 +141,13 @@ fn line(account: &Account, total: Option<u64>) -> String {
     format!("{settled}/{total} done, {rate}/s, {open} open, {left}")
 }
 
-/// How long the run still takes: at its pace, or until the host is done that most targets wait for,
-/// if that takes longer.
-fn left(at_this_pace: Duration, backlog: Option<HostBacklog>) -> String {
+/// Describes the remaining time: at the current rate or, if that takes longer, until the host with
+/// the longest queue is done.
+fn left(at_current_rate: Duration, backlog: Option<HostBacklog>) -> String {
     let slow = backlog.filter(|backlog| {
-        backlog.longest_remaining.is_none_or(|remaining| remaining > at_this_pace)
+        backlog.longest_remaining.is_none_or(|remaining| remaining > at_current_rate)
     });
-    let time = slow.map_or(Some(at_this_pace), |slow| slow.longest_remaining);
+    let time = slow.map_or(Some(at_current_rate), |slow| slow.longest_remaining);
     let time = time.map_or("?".to_owned(), |time| format!("{:#}", HumanDuration(time)));
     match slow {
         None => format!("{time} left"),
@@ -158,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_done_rate_open_and_left() {
+    fn line_shows_done_rate_open_and_remaining_time() {
         let mut account = Account::default();
         (account.elapsed, account.excluded) = (Duration::from_millis(2_500), 250);
         assert_eq!(line(&account, None), "250 done, 100/s, 0 open");

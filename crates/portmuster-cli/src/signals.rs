@@ -1,4 +1,4 @@
-//! Ctrl-C, once and twice.
+//! Signals: the first Ctrl-C stops the run, the second ends the program.
 
 use std::{
     io,
@@ -19,64 +19,65 @@ use signal_hook::{
 
 use crate::{status::Status, terminal};
 
-/// What is in flight when the run is interrupted has this long to end.
+/// How long open connections may continue after an interruption.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Whether the run was interrupted.
+/// A flag that is set when the run is interrupted. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interrupted {
     flag: Arc<AtomicBool>,
-    /// The thread that says so.
-    note: Arc<Mutex<Option<JoinHandle<()>>>>,
+    /// The thread that prints the message about it.
+    message: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Interrupted {
+    /// Returns whether a signal has arrived.
     pub(crate) fn is_set(&self) -> bool {
         self.flag.load(Ordering::Relaxed)
     }
 
-    /// Waits until it was said that the run is being stopped, if it is: what is said next comes
-    /// behind.
-    pub(crate) fn wait_for_note(&self) {
-        let note = self.note.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(note) = note {
-            // Its panic was reported when it happened.
-            let _ = note.join();
+    /// Waits until the message about an interruption is printed, so that later messages follow it.
+    pub(crate) fn wait_for_message(&self) {
+        let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(message) = message {
+            // A panic of the thread was already reported.
+            let _ = message.join();
         }
     }
 
-    /// Says it in a thread of its own: all else may be waiting for whoever reads the rows, and
-    /// the next signal must be heard although nobody reads stderr.
-    fn say(&self) {
-        let said = thread::Builder::new()
-            .name("portmuster-note".into())
-            .spawn(|| terminal::interrupt("stopping; once more to leave at once"));
-        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = said.ok();
+    /// Prints the message in a separate thread.
+    ///
+    /// The main thread may be blocked by the reader of stdout, and the signal thread must handle
+    /// the next signal even if stderr is blocked.
+    fn print_message(&self) {
+        let thread = thread::Builder::new().name("portmuster-note".into()).spawn(|| {
+            terminal::note_over_progress("stopping; press Ctrl-C again to quit immediately");
+        });
+        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = thread.ok();
     }
 }
 
-/// From now on a file that may not grow (`ulimit -f`) is an error of writing, and does not kill the
-/// program.
-pub(crate) fn outlive_file_limits() {
-    // Where the system refuses the handler the signal does what it always does.
+/// Turns the signal for a file size limit (`ulimit -f`) into a write error from now on.
+pub(crate) fn ignore_file_size_signal() {
+    // If the handler can't be installed, the signal still ends the program.
     let _ = flag::register(SIGXFSZ, Arc::default());
 }
 
-/// From now on the first SIGINT or SIGTERM stops the run, the second ends the program at once.
+/// Stops the run on the first SIGINT or SIGTERM, and ends the program on the second.
 ///
 /// # Errors
-/// The system refuses the handlers.
-pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
+/// The signal handlers can't be installed.
+pub(crate) fn stop_on_signal(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
     let interrupted = Interrupted::default();
-    let noticed = interrupted.clone();
+    let shared = interrupted.clone();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let watch = move || {
         for _ in signals.forever() {
-            if noticed.flag.swap(true, Ordering::Relaxed) {
-                leave();
+            if shared.flag.swap(true, Ordering::Relaxed) {
+                quit();
             }
             if !quiet {
-                noticed.say();
+                shared.print_message();
             }
             stopper.stop(GRACE);
         }
@@ -85,11 +86,11 @@ pub(crate) fn watch(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
     Ok(interrupted)
 }
 
-/// From now on SIGINT and SIGTERM are only noticed.
+/// Records SIGINT and SIGTERM from now on without acting on them.
 ///
 /// # Errors
-/// The system refuses the handlers.
-pub(crate) fn noticed() -> io::Result<Interrupted> {
+/// The signal handlers can't be installed.
+pub(crate) fn record_signals() -> io::Result<Interrupted> {
     let interrupted = Interrupted::default();
     for signal in [SIGINT, SIGTERM] {
         flag::register(signal, Arc::clone(&interrupted.flag))?;
@@ -97,7 +98,7 @@ pub(crate) fn noticed() -> io::Result<Interrupted> {
     Ok(interrupted)
 }
 
-#[expect(clippy::exit, reason = "the user has asked twice; whole lines were written at each flush")]
-fn leave() -> ! {
+#[expect(clippy::exit, reason = "the user asked twice, and each flush wrote complete lines")]
+fn quit() -> ! {
     std::process::exit(Status::Interrupted.code().into())
 }

@@ -2,23 +2,23 @@
 
 use std::process::ExitCode;
 
-/// How a command ended. Where several hold, the one that is listed first is told.
+/// The result of a command. If several apply, the first in this order is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
-    /// The arguments or the input can't be read, or an output can't be opened.
+    /// The arguments or the input are invalid, or an output can't be opened.
     Usage,
-    /// It was interrupted.
+    /// The user interrupted the command.
     Interrupted,
-    /// Something was found that makes a difference.
+    /// A gate is violated, or two runs or methods differ.
     Finding,
     /// Some targets could not be checked, or an output or the journal could not be written.
     Incomplete,
-    /// All is done.
+    /// The command did everything.
     Complete,
 }
 
 impl Status {
-    /// What the process ends with.
+    /// Returns the exit status of the process.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Complete => 0,
@@ -41,16 +41,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_least_is_told() {
-        let held = [
+    fn most_severe_status_is_the_minimum() {
+        let all = [
             Status::Complete,
             Status::Incomplete,
             Status::Finding,
             Status::Interrupted,
             Status::Usage,
         ];
-        let codes: Vec<_> = (1..=held.len())
-            .map(|several| held[..several].iter().min().expect("at least one").code())
+        let codes: Vec<_> = (1..=all.len())
+            .map(|count| all[..count].iter().min().expect("there is at least one").code())
             .collect();
         assert_eq!(codes, [0, 3, 1, 130, 2]);
     }

@@ -1,16 +1,16 @@
-//! What a run came to, in a few lines.
+//! The summary of a run on stderr.
 
 use portmuster::{
     Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::Skipped,
 };
 
-use crate::{output, terminal};
+use crate::{clock, terminal};
 
-/// Says what became of every target. `total` is how many there were; `None`: as many as came.
-pub(crate) fn say(account: &Account, total: Option<u128>, skipped: Skipped, lines_skipped: u64) {
+/// Prints the result of all targets. `total` is their number; `None`: some came from a stream.
+pub(crate) fn print(account: &Account, total: Option<u128>, skipped: Skipped, lines_skipped: u64) {
     terminal::note(equation(account, total));
     if total.is_none() {
-        terminal::note("read as a stream: what it names twice was checked twice");
+        terminal::note("targets of streams were not deduplicated");
     }
     let services: Vec<_> = Service::ALL
         .into_iter()
@@ -21,10 +21,10 @@ pub(crate) fn say(account: &Account, total: Option<u128>, skipped: Skipped, line
         terminal::note(format!("open: {}", services.join(", ")));
     }
     for (count, what) in [
-        (skipped.duplicates, "named more than once, and checked once"),
+        (skipped.duplicates, "duplicates, checked once"),
         (skipped.excluded, "excluded from the list"),
-        (skipped.reserved, "left out: in networks that no host can have"),
-        (lines_skipped.into(), "lines passed over"),
+        (skipped.reserved, "skipped: addresses that no host can have"),
+        (lines_skipped.into(), "bad lines skipped"),
     ] {
         if count > 0 {
             let or_more = if count == u128::MAX { " or more" } else { "" };
@@ -39,11 +39,11 @@ pub(crate) fn say(account: &Account, total: Option<u128>, skipped: Skipped, line
     }
 }
 
-/// How often this machine was short of something, what that came to, and what to do about it.
+/// Describes the resource shortages of this machine, their effect and the setting to change.
 fn shortages(account: &Account, last: Fault) -> String {
     format!(
-        "this machine was short of something {} times, last of {last} ({}); that let {} be in \
-         flight, and {} at the end",
+        "this machine ran out of resources {} times, last of {last} (see {}); this lowered the number \
+         of connections in flight to {}, {} at the end",
         account.faults,
         remedy(last),
         account.in_flight_least,
@@ -62,23 +62,25 @@ fn remedy(fault: Fault) -> &'static str {
     }
 }
 
-/// Says with how much a run goes on, if it does.
-pub(crate) fn say_resumed(settled: &Positions, total: Option<u128>) {
+/// Prints how many targets are left, if a run resumes.
+pub(crate) fn print_resumed(settled: &Positions, total: Option<u128>) {
     if let Some(total) = total.filter(|_| !settled.is_empty()) {
         let left = total.saturating_sub(settled.len().into());
-        terminal::note(format!("goes on with {left} of {total} targets"));
+        terminal::note(format!("resuming with {left} of {total} targets left"));
     }
 }
 
-/// Says how the workers fared: what went wrong, and what each did when that is asked for.
-pub(crate) fn say_workers(workers: &WorkersReport, verbose: bool) {
+/// Prints failures of workers and, if `verbose`, the attempts of each.
+pub(crate) fn print_workers(workers: &WorkersReport, verbose: bool) {
     let all = workers.shares.len();
     if workers.ready < all {
         let late = all - workers.ready;
-        terminal::note(format!("began without {late} of {all} workers, which were not ready"));
+        terminal::note(format!(
+            "started without {late} of {all} workers, which were not ready in time"
+        ));
     }
     for (ending, count) in &workers.lost {
-        terminal::note(format!("workers that ended before their time: {count} {ending}"));
+        terminal::note(format!("workers that ended unexpectedly: {count} {ending}"));
     }
     if verbose && all > 1 {
         let shares: Vec<_> = workers.shares.iter().map(u64::to_string).collect();
@@ -89,12 +91,12 @@ pub(crate) fn say_workers(workers: &WorkersReport, verbose: bool) {
 fn found_on_retry(account: &Account) -> String {
     let found = account.found_on_retry;
     match account.slowed {
-        0 => format!("{found} found on a retry; if these are many, lower --rate"),
-        times => format!("{found} found on a retry; slowed down {times} times: lower --rate"),
+        0 => format!("{found} open only on a retry; if that is many, lower --rate"),
+        times => format!("{found} open only on a retry; slowed down {times} times: lower --rate"),
     }
 }
 
-/// The sum over all targets.
+/// Returns the sum over all targets as an equation.
 fn equation(account: &Account, total: Option<u128>) -> String {
     let ending = ending(account, total);
     let states: Vec<_> = PortState::ALL
@@ -111,36 +113,12 @@ fn equation(account: &Account, total: Option<u128>) -> String {
     )
 }
 
-/// What the run came to, of `total` targets; `None`: of as many as came.
+/// Returns the ending for the outputs of a run of `total` targets; `None`: some came from a stream.
 pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
     let ended = u128::from(account.settled() + account.excluded);
     let targets = match total {
         Some(total) => total + u128::from(account.more_addresses),
         None => account.targets.into(),
     };
-    Ending { account: *account, targets: targets.max(ended), time: output::now() }
-}
-
-/// With a comma between thousands.
-pub(crate) fn grouped(number: impl Into<u128>) -> String {
-    let digits = number.into().to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_told_apart() {
-        let numbers = [0u32, 7, 999, 1_000, 65_024, 1_234_567].map(grouped);
-        assert_eq!(numbers, ["0", "7", "999", "1,000", "65,024", "1,234,567"]);
-    }
+    Ending { account: *account, targets: targets.max(ended), time: clock::now() }
 }

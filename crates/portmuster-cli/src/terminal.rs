@@ -1,22 +1,23 @@
-//! What is printed at once, and what is said on stderr.
+//! Messages on stderr, and output that is printed at once on stdout.
 
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
 };
 
+use anstream::{AutoStream, ColorChoice, stream::RawStream};
 use anstyle::{AnsiColor, Style};
-use portmuster::sink::escape_line;
+use portmuster::sink::{Paint, escape_line};
 
 use crate::status::Status;
 
-/// Prints all of it. Whoever reads stdout may go before the end.
+/// Prints the bytes. A reader that closes stdout early is no error.
 pub(crate) fn print(stdout: &mut impl Write, bytes: &[u8]) -> Status {
-    printed(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    status_of(stdout.write_all(bytes).and_then(|()| stdout.flush()))
 }
 
-/// How a command ended whose standard output was written like this.
-pub(crate) fn printed(result: io::Result<()>) -> Status {
+/// Returns the status of a command from the result of writing to stdout; prints an error.
+pub(crate) fn status_of(result: io::Result<()>) -> Status {
     match result {
         Ok(()) => Status::Complete,
         Err(failed) if failed.kind() == io::ErrorKind::BrokenPipe => Status::Complete,
@@ -27,31 +28,38 @@ pub(crate) fn printed(result: io::Result<()>) -> Status {
     }
 }
 
-/// Says what went wrong.
+/// Prints an error.
 pub(crate) fn error(message: &anyhow::Error) {
-    say("error", AnsiColor::Red.on_default().bold(), &format!("{message:#}"));
+    write_message("error", AnsiColor::Red.on_default().bold(), &format!("{message:#}"));
 }
 
-/// Says what the user may want to know.
+/// Prints a message that is no error.
 pub(crate) fn note(message: impl Display) {
-    say("portmuster", Style::new().bold(), &message.to_string());
+    write_message("portmuster", Style::new().bold(), &message.to_string());
 }
 
-/// Says it in the midst of whatever is being shown: a line of progress is wiped away, and drawn
-/// again below.
-pub(crate) fn interrupt(message: &str) {
+/// Prints a message over a progress bar, which is redrawn below it.
+pub(crate) fn note_over_progress(message: &str) {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr().lock(), "\r\x1b[2K");
     }
     note(message);
 }
 
-/// Messages may quote what a stranger wrote.
-fn say(who: &str, style: Style, message: &str) {
-    // Where stderr is closed there is nobody to tell.
+/// Writes a message with its prefix. Messages may quote bytes of servers, so they are escaped.
+fn write_message(prefix: &str, style: Style, message: &str) {
+    // If stderr is closed, no reader is left for the message or for the error.
     let _ = writeln!(
         anstream::stderr().lock(),
-        "{style}{who}:{style:#} {}",
+        "{style}{prefix}:{style:#} {}",
         escape_line(message.as_bytes())
     );
+}
+
+/// Returns whether to write colours to this stream, according to `--color`.
+pub(crate) fn paint(stream: &impl RawStream) -> Paint {
+    match AutoStream::choice(stream) {
+        ColorChoice::Never => Paint::Plain,
+        _ => Paint::Ansi,
+    }
 }

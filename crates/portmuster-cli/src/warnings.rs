@@ -1,5 +1,4 @@
-//! What is said before a run that looks like a mistake, or that this system can't give all that it
-//! asks for.
+//! Warnings before a run: likely mistakes, and limits of this system.
 
 use std::{
     fs,
@@ -12,51 +11,53 @@ use rustix::process::geteuid;
 
 use crate::{args::Check, input::Input, terminal};
 
-/// Targets that take long, and that an interruption loses.
-const LONG: u128 = 1 << 24;
-/// Addresses of a network that is more than one's own few servers.
+/// Number of targets from which on a run should have a journal.
+const MANY: u128 = 1 << 24;
+/// Number of addresses from which on a public network looks like a mistake.
 const WIDE: u128 = 256;
 
-/// Says what looks like a mistake.
-pub(crate) fn say(check: &Check, input: &Input) {
-    // To a person; a script that has to run as root would be told each time.
+/// Prints warnings about likely mistakes.
+pub(crate) fn print(check: &Check, input: &Input) {
+    // Only on a terminal: a script that must run as root would repeat the warning each time.
     if (io::stderr().is_terminal() || check.verbose) && is_root() {
         terminal::note(
-            "this runs as root and needs no privilege: what strangers send is read with all rights \
-             of this machine; use another account (sudo -u USER portmuster check ...)",
+            "running as root is unnecessary, and risky because the program parses untrusted data: \
+             use another account (sudo -u USER portmuster check ...)",
         );
     }
     if check.rate.is_none()
         && let Some((first, last)) = input.set().ranges().find(|&range| is_wide_and_public(range))
     {
         terminal::note(format!(
-            "{first} to {last} is a public network, and --rate is not set: at 10,000 connections \
-             a second its owners may take this for an attack"
+            "{first} to {last} is a public network and --rate is not set: its operators may take \
+             10,000 connections per second for an attack"
         ));
     }
     for item in &check.targets {
-        if let Some((address, port)) = like_a_port(item, check) {
+        if let Some((address, port)) = ends_like_port(item, check) {
             terminal::note(format!(
-                "{item} is an address by itself; port {port} of {address} is [{address}]:{port}"
+                "{item} is an address without a port; for port {port} of {address} write [{address}]:{port}"
             ));
         }
     }
-    if input.indexed() > LONG && check.journaling.journal.is_none() {
+    if input.indexed_len() > MANY && check.journal.journal.is_none() {
         terminal::note(format!(
-            "{} targets take long, and a run that is interrupted begins anew; --journal FILE lets \
-             it go on",
-            input.indexed()
+            "{} targets take long, and an interrupted run has to start again; use --journal FILE \
+             to be able to resume it",
+            input.indexed_len()
         ));
     }
 }
 
-/// Says how many will be in flight when that is not what was asked for, why, and what to do about
-/// it. `total` is how many targets there are; `None`: as many as come.
-pub(crate) fn say_in_flight(check: &Check, in_flight: InFlight, total: Option<u128>) {
+/// Prints a warning if fewer connections than requested can be open, with the reason and the
+/// remedy.
+///
+/// `total` is the number of targets; `None`: some come from a stream.
+pub(crate) fn print_in_flight(check: &Check, in_flight: InFlight, total: Option<u128>) {
     let InFlight { asked, given, limited_by, tcp_memory, .. } = in_flight;
-    let was_asked_for = check.in_flight.get() != defaults::IN_FLIGHT;
-    let is_felt = total.is_none_or(|total| total > given as u128);
-    if !(was_asked_for || is_felt || check.verbose) {
+    let is_requested = check.in_flight.get() != defaults::IN_FLIGHT;
+    let is_noticeable = total.is_none_or(|total| total > given as u128);
+    if !(is_requested || is_noticeable || check.verbose) {
         return;
     }
     if let Some(limited_by) = limited_by {
@@ -64,20 +65,20 @@ pub(crate) fn say_in_flight(check: &Check, in_flight: InFlight, total: Option<u1
     }
     if let Some(most) = tcp_memory {
         terminal::note(format!(
-            "in flight: {given}, but this system's memory for TCP is meant for {most}: connections \
-             of other programs may stall; for that many, raise net.ipv4.tcp_mem"
+            "in flight: {given}, but the TCP memory of this system is sized for {most}: connections \
+             of other programs may stall; raise net.ipv4.tcp_mem for this many"
         ));
     }
 }
 
-/// Whether this process is root outside of user namespaces, where a root has few rights.
+/// Returns whether this process is root outside user namespaces, where root has few rights.
 fn is_root() -> bool {
     let is_outside = |map: String| map.split_whitespace().eq(["0", "0", "4294967295"]);
     geteuid().is_root() && fs::read_to_string("/proc/self/uid_map").is_ok_and(is_outside)
 }
 
-/// The parts of an IPv6 address that reads as if one of the run's ports stood at its end.
-fn like_a_port<'a>(item: &'a str, check: &Check) -> Option<(&'a str, u16)> {
+/// Splits an IPv6 address whose end looks like one of the ports of the run; `None`: it does not.
+fn ends_like_port<'a>(item: &'a str, check: &Check) -> Option<(&'a str, u16)> {
     item.parse::<Ipv6Addr>().ok()?;
     let (address, port) = item.rsplit_once(':')?;
     address.parse::<Ipv6Addr>().ok()?;
@@ -94,7 +95,7 @@ fn is_wide_and_public((first, last): (IpAddr, IpAddr)) -> bool {
     width >= WIDE && (is_public(first) || is_public(last))
 }
 
-/// Whether the address is reached over the public internet, as far as its block tells (RFC 6890).
+/// Returns whether the address is on the public internet, according to its block (RFC 6890).
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -105,7 +106,7 @@ fn is_public(address: IpAddr) -> bool {
                 || address.is_documentation()
                 || shared)
         }
-        // Global unicast, but for documentation.
+        // Global unicast without the documentation prefix.
         IpAddr::V6(address) => {
             let [first, second, ..] = address.segments();
             first & 0xE000 == 0x2000 && (first, second) != (0x2001, 0x0DB8)
@@ -117,14 +118,17 @@ fn is_public(address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    fn warned(first: &str, last: &str) -> bool {
-        is_wide_and_public((first.parse().expect("an address"), last.parse().expect("one")))
+    fn is_suspicious(first: &str, last: &str) -> bool {
+        is_wide_and_public((
+            first.parse().expect("a valid address"),
+            last.parse().expect("a valid address"),
+        ))
     }
 
     #[test]
-    fn only_wide_public_networks_look_like_a_mistake() {
-        assert!(warned("8.0.0.0", "8.255.255.255"));
-        assert!(warned("2600::", "2600::ffff"));
+    fn only_wide_public_networks_are_suspicious() {
+        assert!(is_suspicious("8.0.0.0", "8.255.255.255"));
+        assert!(is_suspicious("2600::", "2600::ffff"));
         for (first, last) in [
             ("8.8.8.0", "8.8.8.255"),
             ("10.0.0.0", "10.255.255.255"),
@@ -133,7 +137,7 @@ mod tests {
             ("2001:db8::", "2001:db8::ffff"),
             ("fd00::", "fd00::ffff"),
         ] {
-            assert!(!warned(first, last), "{first}");
+            assert!(!is_suspicious(first, last), "{first}");
         }
     }
 }

@@ -1,19 +1,19 @@
-//! The worker processes of this program: the program itself, started again.
+//! Worker processes, which run this program again.
 
 use anyhow::Context;
 use portmuster::{Checker, Method, workers::Program};
 
-/// The subcommand that makes a process a worker.
+/// The hidden subcommand of worker processes.
 const WORKER: &str = "worker";
 
-/// Names this program as what the checker's worker processes are, where the method has any.
+/// Lets the checker run this program in worker processes, if its method has any.
 ///
 /// # Errors
-/// The system does not say where this program is.
-pub(crate) fn named(checker: Checker, method: Method) -> anyhow::Result<Checker> {
+/// The path of this program is unknown.
+pub(crate) fn with_this_program(checker: Checker, method: Method) -> anyhow::Result<Checker> {
     if !method.has_processes() {
         return Ok(checker);
     }
-    let this = Program::this().context("this system does not say where portmuster itself is")?;
+    let this = Program::this().context("finding the portmuster program")?;
     Ok(checker.with_workers(this.arg(WORKER)))
 }

@@ -1,11 +1,11 @@
-//! One attempt: a connection to one endpoint and the conversation on it, as a machine without
-//! I/O. It is told what happened and answers with the next step and the next deadline.
+//! An attempt: one connection to one endpoint and the conversation on it.
 //!
-//! The same machine runs under blocking threads, the event loop and the simulator, so that they
-//! agree by construction. Which address comes next and whether to try again is the
-//! [schedule](crate::schedule)'s.
+//! It is a state machine without I/O: it takes events, and returns the next step and the next
+//! deadline. The same machine runs under blocking threads, event loops and the simulator, so they
+//! agree by construction. The [schedule](crate::schedule) decides which address is next, and whether
+//! to try again.
 //!
-//! Invariant: an attempt ends at its deadline at the latest, whatever a server does.
+//! Invariant: an attempt ends at its deadline at the latest, whatever the server does.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Instant,
     config::{Config, Limits, Probing},
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
     probe::{Ending, Judgement, Probe, ProbeStep},
 };
@@ -24,71 +24,71 @@ mod errno;
 
 pub(crate) use errno::{Phase, withdraw_refusal};
 
-/// All the limits in time that an attempt has.
+/// The timers of an attempt. The comment says what it means when the timer expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Timer {
-    /// The connection is neither accepted nor refused: filtered.
+    /// The connection was neither accepted nor refused: the target is filtered.
     Connect,
-    /// The server says nothing: send it an empty line.
+    /// The server has sent nothing: it gets an empty line.
     ActiveStep,
-    /// The server still says nothing: silent.
+    /// The server has still sent nothing: it is silent.
     FirstByte,
-    /// The server has paused: send it an empty line if it waits for one, else judge what came, if a
-    /// rule recognises it.
+    /// The server has paused. If it waits for an empty line, it gets one; else its bytes are judged, if
+    /// a rule recognises them.
     Quiet,
-    /// No rule recognises what came, and nothing more came for as long as a first byte may take:
-    /// unknown.
+    /// No rule recognises the server's bytes, and no more came for as long as a first byte may take: the
+    /// service is unknown.
     Unrecognised,
-    /// The conversation has lasted long enough.
+    /// The conversation has reached its limit.
     Conversation,
 }
 
-/// What happened.
+/// An event of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// The connection was accepted.
     Accepted,
-    /// Bytes came.
+    /// The server sent these bytes.
     Bytes(&'a [u8]),
-    /// The server hung up.
+    /// The server closed the connection.
     Closed,
     /// A system call failed.
     Failed(Errno),
-    /// ICMP said so of the connection.
+    /// ICMP ended the pending connection with this error.
     RefusedByIcmp(Errno),
-    /// The deadline passed.
+    /// The deadline has passed.
     DeadlinePassed,
 }
 
-/// What to do next.
+/// What an attempt wants its driver to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Wait for what comes.
+    /// Wait for more.
     Read,
-    /// Send these bytes, then read what comes.
+    /// Send these bytes, then wait for more.
     Write(Vec<u8>),
-    /// The attempt is over: close the socket.
+    /// The attempt has ended: close the socket.
     Done(Conclusion),
 }
 
-/// Who speaks first in a conversation.
+/// Which side speaks first in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum Opening {
-    /// The server. One that says nothing is sent an empty line after a while.
+    /// The server. A silent one gets an empty line after a while.
     #[default]
     Listen,
     /// The server, however long it is silent.
     OnlyListen,
-    /// We do: we send our identification as soon as the connection is accepted, as ssh clients do.
+    /// This side: it sends its identification as soon as the connection is accepted, as ssh clients do.
     Introduce,
 }
 
-/// What every attempt of a run goes by.
+/// The settings of every attempt of a run.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) probing: Probing,
-    /// Whether the conversation is kept.
+    /// Whether to keep the conversation.
     pub(crate) evidence: bool,
 }
 
@@ -98,7 +98,7 @@ impl From<&Config> for Rules {
     }
 }
 
-/// One connection to one endpoint.
+/// The state of one connection to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     endpoint: SocketAddr,
@@ -107,41 +107,46 @@ pub(crate) struct Attempt {
     stage: Stage,
 }
 
+/// How far an attempt is.
 #[derive(Debug)]
 enum Stage {
+    /// connect(2) has not returned for the first time.
     Starting,
+    /// The connection is pending.
     Connecting,
-    // Boxed, because most attempts of a run never get here.
+    /// The connection was accepted.
+    // BoxedIterator, because most attempts of a run never get here.
     Talking(Box<Conversation>),
 }
 
+/// The state of an accepted connection.
 #[derive(Debug)]
 struct Conversation {
     accepted: Instant,
     first_byte: Option<Instant>,
     last_byte: Instant,
-    /// From when the server's silence counts: its last byte, or the active step.
+    /// When the server's silence began: at its last byte, or at the active step.
     quiet_since: Instant,
-    /// From when the limits count: the accept, or later where this machine was held up before it
-    /// took the active step, so that the answer still gets its time.
+    /// When the limits begin: at the accept, or later if this machine was delayed before the active
+    /// step, so that the answer still gets its time.
     since: Instant,
-    /// The active step has been taken, or is not to be.
-    asked: bool,
-    /// The server paused after bytes that no rule recognises, and is heard out.
-    heard_out: bool,
+    /// Whether the active step was taken, or is not to be taken.
+    active_step_done: bool,
+    /// Whether the server has paused after bytes that no rule recognises, so that it gets more time.
+    awaits_more: bool,
     probe: Probe,
     evidence: Option<Evidence>,
-    /// Memory that all conversations share.
-    held: Held,
+    /// Memory that the conversation holds from the shared pool.
+    held: Reservation,
 }
 
 impl Attempt {
-    /// An attempt that begins now.
+    /// Creates an attempt that begins now.
     pub(crate) fn new(endpoint: SocketAddr, now: Instant) -> Self {
         Self { endpoint, started: now, opening: Opening::default(), stage: Stage::Starting }
     }
 
-    /// The same attempt with this opening.
+    /// Sets which side speaks first.
     pub(crate) fn opening(self, opening: Opening) -> Self {
         Self { opening, ..self }
     }
@@ -150,24 +155,24 @@ impl Attempt {
         self.endpoint
     }
 
-    /// Holds out of this memory what is held for the server, and for so many bytes more; false where
-    /// there is not so much.
-    pub(crate) fn hold(&mut self, memory: &Memory, more: usize) -> bool {
+    /// Reserves memory for what the conversation keeps and for this many bytes more. Returns false if
+    /// the pool has too little.
+    pub(crate) fn reserve(&mut self, memory: &Memory, more: usize) -> bool {
         let Stage::Talking(conversation) = &mut self.stage else { return true };
         let evidence = if conversation.evidence.is_some() { Evidence::BYTES_MAX } else { 0 };
-        // As much again for what the conclusion takes of it while both are there.
+        // Twice, because the conclusion copies some of it.
         let bytes = 2 * conversation.probe.held() + evidence + more;
-        memory.lend(&mut conversation.held, bytes)
+        memory.reserve(&mut conversation.held, bytes)
     }
 
-    /// What was held for the server, as long as its conclusion is on its way.
-    pub(crate) fn release(&mut self) -> Option<Held> {
+    /// Returns the reserved memory, to be held until the conclusion was handed on.
+    pub(crate) fn release(&mut self) -> Option<Reservation> {
         let Stage::Talking(conversation) = &mut self.stage else { return None };
         let held = std::mem::take(&mut conversation.held);
-        (!held.is_nothing()).then_some(held)
+        (!held.is_empty()).then_some(held)
     }
 
-    /// Bytes of memory that are held for the server, beside its evidence.
+    /// Returns how many bytes the conversation keeps, without its evidence.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn held(&self) -> usize {
         match &self.stage {
@@ -176,21 +181,20 @@ impl Attempt {
         }
     }
 
-    /// Whether the connection is still to be accepted or refused.
+    /// Returns whether the connection is neither accepted nor refused yet.
     pub(crate) fn is_connecting(&self) -> bool {
         !matches!(self.stage, Stage::Talking(_))
     }
 
-    /// The connection has begun, and is neither accepted nor refused.
-    pub(crate) fn under_way(&mut self) {
+    /// Notes that the connection is pending.
+    pub(crate) fn connection_pending(&mut self) {
         if let Stage::Starting = self.stage {
             self.stage = Stage::Connecting;
         }
     }
 
-    /// Nobody can be told of what happens at its socket, because this machine is short of
-    /// something: it was not begun.
-    pub(crate) fn unwatched(errno: Errno) -> Conclusion {
+    /// Returns the conclusion of an attempt whose socket could not be registered for events.
+    pub(crate) fn unregistered(errno: Errno) -> Conclusion {
         match errno::meaning(Phase::Start, errno) {
             errno::Meaning::Fault(fault) => Conclusion::Fault(fault),
             _ => Conclusion::Verdict(Verdict::unconnected(
@@ -201,7 +205,7 @@ impl Attempt {
         }
     }
 
-    /// The next limit in time and when it is reached. Later ones may replace it.
+    /// Returns the next timer to expire, and when. Events may change it.
     pub(crate) fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
         match &self.stage {
             Stage::Starting | Stage::Connecting => {
@@ -211,7 +215,7 @@ impl Attempt {
         }
     }
 
-    /// Takes what happened, says what to do next.
+    /// Applies an event. Returns the next step.
     pub(crate) fn handle(&mut self, rules: &Rules, event: Event<'_>, now: Instant) -> Step {
         if let Event::Bytes(bytes) = event {
             self.record(Side::Server, bytes, now);
@@ -259,7 +263,7 @@ impl Attempt {
                 }
             }
             (Stage::Talking(_), Event::DeadlinePassed) => self.limit_reached(rules, now),
-            // What no connection does, or has done.
+            // Events that can't happen in this stage.
             (Stage::Starting | Stage::Connecting, Event::Bytes(_) | Event::Closed)
             | (Stage::Talking(_), Event::Accepted | Event::RefusedByIcmp(_)) => Step::Read,
         }
@@ -267,7 +271,7 @@ impl Attempt {
 
     fn accepted(&mut self, rules: &Rules, now: Instant) -> Step {
         if rules.probing == Probing::ConnectOnly {
-            return self.without_words(Service::NotProbed, rules, now);
+            return self.conclude_unprobed(Service::NotProbed, rules, now);
         }
         self.stage = Stage::Talking(Box::new(Conversation {
             accepted: now,
@@ -275,11 +279,11 @@ impl Attempt {
             last_byte: now,
             quiet_since: now,
             since: now,
-            asked: self.opening != Opening::Listen,
-            heard_out: false,
+            active_step_done: self.opening != Opening::Listen,
+            awaits_more: false,
             probe: Probe::new(rules.probing),
             evidence: rules.evidence.then(Evidence::default),
-            held: Held::default(),
+            held: Reservation::default(),
         }));
         match (&mut self.stage, self.opening) {
             (Stage::Talking(conversation), Opening::Introduce) => {
@@ -289,8 +293,8 @@ impl Attempt {
         }
     }
 
-    /// The conclusion on a server that was not listened to, or hung up before it could be.
-    fn without_words(&self, service: Service, rules: &Rules, now: Instant) -> Step {
+    /// Concludes an attempt on a server that was not probed, or closed the connection before.
+    fn conclude_unprobed(&self, service: Service, rules: &Rules, now: Instant) -> Step {
         let rule = match service {
             Service::NotProbed => Rule::ConnectOnly,
             _ => Rule::HungUp,
@@ -309,7 +313,7 @@ impl Attempt {
         match errno::meaning(phase, errno) {
             errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
             errno::Meaning::State(state, reason) => self.unconnected(state, reason, now),
-            errno::Meaning::HungUp => self.without_words(Service::ClosedEarly, rules, now),
+            errno::Meaning::HungUp => self.conclude_unprobed(Service::ClosedEarly, rules, now),
         }
     }
 
@@ -320,15 +324,18 @@ impl Attempt {
                 conversation.since = now.before(rules.limits.active_step);
                 Step::Write(conversation.active_step(now))
             }
-            Timer::Quiet if !conversation.asked && conversation.probe.awaits_active_step() => {
+            Timer::Quiet
+                if !conversation.active_step_done && conversation.probe.awaits_active_step() =>
+            {
                 Step::Write(conversation.active_step(now))
             }
             Timer::Quiet if !conversation.probe.is_recognised() => {
-                conversation.heard_out = true;
+                conversation.awaits_more = true;
                 Step::Read
             }
             Timer::Conversation
-                if conversation.goes_on(&rules.limits, now) || conversation.probe.is_in_ssh() =>
+                if conversation.is_still_sending(&rules.limits, now)
+                    || conversation.probe.is_in_ssh() =>
             {
                 self.ended(Ending::Deadline, now)
             }
@@ -362,7 +369,7 @@ impl Attempt {
     }
 }
 
-/// The conclusion on an endpoint that accepted.
+/// Returns the conclusion on an endpoint that accepted.
 fn open(Judgement { service, rule, banner, details }: Judgement, times: Times) -> Conclusion {
     Conclusion::Verdict(Verdict {
         state: PortState::Open,
@@ -379,21 +386,21 @@ impl Conversation {
     fn bytes(&mut self, bytes: &[u8], now: Instant) -> ProbeStep {
         self.last_byte = now;
         self.quiet_since = now;
-        self.heard_out = false;
+        self.awaits_more = false;
         self.first_byte.get_or_insert(now);
         self.probe.bytes(bytes)
     }
 
     fn active_step(&mut self, now: Instant) -> Vec<u8> {
-        self.asked = true;
+        self.active_step_done = true;
         self.quiet_since = now;
         self.probe.active_step()
     }
 
-    /// Whether bytes came for longer than the pause that ends a greeting, and until just now: what
-    /// came in one go and was cut off by a short deadline is a greeting all the same, and so is
-    /// what stopped before.
-    fn goes_on(&self, limits: &Limits, now: Instant) -> bool {
+    /// Returns whether the server has been sending for longer than the pause that ends a greeting, and
+    /// still is. A greeting that came in one go, or has stopped, is judged even if a short deadline
+    /// cut it off.
+    fn is_still_sending(&self, limits: &Limits, now: Instant) -> bool {
         self.first_byte.is_some_and(|first| self.last_byte.since(first) >= limits.quiet)
             && now.since(self.last_byte) < limits.quiet
     }
@@ -403,16 +410,16 @@ impl Conversation {
         let first_byte = (Timer::FirstByte, self.since.after(limits.first_byte));
         let active_step = (Timer::ActiveStep, self.since.after(limits.active_step));
         let silence = match self.first_byte {
-            // What is known to be ssh is given its time to make an offer.
+            // An ssh server gets as long for its KEXINIT as for a first byte.
             Some(_) if self.probe.is_in_ssh() => {
                 (Timer::FirstByte, self.quiet_since.after(limits.first_byte))
             }
-            Some(_) if self.heard_out => {
+            Some(_) if self.awaits_more => {
                 let patience = limits.first_byte.max(limits.quiet);
                 (Timer::Unrecognised, self.quiet_since.after(patience))
             }
             Some(_) => (Timer::Quiet, self.quiet_since.after(limits.quiet)),
-            None if self.asked => first_byte,
+            None if self.active_step_done => first_byte,
             None => std::cmp::min_by_key(first_byte, active_step, |&(_, at)| at),
         };
         std::cmp::min_by_key(whole, silence, |&(_, at)| at)
@@ -442,7 +449,7 @@ mod tests {
 
     fn accepted_by(rules: &Rules) -> Attempt {
         let (mut attempt, _) = attempt();
-        attempt.under_way();
+        attempt.connection_pending();
         assert_eq!(attempt.handle(rules, Event::Accepted, at(5)), Step::Read);
         attempt
     }
@@ -469,28 +476,28 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_filtered_at_the_timeout() {
+    fn silence_is_filtered_at_the_timeout() {
         let (mut attempt, rules) = attempt();
-        attempt.under_way();
+        attempt.connection_pending();
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Connect, at(10_000))]);
         assert_eq!((verdict.state, verdict.reason), (PortState::Filtered, Reason::NoAnswer));
     }
 
     #[test]
-    fn the_same_error_means_another_thing_before_the_first_packet() {
+    fn error_before_the_first_packet_has_another_meaning() {
         let (mut attempt, rules) = attempt();
         let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(0));
         assert_eq!(verdict(step).state, PortState::Unchecked);
 
         let (mut attempt, rules) = self::attempt();
-        attempt.under_way();
+        attempt.connection_pending();
         let step = attempt.handle(&rules, Event::Failed(Errno::NETUNREACH), at(1));
         assert_eq!(verdict(step).state, PortState::Filtered);
     }
 
     #[test]
-    fn a_greeting_decides_at_once_and_keeps_its_times() {
+    fn greeting_decides_at_once_and_keeps_its_times() {
         let rules = Rules { probing: Probing::Greeting, ..Rules::default() };
         let mut attempt = accepted_by(&rules);
         assert_eq!(attempt.handle(&rules, Event::Bytes(b"SSH-2.0"), at(20)), Step::Read);
@@ -506,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_asked_once_then_judged() {
+    fn silent_server_gets_one_empty_line_then_is_judged() {
         let (mut attempt, rules) = accepted();
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         let expected = [(Timer::ActiveStep, at(3_005)), (Timer::FirstByte, at(12_005))];
@@ -515,14 +522,14 @@ mod tests {
     }
 
     #[test]
-    fn the_active_step_is_an_empty_line_and_a_wish_that_no_line_ends() {
+    fn active_step_is_an_empty_line_and_a_telnet_command() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::DeadlinePassed, at(3_005));
         assert_eq!(step, Step::Write(b"\r\n\xff\xfd\x01".to_vec()));
     }
 
     #[test]
-    fn a_server_that_only_negotiates_is_asked_once_then_judged() {
+    fn negotiating_server_gets_one_empty_line_then_is_judged() {
         let (mut attempt, rules) = accepted();
         let wishes = b"\xff\xfd\x18\xff\xfb\x01";
         let refusals = b"\xff\xfc\x18\xff\xfd\x01".to_vec();
@@ -536,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_is_waited_for_as_long_as_a_first_byte() {
+    fn kexinit_gets_as_long_as_a_first_byte() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(10));
         assert!(matches!(step, Step::Write(ours) if ours.starts_with(b"SSH-2.0-portmuster_")));
@@ -549,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_behind_the_identification_ends_with_the_conversation() {
+    fn bytes_dripping_after_the_identification_end_with_the_conversation() {
         let (mut attempt, rules) = accepted();
         attempt.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(10));
         // A packet of 8,192 bytes.
@@ -563,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_rule_recognises_is_waited_for_as_long_as_a_first_byte() {
+    fn unrecognised_bytes_get_as_long_as_a_first_byte() {
         for (notice, rest, service) in [
             (&b"a notice\r\n"[..], &b"SSH-2.0-x\r\n"[..], Service::Ssh),
             (b"please wait\r\n", b"login: ", Service::TelnetLikely),
@@ -587,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_rule_recognises_is_judged_after_a_pause() {
+    fn recognised_bytes_are_judged_after_a_pause() {
         for greeting in [&b"login: "[..], b"/ # ", b"* OK IMAP4rev1 ready\r\n", b"\xff\xf1ok\r\n"] {
             let (mut attempt, rules) = accepted();
             attempt.handle(&rules, Event::Bytes(greeting), at(10));
@@ -597,10 +604,10 @@ mod tests {
     }
 
     #[test]
-    fn who_introduces_itself_speaks_first_and_only_once() {
+    fn introduction_is_sent_first_and_once() {
         let (attempt, rules) = attempt();
         let mut attempt = attempt.opening(Opening::Introduce);
-        attempt.under_way();
+        attempt.connection_pending();
         let Step::Write(sent) = attempt.handle(&rules, Event::Accepted, at(5)) else {
             panic!("nothing is sent")
         };
@@ -613,10 +620,10 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_of_our_identification_is_no_ssh() {
+    fn echo_of_our_identification_is_not_ssh() {
         let (attempt, rules) = attempt();
         let mut attempt = attempt.opening(Opening::Introduce);
-        attempt.under_way();
+        attempt.connection_pending();
         let Step::Write(sent) = attempt.handle(&rules, Event::Accepted, at(5)) else {
             panic!("nothing is sent")
         };
@@ -643,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_negotiates_for_ever_is_telnet_when_the_conversation_ends() {
+    fn endless_negotiation_is_telnet_at_the_end_of_the_conversation() {
         let (mut attempt, rules) = accepted();
         for (turn, option) in (0..200_u64).zip((0..=255).cycle()) {
             attempt.handle(&rules, Event::Bytes(&[0xff, 0xfd, option]), at(10 + turn * 99));
@@ -654,7 +661,7 @@ mod tests {
     }
 
     #[test]
-    fn the_conversation_is_kept_when_it_is_asked_for() {
+    fn conversation_is_kept_with_evidence() {
         let rules = Rules { evidence: true, ..Rules::default() };
         let mut attempt = accepted_by(&rules);
         attempt.handle(&rules, Event::Bytes(b"hello\nSSH-2.0"), at(20));
@@ -669,7 +676,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_ends_with_the_conversation() {
+    fn dripping_bytes_end_with_the_conversation() {
         let (mut attempt, rules) = accepted();
         for second in 1..=20 {
             let (timer, when) = attempt.deadline(&rules.limits);
@@ -682,7 +689,7 @@ mod tests {
     }
 
     #[test]
-    fn a_greeting_cut_off_by_a_short_deadline_is_no_tarpit() {
+    fn greeting_cut_off_by_a_short_deadline_is_not_a_tarpit() {
         let (mut attempt, mut rules) = accepted();
         rules.limits.deadline = Duration::from_secs(1);
         attempt.handle(&rules, Event::Bytes(b"hello\r\n"), at(10));
@@ -692,7 +699,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_gets_its_time_when_this_machine_was_held_up() {
+    fn delay_of_this_machine_extends_the_time_for_an_answer() {
         let (mut attempt, rules) = accepted();
         let step = attempt.handle(&rules, Event::DeadlinePassed, at(15_000));
         assert!(matches!(step, Step::Write(_)));
@@ -700,10 +707,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_after_the_accept_is_open_and_closed_early() {
+    fn reset_after_the_accept_is_closed_early() {
         for error in [Errno::CONNRESET, Errno::PIPE] {
             let (mut attempt, rules) = attempt();
-            attempt.under_way();
+            attempt.connection_pending();
             let early = verdict(attempt.handle(&rules, Event::Failed(error), at(1)));
             assert_eq!(early.service, Some(Service::ClosedEarly));
         }
@@ -721,19 +728,19 @@ mod tests {
     }
 
     #[test]
-    fn who_can_not_be_watched_was_not_begun() {
-        assert!(matches!(Attempt::unwatched(Errno::NOSPC), Conclusion::Fault(_)));
-        let Conclusion::Verdict(verdict) = Attempt::unwatched(Errno::PERM) else {
+    fn attempt_that_can_not_be_registered_has_not_begun() {
+        assert!(matches!(Attempt::unregistered(Errno::NOSPC), Conclusion::Fault(_)));
+        let Conclusion::Verdict(verdict) = Attempt::unregistered(Errno::PERM) else {
             panic!("no fault")
         };
         assert_eq!(verdict.state, PortState::Unchecked);
     }
 
     #[test]
-    fn a_fault_is_no_verdict_in_any_phase() {
+    fn fault_is_never_a_verdict() {
         let (mut starting, rules) = attempt();
         let (mut pending, _) = attempt();
-        pending.under_way();
+        pending.connection_pending();
         let (mut talking, _) = accepted();
         for attempt in [&mut starting, &mut pending, &mut talking] {
             let step = attempt.handle(&rules, Event::Failed(Errno::NOBUFS), at(6));

@@ -1,4 +1,4 @@
-//! The front door: [`check_a_port`], [`check_ports`], and [`Checker`] for everything else.
+//! The main API: [`check_a_port`], [`check_ports`], and [`Checker`] for everything else.
 
 use std::{fmt, iter::FusedIterator, panic, sync::Arc, time::Duration, vec};
 
@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError, Method, Probing},
     coordinator::{self, Batch, Run, RunScope},
-    input::Boxed,
+    input::BoxedIterator,
     method::{self, InFlight, Size, StartError, WorkersReport},
     outcome::{Account, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
@@ -17,11 +17,11 @@ use crate::{
     workers::Program,
 };
 
-/// Checks whether one port is open: the name's addresses in the resolver's order until one
-/// accepts, 10 s each.
+/// Checks whether one port is open.
 ///
-/// It only connects, once to each; [`Checker`] also reads what the server says. Raises this
-/// process's soft limit of descriptors to its hard limit.
+/// Tries the host's addresses in the resolver's order until one accepts, once each, with a timeout of
+/// 10 s. It only connects; a [`Checker`] also reads what the server sends. Raises this process's soft
+/// limit of descriptors to its hard limit.
 ///
 /// # Panics
 /// Never: every target gets an outcome.
@@ -37,13 +37,12 @@ pub fn check_a_port(host: impl Into<Host>, port: u16) -> Outcome {
     outcomes.next().expect("every target gets an outcome")
 }
 
-/// Checks ports side by side; the outcomes come as they become known, in any order.
+/// Checks ports concurrently. The outcomes come as they become known, in any order.
 ///
-/// Targets are taken from the iterator, in a thread of its own, only as they are wanted, so it
-/// may be endless. The settings are [`Config`]'s defaults, but it only connects, once to each
-/// address; [`Checker`] also reads what the servers say. Raises this process's soft limit of
-/// descriptors to its hard limit. On a machine that can start neither threads nor a poller every
-/// outcome is [unchecked](PortState::Unchecked).
+/// A thread takes targets from the iterator as they are needed, so the iterator may be endless. The
+/// settings are [`Config`]'s defaults, except that it only connects, once per address; a [`Checker`]
+/// also reads what the servers send. Raises this process's soft limit of descriptors to its hard
+/// limit. If this machine can't start the run, every outcome is [unchecked](PortState::Unchecked).
 ///
 /// ```
 /// for outcome in portmuster::check_ports([("127.0.0.1", 22), ("localhost", 23)]) {
@@ -78,19 +77,19 @@ where
     }
 }
 
-fn boxed<I>(targets: I) -> Boxed<Target>
+fn boxed<I>(targets: I) -> BoxedIterator<Target>
 where
     I: IntoIterator,
     I::Item: Into<Target>,
     I::IntoIter: Send + 'static,
 {
-    Box::new(Wanted(targets.into_iter()))
+    Box::new(IntoTargets(targets.into_iter()))
 }
 
-/// What can be made a target; passing over some costs what it costs the iterator.
-struct Wanted<I>(I);
+/// Converts items to targets. `nth` skips items without converting them.
+struct IntoTargets<I>(I);
 
-impl<I: Iterator<Item: Into<Target>>> Iterator for Wanted<I> {
+impl<I: Iterator<Item: Into<Target>>> Iterator for IntoTargets<I> {
     type Item = Target;
 
     fn next(&mut self) -> Option<Target> {
@@ -102,7 +101,7 @@ impl<I: Iterator<Item: Into<Target>>> Iterator for Wanted<I> {
     }
 }
 
-/// Checks targets as its [`Config`] says.
+/// Runs checks with the settings of a [`Config`].
 ///
 /// ```
 /// use portmuster::{Checker, Config, Method};
@@ -118,63 +117,65 @@ pub struct Checker {
     config: Config,
     size: Size,
     workers: Option<Program>,
-    walk: RunScope,
+    scope: RunScope,
 }
 
 impl Checker {
-    /// A checker with these settings.
+    /// Creates a checker with these settings.
     ///
     /// # Errors
-    /// A setting that no run could have.
+    /// A setting is invalid, or larger than this machine allows.
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         config.validate()?;
         let size = method::size(&config)?;
-        Ok(Self { config, size, workers: None, walk: RunScope::default() })
+        Ok(Self { config, size, workers: None, scope: RunScope::default() })
     }
 
-    /// The program that is started for each worker process, of a method that
-    /// [has them](Method::has_processes): it calls [`worker_main`](crate::worker_main).
+    /// Sets the program of each worker process, for methods that
+    /// [have them](Method::has_processes). It must call [`worker_main`](crate::worker_main).
     #[must_use]
     pub fn with_workers(self, program: Program) -> Self {
         Self { workers: Some(program), ..self }
     }
 
-    /// Never connects to these, by whatever name a target leads to them. A target of which
-    /// nothing is left is [counted](Account::excluded) and has no outcome. Names among them that were
-    /// not [looked up](Excludes::resolve) are, before a run starts.
+    /// Sets addresses and names that are never connected to, whatever name of a target leads to them.
+    ///
+    /// A target without any other address is [counted](Account::excluded) and has no outcome. Excluded
+    /// names that were not [resolved](Excludes::resolve) are looked up before a run starts.
     #[must_use]
     pub fn excluding(self, excludes: Excludes) -> Self {
-        Self { walk: RunScope { excludes: Arc::new(excludes), ..self.walk }, ..self }
+        Self { scope: RunScope { excludes: Arc::new(excludes), ..self.scope }, ..self }
     }
 
-    /// Goes on where another run was left: the targets at these positions, which it has
-    /// [settled](Outcomes::settled), are passed over, and the rest have the positions that they had.
-    /// The targets must come in the same order; those of a
-    /// [set](crate::targets::TargetSet::into_targets) do, and passing over any number of them costs
-    /// nothing.
+    /// Resumes another run: skips the targets at the positions that it has
+    /// [settled](Outcomes::settled). The other targets keep their positions.
+    ///
+    /// The targets must come in the same order, as those of a
+    /// [set](crate::targets::TargetSet::into_targets) do, which skips any number of targets at no
+    /// cost.
     #[must_use]
     pub fn resuming(self, settled: Positions) -> Self {
-        Self { walk: RunScope { settled, ..self.walk }, ..self }
+        Self { scope: RunScope { settled, ..self.scope }, ..self }
     }
 
-    /// When the run is [stopped](Stopper::stop), targets that wait for another attempt are
-    /// [left](Account::left) to a run that [goes on](Self::resuming). Otherwise they end with the
+    /// When the run is [stopped](Stopper::stop), leaves targets that wait for another attempt to a
+    /// [resumed](Self::resuming) run; they count as [left](Account::left). Otherwise they end with the
     /// verdict that they have.
     #[must_use]
     pub fn resumable(self) -> Self {
-        Self { walk: RunScope { stopped: Stopped::Left, ..self.walk }, ..self }
+        Self { scope: RunScope { stopped: Stopped::Left, ..self.scope }, ..self }
     }
 
-    /// Starts a run over the targets. Every target gets exactly one outcome; they come as they
-    /// become known, in any order, and nothing is started that is not soon to be taken: a
-    /// consumer that stops taking stops the run.
+    /// Starts a run over the targets.
     ///
-    /// Raises this process's soft limit of descriptors to its hard limit.
+    /// Every target gets exactly one outcome. Outcomes come as they become known, in any order. A
+    /// consumer that stops taking them stops the run, because queues are bounded. Raises this process's
+    /// soft limit of descriptors to its hard limit.
     ///
     /// # Errors
-    /// This machine could not start threads, a poller, or worker processes; nobody has said
-    /// which program [those](Self::with_workers) are; or an [excluded](Self::excluding) name can't be
-    /// looked up.
+    /// This machine could not start threads, a poller or worker processes; the method has worker
+    /// processes and no [program](Self::with_workers) was set; or an [excluded](Self::excluding) name
+    /// can't be looked up.
     pub fn check<I>(&self, targets: I) -> Result<Outcomes, StartError>
     where
         I: IntoIterator,
@@ -183,7 +184,7 @@ impl Checker {
     {
         let run = self.start()?;
         let targets = boxed(targets);
-        let settled = self.walk.settled.clone();
+        let settled = self.scope.settled.clone();
         if settled.is_empty() {
             return Ok(Outcomes::running(run, targets, settled));
         }
@@ -192,27 +193,27 @@ impl Checker {
 
     fn start(&self) -> Result<Run, StartError> {
         let (config, workers) = (&self.config, self.workers.as_ref());
-        if self.walk.excludes.unresolved().len() == 0 {
-            return coordinator::start(config, self.size, workers, &self.walk);
+        if self.scope.excludes.unresolved().len() == 0 {
+            return coordinator::start(config, self.size, workers, &self.scope);
         }
-        let mut walk = self.walk.clone();
-        Arc::make_mut(&mut walk.excludes).resolve()?;
-        coordinator::start(config, self.size, workers, &walk)
+        let mut scope = self.scope.clone();
+        Arc::make_mut(&mut scope.excludes).resolve()?;
+        coordinator::start(config, self.size, workers, &scope)
     }
 }
 
-/// The outcomes of a run, as they become known.
+/// An iterator over the outcomes of a run, as they become known.
 ///
-/// Dropping it ends the run: every connection is closed and every thread has ended when the drop
-/// returns, but for a name lookup or a call into the targets' iterator that is under way.
+/// Dropping it ends the run. When the drop returns, all connections are closed and all threads have
+/// ended, except for a name lookup or a call of the targets' iterator that has not returned.
 ///
 /// # Panics
-/// [`Iterator::next`] panics when the targets' iterator has.
+/// [`Iterator::next`] panics if the targets' iterator has panicked.
 #[derive(Debug)]
 pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
-    settling: SettledTracker,
+    settled: SettledTracker,
     account: Account,
     workers: WorkersReport,
 }
@@ -220,24 +221,23 @@ pub struct Outcomes {
 enum Source {
     Running(Run),
     /// This machine could not start the run.
-    Refused(Boxed<Target>, Clock),
-    Over,
+    Refused(BoxedIterator<Target>, Clock),
+    Ended,
 }
 
 impl Outcomes {
-    fn running(run: Run, targets: Boxed<Target>, settled: Positions) -> Self {
-        // Refused only when the run's threads have panicked, which the first `next` tells.
+    fn running(run: Run, targets: BoxedIterator<Target>, settled: Positions) -> Self {
+        // Fails only when the run's threads have panicked, which the first `next` reports.
         let _ = run.targets.send(targets);
         let mut outcomes = Self::from(Source::Running(run));
-        outcomes.settling = SettledTracker::new(settled);
+        outcomes.settled = SettledTracker::new(settled);
         outcomes
     }
 
-    /// The next outcome, if one comes within this time; the [account](Self::account) is kept up
-    /// to date meanwhile.
+    /// Waits for the next outcome up to this long, and updates the [account](Self::account) meanwhile.
     ///
     /// # Panics
-    /// The targets' iterator has.
+    /// The targets' iterator has panicked.
     pub fn next_timeout(&mut self, limit: Duration) -> Next {
         if let Source::Running(run) = &self.source
             && self.batch.len() == 0
@@ -249,7 +249,7 @@ impl Outcomes {
             }
             return match self.next_of_batch() {
                 Some(outcome) => Next::Outcome(outcome),
-                None if matches!(self.source, Source::Over) => Next::Ended,
+                None if matches!(self.source, Source::Ended) => Next::Ended,
                 None => Next::TimedOut,
             };
         }
@@ -258,79 +258,78 @@ impl Outcomes {
 
     fn next_of_batch(&mut self) -> Option<Outcome> {
         let outcome = self.batch.next()?;
-        self.settling.handed_out(outcome.position);
+        self.settled.record_outcome(outcome.position);
         Some(outcome)
     }
 
-    fn take(&mut self, Batch { outcomes, odd, account, workers }: Batch) {
+    fn take(&mut self, Batch { outcomes, outcome_counts, account, workers }: Batch) {
         self.batch = outcomes.into_iter();
-        for odd in odd {
-            self.settling.odd(odd);
+        for count in outcome_counts {
+            self.settled.set_outcome_count(count);
         }
         self.account = account;
         self.workers = workers.unwrap_or_default();
     }
 
-    /// Whether the next outcome would have to be waited for: the moment to flush what was made of
-    /// those before.
+    /// Returns whether [`Iterator::next`] would block. That is a good time to flush what was written of
+    /// earlier outcomes.
     #[must_use]
     pub fn would_wait(&self) -> bool {
         self.batch.len() == 0
             && match &self.source {
                 Source::Running(run) => run.batches.is_empty(),
-                Source::Refused(..) | Source::Over => false,
+                Source::Refused(..) | Source::Ended => false,
             }
     }
 
-    /// Whether all that the [account](Self::account) counts was handed out.
+    /// Returns whether all outcomes that the [account](Self::account) counts were returned.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.batch.len() == 0
     }
 
-    /// The positions of all targets of which nothing more will come: those of which everything was
-    /// handed out, and those that an [earlier run](Checker::resuming) had settled. A target that is
-    /// excluded has its position here although it has no outcome.
+    /// Returns the positions of all targets that are settled: their outcomes were returned, they are
+    /// excluded, or an [earlier run](Checker::resuming) had settled them.
     #[must_use]
     pub fn settled(&self) -> &Positions {
-        self.settling.settled()
+        self.settled.settled()
     }
 
-    /// The sum so far; complete once the iterator has ended. It may count outcomes that are about
-    /// to be handed out, unless it [is even](Self::is_drained).
+    /// Returns the account so far; complete once the iterator has ended. It may count outcomes that were
+    /// not returned yet, unless the iterator [is drained](Self::is_drained).
     #[must_use]
     pub fn account(&self) -> Account {
         self.account
     }
 
-    /// How the workers fared, and what each did; known once the iterator has ended.
+    /// Returns the workers' report; empty until the iterator has ended.
     #[must_use]
     pub fn workers(&self) -> &WorkersReport {
         &self.workers
     }
 
-    /// How many attempts the run may have in flight, and what this system has not enough of when
-    /// these are fewer than its settings allow. `None`: the run has ended, or could not be started.
+    /// Returns how many attempts the run may have in flight, and what limits them. `None` if the run has
+    /// ended or could not be started.
     #[must_use]
     pub fn in_flight(&self) -> Option<InFlight> {
         match &self.source {
             Source::Running(run) => Some(run.in_flight),
-            Source::Refused(..) | Source::Over => None,
+            Source::Refused(..) | Source::Ended => None,
         }
     }
 
-    /// What stops the run from another thread.
+    /// Returns a handle that stops the run from any thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
         match &self.source {
             Source::Running(run) => Stopper(Some(run.stops.clone())),
-            Source::Refused(..) | Source::Over => Stopper(None),
+            Source::Refused(..) | Source::Ended => Stopper(None),
         }
     }
 
-    /// Waits for the threads; their panic becomes the consumer's.
+    /// Joins the threads and propagates their panic.
     fn end(&mut self) {
-        if let Source::Running(run) = std::mem::replace(&mut self.source, Source::Over)
+        if let Source::Running(run) = std::mem::replace(&mut self.source, Source::Ended)
             && let Err(payload) = run.thread.join()
         {
             panic::resume_unwind(payload);
@@ -343,7 +342,7 @@ impl From<Source> for Outcomes {
         Self {
             source,
             batch: Vec::new().into_iter(),
-            settling: SettledTracker::default(),
+            settled: SettledTracker::default(),
             account: Account::default(),
             workers: WorkersReport::default(),
         }
@@ -359,14 +358,14 @@ impl Iterator for Outcomes {
                 return Some(outcome);
             }
             match &mut self.source {
-                Source::Over => return None,
+                Source::Ended => return None,
                 Source::Refused(targets, clock) => {
                     let Some(target) = targets.next() else {
-                        self.source = Source::Over;
+                        self.source = Source::Ended;
                         return None;
                     };
                     let outcome = refused(target, self.account.targets, clock);
-                    self.settling.handed_out(outcome.position);
+                    self.settled.record_outcome(outcome.position);
                     self.account.targets += 1;
                     self.account.add(&outcome.verdict);
                     return Some(outcome);
@@ -386,9 +385,9 @@ impl Drop for Outcomes {
     fn drop(&mut self) {
         self.stopper().stop(Duration::ZERO);
         if let Source::Running(Run { batches, thread, .. }) =
-            std::mem::replace(&mut self.source, Source::Over)
+            std::mem::replace(&mut self.source, Source::Ended)
         {
-            // First what the coordinator may be waiting for.
+            // First, because the coordinator may block on it.
             drop(batches);
             let _ = thread.join();
         }
@@ -400,40 +399,39 @@ impl fmt::Debug for Source {
         formatter.write_str(match self {
             Self::Running(_) => "Running",
             Self::Refused(..) => "Refused",
-            Self::Over => "Over",
+            Self::Ended => "Ended",
         })
     }
 }
 
-/// What [`Outcomes::next_timeout`] finds.
+/// The result of [`Outcomes::next_timeout`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "it is moved once; a box for each costs more")]
 pub enum Next {
     /// The next outcome.
     Outcome(Outcome),
-    /// None has become known.
+    /// No outcome became known in this time.
     TimedOut,
-    /// There are no more.
+    /// There are no more outcomes.
     Ended,
 }
 
-/// Stops a run, from any thread.
+/// A handle that stops a run.
 #[derive(Debug, Clone)]
 pub struct Stopper(Option<Sender<Duration>>);
 
 impl Stopper {
-    /// Starts nothing more, and ends the run as soon as all that is in flight has its outcome, at
-    /// the latest after this time. Targets without an outcome are then
-    /// [left](Account::left).
+    /// Stops the run: no attempt starts any more, and the run ends when those in flight have ended, or
+    /// after this time. Targets without an outcome count as [left](Account::left).
     pub fn stop(&self, within: Duration) {
         if let Some(stops) = &self.0 {
-            // Full only when it has been asked to stop several times already.
+            // Full only when several stop requests are waiting.
             let _ = stops.try_send(within);
         }
     }
 }
 
-/// The outcome of a target in a run that this machine could not start.
+/// Returns the outcome of a target in a run that could not be started.
 fn refused(target: Target, position: u64, clock: &Clock) -> Outcome {
     Outcome {
         target,
@@ -441,6 +439,6 @@ fn refused(target: Target, position: u64, clock: &Clock) -> Outcome {
         endpoint: None,
         verdict: Verdict::unconnected(PortState::Unchecked, Reason::NotStarted, Duration::ZERO),
         attempts: 0,
-        time: clock.now().on_the_wall(clock.wall_start()),
+        time: clock.now().wall_time(clock.wall_start()),
     }
 }

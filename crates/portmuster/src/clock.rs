@@ -1,7 +1,7 @@
-//! The one place that asks what time it is.
+//! Reads the system's clocks. No other module does.
 //!
-//! Everything else is handed an [`Instant`] and answers with the next one it cares about,
-//! so a simulator can own time.
+//! Other modules receive an [`Instant`] and return their next deadline, so a simulator can supply
+//! its own time.
 //!
 //! Invariant: instants of one [`Clock`] never go backwards.
 
@@ -9,47 +9,47 @@ use std::time::{Duration, SystemTime};
 
 /// A point in time, counted in nanoseconds from the start of its [`Clock`].
 ///
-/// Eight bytes, and free to make up in a test: unlike the standard library's it is not tied to
-/// this machine's clock. It lasts 584 years.
+/// A test can create any instant, unlike with the standard library's type. An instant takes eight
+/// bytes, and instants span 584 years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct Instant(u64);
 
 impl Instant {
-    /// The clock's start.
+    /// The start of the clock.
     pub(crate) const START: Self = Self(0);
-    /// Later than anything that happens.
+    /// The latest instant: a deadline that never passes.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
-    /// This instant and `duration` more; saturates at the end of time.
+    /// Returns the instant `duration` later; saturates at [`NEVER`](Self::NEVER).
     pub(crate) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanoseconds(duration)))
     }
 
-    /// This instant and `duration` less; never before the start.
+    /// Returns the instant `duration` earlier; saturates at the start of the clock.
     pub(crate) fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(nanoseconds(duration)))
     }
 
-    /// How long ago `earlier` was; zero when it lies ahead.
+    /// Returns the time from `earlier` to this instant; zero if `earlier` is later.
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// What the wall clock says at this instant, when it said this at the start.
-    pub(crate) fn on_the_wall(self, start: SystemTime) -> SystemTime {
+    /// Returns the wall-clock time of this instant, given that of the clock's start.
+    pub(crate) fn wall_time(self, start: SystemTime) -> SystemTime {
         start.checked_add(Duration::from_nanos(self.0)).unwrap_or(start)
     }
 }
 
-/// Whole nanoseconds of a duration, saturating.
+/// Returns the whole nanoseconds of a duration; saturates.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Monotonic time, and the wall time that belongs to it.
+/// A monotonic clock and the wall-clock time at which it started.
 ///
-/// The wall clock is read once, at the start: two rows of one run never disagree about their
-/// order because somebody set the machine's clock in between.
+/// The wall clock is read once, at the start. The times in the rows of a run therefore stay in
+/// order when the machine's clock is set during the run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: std::time::Instant,
@@ -57,25 +57,25 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts now.
-    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    /// Starts a clock.
+    #[expect(clippy::disallowed_methods, reason = "this is the module that reads the clocks")]
     pub(crate) fn start() -> Self {
         Self { start: std::time::Instant::now(), wall: SystemTime::now() }
     }
 
-    /// The time since the start.
+    /// Returns the current instant.
     pub(crate) fn now(&self) -> Instant {
         Instant(nanoseconds(self.start.elapsed()))
     }
 
-    /// What the wall clock said at the start.
+    /// Returns the wall-clock time at the start.
     pub(crate) fn wall_start(&self) -> SystemTime {
         self.wall
     }
 
-    /// The instant in the form that the standard library's waits understand.
+    /// Converts an instant to the standard library's type, for functions that wait until one.
     pub(crate) fn std(&self, instant: Instant) -> std::time::Instant {
-        // A century is longer than any run and short of every platform's overflow.
+        // A century is longer than any run, and no platform's instant overflows within it.
         const CENTURY: Duration = Duration::from_hours(100 * 365 * 24);
         self.start + Duration::from_nanos(instant.0).min(CENTURY)
     }

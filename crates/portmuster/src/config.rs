@@ -1,4 +1,4 @@
-//! What a run may be told, and what it does when it is told nothing.
+//! The configuration of a run.
 
 use std::{
     net::IpAddr,
@@ -15,28 +15,27 @@ mod method;
 
 pub use method::{Method, UnknownMethod};
 
-/// Attempts in flight that a run may be told: queues are made large enough for all of them.
+/// The largest `in_flight`. Queues are sized for it.
 const IN_FLIGHT_MAX: usize = 1 << 20;
 
-/// Processors that this process may use: at least one.
+/// Returns how many processors this process may use; at least 1.
 pub(crate) fn cores() -> usize {
     thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }
 
-/// The limits in time of one attempt. Name lookup and waiting for a retry count in none of them.
+/// The time limits of one attempt. They do not include name lookups and waits before retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// From the start of the connection attempt until it is accepted or refused.
     pub timeout: Duration,
     /// From the accept until the first byte.
     pub first_byte: Duration,
-    /// From the accept until an empty line is sent to a server that says nothing.
+    /// From the accept until a silent server gets an empty line.
     pub active_step: Duration,
-    /// From the last byte, or the empty line, until a greeting counts as whole that a rule
-    /// recognises. What no rule recognises is waited for as long as a [first
-    /// byte](Self::first_byte).
+    /// From the last byte, or the empty line, until a greeting that a rule recognises counts as
+    /// complete. Bytes that no rule recognises get as long as a [first byte](Self::first_byte).
     pub quiet: Duration,
-    /// From the accept until the conversation is ended, whatever still comes.
+    /// From the accept until the conversation is ended, even if the server is still sending.
     pub deadline: Duration,
 }
 
@@ -52,27 +51,26 @@ impl Default for Limits {
     }
 }
 
-/// What an attempt asks of an open port.
+/// How far an attempt probes an open port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probing {
-    /// Reads what the server says, judges the service by it, and of ssh reads on to its offer for
-    /// the key exchange.
+    /// Reads the server's bytes, judges the service, and reads ssh up to the server's KEXINIT message.
     #[default]
     KeyExchange,
-    /// Stops at the identification of ssh.
+    /// As `KeyExchange`, but stops at the identification of ssh.
     Greeting,
-    /// Only whether it connects.
+    /// Only connects.
     ConnectOnly,
 }
 
-/// Whether a port gets a second connection on which we speak first, as ssh clients do.
+/// Whether a port gets a second connection on which this side speaks first, as ssh clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SpeakFirst {
-    /// A port that stays silent, or that answers our empty line as another protocol does, gets one:
-    /// multiplexers (sslh, `HAProxy`, nginx) hand a connection to sshd by the client's first bytes,
-    /// and some servers wait for them. Ports 9100 to 9107, where printers print what they are sent,
-    /// get none unless ssh was seen there.
+    /// A port that stays silent, or answers the empty line in another protocol, gets one. Multiplexers
+    /// (sslh, `HAProxy`, nginx) pass a connection to sshd by the client's first bytes, and some servers
+    /// wait for them. Ports 9100 to 9107, where printers print every byte, get one only if ssh was
+    /// seen there.
     #[default]
     Auto,
     /// No port gets one.
@@ -82,12 +80,12 @@ pub enum SpeakFirst {
 /// Which addresses of a name are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Addresses {
-    /// In the resolver's order until one accepts, at most 256. When all that were tried refuse and
-    /// others were not tried, the reason is [`RefusedInPart`](crate::Reason::RefusedInPart).
+    /// In the resolver's order until one accepts, at most 256. When all that were tried have refused
+    /// and others exist, the reason is [`RefusedInPart`](crate::Reason::RefusedInPart).
     #[default]
     UntilOneAccepts,
-    /// Each as a target of its own, at most 8,192. When there are others, or the resolver gave no
-    /// answer for IPv4 or IPv6, one more outcome is unchecked.
+    /// Each as a target of its own, at most 8,192. If there are more, or the lookup of IPv4 or IPv6
+    /// addresses failed, the name gets one more outcome, which is unchecked.
     Each,
 }
 
@@ -96,39 +94,39 @@ pub enum Addresses {
 pub struct Config {
     /// How checks run side by side.
     pub method: Method,
-    /// Threads, loops or processes, as the method has it. `None`: 256 threads, 32 processes with
-    /// a thread each, or one loop or process with more inside per core.
+    /// The number of threads, loops or processes, by method. `None`: 256 threads, 32 processes with one
+    /// thread each, or one loop or larger process per core.
     pub workers: Option<usize>,
-    /// Threads in each process of the method `process-threads`; no other has them. `None`: 250.
+    /// Threads in each process of the method `process-threads`. `None`: 250. Other methods refuse it.
     pub threads: Option<usize>,
-    /// Attempts open at the same time, in all; fewer where this machine has not enough of what
-    /// they take, which [`Outcomes::in_flight`](crate::Outcomes::in_flight) tells.
+    /// The most attempts open at the same time. This machine may allow fewer; see
+    /// [`Outcomes::in_flight`](crate::Outcomes::in_flight).
     pub in_flight: usize,
-    /// New connections a second, in all. `None`: as fast as they go.
+    /// The most new connections per second. `None` for no limit.
     pub rate: Option<NonZeroU32>,
-    /// Attempts open towards one address at the same time. `None`: any number.
+    /// The most attempts open towards one address at the same time. `None` for no limit.
     pub per_host: Option<NonZeroU32>,
-    /// How long one address may keep the run: as long as it has attempts open or targets waiting
-    /// without a break, to the second. What has not been tried by then ends as
-    /// [`Reason::HostTimeout`](crate::Reason::HostTimeout), and what waits for another attempt with
-    /// the verdict that it has. `None`: as long as it takes.
+    /// How long one address may be busy, that is, have open attempts or waiting targets without a break;
+    /// exact to a second. Afterwards its untried targets end as
+    /// [`Reason::HostTimeout`](crate::Reason::HostTimeout), and those that wait for another attempt
+    /// with the verdict that they have. `None` for no limit.
     pub host_timeout: Option<Duration>,
-    /// More attempts for a target that was filtered. With none, a server that hangs up without a
-    /// word is not tried once more either.
+    /// How often a filtered target is retried. With 0, a server that closes the connection without
+    /// sending a byte is not tried again either.
     pub retries: u32,
-    /// The limits in time.
+    /// The time limits of each attempt.
     pub limits: Limits,
-    /// What an attempt asks of an open port.
+    /// How far an attempt probes an open port.
     pub probing: Probing,
-    /// Whether a port that is silent, or answers an empty line, gets a second connection on which we
-    /// speak first.
+    /// Whether a silent port, or one that answers the empty line, gets a second connection on which
+    /// this side speaks first.
     pub speak_first: SpeakFirst,
-    /// Whether outcomes keep the whole [conversation](crate::Evidence), within bounds. A banner
-    /// they have in any case.
+    /// Whether outcomes keep the [conversation](crate::Evidence), up to its limits. They always keep
+    /// the banner.
     pub evidence: bool,
     /// Which addresses of a name are checked.
     pub addresses: Addresses,
-    /// The address to connect from. `None`: the system chooses.
+    /// The source address of connections. `None`: the operating system chooses it.
     pub source: Option<IpAddr>,
 }
 
@@ -153,47 +151,47 @@ impl Default for Config {
     }
 }
 
-/// A setting that no run could have.
+/// Why settings are invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// A count is zero.
     #[error("{setting} must be at least 1")]
     Zero {
-        /// The setting's name, as the command line writes it.
+        /// The setting's name on the command line.
         setting: &'static str,
     },
-    /// A limit in time is zero.
+    /// A time limit is zero.
     #[error("{setting} must be longer than 0s")]
     NoTime {
-        /// The setting's name, as the command line writes it.
+        /// The setting's name on the command line.
         setting: &'static str,
     },
-    /// A setting that only another method has.
+    /// The setting belongs to another method.
     #[error("the method {method} has no setting {setting}")]
     Unused {
-        /// The setting's name, as the command line writes it.
+        /// The setting's name on the command line.
         setting: &'static str,
         /// The method.
         method: Method,
     },
-    /// More of something than one run may have on this system.
+    /// The number is larger than this system allows one run.
     #[error("{asked} {what} are more than the {most} that one run may have here ({by})")]
     TooMany {
-        /// How many were asked for.
+        /// The number that was asked for.
         asked: usize,
-        /// What they are.
+        /// What is counted.
         what: &'static str,
-        /// The ceiling.
+        /// The largest number allowed.
         most: usize,
-        /// What sets it.
+        /// What sets that limit.
         by: &'static str,
     },
 }
 
 impl Config {
-    /// Settings that do nothing but connect, each target once, as fast as it goes: the terms of
-    /// every comparison of speed.
+    /// Settings that only connect, once per target, without limits of rate and per host. Benchmarks use
+    /// them.
     #[must_use]
     pub fn unthrottled() -> Self {
         Self {
@@ -208,7 +206,7 @@ impl Config {
     /// Checks the settings that do not depend on this machine.
     ///
     /// # Errors
-    /// A setting that no run could have.
+    /// A setting is invalid for every machine.
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         if self.in_flight == 0 {
             return Err(ConfigError::Zero { setting: "in-flight" });
@@ -238,13 +236,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_are_a_run_that_can_be() {
+    fn default_settings_are_valid() {
         assert!(Config::default().validate().is_ok());
         assert!(Config::unthrottled().validate().is_ok());
     }
 
     #[test]
-    fn nothing_at_all_is_refused() {
+    fn zero_is_refused() {
         let config = Config { in_flight: 0, ..Config::default() };
         let error = config.validate().expect_err("no attempt could start");
         assert_eq!(error.to_string(), "in-flight must be at least 1");

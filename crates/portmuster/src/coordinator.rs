@@ -1,10 +1,10 @@
-//! The thread in which one run's schedule lives: it takes targets in, tells workers what to
-//! start, asks for names, and hands outcomes out.
+//! The coordinator: the thread that owns the schedule of one run. It takes targets from the input,
+//! starts attempts at the executor, asks for lookups, and hands outcomes to the consumer.
 //!
-//! Invariant: nothing here waits in a circle. The input has a thread of its own, so an input that
-//! blocks holds up nobody. Workers and the resolver never block on what they say: their queues
-//! have room for all that they were asked. Only the consumer may hold the coordinator up, and it
-//! waits for nothing else.
+//! Invariant: there is no cycle of blocking queues. The input has a thread of its own, so a blocked
+//! input delays nothing else. Workers and resolver never block when they report, because their queues
+//! have room for everything that was handed to them. Only the consumer can block the coordinator, and
+//! it waits for nothing else.
 
 use std::{
     sync::Arc,
@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     descriptors,
     driver::tcp,
-    input::{Boxed, Input, Taken},
+    input::{BoxedIterator, InputThread, NextInput},
     memory::Memory,
     method::{
         self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext,
@@ -35,48 +35,48 @@ use crate::{
     workers::Program,
 };
 
-/// Targets that are taken before they are wanted: as many as a loop is given ahead, because the
-/// thread that takes them waits for its turn as well.
-const AHEAD: usize = 4096;
-/// Between two accounts that the consumer gets although there is no outcome.
+/// Targets that are read ahead. As many as an event loop's backlog, because the input thread waits for
+/// its time slice, too.
+const READ_AHEAD: usize = 4096;
+/// The interval of accounts for a consumer that gets no outcomes.
 const BEAT: Duration = Duration::from_millis(500);
-/// Batches of outcomes that wait for the consumer.
+/// The most batches of outcomes that wait for the consumer.
 const BATCHES_MAX: usize = 16;
-/// The outcomes of a batch take this part of the memory that conversations may have, so that those
-/// of all batches together take half of it.
+/// Divisor of the memory for conversations that gives the memory of one batch. All batches together take
+/// half of that memory.
 const BATCH_PART: u64 = 2 * BATCHES_MAX as u64;
-/// Requests to stop that may wait; one is enough, and none is worth waiting for.
+/// The most stop requests in the queue. One is enough; further ones are dropped when it is full.
 const STOPS_MAX: usize = 4;
 
-/// What of the targets is passed over or left.
+/// Which targets a run skips or leaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunScope {
-    /// What is never connected to.
+    /// The addresses and names that are never connected to.
     pub(crate) excludes: Arc<Excludes>,
-    /// Positions that an earlier run has settled.
+    /// The positions that an earlier run has settled.
     pub(crate) settled: Positions,
-    /// What becomes of targets that wait for another attempt when the run is stopped.
+    /// How targets that wait for another attempt end when the run is stopped.
     pub(crate) stopped: Stopped,
 }
 
-/// Outcomes that became known together, and the account up to them.
+/// Outcomes, and the account that includes them.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) outcomes: Vec<Outcome>,
-    /// Positions that have another number of outcomes than one; they count before the outcomes.
-    pub(crate) odd: Vec<OutcomeCount>,
+    /// The outcome counts of positions that do not have exactly one; to be applied before the outcomes.
+    pub(crate) outcome_counts: Vec<OutcomeCount>,
     pub(crate) account: Account,
-    /// How the workers fared; told at the end.
+    /// The report of the workers; in the last batch only.
     pub(crate) workers: Option<WorkersReport>,
 }
 
-/// A run, as its consumer sees it.
+/// The consumer's handle of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// Wants the targets, once.
-    pub(crate) targets: Sender<Boxed<Target>>,
+    /// Takes the iterator of targets, once.
+    pub(crate) targets: Sender<BoxedIterator<Target>>,
     pub(crate) batches: Receiver<Batch>,
-    /// Asks the run to end within this time.
+    /// Takes requests to end the run within this time.
     pub(crate) stops: Sender<Duration>,
     pub(crate) in_flight: InFlight,
     pub(crate) thread: JoinHandle<()>,
@@ -89,24 +89,27 @@ struct Threads {
     resolver: Resolver,
     reports: Receiver<Reports>,
     panics: Receiver<()>,
-    input: Input<Target>,
+    input: InputThread<Target>,
     stops: Receiver<Duration>,
-    /// Set when the run was asked to end.
+    /// The time by which the run must end; `None` if it was not asked to.
     end: Option<Instant>,
-    /// When the consumer gets the account although there is no outcome.
+    /// When the consumer gets the next account even without an outcome.
     beat: Instant,
     batches: Sender<Batch>,
-    /// Bytes of outcomes in one batch, unless it is a single one.
+    /// The most bytes of outcomes per batch. A single outcome may exceed it.
     batch_bytes: usize,
 }
 
-/// Starts the threads of a run. They wait for the targets, so that a machine which can't start
-/// them leaves the targets where they are.
+/// Starts the threads of a run. They wait for the targets, so that the caller still has these if the
+/// threads can't be started.
+///
+/// # Errors
+/// This machine could not start them, or the source address can't be used.
 pub(crate) fn start(
     config: &Config,
     size: Size,
     program: Option<&Program>,
-    walk: &RunScope,
+    scope: &RunScope,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source {
         tcp::can_be_source(source_address)
@@ -115,7 +118,7 @@ pub(crate) fn start(
     let clock = Clock::start();
     let budget = descriptors::budget();
     let plan = Plan::new(config, size, program);
-    // Each is reported when it begins and when it ends.
+    // Each attempt is reported when it begins and when it ends.
     let (reports_in, reports) = bounded(2 * plan.unreported());
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
@@ -139,13 +142,13 @@ pub(crate) fn start(
         retries: config.retries,
         speak_first: config.speak_first,
         addresses: config.addresses,
-        excludes: Arc::clone(&walk.excludes),
-        stopped: walk.stopped,
+        excludes: Arc::clone(&scope.excludes),
+        stopped: scope.stopped,
     };
     let (batches_in, batches) = bounded(BATCHES_MAX);
     let (stops_in, stops) = bounded(STOPS_MAX);
-    let (input, targets_in) = Input::start(AHEAD).map_err(StartError::Thread)?;
-    let schedule = Schedule::new(policy, clock.wall_start()).resuming(&walk.settled);
+    let (input, targets_in) = InputThread::start(READ_AHEAD).map_err(StartError::Thread)?;
+    let schedule = Schedule::new(policy, clock.wall_start()).resuming(&scope.settled);
     let environment = Threads {
         clock,
         executor,
@@ -165,7 +168,7 @@ pub(crate) fn start(
     Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
 }
 
-/// How many of these outcomes take no more than so many bytes; one at least.
+/// Returns how many of the outcomes fit in this many bytes; at least one.
 fn fitting(outcomes: &[Outcome], bytes: usize) -> usize {
     let sizes = outcomes.iter().scan(0_usize, |all, outcome| {
         *all = all.saturating_add(outcome.size());
@@ -181,7 +184,8 @@ fn run(mut run: RunLoop<Threads>) {
     let workers = Some(executor.end(schedule.peak_in_flight()));
     drop(input);
     let account = schedule.account(clock.now());
-    let _ = batches.send(Batch { outcomes: Vec::new(), odd: Vec::new(), account, workers });
+    let _ =
+        batches.send(Batch { outcomes: Vec::new(), outcome_counts: Vec::new(), account, workers });
 }
 
 /// Waits until every worker is ready, or the time for that has passed.
@@ -228,8 +232,8 @@ impl Environment for Threads {
         Some(answer)
     }
 
-    fn take_target(&mut self) -> Taken<Target> {
-        self.input.take()
+    fn take_target(&mut self) -> NextInput<Target> {
+        self.input.try_next()
     }
 
     fn capacity(&self) -> usize {
@@ -262,22 +266,26 @@ impl Environment for Threads {
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {
         let mut outcomes = schedule.take_outcomes();
-        let mut odd = schedule.take_odd();
-        let is_empty = outcomes.is_empty() && odd.is_empty();
+        let mut outcome_counts = schedule.take_outcome_counts();
+        let is_empty = outcomes.is_empty() && outcome_counts.is_empty();
         let now = self.clock.now();
         if is_empty && now < self.beat {
             return true;
         }
         self.beat = now.after(BEAT);
         if is_empty && !self.batches.is_empty() {
-            // Whoever has batches waiting needs no beat.
+            // The consumer has batches to take, so it needs no account.
             return true;
         }
         let account = schedule.account(now);
         loop {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
-            let odd = std::mem::take(&mut odd);
-            if self.batches.send(Batch { outcomes, odd, account, workers: None }).is_err() {
+            let outcome_counts = std::mem::take(&mut outcome_counts);
+            if self
+                .batches
+                .send(Batch { outcomes, outcome_counts, account, workers: None })
+                .is_err()
+            {
                 return false;
             }
             if rest.is_empty() {
@@ -296,7 +304,7 @@ impl Environment for Threads {
         if schedule.has_room() {
             self.input.watch(&mut select);
         }
-        let wake = schedule.wake_at().into_iter().chain(self.end);
+        let wake = schedule.next_timeout().into_iter().chain(self.end);
         let at = wake.fold(self.beat, std::cmp::min);
         let _ = select.ready_deadline(self.clock.std(at));
     }

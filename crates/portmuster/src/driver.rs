@@ -119,7 +119,7 @@ impl<N: Net> Driver<N> {
                 return over;
             }
         }
-        self.net.watch(socket).err().map(Attempt::unwatched)
+        self.net.watch(socket).err().map(Attempt::unregistered)
     }
 
     /// Polls a connection that has just begun. If the server accepted and reset it in between, begins
@@ -158,7 +158,7 @@ impl<N: Net> Driver<N> {
     ) -> Option<Conclusion> {
         let event = match connection {
             Connection::Pending => {
-                attempt.under_way();
+                attempt.connection_pending();
                 return None;
             }
             Connection::Accepted => Event::Accepted,
@@ -225,7 +225,7 @@ impl<N: Net> Driver<N> {
         for _ in 0..TURN_READS {
             let event = match self.net.read(socket, &mut self.buffer) {
                 Ok(0) => Event::Closed,
-                Ok(length) if !attempt.hold(&self.memory, length) => {
+                Ok(length) if !attempt.reserve(&self.memory, length) => {
                     return Some(Conclusion::Fault(Fault::Memory));
                 }
                 Ok(length) => Event::Bytes(&self.buffer[..length]),
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use crate::{clock::Clock, driver::epoll::Epoll, outcome::Service, waker::Waker};
 
-    /// A network of one server, which says one byte after the other without end.
+    /// A network of one server that sends bytes without end.
     #[derive(Debug, Default)]
     struct Endless {
         reads: usize,
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn who_speaks_without_end_is_heard_in_turns_and_until_the_deadline() {
+    fn endless_server_is_read_in_turns_until_the_deadline() {
         let mut driver = Driver::new(Endless::default(), Rules::default(), plenty());
         let mut attempt = Attempt::new(([127, 0, 0, 1], 22).into(), driver.net.now());
         let socket = driver.begin(&mut attempt).expect("it goes on");
@@ -349,7 +349,7 @@ mod tests {
         assert_eq!(verdict.service, Some(Service::Tarpit));
     }
 
-    /// Says who it is to each who connects, and resets; tells of it when that is done.
+    /// Sends each client an identification, resets the connection, and reports that on `done`.
     fn greet_and_reset(server: &TcpListener, done: &Sender<()>) {
         for stream in server.incoming() {
             let mut stream = stream.expect("somebody came");
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_before_a_reset_is_heard_whenever_the_connection_is_asked() {
+    fn bytes_before_a_reset_are_read_however_the_connection_is_polled() {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let endpoint = server.local_addr().expect("it is bound");
         let (done, greeted) = bounded(8);

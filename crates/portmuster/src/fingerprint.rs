@@ -1,8 +1,10 @@
-//! A small hash that is the same everywhere.
+//! A small hash whose values are the same on every machine and in every version.
 
-/// FNV-1a of 64 bits (draft-eastlake-fnv): small, and the same on every machine and in every
-/// version. It tells what differs by mistake apart, and any two texts of one length that differ in
-/// one byte; it is no defence against people.
+/// An incremental 64-bit FNV-1a hash (draft-eastlake-fnv).
+///
+/// Its values are the same on every machine and in every version, so they may be stored. Two texts
+/// of the same length that differ in one byte always have different hashes. It detects accidental
+/// changes; it does not resist deliberate collisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint(u64);
 
@@ -13,13 +15,13 @@ impl Default for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of these bytes.
+    /// Returns the hash of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> u64 {
         Self::default().add(bytes).sum()
     }
 
-    /// Takes more bytes. Where one part ends and the next begins makes no difference.
+    /// Appends `bytes` to the hashed text. How the text is split between calls does not matter.
     pub fn add(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
@@ -27,7 +29,7 @@ impl Fingerprint {
         self
     }
 
-    /// The number so far.
+    /// Returns the hash of all bytes added so far.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.0
@@ -38,9 +40,9 @@ impl Fingerprint {
 mod tests {
     use super::*;
 
-    /// Test vectors of the draft, appendix C.
+    /// Test vectors of draft-eastlake-fnv, appendix C.
     #[test]
-    fn it_is_fnv_1a() {
+    fn hashes_match_the_test_vectors_of_the_draft() {
         assert_eq!(Fingerprint::of(b""), 0xCBF2_9CE4_8422_2325);
         assert_eq!(Fingerprint::of(b"a"), 0xAF63_DC4C_8601_EC8C);
         assert_eq!(Fingerprint::default().add(b"foo").add(b"bar").sum(), 0x8594_4171_F739_67E8);

@@ -1,18 +1,22 @@
-//! Runs hostile bytes through whole attempts, and holds these to what must be true whatever comes;
-//! [`lists`] does the same with lists of targets. For the fuzz targets in `fuzz/`, and for tests.
+//! Entry points for the fuzz targets in `fuzz/`: whole attempts that receive arbitrary bytes.
 //!
-//! Each function panics when something is not true. How bytes are split, how fast they come and
-//! how they end follows from the bytes themselves, so that an input is all that a failure needs.
+//! Each function asserts the properties that hold for any input, and panics if one does not.
+//! [`lists`] does the same for lists of targets. How the bytes are split, how fast they arrive and
+//! how the connection ends is derived from the bytes themselves, so the input alone reproduces a
+//! failure.
 
 use std::{
     net::SocketAddr,
     time::{Duration, SystemTime},
 };
 
+use fastrand::Rng;
+
 use crate::{
     attempt::{Attempt, Event, Rules, Step},
     clock::Instant,
     config::defaults,
+    fingerprint::Fingerprint,
     outcome::{
         Conclusion, Evidence, KeyExchange, Outcome, Rule, Service, ServiceDetails, Side, Verdict,
     },
@@ -25,102 +29,122 @@ pub mod lists;
 #[cfg(test)]
 mod mutations;
 
-/// Bytes that an attempt may hold of one server: a packet of ssh, twice while its buffer grows,
-/// and all the rest.
-const HELD_MAX: usize = 2 * 35_004 + 8 * 1024;
-/// Deadlines that may pass in one conversation: the active step, a pause in what no rule
-/// recognises, after which it may go on, and the end.
+/// The maximum number of bytes that an attempt may keep from one server: an ssh packet, twice while
+/// its buffer grows, and 8 KiB for everything else.
+const KEPT_MAX: usize = 2 * 35_004 + 8 * 1024;
+/// The maximum number of deadlines that may pass in one attempt: that of the active step, those of
+/// pauses in bytes that no rule recognises, and that of the whole attempt.
 const DEADLINES_MAX: usize = 8;
 
-/// What a server says that may be ssh, from its first byte and behind an identification.
+/// Runs attempts on the bytes of a server that may speak ssh.
+///
+/// The bytes come first as the whole reply, then after an identification line.
+///
+/// # Panics
+/// An attempt violates one of the asserted properties.
 pub fn ssh(input: &[u8]) {
-    converse(input);
-    converse(&[b"SSH-2.0-x\r\n", input].concat());
+    run_attempt(input);
+    run_attempt(&[b"SSH-2.0-x\r\n", input].concat());
 }
 
-/// What a server says that may be telnet, from its first byte and behind a command.
+/// Runs attempts on the bytes of a server that may speak telnet.
+///
+/// The bytes come first as the whole reply, then after a telnet command.
+///
+/// # Panics
+/// An attempt violates one of the asserted properties.
 pub fn telnet(input: &[u8]) {
-    converse(input);
-    converse(&[b"\xff\xfb\x01", input].concat());
+    run_attempt(input);
+    run_attempt(&[b"\xff\xfb\x01", input].concat());
 }
 
-/// The payload of an offer for the key exchange.
+/// Parses the payload of an ssh `SSH_MSG_KEXINIT` packet (RFC 4253 §7.1).
+///
+/// # Panics
+/// The parsed lists differ from those in the payload.
 pub fn kexinit(payload: &[u8]) {
     probe::read_offer(payload);
 }
 
-/// Numbers that follow from the bytes (FNV-1a).
-struct Choices(u64);
+/// Random choices that are derived from the input, so that the same input repeats them.
+struct Choices(Rng);
 
 impl Choices {
-    fn of(input: &[u8]) -> Self {
-        let add = |sum: u64, &byte: &u8| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        Self(input.iter().fold(0xcbf2_9ce4_8422_2325, add))
+    /// Creates the choices for an input.
+    fn from_input(input: &[u8]) -> Self {
+        Self(Rng::with_seed(Fingerprint::of(input)))
     }
 
-    /// A number up to `most`.
-    fn up_to(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
-        usize::try_from(self.0 >> 33).unwrap_or_default() % (most + 1)
+    /// Returns a number from 0 to `max`.
+    fn up_to(&mut self, max: usize) -> usize {
+        self.0.usize(..=max)
     }
 
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.up_to(of.len() - 1)]
+    /// Returns one of the values, which must not be empty.
+    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        values[self.up_to(values.len() - 1)]
     }
 }
 
-/// One attempt under way.
-struct Conversation {
+/// An attempt with a clock that the input drives.
+struct FuzzedAttempt {
     attempt: Attempt,
     rules: Rules,
     now: Instant,
+    /// Bytes that the attempt has written.
     written: usize,
+    /// Deadlines that have passed.
     deadlines: usize,
 }
 
-/// Lets a server say these bytes, and holds the attempt to what must be true.
-fn converse(input: &[u8]) {
-    let mut choices = Choices::of(input);
+/// Runs an attempt whose server sends these bytes, and asserts what must hold for any bytes.
+fn run_attempt(input: &[u8]) {
+    let mut choices = Choices::from_input(input);
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 22));
     let rules = Rules { evidence: true, ..Rules::default() };
-    let mut conversation = Conversation {
+    let mut attempt = FuzzedAttempt {
         attempt: Attempt::new(endpoint, Instant::START),
         rules,
         now: Instant::START,
         written: 0,
         deadlines: 0,
     };
-    let verdict = conversation.run(input, &mut choices);
-    assert!(conversation.written < WRITTEN_MAX, "{} bytes were written", conversation.written);
-    assert!(verdict.times.total <= defaults::DEADLINE, "it took {:?}", verdict.times.total);
+    let verdict = attempt.run(input, &mut choices);
+    assert!(attempt.written < WRITTEN_MAX, "the attempt wrote {} bytes", attempt.written);
+    assert!(
+        verdict.times.total <= defaults::DEADLINE,
+        "the attempt took {:?}",
+        verdict.times.total
+    );
     assert_proven(&verdict, input);
     assert_harmless(verdict, endpoint);
 }
 
-impl Conversation {
+impl FuzzedAttempt {
+    /// Sends the input to the attempt, in parts and with pauses, and returns the verdict.
     fn run(&mut self, input: &[u8], choices: &mut Choices) -> Verdict {
-        self.attempt.under_way();
+        self.attempt.connection_pending();
         self.handle(Event::Accepted);
-        let most = choices.one_of(&[0, 1, 6, 100, input.len()]);
+        let length_max = choices.one_of(&[0, 1, 6, 100, input.len()]);
         let pauses = choices.one_of(&[[0, 0], [0, 1], [1, 30], [30, 1500]]);
         let mut rest = input;
         while !rest.is_empty() {
-            let length = 1 + choices.up_to(most);
-            let (part, behind) = rest.split_at(length.min(rest.len()));
-            rest = behind;
-            let comes_at = self.now.after(Duration::from_millis(choices.one_of(&pauses)));
-            while self.deadline() <= comes_at {
+            let length = 1 + choices.up_to(length_max);
+            let (part, remaining) = rest.split_at(length.min(rest.len()));
+            rest = remaining;
+            let arrival = self.now.after(Duration::from_millis(choices.one_of(&pauses)));
+            while self.deadline() <= arrival {
                 if let Some(verdict) = self.deadline_passes() {
                     return verdict;
                 }
             }
-            self.now = comes_at;
+            self.now = arrival;
             if let Some(verdict) = self.handle(Event::Bytes(part)) {
                 return verdict;
             }
         }
         if choices.up_to(1) == 0 {
-            return self.handle(Event::Closed).expect("a server that hung up says no more");
+            return self.handle(Event::Closed).expect("an attempt ends when its connection closes");
         }
         loop {
             if let Some(verdict) = self.deadline_passes() {
@@ -136,38 +160,40 @@ impl Conversation {
     fn deadline_passes(&mut self) -> Option<Verdict> {
         self.now = self.deadline();
         self.deadlines += 1;
-        assert!(self.deadlines <= DEADLINES_MAX, "it does not end");
+        assert!(self.deadlines <= DEADLINES_MAX, "the attempt does not end");
         self.handle(Event::DeadlinePassed)
     }
 
     fn handle(&mut self, event: Event<'_>) -> Option<Verdict> {
         let step = self.attempt.handle(&self.rules, event, self.now);
-        let held = self.attempt.held();
-        assert!(held <= HELD_MAX, "{held} bytes are held");
+        let kept = self.attempt.held();
+        assert!(kept <= KEPT_MAX, "the attempt keeps {kept} bytes");
         match step {
             Step::Write(bytes) => self.written += bytes.len(),
             Step::Done(Conclusion::Verdict(verdict)) => return Some(verdict),
-            Step::Done(Conclusion::Fault(fault)) => panic!("{fault} is no server's doing"),
+            Step::Done(Conclusion::Fault(fault)) => {
+                panic!("a server's bytes caused the fault {fault}")
+            }
             Step::Read => {}
         }
         None
     }
 }
 
-/// Whether the verdict is one that these bytes can prove, and has them.
+/// Asserts that the input proves the verdict.
 fn assert_proven(verdict: &Verdict, input: &[u8]) {
     let service = verdict.service.expect("an open port has a service");
     let rule = verdict.rule.expect("an open port was judged by a rule");
-    let has = |part: &[u8]| input.windows(part.len()).any(|window| window == part);
-    let details = verdict.details.as_deref().expect("its evidence was asked for");
+    let input_contains = |part: &[u8]| input.windows(part.len()).any(|window| window == part);
+    let details = verdict.details.as_deref().expect("an attempt with evidence has details");
     let is_proven = match (service, rule) {
         (Service::Ssh, Rule::Identification | Rule::IdentificationCutOff) => {
             verdict.banner.starts_with(b"SSH-") && details.identification.is_some()
         }
         (Service::SshThrottled, Rule::SshdRefusal) | (Service::SshBroken, Rule::SshdBroken) => {
-            has(&verdict.banner[..12])
+            input_contains(&verdict.banner[..12])
         }
-        (Service::Telnet, Rule::TelnetCommands) => has(b"\xff"),
+        (Service::Telnet, Rule::TelnetCommands) => input_contains(b"\xff"),
         (
             Service::TelnetLikely,
             Rule::LoginPrompt
@@ -191,17 +217,21 @@ fn assert_proven(verdict: &Verdict, input: &[u8]) {
     assert_evidence(details, input);
 }
 
+/// Asserts that the evidence is a bounded prefix of what the server sent.
 fn assert_evidence(details: &ServiceDetails, input: &[u8]) {
-    let has_offer = details.key_exchange != KeyExchange::NotAsked;
-    assert!(!has_offer || details.identification.is_some(), "an offer without an identification");
-    let evidence = details.evidence.as_ref().expect("it was asked for");
-    let of_server = evidence.parts.iter().filter(|part| part.side == Side::Server);
-    let said: Vec<_> = of_server.flat_map(|part| part.bytes.iter().copied()).collect();
-    assert!(input.starts_with(&said), "what is kept was not said");
-    assert!(said.len() <= Evidence::BYTES_MAX && evidence.parts.len() <= Evidence::PARTS_MAX);
+    let has_key_exchange = details.key_exchange != KeyExchange::NotAsked;
+    assert!(
+        !has_key_exchange || details.identification.is_some(),
+        "a key exchange needs an identification"
+    );
+    let evidence = details.evidence.as_ref().expect("the rules ask for evidence");
+    let server_parts = evidence.parts.iter().filter(|part| part.side == Side::Server);
+    let sent: Vec<_> = server_parts.flat_map(|part| part.bytes.iter().copied()).collect();
+    assert!(input.starts_with(&sent), "the evidence has bytes that the server did not send");
+    assert!(sent.len() <= Evidence::BYTES_MAX && evidence.parts.len() <= Evidence::PARTS_MAX);
 }
 
-/// Nothing that a server says may do anything to a terminal.
+/// Asserts that no sink writes a control character of the server's bytes.
 fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
     let outcome = Outcome {
         target: Target::from(endpoint),
@@ -212,15 +242,17 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
         time: SystemTime::UNIX_EPOCH,
     };
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
-    Table::begin(&mut table, Paint::Plain).write(&outcome).expect("a vector takes everything");
-    Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
-    Csv::resume(&mut csv).write(&outcome).expect("a vector takes everything");
+    Table::begin(&mut table, Paint::Plain)
+        .write(&outcome)
+        .expect("writing to a vector does not fail");
+    Jsonl::new(&mut lines).write(&outcome).expect("writing to a vector does not fail");
+    Csv::resume(&mut csv).write(&outcome).expect("writing to a vector does not fail");
     let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
     Xml::begin(&mut xml, &beginning)
         .and_then(|mut xml| xml.write(&outcome).and_then(|()| xml.flush()))
-        .expect("a vector takes everything");
+        .expect("writing to a vector does not fail");
     for text in [table, lines, csv, xml] {
-        let text = String::from_utf8(text).expect("it is text");
+        let text = String::from_utf8(text).expect("sinks write UTF-8");
         assert!(text.lines().all(|line| !line.contains(char::is_control)), "{text:?}");
     }
 }

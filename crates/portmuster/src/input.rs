@@ -1,5 +1,4 @@
-//! What a run takes from an iterator, in a thread of its own, as it is wanted: an iterator that
-//! blocks holds up nobody.
+//! Runs an iterator in a thread of its own, so that one that blocks does not block the run.
 
 use std::{
     panic,
@@ -9,101 +8,103 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
-/// The most that is taken from the iterator before it is wanted.
-const AHEAD_MAX: usize = 8192;
-/// How long the end of a run waits for the iterator to answer.
+/// The maximum number of items that are prefetched from the iterator.
+const PREFETCH_MAX: usize = 8192;
+/// How long dropping an [`InputThread`] waits for its thread to end.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// An iterator that somebody else may run.
-pub(crate) type Boxed<T> = Box<dyn Iterator<Item = T> + Send>;
+/// An iterator that another thread can run.
+pub(crate) type BoxedIterator<T> = Box<dyn Iterator<Item = T> + Send>;
 
-/// The near end of an iterator.
+/// A thread that runs an iterator, and the queue of items prefetched from it.
 #[derive(Debug)]
-pub(crate) struct Input<T> {
-    /// `None` once it has ended.
-    open: Option<Open<T>>,
+pub(crate) struct InputThread<T> {
+    /// `None` once the iterator has ended.
+    running: Option<RunningInput<T>>,
 }
 
 #[derive(Debug)]
-struct Open<T> {
+struct RunningInput<T> {
     queue: Receiver<T>,
-    /// Closed when the thread is about to end.
+    /// Disconnected when the thread is about to end.
     ended: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
-/// What [`Input::take`] finds.
+/// The result of [`InputThread::try_next`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken<T> {
-    /// The next.
+pub(crate) enum NextInput<T> {
+    /// The next item.
     Item(T),
-    /// None has come.
-    NotYet,
-    /// There are no more.
+    /// The iterator has not returned its next item yet.
+    Pending,
+    /// The iterator has ended.
     Ended,
 }
 
-impl<T: Send + 'static> Input<T> {
-    /// Starts the thread; it waits for the iterator, so that what can't be started leaves the
-    /// iterator where it is. Up to `ahead` are taken before they are wanted, or [`AHEAD_MAX`].
+impl<T: Send + 'static> InputThread<T> {
+    /// Starts the thread and returns a channel on which to send it the iterator.
+    ///
+    /// The thread prefetches up to `prefetch` items, at most [`PREFETCH_MAX`].
     ///
     /// # Errors
-    /// The thread can't be started.
-    pub(crate) fn start(ahead: usize) -> std::io::Result<(Self, Sender<Boxed<T>>)> {
-        let (given, source) = bounded::<Boxed<T>>(1);
-        let (into, queue) = bounded(ahead.min(AHEAD_MAX));
+    /// The thread can't be started. The caller then still has the iterator.
+    pub(crate) fn start(prefetch: usize) -> std::io::Result<(Self, Sender<BoxedIterator<T>>)> {
+        let (iterator_sender, iterator) = bounded::<BoxedIterator<T>>(1);
+        let (items, queue) = bounded(prefetch.min(PREFETCH_MAX));
         let (ending, ended) = bounded(0);
         let work = move || {
             let _ending: Sender<()> = ending;
-            for item in source.iter().take(1).flatten() {
-                if into.send(item).is_err() {
+            for item in iterator.iter().take(1).flatten() {
+                if items.send(item).is_err() {
                     return;
                 }
             }
         };
         let thread = thread::Builder::new().name("portmuster-input".into()).spawn(work)?;
-        Ok((Self { open: Some(Open { queue, ended, thread }) }, given))
+        Ok((Self { running: Some(RunningInput { queue, ended, thread }) }, iterator_sender))
     }
 }
 
-impl<T> Input<T> {
-    /// The next, if it has come.
+impl<T> InputThread<T> {
+    /// Takes the next item if it has been prefetched.
     ///
     /// # Panics
-    /// The iterator has: it has not ended, and whoever wants what it gives is to know.
-    pub(crate) fn take(&mut self) -> Taken<T> {
-        let Some(open) = &self.open else { return Taken::Ended };
-        match open.queue.try_recv() {
-            Ok(item) => return Taken::Item(item),
-            Err(TryRecvError::Empty) => return Taken::NotYet,
+    /// Resumes the panic of the iterator if it panicked.
+    pub(crate) fn try_next(&mut self) -> NextInput<T> {
+        let Some(running) = &self.running else { return NextInput::Ended };
+        match running.queue.try_recv() {
+            Ok(item) => return NextInput::Item(item),
+            Err(TryRecvError::Empty) => return NextInput::Pending,
             Err(TryRecvError::Disconnected) => {}
         }
-        if let Some(Err(payload)) = self.open.take().map(|open| open.thread.join()) {
+        if let Some(Err(payload)) = self.running.take().map(|running| running.thread.join()) {
             panic::resume_unwind(payload);
         }
-        Taken::Ended
+        NextInput::Ended
     }
 
+    /// Whether the iterator has ended.
     pub(crate) fn has_ended(&self) -> bool {
-        self.open.is_none()
+        self.running.is_none()
     }
 
-    /// Lets a wait end when the next has come.
+    /// Adds the queue to `select`, so that its wait ends when the next item arrives.
     pub(crate) fn watch<'a>(&'a self, select: &mut Select<'a>) {
-        if let Some(open) = &self.open {
-            select.recv(&open.queue);
+        if let Some(running) = &self.running {
+            select.recv(&running.queue);
         }
     }
 }
 
-/// Wants no more. While the thread waits for the iterator nothing can end it; then it is left
-/// alone, and ends as soon as the iterator answers.
-impl<T> Drop for Input<T> {
+/// Stops the thread. A thread that is still waiting for the iterator after [`GRACE`] is detached;
+/// it ends when the iterator returns.
+impl<T> Drop for InputThread<T> {
     fn drop(&mut self) {
-        let Some(Open { queue, ended, thread }) = self.open.take() else { return };
+        let Some(RunningInput { queue, ended, thread }) = self.running.take() else { return };
         drop(queue);
         if ended.recv_timeout(GRACE) == Err(RecvTimeoutError::Disconnected) {
-            // Its panic would have been the iterator's, in what nobody wants.
+            // A panic of the iterator is ignored, because its items are no longer needed.
             let _ = thread.join();
         }
     }

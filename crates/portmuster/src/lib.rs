@@ -1,5 +1,5 @@
-//! Which of these addresses support **ssh** or **telnet**? Checks host:port pairs by the million,
-//! side by side, in bounded memory, and hands over each outcome the moment it is known.
+//! Checks which of millions of host:port pairs support **ssh** or **telnet**, concurrently and in
+//! bounded memory. Each outcome is available the moment it is known.
 //!
 //! ```
 //! for outcome in portmuster::check_ports([("127.0.0.1", 22), ("localhost", 23)]) {
@@ -8,16 +8,16 @@
 //! }
 //! ```
 //!
-//! [`check_ports`] only connects. A [`Checker`] reads what the servers say, by the [`Config`] it
-//! is given.
+//! [`check_ports`] only connects. A [`Checker`] also reads what the servers send, with the settings of
+//! a [`Config`].
 //!
 //! # From a target to its row
-//! [`targets`] says what to check. The schedule decides what starts next and when; the
-//! [method](Method) makes the attempts, each of which is a machine without I/O under a driver
-//! that owns the sockets; what is true of the target is its [`Outcome`], which [sinks](sink)
-//! write.
+//! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The
+//! executor of the [method](Method) makes the attempts; each is a state machine without I/O, under a
+//! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
 
 mod attempt;
+mod characters;
 mod checker;
 mod clock;
 mod config;
@@ -29,7 +29,6 @@ mod fingerprint;
 pub mod fuzzing;
 pub mod history;
 mod input;
-mod letters;
 mod memory;
 mod method;
 mod outcome;
@@ -56,12 +55,12 @@ pub use outcome::{
     NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,
     Throttle, Times, Verb, Verdict, Weakness,
 };
-pub use positions::{Missing, Positions, PositionsError};
+pub use positions::{MissingPositions, Positions, PositionsError};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
 pub use targets::{Host, Target};
 
-/// The examples of the README are tested, too.
+/// Makes rustdoc test the examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;

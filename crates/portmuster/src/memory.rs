@@ -1,74 +1,74 @@
-//! Memory that the conversations of one process share: what strangers say is bounded in sum, too.
+//! Limits the memory that all attempts of a process use for bytes received from servers.
 //!
-//! Each conversation may hold [`USUAL`] bytes, which are reckoned with its attempt; what it holds
-//! beyond comes out of one pool for all of them.
+//! Each attempt may use [`ALLOWANCE`] bytes, which count as part of the attempt itself. It must
+//! reserve anything beyond that from a pool that all attempts share.
 //!
-//! Invariant: no more is ever held than the pool has.
+//! Invariant: reservations never exceed the size of the pool.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes that a conversation may hold without asking: a banner and little more. An offer of ssh has
-/// one to three kilobytes, and is asked for.
-const USUAL: usize = 1 << 10;
+/// Bytes that an attempt may use without a reservation: enough for a banner. An ssh `KEXINIT` takes
+/// one to three kilobytes and needs a reservation.
+const ALLOWANCE: usize = 1 << 10;
 
-/// What the conversations of this process may hold together.
+/// The memory pool that the attempts of this process share. Clones share one pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory(Arc<Pool>);
 
 #[derive(Debug)]
 struct Pool {
-    most: usize,
-    held: AtomicUsize,
+    capacity: usize,
+    reserved: AtomicUsize,
 }
 
 impl Memory {
-    /// A pool of so many bytes.
-    pub(crate) fn new(most: usize) -> Self {
-        Self(Arc::new(Pool { most, held: AtomicUsize::new(0) }))
+    /// Creates a pool of `capacity` bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self(Arc::new(Pool { capacity, reserved: AtomicUsize::new(0) }))
     }
 
-    /// Lets somebody hold so many bytes, all in all, from now on; false, and as many as before,
-    /// where the pool has not so many.
-    pub(crate) fn lend(&self, held: &mut Held, bytes: usize) -> bool {
-        let bytes = bytes.saturating_sub(USUAL);
-        // The usual case; no other thread is asked.
-        if bytes == held.bytes {
+    /// Resizes a reservation so that its attempt may use `bytes` in total.
+    ///
+    /// Returns false and leaves the reservation as it is if too little of the pool is free.
+    pub(crate) fn reserve(&self, reservation: &mut Reservation, bytes: usize) -> bool {
+        let bytes = bytes.saturating_sub(ALLOWANCE);
+        // The common case, without access to the shared counter.
+        if bytes == reservation.bytes {
             return true;
         }
-        let others = |all: usize| all - held.bytes;
-        let all = self.0.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |all| {
-            let all = others(all).checked_add(bytes)?;
-            (all <= self.0.most).then_some(all)
+        let total = self.0.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |total| {
+            let total = (total - reservation.bytes).checked_add(bytes)?;
+            (total <= self.0.capacity).then_some(total)
         });
-        if all.is_ok() {
-            held.bytes = bytes;
-            held.pool = Some(Arc::clone(&self.0));
+        if total.is_ok() {
+            reservation.bytes = bytes;
+            reservation.pool = Some(Arc::clone(&self.0));
         }
-        all.is_ok()
+        total.is_ok()
     }
 }
 
-/// Bytes out of a pool, which has them again when this is dropped.
+/// Bytes that one attempt has reserved from a pool. Dropping it returns them.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(crate) struct Reservation {
     bytes: usize,
     pool: Option<Arc<Pool>>,
 }
 
-impl Held {
-    /// Whether nothing is held beyond what is usual.
-    pub(crate) fn is_nothing(&self) -> bool {
+impl Reservation {
+    /// Whether no bytes are reserved: the attempt uses no more than its allowance.
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 }
 
-impl Drop for Held {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if let Some(pool) = &self.pool {
-            pool.held.fetch_sub(self.bytes, Ordering::Relaxed);
+            pool.reserved.fetch_sub(self.bytes, Ordering::Relaxed);
         }
     }
 }
@@ -78,18 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_lent_comes_back_and_is_never_too_much() {
+    fn dropped_reservations_return_their_bytes_and_the_capacity_is_never_exceeded() {
         let memory = Memory::new(100);
-        let [mut first, mut second] = [Held::default(), Held::default()];
-        assert!(memory.lend(&mut first, USUAL) && first.is_nothing());
-        assert!(memory.lend(&mut first, USUAL + 60));
-        assert!(!memory.lend(&mut second, USUAL + 41));
-        assert!(memory.lend(&mut second, USUAL + 40));
-        assert!(!memory.lend(&mut first, USUAL + 61));
+        let [mut first, mut second] = [Reservation::default(), Reservation::default()];
+        assert!(memory.reserve(&mut first, ALLOWANCE) && first.is_empty());
+        assert!(memory.reserve(&mut first, ALLOWANCE + 60));
+        assert!(!memory.reserve(&mut second, ALLOWANCE + 41));
+        assert!(memory.reserve(&mut second, ALLOWANCE + 40));
+        assert!(!memory.reserve(&mut first, ALLOWANCE + 61));
         drop(second);
-        assert!(memory.lend(&mut first, USUAL + 100));
-        assert!(memory.lend(&mut first, USUAL + 1));
-        assert!(memory.lend(&mut Held::default(), USUAL + 99));
-        assert!(!memory.lend(&mut first, usize::MAX));
+        assert!(memory.reserve(&mut first, ALLOWANCE + 100));
+        assert!(memory.reserve(&mut first, ALLOWANCE + 1));
+        assert!(memory.reserve(&mut Reservation::default(), ALLOWANCE + 99));
+        assert!(!memory.reserve(&mut first, usize::MAX));
     }
 }

@@ -1,32 +1,35 @@
-//! Which positions of a walk are settled: all below a watermark, and a few above it.
+//! Records which targets of a run are settled, as a compact set of their positions.
 //!
-//! Targets are numbered in the order in which they are taken. What a run has not settled of what
-//! it has taken is bounded, so the set is told by what is *missing* in it.
+//! A target's position is its number in the order in which the run takes targets. A run has a
+//! bounded number of targets that it has taken and not settled, so the set stores the positions
+//! that are *missing* below its highest one.
 //!
-//! Invariant: memory is bounded by the positions that are missing below the highest one, not by
-//! how many are in the set.
+//! Invariant: memory is bounded by the number of missing positions below the highest one, not by
+//! the size of the set.
 
 use std::collections::{BTreeMap, HashMap, btree_map};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// Positions that are kept together.
+/// Positions in a chunk.
 const CHUNK: u64 = 512;
+/// 64-bit words in a chunk.
 const WORDS: usize = 8;
-/// Positions that may be missing in a set that is read: more than any run leaves unsettled behind.
+/// The maximum number of missing positions that [`Positions::from_runs`] accepts: more than any run
+/// leaves unsettled.
 const MISSING_MAX: u64 = 1 << 23;
-/// Positions that a set that is read may span; a run of ten million targets a second lasts 58,000
-/// years until then.
+/// The highest end that [`Positions::from_runs`] accepts. A run that settles ten million targets a
+/// second takes 58,000 years to reach it.
 const POSITIONS_MAX: u64 = u64::MAX - CHUNK;
 
-/// A bit for each position of a chunk, set where it is in the set.
+/// One bit for each position of a chunk: 1 if the position is in the set.
 type Bits = [u64; WORDS];
 
-/// A set of positions that is nearly all of `0..n`.
+/// A set of positions that contains nearly all of `0..n`.
 ///
-/// It is written as the lengths of its runs: so many that are in it, so many that are missing, and
-/// so on; the last is of such that are in it.
+/// It is serialized as the lengths of its alternating runs: first of positions in the set, then of
+/// missing ones, and so on. The last run is of positions in the set.
 ///
 /// ```
 /// let settled = portmuster::Positions::from_runs(&[1000, 1, 20])?;
@@ -37,39 +40,39 @@ type Bits = [u64; WORDS];
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "Vec<u64>", try_from = "Vec<u64>")]
 pub struct Positions {
-    /// Chunks of which some are missing. A chunk before `end` that is not here is in the set as a
-    /// whole.
+    /// The chunks below `end` with a missing position, by number. Any other chunk below `end` is in
+    /// the set as a whole.
     chunks: BTreeMap<u64, Bits>,
-    /// Chunks from here on have nothing in the set.
+    /// The number of the first chunk from which on no position is in the set.
     end: u64,
     len: u64,
 }
 
-/// Why numbers are not the runs of a set of positions.
+/// Why numbers are not the run lengths of a set of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PositionsError {
-    /// They end with what is missing.
-    #[error("the last run of positions is of missing ones")]
-    Open,
-    /// A run other than the first is empty.
+    /// The last run is of missing positions.
+    #[error("the last run of positions is one of missing positions")]
+    EndsWithMissing,
+    /// A run other than the first has length 0.
     #[error("a run of positions is empty")]
-    Empty,
-    /// More are missing than a run leaves unsettled, or there are more positions than can be.
-    #[error("more positions are missing than a run leaves behind")]
+    EmptyRun,
+    /// More positions are missing than a run can leave unsettled, or the positions exceed `u64`.
+    #[error("there are too many positions, or too many missing ones")]
     TooMany,
 }
 
 impl Positions {
-    /// No position.
+    /// Creates an empty set.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a position; false when it was there.
+    /// Adds a position. Returns false if the set already contained it.
     pub(crate) fn insert(&mut self, position: u64) -> bool {
-        let (chunk, word, bit) = place(position);
+        let (chunk, word, bit) = locate(position);
         for chunk in self.end..=chunk {
             self.chunks.insert(chunk, [0; WORDS]);
         }
@@ -84,42 +87,46 @@ impl Positions {
         is_new
     }
 
-    /// Whether the position is in the set.
+    /// Whether the set contains the position.
     #[must_use]
     pub fn contains(&self, position: u64) -> bool {
-        let (chunk, word, bit) = place(position);
+        let (chunk, word, bit) = locate(position);
         chunk < self.end && self.chunks.get(&chunk).is_none_or(|bits| bits[word] & bit != 0)
     }
 
-    /// How many positions there are.
+    /// The number of positions in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// One more than the highest of them; 0 where there is none.
+    /// One more than the highest position in the set; 0 if the set is empty.
     #[must_use]
     pub fn end(&self) -> u128 {
         self.runs().into_iter().map(u128::from).sum()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The positions that are not in the set, in ascending order, without end.
+    /// An endless iterator over the positions that are not in the set, in ascending order.
     #[must_use]
-    pub fn missing(&self) -> Missing {
-        Missing { chunks: self.chunks.clone().into_iter(), chunk: None, next: self.end * CHUNK }
+    pub fn missing(&self) -> MissingPositions {
+        MissingPositions {
+            chunks: self.chunks.clone().into_iter(),
+            chunk: None,
+            next: self.end * CHUNK,
+        }
     }
 
-    /// The lengths of its runs: present, missing, present … present.
+    /// The run lengths of the set: present, missing, present … present.
     #[must_use]
     pub fn runs(&self) -> Vec<u64> {
         let mut runs = Vec::new();
-        // From here on all were in the set, up to the missing one at hand.
+        // The position after the latest missing one.
         let mut from = 0;
         let mut present = 0;
         for position in self.missing() {
@@ -140,16 +147,16 @@ impl Positions {
         runs
     }
 
-    /// The set that has these [runs](Self::runs).
+    /// Creates the set that has these [run lengths](Self::runs).
     ///
     /// # Errors
-    /// No set has.
+    /// No set has these run lengths, or it exceeds the limits that [`PositionsError`] names.
     pub fn from_runs(runs: &[u64]) -> Result<Self, PositionsError> {
         if !runs.is_empty() && runs.len().is_multiple_of(2) {
-            return Err(PositionsError::Open);
+            return Err(PositionsError::EndsWithMissing);
         }
         if runs.iter().skip(1).any(|&run| run == 0) || runs == [0] {
-            return Err(PositionsError::Empty);
+            return Err(PositionsError::EmptyRun);
         }
         let checked = |sum: u64, &run: &u64| sum.checked_add(run);
         let missing = runs.iter().skip(1).step_by(2).try_fold(0, checked);
@@ -158,26 +165,26 @@ impl Positions {
             return Err(PositionsError::TooMany);
         };
         let mut set = Self { end: end.div_ceil(CHUNK), len: end - missing, ..Self::default() };
-        let mut at = 0;
-        for (place, &run) in runs.iter().enumerate() {
-            if place % 2 == 1 {
-                (at..at + run).for_each(|position| set.remove(position));
+        let mut start = 0;
+        for (index, &run) in runs.iter().enumerate() {
+            if index % 2 == 1 {
+                (start..start + run).for_each(|position| set.remove(position));
             }
-            at += run;
+            start += run;
         }
         (end..set.end * CHUNK).for_each(|position| set.remove(position));
         Ok(set)
     }
 
-    /// Takes a position of a known chunk out; it does not count.
+    /// Removes a position below the set's end. Leaves `len` unchanged.
     fn remove(&mut self, position: u64) {
-        let (chunk, word, bit) = place(position);
+        let (chunk, word, bit) = locate(position);
         self.chunks.entry(chunk).or_insert([u64::MAX; WORDS])[word] &= !bit;
     }
 }
 
-/// Chunk, word in it, and bit in that.
-fn place(position: u64) -> (u64, usize, u64) {
+/// Returns the chunk of a position, the word in the chunk, and the bit mask in the word.
+fn locate(position: u64) -> (u64, usize, u64) {
     let within = position % CHUNK;
     let word = usize::try_from(within / 64).expect("a chunk has few words");
     (position / CHUNK, word, 1 << (within % 64))
@@ -197,27 +204,29 @@ impl TryFrom<Vec<u64>> for Positions {
     }
 }
 
-/// The positions that are not in a set, in ascending order, without end.
+/// An endless iterator over the positions that a set does not contain, in ascending order.
+///
+/// [`Positions::missing`] creates it.
 #[derive(Debug)]
-pub struct Missing {
+pub struct MissingPositions {
     chunks: btree_map::IntoIter<u64, Bits>,
-    /// The chunk at hand, from its first position on; what was given counts as there.
+    /// The current chunk's first position and bits. Positions already returned have their bit set.
     chunk: Option<(u64, Bits)>,
-    /// Behind the last chunk.
+    /// The next position to return once all chunks are done.
     next: u64,
 }
 
-impl Iterator for Missing {
+impl Iterator for MissingPositions {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
         loop {
             if let Some((first, bits)) = &mut self.chunk {
-                for (word, at) in bits.iter_mut().zip((*first..).step_by(64)) {
+                for (word, start) in bits.iter_mut().zip((*first..).step_by(64)) {
                     if *word != u64::MAX {
                         let bit = word.trailing_ones();
                         *word |= 1 << bit;
-                        return Some(at + u64::from(bit));
+                        return Some(start + u64::from(bit));
                     }
                 }
             }
@@ -231,68 +240,68 @@ impl Iterator for Missing {
     }
 }
 
-/// A position that does not have one outcome: it is excluded, or each of its addresses is a target of
-/// its own.
+/// The number of outcomes of a position that does not have exactly one.
+///
+/// A position has none if it is excluded, and several if each address of its name is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OutcomeCount {
     pub(crate) position: u64,
-    /// How many outcomes it has.
+    /// How many outcomes the position has in total.
     pub(crate) outcomes: u32,
 }
 
-/// The positions of which everything was handed out.
+/// Tracks which positions are settled: all their outcomes were given to the caller.
 #[derive(Debug, Default)]
 pub(crate) struct SettledTracker {
     settled: Positions,
-    /// The outcomes that positions still have, where that is not one. Only such are here as have
-    /// begun and are not settled.
-    odd: HashMap<u64, u32>,
+    /// The outcomes still to come, for positions with several outcomes that are not settled yet.
+    outstanding: HashMap<u64, u32>,
 }
 
 impl SettledTracker {
     pub(crate) fn new(settled: Positions) -> Self {
-        Self { settled, odd: HashMap::new() }
+        Self { settled, outstanding: HashMap::new() }
     }
 
     pub(crate) fn settled(&self) -> &Positions {
         &self.settled
     }
 
-    /// Takes how many outcomes a position has, once, before it has any.
-    pub(crate) fn odd(&mut self, OutcomeCount { position, outcomes }: OutcomeCount) {
+    /// Sets how many outcomes a position has. Call it once, before the position's first outcome.
+    pub(crate) fn set_outcome_count(&mut self, OutcomeCount { position, outcomes }: OutcomeCount) {
         if outcomes == 0 {
             self.settled.insert(position);
         } else {
-            self.odd.insert(position, outcomes);
+            self.outstanding.insert(position, outcomes);
         }
     }
 
-    /// An outcome of the position was.
-    pub(crate) fn handed_out(&mut self, position: u64) {
-        if !self.odd.is_empty()
-            && let Some(outcomes) = self.odd.get_mut(&position)
+    /// Records that one outcome of the position was given to the caller.
+    pub(crate) fn record_outcome(&mut self, position: u64) {
+        if !self.outstanding.is_empty()
+            && let Some(outcomes) = self.outstanding.get_mut(&position)
         {
             *outcomes -= 1;
             if *outcomes > 0 {
                 return;
             }
-            self.odd.remove(&position);
+            self.outstanding.remove(&position);
         }
         self.settled.insert(position);
     }
 }
 
-/// Targets of a walk whose positions are not settled yet.
+/// An iterator over the targets whose positions are not settled yet.
 pub(crate) struct Unsettled<I> {
     targets: I,
-    missing: Missing,
-    /// Of the next target that the iterator has.
-    at: u64,
+    missing: MissingPositions,
+    /// The position of the next target of `targets`.
+    next: u64,
 }
 
 impl<I> Unsettled<I> {
     pub(crate) fn new(targets: I, settled: &Positions) -> Self {
-        Self { targets, missing: settled.missing(), at: 0 }
+        Self { targets, missing: settled.missing(), next: 0 }
     }
 }
 
@@ -301,9 +310,9 @@ impl<I: Iterator> Iterator for Unsettled<I> {
 
     fn next(&mut self) -> Option<I::Item> {
         let position = self.missing.next()?;
-        let passed_over = position - self.at;
-        self.at = position + 1;
-        self.targets.nth(usize::try_from(passed_over).ok()?)
+        let skipped = position - self.next;
+        self.next = position + 1;
+        self.targets.nth(usize::try_from(skipped).ok()?)
     }
 }
 
@@ -324,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_whole_takes_no_memory() {
+    fn complete_chunks_take_no_memory() {
         let set = set(0..1_000_000);
         assert_eq!((set.len(), set.chunks.len()), (1_000_000, 1));
         assert_eq!(set.runs(), [1_000_000]);
@@ -332,35 +341,35 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_late_takes_the_memory_of_its_chunk() {
+    fn one_missing_position_takes_the_memory_of_one_chunk() {
         let set = set((0..1_000_000).filter(|&position| position != 77));
         assert_eq!(set.chunks.len(), 2);
         assert_eq!(set.runs(), [77, 1, 999_922]);
     }
 
     #[test]
-    fn a_run_of_billions_is_read_at_once() {
+    fn a_run_of_billions_is_read_without_expanding_it() {
         let set = Positions::from_runs(&[u64::MAX / 2, 3, 5]).expect("runs");
         assert_eq!(set.missing().take(4).last(), Some(u64::MAX / 2 + 8));
         assert!(set.chunks.len() <= 2);
     }
 
     #[test]
-    fn a_walk_goes_on_with_what_is_left() {
+    fn unsettled_yields_the_targets_at_missing_positions() {
         let settled = set([0, 1, 3, 600]);
-        let left: Vec<_> = Unsettled::new(0..700_u64, &settled).collect();
+        let unsettled: Vec<_> = Unsettled::new(0..700_u64, &settled).collect();
         let expected: Vec<_> =
             (0..700).filter(|position| ![0, 1, 3, 600].contains(position)).collect();
-        assert_eq!(left, expected);
+        assert_eq!(unsettled, expected);
     }
 
     #[test]
-    fn what_no_set_has_is_refused() {
+    fn from_runs_refuses_runs_that_no_set_has() {
         for (runs, error) in [
-            (&[3, 1][..], PositionsError::Open),
-            (&[0], PositionsError::Empty),
-            (&[3, 0, 1], PositionsError::Empty),
-            (&[3, 1, 0], PositionsError::Empty),
+            (&[3, 1][..], PositionsError::EndsWithMissing),
+            (&[0], PositionsError::EmptyRun),
+            (&[3, 0, 1], PositionsError::EmptyRun),
+            (&[3, 1, 0], PositionsError::EmptyRun),
             (&[3, MISSING_MAX + 1, 1], PositionsError::TooMany),
             (&[u64::MAX], PositionsError::TooMany),
             (&[u64::MAX, 1, 1], PositionsError::TooMany),
@@ -371,22 +380,26 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_settled_with_the_last_of_its_outcomes() {
-        let mut settling = SettledTracker::default();
-        settling.odd(OutcomeCount { position: 5, outcomes: 3 });
-        settling.odd(OutcomeCount { position: 1, outcomes: 0 });
-        assert_eq!(settling.settled().runs(), [0, 1, 1], "what is excluded has no outcome");
-        settling.handed_out(5);
-        settling.handed_out(0);
-        settling.handed_out(5);
-        assert!(!settling.settled().contains(5) && settling.settled().contains(0));
-        settling.handed_out(5);
-        assert!(settling.settled().contains(5) && settling.odd.is_empty());
+    fn a_position_is_settled_by_its_last_outcome() {
+        let mut tracker = SettledTracker::default();
+        tracker.set_outcome_count(OutcomeCount { position: 5, outcomes: 3 });
+        tracker.set_outcome_count(OutcomeCount { position: 1, outcomes: 0 });
+        assert_eq!(
+            tracker.settled().runs(),
+            [0, 1, 1],
+            "a position without outcomes is settled at once"
+        );
+        tracker.record_outcome(5);
+        tracker.record_outcome(0);
+        tracker.record_outcome(5);
+        assert!(!tracker.settled().contains(5) && tracker.settled().contains(0));
+        tracker.record_outcome(5);
+        assert!(tracker.settled().contains(5) && tracker.outstanding.is_empty());
     }
 
     proptest! {
         #[test]
-        fn it_is_a_set(
+        fn operations_match_those_of_a_hash_set(
             positions in prop::collection::vec(0_u64..3000, 0..400),
             dense in 0_u64..2600,
         ) {

@@ -6,7 +6,7 @@
 
 use crate::{
     clock::Instant,
-    input::Taken,
+    input::NextInput,
     schedule::{Lookup, Question, Report, Schedule, Start},
     targets::Target,
 };
@@ -26,7 +26,7 @@ pub(crate) trait Environment {
     fn take_lookup(&mut self, now: Instant) -> Option<(Question, Lookup)>;
 
     /// Returns the next target, if it is there.
-    fn take_target(&mut self) -> Taken<Target>;
+    fn take_target(&mut self) -> NextInput<Target>;
 
     /// Returns how many attempts may be open at the moment.
     fn capacity(&self) -> usize;
@@ -71,7 +71,7 @@ impl<E: Environment> RunLoop<E> {
         self.take_reports(now);
         self.take_lookups(now);
         self.take_targets(now);
-        self.schedule.set_room(self.environment.capacity());
+        self.schedule.set_capacity(self.environment.capacity());
         self.begin_attempts(now);
         self.begin_lookups(now);
         let is_wanted = self.environment.hand_out(&mut self.schedule);
@@ -106,9 +106,9 @@ impl<E: Environment> RunLoop<E> {
     fn take_targets(&mut self, now: Instant) {
         while self.schedule.has_room() {
             match self.environment.take_target() {
-                Taken::Item(target) => self.schedule.add(target, now),
-                Taken::NotYet => break,
-                Taken::Ended => self.schedule.input_ended(),
+                NextInput::Item(target) => self.schedule.add(target, now),
+                NextInput::Pending => break,
+                NextInput::Ended => self.schedule.input_ended(),
             }
         }
     }

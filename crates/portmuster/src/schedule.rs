@@ -1,18 +1,19 @@
-//! What starts next, and when. Pure: `now` comes in, the next wake-up goes out.
+//! The schedule decides which attempt starts next, and when.
 //!
-//! It lives in one place, the coordinator, whatever the method: the total in flight, the rate,
-//! the share of a host, retries, faults of this machine, and the walk over a name's addresses.
-//! Workers only do what they are told to start, at once.
+//! It is pure: the time comes in as `now`, and the next wake-up goes out. There is one schedule per
+//! run, in the coordinator, whatever the method. It applies the limits on attempts in flight, rate
+//! and attempts per host, and handles retries, faults of this machine and the addresses of a name.
+//! Workers begin each start at once.
 //!
 //! Invariant: every target that is added gets exactly one outcome, or is counted as left when the
 //! run is stopped.
 //!
-//! Invariant: what is held here is bounded: [`READY_MAX`] targets that may start, the window in
-//! flight, [`hosts::WAITING_MAX`] waiting for their host (fewer where memory is scarce),
-//! [`names::WAITING_MAX`] for their name, the addresses of [`EXPANDING_MAX`] names of which each is a
-//! target of its own (and of those that are being looked up), [`RETRIES_MAX`] for another attempt,
-//! [`later::WAITING_MAX`] for another look, [`PAUSES_MAX`] (and those of their names) for this machine
-//! to recover, and [`OUTCOMES_MAX`] that ended without a start, and as many without an outcome.
+//! Invariant: every queue is bounded: [`READY_MAX`] targets that may start, the window in flight,
+//! [`hosts::WAITING_MAX`] that wait for their host (fewer if little memory is free),
+//! [`names::WAITING_MAX`] that wait for a lookup, the addresses of [`EXPANDING_MAX`] names whose
+//! addresses are targets of their own (and of names in lookup), [`RETRIES_MAX`] that wait for a retry,
+//! [`later::WAITING_MAX`] that are postponed, [`PAUSES_MAX`] (and the targets of their names) that wait
+//! for this machine to recover, [`OUTCOMES_MAX`] outcomes without a start, and as many outcome counts.
 
 use std::{
     cmp::Reverse,
@@ -29,7 +30,7 @@ use crate::{
     clock::Instant,
     config::{Addresses, SpeakFirst},
     outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle, Verdict},
-    positions::{self, OutcomeCount, Positions},
+    positions::{MissingPositions, OutcomeCount, Positions},
     targets::{Excludes, Host, Target},
 };
 
@@ -48,8 +49,8 @@ mod window;
 
 use self::{
     backlog::Waiting,
-    check::{Check, LookAgain, Settled},
-    each::Each,
+    check::{Check, NextLook, Settled},
+    each::AddressTargets,
     hosts::{Admission, Hosts},
     later::Later,
     loss::{Loss, Losses},
@@ -65,59 +66,60 @@ pub(crate) use names::{
     or_earlier,
 };
 
-/// Targets that may start as soon as the pace and the window allow.
+/// The most targets that are ready to start as soon as rate and window allow.
 const READY_MAX: usize = 2048;
-/// Targets that wait for another attempt. As many starts later the first of them is due.
+/// The most targets that wait for a retry. A retry is due after this many other starts.
 const RETRIES_MAX: usize = 65_536;
-/// Targets that wait after a fault of this machine.
+/// The most targets that wait after a fault of this machine.
 const PAUSES_MAX: usize = 1024;
-/// Names whose addresses become targets of their own before no more names are looked up.
+/// The most names whose addresses are becoming targets of their own; beyond it no lookup starts.
 const EXPANDING_MAX: usize = 64;
-/// Outcomes that wait to be taken before no more targets are.
+/// The most outcomes that wait to be taken; beyond it no target is added.
 const OUTCOMES_MAX: usize = 4096;
-/// How long a filtered target waits for another attempt at most.
+/// The longest that a filtered target waits for its retry.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// How long nothing starts after a fault: what was short is given back within milliseconds.
+/// How long nothing starts after a fault. A resource that ran out is often free again within
+/// milliseconds.
 const HOLD: Duration = Duration::from_millis(10);
 
-/// What a schedule goes by.
+/// The limits and choices that a schedule applies.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
-    /// Attempts open at the same time, at most.
+    /// The most attempts open at the same time.
     pub(crate) in_flight: usize,
-    /// New connections a second; `None`: any number.
+    /// New connections per second; `None` for no limit.
     pub(crate) rate: Option<NonZeroU32>,
-    /// Attempts open towards one address; `None`: any number.
+    /// The most attempts open towards one address; `None` for no limit.
     pub(crate) per_host: Option<NonZeroU32>,
-    /// How long an address may be busy without a break; `None`: as long as it takes.
+    /// How long an address may be busy without a break; `None` for no limit.
     pub(crate) host_timeout: Option<Duration>,
-    /// Targets for which there is memory while they wait.
+    /// How many waiting targets there is memory for.
     pub(crate) waiting: usize,
-    /// More attempts for a filtered target; with none, a server that hangs up without a word is not
-    /// tried once more either.
+    /// Retries of a filtered target. With 0, a server that closes without sending a byte is not tried
+    /// again either.
     pub(crate) retries: u32,
-    /// Whether a port that is silent, or answers an empty line, gets a second connection on which we
-    /// speak first.
+    /// Whether a port that is silent, or answers an empty line, gets a second connection on which this
+    /// side speaks first.
     pub(crate) speak_first: SpeakFirst,
-    /// Which addresses of a name are checked.
+    /// Which addresses of a name to check.
     pub(crate) addresses: Addresses,
-    /// What is never connected to.
+    /// The addresses and names that are never connected to.
     pub(crate) excludes: Arc<Excludes>,
-    /// What becomes of targets that wait for another attempt when the run is stopped.
+    /// How targets that wait for another attempt end when the run is stopped.
     pub(crate) stopped: Stopped,
 }
 
-/// What becomes of targets that wait for another attempt when a run is stopped.
+/// How targets that wait for another attempt end when a run is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Stopped {
-    /// They end with the verdict they have.
+    /// With the verdict that they have.
     #[default]
     Judged,
-    /// They are left to a run that goes on.
+    /// Without an outcome; a resumed run checks them again.
     Left,
 }
 
-/// Whether more targets come.
+/// Whether more targets may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Intake {
     Open,
@@ -125,6 +127,7 @@ enum Intake {
     Stopped,
 }
 
+/// A filtered target that waits for its retry: until a time, or a number of starts.
 #[derive(Debug)]
 struct Retry {
     id: CheckId,
@@ -143,35 +146,35 @@ pub(crate) struct Schedule {
     losses: Losses,
     pacer: Pacer,
     window: Window,
-    /// Those who make the attempts have more than they have begun.
+    /// Whether the executor has a full backlog.
     backlogged: bool,
-    /// Of those in flight as many are not begun yet.
+    /// How many attempts in flight the executor has not begun.
     queued: usize,
     hosts: Hosts,
     names: Names,
     checks: Slab<Check>,
     ready: VecDeque<CheckId>,
-    /// Addresses of names that become targets of their own.
-    expanding: VecDeque<Each>,
+    /// Names whose addresses are becoming targets of their own.
+    expanding: VecDeque<AddressTargets>,
     retry_queue: VecDeque<Retry>,
     later: Later,
     pauses: BinaryHeap<Reverse<(Instant, CheckId)>>,
-    /// Nothing starts before.
+    /// Nothing starts before this time.
     hold: Instant,
     in_flight: usize,
     peak_in_flight: usize,
     starts: u64,
     intake: Intake,
-    /// Of the targets to come.
-    positions: positions::Missing,
+    /// The positions of the targets to be added.
+    positions: MissingPositions,
     outcomes: Vec<Outcome>,
-    odd: Vec<OutcomeCount>,
+    outcome_counts: Vec<OutcomeCount>,
     account: Account,
     wall_start: SystemTime,
 }
 
 impl Schedule {
-    /// A schedule without targets; `wall_start` is what the wall clock said at
+    /// Creates a schedule without targets. `wall_start` is the wall clock's time at
     /// [`Instant::START`].
     pub(crate) fn new(policy: Policy, wall_start: SystemTime) -> Self {
         Self {
@@ -200,18 +203,18 @@ impl Schedule {
             intake: Intake::Open,
             positions: Positions::new().missing(),
             outcomes: Vec::new(),
-            odd: Vec::new(),
+            outcome_counts: Vec::new(),
             account: Account::default(),
             wall_start,
         }
     }
 
-    /// The same, whose targets have the positions that are not settled.
+    /// Numbers the targets with the positions that are not in `settled`.
     pub(crate) fn resuming(self, settled: &Positions) -> Self {
         Self { positions: settled.missing(), ..self }
     }
 
-    /// Whether another target may be added.
+    /// Returns whether another target may be added.
     pub(crate) fn has_room(&self) -> bool {
         self.intake == Intake::Open
             && self.expanding.is_empty()
@@ -219,18 +222,18 @@ impl Schedule {
             && self.may_expand()
     }
 
-    /// Whether there is room for what is not in the queue of a name.
+    /// Returns whether every queue has room, other than those of names.
     fn may_expand(&self) -> bool {
         self.ready.len() < READY_MAX
             && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
-            && self.odd.len() < OUTCOMES_MAX
+            && self.outcome_counts.len() < OUTCOMES_MAX
             && !self.later.is_full()
             && !self.hosts.is_full()
     }
 
-    /// Adds a target.
+    /// Adds a target. There must be [room](Self::has_room).
     pub(crate) fn add(&mut self, target: Target, now: Instant) {
         self.account.targets += 1;
         let (host, port) = (target.host.clone(), target.port);
@@ -244,15 +247,15 @@ impl Schedule {
         }
     }
 
-    /// No more targets come.
+    /// Notes that there are no more targets.
     pub(crate) fn input_ended(&mut self) {
         if self.intake == Intake::Open {
             self.intake = Intake::Ended;
         }
     }
 
-    /// Starts nothing more. What waits for another attempt ends with the verdict it has, unless it
-    /// is to be left to a run that goes on; all else that has not started is left.
+    /// Stops the schedule: nothing starts any more. Targets that wait for another attempt end as the
+    /// policy says; targets without an attempt are left.
     pub(crate) fn stop(&mut self, now: Instant) {
         self.intake = Intake::Stopped;
         if !self.gives_up() {
@@ -269,18 +272,19 @@ impl Schedule {
         }
     }
 
-    /// A name that wants to be looked up, and how far. It stays wanted until [`Self::lookup_began`].
+    /// Returns a name to look up, and which of its addresses. Returns the same name until
+    /// [`Self::lookup_began`] is called.
     pub(crate) fn wanted_lookup(&mut self, now: Instant) -> Option<&Question> {
         let has_room = self.expanding.len() < EXPANDING_MAX;
         if self.intake == Intake::Stopped || !has_room { None } else { self.names.wanted(now) }
     }
 
-    /// The wanted name is being looked up.
+    /// Notes that the lookup of the wanted name has begun.
     pub(crate) fn lookup_began(&mut self) {
         self.names.began();
     }
 
-    /// A lookup has ended.
+    /// Handles the result of a lookup.
     pub(crate) fn lookup_ended(&mut self, question: &Question, lookup: Lookup, now: Instant) {
         if let Err(LookupError::Short(fault)) = lookup {
             self.count_fault(fault);
@@ -291,29 +295,29 @@ impl Schedule {
         for id in checks {
             match question.scope {
                 Scope::OneFamily | Scope::Each => self.looked_up(id, &lookup, now),
-                // They were given up when the run was stopped.
+                // The checks ended when the run was stopped.
                 Scope::BothFamilies if self.gives_up() => {}
                 Scope::BothFamilies => self.rest_looked_up(id, &lookup, now),
             }
         }
     }
 
-    /// Those who make the attempts have room for so many just now.
-    pub(crate) fn set_room(&mut self, room: usize) {
-        self.window.set_room(room);
+    /// Sets the executor's current capacity.
+    pub(crate) fn set_capacity(&mut self, capacity: usize) {
+        self.window.set_capacity(capacity);
     }
 
-    /// Whether those who make the attempts are given no more before they have begun some.
+    /// Sets whether the executor has a full backlog, so that it must begin attempts before more start.
     pub(crate) fn set_backlogged(&mut self, backlogged: bool) {
         self.backlogged = backlogged;
     }
 
-    /// Of those in flight as many are not begun yet.
+    /// Sets how many attempts in flight the executor has not begun.
     pub(crate) fn set_queued(&mut self, queued: usize) {
         self.queued = queued;
     }
 
-    /// The next attempt to begin, if one may begin now.
+    /// Returns the next attempt, if one may begin now.
     pub(crate) fn next_start(&mut self, now: Instant) -> Option<Start> {
         if self.intake == Intake::Stopped || now < self.hold {
             return None;
@@ -332,8 +336,8 @@ impl Schedule {
                     self.wait_for_host(id, endpoint.ip(), now);
                     continue;
                 }
-                Admission::GivenUp if self.outcomes.len() >= OUTCOMES_MAX => return None,
-                Admission::GivenUp => {
+                Admission::TimedOut if self.outcomes.len() >= OUTCOMES_MAX => return None,
+                Admission::TimedOut => {
                     self.ready.pop_front();
                     self.host_timed_out(id, now);
                     continue;
@@ -353,53 +357,52 @@ impl Schedule {
         }
     }
 
-    /// An attempt that was started has ended.
+    /// Handles the end of an attempt.
     pub(crate) fn settle(&mut self, report: Report, now: Instant) {
         let Report { id, conclusion } = report;
         self.in_flight -= 1;
         self.checks[id.0].settled();
         let host = self.checks[id.0].endpoint().ip();
         if let Some(next) = self.hosts.ended(host) {
-            let next = self.check_of(next);
+            let next = self.restore(next);
             self.ready.push_front(next);
         }
         match conclusion {
             Conclusion::Verdict(verdict) => {
                 self.window.settled();
-                self.look_again_or_judge(id, host, verdict, now);
+                self.judge_or_look_again(id, host, verdict, now);
             }
             Conclusion::Fault(fault) => self.fault(id, fault, now),
         }
-        let waits_in_vain =
-            self.gives_up() && self.checks.get(id.0).is_some_and(Check::may_give_up);
-        if waits_in_vain {
+        let is_given_up = self.gives_up() && self.checks.get(id.0).is_some_and(Check::may_give_up);
+        if is_given_up {
             self.give_up(id, now);
         }
     }
 
-    /// What became known since the last time, in that order.
+    /// Returns the outcomes since the last call, in the order in which they became known.
     pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome> {
-        // As many may come again; growing to them would copy each once more.
+        // Sized for as many again, because growing would copy each outcome once more.
         let next = Vec::with_capacity(self.outcomes.len());
         std::mem::replace(&mut self.outcomes, next)
     }
 
-    /// What was found out about positions that do not have one outcome; it is found out before
-    /// they have any.
-    pub(crate) fn take_odd(&mut self) -> Vec<OutcomeCount> {
-        std::mem::take(&mut self.odd)
+    /// Returns the outcome counts since the last call: of positions that do not have exactly one
+    /// outcome. A count is returned no later than the position's first outcome.
+    pub(crate) fn take_outcome_counts(&mut self) -> Vec<OutcomeCount> {
+        std::mem::take(&mut self.outcome_counts)
     }
 
-    /// When [`Self::next_start`] is worth asking again although nothing has happened; `None`:
-    /// not before something happens.
-    pub(crate) fn wake_at(&self) -> Option<Instant> {
+    /// Returns when to call [`Self::next_start`] again if nothing happens before; `None` if not before
+    /// something happens.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
         if self.intake == Intake::Stopped || self.backlogged {
             return None;
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
         let retry = self.retry_queue.front().map(|retry| retry.at);
         let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
-        let host = self.hosts.wake_at(self.ready.len() < READY_MAX);
+        let host = self.hosts.next_timeout(self.ready.len() < READY_MAX);
         let name = self.names.next_due().filter(|_| self.expanding.len() < EXPANDING_MAX);
         let expand = (!self.expanding.is_empty() && self.may_expand()).then_some(Instant::START);
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
@@ -408,8 +411,7 @@ impl Schedule {
         Some(next.max(self.hold))
     }
 
-    /// Whether every target has its outcome, or nothing more will happen because the run was
-    /// stopped.
+    /// Returns whether every target has its outcome, or the stopped run has nothing in flight.
     pub(crate) fn is_finished(&self) -> bool {
         self.outcomes.is_empty()
             && match self.intake {
@@ -424,12 +426,12 @@ impl Schedule {
             }
     }
 
-    /// The most attempts that were ever open at the same time.
+    /// Returns the largest number of attempts that were in flight.
     pub(crate) fn peak_in_flight(&self) -> usize {
         self.peak_in_flight
     }
 
-    /// The sum so far.
+    /// Returns the account of the targets so far.
     pub(crate) fn account(&self, now: Instant) -> Account {
         let mut account = self.account;
         account.elapsed = now.since(Instant::START);
@@ -439,7 +441,7 @@ impl Schedule {
         account
     }
 
-    /// What keeps it from starting more.
+    /// Returns what keeps the schedule from starting more attempts.
     fn throttle(&self, now: Instant) -> Option<Throttle> {
         let is_full = !self.window.has_room(self.in_flight);
         match () {
@@ -461,7 +463,7 @@ impl Schedule {
         }
     }
 
-    /// Moves what is due to the targets that may start.
+    /// Moves targets that are due to the ready queue.
     fn promote(&mut self, now: Instant) {
         while let Some(&Reverse((at, id))) = self.pauses.peek()
             && at <= now
@@ -479,17 +481,17 @@ impl Schedule {
         while self.ready.len() < READY_MAX
             && let Some(waiting) = self.hosts.pop_rested()
         {
-            let id = self.check_of(waiting);
+            let id = self.restore(waiting);
             self.ready.push_back(id);
         }
         while self.outcomes.len() < OUTCOMES_MAX
             && let Some(waiting) = self.hosts.pop_abandoned()
         {
-            let id = self.check_of(waiting);
+            let id = self.restore(waiting);
             self.host_timed_out(id, now);
         }
         while let Some(retry) = self.retry_queue.front()
-            && (retry.at <= now || retry.after_start <= self.starts || self.nothing_else_is_left())
+            && (retry.at <= now || retry.after_start <= self.starts || self.only_retries_are_left())
         {
             self.ready.push_back(retry.id);
             self.retry_queue.pop_front();
@@ -501,26 +503,24 @@ impl Schedule {
         }
     }
 
-    /// A check waits for its host: as it is, or in less memory.
+    /// Makes a check wait for its host, in as little memory as possible.
     fn wait_for_host(&mut self, id: CheckId, host: IpAddr, now: Instant) {
         if self.checks[id.0].has_begun() {
             return self.hosts.wait_begun(host, id, now);
         }
-        let fresh = self.checks.remove(id.0).into_new();
-        self.hosts.wait(host, fresh, now);
+        let new = self.checks.remove(id.0).into_new();
+        self.hosts.wait(host, new, now);
     }
 
-    /// A check that waited for its host.
-    fn check_of(&mut self, waiting: Waiting) -> CheckId {
+    /// Returns the check that has waited for its host, made again if necessary.
+    fn restore(&mut self, waiting: Waiting) -> CheckId {
         match waiting {
             Waiting::Begun(id) => id,
-            Waiting::New(fresh) => {
-                CheckId(self.checks.insert(Check::from_new(fresh, self.retries)))
-            }
+            Waiting::New(new) => CheckId(self.checks.insert(Check::from_new(new, self.retries))),
         }
     }
 
-    /// Ends a check whose host has had its time: with the verdict that it has, or without one.
+    /// Ends a check whose host has timed out, with the verdict that it has or as unchecked.
     fn host_timed_out(&mut self, id: CheckId, now: Instant) {
         if self.checks[id.0].may_give_up() {
             return self.give_up(id, now);
@@ -529,7 +529,7 @@ impl Schedule {
         self.judge(id, Verdict::unconnected(state, reason, Duration::ZERO), now);
     }
 
-    fn nothing_else_is_left(&self) -> bool {
+    fn only_retries_are_left(&self) -> bool {
         self.intake == Intake::Ended
             && self.ready.is_empty()
             && self.expanding.is_empty()
@@ -538,8 +538,8 @@ impl Schedule {
             && self.names.is_idle()
     }
 
-    /// Takes a verdict, unless another look at the endpoint may prove more.
-    fn look_again_or_judge(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
+    /// Applies a verdict, unless another attempt on the endpoint may prove more.
+    fn judge_or_look_again(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
         let is_hopeless =
             verdict.service == Some(Service::SshThrottled) && !self.hosts.throttled(host, now);
         let again = if self.gives_up() || is_hopeless {
@@ -548,9 +548,9 @@ impl Schedule {
             self.checks[id.0].look_again(&verdict, self.speak_first)
         };
         match again {
-            Some(LookAgain::Now) => self.ready.push_back(id),
-            Some(LookAgain::AfterRest) => self.hosts.wait_begun(host, id, now),
-            Some(LookAgain::Later) => self.later.push(self.checks.remove(id.0), now),
+            Some(NextLook::Now) => self.ready.push_back(id),
+            Some(NextLook::AfterRest) => self.hosts.wait_begun(host, id, now),
+            Some(NextLook::Later) => self.later.push(self.checks.remove(id.0), now),
             None => self.judge(id, verdict, now),
         }
     }
@@ -580,7 +580,7 @@ impl Schedule {
         }
     }
 
-    /// Whether no target gets another attempt.
+    /// Returns whether no target gets another attempt.
     fn gives_up(&self) -> bool {
         self.intake == Intake::Stopped && self.stopped == Stopped::Judged
     }
@@ -593,7 +593,7 @@ impl Schedule {
     }
 
     fn fault(&mut self, id: CheckId, fault: Fault, now: Instant) {
-        self.checks[id.0].not_begun();
+        self.checks[id.0].uncount_attempt();
         self.window.fault(self.in_flight.saturating_sub(self.queued));
         self.count_fault(fault);
         if !self.pause(id, now) {
@@ -602,7 +602,7 @@ impl Schedule {
         }
     }
 
-    /// Slows down when retries find much of what was lost, and recovers when they find nothing.
+    /// Slows down when retries find many open ports, and speeds up again when they find none.
     fn adapt(&mut self, found_on_retry: bool) {
         match self.losses.add(found_on_retry) {
             Some(Loss::TooMuch) => {
@@ -615,8 +615,7 @@ impl Schedule {
         }
     }
 
-    /// Gives this machine time to get back what it was short of; false when the check has had its
-    /// share of that.
+    /// Waits for this machine to recover. Returns false if the check has had too many faults.
     fn pause(&mut self, id: CheckId, now: Instant) -> bool {
         self.hold = now.after(HOLD);
         let pause = self.checks[id.0].fault();
@@ -629,7 +628,7 @@ impl Schedule {
         self.account.last_fault = Some(fault);
     }
 
-    /// Ends a check for which no connection was tried.
+    /// Ends a check without an attempt.
     fn end(&mut self, id: CheckId, state: PortState, reason: Reason, now: Instant) {
         self.finish(id, None, Verdict::unconnected(state, reason, Duration::ZERO), now);
     }
@@ -651,11 +650,11 @@ impl Schedule {
         self.account.add(&verdict);
         let found_on_retry = verdict.state == PortState::Open && check.was_retried();
         self.account.found_on_retry += u64::from(found_on_retry);
-        // At the end there are only retries, and all that was lost is found in one period.
+        // At the end there are only retries, so their rate says nothing about the network.
         if self.intake == Intake::Open {
             self.adapt(found_on_retry);
         }
-        // Which of the name's addresses it is, only the endpoint tells.
+        // Only the endpoint says which of the name's addresses the outcome is about.
         let is_one_of_many = self.addresses == Addresses::Each;
         self.outcomes.push(Outcome {
             endpoint: endpoint.filter(|_| check.attempts() > 0 || is_one_of_many),
@@ -663,7 +662,7 @@ impl Schedule {
             position: check.position(),
             target: check.into_target(),
             verdict,
-            time: now.on_the_wall(self.wall_start),
+            time: now.wall_time(self.wall_start),
         });
     }
 }

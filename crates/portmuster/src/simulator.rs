@@ -24,7 +24,7 @@ use crate::{
     clock::Instant,
     config::Config,
     driver::Net,
-    input::Taken,
+    input::NextInput,
     memory::Memory,
     method::event_loop::EventLoop,
     outcome::{Account, Outcome},
@@ -158,8 +158,8 @@ impl<T: Iterator<Item = Target>> Environment for SimulatedEnvironment<'_, T> {
         self.resolver.take_ended(self.network, now)
     }
 
-    fn take_target(&mut self) -> Taken<Target> {
-        self.targets.next().map_or(Taken::Ended, Taken::Item)
+    fn take_target(&mut self) -> NextInput<Target> {
+        self.targets.next().map_or(NextInput::Ended, NextInput::Item)
     }
 
     fn capacity(&self) -> usize {
@@ -194,7 +194,7 @@ impl<T: Iterator<Item = Target>> Environment for SimulatedEnvironment<'_, T> {
     }
 
     fn wait(&mut self, schedule: &Schedule) {
-        let until = schedule.wake_at().into_iter().chain(self.resolver.next_timeout()).min();
+        let until = schedule.next_timeout().into_iter().chain(self.resolver.next_timeout()).min();
         self.event_loop.turn(&mut self.leased, &mut self.reports, until);
     }
 }

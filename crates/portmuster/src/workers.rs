@@ -44,7 +44,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     clock::Clock,
     config::{cores, defaults},
-    input::{Input, Taken},
+    input::{InputThread, NextInput},
 };
 
 mod frames;
@@ -142,7 +142,7 @@ impl Workers {
         let setting = u32::try_from(threads).unwrap_or(u32::MAX);
         let pool = WorkerPool::start(terms, &setting, Clock::start(), deliver)?;
         // With less than the workers may hold, each of them would be leased little at a time.
-        let (input, source) = Input::start(all.max(AHEAD)).map_err(WorkersError::Thread)?;
+        let (input, source) = InputThread::start(all.max(AHEAD)).map_err(WorkersError::Thread)?;
         // Refused only when the thread has panicked, which the first `next` tells.
         let _ = source.send(Box::new(work.into_iter()));
         Ok(Results {
@@ -161,7 +161,7 @@ impl Workers {
 ///
 /// Dropping it ends the workers, whatever they are doing.
 pub struct Results<W, R> {
-    input: Input<W>,
+    input: InputThread<W>,
     done: Receiver<(WorkerId, Vec<Completion<W, R>>)>,
     /// What each worker has done.
     shares: Vec<u64>,
@@ -207,7 +207,7 @@ impl<W: Serialize + Send + 'static, R> Results<W, R> {
     fn feed(&mut self) {
         let mut batch = Vec::new();
         while self.open < self.room
-            && let Taken::Item(work) = self.input.take()
+            && let NextInput::Item(work) = self.input.try_next()
         {
             self.open += 1;
             batch.push(work);

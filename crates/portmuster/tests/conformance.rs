@@ -1,4 +1,4 @@
-//! One suite over every method and over the simulator: all give the same answers.
+//! One test suite for every method and the simulator: all give the same answers.
 
 use std::{
     collections::BTreeSet,
@@ -22,14 +22,14 @@ fn main() -> ExitCode {
     let by_method = |suite: &'static str, test: fn(Method)| {
         Method::ALL.map(|method| trial(format!("{suite} by {method}"), move || test(method)))
     };
-    let trials = by_method("the fixtures are judged right", the_fixtures_are_judged_right)
+    let trials = by_method("fixtures get expected verdicts", fixtures_get_expected_verdicts)
         .into_iter()
-        .chain(by_method("a crowd is answered", a_crowd_is_answered))
-        .chain(worker::trials![the_simulator_judges_the_fixtures_right]);
+        .chain(by_method("two thousand targets get outcomes", two_thousand_targets_get_outcomes))
+        .chain(worker::trials![simulator_gives_fixtures_expected_verdicts]);
     worker::main(trials.collect())
 }
 
-/// Short enough for a test, long enough for the lab's slowest honest server.
+/// Limits short enough for a test, and long enough for the slowest honest server of the lab.
 fn config(method: Method) -> Config {
     let limits = Limits {
         first_byte: Duration::from_secs(6),
@@ -39,7 +39,7 @@ fn config(method: Method) -> Config {
     Config { method, limits, per_host: None, ..Config::default() }
 }
 
-/// What all must agree on; the endpoint tells which fixture it is.
+/// The answer that all implementations must agree on. The endpoint identifies the fixture.
 type Answer = (SocketAddr, &'static str, Option<&'static str>);
 
 fn lab() -> (Lab, BTreeSet<Answer>) {
@@ -60,32 +60,32 @@ fn answers(outcomes: impl IntoIterator<Item = Outcome>) -> BTreeSet<Answer> {
     outcomes.into_iter().map(answer).collect()
 }
 
-fn the_fixtures_are_judged_right(method: Method) {
+fn fixtures_get_expected_verdicts(method: Method) {
     let (lab, truth) = lab();
     let targets: Vec<_> = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint)).collect();
-    let told: Vec<_> =
+    let outcomes: Vec<_> =
         checker(config(method)).check(targets.clone()).expect("the run starts").collect();
-    assert_eq!(told.len(), targets.len(), "one outcome each");
-    assert_eq!(answers(told), truth);
+    assert_eq!(outcomes.len(), targets.len(), "one outcome each");
+    assert_eq!(answers(outcomes), truth);
 }
 
-fn the_simulator_judges_the_fixtures_right() {
+fn simulator_gives_fixtures_expected_verdicts() {
     let (lab, truth) = lab();
     let network = lab.fixtures().fold(Network::new(1).anomalies(30), |network, (fixture, at)| {
-        network.endpoint(at, manner(fixture.behaviour))
+        network.endpoint(at, simulated(fixture.behaviour))
     });
     let targets = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint));
     let run = simulate(&config(Method::EventLoop), &network, targets);
     assert_eq!(answers(run.outcomes), truth);
 }
 
-/// The lab's behaviour, in the simulator's words.
-fn manner(behaviour: Behaviour) -> ServerBehaviour {
-    let says = |says: &[(u64, &[u8])]| {
-        let say = |&(after, bytes): &(u64, &[u8])| {
+/// Translates a behaviour of the lab to one of the simulator.
+fn simulated(behaviour: Behaviour) -> ServerBehaviour {
+    let sends = |parts: &[(u64, &[u8])]| {
+        let part = |&(after, bytes): &(u64, &[u8])| {
             (Duration::from_millis(after), Action::Bytes(bytes.to_vec()))
         };
-        says.iter().map(say).collect::<Vec<_>>()
+        parts.iter().map(part).collect::<Vec<_>>()
     };
     let accepts =
         |actions| ServerBehaviour::Accepts { after: Duration::ZERO, actions, answer: None };
@@ -97,18 +97,18 @@ fn manner(behaviour: Behaviour) -> ServerBehaviour {
     };
     match behaviour {
         Behaviour::Refused => ServerBehaviour::Refuses { after: Duration::ZERO },
-        Behaviour::Telnet => accepts(says(&[(0, b"\xff\xfd\x18\xff\xfb\x01"), (300, b"login: ")])),
+        Behaviour::Telnet => accepts(sends(&[(0, b"\xff\xfd\x18\xff\xfb\x01"), (300, b"login: ")])),
         Behaviour::TelnetSplit => {
-            accepts(says(&[(0, b"\xff"), (20, b"\xfd"), (20, b"\x18"), (20, b"login: ")]))
+            accepts(sends(&[(0, b"\xff"), (20, b"\xfd"), (20, b"\x18"), (20, b"login: ")]))
         }
-        Behaviour::LoginPrompt => accepts(says(&[(0, b"Debian\r\nhost login: ")])),
-        Behaviour::Says(bytes) => accepts(says(&[(0, bytes)])),
+        Behaviour::LoginPrompt => accepts(sends(&[(0, b"Debian\r\nhost login: ")])),
+        Behaviour::Says(bytes) => accepts(sends(&[(0, bytes)])),
         Behaviour::TelnetWhenAsked => answers(b"\xff\xfd\x18\xff\xfb\x01login: "),
         Behaviour::TelnetRepeats => {
-            accepts(says(&[(0, &b"\xff\xfd\x18\xff\xfb\x01".repeat(20_000))]))
+            accepts(sends(&[(0, &b"\xff\xfd\x18\xff\xfb\x01".repeat(20_000))]))
         }
         Behaviour::TelnetToggles => {
-            accepts(says(&[(20, &b"\xff\xfb\x01"[..]), (20, b"\xff\xfc\x01")].repeat(500)))
+            accepts(sends(&[(20, &b"\xff\xfb\x01"[..]), (20, b"\xff\xfc\x01")].repeat(500)))
         }
         Behaviour::Http => answers(b"HTTP/1.1 400 Bad Request\r\n"),
         Behaviour::TlsAlert => answers(b"\x15\x03\x03\x00\x02\x02\x0a"),
@@ -118,33 +118,33 @@ fn manner(behaviour: Behaviour) -> ServerBehaviour {
         Behaviour::Slow(after) => {
             accepts(vec![(after, Action::Bytes(b"SSH-2.0-slow\r\n".to_vec()))])
         }
-        Behaviour::Drip => accepts(says(&[(1000, &b"x"[..]); 60])),
-        Behaviour::EndlessLines => accepts(says(&[(0, &b"a line\r\n".repeat(2_000))])),
+        Behaviour::Drip => accepts(sends(&[(1000, &b"x"[..]); 60])),
+        Behaviour::EndlessLines => accepts(sends(&[(0, &b"a line\r\n".repeat(2_000))])),
         Behaviour::LateEndlessLines(after) => {
             accepts(vec![(after, Action::Bytes(b"a line\r\n".repeat(2_000)))])
         }
         Behaviour::Garbage => {
-            accepts(says(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))
+            accepts(sends(&[(0, &b"\x00\xfe\x01\x07\xff\xfd\x68".repeat(20_000))]))
         }
-        Behaviour::LongLine => accepts(says(&[(0, &b"a".repeat(100_000))])),
-        Behaviour::LimitLine => accepts(says(&[(0, &b"a".repeat(64 * 1024))])),
+        Behaviour::LongLine => accepts(sends(&[(0, &b"a".repeat(100_000))])),
+        Behaviour::LimitLine => accepts(sends(&[(0, &b"a".repeat(64 * 1024))])),
         Behaviour::HangsUpMidLine => {
-            let mut says = says(&[(0, b"SSH-2.0-Ope")]);
-            says.push((Duration::ZERO, Action::HangUp));
-            accepts(says)
+            let mut parts = sends(&[(0, b"SSH-2.0-Ope")]);
+            parts.push((Duration::ZERO, Action::HangUp));
+            accepts(parts)
         }
         Behaviour::SshAfterPreBanner => {
-            accepts(says(&[(0, &b"authorised use only\r\n".repeat(20)), (5, b"SSH-2.0-x\r\n")]))
+            accepts(sends(&[(0, &b"authorised use only\r\n".repeat(20)), (5, b"SSH-2.0-x\r\n")]))
         }
-        Behaviour::SshBareLf => accepts(says(&[(0, b"SSH-2.0-x\n")])),
-        Behaviour::SshOld => accepts(says(&[(0, b"SSH-1.5-x\n")])),
-        Behaviour::SshBoth => accepts(says(&[(0, b"SSH-1.99-x\n")])),
-        _ => accepts(says(&[(0, b"SSH-2.0-x\x1b[2J\r\n")])),
+        Behaviour::SshBareLf => accepts(sends(&[(0, b"SSH-2.0-x\n")])),
+        Behaviour::SshOld => accepts(sends(&[(0, b"SSH-1.5-x\n")])),
+        Behaviour::SshBoth => accepts(sends(&[(0, b"SSH-1.99-x\n")])),
+        _ => accepts(sends(&[(0, b"SSH-2.0-x\x1b[2J\r\n")])),
     }
 }
 
-/// Many more targets than threads or window, most of them refused.
-fn a_crowd_is_answered(method: Method) {
+/// Checks many more targets than threads or window slots. Most are refused.
+fn two_thousand_targets_get_outcomes(method: Method) {
     let (lab, _) = lab();
     let known = |behaviour| {
         lab.fixtures()
@@ -154,11 +154,11 @@ fn a_crowd_is_answered(method: Method) {
     };
     let (ssh, refused) = (known(Behaviour::Ssh), known(Behaviour::Refused));
     let targets: Vec<_> = (0..2_000_u16)
-        .map(|place| match place % 10 {
+        .map(|index| match index % 10 {
             0 => Target::from(ssh),
             1 => Target::from(refused),
-            // Nothing listens on the lowest port of loopback's other addresses.
-            _ => Target::from((Ipv4Addr::from(0x7F4D_0000 | u32::from(place)), 1)),
+            // Nothing listens on port 1 of other loopback addresses.
+            _ => Target::from((Ipv4Addr::from(0x7F4D_0000 | u32::from(index)), 1)),
         })
         .collect();
     let config = Config { in_flight: 50, rate: None, ..config(method) };

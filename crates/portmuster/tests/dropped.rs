@@ -1,5 +1,6 @@
-//! Dropping the outcomes half-way stops everything. Alone in its file, because it counts the
-//! threads and the descriptors of its process.
+//! Dropping the outcomes early stops the whole run.
+//!
+//! The test has a file of its own because it counts the threads and descriptors of its process.
 
 use std::{fs, net::Ipv4Addr, process::ExitCode, time::Duration};
 
@@ -12,47 +13,47 @@ mod worker;
 use self::worker::checker;
 
 fn main() -> ExitCode {
-    worker::main(worker::trials![a_dropped_run_leaves_no_connection_no_thread_and_no_descriptor,])
+    worker::main(worker::trials![dropped_run_leaves_no_connection_thread_or_descriptor,])
 }
 
 fn descriptors() -> usize {
-    fs::read_dir("/proc/self/fd").expect("the system tells").count()
+    fs::read_dir("/proc/self/fd").expect("procfs is mounted").count()
 }
 
 fn threads() -> Vec<String> {
-    let tasks = fs::read_dir("/proc/self/task").expect("the system tells");
+    let tasks = fs::read_dir("/proc/self/task").expect("procfs is mounted");
     tasks
         .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
         .filter(|name| name.starts_with("portmuster-") && !name.starts_with("portmuster-lab"))
         .collect()
 }
 
-/// What this process has open, and which threads of portmuster's run in it.
-fn held() -> (usize, Vec<String>) {
+/// Returns the number of open descriptors and the names of portmuster's threads in this process.
+fn resources() -> (usize, Vec<String>) {
     (descriptors(), threads())
 }
 
-/// Waits until this process holds this much. The lab's servers are in it, too, and may take a
-/// connection out of their queue when its client is gone already; and the system lists a thread for
-/// a moment after it was joined.
-fn wait_until_held(server: &Server, expected: &(usize, Vec<String>), method: Method) {
-    const LOOKS_MAX: usize = 1000;
+/// Waits until this process uses exactly these resources. The lab's servers run in this process too
+/// and may accept a connection after its client has gone, and the system lists a thread for a
+/// moment after it was joined.
+fn wait_for_resources(server: &Server, expected: &(usize, Vec<String>), method: Method) {
+    const POLLS_MAX: usize = 1000;
 
-    for _ in 0..LOOKS_MAX {
-        if held() == *expected {
+    for _ in 0..POLLS_MAX {
+        if resources() == *expected {
             return;
         }
         server.wait_for(Duration::from_millis(20), |_| false);
     }
-    panic!("{method}: {:?} is held instead of {expected:?}", held());
+    panic!("{method}: {:?} are in use instead of {expected:?}", resources());
 }
 
-fn a_dropped_run_leaves_no_connection_no_thread_and_no_descriptor() {
-    let silent =
-        Server::start(Behaviour::Silent, (Ipv4Addr::LOCALHOST, 0).into()).expect("it starts");
+fn dropped_run_leaves_no_connection_thread_or_descriptor() {
+    let silent = Server::start(Behaviour::Silent, (Ipv4Addr::LOCALHOST, 0).into())
+        .expect("the server starts");
     let greeting =
-        Server::start(Behaviour::Ssh, (Ipv4Addr::LOCALHOST, 0).into()).expect("it starts");
-    let before = held();
+        Server::start(Behaviour::Ssh, (Ipv4Addr::LOCALHOST, 0).into()).expect("the server starts");
+    let before = resources();
     for method in Method::ALL {
         let config = Config { method, in_flight: 40, per_host: None, ..Config::default() };
         let targets =
@@ -66,6 +67,6 @@ fn a_dropped_run_leaves_no_connection_no_thread_and_no_descriptor() {
         assert_eq!(after.open, 0, "{method}");
         let after = greeting.wait_for(limit, |counts| counts.open == 0);
         assert_eq!(after.open, 0, "{method}");
-        wait_until_held(&silent, &before, method);
+        wait_for_resources(&silent, &before, method);
     }
 }

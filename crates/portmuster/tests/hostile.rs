@@ -1,5 +1,6 @@
-//! Hostile servers, in virtual time and with the limits that every run has: each check ends in
-//! time, with the right verdict, and nothing of what was said can steer a terminal.
+//! Hostile servers, in virtual time and with the default limits.
+//!
+//! Each check ends in time with the right verdict, and no output contains control characters.
 
 use std::{
     net::SocketAddr,
@@ -12,57 +13,57 @@ use portmuster::{
     sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
 };
 
-/// The limit of two conversations, because a silent server gets a second one, and how far apart
-/// events are that happen at once.
+/// Time limit of two conversations, because a silent server gets a second one, plus the simulator's
+/// spread of simultaneous events.
 const IN_TIME: Duration = Duration::from_millis(40_010);
 
-/// Parts that a server says, each so many milliseconds after the one before.
-fn says(parts: Vec<(u64, Vec<u8>)>) -> ServerBehaviour {
-    let say = |(pause, bytes)| (Duration::from_millis(pause), Action::Bytes(bytes));
-    let actions = parts.into_iter().map(say).collect();
+/// Returns a server that sends these parts. The numbers are pauses before them in milliseconds.
+fn sends(parts: Vec<(u64, Vec<u8>)>) -> ServerBehaviour {
+    let action = |(pause, bytes)| (Duration::from_millis(pause), Action::Bytes(bytes));
+    let actions = parts.into_iter().map(action).collect();
     ServerBehaviour::Accepts { after: Duration::from_millis(1), actions, answer: None }
 }
 
 fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
-    says(vec![(pause, bytes.to_vec()); times])
+    sends(vec![(pause, bytes.to_vec()); times])
 }
 
-/// The outcome of one server that behaves so.
-fn outcome(manner: ServerBehaviour) -> Outcome {
+/// Checks one server with this behaviour and returns its outcome.
+fn outcome(behaviour: ServerBehaviour) -> Outcome {
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 23));
-    let network = Network::new(1).anomalies(20).endpoint(endpoint, manner);
+    let network = Network::new(1).anomalies(20).endpoint(endpoint, behaviour);
     let config = Config { evidence: true, ..Config::default() };
     let mut run = simulate(&config, &network, [Target::from(endpoint)]);
     assert!(run.elapsed <= IN_TIME, "it took {:?}: {:?}", run.elapsed, run.outcomes);
     run.outcomes.pop().expect("one outcome")
 }
 
-/// The service and the rule, when what is written of it is harmless and bounded.
-fn judged(manner: ServerBehaviour) -> (Service, Rule) {
-    let outcome = outcome(manner);
+/// Returns service and rule, and asserts that the outcome is bounded and its rows are escaped.
+fn judged(behaviour: ServerBehaviour) -> (Service, Rule) {
+    let outcome = outcome(behaviour);
     assert_bounded(&outcome);
-    assert_harmless(&outcome);
+    assert_escaped(&outcome);
     let verdict = outcome.verdict;
     (verdict.service.expect("it is open"), verdict.rule.expect("it is open"))
 }
 
 fn assert_bounded(outcome: &Outcome) {
     assert!(outcome.verdict.banner.len() <= 1024);
-    let details = outcome.verdict.details.as_deref().expect("evidence was asked for");
-    let parts = &details.evidence.as_ref().expect("evidence was asked for").parts;
+    let details = outcome.verdict.details.as_deref().expect("evidence was requested");
+    let parts = &details.evidence.as_ref().expect("evidence was requested").parts;
     let bytes: usize = parts.iter().map(|part| part.bytes.len()).sum();
     assert!(bytes <= Evidence::BYTES_MAX && parts.len() <= Evidence::PARTS_MAX);
 }
 
-fn assert_harmless(outcome: &Outcome) {
+fn assert_escaped(outcome: &Outcome) {
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
-    Table::begin(&mut table, Paint::Plain).write(outcome).expect("a vector takes everything");
-    Jsonl::new(&mut lines).write(outcome).expect("a vector takes everything");
-    Csv::resume(&mut csv).write(outcome).expect("a vector takes everything");
+    Table::begin(&mut table, Paint::Plain).write(outcome).expect("vectors accept any write");
+    Jsonl::new(&mut lines).write(outcome).expect("vectors accept any write");
+    Csv::resume(&mut csv).write(outcome).expect("vectors accept any write");
     let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
     Xml::begin(&mut xml, &beginning)
         .and_then(|mut xml| xml.write(outcome).and_then(|()| xml.flush()))
-        .expect("a vector takes everything");
+        .expect("vectors accept any write");
     for text in [table, lines, csv, xml] {
         let text = String::from_utf8(text).expect("it is text");
         assert!(text.lines().all(|line| !line.contains(char::is_control)), "{text}");
@@ -70,46 +71,46 @@ fn assert_harmless(outcome: &Outcome) {
 }
 
 #[test]
-fn a_byte_a_second_is_a_tarpit() {
+fn one_byte_per_second_is_a_tarpit() {
     assert_eq!(judged(repeated(60, 1000, b"x")), (Service::Tarpit, Rule::StillTalking));
 }
 
 #[test]
-fn endless_lines_after_ten_seconds_are_a_tarpit() {
-    // As endlessh has it: a line of random letters every ten seconds.
+fn endless_slow_lines_are_a_tarpit() {
+    // endlessh sends a line of random letters every ten seconds.
     let slow = repeated(60, 10_000, b"1x7!kq\r\n");
     assert_eq!(judged(slow), (Service::Tarpit, Rule::StillTalking));
     let mut lines = vec![(500, b"x7!kq\r\n".to_vec()); 100];
     lines[0].0 = 10_000;
-    assert_eq!(judged(says(lines)), (Service::Tarpit, Rule::StillTalking));
+    assert_eq!(judged(sends(lines)), (Service::Tarpit, Rule::StillTalking));
 }
 
 #[test]
-fn a_megabyte_at_once_is_a_tarpit() {
+fn one_megabyte_at_once_is_a_tarpit() {
     let random = |it: u32| it.wrapping_mul(2_654_435_761).to_be_bytes()[0];
     let noise = [0, 0xfe, 0x80].into_iter().chain((0..1 << 20).map(random)).collect();
-    assert_eq!(judged(says(vec![(0, noise)])), (Service::Tarpit, Rule::TooManyBytes));
+    assert_eq!(judged(sends(vec![(0, noise)])), (Service::Tarpit, Rule::TooManyBytes));
 }
 
 #[test]
 fn sixty_four_kibibytes_without_a_line_end_are_a_tarpit() {
-    let line = says(vec![(0, vec![b'a'; 64 * 1024])]);
+    let line = sends(vec![(0, vec![b'a'; 64 * 1024])]);
     assert_eq!(judged(line), (Service::Tarpit, Rule::TooManyBytes));
 }
 
 #[test]
-fn a_half_open_tls_is_other() {
-    let hello = says(vec![(3_500, b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03".to_vec())]);
+fn partial_tls_hello_is_other() {
+    let hello = sends(vec![(3_500, b"\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03".to_vec())]);
     assert_eq!(judged(hello), (Service::Other, Rule::KnownProtocol));
 }
 
 #[test]
-fn an_accept_and_nothing_is_silent() {
-    assert_eq!(judged(says(vec![])), (Service::Silent, Rule::Silence));
+fn accept_without_bytes_is_silent() {
+    assert_eq!(judged(sends(vec![])), (Service::Silent, Rule::Silence));
 }
 
 #[test]
-fn a_server_that_negotiates_for_ever_is_telnet() {
+fn endless_negotiation_is_telnet() {
     let for_ever = repeated(2_000, 50, b"\xff\xfb\x01\xff\xfc\x01\xff\xfd\x18");
     assert_eq!(judged(for_ever), (Service::Telnet, Rule::TelnetCommands));
     let without_end = repeated(1, 0, &[0xff, 0xfa].repeat(40_000));
@@ -117,15 +118,15 @@ fn a_server_that_negotiates_for_ever_is_telnet() {
 }
 
 #[test]
-fn nul_and_escape_bytes_are_kept_from_the_terminal() {
+fn nul_and_escape_bytes_are_escaped_in_output() {
     let greeting = b"\0\0\x1b]0;owned\x07\x1b[2J\x9b31m\xe2\x80\xae\r\n".to_vec();
-    assert_eq!(judged(says(vec![(0, greeting)])), (Service::Unknown, Rule::UnknownBytes));
+    assert_eq!(judged(sends(vec![(0, greeting)])), (Service::Unknown, Rule::UnknownBytes));
     let telnet = b"\xff\xfb\x01\x1b]0;owned\x07\x1b[2Jhost\0\x9b31m login: ".to_vec();
-    assert_eq!(judged(says(vec![(0, telnet)])), (Service::Telnet, Rule::TelnetCommands));
+    assert_eq!(judged(sends(vec![(0, telnet)])), (Service::Telnet, Rule::TelnetCommands));
 }
 
 #[test]
-fn an_offer_that_lies_or_never_ends_leaves_ssh() {
+fn malformed_or_endless_kexinit_keeps_ssh() {
     let greeting = b"SSH-2.0-x\r\n".to_vec();
     let ignored = [&b"\0\0\x10\0\x04\x02"[..], &[0; 4094]].concat();
     for (parts, why) in [
@@ -139,9 +140,9 @@ fn an_offer_that_lies_or_never_ends_leaves_ssh() {
         }),
     ] {
         let parts = [vec![(0, greeting.clone())], parts].concat();
-        let outcome = outcome(says(parts));
+        let outcome = outcome(sends(parts));
         assert_bounded(&outcome);
-        assert_harmless(&outcome);
+        assert_escaped(&outcome);
         assert_eq!(outcome.verdict.service, Some(Service::Ssh));
         let details = outcome.verdict.details.expect("ssh has an identification");
         assert_eq!(details.key_exchange, KeyExchange::Missing(why));

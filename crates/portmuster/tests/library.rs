@@ -1,4 +1,4 @@
-//! What a program that uses the library may rely on.
+//! Guarantees of the library to programs that use it.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -28,30 +28,30 @@ use self::worker::checker;
 
 fn main() -> ExitCode {
     worker::main(worker::trials![
-        one_port_is_open_or_not,
-        names_that_are_excluded_are_looked_up_before_a_run_starts,
-        ports_are_answered_in_any_order_and_each_once,
-        no_targets_are_no_outcomes,
-        what_can_be_no_target_is_an_outcome_too,
-        an_endless_input_is_taken_only_as_far_as_it_is_wanted,
-        an_input_that_blocks_holds_up_no_outcome,
-        a_panic_of_the_input_is_the_consumers,
-        a_stopped_run_ends_in_its_time_and_says_what_is_left,
-        what_is_in_flight_may_end_in_the_time_that_a_stop_gives,
-        a_host_gets_no_more_connections_than_its_share,
-        nobody_is_found_by_talking_to_oneself,
-        a_single_port_is_tried_once,
-        who_is_open_is_left_without_a_reset,
-        every_method_goes_on_where_it_was_left,
-        what_is_excluded_or_has_several_addresses_settles_once,
+        check_a_port_reports_open_or_closed,
+        excluded_names_are_resolved_before_the_run,
+        check_ports_yields_each_port_once,
+        no_targets_yield_no_outcomes,
+        invalid_targets_yield_outcomes,
+        endless_input_is_read_only_as_needed,
+        blocked_input_delays_no_outcome,
+        input_panic_reaches_the_consumer,
+        stopped_run_ends_in_time_and_counts_targets_left,
+        stop_lets_checks_in_flight_finish,
+        per_host_limit_is_respected,
+        self_connection_is_not_open,
+        check_a_port_tries_once,
+        open_port_is_closed_without_a_reset,
+        every_method_resumes_from_settled_positions,
+        excluded_and_multi_address_targets_settle_once,
     ])
 }
 
 fn server(behaviour: Behaviour) -> Server {
-    Server::start(behaviour, (Ipv4Addr::LOCALHOST, 0).into()).expect("it starts")
+    Server::start(behaviour, (Ipv4Addr::LOCALHOST, 0).into()).expect("the server starts")
 }
 
-fn one_port_is_open_or_not() {
+fn check_a_port_reports_open_or_closed() {
     let (open, closed) = (server(Behaviour::Silent), server(Behaviour::Refused));
     for (server, expected) in [(&open, true), (&closed, false)] {
         let port = server.endpoint().port();
@@ -60,7 +60,7 @@ fn one_port_is_open_or_not() {
     }
 }
 
-fn ports_are_answered_in_any_order_and_each_once() {
+fn check_ports_yields_each_port_once() {
     let servers: Vec<_> = (0..10).map(|_| server(Behaviour::Silent)).collect();
     let mut ports: Vec<_> = servers.iter().map(|server| server.endpoint().port()).collect();
     let targets: Vec<_> = ports.iter().map(|&port| ("127.0.0.1", port)).collect();
@@ -76,11 +76,11 @@ fn ports_are_answered_in_any_order_and_each_once() {
     assert_eq!(found, ports);
 }
 
-fn no_targets_are_no_outcomes() {
+fn no_targets_yield_no_outcomes() {
     assert_eq!(check_ports(Vec::<Target>::new()).count(), 0);
 }
 
-fn what_can_be_no_target_is_an_outcome_too() {
+fn invalid_targets_yield_outcomes() {
     let targets = [("127.0.0.1", 0), ("no such name", 22), ("", 22), ("a\0b", 22)];
     let outcomes: Vec<_> = check_ports(targets).collect();
     assert_eq!(outcomes.len(), 4);
@@ -95,7 +95,7 @@ fn what_can_be_no_target_is_an_outcome_too() {
     }
 }
 
-/// Counts what is taken from an endless input.
+/// Returns an endless input and a counter of the targets taken from it.
 fn endless(target: SocketAddr) -> (impl Iterator<Item = SocketAddr> + Send, Arc<AtomicUsize>) {
     let taken = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&taken);
@@ -106,26 +106,26 @@ fn endless(target: SocketAddr) -> (impl Iterator<Item = SocketAddr> + Send, Arc<
     (targets, taken)
 }
 
-fn an_endless_input_is_taken_only_as_far_as_it_is_wanted() {
+fn endless_input_is_read_only_as_needed() {
     let refused = server(Behaviour::Refused);
     for method in Method::ALL {
         let (targets, taken) = endless(refused.endpoint());
         let config = Config { method, in_flight: 16, ..Config::unthrottled() };
         let outcomes = checker(config).check(targets).expect("the run starts");
         assert_eq!(outcomes.take(5_000).filter(Outcome::is_open).count(), 0, "{method}");
-        // What may be under way when the consumer stops: the input's queue, what is ready, and
-        // the batches that wait.
+        // Targets that may be taken in advance: the input queue, the prefetched targets, and the
+        // batches that wait.
         let taken = taken.load(Ordering::Relaxed);
         assert!((5_000..5_000 + 100_000).contains(&taken), "{method}: {taken}");
     }
 }
 
-fn an_input_that_blocks_holds_up_no_outcome() {
+fn blocked_input_delays_no_outcome() {
     let refused = server(Behaviour::Refused).endpoint();
     for method in Method::ALL {
         let (more, blocked) = sync_channel::<SocketAddr>(10);
         for _ in 0..10 {
-            more.send(refused).expect("there is room");
+            more.send(refused).expect("the channel has capacity");
         }
         let config = Config { method, ..Config::default() };
         let mut outcomes = checker(config).check(blocked).expect("the run starts");
@@ -135,18 +135,18 @@ fn an_input_that_blocks_holds_up_no_outcome() {
     }
 }
 
-fn a_panic_of_the_input_is_the_consumers() {
-    let targets = (0..3).map(|place| {
-        assert!(place < 2, "the input is broken");
+fn input_panic_reaches_the_consumer() {
+    let targets = (0..3).map(|index| {
+        assert!(index < 2, "the input is broken");
         ("127.0.0.1", 1)
     });
     let consume = || check_ports(targets).count();
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(consume));
-    let message = panic.expect_err("it is not taken for the end");
+    let message = panic.expect_err("the panic is not mistaken for the end");
     assert_eq!(message.downcast_ref(), Some(&"the input is broken"));
 }
 
-fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
+fn stopped_run_ends_in_time_and_counts_targets_left() {
     let silent = server(Behaviour::Silent);
     for method in Method::ALL {
         let (targets, _) = endless(silent.endpoint());
@@ -162,7 +162,7 @@ fn a_stopped_run_ends_in_its_time_and_says_what_is_left() {
     }
 }
 
-fn what_is_in_flight_may_end_in_the_time_that_a_stop_gives() {
+fn stop_lets_checks_in_flight_finish() {
     let slow = server(Behaviour::Slow(Duration::from_secs(3)));
     let config = Config { in_flight: 2, ..Config::default() };
     let (targets, _) = endless(slow.endpoint());
@@ -172,7 +172,7 @@ fn what_is_in_flight_may_end_in_the_time_that_a_stop_gives() {
     assert!(outcomes.by_ref().filter(Outcome::is_open).count() >= 2);
 }
 
-fn a_host_gets_no_more_connections_than_its_share() {
+fn per_host_limit_is_respected() {
     let ssh = server(Behaviour::Slow(Duration::from_millis(20)));
     let targets = vec![ssh.endpoint(); 30];
     let config = Config { per_host: std::num::NonZeroU32::new(3), ..Config::default() };
@@ -181,10 +181,10 @@ fn a_host_gets_no_more_connections_than_its_share() {
     assert_eq!(ssh.peak(), 3);
 }
 
-/// TCP lets a socket connect to itself when its local port is the one asked for; over the whole
-/// range of local ports, several times, that happens again and again. The unspecified address is
-/// the same host by another name.
-fn nobody_is_found_by_talking_to_oneself() {
+/// TCP connects a socket to itself when its local port equals the remote port. Trying the whole
+/// range of local ports several times makes that happen often. The unspecified address is the same
+/// host under another name.
+fn self_connection_is_not_open() {
     let targets = [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED]
         .into_iter()
         .cycle()
@@ -193,46 +193,46 @@ fn nobody_is_found_by_talking_to_oneself() {
     let config = Config { probing: Probing::ConnectOnly, ..Config::unthrottled() };
     let outcomes = checker(config).check(targets).expect("the run starts");
     let open: Vec<_> = outcomes.filter(Outcome::is_open).map(|open| open.target).collect();
-    assert_eq!(open, [], "nothing of this test listens there");
+    assert_eq!(open, [], "this test has no listener there");
 }
 
-fn a_single_port_is_tried_once() {
+fn check_a_port_tries_once() {
     let closed = server(Behaviour::Refused);
     assert_eq!(check_a_port("127.0.0.1", closed.endpoint().port()).attempts, 1);
 }
 
-/// Two thousand targets that are refused.
+/// Two thousand targets that refuse connections.
 fn refused() -> TargetSet {
     let mut set = TargetSet::default();
     set.add("127.8.0.0-127.8.7.207:1", None, &Ports::ssh_and_telnet()).expect("it is a range");
     set
 }
 
-/// Servers log a reset as a fault. One comes when a socket is closed over bytes that nobody has read,
-/// here those behind the identification, which are more than is read at a time.
-fn who_is_open_is_left_without_a_reset() {
-    let loud = [b"SSH-2.0-loud\r\n".to_vec(), vec![b'.'; 20_000]].concat();
-    let manners = [(Probing::ConnectOnly, Vec::new()), (Probing::Greeting, loud)];
-    for (method, (probing, words)) in
-        Method::ALL.into_iter().flat_map(|method| manners.clone().map(|manner| (method, manner)))
+/// Servers log a reset as an error. Closing a socket with unread bytes sends one. Here these are
+/// the bytes after the identification, which exceed a single read.
+fn open_port_is_closed_without_a_reset() {
+    let long_greeting = [b"SSH-2.0-loud\r\n".to_vec(), vec![b'.'; 20_000]].concat();
+    let cases = [(Probing::ConnectOnly, Vec::new()), (Probing::Greeting, long_greeting)];
+    for (method, (probing, greeting)) in
+        Method::ALL.into_iter().flat_map(|method| cases.clone().map(|case| (method, case)))
     {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
         let endpoint = listener.local_addr().expect("it is bound");
         let server = thread::spawn(move || {
             let (mut client, _) = listener.accept()?;
-            client.write_all(&words)?;
+            client.write_all(&greeting)?;
             client.read_to_end(&mut Vec::new())
         });
         let checker = checker(Config { method, probing, ..Config::default() });
         let outcomes: Vec<_> =
             checker.check([Target::from(endpoint)]).expect("the run starts").collect();
         assert!(outcomes.len() == 1 && outcomes[0].is_open(), "{outcomes:?}");
-        let heard = server.join().expect("it does not panic");
-        assert_eq!(heard.map_err(|error| error.kind()), Ok(0), "{method}, {probing:?}");
+        let received = server.join().expect("it does not panic");
+        assert_eq!(received.map_err(|error| error.kind()), Ok(0), "{method}, {probing:?}");
     }
 }
 
-fn every_method_goes_on_where_it_was_left() {
+fn every_method_resumes_from_settled_positions() {
     for method in Method::ALL {
         let config = Config { method, ..Config::unthrottled() };
         let mut settled = portmuster::Positions::new();
@@ -252,20 +252,20 @@ fn every_method_goes_on_where_it_was_left() {
     }
 }
 
-fn names_that_are_excluded_are_looked_up_before_a_run_starts() {
+fn excluded_names_are_resolved_before_the_run() {
     let mut excludes = Excludes::new();
     excludes.add("localhost:1").expect("an item");
     let targets = ["127.0.0.1", "127.0.0.2", "localhost"].map(|host| (host, 1));
     let checker = checker(Config::unthrottled()).excluding(excludes);
     for _ in 0..2 {
-        let mut outcomes = checker.check(targets).expect("it starts");
+        let mut outcomes = checker.check(targets).expect("the run starts");
         let hosts: Vec<_> = outcomes.by_ref().map(|it| it.target.host.to_string()).collect();
         assert_eq!(hosts, ["127.0.0.2"]);
         assert_eq!(outcomes.account().excluded, 2);
     }
 }
 
-fn what_is_excluded_or_has_several_addresses_settles_once() {
+fn excluded_and_multi_address_targets_settle_once() {
     let mut excludes = Excludes::new();
     for item in ["127.0.0.2", "[fe80::1%lo]", "::1"] {
         excludes.add(item).expect("an item");
@@ -273,7 +273,7 @@ fn what_is_excluded_or_has_several_addresses_settles_once() {
     let config = Config { addresses: Addresses::Each, ..Config::unthrottled() };
     let targets = ["127.0.0.1", "127.0.0.2", "fe80::1%lo", "localhost", "127.0.0.3"];
     let targets = targets.map(|host| (host, 1));
-    let mut outcomes = checker(config).excluding(excludes).check(targets).expect("it starts");
+    let mut outcomes = checker(config).excluding(excludes).check(targets).expect("the run starts");
     let positions: BTreeSet<_> = outcomes.by_ref().map(|outcome| outcome.position).collect();
     assert_eq!(positions, [0, 3, 4].into());
     assert_eq!(outcomes.settled().runs(), [5]);

@@ -1,5 +1,7 @@
-//! Whole runs over a seeded network in virtual time: the loop, the schedule and the attempts are
-//! the real ones. A failure names its seed; `cargo xtask simulate SEED` runs that seed alone.
+//! Complete runs over a seeded network in virtual time.
+//!
+//! The event loop, the schedule and the attempts are the real ones. A failure names its seed;
+//! `cargo xtask simulate SEED` runs that seed alone.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,33 +17,34 @@ use portmuster::{
     simulator::{Action, Network, ServerBehaviour, Simulation, simulate},
 };
 
-/// The seeds that are gone through when none are asked for.
+/// Seeds to run when `PORTMUSTER_SEED` is unset.
 const ALL_SEEDS: Range<u64> = 0..2_000;
 
-/// Seeds that every run of the tests goes through, or those that were asked for: `SEED` or
+/// Returns the seeds to run: [`ALL_SEEDS`], or those of `PORTMUSTER_SEED`, which is `SEED` or
 /// `FIRST..END`.
 fn seeds() -> Range<u64> {
-    let Ok(asked) = std::env::var("PORTMUSTER_SEED") else { return ALL_SEEDS };
+    let Ok(selected) = std::env::var("PORTMUSTER_SEED") else { return ALL_SEEDS };
     let seed = |text: &str| text.parse::<u64>().expect("PORTMUSTER_SEED is 7, or 0..20");
-    match asked.split_once("..") {
+    match selected.split_once("..") {
         Some((first, end)) => seed(first)..seed(end),
-        None => seed(&asked)..seed(&asked) + 1,
+        None => seed(&selected)..seed(&selected) + 1,
     }
 }
 
-/// Prints how often each kind of trouble occurred, past the test harness, which would keep what a
-/// test prints that passes. All must have occurred, but what was asked for may be one seed alone.
-fn assert_met(kinds: &[&str], troubles: &BTreeMap<&str, u64>) {
+/// Prints how often each kind of fault occurred, directly to stdout, because the test harness hides
+/// the output of passing tests. Asserts that every kind occurred, unless `PORTMUSTER_SEED` selects
+/// the seeds.
+fn assert_occurred(kinds: &[&str], faults: &BTreeMap<&str, u64>) {
     let seeds = seeds();
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "trouble in the runs of seeds {seeds:?}:").expect("stdout takes it");
+    writeln!(stdout, "faults in the runs of seeds {seeds:?}:").expect("stdout is writable");
     for kind in kinds {
-        let times = troubles.get(kind).copied().unwrap_or(0);
-        writeln!(stdout, "{times:>12}  {kind}").expect("stdout takes it");
+        let times = faults.get(kind).copied().unwrap_or(0);
+        writeln!(stdout, "{times:>12}  {kind}").expect("stdout is writable");
         assert!(times > 0 || seeds != ALL_SEEDS, "{kind} never occurred");
     }
-    let unnamed = troubles.keys().find(|kind| !kinds.contains(kind));
-    assert_eq!(unnamed, None, "it is in no list");
+    let unnamed = faults.keys().find(|kind| !kinds.contains(kind));
+    assert_eq!(unnamed, None, "the kind is not listed");
 }
 
 const fn ms(milliseconds: u64) -> Duration {
@@ -52,12 +55,12 @@ fn endpoint(host: u8, port: u16) -> SocketAddr {
     ([192, 0, 2, host], port).into()
 }
 
-/// Every manner, and what is true of who behaves so.
-fn manners() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
+/// Returns every behaviour with the expected state and service.
+fn behaviours() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
     use PortState::{Closed, Filtered, Open, Unchecked};
-    let says = |after: u64, says: &[(u64, Action)]| ServerBehaviour::Accepts {
+    let sends = |after: u64, parts: &[(u64, Action)]| ServerBehaviour::Accepts {
         after: ms(after),
-        actions: says.iter().map(|(pause, say)| (ms(*pause), say.clone())).collect(),
+        actions: parts.iter().map(|(pause, action)| (ms(*pause), action.clone())).collect(),
         answer: None,
     };
     let bytes = |bytes: &[u8]| Action::Bytes(bytes.to_vec());
@@ -70,29 +73,29 @@ fn manners() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
         (ServerBehaviour::RefusedByIcmp { after: ms(0) }, Filtered, None),
         (ServerBehaviour::RefusedByIcmp { after: ms(300) }, Filtered, None),
         (ServerBehaviour::NoRoute, Unchecked, None),
-        // The answer comes just before the limit, or too late.
+        // The answer arrives just before the limit, or too late.
         (ServerBehaviour::Refuses { after: ms(9_999) }, Closed, None),
         (ServerBehaviour::Refuses { after: ms(10_001) }, Filtered, None),
-        (says(10_001, &[(0, bytes(b"SSH-2.0-too-late\r\n"))]), Filtered, None),
+        (sends(10_001, &[(0, bytes(b"SSH-2.0-too-late\r\n"))]), Filtered, None),
         (ServerBehaviour::greets(b"SSH-2.0-x\r\n"), Open, Some(Service::Ssh)),
-        (says(9_999, &[(11_999, bytes(b"SSH-2.0-late\r\n"))]), Open, Some(Service::Ssh)),
-        (says(1, &[(5, bytes(b"hi\r\nSSH-")), (5, bytes(b"1.99-x\n"))]), Open, Some(Service::Ssh)),
-        (says(1, &[(0, bytes(b"\xff")), (9, bytes(b"\xfb\x01"))]), Open, Some(Service::Telnet)),
-        (says(1, &[(0, bytes(b"login: "))]), Open, Some(Service::TelnetLikely)),
-        (says(1, &[(0, bytes(b"220 mail ESMTP\r\n"))]), Open, Some(Service::Other)),
-        (says(1, &[(0, bytes(b"hello\r\n"))]), Open, Some(Service::Unknown)),
+        (sends(9_999, &[(11_999, bytes(b"SSH-2.0-late\r\n"))]), Open, Some(Service::Ssh)),
+        (sends(1, &[(5, bytes(b"hi\r\nSSH-")), (5, bytes(b"1.99-x\n"))]), Open, Some(Service::Ssh)),
+        (sends(1, &[(0, bytes(b"\xff")), (9, bytes(b"\xfb\x01"))]), Open, Some(Service::Telnet)),
+        (sends(1, &[(0, bytes(b"login: "))]), Open, Some(Service::TelnetLikely)),
+        (sends(1, &[(0, bytes(b"220 mail ESMTP\r\n"))]), Open, Some(Service::Other)),
+        (sends(1, &[(0, bytes(b"hello\r\n"))]), Open, Some(Service::Unknown)),
         (
-            says(1, &[(0, bytes(b"hello\r\n")), (3_000, bytes(b"SSH-2.0-x\r\n"))]),
+            sends(1, &[(0, bytes(b"hello\r\n")), (3_000, bytes(b"SSH-2.0-x\r\n"))]),
             Open,
             Some(Service::Ssh),
         ),
-        (says(1, &[(0, bytes(b"SSH")), (4_000, bytes(b"-2.0-x\r\n"))]), Open, Some(Service::Ssh)),
-        (says(1, &[]), Open, Some(Service::Silent)),
-        (says(1, &[(5, Action::HangUp)]), Open, Some(Service::ClosedEarly)),
-        (says(1, &[(0, Action::Reset)]), Open, Some(Service::ClosedEarly)),
-        (says(1, &[(5, bytes(b"hello")), (50, Action::Reset)]), Open, Some(Service::Unknown)),
-        (says(1, &[(5, bytes(b"SSH-2.0-x\r\n")), (50, Action::Reset)]), Open, Some(Service::Ssh)),
-        (says(1, &drip), Open, Some(Service::Tarpit)),
+        (sends(1, &[(0, bytes(b"SSH")), (4_000, bytes(b"-2.0-x\r\n"))]), Open, Some(Service::Ssh)),
+        (sends(1, &[]), Open, Some(Service::Silent)),
+        (sends(1, &[(5, Action::HangUp)]), Open, Some(Service::ClosedEarly)),
+        (sends(1, &[(0, Action::Reset)]), Open, Some(Service::ClosedEarly)),
+        (sends(1, &[(5, bytes(b"hello")), (50, Action::Reset)]), Open, Some(Service::Unknown)),
+        (sends(1, &[(5, bytes(b"SSH-2.0-x\r\n")), (50, Action::Reset)]), Open, Some(Service::Ssh)),
+        (sends(1, &drip), Open, Some(Service::Tarpit)),
         (
             ServerBehaviour::Accepts {
                 after: ms(1),
@@ -105,20 +108,20 @@ fn manners() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
     ]
 }
 
-/// What is true of each target.
+/// The expected state and service of each target.
 type Truth = HashMap<Target, (PortState, Option<Service>)>;
 
-/// Names that say nothing of a port, and what is true of them.
+/// Names without a usable address, and slow ones, with the expected state.
 const NAMES: [(&str, PortState); 3] = [
     ("missing.example", PortState::Unresolved),
     ("unanswered.example", PortState::Unchecked),
     ("slow.example", PortState::Closed),
 ];
 
-/// A run of five hundred targets on twenty hosts, three of which are told by their name, and of
-/// names that are nobody's or take long to look up, under trouble of every kind.
+/// Simulates 500 targets on twenty hosts, three of them addressed by name, plus unresolvable and
+/// slow names, under faults of every kind.
 fn run(seed: u64) -> (Config, Simulation, Truth) {
-    let manners = manners();
+    let behaviours = behaviours();
     let mut network = Network::new(seed)
         .faults(5)
         .anomalies(20)
@@ -131,13 +134,13 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
     for (name, state) in NAMES {
         truth.extend((1..=2).map(|port| (Target::from((name, port)), (state, None))));
     }
-    for place in 0..500_u16 {
-        let mixed = (u64::from(place) + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
-        let (manner, state, service) =
-            &manners[usize::try_from(mixed).expect("32 bits") % manners.len()];
-        let host = u8::try_from(place % 20).expect("below 20");
-        let endpoint = endpoint(host, 1000 + place);
-        network = network.endpoint(endpoint, manner.clone());
+    for index in 0..500_u16 {
+        let mixed = (u64::from(index) + seed).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let (behaviour, state, service) =
+            &behaviours[usize::try_from(mixed).expect("32 bits") % behaviours.len()];
+        let host = u8::try_from(index % 20).expect("below 20");
+        let endpoint = endpoint(host, 1000 + index);
+        network = network.endpoint(endpoint, behaviour.clone());
         let mut target = Target::from(endpoint);
         if host < 3 {
             let name = format!("host{host}.example");
@@ -147,10 +150,10 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
         truth.insert(target, (*state, *service));
     }
     let config = Config {
-        in_flight: 20 + usize::try_from(seed % 9).expect("small"),
-        // From what keeps all others waiting to what hardly does.
+        in_flight: 20 + usize::try_from(seed % 9).expect("the value is small"),
+        // From a rate that delays every target to one that delays hardly any.
         rate: NonZeroU32::new(5 << (seed % 6)),
-        per_host: NonZeroU32::new(1 + u32::try_from(seed % 4).expect("small")),
+        per_host: NonZeroU32::new(1 + u32::try_from(seed % 4).expect("the value is small")),
         ..Config::default()
     };
     let mut targets: Vec<_> = truth.keys().cloned().collect();
@@ -159,18 +162,18 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
 }
 
 #[test]
-fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
-    let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
+fn faults_of_every_kind_change_no_verdict_and_break_no_limit() {
+    let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds() {
         let (config, run, mut truth) = run(seed);
-        let walk: BTreeSet<_> = truth.keys().cloned().collect();
-        let walk: Vec<_> = walk.into_iter().collect();
+        let targets: BTreeSet<_> = truth.keys().cloned().collect();
+        let targets: Vec<_> = targets.into_iter().collect();
         for outcome in &run.outcomes {
-            let place = usize::try_from(outcome.position).expect("there are a few hundred");
-            assert_eq!(walk[place], outcome.target, "seed {seed}: its position is another's");
-            let told = (outcome.verdict.state, outcome.verdict.service);
+            let position = usize::try_from(outcome.position).expect("positions are small");
+            assert_eq!(targets[position], outcome.target, "seed {seed}: wrong position");
+            let actual = (outcome.verdict.state, outcome.verdict.service);
             let target = &outcome.target;
-            assert_eq!(truth.remove(target), Some(told), "seed {seed}: {target}");
+            assert_eq!(truth.remove(target), Some(actual), "seed {seed}: {target}");
             assert_in_time(outcome, &config.limits, seed);
         }
         assert!(truth.is_empty(), "seed {seed}: no outcome for {truth:?}");
@@ -180,14 +183,14 @@ fn under_trouble_of_every_kind_every_verdict_is_right_and_every_limit_holds() {
         let rate = config.rate.map_or(usize::MAX, |rate| rate.get() as usize);
         assert_paced(&run.connect_starts, rate, seed);
         for (kind, times) in run.fault_counts {
-            *troubles.entry(kind).or_default() += times;
+            *faults.entry(kind).or_default() += times;
         }
     }
-    assert_met(&TROUBLES, &troubles);
+    assert_occurred(&FAULTS, &faults);
 }
 
-/// All kinds of trouble but [`STALLS`], which would make some servers look like others.
-const TROUBLES: [&str; 18] = [
+/// All kinds of faults except [`STALLS`], which would change what some servers look like.
+const FAULTS: [&str; 18] = [
     "no descriptor",
     "no buffer",
     "no local port",
@@ -208,7 +211,7 @@ const TROUBLES: [&str; 18] = [
     "reset after bytes",
 ];
 
-/// Time stands still while the loop works, so a limit is kept to the millisecond.
+/// Virtual time stands still while the loop works, so limits are exact to the millisecond.
 fn assert_in_time(outcome: &Outcome, limits: &Limits, seed: u64) {
     let times = outcome.verdict.times;
     let accepted = times.connect.unwrap_or(times.total);
@@ -219,22 +222,22 @@ fn assert_in_time(outcome: &Outcome, limits: &Limits, seed: u64) {
     }
 }
 
-/// No second has more connections than the rate and one burst of 10 ms.
-fn assert_paced(begun: &[Duration], rate: usize, seed: u64) {
+/// Asserts that no second starts more connections than the rate plus one burst of 10 ms.
+fn assert_paced(started: &[Duration], rate: usize, seed: u64) {
     let most = rate + rate / 100 + 1;
-    for (first, start) in begun.iter().enumerate() {
-        let second = begun[first..].iter().take_while(|&&at| at < *start + Duration::from_secs(1));
+    for (first, start) in started.iter().enumerate() {
+        let second =
+            started[first..].iter().take_while(|&&at| at < *start + Duration::from_secs(1));
         assert!(second.count() <= most, "seed {seed}: too many from {start:?} on");
     }
 }
 
-/// The trouble of a machine that is held up.
+/// Faults of a machine that stalls.
 const STALLS: [&str; 5] = ["stall", "stale event", "spurious event", "delayed event", "short read"];
 
-/// Servers that say all they have to say at once, or nothing: their verdict does not depend on
-/// when this machine looks.
+/// These servers send everything at once, or nothing, so a stall cannot change their verdict.
 #[test]
-fn a_machine_that_is_held_up_tells_no_lies() {
+fn stalls_change_no_verdict() {
     let plain = [
         (ServerBehaviour::Refuses { after: ms(50) }, PortState::Closed, None),
         (ServerBehaviour::Silent, PortState::Filtered, None),
@@ -251,32 +254,32 @@ fn a_machine_that_is_held_up_tells_no_lies() {
             Some(Service::TelnetLikely),
         ),
     ];
-    let mut troubles: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds() {
         let mut network = Network::new(seed).stalls(20).anomalies(10);
         let mut truth = HashMap::new();
-        for place in 0..60_u16 {
-            let (manner, state, service) = &plain[usize::from(place) % plain.len()];
-            network = network.endpoint(endpoint(1, 1000 + place), manner.clone());
-            truth.insert(1000 + place, (*state, *service));
+        for index in 0..60_u16 {
+            let (behaviour, state, service) = &plain[usize::from(index) % plain.len()];
+            network = network.endpoint(endpoint(1, 1000 + index), behaviour.clone());
+            truth.insert(1000 + index, (*state, *service));
         }
         let config = Config { per_host: None, ..Config::default() };
         let targets = (1000..1060).map(|port| Target::from(endpoint(1, port)));
         let run = simulate(&config, &network, targets);
         for Outcome { target, verdict, .. } in &run.outcomes {
-            let told = (verdict.state, verdict.service);
-            assert_eq!(truth.remove(&target.port), Some(told), "seed {seed}: {target}");
+            let actual = (verdict.state, verdict.service);
+            assert_eq!(truth.remove(&target.port), Some(actual), "seed {seed}: {target}");
         }
         assert!(truth.is_empty(), "seed {seed}: {truth:?}");
         for (kind, times) in run.fault_counts {
-            *troubles.entry(kind).or_default() += times;
+            *faults.entry(kind).or_default() += times;
         }
     }
-    assert_met(&STALLS, &troubles);
+    assert_occurred(&STALLS, &faults);
 }
 
 #[test]
-fn what_this_machine_could_not_try_is_not_made_up_for_by_another_address() {
+fn local_fault_is_not_hidden_by_another_address() {
     let network = Network::new(1)
         .name("db.example", &[[192, 0, 2, 1].into(), [192, 0, 2, 2].into()])
         .endpoint(endpoint(1, 23), ServerBehaviour::LocalFault);
@@ -287,7 +290,7 @@ fn what_this_machine_could_not_try_is_not_made_up_for_by_another_address() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_run() {
+fn same_seed_gives_same_run() {
     let log = |seed| {
         let (_, run, _) = run(seed);
         (format!("{:?}", run.outcomes), run.connect_starts, run.elapsed)
@@ -315,7 +318,7 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
 }
 
 #[test]
-fn a_service_is_told_by_its_bytes_on_whatever_port() {
+fn service_depends_on_bytes_not_port() {
     let answers = |answer: &[u8]| ServerBehaviour::Accepts {
         after: ms(1),
         actions: vec![],
@@ -326,19 +329,19 @@ fn a_service_is_told_by_its_bytes_on_whatever_port() {
         (ServerBehaviour::greets(b"\xff\xfd\x18\xff\xfb\x01login: "), Service::Telnet),
         (answers(b"HTTP/1.1 400 Bad Request\r\n"), Service::Other),
     ];
-    for (manner, service) in services {
+    for (behaviour, service) in services {
         let network = Network::new(1)
-            .endpoint(endpoint(1, 22), manner.clone())
-            .endpoint(endpoint(1, 23), manner);
+            .endpoint(endpoint(1, 22), behaviour.clone())
+            .endpoint(endpoint(1, 23), behaviour);
         let targets = [22, 23].map(|port| Target::from(endpoint(1, port)));
         let run = simulate(&Config::default(), &network, targets);
-        let told: Vec<_> = run.outcomes.iter().map(|outcome| outcome.verdict.service).collect();
-        assert_eq!(told, [Some(service), Some(service)]);
+        let actual: Vec<_> = run.outcomes.iter().map(|outcome| outcome.verdict.service).collect();
+        assert_eq!(actual, [Some(service), Some(service)]);
     }
 }
 
 #[test]
-fn a_name_and_its_address_are_one_host() {
+fn name_and_its_address_share_per_host_limit() {
     let address = [192, 0, 2, 1].into();
     let network = Network::new(4)
         .name("db.example", &[address])
@@ -351,7 +354,7 @@ fn a_name_and_its_address_are_one_host() {
 }
 
 #[test]
-fn a_host_that_asks_for_less_rests_half_a_minute() {
+fn throttling_host_is_paused_for_thirty_seconds() {
     let refusal = ServerBehaviour::Accepts {
         after: ms(1),
         actions: vec![
@@ -370,9 +373,8 @@ fn a_host_that_asks_for_less_rests_half_a_minute() {
     assert!(run.elapsed >= Duration::from_secs(30), "{:?}", run.elapsed);
 }
 
-/// A resolver that hangs on one name in ten slows these names down, and nothing else.
 #[test]
-fn one_host_with_a_thousand_ports_holds_one_at_a_time() {
+fn per_host_1_holds_for_a_thousand_ports() {
     let network = Network::new(2).otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = (1..=1000).map(|port| Target::from(endpoint(1, port)));
     let config = Config { per_host: NonZeroU32::new(1), ..Config::default() };
@@ -380,8 +382,9 @@ fn one_host_with_a_thousand_ports_holds_one_at_a_time() {
     assert_eq!((run.outcomes.len(), run.peak_per_host), (1000, 1));
 }
 
+/// One name in ten hangs in the resolver. That must delay these names only.
 #[test]
-fn names_that_hang_hold_up_no_address() {
+fn hanging_names_delay_no_address() {
     let address = [[192, 0, 2, 1].into()];
     let mut network = Network::new(5);
     for name in 0..10_000 {
@@ -390,8 +393,8 @@ fn names_that_hang_hold_up_no_address() {
     }
     let names = (0..10_000).map(|name| Target::from((format!("host{name}.example"), 22)));
     let addresses = (0..20_000_u32)
-        .map(|place| Target::from((std::net::Ipv4Addr::from(0x0A00_0000 | place), 22)));
-    // Five names before each ten addresses.
+        .map(|index| Target::from((std::net::Ipv4Addr::from(0x0A00_0000 | index), 22)));
+    // One name before every two addresses.
     let mut addresses = addresses.collect::<Vec<_>>().into_iter();
     let mixed = names.flat_map(|name| [Some(name), addresses.next(), addresses.next()]).flatten();
     let mixed: Vec<_> = mixed.collect();
@@ -402,14 +405,14 @@ fn names_that_hang_hold_up_no_address() {
         |outcome: &&Outcome| matches!(outcome.target.host, portmuster::Host::Address(_));
     let last = run.outcomes.iter().filter(is_address).map(|outcome| outcome.time).max();
     let last = last.expect("there are addresses").duration_since(std::time::UNIX_EPOCH);
-    let last = last.expect("time goes on");
-    // Twenty thousand at ten thousand a second, and the names that were found meanwhile.
+    let last = last.expect("time is monotonic");
+    // 20,000 addresses at 10,000 per second, and the names found meanwhile.
     assert!(last < ms(2_600), "{last:?}");
     assert!(run.elapsed > Duration::from_mins(1), "the names that hang take their time");
 }
 
 #[test]
-fn a_machine_with_one_descriptor_still_finds_the_truth() {
+fn one_descriptor_gives_right_verdicts() {
     let network =
         Network::new(3).descriptors(1).otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = (1..=300).map(|port| Target::from(endpoint(1, port)));
@@ -421,7 +424,7 @@ fn a_machine_with_one_descriptor_still_finds_the_truth() {
 }
 
 #[test]
-fn a_machine_that_never_has_what_it_takes_says_so() {
+fn permanent_faults_leave_targets_unchecked() {
     let network = Network::new(3).faults(100);
     let targets = (1..=50).map(|port| Target::from(endpoint(1, port)));
     let run = simulate(&Config::default(), &network, targets);

@@ -1,76 +1,88 @@
-//! What is asked on a connection, and how long that may take.
+//! Arguments about one connection: its time limits, and how far a check goes.
 
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use portmuster::{Limits, Probing, SpeakFirst};
 
-use super::duration;
+use super::values::duration;
 
-/// The limits in time of one connection.
+/// The time limits of one connection.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Times {
-    /// Limit of one connection attempt
+pub(crate) struct TimeLimits {
+    /// Time limit of one connection attempt
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     timeout: Duration,
 
-    /// Limit of the silence after the accept
+    /// How long to wait for the first byte after the connection is accepted
     #[arg(long, value_name = "TIME", default_value = "12s", value_parser = duration)]
     first_byte: Duration,
 
-    /// Silence that ends a greeting which a rule recognises; all else is given --first-byte
+    /// Pause that ends a greeting which a rule recognises (other greetings get --first-byte)
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     quiet_after: Duration,
 
-    /// Limit of the conversation, from the accept
+    /// Time limit of the whole conversation, from the accepted connection
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
     deadline: Duration,
 }
 
-impl Times {
+impl TimeLimits {
+    /// Returns the limits of the library's configuration.
     pub(crate) fn limits(self) -> Limits {
         let Self { timeout, first_byte, quiet_after: quiet, deadline } = self;
         Limits { timeout, first_byte, quiet, deadline, ..Limits::default() }
     }
 }
 
-/// What is asked on a connection, and what is kept of it.
+/// How far a check goes on a connection, and whether the conversation is kept.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Asking {
-    /// Only see whether it connects; don't read what the server says
+pub(crate) struct ProbeArgs {
+    /// Only test whether the port accepts connections; don't read from the server
     #[arg(long, conflicts_with_all = ["no_kex", "evidence"])]
     no_probe: bool,
 
-    /// Stop at the identification of ssh; don't ask which algorithms it offers
+    /// Stop after the ssh identification; don't read which algorithms the server offers
     #[arg(long)]
     no_kex: bool,
 
     #[command(flatten)]
-    pub(crate) speaking: Speaking,
+    pub(crate) active: SpeakFirstArgs,
 
-    /// Keep the conversation in the rows, up to 4 KiB of each
+    /// Include the conversation in the rows, up to 4 KiB each
     #[arg(long)]
     pub(crate) evidence: bool,
 }
 
-const SPEAK_FIRST: &str = "\
-Whether a port that stays silent, or answers an empty line as another protocol does, gets a second \
-connection on which we speak first, as ssh clients do (SSH-2.0-portmuster_...): multiplexers such as \
-sslh, HAProxy and nginx hand a connection to sshd by its first bytes. auto leaves out ports 9100 to \
-9107, where printers print what they are sent.";
+impl ProbeArgs {
+    /// Returns how far a check goes.
+    pub(crate) fn probing(self) -> Probing {
+        if self.no_probe { Probing::ConnectOnly } else { greeting_or_kex(self.no_kex) }
+    }
+}
 
-/// Whether we ever speak first.
+/// Returns how far a check goes that reads what the server sends.
+pub(super) fn greeting_or_kex(no_kex: bool) -> Probing {
+    if no_kex { Probing::Greeting } else { Probing::KeyExchange }
+}
+
+const SPEAK_FIRST: &str = "\
+Whether to open a second connection, and send an ssh identification on it (SSH-2.0-portmuster_...), \
+to a port that stays silent or that answers an empty line in another protocol. Multiplexers such as \
+sslh, HAProxy and nginx choose the backend by the first bytes of the client, so only this finds an \
+sshd behind them. auto skips ports 9100 to 9107, where printers print what they receive.";
+
+/// Whether the check may send first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SpeakFirstName {
     Auto,
     Never,
 }
 
-/// Who speaks first.
+/// Whether the check may send first, on a second connection.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Speaking {
-    /// Whether a port that stays silent, or answers an empty line as another protocol does, gets a
-    /// second connection on which we speak first
+pub(crate) struct SpeakFirstArgs {
+    /// Whether to send an ssh identification, on a second connection, to a port that stays silent
     #[arg(
         long,
         value_name = "WHEN",
@@ -81,22 +93,12 @@ pub(crate) struct Speaking {
     speak_first: SpeakFirstName,
 }
 
-impl Speaking {
+impl SpeakFirstArgs {
+    /// Returns the setting of the library's configuration.
     pub(crate) fn speak_first(self) -> SpeakFirst {
         match self.speak_first {
             SpeakFirstName::Auto => SpeakFirst::Auto,
             SpeakFirstName::Never => SpeakFirst::Never,
         }
     }
-}
-
-impl Asking {
-    pub(crate) fn probing(self) -> Probing {
-        if self.no_probe { Probing::ConnectOnly } else { greeting_or_more(self.no_kex) }
-    }
-}
-
-/// How far a conversation goes that is not over with the accept.
-pub(crate) fn greeting_or_more(no_kex: bool) -> Probing {
-    if no_kex { Probing::Greeting } else { Probing::KeyExchange }
 }

@@ -5,58 +5,61 @@ use std::net::IpAddr;
 use clap::Args;
 use portmuster::{Addresses, Config, Method};
 
-use super::{Family, Speaking, Times, conversation::greeting_or_more};
+use super::{
+    conversation::{SpeakFirstArgs, TimeLimits, greeting_or_kex},
+    selection::Family,
+};
 
-const MORE: &str = "\
+const EXAMPLES_AND_STATUS: &str = "\
 Examples:
   portmuster explain db.example:22
   portmuster explain '[2001:db8::7]:23'
 
 Exit status:
-  0    it has an answer, whatever that is
-  2    the arguments can't be read
-  3    it could not be checked from here, an output failed, or the run could not start
+  0    the target was checked, whatever the verdict is
+  2    the arguments are invalid
+  3    the target could not be checked from this machine, an output failed, or the run could not start
   130  interrupted
-When stdout is closed early it ends quietly with 0.
+If stdout is closed early, the command ends with status 0.
 
-Of what a server sends, 256 lines are shown, 64 items of each list, 80 letters of a name and 8
-algorithms of a finding; the rest is counted.";
+Limits of the output: 256 lines of what a server sends, 64 items of each list, 80 characters of a
+name and 8 algorithms of a finding. The number of omitted ones is shown.";
 
-/// What to tell of, and by which way to check it.
+/// The target to explain, and how to check it.
 #[derive(Debug, Args)]
-#[command(after_help = MORE)]
+#[command(after_help = EXAMPLES_AND_STATUS)]
 pub(crate) struct Explain {
-    /// An address or a name, and one port
+    /// An address or a host name, with one port
     #[arg(value_name = "HOST:PORT")]
     pub(crate) target: String,
 
     #[command(flatten)]
-    pub(crate) times: Times,
+    limits: TimeLimits,
 
-    /// Stop at the identification of ssh; don't ask which algorithms it offers
+    /// Stop after the ssh identification; don't read which algorithms the server offers
     #[arg(long)]
-    pub(crate) no_kex: bool,
+    no_kex: bool,
 
     #[command(flatten)]
-    pub(crate) speaking: Speaking,
+    active: SpeakFirstArgs,
 
     #[command(flatten)]
     pub(crate) family: Family,
 
-    /// Connect from this address
+    /// Connect from this local address
     #[arg(long, value_name = "ADDRESS")]
-    pub(crate) source: Option<IpAddr>,
+    source: Option<IpAddr>,
 }
 
 impl Explain {
-    /// The settings of the run.
+    /// Returns the configuration of the run.
     pub(crate) fn config(&self) -> Config {
         Config {
             method: Method::EventLoop,
             workers: Some(1),
-            limits: self.times.limits(),
-            probing: greeting_or_more(self.no_kex),
-            speak_first: self.speaking.speak_first(),
+            limits: self.limits.limits(),
+            probing: greeting_or_kex(self.no_kex),
+            speak_first: self.active.speak_first(),
             evidence: true,
             addresses: Addresses::Each,
             source: self.source,

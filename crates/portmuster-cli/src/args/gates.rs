@@ -1,37 +1,39 @@
-//! What a run must not find.
+//! Arguments that set gates: conditions under which a run ends with status 1.
 
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 
-use crate::gate::{Doubt, Forbidden};
+use crate::policy::{Forbidden, Inconclusive};
 
 const FORBID: &str = "\
-End with status 1 when one of these is found: open; services, as rows name them (ssh also finds \
-ssh-throttled); findings, as rows name them; or findings by the group: weak (any), weak-kex, \
-weak-host-key, weak-cipher, weak-mac. With commas between them; repeatable. Every target counts, \
-whatever --show says, and the summary says what was proven.";
+End with status 1 if the run finds one of these, separated by commas; repeatable. THINGS are: open; a \
+service as rows name it (ssh includes ssh-throttled); a finding as rows name it; or a group of \
+findings: weak (any), weak-kex, weak-host-key, weak-cipher, weak-mac. Every target counts, regardless \
+of --show. The summary reports what was found and on how many targets it is proven absent.";
 
 const REQUIRE_VERDICT: &str = "\
-End with status 1, too, when a target may yet have telnet or what is forbidden. Only a refusal, ssh, \
-telnet, or another protocol that has a name is a verdict. What is filtered, unresolved, unchecked, \
-refused-in-part (a name of which an address was not tried), silent, closed-early, a tarpit, unknown, telnet-likely (unless that is forbidden), ssh-broken, \
-not-probed, excluded, left, or on a line that could not be read has none; nor has ssh without an offer (kex-missing, ssh-throttled) \
-where a finding is forbidden that needs it. Each kind is listed with its first targets. Where open \
-alone is forbidden an accepted connection is a verdict.";
+Also end with status 1 if a target has no verdict, that is, if it may still offer telnet or something \
+that is forbidden. Only a refused connection, ssh, telnet or another identified protocol is a \
+verdict. These are not: filtered, unresolved, unchecked, refused-in-part (some addresses of the name \
+were not tried), silent, closed-early, tarpit, unknown, telnet-likely (unless forbidden itself), \
+ssh-broken, not-probed, excluded, left (not reached), and input lines that can't be read; nor is an \
+ssh server without a list of algorithms (kex-missing, ssh-throttled) if a forbidden finding depends on \
+it. The summary lists each kind with its first targets. If only open is forbidden, an accepted \
+connection is a verdict.";
 
 const ALLOW: &str = "\
-With --require-verdict: let targets of these kinds pass without one: filtered, unresolved, \
-unchecked, refused-in-part, silent, closed-early, tarpit, unknown, telnet-likely, ssh-broken, ssh-throttled, \
-kex-missing, not-probed, excluded, and bad-lines (that --skip-bad-lines passes over, and names that a format hashes or counts). They are still \
-counted. With commas between them; repeatable. A run in which no connection was accepted or refused \
-ends with status 1 all the same.";
+Kinds of targets that --require-verdict accepts without a verdict, separated by commas; repeatable: \
+filtered, unresolved, unchecked, refused-in-part, silent, closed-early, tarpit, unknown, \
+telnet-likely, ssh-broken, ssh-throttled, kex-missing, not-probed, excluded, and bad-lines (lines that \
+--skip-bad-lines skips, and hashed names). The summary still counts them. A run in which no \
+connection was accepted or refused ends with status 1 regardless.";
 
-/// What a run must not find.
+/// The gates of a run.
 #[derive(Debug, Args)]
-pub(crate) struct Gates {
-    /// End with status 1 when one of these is found: telnet, ssh-1, weak …; repeatable
+pub(crate) struct GateArgs {
+    /// End with status 1 if one of these is found: telnet, ssh-1, weak …; repeatable
     #[arg(
         long,
         value_name = "THINGS",
@@ -43,25 +45,25 @@ pub(crate) struct Gates {
     )]
     pub(crate) forbid: Vec<Forbidden>,
 
-    /// End with status 1, too, when a target may yet have one, or telnet
+    /// Also end with status 1 if a target has no verdict
     #[arg(long, conflicts_with_all = ["list", "count"], long_help = REQUIRE_VERDICT)]
     pub(crate) require_verdict: bool,
 
-    /// With --require-verdict: let these pass without one: unresolved, excluded …; repeatable
+    /// Kinds of targets that --require-verdict accepts: unresolved, excluded …; repeatable
     #[arg(
         long,
         value_name = "KINDS",
         value_delimiter = ',',
-        value_parser = doubt(),
+        value_parser = inconclusive(),
         hide_possible_values = true,
         requires = "require_verdict",
         long_help = ALLOW
     )]
-    pub(crate) allow: Vec<Doubt>,
+    pub(crate) allow: Vec<Inconclusive>,
 }
 
-impl Gates {
-    /// Whether there is any.
+impl GateArgs {
+    /// Returns whether the run has any gate.
     pub(crate) fn are_set(&self) -> bool {
         self.require_verdict || !self.forbid.is_empty()
     }
@@ -69,10 +71,10 @@ impl Gates {
 
 fn forbidden() -> impl TypedValueParser<Value = Forbidden> {
     PossibleValuesParser::new(Forbidden::all().iter().map(Forbidden::name))
-        .try_map(|name| Forbidden::named(&name).ok_or("it can't be forbidden"))
+        .try_map(|name| Forbidden::named(&name).ok_or("this can't be forbidden"))
 }
 
-fn doubt() -> impl TypedValueParser<Value = Doubt> {
-    PossibleValuesParser::new(Doubt::ALL.map(Doubt::name))
-        .try_map(|name| Doubt::named(&name).ok_or("it is no kind of target without a verdict"))
+fn inconclusive() -> impl TypedValueParser<Value = Inconclusive> {
+    PossibleValuesParser::new(Inconclusive::ALL.map(Inconclusive::name))
+        .try_map(|name| Inconclusive::named(&name).ok_or("this is no kind of missing verdict"))
 }

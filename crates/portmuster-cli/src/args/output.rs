@@ -1,22 +1,24 @@
-//! `-o FORMAT[=FILE]`.
+//! Arguments about outputs: `-o FORMAT[=FILE]`, and files that exist.
 
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use super::Show;
+use clap::Args;
+
+use super::display::Show;
 
 /// A format of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
+pub(crate) enum RowFormat {
     Table,
     Jsonl,
     Csv,
     Xml,
 }
 
-impl Format {
+impl RowFormat {
     const ALL: [Self; 4] = [Self::Table, Self::Jsonl, Self::Csv, Self::Xml];
 
     fn name(self) -> &'static str {
@@ -29,15 +31,15 @@ impl Format {
     }
 }
 
-/// The name of databases, beside those of the formats.
+/// The name of the database format.
 const DATABASE: &str = "sqlite";
 
-/// Where rows go, and in what format.
+/// An output: where rows go, and in which format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutputSpec {
-    /// Bytes, one row after another.
+    /// A stream of rows.
     Rows {
-        format: Format,
+        format: RowFormat,
         /// `None`: stdout.
         file: Option<PathBuf>,
     },
@@ -46,7 +48,7 @@ pub(crate) enum OutputSpec {
 }
 
 impl OutputSpec {
-    /// The file; `None`: stdout.
+    /// Returns the file; `None`: stdout.
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
             Self::Rows { file, .. } => file.as_deref(),
@@ -54,12 +56,12 @@ impl OutputSpec {
         }
     }
 
-    /// Whether it is a database.
+    /// Returns whether the output is a database.
     pub(crate) fn is_database(&self) -> bool {
         matches!(self, Self::Database(_))
     }
 
-    /// The name of its format.
+    /// Returns the name of the format.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Rows { format, .. } => format.name(),
@@ -67,10 +69,10 @@ impl OutputSpec {
         }
     }
 
-    /// The rows that it gets unless others are asked for.
-    pub(crate) fn shown(&self) -> Show {
+    /// Returns which rows are written unless `--show` says otherwise.
+    pub(crate) fn default_show(&self) -> Show {
         match self {
-            Self::Rows { format: Format::Table, .. } => Show::Open,
+            Self::Rows { format: RowFormat::Table, .. } => Show::Open,
             Self::Rows { .. } | Self::Database(_) => Show::All,
         }
     }
@@ -81,22 +83,35 @@ impl FromStr for OutputSpec {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, file) = match text.split_once('=') {
-            Some((_, "")) => return Err("the file behind = is missing".to_owned()),
+            Some((_, "")) => return Err("the file after = is missing".to_owned()),
             Some((name, "-")) => (name, None),
             Some((name, file)) => (name, Some(file.into())),
             None => (text, None),
         };
         if name == DATABASE {
-            let file = file.ok_or("a database is a file; name it: sqlite=FILE")?;
+            let file = file.ok_or("a database needs a file: use sqlite=FILE")?;
             return Ok(Self::Database(file));
         }
-        let known = Format::ALL.into_iter().find(|format| format.name() == name);
+        let known = RowFormat::ALL.into_iter().find(|format| format.name() == name);
         let format = known.ok_or_else(|| {
-            let names = Format::ALL.map(Format::name).join(", ");
-            format!("{name:?} is not a format: {names}, {DATABASE}")
+            let names = RowFormat::ALL.map(RowFormat::name).join(", ");
+            format!("unknown format {name:?}: use one of {names}, {DATABASE}")
         })?;
         Ok(Self::Rows { format, file })
     }
+}
+
+/// What to do with output files that exist. By default the command refuses to change them.
+#[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+pub(crate) struct ExistingFiles {
+    /// Append to existing output files (not possible for xml)
+    #[arg(long)]
+    pub(crate) append: bool,
+
+    /// Overwrite existing output files (never a database, which keeps its runs)
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[cfg(test)]
@@ -104,10 +119,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_have_a_format_and_perhaps_a_file() {
-        let to_file = OutputSpec::Rows { format: Format::Jsonl, file: Some("a=b".into()) };
+    fn output_is_a_format_with_an_optional_file() {
+        let to_file = OutputSpec::Rows { format: RowFormat::Jsonl, file: Some("a=b".into()) };
         assert_eq!("jsonl=a=b".parse(), Ok(to_file));
-        assert_eq!("table=-".parse(), Ok(OutputSpec::Rows { format: Format::Table, file: None }));
+        assert_eq!(
+            "table=-".parse(),
+            Ok(OutputSpec::Rows { format: RowFormat::Table, file: None })
+        );
         assert_eq!("sqlite=a.db".parse(), Ok(OutputSpec::Database("a.db".into())));
         assert!("yaml".parse::<OutputSpec>().is_err());
         assert!("jsonl=".parse::<OutputSpec>().is_err());

@@ -1,27 +1,27 @@
-//! The arguments of what the program says of itself: completions and manual pages.
+//! The arguments of `portmuster completions` and `portmuster man`.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-const COMPLETIONS_MORE: &str = "\
+const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   portmuster completions bash > ~/.local/share/bash-completion/completions/portmuster
   portmuster completions zsh > ~/.zfunc/_portmuster
   portmuster completions fish > ~/.config/fish/completions/portmuster.fish
 
-The folder for zsh has to be in fpath before compinit is called: fpath+=~/.zfunc";
+For zsh, the directory must be in fpath before compinit runs: fpath+=~/.zfunc";
 
-/// Which shell is to complete the command line.
+/// The shell to generate completions for.
 #[derive(Debug, Args)]
-#[command(after_help = COMPLETIONS_MORE)]
+#[command(after_help = COMPLETIONS_EXAMPLES)]
 pub(crate) struct Completions {
-    /// The shell
+    /// Shell to generate completions for
     #[arg(value_name = "SHELL", value_enum)]
     pub(crate) shell: Shell,
 }
 
-/// A shell that completions are written for.
+/// A supported shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shell {
     Bash,
@@ -29,20 +29,20 @@ pub(crate) enum Shell {
     Fish,
 }
 
-const MAN_MORE: &str = "\
+const MAN_EXAMPLES: &str = "\
 Examples:
   portmuster man check | man -l -
   portmuster man --dir ~/.local/share/man/man1";
 
-/// Which pages are written, and where to.
+/// Which manual pages to generate, and where to write them.
 #[derive(Debug, Args)]
-#[command(after_help = MAN_MORE)]
+#[command(after_help = MAN_EXAMPLES)]
 pub(crate) struct Man {
-    /// The command whose page is printed; without it the program's page is
+    /// Command whose page to print [default: the page of the program]
     #[arg(value_name = "COMMAND", conflicts_with = "dir")]
     pub(crate) command: Option<String>,
 
-    /// Write all pages into this folder, which is made if need be
+    /// Write all pages to this directory, and create it if necessary
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Whether runs gave the same answers.
+//! Compares the results of runs.
 
 use std::{
     collections::HashMap,
@@ -11,14 +11,14 @@ use anyhow::Context;
 use portmuster::sink::escape_line;
 use serde::Deserialize;
 
-/// Differences that are told; the rest is counted.
-const TOLD_MAX: usize = 10;
+/// Maximum number of differing targets that are listed.
+const LISTED_MAX: usize = 10;
 
-/// The answers of the first run: what the others must give.
+/// The state of each target in the first run, which the other runs must reproduce.
 #[derive(Debug, Default)]
 pub(super) struct Answers(Option<HashMap<String, String>>);
 
-/// What of a row is compared.
+/// The fields of a row that are compared.
 #[derive(Debug, Deserialize)]
 struct Answer {
     host: String,
@@ -26,28 +26,28 @@ struct Answer {
     state: String,
 }
 
-/// Targets on which two runs do not agree.
+/// The targets whose state differs between two runs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Differing {
     pub(super) count: u64,
-    /// Some of them, each with what the first run said.
+    /// The first of them, each with its state in the first run.
     pub(super) first: Vec<String>,
 }
 
 impl Differing {
     fn add(&mut self, target: &str, state: &str) {
         self.count += 1;
-        if self.first.len() < TOLD_MAX {
+        if self.first.len() < LISTED_MAX {
             self.first.push(format!("{} is {state}", escape_line(target.as_bytes())));
         }
     }
 }
 
 impl Answers {
-    /// Compares a run's answers with those of the first; these are taken as they are.
+    /// Compares the rows of a run with those of the first run, which this call stores.
     ///
     /// # Errors
-    /// The file can't be read.
+    /// The file can't be read or contains other lines than rows.
     pub(super) fn compare(&mut self, file: &Path) -> anyhow::Result<Differing> {
         let mut found = read(file)?;
         let mut differing = Differing::default();
@@ -68,10 +68,10 @@ impl Answers {
 }
 
 fn read(file: &Path) -> anyhow::Result<HashMap<String, String>> {
-    let unread = "the answers of a run can't be read";
+    let context = "reading the rows of a run";
     let mut answers = HashMap::new();
-    for line in BufReader::new(File::open(file).context(unread)?).lines() {
-        let answer: Answer = serde_json::from_str(&line.context(unread)?).context(unread)?;
+    for line in BufReader::new(File::open(file).context(context)?).lines() {
+        let answer: Answer = serde_json::from_str(&line.context(context)?).context(context)?;
         answers.insert(format!("{}:{}", answer.host, answer.port), answer.state);
     }
     Ok(answers)
@@ -84,16 +84,16 @@ mod tests {
     use super::*;
 
     fn compared(answers: &mut Answers, rows: &[(&str, &str)]) -> Differing {
-        let mut file = tempfile::NamedTempFile::new().expect("a place for a file");
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
         for (host, state) in rows {
             writeln!(file, r#"{{"host":"{host}","port":22,"state":"{state}","more":1}}"#)
-                .expect("it can be written");
+                .expect("the file is written");
         }
-        answers.compare(file.path()).expect("they are rows")
+        answers.compare(file.path()).expect("the lines are rows")
     }
 
     #[test]
-    fn what_differs_is_told() {
+    fn differing_missing_and_additional_targets_are_found() {
         let mut answers = Answers::default();
         let first = [("a", "open"), ("b", "closed")];
         assert_eq!(compared(&mut answers, &first), Differing::default());

@@ -1,36 +1,37 @@
-//! The comparison, written down.
+//! The comparison as a table or as JSON Lines.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::{Series, run::Run};
+use super::{run::Run, series::Series};
 
-/// The version of the fields. A version grows by adding fields; none changes its meaning.
+/// The version of the fields. A field never changes its meaning within a version; new ones may be
+/// added.
 const SCHEMA: u32 = 1;
 
-/// One method, as it is written: medians over its runs.
+/// The figures of one method: medians over its runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Row {
     schema: u32,
     method: &'static str,
     rounds: usize,
     targets: u64,
-    /// Targets a second: median, least and most.
+    /// Targets per second: median, minimum and maximum.
     targets_per_s: f64,
     targets_per_s_min: f64,
     targets_per_s_max: f64,
     wall_s: f64,
     cpu_s: f64,
-    /// The most memory of all processes together, in KiB.
+    /// Peak memory of all processes together, in KiB.
     peak_memory_kib: u64,
     context_switches: u64,
     peak_in_flight: usize,
     workers: usize,
-    /// Jain's index of the attempts by worker, from 1/workers to 1.
+    /// Jain's fairness index of the attempts per worker, from 1/workers to 1.
     fairness: f64,
-    /// Targets that were answered differently from the first method.
+    /// Number of targets whose result differs from the first method's.
     differing: u64,
 }
 
@@ -58,27 +59,29 @@ impl From<&Series> for Row {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate needs no 16 digits")]
+#[expect(clippy::cast_precision_loss, reason = "a rate needs fewer than 16 digits")]
 fn rate(run: &Run) -> f64 {
     run.measured.targets as f64 / run.wall.as_secs_f64()
 }
 
-/// (Σx)² / (n Σx²): 1 when every worker did as much, 1/n when one did all (Jain, Chiu and Hawe,
-/// 1984). Nothing done is fair.
-#[expect(clippy::cast_precision_loss, reason = "an index needs no 16 digits")]
+/// Returns Jain's fairness index, (Σx)² / (n Σx²) (Jain, Chiu and Hawe, 1984).
+///
+/// It is 1 if all shares are equal, also if all are 0, and 1/n if one worker did everything.
+#[expect(clippy::cast_precision_loss, reason = "an index needs fewer than 16 digits")]
 fn fairness(shares: &[u64]) -> f64 {
     let sum: f64 = shares.iter().map(|&share| share as f64).sum();
     let squares: f64 = shares.iter().map(|&share| (share as f64).powi(2)).sum();
     if squares == 0.0 { 1.0 } else { sum * sum / (shares.len() as f64 * squares) }
 }
 
+/// Returns a figure of all runs in ascending order.
 fn sorted(runs: &[Run], figure: impl Fn(&Run) -> f64) -> Vec<f64> {
     let mut figures: Vec<_> = runs.iter().map(figure).collect();
     figures.sort_unstable_by(f64::total_cmp);
     figures
 }
 
-/// Of an even number the mean of the two in the middle.
+/// Returns the median; of an even number of figures, the mean of the middle two.
 fn median(sorted: &[f64]) -> f64 {
     let (low, high) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
     match (sorted.get(low), sorted.get(high)) {
@@ -87,6 +90,7 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
+/// Returns the median of an integer figure; of an even number, the upper of the middle two.
 fn middle<T: Ord + Default>(runs: &[Run], figure: impl Fn(&Run) -> T) -> T {
     let mut figures: Vec<_> = runs.iter().map(figure).collect();
     figures.sort_unstable();
@@ -94,7 +98,7 @@ fn middle<T: Ord + Default>(runs: &[Run], figure: impl Fn(&Run) -> T) -> T {
     figures.into_iter().nth(middle).unwrap_or_default()
 }
 
-/// Writes lines of JSON to stdout.
+/// Writes the rows as JSON Lines to stdout.
 pub(super) fn jsonl(rows: &[Row]) -> io::Result<()> {
     let mut output = io::stdout().lock();
     for row in rows {
@@ -104,7 +108,7 @@ pub(super) fn jsonl(rows: &[Row]) -> io::Result<()> {
     output.flush()
 }
 
-/// Writes a table to stdout.
+/// Writes the rows as a table to stdout.
 pub(super) fn table(rows: &[Row]) -> io::Result<()> {
     let mut output = anstream::stdout();
     let bold = Style::new().bold();
@@ -147,7 +151,7 @@ pub(super) fn table(rows: &[Row]) -> io::Result<()> {
     output.flush()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "memory needs no 16 digits")]
+#[expect(clippy::cast_precision_loss, reason = "memory needs fewer than 16 digits")]
 fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
@@ -157,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fairness_is_one_when_all_do_as_much_and_less_when_not() {
+    fn fairness_is_one_for_equal_shares_and_less_otherwise() {
         for (shares, index) in [
             (&[5, 5, 5][..], 1.0),
             (&[9, 0, 0], 1.0 / 3.0),
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn median_is_the_middle_or_the_mean_of_two() {
         for (figures, middle) in
             [(&[][..], 0.0), (&[3.0], 3.0), (&[1.0, 2.0], 1.5), (&[1.0, 2.0, 9.0], 2.0)]
         {

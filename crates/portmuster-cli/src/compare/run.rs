@@ -1,11 +1,11 @@
-//! One run of one method, in a process of its own.
+//! One run of one method in a separate process.
 
 use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -15,27 +15,34 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-use super::{Compare, TERMS};
-use crate::{measure::Measured, signals::Interrupted, status::Status};
+use crate::{args::Compare, clock, measure::Measured, signals::Interrupted, status::Status};
 
-/// Between two looks at the memory of a run.
+/// The options of every run. The first four exclude all differences but that of the method.
+pub(super) const TERMS: [&str; 6] =
+    ["--no-probe", "--rate=max", "--per-host=max", "--retries=0", "--quiet", "--progress=never"];
+
+/// Time between two samples of the memory of a run.
 const SAMPLE: Duration = Duration::from_millis(20);
 
-/// What a run has cost.
+/// The cost of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) wall: Duration,
-    /// The most that all its processes had together, in KiB.
+    /// Peak memory of all its processes together, in KiB.
     pub(super) peak_kib: u64,
     pub(super) measured: Measured,
 }
 
-/// Where the answers of the latest run are.
+/// Returns the file with the rows of the last run.
 pub(super) fn answers(folder: &Path) -> PathBuf {
     folder.join("answers.jsonl")
 }
 
-/// Makes one run; `Err` with the status to end with when it did not come to its end.
+/// Runs one method on all targets. The inner `Err` is the status to end with if the run did not
+/// finish.
+///
+/// # Errors
+/// The process can't be started or watched, or the run failed.
 pub(super) fn make(
     compare: &Compare,
     method: Method,
@@ -43,19 +50,19 @@ pub(super) fn make(
     interrupted: &Interrupted,
 ) -> anyhow::Result<Result<Run, Status>> {
     let measure = folder.join("measured.json");
-    let this = std::env::current_exe().context("where portmuster is can't be told")?;
-    let started = now();
+    let this = std::env::current_exe().context("finding the portmuster program")?;
+    let started = clock::monotonic();
     let mut child = Command::new(this)
         .args(arguments(compare, method, folder, &measure))
         .stdin(Stdio::null())
         .spawn()
-        .context("portmuster can't be started again")?;
+        .context("starting portmuster")?;
     let peak_kib = watch(&child, interrupted)?;
-    let status = child.wait().context("a run can't be waited for")?;
+    let status = child.wait().context("waiting for a run")?;
     let wall = started.elapsed();
     let ended = match status.code() {
         _ if interrupted.is_set() => Status::Interrupted,
-        // Targets that can't be checked from here can't be by any method.
+        // Status 3: targets that can't be checked from this machine can't be checked by any method.
         Some(0 | 3) if measure.exists() => {
             return Ok(Ok(Run { wall, peak_kib, measured: Measured::read(&measure)? }));
         }
@@ -65,11 +72,7 @@ pub(super) fn make(
     Ok(Err(ended))
 }
 
-#[expect(clippy::disallowed_methods, reason = "the time of another process, seen from outside")]
-fn now() -> Instant {
-    Instant::now()
-}
-
+/// Returns the arguments of the process.
 fn arguments(compare: &Compare, method: Method, folder: &Path, measure: &Path) -> Vec<OsString> {
     let joined = |name: &str, value: &Path| {
         let mut argument = OsString::from(name);
@@ -82,8 +85,8 @@ fn arguments(compare: &Compare, method: Method, folder: &Path, measure: &Path) -
     arguments.push(joined("--output=jsonl=", &answers(folder)));
     arguments.push(joined("--measure=", measure));
     arguments.push(format!("--method={method}").into());
-    arguments.extend(compare.reading.arguments().into_iter().map(OsString::from));
-    if compare.reading.has_ports() {
+    arguments.extend(compare.input_format.arguments().into_iter().map(OsString::from));
+    if compare.input_format.has_ports() {
         arguments.push(format!("--ports={}", compare.ports).into());
     }
     arguments.push(format!("--in-flight={}", compare.in_flight).into());
@@ -96,22 +99,23 @@ fn arguments(compare: &Compare, method: Method, folder: &Path, measure: &Path) -
     arguments
 }
 
-/// Waits for the end of a run and passes an interruption on to it; the most memory that it and
-/// its workers had together.
+/// Waits until a run ends, and interrupts it if this process is interrupted.
+///
+/// Returns the peak memory of the process and its workers together, in KiB.
 fn watch(child: &Child, interrupted: &Interrupted) -> anyhow::Result<u64> {
     let pid = Pid::from_child(child);
-    let ended = pidfd_open(pid, PidfdFlags::empty()).context("a run can't be watched")?;
+    let ended = pidfd_open(pid, PidfdFlags::empty()).context("watching a run")?;
     let interval = Timespec::try_from(SAMPLE).unwrap_or_default();
-    let (mut peak, mut told) = (0, false);
+    let (mut peak, mut is_interrupted) = (0, false);
     loop {
         let mut polled = [PollFd::new(&ended, PollFlags::IN)];
-        // A signal cuts the wait short; then the end shows at the next one.
+        // A signal interrupts the wait; then the next one detects the end.
         if matches!(poll(&mut polled, Some(&interval)), Ok(1..)) {
             return Ok(peak);
         }
-        if interrupted.is_set() && !told {
-            told = true;
-            // Fails only when it has ended.
+        if interrupted.is_set() && !is_interrupted {
+            is_interrupted = true;
+            // This fails only if the process has ended.
             let _ = kill_process(pid, Signal::INT);
         }
         let processes = std::iter::once(child.id()).chain(children(child.id()));
@@ -119,6 +123,7 @@ fn watch(child: &Child, interrupted: &Interrupted) -> anyhow::Result<u64> {
     }
 }
 
+/// Returns the child processes of a process.
 fn children(process: u32) -> Vec<u32> {
     let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let children =
@@ -128,7 +133,7 @@ fn children(process: u32) -> Vec<u32> {
     children.flat_map(ids).collect()
 }
 
-/// The memory of a process, what it shares with others divided by their number, in KiB.
+/// Returns the proportional set size of a process in KiB; `None`: it has ended.
 fn memory_kib(process: u32) -> Option<u64> {
     let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
     let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;

@@ -1,4 +1,4 @@
-//! Where a run is read from.
+//! The runs to compare: where they are, and how they are read.
 
 use std::{
     ffi::OsStr,
@@ -12,66 +12,67 @@ use portmuster::history::{Run, RunChoice, StoredRun, read_jsonl, read_run};
 
 use crate::terminal;
 
-/// Bytes that are read at a time.
+/// Size of the read buffer in bytes.
 const BUFFER: usize = 256 * 1024;
 
-/// What a database begins with (<https://www.sqlite.org/fileformat2.html#the_database_header>).
+/// The first bytes of a database (<https://www.sqlite.org/fileformat2.html#the_database_header>).
 const DATABASE: &[u8] = b"SQLite format 3\0";
 
-/// Where a run is.
+/// The location of a run.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// As messages call it.
+    /// The name for messages.
     name: String,
     /// `None`: stdin.
     file: Option<PathBuf>,
-    /// Which run of a database; `None`: none was named.
+    /// Which run of a database; `None`: the argument names none.
     choice: Option<RunChoice>,
 }
 
 impl Source {
-    /// `FILE`, `-`, or `FILE#RUN`; a file whose name has the `#` goes before.
+    /// Parses `FILE`, `-` or `FILE#RUN`. An existing file whose name contains `#` takes precedence.
     ///
     /// # Errors
-    /// What follows the `#` names no run.
-    pub(super) fn named(named: &OsStr) -> anyhow::Result<Self> {
-        let name = named.display().to_string();
-        if named == "-" {
+    /// The text after `#` is not a run.
+    pub(super) fn parse(text: &OsStr) -> anyhow::Result<Self> {
+        let name = text.display().to_string();
+        if text == "-" {
             return Ok(Self { name: "standard input".into(), file: None, choice: None });
         }
-        let parts = named.to_str().and_then(|text| text.rsplit_once('#'));
+        let parts = text.to_str().and_then(|text| text.rsplit_once('#'));
         let (file, choice) = match parts {
-            Some((file, run)) if !Path::new(named).exists() => (
+            Some((file, run)) if !Path::new(text).exists() => (
                 file.into(),
                 Some(run.parse().with_context(|| format!("choosing the run {name}"))?),
             ),
-            _ => (named.into(), None),
+            _ => (text.into(), None),
         };
         Ok(Self { name, file: Some(file), choice })
     }
 
+    /// Returns whether the run is read from standard input.
     pub(super) fn is_stdin(&self) -> bool {
         self.file.is_none()
     }
 
-    /// The file; `-` is standard input.
+    /// Returns the file; `-` is standard input.
     pub(super) fn path(&self) -> &Path {
         self.file.as_deref().unwrap_or(Path::new("-"))
     }
 
-    /// Reads the run, and says what keeps it from being whole.
+    /// Reads the run, and prints a message if it is incomplete.
     ///
     /// # Errors
-    /// It can't be read: where, and why.
+    /// The run can't be read.
     pub(super) fn read(&self, quiet: bool) -> anyhow::Result<Run> {
-        let (run, doubt) =
+        let (run, defect) =
             self.read_all().with_context(|| format!("reading the run {}", self.name))?;
         if quiet {
             return Ok(run);
         }
-        if let Some(doubt) = doubt {
+        if let Some(defect) = defect {
             terminal::note(format!(
-                "{} {doubt}: targets that it does not have prove nothing",
+                "{} {defect}: nothing is known about its missing targets",
                 self.name
             ));
         }
@@ -81,7 +82,7 @@ impl Source {
         Ok(run)
     }
 
-    /// The run, and why it may not be whole.
+    /// Reads the run; returns it with the reason why it is incomplete, if it is.
     fn read_all(&self) -> anyhow::Result<(Run, Option<String>)> {
         let Some(path) = &self.file else { return rows(io::stdin().lock()) };
         let file = File::open(path)?;
@@ -91,26 +92,28 @@ impl Source {
         match self.choice {
             None if !is_database => rows(input),
             Some(_) if !is_database => {
-                bail!("only databases have several runs; leave out what follows the #")
+                bail!("only databases contain several runs: remove the # and the text after it")
             }
             choice => stored(path, choice.unwrap_or(RunChoice::BeforeLast(0))),
         }
     }
 }
 
+/// Reads a file of rows.
 fn rows(input: impl BufRead) -> anyhow::Result<(Run, Option<String>)> {
     let run = read_jsonl(input)?;
     let is_cut = run.is_partial();
-    let doubt = is_cut.then(|| "ends in the middle of a row, so its run was cut off".to_owned());
-    Ok((run, doubt))
+    let defect = is_cut.then(|| "ends in the middle of a row, so its run was killed".to_owned());
+    Ok((run, defect))
 }
 
+/// Reads a run in a database.
 fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(Run, Option<String>)> {
     let StoredRun { run, id, has_ended, left } = read_run(database, choice)?;
-    let doubt = match (has_ended, left) {
-        (false, _) => Some(format!("(run {id}) was cut off, or is still going on")),
+    let defect = match (has_ended, left) {
+        (false, _) => Some(format!("(run {id}) was killed or is still running")),
         (true, 0) => None,
         (true, left) => Some(format!("(run {id}) was stopped with {left} targets left")),
     };
-    Ok((run, doubt))
+    Ok((run, defect))
 }

@@ -1,15 +1,16 @@
-//! A conversation's bytes, for a terminal.
+//! Formats the bytes of a conversation for a terminal.
 
 use std::fmt::Write;
 
 use portmuster::sink::escape;
 
-/// Bytes in a row of a dump.
+/// Number of bytes per line of a hex dump.
 const ROW: usize = 16;
-/// Rows of a dump that are shown; what is in the lists of an offer is told apart.
+/// Maximum number of lines of a hex dump. Algorithm lists are shown elsewhere.
 const ROWS_MAX: usize = 8;
 
-/// The bytes as lines: those of a text, then a dump of what is none.
+/// Formats the bytes as escaped lines of text, and from the first line that is no text as a hex
+/// dump.
 pub(super) fn lines(mut bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
     while !bytes.is_empty() {
@@ -25,13 +26,14 @@ pub(super) fn lines(mut bytes: &[u8]) -> Vec<String> {
     lines
 }
 
-/// Whether it has no NUL, and no more than one byte in four that is not text.
+/// Returns whether the line has no NUL, and at most a quarter of its bytes is no text.
 fn is_mostly_text(line: &[u8]) -> bool {
     let is_text = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
     let others = line.iter().filter(|byte| !is_text(byte)).count();
     others * 4 <= line.len() && !line.contains(&0)
 }
 
+/// Formats the bytes as a hex dump of limited length.
 fn dump(bytes: &[u8]) -> Vec<String> {
     let mut lines: Vec<_> = bytes
         .chunks(ROW)
@@ -40,7 +42,7 @@ fn dump(bytes: &[u8]) -> Vec<String> {
         .map(|(row, bytes)| dump_row(row * ROW, bytes))
         .collect();
     if let Some(more) = bytes.len().checked_sub(ROW * ROWS_MAX + 1) {
-        lines.push(format!("and {} bytes more", more + 1));
+        lines.push(format!("and {} more bytes", more + 1));
     }
     lines
 }
@@ -49,7 +51,7 @@ fn dump_row(offset: usize, bytes: &[u8]) -> String {
     let mut numbers = String::new();
     let mut letters = String::new();
     for &byte in bytes {
-        // Writing to a string does not fail.
+        // Writing to a string never fails.
         let _ = write!(numbers, "{byte:02x} ");
         let is_shown = byte.is_ascii_graphic() || byte == b' ';
         letters.push(if is_shown { byte.into() } else { '.' });
@@ -62,26 +64,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_spelled_line_by_line() {
+    fn text_is_escaped_line_by_line() {
         assert_eq!(lines(b"one\r\ntwo\x1b[2J login: "), ["one\\r\\n", "two\\x1b[2J login: "]);
     }
 
     #[test]
-    fn other_bytes_are_dumped_with_an_end() {
+    fn hex_dump_is_limited() {
         assert_eq!(
             lines(b"\xff\xfd\x18\xff\xfb\x01a"),
             ["0000  ff fd 18 ff fb 01 61                             ......a"]
         );
         let long = lines(&[0; 200]);
         assert_eq!(long.len(), ROWS_MAX + 1);
-        assert_eq!(long.last().map(String::as_str), Some("and 72 bytes more"));
+        assert_eq!(long.last().map(String::as_str), Some("and 72 more bytes"));
         assert_eq!(lines(&[0; 128]).len(), ROWS_MAX);
     }
 
     #[test]
-    fn a_packet_behind_a_line_is_dumped() {
-        let told = lines(b"SSH-2.0-x\r\n\0\0\x04\xfcsntrup761x25519-sha512");
-        assert_eq!(told[0], "SSH-2.0-x\\r\\n");
-        assert!(told[1].starts_with("0000  00 00 04 fc 73 6e"), "{told:?}");
+    fn packet_after_a_line_is_dumped() {
+        let lines = lines(b"SSH-2.0-x\r\n\0\0\x04\xfcsntrup761x25519-sha512");
+        assert_eq!(lines[0], "SSH-2.0-x\\r\\n");
+        assert!(lines[1].starts_with("0000  00 00 04 fc 73 6e"), "{lines:?}");
     }
 }

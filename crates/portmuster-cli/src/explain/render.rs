@@ -1,6 +1,6 @@
-//! One outcome, told step by step. Pure: what is written is a text.
+//! Renders one outcome as text, step by step. Pure.
 //!
-//! Invariant: however much a server says, its text is no longer than the limits below allow.
+//! Invariant: the limits below bound the length of the text, however much a server sends.
 
 use std::{borrow::Cow, fmt::Display, time::Duration};
 
@@ -11,25 +11,28 @@ use portmuster::{
 
 use super::bytes;
 
-/// Columns of a field's name.
+/// Width of the column of field names.
 const NAME: usize = 13;
 
-/// Lines of the conversation's bytes that are shown: more than a screen, and than any honest notice.
+/// Maximum number of lines of conversation bytes: more than a screen, and than a usual login
+/// notice.
 const BYTES_LINES_MAX: usize = 256;
 
-/// Items of a list that are shown: honest offers have fewer names.
+/// Maximum number of items of a list: real ssh servers offer fewer algorithms.
 const ITEMS_MAX: usize = 64;
 
-/// Algorithms that are shown of a finding; the list has them all.
+/// Maximum number of algorithms of a finding. The list of algorithms is complete.
 const ALGORITHMS_MAX: usize = 8;
 
-/// Letters that are shown of a name: no name is to have more than 64 (RFC 4251 §6).
+/// Maximum number of characters of an algorithm name: RFC 4251 §6 allows 64.
 const NAME_MAX: usize = 80;
 
-/// What was done, what came of it, and why. `rested`: its host asked for fewer connections before.
-pub(super) fn describe(outcome: &Outcome, rested: bool) -> String {
+/// Renders the steps of a check, its verdict and the reasons.
+///
+/// `after_pause`: the host rejected an earlier attempt for load, so this one followed a pause.
+pub(super) fn describe(outcome: &Outcome, after_pause: bool) -> String {
     let mut text = Rendering::default();
-    text.attempts(outcome, rested);
+    text.attempts(outcome, after_pause);
     text.steps(outcome);
     text.verdict(outcome);
     text.0
@@ -45,13 +48,13 @@ impl Rendering {
         self.0.push('\n');
     }
 
-    fn attempts(&mut self, outcome: &Outcome, rested: bool) {
-        if rested {
+    fn attempts(&mut self, outcome: &Outcome, after_pause: bool) {
+        if after_pause {
             self.line("an attempt was refused: the host asked for fewer connections");
-            self.line("it rested before it was tried once more");
+            self.line("the next attempt followed after a pause");
         }
         if outcome.attempts > 1 {
-            self.line(format!("{} attempts; the one that decided is told", outcome.attempts));
+            self.line(format!("{} attempts; showing the one that decided", outcome.attempts));
         }
     }
 
@@ -63,12 +66,13 @@ impl Rendering {
             self.step(at, "accepted");
         }
         let evidence = verdict.details.as_ref().and_then(|details| details.evidence.as_ref());
-        let mut room = BYTES_LINES_MAX;
+        let mut lines_left = BYTES_LINES_MAX;
         for part in evidence.iter().flat_map(|evidence| &evidence.parts) {
-            room = self.part(part, room);
+            lines_left = self.part(part, lines_left);
         }
-        if let Some(left_out) = evidence.map(|evidence| evidence.left_out).filter(|&it| it > 0) {
-            self.line(format!("{:>14}{left_out} bytes more, which are not kept", ""));
+        let omitted = evidence.map_or(0, |evidence| evidence.left_out);
+        if omitted > 0 {
+            self.line(format!("{:>14}{omitted} more bytes, which are not stored", ""));
         }
         self.step(verdict.times.total, ending(verdict));
         self.line("");
@@ -78,25 +82,25 @@ impl Rendering {
         self.line(format!("{:>9.1} ms  {what}", at.as_secs_f64() * 1e3));
     }
 
-    /// Tells of a part in no more lines than there is room for; the room that is left.
-    fn part(&mut self, Part { at, side, bytes }: &Part, room: usize) -> usize {
+    /// Renders a part of the conversation in at most `lines_left` lines; returns how many remain.
+    fn part(&mut self, Part { at, side, bytes }: &Part, lines_left: usize) -> usize {
         let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
         self.step(*at, format!("{} sends {} {unit}", side.name(), bytes.len()));
         let lines = bytes::lines(bytes);
-        for line in lines.iter().take(room) {
+        for line in lines.iter().take(lines_left) {
             self.line(format!("{:>16}{line}", ""));
         }
-        if let Some(more) = lines.len().checked_sub(room).filter(|&more| more > 0) {
-            self.line(format!("{:>16}and {more} lines more", ""));
+        if let Some(more) = lines.len().checked_sub(lines_left).filter(|&more| more > 0) {
+            self.line(format!("{:>16}and {more} more lines", ""));
         }
-        room.saturating_sub(lines.len())
+        lines_left.saturating_sub(lines.len())
     }
 
     fn field(&mut self, name: &str, value: impl Display) {
         self.line(format!("{name:<NAME$} {value}"));
     }
 
-    /// The items below each other, and how many there are beyond those that are shown.
+    /// Renders up to [`ITEMS_MAX`] items, one per line, and the number of the others.
     fn items<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
         let mut items = items.into_iter();
         for (nth, item) in items.by_ref().take(ITEMS_MAX).enumerate() {
@@ -135,8 +139,10 @@ impl Rendering {
         }
         match &details.key_exchange {
             KeyExchange::NotAsked => {}
-            KeyExchange::Missing(reason) => self.field("offer", format!("none came: {reason}")),
-            KeyExchange::Offered(offer) => self.offer(offer),
+            KeyExchange::Missing(reason) => {
+                self.field("algorithms", format!("not received: {reason}"));
+            }
+            KeyExchange::Offered(offer) => self.kex_init(offer),
         }
         if let Some(protocol) = &details.protocol {
             self.field("protocol", protocol);
@@ -147,7 +153,8 @@ impl Rendering {
         }
     }
 
-    fn offer(&mut self, offer: &KexInit) {
+    /// Renders the algorithms that a server offers.
+    fn kex_init(&mut self, offer: &KexInit) {
         self.list("kex", &offer.kex);
         self.list("host keys", &offer.host_keys);
         self.lists("ciphers", &offer.ciphers_client_to_server, &offer.ciphers_server_to_client);
@@ -157,7 +164,7 @@ impl Rendering {
         self.lists("compression", compression.0, compression.1);
     }
 
-    /// The lists of both directions, once where they are the same.
+    /// Renders the lists of both directions, or one list if they are equal.
     fn lists(&mut self, name: &str, to_server: &NameList, to_client: &NameList) {
         self.list(name, to_server);
         if to_server != to_client {
@@ -185,7 +192,7 @@ impl Rendering {
     }
 }
 
-/// The name, or its beginning.
+/// Returns the name, shortened to [`NAME_MAX`] characters.
 fn shortened(name: &str) -> Cow<'_, str> {
     match name.char_indices().nth(NAME_MAX) {
         None => Cow::Borrowed(name),
@@ -193,7 +200,7 @@ fn shortened(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// How the attempt ended, beside its verdict.
+/// Describes the end of the attempt.
 fn ending(verdict: &Verdict) -> String {
     match (verdict.service, verdict.rule) {
         (Some(service), Some(rule)) => format!("judged {service}, by the rule {rule}"),
@@ -231,16 +238,16 @@ mod tests {
 
     fn list(names: impl Iterator<Item = String>) -> NameList {
         let names = names.collect::<Vec<_>>().join(",");
-        serde_json::from_value(names.into()).expect("a list is a text")
+        serde_json::from_value(names.into()).expect("a list is a string")
     }
 
-    /// Lines of the text that say this.
+    /// Returns the number of lines that contain `what`.
     fn count(text: &str, what: &str) -> usize {
         text.lines().filter(|line| line.contains(what)).count()
     }
 
     #[test]
-    fn an_offer_without_end_is_told_with_one() {
+    fn long_algorithm_lists_are_limited() {
         let ciphers = list((0..3000).map(|nth| format!("arcfour{nth}")));
         let offer = KexInit {
             ciphers_client_to_server: ciphers.clone(),
@@ -260,15 +267,15 @@ mod tests {
         let finding = "finding       rc4 arcfour0 arcfour1 arcfour2 arcfour3 arcfour4 arcfour5 \
                        arcfour6 arcfour7\n              and 2992 more\n";
         assert!(text.contains(finding), "{text}");
-        let whole = format!("macs          {}\n", "m".repeat(NAME_MAX));
-        let cut = format!("  to client   {}…\n", "m".repeat(NAME_MAX - 1));
-        assert!(text.contains(&whole) && text.contains(&cut), "{text}");
+        let full_name = format!("macs          {}\n", "m".repeat(NAME_MAX));
+        let shortened_name = format!("  to client   {}…\n", "m".repeat(NAME_MAX - 1));
+        assert!(text.contains(&full_name) && text.contains(&shortened_name), "{text}");
     }
 
     #[test]
-    fn options_without_end_are_told_with_one() {
+    fn telnet_options_are_limited() {
         let option = serde_json::json!({ "verb": "will", "number": 1 });
-        let option = serde_json::from_value(option).expect("it is an option");
+        let option = serde_json::from_value(option).expect("the option is valid");
         let details = ServiceDetails { options: vec![option; 200], ..ServiceDetails::default() };
         let text = describe(&outcome(details), false);
         assert_eq!(count(&text, "will echo"), ITEMS_MAX, "{text}");
@@ -276,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_end_are_told_with_one() {
+    fn conversation_lines_are_limited() {
         let part = Part { at: Duration::ZERO, side: Side::Server, bytes: vec![b'\n'; 200] };
         let evidence = Evidence { parts: vec![part; 3], left_out: 0 };
         let text = describe(
@@ -285,16 +292,16 @@ mod tests {
         );
         assert_eq!(count(&text, r"\n"), BYTES_LINES_MAX, "{text}");
         assert_eq!(count(&text, "server sends 200 bytes"), 3, "{text}");
-        assert_eq!(count(&text, "and 144 lines more"), 1, "{text}");
-        assert_eq!(count(&text, "and 200 lines more"), 1, "{text}");
+        assert_eq!(count(&text, "and 144 more lines"), 1, "{text}");
+        assert_eq!(count(&text, "and 200 more lines"), 1, "{text}");
     }
 
     #[test]
-    fn attempts_before_are_told() {
+    fn earlier_attempts_are_mentioned() {
         let twice = Outcome { attempts: 2, ..outcome(ServiceDetails::default()) };
         assert_eq!(count(&describe(&outcome(ServiceDetails::default()), false), "attempt"), 0);
-        assert!(describe(&twice, false).starts_with("2 attempts; the one that decided is told\n"));
-        let rested = describe(&twice, true);
-        assert_eq!(count(&rested, "the host asked for fewer connections"), 1, "{rested}");
+        assert!(describe(&twice, false).starts_with("2 attempts; showing the one that decided\n"));
+        let after_pause = describe(&twice, true);
+        assert_eq!(count(&after_pause, "the host asked for fewer connections"), 1, "{after_pause}");
     }
 }

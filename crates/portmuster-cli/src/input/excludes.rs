@@ -1,4 +1,4 @@
-//! What is never to be connected to, read whole and looked up before anything is sent.
+//! Addresses that the run must never connect to, read and resolved before the run starts.
 
 use std::{io::BufReader, path::Path};
 
@@ -8,46 +8,50 @@ use portmuster::{
     targets::{Excludes, InputOptions, ItemError, Lines},
 };
 
-use super::{REPORTED_MAX, regular_file};
+use super::{bad_lines::REPORTED_MAX, list::open_regular};
 use crate::terminal;
 
-/// The file that says that nothing is to be excluded.
-const NOTHING: &str = "/dev/null";
+/// The exclude file that may be empty.
+const EMPTY_FILE: &str = "/dev/null";
 
-/// Names beyond which it is said that they are being looked up.
-const MANY: usize = 256;
+/// Number of names from which on a message says that they are being resolved.
+const MANY_NAMES: usize = 256;
 
-/// Excludes that are being read.
+/// Excludes while they are being read.
 #[derive(Default)]
 pub(super) struct ReadExcludes {
     excludes: Excludes,
-    print: Fingerprint,
-    /// Where each name stands, in the order of [`Excludes::unresolved`].
-    places: Vec<String>,
+    fingerprint: Fingerprint,
+    /// The origin of each name, in the order of [`Excludes::unresolved`].
+    origins: Vec<String>,
 }
 
 impl ReadExcludes {
+    /// Adds an item.
+    ///
     /// # Errors
-    /// The item can't be read.
+    /// The item can't be parsed.
     pub(super) fn add(&mut self, item: &str) -> Result<(), ItemError> {
-        self.print.add(item.as_bytes()).add(b"\n");
+        self.fingerprint.add(item.as_bytes()).add(b"\n");
         self.excludes.add(item)
     }
 
-    /// Reads a file, one item a line. A bad line is an error, also with --skip-bad-lines: what it was
-    /// to keep from being contacted is not known.
+    /// Reads a file with one item per line.
+    ///
+    /// A bad line is an error even with `--skip-bad-lines`, because the run might connect to the
+    /// address that the line was meant to exclude.
     ///
     /// # Errors
-    /// The file or a line can't be read, or the file excludes nothing and is not `/dev/null`.
+    /// The file or a line can't be read, or the file has no entry and is not `/dev/null`.
     pub(super) fn add_file(&mut self, path: &Path, options: &InputOptions) -> anyhow::Result<()> {
-        if path == Path::new(NOTHING) {
+        if path == Path::new(EMPTY_FILE) {
             return Ok(());
         }
         let name = path.display();
-        let Some(file) = regular_file(path)? else {
+        let Some(file) = open_regular(path)? else {
             bail!(
-                "{name} is no regular file; what to exclude is read whole before anything is sent, \
-                 so write it to a file first"
+                "{name} is no regular file: an exclude file is read completely before the run starts, \
+                 so write its entries to a regular file"
             );
         };
         let mut lines = Lines::with_rule(BufReader::new(file), options.line_rule());
@@ -55,53 +59,53 @@ impl ReadExcludes {
         while let Some(()) =
             lines.next_item(|item, _| self.add(item)).map_err(|error| anyhow!("{name}, {error}"))?
         {
-            self.came_from(|| format!("{name}, line {}", lines.line()));
+            self.set_origin(|| format!("{name}, line {}", lines.line()));
             is_empty = false;
         }
         if is_empty {
             bail!(
-                "{name} excludes nothing: it has no entry; if nothing is to be excluded, write \
-                 --exclude-file {NOTHING}, or leave it out"
+                "{name} has no entry: to exclude nothing, use --exclude-file {EMPTY_FILE} or remove \
+                 the option"
             );
         }
         Ok(())
     }
 
-    /// Notes that what was added since the last call stands here.
-    pub(super) fn came_from(&mut self, place: impl Fn() -> String) {
+    /// Sets the origin of the names that were added since the last call.
+    pub(super) fn set_origin(&mut self, origin: impl Fn() -> String) {
         let names = self.excludes.unresolved().len();
-        self.places.resize_with(names, place);
+        self.origins.resize_with(names, origin);
     }
 
-    /// Looks up the names. What was read, and the fingerprint of how it is written.
+    /// Resolves the names; returns the excludes and the fingerprint of their text.
     ///
     /// # Errors
-    /// A name can't be looked up.
+    /// A name can't be resolved.
     pub(super) fn resolve(mut self, quiet: bool) -> anyhow::Result<(Excludes, u64)> {
         let names = self.excludes.unresolved().len();
-        if names >= MANY && !quiet {
-            terminal::note(format!("looking up the {names} names that are excluded"));
+        if names >= MANY_NAMES && !quiet {
+            terminal::note(format!("resolving {names} excluded names"));
         }
         let resolved = self.excludes.resolve();
-        resolved.map_err(|error| self.name_places(&error))?;
-        Ok((self.excludes, self.print.sum()))
+        resolved.map_err(|error| self.describe_failures(&error))?;
+        Ok((self.excludes, self.fingerprint.sum()))
     }
 
-    fn name_places(&self, error: &ExcludeError) -> anyhow::Error {
+    fn describe_failures(&self, error: &ExcludeError) -> anyhow::Error {
         let failed = error.failed();
         let most = usize::try_from(REPORTED_MAX).unwrap_or(usize::MAX);
-        let named = failed.iter().take(most).map(|failed| self.name_place(failed));
+        let listed = failed.iter().take(most).map(|failed| self.describe_failure(failed));
         let more = failed.len().checked_sub(most).filter(|&more| more > 0);
-        let named = named.chain(more.map(|more| format!("and {more} more")));
-        let named = named.collect::<Vec<_>>().join("; ");
+        let listed = listed.chain(more.map(|more| format!("and {more} more")));
+        let listed = listed.collect::<Vec<_>>().join("; ");
         anyhow!(
-            "{named}; what can't be looked up can't be excluded: correct it, write its addresses \
-             instead, or remove it"
+            "{listed}; a name must be resolved to be excluded: correct it, replace it with its \
+             addresses, or remove it"
         )
     }
 
-    fn name_place(&self, failed: &FailedName) -> String {
-        let place = self.places.get(failed.position).map_or("--exclude", String::as_str);
-        format!("{place}: {failed}")
+    fn describe_failure(&self, failed: &FailedName) -> String {
+        let origin = self.origins.get(failed.position).map_or("--exclude", String::as_str);
+        format!("{origin}: {failed}")
     }
 }

@@ -1,10 +1,11 @@
-//! Checkpoints: the moments from which a run can go on.
+//! Checkpoints: the states from which a run can resume.
 //!
-//! Between two rows the outputs are flushed, and it is noted where they stand and what is settled.
-//! Then, in a thread of its own while rows go on, the outputs are synced and the journal is
-//! replaced. At most one checkpoint is under way: the next waits for its end.
+//! Between two rows, the main thread flushes the outputs and records their resume points and the
+//! settled targets. A second thread then syncs the outputs and replaces the journal, while the main
+//! thread writes further rows. At most one checkpoint is in progress; the next one waits for its
+//! end.
 //!
-//! Invariant: the journal names nothing that is not synced.
+//! Invariant: the journal names no row that is not synced.
 
 use std::{
     sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
@@ -13,69 +14,69 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK};
+use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK_VERSION};
 
-use super::{Journal, JournalFile, RunIdentity};
-use crate::{gate::Found, output::KeptFile};
+use super::{file::JournalFile, format::Journal, run_identity::RunIdentity};
+use crate::{gate::GateState, output::JournaledOutput};
 
-/// The longest that a checkpoint waits for its turn: what a kill costs at most is the work of this
-/// time and of the sync before.
+/// Time between two checkpoints. A kill loses at most the work of this time and of the sync before.
 const EVERY: Duration = Duration::from_secs(1);
-/// Outcomes after which a checkpoint is due before its time. At 300,000 a second it makes five a
-/// second, each of which syncs some 10 MB: less than a disk writes anyway, and few enough that
-/// they cost a run less than a hundredth of its processor time.
+/// Number of settled targets after which a checkpoint is due earlier. At 300,000 targets per second
+/// this makes five checkpoints per second, each of which syncs about 10 MB: less than a disk writes
+/// in that time, and less than 1 % of the processor time of the run.
 const EVERY_OUTCOMES: u64 = 65_536;
 
-/// How far a run is.
+/// The state of a run at a checkpoint, without what stays constant during the run.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkpoint {
-    /// The targets of which everything was written.
+    /// The targets whose rows are written completely.
     pub(crate) settled: Positions,
-    /// The sum over the whole run, with its earlier parts.
+    /// The sum over the settled targets, including those of earlier processes.
     pub(crate) account: Account,
-    /// What was found of what must not be found; `None`: the run may find anything.
-    pub(crate) found: Option<Found>,
-    /// Where the outputs stand, in their order.
-    pub(crate) marks: Vec<ResumePoint>,
-    /// Nothing is left.
+    /// The state of the gates; `None`: the run has no gates.
+    pub(crate) gate: Option<GateState>,
+    /// The resume points of the outputs, in their order.
+    pub(crate) resume_points: Vec<ResumePoint>,
+    /// Whether every target is settled.
     pub(crate) complete: bool,
 }
 
-/// Keeps the journal of a run.
+/// Writes the checkpoints of a run to its journal, in a separate thread.
 pub(crate) struct CheckpointWriter {
     checkpoints: Option<SyncSender<Checkpoint>>,
     results: Receiver<anyhow::Result<()>>,
     thread: Option<JoinHandle<()>>,
-    is_under_way: bool,
-    /// When the last one was taken, and how many targets were settled then.
-    taken: (Duration, u64),
+    is_writing: bool,
+    /// The time of the last checkpoint, and the number of settled targets at that time.
+    last: (Duration, u64),
 }
 
 impl CheckpointWriter {
-    /// Writes the first checkpoint, so that from here on the run can be resumed, and starts the
-    /// thread. `outputs` are in the order of their marks.
+    /// Writes the first checkpoint, from which the run can resume, and starts the thread.
+    ///
+    /// `outputs` are in the order of their resume points.
     ///
     /// # Errors
-    /// The journal can't be written, or there is no thread to be had.
+    /// The journal can't be written, or the thread can't be started.
     pub(crate) fn start(
         file: JournalFile,
         run: String,
         identity: RunIdentity,
-        mut outputs: Vec<KeptFile>,
+        mut outputs: Vec<JournaledOutput>,
         first: Checkpoint,
     ) -> anyhow::Result<Self> {
-        let taken = (Duration::ZERO, first.settled.len());
+        let last = (Duration::ZERO, first.settled.len());
         for output in &mut outputs {
-            output.leave_trace(&run);
+            output.set_tag(&run);
         }
         let mut disk = Disk { run, identity, outputs, file };
-        keep(&mut disk, first)?;
-        let (checkpoints, orders) = sync_channel::<Checkpoint>(1);
-        let (results_in, results) = sync_channel(1);
+        write(&mut disk, first)?;
+        let (checkpoints, queue) = sync_channel::<Checkpoint>(1);
+        let (result_sender, results) = sync_channel(1);
         let work = move || {
-            for checkpoint in orders {
-                let result = keep(&mut disk, checkpoint);
-                if results_in.send(result).is_err() {
+            for checkpoint in queue {
+                let result = write(&mut disk, checkpoint);
+                if result_sender.send(result).is_err() {
                     return;
                 }
             }
@@ -85,31 +86,30 @@ impl CheckpointWriter {
             checkpoints: Some(checkpoints),
             results,
             thread: Some(thread),
-            is_under_way: false,
-            taken,
+            is_writing: false,
+            last,
         })
     }
 
-    /// Whether a checkpoint should be taken now, so long after the start of the run and with so
-    /// many settled.
+    /// Returns whether a checkpoint is due at `elapsed` since the start with `settled` targets.
     ///
     /// # Errors
-    /// The one before has failed.
+    /// The previous checkpoint has failed.
     pub(crate) fn is_due(&mut self, elapsed: Duration, settled: u64) -> anyhow::Result<bool> {
-        if self.is_under_way {
+        if self.is_writing {
             match self.results.try_recv() {
                 Err(TryRecvError::Empty) => return Ok(false),
                 Ok(result) => result?,
-                Err(TryRecvError::Disconnected) => return Err(gone()),
+                Err(TryRecvError::Disconnected) => return Err(panicked()),
             }
-            self.is_under_way = false;
+            self.is_writing = false;
         }
-        let (at, before) = self.taken;
+        let (at, before) = self.last;
         let more = settled - before;
         Ok(more >= EVERY_OUTCOMES || more > 0 && elapsed >= at + EVERY)
     }
 
-    /// Begins a checkpoint that [is due](Self::is_due).
+    /// Starts to write a checkpoint that [is due](Self::is_due).
     ///
     /// # Errors
     /// The thread has panicked.
@@ -118,90 +118,91 @@ impl CheckpointWriter {
         elapsed: Duration,
         checkpoint: Checkpoint,
     ) -> anyhow::Result<()> {
-        self.taken = (elapsed, checkpoint.settled.len());
-        self.is_under_way = true;
-        let orders = self.checkpoints.as_ref().ok_or_else(gone)?;
-        orders.send(checkpoint).map_err(|_| gone())
+        self.last = (elapsed, checkpoint.settled.len());
+        self.is_writing = true;
+        let queue = self.checkpoints.as_ref().ok_or_else(panicked)?;
+        queue.send(checkpoint).map_err(|_| panicked())
     }
 
-    /// Takes the last checkpoint, and waits until it is written.
+    /// Writes the last checkpoint and waits for it.
     ///
     /// # Errors
-    /// It, or the one before, has failed.
-    pub(crate) fn end(mut self, last: Checkpoint) -> anyhow::Result<()> {
-        if std::mem::take(&mut self.is_under_way) {
-            self.results.recv().map_err(|_| gone())??;
+    /// The last checkpoint or the one before has failed.
+    pub(crate) fn finish(mut self, last: Checkpoint) -> anyhow::Result<()> {
+        if std::mem::take(&mut self.is_writing) {
+            self.results.recv().map_err(|_| panicked())??;
         }
-        self.begin(self.taken.0, last)?;
-        self.results.recv().map_err(|_| gone())?
+        self.begin(self.last.0, last)?;
+        self.results.recv().map_err(|_| panicked())?
     }
 }
 
-/// Waits for what is under way: when this returns the journal is another run's to take.
+/// Waits for the checkpoint in progress. Afterwards another run may use the journal.
 impl Drop for CheckpointWriter {
     fn drop(&mut self) {
         self.checkpoints = None;
         if let Some(thread) = self.thread.take() {
-            // Its panic was reported when it happened.
+            // A panic of the thread was already reported.
             let _ = thread.join();
         }
     }
 }
 
-fn gone() -> anyhow::Error {
+fn panicked() -> anyhow::Error {
     anyhow!("the thread that writes the journal has panicked")
 }
 
-/// What outlasts the program, and from when on.
-trait Durable {
-    /// Returns when all that was written to the outputs outlasts a power cut.
+/// Storage whose content survives the program and power failures.
+trait Storage {
+    /// Waits until all written rows are durable.
     fn sync_outputs(&mut self) -> anyhow::Result<()>;
 
-    /// Returns when this outlasts it, too, and nothing that was there before does.
+    /// Replaces the content of the journal, and waits until that is durable.
     fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()>;
 }
 
-/// The order is what makes the journal true.
-fn keep(disk: &mut impl Durable, checkpoint: Checkpoint) -> anyhow::Result<()> {
+/// Writes a checkpoint. Outputs are synced first, so that the journal names only durable rows.
+fn write(disk: &mut impl Storage, checkpoint: Checkpoint) -> anyhow::Result<()> {
     disk.sync_outputs()?;
     disk.replace_journal(checkpoint)
 }
 
+/// The outputs and the journal of a run.
 struct Disk {
     run: String,
     identity: RunIdentity,
-    outputs: Vec<KeptFile>,
+    outputs: Vec<JournaledOutput>,
     file: JournalFile,
 }
 
-impl Durable for Disk {
+impl Storage for Disk {
     fn sync_outputs(&mut self) -> anyhow::Result<()> {
-        self.outputs.iter().try_for_each(KeptFile::sync)
+        self.outputs.iter().try_for_each(JournaledOutput::sync)
     }
 
     fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
-        let Checkpoint { settled, account, found, marks, complete } = checkpoint;
-        let outputs = self.outputs.iter().zip(marks);
-        let outputs = outputs.map(|(output, mark)| output.at(mark));
+        let Checkpoint { settled, account, gate, resume_points, complete } = checkpoint;
+        let outputs = self.outputs.iter().zip(resume_points);
+        let outputs = outputs.map(|(output, resume_point)| output.save(resume_point));
         let journal = Journal {
             run: self.run.clone(),
-            walk: WALK,
+            walk: WALK_VERSION,
             identity: self.identity.clone(),
             outputs: outputs.collect::<anyhow::Result<_>>()?,
             settled,
             account,
-            found,
+            gate,
             complete,
         };
         let replaced = self.file.replace(&journal.to_bytes());
         replaced.with_context(|| {
             format!(
-                "writing the journal {}; --resume goes on from the checkpoint before",
+                "writing the journal {}; --resume continues from the previous checkpoint",
                 self.file.name()
             )
         })?;
         if complete {
-            self.outputs.iter().for_each(KeptFile::remove_trace);
+            self.outputs.iter().for_each(JournaledOutput::remove_tag);
         }
         Ok(())
     }
@@ -213,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk that forgets what was not synced.
+    /// Storage that loses rows that were not synced.
     #[derive(Default)]
     struct Forgetful {
         written: Rc<Cell<u64>>,
@@ -222,20 +223,20 @@ mod tests {
         fails: bool,
     }
 
-    impl Durable for Forgetful {
+    impl Storage for Forgetful {
         fn sync_outputs(&mut self) -> anyhow::Result<()> {
             if self.fails {
-                return Err(anyhow!("it fails"));
+                return Err(anyhow!("the disk fails"));
             }
             self.synced = self.written.get();
             Ok(())
         }
 
         fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
-            let [ResumePoint::Lines { length }] = checkpoint.marks[..] else {
-                panic!("it has one output")
+            let [ResumePoint::Lines { length }] = checkpoint.resume_points[..] else {
+                panic!("the checkpoint has one output")
             };
-            assert!(length <= self.synced, "the journal names what is not synced");
+            assert!(length <= self.synced, "the journal names rows that are not synced");
             self.named = length;
             Ok(())
         }
@@ -245,25 +246,25 @@ mod tests {
         Checkpoint {
             settled: Positions::new(),
             account: Account::default(),
-            found: None,
-            marks: vec![ResumePoint::Lines { length }],
+            gate: None,
+            resume_points: vec![ResumePoint::Lines { length }],
             complete: false,
         }
     }
 
     #[test]
-    fn what_the_journal_names_is_synced() {
+    fn journal_names_only_synced_rows() {
         let written = Rc::new(Cell::new(10));
         let mut disk = Forgetful { written: Rc::clone(&written), ..Forgetful::default() };
-        keep(&mut disk, at(10)).expect("nothing fails");
+        write(&mut disk, at(10)).expect("the disk works");
         assert_eq!(disk.named, 10);
-        // Rows go on between the note and the sync.
+        // Further rows are written between the flush and the sync.
         written.set(30);
-        keep(&mut disk, at(20)).expect("nothing fails");
+        write(&mut disk, at(20)).expect("the disk works");
         assert_eq!((disk.synced, disk.named), (30, 20));
         disk.fails = true;
         written.set(40);
-        assert!(keep(&mut disk, at(40)).is_err());
-        assert_eq!(disk.named, 20, "the journal stays at what is synced");
+        assert!(write(&mut disk, at(40)).is_err());
+        assert_eq!(disk.named, 20, "the journal keeps the last synced state");
     }
 }

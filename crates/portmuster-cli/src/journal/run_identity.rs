@@ -1,37 +1,38 @@
-//! What was asked of a run, as far as its rows depend on it.
+//! The settings of a run that its rows depend on.
 
 use portmuster::{Addresses, Config, Limits, Probing, SpeakFirst, sink::SCHEMA, targets::Order};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    args::{Check, Gates, Show},
-    gate::{Doubt, Forbidden},
+    args::{Check, GateArgs, Show},
     input::Input,
+    policy::{Forbidden, Inconclusive},
 };
 
-/// Names and values of all that makes a difference to which rows a run has and what they say.
+/// The names and values of all settings that affect which rows a run writes and what they contain.
 ///
-/// How fast a run is, and by which method, is not among it: who resumes may want it slower.
+/// Speed and method are not included, so that a run can resume with others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunIdentity(Vec<(String, String)>);
 
 impl RunIdentity {
-    pub(super) fn of<const N: usize>(values: [(&str, String); N]) -> Self {
+    /// Creates an identity from names and values.
+    pub(super) fn from_settings<const N: usize>(values: [(&str, String); N]) -> Self {
         Self(values.map(|(name, value)| (name.to_owned(), value)).into())
     }
 
-    /// What the command line asks.
+    /// Returns the identity of the run that the command line describes.
     ///
-    /// Each part takes its settings apart by name, so that a new one is decided upon: whether it
-    /// changes what rows say, and belongs here.
-    pub(crate) fn by(check: &Check, input: &Input) -> Self {
-        let mut identity = Self::of(targets(check, input));
-        identity.0.extend(Self::of(attempts(check.config())).0);
-        identity.0.extend(Self::of(answers(check)).0);
+    /// Each part destructures its settings by name, so that whoever adds a setting must decide
+    /// whether rows depend on it.
+    pub(crate) fn of(check: &Check, input: &Input) -> Self {
+        let mut identity = Self::from_settings(targets(check, input));
+        identity.0.extend(Self::from_settings(attempts(check.config())).0);
+        identity.0.extend(Self::from_settings(rows(check)).0);
         identity
     }
 
-    /// What is asked now and was not, or otherwise.
+    /// Describes each setting whose value differs, is new or is gone.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
         let value = |identity: &Self, name: &str| {
             let found = identity.0.iter().find(|(other, _)| other == name);
@@ -47,7 +48,7 @@ impl RunIdentity {
     }
 }
 
-/// What the rows are about.
+/// Returns the settings that select the targets.
 fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
     let set = input.set();
     let seed = match input.order() {
@@ -65,7 +66,7 @@ fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
     ]
 }
 
-/// What the attempts do that the rows tell of.
+/// Returns the settings of the attempts whose effect rows show.
 fn attempts(config: Config) -> [(&'static str, String); 12] {
     let Config {
         addresses,
@@ -76,7 +77,7 @@ fn attempts(config: Config) -> [(&'static str, String); 12] {
         probing,
         speak_first,
         evidence,
-        // How fast a run is, and by which method: who resumes it may want that otherwise.
+        // Speed and method may differ when a run resumes.
         method: _,
         workers: _,
         threads: _,
@@ -110,10 +111,12 @@ fn attempts(config: Config) -> [(&'static str, String); 12] {
     ]
 }
 
-/// Which rows are written, and what the gates look for: of rows that are written nobody knows what
-/// other gates would have found.
-fn answers(check: &Check) -> [(&'static str, String); 4] {
-    let Gates { forbid, require_verdict, allow } = &check.gates;
+/// Returns which rows are written, and the gates.
+///
+/// Gates are included because the gates of a resumed run can't examine rows that are already
+/// written.
+fn rows(check: &Check) -> [(&'static str, String); 4] {
+    let GateArgs { forbid, require_verdict, allow } = &check.gates;
     let show = check.show.map_or("by-format", |show| match show {
         Show::Open => "open",
         Show::All => "all",
@@ -122,7 +125,7 @@ fn answers(check: &Check) -> [(&'static str, String); 4] {
         ("show", show.to_owned()),
         ("forbid", joined(forbid.iter().map(Forbidden::name))),
         ("require-verdict", yes_or_no(*require_verdict)),
-        ("allow", joined(allow.iter().copied().map(Doubt::name))),
+        ("allow", joined(allow.iter().copied().map(Inconclusive::name))),
     ]
 }
 
@@ -131,8 +134,8 @@ fn joined(names: impl Iterator<Item = &'static str>) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(",") }
 }
 
-fn yes_or_no(it: bool) -> String {
-    if it { "yes" } else { "no" }.to_owned()
+fn yes_or_no(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
 }
 
 #[cfg(test)]
@@ -140,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_in_time_is_part_of_what_was_asked() {
+    fn every_time_limit_is_part_of_the_identity() {
         type Change = fn(&mut Limits);
 
         let changes: [(Change, &str); 5] = [
@@ -153,19 +156,27 @@ mod tests {
         for (change, name) in changes {
             let mut other = Config::default();
             change(&mut other.limits);
-            let (was, is) =
-                (RunIdentity::of(attempts(Config::default())), RunIdentity::of(attempts(other)));
+            let (was, is) = (
+                RunIdentity::from_settings(attempts(Config::default())),
+                RunIdentity::from_settings(attempts(other)),
+            );
             let differences = was.differences(&is);
             assert!(differences.len() == 1 && differences[0].starts_with(name), "{differences:?}");
         }
     }
 
     #[test]
-    fn all_that_differs_is_told() {
-        let was =
-            RunIdentity::of([("seed", "1".into()), ("ports", "22".into()), ("old", "x".into())]);
-        let is =
-            RunIdentity::of([("seed", "2".into()), ("ports", "22".into()), ("new", "y".into())]);
+    fn changed_new_and_removed_settings_are_described() {
+        let was = RunIdentity::from_settings([
+            ("seed", "1".into()),
+            ("ports", "22".into()),
+            ("old", "x".into()),
+        ]);
+        let is = RunIdentity::from_settings([
+            ("seed", "2".into()),
+            ("ports", "22".into()),
+            ("new", "y".into()),
+        ]);
         assert_eq!(
             was.differences(&is),
             ["seed was 1, is 2", "new was unknown, is y", "old was x, is unknown"]

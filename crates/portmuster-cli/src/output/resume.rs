@@ -1,245 +1,97 @@
-//! Outputs as a journal keeps them: synced while rows go on, and opened again by a later process.
+//! Outputs of a run that resumes: checked against the journal, then continued.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
-    os::unix::fs::{FileExt, MetadataExt},
-    path::Path,
+    os::unix::fs::MetadataExt,
 };
 
 use anyhow::{Context, anyhow, bail};
 use portmuster::sink::{
-    Csv, Jsonl, Paint, ResumePoint, SCHEMA, SeekableOutput, Sink, Sqlite, Table, Xml,
+    Csv, Jsonl, Paint, PreparedRun, ResumePoint, SCHEMA, SeekableOutput, Sink, Sqlite, Table, Xml,
 };
 
 use super::{
-    OpenFile, Opened, Outputs, Prepared, ReadFiles, Unopened, WholeLines, name,
-    trace::{self, Trace},
+    begin::{self, Prepared},
+    file::OpenFile,
+    open::OpenRequest,
+    run_tag::RunTag,
+    saved::{SavedOutput, checksum_before},
+    writes::LineBuffer,
 };
-use crate::{
-    args::{Check, Format, OutputSpec},
-    journal::{Journal, Kept, checksum},
-};
+use crate::args::{OutputSpec, RowFormat};
 
-/// Bytes before a mark of which a journal has the checksum.
-const CHECKED: u64 = 64 * 1024;
-
-/// An output file, as it is synced and named in a journal.
-#[derive(Debug)]
-pub(crate) struct KeptFile {
-    format: &'static str,
-    path: String,
-    inode: u64,
-    /// `None`: a database, which syncs itself.
-    // Another descriptor of its file, once closed, would take the locks away that SQLite has on it.
-    file: Option<File>,
-    /// Whether it says that it belongs to this run.
-    has_trace: bool,
-}
-
-impl KeptFile {
-    fn new(spec: &OutputSpec, open: &OpenFile) -> Result<Self, Unopened> {
-        let path = fs::canonicalize(&open.path).map_err(anyhow::Error::new)?;
-        // Of a new file it is the folder that has its name.
-        if let Some(folder) = path.parent() {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            let synced = synced.with_context(|| format!("syncing {}", folder.display()));
-            synced.map_err(Unopened::Failed)?;
-        }
-        let path = path.display().to_string();
-        let is_database = matches!(spec, OutputSpec::Database(_));
-        let again =
-            || open.file.try_clone().with_context(|| format!("opening {path} a second time"));
-        let file = if is_database { None } else { Some(again()?) };
-        let inode = open.metadata.ino();
-        Ok(Self { format: spec.name(), path, inode, file, has_trace: false })
-    }
-
-    /// Lets the file say that it belongs to this run, until that is complete.
-    pub(crate) fn leave_trace(&mut self, run: &str) {
-        self.has_trace = self.file.as_ref().is_some_and(|file| trace::leave(file, run));
-    }
-
-    /// Takes that back.
-    pub(crate) fn remove_trace(&self) {
-        if let Some(file) = self.file.as_ref().filter(|_| self.has_trace) {
-            trace::remove(file);
-        }
-    }
-
-    /// Returns when what was written outlasts a power cut.
-    ///
-    /// # Errors
-    /// The system can't promise it.
-    pub(crate) fn sync(&self) -> anyhow::Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        file.sync_data().with_context(|| format!("syncing {}", self.path))
-    }
-
-    /// As it stands in a journal.
-    ///
-    /// # Errors
-    /// It can't be read, or does not stand where it should.
-    pub(crate) fn at(&self, mark: ResumePoint) -> anyhow::Result<Kept> {
-        let before = match &self.file {
-            Some(file) => {
-                Some(before(file, mark).with_context(|| format!("reading {}", self.path))?)
-            }
-            None => None,
-        };
-        Ok(Kept {
-            format: self.format.to_owned(),
-            path: self.path.clone(),
-            inode: self.inode,
-            mark,
-            before,
-            has_trace: self.has_trace,
-        })
-    }
-}
-
-impl Outputs {
-    /// Opens the outputs of a run that goes on, and cuts them back to where they stood. Nothing is
-    /// changed unless that can be done with all.
-    ///
-    /// # Errors
-    /// One is not there, is another file, was changed, or another run has written to it.
-    pub(crate) fn resume(check: &Check, journal: &Journal) -> Result<Self, Unopened> {
-        Self::begin(check, reopen_all(check, journal)?)
-    }
-
-    /// Sees that the outputs of a run that is complete are what it has written.
-    ///
-    /// # Errors
-    /// As for [`Self::resume`], but others may have added to them.
-    pub(crate) fn inspect(check: &Check, journal: &Journal) -> anyhow::Result<()> {
-        reopen_all(check, journal).map(drop)
-    }
-
-    /// The files, in the order of their [marks](Self::marks), once.
-    pub(crate) fn take_kept(&mut self) -> Vec<KeptFile> {
-        self.all.iter_mut().filter_map(|output| output.kept.take()).collect()
-    }
-}
-
-/// What a journal is to know of each output; nothing of stdout, and where none is kept.
+/// Opens an output of a run that resumes, without changing it.
 ///
 /// # Errors
-/// A folder can't be synced, or the system has no more descriptors.
-pub(super) fn files(check: &Check, opened: &[Opened]) -> Result<Vec<Option<KeptFile>>, Unopened> {
-    let is_wanted = check.journaling.journal.is_some();
-    let kept = |(spec, opened): (&OutputSpec, &Opened)| {
-        let file = opened.file().filter(|_| is_wanted);
-        file.map(|file| KeptFile::new(spec, file)).transpose()
-    };
-    check.outputs.iter().zip(opened).map(kept).collect()
-}
-
-fn reopen_all(check: &Check, journal: &Journal) -> anyhow::Result<Vec<Opened>> {
-    let reads = ReadFiles::of(check);
-    let mut opened = Vec::new();
-    for (spec, kept) in check.outputs.iter().zip(&journal.outputs) {
-        let path = spec.file().context("rows on stdout can't be taken back")?;
-        let reopened = reopen(check, &reads, spec, path, kept).and_then(|file| {
-            if !journal.complete {
-                refuse_foreign(&file, spec, kept, &journal.run)?;
-            }
-            Ok(Opened::Kept(spec.clone(), file, kept.mark))
-        });
-        opened.push(reopened.with_context(|| format!("opening the output {}", name(path)))?);
+/// The file can't be opened, is another one, or its rows before the resume point were changed.
+pub(super) fn reopen(request: &OpenRequest<'_>, saved: &SavedOutput) -> anyhow::Result<OpenFile> {
+    let file = request.reopen()?;
+    if file.metadata().ino() != saved.inode {
+        bail!("it is not the file that the run wrote: put that file back");
     }
-    Ok(opened)
-}
-
-/// Opens an output of a run that goes on, and changes nothing yet.
-fn reopen(
-    check: &Check,
-    reads: &ReadFiles,
-    spec: &OutputSpec,
-    path: &Path,
-    kept: &Kept,
-) -> anyhow::Result<OpenFile> {
-    let file = OpenFile::reopen(path, spec, check, reads)?;
-    if file.metadata.ino() != kept.inode {
-        bail!("it is another file than the run has written; put that one back in its place");
-    }
-    let found = file.metadata.len();
-    match kept.mark {
+    let found = file.metadata().len();
+    match saved.resume_point {
         ResumePoint::Lines { length } | ResumePoint::Xml { length, .. } => {
             if found < length {
-                bail!("it has {found} bytes of the {length} that the run has written");
+                bail!("it has only {found} of the {length} bytes that the run wrote");
             }
-            if before(&file.file, kept.mark).ok() != kept.before {
+            if checksum_before(file.file(), saved.resume_point).ok() != saved.checksum_before {
                 bail!(
-                    "what stands in its first {length} bytes is not what the run has written: it was \
-                     changed, or another file was put in its place; put the one back that the run has \
-                     written, or begin anew with another file and another journal"
+                    "its first {length} bytes are not those that the run wrote, so it was changed or \
+                     replaced: put the original file back, or start again with another file and \
+                     another journal"
                 );
             }
         }
-        ResumePoint::Run { .. } => Sqlite::inspect(path)?,
-        _ => bail!("the journal does not say where it stood"),
+        ResumePoint::Run { .. } => Sqlite::inspect(request.path)?,
+        _ => bail!("the journal has no resume point for it"),
     }
     Ok(file)
 }
 
-/// The checksum of what stands before a mark in a file.
+/// Refuses to truncate content that others wrote after the rows of the run.
 ///
 /// # Errors
-/// It can't be read, or no line ends there.
-fn before(file: &File, mark: ResumePoint) -> io::Result<String> {
-    let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = mark else {
-        return Err(io::Error::other("the mark is not one of a file"));
-    };
-    let mut bytes = vec![0; usize::try_from(length.min(CHECKED)).map_err(io::Error::other)?];
-    file.read_exact_at(&mut bytes, length.saturating_sub(CHECKED))?;
-    let ends_line = bytes.last().is_none_or(|&last| last == b'\n');
-    if matches!(mark, ResumePoint::Lines { .. }) && !ends_line {
-        return Err(io::Error::other(format!(
-            "no line ends behind its first {length} bytes, so another program has changed it"
-        )));
-    }
-    Ok(checksum(&bytes))
-}
-
-/// Refuses to cut off what others have written behind the rows of the run.
-fn refuse_foreign(
+/// Another run has written to the file, or a line after the resume point is no row.
+pub(super) fn refuse_foreign(
     file: &OpenFile,
     spec: &OutputSpec,
-    kept: &Kept,
+    saved: &SavedOutput,
     run: &str,
 ) -> anyhow::Result<()> {
     let OutputSpec::Rows { format, .. } = spec else { return Ok(()) };
-    let trace = if kept.has_trace { Trace::of(&file.file) } else { Trace::Run(run.into()) };
-    match trace {
-        Trace::Run(found) if found == run.as_bytes() => {}
-        Trace::Run(_) => bail!(
-            "another run has written to it since this one was cut off, and going on would take its rows \
-             away; begin anew with another file and another journal"
+    let tag = if saved.is_tagged { RunTag::read(file.file()) } else { RunTag::Run(run.into()) };
+    match tag {
+        RunTag::Run(found) if found == run.as_bytes() => {}
+        RunTag::Run(_) => bail!(
+            "another run has written to it since this one was interrupted, and resuming would remove \
+             its rows: start again with another file and another journal"
         ),
-        Trace::None | Trace::Unsupported => bail!(
-            "another run has written to it since this one was cut off, or it is a new file in the place \
-             of the one that was written; put that one back, or begin anew with another file and another \
+        RunTag::Missing | RunTag::Unsupported => bail!(
+            "another run has written to it since this one was interrupted, or it is a copy of the \
+             original file: put the original back, or start again with another file and another \
              journal"
         ),
     }
-    let ResumePoint::Lines { length } = kept.mark else { return Ok(()) };
+    let ResumePoint::Lines { length } = saved.resume_point else { return Ok(()) };
     let foreign = match format {
-        Format::Jsonl => foreign_line(&file.file, length, &format!("{{\"schema\":{SCHEMA},"))?,
-        Format::Csv => foreign_line(&file.file, length, &format!("{SCHEMA},"))?,
-        Format::Table | Format::Xml => None,
+        RowFormat::Jsonl => foreign_line(file.file(), length, &format!("{{\"schema\":{SCHEMA},"))?,
+        RowFormat::Csv => foreign_line(file.file(), length, &format!("{SCHEMA},"))?,
+        RowFormat::Table | RowFormat::Xml => None,
     };
     if let Some(at) = foreign {
         bail!(
-            "behind its first {at} bytes stands what is no row, and going on would take it away; move \
-             that to another file first"
+            "after its first {at} bytes there is a line that is no row, and resuming would remove it: \
+             move that line to another file first"
         );
     }
     Ok(())
 }
 
-/// Where the first line from there on stands that does not begin as rows do. The last line may be cut
-/// off, and where the power failed there may be zeros.
+/// Returns the offset of the first line from `from` on that does not begin like a row.
+///
+/// The last line may be incomplete, and a power failure may have left zeros.
 fn foreign_line(mut file: &File, from: u64, prefix: &str) -> io::Result<Option<u64>> {
     file.seek(SeekFrom::Start(from))?;
     let mut reader = BufReader::new(file);
@@ -261,46 +113,64 @@ fn foreign_line(mut file: &File, from: u64, prefix: &str) -> io::Result<Option<u
     }
 }
 
-/// Prepares the run of a database to go on from where it stood.
-pub(super) fn prepare_run(file: OpenFile, mark: ResumePoint) -> anyhow::Result<Prepared<'static>> {
-    let name = name(&file.path);
-    let prepared = match mark {
-        ResumePoint::Run { run, last, fingerprint } => {
-            file.prepare_to_go_on(run, last, fingerprint)
+/// Prepares the run in a database to continue at its resume point.
+///
+/// Rows after the resume point are deleted when the run begins.
+///
+/// # Errors
+/// The database does not contain the run with its rows, or another program keeps it locked.
+pub(super) fn prepare_run(
+    file: OpenFile,
+    resume_point: ResumePoint,
+) -> anyhow::Result<Prepared<'static>> {
+    let name = file.name();
+    let prepare = || {
+        let ResumePoint::Run { run, last, fingerprint } = resume_point else {
+            return Err(anyhow!("the journal has no resume point for it"));
+        };
+        let prepared = PreparedRun::resume(&file.close(), run, last)?;
+        if prepared.fingerprint()? != fingerprint {
+            bail!(
+                "its run {run} is not the one in the journal, so the database was replaced or its rows \
+                 were changed: put the original back, or start again without --resume"
+            );
         }
-        _ => Err(anyhow!("the journal does not say where")),
+        Ok(begin::commit(prepared, name.clone()))
     };
-    prepared.with_context(|| going_on(&name))
+    prepare().with_context(|| resuming(&name))
 }
 
-/// Lets the sink of a file go on from where it stood.
-pub(super) fn resume(
-    format: Format,
+/// Continues the rows of a file at the resume point.
+///
+/// # Errors
+/// The file can't be truncated or written.
+pub(super) fn rows(
+    format: RowFormat,
     file: OpenFile,
-    mark: ResumePoint,
+    resume_point: ResumePoint,
 ) -> anyhow::Result<Box<dyn Sink>> {
-    let name = name(&file.path);
-    let gone_on = || -> anyhow::Result<Box<dyn Sink>> {
-        let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = mark else {
-            bail!("the journal does not say where")
+    let name = file.name();
+    let resume = || -> anyhow::Result<Box<dyn Sink>> {
+        let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = resume_point else {
+            bail!("the journal has no resume point for it")
         };
-        let mut place = WholeLines::new(file.at_end()?);
-        // Cut off, a document would be none until it has its end again.
-        if format != Format::Xml {
-            place.truncate(length)?;
+        let mut output = LineBuffer::new(file.at_end()?);
+        // A truncated XML document would be invalid until its end is written again.
+        if format != RowFormat::Xml {
+            output.truncate(length)?;
         }
         Ok(match format {
-            Format::Table => Box::new(Table::resume(place, Paint::Plain)),
-            Format::Jsonl => Box::new(Jsonl::new(place)),
-            Format::Csv => Box::new(Csv::resume(place)),
-            Format::Xml => Box::new(Xml::resume(place, mark)?),
+            RowFormat::Table => Box::new(Table::resume(output, Paint::Plain)),
+            RowFormat::Jsonl => Box::new(Jsonl::new(output)),
+            RowFormat::Csv => Box::new(Csv::resume(output)),
+            RowFormat::Xml => Box::new(Xml::resume(output, resume_point)?),
         })
     };
-    gone_on().with_context(|| going_on(&name))
+    resume().with_context(|| resuming(&name))
 }
 
-fn going_on(name: &str) -> String {
-    format!("going on with the output {name}")
+fn resuming(name: &str) -> String {
+    format!("resuming the output {name}")
 }
 
 #[cfg(test)]
@@ -309,37 +179,12 @@ mod tests {
 
     use super::*;
 
-    fn file(content: &[u8]) -> File {
-        let mut file = tempfile::tempfile().expect("there is room");
-        file.write_all(content).expect("there is room");
-        file
-    }
-
     #[test]
-    fn only_what_stands_before_a_mark_is_in_its_checksum() {
-        let lines = |length| ResumePoint::Lines { length };
-        let one = before(&file(b"one\ntwo\n"), lines(4)).expect("a line ends there");
-        assert_eq!(before(&file(b"one\nxxx\n"), lines(4)).ok(), Some(one.clone()));
-        assert_ne!(before(&file(b"onE\ntwo\n"), lines(4)).ok(), Some(one));
-        assert!(before(&file(b"one\ntwo\n"), lines(5)).is_err(), "no line ends there");
-        assert!(before(&file(b"one\n"), lines(5)).is_err(), "it is shorter");
-        assert!(before(&file(b""), lines(0)).is_ok());
-        let long = "x\n".repeat(50_000);
-        let mark = lines(long.len() as u64);
-        let changed = |at: usize| {
-            let mut long = long.clone().into_bytes();
-            long[at] = b'y';
-            before(&file(&long), mark).ok()
-        };
-        let whole = before(&file(long.as_bytes()), mark).ok();
-        assert_eq!(changed(0), whole, "it is too far back");
-        assert_ne!(changed(long.len() - 65_536), whole);
-    }
-
-    #[test]
-    fn line_that_is_no_row_is_found_behind_a_mark() {
+    fn first_line_after_the_resume_point_that_is_no_row_is_found() {
         let foreign = |content: &[u8]| {
-            foreign_line(&file(content), 2, "{\"schema\":1,").expect("it can be read")
+            let mut file = tempfile::tempfile().expect("a temporary file");
+            file.write_all(content).expect("the file is written");
+            foreign_line(&file, 2, "{\"schema\":1,").expect("the file is read")
         };
         let row = "{\"schema\":1,\"host\":\"10.0.0.5\"}\n";
         for ours in ["", row, &row[..20], &row[..3], &row.repeat(3), "\0\0\0\0", "\0\n\0"] {

@@ -1,17 +1,17 @@
-//! What can't be read ends with status 2, says what and where, and nothing is sent.
+//! Bad arguments and input files exit with status 2 and a located message, before anything is sent.
 
-use std::{fs, path::Path};
+use std::fs;
 
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::{Folder, ListFile},
     program::{Ended, check, program, run},
     servers::{assert_untouched, start, target},
     shell::sh,
 };
 
-/// Runs `check` with a target that would answer and something bad beside it.
+/// Runs `check` with a reachable target and the given bad arguments, and asserts the refusal.
 fn refused(arguments: &[&str]) -> Ended {
     let server = start(Behaviour::Ssh);
     let good = target(&server);
@@ -22,35 +22,19 @@ fn refused(arguments: &[&str]) -> Ended {
     ended
 }
 
-fn assert_says(arguments: &[&str], complaint: &str) {
+fn assert_error(arguments: &[&str], complaint: &str) {
     let stderr = refused(arguments).stderr;
     assert!(stderr.starts_with("error: ") && stderr.contains(complaint), "{arguments:?}: {stderr}");
 }
 
-struct List {
-    _folder: TempDir,
-    path: String,
-}
-
-fn list(content: &[u8]) -> List {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let path = folder.path().join("list.txt");
-    fs::write(&path, content).expect("there is room for a file");
-    List { path: path_text(&path), _folder: folder }
-}
-
-fn path_text(path: &Path) -> String {
-    path.to_str().expect("temporary folders have plain names").to_owned()
-}
-
 fn assert_list_is_refused(content: &[u8], complaint: &str) {
-    let list = list(content);
+    let list = ListFile::new(content);
     let stderr = refused(&["-i", &list.path]).stderr;
     assert_eq!(stderr, format!("error: {}\n", complaint.replace("LIST", &list.path)));
 }
 
 #[test]
-fn a_bad_target_is_named_with_its_column() {
+fn bad_target_error_names_target_and_column() {
     for (bad, complaint) in [
         ("10.0.0.300", r#"target "10.0.0.300", column 1: "10.0.0.300" is not an IPv4 address"#),
         ("10.0.0.0/33", r#"target "10.0.0.0/33", column 9: /33 is not a prefix length"#),
@@ -58,23 +42,23 @@ fn a_bad_target_is_named_with_its_column() {
         ("10.0.0.5:70000", r#"target "10.0.0.5:70000", column 10: port 70000 is not"#),
         ("[::1", r#"target "[::1", column 1: the bracket is not closed"#),
         ("", r#"target "", column 1: a host is missing"#),
-        ("-", "to read a list from stdin write -i -"),
+        ("-", "to read a list from stdin, use -i -"),
     ] {
-        assert_says(&[bad], complaint);
+        assert_error(&[bad], complaint);
     }
 }
 
 #[test]
-fn a_bad_setting_is_named() {
+fn bad_option_value_is_reported() {
     for (bad, complaint) in [
         (&["-p", "0"][..], "'0' for '--ports <LIST>': column 1: port 0 is not from 1 to 65535"),
         (&["-p", "22,70000"], "'--ports <LIST>': column 4: port 70000 is not from 1 to 65535"),
-        (&["--timeout", "10"], "'--timeout <TIME>': the unit is missing: 10s, 10ms, 10m"),
-        (&["--timeout", "0s"], "'0s' for '--timeout <TIME>': it must be longer than 0s"),
-        (&["--first-byte", "soon"], "'--first-byte <TIME>': it is not a time such as 10s"),
+        (&["--timeout", "10"], "'--timeout <TIME>': the unit is missing: use 10s, 10ms or 10m"),
+        (&["--timeout", "0s"], "'0s' for '--timeout <TIME>': the duration must be longer than 0s"),
+        (&["--first-byte", "soon"], "'--first-byte <TIME>': expected a duration such as 10s"),
         (&["--in-flight", "0"], "'0' for '--in-flight <N>'"),
-        (&["--rate", "0"], "'0' for '--rate <N>': it is neither max nor a whole number from 1"),
-        (&["--per-host", "few"], "'few' for '--per-host <N>': it is neither max nor a whole"),
+        (&["--rate", "0"], "'0' for '--rate <N>': expected a whole number from 1"),
+        (&["--per-host", "few"], "'few' for '--per-host <N>': expected a whole number"),
         (&["--workers", "0"], "'0' for '--workers <N>'"),
         (&["--workers", "100000"], "100000 event loops are more than the "),
         (&["--workers", "100000", "--method", "threads"], "100000 threads are more than the "),
@@ -85,18 +69,18 @@ fn a_bad_setting_is_named() {
         ),
         (&["--threads", "10"], "the method event-loop has no setting threads"),
         (&["--method", "fibers"], "'fibers' for '--method <METHOD>'"),
-        (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': "yaml" is not a format: table, jsonl"#),
-        (&["-o", "jsonl="], "the file behind = is missing"),
+        (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': unknown format "yaml": use one of table"#),
+        (&["-o", "jsonl="], "the file after = is missing"),
         (&["-o", "table", "-o", "jsonl"], "only one output can go to stdout"),
         (&["--append", "--force"], "'--append' cannot be used with '--force'"),
         (&["--no-such-option"], "unexpected argument '--no-such-option'"),
     ] {
-        assert_says(bad, complaint);
+        assert_error(bad, complaint);
     }
 }
 
 #[test]
-fn a_run_without_a_target_says_how_to_name_one() {
+fn missing_target_error_explains_usage() {
     let ended = check([""; 0]);
     assert_eq!(ended.status, Some(2));
     assert_eq!(
@@ -106,27 +90,27 @@ fn a_run_without_a_target_says_how_to_name_one() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let missing = path_text(&folder.path().join("missing.txt"));
-    let folder = path_text(folder.path());
-    assert_says(&["-i", &missing], &format!("opening {missing}: No such file"));
-    assert_says(
-        &["-i", &folder],
-        &format!("{folder} is a directory; a file with one target a line is read"),
+fn unreadable_file_error_names_file() {
+    let folder = Folder::new();
+    let missing = format!("{}/missing.txt", folder.path());
+    let folder = folder.path();
+    assert_error(&["-i", &missing], &format!("opening {missing}: No such file"));
+    assert_error(
+        &["-i", folder],
+        &format!("{folder} is a directory: name a file with one target per line"),
     );
 }
 
 #[test]
-fn a_file_without_targets_is_named() {
+fn file_without_targets_is_an_error() {
     assert_list_is_refused(b"", "there is no target in LIST");
     assert_list_is_refused(b"# none yet\n\n  # none here\n", "there is no target in LIST");
 }
 
 #[test]
-fn a_file_that_is_no_list_is_named_with_the_place() {
+fn binary_file_error_names_line_and_column() {
     let program = fs::read("/bin/sh").expect("every system has a shell");
-    let list = list(&program);
+    let list = ListFile::new(&program);
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.starts_with(&format!("error: {}, line 1, column ", list.path)), "{stderr}");
 
@@ -136,12 +120,12 @@ fn a_file_that_is_no_list_is_named_with_the_place() {
     );
     assert_list_is_refused(
         &b"1".repeat(1 << 20),
-        "LIST, line 1, column 4097: the line is longer than 4096 bytes; one target stands on a line",
+        "LIST, line 1, column 4097: the line is longer than 4096 bytes; write one target per line",
     );
 }
 
 #[test]
-fn a_bad_line_amid_good_ones_is_named_with_line_and_column() {
+fn bad_line_error_names_line_and_column() {
     assert_list_is_refused(
         b"127.0.0.1:1\n# comment\n  127.0.0.1:1,70000 # too high\n127.0.0.2:1\n",
         "LIST, line 3, column 15: port 70000 is not from 1 to 65535",
@@ -153,44 +137,44 @@ fn is_visible(letter: char) -> bool {
 }
 
 #[test]
-fn escapes_of_a_bad_line_do_not_reach_the_terminal() {
-    let list = list("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
+fn bad_line_is_escaped_in_error() {
+    let list = ListFile::new("127.0.0.1:1\nevil\u{1b}[2J\u{9b}31m\u{202e}:22\n".as_bytes());
     let stderr = refused(&["-i", &list.path]).stderr;
     assert!(stderr.contains("line 2, column 5"), "{stderr}");
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
-fn escapes_of_a_bad_target_do_not_reach_the_terminal() {
+fn bad_target_is_escaped_in_error() {
     let stderr = refused(&["127.0.0.1:\u{1b}]0;owned\u{7}"]).stderr;
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
-fn escapes_of_a_files_name_do_not_reach_the_terminal() {
+fn file_name_is_escaped_in_error() {
     let stderr = refused(&["-i", "no-such\u{1b}[2J\u{202e}.txt"]).stderr;
     assert!(stderr.contains("opening no-such\\x1b[2J\\u{202e}.txt"), "{stderr}");
     assert!(stderr.chars().all(is_visible), "{stderr:?}");
 }
 
 #[test]
-fn bad_input_makes_no_output_file() {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("rows.jsonl");
+fn bad_input_creates_no_output_file() {
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     refused(&["10.0.0.300", "-o", &format!("jsonl={}", file.display())]);
     assert!(!file.exists());
 }
 
 #[test]
-fn an_unknown_command_is_named() {
+fn unknown_command_error_names_command() {
     let ended = run(program().arg("chekc"));
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.contains("unrecognized subcommand 'chekc'"), "{}", ended.stderr);
 }
 
-/// What sets the limit is named: here it is the descriptors.
+/// The descriptor limit is the lowest here, so the message names it.
 #[test]
-fn too_many_workers_are_refused_with_what_sets_the_limit() {
+fn too_many_workers_error_names_limit() {
     let script = "ulimit -n 100
         exec \"$portmuster\" check 127.0.0.1 --workers 1000 --method \"$1\"";
     for method in ["threads", "processes", "event-loop", "process-event-loops"] {
@@ -202,7 +186,7 @@ fn too_many_workers_are_refused_with_what_sets_the_limit() {
 }
 
 #[test]
-fn nobody_is_a_worker_by_hand() {
+fn worker_command_refuses_direct_use() {
     let ended = run(program().arg("worker"));
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
     assert!(ended.stderr.contains("a process that portmuster starts by itself"), "{ended:?}");

@@ -1,8 +1,9 @@
-//! Colours: on a terminal or when told to, and never a stranger's.
+//! Colours appear on terminals or when forced, and never come from remote bytes.
 
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
+    folder::Folder,
     program::{Ended, check, program, run},
     servers::{start, target},
     terminal,
@@ -28,7 +29,7 @@ fn assert_plain(ended: &Ended) {
     assert!(!ended.stderr.contains('\x1b'), "{ended:?}");
 }
 
-/// Each line has one style, which is ours, and is harmless between its start and its end.
+/// Asserts that each row has exactly one style of the program's own and no other control character.
 fn assert_painted(table: &str) {
     let rows: Vec<_> = table.lines().skip(1).collect();
     assert_eq!(rows.len(), 3, "{table}");
@@ -42,12 +43,12 @@ fn assert_painted(table: &str) {
 }
 
 #[test]
-fn a_pipe_gets_no_colours() {
+fn pipe_gets_no_colours() {
     assert_plain(&check_with(&[("TERM", "xterm-256color")], "auto"));
 }
 
 #[test]
-fn colours_come_when_told_to() {
+fn color_always_forces_colours() {
     let ended = check_with(&[], "always");
     assert_painted(&ended.stdout);
     assert!(ended.stderr.contains("\x1b[1mportmuster:"), "{}", ended.stderr);
@@ -56,15 +57,15 @@ fn colours_come_when_told_to() {
 }
 
 #[test]
-fn colours_stay_away_when_told_to() {
+fn color_never_and_no_color_disable_colours() {
     assert_plain(&check_with(&[("CLICOLOR_FORCE", "1")], "never"));
     assert_plain(&check_with(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], "auto"));
 }
 
 #[test]
-fn a_file_gets_no_colours() {
-    let folder = tempfile::TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("rows.txt");
+fn output_file_gets_no_colours() {
+    let folder = Folder::new();
+    let file = folder.file("rows.txt");
     let output = format!("table={}", file.display());
     let ended = check(["127.0.0.1:1", "--show=all", "--color=always", "-o", &output]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -73,7 +74,7 @@ fn a_file_gets_no_colours() {
 }
 
 #[test]
-fn a_terminal_gets_colours_unless_told_otherwise() {
+fn terminal_gets_colours_unless_dumb_or_no_color() {
     let servers = servers();
     let targets = servers.each_ref().map(target);
     let shown = |environment: &[(&str, &str)]| {

@@ -1,4 +1,4 @@
-//! The same targets by each method, side by side.
+//! `portmuster compare`: the same targets checked by each method.
 
 use std::{net::TcpListener, thread};
 
@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use crate::{
     program::{Ended, METHODS, Running, is_gone, program, run},
-    servers::{deaf_listener, own_address},
+    servers::{full_listener, own_address},
 };
 
-/// Schema 1 of a comparison, declared once more.
+/// Schema 1 of a comparison row, declared independently of the program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Row {
+struct MethodRow {
     schema: u32,
     method: String,
     rounds: usize,
@@ -35,16 +35,16 @@ fn compare(arguments: &[&str]) -> Ended {
     run(program().arg("compare").args(arguments))
 }
 
-fn rows(ended: &Ended) -> Vec<Row> {
+fn rows(ended: &Ended) -> Vec<MethodRow> {
     let row = |line| serde_json::from_str(line).expect("a row of schema 1");
     ended.stdout.lines().map(row).collect()
 }
 
 #[test]
-fn every_method_gets_a_row_and_they_agree() {
+fn each_method_gets_a_row_without_differences() {
     let ended = compare(&["127.0.0.0/22", "-p1", "--rounds=2", "--output=jsonl"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let terms = "each run: --no-probe --rate max --per-host max --retries 0\n";
+    let terms = "options of each run: --no-probe --rate max --per-host max --retries 0\n";
     assert_eq!(ended.stderr, format!("portmuster: {terms}"));
     let rows = rows(&ended);
     let methods: Vec<_> = rows.iter().map(|row| row.method.as_str()).collect();
@@ -66,7 +66,7 @@ fn every_method_gets_a_row_and_they_agree() {
 }
 
 #[test]
-fn the_table_has_a_line_for_each_of_the_methods_that_were_named() {
+fn table_lists_selected_methods_in_order() {
     let ended = compare(&["127.0.0.0/25", "-p1", "--rounds=1", "--methods=threads,serial"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let lines: Vec<_> = ended.stdout.lines().collect();
@@ -76,39 +76,39 @@ fn the_table_has_a_line_for_each_of_the_methods_that_were_named() {
     assert!(lines[1..].iter().all(|line| line.ends_with("  same")), "{lines:?}");
 }
 
-/// A server that is there for the first connection only.
+/// The server accepts the first connection only.
 #[test]
-fn what_is_answered_differently_is_named() {
+fn differing_target_is_named() {
     let listener = TcpListener::bind((own_address(), 0)).expect("there is a port");
     let target = listener.local_addr().expect("it is bound").to_string();
     let server = thread::spawn(move || drop(listener.accept()));
     let ended = compare(&[&target, "--rounds=1", "--methods=serial,threads", "-o=jsonl"]);
-    server.join().expect("somebody came");
+    server.join().expect("a client connected");
     assert_eq!(ended.status, Some(1), "{ended:?}");
-    let difference = format!("{target} is open by serial, and not so by threads\n");
+    let difference = format!("{target} is open with serial, but not with threads\n");
     assert!(ended.stderr.ends_with(&difference), "{}", ended.stderr);
     let differing: Vec<_> = rows(&ended).iter().map(|row| row.differing).collect();
     assert_eq!(differing, [0, 1]);
 }
 
 #[test]
-fn stdin_can_not_be_read_for_every_method() {
+fn stdin_input_is_refused() {
     let ended = compare(&["-i", "-"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
-    assert!(ended.stderr.contains("stdin can be read only once"), "{ended:?}");
+    assert!(ended.stderr.contains("stdin can't be read by several runs"), "{ended:?}");
 }
 
 #[test]
-fn what_can_not_be_read_is_said_once() {
+fn bad_target_is_reported_once() {
     let ended = compare(&["300.0.0.0/8"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
     assert_eq!(ended.stderr.matches("300.0.0.0/8").count(), 1, "{ended:?}");
 }
 
 #[test]
-fn ctrl_c_ends_the_run_that_is_under_way_and_starts_no_other() {
-    let (deaf, _first) = deaf_listener();
-    let target = deaf.local_addr().expect("it is bound").to_string();
+fn ctrl_c_ends_current_run_and_starts_no_other() {
+    let (listener, _first) = full_listener();
+    let target = listener.local_addr().expect("it is bound").to_string();
     let running = Running::start("compare", [target.as_str(), "--timeout=1h"]);
     let mut children = Vec::new();
     while children.is_empty() {

@@ -1,5 +1,7 @@
-//! Thousands of real banners through real sockets: the examples of the Recog project, which are not
-//! part of this repository. Skipped where they are not beside it.
+//! Checks thousands of real banners over real sockets.
+//!
+//! The banners are the examples of the Recog project, which are not part of this repository. The
+//! tests are skipped where the sample file is missing.
 
 use std::{
     collections::HashMap,
@@ -26,8 +28,8 @@ use crate::{
 const SAMPLES: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/recog-samples.jsonl");
 
-/// Two samples are filed under telnet and are not: a greeting of an FTP server, which is what its
-/// bytes say, whoever sends them.
+/// Text of two samples that are filed under telnet and are greetings of an FTP server. The bytes
+/// decide, whatever the file says.
 const MISFILED: &str = "FTP server";
 
 #[derive(Debug, Deserialize)]
@@ -44,8 +46,8 @@ impl Sample {
     }
 }
 
-/// The samples; `None` where they are not there, which is said.
-#[expect(clippy::print_stderr, reason = "a test that can't run here says so")]
+/// Reads the samples. Prints a note and returns `None` where the file is missing.
+#[expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
 fn samples() -> Option<Vec<Sample>> {
     let Ok(text) = fs::read_to_string(SAMPLES) else {
         eprintln!("skipped: there are no samples at {SAMPLES}");
@@ -55,13 +57,13 @@ fn samples() -> Option<Vec<Sample>> {
     Some(text.lines().map(sample).collect())
 }
 
-/// The address at which the sample of this number is served.
+/// Returns the address that serves the sample with this number.
 fn address(number: usize) -> Ipv4Addr {
     let number = u32::try_from(number).expect("there are thousands");
     Ipv4Addr::from(0x7F70_0000 + (number / 250) * 256 + number % 250 + 1)
 }
 
-/// Serves each sample on an address of its own, all on one port of loopback.
+/// Serves each sample on its own loopback address, all on one port.
 struct Corpus {
     port: u16,
     stop: TcpStream,
@@ -71,7 +73,7 @@ struct Corpus {
 impl Corpus {
     #[expect(
         clippy::disallowed_methods,
-        reason = "a server and a client that are not the program's"
+        reason = "the test needs a server and a client of its own"
     )]
     fn serve(samples: Arc<Vec<Sample>>) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there is a socket");
@@ -79,11 +81,12 @@ impl Corpus {
         socket.bind(&SocketAddr::from(([0, 0, 0, 0], 0)).into()).expect("there is a port");
         socket.listen(4096).expect("it listens");
         let listener = TcpListener::from(socket);
-        listener.set_nonblocking(true).expect("it can be");
+        listener.set_nonblocking(true).expect("non-blocking mode is supported");
         let port = listener.local_addr().expect("it is bound").port();
         let signal = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a port");
-        let stop = TcpStream::connect(signal.local_addr().expect("it is bound")).expect("it is up");
-        let (stopped, _) = signal.accept().expect("somebody came");
+        let stop = TcpStream::connect(signal.local_addr().expect("it is bound"))
+            .expect("the listener is bound");
+        let (stopped, _) = signal.accept().expect("a client connected");
         let thread = thread::spawn(move || serve(&listener, &stopped, &samples));
         Self { port, stop, thread: Some(thread) }
     }
@@ -93,66 +96,66 @@ impl Drop for Corpus {
     fn drop(&mut self) {
         let _ = self.stop.shutdown(std::net::Shutdown::Both);
         if let Some(thread) = self.thread.take() {
-            thread.join().expect("the server ends in peace");
+            thread.join().expect("the server thread does not panic");
         }
     }
 }
 
-struct Visit {
+struct Client {
     stream: TcpStream,
-    /// What is said once the client has spoken.
+    /// Bytes to send after the client has sent something.
     answer: Option<Vec<u8>>,
 }
 
 fn serve(listener: &TcpListener, stopped: &TcpStream, samples: &[Sample]) {
-    let mut visits: Vec<Visit> = Vec::new();
+    let mut clients: Vec<Client> = Vec::new();
     loop {
         let events: Vec<PollFlags> = {
             let mut watched =
                 vec![PollFd::new(stopped, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
-            watched.extend(visits.iter().map(|visit| PollFd::new(&visit.stream, PollFlags::IN)));
-            poll(&mut watched, None).expect("it can be waited");
+            watched.extend(clients.iter().map(|client| PollFd::new(&client.stream, PollFlags::IN)));
+            poll(&mut watched, None).expect("poll succeeds");
             watched.iter().map(PollFd::revents).collect()
         };
         if !events[0].is_empty() {
             return;
         }
-        let mut happened = events[2..].iter();
-        visits.retain_mut(|visit| {
-            let is_quiet = happened.next().is_none_or(PollFlags::is_empty);
-            is_quiet || listen(visit)
+        let mut client_events = events[2..].iter();
+        clients.retain_mut(|client| {
+            let is_quiet = client_events.next().is_none_or(PollFlags::is_empty);
+            is_quiet || answer(client)
         });
         while let Ok((stream, _)) = listener.accept() {
-            visits.extend(greet(stream, samples));
+            clients.extend(greet(stream, samples));
         }
     }
 }
 
-/// A client has come; `None` when it is gone before anything could be said.
-fn greet(mut stream: TcpStream, samples: &[Sample]) -> Option<Visit> {
+/// Sends a new client its greeting. Returns `None` when the client has already gone.
+fn greet(mut stream: TcpStream, samples: &[Sample]) -> Option<Client> {
     let SocketAddr::V4(at) = stream.local_addr().ok()? else { return None };
-    let place = u32::from(*at.ip()).checked_sub(0x7F70_0000)?;
-    let number = usize::try_from(place / 256 * 250 + place % 256 - 1).ok()?;
+    let offset = u32::from(*at.ip()).checked_sub(0x7F70_0000)?;
+    let number = usize::try_from(offset / 256 * 250 + offset % 256 - 1).ok()?;
     let sample = samples.get(number)?;
     stream.set_nonblocking(true).ok()?;
     if sample.mode == "greet" {
         stream.write_all(&sample.bytes()).ok()?;
-        return Some(Visit { stream, answer: None });
+        return Some(Client { stream, answer: None });
     }
-    Some(Visit { stream, answer: Some(sample.bytes()) })
+    Some(Client { stream, answer: Some(sample.bytes()) })
 }
 
-/// The client has spoken or left; whether it stays.
-fn listen(visit: &mut Visit) -> bool {
+/// Answers a client that is ready to be read. Returns whether its connection stays open.
+fn answer(client: &mut Client) -> bool {
     let mut buffer = [0; 4096];
-    match visit.stream.read(&mut buffer) {
+    match client.stream.read(&mut buffer) {
         Ok(0) => false,
-        Ok(_) => visit.answer.take().is_none_or(|bytes| visit.stream.write_all(&bytes).is_ok()),
+        Ok(_) => client.answer.take().is_none_or(|bytes| client.stream.write_all(&bytes).is_ok()),
         Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
     }
 }
 
-/// As many descriptors as a connection to every sample takes.
+/// Raises the soft descriptor limit, so that a connection to every sample can be open.
 fn allow_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
@@ -168,7 +171,7 @@ fn check(corpus: &Corpus, numbers: impl Iterator<Item = usize>, arguments: &[&st
 }
 
 #[test]
-fn real_banners_are_judged_by_what_they_prove() {
+fn real_banners_get_expected_services() {
     let Some(samples) = samples() else { return };
     allow_descriptors();
     let samples = Arc::new(samples);
@@ -177,23 +180,23 @@ fn real_banners_are_judged_by_what_they_prove() {
     let rows = ended.rows();
     let by_host: HashMap<&str, &Row> = rows.iter().map(|row| (row.host.as_str(), row)).collect();
     let mut services: HashMap<(&str, &str), u32> = HashMap::new();
-    let mut surprises = Vec::new();
+    let mut unexpected = Vec::new();
     for (number, sample) in samples.iter().enumerate() {
         let row = by_host[address(number).to_string().as_str()];
         let service = row.service.as_deref().unwrap_or("not open");
         *services.entry((&sample.class, service)).or_default() += 1;
         let is_misfiled = String::from_utf8_lossy(&sample.bytes()).contains(MISFILED);
-        let is_surprise = match (sample.class.as_str(), service) {
+        let is_unexpected = match (sample.class.as_str(), service) {
             ("ssh", service) => service != "ssh",
             ("telnet", "other") => !is_misfiled,
             ("telnet", _) => false,
             (_, service) => ["ssh", "telnet"].contains(&service),
         };
-        if is_surprise {
-            surprises.push(format!("{} is {service}: {:?}", sample.id, row.banner));
+        if is_unexpected {
+            unexpected.push(format!("{} is {service}: {:?}", sample.id, row.banner));
         }
     }
-    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+    assert!(unexpected.is_empty(), "{}", unexpected.join("\n"));
     let count = |class, service| services.get(&(class, service)).copied().unwrap_or_default();
     let of_telnet = count("telnet", "telnet") + count("telnet", "telnet-likely");
     assert!(of_telnet >= 165, "{of_telnet} of 179 are telnet: {services:?}");
@@ -202,7 +205,7 @@ fn real_banners_are_judged_by_what_they_prove() {
 }
 
 #[test]
-fn no_ssh_and_no_telnet_of_real_banners_is_certified_as_absent() {
+fn gate_certifies_no_absence_for_real_ssh_and_telnet_banners() {
     let Some(samples) = samples() else { return };
     allow_descriptors();
     let is_wanted = |sample: &Sample| {

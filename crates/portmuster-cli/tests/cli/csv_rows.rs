@@ -1,21 +1,21 @@
-//! The columns of CSV, declared once more, and what becomes of files that have rows.
+//! The CSV columns, declared independently of the program, and appending to existing CSV files.
 
 use serde::Deserialize;
 
 use crate::{
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::{Ended, check},
     row::{Evidence, Row},
 };
 
-/// The header as the documentation has it.
+/// The header line that the documentation specifies.
 const HEADER: &str = "schema,host,port,open,state,reason,address,\
     service,banner,banner_base64,ssh_protocol,ssh_software,ssh_comment,\
     kex_algorithms,host_key_algorithms,ciphers_client_to_server,ciphers_server_to_client,\
     macs_client_to_server,macs_server_to_client,compression_client_to_server,compression_server_to_client,\
     kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence,rule\n";
 
-/// One line; what is empty is absent.
+/// One CSV line. `None` is an empty field.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CsvRow {
@@ -55,12 +55,12 @@ pub(crate) struct CsvRow {
 }
 
 impl CsvRow {
-    /// What a row in JSON is where text is made harmless, but for the evidence.
+    /// Converts a JSON row to the expected CSV row: text is escaped, and evidence is omitted.
     fn of(row: &Row) -> Self {
-        let text = |text: &Option<String>| text.as_deref().map(harmless);
-        // What is not UTF-8 is the same in every format.
-        let is_spelled = row.banner_base64.is_some();
-        let said = |it: &Option<String>| if is_spelled { it.clone() } else { text(it) };
+        let text = |text: &Option<String>| text.as_deref().map(escaped);
+        // A banner that is not UTF-8 is already escaped in JSON, so every format has the same text.
+        let is_escaped = row.banner_base64.is_some();
+        let identification = |it: &Option<String>| if is_escaped { it.clone() } else { text(it) };
         let list = |list: &Option<Vec<String>>| list.as_ref().map(|list| list.join(" "));
         Self {
             schema: row.schema,
@@ -74,8 +74,8 @@ impl CsvRow {
             banner: text(&row.banner),
             banner_base64: text(&row.banner_base64),
             ssh_protocol: text(&row.ssh_protocol),
-            ssh_software: said(&row.ssh_software),
-            ssh_comment: said(&row.ssh_comment),
+            ssh_software: identification(&row.ssh_software),
+            ssh_comment: identification(&row.ssh_comment),
             kex_algorithms: list(&row.kex_algorithms),
             host_key_algorithms: list(&row.host_key_algorithms),
             ciphers_client_to_server: list(&row.ciphers_client_to_server),
@@ -94,19 +94,19 @@ impl CsvRow {
             label: text(&row.label),
             attempts: row.attempts,
             time: row.time.clone(),
-            // It is compared as what it is, JSON.
+            // `assert_same` compares the evidence as JSON.
             evidence: None,
             rule: text(&row.rule),
         }
     }
 }
 
-/// A stranger's text as it stands in CSV and in the database.
-fn harmless(text: &str) -> String {
+/// Escapes remote text as CSV and the database do.
+fn escaped(text: &str) -> String {
     portmuster::sink::escape(text.as_bytes())
 }
 
-/// The rows behind the header.
+/// Parses the rows below the header.
 pub(crate) fn read_rows(text: &str) -> Vec<CsvRow> {
     assert!(text.starts_with(HEADER), "{text}");
     assert!(text.ends_with('\n'), "the last line is cut off: {text}");
@@ -114,7 +114,7 @@ pub(crate) fn read_rows(text: &str) -> Vec<CsvRow> {
     reader.deserialize().map(|row| row.expect("it is a row of this schema")).collect()
 }
 
-/// Asserts that the rows are the same as those in JSON, in whatever order.
+/// Asserts that the CSV rows equal the JSON rows, in any order.
 pub(crate) fn assert_same(mut rows: Vec<CsvRow>, json: &[Row]) {
     let key = |row: &CsvRow| (row.host.clone(), row.port);
     rows.sort_by_key(key);
@@ -135,9 +135,9 @@ fn check_into(folder: &Folder, arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn rows_are_added_below_the_header_that_is_there() {
+fn append_keeps_existing_header() {
     let folder = Folder::new();
-    folder.with("rows.csv", "");
+    folder.write("rows.csv", "");
     for rows in 1..=3 {
         let ended = check_into(&folder, &["--append"]);
         assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -146,10 +146,10 @@ fn rows_are_added_below_the_header_that_is_there() {
 }
 
 #[test]
-fn rows_are_not_added_below_other_columns() {
+fn append_refuses_other_columns() {
     for old in ["schema,host\n", &format!("x{HEADER}"), "1,127.0.0.1\n"] {
         let folder = Folder::new();
-        let file = folder.with("rows.csv", old);
+        let file = folder.write("rows.csv", old);
         let ended = check_into(&folder, &["--append"]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
         assert!(ended.stderr.contains("its columns are not those"), "{}", ended.stderr);
@@ -158,23 +158,23 @@ fn rows_are_not_added_below_other_columns() {
 }
 
 #[test]
-fn a_run_without_rows_has_the_header() {
+fn run_without_rows_writes_header() {
     let ended = check(["127.0.0.1:1", "-o=csv", "--show=open"]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), HEADER));
 }
 
 #[test]
-fn a_label_that_is_a_formula_is_none_in_a_spreadsheet() {
+fn formula_label_is_quoted_for_spreadsheets() {
     let folder = Folder::new();
-    let list = folder.with("list", "127.0.0.1:1 =HYPERLINK(\"http://evil.example\")\n");
-    let list = list.to_str().expect("temporary folders have plain names");
+    let list = folder.write("list", "127.0.0.1:1 =HYPERLINK(\"http://evil.example\")\n");
+    let list = list.to_str().expect("temporary paths are UTF-8");
     let ended = check(["-i", list, "--labels", "-o=csv"]);
     let rows = read_rows(&ended.stdout);
     assert_eq!(rows[0].label.as_deref(), Some("'=HYPERLINK(\"http://evil.example\")"));
 }
 
 #[test]
-fn a_file_is_replaced_only_when_told_so() {
+fn existing_file_is_replaced_only_with_force() {
     let folder = Folder::new();
     assert_eq!(check_into(&folder, &[]).status, Some(0));
     let before = read(&folder.file("rows.csv"));

@@ -1,4 +1,4 @@
-//! The schema of the database, declared once more, and what becomes of databases that have runs.
+//! The database schema, declared independently of the program, and writing to existing databases.
 
 use std::{fs, path::Path};
 
@@ -6,12 +6,12 @@ use rusqlite::{Connection, OpenFlags, types::FromSql};
 
 use crate::{
     csv_rows::CsvRow,
-    outputs::{Folder, output},
+    folder::{Folder, output},
     program::{Ended, Running, check, program, run},
-    shell::sh_apart,
+    shell::sh_in_namespaces,
 };
 
-/// Name, type, and whether it is never NULL.
+/// Name, type, and whether the column is NOT NULL.
 type Column<'a> = (&'a str, &'a str, bool);
 
 const RUNS: [Column<'_>; 13] = [
@@ -68,20 +68,20 @@ const OUTCOMES: [Column<'_>; 35] = [
     ("rule", "TEXT", false),
 ];
 
-/// Opens the database as another program does that reads it.
+/// Opens the database read-only, as another program would.
 pub(crate) fn open(file: &Path) -> Connection {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     Connection::open_with_flags(file, flags).expect("it is a database")
 }
 
-/// The first column of what the query finds.
+/// Returns the first column of a query's result.
 pub(crate) fn column<T: FromSql>(database: &Connection, query: &str) -> Vec<T> {
     let mut query = database.prepare(query).expect("it has the columns");
     let rows = query.query_map([], |row| row.get(0)).expect("it can be read");
     rows.map(|row| row.expect("it is of this type")).collect()
 }
 
-/// The outcomes of the latest run.
+/// Returns the outcomes of the latest run.
 pub(crate) fn outcomes(database: &Connection) -> Vec<CsvRow> {
     let query = "SELECT * FROM outcomes WHERE run = (SELECT max(id) FROM runs)";
     let mut query = database.prepare(query).expect("it has the columns");
@@ -127,8 +127,8 @@ fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
     })
 }
 
-/// Asserts that it is whole, and has the declared schema and nothing else.
-pub(crate) fn assert_whole(database: &Connection) {
+/// Asserts that the database passes the integrity check of `SQLite` and has exactly the declared schema.
+pub(crate) fn assert_intact(database: &Connection) {
     assert_eq!(column::<String>(database, "PRAGMA integrity_check"), ["ok"]);
     assert_eq!(column::<u32>(database, "PRAGMA user_version"), [2]);
     let application = u32::from_be_bytes(*b"port");
@@ -141,8 +141,10 @@ pub(crate) fn assert_whole(database: &Connection) {
         let query = format!("SELECT name, type, \"notnull\" FROM pragma_table_info('{table}')");
         let mut query = database.prepare(&query).expect("it has the columns");
         let columns = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        let columns: Vec<(String, String, bool)> =
-            columns.expect("it can be read").map(|column| column.expect("it is one")).collect();
+        let columns: Vec<(String, String, bool)> = columns
+            .expect("it can be read")
+            .map(|column| column.expect("it is a column"))
+            .collect();
         let columns: Vec<Column<'_>> =
             columns.iter().map(|(name, kind, never)| (&**name, &**kind, *never)).collect();
         assert_eq!(columns, expected);
@@ -155,7 +157,7 @@ fn check_into(file: &Path, arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn runs_accumulate_whatever_is_said_of_files_that_exist() {
+fn runs_accumulate_with_any_overwrite_flag() {
     let folder = Folder::new();
     let file = folder.file("audit.db");
     for arguments in [&[][..], &[], &["--append"], &["--force"]] {
@@ -163,19 +165,20 @@ fn runs_accumulate_whatever_is_said_of_files_that_exist() {
         assert_eq!(ended.status, Some(0), "{ended:?}");
     }
     let database = open(&file);
-    assert_whole(&database);
+    assert_intact(&database);
     assert_eq!(column::<i64>(&database, "SELECT count(*) FROM outcomes GROUP BY run"), [2; 4]);
     let account = "SELECT targets || closed || open || filtered || unresolved || unchecked
         || excluded || left FROM runs WHERE ended >= started";
     assert_eq!(column::<String>(&database, account), ["22000000"; 4]);
-    let asked = column::<String>(&database, "SELECT arguments FROM runs WHERE id = 3");
-    assert!(asked[0].starts_with("portmuster check 127.0.0.1:1,2 -o sqlite="), "{asked:?}");
-    assert!(asked[0].ends_with(" --append"), "{asked:?}");
+    let arguments = column::<String>(&database, "SELECT arguments FROM runs WHERE id = 3");
+    assert!(arguments[0].starts_with("portmuster check 127.0.0.1:1,2 -o sqlite="), "{arguments:?}");
+    assert!(arguments[0].ends_with(" --append"), "{arguments:?}");
 }
 
-/// Of two databases either has no place for the run: nothing is begun, and what is new goes again.
+/// Breaks each of two databases in turn. The run must not start, and outputs created for it must be
+/// removed.
 #[test]
-fn a_run_that_one_database_refuses_is_in_no_other_output() {
+fn refusal_by_one_database_leaves_other_outputs_unchanged() {
     let folder = Folder::new();
     let files = ["a.db", "b.db"].map(|name| folder.file(name));
     for file in &files {
@@ -193,24 +196,24 @@ fn a_run_that_one_database_refuses_is_in_no_other_output() {
         let rename = |from: &str, to: &str| {
             let database = Connection::open(broken).expect("it is a database");
             let rename = format!("ALTER TABLE {from} RENAME TO {to}");
-            database.execute_batch(&rename).expect("nobody holds it");
+            database.execute_batch(&rename).expect("it is unlocked");
         };
         rename("runs", "gone");
         let ended = check(&outputs);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let told =
+        let message =
             format!("opening the output {}: it is not as portmuster has made it", broken.display());
-        assert!(ended.stderr.contains(&told), "{}", ended.stderr);
+        assert!(ended.stderr.contains(&message), "{}", ended.stderr);
         let other = Connection::open(other).expect("it is a database");
         assert_eq!(column::<u32>(&other, "SELECT count(*) FROM runs"), [1]);
         drop(other);
         rename("gone", "runs");
-        assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2);
+        assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 2);
     }
 }
 
 #[test]
-fn a_run_whose_file_cannot_be_begun_is_in_no_database() {
+fn output_that_cannot_start_leaves_database_unchanged() {
     let (folder, mount) = (Folder::new(), Folder::new());
     let file = folder.file("audit.db");
     assert_eq!(check_into(&file, &[]).status, Some(0));
@@ -221,7 +224,7 @@ fn a_run_whose_file_cannot_be_begun_is_in_no_database() {
         ls \"$1\"
         exit $status";
     let script = script.replace("FILE", &file.display().to_string());
-    let Some(ended) = sh_apart(&["--mount"], &script, mount.path()) else { return };
+    let Some(ended) = sh_in_namespaces(&["--mount"], &script, mount.path()) else { return };
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.contains("/rows: No space left on device"), "{}", ended.stderr);
     assert_eq!(ended.stdout, "full\n", "what is new is gone again");
@@ -229,17 +232,17 @@ fn a_run_whose_file_cannot_be_begun_is_in_no_database() {
 }
 
 #[test]
-fn a_database_is_one_file_once_the_run_has_ended() {
+fn finished_run_leaves_one_database_file() {
     let folder = Folder::new();
     assert_eq!(check_into(&folder.file("audit.db"), &[]).status, Some(0));
-    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1);
+    assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 1);
 }
 
 #[test]
-fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
+fn foreign_file_is_refused_and_unchanged() {
     let folder = Folder::new();
     let foreign = folder.file("foreign.db");
-    let database = Connection::open(&foreign).expect("there is room");
+    let database = Connection::open(&foreign).expect("it is writable");
     database.execute_batch("CREATE TABLE x (y); PRAGMA user_version = 1").expect("it is SQL");
     drop(database);
     let newer = folder.file("newer.db");
@@ -251,19 +254,19 @@ fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
     drop(database);
     for (file, complaint) in [
         (foreign, "it is not a database of portmuster's; choose another file"),
-        (folder.with("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
+        (folder.write("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
         (newer, "its schema is 3, written by portmuster 7.3.0; this program ("),
     ] {
-        let before = fs::read(&file).expect("it is there");
+        let before = fs::read(&file).expect("it exists");
         let ended = check_into(&file, &["--force"]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
         assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
-        assert_eq!(fs::read(&file).expect("it is there"), before);
+        assert_eq!(fs::read(&file).expect("it exists"), before);
     }
-    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 3);
+    assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 3);
 }
 
-/// What version 0.1.0 made of the columns that are there today.
+/// Returns SQL that creates a database as version 0.1.0 did, with two outcomes.
 fn schema_1() -> String {
     let columns = |columns: &[Column<'_>]| {
         let columns = columns.iter().filter(|(name, ..)| *name != "rule");
@@ -290,20 +293,20 @@ fn schema_1() -> String {
 }
 
 #[test]
-fn a_database_of_an_older_version_is_compared_and_added_to() {
+fn older_schema_is_compared_and_migrated() {
     let folder = Folder::new();
     let file = folder.file("audit.db");
-    let database = Connection::open(&file).expect("there is room");
+    let database = Connection::open(&file).expect("it is writable");
     database.execute_batch(&schema_1()).expect("it is SQL");
     drop(database);
-    let before = fs::read(&file).expect("it is there");
+    let before = fs::read(&file).expect("it exists");
     let path = file.display().to_string();
     let ended = run(program().args(["diff", &path, &path]));
-    assert_eq!((ended.status, fs::read(&file).expect("it is there")), (Some(0), before));
+    assert_eq!((ended.status, fs::read(&file).expect("it exists")), (Some(0), before));
 
     assert_eq!(check_into(&file, &[]).status, Some(0));
     let database = open(&file);
-    assert_whole(&database);
+    assert_intact(&database);
     let rules = "SELECT count(*) || ' ' || count(rule) FROM outcomes GROUP BY run";
     assert_eq!(column::<String>(&database, rules), ["2 0", "2 0"]);
     drop(database);
@@ -313,11 +316,11 @@ fn a_database_of_an_older_version_is_compared_and_added_to() {
 }
 
 #[test]
-fn a_database_needs_a_file() {
+fn sqlite_output_requires_a_file() {
     for output in ["sqlite", "sqlite=-"] {
         let ended = check(["127.0.0.1:1", "-o", output]);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        assert!(ended.stderr.contains("name it: sqlite=FILE"), "{}", ended.stderr);
+        assert!(ended.stderr.contains("use sqlite=FILE"), "{}", ended.stderr);
     }
     for (output, complaint) in [
         ("sqlite=/dev/full", "opening the output /dev/full: it is not a file"),
@@ -330,14 +333,15 @@ fn a_database_needs_a_file() {
 }
 
 #[test]
-fn a_database_is_read_while_the_run_goes_on() {
+fn database_is_readable_during_a_run() {
     let folder = Folder::new();
     let file = folder.file("audit.db");
     let mut running = Running::check(["-i", "-", "-o", "jsonl", "-o", &output("sqlite", &file)]);
     for rows in 1..=3 {
         running.feed("127.0.0.1:1\n");
         running.row();
-        // Its rows are seen in the pause that follows, or the run is killed after a while.
+        // The run commits a row in the pause after it. The watchdog ends this loop if it never
+        // does.
         let count = || column::<u32>(&open(&file), "SELECT count(*) FROM outcomes")[0];
         while running.is_alive() && count() < rows {}
         assert_eq!(count(), rows);
@@ -348,7 +352,7 @@ fn a_database_is_read_while_the_run_goes_on() {
 }
 
 #[test]
-fn a_full_disk_keeps_what_was_committed() {
+fn full_disk_keeps_committed_rows() {
     let (folder, mount) = (Folder::new(), Folder::new());
     let script = "mount -t tmpfs -o size=3m none \"$1\"
         status=0
@@ -357,12 +361,12 @@ fn a_full_disk_keeps_what_was_committed() {
         cp \"$1\"/a.db* FOLDER
         exit $status";
     let script = script.replace("FOLDER", folder.path());
-    let Some(ended) = sh_apart(&["--mount"], &script, mount.path()) else { return };
+    let Some(ended) = sh_in_namespaces(&["--mount"], &script, mount.path()) else { return };
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    let told = "a.db; the rows before are whole: the database or the disk is full";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let message = "a.db; all rows before are complete: the database or the disk is full";
+    assert!(ended.stderr.contains(message), "{}", ended.stderr);
     let database = Connection::open(folder.file("a.db")).expect("it is a database");
-    assert_whole(&database);
+    assert_intact(&database);
     assert!(outcomes(&database).len() < 60_000);
     assert_eq!(column::<Option<String>>(&database, "SELECT ended FROM runs"), [None]);
 }

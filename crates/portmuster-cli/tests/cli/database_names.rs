@@ -1,20 +1,20 @@
-//! Databases with names that mean something else elsewhere, and such that others have prepared.
+//! Databases with special file names, and databases manipulated by another program.
 
 use rusqlite::Connection;
 
 use crate::{
-    outputs::{Folder, output},
+    folder::{Folder, output},
     program::{Ended, check, program, run},
-    shell::{sh, sh_apart},
+    shell::{sh, sh_in_namespaces},
 };
 
-/// Runs the program in the folder.
+/// Runs the program with the folder as its working directory.
 fn inside(folder: &Folder, arguments: &[&str]) -> Ended {
     run(program().current_dir(folder.path()).args(arguments))
 }
 
 #[test]
-fn a_database_is_a_file_of_exactly_its_name() {
+fn special_names_create_files_of_that_name() {
     for name in [
         ":memory:",
         "file:x?mode=memory",
@@ -35,9 +35,9 @@ fn a_database_is_a_file_of_exactly_its_name() {
         let ended = inside(&folder, &["diff", &runs[0], &runs[1]]);
         assert_eq!(
             (ended.status, &*ended.stderr),
-            (Some(0), "portmuster: 1 targets, then 1; 0 changed\n")
+            (Some(0), "portmuster: 1 targets before, 1 now; 0 changed\n")
         );
-        for entry in std::fs::read_dir(folder.path()).expect("it is there") {
+        for entry in std::fs::read_dir(folder.path()).expect("it exists") {
             let found = entry.expect("it can be read").file_name();
             let found = found.to_str().expect("it is text");
             let beside = found.strip_prefix(name);
@@ -48,7 +48,7 @@ fn a_database_is_a_file_of_exactly_its_name() {
 }
 
 #[test]
-fn a_database_that_is_mounted_without_its_folder_is_refused() {
+fn bind_mounted_database_file_is_refused() {
     let folder = Folder::new();
     let script = "cd \"$1\"
         : >rows.db
@@ -56,23 +56,23 @@ fn a_database_that_is_mounted_without_its_folder_is_refused() {
         : >elsewhere/rows.db
         mount --bind rows.db elsewhere/rows.db
         \"$portmuster\" check 127.0.0.1:1 -o sqlite=elsewhere/rows.db";
-    let Some(ended) = sh_apart(&["--mount"], script, folder.path()) else { return };
+    let Some(ended) = sh_in_namespaces(&["--mount"], script, folder.path()) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("mount the folder that it is in"), "{ended:?}");
 }
 
-/// The database of another application, and a path that would be its URI.
+/// The output path would be a URI of the foreign database if URIs were enabled.
 #[test]
-fn a_database_of_another_application_is_not_reached_by_a_uri() {
+fn file_uri_does_not_open_foreign_database() {
     let folder = Folder::new();
     let foreign = folder.file("foreign.db");
-    let database = Connection::open(&foreign).expect("there is room");
+    let database = Connection::open(&foreign).expect("it is writable");
     database.execute_batch("CREATE TABLE x (y)").expect("it is SQL");
     drop(database);
-    let before = std::fs::read(&foreign).expect("it is there");
+    let before = std::fs::read(&foreign).expect("it exists");
     let ended = inside(&folder, &["check", "127.0.0.1:1", "-o", "sqlite=file:foreign.db"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
-    assert_eq!(std::fs::read(&foreign).expect("it is there"), before);
+    assert_eq!(std::fs::read(&foreign).expect("it exists"), before);
     assert!(folder.file("file:foreign.db").exists());
 }
 
@@ -87,7 +87,7 @@ fn with_run(change: &str) -> (Folder, String) {
 }
 
 #[test]
-fn a_trigger_that_would_drop_every_row_is_refused() {
+fn trigger_that_drops_rows_is_refused() {
     let (_folder, output) =
         with_run("CREATE TRIGGER quiet BEFORE INSERT ON outcomes BEGIN SELECT RAISE(IGNORE); END");
     let ended = check(["127.0.0.1:1", "-o", &output]);
@@ -102,9 +102,9 @@ fn a_trigger_that_would_drop_every_row_is_refused() {
     );
 }
 
-/// A table that drops by itself what this program writes.
+/// The manipulated table silently ignores the rows that the program inserts.
 #[test]
-fn rows_that_a_database_does_not_take_are_a_failure_of_the_output() {
+fn silently_dropped_rows_fail_the_output() {
     let (_folder, output) = with_run(
         "ALTER TABLE outcomes ADD COLUMN more TEXT DEFAULT 'x';
         PRAGMA writable_schema = ON;
@@ -117,7 +117,7 @@ fn rows_that_a_database_does_not_take_are_a_failure_of_the_output() {
 }
 
 #[test]
-fn a_view_without_end_does_not_hang_diff() {
+fn endless_view_does_not_hang_diff() {
     let (folder, _) = with_run(
         "PRAGMA foreign_keys = OFF;
         ALTER TABLE runs RENAME TO kept;

@@ -1,11 +1,11 @@
-//! The demo shows every fixture, judged as it is.
+//! The demo prints one row for every fixture, with the expected verdict.
 
 use portmuster_lab::fixtures;
 
 use crate::program::{program, run};
 
 #[test]
-fn the_demo_shows_every_exhibit() {
+fn demo_shows_every_fixture() {
     let ended = run(program().arg("demo"));
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(ended.stdout.lines().count(), fixtures().len() + 1);
@@ -15,6 +15,6 @@ fn the_demo_shows_every_exhibit() {
         assert!(row.contains(fixture.service.unwrap_or(fixture.state)), "{row}");
     }
     let all = fixtures().len();
-    assert_eq!(ended.stderr, format!("portmuster: {all} of {all} servers judged as they are\n"));
+    assert_eq!(ended.stderr, format!("portmuster: {all} of {all} servers judged correctly\n"));
     assert!(ended.stdout.is_ascii(), "{}", ended.stdout);
 }

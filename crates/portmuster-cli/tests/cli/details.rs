@@ -1,4 +1,4 @@
-//! What rows tell of a service, and what `--no-kex` and `--evidence` change.
+//! Service details in rows, and the effect of `--no-kex` and `--evidence`.
 
 use portmuster_lab::{Behaviour, KexInitDefect};
 
@@ -8,7 +8,7 @@ use crate::{
     servers::{start, target},
 };
 
-/// The row of a server that behaves so.
+/// Checks a server with this behaviour and returns its row.
 fn row(behaviour: Behaviour, arguments: &[&str]) -> Row {
     let server = start(behaviour);
     let target = target(&server);
@@ -18,24 +18,24 @@ fn row(behaviour: Behaviour, arguments: &[&str]) -> Row {
 }
 
 #[test]
-fn ssh_tells_its_parts_its_offer_and_what_is_weak_in_it() {
+fn ssh_row_has_identification_algorithms_and_findings() {
     let row = row(Behaviour::Ssh, &[]);
     assert_eq!(row.ssh_protocol.as_deref(), Some("2.0"));
     assert_eq!(row.ssh_software.as_deref(), Some("OpenSSH_9.2p1"));
     assert_eq!(row.ssh_comment.as_deref(), Some("Debian-2+deb12u2"));
-    let kex = row.kex_algorithms.expect("it offers something");
+    let kex = row.kex_algorithms.expect("it has a KEXINIT");
     assert!(kex.iter().any(|method| method == "curve25519-sha256"), "{kex:?}");
     assert!(row.ciphers_client_to_server.is_some_and(|ciphers| !ciphers.is_empty()));
     assert_eq!((row.kex_missing, row.evidence), (None, None));
 
-    let weak = self::row(Behaviour::SshWeak, &[]).findings.expect("it is broken throughout");
+    let weak = self::row(Behaviour::SshWeak, &[]).findings.expect("it has weak algorithms");
     for finding in ["group1-sha1", "sha1-kex", "ssh-dss", "rc4", "3des", "cbc", "md5"] {
         assert!(weak.iter().any(|one| one == finding), "{finding} in {weak:?}");
     }
 }
 
 #[test]
-fn an_offer_in_the_same_packet_is_read() {
+fn kexinit_in_first_packet_is_read() {
     assert!(row(Behaviour::SshEager, &[]).kex_algorithms.is_some());
 }
 
@@ -47,7 +47,7 @@ fn no_kex_stops_at_the_identification() {
 }
 
 #[test]
-fn no_probe_has_nothing_to_stop_at_or_to_keep() {
+fn no_probe_conflicts_with_no_kex_and_evidence() {
     for other in ["--no-kex", "--evidence"] {
         let ended = check(["127.0.0.1:1", "--no-probe", other]);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
@@ -57,7 +57,7 @@ fn no_probe_has_nothing_to_stop_at_or_to_keep() {
 }
 
 #[test]
-fn an_offer_that_lies_leaves_ssh_and_says_so() {
+fn malformed_kexinit_keeps_ssh_and_reports_reason() {
     for (defect, why) in [
         (KexInitDefect::PacketLength, "no-packet"),
         (KexInitDefect::PaddingLength, "no-packet"),
@@ -71,7 +71,7 @@ fn an_offer_that_lies_leaves_ssh_and_says_so() {
 }
 
 #[test]
-fn the_old_protocol_is_a_finding() {
+fn ssh_1_is_a_finding() {
     let old = row(Behaviour::SshOld, &[]);
     assert_eq!(old.findings.as_deref(), Some(&["ssh-1".to_owned()][..]));
     assert_eq!((old.kex_algorithms, old.kex_missing), (None, None));
@@ -81,9 +81,9 @@ fn the_old_protocol_is_a_finding() {
 }
 
 #[test]
-fn telnet_tells_its_options_and_others_their_protocol() {
+fn telnet_row_has_options_and_other_row_has_protocol() {
     let telnet = row(Behaviour::Telnet, &[]);
-    let options = telnet.telnet_options.expect("it wishes for something");
+    let options = telnet.telnet_options.expect("it negotiates options");
     let expected = ["do terminal-type", "will echo", "will suppress-go-ahead", "do window-size"];
     assert_eq!(options, expected);
     assert_eq!(row(Behaviour::Http, &[]).protocol.as_deref(), Some("http"));
@@ -91,9 +91,9 @@ fn telnet_tells_its_options_and_others_their_protocol() {
 }
 
 #[test]
-fn evidence_is_the_conversation_in_its_order() {
+fn evidence_lists_conversation_in_order() {
     let row = row(Behaviour::Telnet, &["--evidence"]);
-    let evidence = row.evidence.expect("it was asked for");
+    let evidence = row.evidence.expect("evidence was requested");
     assert_eq!((evidence.rule.as_str(), evidence.left_out_bytes), ("telnet-commands", 0));
     let sides: Vec<_> = evidence.parts.iter().map(|part| part.side.as_str()).collect();
     assert_eq!(sides, ["server", "portmuster", "server"]);

@@ -1,19 +1,19 @@
-//! `portmuster diff`: what changed between two runs, and what is no run.
+//! `portmuster diff`: changes between two runs, and inputs that are not runs.
 
 use std::{fs, net::IpAddr, path::Path};
 
 use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
 use serde::Deserialize;
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     program::{Ended, Running, check, program, run},
     servers::{start, target},
     shell::sh,
 };
 
-/// Schema 1 of a change as the documentation has it, declared once more.
+/// Schema 1 of a change as the documentation specifies it, declared independently of the program.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
@@ -25,14 +25,14 @@ struct Change {
     new_findings: Vec<String>,
     #[serde(default)]
     gone_findings: Vec<String>,
-    old: Option<Known>,
-    new: Option<Known>,
+    old: Option<ChangeSide>,
+    new: Option<ChangeSide>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "they are declared so that no other field is there")]
-struct Known {
+#[expect(dead_code, reason = "deny_unknown_fields checks them")]
+struct ChangeSide {
     state: String,
     reason: String,
     address: Option<IpAddr>,
@@ -56,25 +56,24 @@ fn diff(arguments: &[&str]) -> Ended {
     run(program().arg("diff").args(arguments))
 }
 
-/// A folder with runs in it.
-struct Runs(TempDir);
+/// A temporary folder of run files.
+struct Runs(Folder);
 
 impl Runs {
     fn new() -> Self {
-        Self(TempDir::new().expect("there is room for a folder"))
+        Self(Folder::new())
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().expect("temporary folders have plain names").to_owned()
+        format!("{}/{name}", self.0.path())
     }
 
     fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.path(name);
-        fs::write(&path, content).expect("there is room for a file");
-        path
+        self.0.write(name, content);
+        self.path(name)
     }
 
-    /// Checks the servers, and keeps the rows.
+    /// Checks the servers and writes their rows to a file. Returns its path.
     fn check(&self, name: &str, servers: &[&Server]) -> String {
         let path = self.path(name);
         let output = format!("jsonl={path}");
@@ -99,7 +98,7 @@ const TELNET: &str =
 const OLD_SSH: &str = r#""state":"open","reason":"accepted","service":"ssh","ssh_protocol":"2.0","ssh_software":"OpenSSH_7.4","kex_algorithms":[],"findings":["cbc"]"#;
 const NEW_SSH: &str = r#""state":"open","reason":"accepted","service":"ssh","ssh_protocol":"2.0","ssh_software":"OpenSSH_9.9","kex_algorithms":[],"findings":["terrapin"],"of_a_later_version":{"x":1}"#;
 
-/// Two runs with a change of each kind.
+/// Writes two runs that contain one change of each kind.
 fn two_runs(runs: &Runs) -> [String; 2] {
     let old = [
         row("192.0.2.1", 22, OLD_SSH),
@@ -123,18 +122,18 @@ fn two_runs(runs: &Runs) -> [String; 2] {
 }
 
 #[test]
-fn changes_in_a_table() {
+fn table_shows_each_kind_of_change() {
     let runs = Runs::new();
     let [old, new] = two_runs(&runs);
     let ended = diff(&[&old, &new]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
     insta::assert_snapshot!("diff_table", ended.stdout);
-    insta::assert_snapshot!("diff_said", ended.stderr);
+    insta::assert_snapshot!("diff_summary", ended.stderr);
 
     let all = diff(&[&old, &new, "--show=all", "--quiet"]);
     assert_eq!((all.status, all.stderr.as_str()), (Some(1), ""));
-    let of = |text: &str| text.lines().count();
-    assert_eq!(of(&all.stdout), of(&ended.stdout) + 2, "{}", all.stdout);
+    let lines = |text: &str| text.lines().count();
+    assert_eq!(lines(&all.stdout), lines(&ended.stdout) + 2, "{}", all.stdout);
 
     let coloured = diff(&[&old, &new, "--color=always"]);
     assert!(coloured.stdout.contains("\u{1b}[31m192.0.2.1:23 "), "{:?}", coloured.stdout);
@@ -142,18 +141,18 @@ fn changes_in_a_table() {
 }
 
 #[test]
-fn changes_in_json_lines_fit_their_schema() {
+fn json_lines_match_change_schema() {
     let runs = Runs::new();
     let [old, new] = two_runs(&runs);
     let ended = diff(&[&old, &new, "-o", "jsonl"]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
     let changes = changes(&ended);
-    let told: Vec<_> = changes
+    let actual: Vec<_> = changes
         .iter()
         .map(|change| (change.host.as_str(), change.port, change.changes.join(" ")))
         .collect();
     assert_eq!(
-        told,
+        actual,
         [
             ("192.0.2.1", 22, "version new-findings gone-findings".to_owned()),
             ("192.0.2.1", 23, "opened".to_owned()),
@@ -176,7 +175,7 @@ fn changes_in_json_lines_fit_their_schema() {
 }
 
 #[test]
-fn two_runs_over_servers_that_changed() {
+fn changed_servers_are_reported() {
     let runs = Runs::new();
     let (stays, goes) = (start(Behaviour::SshWeak), start(Behaviour::Telnet));
     let old = runs.check("old.jsonl", &[&stays, &goes]);
@@ -193,26 +192,26 @@ fn two_runs_over_servers_that_changed() {
 
     let ended = diff(&[&old, &new, "-o=jsonl"]);
     assert_eq!(ended.status, Some(1), "{ended:?}");
-    let mut told: Vec<_> = changes(&ended)
+    let mut actual: Vec<_> = changes(&ended)
         .iter()
         .map(|change| (format!("{}:{}", change.host, change.port), change.changes.join(" ")))
         .collect();
     let mut expected = vec![(gone, "closed".to_owned()), (target(&came), "came".to_owned())];
-    told.sort();
+    actual.sort();
     expected.sort();
-    assert_eq!(told, expected);
+    assert_eq!(actual, expected);
 
     let same = diff(&[&old, &old]);
     assert_eq!((same.status, same.stdout.as_str()), (Some(0), ""), "{same:?}");
-    assert_eq!(same.stderr, "portmuster: 2 targets, then 2; 0 changed\n");
+    assert_eq!(same.stderr, "portmuster: 2 targets before, 2 now; 0 changed\n");
 }
 
-/// What is said of a target that a run may not have come to.
+/// End of the summary when one target may not have been reached by an incomplete run.
 const NOT_REACHED: &str = " 0 changed\n\
-    portmuster: 1 not reached by a run that is not whole, and not compared\n";
+    portmuster: 1 targets were not reached by an incomplete run, and are not compared\n";
 
 #[test]
-fn a_run_that_was_cut_off_is_told() {
+fn truncated_run_is_reported() {
     let runs = Runs::new();
     let [old, _] = two_runs(&runs);
     let content = fs::read_to_string(&old).expect("it is text");
@@ -223,10 +222,10 @@ fn a_run_that_was_cut_off_is_told() {
         assert!(ended.stderr.contains("cut.jsonl ends in the middle of a row"), "{ended:?}");
         assert!(ended.stderr.ends_with(NOT_REACHED), "{ended:?}");
     }
-    // A last line without its end is whole all the same.
+    // A last line without a line end is still a whole row.
     let whole = runs.write("whole.jsonl", content.trim_end());
     let ended = diff(&[&old, &whole]);
-    assert_eq!(ended.stderr, "portmuster: 7 targets, then 7; 0 changed\n");
+    assert_eq!(ended.stderr, "portmuster: 7 targets before, 7 now; 0 changed\n");
 
     let empty = runs.write("empty.jsonl", "");
     let ended = diff(&[&empty, &empty]);
@@ -235,11 +234,11 @@ fn a_run_that_was_cut_off_is_told() {
 }
 
 #[test]
-fn what_is_no_run_is_refused_with_its_place() {
+fn invalid_run_error_names_line() {
     let runs = Runs::new();
     let [old, _] = two_runs(&runs);
     let good = row("192.0.2.1", 23, CLOSED);
-    let folder = runs.0.path().to_str().expect("a plain name").to_owned();
+    let folder = runs.0.path().to_owned();
     for (content, complaint) in [
         (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: it is not a row that"),
         (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: its schema is 2, and this"),
@@ -265,18 +264,18 @@ fn what_is_no_run_is_refused_with_its_place() {
     }
     let ended = diff(&["-", "-"]);
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("only one of the runs"), "{ended:?}");
+    assert!(ended.stderr.contains("only one run can be read"), "{ended:?}");
 }
 
 #[test]
-fn a_run_may_come_from_stdin_and_changes_may_go_to_who_has_gone() {
+fn stdin_run_is_compared_and_closed_stdout_is_no_error() {
     let runs = Runs::new();
     let [_, new] = two_runs(&runs);
-    let folder = Path::new(&new).parent().and_then(Path::to_str).expect("a plain name");
+    let folder = Path::new(&new).parent().and_then(Path::to_str).expect("the path is UTF-8");
     let ended =
         sh("cat \"$1/old.jsonl\" | \"$portmuster\" diff - \"$1/new.jsonl\" | wc -l", folder);
     assert_eq!(ended.stdout.trim(), "6", "{ended:?}");
-    // More than a pipe holds.
+    // These rows exceed the capacity of a pipe.
     runs.write(
         "many.jsonl",
         (1..=9_999).map(|port| row("192.0.2.9", port, TELNET)).collect::<String>(),
@@ -289,14 +288,14 @@ fn a_run_may_come_from_stdin_and_changes_may_go_to_who_has_gone() {
     assert!(ended.stderr.starts_with("error: writing standard output: "), "{ended:?}");
 }
 
-/// Checks the targets into the database, as another run.
+/// Checks the targets and adds the run to the database.
 fn audit(database: &str, arguments: &[&str]) -> Ended {
     let output = format!("sqlite={database}");
     check([&["-o", output.as_str(), "-q", "--first-byte=2s", "--deadline=4s"], arguments].concat())
 }
 
 #[test]
-fn a_weekly_audit_finds_the_telnet_that_came() {
+fn audit_database_reports_new_telnet_server() {
     let runs = Runs::new();
     let (database, inventory) = (runs.path("audit #1.db"), runs.path("inventory.txt"));
     let (ssh, telnet) = (start(Behaviour::Ssh), start(Behaviour::Telnet));
@@ -305,7 +304,7 @@ fn a_weekly_audit_finds_the_telnet_that_came() {
         format!("{} core-sw1\n{}\n", target(&ssh), target(&telnet)),
     ];
     for list in lists {
-        fs::write(&inventory, list).expect("there is room for a file");
+        fs::write(&inventory, list).expect("the folder is writable");
         assert_eq!(audit(&database, &["-i", &inventory]).status, Some(0));
     }
     let named = |run: &str| format!("{database}{run}");
@@ -319,13 +318,13 @@ fn a_weekly_audit_finds_the_telnet_that_came() {
         let ended = diff(&[&named(old), &named(new)]);
         assert_eq!(ended.status, Some(status), "{old} {new}: {ended:?}");
     }
-    // A run in JSON lines is the same as one of the database.
+    // A run in JSON lines equals the same run in a database.
     let rows = runs.check("rows.jsonl", &[&ssh, &telnet]);
     assert_eq!(diff(&[&rows, &named("")]).status, Some(0));
 }
 
 #[test]
-fn a_run_that_is_not_in_a_database_is_refused() {
+fn unknown_database_run_is_refused() {
     let runs = Runs::new();
     let (database, [rows, _]) = (runs.path("audit.db"), two_runs(&runs));
     assert_eq!(audit(&database, &["127.0.0.1:1"]).status, Some(0));
@@ -335,8 +334,8 @@ fn a_run_that_is_not_in_a_database_is_refused() {
         (format!("{database}#-2"), "it has no run #-2; there is 1, 1"),
         (format!("{database}#first"), "a run is last, -1 (the last), -2 (the one before)"),
         (format!("{database}#"), "a run is last, -1 (the last), -2 (the one before)"),
-        (format!("{rows}#1"), "only databases have several runs"),
-        (format!("{empty}#1"), "only databases have several runs"),
+        (format!("{rows}#1"), "only databases contain several runs"),
+        (format!("{empty}#1"), "only databases contain several runs"),
         (runs.path("none.db#1"), "No such file"),
     ] {
         let ended = diff(&[&run, &database]);
@@ -352,18 +351,18 @@ fn a_run_that_is_not_in_a_database_is_refused() {
 }
 
 #[test]
-fn what_a_stopped_run_did_not_reach_is_no_change() {
+fn targets_left_by_stopped_run_are_not_changes() {
     let runs = Runs::new();
     let database = runs.path("audit.db");
     let output = format!("sqlite={database}");
     let (refused, silent) = (start(Behaviour::Refused), start(Behaviour::Silent));
     let targets = [target(&refused), target(&silent), "--order=given".to_owned()];
-    let hasty = ["--first-byte=100ms", "--deadline=2s", "-o"].map(str::to_owned);
-    let whole = check(targets.iter().chain(&hasty).chain([&output]));
+    let short = ["--first-byte=100ms", "--deadline=2s", "-o"].map(str::to_owned);
+    let whole = check(targets.iter().chain(&short).chain([&output]));
     assert_eq!(whole.status, Some(0), "{whole:?}");
 
-    let patient = ["--first-byte=1h", "--deadline=1h", "-o=jsonl", "-o"].map(str::to_owned);
-    let mut running = Running::check(targets.iter().chain(&patient).chain([&output]));
+    let long = ["--first-byte=1h", "--deadline=1h", "-o=jsonl", "-o"].map(str::to_owned);
+    let mut running = Running::check(targets.iter().chain(&long).chain([&output]));
     assert_eq!(running.row().state, "closed");
     running.signal(Signal::INT);
     assert_eq!(running.end().status, Some(130));
@@ -376,7 +375,7 @@ fn what_a_stopped_run_did_not_reach_is_no_change() {
             ended.stderr.contains("audit.db (run 2) was stopped with 1 targets left"),
             "{ended:?}"
         );
-        assert!(ended.stderr.contains("targets that it does not have prove nothing"), "{ended:?}");
+        assert!(ended.stderr.contains("nothing is known about its missing targets"), "{ended:?}");
         assert!(ended.stderr.ends_with(NOT_REACHED), "{ended:?}");
     }
 }

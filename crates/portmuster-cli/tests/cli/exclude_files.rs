@@ -1,16 +1,14 @@
-//! Files of what must not be touched: what can't be read in full stops the run before it begins.
+//! Exclude files: a file that cannot be read completely stops the run before it starts.
 
-use std::fs;
-
-use tempfile::TempDir;
-
-use crate::program::{Ended, check};
+use crate::{
+    folder::Folder,
+    program::{Ended, check},
+};
 
 fn check_with_file(contents: &[u8], more: &[&str]) -> Ended {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("excludes");
-    fs::write(&file, contents).expect("there is room");
-    let file = file.to_str().expect("temporary folders have plain names");
+    let folder = Folder::new();
+    let file = folder.write("excludes", contents);
+    let file = file.to_str().expect("temporary paths are UTF-8");
     let arguments = ["127.0.0.9:1", "127.0.0.1:1", "-o", "jsonl", "--exclude-file", file];
     check(arguments.iter().chain(more))
 }
@@ -20,9 +18,9 @@ fn hosts(ended: &Ended) -> Vec<String> {
 }
 
 #[test]
-fn bad_line_is_an_error_also_where_bad_lines_are_passed_over() {
+fn bad_line_is_an_error_even_with_skip_bad_lines() {
     let utf16: Vec<_> = "127.0.0.9\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    for (contents, place) in [
+    for (contents, position) in [
         (&b"127.0.0.9\n127.0.0.300\n"[..], "excludes, line 2, column 1: "),
         (b"127.0.0.9,127.0.0.1\n", "excludes, line 1, column 1: "),
         (b"127.0.0.9\nf\xfcr.example\n", "excludes, line 2, column 2: "),
@@ -32,26 +30,26 @@ fn bad_line_is_an_error_also_where_bad_lines_are_passed_over() {
         for more in [&[][..], &["--skip-bad-lines"]] {
             let ended = check_with_file(contents, more);
             assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-            assert!(ended.stderr.contains(place), "{ended:?}");
+            assert!(ended.stderr.contains(position), "{ended:?}");
         }
     }
 }
 
 #[test]
-fn file_without_an_entry_is_an_error_that_says_how_to_exclude_nothing() {
+fn empty_file_is_an_error_that_suggests_dev_null() {
     for contents in [&b""[..], b"# none yet\n\n", b"\xef\xbb\xbf", b"\r\n\n"] {
         let ended = check_with_file(contents, &["--skip-bad-lines"]);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        let told = "excludes nothing: it has no entry; if nothing is to be excluded, write \
-            --exclude-file /dev/null, or leave it out\n";
-        assert!(ended.stderr.ends_with(told), "{ended:?}");
+        let message = "has no entry: to exclude nothing, use --exclude-file /dev/null or remove the \
+            option\n";
+        assert!(ended.stderr.ends_with(message), "{ended:?}");
     }
     let ended = check(["127.0.0.1:1", "-o", "jsonl", "--exclude-file", "/dev/null"]);
     assert_eq!((ended.status, hosts(&ended)), (Some(0), vec!["127.0.0.1".to_owned()]));
 }
 
 #[test]
-fn marks_and_ends_of_lines_of_other_systems_are_read() {
+fn byte_order_mark_and_cr_line_ends_are_accepted() {
     for contents in [&b"\xef\xbb\xbf127.0.0.9\r\n"[..], b"127.0.0.9\r10.0.0.1", b"127.0.0.9"] {
         let ended = check_with_file(contents, &[]);
         assert_eq!((ended.status, hosts(&ended)), (Some(0), vec!["127.0.0.1".to_owned()]));
@@ -59,8 +57,8 @@ fn marks_and_ends_of_lines_of_other_systems_are_read() {
 }
 
 #[test]
-fn what_is_no_file_is_an_error() {
-    for (path, told) in [
+fn non_regular_file_is_an_error() {
+    for (path, message) in [
         ("/", "is a directory"),
         ("/dev/zero", "is no regular file"),
         ("-", "is no regular file"),
@@ -68,13 +66,13 @@ fn what_is_no_file_is_an_error() {
     ] {
         let ended = check(["127.0.0.1:1", "--exclude-file", path]);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        assert!(ended.stderr.contains(told), "{ended:?}");
+        assert!(ended.stderr.contains(message), "{ended:?}");
     }
 }
 
 #[test]
-fn excluding_everything_leaves_nothing_to_check() {
+fn excluding_everything_is_an_error() {
     let ended = check_with_file(b"0.0.0.0/0\n::/0\n", &[]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    assert!(ended.stderr.contains("all that were named are excluded"), "{ended:?}");
+    assert!(ended.stderr.contains("all named targets are excluded"), "{ended:?}");
 }

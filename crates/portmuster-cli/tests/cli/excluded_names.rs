@@ -1,15 +1,14 @@
-//! Names that are excluded: all their addresses are, whatever else leads to them.
+//! Excluded host names: all their addresses are excluded, whichever target leads to them.
 
-use std::{collections::BTreeSet, fs};
-
-use tempfile::TempDir;
+use std::collections::BTreeSet;
 
 use crate::{
+    folder::Folder,
     program::{Ended, check},
-    shell::sh_apart,
+    shell::{DNS_ONLY, FILES_ONLY, sh_in_namespaces, sh_with_etc},
 };
 
-/// Names that the resolver knows, and asks nobody for.
+/// A hosts file, so that the resolver asks no name server.
 const HOSTS: &str = "\
 127.0.0.2 fragile.example
 127.0.0.3 fragile.example alias.example
@@ -17,20 +16,12 @@ const HOSTS: &str = "\
 ::ffff:127.0.0.5 mapped.example
 ";
 
-/// Runs `portmuster check` where the resolver knows these names and no others.
+/// Runs `portmuster check` where the resolver knows only the names of this hosts file.
 fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {
-    let folder = TempDir::new().expect("there is room for a folder");
-    fs::write(folder.path().join("hosts"), hosts).expect("there is room");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("there is room");
-    fs::write(folder.path().join("list"), LIST).expect("there is room");
-    let script = format!(
-        "mount --bind \"$1/hosts\" /etc/hosts
-        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        cd \"$1\"
-        exec \"$portmuster\" check {arguments}"
-    );
-    let folder = folder.path().to_str().expect("temporary folders have plain names");
-    sh_apart(&["--mount"], &script, folder)
+    let folder = Folder::new();
+    folder.write("list", LIST);
+    let script = format!("exec \"$portmuster\" check {arguments}");
+    sh_with_etc(&folder, &[("hosts", hosts), FILES_ONLY], &[], &script)
 }
 
 const LIST: &str = "# switches\n127.0.0.9\n\nfragile.example\n  gone.example # since May\n";
@@ -50,12 +41,12 @@ fn addresses_of_an_excluded_name_are_never_contacted() {
     let rows = ended.rows();
     let hosts: BTreeSet<_> = rows.iter().map(|row| row.host.as_str()).collect();
     assert_eq!(hosts, BTreeSet::from(["127.0.0.4", "other.example"]), "{ended:?}");
-    assert_eq!(ended.summary().of("excluded"), 1, "of the alias no address is left");
+    assert_eq!(ended.summary().of("excluded"), 1, "no address of the alias is left");
     assert!(ended.stderr.contains("5 excluded from the list"), "{ended:?}");
 }
 
 #[test]
-fn ports_of_an_excluded_name_are_those_of_its_addresses() {
+fn excluded_name_with_port_excludes_that_port_of_its_addresses() {
     let Some(ended) = check_with_hosts(
         HOSTS,
         "127.0.0.3:1,2 fragile.example:1,2 --exclude fragile.example:2 --list",
@@ -66,7 +57,7 @@ fn ports_of_an_excluded_name_are_those_of_its_addresses() {
 }
 
 #[test]
-fn listing_and_counting_look_excluded_names_up() {
+fn list_and_count_resolve_excluded_names() {
     for (flag, expected) in [("--list", "127.0.0.4:1\n"), ("--count", "1\n")] {
         let arguments = format!("127.0.0.2-4:1 --exclude fragile.example {flag}");
         let Some(ended) = check_with_hosts(HOSTS, &arguments) else { return };
@@ -75,15 +66,15 @@ fn listing_and_counting_look_excluded_names_up() {
 }
 
 #[test]
-fn excluded_name_that_cannot_be_looked_up_is_an_error_with_its_line() {
+fn unresolvable_excluded_name_error_names_line() {
     for flag in ["-ojsonl", "--list", "--count", "--skip-bad-lines"] {
         let arguments = format!("127.0.0.4:1 --exclude-file list {flag}");
         let Some(ended) = check_with_hosts(HOSTS, &arguments) else { return };
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        let told = "error: list, line 5: gone.example: there is no such name, or it has no address; \
+        let message = "error: list, line 5: gone.example: there is no such name, or it has no address; \
             what can't be looked up can't be excluded: correct it, write its addresses instead, or \
             remove it\n";
-        assert_eq!(ended.stderr, told);
+        assert_eq!(ended.stderr, message);
     }
     let arguments = "127.0.0.4:1 --exclude-file list --exclude gone.example:22 --exclude 10.0.0.1";
     let Some(ended) = check_with_hosts(HOSTS, arguments) else { return };
@@ -92,51 +83,48 @@ fn excluded_name_that_cannot_be_looked_up_is_an_error_with_its_line() {
 }
 
 #[test]
-fn errors_of_many_excluded_names_are_bounded() {
+fn errors_for_many_excluded_names_are_truncated() {
     let script = "seq -f 'gone-%.0f.example' 5000 >\"$1/many\"
         exec \"$portmuster\" check 127.0.0.4:1 --exclude-file \"$1/many\"";
-    let folder = TempDir::new().expect("there is room for a folder");
-    let folder = folder.path().to_str().expect("temporary folders have plain names");
-    // Its network has nobody to ask.
-    let Some(ended) = sh_apart(&["--net"], script, folder) else { return };
+    let folder = Folder::new();
+    let folder = folder.path();
+    // No name server is reachable in the new network namespace.
+    let Some(ended) = sh_in_namespaces(&["--net"], script, folder) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let said = "portmuster: looking up the 5000 names that are excluded\n";
-    assert!(ended.stderr.starts_with(said), "{ended:?}");
+    let message = "portmuster: resolving 5000 excluded names\n";
+    assert!(ended.stderr.starts_with(message), "{ended:?}");
     assert!(ended.stderr.contains("/many, line 1: gone-1.example: the resolver gave no answer"));
     assert!(ended.stderr.contains("/many, line 20: gone-20.example: "), "{ended:?}");
-    assert!(ended.stderr.contains("; and 4980 more; what can't be looked up"), "{ended:?}");
+    assert!(ended.stderr.contains("; and 4980 more; a name must be resolved"), "{ended:?}");
 }
 
 #[test]
-fn address_with_a_zone_is_excluded_without_the_interface() {
+fn zoned_address_is_excluded_without_its_interface() {
     let ended =
         check(["[fe80::1%no-such-zone]", "127.0.0.1:1", "--exclude=[fe80::1%no-such-zone]"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("2 excluded from the list"), "{ended:?}");
 }
 
-/// A name server that never answers, and interrupts whoever asks it.
-const DEAF: &str = "
+/// A name server that never answers and sends SIGINT to the program that queries it.
+const UNRESPONSIVE: &str = "
 import os, signal, socket, subprocess, sys
 server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 server.bind(('127.0.0.1', 53))
-asking = subprocess.Popen(sys.argv[1:])
+client = subprocess.Popen(sys.argv[1:])
 server.recv(512)
-asking.send_signal(signal.SIGINT)
-sys.exit(128 - asking.wait())
+client.send_signal(signal.SIGINT)
+sys.exit(128 - client.wait())
 ";
 
 #[test]
-fn ctrl_c_ends_the_lookup_of_excluded_names() {
-    let folder = TempDir::new().expect("there is room for a folder");
-    fs::write(folder.path().join("resolv.conf"), "nameserver 127.0.0.1\n").expect("room");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: dns\n").expect("room");
-    fs::write(folder.path().join("deaf.py"), DEAF).expect("there is room");
+fn ctrl_c_ends_excluded_name_lookup() {
+    let folder = Folder::new();
+    folder.write("unresponsive.py", UNRESPONSIVE);
     let script = "ip link set lo up
-        mount --bind \"$1/resolv.conf\" /etc/resolv.conf
-        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        exec python3 \"$1/deaf.py\" \"$portmuster\" check 127.0.0.4:1 --exclude asked.example -ojsonl";
-    let folder = folder.path().to_str().expect("temporary folders have plain names");
-    let Some(ended) = sh_apart(&["--net", "--mount"], script, folder) else { return };
+        exec python3 unresponsive.py \"$portmuster\" check 127.0.0.4:1 --exclude excluded.example \
+            -ojsonl";
+    let etc = [("resolv.conf", "nameserver 127.0.0.1\n"), DNS_ONLY];
+    let Some(ended) = sh_with_etc(&folder, &etc, &["--net"], script) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(130), ""), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! `portmuster explain`: one check, told step by step.
+//! `portmuster explain`: one check, described step by step.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ fn explain(arguments: &[&str]) -> Ended {
     run(program().arg("explain").args(arguments))
 }
 
-/// The story of a server that behaves so.
-fn story(behaviour: Behaviour, arguments: &[&str]) -> String {
+/// Explains a server with this behaviour and returns stdout.
+fn description(behaviour: Behaviour, arguments: &[&str]) -> String {
     let server = start(behaviour);
     let target = target(&server);
     let ended = explain(&[&[&target[..]], arguments].concat());
@@ -24,19 +24,22 @@ fn story(behaviour: Behaviour, arguments: &[&str]) -> String {
     ended.stdout
 }
 
-/// Asserts that the story has these lines, in their order.
-fn assert_told(story: &str, lines: &[&str]) {
-    let mut rest = story.lines();
+/// Asserts that the description contains these lines in this order.
+fn assert_contains_in_order(description: &str, lines: &[&str]) {
+    let mut rest = description.lines();
     for line in lines {
-        assert!(rest.any(|told| told.contains(line)), "{line} is missing, or too late:\n{story}");
+        assert!(
+            rest.any(|next| next.contains(line)),
+            "{line} is missing, or too late:\n{description}"
+        );
     }
 }
 
 #[test]
-fn an_ssh_check_is_told_from_the_connection_to_the_findings() {
-    let story = story(Behaviour::SshWeak, &[]);
-    assert_told(
-        &story,
+fn ssh_check_is_described_from_connection_to_findings() {
+    let description = description(Behaviour::SshWeak, &[]);
+    assert_contains_in_order(
+        &description,
         &[
             " ms  connecting to 127.",
             " ms  accepted",
@@ -62,9 +65,9 @@ fn an_ssh_check_is_told_from_the_connection_to_the_findings() {
 }
 
 #[test]
-fn a_telnet_check_is_told_with_its_negotiation() {
-    assert_told(
-        &story(Behaviour::Telnet, &[]),
+fn telnet_check_is_described_with_its_negotiation() {
+    assert_contains_in_order(
+        &description(Behaviour::Telnet, &[]),
         &[
             "server sends 12 bytes",
             "0000  ff fd 18 ff fb 01 ff fb 03 ff fd 1f",
@@ -78,49 +81,52 @@ fn a_telnet_check_is_told_with_its_negotiation() {
 }
 
 #[test]
-fn what_a_hostile_server_says_reaches_the_terminal_harmless() {
+fn hostile_server_bytes_are_escaped() {
     for behaviour in [Behaviour::EscapeGreeting, Behaviour::UnicodeGreeting, Behaviour::Garbage] {
-        let story = story(behaviour, &["--no-kex"]);
+        let description = description(behaviour, &["--no-kex"]);
         let is_harmless = |letter: char| !letter.is_control() && letter != '\u{202e}';
-        assert!(story.lines().all(|line| line.chars().all(is_harmless)), "{story}");
+        assert!(description.lines().all(|line| line.chars().all(is_harmless)), "{description}");
     }
 }
 
 #[test]
-fn a_name_is_told_with_its_addresses() {
+fn name_is_shown_with_its_addresses() {
     let server = start_on_localhost(Behaviour::Ssh);
     let target = format!("localhost:{}", server.endpoint().port());
     let ended = explain(&[&target, "-4"]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert_told(
+    assert_contains_in_order(
         &ended.stdout,
         &[&target, "resolved to 127.0.0.1", "accepted", "service       ssh"],
     );
 }
 
 #[test]
-fn a_closed_port_is_an_answer() {
-    assert_told(&story(Behaviour::Refused, &[]), &["closed: refused", "state         closed"]);
+fn closed_port_exits_0() {
+    assert_contains_in_order(
+        &description(Behaviour::Refused, &[]),
+        &["closed: refused", "state         closed"],
+    );
 }
 
 #[test]
-fn what_could_not_be_checked_is_status_3() {
+fn unchecked_target_exits_3() {
     let ended = explain(&["255.255.255.255:22"]);
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    assert_told(&ended.stdout, &["state         unchecked"]);
+    assert_contains_in_order(&ended.stdout, &["state         unchecked"]);
 }
 
 #[test]
-fn a_rest_that_the_host_asked_for_is_told() {
+fn throttling_pause_is_reported() {
     let server = start(Behaviour::SshThrottled);
     let ended = explain(&[&target(&server)]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(ended.stderr, "portmuster: waiting for hosts that asked for fewer connections\n");
-    assert_told(
+    assert_contains_in_order(
         &ended.stdout,
         &[
             "an attempt was refused: the host asked for fewer connections",
-            "it rested before it was tried once more",
+            "the next attempt followed after a pause",
             "2 attempts",
             " ms  accepted",
             "service       ssh-throttled",
@@ -129,14 +135,14 @@ fn a_rest_that_the_host_asked_for_is_told() {
 }
 
 #[test]
-fn a_full_stdout_is_status_3() {
+fn full_stdout_exits_3() {
     let ended = sh("exec \"$portmuster\" explain 127.0.0.1:1 >/dev/full", "");
     assert_eq!(ended.status, Some(3), "{ended:?}");
     assert!(ended.stderr.starts_with("error: writing standard output: No space"), "{ended:?}");
 }
 
 #[test]
-fn a_reader_that_leaves_ends_it_quietly() {
+fn closed_stdout_ends_quietly() {
     let server = start(Behaviour::Slow(Duration::from_secs(1)));
     let mut running = Running::start("explain", [target(&server)]);
     running.close_stdout();
@@ -145,15 +151,15 @@ fn a_reader_that_leaves_ends_it_quietly() {
 }
 
 #[test]
-fn what_is_not_one_target_is_status_2() {
-    for (target, says) in [
-        ("127.0.0.0/30", "is not one target"),
-        ("127.0.0.1", "is not one target"),
-        ("127.0.0.1:22,23", "is not one target"),
+fn anything_but_one_target_exits_2() {
+    for (target, message) in [
+        ("127.0.0.0/30", "is not exactly one target"),
+        ("127.0.0.1", "is not exactly one target"),
+        ("127.0.0.1:22,23", "is not exactly one target"),
         ("127.0.0.1:x y", "column 11"),
     ] {
         let ended = explain(&[target]);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-        assert!(ended.stderr.contains(says), "{}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
     }
 }

@@ -1,5 +1,7 @@
-//! Shortages of this machine, made real by limits and in namespaces of the test's own: none becomes
-//! a verdict, and who has what it needs again goes on at its old pace.
+//! Shortages of this machine, produced by limits and in namespaces.
+//!
+//! No shortage becomes a verdict. When the resource is available again, the run returns to its full
+//! concurrency.
 
 use std::time::Duration;
 
@@ -8,44 +10,45 @@ use portmuster_lab::Behaviour;
 use crate::{
     program::{Ended, METHODS, Running},
     servers::{start, target},
-    shell::{DROPPED, sh_apart, sh_where_it_can},
+    shell::{DROP_PORT_9, sh_in_namespaces, sh_or_skip},
 };
 
-/// How often the run was short of that, how few were in flight then, and how many might be at the
-/// end.
+/// Parses the summary of shortages: how many there were, the lowest number in flight, and the limit
+/// in flight at the end.
 fn shortages(ended: &Ended, fault: &str) -> [u64; 3] {
-    let told = "portmuster: this machine was short of something ";
-    let told = ended.stderr.lines().find_map(|line| line.strip_prefix(told));
-    let told = told.unwrap_or_else(|| panic!("it says nothing of a shortage: {}", ended.stderr));
-    assert!(told.contains(&format!(" times, last of {fault} (")), "{told}");
-    let numbers = told.split(|letter: char| !letter.is_ascii_digit());
+    let note = "portmuster: this machine ran out of resources ";
+    let note = ended.stderr.lines().find_map(|line| line.strip_prefix(note));
+    let note = note.unwrap_or_else(|| panic!("no shortage is reported in: {}", ended.stderr));
+    assert!(note.contains(&format!(" times, last of {fault} (see ")), "{note}");
+    let numbers = note.split(|letter: char| !letter.is_ascii_digit());
     let numbers: Vec<u64> = numbers.filter_map(|number| number.parse().ok()).collect();
     let numbers = match numbers[..] {
-        // net.ipv4 has a number, too.
+        // The hint `net.ipv4…` contains a digit as well.
         [times, 4, least, most] | [times, least, most] => [times, least, most],
-        _ => panic!("{told}"),
+        _ => panic!("{note}"),
     };
-    assert!(numbers[0] > 0 && numbers[1] > 0, "{told}");
+    assert!(numbers[0] > 0 && numbers[1] > 0, "{note}");
     numbers
 }
 
-/// Eight local ports for forty connections to an endpoint that does not answer. The system says
-/// that there is none left; each gets its turn, and its true verdict, and so does who needs no
-/// local port that another has. Then none is needed any more, and the window is whole again.
+/// Forty connections to an endpoint that does not answer share eight local ports, so the system
+/// reports that none is left. Each still gets its verdict, and so do targets that need no port of
+/// another connection. The following refused targets need no port for long, so the window grows to
+/// its full size again.
 #[test]
-fn local_ports_that_run_out_are_waited_for() {
+fn exhausted_local_ports_change_no_verdict() {
     let script = format!(
         "ip link set lo up
         echo 40000 40007 > /proc/sys/net/ipv4/ip_local_port_range
-        {DROPPED}
+        {DROP_PORT_9}
         short=$(yes 127.0.0.1:9 | head -n 40; seq --format '127.0.1.%g:22' 1 20)
         plenty=$(seq --format '127.0.2.%g:1' 1 250; seq --format '127.0.3.%g:1' 1 250)
-        python3 \"$in_two_parts\" 60 \"$short\" \"$plenty\" \\
+        python3 \"$staged_input\" 60 \"$short\" \"$plenty\" \\
             \"$portmuster\" check -i - --method \"$1\" --per-host max --rate max --retries 0 \\
             --in-flight 50 --timeout 300ms --no-kex -o jsonl"
     );
     for method in METHODS.into_iter().filter(|&method| method != "serial") {
-        let Some(ended) = sh_apart(&["--net"], &script, method) else { return };
+        let Some(ended) = sh_in_namespaces(&["--net"], &script, method) else { return };
         assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
         let rows = ended.rows();
         assert_eq!(rows.len(), 560, "{method}");
@@ -64,7 +67,7 @@ fn local_ports_that_run_out_are_waited_for() {
     }
 }
 
-/// Feeds it so many targets that are refused at once, and takes their rows.
+/// Feeds targets that are refused immediately, and reads their rows.
 fn refused(run: &mut Running, times: usize) {
     run.feed(&"127.0.0.1:1\n".repeat(times));
     for _ in 0..times {
@@ -72,9 +75,9 @@ fn refused(run: &mut Running, times: usize) {
     }
 }
 
-/// The limit of descriptors falls in mid-run and is raised again.
+/// Lowers the descriptor limit during the run and raises it again.
 #[test]
-fn descriptors_that_are_taken_away_and_given_back_change_no_verdict() {
+fn lowered_and_restored_descriptor_limit_changes_no_verdict() {
     for method in ["threads", "event-loop"] {
         let server = start(Behaviour::Slow(Duration::from_millis(20)));
         let settings = ["--per-host=max", "--rate=max", "--in-flight=100", "-o=jsonl"];
@@ -87,7 +90,7 @@ fn descriptors_that_are_taken_away_and_given_back_change_no_verdict() {
             let row = run.row();
             assert_eq!(row.service.as_deref(), Some("ssh"), "{method}: {row:?}");
         }
-        // Sockets that were refused are kept: nobody may be left without one for ever.
+        // The method keeps sockets that were refused, but must not starve any attempt of a socket.
         refused(&mut run, 1000);
         run.limit_descriptors(before);
         refused(&mut run, 1000);
@@ -99,17 +102,17 @@ fn descriptors_that_are_taken_away_and_given_back_change_no_verdict() {
     }
 }
 
-/// The system has room for a few sockets in each event loop, and says so of each further one, in
-/// whichever way.
-fn assert_few_do(call: &str, fault: &str) {
+/// Lets the system call fail for all but a few sockets of each event loop, and asserts that every
+/// verdict is still right.
+fn assert_failures_change_no_verdict(call: &str, fault: &str) {
     let script = "yes \"$target\" | head -n 300 |
-        python3 \"$forbid\" $1 -- \"$portmuster\" check -i - --per-host max --rate max --no-kex \
+        python3 \"$seccomp\" $1 -- \"$portmuster\" check -i - --per-host max --rate max --no-kex \
             -o jsonl --method";
     for method in ["event-loop", "process-event-loops"] {
         let server = start(Behaviour::Slow(Duration::from_millis(20)));
         let script = format!("target={}\n{script} {method}", target(&server));
         let what = "forbids no calls of its processor";
-        let Some(ended) = sh_where_it_can(what, &script, call) else { return };
+        let Some(ended) = sh_or_skip(what, &script, call) else { return };
         assert_eq!(ended.status, Some(0), "{call} {method}: {}", ended.stderr);
         let rows = ended.rows();
         assert_eq!(rows.len(), 300, "{call} {method}");
@@ -120,16 +123,16 @@ fn assert_few_do(call: &str, fault: &str) {
 }
 
 #[test]
-fn few_buffers_do() {
-    assert_few_do("connect@0>=16=ENOBUFS", "buffers");
+fn enobufs_changes_no_verdict() {
+    assert_failures_change_no_verdict("connect@0>=16=ENOBUFS", "buffers");
 }
 
 #[test]
-fn little_memory_does() {
-    assert_few_do("connect@0>=16=ENOMEM", "memory");
+fn enomem_changes_no_verdict() {
+    assert_failures_change_no_verdict("connect@0>=16=ENOMEM", "memory");
 }
 
 #[test]
-fn few_watches_do() {
-    assert_few_do("epoll_ctl@2>=16=ENOSPC", "watches");
+fn epoll_enospc_changes_no_verdict() {
+    assert_failures_change_no_verdict("epoll_ctl@2>=16=ENOSPC", "watches");
 }

@@ -1,25 +1,25 @@
-//! What the formats show of the fixtures, and what they keep from the terminal.
+//! Rows of the fixtures in each format, and the escaping of remote text.
 
 use std::fs;
 
 use portmuster_lab::{Behaviour, Lab, fixtures};
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     program::{Ended, check},
     row::{self, Row},
-    servers::{by_exhibit, start, start_lab, target, targets_but},
+    servers::{by_fixture, start, start_lab, target, targets_except},
 };
 
-/// Enough for the fixtures's slow ones, as the demo has it.
+/// Limits for the slow fixtures, the same as in the demo.
 const SHORT: [&str; 3] = ["--first-byte=6s", "--deadline=7s", "--per-host=max"];
 
-/// Runs over all fixtures; the table comes on stdout, the rows go to a file.
+/// Checks all fixtures. The table goes to stdout, and the JSON rows are read from a file.
 fn check_fixtures(lab: &Lab) -> (Ended, Vec<Row>) {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("rows.jsonl");
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     let jsonl = format!("jsonl={}", file.display());
-    let targets = targets_but(lab, &[]);
+    let targets = targets_except(lab, &[]);
     let mut arguments: Vec<_> = targets.iter().map(String::as_str).collect();
     arguments.extend(SHORT);
     arguments.extend(["--show=all", "-o=table", "-o", &jsonl]);
@@ -28,7 +28,7 @@ fn check_fixtures(lab: &Lab) -> (Ended, Vec<Row>) {
     (ended, row::read(&lines))
 }
 
-/// The rows of a table in a fixed order, with what differs between runs written as `#`.
+/// Sorts the rows of a table and replaces ports and times by `#`.
 fn redacted(table: &str) -> String {
     let mut lines = table.lines();
     let header = lines.next().expect("there is a header");
@@ -40,37 +40,37 @@ fn redacted(table: &str) -> String {
 fn redacted_row(row: &str) -> String {
     let (target, rest) = row.split_at(27);
     let (verdict, rest) = rest.split_at(25);
-    let (time, told) = rest.split_at(9);
+    let (time, details) = rest.split_at(9);
     assert!(target.starts_with("127.0.0.1:"), "{row}");
     assert!(time.trim_start().parse::<f64>().is_ok(), "{row}");
-    // How much of a greeting that drips has come depends on the time.
-    let told = if told.starts_with("  welc") { "  welc…" } else { told };
-    format!("127.0.0.1:#####            {verdict}      #.#{told}")
+    // How much of the drip server's greeting has arrived depends on the time.
+    let details = if details.starts_with("  welc") { "  welc…" } else { details };
+    format!("127.0.0.1:#####            {verdict}      #.#{details}")
 }
 
-/// Whether a terminal would do something other than show it.
-fn is_hidden(letter: char) -> bool {
+/// Returns whether a terminal would interpret the character instead of showing it.
+fn is_control_or_bidi(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn assert_harmless(text: &str) {
+fn assert_escaped(text: &str) {
     for line in text.lines() {
-        assert!(!line.contains(is_hidden), "{line:?}");
+        assert!(!line.contains(is_control_or_bidi), "{line:?}");
     }
 }
 
 #[test]
-fn the_fixtures_in_a_table_and_in_json_lines() {
+fn fixtures_have_expected_table_and_json_rows() {
     let lab = start_lab();
     let (ended, rows) = check_fixtures(&lab);
     assert_eq!(ended.status, Some(0), "{ended:?}");
 
     insta::assert_snapshot!("fixtures_table", redacted(&ended.stdout));
-    assert_harmless(&ended.stdout);
+    assert_escaped(&ended.stdout);
 
     assert_eq!(row::targets(&rows).len(), fixtures().len());
-    for (name, row) in by_exhibit(&lab, &rows) {
+    for (name, row) in by_fixture(&lab, &rows) {
         let fixture =
             fixtures().iter().find(|fixture| fixture.name == name).expect("it is one of them");
         assert_eq!(row.state, fixture.state, "{name}");
@@ -84,7 +84,7 @@ fn the_fixtures_in_a_table_and_in_json_lines() {
     assert!(ended.stderr.contains(&services()), "{}", ended.stderr);
 }
 
-/// The line of the summary that counts services.
+/// Returns the summary line that counts the services.
 fn services() -> String {
     let count = |service: &str| {
         let fixtures = fixtures().iter().filter(|fixture| fixture.service == Some(service));
@@ -96,10 +96,10 @@ fn services() -> String {
 }
 
 #[test]
-fn json_lines_bring_a_strangers_bytes_back_whole_and_harmless() {
+fn json_lines_keep_remote_bytes_and_escape_them() {
     let (bytes, unicode) = (start(Behaviour::EscapeGreeting), start(Behaviour::UnicodeGreeting));
     let ended = check([&target(&bytes), &target(&unicode), "-o=jsonl", "--color=never"]);
-    assert_harmless(&ended.stdout);
+    assert_escaped(&ended.stdout);
     let rows = ended.rows();
     let row = |port| rows.iter().find(|row| row.port == port).expect("it has a row");
 
@@ -114,11 +114,11 @@ fn json_lines_bring_a_strangers_bytes_back_whole_and_harmless() {
 }
 
 #[test]
-fn a_row_in_json_lines() {
+fn json_row_has_documented_fields() {
     let ended = check(["127.0.0.1:1", "-o=jsonl"]);
     let row = ended.stdout;
     let (before, rest) = row.split_once("\"total_ms\":").expect("a connection was tried");
-    let (_, rest) = rest.split_once(',').expect("more follows");
+    let (_, rest) = rest.split_once(',').expect("more fields follow");
     let (attempts, _) = rest.split_once(",\"time\":\"").expect("it has a time");
     assert_eq!(
         (before, attempts),
@@ -130,7 +130,7 @@ fn a_row_in_json_lines() {
 }
 
 #[test]
-fn a_table_shows_open_ports_and_json_lines_show_all() {
+fn table_defaults_to_open_ports_and_json_lines_to_all() {
     let (ssh, refused) = (start(Behaviour::Ssh), start(Behaviour::Refused));
     let targets = [target(&ssh), target(&refused)];
     for (arguments, has_refused) in [
@@ -149,7 +149,7 @@ fn a_table_shows_open_ports_and_json_lines_show_all() {
 }
 
 #[test]
-fn a_table_without_rows_is_told_in_the_sum() {
+fn table_without_rows_is_empty() {
     let ended = check(["127.0.0.1:1"]);
     assert_eq!(ended.status, Some(0));
     assert_eq!(ended.stdout, "");
@@ -157,7 +157,7 @@ fn a_table_without_rows_is_told_in_the_sum() {
 }
 
 #[test]
-fn a_port_that_is_only_connected_to_is_not_probed() {
+fn no_probe_reads_no_bytes() {
     let server = start(Behaviour::Silent);
     let ended = check([&target(&server), "--no-probe", "-o=jsonl"]);
     let rows = ended.rows();

@@ -1,19 +1,17 @@
-//! `--forbid` and `--require-verdict`: the exit status, and what the summary says is proven.
-
-use std::fs;
+//! `--forbid` and `--require-verdict`: exit status, and the verdicts that the summary reports.
 
 use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 use crate::{
-    journal::Kept,
+    folder::Folder,
+    journal::JournaledRun,
     program::{Ended, Running, check, program, run},
-    servers::{assert_untouched, deaf_listener, start, target},
-    shell::{sh, sh_apart},
+    servers::{assert_untouched, full_listener, start, target},
+    shell::{FILES_ONLY, sh, sh_with_etc},
 };
 
-/// Limits that end a silent server's check before anybody is bored.
+/// Limits that end the check of a silent server after a few seconds.
 const SHORT: [&str; 2] = ["--first-byte=1s", "--deadline=3s"];
 
 fn check_with(servers: &[&Server], arguments: &[&str]) -> Ended {
@@ -24,19 +22,19 @@ fn check_with(servers: &[&Server], arguments: &[&str]) -> Ended {
     check(all)
 }
 
-/// What is said on stderr behind `portmuster: `, line by line.
-fn said(ended: &Ended) -> Vec<&str> {
+/// Returns the lines of stderr without their prefix `portmuster: `.
+fn messages(ended: &Ended) -> Vec<&str> {
     ended.stderr.lines().filter_map(|line| line.strip_prefix("portmuster: ")).collect()
 }
 
 #[track_caller]
 fn assert_gate(ended: &Ended, status: i32, line: &str) {
     assert_eq!(ended.status, Some(status), "{ended:?}");
-    assert!(said(ended).contains(&line), "{line:?} in {}", ended.stderr);
+    assert!(messages(ended).contains(&line), "{line:?} in {}", ended.stderr);
 }
 
 #[test]
-fn a_forbidden_service_is_told_with_its_target() {
+fn forbidden_service_is_reported_with_its_target() {
     let (ssh, telnet) = (start(Behaviour::Ssh), start(Behaviour::Telnet));
     let both = [&ssh, &telnet];
     let found = check_with(&both, &["--forbid", "telnet"]);
@@ -47,7 +45,7 @@ fn a_forbidden_service_is_told_with_its_target() {
 }
 
 #[test]
-fn what_is_not_shown_is_found_too_and_quiet_keeps_the_status() {
+fn hidden_rows_and_quiet_still_fail_the_gate() {
     let telnet = start(Behaviour::Telnet);
     let refused = start(Behaviour::Refused);
     let ended = check_with(&[&telnet, &refused], &["--forbid=other", "--forbid", "telnet", "-q"]);
@@ -57,12 +55,12 @@ fn what_is_not_shown_is_found_too_and_quiet_keeps_the_status() {
 }
 
 #[test]
-fn weak_algorithms_are_forbidden_one_by_one_or_by_their_group() {
+fn weak_algorithms_are_forbidden_singly_or_by_group() {
     let (weak, good) = (start(Behaviour::SshWeak), start(Behaviour::Ssh));
     let both = [&weak, &good];
-    for thing in ["weak-kex", "group1-sha1", "weak-mac", "weak-host-key"] {
-        let line = format!("{thing} on 1: {}; no {thing} on 1 of 2", target(&weak));
-        assert_gate(&check_with(&both, &["--forbid", thing]), 1, &line);
+    for finding in ["weak-kex", "group1-sha1", "weak-mac", "weak-host-key"] {
+        let line = format!("{finding} on 1: {}; no {finding} on 1 of 2", target(&weak));
+        assert_gate(&check_with(&both, &["--forbid", finding]), 1, &line);
     }
     let old = start(Behaviour::SshOld);
     let both = [&weak, &old];
@@ -71,7 +69,7 @@ fn weak_algorithms_are_forbidden_one_by_one_or_by_their_group() {
 }
 
 #[test]
-fn an_offer_that_did_not_come_is_no_proof_of_a_good_one() {
+fn missing_kexinit_proves_no_absence_of_weak_algorithms() {
     let cut = start(Behaviour::HangsUpMidLine);
     let ended = check_with(&[&cut], &["--forbid=weak-kex,ssh-1"]);
     assert_gate(&ended, 0, "no weak-kex on 0 of 1; 1 kex-missing");
@@ -85,17 +83,17 @@ fn an_offer_that_did_not_come_is_no_proof_of_a_good_one() {
 }
 
 #[test]
-fn the_old_protocol_of_ssh_proves_nothing_of_its_ciphers() {
+fn ssh_1_proves_nothing_about_ciphers() {
     let old = start(Behaviour::SshOld);
     let ended = check_with(&[&old], &["--forbid=weak-cipher", "--require-verdict"]);
     assert_gate(&ended, 1, &format!("no verdict on 1 of 1: 1 kex-missing ({})", target(&old)));
 }
 
 #[test]
-fn who_gives_no_answer_is_not_proven_to_have_no_telnet() {
+fn unanswered_targets_prove_no_absence_of_telnet() {
     let (silent, refused) = (start(Behaviour::Silent), start(Behaviour::Refused));
     let hung_up = start(Behaviour::ClosesAtOnce);
-    let (deaf, _first) = deaf_listener();
+    let (deaf, _first) = full_listener();
     let deaf = deaf.local_addr().expect("it is bound").to_string();
     let servers = [&silent, &refused, &hung_up];
     let arguments = [&deaf, "--timeout=1s", "--retries=0", "--forbid=telnet"];
@@ -104,8 +102,8 @@ fn who_gives_no_answer_is_not_proven_to_have_no_telnet() {
 
     let required = check_with(&servers, &[&arguments[..], &["--require-verdict"]].concat());
     assert_eq!(required.status, Some(1), "{required:?}");
-    let lines = said(&required);
-    let line = lines.last().expect("it is said last");
+    let lines = messages(&required);
+    let line = lines.last().expect("there is a last line");
     let [silent, hung_up] = [&silent, &hung_up].map(target);
     let expected = format!(
         "no verdict on 3 of 4: 1 filtered ({deaf}); 1 silent ({silent}); 1 closed-early ({hung_up})"
@@ -114,7 +112,7 @@ fn who_gives_no_answer_is_not_proven_to_have_no_telnet() {
 }
 
 #[test]
-fn who_was_not_probed_is_proven_to_be_open_and_no_more() {
+fn unprobed_target_proves_only_an_open_port() {
     let (telnet, refused) = (start(Behaviour::Telnet), start(Behaviour::Refused));
     let both = [&telnet, &refused];
     let arguments = ["--no-probe", "--require-verdict"];
@@ -131,21 +129,21 @@ fn who_was_not_probed_is_proven_to_be_open_and_no_more() {
 }
 
 #[test]
-fn a_login_prompt_alone_has_no_verdict_whatever_is_forbidden() {
+fn login_prompt_alone_has_no_verdict() {
     let prompt = start(Behaviour::LoginPrompt);
     let line = format!("no verdict on 1 of 1: 1 telnet-likely ({})", target(&prompt));
     for arguments in [&["--require-verdict"][..], &["--require-verdict", "--forbid=telnet,weak"]] {
         assert_gate(&check_with(&[&prompt], arguments), 1, &line);
     }
-    let told = check_with(&[&prompt], &["--require-verdict", "--forbid=telnet,telnet-likely"]);
+    let ended = check_with(&[&prompt], &["--require-verdict", "--forbid=telnet,telnet-likely"]);
     let found = format!("telnet-likely on 1: {}; no telnet-likely on 0 of 1", target(&prompt));
-    assert_gate(&told, 1, &found);
-    assert_gate(&told, 1, "no telnet on 0 of 1; 1 telnet-likely");
-    assert_gate(&told, 1, "a verdict on each of 1");
+    assert_gate(&ended, 1, &found);
+    assert_gate(&ended, 1, "no telnet on 0 of 1; 1 telnet-likely");
+    assert_gate(&ended, 1, "a verdict on each of 1");
 }
 
 #[test]
-fn what_could_not_be_checked_shuts_the_gate_only_when_a_verdict_is_required() {
+fn unchecked_target_fails_only_require_verdict() {
     let arguments = ["255.255.255.255:23", "127.0.0.1:1", "--forbid=telnet"];
     let ended = check(arguments);
     assert_gate(&ended, 3, "no telnet on 1 of 2; 1 unchecked");
@@ -153,23 +151,16 @@ fn what_could_not_be_checked_shuts_the_gate_only_when_a_verdict_is_required() {
     assert_gate(&required, 1, "no verdict on 1 of 2: 1 unchecked (255.255.255.255:23)");
 }
 
-/// Checks where names come from these two lines alone; `None` where that can't be arranged.
-fn check_where_names_are_known(arguments: &str) -> Option<Ended> {
-    let folder = TempDir::new().expect("there is room for a folder");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("there is room");
+/// Runs a check where the resolver knows only the two names below. Returns `None` where namespaces
+/// are not available.
+fn check_with_known_names(arguments: &str) -> Option<Ended> {
     let hosts = "127.0.0.1 localhost\n127.0.0.1 v4.example\n";
-    fs::write(folder.path().join("hosts"), hosts).expect("there is room");
-    let folder = folder.path().to_str().expect("temporary folders have plain names");
-    let script = format!(
-        "mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        mount --bind \"$1/hosts\" /etc/hosts
-        exec \"$portmuster\" check {arguments}"
-    );
-    sh_apart(&["--mount"], &script, folder)
+    let script = format!("exec \"$portmuster\" check {arguments}");
+    sh_with_etc(&Folder::new(), &[("hosts", hosts), FILES_ONLY], &[], &script)
 }
 
 #[test]
-fn an_unresolved_name_proves_nothing_and_passes_only_where_that_is_allowed() {
+fn unresolved_name_passes_require_verdict_only_when_allowed() {
     let gate = "127.0.0.1:1 no-such-name.invalid:23 --forbid telnet";
     for (arguments, status, lines) in [
         ("", 0, &["no telnet on 1 of 2; 1 unresolved"][..]),
@@ -180,7 +171,7 @@ fn an_unresolved_name_proves_nothing_and_passes_only_where_that_is_allowed() {
             &["a verdict on 1 of 2; allowed: 1 unresolved"],
         ),
     ] {
-        let ended = check_where_names_are_known(&format!("{gate} {arguments}"));
+        let ended = check_with_known_names(&format!("{gate} {arguments}"));
         let Some(ended) = ended else { return };
         for line in lines {
             assert_gate(&ended, status, line);
@@ -189,13 +180,13 @@ fn an_unresolved_name_proves_nothing_and_passes_only_where_that_is_allowed() {
 }
 
 #[test]
-fn a_run_without_an_answer_shuts_the_gate_whatever_is_allowed() {
+fn run_without_any_answer_fails_despite_allow() {
     for arguments in [
         "inventory.txt --forbid telnet --require-verdict --allow unresolved,excluded",
         "v4.example -6 --forbid telnet --require-verdict --allow excluded",
         "v4.example -6 --forbid telnet",
     ] {
-        let Some(ended) = check_where_names_are_known(arguments) else { return };
+        let Some(ended) = check_with_known_names(arguments) else { return };
         assert_eq!(ended.status, Some(1), "{arguments}: {ended:?}");
         let line = "no connection was accepted or refused, so this run proves nothing";
         assert!(ended.stderr.contains(line), "{arguments}: {}", ended.stderr);
@@ -203,7 +194,7 @@ fn a_run_without_an_answer_shuts_the_gate_whatever_is_allowed() {
 }
 
 #[test]
-fn what_is_excluded_has_no_verdict_and_passes_only_where_that_is_allowed() {
+fn excluded_target_passes_require_verdict_only_when_allowed() {
     let arguments = ["127.0.0.1:1", "127.0.0.2:1", "--exclude=127.0.0.2", "--require-verdict"];
     assert_gate(&check(arguments), 1, "no verdict on 1 of 2: 1 excluded");
     let allowed = check([&arguments[..], &["--allow=excluded"]].concat());
@@ -211,17 +202,17 @@ fn what_is_excluded_has_no_verdict_and_passes_only_where_that_is_allowed() {
 }
 
 #[test]
-fn a_name_whose_addresses_are_all_excluded_has_no_verdict() {
+fn name_with_all_addresses_excluded_has_no_verdict() {
     let arguments = "127.0.0.1:1 v4.example:1 --exclude 127.0.0.1:2 -4 --require-verdict";
-    let Some(ended) = check_where_names_are_known(arguments) else { return };
+    let Some(ended) = check_with_known_names(arguments) else { return };
     assert_gate(&ended, 0, "a verdict on each of 2");
     let arguments = "127.0.0.2:1 v4.example:1 --exclude 127.0.0.1 --require-verdict";
-    let Some(ended) = check_where_names_are_known(arguments) else { return };
+    let Some(ended) = check_with_known_names(arguments) else { return };
     assert_gate(&ended, 1, "no verdict on 1 of 2: 1 excluded");
 }
 
 #[test]
-fn a_line_that_was_passed_over_has_no_verdict() {
+fn skipped_line_has_no_verdict() {
     let list = "127.0.0.1:1\n10.0.0.300\n";
     let arguments = ["-i=-", "--skip-bad-lines", "--require-verdict"];
     let check = |arguments: &[&str]| run(program().arg("check").args(arguments).write_stdin(list));
@@ -232,17 +223,17 @@ fn a_line_that_was_passed_over_has_no_verdict() {
 }
 
 #[test]
-fn a_stream_that_ends_in_a_bad_line_is_not_proven() {
+fn stream_ended_by_bad_line_exits_2() {
     let list = "127.0.0.1:1\n10.0.0.300\n127.0.0.2:1\n";
     let arguments = ["check", "-i=-", "--require-verdict"];
     let ended = run(program().args(arguments).write_stdin(list));
     assert_gate(&ended, 2, "a verdict on each of the 1 that were read");
-    let line = "a list was not read to its end, so nothing is known of what follows there";
+    let line = "an input list was not read to its end: its remaining targets are unknown";
     assert_gate(&ended, 2, line);
 }
 
 #[test]
-fn a_hashed_name_has_no_verdict() {
+fn hashed_name_has_no_verdict() {
     let list = "[127.0.0.1]:1 ssh-ed25519 AAAA\n|1|c2FsdA==|aGFzaA== ssh-ed25519 AAAA\n";
     let arguments = ["check", "-i=-", "--input-format=known-hosts", "--require-verdict"];
     let ended = run(program().args(arguments).write_stdin(list));
@@ -250,7 +241,7 @@ fn a_hashed_name_has_no_verdict() {
 }
 
 #[test]
-fn bytes_that_no_rule_recognises_are_no_proof() {
+fn unrecognised_bytes_have_no_verdict() {
     let sentence = b"temperature 21.5, humidity 40\r\n";
     let server = start(Behaviour::Says(sentence));
     let ended = check_with(&[&server], &["--forbid=telnet,telnet-likely,ssh", "--require-verdict"]);
@@ -261,13 +252,13 @@ fn bytes_that_no_rule_recognises_are_no_proof() {
 }
 
 #[test]
-fn of_many_that_are_found_a_few_are_named() {
+fn at_most_five_found_targets_are_named() {
     let servers: Vec<_> = (0..7).map(|_| start(Behaviour::ClosesAtOnce)).collect();
     let servers: Vec<_> = servers.iter().collect();
     let ended = check_with(&servers, &["--forbid=open"]);
     assert_eq!(ended.status, Some(1));
-    let lines = said(&ended);
-    let line = lines.last().expect("it is said last");
+    let lines = messages(&ended);
+    let line = lines.last().expect("there is a last line");
     assert!(
         line.starts_with("open on 7: ") && line.contains(" and 2 more; no open on 0"),
         "{line}"
@@ -277,7 +268,7 @@ fn of_many_that_are_found_a_few_are_named() {
 }
 
 #[test]
-fn an_interrupted_run_has_not_proven_what_is_left() {
+fn interrupted_run_reports_targets_left_without_verdict() {
     let telnet = start(Behaviour::Telnet);
     let mut running = Running::check([
         &target(&telnet),
@@ -293,13 +284,13 @@ fn an_interrupted_run_has_not_proven_what_is_left() {
     running.signal(Signal::INT);
     let ended = running.end();
     assert_eq!(ended.status, Some(130), "{ended:?}");
-    let lines = said(&ended);
+    let lines = messages(&ended);
     assert!(lines.iter().any(|line| line.starts_with("telnet on 1: ") && line.ends_with(" left")));
     assert!(lines.iter().any(|line| line.starts_with("no verdict on 16,7")), "{lines:?}");
 }
 
 #[test]
-fn a_gate_has_its_answer_although_nobody_reads_the_rows() {
+fn closed_stdout_does_not_change_gate_status() {
     let telnet = start(Behaviour::Telnet);
     let script = "{ \"$portmuster\" check $1 -o jsonl --forbid telnet || echo $? >&2; } | :";
     let ended = sh(script, &format!("127.0.0.0/24:1 {}", target(&telnet)));
@@ -308,7 +299,7 @@ fn a_gate_has_its_answer_although_nobody_reads_the_rows() {
 }
 
 #[test]
-fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
+fn invalid_gate_options_are_refused_before_connecting() {
     let server = start(Behaviour::Ssh);
     for (arguments, complaint) in [
         (
@@ -316,9 +307,12 @@ fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
             "[possible values: open, ssh, ssh-throttled, ssh-broken, telnet, ",
         ),
         (&["--forbid=telnet,"], "a value is required for '--forbid"),
-        (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be told with --no-probe"),
-        (&["--forbid=ssh-1,weak-kex", "--no-kex"], "--forbid weak-kex can't be told with --no-kex"),
-        (&["--forbid=weak", "--no-kex"], "--forbid weak can't be told with --no-kex"),
+        (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be detected with --no-probe"),
+        (
+            &["--forbid=ssh-1,weak-kex", "--no-kex"],
+            "--forbid weak-kex can't be detected with --no-kex",
+        ),
+        (&["--forbid=weak", "--no-kex"], "--forbid weak can't be detected with --no-kex"),
         (&["--forbid=telnet", "--list"], "cannot be used with"),
         (&["--require-verdict", "--count"], "cannot be used with"),
         (&["--allow=unresolved"], "required arguments were not provided"),
@@ -334,26 +328,26 @@ fn what_can_not_be_forbidden_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_run_that_goes_on_has_not_forgotten_what_it_found_before_it_was_killed() {
+fn resumed_run_keeps_findings_from_before_the_kill() {
     let (telnet, silent) = (start(Behaviour::Telnet), start(Behaviour::Silent));
     let targets = [target(&telnet), target(&silent), "127.0.0.1:1".to_owned()];
     let mut arguments: Vec<_> = targets.iter().map(String::as_str).collect();
     arguments.extend(["--first-byte=1h", "--deadline=1h", "--forbid=telnet,ssh"]);
-    let kept = Kept::new(&["jsonl"], &arguments);
-    kept.kill_with(2);
+    let run = JournaledRun::new(&["jsonl"], &arguments);
+    run.kill_with(2);
     drop(silent);
 
-    let others = check(kept.arguments(true).into_iter().chain(["--forbid=weak".to_owned()]));
+    let others = check(run.arguments(true).into_iter().chain(["--forbid=weak".to_owned()]));
     assert_eq!(others.status, Some(2), "{others:?}");
     let differs = "forbid was telnet,ssh, is telnet,ssh,weak";
     assert!(others.stderr.contains(differs), "{}", others.stderr);
 
     let line = format!("telnet on 1: {}; no telnet on 2 of 3", target(&telnet));
-    let ended = kept.resume();
+    let ended = run.resume();
     assert_gate(&ended, 1, &line);
     assert_gate(&ended, 1, "no ssh on 3 of 3");
-    // And when nothing is left to do.
-    let again = kept.resume();
+    // The gates are evaluated again when the run is already complete.
+    let again = run.resume();
     assert!(again.stderr.contains("nothing is left to do"), "{again:?}");
     assert_gate(&again, 1, &line);
 }

@@ -1,4 +1,4 @@
-//! What the program says of itself.
+//! Help texts and the version.
 
 use crate::program::{Ended, program, run};
 
@@ -9,53 +9,53 @@ fn help(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn help_of_the_program() {
+fn program_help_matches_snapshot() {
     insta::assert_snapshot!("help", help(&["--help"]));
     insta::assert_snapshot!("help_short", help(&["-h"]));
 }
 
 #[test]
-fn help_of_check() {
+fn check_help_matches_snapshot() {
     insta::assert_snapshot!("help_check", help(&["check", "--help"]));
     insta::assert_snapshot!("help_check_short", help(&["check", "-h"]));
     assert_eq!(help(&["help", "check"]), help(&["check", "--help"]));
 }
 
 #[test]
-fn help_of_compare() {
+fn compare_help_matches_snapshot() {
     insta::assert_snapshot!("help_compare", help(&["compare", "--help"]));
 }
 
 #[test]
-fn help_of_explain() {
+fn explain_help_matches_snapshot() {
     insta::assert_snapshot!("help_explain", help(&["explain", "--help"]));
 }
 
 #[test]
-fn help_of_diff() {
+fn diff_help_matches_snapshot() {
     insta::assert_snapshot!("help_diff", help(&["diff", "--help"]));
 }
 
 #[test]
-fn help_of_completions_and_man() {
+fn completions_and_man_help_match_snapshots() {
     insta::assert_snapshot!("help_completions", help(&["completions", "--help"]));
     insta::assert_snapshot!("help_man", help(&["man", "--help"]));
 }
 
 #[test]
-fn help_of_demo() {
+fn demo_help_matches_snapshot() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }
 
 #[test]
-fn without_arguments_there_is_help_and_status_2() {
+fn no_arguments_print_help_and_exit_2() {
     let ended = run(&mut program());
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
     assert_eq!(ended.stderr, help(&["-h"]));
 }
 
 #[test]
-fn its_version_is_the_packages() {
+fn version_is_the_package_version() {
     let version = concat!("portmuster ", env!("CARGO_PKG_VERSION"), "\n");
     assert_eq!(help(&["--version"]), version);
     assert_eq!(help(&["-V"]), version);

@@ -1,16 +1,18 @@
-//! Refusals by ICMP, which proves nothing of the host, between targets that refuse, accept or are
-//! silent. Every method tells them apart, and keeps its limits.
+//! ICMP refusals, mixed with targets that refuse, accept or are silent.
+//!
+//! An ICMP error proves nothing about the host. Every method distinguishes the cases and keeps its
+//! limits.
 
 use std::thread;
 
 use crate::{
     program::Ended,
     row::Row,
-    shell::{sh_apart, sh_apart_as_root},
+    shell::{sh_in_namespaces, sh_in_namespaces_as_root},
 };
 
-/// What every run is made by, and the same with a single thread, which has a single socket: all that
-/// a refusal leaves there is met by whoever comes next.
+/// Method arguments of the runs. With one thread there is one socket, so the next attempt meets
+/// everything that an ICMP refusal leaves in it.
 const METHODS: [&str; 10] = [
     "serial",
     "threads",
@@ -24,11 +26,11 @@ const METHODS: [&str; 10] = [
     WITHOUT_EPOLL,
 ];
 
-/// Threads stand in for the loop that can't be had.
+/// `epoll_create1` fails, so threads replace the event loop.
 const WITHOUT_EPOLL: &str = "event-loop --in-flight 1";
 
-/// What comes of a port over IPv4 and over IPv6, in the order in which they are checked: where one
-/// socket is all that a thread has, each kind of refusal is followed by a wait.
+/// Ports in the order in which they are checked, with the expected state and reason for IPv4 and
+/// IPv6. A wait follows each kind of refusal, for methods with only one socket.
 const PORTS: [(u16, [(&str, &str); 2]); 8] = [
     (1001, [("filtered", "icmp-port-unreachable"); 2]),
     (1006, [("filtered", "no-answer"); 2]),
@@ -40,7 +42,7 @@ const PORTS: [(u16, [(&str, &str); 2]); 8] = [
     (1008, [("closed", "refused"); 2]),
 ];
 
-/// The same as rules for packets. Who is to be open is started by the script.
+/// Firewall rules that produce `PORTS`. The script starts the servers of the open ports.
 const RULES: &str = "nft -f - <<'END'
 table inet refusals {
     chain input {
@@ -55,33 +57,33 @@ table inet refusals {
 }
 END";
 
-/// Accepts connections at port 1007, and says nothing on them, while a command runs.
+/// Accepts connections on port 1007 and sends nothing, while it runs a command.
 const OPEN: &str = "import socket, subprocess, sys
 servers = [socket.create_server((host, 1007), family=family) for host, family in
     [('127.0.0.1', socket.AF_INET), ('::1', socket.AF_INET6)]]
 sys.exit(subprocess.call(sys.argv[1:]))";
 
-/// Skips what follows where there are no rules for packets.
+/// Skips the rest of the script where nftables is not available.
 const NEEDS_NFT: &str = "nft list ruleset >&2 || exit 77";
 
 const TIMEOUT_MS: f64 = 2000.0;
 const FIRST_BYTE_MS: f64 = 1000.0;
-/// What a machine that is busy may add.
-const LATE_MS: f64 = 20_000.0;
+/// Extra time that a busy machine may take.
+const SLACK_MS: f64 = 20_000.0;
 
-/// The check that a script runs by a method.
-fn checked(hosts: [&str; 2], method: &str) -> String {
+/// Returns the command that checks `PORTS` on both hosts by this method.
+fn check_command(hosts: [&str; 2], method: &str) -> String {
     let targets = hosts.map(|host| PORTS.map(|(port, _)| format!("{host}:{port}")).join(" "));
-    let without =
-        if method == WITHOUT_EPOLL { "python3 \"$forbid\" epoll_create1=EPERM -- " } else { "" };
+    let sandbox =
+        if method == WITHOUT_EPOLL { "python3 \"$seccomp\" epoll_create1=EPERM -- " } else { "" };
     format!(
-        "{without}\"$portmuster\" check {} --method {method} --order given --retries 0 \
+        "{sandbox}\"$portmuster\" check {} --method {method} --order given --retries 0 \
             --timeout {TIMEOUT_MS}ms --first-byte {FIRST_BYTE_MS}ms -o jsonl",
         targets.join(" ")
     )
 }
 
-fn assert_told_apart(ended: &Ended, hosts: [&str; 2], method: &str) {
+fn assert_distinguished(ended: &Ended, hosts: [&str; 2], method: &str) {
     assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
     let rows = ended.rows();
     assert_eq!(rows.len(), 2 * PORTS.len(), "{method}: {}", ended.stdout);
@@ -96,7 +98,7 @@ fn assert_told_apart(ended: &Ended, hosts: [&str; 2], method: &str) {
     }
 }
 
-/// Whoever answers is not waited for, and whoever is silent as long as was said.
+/// Asserts that an answer ended the check early and that a silent target used its whole limit.
 fn assert_in_time(row: &Row, method: &str) {
     let total = row.total_ms.expect("it was tried");
     let least = match (row.reason.as_str(), row.connect_ms) {
@@ -104,26 +106,28 @@ fn assert_in_time(row: &Row, method: &str) {
         ("accepted", Some(connected)) => connected + FIRST_BYTE_MS,
         _ => 0.0,
     };
-    assert!((least..least + LATE_MS).contains(&total), "{method}: {row:?}");
+    assert!((least..least + SLACK_MS).contains(&total), "{method}: {row:?}");
 }
 
-/// Every method at the same time, each in a network of its own.
-fn by_every_method(hosts: [&str; 2], apart: impl Fn(&str) -> Option<Ended> + Sync) {
+/// Runs every method concurrently, each in a network namespace of its own, and asserts the
+/// outcomes.
+fn by_every_method(hosts: [&str; 2], run: impl Fn(&str) -> Option<Ended> + Sync) {
     thread::scope(|scope| {
         for method in METHODS {
-            let apart = &apart;
+            let run = &run;
             scope.spawn(move || {
-                if let Some(ended) = apart(&checked(hosts, method)) {
-                    assert_told_apart(&ended, hosts, method);
+                if let Some(ended) = run(&check_command(hosts, method)) {
+                    assert_distinguished(&ended, hosts, method);
                 }
             });
         }
     });
 }
 
-/// On loopback the message comes while the system is busy with the socket, which it leaves pending.
+/// On loopback the ICMP message arrives while the system holds the socket's lock, so the error
+/// stays pending.
 #[test]
-fn icmp_that_comes_at_once_is_told_from_a_reset() {
+fn immediate_icmp_is_distinguished_from_reset() {
     by_every_method(["127.0.0.1", "[::1]"], |check| {
         let script = format!(
             "ip link set lo up
@@ -131,25 +135,29 @@ fn icmp_that_comes_at_once_is_told_from_a_reset() {
             {RULES}
             exec python3 -c \"$1\" sh -c '{check}'"
         );
-        sh_apart(&["--net"], &script, OPEN)
+        sh_in_namespaces(&["--net"], &script, OPEN)
     });
 }
 
-/// Over a wire it comes later, and the system ends the connection with it.
+/// Over a wire the message arrives later, and the system ends the connection with it.
 #[test]
-fn icmp_that_comes_late_is_told_from_a_reset() {
+fn delayed_icmp_is_distinguished_from_reset() {
     by_every_method(["10.77.0.1", "[fd77::1]"], |check| {
-        sh_apart(&["--net"], &format!("exec python3 \"$far_end\" sh -c '{check}'"), "")
+        sh_in_namespaces(
+            &["--net"],
+            &format!("exec python3 \"$remote_network\" sh -c '{check}'"),
+            "",
+        )
     });
 }
 
-/// How many targets there are of which half refuse by ICMP, at addresses that are odd.
+/// Number of targets. Those with odd addresses refuse by ICMP.
 const MANY: usize = 2048;
 
-/// Where another processor takes in what comes, a refusal may be there when a connection has just
-/// begun, of whatever kind; then one socket is refused many times in a row.
+/// When another processor receives packets, a refusal of either kind may arrive as soon as a
+/// connection starts. One socket is then refused many times in a row.
 #[test]
-fn many_refusals_of_one_socket_are_told_apart() {
+fn repeated_icmp_on_one_socket_is_distinguished_from_reset() {
     let script = format!(
         "ip link set lo up
         {NEEDS_NFT}
@@ -163,12 +171,14 @@ table inet refusals {{
 END
         mount -t sysfs sysfs /mnt
         printf %x $(((1 << $(nproc)) - 1)) >/mnt/class/net/lo/queues/rx-0/rps_cpus \\
-            || {{ echo 'no choice of the processor that takes in packets' >&2; exit 77; }}
+            || {{ echo 'the receiving processor cannot be chosen' >&2; exit 77; }}
         exec \"$portmuster\" check 127.1.0.0/21 -p 1001 --method $1 --workers 1 --no-probe \\
             --order given --retries 0 --rate max --per-host max -o jsonl"
     );
     for method in ["event-loop", "threads"] {
-        let Some(ended) = sh_apart_as_root(&["--net", "--mount"], &script, method) else { return };
+        let Some(ended) = sh_in_namespaces_as_root(&["--net", "--mount"], &script, method) else {
+            return;
+        };
         assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
         let rows = ended.rows();
         assert_eq!(rows.len(), MANY, "{method}");

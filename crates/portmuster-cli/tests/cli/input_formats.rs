@@ -1,37 +1,23 @@
-//! The formats in which people have lists: each is read as what it is, or is an error that says
-//! what to type. Nothing is sent but to loopback.
-
-use std::fs;
+//! Input formats: each file is read as what it is, or is refused with a hint what to type.
+//!
+//! Connections go to loopback only.
 
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::ListFile,
     program::{Ended, Running, check, program, run},
     servers::{start, target},
 };
 
-struct List {
-    _folder: TempDir,
-    path: String,
-}
-
-fn list(content: &str) -> List {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let path = folder.path().join("list.txt");
-    fs::write(&path, content).expect("there is room for a file");
-    let path = path.to_str().expect("temporary folders have plain names").to_owned();
-    List { path, _folder: folder }
-}
-
-/// What would be checked, in the order of the list.
+/// Lists the targets of a file in given order. The path is replaced by `LIST` in stderr.
 fn listed(content: &str, arguments: &[&str]) -> Ended {
-    let list = list(content);
+    let list = ListFile::new(content);
     let ended = check([&["-i", &list.path, "--list", "--order=given"], arguments].concat());
     Ended { stderr: ended.stderr.replace(&list.path, "LIST"), ..ended }
 }
 
-/// The same of stdin, which is a stream.
+/// Lists the targets of the same content on stdin, which is read as a stream.
 fn streamed(content: &str, arguments: &[&str]) -> Ended {
     let arguments = [&["check", "-i", "-", "--list", "--order=given"], arguments].concat();
     run(program().args(arguments).write_stdin(content))
@@ -45,7 +31,7 @@ fn assert_listed(content: &str, arguments: &[&str], expected: &[&str]) {
     }
 }
 
-/// Both a file and a stream are refused, with nothing listed that stands behind the error.
+/// Asserts that the content is refused both as a file, without any target listed, and on stdin.
 #[track_caller]
 fn assert_refused(content: &str, arguments: &[&str], complaint: &str) {
     let ended = listed(content, arguments);
@@ -65,48 +51,51 @@ const NMAP: &str = "<?xml version=\"1.0\"?>\n<nmaprun>\n<host><status state=\"up
     <host><status state=\"up\"/><address addr=\"127.0.9.2\" addrtype=\"ipv4\"/></host>\n</nmaprun>\n";
 
 #[test]
-fn what_follows_white_space_is_never_lost() {
+fn text_after_white_space_is_never_dropped() {
     for (content, complaint) in [
         (
             "127.0.9.1\t21015\n",
-            "line 1, column 11: \"21015\" reads as a port: did you mean 127.0.9.1:21015?",
+            "line 1, column 11: \"21015\" looks like a port: did you mean 127.0.9.1:21015?",
         ),
-        ("127.0.9.1 22\n", "line 1, column 11: \"22\" reads as a port: did you mean 127.0.9.1:22?"),
+        (
+            "127.0.9.1 22\n",
+            "line 1, column 11: \"22\" looks like a port: did you mean 127.0.9.1:22?",
+        ),
         (
             "127.0.9.1 - 127.0.9.5\n",
-            "line 1, column 11: \"-\" reads as the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
+            "line 1, column 11: \"-\" looks like the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
         ),
         (
             "127.0.9.1 to 127.0.9.5\n",
-            "line 1, column 11: \"to\" reads as the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
+            "line 1, column 11: \"to\" looks like the sign of a range: did you mean 127.0.9.1-127.0.9.5?",
         ),
-        ("a - b\n", "line 1, column 3: \"-\" reads as the sign of a range"),
+        ("a - b\n", "line 1, column 3: \"-\" looks like the sign of a range"),
         (
             "a:22 b:23\n",
-            "line 1, column 6: \"b:23\" reads as another target: one target stands on a line; --input-format list reads several; if it is a label, say --labels",
+            "line 1, column 6: \"b:23\" looks like another target: write one target per line, or use --input-format list to read several. If it is a label, use --labels",
         ),
-        ("a -p 22\n", "line 1, column 3: \"-p\" reads as an option"),
-        ("- 127.0.9.1\n- 127.0.9.2\n", "line 1, column 1: the dash marks a list item in YAML"),
+        ("a -p 22\n", "line 1, column 3: \"-p\" looks like an option"),
+        ("- 127.0.9.1\n- 127.0.9.2\n", "line 1, column 1: the dash marks a list item of YAML"),
         (
             "Nmap scan report for 127.0.9.1\nHost is up (0.00s latency).\n",
-            "line 1, column 6: this is nmap's output for people; what -oX writes is read with --input-format nmap-xml",
+            "line 1, column 6: this is nmap's normal output; use that of nmap -oX with --input-format nmap-xml",
         ),
         (
             "127.0.9.1,22\n",
-            "line 1, column 1: 127.0.9.1,22 may be the addresses 127.0.9.1 and 127.0.9.22 (write both), or a port (write 127.0.9.1:22), or a row of CSV (--input-format csv)",
+            "line 1, column 1: 127.0.9.1,22 is ambiguous: for the addresses, write 127.0.9.1 and 127.0.9.22; for a port, 127.0.9.1:22; for CSV, use --input-format csv",
         ),
         (
             "127.0.9.1:1\n[servers]\n127.0.9.2\n",
-            "line 2, column 2: \"servers\" is not an IPv6 address, and brackets take nothing else; an ansible inventory is read with --input-format ansible",
+            "line 2, column 2: \"servers\" is not an IPv6 address, and only an IPv6 address may be in brackets; for an Ansible inventory, use --input-format ansible",
         ),
         (
             "http://127.0.9.1/\n",
-            "line 1, column 1: of URLs only ssh:// and telnet:// are read, not http://; for the host alone write 127.0.9.1",
+            "line 1, column 1: only ssh:// and telnet:// URLs are supported, not http://; for the host alone, write 127.0.9.1",
         ),
-        ("a.example;22\n", "line 1, column 10: ';' can't stand here"),
+        ("a.example;22\n", "line 1, column 10: ';' is not allowed here"),
         (
             "-p\n",
-            "line 1, column 1: \"-p\" is not a host name: no part of one begins or ends with '-'",
+            "line 1, column 1: \"-p\" is not a host name: no part of a name begins or ends with '-'",
         ),
     ] {
         let before = content.starts_with("127.0.9.1:1");
@@ -120,7 +109,7 @@ fn what_follows_white_space_is_never_lost() {
 }
 
 #[test]
-fn labels_stay_where_they_can_not_be_mistaken() {
+fn unambiguous_labels_are_kept() {
     assert_listed(
         "127.0.9.1:22 core sw 1\n127.0.9.2:22 web\n",
         &[],
@@ -134,7 +123,7 @@ fn labels_stay_where_they_can_not_be_mistaken() {
 }
 
 #[test]
-fn lists_are_read_as_they_are_meant() {
+fn line_ends_and_octet_lists_are_read() {
     assert_listed(
         "127.0.9.1:21015\r127.0.9.1:21018\r",
         &[],
@@ -162,13 +151,13 @@ fn lists_are_read_as_they_are_meant() {
 }
 
 #[test]
-fn octets_with_stars_are_networks() {
+fn octet_wildcard_is_a_network() {
     let counted = check(["127.0.9.*", "-p1", "--count"]);
     assert_eq!((counted.status, counted.stdout.as_str()), (Some(0), "256\n"), "{counted:?}");
 }
 
 #[test]
-fn urls_of_ssh_and_telnet_are_targets_in_lists_and_as_arguments() {
+fn ssh_and_telnet_urls_are_targets() {
     assert_listed(
         "ssh://127.0.9.1:2222/\ntelnet://root@127.0.9.2\n",
         &[],
@@ -178,17 +167,17 @@ fn urls_of_ssh_and_telnet_are_targets_in_lists_and_as_arguments() {
     assert_eq!(ended.stdout, "127.0.9.1:22\n[::1]:2323\n", "{ended:?}");
     let ended = check(["https://127.0.9.1:8443/x", "--list"]);
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("column 1: of URLs only ssh:// and telnet:// are read"));
+    assert!(ended.stderr.contains("column 1: only ssh:// and telnet:// URLs are supported"));
     assert!(ended.stderr.contains("write 127.0.9.1:8443"), "{ended:?}");
 }
 
 #[test]
-fn international_names_are_looked_up_by_their_ascii_form() {
+fn international_names_become_ascii() {
     assert_listed("b\u{fc}cher.example:22\n", &[], &["xn--bcher-kva.example:22"]);
 }
 
 #[test]
-fn several_targets_stand_on_a_line_with_format_list() {
+fn format_list_reads_several_targets_per_line() {
     assert_listed(
         "a:22 b:23\n127.0.9.1:1\tc:1 # d\n",
         &["--input-format=list"],
@@ -199,8 +188,8 @@ fn several_targets_stand_on_a_line_with_format_list() {
 }
 
 #[test]
-fn csv_is_read_by_its_header_or_by_columns() {
-    let note = "portmuster: LIST is read as csv; if it is something else, say --input-format\n";
+fn csv_is_read_by_header_or_column_option() {
+    let note = "portmuster: reading LIST as csv; if that is wrong, use --input-format\n";
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &[]).stderr, note);
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &["--quiet"]).stderr, "");
     assert_eq!(listed("ip,port\n127.0.9.1,22\n", &["--input-format=csv"]).stderr, "");
@@ -212,7 +201,7 @@ fn csv_is_read_by_its_header_or_by_columns() {
     assert_listed(&table["id;what;where;which\r\n".len()..], &["--column=3,4,2"], &expected);
     let refused = check(["-i-", "--column=ip", "--input-format=ansible"]);
     assert_eq!(refused.status, Some(2));
-    assert!(refused.stderr.contains("--column is for csv, not for ansible"), "{refused:?}");
+    assert!(refused.stderr.contains("--column applies to csv, not to ansible"), "{refused:?}");
     assert_refused(
         table,
         &["--column=ip"],
@@ -222,11 +211,11 @@ fn csv_is_read_by_its_header_or_by_columns() {
 }
 
 #[test]
-fn scans_give_their_open_ports_or_all_hosts_with_the_ports_of_the_run() {
+fn scan_reports_give_open_ports_or_hosts_with_ports_option() {
     assert_listed(NMAP, &[], &["127.0.9.1:2222 one.example"]);
     let ended = listed(NMAP, &[]);
     assert!(
-        ended.stderr.contains("passed over in LIST: 1 hosts that are up and have no open TCP port")
+        ended.stderr.contains("skipped in LIST: 1 hosts that are up and have no open TCP port")
     );
     for ports in [&["-p22"][..], &["--ports", "22"]] {
         assert_listed(NMAP, ports, &["127.0.9.1:22 one.example", "127.0.9.2:22"]);
@@ -249,7 +238,7 @@ fn scans_give_their_open_ports_or_all_hosts_with_the_ports_of_the_run() {
 }
 
 #[test]
-fn what_the_program_writes_itself_is_read_again() {
+fn own_output_is_readable_as_input() {
     let server = start(Behaviour::Ssh);
     for format in ["xml", "csv"] {
         let written = check([&target(&server), "-o", format, "--quiet"]);
@@ -259,20 +248,20 @@ fn what_the_program_writes_itself_is_read_again() {
 }
 
 #[test]
-fn known_hosts_say_what_is_hashed() {
+fn known_hosts_reports_hashed_names() {
     let hosts = "one.example,127.0.9.1 ssh-ed25519 AAAAC3Nz\n[two.example]:2222 ssh-rsa AAAAB3Nz\n\
                  |1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n*.example ssh-rsa AAAAB3Nz\n";
     assert_listed(hosts, &["-p22"], &["one.example:22", "127.0.9.1:22", "two.example:2222"]);
     let ended = listed(hosts, &[]);
-    let note = "passed over in LIST: 1 hashed names, which can't be read; 1 patterns (*, ?, !)";
+    let note = "skipped in LIST: 1 hashed names, which can't be read; 1 patterns (*, ?, !)";
     assert!(ended.stderr.contains(note), "{ended:?}");
     let ended = listed("|1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n", &[]);
-    let error = "error: there is no target in LIST: it has 1 hashed names, which can't be read\n";
+    let error = "error: there is no target in LIST, only 1 hashed names, which can't be read\n";
     assert!(ended.stderr.ends_with(error), "{ended:?}");
 }
 
 #[test]
-fn inventories_of_ansible_give_hosts_ports_and_names() {
+fn ansible_inventories_give_hosts_ports_and_names() {
     let ini = "inst1 ansible_host=127.0.9.1 ansible_port=2222\n\
                inst2 ansible_host=127.0.9.1 ansible_port=2223\n";
     assert_listed(ini, &[], &["127.0.9.1:2222 inst1", "127.0.9.1:2223 inst2"]);
@@ -284,12 +273,12 @@ fn inventories_of_ansible_give_hosts_ports_and_names() {
     assert_refused(
         "[a:b]\n",
         &[],
-        "line 1, column 1: this can't be read as ansible: [a:b] is no section",
+        "line 1, column 1: this can't be read as ansible: [a:b] is not a section",
     );
 }
 
 #[test]
-fn a_list_without_targets_is_an_error_in_every_format() {
+fn empty_list_is_an_error_in_every_format() {
     for format in ["list", "csv", "nmap-grep", "masscan", "known-hosts", "ansible"] {
         for ended in [
             listed(
@@ -307,7 +296,7 @@ fn a_list_without_targets_is_an_error_in_every_format() {
 }
 
 #[test]
-fn a_stream_is_read_as_its_first_line_comes() {
+fn stream_is_checked_before_it_ends() {
     let server = start(Behaviour::Ssh);
     let (host, port) = (server.endpoint().ip().to_string(), server.endpoint().port());
     for first in [
@@ -322,26 +311,26 @@ fn a_stream_is_read_as_its_first_line_comes() {
     ] {
         let mut running = Running::check(["-i", "-", "-ojsonl"]);
         running.feed(&first);
-        // The input has not ended.
+        // The row arrives although stdin is still open.
         assert_eq!(running.row().service.as_deref(), Some("ssh"), "{first}");
     }
 }
 
 #[test]
-fn what_follows_white_space_in_an_exclude_file_is_not_lost_either() {
+fn exclude_file_text_after_white_space_is_never_dropped() {
     let excluded = |content: &str, arguments: &[&str]| {
-        let list = list(content);
+        let list = ListFile::new(content);
         let fixed = ["127.0.9.0/29", "-p1", "--list", "--order=given", "--exclude-file"];
         let ended = check([&fixed[..], &[&list.path], arguments].concat());
         Ended { stderr: ended.stderr.replace(&list.path, "LIST"), ..ended }
     };
     let ended = excluded("127.0.9.1 127.0.9.2\n", &[]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""));
-    let complaint = "error: LIST, line 1, column 11: \"127.0.9.2\" reads as another target";
+    let complaint = "error: LIST, line 1, column 11: \"127.0.9.2\" looks like another target";
     assert!(ended.stderr.starts_with(complaint), "{ended:?}");
     let left = excluded("127.0.9.0-5 printers\r127.0.9.6,7,7\r", &[]);
     assert_eq!(left.status, Some(2), "{left:?}");
-    assert!(left.stderr.contains("all that were named are excluded"), "{left:?}");
+    assert!(left.stderr.contains("all named targets are excluded"), "{left:?}");
     let left = excluded("127.0.9.0-5 127.0.9.6\n", &["--input-format=list"]);
     assert_eq!(left.stdout, "127.0.9.7:1\n", "{left:?}");
     let left = excluded("127.0.9.0-5 127.0.9.6\n", &["--labels"]);
@@ -349,8 +338,8 @@ fn what_follows_white_space_in_an_exclude_file_is_not_lost_either() {
 }
 
 #[test]
-fn methods_are_compared_over_what_is_not_a_plain_list() {
-    let list = list("127.0.9.1,1,x\n127.0.9.2,2,y\n");
+fn compare_reads_other_input_formats() {
+    let list = ListFile::new("127.0.9.1,1,x\n127.0.9.2,2,y\n");
     let arguments = ["compare", "-i", &list.path, "--input-format=csv", "--rounds=1", "-ojsonl"];
     let ended =
         run(program().args(arguments).args(["--methods=serial,event-loop", "--column=1,2"]));

@@ -1,4 +1,4 @@
-//! Runs that are killed at any moment and go on: each target is in each output once.
+//! Runs that are killed at random moments and resumed write each target to each output once.
 
 use std::{
     fs::{self, File},
@@ -15,25 +15,27 @@ use rustix::{
     process::Signal,
 };
 use serde::Deserialize;
-use tempfile::TempDir;
 
-use crate::program::{Ended, Running, check};
+use crate::{
+    folder::Folder,
+    program::{Ended, Running, check},
+};
 
-/// How often runs are killed, at least.
+/// Minimum number of kills per test.
 const KILLS: usize = 11;
 
-/// A run that keeps a journal, with its folder.
-pub(crate) struct Kept {
-    pub(crate) folder: TempDir,
+/// A run with a journal and outputs in a temporary folder.
+pub(crate) struct JournaledRun {
+    pub(crate) folder: Folder,
     arguments: Vec<String>,
 }
 
-impl Kept {
-    /// With outputs of these formats, each in a file of that name; a second one of a format has a
-    /// name behind a dot.
+impl JournaledRun {
+    /// Adds one output per entry of `formats`, in a file of that name. A second output of a format
+    /// has a suffix after a dot, as in `sqlite.second`.
     pub(crate) fn new(formats: &[&str], arguments: &[&str]) -> Self {
-        let folder = TempDir::new().expect("there is room for a folder");
-        let file = |name: &str| folder.path().join(name).display().to_string();
+        let folder = Folder::new();
+        let file = |name: &str| folder.file(name).display().to_string();
         let mut all: Vec<_> = arguments.iter().map(ToString::to_string).collect();
         for format in formats {
             let (name, format) = (format, format.split('.').next().expect("it has a beginning"));
@@ -44,10 +46,10 @@ impl Kept {
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.file(name)
     }
 
-    /// The arguments with which it begins, or goes on.
+    /// Returns the arguments that start the run, or resume it.
     pub(crate) fn arguments(&self, resume: bool) -> Vec<String> {
         let resume = resume.then(|| "--resume".to_owned());
         self.arguments.iter().cloned().chain(resume).collect()
@@ -57,40 +59,41 @@ impl Kept {
         check(self.arguments(true))
     }
 
-    /// Begins it, or goes on, and kills it when the journal was written so often, and jsonl so often
-    /// after that: how it ended, if it did before.
+    /// Starts or resumes the run and kills it after `journals` checkpoints and `writes` further
+    /// writes to jsonl. Returns how the run ended if it ended before.
     fn kill(&self, mut journals: u32, mut writes: u32) -> Option<Ended> {
-        self.kill_when(|change| {
-            match change {
-                Change::Journal => journals = journals.saturating_sub(1),
-                Change::Rows if journals == 0 => writes = writes.saturating_sub(1),
-                Change::Rows => {}
+        self.kill_when(|event| {
+            match event {
+                FileEvent::Journal => journals = journals.saturating_sub(1),
+                FileEvent::Rows if journals == 0 => writes = writes.saturating_sub(1),
+                FileEvent::Rows => {}
             }
             journals == 0 && writes == 0
         })
     }
 
-    /// Begins it, or goes on, and kills it at the change of a file at which that is wanted: how it
-    /// ended, if it did before.
-    pub(crate) fn kill_when(&self, mut is_wanted: impl FnMut(Change) -> bool) -> Option<Ended> {
-        let changes = Changes::of(&self.folder);
+    /// Starts or resumes the run and kills it at the first file event for which `is_wanted` returns
+    /// true. Returns how the run ended if it ended before.
+    pub(crate) fn kill_when(&self, mut is_wanted: impl FnMut(FileEvent) -> bool) -> Option<Ended> {
+        let watch = FolderWatch::of(&self.folder);
         let running = Running::check(self.arguments(self.file("journal").exists()));
-        if !changes.any(&mut is_wanted) {
+        if !watch.any(&mut is_wanted) {
             return Some(running.end());
         }
         running.signal(Signal::KILL);
-        // It may have come to its end before the signal did.
+        // The run may have ended before the signal arrived.
         let ended = running.end();
         ended.status.is_some().then_some(ended)
     }
 
-    /// Kills it when the journal has so many targets.
+    /// Kills the run when the journal contains this number of settled targets.
     pub(crate) fn kill_with(&self, settled: u64) {
-        let ended = self.kill_when(|change| change == Change::Journal && self.settled() == settled);
-        assert!(ended.is_none(), "it has come to its end: {ended:?}");
+        let ended =
+            self.kill_when(|event| event == FileEvent::Journal && self.settled() == settled);
+        assert!(ended.is_none(), "it has ended: {ended:?}");
     }
 
-    /// The targets that the journal has.
+    /// Returns the number of settled targets in the journal.
     fn settled(&self) -> u64 {
         let text = self.text("journal");
         let (_, journal) = text.split_once('\n').expect("it has a header");
@@ -104,91 +107,91 @@ impl Kept {
     }
 }
 
-/// What has happened.
+/// An event that the folder watch reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum FileEvent {
     /// The journal was replaced.
     Journal,
     /// Rows were written to jsonl.
     Rows,
 }
 
-/// What happens to the files of a folder.
-struct Changes {
+/// An inotify watch on a folder.
+struct FolderWatch {
     watch: OwnedFd,
 }
 
-impl Changes {
-    fn of(folder: &TempDir) -> Self {
+impl FolderWatch {
+    fn of(folder: &Folder) -> Self {
         let watch = inotify::init(CreateFlags::CLOEXEC).expect("folders can be watched");
         let flags = WatchFlags::MOVED_TO | WatchFlags::MODIFY | WatchFlags::CLOSE_WRITE;
         inotify::add_watch(&watch, folder.path(), flags).expect("the folder is there");
         Self { watch }
     }
 
-    /// Waits for a change that is wanted; false when who makes them ends before.
-    fn any(&self, is_wanted: &mut impl FnMut(Change) -> bool) -> bool {
+    /// Waits for a wanted event. Returns false when the program closes jsonl before.
+    fn any(&self, is_wanted: &mut impl FnMut(FileEvent) -> bool) -> bool {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut events = inotify::Reader::new(&self.watch, &mut buffer);
         loop {
             let event = events.next().expect("it can be read");
             let name = event.file_name().and_then(|name| name.to_str().ok()).unwrap_or_default();
-            let change = match name {
-                "journal" if event.events().contains(ReadFlags::MOVED_TO) => Change::Journal,
+            let file_event = match name {
+                "journal" if event.events().contains(ReadFlags::MOVED_TO) => FileEvent::Journal,
                 "jsonl" if event.events().contains(ReadFlags::CLOSE_WRITE) => return false,
-                "jsonl" => Change::Rows,
+                "jsonl" => FileEvent::Rows,
                 _ => continue,
             };
-            if is_wanted(change) {
+            if is_wanted(file_event) {
                 return true;
             }
         }
     }
 }
 
-/// Small numbers from a seed (`SplitMix64`).
-struct Chance(u64);
+/// Pseudo-random numbers from a seed (`SplitMix64`).
+struct SplitMix64(u64);
 
-impl Chance {
-    /// A seed of its own for each run of the tests; `PORTMUSTER_SEED` has one again.
+impl SplitMix64 {
+    /// Takes the seed from `PORTMUSTER_SEED`, or else from the process id, and prints it.
     fn new() -> Self {
-        let given = std::env::var("PORTMUSTER_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
-        say(&format!("PORTMUSTER_SEED={seed}"));
+        let fixed = std::env::var("PORTMUSTER_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = fixed.unwrap_or_else(|| u64::from(std::process::id()));
+        print_line(&format!("PORTMUSTER_SEED={seed}"));
         Self(seed)
     }
 
-    fn below(&mut self, most: u64) -> u32 {
+    fn below(&mut self, end: u64) -> u32 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        u32::try_from((mixed ^ (mixed >> 27)) % most).expect("it is small")
+        u32::try_from((mixed ^ (mixed >> 27)) % end).expect("it is small")
     }
 }
 
-#[expect(clippy::print_stdout, reason = "who reads of a failure wants to have it again")]
-fn say(what: &str) {
+#[expect(clippy::print_stdout, reason = "a failure must be reproducible")]
+fn print_line(what: &str) {
     println!("{what}");
 }
 
-/// Where the targets of these tests begin: refused, all on one port.
+/// First address of the targets. All are refused, on one port.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
 
-/// So many targets.
+/// Returns a target range of this size.
 fn range(targets: u32) -> String {
     format!("{FIRST}-{}:1", Ipv4Addr::from_bits(FIRST.to_bits() + targets - 1))
 }
 
-/// How often each target is there.
-struct Seen(Vec<u8>);
+/// How often each target occurs in an output.
+struct TargetCounts(Vec<u8>);
 
-impl Seen {
+impl TargetCounts {
     fn of<'a>(targets: u32, hosts: impl Iterator<Item = &'a str>) -> Self {
-        let mut seen = vec![0; targets as usize];
+        let mut counts = vec![0; targets as usize];
         for host in hosts {
             let host: Ipv4Addr = host.parse().unwrap_or_else(|_| panic!("{host} is no address"));
-            seen[(host.to_bits() - FIRST.to_bits()) as usize] += 1;
+            counts[(host.to_bits() - FIRST.to_bits()) as usize] += 1;
         }
-        Self(seen)
+        Self(counts)
     }
 
     fn assert_once(&self, output: &str) {
@@ -197,40 +200,40 @@ impl Seen {
     }
 }
 
-fn in_jsonl(kept: &Kept, targets: u32) -> Seen {
+fn count_jsonl(run: &JournaledRun, targets: u32) -> TargetCounts {
     #[derive(Deserialize)]
     struct Line<'a> {
         host: &'a str,
         state: &'a str,
     }
-    let lines = BufReader::new(File::open(kept.file("jsonl")).expect("it is there")).lines();
+    let lines = BufReader::new(File::open(run.file("jsonl")).expect("it exists")).lines();
     let lines: Vec<_> = lines.map(|line| line.expect("it is text")).collect();
-    Seen::of(
+    TargetCounts::of(
         targets,
         lines.iter().map(|line| {
             let line: Line<'_> =
                 serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
-            assert_eq!(line.state, "closed", "as in a run that nobody kills");
+            assert_eq!(line.state, "closed", "as in a run without kills");
             line.host
         }),
     )
 }
 
-fn in_csv(kept: &Kept, targets: u32) -> Seen {
-    let text = kept.text("csv");
+fn count_csv(run: &JournaledRun, targets: u32) -> TargetCounts {
+    let text = run.text("csv");
     assert!(text.starts_with("schema,host,port,") && text.ends_with('\n'));
     let host = |line: &'_ str| line.split(',').nth(1).expect("a row has a host").to_owned();
     let hosts: Vec<_> = text.lines().skip(1).map(host).collect();
-    Seen::of(targets, hosts.iter().map(String::as_str))
+    TargetCounts::of(targets, hosts.iter().map(String::as_str))
 }
 
-fn in_sqlite(kept: &Kept, targets: u32) -> Seen {
-    let database = Connection::open(kept.file("sqlite")).expect("it is a database");
+fn count_sqlite(run: &JournaledRun, targets: u32) -> TargetCounts {
+    let database = Connection::open(run.file("sqlite")).expect("it is a database");
     let runs: Vec<(bool, u32, u32)> = {
         let query = "SELECT ended IS NOT NULL, targets, left FROM runs";
         let mut query = database.prepare(query).expect("it has the columns");
         let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
-        rows.expect("it can be read").map(|row| row.expect("of this type")).collect()
+        rows.expect("it can be read").map(|row| row.expect("it has this type")).collect()
     };
     assert_eq!(runs, [(true, targets, 0)], "it is one run, however often it was killed");
     let positions = "SELECT count(DISTINCT position), max(position) FROM outcomes";
@@ -241,18 +244,18 @@ fn in_sqlite(kept: &Kept, targets: u32) -> Seen {
     let mut query = database.prepare("SELECT host FROM outcomes").expect("it has the column");
     let hosts = query.query_map([], |row| row.get(0)).expect("it can be read");
     let hosts: Vec<String> = hosts.map(|host| host.expect("it is text")).collect();
-    Seen::of(targets, hosts.iter().map(String::as_str))
+    TargetCounts::of(targets, hosts.iter().map(String::as_str))
 }
 
-/// Kills the run until it comes to its end: how often that was.
-fn kill_until_it_ends(kept: &Kept, targets: u32, chance: &mut Chance) -> usize {
+/// Kills and resumes the run until it completes. Returns the number of kills.
+fn kill_until_it_ends(run: &JournaledRun, targets: u32, random: &mut SplitMix64) -> usize {
     let mut kills = 0;
     loop {
-        // Every other time it gets as far as the next checkpoint, and a little further.
-        let journals = if chance.below(2) == 0 { 2 } else { 1 };
-        let writes = chance.below(60);
-        say(&format!("kill after {journals} journals and {writes} writes"));
-        let Some(ended) = kept.kill(journals, writes) else {
+        // Every second time on average, the run gets past another checkpoint.
+        let journals = if random.below(2) == 0 { 2 } else { 1 };
+        let writes = random.below(60);
+        print_line(&format!("kill after {journals} journals and {writes} writes"));
+        let Some(ended) = run.kill(journals, writes) else {
             kills += 1;
             continue;
         };
@@ -264,32 +267,32 @@ fn kill_until_it_ends(kept: &Kept, targets: u32, chance: &mut Chance) -> usize {
 }
 
 fn assert_each_target_once(targets: u32, arguments: &[&str], outputs: &Outputs) {
-    let mut chance = Chance::new();
+    let mut random = SplitMix64::new();
     let formats: Vec<_> = outputs.iter().map(|(format, _)| *format).collect();
     let range = range(targets);
     let mut kills = 0;
-    // Where the end is faster than the kills there is more than one round.
+    // A run that completes before it was killed often enough is followed by another.
     while kills < KILLS {
         let arguments = [&[range.as_str(), "--rate", "max"], arguments].concat();
-        let kept = Kept::new(&formats, &arguments);
-        kills += kill_until_it_ends(&kept, targets, &mut chance);
-        for (format, seen) in outputs {
-            seen(&kept, targets).assert_once(format);
+        let run = JournaledRun::new(&formats, &arguments);
+        kills += kill_until_it_ends(&run, targets, &mut random);
+        for (format, counts) in outputs {
+            counts(&run, targets).assert_once(format);
         }
     }
 }
 
-/// Formats, and what reads them.
-type Outputs = [(&'static str, fn(&Kept, u32) -> Seen)];
+/// Formats and the functions that count the targets in their files.
+type Outputs = [(&'static str, fn(&JournaledRun, u32) -> TargetCounts)];
 
 #[test]
-fn killed_at_random_every_output_has_each_target_once() {
-    let outputs: &Outputs = &[("jsonl", in_jsonl), ("csv", in_csv), ("sqlite", in_sqlite)];
+fn resume_after_random_kills_writes_each_target_once() {
+    let outputs: &Outputs = &[("jsonl", count_jsonl), ("csv", count_csv), ("sqlite", count_sqlite)];
     assert_each_target_once(300_000, &[], outputs);
 }
 
 #[test]
-fn killed_eleven_times_worker_processes_lose_nothing() {
+fn resume_after_eleven_kills_of_worker_processes_writes_each_target_once() {
     let arguments = ["--method", "process-event-loops"];
-    assert_each_target_once(262_144, &arguments, &[("jsonl", in_jsonl)]);
+    assert_each_target_once(262_144, &arguments, &[("jsonl", count_jsonl)]);
 }

@@ -1,4 +1,4 @@
-//! How many at a time, how fast, and how much this machine gives.
+//! Limits of concurrency, rate and time, and limits of this machine.
 
 use std::time::Duration;
 
@@ -7,17 +7,17 @@ use portmuster_lab::{Behaviour, Server};
 use crate::{
     program::{Ended, METHODS, check, program, run},
     row::{self, Row},
-    servers::{deaf_listener, start, target},
+    servers::{full_listener, start, target},
     shell::sh,
 };
 
-/// Checks the server many times over: a stream's targets are checked as often as it names them.
+/// Checks the server `times` times. A stream does not merge duplicate targets.
 fn check_many(server: &Server, times: usize, arguments: &[&str]) -> Ended {
     let targets = format!("{}\n", target(server)).repeat(times);
     run(program().args(["check", "-i", "-"]).args(arguments).write_stdin(targets))
 }
 
-/// Checks a slow server several times over; as many connections as may be are open at a time.
+/// Checks a slow server `times` times and asserts the peak number of open connections.
 fn assert_peak(arguments: &[&str], times: usize, peak: usize) {
     let server = start(Behaviour::Slow(Duration::from_millis(200)));
     let ended = check_many(&server, times, &[arguments, &["-o=jsonl"]].concat());
@@ -26,7 +26,7 @@ fn assert_peak(arguments: &[&str], times: usize, peak: usize) {
 }
 
 #[test]
-fn a_host_bears_four_connections_unless_told_otherwise() {
+fn per_host_limit_defaults_to_four() {
     assert_peak(&[], 12, 4);
     assert_peak(&["--per-host=1"], 3, 1);
     assert_peak(&["--per-host=7", "--method=threads"], 21, 7);
@@ -34,7 +34,7 @@ fn a_host_bears_four_connections_unless_told_otherwise() {
 }
 
 #[test]
-fn a_host_that_has_had_its_time_ends_unchecked_and_fails_the_gate() {
+fn host_timeout_leaves_targets_unchecked_and_fails_the_gate() {
     let server = start(Behaviour::Silent);
     let arguments = ["--per-host=1", "--host-timeout=1s", "--first-byte=4s", "--speak-first=never"];
     let gate = ["--require-verdict", "--allow=silent", "-o=jsonl"];
@@ -47,7 +47,7 @@ fn a_host_that_has_had_its_time_ends_unchecked_and_fails_the_gate() {
 }
 
 #[test]
-fn in_flight_and_workers_bound_what_is_open() {
+fn in_flight_and_workers_limit_open_connections() {
     for (arguments, peak) in [
         (&["--in-flight=3"][..], 3),
         (&["--in-flight=1", "--workers=1"], 1),
@@ -65,7 +65,7 @@ fn in_flight_and_workers_bound_what_is_open() {
 }
 
 #[test]
-fn one_host_one_by_one_by_every_method() {
+fn per_host_1_opens_one_connection_at_a_time() {
     for method in METHODS {
         let server = start(Behaviour::Ssh);
         let arguments = ["--per-host=1", "-o=jsonl", "--method", method];
@@ -78,7 +78,7 @@ fn one_host_one_by_one_by_every_method() {
 }
 
 #[test]
-fn one_in_flight_is_enough() {
+fn one_in_flight_completes_with_every_method() {
     for method in METHODS {
         for one in ["--in-flight=1", "--workers=1"] {
             let server = start(Behaviour::Ssh);
@@ -91,7 +91,7 @@ fn one_in_flight_is_enough() {
 }
 
 #[test]
-fn the_rate_is_kept() {
+fn rate_limit_is_respected() {
     let ended = check(["127.0.0.0/25", "-p1", "--rate=64"]);
     let summary = ended.summary();
     assert_eq!(summary.of("closed"), 128);
@@ -99,14 +99,15 @@ fn the_rate_is_kept() {
 }
 
 #[test]
-fn the_default_rate_is_ten_thousand_a_second() {
+fn default_rate_is_ten_thousand_per_second() {
     let ended = check(["127.0.0.0/19", "-p1"]);
     let summary = ended.summary();
     assert_eq!(summary.of("closed"), 8192);
     assert!(summary.seconds >= 0.8, "{summary:?}");
 }
 
-/// The only row, which came when the limit had passed, and long before the default limits.
+/// Returns the only row, and asserts that the check ended after the given limit and well before the
+/// default limits.
 fn row_at_the_limit(server: &Server, arguments: &[&str]) -> Row {
     let ended = check_many(server, 1, &[arguments, &["-o=jsonl"]].concat());
     let [row] = <[Row; 1]>::try_from(ended.rows()).expect("one target is one row");
@@ -115,17 +116,17 @@ fn row_at_the_limit(server: &Server, arguments: &[&str]) -> Row {
 }
 
 #[test]
-fn the_limits_of_a_conversation_are_kept() {
+fn first_byte_and_deadline_limits_are_respected() {
     let row = row_at_the_limit(&start(Behaviour::Silent), &["--first-byte=300ms"]);
     assert_eq!(row.service.as_deref(), Some("silent"));
-    // Long enough that bytes come for more than the two seconds of quiet that end a greeting.
+    // Longer than two seconds of dripping, because two quiet seconds would end a greeting.
     let row = row_at_the_limit(&start(Behaviour::Drip), &["--deadline=3500ms"]);
     assert_eq!(row.service.as_deref(), Some("tarpit"));
 }
 
 #[test]
-fn a_port_that_does_not_answer_is_filtered_after_its_retries() {
-    let (listener, _first) = deaf_listener();
+fn unanswered_port_is_filtered_after_retries() {
+    let (listener, _first) = full_listener();
     let target = listener.local_addr().expect("it is bound").to_string();
     for method in METHODS {
         for (retries, attempts) in [("0", 1), ("2", 3)] {
@@ -140,8 +141,8 @@ fn a_port_that_does_not_answer_is_filtered_after_its_retries() {
     }
 }
 
-/// The descriptors of this machine run out long before the targets do.
-fn assert_few_descriptors_do(method: &str) {
+/// Asserts that a run with many more targets than descriptors completes.
+fn assert_completes_with_few_descriptors(method: &str) {
     let script = "ulimit -n 256
         exec \"$portmuster\" check 127.0.0.0/18 -p 1 --rate max -o jsonl --method \"$1\"";
     let ended = sh(script, method);
@@ -152,38 +153,38 @@ fn assert_few_descriptors_do(method: &str) {
 }
 
 #[test]
-fn few_descriptors_do_for_a_serial_run() {
-    assert_few_descriptors_do("serial");
+fn serial_run_completes_with_few_descriptors() {
+    assert_completes_with_few_descriptors("serial");
 }
 
 #[test]
-fn few_descriptors_do_for_threads() {
-    assert_few_descriptors_do("threads");
+fn threads_complete_with_few_descriptors() {
+    assert_completes_with_few_descriptors("threads");
 }
 
 #[test]
-fn few_descriptors_do_for_processes() {
-    assert_few_descriptors_do("processes");
+fn processes_complete_with_few_descriptors() {
+    assert_completes_with_few_descriptors("processes");
 }
 
 #[test]
-fn few_descriptors_do_for_processes_with_threads() {
-    assert_few_descriptors_do("process-threads");
+fn process_threads_complete_with_few_descriptors() {
+    assert_completes_with_few_descriptors("process-threads");
 }
 
 #[test]
-fn few_descriptors_do_for_the_event_loop() {
-    assert_few_descriptors_do("event-loop");
+fn event_loop_completes_with_few_descriptors() {
+    assert_completes_with_few_descriptors("event-loop");
 }
 
 #[test]
-fn few_descriptors_do_for_processes_with_event_loops() {
-    assert_few_descriptors_do("process-event-loops");
+fn process_event_loops_complete_with_few_descriptors() {
+    assert_completes_with_few_descriptors("process-event-loops");
 }
 
-/// Each open port keeps its descriptor for a while, so more are wanted than there are.
+/// Each open port keeps its descriptor for a while, so more descriptors are needed than exist.
 #[test]
-fn few_descriptors_do_where_ports_are_open() {
+fn open_ports_complete_with_few_descriptors() {
     for method in METHODS {
         let server = start(Behaviour::Slow(Duration::from_millis(1)));
         let script = "ulimit -n 40
@@ -198,7 +199,7 @@ fn few_descriptors_do_where_ports_are_open() {
 }
 
 #[test]
-fn a_large_network_is_checked_whole() {
+fn large_network_is_checked_completely() {
     let ended = check(["127.0.0.0/16", "-p1", "--rate=max", "--method=event-loop", "-o=jsonl"]);
     assert_eq!(ended.status, Some(0), "{}", ended.stderr);
     assert_eq!(ended.summary().of("closed"), 65_536);

@@ -1,4 +1,4 @@
-//! Two runs and one output: one of them writes, and nothing is mixed or lost.
+//! Two runs with the same output: only one writes, and no row is mixed or lost.
 
 use std::{
     fs::{self, OpenOptions},
@@ -8,58 +8,58 @@ use std::{
 };
 
 use crate::{
-    database::{assert_whole, column, open},
-    outputs::{Folder, output, read},
+    database::{assert_intact, column, open},
+    folder::{Folder, output, read},
     program::{Ended, Running, check},
     row,
     shell::sh,
 };
 
-const BUSY: &str = "another run is writing to it (or another program has locked it); wait for its end, or choose \
-    another file";
+const BUSY: &str = "another run is writing to it, or another program has locked it: wait until that ends, or \
+    choose another file";
 
-/// A run that has written one row to its output, and waits for more targets.
-fn writing(output: &str, flags: &[&str]) -> Running {
+/// Starts a run that has written one row to its output and waits for more targets.
+fn start_writing(output: &str, flags: &[&str]) -> Running {
     let mut running = Running::check([&["-i", "-", "-o", "jsonl", "-o", output], flags].concat());
-    more(&mut running);
+    feed_one(&mut running);
     running
 }
 
-/// Gives it one target more.
-fn more(running: &mut Running) {
+/// Feeds one more target to the run.
+fn feed_one(running: &mut Running) {
     running.feed("127.0.0.1:1\n");
     running.row();
 }
 
-/// Rows are flushed in the pause after they came.
+/// Waits until the file has grown. The run flushes rows in the pause after them.
 fn wait_for_more_than(length: u64, file: &Path) {
-    while fs::metadata(file).expect("it is there").len() <= length {}
+    while fs::metadata(file).expect("it exists").len() <= length {}
 }
 
 fn assert_busy(ended: &Ended, file: &Path) {
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let told = format!("error: opening the output {}: {BUSY}\n", file.display());
-    assert_eq!(ended.stderr, told);
+    let message = format!("error: opening the output {}: {BUSY}\n", file.display());
+    assert_eq!(ended.stderr, message);
 }
 
 #[test]
-fn second_run_is_refused_while_a_run_writes_the_file() {
+fn second_run_is_refused_while_first_writes_the_file() {
     for format in ["jsonl", "csv", "table", "xml"] {
         let folder = Folder::new();
         let file = folder.file("rows");
-        let mut running = writing(&output(format, &file), &["--show=all"]);
+        let mut running = start_writing(&output(format, &file), &["--show=all"]);
         wait_for_more_than(0, &file);
         let link = folder.file("link");
-        symlink("rows", &link).expect("there is room");
+        symlink("rows", &link).expect("it is writable");
         let hard = folder.file("hard");
-        fs::hard_link(&file, &hard).expect("there is room");
+        fs::hard_link(&file, &hard).expect("it is writable");
         for name in [&file, &link, &hard] {
             for flags in [&[][..], &["--append"], &["--force"]] {
                 let second = output(format, name);
                 assert_busy(&check([&["127.0.0.1:1", "-o", &second], flags].concat()), name);
             }
         }
-        more(&mut running);
+        feed_one(&mut running);
         assert_eq!(running.end().status, Some(0));
         let row = if format == "xml" { "<host " } else { "127.0.0.1" };
         let content = read(&file);
@@ -68,21 +68,21 @@ fn second_run_is_refused_while_a_run_writes_the_file() {
 }
 
 #[test]
-fn file_is_free_when_its_run_has_ended_or_was_killed() {
+fn lock_is_released_when_run_ends_or_is_killed() {
     let folder = Folder::new();
     let file = folder.file("rows.jsonl");
     let rows = output("jsonl", &file);
-    let running = writing(&rows, &[]);
+    let running = start_writing(&rows, &[]);
     assert_eq!(running.end().status, Some(0));
-    drop(writing(&rows, &["--append"]));
+    drop(start_writing(&rows, &["--append"]));
     let ended = check(["127.0.0.1:1", "--append", "-o", &rows]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(row::read(&read(&file)).len() >= 2);
 }
 
-/// All begin at the same time; some of them may begin when others have ended.
+/// All six runs start at the same time. Some may start after others have ended.
 #[test]
-fn runs_that_begin_together_do_not_mix() {
+fn concurrent_runs_do_not_mix_rows() {
     const ROWS: usize = 512;
     for (flag, is_new) in [(None, true), (Some("--append"), true), (Some("--append"), false)]
         .into_iter()
@@ -91,7 +91,7 @@ fn runs_that_begin_together_do_not_mix() {
         let folder = Folder::new();
         let file = folder.file("rows.jsonl");
         if !is_new {
-            fs::write(&file, "").expect("there is room");
+            fs::write(&file, "").expect("it is writable");
         }
         let rows = output("jsonl", &file);
         let arguments = ["127.9.0.0-127.9.1.255:1", "-o", &rows].into_iter().chain(flag);
@@ -100,8 +100,8 @@ fn runs_that_begin_together_do_not_mix() {
         let whole = ended.iter().filter(|ended| ended.status == Some(0)).count();
         for refused in ended.iter().filter(|ended| ended.status != Some(0)) {
             assert_eq!(refused.status, Some(2), "{refused:?}");
-            let is_told = refused.stderr.contains(BUSY) || refused.stderr.contains("it exists");
-            assert!(is_told, "{refused:?}");
+            let is_refusal = refused.stderr.contains(BUSY) || refused.stderr.contains("it exists");
+            assert!(is_refusal, "{refused:?}");
         }
         assert!(whole > 0, "{ended:?}");
         let expected = match flag {
@@ -116,19 +116,19 @@ fn runs_that_begin_together_do_not_mix() {
 }
 
 #[test]
-fn what_others_append_while_a_run_appends_stays() {
+fn lines_appended_by_others_are_kept() {
     for is_new in [true, false] {
         let folder = Folder::new();
         let file = folder.file("rows.jsonl");
         if !is_new {
-            fs::write(&file, "{\"old\":true}\n").expect("there is room");
+            fs::write(&file, "{\"old\":true}\n").expect("it is writable");
         }
         let before = fs::metadata(&file).map_or(0, |found| found.len());
-        let mut running = writing(&output("jsonl", &file), &["--append"]);
+        let mut running = start_writing(&output("jsonl", &file), &["--append"]);
         wait_for_more_than(before, &file);
-        let mut other = OpenOptions::new().append(true).open(&file).expect("it is there");
-        other.write_all(b"{\"other\":true}\n").expect("there is room");
-        more(&mut running);
+        let mut other = OpenOptions::new().append(true).open(&file).expect("it exists");
+        other.write_all(b"{\"other\":true}\n").expect("it is writable");
+        feed_one(&mut running);
         let ended = running.end();
         assert_eq!(ended.status, Some(0), "{ended:?}");
         let content = read(&file);
@@ -140,51 +140,51 @@ fn what_others_append_while_a_run_appends_stays() {
 }
 
 #[test]
-fn runs_accumulate_in_one_database_at_the_same_time() {
+fn concurrent_runs_share_one_database() {
     let folder = Folder::new();
     let file = folder.file("audit.db");
     let database = output("sqlite", &file);
-    let mut first = writing(&database, &[]);
-    let mut second = writing(&database, &[]);
-    more(&mut first);
-    more(&mut second);
+    let mut first = start_writing(&database, &[]);
+    let mut second = start_writing(&database, &[]);
+    feed_one(&mut first);
+    feed_one(&mut second);
     for running in [first, second] {
         let ended = running.end();
         assert_eq!(ended.status, Some(0), "{ended:?}");
     }
     let database = open(&file);
-    assert_whole(&database);
+    assert_intact(&database);
     let rows = column::<u32>(&database, "SELECT count(*) FROM outcomes GROUP BY run");
     assert_eq!(rows, [2, 2]);
 }
 
 #[test]
-fn rows_and_databases_keep_out_of_each_others_files() {
+fn row_file_and_database_refuse_each_other() {
     let folder = Folder::new();
     let (rows, audit) = (folder.file("rows.jsonl"), folder.file("audit.db"));
-    let mut running = writing(&output("jsonl", &rows), &[]);
+    let mut running = start_writing(&output("jsonl", &rows), &[]);
     assert_busy(&check(["127.0.0.1:1", "-o", &output("sqlite", &rows)]), &rows);
-    more(&mut running);
+    feed_one(&mut running);
     assert_eq!(running.end().status, Some(0));
 
-    let mut running = writing(&output("sqlite", &audit), &[]);
+    let mut running = start_writing(&output("sqlite", &audit), &[]);
     let ended = check(["127.0.0.1:1", "--force", "-o", &output("jsonl", &audit)]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let told = "another program has it open as a database; choose another file";
-    assert!(ended.stderr.contains(told), "{ended:?}");
-    more(&mut running);
+    let message = "another program has it open as a database: choose another file";
+    assert!(ended.stderr.contains(message), "{ended:?}");
+    feed_one(&mut running);
     assert_eq!(running.end().status, Some(0));
     assert_eq!(column::<u32>(&open(&audit), "SELECT count(*) FROM outcomes"), [2]);
 }
 
-/// Of two outputs the second can't be had: the first is as it was, and free.
+/// The third output is locked. The outputs opened before it must be removed again.
 #[test]
-fn run_that_is_refused_leaves_nothing_behind() {
+fn refused_run_leaves_no_files() {
     let folder = Folder::new();
     let (busy, new) = (folder.file("busy.jsonl"), folder.file("new.jsonl"));
-    let running = writing(&output("jsonl", &busy), &[]);
+    let running = start_writing(&output("jsonl", &busy), &[]);
     let link = folder.file("link.jsonl");
-    symlink("linked.jsonl", &link).expect("there is room");
+    symlink("linked.jsonl", &link).expect("it is writable");
     let outputs = [&new, &link, &busy].map(|file| output("jsonl", file));
     let [new_output, link_output, busy_output] = &outputs;
     let ended = check(["127.0.0.1:1", "-o", new_output, "-o", link_output, "-o", busy_output]);
@@ -195,15 +195,15 @@ fn run_that_is_refused_leaves_nothing_behind() {
 }
 
 #[test]
-fn links_to_nothing_are_followed() {
+fn dangling_symlinks_are_followed() {
     let folder = Folder::new();
     let inner = folder.file("inner");
-    fs::create_dir(&inner).expect("there is room");
-    symlink("inner/rows", folder.file("link")).expect("there is room");
-    for (place, flag) in ["--show=all", "--append", "--force"].into_iter().enumerate() {
+    fs::create_dir(&inner).expect("it is writable");
+    symlink("inner/rows", folder.file("link")).expect("it is writable");
+    for (index, flag) in ["--show=all", "--append", "--force"].into_iter().enumerate() {
         let ended = check(["127.0.0.1:1", flag, "-o", &output("jsonl", &folder.file("link"))]);
         assert_eq!(ended.status, Some(0), "{ended:?}");
-        let rows = if place == 1 { 2 } else { 1 };
+        let rows = if index == 1 { 2 } else { 1 };
         assert_eq!(row::read(&read(&inner.join("rows"))).len(), rows);
     }
 }
@@ -225,9 +225,9 @@ fn pipes_and_devices_need_no_lock() {
     }
 }
 
-/// A redirection that a run is given by its shell is no file that it has opened.
+/// The shell opened the redirected file, so the program knows it only by its descriptor.
 #[test]
-fn standard_output_and_another_output_do_not_share_a_file() {
+fn stdout_and_output_to_the_same_file_are_refused() {
     let folder = Folder::new();
     let script =
         "\"$portmuster\" check 127.0.0.1:1 -o jsonl -o \"csv=$1/rows\" --append >>\"$1/rows\"";
@@ -237,7 +237,7 @@ fn standard_output_and_another_output_do_not_share_a_file() {
     assert_eq!(read(&PathBuf::from(folder.path()).join("rows")), "");
 }
 
-/// Runs `second` while a run writes to the shell's redirection `first`.
+/// Runs `second` while another run writes to the redirection `first`.
 fn beside_redirected(first: &str, second: &str) -> Ended {
     let folder = Folder::new();
     let script = "mkfifo \"$1/targets\"
@@ -255,22 +255,22 @@ fn beside_redirected(first: &str, second: &str) -> Ended {
 }
 
 #[test]
-fn file_that_standard_output_is_redirected_to_is_locked() {
-    for (second, told) in [
+fn redirected_stdout_file_is_locked() {
+    for (second, message) in [
         ("\"jsonl=$1/rows\" --append", "opening the output "),
         ("\"jsonl=$1/rows\" --force", "opening the output "),
         ("jsonl >>\"$1/rows\"", "writing standard output"),
     ] {
         let ended = beside_redirected(">", second);
         assert_eq!((ended.status, ended.stdout.trim()), (Some(2), "1"), "{ended:?}");
-        assert!(ended.stderr.contains(told) && ended.stderr.contains(BUSY), "{ended:?}");
+        assert!(ended.stderr.contains(message) && ended.stderr.contains(BUSY), "{ended:?}");
     }
     let ended = beside_redirected(">>", "jsonl >>\"$1/rows\"");
     assert_eq!((ended.status, ended.stdout.trim()), (Some(0), "2"), "{ended:?}");
 }
 
 #[test]
-fn redirection_is_free_for_others_when_its_run_has_ended() {
+fn redirected_stdout_lock_is_released_at_exit() {
     let folder = Folder::new();
     let script = "exec 4>\"$1/rows\"
         \"$portmuster\" check -q 127.0.0.1:1 -o jsonl >&4

@@ -1,39 +1,33 @@
-//! What a resolver says of a name, and which of its addresses are checked: against a name server in a
-//! network of the test's own.
+//! Name resolution, tested against a name server in a network namespace: the verdict of each kind
+//! of answer, and which addresses are checked.
 
-use std::{collections::BTreeMap, fs};
-
-use tempfile::TempDir;
+use std::collections::BTreeMap;
 
 use crate::{
+    folder::Folder,
     program::Ended,
     row::Row,
-    shell::{sh_apart, sh_with_hosts},
+    shell::{DNS_ONLY, sh_with_etc, sh_with_hosts},
 };
 
-/// Runs `portmuster check` where names are asked of the tests' name server, after a line of shell.
+/// Runs `portmuster check` with the test name server as the only resolver, after the shell line
+/// `before`.
 fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended> {
-    let folder = TempDir::new().expect("there is room for a folder");
     let resolv_conf = format!("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n{search}\n");
-    fs::write(folder.path().join("resolv.conf"), resolv_conf).expect("there is room");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: dns\n").expect("there is room");
     let script = format!(
         "ip link set lo up
-        mount --bind \"$1/resolv.conf\" /etc/resolv.conf
-        mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        cd \"$1\"
         {before}
         exec python3 \"$name_server\" \"$portmuster\" check {arguments}"
     );
-    let folder = folder.path().to_str().expect("temporary folders have plain names");
-    sh_apart(&["--net", "--mount"], &script, folder)
+    let etc = [("resolv.conf", &*resolv_conf), DNS_ONLY];
+    sh_with_etc(&Folder::new(), &etc, &["--net"], &script)
 }
 
 fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {
     sh_with_hosts(hosts, &format!("exec \"$portmuster\" check {arguments}"))
 }
 
-/// How many rows have which state and reason.
+/// Counts the rows of each state and reason.
 fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
     rows.iter().fold(BTreeMap::new(), |mut counted, row| {
         *counted.entry(row.verdict()).or_default() += 1;
@@ -44,10 +38,10 @@ fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
 const ANSWERS: [&str; 7] =
     ["address", "nodata", "nxdomain", "servfail", "refused", "silence", "cutoff"];
 
-/// Nothing but two negatives is a negative, and a refusal by one family is proof only where the other
-/// family has no address.
+/// A name is unresolved only if both families give a negative answer. A refused address counts as
+/// closed only if the other family has none.
 #[test]
-fn each_pair_of_answers_for_ipv4_and_ipv6_has_its_verdict() {
+fn each_pair_of_ipv4_and_ipv6_answers_has_expected_verdict() {
     let pairs = ANSWERS.iter().flat_map(|v4| ANSWERS.iter().map(move |v6| (*v4, *v6)));
     let pairs: Vec<_> = pairs.collect();
     let names = pairs.iter().map(|(v4, v6)| format!("{v4}-{v6}.example:1"));
@@ -72,16 +66,16 @@ fn each_pair_of_answers_for_ipv4_and_ipv6_has_its_verdict() {
 }
 
 #[test]
-fn name_server_that_recovers_is_asked_again() {
+fn lookup_is_retried_after_servfail() {
     let Some(ended) = check_with_names("", "", "late-late.example:1 -o jsonl") else { return };
     let rows = ended.rows();
     assert_eq!(rows[0].verdict(), ("closed", "refused"), "{ended:?}");
 }
 
-/// The resolver reports the negative answer to the name as it is, and not that a name which the search
-/// list makes of it may exist.
+/// The resolver returns the negative answer for the name itself, although a name built from the
+/// search list may exist.
 #[test]
-fn failure_below_a_domain_of_the_search_list_is_no_proof() {
+fn search_list_failure_is_not_a_negative_answer() {
     let names = "nxdomain-nxdomain.example:1 nowhere:1 -o jsonl";
     for (search, expected) in [
         ("search other.example broken.example", ("unchecked", "lookup-failed")),
@@ -93,10 +87,10 @@ fn failure_below_a_domain_of_the_search_list_is_no_proof() {
     }
 }
 
-/// Asked for IPv4 alone, the resolver goes on through the search list after a failure, and reports that
-/// the last name does not exist.
+/// When asked for IPv4 only, the resolver continues through the search list after a failure, and
+/// returns the negative answer for the last name.
 #[test]
-fn failure_for_ipv4_is_told_whatever_the_search_list_has() {
+fn ipv4_failure_is_reported_despite_search_list() {
     for arguments in ["", "--all-addresses"] {
         let arguments =
             format!("servfail-address.example:1 -o jsonl --require-verdict {arguments}");
@@ -109,7 +103,7 @@ fn failure_for_ipv4_is_told_whatever_the_search_list_has() {
 }
 
 #[test]
-fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
+fn excluded_name_with_unanswered_family_is_an_error() {
     let expected = [
         ("address-servfail", "the resolver gave no answer for IPv6"),
         ("refused-address", "the resolver gave no answer for IPv4"),
@@ -120,9 +114,9 @@ fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
     let excludes = format!("127.0.0.2:1 {excludes} --exclude address-nodata.example");
     let Some(ended) = check_with_names("", "", &excludes) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    let told = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
-    let told = format!("error: {}what can't be looked up can't be excluded", told.concat());
-    assert!(ended.stderr.starts_with(&told), "{ended:?}");
+    let message = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
+    let message = format!("error: {}a name must be resolved to be excluded", message.concat());
+    assert!(ended.stderr.starts_with(&message), "{ended:?}");
 
     let without_v6 = "127.0.0.1:1 127.0.0.2:1 -4 --exclude address-servfail.example -o jsonl";
     let Some(ended) = check_with_names("", "", without_v6) else { return };
@@ -146,9 +140,9 @@ fn telnet_on_the_last_of_forty_addresses_is_found() {
     }
 }
 
-/// As many as a message of the name system can hold.
+/// The largest number of addresses that a DNS message can hold.
 #[test]
-fn thousands_of_addresses_are_checked_each() {
+fn each_of_six_thousand_addresses_is_checked() {
     let arguments = "many4000-many2000.example:1 --all-addresses -o jsonl";
     let Some(ended) = check_with_names("", "", arguments) else { return };
     let rows = ended.rows();
@@ -158,7 +152,7 @@ fn thousands_of_addresses_are_checked_each() {
 }
 
 #[test]
-fn family_without_an_answer_is_a_row_with_all_addresses() {
+fn all_addresses_adds_a_row_for_unanswered_family() {
     let arguments = "many3-servfail.example:1 --all-addresses -o jsonl";
     let Some(ended) = check_with_names("", "", arguments) else { return };
     let rows = ended.rows();
@@ -167,14 +161,14 @@ fn family_without_an_answer_is_a_row_with_all_addresses() {
     assert_eq!(ended.status, Some(3), "{ended:?}");
 }
 
-/// A hosts file with so many addresses of one name.
+/// Returns a hosts file with `count` addresses of one name.
 fn many_hosts(count: usize) -> String {
     let lines = (0..count).map(|at| format!("127.2.{}.{} many.example\n", at / 250, at % 250));
     lines.collect::<Vec<_>>().concat()
 }
 
 #[test]
-fn addresses_beyond_the_limit_are_told() {
+fn addresses_beyond_the_limit_are_reported() {
     let hosts = &many_hosts(9_000);
     let arguments = "many.example:1 --all-addresses -o jsonl --forbid telnet --require-verdict";
     let Some(ended) = check_with_hosts(hosts, arguments) else { return };
@@ -194,9 +188,9 @@ fn addresses_beyond_the_limit_are_told() {
     assert!(ended.stderr.contains("many.example: it has more than 8192 addresses"), "{ended:?}");
 }
 
-/// Also the account of a run that was resumed adds up, and no address is lost.
+/// The account of a resumed run adds up as well, and no address is lost.
 #[test]
-fn excluded_addresses_of_a_name_are_counted_each_also_in_a_journal() {
+fn each_excluded_address_is_counted_and_journaled() {
     let run = "\"$portmuster\" check many.example:1 127.0.0.1:1 --all-addresses \
         --exclude 127.2.0.0/24 -o jsonl=rows --journal journal";
     let Some(ended) = sh_with_hosts(&many_hosts(300), &format!("{run}; {run} --resume; cat rows"))
@@ -215,7 +209,7 @@ fn excluded_addresses_of_a_name_are_counted_each_also_in_a_journal() {
 const TWO_ADDRESSES: &str = "127.0.0.2 db.example\n127.0.0.3 db.example\n";
 
 #[test]
-fn gate_takes_no_refusal_for_proof_while_an_address_was_not_tried() {
+fn gate_fails_while_an_address_is_untried() {
     let gate = "db.example:1 --forbid telnet --require-verdict -o jsonl";
     for (more, status, reason) in [
         ("", Some(0), "refused"),

@@ -1,11 +1,13 @@
-//! The program `portmuster`, run as its users run it: exit status, stdout and stderr.
+//! End-to-end tests of the program `portmuster`: exit status, stdout and stderr.
 //!
-//! Nothing here leaves this machine: targets are on loopback, or refused by the system before
-//! anything is sent.
+//! Nothing leaves this machine. Targets are on loopback or in network namespaces, or the system
+//! refuses them before anything is sent.
 
 mod bad_input;
+mod capacity;
 mod colour;
 mod compare;
+mod completions;
 mod corpus;
 mod csv_rows;
 mod database;
@@ -15,20 +17,19 @@ mod details;
 mod diff;
 mod exclude_files;
 mod excluded_names;
+mod exit_status;
 mod explain;
 mod faults;
-mod forbidden;
+mod folder;
 mod formats;
 mod gates;
-mod harden;
-mod held_up;
+mod hardening;
 mod help;
 mod icmp;
 mod input_formats;
-mod interrupted;
+mod interrupted_calls;
 mod journal;
 mod limits;
-mod lists;
 mod locks;
 mod lookups;
 mod memory;
@@ -36,25 +37,25 @@ mod methods;
 mod names;
 mod nmap_xml;
 mod outputs;
-mod pages;
 mod pipes;
 mod program;
 mod progress;
-mod proof;
+mod protected_files;
 mod real_servers;
-mod reserved;
 mod resets;
 mod resume;
 mod resume_identity;
 mod row;
-mod scarce;
+mod sandbox;
 mod servers;
 mod shell;
 mod signals;
 mod sinkholes;
 mod sinks;
-mod statuses;
+mod slow_servers;
 mod summary;
 mod tampered;
+mod target_selection;
 mod terminal;
-mod urgent;
+mod urgent_data;
+mod verdicts;

@@ -1,4 +1,4 @@
-//! Every method tells the same of the same servers, the lab's and real ones.
+//! Every method reports the same rows for the lab's servers and for real ones.
 
 use std::{collections::BTreeSet, net::SocketAddr, thread};
 
@@ -7,16 +7,17 @@ use portmuster_lab::real::{Dropbear, OpenSsh, Telnetd};
 use crate::{
     program::{Ended, METHODS, check},
     row::Row,
-    servers::{start, start_lab, targets_but},
+    servers::{start, start_lab, targets_except},
 };
 
-/// What they say depends on the time at which they are heard.
-const TIME_WILL_TELL: [&str; 3] = ["ssh-slow", "silent", "drip"];
+/// Fixtures whose bytes depend on when they are read.
+const TIME_DEPENDENT: [&str; 3] = ["ssh-slow", "silent", "drip"];
 
-/// Runs over the same targets by every method, three at the same time: Dropbear has few places.
+/// Runs every method over the same targets, three at a time, because Dropbear allows few
+/// connections.
 fn by_every_method(targets: &[String]) -> Vec<(&'static str, Ended)> {
     let by = |method| {
-        // One connection to each, so that a thread alone is through in time.
+        // One connection per target, so that the serial method finishes in time.
         let settings = "--per-host=max --retries=0 --speak-first=never --first-byte=5s -o=jsonl";
         let settings = settings.split(' ').map(str::to_owned);
         let settings: Vec<_> = settings.chain([format!("--method={method}")]).collect();
@@ -35,27 +36,27 @@ fn by_every_method(targets: &[String]) -> Vec<(&'static str, Ended)> {
     METHODS.chunks(3).flat_map(side_by_side).collect()
 }
 
-fn told(row: Row) -> (String, u16, String, Option<String>, Option<String>, Option<String>) {
+fn comparable(row: Row) -> (String, u16, String, Option<String>, Option<String>, Option<String>) {
     (row.host, row.port, row.state, row.service, row.banner, row.banner_base64)
 }
 
 #[test]
-fn every_method_tells_the_same() {
+fn every_method_reports_the_same_rows() {
     let lab = start_lab();
-    let targets = targets_but(&lab, &TIME_WILL_TELL);
+    let targets = targets_except(&lab, &TIME_DEPENDENT);
     let mut answers = Vec::new();
     for (method, ended) in by_every_method(&targets) {
         assert_eq!(ended.status, Some(0), "{method}: {ended:?}");
-        answers.push((method, ended.rows().into_iter().map(told).collect::<BTreeSet<_>>()));
+        answers.push((method, ended.rows().into_iter().map(comparable).collect::<BTreeSet<_>>()));
     }
     assert_eq!(answers[0].1.len(), targets.len());
-    for (method, told) in &answers {
-        assert_eq!(told, &answers[0].1, "{method}");
+    for (method, answer) in &answers {
+        assert_eq!(answer, &answers[0].1, "{method}");
     }
 }
 
 #[test]
-fn every_method_knows_the_real_ones() {
+fn every_method_recognises_real_servers() {
     let openssh = OpenSsh::start().expect("OpenSSH starts");
     let dropbear = Dropbear::start().expect("Dropbear starts");
     let telnetd = Telnetd::start().expect("telnetd starts");

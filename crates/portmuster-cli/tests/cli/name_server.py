@@ -1,22 +1,22 @@
-"""A name server for tests, and a program that asks it.
+"""Runs a program that queries a test name server.
 
     name_server.py PROGRAM ARGUMENT...
 
-Listens on 127.0.0.1 port 53, UDP and TCP, runs the program, and ends with its status. The first
-label of a name says how it is answered: two words with a dash between them, the first for A, the
-second for AAAA. `servfail-nodata.example` fails for A and has no AAAA.
+Listens on 127.0.0.1 port 53, UDP and TCP, runs the program, and exits with its status. The first
+label of a name selects the answers: two words separated by a dash, the first for A, the second for
+AAAA. For example, `servfail-nodata.example` fails for A and has no AAAA record.
 
     address     127.0.0.1 or ::1
     sinkhole    0.0.0.0 or ::
-    many7       7 addresses, from 127.1.0.1 or 2001:db8::1 on
+    many7       7 addresses, starting at 127.1.0.1 or 2001:db8::1
     nodata nxdomain servfail refused
     silence     no answer
-    cutoff      an answer that is too long for a datagram, and a connection that is closed over it
-    late        servfail to the first four questions, then as `address`
+    cutoff      a truncated answer by UDP, and a TCP connection that is closed without an answer
+    late        servfail to the first four queries, then as `address`
 
 Names below `broken.example` fail. All others do not exist.
 
-With TELNET=ADDRESS a telnet server listens there, on port 23.
+TELNET=ADDRESS starts a telnet server on port 23 of that address.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ import threading
 
 CODES = {"nodata": 0, "servfail": 2, "nxdomain": 3, "refused": 5}
 A, AAAA = 1, 28
-asked = {}
+query_counts = {}
 
 
 def addresses(word, kind):
@@ -37,7 +37,7 @@ def addresses(word, kind):
     if word == "sinkhole":
         return ["0.0.0.0" if kind == A else "::"]
     first = int(ipaddress.ip_address("127.1.0.1" if kind == A else "2001:db8::1"))
-    return [first + place for place in range(int(word.removeprefix("many")))]
+    return [first + index for index in range(int(word.removeprefix("many")))]
 
 
 def packed(address, kind):
@@ -55,12 +55,15 @@ def word_of(labels, kind):
     if word != "late":
         return word
     key = (tuple(labels), kind)
-    asked[key] = asked.get(key, 0) + 1
-    return "servfail" if asked[key] <= 4 else "address"
+    query_counts[key] = query_counts.get(key, 0) + 1
+    return "servfail" if query_counts[key] <= 4 else "address"
 
 
-def answer(query, most):
-    """The answer to a question in at most so many bytes (RFC 1035)."""
+def answer(query, size_max):
+    """Returns the answer to a query, of at most `size_max` bytes (RFC 1035).
+
+    `None` means no answer, and an empty answer closes a TCP connection.
+    """
     labels, at = [], 12
     while query[at]:
         labels.append(query[at + 1 : at + 1 + query[at]].decode().lower())
@@ -69,18 +72,18 @@ def answer(query, most):
     word = word_of(labels, kind)
     if word == "silence":
         return None
-    if word == "cutoff" and most > 512:
+    if word == "cutoff" and size_max > 512:
         return b""
     records = []
     if word == "cutoff":
-        records = [bytes(most)]
+        records = [bytes(size_max)]
     elif word not in CODES:
         for address in addresses(word, kind):
             data = packed(address, kind)
             length = len(data).to_bytes(2, "big")
             records.append(b"\xc0\x0c" + query[at + 1 : at + 5] + bytes(4) + length + data)
     question, flags = query[12 : at + 5], 0x8180 | CODES.get(word, 0)
-    if 12 + len(question) + sum(map(len, records)) > most:
+    if 12 + len(question) + sum(map(len, records)) > size_max:
         flags, records = flags | 0x0200, []
     counts = b"\x00\x01" + len(records).to_bytes(2, "big") + bytes(4)
     return query[:2] + flags.to_bytes(2, "big") + counts + question + b"".join(records)
@@ -89,26 +92,26 @@ def answer(query, most):
 def serve_datagrams(server):
     while True:
         query, peer = server.recvfrom(65535)
-        said = answer(query, 512)
-        if said is not None:
-            server.sendto(said, peer)
+        reply = answer(query, 512)
+        if reply is not None:
+            server.sendto(reply, peer)
 
 
-def serve_connections(server, converse):
+def serve_connections(server, handle):
     server.listen(64)
     while True:
         connection, _ = server.accept()
-        threading.Thread(target=converse, args=[connection], daemon=True).start()
+        threading.Thread(target=handle, args=[connection], daemon=True).start()
 
 
 def answer_connection(connection):
     with connection, connection.makefile("rb") as file:
         while length := file.read(2):
-            said = answer(file.read(int.from_bytes(length, "big")), 65535)
-            if said == b"":
+            reply = answer(file.read(int.from_bytes(length, "big")), 65535)
+            if reply == b"":
                 return
-            if said is not None:
-                connection.sendall(len(said).to_bytes(2, "big") + said)
+            if reply is not None:
+                connection.sendall(len(reply).to_bytes(2, "big") + reply)
 
 
 def greet(connection):

@@ -1,15 +1,13 @@
-//! Names that are found, names that are not, and targets that this machine may not reach.
-
-use std::fs;
+//! Names that resolve, names that do not, and targets that are unreachable from this machine.
 
 use portmuster_lab::Behaviour;
-use tempfile::TempDir;
 
 use crate::{
+    folder::Folder,
     program::check,
     row::Row,
     servers::{start, start_on_localhost, target},
-    shell::sh_apart,
+    shell::{FILES_ONLY, sh_in_namespaces, sh_with_etc},
 };
 
 fn row<'a>(rows: &'a [Row], host: &str) -> &'a Row {
@@ -17,7 +15,7 @@ fn row<'a>(rows: &'a [Row], host: &str) -> &'a Row {
 }
 
 #[test]
-fn a_name_is_looked_up_and_its_address_told() {
+fn name_is_resolved_and_its_address_reported() {
     let server = start_on_localhost(Behaviour::Ssh);
     let localhost = format!("localhost:{}", server.endpoint().port());
     let ended = check([&localhost, "-o", "jsonl"]);
@@ -30,9 +28,9 @@ fn a_name_is_looked_up_and_its_address_told() {
     assert!(table.contains(&format!("{localhost} (127.0.0.1)")), "{table}");
 }
 
-/// That this machine has no such interface says nothing of the target.
+/// A missing interface of this machine proves nothing about the target.
 #[test]
-fn address_on_an_interface_that_is_not_here_is_unchecked_and_the_run_incomplete() {
+fn missing_interface_leaves_address_unchecked_and_exits_3() {
     let server = start(Behaviour::Ssh);
     let zoned = "[fe80::1%no-such-zone]:22";
     let ended = check([zoned, &target(&server), "-o", "jsonl"]);
@@ -48,16 +46,12 @@ fn address_on_an_interface_that_is_not_here_is_unchecked_and_the_run_incomplete(
     assert_eq!(gated.status, Some(1), "{gated:?}");
 }
 
-/// The system's resolver is told to look into its own files only: otherwise it would send
-/// questions to a server elsewhere.
+/// The resolver reads its local files only. Otherwise it would query an external name server.
 #[test]
-fn a_name_that_the_resolver_does_not_know_is_unresolved() {
-    let folder = TempDir::new().expect("there is room for a folder");
-    fs::write(folder.path().join("nsswitch.conf"), "hosts: files\n").expect("there is room");
-    let script = "mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
-        exec \"$portmuster\" check no-such-name.invalid:22 localhost:1 127.0.0.1:1 -o jsonl";
-    let folder = folder.path().to_str().expect("temporary folders have plain names");
-    let Some(ended) = sh_apart(&["--mount"], script, folder) else { return };
+fn unknown_name_is_unresolved() {
+    let script =
+        "exec \"$portmuster\" check no-such-name.invalid:22 localhost:1 127.0.0.1:1 -o jsonl";
+    let Some(ended) = sh_with_etc(&Folder::new(), &[FILES_ONLY], &[], script) else { return };
     let rows = ended.rows();
     assert_eq!(row(&rows, "no-such-name.invalid").verdict(), ("unresolved", "no-such-name"));
     assert_eq!(row(&rows, "localhost").verdict(), ("closed", "refused"));
@@ -66,18 +60,18 @@ fn a_name_that_the_resolver_does_not_know_is_unresolved() {
 }
 
 #[test]
-fn a_resolver_that_does_not_answer_leaves_the_name_unchecked() {
+fn unanswered_lookup_leaves_name_unchecked() {
     let script = "exec \"$portmuster\" check no-such-name.invalid:22 localhost:1 -o jsonl";
-    let Some(ended) = sh_apart(&["--net"], script, "") else { return };
+    let Some(ended) = sh_in_namespaces(&["--net"], script, "") else { return };
     let rows = ended.rows();
     assert_eq!(row(&rows, "no-such-name.invalid").verdict(), ("unchecked", "lookup-failed"));
     assert_eq!(row(&rows, "localhost").verdict(), ("unchecked", "no-route"));
     assert_eq!(ended.status, Some(3), "{ended:?}");
 }
 
-/// TCP to the broadcast address is refused by the system itself, before anything is sent.
+/// The system refuses TCP to the broadcast address before anything is sent.
 #[test]
-fn what_this_machine_may_not_reach_is_unchecked_and_the_run_incomplete() {
+fn unreachable_target_is_unchecked_and_exits_3() {
     for method in ["serial", "threads", "event-loop"] {
         let ended = check(["255.255.255.255:1", "127.0.0.1:1", "-o", "jsonl", "--method", method]);
         let rows = ended.rows();

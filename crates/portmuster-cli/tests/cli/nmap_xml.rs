@@ -1,20 +1,20 @@
-//! nmap's XML: held to nmap's own definition, to a declaration of what is written, and read by
-//! a program that reads nmap's.
+//! nmap XML output: validated against nmap's DTD and a declared subset, and parsed by a program
+//! that reads nmap's files.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use quick_xml::{Reader, events::Event};
 
 use crate::{
-    outputs::{Folder, output, read},
+    folder::{Folder, output, read},
     program::check,
     row::Row,
 };
 
-/// nmap's own, of the Debian package nmap-common.
-const DEFINITION: &str = "/usr/share/nmap/nmap.dtd";
+/// nmap's DTD, from the Debian package nmap-common.
+const DTD: &str = "/usr/share/nmap/nmap.dtd";
 
-/// Every element with its attributes.
+/// Every element that may be written, with its attributes.
 const WRITTEN: [(&str, &[&str]); 19] = [
     ("nmaprun", &["scanner", "args", "start", "startstr", "version", "xmloutputversion"]),
     ("verbose", &["level"]),
@@ -37,7 +37,7 @@ const WRITTEN: [(&str, &[&str]); 19] = [
     ("hosts", &["up", "down", "total"]),
 ];
 
-/// What a program sees that reads nmap's files by python-libnmap.
+/// A Python program that parses the file with python-libnmap.
 const READER: &str = "
 import json, sys
 from libnmap.parser import NmapParser
@@ -53,11 +53,11 @@ json.dump([report.hosts_up, report.hosts_total, ports], sys.stdout)
 /// Address, port, state, scripts.
 type Port = (String, u16, String, serde_json::Value);
 
-/// Asserts that it is valid by nmap's definition, and has nothing that is not declared.
+/// Asserts that the file is valid by nmap's DTD and contains declared elements and attributes only.
 pub(crate) fn assert_valid(file: &Path) {
-    assert!(Path::new(DEFINITION).exists(), "install nmap-common, which has {DEFINITION}");
+    assert!(Path::new(DTD).exists(), "install nmap-common, which has {DTD}");
     let validated = Command::new("xmllint")
-        .args(["--noout", "--nonet", "--dtdvalid", DEFINITION])
+        .args(["--noout", "--nonet", "--dtdvalid", DTD])
         .arg(file)
         .output()
         .expect("install libxml2-utils, which has xmllint");
@@ -84,9 +84,9 @@ fn assert_declared(document: &str) {
     }
 }
 
-/// Hosts that are up, hosts in all, and the ports, as python-libnmap reads them.
+/// Parses the file with python-libnmap. Returns the hosts that are up, all hosts, and the ports.
 fn read_back(file: &Path) -> (u64, u64, Vec<Port>) {
-    // The system's Python, which has the system's packages.
+    // The system's Python finds the packages of the system.
     let read = Command::new("/usr/bin/python3").args(["-c", READER]).arg(file).output();
     let read = read.expect("install python3");
     let complaint = String::from_utf8_lossy(&read.stderr);
@@ -94,14 +94,14 @@ fn read_back(file: &Path) -> (u64, u64, Vec<Port>) {
     serde_json::from_slice(&read.stdout).expect("it is what the reader prints")
 }
 
-/// Asserts that the file tells what the rows in JSON tell, of those that have an address.
+/// Asserts that the file has the same content as the JSON rows that have an address.
 pub(crate) fn assert_same(file: &Path, rows: &[Row]) {
     let (up, hosts, ports) = read_back(file);
     let rows: Vec<_> = rows.iter().filter(|row| row.address.is_some()).collect();
     let answered = rows.iter().filter(|row| ["open", "closed"].contains(&&*row.state));
     assert_eq!((up, hosts), (answered.count() as u64, rows.len() as u64));
     assert_eq!(ports.len(), rows.len());
-    let told: BTreeSet<_> = ports
+    let actual: BTreeSet<_> = ports
         .into_iter()
         .map(|(address, port, state, scripts)| {
             let service = scripts["portmuster"]["service"].as_str().map(str::to_owned);
@@ -112,20 +112,20 @@ pub(crate) fn assert_same(file: &Path, rows: &[Row]) {
         let address = row.address.expect("it has one").to_string();
         (address, row.port, row.state.clone(), row.service.clone())
     });
-    assert_eq!(told, expected.collect());
+    assert_eq!(actual, expected.collect());
 }
 
 #[test]
-fn a_document_on_stdout_ends_once() {
+fn document_on_stdout_ends_once() {
     let folder = Folder::new();
     let ended = check(["127.0.0.1:1-40", "no-such.invalid:1", "-o=xml"]);
     assert_eq!(ended.stdout.matches("</nmaprun>").count(), 1);
     assert!(ended.stdout.contains("exit=\"success\"/>"), "{}", ended.stdout);
-    assert_valid(&folder.with("rows.xml", &ended.stdout));
+    assert_valid(&folder.write("rows.xml", &ended.stdout));
 }
 
 #[test]
-fn a_document_is_replaced_but_never_added_to() {
+fn finished_document_is_replaced_but_never_appended_to() {
     let folder = Folder::new();
     let file = folder.file("rows.xml");
     let output = output("xml", &file);
@@ -133,11 +133,11 @@ fn a_document_is_replaced_but_never_added_to() {
     let before = read(&file);
     let ended = check(["127.0.0.1:1", "-o", &output, "--append"]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let complaint = "nothing can be added to a document that has ended";
+    let complaint = "a finished XML document can't be appended to";
     assert!(ended.stderr.contains(complaint), "{}", ended.stderr);
     assert_eq!(read(&file), before);
     assert_eq!(check(["127.0.0.1:1", "-o", &output, "--force"]).status, Some(0));
     assert_valid(&file);
     assert_eq!(read_back(&file).1, 1);
-    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 1);
+    assert_eq!(fs::read_dir(folder.path()).expect("it exists").count(), 1);
 }

@@ -1,10 +1,11 @@
-//! stdin as a stream, and a stdout that is closed early.
+//! Streams on stdin, and a stdout that is closed early.
 
 use std::time::Duration;
 
 use portmuster_lab::Behaviour;
 
 use crate::{
+    folder::{Folder, ListFile},
     program::{Running, check, program, run},
     row,
     servers::{start, target},
@@ -12,7 +13,7 @@ use crate::{
 };
 
 #[test]
-fn targets_on_stdin_are_checked_as_they_come() {
+fn targets_on_stdin_are_checked_as_they_arrive() {
     let server = start(Behaviour::Ssh);
     let mut running = Running::check(["-i", "-", "-o", "jsonl"]);
     for _ in 0..3 {
@@ -26,7 +27,7 @@ fn targets_on_stdin_are_checked_as_they_come() {
 }
 
 #[test]
-fn a_bad_line_on_stdin_ends_the_run_after_what_was_in_flight() {
+fn bad_line_on_stdin_ends_run_after_checks_in_flight() {
     let server = start(Behaviour::Slow(Duration::from_secs(1)));
     let mut running = Running::check(["-i", "-", "-o", "jsonl"]);
     let good = target(&server);
@@ -46,7 +47,7 @@ fn a_bad_line_on_stdin_ends_the_run_after_what_was_in_flight() {
 }
 
 #[test]
-fn a_stdin_without_targets_is_an_error() {
+fn stdin_without_targets_is_an_error() {
     let ended = run(program().args(["check", "-i", "-"]).write_stdin("# nothing\n"));
     assert_eq!(ended.status, Some(2));
     assert!(ended.stderr.starts_with("error: there is no target in standard input\n"));
@@ -54,18 +55,16 @@ fn a_stdin_without_targets_is_an_error() {
 }
 
 #[test]
-fn stdin_is_read_only_when_asked_for() {
+fn stdin_is_read_only_on_request() {
     let script = "echo unread | { \"$portmuster\" check 127.0.0.1:1; cat; }";
     let ended = sh(script, "");
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), "unread\n"), "{ended:?}");
 }
 
 #[test]
-fn arguments_files_and_stdin_are_one_list() {
-    let folder = tempfile::TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("list.txt");
-    std::fs::write(&file, "127.0.0.2\r\n127.0.0.3:2,3\n").expect("there is room for a file");
-    let file = file.to_str().expect("temporary folders have plain names");
+fn arguments_files_and_stdin_are_combined() {
+    let list = ListFile::new("127.0.0.2\r\n127.0.0.3:2,3\n");
+    let file = list.path.as_str();
     let arguments = ["check", "127.0.0.1", "-i", file, "-i", "-", "-p", "1", "-o", "jsonl"];
     let ended = run(program().args(arguments).write_stdin("127.0.0.4\n127.0.0.8/30:2"));
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -74,7 +73,7 @@ fn arguments_files_and_stdin_are_one_list() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_run_quietly() {
+fn closed_stdout_ends_run_quietly() {
     for format in ["table", "jsonl", "csv", "xml"] {
         let mut running =
             Running::check(["127.0.0.0/17", "-p1", "--rate=max", "--show=all", "-o", format]);
@@ -87,7 +86,7 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
 }
 
 #[test]
-fn a_quiet_run_says_nothing_on_stderr() {
+fn quiet_run_prints_nothing_on_stderr() {
     for arguments in [&["127.0.0.1:1"][..], &["255.255.255.255:1"]] {
         let ended = check([arguments, &["-q", "--progress=always"]].concat());
         assert_eq!(ended.stderr, "");
@@ -95,9 +94,9 @@ fn a_quiet_run_says_nothing_on_stderr() {
 }
 
 #[test]
-fn a_reader_that_leaves_takes_nothing_from_the_other_outputs() {
-    let folder = tempfile::TempDir::new().expect("there is room for a folder");
-    let file = folder.path().join("rows.jsonl");
+fn closed_stdout_does_not_affect_other_outputs() {
+    let folder = Folder::new();
+    let file = folder.file("rows.jsonl");
     let output = format!("-ojsonl={}", file.display());
     let mut running =
         Running::check(["127.0.0.0/17", "-p1", "--rate=max", "--show=all", "-otable", &output]);
@@ -111,7 +110,7 @@ fn a_reader_that_leaves_takes_nothing_from_the_other_outputs() {
 }
 
 #[test]
-fn a_demo_whose_reader_leaves_ends_quietly() {
+fn demo_with_closed_stdout_ends_quietly() {
     let ended = sh("{ \"$portmuster\" demo; echo $? >&2; } | true", "");
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("", "0\n"), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! Runs the program, to its end or step by step.
+//! Runs the program, to completion or step by step.
 
 use std::{
     ffi::OsStr,
@@ -24,30 +24,30 @@ use crate::{
     summary::Summary,
 };
 
-/// Longer than any run here takes on a machine that is busy with other things.
+/// Time limit of a run, longer than any run here takes on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
-/// Every method.
+/// The names of all methods.
 pub(crate) const METHODS: [&str; 6] =
     ["serial", "threads", "processes", "process-threads", "event-loop", "process-event-loops"];
 
-/// What changes how the program shows things.
+/// Environment variables that affect colour, width and progress.
 const SETTINGS: [&str; 6] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM"];
 
-/// Where the program is.
+/// Path of the program under test.
 pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_portmuster");
 
-/// A run that has ended.
+/// Exit status and output of a run that has ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
-    /// `None`: a signal killed it.
+    /// `None` if a signal killed the program.
     pub(crate) status: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 impl Ended {
-    /// The rows in stdout, which are JSON lines.
+    /// Parses stdout as JSON lines.
     pub(crate) fn rows(&self) -> Vec<Row> {
         row::read(&self.stdout)
     }
@@ -57,24 +57,24 @@ impl Ended {
     }
 }
 
-/// `portmuster check` with these arguments.
+/// Runs `portmuster check` with these arguments.
 pub(crate) fn check<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
     run(program().arg("check").args(arguments))
 }
 
-/// `portmuster`, with nothing inherited that changes how it shows things.
+/// Returns a command for `portmuster` without the inherited display variables.
 pub(crate) fn program() -> assert_cmd::Command {
     command(PATH)
 }
 
-/// A program with nothing inherited that changes how `portmuster` shows things.
+/// Returns a command for any program without the inherited display variables.
 pub(crate) fn command(program: &str) -> assert_cmd::Command {
     let mut command = std::process::Command::new(program);
     clear(&mut command);
     assert_cmd::Command::from_std(command)
 }
 
-/// Lets it inherit nothing that changes how `portmuster` shows things.
+/// Removes the display variables from the command's environment.
 pub(crate) fn clear(command: &mut std::process::Command) -> &mut std::process::Command {
     for setting in SETTINGS {
         command.env_remove(setting);
@@ -82,17 +82,17 @@ pub(crate) fn clear(command: &mut std::process::Command) -> &mut std::process::C
     command
 }
 
-/// Runs it to its end.
+/// Runs the command to completion.
 pub(crate) fn run(command: &mut assert_cmd::Command) -> Ended {
     let output = command.timeout(LIMIT).output().expect("the program starts");
     Ended {
         status: output.status.code(),
-        stdout: String::from_utf8(output.stdout).expect("what it writes is UTF-8"),
-        stderr: String::from_utf8(output.stderr).expect("what it says is UTF-8"),
+        stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
     }
 }
 
-/// A run under way. It is killed when it is dropped, and when it lasts longer than [`LIMIT`].
+/// A run in progress. It is killed when dropped, and when it exceeds [`LIMIT`].
 pub(crate) struct Running {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -107,7 +107,7 @@ impl Running {
         Self::start("check", arguments)
     }
 
-    /// Starts the program with pipes for stdin, stdout and stderr.
+    /// Starts a command of the program with pipes for stdin, stdout and stderr.
     pub(crate) fn start<A: AsRef<OsStr>>(
         command: &str,
         arguments: impl IntoIterator<Item = A>,
@@ -125,18 +125,18 @@ impl Running {
         }
     }
 
-    /// Writes to its stdin.
+    /// Writes to stdin of the program.
     pub(crate) fn feed(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().expect("stdin is open");
         stdin.write_all(text.as_bytes()).expect("the program reads its input");
     }
 
-    /// Ends its stdin.
+    /// Closes stdin of the program.
     pub(crate) fn end_input(&mut self) {
         self.stdin = None;
     }
 
-    /// The next line of stdout, with its end; nothing at the end of stdout.
+    /// Reads the next line of stdout with its line end. Empty at the end of stdout.
     pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         let stdout = self.stdout.as_mut().expect("stdout is open");
@@ -144,21 +144,21 @@ impl Running {
         line
     }
 
-    /// The next row of stdout.
+    /// Reads the next row from stdout.
     pub(crate) fn row(&mut self) -> Row {
         let line = self.line();
         let [row] = <[Row; 1]>::try_from(row::read(&line)).expect("one line is one row");
         row
     }
 
-    /// The next line of stderr, with its end; nothing at the end of stderr.
-    pub(crate) fn said(&mut self) -> String {
+    /// Reads the next line of stderr with its line end. Empty at the end of stderr.
+    pub(crate) fn stderr_line(&mut self) -> String {
         let mut line = String::new();
         self.stderr.read_line(&mut line).expect("stderr is UTF-8");
         line
     }
 
-    /// Closes the end of stdout at which we read.
+    /// Closes the read end of stdout.
     pub(crate) fn close_stdout(&mut self) {
         self.stdout = None;
     }
@@ -167,7 +167,7 @@ impl Running {
         pid(&self.child).as_raw_nonzero().get()
     }
 
-    /// The processes that it has started, as they are just now.
+    /// Returns the current child processes of the program.
     pub(crate) fn children(&self) -> Vec<OwnedFd> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.pid())).expect("it runs");
         let children = threads.flatten().map(|thread| thread.path().join("children"));
@@ -177,12 +177,12 @@ impl Running {
         children.split_whitespace().filter_map(child).collect()
     }
 
-    /// Whether it has not ended yet.
+    /// Returns whether the program is still running.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("it can be waited for").is_none()
     }
 
-    /// Sets the limit of descriptors that it may have from now on; the limit before.
+    /// Sets the soft descriptor limit of the program. Returns the previous limit.
     pub(crate) fn limit_descriptors(&self, most: u64) -> u64 {
         let limit = Rlimit { current: Some(most), ..getrlimit(Resource::Nofile) };
         let before = prlimit(Some(pid(&self.child)), Resource::Nofile, limit);
@@ -193,7 +193,7 @@ impl Running {
         kill_process(pid(&self.child), signal).expect("the program runs");
     }
 
-    /// Waits for its end; what had not been read is in the answer.
+    /// Closes stdin and waits for the program to end. Returns the output not read so far.
     pub(crate) fn end(mut self) -> Ended {
         self.end_input();
         let mut stdout = self.stdout.take();
@@ -204,7 +204,7 @@ impl Running {
         Ended { status, stdout, stderr }
     }
 
-    /// Waits for its end while nobody reads its stdout.
+    /// Waits for the program to end without reading stdout.
     pub(crate) fn end_unread(mut self) -> Ended {
         let stderr = rest(&mut self.stderr);
         let status = self.child.wait().expect("it can be waited for").code();
@@ -214,7 +214,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The program may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -226,7 +226,7 @@ fn rest(stream: &mut impl Read) -> String {
     text
 }
 
-/// Whether the process has ended and was waited for.
+/// Returns whether the process has ended and was waited for.
 pub(crate) fn is_gone(process: &OwnedFd) -> bool {
     pidfd_send_signal(process, Signal::CONT) == Err(Errno::SRCH)
 }
@@ -235,8 +235,8 @@ fn pid(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Kills the process once the limit has passed, unless the answer is dropped before: whoever
-/// waits for its pipes then sees their end.
+/// Kills the process after [`LIMIT`], unless the returned sender is dropped before. Readers of its
+/// pipes then reach their end.
 fn watch(pid: Pid) -> SyncSender<()> {
     let (ended, end) = sync_channel(1);
     thread::spawn(move || {

@@ -1,27 +1,27 @@
-//! How far a run is, for those who look.
+//! Progress of a run, on a terminal and elsewhere.
 
 use crate::{
     program::{Ended, check},
     terminal,
 };
 
-/// Lasts two seconds.
+/// Runs a check that lasts two seconds.
 fn run_with(arguments: &[&str]) -> Ended {
     check([&["127.0.0.0/25", "-p1", "--rate=64"], arguments].concat())
 }
 
 #[test]
-fn without_a_terminal_progress_comes_in_lines_when_told_to() {
+fn progress_always_prints_lines_without_a_terminal() {
     let ended = run_with(&["--progress=always"]);
     let line = ended.stderr.lines().next().expect("there is a line");
-    let (done, rest) = line.split_once("/128 done, ").expect("it tells how many are done");
+    let (done, rest) = line.split_once("/128 done, ").expect("it counts the targets done");
     assert!(done.starts_with("portmuster: ") && rest.ends_with("s left"), "{line}");
     assert!(rest.contains("/s, 0 open, "), "{line}");
     assert_eq!(ended.stdout, "");
 }
 
 #[test]
-fn without_a_terminal_progress_stays_away() {
+fn progress_is_off_without_a_terminal() {
     for arguments in [&[][..], &["--progress=auto"], &["--progress=never"]] {
         let ended = check([&["127.0.0.1:1"], arguments].concat());
         assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
@@ -30,7 +30,7 @@ fn without_a_terminal_progress_stays_away() {
 }
 
 #[test]
-fn on_a_terminal_progress_is_a_line_that_goes_away() {
+fn progress_on_a_terminal_is_one_erased_line() {
     let arguments = ["check", "127.0.0.0/25", "-p1", "--rate=64"];
     let shown = terminal::shown(arguments, &[("TERM", "xterm")]);
     assert!(shown.contains("/128 ") && shown.contains("0 open"), "{shown:?}");

@@ -1,4 +1,4 @@
-//! What the program tells of real servers: OpenSSH, Dropbear and two telnetds.
+//! Checks of real servers: OpenSSH, Dropbear and two telnetds.
 
 use std::{
     convert::identity,
@@ -20,7 +20,7 @@ use crate::{
     servers::{start, target},
 };
 
-/// The row of the one target.
+/// Checks one endpoint and returns its row.
 fn row_of(endpoint: SocketAddr, arguments: &[&str]) -> Row {
     let ended = check([&[endpoint.to_string().as_str(), "-o=jsonl"], arguments].concat());
     assert_eq!(ended.status, Some(0), "{ended:?}");
@@ -36,15 +36,15 @@ fn has(list: Option<&Vec<String>>, name: &str) -> bool {
     list.is_some_and(|list| list.iter().any(|listed| listed == name))
 }
 
-/// An ssh row with an offer, which says what it is.
+/// Asserts that the row is ssh with this software and a KEXINIT.
 fn assert_ssh(row: &Row, software: &str) {
     assert_eq!(row.service.as_deref(), Some("ssh"), "{row:?}");
     assert_eq!(row.ssh_protocol.as_deref(), Some("2.0"), "{row:?}");
-    let says = |text: &Option<String>, start: &str| {
+    let starts_with = |text: &Option<String>, start: &str| {
         text.as_ref().is_some_and(|text| text.starts_with(start))
     };
-    assert!(says(&row.ssh_software, software), "{row:?}");
-    assert!(says(&row.banner, &format!("SSH-2.0-{software}")), "{row:?}");
+    assert!(starts_with(&row.ssh_software, software), "{row:?}");
+    assert!(starts_with(&row.banner, &format!("SSH-2.0-{software}")), "{row:?}");
     assert_eq!(row.kex_missing, None, "{row:?}");
     assert!(row.kex_algorithms.is_some(), "{row:?}");
 }
@@ -53,7 +53,7 @@ const WEAK: [&str; 8] =
     ["ssh-1", "group1-sha1", "sha1-kex", "ssh-dss", "sha1-signatures", "3des", "cbc", "md5"];
 
 #[test]
-fn openssh_with_its_defaults_has_nothing_old() {
+fn default_openssh_has_no_weak_findings() {
     let server = OpenSsh::start().expect("OpenSSH starts");
     let row = row_of(server.endpoint(), &[]);
     assert_ssh(&row, "OpenSSH_");
@@ -64,11 +64,11 @@ fn openssh_with_its_defaults_has_nothing_old() {
 }
 
 #[test]
-fn weakened_openssh_is_found_out() {
+fn weakened_openssh_has_weak_findings() {
     let server = sshd(OpenSshSettings { weak: true, ..OpenSshSettings::default() });
     let row = row_of(server.endpoint(), &[]);
     assert_ssh(&row, "OpenSSH_");
-    // Without `ssh-dss`, which OpenSSH 10 has no more.
+    // `ssh-dss` is missing because OpenSSH 10 removed it.
     for weak in ["group1-sha1", "sha1-kex", "sha1-signatures", "3des", "cbc", "md5"] {
         assert!(has(row.findings.as_ref(), weak), "{weak}: {row:?}");
     }
@@ -77,7 +77,7 @@ fn weakened_openssh_is_found_out() {
 }
 
 #[test]
-fn openssh_that_is_not_asked_for_its_offer_tells_who_it_is() {
+fn no_kex_reports_openssh_software() {
     let server = sshd(OpenSshSettings { weak: true, ..OpenSshSettings::default() });
     let row = row_of(server.endpoint(), &["--no-kex"]);
     assert_eq!(row.service.as_deref(), Some("ssh"), "{row:?}");
@@ -85,9 +85,9 @@ fn openssh_that_is_not_asked_for_its_offer_tells_who_it_is() {
     assert_eq!((&row.kex_algorithms, &row.kex_missing, &row.findings), (&None, &None, &None));
 }
 
-/// What sshd says before a login comes after the key exchange, so nobody hears it here.
+/// sshd sends its login banner after the key exchange, so the check never reads it.
 #[test]
-fn openssh_with_a_banner_is_known_by_its_identification() {
+fn openssh_login_banner_is_not_its_identification() {
     let banner = Some("Authorised use only.\nSSH-1.5-not_me\n");
     let server = sshd(OpenSshSettings { banner, ..OpenSshSettings::default() });
     let row = row_of(server.endpoint(), &[]);
@@ -96,7 +96,7 @@ fn openssh_with_a_banner_is_known_by_its_identification() {
 }
 
 #[test]
-fn dropbear_sends_its_offer_without_being_asked() {
+fn dropbear_sends_kexinit_unprompted() {
     let server = Dropbear::start().expect("Dropbear starts");
     let row = row_of(server.endpoint(), &[]);
     assert_ssh(&row, "dropbear");
@@ -105,7 +105,7 @@ fn dropbear_sends_its_offer_without_being_asked() {
 }
 
 #[test]
-fn both_telnetds_tell_what_they_negotiate() {
+fn both_telnetds_report_their_options() {
     let netkit = Telnetd::start().expect("telnetd starts");
     let busybox = Busybox::start().expect("Busybox starts");
     for (endpoint, option) in [
@@ -120,42 +120,42 @@ fn both_telnetds_tell_what_they_negotiate() {
     }
 }
 
-/// Takes the only place of the server, and gives it back after a while.
-fn guest(endpoint: SocketAddr) -> thread::JoinHandle<()> {
-    // The connection that found the server ready may still have the place; nobody is told when
-    // that has gone. On a busy machine a thousand refusals take less time than that does.
-    let mut stream = iter::repeat_with(|| let_in(endpoint))
+/// Occupies the server's only connection slot, and frees it after a while.
+fn occupy_slot(endpoint: SocketAddr) -> thread::JoinHandle<()> {
+    // The connection that found the server ready may still hold the slot, and its release cannot be
+    // observed. On a busy machine a thousand refusals take less time than the release.
+    let mut stream = iter::repeat_with(|| try_connect(endpoint))
         .take(20_000)
         .find_map(identity)
-        .expect("the place is given back");
+        .expect("the slot is freed");
     thread::spawn(move || {
-        // It says no more than the rest of its greeting.
+        // The server sends nothing but the rest of its greeting.
         while stream.read(&mut [0; 256]).is_ok_and(|length| length > 0) {}
     })
 }
 
-/// A connection that was greeted.
-#[expect(clippy::disallowed_methods, reason = "a client that is not the program's")]
-fn let_in(endpoint: SocketAddr) -> Option<TcpStream> {
+/// Connects once. Returns the stream if the server greeted it with an identification.
+#[expect(clippy::disallowed_methods, reason = "the test needs a client of its own")]
+fn try_connect(endpoint: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(endpoint).expect("the server accepts");
     stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the time is not zero");
     let mut start = [0; 8];
-    stream.read_exact(&mut start).expect("it says something");
+    stream.read_exact(&mut start).expect("it sends a greeting");
     (&start == b"SSH-2.0-").then_some(stream)
 }
 
 #[test]
-fn a_full_openssh_is_asked_again_when_it_has_had_time() {
+fn full_openssh_is_retried_after_a_pause() {
     let server = sshd(OpenSshSettings { max_startups: 1, ..OpenSshSettings::default() });
-    let guest = guest(server.endpoint());
+    let occupant = occupy_slot(server.endpoint());
     let row = row_of(server.endpoint(), &[]);
     assert_ssh(&row, "OpenSSH_");
     assert_eq!(row.attempts, 2, "the first was refused: {row:?}");
-    guest.join().expect("it only waits");
+    occupant.join().expect("the thread does not panic");
 }
 
 #[test]
-fn an_sshd_that_penalises_is_asked_again_when_it_has_had_time() {
+fn penalising_sshd_is_retried_after_a_pause() {
     let server = start(Behaviour::SshPenalising);
     let stream = format!("{}\n", target(&server)).repeat(20);
     let arguments = ["check", "-i", "-", "-o=jsonl", "--per-host=1", "--no-kex"];
@@ -164,5 +164,5 @@ fn an_sshd_that_penalises_is_asked_again_when_it_has_had_time() {
     let rows = ended.rows();
     assert_eq!(rows.len(), 20);
     assert!(rows.iter().all(|row| row.service.as_deref() == Some("ssh")), "{rows:?}");
-    assert!(rows.iter().any(|row| row.attempts == 2), "nobody was refused: {rows:?}");
+    assert!(rows.iter().any(|row| row.attempts == 2), "no attempt was refused: {rows:?}");
 }

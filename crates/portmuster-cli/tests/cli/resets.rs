@@ -1,5 +1,5 @@
-//! Servers that reset the connection (RST) right after they have said who they are, or nothing at
-//! all: what they said is heard, by every method.
+//! Servers that reset the connection (RST) right after their greeting, or without one. Every method
+//! reads the greeting.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,11 +11,11 @@ use crate::{
     servers::own_address,
 };
 
-/// Servers of one kind, each on an address of its own.
+/// Servers of one behaviour, each on its own address.
 const SERVERS: u8 = 250;
 
-/// What they say before they reset, and what it proves: service and, of ssh, why there is no offer.
-const SAID: [(Behaviour, &str); 8] = [
+/// What the servers send before the reset, and the expected service.
+const GREETINGS: [(Behaviour, &str); 8] = [
     (Behaviour::SaysAndResets(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n"), "ssh"),
     (Behaviour::SaysAndResets(b"SSH-2.0-cut_o"), "ssh"),
     (Behaviour::SaysAndResets(b"notice\r\nSSH-1.5-1.2.27\n"), "ssh"),
@@ -33,7 +33,7 @@ fn crowd(behaviour: Behaviour, network: u8) -> Crowd {
     Crowd::start(behaviour, (1..=SERVERS).map(bind)).expect("the lab has servers")
 }
 
-/// Checks all of them at the highest pace.
+/// Checks all servers without a rate limit.
 fn check(crowds: &[Crowd], method: &str) -> Ended {
     let endpoints = crowds.iter().flat_map(Crowd::endpoints);
     let targets: Vec<_> = endpoints.map(ToString::to_string).collect();
@@ -47,19 +47,20 @@ fn check(crowds: &[Crowd], method: &str) -> Ended {
 }
 
 fn row(rows: &[Row], endpoint: SocketAddr) -> &Row {
-    let is_its = |row: &&Row| (row.address, row.port) == (Some(endpoint.ip()), endpoint.port());
-    rows.iter().find(is_its).expect("each target has a row")
+    let matches = |row: &&Row| (row.address, row.port) == (Some(endpoint.ip()), endpoint.port());
+    rows.iter().find(matches).expect("each target has a row")
 }
 
 #[test]
-fn what_was_said_before_a_reset_is_heard_by_every_method() {
-    let crowds: Vec<_> = SAID.iter().zip(0..).map(|(&(it, _), place)| crowd(it, place)).collect();
+fn bytes_before_reset_are_read_by_every_method() {
+    let crowds: Vec<_> =
+        GREETINGS.iter().zip(0..).map(|(&(it, _), network)| crowd(it, network)).collect();
     for method in METHODS {
         let ended = check(&crowds, method);
         assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);
         let rows = ended.rows();
-        assert_eq!(rows.len(), SAID.len() * usize::from(SERVERS), "{method}");
-        for ((behaviour, service), crowd) in SAID.iter().zip(&crowds) {
+        assert_eq!(rows.len(), GREETINGS.len() * usize::from(SERVERS), "{method}");
+        for ((behaviour, service), crowd) in GREETINGS.iter().zip(&crowds) {
             let judged = crowd.endpoints().iter().map(|&endpoint| row(&rows, endpoint));
             let wrong: Vec<_> =
                 judged.filter(|row| row.service.as_deref() != Some(service)).collect();
@@ -68,9 +69,9 @@ fn what_was_said_before_a_reset_is_heard_by_every_method() {
     }
 }
 
-/// Each is connected to once: nobody needs a second connection to hear what was said on the first.
+/// Each server is connected to only once: the first connection already yields the greeting.
 #[test]
-fn whoever_resets_without_a_word_has_hung_up() {
+fn reset_without_bytes_is_closed_early() {
     let crowds = [crowd(Behaviour::Resets, 0)];
     for method in METHODS {
         let ended = check(&crowds, method);

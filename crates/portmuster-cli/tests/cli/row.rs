@@ -1,4 +1,4 @@
-//! Schema 1 as the documentation has it, declared once more: what the program writes must fit.
+//! Schema 1 of JSON rows, declared independently of the program. Every row must match it.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -61,13 +61,13 @@ pub(crate) struct Part {
 }
 
 impl Row {
-    /// State and reason, for a target that is not open.
+    /// Returns state and reason, for targets that are not open.
     pub(crate) fn verdict(&self) -> (&str, &str) {
         (&self.state, &self.reason)
     }
 
-    /// What no row may break.
-    fn hold_to_the_contract(&self) {
+    /// Asserts the invariants of every row.
+    fn assert_contract(&self) {
         assert_eq!(self.schema, 1, "{self:?}");
         assert_eq!(self.open, self.state == "open", "{self:?}");
         assert_eq!(self.open, self.reason == "accepted", "{self:?}");
@@ -82,12 +82,12 @@ impl Row {
         assert!(times.is_sorted() && times.iter().all(|&time| time >= 0.0), "{self:?}");
         let has_banner = self.banner.is_some() || self.banner_base64.is_some();
         assert!(self.first_byte_ms.is_some() || !has_banner, "{self:?}");
-        self.hold_facts_to_the_contract();
+        self.assert_details_contract();
         assert!(self.time.parse::<jiff::Timestamp>().is_ok(), "{self:?}");
         assert!(self.time.len() == "2026-11-22T10:00:00.123Z".len(), "{self:?}");
     }
 
-    fn hold_facts_to_the_contract(&self) {
+    fn assert_details_contract(&self) {
         let service = self.service.as_deref();
         assert_eq!(service == Some("ssh"), self.ssh_protocol.is_some(), "{self:?}");
         assert_eq!(self.ssh_protocol.is_some(), self.ssh_software.is_some(), "{self:?}");
@@ -101,10 +101,10 @@ impl Row {
             &self.compression_client_to_server,
             &self.compression_server_to_client,
         ];
-        let has_offer = self.kex_algorithms.is_some();
-        assert!(lists.iter().all(|list| list.is_some() == has_offer), "{self:?}");
-        assert!(!(has_offer && self.kex_missing.is_some()), "{self:?}");
-        assert!(!has_offer || service == Some("ssh"), "{self:?}");
+        let has_kexinit = self.kex_algorithms.is_some();
+        assert!(lists.iter().all(|list| list.is_some() == has_kexinit), "{self:?}");
+        assert!(!(has_kexinit && self.kex_missing.is_some()), "{self:?}");
+        assert!(!has_kexinit || service == Some("ssh"), "{self:?}");
         assert!(self.telnet_options.is_none() || service == Some("telnet"), "{self:?}");
         assert_eq!(self.protocol.is_some(), service == Some("other"), "{self:?}");
         assert!(self.findings.is_none() || service == Some("ssh"), "{self:?}");
@@ -119,7 +119,7 @@ impl Row {
     }
 }
 
-/// The rows of some JSON lines, each held to the contract.
+/// Parses JSON lines and asserts the invariants of each row.
 pub(crate) fn read(lines: &str) -> Vec<Row> {
     assert!(lines.is_empty() || lines.ends_with('\n'), "the last line is cut off: {lines}");
     lines.lines().map(read_line).collect()
@@ -128,13 +128,13 @@ pub(crate) fn read(lines: &str) -> Vec<Row> {
 fn read_line(line: &str) -> Row {
     let fields: serde_json::Map<String, Value> =
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    assert!(!fields.values().any(Value::is_null), "what is absent is null: {line}");
+    assert!(!fields.values().any(Value::is_null), "an absent value is null: {line}");
     let row: Row = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    row.hold_to_the_contract();
+    row.assert_contract();
     row
 }
 
-/// The targets of the rows, each once.
+/// Returns the targets of the rows, and asserts that each has one row.
 pub(crate) fn targets(rows: &[Row]) -> BTreeSet<(&str, u16)> {
     let targets: BTreeSet<_> = rows.iter().map(|row| (row.host.as_str(), row.port)).collect();
     assert_eq!(targets.len(), rows.len(), "a target has several rows");

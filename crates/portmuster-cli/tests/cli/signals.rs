@@ -1,4 +1,4 @@
-//! Ctrl-C, once and twice.
+//! SIGINT (Ctrl-C) and SIGTERM, sent once and twice.
 
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use crate::{
 };
 
 const SILENT: usize = 300;
-const PATIENT: [&str; 4] = ["--first-byte=1h", "--deadline=1h", "--per-host=max", "-o=jsonl"];
+const LONG_LIMITS: [&str; 4] = ["--first-byte=1h", "--deadline=1h", "--per-host=max", "-o=jsonl"];
 
-/// A run over one closed target and many silent ones, all of which are in flight.
-fn run_in_silence(method: &str) -> (Running, Server) {
+/// Starts a run over one closed and many silent targets, and waits until its window is full of
+/// silent ones.
+fn start_with_silent_server(method: &str) -> (Running, Server) {
     let (refused, silent) = (start(Behaviour::Refused), start(Behaviour::Silent));
     let mut arguments = vec![target(&refused)];
     arguments.extend(["-i", "-"].map(str::to_owned));
-    arguments.extend(PATIENT.map(str::to_owned));
+    arguments.extend(LONG_LIMITS.map(str::to_owned));
     arguments.extend(["--method".to_owned(), method.to_owned(), "--in-flight=50".to_owned()]);
     let mut running = Running::check(arguments);
     running.feed(&format!("{}\n", target(&silent)).repeat(SILENT));
@@ -36,13 +37,13 @@ fn run_in_silence(method: &str) -> (Running, Server) {
 
 fn assert_interrupted(ended: &Ended) {
     assert_eq!(ended.status, Some(130), "{ended:?}");
-    let note = "portmuster: stopping; once more to leave at once\n";
+    let note = "portmuster: stopping; press Ctrl-C again to quit immediately\n";
     assert!(ended.stderr.starts_with(note), "{}", ended.stderr);
 }
 
-/// The silent servers would keep the run for as long as they live, were it not for the signal.
+/// Asserts that the signal stops the run. Without it, the silent servers would keep the run alive.
 fn assert_signal_stops(signal: Signal, method: &str) {
-    let (mut running, silent) = run_in_silence(method);
+    let (mut running, silent) = start_with_silent_server(method);
     assert_eq!(running.row().state, "closed");
     let workers = running.children();
     assert_eq!(workers.is_empty(), !method.starts_with("process"));
@@ -52,7 +53,7 @@ fn assert_signal_stops(signal: Signal, method: &str) {
     assert_interrupted(&ended);
     assert_eq!(ended.rows(), []);
     let summary = ended.summary();
-    // Of a stream only what was taken before the signal counts.
+    // For a stream, only targets taken before the signal count.
     assert_eq!((summary.of("closed"), summary.of("left")), (1, summary.targets - 1));
     assert!((2..=SILENT as u64 + 1).contains(&summary.targets), "{summary:?}");
     assert!(summary.seconds < LIMIT.as_secs_f64() / 2.0, "{summary:?}");
@@ -90,14 +91,14 @@ fn ctrl_c_stops_processes_with_event_loops() {
 }
 
 #[test]
-fn sigterm_stops_as_ctrl_c_does() {
+fn sigterm_stops_the_event_loop() {
     assert_signal_stops(Signal::TERM, "event-loop");
 }
 
 #[test]
-fn what_is_in_flight_gets_its_time_to_end() {
+fn ctrl_c_lets_checks_in_flight_finish() {
     let slow = start(Behaviour::Slow(Duration::from_millis(500)));
-    let mut running = Running::check(["-i", "-", "--in-flight=5"].into_iter().chain(PATIENT));
+    let mut running = Running::check(["-i", "-", "--in-flight=5"].into_iter().chain(LONG_LIMITS));
     running.feed(&format!("{}\n", target(&slow)).repeat(SILENT));
     running.end_input();
     slow.wait_for(LIMIT, |counts| counts.accepted == 5);
@@ -113,25 +114,28 @@ fn what_is_in_flight_gets_its_time_to_end() {
 }
 
 #[test]
-fn a_stream_that_stays_open_does_not_hold_up_the_end() {
+fn ctrl_c_ends_run_with_open_stream() {
     let silent = start(Behaviour::Silent);
-    let mut running = Running::check(["-i", "-"].into_iter().chain(PATIENT));
+    let mut running = Running::check(["-i", "-"].into_iter().chain(LONG_LIMITS));
     running.feed(&format!("127.0.0.1:1\n{}\n", target(&silent)));
     assert_eq!(running.row().state, "closed");
     silent.wait_for(LIMIT, |counts| counts.open == 1);
     running.signal(Signal::INT);
-    while !running.said().contains(" targets = ") {}
+    while !running.stderr_line().contains(" targets = ") {}
     let ended = running.end();
     assert_eq!(ended.status, Some(130), "{ended:?}");
 }
 
-/// Nobody reads stdout, so the first signal can't end the run, and only the second can have.
+/// Nobody reads stdout, so the first signal cannot end the run. Only the second can.
 #[test]
-fn a_second_ctrl_c_leaves_at_once() {
+fn second_ctrl_c_exits_immediately() {
     let mut running = Running::check(["127.0.0.0/16", "-p1", "--rate=max", "-o=jsonl"]);
     let first = running.row();
     running.signal(Signal::INT);
-    assert_eq!(running.said(), "portmuster: stopping; once more to leave at once\n");
+    assert_eq!(
+        running.stderr_line(),
+        "portmuster: stopping; press Ctrl-C again to quit immediately\n"
+    );
     running.signal(Signal::INT);
     let ended = running.end_unread();
     assert_eq!(ended.status, Some(130));
@@ -140,7 +144,7 @@ fn a_second_ctrl_c_leaves_at_once() {
 }
 
 #[test]
-fn rows_are_whole_when_a_full_run_is_interrupted() {
+fn interrupted_run_writes_whole_rows() {
     let mut running = Running::check(["127.0.0.0/12", "-p1", "--rate=max", "-o=jsonl"]);
     let first = running.row();
     running.signal(Signal::INT);
@@ -155,13 +159,13 @@ fn rows_are_whole_when_a_full_run_is_interrupted() {
 }
 
 #[test]
-fn the_ctrl_c_that_ended_the_list_as_well_is_no_bad_line() {
+fn partial_last_line_after_ctrl_c_is_not_an_error() {
     let silent = start(Behaviour::Silent);
-    let mut running = Running::check(PATIENT.iter().copied().chain(["-i", "-"]));
+    let mut running = Running::check(LONG_LIMITS.iter().copied().chain(["-i", "-"]));
     running.feed(&format!("{}\n127.0.0.", target(&silent)));
     assert_eq!(silent.wait_for(LIMIT, |counts| counts.open == 1).open, 1);
     running.signal(Signal::INT);
-    assert_ne!(running.said(), "");
+    assert_ne!(running.stderr_line(), "");
     running.end_input();
     assert_interrupted_quietly(&running.end());
 }

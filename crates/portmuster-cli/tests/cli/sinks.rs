@@ -1,17 +1,18 @@
-//! All formats at once: they tell the same, and a kill leaves all of them valid.
+//! All output formats at once: they have the same rows, and a kill leaves all files valid.
 
 use rustix::process::Signal;
 
 use crate::{
-    csv_rows, database, nmap_xml,
-    outputs::{Folder, output, read},
+    csv_rows, database,
+    folder::{Folder, output, read},
+    nmap_xml,
     program::{Running, check},
     row::{self, Row},
     servers::start_lab,
-    shell::sh_apart,
+    shell::sh_in_namespaces,
 };
 
-/// In files; the table is on stdout.
+/// Formats written to files. The table goes to stdout.
 const FORMATS: [&str; 4] = ["jsonl", "csv", "xml", "sqlite"];
 
 fn outputs(folder: &Folder) -> Vec<String> {
@@ -19,25 +20,25 @@ fn outputs(folder: &Folder) -> Vec<String> {
     outputs.into_iter().flat_map(|output| ["-o".to_owned(), output]).collect()
 }
 
-/// A file of lines up to its last whole one.
+/// Returns the file's content up to its last complete line.
 fn whole_lines(folder: &Folder, format: &str) -> String {
     let text = read(&folder.file(format));
     let end = text.rfind('\n').map_or(0, |last| last + 1);
     text[..end].to_owned()
 }
 
-/// Asserts that every file is valid; the rows.
+/// Asserts that every file is valid, and returns the JSON rows.
 fn valid_rows(folder: &Folder) -> Vec<Row> {
     csv_rows::read_rows(&whole_lines(folder, "csv"));
     nmap_xml::assert_valid(&folder.file("xml"));
-    database::assert_whole(&database::open(&folder.file("sqlite")));
+    database::assert_intact(&database::open(&folder.file("sqlite")));
     row::read(&whole_lines(folder, "jsonl"))
 }
 
 #[test]
-fn every_format_tells_the_same() {
+fn every_format_has_the_same_rows() {
     let (folder, lab) = (Folder::new(), start_lab());
-    let list = folder.with("list", "no-such.invalid:22 =label;-1\n");
+    let list = folder.write("list", "no-such.invalid:22 =label;-1\n");
     let fixtures = [
         "ssh-eager",
         "ssh-weak",
@@ -60,11 +61,11 @@ fn every_format_tells_the_same() {
 
     let rows = valid_rows(&folder);
     assert_eq!(rows.len(), fixtures.len() + 1);
-    // A header, and all but the closed port and the name.
+    // One header line, and no row for the closed port and the unresolved name.
     assert_eq!(ended.stdout.lines().count(), fixtures.len());
     let mut csv = csv_rows::read_rows(&read(&folder.file("csv")));
     for label in csv.iter_mut().filter_map(|row| row.label.as_mut()) {
-        // What only a spreadsheet needs.
+        // Quoting for spreadsheets, which the other formats do not have.
         assert_eq!(std::mem::replace(label, "=label;-1".into()), "'=label;'-1");
     }
     csv_rows::assert_same(csv, &rows);
@@ -74,7 +75,7 @@ fn every_format_tells_the_same() {
 }
 
 #[test]
-fn a_kill_leaves_every_file_valid() {
+fn sigkill_leaves_every_file_valid() {
     for lines in [1, 2, 1000, 5000, 15_000] {
         let folder = Folder::new();
         let mut arguments = outputs(&folder);
@@ -97,7 +98,7 @@ fn a_kill_leaves_every_file_valid() {
 }
 
 #[test]
-fn a_full_disk_leaves_every_file_valid() {
+fn full_disk_leaves_every_file_valid() {
     for format in ["csv", "xml"] {
         let folder = Folder::new();
         let script = "mount -t tmpfs -o size=512k none \"$1\"
@@ -106,24 +107,24 @@ fn a_full_disk_leaves_every_file_valid() {
             cat \"$1/rows\"
             exit $status";
         let script = script.replace("FORMAT", format);
-        let Some(ended) = sh_apart(&["--mount"], &script, folder.path()) else { return };
+        let Some(ended) = sh_in_namespaces(&["--mount"], &script, folder.path()) else { return };
         assert_eq!(ended.status, Some(3), "{ended:?}");
-        let told = "/rows; the rows before are whole: No space left on device";
-        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        let message = "/rows; all rows before are complete: No space left on device";
+        assert!(ended.stderr.contains(message), "{}", ended.stderr);
         assert!(ended.stdout.contains("127.0."), "{}", ended.stdout);
         match format {
             "csv" => assert!(csv_rows::read_rows(&ended.stdout).len() > 1000),
-            _ => nmap_xml::assert_valid(&folder.with("rows", &ended.stdout)),
+            _ => nmap_xml::assert_valid(&folder.write("rows", &ended.stdout)),
         }
     }
 }
 
 #[test]
-fn a_full_device_makes_the_run_incomplete() {
+fn full_device_exits_3() {
     for format in ["csv", "xml"] {
         let ended = check(["127.0.0.1:1", "-o", &format!("{format}=/dev/full")]);
         assert_eq!(ended.status, Some(3), "{ended:?}");
-        let told = "error: writing /dev/full; the rows before are whole: No space";
-        assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
+        let message = "error: writing /dev/full; all rows before are complete: No space";
+        assert!(ended.stderr.starts_with(message), "{}", ended.stderr);
     }
 }

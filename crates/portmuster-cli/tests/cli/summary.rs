@@ -1,8 +1,8 @@
-//! The closing sum on stderr: every target is accounted for.
+//! The summary on stderr, which accounts for every target.
 
 use std::collections::BTreeMap;
 
-/// `N targets = a open + … + f left, in S s`.
+/// Parsed line `N targets = a open + … + f left, in S s`.
 #[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) targets: u64,
@@ -11,7 +11,7 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Finds it in stderr, and checks that it adds up.
+    /// Finds the line in stderr and asserts that the counts add up.
     pub(crate) fn read(stderr: &str) -> Self {
         let equation = stderr
             .lines()
@@ -35,7 +35,7 @@ impl Summary {
         Some(Self { targets: targets.parse().ok()?, seconds, parts })
     }
 
-    /// How many targets ended so, or were `left`.
+    /// Returns the number of targets with this state, or of those `left`.
     pub(crate) fn of(&self, state: &str) -> u64 {
         *self.parts.get(state).unwrap_or_else(|| panic!("{state} is missing in {self:?}"))
     }

@@ -1,4 +1,4 @@
-//! Outputs that other programs cut, remove or replace while a run writes to them.
+//! Outputs that another program truncates, removes or replaces during a run.
 
 use std::{
     fs::{self, OpenOptions},
@@ -7,13 +7,13 @@ use std::{
 };
 
 use crate::{
-    outputs::{Folder, output},
+    folder::{Folder, output},
     program::Running,
     shell::sh,
 };
 
-/// Lets something happen to the output of a run that has written one row, and sees that the run says
-/// so at its end, also when it has more to write.
+/// Tampers with an output after its first row, and asserts that the run fails with this reason,
+/// both with and without further rows.
 fn assert_noticed(format: &str, flags: &[&str], tamper: impl Fn(&Path), reason: &str) {
     for has_more in [false, true] {
         let folder = Folder::new();
@@ -29,62 +29,62 @@ fn assert_noticed(format: &str, flags: &[&str], tamper: impl Fn(&Path), reason: 
         }
         let ended = running.end();
         assert_eq!(ended.status, Some(3), "{format} {flags:?} {has_more}: {ended:?}");
-        let told = format!("error: writing {}: {reason}", file.display());
-        assert!(ended.stderr.contains(&told), "{format} {flags:?} {has_more}: {ended:?}");
+        let message = format!("error: writing {}: {reason}", file.display());
+        assert!(ended.stderr.contains(&message), "{format} {flags:?} {has_more}: {ended:?}");
     }
 }
 
-/// Waits until the file has something: rows are flushed in the pause after they came.
+/// Waits until the file has content. The run flushes rows in the pause after them.
 fn wait_for(file: &Path) {
     while !fs::metadata(file).is_ok_and(|found| found.len() > 1) {}
 }
 
 #[test]
-fn output_that_is_removed_or_replaced_is_an_error() {
-    let gone = "another program has removed, moved or replaced it while the run wrote to it";
+fn removed_or_replaced_output_is_an_error() {
+    let reason = "another program has removed, moved or replaced it during the run";
     for format in ["jsonl", "csv", "xml", "table", "sqlite"] {
         let flags: &[&[&str]] =
             if format == "xml" { &[&["--show=all"]] } else { &[&["--show=all"], &["--append"]] };
         for flags in flags {
-            let remove = |file: &Path| fs::remove_file(file).expect("it is there");
-            assert_noticed(format, flags, remove, gone);
+            let remove = |file: &Path| fs::remove_file(file).expect("it exists");
+            assert_noticed(format, flags, remove, reason);
             let rename =
-                |file: &Path| fs::rename(file, file.with_extension("old")).expect("it is there");
-            assert_noticed(format, flags, rename, gone);
+                |file: &Path| fs::rename(file, file.with_extension("old")).expect("it exists");
+            assert_noticed(format, flags, rename, reason);
         }
     }
     let replace = |file: &Path| {
-        fs::rename(file, file.with_extension("old")).expect("it is there");
-        fs::write(file, "").expect("there is room");
+        fs::rename(file, file.with_extension("old")).expect("it exists");
+        fs::write(file, "").expect("it is writable");
     };
-    assert_noticed("jsonl", &[], replace, gone);
+    assert_noticed("jsonl", &[], replace, reason);
 }
 
 #[test]
-fn output_that_is_cut_is_an_error() {
-    let cut = |file: &Path| {
+fn truncated_output_is_an_error() {
+    let truncate = |file: &Path| {
         wait_for(file);
-        fs::write(file, "\n").expect("there is room");
+        fs::write(file, "\n").expect("it is writable");
     };
     for format in ["jsonl", "csv", "xml"] {
-        assert_noticed(format, &[], cut, "another program has cut it to 1 of the ");
+        assert_noticed(format, &[], truncate, "another program has truncated it to 1 of ");
     }
-    assert_noticed("jsonl", &["--append"], cut, "another program has cut it to 1 of the ");
+    assert_noticed("jsonl", &["--append"], truncate, "another program has truncated it to 1 of ");
 }
 
 #[test]
-fn output_that_is_not_appended_to_has_nothing_of_others() {
+fn foreign_lines_in_exclusive_output_are_an_error() {
     let extend = |file: &Path| {
         wait_for(file);
-        let mut other = OpenOptions::new().append(true).open(file).expect("it is there");
-        other.write_all(b"other\n").expect("there is room");
+        let mut other = OpenOptions::new().append(true).open(file).expect("it exists");
+        other.write_all(b"other\n").expect("it is writable");
     };
     for format in ["jsonl", "csv", "xml"] {
         assert_noticed(format, &[], extend, "another program has written to it: it has ");
     }
 }
 
-/// The run waits at a pipe for more targets until something has happened to its rows.
+/// Tampers with redirected stdout while the run waits for more targets. Returns status and stderr.
 fn redirected(tamper: &str) -> (Option<i32>, String) {
     let folder = Folder::new();
     let script = "mkfifo \"$1/targets\"
@@ -100,15 +100,15 @@ fn redirected(tamper: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn redirection_that_is_cut_or_removed_is_an_error() {
+fn truncated_or_removed_redirection_is_an_error() {
     for (tamper, reason) in [
-        (": >\"$1/rows\"", "another program has cut the file to 0 bytes; "),
-        ("rm \"$1/rows\"", "another program has removed the file while the run wrote to it"),
+        (": >\"$1/rows\"", "another program has truncated the file to 0 of "),
+        ("rm \"$1/rows\"", "another program has removed the file during the run"),
     ] {
         let (status, stderr) = redirected(tamper);
         assert_eq!(status, Some(3), "{stderr}");
-        let told = format!("error: writing standard output: {reason}");
-        assert!(stderr.starts_with(&told), "{stderr}");
+        let message = format!("error: writing standard output: {reason}");
+        assert!(stderr.starts_with(&message), "{stderr}");
     }
     assert_eq!(redirected("echo more >>\"$1/rows\""), (Some(0), String::new()));
 }

@@ -1,4 +1,4 @@
-//! A terminal of our own, on which the program runs.
+//! Runs the program on a pseudo-terminal.
 
 use std::{
     fs::File,
@@ -14,42 +14,42 @@ use rustix::{
 
 use crate::program::{PATH, clear};
 
-/// Runs `portmuster` with a terminal for stdout and stderr to its end; what was shown, with line
-/// ends as files have them.
+/// Runs `portmuster` with a terminal as stdout and stderr. Returns what it printed, with LF line
+/// ends.
 pub(crate) fn shown<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
     environment: &[(&str, &str)],
 ) -> String {
-    let (ours, theirs) = pair();
+    let (controller, terminal) = pair();
     let mut command = Command::new(PATH);
     clear(&mut command).args(arguments).envs(environment.iter().copied());
-    command.stdin(Stdio::null()).stderr(theirs.try_clone().expect("it is open")).stdout(theirs);
+    command.stdin(Stdio::null()).stderr(terminal.try_clone().expect("it is open")).stdout(terminal);
     let mut child = command.spawn().expect("the program starts");
-    // It holds their end of the terminal.
+    // The command still owns the other end of the terminal.
     drop(command);
-    let shown = rest(ours);
+    let shown = rest(controller);
     child.wait().expect("it can be waited for");
     shown.replace("\r\n", "\n")
 }
 
 fn pair() -> (File, File) {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)
         .expect("the system has terminals");
-    grantpt(&ours).expect("the terminal is ours");
-    unlockpt(&ours).expect("the terminal is ours");
-    let name = ptsname(&ours, Vec::new()).expect("the terminal has a name");
-    let theirs = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
+    grantpt(&controller).expect("the terminal is available");
+    unlockpt(&controller).expect("the terminal is available");
+    let name = ptsname(&controller, Vec::new()).expect("the terminal has a name");
+    let terminal = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())
         .expect("the terminal has another end");
-    (ours.into(), theirs.into())
+    (controller.into(), terminal.into())
 }
 
-/// All that comes until the other end is closed, which Linux tells as an error (EIO).
+/// Reads until the other end is closed, which Linux reports as `EIO`.
 fn rest(mut terminal: File) -> String {
     let mut shown = Vec::new();
     match terminal.read_to_end(&mut shown) {
         Err(error) if Errno::from_io_error(&error) != Some(Errno::IO) => {
             panic!("reading the terminal: {error}")
         }
-        _ => String::from_utf8(shown).expect("what is shown is UTF-8"),
+        _ => String::from_utf8(shown).expect("the output is UTF-8"),
     }
 }

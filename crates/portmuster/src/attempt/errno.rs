@@ -1,36 +1,36 @@
-//! What an error number means, by the phase of the attempt in which it came.
+//! The meaning of error numbers, by the phase of the attempt.
 
 use rustix::io::Errno;
 
 use crate::outcome::{Conclusion, Fault, PortState, Reason};
 
-/// Where an attempt was when a system call failed.
+/// The phase of an attempt in which a system call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Opening the socket, or the first call of connect: nothing has come back from the network.
+    /// Opening the socket, or the first connect(2): the error can't come from the network.
     Start,
-    /// The connection was under way, so the error came from the network.
+    /// The connection was pending: the error comes from the network.
     Pending,
     /// The connection had been accepted.
     Conversation,
 }
 
-/// What an error number means.
+/// The meaning of an error number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
-    /// This machine is short of something.
+    /// This machine lacks a resource.
     Fault(Fault),
-    /// It is the state of the endpoint.
+    /// The endpoint has this state.
     State(PortState, Reason),
-    /// The connection had been accepted, and the server ended it.
+    /// The server ended a connection that it had accepted.
     HungUp,
 }
 
-/// The one place that gives error numbers their meaning.
+/// Returns the meaning of an error number. No other code interprets one.
 ///
 /// Linux turns an ICMP refusal of a pending connection into an error number (`icmp_err_convert`
-/// and `icmpv6_err_convert` in its source); the same number from the first call of connect is
-/// this system's own routing speaking.
+/// and `icmpv6_err_convert` in its source). The same number from the first connect(2) comes from this
+/// system's own routing.
 pub(crate) fn meaning(phase: Phase, errno: Errno) -> Meaning {
     if let Some(fault) = fault(phase, errno) {
         return Meaning::Fault(fault);
@@ -57,10 +57,10 @@ fn fault(phase: Phase, errno: Errno) -> Option<Fault> {
 fn at_start(errno: Errno) -> Meaning {
     let reason = match errno {
         Errno::CONNRESET | Errno::PIPE => return Meaning::HungUp,
-        // EINVAL is what a route of the type blackhole says.
+        // EINVAL comes from a route of the type blackhole.
         Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN | Errno::INVAL => Reason::NoRoute,
-        // The first call never waits for an answer, so who refuses is a filter or a policy of this
-        // machine: SELinux words it like this.
+        // The first call does not wait for an answer, so a filter or policy of this machine refuses
+        // (SELinux returns these).
         Errno::PERM | Errno::ACCESS | Errno::CONNREFUSED => Reason::NotPermitted,
         Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Reason::NoAddressFamily,
         other => other.into(),
@@ -71,7 +71,7 @@ fn at_start(errno: Errno) -> Meaning {
 fn while_pending(errno: Errno) -> Meaning {
     let reason = match errno {
         Errno::CONNREFUSED => return Meaning::State(PortState::Closed, Reason::Refused),
-        // A refusal of the SYN is always ECONNREFUSED: these come after the handshake.
+        // A refused SYN is always ECONNREFUSED; these come after the handshake.
         Errno::CONNRESET | Errno::PIPE => return Meaning::HungUp,
         Errno::TIMEDOUT => Reason::NoAnswer,
         Errno::NETUNREACH | Errno::NONET | Errno::OPNOTSUPP => Reason::NetworkUnreachable,
@@ -79,7 +79,7 @@ fn while_pending(errno: Errno) -> Meaning {
         Errno::NOPROTOOPT | Errno::PROTO => Reason::ProtocolUnreachable,
         Errno::ACCESS | Errno::PERM => Reason::Prohibited,
         Errno::NETDOWN => return Meaning::State(PortState::Unchecked, Reason::NoRoute),
-        // What no rule knows proves nothing about the endpoint.
+        // An unknown error proves nothing about the endpoint.
         other => return Meaning::State(PortState::Unchecked, other.into()),
     };
     Meaning::State(PortState::Filtered, reason)
@@ -102,10 +102,10 @@ pub(crate) fn withdraw_refusal(conclusion: &mut Conclusion, errno: Errno) {
     }
 }
 
-/// What ICMP says with this number of a connection that was pending.
+/// Returns the state and reason when an ICMP error ended a pending connection.
 pub(super) fn by_icmp(errno: Errno) -> (PortState, Reason) {
     match while_pending(errno) {
-        // A firewall says so as well as the host.
+        // A firewall may have sent it as well as the host.
         Meaning::State(PortState::Closed, _) => (PortState::Filtered, Reason::IcmpPortUnreachable),
         Meaning::State(state, reason) => (state, reason),
         Meaning::Fault(_) | Meaning::HungUp => (PortState::Unchecked, errno.into()),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_by_icmp_is_never_the_hosts() {
+    fn icmp_refusal_is_never_closed() {
         let filtered = |reason| (PortState::Filtered, reason);
         assert_eq!(by_icmp(Errno::CONNREFUSED), filtered(Reason::IcmpPortUnreachable));
         assert_eq!(by_icmp(Errno::HOSTUNREACH), filtered(Reason::HostUnreachable));

@@ -8,18 +8,18 @@ use thiserror::Error;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Method {
-    /// One after the other.
+    /// One check after the other, in one thread.
     Serial,
-    /// Blocking threads, each with one check at a time.
+    /// Blocking threads with one check each.
     Threads,
-    /// Worker processes, each with one check at a time.
+    /// Worker processes with one check each.
     Processes,
-    /// Worker processes, a few, each with many blocking threads.
+    /// A few worker processes with many blocking threads each.
     ProcessThreads,
-    /// One event loop per core, each with many checks at a time.
+    /// One event loop per core with many checks each.
     #[default]
     EventLoop,
-    /// Worker processes, one per core, each with an event loop.
+    /// One worker process per core with an event loop each.
     ProcessEventLoops,
 }
 
@@ -34,7 +34,7 @@ impl Method {
         Self::ProcessEventLoops,
     ];
 
-    /// The method's name on the command line.
+    /// Returns the method's name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Method {
         }
     }
 
-    /// Whether it has worker processes, so that a [`Program`] for them must be named.
+    /// Returns whether it has worker processes, which need a [`Program`](crate::workers::Program).
     #[must_use]
     pub fn has_processes(self) -> bool {
         match self {
@@ -63,7 +63,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// There is no method of this name.
+/// The error for an unknown method name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("there is no method {0:?}")]
 pub struct UnknownMethod(String);

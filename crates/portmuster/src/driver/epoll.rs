@@ -512,7 +512,7 @@ mod tests {
         assert_eq!(outcome(&mut net, socket, endpoint), Connection::Accepted);
         let (mut server, _) = open.accept().expect("somebody came");
         let (mut ready, mut buffer) = (Vec::new(), [0; 8]);
-        let mut next = |net: &mut Epoll| loop {
+        let mut read = |net: &mut Epoll| loop {
             match net.read(socket, &mut buffer) {
                 Err(Errno::AGAIN) => net.wait(None, &mut ready),
                 read => return read.map(|length| buffer[..length].to_vec()),
@@ -520,13 +520,13 @@ mod tests {
         };
         server.write_all(b"ab").expect("there is room");
         net.watch(socket).expect("it can be watched");
-        assert_eq!(next(&mut net), Ok(b"ab".to_vec()));
+        assert_eq!(read(&mut net), Ok(b"ab".to_vec()));
         server.write_all(b"cd").expect("there is room");
-        assert_eq!(next(&mut net), Ok(b"cd".to_vec()));
+        assert_eq!(read(&mut net), Ok(b"cd".to_vec()));
         // Bytes and the end in one go: the poller tells of both at once, and once only.
         server.write_all(b"ef").expect("there is room");
         drop(server);
-        assert_eq!(next(&mut net), Ok(b"ef".to_vec()));
-        assert_eq!(next(&mut net), Ok(Vec::new()));
+        assert_eq!(read(&mut net), Ok(b"ef".to_vec()));
+        assert_eq!(read(&mut net), Ok(Vec::new()));
     }
 }

@@ -1,4 +1,4 @@
-//! Lists of targets in every format.
+//! Entry points for the fuzz targets that read lists of targets, one for each format.
 
 use std::{
     io::{BufReader, Read},
@@ -9,156 +9,156 @@ use crate::targets::{
     Entries, InputFormat, InputOptions, LineError, LineRule, Lines, Ports, TargetSet,
 };
 
-/// Characters that the message of an error may have, whatever it quotes.
+/// The maximum number of characters of an error message, whatever it quotes.
 const MESSAGE_MAX: usize = 1_000;
-/// Items that an inventory may have, by the ranges of its names.
+/// The maximum number of hosts of an Ansible inventory, whose host patterns expand to many names.
 const INVENTORY_MAX: usize = 262_144;
 
-/// A list whose format is not named.
+/// Reads a list whose format is detected.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn auto(input: &[u8]) {
     let mut entries = Entries::new(input, InputOptions::default());
-    walk(|read| entries.next_item(read), input, INVENTORY_MAX);
+    read_all(|read| entries.next_item(read), input, INVENTORY_MAX);
 }
 
-/// A list of one target and its label a line, then of several targets a line.
+/// Reads a list with one target and label per line, then with several targets per line.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn list(input: &[u8]) {
     let mut lines = Lines::new(input);
-    for (item, label) in walk(|read| lines.next_item(read), input, input.len()).items {
+    for (item, label) in read_all(|read| lines.next_item(read), input, input.len()).items {
         assert_is_label(&item, label.as_deref().unwrap_or_default());
     }
     let mut lines = Lines::with_rule(input, LineRule::Targets);
-    let several = walk(|read| lines.next_item(read), input, input.len());
+    let several = read_all(|read| lines.next_item(read), input, input.len());
     assert!(several.items.iter().all(|(_, label)| label.is_none()));
     format(input, InputFormat::List);
 }
 
-/// A table.
+/// Reads a CSV table.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn csv(input: &[u8]) {
     format(input, InputFormat::Csv);
 }
 
-/// XML of nmap.
+/// Reads the XML output of nmap.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn nmap_xml(input: &[u8]) {
     format(input, InputFormat::NmapXml);
 }
 
-/// Lines of nmap.
+/// Reads the grepable output of nmap.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn nmap_grep(input: &[u8]) {
     format(input, InputFormat::NmapGrep);
 }
 
-/// Lines or JSON of masscan.
+/// Reads the list or JSON output of masscan.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn masscan(input: &[u8]) {
     format(input, InputFormat::Masscan);
 }
 
-/// The known hosts of ssh.
+/// Reads a `known_hosts` file of OpenSSH.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn known_hosts(input: &[u8]) {
     format(input, InputFormat::KnownHosts);
 }
 
-/// An inventory of ansible, in INI or JSON.
+/// Reads an Ansible inventory in INI or JSON.
 ///
 /// # Panics
-/// Something is not as it must be.
+/// A reader violates one of the asserted properties.
 pub fn ansible(input: &[u8]) {
     format(input, InputFormat::Ansible);
 }
 
-/// Reads the input whole, and in small parts: it must be the same.
+/// Reads the input in one part and in parts of a byte, and asserts that the results are equal.
 fn format(input: &[u8], format: InputFormat) {
-    let most = if format == InputFormat::Ansible { INVENTORY_MAX } else { input.len() };
+    let items_max = if format == InputFormat::Ansible { INVENTORY_MAX } else { input.len() };
     for hosts_up in [false, true] {
         let options = InputOptions { format: Some(format), hosts_up, ..InputOptions::default() };
         let mut whole = Entries::new(input, options.clone());
-        let whole = walk(|read| whole.next_item(read), input, most);
-        // What is peeked at is taken in the same way.
-        let mut parts = Entries::new(BufReader::with_capacity(3, Slow(input)), options);
-        let parts = walk(|read| parts.next_item(read), input, most);
+        let whole = read_all(|read| whole.next_item(read), input, items_max);
+        let mut parts = Entries::new(BufReader::with_capacity(3, ByteReader(input)), options);
+        let parts = read_all(|read| parts.next_item(read), input, items_max);
         assert_eq!(whole, parts);
     }
 }
 
-/// Gives one byte at a time.
-struct Slow<'a>(&'a [u8]);
+/// A reader that returns one byte at a time.
+struct ByteReader<'a>(&'a [u8]);
 
-impl Read for Slow<'_> {
+impl Read for ByteReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let length = buffer.len().min(1);
         self.0.read(&mut buffer[..length])
     }
 }
 
-/// What an input was read as.
+/// The items, with their labels, and the error messages of an input.
 #[derive(Debug, PartialEq, Eq)]
-struct Walked {
+struct ListContents {
     items: Vec<(String, Option<String>)>,
     errors: Vec<String>,
 }
 
-/// Takes an item and its label, as the set of targets does.
-type Take<'a> = &'a mut dyn FnMut(
-    &str,
-    Option<&str>,
-) -> Result<(String, Option<String>), crate::targets::ItemError>;
+/// A function that accepts an item and its label, as [`TargetSet::add`] does.
+type AcceptItem<'a> =
+    &'a mut dyn FnMut(
+        &str,
+        Option<&str>,
+    ) -> Result<(String, Option<String>), crate::targets::ItemError>;
 
-/// Reads to the end, and holds each answer to what must be true.
-fn walk(
-    mut next: impl FnMut(Take<'_>) -> Result<Option<(String, Option<String>)>, LineError>,
+/// Reads all items, and asserts what must hold for each item and error.
+fn read_all(
+    mut next: impl FnMut(AcceptItem<'_>) -> Result<Option<(String, Option<String>)>, LineError>,
     input: &[u8],
-    most: usize,
-) -> Walked {
+    items_max: usize,
+) -> ListContents {
     let ports = Ports::ssh_and_telnet();
     let mut set = TargetSet::default();
-    let mut take = |item: &str, label: Option<&str>| {
+    let mut accept = |item: &str, label: Option<&str>| {
         set.add(item, label, &ports)?;
         Ok((item.to_owned(), label.map(str::to_owned)))
     };
-    let ends = input.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
-    let mut walked = Walked { items: Vec::new(), errors: Vec::new() };
+    let line_ends = input.iter().filter(|byte| matches!(byte, b'\n' | b'\r')).count();
+    let mut contents = ListContents { items: Vec::new(), errors: Vec::new() };
     loop {
-        let count = walked.items.len() + walked.errors.len();
-        assert!(count <= most + 1, "{count} answers: it does not end");
-        match next(&mut take) {
-            Ok(Some(item)) => walked.items.push(item),
+        let count = contents.items.len() + contents.errors.len();
+        assert!(count <= items_max + 1, "the reader does not end after {count} items");
+        match next(&mut accept) {
+            Ok(Some(item)) => contents.items.push(item),
             Ok(None) => break,
             Err(error) => {
                 let message = error.to_string();
-                assert!((1..=ends as u64 + 1).contains(&error.line), "{message}");
+                assert!((1..=line_ends as u64 + 1).contains(&error.line), "{message}");
                 assert!(error.column >= 1, "{message}");
                 assert!(message.chars().count() <= MESSAGE_MAX, "{message}");
-                walked.errors.push(message);
+                contents.errors.push(message);
                 if error.kind.is_final() {
                     break;
                 }
             }
         }
     }
-    walked
+    contents
 }
 
-/// Nothing that is to be checked is taken for a label.
+/// Asserts that a label contains no target or port that the user may want checked.
 fn assert_is_label(item: &str, label: &str) {
     let is_address = |word: &str| word != "::" && word.parse::<IpAddr>().is_ok();
     assert!(!label.split_whitespace().any(is_address), "{item} {label}");
@@ -166,13 +166,13 @@ fn assert_is_label(item: &str, label: &str) {
     assert!(first.parse::<u16>().is_err(), "{item} {label}");
 }
 
-/// A fuzz target: its name, and inputs that it can read.
+/// The name of a fuzz target, its function, and sample inputs in its format.
 #[cfg(test)]
-pub(super) type Sampled = (&'static str, fn(&[u8]), &'static [&'static str]);
+pub(super) type ListTarget = (&'static str, fn(&[u8]), &'static [&'static str]);
 
-/// The fuzz targets.
+/// The fuzz targets of this module.
 #[cfg(test)]
-pub(super) const SAMPLES: [Sampled; 8] = [
+pub(super) const LIST_TARGETS: [ListTarget; 8] = [
     (
         "auto",
         auto,

@@ -1,28 +1,28 @@
-//! A bounded run of the fuzz targets, the same each time: the transcripts, and what comes of them
-//! when bytes are changed, doubled, dropped and mixed.
+//! Runs the fuzz targets on a fixed number of mutated inputs, the same ones each time.
 //!
-//! The transcripts are also written as the seeds of each target: to the folder that
-//! `PORTMUSTER_CORPUS` names, or to one that is dropped.
+//! The seeds are the transcripts and the samples of lists. A mutation changes, repeats, removes or
+//! mixes bytes of them. One test writes the seeds as a corpus for a fuzzer, to the folder that
+//! `PORTMUSTER_CORPUS` names or else to a temporary one.
 
 use std::{env, fs, path::PathBuf};
 
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use super::lists::SAMPLES;
+use super::lists::LIST_TARGETS;
 use crate::probe::{samples, transcripts};
 
-/// Changed inputs for each target.
+/// Mutated inputs for each target that reads a server's bytes.
 const ROUNDS: usize = 4_000;
-/// Changed inputs for each format of lists, each of which is read several times.
+/// Mutated inputs for each target that reads lists. Each input is read several times.
 const LIST_ROUNDS: usize = 500;
-/// Changes to one input, at most.
-const CHANGES_MAX: usize = 8;
-/// Bytes of an input, beyond which it does not grow.
+/// The maximum number of mutations of one input.
+const MUTATIONS_MAX: usize = 8;
+/// The maximum number of bytes of an input.
 const LENGTH_MAX: usize = 100_000;
 
-/// What parsers stumble over.
-const PIECES: [&[u8]; 16] = [
+/// Byte sequences with a meaning in ssh, telnet or terminal output.
+const FRAGMENTS: [&[u8]; 16] = [
     b"\xff",
     b"\xff\xff",
     b"\xff\xfa",
@@ -41,8 +41,8 @@ const PIECES: [&[u8]; 16] = [
     b"login: ",
 ];
 
-/// What readers of lists stumble over.
-const LIST_PIECES: [&[u8]; 28] = [
+/// Byte sequences with a meaning in a format of lists.
+const LIST_FRAGMENTS: [&[u8]; 28] = [
     b"\r",
     b"\n",
     b"\r\n",
@@ -73,149 +73,156 @@ const LIST_PIECES: [&[u8]; 28] = [
     b"10.0.0.1",
 ];
 
+/// The bytes of each transcript.
 fn greetings() -> Vec<Vec<u8>> {
     transcripts::all().iter().map(transcripts::Transcript::bytes).collect()
 }
 
-fn offers() -> Vec<Vec<u8>> {
-    let packets = greetings();
-    let behind = |greeting: &Vec<u8>| {
-        let at = greeting.windows(2).position(|two| two[1] == 20 && two[0] < 16)?;
-        Some(greeting[at + 1..].to_vec())
+/// The payloads of `SSH_MSG_KEXINIT` packets, whose message number is 20.
+fn kexinit_payloads() -> Vec<Vec<u8>> {
+    let greetings = greetings();
+    let payload = |greeting: &Vec<u8>| {
+        let start = greeting.windows(2).position(|two| two[1] == 20 && two[0] < 16)?;
+        Some(greeting[start + 1..].to_vec())
     };
-    let mut offers: Vec<_> = packets.iter().filter_map(behind).collect();
-    offers.push(samples::kexinit(samples::LISTS));
-    offers
+    let mut payloads: Vec<_> = greetings.iter().filter_map(payload).collect();
+    payloads.push(samples::kexinit(samples::LISTS));
+    payloads
 }
 
-/// The input with a few changes.
-fn changed(seeds: &[Vec<u8>], pieces: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
+/// Returns a seed with up to [`MUTATIONS_MAX`] mutations.
+fn mutated(seeds: &[Vec<u8>], fragments: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
     let mut input = rng.choice(seeds).cloned().unwrap_or_default();
-    for _ in 0..rng.usize(1..=CHANGES_MAX) {
-        change(&mut input, seeds, pieces, rng);
+    for _ in 0..rng.usize(1..=MUTATIONS_MAX) {
+        mutate(&mut input, seeds, fragments, rng);
         input.truncate(LENGTH_MAX);
     }
     input
 }
 
-fn change(input: &mut Vec<u8>, seeds: &[Vec<u8>], pieces: &[&[u8]], rng: &mut Rng) {
-    let at = rng.usize(0..=input.len());
-    let end = rng.usize(at..=input.len());
+/// Applies one mutation to the input.
+fn mutate(input: &mut Vec<u8>, seeds: &[Vec<u8>], fragments: &[&[u8]], rng: &mut Rng) {
+    let start = rng.usize(0..=input.len());
+    let end = rng.usize(start..=input.len());
     match rng.u8(0..8) {
-        0 => input.truncate(at),
-        1 => drop(input.drain(at..end)),
+        0 => input.truncate(start),
+        1 => drop(input.drain(start..end)),
         2 => {
-            let piece = rng.choice(pieces).copied().unwrap_or_default();
-            input.splice(at..at, piece.iter().copied());
+            let fragment = rng.choice(fragments).copied().unwrap_or_default();
+            input.splice(start..start, fragment.iter().copied());
         }
         3 => {
-            let part = input[at..end].repeat(rng.usize(1..20));
-            input.splice(at..at, part);
+            let part = input[start..end].repeat(rng.usize(1..20));
+            input.splice(start..start, part);
         }
         4 => {
             let other = rng.choice(seeds).cloned().unwrap_or_default();
-            input.splice(at..end, other);
+            input.splice(start..end, other);
         }
-        5 => input.iter_mut().skip(at).take(4).for_each(|byte| *byte = rng.u8(..)),
-        6 => input.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << rng.u8(0..8)),
+        5 => input.iter_mut().skip(start).take(4).for_each(|byte| *byte = rng.u8(..)),
+        6 => input.iter_mut().skip(start).take(1).for_each(|byte| *byte ^= 1 << rng.u8(0..8)),
         _ => input.extend((0..rng.usize(0..2000)).map(|_| rng.u8(..))),
     }
 }
 
+/// Runs a target that reads a server's bytes on the seeds and on their mutations.
 fn run(seeds: &[Vec<u8>], target: fn(&[u8])) {
-    run_with(seeds, &PIECES, ROUNDS, target);
+    run_with(seeds, &FRAGMENTS, ROUNDS, target);
 }
 
-fn run_with(seeds: &[Vec<u8>], pieces: &[&[u8]], rounds: usize, target: fn(&[u8])) {
+/// Runs a target on the seeds, and on `rounds` mutations of them.
+fn run_with(seeds: &[Vec<u8>], fragments: &[&[u8]], rounds: usize, target: fn(&[u8])) {
     assert!(!seeds.is_empty());
     for seed in seeds {
         target(seed);
     }
     let mut rng = Rng::with_seed(7);
     for _ in 0..rounds {
-        target(&changed(seeds, pieces, &mut rng));
+        target(&mutated(seeds, fragments, &mut rng));
     }
 }
 
 #[test]
-fn ssh_stands_what_comes_of_transcripts() {
+fn ssh_attempts_survive_mutated_transcripts() {
     run(&greetings(), super::ssh);
 }
 
 #[test]
-fn telnet_stands_what_comes_of_transcripts() {
+fn telnet_attempts_survive_mutated_transcripts() {
     run(&greetings(), super::telnet);
 }
 
 #[test]
-fn offers_stand_what_comes_of_them() {
-    run(&offers(), super::kexinit);
+fn the_kexinit_parser_survives_mutated_payloads() {
+    run(&kexinit_payloads(), super::kexinit);
 }
 
+/// Converts samples to bytes.
 fn bytes(samples: &[&str]) -> Vec<Vec<u8>> {
     samples.iter().map(|sample| sample.as_bytes().to_vec()).collect()
 }
 
-/// Runs the target of one format of lists.
+/// Runs the fuzz target of this name on its mutated samples.
 fn run_list(name: &str) {
     let (_, target, samples) =
-        SAMPLES.into_iter().find(|(target, ..)| *target == name).expect("it has samples");
-    run_with(&bytes(samples), &LIST_PIECES, LIST_ROUNDS, target);
+        LIST_TARGETS.into_iter().find(|(target, ..)| *target == name).expect("a known target");
+    run_with(&bytes(samples), &LIST_FRAGMENTS, LIST_ROUNDS, target);
 }
 
 #[test]
-fn detection_stands_what_comes_of_samples() {
+fn format_detection_survives_mutated_samples() {
     run_list("auto");
 }
 
 #[test]
-fn lists_stand_what_comes_of_samples() {
+fn the_list_reader_survives_mutated_samples() {
     run_list("list");
 }
 
 #[test]
-fn tables_stand_what_comes_of_samples() {
+fn the_csv_reader_survives_mutated_samples() {
     run_list("csv");
 }
 
 #[test]
-fn nmaps_xml_stands_what_comes_of_samples() {
+fn the_nmap_xml_reader_survives_mutated_samples() {
     run_list("nmap_xml");
 }
 
 #[test]
-fn nmaps_lines_stand_what_comes_of_samples() {
+fn the_nmap_grep_reader_survives_mutated_samples() {
     run_list("nmap_grep");
 }
 
 #[test]
-fn masscan_stands_what_comes_of_samples() {
+fn the_masscan_reader_survives_mutated_samples() {
     run_list("masscan");
 }
 
 #[test]
-fn known_hosts_stand_what_comes_of_samples() {
+fn the_known_hosts_reader_survives_mutated_samples() {
     run_list("known_hosts");
 }
 
 #[test]
-fn inventories_stand_what_comes_of_samples() {
+fn the_ansible_reader_survives_mutated_samples() {
     run_list("ansible");
 }
 
 #[test]
-fn seeds_are_written_where_a_fuzzer_wants_them() {
-    let dropped = TempDir::new().expect("there is room for a folder");
-    let corpus = env::var_os("PORTMUSTER_CORPUS").map_or(dropped.path().into(), PathBuf::from);
-    let of_servers = [("ssh", greetings()), ("telnet", greetings()), ("kexinit", offers())];
-    let of_lists = SAMPLES.into_iter().map(|(target, _, samples)| (target, bytes(samples)));
-    for (target, seeds) in of_servers.into_iter().chain(of_lists) {
+fn seeds_are_written_to_the_corpus_folder() {
+    let temporary = TempDir::new().expect("a temporary folder");
+    let corpus = env::var_os("PORTMUSTER_CORPUS").map_or(temporary.path().into(), PathBuf::from);
+    let server_seeds =
+        [("ssh", greetings()), ("telnet", greetings()), ("kexinit", kexinit_payloads())];
+    let list_seeds = LIST_TARGETS.into_iter().map(|(target, _, samples)| (target, bytes(samples)));
+    for (target, seeds) in server_seeds.into_iter().chain(list_seeds) {
         let folder = corpus.join(target);
-        fs::create_dir_all(&folder).expect("there is room for a folder");
+        fs::create_dir_all(&folder).expect("creating a folder");
         for (nth, seed) in seeds.iter().enumerate() {
-            fs::write(folder.join(format!("transcript-{nth:03}")), seed).expect("there is room");
+            fs::write(folder.join(format!("transcript-{nth:03}")), seed).expect("writing a seed");
         }
-        let files = fs::read_dir(&folder).expect("it was made").count();
+        let files = fs::read_dir(&folder).expect("reading the folder").count();
         assert!(files >= seeds.len() && files > 0, "{target} has {files}");
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::Known;
-use crate::targets::{Host, Target, region};
+use crate::targets::{self, Host, Target};
 
 /// What a run knows of each of its targets.
 #[derive(Debug, Default)]
@@ -112,9 +112,11 @@ impl Key {
         match Host::from(host) {
             Host::Address(IpAddr::V4(host)) => Self::V4(host, port),
             Host::Address(IpAddr::V6(host)) => Self::V6(host, port),
-            Host::Name(name) => {
-                Self::Name(Box::new(Named { name: region::key(&name).into(), port, address }))
-            }
+            Host::Name(name) => Self::Name(Box::new(Named {
+                name: targets::normalized_name(&name).into(),
+                port,
+                address,
+            })),
         }
     }
 

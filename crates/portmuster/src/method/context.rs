@@ -13,7 +13,7 @@ use super::capacity::LimitingResource;
 use crate::{
     attempt::Rules,
     clock::Clock,
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     resolver::ExcludeError,
     schedule::Report,
     workers::WorkersError,
@@ -85,7 +85,7 @@ pub(crate) struct Reports {
     pub(crate) ended: Vec<Report>,
     /// Memory of their conversations while the report is in a queue.
     #[expect(dead_code, reason = "dropping it returns the memory to the pool")]
-    pub(crate) held: Vec<Held>,
+    pub(crate) held: Vec<Reservation>,
 }
 
 /// What each thread that makes attempts needs.

@@ -19,7 +19,7 @@ use crate::{
     clock::Instant,
     descriptors,
     driver::{Driver, IcmpErrors, Net, Socket, epoll::Epoll},
-    memory::{Held, Memory},
+    memory::{Memory, Reservation},
     outcome::Conclusion,
     schedule::{CheckId, Report, Start},
     waker::Waker,
@@ -174,7 +174,7 @@ pub(crate) struct EventLoop<N> {
     /// Refusals in this turn, which may turn out to be ICMP's: index of the report, and endpoint.
     refused: Vec<(usize, SocketAddr)>,
     /// Memory of conversations whose reports were not sent yet.
-    held: Vec<Held>,
+    held: Vec<Reservation>,
 }
 
 #[derive(Debug)]

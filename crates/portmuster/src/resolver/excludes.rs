@@ -114,7 +114,7 @@ impl Excludes {
         if !failed.is_empty() {
             return Err(ExcludeError { failed });
         }
-        self.resolved(|name| {
+        self.resolve_with(|name| {
             let found = lookups.get(name).and_then(|lookup| lookup.as_ref().ok());
             let addresses = found.map(|found| &*found.addresses).unwrap_or_default();
             addresses.iter().map(SocketAddr::ip).collect()

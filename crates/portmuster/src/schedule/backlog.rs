@@ -1,7 +1,7 @@
-//! The targets that wait for one host, each in as little memory as its check can be made from again.
+//! The targets that wait for one host, each in as little memory as possible.
 //!
-//! A host whose every port is to be checked, and of which each attempt lasts until its deadline,
-//! has tens of thousands of them for hours.
+//! When every port of a host is checked, and each attempt lasts until its deadline, tens of thousands
+//! of targets wait for hours.
 
 use std::{
     collections::VecDeque,
@@ -14,35 +14,35 @@ use super::{
 };
 use crate::targets::Host;
 
-/// Bits of a [`Plain`] that hold the port.
+/// The number of bits of a [`PlainTarget`] that hold the port.
 const PORT_BITS: u32 = 16;
-/// Positions that fit beside the port. At 100,000 targets a second a walk takes 89 years to get there.
+/// The first position that does not fit beside the port. At 100,000 targets per second a run takes 89
+/// years to get there.
 const POSITION_END: u64 = 1 << (u64::BITS - PORT_BITS);
 
-/// The queue of one host: first what has had an attempt, then the others in the order in which they
-/// came.
+/// The queue of one host: targets that have had an attempt first, then the others in order.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     begun: VecDeque<CheckId>,
     fresh: VecDeque<NewCheck>,
-    plain: VecDeque<Plain>,
+    plain: VecDeque<PlainTarget>,
 }
 
-/// A check that waits.
+/// A waiting check.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// It has had an attempt, or a fault of this machine, and is kept as it is.
+    /// It has had an attempt or a fault of this machine, and stays in the schedule.
     Begun(CheckId),
-    /// It has had none: this is all there is to know of it.
+    /// It has had no attempt; this is its whole state.
     New(NewCheck),
 }
 
-/// Port and position of a target that is the host's address, without a name and a label.
+/// Port and position of a target that is the host's address, without a label.
 #[derive(Debug, Clone, Copy)]
-struct Plain(u64);
+struct PlainTarget(u64);
 
-impl Plain {
-    /// The check in this form, if it has no more to it.
+impl PlainTarget {
+    /// Packs a check, if this form holds its whole state.
     fn of(host: IpAddr, fresh: &NewCheck) -> Option<Self> {
         let NewCheck { target, position, endpoints: Endpoints::One(endpoint), coverage } = fresh
         else {
@@ -71,15 +71,15 @@ impl Backlog {
         self.begun.push_back(id);
     }
 
-    /// Adds a check of this host that has had none.
+    /// Adds a check without an attempt.
     pub(super) fn push_new(&mut self, host: IpAddr, fresh: NewCheck) {
-        match Plain::of(host, &fresh) {
+        match PlainTarget::of(host, &fresh) {
             Some(plain) => self.plain.push_back(plain),
             None => self.fresh.push_back(fresh),
         }
     }
 
-    /// Takes the next check of this host.
+    /// Removes the next check.
     pub(super) fn pop(&mut self, host: IpAddr) -> Option<Waiting> {
         if let Some(id) = self.begun.pop_front() {
             return Some(Waiting::Begun(id));
@@ -88,12 +88,12 @@ impl Backlog {
         self.fresh.pop_front().or_else(plain).map(Waiting::New)
     }
 
-    /// How many checks wait.
+    /// Returns the number of waiting checks.
     pub(super) fn len(&self) -> usize {
         self.begun.len() + self.fresh.len() + self.plain.len()
     }
 
-    /// Whether no check waits.
+    /// Returns whether no check waits.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -106,12 +106,12 @@ mod tests {
 
     #[test]
     fn waiting_targets_are_small() {
-        assert_eq!(size_of::<Plain>(), 8);
+        assert_eq!(size_of::<PlainTarget>(), 8);
         assert!(size_of::<NewCheck>() <= 96, "{}", size_of::<NewCheck>());
     }
 
     #[test]
-    fn each_check_comes_out_as_it_went_in() {
+    fn checks_survive_packing_and_unpacking() {
         let host = IpAddr::from([192, 0, 2, 1]);
         let endpoint = SocketAddr::new(host, 65_535);
         let one = |target: Target, position| NewCheck {

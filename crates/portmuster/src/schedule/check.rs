@@ -1,5 +1,5 @@
-//! The life of one target: its addresses in the resolver's order until one accepts, round after
-//! round while it stays filtered.
+//! A check: all attempts on one target. It tries the target's addresses in the resolver's order until
+//! one accepts, in rounds while the target stays filtered.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,37 +17,39 @@ use crate::{
 
 use super::new_check::{Coverage, Endpoints, NewCheck};
 
-/// Faults of this machine in a row after which a target is given up.
+/// How many faults of this machine in a row end a check.
 const FAULTS_MAX: u32 = 10;
-/// The pause after the first fault; each further one doubles it, up to [`PAUSE_MAX`]. Ten faults
-/// in a row span at least 23 s, time in which other attempts end and give back what they hold.
+/// The pause after the first fault. It doubles with each further fault, up to [`PAUSE_MAX`]. Ten
+/// faults in a row span at least 23 s, in which other attempts end and free their resources.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause after a fault.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// Ports on which printers print what they are sent (nmap leaves them out for that reason, too).
+/// Ports of printers that print every byte they get. nmap does not send to them for the same reason.
 const PRINTER_PORTS: RangeInclusive<u16> = 9100..=9107;
 
-/// When an endpoint that has a verdict is looked at once more, because that may prove more.
+/// When to make another attempt on an endpoint that has a verdict, because it may prove more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LookAgain {
-    /// As soon as it may start.
+pub(super) enum NextLook {
+    /// As soon as an attempt may start.
     Now,
-    /// When its host, which asked for fewer connections, has rested.
+    /// After its host, which asked for fewer connections, has rested.
     AfterRest,
     /// After a pause.
     Later,
 }
 
-/// What follows the end of an attempt.
+/// What the end of an attempt means for its check.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// The next address is to be tried.
+    /// The next address is tried.
     NextAddress,
-    /// No address gave an answer: try them again later.
+    /// No address answered; all are tried again later.
     Retry,
-    /// It is settled.
+    /// The check ends with this verdict.
     Outcome(Option<SocketAddr>, Verdict),
 }
 
+/// A verdict and the endpoint that it is about.
 #[derive(Debug)]
 struct Finding {
     endpoint: SocketAddr,
@@ -55,39 +57,40 @@ struct Finding {
 }
 
 impl Finding {
-    /// This, or an earlier one that proves more.
+    /// Returns the stronger of two verdicts, this one if they are equal.
     fn or_stronger(self, earlier: Self) -> Self {
         if earlier.verdict.strength() > self.verdict.strength() { earlier } else { self }
     }
 }
 
+/// The state of one target from its addition to its outcome.
 #[derive(Debug)]
 pub(super) struct Check {
     target: Target,
-    /// The target's place in the walk.
+    /// The target's position in the run's order.
     position: u64,
     endpoints: Endpoints,
-    /// Which of the endpoints is being tried.
+    /// Index of the current endpoint.
     current: usize,
-    /// The most telling verdict of this round.
+    /// The most doubtful verdict of this round.
     best: Option<Box<Finding>>,
-    /// The verdict of the round before.
+    /// The verdict of the previous round.
     earlier: Option<Box<Finding>>,
     attempts: u32,
     retries_made: u32,
     retries_left: u32,
     faults: u32,
     coverage: Coverage,
-    /// Whether each of these could be tried in this round.
+    /// Which of these could be tried in this round.
     round: Coverage,
-    /// How doubtful the verdict on its other addresses is, when those that are tried are the rest.
+    /// The doubt of the verdict on the other addresses, while the rest of the addresses is tried.
     kept_doubt: u8,
     in_flight: bool,
-    /// Its host asked for fewer connections, and was left alone for a while.
+    /// Whether it has waited because its host asked for fewer connections.
     throttled: bool,
-    /// Its server hung up without a word, and was left alone for a while.
+    /// Whether it was postponed because its server closed without sending a byte.
     postponed: bool,
-    /// Who speaks first in the next attempt.
+    /// Which side speaks first in the next attempt.
     opening: Opening,
 }
 
@@ -114,27 +117,27 @@ impl Check {
         }
     }
 
-    /// The check of which this is known.
-    pub(super) fn from_new(fresh: NewCheck, retries: u32) -> Self {
-        let NewCheck { target, position, endpoints, coverage } = fresh;
+    /// Creates a check from the state of one without an attempt.
+    pub(super) fn from_new(new: NewCheck, retries: u32) -> Self {
+        let NewCheck { target, position, endpoints, coverage } = new;
         Self { endpoints, coverage, ..Self::new(target, position, retries) }
     }
 
-    /// All there is to know of a check that has [not begun](Self::has_begun).
+    /// Returns the state of a check that has [not begun](Self::has_begun).
     pub(super) fn into_new(self) -> NewCheck {
         let Self { target, position, endpoints, coverage, .. } = self;
         NewCheck { target, position, endpoints, coverage }
     }
 
-    /// Whether it has had an attempt, or a fault of this machine.
+    /// Returns whether it has had an attempt or a fault of this machine.
     pub(super) fn has_begun(&self) -> bool {
         let has_verdict = self.best.is_some() || self.earlier.is_some();
-        let has_gone_on = self.current > 0 || self.round != Coverage::Whole;
-        self.attempts > 0 || self.faults > 0 || has_verdict || has_gone_on
+        let has_advanced = self.current > 0 || self.round != Coverage::Whole;
+        self.attempts > 0 || self.faults > 0 || has_verdict || has_advanced
     }
 
-    /// The same check after attempts of which the last one ended with this verdict, that the server
-    /// hung up without a word.
+    /// Restores the state after attempts of which the last ended with this verdict: the server closed
+    /// without sending a byte.
     pub(super) fn after_hang_up(
         mut self,
         endpoint: SocketAddr,
@@ -148,8 +151,8 @@ impl Check {
         self
     }
 
-    /// What [`Self::after_hang_up`] needs, if that is all there is to know of this check: the
-    /// retries it has left, and how long its last attempt took.
+    /// Returns the retries left and the times of the last attempt, if [`Self::after_hang_up`] can
+    /// restore this check from them; `None` if it has more state.
     pub(super) fn only_hung_up(&self) -> Option<(u32, Times)> {
         let earlier = self.earlier.as_ref()?;
         let is_alone = matches!(self.endpoints, Endpoints::One(_)) && self.best.is_none();
@@ -167,12 +170,12 @@ impl Check {
         self.position
     }
 
-    /// Takes the target's address, whatever its port.
+    /// Sets the target's address. Its port is ignored.
     pub(super) fn resolved(&mut self, address: SocketAddr) {
         self.endpoints = Endpoints::One(with_port(address, self.target.port));
     }
 
-    /// Takes the addresses of the target's name that are tried, whatever their port; at least one.
+    /// Sets the addresses to try for the target's name, at least one. Their ports are ignored.
     pub(super) fn resolved_name(&mut self, addresses: &Arc<[SocketAddr]>, coverage: Coverage) {
         match **addresses {
             [address] => self.resolved(address),
@@ -182,7 +185,8 @@ impl Check {
         self.coverage = coverage;
     }
 
-    /// The name whose other family is to be asked for before it is told that this one did not accept.
+    /// Returns the name if its other address family must be looked up before the check may end as not
+    /// open.
     pub(super) fn half_resolved_name(&self) -> Option<Arc<str>> {
         match &self.target.host {
             Host::Name(name) if self.coverage == Coverage::OneFamily => Some(Arc::clone(name)),
@@ -190,20 +194,20 @@ impl Check {
         }
     }
 
-    /// Keeps the verdict on one family until the rest of the name's addresses is known.
+    /// Keeps the verdict on one family while the rest of the name's addresses is looked up.
     pub(super) fn keep(&mut self, endpoint: SocketAddr, verdict: Verdict) {
         self.coverage = Coverage::Part;
         self.kept_doubt = doubt(&verdict);
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
     }
 
-    /// Whether the verdict that it has is that nothing answered.
+    /// Returns whether its verdict is that nothing answered.
     pub(super) fn is_filtered(&self) -> bool {
         self.earlier.as_ref().is_some_and(|found| found.verdict.state == PortState::Filtered)
     }
 
-    /// Other addresses of its name can't be looked up: that is all that is known for certain.
-    pub(super) fn doubts_lookup(&mut self) {
+    /// Makes the verdict unchecked, because the rest of the name's addresses can't be looked up.
+    pub(super) fn lookup_failed(&mut self) {
         if let Some(found) = &mut self.earlier {
             found.verdict.state = PortState::Unchecked;
             found.verdict.reason = Reason::LookupFailed;
@@ -211,27 +215,27 @@ impl Check {
         }
     }
 
-    /// What the addresses that were tried turn out to be of those that the name has.
-    pub(super) fn covers(&mut self, coverage: Coverage) {
+    /// Sets which part of the name's addresses was tried.
+    pub(super) fn set_coverage(&mut self, coverage: Coverage) {
         self.coverage = coverage;
     }
 
-    /// Whether an address of the name was not tried in the round that decided.
+    /// Returns whether an address of the name was not tried in the deciding round.
     pub(super) fn is_in_part(&self) -> bool {
-        // Of one family that was stopped before the other was asked for, nothing is known beyond it.
+        // When a run stops before the other family was looked up, that family is unknown.
         self.coverage != Coverage::Whole || self.round != Coverage::Whole
     }
 
-    /// The endpoint that is being tried.
+    /// Returns the current endpoint.
     pub(super) fn endpoint(&self) -> SocketAddr {
         match &self.endpoints {
-            Endpoints::None => unreachable!("what has no address yet is not started"),
+            Endpoints::None => unreachable!("a check without an address does not start"),
             Endpoints::One(endpoint) => *endpoint,
             Endpoints::Many(addresses) => with_port(addresses[self.current], self.target.port),
         }
     }
 
-    /// How many endpoints there are.
+    /// Returns the number of endpoints.
     fn endpoints(&self) -> usize {
         match &self.endpoints {
             Endpoints::None => 0,
@@ -240,17 +244,18 @@ impl Check {
         }
     }
 
+    /// Notes that an attempt has started.
     pub(super) fn started(&mut self) {
         self.attempts += 1;
         self.in_flight = true;
     }
 
-    /// The attempt has ended; its conclusion follows.
+    /// Notes that the attempt has ended.
     pub(super) fn settled(&mut self) {
         self.in_flight = false;
     }
 
-    /// Whether it waits for another attempt although it has a verdict.
+    /// Returns whether it has a verdict and waits for another attempt.
     pub(super) fn may_give_up(&self) -> bool {
         !self.in_flight && self.earlier.is_some()
     }
@@ -267,11 +272,11 @@ impl Check {
         self.target
     }
 
-    /// Takes the verdict on the current endpoint.
+    /// Applies the verdict on the current endpoint.
     pub(super) fn judged(&mut self, verdict: Verdict) -> Settled {
         let endpoint = self.endpoint();
         self.faults = 0;
-        // Nothing that a second look finds takes back what the first one proved.
+        // A second attempt never weakens what the first one proved.
         if let Some(earlier) = self.earlier.take_if(|found| found.verdict.state == PortState::Open)
         {
             let later = Finding { endpoint, verdict };
@@ -279,7 +284,7 @@ impl Check {
             return Settled::Outcome(Some(endpoint), verdict);
         }
         let is_alone = self.endpoints() == 1 && self.earlier.is_none();
-        // The way of nearly all: nothing is kept beside the verdict, and nothing allocated.
+        // Nearly all checks end here, without an allocation.
         if verdict.state == PortState::Open || (is_alone && !self.may_retry(&verdict)) {
             return Settled::Outcome(Some(endpoint), verdict);
         }
@@ -297,24 +302,24 @@ impl Check {
         self.end_round()
     }
 
-    /// Takes a verdict on the current endpoint that another look may better; `None`: it can't, or
-    /// was looked at in that way before.
+    /// Keeps the verdict on the current endpoint and returns when to look again, if another attempt may
+    /// prove more. Returns `None` if it can't, or was made before.
     pub(super) fn look_again(
         &mut self,
         verdict: &Verdict,
         speak_first: SpeakFirst,
-    ) -> Option<LookAgain> {
+    ) -> Option<NextLook> {
         self.faults = 0;
         let opening = self.other_opening(verdict, speak_first);
         let again = match verdict.service {
-            Some(Service::SshThrottled) if !self.throttled => LookAgain::AfterRest,
-            Some(Service::ClosedEarly) if self.may_postpone() => LookAgain::Later,
-            _ if opening.is_some() => LookAgain::Now,
+            Some(Service::SshThrottled) if !self.throttled => NextLook::AfterRest,
+            Some(Service::ClosedEarly) if self.may_postpone() => NextLook::Later,
+            _ if opening.is_some() => NextLook::Now,
             _ => return None,
         };
         self.opening = opening.unwrap_or(self.opening);
-        self.throttled |= again == LookAgain::AfterRest;
-        self.postponed |= again == LookAgain::Later;
+        self.throttled |= again == NextLook::AfterRest;
+        self.postponed |= again == NextLook::Later;
         let found = Finding { endpoint: self.endpoint(), verdict: verdict.clone() };
         self.earlier = Some(Box::new(match self.earlier.take() {
             Some(earlier) => found.or_stronger(*earlier),
@@ -323,16 +328,16 @@ impl Check {
         Some(again)
     }
 
-    /// Whether a server that hung up is tried once more: only where there are retries.
+    /// Returns whether a server that closed early may be tried again. It needs retries.
     fn may_postpone(&self) -> bool {
         !self.postponed && self.retries_made + self.retries_left > 0
     }
 
-    /// The opening with which a second connection may prove more.
+    /// Returns the opening with which a second connection may prove more.
     fn other_opening(&self, verdict: &Verdict, speak_first: SpeakFirst) -> Option<Opening> {
         let may_introduce = speak_first == SpeakFirst::Auto;
         match self.opening {
-            // It is ssh, whatever its port.
+            // The server speaks ssh, so the port does not matter.
             Opening::Listen if verdict.is_spoiled() && may_introduce => Some(Opening::Introduce),
             Opening::Listen if verdict.is_spoiled() => Some(Opening::OnlyListen),
             Opening::Listen if verdict.may_await_client() && may_introduce => {
@@ -342,12 +347,12 @@ impl Check {
         }
     }
 
-    /// Who speaks first in the next attempt.
+    /// Returns which side speaks first in the next attempt.
     pub(super) fn opening(&self) -> Opening {
         self.opening
     }
 
-    /// Takes the verdict of the round before as the last one, whatever was still to be tried.
+    /// Ends the check with the previous round's verdict, although addresses may be untried.
     pub(super) fn give_up(&mut self) -> Settled {
         if self.kept_doubt > 0 {
             self.round = Coverage::Part;
@@ -355,7 +360,7 @@ impl Check {
         self.conclude()
     }
 
-    /// Takes the verdict of the round before as the last one.
+    /// Ends the check with the previous round's verdict.
     pub(super) fn conclude(&mut self) -> Settled {
         self.retries_left = 0;
         self.best = None;
@@ -363,8 +368,8 @@ impl Check {
     }
 
     fn end_round(&mut self) -> Settled {
-        // An attempt that could not be made takes nothing back of what one before it found.
-        // Nor does one on the rest of a name's addresses take back a greater doubt.
+        // An attempt that could not be made does not replace an earlier verdict, and neither does one
+        // on the rest of a name's addresses that is less doubtful.
         let replaces = |best: &Finding| {
             best.verdict.state != PortState::Unchecked && doubt(&best.verdict) >= self.kept_doubt
         };
@@ -386,17 +391,17 @@ impl Check {
         }
     }
 
-    /// Whether a target with this verdict is tried again.
+    /// Returns whether a target with this verdict is tried again.
     fn may_retry(&self, verdict: &Verdict) -> bool {
         verdict.state == PortState::Filtered && self.retries_left > 0
     }
 
-    /// The attempt that was started could not be begun, or not be brought to its end.
-    pub(super) fn not_begun(&mut self) {
+    /// Uncounts an attempt that this machine could not begin or complete.
+    pub(super) fn uncount_attempt(&mut self) {
         self.attempts -= 1;
     }
 
-    /// The name that is still to be looked up.
+    /// Returns the name if it was not looked up yet.
     pub(super) fn unresolved_name(&self) -> Option<Arc<str>> {
         match (&self.endpoints, &self.target.host) {
             (Endpoints::None, Host::Name(name)) => Some(Arc::clone(name)),
@@ -404,8 +409,8 @@ impl Check {
         }
     }
 
-    /// Takes a fault of this machine: how long to wait before the attempt is made again, `None`
-    /// when patience has ended.
+    /// Counts a fault of this machine. Returns how long to wait before the next attempt, `None` after
+    /// [`FAULTS_MAX`] faults in a row.
     pub(super) fn fault(&mut self) -> Option<Duration> {
         self.faults += 1;
         let again = self.faults < FAULTS_MAX;
@@ -422,8 +427,9 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
     endpoint
 }
 
-/// How much a verdict leaves open; of several addresses the most doubtful one's is told. What this
-/// machine was too short to try may be open; what it has no way to reach is not asked for.
+/// Returns how doubtful a verdict is; of several addresses the most doubtful verdict is reported. An
+/// address that this machine lacked the resources to try may be open. One that it has no route to does
+/// not count.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
         (_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,

@@ -1,8 +1,8 @@
-//! How many attempts one host bears at the same time, which targets wait for it, how long it rests
-//! when it asks for fewer, and when it is given up.
+//! The limits per host: attempts at the same time, rests of hosts that ask for fewer connections, and
+//! the host timeout. Keeps the targets that wait for their host.
 //!
-//! Invariant: a host that has targets waiting and does not rest has an attempt in flight, or one of
-//! them among those that may start, so each end of an attempt brings on the next.
+//! Invariant: a host that does not rest and has waiting targets has an attempt in flight or in the
+//! ready queue, so the end of each attempt releases the next target.
 
 use std::{
     cmp::Reverse,
@@ -20,39 +20,40 @@ use super::{
 };
 use crate::{clock::Instant, outcome::HostBacklog};
 
-/// Targets that wait for their host, over all hosts, where memory does not set a lower limit: as
-/// many as 64 hosts have ports.
+/// The most targets that wait for their host, over all hosts, unless little memory is free: as many as
+/// 64 hosts have ports.
 pub(super) const WAITING_MAX: usize = 1 << 22;
-/// Of these, targets that have had an attempt.
+/// The most waiting targets that have had an attempt.
 const BEGUN_MAX: usize = 65_536;
-/// How long a host that asked for fewer connections is left alone at least: sshd's penalties begin
-/// at seconds and its `LoginGraceTime` of refused places ends within minutes; half a minute is what
-/// lets most of both pass. Of many hosts each one rests a little longer than the one before it.
+/// The shortest rest of a host that asked for fewer connections. sshd's penalties begin at seconds, and
+/// its `LoginGraceTime` frees a connection within minutes; half a minute outlasts most of both. When
+/// many hosts rest, each rests a little longer than the one before it.
 pub(super) const REST: Duration = Duration::from_secs(30);
-/// Rests of a host that has targets waiting: two minutes, the `LoginGraceTime` of sshd. One that
-/// still asks for fewer connections then would do so on each of its ports.
+/// The most rests of a host: two minutes in all, the `LoginGraceTime` of sshd. A host that still asks
+/// for fewer connections afterwards would do so on each of its ports.
 pub(super) const RESTS_MAX: u8 = 4;
-/// How often all busy hosts are looked over, and the least time for each of them: looking at one
-/// takes some 20 ns, so that is a part in five hundred at most.
+/// How often all busy hosts are surveyed, and the least time per busy host. Surveying a host takes
+/// about 20 ns, so surveys take 0.2 % of the time at most.
 const SURVEY_EVERY: Duration = Duration::from_secs(1);
 const SURVEY_EVERY_PER_HOST: Duration = Duration::from_micros(10);
-/// Hosts whose giving up is remembered; beyond, the one that was given up first has its time again.
+/// The most timed-out hosts to remember. Beyond it the oldest one is forgotten and may be tried again.
 const GIVEN_UP_MAX: usize = 65_536;
 
+/// A host that has attempts in flight or waiting targets, or rests.
 #[derive(Debug, Default)]
-struct Host {
+struct BusyHost {
     in_flight: u32,
     rests: u8,
     rests_until: Option<Instant>,
-    /// When it became busy.
+    /// When the host became busy.
     since: Instant,
-    /// Attempts that have ended since then.
+    /// How many attempts have ended since then.
     ended: u32,
-    // Boxed: most hosts have none.
+    // Boxed, because most hosts have none.
     backlog: Option<Box<Backlog>>,
 }
 
-impl Host {
+impl BusyHost {
     fn waiting(&self) -> usize {
         self.backlog.as_ref().map_or(0, |backlog| backlog.len())
     }
@@ -67,43 +68,44 @@ impl Host {
     }
 }
 
-/// Whether an attempt may begin towards a host.
+/// Whether an attempt on a host may begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Admission {
     /// Now.
     Admitted,
-    /// When the host has one attempt less, or has rested.
+    /// After the end of one of the host's attempts, or of its rest.
     Waits,
-    /// Never: the host has had its time.
-    GivenUp,
+    /// Never, because the host has timed out.
+    TimedOut,
 }
 
-/// The hosts that have something in flight, or rest.
+/// The hosts that have attempts in flight or waiting targets, or rest.
 #[derive(Debug)]
 pub(super) struct Hosts {
     most: Option<NonZeroU32>,
     timeout: Option<Duration>,
     waiting_max: usize,
-    busy: HashMap<IpAddr, Host>,
+    busy: HashMap<IpAddr, BusyHost>,
     waiting: usize,
     begun: usize,
-    /// By the end of their rest.
+    /// The resting hosts, by the end of their rest.
     resting: BinaryHeap<Reverse<(Instant, IpAddr)>>,
     spread: Spread,
     /// Hosts that have rested, and how many of their targets may start.
     rested: VecDeque<(IpAddr, usize)>,
     given_up: HashSet<IpAddr>,
-    /// The same hosts, the first one first.
+    /// The same hosts, oldest first.
     given_up_since: VecDeque<IpAddr>,
-    /// Of these, hosts that still have targets waiting.
+    /// Those of them that still have waiting targets.
     abandoned: VecDeque<IpAddr>,
     next_survey: Instant,
     backlog: Option<HostBacklog>,
 }
 
 impl Hosts {
-    /// At most `most` attempts at a time towards each; `timeout`: how long a host may be busy without
-    /// a break. At most `waiting_max` targets wait, as far as the walk over them can be stopped.
+    /// Creates it without hosts. `most`: the most attempts per host at the same time; `timeout`: how long
+    /// a host may be busy without a break; `waiting_max`: the number of waiting targets from which no
+    /// more targets should be added.
     pub(super) fn new(
         most: Option<NonZeroU32>,
         timeout: Option<Duration>,
@@ -127,24 +129,24 @@ impl Hosts {
         }
     }
 
-    /// Whether the walk over the targets has to stop until somebody's host is free.
+    /// Returns whether no more targets should be added until waiting ones have started.
     pub(super) fn is_full(&self) -> bool {
         self.waiting >= self.waiting_max || self.begun >= BEGUN_MAX
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no target waits.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting == 0
     }
 
-    /// Whether a host rests.
+    /// Returns whether a host rests.
     pub(super) fn has_resting(&self) -> bool {
         !self.resting.is_empty()
     }
 
-    /// When something is to be done although no attempt has ended; may lie in the past. `has_room`:
-    /// whether [rested](Self::pop_rested) targets are taken now.
-    pub(super) fn wake_at(&self, has_room: bool) -> Option<Instant> {
+    /// Returns when to call [`Self::advance`] if no attempt ends before; it may be in the past.
+    /// `has_room`: whether [rested](Self::pop_rested) targets can be taken now.
+    pub(super) fn next_timeout(&self, has_room: bool) -> Option<Instant> {
         if !self.abandoned.is_empty() || (has_room && !self.rested.is_empty()) {
             return Some(Instant::START);
         }
@@ -153,10 +155,10 @@ impl Hosts {
         rest.into_iter().chain(survey).min()
     }
 
-    /// Whether one more attempt may begin towards the host.
+    /// Returns whether one more attempt on the host may begin.
     pub(super) fn admission(&self, host: IpAddr) -> Admission {
         if !self.given_up.is_empty() && self.given_up.contains(&host) {
-            return Admission::GivenUp;
+            return Admission::TimedOut;
         }
         let admits = self.busy.get(&host).is_none_or(|busy| {
             busy.rests_until.is_none() && self.most.is_none_or(|most| busy.in_flight < most.get())
@@ -164,27 +166,27 @@ impl Hosts {
         if admits { Admission::Admitted } else { Admission::Waits }
     }
 
-    /// A target that has had an attempt waits until its host has one attempt less, or has rested.
+    /// Makes a target that has had an attempt wait for its host.
     pub(super) fn wait_begun(&mut self, host: IpAddr, id: CheckId, now: Instant) {
         self.waiting += 1;
         self.begun += 1;
         self.backlog_of(host, now).push_begun(id);
     }
 
-    /// The same, of a target that has had none.
-    pub(super) fn wait(&mut self, host: IpAddr, fresh: NewCheck, now: Instant) {
+    /// Makes a target without an attempt wait for its host.
+    pub(super) fn wait(&mut self, host: IpAddr, check: NewCheck, now: Instant) {
         self.waiting += 1;
-        self.backlog_of(host, now).push_new(host, fresh);
+        self.backlog_of(host, now).push_new(host, check);
     }
 
-    /// An attempt begins.
+    /// Notes that an attempt has begun.
     pub(super) fn started(&mut self, host: IpAddr, now: Instant) {
         if self.counts() {
             self.busy_host(host, now).in_flight += 1;
         }
     }
 
-    /// An attempt has ended: the next target that waited for the host, if any.
+    /// Notes that an attempt has ended. Returns the next target that waits for the host, if any.
     pub(super) fn ended(&mut self, host: IpAddr) -> Option<Waiting> {
         let counts = self.counts();
         let busy = self.busy.get_mut(&host)?;
@@ -196,9 +198,11 @@ impl Hosts {
         next
     }
 
-    /// The host asked for fewer connections: whether it rests, and is to be asked again afterwards.
+    /// Makes a host rest that asked for fewer connections. Returns false if it has rested
+    /// [`RESTS_MAX`] times.
     pub(super) fn throttled(&mut self, host: IpAddr, now: Instant) -> bool {
-        let busy = self.busy.entry(host).or_insert_with(|| Host { since: now, ..Host::default() });
+        let busy =
+            self.busy.entry(host).or_insert_with(|| BusyHost { since: now, ..BusyHost::default() });
         if busy.rests_until.is_some() {
             return true;
         }
@@ -212,7 +216,7 @@ impl Hosts {
         true
     }
 
-    /// Does what is due: ends rests, and gives up on hosts that have had their time.
+    /// Ends rests and times hosts out, as far as that is due.
     pub(super) fn advance(&mut self, now: Instant) {
         while let Some(&Reverse((until, host))) = self.resting.peek()
             && until <= now
@@ -231,13 +235,13 @@ impl Hosts {
         }
     }
 
-    /// The next of the targets that waited for a host which has rested.
+    /// Removes the next target whose host has rested.
     pub(super) fn pop_rested(&mut self) -> Option<Waiting> {
         while let Some((host, left)) = self.rested.front_mut() {
             let host = *host;
             let next = left.checked_sub(1).and_then(|rest| {
                 *left = rest;
-                // One that rests again keeps what waits for it.
+                // A host that rests again keeps its waiting targets.
                 let busy = self.busy.get_mut(&host).filter(|busy| busy.rests_until.is_none())?;
                 busy.pop(host)
             });
@@ -251,7 +255,7 @@ impl Hosts {
         None
     }
 
-    /// The next of the targets that waited for a host which was given up.
+    /// Removes the next target whose host has timed out.
     pub(super) fn pop_abandoned(&mut self) -> Option<Waiting> {
         while let Some(&host) = self.abandoned.front() {
             if let Some(next) = self.busy.get_mut(&host).and_then(|busy| busy.pop(host)) {
@@ -264,44 +268,44 @@ impl Hosts {
         None
     }
 
-    /// The targets that wait for their host, as they were counted within the last second; `None`:
-    /// none did.
+    /// Returns a summary of the waiting targets, at most a second old; `None` if none waited.
     pub(super) fn backlog(&self) -> Option<HostBacklog> {
         self.backlog
     }
 
-    /// Whether attempts in flight are counted by host.
+    /// Returns whether attempts in flight are counted per host.
     fn counts(&self) -> bool {
         self.most.is_some() || self.timeout.is_some()
     }
 
-    fn busy_host(&mut self, host: IpAddr, now: Instant) -> &mut Host {
-        self.busy.entry(host).or_insert_with(|| Host { since: now, ..Host::default() })
+    fn busy_host(&mut self, host: IpAddr, now: Instant) -> &mut BusyHost {
+        self.busy.entry(host).or_insert_with(|| BusyHost { since: now, ..BusyHost::default() })
     }
 
     fn backlog_of(&mut self, host: IpAddr, now: Instant) -> &mut Backlog {
         self.busy_host(host, now).backlog.get_or_insert_default()
     }
 
+    /// Uncounts a target that no longer waits.
     fn taken(&mut self, waiting: Option<&Waiting>) {
         self.waiting -= usize::from(waiting.is_some());
         self.begun -= usize::from(matches!(waiting, Some(Waiting::Begun(_))));
     }
 
-    /// Looks over all hosts: which of them have had their time, and which is waited for most.
+    /// Surveys all hosts: finds those that have timed out, and the one with the longest backlog.
     fn survey(&mut self, now: Instant) {
         if self.timeout.is_none() && self.is_idle() {
             self.backlog = None;
             return;
         }
-        let is_over =
-            |host: &Host| self.timeout.is_some_and(|timeout| now.since(host.since) >= timeout);
-        let mut over = Vec::new();
+        let has_timed_out =
+            |host: &BusyHost| self.timeout.is_some_and(|timeout| now.since(host.since) >= timeout);
+        let mut timed_out = Vec::new();
         let mut hosts = 0;
-        let mut longest: Option<(IpAddr, &Host)> = None;
+        let mut longest: Option<(IpAddr, &BusyHost)> = None;
         for (&address, host) in &self.busy {
-            if is_over(host) && !self.given_up.contains(&address) {
-                over.push(address);
+            if has_timed_out(host) && !self.given_up.contains(&address) {
+                timed_out.push(address);
             }
             hosts += usize::from(host.waiting() > 0);
             if host.waiting() > longest.map_or(0, |(_, longest)| longest.waiting()) {
@@ -315,7 +319,7 @@ impl Hosts {
             longest_targets: host.waiting(),
             longest_remaining: remaining(host, now),
         });
-        for host in over {
+        for host in timed_out {
             self.give_up(host);
         }
     }
@@ -340,9 +344,9 @@ impl Hosts {
     }
 }
 
-/// How long the targets that wait for a host take at the pace of those before them; `None`: none has
-/// ended.
-fn remaining(host: &Host, now: Instant) -> Option<Duration> {
+/// Estimates how long a host's waiting targets will take, from those that have ended; `None` if none
+/// has.
+fn remaining(host: &BusyHost, now: Instant) -> Option<Duration> {
     let waiting = u32::try_from(host.waiting()).ok()?;
     now.since(host.since).checked_mul(waiting)?.checked_div(host.ended)
 }

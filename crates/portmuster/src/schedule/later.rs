@@ -1,9 +1,9 @@
-//! Targets whose server hung up before it said anything: they are tried once more after a pause,
-//! because that is how an sshd looks that has no place left.
+//! Postponed targets: their server closed the connection before it sent a byte, as an sshd does that
+//! has no connection left. They are tried again after a pause.
 //!
-//! Invariant: the walk over the targets stops while [`WAITING_MAX`] wait, so that no more than what
-//! is under way joins them. One that is an address without a label takes 64 bytes: a network in
-//! which every address hangs up neither fills the memory nor stops the walk.
+//! Invariant: no target is added to the run while [`WAITING_MAX`] wait, so only those in flight can
+//! join them. A target that is an address without a label takes 64 bytes, so a network in which every
+//! address closes early neither fills the memory nor stops the run.
 
 use std::{
     cmp::Reverse,
@@ -19,30 +19,29 @@ use crate::{
     targets::{Host, Target},
 };
 
-/// Targets that wait before no more are taken from the walk, where memory is not scarce. At the default rate of 10,000
-/// connections a second, in a network that hangs up everywhere, at most 650,000 wait.
+/// The number of waiting targets from which no more targets are added, unless little memory is free. At
+/// the default rate of 10,000 connections per second at most 650,000 wait.
 pub(super) const WAITING_MAX: usize = 1 << 20;
 
-/// How long a target waits at least: attempts on one target start so far apart that a burst of
-/// load or loss does not hit both.
+/// The shortest wait. Attempts on a target start so far apart that a burst of load or loss does not
+/// affect both.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// How far apart those are tried that began to wait at the same time, …
+/// The time between targets that were postponed at the same time.
 const STEP: Duration = Duration::from_millis(60);
 
-/// … and after how many of them the next one has the time of the first again: many are spread over
-/// a minute, a few over a moment.
+/// The number of different offsets: many targets are spread over a minute, few over a moment.
 const STEPS: u32 = 1001;
 
-/// Spreads over time what would fall due at the same moment.
+/// Spreads events over time that would otherwise be due at the same moment.
 #[derive(Debug, Default)]
 pub(super) struct Spread {
     next: u32,
 }
 
 impl Spread {
-    /// How much later than the first of its wave the next one falls due: 0 to 60 s.
-    /// `begins_wave`: nothing else waits.
+    /// Returns the offset of the next event from the first of its wave: 0 to 60 s. `begins_wave`:
+    /// nothing else waits.
     pub(super) fn offset(&mut self, begins_wave: bool) -> Duration {
         let place = if begins_wave { 0 } else { self.next };
         self.next = (place + 1) % STEPS;
@@ -50,7 +49,7 @@ impl Spread {
     }
 }
 
-/// The targets that wait, by the time at which they fall due.
+/// The postponed targets, ordered by the time at which they are due.
 #[derive(Debug)]
 pub(super) struct Later {
     waiting_max: usize,
@@ -64,17 +63,17 @@ struct Entry {
     check: Postponed,
 }
 
-/// A check that waits, in as little memory as it can be made from again.
+/// A postponed check, in as little memory as possible.
 #[derive(Debug)]
 enum Postponed {
-    Plain(Plain),
+    Plain(PlainCheck),
     // Boxed: names, labels, evidence and earlier rounds are rare.
     Whole(Box<Check>),
 }
 
 /// A check of an address without a label that has had one attempt.
 #[derive(Debug)]
-struct Plain {
+struct PlainCheck {
     address: IpAddr,
     port: u16,
     attempts: u16,
@@ -89,7 +88,7 @@ struct Plain {
 struct Duration32(u32);
 
 impl Later {
-    /// None waits; there is memory for so many.
+    /// Creates it without targets. `waiting`: how many waiting targets there is memory for.
     pub(super) fn new(waiting: usize) -> Self {
         Self {
             waiting_max: waiting.min(WAITING_MAX),
@@ -98,29 +97,29 @@ impl Later {
         }
     }
 
-    /// Whether the walk over the targets has to stop until some were tried again.
+    /// Returns whether no more targets should be added until some were tried again.
     pub(super) fn is_full(&self) -> bool {
         self.waiting.len() >= self.waiting_max
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no target waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// When the first of them falls due.
+    /// Returns when the first target is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.waiting.peek().map(|Reverse(entry)| entry.due)
     }
 
-    /// A check waits.
+    /// Adds a check.
     pub(super) fn push(&mut self, check: Check, now: Instant) {
         let offset = self.spread.offset(self.waiting.is_empty());
         let due = now.after(PAUSE + offset);
         self.waiting.push(Reverse(Entry { due, check: Postponed::from(check) }));
     }
 
-    /// Takes a check that has fallen due.
+    /// Removes a check that is due.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Check> {
         if self.next_due()? > now {
             return None;
@@ -128,7 +127,7 @@ impl Later {
         self.pop()
     }
 
-    /// Takes the next check, due or not.
+    /// Removes the next check, due or not.
     pub(super) fn pop(&mut self) -> Option<Check> {
         self.waiting.pop().map(|Reverse(entry)| entry.check.into())
     }
@@ -166,7 +165,7 @@ impl Ord for Entry {
 
 impl From<Check> for Postponed {
     fn from(check: Check) -> Self {
-        Plain::of(&check).map_or_else(|| Self::Whole(Box::new(check)), Self::Plain)
+        PlainCheck::of(&check).map_or_else(|| Self::Whole(Box::new(check)), Self::Plain)
     }
 }
 
@@ -179,7 +178,7 @@ impl From<Postponed> for Check {
     }
 }
 
-impl Plain {
+impl PlainCheck {
     fn of(check: &Check) -> Option<Self> {
         let (&Host::Address(address), None) = (&check.target().host, &check.target().label) else {
             return None;
@@ -225,12 +224,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_is_small() {
+    fn entry_is_small() {
         assert!(size_of::<Entry>() <= 64, "{}", size_of::<Entry>());
     }
 
     #[test]
-    fn a_wave_is_spread_over_a_minute_and_a_few_over_a_moment() {
+    fn wave_is_spread_over_a_minute() {
         let mut spread = Spread::default();
         let offsets: Vec<_> = (0..2000).map(|place| spread.offset(place == 0)).collect();
         assert_eq!(offsets[0], Duration::ZERO);

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use super::{
     Found, Lookup, LookupError, Missing, Question, Schedule, Scope,
     check::{Check, Settled},
-    each::Each,
+    each::AddressTargets,
     new_check::Coverage,
     start::CheckId,
 };
@@ -117,14 +117,14 @@ impl Schedule {
         let is_known = matches!(lookup, Ok(Found { missing: None, .. }));
         if !is_known && self.checks[id.0].is_filtered() {
             // Whoever lets silence pass has not said that of what can't be looked up.
-            self.checks[id.0].doubts_lookup();
+            self.checks[id.0].lookup_failed();
         }
         if let Ok(found) = lookup {
             let is_tried = |address: &SocketAddr| Family::of(address.ip()) == tried;
             let addresses = without(&found.addresses, is_tried);
             let rest = Found { addresses, missing: found.missing };
             let (untried, coverage) = self.tried(&rest, self.checks[id.0].target().port);
-            self.checks[id.0].covers(coverage);
+            self.checks[id.0].set_coverage(coverage);
             if !untried.is_empty() {
                 self.checks[id.0].resolved_name(&untried, coverage);
                 return self.ready.push_back(id);
@@ -151,10 +151,10 @@ impl Schedule {
         let position = self.checks[id.0].position();
         if outcomes != 1 {
             let outcomes = u32::try_from(outcomes).unwrap_or(u32::MAX);
-            self.odd.push(OutcomeCount { position, outcomes });
+            self.outcome_counts.push(OutcomeCount { position, outcomes });
         }
         let target = self.checks[id.0].target().clone();
-        self.expanding.push_back(Each::new(target, position, allowed));
+        self.expanding.push_back(AddressTargets::new(target, position, allowed));
         match missing {
             Some(reason) => self.end(id, PortState::Unchecked, reason, now),
             None => drop(self.checks.remove(id.0)),
@@ -189,7 +189,7 @@ impl Schedule {
 
     pub(super) fn exclude(&mut self, id: CheckId) {
         let check = self.checks.remove(id.0);
-        self.odd.push(OutcomeCount { position: check.position(), outcomes: 0 });
+        self.outcome_counts.push(OutcomeCount { position: check.position(), outcomes: 0 });
         self.account.excluded += 1;
     }
 

@@ -1,21 +1,21 @@
-//! Whether the network loses what it is sent, told by what only a retry finds.
+//! Estimates packet loss from open ports that only a retry has found.
 
-/// Verdicts after which it is judged.
+/// The number of verdicts per estimate.
 const PERIOD: u32 = 500;
-/// In a hundred verdicts, this many that only a retry found mean that the rate is too high. A
-/// healthy network loses one packet in a thousand or fewer.
+/// The percentage of verdicts found on a retry from which the rate is too high. A healthy network loses
+/// one packet in a thousand or fewer.
 const TOO_MANY: u32 = 2;
 
-/// What a period of verdicts says.
+/// The estimate of one period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Loss {
-    /// Nothing was lost.
+    /// No packet was lost.
     None,
-    /// Too much was lost.
+    /// Too many packets were lost.
     TooMuch,
 }
 
-/// Counts over one period.
+/// Counts the verdicts of one period.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     verdicts: u32,
@@ -23,7 +23,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Takes a verdict; what the period says when it is over.
+    /// Counts a verdict. Returns the estimate at the end of a period, if it is clear.
     pub(super) fn add(&mut self, found_on_retry: bool) -> Option<Loss> {
         self.verdicts += 1;
         self.found_on_retry += u32::from(found_on_retry);
@@ -43,14 +43,14 @@ impl Losses {
 mod tests {
     use super::*;
 
-    /// What a period says in which every so manieth verdict was found on a retry.
+    /// Returns the estimate of a period in which one in `every` verdicts was found on a retry.
     fn period(every: u32) -> Option<Loss> {
         let mut losses = Losses::default();
         (0..PERIOD).find_map(|verdict| losses.add(verdict % every == 1))
     }
 
     #[test]
-    fn two_in_a_hundred_are_too_many() {
+    fn two_percent_found_on_retry_are_too_many() {
         assert_eq!(period(50), Some(Loss::TooMuch));
         assert_eq!(period(60), None);
         assert_eq!(period(PERIOD + 2), None);

@@ -1,29 +1,32 @@
-//! A check before its first attempt.
+//! The state of a check before its first attempt.
 
 use std::{net::SocketAddr, sync::Arc};
 
 use crate::targets::Target;
 
-/// What the addresses that are tried are of those that the name has.
+/// Which part of a name's addresses is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Coverage {
-    /// All of them.
+    /// All addresses.
     Whole,
-    /// All of their family. Nobody asked for the other.
+    /// All addresses of one family. The other was not looked up.
     OneFamily,
-    /// There are others, or there may be.
+    /// Some addresses. There are others, or may be.
     Part,
 }
 
+/// The addresses of a target.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Endpoints {
+    /// Not known yet.
     None,
+    /// One address, with the target's port.
     One(SocketAddr),
-    /// Whatever their port; shared with other ports of the name.
+    /// Several addresses, whose ports mean nothing. Shared with other targets of the name.
     Many(Arc<[SocketAddr]>),
 }
 
-/// A check that has had no attempt.
+/// A check without an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NewCheck {
     pub(super) target: Target,

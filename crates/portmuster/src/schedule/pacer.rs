@@ -1,24 +1,25 @@
-//! The rate of new connections: a token bucket, kept as the one instant at which the next token
-//! falls due.
+//! The pacer limits the rate of new connections. It is a token bucket, stored as the time at which
+//! the next token is due.
 
 use std::{num::NonZeroU32, time::Duration};
 
 use crate::clock::Instant;
 
-/// The bucket's size: bursts are no longer than what falls due in this time, so that a small
-/// router's queue holds them.
+/// The bucket's size, as the time in which its tokens accumulate. A small router's queue holds such a
+/// burst.
 const BURST: Duration = Duration::from_millis(10);
 
-/// How many times slower than it was told it becomes at most.
+/// The factor by which the rate may drop at most.
 const SLOWEST: u32 = 16;
 
+/// A token bucket for connection attempts.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    /// Between two starts; `None`: as fast as they go.
+    /// The time between two starts; `None` for no limit.
     interval: Option<Duration>,
-    /// As it was told.
+    /// The interval of the configured rate.
     shortest: Option<Duration>,
-    /// When the next start falls due. It lags at most [`BURST`] behind the present.
+    /// When the next start is due. At most [`BURST`] in the past.
     due: Instant,
 }
 
@@ -28,7 +29,7 @@ impl Pacer {
         Self { interval, shortest: interval, due: Instant::START }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes a token. Returns false if there is none.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let Some(interval) = self.interval else { return true };
         if self.due > now {
@@ -38,22 +39,22 @@ impl Pacer {
         true
     }
 
-    /// The network lost what it was sent: a quarter fewer.
+    /// Lowers the rate by a quarter, because the network lost packets.
     pub(super) fn slower(&mut self) {
         if let (Some(interval), Some(shortest)) = (&mut self.interval, self.shortest) {
             *interval = (*interval * 4 / 3).min(shortest * SLOWEST);
         }
     }
 
-    /// The network lost nothing: an eighth more, up to what it was told.
+    /// Raises the rate by an eighth, up to the configured one.
     pub(super) fn faster(&mut self) {
         if let (Some(interval), Some(shortest)) = (&mut self.interval, self.shortest) {
             *interval = (*interval * 8 / 9).max(shortest);
         }
     }
 
-    /// When asking again is worth it: not for every single token of a high rate, but early
-    /// enough that none is lost.
+    /// Returns when to call [`Self::take`] again: not for every token of a high rate, but before the
+    /// bucket is full.
     pub(super) fn ready_at(&self) -> Instant {
         let Some(interval) = self.interval else { return Instant::START };
         self.due.after((BURST / 2).saturating_sub(interval))
@@ -64,7 +65,7 @@ impl Pacer {
 mod tests {
     use super::*;
 
-    /// Takes all there is, every millisecond for a second.
+    /// Takes all tokens every millisecond for a second.
     fn taken_in_a_second(rate: u32) -> u32 {
         let mut pacer = Pacer::new(NonZeroU32::new(rate));
         let mut taken = 0;
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_kept() {
+    fn rate_is_kept() {
         for rate in [1, 3, 10, 99, 100, 101, 2_000, 10_000, 150_000, 1_000_000] {
             let taken = taken_in_a_second(rate);
             assert!(taken.abs_diff(rate) <= rate / 50 + 1, "{taken} at a rate of {rate}");
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_caller_gets_no_more_than_a_burst() {
+    fn late_caller_gets_one_burst() {
         for rate in [50, 1_000, 10_000] {
             let mut pacer = Pacer::new(NonZeroU32::new(rate));
             let late = Instant::START.after(Duration::from_mins(1));
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn it_becomes_slower_and_as_fast_as_it_was() {
+    fn rate_drops_to_a_sixteenth_and_recovers() {
         let mut pacer = Pacer::new(NonZeroU32::new(1000));
         for _ in 0..100 {
             pacer.slower();
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_nothing_waits() {
+    fn no_start_waits_without_a_rate() {
         let mut pacer = Pacer::new(None);
         assert!((0..1_000_000).all(|_| pacer.take(Instant::START)));
     }

@@ -1,4 +1,4 @@
-//! What the schedule asks of an executor, and what it gets back.
+//! The messages between schedule and executor: starts and reports.
 
 use std::net::SocketAddr;
 
@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{attempt::Opening, outcome::Conclusion};
 
-/// Which of the schedule's checks a start or a conclusion belongs to. Given again once the check
-/// has its outcome.
+/// Identifies a check of the schedule. Reused after the check's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct CheckId(pub(crate) usize);
 
-/// Permission to begin an attempt now.
+/// An attempt to begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) id: CheckId,
@@ -19,7 +18,7 @@ pub(crate) struct Start {
     pub(crate) opening: Opening,
 }
 
-/// The end of an attempt that was started.
+/// How an attempt ended.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) id: CheckId,

@@ -1,4 +1,4 @@
-//! The schedule by itself: no sockets, no time but what is handed in.
+//! Tests of the schedule alone, without sockets and clocks.
 
 use std::{collections::HashSet, net::IpAddr, time::Duration};
 
@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::attempt::Opening;
 
-mod looks;
 mod lookups;
+mod second_attempts;
 mod slow_hosts;
 
 fn unlimited() -> Policy {
@@ -64,14 +64,14 @@ fn states(schedule: &mut Schedule) -> Vec<PortState> {
     schedule.take_outcomes().iter().map(|outcome| outcome.verdict.state).collect()
 }
 
-/// The one outcome that became known.
+/// Returns the only outcome.
 fn outcome(schedule: &mut Schedule) -> Outcome {
     let outcomes = schedule.take_outcomes();
     <[_; 1]>::try_from(outcomes).map(|[outcome]| outcome).expect("one has become known")
 }
 
 #[test]
-fn no_more_than_the_window_is_in_flight() {
+fn attempts_in_flight_never_exceed_the_window() {
     let mut schedule = schedule(Policy { in_flight: 2, ..unlimited() });
     for port in 1..=5 {
         schedule.add(target(1, port), at(0));
@@ -83,7 +83,7 @@ fn no_more_than_the_window_is_in_flight() {
 }
 
 #[test]
-fn a_host_gets_its_share_and_others_are_not_held_up() {
+fn full_host_does_not_delay_other_hosts() {
     let mut schedule = schedule(Policy { per_host: NonZeroU32::new(2), ..unlimited() });
     for port in 1..=5 {
         schedule.add(target(1, port), at(0));
@@ -99,7 +99,7 @@ fn a_host_gets_its_share_and_others_are_not_held_up() {
 }
 
 #[test]
-fn who_waits_for_a_host_is_bounded() {
+fn targets_waiting_for_a_host_are_bounded() {
     let policy = Policy { per_host: NonZeroU32::new(1), waiting: 1000, ..unlimited() };
     let mut schedule = schedule(policy);
     let mut added = 0;
@@ -114,13 +114,13 @@ fn who_waits_for_a_host_is_bounded() {
 }
 
 #[test]
-fn a_filtered_target_waits_for_its_retry() {
+fn filtered_target_waits_for_its_retry() {
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
     settle(&mut schedule, first, verdict(PortState::Filtered), at(10_000));
     assert_eq!(schedule.next_start(at(39_999)), None);
-    assert_eq!(schedule.wake_at(), Some(at(40_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(40_000)));
     let second = schedule.next_start(at(40_000)).expect("it is due");
     settle(&mut schedule, second, verdict(PortState::Open), at(40_001));
     let outcome = outcome(&mut schedule);
@@ -129,7 +129,7 @@ fn a_filtered_target_waits_for_its_retry() {
 }
 
 #[test]
-fn retries_come_at_once_when_nothing_else_is_left() {
+fn retries_start_at_once_when_nothing_else_is_left() {
     let mut schedule = schedule(Policy { retries: 2, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.input_ended();
@@ -142,7 +142,7 @@ fn retries_come_at_once_when_nothing_else_is_left() {
 }
 
 #[test]
-fn retries_come_after_as_many_starts_as_may_wait() {
+fn retry_starts_after_as_many_starts_as_may_wait() {
     let mut schedule = schedule(Policy { retries: 1, in_flight: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
@@ -158,7 +158,7 @@ fn retries_come_after_as_many_starts_as_may_wait() {
 }
 
 #[test]
-fn a_fault_shrinks_the_window_and_is_made_up_for() {
+fn fault_shrinks_the_window_and_is_retried() {
     let mut schedule = schedule(unlimited());
     for port in 1..=10 {
         schedule.add(target(1, port), at(0));
@@ -181,7 +181,7 @@ fn a_fault_shrinks_the_window_and_is_made_up_for() {
 }
 
 #[test]
-fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
+fn lasting_fault_ends_as_unchecked_never_as_closed() {
     let mut schedule = schedule(Policy { retries: 3, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.input_ended();
@@ -192,7 +192,7 @@ fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
             settle(&mut schedule, start, Conclusion::Fault(Fault::LocalPorts), now);
             faults += 1;
         } else {
-            now = schedule.wake_at().expect("something is due").max(now);
+            now = schedule.next_timeout().expect("something is due").max(now);
         }
     }
     assert_eq!(faults, 10);
@@ -203,7 +203,7 @@ fn a_fault_that_stays_ends_as_unchecked_never_as_closed() {
 }
 
 #[test]
-fn a_retry_that_could_not_be_made_takes_nothing_back() {
+fn retry_that_fails_here_keeps_the_earlier_verdict() {
     let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
     schedule.add(target(1, 1), at(0));
     schedule.input_ended();
@@ -214,7 +214,7 @@ fn a_retry_that_could_not_be_made_takes_nothing_back() {
     assert_eq!(states(&mut schedule), [PortState::Filtered]);
 }
 
-/// The name's addresses, in the resolver's order.
+/// Returns addresses of a name, in the resolver's order.
 fn addresses(last: &[u8]) -> Found {
     let address = |&last: &u8| SocketAddr::from(([192, 0, 2, last], 0));
     last.iter().map(address).collect::<Vec<_>>().into()
@@ -229,7 +229,7 @@ fn named(schedule: &mut Schedule, lookup: &Lookup) {
 }
 
 #[test]
-fn every_address_is_tried_in_order_until_one_accepts() {
+fn addresses_are_tried_in_order_until_one_accepts() {
     let mut schedule = schedule(unlimited());
     named(&mut schedule, &Ok(addresses(&[7, 3, 5])));
     for (last, state) in [(7, PortState::Closed), (3, PortState::Open)] {
@@ -244,9 +244,9 @@ fn every_address_is_tried_in_order_until_one_accepts() {
 }
 
 #[test]
-fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
+fn most_doubtful_verdict_wins_when_no_address_accepts() {
     use PortState::{Closed, Filtered, Unchecked};
-    for (states, told) in [
+    for (states, expected) in [
         ([Closed, Filtered], (Filtered, 2)),
         ([Filtered, Closed], (Filtered, 1)),
         ([Unchecked, Closed], (Closed, 2)),
@@ -261,13 +261,13 @@ fn of_addresses_that_do_not_accept_the_most_doubtful_is_told() {
         }
         let outcome = outcome(&mut schedule);
         let address = outcome.endpoint.map(|endpoint| endpoint.ip());
-        assert_eq!(outcome.verdict.state, told.0, "{states:?}");
-        assert_eq!(address, Some(IpAddr::from([192, 0, 2, told.1])), "{states:?}");
+        assert_eq!(outcome.verdict.state, expected.0, "{states:?}");
+        assert_eq!(address, Some(IpAddr::from([192, 0, 2, expected.1])), "{states:?}");
     }
 }
 
 #[test]
-fn a_name_is_looked_up_once_for_all_who_wait() {
+fn name_is_looked_up_once_for_all_waiting_targets() {
     let mut schedule = schedule(unlimited());
     schedule.add(Target::from(("db.example", 22)), at(0));
     schedule.add(Target::from(("db.example", 23)), at(0));
@@ -281,7 +281,7 @@ fn a_name_is_looked_up_once_for_all_who_wait() {
 }
 
 #[test]
-fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
+fn missing_name_and_failed_lookup_have_different_reasons() {
     for (error, state) in [
         (LookupError::NoSuchName, PortState::Unresolved),
         (LookupError::NoAnswer, PortState::Unchecked),
@@ -301,7 +301,7 @@ fn a_name_that_is_not_there_is_told_from_a_resolver_that_is_not() {
 }
 
 #[test]
-fn a_lookup_that_this_machine_was_too_short_for_is_made_again() {
+fn lookup_is_repeated_after_a_fault_of_this_machine() {
     let mut schedule = schedule(unlimited());
     named(&mut schedule, &Err(LookupError::Short(Fault::ProcessDescriptors)));
     assert_eq!(schedule.next_start(at(49)), None);
@@ -315,7 +315,7 @@ fn a_lookup_that_this_machine_was_too_short_for_is_made_again() {
 }
 
 #[test]
-fn what_ends_without_a_start_is_bounded_too() {
+fn targets_that_end_without_a_start_are_bounded() {
     let mut schedule = schedule(unlimited());
     let mut added = 0;
     while schedule.has_room() {
@@ -327,7 +327,7 @@ fn what_ends_without_a_start_is_bounded_too() {
 }
 
 #[test]
-fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
+fn stopped_run_starts_nothing_and_counts_targets_left() {
     let mut schedule = schedule(Policy { retries: 1, in_flight: 2, ..unlimited() });
     for port in 1..=5 {
         schedule.add(target(1, port), at(0));
@@ -340,13 +340,13 @@ fn a_stopped_run_starts_nothing_and_counts_what_is_left() {
     settle(&mut schedule, begun[1], verdict(PortState::Filtered), at(0));
     assert_eq!(states(&mut schedule), [PortState::Filtered], "there is no later for a retry");
     assert_eq!(schedule.next_start(at(100_000)), None);
-    assert_eq!(schedule.wake_at(), None);
+    assert_eq!(schedule.next_timeout(), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).left(), 3);
 }
 
 #[test]
-fn what_is_gone_on_with_is_left_by_a_stop() {
+fn stop_of_a_resumable_run_leaves_waiting_targets() {
     let policy = Policy { retries: 1, in_flight: 3, stopped: Stopped::Left, ..unlimited() };
     let mut schedule = schedule(policy);
     for host in 1..=4 {
@@ -359,13 +359,13 @@ fn what_is_gone_on_with_is_left_by_a_stop() {
     settle(&mut schedule, begun[2], throttled(), at(0));
     assert_eq!(states(&mut schedule), [], "each waits for another attempt");
     assert_eq!(schedule.next_start(at(100_000)), None);
-    assert_eq!(schedule.wake_at(), None);
+    assert_eq!(schedule.next_timeout(), None);
     assert!(schedule.is_finished());
     assert_eq!(schedule.account(at(0)).left(), 4);
 }
 
 #[test]
-fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
+fn throttling_host_rests_and_is_tried_again() {
     let mut schedule = schedule(unlimited());
     schedule.add(target(1, 22), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
@@ -375,7 +375,7 @@ fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
     let others = starts(&mut schedule, at(1_000));
     assert_eq!(others.len(), 1, "another port of it waits as well, another host does not");
     assert_eq!(schedule.next_start(at(30_999)), None);
-    assert_eq!(schedule.wake_at(), Some(at(31_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(31_000)));
     let again = starts(&mut schedule, at(31_000));
     assert_eq!(again.len(), 2);
     settle(&mut schedule, again[0], throttled(), at(31_001));
@@ -384,7 +384,7 @@ fn a_host_that_asks_for_less_rests_and_is_tried_once_more() {
 }
 
 #[test]
-fn what_was_open_and_then_refuses_is_still_ssh() {
+fn ssh_that_refuses_later_is_still_ssh() {
     let mut schedule = schedule(unlimited());
     schedule.add(target(1, 22), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
@@ -396,7 +396,7 @@ fn what_was_open_and_then_refuses_is_still_ssh() {
 }
 
 #[test]
-fn a_stop_takes_nothing_of_a_verdict_while_its_retry_is_in_flight() {
+fn stop_keeps_the_verdict_of_a_target_in_retry() {
     for conclusion in [Conclusion::Fault(Fault::Buffers), verdict(PortState::Filtered)] {
         let mut schedule = schedule(Policy { retries: 2, ..unlimited() });
         named(&mut schedule, &Ok(addresses(&[1, 2])));
@@ -414,7 +414,7 @@ fn a_stop_takes_nothing_of_a_verdict_while_its_retry_is_in_flight() {
 }
 
 #[test]
-fn excludes_hold_after_the_lookup() {
+fn excludes_apply_after_the_lookup() {
     let mut unwanted = Excludes::new();
     unwanted.add("192.0.2.7").expect("an address");
     unwanted.add("old.example").expect("a name");
@@ -438,7 +438,7 @@ fn excludes_hold_after_the_lookup() {
 }
 
 #[test]
-fn each_address_may_be_a_target_of_its_own() {
+fn each_address_can_be_a_target_of_its_own() {
     let mut schedule = schedule(Policy { addresses: Addresses::Each, ..unlimited() });
     named(&mut schedule, &Ok(addresses(&[7, 3, 5])));
     let begun = starts(&mut schedule, at(0));
@@ -452,7 +452,7 @@ fn each_address_may_be_a_target_of_its_own() {
 }
 
 #[test]
-fn what_retries_find_slows_the_run_down() {
+fn open_ports_found_on_retry_slow_the_run_down() {
     let mut schedule = schedule(Policy { retries: 1, in_flight: 100, ..unlimited() });
     for place in 0..600_u16 {
         schedule.add(target(1, 1 + place), at(0));
@@ -471,7 +471,7 @@ fn what_retries_find_slows_the_run_down() {
 }
 
 #[test]
-fn it_says_what_holds_it_back() {
+fn throttle_names_the_limit_in_force() {
     let mut schedule = schedule(Policy { per_host: NonZeroU32::new(1), ..unlimited() });
     assert_eq!(schedule.account(at(0)).throttle, Some(Throttle::Input));
     schedule.add(target(1, 1), at(0));
@@ -493,7 +493,7 @@ fn it_says_what_holds_it_back() {
 }
 
 proptest! {
-    /// Whatever happens to the attempts, every target gets one outcome and no limit is passed.
+    /// Every target gets one outcome and no limit is exceeded, whatever happens to the attempts.
     #[test]
     fn every_target_gets_exactly_one_outcome(
         hosts in proptest::collection::vec(0_u8..4, 1..60),
@@ -527,7 +527,7 @@ proptest! {
                 prop_assert!(seen.insert(outcome.target.port));
             }
             if open.is_empty() {
-                now = schedule.wake_at().unwrap_or(now).max(now);
+                now = schedule.next_timeout().unwrap_or(now).max(now);
                 continue;
             }
             let (conclusion, seconds) = conclusions.next().unzip();

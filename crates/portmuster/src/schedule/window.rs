@@ -1,57 +1,65 @@
-//! How many attempts may be open: what the user allows, or less while this machine is short.
+//! The window: how many attempts may be open. It shrinks after faults and loss, and grows again.
 
-/// The first step of regrowth is this part of the window; each further one is twice as large,
-/// until the window doubles. So who could hold 100 finds out by an overshoot of 6, and who was
-/// short for a moment is back at 16,384 after 18 steps.
+/// Divisor of the window for its first growth step. Each further step is twice as large, until the
+/// window doubles. So a machine that can hold 100 attempts overshoots by 6, and one that lacked a
+/// resource for a moment is back at 16,384 after 18 steps.
 const REGROWTH: usize = 16;
 
+/// The limit on attempts in flight.
 #[derive(Debug)]
 pub(super) struct Window {
     most: usize,
     size: usize,
-    /// The smallest that it has been.
+    /// The smallest size so far.
     least: usize,
-    /// What those who make the attempts have room for just now.
-    room: usize,
-    /// Attempts that have settled since it last changed. As many as it is large are a step.
+    /// The executor's current capacity.
+    capacity: usize,
+    /// Attempts that have settled since the size changed. A step takes as many as the size.
     settled: usize,
-    /// The next step is this part of it.
+    /// Divisor of the size for the next step.
     part: usize,
-    /// What shrank it last was the network, not this machine.
+    /// Whether the network shrank it last, not this machine.
     lossy: bool,
 }
 
 impl Window {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, size: most, least: most, room: most, settled: 0, part: REGROWTH, lossy: false }
+        Self {
+            most,
+            size: most,
+            least: most,
+            capacity: most,
+            settled: 0,
+            part: REGROWTH,
+            lossy: false,
+        }
     }
 
     pub(super) fn has_room(&self, in_flight: usize) -> bool {
-        in_flight < self.size.min(self.room)
+        in_flight < self.size.min(self.capacity)
     }
 
-    /// The smallest that it has been, and how large it is.
+    /// Returns the smallest size so far, and the current size.
     pub(super) fn extent(&self) -> (usize, usize) {
         (self.least, self.size)
     }
 
-    /// Those who make the attempts have room for so many.
-    pub(super) fn set_room(&mut self, room: usize) {
-        self.room = room;
+    /// Sets the executor's current capacity.
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.capacity = capacity;
     }
 
-    /// Whether those who make the attempts have room for fewer than there might be.
+    /// Returns whether the executor has less capacity than the window allows.
     pub(super) fn is_short_of_workers(&self) -> bool {
-        self.room < self.size
+        self.capacity < self.size
     }
 
-    /// This machine was short of something while this many other attempts were open: so many it
-    /// could hold.
+    /// Shrinks the window after a fault of this machine to the number of attempts that were open.
     pub(super) fn fault(&mut self, in_flight: usize) {
         self.shrink(in_flight, false);
     }
 
-    /// The network lost what it was sent.
+    /// Shrinks the window by a quarter, because the network lost packets.
     pub(super) fn slower(&mut self) {
         self.shrink(self.size * 3 / 4, true);
     }
@@ -64,17 +72,17 @@ impl Window {
         self.lossy = lossy;
     }
 
-    /// Whether it is because of what the network loses.
+    /// Returns whether loss in the network has shrunk it.
     pub(super) fn is_shrunk_by_loss(&self) -> bool {
         self.is_shrunk() && self.lossy
     }
 
-    /// Whether it is smaller than the user allows.
+    /// Returns whether it is smaller than the user allows.
     pub(super) fn is_shrunk(&self) -> bool {
         self.size < self.most
     }
 
-    /// An attempt was made and ended.
+    /// Counts an attempt that has ended, and may grow the window.
     pub(super) fn settled(&mut self) {
         if self.size == self.most {
             return;
@@ -83,7 +91,7 @@ impl Window {
         if self.settled >= self.size {
             self.settled = 0;
             self.size = self.most.min(self.size + 1 + self.size / self.part);
-            // A network that lost what it was sent says so later than a machine.
+            // Steps stay small after loss, because it shows later than a fault of this machine.
             if !self.lossy {
                 self.part = (self.part / 2).max(1);
             }
@@ -95,7 +103,7 @@ impl Window {
 mod tests {
     use super::*;
 
-    /// As many attempts settle as may be open.
+    /// Settles as many attempts as the window has.
     fn step(window: &mut Window) -> usize {
         for _ in 0..window.size {
             window.settled();
@@ -104,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_shrinks_it_and_success_regrows_it() {
+    fn fault_shrinks_the_window_and_success_regrows_it() {
         let mut window = Window::new(100);
         window.fault(40);
         assert!(window.has_room(39) && !window.has_room(40));
@@ -120,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_short_for_a_moment_is_soon_back() {
+    fn window_regrows_quickly_after_a_momentary_fault() {
         let mut window = Window::new(16_384);
         window.fault(1);
         let steps = std::iter::from_fn(|| window.is_shrunk().then(|| step(&mut window))).count();
@@ -128,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn who_stays_short_overshoots_by_little() {
+    fn lasting_shortage_overshoots_by_little() {
         let mut window = Window::new(16_384);
         window.fault(800);
         for _ in 0..10 {
@@ -139,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn after_loss_every_step_is_small() {
+    fn steps_after_loss_stay_small() {
         let mut window = Window::new(1000);
         window.slower();
         assert_eq!([step(&mut window), step(&mut window), step(&mut window)], [797, 847, 900]);
     }
 
     #[test]
-    fn one_always_remains() {
+    fn window_never_shrinks_below_one() {
         let mut window = Window::new(100);
         window.fault(0);
         assert!(window.has_room(0) && !window.has_room(1));

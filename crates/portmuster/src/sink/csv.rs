@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        letters::is_hidden,
+        characters::is_hidden,
         outcome::{
             Identification, KexInit, KeyExchange, NameList, PortState, Reason, TelnetOption, Verb,
         },

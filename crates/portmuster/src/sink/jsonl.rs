@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::{Ending, ResumePoint, Row, SeekableOutput, Sink, seekable};
-use crate::letters::is_hidden;
+use crate::characters::is_hidden;
 use crate::outcome::Outcome;
 
 mod plain;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::letters::is_hidden;
+use crate::characters::is_hidden;
 
 /// Whether [`escape`] changes nothing.
 pub(super) fn is_plain(text: &str) -> bool {

@@ -1,92 +1,94 @@
-//! Whether what follows a target on its line is a label, or something that was meant to be checked.
+//! Tells labels from text after a target that was probably meant as something else.
 //!
-//! Invariant: a word that reads as a port, a range, an option, a variable or another target is
-//! never taken for a label unasked, because what it says would then not be checked.
+//! Invariant: a word that looks like a port, a range, an option, a variable or another target is
+//! never accepted as a label unless the user asks for it, because the run would then not check what
+//! the word means.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::ipv4_mask_to_prefix;
 use thiserror::Error;
 
-use super::grammar::{self, Hosts};
+use super::grammar::{self, ItemHosts, excerpt};
 
-/// Why what follows a target is not taken for a label.
+/// The text after a target that is not accepted as its label.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LabelError {
-    /// It begins with a port or a list of ports.
-    #[error("{word:?} reads as a port: did you mean {meant}? If it is a label, say --labels")]
+    /// The text begins with a port or a list of ports.
+    #[error("{word:?} looks like a port: did you mean {meant}? If it is a label, use --labels")]
     Port {
-        /// What was written.
+        /// The text as written.
         word: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
-    /// It begins with a sign or a word that stands between the ends of a range.
+    /// The text begins with a sign or a word between the ends of a range.
     #[error(
-        "{sign:?} reads as the sign of a range: did you mean {meant}? If it is a label, say --labels"
+        "{sign:?} looks like the sign of a range: did you mean {meant}? If it is a label, use --labels"
     )]
     Range {
-        /// What was written.
+        /// The text as written.
         sign: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
-    /// It begins with a sign or a word of a range, but there is no range.
+    /// The text begins with the sign of a range, but does not make a valid range.
     #[error(
-        "{sign:?} reads as the sign of a range, and a range goes from address to address: \
-         10.0.0.1-10.0.3.9; one target stands on a line, or say --labels if it is a label"
+        "{sign:?} looks like the sign of a range, but a range is written 10.0.0.1-10.0.3.9; write one \
+         target per line, or use --labels if it is a label"
     )]
     NoRange {
-        /// What was written.
+        /// The text as written.
         sign: String,
     },
-    /// It begins with the prefix length or the mask of a network.
+    /// The text begins with the prefix length or the mask of a network.
     #[error(
-        "{word:?} reads as the size of a network: did you mean {meant}? If it is a label, say --labels"
+        "{word:?} looks like the size of a network: did you mean {meant}? If it is a label, use --labels"
     )]
     Network {
-        /// What was written.
+        /// The text as written.
         word: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
-    /// It begins with an option of a command line.
+    /// The text begins with a command-line option.
     #[error(
-        "{0:?} reads as an option, and a line has none; ports stand behind a colon: HOST:22,23. If \
-         it is a label, say --labels"
+        "{0:?} looks like an option, and lists have no options; write ports after a colon: \
+         HOST:22,23. If it is a label, use --labels"
     )]
     Option(String),
-    /// It has a variable.
+    /// The text contains a variable.
     #[error(
-        "{0:?} reads as a variable of an ansible inventory, which is read with --input-format \
-         ansible; if it is a label, say --labels"
+        "{0:?} looks like a variable of an Ansible inventory; to read one, use --input-format \
+         ansible. If it is a label, use --labels"
     )]
     Variable(String),
-    /// It has another target.
+    /// The text contains another target.
     #[error(
-        "{0:?} reads as another target: one target stands on a line; --input-format list reads \
-         several; if it is a label, say --labels"
+        "{0:?} looks like another target: write one target per line, or use --input-format list to \
+         read several. If it is a label, use --labels"
     )]
     Target(String),
-    /// It stands behind the name of a program.
+    /// The item is the name of a program, and the text its argument.
     #[error(
-        "{0:?} reads as a command, and a line has a target: HOST:22, ssh://HOST or telnet://HOST; if \
-         this is a host and its label, say --labels"
+        "{0:?} looks like a command; write a target: HOST:22, ssh://HOST or telnet://HOST. If this is \
+         a host and its label, use --labels"
     )]
     Command(String),
-    /// It is a line of nmap's output for people.
+    /// The line is one of nmap's normal output.
     #[error(
-        "this is nmap's output for people; what -oX writes is read with --input-format nmap-xml, \
-         and what -oG writes with --input-format nmap-grep"
+        "this is nmap's normal output; use that of nmap -oX with --input-format nmap-xml, or that of \
+         nmap -oG with --input-format nmap-grep"
     )]
     NmapNormal,
 }
 
-/// Looks for what was not meant as a label; the place is in characters from its beginning.
+/// Checks that the text after an item is a label.
 ///
 /// # Errors
-/// The first word that reads as something else.
+/// A word looks like something else. The error contains the word's index in the label, in
+/// characters from 0.
 pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelError)> {
     if matches!((item, label.get(..5)), ("Nmap", Some("scan ")) | ("Starting", Some("Nmap "))) {
         return Err((0, LabelError::NmapNormal));
@@ -100,22 +102,22 @@ pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelError)> 
     let mut words = words(label);
     if let Some((_, first)) = words.next() {
         let second = words.next().map(|(_, word)| word);
-        first_word(item, first, second).map_err(|error| (0, error))?;
+        check_first_word(item, first, second).map_err(|error| (0, error))?;
     }
-    for (at, word) in self::words(label) {
-        if let Some(error) = meant(word) {
-            return Err((label[..at].chars().count(), error));
+    for (start, word) in self::words(label) {
+        if let Some(error) = check_word(word) {
+            return Err((label[..start].chars().count(), error));
         }
     }
     Ok(())
 }
 
-/// Programs that are called with a host.
+/// Programs that take a host as their first argument.
 const COMMANDS: [&str; 5] = ["ssh", "telnet", "nc", "ncat", "netcat"];
-/// Words that mean something before others.
+/// Words that have a meaning as the first word of a label.
 const KEYWORDS: [&str; 8] = ["ssh", "telnet", "port", "ports", "to", "through", "thru", "until"];
 
-/// Whether a look at the bytes shows that nothing is to be found: most labels are some words.
+/// Whether the bytes of the label show that it is valid. Most labels are, as they are plain words.
 fn has_only_words(label: &str) -> bool {
     let first = label.split([' ', ',']).next().unwrap_or_default();
     let is_keyword = |keyword: &&str| first.eq_ignore_ascii_case(keyword);
@@ -125,12 +127,13 @@ fn has_only_words(label: &str) -> bool {
         && !KEYWORDS.iter().any(is_keyword)
 }
 
-/// The words and where they begin, in bytes.
+/// Iterates over the words of a text, each with its index in bytes.
 pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.split_whitespace().map(|word| (word.as_ptr().addr() - text.as_ptr().addr(), word))
 }
 
-fn first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), LabelError> {
+/// Checks the first word of a label, which may continue the item.
+fn check_first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), LabelError> {
     let word = excerpt(first);
     let bare = first.trim_matches(['(', ')', ',', ';', '"', '\'']);
     if let Some(list) = port_list(bare) {
@@ -143,18 +146,19 @@ fn first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), Label
         return Err(LabelError::Port { word, meant: with_ports(item, list) });
     }
     if is_range_sign(first) {
-        return Err(range(item, word, second));
+        return Err(range_error(item, word, second));
     }
     if first.starts_with('-') {
         return Err(LabelError::Option(word));
     }
-    if let Some(prefix) = network(item, first) {
+    if let Some(prefix) = prefix_length(item, first) {
         return Err(LabelError::Network { word, meant: excerpt(&format!("{item}/{prefix}")) });
     }
     Ok(())
 }
 
-/// The ports that a word says: `22`, `22,23`, `22-25`, `:22`, `22/tcp`, `tcp/22`, `ssh`.
+/// Returns the list of ports in a word such as `22`, `22,23`, `22-25`, `:22`, `22/tcp`, `tcp/22` or
+/// `ssh`.
 fn port_list(word: &str) -> Option<&str> {
     let lower = |text: &str| text.to_ascii_lowercase();
     let is_protocol = |text: &str| matches!(lower(text).as_str(), "tcp" | "udp" | "ssh" | "telnet");
@@ -167,7 +171,7 @@ fn port_list(word: &str) -> Option<&str> {
     };
     let is_number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        // More digits than a port has are the number of something else.
+        // A number with more digits than a port has is something else.
         digits && text.trim_start_matches('0').len() <= 5
     };
     let is_port = |text: &str| match text.split_once('-') {
@@ -177,7 +181,7 @@ fn port_list(word: &str) -> Option<&str> {
     list.split(',').all(is_port).then_some(list)
 }
 
-/// The item with these ports.
+/// Returns the item with these ports added.
 fn with_ports(item: &str, list: &str) -> String {
     let parsed = grammar::parse(item);
     let has_ports = parsed.is_ok_and(|parsed| parsed.ports.is_some());
@@ -198,30 +202,31 @@ fn is_range_sign(word: &str) -> bool {
     signs.contains(&word) || words.iter().any(|sign| word.eq_ignore_ascii_case(sign))
 }
 
-fn range(item: &str, sign: String, last: Option<&str>) -> LabelError {
+/// Returns the error for the sign of a range after an item.
+fn range_error(item: &str, sign: String, last: Option<&str>) -> LabelError {
     let meant = format!("{item}-{}", last.unwrap_or_default());
     let is_range = grammar::parse(&meant)
-        .is_ok_and(|parsed| matches!(parsed.hosts, Hosts::Range(_) | Hosts::Ranges(_)));
+        .is_ok_and(|parsed| matches!(parsed.hosts, ItemHosts::Range(_) | ItemHosts::Ranges(_)));
     if is_range {
         return LabelError::Range { sign, meant: excerpt(&meant) };
     }
     LabelError::NoRange { sign }
 }
 
-/// The prefix length that a word says of an address before it: `/24` or `255.255.255.0`.
-fn network(item: &str, word: &str) -> Option<u8> {
+/// Returns the prefix length of `/24` or `255.255.255.0` if the item is an address.
+fn prefix_length(item: &str, word: &str) -> Option<u8> {
     let address: IpAddr = item.parse().ok()?;
     if let Some(prefix) = word.strip_prefix('/') {
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        return prefix.parse().ok().filter(|prefix| *prefix <= most);
+        let max = if address.is_ipv4() { 32 } else { 128 };
+        return prefix.parse().ok().filter(|prefix| *prefix <= max);
     }
     let mask: Ipv4Addr = word.parse().ok()?;
     let prefix = ipv4_mask_to_prefix(mask).ok()?;
     (address.is_ipv4() && prefix > 0).then_some(prefix)
 }
 
-/// What a word of a label was meant as, if not as part of it.
-fn meant(word: &str) -> Option<LabelError> {
+/// Returns the error for a word that is a variable or a target.
+fn check_word(word: &str) -> Option<LabelError> {
     let bare = word.trim_matches(['(', ')', ',', ';', '"', '\'', '<', '>', '{', '}']);
     if is_variable(bare) {
         return Some(LabelError::Variable(excerpt(bare)));
@@ -243,7 +248,7 @@ fn is_target(word: &str) -> bool {
     if let Some((inner, rest)) = word.strip_prefix('[').and_then(|word| word.split_once(']')) {
         return rest.starts_with(':') || inner.parse::<Ipv6Addr>().is_ok();
     }
-    // An address of mail is a label, but nobody has mail at the number of a host.
+    // An e-mail address is a label, but the host of an e-mail address is never an IP address.
     if let Some((_, host)) = word.rsplit_once('@')
         && is_numeric(host.split(':').next().unwrap_or(host))
     {
@@ -263,26 +268,21 @@ fn is_target(word: &str) -> bool {
     is_numeric(word) || is_dotted_name(word)
 }
 
-/// What can only be meant as an IPv4 address, a network or a range, even if it is none.
+/// Whether a word can only be meant as an IPv4 address, a network or a range, valid or not.
 fn is_numeric(word: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_digit() || b".-,*/".contains(&byte);
     let dots = word.bytes().filter(|byte| *byte == b'.').count();
     dots >= 3 && word.starts_with(|first: char| first.is_ascii_digit()) && word.bytes().all(is_part)
 }
 
-/// A host name that has a domain: its last part begins with a letter and has a second.
+/// Whether a word is a host name with a domain whose last part has at least two characters and
+/// begins with a letter.
 fn is_dotted_name(word: &str) -> bool {
     let name = word.trim_end_matches('.');
     let Some((_, last)) = name.rsplit_once('.') else { return false };
-    let begins = last.starts_with(char::is_alphabetic);
-    let is_one =
-        || matches!(grammar::parse(name), Ok(item) if matches!(item.hosts, Hosts::Name(_)));
-    begins && last.chars().count() > 1 && is_one()
-}
-
-/// Enough of a text to tell which it is.
-fn excerpt(text: &str) -> String {
-    grammar::excerpt(text)
+    let is_name =
+        || matches!(grammar::parse(name), Ok(item) if matches!(item.hosts, ItemHosts::Name(_)));
+    last.starts_with(char::is_alphabetic) && last.chars().count() > 1 && is_name()
 }
 
 #[cfg(test)]
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_mistaken_is_a_label() {
+    fn plain_text_is_a_label() {
         for label in [
             "core sw 1",
             "core-sw1",
@@ -316,21 +316,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_look_at_the_bytes_finds_no_less(
+        fn labels_with_only_words_pass_every_check(
             label in "(ssh|To|port|[a-z0-9.:=/-]{1,6}|[a-zA-Z0-9]{1,6})([ ,;\t]|, ){1}[a-z0-9 .:=,/\\[\\]-]{0,12}",
         ) {
             if has_only_words(&label) {
                 let mut words = words(&label).map(|(_, word)| word);
                 let (first, second) = (words.next().unwrap_or_default(), words.next());
-                prop_assert_eq!(first_word("a", first, second), Ok(()));
-                prop_assert!(self::words(&label).all(|(_, word)| meant(word).is_none()));
+                prop_assert_eq!(check_first_word("a", first, second), Ok(()));
+                prop_assert!(self::words(&label).all(|(_, word)| check_word(word).is_none()));
             }
         }
     }
 
     #[test]
-    fn what_was_meant_otherwise_is_named_with_its_spelling() {
-        for (item, label, at, part) in [
+    fn text_with_another_meaning_is_refused_with_a_suggestion() {
+        for (item, label, expected_index, part) in [
             ("127.0.9.1", "2222", 0, "did you mean 127.0.9.1:2222?"),
             ("127.0.9.1", "22,23 core", 0, "did you mean 127.0.9.1:22,23?"),
             ("127.0.9.1", "22-25", 0, "did you mean 127.0.9.1:22-25?"),
@@ -339,49 +339,54 @@ mod tests {
             ("127.0.9.1", "tcp/22", 0, "did you mean 127.0.9.1:22?"),
             ("127.0.9.1", "ssh", 0, "did you mean 127.0.9.1:ssh?"),
             ("127.0.9.1", "Telnet,ssh", 0, "did you mean 127.0.9.1:telnet,ssh?"),
-            ("127.0.9.1", "port 22", 0, "\"port 22\" reads as a port: did you mean 127.0.9.1:22?"),
+            (
+                "127.0.9.1",
+                "port 22",
+                0,
+                "\"port 22\" looks like a port: did you mean 127.0.9.1:22?",
+            ),
             ("127.0.9.1:22", "23", 0, "did you mean 127.0.9.1:22,23?"),
             ("2001:db8::1", "22", 0, "did you mean [2001:db8::1]:22?"),
             ("127.0.9.1", "- 127.0.9.5", 0, "did you mean 127.0.9.1-127.0.9.5?"),
             ("127.0.9.1", "to 127.0.9.5", 0, "did you mean 127.0.9.1-127.0.9.5?"),
             ("127.0.9.1", "\u{2013} 127.0.9.5", 0, "did you mean 127.0.9.1-127.0.9.5?"),
             ("127.0.9.1", ".. 5", 0, "did you mean 127.0.9.1-5?"),
-            ("a", "- b", 0, "one target stands on a line"),
-            ("a", "to b", 0, "one target stands on a line"),
+            ("a", "- b", 0, "write one target per line"),
+            ("a", "to b", 0, "write one target per line"),
             ("10.0.0.0", "255.255.255.0", 0, "did you mean 10.0.0.0/24?"),
             ("10.0.0.0", "/24", 0, "did you mean 10.0.0.0/24?"),
-            ("a", "-p 22", 0, "reads as an option"),
-            ("a", "--ports=22", 0, "reads as an option"),
+            ("a", "-p 22", 0, "looks like an option"),
+            ("a", "--ports=22", 0, "looks like an option"),
             ("inst1", "ansible_host=127.0.9.1", 0, "--input-format ansible"),
-            ("open", "tcp 22 127.0.9.1 1700000000", 7, "--input-format list reads several"),
+            ("open", "tcp 22 127.0.9.1 1700000000", 7, "--input-format list to read several"),
             ("Nmap", "scan report for 127.0.9.1", 0, "nmap-xml"),
             ("Starting", "Nmap 7.93 ( https://nmap.org )", 0, "nmap-xml"),
             (
                 "a:22",
                 "b:23",
                 0,
-                "--input-format list reads several; if it is a label, say --labels",
+                "use --input-format list to read several. If it is a label, use --labels",
             ),
-            ("a", "core b.example", 5, "\"b.example\" reads as another target"),
-            ("a", "core b.example.", 5, "reads as another target"),
-            ("a", "b.rack1", 0, "reads as another target"),
-            ("a", "(10.0.0.0/24)", 0, "reads as another target"),
-            ("a", "10.0.0.1-5,", 0, "reads as another target"),
-            ("a", "x 10.0.0.300", 2, "reads as another target"),
-            ("a", "x 10.0.0.1,22", 2, "reads as another target"),
-            ("a", "2001:db8::1", 0, "reads as another target"),
-            ("a", "x [2001:db8::1]:22", 2, "reads as another target"),
-            ("a", "x [b]:22", 2, "reads as another target"),
+            ("a", "core b.example", 5, "\"b.example\" looks like another target"),
+            ("a", "core b.example.", 5, "looks like another target"),
+            ("a", "b.rack1", 0, "looks like another target"),
+            ("a", "(10.0.0.0/24)", 0, "looks like another target"),
+            ("a", "10.0.0.1-5,", 0, "looks like another target"),
+            ("a", "x 10.0.0.300", 2, "looks like another target"),
+            ("a", "x 10.0.0.1,22", 2, "looks like another target"),
+            ("a", "2001:db8::1", 0, "looks like another target"),
+            ("a", "x [2001:db8::1]:22", 2, "looks like another target"),
+            ("a", "x [b]:22", 2, "looks like another target"),
             ("a", "(22)", 0, "did you mean a:22?"),
-            ("ssh", "root@a.example", 0, "\"ssh root@a.example\" reads as a command"),
-            ("telnet", "a 23", 0, "reads as a command"),
-            ("x", "root@10.0.0.1:22", 0, "reads as another target"),
-            ("a", "http://wiki", 0, "reads as another target"),
-            ("a", "\u{fc}ber \u{fc}.example", 5, "reads as another target"),
+            ("ssh", "root@a.example", 0, "\"ssh root@a.example\" looks like a command"),
+            ("telnet", "a 23", 0, "looks like a command"),
+            ("x", "root@10.0.0.1:22", 0, "looks like another target"),
+            ("a", "http://wiki", 0, "looks like another target"),
+            ("a", "\u{fc}ber \u{fc}.example", 5, "looks like another target"),
         ] {
-            let (place, error) = check(item, label).expect_err(label);
+            let (index, error) = check(item, label).expect_err(label);
             assert!(error.to_string().contains(part), "{item} {label}: {error}");
-            assert_eq!(place, at, "{item} {label}: {error}");
+            assert_eq!(index, expected_index, "{item} {label}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the workers of these tests do.
+//! Jobs that the test workers run.
 
 use std::{fs::File, path::Path, process::ExitCode, sync::LazyLock, time::Duration};
 
@@ -9,8 +9,8 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
-/// Does the job of this name.
-pub(crate) fn serve_job(name: &str, memory: Option<String>) -> ExitCode {
+/// Runs the job with this name.
+pub(crate) fn serve_job(name: &str, folder: Option<String>) -> ExitCode {
     match name {
         "square" => serve(square),
         "length" => serve(|text: String| text.len()),
@@ -18,8 +18,8 @@ pub(crate) fn serve_job(name: &str, memory: Option<String>) -> ExitCode {
         "second" => serve(|_: u64| pause(Duration::from_secs(1))),
         "for-ever" => serve(|_: u64| pause(Duration::from_hours(1))),
         "slow" => {
-            let memory = memory.expect("a folder");
-            let slow = LazyLock::new(move || is_first(Path::new(&memory)));
+            let folder = folder.expect("a folder is given");
+            let slow = LazyLock::new(move || is_first(Path::new(&folder)));
             serve(move |_: u64| {
                 pause(Duration::from_millis(if *slow { 20 } else { 2 }));
                 *slow
@@ -32,11 +32,11 @@ pub(crate) fn serve_job(name: &str, memory: Option<String>) -> ExitCode {
 fn square(work: u64) -> u64 {
     match work {
         u64::MAX => std::process::abort(),
-        work => work.checked_mul(work).expect("some work is more than it can do"),
+        work => work.checked_mul(work).expect("the square fits in 64 bits"),
     }
 }
 
-/// Whether this is the first process that asks.
-pub(crate) fn is_first(memory: &Path) -> bool {
-    File::create_new(memory.join("first")).is_ok()
+/// Returns true for the first process that calls it with this folder.
+pub(crate) fn is_first(folder: &Path) -> bool {
+    File::create_new(folder.join("first")).is_ok()
 }

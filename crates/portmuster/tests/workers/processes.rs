@@ -1,4 +1,4 @@
-//! Processes, seen from outside.
+//! Observes and signals processes from outside.
 
 use std::{
     fs,
@@ -24,7 +24,7 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn kill(&self) {
-        // Fails only when it has ended.
+        // Fails only if the process has ended.
         let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
     }
 
@@ -32,19 +32,19 @@ impl Process {
         pidfd_send_signal(&self.descriptor, Signal::STOP).expect("it runs");
     }
 
-    /// Whether it has ended, or does within this time.
+    /// Returns whether the process has ended, or ends within this time.
     pub(crate) fn has_ended_within(&self, time: Duration) -> bool {
         let time = Timespec::try_from(time).expect("a short time");
         let mut ended = [PollFd::new(&self.descriptor, PollFlags::IN)];
-        poll(&mut ended, Some(&time)).expect("a wait") > 0
+        poll(&mut ended, Some(&time)).expect("poll succeeds") > 0
     }
 
-    /// Waits until one of its sockets is connecting to the endpoint: state 2, SYN-SENT, of
+    /// Waits until a socket of the process is connecting to the endpoint: state 2, SYN-SENT, in
     /// `/proc/net/tcp`.
-    pub(crate) fn connects_to(&self, endpoint: SocketAddr) {
+    pub(crate) fn wait_until_connecting(&self, endpoint: SocketAddr) {
         let port = format!(":{:04X} 02 ", endpoint.port());
         wait_for(|| {
-            let sockets = fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+            let sockets = fs::read_to_string("/proc/net/tcp").expect("procfs is mounted");
             let connecting = sockets.lines().filter(|line| line.contains(&port));
             connecting.filter_map(inode).any(|inode| self.has_open(&format!("socket:[{inode}]")))
         });
@@ -58,34 +58,34 @@ impl Process {
     }
 }
 
-/// The inode of a socket's line in `/proc/net/tcp`.
+/// Returns the inode in a line of `/proc/net/tcp`.
 fn inode(line: &str) -> Option<&str> {
     line.split_whitespace().nth(9)
 }
 
-/// Waits until something is so.
-fn wait_for(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
+/// Polls until the condition is true.
+fn wait_for(mut condition: impl FnMut() -> bool) {
+    while !condition() {
         pause(Duration::from_millis(2));
     }
 }
 
-/// The children of this process that run just now.
-pub(crate) fn mine() -> Vec<Process> {
+/// Returns the current children of this process.
+pub(crate) fn own() -> Vec<Process> {
     children(u32::try_from(getpid().as_raw_pid()).expect("it is positive"))
 }
 
-/// The children of this process, once there are so many.
-pub(crate) fn of_mine(many: usize) -> Vec<Process> {
-    of(u32::try_from(getpid().as_raw_pid()).expect("it is positive"), many)
+/// Returns the children of this process once there are this many.
+pub(crate) fn wait_for_own(count: usize) -> Vec<Process> {
+    wait_for_children(u32::try_from(getpid().as_raw_pid()).expect("it is positive"), count)
 }
 
-/// The children of a process, once there are so many.
-pub(crate) fn of(process: u32, many: usize) -> Vec<Process> {
+/// Returns the children of a process once there are this many.
+pub(crate) fn wait_for_children(process: u32, count: usize) -> Vec<Process> {
     let mut found = Vec::new();
     wait_for(|| {
         found = children(process);
-        found.len() == many
+        found.len() == count
     });
     found
 }
@@ -106,28 +106,29 @@ fn children(process: u32) -> Vec<Process> {
         .collect()
 }
 
-/// This program, started with these arguments.
+/// Starts this program with these arguments.
 pub(crate) fn this<const N: usize>(arguments: [&str; N]) -> Child {
     let this = std::env::current_exe().expect("it runs");
     let mut command = Command::new(this);
     command.args(arguments).stdin(Stdio::null()).spawn().expect("it can be started")
 }
 
-/// Memory of this process that no other shares, in KiB.
+/// Returns the anonymous memory of this process in KiB.
 pub(crate) fn memory_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
+    let status = fs::read_to_string("/proc/self/status").expect("procfs is mounted");
     let line =
-        status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it tells that");
+        status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the line exists");
     line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
-/// A listener that accepts nobody, and those who wait in its backlog, so that nobody else can.
+/// Returns a listener that never accepts, with a full backlog of connections, so that further
+/// connections wait.
 pub(crate) fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     rustix::net::listen(&listener, 0).expect("a listener may listen again");
     let endpoint: SocketAddr = listener.local_addr().expect("it is bound");
     let mut waiting = Vec::new();
-    // Linux lets one more in than the backlog says.
+    // Linux accepts one connection more than the backlog size.
     for _ in 0..8 {
         #[expect(clippy::disallowed_methods, reason = "this fills the backlog")]
         match TcpStream::connect_timeout(&endpoint, Duration::from_millis(200)) {
@@ -135,5 +136,5 @@ pub(crate) fn full_backlog() -> (TcpListener, Vec<TcpStream>) {
             Err(_) => return (listener, waiting),
         }
     }
-    panic!("the backlog has no end");
+    panic!("the backlog never fills");
 }

@@ -1,4 +1,4 @@
-//! A worker that stands between the coordinator and a real worker, and spoils what passes.
+//! A relay between the coordinator and a real worker that corrupts the traffic.
 
 use std::{
     fmt,
@@ -15,21 +15,22 @@ use std::{
 
 use crate::jobs::{is_first, pause};
 
-/// An address whose bytes end the relay.
+/// Address whose bytes make the relay abort.
 pub(crate) const POISON: [u8; 4] = [127, 66, 177, 188];
 
-/// How a relay spoils what passes.
+/// How a relay corrupts the traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relay {
-    /// Byte by byte.
+    /// Passes every byte on separately.
     SingleBytes,
-    /// The first of them sends nonsense after a while.
+    /// The first relay sends garbage after a while.
     GarbageOnce,
-    /// The first of them never reads after the first frame, but shows life.
+    /// The first relay stops reading after the first frame, but its worker still sends signs of
+    /// life.
     DeafOnce,
-    /// The first of them says nothing.
+    /// The first relay sends nothing.
     MuteOnce,
-    /// It ends when the poison is among what passes.
+    /// Aborts when the poison address passes.
     Poisoned,
 }
 
@@ -44,16 +45,16 @@ impl fmt::Display for Relay {
     }
 }
 
-/// Relays until either side has gone.
-pub(crate) fn run(manner: &str, memory: Option<String>) -> ExitCode {
-    let memory = memory.expect("a folder");
-    let manner = Relay::ALL.into_iter().find(|relay| relay.to_string() == manner);
-    let manner = manner.expect("a manner");
-    let is_once = matches!(manner, Relay::GarbageOnce | Relay::DeafOnce | Relay::MuteOnce);
-    let spoils = !is_once || is_first(Path::new(&memory));
+/// Relays until either side has closed.
+pub(crate) fn run(mode: &str, folder: Option<String>) -> ExitCode {
+    let folder = folder.expect("a folder is given");
+    let mode = Relay::ALL.into_iter().find(|relay| relay.to_string() == mode);
+    let mode = mode.expect("a known mode");
+    let is_once = matches!(mode, Relay::GarbageOnce | Relay::DeafOnce | Relay::MuteOnce);
+    let corrupts = !is_once || is_first(Path::new(&folder));
     let coordinator = io::stdin().as_fd().try_clone_to_owned().expect("a socket is stdin");
     let coordinator = UnixStream::from(coordinator);
-    if manner == Relay::MuteOnce && spoils {
+    if mode == Relay::MuteOnce && corrupts {
         pause(Duration::from_hours(1));
     }
     let (worker, inside) = UnixStream::pair().expect("a pair of sockets");
@@ -62,25 +63,25 @@ pub(crate) fn run(manner: &str, memory: Option<String>) -> ExitCode {
     let (from, into) = (coordinator.try_clone(), worker.try_clone());
     let (mut from, mut into) = (from.expect("a clone"), into.expect("a clone"));
     thread::spawn(move || {
-        relay(&mut from, &mut into, |nth, bytes| to_worker(manner, spoils, nth, bytes));
-        // Leaving takes the worker along: its socket closes.
+        relay(&mut from, &mut into, |nth, bytes| to_worker(mode, corrupts, nth, bytes));
+        // Aborting ends the worker too, because its socket closes.
         std::process::abort();
     });
     let (mut from, mut into) = (worker, coordinator);
     relay(&mut from, &mut into, |nth, bytes| {
-        if spoils && manner == Relay::GarbageOnce && nth > 200 {
+        if corrupts && mode == Relay::GarbageOnce && nth > 200 {
             bytes.fill(0xEE);
         }
     });
     ExitCode::SUCCESS
 }
 
-/// Passes on what comes, byte by byte; `spoil` is told how many went before.
-fn relay(from: &mut UnixStream, into: &mut UnixStream, mut spoil: impl FnMut(usize, &mut [u8])) {
+/// Passes bytes on one by one. `corrupt` gets the number of bytes passed before, and the next bytes.
+fn relay(from: &mut UnixStream, into: &mut UnixStream, mut corrupt: impl FnMut(usize, &mut [u8])) {
     let (mut buffer, mut passed) = ([0; 4096], 0);
     loop {
         let Ok(length @ 1..) = from.read(&mut buffer) else { return };
-        spoil(passed, &mut buffer[..length]);
+        corrupt(passed, &mut buffer[..length]);
         passed += length;
         for byte in &buffer[..length] {
             if into.write_all(std::slice::from_ref(byte)).is_err() {
@@ -90,9 +91,9 @@ fn relay(from: &mut UnixStream, into: &mut UnixStream, mut spoil: impl FnMut(usi
     }
 }
 
-fn to_worker(manner: Relay, spoils: bool, nth: usize, bytes: &[u8]) {
-    match manner {
-        Relay::DeafOnce if spoils && nth > 0 => pause(Duration::from_hours(1)),
+fn to_worker(mode: Relay, corrupts: bool, nth: usize, bytes: &[u8]) {
+    match mode {
+        Relay::DeafOnce if corrupts && nth > 0 => pause(Duration::from_hours(1)),
         Relay::Poisoned if bytes.windows(POISON.len()).any(|window| window == POISON) => {
             std::process::abort()
         }

@@ -40,9 +40,9 @@ fn resolver_without_an_answer_is_asked_again_after_pauses() {
     let mut schedule = schedule(unlimited());
     named(&mut schedule, &Err(LookupError::NoAnswer));
     assert_eq!(schedule.wanted_lookup(at(1_999)), None);
-    assert_eq!(schedule.wake_at(), Some(at(2_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(2_000)));
     look_up(&mut schedule, Err(LookupError::NoAnswer), at(2_000));
-    assert_eq!(schedule.wake_at(), Some(at(8_000)));
+    assert_eq!(schedule.next_timeout(), Some(at(8_000)));
     look_up(&mut schedule, Ok(addresses(&[1])), at(8_000));
     let [start] = starts(&mut schedule, at(8_000))[..] else { panic!("it was found") };
     assert_eq!(start.endpoint.ip(), IpAddr::from([192, 0, 2, 1]));
@@ -173,7 +173,7 @@ fn each_of_thousands_of_addresses_is_a_target_and_few_are_held() {
     named(&mut schedule, &Ok(all.into()));
     assert!(schedule.checks.len() <= READY_MAX, "{}", schedule.checks.len());
     assert!(!schedule.has_room(), "the others come first");
-    assert_eq!(schedule.take_odd(), [OutcomeCount { position: 0, outcomes: 8_192 }]);
+    assert_eq!(schedule.take_outcome_counts(), [OutcomeCount { position: 0, outcomes: 8_192 }]);
     let told = refused(&mut schedule, at(0));
     assert_eq!(told, vec![(PortState::Closed, Reason::Refused); 8_192]);
     let account = schedule.account(at(0));
@@ -187,7 +187,7 @@ fn of_each_address_what_is_not_tried_is_counted_or_told() {
     let unspecified = [SocketAddr::from(([0, 0, 0, 0], 0))];
     found.addresses = found.addresses.iter().copied().chain(unspecified).collect();
     named(&mut schedule, &Ok(found));
-    assert_eq!(schedule.take_odd(), [OutcomeCount { position: 0, outcomes: 4 }]);
+    assert_eq!(schedule.take_outcome_counts(), [OutcomeCount { position: 0, outcomes: 4 }]);
     let mut told = refused(&mut schedule, at(0));
     told.sort_by_key(|(_, reason)| reason.name());
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Hosts that are slow, or ask for fewer connections, and the targets that wait for them.
+//! Slow and throttling hosts, and the targets that wait for them.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn reasons(schedule: &mut Schedule) -> Vec<(Reason, u32)> {
 }
 
 #[test]
-fn two_hosts_that_never_end_an_attempt_hold_up_no_other() {
+fn two_hosts_that_never_end_an_attempt_delay_no_other() {
     const PORTS: u16 = 40_000;
     let mut schedule = schedule(per_host(4));
     let is_stuck = |endpoint: SocketAddr| {
@@ -40,7 +40,7 @@ fn two_hosts_that_never_end_an_attempt_hold_up_no_other() {
 }
 
 #[test]
-fn what_waits_comes_back_as_it_was_with_its_name_label_and_position() {
+fn waiting_targets_keep_name_label_and_position() {
     let mut schedule = schedule(per_host(1));
     let labelled = Target { label: Some("core".into()), ..target(1, 23) };
     let named = Target::from(("db.example", 24));
@@ -66,7 +66,7 @@ fn what_waits_comes_back_as_it_was_with_its_name_label_and_position() {
 }
 
 #[test]
-fn a_host_that_asks_for_less_on_every_port_gets_a_few_rests_and_no_more() {
+fn host_that_throttles_on_every_port_rests_a_few_times_only() {
     let mut schedule = schedule(per_host(4));
     for port in 1..=1000 {
         schedule.add(target(1, port), at(0));
@@ -89,7 +89,7 @@ fn a_host_that_asks_for_less_on_every_port_gets_a_few_rests_and_no_more() {
 }
 
 #[test]
-fn a_host_that_has_had_its_time_ends_what_waits_for_it() {
+fn host_timeout_ends_waiting_targets() {
     let policy = Policy { host_timeout: Some(Duration::from_mins(1)), retries: 1, ..per_host(2) };
     let mut schedule = schedule(policy);
     let mut begun = Vec::new();
@@ -109,7 +109,7 @@ fn a_host_that_has_had_its_time_ends_what_waits_for_it() {
         let reasons = reasons(&mut schedule);
         assert!(reasons.iter().all(|&reason| reason == (Reason::HostTimeout, 0)));
         ended += reasons.len();
-        now = schedule.wake_at().unwrap_or(now).max(now);
+        now = schedule.next_timeout().unwrap_or(now).max(now);
     }
     schedule.add(target(1, 5001), now);
     schedule.add(target(2, 1), now);
@@ -123,7 +123,7 @@ fn a_host_that_has_had_its_time_ends_what_waits_for_it() {
 }
 
 #[test]
-fn a_host_that_has_had_its_time_leaves_retries_with_the_verdict_they_have() {
+fn host_timeout_ends_retries_with_their_verdict() {
     let policy = Policy { host_timeout: Some(Duration::from_mins(1)), retries: 1, ..per_host(2) };
     let mut schedule = schedule(policy);
     schedule.add(target(1, 1), at(0));
@@ -135,7 +135,7 @@ fn a_host_that_has_had_its_time_leaves_retries_with_the_verdict_they_have() {
 }
 
 #[test]
-fn a_host_that_rests_between_its_attempts_keeps_nobody_waiting() {
+fn host_that_is_idle_between_attempts_does_not_time_out() {
     let policy = Policy { host_timeout: Some(Duration::from_mins(1)), ..per_host(2) };
     let mut schedule = schedule(policy);
     for minute in 0..10 {
@@ -148,7 +148,7 @@ fn a_host_that_rests_between_its_attempts_keeps_nobody_waiting() {
 }
 
 #[test]
-fn an_address_that_was_given_up_leaves_a_name_in_doubt() {
+fn timed_out_address_leaves_its_name_in_doubt() {
     let policy = Policy { host_timeout: Some(Duration::from_mins(1)), ..per_host(1) };
     let mut schedule = schedule(policy);
     schedule.add(target(1, 1), at(0));
@@ -161,7 +161,7 @@ fn an_address_that_was_given_up_leaves_a_name_in_doubt() {
 }
 
 #[test]
-fn the_backlog_tells_whom_a_run_waits_for_and_how_long() {
+fn backlog_names_the_slowest_host_and_its_remaining_time() {
     let mut schedule = schedule(per_host(1));
     for port in 1..=101 {
         schedule.add(target(1, port), at(0));
@@ -184,7 +184,7 @@ fn the_backlog_tells_whom_a_run_waits_for_and_how_long() {
 }
 
 #[test]
-fn hosts_that_rest_hold_up_no_other() {
+fn resting_hosts_delay_no_other() {
     const PORTS: u16 = 10_000;
     let mut schedule = schedule(per_host(4));
     let asks_for_less = |endpoint: SocketAddr| endpoint.ip() == IpAddr::from([192, 0, 2, 3]);
@@ -211,7 +211,7 @@ fn hosts_that_rest_hold_up_no_other() {
 }
 
 #[test]
-fn a_host_that_rests_again_keeps_what_waits_for_it_without_a_limit_of_its_share() {
+fn host_that_rests_again_keeps_its_backlog_without_a_per_host_limit() {
     let mut schedule = schedule(unlimited());
     schedule.add(target(1, 1), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
@@ -223,5 +223,5 @@ fn a_host_that_rests_again_keeps_what_waits_for_it_without_a_limit_of_its_share(
     let again = schedule.next_start(at(30_000)).expect("it has rested");
     schedule.settle(Report { id: again.id, conclusion: throttled() }, at(30_000));
     assert_eq!(schedule.next_start(at(30_000)), None, "it rests again");
-    assert!(schedule.wake_at() > Some(at(59_000)), "and nothing is to be done before");
+    assert!(schedule.next_timeout() > Some(at(59_000)), "and nothing is to be done before");
 }

@@ -1,45 +1,46 @@
-//! Inventories of ansible: in INI, and the JSON of `ansible-inventory --list` and of scripts.
+//! Reads Ansible inventories: INI, and the JSON of `ansible-inventory --list` and of scripts.
 //!
-//! A variable of a group may stand behind its hosts, so an inventory is read whole before the first
-//! host is handed over.
+//! A group's variables may follow its hosts, so the whole inventory is read before the first host
+//! is returned.
 
 use std::{io::BufRead, vec};
 
 use super::{
-    Entry, InputFormat, PassedOver,
-    tracked::{Place, Tracked},
-    with_ports,
+    entry::{InputEntry, with_ports},
+    tracked::{TextPosition, TrackedReader},
 };
-use crate::targets::{LineError, LineErrorKind, grammar};
+use crate::targets::{grammar, line_error::LineError};
 
+mod error;
 mod ini;
 mod inventory;
 mod json;
 
-use self::inventory::{Host, Inventory, Value};
+use self::{
+    error::{document_error, record_error},
+    inventory::{Inventory, InventoryHost, VariableValue},
+};
 
-/// Bytes that an inventory may have.
+/// The maximum number of bytes of an inventory.
 const INVENTORY_MAX: usize = 256 << 20;
 
 /// Reads the hosts of an inventory.
 #[derive(Debug)]
-pub(super) struct Ansible<R> {
+pub(super) struct AnsibleReader<R> {
+    /// `None` once the inventory was read.
     input: Option<R>,
-    hosts: vec::IntoIter<Host>,
+    /// The hosts that are not returned yet.
+    hosts: vec::IntoIter<InventoryHost>,
 }
 
-impl<R: BufRead> Ansible<R> {
+impl<R: BufRead> AnsibleReader<R> {
+    /// Creates a reader.
     pub(super) fn new(input: R) -> Self {
         Self { input: Some(input), hosts: Vec::new().into_iter() }
     }
 
-    /// An inventory has nothing that is passed over.
-    #[expect(clippy::unused_self, reason = "as of every reader")]
-    pub(super) fn passed_over(&self) -> &[PassedOver] {
-        &[]
-    }
-
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, LineError> {
+    /// Reads the next target; `None` at the end.
+    pub(super) fn next_entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         if let Some(input) = self.input.take() {
             self.hosts = read(input)?.into_hosts()?.into_iter();
         }
@@ -47,11 +48,12 @@ impl<R: BufRead> Ansible<R> {
     }
 }
 
+/// Reads an inventory. It is JSON if its first character is `{`, and INI otherwise.
 fn read<R: BufRead>(input: R) -> Result<Inventory, LineError> {
-    let mut input = Tracked::new(input, INVENTORY_MAX);
+    let mut input = TrackedReader::new(input, INVENTORY_MAX);
     loop {
-        let place = input.place();
-        let read = input.fill_buf().map_err(|error| document(place, error.to_string()))?;
+        let position = input.position();
+        let read = input.fill_buf().map_err(|error| document_error(position, error.to_string()))?;
         match read.first() {
             Some(b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf) => input.consume(1),
             Some(b'{') => return json::read(&mut input),
@@ -60,40 +62,32 @@ fn read<R: BufRead>(input: R) -> Result<Inventory, LineError> {
     }
 }
 
-fn entry(host: Host) -> Result<Entry, LineError> {
-    let Host { name, place, address, port } = host;
-    let (text, Place { line, column }) = match &address {
-        Some(Value { text, place }) => (&**text, *place),
-        None => (name.as_str(), place),
+/// Returns the target of a host.
+fn entry(host: InventoryHost) -> Result<InputEntry, LineError> {
+    let InventoryHost { name, position, address, port } = host;
+    let (text, position) = match &address {
+        Some(VariableValue { text, position }) => (&**text, *position),
+        None => (name.as_str(), position),
     };
     if text.contains("{{") {
-        let why = "this is a template, which only ansible can fill in; write the address";
-        return Err(record(Place { line, column }, why.into()));
+        let why = "this is a template, which only Ansible can fill in; write the address";
+        return Err(record_error(position, why.into()));
     }
-    if !grammar::is_one_host(text) {
+    if !grammar::is_single_host(text) {
         let why = format!("{:?} is neither a name nor an address", grammar::excerpt(text));
-        return Err(record(Place { line, column }, why));
+        return Err(record_error(position, why));
     }
     let item = match &port {
         None => text.to_owned(),
-        Some(Value { text: port, place }) => {
+        Some(VariableValue { text: port, position }) => {
             let Ok(number @ 1_u16..) = port.trim().parse() else {
                 let why = format!("{:?} is not a port from 1 to 65535", grammar::excerpt(port));
-                return Err(record(*place, why));
+                return Err(record_error(*position, why));
             };
             with_ports(text, number)
         }
     };
     let label = (text != name).then_some(name);
-    Ok(Entry { item, label, line, column })
-}
-
-fn record(place: Place, why: String) -> LineError {
-    let Place { line, column } = place;
-    LineError { line, column, kind: LineErrorKind::Record { format: InputFormat::Ansible, why } }
-}
-
-fn document(place: Place, why: String) -> LineError {
-    let Place { line, column } = place;
-    LineError { line, column, kind: LineErrorKind::Document { format: InputFormat::Ansible, why } }
+    let TextPosition { line, column } = position;
+    Ok(InputEntry { item, label, line, column })
 }

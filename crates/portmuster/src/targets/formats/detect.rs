@@ -1,16 +1,17 @@
-//! Which format an input has, by its beginning.
+//! Detects the format of an input from its beginning.
 
 use std::{
     io::{self, BufRead, ErrorKind},
     net::{IpAddr, Ipv6Addr},
 };
 
-use super::{InputFormat, csv, known_hosts};
+use super::{csv_header, known_hosts};
+use crate::targets::input_format::InputFormat;
 
-/// Bytes that are looked at when no line ends before.
+/// The maximum number of bytes to wait for if no line ends before.
 const PEEK_MAX: usize = 4096;
 
-/// Takes what has arrived when the first line that is not blank is whole.
+/// Reads until the first line that is not blank is complete, and returns all bytes that have arrived.
 pub(super) fn peek(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut beginning = Vec::new();
     loop {
@@ -27,17 +28,17 @@ pub(super) fn peek(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
         input.consume(length);
         let has_content = |line: &[u8]| !line.trim_ascii().is_empty();
         let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let is_whole = beginning
+        let is_complete = beginning
             .split_inclusive(is_end)
             .any(|line| has_content(line) && line.last().is_some_and(is_end));
-        if is_whole || beginning.len() >= PEEK_MAX {
+        if is_complete || beginning.len() >= PEEK_MAX {
             return Ok(beginning);
         }
     }
 }
 
-/// The format that the beginning shows; what shows none is a list.
-pub(super) fn format(beginning: &[u8]) -> InputFormat {
+/// Returns the format of an input with this beginning; a list if it matches no other format.
+pub(super) fn detect(beginning: &[u8]) -> InputFormat {
     let beginning = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
     let text = String::from_utf8_lossy(&beginning[..beginning.len().min(16 * PEEK_MAX)]);
     let lines = || text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty());
@@ -48,16 +49,17 @@ pub(super) fn format(beginning: &[u8]) -> InputFormat {
     if first.starts_with("# Nmap ") {
         return InputFormat::NmapGrep;
     }
-    // A header is the very first line.
-    if csv::is_header(first) {
+    // Only the first line can be a header.
+    if csv_header::is_header(first) {
         return InputFormat::Csv;
     }
     let is_comment = |line: &&str| line.starts_with('#') || line.starts_with(';');
     let Some(first) = lines().find(|line| !is_comment(line)) else { return InputFormat::List };
-    of_line(first, &text)
+    detect_by_line(first, &text)
 }
 
-fn of_line(first: &str, text: &str) -> InputFormat {
+/// Detects the format from the first line that is not a comment.
+fn detect_by_line(first: &str, text: &str) -> InputFormat {
     if first.starts_with('<') {
         return InputFormat::NmapXml;
     }
@@ -90,15 +92,16 @@ fn of_line(first: &str, text: &str) -> InputFormat {
     InputFormat::List
 }
 
-/// The head of a group in an inventory: `[web]`, `[web:vars]`; an address in brackets is none.
+/// Whether the line is the header of an inventory section, such as `[web]` or `[web:vars]`. An
+/// address in brackets is not.
 fn is_section(line: &str) -> bool {
     let line = line.split(" #").next().unwrap_or(line).trim_end();
     let inner = line.strip_prefix('[').and_then(|line| line.strip_suffix(']'));
     inner.is_some_and(|inner| {
         let address = inner.split(['/', '%', '-']).next().unwrap_or(inner);
-        let is_named = |letter: char| letter.is_alphanumeric() || "_-.:".contains(letter);
+        let is_name_character = |c: char| c.is_alphanumeric() || "_-.:".contains(c);
         !inner.is_empty()
-            && inner.chars().all(is_named)
+            && inner.chars().all(is_name_character)
             && address.parse::<Ipv6Addr>().is_err()
             && inner.parse::<IpAddr>().is_err()
     })
@@ -113,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_known_by_their_beginning() {
+    fn formats_are_detected_by_their_beginning() {
         use InputFormat::{Ansible, Csv, KnownHosts, List, Masscan, NmapGrep, NmapXml};
         for (beginning, expected) in [
             ("", List),
@@ -149,15 +152,15 @@ mod tests {
             ("@revoked * ssh-rsa AAAAB3\n", KnownHosts),
             ("a.example,10.0.0.1 ecdsa-sha2-nistp256 AAAAE2\n", KnownHosts),
         ] {
-            assert_eq!(format(beginning.as_bytes()), expected, "{beginning:?}");
+            assert_eq!(detect(beginning.as_bytes()), expected, "{beginning:?}");
         }
     }
 
     #[test]
-    fn no_more_is_taken_than_the_first_line_wants() {
-        for (input, taken) in [(&b"a\nb\nc\n"[..], 2), (b"\n\na\rb\n", 4), (b"abc", 3), (b"", 0)] {
+    fn peek_reads_no_more_than_the_first_line() {
+        for (input, length) in [(&b"a\nb\nc\n"[..], 2), (b"\n\na\rb\n", 4), (b"abc", 3), (b"", 0)] {
             let mut input = io::BufReader::with_capacity(1, input);
-            assert_eq!(peek(&mut input).expect("it can be read").len(), taken);
+            assert_eq!(peek(&mut input).expect("reading from memory").len(), length);
         }
     }
 }

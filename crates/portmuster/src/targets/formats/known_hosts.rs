@@ -1,61 +1,73 @@
-//! The `known_hosts` of OpenSSH (sshd(8), section `SSH_KNOWN_HOSTS FILE FORMAT`).
+//! Reads `known_hosts` files of OpenSSH (sshd(8), section `SSH_KNOWN_HOSTS FILE FORMAT`).
 
 use std::{collections::VecDeque, io::BufRead, mem};
 
-use super::{Entry, InputFormat, PassedOver, Tally, with_ports};
-use crate::targets::{LineError, LineErrorKind, grammar, lines::RawLines};
+use super::{
+    entry::{InputEntry, with_ports},
+    skipped_records::{SkipCounter, SkippedRecords},
+};
+use crate::targets::{
+    grammar,
+    input_format::InputFormat,
+    line_error::{LineError, LineErrorKind},
+    raw_lines::RawLines,
+};
 
-/// Bytes that a line may have: the key of a host, and its names.
+/// The maximum number of bytes of a line, which contains the names of a host and a key.
 const LINE_MAX: usize = 64 * 1024;
 
 const HASHED: &str = "hashed names, which can't be read";
 const MARKED: &str = "lines marked @revoked or @cert-authority";
 const PATTERNS: &str = "patterns (*, ?, !)";
 
-/// Reads the hosts whose keys are known.
+/// Reads the hosts of a `known_hosts` file.
 #[derive(Debug)]
-pub(super) struct KnownHosts<R> {
+pub(super) struct KnownHostsReader<R> {
     lines: RawLines<R>,
-    entries: VecDeque<Entry>,
-    /// The names of the line before: a host has a line for each of its keys.
+    /// The targets of the current line that are not returned yet.
+    entries: VecDeque<InputEntry>,
+    /// The names of the previous line, to skip further lines with other keys of the same host.
     last_names: String,
-    passed_over: Tally,
+    skipped: SkipCounter,
 }
 
-/// Whether a line can only be one of `known_hosts`.
+/// Whether a line can only belong to a `known_hosts` file.
 pub(super) fn is_line(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let first = words.next().unwrap_or_default();
     if first.starts_with("|1|") || matches!(first, "@revoked" | "@cert-authority") {
         return true;
     }
-    let [kind, key] = [words.next(), words.next()].map(Option::unwrap_or_default);
-    // The base64 of the length of a kind's name, which every key begins with.
-    is_kind(kind) && key.starts_with("AAAA")
+    let [key_type, key] = [words.next(), words.next()].map(Option::unwrap_or_default);
+    // Every key begins with the length of its type's name, which is this in base64.
+    is_key_type(key_type) && key.starts_with("AAAA")
 }
 
-/// The name of a kind of keys; the first version of the protocol had numbers.
-fn is_kind(word: &str) -> bool {
+/// Whether the word is the name of a key type of SSH 2.
+fn is_key_type(word: &str) -> bool {
     ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "rsa-sha2-"]
         .iter()
         .any(|prefix| word.starts_with(prefix))
 }
 
-impl<R: BufRead> KnownHosts<R> {
+impl<R: BufRead> KnownHostsReader<R> {
+    /// Creates a reader.
     pub(super) fn new(input: R) -> Self {
         Self {
             lines: RawLines::new(input, LINE_MAX),
             entries: VecDeque::new(),
             last_names: String::new(),
-            passed_over: Tally::default(),
+            skipped: SkipCounter::default(),
         }
     }
 
-    pub(super) fn passed_over(&self) -> &[PassedOver] {
-        &self.passed_over.0
+    /// Counts the skipped records.
+    pub(super) fn skipped_records(&self) -> &[SkippedRecords] {
+        self.skipped.counts()
     }
 
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, LineError> {
+    /// Reads the next target; `None` at the end.
+    pub(super) fn next_entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         loop {
             if let Some(entry) = self.entries.pop_front() {
                 return Ok(Some(entry));
@@ -67,6 +79,7 @@ impl<R: BufRead> KnownHosts<R> {
         }
     }
 
+    /// Parses the current line.
     fn read_line(&mut self) -> Result<(), LineError> {
         let text = self.lines.text()?;
         let trimmed = text.trim();
@@ -74,18 +87,18 @@ impl<R: BufRead> KnownHosts<R> {
             return Ok(());
         }
         if trimmed.starts_with('@') {
-            self.passed_over.add(1, MARKED);
+            self.skipped.add(1, MARKED);
             return Ok(());
         }
         let mut words = trimmed.split_whitespace();
         let names = words.next().unwrap_or_default();
-        let has_key = words
-            .next()
-            .is_some_and(|kind| is_kind(kind) || kind.bytes().all(|byte| byte.is_ascii_digit()))
+        // A key of SSH 1 begins with its number of bits instead of a type.
+        let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+        let has_key = words.next().is_some_and(|word| is_key_type(word) || is_number(word))
             && words.next().is_some();
-        let start = text.chars().take_while(|letter| letter.is_whitespace()).count() + 1;
+        let start = text.chars().take_while(|character| character.is_whitespace()).count() + 1;
         if !has_key {
-            let why = "behind the names come the kind of a key and the key".to_owned();
+            let why = "a key type and a key must follow the names".to_owned();
             let kind = LineErrorKind::Record { format: InputFormat::KnownHosts, why };
             return Err(self.lines.error(start + names.chars().count(), kind));
         }
@@ -101,27 +114,28 @@ impl<R: BufRead> KnownHosts<R> {
         Ok(())
     }
 
+    /// Adds the target of a name at this column of the current line.
     fn add(&mut self, name: &str, column: usize) -> Result<(), LineError> {
         if name.starts_with('|') {
-            self.passed_over.lose(1, HASHED);
+            self.skipped.add_hidden(1, HASHED);
             return Ok(());
         }
         if name.contains(['*', '?', '!']) {
-            self.passed_over.lose(1, PATTERNS);
+            self.skipped.add_hidden(1, PATTERNS);
             return Ok(());
         }
         let (host, port) = match name.strip_prefix('[').and_then(|name| name.split_once(']')) {
             Some((host, port)) => (host, port.strip_prefix(':')),
             None => (name, None),
         };
-        if !grammar::is_one_host(host) {
+        if !grammar::is_single_host(host) {
             let why = format!("{:?} is neither a name nor an address", grammar::excerpt(name));
             let kind = LineErrorKind::Record { format: InputFormat::KnownHosts, why };
             return Err(self.lines.error(column, kind));
         }
         let item = port.map_or_else(|| host.to_owned(), |port| with_ports(host, port));
         let line = self.lines.line();
-        self.entries.push_back(Entry { item, label: None, line, column });
+        self.entries.push_back(InputEntry { item, label: None, line, column });
         Ok(())
     }
 }

@@ -1,73 +1,84 @@
-//! What masscan writes: `-oL` (a line for each port), `-oJ` and `-oD` (JSON for each).
+//! Reads the output of masscan: `-oL` (one line per port), `-oJ` and `-oD` (one JSON object per
+//! port).
 
 use std::{io::BufRead, net::IpAddr};
 
 use serde::Deserialize;
 
 use super::{
-    Entry, InputFormat, PassedOver, Tally,
-    tracked::{Place, Tracked},
-    with_ports,
+    entry::{InputEntry, with_ports},
+    skipped_records::{SkipCounter, SkippedRecords},
+    tracked::{TextPosition, TrackedReader},
 };
-use crate::targets::{LineError, LineErrorKind, Ports, grammar};
+use crate::targets::{
+    grammar,
+    input_format::InputFormat,
+    line_error::{LineError, LineErrorKind},
+    ports::Ports,
+};
 
-/// Bytes that a record may have, with a banner.
+/// The maximum number of bytes of a record, which may contain a banner.
 const RECORD_MAX: usize = 1 << 20;
 
 const NOT_OPEN: &str = "ports that are not open TCP ports";
 
 /// Reads the open ports of a scan, or its hosts.
 #[derive(Debug)]
-pub(super) struct Masscan<R> {
-    input: Tracked<R>,
+pub(super) struct MasscanReader<R> {
+    input: TrackedReader<R>,
     hosts_up: bool,
-    passed_over: Tally,
+    skipped: SkipCounter,
 }
 
-/// An object of JSON. What else it has is of no interest.
+/// A JSON object of masscan. Other fields are ignored.
 #[derive(Debug, Deserialize)]
-struct Record {
+struct ScannedAddress {
     ip: IpAddr,
     #[serde(default)]
-    ports: Vec<Port>,
+    ports: Vec<ScannedPort>,
 }
 
+/// A port of a JSON object.
 #[derive(Debug, Deserialize)]
-struct Port {
+struct ScannedPort {
     #[serde(rename = "port")]
     number: u16,
     proto: Option<String>,
     status: Option<String>,
 }
 
-impl<R: BufRead> Masscan<R> {
+impl<R: BufRead> MasscanReader<R> {
+    /// Creates a reader of the hosts, or else of the open ports.
     pub(super) fn new(input: R, hosts_up: bool) -> Self {
-        let passed_over = Tally::default();
-        Self { input: Tracked::new(input, RECORD_MAX), hosts_up, passed_over }
+        let skipped = SkipCounter::default();
+        Self { input: TrackedReader::new(input, RECORD_MAX), hosts_up, skipped }
     }
 
-    pub(super) fn passed_over(&self) -> &[PassedOver] {
-        &self.passed_over.0
+    /// Counts the skipped records.
+    pub(super) fn skipped_records(&self) -> &[SkippedRecords] {
+        self.skipped.counts()
     }
 
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, LineError> {
+    /// Reads the next target; `None` at the end.
+    pub(super) fn next_entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         loop {
             self.input.begin_record();
-            let place = self.input.place();
-            let read = self.input.fill_buf().map_err(|error| document(place, error.to_string()))?;
+            let position = self.input.position();
+            let read = self.fill_buf(position)?;
             let entry = match read.first() {
                 None => return Ok(None),
-                // The list of objects, in which some versions leave a comma at the end.
+                // The JSON array around the objects. Some versions write a comma after the last
+                // one.
                 Some(b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']' | b',' | 0xef | 0xbb | 0xbf) => {
                     self.input.consume(1);
                     continue;
                 }
-                Some(b'{') => self.object(place)?,
+                Some(b'{') => self.read_object(position)?,
                 Some(b'<') => {
-                    let why = "this is XML, which is read with --input-format nmap-xml";
-                    return Err(document(place, why.into()));
+                    let why = "this is XML; use --input-format nmap-xml";
+                    return Err(document_error(position, why.into()));
                 }
-                Some(_) => self.line(place)?,
+                Some(_) => self.read_line(position)?,
             };
             if entry.is_some() {
                 return Ok(entry);
@@ -75,30 +86,33 @@ impl<R: BufRead> Masscan<R> {
         }
     }
 
-    fn object(&mut self, place: Place) -> Result<Option<Entry>, LineError> {
+    /// Reads a JSON object that begins at this position.
+    fn read_object(&mut self, position: TextPosition) -> Result<Option<InputEntry>, LineError> {
         let mut json = serde_json::Deserializer::from_reader(&mut self.input);
-        let record = match Record::deserialize(&mut json) {
+        let record = match ScannedAddress::deserialize(&mut json) {
             Ok(record) => record,
             Err(error) => {
-                let error = document(self.input.place(), without_place(&error));
-                // What some versions write at the end, which is no JSON: `{finished: 1}`.
-                let is_end = self.rest_of_line(place)?.starts_with("inished: 1");
+                let error = document_error(self.input.position(), without_position(&error));
+                // Some versions end the output with `{finished: 1}`, which is not JSON.
+                let is_end = self.rest_of_line(position)?.starts_with("inished: 1");
                 return if is_end { Ok(None) } else { Err(error) };
             }
         };
-        let is_open = |port: &&Port| {
+        let is_open = |port: &&ScannedPort| {
             let is = |value: &Option<String>, wanted: &str| {
                 value.as_deref().is_none_or(|value| value == wanted)
             };
             port.number > 0 && is(&port.proto, "tcp") && is(&port.status, "open")
         };
-        let ports = Ports::of_numbers(record.ports.iter().filter(is_open).map(|port| port.number));
-        Ok(self.entry(record.ip, ports, place))
+        let ports =
+            Ports::from_numbers(record.ports.iter().filter(is_open).map(|port| port.number));
+        Ok(self.entry(record.ip, ports, position))
     }
 
-    /// Reads `open tcp 22 10.0.0.1 1700000000`, or `banner tcp 22 10.0.0.1 1700000000 ssh …`.
-    fn line(&mut self, place: Place) -> Result<Option<Entry>, LineError> {
-        let line = self.rest_of_line(place)?;
+    /// Reads a line such as `open tcp 22 10.0.0.1 1700000000` or
+    /// `banner tcp 22 10.0.0.1 1700000000 ssh …`, which begins at this position.
+    fn read_line(&mut self, position: TextPosition) -> Result<Option<InputEntry>, LineError> {
+        let line = self.rest_of_line(position)?;
         if line.starts_with('#') {
             return Ok(None);
         }
@@ -106,7 +120,7 @@ impl<R: BufRead> Masscan<R> {
         let [status, protocol, port, address] =
             [words.next(), words.next(), words.next(), words.next()].map(Option::unwrap_or_default);
         let error = |why: String| {
-            let Place { line, column } = place;
+            let TextPosition { line, column } = position;
             LineError {
                 line,
                 column,
@@ -114,37 +128,50 @@ impl<R: BufRead> Masscan<R> {
             }
         };
         if !matches!(status, "open" | "closed" | "banner") || address.is_empty() {
-            let why = "a line has a state, a protocol, a port, an address and a time";
+            let why = "a line must have a state, a protocol, a port, an address and a time";
             return Err(error(why.into()));
         }
         let address = address
             .parse()
-            .map_err(|_| error(format!("{:?} is no address", grammar::excerpt(address))))?;
-        let number: u16 =
-            port.parse().map_err(|_| error(format!("{:?} is no port", grammar::excerpt(port))))?;
+            .map_err(|_| error(format!("{:?} is not an address", grammar::excerpt(address))))?;
+        let number: u16 = port
+            .parse()
+            .map_err(|_| error(format!("{:?} is not a port", grammar::excerpt(port))))?;
         let is_open = number > 0 && protocol == "tcp" && status != "closed";
         let ports = is_open.then(|| Ports::one(number));
-        Ok(self.entry(address, ports, place))
+        Ok(self.entry(address, ports, position))
     }
 
-    fn entry(&mut self, address: IpAddr, ports: Option<Ports>, place: Place) -> Option<Entry> {
-        let Place { line, column } = place;
-        let entry = |item| Some(Entry { item, label: None, line, column });
+    /// Returns the target of a record, or counts the record as skipped.
+    fn entry(
+        &mut self,
+        address: IpAddr,
+        ports: Option<Ports>,
+        position: TextPosition,
+    ) -> Option<InputEntry> {
+        let TextPosition { line, column } = position;
+        let entry = |item| Some(InputEntry { item, label: None, line, column });
         let address = address.to_string();
         if self.hosts_up {
             return entry(address);
         }
         let Some(ports) = ports else {
-            self.passed_over.add(1, NOT_OPEN);
+            self.skipped.add(1, NOT_OPEN);
             return None;
         };
         entry(with_ports(&address, ports))
     }
 
-    fn rest_of_line(&mut self, place: Place) -> Result<String, LineError> {
+    /// Reads the buffered bytes. The position is that of an error.
+    fn fill_buf(&mut self, position: TextPosition) -> Result<&[u8], LineError> {
+        self.input.fill_buf().map_err(|error| document_error(position, error.to_string()))
+    }
+
+    /// Reads to the end of the line. The position is that of an error.
+    fn rest_of_line(&mut self, position: TextPosition) -> Result<String, LineError> {
         let mut line = Vec::new();
         loop {
-            let read = self.input.fill_buf().map_err(|error| document(place, error.to_string()))?;
+            let read = self.fill_buf(position)?;
             let end = read.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
             let length = end.unwrap_or(read.len());
             line.extend_from_slice(&read[..length]);
@@ -153,19 +180,21 @@ impl<R: BufRead> Masscan<R> {
                 break;
             }
         }
-        // Banners have been escaped, but not by everybody.
+        // masscan escapes banners, but other programs that write its format may not.
         Ok(String::from_utf8_lossy(&line).into_owned())
     }
 }
 
-/// What is wrong, without the place, which is that of the whole input here.
-fn without_place(error: &serde_json::Error) -> String {
+/// Returns the message of an error without its position, which does not count the bytes before the
+/// object.
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or(&text);
     grammar::shortened(text)
 }
 
-fn document(place: Place, why: String) -> LineError {
-    let Place { line, column } = place;
+/// Creates the error of an input that can't be read further.
+fn document_error(position: TextPosition, why: String) -> LineError {
+    let TextPosition { line, column } = position;
     LineError { line, column, kind: LineErrorKind::Document { format: InputFormat::Masscan, why } }
 }

@@ -1,47 +1,61 @@
-//! What `nmap -oG` and `masscan -oG` write: a line for each host, with fields between tabs.
+//! Reads the output of `nmap -oG` and `masscan -oG`: lines of hosts, with fields separated by tabs.
 
 use std::{io::BufRead, net::IpAddr};
 
-use super::{Entry, InputFormat, PassedOver, Tally, nmap_xml, with_ports};
-use crate::targets::{LineError, LineErrorKind, Ports, grammar, lines::RawLines};
+use super::{
+    entry::{InputEntry, with_ports},
+    nmap_xml,
+    skipped_records::{SkipCounter, SkippedRecords},
+};
+use crate::targets::{
+    grammar,
+    input_format::InputFormat,
+    line_error::{LineError, LineErrorKind},
+    ports::Ports,
+    raw_lines::RawLines,
+};
 
-/// Bytes that a line may have: each of 65,535 ports with its service.
+/// The maximum number of bytes of a line, which may list 65,535 ports with their services.
 const LINE_MAX: usize = 8 << 20;
 
-/// Reads the open ports of a scan, or its hosts.
+/// Reads the open ports of a scan, or its hosts that are up.
 #[derive(Debug)]
-pub(super) struct NmapGrep<R> {
+pub(super) struct NmapGrepReader<R> {
     lines: RawLines<R>,
     hosts_up: bool,
-    /// The host of the line before, and whether it was handed over.
+    /// The host of the previous line, and whether it is done: a target of it was returned, or it is
+    /// down.
     last: Option<(IpAddr, bool)>,
-    passed_over: Tally,
+    skipped: SkipCounter,
 }
 
-/// What a line says.
-struct Line<'a> {
+/// The fields of a line.
+struct HostLine<'a> {
     host: &'a str,
-    /// Where the host begins, in characters from 1.
+    /// The column of the host, in characters from 1.
     column: usize,
     name: &'a str,
     status: Option<&'a str>,
     ports: Option<&'a str>,
 }
 
-impl<R: BufRead> NmapGrep<R> {
+impl<R: BufRead> NmapGrepReader<R> {
+    /// Creates a reader of the hosts that are up, or else of the open ports.
     pub(super) fn new(input: R, hosts_up: bool) -> Self {
         let lines = RawLines::new(input, LINE_MAX);
-        Self { lines, hosts_up, last: None, passed_over: Tally::default() }
+        Self { lines, hosts_up, last: None, skipped: SkipCounter::default() }
     }
 
-    pub(super) fn passed_over(&self) -> &[PassedOver] {
-        &self.passed_over.0
+    /// Counts the skipped records.
+    pub(super) fn skipped_records(&self) -> &[SkippedRecords] {
+        self.skipped.counts()
     }
 
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, LineError> {
+    /// Reads the next target; `None` at the end.
+    pub(super) fn next_entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         loop {
             if !self.lines.advance()? {
-                self.forget_last();
+                self.finish_host();
                 return Ok(None);
             }
             if let Some(entry) = self.entry()? {
@@ -50,7 +64,8 @@ impl<R: BufRead> NmapGrep<R> {
         }
     }
 
-    fn entry(&mut self) -> Result<Option<Entry>, LineError> {
+    /// Returns the target of the current line, if it has one.
+    fn entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         let text = self.lines.text()?;
         let trimmed = text.trim();
         if trimmed.is_empty() || trimmed.starts_with('#') {
@@ -60,57 +75,61 @@ impl<R: BufRead> NmapGrep<R> {
             let kind = LineErrorKind::Record { format: InputFormat::NmapGrep, why };
             Err(self.lines.error(column, kind))
         };
-        let Some(line) = fields(text) else {
+        let Some(line) = parse_fields(text) else {
             let why = if trimmed.contains("scan report for") || trimmed.starts_with("Starting Nmap")
             {
-                "this is nmap's output for people; give what -oG or -oX writes"
+                "this is nmap's normal output; use that of nmap -oG or -oX"
             } else {
-                "a line begins with \"Host: \""
+                "the line does not begin with \"Host: \""
             };
             return error(1, why.to_owned());
         };
         let Ok(address) = line.host.parse::<IpAddr>() else {
-            return error(line.column, format!("{:?} is no address", grammar::excerpt(line.host)));
+            return error(
+                line.column,
+                format!("{:?} is not an address", grammar::excerpt(line.host)),
+            );
         };
         let label = (!line.name.is_empty()).then(|| line.name.to_owned());
-        // A scan that only lists them (-sL) knows nothing of them.
+        // A scan that only lists hosts (-sL) does not know whether they are up.
         let is_up = line.status != Some("Down");
         let open = line.ports.map(open_ports);
-        let (place, column) = (self.lines.line(), line.column);
-        let entry = |item| Entry { item, label, line: place, column };
+        let (line_number, column) = (self.lines.line(), line.column);
+        let entry = |item| InputEntry { item, label, line: line_number, column };
         if self.last.is_none_or(|(last, _)| last != address) {
-            self.forget_last();
+            self.finish_host();
             self.last = Some((address, false));
         }
-        let Some((_, is_taken)) = &mut self.last else { return Ok(None) };
+        let Some((_, is_done)) = &mut self.last else { return Ok(None) };
         if self.hosts_up {
-            let is_new = is_up && !std::mem::replace(is_taken, *is_taken || is_up);
+            let is_new = is_up && !std::mem::replace(is_done, *is_done || is_up);
             return Ok(is_new.then(|| entry(address.to_string())));
         }
-        // A host that is down has nothing open; another line may say more of one that is up.
-        *is_taken |= !is_up;
+        // A host that is down has no open port. Another line may list the ports of one that is up.
+        *is_done |= !is_up;
         let Some(ports) = open.flatten() else { return Ok(None) };
-        *is_taken = true;
+        *is_done = true;
         Ok(Some(entry(with_ports(&address.to_string(), ports))))
     }
 
-    /// Counts the last host, when it was not handed over.
-    fn forget_last(&mut self) {
-        if self.last.take().is_some_and(|(_, is_taken)| !is_taken) && !self.hosts_up {
-            self.passed_over.add(1, nmap_xml::NOTHING_OPEN);
+    /// Counts the previous host as skipped if no target of it was returned.
+    fn finish_host(&mut self) {
+        if self.last.take().is_some_and(|(_, is_done)| !is_done) && !self.hosts_up {
+            self.skipped.add(1, nmap_xml::NOTHING_OPEN);
         }
     }
 }
 
-fn fields(text: &str) -> Option<Line<'_>> {
-    let mut line = Line { host: "", column: 0, name: "", status: None, ports: None };
+/// Splits a line into its fields; `None` if it has no host.
+fn parse_fields(text: &str) -> Option<HostLine<'_>> {
+    let mut line = HostLine { host: "", column: 0, name: "", status: None, ports: None };
     for field in text.split('\t') {
         let (key, value) = field.split_once(": ").unwrap_or((field, ""));
         match key.trim() {
             "Host" if !value.is_empty() => {
                 let (host, name) = value.split_once(' ').unwrap_or((value, ""));
-                let at = host.as_ptr().addr() - text.as_ptr().addr();
-                line.column = text[..at].chars().count() + 1;
+                let start = host.as_ptr().addr() - text.as_ptr().addr();
+                line.column = text[..start].chars().count() + 1;
                 line.host = host;
                 line.name = name.trim().trim_start_matches('(').trim_end_matches(')');
             }
@@ -122,14 +141,15 @@ fn fields(text: &str) -> Option<Line<'_>> {
     (!line.host.is_empty()).then_some(line)
 }
 
-/// The ports that may be open: `22/open/tcp//ssh//OpenSSH 9.2/, 23/closed/tcp//telnet///`.
+/// Returns the ports that may be open in a list such as
+/// `22/open/tcp//ssh//OpenSSH 9.2/, 23/closed/tcp//telnet///`.
 fn open_ports(text: &str) -> Option<Ports> {
     let open = text.split(", ").filter_map(|port| {
-        // What is behind a comma in the text of a version is no port.
+        // The text of a version may contain a comma. What follows it is not a port.
         let mut parts = port.trim().split('/');
         let number: u16 = parts.next()?.parse().ok().filter(|number| *number > 0)?;
         let (state, protocol) = (parts.next()?, parts.next()?);
         (nmap_xml::may_be_open(state) && protocol == "tcp").then_some(number)
     });
-    Ports::of_numbers(open)
+    Ports::from_numbers(open)
 }

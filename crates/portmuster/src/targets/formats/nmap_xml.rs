@@ -1,6 +1,6 @@
-//! What `nmap -oX`, `masscan -oX` and our own output xml write.
+//! Reads the output of `nmap -oX` and `masscan -oX`, and the XML output of portmuster.
 
-use std::{io::BufRead, net::IpAddr};
+use std::{io::BufRead, net::IpAddr, str::FromStr};
 
 use quick_xml::{
     XmlVersion,
@@ -9,47 +9,56 @@ use quick_xml::{
 };
 
 use super::{
-    Entry, InputFormat, PassedOver, Tally,
-    tracked::{Place, Tracked},
-    with_ports,
+    entry::{InputEntry, with_ports},
+    skipped_records::{SkipCounter, SkippedRecords},
+    tracked::{TextPosition, TrackedReader},
 };
-use crate::targets::{LineError, LineErrorKind, Ports, grammar};
+use crate::targets::{
+    grammar,
+    input_format::InputFormat,
+    line_error::{LineError, LineErrorKind},
+    ports::Ports,
+};
 
-/// Bytes that a tag or a text may have: what scripts say is in attributes.
+/// The maximum number of bytes of a tag or a text. Attributes contain the output of nmap scripts.
 const EVENT_MAX: usize = 8 << 20;
-/// Elements in each other; nmap has ten.
+/// The maximum depth of nested elements; nmap nests ten.
 const DEPTH_MAX: usize = 64;
 
-/// Hosts without a port that may be open.
+/// The kind of skipped records: hosts without a port that may be open.
 pub(super) const NOTHING_OPEN: &str =
-    "hosts that are up and have no open TCP port (-p LIST checks ports of all that are up)";
-/// Ports that nmap has only counted.
-const SUMMED_UP: &str = "ports in a state of open that nmap counts and does not name";
+    "hosts that are up and have no open TCP port (-p LIST checks ports of every host that is up)";
+/// The kind of skipped records: ports that nmap counted without listing them.
+const ONLY_COUNTED: &str = "ports that may be open, which nmap counted without listing them";
 
-/// Reads the open ports of a scan, or its hosts.
+/// Reads the open ports of a scan, or its hosts that are up.
 #[derive(Debug)]
-pub(super) struct NmapXml<R> {
-    reader: Reader<Tracked<R>>,
+pub(super) struct NmapXmlReader<R> {
+    reader: Reader<TrackedReader<R>>,
     buffer: Vec<u8>,
     hosts_up: bool,
+    /// The number of open elements.
     depth: usize,
     has_root: bool,
+    /// Whether the root element was closed.
     is_complete: bool,
-    host: Option<Host>,
-    passed_over: Tally,
+    /// The host whose element is open.
+    host: Option<ScannedHost>,
+    skipped: SkipCounter,
 }
 
-/// What was read of one host.
+/// The data of one host element.
 #[derive(Debug)]
-struct Host {
-    place: Place,
+struct ScannedHost {
+    position: TextPosition,
     is_down: bool,
     address: Option<IpAddr>,
     name: Option<String>,
-    has_users_name: bool,
-    /// The TCP port that is being read.
+    /// Whether `name` is the one that the user of nmap gave.
+    has_user_name: bool,
+    /// The TCP port whose element is open.
     port: Option<u16>,
-    /// A bit for each port; nothing while none is open.
+    /// One bit for each port, 1 if it may be open; empty if no port may be.
     open: Vec<u64>,
 }
 
@@ -58,14 +67,14 @@ pub(super) fn may_be_open(state: &str) -> bool {
     matches!(state, "open" | "open|filtered")
 }
 
-impl Host {
-    fn new(place: Place) -> Self {
+impl ScannedHost {
+    fn new(position: TextPosition) -> Self {
         Self {
-            place,
+            position,
             is_down: false,
             address: None,
             name: None,
-            has_users_name: false,
+            has_user_name: false,
             port: None,
             open: Vec::new(),
         }
@@ -78,45 +87,52 @@ impl Host {
         self.open[usize::from(port / 64)] |= 1 << (port % 64);
     }
 
+    /// The ports that may be open; `None` if there is none.
     fn open_ports(&self) -> Option<Ports> {
-        let of_word = |(word, bits): (u16, &u64)| {
+        let ports_of_word = |(word, bits): (u16, &u64)| {
             let bits = *bits;
             (0..64_u16).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| 64 * word + bit)
         };
         let words = (0..).zip(&self.open).filter(|(_, bits)| **bits != 0);
-        Ports::of_numbers(words.flat_map(of_word))
+        Ports::from_numbers(words.flat_map(ports_of_word))
     }
 }
 
-impl<R: BufRead> NmapXml<R> {
+impl<R: BufRead> NmapXmlReader<R> {
+    /// Creates a reader of the hosts that are up, or else of the open ports.
     pub(super) fn new(input: R, hosts_up: bool) -> Self {
         Self {
-            reader: Reader::from_reader(Tracked::new(input, EVENT_MAX)),
+            reader: Reader::from_reader(TrackedReader::new(input, EVENT_MAX)),
             buffer: Vec::new(),
             hosts_up,
             depth: 0,
             has_root: false,
             is_complete: false,
             host: None,
-            passed_over: Tally::default(),
+            skipped: SkipCounter::default(),
         }
     }
 
-    pub(super) fn passed_over(&self) -> &[PassedOver] {
-        &self.passed_over.0
+    /// Counts the skipped records.
+    pub(super) fn skipped_records(&self) -> &[SkippedRecords] {
+        self.skipped.counts()
     }
 
-    pub(super) fn next_entry(&mut self) -> Result<Option<Entry>, LineError> {
+    /// Reads the next target; `None` at the end.
+    ///
+    /// # Errors
+    /// The document is not valid, or it ends before its root element does.
+    pub(super) fn next_entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         while !self.is_complete {
             self.reader.get_mut().begin_record();
-            let place = self.reader.get_ref().place();
+            let position = self.reader.get_ref().position();
             let mut buffer = std::mem::take(&mut self.buffer);
             buffer.clear();
             let entry = match self.reader.read_event_into(&mut buffer) {
-                Ok(event) => self.take(&event, place),
+                Ok(event) => self.handle(&event, position),
                 Err(error) => {
-                    let place = self.reader.get_ref().place();
-                    Err(broken(place, &error.to_string()))
+                    let position = self.reader.get_ref().position();
+                    Err(document_error(position, &error.to_string()))
                 }
             };
             self.buffer = buffer;
@@ -127,17 +143,22 @@ impl<R: BufRead> NmapXml<R> {
         Ok(None)
     }
 
-    fn take(&mut self, event: &Event<'_>, place: Place) -> Result<Option<Entry>, LineError> {
+    /// Handles one event of the parser. Returns the target of a host whose element ends.
+    fn handle(
+        &mut self,
+        event: &Event<'_>,
+        position: TextPosition,
+    ) -> Result<Option<InputEntry>, LineError> {
         match event {
             Event::Start(tag) => {
                 self.depth += 1;
                 if self.depth > DEPTH_MAX {
-                    return Err(broken(place, "its elements are too deep in each other"));
+                    return Err(document_error(position, "its elements are nested too deeply"));
                 }
-                self.begin(tag, place)?;
+                self.begin(tag, position)?;
             }
             Event::Empty(tag) => {
-                self.begin(tag, place)?;
+                self.begin(tag, position)?;
                 return Ok(self.end(tag.local_name().as_ref()));
             }
             Event::End(tag) => {
@@ -145,13 +166,13 @@ impl<R: BufRead> NmapXml<R> {
                 return Ok(self.end(tag.local_name().as_ref()));
             }
             Event::Text(text) if self.depth == 0 && !text.trim_ascii().is_empty() => {
-                return Err(broken(place, "it is no XML: text stands outside of its root"));
+                return Err(document_error(position, "it has text outside of its root element"));
             }
             Event::Eof => {
-                return Err(broken(
-                    place,
-                    "it ends before </nmaprun>, so hosts may be missing; when the scan was broken \
-                     off, nmap --resume completes it",
+                return Err(document_error(
+                    position,
+                    "it ends before </nmaprun>, so hosts may be missing; if the scan was interrupted, \
+                     nmap --resume completes it",
                 ));
             }
             _ => {}
@@ -159,36 +180,35 @@ impl<R: BufRead> NmapXml<R> {
         Ok(None)
     }
 
-    fn begin(&mut self, tag: &BytesStart<'_>, place: Place) -> Result<(), LineError> {
+    /// Handles the start of an element.
+    fn begin(&mut self, tag: &BytesStart<'_>, position: TextPosition) -> Result<(), LineError> {
         let name = tag.local_name();
         if !self.has_root {
             self.has_root = true;
             if name.as_ref() != "nmaprun" {
                 let name = grammar::excerpt(name.as_ref());
-                return Err(broken(place, &format!("its root is <{name}>, not <nmaprun>")));
+                let why = format!("its root element is <{name}>, not <nmaprun>");
+                return Err(document_error(position, &why));
             }
             return Ok(());
         }
         if name.as_ref() == "host" {
-            self.host = Some(Host::new(place));
+            self.host = Some(ScannedHost::new(position));
             return Ok(());
         }
         let Some(host) = &mut self.host else { return Ok(()) };
-        let value = |name: &str| value(tag, name, place);
+        let value = |name: &str| attribute(tag, name, position);
         match name.as_ref() {
             "status" => host.is_down = value("state")?.is_some_and(|state| state == "down"),
             "address" if value("addrtype")?.is_none_or(|kind| kind.starts_with("ipv")) => {
                 let text = value("addr")?.unwrap_or_default();
-                let address = text.parse().map_err(|_| {
-                    broken(place, &format!("{:?} is no address", grammar::excerpt(&text)))
-                })?;
-                host.address.get_or_insert(address);
+                host.address.get_or_insert(parse_value(&text, "an address", position)?);
             }
             "hostname" => {
-                let is_users = value("type")?.is_some_and(|kind| kind == "user");
-                if host.name.is_none() || (is_users && !host.has_users_name) {
+                let is_user_name = value("type")?.is_some_and(|kind| kind == "user");
+                if host.name.is_none() || (is_user_name && !host.has_user_name) {
                     host.name = value("name")?.filter(|name| !name.is_empty());
-                    host.has_users_name = is_users;
+                    host.has_user_name = is_user_name;
                 }
             }
             "port" => {
@@ -196,9 +216,7 @@ impl<R: BufRead> NmapXml<R> {
                 let text = value("portid")?.unwrap_or_default();
                 host.port = None;
                 if is_tcp {
-                    let number: u16 = text.parse().map_err(|_| {
-                        broken(place, &format!("{:?} is no port", grammar::excerpt(&text)))
-                    })?;
+                    let number: u16 = parse_value(&text, "a port", position)?;
                     host.port = Some(number).filter(|number| *number > 0);
                 }
             }
@@ -211,14 +229,15 @@ impl<R: BufRead> NmapXml<R> {
             }
             "extraports" if value("state")?.is_some_and(|state| may_be_open(&state)) => {
                 let count = value("count")?.and_then(|count| count.parse().ok()).unwrap_or(1);
-                self.passed_over.lose(count, SUMMED_UP);
+                self.skipped.add_hidden(count, ONLY_COUNTED);
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn end(&mut self, name: &str) -> Option<Entry> {
+    /// Handles the end of an element.
+    fn end(&mut self, name: &str) -> Option<InputEntry> {
         match name {
             "host" => self.host.take().and_then(|host| self.entry(host)),
             "nmaprun" if self.depth == 0 => {
@@ -229,32 +248,46 @@ impl<R: BufRead> NmapXml<R> {
         }
     }
 
-    fn entry(&mut self, host: Host) -> Option<Entry> {
+    /// Returns the target of a host, or counts the host as skipped.
+    fn entry(&mut self, host: ScannedHost) -> Option<InputEntry> {
         let address = host.address.filter(|_| !host.is_down)?.to_string();
         let item = if self.hosts_up {
             address
         } else if let Some(ports) = host.open_ports() {
             with_ports(&address, ports)
         } else {
-            self.passed_over.add(1, NOTHING_OPEN);
+            self.skipped.add(1, NOTHING_OPEN);
             return None;
         };
-        let Place { line, column } = host.place;
-        Some(Entry { item, label: host.name, line, column })
+        let TextPosition { line, column } = host.position;
+        Some(InputEntry { item, label: host.name, line, column })
     }
 }
 
-fn value(tag: &BytesStart<'_>, name: &str, place: Place) -> Result<Option<String>, LineError> {
-    let broken = |error: &dyn std::fmt::Display| broken(place, &error.to_string());
-    let Some(found) = tag.try_get_attribute(name).map_err(|error| broken(&error))? else {
+/// Returns the value of an attribute; `None` if the element does not have it.
+fn attribute(
+    tag: &BytesStart<'_>,
+    name: &str,
+    position: TextPosition,
+) -> Result<Option<String>, LineError> {
+    let error = |error: &dyn std::fmt::Display| document_error(position, &error.to_string());
+    let Some(found) = tag.try_get_attribute(name).map_err(|cause| error(&cause))? else {
         return Ok(None);
     };
-    let value = found.normalized_value(XmlVersion::Implicit1_0).map_err(|error| broken(&error))?;
+    let value = found.normalized_value(XmlVersion::Implicit1_0).map_err(|cause| error(&cause))?;
     Ok(Some(value.into_owned()))
 }
 
-fn broken(place: Place, why: &str) -> LineError {
-    let Place { line, column } = place;
+/// Parses the value of an attribute. `kind` says in an error what the text should be.
+fn parse_value<T: FromStr>(text: &str, kind: &str, position: TextPosition) -> Result<T, LineError> {
+    text.parse().map_err(|_| {
+        document_error(position, &format!("{:?} is not {kind}", grammar::excerpt(text)))
+    })
+}
+
+/// Creates the error of a document that can't be read further.
+fn document_error(position: TextPosition, why: &str) -> LineError {
+    let TextPosition { line, column } = position;
     let why = grammar::shortened(why);
     LineError { line, column, kind: LineErrorKind::Document { format: InputFormat::NmapXml, why } }
 }

@@ -1,11 +1,12 @@
 use std::io::BufReader;
 
 use super::*;
-use crate::targets::{Ports, TargetSet};
+use crate::targets::{ports::Ports, set::TargetSet};
 
-/// Items as `item label`, then errors as they are said.
+/// Returns the items of an input, as `item label`, then the messages of its errors and the kinds of
+/// skipped records.
 fn read_with(input: &str, options: &InputOptions) -> (Vec<String>, Vec<String>) {
-    // A format that is not named is known by more than a line, when a comment comes first.
+    // If a comment comes first, detection of the format needs more than the first line.
     let capacity = if options.format.is_some() { 7 } else { 8192 };
     let input = BufReader::with_capacity(capacity, input.as_bytes());
     let mut entries = Entries::new(input, options.clone());
@@ -22,7 +23,8 @@ fn read_with(input: &str, options: &InputOptions) -> (Vec<String>, Vec<String>) 
             Err(error) => errors.push(error.to_string()),
         }
     }
-    errors.extend(entries.passed_over().iter().map(|it| format!("{} {}", it.count, it.what)));
+    let skipped = entries.skipped_records().iter();
+    errors.extend(skipped.map(|records| format!("{} {}", records.count, records.description)));
     (items, errors)
 }
 
@@ -34,11 +36,11 @@ fn read(input: &str, format: InputFormat) -> (Vec<String>, Vec<String>) {
     read_with(input, &options(format))
 }
 
-/// The items of an input without errors, also when its format is not named.
+/// Returns the items of an input without errors, and checks that detection finds the same format.
 fn items(input: &str, format: InputFormat) -> Vec<String> {
     let (named, errors) = read(input, format);
     assert_eq!(errors, [""; 0], "{input}");
-    assert_eq!(read_with(input, &InputOptions::default()).0, named, "unnamed: {input}");
+    assert_eq!(read_with(input, &InputOptions::default()).0, named, "detected: {input}");
     named
 }
 
@@ -48,7 +50,7 @@ fn assert_error(input: &str, format: InputFormat, part: &str) {
 }
 
 #[test]
-fn names_of_formats_are_read_back() {
+fn format_names_are_parsed() {
     for format in InputFormat::ALL {
         assert_eq!(format.name().parse(), Ok(format));
     }
@@ -56,7 +58,7 @@ fn names_of_formats_are_read_back() {
 }
 
 #[test]
-fn csv_with_a_header_has_its_columns_by_their_titles() {
+fn a_csv_header_determines_the_columns() {
     use InputFormat::Csv;
     for (input, expected) in [
         ("ip,port\n127.0.9.1,22\n", vec!["127.0.9.1:22"]),
@@ -80,7 +82,7 @@ fn csv_with_a_header_has_its_columns_by_their_titles() {
 }
 
 #[test]
-fn csv_without_a_header_is_host_port_and_label() {
+fn csv_without_a_header_has_the_columns_host_port_and_label() {
     let csv = |input| read(input, InputFormat::Csv);
     assert_eq!(
         csv("127.0.9.1,22\n127.0.9.2,23,core,x\n"),
@@ -92,7 +94,7 @@ fn csv_without_a_header_is_host_port_and_label() {
 }
 
 #[test]
-fn columns_of_csv_are_named_or_numbered() {
+fn csv_columns_are_selected_by_name_or_number() {
     let with = |columns: &str, input: &str| {
         let columns = Some(columns.parse().expect("columns"));
         read_with(input, &InputOptions { columns, ..InputOptions::default() })
@@ -104,20 +106,25 @@ fn columns_of_csv_are_named_or_numbered() {
     assert_eq!(with("2,3", "id,ip,port\n7,10.0.0.1,22\n"), (vec!["10.0.0.1:22".into()], vec![]));
     let (_, errors) = with("host", table);
     assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(errors[0].contains("no column is called \"host\"; there are id, where, which, what"));
+    assert!(
+        errors[0].contains("no column is called \"host\"; the columns are id, where, which, what")
+    );
     for text in ["", ",1", "1,2,3,4", "0"] {
         assert!(text.parse::<Columns>().is_err(), "{text:?}");
     }
 }
 
 #[test]
-fn errors_of_csv_have_line_and_column() {
+fn csv_errors_have_the_line_and_column_of_the_cell() {
     for (input, part) in [
         ("ip,port\n10.0.0.1,22\n10.0.0.2, 70000\n", "line 3, column 11: port 70000"),
         ("ip,port\n\"10.0.0.300\",22\n", "line 2, column 2: \"10.0.0.300\" is not an IPv4"),
-        ("x,ip\n\"a\nb\",c d\n", "line 3, column 5: ' ' can't be part of a host name"),
-        ("ip,port\n,22\n", "line 2, column 1: this can't be read as csv: the cell of the host"),
-        ("ip,port\n10.0.0.1:22,23\n", "line 2, column 13: this can't be read as csv: ports stand"),
+        ("x,ip\n\"a\nb\",c d\n", "line 3, column 5: ' ' is not allowed in a host name"),
+        ("ip,port\n,22\n", "line 2, column 1: this can't be read as csv: the host cell"),
+        (
+            "ip,port\n10.0.0.1:22,23\n",
+            "line 2, column 13: this can't be read as csv: ports are given",
+        ),
         (
             "ip,name\n10.0.0.1,\"core\n10.0.0.2,edge\n",
             "line 2, column 10: this can't be read as \
@@ -154,9 +161,9 @@ const NMAP_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 "#;
 
 #[test]
-fn nmaps_xml_gives_open_ports_or_hosts() {
+fn nmap_xml_is_read_as_open_ports_or_as_hosts() {
     let nothing_open = "1 hosts that are up and have no open TCP port (-p LIST checks ports of \
-                        all that are up)";
+                        every host that is up)";
     let open = (vec!["10.0.0.1:22,2222 one".to_owned()], vec![nothing_open.to_owned()]);
     assert_eq!(read(NMAP_XML, InputFormat::NmapXml), open);
     assert_eq!(read_with(NMAP_XML, &InputOptions::default()), open);
@@ -168,15 +175,15 @@ fn nmaps_xml_gives_open_ports_or_hosts() {
 }
 
 #[test]
-fn nmaps_xml_that_is_broken_is_an_error() {
-    let cut = NMAP_XML.find("<host><status state=\"down\"").expect("it is there");
+fn invalid_or_incomplete_nmap_xml_is_an_error() {
+    let cut = NMAP_XML.find("<host><status state=\"down\"").expect("the second host");
     let (found, errors) = read(&NMAP_XML[..cut], InputFormat::NmapXml);
     assert_eq!((found.len(), errors.len()), (1, 1), "{errors:?}");
     assert!(errors[0].starts_with("line 15, column 1: this can't be read as nmap-xml: it ends"));
     for (input, part) in [
         ("", "it ends before </nmaprun>"),
-        ("<html></html>", "its root is <html>, not <nmaprun>"),
-        ("10.0.0.1\n", "text stands outside of its root"),
+        ("<html></html>", "its root element is <html>, not <nmaprun>"),
+        ("10.0.0.1\n", "it has text outside of its root element"),
         ("<nmaprun><host></nmaprun>", "line 1, column"),
         ("<nmaprun><host><address addr=\"x\"/></host></nmaprun>", "column 16: this can't be read"),
         ("<nmaprun><host><address addr=\"&x;\"/></host></nmaprun>", "column 16"),
@@ -184,7 +191,7 @@ fn nmaps_xml_that_is_broken_is_an_error() {
         assert_error(input, InputFormat::NmapXml, part);
     }
     let deep = format!("<nmaprun>{}", "<a>".repeat(100));
-    assert_error(&deep, InputFormat::NmapXml, "too deep");
+    assert_error(&deep, InputFormat::NmapXml, "nested too deeply");
     let long = format!("<nmaprun a=\"{}", "a".repeat(9 << 20));
     assert_error(&long, InputFormat::NmapXml, "a record is longer than");
 }
@@ -198,10 +205,10 @@ const NMAP_GREP: &str = "# Nmap 7.93 scan initiated Mon as: nmap -oG - 10.0.0.0/
     # Nmap done at Mon\n";
 
 #[test]
-fn nmaps_lines_give_open_ports_or_hosts() {
-    let (found, passed_over) = read(NMAP_GREP, InputFormat::NmapGrep);
+fn nmap_grep_is_read_as_open_ports_or_as_hosts() {
+    let (found, skipped) = read(NMAP_GREP, InputFormat::NmapGrep);
     assert_eq!(found, ["10.0.0.1:22,2222 one.example"]);
-    assert_eq!(passed_over.len(), 1, "{passed_over:?}");
+    assert_eq!(skipped.len(), 1, "{skipped:?}");
     assert_eq!(read_with(NMAP_GREP, &InputOptions::default()).0, found);
     let up = InputOptions { hosts_up: true, ..options(InputFormat::NmapGrep) };
     assert_eq!(
@@ -215,13 +222,13 @@ fn nmaps_lines_give_open_ports_or_hosts() {
         normal,
         InputFormat::NmapGrep,
         "line 2, column 1: this can't be read as nmap-grep: \
-                                                 this is nmap's output for people",
+                                                 this is nmap's normal output",
     );
     assert_error("Host: x ()\tStatus: Up", InputFormat::NmapGrep, "column 7: this can't be read");
 }
 
 #[test]
-fn masscan_is_read_as_lines_and_as_json() {
+fn masscan_lines_and_json_are_read() {
     use InputFormat::Masscan;
     let lines = "#masscan\nopen tcp 22 127.0.9.1 1700000000\nbanner tcp 23 127.0.9.2 17 telnet x\n\
                  # end\n";
@@ -238,7 +245,7 @@ fn masscan_is_read_as_lines_and_as_json() {
     assert_eq!(read_with(lines, &up).0, ["127.0.9.1", "127.0.9.2"]);
     for (input, part) in [
         ("open tcp 22 127.0.9.1 17\n10.0.0.1\n", "line 2, column 1: this can't be read as masscan"),
-        ("open tcp 22 x 17\n", "\"x\" is no address"),
+        ("open tcp 22 x 17\n", "\"x\" is not an address"),
         ("{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":99999}]}", "line 1, column"),
         ("[{\"ip\":", "line 1, column 8: this can't be read as masscan: EOF"),
         ("<nmaprun>", "--input-format nmap-xml"),
@@ -248,7 +255,7 @@ fn masscan_is_read_as_lines_and_as_json() {
 }
 
 #[test]
-fn known_hosts_have_names_ports_and_what_can_not_be_read() {
+fn known_hosts_are_read_and_unreadable_names_counted() {
     use InputFormat::KnownHosts;
     let input = "# ours\n\
         one.example,10.0.0.1 ssh-ed25519 AAAAC3Nz one\n\
@@ -258,22 +265,22 @@ fn known_hosts_have_names_ports_and_what_can_not_be_read() {
         |1|F1E1KeoE/eEWhi10WpGv4OdiO6Y=|3988QV0VE8wmZL7suNrYQLITLCg= ssh-rsa AAAAB3Nz\n\
         *.example,!three.example ssh-rsa AAAAB3Nz\n\
         @cert-authority *.example ssh-rsa AAAAB3Nz\n";
-    let (found, passed_over) = read(input, KnownHosts);
+    let (found, skipped) = read(input, KnownHosts);
     assert_eq!(
         found,
         ["one.example", "10.0.0.1", "two.example:2222", "[2001:db8::1]:2222", "2001:db8::2"]
     );
     assert_eq!(
-        passed_over,
+        skipped,
         [
             "1 hashed names, which can't be read",
             "2 patterns (*, ?, !)",
             "1 lines marked @revoked or @cert-authority"
         ]
     );
-    assert_eq!(read_with(input, &InputOptions::default()), (found, passed_over));
+    assert_eq!(read_with(input, &InputOptions::default()), (found, skipped));
     for (line, part) in [
-        ("10.0.0.1\n", "line 1, column 9: this can't be read as known-hosts: behind the names"),
+        ("10.0.0.1\n", "line 1, column 9: this can't be read as known-hosts: a key type"),
         ("a,b/c ssh-rsa AAAA\n", "line 1, column 3: this can't be read as known-hosts"),
         ("[a]:0 ssh-rsa AAAA\n", "port 0"),
     ] {
@@ -282,7 +289,7 @@ fn known_hosts_have_names_ports_and_what_can_not_be_read() {
 }
 
 #[test]
-fn inventories_in_ini_have_variables_of_hosts_and_groups() {
+fn ini_inventories_apply_the_variables_of_hosts_and_groups() {
     use InputFormat::Ansible;
     for (input, expected) in [
         (
@@ -298,13 +305,14 @@ fn inventories_in_ini_have_variables_of_hosts_and_groups() {
             "[web]\nweb[01:03].example ansible_user='a b'\n[web:vars]\nansible_port = \"2222\" # x\n",
             vec!["web01.example:2222", "web02.example:2222", "web03.example:2222"],
         ),
-        // The group of a host goes over the group of its group, and its own over all.
+        // A host's group overrides the parent of that group, and the host's own variables override
+        // both.
         (
             "[in]\na\nb ansible_port=4\n[out:children]\nin\n[out:vars]\nansible_port=2\n[in:vars]\n\
           ansible_port=3\n[all:vars]\nansible_port=1\n[free]\nc\n",
             vec!["a:3", "b:4", "c:1"],
         ),
-        // Of groups as deep the last in the alphabet.
+        // Of groups at the same depth, the alphabetically last one overrides.
         ("[y]\na\n[x]\na\n[x:vars]\nansible_port=1\n[y:vars]\nansible_port=2\n", vec!["a:2"]),
         ("; x\n\n[g:children]\nh\n[h]\na ansible_ssh_host=10.0.0.1\n", vec!["10.0.0.1 a"]),
     ] {
@@ -312,8 +320,8 @@ fn inventories_in_ini_have_variables_of_hosts_and_groups() {
     }
     for (input, part) in [
         ("[a\nb\n", "line 1, column 1: this can't be read as ansible: the bracket"),
-        ("[a:b]\nc\n", "line 1, column 1: this can't be read as ansible: [a:b] is no section"),
-        ("a b\n", "line 1, column 3: this can't be read as ansible: behind a host come KEY=VALUE"),
+        ("[a:b]\nc\n", "line 1, column 1: this can't be read as ansible: [a:b] is not a section"),
+        ("a b\n", "line 1, column 3: this can't be read as ansible: only variables, KEY=VALUE,"),
         ("a ansible_port=x\n", "line 1, column 16: this can't be read as ansible: \"x\" is not a"),
         (
             "a ansible_host=\"{{ x }}\"\n",
@@ -321,7 +329,7 @@ fn inventories_in_ini_have_variables_of_hosts_and_groups() {
         ),
         ("\n[a]\nb ansible_host=10.0.0.0/8\n", "line 3, column 16: this can't be read as ansible"),
         ("a x='b\n", "a quote is not closed"),
-        ("[a:children]\nb\n[b:children]\na\n[a]\nc\n", "a group is in itself"),
+        ("[a:children]\nb\n[b:children]\na\n[a]\nc\n", "a group contains itself"),
         ("all:\n  hosts:\n", "this is YAML"),
         ("a[1:70000]", "more than 65536 hosts"),
         ("a[1:65536]\nb[1:65536]\nc[1:65536]\nd[1:65536]\ne\n", "more than 262144 hosts"),
@@ -331,7 +339,7 @@ fn inventories_in_ini_have_variables_of_hosts_and_groups() {
 }
 
 #[test]
-fn inventories_in_json_are_those_of_ansible_inventory() {
+fn json_inventories_of_ansible_inventory_are_read() {
     use InputFormat::Ansible;
     let input = r#"{
     "_meta": {
@@ -367,11 +375,11 @@ fn inventories_in_json_are_those_of_ansible_inventory() {
 }
 
 #[test]
-fn a_first_line_is_all_that_is_waited_for() {
+fn the_first_target_is_returned_without_waiting_for_more_input() {
     struct Pipe(Vec<&'static str>);
     impl Read for Pipe {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let part = self.0.pop().expect("it waits for more than the first line");
+            let part = self.0.pop().expect("the reader waits for more than it needs");
             buffer[..part.len()].copy_from_slice(part.as_bytes());
             Ok(part.len())
         }
@@ -394,7 +402,7 @@ fn a_first_line_is_all_that_is_waited_for() {
     ] {
         parts.reverse();
         let mut entries = Entries::new(BufReader::new(Pipe(parts)), InputOptions::default());
-        let item = entries.next_item(|item, _| Ok(item.to_owned())).expect("it can be read");
+        let item = entries.next_item(|item, _| Ok(item.to_owned())).expect("a valid input");
         assert_eq!(item.as_deref(), Some(expected));
     }
 }

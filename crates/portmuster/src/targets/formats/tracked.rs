@@ -1,45 +1,48 @@
-//! A reader that knows its line and column, and stops in a record that is too long.
+//! A reader that tracks its line and column and limits the length of records.
 
 use std::io::{self, BufRead, Read};
 
-/// Where a reader stands: line and column in characters, both from 1.
+/// A position in a text: line, and column in characters, both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TextPosition {
     pub(super) line: u64,
     pub(super) column: usize,
 }
 
-/// Counts lines and columns of what is read, and the bytes of a record.
+/// A reader that tracks the position of the next byte, and fails in a record that is too long.
 #[derive(Debug)]
-pub(super) struct Tracked<R> {
+pub(super) struct TrackedReader<R> {
     input: R,
-    place: Place,
+    position: TextPosition,
+    /// Whether the previous byte was a CR. A following LF then belongs to the same line end.
     follows_cr: bool,
-    /// Bytes that a record may have, and how many of these are left.
-    most: usize,
-    left: usize,
+    /// The maximum number of bytes of a record.
+    record_max: usize,
+    /// How many bytes the current record may still have.
+    remaining: usize,
 }
 
-impl<R: BufRead> Tracked<R> {
-    /// Reads records of up to `most` bytes.
-    pub(super) fn new(input: R, most: usize) -> Self {
-        let place = Place { line: 1, column: 1 };
-        Self { input, place, follows_cr: false, most, left: most }
+impl<R: BufRead> TrackedReader<R> {
+    /// Creates a reader of records of up to `record_max` bytes.
+    pub(super) fn new(input: R, record_max: usize) -> Self {
+        let position = TextPosition { line: 1, column: 1 };
+        Self { input, position, follows_cr: false, record_max, remaining: record_max }
     }
 
-    /// Begins a record.
+    /// Begins a record: the next byte is its first.
     pub(super) fn begin_record(&mut self) {
-        self.left = self.most;
+        self.remaining = self.record_max;
     }
 
-    /// Where the next byte stands.
-    pub(super) fn place(&self) -> Place {
-        self.place
+    /// The position of the next byte.
+    pub(super) fn position(&self) -> TextPosition {
+        self.position
     }
 }
 
-impl Place {
-    fn pass(&mut self, bytes: &[u8], follows_cr: &mut bool) {
+impl TextPosition {
+    /// Moves the position past some bytes.
+    fn advance(&mut self, bytes: &[u8], follows_cr: &mut bool) {
         for &byte in bytes {
             match byte {
                 b'\n' if *follows_cr => self.column = 1,
@@ -47,7 +50,7 @@ impl Place {
                     self.line += 1;
                     self.column = 1;
                 }
-                // Further bytes of a character.
+                // The continuation bytes of a character.
                 0x80..=0xbf => {}
                 _ => self.column += 1,
             }
@@ -56,30 +59,31 @@ impl Place {
     }
 }
 
-impl<R: BufRead> BufRead for Tracked<R> {
+impl<R: BufRead> BufRead for TrackedReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let read = self.input.fill_buf()?;
         if read.is_empty() {
             return Ok(read);
         }
-        if self.left == 0 {
-            return Err(io::Error::other(format!("a record is longer than {} bytes", self.most)));
+        if self.remaining == 0 {
+            let message = format!("a record is longer than {} bytes", self.record_max);
+            return Err(io::Error::other(message));
         }
-        Ok(&read[..read.len().min(self.left)])
+        Ok(&read[..read.len().min(self.remaining)])
     }
 
     fn consume(&mut self, length: usize) {
-        // What is buffered is at hand: this reads nothing.
+        // The consumed bytes are still buffered, so this does not read.
         if let Ok(read) = self.input.fill_buf() {
-            let passed = &read[..length.min(read.len())];
-            self.place.pass(passed, &mut self.follows_cr);
+            let consumed = &read[..length.min(read.len())];
+            self.position.advance(consumed, &mut self.follows_cr);
         }
-        self.left = self.left.saturating_sub(length);
+        self.remaining = self.remaining.saturating_sub(length);
         self.input.consume(length);
     }
 }
 
-impl<R: BufRead> Read for Tracked<R> {
+impl<R: BufRead> Read for TrackedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut read = self.fill_buf()?;
         let length = read.read(buffer)?;
@@ -93,21 +97,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_columns_are_counted_in_characters() {
-        let mut tracked = Tracked::new("\u{fc}b\r\n\r\nc\rd".as_bytes(), 100);
-        let mut places = Vec::new();
+    fn positions_count_lines_and_characters() {
+        let mut tracked = TrackedReader::new("\u{fc}b\r\n\r\nc\rd".as_bytes(), 100);
+        let mut positions = Vec::new();
         while let Ok([_, ..]) = tracked.fill_buf() {
-            places.push((tracked.place().line, tracked.place().column));
+            positions.push((tracked.position().line, tracked.position().column));
             tracked.consume(1);
         }
-        let first =
+        let expected =
             [(1, 1), (1, 2), (1, 2), (1, 3), (2, 1), (2, 1), (3, 1), (3, 1), (3, 2), (4, 1)];
-        assert_eq!(places, first);
+        assert_eq!(positions, expected);
     }
 
     #[test]
     fn a_record_that_is_too_long_is_an_error() {
-        let mut tracked = Tracked::new(&[b'a'; 10][..], 4);
+        let mut tracked = TrackedReader::new(&[b'a'; 10][..], 4);
         let mut text = Vec::new();
         assert!(tracked.read_to_end(&mut text).is_err());
         assert_eq!(text.len(), 4);

@@ -1,131 +1,133 @@
-//! Why an item can't be read, in words that say what to type instead.
+//! Errors of an item. Each message says what to type instead.
 
 use thiserror::Error;
 
-use super::super::PortsError;
+use super::quote::excerpt;
+use crate::targets::ports::PortsError;
 
-/// What can't be read in an item, and where.
+/// An item that can't be parsed: the problem and its column.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{kind}")]
 pub struct ItemError {
-    /// The character at which it can't be read, counted from 1.
+    /// The column of the problem, in characters from 1.
     pub column: usize,
-    /// What is wrong there.
+    /// The problem.
     pub kind: ItemErrorKind,
 }
 
-/// Why an item can't be read.
+/// The problem of an item that can't be parsed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum ItemErrorKind {
     /// The item has no host.
     #[error("a host is missing")]
     NoHost,
-    /// It ends in a number, so it is no name (RFC 1123 §2.1), but it is no IPv4 address either.
-    #[error("{0:?} is not an IPv4 address: it wants four numbers from 0 to 255")]
+    /// The host ends in a number, so it can't be a name (RFC 1123 §2.1), and is not an IPv4
+    /// address.
+    #[error("{0:?} is not an IPv4 address: write four numbers from 0 to 255")]
     Ipv4(String),
-    /// It has colons, but is no IPv6 address.
-    #[error("{0:?} is not an IPv6 address; a port goes behind brackets: [2001:db8::1]:22")]
+    /// The host contains colons and is not an IPv6 address.
+    #[error("{0:?} is not an IPv6 address; to add a port, use brackets: [2001:db8::1]:22")]
     Ipv6(String),
     /// A bracket is not closed.
-    #[error("the bracket is not closed: an IPv6 address with a port is [2001:db8::1]:22")]
-    Bracket,
-    /// The brackets hold something other than an IPv6 address.
+    #[error("the bracket is not closed: write an IPv6 address with a port as [2001:db8::1]:22")]
+    UnclosedBracket,
+    /// The brackets contain something other than an IPv6 address.
     #[error(
-        "{0:?} is not an IPv6 address, and brackets take nothing else; an ansible inventory is \
-         read with --input-format ansible"
+        "{0:?} is not an IPv6 address, and only an IPv6 address may be in brackets; for an Ansible \
+         inventory, use --input-format ansible"
     )]
     Bracketed(String),
-    /// Something other than a port stands behind the brackets.
-    #[error("behind the brackets comes nothing, or a colon and ports")]
-    BehindBracket,
-    /// Ports stand behind a second colon.
-    #[error("{text:?} has two colons; ports stand behind one, with commas between them: {meant}")]
+    /// The closing bracket is followed by something other than ports.
+    #[error("only a colon and ports may come after the closing bracket: [2001:db8::1]:22")]
+    AfterBracket,
+    /// Ports follow a second colon.
+    #[error("{text:?} has two colons; separate ports with commas: {meant}")]
     TwoColons {
-        /// What was written.
+        /// The text as written.
         text: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
-    /// Several targets with commas or the like between them.
+    /// The item consists of several targets, separated by commas or similar characters.
     #[error(
-        "{text:?} are several targets; write each by itself: {meant} (on a line of its own, or \
-         with --input-format list on the same line)"
+        "{text:?} contains several targets; separate them: {meant} (each on its own line, or on one \
+         line with --input-format list)"
     )]
     Several {
-        /// What was written.
+        /// The text as written.
         text: String,
-        /// What was probably meant.
+        /// The text that was probably meant.
         meant: String,
     },
-    /// An address, one comma and a lone number, which may be an octet or a port.
+    /// An address, one comma and a number, which may be an octet or a port.
     #[error(
-        "{address},{number} may be the addresses {address} and {other} (write both), or a port \
-         (write {address}:{number}), or a row of CSV (--input-format csv)"
+        "{address},{number} is ambiguous: for the addresses, write {address} and {other}; for a \
+         port, {address}:{number}; for CSV, use --input-format csv"
     )]
     OctetOrPort {
         /// The address before the comma.
         address: String,
-        /// The number behind it.
+        /// The number after it.
         number: String,
-        /// The address of which the number would be the last octet.
+        /// The address whose last octet would be the number.
         other: String,
     },
-    /// An address, one comma and a number that is too high for an octet.
+    /// An address, one comma and a number that is too large for an octet.
     #[error(
-        "{number} is not the last number of an IPv4 address; for a port write {address}:{number}, \
-         for CSV say --input-format csv"
+        "{number} is too large for an IPv4 address; for a port, write {address}:{number}; for CSV, \
+         use --input-format csv"
     )]
     CommaPort {
         /// The address before the comma.
         address: String,
-        /// The number behind it.
+        /// The number after it.
         number: String,
     },
-    /// A character that separates the columns of a table.
+    /// A character that separates targets or the columns of a table.
     #[error(
-        "{0:?} can't stand here: one target stands on a line (--input-format list reads several, \
-         with white space between them), commas stand between ports (10.0.0.1:22,23) and between \
-         the numbers of an IPv4 address (10.0.0.1,3,5), and CSV is read with --input-format csv"
+        "{0:?} is not allowed here: write one target per line (for several, separated by white \
+         space, use --input-format list); commas separate ports (10.0.0.1:22,23) and the numbers of \
+         an IPv4 address (10.0.0.1,3,5); for CSV, use --input-format csv"
     )]
     Separator(char),
-    /// The length of a network's prefix can't be.
-    #[error("/{prefix} is not a prefix length: it goes from 0 to {most} for {family}")]
+    /// The prefix length of a network is not a number, or it is too large.
+    #[error("/{prefix} is not a prefix length: {family} allows 0 to {max}")]
     Prefix {
-        /// What was written.
+        /// The text as written.
         prefix: String,
-        /// The longest prefix.
-        most: u8,
-        /// IPv4 or IPv6.
+        /// The greatest prefix length of the family.
+        max: u8,
+        /// `IPv4` or `IPv6`.
         family: &'static str,
     },
-    /// A network behind something that is no address.
+    /// A prefix length follows something other than an address.
     #[error("{0:?} is not an address, so it can't have a prefix length")]
     PrefixOfName(String),
-    /// A range of addresses that is none.
+    /// The range is not valid.
     #[error(
-        "{0:?} is not a range: 10.0.0.1-10.0.3.9, or 10.0.0-3.1-254 or 10.0.0.1,3,5 or 10.0.0.* \
-         with parts from 0 to 255"
+        "{0:?} is not a range: write 10.0.0.1-10.0.3.9, 10.0.0-3.1-254, 10.0.0.1,3,5 or 10.0.0.*, \
+         with numbers from 0 to 255"
     )]
     Range(String),
-    /// A range of addresses with a sign other than `-`.
+    /// The range is written with a sign other than `-`.
     #[error("a range is written with '-': did you mean {0}?")]
     RangeSign(String),
-    /// A range that ends before it starts.
+    /// The range ends before it starts.
     #[error("the range {0:?} ends before it starts")]
     Backwards(String),
-    /// Parts that make more separate ranges than an item may stand for.
-    #[error("{0:?} makes more than 65,536 separate ranges; write it as several items")]
+    /// The item stands for too many separate ranges.
+    #[error("{0:?} stands for more than 65,536 separate ranges; split it into several items")]
     TooManyRanges(String),
-    /// The set has as many ranges that stand apart as it may have.
+    /// The set has as many separate ranges as it may have.
     #[error(
-        "with {0:?} the targets would make more than 4,194,304 separate ranges; write the ports of \
-         the same addresses on one line (10.0-3.0.1:22,23), or check the list in parts"
+        "adding {0:?} would split the targets into more than 4,194,304 separate ranges; write the \
+         ports of the same addresses on one line (10.0-3.0.1:22,23), or check the list in parts"
     )]
-    TooManyPieces(String),
-    /// A URL of a scheme that is neither ssh nor telnet.
+    TooManySetRanges(String),
+    /// The scheme of the URL is neither ssh nor telnet.
     #[error(
-        "of URLs only ssh:// and telnet:// are read, not {scheme}://; for the host alone write \
+        "only ssh:// and telnet:// URLs are supported, not {scheme}://; for the host alone, write \
          {meant}"
     )]
     Scheme {
@@ -134,38 +136,47 @@ pub enum ItemErrorKind {
         /// The host, with the port if there was one.
         meant: String,
     },
-    /// A URL that says more than where.
-    #[error("behind host and port of a URL comes nothing: write {0}")]
+    /// The URL has a path, a query or a fragment.
+    #[error("a URL must end after the host and port: write {0}")]
     UrlPath(String),
-    /// A user's name before the host.
-    #[error("a target has no user: write {0}")]
+    /// A user name precedes the host.
+    #[error("a target has no user name: write {0}")]
     User(String),
-    /// The dash of a list in YAML.
+    /// The item is the dash of a YAML list.
     #[error(
-        "the dash marks a list item in YAML and is no part of a target: remove it. For an ansible \
-         inventory in YAML read what `ansible-inventory -i FILE --list` writes, with --input-format \
-         ansible"
+        "the dash marks a list item of YAML and is not part of a target: remove it. For an Ansible \
+         inventory in YAML, use the output of `ansible-inventory -i FILE --list` with \
+         --input-format ansible"
     )]
     YamlDash,
-    /// A part of a name begins or ends with `-` (RFC 952, RFC 1123 §2.1).
-    #[error("{0:?} is not a host name: no part of one begins or ends with '-'")]
+    /// A label of a name begins or ends with `-` (RFC 952, RFC 1123 §2.1).
+    #[error("{0:?} is not a host name: no part of a name begins or ends with '-'")]
     Hyphen(String),
-    /// A character that no host name has.
-    #[error("{0:?} can't be part of a host name (letters, digits, '-', '_' and '.')")]
+    /// A character that no host name contains.
+    #[error("{0:?} is not allowed in a host name: use letters, digits, '-', '_' and '.'")]
     Character(char),
-    /// A name beyond ASCII that has no xn-- form (UTS 46).
-    #[error("{0:?} is not an international name: it has no xn-- form")]
+    /// An international name that has no ASCII form (UTS 46).
+    #[error("{0:?} is not a valid international name: it has no xn-- form")]
     International(String),
-    /// A name or a part of it is empty or too long (RFC 1035 §2.3.4).
-    #[error("{0:?} is not a host name: its parts have 1 to 63 characters, in all at most 253")]
-    Name(String),
-    /// Nothing stands behind the colon of a name, as behind a key of YAML.
+    /// A name or one of its labels is empty or too long (RFC 1035 §2.3.4).
     #[error(
-        "a port is missing behind {0:?}; for an ansible inventory in YAML read what \
-         `ansible-inventory -i FILE --list` writes, with --input-format ansible"
+        "{0:?} is not a host name: each part must have 1 to 63 characters, the name at most 253"
+    )]
+    Name(String),
+    /// Nothing follows the colon of a name, as after a key of YAML.
+    #[error(
+        "a port is missing after {0:?}; for an Ansible inventory in YAML, use the output of \
+         `ansible-inventory -i FILE --list` with --input-format ansible"
     )]
     YamlKey(String),
-    /// The ports can't be read.
+    /// The ports can't be parsed.
     #[error(transparent)]
     Ports(#[from] PortsError),
+}
+
+impl ItemError {
+    /// The error of an item that a set with too many separate ranges refuses.
+    pub(in crate::targets) fn too_many_set_ranges(item: &str) -> Self {
+        Self { column: 1, kind: ItemErrorKind::TooManySetRanges(excerpt(item)) }
+    }
 }

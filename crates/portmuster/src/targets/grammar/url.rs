@@ -1,38 +1,47 @@
-//! `ssh://host[:port]` and `telnet://host[:port]`.
+//! URLs: `ssh://host[:port]` and `telnet://host[:port]`.
 
-use super::{Hosts, Item, ItemError, ItemErrorKind, Ports, excerpt, hosts, ports, split};
+use super::{
+    error::{ItemError, ItemErrorKind},
+    quote::excerpt,
+};
 
-/// Reads a URL; `None` when the text is none.
-pub(super) fn parse(text: &str) -> Option<Result<Item, ItemError>> {
-    let (scheme, rest) = text.split_once("://")?;
-    Some(read(scheme, rest))
+/// The parts of a URL that determine its targets.
+pub(super) struct TargetUrl<'a> {
+    /// The host, and the port if the URL has one.
+    pub(super) authority: &'a str,
+    /// The number of characters before the authority.
+    pub(super) offset: usize,
+    /// The port of the scheme.
+    pub(super) default_port: u16,
 }
 
-fn read(scheme: &str, rest: &str) -> Result<Item, ItemError> {
+/// Parses a URL; `None` if the text is not a URL.
+pub(super) fn parse(text: &str) -> Option<Result<TargetUrl<'_>, ItemError>> {
+    let (scheme, rest) = text.split_once("://")?;
+    Some(split(scheme, rest))
+}
+
+fn split<'a>(scheme: &str, rest: &'a str) -> Result<TargetUrl<'a>, ItemError> {
     let error = |column, kind| Err(ItemError { column, kind });
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let (user, place) = match authority.rsplit_once('@') {
-        Some((user, place)) => (user.chars().count() + 1, place),
-        None => (0, authority),
+    let (with_user, path) = rest.split_at(end);
+    let (user_length, authority) = match with_user.rsplit_once('@') {
+        Some((user, authority)) => (user.chars().count() + 1, authority),
+        None => (0, with_user),
     };
-    let default = match scheme.to_ascii_lowercase().as_str() {
+    let default_port = match scheme.to_ascii_lowercase().as_str() {
         "ssh" => 22,
         "telnet" => 23,
         _ => {
-            let meant = if place.is_empty() { "HOST or HOST:PORT".into() } else { excerpt(place) };
+            let is_empty = authority.is_empty();
+            let meant = if is_empty { "HOST or HOST:PORT".into() } else { excerpt(authority) };
             return error(1, ItemErrorKind::Scheme { scheme: excerpt(scheme), meant });
         }
     };
     let start = scheme.chars().count() + 3;
     if !matches!(path, "" | "/") {
-        let column = start + authority.chars().count() + 1;
-        return error(column, ItemErrorKind::UrlPath(excerpt(place)));
+        let column = start + with_user.chars().count() + 1;
+        return error(column, ItemErrorKind::UrlPath(excerpt(authority)));
     }
-    let shifted = |error: ItemError| ItemError { column: start + user + error.column, ..error };
-    let (host, column, own) = split(place).map_err(shifted)?;
-    let hosts: Hosts = hosts(host, own.is_some())
-        .map_err(|(at, kind)| shifted(ItemError { column: column + at, kind }))?;
-    let ports = ports(own).map_err(shifted)?.unwrap_or_else(|| Ports::one(default));
-    Ok(Item { hosts, ports: Some(ports) })
+    Ok(TargetUrl { authority, offset: start + user_length, default_port })
 }

@@ -1,77 +1,81 @@
-//! Adding many spans at once, or one that meets many.
+//! Insertion of one or many spans into a set.
 //!
-//! Lists of octets with ranges repeat the same 65,536 spans line by line, each time with another
-//! port. What gets more ports stays apart from its neighbours, also where it might be joined: a line
-//! that splits what is there finds its own bounds again when it comes with the next port.
+//! Lists of items with ranges in several octets repeat the same 65,536 spans on every line, each
+//! time with another port. Spans that gain ports are therefore changed in place and not joined with
+//! their neighbours: the next line, which adds the next port, finds spans with its own bounds.
 
-use super::{Number, Span, Spans};
-use crate::targets::Ports;
+use super::{span::Span, spans::Spans};
+use crate::targets::{ports::Ports, range::AddressNumber};
 
-/// Spans that lie between two that are added, and are passed over one by one before the next is
-/// looked up.
-const PASSED_MAX: usize = 8;
-/// Spans that one meets, beyond which it is added in place.
-const FEW: usize = 4;
+/// The maximum number of spans between two inserted ones that are skipped one by one. Beyond it,
+/// the next span is looked up.
+const SKIPPED_MAX: usize = 8;
+/// The maximum number of spans that an inserted one may overlap before it is inserted in place.
+const OVERLAPS_MAX: usize = 4;
 
-/// What comes of adding ports to ports, of the latest: neighbours tend to have the same.
+/// A cache of the latest unions of port lists. Adjacent spans tend to have equal ports.
 #[derive(Debug, Default)]
-struct Additions {
-    latest: Vec<Addition>,
-    next: usize,
+struct UnionCache {
+    entries: Vec<PortUnion>,
+    /// The index of the oldest entry, once the cache is full.
+    oldest: usize,
 }
 
+/// The union of two port lists.
 #[derive(Debug)]
-struct Addition {
+struct PortUnion {
     before: Ports,
     added: Ports,
+    /// The added ports that `before` does not contain.
     missing: Option<Ports>,
     after: Ports,
 }
 
-impl Additions {
+impl UnionCache {
+    /// The maximum number of entries.
     const MAX: usize = 4;
 
-    /// Adds ports to those of a span; those that it did not have, if any.
+    /// Adds ports to `ports`. Returns those that were new, or `None` if none was.
     fn add(&mut self, added: &Ports, ports: &mut Ports) -> Option<Ports> {
-        let is_known = |known: &Addition| known.before == *ports && known.added == *added;
-        let place = self.latest.iter().position(is_known).unwrap_or_else(|| {
+        let matches = |union: &PortUnion| union.before == *ports && union.added == *added;
+        let index = self.entries.iter().position(matches).unwrap_or_else(|| {
             let missing = added.without(ports);
             let after = if missing.is_some() { ports.with(added) } else { ports.clone() };
-            let addition = Addition { before: ports.clone(), added: added.clone(), missing, after };
-            self.keep(addition)
+            self.store(PortUnion { before: ports.clone(), added: added.clone(), missing, after })
         });
-        let addition = &self.latest[place];
-        if addition.missing.is_some() {
-            *ports = addition.after.clone();
+        let union = &self.entries[index];
+        if union.missing.is_some() {
+            *ports = union.after.clone();
         }
-        addition.missing.clone()
+        union.missing.clone()
     }
 
-    /// Keeps it in the place of the oldest.
-    fn keep(&mut self, addition: Addition) -> usize {
-        if self.latest.len() < Self::MAX {
-            self.latest.push(addition);
-            return self.latest.len() - 1;
+    /// Stores an entry, in place of the oldest if the cache is full. Returns its index.
+    fn store(&mut self, union: PortUnion) -> usize {
+        if self.entries.len() < Self::MAX {
+            self.entries.push(union);
+            return self.entries.len() - 1;
         }
-        let place = self.next;
-        self.latest[place] = addition;
-        self.next = (place + 1) % Self::MAX;
-        place
+        let index = self.oldest;
+        self.entries[index] = union;
+        self.oldest = (index + 1) % Self::MAX;
+        index
     }
 }
 
-/// An insertion that is going on.
+/// The state of one call of [`Spans::insert_all`].
 #[derive(Debug)]
 struct Insertion<N> {
-    additions: Additions,
-    /// What was not here, in ascending order; neighbours with the same ports are one.
+    unions: UnionCache,
+    /// The parts that were new, in ascending order; adjacent ones with the same ports are joined.
     missing: Vec<Span<N>>,
-    /// Where nothing was.
+    /// The parts to add whose addresses the set did not contain.
     gaps: Vec<Span<N>>,
 }
 
-impl<N: Number> Insertion<N> {
-    fn miss(&mut self, span: Span<N>) {
+impl<N: AddressNumber> Insertion<N> {
+    /// Records a part that was new.
+    fn push_missing(&mut self, span: Span<N>) {
         match self.missing.last_mut() {
             Some(last) if last.last.next() == Some(span.first) && last.ports == span.ports => {
                 last.last = span.last;
@@ -80,71 +84,86 @@ impl<N: Number> Insertion<N> {
         }
     }
 
-    /// Adds ports to a span that is here.
-    fn add(&mut self, first: N, last: N, added: &Ports, ports: &mut Ports) {
-        if let Some(ports) = self.additions.add(added, ports) {
-            self.miss(Span { first, last, ports });
+    /// Adds ports to a span of the set.
+    fn add_ports(&mut self, first: N, last: N, added: &Ports, ports: &mut Ports) {
+        if let Some(ports) = self.unions.add(added, ports) {
+            self.push_missing(Span { first, last, ports });
         }
     }
 
-    fn fill(&mut self, first: N, last: N, ports: &Ports) {
+    /// Records addresses that the set does not contain.
+    fn push_gap(&mut self, first: N, last: N, ports: &Ports) {
         let span = Span { first, last, ports: ports.clone() };
-        self.miss(span.clone());
+        self.push_missing(span.clone());
         self.gaps.push(span);
     }
 }
 
-impl<N: Number> Spans<N> {
-    /// Whether the span meets so many that each had better stay where it is.
-    pub(super) fn is_crowded(&self, span: &Span<N>) -> bool {
-        self.0.range(span.first..=span.last).nth(FEW).is_some()
+impl<N: AddressNumber> Spans<N> {
+    /// Adds a span. Returns the parts that were new, in ascending order.
+    pub(crate) fn insert(&mut self, span: &Span<N>) -> Vec<Span<N>> {
+        if self.overlaps_many(span) {
+            return self.insert_all(std::slice::from_ref(span));
+        }
+        let missing = self.missing(span);
+        for mut new in missing.iter().cloned() {
+            // Where only some ports were missing, the set already contains the others.
+            if let Some((_, ports)) = self.remove_range(new.first, new.last) {
+                new.ports = new.ports.with(&ports);
+            }
+            self.join(new);
+        }
+        missing
     }
 
-    /// How many spans there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// Whether the span overlaps so many spans of the set that it is inserted in place.
+    pub(super) fn overlaps_many(&self, span: &Span<N>) -> bool {
+        self.by_first.range(span.first..=span.last).nth(OVERLAPS_MAX).is_some()
     }
 
-    /// Adds spans that are ascending and disjoint. What of them was not here, in ascending order.
+    /// Adds ascending, disjoint spans in place. Returns the parts that were new, in ascending
+    /// order.
     pub(crate) fn insert_all(&mut self, spans: &[Span<N>]) -> Vec<Span<N>> {
         let mut insertion =
-            Insertion { additions: Additions::default(), missing: Vec::new(), gaps: Vec::new() };
+            Insertion { unions: UnionCache::default(), missing: Vec::new(), gaps: Vec::new() };
         let mut rest = spans;
         while !rest.is_empty() {
-            let (done, at) = self.insert_equal(rest, &mut insertion);
+            let (done, start) = self.insert_covered(rest, &mut insertion);
             rest = &rest[done..];
-            if let Some((span, behind)) = rest.split_first() {
-                self.insert_one(span, at.unwrap_or(span.first), &mut insertion);
-                rest = behind;
+            if let Some((span, remaining)) = rest.split_first() {
+                self.insert_one(span, start.unwrap_or(span.first), &mut insertion);
+                rest = remaining;
             }
         }
         insertion.gaps.into_iter().for_each(|gap| self.join(gap));
         insertion.missing
     }
 
-    /// Adds as many of the spans as are here whole, side by side. How many they were, and what of
-    /// the next was not added, if some of it was.
-    fn insert_equal(
+    /// Adds leading spans as long as spans of the set cover each of them exactly.
+    ///
+    /// Returns how many were added whole and, if a part of the next one was added, the first
+    /// address of the rest.
+    fn insert_covered(
         &mut self,
         spans: &[Span<N>],
         insertion: &mut Insertion<N>,
     ) -> (usize, Option<N>) {
-        let mut here = self.0.range_mut(spans[0].first..);
+        let mut present = self.by_first.range_mut(spans[0].first..);
         for (done, span) in spans.iter().enumerate() {
-            let mut at = span.first;
-            for passed in 0.. {
-                let Some((&first, (last, ports))) = here.next() else {
-                    return (done, (at > span.first).then_some(at));
+            let mut start = span.first;
+            for skipped in 0.. {
+                let Some((&first, (last, ports))) = present.next() else {
+                    return (done, (start > span.first).then_some(start));
                 };
-                if first < at && passed < PASSED_MAX {
+                if first < start && skipped < SKIPPED_MAX {
                     continue;
                 }
-                if first != at || *last > span.last {
-                    return (done, (at > span.first).then_some(at));
+                if first != start || *last > span.last {
+                    return (done, (start > span.first).then_some(start));
                 }
-                insertion.add(first, *last, &span.ports, ports);
+                insertion.add_ports(first, *last, &span.ports, ports);
                 match last.next() {
-                    Some(next) if *last < span.last => at = next,
+                    Some(next) if *last < span.last => start = next,
                     _ => break,
                 }
             }
@@ -152,44 +171,46 @@ impl<N: Number> Spans<N> {
         (spans.len(), None)
     }
 
-    /// Adds what of the span begins at an address.
-    fn insert_one(&mut self, span: &Span<N>, at: N, insertion: &mut Insertion<N>) {
-        self.split(at, &span.ports);
-        if let Some(behind) = span.last.next() {
-            self.split(behind, &span.ports);
+    /// Adds the part of the span from `start` on.
+    fn insert_one(&mut self, span: &Span<N>, start: N, insertion: &mut Insertion<N>) {
+        self.split(start, &span.ports);
+        if let Some(after) = span.last.next() {
+            self.split(after, &span.ports);
         }
-        // What begins before and goes on here has all the ports, or it would have been split.
-        let over = self.0.range(..at).next_back().map(|(_, &(last, _))| last);
-        let mut at = match over {
-            Some(last) if last >= at => last.next().filter(|&next| next <= span.last),
-            _ => Some(at),
+        // A span that still extends across `start` has all the ports, or it would have been split.
+        let previous_last = self.by_first.range(..start).next_back().map(|(_, &(last, _))| last);
+        let mut next = match previous_last {
+            Some(last) if last >= start => last.next().filter(|&next| next <= span.last),
+            _ => Some(start),
         };
-        let Some(start) = at else { return };
-        for (&first, (last, ports)) in self.0.range_mut(start..=span.last) {
-            if let Some(gap) = at.filter(|&gap| gap < first)
+        let Some(start) = next else { return };
+        for (&first, (last, ports)) in self.by_first.range_mut(start..=span.last) {
+            if let Some(gap) = next.filter(|&gap| gap < first)
                 && let Some(end) = first.previous()
             {
-                insertion.fill(gap, end, &span.ports);
+                insertion.push_gap(gap, end, &span.ports);
             }
-            // So has what goes on behind the span.
+            // The same is true of a span that extends across the end of `span`.
             let end = (*last).min(span.last);
-            insertion.add(first, end, &span.ports, ports);
-            at = end.next().filter(|&next| next <= span.last);
+            insertion.add_ports(first, end, &span.ports, ports);
+            next = end.next().filter(|&next| next <= span.last);
         }
-        if let Some(first) = at {
-            insertion.fill(first, span.last, &span.ports);
+        if let Some(first) = next {
+            insertion.push_gap(first, span.last, &span.ports);
         }
     }
 
-    /// Splits the span that goes on over this address there, unless it has all the ports.
-    fn split(&mut self, at: N, ports: &Ports) {
-        let Some((_, (last, here))) = self.0.range_mut(..at).next_back() else { return };
-        if *last < at || ports.without(here).is_none() {
+    /// Splits the span that extends across `start` there, unless it has all the ports.
+    fn split(&mut self, start: N, ports: &Ports) {
+        let Some((_, (last, present))) = self.by_first.range_mut(..start).next_back() else {
+            return;
+        };
+        if *last < start || ports.without(present).is_none() {
             return;
         }
-        let (end, here) = (*last, here.clone());
-        let Some(before) = at.previous() else { return };
+        let (end, present) = (*last, present.clone());
+        let Some(before) = start.previous() else { return };
         *last = before;
-        self.0.insert(at, (end, here));
+        self.by_first.insert(start, (end, present));
     }
 }

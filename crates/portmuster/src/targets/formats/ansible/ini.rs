@@ -1,126 +1,136 @@
-//! Inventories in INI.
+//! Reads inventories in INI.
 
 use std::io::BufRead;
 
 use super::{
-    Place,
-    inventory::{Inventory, Value, is_wanted},
-    record,
+    error::{document_error, record_error},
+    inventory::{Inventory, VariableValue, is_connection_variable},
 };
 use crate::targets::{
-    LineError, LineErrorKind,
-    formats::{InputFormat, tracked::Tracked},
+    formats::tracked::{TextPosition, TrackedReader},
     grammar,
-    lines::RawLines,
+    line_error::LineError,
+    raw_lines::RawLines,
 };
 
-/// Bytes that a line may have.
+/// The maximum number of bytes of a line.
 const LINE_MAX: usize = 64 * 1024;
-/// Hosts that a line may stand for, by its ranges.
+/// The maximum number of hosts that a pattern may expand to.
 const PATTERN_MAX: usize = 65_536;
 
-/// Bytes that a host may have, with its ranges.
+/// The maximum number of bytes of a pattern.
 const NAME_MAX: usize = 512;
 
-/// What the lines of a section are.
+/// The current section, with the index of its group.
 #[derive(Debug, Clone, Copy)]
 enum Section {
-    /// Hosts of a group; `None` before the first section.
+    /// Hosts of a group; `None` before the first section header.
     Hosts(Option<usize>),
+    /// Variables of a group.
     Variables(usize),
+    /// Groups that are children of a group.
     Children(usize),
 }
 
-/// A word of a line, and its column in characters from 1.
+/// A word of a line without its quotes, and its column in characters from 1.
 struct Word {
     text: String,
     column: usize,
 }
 
 /// Reads an inventory.
-pub(super) fn read<R: BufRead>(input: &mut Tracked<R>) -> Result<Inventory, LineError> {
-    let before = input.place().line - 1;
+pub(super) fn read<R: BufRead>(input: &mut TrackedReader<R>) -> Result<Inventory, LineError> {
+    let lines_before = input.position().line - 1;
+    let shift = |error: LineError| LineError { line: error.line + lines_before, ..error };
     let mut lines = RawLines::new(input, LINE_MAX);
     let mut inventory = Inventory::default();
     let mut section = Section::Hosts(None);
-    while lines.advance().map_err(|error| moved(error, before))? {
-        let text = lines.text().map_err(|error| moved(error, before))?;
-        let line = lines.line() + before;
-        let place = |column| Place { line, column };
+    while lines.advance().map_err(shift)? {
+        let text = lines.text().map_err(shift)?;
+        let line = lines.line() + lines_before;
         let trimmed = text.trim();
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
             continue;
         }
-        if trimmed == "---" || trimmed.starts_with("- ") || is_yaml(trimmed) {
-            let why = "this is YAML; `ansible-inventory -i FILE --list` writes it as the JSON that \
-                       is read here";
-            let kind = LineErrorKind::Document { format: InputFormat::Ansible, why: why.into() };
-            return Err(LineError { line, column: 1, kind });
+        let start = TextPosition { line, column: 1 };
+        if trimmed == "---" || trimmed.starts_with("- ") || is_yaml_key(trimmed) {
+            let why = "this is YAML; use the JSON output of `ansible-inventory -i FILE --list`";
+            return Err(document_error(start, why.into()));
         }
-        if let Some(head) = head(trimmed) {
-            section = begin(&mut inventory, head, place(1))?;
+        if let Some(header) = section_header(trimmed) {
+            section = begin_section(&mut inventory, header, start)?;
             continue;
         }
-        let words = words(text, place(1))?;
-        let Some((first, rest)) = words.split_first() else { continue };
-        match section {
-            Section::Hosts(group) => {
-                add_hosts(&mut inventory, group, first, rest, line)?;
-            }
-            Section::Children(parent) => {
-                let child = inventory.group(&first.text, place(first.column))?;
-                inventory.join_group(child, parent, place(first.column))?;
-            }
-            Section::Variables(group) => {
-                let Some((key, value)) = trimmed.split_once('=') else {
-                    let why = "a variable is written KEY=VALUE".to_owned();
-                    return Err(record(place(first.column), why));
-                };
-                let at = value.trim_start().as_ptr().addr() - text.as_ptr().addr();
-                let column = text[..at].chars().count() + 1;
-                let value = Value::new(unquoted(value.trim()), place(column));
-                inventory.set_group(group, key.trim(), value);
-            }
-        }
+        read_line(&mut inventory, section, text, line)?;
     }
     Ok(inventory)
 }
 
-/// The error, with the lines that were passed before.
-fn moved(error: LineError, before: u64) -> LineError {
-    LineError { line: error.line + before, ..error }
+/// Reads a line of a section.
+fn read_line(
+    inventory: &mut Inventory,
+    section: Section,
+    text: &str,
+    line: u64,
+) -> Result<(), LineError> {
+    let words = words(text, TextPosition { line, column: 1 })?;
+    let Some((first, rest)) = words.split_first() else { return Ok(()) };
+    let position = TextPosition { line, column: first.column };
+    match section {
+        Section::Hosts(group) => add_hosts(inventory, group, first, rest, line)?,
+        Section::Children(parent) => {
+            let child = inventory.group(&first.text, position)?;
+            inventory.add_child(child, parent, position)?;
+        }
+        Section::Variables(group) => {
+            let Some((key, value)) = text.trim().split_once('=') else {
+                return Err(record_error(position, "a variable is written KEY=VALUE".into()));
+            };
+            let start = value.trim_start().as_ptr().addr() - text.as_ptr().addr();
+            let column = text[..start].chars().count() + 1;
+            let value = VariableValue::new(unquoted(value.trim()), TextPosition { line, column });
+            inventory.set_group_variable(group, key.trim(), value);
+        }
+    }
+    Ok(())
 }
 
-/// A key of YAML: `all:`.
-fn is_yaml(line: &str) -> bool {
+/// Whether the line is a key of YAML, such as `all:`.
+fn is_yaml_key(line: &str) -> bool {
     let key = line.strip_suffix(':');
     key.is_some_and(|key| !key.is_empty() && !key.contains([' ', '=', '[']))
 }
 
-/// What stands in the brackets of a section's head.
-fn head(line: &str) -> Option<&str> {
+/// Returns the text in the brackets of a section header; `None` if the line is not one.
+fn section_header(line: &str) -> Option<&str> {
     let line = line.split(" #").next().unwrap_or(line).trim_end();
     let inner = line.strip_prefix('[')?.strip_suffix(']')?;
     (!inner.contains([']', '['])).then_some(inner.trim())
 }
 
-fn begin(inventory: &mut Inventory, head: &str, place: Place) -> Result<Section, LineError> {
-    let (name, kind) = head.split_once(':').unwrap_or((head, "hosts"));
-    let group = inventory.group(name.trim(), place)?;
+/// Begins the section of a header.
+fn begin_section(
+    inventory: &mut Inventory,
+    header: &str,
+    position: TextPosition,
+) -> Result<Section, LineError> {
+    let (name, kind) = header.split_once(':').unwrap_or((header, "hosts"));
+    let group = inventory.group(name.trim(), position)?;
     match kind.trim() {
         "hosts" => Ok(Section::Hosts(Some(group))),
         "vars" => Ok(Section::Variables(group)),
         "children" => Ok(Section::Children(group)),
         _ => {
             let why = format!(
-                "[{}] is no section: [group], [group:vars] or [group:children]",
-                grammar::excerpt(head)
+                "[{}] is not a section: write [group], [group:vars] or [group:children]",
+                grammar::excerpt(header)
             );
-            Err(record(place, why))
+            Err(record_error(position, why))
         }
     }
 }
 
+/// Adds the hosts of a line, with the variables in the words after them.
 fn add_hosts(
     inventory: &mut Inventory,
     group: Option<usize>,
@@ -128,76 +138,83 @@ fn add_hosts(
     rest: &[Word],
     line: u64,
 ) -> Result<(), LineError> {
-    let place = Place { line, column: first.column };
+    let position = TextPosition { line, column: first.column };
     let (pattern, port) = pattern_and_port(&first.text);
-    let names = expanded(pattern).map_err(|why| record(place, why))?;
+    let names = expand(pattern).map_err(|why| record_error(position, why))?;
     for name in names {
-        let host = inventory.host(&name, place)?;
+        let host = inventory.host(&name, position)?;
         if let Some(group) = group {
-            inventory.join(host, group, place)?;
+            inventory.add_host(host, group, position)?;
         }
         if let Some(port) = port {
             let column = first.column + pattern.chars().count() + 1;
-            let value = Value::new(port, Place { line, column });
-            inventory.set_host(host, "ansible_port", value);
+            let value = VariableValue::new(port, TextPosition { line, column });
+            inventory.set_host_variable(host, "ansible_port", value);
         }
         for word in rest {
             let Some((key, value)) = word.text.split_once('=') else {
-                let place = Place { line, column: word.column };
+                let position = TextPosition { line, column: word.column };
                 let word = grammar::excerpt(&word.text);
-                return Err(record(place, format!("behind a host come KEY=VALUE, not {word:?}")));
+                let why = format!("only variables, KEY=VALUE, may follow a host, not {word:?}");
+                return Err(record_error(position, why));
             };
-            if is_wanted(key) {
-                let place = Place { line, column: word.column + key.chars().count() + 1 };
-                inventory.set_host(host, key, Value::new(value, place));
+            if is_connection_variable(key) {
+                let column = word.column + key.chars().count() + 1;
+                let value = VariableValue::new(value, TextPosition { line, column });
+                inventory.set_host_variable(host, key, value);
             }
         }
     }
     Ok(())
 }
 
-/// Splits `host:2222` and `[2001:db8::1]:2222`; other colons belong to the host.
+/// Splits the port off a pattern such as `host:2222` or `[2001:db8::1]:2222`. Other colons belong
+/// to the host.
 fn pattern_and_port(text: &str) -> (&str, Option<&str>) {
     let Some((host, port)) = text.rsplit_once(':') else { return (text, None) };
     let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    // The colons of an address or of a range belong together.
-    let is_whole = host.matches('[').count() == host.matches(']').count();
-    if is_port && is_whole && (!host.contains(':') || host.contains('[')) {
+    // A colon in brackets belongs to an address or a range.
+    let is_outside = host.matches('[').count() == host.matches(']').count();
+    if is_port && is_outside && (!host.contains(':') || host.contains('[')) {
         return (host, Some(port));
     }
     (text, None)
 }
 
-/// The names of a pattern such as `web[01:50].example` or `db[a:f]`; what is wrong with it.
-fn expanded(pattern: &str) -> Result<Vec<String>, String> {
+/// Expands a pattern such as `web[01:50].example` or `db[a:f]` to the names of its hosts.
+///
+/// # Errors
+/// The pattern is not valid; the error says why.
+fn expand(pattern: &str) -> Result<Vec<String>, String> {
     if let Some(address) = pattern.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))
         && address.parse::<std::net::Ipv6Addr>().is_ok()
     {
         return Ok(vec![address.to_owned()]);
     }
     if pattern.len() > NAME_MAX {
-        return Err("it is longer than a host name".to_owned());
+        return Err("the pattern is longer than a host name".to_owned());
     }
     let mut names = vec![String::new()];
     let mut rest = pattern;
-    while let Some((before, behind)) = rest.split_once('[') {
-        let (range, behind) = behind
+    while let Some((before, after)) = rest.split_once('[') {
+        let (range, after) = after
             .split_once(']')
             .ok_or_else(|| "the bracket of a range is not closed".to_owned())?;
-        let parts = range_parts(range).ok_or_else(|| {
-            format!("[{}] is no range: [1:50], [01:50], [a:f] or [1:50:2]", grammar::excerpt(range))
+        let members = range_members(range).ok_or_else(|| {
+            let range = grammar::excerpt(range);
+            format!("[{range}] is not a range: write [1:50], [01:50], [a:f] or [1:50:2]")
         })?;
-        if names.len().saturating_mul(parts.len()) > PATTERN_MAX {
+        if names.len().saturating_mul(members.len()) > PATTERN_MAX {
             return Err(format!(
-                "it stands for more than {PATTERN_MAX} hosts; write it as several"
+                "the pattern stands for more than {PATTERN_MAX} hosts; split it into several"
             ));
         }
         let next = |name: &String| {
             let name = format!("{name}{before}");
-            parts.iter().map(move |part| format!("{name}{part}"))
+            members.iter().map(move |member| format!("{name}{member}"))
         };
         names = names.iter().flat_map(next).collect();
-        rest = behind;
+        rest = after;
     }
     for name in &mut names {
         name.push_str(rest);
@@ -205,9 +222,12 @@ fn expanded(pattern: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// The members of `1:50`, `01:50`, `a:f` and `1:50:2`; `None` when it is none of them or has more
-/// than a pattern may have.
-fn range_parts(range: &str) -> Option<Vec<String>> {
+/// Returns the members of a range such as `1:50`, `01:50`, `a:f` or `1:50:2`; `None` if it is not
+/// valid.
+///
+/// A range with more than [`PATTERN_MAX`] members is not expanded: the result has one element more
+/// than that, each an empty text.
+fn range_members(range: &str) -> Option<Vec<String>> {
     let mut parts = range.split(':');
     let (first, last) = (parts.next()?, parts.next()?);
     let step: usize = parts.next().map_or(Some(1), |step| step.parse().ok())?;
@@ -219,21 +239,22 @@ fn range_parts(range: &str) -> Option<Vec<String>> {
         && (first.is_ascii_lowercase() && last.is_ascii_lowercase()
             || first.is_ascii_uppercase() && last.is_ascii_uppercase())
     {
-        return Some((*first..=*last).step_by(step).map(|it| char::from(it).to_string()).collect());
+        return Some(
+            (*first..=*last).step_by(step).map(|byte| char::from(byte).to_string()).collect(),
+        );
     }
-    // Without a beginning it begins at 0.
+    // A missing first number is 0.
     let first = if first.is_empty() { "0" } else { first };
     let number = |text: &str| {
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| text.parse::<u32>().ok())?
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| text.parse::<u32>().ok())?
     };
     let (low, high) = (number(first)?, number(last)?);
     let count = high.checked_sub(low)? as usize / step;
     if count > PATTERN_MAX {
-        // One more than a pattern may have: who asks sees that it is too many.
         return Some(vec![String::new(); PATTERN_MAX + 1]);
     }
-    // Leading zeros fill all numbers up to the width of the first.
+    // If the first number has leading zeros, all numbers are padded to its width.
     let width = if first.len() > 1 && first.starts_with('0') { first.len() } else { 0 };
     if width > 64 {
         return None;
@@ -241,32 +262,33 @@ fn range_parts(range: &str) -> Option<Vec<String>> {
     Some((low..=high).step_by(step).map(|number| format!("{number:0width$}")).collect())
 }
 
-/// The words of a line, without quotes and comment.
-fn words(text: &str, place: Place) -> Result<Vec<Word>, LineError> {
+/// Splits a line into words, without quotes and comment. The position is that of an error.
+fn words(text: &str, position: TextPosition) -> Result<Vec<Word>, LineError> {
     let mut words: Vec<Word> = Vec::new();
     let mut word: Option<Word> = None;
     let mut quote = None;
-    for (column, letter) in (1..).zip(text.chars()) {
-        match (quote, letter) {
-            (Some(open), letter) if letter == open => quote = None,
+    for (column, character) in (1..).zip(text.chars()) {
+        match (quote, character) {
+            (Some(open), character) if character == open => quote = None,
             (None, '#') if word.is_none() => break,
             (None, '"' | '\'') => {
-                quote = Some(letter);
+                quote = Some(character);
                 word.get_or_insert(Word { text: String::new(), column });
             }
-            (None, letter) if letter.is_whitespace() => words.extend(word.take()),
-            (_, letter) => {
-                word.get_or_insert(Word { text: String::new(), column }).text.push(letter);
+            (None, character) if character.is_whitespace() => words.extend(word.take()),
+            (_, character) => {
+                word.get_or_insert(Word { text: String::new(), column }).text.push(character);
             }
         }
     }
     if quote.is_some() {
-        return Err(record(place, "a quote is not closed".into()));
+        return Err(record_error(position, "a quote is not closed".into()));
     }
     words.extend(word);
     Ok(words)
 }
 
+/// Returns a value without its comment and quotes.
 fn unquoted(value: &str) -> &str {
     let value = value.split(" #").next().unwrap_or(value).trim_end();
     ['"', '\'']
@@ -280,8 +302,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_stand_for_their_hosts() {
-        let names = |pattern| expanded(pattern).expect(pattern);
+    fn patterns_expand_to_host_names() {
+        let names = |pattern| expand(pattern).expect(pattern);
         assert_eq!(
             names("web[08:11].example"),
             ["web08.example", "web09.example", "web10.example", "web11.example"]
@@ -293,12 +315,12 @@ mod tests {
         for pattern in
             ["a[1:", "a[1]", "a[5:1]", "a[1:2:0]", "a[1:99999999]", "a[x:1]", "a[b:a]", "a[A:z]"]
         {
-            assert!(expanded(pattern).is_err(), "{pattern}");
+            assert!(expand(pattern).is_err(), "{pattern}");
         }
     }
 
     #[test]
-    fn ports_are_told_from_other_colons() {
+    fn ports_are_distinguished_from_other_colons() {
         assert_eq!(pattern_and_port("a:22"), ("a", Some("22")));
         assert_eq!(pattern_and_port("a[1:5]:22"), ("a[1:5]", Some("22")));
         assert_eq!(pattern_and_port("a[1:5]"), ("a[1:5]", None));

@@ -1,69 +1,75 @@
-//! Hosts and groups, and which variables a host has of them.
+//! The hosts and groups of an inventory, and the variables that hosts inherit from groups.
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{LineError, Place, document};
+use super::error::document_error;
+use crate::targets::{formats::tracked::TextPosition, line_error::LineError};
 
-/// Hosts that an inventory may have.
+/// The maximum number of hosts of an inventory.
 const HOSTS_MAX: usize = 262_144;
-/// Groups that an inventory may have, and memberships of hosts and groups in groups.
+/// The maximum number of groups of an inventory plus memberships of hosts and groups in groups.
 const MEMBERS_MAX: usize = 4 * HOSTS_MAX;
 
-/// Bytes of a value that are kept: longer than any host is.
+/// The maximum number of bytes of a value that are kept, more than any host has.
 const VALUE_MAX: usize = 512;
 
-/// The value of a variable, and where it stands. Many hosts may share it.
+/// The value of a variable, and its position in the input. Many hosts may share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Value {
+pub(super) struct VariableValue {
     pub(super) text: Arc<str>,
-    pub(super) place: Place,
+    pub(super) position: TextPosition,
 }
 
-impl Value {
-    pub(super) fn new(text: &str, place: Place) -> Self {
+impl VariableValue {
+    /// Creates a value, cut to [`VALUE_MAX`] bytes.
+    pub(super) fn new(text: &str, position: TextPosition) -> Self {
         let end = text.floor_char_boundary(VALUE_MAX);
-        Self { text: text[..end].into(), place }
+        Self { text: text[..end].into(), position }
     }
 }
 
-/// A host, and where ansible would connect to.
+/// A host, and the address and port to which Ansible would connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Host {
+pub(super) struct InventoryHost {
     pub(super) name: String,
-    pub(super) place: Place,
-    /// `None`: its name is.
-    pub(super) address: Option<Value>,
-    /// `None`: it is not said.
-    pub(super) port: Option<Value>,
+    pub(super) position: TextPosition,
+    /// The value of `ansible_host`; `None` if the name is the address.
+    pub(super) address: Option<VariableValue>,
+    /// The value of `ansible_port`; `None` if it is not set.
+    pub(super) port: Option<VariableValue>,
 }
 
-/// What is looked for of the variables of a host or a group.
+/// The variables of a host or a group that determine where Ansible connects.
 #[derive(Debug, Clone, Default)]
-struct Variables {
-    address: Option<Value>,
-    port: Option<Value>,
+struct ConnectionVariables {
+    address: Option<VariableValue>,
+    port: Option<VariableValue>,
 }
 
+/// A group of hosts.
 #[derive(Debug, Default)]
-struct Group {
+struct InventoryGroup {
     name: Arc<str>,
-    variables: Variables,
-    /// The groups that it is in.
+    variables: ConnectionVariables,
+    /// The indexes of the groups that contain this one.
     parents: Vec<usize>,
 }
 
-/// An inventory that is being read.
+/// The hosts and groups of an inventory.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
-    hosts: Vec<(Host, Vec<usize>)>,
+    /// Each host with the indexes of its groups.
+    hosts: Vec<(InventoryHost, Vec<usize>)>,
     hosts_by_name: HashMap<String, usize>,
-    groups: Vec<Group>,
+    groups: Vec<InventoryGroup>,
     groups_by_name: HashMap<String, usize>,
+    /// The number of groups and memberships.
     members: usize,
 }
 
-impl Variables {
-    fn set(&mut self, key: &str, value: Value) {
+impl ConnectionVariables {
+    /// Sets a variable, unless its value is empty or the variable is of no interest.
+    fn set(&mut self, key: &str, value: VariableValue) {
         match key {
             "ansible_host" | "ansible_ssh_host" if !value.text.is_empty() => {
                 self.address = Some(value);
@@ -76,108 +82,116 @@ impl Variables {
     }
 }
 
-/// Whether a variable says where a host is.
-pub(super) fn is_wanted(key: &str) -> bool {
+/// Whether a variable determines where Ansible connects.
+pub(super) fn is_connection_variable(key: &str) -> bool {
     matches!(key, "ansible_host" | "ansible_ssh_host" | "ansible_port" | "ansible_ssh_port")
 }
 
 impl Inventory {
-    /// The host of this name; it is added when it is new.
-    pub(super) fn host(&mut self, name: &str, place: Place) -> Result<usize, LineError> {
+    /// Returns the index of the host with this name, which is added if it is new.
+    pub(super) fn host(&mut self, name: &str, position: TextPosition) -> Result<usize, LineError> {
         if let Some(&host) = self.hosts_by_name.get(name) {
             return Ok(host);
         }
         if self.hosts.len() >= HOSTS_MAX {
-            let why = format!("it has more than {HOSTS_MAX} hosts; write it as several");
-            return Err(document(place, why));
+            let why =
+                format!("the inventory has more than {HOSTS_MAX} hosts; split it into several");
+            return Err(document_error(position, why));
         }
-        let host = Host { name: name.to_owned(), place, address: None, port: None };
+        let host = InventoryHost { name: name.to_owned(), position, address: None, port: None };
         self.hosts.push((host, Vec::new()));
         self.hosts_by_name.insert(name.to_owned(), self.hosts.len() - 1);
         Ok(self.hosts.len() - 1)
     }
 
-    /// The group of this name; it is added when it is new.
-    pub(super) fn group(&mut self, name: &str, place: Place) -> Result<usize, LineError> {
+    /// Returns the index of the group with this name, which is added if it is new.
+    pub(super) fn group(&mut self, name: &str, position: TextPosition) -> Result<usize, LineError> {
         if let Some(&group) = self.groups_by_name.get(name) {
             return Ok(group);
         }
-        self.count_member(place)?;
-        self.groups.push(Group { name: name.into(), ..Group::default() });
+        self.count_member(position)?;
+        self.groups.push(InventoryGroup { name: name.into(), ..InventoryGroup::default() });
         self.groups_by_name.insert(name.to_owned(), self.groups.len() - 1);
         Ok(self.groups.len() - 1)
     }
 
-    pub(super) fn set_host(&mut self, host: usize, key: &str, value: Value) {
-        let mut variables = Variables::default();
+    /// Sets a variable of a host.
+    pub(super) fn set_host_variable(&mut self, host: usize, key: &str, value: VariableValue) {
+        let mut variables = ConnectionVariables::default();
         variables.set(key, value);
         let (host, _) = &mut self.hosts[host];
         host.address = variables.address.or(host.address.take());
         host.port = variables.port.or(host.port.take());
     }
 
-    pub(super) fn set_group(&mut self, group: usize, key: &str, value: Value) {
+    /// Sets a variable of a group.
+    pub(super) fn set_group_variable(&mut self, group: usize, key: &str, value: VariableValue) {
         self.groups[group].variables.set(key, value);
     }
 
-    /// Puts a host into a group.
-    pub(super) fn join(
+    /// Adds a host to a group.
+    pub(super) fn add_host(
         &mut self,
         host: usize,
         group: usize,
-        place: Place,
+        position: TextPosition,
     ) -> Result<(), LineError> {
-        self.count_member(place)?;
+        self.count_member(position)?;
         self.hosts[host].1.push(group);
         Ok(())
     }
 
-    /// Puts a group into another.
-    pub(super) fn join_group(
+    /// Adds a group to another one.
+    pub(super) fn add_child(
         &mut self,
         child: usize,
         parent: usize,
-        place: Place,
+        position: TextPosition,
     ) -> Result<(), LineError> {
-        self.count_member(place)?;
+        self.count_member(position)?;
         self.groups[child].parents.push(parent);
         Ok(())
     }
 
-    fn count_member(&mut self, place: Place) -> Result<(), LineError> {
+    /// Counts a group or a membership.
+    fn count_member(&mut self, position: TextPosition) -> Result<(), LineError> {
         self.members += 1;
         if self.members <= MEMBERS_MAX {
             return Ok(());
         }
-        Err(document(place, format!("its groups have more than {MEMBERS_MAX} members")))
+        Err(document_error(position, format!("the groups have more than {MEMBERS_MAX} members")))
     }
 
-    /// The hosts in their order, with the variables of their groups.
+    /// Returns the hosts in their order, with the variables of their groups.
     ///
-    /// A group overrides the groups that it is in, whatever the way to them; of those as deep the
-    /// one whose name is last in the alphabet overrides the others. All hosts are in `all`.
-    pub(super) fn into_hosts(mut self) -> Result<Vec<Host>, LineError> {
-        let start = Place { line: 1, column: 1 };
+    /// A group at a greater depth overrides groups at a lesser one. The depth is the length of the
+    /// longest path from `all`, which contains every host. Of groups at the same depth, the
+    /// alphabetically last one overrides the others.
+    pub(super) fn into_hosts(mut self) -> Result<Vec<InventoryHost>, LineError> {
+        let start = TextPosition { line: 1, column: 1 };
         let all = self.group("all", start)?;
-        let resolved = self.resolved(all)?;
+        let inherited = self.inherited_variables(all)?;
         let hosts = std::mem::take(&mut self.hosts);
-        let with_groups = |(host, mut groups): (Host, Vec<usize>)| {
+        let with_groups = |(host, mut groups): (InventoryHost, Vec<usize>)| {
             groups.push(all);
-            let of = |pick: fn(&Ranked) -> &Option<(Rank, Value)>| {
-                let values = groups.iter().filter_map(|&group| pick(&resolved[group]).as_ref());
-                values.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, value)| value.clone())
-            };
-            let address = host.address.clone().or_else(|| of(|ranked| &ranked.address));
-            let port = host.port.clone().or_else(|| of(|ranked| &ranked.port));
-            Host { address, port, ..host }
+            let inherit =
+                |pick: fn(&InheritedVariables) -> &Option<(GroupPrecedence, VariableValue)>| {
+                    let values =
+                        groups.iter().filter_map(|&group| pick(&inherited[group]).as_ref());
+                    values.max_by(|one, other| one.0.cmp(&other.0)).map(|(_, value)| value.clone())
+                };
+            let address = host.address.clone().or_else(|| inherit(|group| &group.address));
+            let port = host.port.clone().or_else(|| inherit(|group| &group.port));
+            InventoryHost { address, port, ..host }
         };
         Ok(hosts.into_iter().map(with_groups).collect())
     }
 
-    /// What the members of each group have of it, and of those that it is in.
-    fn resolved(&self, all: usize) -> Result<Vec<Ranked>, LineError> {
-        let mut ranked = vec![Ranked::default(); self.groups.len()];
-        // Parents come before their children: a group is due when all its parents were.
+    /// Computes the variables that the members of each group inherit.
+    fn inherited_variables(&self, all: usize) -> Result<Vec<InheritedVariables>, LineError> {
+        let mut inherited = vec![InheritedVariables::default(); self.groups.len()];
+        // Parents are processed before their children: a group is due once all its parents are
+        // done.
         let mut children = vec![Vec::new(); self.groups.len()];
         let mut missing: Vec<_> = self.groups.iter().map(|group| group.parents.len()).collect();
         for (child, group) in self.groups.iter().enumerate() {
@@ -187,16 +201,18 @@ impl Inventory {
         let mut done = 0;
         while let Some(group) = due.pop() {
             done += 1;
-            // All groups are in `all`, so its depth is the least.
-            let depth = if group == all { 0 } else { ranked[group].depth.max(1) };
-            let rank = Rank { depth, name: Arc::clone(&self.groups[group].name) };
-            let Variables { address, port } = self.groups[group].variables.clone();
-            ranked[group]
-                .take(address.map(|value| (rank.clone(), value)), port.map(|value| (rank, value)));
+            // `all` contains every group, so its depth is the least.
+            let depth = if group == all { 0 } else { inherited[group].depth.max(1) };
+            let precedence = GroupPrecedence { depth, name: Arc::clone(&self.groups[group].name) };
+            let ConnectionVariables { address, port } = self.groups[group].variables.clone();
+            inherited[group].merge(
+                address.map(|value| (precedence.clone(), value)),
+                port.map(|value| (precedence, value)),
+            );
             for &child in &children[group] {
-                let Ranked { address, port, .. } = ranked[group].clone();
-                ranked[child].take(address, port);
-                ranked[child].depth = ranked[child].depth.max(depth + 1);
+                let InheritedVariables { address, port, .. } = inherited[group].clone();
+                inherited[child].merge(address, port);
+                inherited[child].depth = inherited[child].depth.max(depth + 1);
                 missing[child] -= 1;
                 if missing[child] == 0 {
                     due.push(child);
@@ -204,36 +220,44 @@ impl Inventory {
             }
         }
         if done < self.groups.len() {
-            let start = Place { line: 1, column: 1 };
-            return Err(document(start, "a group is in itself, by way of its children".into()));
+            let start = TextPosition { line: 1, column: 1 };
+            return Err(document_error(
+                start,
+                "a group contains itself through its children".into(),
+            ));
         }
-        Ok(ranked)
+        Ok(inherited)
     }
 }
 
-/// How far a group's variable goes over that of another.
+/// The precedence of a group's variables: the greater one overrides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank {
+struct GroupPrecedence {
     depth: usize,
     name: Arc<str>,
 }
 
-/// What a group gives its members, and of which group that is.
+/// The variables that the members of a group inherit, each with the precedence of its group.
 #[derive(Debug, Clone, Default)]
-struct Ranked {
+struct InheritedVariables {
     depth: usize,
-    address: Option<(Rank, Value)>,
-    port: Option<(Rank, Value)>,
+    address: Option<(GroupPrecedence, VariableValue)>,
+    port: Option<(GroupPrecedence, VariableValue)>,
 }
 
-impl Ranked {
-    /// Takes what overrides what is there.
-    fn take(&mut self, address: Option<(Rank, Value)>, port: Option<(Rank, Value)>) {
-        let overrides = |new: &Option<(Rank, Value)>, old: &Option<(Rank, Value)>| match (new, old)
-        {
-            (Some(new), Some(old)) => new.0 > old.0,
-            (new, _) => new.is_some(),
-        };
+impl InheritedVariables {
+    /// Replaces the variables whose new value has a greater precedence.
+    fn merge(
+        &mut self,
+        address: Option<(GroupPrecedence, VariableValue)>,
+        port: Option<(GroupPrecedence, VariableValue)>,
+    ) {
+        let overrides =
+            |new: &Option<(GroupPrecedence, VariableValue)>,
+             old: &Option<(GroupPrecedence, VariableValue)>| match (new, old) {
+                (Some(new), Some(old)) => new.0 > old.0,
+                (new, _) => new.is_some(),
+            };
         if overrides(&address, &self.address) {
             self.address = address;
         }

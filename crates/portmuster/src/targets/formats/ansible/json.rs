@@ -1,4 +1,4 @@
-//! The JSON of `ansible-inventory --list`, and of scripts that say the same.
+//! Reads inventories in JSON, as `ansible-inventory --list` and inventory scripts write them.
 
 use std::{
     cell::RefCell,
@@ -12,94 +12,99 @@ use serde::{
 };
 
 use super::{
-    LineError, Place, document,
-    inventory::{Inventory, Value, is_wanted},
+    error::document_error,
+    inventory::{Inventory, VariableValue, is_connection_variable},
 };
-use crate::targets::{formats::tracked::Tracked, grammar};
+use crate::targets::{
+    formats::tracked::{TextPosition, TrackedReader},
+    grammar,
+    line_error::LineError,
+};
 
-/// What is read of the document.
-struct Reading<'a, R> {
-    input: &'a RefCell<&'a mut Tracked<R>>,
+/// The state that all visitors of the document share.
+struct JsonState<'a, R> {
+    input: &'a RefCell<&'a mut TrackedReader<R>>,
     inventory: RefCell<Inventory>,
-    /// What is wrong with the inventory, and not with the JSON.
+    /// An error of the inventory, as opposed to one of the JSON.
     error: RefCell<Option<LineError>>,
 }
 
-/// Reads as it is asked to, so that the place is known at every moment.
-struct Shared<'a, R>(&'a RefCell<&'a mut Tracked<R>>);
+/// A reader that shares the input with the visitors, which need its position.
+struct SharedReader<'a, R>(&'a RefCell<&'a mut TrackedReader<R>>);
 
-impl<R: BufRead> Read for Shared<'_, R> {
+impl<R: BufRead> Read for SharedReader<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.borrow_mut().read(buffer)
     }
 }
 
 /// Reads an inventory.
-pub(super) fn read<R: BufRead>(input: &mut Tracked<R>) -> Result<Inventory, LineError> {
+pub(super) fn read<R: BufRead>(input: &mut TrackedReader<R>) -> Result<Inventory, LineError> {
     let input = RefCell::new(input);
-    let reading =
-        Reading { input: &input, inventory: RefCell::default(), error: RefCell::default() };
-    let mut json = serde_json::Deserializer::from_reader(Shared(&input));
-    let result = json.deserialize_map(Groups(&reading)).and_then(|()| json.end());
-    if let Some(error) = reading.error.take() {
+    let state =
+        JsonState { input: &input, inventory: RefCell::default(), error: RefCell::default() };
+    let mut json = serde_json::Deserializer::from_reader(SharedReader(&input));
+    let result = json.deserialize_map(DocumentVisitor(&state)).and_then(|()| json.end());
+    if let Some(error) = state.error.take() {
         return Err(error);
     }
     if let Err(error) = result {
         let text = error.to_string();
         let text = text.split(" at line ").next().unwrap_or(&text);
-        return Err(document(reading.place(), grammar::shortened(text)));
+        return Err(document_error(state.position(), grammar::shortened(text)));
     }
-    Ok(reading.inventory.take())
+    Ok(state.inventory.take())
 }
 
-impl<R: BufRead> Reading<'_, R> {
-    /// Where the reader stands: behind what was read last.
-    fn place(&self) -> Place {
-        self.input.borrow().place()
+impl<R: BufRead> JsonState<'_, R> {
+    /// The position after the last byte that was read.
+    fn position(&self) -> TextPosition {
+        self.input.borrow().position()
     }
 
-    /// Does something to the inventory; its error ends the document.
-    fn with<T, E: serde::de::Error>(
+    /// Calls a function with the inventory and the position. An error of it ends the document.
+    fn update<T, E: serde::de::Error>(
         &self,
-        act: impl FnOnce(&mut Inventory, Place) -> Result<T, LineError>,
+        update: impl FnOnce(&mut Inventory, TextPosition) -> Result<T, LineError>,
     ) -> Result<T, E> {
-        let place = self.place();
-        act(&mut self.inventory.borrow_mut(), place).map_err(|error| {
+        let position = self.position();
+        update(&mut self.inventory.borrow_mut(), position).map_err(|error| {
             *self.error.borrow_mut() = Some(error);
-            E::custom("the inventory is not sound")
+            E::custom("the inventory is not valid")
         })
     }
 }
 
-/// Whose variables are read.
+/// The host or group that variables belong to, by its index.
 #[derive(Clone, Copy)]
-enum Owner {
+enum VariableOwner {
     Host(usize),
     Group(usize),
 }
 
-/// The document: groups by their names, and `_meta`.
-struct Groups<'a, R>(&'a Reading<'a, R>);
-/// What `_meta` has: variables by hosts.
-struct Meta<'a, R>(&'a Reading<'a, R>);
-/// Hosts and their variables.
-struct HostVariables<'a, R>(&'a Reading<'a, R>);
-/// A group: its hosts, or an object with these, its children and its variables.
-struct Group<'a, R>(&'a Reading<'a, R>, usize);
-/// The names of a group's hosts, or of its children.
-struct Names<'a, R>(&'a Reading<'a, R>, usize, Member);
-/// Variables.
-struct Variables<'a, R>(&'a Reading<'a, R>, Owner);
-/// A variable's value, when it is a text or a number.
-struct Scalar;
+/// Visits the document: an object of groups by name, and `_meta`.
+struct DocumentVisitor<'a, R>(&'a JsonState<'a, R>);
+/// Visits `_meta`, which contains the variables of each host.
+struct MetaVisitor<'a, R>(&'a JsonState<'a, R>);
+/// Visits an object of hosts with their variables.
+struct HostVariablesVisitor<'a, R>(&'a JsonState<'a, R>);
+/// Visits a group: a list of its hosts, or an object with its hosts, children and variables.
+struct GroupVisitor<'a, R>(&'a JsonState<'a, R>, usize);
+/// Visits the names of a group's hosts or of its children.
+struct NamesVisitor<'a, R>(&'a JsonState<'a, R>, usize, MemberKind);
+/// Visits an object of variables.
+struct VariablesVisitor<'a, R>(&'a JsonState<'a, R>, VariableOwner);
+/// Visits the value of a variable: a text, a number or null.
+struct ScalarVisitor;
 
+/// The kind of a group's members.
 #[derive(Clone, Copy)]
-enum Member {
+enum MemberKind {
     Host,
     Child,
 }
 
-impl<'de, R: BufRead> Visitor<'de> for Groups<'_, R> {
+impl<'de, R: BufRead> Visitor<'de> for DocumentVisitor<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,10 +114,10 @@ impl<'de, R: BufRead> Visitor<'de> for Groups<'_, R> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             if key == "_meta" {
-                map.next_value_seed(Meta(self.0))?;
+                map.next_value_seed(MetaVisitor(self.0))?;
             } else {
-                let group = self.0.with(|inventory, place| inventory.group(&key, place))?;
-                map.next_value_seed(Group(self.0, group))?;
+                let group = self.0.update(|inventory, position| inventory.group(&key, position))?;
+                map.next_value_seed(GroupVisitor(self.0, group))?;
             }
         }
         Ok(())
@@ -132,14 +137,14 @@ macro_rules! seeds {
 }
 
 seeds!(
-    Meta by deserialize_map,
-    HostVariables by deserialize_map,
-    Group by deserialize_any,
-    Names by deserialize_seq,
-    Variables by deserialize_map
+    MetaVisitor by deserialize_map,
+    HostVariablesVisitor by deserialize_map,
+    GroupVisitor by deserialize_any,
+    NamesVisitor by deserialize_seq,
+    VariablesVisitor by deserialize_map
 );
 
-impl<'de, R: BufRead> Visitor<'de> for Meta<'_, R> {
+impl<'de, R: BufRead> Visitor<'de> for MetaVisitor<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -149,7 +154,7 @@ impl<'de, R: BufRead> Visitor<'de> for Meta<'_, R> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             if key == "hostvars" {
-                map.next_value_seed(HostVariables(self.0))?;
+                map.next_value_seed(HostVariablesVisitor(self.0))?;
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
@@ -158,7 +163,7 @@ impl<'de, R: BufRead> Visitor<'de> for Meta<'_, R> {
     }
 }
 
-impl<'de, R: BufRead> Visitor<'de> for HostVariables<'_, R> {
+impl<'de, R: BufRead> Visitor<'de> for HostVariablesVisitor<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,14 +172,14 @@ impl<'de, R: BufRead> Visitor<'de> for HostVariables<'_, R> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(name) = map.next_key::<String>()? {
-            let host = self.0.with(|inventory, place| inventory.host(&name, place))?;
-            map.next_value_seed(Variables(self.0, Owner::Host(host)))?;
+            let host = self.0.update(|inventory, position| inventory.host(&name, position))?;
+            map.next_value_seed(VariablesVisitor(self.0, VariableOwner::Host(host)))?;
         }
         Ok(())
     }
 }
 
-impl<'de, R: BufRead> Visitor<'de> for Group<'_, R> {
+impl<'de, R: BufRead> Visitor<'de> for GroupVisitor<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -182,15 +187,19 @@ impl<'de, R: BufRead> Visitor<'de> for Group<'_, R> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<(), A::Error> {
-        Names(self.0, self.1, Member::Host).visit_seq(seq)
+        NamesVisitor(self.0, self.1, MemberKind::Host).visit_seq(seq)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
-                "hosts" => map.next_value_seed(Names(self.0, self.1, Member::Host))?,
-                "children" => map.next_value_seed(Names(self.0, self.1, Member::Child))?,
-                "vars" => map.next_value_seed(Variables(self.0, Owner::Group(self.1)))?,
+                "hosts" => map.next_value_seed(NamesVisitor(self.0, self.1, MemberKind::Host))?,
+                "children" => {
+                    map.next_value_seed(NamesVisitor(self.0, self.1, MemberKind::Child))?;
+                }
+                "vars" => {
+                    map.next_value_seed(VariablesVisitor(self.0, VariableOwner::Group(self.1)))?;
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -200,7 +209,7 @@ impl<'de, R: BufRead> Visitor<'de> for Group<'_, R> {
     }
 }
 
-impl<'de, R: BufRead> Visitor<'de> for Names<'_, R> {
+impl<'de, R: BufRead> Visitor<'de> for NamesVisitor<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,16 +217,16 @@ impl<'de, R: BufRead> Visitor<'de> for Names<'_, R> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let Self(reading, group, member) = self;
+        let Self(state, group, member) = self;
         while let Some(name) = seq.next_element::<String>()? {
-            reading.with(|inventory, place| match member {
-                Member::Host => {
-                    let host = inventory.host(&name, place)?;
-                    inventory.join(host, group, place)
+            state.update(|inventory, position| match member {
+                MemberKind::Host => {
+                    let host = inventory.host(&name, position)?;
+                    inventory.add_host(host, group, position)
                 }
-                Member::Child => {
-                    let child = inventory.group(&name, place)?;
-                    inventory.join_group(child, group, place)
+                MemberKind::Child => {
+                    let child = inventory.group(&name, position)?;
+                    inventory.add_child(child, group, position)
                 }
             })?;
         }
@@ -225,7 +234,7 @@ impl<'de, R: BufRead> Visitor<'de> for Names<'_, R> {
     }
 }
 
-impl<'de, R: BufRead> Visitor<'de> for Variables<'_, R> {
+impl<'de, R: BufRead> Visitor<'de> for VariablesVisitor<'_, R> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,25 +242,25 @@ impl<'de, R: BufRead> Visitor<'de> for Variables<'_, R> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(reading, owner) = self;
+        let Self(state, owner) = self;
         while let Some(key) = map.next_key::<String>()? {
-            if !is_wanted(&key) {
+            if !is_connection_variable(&key) {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let text = map.next_value_seed(Scalar)?;
-            let value = Value::new(&text, reading.place());
-            let mut inventory = reading.inventory.borrow_mut();
+            let text = map.next_value_seed(ScalarVisitor)?;
+            let value = VariableValue::new(&text, state.position());
+            let mut inventory = state.inventory.borrow_mut();
             match owner {
-                Owner::Host(host) => inventory.set_host(host, &key, value),
-                Owner::Group(group) => inventory.set_group(group, &key, value),
+                VariableOwner::Host(host) => inventory.set_host_variable(host, &key, value),
+                VariableOwner::Group(group) => inventory.set_group_variable(group, &key, value),
             }
         }
         Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Scalar {
+impl<'de> DeserializeSeed<'de> for ScalarVisitor {
     type Value = String;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<String, D::Error> {
@@ -259,7 +268,7 @@ impl<'de> DeserializeSeed<'de> for Scalar {
     }
 }
 
-impl Visitor<'_> for Scalar {
+impl Visitor<'_> for ScalarVisitor {
     type Value = String;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,202 @@
+//! The arguments of `portmuster check`.
+
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use clap::Args;
+use portmuster::{Addresses, Config, Method, defaults, targets::Ports};
+
+use super::{
+    conversation::{ProbeArgs, TimeLimits},
+    display::{Show, ShowProgress},
+    gates::GateArgs,
+    input_format::InputFormatArgs,
+    journal::JournalArgs,
+    output::{ExistingFiles, OutputSpec},
+    selection::Selection,
+    values::{self, Ceiling},
+};
+
+const TARGETS: &str = "\
+Targets to check, in addition to those of --input. A target is an address (10.0.0.5, 2001:db8::1), a \
+network (10.0.0.0/24, 2001:db8::/120), a range (10.0.0-3.1-254, 10.0.0.1-10.0.3.9), an nmap-style \
+octet list (10.0.0.1,3,5, 10.0.0.*) or a host name (db.example). Ports may follow: \
+10.0.0.5:22,2222-2230, [2001:db8::1]:ssh. URLs such as ssh://db.example:2222 and telnet://10.0.0.5 \
+are accepted too. Each target is checked once, even if it is given several times. Within wider \
+networks, addresses that no host can have are skipped: 0.0.0.0/8, loopback, multicast and 240.0.0.0/4.";
+
+const EXAMPLES_AND_STATUS: &str = "\
+Examples:
+  portmuster check 10.0.0.0/24
+  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl -o sqlite=audit.db
+  portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
+  portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
+  portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
+  portmuster check -i hosts.csv --column address,port,name -o jsonl | jq -r .service
+  portmuster check -i scan.xml -i ~/.ssh/known_hosts -i inventory.ini
+
+Exit status:
+  0    every target was checked
+  1    --forbid or --require-verdict found a violation
+  2    the arguments or the input are invalid, or an output can't be opened
+  3    some targets could not be checked from this machine (such as a broadcast address), an output
+       failed, or the run could not start
+  130  interrupted: open connections got one more second, the remaining targets were not checked
+If several apply, the first of 2, 130, 1, 3, 0 is returned. If stdout is closed early, the run
+continues as long as it has other outputs or gates; otherwise it ends with status 0.";
+
+/// Check a list of targets
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES_AND_STATUS)]
+pub(crate) struct Check {
+    /// Targets to check, in addition to those of --input
+    #[arg(value_name = "TARGET", long_help = TARGETS)]
+    pub(crate) targets: Vec<String>,
+
+    /// Read targets from a file, one per line; # starts a comment; `-` is stdin; repeatable
+    #[arg(
+        short,
+        long = "input",
+        value_name = "FILE",
+        long_help = "\
+Read targets from a file, one per line; # starts a comment; repeatable. Text after a target and white \
+space is the label of the target, which its row contains; a label that looks like another target, a \
+port, a range or an option is an error. CSV files, scan results, known_hosts files and inventories \
+are accepted too: see --input-format. Files are read completely before the run starts. `-` is stdin, \
+which is read as a stream during the run: in the given order, of any length, and a target that \
+occurs twice is checked twice."
+    )]
+    pub(crate) inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) input_format: InputFormatArgs,
+
+    /// Ports of targets that list none: numbers, ranges or service names
+    #[arg(short, long, value_name = "LIST", default_value = "ssh,telnet", value_parser = values::ports)]
+    pub(crate) ports: Ports,
+
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+
+    /// How to run checks concurrently
+    #[arg(long, value_name = "METHOD", default_value = "event-loop", value_parser = values::method())]
+    pub(crate) method: Method,
+
+    /// Number of workers [default: 256 threads, 32 processes, or one per core for the methods with
+    /// event loops or process-threads]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) workers: Option<NonZeroUsize>,
+
+    /// Threads per process of process-threads [default: 250]
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// Maximum number of open connections; lowered with a message if descriptors or memory are
+    /// short
+    #[arg(long, value_name = "N", default_value_t = values::in_flight(), value_parser = values::count)]
+    pub(crate) in_flight: NonZeroUsize,
+
+    /// Maximum number of new connections per second; "max" for no limit [default: 10000]
+    #[arg(long, value_name = "N")]
+    pub(crate) rate: Option<Ceiling>,
+
+    /// Maximum number of open connections per address; "max" for no limit
+    #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::PER_HOST)))]
+    pub(crate) per_host: Ceiling,
+
+    /// Give up on an address after it has occupied the run for this long
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = values::duration,
+        long_help = "\
+Give up on an address after it has occupied the run for this long without a break, that is, while \
+connections to it are open or targets wait for it. Its untried targets become unchecked \
+(host-timeout), which fails --require-verdict; targets that wait for a retry keep their verdict."
+    )]
+    pub(crate) host_timeout: Option<Duration>,
+
+    /// Number of retries for a target that does not answer
+    #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
+    pub(crate) retries: u32,
+
+    #[command(flatten)]
+    pub(crate) limits: TimeLimits,
+
+    #[command(flatten)]
+    pub(crate) probe: ProbeArgs,
+
+    /// Write rows as table, jsonl, csv, xml or sqlite, to stdout or a file; repeatable
+    #[arg(
+        short,
+        long = "output",
+        value_name = "FORMAT[=FILE]",
+        default_value = "table",
+        long_help = "\
+Write rows to stdout or a file; repeatable, with at most one output on stdout.
+  table   aligned columns for reading
+  jsonl   JSON Lines: one object per line
+  csv     the fields of jsonl as columns; cells are safe to open in a spreadsheet
+  xml     nmap's XML format, for programs that read it
+  sqlite  a database file; each run is added to the runs in it"
+    )]
+    pub(crate) outputs: Vec<OutputSpec>,
+
+    #[command(flatten)]
+    pub(crate) existing: ExistingFiles,
+
+    #[command(flatten)]
+    pub(crate) journal: JournalArgs,
+
+    /// Rows to write [default: open for table, all for the other formats]
+    #[arg(long, value_name = "WHICH", value_enum)]
+    pub(crate) show: Option<Show>,
+
+    #[command(flatten)]
+    pub(crate) gates: GateArgs,
+
+    /// When to show progress
+    #[arg(long, value_name = "WHEN", default_value_t = ShowProgress::Auto, value_enum)]
+    pub(crate) progress: ShowProgress,
+
+    /// Print only errors on stderr
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// Report what limits the speed of the run, and the share of each worker
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+
+    /// Write the cost of the run to this file, for `compare`
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) measure: Option<PathBuf>,
+}
+
+impl Check {
+    /// Returns the configuration of the run.
+    pub(crate) fn config(&self) -> Config {
+        Config {
+            method: self.method,
+            workers: self.workers.map(NonZeroUsize::get),
+            threads: self.threads.map(NonZeroUsize::get),
+            in_flight: self.in_flight.get(),
+            rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
+            per_host: self.per_host.0,
+            host_timeout: self.host_timeout,
+            retries: self.retries,
+            limits: self.limits.limits(),
+            addresses: if self.selection.all_addresses {
+                Addresses::Each
+            } else {
+                Addresses::UntilOneAccepts
+            },
+            source: self.selection.source,
+            probing: self.probe.probing(),
+            speak_first: self.probe.active.speak_first(),
+            evidence: self.probe.evidence,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What is shown, and when: colours, progress and rows.
+
+use anstream::ColorChoice;
+use clap::ValueEnum;
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    Always,
+    Never,
+}
+
+impl Color {
+    /// Sets the choice for everything that this process writes.
+    pub(crate) fn write_global(self) {
+        match self {
+            Self::Auto => ColorChoice::Auto,
+            Self::Always => ColorChoice::Always,
+            Self::Never => ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// When to show progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShowProgress {
+    /// A progress bar on a terminal; otherwise one line per minute
+    Auto,
+    /// A progress bar on a terminal; otherwise one line per second
+    Always,
+    Never,
+}
+
+/// Which rows or changes to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Show {
+    /// Open ports only
+    Open,
+    /// All targets
+    All,
+}

@@ -1,0 +1,96 @@
+//! Value parsers and defaults that several commands share.
+
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use jiff::SignedDuration;
+use portmuster::{
+    Method, defaults,
+    targets::{Ports, Shard},
+};
+
+/// Returns the default of `--in-flight`.
+pub(super) fn in_flight() -> NonZeroUsize {
+    NonZeroUsize::new(defaults::IN_FLIGHT).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Parses the name of a method.
+pub(super) fn method() -> impl TypedValueParser<Value = Method> {
+    let names = Method::ALL.map(Method::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Method>())
+}
+
+/// Parses a whole number of at least 1.
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "expected a whole number of at least 1".to_owned())
+}
+
+/// Parses `M/N`, part M of N.
+pub(super) fn shard(text: &str) -> Result<Shard, String> {
+    text.split_once('/')
+        .and_then(|(part, of)| Shard::new(part.parse().ok()?, of.parse().ok()?))
+        .ok_or_else(|| "expected M/N with M from 1 to N, such as 2/3".to_owned())
+}
+
+/// Parses a list of ports, ranges and service names.
+pub(super) fn ports(list: &str) -> Result<Ports, String> {
+    Ports::parse(list).map_err(|(at, error)| format!("column {}: {error}", at + 1))
+}
+
+/// Parses a duration with its unit, longer than zero.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err(format!("the unit is missing: use {text}s, {text}ms or {text}m"));
+    }
+    let time: SignedDuration =
+        text.parse().map_err(|_| "expected a duration such as 10s, 500ms or 1m30s".to_owned())?;
+    match Duration::try_from(time) {
+        Ok(time) if !time.is_zero() => Ok(time),
+        _ => Err("the duration must be longer than 0s".to_owned()),
+    }
+}
+
+/// An upper limit; `None` means no limit and is written `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ceiling(pub(super) Option<NonZeroU32>);
+
+impl FromStr for Ceiling {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "max" => Ok(Self(None)),
+            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| {
+                format!("expected a whole number from 1 to {}, or \"max\" for no limit", u32::MAX)
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Ceiling {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(number) => number.fmt(formatter),
+            None => formatter.write_str("max"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_require_a_unit_and_must_be_positive() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("10").is_err_and(|error| error.contains("10s")));
+        for text in ["0s", "-1s", "", "s", "tens"] {
+            assert!(duration(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Opening all outputs of a run: none is changed before all are open and locked.
+
+use std::{env, io};
+
+use anyhow::{Context, anyhow};
+use portmuster::sink::{Beginning, ResumePoint, Sink};
+
+use super::{
+    begin::{self, Prepared},
+    error::OpenError,
+    file::{CreatedFile, ExpectedFile, OpenFile},
+    open::OpenRequest,
+    resume,
+    saved::{JournaledOutput, SavedOutput},
+    stdout::{Redirection, StdoutRows},
+};
+use crate::{
+    args::{Check, OutputSpec, RowFormat},
+    clock,
+    file_identity::{Identity, redirected},
+    read_files::ReadFiles,
+    terminal::paint,
+};
+
+/// An output that is open and locked, and not changed yet.
+pub(super) enum OpenOutput {
+    Stdout(RowFormat, Redirection),
+    File(RowFormat, OpenFile),
+    Database(OpenFile),
+    /// An output of a run that resumes, with its resume point.
+    Resumed(OutputSpec, OpenFile, ResumePoint),
+}
+
+impl OpenOutput {
+    fn file(&self) -> Option<&OpenFile> {
+        match self {
+            Self::Stdout(..) => None,
+            Self::File(_, file) | Self::Database(file) | Self::Resumed(_, file, _) => Some(file),
+        }
+    }
+
+    fn is_database(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Resumed(OutputSpec::Database(_), ..))
+    }
+
+    /// Returns where the rows must be when the run ends.
+    pub(super) fn destination(&self, spec: &OutputSpec) -> Destination {
+        match self {
+            Self::Stdout(_, redirection) => Destination::Stdout(redirection.clone()),
+            Self::File(_, file) | Self::Database(file) | Self::Resumed(_, file, _) => {
+                file.expected(spec).map_or(Destination::Stream, Destination::File)
+            }
+        }
+    }
+
+    /// Does everything that can fail because of other programs; returns the remaining step.
+    fn prepare(self, beginning: &Beginning) -> anyhow::Result<Prepared<'_>> {
+        Ok(match self {
+            Self::Stdout(format, redirection) => Box::new(move || {
+                let stdout = StdoutRows::new(&redirection);
+                Ok(begin::rows(format, beginning, paint(&io::stdout()), stdout)?)
+            }),
+            Self::File(format, file) => {
+                Box::new(move || begin::rows_in_file(format, beginning, file))
+            }
+            Self::Database(file) => begin::run_in_database(file, beginning)?,
+            Self::Resumed(OutputSpec::Database(_), file, resume_point) => {
+                resume::prepare_run(file, resume_point)?
+            }
+            Self::Resumed(OutputSpec::Rows { format, .. }, file, resume_point) => {
+                Box::new(move || resume::rows(format, file, resume_point))
+            }
+        })
+    }
+}
+
+/// Where the rows of an output must be when the run ends.
+pub(super) enum Destination {
+    Stdout(Redirection),
+    File(ExpectedFile),
+    /// A device or a pipe, which keeps nothing that could be checked.
+    Stream,
+}
+
+impl Destination {
+    /// Checks that the rows are there.
+    ///
+    /// # Errors
+    /// Another program has removed, replaced or changed the file.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Stdout(redirection) => redirection.check(),
+            Self::File(expected) => expected.check(),
+            Self::Stream => Ok(()),
+        }
+    }
+}
+
+/// Opens the outputs of a new run. If one can't be opened, all files stay as they were.
+///
+/// # Errors
+/// Two outputs go to stdout, or one can't be opened or must not be overwritten.
+pub(super) fn open_all(check: &Check) -> Result<Vec<OpenOutput>, OpenError> {
+    if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
+        let error =
+            "only one output can go to stdout: give the others a file, such as -o jsonl=FILE";
+        return Err(anyhow!(error).into());
+    }
+    let reads = ReadFiles::of(check);
+    let mut opened = Vec::new();
+    for spec in &check.outputs {
+        match open_one(check, spec, &reads, &opened) {
+            Ok(one) => opened.push(one),
+            Err(error) => {
+                created_files(check, &opened).into_iter().for_each(CreatedFile::remove);
+                return Err(OpenError::inspecting(error));
+            }
+        }
+    }
+    Ok(opened)
+}
+
+fn open_one(
+    check: &Check,
+    spec: &OutputSpec,
+    reads: &ReadFiles,
+    others: &[OpenOutput],
+) -> anyhow::Result<OpenOutput> {
+    let others = others.iter().filter_map(OpenOutput::file).map(OpenFile::identity);
+    let others: Vec<_> = others.chain(stdout_file(check)).collect();
+    let file = |path| {
+        let request = OpenRequest { path, spec, check, reads, others: &others };
+        request.open().with_context(|| format!("opening the output {}", path.display()))
+    };
+    Ok(match spec {
+        OutputSpec::Rows { format, file: None } => OpenOutput::Stdout(*format, Redirection::new()?),
+        OutputSpec::Rows { format, file: Some(path) } => OpenOutput::File(*format, file(path)?),
+        OutputSpec::Database(path) => OpenOutput::Database(file(path)?),
+    })
+}
+
+/// Returns the file that rows on standard output go to; `None`: no output is one.
+fn stdout_file(check: &Check) -> Option<Identity> {
+    let has_stdout = check.outputs.iter().any(|output| output.file().is_none());
+    redirected(&io::stdout()).filter(|_| has_stdout).map(|file| file.identity)
+}
+
+/// Opens the outputs of a run that resumes; `run` is its id.
+///
+/// A run that is complete (`None`) writes no more rows, so others may have appended to its files.
+///
+/// # Errors
+/// An output is missing, is another file or was changed, or another run has written to it.
+pub(super) fn reopen_all(
+    check: &Check,
+    outputs: &[SavedOutput],
+    run: Option<&str>,
+) -> anyhow::Result<Vec<OpenOutput>> {
+    let reads = ReadFiles::of(check);
+    let mut opened = Vec::new();
+    for (spec, saved) in check.outputs.iter().zip(outputs) {
+        let path = spec.file().context("rows on stdout can't be truncated")?;
+        let request = OpenRequest { path, spec, check, reads: &reads, others: &[] };
+        let reopened = resume::reopen(&request, saved).and_then(|file| {
+            if let Some(run) = run {
+                resume::refuse_foreign(&file, spec, saved, run)?;
+            }
+            Ok(OpenOutput::Resumed(spec.clone(), file, saved.resume_point))
+        });
+        let name = || format!("opening the output {}", path.display());
+        opened.push(reopened.with_context(name)?);
+    }
+    Ok(opened)
+}
+
+/// Returns guards for the files that this run created.
+pub(super) fn created_files(check: &Check, opened: &[OpenOutput]) -> Vec<CreatedFile> {
+    let files = check.outputs.iter().zip(opened);
+    files.filter_map(|(spec, opened)| opened.file()?.created_file(spec)).collect()
+}
+
+/// Returns the outputs for the journal; `None` for stdout, and if the run has no journal.
+///
+/// # Errors
+/// A directory can't be synced, or the system has no more descriptors.
+pub(super) fn journaled(
+    check: &Check,
+    opened: &[OpenOutput],
+) -> Result<Vec<Option<JournaledOutput>>, OpenError> {
+    let has_journal = check.journal.journal.is_some();
+    let journaled = |(spec, opened): (&OutputSpec, &OpenOutput)| {
+        let file = opened.file().filter(|_| has_journal);
+        file.map(|file| JournaledOutput::new(spec, file)).transpose()
+    };
+    check.outputs.iter().zip(opened).map(journaled).collect()
+}
+
+/// Begins the sinks of all outputs.
+///
+/// All outputs are prepared before the first is changed. Databases come last, because changes to
+/// them can be undone until they are committed.
+///
+/// # Errors
+/// An output can't be prepared or written.
+pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<Box<dyn Sink>>, OpenError> {
+    let beginning = Beginning { time: clock::now(), arguments: command_line() };
+    let mut outputs: Vec<_> = opened.into_iter().enumerate().collect();
+    // In the order of identities, so that two runs with the same databases can't deadlock.
+    outputs.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));
+    let mut prepared = Vec::new();
+    for (index, opened) in outputs {
+        let is_database = opened.is_database();
+        let begin = opened.prepare(&beginning).map_err(OpenError::inspecting)?;
+        prepared.push((is_database, index, begin));
+    }
+    prepared.sort_by_key(|&(is_database, ..)| is_database);
+    let mut sinks = Vec::new();
+    for (_, index, begin) in prepared {
+        sinks.push((index, begin().map_err(OpenError::Failed)?));
+    }
+    sinks.sort_by_key(|&(index, _)| index);
+    Ok(sinks.into_iter().map(|(_, sink)| sink).collect())
+}
+
+/// Returns the command line with `portmuster` in place of the program's path.
+fn command_line() -> String {
+    let arguments = env::args_os().skip(1);
+    arguments.fold("portmuster".to_owned(), |line, argument| {
+        format!("{line} {}", argument.to_string_lossy())
+    })
+}

@@ -1,0 +1,175 @@
+//! Outputs in a journal: what the journal says about each, and the files that it syncs.
+
+use std::{
+    fmt,
+    fs::{self, File},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+};
+
+use anyhow::Context;
+use portmuster::sink::ResumePoint;
+use serde::{Deserialize, Serialize};
+
+use super::{error::OpenError, file::OpenFile, run_tag};
+use crate::{args::OutputSpec, checksum::checksum};
+
+/// Number of bytes before a resume point that the checksum covers.
+const CHECKED: u64 = 64 * 1024;
+
+/// An output as a journal names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedOutput {
+    pub(crate) format: String,
+    /// The absolute path.
+    pub(crate) path: String,
+    /// The inode of the file. The device is omitted, because its number may change on reboot.
+    pub(crate) inode: u64,
+    /// The end of the rows at the checkpoint.
+    #[serde(rename = "mark")]
+    pub(crate) resume_point: ResumePoint,
+    /// The [checksum] of the bytes before the resume point; `None`: a database.
+    #[serde(rename = "before")]
+    pub(crate) checksum_before: Option<String>,
+    /// Whether the file carries the tag of the run.
+    #[serde(rename = "has_trace")]
+    pub(crate) is_tagged: bool,
+}
+
+impl fmt::Display for SavedOutput {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}={}", self.format, self.path)
+    }
+}
+
+/// The file of an output as the checkpoint writer uses it: it syncs the file and names it.
+#[derive(Debug)]
+pub(crate) struct JournaledOutput {
+    format: &'static str,
+    path: String,
+    inode: u64,
+    /// `None`: a database, which syncs itself.
+    // Closing another descriptor of a database would release the locks of SQLite on it.
+    file: Option<File>,
+    /// Whether the file carries the tag of this run.
+    is_tagged: bool,
+}
+
+impl JournaledOutput {
+    /// Creates the entry of an open file, and syncs its directory.
+    ///
+    /// # Errors
+    /// The directory can't be synced, or the system has no more descriptors.
+    pub(super) fn new(spec: &OutputSpec, open: &OpenFile) -> Result<Self, OpenError> {
+        let path = fs::canonicalize(open.path()).map_err(anyhow::Error::new)?;
+        // The name of a new file is durable once its directory is synced.
+        if let Some(folder) = path.parent() {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            let synced = synced.with_context(|| format!("syncing {}", folder.display()));
+            synced.map_err(OpenError::Failed)?;
+        }
+        let path = path.display().to_string();
+        let duplicate =
+            || open.file().try_clone().with_context(|| format!("opening {path} a second time"));
+        let file = if spec.is_database() { None } else { Some(duplicate()?) };
+        let inode = open.metadata().ino();
+        Ok(Self { format: spec.name(), path, inode, file, is_tagged: false })
+    }
+
+    /// Tags the file with the id of the run, until the run is complete.
+    pub(crate) fn set_tag(&mut self, run: &str) {
+        self.is_tagged = self.file.as_ref().is_some_and(|file| run_tag::set(file, run));
+    }
+
+    /// Removes the tag.
+    pub(crate) fn remove_tag(&self) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.is_tagged) {
+            run_tag::remove(file);
+        }
+    }
+
+    /// Waits until all written rows are durable.
+    ///
+    /// # Errors
+    /// The file can't be synced.
+    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.sync_data().with_context(|| format!("syncing {}", self.path))
+    }
+
+    /// Returns the entry of the journal for a checkpoint at `resume_point`.
+    ///
+    /// # Errors
+    /// The file can't be read, or no line ends at the resume point.
+    pub(crate) fn save(&self, resume_point: ResumePoint) -> anyhow::Result<SavedOutput> {
+        let checksum_before = match &self.file {
+            Some(file) => {
+                let checksum = checksum_before(file, resume_point);
+                Some(checksum.with_context(|| format!("reading {}", self.path))?)
+            }
+            None => None,
+        };
+        Ok(SavedOutput {
+            format: self.format.to_owned(),
+            path: self.path.clone(),
+            inode: self.inode,
+            resume_point,
+            checksum_before,
+            is_tagged: self.is_tagged,
+        })
+    }
+}
+
+/// Returns the checksum of the last 64 KiB before a resume point.
+///
+/// # Errors
+/// The file can't be read, or no line ends at the resume point.
+pub(super) fn checksum_before(file: &File, resume_point: ResumePoint) -> io::Result<String> {
+    let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = resume_point else {
+        return Err(io::Error::other("the resume point does not belong to a file of rows"));
+    };
+    let mut bytes = vec![0; usize::try_from(length.min(CHECKED)).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, length.saturating_sub(CHECKED))?;
+    let ends_line = bytes.last().is_none_or(|&last| last == b'\n');
+    if matches!(resume_point, ResumePoint::Lines { .. }) && !ends_line {
+        return Err(io::Error::other(format!(
+            "no line ends after its first {length} bytes, so another program has changed it"
+        )));
+    }
+    Ok(checksum(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().expect("a temporary file");
+        file.write_all(content).expect("the file is written");
+        file
+    }
+
+    #[test]
+    fn checksum_covers_the_last_64_kib_before_the_resume_point() {
+        let lines = |length| ResumePoint::Lines { length };
+        let one = checksum_before(&file(b"one\ntwo\n"), lines(4)).expect("a line ends there");
+        assert_eq!(checksum_before(&file(b"one\nxxx\n"), lines(4)).ok(), Some(one.clone()));
+        assert_ne!(checksum_before(&file(b"onE\ntwo\n"), lines(4)).ok(), Some(one));
+        assert!(checksum_before(&file(b"one\ntwo\n"), lines(5)).is_err(), "no line ends there");
+        assert!(checksum_before(&file(b"one\n"), lines(5)).is_err(), "the file is shorter");
+        assert!(checksum_before(&file(b""), lines(0)).is_ok());
+        let long = "x\n".repeat(50_000);
+        let end = lines(long.len() as u64);
+        let changed = |at: usize| {
+            let mut long = long.clone().into_bytes();
+            long[at] = b'y';
+            checksum_before(&file(&long), end).ok()
+        };
+        let unchanged = checksum_before(&file(long.as_bytes()), end).ok();
+        assert_eq!(changed(0), unchanged, "the first byte is not covered");
+        assert_ne!(changed(long.len() - 65_536), unchanged);
+    }
+}

@@ -1,0 +1,327 @@
+use std::{collections::HashSet, net::Ipv4Addr};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::targets::{
+    target::Host,
+    walk::{Order, Shard},
+};
+
+fn set_without(excludes: &[&str], items: &[&str]) -> TargetSet {
+    let mut unwanted = Excludes::new();
+    for item in excludes {
+        unwanted.add(item).expect(item);
+    }
+    let mut set = TargetSet::new(&unwanted);
+    for item in items {
+        set.add(item, None, &Ports::ssh_and_telnet()).expect(item);
+    }
+    set
+}
+
+fn set(items: &[&str]) -> TargetSet {
+    set_without(&[], items)
+}
+
+fn displayed(set: TargetSet) -> Vec<String> {
+    let targets = set.into_targets(Order::Given, Shard::WHOLE);
+    targets.map(|target| target.to_string()).collect()
+}
+
+#[test]
+fn consecutive_ports_of_one_address_extend_its_block() {
+    let mut set = TargetSet::default();
+    let items: Vec<_> = (1..=3)
+        .flat_map(|host| (1..=100).map(move |port| format!("10.0.0.{host}:{port}")))
+        .collect();
+    for item in &items {
+        set.add(item, None, &Ports::ssh_and_telnet()).expect("a valid item");
+    }
+    let listed: Vec<_> =
+        (0..set.len()).map(|index| set.get(index).expect("a target").to_string()).collect();
+    assert_eq!(listed, items);
+    assert_eq!((set.blocks.len(), set.skipped()), (3, Skipped::default()));
+    set.add("10.0.0.2:50", None, &Ports::ssh_and_telnet()).expect("a valid item");
+    assert_eq!((set.len(), set.skipped().duplicates), (300, 1));
+}
+
+#[test]
+fn further_ports_of_a_range_come_after_all_its_addresses() {
+    let items = ["10.0.0.1-10.0.0.2:22", "10.0.0.1-10.0.0.2:23"];
+    assert_eq!(
+        displayed(set(&items)),
+        ["10.0.0.1:22", "10.0.0.2:22", "10.0.0.1:23", "10.0.0.2:23"]
+    );
+}
+
+/// Expands items to their targets, each at its first occurrence, and counts the duplicates.
+fn expanded(items: &[String], excludes: &[String]) -> (Vec<Target>, u128) {
+    let mut unwanted = Excludes::new();
+    let mut known: HashSet<Target> = HashSet::new();
+    let mut targets = Vec::new();
+    let mut duplicates = 0;
+    for item in excludes {
+        unwanted.add(item).expect(item);
+    }
+    for item in items {
+        let ParsedItem { hosts, ports } = grammar::parse(item).expect(item);
+        let ports = ports.unwrap_or_else(Ports::ssh_and_telnet);
+        let ranges = match hosts {
+            ItemHosts::Range(range) => vec![range],
+            ItemHosts::Ranges(ranges) => ranges,
+            ItemHosts::Name(_) => Vec::new(),
+        };
+        for range in ranges {
+            for host in (0..range.len()).filter_map(|index| range.get(index)) {
+                for port in (0..ports.len()).filter_map(|index| ports.get(index)) {
+                    let target = Target { host: Host::Address(host), port, label: None };
+                    if unwanted.contains(host, port) {
+                        continue;
+                    }
+                    if known.insert(target.clone()) {
+                        targets.push(target);
+                    } else {
+                        duplicates += 1;
+                    }
+                }
+            }
+        }
+    }
+    (targets, duplicates)
+}
+
+/// Items with ranges, lists or networks of IPv4 addresses.
+fn octets() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        (0_u8..8).prop_map(|number| number.to_string()),
+        (0_u8..4, 0_u8..8).prop_map(|(first, more)| format!("{first}-{}", first + more)),
+        (0_u8..3, 4_u8..7).prop_map(|(one, other)| format!("{one},{other}")),
+        (0_u8..3).prop_map(|first| format!("{first}-{},9-20", first + 3)),
+    ];
+    let last = prop_oneof![
+        (0_u8..8).prop_map(|number| number.to_string()),
+        (0_u8..4, 0_u8..8).prop_map(|(first, more)| format!("{first}-{}", first + more)),
+        (0_u8..3, 4_u8..7).prop_map(|(one, other)| format!("{one},{other}")),
+    ];
+    let ports = prop_oneof![
+        Just(String::new()),
+        (1_u8..6).prop_map(|port| format!(":{port}")),
+        (1_u8..4, 0_u8..4).prop_map(|(first, more)| format!(":{first}-{}", first + more)),
+        Just(":1,3,5".to_owned()),
+    ];
+    let network = (0_u32..4096, 22_u8..=32, ports.clone()).prop_map(|(low, prefix, ports)| {
+        let address = Ipv4Addr::from((10 << 24) | (low & (u32::MAX << (32 - prefix))));
+        format!("{address}/{prefix}{ports}")
+    });
+    let octets = (part, last, ports).prop_map(|(third, last, ports)| {
+        // An item with a single comma is ambiguous: the number after it may be a port.
+        let ports = if ports.is_empty() { ":22,23" } else { &ports };
+        format!("10.0.{third}.{last}{ports}")
+    });
+    prop_oneof![3 => octets, 1 => network]
+}
+
+proptest! {
+    #[test]
+    fn items_with_octet_ranges_match_their_expansion(
+        items in prop::collection::vec(octets(), 1..14),
+        excludes in prop::collection::vec(octets(), 0..3),
+    ) {
+        let text: Vec<_> = items.iter().map(String::as_str).collect();
+        let unwanted: Vec<_> = excludes.iter().map(String::as_str).collect();
+        let set = set_without(&unwanted, &text);
+        let (expected, duplicates) = expanded(&items, &excludes);
+        prop_assert_eq!(set.len(), expected.len() as u128);
+        prop_assert_eq!(set.skipped().duplicates, duplicates);
+        let ranges: u128 = set.blocks.iter().flat_map(|block| {
+            let ports = block.ports.len() as u128;
+            block.ranges().map(move |range| range.len() * ports)
+        }).sum();
+        prop_assert_eq!(ranges, set.len());
+        let walked: Vec<_> = set.into_targets(Order::Given, Shard::WHOLE).collect();
+        prop_assert_eq!(walked, expected);
+    }
+}
+
+/// Returns the set of these items, its number of blocks and its number of spans.
+fn sizes(items: impl IntoIterator<Item = String>) -> (TargetSet, usize, usize) {
+    let mut set = TargetSet::default();
+    for item in items {
+        set.add(&item, None, &Ports::ssh_and_telnet()).expect("a valid item");
+    }
+    let (blocks, spans) = (set.blocks.len(), set.members.v4.len());
+    (set, blocks, spans)
+}
+
+#[test]
+fn each_line_with_another_port_of_the_same_octets_takes_one_block() {
+    let lines =
+        |hosts: &'static str| (1..=40).map(move |port| format!("10.0-99.0-255.{hosts}:{port}"));
+    let (set, blocks, spans) = sizes(lines("1"));
+    assert_eq!((set.len(), blocks, spans), (40 * 25_600, 40, 25_600));
+    assert_eq!(set.get(25_600).map(|target| target.to_string()).as_deref(), Some("10.0.0.1:2"));
+    // Alternate with wider ranges that overlap them.
+    let (set, blocks, spans) =
+        sizes(lines("1").zip(lines("1-3")).flat_map(|(one, two)| [one, two]));
+    assert_eq!((set.len(), blocks, spans), (40 * 3 * 25_600, 80, 2 * 25_600));
+    let wide = (1..=40).map(|port| format!("10.0.0.0/9:{port}"));
+    let (set, blocks, spans) = sizes(lines("1").chain(wide));
+    assert_eq!((set.len(), set.skipped().duplicates), (40 << 23, 40 * 25_600));
+    assert!(blocks < 120 && spans < 60_000, "{blocks} {spans}");
+}
+
+#[test]
+fn add_refuses_ranges_beyond_the_limit_but_not_single_hosts() {
+    let mut set = TargetSet { separate_ranges: SET_RANGES_MAX + 1, ..TargetSet::default() };
+    let mut add = |item: &str| set.add(item, None, &Ports::ssh_and_telnet());
+    let failed = add("10.0-255.0-255.1:22").expect_err("the limit is exceeded");
+    assert_eq!(
+        failed.to_string(),
+        "adding \"10.0-255.0-255.1:22\" would split the targets into more than 4,194,304 separate \
+         ranges; write the ports of the same addresses on one line (10.0-3.0.1:22,23), or check the \
+         list in parts"
+    );
+    assert!(add("10.0.0.99:1").is_ok() && add("db.example").is_ok());
+    assert!(add("10.9.0.0/16").is_err());
+}
+
+#[test]
+fn targets_keep_the_order_and_the_ports_of_their_items() {
+    assert_eq!(
+        displayed(set(&["10.0.0.254/31", "db.example:2222", "[2001:db8::1]:22,23"])),
+        [
+            "10.0.0.254:22",
+            "10.0.0.254:23",
+            "10.0.0.255:22",
+            "10.0.0.255:23",
+            "db.example:2222",
+            "[2001:db8::1]:22",
+            "[2001:db8::1]:23",
+        ]
+    );
+}
+
+#[test]
+fn a_target_named_twice_is_counted_as_a_duplicate() {
+    let set = set(&["10.0.0.5:22", "10.0.0.4/31", "DB.example:22", "db.example", "10.0.0.5"]);
+    assert_eq!(set.skipped(), Skipped { duplicates: 4, ..Skipped::default() });
+    assert_eq!(
+        displayed(set),
+        [
+            "10.0.0.5:22",
+            "10.0.0.4:22",
+            "10.0.0.4:23",
+            "10.0.0.5:23",
+            "DB.example:22",
+            "db.example:23"
+        ]
+    );
+}
+
+#[test]
+fn excluded_targets_are_skipped() {
+    let set = set_without(
+        &["10.0.0.2-3", "10.0.0.1:22", "Db.example:23", "2001:db8::/64"],
+        &["10.0.0.0/30", "db.example.", "2001:db8::5"],
+    );
+    assert_eq!(set.skipped().excluded, 4 + 1 + 1 + 2);
+    assert_eq!(displayed(set), ["10.0.0.0:22", "10.0.0.0:23", "10.0.0.1:23", "db.example.:22"]);
+}
+
+#[test]
+fn reserved_networks_are_skipped_unless_named() {
+    let all = set(&["0.0.0.0/0:1"]);
+    assert_eq!(all.skipped().reserved, (1 << 24) * 2 + (1 << 29));
+    assert_eq!(all.len() + all.skipped().reserved, 1 << 32);
+    assert_eq!(set(&["127.0.0.0/8:1", "224.0.0.1:1", "[::1]:1"]).skipped(), Skipped::default());
+    assert_eq!(set(&["127.0.0.0/8:1"]).len(), 1 << 24);
+}
+
+#[test]
+fn ipv4_mapped_addresses_are_treated_as_ipv4() {
+    let set = set_without(
+        &["10.0.0.0/31"],
+        &["[::ffff:10.0.0.1]:22", "::ffff:10.0.0.2", "10.0.0.2", "::ffff:0:0/111"],
+    );
+    let skipped = set.skipped();
+    assert_eq!((skipped.excluded, skipped.duplicates), (1, 2));
+    assert_eq!(set.get(0).map(|target| target.to_string()).as_deref(), Some("10.0.0.2:22"));
+}
+
+#[test]
+fn a_network_takes_one_block() {
+    assert_eq!(set(&["10.0.0.0/8"]).len(), 33_554_432);
+    assert_eq!(set(&["10.0.0.0/8"]).blocks.len(), 1);
+    let lines: Vec<_> = (0..=255).map(|last| format!("10.0.0.{last}")).collect();
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    assert_eq!(set(&lines).blocks.len(), 1, "neighbours on separate lines share a block");
+    let huge = set(&["::/0", "10.0.0.0", "10.0.0.1"]);
+    assert!(!huge.can_be_indexed() && huge.len() > INDEXED_MAX);
+    assert!(set(&["2001:db8::/16"]).can_be_indexed());
+    assert_eq!(TargetSet::default().get(0), None);
+}
+
+#[test]
+fn skipped_targets_are_counted_if_the_number_of_targets_saturates() {
+    let reserved = 2 + (1 << 32) + (1 << 120);
+    let one = set(&["[::/0]:1"]);
+    assert_eq!(one.exact_len(), Some(u128::MAX - reserved + 1));
+    assert_eq!(one.skipped(), Skipped { reserved, ..Skipped::default() });
+    let two = set_without(&["2001:db8::/32"], &["fe80::/10", "::/0"]);
+    assert_eq!((two.len(), two.exact_len()), (u128::MAX, None));
+    let (duplicates, excluded) = (2 << 118, 2 << 96);
+    let expected = Skipped { duplicates, excluded, reserved: 2 * reserved };
+    assert_eq!(two.skipped(), expected);
+    assert_eq!(set_without(&["::/0"], &["::/0"]).skipped().excluded, u128::MAX);
+}
+
+#[test]
+fn targets_have_the_labels_of_their_items() {
+    let mut set = TargetSet::default();
+    set.add("10.0.0.5:22", Some("core-sw1"), &Ports::ssh_and_telnet()).expect("an item");
+    set.add("10.0.0.6:22", None, &Ports::ssh_and_telnet()).expect("an item");
+    let labels: Vec<_> = (0..2).map(|index| set.get(index).expect("a target").label).collect();
+    assert_eq!(labels, [Some("core-sw1".into()), None]);
+}
+
+#[test]
+fn the_fingerprint_is_the_same_on_every_machine() {
+    let fingerprint = |items: &[&str]| set(items).fingerprint();
+    assert_eq!(fingerprint(&["10.0.0.0/8", "db.example:22"]), 17_794_721_664_629_966_243);
+    assert_ne!(fingerprint(&["10.0.0.0/9"]), fingerprint(&["10.0.0.0/8"]));
+    assert_ne!(fingerprint(&["10.0.0.1:22"]), fingerprint(&["10.0.0.1:23"]));
+    assert_eq!(fingerprint(&["10.0.0.0", "10.0.0.1"]), fingerprint(&["10.0.0.0/31"]));
+}
+
+#[test]
+fn only_the_labelled_fingerprint_depends_on_labels() {
+    let fingerprints = |labels: [Option<&str>; 2]| {
+        let mut set = TargetSet::default();
+        for (host, label) in ["10.0.0.5:22", "10.0.0.7:22"].into_iter().zip(labels) {
+            set.add(host, label, &Ports::ssh_and_telnet()).expect("an item");
+        }
+        (set.fingerprint(), set.labelled_fingerprint())
+    };
+    let plain = fingerprints([None, None]);
+    for labels in [[Some("a"), None], [None, Some("a")], [Some("a"), Some("a")]] {
+        assert_eq!(fingerprints(labels).0, plain.0);
+        assert_ne!(fingerprints(labels).1, plain.1);
+    }
+    assert_ne!(fingerprints([Some("a"), None]), fingerprints([None, Some("a")]));
+}
+
+proptest! {
+    #[test]
+    fn walking_and_indexing_agree(prefixes in prop::collection::vec(24_u8..=32, 0..6)) {
+        let items: Vec<_> =
+            prefixes.iter().map(|prefix| format!("10.1.2.3/{prefix}:1-3")).collect();
+        let set = set(&items.iter().map(String::as_str).collect::<Vec<_>>());
+        let len = set.len();
+        let indexed: Vec<_> = (0..len).map(|index| set.get(index).expect("within")).collect();
+        prop_assert_eq!(set.get(len), None);
+        let walked: Vec<_> = set.into_targets(Order::Given, Shard::WHOLE).collect();
+        prop_assert_eq!(indexed.iter().collect::<HashSet<_>>().len(), indexed.len());
+        prop_assert_eq!(indexed, walked);
+    }
+}
