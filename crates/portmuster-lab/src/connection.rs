@@ -1,7 +1,7 @@
-//! One connection of a client: a stream, the player of its script, and its end.
+//! One connection of a client: its stream, the script that runs on it, and its end.
 //!
-//! - Invariant: no call blocks, and each takes and gives a bounded number of bytes.
-//! - Invariant: a visit ends after [`MAX_LIFE`] at the latest.
+//! - Invariant: no call blocks, and each call reads and writes a bounded number of bytes.
+//! - Invariant: a connection ends after [`MAX_LIFE`] at the latest.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -17,41 +17,47 @@ use rustix::{
     net::{SendFlags, sockopt},
 };
 
-use crate::script::{Act, Player, Step};
+use crate::{
+    limits::MAX_LIFE,
+    script::{Action, ScriptRunner, Step},
+};
 
-/// How long a connection lasts at most. It outlives every deadline a check has.
-pub const MAX_LIFE: Duration = Duration::from_mins(1);
-
-/// How long a client may leave its side open after ours was closed. Closing both sides while
-/// the client still writes would turn our FIN into a RST.
+/// How long a client may keep its side open after the server has closed its own. If the server
+/// closed both sides while the client still writes, the FIN would become a RST.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// So that a client which floods or drains can't keep the server from its others.
+/// The most reads per turn, so that a client that floods the server does not starve the others.
 const READS_PER_TURN: usize = 16;
+
+/// The most script actions per turn, so that a client that reads without pause does not starve the
+/// others.
 const STEPS_PER_TURN: usize = 16;
 
+/// Whether a connection is still open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    Stays,
-    Gone,
+pub(crate) enum ConnectionStatus {
+    Open,
+    Ended,
 }
 
+/// A connection and the state of its script.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
-    player: Player,
+    runner: ScriptRunner,
     ends: Instant,
     wake: Instant,
     state: State,
 }
 
+/// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Until the client speaks or the time comes.
+    /// Input from the client, or the timeout.
     Waiting,
-    /// Until the client has read more.
+    /// Space in the send buffer.
     Sending,
-    /// Our side is closed; until the client has closed its own.
+    /// The client's FIN. The server's side is closed.
     Closing,
 }
 
@@ -60,17 +66,20 @@ impl Connection {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         let ends = now + MAX_LIFE;
-        Ok(Self { stream, player: Player::new(script), ends, wake: ends, state: State::Waiting })
+        let runner = ScriptRunner::new(script);
+        Ok(Self { stream, runner, ends, wake: ends, state: State::Waiting })
     }
 
-    pub(crate) fn plays(&self, script: &Arc<[Step]>) -> bool {
-        self.player.plays(script)
+    /// The script that runs on this connection.
+    pub(crate) fn script(&self) -> &Arc<[Step]> {
+        self.runner.script()
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 
+    /// The events to poll for.
     pub(crate) fn interest(&self) -> PollFlags {
         match self.state {
             State::Waiting | State::Closing => PollFlags::IN,
@@ -78,84 +87,86 @@ impl Connection {
         }
     }
 
-    /// When to be served even if nothing has happened.
-    pub(crate) fn wake(&self) -> Instant {
+    /// Returns the time at which [`Self::serve`] must be called even without an event.
+    pub(crate) fn next_timeout(&self) -> Instant {
         self.wake.min(self.ends)
     }
 
-    pub(crate) fn serve(&mut self, now: Instant) -> Standing {
+    /// Reads what has arrived and runs the script as far as possible.
+    pub(crate) fn serve(&mut self, now: Instant) -> ConnectionStatus {
         if now >= self.ends {
-            return Standing::Gone;
+            return ConnectionStatus::Ended;
         }
-        // What a client asked before it left is still answered.
-        let client = self.listen();
+        // Requests that the client sent before it closed the connection are still answered.
+        let client = self.receive();
         match self.state {
             State::Closing => client,
-            State::Waiting | State::Sending => match self.play(now) {
-                Standing::Stays => client,
-                Standing::Gone => Standing::Gone,
+            State::Waiting | State::Sending => match self.run_script(now) {
+                ConnectionStatus::Open => client,
+                ConnectionStatus::Ended => ConnectionStatus::Ended,
             },
         }
     }
 
-    fn listen(&mut self) -> Standing {
+    fn receive(&mut self) -> ConnectionStatus {
         let mut buffer = [0; 4096];
         for _ in 0..READS_PER_TURN {
             match self.stream.read(&mut buffer) {
-                Ok(0) => return Standing::Gone,
-                Ok(length) => self.player.heard(&buffer[..length]),
+                Ok(0) => return ConnectionStatus::Ended,
+                Ok(length) => self.runner.receive(&buffer[..length]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(_) => return Standing::Gone,
+                Err(_) => return ConnectionStatus::Ended,
             }
         }
-        Standing::Stays
+        ConnectionStatus::Open
     }
 
-    fn play(&mut self, now: Instant) -> Standing {
+    fn run_script(&mut self, now: Instant) -> ConnectionStatus {
         self.state = State::Sending;
         self.wake = self.ends;
         for _ in 0..STEPS_PER_TURN {
-            match self.player.next(now) {
-                Act::Send(bytes) => match self.stream.write(bytes) {
-                    Ok(length) => self.player.sent(length),
+            match self.runner.next_action(now) {
+                Action::Send(bytes) => match self.stream.write(bytes) {
+                    Ok(length) => self.runner.sent(length),
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(_) => return Standing::Gone,
+                    Err(_) => return ConnectionStatus::Ended,
                 },
-                Act::SendUrgent(bytes) => {
+                Action::SendUrgent(bytes) => {
                     match rustix::net::send(&self.stream, bytes, SendFlags::OOB) {
-                        Ok(length) => self.player.sent(length),
+                        Ok(length) => self.runner.sent(length),
                         Err(Errno::INTR) => {}
                         Err(Errno::AGAIN) => break,
-                        Err(_) => return Standing::Gone,
+                        Err(_) => return ConnectionStatus::Ended,
                     }
                 }
-                Act::Wait(wake) => {
+                Action::Wait(wake) => {
                     self.state = State::Waiting;
                     self.wake = wake.unwrap_or(self.ends);
                     break;
                 }
-                Act::Close => return self.close(now),
-                Act::Reset => return self.reset(),
+                Action::Close => return self.close(now),
+                Action::Reset => return self.reset(),
             }
         }
-        Standing::Stays
+        ConnectionStatus::Open
     }
 
-    fn close(&mut self, now: Instant) -> Standing {
+    /// Sends FIN, and keeps the connection open until the client closes its side.
+    fn close(&mut self, now: Instant) -> ConnectionStatus {
         self.state = State::Closing;
         self.ends = self.ends.min(now + LINGER);
         match self.stream.shutdown(Shutdown::Write) {
-            Ok(()) => Standing::Stays,
-            Err(_) => Standing::Gone,
+            Ok(()) => ConnectionStatus::Open,
+            Err(_) => ConnectionStatus::Ended,
         }
     }
 
-    /// With a linger time of zero, the close that follows sends RST.
-    fn reset(&self) -> Standing {
+    /// Sets a linger time of zero, so that the close that follows sends RST.
+    fn reset(&self) -> ConnectionStatus {
         let _ = sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
-        Standing::Gone
+        ConnectionStatus::Ended
     }
 }
 
@@ -170,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    fn visit(script: Vec<Step>) -> (Connection, TcpStream, Instant) {
+    fn connection(script: Vec<Step>) -> (Connection, TcpStream, Instant) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
@@ -179,30 +190,31 @@ mod tests {
     }
 
     #[test]
-    fn lasts_its_time_and_no_longer() {
-        let (mut visit, _client, now) = visit(vec![]);
-        assert_eq!(visit.serve(now), Standing::Stays);
-        assert_eq!(visit.wake(), now + MAX_LIFE);
-        assert_eq!(visit.serve(now + MAX_LIFE / 2), Standing::Stays);
-        assert_eq!(visit.serve(now + MAX_LIFE), Standing::Gone);
+    fn connection_ends_after_its_maximum_life() {
+        let (mut connection, _client, now) = connection(vec![]);
+        assert_eq!(connection.serve(now), ConnectionStatus::Open);
+        assert_eq!(connection.next_timeout(), now + MAX_LIFE);
+        assert_eq!(connection.serve(now + MAX_LIFE / 2), ConnectionStatus::Open);
+        assert_eq!(connection.serve(now + MAX_LIFE), ConnectionStatus::Ended);
     }
 
     #[test]
-    fn does_not_wait_long_for_the_client_to_close() {
-        let (mut visit, _client, now) = visit(vec![Step::Close]);
-        assert_eq!(visit.serve(now), Standing::Stays);
-        assert_eq!(visit.wake(), now + LINGER);
-        assert_eq!(visit.serve(now + LINGER), Standing::Gone);
+    fn closed_connection_ends_after_the_linger_time() {
+        let (mut connection, _client, now) = connection(vec![Step::Close]);
+        assert_eq!(connection.serve(now), ConnectionStatus::Open);
+        assert_eq!(connection.next_timeout(), now + LINGER);
+        assert_eq!(connection.serve(now + LINGER), ConnectionStatus::Ended);
     }
 
     #[test]
-    fn a_flood_is_sent_in_turns() {
-        let flood = vec![Step::Send(vec![b'x'; 1000].into()), Step::Again(0)];
-        let (mut visit, mut client, now) = visit(flood);
-        assert_eq!(visit.serve(now), Standing::Stays);
-        drop(visit);
-        let mut heard = Vec::new();
-        client.read_to_end(&mut heard).unwrap();
-        assert!(!heard.is_empty() && heard.len() <= STEPS_PER_TURN * 1000, "{}", heard.len());
+    fn endless_output_is_bounded_per_turn() {
+        let flood = vec![Step::Send(vec![b'x'; 1000].into()), Step::GoTo(0)];
+        let (mut connection, mut client, now) = connection(flood);
+        assert_eq!(connection.serve(now), ConnectionStatus::Open);
+        drop(connection);
+        let mut received = Vec::new();
+        client.read_to_end(&mut received).unwrap();
+        let length = received.len();
+        assert!((1..=STEPS_PER_TURN * 1000).contains(&length), "{length}");
     }
 }

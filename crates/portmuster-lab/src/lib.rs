@@ -1,34 +1,37 @@
-//! Servers to check on loopback: the other side of portmuster's tests, benches and demo.
+//! Servers on loopback for portmuster's tests and its demo.
 //!
-//! - [`Server`] plays one [`Behaviour`] (honest, odd or hostile) on one port, a [`Crowd`] the same
-//!   one on many.
-//! - [`Lab`] runs the whole [`fn@fixtures`], one server for each [`Fixture`], with the verdict a check
-//!   should reach.
-//! - [`real`] starts OpenSSH, Dropbear and two telnetds as child processes.
+//! - A [`Server`] runs one [`Behaviour`] (honest, odd or hostile) on one port; a [`Crowd`]
+//!   runs the same behaviour on many ports.
+//! - A [`Lab`] runs one server for each [`Fixture`] of [`fn@fixtures`]. A fixture states the
+//!   verdict that a check should reach.
+//! - The module `real` (feature `real`) starts OpenSSH, Dropbear and two telnetds as child
+//!   processes.
 //!
-//! It refuses to listen anywhere but on loopback, and to be more of a server than a check sees:
-//! nobody can log in.
+//! The servers listen on loopback only, and implement only as much of a protocol as a check sees:
+//! no client can log in.
 //!
 //! - Invariant: every socket is bound to a loopback address.
-//! - Invariant: dropping a handle ends all it started (threads joined, child processes waited for).
-//! - Invariant: nothing a client does makes a server panic, grow without bound or stop serving
-//!   others.
+//! - Invariant: dropping a handle ends everything that it started (threads are joined, child
+//!   processes are waited for).
+//! - Invariant: no client can make a server panic, grow without bound, or stop serving others.
 
 mod behaviour;
 mod connection;
 mod error;
 mod fixtures;
-mod host;
+mod limits;
 mod penalties;
+#[cfg(feature = "real")]
 pub mod real;
 mod script;
 mod server;
+mod server_loop;
+mod server_policy;
 mod stats;
 
-pub use behaviour::{Behaviour, Lie};
-pub use connection::MAX_LIFE;
+pub use behaviour::{Behaviour, KexInitDefect};
 pub use error::LabError;
-pub use fixtures::{Fixture, Kind, Lab, fixtures};
-pub use host::MAX_CONNECTIONS;
+pub use fixtures::{Fixture, FixtureKind, Lab, fixtures};
+pub use limits::{MAX_CONNECTIONS, MAX_LIFE};
 pub use server::{Crowd, Server};
 pub use stats::Counts;

@@ -1,6 +1,7 @@
-//! Runs the fixtures on loopback until its standard input ends or a signal ends it.
+//! The program `portmuster-lab`: runs the fixtures on loopback until its standard input ends or a
+//! signal ends it.
 //!
-//! `portmuster-lab [--address ADDRESS] [--port N]` prints one line for each server.
+//! Usage: `portmuster-lab [--address ADDRESS] [--port N]`. It prints one line for each server.
 
 use std::{
     env,
@@ -14,14 +15,16 @@ use portmuster_lab::Lab;
 const USAGE: &str = "\
 usage: portmuster-lab [--address ADDRESS] [--port N]
 
-Starts servers to check on loopback, prints one line for each, and runs until
-its standard input ends.
+Starts test servers on loopback, prints one line for each, and runs until its
+standard input ends.
 
-      --address ADDRESS   a loopback address, default 127.0.0.1
-      --port N            consecutive ports from N; default: the system picks
-  -h, --help              this text
+      --address ADDRESS   loopback address to listen on [default: 127.0.0.1]
+      --port N            first of consecutive ports; 0 lets the system pick the
+                          ports [default: 0]
+  -h, --help              print this text
 ";
 
+/// What the command-line arguments ask for.
 enum Command {
     Run(SocketAddr),
     Help,
@@ -30,7 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     let command = match parse(env::args().skip(1)) {
         Ok(command) => command,
-        Err(complaint) => return complain(&complaint, 2),
+        Err(message) => return fail(&message, 2),
     };
     let result = match command {
         Command::Help => {
@@ -40,10 +43,11 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(complaint) => complain(&complaint, 1),
+        Err(message) => fail(&message, 1),
     }
 }
 
+/// Reads the command-line arguments.
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     let mut bind = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
     while let Some(argument) = arguments.next() {
@@ -69,15 +73,17 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String>
     Ok(Command::Run(bind))
 }
 
+/// Runs the fixtures until standard input ends.
 fn run(bind: SocketAddr) -> Result<(), String> {
     let lab = Lab::start(bind).map_err(|error| error.to_string())?;
-    print(&lab)
+    print_servers(&lab)
         .and_then(|()| io::copy(&mut io::stdin().lock(), &mut io::sink()))
-        .map_err(|error| format!("talking to the terminal: {error}"))?;
+        .map_err(|error| format!("using standard input and output: {error}"))?;
     Ok(())
 }
 
-fn print(lab: &Lab) -> io::Result<()> {
+/// Prints the endpoint, name and description of each server.
+fn print_servers(lab: &Lab) -> io::Result<()> {
     let mut out = io::stdout().lock();
     for (fixture, endpoint) in lab.fixtures() {
         writeln!(out, "{endpoint:<21} {:<14} {}", fixture.name, fixture.about)?;
@@ -85,8 +91,9 @@ fn print(lab: &Lab) -> io::Result<()> {
     out.flush()
 }
 
-fn complain(complaint: &str, status: u8) -> ExitCode {
-    // Nobody is left to tell when standard error is gone.
-    let _ = writeln!(io::stderr(), "portmuster-lab: {complaint}");
+/// Prints an error message and returns the exit status.
+fn fail(message: &str, status: u8) -> ExitCode {
+    // If standard error is closed, there is no other place to report the error.
+    let _ = writeln!(io::stderr(), "portmuster-lab: {message}");
     ExitCode::from(status)
 }

@@ -1,46 +1,47 @@
-//! Penalties for clients that leave without having tried to log in, as OpenSSH has them since 9.8
-//! (`PerSourcePenalties`, srclimit.c). Pure: the time comes in.
+//! Penalties for clients that leave without trying to log in, as in OpenSSH since 9.8
+//! (`PerSourcePenalties`, srclimit.c). Pure: the caller passes in the time.
 //!
-//! OpenSSH counts for each address. All clients of the lab come from loopback, so one server has
-//! one count. Measured with OpenSSH 10.0p2: of clients 50 ms apart the seventeenth is refused, and
-//! after 17 seconds they are let in again.
+//! OpenSSH counts penalties per source address. All clients of the lab come from loopback, so a
+//! server has one count. Measured with OpenSSH 10.0p2: of clients 50 ms apart, the seventeenth is
+//! refused, and 17 seconds later clients are accepted again.
 
 use std::time::{Duration, Instant};
 
-/// What each such client adds (`noauth`).
+/// The penalty for one such client (`noauth`).
 const PENALTY: Duration = Duration::from_secs(1);
 
-/// From how much on they are enforced (`min`).
+/// The sum of penalties above which clients are refused (`min`).
 const ENFORCED_FROM: Duration = Duration::from_secs(15);
 
-/// How much there can be (`max`).
-const MOST: Duration = Duration::from_mins(10);
+/// The highest sum of penalties (`max`).
+const PENALTY_MAX: Duration = Duration::from_mins(10);
 
-/// The penalties of one server.
+/// Sums up the penalties of one server.
 #[derive(Debug, Default)]
-pub(crate) struct Penalties {
+pub(crate) struct PenaltyTracker {
     until: Option<Instant>,
-    enforced: bool,
+    is_enforced: bool,
 }
 
-impl Penalties {
-    /// A client that was let in has left.
+impl PenaltyTracker {
+    /// Adds the penalty for a client that was accepted and has left.
     pub(crate) fn add(&mut self, now: Instant) {
-        if !self.last(now) {
-            self.enforced = false;
+        if !self.is_active(now) {
+            self.is_enforced = false;
         }
         let from = self.until.map_or(now, |until| until.max(now));
-        let until = (from + PENALTY).min(now + MOST);
-        self.enforced |= until > now + ENFORCED_FROM;
+        let until = (from + PENALTY).min(now + PENALTY_MAX);
+        self.is_enforced |= until > now + ENFORCED_FROM;
         self.until = Some(until);
     }
 
-    /// Whether a client that comes now is refused.
-    pub(crate) fn refuse(&self, now: Instant) -> bool {
-        self.enforced && self.last(now)
+    /// Returns whether the server refuses a client that connects now.
+    pub(crate) fn refuses(&self, now: Instant) -> bool {
+        self.is_enforced && self.is_active(now)
     }
 
-    fn last(&self, now: Instant) -> bool {
+    /// Returns whether any penalty has not expired yet.
+    fn is_active(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| now < until)
     }
 }
@@ -51,44 +52,44 @@ mod tests {
 
     use super::*;
 
-    fn after(clients: u32, now: Instant) -> Penalties {
-        let mut penalties = Penalties::default();
+    fn after_clients(clients: u32, now: Instant) -> PenaltyTracker {
+        let mut penalties = PenaltyTracker::default();
         (0..clients).for_each(|_| penalties.add(now));
         penalties
     }
 
     #[test]
-    fn sixteen_in_a_row_are_enough() {
+    fn sixteen_penalties_in_a_row_are_enforced() {
         let now = Instant::now();
-        assert!(!after(0, now).refuse(now));
-        assert!(!after(15, now).refuse(now));
-        assert!(after(16, now).refuse(now));
+        assert!(!after_clients(0, now).refuses(now));
+        assert!(!after_clients(15, now).refuses(now));
+        assert!(after_clients(16, now).refuses(now));
     }
 
     #[test]
-    fn they_pass_with_the_time() {
+    fn penalties_expire_with_time() {
         let now = Instant::now();
-        let mut penalties = after(16, now);
-        assert!(penalties.refuse(now + PENALTY * 15));
-        assert!(!penalties.refuse(now + PENALTY * 16));
+        let mut penalties = after_clients(16, now);
+        assert!(penalties.refuses(now + PENALTY * 15));
+        assert!(!penalties.refuses(now + PENALTY * 16));
         penalties.add(now + PENALTY * 16);
-        assert!(!penalties.refuse(now + PENALTY * 16), "it begins anew");
+        assert!(!penalties.refuses(now + PENALTY * 16), "the sum starts from zero again");
     }
 
     #[test]
-    fn clients_that_come_once_a_second_are_never_refused() {
+    fn one_client_per_second_is_never_refused() {
         let start = Instant::now();
-        let mut penalties = Penalties::default();
+        let mut penalties = PenaltyTracker::default();
         for second in 0..100 {
             let now = start + PENALTY * second;
-            assert!(!penalties.refuse(now));
+            assert!(!penalties.refuses(now));
             penalties.add(now);
         }
     }
 
     #[test]
-    fn there_is_a_most() {
+    fn penalties_never_exceed_the_maximum() {
         let now = Instant::now();
-        assert!(!after(10_000, now).refuse(now + MOST));
+        assert!(!after_clients(10_000, now).refuses(now + PENALTY_MAX));
     }
 }

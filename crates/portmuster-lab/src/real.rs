@@ -1,24 +1,27 @@
-//! Real servers on loopback, as child processes of whoever starts them.
+//! Real servers on loopback, run as child processes. Feature `real`.
 //!
-//! Each has a temporary folder of its own for keys and settings, and is ready (it has greeted)
-//! when its `start` returns. Programs are looked up in `PATH` and the system's `sbin` folders. A
-//! missing one is an error that names the Debian package to install. None needs root, and none
-//! lets anybody log in.
+//! Each server has a temporary folder for its keys and settings. Its `start` function returns once
+//! the server has sent its greeting. Programs are looked up in `PATH` and the system's `sbin`
+//! folders; if one is missing, the error names the Debian package to install. No server needs
+//! root, and no server lets anyone log in.
 //!
-//! - Invariant: dropping a handle kills the server with the processes that it started, waits for
+//! - Invariant: dropping a handle kills the server and the processes that it started, waits for
 //!   it, and removes its folder.
 
 mod busybox;
 mod daemon;
 mod dropbear;
-mod family;
+mod error;
 mod inetd;
 mod login;
 mod openssh;
+mod process_tree;
 mod program;
+mod readiness;
 mod telnetd;
 
 pub use busybox::Busybox;
 pub use dropbear::Dropbear;
+pub use error::RealServerError;
 pub use openssh::{OpenSsh, OpenSshSettings};
 pub use telnetd::Telnetd;

@@ -1,9 +1,11 @@
-//! What a server does on a connection, as a list of steps, and the player that walks it.
+//! Scripts: what a server does on a connection, as a list of steps, and the runner of such a list.
 //!
-//! Pure: the time comes in, bytes come in, and the next act goes out. It refuses to own sockets.
+//! Pure: the caller passes in the time and the received bytes, and carries out the actions that the
+//! runner returns. The module owns no sockets.
 //!
-//! - Invariant: [`Player::next`] returns; a script that begins again sends or waits on its way.
-//! - Invariant: of what a client says, at most [`INBOX_LIMIT`] bytes are kept.
+//! - Invariant: [`ScriptRunner::next_action`] returns, because every loop of a script sends or
+//!   waits.
+//! - Invariant: at most [`INBOX_LIMIT`] bytes of a client's input are kept.
 
 use std::{
     borrow::Cow,
@@ -11,87 +13,114 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longer lines are answered as they stand: it is the line limit of common web servers.
+/// The most bytes of input to keep: the line limit of common web servers. A longer line counts as
+/// complete at this length.
 pub(crate) const INBOX_LIMIT: usize = 8 * 1024;
 
 /// One step of a script. After the last one the server stays silent.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
+    /// Sends these bytes.
     Send(Cow<'static, [u8]>),
-    /// Send this as urgent data (tcp(7), `MSG_OOB`), of which the last byte is the urgent one.
+    /// Sends these bytes as urgent data (tcp(7), `MSG_OOB`); the last byte is the urgent one.
     SendUrgent(&'static [u8]),
+    /// Waits this long, whatever the client sends.
     Pause(Duration),
-    /// Until the client has said anything, or this time has passed.
+    /// Waits until the client has sent anything, or this time has passed.
     AwaitInput(Duration),
-    /// Until the client has said a line (or filled the inbox).
+    /// Waits until the client has sent a line (or filled the inbox).
     AwaitLine,
-    /// Until the client has said a line (or filled the inbox); then what the function makes of it.
+    /// Waits until the client has sent a line (or filled the inbox), then sends what the function
+    /// returns for it.
     AnswerLine(fn(&[u8]) -> &'static [u8]),
-    /// From this step again, counted from 0.
-    Again(usize),
-    /// An orderly end: FIN.
+    /// Continues at this step, counted from 0.
+    GoTo(usize),
+    /// Closes the connection with FIN.
     Close,
-    /// An abrupt end: RST.
+    /// Closes the connection with RST.
     Reset,
 }
 
-/// What to do now.
+/// Returns a step that sends these bytes.
+pub(crate) fn send(bytes: &'static [u8]) -> Step {
+    Step::Send(Cow::Borrowed(bytes))
+}
+
+/// Returns a step that sends these bytes, which were computed.
+pub(crate) fn send_owned(bytes: Vec<u8>) -> Step {
+    Step::Send(Cow::Owned(bytes))
+}
+
+/// Returns steps that send one byte at a time, with a pause after each.
+pub(crate) fn send_byte_by_byte(
+    bytes: &'static [u8],
+    pause: Duration,
+) -> impl Iterator<Item = Step> {
+    bytes.chunks(1).flat_map(move |byte| [send(byte), Step::Pause(pause)])
+}
+
+/// What the owner of a connection must do now.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Act<'a> {
-    /// Send (a part of) this and report it with [`Player::sent`].
+pub(crate) enum Action<'a> {
+    /// Send these bytes, or the first of them, and report how many with [`ScriptRunner::sent`].
     Send(&'a [u8]),
     /// The same, as urgent data.
     SendUrgent(&'a [u8]),
-    /// Nothing, until the client speaks or this time comes.
+    /// Wait for input or for this time; `None` to wait for input only.
     Wait(Option<Instant>),
+    /// Close the connection with FIN.
     Close,
+    /// Close the connection with RST.
     Reset,
 }
 
+/// Runs a script on one connection.
 #[derive(Debug)]
-pub(crate) struct Player {
+pub(crate) struct ScriptRunner {
     script: Arc<[Step]>,
-    at: usize,
+    position: usize,
     sent: usize,
     wake: Option<Instant>,
     answer: Option<&'static [u8]>,
     inbox: Vec<u8>,
 }
 
-impl Player {
+impl ScriptRunner {
     pub(crate) fn new(script: Arc<[Step]>) -> Self {
-        Self { script, at: 0, sent: 0, wake: None, answer: None, inbox: Vec::new() }
+        Self { script, position: 0, sent: 0, wake: None, answer: None, inbox: Vec::new() }
     }
 
-    pub(crate) fn plays(&self, script: &Arc<[Step]>) -> bool {
-        Arc::ptr_eq(&self.script, script)
+    pub(crate) fn script(&self) -> &Arc<[Step]> {
+        &self.script
     }
 
-    /// Takes what the client said; what does not fit into the inbox is forgotten.
-    pub(crate) fn heard(&mut self, bytes: &[u8]) {
-        let room = INBOX_LIMIT - self.inbox.len();
-        self.inbox.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    /// Takes input of the client. Bytes beyond [`INBOX_LIMIT`] are discarded.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        let free = INBOX_LIMIT - self.inbox.len();
+        self.inbox.extend_from_slice(&bytes[..bytes.len().min(free)]);
     }
 
+    /// Records that so many bytes of the current step were sent.
     pub(crate) fn sent(&mut self, bytes: usize) {
         self.sent += bytes;
     }
 
-    pub(crate) fn next(&mut self, now: Instant) -> Act<'_> {
-        while self.is_past(now) {
-            self.at = match self.script[self.at] {
-                Step::Again(from) => from,
-                _ => self.at + 1,
+    /// Skips the steps that are complete and returns the action of the next one.
+    pub(crate) fn next_action(&mut self, now: Instant) -> Action<'_> {
+        while self.is_step_complete(now) {
+            self.position = match self.script[self.position] {
+                Step::GoTo(position) => position,
+                _ => self.position + 1,
             };
             self.sent = 0;
             self.wake = None;
             self.answer = None;
         }
-        self.act()
+        self.action()
     }
 
-    fn is_past(&mut self, now: Instant) -> bool {
-        match self.script.get(self.at) {
+    fn is_step_complete(&mut self, now: Instant) -> bool {
+        match self.script.get(self.position) {
             Some(Step::Send(bytes)) => self.sent >= bytes.len(),
             Some(Step::SendUrgent(bytes)) => self.sent >= bytes.len(),
             Some(Step::Pause(time)) => now >= *self.wake.get_or_insert(now + *time),
@@ -105,12 +134,12 @@ impl Player {
                 self.answer = self.answer.or_else(|| self.take_line().map(|line| answer_to(&line)));
                 self.answer.is_some_and(|answer| self.sent >= answer.len())
             }
-            Some(Step::Again(_)) => true,
+            Some(Step::GoTo(_)) => true,
             Some(Step::Close | Step::Reset) | None => false,
         }
     }
 
-    /// The client's next line with its end, once it is whole.
+    /// Takes the client's next line with its line end, once it is complete.
     fn take_line(&mut self) -> Option<Vec<u8>> {
         let end = self.inbox.iter().position(|&byte| byte == b'\n');
         let full = self.inbox.len() == INBOX_LIMIT;
@@ -118,14 +147,14 @@ impl Player {
         Some(self.inbox.drain(..length).collect())
     }
 
-    fn act(&self) -> Act<'_> {
-        match (self.script.get(self.at), self.answer) {
-            (Some(Step::Send(bytes)), _) => Act::Send(&bytes[self.sent..]),
-            (Some(Step::SendUrgent(bytes)), _) => Act::SendUrgent(&bytes[self.sent..]),
-            (Some(Step::AnswerLine(_)), Some(answer)) => Act::Send(&answer[self.sent..]),
-            (Some(Step::Close), _) => Act::Close,
-            (Some(Step::Reset), _) => Act::Reset,
-            _ => Act::Wait(self.wake),
+    fn action(&self) -> Action<'_> {
+        match (self.script.get(self.position), self.answer) {
+            (Some(Step::Send(bytes)), _) => Action::Send(&bytes[self.sent..]),
+            (Some(Step::SendUrgent(bytes)), _) => Action::SendUrgent(&bytes[self.sent..]),
+            (Some(Step::AnswerLine(_)), Some(answer)) => Action::Send(&answer[self.sent..]),
+            (Some(Step::Close), _) => Action::Close,
+            (Some(Step::Reset), _) => Action::Reset,
+            _ => Action::Wait(self.wake),
         }
     }
 }
@@ -138,87 +167,89 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn player(script: Vec<Step>) -> (Player, Instant) {
-        (Player::new(script.into()), Instant::now())
+    fn runner(script: Vec<Step>) -> (ScriptRunner, Instant) {
+        (ScriptRunner::new(script.into()), Instant::now())
     }
 
-    fn echo_kind(line: &[u8]) -> &'static [u8] {
+    fn classify(line: &[u8]) -> &'static [u8] {
         if line == b"hello\r\n" { b"good" } else { b"bad" }
     }
 
     #[test]
-    fn goes_on_where_a_short_write_stopped() {
-        let (mut player, now) = player(vec![Step::Send(b"hello"[..].into()), Step::Close]);
-        assert_eq!(player.next(now), Act::Send(b"hello"));
-        player.sent(2);
-        assert_eq!(player.next(now), Act::Send(b"llo"));
-        player.sent(3);
-        assert_eq!(player.next(now), Act::Close);
+    fn short_write_continues_with_the_remaining_bytes() {
+        let (mut runner, now) = runner(vec![Step::Send(b"hello"[..].into()), Step::Close]);
+        assert_eq!(runner.next_action(now), Action::Send(b"hello"));
+        runner.sent(2);
+        assert_eq!(runner.next_action(now), Action::Send(b"llo"));
+        runner.sent(3);
+        assert_eq!(runner.next_action(now), Action::Close);
     }
 
     #[test]
-    fn pauses_from_when_the_step_is_reached() {
-        let (mut player, now) = player(vec![Step::Pause(SECOND), Step::Pause(SECOND)]);
-        assert_eq!(player.next(now), Act::Wait(Some(now + SECOND)));
+    fn pause_starts_when_its_step_is_reached() {
+        let (mut runner, now) = runner(vec![Step::Pause(SECOND), Step::Pause(SECOND)]);
+        assert_eq!(runner.next_action(now), Action::Wait(Some(now + SECOND)));
         let later = now + SECOND * 3 / 2;
-        assert_eq!(player.next(later), Act::Wait(Some(later + SECOND)));
-        assert_eq!(player.next(later + SECOND), Act::Wait(None));
+        assert_eq!(runner.next_action(later), Action::Wait(Some(later + SECOND)));
+        assert_eq!(runner.next_action(later + SECOND), Action::Wait(None));
     }
 
     #[test]
-    fn input_ends_a_wait_early_and_time_ends_it_anyway() {
+    fn await_input_ends_on_input_or_timeout() {
         let script = vec![Step::AwaitInput(SECOND), Step::AwaitInput(SECOND), Step::Reset];
-        let (mut player, now) = player(script);
-        player.heard(b"x");
+        let (mut runner, now) = runner(script);
+        runner.receive(b"x");
         assert_eq!(
-            player.next(now),
-            Act::Wait(Some(now + SECOND)),
-            "the second wait has its own input"
+            runner.next_action(now),
+            Action::Wait(Some(now + SECOND)),
+            "the second wait needs new input"
         );
-        assert_eq!(player.next(now + SECOND), Act::Reset);
+        assert_eq!(runner.next_action(now + SECOND), Action::Reset);
     }
 
     #[test]
-    fn answers_a_line_once_it_is_whole() {
-        let (mut player, now) = player(vec![Step::AnswerLine(echo_kind), Step::Close]);
-        player.heard(b"hel");
-        assert_eq!(player.next(now), Act::Wait(None));
-        player.heard(b"lo\r\nmore");
-        assert_eq!(player.next(now), Act::Send(b"good"));
-        player.sent(4);
-        assert_eq!(player.next(now), Act::Close);
+    fn line_is_answered_once_it_is_complete() {
+        let (mut runner, now) = runner(vec![Step::AnswerLine(classify), Step::Close]);
+        runner.receive(b"hel");
+        assert_eq!(runner.next_action(now), Action::Wait(None));
+        runner.receive(b"lo\r\nmore");
+        assert_eq!(runner.next_action(now), Action::Send(b"good"));
+        runner.sent(4);
+        assert_eq!(runner.next_action(now), Action::Close);
     }
 
     #[test]
-    fn answers_an_endless_line_at_the_limit_and_keeps_no_more() {
-        let (mut player, now) = player(vec![Step::AnswerLine(echo_kind)]);
-        player.heard(&[b'a'; INBOX_LIMIT - 1]);
-        assert_eq!(player.next(now), Act::Wait(None));
-        player.heard(&[b'a'; INBOX_LIMIT]);
-        assert_eq!(player.inbox.len(), INBOX_LIMIT);
-        assert_eq!(player.next(now), Act::Send(b"bad"));
+    fn endless_line_is_answered_at_the_inbox_limit() {
+        let (mut runner, now) = runner(vec![Step::AnswerLine(classify)]);
+        runner.receive(&[b'a'; INBOX_LIMIT - 1]);
+        assert_eq!(runner.next_action(now), Action::Wait(None));
+        runner.receive(&[b'a'; INBOX_LIMIT]);
+        assert_eq!(runner.inbox.len(), INBOX_LIMIT);
+        assert_eq!(runner.next_action(now), Action::Send(b"bad"));
     }
 
     #[test]
-    fn a_line_ends_a_wait_and_the_rest_is_kept() {
-        let (mut player, now) = player(vec![Step::AwaitLine, Step::AwaitLine, Step::Close]);
-        player.heard(b"one");
-        assert_eq!(player.next(now), Act::Wait(None));
-        player.heard(b"\ntwo\n");
-        assert_eq!(player.next(now), Act::Close);
+    fn await_line_consumes_one_line_and_keeps_the_rest() {
+        let (mut runner, now) = runner(vec![Step::AwaitLine, Step::AwaitLine, Step::Close]);
+        runner.receive(b"one");
+        assert_eq!(runner.next_action(now), Action::Wait(None));
+        runner.receive(b"\ntwo\n");
+        assert_eq!(runner.next_action(now), Action::Close);
     }
 
     #[test]
-    fn begins_again_for_ever_from_where_it_is_told() {
+    fn go_to_repeats_from_its_step_forever() {
         let script = [b"a", b"b", b"c"].map(|bytes| Step::Send(bytes[..].into()));
-        let (mut player, now) = player([&script[..], &[Step::Again(1)]].concat());
-        let said: Vec<u8> = (0..1000)
+        let (mut runner, now) = runner([&script[..], &[Step::GoTo(1)]].concat());
+        let sent: Vec<u8> = (0..1000)
             .map(|_| {
-                let Act::Send(&[byte]) = player.next(now) else { panic!("it goes on") };
-                player.sent(1);
+                let Action::Send(&[byte]) = runner.next_action(now) else {
+                    panic!("the script ended")
+                };
+                runner.sent(1);
                 byte
             })
             .collect();
-        assert!(said.starts_with(b"abcbcbc") && !said[1..].contains(&b'a'));
+        assert!(sent.starts_with(b"abcbcbc") && !sent[1..].contains(&b'a'));
     }
 }

@@ -1,7 +1,8 @@
-//! A server of the lab as its owner sees it: where it is, what it has counted, and its end; and a
-//! crowd of them that behave alike.
+//! Handles of running servers: a [`Server`] on one port, and a [`Crowd`] of servers with the same
+//! behaviour on many ports.
 //!
-//! - Invariant: the drop of a [`Server`] or a [`Crowd`] returns after its thread has ended, in milliseconds.
+//! - Invariant: dropping a [`Server`] or a [`Crowd`] returns after its thread has ended, within
+//!   milliseconds.
 
 use std::{
     io,
@@ -15,138 +16,140 @@ use std::{
 use rustix::net::{self as sys, AddressFamily, SocketType};
 
 use crate::{
-    Behaviour, Counts, LabError,
-    host::{Host, ServerPolicy},
-    stats::Stats,
+    behaviour::Behaviour,
+    error::LabError,
+    server_loop::ServerLoop,
+    server_policy::ServerPolicy,
+    stats::{Counts, Stats},
 };
 
-/// The system caps it (`net.core.somaxconn`); the standard library's 128 would make clients that
-/// start thousands of connections at once wait for a repeated SYN.
+/// The backlog of a listener; the system caps it (`net.core.somaxconn`). With the standard
+/// library's 128, a client that starts thousands of connections at once would wait for a repeated
+/// SYN.
 const BACKLOG: i32 = 4096;
 
-/// A running server. Dropping it stops it and gives its port back.
+/// A running server. Dropping it stops the server and frees its port.
 #[derive(Debug)]
 pub struct Server {
     behaviour: Behaviour,
     endpoint: SocketAddr,
     stats: Arc<Stats>,
-    _presence: Presence,
+    _port: PortHolder,
 }
 
+/// What occupies the port or ports of a handle until it is dropped.
 #[derive(Debug)]
-enum Presence {
-    /// Bound and not listening: connections are refused, and nobody else gets the port.
-    Held {
-        _socket: OwnedFd,
-    },
-    Serving {
-        stop: UnixStream,
-        thread: Option<JoinHandle<()>>,
-    },
+enum PortHolder {
+    /// A socket that is bound and does not listen: the system refuses connections, and no other
+    /// process can bind the port.
+    Bound { _socket: OwnedFd },
+    /// A thread that serves connections.
+    Serving { stop: UnixStream, thread: Option<JoinHandle<()>> },
 }
 
 impl Server {
-    /// Starts a server on a loopback address; with port 0 the system picks the port. When this
-    /// returns, the server takes (or refuses) connections.
+    /// Starts a server on a loopback address; with port 0, the system picks the port. When this
+    /// function returns, the server accepts (or refuses) connections.
     ///
     /// # Errors
     ///
-    /// [`LabError::NotLoopback`] for any other address, [`LabError::Listen`] when the address or
-    /// port can't be had, [`LabError::Thread`] when the system has no room for a thread.
+    /// [`LabError::NotLoopback`] for any other address, [`LabError::Listen`] if the address or port
+    /// is not available, [`LabError::Thread`] if the system can't start another thread.
     pub fn start(behaviour: Behaviour, bind: SocketAddr) -> Result<Self, LabError> {
         let stats = Arc::new(Stats::default());
-        let (presence, endpoint) = present(behaviour, bind, &stats)?;
-        Ok(Self { behaviour, endpoint, stats, _presence: presence })
+        let (port, endpoint) = open_port(behaviour, bind, &stats)?;
+        Ok(Self { behaviour, endpoint, stats, _port: port })
     }
 
-    /// What it does with those who connect.
+    /// What the server does on a connection.
     #[must_use]
     pub fn behaviour(&self) -> Behaviour {
         self.behaviour
     }
 
-    /// Where it is, with the port that the system picked.
+    /// The endpoint on which it listens, with the port that the system picked.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.endpoint
     }
 
-    /// Connections so far. A connect that has just succeeded may not have been counted yet; see
-    /// [`Server::wait_for`].
+    /// The number of connections so far. A connection that a client has just opened may not be
+    /// counted yet; see [`Server::wait_for`].
     #[must_use]
     pub fn accepted(&self) -> usize {
         self.counts().accepted
     }
 
-    /// Most connections that were open at the same time. A connection that its client closed
-    /// before opening the next is never counted beside it.
+    /// The most connections that were open at the same time. A connection that its client closed
+    /// before it opened the next is never counted beside it.
     #[must_use]
     pub fn peak(&self) -> usize {
         self.counts().peak
     }
 
-    /// All counts, taken at one moment.
+    /// Returns all counts at one moment.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.stats.counts()
     }
 
-    /// Waits until the counts are as wanted, or `limit` has passed; returns the last counts,
-    /// which the caller compares.
+    /// Waits until `reached` returns true for the counts, or `limit` has passed. Returns the last
+    /// counts in both cases; the caller compares them.
     pub fn wait_for(&self, limit: Duration, reached: impl Fn(Counts) -> bool) -> Counts {
         self.stats.wait_for(limit, reached)
     }
 }
 
-/// Servers that behave alike and share one thread. Dropping it stops them all and gives their
-/// ports back.
+/// Servers with the same behaviour on many ports, which share one thread. Dropping it stops all of
+/// them and frees their ports.
 ///
-/// It serves at most [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections at the same time.
+/// All servers together serve at most [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections at
+/// the same time.
 #[derive(Debug)]
 pub struct Crowd {
     endpoints: Vec<SocketAddr>,
     stats: Arc<Stats>,
-    _presence: Presence,
+    _port: PortHolder,
 }
 
 impl Crowd {
-    /// Starts a server on each of these loopback addresses; with port 0 the system picks the port.
+    /// Starts a server on each of these loopback addresses; with port 0, the system picks the port.
     ///
     /// # Errors
     ///
-    /// As [`Server::start`].
+    /// The errors of [`Server::start`].
     ///
     /// # Panics
     ///
-    /// Nobody can serve by this behaviour, which refuses connections; or there is no address.
+    /// If the behaviour refuses connections ([`Behaviour::Refused`]), or `binds` is empty.
     pub fn start(
         behaviour: Behaviour,
         binds: impl IntoIterator<Item = SocketAddr>,
     ) -> Result<Self, LabError> {
         let stats = Arc::new(Stats::default());
-        let door = ServerPolicy::of(behaviour).expect("the behaviour is one of a server");
+        let policy = ServerPolicy::new(behaviour).expect("the behaviour accepts connections");
         let binds: Vec<_> = binds.into_iter().collect();
-        let (presence, endpoints) = serve(door, &binds, &stats)?;
-        Ok(Self { endpoints, stats, _presence: presence })
+        let (port, endpoints) = serve(policy, &binds, &stats)?;
+        Ok(Self { endpoints, stats, _port: port })
     }
 
-    /// Where the servers are, in the order in which they were asked for.
+    /// The endpoints of the servers, in the order of the addresses given to [`Crowd::start`].
     #[must_use]
     pub fn endpoints(&self) -> &[SocketAddr] {
         &self.endpoints
     }
 
-    /// The counts of all servers together, taken at one moment.
+    /// Returns the counts of all servers together at one moment.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.stats.counts()
     }
 }
 
-impl Drop for Presence {
+impl Drop for PortHolder {
     fn drop(&mut self) {
         if let Self::Serving { stop, thread } = self {
-            // Not by closing it: a child process being started may hold a copy for a moment.
+            // Closing the stream would not do: a child process being started may still hold a copy.
             let _ = stop.shutdown(Shutdown::Both);
             if let Some(thread) = thread.take() {
                 let _ = thread.join();
@@ -155,26 +158,29 @@ impl Drop for Presence {
     }
 }
 
-fn present(
+/// Starts a server for a behaviour that accepts connections, or binds the port for one that refuses
+/// them.
+fn open_port(
     behaviour: Behaviour,
     bind: SocketAddr,
     stats: &Arc<Stats>,
-) -> Result<(Presence, SocketAddr), LabError> {
-    match ServerPolicy::of(behaviour) {
-        Some(door) => {
-            let (presence, endpoints) = serve(door, &[bind], stats)?;
-            Ok((presence, endpoints[0]))
+) -> Result<(PortHolder, SocketAddr), LabError> {
+    match ServerPolicy::new(behaviour) {
+        Some(policy) => {
+            let (port, endpoints) = serve(policy, &[bind], stats)?;
+            Ok((port, endpoints[0]))
         }
         None if !bind.ip().is_loopback() => Err(LabError::NotLoopback { address: bind }),
-        None => hold(bind).map_err(|source| LabError::Listen { address: bind, source }),
+        None => bind_only(bind).map_err(|source| LabError::Listen { address: bind, source }),
     }
 }
 
+/// Listens on each address and starts one thread that serves them all.
 fn serve(
-    door: ServerPolicy,
+    policy: ServerPolicy,
     binds: &[SocketAddr],
     stats: &Arc<Stats>,
-) -> Result<(Presence, Vec<SocketAddr>), LabError> {
+) -> Result<(PortHolder, Vec<SocketAddr>), LabError> {
     let (mut listeners, mut endpoints) = (Vec::new(), Vec::new());
     for &address in binds {
         if !address.ip().is_loopback() {
@@ -185,15 +191,15 @@ fn serve(
         listeners.push(listener);
         endpoints.push(endpoint);
     }
-    let endpoint = *endpoints.first().expect("a server has an address");
+    let endpoint = *endpoints.first().expect("there is at least one address");
     let thread_error = |source| LabError::Thread { endpoint, source };
     let (stop, stopped) = UnixStream::pair().map_err(thread_error)?;
-    let host = Host::new(listeners, stopped, door, Arc::clone(stats));
+    let server_loop = ServerLoop::new(listeners, stopped, policy, Arc::clone(stats));
     let thread = thread::Builder::new()
         .name(format!("lab-{}", endpoint.port()))
-        .spawn(move || host.run())
+        .spawn(move || server_loop.run())
         .map_err(thread_error)?;
-    Ok((Presence::Serving { stop, thread: Some(thread) }, endpoints))
+    Ok((PortHolder::Serving { stop, thread: Some(thread) }, endpoints))
 }
 
 fn listen(bind: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
@@ -204,9 +210,10 @@ fn listen(bind: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, endpoint))
 }
 
-/// Without `SO_REUSEADDR`, so that nobody can bind beside it.
+/// Binds a socket that does not listen, without `SO_REUSEADDR`, so that no other process can bind
+/// the same port.
 #[expect(clippy::disallowed_methods, reason = "a socket that never listens or connects")]
-fn hold(bind: SocketAddr) -> io::Result<(Presence, SocketAddr)> {
+fn bind_only(bind: SocketAddr) -> io::Result<(PortHolder, SocketAddr)> {
     let family = match bind {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
@@ -215,5 +222,5 @@ fn hold(bind: SocketAddr) -> io::Result<(Presence, SocketAddr)> {
     rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
     sys::bind(&socket, &bind)?;
     let endpoint = SocketAddr::try_from(sys::getsockname(&socket)?)?;
-    Ok((Presence::Held { _socket: socket }, endpoint))
+    Ok((PortHolder::Bound { _socket: socket }, endpoint))
 }

@@ -1,4 +1,4 @@
-//! What a server has seen so far, and a way to wait for it.
+//! Counts the connections of a server, and waits for the counts to change.
 //!
 //! - Invariant: `open <= peak <= accepted`.
 
@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-/// Connections of one server.
+/// Numbers of connections of one server or one [`Crowd`](crate::Crowd).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections accepted since the start.
     pub accepted: usize,
     /// Connections open now.
     pub open: usize,
-    /// Most connections that were open at the same time.
+    /// The most connections that were open at the same time.
     pub peak: usize,
 }
 
+/// The counts of a server, shared between its thread and its handle.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
     counts: Mutex<Counts>,
@@ -29,6 +30,7 @@ impl Stats {
         *self.lock()
     }
 
+    /// Waits until `reached` returns true, or `limit` has passed. Returns the last counts.
     pub(crate) fn wait_for(&self, limit: Duration, reached: impl Fn(Counts) -> bool) -> Counts {
         let (counts, _) = self
             .changed
@@ -37,6 +39,7 @@ impl Stats {
         *counts
     }
 
+    /// Counts a connection that was accepted.
     pub(crate) fn opened(&self) {
         self.change(|counts| {
             counts.accepted += 1;
@@ -45,6 +48,7 @@ impl Stats {
         });
     }
 
+    /// Counts connections that have ended.
     pub(crate) fn ended(&self, connections: usize) {
         if connections > 0 {
             self.change(|counts| counts.open -= connections);

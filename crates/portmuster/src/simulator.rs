@@ -1,5 +1,7 @@
-//! A whole run over a seeded network in virtual time: the real schedule, the real event loop and
-//! the real attempts, and nothing else that is real. For tests.
+//! Simulates a whole run over a seeded network in virtual time, for tests. Feature `simulator`.
+//!
+//! The run loop, the schedule, the event loop and the attempts are the real ones; sockets, resolver
+//! and time are simulated.
 //!
 //! ```
 //! use std::time::Duration;
@@ -8,7 +10,7 @@
 //! let network = Network::new(7).otherwise(ServerBehaviour::Silent);
 //! let run = simulate(&Config::default(), &network, [Target::from(("192.0.2.1", 22))]);
 //! assert_eq!(run.outcomes[0].verdict.state.name(), "filtered");
-//! assert!(run.elapsed >= Duration::from_secs(20)); // two attempts of 10 s, in no time
+//! assert!(run.elapsed >= Duration::from_secs(20)); // two attempts of 10 s, in virtual time
 //! ```
 
 use std::{
@@ -32,41 +34,43 @@ use crate::{
 };
 
 mod faults;
-mod lookups;
 mod network;
 mod simulated_net;
+mod simulated_resolver;
 
 pub use self::network::{Action, Network, ServerBehaviour};
 
-use self::{lookups::Lookups, simulated_net::SimulatedNet};
+use self::{simulated_net::SimulatedNet, simulated_resolver::SimulatedResolver};
 
-/// What a simulated run came to.
+/// The result of a simulated run.
 #[derive(Debug)]
 pub struct Simulation {
-    /// The outcomes, in the order in which they became known. Their wall clock started at 1970.
+    /// The outcomes, in the order in which the run emitted them. The run's wall clock starts at the
+    /// Unix epoch.
     pub outcomes: Vec<Outcome>,
-    /// The sum.
+    /// The account of the run.
     pub account: Account,
-    /// How long it took, in virtual time.
+    /// The duration of the run, in virtual time.
     pub elapsed: Duration,
     /// The most connections open at the same time.
     pub peak_in_flight: usize,
     /// The most connections open towards one address at the same time.
     pub peak_per_host: usize,
-    /// When each connection began, in virtual time.
-    pub begun: Vec<Duration>,
-    /// How often each kind of trouble occurred.
-    pub troubles: BTreeMap<&'static str, u64>,
+    /// When each connection started, in virtual time since the start of the run.
+    pub connect_starts: Vec<Duration>,
+    /// How often each kind of fault occurred.
+    pub fault_counts: BTreeMap<&'static str, u64>,
 }
 
-/// Turns after which a run counts as one that never ends.
+/// The most turns of a run loop. A run that takes more counts as one that never ends.
 const TURNS_MAX: u64 = 50_000_000;
 
-/// Runs the targets over the network. The method of the settings is not used: it is always one
-/// event loop.
+/// Checks the targets over a simulated network. Ignores [`Config::method`]: a simulated run always
+/// uses one event loop.
 ///
 /// # Panics
-/// The run does not end.
+///
+/// If the run does not end.
 pub fn simulate(
     config: &Config,
     network: &Network,
@@ -86,10 +90,10 @@ pub fn simulate(
     };
     let rules = Rules::from(config);
     let net = SimulatedNet::new(network.clone());
-    let environment = VirtualTime {
+    let environment = SimulatedEnvironment {
         network,
         event_loop: EventLoop::new(net, rules, Memory::new(usize::MAX)),
-        lookups: Lookups::new(network.seed),
+        resolver: SimulatedResolver::new(network.seed),
         targets: targets.into_iter(),
         leased: VecDeque::new(),
         reports: Vec::new(),
@@ -100,41 +104,43 @@ pub fn simulate(
     for _ in 0..TURNS_MAX {
         run.turn();
         if run.schedule.is_finished() {
-            return run.environment.end(&run.schedule);
+            return run.environment.finish(&run.schedule);
         }
     }
     panic!("seed {}: the run does not end", network.seed);
 }
 
-/// One event loop over a simulated network, and everything else of a run in its time.
-struct VirtualTime<'a, T> {
+/// The environment of a simulated run: one event loop over a simulated network, and a simulated
+/// resolver.
+struct SimulatedEnvironment<'a, T> {
     network: &'a Network,
     event_loop: EventLoop<SimulatedNet>,
-    lookups: Lookups,
+    resolver: SimulatedResolver,
     targets: T,
     leased: VecDeque<Start>,
     reports: Vec<Report>,
     outcomes: Vec<Outcome>,
 }
 
-impl<T> VirtualTime<'_, T> {
-    fn end(self, schedule: &Schedule) -> Simulation {
+impl<T> SimulatedEnvironment<'_, T> {
+    /// Returns the result of the finished run.
+    fn finish(self, schedule: &Schedule) -> Simulation {
         let net = self.event_loop.driver.net;
-        let mut troubles = net.troubles.counts.clone();
-        troubles.extend(self.lookups.troubles.counts);
+        let mut fault_counts = net.faults.counts.clone();
+        fault_counts.extend(self.resolver.faults.counts);
         Simulation {
             outcomes: self.outcomes,
             account: schedule.account(net.now()),
             elapsed: net.now().since(Instant::START),
             peak_in_flight: net.peak.0,
             peak_per_host: net.peak.1,
-            begun: net.begun,
-            troubles,
+            connect_starts: net.connect_starts,
+            fault_counts,
         }
     }
 }
 
-impl<T: Iterator<Item = Target>> Environment for VirtualTime<'_, T> {
+impl<T: Iterator<Item = Target>> Environment for SimulatedEnvironment<'_, T> {
     fn now(&self) -> Instant {
         self.event_loop.driver.net.now()
     }
@@ -149,7 +155,7 @@ impl<T: Iterator<Item = Target>> Environment for VirtualTime<'_, T> {
     }
 
     fn take_lookup(&mut self, now: Instant) -> Option<(Question, Lookup)> {
-        self.lookups.take(self.network, now)
+        self.resolver.take_ended(self.network, now)
     }
 
     fn take_target(&mut self) -> NextInput<Target> {
@@ -175,11 +181,11 @@ impl<T: Iterator<Item = Target>> Environment for VirtualTime<'_, T> {
     fn flush(&mut self) {}
 
     fn can_look_up(&self) -> bool {
-        self.lookups.has_room()
+        self.resolver.has_capacity()
     }
 
     fn look_up(&mut self, question: Question, now: Instant) {
-        self.lookups.begin(self.network, question, now);
+        self.resolver.start(self.network, question, now);
     }
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {
@@ -188,7 +194,7 @@ impl<T: Iterator<Item = Target>> Environment for VirtualTime<'_, T> {
     }
 
     fn wait(&mut self, schedule: &Schedule) {
-        let until = schedule.next_timeout().into_iter().chain(self.lookups.next()).min();
+        let until = schedule.next_timeout().into_iter().chain(self.resolver.next_timeout()).min();
         self.event_loop.turn(&mut self.leased, &mut self.reports, until);
     }
 }

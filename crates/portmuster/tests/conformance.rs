@@ -71,7 +71,7 @@ fn fixtures_get_expected_verdicts(method: Method) {
 
 fn simulator_gives_fixtures_expected_verdicts() {
     let (lab, truth) = lab();
-    let network = lab.fixtures().fold(Network::new(1).oddities(30), |network, (fixture, at)| {
+    let network = lab.fixtures().fold(Network::new(1).anomalies(30), |network, (fixture, at)| {
         network.endpoint(at, simulated(fixture.behaviour))
     });
     let targets = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint));
@@ -87,11 +87,12 @@ fn simulated(behaviour: Behaviour) -> ServerBehaviour {
         };
         parts.iter().map(part).collect::<Vec<_>>()
     };
-    let accepts = |says| ServerBehaviour::Accepts { after: Duration::ZERO, says, answer: None };
+    let accepts =
+        |actions| ServerBehaviour::Accepts { after: Duration::ZERO, actions, answer: None };
     let ends = |end| accepts(vec![(Duration::ZERO, end)]);
     let answers = |answer: &[u8]| ServerBehaviour::Accepts {
         after: Duration::ZERO,
-        says: vec![],
+        actions: vec![],
         answer: Some(answer.to_vec()),
     };
     match behaviour {

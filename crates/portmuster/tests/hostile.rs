@@ -20,8 +20,8 @@ const IN_TIME: Duration = Duration::from_millis(40_010);
 /// Returns a server that sends these parts. The numbers are pauses before them in milliseconds.
 fn sends(parts: Vec<(u64, Vec<u8>)>) -> ServerBehaviour {
     let action = |(pause, bytes)| (Duration::from_millis(pause), Action::Bytes(bytes));
-    let says = parts.into_iter().map(action).collect();
-    ServerBehaviour::Accepts { after: Duration::from_millis(1), says, answer: None }
+    let actions = parts.into_iter().map(action).collect();
+    ServerBehaviour::Accepts { after: Duration::from_millis(1), actions, answer: None }
 }
 
 fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
@@ -31,7 +31,7 @@ fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
 /// Checks one server with this behaviour and returns its outcome.
 fn outcome(behaviour: ServerBehaviour) -> Outcome {
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 23));
-    let network = Network::new(1).oddities(20).endpoint(endpoint, behaviour);
+    let network = Network::new(1).anomalies(20).endpoint(endpoint, behaviour);
     let config = Config { evidence: true, ..Config::default() };
     let mut run = simulate(&config, &network, [Target::from(endpoint)]);
     assert!(run.elapsed <= IN_TIME, "it took {:?}: {:?}", run.elapsed, run.outcomes);

@@ -60,7 +60,7 @@ fn behaviours() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
     use PortState::{Closed, Filtered, Open, Unchecked};
     let sends = |after: u64, parts: &[(u64, Action)]| ServerBehaviour::Accepts {
         after: ms(after),
-        says: parts.iter().map(|(pause, action)| (ms(*pause), action.clone())).collect(),
+        actions: parts.iter().map(|(pause, action)| (ms(*pause), action.clone())).collect(),
         answer: None,
     };
     let bytes = |bytes: &[u8]| Action::Bytes(bytes.to_vec());
@@ -99,7 +99,7 @@ fn behaviours() -> Vec<(ServerBehaviour, PortState, Option<Service>)> {
         (
             ServerBehaviour::Accepts {
                 after: ms(1),
-                says: vec![],
+                actions: vec![],
                 answer: Some(b"HTTP/1.1 400 No\r\n".to_vec()),
             },
             Open,
@@ -124,7 +124,7 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
     let behaviours = behaviours();
     let mut network = Network::new(seed)
         .faults(5)
-        .oddities(20)
+        .anomalies(20)
         .splits(20)
         .losses(3)
         .descriptors(if seed.is_multiple_of(3) { 12 } else { 24 })
@@ -181,8 +181,8 @@ fn faults_of_every_kind_change_no_verdict_and_break_no_limit() {
         let per_host = config.per_host.map_or(usize::MAX, |most| most.get() as usize);
         assert!(run.peak_per_host <= per_host, "seed {seed}: {}", run.peak_per_host);
         let rate = config.rate.map_or(usize::MAX, |rate| rate.get() as usize);
-        assert_paced(&run.begun, rate, seed);
-        for (kind, times) in run.troubles {
+        assert_paced(&run.connect_starts, rate, seed);
+        for (kind, times) in run.fault_counts {
             *faults.entry(kind).or_default() += times;
         }
     }
@@ -194,21 +194,21 @@ const FAULTS: [&str; 18] = [
     "no descriptor",
     "no buffer",
     "no local port",
-    "no watch",
-    "lookup short of a descriptor",
+    "registration refused",
+    "lookup without a descriptor",
     "lookup without an answer",
-    "lookup that hangs",
+    "slow lookup",
     "no such name",
     "stale event",
-    "event for nothing",
-    "event named later",
-    "lost",
+    "spurious event",
+    "delayed event",
+    "lost connection",
     "late answer",
     "ICMP only queued",
     "short read",
     "split greeting",
     "drip",
-    "reset in the middle",
+    "reset after bytes",
 ];
 
 /// Virtual time stands still while the loop works, so limits are exact to the millisecond.
@@ -233,8 +233,7 @@ fn assert_paced(started: &[Duration], rate: usize, seed: u64) {
 }
 
 /// Faults of a machine that stalls.
-const STALLS: [&str; 5] =
-    ["held up", "stale event", "event for nothing", "event named later", "short read"];
+const STALLS: [&str; 5] = ["stall", "stale event", "spurious event", "delayed event", "short read"];
 
 /// These servers send everything at once, or nothing, so a stall cannot change their verdict.
 #[test]
@@ -248,7 +247,7 @@ fn stalls_change_no_verdict() {
         (
             ServerBehaviour::Accepts {
                 after: ms(1),
-                says: vec![],
+                actions: vec![],
                 answer: Some(b"Username: ".to_vec()),
             },
             PortState::Open,
@@ -257,7 +256,7 @@ fn stalls_change_no_verdict() {
     ];
     let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds() {
-        let mut network = Network::new(seed).stalls(20).oddities(10);
+        let mut network = Network::new(seed).stalls(20).anomalies(10);
         let mut truth = HashMap::new();
         for index in 0..60_u16 {
             let (behaviour, state, service) = &plain[usize::from(index) % plain.len()];
@@ -272,7 +271,7 @@ fn stalls_change_no_verdict() {
             assert_eq!(truth.remove(&target.port), Some(actual), "seed {seed}: {target}");
         }
         assert!(truth.is_empty(), "seed {seed}: {truth:?}");
-        for (kind, times) in run.troubles {
+        for (kind, times) in run.fault_counts {
             *faults.entry(kind).or_default() += times;
         }
     }
@@ -283,7 +282,7 @@ fn stalls_change_no_verdict() {
 fn local_fault_is_not_hidden_by_another_address() {
     let network = Network::new(1)
         .name("db.example", &[[192, 0, 2, 1].into(), [192, 0, 2, 2].into()])
-        .endpoint(endpoint(1, 23), ServerBehaviour::Starves);
+        .endpoint(endpoint(1, 23), ServerBehaviour::LocalFault);
     let run = simulate(&Config::default(), &network, [Target::from(("db.example", 23))]);
     let [outcome] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
     assert_eq!(outcome.verdict.state, PortState::Unchecked, "the other address refuses");
@@ -294,7 +293,7 @@ fn local_fault_is_not_hidden_by_another_address() {
 fn same_seed_gives_same_run() {
     let log = |seed| {
         let (_, run, _) = run(seed);
-        (format!("{:?}", run.outcomes), run.begun, run.elapsed)
+        (format!("{:?}", run.outcomes), run.connect_starts, run.elapsed)
     };
     assert_eq!(log(7), log(7));
     assert_ne!(log(7), log(8));
@@ -322,7 +321,7 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
 fn service_depends_on_bytes_not_port() {
     let answers = |answer: &[u8]| ServerBehaviour::Accepts {
         after: ms(1),
-        says: vec![],
+        actions: vec![],
         answer: Some(answer.to_vec()),
     };
     let services = [
@@ -358,7 +357,7 @@ fn name_and_its_address_share_per_host_limit() {
 fn throttling_host_is_paused_for_thirty_seconds() {
     let refusal = ServerBehaviour::Accepts {
         after: ms(1),
-        says: vec![
+        actions: vec![
             (ms(1), Action::Bytes(b"Exceeded MaxStartups\r\n".to_vec())),
             (ms(0), Action::HangUp),
         ],

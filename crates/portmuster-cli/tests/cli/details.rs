@@ -1,6 +1,6 @@
 //! Service details in rows, and the effect of `--no-kex` and `--evidence`.
 
-use portmuster_lab::{Behaviour, Lie};
+use portmuster_lab::{Behaviour, KexInitDefect};
 
 use crate::{
     program::check,
@@ -58,15 +58,15 @@ fn no_probe_conflicts_with_no_kex_and_evidence() {
 
 #[test]
 fn malformed_kexinit_keeps_ssh_and_reports_reason() {
-    for (lie, why) in [
-        (Lie::PacketLength, "no-packet"),
-        (Lie::PaddingLength, "no-packet"),
-        (Lie::ListLength, "malformed"),
-        (Lie::Names, "malformed"),
+    for (defect, why) in [
+        (KexInitDefect::PacketLength, "no-packet"),
+        (KexInitDefect::PaddingLength, "no-packet"),
+        (KexInitDefect::ListLength, "malformed"),
+        (KexInitDefect::Names, "malformed"),
     ] {
-        let row = row(Behaviour::SshLying(lie), &[]);
-        assert_eq!(row.service.as_deref(), Some("ssh"), "{lie:?}");
-        assert_eq!(row.kex_missing.as_deref(), Some(why), "{lie:?}");
+        let row = row(Behaviour::SshBadKexInit(defect), &[]);
+        assert_eq!(row.service.as_deref(), Some("ssh"), "{defect:?}");
+        assert_eq!(row.kex_missing.as_deref(), Some(why), "{defect:?}");
     }
 }
 

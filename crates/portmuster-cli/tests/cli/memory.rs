@@ -51,7 +51,7 @@ fn assert_survives(crowds: &[Crowd], methods: &[&str], mebibytes: u64) {
 
 #[test]
 fn unfinished_kexinits_do_not_exhaust_memory() {
-    let crowds = [crowd(Behaviour::SshHoarding, 0)];
+    let crowds = [crowd(Behaviour::SshIncompleteKexInit, 0)];
     // The serial method is left out because it would take too long.
     assert_survives(&crowds, &METHODS[1..], 32);
     assert_survives(&crowds, &METHODS[1..], 64);
@@ -59,7 +59,7 @@ fn unfinished_kexinits_do_not_exhaust_memory() {
 
 #[test]
 fn large_kexinits_do_not_exhaust_memory() {
-    let crowds = [0, 1].map(|network| crowd(Behaviour::SshVast, network));
+    let crowds = [0, 1].map(|network| crowd(Behaviour::SshLargeKexInit, network));
     assert_survives(&crowds, &METHODS, 32);
     assert_survives(&crowds, &METHODS, 64);
 }

@@ -34,7 +34,7 @@ fn was_sent(row: &Row, text: &str) -> bool {
 
 #[test]
 fn waiting_server_gets_second_connection_with_client_identification() {
-    for behaviour in [Behaviour::SshIntroduced, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked]
+    for behaviour in [Behaviour::SshAfterClient, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked]
     {
         let server = start(behaviour);
         let row = row_of(&server, &["--first-byte=5s"]);
@@ -48,7 +48,7 @@ fn waiting_server_gets_second_connection_with_client_identification() {
 #[test]
 fn speak_first_never_sends_no_ssh_identification() {
     for (behaviour, service) in
-        [(Behaviour::SshIntroduced, "silent"), (Behaviour::SshMultiplexed, "other")]
+        [(Behaviour::SshAfterClient, "silent"), (Behaviour::SshMultiplexed, "other")]
     {
         let server = start(behaviour);
         let row = row_of(&server, &["--speak-first=never", "--first-byte=5s"]);

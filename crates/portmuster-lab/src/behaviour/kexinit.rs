@@ -1,36 +1,41 @@
-//! The first packet of an ssh server, its KEXINIT (RFC 4253, sections 6 and 7.1): an honest one
-//! from an offer, and some that lie about their lengths.
+//! Builds an ssh server's first packet, its KEXINIT (RFC 4253, sections 6 and 7.1): a valid packet
+//! from lists of algorithms, and packets with defects.
 //!
-//! It refuses to go on from there: no key exchange ever comes about.
+//! The key exchange itself is not implemented.
 //!
-//! - Invariant: an honest packet has a length that is a multiple of 8, and at least 4 bytes of
-//!   padding.
+//! - Invariant: the length of a valid packet is a multiple of 8, and its padding has at least 4
+//!   bytes.
 
 use std::sync::LazyLock;
 
-/// `SSH_MSG_KEXINIT`.
+/// The message number `SSH_MSG_KEXINIT`.
 const MESSAGE: u8 = 20;
 
-/// Random on a real server; always the same here, so that tests can tell.
+/// The cookie, which is random on a real server. It is constant here, so that tests can compare
+/// packets.
 const COOKIE: &[u8; 16] = b"no random cookie";
 
-/// The size of a block before encryption has begun.
+/// The block size before encryption starts, in bytes.
 const BLOCK: usize = 8;
 
+/// The shortest padding, in bytes.
 const PADDING_MIN: usize = 4;
 
-/// Where the length of the padding is, behind that of the packet.
-const PADDING_AT: usize = 4;
+/// The offset of the padding length, which follows the packet length.
+const PADDING_OFFSET: usize = 4;
 
-/// Where the first name-list is: behind both lengths, the message's number and the cookie.
-const LISTS_AT: usize = PADDING_AT + 2 + COOKIE.len();
+/// The offset of the first name-list, which follows both lengths, the message number and the
+/// cookie.
+const LISTS_OFFSET: usize = PADDING_OFFSET + 2 + COOKIE.len();
 
-/// Much longer than any packet that a client has to take (RFC 4253, section 6.1: 35,000 bytes).
+/// A length far beyond that of any packet that a client must accept (RFC 4253, section 6.1: 35,000
+/// bytes).
 const TOO_LONG: [u8; 4] = [0x7f, 0xff, 0xff, 0xff];
 
-/// The names that a server offers, each list in its order; both directions are alike.
+/// The algorithms in a server's KEXINIT, as comma-separated lists in the order of preference. Both
+/// directions have the same lists.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Offer {
+pub(super) struct KexInit {
     pub(super) key_exchanges: &'static str,
     pub(super) host_keys: &'static str,
     pub(super) ciphers: &'static str,
@@ -38,8 +43,8 @@ pub(super) struct Offer {
     pub(super) compressions: &'static str,
 }
 
-/// What OpenSSH 9.2p1 of Debian 12 offers by default; measured.
-pub(super) const MODERN: Offer = Offer {
+/// The default algorithms of OpenSSH 9.2p1 in Debian 12, captured from a server.
+pub(super) const OPENSSH: KexInit = KexInit {
     key_exchanges: "sntrup761x25519-sha512,sntrup761x25519-sha512@openssh.com,curve25519-sha256,\
         curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,ecdh-sha2-nistp521,\
         diffie-hellman-group-exchange-sha256,diffie-hellman-group16-sha512,\
@@ -53,8 +58,8 @@ pub(super) const MODERN: Offer = Offer {
     compressions: "none,zlib@openssh.com",
 };
 
-/// What Dropbear 2022.83 of Debian 12 offers by default; measured.
-pub(super) const SMALL: Offer = Offer {
+/// The default algorithms of Dropbear 2022.83 in Debian 12, captured from a server.
+pub(super) const DROPBEAR: KexInit = KexInit {
     key_exchanges: "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp521,\
         ecdh-sha2-nistp384,ecdh-sha2-nistp256,diffie-hellman-group14-sha256,\
         diffie-hellman-group14-sha1,kexguess2@matt.ucc.asn.au,kex-strict-s-v00@openssh.com",
@@ -64,9 +69,8 @@ pub(super) const SMALL: Offer = Offer {
     compressions: "zlib@openssh.com,none",
 };
 
-/// Nothing that is still safe: broken groups, keys, ciphers and digests, as old appliances have
-/// them.
-pub(super) const WEAK: Offer = Offer {
+/// Insecure algorithms only (broken groups, keys, ciphers and digests), as in old appliances.
+pub(super) const WEAK: KexInit = KexInit {
     key_exchanges: "diffie-hellman-group1-sha1,diffie-hellman-group-exchange-sha1",
     host_keys: "ssh-dss",
     ciphers: "3des-cbc,arcfour,aes128-cbc",
@@ -74,8 +78,8 @@ pub(super) const WEAK: Offer = Offer {
     compressions: "none",
 };
 
-/// Names that no server has: a terminal would act on them, and they are not US-ASCII.
-const HOSTILE: Offer = Offer {
+/// Names that no real server sends: they contain terminal escape sequences and are not US-ASCII.
+const HOSTILE: KexInit = KexInit {
     key_exchanges: "curve25519-sha256\x1b[2J\x1b]0;owned\x07,\u{202e}652ahs",
     host_keys: "ssh-ed25519\r\nssh-telnet",
     ciphers: "aes128-ctr\0,=1+1",
@@ -83,23 +87,25 @@ const HOSTILE: Offer = Offer {
     compressions: "none,,none",
 };
 
-/// What an ssh server lies about in its KEXINIT.
+/// What is wrong with the KEXINIT of a
+/// [`Behaviour::SshBadKexInit`](crate::Behaviour::SshBadKexInit).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lie {
-    /// The packet is said to have 2 GiB.
+pub enum KexInitDefect {
+    /// The packet length field is 2 GiB.
     PacketLength,
-    /// The first name-list is said to go far beyond the packet.
+    /// The length of the first name-list goes far beyond the packet.
     ListLength,
-    /// The padding is said to be longer than the packet.
+    /// The padding length exceeds the packet length.
     PaddingLength,
-    /// All lengths are true; the names are escape sequences, line ends, a NUL and reversed text.
+    /// All lengths are correct; the names contain escape sequences, line ends, a NUL and reversed
+    /// text.
     Names,
 }
 
-/// The packet of an honest server.
-pub(super) fn packet(offer: &Offer) -> Vec<u8> {
-    let payload = payload(offer);
-    let unpadded = PADDING_AT + 1 + payload.len();
+/// Returns a valid packet with these algorithms.
+pub(super) fn packet(kexinit: &KexInit) -> Vec<u8> {
+    let payload = payload(kexinit);
+    let unpadded = PADDING_OFFSET + 1 + payload.len();
     let padding = PADDING_MIN + (BLOCK - (unpadded + PADDING_MIN) % BLOCK) % BLOCK;
     let length = 1 + payload.len() + padding;
 
@@ -110,33 +116,37 @@ pub(super) fn packet(offer: &Offer) -> Vec<u8> {
     packet
 }
 
-/// A packet with nearly as many names as the longest has room for (RFC 4253 §6.1: 35,000 bytes).
-pub(super) fn vast() -> Vec<u8> {
+/// Returns a valid packet of nearly the longest size that a client must accept (RFC 4253, section
+/// 6.1: 35,000 bytes).
+pub(super) fn large_packet() -> Vec<u8> {
     static NAMES: LazyLock<String> = LazyLock::new(|| {
         let names = (0..1_050).map(|number| format!("curve25519-sha256-{number:04}@example.com,"));
         names.collect::<String>()[..33_600].trim_end_matches(',').to_owned()
     });
-    packet(&Offer { key_exchanges: &NAMES, ..MODERN })
+    packet(&KexInit { key_exchanges: &NAMES, ..OPENSSH })
 }
 
-/// The packet of one that lies.
-pub(super) fn lying(lie: Lie) -> Vec<u8> {
-    let offer = if lie == Lie::Names { HOSTILE } else { MODERN };
-    let mut packet = packet(&offer);
-    match lie {
-        Lie::PacketLength => packet[..4].copy_from_slice(&TOO_LONG),
-        Lie::ListLength => packet[LISTS_AT..LISTS_AT + 4].copy_from_slice(&TOO_LONG),
-        Lie::PaddingLength => {
-            packet[..4].copy_from_slice(&big_endian(COOKIE.len()));
-            packet[PADDING_AT] = u8::MAX;
+/// Returns a packet with this defect.
+pub(super) fn bad_packet(defect: KexInitDefect) -> Vec<u8> {
+    let kexinit = if defect == KexInitDefect::Names { HOSTILE } else { OPENSSH };
+    let mut packet = packet(&kexinit);
+    match defect {
+        KexInitDefect::PacketLength => packet[..4].copy_from_slice(&TOO_LONG),
+        KexInitDefect::ListLength => {
+            packet[LISTS_OFFSET..LISTS_OFFSET + 4].copy_from_slice(&TOO_LONG);
         }
-        Lie::Names => {}
+        KexInitDefect::PaddingLength => {
+            packet[..4].copy_from_slice(&big_endian(COOKIE.len()));
+            packet[PADDING_OFFSET] = u8::MAX;
+        }
+        KexInitDefect::Names => {}
     }
     packet
 }
 
-fn payload(offer: &Offer) -> Vec<u8> {
-    let Offer { key_exchanges, host_keys, ciphers, macs, compressions } = *offer;
+/// Returns the message without its lengths and padding.
+fn payload(kexinit: &KexInit) -> Vec<u8> {
+    let KexInit { key_exchanges, host_keys, ciphers, macs, compressions } = *kexinit;
     let no_languages = "";
     let lists = [
         key_exchanges,
@@ -164,7 +174,7 @@ fn payload(offer: &Offer) -> Vec<u8> {
 }
 
 fn big_endian(length: usize) -> [u8; 4] {
-    u32::try_from(length).expect("an offer has a few kilobytes").to_be_bytes()
+    u32::try_from(length).expect("a packet has a few kilobytes").to_be_bytes()
 }
 
 #[cfg(test)]
@@ -172,41 +182,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_honest_packet_is_whole_blocks() {
-        for offer in [MODERN, SMALL, WEAK, HOSTILE] {
-            let packet = packet(&offer);
+    fn valid_packet_consists_of_whole_blocks() {
+        for kexinit in [OPENSSH, DROPBEAR, WEAK, HOSTILE] {
+            let packet = packet(&kexinit);
             assert_eq!(packet.len() % BLOCK, 0);
             assert_eq!(packet[..4], big_endian(packet.len() - 4));
-            assert!((PADDING_MIN..2 * BLOCK).contains(&usize::from(packet[PADDING_AT])));
-            assert_eq!(packet[PADDING_AT + 1], MESSAGE);
+            assert!((PADDING_MIN..2 * BLOCK).contains(&usize::from(packet[PADDING_OFFSET])));
+            assert_eq!(packet[PADDING_OFFSET + 1], MESSAGE);
         }
     }
 
     #[test]
-    fn the_vast_packet_is_one_that_everybody_must_take() {
-        assert!((34_000..=35_000).contains(&vast().len()), "{}", vast().len());
+    fn large_packet_is_within_the_limit_of_the_rfc() {
+        assert!((34_000..=35_000).contains(&large_packet().len()), "{}", large_packet().len());
     }
 
     #[test]
-    fn lists_are_where_the_lies_are_told() {
+    fn first_list_is_at_the_offset_that_defects_change() {
         let packet = packet(&WEAK);
-        assert_eq!(packet[LISTS_AT..LISTS_AT + 4], big_endian(WEAK.key_exchanges.len()));
-        assert!(packet[LISTS_AT + 4..].starts_with(WEAK.key_exchanges.as_bytes()));
+        assert_eq!(packet[LISTS_OFFSET..LISTS_OFFSET + 4], big_endian(WEAK.key_exchanges.len()));
+        assert!(packet[LISTS_OFFSET + 4..].starts_with(WEAK.key_exchanges.as_bytes()));
     }
 
     #[test]
-    fn every_lie_is_one() {
-        let truth = packet(&MODERN);
-        for lie in [Lie::PacketLength, Lie::ListLength, Lie::PaddingLength, Lie::Names] {
-            assert_ne!(lying(lie), truth, "{lie:?}");
+    fn every_defect_changes_the_packet() {
+        let valid = packet(&OPENSSH);
+        for defect in [
+            KexInitDefect::PacketLength,
+            KexInitDefect::ListLength,
+            KexInitDefect::PaddingLength,
+            KexInitDefect::Names,
+        ] {
+            assert_ne!(bad_packet(defect), valid, "{defect:?}");
         }
-        assert!(usize::from(lying(Lie::PaddingLength)[PADDING_AT]) > COOKIE.len());
+        assert!(
+            usize::from(bad_packet(KexInitDefect::PaddingLength)[PADDING_OFFSET]) > COOKIE.len()
+        );
     }
 
     #[test]
-    fn lists_are_not_broken_by_the_source_s_lines() {
-        for offer in [MODERN, SMALL, WEAK] {
-            let Offer { key_exchanges, host_keys, ciphers, macs, compressions } = offer;
+    fn lists_contain_no_whitespace_from_line_breaks_in_the_source() {
+        for kexinit in [OPENSSH, DROPBEAR, WEAK] {
+            let KexInit { key_exchanges, host_keys, ciphers, macs, compressions } = kexinit;
             for list in [key_exchanges, host_keys, ciphers, macs, compressions] {
                 assert!(list.split(',').all(|name| !name.is_empty()), "{list}");
                 assert!(list.bytes().all(|byte| byte.is_ascii_graphic()), "{list}");

@@ -1,46 +1,54 @@
-//! Telnet servers: the options they wish for, and the prompt.
+//! Scripts of telnet servers: option requests and the login prompt.
 
 use std::time::Duration;
 
-use super::{byte_by_byte, send, send_own};
-use crate::script::Step;
+use crate::{
+    limits::MAX_LIFE,
+    script::{Step, send, send_byte_by_byte, send_owned},
+};
 
-/// DO TERMINAL-TYPE, WILL ECHO, WILL SUPPRESS-GO-AHEAD, DO NAWS (RFC 854, 1091, 857, 858, 1073).
-pub(super) const WISHES: &[u8] = b"\xff\xfd\x18\xff\xfb\x01\xff\xfb\x03\xff\xfd\x1f";
+/// Turns options on: DO TERMINAL-TYPE, WILL ECHO, WILL SUPPRESS-GO-AHEAD, DO NAWS (RFC 854, 1091,
+/// 857, 858, 1073).
+pub(super) const OPTIONS_ON: &[u8] = b"\xff\xfd\x18\xff\xfb\x01\xff\xfb\x03\xff\xfd\x1f";
 
-/// WONT and DONT for all of them.
-const SECOND_THOUGHTS: &[u8] = b"\xff\xfe\x18\xff\xfc\x01\xff\xfc\x03\xff\xfe\x1f";
+/// Turns the same options off: DONT and WONT.
+const OPTIONS_OFF: &[u8] = b"\xff\xfe\x18\xff\xfc\x01\xff\xfc\x03\xff\xfe\x1f";
 
+/// The login prompt.
 pub(super) const LOGIN_PROMPT: &[u8] = b"\r\nDebian GNU/Linux 12\r\nhost login: ";
 
-/// How long a server waits for an answer to its wishes.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a server waits for an answer before it sends its prompt.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How long one waits that wants none.
-const IMPATIENCE: Duration = Duration::from_millis(20);
+/// How long a server waits for an answer before it toggles its options again.
+const TOGGLE_TIMEOUT: Duration = Duration::from_millis(20);
 
-/// The wishes, then the prompt.
-pub(super) fn prompting(wishes: impl IntoIterator<Item = Step>) -> Vec<Step> {
-    let prompt = [Step::AwaitInput(PATIENCE), send(LOGIN_PROMPT)];
-    wishes.into_iter().chain(prompt).collect()
+/// Sends the options, and the prompt once the client has answered or the timeout has passed.
+pub(super) fn with_prompt(options: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    let prompt = [Step::AwaitInput(ANSWER_TIMEOUT), send(LOGIN_PROMPT)];
+    options.into_iter().chain(prompt).collect()
 }
 
+/// Sends the options one byte at a time.
 pub(super) fn split() -> impl Iterator<Item = Step> {
-    byte_by_byte(WISHES, Duration::from_millis(20))
+    send_byte_by_byte(OPTIONS_ON, Duration::from_millis(20))
 }
 
+/// Waits for input, then sends the options and the prompt.
 pub(super) fn when_asked() -> Vec<Step> {
-    prompting([Step::AwaitInput(crate::MAX_LIFE), send(WISHES)])
+    with_prompt([Step::AwaitInput(MAX_LIFE), send(OPTIONS_ON)])
 }
 
+/// Sends the same options for ever.
 pub(super) fn repeating() -> Vec<Step> {
-    vec![send_own(WISHES.repeat(64)), Step::Again(0)]
+    vec![send_owned(OPTIONS_ON.repeat(64)), Step::GoTo(0)]
 }
 
+/// Turns the options on and off for ever.
 pub(super) fn toggling() -> Vec<Step> {
-    [WISHES, SECOND_THOUGHTS]
+    [OPTIONS_ON, OPTIONS_OFF]
         .into_iter()
-        .flat_map(|wishes| [send(wishes), Step::AwaitInput(IMPATIENCE)])
-        .chain([Step::Again(0)])
+        .flat_map(|options| [send(options), Step::AwaitInput(TOGGLE_TIMEOUT)])
+        .chain([Step::GoTo(0)])
         .collect()
 }

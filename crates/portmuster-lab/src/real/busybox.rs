@@ -1,7 +1,7 @@
-//! Busybox's telnetd, the one of routers and cameras.
+//! The telnetd of Busybox, which routers and cameras use.
 //!
-//! Debian's package `busybox` has none, its `busybox-static` does, and the two exclude each other.
-//! So it is looked for under both names.
+//! Debian's package `busybox` lacks telnetd, `busybox-static` contains it, and the two packages
+//! exclude each other. So the module looks for the program under both names.
 
 use std::{
     net::SocketAddr,
@@ -9,22 +9,21 @@ use std::{
     process::Command,
 };
 
-use super::{inetd::Inetd, login, program};
-use crate::LabError;
+use super::{error::RealServerError, inetd::Inetd, login, program};
 
 const PROGRAM: &str = "busybox telnetd";
 const PACKAGE: &str = "busybox-static";
 
-/// Where a Busybox with telnetd may be: under the name that this project's setup gives it, or as
-/// the system's own.
+/// Names under which a Busybox with telnetd may be installed: the name that `cargo xtask setup`
+/// gives it, and the system's own.
 const NAMES: [&str; 2] = ["busybox-static", "busybox"];
 
-/// What comes before the login program's words.
+/// The text that telnetd sends before it runs the login program.
 const NOTICE: &str = "lab\n";
 
 /// A running Busybox telnetd.
 ///
-/// It begins with DO ECHO, DO NAWS, WILL ECHO and WILL SUPPRESS-GO-AHEAD, and asks for a login
+/// It first sends DO ECHO, DO NAWS, WILL ECHO and WILL SUPPRESS-GO-AHEAD, then asks for a login
 /// name without waiting for answers.
 #[derive(Debug)]
 pub struct Busybox {
@@ -32,39 +31,39 @@ pub struct Busybox {
 }
 
 impl Busybox {
-    /// Starts telnetd on 127.0.0.1, a process for each connection.
+    /// Starts telnetd on 127.0.0.1, with one process per connection.
     ///
     /// # Errors
     ///
-    /// [`LabError::MissingProgram`] where no Busybox has a telnetd; otherwise what kept it from
-    /// starting.
-    pub fn start() -> Result<Self, LabError> {
+    /// [`RealServerError::MissingProgram`] if no installed Busybox contains telnetd; otherwise the
+    /// reason why it did not start.
+    pub fn start() -> Result<Self, RealServerError> {
         let busybox = find()?;
-        let folder = program::folder()?;
-        let login = login::make(folder.path())?;
+        let folder = program::create_folder()?;
+        let login = login::create(folder.path())?;
         let notice = folder.path().join("notice");
         program::write(&notice, NOTICE)?;
         let session = Box::new(move || command(&busybox, &login, &notice));
         Ok(Self { inetd: Inetd::start(PROGRAM, session, folder)? })
     }
 
-    /// Where it listens.
+    /// The endpoint on which it listens.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.inetd.endpoint()
     }
 }
 
-fn find() -> Result<PathBuf, LabError> {
+fn find() -> Result<PathBuf, RealServerError> {
     NAMES
         .into_iter()
         .filter_map(|name| program::find(name, PACKAGE).ok())
         .find(|path| has_telnetd(path))
-        .ok_or(LabError::MissingProgram { program: PROGRAM, package: PACKAGE })
+        .ok_or(RealServerError::MissingProgram { program: PROGRAM, package: PACKAGE })
 }
 
 fn has_telnetd(busybox: &Path) -> bool {
-    program::ask(PROGRAM, Command::new(busybox).arg("--list"))
+    program::output(PROGRAM, Command::new(busybox).arg("--list"))
         .is_ok_and(|programs| programs.lines().any(|program| program == "telnetd"))
 }
 

@@ -1,12 +1,12 @@
-//! A server that must be told its port: started, waited for until it greets, and ended.
+//! A server process that takes its port as an argument: starts it, waits until it is ready, and
+//! ends it.
 //!
 //! - Invariant: a server is ready only after it has written its pid file (which it does once it
-//!   listens) and has greeted, so another server on the same port is not mistaken for it.
+//!   listens) and has sent its greeting, so another server on the same port is not mistaken for it.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    fs::File,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -15,27 +15,29 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{family, program};
-use crate::LabError;
+use super::{
+    error::RealServerError,
+    process_tree, program,
+    readiness::{self, READY_LIMIT},
+};
 
-/// Longer than a loaded machine takes to start a server.
-const READY_LIMIT: Duration = Duration::from_secs(20);
-
-/// How often a server that is starting is looked at; it tells nobody when it is ready.
+/// How often to poll a server that is starting, since it sends no notification when it is ready.
 const READY_INTERVAL: Duration = Duration::from_millis(10);
 
-/// A port that was free may be taken before the server has it; so many others are tried.
-const PORT_CHOICES: usize = 8;
+/// How many ports to try. Another process may take a free port before the server binds it.
+const PORT_ATTEMPTS: usize = 8;
 
-/// How to start a server in its folder.
-pub(super) struct Recipe<'a> {
+/// How to start a server and recognise it.
+pub(super) struct DaemonSpec<'a> {
     pub(super) program: &'static str,
-    /// The command line for a server that stays in the foreground at this endpoint.
+    /// Builds the command line of a server that stays in the foreground and listens on this
+    /// endpoint.
     pub(super) command: &'a dyn Fn(SocketAddr) -> Command,
-    /// What its greeting starts with.
+    /// The first bytes of its greeting.
     pub(super) greeting: &'static [u8],
 }
 
+/// A running server process. Dropping it kills the server and removes its folder.
 #[derive(Debug)]
 pub(super) struct Daemon {
     child: Child,
@@ -44,22 +46,23 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a server whose pid file is [`pid_file`] of its folder.
-    pub(super) fn start(recipe: &Recipe<'_>, folder: TempDir) -> Result<Self, LabError> {
-        let mut choices = 1;
+    /// Starts a server that writes its pid to [`pid_file`] of its folder, and waits until it is
+    /// ready. Tries another port if the first is taken.
+    pub(super) fn start(spec: &DaemonSpec<'_>, folder: TempDir) -> Result<Self, RealServerError> {
+        let mut attempts = 1;
         loop {
             let endpoint = free_endpoint()?;
-            let mut child = spawn(recipe, endpoint, folder.path())?;
-            match wait_until_ready(recipe, endpoint, &mut child, folder.path()) {
+            let mut child = spawn(spec, endpoint, folder.path())?;
+            match wait_until_ready(spec, endpoint, &mut child, folder.path()) {
                 Ok(()) => {
                     return Ok(Self { child, endpoint, _folder: folder });
                 }
                 Err(error) => {
-                    family::end(&mut child);
-                    if choices == PORT_CHOICES || !lost_its_port(&error) {
+                    process_tree::kill(&mut child);
+                    if attempts == PORT_ATTEMPTS || !is_port_conflict(&error) {
                         return Err(error);
                     }
-                    choices += 1;
+                    attempts += 1;
                 }
             }
         }
@@ -72,73 +75,53 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        family::end(&mut self.child);
+        process_tree::kill(&mut self.child);
     }
 }
 
+/// The file in a server's folder to which the server must write its pid.
 pub(super) fn pid_file(folder: &Path) -> PathBuf {
     folder.join("pid")
 }
 
-pub(super) fn stderr_file(folder: &Path) -> PathBuf {
-    folder.join("stderr")
-}
-
-/// An error that tells what the program wrote.
-pub(super) fn not_ready(
-    program: &'static str,
-    endpoint: SocketAddr,
-    reason: &'static str,
-    folder: &Path,
-) -> LabError {
-    let stderr = fs::read(stderr_file(folder)).unwrap_or_default();
-    let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
-    LabError::NotReady { program, endpoint, reason, stderr }
-}
-
-/// Whether the server there says what is expected of it, within the limit for starting.
-#[expect(clippy::disallowed_methods, reason = "a plain client for a server being started")]
-pub(super) fn greets(endpoint: SocketAddr, greeting: &[u8]) -> io::Result<bool> {
-    let mut stream = TcpStream::connect(endpoint)?;
-    stream.set_read_timeout(Some(READY_LIMIT))?;
-    let mut start = vec![0; greeting.len()];
-    stream.read_exact(&mut start)?;
-    Ok(start == greeting)
-}
-
-fn free_endpoint() -> Result<SocketAddr, LabError> {
+fn free_endpoint() -> Result<SocketAddr, RealServerError> {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     TcpListener::bind(any)
         .and_then(|listener| listener.local_addr())
-        .map_err(|source| LabError::Listen { address: any, source })
+        .map_err(|source| RealServerError::Listen { address: any, source })
 }
 
-fn spawn(recipe: &Recipe<'_>, endpoint: SocketAddr, folder: &Path) -> Result<Child, LabError> {
-    let path = stderr_file(folder);
-    let stderr = File::create(&path).map_err(|error| program::prepare(&path, error))?;
-    (recipe.command)(endpoint)
+fn spawn(
+    spec: &DaemonSpec<'_>,
+    endpoint: SocketAddr,
+    folder: &Path,
+) -> Result<Child, RealServerError> {
+    let program = spec.program;
+    let path = readiness::stderr_file(folder);
+    let stderr = File::create(&path).map_err(|error| program::prepare_error(&path, error))?;
+    (spec.command)(endpoint)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(stderr)
         .spawn()
-        .map_err(|error| LabError::Program { program: recipe.program, reason: error.to_string() })
+        .map_err(|error| RealServerError::Program { program, reason: error.to_string() })
 }
 
 #[expect(clippy::disallowed_methods, reason = "a process that is starting reports no event")]
 fn wait_until_ready(
-    recipe: &Recipe<'_>,
+    spec: &DaemonSpec<'_>,
     endpoint: SocketAddr,
     child: &mut Child,
     folder: &Path,
-) -> Result<(), LabError> {
-    let fail = |reason| Err(not_ready(recipe.program, endpoint, reason, folder));
+) -> Result<(), RealServerError> {
+    let fail = |reason| Err(readiness::not_ready(spec.program, endpoint, reason, folder));
     let deadline = Instant::now() + READY_LIMIT;
     loop {
         if !matches!(child.try_wait(), Ok(None)) {
             return fail("it has ended");
         }
         if pid_file(folder).exists() {
-            return match greets(endpoint, recipe.greeting) {
+            return match readiness::greets_with(endpoint, spec.greeting) {
                 Ok(true) => Ok(()),
                 Ok(false) => fail("its greeting is not the expected one"),
                 Err(_) => fail("it listens but does not greet"),
@@ -151,8 +134,8 @@ fn wait_until_ready(
     }
 }
 
-fn lost_its_port(error: &LabError) -> bool {
-    matches!(error, LabError::NotReady { stderr, .. } if stderr.contains("already in use"))
+fn is_port_conflict(error: &RealServerError) -> bool {
+    matches!(error, RealServerError::NotReady { stderr, .. } if stderr.contains("already in use"))
 }
 
 #[cfg(test)]
@@ -161,10 +144,11 @@ mod tests {
 
     use super::*;
 
-    /// How often a server that writes this and ends is started, and the error in the end.
-    fn starts_of_one_that_writes(text: &str) -> (usize, LabError) {
+    /// Starts a program that writes `text` to its standard error and exits. Returns how often it
+    /// was started, and the final error.
+    fn start_failing_program(text: &str) -> (usize, RealServerError) {
         let starts = Cell::new(0);
-        let recipe = Recipe {
+        let spec = DaemonSpec {
             program: "sh",
             command: &|_| {
                 starts.set(starts.get() + 1);
@@ -174,19 +158,19 @@ mod tests {
             },
             greeting: b"SSH-",
         };
-        let error = Daemon::start(&recipe, program::folder().unwrap()).unwrap_err();
+        let error = Daemon::start(&spec, program::create_folder().unwrap()).unwrap_err();
         (starts.get(), error)
     }
 
     #[test]
-    fn a_lost_port_is_replaced_by_another() {
-        let (starts, _) = starts_of_one_that_writes("bind: Address already in use");
-        assert_eq!(starts, PORT_CHOICES);
+    fn port_conflict_is_retried_on_another_port() {
+        let (starts, _) = start_failing_program("bind: Address already in use");
+        assert_eq!(starts, PORT_ATTEMPTS);
     }
 
     #[test]
-    fn any_other_failure_is_told_at_once() {
-        let (starts, error) = starts_of_one_that_writes("no host key");
+    fn other_failures_are_reported_without_retry() {
+        let (starts, error) = start_failing_program("no host key");
         assert_eq!(starts, 1);
         assert!(error.to_string().ends_with("it has ended; it wrote: \"no host key\""), "{error}");
     }

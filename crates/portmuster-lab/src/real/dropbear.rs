@@ -7,18 +7,18 @@ use std::{
 };
 
 use super::{
-    daemon::{self, Daemon, Recipe},
+    daemon::{self, Daemon, DaemonSpec},
+    error::RealServerError,
     program,
 };
-use crate::LabError;
 
 const PROGRAM: &str = "dropbear";
 const PACKAGE: &str = "dropbear-bin";
 
 /// A running dropbear.
 ///
-/// As it is usually built, it closes at once on more than 5 connections from one address that
-/// have not logged in.
+/// The usual build closes a new connection at once if 5 connections from the same address have not
+/// logged in.
 #[derive(Debug)]
 pub struct Dropbear {
     daemon: Daemon,
@@ -29,30 +29,30 @@ impl Dropbear {
     ///
     /// # Errors
     ///
-    /// [`LabError::MissingProgram`] without the package `dropbear-bin`; otherwise what kept it
-    /// from starting.
-    pub fn start() -> Result<Self, LabError> {
+    /// [`RealServerError::MissingProgram`] without the package `dropbear-bin`; otherwise the
+    /// reason why it did not start.
+    pub fn start() -> Result<Self, RealServerError> {
         let dropbear = program::find(PROGRAM, PACKAGE)?;
-        let folder = program::folder()?;
-        let key = make_host_key(folder.path())?;
+        let folder = program::create_folder()?;
+        let key = create_host_key(folder.path())?;
         let pid_file = daemon::pid_file(folder.path());
-        let recipe = Recipe {
+        let spec = DaemonSpec {
             program: PROGRAM,
             command: &|endpoint| command(&dropbear, &key, &pid_file, endpoint),
             greeting: b"SSH-2.0-dropbear",
         };
-        let daemon = Daemon::start(&recipe, folder)?;
+        let daemon = Daemon::start(&spec, folder)?;
         Ok(Self { daemon })
     }
 
-    /// Where it listens.
+    /// The endpoint on which it listens.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.daemon.endpoint()
     }
 }
 
-/// In the foreground, to standard error, without passwords or forwarding.
+/// The command line: foreground, log to standard error, no passwords, no forwarding.
 fn command(dropbear: &Path, key: &Path, pid_file: &Path, endpoint: SocketAddr) -> Command {
     let mut command = Command::new(dropbear);
     command
@@ -65,7 +65,7 @@ fn command(dropbear: &Path, key: &Path, pid_file: &Path, endpoint: SocketAddr) -
     command
 }
 
-fn make_host_key(folder: &Path) -> Result<PathBuf, LabError> {
+fn create_host_key(folder: &Path) -> Result<PathBuf, RealServerError> {
     let key = folder.join("host_key");
     let keygen = program::find("dropbearkey", PACKAGE)?;
     program::run("dropbearkey", Command::new(keygen).args(["-t", "ed25519", "-f"]).arg(&key))?;

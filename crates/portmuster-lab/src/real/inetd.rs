@@ -1,8 +1,9 @@
-//! A small inetd: a server program for each connection, with the connection as its standard input
-//! and output.
+//! A small inetd: runs a server program for each connection, with the connection as its standard
+//! input and output.
 //!
-//! - Invariant: at most [`MAX_SESSIONS`] sessions at a time; further clients wait in the backlog.
-//! - Invariant: every session's process is waited for.
+//! - Invariant: at most [`MAX_SESSIONS`] sessions run at a time; further clients wait in the
+//!   backlog.
+//! - Invariant: the process of every session is waited for.
 
 use std::{
     fs::File,
@@ -21,22 +22,25 @@ use rustix::{
 };
 use tempfile::TempDir;
 
-use super::{daemon, family};
-use crate::LabError;
+use super::{
+    error::RealServerError,
+    process_tree,
+    readiness::{self, not_ready},
+};
 
-/// Each takes a process and a pseudo-terminal.
+/// The most sessions at a time. Each uses a process and a pseudo-terminal.
 const MAX_SESSIONS: usize = 64;
 
-/// How long nothing is accepted when all sessions are taken, or the system has refused one.
-const REST: Duration = Duration::from_millis(50);
+/// How long to stop accepting when all sessions are in use, or after a session failed to start.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a telnet server begins with: a command.
+/// The first byte of a telnet server: IAC, which starts a command (RFC 854).
 const GREETING: &[u8] = b"\xff";
 
-/// The command line for one session.
-pub(super) type Session = Box<dyn Fn() -> Command + Send>;
+/// Builds the command line of one session.
+pub(super) type SessionCommand = Box<dyn Fn() -> Command + Send>;
 
-/// A running inetd with one telnet service.
+/// A running inetd with one telnet service. Dropping it ends all sessions.
 #[derive(Debug)]
 pub(super) struct Inetd {
     endpoint: SocketAddr,
@@ -46,31 +50,32 @@ pub(super) struct Inetd {
 }
 
 impl Inetd {
-    /// Starts it on 127.0.0.1 and waits until the service greets.
+    /// Starts an inetd on 127.0.0.1 and waits until the service sends its greeting.
     pub(super) fn start(
         program: &'static str,
-        session: Session,
+        session: SessionCommand,
         folder: TempDir,
-    ) -> Result<Self, LabError> {
+    ) -> Result<Self, RealServerError> {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (listener, endpoint) =
-            listen(any).map_err(|source| LabError::Listen { address: any, source })?;
-        let thread_error = |source| LabError::Thread { endpoint, source };
+            listen(any).map_err(|source| RealServerError::Listen { address: any, source })?;
+        let thread_error = |source| RealServerError::Thread { endpoint, source };
         let (stop, stopped) = UnixStream::pair().map_err(thread_error)?;
-        let stderr = daemon::stderr_file(folder.path());
-        let host = Host { listener, stop: stopped, session, stderr, sessions: Vec::new() };
+        let stderr = readiness::stderr_file(folder.path());
+        let event_loop =
+            InetdLoop { listener, stop: stopped, session, stderr, sessions: Vec::new() };
         let thread = thread::Builder::new()
             .name(format!("inetd-{}", endpoint.port()))
-            .spawn(move || host.run())
+            .spawn(move || event_loop.run())
             .map_err(thread_error)?;
-        let not_ready = |reason| daemon::not_ready(program, endpoint, reason, folder.path());
-        let greets = match daemon::greets(endpoint, GREETING) {
+        let fail = |reason| Err(not_ready(program, endpoint, reason, folder.path()));
+        let result = match readiness::greets_with(endpoint, GREETING) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(not_ready("it does not begin with a telnet command")),
-            Err(_) => Err(not_ready("it does not greet")),
+            Ok(false) => fail("it does not begin with a telnet command"),
+            Err(_) => fail("it does not greet"),
         };
         let inetd = Self { endpoint, stop, thread: Some(thread), _folder: folder };
-        greets.map(|()| inetd)
+        result.map(|()| inetd)
     }
 
     pub(super) fn endpoint(&self) -> SocketAddr {
@@ -80,7 +85,7 @@ impl Inetd {
 
 impl Drop for Inetd {
     fn drop(&mut self) {
-        // Not by closing it: a session being started may hold a copy for a moment.
+        // Closing the stream would not do: a session being started may still hold a copy of it.
         let _ = self.stop.shutdown(Shutdown::Both);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -88,38 +93,44 @@ impl Drop for Inetd {
     }
 }
 
-struct Host {
+/// The state of the thread that accepts connections and starts sessions.
+struct InetdLoop {
     listener: TcpListener,
     stop: UnixStream,
-    session: Session,
+    session: SessionCommand,
     stderr: PathBuf,
     sessions: Vec<Child>,
 }
 
-impl Host {
+impl InetdLoop {
     fn run(mut self) {
-        let mut resting = false;
-        while let Ok([stop, listener]) = self.wait(resting || self.sessions.len() == MAX_SESSIONS) {
+        let mut accept_failed = false;
+        while let Ok([stop, listener]) =
+            self.wait(accept_failed || self.sessions.len() == MAX_SESSIONS)
+        {
             if !stop.is_empty() {
                 break;
             }
             self.sessions.retain_mut(|session| matches!(session.try_wait(), Ok(None)));
-            resting = !listener.is_empty() && self.accept().is_err();
+            accept_failed = !listener.is_empty() && self.accept().is_err();
         }
-        self.sessions.iter_mut().for_each(family::end);
+        self.sessions.iter_mut().for_each(process_tree::kill);
     }
 
-    fn wait(&self, resting: bool) -> Result<[PollFlags; 2], Errno> {
-        let rest = Timespec::try_from(REST).ok().filter(|_| resting);
-        let wish = if resting { PollFlags::empty() } else { PollFlags::IN };
+    /// Waits for events on the stop channel and the listener. When `paused`, ignores the listener
+    /// and waits at most [`ACCEPT_PAUSE`].
+    fn wait(&self, paused: bool) -> Result<[PollFlags; 2], Errno> {
+        let timeout = Timespec::try_from(ACCEPT_PAUSE).ok().filter(|_| paused);
+        let interest = if paused { PollFlags::empty() } else { PollFlags::IN };
         let mut polled =
-            [PollFd::new(&self.stop, PollFlags::IN), PollFd::new(&self.listener, wish)];
-        match poll(&mut polled, rest.as_ref()) {
+            [PollFd::new(&self.stop, PollFlags::IN), PollFd::new(&self.listener, interest)];
+        match poll(&mut polled, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(polled.map(|polled| polled.revents())),
             Err(errno) => Err(errno),
         }
     }
 
+    /// Accepts one connection and starts a session for it.
     fn accept(&mut self) -> io::Result<()> {
         let (stream, _) = self.listener.accept()?;
         let stderr = File::options().create(true).append(true).open(&self.stderr)?;

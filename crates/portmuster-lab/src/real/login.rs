@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::program;
-use crate::LabError;
+use super::{error::RealServerError, program};
 
-/// Asks for a name and a password and believes neither.
+/// A shell script that asks for a name and a password and rejects both.
 const LOGIN: &str = "#!/bin/sh
 printf 'lab login: '
 read -r name || exit 1
@@ -18,11 +17,11 @@ read -r password || exit 1
 printf '\\nLogin incorrect\\n'
 ";
 
-/// Makes it in this folder.
-pub(super) fn make(folder: &Path) -> Result<PathBuf, LabError> {
+/// Creates the login program in this folder and returns its path.
+pub(super) fn create(folder: &Path) -> Result<PathBuf, RealServerError> {
     let path = folder.join("login");
     program::write(&path, LOGIN)?;
     set_permissions(&path, Permissions::from_mode(0o700))
-        .map_err(|error| program::prepare(&path, error))?;
+        .map_err(|error| program::prepare_error(&path, error))?;
     Ok(path)
 }

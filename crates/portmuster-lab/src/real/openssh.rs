@@ -11,20 +11,20 @@ use std::{
 };
 
 use super::{
-    daemon::{self, Daemon, Recipe},
+    daemon::{self, Daemon, DaemonSpec},
+    error::RealServerError,
     program,
 };
-use crate::LabError;
 
 const PROGRAM: &str = "sshd";
 const PACKAGE: &str = "openssh-server";
 
-/// Compiled into Debian's sshd, which as root refuses to start without it; only the system's
-/// own start of the service makes it.
+/// A folder whose path is compiled into Debian's sshd. As root, sshd refuses to start without it,
+/// and only the system's service manager creates it.
 const PRIVILEGE_SEPARATION_FOLDER: &str = "/run/sshd";
 
-/// So many connections that have not logged in are more than any test opens.
-const MANY: u32 = 1000;
+/// The default limit of connections that have not logged in; more than any test opens.
+const DEFAULT_MAX_STARTUPS: u32 = 1000;
 
 const SETTINGS: &str = "\
 ListenAddress 127.0.0.1
@@ -38,8 +38,8 @@ LoginGraceTime 60
 LogLevel ERROR
 ";
 
-/// Algorithms that are broken or about to be: the setting, what ssh calls such a list (`ssh -Q`),
-/// and the names. Debian 12's sshd still takes all of them.
+/// Broken or deprecated algorithms: the setting of sshd, the name of the list for `ssh -Q`, and the
+/// algorithms. The sshd of Debian 12 still supports all of them.
 const WEAK: [(&str, &str, &[&str]); 4] = [
     (
         "KexAlgorithms",
@@ -55,28 +55,29 @@ const WEAK: [(&str, &str, &[&str]); 4] = [
     ("MACs", "mac", &["hmac-md5", "hmac-sha1-96"]),
 ];
 
-/// How an sshd is set up.
+/// Settings of an sshd.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenSshSettings {
-    /// Connections that have not logged in, 1 or more. It answers further ones with a line of
-    /// text and closes. The connection that found it ready may still count for a moment.
+    /// The most connections that have not logged in, 1 or more. sshd answers further ones with a
+    /// line of text and closes them. The connection that tested whether sshd is ready may still
+    /// count for a moment.
     pub max_startups: u32,
-    /// Whether it offers weak algorithms and no others, as far as its version has any:
-    /// `ssh-dss`, `diffie-hellman-group1-sha1`, `3des-cbc`, `hmac-md5`.
+    /// Whether it offers weak algorithms only, as far as its version supports them: `ssh-dss`,
+    /// `diffie-hellman-group1-sha1`, `3des-cbc`, `hmac-md5`.
     pub weak: bool,
-    /// What it says before a login. That is within the protocol, after the key exchange: sshd has
-    /// no setting for lines before its identification.
+    /// The text to send before a login. sshd sends it within the protocol, after the key exchange;
+    /// it has no setting for lines before its identification.
     pub banner: Option<&'static str>,
 }
 
 impl Default for OpenSshSettings {
-    /// Its own defaults, except that it takes a thousand connections that have not logged in.
+    /// The defaults of sshd, except that it allows 1000 connections that have not logged in.
     fn default() -> Self {
-        Self { max_startups: MANY, weak: false, banner: None }
+        Self { max_startups: DEFAULT_MAX_STARTUPS, weak: false, banner: None }
     }
 }
 
-/// A running sshd. It penalises nobody.
+/// A running sshd, without penalties for clients that leave before they log in.
 #[derive(Debug)]
 pub struct OpenSsh {
     daemon: Daemon,
@@ -87,32 +88,32 @@ impl OpenSsh {
     ///
     /// # Errors
     ///
-    /// [`LabError::MissingProgram`] without the packages `openssh-server` and `openssh-client`;
-    /// otherwise what kept it from starting.
-    pub fn start() -> Result<Self, LabError> {
+    /// [`RealServerError::MissingProgram`] without the packages `openssh-server` and
+    /// `openssh-client`; otherwise the reason why it did not start.
+    pub fn start() -> Result<Self, RealServerError> {
         Self::start_with(OpenSshSettings::default())
     }
 
-    /// Starts sshd on 127.0.0.1.
+    /// Starts sshd on 127.0.0.1 with these settings.
     ///
     /// # Errors
     ///
-    /// As [`OpenSsh::start`].
-    pub fn start_with(settings: OpenSshSettings) -> Result<Self, LabError> {
+    /// The errors of [`OpenSsh::start`].
+    pub fn start_with(settings: OpenSshSettings) -> Result<Self, RealServerError> {
         let sshd = program::find(PROGRAM, PACKAGE)?;
-        let folder = program::folder()?;
-        make_privilege_separation_folder()?;
-        let config = configure(&sshd, settings, folder.path())?;
-        let recipe = Recipe {
+        let folder = program::create_folder()?;
+        create_privilege_separation_folder()?;
+        let config = write_config(&sshd, settings, folder.path())?;
+        let spec = DaemonSpec {
             program: PROGRAM,
             command: &|endpoint| command(&sshd, &config, endpoint),
             greeting: b"SSH-2.0-OpenSSH",
         };
-        let daemon = Daemon::start(&recipe, folder)?;
+        let daemon = Daemon::start(&spec, folder)?;
         Ok(Self { daemon })
     }
 
-    /// Where it listens.
+    /// The endpoint on which it listens.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.daemon.endpoint()
@@ -125,7 +126,7 @@ fn command(sshd: &Path, config: &Path, endpoint: SocketAddr) -> Command {
     command
 }
 
-fn make_host_key(kind: &str, folder: &Path) -> Result<PathBuf, LabError> {
+fn create_host_key(kind: &str, folder: &Path) -> Result<PathBuf, RealServerError> {
     let path = folder.join(format!("host_key_{kind}"));
     let keygen = program::find("ssh-keygen", "openssh-client")?;
     let mut command = Command::new(keygen);
@@ -134,21 +135,26 @@ fn make_host_key(kind: &str, folder: &Path) -> Result<PathBuf, LabError> {
     Ok(path)
 }
 
-fn make_privilege_separation_folder() -> Result<(), LabError> {
+fn create_privilege_separation_folder() -> Result<(), RealServerError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
     let path = Path::new(PRIVILEGE_SEPARATION_FOLDER);
     match DirBuilder::new().mode(0o755).create(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            Err(program::prepare(path, error))
+            Err(program::prepare_error(path, error))
         }
         _ => Ok(()),
     }
 }
 
-/// sshd refuses settings it does not know, and before 9.8 it does not know the penalties.
-fn configure(sshd: &Path, settings: OpenSshSettings, folder: &Path) -> Result<PathBuf, LabError> {
+/// Writes the configuration file and returns its path. sshd before 9.8 refuses the setting for
+/// penalties, so the file gets it only if a test run of sshd accepts it.
+fn write_config(
+    sshd: &Path,
+    settings: OpenSshSettings,
+    folder: &Path,
+) -> Result<PathBuf, RealServerError> {
     let path = folder.join("sshd_config");
     let base = config_text(settings, folder)?;
     program::write(&path, &format!("{base}PerSourcePenalties no\n"))?;
@@ -159,7 +165,7 @@ fn configure(sshd: &Path, settings: OpenSshSettings, folder: &Path) -> Result<Pa
     Ok(path)
 }
 
-fn config_text(settings: OpenSshSettings, folder: &Path) -> Result<String, LabError> {
+fn config_text(settings: OpenSshSettings, folder: &Path) -> Result<String, RealServerError> {
     let mut text = SETTINGS.to_owned();
     let _ = writeln!(text, "MaxStartups {}", settings.max_startups);
     let _ = writeln!(text, "PidFile \"{}\"", daemon::pid_file(folder).display());
@@ -175,17 +181,17 @@ fn config_text(settings: OpenSshSettings, folder: &Path) -> Result<String, LabEr
         text.push_str(&algorithms);
     }
     for kind in kinds {
-        let _ = writeln!(text, "HostKey \"{}\"", make_host_key(kind, folder)?.display());
+        let _ = writeln!(text, "HostKey \"{}\"", create_host_key(kind, folder)?.display());
     }
     Ok(text)
 }
 
-/// Settings for the weak algorithms that this version still has.
-fn weak_algorithms() -> Result<String, LabError> {
+/// Returns settings for the weak algorithms that the installed version supports.
+fn weak_algorithms() -> Result<String, RealServerError> {
     let ssh = program::find("ssh", "openssh-client")?;
     let mut text = String::new();
     for (setting, list, names) in WEAK {
-        let known = program::ask("ssh", Command::new(&ssh).args(["-Q", list]))?;
+        let known = program::output("ssh", Command::new(&ssh).args(["-Q", list]))?;
         let is_known = |name: &&&str| known.lines().any(|known| known == **name);
         let names: Vec<_> = names.iter().filter(is_known).copied().collect();
         if !names.is_empty() {

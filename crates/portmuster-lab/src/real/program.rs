@@ -1,4 +1,4 @@
-//! Programs of the system, and the files they are given.
+//! Finds and runs programs of the system, and writes files for them.
 
 use std::{
     env, fs, io,
@@ -9,33 +9,40 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::LabError;
+use super::error::RealServerError;
 
-/// Where servers live; a user's `PATH` often lacks them.
+/// Folders where servers are installed; a user's `PATH` often lacks them.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
 
-/// The absolute path of a program.
-pub(super) fn find(program: &'static str, package: &'static str) -> Result<PathBuf, LabError> {
+/// Returns the absolute path of a program. `package` is the Debian package named in the error.
+pub(super) fn find(
+    program: &'static str,
+    package: &'static str,
+) -> Result<PathBuf, RealServerError> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(SYSTEM_FOLDERS.map(PathBuf::from))
         .map(|folder| folder.join(program))
         .find(|path| path.is_absolute() && is_executable(path))
-        .ok_or(LabError::MissingProgram { program, package })
+        .ok_or(RealServerError::MissingProgram { program, package })
 }
 
 fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// Runs a program to its end.
-pub(super) fn run(program: &'static str, command: &mut Command) -> Result<(), LabError> {
-    ask(program, command).map(drop)
+/// Runs a program and waits for it. Fails if its exit status is not zero.
+pub(super) fn run(program: &'static str, command: &mut Command) -> Result<(), RealServerError> {
+    output(program, command).map(drop)
 }
 
-/// Runs a program to its end; what it wrote to its standard output.
-pub(super) fn ask(program: &'static str, command: &mut Command) -> Result<String, LabError> {
-    let failed = |reason| LabError::Program { program, reason };
+/// Runs a program, waits for it, and returns its standard output. Fails if its exit status is not
+/// zero.
+pub(super) fn output(
+    program: &'static str,
+    command: &mut Command,
+) -> Result<String, RealServerError> {
+    let failed = |reason| RealServerError::Program { program, reason };
     let output = command.output().map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
@@ -44,20 +51,22 @@ pub(super) fn ask(program: &'static str, command: &mut Command) -> Result<String
     Err(failed(format!("{}, it wrote {:?}", output.status, stderr.trim())))
 }
 
-/// A temporary folder that only this user can read.
-pub(super) fn folder() -> Result<TempDir, LabError> {
+/// Creates a temporary folder that only this user can read.
+pub(super) fn create_folder() -> Result<TempDir, RealServerError> {
     tempfile::Builder::new()
         .prefix("portmuster-lab-")
         .tempdir()
-        .map_err(|error| prepare(&env::temp_dir(), error))
+        .map_err(|error| prepare_error(&env::temp_dir(), error))
 }
 
-pub(super) fn write(path: &Path, text: &str) -> Result<(), LabError> {
-    fs::write(path, text).map_err(|error| prepare(path, error))
+/// Writes a text file.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), RealServerError> {
+    fs::write(path, text).map_err(|error| prepare_error(path, error))
 }
 
-pub(super) fn prepare(path: &Path, source: io::Error) -> LabError {
-    LabError::Prepare { path: path.display().to_string(), source }
+/// Returns the error for a file or folder that could not be created.
+pub(super) fn prepare_error(path: &Path, source: io::Error) -> RealServerError {
+    RealServerError::Prepare { path: path.display().to_string(), source }
 }
 
 #[cfg(test)]
@@ -65,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_program_is_an_error_that_names_its_package() {
+    fn error_of_a_missing_program_names_its_package() {
         let error = find("no-such-program-anywhere", "its-package").unwrap_err();
         let message = error.to_string();
         assert!(message.contains("no-such-program-anywhere"), "{message}");
@@ -73,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failing_program_is_an_error_with_what_it_wrote() {
+    fn error_of_a_failing_program_quotes_its_stderr() {
         let mut command = Command::new(find("sh", "dash").unwrap());
         let error = run("sh", command.args(["-c", "echo no such luck >&2; exit 3"])).unwrap_err();
         assert!(error.to_string().contains("no such luck"), "{error}");

@@ -1,6 +1,6 @@
-//! Debian's telnetd, of the netkit family.
+//! Debian's telnetd, which is derived from netkit.
 //!
-//! Its certificate is made for it, as the system's own can be read by root only.
+//! The module creates a certificate for it, because only root can read the system's own.
 
 use std::{
     net::SocketAddr,
@@ -8,45 +8,44 @@ use std::{
     process::Command,
 };
 
-use super::{inetd::Inetd, login, program};
-use crate::LabError;
+use super::{error::RealServerError, inetd::Inetd, login, program};
 
 const PROGRAM: &str = "in.telnetd";
 const PACKAGE: &str = "telnetd-ssl";
 
 /// A running telnetd.
 ///
-/// It begins with one command, DO NEW-ENVIRON, and says nothing more until that is answered.
-/// Once all its commands are answered it asks for a login name.
+/// It first sends one command, DO NEW-ENVIRON, and then stays silent until the client answers. It
+/// asks for a login name once the client has answered all its commands.
 #[derive(Debug)]
 pub struct Telnetd {
     inetd: Inetd,
 }
 
 impl Telnetd {
-    /// Starts telnetd on 127.0.0.1, a process for each connection.
+    /// Starts telnetd on 127.0.0.1, with one process per connection.
     ///
     /// # Errors
     ///
-    /// [`LabError::MissingProgram`] without the packages `telnetd-ssl` and `openssl`; otherwise
-    /// what kept it from starting.
-    pub fn start() -> Result<Self, LabError> {
+    /// [`RealServerError::MissingProgram`] without the packages `telnetd-ssl` and `openssl`;
+    /// otherwise the reason why it did not start.
+    pub fn start() -> Result<Self, RealServerError> {
         let telnetd = program::find(PROGRAM, PACKAGE)?;
-        let folder = program::folder()?;
-        let login = login::make(folder.path())?;
-        let certificate = make_certificate(folder.path())?;
+        let folder = program::create_folder()?;
+        let login = login::create(folder.path())?;
+        let certificate = create_certificate(folder.path())?;
         let session = Box::new(move || command(&telnetd, &certificate, &login));
         Ok(Self { inetd: Inetd::start(PROGRAM, session, folder)? })
     }
 
-    /// Where it listens.
+    /// The endpoint on which it listens.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.inetd.endpoint()
     }
 }
 
-/// No reverse lookups, no words of the host, no TLS.
+/// The command line: no reverse lookups, no host information before the login, no TLS.
 fn command(telnetd: &Path, certificate: &Path, login: &Path) -> Command {
     let mut command = Command::new(telnetd);
     command
@@ -57,8 +56,9 @@ fn command(telnetd: &Path, certificate: &Path, login: &Path) -> Command {
     command
 }
 
-/// RSA, as this telnetd reads no other; it wants the key and the certificate in one file.
-fn make_certificate(folder: &Path) -> Result<PathBuf, LabError> {
+/// Creates a certificate. This telnetd reads only RSA, and expects the key and the certificate in
+/// one file.
+fn create_certificate(folder: &Path) -> Result<PathBuf, RealServerError> {
     let path = folder.join("certificate");
     let openssl = program::find("openssl", "openssl")?;
     let mut command = Command::new(openssl);

@@ -1,4 +1,4 @@
-//! A plain client, and the servers it connects to.
+//! A plain client, and functions that start a server for it.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -8,9 +8,10 @@ use std::{
 
 use portmuster_lab::{Behaviour, Server};
 
-/// Longer than a loaded machine takes for anything here.
+/// A time limit that a loaded machine meets in every test.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
+/// A loopback address with a port that the system picks.
 pub(crate) fn loopback() -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
 }
@@ -25,17 +26,17 @@ pub(crate) fn connect(endpoint: SocketAddr) -> TcpStream {
     stream
 }
 
-pub(crate) fn say(stream: &mut TcpStream, bytes: &[u8]) {
-    stream.write_all(bytes).expect("the server listens");
+pub(crate) fn send(stream: &mut TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).expect("the server keeps the connection open");
 }
 
 pub(crate) fn read(stream: &mut TcpStream, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
-    stream.read_exact(&mut bytes).expect("the server says so much");
+    stream.read_exact(&mut bytes).expect("the server sends as many bytes");
     bytes
 }
 
-/// Up to the end of a line, with it.
+/// Reads a line, and returns it with its line end.
 pub(crate) fn read_line(stream: &mut TcpStream) -> Vec<u8> {
     let mut line = Vec::new();
     while !line.ends_with(b"\n") {
@@ -46,29 +47,30 @@ pub(crate) fn read_line(stream: &mut TcpStream) -> Vec<u8> {
 
 pub(crate) fn read_all(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).expect("the server closes in order");
+    stream.read_to_end(&mut bytes).expect("the server closes with FIN");
     bytes
 }
 
-pub(crate) fn stays_silent(stream: &mut TcpStream) {
+/// Asserts that the server sends nothing for 50 ms and keeps the connection open.
+pub(crate) fn assert_silent(stream: &mut TcpStream) {
     stream.set_read_timeout(Some(Duration::from_millis(50))).expect("the limit is not zero");
-    let error = stream.read(&mut [0]).expect_err("the server is silent and stays");
+    let error = stream.read(&mut [0]).expect_err("the server sends nothing");
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
     stream.set_read_timeout(Some(LIMIT)).expect("the limit is not zero");
 }
 
-/// Says this at once, and then nothing.
-pub(crate) fn says(behaviour: Behaviour, expected: &[u8]) {
+/// Asserts that a server sends these bytes without input, and then stays silent.
+pub(crate) fn assert_sends(behaviour: Behaviour, expected: &[u8]) {
     let server = start(behaviour);
     let mut stream = connect(server.endpoint());
     assert_eq!(read(&mut stream, expected.len()), expected, "{behaviour:?}");
-    stays_silent(&mut stream);
+    assert_silent(&mut stream);
 }
 
-/// Says this in answer to what is asked, and closes.
-pub(crate) fn says_and_closes(behaviour: Behaviour, asked: &[u8], expected: &[u8]) {
+/// Asserts that a server has sent these bytes and closed once it has received `input`.
+pub(crate) fn assert_answers_and_closes(behaviour: Behaviour, input: &[u8], expected: &[u8]) {
     let server = start(behaviour);
     let mut stream = connect(server.endpoint());
-    say(&mut stream, asked);
+    send(&mut stream, input);
     assert_eq!(read_all(&mut stream), expected, "{behaviour:?}");
 }

@@ -1,12 +1,13 @@
-//! Reads a KEXINIT (RFC 4253, sections 6 and 7.1), declared once more.
+//! A second, independent reader of KEXINIT packets (RFC 4253, sections 6 and 7.1).
 
 use std::net::TcpStream;
 
 use crate::client::read;
 
-/// What a server offers, each list in its order. Both directions are alike in all servers here.
+/// The algorithms in a server's KEXINIT, in the order of preference. All servers of these tests
+/// have the same lists in both directions.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Kexinit {
+pub(crate) struct ReceivedKexInit {
     pub(crate) key_exchanges: Vec<String>,
     pub(crate) host_keys: Vec<String>,
     pub(crate) ciphers: Vec<String>,
@@ -14,8 +15,8 @@ pub(crate) struct Kexinit {
     pub(crate) compressions: Vec<String>,
 }
 
-impl Kexinit {
-    /// The next packet, which must be one, to its last byte.
+impl ReceivedKexInit {
+    /// Reads the next packet, which must be a valid KEXINIT.
     pub(crate) fn read(stream: &mut TcpStream) -> Self {
         let length = length(&read(stream, 4));
         assert!((16..=35_000).contains(&length) && (length + 4).is_multiple_of(8), "{length}");
@@ -40,6 +41,7 @@ impl Kexinit {
     }
 }
 
+/// Takes a name-list off the front of `rest`.
 fn list(rest: &mut &[u8]) -> Vec<String> {
     let (head, tail) = rest.split_at(4);
     let (names, tail) = tail.split_at(length(head));
@@ -50,5 +52,5 @@ fn list(rest: &mut &[u8]) -> Vec<String> {
 
 fn length(bytes: &[u8]) -> usize {
     let bytes = bytes.try_into().expect("a length has four bytes");
-    u32::from_be_bytes(bytes).try_into().expect("it fits")
+    u32::from_be_bytes(bytes).try_into().expect("a length fits into usize")
 }

@@ -1,4 +1,5 @@
-//! The lab's servers, real ones and its program, as a plain client meets them.
+//! Tests of the lab's servers, of the real servers (feature `real`) and of the lab's program, with
+//! a plain client.
 
 #![expect(clippy::disallowed_methods, reason = "the clients and clocks of these tests are real")]
 
@@ -6,6 +7,7 @@ mod behaviours;
 mod client;
 mod kexinit;
 mod program;
+#[cfg(feature = "real")]
 mod real_servers;
 mod ssh;
 mod telnet;

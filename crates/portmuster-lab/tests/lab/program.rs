@@ -1,4 +1,4 @@
-//! The program `portmuster-lab`, run as its user runs it.
+//! Tests of the program `portmuster-lab`.
 
 use std::{
     io::{BufRead, BufReader},
@@ -13,7 +13,7 @@ fn lab() -> Command {
 }
 
 #[test]
-fn runs_the_fixtures_until_its_input_ends() {
+fn program_runs_fixtures_until_standard_input_ends() {
     let mut child =
         lab().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     let stdout = child.stdout.take().expect("it is piped");
@@ -30,8 +30,8 @@ fn runs_the_fixtures_until_its_input_ends() {
 }
 
 #[test]
-fn tells_what_is_wrong() {
-    for (arguments, status, complaint) in [
+fn invalid_arguments_print_a_message_and_set_the_exit_status() {
+    for (arguments, status, message) in [
         (&["--address", "0.0.0.0"][..], 1, "not a loopback address"),
         (&["--address", "here"], 2, "not an IP address"),
         (&["--port", "65536"], 2, "not a number from 0 to 65535"),
@@ -41,13 +41,13 @@ fn tells_what_is_wrong() {
         let output = lab().args(arguments).stdin(Stdio::null()).output().expect("it starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(status), "{arguments:?}");
-        assert!(stderr.contains(complaint), "{stderr}");
+        assert!(stderr.contains(message), "{stderr}");
         assert!(output.stdout.is_empty());
     }
 }
 
 #[test]
-fn helps() {
+fn help_option_prints_usage() {
     let output = lab().arg("--help").stdin(Stdio::null()).output().expect("it starts");
     assert!(output.status.success() && output.stdout.starts_with(b"usage: portmuster-lab"));
 }

@@ -1,119 +1,125 @@
-//! The lab's ssh servers: what they say, and what they offer.
+//! Tests of the lab's ssh servers: their greetings and their KEXINIT packets.
 
 use std::{
     net::TcpStream,
     time::{Duration, Instant},
 };
 
-use portmuster_lab::{Behaviour, Lie, Server};
+use portmuster_lab::{Behaviour, KexInitDefect, Server};
 
 use crate::{
-    client::{connect, read, read_all, read_line, say, says, says_and_closes, start, stays_silent},
-    kexinit::Kexinit,
+    client::{
+        assert_answers_and_closes, assert_sends, assert_silent, connect, read, read_all, read_line,
+        send, start,
+    },
+    kexinit::ReceivedKexInit,
 };
 
 pub(crate) const GREETING: &[u8] = b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u2\r\n";
 
 const IDENTIFICATION: &[u8] = b"SSH-2.0-portmuster_0\r\n";
 
-/// The offer of a server that has just identified itself, once we have.
-fn offer(stream: &mut TcpStream) -> Kexinit {
-    stays_silent(stream);
-    say(stream, IDENTIFICATION);
-    let offer = Kexinit::read(stream);
-    stays_silent(stream);
-    offer
+/// Sends an identification to a server that has sent its own, and returns the KEXINIT.
+fn read_kexinit(stream: &mut TcpStream) -> ReceivedKexInit {
+    assert_silent(stream);
+    send(stream, IDENTIFICATION);
+    let kexinit = ReceivedKexInit::read(stream);
+    assert_silent(stream);
+    kexinit
 }
 
-/// What it says up to its identification, and its offer.
-fn greeting_and_offer(behaviour: Behaviour) -> (Vec<u8>, Kexinit) {
+/// Returns the bytes that a server sends up to the end of its identification, and its KEXINIT.
+fn greeting_and_kexinit(behaviour: Behaviour) -> (Vec<u8>, ReceivedKexInit) {
     let server = start(behaviour);
     let mut stream = connect(server.endpoint());
-    let mut heard = read_line(&mut stream);
-    while !heard[..heard.len() - 1].split(|&byte| byte == b'\n').any(|l| l.starts_with(b"SSH-")) {
-        heard.extend(read_line(&mut stream));
+    let mut received = read_line(&mut stream);
+    while !received[..received.len() - 1]
+        .split(|&byte| byte == b'\n')
+        .any(|l| l.starts_with(b"SSH-"))
+    {
+        received.extend(read_line(&mut stream));
     }
-    (heard, offer(&mut stream))
+    (received, read_kexinit(&mut stream))
 }
 
 #[test]
-fn servers_greet_and_wait() {
-    says(Behaviour::Ssh, GREETING);
-    says(Behaviour::SshBareLf, b"SSH-2.0-babeld_1.0\n");
-    says(Behaviour::SshOld, b"SSH-1.5-1.2.27\r\n");
-    says(Behaviour::SshBoth, b"SSH-1.99-Cisco-1.25\r\n");
+fn servers_send_a_greeting_and_wait() {
+    assert_sends(Behaviour::Ssh, GREETING);
+    assert_sends(Behaviour::SshBareLf, b"SSH-2.0-babeld_1.0\n");
+    assert_sends(Behaviour::SshOld, b"SSH-1.5-1.2.27\r\n");
+    assert_sends(Behaviour::SshBoth, b"SSH-1.99-Cisco-1.25\r\n");
 }
 
 #[test]
-fn the_honest_one_offers_what_openssh_does() {
-    let (greeting, offer) = greeting_and_offer(Behaviour::Ssh);
+fn honest_server_sends_the_algorithms_of_openssh() {
+    let (greeting, kexinit) = greeting_and_kexinit(Behaviour::Ssh);
     assert_eq!(greeting, GREETING);
-    assert!(offer.key_exchanges.contains(&"curve25519-sha256".to_owned()), "{offer:?}");
-    assert!(offer.host_keys.contains(&"ssh-ed25519".to_owned()), "{offer:?}");
-    assert_eq!(offer.ciphers[0], "chacha20-poly1305@openssh.com");
+    assert!(kexinit.key_exchanges.contains(&"curve25519-sha256".to_owned()), "{kexinit:?}");
+    assert!(kexinit.host_keys.contains(&"ssh-ed25519".to_owned()), "{kexinit:?}");
+    assert_eq!(kexinit.ciphers[0], "chacha20-poly1305@openssh.com");
     for behaviour in [Behaviour::SshBareLf, Behaviour::Slow(Duration::ZERO)] {
-        assert_eq!(greeting_and_offer(behaviour).1, offer, "{behaviour:?}");
+        assert_eq!(greeting_and_kexinit(behaviour).1, kexinit, "{behaviour:?}");
     }
 }
 
 #[test]
-fn the_eager_one_does_not_wait() {
+fn eager_server_sends_its_kexinit_without_waiting() {
     let server = start(Behaviour::SshEager);
     let mut stream = connect(server.endpoint());
     assert_eq!(read_line(&mut stream), b"SSH-2.0-dropbear_2022.83\r\n");
-    let offer = Kexinit::read(&mut stream);
-    assert!(offer.ciphers.contains(&"aes256-ctr".to_owned()), "{offer:?}");
-    stays_silent(&mut stream);
+    let kexinit = ReceivedKexInit::read(&mut stream);
+    assert!(kexinit.ciphers.contains(&"aes256-ctr".to_owned()), "{kexinit:?}");
+    assert_silent(&mut stream);
 }
 
 #[test]
-fn the_weak_one_offers_nothing_that_is_safe() {
-    let offer = greeting_and_offer(Behaviour::SshWeak).1;
+fn weak_server_sends_insecure_algorithms() {
+    let kexinit = greeting_and_kexinit(Behaviour::SshWeak).1;
     for (list, name) in [
-        (&offer.key_exchanges, "diffie-hellman-group1-sha1"),
-        (&offer.host_keys, "ssh-dss"),
-        (&offer.ciphers, "3des-cbc"),
-        (&offer.ciphers, "arcfour"),
-        (&offer.macs, "hmac-md5"),
+        (&kexinit.key_exchanges, "diffie-hellman-group1-sha1"),
+        (&kexinit.host_keys, "ssh-dss"),
+        (&kexinit.ciphers, "3des-cbc"),
+        (&kexinit.ciphers, "arcfour"),
+        (&kexinit.macs, "hmac-md5"),
     ] {
-        assert!(list.iter().any(|offered| offered == name), "{name} in {offer:?}");
+        assert!(list.iter().any(|listed| listed == name), "{name} in {kexinit:?}");
     }
 }
 
 #[test]
-fn other_lines_come_before_the_greeting() {
+fn pre_banner_lines_precede_the_greeting() {
     for (behaviour, lines) in [(Behaviour::SshAfterPreBanner, 6), (Behaviour::SshAfterLongLine, 1)]
     {
-        let (heard, _) = greeting_and_offer(behaviour);
-        let before = heard.strip_suffix(GREETING).expect("the greeting is the last line");
+        let (received, _) = greeting_and_kexinit(behaviour);
+        let before = received.strip_suffix(GREETING).expect("the greeting is the last line");
         assert!(before.len() > 255, "{behaviour:?}");
         assert_eq!(before.split(|&byte| byte == b'\n').count(), lines + 1, "{behaviour:?}");
     }
 }
 
 #[test]
-fn a_slow_server_takes_its_time() {
+fn slow_server_sends_its_greeting_after_its_pause() {
     let before = Instant::now();
-    says(Behaviour::Slow(Duration::from_millis(200)), GREETING);
+    assert_sends(Behaviour::Slow(Duration::from_millis(200)), GREETING);
     assert!(before.elapsed() >= Duration::from_millis(200));
 }
 
 #[test]
-fn the_old_one_hangs_up_on_the_new() {
-    let said = b"SSH-1.5-1.2.27\r\nProtocol major versions differ.\n";
-    says_and_closes(Behaviour::SshOld, IDENTIFICATION, said);
+fn old_server_refuses_a_client_of_the_new_protocol() {
+    let expected = b"SSH-1.5-1.2.27\r\nProtocol major versions differ.\n";
+    assert_answers_and_closes(Behaviour::SshOld, IDENTIFICATION, expected);
 }
 
-/// The bytes that a liar says after its greeting.
-fn lie(lie: Lie) -> Vec<u8> {
-    let server = start(Behaviour::SshLying(lie));
+/// Returns the first bytes of a KEXINIT with this defect.
+fn bad_kexinit(defect: KexInitDefect) -> Vec<u8> {
+    let server = start(Behaviour::SshBadKexInit(defect));
     let mut stream = connect(server.endpoint());
     assert_eq!(read_line(&mut stream), b"SSH-2.0-liar_1.0\r\n");
-    stays_silent(&mut stream);
-    say(&mut stream, IDENTIFICATION);
-    let lied = read(&mut stream, 200);
-    assert_eq!(lied[5], 20, "it looks like a KEXINIT");
-    lied
+    assert_silent(&mut stream);
+    send(&mut stream, IDENTIFICATION);
+    let packet = read(&mut stream, 200);
+    assert_eq!(packet[5], 20, "the message number is that of KEXINIT");
+    packet
 }
 
 fn number(bytes: &[u8]) -> u32 {
@@ -121,19 +127,19 @@ fn number(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn liars_lie() {
-    assert_eq!(number(&lie(Lie::PacketLength)[..4]), 0x7fff_ffff);
-    assert_eq!(number(&lie(Lie::ListLength)[22..26]), 0x7fff_ffff);
-    let padding = lie(Lie::PaddingLength);
+fn every_kexinit_defect_is_sent() {
+    assert_eq!(number(&bad_kexinit(KexInitDefect::PacketLength)[..4]), 0x7fff_ffff);
+    assert_eq!(number(&bad_kexinit(KexInitDefect::ListLength)[22..26]), 0x7fff_ffff);
+    let padding = bad_kexinit(KexInitDefect::PaddingLength);
     assert!(u32::from(padding[4]) > number(&padding[..4]));
-    let names = lie(Lie::Names);
+    let names = bad_kexinit(KexInitDefect::Names);
     for part in [&b"\x1b[2J"[..], b"\0", b"\r\n", "\u{202e}".as_bytes()] {
         assert!(names.windows(part.len()).any(|window| window == part), "{part:?} in {names:?}");
     }
 }
 
-/// Whether a client that comes now and leaves at once is let in.
-fn is_let_in(server: &Server) -> bool {
+/// Connects and leaves at once. Returns whether the server accepted the client.
+fn is_accepted(server: &Server) -> bool {
     let mut stream = connect(server.endpoint());
     match read_line(&mut stream).as_slice() {
         b"SSH-2.0-OpenSSH_10.0p2 Debian-7\r\n" => true,
@@ -146,24 +152,24 @@ fn is_let_in(server: &Server) -> bool {
 }
 
 #[test]
-fn clients_that_leave_are_penalised_each_server_for_itself() {
+fn clients_that_leave_are_penalised_by_each_server_separately() {
     let (server, other) = (start(Behaviour::SshPenalising), start(Behaviour::SshPenalising));
-    let let_in = (0..40).take_while(|_| is_let_in(&server)).count();
-    // A machine that is busy lets a second or two of the penalties pass.
-    assert!((16..20).contains(&let_in), "{let_in}");
-    assert!(!is_let_in(&server));
-    assert!(is_let_in(&other));
+    let accepted = (0..40).take_while(|_| is_accepted(&server)).count();
+    // On a busy machine, a second or two of the penalties expire meanwhile.
+    assert!((16..20).contains(&accepted), "{accepted}");
+    assert!(!is_accepted(&server));
+    assert!(is_accepted(&other));
 }
 
 #[test]
-fn guests_that_stay_are_not_penalised() {
+fn clients_that_stay_are_not_penalised() {
     let server = start(Behaviour::SshPenalising);
-    let guests: Vec<_> = (0..40)
+    let clients: Vec<_> = (0..40)
         .map(|_| {
             let mut stream = connect(server.endpoint());
             assert!(read_line(&mut stream).starts_with(b"SSH-2.0-"));
             stream
         })
         .collect();
-    assert_eq!(guests.len(), 40);
+    assert_eq!(clients.len(), 40);
 }

@@ -1,10 +1,10 @@
-//! What goes wrong, by chance or because somebody behaves so, and how often it did.
+//! Injects faults at random and counts them.
 
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
-/// Trouble from one seed.
+/// A seeded source of faults, with a count of each kind.
 #[derive(Debug)]
 pub(crate) struct FaultInjector {
     pub(crate) rng: Rng,
@@ -16,22 +16,22 @@ impl FaultInjector {
         Self { rng: Rng::with_seed(seed), counts: BTreeMap::new() }
     }
 
-    /// It has come.
+    /// Counts a fault of this kind.
     pub(crate) fn count(&mut self, kind: &'static str) {
         *self.counts.entry(kind).or_default() += 1;
     }
 
-    /// Whether something comes now that has this chance in a hundred.
+    /// Returns true with this probability in percent.
     pub(crate) fn chance(&mut self, percent: u8) -> bool {
         percent > 0 && self.rng.u8(0..100) < percent
     }
 
-    /// Whether a kind comes now, by its chance in a hundred.
-    pub(crate) fn come(&mut self, kind: &'static str, percent: u8) -> bool {
-        let comes = self.chance(percent);
-        if comes {
+    /// Returns true with this probability in percent, and then counts a fault of this kind.
+    pub(crate) fn inject(&mut self, kind: &'static str, percent: u8) -> bool {
+        let is_injected = self.chance(percent);
+        if is_injected {
             self.count(kind);
         }
-        comes
+        is_injected
     }
 }

@@ -1,4 +1,4 @@
-//! A network to simulate: its servers and names, and what goes wrong.
+//! Describes a network to simulate: its servers, its names, and its faults.
 
 use std::{
     collections::HashMap,
@@ -6,92 +6,93 @@ use std::{
     time::Duration,
 };
 
-/// What a server says.
+/// One action of a server on a connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
-    /// These bytes.
+    /// Sends these bytes.
     Bytes(Vec<u8>),
-    /// It closes the connection.
+    /// Closes the connection.
     HangUp,
-    /// It resets the connection; what was not read is lost.
+    /// Resets the connection. Bytes that the client has not read are lost.
     Reset,
 }
 
 /// How an endpoint behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerBehaviour {
-    /// It refuses after this time.
+    /// Refuses the connection.
     Refuses {
-        /// From the start of the attempt.
+        /// The time from the start of the attempt to the refusal.
         after: Duration,
     },
-    /// It never answers.
+    /// Never answers.
     Silent,
-    /// An ICMP message says that the port can't be reached.
+    /// An ICMP message reports that the port is unreachable.
     RefusedByIcmp {
-        /// From the start of the attempt.
+        /// The time from the start of the attempt to the message.
         after: Duration,
     },
-    /// An ICMP message says that the host can't be reached.
+    /// An ICMP message reports that the host is unreachable.
     Unreachable {
-        /// From the start of the attempt.
+        /// The time from the start of the attempt to the message.
         after: Duration,
     },
-    /// This machine has no route to it.
+    /// This machine has no route to the endpoint.
     NoRoute,
-    /// This machine never has what it takes to connect to it.
-    Starves,
-    /// It accepts and says something.
+    /// This machine always lacks the buffers for a connection to the endpoint.
+    LocalFault,
+    /// Accepts the connection and performs actions.
     Accepts {
-        /// From the start of the attempt until the accept.
+        /// The time from the start of the attempt to the accept.
         after: Duration,
-        /// What it says, each part so long after the one before.
-        says: Vec<(Duration, Action)>,
-        /// What it says, before it hangs up, as soon as something is written to it.
+        /// The server's actions, each with the pause before it.
+        actions: Vec<(Duration, Action)>,
+        /// The bytes that the server sends, before it closes the connection, once the client has
+        /// written something. `None` if it ignores what the client writes.
         answer: Option<Vec<u8>>,
     },
 }
 
 impl ServerBehaviour {
-    /// Accepts after a millisecond and greets with these bytes.
+    /// Returns a server that accepts after a millisecond and sends this greeting at once.
     #[must_use]
     pub fn greets(greeting: &[u8]) -> Self {
-        let says = vec![(Duration::ZERO, Action::Bytes(greeting.to_vec()))];
-        Self::Accepts { after: Duration::from_millis(1), says, answer: None }
+        let actions = vec![(Duration::ZERO, Action::Bytes(greeting.to_vec()))];
+        Self::Accepts { after: Duration::from_millis(1), actions, answer: None }
     }
 }
 
-/// A network: who behaves how, and what goes wrong how often.
+/// A network: the behaviour of its endpoints, its names, and the probabilities of faults.
 #[derive(Debug, Clone)]
 pub struct Network {
     pub(super) seed: u64,
     pub(super) faults: u8,
-    pub(super) oddities: u8,
+    pub(super) anomalies: u8,
     pub(super) splits: u8,
     pub(super) losses: u8,
     pub(super) stalls: u8,
     pub(super) descriptors: usize,
     endpoints: HashMap<SocketAddr, ServerBehaviour>,
     otherwise: ServerBehaviour,
-    /// What comes of looking a name up, and how long that takes.
-    pub(super) names: HashMap<String, (Naming, Duration)>,
+    /// The result of looking up each name, and how long the lookup takes.
+    pub(super) names: HashMap<String, (NameRecord, Duration)>,
 }
 
-/// What comes of looking a name up that the network knows.
+/// The result of looking up a name of the network.
 #[derive(Debug, Clone)]
-pub(super) enum Naming {
-    Found(Vec<IpAddr>),
+pub(super) enum NameRecord {
+    Addresses(Vec<IpAddr>),
     NoAnswer,
 }
 
 impl Network {
-    /// A network in which everyone refuses at once and nothing goes wrong.
+    /// Returns a network in which every endpoint refuses at once and no faults occur.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
             faults: 0,
-            oddities: 0,
+            anomalies: 0,
             splits: 0,
             losses: 0,
             stalls: 0,
@@ -102,87 +103,90 @@ impl Network {
         }
     }
 
-    /// How an endpoint behaves.
+    /// Sets the behaviour of an endpoint.
     #[must_use]
-    pub fn endpoint(mut self, endpoint: SocketAddr, manner: ServerBehaviour) -> Self {
-        self.endpoints.insert(endpoint, manner);
+    pub fn endpoint(mut self, endpoint: SocketAddr, behaviour: ServerBehaviour) -> Self {
+        self.endpoints.insert(endpoint, behaviour);
         self
     }
 
-    /// How all others behave.
+    /// Sets the behaviour of all other endpoints.
     #[must_use]
-    pub fn otherwise(mut self, manner: ServerBehaviour) -> Self {
-        self.otherwise = manner;
+    pub fn otherwise(mut self, behaviour: ServerBehaviour) -> Self {
+        self.otherwise = behaviour;
         self
     }
 
-    /// A name and its addresses, found at once. Any other name does not exist.
+    /// Adds a name and its addresses. A lookup finds them at once. Names that were not added do not
+    /// exist.
     #[must_use]
     pub fn name(self, name: &str, addresses: &[IpAddr]) -> Self {
         self.slow_name(name, addresses, Duration::ZERO)
     }
 
-    /// A name and its addresses, and how long it takes to look it up.
+    /// Adds a name and its addresses. A lookup finds them after this time.
     #[must_use]
     pub fn slow_name(mut self, name: &str, addresses: &[IpAddr], after: Duration) -> Self {
-        self.names.insert(name.to_owned(), (Naming::Found(addresses.to_vec()), after));
+        self.names.insert(name.to_owned(), (NameRecord::Addresses(addresses.to_vec()), after));
         self
     }
 
-    /// A name for which the resolver gets no answer, and how long it takes to say so.
+    /// Adds a name for which the resolver gets no answer. A lookup fails after this time.
     #[must_use]
     pub fn unanswered_name(mut self, name: &str, after: Duration) -> Self {
-        self.names.insert(name.to_owned(), (Naming::NoAnswer, after));
+        self.names.insert(name.to_owned(), (NameRecord::NoAnswer, after));
         self
     }
 
-    /// The chance, in a hundred, that opening a socket, beginning to connect or looking up a name
-    /// fails because this machine is short of something.
+    /// Sets the probability, in percent, that this machine lacks a resource when it opens or
+    /// registers a socket, starts to connect, or looks up a name.
     #[must_use]
     pub fn faults(mut self, percent: u8) -> Self {
         self.faults = percent;
         self
     }
 
-    /// The chance, in a hundred, that a read is short, that a socket is named for nothing or
-    /// for what happened before it was opened, and that one at which something has happened is not
-    /// named before the next time.
+    /// Sets the probability, in percent, of each of these: a read is short; a wait reports an event
+    /// of a socket that has none, or an event from before the socket was opened; a wait reports an
+    /// event one wait later; an ICMP error only enters the error queue and leaves the connection
+    /// pending.
     #[must_use]
-    pub fn oddities(mut self, percent: u8) -> Self {
-        self.oddities = percent;
+    pub fn anomalies(mut self, percent: u8) -> Self {
+        self.anomalies = percent;
         self
     }
 
-    /// The chance, in a hundred, that what a server says at once comes byte by byte.
+    /// Sets the probability, in percent, that bytes sent in one action arrive byte by byte.
     #[must_use]
     pub fn splits(mut self, percent: u8) -> Self {
         self.splits = percent;
         self
     }
 
-    /// The chance, in a hundred, that nothing comes back of the first connection to an endpoint.
+    /// Sets the probability, in percent, that the first connection to an endpoint gets no answer.
     #[must_use]
     pub fn losses(mut self, percent: u8) -> Self {
         self.losses = percent;
         self
     }
 
-    /// The chance, in a hundred, that this machine is held up for up to 30 s before it looks at
-    /// what has happened.
+    /// Sets the probability, in percent, that this machine stalls for up to 30 s before a wait
+    /// reports events.
     #[must_use]
     pub fn stalls(mut self, percent: u8) -> Self {
         self.stalls = percent;
         self
     }
 
-    /// Sockets that may be open at the same time.
+    /// Sets how many sockets may be open at the same time.
     #[must_use]
-    pub fn descriptors(mut self, most: usize) -> Self {
-        self.descriptors = most;
+    pub fn descriptors(mut self, max: usize) -> Self {
+        self.descriptors = max;
         self
     }
 
-    pub(super) fn manner(&self, endpoint: SocketAddr) -> &ServerBehaviour {
+    /// Returns the behaviour of an endpoint.
+    pub(super) fn behaviour_of(&self, endpoint: SocketAddr) -> &ServerBehaviour {
         self.endpoints.get(&endpoint).unwrap_or(&self.otherwise)
     }
 }

@@ -1,7 +1,7 @@
-//! A seeded network in virtual time.
+//! Implements [`Net`] with a seeded network in virtual time.
 //!
-//! Time passes only in `wait`, and jumps from one event to the next, so a run of hours takes
-//! milliseconds and the same seed gives the same run.
+//! Time passes only in `wait`, and jumps from one event to the next. So a run of hours takes
+//! milliseconds, and the same seed gives the same run.
 
 use std::{
     cmp::Reverse,
@@ -22,45 +22,55 @@ use crate::{
     driver::{Connection, IcmpError, IcmpErrors, Net, Socket, Woken},
 };
 
-/// Between the bytes of a greeting that comes byte by byte.
-const APART: Duration = Duration::from_millis(1);
+/// The time between the bytes of a greeting that arrives byte by byte.
+const SPLIT_INTERVAL: Duration = Duration::from_millis(1);
 
-/// A byte that comes alone so long after the one before is a drip.
-const DRIPS: Duration = Duration::from_secs(1);
+/// A single byte counts as a drip if it arrives so long after the previous byte.
+const DRIP_INTERVAL: Duration = Duration::from_secs(1);
 
+/// An open socket and what the network has delivered to it.
 #[derive(Debug)]
-struct Peer {
+struct SimulatedSocket {
     endpoint: SocketAddr,
-    /// Tells this socket from others that had its place.
+    /// Distinguishes this socket from earlier ones with the same index.
     serial: u64,
+    /// The state of the connection; `None` before `connect`.
     connection: Option<Connection>,
-    /// What ICMP has said, and the error queue holds.
+    /// The ICMP error in the socket's error queue.
     icmp: Option<Errno>,
-    /// What happens at it is told.
-    watched: bool,
-    /// When it last said something.
-    said: Option<Instant>,
+    /// Whether `wait` reports the socket's events.
+    is_watched: bool,
+    /// When the last bytes arrived.
+    last_bytes: Option<Instant>,
+    /// The bytes that have arrived and were not read.
     inbox: VecDeque<u8>,
-    /// What a read finds after the inbox: `Ok` hung up, `Err` reset.
+    /// What a read returns after the inbox: `Ok` if the server has closed the connection, `Err` if
+    /// it has reset it.
     end: Option<Result<(), Errno>>,
+    /// The bytes that the server sends once the client has written something.
     answer: Option<Vec<u8>>,
 }
 
+/// An event at a socket, and when it happens.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Scheduled {
+struct ScheduledEvent {
     at: Instant,
-    /// Keeps the order of what happens at the same time.
+    /// Orders events at the same time by when they were scheduled.
     number: u64,
-    place: usize,
+    /// The index of the socket.
+    index: usize,
+    /// The serial number of the socket.
     serial: u64,
-    what: What,
+    event: NetworkEvent,
 }
 
+/// Something that reaches a socket over the network.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum What {
+enum NetworkEvent {
     Accept,
+    /// A refusal with this error number.
     Refuse(i32),
-    /// ICMP says so; where the system is busy with the socket it only queues it.
+    /// An ICMP error. The system only queues it if the socket is in use at that moment.
     Icmp {
         errno: i32,
         is_queued_only: bool,
@@ -68,173 +78,186 @@ enum What {
     Action(Action),
 }
 
-/// The simulated network, as one loop sees it.
+/// The simulated network, as one event loop sees it.
 #[derive(Debug)]
 pub(crate) struct SimulatedNet {
     network: Network,
     now: Instant,
-    peers: Slab<Peer>,
-    queue: BinaryHeap<Reverse<Scheduled>>,
+    sockets: Slab<SimulatedSocket>,
+    queue: BinaryHeap<Reverse<ScheduledEvent>>,
+    /// The last serial number given to a socket or an event.
     serial: u64,
-    /// Places that are named once more although their socket was given up, if another has them.
+    /// Sockets that were closed and whose index the next `wait` reports if another socket has it.
     stale: BTreeSet<usize>,
-    /// Endpoints that were connected to.
-    reached: HashSet<SocketAddr>,
-    /// Places at which something has happened that were not named for it yet.
-    unnamed: BTreeSet<usize>,
-    /// What error queues held that were read.
+    /// Endpoints to which a connection was started.
+    contacted: HashSet<SocketAddr>,
+    /// Sockets with events that no `wait` has reported yet.
+    unreported: BTreeSet<usize>,
+    /// ICMP errors that were read from the error queues.
     icmp: Vec<IcmpError>,
-    pub(crate) troubles: FaultInjector,
+    pub(crate) faults: FaultInjector,
     /// The most sockets that were open at the same time, in all and towards one address.
     pub(crate) peak: (usize, usize),
     open_by_host: HashMap<IpAddr, usize>,
-    /// When each connection began.
-    pub(crate) begun: Vec<Duration>,
+    /// When each connection started.
+    pub(crate) connect_starts: Vec<Duration>,
 }
 
 impl SimulatedNet {
     pub(crate) fn new(network: Network) -> Self {
         Self {
-            troubles: FaultInjector::new(network.seed),
+            faults: FaultInjector::new(network.seed),
             network,
             now: Instant::START,
-            peers: Slab::new(),
+            sockets: Slab::new(),
             queue: BinaryHeap::new(),
             serial: 0,
             stale: BTreeSet::new(),
-            reached: HashSet::new(),
-            unnamed: BTreeSet::new(),
+            contacted: HashSet::new(),
+            unreported: BTreeSet::new(),
             icmp: Vec::new(),
             peak: (0, 0),
             open_by_host: HashMap::new(),
-            begun: Vec::new(),
+            connect_starts: Vec::new(),
         }
     }
 
-    fn schedule(&mut self, place: usize, after: Duration, what: What) {
+    /// Schedules an event at a socket.
+    fn schedule(&mut self, index: usize, after: Duration, event: NetworkEvent) {
         self.serial += 1;
-        self.queue.push(Reverse(Scheduled {
+        self.queue.push(Reverse(ScheduledEvent {
             at: self.now.after(after),
             number: self.serial,
-            place,
-            serial: self.peers[place].serial,
-            what,
+            index,
+            serial: self.sockets[index].serial,
+            event,
         }));
     }
 
-    /// Schedules what a server says; when it has said it.
-    fn schedule_say(&mut self, place: usize, mut at: Duration, say: Action) -> Duration {
-        match say {
+    /// Schedules an action of a server. Returns when it is complete, relative to now.
+    fn schedule_action(&mut self, index: usize, mut at: Duration, action: Action) -> Duration {
+        match action {
             Action::Bytes(bytes)
-                if bytes.len() > 1 && self.troubles.come("split greeting", self.network.splits) =>
+                if bytes.len() > 1 && self.faults.inject("split greeting", self.network.splits) =>
             {
                 for byte in bytes {
-                    self.schedule(place, at, What::Action(Action::Bytes(vec![byte])));
-                    at += APART;
+                    self.schedule(index, at, NetworkEvent::Action(Action::Bytes(vec![byte])));
+                    at += SPLIT_INTERVAL;
                 }
             }
-            say => self.schedule(place, at, What::Action(say)),
+            action => self.schedule(index, at, NetworkEvent::Action(action)),
         }
         at
     }
 
-    fn schedule_icmp(&mut self, place: usize, after: Duration, errno: Errno) {
-        let is_queued_only = self.troubles.come("ICMP only queued", self.network.oddities);
+    /// Schedules an ICMP error at a socket.
+    fn schedule_icmp(&mut self, index: usize, after: Duration, errno: Errno) {
+        let is_queued_only = self.faults.inject("ICMP only queued", self.network.anomalies);
         let errno = errno.raw_os_error();
-        self.schedule(place, after, What::Icmp { errno, is_queued_only });
+        self.schedule(index, after, NetworkEvent::Icmp { errno, is_queued_only });
     }
 
-    /// Reads the error queue.
-    fn read_errors(&mut self, place: usize) {
-        let peer = &mut self.peers[place];
-        if let Some(errno) = peer.icmp.take() {
-            let endpoint = peer.endpoint;
-            self.icmp.push(IcmpError { socket: Socket(place), endpoint, errno });
+    /// Moves the ICMP error of a socket to the errors that were read.
+    fn read_errors(&mut self, index: usize) {
+        let state = &mut self.sockets[index];
+        if let Some(errno) = state.icmp.take() {
+            let endpoint = state.endpoint;
+            self.icmp.push(IcmpError { socket: Socket(index), endpoint, errno });
         }
     }
 
-    fn begin(&mut self, place: usize) -> Connection {
-        self.begun.push(self.now.since(Instant::START));
-        if self.troubles.come("no local port", self.network.faults) {
+    /// Starts to connect: schedules what the endpoint does.
+    fn start_connect(&mut self, index: usize) -> Connection {
+        self.connect_starts.push(self.now.since(Instant::START));
+        if self.faults.inject("no local port", self.network.faults) {
             return Connection::Failed(Errno::ADDRNOTAVAIL);
         }
-        let endpoint = self.peers[place].endpoint;
-        let may_be_lost = self.reached.insert(endpoint);
-        let manner = match self.network.manner(endpoint).clone() {
-            local @ (ServerBehaviour::NoRoute | ServerBehaviour::Starves) => local,
-            _ if may_be_lost && self.troubles.come("lost", self.network.losses) => {
+        let endpoint = self.sockets[index].endpoint;
+        let may_be_lost = self.contacted.insert(endpoint);
+        let behaviour = match self.network.behaviour_of(endpoint).clone() {
+            local @ (ServerBehaviour::NoRoute | ServerBehaviour::LocalFault) => local,
+            _ if may_be_lost && self.faults.inject("lost connection", self.network.losses) => {
                 ServerBehaviour::Silent
             }
-            manner => manner,
+            behaviour => behaviour,
         };
-        match manner {
+        match behaviour {
             ServerBehaviour::NoRoute => return Connection::Failed(Errno::NETUNREACH),
-            ServerBehaviour::Starves => return Connection::Failed(Errno::NOBUFS),
+            ServerBehaviour::LocalFault => return Connection::Failed(Errno::NOBUFS),
             ServerBehaviour::Refuses { after } => {
-                self.schedule(place, after, What::Refuse(Errno::CONNREFUSED.raw_os_error()));
+                self.schedule(
+                    index,
+                    after,
+                    NetworkEvent::Refuse(Errno::CONNREFUSED.raw_os_error()),
+                );
             }
             ServerBehaviour::RefusedByIcmp { after } => {
-                self.schedule_icmp(place, after, Errno::CONNREFUSED);
+                self.schedule_icmp(index, after, Errno::CONNREFUSED);
             }
             ServerBehaviour::Unreachable { after } => {
-                self.schedule_icmp(place, after, Errno::HOSTUNREACH);
+                self.schedule_icmp(index, after, Errno::HOSTUNREACH);
             }
             ServerBehaviour::Silent => {}
-            ServerBehaviour::Accepts { after, says, answer } => {
-                self.schedule(place, after, What::Accept);
+            ServerBehaviour::Accepts { after, actions, answer } => {
+                self.schedule(index, after, NetworkEvent::Accept);
                 let mut at = after;
-                for (pause, say) in says {
-                    at = self.schedule_say(place, at + pause, say);
+                for (pause, action) in actions {
+                    at = self.schedule_action(index, at + pause, action);
                 }
-                self.peers[place].answer = answer;
+                self.sockets[index].answer = answer;
             }
         }
         Connection::Pending
     }
 
-    /// Makes something happen; whether its place is to be named.
-    fn happen(&mut self, Scheduled { place, serial, what, .. }: Scheduled) -> bool {
-        let Some(peer) = self.peers.get_mut(place).filter(|peer| peer.serial == serial) else {
-            // Who has the place now is named for it.
-            let is_late = matches!(what, What::Accept | What::Refuse(_) | What::Icmp { .. });
+    /// Applies an event to its socket. Returns whether `wait` must report the socket.
+    fn apply(&mut self, ScheduledEvent { index, serial, event, .. }: ScheduledEvent) -> bool {
+        let Some(state) = self.sockets.get_mut(index).filter(|state| state.serial == serial) else {
+            // The socket was closed. `wait` reports the socket that has its index now.
+            let is_late = matches!(
+                event,
+                NetworkEvent::Accept | NetworkEvent::Refuse(_) | NetworkEvent::Icmp { .. }
+            );
             if is_late {
-                self.troubles.count("late answer");
+                self.faults.count("late answer");
             }
             return is_late;
         };
-        match what {
-            What::Accept => peer.connection = Some(Connection::Accepted),
-            What::Refuse(errno) => {
-                peer.connection = Some(Connection::Failed(Errno::from_raw_os_error(errno)));
+        match event {
+            NetworkEvent::Accept => state.connection = Some(Connection::Accepted),
+            NetworkEvent::Refuse(errno) => {
+                state.connection = Some(Connection::Failed(Errno::from_raw_os_error(errno)));
             }
-            What::Icmp { errno, is_queued_only } => {
+            NetworkEvent::Icmp { errno, is_queued_only } => {
                 let errno = Errno::from_raw_os_error(errno);
-                peer.icmp = Some(errno);
+                state.icmp = Some(errno);
                 if !is_queued_only {
-                    peer.connection = Some(Connection::Failed(errno));
+                    state.connection = Some(Connection::Failed(errno));
                 }
             }
-            What::Action(Action::Bytes(bytes)) => {
-                let before = peer.said.replace(self.now);
-                if bytes.len() == 1 && before.is_some_and(|before| self.now.since(before) >= DRIPS)
+            NetworkEvent::Action(Action::Bytes(bytes)) => {
+                let before = state.last_bytes.replace(self.now);
+                if bytes.len() == 1
+                    && before.is_some_and(|before| self.now.since(before) >= DRIP_INTERVAL)
                 {
-                    self.troubles.count("drip");
+                    self.faults.count("drip");
                 }
-                peer.inbox.extend(bytes);
+                state.inbox.extend(bytes);
             }
-            What::Action(Action::HangUp) => peer.end = Some(Ok(())),
-            What::Action(Action::Reset) => {
-                if peer.said.is_some() {
-                    self.troubles.count("reset in the middle");
+            NetworkEvent::Action(Action::HangUp) => state.end = Some(Ok(())),
+            NetworkEvent::Action(Action::Reset) => {
+                if state.last_bytes.is_some() {
+                    self.faults.count("reset after bytes");
                 }
-                peer.end = Some(Err(Errno::CONNRESET));
+                state.end = Some(Err(Errno::CONNRESET));
             }
         }
         true
     }
 
-    /// Lets time pass until the next thing happens, but not beyond; adds the places to be named.
-    fn pass(&mut self, until: Option<Instant>, named: &mut BTreeSet<usize>) {
+    /// Advances the time to the next event, or to `until` if that is earlier, and applies the
+    /// events that are due. Adds the sockets that `wait` must report to `reported`.
+    fn advance(&mut self, until: Option<Instant>, reported: &mut BTreeSet<usize>) {
         let Some(first) = self.queue.peek().map(|Reverse(first)| first.at) else {
             self.now = self.now.max(until.unwrap_or(self.now));
             return;
@@ -244,9 +267,9 @@ impl SimulatedNet {
             && next.at <= self.now
             && let Some(Reverse(next)) = self.queue.pop()
         {
-            let place = next.place;
-            if self.happen(next) {
-                named.insert(place);
+            let index = next.index;
+            if self.apply(next) {
+                reported.insert(index);
             }
         }
     }
@@ -258,44 +281,44 @@ impl Net for SimulatedNet {
     }
 
     fn open(&mut self, endpoint: SocketAddr) -> Result<Socket, Errno> {
-        if self.peers.len() >= self.network.descriptors {
-            self.troubles.count("no descriptor");
+        if self.sockets.len() >= self.network.descriptors {
+            self.faults.count("no descriptor");
             return Err(Errno::MFILE);
         }
-        if self.troubles.come("no buffer", self.network.faults) {
+        if self.faults.inject("no buffer", self.network.faults) {
             return Err(Errno::NOBUFS);
         }
         self.serial += 1;
-        let place = self.peers.insert(Peer {
+        let index = self.sockets.insert(SimulatedSocket {
             endpoint,
             serial: self.serial,
             connection: None,
             icmp: None,
-            watched: false,
-            said: None,
+            is_watched: false,
+            last_bytes: None,
             inbox: VecDeque::new(),
             end: None,
             answer: None,
         });
         let towards_host = self.open_by_host.entry(endpoint.ip()).or_default();
         *towards_host += 1;
-        self.peak = (self.peak.0.max(self.peers.len()), self.peak.1.max(*towards_host));
-        Ok(Socket(place))
+        self.peak = (self.peak.0.max(self.sockets.len()), self.peak.1.max(*towards_host));
+        Ok(Socket(index))
     }
 
     fn connect(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection {
         assert_eq!(
-            self.peers[socket.0].endpoint, endpoint,
-            "a socket connects where it was opened for"
+            self.sockets[socket.0].endpoint, endpoint,
+            "a socket connects to the endpoint that it was opened for"
         );
-        if let Some(connection) = self.peers[socket.0].connection {
+        if let Some(connection) = self.sockets[socket.0].connection {
             if matches!(connection, Connection::Failed(_)) {
                 self.read_errors(socket.0);
             }
             return connection;
         }
-        let connection = self.begin(socket.0);
-        self.peers[socket.0].connection = Some(connection);
+        let connection = self.start_connect(socket.0);
+        self.sockets[socket.0].connection = Some(connection);
         connection
     }
 
@@ -304,62 +327,66 @@ impl Net for SimulatedNet {
     }
 
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
-        let peer = &mut self.peers[socket.0];
-        assert_eq!(peer.connection, Some(Connection::Accepted), "only who is connected reads");
-        if peer.inbox.is_empty() {
-            return match peer.end {
+        let state = &mut self.sockets[socket.0];
+        assert_eq!(state.connection, Some(Connection::Accepted), "only a connected socket is read");
+        if state.inbox.is_empty() {
+            return match state.end {
                 None => Err(Errno::AGAIN),
                 Some(Ok(())) => Ok(0),
                 Some(Err(errno)) => Err(errno),
             };
         }
-        let mut length = peer.inbox.len().min(buffer.len());
-        if length > 1 && self.troubles.come("short read", self.network.oddities) {
+        let mut length = state.inbox.len().min(buffer.len());
+        if length > 1 && self.faults.inject("short read", self.network.anomalies) {
             length = 1;
         }
-        for (place, byte) in buffer.iter_mut().zip(peer.inbox.drain(..length)) {
-            *place = byte;
+        for (slot, byte) in buffer.iter_mut().zip(state.inbox.drain(..length)) {
+            *slot = byte;
         }
         Ok(length)
     }
 
     fn write(&mut self, socket: Socket, bytes: &[u8]) -> Result<usize, Errno> {
-        if let Some(answer) = self.peers[socket.0].answer.take() {
-            self.schedule(socket.0, Duration::from_millis(1), What::Action(Action::Bytes(answer)));
-            self.schedule(socket.0, Duration::from_millis(1), What::Action(Action::HangUp));
+        if let Some(answer) = self.sockets[socket.0].answer.take() {
+            self.schedule(
+                socket.0,
+                Duration::from_millis(1),
+                NetworkEvent::Action(Action::Bytes(answer)),
+            );
+            self.schedule(socket.0, Duration::from_millis(1), NetworkEvent::Action(Action::HangUp));
         }
         Ok(bytes.len())
     }
 
     fn disconnect(&mut self, socket: Socket) {
-        if self.troubles.chance(self.network.oddities) {
+        if self.faults.chance(self.network.anomalies) {
             self.stale.insert(socket.0);
         }
         self.close(socket);
     }
 
     fn close(&mut self, socket: Socket) {
-        let peer = self.peers.remove(socket.0);
-        if let Some(open) = self.open_by_host.get_mut(&peer.endpoint.ip()) {
+        let state = self.sockets.remove(socket.0);
+        if let Some(open) = self.open_by_host.get_mut(&state.endpoint.ip()) {
             *open -= 1;
         }
     }
 
     fn watch(&mut self, socket: Socket) -> Result<(), Errno> {
-        if self.troubles.come("no watch", self.network.faults) {
+        if self.faults.inject("registration refused", self.network.faults) {
             return Err(Errno::NOSPC);
         }
-        let peer = &mut self.peers[socket.0];
-        peer.watched = true;
-        let has_connected = !matches!(peer.connection, None | Some(Connection::Pending));
-        if has_connected || peer.icmp.is_some() || !peer.inbox.is_empty() || peer.end.is_some() {
-            self.unnamed.insert(socket.0);
+        let state = &mut self.sockets[socket.0];
+        state.is_watched = true;
+        let has_connected = !matches!(state.connection, None | Some(Connection::Pending));
+        if has_connected || state.icmp.is_some() || !state.inbox.is_empty() || state.end.is_some() {
+            self.unreported.insert(socket.0);
         }
         Ok(())
     }
 
     fn revisit(&mut self, socket: Socket) {
-        self.unnamed.insert(socket.0);
+        self.unreported.insert(socket.0);
     }
 
     fn invalidate(&mut self, _: Socket) {}
@@ -369,33 +396,33 @@ impl Net for SimulatedNet {
     }
 
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
-        let mut named = std::mem::take(&mut self.stale);
-        named.retain(|&place| self.peers.contains(place));
-        for _ in &named {
-            self.troubles.count("stale event");
+        let mut reported = std::mem::take(&mut self.stale);
+        reported.retain(|&index| self.sockets.contains(index));
+        for _ in &reported {
+            self.faults.count("stale event");
         }
-        let until = if self.unnamed.is_empty() { until } else { Some(self.now) };
-        named.append(&mut self.unnamed);
-        if self.troubles.come("held up", self.network.stalls) {
-            let gap = Duration::from_millis(self.troubles.rng.u64(1..30_000));
+        let until = if self.unreported.is_empty() { until } else { Some(self.now) };
+        reported.append(&mut self.unreported);
+        if self.faults.inject("stall", self.network.stalls) {
+            let gap = Duration::from_millis(self.faults.rng.u64(1..30_000));
             self.now = self.now.after(gap);
         }
-        self.pass(until, &mut named);
-        if !self.peers.is_empty() && self.troubles.come("event for nothing", self.network.oddities)
+        self.advance(until, &mut reported);
+        if !self.sockets.is_empty() && self.faults.inject("spurious event", self.network.anomalies)
         {
-            let place = self.troubles.rng.usize(0..self.peers.len());
-            named.extend(self.peers.iter().nth(place).map(|(place, _)| place));
+            let index = self.faults.rng.usize(0..self.sockets.len());
+            reported.extend(self.sockets.iter().nth(index).map(|(index, _)| index));
         }
-        named.retain(|&place| self.peers.get(place).is_some_and(|peer| peer.watched));
-        for place in named {
-            // As when more has happened than the kernel names at a time.
-            if self.troubles.come("event named later", self.network.oddities) {
-                self.unnamed.insert(place);
+        reported.retain(|&index| self.sockets.get(index).is_some_and(|state| state.is_watched));
+        for index in reported {
+            // A kernel reports events later if there are more than fit into one call.
+            if self.faults.inject("delayed event", self.network.anomalies) {
+                self.unreported.insert(index);
             } else {
-                if self.peers[place].connection == Some(Connection::Pending) {
-                    self.read_errors(place);
+                if self.sockets[index].connection == Some(Connection::Pending) {
+                    self.read_errors(index);
                 }
-                ready.push(Socket(place));
+                ready.push(Socket(index));
             }
         }
         Woken::ByEvent

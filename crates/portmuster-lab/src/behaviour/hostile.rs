@@ -1,48 +1,57 @@
-//! Those that hold up, flood or deceive whoever reads them.
+//! Servers that delay, flood or deceive their clients.
 
 use std::{iter, time::Duration};
 
-use super::{byte_by_byte, send_own};
-use crate::script::Step;
+use crate::{
+    limits::MAX_LIFE,
+    script::{Step, send_byte_by_byte, send_owned},
+};
 
-/// Window title, clear screen and red for a terminal; a NUL; and a C1 CSI, which is not UTF-8.
+/// A greeting that is not UTF-8: terminal sequences for the window title, clear screen and red; a
+/// NUL; a bare C1 CSI; and a right-to-left override.
 pub(super) const ESCAPE_GREETING: &[u8] =
     b"SSH-2.0-evil\x1b]0;owned\x07\x1b[2J\x1b[31m\x00\x9b31m\xe2\x80\xaegnp.exe\r\n";
 
-/// Valid UTF-8 throughout: a C1 CSI (U+009B), a right-to-left override, a zero-width space.
+/// A greeting in valid UTF-8: a terminal sequence for red, a C1 CSI (U+009B), a right-to-left
+/// override, and a zero-width space.
 pub(super) const UNICODE_GREETING: &[u8] =
     "SSH-2.0-evil\u{1b}[31m\u{9b}2J\u{202e}gnp.exe\u{200b}\r\n".as_bytes();
 
-const DRIPPED: &[u8] = b"welcome to a line that takes its time and never comes to an end, ";
+/// The text that [`drip`] repeats.
+const DRIP_TEXT: &[u8] = b"welcome to a line that takes its time and never comes to an end, ";
 
+/// The line that [`endless_lines`] repeats.
 const ENDLESS_LINE: &[u8] = b"this is one more line of a banner that never ends, please wait\r\n";
 
-/// What portmuster reads of one server at most.
+/// The most bytes that portmuster reads from one server.
 pub(super) const READ_LIMIT: usize = 64 * 1024;
 
 const GARBAGE_LENGTH: usize = 1 << 20;
 
-/// Chosen so that the first kilobyte already holds what looks like a telnet command (IAC DO 104).
+/// A seed with which the first kilobyte contains what looks like a telnet command (IAC DO 104).
 const GARBAGE_SEED: u64 = 36;
 
+/// Sends one byte per second for ever.
 pub(super) fn drip() -> Vec<Step> {
-    byte_by_byte(DRIPPED, Duration::from_secs(1)).chain([Step::Again(0)]).collect()
+    send_byte_by_byte(DRIP_TEXT, Duration::from_secs(1)).chain([Step::GoTo(0)]).collect()
 }
 
-/// The pause is made once.
+/// Pauses once, then sends lines for ever.
 pub(super) fn endless_lines(pause: Duration) -> Vec<Step> {
-    let pause = Step::Pause(pause.min(crate::MAX_LIFE));
-    vec![pause, send_own(ENDLESS_LINE.repeat(64)), Step::Again(1)]
+    let pause = Step::Pause(pause.min(MAX_LIFE));
+    vec![pause, send_owned(ENDLESS_LINE.repeat(64)), Step::GoTo(1)]
 }
 
-/// Starts with bytes that are no text and no protocol's greeting, whatever the seed.
+/// Returns [`GARBAGE_LENGTH`] random bytes, after four fixed ones that are neither text nor the
+/// greeting of a protocol.
 pub(super) fn garbage() -> Vec<u8> {
     let mut state = GARBAGE_SEED;
     let random = iter::repeat_with(move || split_mix(&mut state).to_le_bytes()).flatten();
     [0x00, 0xfe, 0x80, 0x07].into_iter().chain(random).take(GARBAGE_LENGTH).collect()
 }
 
-/// `SplitMix64` (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+/// Returns the next number of the `SplitMix64` generator (Steele, Lea, Flood: "Fast splittable
+/// pseudorandom number generators").
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -55,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn garbage_tempts_the_telnet_probe_and_is_no_ssh() {
+    fn garbage_contains_a_telnet_command_and_no_ssh_identification() {
         let garbage = garbage();
         assert_eq!(garbage.len(), GARBAGE_LENGTH);
         let command = |pair: &[u8]| pair[0] == 0xff && (0xfb..=0xfe).contains(&pair[1]);
