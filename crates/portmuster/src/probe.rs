@@ -442,7 +442,7 @@ mod tests {
         let (written, judgement) = conversation(&parts, Ending::Quiet);
         assert_eq!(written, ssh::OURS);
         let details = judgement.details.expect("ssh has details");
-        let offer = details.key_exchange.offer().expect("it came");
+        let offer = details.key_exchange.kex_init().expect("it came");
         assert!(offer.kex.contains("curve25519-sha256"));
         let findings: Vec<_> = details.findings.iter().map(|it| it.name()).collect();
         assert_eq!(findings, ["group1-sha1", "sha1-kex", "ssh-dss", "cbc", "md5"]);
@@ -453,7 +453,7 @@ mod tests {
         let offer = samples::packet(&samples::kexinit(samples::LISTS));
         let (written, offered) =
             key_exchange(&[&[b"SSH-2.0-x\n", &offer[..]].concat()], Ending::Quiet);
-        assert!(written.is_empty() && offered.offer().is_some());
+        assert!(written.is_empty() && offered.kex_init().is_some());
     }
 
     #[test]

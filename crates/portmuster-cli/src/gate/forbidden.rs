@@ -172,7 +172,7 @@ fn findings_said_by(wanted: &[Weakness], outcome: &Outcome) -> Says {
         return Says::Found;
     }
     // Also the old protocol makes none, and has its own ciphers.
-    let has_no_offer = details.is_none_or(|details| details.key_exchange.offer().is_none());
+    let has_no_offer = details.is_none_or(|details| details.key_exchange.kex_init().is_none());
     match verdict.service {
         None => Says::Unknown(Doubt::Filtered),
         Some(Service::SshThrottled) => Says::Unknown(Doubt::SshThrottled),

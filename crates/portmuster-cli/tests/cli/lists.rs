@@ -177,7 +177,7 @@ fn it_says_what_holds_it_back() {
     let arguments = ["check", "-i", "-", "-v", "--per-host=1"];
     let ended = run(program().args(arguments).write_stdin(list));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("held back by the share of a host (--per-host)"), "{ended:?}");
+    assert!(ended.stderr.contains("held back by the limit per host (--per-host)"), "{ended:?}");
 }
 
 #[test]

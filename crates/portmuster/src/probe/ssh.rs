@@ -207,7 +207,7 @@ impl Conversation {
             Extent::Whole | Extent::TooLong => Rule::Identification,
         };
         let identification = self.identification.clone();
-        let findings = Weakness::all_in(&identification, key_exchange.offer());
+        let findings = Weakness::all_in(&identification, key_exchange.kex_init());
         let identification = Some(identification);
         let details =
             ServiceDetails { identification, key_exchange, findings, ..ServiceDetails::default() };

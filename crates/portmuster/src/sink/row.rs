@@ -182,7 +182,7 @@ impl<'a> From<&'a Outcome> for Row<'a> {
         let (banner, banner_base64) = text(&verdict.banner);
         let details = verdict.details.as_deref().unwrap_or(&NOTHING);
         let identification = details.identification.as_ref();
-        let offer = details.key_exchange.offer();
+        let offer = details.key_exchange.kex_init();
         Self {
             schema: SCHEMA,
             host: host(&outcome.target.host),

@@ -112,7 +112,7 @@ fn write_port(markup: &mut Markup, outcome: &Outcome) {
         // Spelled once already: what is left is what XML has no place for.
         markup.empty("script", &[("id", "banner"), ("output", &without_forbidden(&banner))]);
     }
-    if let Some(offer) = details.key_exchange.offer() {
+    if let Some(offer) = details.key_exchange.kex_init() {
         write_offer(markup, offer);
     }
     write_ours(markup, outcome, details);
