@@ -199,7 +199,7 @@ fn a_run_that_one_database_refuses_is_in_no_other_output() {
         let ended = check(&outputs);
         assert_eq!(ended.status, Some(2), "{ended:?}");
         let told =
-            format!("opening the output {}: it is not as portmuster has made it", broken.display());
+            format!("opening the output {}: not as portmuster creates a database", broken.display());
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);
         let other = Connection::open(other).expect("it is a database");
         assert_eq!(column::<u32>(&other, "SELECT count(*) FROM runs"), [1]);
@@ -250,9 +250,9 @@ fn a_file_that_is_no_database_of_ours_is_left_as_it_is() {
         .expect("it is SQL");
     drop(database);
     for (file, complaint) in [
-        (foreign, "it is not a database of portmuster's; choose another file"),
-        (folder.with("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
-        (newer, "its schema is 3, written by portmuster 7.3.0; this program ("),
+        (foreign, "not a portmuster database; choose another file"),
+        (folder.with("rows.jsonl", "{}\n"), "not a portmuster database"),
+        (newer, "its schema version is 3, written by portmuster 7.3.0; this program ("),
     ] {
         let before = fs::read(&file).expect("it is there");
         let ended = check_into(&file, &["--force"]);

@@ -58,7 +58,7 @@ fn a_database_that_is_mounted_without_its_folder_is_refused() {
         \"$portmuster\" check 127.0.0.1:1 -o sqlite=elsewhere/rows.db";
     let Some(ended) = sh_apart(&["--mount"], script, folder.path()) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("mount the folder that it is in"), "{ended:?}");
+    assert!(ended.stderr.contains("mount its folder instead"), "{ended:?}");
 }
 
 /// The database of another application, and a path that would be its URI.
@@ -94,8 +94,8 @@ fn a_trigger_that_would_drop_every_row_is_refused() {
     assert_eq!(ended.status, Some(2));
     assert!(
         ended.stderr.ends_with(
-            "audit.db: it is not as portmuster has made it: its table outcomes has the trigger \
-             quiet, which may keep rows out (DROP TRIGGER quiet removes it); choose another file\n"
+            "audit.db: not as portmuster creates a database: the table outcomes has the trigger \
+             quiet, which may reject rows (DROP TRIGGER quiet removes it); choose another file\n"
         ),
         "{}",
         ended.stderr
@@ -127,5 +127,5 @@ fn a_view_without_end_does_not_hang_diff() {
     let script = "timeout 20 \"$portmuster\" diff \"$1/audit.db\" \"$1/audit.db\"";
     let ended = sh(script, folder.path());
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("its runs is no ordinary table (view)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("runs is not an ordinary table (view)"), "{}", ended.stderr);
 }

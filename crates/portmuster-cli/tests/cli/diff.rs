@@ -241,11 +241,11 @@ fn what_is_no_run_is_refused_with_its_place() {
     let good = row("192.0.2.1", 23, CLOSED);
     let folder = runs.0.path().to_str().expect("a plain name").to_owned();
     for (content, complaint) in [
-        (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: it is not a row that"),
-        (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: its schema is 2, and this"),
-        (format!("{good}{}\n{good}", &good[..30]), "line 2: it is not a row that"),
-        (good.replace("closed", "\\u001b]0;x"), "line 1: it is not a row that"),
-        ("TARGET STATE\n".to_owned(), "line 1: it is not a row that"),
+        (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: not a row as"),
+        (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: schema 2 is not supported"),
+        (format!("{good}{}\n{good}", &good[..30]), "line 2: not a row as"),
+        (good.replace("closed", "\\u001b]0;x"), "line 1: not a row as"),
+        ("TARGET STATE\n".to_owned(), "line 1: not a row as"),
     ] {
         let bad = runs.write("bad.jsonl", content);
         for arguments in [[&old, &bad], [&bad, &old]] {
@@ -331,8 +331,8 @@ fn a_run_that_is_not_in_a_database_is_refused() {
     assert_eq!(audit(&database, &["127.0.0.1:1"]).status, Some(0));
     let empty = runs.write("empty", "");
     for (run, complaint) in [
-        (format!("{database}#7"), "it has no run 7; there is 1, 1"),
-        (format!("{database}#-2"), "it has no run #-2; there is 1, 1"),
+        (format!("{database}#7"), "no run 7: the database has one run, 1"),
+        (format!("{database}#-2"), "no run #-2: the database has one run, 1"),
         (format!("{database}#first"), "a run is last, -1 (the last), -2 (the one before)"),
         (format!("{database}#"), "a run is last, -1 (the last), -2 (the one before)"),
         (format!("{rows}#1"), "only databases have several runs"),
@@ -348,7 +348,7 @@ fn a_run_that_is_not_in_a_database_is_refused() {
         \"$portmuster\" diff \"$1.foreign\" \"$1\"";
     let ended = sh(script, &database);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("it is not a database of portmuster's"), "{ended:?}");
+    assert!(ended.stderr.contains("not a portmuster database"), "{ended:?}");
 }
 
 #[test]

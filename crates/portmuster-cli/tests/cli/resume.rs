@@ -234,7 +234,7 @@ fn a_database_that_lost_the_run_is_refused() {
         let (files, before) = (cut.files(), databases().each_ref().map(said));
         let ended = cut.kept.resume();
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let reason = "run 1 had outcomes that are not in it any more";
+        let reason = "run 1 lacks outcomes that were written to it";
         assert!(ended.stderr.contains(reason), "{ended:?}");
         assert_eq!(databases().each_ref().map(said), before);
         assert_eq!(cut.files()["jsonl"], files["jsonl"]);

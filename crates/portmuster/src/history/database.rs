@@ -169,9 +169,9 @@ pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredR
 
 /// Checks that the database has all that is read of it: older schemas have.
 fn check_columns(connection: &Connection) -> Result<(), DatabaseError> {
-    let missing = schema::missing(connection)?;
+    let missing = schema::missing_columns(connection)?;
     match missing.iter().find(|it| it.table == "runs" || READ.contains(&it.column)) {
-        Some(missing) => Err(missing.error()),
+        Some(missing) => Err(missing.missing_error()),
         None => Ok(()),
     }
 }
@@ -415,7 +415,7 @@ mod tests {
         fs::write(folder.file(), "").expect("there is room for a file");
         assert_eq!(error(), "it has no run #-1; there is none in it");
         fs::write(folder.file(), "{}\n").expect("there is room for a file");
-        assert!(error().starts_with("it is not a database of portmuster's"));
+        assert!(error().starts_with("not a portmuster database"));
 
         fs::remove_file(folder.file()).expect("it is there");
         folder.add(&outcomes(), Some(0));
