@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::bail;
-use portmuster::history::{Change, ChangeKind, ChangeTable, Changes, ChangesJsonl, Tally};
+use portmuster::history::{Change, ChangeCounts, ChangeKind, ChangeTable, Changes, ChangesJsonl};
 
 use crate::{
     args::{ChangeFormat, Diff, Show},
@@ -35,11 +35,11 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
     let mut changes = Changes::between(old, new);
     match write(&mut changes, diff) {
         Ok(hidden) => {
-            let tally = changes.tally();
+            let counts = changes.counts();
             if !diff.quiet {
-                say(&tally, hidden);
+                say(&counts, hidden);
             }
-            Ok(if tally.changed > 0 { Status::Finding } else { Status::Complete })
+            Ok(if counts.changed > 0 { Status::Finding } else { Status::Complete })
         }
         Err(error) => Ok(terminal::printed(Err(error))),
     }
@@ -68,22 +68,22 @@ fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
     Ok(hidden)
 }
 
-fn say(tally: &Tally, hidden: u64) {
-    let kinds = ChangeKind::ALL.into_iter().filter(|&kind| tally.of(kind) > 0);
-    let kinds: Vec<_> = kinds.map(|kind| format!("{} {kind}", grouped(tally.of(kind)))).collect();
+fn say(counts: &ChangeCounts, hidden: u64) {
+    let kinds = ChangeKind::ALL.into_iter().filter(|&kind| counts.of(kind) > 0);
+    let kinds: Vec<_> = kinds.map(|kind| format!("{} {kind}", grouped(counts.of(kind)))).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
     terminal::note(format!(
         "{} targets, then {}; {} changed{kinds}",
-        grouped(tally.old),
-        grouped(tally.new),
-        grouped(tally.changed)
+        grouped(counts.old),
+        grouped(counts.new),
+        grouped(counts.changed)
     ));
     for (count, what) in [
         (hidden, "that came or went are not open, and not shown; --show all shows them"),
-        (tally.unreached, "not reached by a run that is not whole, and not compared"),
-        (tally.unchecked, "could not be checked in one of the runs, and are not compared"),
+        (counts.unreached, "not reached by a run that is not whole, and not compared"),
+        (counts.unchecked, "could not be checked in one of the runs, and are not compared"),
         (
-            tally.offers_unseen,
+            counts.algorithms_unknown,
             "made an offer of algorithms in one of the runs only: what is weak is not compared",
         ),
     ] {

@@ -28,6 +28,8 @@ pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
 pub use seekable::SeekableOutput;
+#[cfg(all(test, feature = "sqlite"))]
+pub(crate) use sqlite::scratch;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::history::{Run, RunChoice, StoredRun, read_jsonl, read_run};
+use portmuster::history::{RunChoice, RunResults, StoredRun, read_jsonl, read_run};
 
 use crate::terminal;
 
@@ -63,7 +63,7 @@ impl Source {
     ///
     /// # Errors
     /// It can't be read: where, and why.
-    pub(super) fn read(&self, quiet: bool) -> anyhow::Result<Run> {
+    pub(super) fn read(&self, quiet: bool) -> anyhow::Result<RunResults> {
         let (run, doubt) =
             self.read_all().with_context(|| format!("reading the run {}", self.name))?;
         if quiet {
@@ -82,7 +82,7 @@ impl Source {
     }
 
     /// The run, and why it may not be whole.
-    fn read_all(&self) -> anyhow::Result<(Run, Option<String>)> {
+    fn read_all(&self) -> anyhow::Result<(RunResults, Option<String>)> {
         let Some(path) = &self.file else { return rows(io::stdin().lock()) };
         let file = File::open(path)?;
         let is_plain = file.metadata()?.is_file();
@@ -98,19 +98,19 @@ impl Source {
     }
 }
 
-fn rows(input: impl BufRead) -> anyhow::Result<(Run, Option<String>)> {
+fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
     let run = read_jsonl(input)?;
     let is_cut = run.is_partial();
     let doubt = is_cut.then(|| "ends in the middle of a row, so its run was cut off".to_owned());
     Ok((run, doubt))
 }
 
-fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(Run, Option<String>)> {
-    let StoredRun { run, id, has_ended, left } = read_run(database, choice)?;
+fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(RunResults, Option<String>)> {
+    let StoredRun { results, id, has_ended, left } = read_run(database, choice)?;
     let doubt = match (has_ended, left) {
         (false, _) => Some(format!("(run {id}) was cut off, or is still going on")),
         (true, 0) => None,
         (true, left) => Some(format!("(run {id}) was stopped with {left} targets left")),
     };
-    Ok((run, doubt))
+    Ok((results, doubt))
 }

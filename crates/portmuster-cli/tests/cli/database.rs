@@ -198,8 +198,10 @@ fn a_run_that_one_database_refuses_is_in_no_other_output() {
         rename("runs", "gone");
         let ended = check(&outputs);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let told =
-            format!("opening the output {}: not as portmuster creates a database", broken.display());
+        let told = format!(
+            "opening the output {}: not as portmuster creates a database",
+            broken.display()
+        );
         assert!(ended.stderr.contains(&told), "{}", ended.stderr);
         let other = Connection::open(other).expect("it is a database");
         assert_eq!(column::<u32>(&other, "SELECT count(*) FROM runs"), [1]);

@@ -47,7 +47,7 @@ fn name_with_a_meaning_for_sqlite_names_a_file() {
         sink.finish(&ending()).expect("there is room");
         drop(sink);
         assert!(fs::read(&file).expect("the file exists").starts_with(b"SQLite format 3\0"));
-        assert_eq!(read(&file).expect("the run exists").run.rows(), 3, "{name:?}");
+        assert_eq!(read(&file).expect("the run exists").results.rows(), 3, "{name:?}");
         let immutable = open_immutable(&file).expect("the file is a database");
         let rows = count(&immutable, "SELECT count(*) FROM outcomes", &[]);
         assert_eq!(rows, Ok(3), "{name:?}");

@@ -122,7 +122,7 @@ fn read_of_an_older_schema_changes_nothing() {
     let old = old_database();
     let before = old.content();
     let stored = read(&old.file()).expect("the run exists");
-    assert_eq!((stored.run.rows(), stored.has_ended), (2, false));
+    assert_eq!((stored.results.rows(), stored.has_ended), (2, false));
     assert_eq!(old.content(), before);
 }
 

@@ -37,7 +37,7 @@ fn triggers_and_unique_indexes_are_refused_by_writers() {
             assert!(error.to_string().contains(message), "{error}");
         }
         assert_eq!(database.content(), before);
-        assert_eq!(read(&database.file()).expect("the rows exist").run.rows(), u64::from(ROWS));
+        assert_eq!(read(&database.file()).expect("the rows exist").results.rows(), u64::from(ROWS));
     }
 }
 
@@ -49,7 +49,7 @@ fn trigger_created_during_a_run_does_not_fire() {
     write(&mut sink, ROWS);
     sink.finish(&ending()).expect("there is room");
     drop(sink);
-    assert_eq!(read(&database.file()).expect("the rows exist").run.rows(), u64::from(ROWS));
+    assert_eq!(read(&database.file()).expect("the rows exist").results.rows(), u64::from(ROWS));
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn resumed_run_counts_its_earlier_rows() {
     write(&mut sink, 10);
     sink.finish(&ending()).expect("nothing is missing");
     drop(sink);
-    assert_eq!(read(&database.file()).expect("the rows exist").run.rows(), 20);
+    assert_eq!(read(&database.file()).expect("the rows exist").results.rows(), 20);
 }
 
 const ENDLESS: &str = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)";
@@ -211,7 +211,7 @@ fn other_tables_views_and_indexes_are_accepted() {
     write(&mut sink, 2);
     sink.finish(&ending()).expect("there is room");
     drop(sink);
-    assert_eq!(read(&database.file()).expect("the rows exist").run.rows(), 2);
+    assert_eq!(read(&database.file()).expect("the rows exist").results.rows(), 2);
 }
 
 #[test]
