@@ -46,7 +46,7 @@ pub fn telnet(input: &[u8]) {
 
 /// The payload of an offer for the key exchange.
 pub fn kexinit(payload: &[u8]) {
-    probe::read_offer(payload);
+    probe::check_kex_init(payload);
 }
 
 /// Numbers that follow from the bytes (FNV-1a).
