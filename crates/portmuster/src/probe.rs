@@ -6,8 +6,9 @@
 //! To add a service, add a file in `probe/`, its use in [`Greeting`], a variant of [`Service`] and one
 //! of [`Rule`]. To add only the name of a protocol, add a row to a table in `probe/plain/`.
 //!
-//! Invariant: memory is bounded by [`BANNER_MAX`], [`ssh::IDENTIFICATION_MAX`] and one ssh packet,
-//! and work by [`BYTES_MAX`] and [`LINES_MAX`], whatever a server sends and however it is split.
+//! Invariant: memory is bounded by [`limits::BANNER_MAX`], [`ssh::IDENTIFICATION_MAX`] and one ssh
+//! packet, and work by [`limits::BYTES_MAX`] and [`limits::LINES_MAX`], whatever a server sends and
+//! however it is split.
 //!
 //! Invariant: a conversation writes less than [`WRITTEN_MAX`] bytes. The only text among them is our
 //! identification and one empty line.
@@ -32,10 +33,10 @@ mod telnet;
 pub(crate) mod transcripts;
 
 use self::greeting::{Greeting, GreetingStep};
-pub(crate) use self::{
-    judgement::{EndOfInput, Judgement},
-    limits::{BANNER_MAX, BYTES_MAX, LINES_MAX, WRITTEN_MAX},
-};
+pub(crate) use judgement::{EndOfInput, Judgement};
+pub(crate) use limits::WRITTEN_MAX;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use limits::{BANNER_MAX, BYTES_MAX, LINES_MAX};
 pub use plain::known_protocols;
 
 const _: () = assert!(

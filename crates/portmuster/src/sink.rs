@@ -29,7 +29,7 @@ pub use jsonl::Jsonl;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
 pub use seekable::SeekableOutput;
 #[cfg(all(test, feature = "sqlite"))]
-pub(crate) use sqlite::scratch;
+pub(crate) use sqlite::tests::scratch;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]

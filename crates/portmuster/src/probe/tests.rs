@@ -1,8 +1,7 @@
 //! Tests of whole conversations.
 
-use super::EMPTY_LINE;
 use super::{
-    Probe, ProbeState, ProbeStep,
+    EMPTY_LINE, Probe, ProbeState, ProbeStep,
     judgement::{EndOfInput, Judgement},
     limits::{BANNER_MAX, BYTES_MAX, LINES_MAX, WRITTEN_MAX},
     samples, ssh,

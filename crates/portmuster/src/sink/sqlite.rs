@@ -46,12 +46,10 @@ mod error;
 mod identity;
 mod open;
 pub(crate) mod schema;
-#[cfg(test)]
-pub(crate) mod scratch;
 mod settings;
 mod statements;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::DatabaseError;
 

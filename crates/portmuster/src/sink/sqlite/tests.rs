@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::scratch::ScratchDatabase;
+use self::scratch::ScratchDatabase;
 use crate::history::{StoredRun, StoredRunError, read_run};
 
 mod interference;
 mod names;
 mod runs;
 mod schema;
+pub(crate) mod scratch;
 mod untrusted;
 
 /// Number of rows of the run in [`database_with_run`].

@@ -2,10 +2,8 @@
 
 use std::{fs, io, path::Path};
 
-use super::super::{
-    Sqlite, connection,
-    scratch::{ScratchDatabase, begin, ending, pause, refused, write},
-};
+use super::super::{Sqlite, connection};
+use super::scratch::{ScratchDatabase, begin, ending, pause, refused, write};
 use crate::sink::Sink;
 
 #[test]

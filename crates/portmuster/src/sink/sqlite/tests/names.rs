@@ -10,9 +10,9 @@ use std::{
 use super::super::{
     DatabaseError, Sqlite,
     connection::{has_log, open_immutable, open_to_write, unambiguous},
-    scratch::{ScratchDatabase, begin, ending, write},
     statements::count,
 };
+use super::scratch::{ScratchDatabase, begin, ending, write};
 use super::{database_with_run, read};
 use crate::sink::Sink;
 

@@ -4,10 +4,10 @@ use rusqlite::StatementStatus;
 
 use super::super::{
     PreparedRun, Sqlite,
-    scratch::{ScratchDatabase, ending, pause, prepare, refused, write},
     settings::{BATCH_MAX, COMMIT_DELAY_MAX},
     statements::delete_after,
 };
+use super::scratch::{ScratchDatabase, ending, pause, prepare, refused, write};
 use crate::sink::{ResumePoint, Sink, samples};
 
 #[test]

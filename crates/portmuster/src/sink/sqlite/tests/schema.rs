@@ -5,12 +5,9 @@ use std::{fs, path::Path};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::super::{
-    DatabaseError, PreparedRun, Sqlite, schema,
-    scratch::{ScratchDatabase, prepare},
-    settings::SCHEMA_VERSION,
-};
+use super::super::{DatabaseError, PreparedRun, Sqlite, schema, settings::SCHEMA_VERSION};
 use super::read;
+use super::scratch::{ScratchDatabase, prepare};
 use crate::sink::{Sink, samples};
 
 /// The database of version 0.1.0 with an unfinished run.

@@ -6,9 +6,9 @@ use super::super::{
     DatabaseError, Sqlite,
     connection::{open_immutable, open_read_only, open_to_write},
     schema,
-    scratch::{ScratchDatabase, begin, ending, refused, write},
     statements::count,
 };
+use super::scratch::{ScratchDatabase, begin, ending, refused, write};
 use super::{ROWS, database_with_run, read};
 use crate::sink::{ResumePoint, Sink};
 

@@ -10,10 +10,9 @@ use std::{
 use rusqlite::{Connection, types::FromSql};
 use tempfile::TempDir;
 
-use super::{DatabaseError, PreparedRun, Sqlite};
 use crate::{
     outcome::{Account, Outcome, PortState, Reason},
-    sink::{Beginning, Ending, Sink, samples},
+    sink::{Beginning, DatabaseError, Ending, PreparedRun, Sink, Sqlite, samples},
 };
 
 /// A temporary folder with the path of a database in it, which does not exist at first.
