@@ -54,8 +54,9 @@ impl Screen {
             (EscapeState::String, ESCAPE) => (EscapeState::StringEscape, false),
             // A line end terminates a string, because an unterminated one would hide the rest.
             (EscapeState::String, BELL | b'\n')
-            | (EscapeState::Escape | EscapeState::Sequence, _) => (EscapeState::Text, false),
-            (EscapeState::StringEscape, _) => (EscapeState::Text, false),
+            | (EscapeState::Escape | EscapeState::Sequence | EscapeState::StringEscape, _) => {
+                (EscapeState::Text, false)
+            }
             (EscapeState::String, _) => (EscapeState::String, false),
         };
         // A cursor movement starts another line.

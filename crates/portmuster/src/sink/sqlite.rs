@@ -1,4 +1,4 @@
-//! A SQLite database of runs.
+//! A `SQLite` database of runs.
 //!
 //! Schema version 2, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
 //!

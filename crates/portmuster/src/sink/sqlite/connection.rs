@@ -1,10 +1,10 @@
 //! Connections to untrusted databases.
 //!
-//! Invariant: a path always names a file. SQLite gives some names a meaning of their own
+//! Invariant: a path always names a file. `SQLite` gives some names a meaning of their own
 //! (`:memory:`, the empty name, URIs that begin with `file:`), and strips slashes from the end of
-//! others. SQLite only receives names that can mean nothing but the file.
+//! others. `SQLite` only receives names that can mean nothing but the file.
 //!
-//! Invariant: SQLite executes nothing that is stored in a database: no triggers, no views, no unsafe
+//! Invariant: `SQLite` executes nothing that is stored in a database: no triggers, no views, no unsafe
 //! functions or virtual tables of its schema, no extensions
 //! (<https://www.sqlite.org/security.html>).
 //!
@@ -134,7 +134,7 @@ fn limit_steps(connection: &mut Connection, file: PathBuf) -> rusqlite::Result<(
     connection.progress_handler(STEPS_PER_CHECK, Some(is_exceeded))
 }
 
-/// Returns a path to the same file that SQLite cannot take for anything else.
+/// Returns a path to the same file that `SQLite` cannot take for anything else.
 ///
 /// # Errors
 /// The path cannot name a file: it is empty, or ends like the path of a folder.

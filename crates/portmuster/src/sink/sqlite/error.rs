@@ -32,7 +32,7 @@ pub enum DatabaseError {
     /// The database is marked as one of portmuster, but its tables differ. It was not changed.
     #[error("not as portmuster creates a database: {0}; choose another file")]
     Altered(String),
-    /// The file has several names (hard links). SQLite keeps the log of a database beside the name by
+    /// The file has several names (hard links). `SQLite` keeps the log of a database beside the name by
     /// which it is opened, so runs that use different names lose each other's rows
     /// (<https://www.sqlite.org/howtocorrupt.html>).
     #[error(

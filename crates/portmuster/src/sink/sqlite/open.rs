@@ -33,7 +33,7 @@ fn open(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
-/// Switches on the write-ahead log. SQLite's own timeout does not cover another program that is about
+/// Switches on the write-ahead log. `SQLite`'s own timeout does not cover another program that is about
 /// to do the same, so this retries until [`BUSY_TIMEOUT`].
 fn switch_on_log(connection: &Connection) -> rusqlite::Result<()> {
     let clock = Clock::start();

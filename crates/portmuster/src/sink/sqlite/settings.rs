@@ -33,7 +33,7 @@ pub(super) const LOG_RETRY_DELAY: Duration = Duration::from_millis(10);
 /// column; the arguments of a run may be two megabytes, which escaping makes four times as long.
 pub(super) const VALUE_BYTES_MAX: i32 = 32 << 20;
 
-/// Number of steps of SQLite's virtual machine per byte of the database that a statement may take.
+/// Number of steps of `SQLite`'s virtual machine per byte of the database that a statement may take.
 /// A row takes 20 to 60 steps, and 60 bytes or more.
 pub(super) const STEPS_PER_BYTE: u64 = 8;
 

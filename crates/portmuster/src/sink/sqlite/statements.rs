@@ -61,7 +61,7 @@ impl ToSql for ColumnValue<'_> {
     }
 }
 
-/// Converts a count to an integer of SQLite, saturating.
+/// Converts a count to an integer of `SQLite`, saturating.
 pub(super) fn to_i64(count: impl TryInto<i64>) -> i64 {
     count.try_into().unwrap_or(i64::MAX)
 }

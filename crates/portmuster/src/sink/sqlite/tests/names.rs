@@ -1,4 +1,4 @@
-//! Paths that SQLite or the file system could read as something else.
+//! Paths that `SQLite` or the file system could read as something else.
 
 use std::{
     ffi::OsString,

@@ -145,7 +145,7 @@ fn prepared_run_without_commit_changes_nothing() {
     assert_eq!(database.count(), 1);
 }
 
-/// Counts steps of SQLite's virtual machine, which do not depend on the speed of this machine.
+/// Counts steps of `SQLite`'s virtual machine, which do not depend on the speed of this machine.
 #[test]
 fn resume_takes_the_same_steps_with_any_number_of_rows() {
     let steps = |earlier: u32, rows: u32| {
