@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use anyhow::bail;
-use portmuster::history::{Change, ChangeKind, ChangeTable, Changes, ChangesJsonl, Tally};
+use portmuster::history::{Change, ChangeCounts, ChangeKind, ChangeTable, Changes, ChangesJsonl};
 
 use crate::{
     args::{ChangeFormat, Diff, Show},
@@ -35,11 +35,11 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
     let mut changes = Changes::between(old, new);
     match write(&mut changes, diff) {
         Ok(hidden) => {
-            let tally = changes.tally();
+            let counts = changes.counts();
             if !diff.quiet {
-                print_tally(&tally, hidden);
+                print_counts(&counts, hidden);
             }
-            Ok(if tally.changed > 0 { Status::Finding } else { Status::Complete })
+            Ok(if counts.changed > 0 { Status::Finding } else { Status::Complete })
         }
         Err(error) => Ok(terminal::status_of(Err(error))),
     }
@@ -69,26 +69,26 @@ fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
 }
 
 /// Prints the summary of a comparison, of which `hidden` changes were not written.
-fn print_tally(tally: &Tally, hidden: u64) {
-    let kinds = ChangeKind::ALL.into_iter().filter(|&kind| tally.of(kind) > 0);
+fn print_counts(counts: &ChangeCounts, hidden: u64) {
+    let kinds = ChangeKind::ALL.into_iter().filter(|&kind| counts.of(kind) > 0);
     let kinds: Vec<_> =
-        kinds.map(|kind| format!("{} {kind}", with_commas(tally.of(kind)))).collect();
+        kinds.map(|kind| format!("{} {kind}", with_commas(counts.of(kind)))).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
     terminal::note(format!(
         "{} targets before, {} now; {} changed{kinds}",
-        with_commas(tally.old),
-        with_commas(tally.new),
-        with_commas(tally.changed)
+        with_commas(counts.old),
+        with_commas(counts.new),
+        with_commas(counts.changed)
     ));
     for (count, what) in [
         (
             hidden,
             "changes are not shown: targets that came or went and are not open; see --show all",
         ),
-        (tally.unreached, "targets were not reached by an incomplete run, and are not compared"),
-        (tally.unchecked, "targets could not be checked in one of the runs, and are not compared"),
+        (counts.unreached, "targets were not reached by an incomplete run, and are not compared"),
+        (counts.unchecked, "targets could not be checked in one of the runs, and are not compared"),
         (
-            tally.offers_unseen,
+            counts.algorithms_unknown,
             "targets sent their algorithms in only one run: their findings are not compared",
         ),
     ] {

@@ -17,7 +17,7 @@ use crate::{
     config::{Config, Limits, Probing},
     memory::{Memory, Reservation},
     outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
-    probe::{Ending, Judgement, Probe, ProbeStep},
+    probe::{EndOfInput, Judgement, Probe, ProbeStep},
 };
 
 mod errno;
@@ -161,7 +161,7 @@ impl Attempt {
         let Stage::Talking(conversation) = &mut self.stage else { return true };
         let evidence = if conversation.evidence.is_some() { Evidence::BYTES_MAX } else { 0 };
         // Twice, because the conclusion copies some of it.
-        let bytes = 2 * conversation.probe.held() + evidence + more;
+        let bytes = 2 * conversation.probe.memory() + evidence + more;
         memory.reserve(&mut conversation.held, bytes)
     }
 
@@ -176,7 +176,7 @@ impl Attempt {
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn held(&self) -> usize {
         match &self.stage {
-            Stage::Talking(conversation) => conversation.probe.held(),
+            Stage::Talking(conversation) => conversation.probe.memory(),
             Stage::Starting | Stage::Connecting => 0,
         }
     }
@@ -255,11 +255,11 @@ impl Attempt {
                     ProbeStep::Judged(judgement) => self.judged(judgement, now),
                 }
             }
-            (Stage::Talking(_), Event::Closed) => self.ended(Ending::Closed, now),
+            (Stage::Talking(_), Event::Closed) => self.ended(EndOfInput::Closed, now),
             (Stage::Talking(_), Event::Failed(errno)) => {
                 match errno::meaning(Phase::Conversation, errno) {
                     errno::Meaning::Fault(fault) => Step::Done(Conclusion::Fault(fault)),
-                    _ => self.ended(Ending::Closed, now),
+                    _ => self.ended(EndOfInput::Closed, now),
                 }
             }
             (Stage::Talking(_), Event::DeadlinePassed) => self.limit_reached(rules, now),
@@ -302,7 +302,7 @@ impl Attempt {
         let judgement = Judgement::new(service, rule, Vec::new());
         let total = now.since(self.started);
         let times = Times { connect: Some(total), first_byte: None, total };
-        Step::Done(open(judgement.proven_by(rules.evidence.then(Evidence::default)), times))
+        Step::Done(open(judgement.with_evidence(rules.evidence.then(Evidence::default)), times))
     }
 
     fn refused(&mut self, rules: &Rules, errno: Errno, now: Instant) -> Step {
@@ -337,16 +337,16 @@ impl Attempt {
                 if conversation.is_still_sending(&rules.limits, now)
                     || conversation.probe.is_in_ssh() =>
             {
-                self.ended(Ending::Deadline, now)
+                self.ended(EndOfInput::Deadline, now)
             }
-            _ => self.ended(Ending::Quiet, now),
+            _ => self.ended(EndOfInput::Quiet, now),
         }
     }
 
-    fn ended(&mut self, ending: Ending, now: Instant) -> Step {
+    fn ended(&mut self, end: EndOfInput, now: Instant) -> Step {
         match &self.stage {
             Stage::Talking(conversation) => {
-                let judgement = conversation.probe.ended(ending);
+                let judgement = conversation.probe.finish(end);
                 self.judged(judgement, now)
             }
             _ => self.unconnected(PortState::Filtered, Reason::NoAnswer, now),
@@ -361,7 +361,7 @@ impl Attempt {
     fn judged(&mut self, mut judgement: Judgement, now: Instant) -> Step {
         let mut times = Times { total: now.since(self.started), ..Times::default() };
         if let Stage::Talking(conversation) = &mut self.stage {
-            judgement = judgement.proven_by(conversation.evidence.take());
+            judgement = judgement.with_evidence(conversation.evidence.take());
             times.connect = Some(conversation.accepted.since(self.started));
             times.first_byte = conversation.first_byte.map(|first| first.since(self.started));
         }
@@ -388,7 +388,7 @@ impl Conversation {
         self.quiet_since = now;
         self.awaits_more = false;
         self.first_byte.get_or_insert(now);
-        self.probe.bytes(bytes)
+        self.probe.receive(bytes)
     }
 
     fn active_step(&mut self, now: Instant) -> Vec<u8> {

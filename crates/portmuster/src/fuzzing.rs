@@ -63,7 +63,7 @@ pub fn telnet(input: &[u8]) {
 /// # Panics
 /// The parsed lists differ from those in the payload.
 pub fn kexinit(payload: &[u8]) {
-    probe::read_offer(payload);
+    probe::check_kex_init(payload);
 }
 
 /// Random choices that are derived from the input, so that the same input repeats them.

@@ -222,7 +222,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "reset-discards-greeting",
         why: "a reset in the middle of a greeting turns an open port into a filtered one",
         file: "crates/portmuster/src/attempt.rs",
-        old: "_ => self.ended(Ending::Closed, now),",
+        old: "_ => self.ended(EndOfInput::Closed, now),",
         new: "_ => self.unconnected(PortState::Filtered, Reason::NoAnswer, now),",
         caught_by: Simulated(TROUBLE),
     },
@@ -291,7 +291,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         new: "\
         greeting.telnet = telnet::Negotiation::default();
         let mut replies = Vec::new();",
-        caught_by: Unit("probe::transcripts::transcripts_prove_the_same_however_they_are_split"),
+        caught_by: Unit("probe::transcripts::split_transcripts_lead_to_the_same_judgement"),
     },
     Mutation {
         name: "byte-limit-off-by-one",
@@ -299,7 +299,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/probe/greeting.rs",
         old: "self.seen >= BYTES_MAX",
         new: "self.seen > BYTES_MAX",
-        caught_by: Unit("probe::tests::bytes_without_end_are_a_tarpit_in_bounded_memory"),
+        caught_by: Unit("probe::tests::endless_bytes_are_a_tarpit_in_bounded_memory"),
     },
     Mutation {
         name: "packet-length-unchecked",
@@ -307,7 +307,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         file: "crates/portmuster/src/probe/kexinit.rs",
         old: "(2..=PACKET_MAX).contains(&length)",
         new: "length >= 2",
-        caught_by: Unit("probe::kexinit::tests::whatever_else_comes_is_told"),
+        caught_by: Unit("probe::kexinit::tests::other_packets_fail_with_their_reason"),
     },
     Mutation {
         name: "barrier-open",

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::history::{Run, RunChoice, StoredRun, read_jsonl, read_run};
+use portmuster::history::{RunChoice, RunResults, StoredRun, read_jsonl, read_run};
 
 use crate::terminal;
 
@@ -64,7 +64,7 @@ impl Source {
     ///
     /// # Errors
     /// The run can't be read.
-    pub(super) fn read(&self, quiet: bool) -> anyhow::Result<Run> {
+    pub(super) fn read(&self, quiet: bool) -> anyhow::Result<RunResults> {
         let (run, defect) =
             self.read_all().with_context(|| format!("reading the run {}", self.name))?;
         if quiet {
@@ -83,7 +83,7 @@ impl Source {
     }
 
     /// Reads the run; returns it with the reason why it is incomplete, if it is.
-    fn read_all(&self) -> anyhow::Result<(Run, Option<String>)> {
+    fn read_all(&self) -> anyhow::Result<(RunResults, Option<String>)> {
         let Some(path) = &self.file else { return rows(io::stdin().lock()) };
         let file = File::open(path)?;
         let is_plain = file.metadata()?.is_file();
@@ -100,20 +100,20 @@ impl Source {
 }
 
 /// Reads a file of rows.
-fn rows(input: impl BufRead) -> anyhow::Result<(Run, Option<String>)> {
-    let run = read_jsonl(input)?;
-    let is_cut = run.is_partial();
+fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
+    let results = read_jsonl(input)?;
+    let is_cut = results.is_partial();
     let defect = is_cut.then(|| "ends in the middle of a row, so its run was killed".to_owned());
-    Ok((run, defect))
+    Ok((results, defect))
 }
 
 /// Reads a run in a database.
-fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(Run, Option<String>)> {
-    let StoredRun { run, id, has_ended, left } = read_run(database, choice)?;
+fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(RunResults, Option<String>)> {
+    let StoredRun { results, id, has_ended, left } = read_run(database, choice)?;
     let defect = match (has_ended, left) {
         (false, _) => Some(format!("(run {id}) was killed or is still running")),
         (true, 0) => None,
         (true, left) => Some(format!("(run {id}) was stopped with {left} targets left")),
     };
-    Ok((run, defect))
+    Ok((results, defect))
 }

@@ -119,7 +119,7 @@ impl Rendering {
             self.field("service", service);
         }
         if let Some(rule) = verdict.rule {
-            self.field("rule", format!("{rule}: {}", Rule::told(rule)));
+            self.field("rule", format!("{rule}: {}", Rule::describe(rule)));
         }
         if !verdict.banner.is_empty() {
             self.field("banner", escape_line(&verdict.banner));
@@ -149,7 +149,7 @@ impl Rendering {
         }
         self.items("options", &details.options);
         for &weakness in &details.findings {
-            self.finding(weakness, details.key_exchange.offer());
+            self.finding(weakness, details.key_exchange.kex_init());
         }
     }
 

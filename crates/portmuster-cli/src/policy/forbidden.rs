@@ -184,7 +184,7 @@ fn findings_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
         return Presence::Found;
     }
     // SSH-1 sends no such list either, and has ciphers of its own.
-    let has_no_kex_init = details.is_none_or(|details| details.key_exchange.offer().is_none());
+    let has_no_kex_init = details.is_none_or(|details| details.key_exchange.kex_init().is_none());
     match verdict.service {
         None => Presence::Inconclusive(Inconclusive::Filtered),
         Some(Service::SshThrottled) => Presence::Inconclusive(Inconclusive::SshThrottled),

@@ -58,7 +58,7 @@ fn bind_mounted_database_file_is_refused() {
         \"$portmuster\" check 127.0.0.1:1 -o sqlite=elsewhere/rows.db";
     let Some(ended) = sh_in_namespaces(&["--mount"], script, folder.path()) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("mount the folder that it is in"), "{ended:?}");
+    assert!(ended.stderr.contains("mount its folder instead"), "{ended:?}");
 }
 
 /// The output path would be a URI of the foreign database if URIs were enabled.
@@ -94,8 +94,8 @@ fn trigger_that_drops_rows_is_refused() {
     assert_eq!(ended.status, Some(2));
     assert!(
         ended.stderr.ends_with(
-            "audit.db: it is not as portmuster has made it: its table outcomes has the trigger \
-             quiet, which may keep rows out (DROP TRIGGER quiet removes it); choose another file\n"
+            "audit.db: not as portmuster creates a database: the table outcomes has the trigger \
+             quiet, which may reject rows (DROP TRIGGER quiet removes it); choose another file\n"
         ),
         "{}",
         ended.stderr
@@ -127,5 +127,5 @@ fn endless_view_does_not_hang_diff() {
     let script = "timeout 20 \"$portmuster\" diff \"$1/audit.db\" \"$1/audit.db\"";
     let ended = sh(script, folder.path());
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("its runs is no ordinary table (view)"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("runs is not an ordinary table (view)"), "{}", ended.stderr);
 }

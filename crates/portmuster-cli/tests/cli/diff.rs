@@ -240,11 +240,11 @@ fn invalid_run_error_names_line() {
     let good = row("192.0.2.1", 23, CLOSED);
     let folder = runs.0.path().to_owned();
     for (content, complaint) in [
-        (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: it is not a row that"),
-        (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: its schema is 2, and this"),
-        (format!("{good}{}\n{good}", &good[..30]), "line 2: it is not a row that"),
-        (good.replace("closed", "\\u001b]0;x"), "line 1: it is not a row that"),
-        ("TARGET STATE\n".to_owned(), "line 1: it is not a row that"),
+        (r#"{"ip":"192.0.2.1","ports":[{"port":22}]}"#.to_owned(), "line 1: not a row as"),
+        (format!("{good}{}{good}", "{\"schema\":2}\n"), "line 2: schema 2 is not supported"),
+        (format!("{good}{}\n{good}", &good[..30]), "line 2: not a row as"),
+        (good.replace("closed", "\\u001b]0;x"), "line 1: not a row as"),
+        ("TARGET STATE\n".to_owned(), "line 1: not a row as"),
     ] {
         let bad = runs.write("bad.jsonl", content);
         for arguments in [[&old, &bad], [&bad, &old]] {
@@ -330,8 +330,8 @@ fn unknown_database_run_is_refused() {
     assert_eq!(audit(&database, &["127.0.0.1:1"]).status, Some(0));
     let empty = runs.write("empty", "");
     for (run, complaint) in [
-        (format!("{database}#7"), "it has no run 7; there is 1, 1"),
-        (format!("{database}#-2"), "it has no run #-2; there is 1, 1"),
+        (format!("{database}#7"), "no run 7: the database has one run, 1"),
+        (format!("{database}#-2"), "no run #-2: the database has one run, 1"),
         (format!("{database}#first"), "a run is last, -1 (the last), -2 (the one before)"),
         (format!("{database}#"), "a run is last, -1 (the last), -2 (the one before)"),
         (format!("{rows}#1"), "only databases contain several runs"),
@@ -347,7 +347,7 @@ fn unknown_database_run_is_refused() {
         \"$portmuster\" diff \"$1.foreign\" \"$1\"";
     let ended = sh(script, &database);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("it is not a database of portmuster's"), "{ended:?}");
+    assert!(ended.stderr.contains("not a portmuster database"), "{ended:?}");
 }
 
 #[test]

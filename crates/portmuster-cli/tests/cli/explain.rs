@@ -52,7 +52,7 @@ fn ssh_check_is_described_from_connection_to_findings() {
             " ms  judged ssh, by the rule identification",
             "state         open (accepted)",
             "service       ssh",
-            "rule          identification: an ssh identification line came (RFC 4253 §4.2)",
+            "rule          identification: the server sent an ssh identification line (RFC 4253 §4.2)",
             "version       2.0",
             "software      appliance_1.0",
             "kex           diffie-hellman-group1-sha1",

@@ -237,7 +237,7 @@ fn database_without_the_run_is_refused() {
         let (files, before) = (killed.files(), databases().each_ref().map(contents));
         let ended = killed.run.resume();
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let reason = "run 1 had outcomes that are not in it any more";
+        let reason = "run 1 lacks outcomes that were written to it";
         assert!(ended.stderr.contains(reason), "{ended:?}");
         assert_eq!(databases().each_ref().map(contents), before);
         assert_eq!(killed.files()["jsonl"], files["jsonl"]);

@@ -1,6 +1,6 @@
-//! Reading a run of a database in which runs accumulate ([`Sqlite`] writes it).
+//! Reads a run from a database that [`Sqlite`] has written.
 //!
-//! Invariant: nothing is written to the database.
+//! Invariant: the database is not changed.
 
 use std::{net::IpAddr, path::Path, str::FromStr};
 
@@ -8,14 +8,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use rusqlite::{Connection, OptionalExtension, Row, types::FromSqlError};
 use thiserror::Error;
 
-use super::{Known, Run};
+use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{
     outcome::PortState,
     sink::{DatabaseError, Sqlite, open_read_only, schema, unescape},
 };
 
-/// The columns of an outcome that are read; every schema has them.
-const READ: [&str; 15] = [
+/// The columns of an outcome that are read. Every schema version has them.
+const READ_COLUMNS: [&str; 15] = [
     "id",
     "host",
     "port",
@@ -33,19 +33,19 @@ const READ: [&str; 15] = [
     "findings",
 ];
 
-/// Which run of a database.
+/// Selects a run of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunChoice {
-    /// The run of this id.
+    /// The run with this id.
     Id(i64),
-    /// So many runs before the last one.
+    /// The run that precedes the last one by this number of runs.
     BeforeLast(u32),
 }
 
 impl FromStr for RunChoice {
     type Err = UnknownChoice;
 
-    /// Reads `last`, `-1` (the last), `-2` (the one before) …, or an id.
+    /// Parses `last`, `-1` (the last), `-2` (the one before) …, or an id.
     fn from_str(text: &str) -> Result<Self, UnknownChoice> {
         match text.strip_prefix('-') {
             None if text == "last" => Ok(Self::BeforeLast(0)),
@@ -58,58 +58,58 @@ impl FromStr for RunChoice {
     }
 }
 
-/// The text names no run.
+/// The text does not name a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a run is last, -1 (the last), -2 (the one before) …, or its id")]
 pub struct UnknownChoice;
 
-/// A run as a database has it.
+/// A run that was read from a database.
 #[derive(Debug)]
 pub struct StoredRun {
-    /// What it knows; [partial](Run::is_partial) unless it has ended with nothing left.
-    pub run: Run,
-    /// Its id.
+    /// The results; [partial](RunResults::is_partial) unless the run has ended with no targets left.
+    pub results: RunResults,
+    /// The id of the run.
     pub id: i64,
-    /// Whether it has ended; otherwise it is going on, or was cut off.
+    /// Whether the run has ended. Otherwise it is still going on, or was killed.
     pub has_ended: bool,
-    /// Targets that it did not check.
+    /// Number of targets that it did not check.
     pub left: u64,
 }
 
-/// Why a run can't be read from a database.
+/// Why a run cannot be read from a database.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoredRunError {
-    /// The database can't be read.
+    /// The database cannot be read.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// It does not have the run.
-    #[error("it has no run {id}; {runs}")]
+    /// The database has no run with this id.
+    #[error("no run {id}: {runs}")]
     NoSuchId {
-        /// What was asked for.
+        /// The requested id.
         id: i64,
-        /// What there is.
+        /// The existing runs.
         runs: Runs,
     },
-    /// It does not have so many runs.
-    #[error("it has no run #-{}; {runs}", before_last + 1)]
+    /// The database has fewer runs than requested.
+    #[error("no run #-{}: {runs}", before_last + 1)]
     TooFew {
-        /// What was asked for.
+        /// The requested number of runs before the last one.
         before_last: u32,
-        /// What there is.
+        /// The existing runs.
         runs: Runs,
     },
-    /// A row can't be read.
-    #[error("row {id} can't be read: {reason}")]
+    /// A row cannot be read.
+    #[error("cannot read row {id}: {reason}")]
     Row {
-        /// Its id.
+        /// The id of the row.
         id: i64,
-        /// Why.
+        /// Why it cannot be read.
         reason: String,
     },
 }
 
-/// How many runs a database has, and the ids of the first and the last.
+/// The number of runs in a database, and the ids of the first and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Runs {
     count: i64,
@@ -121,9 +121,9 @@ impl std::fmt::Display for Runs {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { count, first, last } = self;
         match count {
-            0 => formatter.write_str("there is none in it"),
-            1 => write!(formatter, "there is 1, {first}"),
-            _ => write!(formatter, "there are {count}, from {first} to {last}"),
+            0 => formatter.write_str("the database has no runs"),
+            1 => write!(formatter, "the database has one run, {first}"),
+            _ => write!(formatter, "the database has {count} runs, {first} to {last}"),
         }
     }
 }
@@ -137,41 +137,41 @@ impl From<rusqlite::Error> for StoredRunError {
 /// Reads a run from a database.
 ///
 /// # Errors
-/// It is no database of ours, has no such run, or can't be read.
+/// The file is not a portmuster database, lacks the run, or cannot be read.
 pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunError> {
     Sqlite::inspect(database)?;
     let mut connection = open_read_only(database)?;
-    // What is read is of one moment, although the run may be going on.
-    let moment = connection.transaction()?;
-    let runs = if schema::version(&moment)? == 0 {
+    // The transaction gives a consistent view, although the run may still be going on.
+    let view = connection.transaction()?;
+    let runs = if schema::version(&view)? == 0 {
         Runs { count: 0, first: 0, last: 0 }
     } else {
-        check_columns(&moment)?;
-        runs(&moment)?
+        check_columns(&view)?;
+        runs(&view)?
     };
     let (id, has_ended, left) = match choice {
         _ if runs.count == 0 => None,
-        RunChoice::Id(id) => chosen(&moment, "WHERE id = ?1", id)?,
+        RunChoice::Id(id) => select_run(&view, "WHERE id = ?1", id)?,
         RunChoice::BeforeLast(back) => {
-            chosen(&moment, "ORDER BY id DESC LIMIT 1 OFFSET ?1", back.into())?
+            select_run(&view, "ORDER BY id DESC LIMIT 1 OFFSET ?1", back.into())?
         }
     }
     .ok_or(match choice {
         RunChoice::Id(id) => StoredRunError::NoSuchId { id, runs },
         RunChoice::BeforeLast(before_last) => StoredRunError::TooFew { before_last, runs },
     })?;
-    let mut run = rows(&moment, id)?;
+    let mut results = read_rows(&view, id)?;
     if !has_ended || left > 0 {
-        run.set_partial();
+        results.set_partial();
     }
-    Ok(StoredRun { run, id, has_ended, left })
+    Ok(StoredRun { results, id, has_ended, left })
 }
 
-/// Checks that the database has all that is read of it: older schemas have.
+/// Checks that the database has all columns that are read. Every schema version has them.
 fn check_columns(connection: &Connection) -> Result<(), DatabaseError> {
-    let missing = schema::missing(connection)?;
-    match missing.iter().find(|it| it.table == "runs" || READ.contains(&it.column)) {
-        Some(missing) => Err(missing.error()),
+    let missing = schema::missing_columns(connection)?;
+    match missing.iter().find(|it| it.table == "runs" || READ_COLUMNS.contains(&it.column)) {
+        Some(missing) => Err(missing.missing_error()),
         None => Ok(()),
     }
 }
@@ -183,7 +183,8 @@ fn runs(connection: &Connection) -> rusqlite::Result<Runs> {
     })
 }
 
-fn chosen(
+/// Selects a run: its id, whether it has ended, and the number of targets left.
+fn select_run(
     connection: &Connection,
     which: &str,
     argument: i64,
@@ -193,9 +194,9 @@ fn chosen(
     connection.query_row(&query, [argument], read).optional()
 }
 
-fn rows(connection: &Connection, id: i64) -> Result<Run, StoredRunError> {
-    // Rows of one run stand side by side, but for runs at the same time. They are read in the order
-    // of the file: by the index each would be on another page.
+fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunError> {
+    // The rows of a run are adjacent, unless runs were concurrent. This reads them in the order of
+    // the file; by the index, each would be on another page.
     let mut query = connection.prepare(
         "SELECT id, host, port, address, state, reason, service, banner, banner_base64,
             ssh_protocol, ssh_software, ssh_comment, kex_algorithms IS NOT NULL, protocol, findings
@@ -205,46 +206,47 @@ fn rows(connection: &Connection, id: i64) -> Result<Run, StoredRunError> {
         ORDER BY id",
     )?;
     let mut rows = query.query([id])?;
-    let (mut run, mut before, mut room) = (Run::new(), i64::MIN, size(connection)?);
+    let (mut results, mut previous) = (RunResults::new(), i64::MIN);
+    let mut remaining = size(connection)?;
     while let Some(row) = rows.next()? {
         let error = |id, reason: &str| StoredRunError::Row { id, reason: reason.to_owned() };
         let id = row.get(0)?;
-        // Pages of a file that is damaged may point at each other, so that it never ends.
-        if id <= before {
-            return Err(error(id, "it is behind a later one; the database is damaged"));
+        // Pages of a damaged file may refer to each other in a cycle, so that the rows never end.
+        if id <= previous {
+            return Err(error(id, "the database is damaged: its id is out of order"));
         }
-        before = id;
-        room = room
-            .checked_sub(length(row)?)
-            .ok_or_else(|| error(id, "rows are longer than the database, which is damaged"))?;
-        add(&mut run, row).map_err(|reason| error(id, &reason.to_string()))?;
+        previous = id;
+        remaining = remaining.checked_sub(length(row)?).ok_or_else(|| {
+            error(id, "the database is damaged: its rows are longer than its file")
+        })?;
+        add_row(&mut results, row).map_err(|reason| error(id, &reason.to_string()))?;
     }
-    Ok(run)
+    Ok(results)
 }
 
-/// Bytes that the database has.
+/// Returns the size of the database, in bytes.
 fn size(connection: &Connection) -> rusqlite::Result<u64> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     Ok(number("page_count")?.unsigned_abs().saturating_mul(number("page_size")?.unsigned_abs()))
 }
 
-/// Bytes of text that a row has.
+/// Returns the length of the texts in a row, in bytes.
 fn length(row: &Row<'_>) -> rusqlite::Result<u64> {
-    (0..READ.len()).try_fold(0, |sum, column| {
+    (0..READ_COLUMNS.len()).try_fold(0, |sum, column| {
         Ok(sum
             + row.get_ref(column)?.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len) as u64)
     })
 }
 
-fn add(run: &mut Run, row: &Row<'_>) -> rusqlite::Result<()> {
-    let known = Known {
+fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
+    let result = TargetResult {
         state: state(row, 4)?,
         reason: row.get(5)?,
         service: row.get(6)?,
         banner: banner(row)?,
         identification: [text(row, 9)?, text(row, 10)?, text(row, 11)?],
         protocol: text(row, 13)?,
-        has_offer: row.get(12)?,
+        has_kex_init: row.get(12)?,
         findings: match row.get_ref(14)?.as_str_or_null()? {
             Some(names) => names.split_whitespace().map(Into::into).collect(),
             None => Box::default(),
@@ -255,14 +257,14 @@ fn add(run: &mut Run, row: &Row<'_>) -> rusqlite::Result<()> {
         None => None,
     };
     let host = text(row, 1)?.ok_or(FromSqlError::InvalidType)?;
-    run.add(&host, row.get(2)?, address, known);
+    results.add(&host, row.get(2)?, address, result);
     Ok(())
 }
 
 fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<PortState> {
     let name = row.get_ref(column)?.as_str()?;
-    let known = PortState::ALL.into_iter().find(|state| state.name() == name);
-    Ok(known.ok_or(FromSqlError::InvalidType)?)
+    let state = PortState::ALL.into_iter().find(|state| state.name() == name);
+    Ok(state.ok_or(FromSqlError::InvalidType)?)
 }
 
 fn banner(row: &Row<'_>) -> rusqlite::Result<Box<[u8]>> {
@@ -278,58 +280,41 @@ fn banner(row: &Row<'_>) -> rusqlite::Result<Box<[u8]>> {
     }
 }
 
-/// The text as it was before it was made harmless. One that is not UTF-8 stays escaped, as rows in
-/// JSON have it.
+/// Reads an escaped text. Text that was not UTF-8 stays escaped, as in rows of JSON.
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Box<str>>> {
-    let Some(escape) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
-    let text = String::from_utf8(unescape(escape)).unwrap_or_else(|_| escape.to_owned());
+    let Some(escaped) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    let text = String::from_utf8(unescape(escaped)).unwrap_or_else(|_| escaped.to_owned());
     Ok(Some(text.into()))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf, time::SystemTime};
-
-    use tempfile::TempDir;
+    use std::{fs, time::SystemTime};
 
     use super::*;
     use crate::{
-        history::{Changes, read_jsonl},
+        history::{changes::Changes, read::read_jsonl},
         outcome::{Account, Outcome},
-        sink::{Beginning, Ending, Jsonl, Sink, samples},
+        sink::{Ending, Jsonl, Sink, samples, scratch::ScratchDatabase},
     };
 
-    struct Folder(TempDir);
-
-    impl Folder {
-        fn new() -> Self {
-            Self(TempDir::new().expect("there is room for a folder"))
+    /// Adds a run; `left` is `None` if it does not end.
+    fn add_run(database: &ScratchDatabase, outcomes: &[Outcome], left: Option<u64>) {
+        let mut sink = database.begin();
+        for outcome in outcomes {
+            sink.write(outcome).expect("there is room");
         }
-
-        fn file(&self) -> PathBuf {
-            self.0.path().join("audit.db")
+        sink.flush().expect("there is room");
+        if let Some(left) = left {
+            let (account, targets) = (Account::default(), u128::from(left));
+            let ending = Ending { account, targets, time: SystemTime::UNIX_EPOCH };
+            sink.finish(&ending).expect("there is room");
         }
+    }
 
-        /// Adds a run; `left` is `None` where it did not come to its end.
-        fn add(&self, outcomes: &[Outcome], left: Option<u64>) {
-            let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
-            let mut sink = Sqlite::begin(&self.file(), &beginning).expect("it is a database");
-            for outcome in outcomes {
-                sink.write(outcome).expect("it can be written");
-            }
-            sink.flush().expect("it can be written");
-            if let Some(left) = left {
-                let targets = u128::from(left);
-                let account = Account::default();
-                let ending = Ending { account, targets, time: SystemTime::UNIX_EPOCH };
-                sink.finish(&ending).expect("it can be written");
-            }
-        }
-
-        fn read(&self, choice: &str) -> Result<StoredRun, String> {
-            let choice = choice.parse().expect("it names a run");
-            read_run(&self.file(), choice).map_err(|error| error.to_string())
-        }
+    fn read(database: &ScratchDatabase, choice: &str) -> Result<StoredRun, String> {
+        let choice = choice.parse().expect("the choice names a run");
+        read_run(&database.file(), choice).map_err(|error| error.to_string())
     }
 
     fn outcomes() -> Vec<Outcome> {
@@ -342,96 +327,93 @@ mod tests {
     }
 
     #[test]
-    fn a_run_of_a_database_is_that_of_json_lines() {
-        let folder = Folder::new();
-        folder.add(&outcomes(), Some(0));
+    fn run_of_a_database_equals_the_same_run_in_json_lines() {
+        let database = ScratchDatabase::new();
+        add_run(&database, &outcomes(), Some(0));
         let mut lines = Vec::new();
         let mut jsonl = Jsonl::new(&mut lines);
         for outcome in outcomes() {
-            jsonl.write(&outcome).expect("a vector takes it");
+            jsonl.write(&outcome).expect("writing to a vector cannot fail");
         }
-        let lines = read_jsonl(lines.as_slice()).expect("these are rows");
-        let stored = folder.read("last").expect("there is one");
-        assert_eq!((stored.run.rows(), stored.id), (5, 1));
-        let changes: Vec<_> = Changes::between(lines, stored.run).collect();
+        let lines = read_jsonl(lines.as_slice()).expect("the lines are rows");
+        let stored = read(&database, "last").expect("there is one run");
+        assert_eq!((stored.results.rows(), stored.id), (5, 1));
+        let changes: Vec<_> = Changes::between(lines, stored.results).collect();
         assert_eq!(changes, []);
     }
 
     #[test]
-    fn a_run_is_chosen_by_its_id_or_from_the_last() {
-        let folder = Folder::new();
+    fn run_is_chosen_by_id_or_from_the_last() {
+        let database = ScratchDatabase::new();
         for rows in 1..=3 {
-            folder.add(&outcomes()[..rows], Some(0));
+            add_run(&database, &outcomes()[..rows], Some(0));
         }
         for (choice, id) in [("last", 3i64), ("-1", 3), ("-2", 2), ("-3", 1), ("2", 2)] {
-            let stored = folder.read(choice).expect("there is one");
-            assert_eq!((stored.id, stored.run.rows()), (id, id.unsigned_abs()), "{choice}");
+            let stored = read(&database, choice).expect("there are three runs");
+            assert_eq!((stored.id, stored.results.rows()), (id, id.unsigned_abs()), "{choice}");
         }
-        let error = |choice| folder.read(choice).expect_err("there is none");
-        assert_eq!(error("7"), "it has no run 7; there are 3, from 1 to 3");
-        assert_eq!(error("-4"), "it has no run #-4; there are 3, from 1 to 3");
+        let error = |choice| read(&database, choice).expect_err("there are three runs");
+        assert_eq!(error("7"), "no run 7: the database has 3 runs, 1 to 3");
+        assert_eq!(error("-4"), "no run #-4: the database has 3 runs, 1 to 3");
         for choice in ["", "first", "0", "-0", "-", "--1", "1.5", "99999999999999999999"] {
             assert_eq!(choice.parse::<RunChoice>(), Err(UnknownChoice), "{choice}");
         }
     }
 
     #[test]
-    fn runs_at_the_same_time_are_told_apart() {
-        let folder = Folder::new();
-        let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
-        let begin = || Sqlite::begin(&folder.file(), &beginning).expect("it is a database");
-        let mut sinks = [begin(), begin()];
+    fn concurrent_runs_are_read_separately() {
+        let database = ScratchDatabase::new();
+        let mut sinks = [database.begin(), database.begin()];
         let outcomes = outcomes();
         for (sink, outcome) in [0, 1, 1, 0].into_iter().zip(&outcomes) {
-            sinks[sink].write(outcome).expect("it can be written");
-            sinks[sink].checkpoint().expect("it can be written");
+            sinks[sink].write(outcome).expect("there is room");
+            sinks[sink].checkpoint().expect("there is room");
         }
         drop(sinks);
         for choice in ["1", "2"] {
-            assert_eq!(folder.read(choice).map(|stored| stored.run.rows()), Ok(2));
+            assert_eq!(read(&database, choice).map(|stored| stored.results.rows()), Ok(2));
         }
     }
 
     #[test]
-    fn a_run_that_did_not_come_to_its_end_says_so() {
-        let folder = Folder::new();
-        folder.add(&outcomes(), None);
-        folder.add(&outcomes(), Some(7));
-        folder.add(&outcomes(), Some(0));
-        let told = |choice| {
-            let stored = folder.read(choice)?;
-            Ok::<_, String>((stored.has_ended, stored.left, stored.run.is_partial()))
+    fn unfinished_and_stopped_runs_are_partial() {
+        let database = ScratchDatabase::new();
+        add_run(&database, &outcomes(), None);
+        add_run(&database, &outcomes(), Some(7));
+        add_run(&database, &outcomes(), Some(0));
+        let state = |choice| {
+            let stored = read(&database, choice)?;
+            Ok::<_, String>((stored.has_ended, stored.left, stored.results.is_partial()))
         };
-        assert_eq!(told("1"), Ok((false, 0, true)));
-        assert_eq!(told("2"), Ok((true, 7, true)));
-        assert_eq!(told("3"), Ok((true, 0, false)));
+        assert_eq!(state("1"), Ok((false, 0, true)));
+        assert_eq!(state("2"), Ok((true, 7, true)));
+        assert_eq!(state("3"), Ok((true, 0, false)));
     }
 
     #[test]
-    fn what_is_no_database_of_runs_is_refused() {
-        let folder = Folder::new();
-        let error = || folder.read("last").expect_err("there is none");
+    fn unreadable_databases_are_refused() {
+        let database = ScratchDatabase::new();
+        let error = || read(&database, "last").expect_err("there is no readable run");
         assert!(error().contains("No such file"));
-        fs::write(folder.file(), "").expect("there is room for a file");
-        assert_eq!(error(), "it has no run #-1; there is none in it");
-        fs::write(folder.file(), "{}\n").expect("there is room for a file");
-        assert!(error().starts_with("it is not a database of portmuster's"));
+        fs::write(database.file(), "").expect("there is room");
+        assert_eq!(error(), "no run #-1: the database has no runs");
+        fs::write(database.file(), "{}\n").expect("there is room");
+        assert!(error().starts_with("not a portmuster database"));
 
-        fs::remove_file(folder.file()).expect("it is there");
-        folder.add(&outcomes(), Some(0));
-        let broken = |change: &str| {
-            let database = Connection::open(folder.file()).expect("it can be opened");
-            database.execute_batch(change).expect("it can be changed");
-            drop(database);
+        fs::remove_file(database.file()).expect("the file exists");
+        add_run(&database, &outcomes(), Some(0));
+        let error_after = |statement: &str| {
+            database.execute(statement);
             error()
         };
         assert_eq!(
-            broken("UPDATE outcomes SET state = 'x' WHERE id = 2"),
-            "row 2 can't be read: Invalid type"
+            error_after("UPDATE outcomes SET state = 'x' WHERE id = 2"),
+            "cannot read row 2: Invalid type"
         );
         assert!(
-            broken("ALTER TABLE outcomes RENAME TO others").contains("it has no table outcomes")
+            error_after("ALTER TABLE outcomes RENAME TO others")
+                .contains("the table outcomes is missing")
         );
-        assert!(broken("PRAGMA user_version = 99").contains("schema is 99"));
+        assert!(error_after("PRAGMA user_version = 99").contains("schema version is 99"));
     }
 }

@@ -1,32 +1,36 @@
-//! What two runs know of one target, put side by side. Pure.
+//! Compares two results of one target. No I/O.
 
-use super::{Change, ChangeKind, Known, Side, Tally};
+use super::{
+    change::{Change, ChangeKind, ChangeSide},
+    change_counts::ChangeCounts,
+    target_result::TargetResult,
+};
 use crate::{
     outcome::{PortState, Service, Weakness},
     targets::Target,
 };
 
-/// What changed, if anything did.
+/// Returns the changes of a target; `None` if there are none.
 pub(super) fn change(
     target: Target,
-    old: Option<Side>,
-    new: Option<Side>,
-    tally: &mut Tally,
+    old: Option<ChangeSide>,
+    new: Option<ChangeSide>,
+    counts: &mut ChangeCounts,
 ) -> Option<Change> {
     let mut change =
         Change { target, kinds: Vec::new(), old, new, new_findings: vec![], gone_findings: vec![] };
     let (old, new) = match (&change.old, &change.new) {
-        (Some(old), Some(new)) => (&*old.known, &*new.known),
+        (Some(old), Some(new)) => (&*old.result, &*new.result),
         (old, _) => {
             change.kinds.push(if old.is_some() { ChangeKind::Went } else { ChangeKind::Came });
             return Some(change);
         }
     };
-    change.kinds.extend(kind(old, new, tally));
+    change.kinds.extend(kind(old, new, counts));
     if is_ssh(old) && is_ssh(new) {
-        tally.offers_unseen += u64::from(old.has_offer != new.has_offer);
-        change.new_findings = findings_beyond(new, old);
-        change.gone_findings = findings_beyond(old, new);
+        counts.algorithms_unknown += u64::from(old.has_kex_init != new.has_kex_init);
+        change.new_findings = findings_only_in(new, old);
+        change.gone_findings = findings_only_in(old, new);
     }
     for (findings, kind) in [
         (&change.new_findings, ChangeKind::NewFindings),
@@ -39,8 +43,8 @@ pub(super) fn change(
     (!change.kinds.is_empty()).then_some(change)
 }
 
-/// What became of the port and its service.
-fn kind(old: &Known, new: &Known, tally: &mut Tally) -> Option<ChangeKind> {
+/// Returns how the state or the service of the port changed.
+fn kind(old: &TargetResult, new: &TargetResult, counts: &mut ChangeCounts) -> Option<ChangeKind> {
     use PortState::{Closed, Filtered, Open, Unchecked, Unresolved};
 
     match (old.state, new.state) {
@@ -50,60 +54,61 @@ fn kind(old: &Known, new: &Known, tally: &mut Tally) -> Option<ChangeKind> {
         (Filtered | Unchecked, Open) => Some(ChangeKind::Answers),
         (Open, Filtered) => Some(ChangeKind::NoAnswer),
         (Unchecked, _) | (_, Unchecked) => {
-            tally.unchecked += 1;
+            counts.unchecked += 1;
             None
         }
-        // Whether a refusal or silence keeps everybody out is the firewall's, and silence is lost
-        // packets, too.
+        // Whether a firewall refuses or drops packets is its configuration, and silence may also be
+        // packet loss.
         (Closed | Filtered | Unresolved, Closed | Filtered | Unresolved) => None,
     }
 }
 
-fn kind_of_open(old: &Known, new: &Known) -> Option<ChangeKind> {
+fn kind_of_open(old: &TargetResult, new: &TargetResult) -> Option<ChangeKind> {
     let (before, now) = (service(old)?, service(new)?);
     let is = |service: &str, any: &[Service]| any.iter().any(|one| one.name() == service);
-    let wordless = [Service::Silent, Service::ClosedEarly];
+    let silent = [Service::Silent, Service::ClosedEarly];
     let ssh = [Service::Ssh, Service::SshThrottled];
-    let unknown = [Service::NotProbed];
-    if is(before, &unknown) || is(now, &unknown) {
+    let unprobed = [Service::NotProbed];
+    if is(before, &unprobed) || is(now, &unprobed) {
         return None;
     }
     if before != now {
-        return match (is(before, &wordless), is(now, &wordless)) {
+        return match (is(before, &silent), is(now, &silent)) {
             (true, true) => None,
             (false, true) => Some(ChangeKind::NoAnswer),
             (_, false) if is(before, &ssh) && is(now, &ssh) => None,
             (_, false) => Some(ChangeKind::Service),
         };
     }
-    let told = [Service::Telnet, Service::TelnetLikely];
+    let telnet = [Service::Telnet, Service::TelnetLikely];
     if before == Service::Ssh.name() {
         (old.identification != new.identification).then_some(ChangeKind::Version)
     } else if before == Service::Other.name() {
-        // What they say besides may hold the time.
+        // The rest of the greeting may contain the current time.
         (old.protocol != new.protocol).then_some(ChangeKind::Service)
-    } else if is(before, &told) {
+    } else if is(before, &telnet) {
         (old.banner != new.banner).then_some(ChangeKind::Banner)
     } else {
         None
     }
 }
 
-/// The service as it is called now: 0.1.0 said `other` of bytes that no rule recognised.
-fn service(known: &Known) -> Option<&str> {
-    let service = known.service.as_deref()?;
-    let is_nameless = service == Service::Other.name() && known.protocol.is_none();
+/// Returns the current name of the service. Version 0.1.0 wrote `other` for bytes that no rule
+/// recognised.
+fn service(result: &TargetResult) -> Option<&str> {
+    let service = result.service.as_deref()?;
+    let is_nameless = service == Service::Other.name() && result.protocol.is_none();
     Some(if is_nameless { Service::Unknown.name() } else { service })
 }
 
-fn is_ssh(known: &Known) -> bool {
-    known.service.as_deref() == Some(Service::Ssh.name())
+fn is_ssh(result: &TargetResult) -> bool {
+    result.service.as_deref() == Some(Service::Ssh.name())
 }
 
-/// What is weak in one and not in the other, as far as the other tells.
-fn findings_beyond(one: &Known, other: &Known) -> Vec<Box<str>> {
-    // The identification is enough for this one.
-    let is_told = |finding: &str| other.has_offer || finding == Weakness::Ssh1.name();
-    let findings = one.findings.iter().filter(|finding| is_told(finding));
+/// Returns the findings of `one` that `other` lacks, if the algorithms of `other` are known.
+fn findings_only_in(one: &TargetResult, other: &TargetResult) -> Vec<Box<str>> {
+    // The identification is enough to recognise this weakness.
+    let is_comparable = |finding: &str| other.has_kex_init || finding == Weakness::Ssh1.name();
+    let findings = one.findings.iter().filter(|finding| is_comparable(finding));
     findings.filter(|finding| !other.findings.contains(finding)).cloned().collect()
 }

@@ -1,74 +1,74 @@
-//! Changes in JSON lines.
+//! Changes as JSON lines.
 
 use std::io::{self, Write};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
-use super::{Change, ChangeKind, Side};
+use super::change::{Change, ChangeKind, ChangeSide};
 use crate::sink;
 
-/// The version of the fields of a change. A version grows by adding fields; none changes its
-/// meaning.
+/// The version of the fields of a change. A version may gain fields; the meaning of a field never
+/// changes.
 pub const SCHEMA: u32 = 1;
 
-/// A change as it is written. What does not apply is absent.
+/// A change in the form in which it is written. Fields that do not apply are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ChangeRow<'a> {
-    /// [`SCHEMA`].
+    /// Always [`SCHEMA`].
     pub schema: u32,
-    /// The host; a name is in lower case.
+    /// The host. A name is in lower case.
     pub host: String,
     /// The port.
     pub port: u16,
     /// The [kinds](ChangeKind) of change.
     pub changes: Vec<&'static str>,
-    /// What is weak and was not.
+    /// New weaknesses.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub new_findings: &'a [Box<str>],
-    /// What was weak and is no longer.
+    /// Weaknesses that have disappeared.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub gone_findings: &'a [Box<str>],
-    /// What the old run knew. Absent: it did not have the target.
+    /// The result in the old run. Absent if it lacks the target.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub old: Option<KnownRow<'a>>,
-    /// What the new run knows. Absent: it does not have the target.
+    pub old: Option<TargetResultRow<'a>>,
+    /// The result in the new run. Absent if it lacks the target.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub new: Option<KnownRow<'a>>,
+    pub new: Option<TargetResultRow<'a>>,
 }
 
-/// What a run knows of a target, in the words of its row.
+/// The result of a target in a run, with the field names of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct KnownRow<'a> {
+pub struct TargetResultRow<'a> {
     /// The port state.
     pub state: &'static str,
-    /// Why it is in this state.
+    /// The reason for the state.
     pub reason: &'a str,
-    /// The address of a name.
+    /// The address, if the host is a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// What the bytes prove.
+    /// The service that the bytes prove.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<&'a str>,
-    /// The greeting, where it is UTF-8.
+    /// The greeting, if it is UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub banner: Option<&'a str>,
-    /// The greeting, where it is not UTF-8: in base64 (RFC 4648 §4).
+    /// The greeting in base64 (RFC 4648 §4), if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub banner_base64: Option<String>,
-    /// The version of ssh's protocol.
+    /// The version of the ssh protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_protocol: Option<&'a str>,
-    /// The software that ssh names, with its version.
+    /// The software in the ssh identification, with its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_software: Option<&'a str>,
-    /// What ssh's identification says behind the software.
+    /// The comment in the ssh identification, after the software.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_comment: Option<&'a str>,
-    /// What `other` speaks.
+    /// The protocol of the service `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<&'a str>,
-    /// What is weak.
+    /// The weaknesses.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub findings: &'a [Box<str>],
 }
@@ -88,23 +88,23 @@ impl<'a> From<&'a Change> for ChangeRow<'a> {
     }
 }
 
-impl<'a> From<&'a Side> for KnownRow<'a> {
-    fn from(Side { address, known }: &'a Side) -> Self {
-        let text = std::str::from_utf8(&known.banner);
+impl<'a> From<&'a ChangeSide> for TargetResultRow<'a> {
+    fn from(ChangeSide { address, result }: &'a ChangeSide) -> Self {
+        let text = std::str::from_utf8(&result.banner);
         let [ssh_protocol, ssh_software, ssh_comment] =
-            known.identification.each_ref().map(Option::as_deref);
+            result.identification.each_ref().map(Option::as_deref);
         Self {
-            state: known.state.name(),
-            reason: &known.reason,
+            state: result.state.name(),
+            reason: &result.reason,
             address: address.map(|address| address.to_string()),
-            service: known.service.as_deref(),
+            service: result.service.as_deref(),
             banner: text.ok().filter(|text| !text.is_empty()),
-            banner_base64: text.is_err().then(|| STANDARD.encode(&known.banner)),
+            banner_base64: text.is_err().then(|| STANDARD.encode(&result.banner)),
             ssh_protocol,
             ssh_software,
             ssh_comment,
-            protocol: known.protocol.as_deref(),
-            findings: &known.findings,
+            protocol: result.protocol.as_deref(),
+            findings: &result.findings,
         }
     }
 }
@@ -117,15 +117,15 @@ pub struct ChangesJsonl<W> {
 }
 
 impl<W: Write> ChangesJsonl<W> {
-    /// Writes to `output`, a whole line at a time.
+    /// Creates a writer to `output`, which writes one whole line at a time.
     pub fn new(output: W) -> Self {
         Self { output, line: Vec::new() }
     }
 
-    /// Takes one change.
+    /// Writes one change.
     ///
     /// # Errors
-    /// It could not be written.
+    /// The change could not be written.
     pub fn write(&mut self, change: &Change) -> io::Result<()> {
         self.line.clear();
         sink::push_json_line(&mut self.line, &ChangeRow::from(change))?;

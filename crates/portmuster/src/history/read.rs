@@ -1,4 +1,4 @@
-//! Reading the rows of a run: JSON lines of schema 1, also of later versions that add fields.
+//! Reads the rows of a run: JSON lines of schema 1. Later versions may add fields.
 
 use std::{
     borrow::Cow,
@@ -10,51 +10,51 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::IgnoredAny};
 use thiserror::Error;
 
-use super::{Known, Run};
+use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{outcome::PortState, sink};
 
-/// Bytes that a line may have. The longest row, with the evidence of a hostile server and all that
-/// it offers, is a quarter of it.
+/// Limit of the length of a line, in bytes. The longest row, with evidence and algorithm lists from a
+/// hostile server, is a quarter of it.
 pub const LINE_MAX: usize = 1 << 20;
 
-/// Letters of a foreign message that are kept: it may quote what a stranger wrote.
+/// Limit of the length of a parser's message, in characters. The message may quote untrusted text.
 const MESSAGE_MAX: usize = 200;
 
-/// A row that can't be read, and where it stands.
+/// A row that cannot be read, with its line.
 #[derive(Debug, Error)]
 #[error("line {line}: {kind}")]
 pub struct RowError {
-    /// Counted from 1.
+    /// The number of the line, from 1.
     pub line: u64,
-    /// What is wrong there.
+    /// Why it cannot be read.
     pub kind: RowErrorKind,
 }
 
-/// Why a row can't be read.
+/// Why a row cannot be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RowErrorKind {
-    /// The system could not read on.
+    /// Reading failed.
     #[error("reading failed: {0}")]
     Io(#[from] io::Error),
     /// The line is longer than [`LINE_MAX`].
-    #[error("it is longer than {LINE_MAX} bytes; a row of portmuster is not")]
+    #[error("longer than {LINE_MAX} bytes, the limit of a row")]
     TooLong,
-    /// The row is of another schema.
-    #[error("its schema is {0}, and this program reads {read}; use a newer one", read = sink::SCHEMA)]
+    /// The row has another schema.
+    #[error("schema {0} is not supported; this program reads {read}: use a newer version", read = sink::SCHEMA)]
     Schema(u64),
-    /// It is something else.
-    #[error("it is not a row that portmuster check -o jsonl writes: {0}")]
+    /// The line is not a row.
+    #[error("not a row as portmuster check -o jsonl writes it: {0}")]
     NoRow(String),
 }
 
-/// Reads all rows. Where the last line is cut off it is left out, and the run is
-/// [partial](Run::is_partial).
+/// Reads all rows. An incomplete last line is skipped, and makes the run
+/// [partial](RunResults::is_partial).
 ///
 /// # Errors
-/// What can't be read, and where.
-pub fn read_jsonl(mut input: impl BufRead) -> Result<Run, RowError> {
-    let mut run = Run::new();
+/// The first line that cannot be read.
+pub fn read_jsonl(mut input: impl BufRead) -> Result<RunResults, RowError> {
+    let mut run = RunResults::new();
     let mut buffer = Vec::new();
     let mut line = 0;
     loop {
@@ -84,7 +84,7 @@ pub fn read_jsonl(mut input: impl BufRead) -> Result<Run, RowError> {
     }
 }
 
-/// A row, as far as it is compared.
+/// The fields of a row that are compared.
 #[derive(Deserialize)]
 struct ReadRow<'a> {
     schema: u32,
@@ -107,7 +107,7 @@ struct ReadRow<'a> {
     findings: Option<Vec<Box<str>>>,
 }
 
-/// Bytes that are written in base64.
+/// Bytes that are encoded in base64.
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct Base64(Box<[u8]>);
@@ -127,7 +127,7 @@ struct AnySchema {
 
 fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorKind> {
     let row: Result<ReadRow<'_>, _> = serde_json::from_slice(line);
-    // Another schema may have anything in its fields.
+    // The fields of another schema may have other types.
     let schema = match &row {
         Ok(row) => Some(row.schema.into()),
         Err(_) => serde_json::from_slice(line).ok().map(|AnySchema { schema }| schema),
@@ -136,7 +136,7 @@ fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorKind> {
         Some(other) if other != u64::from(sink::SCHEMA) => Err(RowErrorKind::Schema(other)),
         _ => row.map_err(|error| {
             let message = error.to_string();
-            // It counts lines of its own.
+            // The position in the message is relative to this line.
             let message = message.split(" at line ").next().unwrap_or_default();
             RowErrorKind::NoRow(message.chars().take(MESSAGE_MAX).collect())
         }),
@@ -144,22 +144,22 @@ fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorKind> {
 }
 
 impl ReadRow<'_> {
-    fn add_to(self, run: &mut Run) {
+    fn add_to(self, run: &mut RunResults) {
         let banner = match (self.banner, self.banner_base64) {
             (Some(text), _) => text.into_boxed_bytes(),
             (None, Some(Base64(bytes))) => bytes,
             (None, None) => Box::default(),
         };
-        let known = Known {
+        let result = TargetResult {
             state: self.state,
             reason: self.reason.into(),
             service: self.service.map(Into::into),
             banner,
             identification: [self.ssh_protocol, self.ssh_software, self.ssh_comment],
             protocol: self.protocol,
-            has_offer: self.kex_algorithms.is_some(),
+            has_kex_init: self.kex_algorithms.is_some(),
             findings: self.findings.unwrap_or_default().into(),
         };
-        run.add(&self.host, self.port, self.address, known);
+        run.add(&self.host, self.port, self.address, result);
     }
 }

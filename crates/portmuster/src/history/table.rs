@@ -1,45 +1,46 @@
-//! Changes in a table for people.
+//! Changes as a table for people.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Change, ChangeKind, Side};
+use super::change::{Change, ChangeKind, ChangeSide};
 use crate::{
     outcome::{PortState, Service},
     sink::{Paint, escape_line},
 };
 
-/// Characters that are shown of what was, and of what is.
+/// Limit of the length of an old result, in characters.
 const BEFORE_MAX: usize = 36;
+/// Limit of the length of a new result, in characters.
 const NOW_MAX: usize = 100;
 
-/// Writes each change as one row of a table, under a header.
+/// Writes each change as one row of a table under a header.
 #[derive(Debug)]
 pub struct ChangeTable<W> {
     output: W,
     paint: Paint,
-    begun: bool,
+    has_header: bool,
 }
 
 impl<W: Write> ChangeTable<W> {
-    /// Writes to `output`.
+    /// Creates a table that is written to `output`.
     pub fn new(output: W, paint: Paint) -> Self {
-        Self { output, paint, begun: false }
+        Self { output, paint, has_header: false }
     }
 
-    /// Takes one change.
+    /// Writes one change.
     ///
     /// # Errors
-    /// It could not be written.
+    /// The change could not be written.
     pub fn write(&mut self, change: &Change) -> io::Result<()> {
-        if !std::mem::replace(&mut self.begun, true) {
+        if !std::mem::replace(&mut self.has_header, true) {
             self.row(Style::new().bold(), ["TARGET", "CHANGE", "BEFORE", "NOW"])?;
         }
-        let mut kinds: Vec<_> = change.kinds.iter().copied().map(in_short).collect();
+        let mut kinds: Vec<_> = change.kinds.iter().copied().map(short_name).collect();
         kinds.dedup();
-        let before = change.old.as_ref().map_or_else(String::new, told);
-        let mut now = shortened(change.new.as_ref().map_or_else(String::new, told), NOW_MAX);
+        let before = change.old.as_ref().map_or_else(String::new, describe);
+        let mut now = shortened(change.new.as_ref().map_or_else(String::new, describe), NOW_MAX);
         if let Some(findings) = findings(change) {
             now = format!("{now} [{findings}]");
         }
@@ -57,44 +58,45 @@ impl<W: Write> ChangeTable<W> {
     }
 }
 
-/// Of findings the row shows which are new.
-fn in_short(kind: ChangeKind) -> &'static str {
+/// Returns the name of the kind in the table. The list of findings shows which are new.
+fn short_name(kind: ChangeKind) -> &'static str {
     match kind {
         ChangeKind::NewFindings | ChangeKind::GoneFindings => "findings",
         kind => kind.name(),
     }
 }
 
-/// The target, and the addresses of a name.
+/// Formats the target, with the addresses if it is a name.
 fn target(change: &Change) -> String {
-    let named = escape_line(change.target.to_string().as_bytes());
-    let address = |side: &Option<Side>| side.as_ref().and_then(|side| side.address);
+    let target = escape_line(change.target.to_string().as_bytes());
+    let address = |side: &Option<ChangeSide>| side.as_ref().and_then(|side| side.address);
     match (address(&change.old), address(&change.new)) {
-        (None, None) => named,
-        (Some(old), Some(new)) if old != new => format!("{named} ({old} → {new})"),
-        (Some(address), _) | (None, Some(address)) => format!("{named} ({address})"),
+        (None, None) => target,
+        (Some(old), Some(new)) if old != new => format!("{target} ({old} → {new})"),
+        (Some(address), _) | (None, Some(address)) => format!("{target} ({address})"),
     }
 }
 
-/// What a run knows, in short.
-fn told(Side { known, .. }: &Side) -> String {
-    let Some(service) = &known.service else {
-        return escape_line(format!("{} ({})", known.state, known.reason).as_bytes());
+/// Describes a result in short.
+fn describe(ChangeSide { result, .. }: &ChangeSide) -> String {
+    let Some(service) = &result.service else {
+        return escape_line(format!("{} ({})", result.state, result.reason).as_bytes());
     };
-    let said = match &known.identification {
+    let greeting = match &result.identification {
         [_, Some(software), Some(comment)] => format!("{software} {comment}").into_bytes(),
         [_, Some(software), None] => software.as_bytes().to_vec(),
-        _ => known.banner.to_vec(),
+        _ => result.banner.to_vec(),
     };
-    let service = match &known.protocol {
+    let service = match &result.protocol {
         Some(protocol) => format!("{service} ({protocol})"),
         None => service.to_string(),
     };
-    escape_line(&[service.as_bytes(), b" ", &said].concat())
+    escape_line(&[service.as_bytes(), b" ", &greeting].concat())
 }
 
-fn shortened(mut text: String, most: usize) -> String {
-    if let Some((end, _)) = text.char_indices().nth(most) {
+/// Shortens the text to `max` characters, the last of which is an ellipsis.
+fn shortened(mut text: String, max: usize) -> String {
+    if let Some((end, _)) = text.char_indices().nth(max) {
         let end = text[..end].char_indices().next_back().map_or(0, |(last, _)| last);
         text.truncate(end);
         text.push('…');
@@ -102,7 +104,7 @@ fn shortened(mut text: String, most: usize) -> String {
     text
 }
 
-/// What is weak: where both runs know, what changed of it.
+/// Lists the changed findings; if there are none, those of the new run.
 fn findings(change: &Change) -> Option<String> {
     let signed = |sign: &'static str, findings: &[Box<str>]| -> Vec<String> {
         findings.iter().map(|finding| escape_line(format!("{sign}{finding}").as_bytes())).collect()
@@ -112,18 +114,18 @@ fn findings(change: &Change) -> Option<String> {
     if names.is_empty()
         && let Some(new) = &change.new
     {
-        names = signed("", &new.known.findings);
+        names = signed("", &new.result.findings);
     }
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// As the table of a run paints what is there now.
+/// Returns the style of the new result, as in the table of a run.
 fn style(change: &Change) -> Style {
-    let Some(Side { known, .. }) = &change.new else { return Style::new() };
-    if known.state != PortState::Open {
+    let Some(ChangeSide { result, .. }) = &change.new else { return Style::new() };
+    if result.state != PortState::Open {
         return Style::new();
     }
-    let is = |service: Service| known.service.as_deref() == Some(service.name());
+    let is = |service: Service| result.service.as_deref() == Some(service.name());
     let colour = if is(Service::Telnet) || is(Service::TelnetLikely) {
         AnsiColor::Red
     } else if is(Service::Ssh) && change.new_findings.is_empty() {

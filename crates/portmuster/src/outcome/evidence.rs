@@ -1,12 +1,12 @@
-//! What was said on a connection, and when.
+//! The recorded bytes of a conversation, with their times.
 //!
-//! Invariant: at most [`Evidence::BYTES_MAX`] bytes in [`Evidence::PARTS_MAX`] parts are kept.
+//! Invariant: at most [`Evidence::BYTES_MAX`] bytes in [`Evidence::PARTS_MAX`] parts are recorded.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Who said something.
+/// The sender of recorded bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Side {
@@ -17,7 +17,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// The side's name in rows.
+    /// Returns the name of the side in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -27,37 +27,37 @@ impl Side {
     }
 }
 
-/// Bytes that were read or written at once.
+/// The bytes of one read or write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// From the start of the attempt.
+    /// Time since the start of the attempt.
     pub at: Duration,
-    /// Who said it.
+    /// The sender.
     pub side: Side,
-    /// From a stranger where the side is the server's, unescaped.
+    /// The bytes, unescaped. Those of the server are untrusted.
     pub bytes: Vec<u8>,
 }
 
-/// The conversation with one server, from its beginning, as far as it is kept.
+/// The recorded beginning of the conversation with a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Evidence {
-    /// In the order in which they were read and written.
+    /// The parts, in the order in which they were read and written.
     pub parts: Vec<Part>,
-    /// Bytes that came or went after all that is kept.
+    /// Number of bytes read or written after the recorded ones.
     pub left_out: u64,
 }
 
 impl Evidence {
-    /// Bytes that are kept of one conversation.
+    /// Limit of recorded bytes per conversation.
     pub const BYTES_MAX: usize = 4096;
-    /// Parts that are kept of one conversation.
+    /// Limit of recorded parts per conversation.
     pub const PARTS_MAX: usize = 64;
 
-    /// Adds what was said, as far as there is room.
+    /// Records the bytes, up to the limits.
     pub(crate) fn add(&mut self, at: Duration, side: Side, bytes: &[u8]) {
         let kept: usize = self.parts.iter().map(|part| part.bytes.len()).sum();
-        let room = if self.parts.len() < Self::PARTS_MAX { Self::BYTES_MAX - kept } else { 0 };
-        let (bytes, left_out) = bytes.split_at(bytes.len().min(room));
+        let capacity = if self.parts.len() < Self::PARTS_MAX { Self::BYTES_MAX - kept } else { 0 };
+        let (bytes, left_out) = bytes.split_at(bytes.len().min(capacity));
         self.left_out += left_out.len() as u64;
         if !bytes.is_empty() {
             self.parts.push(Part { at, side, bytes: bytes.to_vec() });
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_kept_from_the_beginning_and_no_more_than_there_is_room() {
+    fn evidence_keeps_the_first_4096_bytes_and_counts_the_rest() {
         let mut evidence = Evidence::default();
         for _ in 0..3 {
             evidence.add(Duration::ZERO, Side::Server, &[b'x'; 2000]);
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_is_kept_in_bounded_parts() {
+    fn single_bytes_fill_at_most_64_parts() {
         let mut evidence = Evidence::default();
         for _ in 0..100 {
             evidence.add(Duration::ZERO, Side::Server, b"x");

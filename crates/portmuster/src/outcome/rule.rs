@@ -1,5 +1,4 @@
-//! The rules that decide on a service: each is named once, so that every verdict can say by which
-//! it came about.
+//! The rules that decide on a service. Each has a name, which every verdict carries.
 
 use std::fmt;
 
@@ -10,46 +9,46 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Rule {
-    /// An identification line of ssh came.
+    /// The server sent an ssh identification line.
     Identification,
-    /// The server stopped in its identification line.
+    /// The server stopped within its ssh identification line.
     IdentificationCutOff,
-    /// A refusal that only sshd words like this came.
+    /// The server sent the message with which sshd refuses a connection.
     SshdRefusal,
-    /// A text came with which an sshd gives up before its identification.
+    /// The server sent a message with which an sshd fails before its identification.
     SshdBroken,
-    /// Telnet commands came before any byte that is no text.
+    /// The server sent telnet commands, and only text before them.
     TelnetCommands,
-    /// The text ends by asking for a user name or a password, and no telnet command came.
+    /// The text ends with a prompt for a user name or a password; there was no telnet command.
     LoginPrompt,
-    /// The text ends in the prompt of a shell or a command line, and no telnet command came.
+    /// The text ends with a shell or command-line prompt; there was no telnet command.
     ShellPrompt,
-    /// The text ends by asking for a choice or a key, and no telnet command came.
+    /// The text ends with a prompt for a choice or a key; there was no telnet command.
     Menu,
-    /// The text names telnet, and no telnet command came.
+    /// The text mentions telnet; there was no telnet command.
     NamesTelnet,
-    /// The text speaks of a login, a session or a console, and no telnet command came.
+    /// The text mentions a login, a session or a console; there was no telnet command.
     NamesLogin,
-    /// The first bytes are those of a protocol that is neither ssh nor telnet.
+    /// The first bytes belong to a known protocol other than ssh and telnet.
     KnownProtocol,
-    /// Bytes came, and no other rule knows them.
+    /// The server sent bytes that no other rule recognises.
     UnknownBytes,
-    /// As many bytes came as are read from one server.
+    /// The server reached the limit of bytes.
     TooManyBytes,
-    /// As many lines came as are read from one server.
+    /// The server reached the limit of lines.
     TooManyLines,
-    /// Bytes still came when the conversation had lasted long enough.
+    /// The server was still sending when the deadline of the conversation passed.
     StillTalking,
-    /// Nothing came, and the server kept the connection.
+    /// The server sent nothing and kept the connection open.
     Silence,
-    /// Nothing came before the server hung up.
+    /// The server closed the connection without sending anything.
     HungUp,
-    /// Only the connection was asked for.
+    /// Only a connection was requested.
     ConnectOnly,
 }
 
 impl Rule {
-    /// Every rule, in the order of its variants.
+    /// Every rule, in the order of the variants.
     pub const ALL: [Self; 18] = [
         Self::Identification,
         Self::IdentificationCutOff,
@@ -71,7 +70,7 @@ impl Rule {
         Self::ConnectOnly,
     ];
 
-    /// The rule's name in rows.
+    /// Returns the name of the rule in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -96,38 +95,40 @@ impl Rule {
         }
     }
 
-    /// The rule in a sentence, with its source where it has one.
+    /// Describes the rule in one sentence, with its source if it has one.
     #[must_use]
-    pub fn told(self) -> &'static str {
+    pub fn describe(self) -> &'static str {
         match self {
-            Self::Identification => "an ssh identification line came (RFC 4253 §4.2)",
+            Self::Identification => "the server sent an ssh identification line (RFC 4253 §4.2)",
             Self::IdentificationCutOff => {
-                "an ssh identification line began, and the server stopped in it (RFC 4253 §4.2)"
+                "the server stopped within its ssh identification line (RFC 4253 §4.2)"
             }
-            Self::SshdRefusal => "the text is how sshd refuses one more connection",
+            Self::SshdRefusal => "the text is sshd's refusal of too many connections",
             Self::SshdBroken => {
-                "the text is how an sshd gives up that can't start, or turns this address away"
+                "the text is that of an sshd that can't start, or that rejects this address"
             }
             Self::TelnetCommands => {
-                "telnet commands came, and before them nothing but text (RFC 854)"
+                "the server sent telnet commands, and only text before them (RFC 854)"
             }
-            Self::LoginPrompt => "the text ends in a login prompt, and no telnet command came",
-            Self::ShellPrompt => "the text ends in a shell's prompt, and no telnet command came",
+            Self::LoginPrompt => "the text ends with a login prompt; there was no telnet command",
+            Self::ShellPrompt => "the text ends with a shell prompt; there was no telnet command",
             Self::Menu => {
-                "the text ends by asking for a choice or a key, and no telnet command came"
+                "the text ends with a prompt for a choice or a key; there was no telnet command"
             }
-            Self::NamesTelnet => "the text names telnet, and no telnet command came",
+            Self::NamesTelnet => "the text mentions telnet; there was no telnet command",
             Self::NamesLogin => {
-                "the text speaks of a login, a session or a console, and no telnet command came"
+                "the text mentions a login, a session or a console; there was no telnet command"
             }
-            Self::KnownProtocol => "the first bytes are those of another protocol that we know",
-            Self::UnknownBytes => "bytes came, and no rule knows them",
-            Self::TooManyBytes => "more bytes came than any greeting has",
-            Self::TooManyLines => "more lines came than any greeting has",
-            Self::StillTalking => "the deadline passed while bytes still came",
-            Self::Silence => "the connection was accepted, and nothing came",
-            Self::HungUp => "the connection was accepted and ended before anything came",
-            Self::ConnectOnly => "only the connection was asked for",
+            Self::KnownProtocol => "the first bytes belong to another known protocol",
+            Self::UnknownBytes => "the server sent bytes that no rule recognises",
+            Self::TooManyBytes => "the server sent more bytes than any greeting has",
+            Self::TooManyLines => "the server sent more lines than any greeting has",
+            Self::StillTalking => "the server was still sending when the deadline passed",
+            Self::Silence => "the server accepted the connection and sent nothing",
+            Self::HungUp => {
+                "the server accepted the connection and closed it without sending anything"
+            }
+            Self::ConnectOnly => "only a connection was requested",
         }
     }
 }
@@ -145,12 +146,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_rule_has_a_name_of_its_own() {
+    fn every_rule_has_a_unique_name_and_a_description() {
         let names: BTreeSet<_> = Rule::ALL.map(Rule::name).into();
         assert_eq!(names.len(), Rule::ALL.len());
         for (position, rule) in Rule::ALL.into_iter().enumerate() {
             assert_eq!(rule as usize, position);
-            assert!(!rule.told().is_empty());
+            assert!(!rule.describe().is_empty());
         }
     }
 }

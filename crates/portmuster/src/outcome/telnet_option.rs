@@ -1,33 +1,33 @@
-//! Telnet's options and their names, as IANA registers them.
+//! Telnet options and their names in the IANA registry.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What a telnet server says of an option.
+/// The command with which a telnet server named an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {
-    /// It offers to do it itself.
+    /// The server offers to enable the option on its side.
     Will,
-    /// It asks the client to do it.
+    /// The server asks the client to enable the option.
     Do,
 }
 
-/// An option that a telnet server offered or asked for.
+/// A telnet option that a server offered or asked for.
 ///
-/// It is shown as `will echo` or `do terminal-type`; an option without a registered name by its
-/// number.
+/// `Display` writes `will echo` or `do terminal-type`, with the number of an option without a
+/// registered name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TelnetOption {
-    /// Offered or asked for.
+    /// Whether the server offered the option or asked for it.
     pub verb: Verb,
-    /// The option's number (IANA, "Telnet Options").
+    /// The number of the option (IANA, "Telnet Options").
     pub number: u8,
 }
 
 impl TelnetOption {
-    /// The option's name; `None` where its number has none.
+    /// Returns the registered name of the option; `None` if its number has none.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         let in_order = NAMES.get(usize::from(self.number)).copied();
@@ -54,7 +54,7 @@ impl fmt::Display for TelnetOption {
     }
 }
 
-/// The names of the options from 0 on.
+/// Names of the options from 0 on.
 const NAMES: [&str; 50] = [
     "binary",
     "echo",
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_have_the_names_that_iana_gives_them() {
+    fn options_display_their_iana_names() {
         let shown = |verb, number| TelnetOption { verb, number }.to_string();
         assert_eq!(shown(Verb::Will, 1), "will echo");
         assert_eq!(shown(Verb::Do, 24), "do terminal-type");

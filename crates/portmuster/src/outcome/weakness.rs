@@ -1,71 +1,78 @@
-//! What counts as weak in ssh, and why: one table.
+//! Weaknesses of ssh servers, in one table with reasons and sources.
 //!
-//! To add a weakness: a variant, its place in [`Weakness::ALL`], and a row of [`TABLE`].
+//! To add a weakness, add a variant, its entry in [`Weakness::ALL`], and a row in [`TABLE`].
 
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Identification, KexInit, NameList};
+use super::{
+    identification::Identification,
+    kex_init::{KexInit, NameList},
+};
 
-/// Something weak that an ssh server offers.
+/// A weakness of an ssh server: a protocol version or algorithms that it offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Weakness {
-    /// The old version of the protocol.
+    /// Protocol version 1.
     Ssh1,
-    /// Sequence numbers that an attacker can shift.
+    /// The Terrapin attack: an attacker can manipulate sequence numbers.
     Terrapin,
-    /// No encryption at all.
+    /// The cipher `none`: sessions without encryption.
     NoEncryption,
-    /// No integrity at all.
+    /// The MAC `none`: sessions without integrity protection.
     NoIntegrity,
-    /// A key exchange over 1,024 bits.
+    /// Key exchange with a 1,024-bit group or RSA key.
     Group1Sha1,
-    /// A key exchange that hashes with SHA-1.
+    /// Key exchange with SHA-1.
     Sha1Kex,
-    /// Host keys of DSA.
+    /// DSA host keys.
     SshDss,
-    /// Host keys that sign with SHA-1.
+    /// Host key signatures with SHA-1.
     Sha1Signatures,
-    /// The cipher RC4.
+    /// The RC4 cipher.
     Rc4,
-    /// The cipher DES.
+    /// The DES cipher.
     Des,
-    /// The cipher Triple DES.
+    /// The Triple DES cipher.
     TripleDes,
-    /// Other ciphers with blocks of 64 bits.
+    /// Other ciphers with 64-bit blocks.
     ShortBlock,
     /// Ciphers in CBC mode.
     Cbc,
-    /// Message authentication with MD5.
+    /// Message authentication codes with MD5.
     Md5,
 }
 
 /// A row of the table.
-struct Entry {
+struct WeaknessRow {
     name: &'static str,
     why: &'static str,
     source: &'static str,
-    sign: Sign,
+    criterion: Criterion,
 }
 
-/// What gives a weakness away.
-enum Sign {
-    /// The identification.
+/// How a weakness is recognised.
+enum Criterion {
+    /// By the protocol version in the identification line.
     Version1,
-    /// Ciphers and MACs whose messages can be dropped unseen, without the countermeasure.
+    /// By ciphers and MACs vulnerable to Terrapin, without the countermeasure.
     Terrapin,
+    /// By the name of a key exchange method.
     Kex(fn(&str) -> bool),
+    /// By the name of a host key algorithm.
     HostKey(fn(&str) -> bool),
+    /// By the name of a cipher in either direction.
     Cipher(fn(&str) -> bool),
+    /// By the name of a MAC in either direction.
     Mac(fn(&str) -> bool),
 }
 
-/// What a server signals among its key exchange methods when it is no prey to Terrapin (OpenSSH's
-/// PROTOCOL, "transport: strict key exchange extension").
-const STRICT: &str = "kex-strict-s-v00@openssh.com";
+/// The countermeasure against Terrapin, which servers signal among their key exchange methods
+/// (OpenSSH's PROTOCOL, "transport: strict key exchange extension").
+const STRICT_KEX: &str = "kex-strict-s-v00@openssh.com";
 
 impl Weakness {
     /// Every weakness, in the order in which findings list them.
@@ -86,53 +93,53 @@ impl Weakness {
         Self::Md5,
     ];
 
-    /// The weakness's name in rows.
+    /// Returns the name of the weakness in rows.
     #[must_use]
     pub fn name(self) -> &'static str {
-        self.entry().name
+        self.row().name
     }
 
-    /// Why it is weak.
+    /// Explains why this is weak.
     #[must_use]
     pub fn why(self) -> &'static str {
-        self.entry().why
+        self.row().why
     }
 
-    /// Who says so.
+    /// Returns the sources that call this weak.
     #[must_use]
     pub fn source(self) -> &'static str {
-        self.entry().source
+        self.row().source
     }
 
-    /// What is weak in what the server says of itself.
-    pub(crate) fn all_in(identification: &Identification, offer: Option<&KexInit>) -> Vec<Self> {
-        let is_there = |weakness: &Self| match weakness.entry().sign {
-            Sign::Version1 => identification.has_version_1(),
-            _ => offer.is_some_and(|offer| !weakness.algorithms(offer).is_empty()),
+    /// Returns the weaknesses in what a server sent.
+    pub(crate) fn all_in(identification: &Identification, kex_init: Option<&KexInit>) -> Vec<Self> {
+        let applies = |weakness: &Self| match weakness.row().criterion {
+            Criterion::Version1 => identification.has_version_1(),
+            _ => kex_init.is_some_and(|kex_init| !weakness.algorithms(kex_init).is_empty()),
         };
-        Self::ALL.into_iter().filter(is_there).collect()
+        Self::ALL.into_iter().filter(applies).collect()
     }
 
-    /// The algorithms of the offer that are weak in this way, each once.
+    /// Returns the offered algorithms with this weakness, each once.
     #[must_use]
-    pub fn algorithms(self, offer: &KexInit) -> Vec<&str> {
-        let ciphers = [&offer.ciphers_client_to_server, &offer.ciphers_server_to_client];
-        let macs = [&offer.macs_client_to_server, &offer.macs_server_to_client];
-        let mut names = match self.entry().sign {
-            Sign::Version1 => Vec::new(),
-            Sign::Terrapin => terrapin(offer),
-            Sign::Kex(is_weak) => matching([&offer.kex], is_weak),
-            Sign::HostKey(is_weak) => matching([&offer.host_keys], is_weak),
-            Sign::Cipher(is_weak) => matching(ciphers, is_weak),
-            Sign::Mac(is_weak) => matching(macs, is_weak),
+    pub fn algorithms(self, kex_init: &KexInit) -> Vec<&str> {
+        let ciphers = [&kex_init.ciphers_client_to_server, &kex_init.ciphers_server_to_client];
+        let macs = [&kex_init.macs_client_to_server, &kex_init.macs_server_to_client];
+        let mut names = match self.row().criterion {
+            Criterion::Version1 => Vec::new(),
+            Criterion::Terrapin => vulnerable_to_terrapin(kex_init),
+            Criterion::Kex(is_weak) => matching([&kex_init.kex], is_weak),
+            Criterion::HostKey(is_weak) => matching([&kex_init.host_keys], is_weak),
+            Criterion::Cipher(is_weak) => matching(ciphers, is_weak),
+            Criterion::Mac(is_weak) => matching(macs, is_weak),
         };
-        // Not by comparing each with each: a stranger may send thousands.
+        // A set, because a hostile server may send thousands of names.
         let mut seen = BTreeSet::new();
         names.retain(|&name| seen.insert(name));
         names
     }
 
-    fn entry(self) -> &'static Entry {
+    fn row(self) -> &'static WeaknessRow {
         &TABLE[self as usize]
     }
 }
@@ -143,101 +150,107 @@ impl fmt::Display for Weakness {
     }
 }
 
-/// In the order of [`Weakness::ALL`].
-const TABLE: [Entry; Weakness::ALL.len()] = [
-    entry(
+/// The table of weaknesses, in the order of [`Weakness::ALL`].
+const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
+    row(
         "ssh-1",
-        "the old protocol's integrity is a CRC-32 and its key transport can be broken: \
-         sessions can be read and changed",
+        "version 1 protects integrity with a CRC-32 and its key transport can be broken: \
+         sessions can be read and modified",
         "CVE-1999-1085, CVE-2001-0361",
-        Sign::Version1,
+        Criterion::Version1,
     ),
-    entry(
+    row(
         "terrapin",
-        "who sits on the line can drop the first messages of a session unseen, and with \
+        "an attacker on the path can drop the first messages of a session unnoticed, and with \
          them extensions that protect it",
         "CVE-2023-48795",
-        Sign::Terrapin,
+        Criterion::Terrapin,
     ),
-    entry(
+    row(
         "no-encryption",
-        "a session may go unencrypted",
+        "a session may be unencrypted",
         "RFC 4253 §6.3 (not recommended)",
-        Sign::Cipher(|name| name == "none"),
+        Criterion::Cipher(|name| name == "none"),
     ),
-    entry(
+    row(
         "no-integrity",
-        "a session may be changed on the way unseen",
+        "a session may be modified on the path unnoticed",
         "RFC 4253 §6.4 (not recommended)",
-        Sign::Mac(|name| name == "none"),
+        Criterion::Mac(|name| name == "none"),
     ),
-    entry(
+    row(
         "group1-sha1",
-        "its group or its RSA key has 1,024 bits, which is within reach of large attackers",
+        "a group or an RSA key of 1,024 bits is within reach of well-funded attackers",
         "RFC 9142 §4 (should not, of RSA must not), CVE-2015-4000",
-        Sign::Kex(|name| name.contains("group1-sha1") || name == "rsa1024-sha1"),
+        Criterion::Kex(|name| name.contains("group1-sha1") || name == "rsa1024-sha1"),
     ),
-    entry(
+    row(
         "sha1-kex",
-        "collisions of SHA-1 can be made",
+        "SHA-1 collisions can be computed",
         "RFC 9142 §1.1",
-        Sign::Kex(|name| name.ends_with("-sha1") || name.contains("-sha1-")),
+        Criterion::Kex(|name| name.ends_with("-sha1") || name.contains("-sha1-")),
     ),
-    entry(
+    row(
         "ssh-dss",
         "DSA is no longer approved for signing, and OpenSSH has removed it",
         "FIPS 186-5 §4, release notes of OpenSSH 10.0",
-        Sign::HostKey(|name| name.contains("ssh-dss") || name.contains("-sign-dss")),
+        Criterion::HostKey(|name| name.contains("ssh-dss") || name.contains("-sign-dss")),
     ),
-    entry(
+    row(
         "sha1-signatures",
-        "collisions of SHA-1 can be made, so a signature may fit two messages",
+        "SHA-1 collisions can be computed, so one signature may fit two messages",
         "RFC 8332 §1, release notes of OpenSSH 8.8",
-        Sign::HostKey(is_sha1_signature),
+        Criterion::HostKey(is_sha1_signature),
     ),
-    entry(
+    row(
         "rc4",
-        "its key stream is biased, so what is repeated can be read",
+        "its key stream is biased, so repeated plaintext can be recovered",
         "RFC 8758 (must not)",
-        Sign::Cipher(|name| name.starts_with("arcfour")),
+        Criterion::Cipher(|name| name.starts_with("arcfour")),
     ),
-    entry(
+    row(
         "des",
-        "its keys of 56 bits can be found by trying all of them",
+        "its 56-bit keys can be found by exhaustive search",
         "RFC 4772",
-        Sign::Cipher(|name| name.starts_with("des-cbc")),
+        Criterion::Cipher(|name| name.starts_with("des-cbc")),
     ),
-    entry(
+    row(
         "3des",
-        "its blocks of 64 bits are so short that long sessions give parts of their text away",
+        "its 64-bit blocks are too short: long sessions leak parts of their plaintext",
         "CVE-2016-2183 (Sweet32), NIST SP 800-131A Rev. 2 §2",
-        Sign::Cipher(|name| name.starts_with("3des")),
+        Criterion::Cipher(|name| name.starts_with("3des")),
     ),
-    entry(
+    row(
         "64-bit-block",
-        "its blocks of 64 bits are so short that long sessions give parts of their text away",
+        "its 64-bit blocks are too short: long sessions leak parts of their plaintext",
         "CVE-2016-2183 (Sweet32)",
-        Sign::Cipher(has_short_blocks),
+        Criterion::Cipher(has_short_blocks),
     ),
-    entry(
+    row(
         "cbc",
-        "bytes of the plain text can be recovered by watching how errors are answered",
+        "parts of the plaintext can be recovered from how errors are answered",
         "CVE-2008-5161",
-        Sign::Cipher(is_cbc),
+        Criterion::Cipher(is_cbc),
     ),
-    entry(
+    row(
         "md5",
-        "MD5 is broken for signatures; as a MAC it is not urgent to remove, but nothing new should \
-         use it",
+        "MD5 is broken for signatures; as a MAC it need not be removed urgently, but new designs \
+         should not use it",
         "RFC 6151 §2.3",
-        Sign::Mac(|name| name.contains("md5")),
+        Criterion::Mac(|name| name.contains("md5")),
     ),
 ];
 
-const fn entry(name: &'static str, why: &'static str, source: &'static str, sign: Sign) -> Entry {
-    Entry { name, why, source, sign }
+const fn row(
+    name: &'static str,
+    why: &'static str,
+    source: &'static str,
+    criterion: Criterion,
+) -> WeaknessRow {
+    WeaknessRow { name, why, source, criterion }
 }
 
+/// Returns the names in the lists that satisfy the predicate.
 fn matching<'a>(
     lists: impl IntoIterator<Item = &'a NameList>,
     is_weak: impl Fn(&str) -> bool,
@@ -245,14 +258,15 @@ fn matching<'a>(
     lists.into_iter().flat_map(NameList::iter).filter(|name| is_weak(name)).collect()
 }
 
-/// Exact where others build on a name: `ssh-rsa-sha256@ssh.com` signs with SHA-2.
+/// Returns whether a host key algorithm signs with SHA-1. Some names are compared whole, because
+/// longer names with the same start are strong: `ssh-rsa-sha256@ssh.com` signs with SHA-2.
 fn is_sha1_signature(name: &str) -> bool {
     matches!(name, "ssh-rsa" | "x509v3-ssh-rsa" | "x509v3-sign-rsa")
         || name.starts_with("ssh-rsa-cert-")
         || name.ends_with("sha1")
 }
 
-/// Whether it is, in any mode, a cipher with blocks of 64 bits that is not told as DES.
+/// Returns whether a cipher other than DES has 64-bit blocks, in any mode.
 fn has_short_blocks(name: &str) -> bool {
     ["blowfish-", "cast128-", "idea-"].iter().any(|cipher| name.starts_with(cipher))
 }
@@ -265,15 +279,15 @@ fn is_encrypt_then_mac(name: &str) -> bool {
     name.contains("-etm@")
 }
 
-/// The ciphers and MACs that the attack works on: ChaCha20-Poly1305, and CBC with a MAC over what
-/// is encrypted in the same direction (Bäumer, Brinkmann, Schwenk: "Terrapin Attack", §4).
-fn terrapin(offer: &KexInit) -> Vec<&str> {
-    if offer.kex.contains(STRICT) {
+/// Returns the ciphers and MACs that are vulnerable to Terrapin: ChaCha20-Poly1305, and CBC together
+/// with an encrypt-then-MAC in the same direction (Bäumer, Brinkmann, Schwenk: "Terrapin Attack", §4).
+fn vulnerable_to_terrapin(kex_init: &KexInit) -> Vec<&str> {
+    if kex_init.kex.contains(STRICT_KEX) {
         return Vec::new();
     }
     let directions = [
-        (&offer.ciphers_client_to_server, &offer.macs_client_to_server),
-        (&offer.ciphers_server_to_client, &offer.macs_server_to_client),
+        (&kex_init.ciphers_client_to_server, &kex_init.macs_client_to_server),
+        (&kex_init.ciphers_server_to_client, &kex_init.macs_server_to_client),
     ];
     let mut names = Vec::new();
     for (ciphers, macs) in directions {
@@ -296,7 +310,7 @@ mod tests {
         NameList::parse(names.as_bytes()).expect("names are printable")
     }
 
-    fn offer(kex: &str, host_keys: &str, ciphers: &str, macs: &str) -> KexInit {
+    fn kex_init(kex: &str, host_keys: &str, ciphers: &str, macs: &str) -> KexInit {
         KexInit {
             kex: list(kex),
             host_keys: list(host_keys),
@@ -308,14 +322,14 @@ mod tests {
         }
     }
 
-    fn names(protocol: &str, offer: &KexInit) -> Vec<&'static str> {
+    fn names(protocol: &str, kex_init: &KexInit) -> Vec<&'static str> {
         let protocol = protocol.to_owned();
         let identification = Identification { protocol, software: "x".into(), comment: None };
-        Weakness::all_in(&identification, Some(offer)).into_iter().map(Weakness::name).collect()
+        Weakness::all_in(&identification, Some(kex_init)).into_iter().map(Weakness::name).collect()
     }
 
     #[test]
-    fn every_weakness_has_a_name_of_its_own_a_reason_and_a_source() {
+    fn every_weakness_has_a_unique_name_a_reason_and_a_source() {
         let names: BTreeSet<_> = Weakness::ALL.map(Weakness::name).into();
         assert_eq!(names.len(), Weakness::ALL.len());
         for (position, weakness) in Weakness::ALL.into_iter().enumerate() {
@@ -325,8 +339,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_strong_is_no_finding() {
-        let strong = offer(
+    fn strong_algorithms_are_no_finding() {
+        let strong = kex_init(
             "sntrup761x25519-sha512,curve25519-sha256,diffie-hellman-group14-sha256,\
              diffie-hellman-group16-sha512,ext-info-s,kex-strict-s-v00@openssh.com",
             "rsa-sha2-512,rsa-sha2-256,ecdsa-sha2-nistp256,ssh-ed25519",
@@ -337,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_key_that_signs_with_sha_2_is_no_finding() {
+    fn host_keys_with_sha_2_signatures_are_no_finding() {
         for strong in [
             "ssh-rsa-sha224@ssh.com",
             "ssh-rsa-sha256@ssh.com",
@@ -351,12 +365,12 @@ mod tests {
             "rsa-sha2-256-cert-v01@openssh.com",
             "rsa-sha2-512-cert-v01@openssh.com",
         ] {
-            assert_eq!(names("2.0", &offer("", strong, "", "")), [""; 0], "{strong}");
+            assert_eq!(names("2.0", &kex_init("", strong, "", "")), [""; 0], "{strong}");
         }
     }
 
     #[test]
-    fn a_host_key_of_dsa_is_weak_whatever_it_signs_with() {
+    fn dsa_host_keys_are_weak_with_every_hash() {
         for weak in [
             "ssh-dss",
             "ssh-dss-cert-v01@openssh.com",
@@ -365,7 +379,7 @@ mod tests {
             "x509v3-sign-dss",
             "x509v3-sign-dss-sha256@ssh.com",
         ] {
-            assert_eq!(names("2.0", &offer("", weak, "", "")), ["ssh-dss"], "{weak}");
+            assert_eq!(names("2.0", &kex_init("", weak, "", "")), ["ssh-dss"], "{weak}");
         }
         assert!(!Weakness::SshDss.why().contains("SHA-1"));
     }
@@ -373,7 +387,7 @@ mod tests {
     #[test]
     fn each_weak_algorithm_is_a_finding() {
         let weak =
-            |kex, host_keys, ciphers, macs| names("2.0", &offer(kex, host_keys, ciphers, macs));
+            |kex, host_keys, ciphers, macs| names("2.0", &kex_init(kex, host_keys, ciphers, macs));
         assert_eq!(weak("diffie-hellman-group1-sha1", "", "", ""), ["group1-sha1", "sha1-kex"]);
         assert_eq!(weak("rsa1024-sha1", "", "", ""), ["group1-sha1", "sha1-kex"]);
         assert_eq!(weak("diffie-hellman-group14-sha1", "", "", ""), ["sha1-kex"]);
@@ -398,19 +412,19 @@ mod tests {
     }
 
     #[test]
-    fn both_protocols_are_one_too_many() {
+    fn support_of_version_1_is_a_finding() {
         assert_eq!(names("1.99", &KexInit::default()), ["ssh-1"]);
         assert_eq!(names("1.5", &KexInit::default()), ["ssh-1"]);
     }
 
     #[test]
-    fn terrapin_wants_a_cipher_in_reach_and_no_countermeasure() {
-        let chacha = offer("curve25519-sha256", "", "chacha20-poly1305@openssh.com", "");
+    fn terrapin_needs_a_vulnerable_cipher_without_countermeasure() {
+        let chacha = kex_init("curve25519-sha256", "", "chacha20-poly1305@openssh.com", "");
         assert_eq!(names("2.0", &chacha), ["terrapin"]);
-        // In both directions, and told once.
+        // Offered in both directions, listed once.
         assert_eq!(Weakness::Terrapin.algorithms(&chacha), ["chacha20-poly1305@openssh.com"]);
 
-        let etm = offer("x", "", "aes128-cbc", "hmac-sha2-256-etm@openssh.com");
+        let etm = kex_init("x", "", "aes128-cbc", "hmac-sha2-256-etm@openssh.com");
         assert_eq!(names("2.0", &etm), ["terrapin", "cbc"]);
         let other_direction =
             KexInit { macs_client_to_server: list(""), ciphers_server_to_client: list(""), ..etm };
@@ -418,7 +432,7 @@ mod tests {
 
         let clients = "curve25519-sha256,kex-strict-c-v00@openssh.com";
         assert_eq!(
-            names("2.0", &offer(clients, "", "chacha20-poly1305@openssh.com", "")),
+            names("2.0", &kex_init(clients, "", "chacha20-poly1305@openssh.com", "")),
             ["terrapin"]
         );
     }

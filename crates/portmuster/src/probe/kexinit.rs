@@ -1,18 +1,19 @@
-//! Reads the first packets of ssh's version 2, up to the server's offer for the key exchange
-//! (RFC 4253 §6, §7.1). They are not yet encrypted.
+//! Reads the first packets of an ssh 2 server, up to its `SSH_MSG_KEXINIT` (RFC 4253 §6, §7.1). They
+//! are not encrypted yet.
 //!
-//! Invariant: every length is checked before it is used, and at most [`PACKET_MAX`] bytes of one
-//! packet are held, those that have come and not those that were announced.
+//! Invariant: every length is checked before use. At most [`PACKET_MAX`] bytes of one packet are
+//! stored, and memory is allocated for received bytes, not for announced ones.
 
 use crate::outcome::{KexFailure, KexInit, NameList};
 
-/// The longest packet that every implementation must be able to take (RFC 4253 §6.1).
+/// Limit of the packet length: the longest packet that every implementation must accept (RFC 4253
+/// §6.1).
 const PACKET_MAX: usize = 35_000;
-/// Bytes that are read before an offer, of messages that may come at any time.
-const BEFORE_MAX: usize = 2 * PACKET_MAX;
+/// Limit of bytes up to the `SSH_MSG_KEXINIT`, including messages that are allowed at any time.
+const TOTAL_MAX: usize = 2 * PACKET_MAX;
 
-/// Bytes that room is made for at a time.
-const ROOM: usize = 4096;
+/// Limit of the memory that is reserved ahead, in bytes.
+const RESERVE_MAX: usize = 4096;
 
 const SSH_MSG_DISCONNECT: u8 = 1;
 const SSH_MSG_IGNORE: u8 = 2;
@@ -21,70 +22,74 @@ const SSH_MSG_KEXINIT: u8 = 20;
 
 const LENGTH_SIZE: usize = 4;
 const COOKIE_SIZE: usize = 16;
-/// Behind the lists: `first_kex_packet_follows` and a number that is reserved.
+/// Size of the fields after the lists: `first_kex_packet_follows` and a reserved number.
 const TAIL_SIZE: usize = 5;
 
-/// What the bytes so far have shown.
+/// What follows from the bytes so far.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// More is to be read.
-    Nothing,
-    /// The offer.
-    KexInit(Box<KexInit>),
-    /// There will be none.
-    KexFailure(KexFailure),
+pub(super) enum KexProgress {
+    /// More bytes are needed.
+    Pending,
+    /// The `SSH_MSG_KEXINIT` is complete.
+    Received(Box<KexInit>),
+    /// There will be no `SSH_MSG_KEXINIT`.
+    Failed(KexFailure),
 }
 
-/// The packets of one connection.
+/// Reads the packets of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Packets {
-    /// What has come of the current packet, its length too.
+pub(super) struct PacketReader {
+    /// The received part of the current packet, including its length field.
     packet: Vec<u8>,
+    /// Number of bytes received.
     seen: usize,
 }
 
-impl Packets {
-    /// Takes what has come.
-    pub(super) fn bytes(&mut self, mut bytes: &[u8]) -> Found {
+impl PacketReader {
+    /// Processes bytes from the server.
+    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> KexProgress {
         while !bytes.is_empty() {
-            let Ok(wanted) = self.wanted() else { return Found::KexFailure(KexFailure::NoPacket) };
-            let (taken, rest) = bytes.split_at(bytes.len().min(wanted));
-            self.make_room(taken.len(), wanted);
+            let Ok(missing) = self.missing() else {
+                return KexProgress::Failed(KexFailure::NoPacket);
+            };
+            let (taken, rest) = bytes.split_at(bytes.len().min(missing));
+            self.reserve(taken.len(), missing);
             self.packet.extend_from_slice(taken);
             self.seen += taken.len();
             bytes = rest;
-            match self.whole() {
+            match self.payload() {
                 Ok(None) => {}
                 Ok(Some(payload)) => {
-                    let found = offer(payload);
-                    if found != Found::Nothing {
-                        return found;
+                    let progress = parse_message(payload);
+                    if progress != KexProgress::Pending {
+                        return progress;
                     }
                     self.packet.clear();
                 }
-                Err(reason) => return Found::KexFailure(reason),
+                Err(failure) => return KexProgress::Failed(failure),
             }
-            if self.seen > BEFORE_MAX {
-                return Found::KexFailure(KexFailure::TooMuch);
+            if self.seen > TOTAL_MAX {
+                return KexProgress::Failed(KexFailure::TooMuch);
             }
         }
-        Found::Nothing
+        KexProgress::Pending
     }
 
-    pub(super) fn held(&self) -> usize {
+    /// Returns the allocated memory, in bytes.
+    pub(super) fn memory(&self) -> usize {
         self.packet.capacity()
     }
 
-    /// Makes room for what has come, and for as much again of what is wanted, up to [`ROOM`]: a vector
-    /// that grows by itself takes up to twice as much as a packet has.
-    fn make_room(&mut self, taken: usize, wanted: usize) {
+    /// Reserves memory for the received bytes, and ahead as much again of the missing ones, up to
+    /// [`RESERVE_MAX`]. A vector that grows by itself takes up to twice the size of a packet.
+    fn reserve(&mut self, taken: usize, missing: usize) {
         if self.packet.capacity() - self.packet.len() < taken {
-            self.packet.reserve_exact(taken.max(wanted.min(ROOM).min(self.packet.len())));
+            self.packet.reserve_exact(taken.max(missing.min(RESERVE_MAX).min(self.packet.len())));
         }
     }
 
-    /// Bytes that are missing to the packet's length, or to its end.
-    fn wanted(&self) -> Result<usize, KexFailure> {
+    /// Returns the number of bytes missing to the end of the length field, or of the packet.
+    fn missing(&self) -> Result<usize, KexFailure> {
         let whole = match length(&self.packet)? {
             None => LENGTH_SIZE,
             Some(length) => LENGTH_SIZE + length,
@@ -92,8 +97,8 @@ impl Packets {
         Ok(whole - self.packet.len())
     }
 
-    /// The payload, once all of the packet has come.
-    fn whole(&self) -> Result<Option<&[u8]>, KexFailure> {
+    /// Returns the payload of the packet; `None` while it is incomplete.
+    fn payload(&self) -> Result<Option<&[u8]>, KexFailure> {
         let Some(length) = length(&self.packet)? else { return Ok(None) };
         let body = &self.packet[LENGTH_SIZE..];
         if body.len() < length {
@@ -105,39 +110,41 @@ impl Packets {
     }
 }
 
-/// The packet's length, once it has come. What can't be one is told at once: it may be a text.
+/// Returns the length of the packet; `None` while the field is incomplete. An invalid length fails
+/// immediately, because it may be text.
 fn length(packet: &[u8]) -> Result<Option<usize>, KexFailure> {
     let Some(length) = packet.first_chunk::<LENGTH_SIZE>() else { return Ok(None) };
     let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| KexFailure::NoPacket)?;
-    // One byte of padding's length and one of payload.
+    // At least the padding length and one byte of payload.
     if (2..=PACKET_MAX).contains(&length) { Ok(Some(length)) } else { Err(KexFailure::NoPacket) }
 }
 
-fn offer(payload: &[u8]) -> Found {
+/// Parses the message in the payload of a packet.
+fn parse_message(payload: &[u8]) -> KexProgress {
     match payload.split_first() {
-        Some((&SSH_MSG_KEXINIT, rest)) => lists(rest)
-            .map_or(Found::KexFailure(KexFailure::Malformed), |offer| {
-                Found::KexInit(Box::new(offer))
+        Some((&SSH_MSG_KEXINIT, rest)) => parse_lists(rest)
+            .map_or(KexProgress::Failed(KexFailure::Malformed), |kex_init| {
+                KexProgress::Received(Box::new(kex_init))
             }),
-        // RFC 4253 §11: they may come at any time, and are to be passed over.
-        Some((&(SSH_MSG_IGNORE | SSH_MSG_DEBUG), _)) => Found::Nothing,
-        Some((&SSH_MSG_DISCONNECT, _)) => Found::KexFailure(KexFailure::Disconnected),
-        Some(_) => Found::KexFailure(KexFailure::OtherPacket),
-        None => Found::KexFailure(KexFailure::NoPacket),
+        // RFC 4253 §11: these are allowed at any time and have to be ignored.
+        Some((&(SSH_MSG_IGNORE | SSH_MSG_DEBUG), _)) => KexProgress::Pending,
+        Some((&SSH_MSG_DISCONNECT, _)) => KexProgress::Failed(KexFailure::Disconnected),
+        Some(_) => KexProgress::Failed(KexFailure::OtherPacket),
+        None => KexProgress::Failed(KexFailure::NoPacket),
     }
 }
 
-/// The lists of an offer, behind its message number.
-fn lists(payload: &[u8]) -> Option<KexInit> {
+/// Parses the lists of an `SSH_MSG_KEXINIT` after its message number.
+fn parse_lists(payload: &[u8]) -> Option<KexInit> {
     let mut rest = payload.get(COOKIE_SIZE..)?;
     let mut next = || {
-        let (length, behind) = rest.split_first_chunk::<LENGTH_SIZE>()?;
+        let (length, remainder) = rest.split_first_chunk::<LENGTH_SIZE>()?;
         let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (list, behind) = behind.split_at_checked(length)?;
-        rest = behind;
+        let (list, remainder) = remainder.split_at_checked(length)?;
+        rest = remainder;
         NameList::parse(list)
     };
-    let offer = KexInit {
+    let kex_init = KexInit {
         kex: next()?,
         host_keys: next()?,
         ciphers_client_to_server: next()?,
@@ -148,33 +155,33 @@ fn lists(payload: &[u8]) -> Option<KexInit> {
         compression_server_to_client: next()?,
     };
     let _languages = (next()?, next()?);
-    (rest.len() >= TAIL_SIZE).then_some(offer)
+    (rest.len() >= TAIL_SIZE).then_some(kex_init)
 }
 
-/// Reads an offer and writes it again: what comes out must be what went in.
+/// Parses an `SSH_MSG_KEXINIT`, serializes it again, and compares the bytes.
 ///
 /// # Panics
-/// It is not.
+/// The bytes differ.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(super) fn read_back(payload: &[u8]) {
-    let Found::KexInit(offer) = offer(payload) else { return };
+pub(super) fn check_round_trip(payload: &[u8]) {
+    let KexProgress::Received(kex_init) = parse_message(payload) else { return };
     let mut written = payload[..=COOKIE_SIZE].to_vec();
     for list in [
-        &offer.kex,
-        &offer.host_keys,
-        &offer.ciphers_client_to_server,
-        &offer.ciphers_server_to_client,
-        &offer.macs_client_to_server,
-        &offer.macs_server_to_client,
-        &offer.compression_client_to_server,
-        &offer.compression_server_to_client,
+        &kex_init.kex,
+        &kex_init.host_keys,
+        &kex_init.ciphers_client_to_server,
+        &kex_init.ciphers_server_to_client,
+        &kex_init.macs_client_to_server,
+        &kex_init.macs_server_to_client,
+        &kex_init.compression_client_to_server,
+        &kex_init.compression_server_to_client,
     ] {
         let list = list.as_str().as_bytes();
-        let length = u32::try_from(list.len()).expect("it was read from 32 bits");
+        let length = u32::try_from(list.len()).expect("the length was read from 32 bits");
         written.extend_from_slice(&length.to_be_bytes());
         written.extend_from_slice(list);
     }
-    assert!(payload.starts_with(&written), "{offer:?} was read otherwise than it was written");
+    assert!(payload.starts_with(&written), "{kex_init:?} differs from the payload");
 }
 
 #[cfg(test)]
@@ -182,81 +189,85 @@ mod tests {
     use super::*;
     use crate::probe::samples::{LISTS, kexinit, packet};
 
-    fn found(bytes: &[u8]) -> Found {
-        let whole = Packets::default().bytes(bytes);
-        for place in 0..bytes.len() {
-            let mut packets = Packets::default();
-            let (front, back) = bytes.split_at(place);
-            let found = match packets.bytes(front) {
-                Found::Nothing => packets.bytes(back),
-                found => found,
+    /// Reads the bytes whole and split at every position, and checks that the results agree.
+    fn read(bytes: &[u8]) -> KexProgress {
+        let whole = PacketReader::default().receive(bytes);
+        for position in 0..bytes.len() {
+            let mut reader = PacketReader::default();
+            let (front, back) = bytes.split_at(position);
+            let progress = match reader.receive(front) {
+                KexProgress::Pending => reader.receive(back),
+                progress => progress,
             };
-            assert_eq!(found, whole, "at {place}");
+            assert_eq!(progress, whole, "at {position}");
         }
         whole
     }
 
     #[test]
-    fn an_offer_has_its_lists_in_order() {
-        let Found::KexInit(offer) = found(&packet(&kexinit(LISTS))) else { panic!("no offer") };
+    fn kex_init_has_its_lists_in_order() {
+        let KexProgress::Received(kex_init) = read(&packet(&kexinit(LISTS))) else {
+            panic!("the message is complete")
+        };
         let names = |list: &NameList| list.iter().collect::<Vec<_>>().join(",");
-        assert_eq!(names(&offer.kex), LISTS[0]);
-        assert_eq!(names(&offer.host_keys), LISTS[1]);
-        assert_eq!(names(&offer.ciphers_client_to_server), LISTS[2]);
-        assert_eq!(names(&offer.ciphers_server_to_client), LISTS[3]);
-        assert_eq!(names(&offer.macs_client_to_server), LISTS[4]);
-        assert_eq!(names(&offer.macs_server_to_client), LISTS[5]);
-        assert_eq!(names(&offer.compression_client_to_server), LISTS[6]);
-        assert_eq!(names(&offer.compression_server_to_client), LISTS[7]);
+        assert_eq!(names(&kex_init.kex), LISTS[0]);
+        assert_eq!(names(&kex_init.host_keys), LISTS[1]);
+        assert_eq!(names(&kex_init.ciphers_client_to_server), LISTS[2]);
+        assert_eq!(names(&kex_init.ciphers_server_to_client), LISTS[3]);
+        assert_eq!(names(&kex_init.macs_client_to_server), LISTS[4]);
+        assert_eq!(names(&kex_init.macs_server_to_client), LISTS[5]);
+        assert_eq!(names(&kex_init.compression_client_to_server), LISTS[6]);
+        assert_eq!(names(&kex_init.compression_server_to_client), LISTS[7]);
     }
 
     #[test]
-    fn messages_for_nobody_may_come_before_it() {
+    fn ignore_and_debug_messages_are_skipped() {
         let before = [packet(&[SSH_MSG_IGNORE, 0, 0, 0, 0]), packet(&[SSH_MSG_DEBUG, 1])].concat();
-        assert!(matches!(found(&[before, packet(&kexinit(LISTS))].concat()), Found::KexInit(_)));
+        let progress = read(&[before, packet(&kexinit(LISTS))].concat());
+        assert!(matches!(progress, KexProgress::Received(_)));
     }
 
     #[test]
-    fn whatever_else_comes_is_told() {
-        let no_offer = |reason| Found::KexFailure(reason);
-        assert_eq!(found(&packet(&[SSH_MSG_DISCONNECT, 0])), no_offer(KexFailure::Disconnected));
-        assert_eq!(found(&packet(&[21])), no_offer(KexFailure::OtherPacket));
-        assert_eq!(found(b"Invalid SSH identification string."), no_offer(KexFailure::NoPacket));
-        assert_eq!(found(b"\0\0\0\x01\0"), no_offer(KexFailure::NoPacket));
-        assert_eq!(found(b"\0\0\x88\xb9\0"), no_offer(KexFailure::NoPacket));
-        // Padding that is longer than its packet, and a packet of nothing else.
-        assert_eq!(found(b"\0\0\0\x02\x03\x14"), no_offer(KexFailure::NoPacket));
-        assert_eq!(found(b"\0\0\0\x02\x01\x14"), no_offer(KexFailure::NoPacket));
+    fn other_packets_fail_with_their_reason() {
+        let failed = |failure| KexProgress::Failed(failure);
+        assert_eq!(read(&packet(&[SSH_MSG_DISCONNECT, 0])), failed(KexFailure::Disconnected));
+        assert_eq!(read(&packet(&[21])), failed(KexFailure::OtherPacket));
+        assert_eq!(read(b"Invalid SSH identification string."), failed(KexFailure::NoPacket));
+        assert_eq!(read(b"\0\0\0\x01\0"), failed(KexFailure::NoPacket));
+        assert_eq!(read(b"\0\0\x88\xb9\0"), failed(KexFailure::NoPacket));
+        // Padding that is longer than its packet, and a packet that is nothing but padding.
+        assert_eq!(read(b"\0\0\0\x02\x03\x14"), failed(KexFailure::NoPacket));
+        assert_eq!(read(b"\0\0\0\x02\x01\x14"), failed(KexFailure::NoPacket));
     }
 
     #[test]
-    fn an_offer_that_lies_about_a_length_is_none() {
+    fn kex_init_with_a_wrong_length_is_malformed() {
         let good = kexinit(LISTS);
         let first_list = 1 + COOKIE_SIZE;
-        for (place, lie) in [(first_list, 0xff), (first_list + 2, 1), (first_list + 3, 0xff)] {
-            let mut lying = good.clone();
-            lying[place] = lie;
-            assert_eq!(found(&packet(&lying)), Found::KexFailure(KexFailure::Malformed), "{place}");
+        let malformed = KexProgress::Failed(KexFailure::Malformed);
+        for (index, byte) in [(first_list, 0xff), (first_list + 2, 1), (first_list + 3, 0xff)] {
+            let mut wrong = good.clone();
+            wrong[index] = byte;
+            assert_eq!(read(&packet(&wrong)), malformed, "{index}");
         }
         for end in 1..good.len() {
-            let cut_off = found(&packet(&good[..end]));
-            assert_eq!(cut_off, Found::KexFailure(KexFailure::Malformed), "cut off at {end}");
+            assert_eq!(read(&packet(&good[..end])), malformed, "cut off at {end}");
         }
         let mut unprintable = LISTS;
         unprintable[1] = "ssh-\x1b[2Jrsa";
-        assert_eq!(found(&packet(&kexinit(unprintable))), Found::KexFailure(KexFailure::Malformed));
+        assert_eq!(read(&packet(&kexinit(unprintable))), malformed);
     }
 
     #[test]
-    fn packets_without_end_end_in_bounded_memory() {
+    fn endless_packets_fail_in_bounded_memory() {
         let ignored = packet(&[&[SSH_MSG_IGNORE][..], &[0; 1000]].concat());
-        let mut packets = Packets::default();
-        let found: Vec<_> = (0..100).map(|_| packets.bytes(&ignored)).collect();
-        assert!(found.contains(&Found::KexFailure(KexFailure::TooMuch)));
-        assert!(packets.packet.capacity() <= 2 * ignored.len());
+        let mut reader = PacketReader::default();
+        let progress: Vec<_> = (0..100).map(|_| reader.receive(&ignored)).collect();
+        assert!(progress.contains(&KexProgress::Failed(KexFailure::TooMuch)));
+        assert!(reader.packet.capacity() <= 2 * ignored.len());
 
-        let mut packets = Packets::default();
-        assert_eq!(packets.bytes(b"\0\0\x88\xb8\x04\x14"), Found::Nothing);
-        assert!(packets.packet.capacity() < 64, "what is announced takes no memory");
+        let mut reader = PacketReader::default();
+        assert_eq!(reader.receive(b"\0\0\x88\xb8\x04\x14"), KexProgress::Pending);
+        assert!(reader.packet.capacity() < 64, "announced bytes take no memory");
     }
 }

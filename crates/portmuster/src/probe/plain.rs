@@ -1,67 +1,48 @@
-//! Names protocols that are neither ssh nor telnet, where their first bytes say so.
+//! Names protocols other than ssh and telnet by their first bytes.
 //!
-//! A name excludes ssh and telnet, so each rule is a fixed start or a well-formed first line, and
-//! none of them fits a notice, a menu or a prompt: what only may be a protocol has no name.
+//! A name excludes ssh and telnet. Each pattern is therefore a fixed start or a well-formed first
+//! line, and none matches a notice, a menu or a prompt: bytes that are ambiguous have no name.
 //!
-//! To add one: a row in the table of its family, a line in that table's test, and its name in
-//! `docs/protocols.md`.
+//! To add a protocol, add a row to the table of its family, a line to the test of that table, and its
+//! name to `docs/protocols.md`.
+
+use self::patterns::{Pattern, starts_with_any};
 
 mod binary;
+mod patterns;
 mod replies;
 mod text;
 
-/// How the first bytes of a protocol look.
-type Sign = fn(&[u8]) -> bool;
-
-/// Bytes in which a word is looked for; servers name themselves in their first lines.
-const WORDS_WITHIN: usize = 512;
-
-/// The name of the protocol that begins with these bytes.
+/// Returns the name of the protocol that starts with these bytes.
 pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii_start();
-    let in_table = |table: &[(&'static str, Sign)], bytes| {
-        table.iter().find(|(_, fits)| fits(bytes)).map(|&(name, _)| name)
+    let in_table = |table: &[(&'static str, Pattern)], bytes| {
+        table.iter().find(|(_, matches)| matches(bytes)).map(|&(name, _)| name)
     };
     in_table(&binary::PROTOCOLS, bytes)
         .or_else(|| in_table(&text::PROTOCOLS, text))
         .or_else(|| replies::name(text))
 }
 
-/// Whether the name says little more than the form of the first bytes.
+/// Returns whether the name says little more than the form of the first bytes.
 pub(super) fn is_weak(name: &str) -> bool {
     name == replies::EITHER
 }
 
-/// Whether the first bytes are a status line with its version, or a page: no prompt begins so, and
-/// what follows may end in any word.
+/// Returns whether the first bytes are a status line with a version, or a page. No prompt starts like
+/// that, and the rest may end with any word.
 pub(super) fn is_fixed(bytes: &[u8]) -> bool {
     starts_with_any(bytes.trim_ascii_start(), &["HTTP/1.", "RTSP/1.", "RTSP/2.", "SIP/2.0 ", "<"])
 }
 
-/// The protocols that an open port's [`protocol`](crate::ServiceDetails::protocol) may name, in alphabetical
-/// order, each once.
+/// Iterates over the protocols that [`ServiceDetails::protocol`](crate::ServiceDetails::protocol) can
+/// name, in alphabetical order, each once.
 pub fn known_protocols() -> impl Iterator<Item = &'static str> {
     let by_bytes = binary::PROTOCOLS.iter().chain(&text::PROTOCOLS).map(|&(name, _)| name);
     let mut names: Vec<_> = by_bytes.chain(replies::names()).collect();
     names.sort_unstable();
     names.dedup();
     names.into_iter()
-}
-
-fn starts_with_any(bytes: &[u8], starts: &[&str]) -> bool {
-    starts.iter().any(|start| bytes.starts_with(start.as_bytes()))
-}
-
-/// Whether the first bytes have the word, in small letters or large.
-fn has_word(bytes: &[u8], word: &str) -> bool {
-    let bytes = &bytes[..bytes.len().min(WORDS_WITHIN)];
-    bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
-}
-
-/// The first line, without its end; `None` before that has come.
-fn first_line(bytes: &[u8]) -> Option<&[u8]> {
-    let end = bytes.iter().position(|&byte| byte == b'\n')?;
-    Some(bytes[..end].strip_suffix(b"\r").unwrap_or(&bytes[..end]))
 }
 
 #[cfg(test)]
@@ -71,9 +52,9 @@ mod tests {
     use super::*;
     use crate::probe::transcripts;
 
-    /// What telnet servers say where they send no commands, or before them: it is never named.
+    /// Texts of telnet servers before their commands, or without any.
     #[test]
-    fn what_telnet_and_ssh_servers_say_has_no_name() {
+    fn telnet_and_ssh_greetings_have_no_protocol_name() {
         for bytes in [
             &b""[..],
             b"hello",
@@ -117,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn the_page_lists_every_name_once() {
+    fn documentation_lists_every_protocol_once() {
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/protocols.md");
-        let page = fs::read_to_string(page).expect("there is a page on protocols");
+        let page = fs::read_to_string(page).expect("the page on protocols exists");
         let listed: Vec<_> =
             page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
         assert_eq!(listed, known_protocols().collect::<Vec<_>>());

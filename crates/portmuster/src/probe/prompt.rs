@@ -1,8 +1,8 @@
-//! Recognises the prompts of a screen: the texts behind which a server waits for somebody to type.
+//! Recognises prompts: texts after which a server waits for input.
 //!
-//! A prompt proves no protocol. It makes a port `telnet-likely`, which is no proof that telnet is
-//! absent, so a rule here may rather recognise too much than too little; what another protocol
-//! says is named before these rules are asked.
+//! A prompt proves no protocol. It makes a port `telnet-likely`, which neither proves nor excludes
+//! telnet, so these rules prefer false positives to false negatives. Other protocols are recognised
+//! before these rules apply.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use encoding_rs::{
 use super::screen::Screen;
 use crate::outcome::Rule;
 
-/// What people are asked for when they log in, in English: small letters, matched in any case.
+/// English words for what a login prompt asks for, in lower case and matched in any case.
 const LOGIN_WORDS: [&str; 30] = [
     "login",
     "login as",
@@ -48,8 +48,8 @@ const LOGIN_WORDS: [&str; 30] = [
     "host name",
 ];
 
-/// The same in other languages, in small letters. Prompts also begin with a capital or have
-/// nothing but capitals.
+/// The same in other languages, in lower case. Prompts also start with a capital letter or are in
+/// upper case.
 #[rustfmt::skip]
 const FOREIGN_WORDS: [&str; 61] = [
     // German, Dutch, Swedish, Danish, Norwegian
@@ -69,7 +69,7 @@ const FOREIGN_WORDS: [&str; 61] = [
     "ユーザー名", "ユーザ名", "ユーザ", "ログイン", "パスワード", "사용자", "로그인", "비밀번호",
 ];
 
-/// Character sets of terminals that telnet servers were written for.
+/// Character sets of terminals that telnet servers support.
 static CHARACTER_SETS: [&Encoding; 15] = [
     UTF_8,
     WINDOWS_1252,
@@ -88,7 +88,7 @@ static CHARACTER_SETS: [&Encoding; 15] = [
     encoding_rs::ISO_8859_7,
 ];
 
-/// Phrases that ask for a key, in small letters.
+/// Phrases that ask for a key press, in lower case.
 const KEY_WORDS: [&str; 10] = [
     "press any key",
     "press enter",
@@ -102,7 +102,7 @@ const KEY_WORDS: [&str; 10] = [
     "type any key",
 ];
 
-/// Phrases that ask for a choice, in small letters.
+/// Phrases that ask for a choice, in lower case.
 const MENU_WORDS: [&str; 7] = [
     "--more--",
     "to continue",
@@ -113,7 +113,7 @@ const MENU_WORDS: [&str; 7] = [
     "select an option",
 ];
 
-/// Words with which a line asks for something to be typed, when it ends as a question does.
+/// Words of a line that asks for input, if the line also ends like a question.
 const ASKING_WORDS: [&str; 13] = [
     "enter",
     "input",
@@ -130,9 +130,9 @@ const ASKING_WORDS: [&str; 13] = [
     "menu",
 ];
 
-/// What only a text speaks of that belongs to a login or leads to one, in small letters. Of the
-/// banners of other protocols in the Recog project 8 of 4,655 have one of them.
-const LOGIN_SIGNS: [&str; 17] = [
+/// Words of texts around a login, in lower case. Of 4,655 banners of other protocols in the Recog
+/// project, 8 contain one of them.
+const LOGIN_TOPICS: [&str; 17] = [
     "login",
     "logon",
     "log in",
@@ -152,13 +152,13 @@ const LOGIN_SIGNS: [&str; 17] = [
     "connections are allowed",
 ];
 
-/// What greetings of devices begin with, also those of other protocols.
+/// The start of greetings of devices, also with other protocols.
 const WELCOME: &str = "welcome to";
 
-/// Bytes of a shell's prompt at most, without what it ends in.
+/// Limit of the length of a shell prompt without its final sign, in bytes.
 const SHELL_PROMPT_MAX: usize = 64;
 
-/// The rule by which the text ends in a prompt or names telnet; `None`: by none.
+/// Returns the rule that recognises a prompt, telnet or a login in the text; `None` if none does.
 pub(super) fn rule(screen: &Screen) -> Option<Rule> {
     if asks_for_login(screen) {
         Some(Rule::LoginPrompt)
@@ -166,16 +166,16 @@ pub(super) fn rule(screen: &Screen) -> Option<Rule> {
         Some(Rule::ShellPrompt)
     } else if is_menu(screen) {
         Some(Rule::Menu)
-    } else if names_telnet(screen.text()) {
+    } else if mentions_telnet(screen.text()) {
         Some(Rule::NamesTelnet)
-    } else if speaks_of_login(screen) || has_word(screen.text(), WELCOME.as_bytes()) {
+    } else if mentions_login(screen) || has_word(screen.text(), WELCOME.as_bytes()) {
         Some(Rule::NamesLogin)
     } else {
         None
     }
 }
 
-/// Whether the text ends by asking for a user name, a password or the like.
+/// Returns whether the text ends with a prompt for a user name, a password or the like.
 pub(super) fn asks_for_login(screen: &Screen) -> bool {
     let line = last_part(screen);
     let (asked, is_question) = without_question_mark(without_mask(line));
@@ -185,19 +185,19 @@ pub(super) fn asks_for_login(screen: &Screen) -> bool {
     if is_question {
         english.any(is_asked) || foreign_words().any(|word| asked.ends_with(word))
     } else {
-        // Without a sign of its end only a line that has nothing else asks for it.
+        // Without a question mark, the word must be the whole line.
         english.any(|word| asked.eq_ignore_ascii_case(word))
             || foreign_words().any(|word| asked == word)
     }
 }
 
-/// Whether the text ends by asking for a key.
+/// Returns whether the text ends with a prompt for a key press.
 pub(super) fn asks_for_key(screen: &Screen) -> bool {
     has_any(last_part(screen), &KEY_WORDS)
 }
 
-/// Whether the text ends by asking for a choice or a key: by its words, or because its last line
-/// asks for something to be typed.
+/// Returns whether the text ends with a prompt for a choice or a key press: by its phrases, or because
+/// its last line asks for input.
 fn is_menu(screen: &Screen) -> bool {
     let line = last_part(screen);
     if has_any(line, &KEY_WORDS) || has_any(line, &MENU_WORDS) {
@@ -208,41 +208,41 @@ fn is_menu(screen: &Screen) -> bool {
     (is_question || has_choices) && ASKING_WORDS.iter().any(|word| has_word(asked, word.as_bytes()))
 }
 
-/// Whether the text ends in the prompt of a shell or a command line: `/ #`, `user@host:~$`,
+/// Returns whether the text ends with the prompt of a shell or a command line: `/ #`, `user@host:~$`,
 /// `Router>`, `<HUAWEI>`, `[admin@host] >`, `C:\>`.
 fn is_shell_prompt(screen: &Screen) -> bool {
     let line = last_part(screen).trim_ascii();
     if !screen.is_last_line_ended() && is_in_angles(line) {
         return true;
     }
-    let Some((&sign @ (b'#' | b'$' | b'>' | b'%'), place)) = line.split_last() else {
+    let Some((&sign @ (b'#' | b'$' | b'>' | b'%'), location)) = line.split_last() else {
         return false;
     };
-    let place = place.trim_ascii_end();
-    let is_arrow = sign == b'>' && matches!(place, b"-" | b"=");
+    let location = location.trim_ascii_end();
+    let is_arrow = sign == b'>' && matches!(location, b"-" | b"=");
     let is_amount = sign != b'#'
-        && place.last().is_some_and(u8::is_ascii_digit)
-        && !place.iter().any(u8::is_ascii_alphabetic);
-    let is_place = |byte: &u8| byte.is_ascii_alphanumeric() || b" _.@:~/\\()[]+-".contains(byte);
-    let words = place.split(|&byte| byte == b' ').count();
-    let ends_well = place.last().is_none_or(|&last| last != b'-');
+        && location.last().is_some_and(u8::is_ascii_digit)
+        && !location.iter().any(u8::is_ascii_alphabetic);
+    let is_allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b" _.@:~/\\()[]+-".contains(byte);
+    let words = location.split(|&byte| byte == b' ').count();
+    let ends_with_hyphen = location.last() == Some(&b'-');
     is_arrow
-        || place.len() <= SHELL_PROMPT_MAX
+        || location.len() <= SHELL_PROMPT_MAX
             && words <= 2
-            && ends_well
+            && !ends_with_hyphen
             && !is_amount
-            && place.iter().all(is_place)
+            && location.iter().all(is_allowed)
 }
 
-/// Whether a line is one name in angle brackets: the prompt of Huawei's and H3C's command lines.
+/// Returns whether a line is one name in angle brackets, as in the prompts of Huawei and H3C.
 fn is_in_angles(line: &[u8]) -> bool {
     let name = line.strip_prefix(b"<").and_then(|rest| rest.strip_suffix(b">"));
     let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.-".contains(byte);
     name.is_some_and(|name| !name.is_empty() && name.iter().all(is_letter))
 }
 
-/// Whether a text names telnet or its daemon.
-fn names_telnet(text: &[u8]) -> bool {
+/// Returns whether a text mentions telnet or its daemon.
+fn mentions_telnet(text: &[u8]) -> bool {
     let mut from = 0;
     while let Some(at) = find(&text[from..], b"telnet") {
         let at = from + at;
@@ -254,13 +254,13 @@ fn names_telnet(text: &[u8]) -> bool {
     false
 }
 
-/// Whether a text speaks of a login, a session or a console.
-pub(super) fn speaks_of_login(screen: &Screen) -> bool {
-    let has_sign = |text: &[u8]| LOGIN_SIGNS.iter().any(|sign| has_word(text, sign.as_bytes()));
-    has_sign(screen.text()) || has_sign(screen.last_line())
+/// Returns whether a text mentions a login, a session or a console.
+pub(super) fn mentions_login(screen: &Screen) -> bool {
+    let mentions = |text: &[u8]| LOGIN_TOPICS.iter().any(|topic| has_word(text, topic.as_bytes()));
+    mentions(screen.text()) || mentions(screen.last_line())
 }
 
-/// The last line, from the last carriage return before text; empty where it is markup, because a
+/// Returns the last line, from the last carriage return before text; empty if it is markup, because a
 /// page may contain any words.
 fn last_part(screen: &Screen) -> &[u8] {
     let line = screen.last_line().trim_ascii_end();
@@ -269,7 +269,7 @@ fn last_part(screen: &Screen) -> &[u8] {
     if is_markup(line) { b"" } else { line }
 }
 
-/// Whether a line has a tag that is closed, as pages have.
+/// Returns whether a line contains a closing or self-closing tag, like a page.
 fn is_markup(line: &[u8]) -> bool {
     let follows = |start: &[u8]| {
         let end = find(line, start).and_then(|at| line.get(at + start.len()));
@@ -278,7 +278,7 @@ fn is_markup(line: &[u8]) -> bool {
     follows(b"</") || follows(b"<") && find(line, b"/>").is_some()
 }
 
-/// The line without what a server writes in the place of what is to be typed.
+/// Returns the line without the placeholder for the input at its end.
 fn without_mask(line: &[u8]) -> &[u8] {
     let mut line = line.trim_ascii_end();
     while let [rest @ .., b'*' | b'_' | b'.' | b'\x08'] = line {
@@ -287,9 +287,9 @@ fn without_mask(line: &[u8]) -> &[u8] {
     line
 }
 
-/// The line without the sign with which a question ends, and whether there was one.
+/// Returns the line without the signs that end a question, and whether there were any.
 fn without_question_mark(line: &[u8]) -> (&[u8], bool) {
-    // The colons of East Asia: UTF-8, GBK and EUC-JP, Shift-JIS, Big5, EUC-KR.
+    // Full-width colons in UTF-8, GBK and EUC-JP, Shift-JIS, Big5, EUC-KR.
     const WIDE_COLONS: [&[u8]; 5] =
         [b"\xef\xbc\x9a", b"\xa3\xba", b"\x81\x46", b"\xa1\x47", b"\xa1\xa7"];
     let mut rest = line;
@@ -306,7 +306,7 @@ fn without_question_mark(line: &[u8]) -> (&[u8], bool) {
     }
 }
 
-/// The text without what stands in brackets at its end: `Username(1-32 chars)`, `login [root]`.
+/// Returns the text without a hint in brackets at its end: `Username(1-32 chars)`, `login [root]`.
 fn without_hint(text: &[u8]) -> &[u8] {
     let opening = match text.last() {
         Some(b')') => b'(',
@@ -319,20 +319,20 @@ fn without_hint(text: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether the text ends with the word, in small letters or large.
+/// Returns whether the text ends with the word, ignoring ASCII case.
 fn ends_with_word(text: &[u8], word: &[u8]) -> bool {
     let end = text.len().checked_sub(word.len()).map(|at| &text[at..]);
     end.is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
-/// Whether the text has the word, in small letters or large, and it is a word by itself.
+/// Returns whether the text contains the word as a whole word, ignoring ASCII case.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
-    let is_apart = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphabetic());
+    let is_boundary = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphabetic());
     let mut from = 0;
     while let Some(at) = find(&text[from..], word) {
         let at = from + at;
-        if is_apart(at.checked_sub(1).and_then(|before| text.get(before)))
-            && is_apart(text.get(at + word.len()))
+        if is_boundary(at.checked_sub(1).and_then(|before| text.get(before)))
+            && is_boundary(text.get(at + word.len()))
         {
             return true;
         }
@@ -341,17 +341,17 @@ fn has_word(text: &[u8], word: &[u8]) -> bool {
     false
 }
 
-/// Whether the text has one of the phrases, in small letters or large.
+/// Returns whether the text contains one of the phrases, ignoring ASCII case.
 fn has_any(text: &[u8], phrases: &[&str]) -> bool {
     phrases.iter().any(|phrase| find(text, phrase.as_bytes()).is_some())
 }
 
-/// Where the words, which are in small letters, stand in the text in any case.
+/// Returns the position of the words in the text, ignoring ASCII case.
 fn find(text: &[u8], words: &[u8]) -> Option<usize> {
     text.windows(words.len()).position(|window| window.eq_ignore_ascii_case(words))
 }
 
-/// The foreign words in each character set that has their letters.
+/// Iterates over the foreign words in every character set that can encode them.
 fn foreign_words() -> impl Iterator<Item = &'static [u8]> {
     static WORDS: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
         let in_all_sets = |word: String| {
@@ -366,7 +366,7 @@ fn foreign_words() -> impl Iterator<Item = &'static [u8]> {
     WORDS.iter().map(Vec::as_slice)
 }
 
-/// The word in small letters, with a first capital, and in capitals.
+/// Returns the word in lower case, capitalised, and in upper case.
 fn cases(word: &str) -> [String; 3] {
     let mut letters = word.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
@@ -374,6 +374,7 @@ fn cases(word: &str) -> [String; 3] {
     [word.to_owned(), capitalised, word.to_uppercase()]
 }
 
+/// Encodes the word; `None` if the character set lacks one of its letters.
 fn encode(set: &'static Encoding, word: &str) -> Option<Vec<u8>> {
     let (bytes, _, has_other_letters) = set.encode(word);
     (!has_other_letters).then(|| bytes.into_owned())
@@ -399,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_prompt_stands_at_the_end_however_it_is_drawn() {
+    fn login_prompt_is_recognised_at_the_end_of_the_text() {
         assert_rule(
             Some(Rule::LoginPrompt),
             [
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_prompt_may_be_in_any_language_and_character_set() {
+    fn login_prompt_is_recognised_in_other_languages_and_character_sets() {
         for prompt in [
             "用户名:",
             "用户名：",
@@ -450,14 +451,14 @@ mod tests {
                 CHARACTER_SETS.iter().filter_map(|set| encode(set, prompt)).collect();
             assert!(!encoded.is_empty());
             for bytes in encoded {
-                let told = bytes.escape_ascii();
-                assert_eq!(rule_of(&bytes), Some(Rule::LoginPrompt), "{prompt} as {told}");
+                let shown = bytes.escape_ascii();
+                assert_eq!(rule_of(&bytes), Some(Rule::LoginPrompt), "{prompt} as {shown}");
             }
         }
     }
 
     #[test]
-    fn a_shells_prompt_is_a_place_and_a_sign() {
+    fn shell_prompt_is_a_location_and_a_sign() {
         assert_rule(
             Some(Rule::ShellPrompt),
             [
@@ -490,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_menu_asks_for_a_choice_or_a_key() {
+    fn menu_asks_for_a_choice_or_a_key() {
         assert_rule(
             Some(Rule::Menu),
             [
@@ -506,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_asks_for_a_key_is_sent_one() {
+    fn key_prompt_must_be_at_the_end_of_the_text() {
         let asks = |bytes: &[u8]| {
             let mut screen = Screen::default();
             for &byte in bytes {
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_may_name_telnet() {
+    fn text_that_mentions_telnet_is_recognised() {
         assert_rule(
             Some(Rule::NamesTelnet),
             [
@@ -534,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_may_speak_of_a_login() {
+    fn text_that_mentions_a_login_is_recognised() {
         assert_rule(
             Some(Rule::NamesLogin),
             [

@@ -1,11 +1,11 @@
-//! Tells telnet's commands (RFC 854) from its text, across any split of the stream, and answers
-//! options so that the server goes on to its prompt.
+//! Separates telnet commands (RFC 854) from text, across any split of the stream, and replies to
+//! option requests so that the server proceeds to its prompt.
 //!
-//! A server may echo and suppress its go-aheads, which is what every terminal agrees to; all else
-//! is refused. Only a change of state is answered, and a refusal once, so no loop can arise
-//! (RFC 1143 §2).
+//! The replies accept that the server echoes and suppresses its go-aheads, like every terminal, and
+//! refuse all other options. Only changes of state get a reply, and each refused option gets one, so
+//! that no loop can arise (RFC 1143 §2).
 //!
-//! Invariant: at most [`REPLIES_MAX`] replies are written, whatever a server asks.
+//! Invariant: there are at most [`REPLIES_MAX`] replies, whatever a server sends.
 
 use crate::outcome::{TelnetOption, Verb};
 
@@ -16,50 +16,52 @@ const WONT: u8 = 252;
 const DO: u8 = 253;
 const DONT: u8 = 254;
 pub(super) const IAC: u8 = 255;
-/// The lowest command: end of file, RFC 1184 §2.4.
+/// The lowest command: end of file (RFC 1184 §2.4).
 const LOWEST: u8 = 236;
 
 const ECHO: u8 = 1;
 const SUPPRESS_GO_AHEAD: u8 = 3;
-/// What a server may do.
-const AGREEABLE: [u8; 2] = [ECHO, SUPPRESS_GO_AHEAD];
+/// Options that the server may enable on its side.
+const ACCEPTED: [u8; 2] = [ECHO, SUPPRESS_GO_AHEAD];
 
-/// Replies in one conversation: one to each option of either side, and as many again for servers
-/// that change their mind.
+/// Limit of replies in one conversation: one to each option of either side, and as many again for
+/// servers that change their mind.
 pub(super) const REPLIES_MAX: usize = 1024;
-/// Bytes of one reply.
+/// Size of one reply, in bytes.
 pub(super) const REPLY_SIZE: usize = 3;
 
-/// What may bring a silent server to speak: a wish that every telnet server must answer. Behind an
-/// empty line, so that a server which knows no telnet takes it for the start of a line that is
-/// never sent.
-pub(super) const WISH: [u8; REPLY_SIZE] = [IAC, DO, ECHO];
+/// A request for the echo option, which every telnet server must answer, to make a silent server
+/// respond. It is sent after an empty line, so that a server without telnet takes it for the start of
+/// another, incomplete line.
+pub(super) const DO_ECHO: [u8; REPLY_SIZE] = [IAC, DO, ECHO];
 
-/// What one byte of the stream means.
+/// What follows from one byte of the stream.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// It is a byte of the text.
+pub(super) enum TelnetEvent {
+    /// A byte of the text.
     Text(u8),
-    /// It belongs to a command that is not yet whole.
-    Unfinished,
-    /// It completes a command, which may want a reply.
+    /// Part of an incomplete command.
+    Incomplete,
+    /// A complete command, with the reply that it requires.
     Command { reply: Option<[u8; REPLY_SIZE]>, proof: Proof },
 }
 
-/// How much a command proves.
+/// How strongly a command proves telnet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Proof {
+    /// It proves nothing.
     #[default]
     None,
-    /// Letters of national code pages and other protocols have these bytes, too: commands without
-    /// an option, and refusals of what nobody wished for, with which some printers begin.
-    Slight,
-    /// Only telnet has it.
-    Whole,
+    /// Letters of national code pages and other protocols contain the same bytes: commands without an
+    /// option, and refusals of options that nobody requested, with which some printers start.
+    Weak,
+    /// Only telnet has this command.
+    Conclusive,
 }
 
+/// State of the decoder within a command.
 #[derive(Debug, Clone, Copy, Default)]
-enum Place {
+enum DecoderState {
     #[default]
     Text,
     Command,
@@ -73,108 +75,124 @@ enum Place {
     },
 }
 
-/// How an option of the server stands (RFC 1143 §7, without its queue: nothing is asked twice).
+/// State of an option of the server (RFC 1143 §7, without the queue, because no request is repeated).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum State {
+enum OptionState {
+    /// The option is disabled.
     #[default]
     No,
-    /// We have asked for it.
+    /// The client has requested the option.
     WantYes,
+    /// The option is enabled.
     Yes,
 }
 
-/// The state of one connection's stream.
+/// The decoder and the option negotiation of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Negotiation {
-    place: Place,
-    /// In the order of [`AGREEABLE`].
-    agreed: [State; AGREEABLE.len()],
-    /// Options that were named, each once: those the server offered, those it asked for.
+    state: DecoderState,
+    /// The states of the [`ACCEPTED`] options.
+    accepted: [OptionState; ACCEPTED.len()],
+    /// The options that the server offered or asked for, each once.
     options: Vec<TelnetOption>,
-    /// The same as bits, by verb and number.
-    noted: [[u64; 4]; 2],
+    /// The same options as bits, by verb and number.
+    option_bits: [[u64; 4]; 2],
+    /// Number of replies.
     replies: usize,
 }
 
 impl Negotiation {
-    /// Takes the next byte of the stream.
-    pub(super) fn byte(&mut self, byte: u8) -> Meaning {
-        let (place, meaning) = match (self.place, byte) {
-            (Place::Text, IAC) => (Place::Command, Meaning::Unfinished),
-            (Place::Command, WILL..=DONT) => (Place::Option(byte), Meaning::Unfinished),
-            (Place::Command, SB) => (Place::SubnegotiationOption, Meaning::Unfinished),
-            // The end of a subnegotiation that did not begin: an HP JetDirect begins an answer of
-            // its web server with it.
-            (Place::Command, SE) => {
-                (Place::Text, Meaning::Command { reply: None, proof: Proof::None })
+    /// Processes the next byte of the stream.
+    pub(super) fn receive(&mut self, byte: u8) -> TelnetEvent {
+        let (state, event) = match (self.state, byte) {
+            (DecoderState::Text, IAC) => (DecoderState::Command, TelnetEvent::Incomplete),
+            (DecoderState::Command, WILL..=DONT) => {
+                (DecoderState::Option(byte), TelnetEvent::Incomplete)
             }
-            (Place::Command, LOWEST..=DONT) => {
-                (Place::Text, Meaning::Command { reply: None, proof: Proof::Slight })
+            (DecoderState::Command, SB) => {
+                (DecoderState::SubnegotiationOption, TelnetEvent::Incomplete)
             }
-            // IAC IAC is the data byte 255; IAC and anything lower is no command at all.
-            (Place::Text | Place::Command, _) => (Place::Text, Meaning::Text(byte)),
-            (Place::Option(verb), option) => (Place::Text, self.command(verb, option)),
-            (Place::SubnegotiationOption, option) => {
-                (Place::Subnegotiation { of_known: is_known(option) }, Meaning::Unfinished)
+            // The end of a subnegotiation without a start: the web server of an HP JetDirect starts
+            // its response with it.
+            (DecoderState::Command, SE) => {
+                (DecoderState::Text, TelnetEvent::Command { reply: None, proof: Proof::None })
             }
-            (Place::Subnegotiation { of_known }, IAC) => {
-                (Place::SubnegotiationCommand { of_known }, Meaning::Unfinished)
+            (DecoderState::Command, LOWEST..=DONT) => {
+                (DecoderState::Text, TelnetEvent::Command { reply: None, proof: Proof::Weak })
             }
-            (Place::SubnegotiationCommand { of_known }, SE) => {
-                let proof = if of_known { Proof::Whole } else { Proof::None };
-                (Place::Text, Meaning::Command { reply: None, proof })
+            // IAC IAC is the data byte 255; IAC and a lower byte are not a command.
+            (DecoderState::Text | DecoderState::Command, _) => {
+                (DecoderState::Text, TelnetEvent::Text(byte))
             }
-            (Place::Subnegotiation { of_known } | Place::SubnegotiationCommand { of_known }, _) => {
-                (Place::Subnegotiation { of_known }, Meaning::Unfinished)
+            (DecoderState::Option(verb), option) => {
+                (DecoderState::Text, self.command(verb, option))
             }
+            (DecoderState::SubnegotiationOption, option) => (
+                DecoderState::Subnegotiation { of_known: is_known(option) },
+                TelnetEvent::Incomplete,
+            ),
+            (DecoderState::Subnegotiation { of_known }, IAC) => {
+                (DecoderState::SubnegotiationCommand { of_known }, TelnetEvent::Incomplete)
+            }
+            (DecoderState::SubnegotiationCommand { of_known }, SE) => {
+                let proof = if of_known { Proof::Conclusive } else { Proof::None };
+                (DecoderState::Text, TelnetEvent::Command { reply: None, proof })
+            }
+            (
+                DecoderState::Subnegotiation { of_known }
+                | DecoderState::SubnegotiationCommand { of_known },
+                _,
+            ) => (DecoderState::Subnegotiation { of_known }, TelnetEvent::Incomplete),
         };
-        self.place = place;
-        meaning
+        self.state = state;
+        event
     }
 
-    /// The [`WISH`] has been sent.
-    pub(super) fn wished(&mut self) {
-        if let Some(state) = self.agreed(ECHO)
-            && *state == State::No
+    /// Records that [`DO_ECHO`] was sent.
+    pub(super) fn note_echo_request(&mut self) {
+        if let Some(state) = self.accepted(ECHO)
+            && *state == OptionState::No
         {
-            *state = State::WantYes;
+            *state = OptionState::WantYes;
         }
     }
 
-    pub(super) fn held(&self) -> usize {
+    /// Returns the allocated memory, in bytes.
+    pub(super) fn memory(&self) -> usize {
         self.options.capacity() * size_of::<TelnetOption>()
     }
 
-    /// The options that the server offered or asked for.
+    /// Returns the options that the server offered or asked for.
     pub(super) fn options(&self) -> &[TelnetOption] {
         &self.options
     }
 
-    /// Takes an offer, a wish or a refusal. The first two are proof, where the option has a name;
-    /// so is what is said to our own wish.
-    fn command(&mut self, verb: u8, option: u8) -> Meaning {
-        let was_wished = self.agreed(option).is_some_and(|state| *state == State::WantYes);
+    /// Processes an option command. An offer or a request is proof if the option is known, and so is
+    /// the answer to our own request.
+    fn command(&mut self, verb: u8, option: u8) -> TelnetEvent {
+        let was_requested =
+            self.accepted(option).is_some_and(|state| *state == OptionState::WantYes);
         let proof = match verb {
-            // What we have sent ourselves: a server that reflects it says nothing of its own.
-            DO if was_wished => Proof::None,
-            WILL | DO if is_known(option) => Proof::Whole,
-            WONT if was_wished => Proof::Whole,
-            WONT | DONT if is_known(option) => Proof::Slight,
+            // The echo of our own request says nothing about the server.
+            DO if was_requested => Proof::None,
+            WILL | DO if is_known(option) => Proof::Conclusive,
+            WONT if was_requested => Proof::Conclusive,
+            WONT | DONT if is_known(option) => Proof::Weak,
             _ => Proof::None,
         };
-        Meaning::Command { reply: self.answer(verb, option), proof }
+        TelnetEvent::Command { reply: self.reply(verb, option), proof }
     }
 
-    fn answer(&mut self, verb: u8, option: u8) -> Option<[u8; REPLY_SIZE]> {
+    fn reply(&mut self, verb: u8, option: u8) -> Option<[u8; REPLY_SIZE]> {
         let is_new = self.note(verb, option);
-        let answer = match self.agreed(option) {
+        let answer = match self.accepted(option) {
             Some(state) if verb == WILL => {
-                let before = std::mem::replace(state, State::Yes);
-                (before == State::No).then_some(DO)
+                let before = std::mem::replace(state, OptionState::Yes);
+                (before == OptionState::No).then_some(DO)
             }
             Some(state) if verb == WONT => {
-                let before = std::mem::replace(state, State::No);
-                (before == State::Yes).then_some(DONT)
+                let before = std::mem::replace(state, OptionState::No);
+                (before == OptionState::Yes).then_some(DONT)
             }
             _ if !is_new => None,
             _ if verb == WILL => Some(DONT),
@@ -185,19 +203,19 @@ impl Negotiation {
         Some([IAC, answer, option])
     }
 
-    fn agreed(&mut self, option: u8) -> Option<&mut State> {
-        let place = AGREEABLE.iter().position(|&agreeable| agreeable == option)?;
-        Some(&mut self.agreed[place])
+    fn accepted(&mut self, option: u8) -> Option<&mut OptionState> {
+        let index = ACCEPTED.iter().position(|&accepted| accepted == option)?;
+        Some(&mut self.accepted[index])
     }
 
-    /// Keeps an offer or a wish; whether it is the first of its kind.
+    /// Records an offer or a request; returns whether it is new.
     fn note(&mut self, verb: u8, number: u8) -> bool {
         let verb = match verb {
             WILL => Verb::Will,
             DO => Verb::Do,
             _ => return false,
         };
-        let word = &mut self.noted[verb as usize][usize::from(number / 64)];
+        let word = &mut self.option_bits[verb as usize][usize::from(number / 64)];
         let bit = 1 << (number % 64);
         let is_new = *word & bit == 0;
         *word |= bit;
@@ -208,7 +226,7 @@ impl Negotiation {
     }
 }
 
-/// Whether an option is registered, or one that game servers use: MSDP, MSSP, MCCP, MSP, MXP, ZMP,
+/// Returns whether an option is registered or used by game servers: MSDP, MSSP, MCCP, MSP, MXP, ZMP,
 /// ATCP and GMCP.
 fn is_known(option: u8) -> bool {
     let is_registered = TelnetOption { verb: Verb::Will, number: option }.name().is_some();
@@ -221,46 +239,46 @@ mod tests {
 
     fn text(bytes: &[u8]) -> Vec<u8> {
         let mut negotiation = Negotiation::default();
-        let meanings = bytes.iter().map(|&byte| negotiation.byte(byte));
-        meanings
-            .filter_map(|meaning| if let Meaning::Text(byte) = meaning { Some(byte) } else { None })
+        let events = bytes.iter().map(|&byte| negotiation.receive(byte));
+        events
+            .filter_map(|event| if let TelnetEvent::Text(byte) = event { Some(byte) } else { None })
             .collect()
     }
 
     fn replies(negotiation: &mut Negotiation, bytes: &[u8]) -> Vec<u8> {
-        let reply = |&byte| match negotiation.byte(byte) {
-            Meaning::Command { reply, .. } => reply,
+        let reply = |&byte| match negotiation.receive(byte) {
+            TelnetEvent::Command { reply, .. } => reply,
             _ => None,
         };
         bytes.iter().filter_map(reply).flatten().collect()
     }
 
     #[test]
-    fn commands_and_subnegotiations_are_no_text() {
+    fn commands_and_subnegotiations_are_not_text() {
         assert_eq!(text(b"a\xff\xf1b\xff\xfa\x18\x01x\xff\xff\xf0y\xff\xf0c\xff\xf9"), b"abc");
         assert_eq!(text(b"a\xff\xffb"), b"a\xffb");
     }
 
     #[test]
-    fn only_what_telnet_alone_has_is_proof() {
-        let proof = |wished: bool, bytes: &[u8]| {
+    fn only_commands_that_telnet_alone_has_are_conclusive() {
+        let proof = |is_requested: bool, bytes: &[u8]| {
             let mut negotiation = Negotiation::default();
-            if wished {
-                negotiation.wished();
+            if is_requested {
+                negotiation.note_echo_request();
             }
-            let proof = |&byte: &u8| match negotiation.byte(byte) {
-                Meaning::Command { proof, .. } => Some(proof),
+            let proof = |&byte: &u8| match negotiation.receive(byte) {
+                TelnetEvent::Command { proof, .. } => Some(proof),
                 _ => None,
             };
             bytes.iter().filter_map(proof).collect::<Vec<_>>()
         };
-        for whole in [&b"\xff\xfb\x01"[..], b"\xff\xfd\x18", b"\xff\xfa\x18\x01\xff\xf0"] {
-            assert_eq!(proof(false, whole), [Proof::Whole], "{whole:?}");
+        for command in [&b"\xff\xfb\x01"[..], b"\xff\xfd\x18", b"\xff\xfa\x18\x01\xff\xf0"] {
+            assert_eq!(proof(false, command), [Proof::Conclusive], "{command:?}");
         }
         // NOP, GA, DM, and refusals.
-        let slight = b"\xff\xf1\xff\xf9\xff\xf2\xff\xfc\x01\xff\xfe\x18";
-        assert_eq!(proof(false, slight), [Proof::Slight; 5]);
-        // Options and subnegotiations that nobody has registered.
+        let weak = b"\xff\xf1\xff\xf9\xff\xf2\xff\xfc\x01\xff\xfe\x18";
+        assert_eq!(proof(false, weak), [Proof::Weak; 5]);
+        // Unregistered options and subnegotiations.
         for other in [
             &b"\xff\xfb\x90"[..],
             b"\xff\xfe\x48",
@@ -271,37 +289,37 @@ mod tests {
             assert_eq!(proof(false, other), [Proof::None], "{other:?}");
         }
         assert_eq!(proof(false, b"\xff\xff"), []);
-        assert_eq!(proof(true, b"\xff\xfc\x01"), [Proof::Whole], "to our own wish");
+        assert_eq!(proof(true, b"\xff\xfc\x01"), [Proof::Conclusive], "answer to our request");
     }
 
     #[test]
-    fn echo_is_agreed_to_and_all_else_refused_once() {
+    fn echo_is_accepted_and_other_options_are_refused_once() {
         let mut negotiation = Negotiation::default();
-        let asked = [IAC, DO, 24, IAC, WILL, ECHO, IAC, WILL, 3, IAC, DO, 24, IAC, WILL, 5];
-        let answered = [IAC, WONT, 24, IAC, DO, ECHO, IAC, DO, 3, IAC, DONT, 5];
-        assert_eq!(replies(&mut negotiation, &asked), answered);
-        assert_eq!(replies(&mut negotiation, &asked), b"");
+        let requests = [IAC, DO, 24, IAC, WILL, ECHO, IAC, WILL, 3, IAC, DO, 24, IAC, WILL, 5];
+        let expected = [IAC, WONT, 24, IAC, DO, ECHO, IAC, DO, 3, IAC, DONT, 5];
+        assert_eq!(replies(&mut negotiation, &requests), expected);
+        assert_eq!(replies(&mut negotiation, &requests), b"");
         assert_eq!(replies(&mut negotiation, &[IAC, DO, ECHO]), [IAC, WONT, ECHO]);
     }
 
     #[test]
-    fn a_server_that_says_no_gets_no_reply() {
+    fn refusals_get_no_reply() {
         let mut negotiation = Negotiation::default();
         assert_eq!(replies(&mut negotiation, &[IAC, WONT, ECHO, IAC, DONT, 24]), b"");
     }
 
     #[test]
-    fn what_was_wished_for_is_not_answered_again() {
+    fn answer_to_our_request_gets_no_reply() {
         for (answer, then) in [(WILL, &b""[..]), (WONT, &[IAC, DO, ECHO])] {
             let mut negotiation = Negotiation::default();
-            negotiation.wished();
+            negotiation.note_echo_request();
             assert_eq!(replies(&mut negotiation, &[IAC, answer, ECHO]), b"");
             assert_eq!(replies(&mut negotiation, &[IAC, WILL, ECHO]), then);
         }
     }
 
     #[test]
-    fn a_server_that_never_makes_up_its_mind_gets_no_more_than_so_many_replies() {
+    fn number_of_replies_is_limited() {
         let mut negotiation = Negotiation::default();
         let fickle = [IAC, WILL, ECHO, IAC, WONT, ECHO].repeat(10_000);
         assert_eq!(replies(&mut negotiation, &fickle).len(), REPLIES_MAX * REPLY_SIZE);

@@ -1,27 +1,27 @@
-//! Runs the transcripts in `tests/transcripts/`: what servers say, as data, and what it proves.
+//! Runs the transcripts in `tests/transcripts/`: bytes from servers, and the expected judgement.
 //!
-//! Each is run whole, byte by byte, and split at every place. However it is split, it proves the
-//! same; what comes behind a prompt is not waited for, so it may be missing there.
+//! Each is run whole, byte by byte, and split at every position. The judgement must be the same,
+//! except that bytes after a prompt may be missing, because the probe does not wait for them.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use serde::Deserialize;
 
-use super::{Ending, Judgement, Probe, ProbeStep};
+use super::{EndOfInput, Judgement, Probe, ProbeStep};
 use crate::{config::Probing, outcome::Weakness};
 
-/// Real greetings that there must be at least.
+/// Minimum number of transcripts of real servers.
 const REAL_MIN: usize = 60;
-/// Places at which one transcript is split; of a longer one every so many.
+/// Limit of the positions at which one transcript is split, spread over its length.
 const SPLITS_MAX: usize = 4096;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct TranscriptFile {
     transcript: Vec<Transcript>,
 }
 
-/// One server's words.
+/// The bytes from one server, and the expected judgement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Transcript {
@@ -30,22 +30,22 @@ pub(crate) struct Transcript {
     #[serde(default)]
     odd: bool,
     server: Vec<String>,
-    ends: Ends,
-    expect: Expect,
+    ends: TranscriptEnd,
+    expect: ExpectedJudgement,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Ends {
+enum TranscriptEnd {
     Quiet,
     Closed,
     Deadline,
 }
 
-/// What they prove. What is left out is not compared.
+/// The expected judgement. Absent fields are not compared.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Expect {
+struct ExpectedJudgement {
     service: String,
     rule: Option<String>,
     protocol: Option<String>,
@@ -57,12 +57,12 @@ struct Expect {
     banner: Option<String>,
 }
 
-/// All transcripts.
+/// Reads all transcripts.
 pub(crate) fn all() -> Vec<Transcript> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts");
     let mut files: Vec<_> = fs::read_dir(folder)
-        .expect("there is a folder of transcripts")
-        .map(|entry| entry.expect("it can be listed").path())
+        .expect("the folder of transcripts exists")
+        .map(|entry| entry.expect("the folder can be listed").path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
@@ -71,18 +71,18 @@ pub(crate) fn all() -> Vec<Transcript> {
 
 fn read(path: &Path) -> Vec<Transcript> {
     let text = fs::read_to_string(path).expect("a transcript is text");
-    let file = toml::from_str(&text).map(|File { transcript }| transcript);
+    let file = toml::from_str(&text).map(|TranscriptFile { transcript }| transcript);
     file.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 impl Transcript {
-    /// What the server says.
+    /// Returns the bytes from the server.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let server = self.server.concat();
-        push_unescaped(&server).unwrap_or_else(|| panic!("{}: a broken escape", self.name))
+        parse_escapes(&server).unwrap_or_else(|| panic!("{}: invalid escape sequence", self.name))
     }
 
-    /// Whether the server speaks ssh or telnet, or asks who is there as one that does.
+    /// Returns whether the server speaks ssh or telnet, or its text looks like that of one.
     pub(crate) fn is_of_ssh_or_telnet(&self) -> bool {
         let is_made_to_mislead = self.source.starts_with("made to look like another protocol");
         let services = ["ssh", "telnet"];
@@ -90,31 +90,31 @@ impl Transcript {
         is_either && !is_made_to_mislead
     }
 
-    fn ending(&self) -> Ending {
+    fn end(&self) -> EndOfInput {
         match self.ends {
-            Ends::Quiet => Ending::Quiet,
-            Ends::Closed => Ending::Closed,
-            Ends::Deadline => Ending::Deadline,
+            TranscriptEnd::Quiet => EndOfInput::Quiet,
+            TranscriptEnd::Closed => EndOfInput::Closed,
+            TranscriptEnd::Deadline => EndOfInput::Deadline,
         }
     }
 
-    /// What its parts prove, said one after another.
-    fn judged(&self, parts: &[&[u8]]) -> Judgement {
+    /// Judges the parts, received one after another.
+    fn judge(&self, parts: &[&[u8]]) -> Judgement {
         let mut probe = Probe::new(Probing::KeyExchange);
         for part in parts {
-            if let ProbeStep::Judged(judgement) = probe.bytes(part) {
+            if let ProbeStep::Judged(judgement) = probe.receive(part) {
                 return judgement;
             }
         }
-        probe.ended(self.ending())
+        probe.finish(self.end())
     }
 
-    /// What is otherwise than it is expected.
+    /// Describes the differences from the expected judgement.
     fn differences(&self, judgement: &Judgement) -> Vec<String> {
         let Judgement { service, rule, banner, details } = judgement;
         let details = details.clone().unwrap_or_default();
         let identification = details.identification.as_ref();
-        let told = |list: Vec<String>| list.join(", ");
+        let join = |list: Vec<String>| list.join(", ");
         let options = details.options.iter().map(ToString::to_string).collect();
         let findings = details.findings.iter().map(ToString::to_string).collect();
         let expect = &self.expect;
@@ -129,8 +129,8 @@ impl Transcript {
                 text(identification.and_then(|it| it.comment.as_ref())),
             ),
             ("plain", expect.plain.clone(), text(details.protocol.as_ref())),
-            ("options", expect.options.clone().map(told), told(options)),
-            ("findings", expect.findings.clone().map(told), told(findings)),
+            ("options", expect.options.clone().map(join), join(options)),
+            ("findings", expect.findings.clone().map(join), join(findings)),
             ("banner", expect.banner.clone(), String::from_utf8_lossy(banner).into_owned()),
         ];
         let differs = |(field, expected, found): (&str, Option<String>, String)| {
@@ -140,7 +140,7 @@ impl Transcript {
         fields.into_iter().filter_map(differs).collect()
     }
 
-    /// Whether a split has changed nothing but what is left unread behind a prompt.
+    /// Returns whether the judgements differ only by bytes after a prompt.
     fn agrees(whole: &Judgement, split: &Judgement) -> bool {
         let mut details = split.details.clone().unwrap_or_default();
         let mut all = whole.details.clone().unwrap_or_default();
@@ -157,8 +157,8 @@ fn text(field: Option<&impl AsRef<[u8]>>) -> String {
     field.map(|field| String::from_utf8_lossy(field.as_ref()).into_owned()).unwrap_or_default()
 }
 
-/// The bytes that a string stands for.
-fn push_unescaped(text: &str) -> Option<Vec<u8>> {
+/// Parses the escape sequences in a string; `None` if one is invalid.
+fn parse_escapes(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -184,52 +184,49 @@ fn push_unescaped(text: &str) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn escapes_stand_for_bytes() {
-    assert_eq!(
-        push_unescaped(r"a\r\n\t\0\e\\\xfFz").as_deref(),
-        Some(&b"a\r\n\t\0\x1b\\\xffz"[..])
-    );
+fn escape_sequences_are_parsed() {
+    assert_eq!(parse_escapes(r"a\r\n\t\0\e\\\xfFz").as_deref(), Some(&b"a\r\n\t\0\x1b\\\xffz"[..]));
     for broken in [r"\q", r"\x1", r"\", r"\xzz"] {
-        assert_eq!(push_unescaped(broken), None, "{broken}");
+        assert_eq!(parse_escapes(broken), None, "{broken}");
     }
 }
 
 #[test]
-fn transcripts_prove_what_they_say() {
+fn transcripts_lead_to_the_expected_judgement() {
     let differences: Vec<_> = all()
         .iter()
-        .flat_map(|transcript| transcript.differences(&transcript.judged(&[&transcript.bytes()])))
+        .flat_map(|transcript| transcript.differences(&transcript.judge(&[&transcript.bytes()])))
         .collect();
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]
-fn transcripts_prove_the_same_however_they_are_split() {
+fn split_transcripts_lead_to_the_same_judgement() {
     for transcript in all() {
         let bytes = transcript.bytes();
-        let whole = transcript.judged(&[&bytes]);
+        let whole = transcript.judge(&[&bytes]);
         let single: Vec<_> = bytes.chunks(1).collect();
-        let split = transcript.judged(&single);
+        let split = transcript.judge(&single);
         assert!(Transcript::agrees(&whole, &split), "{}: {whole:?} {split:?}", transcript.name);
-        for place in (0..bytes.len()).step_by(1 + bytes.len() / SPLITS_MAX) {
-            let (front, back) = bytes.split_at(place);
-            let split = transcript.judged(&[front, back]);
+        for position in (0..bytes.len()).step_by(1 + bytes.len() / SPLITS_MAX) {
+            let (front, back) = bytes.split_at(position);
+            let split = transcript.judge(&[front, back]);
             let agrees = Transcript::agrees(&whole, &split);
-            assert!(agrees, "{} at {place}: {whole:?} {split:?}", transcript.name);
+            assert!(agrees, "{} at {position}: {whole:?} {split:?}", transcript.name);
         }
     }
 }
 
 #[test]
-fn transcripts_are_many_and_each_has_a_source_and_a_name_of_its_own() {
+fn each_transcript_has_a_source_and_a_unique_name() {
     let transcripts = all();
     let names: BTreeSet<_> = transcripts.iter().map(|transcript| &transcript.name).collect();
-    assert_eq!(names.len(), transcripts.len(), "a name is there twice");
+    assert_eq!(names.len(), transcripts.len(), "a name occurs twice");
     for transcript in &transcripts {
         assert!(!transcript.source.trim().is_empty(), "{} has no source", transcript.name);
         for finding in transcript.expect.findings.iter().flatten() {
             let is_known = Weakness::ALL.iter().any(|weakness| weakness.name() == finding);
-            assert!(is_known, "{}: {finding} is no finding", transcript.name);
+            assert!(is_known, "{}: {finding} is not a finding", transcript.name);
         }
     }
     let real = transcripts.iter().filter(|transcript| !transcript.odd).count();

@@ -2,53 +2,75 @@
 
 use std::{
     borrow::Cow,
-    fmt::{self, Write as _},
-    io,
+    fmt::{Display, Write as _},
+    io::{self, Write},
 };
 
 use super::{
-    Ending, ResumePoint, Row, SeekableOutput, Sink,
-    cells::{COLUMNS, Cell, cells},
-    seekable,
+    columns::{COLUMNS, ColumnValue, column_values},
+    interface::{Ending, ResumePoint, Sink},
+    row::Row,
+    seekable::{self, SeekableOutput},
     text::{escape, is_plain},
 };
 use crate::outcome::Outcome;
 
-/// Bytes between two fields, or behind the last: the quote that closes the one before, and a comma
-/// or the line's end.
-const SEPARATOR_MAX: usize = 2;
-
 /// Writes each outcome as one line of comma-separated values under a header.
 ///
-/// The columns are the fields of a [`Row`], under their names in JSON and in the order there. What
-/// is absent is empty, lists are joined by spaces, and the evidence is its JSON.
+/// The columns are the fields of a [`Row`], with the names and the order of JSON. Absent fields are
+/// empty, lists are joined by spaces, and the evidence is JSON.
 ///
-/// Invariant: a row is one line. Whatever can't be seen is written as [`escape`] writes it, and a
-/// text that a spreadsheet would take for a formula stands behind an apostrophe.
+/// Invariant: a row is one line. Invisible characters are written as by [`escape`], and a text that a
+/// spreadsheet would take for a formula is preceded by an apostrophe.
 #[derive(Debug)]
-pub struct Csv<P> {
-    place: P,
-    line: Line,
+pub struct Csv<P: Write> {
+    writer: ::csv::Writer<StopAfterError<P>>,
+    number: String,
 }
 
 impl<P: SeekableOutput> Csv<P> {
-    /// Begins with the header.
+    /// Starts a file with the header.
     ///
     /// # Errors
-    /// It could not be written.
-    pub fn begin(mut place: P) -> io::Result<Self> {
-        place.write_all(Self::header().as_bytes())?;
-        Ok(Self::resume(place))
+    /// The header could not be written.
+    pub fn begin(mut output: P) -> io::Result<Self> {
+        output.write_all(Self::header().as_bytes())?;
+        Ok(Self::resume(output))
     }
 
-    /// Goes on below the rows that are there, at the end of their last line.
-    pub fn resume(place: P) -> Self {
-        Self { place, line: Line::default() }
+    /// Resumes a file at the end of its last line.
+    pub fn resume(output: P) -> Self {
+        let writer = ::csv::Writer::from_writer(StopAfterError { output, has_failed: false });
+        Self { writer, number: String::new() }
+    }
+
+    fn write_value(&mut self, value: &ColumnValue<'_>) -> io::Result<()> {
+        match value {
+            ColumnValue::Empty => self.write_field(""),
+            ColumnValue::Bool(true) => self.write_field("true"),
+            ColumnValue::Bool(false) => self.write_field("false"),
+            ColumnValue::Word(word) => self.write_field(word),
+            ColumnValue::Text(text) => self.write_field(&escape_and_guard(text)),
+            ColumnValue::Escaped(text) => self.write_field(&guard_formulas((*text).into())),
+            ColumnValue::Json(json) => self.write_field(&guard_formulas(json.into())),
+            ColumnValue::Number(number) => self.write_number(number),
+            ColumnValue::Milliseconds(number) => self.write_number(number),
+        }
+    }
+
+    fn write_number(&mut self, number: impl Display) -> io::Result<()> {
+        self.number.clear();
+        let _ = write!(self.number, "{number}");
+        Ok(self.writer.write_field(&self.number)?)
+    }
+
+    fn write_field(&mut self, text: &str) -> io::Result<()> {
+        Ok(self.writer.write_field(text)?)
     }
 }
 
-impl<P> Csv<P> {
-    /// The first line, with its end.
+impl<P: Write> Csv<P> {
+    /// Returns the header line, including its line end.
     #[must_use]
     pub fn header() -> String {
         COLUMNS.join(",") + "\n"
@@ -57,108 +79,61 @@ impl<P> Csv<P> {
 
 impl<P: SeekableOutput> Sink for Csv<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.line.clear();
-        for cell in cells(&Row::from(outcome)) {
-            self.line.push(&cell);
+        for value in column_values(&Row::from(outcome)) {
+            self.write_value(&value)?;
         }
-        self.place.write_all(self.line.end())
+        Ok(self.writer.write_record(None::<&[u8]>)?)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.place.flush()
+        self.writer.flush()
     }
 
     fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        seekable::checkpoint(&mut self.place)
+        self.writer.flush()?;
+        seekable::resume_point(&self.writer.get_ref().output)
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
-        self.place.flush()
+        self.writer.flush()
     }
 }
 
-/// One line in the making.
-#[derive(Default)]
-struct Line {
-    quoting: csv_core::Writer,
-    bytes: Vec<u8>,
-    number: String,
+/// Passes writes through until one fails. [`csv::Writer`](::csv::Writer) writes its buffer again when
+/// it is dropped, which would duplicate rows after an incomplete write.
+#[derive(Debug)]
+struct StopAfterError<P> {
+    output: P,
+    has_failed: bool,
 }
 
-impl fmt::Debug for Line {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Line").field("bytes", &self.bytes).finish_non_exhaustive()
-    }
-}
-
-impl Line {
-    fn clear(&mut self) {
-        self.bytes.clear();
-    }
-
-    fn push(&mut self, cell: &Cell<'_>) {
-        if !self.bytes.is_empty() {
-            self.with_room(SEPARATOR_MAX, |quoting, room| quoting.delimiter(room).1);
+impl<P: Write> Write for StopAfterError<P> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.has_failed {
+            self.output.write_all(bytes).inspect_err(|_| self.has_failed = true)?;
         }
-        match cell {
-            Cell::Empty => self.field(""),
-            Cell::Truth(true) => self.field("true"),
-            Cell::Truth(false) => self.field("false"),
-            Cell::Word(word) => self.field(word),
-            Cell::Text(text) => self.field(&harmless(text)),
-            Cell::Spelled(text) => self.field(&without_formula((*text).into())),
-            Cell::Json(json) => self.field(&without_formula(json.into())),
-            Cell::Number(number) => self.number(number),
-            Cell::Time(time) => self.number(time),
-        }
+        Ok(bytes.len())
     }
 
-    fn number(&mut self, number: impl fmt::Display) {
-        let mut text = std::mem::take(&mut self.number);
-        text.clear();
-        let _ = write!(text, "{number}");
-        self.field(&text);
-        self.number = text;
-    }
-
-    fn field(&mut self, text: &str) {
-        // Each byte may be a quote, which is doubled, and two stand around them.
-        let room = 2 * text.len() + 2;
-        self.with_room(room, |quoting, room| quoting.field(text.as_bytes(), room).2);
-    }
-
-    /// The whole line.
-    fn end(&mut self) -> &[u8] {
-        self.with_room(SEPARATOR_MAX, |quoting, room| quoting.terminator(room).1);
-        &self.bytes
-    }
-
-    /// Lets something be written of at most `room` bytes, which says how many they were.
-    fn with_room(
-        &mut self,
-        room: usize,
-        write: impl FnOnce(&mut csv_core::Writer, &mut [u8]) -> usize,
-    ) {
-        let end = self.bytes.len();
-        self.bytes.resize(end + room, 0);
-        let written = write(&mut self.quoting, &mut self.bytes[end..]);
-        self.bytes.truncate(end + written);
+    fn flush(&mut self) -> io::Result<()> {
+        if self.has_failed { Ok(()) } else { self.output.flush() }
     }
 }
 
-/// The text on one line, and nowhere a formula.
-fn harmless(text: &str) -> Cow<'_, str> {
+/// Escapes the text, so that it is one visible line, and guards formulas in it.
+fn escape_and_guard(text: &str) -> Cow<'_, str> {
     let text: Cow<'_, str> =
         if is_plain(text) { text.into() } else { escape(text.as_bytes()).into() };
-    without_formula(text)
+    guard_formulas(text)
 }
 
-fn without_formula(text: Cow<'_, str>) -> Cow<'_, str> {
+/// Inserts an apostrophe before every formula in the text.
+fn guard_formulas(text: Cow<'_, str>) -> Cow<'_, str> {
     if begins_formula(&text) || text.contains(';') { guarded(&text).into() } else { text }
 }
 
-/// An apostrophe in front of a formula, also of one behind a semicolon, which is where cells end
-/// for the spreadsheets of half of Europe, whatever quotes stand around them.
+/// Inserts an apostrophe before a formula at the start or after a semicolon. In many European locales
+/// a spreadsheet starts a new cell at each semicolon, even within quotes.
 fn guarded(text: &str) -> String {
     let mut guarded = String::with_capacity(text.len() + 2);
     for (position, cell) in text.split(';').enumerate() {
@@ -173,8 +148,8 @@ fn guarded(text: &str) -> String {
     guarded
 }
 
-/// Whether a spreadsheet takes it for a formula (OWASP, CSV injection): by the first character,
-/// also a wide one. Tabs and line ends, which count too, are escaped before.
+/// Returns whether a spreadsheet takes the text for a formula (OWASP, CSV injection): by its first
+/// character, which may be a full-width one. Tabs and line ends count, too.
 fn begins_formula(text: &str) -> bool {
     text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
 }
@@ -193,18 +168,23 @@ mod tests {
     };
 
     fn written(outcomes: &[Outcome]) -> String {
-        let mut csv = Csv::begin(Vec::new()).expect("a vector takes everything");
+        let mut csv = Csv::begin(Vec::new()).expect("writing to a vector cannot fail");
         for outcome in outcomes {
-            csv.write(outcome).expect("a vector takes everything");
+            csv.write(outcome).expect("writing to a vector cannot fail");
         }
-        String::from_utf8(csv.place).expect("it is text")
+        text_of(csv)
     }
 
-    /// The fields of the rows, as any reader of the format takes them.
+    fn text_of(mut csv: Csv<Vec<u8>>) -> String {
+        csv.flush().expect("writing to a vector cannot fail");
+        String::from_utf8(csv.writer.get_ref().output.clone()).expect("the rows are UTF-8")
+    }
+
+    /// Parses the rows as any reader of the format does.
     fn read(text: &str) -> Vec<Vec<String>> {
         let mut reader = ::csv::Reader::from_reader(text.as_bytes());
-        assert_eq!(reader.headers().expect("there is a header"), &COLUMNS[..]);
-        let rows = reader.records().map(|row| row.expect("as many fields as columns"));
+        assert_eq!(reader.headers().expect("the file has a header"), &COLUMNS[..]);
+        let rows = reader.records().map(|row| row.expect("every row has all columns"));
         rows.map(|row| row.iter().map(str::to_owned).collect()).collect()
     }
 
@@ -216,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_one_line_under_the_header_and_what_does_not_apply_is_empty() {
+    fn row_is_one_line_and_absent_fields_are_empty() {
         let refused = samples::not_open(PortState::Closed, Reason::Refused);
         let text = written(&[refused, samples::unresolved()]);
         let lines: Vec<_> = text.lines().collect();
@@ -233,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_row_can_have_comes_back() {
+    fn every_field_is_read_back() {
         let outcome = samples::everything();
         for (column, expected) in [
             ("banner", "SSH-2.0-OpenSSH_7.4 a comment"),
@@ -247,13 +227,13 @@ mod tests {
             assert_eq!(field(&outcome, column), expected);
         }
         let evidence: serde_json::Value =
-            serde_json::from_str(&field(&outcome, "evidence")).expect("it is JSON");
+            serde_json::from_str(&field(&outcome, "evidence")).expect("evidence is JSON");
         assert_eq!(evidence["parts"][0]["text"], "SSH-2.0-OpenSSH_7.4\r\n\u{1b}[2J");
         assert_eq!(field(&samples::binary(), "banner_base64"), "//sB");
     }
 
     #[test]
-    fn no_spreadsheet_takes_a_strangers_text_for_a_formula() {
+    fn untrusted_formulas_are_guarded_by_an_apostrophe() {
         for (banner, expected) in [
             ("=1+1", "'=1+1"),
             ("+1", "'+1"),
@@ -276,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_no_formula_either() {
+    fn base64_that_begins_like_a_formula_is_guarded() {
         for first in 0xf8..=0xfb {
             let outcome = samples::open(&[first, 0xff, 0xff], None);
             let shown = field(&outcome, "banner_base64");
@@ -285,21 +265,50 @@ mod tests {
     }
 
     #[test]
-    fn identification_that_is_not_utf8_is_spelled_as_in_every_format() {
+    fn identification_that_is_not_utf8_is_escaped_as_in_every_format() {
         let outcome = samples::no_utf8();
         assert_eq!(field(&outcome, "ssh_software"), r"Caf\xe9_1.2\\x");
         assert_eq!(field(&outcome, "ssh_comment"), r"'=\xff \x1b[2J");
     }
 
     #[test]
-    fn rows_are_added_below_without_another_header() {
+    fn failed_write_is_not_repeated_on_drop() {
+        /// Takes half of the bytes of its first write and fails afterwards.
+        struct Full<'a>(&'a mut Vec<u8>);
+
+        impl Write for Full<'_> {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if !self.0.is_empty() {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                self.0.extend_from_slice(&bytes[..bytes.len() / 2]);
+                Ok(bytes.len() / 2)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let mut written = Vec::new();
+        let output = StopAfterError { output: Full(&mut written), has_failed: false };
+        let mut writer = ::csv::Writer::from_writer(output);
+        writer.write_record(["abcd", "efgh"]).expect("the row fits into the buffer");
+        let error = writer.flush().expect_err("the output takes half of the row");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        drop(writer);
+        assert_eq!(written, b"abcd,");
+    }
+
+    #[test]
+    fn resumed_file_gets_no_second_header() {
         let mut csv = Csv::resume(Vec::new());
-        csv.write(&samples::binary()).expect("a vector takes everything");
-        let text = String::from_utf8(csv.place).expect("it is text");
+        csv.write(&samples::binary()).expect("writing to a vector cannot fail");
+        let text = text_of(csv);
         assert!(text.starts_with("1,db.example,") && text.lines().count() == 1, "{text}");
     }
 
-    /// Bytes of which every other text begins as a formula does, in itself or in base64.
+    /// Generates bytes, half of which begin like a formula, as text or in base64.
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
         let starts =
             ["", "=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", ";=", "; \"+"];
@@ -314,27 +323,27 @@ mod tests {
         bytes().prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// A list of names that begin in every way.
+    /// Generates a list of names, some of which begin like a formula.
     fn names() -> impl Strategy<Value = NameList> {
         "[=+@;-]?[!-+.-~-]{1,9}(,[=+@-][!-+.-~-]{0,9}){0,2}"
-            .prop_map(|names| NameList::parse(names.as_bytes()).expect("it is printable"))
+            .prop_map(|names| NameList::parse(names.as_bytes()).expect("the names are printable"))
     }
 
     prop_compose! {
-        /// Everything that a stranger, or whoever wrote the list, can choose.
-        fn chosen()(
+        /// Generates an outcome with arbitrary untrusted text in every field.
+        fn untrusted_outcome()(
             (host, label, banner) in (string(), string(), bytes()),
             (protocol, software, comment) in (string(), bytes(), bytes()),
             [a, b, c, d] in [names(), names(), names(), names()],
             [e, f, g, h] in [names(), names(), names(), names()],
-            (named, numbers) in (string(), any::<Vec<u8>>()),
-            said in bytes(),
+            (other_protocol, numbers) in (string(), any::<Vec<u8>>()),
+            part in bytes(),
         ) -> Outcome {
             let mut outcome = samples::everything();
             outcome.target = crate::Target::from((host, 22));
             outcome.target.label = Some(label.into());
             outcome.verdict.banner = banner;
-            let details = outcome.verdict.details.as_mut().expect("it has everything");
+            let details = outcome.verdict.details.as_mut().expect("the sample has details");
             let comment = Some(comment);
             details.identification = Some(Identification { protocol, software, comment });
             details.key_exchange = KeyExchange::Offered(Box::new(KexInit {
@@ -349,15 +358,15 @@ mod tests {
             }));
             let option = |number| TelnetOption { verb: Verb::Will, number };
             details.options = numbers.into_iter().map(option).collect();
-            details.protocol = Some(named);
-            details.evidence.as_mut().expect("it has everything").parts[0].bytes = said;
+            details.protocol = Some(other_protocol);
+            details.evidence.as_mut().expect("the sample has evidence").parts[0].bytes = part;
             outcome
         }
     }
 
     proptest! {
         #[test]
-        fn whatever_is_said_no_cell_begins_a_formula(outcome in chosen()) {
+        fn no_field_begins_a_formula(outcome in untrusted_outcome()) {
             let rows = read(&written(&[outcome]));
             for (column, cell) in COLUMNS.into_iter().zip(&rows[0]) {
                 prop_assert!(!begins_formula(cell), "{column}: {cell}");
@@ -368,7 +377,7 @@ mod tests {
         }
 
         #[test]
-        fn a_strangers_text_stays_on_its_line_and_shows_all_it_has(banner: String, label: String) {
+        fn untrusted_text_stays_on_one_line_and_is_complete(banner: String, label: String) {
             let mut outcome = samples::open(banner.as_bytes(), None);
             outcome.target.label = Some(label.as_str().into());
             let text = written(&[outcome.clone()]);

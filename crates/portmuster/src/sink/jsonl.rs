@@ -1,97 +1,48 @@
-//! JSON lines: one row a line.
+//! JSON lines: one row per line.
 
-use std::io::{self, Write};
+use std::io;
 
-use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
-
-use super::{Ending, ResumePoint, Row, SeekableOutput, Sink, seekable};
-use crate::characters::is_hidden;
+use super::{
+    interface::{Ending, ResumePoint, Sink},
+    json::push_json_line,
+    row::Row,
+    seekable::{self, SeekableOutput},
+};
 use crate::outcome::Outcome;
-
-mod plain;
 
 /// Writes each outcome as one line of JSON: a [`Row`].
 ///
-/// JSON itself only wants ASCII's controls escaped; here everything is that can't be seen, so
-/// that a line may be shown on a terminal.
+/// Invisible characters are escaped, so that a line is safe to show on a terminal.
 #[derive(Debug)]
 pub struct Jsonl<P> {
-    place: P,
+    output: P,
     line: Vec<u8>,
 }
 
 impl<P: SeekableOutput> Jsonl<P> {
-    /// Writes to `place`, a whole line at a time.
-    pub fn new(place: P) -> Self {
-        Self { place, line: Vec::new() }
+    /// Creates a sink that writes to `output`, one whole line at a time.
+    pub fn new(output: P) -> Self {
+        Self { output, line: Vec::new() }
     }
 }
 
 impl<P: SeekableOutput> Sink for Jsonl<P> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
-        if plain::write(outcome, &mut self.line) {
-            self.line.push(b'\n');
-        } else {
-            push_json_line(&mut self.line, &Row::from(outcome))?;
-        }
-        self.place.write_all(&self.line)
+        push_json_line(&mut self.line, &Row::from(outcome))?;
+        self.output.write_all(&self.line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.place.flush()
+        self.output.flush()
     }
 
     fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        seekable::checkpoint(&mut self.place)
+        seekable::checkpoint(&mut self.output)
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
-        self.place.flush()
-    }
-}
-
-/// The value as JSON in which everything can be seen.
-pub(super) fn visible(value: &impl Serialize) -> String {
-    let mut json = Vec::new();
-    let written = value.serialize(&mut Serializer::with_formatter(&mut json, Visible));
-    written.expect("a vector takes everything, and rows have no keys but names");
-    String::from_utf8(json).expect("JSON is UTF-8")
-}
-
-/// Appends the value as one line of JSON in which everything that can't be seen is escaped.
-///
-/// # Errors
-/// The value can't be written as JSON.
-pub(crate) fn push_json_line(line: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *line, Visible))?;
-    line.push(b'\n');
-    Ok(())
-}
-
-/// Compact JSON in which everything that can't be seen is escaped.
-struct Visible;
-
-impl Formatter for Visible {
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        // Most are; looking at bytes takes a quarter of what looking at letters does.
-        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return writer.write_all(fragment.as_bytes());
-        }
-        let mut rest = fragment;
-        while let Some((at, letter)) = rest.char_indices().find(|&(_, letter)| is_hidden(letter)) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            for unit in letter.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
-            rest = &rest[at + letter.len_utf8()..];
-        }
-        writer.write_all(rest.as_bytes())
+        self.output.flush()
     }
 }
 
@@ -103,6 +54,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        characters::is_hidden,
         outcome::{
             Evidence, Identification, KexInit, KeyExchange, NameList, Part, ServiceDetails, Side,
             Weakness,
@@ -118,12 +70,12 @@ mod tests {
         let mut outcome = samples::open(banner, details);
         outcome.verdict.times.first_byte = None;
         let mut lines = Vec::new();
-        Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
+        Jsonl::new(&mut lines).write(&outcome).expect("writing to a vector cannot fail");
         String::from_utf8(lines).expect("JSON is UTF-8")
     }
 
     #[test]
-    fn a_row_is_one_line_and_what_does_not_apply_is_absent() {
+    fn row_is_one_line_without_absent_fields() {
         assert_eq!(
             line(b"SSH-2.0-x"),
             concat!(
@@ -170,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_bytes_stay_on_their_line_and_come_back_whole() {
+    fn untrusted_text_stays_on_one_line_and_is_read_back() {
         let banner = "a\"\\\n\u{1b}]0;x\u{7f}\u{9b}\u{202e}\u{e0041}é";
         let line = line(banner.as_bytes());
         assert!(!line.trim_end().contains(is_hidden), "{line}");
@@ -179,10 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn identification_that_is_not_utf8_is_spelled_as_in_every_format() {
+    fn identification_that_is_not_utf8_is_escaped_as_in_every_format() {
         let outcome = samples::no_utf8();
         let mut lines = Vec::new();
-        Jsonl::new(&mut lines).write(&outcome).expect("a vector takes everything");
+        Jsonl::new(&mut lines).write(&outcome).expect("writing to a vector cannot fail");
         let row: serde_json::Value = serde_json::from_slice(&lines).expect("JSON");
         assert_eq!(row["ssh_software"], r"Caf\xe9_1.2\\x");
         assert_eq!(row["ssh_comment"], r"=\xff \x1b[2J");
@@ -190,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_goes_in_base64() {
+    fn banner_that_is_not_utf8_is_base64() {
         let row: serde_json::Value = serde_json::from_str(&line(b"\xff\xfb\x01")).expect("JSON");
         assert_eq!(row["banner_base64"], "//sB");
         assert_eq!(row.get("banner"), None);

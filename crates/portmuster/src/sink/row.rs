@@ -1,4 +1,4 @@
-//! The one row type that every format is written from: schema 1.
+//! The row that every format is written from: schema 1.
 
 use std::{
     borrow::Cow,
@@ -16,7 +16,7 @@ use jiff::{
 };
 use serde::Serialize;
 
-use super::escape;
+use super::text::escape;
 use crate::{
     outcome::{
         Evidence, KexFailure, KeyExchange, NameList, Outcome, Part, Rule, Service, ServiceDetails,
@@ -25,18 +25,19 @@ use crate::{
     targets::Host,
 };
 
-/// The version of the row's fields. A version grows by adding fields; none changes its meaning.
+/// The version of the fields of a row. A version may gain fields; the meaning of a field never
+/// changes.
 pub const SCHEMA: u32 = 1;
 
-/// One outcome as it is written. What does not apply is absent.
+/// One outcome in the form in which formats write it. Fields that do not apply are absent.
 ///
-/// It borrows what the outcome has, and short texts stand in it: nothing is allocated for a row
-/// without a banner.
+/// It borrows from the outcome and stores short texts inline, so a row without a banner needs no
+/// allocation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row<'a> {
-    /// [`SCHEMA`].
+    /// Always [`SCHEMA`].
     pub schema: u32,
-    /// The host as it was named.
+    /// The host, as the user named it.
     pub host: CompactString,
     /// The port.
     pub port: u16,
@@ -44,84 +45,84 @@ pub struct Row<'a> {
     pub open: bool,
     /// The port state.
     pub state: &'static str,
-    /// Why it is in this state.
+    /// The reason for the state.
     pub reason: Cow<'static, str>,
-    /// The address that the verdict is about. Absent: no connection was tried.
+    /// The address that the verdict is about. Absent if no connection was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<CompactString>,
-    /// What the bytes prove. Absent unless open.
+    /// The service that the bytes prove. Absent unless open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<&'static str>,
-    /// The greeting, where it is UTF-8.
+    /// The greeting, if it is UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub banner: Option<&'a str>,
-    /// The greeting, where it is not UTF-8: in base64 (RFC 4648 §4).
+    /// The greeting in base64 (RFC 4648 §4), if it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub banner_base64: Option<String>,
-    /// The version of ssh's protocol: `2.0`, `1.99` for both, `1.5` and the like.
+    /// The version of the ssh protocol: `2.0`, `1.99` for versions 1 and 2, `1.5` and the like.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_protocol: Option<&'a str>,
-    /// The software that ssh names, with its version.
+    /// The software in the ssh identification, with its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_software: Option<RowText<'a>>,
-    /// What ssh's identification says behind the software.
+    /// The comment in the ssh identification, after the software.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ssh_comment: Option<RowText<'a>>,
-    /// What ssh offers for the key exchange, and what it signals there; this and the lists that
-    /// follow in the server's order.
+    /// The ssh key exchange methods, including signalled extensions. This list and the following ones
+    /// are in the order of the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kex_algorithms: Option<Vec<&'a str>>,
-    /// The algorithms of ssh's host keys.
+    /// The ssh host key algorithms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_key_algorithms: Option<Vec<&'a str>>,
-    /// Ciphers that ssh offers for what the client sends.
+    /// The ssh ciphers from client to server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ciphers_client_to_server: Option<Vec<&'a str>>,
-    /// Ciphers that ssh offers for what the server sends.
+    /// The ssh ciphers from server to client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ciphers_server_to_client: Option<Vec<&'a str>>,
-    /// Message authentication codes for what the client sends.
+    /// The ssh message authentication codes from client to server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub macs_client_to_server: Option<Vec<&'a str>>,
-    /// Message authentication codes for what the server sends.
+    /// The ssh message authentication codes from server to client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub macs_server_to_client: Option<Vec<&'a str>>,
-    /// Compression of what the client sends.
+    /// The ssh compression methods from client to server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression_client_to_server: Option<Vec<&'a str>>,
-    /// Compression of what the server sends.
+    /// The ssh compression methods from server to client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compression_server_to_client: Option<Vec<&'a str>>,
-    /// Why the lists are not there although they were asked for.
+    /// Why the ssh lists are absent, although the probe asked for them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kex_missing: Option<&'static str>,
-    /// Telnet's options, as `will echo` where the server offers to do it and `do terminal-type`
-    /// where it asks for it.
+    /// The telnet options: `will echo` if the server offers the option, `do terminal-type` if it asks
+    /// for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telnet_options: Option<Vec<String>>,
-    /// What `other` speaks, where its first bytes say so.
+    /// The protocol of the service `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<&'a str>,
-    /// What is weak in ssh, where something is.
+    /// The weaknesses of the ssh server, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<&'static str>>,
     /// Milliseconds until the connection was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
-    /// Milliseconds until the first byte came.
+    /// Milliseconds until the first byte arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_ms: Option<f64>,
-    /// Milliseconds until the verdict. Absent: no connection was tried.
+    /// Milliseconds until the verdict. Absent if no connection was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_ms: Option<f64>,
-    /// What the user calls the target.
+    /// The label that the user gave the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<&'a str>,
-    /// Connections begun.
+    /// Number of connections started.
     pub attempts: u32,
-    /// When the verdict was reached: UTC, RFC 3339, with milliseconds.
+    /// The time of the verdict: UTC, RFC 3339, with milliseconds.
     pub time: CompactString,
-    /// How the verdict came about. Absent unless it was asked for.
+    /// The recorded conversation. Absent unless recording was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceRow<'a>>,
     /// The rule that decided on the service. Absent unless open.
@@ -129,60 +130,60 @@ pub struct Row<'a> {
     pub rule: Option<&'static str>,
 }
 
-/// A text that a server chose, and that need not be UTF-8. All formats spell it alike; the banner
-/// has its bytes.
+/// A text chosen by the server, which need not be UTF-8. All formats write it alike; the banner
+/// contains its original bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RowText<'a> {
-    /// All of it is UTF-8.
+    /// A text in UTF-8.
     Utf8(&'a str),
-    /// Some of it is not: the whole text as [`escape`] writes it, with `\xNN` for a byte that is
-    /// no text and `\\` for a backslash.
-    Spelled(String),
+    /// A text that is not UTF-8, written by [`escape`]: `\xNN` for an invalid byte, `\\` for a
+    /// backslash.
+    Escaped(String),
 }
 
 impl<'a> From<&'a [u8]> for RowText<'a> {
     fn from(bytes: &'a [u8]) -> Self {
-        str::from_utf8(bytes).map_or_else(|_| Self::Spelled(escape(bytes)), Self::Utf8)
+        str::from_utf8(bytes).map_or_else(|_| Self::Escaped(escape(bytes)), Self::Utf8)
     }
 }
 
-/// How a verdict came about.
+/// The recorded conversation that led to a verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EvidenceRow<'a> {
-    /// The rule that decided.
+    /// The rule that decided on the service.
     pub rule: &'static str,
-    /// What was said, in its order.
+    /// The recorded parts, in order.
     pub parts: Vec<PartRow<'a>>,
-    /// Bytes of the conversation behind these that were not kept.
+    /// Number of bytes after these that were not recorded.
     pub left_out_bytes: u64,
 }
 
-/// What was read or written at once.
+/// The bytes of one read or write.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PartRow<'a> {
     /// Milliseconds from the start of the attempt.
     pub at_ms: f64,
-    /// Who said it: `server` or `portmuster`.
+    /// The sender: `server` or `portmuster`.
     pub side: &'static str,
-    /// The bytes, where they are UTF-8.
+    /// The bytes, if they are UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<&'a str>,
-    /// The bytes, where they are not UTF-8: in base64 (RFC 4648 §4).
+    /// The bytes in base64 (RFC 4648 §4), if they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base64: Option<String>,
 }
 
-/// What is said of a server that said nothing.
-static NOTHING: LazyLock<ServiceDetails> = LazyLock::new(ServiceDetails::default);
+/// The details of a verdict without any.
+static NO_DETAILS: LazyLock<ServiceDetails> = LazyLock::new(ServiceDetails::default);
 
 impl<'a> From<&'a Outcome> for Row<'a> {
     fn from(outcome: &'a Outcome) -> Self {
         let verdict = &outcome.verdict;
         let (banner, banner_base64) = text(&verdict.banner);
-        let details = verdict.details.as_deref().unwrap_or(&NOTHING);
+        let details = verdict.details.as_deref().unwrap_or(&NO_DETAILS);
         let identification = details.identification.as_ref();
-        let offer = details.key_exchange.offer();
+        let kex_init = details.key_exchange.kex_init();
         Self {
             schema: SCHEMA,
             host: host(&outcome.target.host),
@@ -197,20 +198,20 @@ impl<'a> From<&'a Outcome> for Row<'a> {
             ssh_protocol: identification.map(|it| &*it.protocol),
             ssh_software: identification.map(|it| (&*it.software).into()),
             ssh_comment: identification.and_then(|it| it.comment.as_deref()).map(Into::into),
-            kex_algorithms: offer.map(|offer| names(&offer.kex)),
-            host_key_algorithms: offer.map(|offer| names(&offer.host_keys)),
-            ciphers_client_to_server: offer.map(|offer| names(&offer.ciphers_client_to_server)),
-            ciphers_server_to_client: offer.map(|offer| names(&offer.ciphers_server_to_client)),
-            macs_client_to_server: offer.map(|offer| names(&offer.macs_client_to_server)),
-            macs_server_to_client: offer.map(|offer| names(&offer.macs_server_to_client)),
-            compression_client_to_server: offer
-                .map(|offer| names(&offer.compression_client_to_server)),
-            compression_server_to_client: offer
-                .map(|offer| names(&offer.compression_server_to_client)),
-            kex_missing: missing(&details.key_exchange).map(KexFailure::name),
-            telnet_options: some(details.options.iter().map(ToString::to_string)),
+            kex_algorithms: kex_init.map(|it| names(&it.kex)),
+            host_key_algorithms: kex_init.map(|it| names(&it.host_keys)),
+            ciphers_client_to_server: kex_init.map(|it| names(&it.ciphers_client_to_server)),
+            ciphers_server_to_client: kex_init.map(|it| names(&it.ciphers_server_to_client)),
+            macs_client_to_server: kex_init.map(|it| names(&it.macs_client_to_server)),
+            macs_server_to_client: kex_init.map(|it| names(&it.macs_server_to_client)),
+            compression_client_to_server: kex_init
+                .map(|it| names(&it.compression_client_to_server)),
+            compression_server_to_client: kex_init
+                .map(|it| names(&it.compression_server_to_client)),
+            kex_missing: kex_failure(&details.key_exchange).map(KexFailure::name),
+            telnet_options: non_empty(details.options.iter().map(ToString::to_string)),
             protocol: details.protocol.as_deref(),
-            findings: some(details.findings.iter().copied().map(Weakness::name)),
+            findings: non_empty(details.findings.iter().copied().map(Weakness::name)),
             connect_ms: verdict.times.connect.map(milliseconds),
             first_byte_ms: verdict.times.first_byte.map(milliseconds),
             total_ms: outcome.endpoint.map(|_| milliseconds(verdict.times.total)),
@@ -225,19 +226,20 @@ impl<'a> From<&'a Outcome> for Row<'a> {
 
 fn host(host: &Host) -> CompactString {
     match host {
-        Host::Address(of) => address(*of),
+        Host::Address(ip) => address(*ip),
         Host::Name(name) => CompactString::from(&**name),
     }
 }
 
-pub(super) fn address(address: IpAddr) -> CompactString {
+/// Formats an address.
+fn address(address: IpAddr) -> CompactString {
     match address {
         IpAddr::V4(address) => v4(address),
         IpAddr::V6(address) => address.to_compact_string(),
     }
 }
 
-/// In a tenth of what the standard library takes: it is in every row, and twice.
+/// Formats an IPv4 address in a tenth of the time of the standard library. Every row contains two.
 fn v4(address: Ipv4Addr) -> CompactString {
     let mut text = [0; 15];
     let mut end = 0;
@@ -258,15 +260,15 @@ fn names(list: &NameList) -> Vec<&str> {
     list.iter().collect()
 }
 
-/// The list, unless it is empty.
-fn some<T>(list: impl Iterator<Item = T>) -> Option<Vec<T>> {
+/// Collects the list; `None` if it is empty.
+fn non_empty<T>(list: impl Iterator<Item = T>) -> Option<Vec<T>> {
     let list: Vec<_> = list.collect();
     (!list.is_empty()).then_some(list)
 }
 
-fn missing(key_exchange: &KeyExchange) -> Option<KexFailure> {
+fn kex_failure(key_exchange: &KeyExchange) -> Option<KexFailure> {
     match *key_exchange {
-        KeyExchange::Missing(reason) => Some(reason),
+        KeyExchange::Missing(failure) => Some(failure),
         KeyExchange::NotAsked | KeyExchange::Offered(_) => None,
     }
 }
@@ -284,12 +286,13 @@ fn part(Part { at, side, bytes }: &Part) -> PartRow<'_> {
     PartRow { at_ms: milliseconds(*at), side: Side::name(*side), text, base64 }
 }
 
-/// To the millisecond; the end of time for a clock beyond what RFC 3339 can write.
+/// Formats a time as RFC 3339 with milliseconds. A time after the year 9999 becomes the latest one that
+/// RFC 3339 can represent.
 pub(super) fn timestamp(time: SystemTime) -> CompactString {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
     thread_local! {
-        /// Outcomes that became known together have the same time.
+        /// The latest time and its text: outcomes of one batch have the same time.
         static LAST: RefCell<(SystemTime, CompactString)> =
             const { RefCell::new((SystemTime::UNIX_EPOCH, CompactString::const_new(""))) };
     }
@@ -300,24 +303,24 @@ pub(super) fn timestamp(time: SystemTime) -> CompactString {
             text.clear();
             PRINTER
                 .print_timestamp(&timestamp, StdFmtWrite(&mut *text))
-                .expect("a string takes everything");
+                .expect("writing to a string cannot fail");
             *last = time;
         }
         text.clone()
     })
 }
 
-/// To the microsecond: finer is noise.
-pub(super) fn milliseconds(duration: Duration) -> f64 {
+/// Converts to milliseconds, rounded to the microsecond because finer digits are noise.
+fn milliseconds(duration: Duration) -> f64 {
     Duration::from_micros(microseconds(duration)).div_duration_f64(Duration::from_millis(1))
 }
 
-/// Rounded; saturates.
-pub(super) fn microseconds(duration: Duration) -> u64 {
+/// Converts to microseconds, rounded and saturating.
+fn microseconds(duration: Duration) -> u64 {
     u64::try_from((duration.as_nanos() + 500) / 1000).unwrap_or(u64::MAX)
 }
 
-/// The bytes as text, or in base64 when they are none.
+/// Converts bytes to text if they are UTF-8, and to base64 otherwise; to neither if there are none.
 fn text(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok("") => (None, None),
@@ -333,7 +336,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_to_the_millisecond_also_again_and_in_between() {
+    fn timestamp_is_correct_for_new_repeated_and_alternating_times() {
         let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
         for (milliseconds, expected) in [
             (0, "1970-01-01T00:00:00.000Z"),
@@ -347,7 +350,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn addresses_are_written_as_everywhere(bits: u32) {
+        fn v4_matches_the_standard_library(bits: u32) {
             let address = Ipv4Addr::from(bits);
             prop_assert_eq!(v4(address), address.to_string());
         }

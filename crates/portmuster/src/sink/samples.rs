@@ -1,4 +1,4 @@
-//! Outcomes that the tests of all formats write.
+//! Sample outcomes for the tests of all formats.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +10,7 @@ use crate::{
     targets::Target,
 };
 
-/// An open port with this banner.
+/// Returns an open port with this banner.
 pub(crate) fn open(banner: &[u8], details: Option<ServiceDetails>) -> Outcome {
     Outcome {
         target: Target::from(("db.example", 22)),
@@ -34,9 +34,9 @@ pub(crate) fn open(banner: &[u8], details: Option<ServiceDetails>) -> Outcome {
     }
 }
 
-/// Everything that a row can have at once, though no server has all of it.
+/// Returns an outcome in which every field of a row is set, which no real server causes.
 pub(crate) fn everything() -> Outcome {
-    let name = |name: &str| NameList::parse(name.as_bytes()).expect("it is printable");
+    let name = |name: &str| NameList::parse(name.as_bytes()).expect("the name is printable");
     let details = ServiceDetails {
         identification: Some(Identification {
             protocol: "2.0".into(),
@@ -77,12 +77,12 @@ fn part(side: Side, bytes: &[u8]) -> Part {
     Part { at: Duration::from_micros(412), side, bytes: bytes.to_vec() }
 }
 
-/// An open port whose banner is no text.
+/// Returns an open port whose banner is not UTF-8.
 pub(crate) fn binary() -> Outcome {
     open(b"\xff\xfb\x01", None)
 }
 
-/// An ssh server whose identification is not UTF-8, and has what formats escape.
+/// Returns an ssh server whose identification is not UTF-8 and contains characters that need escaping.
 pub(crate) fn no_utf8() -> Outcome {
     let identification = Identification {
         protocol: "2.0".into(),
@@ -94,14 +94,14 @@ pub(crate) fn no_utf8() -> Outcome {
     open(b"SSH-2.0-Caf\xe9_1.2\\x =\xff \x1b[2J", Some(details))
 }
 
-/// A target that is not open.
+/// Returns a target that is not open.
 pub(crate) fn not_open(state: PortState, reason: Reason) -> Outcome {
     let mut outcome = open(b"", None);
     outcome.verdict = Verdict::unconnected(state, reason, Duration::from_millis(3));
     outcome
 }
 
-/// A name that does not exist.
+/// Returns the outcome of a name that does not exist.
 pub(crate) fn unresolved() -> Outcome {
     let mut outcome = not_open(PortState::Unresolved, Reason::NoSuchName);
     outcome.endpoint = None;

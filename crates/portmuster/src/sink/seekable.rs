@@ -1,37 +1,44 @@
-//! Where the bytes of a sink go.
+//! The output that a sink writes its bytes to.
 
 use std::io::{self, Stdout, Write};
 
-use super::ResumePoint;
+use super::interface::ResumePoint;
 
-/// Where the bytes of a sink go. Some places are files, of which a run can go on writing after its
-/// process was killed; others, pipes and terminals, keep nothing.
+/// The output that a sink writes to. Files can be rewritten and truncated, so that a run can resume
+/// them after its process was killed; pipes and terminals cannot.
 pub trait SeekableOutput: Write {
-    /// How long it is, with what waits to be flushed; `None` where nothing can be taken back.
+    /// Returns the length, including unflushed bytes; `None` if the output cannot be truncated.
     fn length(&self) -> Option<u64>;
 
-    /// Writes over what stands there, at once and unbuffered. All of it was flushed before.
+    /// Overwrites the bytes at the given position, immediately and unbuffered. The caller has flushed
+    /// all earlier bytes.
     ///
     /// # Errors
-    /// It could not be written, or nothing can be taken back here.
+    /// The write failed, or the output cannot be rewritten.
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Takes back what stands behind this length, at once. All of it was flushed before.
+    /// Truncates the output to the given length, immediately. The caller has flushed all earlier
+    /// bytes.
     ///
     /// # Errors
-    /// It could not be cut, or nothing can be taken back here.
+    /// The output could not be truncated.
     fn truncate(&mut self, length: u64) -> io::Result<()>;
 }
 
-/// The mark of a sink that needs nothing behind its rows: all is flushed and measured.
-pub(super) fn checkpoint(place: &mut impl SeekableOutput) -> io::Result<ResumePoint> {
-    place.flush()?;
-    place.length().map(|length| ResumePoint::Lines { length }).ok_or_else(nothing_taken_back)
+/// Flushes the output and returns the resume point of a format without a trailer.
+pub(super) fn checkpoint(output: &mut impl SeekableOutput) -> io::Result<ResumePoint> {
+    output.flush()?;
+    resume_point(output)
 }
 
-/// The error of a place that is no file.
-pub(super) fn nothing_taken_back() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "nothing that was written here can be taken back")
+/// Returns the resume point of a format without a trailer, whose output is flushed.
+pub(super) fn resume_point(output: &impl SeekableOutput) -> io::Result<ResumePoint> {
+    output.length().map(|length| ResumePoint::Lines { length }).ok_or_else(not_seekable)
+}
+
+/// Returns the error of an output that is not a file.
+pub(super) fn not_seekable() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "the output is not a file and cannot be rewritten")
 }
 
 impl SeekableOutput for Stdout {
@@ -40,11 +47,11 @@ impl SeekableOutput for Stdout {
     }
 
     fn rewrite(&mut self, _at: u64, _bytes: &[u8]) -> io::Result<()> {
-        Err(nothing_taken_back())
+        Err(not_seekable())
     }
 
     fn truncate(&mut self, _length: u64) -> io::Result<()> {
-        Err(nothing_taken_back())
+        Err(not_seekable())
     }
 }
 

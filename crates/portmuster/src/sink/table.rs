@@ -1,46 +1,50 @@
-//! A table for people, a row as soon as it is known.
+//! A table for people, written row by row.
 
 use std::io;
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Ending, ResumePoint, SeekableOutput, Sink, escape_line, seekable};
+use super::{
+    interface::{Ending, ResumePoint, Sink},
+    seekable::{self, SeekableOutput},
+    text::escape_line,
+};
 use crate::{
     outcome::{Outcome, PortState, Service, Verdict},
     targets::Host,
 };
 
-/// Characters of a greeting that are shown.
+/// Number of characters of a greeting that the table shows.
 const GREETING_MAX: usize = 100;
 
-/// Whether rows are painted.
+/// Whether a table uses colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
-    /// They are plain text.
+    /// Plain text.
     Plain,
-    /// In ANSI's colours, telnet in red.
+    /// ANSI colours, with telnet in red.
     Ansi,
 }
 
-/// Writes each outcome as one row of a table, under a header. The columns have fixed widths,
-/// because rows are shown before the next are known.
+/// Writes each outcome as one row of a table under a header. The columns have fixed widths, because
+/// each row is shown before the next one is known.
 #[derive(Debug)]
 pub struct Table<P> {
-    place: P,
+    output: P,
     paint: Paint,
-    begun: bool,
+    has_header: bool,
 }
 
 impl<P: SeekableOutput> Table<P> {
-    /// Begins with a header, once there is a row.
-    pub fn begin(place: P, paint: Paint) -> Self {
-        Self { place, paint, begun: false }
+    /// Starts a table. The header is written before the first row.
+    pub fn begin(output: P, paint: Paint) -> Self {
+        Self { output, paint, has_header: false }
     }
 
-    /// Goes on below the rows that are there.
-    pub fn resume(place: P, paint: Paint) -> Self {
-        let begun = place.length().is_some_and(|length| length > 0);
-        Self { place, paint, begun }
+    /// Resumes a table below its existing rows.
+    pub fn resume(output: P, paint: Paint) -> Self {
+        let has_header = output.length().is_some_and(|length| length > 0);
+        Self { output, paint, has_header }
     }
 
     fn style(&self, style: Style) -> Style {
@@ -51,12 +55,12 @@ impl<P: SeekableOutput> Table<P> {
     }
 
     fn write_header(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.begun, true) {
+        if std::mem::replace(&mut self.has_header, true) {
             return Ok(());
         }
         let bold = self.style(Style::new().bold());
         writeln!(
-            self.place,
+            self.output,
             "{bold}{:<26} {:<10} {:<13} {:>9}  GREETING OR REASON{bold:#}",
             "TARGET", "STATE", "SERVICE", "MS"
         )
@@ -70,40 +74,40 @@ impl<P: SeekableOutput> Sink for Table<P> {
         let style = self.style(style(verdict.state, verdict.service));
         let target = target(outcome);
         let service = verdict.service.map_or("", Service::name);
-        let took = match outcome.endpoint {
+        let total_ms = match outcome.endpoint {
             Some(_) => format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3),
             None => String::new(),
         };
-        let row = format!("{target:<26} {:<10} {service:<13} {took:>9}  ", verdict.state);
-        let told = told(outcome);
-        let row = if told.is_empty() { row.trim_end() } else { &row };
-        writeln!(self.place, "{style}{row}{told}{style:#}")
+        let row = format!("{target:<26} {:<10} {service:<13} {total_ms:>9}  ", verdict.state);
+        let description = describe(outcome);
+        let row = if description.is_empty() { row.trim_end() } else { &row };
+        writeln!(self.output, "{style}{row}{description}{style:#}")
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.place.flush()
+        self.output.flush()
     }
 
     fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        seekable::checkpoint(&mut self.place)
+        seekable::checkpoint(&mut self.output)
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
-        self.place.flush()
+        self.output.flush()
     }
 }
 
-/// The target, and the address of a name.
+/// Formats the target, with the address if it is a name.
 fn target(outcome: &Outcome) -> String {
-    let named = escape_line(outcome.target.to_string().as_bytes());
+    let target = escape_line(outcome.target.to_string().as_bytes());
     match (&outcome.target.host, outcome.endpoint) {
-        (Host::Name(_), Some(endpoint)) => format!("{named} ({})", endpoint.ip()),
-        _ => named,
+        (Host::Name(_), Some(endpoint)) => format!("{target} ({})", endpoint.ip()),
+        _ => target,
     }
 }
 
-/// The greeting and what is weak, or else why the target is in its state.
-fn told(outcome: &Outcome) -> String {
+/// Describes an open port by its greeting and findings, and any other by the reason for its state.
+fn describe(outcome: &Outcome) -> String {
     let verdict = &outcome.verdict;
     if verdict.state != PortState::Open {
         return verdict.reason.to_string();

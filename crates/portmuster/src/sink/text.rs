@@ -1,18 +1,18 @@
-//! Bytes from strangers, made harmless for terminals and pages.
+//! Escapes untrusted bytes, so that they are safe to show on terminals and pages.
 
 use std::fmt::Write;
 
 use crate::characters::is_hidden;
 
-/// Whether [`escape`] changes nothing.
+/// Returns whether [`escape`] leaves the text unchanged.
 pub(super) fn is_plain(text: &str) -> bool {
-    // Most are ASCII; looking at bytes takes a quarter of what looking at letters does.
+    // Most texts are ASCII. Comparing bytes takes a quarter of the time of classifying characters.
     text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'\\')
         || !text.contains(|letter| letter == '\\' || is_hidden(letter))
 }
 
-/// The bytes as one line of text: white space is folded to single blanks, whatever is not text or
-/// can't be seen is written as `\xNN` or `\u{NNNN}`.
+/// Converts bytes to one line of visible text. It collapses white space to single spaces, and writes
+/// invalid UTF-8 and invisible characters as `\xNN` or `\u{NNNN}`.
 #[must_use]
 pub fn escape_line(bytes: &[u8]) -> String {
     let mut line = String::with_capacity(bytes.len());
@@ -34,8 +34,9 @@ pub fn escape_line(bytes: &[u8]) -> String {
     line
 }
 
-/// The bytes as one line of text in which nothing is folded: `\r`, `\n`, `\t` and `\\` stand for
-/// themselves, whatever else is not text or can't be seen is written as `\xNN` or `\u{NNNN}`.
+/// Converts bytes to one line of visible text without losing information. It writes `\r`, `\n`, `\t`
+/// and `\\` as these escapes, and invalid UTF-8 and other invisible characters as `\xNN` or
+/// `\u{NNNN}`.
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {
     let mut line = String::with_capacity(bytes.len());
@@ -55,36 +56,37 @@ pub fn escape(bytes: &[u8]) -> String {
     line
 }
 
-/// The bytes that [`escape`] has made this of; what it never writes stays as it is.
+/// Reverses [`escape`]. Backslashes that [`escape`] cannot have written stay as they are.
 #[cfg(feature = "sqlite")]
 pub(crate) fn unescape(line: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(line.len());
     let mut rest = line;
-    while let Some((plain, behind)) = rest.split_once('\\') {
+    while let Some((plain, sequence)) = rest.split_once('\\') {
         bytes.extend_from_slice(plain.as_bytes());
-        rest = push_unescaped(behind, &mut bytes).unwrap_or_else(|| {
+        rest = push_unescaped(sequence, &mut bytes).unwrap_or_else(|| {
             bytes.push(b'\\');
-            behind
+            sequence
         });
     }
     bytes.extend_from_slice(rest.as_bytes());
     bytes
 }
 
-/// Pushes what stands for itself behind a backslash; what follows it.
+/// Pushes the bytes of the escape sequence at the start of the text, which follows a backslash, and
+/// returns the rest of the text; `None` if it is not an escape sequence.
 #[cfg(feature = "sqlite")]
-fn push_unescaped<'a>(behind: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
-    if let Some(hex) = behind.strip_prefix("u{") {
+fn push_unescaped<'a>(sequence: &'a str, bytes: &mut Vec<u8>) -> Option<&'a str> {
+    if let Some(hex) = sequence.strip_prefix("u{") {
         let (digits, rest) = hex.split_once('}')?;
         let letter = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
         bytes.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
         return Some(rest);
     }
-    if let Some(hex) = behind.strip_prefix('x') {
+    if let Some(hex) = sequence.strip_prefix('x') {
         bytes.push(u8::from_str_radix(hex.get(..2)?, 16).ok()?);
         return hex.get(2..);
     }
-    let mut letters = behind.chars();
+    let mut letters = sequence.chars();
     bytes.push(match letters.next()? {
         'r' => b'\r',
         'n' => b'\n',
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_seen_is_spelt_out() {
+    fn escape_line_collapses_space_and_escapes_hidden_characters() {
         assert_eq!(escape_line(b"\r\nDebian 12\r\n\r\nhost login: "), "Debian 12 host login:");
         assert_eq!(escape_line(b"a\x1b[2J\x07\0\x7f"), "a\\x1b[2J\\x07\\x00\\x7f");
         assert_eq!(escape_line(b"caf\xc3\xa9 \x9b1m \xff"), "café \\x9b1m \\xff");
@@ -114,25 +116,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_spelled_keeps_every_byte() {
+    fn escape_keeps_every_byte() {
         assert_eq!(escape(b" a\r\n\tb\\\x1b[2J\xff "), " a\\r\\n\\tb\\\\\\x1b[2J\\xff ");
     }
 
     proptest! {
         #[test]
-        fn whatever_comes_in_nothing_hidden_goes_out(bytes: Vec<u8>) {
+        fn escaped_text_has_no_hidden_characters(bytes: Vec<u8>) {
             prop_assert!(!escape_line(&bytes).contains(is_hidden));
             prop_assert!(!escape(&bytes).contains(is_hidden));
         }
 
         #[test]
-        fn what_is_spelled_can_be_read_back(bytes: Vec<u8>, text: String) {
+        fn unescape_reverses_escape(bytes: Vec<u8>, text: String) {
             prop_assert_eq!(unescape(&escape(&bytes)), bytes);
             prop_assert_eq!(unescape(&escape(text.as_bytes())), text.into_bytes());
         }
 
         #[test]
-        fn what_was_never_spelled_is_no_trouble(text in r"(\\|u|\{|\}|x|[0-9a-f]|é|n){0,20}") {
+        fn unescape_accepts_any_text(text in r"(\\|u|\{|\}|x|[0-9a-f]|é|n){0,20}") {
             let _ = unescape(&text);
         }
     }

@@ -1,9 +1,10 @@
-//! Protocols whose first bytes are no text, and those that begin with a fixed mark.
+//! Patterns of binary protocols, and of protocols that start with fixed bytes.
 
-use super::{Sign, starts_with_any};
+use super::patterns::{Pattern, starts_with_any};
 
-/// The bytes are compared as they came: white space may be a length.
-pub(super) const PROTOCOLS: [(&str, Sign); 39] = [
+/// Names and patterns of protocols. The patterns apply to all bytes, because leading white space may
+/// be a length.
+pub(super) const PROTOCOLS: [(&str, Pattern); 39] = [
     ("adb", |bytes| bytes.starts_with(b"CNXN\0") || bytes.starts_with(b"AUTH\x01\0\0\0")),
     ("amqp", |bytes| matches!(bytes, [b'A', b'M', b'Q', b'P', 0..=3, 0..=9, ..])),
     ("bgp", is_bgp),
@@ -51,19 +52,19 @@ fn big_endian(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte))
 }
 
-/// Whether all bytes are printable, in ASCII or beyond.
+/// Returns whether all bytes are printable ASCII or beyond ASCII.
 fn is_printable(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| matches!(byte, b' '..=b'~' | 0x80..))
 }
 
-/// A marker, a length and a type (RFC 4271 §4.1).
+/// Matches a marker, a length and a type (RFC 4271 §4.1).
 fn is_bgp(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff; 16])
         && matches!(bytes[16..], [high, low, 1..=4, ..] if (19..=4096).contains(&big_endian(&[high, low])))
 }
 
-/// An error, of versions 1 to 5 of the native protocol: version, flags, stream, operation 0 and a
-/// length.
+/// Matches an error of versions 1 to 5 of the native protocol: version, flags, stream, operation 0 and
+/// a length.
 fn is_cassandra(bytes: &[u8]) -> bool {
     matches!(
         bytes,
@@ -72,7 +73,7 @@ fn is_cassandra(bytes: &[u8]) -> bool {
     )
 }
 
-/// A response, alone and as long as it says (RFC 1035 §4.1.1 and §4.2.2).
+/// Matches a single response of the announced length (RFC 1035 §4.1.1 and §4.2.2).
 fn is_dns(bytes: &[u8]) -> bool {
     let Some((length, message)) = bytes.split_first_chunk::<2>() else { return false };
     message.len() >= 12
@@ -81,7 +82,7 @@ fn is_dns(bytes: &[u8]) -> bool {
         && message[4..6] <= [0, 1][..]
 }
 
-/// An error: a length, and the application's tag 30 around a sequence (RFC 4120 §5.9.1 and §7.2.2).
+/// Matches an error: a length, and application tag 30 around a sequence (RFC 4120 §5.9.1 and §7.2.2).
 fn is_kerberos(bytes: &[u8]) -> bool {
     matches!(
         bytes,
@@ -91,7 +92,7 @@ fn is_kerberos(bytes: &[u8]) -> bool {
     )
 }
 
-/// A message from a server: a sequence, the message's number, and the tag of a response (RFC 4511
+/// Matches a message from a server: a sequence, a message id, and the tag of a response (RFC 4511
 /// §4.1.1).
 fn is_ldap(bytes: &[u8]) -> bool {
     let content = match bytes {
@@ -106,22 +107,22 @@ fn is_ldap(bytes: &[u8]) -> bool {
     matches!(tag, Some(0x61 | 0x64 | 0x65 | 0x67 | 0x69 | 0x6b | 0x6d | 0x6f | 0x73 | 0x78 | 0x79))
 }
 
-/// A reply, as long as it says: little-endian length, two numbers, and operation 1 or 2013.
+/// Matches a reply of the announced length: little-endian length, two ids, and operation 1 or 2013.
 fn is_mongodb(bytes: &[u8]) -> bool {
     let operation = bytes.get(12..16);
     matches!(operation, Some([1, 0, 0, 0] | [0xdd, 7, 0, 0]))
         && matches!(bytes, [low, high, 0, 0, ..] if big_endian(&[*high, *low]) == bytes.len())
 }
 
-/// A tabular result, alone and as long as it says, that begins with an error, a notice or an answer
-/// to a prelogin ([MS-TDS] §2.2.3.1).
+/// Matches a single tabular result of the announced length that starts with an error, a notice or the
+/// response to a prelogin ([MS-TDS] §2.2.3.1).
 fn is_mssql(bytes: &[u8]) -> bool {
     matches!(bytes, [4, 1, high, low, _, _, _, 0, 0 | 0xaa | 0xab, ..]
         if big_endian(&[*high, *low]) == bytes.len())
 }
 
-/// The first packet of `MySQL` and its kin: the handshake of version 9 or 10 with the server's
-/// version, or an error in text (`HandshakeV10` and `ERR_Packet` of its reference).
+/// Matches the first packet of `MySQL` and its forks: the handshake of version 9 or 10 with the version
+/// of the server, or an error with text (`HandshakeV10` and `ERR_Packet` of the reference).
 fn is_mysql(bytes: &[u8]) -> bool {
     match bytes {
         [_, 0 | 1, 0, 0, 9 | 10, version @ ..] => {
@@ -139,25 +140,25 @@ fn is_mysql(bytes: &[u8]) -> bool {
     }
 }
 
-/// A refusal, a redirection or a request to send again: length, checksum, type, and what it says.
+/// Matches a refusal, a redirection or a request to resend: length, checksum, type, and content.
 fn is_oracle_tns(bytes: &[u8]) -> bool {
     matches!(bytes, [high, low, 0, 0, 2 | 4 | 5 | 11, 0, 0, 0, ..]
         if big_endian(&[*high, *low]) >= bytes.len())
 }
 
-/// An error: `E`, its length, and its severity as the first field; of version 2 of the protocol a
-/// text.
+/// Matches an error: `E`, a length, and the severity as the first field; in protocol version 2, `E`
+/// and text.
 fn is_postgresql(bytes: &[u8]) -> bool {
     matches!(bytes, [b'E', 0, 0, _, _, b'S', ..])
         || starts_with_any(bytes, &["EFATAL:  ", "EERROR:  "])
 }
 
-/// What the r-commands say when they refuse: a byte that is not 0, and a text (rcmd(3)).
+/// Matches a refusal of the r-commands: a byte that is not 0, and one of the texts (rcmd(3)).
 fn is_refusal_of(bytes: &[u8], words: &[&str]) -> bool {
     bytes.strip_prefix(b"\x01").is_some_and(|text| starts_with_any(text, words))
 }
 
-/// An alert or a handshake of SSL 3.0 to TLS 1.3 (RFC 8446 §5.1).
+/// Matches an alert or a handshake of SSL 3.0 to TLS 1.3 (RFC 8446 §5.1).
 fn is_tls(bytes: &[u8]) -> bool {
     match bytes {
         [0x15, 3, 0..=4, 0, 2, 1 | 2, ..] => true,
@@ -166,7 +167,7 @@ fn is_tls(bytes: &[u8]) -> bool {
     }
 }
 
-/// Its version (RFC 6143 §7.1.1).
+/// Matches a protocol version (RFC 6143 §7.1.1).
 fn is_vnc(bytes: &[u8]) -> bool {
     let is_number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
     bytes.strip_prefix(b"RFB ").and_then(|version| version.first_chunk::<8>()).is_some_and(
@@ -174,7 +175,7 @@ fn is_vnc(bytes: &[u8]) -> bool {
     )
 }
 
-/// A refusal, or an acceptance, with the protocol's version 11.0 in either order of bytes.
+/// Matches a refusal or an acceptance with protocol version 11.0 in either byte order.
 fn is_x11(bytes: &[u8]) -> bool {
     matches!(bytes, [0..=2, _, 11, 0, 0, 0, _, _, ..] | [0..=2, _, 0, 11, 0, 0, _, _, ..])
 }
@@ -186,7 +187,7 @@ mod tests {
     use super::{super::name, *};
 
     #[test]
-    fn protocols_are_told_by_their_first_bytes() {
+    fn each_protocol_is_recognised_by_its_first_bytes() {
         let mut named = BTreeSet::new();
         for (bytes, expected) in [
             (&b"CNXN\0\0\0\x01\0\0\x10\0"[..], "adb"),
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_alike_has_no_name() {
+    fn similar_bytes_have_no_name() {
         for bytes in [
             &b"\x16\x03\x03"[..],
             b"\x4a\0\0\0\x0a\0\0\0",

@@ -1,20 +1,20 @@
-//! Protocols that speak in replies of three digits and a text, as FTP and SMTP do (RFC 959 §4.2,
+//! Patterns of protocols with replies of three digits and a text, like FTP and SMTP (RFC 959 §4.2,
 //! RFC 5321 §4.2).
 //!
-//! Where the words say which of them it is, a reply is enough. Where they don't, all that has come
-//! has to be whole replies, and none of it may ask for anything.
+//! If the words identify the protocol, one reply is enough. Otherwise, all bytes must be complete
+//! replies, and none may ask for input.
 
-use super::has_word;
-use crate::probe::BANNER_MAX;
+use super::patterns::has_word;
+use crate::probe::limits::BANNER_MAX;
 
-/// One of the two, and the words do not say which.
+/// The name of a protocol that may be FTP or SMTP.
 pub(super) const EITHER: &str = "ftp-or-smtp";
 
-/// A protocol, the codes of its first reply, and words of which that has one. The first that fits
-/// counts.
-type Row = (&'static str, fn(u16) -> bool, &'static [&'static str]);
+/// A protocol, the codes of its first reply, and words one of which that reply contains.
+type ReplyPattern = (&'static str, fn(u16) -> bool, &'static [&'static str]);
 
-const PROTOCOLS: [Row; 9] = [
+/// The patterns; the first match counts.
+const PROTOCOLS: [ReplyPattern; 9] = [
     ("dict", |code| code == 220, &["dictd "]),
     ("hylafax", |code| code == 220, &["hylafax"]),
     ("lmtp", is_of_mail, &[" lmtp"]),
@@ -38,7 +38,7 @@ fn is_of_files(code: u16) -> bool {
     matches!(code, 120 | 211 | 214 | 220 | 421 | 500..=599)
 }
 
-/// The name of the protocol that begins with these bytes; white space before them is gone.
+/// Returns the name of the protocol that starts with this text, which has no leading white space.
 pub(super) fn name(text: &[u8]) -> Option<&'static str> {
     let code = code(text)?;
     if ends_in_question(text) {
@@ -56,18 +56,19 @@ pub(super) fn name(text: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// Iterates over the names of the protocols.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     PROTOCOLS.iter().map(|&(name, ..)| name).chain([EITHER])
 }
 
-/// The code that a line begins with, before a blank or a hyphen.
+/// Returns the code at the start of a line, before a space or a hyphen.
 fn code(line: &[u8]) -> Option<u16> {
     let (code, [b' ' | b'-', ..]) = line.split_first_chunk::<3>()? else { return None };
     let is_code = matches!(code[0], b'1'..=b'5') && code.iter().all(u8::is_ascii_digit);
     is_code.then(|| code.iter().fold(0, |sum, digit| 10 * sum + u16::from(digit - b'0')))
 }
 
-/// Whether the last line is none of a reply and ends as prompts do.
+/// Returns whether the last line is not a reply and ends like a prompt.
 fn ends_in_question(text: &[u8]) -> bool {
     let text = text.trim_ascii_end();
     let last = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -75,8 +76,8 @@ fn ends_in_question(text: &[u8]) -> bool {
         && matches!(last.last(), Some(b':' | b'>' | b'#' | b'$' | b'%' | b'?' | b']'))
 }
 
-/// Whether it is whole lines that make up whole replies: one of several lines ends with its code
-/// and a blank. What was cut off because it is long may end anywhere.
+/// Returns whether the text consists of complete replies. A reply of several lines ends with its code
+/// and a space. A text that was cut off at [`BANNER_MAX`] may end anywhere.
 fn is_whole(text: &[u8]) -> bool {
     let mut open = None;
     let is_cut = text.len() + 2 >= BANNER_MAX;
@@ -99,13 +100,14 @@ fn is_whole(text: &[u8]) -> bool {
     open.is_none() || is_cut
 }
 
-/// Whether a refusal has a status of mail systems behind its code (RFC 3463 §2): `554 5.7.1 `.
+/// Returns whether an enhanced mail status follows the code of a refusal (RFC 3463 §2): `554 5.7.1 `.
 fn has_enhanced_status(text: &[u8]) -> bool {
     matches!(text, [class @ (b'4' | b'5'), _, _, b' ' | b'-', same, b'.', subject, b'.', detail, b' ', ..]
         if class == same && subject.is_ascii_digit() && detail.is_ascii_digit())
 }
 
-/// Whether a firewall has made asterisks of a greeting of SMTP, as Cisco's do.
+/// Returns whether the text is an SMTP greeting that a firewall has masked with asterisks, as Cisco's
+/// do.
 fn is_masked(text: &[u8]) -> bool {
     text.strip_prefix(b"220 ").is_some_and(|text| {
         let text = text.trim_ascii();
@@ -113,7 +115,7 @@ fn is_masked(text: &[u8]) -> bool {
     })
 }
 
-/// Whether it has a text, and neither asks for a name nor speaks of telnet or ssh.
+/// Returns whether the reply has a text that neither asks for a login nor mentions telnet or ssh.
 fn says_nothing_else(text: &[u8]) -> bool {
     const OTHERS: [&str; 6] = ["login:", "username:", "user name:", "password:", "telnet", "ssh-"];
 
@@ -128,7 +130,7 @@ mod tests {
     use super::{super::name, *};
 
     #[test]
-    fn protocols_are_told_by_the_words_of_their_replies() {
+    fn each_protocol_is_recognised_by_words_of_its_replies() {
         let mut named = BTreeSet::new();
         for (text, expected) in [
             (&b"220 dict.example dictd 1.12.1/rf <auth.mime> <1@dict.example>\r\n"[..], "dict"),
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_alike_has_no_name() {
+    fn similar_replies_have_no_name() {
         for text in [
             &b"220 ready"[..],
             b"220 \r\n",

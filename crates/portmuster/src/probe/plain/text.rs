@@ -1,9 +1,10 @@
-//! Protocols of lines, and those that answer in text.
+//! Patterns of text protocols.
 
-use super::{Sign, first_line, has_word, starts_with_any};
+use super::patterns::{Pattern, first_line, has_word, starts_with_any};
 
-/// The first that fits counts. White space before the first word is gone.
-pub(super) const PROTOCOLS: [(&str, Sign); 35] = [
+/// Names and patterns of protocols; the first match counts. The patterns apply to the text without
+/// leading white space.
+pub(super) const PROTOCOLS: [(&str, Pattern); 35] = [
     ("http", is_http),
     ("shoutcast", |text| text.starts_with(b"ICY ") && is_status(&text[4..])),
     ("rtsp", |text| text.starts_with(b"RTSP/1.") || text.starts_with(b"RTSP/2.")),
@@ -41,15 +42,16 @@ pub(super) const PROTOCOLS: [(&str, Sign); 35] = [
     ("ceph", |text| starts_with_any(text, &["ceph v0", "ceph v2\n"])),
 ];
 
-/// Whether it is a status of HTTP or its kin: three digits, and a reason or none.
+/// Returns whether the text is a status of HTTP or a similar protocol: three digits, and optionally a
+/// reason.
 fn is_status(text: &[u8]) -> bool {
     matches!(text, [b'1'..=b'5', second, third, rest @ ..]
         if second.is_ascii_digit() && third.is_ascii_digit()
             && matches!(rest, [] | [b' ' | b'\r' | b'\n', ..]))
 }
 
-/// A status line, one without a version, as some printers' servers send it behind a mark of their
-/// own, or a page without any.
+/// Matches a status line; one without a version, which some printers send, also after bytes of their
+/// own; or a page without a status line.
 fn is_http(text: &[u8]) -> bool {
     const PAGES: [&[u8]; 5] = [b"<!doctype html", b"<html", b"<head", b"<title", b"<body"];
     const FIELDS: [&str; 6] =
@@ -71,7 +73,7 @@ fn is_http(text: &[u8]) -> bool {
         || has_field()
 }
 
-/// Whether every line begins in one of these ways; the last one may have been cut off.
+/// Returns whether every line starts with one of these texts. The last line may be cut off.
 fn is_lines_of(text: &[u8], starts: &[&str]) -> bool {
     let (whole, last) =
         text.split_at(text.iter().rposition(|&it| it == b'\n').map_or(0, |it| it + 1));
@@ -81,13 +83,13 @@ fn is_lines_of(text: &[u8], starts: &[&str]) -> bool {
             || starts.iter().any(|start| start.as_bytes().starts_with(last)))
 }
 
-/// Responses without a tag (RFC 3501 §7.1).
+/// Matches untagged responses (RFC 3501 §7.1).
 fn is_imap(text: &[u8]) -> bool {
     starts_with_any(text, &["* OK ", "* PREAUTH ", "* BYE "])
         && is_lines_of(text, &["* OK ", "* PREAUTH ", "* BYE ", "* BAD ", "* NO ", "* CAPABILITY "])
 }
 
-/// An indicator of status (RFC 1939 §3), and what answers an empty line after it.
+/// Matches a status indicator (RFC 1939 §3), and the response to an empty line after it.
 fn is_pop3(text: &[u8]) -> bool {
     const INDICATORS: [&str; 4] = ["+OK ", "+OK\r\n", "-ERR ", "-ERR\r\n"];
 
@@ -111,8 +113,8 @@ fn is_redis(text: &[u8]) -> bool {
     )
 }
 
-/// A message of a server: where it comes from, a command or a number, to whom, and a text (RFC 2812
-/// §2.3.1). Before that is known some leave out where it comes from.
+/// Matches a message of a server: source, command or number, recipient, and text (RFC 2812 §2.3.1).
+/// Some servers omit the source during the connection setup.
 fn is_irc(text: &[u8]) -> bool {
     let Some(line) = first_line(text) else { return false };
     let mut words = line.split(|&byte| byte == b' ').peekable();
@@ -135,14 +137,14 @@ fn is_xmpp(text: &[u8]) -> bool {
         || text.starts_with(b"<?xml") && has_word(text, "<stream:")
 }
 
-/// A frame that says what is wrong: its command, and headers.
+/// Matches an error frame: its command and headers.
 fn is_stomp(text: &[u8]) -> bool {
     let headers = text.strip_prefix(b"ERROR\n").unwrap_or_default();
     starts_with_any(headers, &["message:", "content-type:", "version:", "content-length:"])
 }
 
-/// A line behind its length in four hexadecimal digits: an error, the version, or the first of the
-/// references (gitprotocol-common(5)).
+/// Matches a line after its length in four hexadecimal digits: an error, the version, or the first
+/// reference (gitprotocol-common(5)).
 fn is_git(text: &[u8]) -> bool {
     let Some((length, line)) = text.split_first_chunk::<4>() else { return false };
     let is_hexadecimal =
@@ -152,7 +154,8 @@ fn is_git(text: &[u8]) -> bool {
     is_hexadecimal(length) && (starts_with_any(line, &["ERR ", "version "]) || is_reference())
 }
 
-/// An error or a note: a text, and three fields of which the last is a port (RFC 1436 §3.8).
+/// Matches an error or an informational line: a text, and three fields, the last of which is a port
+/// (RFC 1436 §3.8).
 fn is_gopher(text: &[u8]) -> bool {
     let Some([b'3' | b'i', line @ ..]) = first_line(text) else { return false };
     let fields: Vec<_> = line.split(|&byte| byte == b'\t').take(5).collect();
@@ -160,7 +163,7 @@ fn is_gopher(text: &[u8]) -> bool {
         && port.iter().all(u8::is_ascii_digit))
 }
 
-/// Two ports, and an error (RFC 1413 §4).
+/// Matches two ports and an error (RFC 1413 §4).
 fn is_ident(text: &[u8]) -> bool {
     let Some(line) = first_line(text) else { return false };
     let mut fields = line.split(|&byte| byte == b':').map(<[u8]>::trim_ascii);
@@ -182,7 +185,7 @@ mod tests {
     use super::{super::name, *};
 
     #[test]
-    fn protocols_are_told_by_their_first_line() {
+    fn each_protocol_is_recognised_by_its_first_line() {
         let mut named = BTreeSet::new();
         for (text, expected) in [
             (&b"HTTP/1.1 400 Bad Request\r\n"[..], "http"),
@@ -243,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_alike_has_no_name() {
+    fn similar_texts_have_no_name() {
         for text in [
             &b"<htmlx"[..],
             b"400 Bad Request\r\n",

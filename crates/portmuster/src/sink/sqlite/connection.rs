@@ -1,103 +1,91 @@
-//! Connections to databases that a stranger may have written.
+//! Connections to untrusted databases.
 //!
-//! Invariant: a path is a path. The database library gives some names a meaning of their own
-//! (`:memory:`, the empty name, URIs that begin with `file:`), and cuts slashes from the end of
-//! others. A name reaches it as one that can only be that of the file, or not at all.
+//! Invariant: a path always names a file. `SQLite` gives some names a meaning of their own
+//! (`:memory:`, the empty name, URIs that begin with `file:`), and strips slashes from the end of
+//! others. `SQLite` only receives names that can mean nothing but the file.
 //!
-//! Invariant: nothing that a database brings along is run: no triggers, no views, no functions or
-//! virtual tables of its schema that are more than harmless, no extensions
+//! Invariant: `SQLite` executes nothing that is stored in a database: no triggers, no views, no unsafe
+//! functions or virtual tables of its schema, no extensions
 //! (<https://www.sqlite.org/security.html>).
 //!
-//! Invariant: what is asked of a database ends, whatever is in it: pages that point at each other
-//! in a circle have a limit of steps, which grows with the file.
+//! Invariant: every statement ends, even if pages of a damaged database refer to each other in a
+//! cycle: the number of steps is limited in proportion to the size of the file.
 
 use std::{
     ffi::OsStr,
     io,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
-use super::DatabaseError;
+use super::{
+    error::DatabaseError,
+    settings::{BUSY_TIMEOUT, STEPS_MIN, STEPS_PER_BYTE, STEPS_PER_CHECK, VALUE_BYTES_MAX},
+};
 
-/// How long another program that writes to the database is waited for.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Bytes that one value or row may have. What a server says takes less than one megabyte in each
-/// of its columns; the arguments of a run may be two megabytes, and each byte of them four.
-const LENGTH_MAX: i32 = 32 << 20;
-
-/// Steps of the database's machine that are made for each of its bytes at most. A row takes 20 to
-/// 60 steps, and 60 bytes or more.
-const STEPS_PER_BYTE: u64 = 8;
-/// Steps that are made in any case.
-const STEPS_LEAST: u64 = 1 << 22;
-/// Steps from one look at the limit to the next.
-const STEPS_AT_ONCE: i32 = 1 << 16;
-
-/// Opens a database to write to it; it is made when it is not there.
+/// Opens a database for reading and writing, and creates it if it is missing.
 pub(super) fn open_to_write(database: &Path) -> Result<Connection, DatabaseError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     refuse_second_name(database)?;
-    opened(&unmistakable(database)?, flags, database)
+    open(&unambiguous(database)?, flags, database)
 }
 
-/// Sees that nobody else can write to the database by another name.
+/// Checks that no other program can write to the database by another name.
 ///
 /// # Errors
-/// Its file has another name, or is mounted here by itself.
+/// The file has several names, or is a mount point itself.
 pub(super) fn refuse_second_name(database: &Path) -> Result<(), DatabaseError> {
     let found = match database.metadata() {
-        // It is about to be made.
+        // The file is about to be created.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
     if found.nlink() > 1 {
         return Err(DatabaseError::Linked(found.nlink()));
     }
-    // A system that can't tell is one where nothing is known of it.
-    let told = statx(CWD, database, AtFlags::empty(), StatxFlags::empty());
-    if told.is_ok_and(|told| told.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
+    // Kernels without this attribute (before 5.8) cannot detect the mount.
+    let found = statx(CWD, database, AtFlags::empty(), StatxFlags::empty());
+    if found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
         return Err(DatabaseError::Mounted);
     }
     Ok(())
 }
 
-/// Opens a database so that nothing is written to it.
+/// Opens a database for reading only.
 ///
 /// # Errors
-/// It can't be read.
+/// The database cannot be read.
 pub(crate) fn open_read_only(database: &Path) -> Result<Connection, DatabaseError> {
-    let connection = opened(&unmistakable(database)?, OpenFlags::SQLITE_OPEN_READ_ONLY, database)?;
+    let connection = open(&unambiguous(database)?, OpenFlags::SQLITE_OPEN_READ_ONLY, database)?;
     match connection.pragma_query_value(None, "user_version", |_| Ok(())) {
-        // Readers share a file beside the log. Where we may not make it and there is no log, nobody
-        // writes, and we can do without (https://www.sqlite.org/wal.html#read_only_databases).
+        // Readers share a file beside the log. If this process cannot create it and there is no log,
+        // nobody is writing, and the file is not needed
+        // (https://www.sqlite.org/wal.html#read_only_databases).
         Err(_) if !has_log(database) => open_immutable(database),
         Err(error) => Err(error.into()),
         Ok(()) => Ok(connection),
     }
 }
 
-/// Opens a database to which nobody writes, and makes no file beside it.
+/// Opens a database that nobody is writing to, without creating a file beside it.
 pub(super) fn open_immutable(database: &Path) -> Result<Connection, DatabaseError> {
-    let path = unmistakable(database)?;
-    // With an authority, which is empty, or a path that begins with two slashes has one.
+    let path = unambiguous(database)?;
+    // The empty authority keeps a path that begins with two slashes from being read as one.
     let authority = if path.is_absolute() { "//" } else { "" };
     let uri = format!("file:{authority}{}?immutable=1", percent_encoded(&path));
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-    opened(Path::new(&uri), flags, database)
+    open(Path::new(&uri), flags, database)
 }
 
-/// Whether the database has a log of changes beside it.
+/// Returns whether the database has a write-ahead log beside it.
 pub(super) fn has_log(database: &Path) -> bool {
     log(database).exists()
 }
 
-/// Whether every page of the database that other programs see can be read. It reads them all.
+/// Returns whether every page of the database, as other programs see it, is intact. It reads them all.
 pub(super) fn is_whole(database: &Path) -> bool {
     let checked = open_read_only(database).and_then(|mut connection| {
         lift_limit(&mut connection)?;
@@ -106,16 +94,15 @@ pub(super) fn is_whole(database: &Path) -> bool {
     checked.is_ok_and(|found| found == "ok")
 }
 
-/// Lets statements take as many steps as they like. For what is written after all that a stranger
-/// may have prepared has been looked at.
+/// Removes the limit of steps, for writing after the untrusted parts of the database were checked.
 pub(super) fn lift_limit(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.progress_handler(0, None::<fn() -> bool>)
 }
 
-fn opened(name: &Path, flags: OpenFlags, file: &Path) -> Result<Connection, DatabaseError> {
+fn open(name: &Path, flags: OpenFlags, file: &Path) -> Result<Connection, DatabaseError> {
     let mut connection =
         Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     limit_steps(&mut connection, file.to_owned())?;
     for (setting, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
@@ -125,43 +112,43 @@ fn opened(name: &Path, flags: OpenFlags, file: &Path) -> Result<Connection, Data
     ] {
         connection.set_db_config(setting, value)?;
     }
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LENGTH_MAX)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     Ok(connection)
 }
 
-/// Interrupts what takes more steps than reading the whole file several times would.
+/// Interrupts statements that take more steps than reading the whole file several times.
 fn limit_steps(connection: &mut Connection, file: PathBuf) -> rusqlite::Result<()> {
-    let (mut steps, mut most) = (0, STEPS_LEAST);
-    let is_too_much = move || {
-        steps += u64::from(STEPS_AT_ONCE.unsigned_abs());
-        if steps > most {
-            // It may have grown.
+    let (mut steps, mut limit) = (0, STEPS_MIN);
+    let is_exceeded = move || {
+        steps += u64::from(STEPS_PER_CHECK.unsigned_abs());
+        if steps > limit {
+            // The file may have grown.
             let bytes =
                 [file.clone(), log(&file)].map(|path| path.metadata().map_or(0, |it| it.len()));
-            most = STEPS_LEAST + STEPS_PER_BYTE * bytes.iter().sum::<u64>();
+            limit = STEPS_MIN + STEPS_PER_BYTE * bytes.iter().sum::<u64>();
         }
-        steps > most
+        steps > limit
     };
-    connection.progress_handler(STEPS_AT_ONCE, Some(is_too_much))
+    connection.progress_handler(STEPS_PER_CHECK, Some(is_exceeded))
 }
 
-/// The same file by a name that can't be taken for anything else.
+/// Returns a path to the same file that `SQLite` cannot take for anything else.
 ///
 /// # Errors
-/// No file can have the name: it is empty, or ends as only that of a folder does.
-fn unmistakable(path: &Path) -> Result<PathBuf, DatabaseError> {
+/// The path cannot name a file: it is empty, or ends like the path of a folder.
+pub(super) fn unambiguous(path: &Path) -> Result<PathBuf, DatabaseError> {
     let last = path.as_os_str().as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     if matches!(last, b"" | b"." | b"..") {
-        let error = "the name of a file is wanted, such as audit.db";
+        let error = "the path must name a file, such as audit.db";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, error).into());
     }
-    // An absolute path stays what it is.
+    // Joining leaves an absolute path unchanged.
     Ok(Path::new(".").join(path))
 }
 
-/// Where the log of a database is: beside the file itself, whatever links lead to it.
+/// Returns the path of the log: beside the file itself, after resolving symbolic links.
 pub(super) fn log(database: &Path) -> PathBuf {
     let file = database.canonicalize();
     let file = file.as_deref().unwrap_or(database);
@@ -169,7 +156,7 @@ pub(super) fn log(database: &Path) -> PathBuf {
     OsStr::from_bytes(&log).into()
 }
 
-/// The path as a URI has it (RFC 3986 §2.1).
+/// Encodes a path for a URI (RFC 3986 §2.1).
 fn percent_encoded(path: &Path) -> String {
     let bytes = path.as_os_str().as_bytes().iter();
     let encoded = bytes.map(|&byte| match byte {
@@ -180,6 +167,3 @@ fn percent_encoded(path: &Path) -> String {
     });
     encoded.collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,18 +1,18 @@
-//! What tells a run of a database apart from another run of the same number, in another database.
+//! Fingerprints that tell runs with the same id in different databases apart.
 
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::fingerprint::Fingerprint;
 
-/// A number that another run, or the same run with another last outcome, does not have.
+/// Computes the fingerprint of a run and its last outcome.
 ///
 /// # Errors
-/// The run is not there, or can't be read.
+/// The run is missing or cannot be read.
 pub(super) fn fingerprint(connection: &Connection, run: i64, last: i64) -> rusqlite::Result<u64> {
     let mut print = Fingerprint::default();
-    let begun = "SELECT started || char(10) || arguments FROM runs WHERE id = ?1";
-    let begun: String = connection.query_row(begun, [run], |row| row.get(0))?;
-    print.add(begun.as_bytes()).add(b"\n");
+    let beginning = "SELECT started || char(10) || arguments FROM runs WHERE id = ?1";
+    let beginning: String = connection.query_row(beginning, [run], |row| row.get(0))?;
+    print.add(beginning.as_bytes()).add(b"\n");
     let outcome = "SELECT position || ' ' || host || ' ' || port || ' ' || time FROM outcomes
         WHERE id = ?1 AND run = ?2";
     let outcome = connection.query_row(outcome, [last, run], |row| row.get::<_, String>(0));

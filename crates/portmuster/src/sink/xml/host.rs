@@ -1,40 +1,43 @@
-//! An outcome as nmap would tell it.
+//! Writes an outcome as an element of nmap's XML.
 //!
 //! | outcome | host | port |
 //! |---|---|---|
 //! | open | up, syn-ack | open, syn-ack |
 //! | closed | up, conn-refused | closed, conn-refused |
-//! | filtered | up, user-set: taken for up without a proof, as by `nmap -Pn` | filtered, with nmap's word for the reason |
-//! | unchecked | unknown | unknown, with our word for the reason |
+//! | filtered | up, user-set: assumed to be up without proof, as by `nmap -Pn` | filtered, with nmap's name of the reason |
+//! | unchecked | unknown | unknown, with portmuster's name of the reason |
 //!
-//! A name without an address is no host, but a `target` that was skipped: the format wants an
-//! address of every host. What nmap has no word for is in scripts: `banner` and `ssh2-enum-algos`
-//! as those of nmap, and `portmuster` with our own words, by the names that they have in JSON.
+//! A name without an address is written as a skipped `target`, because the format requires an
+//! address for every `host`. Further information is in `script` elements: `banner` and
+//! `ssh2-enum-algos` as nmap's scripts write them, and `portmuster` with the field names of JSON.
 
 use std::net::IpAddr;
 
-use super::markup::{Markup, Pair, visible, visible_bytes};
+use super::{
+    markup::{Attribute, Markup, escape_bytes_for_xml, escape_for_xml},
+    time::unix_seconds,
+};
 use crate::{
     outcome::{
         Identification, KexInit, NameList, Outcome, PortState, Reason, Service, ServiceDetails,
         Weakness,
     },
-    sink::{Row, escape, jsonl},
+    sink::{json::to_escaped_json, row::Row, text::escape},
     targets::Host,
 };
 
-/// What was written.
-pub(super) enum Written {
-    /// A host that has answered.
-    Up,
-    /// A host that has not.
+/// The element that was written for an outcome.
+pub(super) enum WrittenElement {
+    /// A `host` that answered.
+    HostUp,
+    /// A `host` that did not answer.
     Host,
-    /// No host at all.
-    Skipped,
+    /// A skipped `target`.
+    SkippedTarget,
 }
 
-/// Writes the outcome, on a line of its own.
-pub(super) fn write(markup: &mut Markup, outcome: &Outcome) -> Written {
+/// Writes the outcome on a line of its own.
+pub(super) fn write(markup: &mut Markup, outcome: &Outcome) -> WrittenElement {
     let written = match address(outcome) {
         Some(address) => write_host(markup, outcome, address),
         None => write_skipped(markup, outcome),
@@ -43,16 +46,20 @@ pub(super) fn write(markup: &mut Markup, outcome: &Outcome) -> Written {
     written
 }
 
-fn write_skipped(markup: &mut Markup, outcome: &Outcome) -> Written {
+fn write_skipped(markup: &mut Markup, outcome: &Outcome) -> WrittenElement {
     let target = outcome.target.to_string();
     markup.empty(
         "target",
-        &[("specification", &*visible(&target)), ("status", "skipped"), ("reason", "invalid")],
+        &[
+            ("specification", &*escape_for_xml(&target)),
+            ("status", "skipped"),
+            ("reason", "invalid"),
+        ],
     );
-    Written::Skipped
+    WrittenElement::SkippedTarget
 }
 
-/// The address that was tried, or was to be.
+/// Returns the address of the target; `None` for a name without one.
 fn address(outcome: &Outcome) -> Option<IpAddr> {
     match (outcome.endpoint, &outcome.target.host) {
         (Some(endpoint), _) => Some(endpoint.ip()),
@@ -61,8 +68,8 @@ fn address(outcome: &Outcome) -> Option<IpAddr> {
     }
 }
 
-fn write_host(markup: &mut Markup, outcome: &Outcome, address: IpAddr) -> Written {
-    let time = super::seconds(outcome.time).to_string();
+fn write_host(markup: &mut Markup, outcome: &Outcome, address: IpAddr) -> WrittenElement {
+    let time = unix_seconds(outcome.time).to_string();
     markup.open("host", &[("endtime", &time)]);
     let (state, reason) = status(outcome);
     markup.empty("status", &[("state", state), ("reason", &reason), ("reason_ttl", "0")]);
@@ -70,7 +77,7 @@ fn write_host(markup: &mut Markup, outcome: &Outcome, address: IpAddr) -> Writte
     markup.empty("address", &[("addr", &address.to_string()), ("addrtype", kind)]);
     if let Host::Name(name) = &outcome.target.host {
         markup.open("hostnames", &[]);
-        markup.empty("hostname", &[("name", &visible(name)), ("type", "user")]);
+        markup.empty("hostname", &[("name", &escape_for_xml(name)), ("type", "user")]);
         markup.close("hostnames");
     }
     markup.open("ports", &[]);
@@ -78,12 +85,12 @@ fn write_host(markup: &mut Markup, outcome: &Outcome, address: IpAddr) -> Writte
     markup.close("ports");
     markup.close("host");
     match outcome.verdict.state {
-        PortState::Open | PortState::Closed => Written::Up,
-        PortState::Filtered | PortState::Unresolved | PortState::Unchecked => Written::Host,
+        PortState::Open | PortState::Closed => WrittenElement::HostUp,
+        PortState::Filtered | PortState::Unresolved | PortState::Unchecked => WrittenElement::Host,
     }
 }
 
-/// The state of the host, and why it is taken to be in it.
+/// Returns the state of the host and the reason for it.
 fn status(outcome: &Outcome) -> (&'static str, String) {
     match outcome.verdict.state {
         PortState::Open | PortState::Closed => ("up", reason(outcome.verdict.reason)),
@@ -102,24 +109,24 @@ fn write_port(markup: &mut Markup, outcome: &Outcome) {
     };
     let reason = reason(verdict.reason);
     markup.empty("state", &[("state", state), ("reason", &reason), ("reason_ttl", "0")]);
-    let nothing = ServiceDetails::default();
-    let details = verdict.details.as_deref().unwrap_or(&nothing);
+    let no_details = ServiceDetails::default();
+    let details = verdict.details.as_deref().unwrap_or(&no_details);
     if let Some(service) = verdict.service {
         write_service(markup, service, details);
     }
     if !verdict.banner.is_empty() {
         let banner = escape(&verdict.banner);
-        // Spelled once already: what is left is what XML has no place for.
-        markup.empty("script", &[("id", "banner"), ("output", &without_forbidden(&banner))]);
+        // Already escaped, except for the characters that XML forbids.
+        markup.empty("script", &[("id", "banner"), ("output", &escape_forbidden(&banner))]);
     }
-    if let Some(offer) = details.key_exchange.offer() {
-        write_offer(markup, offer);
+    if let Some(kex_init) = details.key_exchange.kex_init() {
+        write_algorithms(markup, kex_init);
     }
-    write_ours(markup, outcome, details);
+    write_portmuster_script(markup, outcome, details);
     markup.close("port");
 }
 
-/// nmap's word for the reason, where it has one.
+/// Returns nmap's name of the reason; portmuster's name if nmap has none.
 fn reason(reason: Reason) -> String {
     match reason {
         Reason::Accepted => "syn-ack".into(),
@@ -134,53 +141,53 @@ fn reason(reason: Reason) -> String {
     }
 }
 
-/// The service, and how sure it is, from 0 to 10.
+/// Writes the service with a confidence from 0 to 10.
 fn write_service(markup: &mut Markup, service: Service, details: &ServiceDetails) {
-    let protocol = details.protocol.as_deref().map(visible);
+    let protocol = details.protocol.as_deref().map(escape_for_xml);
     let (name, confidence) = match service {
         Service::Ssh | Service::SshThrottled => ("ssh", "10"),
         Service::Telnet => ("telnet", "10"),
         Service::TelnetLikely => ("telnet", "5"),
-        // nmap's word for a port that accepts and hangs up without a byte.
+        // nmap's name for a port that accepts and closes the connection without sending a byte.
         Service::ClosedEarly => ("tcpwrapped", "8"),
         Service::Other => (protocol.as_deref().unwrap_or("unknown"), "8"),
         Service::SshBroken => ("ssh", "5"),
         Service::Tarpit | Service::Silent | Service::Unknown => ("unknown", "0"),
         Service::NotProbed => return,
     };
-    let version = details.identification.as_ref().map(Told::of);
-    let mut pairs = vec![("name", name)];
-    if let Some(Told { product, version, info }) = &version {
+    let version = details.identification.as_ref().map(ServiceVersion::new);
+    let mut attributes = vec![("name", name)];
+    if let Some(ServiceVersion { product, version, info }) = &version {
         let all = [("product", product), ("version", version), ("extrainfo", info)];
-        pairs
-            .extend(all.into_iter().filter(|(_, it)| !it.is_empty()).map(|(key, it)| (key, &**it)));
+        let present = all.into_iter().filter(|(_, value)| !value.is_empty());
+        attributes.extend(present.map(|(key, value)| (key, &**value)));
     }
-    pairs.extend([("method", "probed"), ("conf", confidence)]);
-    markup.empty("service", &pairs);
+    attributes.extend([("method", "probed"), ("conf", confidence)]);
+    markup.empty("service", &attributes);
 }
 
-/// What ssh says of its software, in nmap's parts, which are [`visible`].
-struct Told {
+/// The software of an ssh identification, split into nmap's attributes and escaped for XML.
+struct ServiceVersion {
     product: String,
     version: String,
     info: String,
 }
 
-impl Told {
-    fn of(said: &Identification) -> Self {
-        let software = visible_bytes(&said.software);
-        let comment = visible_bytes(said.comment.as_deref().unwrap_or_default());
-        let (product, version) = split(&software);
+impl ServiceVersion {
+    fn new(identification: &Identification) -> Self {
+        let software = escape_bytes_for_xml(&identification.software);
+        let comment = escape_bytes_for_xml(identification.comment.as_deref().unwrap_or_default());
+        let (product, version) = split_version(&software);
         Self {
             product: product.to_owned(),
             version: format!("{version} {comment}").trim().to_owned(),
-            info: format!("protocol {}", visible(&said.protocol)),
+            info: format!("protocol {}", escape_for_xml(&identification.protocol)),
         }
     }
 }
 
-/// The product and its version, as in `OpenSSH_9.2p1` and `Cisco-1.25`.
-fn split(software: &str) -> (&str, &str) {
+/// Splits a product from its version, as in `OpenSSH_9.2p1` and `Cisco-1.25`.
+fn split_version(software: &str) -> (&str, &str) {
     let is_end = |&(at, _): &(usize, &str)| {
         software[at + 1..].starts_with(|letter: char| letter.is_ascii_digit())
     };
@@ -190,31 +197,34 @@ fn split(software: &str) -> (&str, &str) {
     }
 }
 
-/// As nmap's script of this name tells it: one list where both directions have the same.
-fn write_offer(markup: &mut Markup, offer: &KexInit) {
-    let mut lists =
-        vec![("kex_algorithms", &offer.kex), ("server_host_key_algorithms", &offer.host_keys)];
+/// Writes the algorithms like nmap's script `ssh2-enum-algos`: one list if both directions have the
+/// same one.
+fn write_algorithms(markup: &mut Markup, kex_init: &KexInit) {
+    let mut lists = vec![
+        ("kex_algorithms", &kex_init.kex),
+        ("server_host_key_algorithms", &kex_init.host_keys),
+    ];
     for (both, sent, received, one, other) in [
         (
             "encryption_algorithms",
             "encryption_algorithms_client_to_server",
             "encryption_algorithms_server_to_client",
-            &offer.ciphers_client_to_server,
-            &offer.ciphers_server_to_client,
+            &kex_init.ciphers_client_to_server,
+            &kex_init.ciphers_server_to_client,
         ),
         (
             "mac_algorithms",
             "mac_algorithms_client_to_server",
             "mac_algorithms_server_to_client",
-            &offer.macs_client_to_server,
-            &offer.macs_server_to_client,
+            &kex_init.macs_client_to_server,
+            &kex_init.macs_server_to_client,
         ),
         (
             "compression_algorithms",
             "compression_algorithms_client_to_server",
             "compression_algorithms_server_to_client",
-            &offer.compression_client_to_server,
-            &offer.compression_server_to_client,
+            &kex_init.compression_client_to_server,
+            &kex_init.compression_server_to_client,
         ),
     ] {
         if one == other {
@@ -223,52 +233,53 @@ fn write_offer(markup: &mut Markup, offer: &KexInit) {
             lists.extend([(sent, one), (received, other)]);
         }
     }
-    let told: String = lists.iter().map(|(key, list)| told(key, list)).collect();
-    markup.open("script", &[("id", "ssh2-enum-algos"), ("output", &told)]);
+    let output: String = lists.iter().map(|(key, list)| list_text(key, list)).collect();
+    markup.open("script", &[("id", "ssh2-enum-algos"), ("output", &output)]);
     for (key, list) in lists {
         markup.open("table", &[("key", key)]);
-        // Names are printable ASCII.
+        // The names are printable ASCII and need no escaping.
         list.iter().for_each(|name| markup.text("elem", &[], name));
         markup.close("table");
     }
     markup.close("script");
 }
 
-/// A list as it is told to people.
-fn told(key: &str, list: &NameList) -> String {
+/// Formats a list for people, with its length.
+fn list_text(key: &str, list: &NameList) -> String {
     let title = format!("\n  {key}: ({})", list.iter().count());
-    list.iter().fold(title, |told, name| told + "\n      " + name)
+    list.iter().fold(title, |text, name| text + "\n      " + name)
 }
 
-/// What nmap has no word for.
-fn write_ours(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails) {
+/// Writes the fields that nmap's format lacks.
+fn write_portmuster_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails) {
     let verdict = &outcome.verdict;
     let row = details.evidence.as_ref().map(|_| Row::from(outcome));
-    let evidence = row.and_then(|row| row.evidence.as_ref().map(jsonl::visible));
+    let evidence = row.and_then(|row| row.evidence.as_ref().map(to_escaped_json));
     let joined = |list: Vec<String>| (!list.is_empty()).then(|| list.join(" "));
     let findings = details.findings.iter().copied().map(Weakness::name).map(str::to_owned);
-    let told = [
+    let fields = [
         ("service", verdict.service.map(|service| service.name().to_owned())),
         ("rule", verdict.rule.map(|rule| rule.name().to_owned())),
         ("findings", joined(findings.collect())),
         ("telnet_options", joined(details.options.iter().map(ToString::to_string).collect())),
-        ("label", outcome.target.label.as_deref().map(|label| visible(label).into_owned())),
-        ("evidence", evidence.map(|json| without_forbidden(&json))),
+        ("label", outcome.target.label.as_deref().map(|label| escape_for_xml(label).into_owned())),
+        ("evidence", evidence.map(|json| escape_forbidden(&json))),
     ];
-    let told: Vec<_> = told.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    if told.is_empty() {
+    let fields: Vec<_> =
+        fields.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    if fields.is_empty() {
         return;
     }
-    let output: Vec<_> = told.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    let output: Vec<_> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     markup.open("script", &[("id", "portmuster"), ("output", &output.join("; "))]);
-    for (key, value) in &told {
-        let key: Pair<'_> = ("key", key);
+    for (key, value) in &fields {
+        let key: Attribute<'_> = ("key", key);
         markup.text("elem", &[key], value);
     }
     markup.close("script");
 }
 
-/// The text, of which every character can be seen, without those that XML has no place for.
-fn without_forbidden(text: &str) -> String {
+/// Escapes the characters that XML forbids in a text without invisible characters.
+fn escape_forbidden(text: &str) -> String {
     text.replace('\u{fffe}', "\\u{fffe}").replace('\u{ffff}', "\\u{ffff}")
 }

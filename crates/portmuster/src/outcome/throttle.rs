@@ -1,0 +1,65 @@
+//! What limits the pace of a run.
+
+use std::{fmt, net::IpAddr, time::Duration};
+
+/// The limit that currently determines the pace of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Throttle {
+    /// The configured rate of new connections.
+    Rate,
+    /// The limit of connections in flight.
+    InFlight,
+    /// The speed at which this machine starts connections.
+    Machine,
+    /// A fault of this machine, which reduced the number of connections in flight.
+    Faults,
+    /// Packet loss, which reduced the number of connections in flight.
+    Loss,
+    /// The limit of connections per host.
+    PerHost,
+    /// Hosts that refused connections because there were too many, and are left alone for a while.
+    Throttled,
+    /// Worker processes that are being restarted.
+    Workers,
+    /// Name lookups in progress.
+    Names,
+    /// The delay before targets are retried.
+    Retries,
+    /// The input, which has no more targets for now.
+    Input,
+}
+
+impl fmt::Display for Throttle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Rate => "the connection rate (--rate)",
+            Self::InFlight => "the limit of connections in flight (--in-flight, or descriptors)",
+            Self::Machine => "the speed of this machine",
+            Self::Faults => "a shortage of resources on this machine",
+            Self::Loss => "packet loss",
+            Self::PerHost => "the limit per host (--per-host)",
+            Self::Throttled => "hosts that asked for fewer connections",
+            Self::Workers => "the restart of worker processes",
+            Self::Names => "name lookups",
+            Self::Retries => "delays before retries",
+            Self::Input => "the input",
+        })
+    }
+}
+
+/// Targets that wait because their host has reached its connection limit or is left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostBacklog {
+    /// Number of waiting targets, over all hosts.
+    pub targets: usize,
+    /// Number of hosts with waiting targets.
+    pub hosts: usize,
+    /// The host with the most waiting targets.
+    pub longest: IpAddr,
+    /// Number of targets that wait for that host.
+    pub longest_targets: usize,
+    /// Estimated time until these are checked, from the attempts at that host so far; `None` if none
+    /// has ended yet.
+    pub longest_remaining: Option<Duration>,
+}

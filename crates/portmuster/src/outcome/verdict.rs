@@ -1,0 +1,157 @@
+//! The result of one attempt.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    details::ServiceDetails,
+    fault::Fault,
+    kex_init::{KexFailure, KeyExchange},
+    port_state::PortState,
+    reason::Reason,
+    rule::Rule,
+    service::Service,
+};
+
+/// Durations within an attempt, each measured from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Times {
+    /// Time until the connection was accepted; `None` if it was not.
+    pub connect: Option<Duration>,
+    /// Time until the first byte arrived; `None` if none did.
+    pub first_byte: Option<Duration>,
+    /// Time until the verdict was reached.
+    pub total: Duration,
+}
+
+/// The result of one attempt at one endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The state of the port.
+    pub state: PortState,
+    /// The reason for the state.
+    pub reason: Reason,
+    /// The service that the bytes prove; `None` unless the port is open.
+    pub service: Option<Service>,
+    /// The rule that decided on the service; `None` unless the port is open.
+    pub rule: Option<Rule>,
+    /// The first bytes of the greeting, at most 1,024. They are untrusted and unescaped. For telnet,
+    /// this is the text without telnet commands and terminal control sequences.
+    pub banner: Vec<u8>,
+    /// Further information from the bytes; `None` if there is none.
+    // Boxed, because most verdicts are on ports that are not open.
+    pub details: Option<Box<ServiceDetails>>,
+    /// How long the attempt took.
+    pub times: Times,
+}
+
+impl Verdict {
+    /// Returns the verdict of an attempt that got no connection.
+    pub(crate) fn unconnected(state: PortState, reason: Reason, total: Duration) -> Self {
+        let times = Times { total, ..Times::default() };
+        Self { state, reason, service: None, rule: None, banner: Vec::new(), details: None, times }
+    }
+
+    /// Returns the verdict on a server that accepted and closed the connection without sending data.
+    pub(crate) fn hung_up(times: Times) -> Self {
+        Self {
+            state: PortState::Open,
+            reason: Reason::Accepted,
+            service: Some(Service::ClosedEarly),
+            rule: Some(Rule::HungUp),
+            banner: Vec::new(),
+            details: None,
+            times,
+        }
+    }
+
+    /// Returns how strongly the verdict indicates ssh or telnet, to choose between two verdicts on one
+    /// endpoint: a later attempt never weakens an earlier one. A service that may be ssh or telnet
+    /// ranks above another protocol, because the other protocol is proof only if both attempts saw
+    /// nothing else.
+    pub(crate) fn strength(&self) -> u8 {
+        let lacks_kex_init = self
+            .details
+            .as_ref()
+            .is_some_and(|details| matches!(details.key_exchange, KeyExchange::Missing(_)));
+        match self.service {
+            Some(Service::Ssh) if !lacks_kex_init => 11,
+            Some(Service::Ssh | Service::Telnet) => 10,
+            Some(Service::SshThrottled) => 9,
+            Some(Service::SshBroken) => 8,
+            Some(Service::TelnetLikely) => 7,
+            Some(Service::Unknown) => 6,
+            Some(Service::Tarpit) => 5,
+            Some(Service::Other) => 4,
+            Some(Service::Silent) => 3,
+            Some(Service::ClosedEarly) => 2,
+            Some(Service::NotProbed) => 1,
+            None => 0,
+        }
+    }
+
+    /// Returns whether the server may be waiting for an ssh client to speak first: it reacted only to
+    /// an empty line, or to nothing, and showed neither ssh nor telnet.
+    pub(crate) fn may_await_client(&self) -> bool {
+        let answers = || self.details.as_ref().is_some_and(|details| details.answers_empty_line);
+        match self.service {
+            Some(Service::Silent) => true,
+            Some(Service::Other | Service::Unknown | Service::ClosedEarly) => answers(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the empty line that a silent server was sent may have prevented its
+    /// `SSH_MSG_KEXINIT`.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        let key_exchange = self.details.as_ref().map(|details| &details.key_exchange);
+        matches!(key_exchange, Some(KeyExchange::Missing(KexFailure::Spoiled)))
+    }
+}
+
+/// The result of an attempt: a verdict, or a fault of this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Conclusion {
+    /// A statement about the endpoint.
+    Verdict(Verdict),
+    /// A shortage of this machine; nothing is known about the endpoint.
+    Fault(Fault),
+}
+
+impl Conclusion {
+    /// Returns whether the error number says that the connection was refused.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Verdict(Verdict { reason: Reason::Refused, .. }))
+    }
+
+    /// Changes a refusal to "filtered", because ICMP reported it and not a TCP reset.
+    pub(crate) fn refused_by_icmp(&mut self) {
+        if let Self::Verdict(verdict) = self
+            && verdict.reason == Reason::Refused
+        {
+            (verdict.state, verdict.reason) = (PortState::Filtered, Reason::IcmpPortUnreachable);
+        }
+    }
+
+    /// No worker came to it.
+    pub(crate) fn is_without_worker(&self) -> bool {
+        match self {
+            Self::Verdict(verdict) => {
+                matches!(verdict.reason, Reason::NoWorkers | Reason::KillsWorkers)
+            }
+            Self::Fault(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Millions of verdicts on closed ports are in memory at once.
+    #[test]
+    fn verdict_fits_in_104_bytes() {
+        assert!(size_of::<Verdict>() <= 104, "{}", size_of::<Verdict>());
+    }
+}

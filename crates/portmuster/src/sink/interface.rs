@@ -1,0 +1,115 @@
+//! The interface of sinks: the trait and the types that it exchanges with its caller.
+
+use std::{io, time::SystemTime};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Account, Outcome};
+
+/// A writer of outcomes in one format.
+pub trait Sink {
+    /// Writes one outcome. Readers of the output may not see it before [`Self::flush`].
+    ///
+    /// # Errors
+    /// The outcome could not be written. The sink must not be used any more.
+    fn write(&mut self, outcome: &Outcome) -> io::Result<()>;
+
+    /// Makes written outcomes visible to readers: immediately or, where that is expensive, within a
+    /// second. The caller calls it repeatedly during a pause. Visible outcomes survive the death of
+    /// the process.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Flushes, and returns the point from which the output can be resumed. The written outcomes
+    /// survive a power failure only after the caller has synced the file, which takes a while.
+    ///
+    /// # Errors
+    /// As for [`Self::write`], and if the output cannot be truncated.
+    fn checkpoint(&mut self) -> io::Result<ResumePoint>;
+
+    /// Completes the output. To be called once, as the last method.
+    ///
+    /// # Errors
+    /// As for [`Self::write`].
+    fn finish(&mut self, ending: &Ending) -> io::Result<()>;
+}
+
+/// The state of a sink at a checkpoint: all that is needed to resume the output from there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ResumePoint {
+    /// A file of lines, which needs no trailer.
+    Lines {
+        /// Length of the file, in bytes.
+        length: u64,
+    },
+    /// A file in nmap's XML format.
+    Xml {
+        /// Length of the file without the trailer, in bytes.
+        length: u64,
+        /// Start of the run, in seconds since 1970.
+        started: i64,
+        /// Number of outcomes that prove a host up.
+        up: u64,
+        /// Number of outcomes that are written as a host.
+        hosts: u64,
+    },
+    /// A run in a database.
+    Run {
+        /// Id of the run.
+        run: i64,
+        /// Id of its last outcome, 0 if it has none; outcomes with higher ids were written later.
+        last: i64,
+        /// Fingerprint that tells the run apart from a run with the same id in another database.
+        fingerprint: u64,
+    },
+}
+
+impl ResumePoint {
+    /// Returns whether a sink can have made this resume point. One that was read from a file may hold
+    /// any numbers.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        match *self {
+            Self::Lines { .. } => true,
+            // A host takes more than one byte.
+            Self::Xml { length, started, up, hosts } => {
+                let is_time = started >= 0 && Timestamp::from_second(started).is_ok();
+                is_time && up <= hosts && hosts <= length
+            }
+            Self::Run { run, last, .. } => run > 0 && last >= 0,
+        }
+    }
+}
+
+/// The start of a run, for formats that record it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beginning {
+    /// The time at which the run started.
+    pub time: SystemTime,
+    /// The command line, as the user typed it.
+    pub arguments: String,
+}
+
+/// The end of a run, for formats that record it.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending {
+    /// The sums over the targets that were taken.
+    pub account: Account,
+    /// Number of targets, including those that were never taken.
+    pub targets: u128,
+    /// The time at which the run ended.
+    pub time: SystemTime,
+}
+
+impl Ending {
+    /// Returns the number of targets without an outcome: 0, unless the run was stopped.
+    #[must_use]
+    pub fn left(&self) -> u128 {
+        self.targets.saturating_sub(u128::from(self.account.settled() + self.account.excluded))
+    }
+}
