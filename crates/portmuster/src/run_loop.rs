@@ -37,7 +37,7 @@ pub(crate) trait Environment {
     /// Returns how many more attempts may be queued.
     fn backlog_room(&self) -> usize;
 
-    /// Hands an attempt over to the executor. The executor gets it with the next [`Self::flush`].
+    /// Passes an attempt to the executor. The executor gets it with the next [`Self::flush`].
     fn begin(&mut self, start: Start);
 
     /// Sends all attempts that [`Self::begin`] took to the workers.
@@ -49,7 +49,7 @@ pub(crate) trait Environment {
     /// Starts a lookup.
     fn look_up(&mut self, question: Question, now: Instant);
 
-    /// Hands outcomes to the consumer. Returns false when the consumer has gone.
+    /// Passes outcomes to the consumer. Returns false when the consumer has gone.
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool;
 
     /// Waits for an event or the schedule's next timeout.

@@ -151,9 +151,9 @@ fn tcp_memory_limit_is_reported() {
     let script = with_system_files(&[("/proc/sys/net/ipv4/tcp_mem", "100\\t200\\t300")]);
     let Some(ended) = sh_in_namespaces(&["--mount"], &script, path) else { return };
     assert_all_refused(&ended, 1024);
-    let message = "this system's memory for TCP is meant for 300: connections of other programs";
+    let message = "the TCP memory of this system is sized for 300: connections of other programs";
     assert!(ended.stderr.contains(message), "{}", ended.stderr);
-    assert!(ended.stderr.contains("raise net.ipv4.tcp_mem\n"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("raise net.ipv4.tcp_mem for this many\n"), "{}", ended.stderr);
 }
 
 /// A control group does not refuse memory that it lacks: it kills.

@@ -72,7 +72,7 @@ fn unresolvable_excluded_name_error_names_line() {
         let Some(ended) = check_with_hosts(HOSTS, &arguments) else { return };
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
         let message = "error: list, line 5: gone.example: there is no such name, or it has no address; \
-            what can't be looked up can't be excluded: correct it, write its addresses instead, or \
+            a name must be resolved to be excluded: correct it, replace it with its addresses, or \
             remove it\n";
         assert_eq!(ended.stderr, message);
     }

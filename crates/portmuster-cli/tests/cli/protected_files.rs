@@ -93,7 +93,7 @@ fn stdout_redirected_to_a_file_being_read_is_refused() {
 fn names_of_sidecar_files_are_refused() {
     let folder = Folder::new();
     fs::create_dir(folder.file("inner")).expect("it is writable");
-    symlink(folder.file("inner"), folder.file("way")).expect("it is writable");
+    symlink(folder.file("inner"), folder.file("alias")).expect("it is writable");
     symlink("inner/linked.db", folder.file("linked")).expect("it is writable");
     let database = "is a file that SQLite uses for the database";
     for suffix in ["-wal", "-shm", "-journal"] {

@@ -141,7 +141,7 @@ impl Executor {
         }
     }
 
-    /// Hands an attempt to the least loaded worker. It begins with the next [`Self::flush`].
+    /// Queues an attempt for the least loaded worker. It begins with the next [`Self::flush`].
     pub(crate) fn begin(&mut self, start: Start) {
         match &mut self.backend {
             Backend::Local(pool) => pool.begin(start),

@@ -55,8 +55,8 @@ fn part_of_the_addresses_is_not_taken_back_by_a_later_failure() {
     named(&mut schedule, &Ok(part));
     look_up(&mut schedule, Err(LookupError::NoAnswer), at(2_000));
     look_up(&mut schedule, Err(LookupError::NoAnswer), at(8_000));
-    let told = refused(&mut schedule, at(8_000));
-    assert_eq!(told, [(PortState::Closed, Reason::RefusedInPart)]);
+    let verdicts = refused(&mut schedule, at(8_000));
+    assert_eq!(verdicts, [(PortState::Closed, Reason::RefusedInPart)]);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn resolver_that_answers_nobody_is_not_asked_again() {
     }
 }
 
-/// Who takes `closed` for proof must not be told so of a name of which an address was never tried.
+/// `closed` counts as proof, so a name with an untried address must not be `closed`.
 #[test]
 fn name_of_which_an_address_was_not_tried_is_refused_in_part() {
     let whole = || Ok(addresses(&[1, 2]));
@@ -102,8 +102,8 @@ fn name_of_which_an_address_was_not_tried_is_refused_in_part() {
         excludes.add(exclude).expect("an address");
         let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
         named(&mut schedule, &lookup);
-        let told = refused(&mut schedule, at(0));
-        assert_eq!(told, [(PortState::Closed, reason)], "{exclude} {lookup:?}");
+        let verdicts = refused(&mut schedule, at(0));
+        assert_eq!(verdicts, [(PortState::Closed, reason)], "{exclude} {lookup:?}");
     }
 }
 
@@ -145,8 +145,8 @@ fn unspecified_address_is_never_contacted() {
         let mut schedule = schedule(unlimited());
         named(&mut schedule, &Ok(vec![SocketAddr::new(address, 0)].into()));
         schedule.add(Target::from((address.to_string(), 22)), at(0));
-        let told = refused(&mut schedule, at(0));
-        assert_eq!(told, [(PortState::Unchecked, Reason::UnspecifiedAddress); 2], "{address}");
+        let verdicts = refused(&mut schedule, at(0));
+        assert_eq!(verdicts, [(PortState::Unchecked, Reason::UnspecifiedAddress); 2], "{address}");
     }
 }
 
@@ -174,8 +174,8 @@ fn each_of_thousands_of_addresses_is_a_target_and_few_are_held() {
     assert!(schedule.checks.len() <= READY_MAX, "{}", schedule.checks.len());
     assert!(!schedule.has_room(), "the others come first");
     assert_eq!(schedule.take_outcome_counts(), [OutcomeCount { position: 0, outcomes: 8_192 }]);
-    let told = refused(&mut schedule, at(0));
-    assert_eq!(told, vec![(PortState::Closed, Reason::Refused); 8_192]);
+    let verdicts = refused(&mut schedule, at(0));
+    assert_eq!(verdicts, vec![(PortState::Closed, Reason::Refused); 8_192]);
     let account = schedule.account(at(0));
     assert_eq!((account.targets, account.more_addresses, account.left()), (8_192, 8_191, 0));
 }
@@ -188,10 +188,10 @@ fn of_each_address_what_is_not_tried_is_counted_or_told() {
     found.addresses = found.addresses.iter().copied().chain(unspecified).collect();
     named(&mut schedule, &Ok(found));
     assert_eq!(schedule.take_outcome_counts(), [OutcomeCount { position: 0, outcomes: 4 }]);
-    let mut told = refused(&mut schedule, at(0));
-    told.sort_by_key(|(_, reason)| reason.name());
+    let mut verdicts = refused(&mut schedule, at(0));
+    verdicts.sort_by_key(|(_, reason)| reason.name());
     assert_eq!(
-        told,
+        verdicts,
         [
             (PortState::Closed, Reason::Refused),
             (PortState::Closed, Reason::Refused),
@@ -212,10 +212,14 @@ fn family_without_an_answer_is_a_row_of_its_own_unless_it_is_excluded() {
         named(&mut schedule, &Ok(part.clone()));
         look_up(&mut schedule, Ok(part.clone()), at(2_000));
         look_up(&mut schedule, Ok(part), at(8_000));
-        let told = refused(&mut schedule, at(8_000));
+        let verdicts = refused(&mut schedule, at(8_000));
         let failed = (PortState::Unchecked, Reason::LookupFailed);
-        assert_eq!(told.iter().filter(|&&told| told == failed).count(), unchecked, "{exclude}");
-        assert_eq!(told.len(), 1 + unchecked, "{exclude}");
+        assert_eq!(
+            verdicts.iter().filter(|&&verdict| verdict == failed).count(),
+            unchecked,
+            "{exclude}"
+        );
+        assert_eq!(verdicts.len(), 1 + unchecked, "{exclude}");
     }
 }
 
@@ -269,8 +273,8 @@ fn refusal_by_one_family_is_told_when_the_other_is_known() {
             settle(&mut schedule, start, verdict(PortState::Closed), at(8_000));
         }
         let outcome = outcome(&mut schedule);
-        let told = (outcome.verdict.state, outcome.verdict.reason, outcome.attempts);
-        assert_eq!(told, (PortState::Closed, reason, attempts), "{rest:?}");
+        let verdict = (outcome.verdict.state, outcome.verdict.reason, outcome.attempts);
+        assert_eq!(verdict, (PortState::Closed, reason, attempts), "{rest:?}");
     }
 }
 
@@ -340,7 +344,7 @@ fn what_can_not_be_looked_up_is_neither_excluded_nor_silent_nor_refused() {
     let failed = Ok(beside(Missing::Family(Family::V6), &[1]));
     let (unchecked, excluded) =
         ((Unchecked, Reason::LookupFailed), (Unchecked, Reason::NotPermitted));
-    for (exclude, state, rest, told) in [
+    for (exclude, state, rest, expected) in [
         ("0.0.0.0/0", Closed, &failed, unchecked),
         ("0.0.0.0/0", Closed, &Err(LookupError::NoAnswer), unchecked),
         ("0.0.0.0/0", Closed, &Ok(addresses(&[1])), excluded),
@@ -352,7 +356,7 @@ fn what_can_not_be_looked_up_is_neither_excluded_nor_silent_nor_refused() {
         ("::/0", Closed, &both, (Closed, Reason::RefusedInPart)),
         ("::/0", Closed, &Ok(addresses(&[1])), (Closed, Reason::Refused)),
     ] {
-        assert_eq!(with_rest(exclude, state, rest), told, "{exclude} {state} {rest:?}");
+        assert_eq!(with_rest(exclude, state, rest), expected, "{exclude} {state} {rest:?}");
     }
 }
 
