@@ -63,7 +63,7 @@ const OPEN_MIN: &[(Peer, f64)] = &[(Peer::Nmap, 2.0)];
 /// The settings of portmuster that are tried.
 const PORTMUSTER_SETTINGS: [&[&str]; 3] = [&[], &["--in-flight", "1024"], &["--in-flight", "256"]];
 
-/// Measures the parts that were asked for.
+/// Runs the selected comparisons and adds their sections to the report of `harness`.
 pub(crate) fn run(options: &PeersOptions, harness: &mut Harness) -> Result<()> {
     let mut namespace = Namespace::prepare()?;
     for part in &options.parts {

@@ -69,7 +69,7 @@ pub(crate) fn candidate<'a>(
     list.candidate(name, command, Depth::Connect.expected())
 }
 
-/// How far a check by event loops goes.
+/// How much a check by event loops finds out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// It connects only.

@@ -80,7 +80,7 @@ pub(crate) enum Job {
     Target,
 }
 
-/// Measures the parts that were asked for.
+/// Runs the selected measurements and adds their sections to the report of `harness`.
 pub(crate) fn run(options: &QueueOptions, harness: &mut Harness) -> Result<()> {
     for part in &options.parts {
         let mut section = match part {

@@ -107,7 +107,7 @@ pub(crate) struct Attempt {
     stage: Stage,
 }
 
-/// How far an attempt is.
+/// The stage of an attempt.
 #[derive(Debug)]
 enum Stage {
     /// connect(2) has not returned for the first time.
@@ -186,7 +186,7 @@ impl Attempt {
         !matches!(self.stage, Stage::Talking(_))
     }
 
-    /// Notes that the connection is pending.
+    /// Records that the connection is pending.
     pub(crate) fn connection_pending(&mut self) {
         if let Stage::Starting = self.stage {
             self.stage = Stage::Connecting;

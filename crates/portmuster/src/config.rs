@@ -51,7 +51,7 @@ impl Default for Limits {
     }
 }
 
-/// How far an attempt probes an open port.
+/// What an attempt finds out about an open port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Probing {
@@ -99,7 +99,7 @@ pub struct Config {
     pub workers: Option<usize>,
     /// Threads in each process of the method `process-threads`. `None`: 250. Other methods refuse it.
     pub threads: Option<usize>,
-    /// The most attempts open at the same time. This machine may allow fewer; see
+    /// The maximum number of attempts open at the same time. This machine may allow fewer; see
     /// [`Outcomes::in_flight`](crate::Outcomes::in_flight).
     pub in_flight: usize,
     /// The most new connections per second. `None` for no limit.
@@ -116,7 +116,7 @@ pub struct Config {
     pub retries: u32,
     /// The time limits of each attempt.
     pub limits: Limits,
-    /// How far an attempt probes an open port.
+    /// What an attempt finds out about an open port.
     pub probing: Probing,
     /// Whether a silent port, or one that answers the empty line, gets a second connection on which
     /// this side speaks first.

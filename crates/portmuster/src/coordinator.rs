@@ -93,7 +93,7 @@ struct Threads {
     stops: Receiver<Duration>,
     /// The time by which the run must end; `None` if it was not asked to.
     end: Option<Instant>,
-    /// When the consumer gets the next account even without an outcome.
+    /// When the consumer gets the next account of the run, even if no outcome has become known by then.
     beat: Instant,
     batches: Sender<Batch>,
     /// The most bytes of outcomes per batch. A single outcome may exceed it.

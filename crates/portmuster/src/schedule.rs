@@ -247,7 +247,7 @@ impl Schedule {
         }
     }
 
-    /// Notes that there are no more targets.
+    /// Records that there are no more targets.
     pub(crate) fn input_ended(&mut self) {
         if self.intake == Intake::Open {
             self.intake = Intake::Ended;
@@ -279,7 +279,7 @@ impl Schedule {
         if self.intake == Intake::Stopped || !has_room { None } else { self.names.wanted(now) }
     }
 
-    /// Notes that the lookup of the wanted name has begun.
+    /// Records that the lookup of the wanted name has begun.
     pub(crate) fn lookup_began(&mut self) {
         self.names.began();
     }

@@ -67,9 +67,9 @@ use self::{
     worker_process::JobThreads,
 };
 
-/// The most pieces of work that may be open, over all workers.
+/// The maximum number of open tasks, over all workers.
 const OPEN_MAX: usize = 1 << 20;
-/// The fewest pieces of work that the input thread takes in advance.
+/// The minimum number of tasks that the input thread reads ahead.
 const INPUT_PREFETCH_MIN: usize = 1024;
 /// The most batches of work that wait for the supervisor. It never waits for the sender, so the
 /// sender may wait for it.
@@ -171,7 +171,7 @@ pub struct Results<W, R> {
     completions: Receiver<(WorkerId, Vec<Completion<W, R>>)>,
     /// How much work each worker has done.
     shares: Vec<u64>,
-    /// The most pieces of work that may be open.
+    /// The maximum number of open tasks.
     capacity: usize,
     /// Work that was sent and whose completion was not received.
     open: usize,
@@ -181,7 +181,7 @@ pub struct Results<W, R> {
 }
 
 impl<W: Serialize + Send + 'static, R> Results<W, R> {
-    /// Returns how many pieces of work each worker has done so far.
+    /// Returns how many tasks each worker has completed so far.
     #[must_use]
     pub fn shares(&self) -> &[u64] {
         &self.shares

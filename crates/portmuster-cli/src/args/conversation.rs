@@ -35,7 +35,7 @@ impl TimeLimits {
     }
 }
 
-/// How far a check goes on a connection, and whether the conversation is kept.
+/// What a check finds out on a connection, and whether the conversation is kept.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct ProbeArgs {
     /// Only test whether the port accepts connections; don't read from the server
@@ -55,13 +55,13 @@ pub(crate) struct ProbeArgs {
 }
 
 impl ProbeArgs {
-    /// Returns how far a check goes.
+    /// Returns what a check finds out.
     pub(crate) fn probing(self) -> Probing {
         if self.no_probe { Probing::ConnectOnly } else { greeting_or_kex(self.no_kex) }
     }
 }
 
-/// Returns how far a check goes that reads what the server sends.
+/// Returns what a check finds out if it reads what the server sends.
 pub(super) fn greeting_or_kex(no_kex: bool) -> Probing {
     if no_kex { Probing::Greeting } else { Probing::KeyExchange }
 }

@@ -9,7 +9,7 @@ const ROW: usize = 16;
 /// Maximum number of lines of a hex dump. Algorithm lists are shown elsewhere.
 const ROWS_MAX: usize = 8;
 
-/// Formats the bytes as escaped lines of text, and from the first line that is no text as a hex
+/// Formats leading lines of text with escapes. From the first line that is not text, the rest is a hex
 /// dump.
 pub(super) fn lines(mut bytes: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();

@@ -173,6 +173,14 @@ impl CreatedFile {
         if is_same && (self.locked.is_some() || self.is_unused_database()) {
             // A file that stays makes the next run refuse to start, and does no other harm.
             let _ = fs::remove_file(&self.path);
+            if self.locked.is_none() {
+                // Reading it may have made these, and the last reader can't always remove them.
+                for suffix in ["-wal", "-shm"] {
+                    let mut sidecar = self.path.clone().into_os_string();
+                    sidecar.push(suffix);
+                    let _ = fs::remove_file(sidecar);
+                }
+            }
         }
     }
 

@@ -173,7 +173,7 @@ pub(super) fn reopen_all(
     Ok(opened)
 }
 
-/// Returns guards for the files that this run created.
+/// Returns the output files that this run created, so that they can be removed if it does not start.
 pub(super) fn created_files(check: &Check, opened: &[OpenOutput]) -> Vec<CreatedFile> {
     let files = check.outputs.iter().zip(opened);
     files.filter_map(|(spec, opened)| opened.file()?.created_file(spec)).collect()

@@ -201,8 +201,10 @@ fn refusal_by_one_database_leaves_other_outputs_unchanged() {
         rename("runs", "gone");
         let ended = check(&outputs);
         assert_eq!(ended.status, Some(2), "{ended:?}");
-        let message =
-            format!("opening the output {}: it is not as portmuster has made it", broken.display());
+        let message = format!(
+            "opening the output {}: not as portmuster creates a database",
+            broken.display()
+        );
         assert!(ended.stderr.contains(&message), "{}", ended.stderr);
         let other = Connection::open(other).expect("it is a database");
         assert_eq!(column::<u32>(&other, "SELECT count(*) FROM runs"), [1]);
@@ -253,9 +255,9 @@ fn foreign_file_is_refused_and_unchanged() {
         .expect("it is SQL");
     drop(database);
     for (file, complaint) in [
-        (foreign, "it is not a database of portmuster's; choose another file"),
-        (folder.write("rows.jsonl", "{}\n"), "it is not a database of portmuster's"),
-        (newer, "its schema is 3, written by portmuster 7.3.0; this program ("),
+        (foreign, "not a portmuster database; choose another file"),
+        (folder.write("rows.jsonl", "{}\n"), "not a portmuster database"),
+        (newer, "its schema version is 3, written by portmuster 7.3.0; this program ("),
     ] {
         let before = fs::read(&file).expect("it exists");
         let ended = check_into(&file, &["--force"]);

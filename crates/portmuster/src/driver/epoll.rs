@@ -175,7 +175,7 @@ impl Epoll {
         connection
     }
 
-    /// Notes that the socket's error queue may have one more message.
+    /// Records that the socket's error queue may have one more message.
     fn note_error(&mut self, place: usize) {
         let member = &mut self.sockets[place];
         if member.unread == 0 {

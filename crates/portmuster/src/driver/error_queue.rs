@@ -31,8 +31,8 @@ const UNREAD_MAX: u8 = 16;
 /// metadata.
 const PAGES: usize = 2;
 
-/// How many messages a socket's queue certainly has room for. The receive buffer bounds the queue; its
-/// initial size is the second of three numbers (tcp(7), `tcp_rmem`).
+/// A lower bound on how many messages a socket's error queue can hold. The receive buffer limits the
+/// queue, and its default size is the second value of `tcp_rmem` (tcp(7)).
 pub(super) static UNREAD: LazyLock<u8> = LazyLock::new(|| {
     let text = fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap_or_default();
     unread(&text, rustix::param::page_size())

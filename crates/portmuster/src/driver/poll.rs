@@ -35,7 +35,7 @@ struct IdleSocket {
 }
 
 impl IdleSockets {
-    /// Creates it for this many threads, without sockets.
+    /// Creates an empty store for the sockets of this many threads.
     pub(crate) fn new(threads: usize) -> Arc<Self> {
         Arc::new(Self((0..threads).map(|_| Mutex::default()).collect()))
     }

@@ -32,7 +32,7 @@ fn local_ports(text: &str) -> Option<RangeInclusive<u16>> {
 /// Opens a socket of the endpoint's family, bound to the source address if there is one.
 ///
 /// # Errors
-/// This machine is short of something, or the source address can't be used.
+/// This machine lacks descriptors or memory, or the source address can't be used.
 pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family(endpoint), SocketType::STREAM, flags, None)?;

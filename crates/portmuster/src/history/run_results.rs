@@ -32,7 +32,7 @@ pub(super) struct ResultEntry {
     row: u32,
 }
 
-/// The key of a target. Its order is that of changes.
+/// Identifies a target in both runs. Changes are listed in the order of these keys.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TargetKey {
     V4(Ipv4Addr, u16),

@@ -104,7 +104,8 @@ fn shortened(mut text: String, max: usize) -> String {
     text
 }
 
-/// Lists the changed findings; if there are none, those of the new run.
+/// Lists the findings that appeared or disappeared, or else all findings of the new run; `None` if
+/// there is nothing to list.
 fn findings(change: &Change) -> Option<String> {
     let signed = |sign: &'static str, findings: &[Box<str>]| -> Vec<String> {
         findings.iter().map(|finding| escape_line(format!("{sign}{finding}").as_bytes())).collect()

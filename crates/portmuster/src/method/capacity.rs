@@ -127,7 +127,7 @@ fn for_attempts(free: u64) -> u64 {
     free - free / RESERVED_SHARE - free / CONVERSATIONS_SHARE
 }
 
-/// Returns how many bytes long conversations may hold together, beside the memory of so many
+/// Returns how many bytes long conversations may hold together, beside the memory of these
 /// attempts, blocking threads and worker processes.
 pub(super) fn conversations(in_flight: usize, threads: usize, processes: usize) -> u64 {
     let taken = [(in_flight, ATTEMPT_SIZE), (threads, THREAD_SIZE), (processes, PROCESS_SIZE)];

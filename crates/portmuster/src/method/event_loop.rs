@@ -34,7 +34,7 @@ const BURST: usize = 256;
 /// slice of three milliseconds for its turn, and so does the input thread that feeds it.
 const BACKLOG_MAX: usize = 4096;
 
-/// The most batches of starts that wait for a loop. The coordinator may block on a full queue,
+/// The maximum number of batches in the queue of starts of a loop. The coordinator may block on a full queue,
 /// because a loop never waits for the coordinator.
 const BATCHES_MAX: usize = 1024;
 

@@ -42,9 +42,9 @@ struct WorkerSettings {
 /// How a worker process waits for the network.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Threading {
-    /// Blocking threads: their number. Each makes one attempt at a time.
+    /// This many blocking threads, each with one attempt at a time.
     Threads(u32),
-    /// One event loop: its number of open attempts.
+    /// One event loop, with the maximum number of attempts that it may have open.
     EventLoop(u32),
 }
 

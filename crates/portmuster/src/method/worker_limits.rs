@@ -155,7 +155,7 @@ fn memory(kib: u64) -> Ceiling {
     memory_beside(0, kib)
 }
 
-/// Returns how many times this much memory is free beside so many worker processes.
+/// Returns how many times this much memory is free, beside the memory of worker processes.
 fn memory_beside(processes: usize, kib: u64) -> Ceiling {
     let taken = (PROCESS_KIB + ARENAS_KIB).saturating_mul(processes as u64);
     let free = capacity::free_memory().map(|bytes| (bytes >> 10).saturating_sub(taken));

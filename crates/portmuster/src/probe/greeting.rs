@@ -17,12 +17,12 @@ pub(super) enum GreetingStep {
     Ssh(ssh::Handshake),
 }
 
-/// Later bytes that contradict the protocol of the first bytes.
+/// Whether later bytes contradict the protocol that the first bytes identify.
 #[derive(Debug, Default)]
 struct Contradictions {
-    /// A telnet command.
+    /// A telnet command was received.
     command: bool,
-    /// An ssh identification.
+    /// An ssh identification line was received.
     identification: bool,
 }
 

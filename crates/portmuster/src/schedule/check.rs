@@ -215,7 +215,7 @@ impl Check {
         }
     }
 
-    /// Sets which part of the name's addresses was tried.
+    /// Records whether all addresses of the name were tried, those of one family, or only some.
     pub(super) fn set_coverage(&mut self, coverage: Coverage) {
         self.coverage = coverage;
     }
@@ -244,13 +244,13 @@ impl Check {
         }
     }
 
-    /// Notes that an attempt has started.
+    /// Records that an attempt has started.
     pub(super) fn started(&mut self) {
         self.attempts += 1;
         self.in_flight = true;
     }
 
-    /// Notes that the attempt has ended.
+    /// Records that the attempt has ended.
     pub(super) fn settled(&mut self) {
         self.in_flight = false;
     }

@@ -103,9 +103,11 @@ pub(super) struct Hosts {
 }
 
 impl Hosts {
-    /// Creates it without hosts. `most`: the most attempts per host at the same time; `timeout`: how long
-    /// a host may be busy without a break; `waiting_max`: the number of waiting targets from which no
-    /// more targets should be added.
+    /// Creates an empty table of hosts.
+    ///
+    /// `most` is the maximum number of concurrent attempts per host. A host that has been busy for
+    /// `timeout` without a break times out. `waiting_max` is the number of waiting targets at which the
+    /// table is [full](Self::is_full).
     pub(super) fn new(
         most: Option<NonZeroU32>,
         timeout: Option<Duration>,
@@ -179,14 +181,14 @@ impl Hosts {
         self.backlog_of(host, now).push_new(host, check);
     }
 
-    /// Notes that an attempt has begun.
+    /// Counts an attempt that has begun.
     pub(super) fn started(&mut self, host: IpAddr, now: Instant) {
         if self.counts() {
             self.busy_host(host, now).in_flight += 1;
         }
     }
 
-    /// Notes that an attempt has ended. Returns the next target that waits for the host, if any.
+    /// Uncounts an attempt that has ended. Returns the next target that waits for the host, if any.
     pub(super) fn ended(&mut self, host: IpAddr) -> Option<Waiting> {
         let counts = self.counts();
         let busy = self.busy.get_mut(&host)?;

@@ -88,7 +88,7 @@ struct PlainCheck {
 struct Duration32(u32);
 
 impl Later {
-    /// Creates it without targets. `waiting`: how many waiting targets there is memory for.
+    /// Creates an empty queue. `waiting` is how many waiting targets there is memory for.
     pub(super) fn new(waiting: usize) -> Self {
         Self {
             waiting_max: waiting.min(WAITING_MAX),

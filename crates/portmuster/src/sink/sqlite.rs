@@ -226,7 +226,8 @@ impl Sqlite {
         DatabaseError::Lost { run: self.run, written: self.written, found }
     }
 
-    /// Checks that the outcomes since the latest checkpoint are in the database.
+    /// Counts the outcomes written since the latest checkpoint, to detect rows that another program
+    /// has deleted.
     fn check_latest(&mut self) -> Result<(), DatabaseError> {
         let (last, written) = self.checked;
         let query = "SELECT count(*) FROM outcomes WHERE id > ?1 AND id <= ?2 AND +run = ?3";

@@ -11,8 +11,10 @@ const ROUNDS: usize = 6;
 #[derive(Debug, Clone)]
 pub(crate) struct Shuffle {
     len: u128,
-    /// The size of the cipher's domain is `rows` × `columns`: `len` or slightly more.
+    /// Number of rows of the cipher's domain. The domain has `rows` × `columns` elements, `len` or
+    /// slightly more; a result of `len` or more is encrypted again.
     rows: u64,
+    /// Number of columns of the domain.
     columns: u64,
     keys: [u64; ROUNDS],
 }

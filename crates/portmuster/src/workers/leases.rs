@@ -32,7 +32,7 @@ const INDEX_MASK: u32 = (1 << INDEX_BITS) - 1;
 /// The [`WorkQueue`] of one run: the leases of its work to its workers.
 #[derive(Debug)]
 pub(crate) struct Leases<W> {
-    /// The most pieces of work that a worker holds beyond its concurrency.
+    /// The maximum number of tasks that a worker holds beyond its concurrency.
     prefetch: usize,
     tasks: Slab<Task<W>>,
     /// How often each index of `tasks` was used, modulo the values that a ticket can hold.
@@ -67,7 +67,7 @@ struct Task<W> {
 /// The state of one worker's leases.
 #[derive(Debug, Default)]
 struct LeaseHolder {
-    /// How many pieces of work it does at the same time; `None` while no worker has joined.
+    /// How many tasks the worker runs concurrently; `None` until it has joined.
     concurrency: Option<usize>,
     held: usize,
     /// It holds quarantined work, and gets no other work.
@@ -214,7 +214,7 @@ impl LeaseHolder {
         self.concurrency.map_or(0, |concurrency| self.held.saturating_sub(concurrency))
     }
 
-    /// Returns how many more pieces of work it could do at the same time.
+    /// Returns how many more tasks the worker could run concurrently.
     fn idle(&self) -> usize {
         match self.concurrency {
             Some(concurrency) if !self.quarantined => concurrency.saturating_sub(self.held),

@@ -22,9 +22,9 @@ use crate::{clock::Clock, config::defaults, waker::Waker};
 pub(crate) struct PoolConfig {
     pub(crate) program: Program,
     pub(crate) processes: usize,
-    /// The most pieces of work that a worker does at the same time.
+    /// The maximum number of tasks that a worker runs concurrently.
     pub(crate) concurrency: usize,
-    /// The most pieces of work that a worker holds beyond its concurrency.
+    /// The maximum number of tasks that a worker holds beyond its concurrency.
     pub(crate) prefetch: usize,
     /// The most batches of work that wait for the supervisor.
     pub(crate) batches: usize,

@@ -65,7 +65,7 @@ pub(crate) trait WorkQueue {
     /// Adds a piece of work.
     fn add(&mut self, work: Self::Work);
 
-    /// Adds a worker that does `concurrency` pieces of work at the same time.
+    /// Adds a worker that runs `concurrency` tasks concurrently.
     fn join(&mut self, worker: WorkerId, concurrency: usize, now: Instant);
 
     /// Leases more work to a worker. Returns the new tickets; none if the worker has its share.

@@ -57,7 +57,7 @@ pub(crate) type Deliver<W, R> = Box<dyn FnMut(WorkerId, Vec<Completion<W, R>>) +
 pub(super) struct SupervisorContext<W, R> {
     pub(super) clock: Clock,
     pub(super) program: Program,
-    /// The most pieces of work that a worker does at the same time.
+    /// The maximum number of tasks that a worker runs concurrently.
     pub(super) concurrency: usize,
     /// The first frame to each worker.
     pub(super) hello_frame: Vec<u8>,

@@ -48,7 +48,7 @@ const REPLIES_MAX: usize = 4;
 
 /// Does the work of a worker process.
 pub(crate) trait Engine<W> {
-    /// Returns how many pieces of work it does at the same time.
+    /// Returns the maximum number of tasks that it runs concurrently.
     fn concurrency(&self) -> usize;
 
     /// Queues work. Each piece starts as soon as the concurrency allows it.
@@ -435,7 +435,7 @@ pub(super) struct JobThreads<W> {
 }
 
 impl<W: Send + 'static> JobThreads<W> {
-    /// Starts the threads. At most `capacity` pieces of work may be queued.
+    /// Starts the threads. At most `capacity` tasks may be queued.
     ///
     /// # Errors
     /// A thread can't be started.
