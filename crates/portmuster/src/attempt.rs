@@ -22,7 +22,7 @@ use crate::{
 
 mod errno;
 
-pub(crate) use errno::{Phase, withdraw_refusal};
+pub(crate) use errno::{Phase, shortage, withdraw_refusal};
 
 /// All the limits in time that an attempt has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -24,9 +24,17 @@ use crate::{
     schedule::{Lookup, LookupError, Question, Scope},
 };
 
+mod config_file;
+mod dns_client;
+mod dns_reply;
 mod excludes;
-mod local;
+mod hosts_file;
+mod negative;
+mod nsswitch;
+mod resolv_conf;
 mod system;
+
+use system::LOOKUP_MAX;
 
 pub use excludes::{ExcludeError, FailedName};
 
@@ -35,9 +43,6 @@ pub(crate) const THREADS_MAX: usize = 32;
 /// Lookups that are asked for and not answered: enough that no thread waits for the next.
 const ASKED_MAX: usize = 2 * THREADS_MAX;
 
-/// How long a lookup is waited for. The resolver's own limits come to 30 s for a question to three
-/// servers, and a name may be several questions.
-const LOOKUP_MAX: Duration = Duration::from_mins(3);
 /// How often lookups are looked over that take long.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

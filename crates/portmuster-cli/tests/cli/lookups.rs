@@ -23,7 +23,7 @@ fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended
         mount --bind \"$1/nsswitch.conf\" /etc/nsswitch.conf
         cd \"$1\"
         {before}
-        exec python3 \"$name_server\" \"$portmuster\" check {arguments}"
+        python3 \"$name_server\" \"$portmuster\" check {arguments}"
     );
     let folder = folder.path().to_str().expect("temporary folders have plain names");
     sh_apart(&["--net", "--mount"], &script, folder)
@@ -76,6 +76,135 @@ fn name_server_that_recovers_is_asked_again() {
     let Some(ended) = check_with_names("", "", "late-late.example:1 -o jsonl") else { return };
     let rows = ended.rows();
     assert_eq!(rows[0].verdict(), ("closed", "refused"), "{ended:?}");
+}
+
+/// For each of these, glibc reports the same error as for a name without addresses, or passes on to
+/// the next name of the search list.
+const UNUSABLE: [&str; 12] = [
+    "formerr",
+    "notimp",
+    "yxdomain",
+    "notauth",
+    "cutoff",
+    "longservfail",
+    "longrefused",
+    "truncated",
+    "counted",
+    "cutrecord",
+    "threebytes",
+    "referral",
+];
+
+#[test]
+fn unusable_answer_for_one_family_is_neither_negative_nor_a_refusal_of_the_name() {
+    let pairs = |other| UNUSABLE.map(|word| [format!("{word}-{other}"), format!("{other}-{word}")]);
+    let names = [pairs("address"), pairs("nodata")].concat().concat();
+    let names: Vec<_> = names.iter().map(|name| format!("{name}.example:1")).collect();
+    let names = names.join(" ");
+    let Some(ended) = check_with_names("", "", &format!("{names} -o jsonl")) else { return };
+    let rows = ended.rows();
+    for row in &rows {
+        let expected = if row.host.contains("address") {
+            ("closed", "refused-in-part")
+        } else {
+            ("unchecked", "lookup-failed")
+        };
+        assert_eq!(row.verdict(), expected, "{}", row.host);
+    }
+    assert_eq!(rows.len(), 4 * UNUSABLE.len());
+
+    let arguments = format!("{names} -o jsonl --all-addresses");
+    let Some(ended) = check_with_names("", "", &arguments) else { return };
+    let count = 2 * UNUSABLE.len();
+    let expected = [(("closed", "refused"), count), (("unchecked", "lookup-failed"), 2 * count)];
+    assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+}
+
+/// A short name is tried below each domain of the search list. Below one, a family has no answer; the
+/// names before and after it do not exist, which says nothing about it.
+#[test]
+fn family_without_an_answer_is_not_absent_because_the_next_name_of_the_search_list_is() {
+    let words = ["silence", "servfail", "refused", "notimp", "cutoff", "longservfail", "counted"];
+    let names = words.map(|word| format!("address-{word}:1 {word}-address:1"));
+    let arguments = format!("{} -o jsonl", names.join(" "));
+    let search = "search other.example example";
+    let Some(ended) = check_with_names(search, "", &arguments) else { return };
+    let expected = [(("closed", "refused-in-part"), 2 * words.len())];
+    assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+}
+
+/// The first two words are the answers below `example`, the others those below `other.example`.
+#[test]
+fn name_with_addresses_does_not_hide_an_earlier_one_without_an_answer() {
+    let table = [
+        ("nxdomain-servfail-nodata-address", ("closed", "refused-in-part")),
+        ("nodata-refused-address-nodata", ("closed", "refused-in-part")),
+        ("address-servfail-nodata-address", ("closed", "refused-in-part")),
+        ("servfail-nxdomain-nodata-address", ("closed", "refused-in-part")),
+        ("nodata-cutoff-nodata-nodata", ("unchecked", "lookup-failed")),
+        ("nxdomain-nxdomain-address-nodata", ("closed", "refused")),
+        ("address-nodata-servfail-servfail", ("closed", "refused")),
+        ("nodata-nxdomain-nodata-nodata", ("unresolved", "no-such-name")),
+    ];
+    let names = table.map(|(name, _)| format!("{name}:1")).join(" ");
+    let search = "search example other.example";
+    let Some(ended) = check_with_names(search, "", &format!("{names} -o jsonl")) else { return };
+    let rows = ended.rows();
+    for (name, expected) in table {
+        let row = rows.iter().find(|row| row.host == name).expect(name);
+        assert_eq!(row.verdict(), expected, "{name}");
+    }
+}
+
+#[test]
+fn negative_answers_in_every_form_are_negative() {
+    let words = ["nodata", "nxdomain", "alias", "longnodata"];
+    let pairs = words.map(|word| format!("address-{word}.example:1 {word}-address.example:1"));
+    let nothing = words.map(|word| format!("{word}-nodata.example:1"));
+    let names = format!("{} {} -o jsonl", pairs.join(" "), nothing.join(" "));
+    for search in ["", "search other.example"] {
+        let Some(ended) = check_with_names(search, "", &names) else { return };
+        let expected = [(("closed", "refused"), 8), (("unresolved", "no-such-name"), 4)];
+        assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+    }
+}
+
+#[test]
+fn name_with_addresses_of_both_families_takes_no_further_question() {
+    let script = "export QUESTIONS=questions";
+    for (name, questions) in [("address-address", 2), ("address-nodata", 5)] {
+        let arguments = format!("{name}.example:1 -o jsonl && cat questions");
+        let Some(ended) = check_with_names("", script, &arguments) else { return };
+        let asked = ended.stdout.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(asked, questions, "{ended:?}");
+    }
+}
+
+/// Of a name in the hosts file, only the addresses there count: no server is asked.
+#[test]
+fn name_of_the_hosts_file_needs_no_server() {
+    let hosts = "echo 127.0.0.1 address-silence.example >hosts
+        mount --bind hosts /etc/hosts
+        echo hosts: files dns >nsswitch.conf";
+    for arguments in ["", "--all-addresses"] {
+        let arguments = format!("address-silence.example:1 --require-verdict -o jsonl {arguments}");
+        let Some(ended) = check_with_names("", hosts, &arguments) else { return };
+        let expected = [(("closed", "refused"), 1)];
+        assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
+fn address_that_is_written_in_both_families_is_checked_once() {
+    for (name, addresses) in [("address-mapped", 1), ("nodata-mapped", 1), ("many2-mapped", 3)] {
+        let arguments = format!("{name}.example:1 --all-addresses --require-verdict -o jsonl");
+        let Some(ended) = check_with_names("", "", &arguments) else { return };
+        let expected = [(("closed", "refused"), addresses)];
+        assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(ended.summary().targets, addresses as u64, "{ended:?}");
+    }
 }
 
 /// The resolver reports the negative answer to the name as it is, and not that a name which the search

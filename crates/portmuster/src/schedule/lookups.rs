@@ -120,7 +120,8 @@ impl Schedule {
             self.checks[id.0].doubts_lookup();
         }
         if let Ok(found) = lookup {
-            let is_tried = |address: &SocketAddr| Family::of(address.ip()) == tried;
+            // An IPv4 address in an AAAA record was not tried with those of A records.
+            let is_tried = |address: &SocketAddr| address.is_ipv4() == (tried == Family::V4);
             let addresses = without(&found.addresses, is_tried);
             let rest = Found { addresses, missing: found.missing };
             let (untried, coverage) = self.tried(&rest, self.checks[id.0].target().port);
