@@ -1,5 +1,5 @@
-//! What a resolver says of a name, and which of its addresses are checked: against a name server in a
-//! network of the test's own.
+//! Lookups of names, and which of their addresses are checked, against a name server in a network
+//! namespace of the test.
 
 use std::{collections::BTreeMap, fs};
 
@@ -11,7 +11,8 @@ use crate::{
     shell::{sh_apart, sh_with_hosts},
 };
 
-/// Runs `portmuster check` where names are asked of the tests' name server, after a line of shell.
+/// Runs `portmuster check` beside `name_server.py`, after the shell commands `before`. `search` is a line
+/// of resolv.conf.
 fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended> {
     let folder = TempDir::new().expect("there is room for a folder");
     let resolv_conf = format!("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n{search}\n");
@@ -33,7 +34,7 @@ fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {
     sh_with_hosts(hosts, &format!("exec \"$portmuster\" check {arguments}"))
 }
 
-/// How many rows have which state and reason.
+/// Counts the rows by state and reason.
 fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
     rows.iter().fold(BTreeMap::new(), |mut counted, row| {
         *counted.entry(row.verdict()).or_default() += 1;
@@ -44,8 +45,8 @@ fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
 const ANSWERS: [&str; 7] =
     ["address", "nodata", "nxdomain", "servfail", "refused", "silence", "cutoff"];
 
-/// Nothing but two negatives is a negative, and a refusal by one family is proof only where the other
-/// family has no address.
+/// A name is unresolved only if both answers are negative. A refusal by one family is proof only if the
+/// other family has no address.
 #[test]
 fn each_pair_of_answers_for_ipv4_and_ipv6_has_its_verdict() {
     let pairs = ANSWERS.iter().flat_map(|v4| ANSWERS.iter().map(move |v6| (*v4, *v6)));
@@ -78,8 +79,8 @@ fn name_server_that_recovers_is_asked_again() {
     assert_eq!(rows[0].verdict(), ("closed", "refused"), "{ended:?}");
 }
 
-/// For each of these, glibc reports the same error as for a name without addresses, or passes on to
-/// the next name of the search list.
+/// Answers for which glibc reports the same error as for a name without addresses, or goes on to the
+/// next name of the search list.
 const UNUSABLE: [&str; 12] = [
     "formerr",
     "notimp",
@@ -96,7 +97,7 @@ const UNUSABLE: [&str; 12] = [
 ];
 
 #[test]
-fn unusable_answer_for_one_family_is_neither_negative_nor_a_refusal_of_the_name() {
+fn unusable_answer_for_one_family_leaves_the_name_in_doubt() {
     let pairs = |other| UNUSABLE.map(|word| [format!("{word}-{other}"), format!("{other}-{word}")]);
     let names = [pairs("address"), pairs("nodata")].concat().concat();
     let names: Vec<_> = names.iter().map(|name| format!("{name}.example:1")).collect();
@@ -180,7 +181,7 @@ fn name_with_addresses_of_both_families_takes_no_further_question() {
     }
 }
 
-/// Of a name in the hosts file, only the addresses there count: no server is asked.
+/// The name server would not answer for IPv6.
 #[test]
 fn name_of_the_hosts_file_needs_no_server() {
     let hosts = "echo 127.0.0.1 address-silence.example >hosts
@@ -196,7 +197,7 @@ fn name_of_the_hosts_file_needs_no_server() {
 }
 
 #[test]
-fn address_that_is_written_in_both_families_is_checked_once() {
+fn address_in_an_a_and_an_aaaa_record_is_checked_once() {
     for (name, addresses) in [("address-mapped", 1), ("nodata-mapped", 1), ("many2-mapped", 3)] {
         let arguments = format!("{name}.example:1 --all-addresses --require-verdict -o jsonl");
         let Some(ended) = check_with_names("", "", &arguments) else { return };
@@ -207,8 +208,8 @@ fn address_that_is_written_in_both_families_is_checked_once() {
     }
 }
 
-/// The resolver reports the negative answer to the name as it is, and not that a name which the search
-/// list makes of it may exist.
+/// glibc reports the negative answer for the name itself, and hides the failure for a name that the
+/// search list makes of it.
 #[test]
 fn failure_below_a_domain_of_the_search_list_is_no_proof() {
     let names = "nxdomain-nxdomain.example:1 nowhere:1 -o jsonl";
@@ -222,10 +223,10 @@ fn failure_below_a_domain_of_the_search_list_is_no_proof() {
     }
 }
 
-/// Asked for IPv4 alone, the resolver goes on through the search list after a failure, and reports that
-/// the last name does not exist.
+/// Asked for IPv4 alone, glibc goes on through the search list after a failure, and reports that the
+/// last name does not exist.
 #[test]
-fn failure_for_ipv4_is_told_whatever_the_search_list_has() {
+fn failure_for_ipv4_is_reported_with_a_search_list() {
     for arguments in ["", "--all-addresses"] {
         let arguments =
             format!("servfail-address.example:1 -o jsonl --require-verdict {arguments}");
@@ -249,9 +250,9 @@ fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
     let excludes = format!("127.0.0.2:1 {excludes} --exclude address-nodata.example");
     let Some(ended) = check_with_names("", "", &excludes) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    let told = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
-    let told = format!("error: {}what can't be looked up can't be excluded", told.concat());
-    assert!(ended.stderr.starts_with(&told), "{ended:?}");
+    let errors = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
+    let message = format!("error: {}what can't be looked up can't be excluded", errors.concat());
+    assert!(ended.stderr.starts_with(&message), "{ended:?}");
 
     let without_v6 = "127.0.0.1:1 127.0.0.2:1 -4 --exclude address-servfail.example -o jsonl";
     let Some(ended) = check_with_names("", "", without_v6) else { return };
@@ -275,7 +276,7 @@ fn telnet_on_the_last_of_forty_addresses_is_found() {
     }
 }
 
-/// As many as a message of the name system can hold.
+/// One DNS message holds at most 4,095 IPv4 addresses.
 #[test]
 fn thousands_of_addresses_are_checked_each() {
     let arguments = "many4000-many2000.example:1 --all-addresses -o jsonl";
@@ -296,14 +297,14 @@ fn family_without_an_answer_is_a_row_with_all_addresses() {
     assert_eq!(ended.status, Some(3), "{ended:?}");
 }
 
-/// A hosts file with so many addresses of one name.
+/// Returns a hosts file with `count` addresses of `many.example`.
 fn many_hosts(count: usize) -> String {
     let lines = (0..count).map(|at| format!("127.2.{}.{} many.example\n", at / 250, at % 250));
     lines.collect::<Vec<_>>().concat()
 }
 
 #[test]
-fn addresses_beyond_the_limit_are_told() {
+fn addresses_beyond_the_limit_are_reported() {
     let hosts = &many_hosts(9_000);
     let arguments = "many.example:1 --all-addresses -o jsonl --forbid telnet --require-verdict";
     let Some(ended) = check_with_hosts(hosts, arguments) else { return };
@@ -323,9 +324,9 @@ fn addresses_beyond_the_limit_are_told() {
     assert!(ended.stderr.contains("many.example: it has more than 8192 addresses"), "{ended:?}");
 }
 
-/// Also the account of a run that was resumed adds up, and no address is lost.
+/// The account of the resumed run adds up, too, and no address is lost.
 #[test]
-fn excluded_addresses_of_a_name_are_counted_each_also_in_a_journal() {
+fn resumed_run_counts_each_excluded_address_of_a_name() {
     let run = "\"$portmuster\" check many.example:1 127.0.0.1:1 --all-addresses \
         --exclude 127.2.0.0/24 -o jsonl=rows --journal journal";
     let Some(ended) = sh_with_hosts(&many_hosts(300), &format!("{run}; {run} --resume; cat rows"))
@@ -344,7 +345,7 @@ fn excluded_addresses_of_a_name_are_counted_each_also_in_a_journal() {
 const TWO_ADDRESSES: &str = "127.0.0.2 db.example\n127.0.0.3 db.example\n";
 
 #[test]
-fn gate_takes_no_refusal_for_proof_while_an_address_was_not_tried() {
+fn refusal_is_no_proof_while_an_address_was_not_tried() {
     let gate = "db.example:1 --forbid telnet --require-verdict -o jsonl";
     for (more, status, reason) in [
         ("", Some(0), "refused"),

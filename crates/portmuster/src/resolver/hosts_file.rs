@@ -8,6 +8,7 @@ use std::{
 
 use crate::targets::same_name;
 
+/// The hosts file.
 const HOSTS: &str = "/etc/hosts";
 /// How many bytes of the file are read: blocklists of ad servers have a few megabytes.
 const HOSTS_MAX: u64 = 4 << 20;
