@@ -17,4 +17,6 @@ mod resolv_conf;
 mod system;
 
 pub use excludes::{ExcludeError, FailedName};
-pub(crate) use lookup_pool::{Resolver, THREADS_MAX};
+pub(crate) use lookup_pool::Resolver;
+#[cfg(feature = "simulator")]
+pub(crate) use lookup_pool::THREADS_MAX;

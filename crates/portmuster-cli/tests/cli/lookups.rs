@@ -181,16 +181,20 @@ fn name_with_addresses_of_both_families_takes_no_further_question() {
     }
 }
 
-/// The name server would not answer for IPv6.
+/// The name server would not answer for the other family.
 #[test]
 fn name_of_the_hosts_file_needs_no_server() {
     let hosts = "echo 127.0.0.1 address-silence.example >hosts
+        echo ::1 silence-address.example >>hosts
         mount --bind hosts /etc/hosts
         echo hosts: files dns >nsswitch.conf";
     for arguments in ["", "--all-addresses"] {
-        let arguments = format!("address-silence.example:1 --require-verdict -o jsonl {arguments}");
+        let arguments = format!(
+            "address-silence.example:1 silence-address.example:1 --require-verdict -o jsonl \
+            {arguments}"
+        );
         let Some(ended) = check_with_names("", hosts, &arguments) else { return };
-        let expected = [(("closed", "refused"), 1)];
+        let expected = [(("closed", "refused"), 2)];
         assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
         assert_eq!(ended.status, Some(0), "{ended:?}");
     }

@@ -207,13 +207,13 @@ impl Resolver {
             };
             for question in questions {
                 set(Some((question.clone(), clock.now())));
-                let lookup = look_up(&question.name, question.scope);
+                let result = look_up(&question.name, question.scope);
                 // An abandoned thread ends: another one has its place in the pool.
                 if set(None).is_none() {
                     let _ = ends.try_send(question);
                     return;
                 }
-                if answers.send((question, lookup)).is_err() {
+                if answers.send((question, result)).is_err() {
                     return;
                 }
             }

@@ -56,12 +56,12 @@ enum SystemAnswer {
 
 /// Looks up the name and waits for the answers.
 pub(super) fn look_up(name: &str, scope: Scope) -> Lookup {
-    // A question for both families takes as long as the slower one, and one is known to have
-    // addresses.
+    // One family is known to have addresses: asking for both would take as long as the slower answer.
     let first = (scope == Scope::BothFamilies).then_some(Family::V4);
     let found = match ask(name, first) {
         SystemAnswer::Short(fault) => return Err(LookupError::Short(fault)),
-        // An IPv4 address from an AAAA record does not tell which family it stands for.
+        // The schedule can't tell which family an IPv4-mapped address was found with, so the other one
+        // is looked up at once.
         SystemAnswer::Addresses(addresses)
             if scope == Scope::OneFamily && !addresses.iter().any(is_mapped) =>
         {
@@ -81,17 +81,17 @@ pub(super) fn look_up(name: &str, scope: Scope) -> Lookup {
     Ok(found.bounded(scope.addresses_max()))
 }
 
-/// Whether it is an IPv6 address with a zone (RFC 4007 §11).
+/// Returns whether the name is an IPv6 address with a zone (RFC 4007 §11).
 fn has_zone(name: &str) -> bool {
     name.split_once('%').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Whether it is an IPv4 address in an IPv6 address (RFC 4291 §2.5.5.2).
+/// Returns whether the address is an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2).
 fn is_mapped(address: &SocketAddr) -> bool {
     address.is_ipv6() && address.ip().to_canonical().is_ipv4()
 }
 
-/// Adds the addresses of a family of which there is none yet.
+/// Completes the addresses of a name with those of the other family, if all are of one.
 fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
     let Some(absent) = absent(&addresses) else { return Ok(addresses.into()) };
     if is_of_hosts_file(name, &addresses)? {
@@ -112,8 +112,8 @@ fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
     Ok(Found { missing, ..addresses.into() })
 }
 
-/// Whether the addresses come from the hosts file. The resolver then asks no server for the other
-/// family.
+/// Returns whether the addresses come from the hosts file. The resolver then asks no server for further
+/// ones.
 fn is_of_hosts_file(name: &str, addresses: &[SocketAddr]) -> Result<bool, LookupError> {
     if !hosts_file::lists(name, addresses) {
         return Ok(false);
@@ -125,7 +125,7 @@ fn is_of_hosts_file(name: &str, addresses: &[SocketAddr]) -> Result<bool, Lookup
     }
 }
 
-/// Returns the family of which there is no address.
+/// Returns the family of which there is no address; `None` if there are addresses of both.
 fn absent(addresses: &[SocketAddr]) -> Option<Family> {
     match (addresses.iter().any(SocketAddr::is_ipv4), addresses.iter().any(SocketAddr::is_ipv6)) {
         (true, true) => None,
@@ -134,8 +134,8 @@ fn absent(addresses: &[SocketAddr]) -> Option<Family> {
     }
 }
 
-/// Asks for each family by itself, after a question that found no addresses. `both_failed`: that was a
-/// question for both, and it had no answer.
+/// Asks for each family by itself, after a question that found no addresses. `both_failed` says that the
+/// question was for both families and had no answer.
 fn by_family(name: &str, both_failed: bool) -> Lookup {
     let (mut addresses, mut negative, mut failed) = (Vec::new(), Vec::new(), None);
     let mut is_name = true;
@@ -149,6 +149,9 @@ fn by_family(name: &str, both_failed: bool) -> Lookup {
             SystemAnswer::Short(fault) => return Err(LookupError::Short(fault)),
         }
     }
+    if !addresses.is_empty() && is_of_hosts_file(name, &addresses)? {
+        return Ok(addresses.into());
+    }
     if is_name && failed.is_none() {
         failed = doubtful(name, &negative, Family::V4)?;
     }
@@ -159,8 +162,9 @@ fn by_family(name: &str, both_failed: bool) -> Lookup {
     }
 }
 
-/// Returns the family of which it is not certain that all addresses are known, where the system found
-/// none of the families in `absent`. It is `default` where nothing at all is known.
+/// [Confirms](negative::confirm) what the system found, which was nothing for the families in `absent`.
+/// Returns the family whose addresses may be incomplete, if any: `default` if no question could be
+/// asked.
 fn doubtful(name: &str, absent: &[Family], default: Family) -> Result<Option<Family>, LookupError> {
     let deadline = Instant::START.after(LOOKUP_MAX);
     match negative::confirm(name, absent, Clock::start(), deadline) {
@@ -171,7 +175,7 @@ fn doubtful(name: &str, absent: &[Family], default: Family) -> Result<Option<Fam
     }
 }
 
-/// Keeps each address once, after IPv4 addresses in IPv6 addresses are turned into what they stand for.
+/// Removes duplicates, after IPv4-mapped addresses are replaced by the IPv4 addresses that they reach.
 fn each_once(found: &Found) -> Found {
     let mut seen = HashSet::new();
     let addresses = found.addresses.iter().map(|address| match address.ip().to_canonical() {
@@ -182,14 +186,14 @@ fn each_once(found: &Found) -> Found {
     Found { addresses, missing: found.missing }
 }
 
-/// Asks for the addresses of one family, or of both.
-#[expect(clippy::disallowed_methods, reason = "this is where names are resolved")]
+/// Calls `getaddrinfo` for one family, or for both.
+#[expect(clippy::disallowed_methods, reason = "names are resolved here")]
 fn ask(name: &str, family: Option<Family>) -> SystemAnswer {
     let address = family.map_or(0, |family| match family {
         Family::V4 => AddrFamily::Inet.into(),
         Family::V6 => AddrFamily::Inet6.into(),
     });
-    // Without AI_ADDRCONFIG: what this machine has no address for is no less an address.
+    // AI_ADDRCONFIG would hide the addresses of a family that this machine has no address of.
     let hints =
         AddrInfoHints { socktype: SockType::Stream.into(), address, ..AddrInfoHints::default() };
     match dns_lookup::getaddrinfo(Some(name), None, Some(hints)) {
@@ -202,7 +206,7 @@ fn ask(name: &str, family: Option<Family>) -> SystemAnswer {
     }
 }
 
-/// The addresses, each once, if there are any that this program can read.
+/// Collects the addresses that this program can read, each once.
 fn distinct(found: impl Iterator<Item = io::Result<SocketAddr>>) -> SystemAnswer {
     let (mut addresses, mut seen) = (Vec::new(), HashSet::new());
     let mut unreadable = false;
@@ -215,13 +219,13 @@ fn distinct(found: impl Iterator<Item = io::Result<SocketAddr>>) -> SystemAnswer
     }
     match addresses.is_empty() {
         false => SystemAnswer::Addresses(addresses),
-        // The name has an address, so it is not that which is missing.
+        // The name has addresses, of a kind that this program does not know.
         true if unreadable => SystemAnswer::Failed,
         true => SystemAnswer::Negative,
     }
 }
 
-/// The one place that gives the errors of `getaddrinfo` their meaning (RFC 3493 §6.1).
+/// Maps the errors of `getaddrinfo` (RFC 3493 §6.1) to answers. No other place does.
 fn meaning(kind: LookupErrorKind, number: i32, name: &str) -> SystemAnswer {
     match kind {
         LookupErrorKind::NoName | LookupErrorKind::NoData => SystemAnswer::Negative,
@@ -238,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table() {
+    fn errors_of_getaddrinfo_have_their_meaning() {
         // The numbers of glibc's netdb.h.
         #[rustfmt::skip]
         let table = [
@@ -264,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_cannot_be_read_are_no_proof_that_there_is_no_name() {
+    fn unreadable_addresses_are_no_negative_answer() {
         let one = SocketAddr::from(([192, 0, 2, 1], 0));
         let unreadable = || Err(io::Error::other("an unknown family"));
         let found = distinct([Ok(one), unreadable(), Ok(one)].into_iter());
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn each_address_is_kept_once_after_it_is_turned_into_what_it_stands_for() {
+    fn mapped_addresses_are_duplicates_of_ipv4_addresses() {
         let addresses = ["127.7.0.1:0", "[::ffff:127.7.0.1]:0", "[::1]:0", "[::ffff:127.7.0.2]:0"];
         let addresses = addresses.map(|address| address.parse().expect("an address"));
         let kept = each_once(&addresses.to_vec().into());
@@ -282,9 +286,9 @@ mod tests {
         assert_eq!(kept, ["127.7.0.1:0", "[::1]:0", "127.7.0.2:0"]);
     }
 
-    /// `inet_aton(3)` reads these, and no server is asked.
+    /// `inet_aton(3)` parses these, and no server is asked.
     #[test]
-    fn numbers_that_are_addresses_have_no_other_family() {
+    fn ipv4_addresses_in_other_notations_have_no_other_family() {
         for name in ["0x7f.1", "0x7f000001", "0177.0.0.0x1"] {
             let found = look_up(name, Scope::Each).expect(name);
             assert_eq!(*found.addresses, [SocketAddr::from(([127, 0, 0, 1], 0))], "{name}");
