@@ -22,7 +22,7 @@ use crate::{
 
 mod errno;
 
-pub(crate) use errno::{Phase, withdraw_refusal};
+pub(crate) use errno::{Phase, shortage, withdraw_refusal};
 
 /// The timers of an attempt. The comment says what it means when the timer expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

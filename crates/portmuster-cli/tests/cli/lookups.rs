@@ -1,5 +1,5 @@
-//! Name resolution, tested against a name server in a network namespace: the verdict of each kind
-//! of answer, and which addresses are checked.
+//! Lookups of names, and which of their addresses are checked, against a name server in a network
+//! namespace of the test.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::{
     shell::{DNS_ONLY, sh_with_etc, sh_with_hosts},
 };
 
-/// Runs `portmuster check` with the test name server as the only resolver, after the shell line
-/// `before`.
+/// Runs `portmuster check` beside `name_server.py`, after the shell commands `before`. `search` is a line
+/// of resolv.conf.
 fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended> {
     let resolv_conf = format!("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n{search}\n");
     let script = format!(
         "ip link set lo up
         {before}
-        exec python3 \"$name_server\" \"$portmuster\" check {arguments}"
+        python3 \"$name_server\" \"$portmuster\" check {arguments}"
     );
     let etc = [("resolv.conf", &*resolv_conf), DNS_ONLY];
     sh_with_etc(&Folder::new(), &etc, &["--net"], &script)
@@ -27,7 +27,7 @@ fn check_with_hosts(hosts: &str, arguments: &str) -> Option<Ended> {
     sh_with_hosts(hosts, &format!("exec \"$portmuster\" check {arguments}"))
 }
 
-/// Counts the rows of each state and reason.
+/// Counts the rows by state and reason.
 fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
     rows.iter().fold(BTreeMap::new(), |mut counted, row| {
         *counted.entry(row.verdict()).or_default() += 1;
@@ -38,10 +38,10 @@ fn counted(rows: &[Row]) -> BTreeMap<(&str, &str), usize> {
 const ANSWERS: [&str; 7] =
     ["address", "nodata", "nxdomain", "servfail", "refused", "silence", "cutoff"];
 
-/// A name is unresolved only if both families give a negative answer. A refused address counts as
-/// closed only if the other family has none.
+/// A name is unresolved only if both answers are negative. A refusal by one family is proof only if the
+/// other family has no address.
 #[test]
-fn each_pair_of_ipv4_and_ipv6_answers_has_expected_verdict() {
+fn each_pair_of_answers_for_ipv4_and_ipv6_has_its_verdict() {
     let pairs = ANSWERS.iter().flat_map(|v4| ANSWERS.iter().map(move |v6| (*v4, *v6)));
     let pairs: Vec<_> = pairs.collect();
     let names = pairs.iter().map(|(v4, v6)| format!("{v4}-{v6}.example:1"));
@@ -66,16 +66,149 @@ fn each_pair_of_ipv4_and_ipv6_answers_has_expected_verdict() {
 }
 
 #[test]
-fn lookup_is_retried_after_servfail() {
+fn name_server_that_recovers_is_asked_again() {
     let Some(ended) = check_with_names("", "", "late-late.example:1 -o jsonl") else { return };
     let rows = ended.rows();
     assert_eq!(rows[0].verdict(), ("closed", "refused"), "{ended:?}");
 }
 
-/// The resolver returns the negative answer for the name itself, although a name built from the
-/// search list may exist.
+/// Answers for which glibc reports the same error as for a name without addresses, or goes on to the
+/// next name of the search list.
+const UNUSABLE: [&str; 12] = [
+    "formerr",
+    "notimp",
+    "yxdomain",
+    "notauth",
+    "cutoff",
+    "longservfail",
+    "longrefused",
+    "truncated",
+    "counted",
+    "cutrecord",
+    "threebytes",
+    "referral",
+];
+
 #[test]
-fn search_list_failure_is_not_a_negative_answer() {
+fn unusable_answer_for_one_family_leaves_the_name_in_doubt() {
+    let pairs = |other| UNUSABLE.map(|word| [format!("{word}-{other}"), format!("{other}-{word}")]);
+    let names = [pairs("address"), pairs("nodata")].concat().concat();
+    let names: Vec<_> = names.iter().map(|name| format!("{name}.example:1")).collect();
+    let names = names.join(" ");
+    let Some(ended) = check_with_names("", "", &format!("{names} -o jsonl")) else { return };
+    let rows = ended.rows();
+    for row in &rows {
+        let expected = if row.host.contains("address") {
+            ("closed", "refused-in-part")
+        } else {
+            ("unchecked", "lookup-failed")
+        };
+        assert_eq!(row.verdict(), expected, "{}", row.host);
+    }
+    assert_eq!(rows.len(), 4 * UNUSABLE.len());
+
+    let arguments = format!("{names} -o jsonl --all-addresses");
+    let Some(ended) = check_with_names("", "", &arguments) else { return };
+    let count = 2 * UNUSABLE.len();
+    let expected = [(("closed", "refused"), count), (("unchecked", "lookup-failed"), 2 * count)];
+    assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+}
+
+/// A short name is tried below each domain of the search list. Below one, a family has no answer; the
+/// names before and after it do not exist, which says nothing about it.
+#[test]
+fn family_without_an_answer_is_not_absent_because_the_next_name_of_the_search_list_is() {
+    let words = ["silence", "servfail", "refused", "notimp", "cutoff", "longservfail", "counted"];
+    let names = words.map(|word| format!("address-{word}:1 {word}-address:1"));
+    let arguments = format!("{} -o jsonl", names.join(" "));
+    let search = "search other.example example";
+    let Some(ended) = check_with_names(search, "", &arguments) else { return };
+    let expected = [(("closed", "refused-in-part"), 2 * words.len())];
+    assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+}
+
+/// The first two words are the answers below `example`, the others those below `other.example`.
+#[test]
+fn name_with_addresses_does_not_hide_an_earlier_one_without_an_answer() {
+    let table = [
+        ("nxdomain-servfail-nodata-address", ("closed", "refused-in-part")),
+        ("nodata-refused-address-nodata", ("closed", "refused-in-part")),
+        ("address-servfail-nodata-address", ("closed", "refused-in-part")),
+        ("servfail-nxdomain-nodata-address", ("closed", "refused-in-part")),
+        ("nodata-cutoff-nodata-nodata", ("unchecked", "lookup-failed")),
+        ("nxdomain-nxdomain-address-nodata", ("closed", "refused")),
+        ("address-nodata-servfail-servfail", ("closed", "refused")),
+        ("nodata-nxdomain-nodata-nodata", ("unresolved", "no-such-name")),
+    ];
+    let names = table.map(|(name, _)| format!("{name}:1")).join(" ");
+    let search = "search example other.example";
+    let Some(ended) = check_with_names(search, "", &format!("{names} -o jsonl")) else { return };
+    let rows = ended.rows();
+    for (name, expected) in table {
+        let row = rows.iter().find(|row| row.host == name).expect(name);
+        assert_eq!(row.verdict(), expected, "{name}");
+    }
+}
+
+#[test]
+fn negative_answers_in_every_form_are_negative() {
+    let words = ["nodata", "nxdomain", "alias", "longnodata"];
+    let pairs = words.map(|word| format!("address-{word}.example:1 {word}-address.example:1"));
+    let nothing = words.map(|word| format!("{word}-nodata.example:1"));
+    let names = format!("{} {} -o jsonl", pairs.join(" "), nothing.join(" "));
+    for search in ["", "search other.example"] {
+        let Some(ended) = check_with_names(search, "", &names) else { return };
+        let expected = [(("closed", "refused"), 8), (("unresolved", "no-such-name"), 4)];
+        assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+    }
+}
+
+#[test]
+fn name_with_addresses_of_both_families_takes_no_further_question() {
+    let script = "export QUESTIONS=questions";
+    for (name, questions) in [("address-address", 2), ("address-nodata", 5)] {
+        let arguments = format!("{name}.example:1 -o jsonl && cat questions");
+        let Some(ended) = check_with_names("", script, &arguments) else { return };
+        let asked = ended.stdout.lines().filter(|line| line.starts_with(name)).count();
+        assert_eq!(asked, questions, "{ended:?}");
+    }
+}
+
+/// The name server would not answer for the other family.
+#[test]
+fn name_of_the_hosts_file_needs_no_server() {
+    let hosts = "echo 127.0.0.1 address-silence.example >hosts
+        echo ::1 silence-address.example >>hosts
+        mount --bind hosts /etc/hosts
+        echo hosts: files dns >nsswitch.conf";
+    for arguments in ["", "--all-addresses"] {
+        let arguments = format!(
+            "address-silence.example:1 silence-address.example:1 --require-verdict -o jsonl \
+            {arguments}"
+        );
+        let Some(ended) = check_with_names("", hosts, &arguments) else { return };
+        let expected = [(("closed", "refused"), 2)];
+        assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
+fn address_in_an_a_and_an_aaaa_record_is_checked_once() {
+    for (name, addresses) in [("address-mapped", 1), ("nodata-mapped", 1), ("many2-mapped", 3)] {
+        let arguments = format!("{name}.example:1 --all-addresses --require-verdict -o jsonl");
+        let Some(ended) = check_with_names("", "", &arguments) else { return };
+        let expected = [(("closed", "refused"), addresses)];
+        assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert_eq!(ended.summary().targets, addresses as u64, "{ended:?}");
+    }
+}
+
+/// glibc reports the negative answer for the name itself, and hides the failure for a name that the
+/// search list makes of it.
+#[test]
+fn failure_below_a_domain_of_the_search_list_is_no_proof() {
     let names = "nxdomain-nxdomain.example:1 nowhere:1 -o jsonl";
     for (search, expected) in [
         ("search other.example broken.example", ("unchecked", "lookup-failed")),
@@ -87,10 +220,10 @@ fn search_list_failure_is_not_a_negative_answer() {
     }
 }
 
-/// When asked for IPv4 only, the resolver continues through the search list after a failure, and
-/// returns the negative answer for the last name.
+/// Asked for IPv4 alone, glibc goes on through the search list after a failure, and reports that the
+/// last name does not exist.
 #[test]
-fn ipv4_failure_is_reported_despite_search_list() {
+fn failure_for_ipv4_is_reported_with_a_search_list() {
     for arguments in ["", "--all-addresses"] {
         let arguments =
             format!("servfail-address.example:1 -o jsonl --require-verdict {arguments}");
@@ -103,7 +236,7 @@ fn ipv4_failure_is_reported_despite_search_list() {
 }
 
 #[test]
-fn excluded_name_with_unanswered_family_is_an_error() {
+fn excluded_name_of_which_one_family_has_no_answer_is_an_error() {
     let expected = [
         ("address-servfail", "the resolver gave no answer for IPv6"),
         ("refused-address", "the resolver gave no answer for IPv4"),
@@ -114,8 +247,8 @@ fn excluded_name_with_unanswered_family_is_an_error() {
     let excludes = format!("127.0.0.2:1 {excludes} --exclude address-nodata.example");
     let Some(ended) = check_with_names("", "", &excludes) else { return };
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-    let message = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
-    let message = format!("error: {}a name must be resolved to be excluded", message.concat());
+    let errors = expected.map(|(name, error)| format!("--exclude: {name}.example: {error}; "));
+    let message = format!("error: {}a name must be resolved to be excluded", errors.concat());
     assert!(ended.stderr.starts_with(&message), "{ended:?}");
 
     let without_v6 = "127.0.0.1:1 127.0.0.2:1 -4 --exclude address-servfail.example -o jsonl";
@@ -140,9 +273,9 @@ fn telnet_on_the_last_of_forty_addresses_is_found() {
     }
 }
 
-/// The largest number of addresses that a DNS message can hold.
+/// One DNS message holds at most 4,095 IPv4 addresses.
 #[test]
-fn each_of_six_thousand_addresses_is_checked() {
+fn thousands_of_addresses_are_checked_each() {
     let arguments = "many4000-many2000.example:1 --all-addresses -o jsonl";
     let Some(ended) = check_with_names("", "", arguments) else { return };
     let rows = ended.rows();
@@ -152,7 +285,7 @@ fn each_of_six_thousand_addresses_is_checked() {
 }
 
 #[test]
-fn all_addresses_adds_a_row_for_unanswered_family() {
+fn family_without_an_answer_is_a_row_with_all_addresses() {
     let arguments = "many3-servfail.example:1 --all-addresses -o jsonl";
     let Some(ended) = check_with_names("", "", arguments) else { return };
     let rows = ended.rows();
@@ -161,7 +294,7 @@ fn all_addresses_adds_a_row_for_unanswered_family() {
     assert_eq!(ended.status, Some(3), "{ended:?}");
 }
 
-/// Returns a hosts file with `count` addresses of one name.
+/// Returns a hosts file with `count` addresses of `many.example`.
 fn many_hosts(count: usize) -> String {
     let lines = (0..count).map(|at| format!("127.2.{}.{} many.example\n", at / 250, at % 250));
     lines.collect::<Vec<_>>().concat()
@@ -188,9 +321,9 @@ fn addresses_beyond_the_limit_are_reported() {
     assert!(ended.stderr.contains("many.example: it has more than 8192 addresses"), "{ended:?}");
 }
 
-/// The account of a resumed run adds up as well, and no address is lost.
+/// The account of the resumed run adds up, too, and no address is lost.
 #[test]
-fn each_excluded_address_is_counted_and_journaled() {
+fn resumed_run_counts_each_excluded_address_of_a_name() {
     let run = "\"$portmuster\" check many.example:1 127.0.0.1:1 --all-addresses \
         --exclude 127.2.0.0/24 -o jsonl=rows --journal journal";
     let Some(ended) = sh_with_hosts(&many_hosts(300), &format!("{run}; {run} --resume; cat rows"))
@@ -209,7 +342,7 @@ fn each_excluded_address_is_counted_and_journaled() {
 const TWO_ADDRESSES: &str = "127.0.0.2 db.example\n127.0.0.3 db.example\n";
 
 #[test]
-fn gate_fails_while_an_address_is_untried() {
+fn refusal_is_no_proof_while_an_address_was_not_tried() {
     let gate = "db.example:1 --forbid telnet --require-verdict -o jsonl";
     for (more, status, reason) in [
         ("", Some(0), "refused"),

@@ -1,22 +1,41 @@
-"""Runs a program that queries a test name server.
+"""A name server for tests, and a program that asks it.
 
     name_server.py PROGRAM ARGUMENT...
 
-Listens on 127.0.0.1 port 53, UDP and TCP, runs the program, and exits with its status. The first
-label of a name selects the answers: two words separated by a dash, the first for A, the second for
-AAAA. For example, `servfail-nodata.example` fails for A and has no AAAA record.
+Listens on 127.0.0.1 port 53, UDP and TCP, runs the program, and ends with its status. The first
+label of a name is made of words with dashes between them, which say how it is answered: below
+`example` the first word for A and the second for AAAA, below `other.example` the third and the
+fourth. `servfail-nodata.example` fails for A and has no AAAA.
+
+Addresses:
 
     address     127.0.0.1 or ::1
     sinkhole    0.0.0.0 or ::
-    many7       7 addresses, starting at 127.1.0.1 or 2001:db8::1
-    nodata nxdomain servfail refused
-    silence     no answer
-    cutoff      a truncated answer by UDP, and a TCP connection that is closed without an answer
-    late        servfail to the first four queries, then as `address`
+    mapped      ::ffff:127.0.0.1, for AAAA
+    many7       7 addresses, from 127.1.0.1 or 2001:db8::1 on
+    late        servfail to the first four questions, then as `address`
 
-Names below `broken.example` fail. All others do not exist.
+No addresses:
 
-TELNET=ADDRESS starts a telnet server on port 23 of that address.
+    nodata nxdomain
+    alias       an alias of a name without addresses
+    longnodata  `nodata`, over TCP only: the datagram is truncated
+
+No answer, because of an error code, silence, or a damaged or incomplete message:
+
+    formerr servfail notimp refused yxdomain notauth
+    silence     nothing is sent
+    cutoff      a truncated datagram, and a TCP connection that is closed
+    longservfail longrefused
+                a truncated datagram, and the error over TCP
+    truncated   a truncated message, also over TCP
+    counted     one record according to the header, and none in the message
+    cutrecord   the last bytes of the record are missing
+    threebytes  an address of three bytes
+    referral    other name servers
+
+Names below `broken.example` fail. All others do not exist. With QUESTIONS=FILE each question is
+appended to the file. With TELNET=ADDRESS a telnet server listens there, on port 23.
 """
 
 import ipaddress
@@ -26,9 +45,18 @@ import subprocess
 import sys
 import threading
 
-CODES = {"nodata": 0, "servfail": 2, "nxdomain": 3, "refused": 5}
-A, AAAA = 1, 28
-query_counts = {}
+CODES = {
+    "nodata": 0,
+    "formerr": 1,
+    "servfail": 2,
+    "nxdomain": 3,
+    "notimp": 4,
+    "refused": 5,
+    "yxdomain": 6,
+    "notauth": 9,
+}
+A, AAAA, NS = 1, 28, 2
+asked = {}
 
 
 def addresses(word, kind):
@@ -36,8 +64,10 @@ def addresses(word, kind):
         return ["127.0.0.1" if kind == A else "::1"]
     if word == "sinkhole":
         return ["0.0.0.0" if kind == A else "::"]
+    if word == "mapped":
+        return ["::ffff:127.0.0.1"]
     first = int(ipaddress.ip_address("127.1.0.1" if kind == A else "2001:db8::1"))
-    return [first + index for index in range(int(word.removeprefix("many")))]
+    return [first + place for place in range(int(word.removeprefix("many")))]
 
 
 def packed(address, kind):
@@ -46,47 +76,77 @@ def packed(address, kind):
 
 
 def word_of(labels, kind):
-    words = labels[0].split("-")
+    words, domain = labels[0].split("-"), labels[1:]
     if labels[-2:] == ["broken", "example"]:
         return "servfail"
-    if kind not in (A, AAAA) or len(words) != 2:
+    places = {("example",): 0, ("other", "example"): 2}
+    place = places.get(tuple(domain))
+    if kind not in (A, AAAA) or place is None or len(words) < place + 2:
         return "nxdomain"
-    word = words[0 if kind == A else 1]
+    word = words[place + (0 if kind == A else 1)]
     if word != "late":
         return word
     key = (tuple(labels), kind)
-    query_counts[key] = query_counts.get(key, 0) + 1
-    return "servfail" if query_counts[key] <= 4 else "address"
+    asked[key] = asked.get(key, 0) + 1
+    return "servfail" if asked[key] <= 4 else "address"
 
 
-def answer(query, size_max):
-    """Returns the answer to a query, of at most `size_max` bytes (RFC 1035).
+def record(kind, data, length=None):
+    """A record of the name in question, in the class of the internet."""
+    length = len(data) if length is None else length
+    fields = [kind, 1, 0, 0, length]
+    return b"\xc0\x0c" + b"".join(field.to_bytes(2, "big") for field in fields) + data
 
-    `None` means no answer, and an empty answer closes a TCP connection.
-    """
+
+def records_of(word, kind):
+    """The records of the answer, and those of the authority section."""
+    if word in CODES or word == "counted":
+        return [], []
+    if word == "alias":
+        return [record(5, b"\x06target\x00")], []
+    if word == "threebytes":
+        return [record(kind, b"\x7f\x00\x00")], []
+    if word == "cutrecord":
+        return [record(kind, b"\x7f\x00", 4 if kind == A else 16)], []
+    if word == "referral":
+        return [], [record(NS, b"\x06target\x00")]
+    return [record(kind, packed(address, kind)) for address in addresses(word, kind)], []
+
+
+def message(query, end, word, kind, most):
+    """The answer to a question, which ends at `end`, in at most so many bytes (RFC 1035)."""
+    is_datagram = most <= 512
+    truncated = word == "truncated" or (is_datagram and word.startswith(("long", "cutoff")))
+    if truncated:
+        answer, authority = [], []
+    else:
+        word = word.removeprefix("long")
+        answer, authority = records_of(word, kind)
+    question = query[12:end]
+    if 12 + len(question) + sum(map(len, answer + authority)) > most:
+        truncated, answer = True, []
+    flags = 0x8180 | CODES.get(word, 0) | (0x0200 if truncated else 0)
+    counts = [1, 1 if word == "counted" else len(answer), len(authority), 0]
+    header = b"".join(field.to_bytes(2, "big") for field in [flags, *counts])
+    return query[:2] + header + question + b"".join(answer + authority)
+
+
+def answer(query, most):
+    """The answer; `None`: none at all, empty: the connection is closed."""
     labels, at = [], 12
     while query[at]:
         labels.append(query[at + 1 : at + 1 + query[at]].decode().lower())
         at += 1 + query[at]
     kind = int.from_bytes(query[at + 1 : at + 3], "big")
+    if "QUESTIONS" in os.environ:
+        with open(os.environ["QUESTIONS"], "a") as file:
+            file.write(f"{'.'.join(labels)} {'A' if kind == A else 'AAAA'}\n")
     word = word_of(labels, kind)
     if word == "silence":
         return None
-    if word == "cutoff" and size_max > 512:
+    if word == "cutoff" and most > 512:
         return b""
-    records = []
-    if word == "cutoff":
-        records = [bytes(size_max)]
-    elif word not in CODES:
-        for address in addresses(word, kind):
-            data = packed(address, kind)
-            length = len(data).to_bytes(2, "big")
-            records.append(b"\xc0\x0c" + query[at + 1 : at + 5] + bytes(4) + length + data)
-    question, flags = query[12 : at + 5], 0x8180 | CODES.get(word, 0)
-    if 12 + len(question) + sum(map(len, records)) > size_max:
-        flags, records = flags | 0x0200, []
-    counts = b"\x00\x01" + len(records).to_bytes(2, "big") + bytes(4)
-    return query[:2] + flags.to_bytes(2, "big") + counts + question + b"".join(records)
+    return message(query, at + 5, word, kind, most)
 
 
 def serve_datagrams(server):
@@ -97,11 +157,11 @@ def serve_datagrams(server):
             server.sendto(reply, peer)
 
 
-def serve_connections(server, handle):
+def serve_connections(server, converse):
     server.listen(64)
     while True:
         connection, _ = server.accept()
-        threading.Thread(target=handle, args=[connection], daemon=True).start()
+        threading.Thread(target=converse, args=[connection], daemon=True).start()
 
 
 def answer_connection(connection):

@@ -1,12 +1,12 @@
-//! Addresses that reach this machine or no host: the server behind them is not the named target.
+//! Addresses that stand for no host, or that reach this machine whatever name they belong to.
 
 use crate::{
     program::{Ended, check},
     shell::{sh_in_namespaces, sh_with_hosts},
 };
 
-/// Shell lines that start an ssh-like server on all addresses of a network namespace. It records
-/// its clients in the file `touched`.
+/// Shell commands that start a server on all addresses of a network namespace. It greets like ssh, and
+/// appends the peer of each connection to the file `touched`.
 const SERVER: &str = r#"
 cat >server.py <<'END'
 import socket, sys
@@ -25,7 +25,7 @@ server=$!
 read -r _ <ready
 "#;
 
-/// Runs a check next to the server. The clients of the server are appended to stderr.
+/// Runs `portmuster check` beside the server. Its peers are appended to stderr.
 fn check_beside_a_server(hosts: &str, arguments: &str) -> Option<Ended> {
     let script = format!(
         "{SERVER}
@@ -45,10 +45,9 @@ const SINKHOLED: &str = "\
 127.0.0.1 both.example
 ";
 
-/// DNS filters return these addresses for blocked names. A server on this machine is not the named
-/// one.
+/// DNS filters answer like this for names that they block. A connection would reach this machine.
 #[test]
-fn sinkholed_name_is_unchecked_and_never_reaches_local_server() {
+fn sinkholed_name_is_unchecked_and_never_contacted() {
     let arguments =
         "blocked.example blocked6.example mapped.example 0.0.0.0 '[::]' -p 22 --no-kex -o jsonl";
     let Some(ended) = check_beside_a_server(SINKHOLED, arguments) else { return };
@@ -59,7 +58,7 @@ fn sinkholed_name_is_unchecked_and_never_reaches_local_server() {
         assert_eq!((row.attempts, row.address), (0, None), "{row:?}");
     }
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    assert_eq!(ended.stderr.lines().count(), 1, "a client connected: {ended:?}");
+    assert_eq!(ended.stderr.lines().count(), 1, "there was no connection: {ended:?}");
 
     let arguments = "blocked.example 127.0.0.1 -p 22 --no-kex --forbid telnet --require-verdict";
     let Some(ended) = check_beside_a_server(SINKHOLED, arguments) else { return };
@@ -77,10 +76,9 @@ fn other_addresses_of_a_sinkholed_name_are_checked() {
     assert_eq!(by_port(23).verdict(), ("closed", "refused-in-part"));
 }
 
-/// The loopback address is excluded in every notation and under every name. On a stream each target
-/// is tested separately.
+/// The targets come from stdin, so that each is compared with the excludes by itself.
 #[test]
-fn excluded_loopback_is_excluded_in_every_notation() {
+fn excluded_loopback_is_not_contacted_in_any_notation() {
     let hosts = "0.0.0.0 a.example\n::ffff:127.0.0.1 b.example\n::127.0.0.1 c.example\n";
     let targets = "0.0.0.0\n::ffff:127.0.0.1\n::127.0.0.1\n::ffff:0.0.0.0\n0x7f000001\n\
         0X7F.0.0.0x1\na.example\nb.example\nc.example\n";
@@ -88,13 +86,13 @@ fn excluded_loopback_is_excluded_in_every_notation() {
         format!("-i - -p 22 --no-kex --exclude 127.0.0.0/8 -o jsonl <<'END'\n{targets}END\n");
     let Some(ended) = check_beside_a_server(hosts, &format!("{arguments}true")) else { return };
     assert_eq!(ended.stdout, "", "{ended:?}");
-    assert!(!ended.stderr.contains("('::"), "a client connected: {ended:?}");
-    let message = "0 unchecked + 8 excluded + 0 left";
-    assert!(ended.stderr.contains(message), "{ended:?}");
+    assert!(!ended.stderr.contains("('::"), "there was no connection: {ended:?}");
+    let account = "0 unchecked + 8 excluded + 0 left";
+    assert!(ended.stderr.contains(account), "{ended:?}");
 }
 
-/// The system refuses connections to multicast and broadcast addresses. The reserved network has no
-/// route here.
+/// The system refuses to connect to multicast and broadcast addresses. The reserved network has no route
+/// here.
 #[test]
 fn multicast_broadcast_and_reserved_addresses_are_unchecked() {
     let targets = "255.255.255.255:1 127.255.255.255:1 224.0.0.1:1 239.255.255.255:1 240.0.0.1:1 \
@@ -107,9 +105,9 @@ fn multicast_broadcast_and_reserved_addresses_are_unchecked() {
 }
 
 #[test]
-fn numeric_address_notation_is_an_error() {
-    for spelling in ["2130706433:1", "127.1:1", "0x7f.1:1"] {
-        let ended = check([spelling, "--exclude", "127.0.0.0/8"]);
+fn address_as_a_lone_number_is_an_error() {
+    for notation in ["2130706433:1", "127.1:1", "0x7f.1:1"] {
+        let ended = check([notation, "--exclude", "127.0.0.0/8"]);
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
     }
 }

@@ -173,10 +173,7 @@ fn verbose_reports_limiting_factor() {
     let arguments = ["check", "-i", "-", "-v", "--per-host=1"];
     let ended = run(program().args(arguments).write_stdin(list));
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    assert!(
-        ended.stderr.contains("speed limited by the share of a host (--per-host)"),
-        "{ended:?}"
-    );
+    assert!(ended.stderr.contains("speed limited by the limit per host (--per-host)"), "{ended:?}");
 }
 
 #[test]

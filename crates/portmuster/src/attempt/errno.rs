@@ -85,6 +85,11 @@ fn while_pending(errno: Errno) -> Meaning {
     Meaning::State(PortState::Filtered, reason)
 }
 
+/// Returns what this machine is short of if a socket can't be opened with this error.
+pub(crate) fn shortage(errno: Errno) -> Option<Fault> {
+    fault(Phase::Start, errno)
+}
+
 /// Withdraws a refusal that may have been ICMP's, because the error queue could not be read.
 pub(crate) fn withdraw_refusal(conclusion: &mut Conclusion, errno: Errno) {
     let Conclusion::Verdict(verdict) = conclusion else { return };

@@ -1,7 +1,7 @@
-//! Names that are excluded: looked up, all of them, before a run sends anything.
+//! Looks up all excluded names before a run sends anything.
 //!
-//! Invariant: either every name was found and all its addresses of both families are excluded, or
-//! nothing has changed.
+//! Invariant: either every name is found and all its addresses of both families are excluded, or
+//! nothing changes.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,7 +12,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Resolver, system};
+use super::{lookup_pool::Resolver, system};
 use crate::{
     descriptors,
     outcome::Reason,
@@ -23,28 +23,28 @@ use crate::{
     targets::{Excludes, Family},
 };
 
-/// Names to exclude whose addresses are not known.
+/// The error of [`Excludes::resolve`]: names whose addresses are not all known.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ExcludeError {
     /// At least one.
     failed: Vec<FailedName>,
 }
 
-/// A name to exclude whose addresses are not known.
+/// An excluded name whose addresses are not all known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedName {
-    /// Its place among [`Excludes::unresolved`], counted from 0.
+    /// The index of the name in [`Excludes::unresolved`].
     pub position: usize,
     /// The name, as it was added.
     pub name: Arc<str>,
-    /// Why its addresses are not known.
+    /// Why the addresses are not known.
     pub reason: Reason,
-    /// The family whose addresses are not known, where the other's are.
+    /// The family whose addresses are not known. `None` if those of neither are.
     family: Option<Family>,
 }
 
 impl ExcludeError {
-    /// The names, in the order in which they were added; at least one.
+    /// Returns the names, in the order in which they were added; at least one.
     #[must_use]
     pub fn failed(&self) -> &[FailedName] {
         &self.failed
@@ -81,16 +81,17 @@ impl fmt::Display for FailedName {
 }
 
 impl Excludes {
-    /// Looks up the names that were added since the last time, and excludes all their addresses: the
-    /// ports that go with the name, or all. The names stay excluded as they are written, too.
+    /// Looks up the names that were added since the last call, and excludes all their addresses, on the
+    /// ports that were excluded with the name. The names themselves stay excluded.
     ///
-    /// Asks the operating system's resolver, in a bounded number of threads, and waits for the
-    /// answers. A name without an answer, also for one family alone, is looked up three times within
-    /// eight seconds and the time that the resolver takes. Raises this process's soft limit of descriptors to its hard limit.
+    /// Asks the operating system's resolver in a bounded number of threads, and waits for the answers.
+    /// A name without an answer for one or both families is looked up three times within eight seconds
+    /// plus the time that the resolver takes. Raises this process's soft limit of descriptors to its
+    /// hard limit.
     ///
     /// # Errors
-    /// Names of which not all addresses are known. Then nothing has changed, and all are
-    /// [unresolved](Self::unresolved) still.
+    /// Returns the names whose addresses are not all known. Then nothing has changed, and all names
+    /// stay [unresolved](Self::unresolved).
     ///
     /// ```
     /// use portmuster::targets::Excludes;
@@ -122,11 +123,12 @@ impl Excludes {
         Ok(())
     }
 
-    /// Why not all addresses are known that may need to be excluded, and of which family alone.
+    /// Returns why addresses may be missing that need to be excluded, and the family if only one is
+    /// concerned. `None` if none can be missing.
     fn failure(&self, lookup: &Lookup) -> Option<(Reason, Option<Family>)> {
         match lookup {
             Ok(Found { missing: None | Some(Missing::NotAsked(_)), .. }) => None,
-            // Nothing of this family is contacted, whatever its name.
+            // All addresses of this family are excluded anyway.
             Ok(Found { missing: Some(Missing::Family(family)), .. })
                 if self.contains_all_ports(*family) =>
             {
@@ -152,7 +154,7 @@ fn reason(error: LookupError) -> Reason {
     }
 }
 
-/// Looks up each of the names, so many at a time, and those without an answer again after a pause.
+/// Looks up the names, `lookups` at a time, and those without an answer again after a pause.
 fn look_up_all(names: impl Iterator<Item = Arc<str>>, lookups: usize) -> HashMap<Arc<str>, Lookup> {
     let mut resolver = Resolver::new(lookups);
     let names: HashSet<_> = names.collect();
@@ -192,7 +194,7 @@ fn look_up_once(
             resolver.ask(&Question { name, scope: Scope::Each });
         }
         let (Question { name, .. }, lookup) = resolver.wait();
-        // What was short of something beside others may be found by itself.
+        // A lookup for which this machine was short of something may succeed alone.
         let lookup = match lookup {
             Err(LookupError::Short(_)) => system::look_up(&name, Scope::Each),
             lookup => lookup,
@@ -222,35 +224,35 @@ mod tests {
         let mut excludes = excludes(&["localhost:22", "LOCALHOST:24", "10.0.0.1"]);
         assert_eq!(excludes.unresolved().len(), 2);
         assert!(!excludes.contains(LOOPBACK, 22));
-        excludes.resolve().expect("every system has it");
+        excludes.resolve().expect("the hosts file has it");
         assert_eq!(excludes.unresolved().len(), 0);
         let ports = [22, 23, 24].map(|port| excludes.contains(LOOPBACK, port));
         assert_eq!(ports, [true, false, true]);
         let ports = [22, 23, 24].map(|port| excludes.contains_name("localhost", port));
-        assert_eq!(ports, [true, false, true], "as they are written, too");
+        assert_eq!(ports, [true, false, true], "the name itself");
         excludes.add("localhost").expect("an item");
-        excludes.resolve().expect("every system has it");
+        excludes.resolve().expect("the hosts file has it");
         assert!(excludes.contains(LOOPBACK, 23));
     }
 
     #[test]
-    fn names_that_are_not_found_are_told_and_nothing_changes() {
-        // An interface is no matter of name servers.
+    fn names_that_are_not_found_are_reported_and_nothing_changes() {
+        // No name server is asked for an address with a zone.
         let mut excludes = excludes(&["localhost", "10.0.0.1"]);
         excludes.add_unchecked_name("fe80::1%a b");
         excludes.add_unchecked_name("");
-        let error = excludes.resolve().expect_err("two can't be");
+        let error = excludes.resolve().expect_err("two names are not found");
         let failed: Vec<_> = error.failed().iter().map(|it| (it.position, it.reason)).collect();
         assert_eq!(failed, [(1, Reason::NoSuchInterface), (2, Reason::NoSuchName)]);
-        let told = "can't exclude fe80::1%a b: no-such-interface; and 1 more";
-        assert_eq!(error.to_string(), told);
+        let message = "can't exclude fe80::1%a b: no-such-interface; and 1 more";
+        assert_eq!(error.to_string(), message);
         assert_eq!(excludes.unresolved().len(), 3);
         assert!(!excludes.contains(LOOPBACK, 22));
     }
 
     #[test]
-    fn thousands_of_names_are_looked_up_in_a_bounded_pool() {
-        // Each is another one, and all of them are addresses that no server is asked for.
+    fn thousands_of_names_are_looked_up_by_two_threads() {
+        // Each of these is a different address, for which no server is asked.
         let names: Vec<Arc<str>> =
             (0..3000).map(|number| format!("0x7f.{number}").into()).collect();
         let answers = look_up_all(names.iter().cloned(), 2);

@@ -1,188 +1,213 @@
-//! What the operating system's resolver says of one name.
+//! Looks up one name with the operating system's resolver.
 //!
 //! `getaddrinfo` for both families hides what became of one of them: glibc answers "no such name" when
 //! the name server failed for one family and has nothing for the other, and it answers with the
-//! addresses of one family when the other failed. So whatever is no address is asked again, a family
-//! at a time.
+//! addresses of one family when the other failed. So a family without addresses is looked up again by
+//! itself. For one family, too, glibc reports failures as "no such name", so every such answer that
+//! decides something is [confirmed](negative::confirm).
 //!
-//! Invariant: [`LookupError::NoSuchName`] takes a negative answer for each family, and for each name
-//! that the search list makes of it.
+//! Invariant: [`LookupError::NoSuchName`] takes a confirmed negative answer for each family.
 
 use std::{
     collections::HashSet,
     io,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use dns_lookup::{AddrFamily, AddrInfoHints, LookupErrorKind, SockType};
 
-use super::local;
+use super::{
+    dns_client::Unconfirmed,
+    hosts_file,
+    negative::{self, Doubt},
+    nsswitch::NameSources,
+};
 use crate::{
+    clock::{Clock, Instant},
     descriptors,
     outcome::Fault,
     schedule::{Found, Lookup, LookupError, Missing, Scope},
     targets::Family,
 };
 
+/// The time after which a lookup counts as one without an answer. The resolver's own limits add up to
+/// 30 s for a question to three servers, and a lookup may take several questions.
+pub(super) const LOOKUP_MAX: Duration = Duration::from_mins(3);
+
 /// The address is of another family than the one asked for (`netdb.h` of glibc).
 const EAI_ADDRFAMILY: i32 = -9;
 
-/// What one call of `getaddrinfo` came to.
+/// The result of one call of `getaddrinfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
+enum SystemAnswer {
     /// At least one.
     Addresses(Vec<SocketAddr>),
-    /// There is none.
+    /// The resolver says that there is none.
     Negative,
+    /// There is none, and no server was asked: the name is an address of the other family, or not a
+    /// name at all.
+    NotApplicable,
     /// Nothing is known.
     Failed,
     /// This machine was short of something: nothing is known.
     Short(Fault),
 }
 
-/// Asks the system, and waits for its answers.
+/// Looks up the name and waits for the answers.
 pub(super) fn look_up(name: &str, scope: Scope) -> Lookup {
-    // Both at once take as long as the slower one, and one is known to have addresses.
+    // One family is known to have addresses: asking for both would take as long as the slower answer.
     let first = (scope == Scope::BothFamilies).then_some(Family::V4);
     let found = match ask(name, first) {
-        Answer::Short(fault) => return Err(LookupError::Short(fault)),
-        Answer::Addresses(addresses) if scope == Scope::OneFamily => {
+        SystemAnswer::Short(fault) => return Err(LookupError::Short(fault)),
+        // The schedule can't tell which family an IPv4-mapped address was found with, so the other one
+        // is looked up at once.
+        SystemAnswer::Addresses(addresses)
+            if scope == Scope::OneFamily && !addresses.iter().any(is_mapped) =>
+        {
             let missing = absent(&addresses).map(Missing::NotAsked);
             Found { missing, ..addresses.into() }
         }
-        Answer::Addresses(addresses) => complete(name, addresses)?,
-        Answer::Negative | Answer::Failed if first.is_some() => by_family(name, None)?,
+        SystemAnswer::Addresses(addresses) => complete(name, addresses)?,
         // No server is asked for an address with a zone: the system has no such interface.
-        Answer::Negative if has_zone(name) => return Err(LookupError::NoSuchInterface),
-        both @ (Answer::Negative | Answer::Failed) => by_family(name, Some(both))?,
+        SystemAnswer::Negative | SystemAnswer::NotApplicable
+            if first.is_none() && has_zone(name) =>
+        {
+            return Err(LookupError::NoSuchInterface);
+        }
+        answer => by_family(name, first.is_none() && answer == SystemAnswer::Failed)?,
     };
+    let found = if scope == Scope::Each { each_once(&found) } else { found };
     Ok(found.bounded(scope.addresses_max()))
 }
 
-/// Whether it is an IPv6 address with a zone (RFC 4007 §11).
+/// Returns whether the name is an IPv6 address with a zone (RFC 4007 §11).
 fn has_zone(name: &str) -> bool {
     name.split_once('%').is_some_and(|(address, _)| address.parse::<Ipv6Addr>().is_ok())
 }
 
-/// Adds what a family has of which there is no address yet.
+/// Returns whether the address is an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2).
+fn is_mapped(address: &SocketAddr) -> bool {
+    address.is_ipv6() && address.ip().to_canonical().is_ipv4()
+}
+
+/// Completes the addresses of a name with those of the other family, if all are of one.
 fn complete(name: &str, mut addresses: Vec<SocketAddr>) -> Lookup {
     let Some(absent) = absent(&addresses) else { return Ok(addresses.into()) };
-    // The resolver takes a name from the hosts file and asks no server for the rest of it.
-    if local::is_of_hosts_file(name, &addresses) {
+    if is_of_hosts_file(name, &addresses)? {
         return Ok(addresses.into());
     }
-    let answer = match ask(name, Some(absent)) {
-        Answer::Negative if absent == Family::V4 => ask_searched(name, &[Some(Family::V4)]),
-        answer => answer,
-    };
-    let missing = match answer {
-        Answer::Addresses(more) => {
+    let doubtful = match ask(name, Some(absent)) {
+        SystemAnswer::Addresses(more) => {
             addresses.extend(more);
-            None
+            // They may be those of a later name of the search list.
+            doubtful(name, &[], absent)?
         }
-        Answer::Negative => None,
-        Answer::Failed => Some(Missing::Family(absent)),
-        Answer::Short(fault) => return Err(LookupError::Short(fault)),
+        SystemAnswer::NotApplicable => None,
+        SystemAnswer::Negative => doubtful(name, &[absent], absent)?,
+        SystemAnswer::Failed => Some(absent),
+        SystemAnswer::Short(fault) => return Err(LookupError::Short(fault)),
     };
+    let missing = doubtful.map(Missing::Family);
     Ok(Found { missing, ..addresses.into() })
 }
 
-/// The family of which there is no address.
-fn absent(addresses: &[SocketAddr]) -> Option<Family> {
-    let has = |family| addresses.iter().any(|address| Family::of(address.ip()) == family);
-    Family::ALL.into_iter().find(|&family| !has(family))
+/// Returns whether the addresses come from the hosts file. The resolver then asks no server for further
+/// ones.
+fn is_of_hosts_file(name: &str, addresses: &[SocketAddr]) -> Result<bool, LookupError> {
+    if !hosts_file::lists(name, addresses) {
+        return Ok(false);
+    }
+    match NameSources::load().map_err(Unconfirmed::from) {
+        Ok(sources) => Ok(sources.read_hosts_file_first()),
+        Err(Unconfirmed::NoAnswer) => Ok(false),
+        Err(Unconfirmed::Short(fault)) => Err(LookupError::Short(fault)),
+    }
 }
 
-/// Asks for each family by itself; `both`: what asking for both at once came to, if it was asked.
-fn by_family(name: &str, both: Option<Answer>) -> Lookup {
-    let (mut addresses, mut failed) = (Vec::new(), None);
+/// Returns the family of which there is no address; `None` if there are addresses of both.
+fn absent(addresses: &[SocketAddr]) -> Option<Family> {
+    match (addresses.iter().any(SocketAddr::is_ipv4), addresses.iter().any(SocketAddr::is_ipv6)) {
+        (true, true) => None,
+        (true, false) => Some(Family::V6),
+        (false, _) => Some(Family::V4),
+    }
+}
+
+/// Asks for each family by itself, after a question that found no addresses. `both_failed` says that the
+/// question was for both families and had no answer.
+fn by_family(name: &str, both_failed: bool) -> Lookup {
+    let (mut addresses, mut negative, mut failed) = (Vec::new(), Vec::new(), None);
+    let mut is_name = true;
     for family in [Family::V6, Family::V4] {
         match ask(name, Some(family)) {
-            Answer::Addresses(more) => addresses.extend(more),
-            Answer::Negative => {}
-            Answer::Failed => failed = Some(family),
-            Answer::Short(fault) => return Err(LookupError::Short(fault)),
+            SystemAnswer::Addresses(more) => addresses.extend(more),
+            SystemAnswer::Negative if both_failed => failed = Some(family),
+            SystemAnswer::Negative => negative.push(family),
+            SystemAnswer::NotApplicable => is_name = false,
+            SystemAnswer::Failed => failed = Some(family),
+            SystemAnswer::Short(fault) => return Err(LookupError::Short(fault)),
         }
     }
-    let has_v4 = addresses.iter().any(SocketAddr::is_ipv4);
-    if failed.is_none() && !has_v4 {
-        match confirm_no_v4(name, both, !addresses.is_empty()) {
-            Answer::Negative => {}
-            Answer::Short(fault) => return Err(LookupError::Short(fault)),
-            Answer::Failed | Answer::Addresses(_) => failed = Some(Family::V4),
-        }
+    if !addresses.is_empty() && is_of_hosts_file(name, &addresses)? {
+        return Ok(addresses.into());
+    }
+    if is_name && failed.is_none() {
+        failed = doubtful(name, &negative, Family::V4)?;
     }
     match failed {
-        None if addresses.is_empty() => Err(missing_everywhere(name)),
+        None if addresses.is_empty() => Err(LookupError::NoSuchName),
         Some(_) if addresses.is_empty() => Err(LookupError::NoAnswer),
         failed => Ok(Found { missing: failed.map(Missing::Family), ..addresses.into() }),
     }
 }
 
-/// Confirms a negative answer for IPv4; anything but [`Answer::Negative`] leaves it in doubt.
-///
-/// Asked for IPv4 alone, glibc reports "no such name" where a server hangs up on a question whose answer
-/// is too long for a datagram, and where a later name of the search list does not exist after an
-/// earlier one failed.
-fn confirm_no_v4(name: &str, both: Option<Answer>, has_v6: bool) -> Answer {
-    match both.unwrap_or_else(|| ask(name, None)) {
-        Answer::Negative | Answer::Addresses(_) if has_v6 => {
-            ask_searched(name, &[Some(Family::V4)])
-        }
-        // Both at once had addresses, and each family by itself has none.
-        Answer::Addresses(_) => Answer::Failed,
-        answer => answer,
+/// [Confirms](negative::confirm) what the system found, which was nothing for the families in `absent`.
+/// Returns the family whose addresses may be incomplete, if any: `default` if no question could be
+/// asked.
+fn doubtful(name: &str, absent: &[Family], default: Family) -> Result<Option<Family>, LookupError> {
+    let deadline = Instant::START.after(LOOKUP_MAX);
+    match negative::confirm(name, absent, Clock::start(), deadline) {
+        Ok(()) => Ok(None),
+        Err(Doubt::Family(family)) => Ok(Some(family)),
+        Err(Doubt::Unconfirmed(Unconfirmed::NoAnswer)) => Ok(Some(default)),
+        Err(Doubt::Unconfirmed(Unconfirmed::Short(fault))) => Err(LookupError::Short(fault)),
     }
 }
 
-/// Tells a name that does not exist from one that failed below a domain of the search list.
-fn missing_everywhere(name: &str) -> LookupError {
-    match ask_searched(name, &[None, Some(Family::V4), Some(Family::V6)]) {
-        Answer::Negative => LookupError::NoSuchName,
-        Answer::Short(fault) => LookupError::Short(fault),
-        Answer::Failed | Answer::Addresses(_) => LookupError::NoAnswer,
-    }
+/// Removes duplicates, after IPv4-mapped addresses are replaced by the IPv4 addresses that they reach.
+fn each_once(found: &Found) -> Found {
+    let mut seen = HashSet::new();
+    let addresses = found.addresses.iter().map(|address| match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
+        IpAddr::V6(_) => *address,
+    });
+    let addresses = addresses.filter(|address| seen.insert(*address)).collect();
+    Found { addresses, missing: found.missing }
 }
 
-/// Asks for each name that the search list makes of this one: the first answer that is not negative,
-/// or [`Answer::Negative`]. The resolver itself reports one of the answers, and the others may be
-/// failures.
-fn ask_searched(name: &str, families: &[Option<Family>]) -> Answer {
-    for name in local::searched(name) {
-        for &family in families {
-            match ask(&name, family) {
-                Answer::Negative => {}
-                // It was negative a moment ago.
-                Answer::Addresses(_) => return Answer::Failed,
-                answer => return answer,
-            }
-        }
-    }
-    Answer::Negative
-}
-
-/// Asks for the addresses of one family, or of both.
-#[expect(clippy::disallowed_methods, reason = "this is where names are resolved")]
-fn ask(name: &str, family: Option<Family>) -> Answer {
+/// Calls `getaddrinfo` for one family, or for both.
+#[expect(clippy::disallowed_methods, reason = "names are resolved here")]
+fn ask(name: &str, family: Option<Family>) -> SystemAnswer {
     let address = family.map_or(0, |family| match family {
         Family::V4 => AddrFamily::Inet.into(),
         Family::V6 => AddrFamily::Inet6.into(),
     });
-    // Without AI_ADDRCONFIG: what this machine has no address for is no less an address.
+    // AI_ADDRCONFIG would hide the addresses of a family that this machine has no address of.
     let hints =
         AddrInfoHints { socktype: SockType::Stream.into(), address, ..AddrInfoHints::default() };
     match dns_lookup::getaddrinfo(Some(name), None, Some(hints)) {
         Ok(found) => distinct(found.map(|address| address.map(|address| address.sockaddr))),
         // A resolver that can't open its files or sockets may say that there is no such name.
         Err(error) => match descriptors::shortage() {
-            Some(fault) => Answer::Short(fault),
+            Some(fault) => SystemAnswer::Short(fault),
             None => meaning(error.kind(), error.error_num(), name),
         },
     }
 }
 
-/// The addresses, each once, if there are any that this program can read.
-fn distinct(found: impl Iterator<Item = io::Result<SocketAddr>>) -> Answer {
+/// Collects the addresses that this program can read, each once.
+fn distinct(found: impl Iterator<Item = io::Result<SocketAddr>>) -> SystemAnswer {
     let (mut addresses, mut seen) = (Vec::new(), HashSet::new());
     let mut unreadable = false;
     for address in found {
@@ -193,22 +218,22 @@ fn distinct(found: impl Iterator<Item = io::Result<SocketAddr>>) -> Answer {
         }
     }
     match addresses.is_empty() {
-        false => Answer::Addresses(addresses),
-        // The name has an address, so it is not that which is missing.
-        true if unreadable => Answer::Failed,
-        true => Answer::Negative,
+        false => SystemAnswer::Addresses(addresses),
+        // The name has addresses, of a kind that this program does not know.
+        true if unreadable => SystemAnswer::Failed,
+        true => SystemAnswer::Negative,
     }
 }
 
-/// The one place that gives the errors of `getaddrinfo` their meaning (RFC 3493 §6.1).
-fn meaning(kind: LookupErrorKind, number: i32, name: &str) -> Answer {
+/// Maps the errors of `getaddrinfo` (RFC 3493 §6.1) to answers. No other place does.
+fn meaning(kind: LookupErrorKind, number: i32, name: &str) -> SystemAnswer {
     match kind {
-        LookupErrorKind::NoName | LookupErrorKind::NoData => Answer::Negative,
-        LookupErrorKind::IO if number == EAI_ADDRFAMILY => Answer::Negative,
-        // It never came to a call.
-        LookupErrorKind::IO if name.contains('\0') => Answer::Negative,
-        LookupErrorKind::Memory => Answer::Short(Fault::Memory),
-        _ => Answer::Failed,
+        LookupErrorKind::NoName | LookupErrorKind::NoData => SystemAnswer::Negative,
+        LookupErrorKind::IO if number == EAI_ADDRFAMILY => SystemAnswer::NotApplicable,
+        // The function was not called.
+        LookupErrorKind::IO if name.contains('\0') => SystemAnswer::NotApplicable,
+        LookupErrorKind::Memory => SystemAnswer::Short(Fault::Memory),
+        _ => SystemAnswer::Failed,
     }
 }
 
@@ -217,44 +242,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table() {
+    fn errors_of_getaddrinfo_have_their_meaning() {
         // The numbers of glibc's netdb.h.
         #[rustfmt::skip]
         let table = [
-            ("BADFLAGS",   -1,  Answer::Failed),
-            ("NONAME",     -2,  Answer::Negative),
-            ("AGAIN",      -3,  Answer::Failed),
-            ("FAIL",       -4,  Answer::Failed),
-            ("NODATA",     -5,  Answer::Negative),
-            ("FAMILY",     -6,  Answer::Failed),
-            ("SOCKTYPE",   -7,  Answer::Failed),
-            ("SERVICE",    -8,  Answer::Failed),
-            ("ADDRFAMILY", -9,  Answer::Negative),
-            ("MEMORY",     -10, Answer::Short(Fault::Memory)),
-            ("SYSTEM",     -11, Answer::Failed),
-            ("unknown",    -77, Answer::Failed),
+            ("BADFLAGS",   -1,  SystemAnswer::Failed),
+            ("NONAME",     -2,  SystemAnswer::Negative),
+            ("AGAIN",      -3,  SystemAnswer::Failed),
+            ("FAIL",       -4,  SystemAnswer::Failed),
+            ("NODATA",     -5,  SystemAnswer::Negative),
+            ("FAMILY",     -6,  SystemAnswer::Failed),
+            ("SOCKTYPE",   -7,  SystemAnswer::Failed),
+            ("SERVICE",    -8,  SystemAnswer::Failed),
+            ("ADDRFAMILY", -9,  SystemAnswer::NotApplicable),
+            ("MEMORY",     -10, SystemAnswer::Short(Fault::Memory)),
+            ("SYSTEM",     -11, SystemAnswer::Failed),
+            ("unknown",    -77, SystemAnswer::Failed),
         ];
         for (what, number, expected) in table {
             let kind = LookupErrorKind::new(number);
             assert_eq!(meaning(kind, number, "db.example"), expected, "EAI_{what}");
         }
-        assert_eq!(meaning(LookupErrorKind::IO, 0, "a\0b"), Answer::Negative);
-        assert_eq!(meaning(LookupErrorKind::IO, 0, "db.example"), Answer::Failed);
+        assert_eq!(meaning(LookupErrorKind::IO, 0, "a\0b"), SystemAnswer::NotApplicable);
+        assert_eq!(meaning(LookupErrorKind::IO, 0, "db.example"), SystemAnswer::Failed);
     }
 
     #[test]
-    fn addresses_that_cannot_be_read_are_no_proof_that_there_is_no_name() {
+    fn unreadable_addresses_are_no_negative_answer() {
         let one = SocketAddr::from(([192, 0, 2, 1], 0));
         let unreadable = || Err(io::Error::other("an unknown family"));
         let found = distinct([Ok(one), unreadable(), Ok(one)].into_iter());
-        assert_eq!(found, Answer::Addresses(vec![one]));
-        assert_eq!(distinct([unreadable()].into_iter()), Answer::Failed);
-        assert_eq!(distinct([].into_iter()), Answer::Negative);
+        assert_eq!(found, SystemAnswer::Addresses(vec![one]));
+        assert_eq!(distinct([unreadable()].into_iter()), SystemAnswer::Failed);
+        assert_eq!(distinct([].into_iter()), SystemAnswer::Negative);
     }
 
-    /// `inet_aton(3)` reads these, and no server is asked.
     #[test]
-    fn numbers_that_are_addresses_have_no_other_family() {
+    fn mapped_addresses_are_duplicates_of_ipv4_addresses() {
+        let addresses = ["127.7.0.1:0", "[::ffff:127.7.0.1]:0", "[::1]:0", "[::ffff:127.7.0.2]:0"];
+        let addresses = addresses.map(|address| address.parse().expect("an address"));
+        let kept = each_once(&addresses.to_vec().into());
+        let kept: Vec<_> = kept.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(kept, ["127.7.0.1:0", "[::1]:0", "127.7.0.2:0"]);
+    }
+
+    /// `inet_aton(3)` parses these, and no server is asked.
+    #[test]
+    fn ipv4_addresses_in_other_notations_have_no_other_family() {
         for name in ["0x7f.1", "0x7f000001", "0177.0.0.0x1"] {
             let found = look_up(name, Scope::Each).expect(name);
             assert_eq!(*found.addresses, [SocketAddr::from(([127, 0, 0, 1], 0))], "{name}");

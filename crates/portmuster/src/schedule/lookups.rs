@@ -1,4 +1,4 @@
-//! What becomes of a target when its addresses are known.
+//! Takes the results of lookups: the addresses of a name are tried, excluded, or made targets.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -18,6 +18,7 @@ use crate::{
 };
 
 impl Schedule {
+    /// Looks up the name of a check, which waits unless the result is cached.
     pub(super) fn look_up(&mut self, id: CheckId, name: &Arc<str>, now: Instant) {
         let scope = match self.addresses {
             Addresses::UntilOneAccepts => Scope::OneFamily,
@@ -29,6 +30,7 @@ impl Schedule {
         }
     }
 
+    /// Takes the result of a lookup that a check waited for.
     pub(super) fn looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
         match lookup {
             Ok(found) if self.addresses == Addresses::Each => self.each(id, found, now),
@@ -50,6 +52,7 @@ impl Schedule {
         }
     }
 
+    /// Takes the single address of a check, which is excluded, refused as unspecified, or tried.
     pub(super) fn resolved(&mut self, id: CheckId, address: SocketAddr, now: Instant) {
         if self.excludes_contain(address, self.checks[id.0].target().port) {
             self.exclude(id);
@@ -61,7 +64,7 @@ impl Schedule {
         }
     }
 
-    /// Takes the addresses of a name, which are tried until one accepts.
+    /// Takes the addresses of a name, which are tried one after another until one accepts.
     fn resolved_name(&mut self, id: CheckId, found: &Found, now: Instant) {
         let port = self.checks[id.0].target().port;
         let (tried, coverage) = self.tried(found, port);
@@ -75,7 +78,7 @@ impl Schedule {
         } else if let Some(name) = self.checks[id.0].unresolved_name()
             && other.is_some_and(|other| !self.excludes.contains_all(other, port))
         {
-            // It may have addresses that are not excluded.
+            // The other family may have addresses that are not excluded.
             self.look_up_rest(id, name, now);
         } else if let Some(reason) = self.missing_reason(found, port) {
             self.end(id, PortState::Unchecked, reason, now);
@@ -86,12 +89,12 @@ impl Schedule {
         }
     }
 
-    /// The addresses of a name that are tried until one accepts.
+    /// Returns the addresses of a name that may be tried, and which part of the name they cover.
     fn tried(&self, found: &Found, port: u16) -> (Arc<[SocketAddr]>, Coverage) {
         let tried = without(&self.allowed(&found.addresses, port), is_unspecified);
         let coverage = match found.missing {
             _ if tried.len() < found.addresses.len() => Coverage::Part,
-            // Also of a family that is excluded: an address of it is one that was not tried.
+            // This holds for an excluded family, too: its addresses are not tried.
             Some(Missing::Family(_) | Missing::Beyond) => Coverage::Part,
             Some(Missing::NotAsked(_)) => Coverage::OneFamily,
             None => Coverage::Whole,
@@ -99,8 +102,7 @@ impl Schedule {
         (tried, coverage)
     }
 
-    /// Asks for the other family of a name of which no address that is known accepted, or may be
-    /// tried.
+    /// Looks up both families of a name when none of its known addresses accepted, or may be tried.
     pub(super) fn look_up_rest(&mut self, id: CheckId, name: Arc<str>, now: Instant) {
         let question = Question { name, scope: Scope::BothFamilies };
         if let Some(lookup) = self.names.look_up(&question, id, now) {
@@ -108,7 +110,7 @@ impl Schedule {
         }
     }
 
-    /// Takes the addresses of a name of which those of one family did not accept, or were not tried.
+    /// Takes the addresses of both families, after those of one did not accept or were not tried.
     pub(super) fn rest_looked_up(&mut self, id: CheckId, lookup: &Lookup, now: Instant) {
         if self.checks[id.0].unresolved_name().is_some() {
             return self.looked_up(id, lookup, now);
@@ -116,11 +118,12 @@ impl Schedule {
         let tried = Family::of(self.checks[id.0].endpoint().ip());
         let is_known = matches!(lookup, Ok(Found { missing: None, .. }));
         if !is_known && self.checks[id.0].is_filtered() {
-            // Whoever lets silence pass has not said that of what can't be looked up.
+            // A gate that allows `filtered` does not thereby allow names that can't be looked up.
             self.checks[id.0].lookup_failed();
         }
         if let Ok(found) = lookup {
-            let is_tried = |address: &SocketAddr| Family::of(address.ip()) == tried;
+            // An IPv4 address in an AAAA record was not tried with those of A records.
+            let is_tried = |address: &SocketAddr| address.is_ipv4() == (tried == Family::V4);
             let addresses = without(&found.addresses, is_tried);
             let rest = Found { addresses, missing: found.missing };
             let (untried, coverage) = self.tried(&rest, self.checks[id.0].target().port);
@@ -135,12 +138,12 @@ impl Schedule {
         }
     }
 
-    /// Takes the addresses of a name, of which each is a target of its own.
+    /// Makes each address of a name a target of its own.
     fn each(&mut self, id: CheckId, found: &Found, now: Instant) {
         let port = self.checks[id.0].target().port;
         let allowed = self.allowed(&found.addresses, port);
         let missing = self.missing_reason(found, port);
-        // Addresses of an excluded family that has no answer are one that is excluded.
+        // An excluded family without an answer counts as one excluded address.
         let unknown = matches!(found.missing, Some(Missing::Family(_) | Missing::Beyond));
         let unknown_excluded = u64::from(unknown && missing.is_none());
         let named = found.addresses.len() as u64 + u64::from(unknown);
@@ -162,7 +165,7 @@ impl Schedule {
         self.expand(now);
     }
 
-    /// Makes addresses targets, as long as there is room for more.
+    /// Adds the next addresses as targets while there is room.
     pub(super) fn expand(&mut self, now: Instant) {
         while self.may_expand()
             && let Some(each) = self.expanding.front_mut()
@@ -176,7 +179,7 @@ impl Schedule {
         }
     }
 
-    /// Why addresses of the name may be missing that are not excluded.
+    /// Returns why addresses that are not excluded may be missing; `None` if none are.
     fn missing_reason(&self, found: &Found, port: u16) -> Option<Reason> {
         match found.missing? {
             Missing::Family(family) => {
@@ -187,13 +190,14 @@ impl Schedule {
         }
     }
 
+    /// Ends a check without an outcome, because its address is excluded.
     pub(super) fn exclude(&mut self, id: CheckId) {
         let check = self.checks.remove(id.0);
         self.outcome_counts.push(OutcomeCount { position: check.position(), outcomes: 0 });
         self.account.excluded += 1;
     }
 
-    /// The addresses that are not excluded.
+    /// Returns the addresses that are not excluded.
     fn allowed(&self, addresses: &Arc<[SocketAddr]>, port: u16) -> Arc<[SocketAddr]> {
         if self.excludes.is_empty() {
             return Arc::clone(addresses);
@@ -206,12 +210,12 @@ impl Schedule {
     }
 }
 
-/// Whether it is the address of no host: to connect to it would reach this machine.
+/// Returns whether it is 0.0.0.0 or ::, a connection to which reaches this machine.
 fn is_unspecified(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_unspecified()
 }
 
-/// The same addresses, if none of them is unwanted; else a copy of the others.
+/// Returns the addresses without the unwanted ones; copies them only if there are any.
 fn without(
     addresses: &Arc<[SocketAddr]>,
     is_unwanted: impl Fn(&SocketAddr) -> bool,

@@ -1,4 +1,4 @@
-//! Who waits for which name, and what the names were last found to be.
+//! Keeps the checks that wait for a name, and the results of recent lookups.
 
 use std::{
     cmp::Reverse,
@@ -11,38 +11,39 @@ use std::{
 use super::start::CheckId;
 use crate::{clock::Instant, outcome::Fault, targets::Family};
 
-/// Targets that wait for their name, over all names.
+/// The most targets that wait for the lookup of a name.
 pub(super) const WAITING_MAX: usize = 65_536;
-/// Names whose addresses are remembered; beyond, the oldest is forgotten.
+/// The most names in the cache; the oldest is evicted.
 const KNOWN_MAX: usize = 65_536;
-/// Addresses that are remembered, over all names.
+/// The most addresses in the cache, over all names.
 const KNOWN_ADDRESSES_MAX: usize = 262_144;
-/// How long they are: as long as short-lived records of the name system live, so that a run
-/// without end keeps up with them.
+/// The lifetime of a cache entry. It is that of short-lived DNS records, so that an endless run
+/// notices when they change.
 const KNOWN_FOR: Duration = Duration::from_mins(5);
-/// Pauses before a name without an answer is looked up again. Name servers remember a failure for a
-/// second (BIND) or five (Unbound), and the resolver has asked each of them twice by itself.
+/// The pauses before a name without an answer is looked up again. Name servers cache a failure for
+/// one second (BIND) or five (Unbound), and the resolver has already asked each of them twice.
 const PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(6)];
-/// Lookups of one scope in a row without an answer, or without one for a family, after which none is
-/// made again before one has an answer: what is out of order is the resolver, and each lookup takes
-/// all the time that it waits for servers.
+/// After this many consecutive lookups of one scope without an answer, also for one family only, names
+/// are not looked up again until a lookup has an answer: the resolver itself is out of order, and each
+/// lookup takes as long as it waits for servers.
 pub(crate) const OUT_OF_ORDER: usize = 64;
 
-/// How far a lookup goes.
+/// Which addresses of a name a lookup has to find.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Scope {
-    /// To the addresses that one question to the resolver finds, which may be those of one family.
+    /// Those that one call of the resolver finds, which may be of one family only.
     OneFamily,
-    /// To the addresses of both families.
+    /// Those of both families.
     BothFamilies,
-    /// To all addresses, each of which is a target of its own.
+    /// All, because each of them is checked as a target of its own.
     Each,
 }
 
 impl Scope {
-    /// Addresses that are kept; beyond these the lookup says that there are more. One message of DNS
-    /// holds at most 4,095 addresses of IPv4, or 2,340 of IPv6; a hosts file may have more. Fewer are
-    /// tried until one accepts: when all are silent their timeouts add up.
+    /// Returns the most addresses that a lookup keeps; if there are more, it returns
+    /// [`Missing::Beyond`]. One DNS message holds at most 4,095 IPv4 or 2,340 IPv6 addresses; a hosts
+    /// file may have more. The limit is lower where addresses are tried one after another, because
+    /// their timeouts add up.
     pub(crate) fn addresses_max(self) -> usize {
         match self {
             Self::OneFamily | Self::BothFamilies => 256,
@@ -51,51 +52,51 @@ impl Scope {
     }
 }
 
-/// What the resolver is asked.
+/// A name to look up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Question {
     pub(crate) name: Arc<str>,
     pub(crate) scope: Scope,
 }
 
-/// What a lookup found.
+/// The result of a lookup.
 pub(crate) type Lookup = Result<Found, LookupError>;
 
 /// The addresses of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// Whatever their port; at least one.
+    /// At least one. The port means nothing.
     pub(crate) addresses: Arc<[SocketAddr]>,
-    /// What there may be beside these; `None`: nothing.
+    /// What is not known of the other addresses; `None` if there are no others.
     pub(crate) missing: Option<Missing>,
 }
 
-/// What is not known of the addresses of a name.
+/// Which addresses of a name are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// The resolver gave no answer for this family.
+    /// Those of this family: the resolver gave no answer.
     Family(Family),
-    /// The resolver was not asked for this family.
+    /// Those of this family: the resolver was not asked for it alone.
     NotAsked(Family),
-    /// There are more addresses than are kept.
+    /// Those beyond [`Scope::addresses_max`].
     Beyond,
 }
 
 /// Why a lookup found no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LookupError {
-    /// There is no such name, or it has no address.
+    /// The name does not exist, or has no address.
     NoSuchName,
-    /// The resolver gave no answer: nothing is known of the name.
+    /// The resolver gave no answer, so nothing is known about the name.
     NoAnswer,
-    /// It is an address with a zone that this machine has no interface for.
+    /// The name is an address whose zone is no interface of this machine.
     NoSuchInterface,
-    /// This machine was short of something: nothing is known of the name.
+    /// This machine was short of something, so nothing is known about the name.
     Short(Fault),
 }
 
 impl Found {
-    /// The same with no more than so many addresses.
+    /// Returns the first `most` addresses, and [`Missing::Beyond`] if there are more.
     pub(crate) fn bounded(self, most: usize) -> Self {
         match self.addresses.get(..most) {
             Some(kept) if kept.len() < self.addresses.len() => {
@@ -107,19 +108,19 @@ impl Found {
 }
 
 impl From<Vec<SocketAddr>> for Found {
-    /// All that the name has.
+    /// Creates the result of a lookup that found all addresses of the name.
     fn from(addresses: Vec<SocketAddr>) -> Self {
         Self { addresses: addresses.into(), missing: None }
     }
 }
 
-/// The pause after which a lookup with this result is made again, when it was made again so often
-/// already; `None`: it is not.
+/// Returns the pause after which a name with this result is looked up again, after `retries` earlier
+/// repetitions; `None` if it is not.
 pub(crate) fn again_after(lookup: &Lookup, retries: usize) -> Option<Duration> {
     PAUSES.get(retries).copied().filter(|_| has_failed(lookup))
 }
 
-/// Whether the resolver gave no answer, also for one family alone.
+/// Returns whether the resolver gave no answer for at least one family.
 pub(crate) fn has_failed(lookup: &Lookup) -> bool {
     match lookup {
         Ok(found) => matches!(found.missing, Some(Missing::Family(_))),
@@ -127,7 +128,7 @@ pub(crate) fn has_failed(lookup: &Lookup) -> bool {
     }
 }
 
-/// The result of a lookup that was made again: addresses are not taken back by a later failure.
+/// Returns the result of a repeated lookup: a failure keeps the addresses that were found earlier.
 pub(crate) fn or_earlier(lookup: Lookup, earlier: Option<Found>) -> Lookup {
     match (lookup, earlier) {
         (Err(_), Some(earlier)) => Ok(earlier),
@@ -135,41 +136,45 @@ pub(crate) fn or_earlier(lookup: Lookup, earlier: Option<Found>) -> Lookup {
     }
 }
 
-/// Who waits for a name, and what became of its lookups.
+/// A question without a final answer.
 #[derive(Debug, Default)]
-struct Asked {
+struct PendingLookup {
+    /// The checks that wait for it.
     checks: Vec<CheckId>,
     retries: usize,
+    /// The addresses that an incomplete lookup found.
     earlier: Option<Found>,
 }
 
+/// The cache of lookups, and the queue of those to come.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     known: HashMap<Arc<str>, Lookup>,
-    /// The known names, the oldest first.
+    /// The names in the cache, the oldest first.
     known_since: VecDeque<(Instant, Arc<str>)>,
     known_addresses: usize,
-    asked: HashMap<Question, Asked>,
+    pending: HashMap<Question, PendingLookup>,
+    /// Questions for the resolver, in order.
     wanted: VecDeque<Question>,
-    /// What is asked again, and when.
+    /// Questions that are repeated, and when.
     again: BinaryHeap<Reverse<(Instant, Question)>>,
-    /// Of each scope, in their order.
+    /// Consecutive lookups without an answer, by scope.
     unanswered_in_a_row: [usize; 3],
     waiting: usize,
 }
 
 impl Names {
-    /// Whether the walk over the targets has to stop until a lookup ends.
+    /// Returns whether no more targets may be taken until a lookup ends.
     pub(super) fn is_full(&self) -> bool {
         self.waiting >= WAITING_MAX
     }
 
-    /// Whether nobody waits.
+    /// Returns whether no check waits for a lookup.
     pub(super) fn is_idle(&self) -> bool {
         self.waiting == 0
     }
 
-    /// What is known of the name; `None`: the check waits for it.
+    /// Returns the cached result of a lookup. `None` queues a lookup, for which the check waits.
     pub(super) fn look_up(
         &mut self,
         question: &Question,
@@ -182,17 +187,17 @@ impl Names {
             return Some(lookup.clone());
         }
         self.waiting += 1;
-        if let Some(asked) = self.asked.get_mut(question) {
-            asked.checks.push(id);
+        if let Some(pending) = self.pending.get_mut(question) {
+            pending.checks.push(id);
         } else {
-            let asked = Asked { checks: vec![id], ..Asked::default() };
-            self.asked.insert(question.clone(), asked);
+            let pending = PendingLookup { checks: vec![id], ..PendingLookup::default() };
+            self.pending.insert(question.clone(), pending);
             self.wanted.push_back(question.clone());
         }
         None
     }
 
-    /// The next question to the resolver.
+    /// Returns the next question for the resolver.
     pub(super) fn wanted(&mut self, now: Instant) -> Option<&Question> {
         while let Some(Reverse((at, _))) = self.again.peek()
             && *at <= now
@@ -203,17 +208,18 @@ impl Names {
         self.wanted.front()
     }
 
-    /// When something is to be asked again.
+    /// Returns when the next lookup is repeated.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.again.peek().map(|&Reverse((at, _))| at)
     }
 
-    /// The resolver was asked what is wanted.
+    /// Notes that the resolver was asked the question that [`Self::wanted`] returned.
     pub(super) fn began(&mut self) {
         self.wanted.pop_front();
     }
 
-    /// Who waited for the answer, and what they get; `None`: the resolver will be asked again.
+    /// Takes the result of a lookup. Returns the checks that waited for it, and the result that they
+    /// get. `None` if the lookup will be repeated.
     pub(super) fn answered(
         &mut self,
         question: &Question,
@@ -222,24 +228,24 @@ impl Names {
     ) -> Option<(Vec<CheckId>, Lookup)> {
         let unanswered = &mut self.unanswered_in_a_row[question.scope as usize];
         *unanswered = if has_failed(&lookup) { *unanswered + 1 } else { 0 };
-        let asked = self.asked.get_mut(question)?;
-        let lookup = or_earlier(lookup, asked.earlier.take());
+        let pending = self.pending.get_mut(question)?;
+        let lookup = or_earlier(lookup, pending.earlier.take());
         if *unanswered < OUT_OF_ORDER
-            && let Some(pause) = again_after(&lookup, asked.retries)
+            && let Some(pause) = again_after(&lookup, pending.retries)
         {
-            asked.retries += 1;
-            asked.earlier = lookup.ok();
+            pending.retries += 1;
+            pending.earlier = lookup.ok();
             self.again.push(Reverse((now.after(pause), question.clone())));
             return None;
         }
         self.remember(&question.name, &lookup, now);
-        let checks = self.asked.remove(question).unwrap_or_default().checks;
+        let checks = self.pending.remove(question).unwrap_or_default().checks;
         self.waiting -= checks.len();
         Some((checks, lookup))
     }
 
     fn remember(&mut self, name: &Arc<str>, lookup: &Lookup, now: Instant) {
-        // A resolver that gave no answer may give one to the next who asks.
+        // The next lookup of a name without an answer may have one.
         let is_final = match lookup {
             Ok(_) => !has_failed(lookup),
             Err(error) => *error == LookupError::NoSuchName,
@@ -254,7 +260,7 @@ impl Names {
         self.forget(now);
     }
 
-    /// Forgets what has become too old or too much.
+    /// Evicts entries that are too old, or too many.
     fn forget(&mut self, now: Instant) {
         while let Some((since, name)) = self.known_since.front()
             && (now.since(*since) >= KNOWN_FOR
@@ -268,7 +274,7 @@ impl Names {
     }
 }
 
-/// Whether a lookup went as far as the scope does.
+/// Returns whether the result of a lookup is complete enough for the scope.
 fn is_enough(lookup: &Lookup, scope: Scope) -> bool {
     let has_asked = |found: &Found| !matches!(found.missing, Some(Missing::NotAsked(_)));
     scope == Scope::OneFamily || lookup.as_ref().map_or(true, has_asked)
