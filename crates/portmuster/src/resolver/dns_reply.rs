@@ -1,6 +1,6 @@
 //! Decides what one DNS reply proves. Pure: bytes in, meaning out.
 //!
-//! Invariant: [`DnsReply::Absent`] takes a whole and well-formed reply to the question. Whatever is
+//! Invariant: only a complete, well-formed reply to the question is [`DnsReply::Absent`]. A reply that is
 //! damaged, contradicts itself or refers to other servers is [`DnsReply::Unusable`].
 
 use domain::{
@@ -19,7 +19,7 @@ pub(super) enum DnsReply {
     Absent,
     /// The name has at least one record of this type.
     Present,
-    /// The reply is cut short: it has to be asked for over TCP.
+    /// The reply is cut short: the question has to be repeated over TCP.
     Truncated,
     /// The reply proves nothing.
     Unusable,
@@ -45,7 +45,6 @@ fn read_records(reply: &Message<[u8]>) -> Result<DnsReply, ParseError> {
     for record in additional {
         record?;
     }
-    // What the reply says of another name than the last of the chain is of no use here.
     let Some(owner) = last_alias(reply)? else { return Ok(DnsReply::Unusable) };
     let (mut found, mut misplaced) = (false, false);
     for record in answer {

@@ -23,7 +23,7 @@ use crate::{
 pub(super) enum Doubt {
     /// No server gave a usable answer for this family, or servers contradict the system.
     Family(Family),
-    /// No question could be asked.
+    /// No question could be asked, or this machine is short of something.
     Unconfirmed(Unconfirmed),
 }
 
@@ -33,10 +33,10 @@ impl<E: Into<Unconfirmed>> From<E> for Doubt {
     }
 }
 
-/// Confirms what the system found: no addresses of the families in `absent`, and those of the name
-/// that the resolver tries first of other families.
+/// Confirms what the system found for a name: no addresses of the families in `absent`, and, if there
+/// are addresses of another family, that no earlier name of the search list went unanswered.
 ///
-/// Does nothing for names that the system does not look up in DNS.
+/// Succeeds at once for names that the system does not look up in DNS.
 pub(super) fn confirm(
     name: &str,
     absent: &[Family],
