@@ -99,7 +99,7 @@ impl<P: SeekableOutput> Sink for Csv<P> {
     }
 }
 
-/// Passes writes through until one fails. [`csv::Writer`](::csv::Writer) writes its buffer again when
+/// Passes writes through until one fails. [`csv::Writer`] writes its buffer again when
 /// it is dropped, which would duplicate rows after an incomplete write.
 #[derive(Debug)]
 struct StopAfterError<P> {
