@@ -12,7 +12,7 @@ use std::{
 
 use portmuster::Stopper;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    consts::{SIGBUS, SIGINT, SIGTERM, SIGXFSZ},
     flag,
     iterator::Signals,
 };
@@ -61,6 +61,15 @@ impl Interrupted {
 pub(crate) fn ignore_file_size_signal() {
     // If the handler can't be installed, the signal still ends the program.
     let _ = flag::register(SIGXFSZ, Arc::default());
+}
+
+/// Makes the program end with [`Status::Incomplete`] if another program truncates a file that SQLite
+/// has mapped into memory, which the kernel reports with SIGBUS.
+pub(crate) fn exit_on_truncated_mapping() {
+    let always = Arc::new(AtomicBool::new(true));
+    let status = i32::from(Status::Incomplete.code());
+    // If the handler can't be installed, the signal still ends the program.
+    let _ = flag::register_conditional_shutdown(SIGBUS, status, always);
 }
 
 /// Stops the run on the first SIGINT or SIGTERM, and ends the program on the second.

@@ -95,9 +95,12 @@ fn missing_eventfd_is_reported() {
 /// Only the error queue of a socket tells the host's refusal from a firewall's.
 #[test]
 fn refusals_without_a_readable_error_queue_are_unchecked() {
-    for (call, target) in
-        [("recvmsg@2>=8192=EPERM", "127.0.0.1"), ("setsockopt@1>=41=EPERM", "[::1]")]
-    {
+    for (call, target) in [
+        ("recvmsg@2>=8192=EPERM", "127.0.0.1"),
+        ("recvmsg@2>=8192=EINVAL", "127.0.0.1"),
+        ("recvmsg@2>=8192=ENOPROTOOPT", "[::1]"),
+        ("setsockopt@1>=41=ENOPROTOOPT", "[::1]"),
+    ] {
         for method in METHODS {
             let arguments = format!("{target} -p 1 --method {method} --retries 0 -o jsonl");
             let Some(ended) = check_with_seccomp(call, "", &arguments) else { return };

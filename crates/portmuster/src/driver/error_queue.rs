@@ -65,9 +65,10 @@ pub(super) fn disable(socket: impl AsFd, endpoint: SocketAddr) {
     }
 }
 
-/// Returns whether the error means that this system has no error queues, as gVisor.
+/// Returns whether the error means that this system has no error queues. Other errors may come from a
+/// sandbox that denies access to them.
 fn is_missing(errno: Errno) -> bool {
-    [Errno::NOPROTOOPT, Errno::OPNOTSUPP, Errno::INVAL].contains(&errno)
+    errno == Errno::OPNOTSUPP
 }
 
 fn errno(errno: nix::errno::Errno) -> Errno {

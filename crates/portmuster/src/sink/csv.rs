@@ -61,11 +61,11 @@ impl<P: SeekableOutput> Csv<P> {
     fn write_number(&mut self, number: impl Display) -> io::Result<()> {
         self.number.clear();
         let _ = write!(self.number, "{number}");
-        Ok(self.writer.write_field(&self.number)?)
+        self.writer.write_field(&self.number).map_err(io_error)
     }
 
     fn write_field(&mut self, text: &str) -> io::Result<()> {
-        Ok(self.writer.write_field(text)?)
+        self.writer.write_field(text).map_err(io_error)
     }
 }
 
@@ -82,7 +82,7 @@ impl<P: SeekableOutput> Sink for Csv<P> {
         for value in column_values(&Row::from(outcome)) {
             self.write_value(&value)?;
         }
-        Ok(self.writer.write_record(None::<&[u8]>)?)
+        self.writer.write_record(None::<&[u8]>).map_err(io_error)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -96,6 +96,14 @@ impl<P: SeekableOutput> Sink for Csv<P> {
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
         self.writer.flush()
+    }
+}
+
+/// Returns the output's own error, whose kind tells a closed pipe from others.
+fn io_error(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        kind => io::Error::other(format!("{kind:?}")),
     }
 }
 

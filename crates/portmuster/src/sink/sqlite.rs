@@ -25,7 +25,7 @@
 //! Invariant: an older schema is [upgraded](schema) in the transaction that begins or resumes a run,
 //! so a file has either the complete old schema or the complete new one.
 
-use std::{io, path::Path, time::SystemTime};
+use std::{io, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 
 use rusqlite::{Connection, params};
 
@@ -69,6 +69,8 @@ pub struct Sqlite {
     pending: Vec<Outcome>,
     /// The memory that they occupy, in bytes.
     pending_bytes: usize,
+    /// Device and inode of the file; `None` before the first commit.
+    file: Option<(u64, u64)>,
     /// The length of the file at the latest check.
     length: u64,
     /// The length of the log at the latest check.
@@ -118,6 +120,7 @@ impl Sqlite {
             checked: (last, written),
             pending: Vec::new(),
             pending_bytes: 0,
+            file: None,
             length: 0,
             log_length: 0,
             pending_since: SystemTime::UNIX_EPOCH,
@@ -207,7 +210,11 @@ impl Sqlite {
     fn check_lengths(&mut self) -> Result<(), DatabaseError> {
         let Some(path) = self.connection.path().map(Path::new) else { return Ok(()) };
         // A removed file stays complete as long as it is open.
-        let Ok(length) = path.metadata().map(|found| found.len()) else { return Ok(()) };
+        let Ok(found) = path.metadata() else { return Ok(()) };
+        let (length, file) = (found.len(), (found.dev(), found.ino()));
+        if *self.file.get_or_insert(file) != file {
+            return Err(DatabaseError::Replaced);
+        }
         if length < self.length {
             return Err(DatabaseError::Truncated { from: self.length, to: length });
         }
@@ -352,6 +359,18 @@ impl PreparedRun {
         self.0.connection.execute_batch("COMMIT")?;
         connection::lift_limit(&mut self.0.connection)?;
         Ok(self.0)
+    }
+}
+
+/// Empties the log if the file was removed or replaced: SQLite leaves the log of such a file in place,
+/// and another database of that name would take it for its own.
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        let Some(path) = self.connection.path().map(Path::new) else { return };
+        let found = path.metadata().ok().map(|found| (found.dev(), found.ino()));
+        if self.file.is_some() && found != self.file {
+            let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        }
     }
 }
 

@@ -73,6 +73,9 @@ pub enum DatabaseError {
     /// Another program has truncated or removed the log during the run.
     #[error("another program has truncated or removed the log {}; rows are lost", .0.display())]
     LogTruncated(PathBuf),
+    /// Another program has replaced the file during the run.
+    #[error("another program has removed, moved or replaced it during the run")]
+    Replaced,
     /// The file cannot be read or written.
     #[error(transparent)]
     Io(#[from] io::Error),

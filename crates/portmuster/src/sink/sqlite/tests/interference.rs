@@ -44,6 +44,31 @@ fn concurrent_creation_of_a_database_succeeds() {
 }
 
 #[test]
+fn replaced_or_removed_database_leaves_an_empty_log() {
+    for replaces in [true, false] {
+        let (database, other) = (ScratchDatabase::new(), ScratchDatabase::new());
+        other.add_run(3);
+        let mut sink = database.begin();
+        write(&mut sink, 5);
+        sink.checkpoint().expect("there is room");
+        if replaces {
+            fs::rename(other.file(), database.file()).expect("both are there");
+        } else {
+            fs::remove_file(database.file()).expect("it is there");
+        }
+        write(&mut sink, 5);
+        let finished = sink.finish(&ending());
+        drop(sink);
+        assert_eq!(finished.is_err(), replaces, "{finished:?}");
+        let log = connection::log(&database.file());
+        assert!(log.metadata().is_err() || log.metadata().is_ok_and(|log| log.len() == 0));
+        if replaces {
+            assert_eq!(database.count(), 3);
+        }
+    }
+}
+
+#[test]
 fn new_run_ignores_outcomes_left_by_a_deleted_run() {
     let database = ScratchDatabase::new();
     database.add_run(5);
