@@ -362,7 +362,7 @@ impl PreparedRun {
     }
 }
 
-/// Empties the log if the file was removed or replaced: SQLite leaves the log of such a file in place,
+/// Empties the log if the file was removed or replaced: `SQLite` leaves the log of such a file there,
 /// and another database of that name would take it for its own.
 impl Drop for Sqlite {
     fn drop(&mut self) {
