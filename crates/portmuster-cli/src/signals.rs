@@ -63,7 +63,7 @@ pub(crate) fn ignore_file_size_signal() {
     let _ = flag::register(SIGXFSZ, Arc::default());
 }
 
-/// Makes the program end with [`Status::Incomplete`] if another program truncates a file that SQLite
+/// Makes the program end with [`Status::Incomplete`] if another program truncates a file that `SQLite`
 /// has mapped into memory, which the kernel reports with SIGBUS.
 pub(crate) fn exit_on_truncated_mapping() {
     let always = Arc::new(AtomicBool::new(true));
