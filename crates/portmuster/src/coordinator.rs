@@ -260,8 +260,8 @@ impl Environment for Threads {
         self.resolver.has_room()
     }
 
-    fn look_up(&mut self, question: Question, _now: Instant) {
-        self.resolver.ask(&question);
+    fn look_up(&mut self, question: &Question, _now: Instant) {
+        self.resolver.ask(question);
     }
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {

@@ -47,7 +47,7 @@ pub(crate) trait Environment {
     fn can_look_up(&self) -> bool;
 
     /// Starts a lookup.
-    fn look_up(&mut self, question: Question, now: Instant);
+    fn look_up(&mut self, question: &Question, now: Instant);
 
     /// Passes outcomes to the consumer. Returns false when the consumer has gone.
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool;
@@ -125,7 +125,7 @@ impl<E: Environment> RunLoop<E> {
 
     fn begin_lookups(&mut self, now: Instant) {
         while self.environment.can_look_up()
-            && let Some(question) = self.schedule.wanted_lookup(now).cloned()
+            && let Some(question) = self.schedule.wanted_lookup(now)
         {
             self.environment.look_up(question, now);
             self.schedule.lookup_began();

@@ -184,8 +184,8 @@ impl<T: Iterator<Item = Target>> Environment for SimulatedEnvironment<'_, T> {
         self.resolver.has_capacity()
     }
 
-    fn look_up(&mut self, question: Question, now: Instant) {
-        self.resolver.start(self.network, question, now);
+    fn look_up(&mut self, question: &Question, now: Instant) {
+        self.resolver.start(self.network, question.clone(), now);
     }
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {

@@ -25,7 +25,7 @@
 //! Invariant: an older schema is [upgraded](schema) in the transaction that begins or resumes a run,
 //! so a file has either the complete old schema or the complete new one.
 
-use std::{io, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
+use std::{fs::Metadata, io, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 
 use rusqlite::{Connection, params};
 
@@ -211,7 +211,7 @@ impl Sqlite {
         let Some(path) = self.connection.path().map(Path::new) else { return Ok(()) };
         // A removed file stays complete as long as it is open.
         let Ok(found) = path.metadata() else { return Ok(()) };
-        let (length, file) = (found.len(), (found.dev(), found.ino()));
+        let (length, file) = (found.len(), file_id(&found));
         if *self.file.get_or_insert(file) != file {
             return Err(DatabaseError::Replaced);
         }
@@ -362,12 +362,17 @@ impl PreparedRun {
     }
 }
 
+/// Returns the device and the inode of a file.
+fn file_id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
 /// Empties the log if the file was removed or replaced: `SQLite` leaves the log of such a file there,
 /// and another database of that name would take it for its own.
 impl Drop for Sqlite {
     fn drop(&mut self) {
         let Some(path) = self.connection.path().map(Path::new) else { return };
-        let found = path.metadata().ok().map(|found| (found.dev(), found.ino()));
+        let found = path.metadata().ok().map(|found| file_id(&found));
         if self.file.is_some() && found != self.file {
             let _ = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         }
