@@ -22,9 +22,20 @@ pub(super) fn to_escaped_json(value: &impl Serialize) -> String {
 /// # Errors
 /// The value cannot be serialized as JSON.
 pub(crate) fn push_json_line(line: &mut Vec<u8>, value: &impl Serialize) -> io::Result<()> {
-    value.serialize(&mut Serializer::with_formatter(&mut *line, EscapeHidden))?;
+    let start = line.len();
+    // The common case: one pass over the whole line is faster than one over each text.
+    value.serialize(&mut Serializer::new(&mut *line))?;
+    if !is_printable_ascii(&line[start..]) {
+        line.truncate(start);
+        value.serialize(&mut Serializer::with_formatter(&mut *line, EscapeHidden))?;
+    }
     line.push(b'\n');
     Ok(())
+}
+
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    // Without an early exit, so that the compiler vectorises the loop.
+    bytes.iter().fold(true, |printable, byte| printable & matches!(byte, b' '..=b'~'))
 }
 
 /// Formats compact JSON and escapes invisible characters.
@@ -36,10 +47,6 @@ impl Formatter for EscapeHidden {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        // The common case. Comparing bytes takes a quarter of the time of classifying characters.
-        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return writer.write_all(fragment.as_bytes());
-        }
         let mut rest = fragment;
         while let Some((at, letter)) = rest.char_indices().find(|&(_, letter)| is_hidden(letter)) {
             writer.write_all(&rest.as_bytes()[..at])?;

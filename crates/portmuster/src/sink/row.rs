@@ -184,14 +184,19 @@ impl<'a> From<&'a Outcome> for Row<'a> {
         let details = verdict.details.as_deref().unwrap_or(&NO_DETAILS);
         let identification = details.identification.as_ref();
         let kex_init = details.key_exchange.kex_init();
+        let host = host(&outcome.target.host);
+        let address = outcome.endpoint.map(|endpoint| match outcome.target.host {
+            Host::Address(ip) if ip == endpoint.ip() => host.clone(),
+            Host::Address(_) | Host::Name(_) => address(endpoint.ip()),
+        });
         Self {
             schema: SCHEMA,
-            host: host(&outcome.target.host),
+            host,
             port: outcome.target.port,
             open: outcome.is_open(),
             state: verdict.state.name(),
             reason: verdict.reason.name(),
-            address: outcome.endpoint.map(|endpoint| address(endpoint.ip())),
+            address,
             service: verdict.service.map(Service::name),
             banner,
             banner_base64,

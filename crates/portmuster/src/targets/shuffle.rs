@@ -50,8 +50,14 @@ impl Shuffle {
     /// Maps a value below `rows` × `columns` to another one.
     fn encrypt(&self, value: u128) -> u128 {
         let rows = u128::from(self.rows);
-        let half = |side: u128| u64::try_from(side).expect("the value is below rows × columns");
-        let (mut left, mut right) = (half(value % rows), half(value / rows));
+        let (mut left, mut right) = match u64::try_from(value) {
+            // Division of 128 bits takes several times as long.
+            Ok(value) => (value % self.rows, value / self.rows),
+            Err(_) => {
+                let half = |side| u64::try_from(side).expect("the value is below rows × columns");
+                (half(value % rows), half(value / rows))
+            }
+        };
         for (round, key) in self.keys.iter().enumerate() {
             let side = if round % 2 == 0 { self.rows } else { self.columns };
             (left, right) = (right, add(left, mix(right ^ key) % side, side));
