@@ -33,7 +33,7 @@ impl Harness {
     /// Prints a section and keeps it for the report.
     pub(crate) fn add(&mut self, mut section: Section) -> Result<()> {
         if cfg!(debug_assertions) {
-            let note = "built without --release: these figures say nothing about speed";
+            let note = "built without optimization: these figures say nothing about speed";
             section.notes.push(note.into());
         }
         writeln!(anstream::stdout(), "{section}").context("printing figures")?;

@@ -119,7 +119,7 @@ impl Peer {
             Self::Tokio => Specification {
                 name: "plain tokio",
                 program: "plain_tokio",
-                install: "cargo build --release --package portmuster-bench",
+                install: "cargo build --profile dist --package portmuster-bench",
                 arguments: "{targets} {setting}",
                 fast: ["1000 10000", "4000 10000", "16000 10000"],
                 usual: "4000 3000",

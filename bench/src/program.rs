@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -38,15 +38,20 @@ pub(crate) fn beside(name: &str) -> Result<PathBuf> {
 fn cargo_build(arguments: &[&str]) -> Result<()> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--locked"]).args(arguments);
-    if !cfg!(debug_assertions) {
-        command.arg("--release");
-    }
+    command.args(["build", "--quiet", "--locked", "--profile", &profile()?]).args(arguments);
     let status = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().context(
         "starting cargo to build portmuster; name a built one with --program to do without",
     )?;
     ensure!(status.success(), "building failed: cargo build {}", arguments.join(" "));
     Ok(())
+}
+
+/// The profile that this program was built with, after which cargo names its folder.
+fn profile() -> Result<String> {
+    let program = env::current_exe().context("finding this program")?;
+    let folder = program.parent().and_then(Path::file_name).and_then(OsStr::to_str);
+    let folder = folder.context("finding the folder of this program")?;
+    Ok(if folder == "debug" { "dev".into() } else { folder.into() })
 }
 
 /// A check of the list with these arguments, whose output is still to be chosen.

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             eprintln!("RustScan can't be compared, because installing it failed: {error:#}");
         }
     }
-    let page = "cargo run --locked --quiet --release --package portmuster-bench -- page";
+    let page = "cargo run --locked --quiet --profile dist --package portmuster-bench -- page";
     command::run(&[], &[&[page], arguments].concat().join(" "))
 }
 

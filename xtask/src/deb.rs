@@ -25,11 +25,11 @@ pub(crate) fn run() -> Result<()> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
     let target = root().join(target);
     let cargo_deb = cargo_deb(&target)?;
-    command::run(&[], "cargo build --locked --release --package portmuster-cli")?;
-    write_pages(&target.join("release"))?;
+    command::run(&[], "cargo build --locked --profile dist --package portmuster-cli")?;
+    write_pages(&target.join("dist"))?;
     let package = target.join("debian");
     let line = format!(
-        "{} --locked --no-build --strip --package portmuster-cli --output {}",
+        "{} --locked --profile dist --no-build --strip --package portmuster-cli --output {}",
         cargo_deb.display(),
         package.display()
     );
@@ -54,8 +54,8 @@ fn cargo_deb(target: &Path) -> Result<PathBuf> {
 }
 
 /// Runs the program to write its manual pages and completions into the folder `package`.
-fn write_pages(release: &Path) -> Result<()> {
-    let (program, folder) = (release.join("portmuster"), release.join("package"));
+fn write_pages(built: &Path) -> Result<()> {
+    let (program, folder) = (built.join("portmuster"), built.join("package"));
     if folder.exists() {
         fs::remove_dir_all(&folder).context("removing the pages of an earlier package")?;
     }
