@@ -59,6 +59,7 @@ fn remedy(fault: Fault) -> &'static str {
         Fault::LocalPorts => "net.ipv4.ip_local_port_range",
         Fault::Watches => "fs.epoll.max_user_watches",
         Fault::Threads => "ulimit -u, ulimit -v, pids.max",
+        _ => "the limits of this system",
     }
 }
 

@@ -13,7 +13,7 @@ use thiserror::Error;
 pub mod defaults;
 mod method;
 
-pub use method::{Method, UnknownMethod};
+pub use method::Method;
 
 /// The largest `in_flight`. Queues are sized for it.
 const IN_FLIGHT_MAX: usize = 1 << 20;

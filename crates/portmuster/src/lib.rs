@@ -31,6 +31,7 @@ pub mod history;
 mod input;
 mod memory;
 mod method;
+mod named_enum;
 mod outcome;
 mod positions;
 mod probe;
@@ -45,11 +46,10 @@ mod waker;
 pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
-pub use config::{
-    Addresses, Config, ConfigError, Limits, Method, Probing, SpeakFirst, UnknownMethod, defaults,
-};
+pub use config::{Addresses, Config, ConfigError, Limits, Method, Probing, SpeakFirst, defaults};
 pub use fingerprint::Fingerprint;
 pub use method::{InFlight, LimitingResource, StartError, WorkersReport, worker_main};
+pub use named_enum::UnknownName;
 pub use outcome::{
     Account, Evidence, Fault, HostBacklog, Identification, KexFailure, KexInit, KeyExchange,
     NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,

@@ -90,16 +90,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_lists_variants_in_declaration_order() {
-        for (position, state) in PortState::ALL.into_iter().enumerate() {
-            assert_eq!(state as usize, position);
-        }
-        for (position, service) in Service::ALL.into_iter().enumerate() {
-            assert_eq!(service as usize, position);
-        }
-    }
-
-    #[test]
     fn outcome_converts_to_host_port_and_openness() {
         let outcome = Outcome {
             target: Target::from(("192.0.2.1", 22)),

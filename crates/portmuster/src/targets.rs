@@ -27,7 +27,7 @@ pub use excludes::Excludes;
 pub use formats::{Column, Columns, ColumnsError, Entries, InputOptions, SkippedRecords};
 pub use grammar::{ItemError, ItemErrorKind};
 pub(crate) use host_name::{normalized_name, same_name};
-pub use input_format::{InputFormat, UnknownInputFormat};
+pub use input_format::InputFormat;
 pub use labels::LabelError;
 pub use limits::LINE_MAX;
 pub use line_error::{LineError, LineErrorKind};

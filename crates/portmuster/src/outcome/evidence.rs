@@ -6,24 +6,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The sender of recorded bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The server.
-    Server,
-    /// This program.
-    Portmuster,
-}
+use crate::named_enum::named_enum;
 
-impl Side {
-    /// Returns the name of the side in rows.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Portmuster => "portmuster",
-        }
+named_enum! {
+    /// The sender of recorded bytes.
+    pub enum Side: "side of a conversation" {
+        /// The server.
+        Server = "server",
+        /// This program.
+        Portmuster = "portmuster",
     }
 }
 
