@@ -115,7 +115,7 @@ fn is_long_wait(throttle: Throttle) -> bool {
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut set = TargetSet::new(&Excludes::new());
     set.add(text, None, &Ports::ssh_and_telnet())
-        .map_err(|error| anyhow!("target {text:?}, column {}: {error}", error.column))?;
+        .map_err(|error| anyhow!("target {text:?}, {error}"))?;
     match (set.len(), set.get(0)) {
         (1, Some(target)) => Ok(target),
         _ => bail!(

@@ -212,7 +212,7 @@ fn ending(verdict: &Verdict) -> String {
 mod tests {
     use std::{iter::repeat_n, time::SystemTime};
 
-    use portmuster::{Evidence, Host, PortState, Reason, Side, Target, Times};
+    use portmuster::{Evidence, PortState, Reason, Side, Target, Times};
 
     use super::*;
 
@@ -227,7 +227,7 @@ mod tests {
             times: Times::default(),
         };
         Outcome {
-            target: Target { host: Host::Name("db.example".into()), port: 22, label: None },
+            target: Target::new("db.example", 22),
             endpoint: Some(([127, 0, 0, 1], 22).into()),
             verdict,
             attempts: 1,
