@@ -8,7 +8,8 @@ use std::{
 use anstyle::Style;
 use anyhow::{anyhow, bail};
 use portmuster::{
-    Checker, Host, Next, Outcome, Outcomes, PortState, Target, Throttle,
+    Checker, Host, Next, Outcome, Outcomes, PortState, Target,
+    outcome::Throttle,
     sink::escape_line,
     targets::{Excludes, Ports, TargetSet},
 };

@@ -1,7 +1,8 @@
 //! The summary of a run on stderr.
 
 use portmuster::{
-    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::Skipped,
+    Account, PortState, Service, method::WorkersReport, outcome::Fault, positions::Positions,
+    sink::Ending, targets::Skipped,
 };
 
 use crate::{clock, terminal};

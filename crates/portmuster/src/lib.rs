@@ -20,25 +20,27 @@ mod attempt;
 mod characters;
 mod checker;
 mod clock;
-mod config;
+pub mod config;
 mod coordinator;
 mod descriptors;
 mod driver;
 mod fingerprint;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "__fuzzing"))]
+#[doc(hidden)]
 pub mod fuzzing;
 pub mod history;
 mod input;
 mod memory;
-mod method;
+pub mod method;
 mod named_enum;
-mod outcome;
-mod positions;
+pub mod outcome;
+pub mod positions;
 mod probe;
 mod resolver;
 mod run_loop;
 mod schedule;
-#[cfg(feature = "simulator")]
+#[cfg(feature = "__simulator")]
+#[doc(hidden)]
 pub mod simulator;
 pub mod sink;
 pub mod targets;
@@ -46,19 +48,13 @@ mod waker;
 pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
-pub use config::{Addresses, Config, ConfigError, Limits, Method, Probing, SpeakFirst, defaults};
-pub use fingerprint::Fingerprint;
-pub use method::{InFlight, LimitingResource, StartError, WorkersReport, worker_main};
+pub use config::{Config, ConfigError, Method};
+pub use method::{StartError, worker_main};
 pub use named_enum::UnknownName;
-pub use outcome::{
-    Account, Evidence, Fault, HostBacklog, Identification, KexFailure, KexInit, KeyExchange,
-    NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,
-    Throttle, Times, Verb, Verdict, Weakness,
-};
-pub use positions::{MissingPositions, Positions, PositionsError};
+pub use outcome::{Account, Outcome, PortState, Reason, Service, Verdict};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
-pub use targets::{Host, Target};
+pub use targets::{Host, Target, TargetSet};
 
 /// Makes rustdoc test the examples of the README.
 #[cfg(doctest)]

@@ -15,8 +15,8 @@ use std::{
 };
 
 use portmuster::{
-    Addresses, Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port,
-    check_ports,
+    Config, Method, Outcome, PortState, Reason, Target, check_a_port, check_ports,
+    config::{Addresses, Probing},
     targets::{Excludes, Order, Ports, Shard, TargetSet},
 };
 use portmuster_lab::{Behaviour, Server};
@@ -235,7 +235,7 @@ fn open_port_is_closed_without_a_reset() {
 fn every_method_resumes_from_settled_positions() {
     for method in Method::ALL {
         let config = Config { method, ..Config::unthrottled() };
-        let mut settled = portmuster::Positions::new();
+        let mut settled = portmuster::positions::Positions::new();
         let mut seen = HashSet::new();
         for part in [1, 500, 777, usize::MAX] {
             let targets = refused().into_targets(Order::Shuffled { seed: Some(5) }, Shard::WHOLE);

@@ -13,7 +13,8 @@ use std::{
 };
 
 use portmuster::{
-    Config, Limits, Outcome, PortState, Probing, Reason, Service, Target,
+    Config, Outcome, PortState, Reason, Service, Target,
+    config::{Limits, Probing},
     simulator::{Action, Network, ServerBehaviour, Simulation, simulate},
 };
 

@@ -9,7 +9,8 @@ use std::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use portmuster::{
-    Method, defaults,
+    Method,
+    config::defaults,
     targets::{Ports, PortsError, Shard, ShardError},
 };
 

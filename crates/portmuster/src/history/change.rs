@@ -38,6 +38,7 @@ named_enum! {
 
 /// The changes of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Change {
     /// The target. A host name is in lower case.
     pub target: Target,
@@ -64,6 +65,7 @@ impl Change {
 
 /// The result of a changed target in one of the two runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ChangeSide {
     /// The address, if the host is a name; `None` also if no connection was tried.
     pub address: Option<IpAddr>,

@@ -20,6 +20,7 @@ named_enum! {
 
 /// The bytes of one read or write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Part {
     /// Time since the start of the attempt.
     pub at: Duration,
@@ -29,8 +30,17 @@ pub struct Part {
     pub bytes: Vec<u8>,
 }
 
+impl Part {
+    /// Creates a part.
+    #[must_use]
+    pub fn new(at: Duration, side: Side, bytes: Vec<u8>) -> Self {
+        Self { at, side, bytes }
+    }
+}
+
 /// The recorded beginning of the conversation with a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Evidence {
     /// The parts, in the order in which they were read and written.
     pub parts: Vec<Part>,

@@ -31,6 +31,7 @@ impl KeyExchange {
 ///
 /// The language lists are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct KexInit {
     /// Key exchange methods, including the extensions that the server signals among them.
     pub kex: NameList,

@@ -24,7 +24,7 @@ named_enum! {
         Silent = "silent",
         /// The server accepted the connection and closed it without sending anything.
         ClosedEarly = "closed-early",
-        /// Another protocol, named by [`ServiceDetails::protocol`](crate::ServiceDetails::protocol).
+        /// Another protocol, named by [`ServiceDetails::protocol`](crate::outcome::ServiceDetails::protocol).
         Other = "other",
         /// Bytes that no rule recognises. They prove nothing.
         Unknown = "unknown",

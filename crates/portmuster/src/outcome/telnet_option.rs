@@ -18,6 +18,8 @@ named_enum! {
 
 /// A telnet option that a server offered or asked for.
 ///
+/// Options are a command and a number by definition, so it gets no other fields.
+///
 /// `Display` writes `will echo` or `do terminal-type`, with the number of an option without a
 /// registered name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ use super::{
 
 /// Durations within an attempt, each measured from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Times {
     /// Time until the connection was accepted; `None` if it was not.
     pub connect: Option<Duration>,
@@ -27,6 +28,7 @@ pub struct Times {
 
 /// The result of one attempt at one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The state of the port.
     pub state: PortState,
@@ -47,22 +49,34 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Creates a verdict about a port without information about its service. All times are zero or
+    /// `None`.
+    #[must_use]
+    pub fn new(state: PortState, reason: Reason) -> Self {
+        Self {
+            state,
+            reason,
+            service: None,
+            rule: None,
+            banner: Vec::new(),
+            details: None,
+            times: Times::default(),
+        }
+    }
+
     /// Returns the verdict of an attempt that got no connection.
     pub(crate) fn unconnected(state: PortState, reason: Reason, total: Duration) -> Self {
         let times = Times { total, ..Times::default() };
-        Self { state, reason, service: None, rule: None, banner: Vec::new(), details: None, times }
+        Self { times, ..Self::new(state, reason) }
     }
 
     /// Returns the verdict on a server that accepted and closed the connection without sending data.
     pub(crate) fn hung_up(times: Times) -> Self {
         Self {
-            state: PortState::Open,
-            reason: Reason::Accepted,
             service: Some(Service::ClosedEarly),
             rule: Some(Rule::HungUp),
-            banner: Vec::new(),
-            details: None,
             times,
+            ..Self::new(PortState::Open, Reason::Accepted)
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
 
 /// The meaning of the text after a target on its line, separated by white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum LineRule {
     /// A label. Text that looks like a target, a port, a range or an option is an error.
     #[default]
