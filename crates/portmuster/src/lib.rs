@@ -9,7 +9,22 @@
 //! ```
 //!
 //! [`check_ports`] only connects. A [`Checker`] also reads what the servers send, with the settings of
-//! a [`Config`].
+//! a [`Config`], and takes networks and ranges too:
+//!
+//! ```
+//! use portmuster::{Checker, Config, Service, TargetSet};
+//!
+//! let network: TargetSet = "127.0.0.1/32:22,23".parse()?;
+//! for outcome in Checker::new(Config::default())?.check(network)? {
+//!     if outcome.verdict.service == Some(Service::Telnet) {
+//!         println!("telnet is left at {}", outcome.target);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The settings are in [`config`], everything that an outcome contains in [`outcome`], and lists of
+//! targets in [`targets`].
 //!
 //! # From a target to its row
 //! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The

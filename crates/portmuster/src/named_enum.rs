@@ -201,6 +201,9 @@ mod tests {
         for reason in [Reason::Refused, Reason::Fault(Fault::Buffers), Reason::Errno(95)] {
             assert_eq!(reason.name().parse(), Ok(reason));
         }
+        let json = [Reason::Refused, Reason::Fault(Fault::Buffers), Reason::Errno(95)];
+        let json = serde_json::to_string(&json).expect("they serialize");
+        assert_eq!(json, r#"["refused",{"fault":"buffers"},{"errno":95}]"#);
         let error = "errno-x".parse::<Reason>().expect_err("no number");
         assert!(error.to_string().ends_with("local-ports, watches, threads, errno-N"), "{error}");
     }

@@ -142,14 +142,13 @@ fn service(service: Service) -> Forbidden {
 /// Returns why a service does not exclude other services; `None`: it excludes them.
 fn inconclusive(service: Service) -> Option<Inconclusive> {
     match service {
-        Service::Ssh | Service::SshThrottled | Service::Telnet | Service::Other => None,
+        _ if service.is_identified() => None,
         Service::Silent => Some(Inconclusive::Silent),
         Service::ClosedEarly => Some(Inconclusive::ClosedEarly),
         Service::Tarpit => Some(Inconclusive::Tarpit),
         Service::TelnetLikely => Some(Inconclusive::TelnetLikely),
         Service::SshBroken => Some(Inconclusive::SshBroken),
         Service::NotProbed => Some(Inconclusive::NotProbed),
-        // A service that the library adds later is no proof until it is listed here.
         _ => Some(Inconclusive::Unknown),
     }
 }

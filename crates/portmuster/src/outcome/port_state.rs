@@ -4,6 +4,8 @@ use crate::named_enum::named_enum;
 
 named_enum! {
     /// What the connection attempts show about a port.
+    ///
+    /// There are no other states, so a `match` over these five is complete.
     pub enum PortState: "port state" {
         /// The connection was accepted.
         Open = "open",

@@ -81,9 +81,7 @@ impl Verdict {
     }
 
     /// Returns how strongly the verdict indicates ssh or telnet, to choose between two verdicts on one
-    /// endpoint: a later attempt never weakens an earlier one. A service that may be ssh or telnet
-    /// ranks above another protocol, because the other protocol is proof only if both attempts saw
-    /// nothing else.
+    /// endpoint: a later attempt never weakens an earlier one.
     pub(crate) fn strength(&self) -> u8 {
         let lacks_kex_init = self
             .details
@@ -91,16 +89,7 @@ impl Verdict {
             .is_some_and(|details| matches!(details.key_exchange, KeyExchange::Missing(_)));
         match self.service {
             Some(Service::Ssh) if !lacks_kex_init => 11,
-            Some(Service::Ssh | Service::Telnet) => 10,
-            Some(Service::SshThrottled) => 9,
-            Some(Service::SshBroken) => 8,
-            Some(Service::TelnetLikely) => 7,
-            Some(Service::Unknown) => 6,
-            Some(Service::Tarpit) => 5,
-            Some(Service::Other) => 4,
-            Some(Service::Silent) => 3,
-            Some(Service::ClosedEarly) => 2,
-            Some(Service::NotProbed) => 1,
+            Some(service) => service.strength(),
             None => 0,
         }
     }
