@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::Path, process::ExitCode};
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 use portmuster::{
-    defaults,
+    config::defaults,
     workers::{self, Workers, serve},
 };
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,7 +1,7 @@
 //! `portmuster check`: checks targets, writes rows and decides the exit status.
 
 use anyhow::Context;
-use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport, targets::Skipped};
+use portmuster::{Account, Checker, Outcomes, PortState, method::WorkersReport, targets::Skipped};
 
 use crate::{
     args::Check,

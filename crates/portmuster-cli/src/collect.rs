@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use portmuster::{Account, Next, Outcome, Outcomes, Positions, WorkersReport};
+use portmuster::{Account, Next, Outcome, Outcomes, method::WorkersReport, positions::Positions};
 
 use crate::{
     args::Check,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use portmuster::{Checker, Config, Limits, Outcome, Service, sink::escape_line};
+use portmuster::{Checker, Config, Outcome, Service, config::Limits, sink::escape_line};
 use portmuster_lab::{Fixture, Lab};
 
 use crate::{args::Demo, status::Status, terminal, workers};

@@ -8,7 +8,8 @@ use std::{
 use anstyle::Style;
 use anyhow::{anyhow, bail};
 use portmuster::{
-    Checker, Host, Next, Outcome, Outcomes, PortState, Target, Throttle,
+    Checker, Host, Next, Outcome, Outcomes, PortState, Target,
+    outcome::Throttle,
     sink::escape_line,
     targets::{Excludes, Ports, TargetSet},
 };
@@ -115,7 +116,7 @@ fn is_long_wait(throttle: Throttle) -> bool {
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut set = TargetSet::new(&Excludes::new());
     set.add(text, None, &Ports::ssh_and_telnet())
-        .map_err(|error| anyhow!("target {text:?}, column {}: {error}", error.column))?;
+        .map_err(|error| anyhow!("target {text:?}, {error}"))?;
     match (set.len(), set.get(0)) {
         (1, Some(target)) => Ok(target),
         _ => bail!(

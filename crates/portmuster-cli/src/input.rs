@@ -215,8 +215,7 @@ fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<(Exclu
 }
 
 fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {
-    let ItemError { column, kind, .. } = error;
-    anyhow!("{what} {:?}, column {column}: {kind}", excerpt(item))
+    anyhow!("{what} {:?}, {error}", excerpt(item))
 }
 
 /// Returns the beginning of an argument, long enough to recognise it.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::{Account, Positions};
+use portmuster::{Account, positions::Positions};
 
 mod checkpoint_writer;
 mod file;

@@ -7,7 +7,7 @@ use nix::sys::{
     resource::{Usage, UsageWho, getrusage},
     time::TimeVal,
 };
-use portmuster::{Account, WorkersReport};
+use portmuster::{Account, method::WorkersReport};
 use serde::{Deserialize, Serialize};
 
 /// The cost of a run, including all its processes.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use portmuster::{Account, HostBacklog, PortState, Throttle};
+use portmuster::{
+    Account, PortState,
+    outcome::{HostBacklog, Throttle},
+};
 
 use crate::{
     args::{Check, ShowProgress},

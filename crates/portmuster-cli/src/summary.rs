@@ -1,7 +1,8 @@
 //! The summary of a run on stderr.
 
 use portmuster::{
-    Account, Fault, PortState, Positions, Service, WorkersReport, sink::Ending, targets::Skipped,
+    Account, PortState, Service, method::WorkersReport, outcome::Fault, positions::Positions,
+    sink::Ending, targets::Skipped,
 };
 
 use crate::{clock, terminal};
@@ -59,6 +60,7 @@ fn remedy(fault: Fault) -> &'static str {
         Fault::LocalPorts => "net.ipv4.ip_local_port_range",
         Fault::Watches => "fs.epoll.max_user_watches",
         Fault::Threads => "ulimit -u, ulimit -v, pids.max",
+        _ => "the limits of this system",
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use portmuster::{InFlight, defaults};
+use portmuster::{config::defaults, method::InFlight};
 use rustix::process::geteuid;
 
 use crate::{args::Check, input::Input, terminal};

@@ -173,7 +173,7 @@ impl Attempt {
     }
 
     /// Returns how many bytes the conversation keeps, without its evidence.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) fn held(&self) -> usize {
         match &self.stage {
             Stage::Talking(conversation) => conversation.probe.memory(),

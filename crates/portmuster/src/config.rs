@@ -13,7 +13,7 @@ use thiserror::Error;
 pub mod defaults;
 mod method;
 
-pub use method::{Method, UnknownMethod};
+pub use method::Method;
 
 /// The largest `in_flight`. Queues are sized for it.
 const IN_FLIGHT_MAX: usize = 1 << 20;
@@ -121,7 +121,7 @@ pub struct Config {
     /// Whether a silent port, or one that answers the empty line, gets a second connection on which
     /// this side speaks first.
     pub speak_first: SpeakFirst,
-    /// Whether outcomes keep the [conversation](crate::Evidence), up to its limits. They always keep
+    /// Whether outcomes keep the [conversation](crate::outcome::Evidence), up to its limits. They always keep
     /// the banner.
     pub evidence: bool,
     /// Which addresses of a name are checked.

@@ -1,4 +1,5 @@
-//! Entry points for the fuzz targets in `fuzz/`: whole attempts that receive arbitrary bytes.
+//! Entry points for the fuzz targets in `fuzz/`: whole attempts that receive arbitrary bytes. Feature
+//! `__fuzzing`, which semantic versioning does not cover.
 //!
 //! Each function asserts the properties that hold for any input, and panics if one does not.
 //! [`lists`] does the same for lists of targets. How the bytes are split, how fast they arrive and

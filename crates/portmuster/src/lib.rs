@@ -9,7 +9,22 @@
 //! ```
 //!
 //! [`check_ports`] only connects. A [`Checker`] also reads what the servers send, with the settings of
-//! a [`Config`].
+//! a [`Config`], and takes networks and ranges too:
+//!
+//! ```
+//! use portmuster::{Checker, Config, Service, TargetSet};
+//!
+//! let network: TargetSet = "127.0.0.1/32:22,23".parse()?;
+//! for outcome in Checker::new(Config::default())?.check(network)? {
+//!     if outcome.verdict.service == Some(Service::Telnet) {
+//!         println!("telnet is left at {}", outcome.target);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The settings are in [`config`], everything that an outcome contains in [`outcome`], and lists of
+//! targets in [`targets`].
 //!
 //! # From a target to its row
 //! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The
@@ -20,24 +35,27 @@ mod attempt;
 mod characters;
 mod checker;
 mod clock;
-mod config;
+pub mod config;
 mod coordinator;
 mod descriptors;
 mod driver;
 mod fingerprint;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "__fuzzing"))]
+#[doc(hidden)]
 pub mod fuzzing;
 pub mod history;
 mod input;
 mod memory;
-mod method;
-mod outcome;
-mod positions;
+pub mod method;
+mod named_enum;
+pub mod outcome;
+pub mod positions;
 mod probe;
 mod resolver;
 mod run_loop;
 mod schedule;
-#[cfg(feature = "simulator")]
+#[cfg(feature = "__simulator")]
+#[doc(hidden)]
 pub mod simulator;
 pub mod sink;
 pub mod targets;
@@ -45,20 +63,13 @@ mod waker;
 pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
-pub use config::{
-    Addresses, Config, ConfigError, Limits, Method, Probing, SpeakFirst, UnknownMethod, defaults,
-};
-pub use fingerprint::Fingerprint;
-pub use method::{InFlight, LimitingResource, StartError, WorkersReport, worker_main};
-pub use outcome::{
-    Account, Evidence, Fault, HostBacklog, Identification, KexFailure, KexInit, KeyExchange,
-    NameList, Outcome, Part, PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption,
-    Throttle, Times, Verb, Verdict, Weakness,
-};
-pub use positions::{MissingPositions, Positions, PositionsError};
+pub use config::{Config, ConfigError, Method};
+pub use method::{StartError, worker_main};
+pub use named_enum::UnknownName;
+pub use outcome::{Account, Outcome, PortState, Reason, Service, Verdict};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
-pub use targets::{Host, Target};
+pub use targets::{Host, Target, TargetSet};
 
 /// Makes rustdoc test the examples of the README.
 #[cfg(doctest)]

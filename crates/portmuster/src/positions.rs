@@ -32,10 +32,10 @@ type Bits = [u64; WORDS];
 /// missing ones, and so on. The last run is of positions in the set.
 ///
 /// ```
-/// let settled = portmuster::Positions::from_runs(&[1000, 1, 20])?;
+/// let settled = portmuster::positions::Positions::from_runs(&[1000, 1, 20])?;
 /// assert!(settled.contains(999) && !settled.contains(1000) && settled.contains(1020));
 /// assert_eq!(settled.missing().take(3).collect::<Vec<_>>(), [1000, 1021, 1022]);
-/// # Ok::<(), portmuster::PositionsError>(())
+/// # Ok::<(), portmuster::positions::PositionsError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(into = "Vec<u64>", try_from = "Vec<u64>")]

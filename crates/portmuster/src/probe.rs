@@ -35,7 +35,7 @@ pub(crate) mod transcripts;
 use self::greeting::{Greeting, GreetingStep};
 pub(crate) use judgement::{EndOfInput, Judgement};
 pub(crate) use limits::WRITTEN_MAX;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "__fuzzing"))]
 pub(crate) use limits::{BANNER_MAX, BYTES_MAX, LINES_MAX};
 pub use plain::known_protocols;
 
@@ -249,7 +249,7 @@ impl Probe {
 ///
 /// # Panics
 /// The parsed lists differ from the payload.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "__fuzzing"))]
 pub(crate) fn check_kex_init(payload: &[u8]) {
     kexinit::check_round_trip(payload);
 }

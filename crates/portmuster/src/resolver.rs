@@ -18,5 +18,5 @@ mod system;
 
 pub use excludes::{ExcludeError, FailedName};
 pub(crate) use lookup_pool::Resolver;
-#[cfg(feature = "simulator")]
+#[cfg(feature = "__simulator")]
 pub(crate) use lookup_pool::THREADS_MAX;

@@ -1,11 +1,12 @@
-//! Simulates a whole run over a seeded network in virtual time, for tests. Feature `simulator`.
+//! Simulates a whole run over a seeded network in virtual time, for tests. Feature `__simulator`,
+//! which semantic versioning does not cover.
 //!
 //! The run loop, the schedule, the event loop and the attempts are the real ones; sockets, resolver
 //! and time are simulated.
 //!
 //! ```
 //! use std::time::Duration;
-//! use portmuster::{Config, Target, simulator::{ServerBehaviour, Network, simulate}};
+//! use portmuster::{Config, Target, simulator::{Network, ServerBehaviour, simulate}};
 //!
 //! let network = Network::new(7).otherwise(ServerBehaviour::Silent);
 //! let run = simulate(&Config::default(), &network, [Target::from(("192.0.2.1", 22))]);

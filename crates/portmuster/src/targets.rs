@@ -23,17 +23,20 @@ mod shuffle;
 mod target;
 mod walk;
 
+pub use crate::fingerprint::Fingerprint;
 pub use excludes::Excludes;
-pub use formats::{Column, Columns, ColumnsError, Entries, InputOptions, SkippedRecords};
+pub use formats::{
+    Column, Columns, ColumnsError, ColumnsErrorKind, Entries, InputOptions, SkippedRecords,
+};
 pub use grammar::{ItemError, ItemErrorKind};
 pub(crate) use host_name::{normalized_name, same_name};
-pub use input_format::{InputFormat, UnknownInputFormat};
-pub use labels::LabelError;
+pub use input_format::InputFormat;
+pub use labels::LabelErrorKind;
 pub use limits::LINE_MAX;
 pub use line_error::{LineError, LineErrorKind};
 pub use lines::{LineRule, Lines};
-pub use ports::{Ports, PortsError};
+pub use ports::{Ports, PortsError, PortsErrorKind};
 pub(crate) use range::Family;
 pub use set::{Skipped, TargetSet};
 pub use target::{Host, Target};
-pub use walk::{Order, Shard, Targets, WALK_VERSION};
+pub use walk::{Order, Shard, ShardError, Targets, WALK_VERSION};

@@ -8,7 +8,8 @@ use std::{
 };
 
 use portmuster::{
-    Config, Limits, Method, Outcome, Service, Target,
+    Config, Method, Outcome, Service, Target,
+    config::Limits,
     simulator::{Action, Network, ServerBehaviour, simulate},
 };
 use portmuster_lab::{Behaviour, Lab};

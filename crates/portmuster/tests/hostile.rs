@@ -8,7 +8,8 @@ use std::{
 };
 
 use portmuster::{
-    Config, Evidence, KexFailure, KeyExchange, Outcome, Rule, Service, Target,
+    Config, Outcome, Service, Target,
+    outcome::{Evidence, KexFailure, KeyExchange, Rule},
     simulator::{Action, Network, ServerBehaviour, simulate},
     sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
 };

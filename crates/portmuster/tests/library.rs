@@ -15,8 +15,8 @@ use std::{
 };
 
 use portmuster::{
-    Addresses, Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port,
-    check_ports,
+    Config, Method, Outcome, PortState, Reason, Target, check_a_port, check_ports,
+    config::{Addresses, Probing},
     targets::{Excludes, Order, Ports, Shard, TargetSet},
 };
 use portmuster_lab::{Behaviour, Server};
@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         check_a_port_reports_open_or_closed,
         excluded_names_are_resolved_before_the_run,
         check_ports_yields_each_port_once,
+        parsed_set_is_checked_as_a_whole,
         no_targets_yield_no_outcomes,
         invalid_targets_yield_outcomes,
         endless_input_is_read_only_as_needed,
@@ -49,6 +50,16 @@ fn main() -> ExitCode {
 
 fn server(behaviour: Behaviour) -> Server {
     Server::start(behaviour, (Ipv4Addr::LOCALHOST, 0).into()).expect("the server starts")
+}
+
+fn parsed_set_is_checked_as_a_whole() {
+    let (open, closed) = (server(Behaviour::Silent), server(Behaviour::Refused));
+    let ports = [&open, &closed].map(|server| server.endpoint().port());
+    let item = format!("127.0.0.1/32:{},{}", ports[0], ports[1]);
+    let set: TargetSet = item.parse().expect("a network with two ports");
+    let outcomes = checker(Config::unthrottled()).check(set).expect("the run starts");
+    let found: HashSet<_> = outcomes.map(|it| (it.target.port, it.is_open())).collect();
+    assert_eq!(found, HashSet::from([(ports[0], true), (ports[1], false)]));
 }
 
 fn check_a_port_reports_open_or_closed() {
@@ -235,7 +246,7 @@ fn open_port_is_closed_without_a_reset() {
 fn every_method_resumes_from_settled_positions() {
     for method in Method::ALL {
         let config = Config { method, ..Config::unthrottled() };
-        let mut settled = portmuster::Positions::new();
+        let mut settled = portmuster::positions::Positions::new();
         let mut seen = HashSet::new();
         for part in [1, 500, 777, usize::MAX] {
             let targets = refused().into_targets(Order::Shuffled { seed: Some(5) }, Shard::WHOLE);

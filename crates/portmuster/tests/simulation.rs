@@ -13,7 +13,8 @@ use std::{
 };
 
 use portmuster::{
-    Config, Limits, Outcome, PortState, Probing, Reason, Service, Target,
+    Config, Outcome, PortState, Reason, Service, Target,
+    config::{Limits, Probing},
     simulator::{Action, Network, ServerBehaviour, Simulation, simulate},
 };
 
@@ -347,7 +348,7 @@ fn name_and_its_address_share_per_host_limit() {
         .name("db.example", &[address])
         .otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let hosts = [Target::from(("db.example", 1)), Target::from((address, 1))];
-    let targets = (1..=200).flat_map(|port| hosts.clone().map(|host| Target { port, ..host }));
+    let targets = (1..=200).flat_map(|port| hosts.clone().map(|it| Target::new(it.host, port)));
     let config = Config { per_host: NonZeroU32::new(2), ..Config::default() };
     let run = simulate(&config, &network, targets);
     assert_eq!((run.outcomes.len(), run.peak_per_host), (400, 2));

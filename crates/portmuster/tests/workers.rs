@@ -16,7 +16,8 @@ use std::{
 };
 
 use portmuster::{
-    Account, Checker, Config, Method, Outcome, PortState, Reason, Target, WorkersReport,
+    Account, Checker, Config, Method, Outcome, PortState, Reason, Target,
+    method::WorkersReport,
     workers::{Program, TaskError, WorkerExit, Workers, WorkersError},
 };
 use portmuster_lab::{Behaviour, Server};

@@ -162,8 +162,24 @@ impl Collector<'_> {
     fn define_type(&mut self, name: &Ident, visibility: &Visibility) {
         self.define(name);
         if !matches!(visibility, Visibility::Inherited) {
-            let line = name.span().start().line;
-            self.module().types.push(Definition { name: name.to_string(), line, body_lines: 0 });
+            self.define_visible_type(name);
+        }
+    }
+
+    fn define_visible_type(&mut self, name: &Ident) {
+        let line = name.span().start().line;
+        self.module().types.push(Definition { name: name.to_string(), line, body_lines: 0 });
+    }
+
+    /// Defines the enum that stands in the arguments of a macro, which are not parsed.
+    fn define_enum_in(&mut self, arguments: &Macro) {
+        let mut tokens = arguments.tokens.clone().into_iter();
+        let is_enum = |token: TokenTree| matches!(token, TokenTree::Ident(word) if word == "enum");
+        if tokens.any(is_enum)
+            && let Some(TokenTree::Ident(name)) = tokens.next()
+        {
+            self.define(&name);
+            self.define_visible_type(&name);
         }
     }
 
@@ -271,6 +287,7 @@ impl<'ast> Visit<'ast> for Collector<'_> {
             Item::Union(item) => self.define_type(&item.ident, &item.vis),
             Item::Trait(item) => self.define_type(&item.ident, &item.vis),
             Item::Type(item) => self.define_type(&item.ident, &item.vis),
+            Item::Macro(item) => self.define_enum_in(&item.mac),
             Item::Const(item) => self.define(&item.ident),
             Item::Static(item) => self.define(&item.ident),
             Item::Fn(item) => self.define(&item.sig.ident),

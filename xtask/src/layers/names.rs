@@ -51,6 +51,18 @@ mod tests {
     }
 
     #[test]
+    fn enums_that_a_macro_defines_are_found() {
+        let found = findings(&[
+            ("src/lib.rs", "mod a; pub struct Part;"),
+            (
+                "src/a.rs",
+                "named_enum! { #[derive(Default)] pub enum Part: \"part\" { A = \"a\", } }",
+            ),
+        ]);
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
     fn private_types_and_types_of_tests_may_share_a_name() {
         let found = findings(&[
             ("src/lib.rs", "mod a; pub enum Part {} pub use a::Other;"),

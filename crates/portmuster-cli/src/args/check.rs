@@ -7,7 +7,11 @@ use std::{
 };
 
 use clap::Args;
-use portmuster::{Addresses, Config, Method, defaults, targets::Ports};
+use portmuster::{
+    Config, Method,
+    config::{Addresses, defaults},
+    targets::Ports,
+};
 
 use super::{
     conversation::{ProbeArgs, TimeLimits},

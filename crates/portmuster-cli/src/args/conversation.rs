@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use portmuster::{Limits, Probing, SpeakFirst};
+use portmuster::config::{Limits, Probing, SpeakFirst};
 
 use super::values::duration;
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clap::Args;
-use portmuster::{Addresses, Config, Method};
+use portmuster::{Config, Method, config::Addresses};
 
 use super::{
     conversation::{SpeakFirstArgs, TimeLimits, greeting_or_kex},

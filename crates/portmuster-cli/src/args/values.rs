@@ -9,8 +9,9 @@ use std::{
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use portmuster::{
-    Method, defaults,
-    targets::{Ports, Shard},
+    Method,
+    config::defaults,
+    targets::{Ports, PortsError, Shard, ShardError},
 };
 
 /// Returns the default of `--in-flight`.
@@ -31,14 +32,12 @@ pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
 
 /// Parses `M/N`, part M of N.
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
-    text.split_once('/')
-        .and_then(|(part, of)| Shard::new(part.parse().ok()?, of.parse().ok()?))
-        .ok_or_else(|| "expected M/N with M from 1 to N, such as 2/3".to_owned())
+    text.parse().map_err(|error: ShardError| error.to_string())
 }
 
 /// Parses a list of ports, ranges and service names.
 pub(super) fn ports(list: &str) -> Result<Ports, String> {
-    Ports::parse(list).map_err(|(at, error)| format!("column {}: {error}", at + 1))
+    list.parse().map_err(|error: PortsError| error.to_string())
 }
 
 /// Parses a duration with its unit, longer than zero.

@@ -5,7 +5,8 @@
 use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use portmuster::{
-    KexInit, KeyExchange, NameList, Outcome, Part, Rule, ServiceDetails, Verdict, Weakness,
+    Outcome, Verdict,
+    outcome::{KexInit, KeyExchange, NameList, Part, Rule, ServiceDetails, Weakness},
     sink::{escape, escape_line},
 };
 
@@ -83,7 +84,7 @@ impl Rendering {
     }
 
     /// Renders a part of the conversation in at most `lines_left` lines; returns how many remain.
-    fn part(&mut self, Part { at, side, bytes }: &Part, lines_left: usize) -> usize {
+    fn part(&mut self, Part { at, side, bytes, .. }: &Part, lines_left: usize) -> usize {
         let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
         self.step(*at, format!("{} sends {} {unit}", side.name(), bytes.len()));
         let lines = bytes::lines(bytes);
@@ -210,30 +211,22 @@ fn ending(verdict: &Verdict) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::{iter::repeat_n, time::SystemTime};
+    use std::iter::repeat_n;
 
-    use portmuster::{Evidence, Host, PortState, Reason, Side, Target, Times};
+    use portmuster::{
+        PortState, Reason, Target,
+        outcome::{Evidence, Side},
+    };
 
     use super::*;
 
     fn outcome(details: ServiceDetails) -> Outcome {
-        let verdict = Verdict {
-            state: PortState::Open,
-            reason: Reason::Accepted,
-            service: None,
-            rule: None,
-            banner: Vec::new(),
-            details: Some(Box::new(details)),
-            times: Times::default(),
-        };
-        Outcome {
-            target: Target { host: Host::Name("db.example".into()), port: 22, label: None },
-            endpoint: Some(([127, 0, 0, 1], 22).into()),
-            verdict,
-            attempts: 1,
-            position: 0,
-            time: SystemTime::UNIX_EPOCH,
-        }
+        let mut verdict = Verdict::new(PortState::Open, Reason::Accepted);
+        verdict.details = Some(Box::new(details));
+        let mut outcome = Outcome::new(Target::new("db.example", 22), verdict);
+        outcome.endpoint = Some(([127, 0, 0, 1], 22).into());
+        outcome.attempts = 1;
+        outcome
     }
 
     fn list(names: impl Iterator<Item = String>) -> NameList {
@@ -249,18 +242,14 @@ mod tests {
     #[test]
     fn long_algorithm_lists_are_limited() {
         let ciphers = list((0..3000).map(|nth| format!("arcfour{nth}")));
-        let offer = KexInit {
-            ciphers_client_to_server: ciphers.clone(),
-            ciphers_server_to_client: ciphers,
-            macs_client_to_server: list(repeat_n("m".repeat(NAME_MAX), 1)),
-            macs_server_to_client: list(repeat_n("m".repeat(30_000), 1)),
-            ..KexInit::default()
-        };
-        let details = ServiceDetails {
-            key_exchange: KeyExchange::Offered(Box::new(offer)),
-            findings: vec![Weakness::Rc4],
-            ..ServiceDetails::default()
-        };
+        let mut offer = KexInit::default();
+        offer.ciphers_client_to_server.clone_from(&ciphers);
+        offer.ciphers_server_to_client = ciphers;
+        offer.macs_client_to_server = list(repeat_n("m".repeat(NAME_MAX), 1));
+        offer.macs_server_to_client = list(repeat_n("m".repeat(30_000), 1));
+        let mut details = ServiceDetails::default();
+        details.key_exchange = KeyExchange::Offered(Box::new(offer));
+        details.findings = vec![Weakness::Rc4];
         let text = describe(&outcome(details), false);
         assert_eq!(count(&text, "arcfour"), ITEMS_MAX + 1, "{text}");
         assert_eq!(count(&text, "and 2936 more"), 1, "{text}");
@@ -276,7 +265,8 @@ mod tests {
     fn telnet_options_are_limited() {
         let option = serde_json::json!({ "verb": "will", "number": 1 });
         let option = serde_json::from_value(option).expect("the option is valid");
-        let details = ServiceDetails { options: vec![option; 200], ..ServiceDetails::default() };
+        let mut details = ServiceDetails::default();
+        details.options = vec![option; 200];
         let text = describe(&outcome(details), false);
         assert_eq!(count(&text, "will echo"), ITEMS_MAX, "{text}");
         assert_eq!(count(&text, "and 136 more"), 1, "{text}");
@@ -284,12 +274,12 @@ mod tests {
 
     #[test]
     fn conversation_lines_are_limited() {
-        let part = Part { at: Duration::ZERO, side: Side::Server, bytes: vec![b'\n'; 200] };
-        let evidence = Evidence { parts: vec![part; 3], left_out: 0 };
-        let text = describe(
-            &outcome(ServiceDetails { evidence: Some(evidence), ..ServiceDetails::default() }),
-            false,
-        );
+        let part = Part::new(Duration::ZERO, Side::Server, vec![b'\n'; 200]);
+        let mut evidence = Evidence::default();
+        evidence.parts = vec![part; 3];
+        let mut details = ServiceDetails::default();
+        details.evidence = Some(evidence);
+        let text = describe(&outcome(details), false);
         assert_eq!(count(&text, r"\n"), BYTES_LINES_MAX, "{text}");
         assert_eq!(count(&text, "server sends 200 bytes"), 3, "{text}");
         assert_eq!(count(&text, "and 144 more lines"), 1, "{text}");
@@ -298,7 +288,8 @@ mod tests {
 
     #[test]
     fn earlier_attempts_are_mentioned() {
-        let twice = Outcome { attempts: 2, ..outcome(ServiceDetails::default()) };
+        let mut twice = outcome(ServiceDetails::default());
+        twice.attempts = 2;
         assert_eq!(count(&describe(&outcome(ServiceDetails::default()), false), "attempt"), 0);
         assert!(describe(&twice, false).starts_with("2 attempts; showing the one that decided\n"));
         let after_pause = describe(&twice, true);

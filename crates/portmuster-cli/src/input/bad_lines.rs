@@ -55,7 +55,7 @@ impl BadLines {
 
     /// Reports and counts the line if it may be skipped; returns whether it may.
     pub(super) fn try_skip(&self, name: &str, error: &LineError) -> bool {
-        if !self.skip || error.kind.is_final() {
+        if !self.skip || error.kind().is_final() {
             return false;
         }
         if self.skipped.fetch_add(1, Ordering::Relaxed) < REPORTED_MAX {

@@ -4,8 +4,8 @@ use std::{io::BufReader, path::Path};
 
 use anyhow::{anyhow, bail};
 use portmuster::{
-    ExcludeError, FailedName, Fingerprint,
-    targets::{Excludes, InputOptions, ItemError, Lines},
+    ExcludeError, FailedName,
+    targets::{Excludes, Fingerprint, InputOptions, ItemError, Lines},
 };
 
 use super::{bad_lines::REPORTED_MAX, list::open_regular};

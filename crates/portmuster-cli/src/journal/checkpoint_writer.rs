@@ -14,7 +14,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK_VERSION};
+use portmuster::{Account, positions::Positions, sink::ResumePoint, targets::WALK_VERSION};
 
 use super::{file::JournalFile, format::Journal, run_identity::RunIdentity};
 use crate::{gate::GateState, output::JournaledOutput};

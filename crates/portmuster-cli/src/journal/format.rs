@@ -1,6 +1,6 @@
 //! The content of a journal, and its encoding with a header and a checksum.
 
-use portmuster::{Account, Positions, targets::WALK_VERSION};
+use portmuster::{Account, positions::Positions, targets::WALK_VERSION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -1,6 +1,11 @@
 //! The settings of a run that its rows depend on.
 
-use portmuster::{Addresses, Config, Limits, Probing, SpeakFirst, sink::SCHEMA, targets::Order};
+use portmuster::{
+    Config,
+    config::{Addresses, Limits, Probing, SpeakFirst},
+    sink::SCHEMA,
+    targets::Order,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{

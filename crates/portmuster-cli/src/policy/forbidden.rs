@@ -2,7 +2,7 @@
 //!
 //! Invariant: only proof of absence counts as [`Presence::Absent`].
 
-use portmuster::{Outcome, PortState, Probing, Reason, Service, Weakness};
+use portmuster::{Outcome, PortState, Reason, Service, config::Probing, outcome::Weakness};
 
 use super::inconclusive::Inconclusive;
 
@@ -142,14 +142,13 @@ fn service(service: Service) -> Forbidden {
 /// Returns why a service does not exclude other services; `None`: it excludes them.
 fn inconclusive(service: Service) -> Option<Inconclusive> {
     match service {
-        Service::Ssh | Service::SshThrottled | Service::Telnet | Service::Other => None,
+        _ if service.is_identified() => None,
         Service::Silent => Some(Inconclusive::Silent),
         Service::ClosedEarly => Some(Inconclusive::ClosedEarly),
         Service::Tarpit => Some(Inconclusive::Tarpit),
         Service::TelnetLikely => Some(Inconclusive::TelnetLikely),
         Service::SshBroken => Some(Inconclusive::SshBroken),
         Service::NotProbed => Some(Inconclusive::NotProbed),
-        // A service that the library adds later is no proof until it is listed here.
         _ => Some(Inconclusive::Unknown),
     }
 }
@@ -202,32 +201,20 @@ fn needs_kex_init(findings: &[Weakness]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::BTreeSet,
-        time::{Duration, SystemTime},
-    };
+    use std::collections::BTreeSet;
 
-    use portmuster::{KexFailure, KeyExchange, ServiceDetails, Target, Times, Verdict};
+    use portmuster::{
+        Target, Verdict,
+        outcome::{KexFailure, KeyExchange, ServiceDetails},
+    };
 
     use super::*;
 
     fn outcome(state: PortState, service: Option<Service>, details: ServiceDetails) -> Outcome {
-        Outcome {
-            target: Target::from(("192.0.2.1", 22)),
-            endpoint: None,
-            verdict: Verdict {
-                state,
-                reason: Reason::Accepted,
-                service,
-                rule: None,
-                banner: Vec::new(),
-                details: Some(Box::new(details)),
-                times: Times { connect: None, first_byte: None, total: Duration::ZERO },
-            },
-            attempts: 1,
-            time: SystemTime::UNIX_EPOCH,
-            position: 0,
-        }
+        let mut verdict = Verdict::new(state, Reason::Accepted);
+        verdict.service = service;
+        verdict.details = Some(Box::new(details));
+        Outcome::new(Target::new("192.0.2.1", 22), verdict)
     }
 
     fn open(service: Service) -> Outcome {
@@ -291,11 +278,8 @@ mod tests {
     #[test]
     fn findings_are_absent_only_if_the_algorithms_are_known() {
         let ssh = |key_exchange, findings: &[Weakness]| {
-            let details = ServiceDetails {
-                key_exchange,
-                findings: findings.to_vec(),
-                ..ServiceDetails::default()
-            };
+            let mut details = ServiceDetails::default();
+            (details.key_exchange, details.findings) = (key_exchange, findings.to_vec());
             outcome(PortState::Open, Some(Service::Ssh), details)
         };
         let missing = KeyExchange::Missing(KexFailure::HungUp);
@@ -421,7 +405,8 @@ mod tests {
     #[test]
     fn missing_algorithms_matter_only_for_findings_that_depend_on_them() {
         let key_exchange = KeyExchange::Missing(KexFailure::HungUp);
-        let details = ServiceDetails { key_exchange, ..ServiceDetails::default() };
+        let mut details = ServiceDetails::default();
+        details.key_exchange = key_exchange;
         let ssh = outcome(PortState::Open, Some(Service::Ssh), details);
         for (names, is_missing) in
             [(&[][..], false), (&["telnet"], false), (&["ssh-1"], false), (&["cbc"], true)]

@@ -145,11 +145,11 @@ fn read_all(
             Ok(None) => break,
             Err(error) => {
                 let message = error.to_string();
-                assert!((1..=line_ends as u64 + 1).contains(&error.line), "{message}");
-                assert!(error.column >= 1, "{message}");
+                assert!((1..=line_ends as u64 + 1).contains(&error.line()), "{message}");
+                assert!(error.column() >= 1, "{message}");
                 assert!(message.chars().count() <= MESSAGE_MAX, "{message}");
                 contents.errors.push(message);
-                if error.kind.is_final() {
+                if error.kind().is_final() {
                     break;
                 }
             }

@@ -35,6 +35,7 @@ const READ_COLUMNS: [&str; 15] = [
 
 /// Selects a run of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RunChoice {
     /// The run with this id.
     Id(i64),
@@ -65,6 +66,7 @@ pub struct UnknownChoice;
 
 /// A run that was read from a database.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct StoredRun {
     /// The results; [partial](RunResults::is_partial) unless the run has ended with no targets left.
     pub results: RunResults,

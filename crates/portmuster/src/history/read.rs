@@ -24,10 +24,22 @@ const MESSAGE_MAX: usize = 200;
 #[derive(Debug, Error)]
 #[error("line {line}: {kind}")]
 pub struct RowError {
-    /// The number of the line, from 1.
-    pub line: u64,
-    /// Why it cannot be read.
-    pub kind: RowErrorKind,
+    line: u64,
+    kind: RowErrorKind,
+}
+
+impl RowError {
+    /// Returns the number of the line, from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns why it cannot be read.
+    #[must_use]
+    pub fn kind(&self) -> &RowErrorKind {
+        &self.kind
+    }
 }
 
 /// Why a row cannot be read.

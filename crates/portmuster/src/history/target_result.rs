@@ -4,6 +4,7 @@ use crate::outcome::PortState;
 
 /// The result of one target in a run, as far as runs are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct TargetResult {
     /// The port state.
     pub state: PortState,

@@ -14,6 +14,7 @@ use super::{
 
 /// Details about the service of an open port, and the bytes that prove it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ServiceDetails {
     /// The parsed ssh identification line; `None` if the service is not ssh.
     pub identification: Option<Identification>,

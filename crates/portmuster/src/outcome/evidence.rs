@@ -6,29 +6,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The sender of recorded bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Side {
-    /// The server.
-    Server,
-    /// This program.
-    Portmuster,
-}
+use crate::named_enum::named_enum;
 
-impl Side {
-    /// Returns the name of the side in rows.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Portmuster => "portmuster",
-        }
+named_enum! {
+    /// The sender of recorded bytes.
+    pub enum Side: "side of a conversation" {
+        /// The server.
+        Server = "server",
+        /// This program.
+        Portmuster = "portmuster",
     }
 }
 
 /// The bytes of one read or write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Part {
     /// Time since the start of the attempt.
     pub at: Duration,
@@ -38,8 +30,17 @@ pub struct Part {
     pub bytes: Vec<u8>,
 }
 
+impl Part {
+    /// Creates a part.
+    #[must_use]
+    pub fn new(at: Duration, side: Side, bytes: Vec<u8>) -> Self {
+        Self { at, side, bytes }
+    }
+}
+
 /// The recorded beginning of the conversation with a server.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Evidence {
     /// The parts, in the order in which they were read and written.
     pub parts: Vec<Part>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Software and comment are untrusted bytes, unescaped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Identification {
     /// The protocol version: `2.0`; `1.99` for versions 1 and 2; `1.5` and the like for version 1.
     pub protocol: String,
@@ -16,6 +17,11 @@ pub struct Identification {
 }
 
 impl Identification {
+    /// Creates an identification without a comment.
+    pub fn new(protocol: impl Into<String>, software: impl Into<Vec<u8>>) -> Self {
+        Self { protocol: protocol.into(), software: software.into(), comment: None }
+    }
+
     /// Returns whether the server supports protocol version 2 (RFC 4253 §5.1).
     #[must_use]
     pub fn has_version_2(&self) -> bool {

@@ -1,8 +1,8 @@
 //! The algorithms that an ssh server offers in its `SSH_MSG_KEXINIT`.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
+
+use crate::named_enum::named_enum;
 
 /// The algorithms that an ssh server offers for the key exchange, or why they are unknown.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ impl KeyExchange {
 ///
 /// The language lists are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct KexInit {
     /// Key exchange methods, including the extensions that the server signals among them.
     pub kex: NameList,
@@ -96,56 +97,31 @@ impl NameList {
     }
 }
 
-/// Why the `SSH_MSG_KEXINIT` of a server is unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum KexFailure {
-    /// The server closed the connection first.
-    HungUp,
-    /// The server stopped sending first.
-    Silence,
-    /// The deadline of the conversation passed first.
-    Deadline,
-    /// The server ended the connection with `SSH_MSG_DISCONNECT`.
-    Disconnected,
-    /// The identification line exceeds the length limit.
-    LongIdentification,
-    /// The bytes are not a packet: its length or padding is invalid (RFC 4253 §6).
-    NoPacket,
-    /// The server sent another kind of packet.
-    OtherPacket,
-    /// The packets before it exceed the size limit.
-    TooMuch,
-    /// A length in the message is wrong, or a name is not printable ASCII.
-    Malformed,
-    /// The client had sent an empty line because the server was silent; sshd takes that line for a bad
-    /// identification.
-    Spoiled,
-}
-
-impl KexFailure {
-    /// Returns the name of the failure in rows.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HungUp => "hung-up",
-            Self::Silence => "silence",
-            Self::Deadline => "deadline",
-            Self::Disconnected => "disconnected",
-            Self::LongIdentification => "long-identification",
-            Self::NoPacket => "no-packet",
-            Self::OtherPacket => "other-packet",
-            Self::TooMuch => "too-much",
-            Self::Malformed => "malformed",
-            Self::Spoiled => "spoiled",
-        }
-    }
-}
-
-impl fmt::Display for KexFailure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
+named_enum! {
+    /// Why the `SSH_MSG_KEXINIT` of a server is unknown.
+    #[non_exhaustive]
+    pub enum KexFailure: "failure of a key exchange" {
+        /// The server closed the connection first.
+        HungUp = "hung-up",
+        /// The server stopped sending first.
+        Silence = "silence",
+        /// The deadline of the conversation passed first.
+        Deadline = "deadline",
+        /// The server ended the connection with `SSH_MSG_DISCONNECT`.
+        Disconnected = "disconnected",
+        /// The identification line exceeds the length limit.
+        LongIdentification = "long-identification",
+        /// The bytes are not a packet: its length or padding is invalid (RFC 4253 §6).
+        NoPacket = "no-packet",
+        /// The server sent another kind of packet.
+        OtherPacket = "other-packet",
+        /// The packets before it exceed the size limit.
+        TooMuch = "too-much",
+        /// A length in the message is wrong, or a name is not printable ASCII.
+        Malformed = "malformed",
+        /// The client had sent an empty line because the server was silent; sshd takes that line
+        /// for a bad identification.
+        Spoiled = "spoiled",
     }
 }
 

@@ -4,17 +4,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The command with which a telnet server named an option.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verb {
-    /// The server offers to enable the option on its side.
-    Will,
-    /// The server asks the client to enable the option.
-    Do,
+use crate::named_enum::named_enum;
+
+named_enum! {
+    /// The command with which a telnet server named an option.
+    pub enum Verb: "verb of a telnet option" {
+        /// The server offers to enable the option on its side.
+        Will = "will",
+        /// The server asks the client to enable the option.
+        Do = "do",
+    }
 }
 
 /// A telnet option that a server offered or asked for.
+///
+/// Options are a command and a number by definition, so it gets no other fields.
 ///
 /// `Display` writes `will echo` or `do terminal-type`, with the number of an option without a
 /// registered name.
@@ -43,10 +47,7 @@ impl TelnetOption {
 
 impl fmt::Display for TelnetOption {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.verb {
-            Verb::Will => "will",
-            Verb::Do => "do",
-        };
+        let verb = self.verb;
         match self.name() {
             Some(name) => write!(formatter, "{verb} {name}"),
             None => write!(formatter, "{verb} {}", self.number),

@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, time::Duration};
 
 /// The limit that currently determines the pace of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Throttle {
     /// The configured rate of new connections.
     Rate,

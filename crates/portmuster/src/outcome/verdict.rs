@@ -16,6 +16,7 @@ use super::{
 
 /// Durations within an attempt, each measured from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Times {
     /// Time until the connection was accepted; `None` if it was not.
     pub connect: Option<Duration>,
@@ -27,6 +28,7 @@ pub struct Times {
 
 /// The result of one attempt at one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The state of the port.
     pub state: PortState,
@@ -47,29 +49,39 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Creates a verdict about a port without information about its service. All times are zero or
+    /// `None`.
+    #[must_use]
+    pub fn new(state: PortState, reason: Reason) -> Self {
+        Self {
+            state,
+            reason,
+            service: None,
+            rule: None,
+            banner: Vec::new(),
+            details: None,
+            times: Times::default(),
+        }
+    }
+
     /// Returns the verdict of an attempt that got no connection.
     pub(crate) fn unconnected(state: PortState, reason: Reason, total: Duration) -> Self {
         let times = Times { total, ..Times::default() };
-        Self { state, reason, service: None, rule: None, banner: Vec::new(), details: None, times }
+        Self { times, ..Self::new(state, reason) }
     }
 
     /// Returns the verdict on a server that accepted and closed the connection without sending data.
     pub(crate) fn hung_up(times: Times) -> Self {
         Self {
-            state: PortState::Open,
-            reason: Reason::Accepted,
             service: Some(Service::ClosedEarly),
             rule: Some(Rule::HungUp),
-            banner: Vec::new(),
-            details: None,
             times,
+            ..Self::new(PortState::Open, Reason::Accepted)
         }
     }
 
     /// Returns how strongly the verdict indicates ssh or telnet, to choose between two verdicts on one
-    /// endpoint: a later attempt never weakens an earlier one. A service that may be ssh or telnet
-    /// ranks above another protocol, because the other protocol is proof only if both attempts saw
-    /// nothing else.
+    /// endpoint: a later attempt never weakens an earlier one.
     pub(crate) fn strength(&self) -> u8 {
         let lacks_kex_init = self
             .details
@@ -77,16 +89,7 @@ impl Verdict {
             .is_some_and(|details| matches!(details.key_exchange, KeyExchange::Missing(_)));
         match self.service {
             Some(Service::Ssh) if !lacks_kex_init => 11,
-            Some(Service::Ssh | Service::Telnet) => 10,
-            Some(Service::SshThrottled) => 9,
-            Some(Service::SshBroken) => 8,
-            Some(Service::TelnetLikely) => 7,
-            Some(Service::Unknown) => 6,
-            Some(Service::Tarpit) => 5,
-            Some(Service::Other) => 4,
-            Some(Service::Silent) => 3,
-            Some(Service::ClosedEarly) => 2,
-            Some(Service::NotProbed) => 1,
+            Some(service) => service.strength(),
             None => 0,
         }
     }

@@ -1,54 +1,53 @@
 //! Weaknesses of ssh servers, in one table with reasons and sources.
 //!
-//! To add a weakness, add a variant, its entry in [`Weakness::ALL`], and a row in [`TABLE`].
+//! To add a weakness, add a variant, and a row in [`TABLE`].
 
-use std::{collections::BTreeSet, fmt};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use super::{
     identification::Identification,
     kex_init::{KexInit, NameList},
 };
+use crate::named_enum::named_enum;
 
-/// A weakness of an ssh server: a protocol version or algorithms that it offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Weakness {
-    /// Protocol version 1.
-    Ssh1,
-    /// The Terrapin attack: an attacker can manipulate sequence numbers.
-    Terrapin,
-    /// The cipher `none`: sessions without encryption.
-    NoEncryption,
-    /// The MAC `none`: sessions without integrity protection.
-    NoIntegrity,
-    /// Key exchange with a 1,024-bit group or RSA key.
-    Group1Sha1,
-    /// Key exchange with SHA-1.
-    Sha1Kex,
-    /// DSA host keys.
-    SshDss,
-    /// Host key signatures with SHA-1.
-    Sha1Signatures,
-    /// The RC4 cipher.
-    Rc4,
-    /// The DES cipher.
-    Des,
-    /// The Triple DES cipher.
-    TripleDes,
-    /// Other ciphers with 64-bit blocks.
-    ShortBlock,
-    /// Ciphers in CBC mode.
-    Cbc,
-    /// Message authentication codes with MD5.
-    Md5,
+named_enum! {
+    /// A weakness of an ssh server: a protocol version or algorithms that it offers.
+    #[non_exhaustive]
+    pub enum Weakness: "weakness" {
+        /// Protocol version 1.
+        Ssh1 = "ssh-1",
+        /// The Terrapin attack: an attacker can manipulate sequence numbers.
+        Terrapin = "terrapin",
+        /// The cipher `none`: sessions without encryption.
+        NoEncryption = "no-encryption",
+        /// The MAC `none`: sessions without integrity protection.
+        NoIntegrity = "no-integrity",
+        /// Key exchange with a 1,024-bit group or RSA key.
+        Group1Sha1 = "group1-sha1",
+        /// Key exchange with SHA-1.
+        Sha1Kex = "sha1-kex",
+        /// DSA host keys.
+        SshDss = "ssh-dss",
+        /// Host key signatures with SHA-1.
+        Sha1Signatures = "sha1-signatures",
+        /// The RC4 cipher.
+        Rc4 = "rc4",
+        /// The DES cipher.
+        Des = "des",
+        /// The Triple DES cipher.
+        TripleDes = "3des",
+        /// Other ciphers with 64-bit blocks.
+        ShortBlock = "64-bit-block",
+        /// Ciphers in CBC mode.
+        Cbc = "cbc",
+        /// Message authentication codes with MD5.
+        Md5 = "md5",
+    }
 }
 
 /// A row of the table.
 struct WeaknessRow {
-    name: &'static str,
+    weakness: Weakness,
     why: &'static str,
     source: &'static str,
     criterion: Criterion,
@@ -75,30 +74,6 @@ enum Criterion {
 const STRICT_KEX: &str = "kex-strict-s-v00@openssh.com";
 
 impl Weakness {
-    /// Every weakness, in the order in which findings list them.
-    pub const ALL: [Self; 14] = [
-        Self::Ssh1,
-        Self::Terrapin,
-        Self::NoEncryption,
-        Self::NoIntegrity,
-        Self::Group1Sha1,
-        Self::Sha1Kex,
-        Self::SshDss,
-        Self::Sha1Signatures,
-        Self::Rc4,
-        Self::Des,
-        Self::TripleDes,
-        Self::ShortBlock,
-        Self::Cbc,
-        Self::Md5,
-    ];
-
-    /// Returns the name of the weakness in rows.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        self.row().name
-    }
-
     /// Explains why this is weak.
     #[must_use]
     pub fn why(self) -> &'static str {
@@ -144,96 +119,90 @@ impl Weakness {
     }
 }
 
-impl fmt::Display for Weakness {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(self.name())
-    }
-}
-
 /// The table of weaknesses, in the order of [`Weakness::ALL`].
 const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
     row(
-        "ssh-1",
+        Weakness::Ssh1,
         "version 1 protects integrity with a CRC-32 and its key transport can be broken: \
          sessions can be read and modified",
         "CVE-1999-1085, CVE-2001-0361",
         Criterion::Version1,
     ),
     row(
-        "terrapin",
+        Weakness::Terrapin,
         "an attacker on the path can drop the first messages of a session unnoticed, and with \
          them extensions that protect it",
         "CVE-2023-48795",
         Criterion::Terrapin,
     ),
     row(
-        "no-encryption",
+        Weakness::NoEncryption,
         "a session may be unencrypted",
         "RFC 4253 §6.3 (not recommended)",
         Criterion::Cipher(|name| name == "none"),
     ),
     row(
-        "no-integrity",
+        Weakness::NoIntegrity,
         "a session may be modified on the path unnoticed",
         "RFC 4253 §6.4 (not recommended)",
         Criterion::Mac(|name| name == "none"),
     ),
     row(
-        "group1-sha1",
+        Weakness::Group1Sha1,
         "a group or an RSA key of 1,024 bits is within reach of well-funded attackers",
         "RFC 9142 §4 (should not, of RSA must not), CVE-2015-4000",
         Criterion::Kex(|name| name.contains("group1-sha1") || name == "rsa1024-sha1"),
     ),
     row(
-        "sha1-kex",
+        Weakness::Sha1Kex,
         "SHA-1 collisions can be computed",
         "RFC 9142 §1.1",
         Criterion::Kex(|name| name.ends_with("-sha1") || name.contains("-sha1-")),
     ),
     row(
-        "ssh-dss",
+        Weakness::SshDss,
         "DSA is no longer approved for signing, and OpenSSH has removed it",
         "FIPS 186-5 §4, release notes of OpenSSH 10.0",
         Criterion::HostKey(|name| name.contains("ssh-dss") || name.contains("-sign-dss")),
     ),
     row(
-        "sha1-signatures",
+        Weakness::Sha1Signatures,
         "SHA-1 collisions can be computed, so one signature may fit two messages",
         "RFC 8332 §1, release notes of OpenSSH 8.8",
         Criterion::HostKey(is_sha1_signature),
     ),
     row(
-        "rc4",
+        Weakness::Rc4,
         "its key stream is biased, so repeated plaintext can be recovered",
         "RFC 8758 (must not)",
         Criterion::Cipher(|name| name.starts_with("arcfour")),
     ),
     row(
-        "des",
+        Weakness::Des,
         "its 56-bit keys can be found by exhaustive search",
         "RFC 4772",
         Criterion::Cipher(|name| name.starts_with("des-cbc")),
     ),
     row(
-        "3des",
+        Weakness::TripleDes,
         "its 64-bit blocks are too short: long sessions leak parts of their plaintext",
         "CVE-2016-2183 (Sweet32), NIST SP 800-131A Rev. 2 §2",
         Criterion::Cipher(|name| name.starts_with("3des")),
     ),
     row(
-        "64-bit-block",
+        Weakness::ShortBlock,
         "its 64-bit blocks are too short: long sessions leak parts of their plaintext",
         "CVE-2016-2183 (Sweet32)",
         Criterion::Cipher(has_short_blocks),
     ),
     row(
-        "cbc",
+        Weakness::Cbc,
         "parts of the plaintext can be recovered from how errors are answered",
         "CVE-2008-5161",
         Criterion::Cipher(is_cbc),
     ),
     row(
-        "md5",
+        Weakness::Md5,
         "MD5 is broken for signatures; as a MAC it need not be removed urgently, but new designs \
          should not use it",
         "RFC 6151 §2.3",
@@ -241,13 +210,21 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
     ),
 ];
 
+const _: () = {
+    let mut index = 0;
+    while index < TABLE.len() {
+        assert!(TABLE[index].weakness as usize == index, "a row is out of order");
+        index += 1;
+    }
+};
+
 const fn row(
-    name: &'static str,
+    weakness: Weakness,
     why: &'static str,
     source: &'static str,
     criterion: Criterion,
 ) -> WeaknessRow {
-    WeaknessRow { name, why, source, criterion }
+    WeaknessRow { weakness, why, source, criterion }
 }
 
 /// Returns the names in the lists that satisfy the predicate.
@@ -329,11 +306,8 @@ mod tests {
     }
 
     #[test]
-    fn every_weakness_has_a_unique_name_a_reason_and_a_source() {
-        let names: BTreeSet<_> = Weakness::ALL.map(Weakness::name).into();
-        assert_eq!(names.len(), Weakness::ALL.len());
-        for (position, weakness) in Weakness::ALL.into_iter().enumerate() {
-            assert_eq!(weakness as usize, position);
+    fn every_weakness_has_a_reason_and_a_source() {
+        for weakness in Weakness::ALL {
             assert!(!weakness.why().is_empty() && !weakness.source().is_empty(), "{weakness}");
         }
     }

@@ -162,7 +162,7 @@ fn parse_lists(payload: &[u8]) -> Option<KexInit> {
 ///
 /// # Panics
 /// The bytes differ.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "__fuzzing"))]
 pub(super) fn check_round_trip(payload: &[u8]) {
     let KexProgress::Received(kex_init) = parse_message(payload) else { return };
     let mut written = payload[..=COOKIE_SIZE].to_vec();

@@ -35,7 +35,7 @@ pub(super) fn is_fixed(bytes: &[u8]) -> bool {
     starts_with_any(bytes.trim_ascii_start(), &["HTTP/1.", "RTSP/1.", "RTSP/2.", "SIP/2.0 ", "<"])
 }
 
-/// Iterates over the protocols that [`ServiceDetails::protocol`](crate::ServiceDetails::protocol) can
+/// Iterates over the protocols that [`ServiceDetails::protocol`](crate::outcome::ServiceDetails::protocol) can
 /// name, in alphabetical order, each once.
 pub fn known_protocols() -> impl Iterator<Item = &'static str> {
     let by_bytes = binary::PROTOCOLS.iter().chain(&text::PROTOCOLS).map(|&(name, _)| name);

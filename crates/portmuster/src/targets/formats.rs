@@ -33,7 +33,7 @@ use self::{
     masscan::MasscanReader, nmap_grep::NmapGrepReader, nmap_xml::NmapXmlReader,
 };
 pub use self::{
-    columns::{Column, Columns, ColumnsError},
+    columns::{Column, Columns, ColumnsError, ColumnsErrorKind},
     skipped_records::SkippedRecords,
 };
 
@@ -170,7 +170,7 @@ impl<R: BufRead> Entries<R> {
         let label = label.map(|label| single_line(&label)).filter(|label| !label.is_empty());
         read(&item, label.as_deref()).map(Some).map_err(|error| {
             let column = column.saturating_add(error.column - 1);
-            LineError { line, column, kind: error.into() }
+            LineError { line, column, kind: error.kind.into() }
         })
     }
 

@@ -66,11 +66,11 @@ fn parse_host_and_ports(text: &str) -> Result<ParsedItem, ItemError> {
 
 fn parse_ports(ports: Option<PortsText<'_>>) -> Result<Option<Ports>, ItemError> {
     let Some((list, column)) = ports else { return Ok(None) };
-    let error = |(index, error): (usize, PortsError)| ItemError {
-        column: column + index,
-        kind: error.into(),
+    let error = |error: PortsError| ItemError {
+        column: column + error.column() - 1,
+        kind: error.into_kind().into(),
     };
-    Ports::parse(list).map(Some).map_err(error)
+    list.parse().map(Some).map_err(error)
 }
 
 /// Splits an item into its host, the column of the host, and its ports.

@@ -14,7 +14,7 @@ use super::grammar::{self, ItemHosts, excerpt};
 /// The text after a target that is not accepted as its label.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum LabelError {
+pub enum LabelErrorKind {
     /// The text begins with a port or a list of ports.
     #[error("{word:?} looks like a port: did you mean {meant}? If it is a label, use --labels")]
     Port {
@@ -89,12 +89,12 @@ pub enum LabelError {
 /// # Errors
 /// A word looks like something else. The error contains the word's index in the label, in
 /// characters from 0.
-pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelError)> {
+pub(super) fn check(item: &str, label: &str) -> Result<(), (usize, LabelErrorKind)> {
     if matches!((item, label.get(..5)), ("Nmap", Some("scan ")) | ("Starting", Some("Nmap "))) {
-        return Err((0, LabelError::NmapNormal));
+        return Err((0, LabelErrorKind::NmapNormal));
     }
     if item.len() <= 6 && COMMANDS.iter().any(|command| item.eq_ignore_ascii_case(command)) {
-        return Err((0, LabelError::Command(format!("{item} {}", excerpt(label)))));
+        return Err((0, LabelErrorKind::Command(format!("{item} {}", excerpt(label)))));
     }
     if has_only_words(label) {
         return Ok(());
@@ -133,26 +133,26 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// Checks the first word of a label, which may continue the item.
-fn check_first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), LabelError> {
+fn check_first_word(item: &str, first: &str, second: Option<&str>) -> Result<(), LabelErrorKind> {
     let word = excerpt(first);
     let bare = first.trim_matches(['(', ')', ',', ';', '"', '\'']);
     if let Some(list) = port_list(bare) {
-        return Err(LabelError::Port { word, meant: with_ports(item, list) });
+        return Err(LabelErrorKind::Port { word, meant: with_ports(item, list) });
     }
     if matches!(first.to_ascii_lowercase().as_str(), "port" | "ports" | "port:" | "ports:")
         && let Some(list) = second.and_then(port_list)
     {
         let word = excerpt(&format!("{first} {list}"));
-        return Err(LabelError::Port { word, meant: with_ports(item, list) });
+        return Err(LabelErrorKind::Port { word, meant: with_ports(item, list) });
     }
     if is_range_sign(first) {
         return Err(range_error(item, word, second));
     }
     if first.starts_with('-') {
-        return Err(LabelError::Option(word));
+        return Err(LabelErrorKind::Option(word));
     }
     if let Some(prefix) = prefix_length(item, first) {
-        return Err(LabelError::Network { word, meant: excerpt(&format!("{item}/{prefix}")) });
+        return Err(LabelErrorKind::Network { word, meant: excerpt(&format!("{item}/{prefix}")) });
     }
     Ok(())
 }
@@ -203,14 +203,14 @@ fn is_range_sign(word: &str) -> bool {
 }
 
 /// Returns the error for the sign of a range after an item.
-fn range_error(item: &str, sign: String, last: Option<&str>) -> LabelError {
+fn range_error(item: &str, sign: String, last: Option<&str>) -> LabelErrorKind {
     let meant = format!("{item}-{}", last.unwrap_or_default());
     let is_range = grammar::parse(&meant)
         .is_ok_and(|parsed| matches!(parsed.hosts, ItemHosts::Range(_) | ItemHosts::Ranges(_)));
     if is_range {
-        return LabelError::Range { sign, meant: excerpt(&meant) };
+        return LabelErrorKind::Range { sign, meant: excerpt(&meant) };
     }
-    LabelError::NoRange { sign }
+    LabelErrorKind::NoRange { sign }
 }
 
 /// Returns the prefix length of `/24` or `255.255.255.0` if the item is an address.
@@ -226,12 +226,12 @@ fn prefix_length(item: &str, word: &str) -> Option<u8> {
 }
 
 /// Returns the error for a word that is a variable or a target.
-fn check_word(word: &str) -> Option<LabelError> {
+fn check_word(word: &str) -> Option<LabelErrorKind> {
     let bare = word.trim_matches(['(', ')', ',', ';', '"', '\'', '<', '>', '{', '}']);
     if is_variable(bare) {
-        return Some(LabelError::Variable(excerpt(bare)));
+        return Some(LabelErrorKind::Variable(excerpt(bare)));
     }
-    is_target(bare).then(|| LabelError::Target(excerpt(bare)))
+    is_target(bare).then(|| LabelErrorKind::Target(excerpt(bare)))
 }
 
 fn is_variable(word: &str) -> bool {

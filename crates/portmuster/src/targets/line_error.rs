@@ -2,18 +2,35 @@
 
 use thiserror::Error;
 
-use super::{grammar::ItemError, input_format::InputFormat, labels::LabelError};
+use super::{grammar::ItemErrorKind, input_format::InputFormat, labels::LabelErrorKind};
 
 /// An error in an input, with its line and column.
 #[derive(Debug, Error)]
 #[error("line {line}, column {column}: {kind}")]
 pub struct LineError {
-    /// The line, counted from 1.
-    pub line: u64,
-    /// The column, in characters from 1.
-    pub column: usize,
-    /// The problem.
-    pub kind: LineErrorKind,
+    pub(super) line: u64,
+    pub(super) column: usize,
+    pub(super) kind: LineErrorKind,
+}
+
+impl LineError {
+    /// Returns the line, counted from 1.
+    #[must_use]
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Returns the column of the problem, in characters from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// Returns the problem.
+    #[must_use]
+    pub fn kind(&self) -> &LineErrorKind {
+        &self.kind
+    }
 }
 
 /// The problem of a [`LineError`].
@@ -31,10 +48,10 @@ pub enum LineErrorKind {
     NotText,
     /// The item can't be parsed.
     #[error(transparent)]
-    Item(#[from] ItemError),
+    Item(#[from] ItemErrorKind),
     /// The text after the item is not a label.
     #[error(transparent)]
-    Label(#[from] LabelError),
+    Label(#[from] LabelErrorKind),
     /// A record is not valid in its format. Reading continues with the next record.
     #[error("this can't be read as {format}: {why}")]
     Record {

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use super::{
     grammar::{self, ItemError},
-    labels::{self, LabelError},
+    labels::{self, LabelErrorKind},
     limits::LINE_MAX,
     line_error::{LineError, LineErrorKind},
     raw_lines::RawLines,
@@ -12,6 +12,7 @@ use super::{
 
 /// The meaning of the text after a target on its line, separated by white space.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum LineRule {
     /// A label. Text that looks like a target, a port, a range or an option is an error.
     #[default]
@@ -72,7 +73,7 @@ impl<R: BufRead> Lines<R> {
             if let Some(item) = numeric_line(self.raw.bytes()) {
                 return match read(item, None) {
                     Ok(value) => Ok(Some(value)),
-                    Err(error) => Err(self.raw.error(error.column, error.into())),
+                    Err(error) => Err(self.raw.error(error.column, error.kind.into())),
                 };
             }
             if self.rule == LineRule::Targets {
@@ -111,7 +112,8 @@ impl<R: BufRead> Lines<R> {
         {
             return Err(self.raw.error(column_of(label) + index + 1, error.into()));
         }
-        let error = |error: ItemError| self.raw.error(column_of(item) + error.column, error.into());
+        let error =
+            |error: ItemError| self.raw.error(column_of(item) + error.column, error.kind.into());
         read(item, label).map(Some).map_err(error)
     }
 
@@ -133,7 +135,7 @@ impl<R: BufRead> Lines<R> {
         } else {
             read(item, None)
                 .map(Some)
-                .map_err(|error| self.raw.error(column + error.column, error.into()))
+                .map_err(|error| self.raw.error(column + error.column, error.kind.into()))
         };
         self.parsed = Some(end);
         result
@@ -143,9 +145,9 @@ impl<R: BufRead> Lines<R> {
 /// Returns the error for a word that is the sign of a range or an option instead of a target.
 fn misplaced_sign(item: &str) -> Option<LineErrorKind> {
     let error = if item == "-" || item == "to" {
-        LabelError::NoRange { sign: item.to_owned() }
+        LabelErrorKind::NoRange { sign: item.to_owned() }
     } else if item.starts_with('-') && item.len() > 1 && !is_dashes(item) {
-        LabelError::Option(grammar::excerpt(item))
+        LabelErrorKind::Option(grammar::excerpt(item))
     } else {
         return None;
     };

@@ -1,10 +1,24 @@
 //! Lists of ports, such as `22`, `22,23`, `2222-2230` and `ssh,telnet`.
 
-use std::{fmt, ops::RangeInclusive, sync::Arc};
+use std::{fmt, ops::RangeInclusive, str::FromStr, sync::Arc};
 
 use thiserror::Error;
 
 /// A list of distinct ports in ascending order. It is never empty, and cheap to clone.
+///
+/// It is parsed from numbers, ranges and service names, separated by commas. `ssh` is always 22 and
+/// `telnet` always 23; other names are looked up in `/etc/services`.
+///
+/// ```
+/// use portmuster::targets::Ports;
+///
+/// let ports: Ports = "ssh,2222-2224".parse()?;
+/// assert_eq!((ports.len(), ports.contains(2223)), (4, true));
+///
+/// let error = "22,70000".parse::<Ports>().expect_err("no such port");
+/// assert_eq!(error.to_string(), "column 4: port 70000 is not from 1 to 65535");
+/// # Ok::<(), portmuster::targets::PortsError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ports(PortRanges);
 
@@ -18,10 +32,18 @@ enum PortRanges {
     Many(Arc<[RangeInclusive<u16>]>),
 }
 
+/// A text that is not a list of ports: the problem and its column.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("column {column}: {kind}")]
+pub struct PortsError {
+    column: usize,
+    kind: PortsErrorKind,
+}
+
 /// Why a text is not a list of ports.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum PortsError {
+pub enum PortsErrorKind {
     /// A port is missing: the text, or an item of the list, is empty.
     #[error("a port is missing")]
     Missing,
@@ -36,27 +58,45 @@ pub enum PortsError {
     Unknown(String),
 }
 
+impl PortsError {
+    /// Returns the column of the problem, in characters from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// Returns the problem.
+    #[must_use]
+    pub fn kind(&self) -> &PortsErrorKind {
+        &self.kind
+    }
+
+    /// Returns the problem, without its column.
+    pub(super) fn into_kind(self) -> PortsErrorKind {
+        self.kind
+    }
+}
+
+impl FromStr for Ports {
+    type Err = PortsError;
+
+    fn from_str(text: &str) -> Result<Self, PortsError> {
+        let mut ranges = Vec::new();
+        let mut column = 1;
+        for item in text.split(',') {
+            let range = parse_range(item.trim()).map_err(|kind| PortsError { column, kind })?;
+            ranges.push(range);
+            column += item.chars().count() + 1;
+        }
+        Ok(Self::union(ranges))
+    }
+}
+
 impl Ports {
     /// Returns the default ports of ssh and telnet: 22 and 23.
     #[must_use]
     pub fn ssh_and_telnet() -> Self {
         Self(PortRanges::One(22..=23))
-    }
-
-    /// Parses numbers, ranges and service names, separated by commas.
-    ///
-    /// `ssh` is always 22 and `telnet` always 23; other names are looked up in `/etc/services`.
-    ///
-    /// # Errors
-    /// A part can't be parsed. The error contains the part's index, in characters from 0.
-    pub fn parse(text: &str) -> Result<Self, (usize, PortsError)> {
-        let mut ranges = Vec::new();
-        let mut index = 0;
-        for item in text.split(',') {
-            ranges.push(parse_range(item.trim()).map_err(|error| (index, error))?);
-            index += item.chars().count() + 1;
-        }
-        Ok(Self::union(ranges))
     }
 
     /// The number of ports: 1 to 65,535.
@@ -186,9 +226,9 @@ fn length(range: &RangeInclusive<u16>) -> usize {
 }
 
 /// Parses a port, a service name or a range.
-fn parse_range(item: &str) -> Result<RangeInclusive<u16>, PortsError> {
+fn parse_range(item: &str) -> Result<RangeInclusive<u16>, PortsErrorKind> {
     if item.is_empty() {
-        return Err(PortsError::Missing);
+        return Err(PortsErrorKind::Missing);
     }
     if item.starts_with(|first: char| first.is_ascii_digit())
         && let Some((first, last)) = item.split_once('-')
@@ -197,30 +237,30 @@ fn parse_range(item: &str) -> Result<RangeInclusive<u16>, PortsError> {
         return if first <= last {
             Ok(first..=last)
         } else {
-            Err(PortsError::Backwards(first, last))
+            Err(PortsErrorKind::Backwards(first, last))
         };
     }
     let port = match item {
         "ssh" => 22,
         "telnet" => 23,
         _ if item.bytes().all(|byte| byte.is_ascii_digit()) => parse_port(item)?,
-        _ => service_port(item).ok_or_else(|| PortsError::Unknown(item.to_owned()))?,
+        _ => service_port(item).ok_or_else(|| PortsErrorKind::Unknown(item.to_owned()))?,
     };
     Ok(port..=port)
 }
 
-fn parse_port(text: &str) -> Result<u16, PortsError> {
+fn parse_port(text: &str) -> Result<u16, PortsErrorKind> {
     let text = text.trim();
     if text.is_empty() {
-        return Err(PortsError::Missing);
+        return Err(PortsErrorKind::Missing);
     }
     // `parse` would accept a sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(PortsError::Unknown(text.to_owned()));
+        return Err(PortsErrorKind::Unknown(text.to_owned()));
     }
     match text.parse() {
         Ok(port @ 1..) => Ok(port),
-        _ => Err(PortsError::OutOfRange(text.to_owned())),
+        _ => Err(PortsErrorKind::OutOfRange(text.to_owned())),
     }
 }
 
@@ -237,7 +277,7 @@ fn service_port(name: &str) -> Option<u16> {
     })
 }
 
-/// Writes the list in the form that [`Ports::parse`] reads.
+/// Writes the list in the form that it is parsed from.
 impl fmt::Display for Ports {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, range) in self.ranges().iter().enumerate() {
@@ -256,7 +296,7 @@ mod tests {
     use super::*;
 
     fn ports(text: &str) -> Vec<u16> {
-        let ports = Ports::parse(text).expect("a list of ports");
+        let ports = text.parse::<Ports>().expect("a list of ports");
         (0..ports.len()).map(|index| ports.get(index).expect("within the length")).collect()
     }
 
@@ -265,13 +305,13 @@ mod tests {
         assert_eq!(ports("23,22,2222-2224,2223,22"), [22, 23, 2222, 2223, 2224]);
         assert_eq!(ports("telnet, ssh"), [22, 23]);
         assert_eq!(ports("65535,65534-65535"), [65534, 65535]);
-        assert_eq!(Ports::parse("1-65535").expect("all").len(), 65_535);
-        assert_eq!(Ports::ssh_and_telnet(), Ports::parse("22,23").expect("two"));
+        assert_eq!("1-65535".parse::<Ports>().expect("all").len(), 65_535);
+        assert_eq!(Ports::ssh_and_telnet(), "22,23".parse::<Ports>().expect("two"));
     }
 
     #[test]
     fn unions_and_differences_are_those_of_sets() {
-        let list = |text| Ports::parse(text).expect("a list of ports");
+        let list = |text: &str| text.parse::<Ports>().expect("a list of ports");
         assert_eq!(list("22-25").without(&list("23")), Some(list("22,24-25")));
         assert_eq!(list("22-25,80").without(&list("1-23,25-90")), Some(list("24")));
         assert_eq!(list("22").without(&Ports::all()), None);
@@ -282,20 +322,20 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_the_problem_and_its_index() {
-        use PortsError::{Backwards, Missing, OutOfRange, Unknown};
-        for (text, index, error) in [
-            ("", 0, Missing),
-            ("22,", 3, Missing),
-            ("0", 0, OutOfRange("0".into())),
-            ("22,70000", 3, OutOfRange("70000".into())),
-            ("99999999999999999999", 0, OutOfRange("99999999999999999999".into())),
-            ("30-20", 0, Backwards(30, 20)),
-            ("1-", 0, Missing),
-            ("+22", 0, Unknown("+22".into())),
-            ("22,no-such-service", 3, Unknown("no-such-service".into())),
+    fn errors_have_the_problem_and_its_column() {
+        use PortsErrorKind::{Backwards, Missing, OutOfRange, Unknown};
+        for (text, column, kind) in [
+            ("", 1, Missing),
+            ("22,", 4, Missing),
+            ("0", 1, OutOfRange("0".into())),
+            ("22,70000", 4, OutOfRange("70000".into())),
+            ("99999999999999999999", 1, OutOfRange("99999999999999999999".into())),
+            ("30-20", 1, Backwards(30, 20)),
+            ("1-", 1, Missing),
+            ("+22", 1, Unknown("+22".into())),
+            ("22,no-such-service", 4, Unknown("no-such-service".into())),
         ] {
-            assert_eq!(Ports::parse(text), Err((index, error)), "{text:?}");
+            assert_eq!(text.parse::<Ports>(), Err(PortsError { column, kind }), "{text:?}");
         }
     }
 }

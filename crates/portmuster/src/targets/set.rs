@@ -1,10 +1,10 @@
 //! A set of any number of targets, stored as ranges that are never expanded.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, str::FromStr, sync::Arc};
 
 use super::{
     excludes::Excludes,
-    grammar::{self, ItemError, ItemHosts, ParsedItem},
+    grammar::{self, ItemError, ItemErrorKind, ItemHosts, ParsedItem, excerpt},
     limits::SET_RANGES_MAX,
     ports::Ports,
     range::AddressRange,
@@ -29,7 +29,21 @@ const INDEXED_MAX: u128 = 1 << 126;
 
 /// A set of targets in the order in which they were added.
 ///
-/// It contains each target once. A network takes the memory of one address, whatever its size.
+/// It contains each target once. A network takes the memory of one address, whatever its size. A single
+/// item can be parsed; [`add`](Self::add) takes any number of them. Iterating over a set yields its
+/// targets in a shuffled order, which spreads the load over hosts and networks.
+///
+/// ```
+/// use portmuster::targets::TargetSet;
+///
+/// let set: TargetSet = "10.0.0.0/30:22,2222".parse()?;
+/// assert_eq!((set.len(), set.into_iter().count()), (8, 8));
+/// assert_eq!("10.0.0.0/30".parse::<TargetSet>()?.len(), 8, "the default ports are 22 and 23");
+///
+/// let error = "10.0.0.0/33".parse::<TargetSet>().expect_err("no network");
+/// assert_eq!(error.to_string(), "column 9: /33 is not a prefix length: IPv4 allows 0 to 32");
+/// # Ok::<(), portmuster::targets::ItemError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct TargetSet {
     blocks: Vec<Block>,
@@ -274,6 +288,35 @@ impl TargetSet {
         let block = Block { hosts, ports, label: label.cloned(), first: len_before };
         self.len = len_before.saturating_add(block.len());
         self.blocks.push(block);
+    }
+}
+
+impl FromStr for TargetSet {
+    type Err = ItemError;
+
+    /// Parses one item, as [`add`](Self::add) does. Without ports, they are 22 and 23.
+    ///
+    /// # Errors
+    /// The item can't be parsed, or stands for more than 2^126 targets.
+    fn from_str(item: &str) -> Result<Self, ItemError> {
+        let mut set = Self::default();
+        set.add(item, None, &Ports::ssh_and_telnet())?;
+        if !set.can_be_indexed() {
+            return Err(ItemError {
+                column: 1,
+                kind: ItemErrorKind::TooManyTargets(excerpt(item)),
+            });
+        }
+        Ok(set)
+    }
+}
+
+impl TryFrom<&str> for TargetSet {
+    type Error = ItemError;
+
+    /// Parses one item, as [`FromStr`] does.
+    fn try_from(item: &str) -> Result<Self, ItemError> {
+        item.parse()
     }
 }
 

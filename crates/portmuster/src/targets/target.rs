@@ -3,8 +3,11 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    str::FromStr,
     sync::Arc,
 };
+
+use super::grammar::{self, ItemError, ItemErrorKind, ItemHosts, ParsedItem, excerpt};
 
 /// The host of a target: an address, or a name that the system's resolver looks up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,7 +64,23 @@ impl fmt::Display for Host {
 }
 
 /// One host and one port to check.
+///
+/// It is created from its parts or parsed from `host:port`, `[IPv6 address]:port`, or an ssh or telnet
+/// URL. Unlike [`Host::from`], the parser refuses a host that is neither an address nor a valid name.
+///
+/// ```
+/// use portmuster::Target;
+///
+/// let target: Target = "[2001:db8::1]:22".parse()?;
+/// assert_eq!(target, Target::new("2001:db8::1", 22));
+/// assert_eq!("ssh://db.example".parse::<Target>()?.port, 22);
+///
+/// let error = "db.example".parse::<Target>().expect_err("no port");
+/// assert!(error.to_string().starts_with("column 11: a port is missing: write HOST:PORT"));
+/// # Ok::<(), portmuster::targets::ItemError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Target {
     /// The host to connect to.
     pub host: Host,
@@ -71,9 +90,43 @@ pub struct Target {
     pub label: Option<Arc<str>>,
 }
 
+impl Target {
+    /// Creates a target without a label.
+    pub fn new(host: impl Into<Host>, port: u16) -> Self {
+        Self { host: host.into(), port, label: None }
+    }
+
+    /// Sets the label.
+    #[must_use]
+    pub fn with_label(self, label: impl Into<Arc<str>>) -> Self {
+        Self { label: Some(label.into()), ..self }
+    }
+}
+
 impl<H: Into<Host>> From<(H, u16)> for Target {
     fn from((host, port): (H, u16)) -> Self {
-        Self { host: host.into(), port, label: None }
+        Self::new(host, port)
+    }
+}
+
+impl FromStr for Target {
+    type Err = ItemError;
+
+    fn from_str(text: &str) -> Result<Self, ItemError> {
+        let ParsedItem { hosts, ports } = grammar::parse(text)?;
+        let host = match hosts {
+            ItemHosts::Name(name) => Some(Host::Name(name)),
+            ItemHosts::Range(range) if range.len() == 1 => range.get(0).map(Host::Address),
+            ItemHosts::Range(_) | ItemHosts::Ranges(_) => None,
+        };
+        let not_single = || ItemError { column: 1, kind: ItemErrorKind::NotSingle(excerpt(text)) };
+        let host = host.ok_or_else(not_single)?;
+        let Some(ports) = ports else {
+            let column = text.chars().count() + 1;
+            return Err(ItemError { column, kind: ItemErrorKind::NoPort });
+        };
+        let port = ports.get(0).filter(|_| ports.len() == 1).ok_or_else(not_single)?;
+        Ok(Self::new(host, port))
     }
 }
 
@@ -113,8 +166,26 @@ mod tests {
         for text in ["10.0.0.5:22", "[2001:db8::1]:23", "db.example:22", "[fe80::1%lo]:22"] {
             let (host, port) = text.rsplit_once(':').expect("a port");
             let host = host.trim_matches(['[', ']']);
-            let target = Target::from((host, port.parse().expect("a number")));
+            let target = Target::new(host, port.parse().expect("a number"));
             assert_eq!(target.to_string(), text);
+            assert_eq!(text.parse(), Ok(target));
+        }
+    }
+
+    #[test]
+    fn texts_other_than_one_host_and_one_port_are_refused() {
+        for (text, message) in [
+            ("", "column 1: a host is missing"),
+            ("10.0.0.5", "column 9: a port is missing: write HOST:PORT"),
+            ("2001:db8::1", "column 12: a port is missing: write HOST:PORT"),
+            ("10.0.0.0/30:22", "column 1: \"10.0.0.0/30:22\" is not a single target"),
+            ("10.0.0.5:22,23", "column 1: \"10.0.0.5:22,23\" is not a single target"),
+            ("10.0.0.5:0", "column 10: port 0 is not from 1 to 65535"),
+            ("a b:22", "column 2: ' ' is not allowed in a host name"),
+            ("[::1:22", "column 1: the bracket is not closed"),
+        ] {
+            let error = text.parse::<Target>().expect_err(text).to_string();
+            assert!(error.starts_with(message), "{text}: {error}");
         }
     }
 }

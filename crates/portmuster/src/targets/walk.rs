@@ -1,6 +1,8 @@
 //! The order in which a run takes the targets of a set, and the shards of that order.
 
-use std::fmt;
+use std::{fmt, iter::FusedIterator, str::FromStr};
+
+use thiserror::Error;
 
 use super::{set::TargetSet, shuffle::Shuffle, target::Target};
 
@@ -28,7 +30,16 @@ pub enum Order {
 
 /// One of `of` disjoint parts that together cover a set.
 ///
-/// It contains every position `p` with `p mod of = part - 1`.
+/// It contains every position `p` with `p mod of = part - 1`. It is parsed from `M/N`, and displayed so.
+///
+/// ```
+/// use portmuster::targets::Shard;
+///
+/// let shard: Shard = "2/3".parse()?;
+/// assert_eq!(Some(shard), Shard::new(2, 3));
+/// assert!("4/3".parse::<Shard>().is_err());
+/// # Ok::<(), portmuster::targets::ShardError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shard {
     part: u64,
@@ -55,6 +66,24 @@ impl Shard {
     #[must_use]
     pub fn has(self, position: u64) -> bool {
         position % self.of == self.part - 1
+    }
+}
+
+/// The error for a text that is not a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("expected M/N with M from 1 to N, such as 2/3")]
+#[non_exhaustive]
+pub struct ShardError;
+
+impl FromStr for Shard {
+    type Err = ShardError;
+
+    fn from_str(text: &str) -> Result<Self, ShardError> {
+        let numbers = text.split_once('/').and_then(|(part, of)| {
+            let (part, of) = (part.parse().ok()?, of.parse().ok()?);
+            Self::new(part, of)
+        });
+        numbers.ok_or(ShardError)
     }
 }
 
@@ -98,18 +127,32 @@ impl Iterator for Targets {
     }
 }
 
+impl FusedIterator for Targets {}
+
+impl IntoIterator for TargetSet {
+    type Item = Target;
+    type IntoIter = Targets;
+
+    /// Iterates over all targets in the default shuffled order, as [`TargetSet::into_targets`] does with
+    /// the seed `None` and the shard [`WHOLE`](Shard::WHOLE).
+    fn into_iter(self) -> Targets {
+        self.into_targets(Order::Shuffled { seed: None }, Shard::WHOLE)
+    }
+}
+
 impl TargetSet {
     /// Iterates over the targets of a shard in an order.
     ///
-    /// # Panics
-    /// The order is shuffled and the set [can't be indexed](Self::can_be_indexed).
+    /// A set that [can't be indexed](Self::can_be_indexed) can't be shuffled: its targets come in the
+    /// given order.
     #[must_use]
     pub fn into_targets(self, order: Order, shard: Shard) -> Targets {
         let seed = match order {
             Order::Given => None,
             Order::Shuffled { seed } => Some(seed.unwrap_or_else(|| self.fingerprint())),
         };
-        let shuffle = seed.map(|seed| Shuffle::new(self.len(), seed));
+        let shuffle =
+            seed.filter(|_| self.can_be_indexed()).map(|seed| Shuffle::new(self.len(), seed));
         let set = self.without_insertion_state();
         Targets { set, shuffle, position: u128::from(shard.part - 1), shard }
     }
@@ -188,6 +231,34 @@ mod tests {
             assert_eq!(Shard::new(part, of), None);
         }
         assert_eq!(Shard::new(3, 3).map(|shard| shard.share(8)), Some(2));
+    }
+
+    #[test]
+    fn shards_parse_from_the_text_that_they_display() {
+        for (part, of) in [(1, 1), (2, 3), (u64::MAX, u64::MAX)] {
+            let shard = Shard::new(part, of).expect("a part");
+            assert_eq!(shard.to_string().parse(), Ok(shard));
+        }
+        for text in ["", "1", "0/3", "4/3", "1/", "/3", "1/3/3", "-1/3", "a/b", " 1/3"] {
+            assert_eq!(text.parse::<Shard>(), Err(ShardError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sets_iterate_in_the_shuffled_order_of_a_run() {
+        let set = set(&["10.0.0.0/26", "db.example"]);
+        let shuffled = set.clone().into_targets(Order::Shuffled { seed: None }, Shard::WHOLE);
+        assert!(set.clone().into_iter().eq(shuffled));
+        let given = set.clone().into_targets(Order::Given, Shard::WHOLE);
+        assert!(!set.into_iter().eq(given));
+    }
+
+    #[test]
+    fn a_set_that_is_too_large_to_shuffle_comes_in_the_given_order() {
+        let set = set(&["4000::/2"]);
+        assert!(!set.can_be_indexed());
+        let given = set.clone().into_targets(Order::Given, Shard::WHOLE);
+        assert!(set.into_iter().take(100).eq(given.take(100)));
     }
 
     proptest! {

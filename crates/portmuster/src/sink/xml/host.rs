@@ -143,20 +143,11 @@ fn reason(reason: Reason) -> String {
 
 /// Writes the service with a confidence from 0 to 10.
 fn write_service(markup: &mut Markup, service: Service, details: &ServiceDetails) {
-    let protocol = details.protocol.as_deref().map(escape_for_xml);
-    let (name, confidence) = match service {
-        Service::Ssh | Service::SshThrottled => ("ssh", "10"),
-        Service::Telnet => ("telnet", "10"),
-        Service::TelnetLikely => ("telnet", "5"),
-        // nmap's name for a port that accepts and closes the connection without sending a byte.
-        Service::ClosedEarly => ("tcpwrapped", "8"),
-        Service::Other => (protocol.as_deref().unwrap_or("unknown"), "8"),
-        Service::SshBroken => ("ssh", "5"),
-        Service::Tarpit | Service::Silent | Service::Unknown => ("unknown", "0"),
-        Service::NotProbed => return,
-    };
+    let Some((name, confidence)) = service.nmap_name() else { return };
+    let protocol = details.protocol.as_deref().filter(|_| service == Service::Other);
+    let name = protocol.map_or(name.into(), escape_for_xml);
     let version = details.identification.as_ref().map(ServiceVersion::new);
-    let mut attributes = vec![("name", name)];
+    let mut attributes = vec![("name", &*name)];
     if let Some(ServiceVersion { product, version, info }) = &version {
         let all = [("product", product), ("version", version), ("extrainfo", info)];
         let present = all.into_iter().filter(|(_, value)| !value.is_empty());

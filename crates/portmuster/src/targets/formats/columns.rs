@@ -11,7 +11,7 @@ use super::csv_header::simplified;
 pub enum Column {
     /// The column with this title in the header row. Case, spaces and punctuation do not matter.
     Named(String),
-    /// The column with this number, counted from 1.
+    /// The column with this number, counted from 1. There is no column 0.
     Numbered(usize),
 }
 
@@ -28,8 +28,23 @@ pub struct Columns {
 
 /// A text that does not name the columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{kind}")]
+pub struct ColumnsError {
+    kind: ColumnsErrorKind,
+}
+
+impl ColumnsError {
+    /// Returns the problem.
+    #[must_use]
+    pub fn kind(&self) -> &ColumnsErrorKind {
+        &self.kind
+    }
+}
+
+/// Why a text does not name the columns of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
-pub enum ColumnsError {
+pub enum ColumnsErrorKind {
     /// The column of hosts is missing.
     #[error("the host column is missing: write HOST,PORT,LABEL, such as ip,port,name or 1,2,3")]
     NoHost,
@@ -47,12 +62,18 @@ impl FromStr for Columns {
     /// Parses `HOST[,PORT[,LABEL]]`. Each is the title or the number of a column; `PORT` and
     /// `LABEL` may be empty.
     fn from_str(text: &str) -> Result<Self, ColumnsError> {
+        Self::parse(text).map_err(|kind| ColumnsError { kind })
+    }
+}
+
+impl Columns {
+    fn parse(text: &str) -> Result<Self, ColumnsErrorKind> {
         let mut columns = text.split(',').map(|column| Column::parse(column.trim()));
-        let host = columns.next().transpose()?.flatten().ok_or(ColumnsError::NoHost)?;
+        let host = columns.next().transpose()?.flatten().ok_or(ColumnsErrorKind::NoHost)?;
         let port = columns.next().transpose()?.flatten();
         let label = columns.next().transpose()?.flatten();
         if columns.next().is_some() {
-            return Err(ColumnsError::TooMany);
+            return Err(ColumnsErrorKind::TooMany);
         }
         Ok(Self { host, port, label })
     }
@@ -60,9 +81,9 @@ impl FromStr for Columns {
 
 impl Column {
     /// Parses the title or the number of a column; `None` if the text is empty.
-    fn parse(text: &str) -> Result<Option<Self>, ColumnsError> {
+    fn parse(text: &str) -> Result<Option<Self>, ColumnsErrorKind> {
         match text.parse() {
-            Ok(0) => Err(ColumnsError::Zero),
+            Ok(0) => Err(ColumnsErrorKind::Zero),
             Ok(number) => Ok(Some(Self::Numbered(number))),
             Err(_) if text.is_empty() => Ok(None),
             Err(_) => Ok(Some(Self::Named(text.to_owned()))),
@@ -73,7 +94,7 @@ impl Column {
     /// no title matches.
     pub(super) fn index_in(&self, titles: &[String]) -> Option<usize> {
         match self {
-            Self::Numbered(number) => Some(number - 1),
+            Self::Numbered(number) => number.checked_sub(1),
             Self::Named(name) => {
                 let name = simplified(name);
                 titles.iter().position(|title| *title == name)

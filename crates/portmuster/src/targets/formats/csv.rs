@@ -12,7 +12,7 @@ use super::{
     tracked::{TextPosition, TrackedReader},
 };
 use crate::targets::{
-    grammar::{self, ItemError, ItemHosts},
+    grammar::{self, ItemErrorKind, ItemHosts},
     input_format::InputFormat,
     line_error::{LineError, LineErrorKind},
     ports::Ports,
@@ -217,7 +217,7 @@ impl<R: BufRead> CsvReader<R> {
         let is_host = grammar::parse(host.trim())
             .is_ok_and(|item| !matches!(item.hosts, ItemHosts::Name(_)) || host.contains('.'));
         let is_port =
-            port.is_none_or(|port| port.trim().is_empty() || Ports::parse(port.trim()).is_ok());
+            port.is_none_or(|port| port.trim().is_empty() || port.trim().parse::<Ports>().is_ok());
         if !is_host || !is_port {
             let why = "the first row is neither a header with known titles nor a host and a port; \
                        name the columns: --column HOST,PORT,LABEL, such as ip,port,name or 1,2,3";
@@ -237,10 +237,10 @@ impl<R: BufRead> CsvReader<R> {
         if let Some(port) = indexes.port.and_then(cell) {
             let text = port.strict_text()?;
             let column = port.position.column + usize::from(port.is_quoted) + leading(port);
-            Ports::parse(text).map_err(|(index, error)| LineError {
+            text.parse::<Ports>().map_err(|error| LineError {
                 line: port.position.line,
-                column: column + index,
-                kind: ItemError { column: 1, kind: error.into() }.into(),
+                column: column + error.column() - 1,
+                kind: ItemErrorKind::from(error.into_kind()).into(),
             })?;
             if grammar::parse(&item).is_ok_and(|item| item.ports.is_some()) {
                 let index = indexes.port.unwrap_or_default();

@@ -2,6 +2,7 @@
 
 /// Records of one kind that were skipped, because they give no target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SkippedRecords {
     /// The number of records.
     pub count: u64,

@@ -3,16 +3,14 @@
 use thiserror::Error;
 
 use super::quote::excerpt;
-use crate::targets::ports::PortsError;
+use crate::targets::ports::PortsErrorKind;
 
 /// An item that can't be parsed: the problem and its column.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind}")]
+#[error("column {column}: {kind}")]
 pub struct ItemError {
-    /// The column of the problem, in characters from 1.
-    pub column: usize,
-    /// The problem.
-    pub kind: ItemErrorKind,
+    pub(in crate::targets) column: usize,
+    pub(in crate::targets) kind: ItemErrorKind,
 }
 
 /// The problem of an item that can't be parsed.
@@ -125,6 +123,15 @@ pub enum ItemErrorKind {
          ports of the same addresses on one line (10.0-3.0.1:22,23), or check the list in parts"
     )]
     TooManySetRanges(String),
+    /// The item stands for more targets than a set can index.
+    #[error("{0:?} stands for more than 2^126 targets; name a smaller network")]
+    TooManyTargets(String),
+    /// A single target has no port.
+    #[error("a port is missing: write HOST:PORT, such as db.example:22 or [2001:db8::1]:22")]
+    NoPort,
+    /// A single target is wanted, and the item stands for several or none.
+    #[error("{0:?} is not a single target: write one host and one port, HOST:PORT")]
+    NotSingle(String),
     /// The scheme of the URL is neither ssh nor telnet.
     #[error(
         "only ssh:// and telnet:// URLs are supported, not {scheme}://; for the host alone, write \
@@ -171,10 +178,28 @@ pub enum ItemErrorKind {
     YamlKey(String),
     /// The ports can't be parsed.
     #[error(transparent)]
-    Ports(#[from] PortsError),
+    Ports(#[from] PortsErrorKind),
 }
 
 impl ItemError {
+    /// Returns the column of the problem, in characters from 1.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
+    /// Returns the problem.
+    #[must_use]
+    pub fn kind(&self) -> &ItemErrorKind {
+        &self.kind
+    }
+
+    /// Returns the problem, without its column.
+    #[must_use]
+    pub fn into_kind(self) -> ItemErrorKind {
+        self.kind
+    }
+
     /// The error of an item that a set with too many separate ranges refuses.
     pub(in crate::targets) fn too_many_set_ranges(item: &str) -> Self {
         Self { column: 1, kind: ItemErrorKind::TooManySetRanges(excerpt(item)) }

@@ -77,7 +77,7 @@ fn octet_lists_are_read_like_those_of_nmap() {
     assert_eq!(displayed("*.*.*.*"), [AddressRange::V4(0, u32::MAX)]);
     assert_eq!(displayed("10.0.0.1,22:2222"), [one([10, 0, 0, 1]), one([10, 0, 0, 22])]);
     let item = parse("127.0.9.20-22:22,2222").expect("a range with ports");
-    assert_eq!(item.ports, Some(Ports::parse("22,2222").expect("ports")));
+    assert_eq!(item.ports, Some("22,2222".parse::<Ports>().expect("ports")));
 }
 
 #[test]

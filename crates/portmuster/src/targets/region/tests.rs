@@ -6,7 +6,7 @@ use super::{Span, Spans};
 use crate::targets::ports::Ports;
 
 fn span(first: u32, last: u32, ports: &str) -> Span<u32> {
-    Span { first, last, ports: Ports::parse(ports).expect("ports") }
+    Span { first, last, ports: ports.parse().expect("ports") }
 }
 
 /// Lists every pair of address and port of the spans.

@@ -2,6 +2,7 @@
 
 /// How many targets were named but not added to a set. Each count saturates at `u128::MAX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Skipped {
     /// Targets that the set already contained.
     pub duplicates: u128,

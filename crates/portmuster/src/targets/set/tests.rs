@@ -177,7 +177,7 @@ fn add_refuses_ranges_beyond_the_limit_but_not_single_hosts() {
     let mut add = |item: &str| set.add(item, None, &Ports::ssh_and_telnet());
     let failed = add("10.0-255.0-255.1:22").expect_err("the limit is exceeded");
     assert_eq!(
-        failed.to_string(),
+        failed.kind().to_string(),
         "adding \"10.0-255.0-255.1:22\" would split the targets into more than 4,194,304 separate \
          ranges; write the ports of the same addresses on one line (10.0-3.0.1:22,23), or check the \
          list in parts"
@@ -324,4 +324,18 @@ proptest! {
         prop_assert_eq!(indexed.iter().collect::<HashSet<_>>().len(), indexed.len());
         prop_assert_eq!(indexed, walked);
     }
+}
+
+#[test]
+fn one_item_parses_as_a_set_unless_it_is_too_large_to_index() {
+    let set: TargetSet = "10.0.0.0/24:22,2222".parse().expect("a network");
+    assert_eq!(set.len(), 512);
+    assert_eq!(TargetSet::try_from("10.0.0.0/24").expect("a network").len(), 512);
+    assert_eq!("ssh://db.example".parse::<TargetSet>().expect("a URL").len(), 1);
+    assert!("[2000::/3]:22".parse::<TargetSet>().is_ok_and(|set| set.len() == 1 << 125));
+    for text in ["::/0", "4000::/2"] {
+        let error = text.parse::<TargetSet>().expect_err("too many targets");
+        assert!(matches!(error.kind(), ItemErrorKind::TooManyTargets(_)), "{error}");
+    }
+    assert!("10.0.0.1 10.0.0.2".parse::<TargetSet>().is_err());
 }
