@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// # Errors
 /// The arguments are invalid; nothing was sent.
 pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
-    let checker = Checker::new(explain.config())?;
+    let checker = Checker::new(explain.config()?);
     let target = target(&explain.target)?;
     let mut excludes = Excludes::new();
     if let Some(family) = explain.family.other() {

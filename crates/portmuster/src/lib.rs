@@ -46,7 +46,8 @@ pub mod workers;
 
 pub use checker::{Checker, Next, Outcomes, Stopper, check_a_port, check_ports};
 pub use config::{
-    Addresses, Config, ConfigError, Limits, Method, Probing, SpeakFirst, UnknownMethod, defaults,
+    Addresses, Config, ConfigBuilder, ConfigError, ConfigErrorKind, Method, Probing, SpeakFirst,
+    UnknownMethod, defaults,
 };
 pub use fingerprint::Fingerprint;
 pub use method::{InFlight, LimitingResource, StartError, WorkersReport, worker_main};

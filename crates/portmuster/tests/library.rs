@@ -21,10 +21,12 @@ use portmuster::{
 };
 use portmuster_lab::{Behaviour, Server};
 
+#[path = "shared/settings.rs"]
+mod settings;
 #[path = "shared/worker.rs"]
 mod worker;
 
-use self::worker::checker;
+use self::{settings::unthrottled, worker::checker};
 
 fn main() -> ExitCode {
     worker::main(worker::trials![
@@ -110,8 +112,8 @@ fn endless_input_is_read_only_as_needed() {
     let refused = server(Behaviour::Refused);
     for method in Method::ALL {
         let (targets, taken) = endless(refused.endpoint());
-        let config = Config { method, in_flight: 16, ..Config::unthrottled() };
-        let outcomes = checker(config).check(targets).expect("the run starts");
+        let settings = unthrottled().method(method).in_flight(16);
+        let outcomes = checker(settings).check(targets).expect("the run starts");
         assert_eq!(outcomes.take(5_000).filter(Outcome::is_open).count(), 0, "{method}");
         // Targets that may be taken in advance: the input queue, the prefetched targets, and the
         // batches that wait.
@@ -127,8 +129,8 @@ fn blocked_input_delays_no_outcome() {
         for _ in 0..10 {
             more.send(refused).expect("the channel has capacity");
         }
-        let config = Config { method, ..Config::default() };
-        let mut outcomes = checker(config).check(blocked).expect("the run starts");
+        let settings = Config::builder().method(method);
+        let mut outcomes = checker(settings).check(blocked).expect("the run starts");
         assert_eq!(outcomes.by_ref().take(10).count(), 10, "{method}");
         drop(more);
         assert_eq!(outcomes.count(), 0, "{method}");
@@ -150,9 +152,9 @@ fn stopped_run_ends_in_time_and_counts_targets_left() {
     let silent = server(Behaviour::Silent);
     for method in Method::ALL {
         let (targets, _) = endless(silent.endpoint());
-        let config = Config { method, in_flight: 8, per_host: None, ..Config::default() };
+        let settings = Config::builder().method(method).in_flight(8).per_host(None);
         let before = silent.counts().accepted;
-        let outcomes = checker(config).check(targets).expect("the run starts");
+        let outcomes = checker(settings).check(targets).expect("the run starts");
         silent.wait_for(Duration::from_secs(20), |counts| counts.accepted > before);
         outcomes.stopper().stop(Duration::ZERO);
         let mut outcomes = outcomes;
@@ -164,9 +166,9 @@ fn stopped_run_ends_in_time_and_counts_targets_left() {
 
 fn stop_lets_checks_in_flight_finish() {
     let slow = server(Behaviour::Slow(Duration::from_secs(3)));
-    let config = Config { in_flight: 2, ..Config::default() };
+    let settings = Config::builder().in_flight(2);
     let (targets, _) = endless(slow.endpoint());
-    let mut outcomes = checker(config).check(targets).expect("the run starts");
+    let mut outcomes = checker(settings).check(targets).expect("the run starts");
     slow.wait_for(Duration::from_secs(20), |counts| counts.open == 2);
     outcomes.stopper().stop(Duration::from_secs(30));
     assert!(outcomes.by_ref().filter(Outcome::is_open).count() >= 2);
@@ -175,8 +177,8 @@ fn stop_lets_checks_in_flight_finish() {
 fn per_host_limit_is_respected() {
     let ssh = server(Behaviour::Slow(Duration::from_millis(20)));
     let targets = vec![ssh.endpoint(); 30];
-    let config = Config { per_host: std::num::NonZeroU32::new(3), ..Config::default() };
-    let outcomes = checker(config).check(targets).expect("the run starts");
+    let settings = Config::builder().per_host(3);
+    let outcomes = checker(settings).check(targets).expect("the run starts");
     assert_eq!(outcomes.filter(Outcome::is_open).count(), 30);
     assert_eq!(ssh.peak(), 3);
 }
@@ -190,8 +192,8 @@ fn self_connection_is_not_open() {
         .cycle()
         .take(6)
         .flat_map(|address| (32_768..=60_999).map(move |port| (address, port)));
-    let config = Config { probing: Probing::ConnectOnly, ..Config::unthrottled() };
-    let outcomes = checker(config).check(targets).expect("the run starts");
+    let settings = unthrottled().probing(Probing::ConnectOnly);
+    let outcomes = checker(settings).check(targets).expect("the run starts");
     let open: Vec<_> = outcomes.filter(Outcome::is_open).map(|open| open.target).collect();
     assert_eq!(open, [], "this test has no listener there");
 }
@@ -223,7 +225,7 @@ fn open_port_is_closed_without_a_reset() {
             client.write_all(&greeting)?;
             client.read_to_end(&mut Vec::new())
         });
-        let checker = checker(Config { method, probing, ..Config::default() });
+        let checker = checker(Config::builder().method(method).probing(probing));
         let outcomes: Vec<_> =
             checker.check([Target::from(endpoint)]).expect("the run starts").collect();
         assert!(outcomes.len() == 1 && outcomes[0].is_open(), "{outcomes:?}");
@@ -234,12 +236,12 @@ fn open_port_is_closed_without_a_reset() {
 
 fn every_method_resumes_from_settled_positions() {
     for method in Method::ALL {
-        let config = Config { method, ..Config::unthrottled() };
+        let settings = unthrottled().method(method);
         let mut settled = portmuster::Positions::new();
         let mut seen = HashSet::new();
         for part in [1, 500, 777, usize::MAX] {
             let targets = refused().into_targets(Order::Shuffled { seed: Some(5) }, Shard::WHOLE);
-            let run = checker(config).resuming(settled);
+            let run = checker(settings.clone()).resuming(settled);
             let mut outcomes = run.check(targets).expect("the run starts");
             for outcome in outcomes.by_ref().take(part) {
                 assert!(seen.insert(outcome.target), "{method}: a target twice");
@@ -256,7 +258,7 @@ fn excluded_names_are_resolved_before_the_run() {
     let mut excludes = Excludes::new();
     excludes.add("localhost:1").expect("an item");
     let targets = ["127.0.0.1", "127.0.0.2", "localhost"].map(|host| (host, 1));
-    let checker = checker(Config::unthrottled()).excluding(excludes);
+    let checker = checker(unthrottled()).excluding(excludes);
     for _ in 0..2 {
         let mut outcomes = checker.check(targets).expect("the run starts");
         let hosts: Vec<_> = outcomes.by_ref().map(|it| it.target.host.to_string()).collect();
@@ -270,10 +272,11 @@ fn excluded_and_multi_address_targets_settle_once() {
     for item in ["127.0.0.2", "[fe80::1%lo]", "::1"] {
         excludes.add(item).expect("an item");
     }
-    let config = Config { addresses: Addresses::Each, ..Config::unthrottled() };
+    let settings = unthrottled().addresses(Addresses::Each);
     let targets = ["127.0.0.1", "127.0.0.2", "fe80::1%lo", "localhost", "127.0.0.3"];
     let targets = targets.map(|host| (host, 1));
-    let mut outcomes = checker(config).excluding(excludes).check(targets).expect("the run starts");
+    let mut outcomes =
+        checker(settings).excluding(excludes).check(targets).expect("the run starts");
     let positions: BTreeSet<_> = outcomes.by_ref().map(|outcome| outcome.position).collect();
     assert_eq!(positions, [0, 3, 4].into());
     assert_eq!(outcomes.settled().runs(), [5]);

@@ -67,6 +67,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The reason for an error number without a rule of its own.
+    pub(crate) fn errno(errno: Errno) -> Self {
+        Self::Errno(errno.raw_os_error())
+    }
+
     /// Returns the name of the reason in rows; an unknown error number is `errno-N`.
     #[must_use]
     pub fn name(self) -> std::borrow::Cow<'static, str> {
@@ -96,12 +101,6 @@ impl Reason {
             Self::Fault(fault) => fault.name().into(),
             Self::Errno(number) => format!("errno-{number}").into(),
         }
-    }
-}
-
-impl From<Errno> for Reason {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno.raw_os_error())
     }
 }
 
