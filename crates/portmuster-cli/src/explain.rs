@@ -13,7 +13,7 @@ use portmuster::{
     targets::{Excludes, Ports, TargetSet},
 };
 
-use crate::{args::Explain, signals, status::Status, terminal};
+use crate::{args::Explain, input::describe_item, signals, status::Status, terminal};
 
 mod bytes;
 mod render;
@@ -114,8 +114,10 @@ fn is_long_wait(throttle: Throttle) -> bool {
 /// Parses the argument, which must name exactly one target.
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut set = TargetSet::new(&Excludes::new());
-    set.add(text, None, &Ports::ssh_and_telnet())
-        .map_err(|error| anyhow!("target {text:?}, column {}: {error}", error.column))?;
+    set.add(text, None, &Ports::ssh_and_telnet()).map_err(|error| {
+        let described = describe_item(&error.kind);
+        anyhow!("target {text:?}, column {}: {described}", error.column)
+    })?;
     match (set.len(), set.get(0)) {
         (1, Some(target)) => Ok(target),
         _ => bail!(
