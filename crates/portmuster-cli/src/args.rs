@@ -18,6 +18,7 @@ mod journal;
 mod output;
 mod pages;
 mod selection;
+mod settings;
 mod values;
 
 pub(crate) use self::{
@@ -87,6 +88,6 @@ mod tests {
     fn defaults_of_check_equal_those_of_the_library() {
         let program = Program::parse_from(["portmuster", "check", "10.0.0.5"]);
         let Command::Check(check) = program.command else { panic!("the command is check") };
-        assert_eq!(check.config(), Config::default());
+        assert_eq!(check.config().expect("the defaults are valid"), Config::default());
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 /// # Errors
 /// The arguments or the input are invalid; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
-    let checker = Checker::new(check.config())?;
+    let checker = Checker::new(check.config()?).preflight()?;
     let gate = Gate::new(check)?;
     let input = Input::read(check)?;
     let reads = ReadFiles::of(check);

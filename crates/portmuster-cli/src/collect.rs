@@ -87,7 +87,7 @@ impl JournaledRun {
             resume_points,
             complete: false,
         };
-        let identity = RunIdentity::of(check, input);
+        let identity = RunIdentity::of(check, input)?;
         let writer = CheckpointWriter::start(file, run, identity, outputs.take_journaled(), first)?;
         let pending = check.selection.all_addresses.then(HashMap::new);
         Ok((Self { writer, earlier, pending }, settled))

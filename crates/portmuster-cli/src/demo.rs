@@ -8,7 +8,7 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use portmuster::{Checker, Config, Outcome, Service, config::Limits, sink::escape_line};
+use portmuster::{Checker, Config, ConfigError, Outcome, Service, sink::escape_line};
 use portmuster_lab::{Fixture, Lab};
 
 use crate::{args::Demo, status::Status, terminal, workers};
@@ -37,7 +37,7 @@ fn show(demo: &Demo) -> anyhow::Result<Status> {
     let fixtures: HashMap<_, _> =
         lab.fixtures().map(|(fixture, endpoint)| (endpoint, fixture)).collect();
     let endpoints: Vec<_> = lab.fixtures().map(|(_, endpoint)| endpoint).collect();
-    let checker = workers::with_this_program(Checker::new(config(demo))?, demo.method)?;
+    let checker = workers::with_this_program(Checker::new(config(demo)?), demo.method)?;
     let mut output = anstream::stdout();
     let mut wrong = 0;
     header(&mut output)?;
@@ -55,13 +55,13 @@ fn show(demo: &Demo) -> anyhow::Result<Status> {
 /// Returns a configuration with short time limits, so that the demo takes seconds.
 ///
 /// All servers are on one host, so there is no limit per host.
-fn config(demo: &Demo) -> Config {
-    let limits = Limits {
-        first_byte: Duration::from_secs(6),
-        deadline: Duration::from_secs(7),
-        ..Limits::default()
-    };
-    Config { method: demo.method, per_host: None, limits, ..Config::default() }
+fn config(demo: &Demo) -> Result<Config, ConfigError> {
+    Config::builder()
+        .method(demo.method)
+        .per_host(None)
+        .first_byte(Duration::from_secs(6))
+        .deadline(Duration::from_secs(7))
+        .build()
 }
 
 fn is_as_expected(fixture: &Fixture, outcome: &Outcome) -> bool {

@@ -14,7 +14,7 @@ use portmuster::{
     targets::{Excludes, Ports, TargetSet},
 };
 
-use crate::{args::Explain, signals, status::Status, terminal};
+use crate::{args::Explain, input::describe_item, signals, status::Status, terminal};
 
 mod bytes;
 mod render;
@@ -27,7 +27,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// # Errors
 /// The arguments are invalid; nothing was sent.
 pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
-    let checker = Checker::new(explain.config())?;
+    let checker = Checker::new(explain.config()?);
     let target = target(&explain.target)?;
     let mut excludes = Excludes::new();
     if let Some(family) = explain.family.other() {
@@ -115,8 +115,10 @@ fn is_long_wait(throttle: Throttle) -> bool {
 /// Parses the argument, which must name exactly one target.
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut set = TargetSet::new(&Excludes::new());
-    set.add(text, None, &Ports::ssh_and_telnet())
-        .map_err(|error| anyhow!("target {text:?}, {error}"))?;
+    set.add(text, None, &Ports::ssh_and_telnet()).map_err(|error| {
+        let described = describe_item(error.kind());
+        anyhow!("target {text:?}, column {}: {described}", error.column())
+    })?;
     match (set.len(), set.get(0)) {
         (1, Some(target)) => Ok(target),
         _ => bail!(

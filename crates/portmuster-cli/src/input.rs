@@ -11,11 +11,12 @@ use portmuster::{
 use crate::args::Check;
 
 mod bad_lines;
+mod errors;
 mod excludes;
 mod list;
 mod streamed;
 
-pub(crate) use self::{bad_lines::BadLines, streamed::SharedSkipped};
+pub(crate) use self::{bad_lines::BadLines, errors::describe_item, streamed::SharedSkipped};
 use self::{
     excludes::ReadExcludes,
     list::{List, open_regular},
@@ -215,7 +216,8 @@ fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<(Exclu
 }
 
 fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {
-    anyhow!("{what} {:?}, {error}", excerpt(item))
+    let described = describe_item(error.kind());
+    anyhow!("{what} {:?}, column {}: {described}", excerpt(item), error.column())
 }
 
 /// Returns the beginning of an argument, long enough to recognise it.

@@ -119,7 +119,7 @@ fn refuse_sharing(journal: &JournalFile, check: &Check) -> anyhow::Result<()> {
 
 /// Refuses to resume with a command line that describes another run, and names all differences.
 fn refuse_other_run(journal: &Journal, check: &Check, input: &Input) -> anyhow::Result<()> {
-    let mut differences = journal.identity.differences(&RunIdentity::of(check, input));
+    let mut differences = journal.identity.differences(&RunIdentity::of(check, input)?);
     let outputs = check.outputs.iter().map(output_name).collect::<anyhow::Result<Vec<_>>>()?;
     let saved: Vec<_> = journal.outputs.iter().map(ToString::to_string).collect();
     if outputs != saved {

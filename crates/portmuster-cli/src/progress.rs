@@ -82,7 +82,7 @@ impl Progress {
             ProgressDisplay::Lines { .. } | ProgressDisplay::Hidden => {}
         }
         if let Some(throttle) = self.throttle.as_mut().and_then(|log| log.next_message(account)) {
-            self.suspend(|| terminal::note(format!("speed limited by {throttle}")));
+            self.suspend(|| terminal::note(format!("speed limited by {}", describe(throttle))));
         }
     }
 
@@ -112,6 +112,17 @@ impl ThrottleLog {
         *self = Self { last: Some(throttle), next: account.elapsed + THROTTLE_EVERY };
         Some(throttle)
     }
+}
+
+/// Names a throttle with the option that sets it.
+fn describe(throttle: Throttle) -> String {
+    let options = match throttle {
+        Throttle::Rate => " (--rate)",
+        Throttle::InFlight => " (--in-flight, or descriptors)",
+        Throttle::PerHost => " (--per-host)",
+        _ => "",
+    };
+    format!("{throttle}{options}")
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {
@@ -164,6 +175,17 @@ fn left(at_current_rate: Duration, backlog: Option<HostBacklog>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn throttles_are_named_with_their_options() {
+        assert_eq!(describe(Throttle::Rate), "the connection rate (--rate)");
+        assert_eq!(
+            describe(Throttle::InFlight),
+            "the limit of connections in flight (--in-flight, or descriptors)"
+        );
+        assert_eq!(describe(Throttle::PerHost), "the limit per host (--per-host)");
+        assert_eq!(describe(Throttle::Loss), "packet loss");
+    }
 
     #[test]
     fn line_shows_done_rate_open_and_remaining_time() {

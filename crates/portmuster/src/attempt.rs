@@ -93,8 +93,8 @@ pub(crate) struct Rules {
 }
 
 impl From<&Config> for Rules {
-    fn from(&Config { limits, probing, evidence, .. }: &Config) -> Self {
-        Self { limits, probing, evidence }
+    fn from(config: &Config) -> Self {
+        Self { limits: config.limits(), probing: config.probing(), evidence: config.evidence() }
     }
 }
 
@@ -199,7 +199,7 @@ impl Attempt {
             errno::Meaning::Fault(fault) => Conclusion::Fault(fault),
             _ => Conclusion::Verdict(Verdict::unconnected(
                 PortState::Unchecked,
-                errno.into(),
+                Reason::errno(errno),
                 Duration::ZERO,
             )),
         }

@@ -6,7 +6,7 @@ use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use crate::{
     clock::Clock,
-    config::{Config, ConfigError, Method, Probing},
+    config::{Config, ConfigBuilder, Method, Probing},
     coordinator::{self, Batch, Run, RunScope},
     input::BoxedIterator,
     method::{self, InFlight, Size, StartError, WorkersReport},
@@ -32,8 +32,8 @@ use crate::{
 /// ```
 pub fn check_a_port(host: impl Into<Host>, port: u16) -> Outcome {
     let host: Host = host.into();
-    let config = Config { method: Method::Serial, ..connect_only() };
-    let mut outcomes = check_or_refuse(config, std::iter::once((host, port)));
+    let settings = connect_only().method(Method::Serial);
+    let mut outcomes = check_or_refuse(settings, std::iter::once((host, port)));
     outcomes.next().expect("every target gets an outcome")
 }
 
@@ -59,19 +59,19 @@ where
     check_or_refuse(connect_only(), targets)
 }
 
-fn connect_only() -> Config {
-    Config { probing: Probing::ConnectOnly, retries: 0, ..Config::default() }
+fn connect_only() -> ConfigBuilder {
+    Config::builder().probing(Probing::ConnectOnly).retries(0)
 }
 
-fn check_or_refuse<I>(config: Config, targets: I) -> Outcomes
+fn check_or_refuse<I>(settings: ConfigBuilder, targets: I) -> Outcomes
 where
     I: IntoIterator,
     I::Item: Into<Target>,
     I::IntoIter: Send + 'static,
 {
     let targets = boxed(targets);
-    let checker = Checker::new(config).expect("the defaults are settings that a run can have");
-    match checker.start() {
+    let config = settings.build().expect("the constants are valid");
+    match Checker::new(config).start() {
         Ok(run) => Outcomes::running(run, targets, Positions::new()),
         Err(_) => Source::Refused(targets, Clock::start()).into(),
     }
@@ -106,7 +106,7 @@ impl<I: Iterator<Item: Into<Target>>> Iterator for IntoTargets<I> {
 /// ```
 /// use portmuster::{Checker, Config, Method};
 ///
-/// let checker = Checker::new(Config { method: Method::Threads, ..Config::default() })?;
+/// let checker = Checker::new(Config::builder().method(Method::Threads).build()?);
 /// for outcome in checker.check([("127.0.0.1", 1), ("localhost", 1)])? {
 ///     println!("{}: {}", outcome.target, outcome.verdict.state);
 /// }
@@ -115,20 +115,40 @@ impl<I: Iterator<Item: Into<Target>>> Iterator for IntoTargets<I> {
 #[derive(Debug, Clone)]
 pub struct Checker {
     config: Config,
-    size: Size,
+    /// `None`: determined when a run starts.
+    size: Option<Size>,
     workers: Option<Program>,
     scope: RunScope,
 }
 
 impl Checker {
-    /// Creates a checker with these settings.
+    /// Creates a checker with these settings. Nothing of this machine is examined before a run
+    /// starts.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, size: None, workers: None, scope: RunScope::default() }
+    }
+
+    /// Determines how many workers this machine allows now, instead of when a run starts.
+    ///
+    /// A program that prepares outputs before it starts a run learns of an impossible number of
+    /// workers first, while nothing is changed. Raises this process's soft limit of descriptors to
+    /// its hard limit.
     ///
     /// # Errors
-    /// A setting is invalid, or larger than this machine allows.
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
-        config.validate()?;
-        let size = method::size(&config)?;
-        Ok(Self { config, size, workers: None, scope: RunScope::default() })
+    /// [`StartError::TooManyWorkers`]: the settings ask for more workers, or for more threads in
+    /// each, than this machine allows.
+    ///
+    /// ```
+    /// use portmuster::{Checker, Config, Method, StartError};
+    ///
+    /// let config = Config::builder().method(Method::Threads).workers(usize::MAX).build()?;
+    /// let error = Checker::new(config).preflight().unwrap_err();
+    /// assert!(matches!(error, StartError::TooManyWorkers { .. }));
+    /// # Ok::<(), portmuster::ConfigError>(())
+    /// ```
+    pub fn preflight(self) -> Result<Self, StartError> {
+        Ok(Self { size: Some(method::size(&self.config)?), ..self })
     }
 
     /// Sets the program of each worker process, for methods that
@@ -173,7 +193,8 @@ impl Checker {
     /// soft limit of descriptors to its hard limit.
     ///
     /// # Errors
-    /// This machine could not start threads, a poller or worker processes; the method has worker
+    /// The settings ask for more workers than this machine allows; it could not start threads, a
+    /// poller or worker processes, or does not have the source address; the method has worker
     /// processes and no [program](Self::with_workers) was set; or an [excluded](Self::excluding) name
     /// can't be looked up.
     pub fn check<I>(&self, targets: I) -> Result<Outcomes, StartError>
@@ -193,12 +214,13 @@ impl Checker {
 
     fn start(&self) -> Result<Run, StartError> {
         let (config, workers) = (&self.config, self.workers.as_ref());
+        let size = self.size.map_or_else(|| method::size(config), Ok)?;
         if self.scope.excludes.unresolved().len() == 0 {
-            return coordinator::start(config, self.size, workers, &self.scope);
+            return coordinator::start(config, size, workers, &self.scope);
         }
         let mut scope = self.scope.clone();
         Arc::make_mut(&mut scope.excludes).resolve()?;
-        coordinator::start(config, self.size, workers, &scope)
+        coordinator::start(config, size, workers, &scope)
     }
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn start(
     program: Option<&Program>,
     scope: &RunScope,
 ) -> Result<Run, StartError> {
-    if let Some(source_address) = config.source {
+    if let Some(source_address) = config.source() {
         tcp::can_be_source(source_address)
             .map_err(|errno| StartError::Source { source_address, error: errno.into() })?;
     }
@@ -125,7 +125,7 @@ pub(crate) fn start(
     let setting = WorkerContext {
         clock,
         rules,
-        source: config.source,
+        source: config.source(),
         memory: Memory::new(usize::try_from(plan.memory).unwrap_or(usize::MAX)),
         reports: reports_in,
         panics: Panics::Report(panics_in),
@@ -135,13 +135,13 @@ pub(crate) fn start(
     let in_flight = executor.in_flight(&plan);
     let policy = Policy {
         in_flight: executor.capacity(),
-        rate: config.rate,
-        per_host: config.per_host,
-        host_timeout: config.host_timeout,
+        rate: config.rate(),
+        per_host: config.per_host(),
+        host_timeout: config.host_timeout(),
         waiting: method::waiting_targets(),
-        retries: config.retries,
-        speak_first: config.speak_first,
-        addresses: config.addresses,
+        retries: config.retries(),
+        speak_first: config.speak_first(),
+        addresses: config.addresses(),
         excludes: Arc::clone(&scope.excludes),
         stopped: scope.stopped,
     };

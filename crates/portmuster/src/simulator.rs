@@ -78,14 +78,14 @@ pub fn simulate(
     targets: impl IntoIterator<Item = Target>,
 ) -> Simulation {
     let policy = Policy {
-        in_flight: config.in_flight,
-        rate: config.rate,
-        per_host: config.per_host,
-        host_timeout: config.host_timeout,
+        in_flight: config.in_flight(),
+        rate: config.rate(),
+        per_host: config.per_host(),
+        host_timeout: config.host_timeout(),
         waiting: usize::MAX,
-        retries: config.retries,
-        speak_first: config.speak_first,
-        addresses: config.addresses,
+        retries: config.retries(),
+        speak_first: config.speak_first(),
+        addresses: config.addresses(),
         excludes: Arc::default(),
         stopped: Stopped::default(),
     };

@@ -9,7 +9,7 @@ use std::{
 
 use portmuster::{
     Config, Method, Outcome, Service, Target,
-    config::Limits,
+    config::ConfigBuilder,
     simulator::{Action, Network, ServerBehaviour, simulate},
 };
 use portmuster_lab::{Behaviour, Lab};
@@ -31,13 +31,9 @@ fn main() -> ExitCode {
 }
 
 /// Limits short enough for a test, and long enough for the slowest honest server of the lab.
-fn config(method: Method) -> Config {
-    let limits = Limits {
-        first_byte: Duration::from_secs(6),
-        deadline: Duration::from_secs(7),
-        ..Limits::default()
-    };
-    Config { method, limits, per_host: None, ..Config::default() }
+fn settings(method: Method) -> ConfigBuilder {
+    let (first_byte, deadline) = (Duration::from_secs(6), Duration::from_secs(7));
+    Config::builder().method(method).first_byte(first_byte).deadline(deadline).per_host(None)
 }
 
 /// The answer that all implementations must agree on. The endpoint identifies the fixture.
@@ -65,7 +61,7 @@ fn fixtures_get_expected_verdicts(method: Method) {
     let (lab, truth) = lab();
     let targets: Vec<_> = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint)).collect();
     let outcomes: Vec<_> =
-        checker(config(method)).check(targets.clone()).expect("the run starts").collect();
+        checker(settings(method)).check(targets.clone()).expect("the run starts").collect();
     assert_eq!(outcomes.len(), targets.len(), "one outcome each");
     assert_eq!(answers(outcomes), truth);
 }
@@ -76,7 +72,8 @@ fn simulator_gives_fixtures_expected_verdicts() {
         network.endpoint(at, simulated(fixture.behaviour))
     });
     let targets = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint));
-    let run = simulate(&config(Method::EventLoop), &network, targets);
+    let config = settings(Method::EventLoop).build().expect("the settings are valid");
+    let run = simulate(&config, &network, targets);
     assert_eq!(answers(run.outcomes), truth);
 }
 
@@ -162,8 +159,8 @@ fn two_thousand_targets_get_outcomes(method: Method) {
             _ => Target::from((Ipv4Addr::from(0x7F4D_0000 | u32::from(index)), 1)),
         })
         .collect();
-    let config = Config { in_flight: 50, rate: None, ..config(method) };
-    let mut outcomes = checker(config).check(targets).expect("the run starts");
+    let settings = settings(method).in_flight(50).rate(None);
+    let mut outcomes = checker(settings).check(targets).expect("the run starts");
     let open = outcomes.by_ref().filter(Outcome::is_open).count();
     let account = outcomes.account();
     assert_eq!(open, 200);

@@ -55,10 +55,10 @@ fn dropped_run_leaves_no_connection_thread_or_descriptor() {
         Server::start(Behaviour::Ssh, (Ipv4Addr::LOCALHOST, 0).into()).expect("the server starts");
     let before = resources();
     for method in Method::ALL {
-        let config = Config { method, in_flight: 40, per_host: None, ..Config::default() };
+        let settings = Config::builder().method(method).in_flight(40).per_host(None);
         let targets =
             std::iter::once(greeting.endpoint()).chain(std::iter::repeat(silent.endpoint()));
-        let mut outcomes = checker(config).check(targets).expect("the run starts");
+        let mut outcomes = checker(settings).check(targets).expect("the run starts");
         assert!(outcomes.next().is_some_and(|outcome| outcome.is_open()), "{method}");
         let limit = Duration::from_secs(20);
         assert!(silent.wait_for(limit, |counts| counts.open > 0).open > 0, "{method}");

@@ -33,7 +33,7 @@ fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
 fn outcome(behaviour: ServerBehaviour) -> Outcome {
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 23));
     let network = Network::new(1).anomalies(20).endpoint(endpoint, behaviour);
-    let config = Config { evidence: true, ..Config::default() };
+    let config = Config::builder().evidence(true).build().expect("the settings are valid");
     let mut run = simulate(&config, &network, [Target::from(endpoint)]);
     assert!(run.elapsed <= IN_TIME, "it took {:?}: {:?}", run.elapsed, run.outcomes);
     run.outcomes.pop().expect("one outcome")

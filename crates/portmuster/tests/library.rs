@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    error::Error,
     io::{Read, Write},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
     sync::{
         Arc,
@@ -15,19 +16,25 @@ use std::{
 };
 
 use portmuster::{
-    Config, Method, Outcome, PortState, Reason, Target, check_a_port, check_ports,
+    Config, Method, Outcome, PortState, Reason, StartError, Target, check_a_port, check_ports,
     config::{Addresses, Probing},
     targets::{Excludes, Order, Ports, Shard, TargetSet},
 };
 use portmuster_lab::{Behaviour, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+#[path = "shared/settings.rs"]
+mod settings;
 #[path = "shared/worker.rs"]
 mod worker;
 
-use self::worker::checker;
+use self::{settings::unthrottled, worker::checker};
 
 fn main() -> ExitCode {
     worker::main(worker::trials![
+        checker_without_a_run_examines_nothing,
+        run_refuses_more_workers_than_this_machine_allows,
+        source_address_error_has_its_cause_as_source_only,
         check_a_port_reports_open_or_closed,
         excluded_names_are_resolved_before_the_run,
         check_ports_yields_each_port_once,
@@ -57,9 +64,39 @@ fn parsed_set_is_checked_as_a_whole() {
     let ports = [&open, &closed].map(|server| server.endpoint().port());
     let item = format!("127.0.0.1/32:{},{}", ports[0], ports[1]);
     let set: TargetSet = item.parse().expect("a network with two ports");
-    let outcomes = checker(Config::unthrottled()).check(set).expect("the run starts");
+    let outcomes = checker(unthrottled()).check(set).expect("the run starts");
     let found: HashSet<_> = outcomes.map(|it| (it.target.port, it.is_open())).collect();
     assert_eq!(found, HashSet::from([(ports[0], true), (ports[1], false)]));
+}
+
+fn checker_without_a_run_examines_nothing() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let low = Rlimit { current: Some(200), maximum };
+    setrlimit(Resource::Nofile, low).expect("a soft limit can be lowered");
+    let checker = checker(Config::builder().method(Method::Threads).workers(usize::MAX));
+    assert_eq!(getrlimit(Resource::Nofile).current, Some(200));
+
+    let error = checker.preflight().expect_err("no machine has so many");
+    assert!(matches!(error, StartError::TooManyWorkers { asked: usize::MAX, .. }), "{error}");
+    assert_eq!(getrlimit(Resource::Nofile).current, maximum, "the number of workers depends on it");
+}
+
+fn run_refuses_more_workers_than_this_machine_allows() {
+    for method in Method::ALL.into_iter().filter(|&method| method != Method::Serial) {
+        let checker = checker(Config::builder().method(method).workers(usize::MAX));
+        let error = checker.check([("127.0.0.1", 1)]).expect_err("no machine has so many");
+        assert!(matches!(error, StartError::TooManyWorkers { .. }), "{method}: {error}");
+    }
+}
+
+fn source_address_error_has_its_cause_as_source_only() {
+    // TEST-NET-1 (RFC 5737) is no machine's own address.
+    let source = IpAddr::from([192, 0, 2, 1]);
+    let checker = checker(Config::builder().source(source));
+    let error =
+        checker.check([("127.0.0.1", 1)]).expect_err("it is not an address of this machine");
+    assert_eq!(error.to_string(), "connecting from 192.0.2.1 is not possible");
+    assert!(error.source().is_some_and(|cause| cause.is::<std::io::Error>()), "{error:?}");
 }
 
 fn check_a_port_reports_open_or_closed() {
@@ -121,8 +158,8 @@ fn endless_input_is_read_only_as_needed() {
     let refused = server(Behaviour::Refused);
     for method in Method::ALL {
         let (targets, taken) = endless(refused.endpoint());
-        let config = Config { method, in_flight: 16, ..Config::unthrottled() };
-        let outcomes = checker(config).check(targets).expect("the run starts");
+        let settings = unthrottled().method(method).in_flight(16);
+        let outcomes = checker(settings).check(targets).expect("the run starts");
         assert_eq!(outcomes.take(5_000).filter(Outcome::is_open).count(), 0, "{method}");
         // Targets that may be taken in advance: the input queue, the prefetched targets, and the
         // batches that wait.
@@ -138,8 +175,8 @@ fn blocked_input_delays_no_outcome() {
         for _ in 0..10 {
             more.send(refused).expect("the channel has capacity");
         }
-        let config = Config { method, ..Config::default() };
-        let mut outcomes = checker(config).check(blocked).expect("the run starts");
+        let settings = Config::builder().method(method);
+        let mut outcomes = checker(settings).check(blocked).expect("the run starts");
         assert_eq!(outcomes.by_ref().take(10).count(), 10, "{method}");
         drop(more);
         assert_eq!(outcomes.count(), 0, "{method}");
@@ -161,9 +198,9 @@ fn stopped_run_ends_in_time_and_counts_targets_left() {
     let silent = server(Behaviour::Silent);
     for method in Method::ALL {
         let (targets, _) = endless(silent.endpoint());
-        let config = Config { method, in_flight: 8, per_host: None, ..Config::default() };
+        let settings = Config::builder().method(method).in_flight(8).per_host(None);
         let before = silent.counts().accepted;
-        let outcomes = checker(config).check(targets).expect("the run starts");
+        let outcomes = checker(settings).check(targets).expect("the run starts");
         silent.wait_for(Duration::from_secs(20), |counts| counts.accepted > before);
         outcomes.stopper().stop(Duration::ZERO);
         let mut outcomes = outcomes;
@@ -175,9 +212,9 @@ fn stopped_run_ends_in_time_and_counts_targets_left() {
 
 fn stop_lets_checks_in_flight_finish() {
     let slow = server(Behaviour::Slow(Duration::from_secs(3)));
-    let config = Config { in_flight: 2, ..Config::default() };
+    let settings = Config::builder().in_flight(2);
     let (targets, _) = endless(slow.endpoint());
-    let mut outcomes = checker(config).check(targets).expect("the run starts");
+    let mut outcomes = checker(settings).check(targets).expect("the run starts");
     slow.wait_for(Duration::from_secs(20), |counts| counts.open == 2);
     outcomes.stopper().stop(Duration::from_secs(30));
     assert!(outcomes.by_ref().filter(Outcome::is_open).count() >= 2);
@@ -186,8 +223,8 @@ fn stop_lets_checks_in_flight_finish() {
 fn per_host_limit_is_respected() {
     let ssh = server(Behaviour::Slow(Duration::from_millis(20)));
     let targets = vec![ssh.endpoint(); 30];
-    let config = Config { per_host: std::num::NonZeroU32::new(3), ..Config::default() };
-    let outcomes = checker(config).check(targets).expect("the run starts");
+    let settings = Config::builder().per_host(3);
+    let outcomes = checker(settings).check(targets).expect("the run starts");
     assert_eq!(outcomes.filter(Outcome::is_open).count(), 30);
     assert_eq!(ssh.peak(), 3);
 }
@@ -201,8 +238,8 @@ fn self_connection_is_not_open() {
         .cycle()
         .take(6)
         .flat_map(|address| (32_768..=60_999).map(move |port| (address, port)));
-    let config = Config { probing: Probing::ConnectOnly, ..Config::unthrottled() };
-    let outcomes = checker(config).check(targets).expect("the run starts");
+    let settings = unthrottled().probing(Probing::ConnectOnly);
+    let outcomes = checker(settings).check(targets).expect("the run starts");
     let open: Vec<_> = outcomes.filter(Outcome::is_open).map(|open| open.target).collect();
     assert_eq!(open, [], "this test has no listener there");
 }
@@ -234,7 +271,7 @@ fn open_port_is_closed_without_a_reset() {
             client.write_all(&greeting)?;
             client.read_to_end(&mut Vec::new())
         });
-        let checker = checker(Config { method, probing, ..Config::default() });
+        let checker = checker(Config::builder().method(method).probing(probing));
         let outcomes: Vec<_> =
             checker.check([Target::from(endpoint)]).expect("the run starts").collect();
         assert!(outcomes.len() == 1 && outcomes[0].is_open(), "{outcomes:?}");
@@ -245,12 +282,12 @@ fn open_port_is_closed_without_a_reset() {
 
 fn every_method_resumes_from_settled_positions() {
     for method in Method::ALL {
-        let config = Config { method, ..Config::unthrottled() };
+        let settings = unthrottled().method(method);
         let mut settled = portmuster::positions::Positions::new();
         let mut seen = HashSet::new();
         for part in [1, 500, 777, usize::MAX] {
             let targets = refused().into_targets(Order::Shuffled { seed: Some(5) }, Shard::WHOLE);
-            let run = checker(config).resuming(settled);
+            let run = checker(settings.clone()).resuming(settled);
             let mut outcomes = run.check(targets).expect("the run starts");
             for outcome in outcomes.by_ref().take(part) {
                 assert!(seen.insert(outcome.target), "{method}: a target twice");
@@ -267,7 +304,7 @@ fn excluded_names_are_resolved_before_the_run() {
     let mut excludes = Excludes::new();
     excludes.add("localhost:1").expect("an item");
     let targets = ["127.0.0.1", "127.0.0.2", "localhost"].map(|host| (host, 1));
-    let checker = checker(Config::unthrottled()).excluding(excludes);
+    let checker = checker(unthrottled()).excluding(excludes);
     for _ in 0..2 {
         let mut outcomes = checker.check(targets).expect("the run starts");
         let hosts: Vec<_> = outcomes.by_ref().map(|it| it.target.host.to_string()).collect();
@@ -281,10 +318,11 @@ fn excluded_and_multi_address_targets_settle_once() {
     for item in ["127.0.0.2", "[fe80::1%lo]", "::1"] {
         excludes.add(item).expect("an item");
     }
-    let config = Config { addresses: Addresses::Each, ..Config::unthrottled() };
+    let settings = unthrottled().addresses(Addresses::Each);
     let targets = ["127.0.0.1", "127.0.0.2", "fe80::1%lo", "localhost", "127.0.0.3"];
     let targets = targets.map(|host| (host, 1));
-    let mut outcomes = checker(config).excluding(excludes).check(targets).expect("the run starts");
+    let mut outcomes =
+        checker(settings).excluding(excludes).check(targets).expect("the run starts");
     let positions: BTreeSet<_> = outcomes.by_ref().map(|outcome| outcome.position).collect();
     assert_eq!(positions, [0, 3, 4].into());
     assert_eq!(outcomes.settled().runs(), [5]);

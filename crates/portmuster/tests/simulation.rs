@@ -7,16 +7,20 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io::Write,
     net::SocketAddr,
-    num::NonZeroU32,
     ops::Range,
     time::Duration,
 };
 
 use portmuster::{
     Config, Outcome, PortState, Reason, Service, Target,
-    config::{Limits, Probing},
+    config::Probing,
     simulator::{Action, Network, ServerBehaviour, Simulation, simulate},
 };
+
+#[path = "shared/settings.rs"]
+mod settings;
+
+use self::settings::unthrottled;
 
 /// Seeds to run when `PORTMUSTER_SEED` is unset.
 const ALL_SEEDS: Range<u64> = 0..2_000;
@@ -150,16 +154,17 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
         }
         truth.insert(target, (*state, *service));
     }
-    let config = Config {
-        in_flight: 20 + usize::try_from(seed % 9).expect("the value is small"),
-        // From a rate that delays every target to one that delays hardly any.
-        rate: NonZeroU32::new(5 << (seed % 6)),
-        per_host: NonZeroU32::new(1 + u32::try_from(seed % 4).expect("the value is small")),
-        ..Config::default()
-    };
+    // From a rate that delays every target to one that delays hardly any.
+    let rate = 5 << (seed % 6);
+    let settings = Config::builder()
+        .in_flight(20 + usize::try_from(seed % 9).expect("the value is small"))
+        .rate(rate)
+        .per_host(1 + u32::try_from(seed % 4).expect("the value is small"));
+    let config = settings.build().expect("the settings are valid");
     let mut targets: Vec<_> = truth.keys().cloned().collect();
     targets.sort();
-    (config, simulate(&config, &network, targets), truth)
+    let run = simulate(&config, &network, targets);
+    (config, run, truth)
 }
 
 #[test]
@@ -175,13 +180,13 @@ fn faults_of_every_kind_change_no_verdict_and_break_no_limit() {
             let actual = (outcome.verdict.state, outcome.verdict.service);
             let target = &outcome.target;
             assert_eq!(truth.remove(target), Some(actual), "seed {seed}: {target}");
-            assert_in_time(outcome, &config.limits, seed);
+            assert_in_time(outcome, &config, seed);
         }
         assert!(truth.is_empty(), "seed {seed}: no outcome for {truth:?}");
-        assert!(run.peak_in_flight <= config.in_flight, "seed {seed}: {}", run.peak_in_flight);
-        let per_host = config.per_host.map_or(usize::MAX, |most| most.get() as usize);
+        assert!(run.peak_in_flight <= config.in_flight(), "seed {seed}: {}", run.peak_in_flight);
+        let per_host = config.per_host().map_or(usize::MAX, |most| most.get() as usize);
         assert!(run.peak_per_host <= per_host, "seed {seed}: {}", run.peak_per_host);
-        let rate = config.rate.map_or(usize::MAX, |rate| rate.get() as usize);
+        let rate = config.rate().map_or(usize::MAX, |rate| rate.get() as usize);
         assert_paced(&run.connect_starts, rate, seed);
         for (kind, times) in run.fault_counts {
             *faults.entry(kind).or_default() += times;
@@ -213,13 +218,13 @@ const FAULTS: [&str; 18] = [
 ];
 
 /// Virtual time stands still while the loop works, so limits are exact to the millisecond.
-fn assert_in_time(outcome: &Outcome, limits: &Limits, seed: u64) {
+fn assert_in_time(outcome: &Outcome, config: &Config, seed: u64) {
     let times = outcome.verdict.times;
     let accepted = times.connect.unwrap_or(times.total);
-    assert!(accepted <= limits.timeout, "seed {seed}: {outcome:?}");
-    assert!(times.total <= accepted + limits.deadline, "seed {seed}: {outcome:?}");
+    assert!(accepted <= config.timeout(), "seed {seed}: {outcome:?}");
+    assert!(times.total <= accepted + config.deadline(), "seed {seed}: {outcome:?}");
     if outcome.verdict.reason == Reason::NoAnswer {
-        assert_eq!(times.total, limits.timeout, "seed {seed}: {outcome:?}");
+        assert_eq!(times.total, config.timeout(), "seed {seed}: {outcome:?}");
     }
 }
 
@@ -264,7 +269,7 @@ fn stalls_change_no_verdict() {
             network = network.endpoint(endpoint(1, 1000 + index), behaviour.clone());
             truth.insert(1000 + index, (*state, *service));
         }
-        let config = Config { per_host: None, ..Config::default() };
+        let config = Config::builder().per_host(None).build().expect("the settings are valid");
         let targets = (1000..1060).map(|port| Target::from(endpoint(1, port)));
         let run = simulate(&config, &network, targets);
         for Outcome { target, verdict, .. } in &run.outcomes {
@@ -307,7 +312,8 @@ fn every_address_of_a_name_is_tried_until_one_accepts() {
         .endpoint(endpoint(1, 22), ServerBehaviour::Silent)
         .endpoint(endpoint(3, 22), ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = ["db.example", "no.example"].map(|name| Target::from((name, 22)));
-    let config = Config { probing: Probing::Greeting, ..Config::default() };
+    let config =
+        Config::builder().probing(Probing::Greeting).build().expect("the settings are valid");
     let mut run = simulate(&config, &network, targets);
     run.outcomes.sort_by_key(Outcome::is_open);
     let [missing, found] = &run.outcomes[..] else { panic!("{:?}", run.outcomes) };
@@ -349,7 +355,7 @@ fn name_and_its_address_share_per_host_limit() {
         .otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let hosts = [Target::from(("db.example", 1)), Target::from((address, 1))];
     let targets = (1..=200).flat_map(|port| hosts.clone().map(|it| Target::new(it.host, port)));
-    let config = Config { per_host: NonZeroU32::new(2), ..Config::default() };
+    let config = Config::builder().per_host(2).build().expect("the settings are valid");
     let run = simulate(&config, &network, targets);
     assert_eq!((run.outcomes.len(), run.peak_per_host), (400, 2));
 }
@@ -366,7 +372,7 @@ fn throttling_host_is_paused_for_thirty_seconds() {
     };
     let network = Network::new(6).endpoint(endpoint(1, 22), refusal);
     let targets = [22, 23].map(|port| Target::from(endpoint(1, port)));
-    let config = Config { per_host: NonZeroU32::new(1), ..Config::default() };
+    let config = Config::builder().per_host(1).build().expect("the settings are valid");
     let run = simulate(&config, &network, targets);
     let throttled = run.outcomes.iter().find(|outcome| outcome.is_open()).expect("it is ssh");
     assert_eq!(throttled.verdict.service, Some(Service::SshThrottled));
@@ -378,7 +384,7 @@ fn throttling_host_is_paused_for_thirty_seconds() {
 fn per_host_1_holds_for_a_thousand_ports() {
     let network = Network::new(2).otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = (1..=1000).map(|port| Target::from(endpoint(1, port)));
-    let config = Config { per_host: NonZeroU32::new(1), ..Config::default() };
+    let config = Config::builder().per_host(1).build().expect("the settings are valid");
     let run = simulate(&config, &network, targets);
     assert_eq!((run.outcomes.len(), run.peak_per_host), (1000, 1));
 }
@@ -399,7 +405,7 @@ fn hanging_names_delay_no_address() {
     let mut addresses = addresses.collect::<Vec<_>>().into_iter();
     let mixed = names.flat_map(|name| [Some(name), addresses.next(), addresses.next()]).flatten();
     let mixed: Vec<_> = mixed.collect();
-    let config = Config { per_host: None, ..Config::default() };
+    let config = Config::builder().per_host(None).build().expect("the settings are valid");
     let run = simulate(&config, &network, mixed);
     assert_eq!(run.outcomes.len(), 30_000);
     let is_address =
@@ -417,7 +423,8 @@ fn one_descriptor_gives_right_verdicts() {
     let network =
         Network::new(3).descriptors(1).otherwise(ServerBehaviour::greets(b"SSH-2.0-x\r\n"));
     let targets = (1..=300).map(|port| Target::from(endpoint(1, port)));
-    let run = simulate(&Config::unthrottled(), &network, targets);
+    let config = unthrottled().build().expect("the settings are valid");
+    let run = simulate(&config, &network, targets);
     assert!(run.outcomes.iter().all(Outcome::is_open));
     assert_eq!(run.outcomes.len(), 300);
     assert!(run.account.faults > 0);

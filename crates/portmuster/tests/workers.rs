@@ -28,10 +28,12 @@ mod jobs;
 mod processes;
 #[path = "workers/relay.rs"]
 mod relay;
+#[path = "shared/settings.rs"]
+mod settings;
 #[path = "shared/worker.rs"]
 mod worker;
 
-use self::{jobs::pause, relay::Relay, worker::checker};
+use self::{jobs::pause, relay::Relay, settings::unthrottled, worker::checker};
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
@@ -78,9 +80,9 @@ fn job(name: &str) -> Workers {
 fn relay(relay: Relay, processes: usize, folder: &tempfile::TempDir) -> Checker {
     let program = Program::this().expect("it runs");
     let program = program.arg("relay").arg(relay.to_string()).arg(folder.path());
-    let config =
-        Config { method: Method::Processes, workers: Some(processes), ..Config::unthrottled() };
-    Checker::new(config).expect("the settings are valid").with_workers(program)
+    let settings = unthrottled().method(Method::Processes).workers(processes);
+    let config = settings.build().expect("the settings are valid");
+    Checker::new(config).with_workers(program)
 }
 
 /// Returns loopback targets that refuse connections: nothing listens on port 1.
@@ -219,8 +221,9 @@ fn program_that_is_not_a_worker_is_abandoned() {
 /// started.
 fn checks_without_workers_are_unchecked() {
     for method in Method::ALL.into_iter().filter(|method| method.has_processes()) {
-        let config = Config { method, workers: Some(2), ..Config::unthrottled() };
-        let checker = Checker::new(config).expect("the settings are valid");
+        let settings = unthrottled().method(method).workers(2);
+        let config = settings.build().expect("the settings are valid");
+        let checker = Checker::new(config);
         let outcomes = checker.with_workers(Program::new("true")).check(refused(300));
         let outcomes: Vec<_> = outcomes.expect("it can be started").collect();
         assert_eq!(outcomes.len(), 300, "{method}");
@@ -292,18 +295,13 @@ fn run_starts_without_worker_that_is_never_ready() {
 }
 
 fn stopped_worker_is_replaced() {
-    let config = Config {
-        method: Method::Processes,
-        workers: Some(3),
-        rate: std::num::NonZeroU32::new(2_000),
-        ..Config::unthrottled()
-    };
+    let settings = unthrottled().method(Method::Processes).workers(3).rate(2_000);
     let stop = |nth| {
         if nth == 100 {
             processes::wait_for_own(3)[1].stop();
         }
     };
-    let (_, workers) = assert_closed_once(&checker(config), 3_000, stop);
+    let (_, workers) = assert_closed_once(&checker(settings), 3_000, stop);
     assert_eq!(workers.lost.get(&WorkerExit::Silent), Some(&1), "{workers:?}");
 }
 
@@ -330,15 +328,10 @@ fn slow_targets_are_distributed_evenly() {
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server =
         Server::start(Behaviour::Slow(Duration::from_secs(1)), local).expect("the server starts");
-    let config = Config {
-        method: Method::ProcessThreads,
-        workers: Some(2),
-        rate: None,
-        per_host: None,
-        ..Config::default()
-    };
+    let settings =
+        Config::builder().method(Method::ProcessThreads).workers(2).rate(None).per_host(None);
     let targets = vec![Target::from(server.endpoint()); 300];
-    let mut outcomes = checker(config).check(targets).expect("the workers start");
+    let mut outcomes = checker(settings).check(targets).expect("the workers start");
     assert_eq!(outcomes.by_ref().filter(Outcome::is_open).count(), 300);
     let shares = &outcomes.workers().shares;
     assert!(shares.iter().all(|&share| share <= 180), "{shares:?}");
@@ -347,9 +340,9 @@ fn slow_targets_are_distributed_evenly() {
 fn blocked_list_yields_its_first_outcomes() {
     for method in Method::ALL.into_iter().filter(|method| method.has_processes()) {
         let (unblock, blocked) = mpsc::sync_channel::<Target>(0);
-        let config = Config { method, ..Config::default() };
+        let settings = Config::builder().method(method);
         let targets = refused(10).chain(blocked);
-        let mut outcomes = checker(config).check(targets).expect("the workers start");
+        let mut outcomes = checker(settings).check(targets).expect("the workers start");
         assert_eq!(outcomes.by_ref().take(10).count(), 10, "{method}");
         drop(unblock);
         assert!(outcomes.next().is_none());
@@ -358,7 +351,7 @@ fn blocked_list_yields_its_first_outcomes() {
 
 /// Checks 200,000 targets while workers are killed.
 fn fifty_kills_change_no_outcome() {
-    let config = Config { method: Method::Processes, workers: Some(8), ..Config::unthrottled() };
+    let settings = unthrottled().method(Method::Processes).workers(8);
     let kill = |nth: usize| {
         // Picks any worker in turn, often one that was just restarted.
         if nth % 2_500 == 1_000
@@ -367,7 +360,7 @@ fn fifty_kills_change_no_outcome() {
             worker.kill();
         }
     };
-    let (_, workers) = assert_closed_once(&checker(config), 200_000, kill);
+    let (_, workers) = assert_closed_once(&checker(settings), 200_000, kill);
     let killed = workers.lost.get(&WorkerExit::Signal(9)).copied().unwrap_or_default();
     assert!(killed >= 50, "{killed} workers ended by the signal: {:?}", workers.lost);
 }
@@ -375,9 +368,8 @@ fn fifty_kills_change_no_outcome() {
 /// Checks one target with four workers, until it is killed.
 fn coordinate(target: &str) -> ExitCode {
     let target: SocketAddr = target.parse().expect("an address");
-    let config =
-        Config { method: Method::Processes, workers: Some(4), per_host: None, ..Config::default() };
-    let outcomes = checker(config).check(vec![Target::from(target); 4]).expect("the run starts");
+    let settings = Config::builder().method(Method::Processes).workers(4).per_host(None);
+    let outcomes = checker(settings).check(vec![Target::from(target); 4]).expect("the run starts");
     ExitCode::from(u8::try_from(outcomes.count()).unwrap_or(u8::MAX))
 }
 

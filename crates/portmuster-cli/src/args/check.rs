@@ -21,6 +21,7 @@ use super::{
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec},
     selection::Selection,
+    settings::build,
     values::{self, Ceiling},
 };
 
@@ -181,26 +182,27 @@ Write rows to stdout or a file; repeatable, with at most one output on stdout.
 
 impl Check {
     /// Returns the configuration of the run.
-    pub(crate) fn config(&self) -> Config {
-        Config {
-            method: self.method,
-            workers: self.workers.map(NonZeroUsize::get),
-            threads: self.threads.map(NonZeroUsize::get),
-            in_flight: self.in_flight.get(),
-            rate: self.rate.map_or(NonZeroU32::new(defaults::RATE), |rate| rate.0),
-            per_host: self.per_host.0,
-            host_timeout: self.host_timeout,
-            retries: self.retries,
-            limits: self.limits.limits(),
-            addresses: if self.selection.all_addresses {
-                Addresses::Each
-            } else {
-                Addresses::UntilOneAccepts
-            },
-            source: self.selection.source,
-            probing: self.probe.probing(),
-            speak_first: self.probe.active.speak_first(),
-            evidence: self.probe.evidence,
-        }
+    ///
+    /// # Errors
+    /// A setting is invalid.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        let addresses =
+            if self.selection.all_addresses { Addresses::Each } else { Addresses::UntilOneAccepts };
+        let rate = self.rate.unwrap_or(Ceiling(NonZeroU32::new(defaults::RATE)));
+        let settings = Config::builder()
+            .method(self.method)
+            .workers(self.workers.map(NonZeroUsize::get))
+            .threads(self.threads.map(NonZeroUsize::get))
+            .in_flight(self.in_flight.get())
+            .rate(rate.0.map(NonZeroU32::get))
+            .per_host(self.per_host.0.map(NonZeroU32::get))
+            .host_timeout(self.host_timeout)
+            .retries(self.retries)
+            .addresses(addresses)
+            .source(self.selection.source)
+            .probing(self.probe.probing())
+            .speak_first(self.probe.active.speak_first())
+            .evidence(self.probe.evidence);
+        build(self.limits.apply(settings))
     }
 }

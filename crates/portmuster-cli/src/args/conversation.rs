@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use portmuster::config::{Limits, Probing, SpeakFirst};
+use portmuster::config::{ConfigBuilder, Probing, SpeakFirst};
 
 use super::values::duration;
 
@@ -28,10 +28,10 @@ pub(crate) struct TimeLimits {
 }
 
 impl TimeLimits {
-    /// Returns the limits of the library's configuration.
-    pub(crate) fn limits(self) -> Limits {
-        let Self { timeout, first_byte, quiet_after: quiet, deadline } = self;
-        Limits { timeout, first_byte, quiet, deadline, ..Limits::default() }
+    /// Adds the limits to the settings of the library.
+    pub(super) fn apply(self, settings: ConfigBuilder) -> ConfigBuilder {
+        let Self { timeout, first_byte, quiet_after, deadline } = self;
+        settings.timeout(timeout).first_byte(first_byte).quiet(quiet_after).deadline(deadline)
     }
 }
 

@@ -8,6 +8,7 @@ use portmuster::{Config, Method, config::Addresses};
 use super::{
     conversation::{SpeakFirstArgs, TimeLimits, greeting_or_kex},
     selection::Family,
+    settings::build,
 };
 
 const EXAMPLES_AND_STATUS: &str = "\
@@ -53,17 +54,18 @@ pub(crate) struct Explain {
 
 impl Explain {
     /// Returns the configuration of the run.
-    pub(crate) fn config(&self) -> Config {
-        Config {
-            method: Method::EventLoop,
-            workers: Some(1),
-            limits: self.limits.limits(),
-            probing: greeting_or_kex(self.no_kex),
-            speak_first: self.active.speak_first(),
-            evidence: true,
-            addresses: Addresses::Each,
-            source: self.source,
-            ..Config::default()
-        }
+    ///
+    /// # Errors
+    /// A setting is invalid.
+    pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        let settings = Config::builder()
+            .method(Method::EventLoop)
+            .workers(1)
+            .probing(greeting_or_kex(self.no_kex))
+            .speak_first(self.active.speak_first())
+            .evidence(true)
+            .addresses(Addresses::Each)
+            .source(self.source);
+        build(self.limits.apply(settings))
     }
 }

@@ -7,8 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
-use portmuster::history::{RunChoice, RunResults, StoredRun, read_jsonl, read_run};
+use anyhow::{Context, anyhow, bail};
+use portmuster::history::{RowErrorKind, RunChoice, RunResults, StoredRun, read_jsonl, read_run};
 
 use crate::terminal;
 
@@ -101,7 +101,15 @@ impl Source {
 
 /// Reads a file of rows.
 fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
-    let results = read_jsonl(input)?;
+    let results = read_jsonl(input).map_err(|error| match error.kind() {
+        RowErrorKind::NoRow(why) => {
+            anyhow!(
+                "line {}: not a row as portmuster check -o jsonl writes it: {why}",
+                error.line()
+            )
+        }
+        _ => error.into(),
+    })?;
     let is_cut = results.is_partial();
     let defect = is_cut.then(|| "ends in the middle of a row, so its run was killed".to_owned());
     Ok((results, defect))

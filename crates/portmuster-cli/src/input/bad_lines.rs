@@ -7,6 +7,7 @@ use std::sync::{
 
 use portmuster::targets::LineError;
 
+use super::errors::describe_line;
 use crate::terminal;
 
 /// Maximum number of bad entries that are reported one by one; the others are only counted.
@@ -59,7 +60,7 @@ impl BadLines {
             return false;
         }
         if self.skipped.fetch_add(1, Ordering::Relaxed) < REPORTED_MAX {
-            terminal::note(format!("skipped {name}, {error}"));
+            terminal::note(format!("skipped {name}, {}", describe_line(error)));
         }
         true
     }

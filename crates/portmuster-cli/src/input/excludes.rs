@@ -8,7 +8,7 @@ use portmuster::{
     targets::{Excludes, Fingerprint, InputOptions, ItemError, Lines},
 };
 
-use super::{bad_lines::REPORTED_MAX, list::open_regular};
+use super::{bad_lines::REPORTED_MAX, errors::describe_line, list::open_regular};
 use crate::terminal;
 
 /// The exclude file that may be empty.
@@ -56,8 +56,9 @@ impl ReadExcludes {
         };
         let mut lines = Lines::with_rule(BufReader::new(file), options.line_rule());
         let mut is_empty = true;
-        while let Some(()) =
-            lines.next_item(|item, _| self.add(item)).map_err(|error| anyhow!("{name}, {error}"))?
+        while let Some(()) = lines
+            .next_item(|item, _| self.add(item))
+            .map_err(|error| anyhow!("{name}, {}", describe_line(&error)))?
         {
             self.set_origin(|| format!("{name}, line {}", lines.line()));
             is_empty = false;

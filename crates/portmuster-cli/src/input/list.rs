@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use portmuster::targets::{Entries, InputFormat, InputOptions, ItemError, SkippedRecords};
 
-use super::bad_lines::BadLines;
+use super::{bad_lines::BadLines, errors::describe_line};
 use crate::terminal;
 
 /// A function that takes an item and its label.
@@ -69,7 +69,7 @@ impl List {
                     return Ok(item);
                 }
                 Err(error) if bad_lines.try_skip(&self.name, &error) => {}
-                Err(error) => bail!("{}, {error}", self.name),
+                Err(error) => bail!("{}, {}", self.name, describe_line(&error)),
             }
         }
     }

@@ -1,8 +1,10 @@
 //! The settings of a run that its rows depend on.
 
+use std::time::Duration;
+
 use portmuster::{
     Config,
-    config::{Addresses, Limits, Probing, SpeakFirst},
+    config::{Addresses, Probing, SpeakFirst},
     sink::SCHEMA,
     targets::Order,
 };
@@ -28,13 +30,13 @@ impl RunIdentity {
 
     /// Returns the identity of the run that the command line describes.
     ///
-    /// Each part destructures its settings by name, so that whoever adds a setting must decide
-    /// whether rows depend on it.
-    pub(crate) fn of(check: &Check, input: &Input) -> Self {
+    /// # Errors
+    /// A setting is invalid.
+    pub(crate) fn of(check: &Check, input: &Input) -> anyhow::Result<Self> {
         let mut identity = Self::from_settings(targets(check, input));
-        identity.0.extend(Self::from_settings(attempts(check.config())).0);
+        identity.0.extend(Self::from_settings(attempts(&check.config()?)).0);
         identity.0.extend(Self::from_settings(rows(check)).0);
-        identity
+        Ok(identity)
     }
 
     /// Describes each setting whose value differs, is new or is gone.
@@ -71,48 +73,32 @@ fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
     ]
 }
 
-/// Returns the settings of the attempts whose effect rows show.
-fn attempts(config: Config) -> [(&'static str, String); 12] {
-    let Config {
-        addresses,
-        source,
-        host_timeout,
-        retries,
-        limits,
-        probing,
-        speak_first,
-        evidence,
-        // Speed and method may differ when a run resumes.
-        method: _,
-        workers: _,
-        threads: _,
-        in_flight: _,
-        rate: _,
-        per_host: _,
-    } = config;
-    let Limits { timeout, first_byte, active_step, quiet, deadline } = limits;
-    let probing = match probing {
+/// Returns the settings of the attempts whose effect rows show. Speed and method may differ when a
+/// run resumes.
+fn attempts(config: &Config) -> [(&'static str, String); 12] {
+    let time = |limit: Duration| format!("{limit:?}");
+    let probing = match config.probing() {
         Probing::KeyExchange => "key-exchange",
         Probing::Greeting => "greeting",
         Probing::ConnectOnly => "none",
     };
-    let speak_first = match speak_first {
+    let speak_first = match config.speak_first() {
         SpeakFirst::Auto => "auto",
         SpeakFirst::Never => "never",
     };
     [
-        ("all-addresses", yes_or_no(addresses == Addresses::Each)),
-        ("source", source.map_or("any".to_owned(), |source| source.to_string())),
-        ("timeout", format!("{timeout:?}")),
-        ("first-byte", format!("{first_byte:?}")),
-        ("active-step", format!("{active_step:?}")),
-        ("quiet-after", format!("{quiet:?}")),
-        ("deadline", format!("{deadline:?}")),
-        ("host-timeout", host_timeout.map_or("none".to_owned(), |limit| format!("{limit:?}"))),
-        ("retries", retries.to_string()),
+        ("all-addresses", yes_or_no(config.addresses() == Addresses::Each)),
+        ("source", config.source().map_or("any".to_owned(), |source| source.to_string())),
+        ("timeout", time(config.timeout())),
+        ("first-byte", time(config.first_byte())),
+        ("active-step", time(config.active_step())),
+        ("quiet-after", time(config.quiet())),
+        ("deadline", time(config.deadline())),
+        ("host-timeout", config.host_timeout().map_or("none".to_owned(), time)),
+        ("retries", config.retries().to_string()),
         ("probe", probing.to_owned()),
         ("speak-first", speak_first.to_owned()),
-        ("evidence", yes_or_no(evidence)),
+        ("evidence", yes_or_no(config.evidence())),
     ]
 }
 
@@ -145,29 +131,51 @@ fn yes_or_no(value: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
+    use portmuster::config::ConfigBuilder;
+
     use super::*;
 
-    #[test]
-    fn every_time_limit_is_part_of_the_identity() {
-        type Change = fn(&mut Limits);
+    fn identity(settings: ConfigBuilder) -> RunIdentity {
+        let config = settings.build().expect("the settings are valid");
+        RunIdentity::from_settings(attempts(&config))
+    }
 
-        let changes: [(Change, &str); 5] = [
-            (|limits| limits.timeout *= 2, "timeout was "),
-            (|limits| limits.first_byte *= 2, "first-byte was "),
-            (|limits| limits.active_step *= 2, "active-step was "),
-            (|limits| limits.quiet *= 2, "quiet-after was "),
-            (|limits| limits.deadline *= 2, "deadline was "),
+    #[test]
+    fn each_setting_that_rows_show_changes_the_identity() {
+        let (settings, time) = (Config::builder, Duration::from_secs(99));
+        let changes = [
+            (settings().addresses(Addresses::Each), "all-addresses was "),
+            (settings().source(IpAddr::from([127, 0, 0, 1])), "source was "),
+            (settings().timeout(time), "timeout was "),
+            (settings().first_byte(time), "first-byte was "),
+            (settings().active_step(time), "active-step was "),
+            (settings().quiet(time), "quiet-after was "),
+            (settings().deadline(time), "deadline was "),
+            (settings().host_timeout(time), "host-timeout was "),
+            (settings().retries(99), "retries was "),
+            (settings().probing(Probing::Greeting), "probe was "),
+            (settings().speak_first(SpeakFirst::Never), "speak-first was "),
+            (settings().evidence(true), "evidence was "),
         ];
+        let was = identity(settings());
         for (change, name) in changes {
-            let mut other = Config::default();
-            change(&mut other.limits);
-            let (was, is) = (
-                RunIdentity::from_settings(attempts(Config::default())),
-                RunIdentity::from_settings(attempts(other)),
-            );
-            let differences = was.differences(&is);
+            let differences = was.differences(&identity(change));
             assert!(differences.len() == 1 && differences[0].starts_with(name), "{differences:?}");
         }
+    }
+
+    /// Whoever adds a setting to the library must decide whether rows depend on it, then extend the
+    /// test above or this list.
+    #[test]
+    fn every_setting_is_part_of_the_identity_or_known_not_to_be() {
+        const OTHERS: [&str; 6] = ["method", "workers", "threads", "in_flight", "rate", "per_host"];
+
+        let shown = format!("{:#?}", Config::default());
+        let fields = shown.lines().filter_map(|line| line.trim_start().split_once(": "));
+        let fields = fields.filter(|&(name, _)| name != "limits" && !OTHERS.contains(&name));
+        assert_eq!(fields.count(), attempts(&Config::default()).len(), "{shown}");
     }
 
     #[test]

@@ -63,7 +63,7 @@ fn at_start(errno: Errno) -> Meaning {
         // (SELinux returns these).
         Errno::PERM | Errno::ACCESS | Errno::CONNREFUSED => Reason::NotPermitted,
         Errno::AFNOSUPPORT | Errno::PROTONOSUPPORT => Reason::NoAddressFamily,
-        other => other.into(),
+        other => Reason::errno(other),
     };
     Meaning::State(PortState::Unchecked, reason)
 }
@@ -80,7 +80,7 @@ fn while_pending(errno: Errno) -> Meaning {
         Errno::ACCESS | Errno::PERM => Reason::Prohibited,
         Errno::NETDOWN => return Meaning::State(PortState::Unchecked, Reason::NoRoute),
         // An unknown error proves nothing about the endpoint.
-        other => return Meaning::State(PortState::Unchecked, other.into()),
+        other => return Meaning::State(PortState::Unchecked, Reason::errno(other)),
     };
     Meaning::State(PortState::Filtered, reason)
 }
@@ -102,7 +102,7 @@ pub(crate) fn withdraw_refusal(conclusion: &mut Conclusion, errno: Errno) {
             (verdict.state, verdict.reason) = (PortState::Unchecked, reason);
         }
         Meaning::HungUp => {
-            (verdict.state, verdict.reason) = (PortState::Unchecked, errno.into());
+            (verdict.state, verdict.reason) = (PortState::Unchecked, Reason::errno(errno));
         }
     }
 }
@@ -113,7 +113,7 @@ pub(super) fn by_icmp(errno: Errno) -> (PortState, Reason) {
         // A firewall may have sent it as well as the host.
         Meaning::State(PortState::Closed, _) => (PortState::Filtered, Reason::IcmpPortUnreachable),
         Meaning::State(state, reason) => (state, reason),
-        Meaning::Fault(_) | Meaning::HungUp => (PortState::Unchecked, errno.into()),
+        Meaning::Fault(_) | Meaning::HungUp => (PortState::Unchecked, Reason::errno(errno)),
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         use Meaning::{Fault as F, HungUp, State as S};
         use PortState::{Closed, Filtered, Unchecked};
 
-        let unknown = Reason::Errno(Errno::DOM.raw_os_error());
+        let plain = Reason::errno;
         #[rustfmt::skip]
         let table = [
             //               at the start                             while pending                                  in conversation
@@ -137,25 +137,25 @@ mod tests {
             (Errno::ADDRNOTAVAIL, F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
             (Errno::ADDRINUSE,    F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
             (Errno::AGAIN,        F(Fault::LocalPorts),                     F(Fault::LocalPorts),                      F(Fault::LocalPorts)),
-            (Errno::NOSPC,        F(Fault::Watches),                        S(Unchecked, Errno::NOSPC.into()),         HungUp),
+            (Errno::NOSPC,        F(Fault::Watches),                        S(Unchecked, plain(Errno::NOSPC)),         HungUp),
             (Errno::CONNREFUSED,  S(Unchecked, Reason::NotPermitted),       S(Closed, Reason::Refused),                HungUp),
             (Errno::CONNRESET,    HungUp,                                   HungUp,                                    HungUp),
             (Errno::PIPE,         HungUp,                                   HungUp,                                    HungUp),
             // This system itself ended the connection attempt (sock_diag(7), SOCK_DESTROY).
-            (Errno::CONNABORTED,  S(Unchecked, Errno::CONNABORTED.into()),  S(Unchecked, Errno::CONNABORTED.into()),   HungUp),
-            (Errno::TIMEDOUT,     S(Unchecked, Errno::TIMEDOUT.into()),     S(Filtered, Reason::NoAnswer),             HungUp),
+            (Errno::CONNABORTED,  S(Unchecked, plain(Errno::CONNABORTED)),  S(Unchecked, plain(Errno::CONNABORTED)),   HungUp),
+            (Errno::TIMEDOUT,     S(Unchecked, plain(Errno::TIMEDOUT)),     S(Filtered, Reason::NoAnswer),             HungUp),
             (Errno::NETUNREACH,   S(Unchecked, Reason::NoRoute),            S(Filtered, Reason::NetworkUnreachable),   HungUp),
-            (Errno::NONET,        S(Unchecked, Errno::NONET.into()),        S(Filtered, Reason::NetworkUnreachable),   HungUp),
+            (Errno::NONET,        S(Unchecked, plain(Errno::NONET)),        S(Filtered, Reason::NetworkUnreachable),   HungUp),
             (Errno::HOSTUNREACH,  S(Unchecked, Reason::NoRoute),            S(Filtered, Reason::HostUnreachable),      HungUp),
-            (Errno::HOSTDOWN,     S(Unchecked, Errno::HOSTDOWN.into()),     S(Filtered, Reason::HostUnreachable),      HungUp),
-            (Errno::NOPROTOOPT,   S(Unchecked, Errno::NOPROTOOPT.into()),   S(Filtered, Reason::ProtocolUnreachable),  HungUp),
-            (Errno::PROTO,        S(Unchecked, Errno::PROTO.into()),        S(Filtered, Reason::ProtocolUnreachable),  HungUp),
+            (Errno::HOSTDOWN,     S(Unchecked, plain(Errno::HOSTDOWN)),     S(Filtered, Reason::HostUnreachable),      HungUp),
+            (Errno::NOPROTOOPT,   S(Unchecked, plain(Errno::NOPROTOOPT)),   S(Filtered, Reason::ProtocolUnreachable),  HungUp),
+            (Errno::PROTO,        S(Unchecked, plain(Errno::PROTO)),        S(Filtered, Reason::ProtocolUnreachable),  HungUp),
             (Errno::ACCESS,       S(Unchecked, Reason::NotPermitted),       S(Filtered, Reason::Prohibited),           HungUp),
             (Errno::PERM,         S(Unchecked, Reason::NotPermitted),       S(Filtered, Reason::Prohibited),           HungUp),
             (Errno::NETDOWN,      S(Unchecked, Reason::NoRoute),            S(Unchecked, Reason::NoRoute),             HungUp),
-            (Errno::INVAL,        S(Unchecked, Reason::NoRoute),            S(Unchecked, Errno::INVAL.into()),         HungUp),
-            (Errno::AFNOSUPPORT,  S(Unchecked, Reason::NoAddressFamily),    S(Unchecked, Errno::AFNOSUPPORT.into()),   HungUp),
-            (Errno::DOM,          S(Unchecked, unknown),                    S(Unchecked, unknown),                     HungUp),
+            (Errno::INVAL,        S(Unchecked, Reason::NoRoute),            S(Unchecked, plain(Errno::INVAL)),         HungUp),
+            (Errno::AFNOSUPPORT,  S(Unchecked, Reason::NoAddressFamily),    S(Unchecked, plain(Errno::AFNOSUPPORT)),   HungUp),
+            (Errno::DOM,          S(Unchecked, plain(Errno::DOM)),          S(Unchecked, plain(Errno::DOM)),           HungUp),
         ];
         for (errno, start, pending, conversation) in table {
             assert_eq!(meaning(Phase::Start, errno), start, "{errno:?} at the start");

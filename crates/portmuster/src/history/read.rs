@@ -2,6 +2,8 @@
 
 use std::{
     borrow::Cow,
+    error::Error as StdError,
+    fmt,
     io::{self, BufRead, Read},
     net::IpAddr,
 };
@@ -21,8 +23,7 @@ pub const LINE_MAX: usize = 1 << 20;
 const MESSAGE_MAX: usize = 200;
 
 /// A row that cannot be read, with its line.
-#[derive(Debug, Error)]
-#[error("line {line}: {kind}")]
+#[derive(Debug)]
 pub struct RowError {
     line: u64,
     kind: RowErrorKind,
@@ -42,12 +43,24 @@ impl RowError {
     }
 }
 
+impl fmt::Display for RowError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}: {}", self.line, self.kind)
+    }
+}
+
+impl StdError for RowError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.kind.source()
+    }
+}
+
 /// Why a row cannot be read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RowErrorKind {
     /// Reading failed.
-    #[error("reading failed: {0}")]
+    #[error("reading failed")]
     Io(#[from] io::Error),
     /// The line is longer than [`LINE_MAX`].
     #[error("longer than {LINE_MAX} bytes, the limit of a row")]
@@ -56,7 +69,7 @@ pub enum RowErrorKind {
     #[error("schema {0} is not supported; this program reads {read}: use a newer version", read = sink::SCHEMA)]
     Schema(u64),
     /// The line is not a row.
-    #[error("not a row as portmuster check -o jsonl writes it: {0}")]
+    #[error("not a row as the JSON lines sink writes it: {0}")]
     NoRow(String),
 }
 

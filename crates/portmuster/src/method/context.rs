@@ -27,12 +27,27 @@ pub enum StartError {
     #[error("starting a thread failed; fewer workers may help")]
     Thread(#[source] std::io::Error),
     /// The source address is not usable.
-    #[error("connecting from {source_address} is not possible: {error}")]
+    #[error("connecting from {source_address} is not possible")]
+    #[non_exhaustive]
     Source {
-        /// The address that was asked for.
+        /// The address of the [setting](crate::ConfigBuilder::source).
         source_address: IpAddr,
         /// The operating system's error.
+        #[source]
         error: std::io::Error,
+    },
+    /// The settings ask for more workers, or for more threads in each, than this machine allows.
+    #[error("{asked} {what} are more than the {most} that one run may have here ({by})")]
+    #[non_exhaustive]
+    TooManyWorkers {
+        /// The number of the setting.
+        asked: usize,
+        /// What is counted, such as `threads`.
+        what: &'static str,
+        /// The largest number that this machine allows.
+        most: usize,
+        /// The limit of this machine that determines that number.
+        by: &'static str,
     },
     /// The method has worker processes, and no program for them was named with
     /// [`Checker::with_workers`](crate::Checker::with_workers).
@@ -49,13 +64,12 @@ pub enum StartError {
     Poller(#[source] std::io::Error),
 }
 
-impl From<Errno> for StartError {
-    fn from(errno: Errno) -> Self {
+impl StartError {
+    /// The error of a system call that creates a poller or an eventfd.
+    pub(super) fn poller(errno: Errno) -> Self {
         Self::Poller(errno.into())
     }
-}
 
-impl StartError {
     /// Returns the resource that this system lacked.
     pub(super) fn limiting_resource(&self) -> LimitingResource {
         match self {

@@ -97,7 +97,7 @@ fn add_loop(
     let place = pool.queues.len();
     let (starts, queue) = bounded::<Vec<Start>>(in_flight.min(BATCHES_MAX));
     let (ready, started) = bounded(1);
-    let waker = Waker::new()?;
+    let waker = Waker::new().map_err(StartError::poller)?;
     let stop = waker.clone();
     let thread = spawn("portmuster-loop", context.clone(), move |context| {
         let owns_table = descriptors::own_table(waker.descriptor());
@@ -118,7 +118,7 @@ fn add_loop(
         Err(errno) => {
             // The thread ends by itself, and a panic was reported.
             let _ = thread.join();
-            return Err(errno.into());
+            return Err(StartError::poller(errno));
         }
     };
     pool.threads.push(thread);

@@ -33,29 +33,29 @@ impl Plan {
     /// Plans a run that has no more attempts in flight than this system can bear.
     pub(crate) fn new(config: &Config, size: Size, program: Option<&Program>) -> Self {
         let (most, limiting) = capacity::attempts_max();
-        // What was opened since the settings were checked, outputs and a journal, is counted now.
-        let workers = match config.method {
+        // What was opened since the size was determined, such as outputs, is counted now.
+        let workers = match config.method() {
             Method::EventLoop => size.workers,
             _ => size.workers.min(descriptors::budget().attempts),
         };
         let is_short = workers < size.workers;
         let mut plan = Self {
-            method: config.method,
+            method: config.method(),
             size,
             asked: 0,
-            in_flight: config.in_flight.min(most),
-            limited_by: if most < config.in_flight {
+            in_flight: config.in_flight().min(most),
+            limited_by: if most < config.in_flight() {
                 Some(limiting)
             } else {
                 is_short.then_some(LimitingResource::Descriptors)
             },
-            has_rate: config.rate.is_some(),
+            has_rate: config.rate().is_some(),
             program: program.cloned(),
             memory: 0,
         };
-        plan.asked = plan.with_workers_for(config.in_flight);
+        plan.asked = plan.with_workers_for(config.in_flight());
         plan.size.workers = workers;
-        let processes = if config.method.has_processes() { workers } else { 0 };
+        let processes = if config.method().has_processes() { workers } else { 0 };
         plan.memory = capacity::conversations(plan.wanted(), plan.blocking_threads(), processes);
         plan
     }

@@ -132,8 +132,8 @@ fn report((start, result): Completion<Start, Conclusion>) -> Report {
 ///     if std::env::args().nth(1).as_deref() == Some("worker") {
 ///         return Ok(worker_main());
 ///     }
-///     let config = Config { method: Method::Processes, ..Config::default() };
-///     let checker = Checker::new(config)?.with_workers(Program::this()?.arg("worker"));
+///     let config = Config::builder().method(Method::Processes).build()?;
+///     let checker = Checker::new(config).with_workers(Program::this()?.arg("worker"));
 ///     for outcome in checker.check([("127.0.0.1", 22), ("localhost", 23)])? {
 ///         println!("{}: {}", outcome.target, outcome.verdict.state);
 ///     }

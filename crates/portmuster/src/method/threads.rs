@@ -49,7 +49,7 @@ fn start_all(
 ) -> Result<ThreadPool, StartError> {
     let (starts, queue) = bounded::<Vec<Start>>(room);
     // Called once, to stop all threads, and never read.
-    let stop = Waker::new()?;
+    let stop = Waker::new().map_err(StartError::poller)?;
     let queued = StartQueue {
         starts: Some(starts),
         batch: Vec::new(),

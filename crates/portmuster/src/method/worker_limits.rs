@@ -4,9 +4,9 @@ use std::fs;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use super::{capacity, cgroup};
+use super::{capacity, cgroup, context::StartError};
 use crate::{
-    config::{Config, ConfigError, Method, cores, defaults},
+    config::{Config, Method, cores, defaults},
     descriptors,
 };
 
@@ -36,29 +36,25 @@ pub(crate) struct Size {
     pub(crate) threads: usize,
 }
 
-/// Returns how many workers and threads a run with these settings has.
+/// Returns how many workers and threads a run with these settings has. Raises this process's soft
+/// limit of descriptors to its hard limit.
 ///
 /// # Errors
-/// A setting is out of range for the method or for this machine.
-pub(crate) fn size(config: &Config) -> Result<Size, ConfigError> {
-    let method = config.method;
+/// The settings ask for more than this machine allows.
+pub(crate) fn size(config: &Config) -> Result<Size, StartError> {
+    let method = config.method();
     let usual = match method {
         Method::Threads => defaults::THREADS,
         Method::Processes => defaults::PROCESSES,
         Method::ProcessThreads | Method::EventLoop | Method::ProcessEventLoops => cores(),
         Method::Serial => 1,
     };
-    let workers = workers(method, at_least_one("workers", config.workers)?, usual)?;
-    let threads = match (method, at_least_one("threads", config.threads)?) {
-        (Method::ProcessThreads, asked) => threads(workers, asked, defaults::PROCESS_THREADS)?,
-        (_, None) => 1,
-        (_, Some(_)) => return Err(ConfigError::Unused { setting: "threads", method }),
+    let workers = workers(method, config.workers(), usual)?;
+    let threads = match method {
+        Method::ProcessThreads => threads(workers, config.threads(), defaults::PROCESS_THREADS)?,
+        _ => 1,
     };
     Ok(Size { workers, threads })
-}
-
-fn at_least_one(setting: &'static str, asked: Option<usize>) -> Result<Option<usize>, ConfigError> {
-    if asked == Some(0) { Err(ConfigError::Zero { setting }) } else { Ok(asked) }
 }
 
 /// A limit that this system sets.
@@ -78,12 +74,12 @@ fn within(
     usual: usize,
     what: &'static str,
     ceilings: impl IntoIterator<Item = Ceiling>,
-) -> Result<usize, ConfigError> {
+) -> Result<usize, StartError> {
     let Ceiling { most, by } =
         ceilings.into_iter().min_by_key(|ceiling| ceiling.most).unwrap_or(NO_CEILING);
     let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
     match asked {
-        Some(asked) if asked > most => Err(ConfigError::TooMany { asked, what, most, by }),
+        Some(asked) if asked > most => Err(StartError::TooManyWorkers { asked, what, most, by }),
         _ => Ok(asked.unwrap_or(usual.min(most))),
     }
 }
@@ -91,12 +87,9 @@ fn within(
 const NO_CEILING: Ceiling = Ceiling { most: u64::MAX, by: "nothing" };
 
 /// Returns the number of workers of a run by this method.
-fn workers(method: Method, asked: Option<usize>, usual: usize) -> Result<usize, ConfigError> {
+fn workers(method: Method, asked: Option<usize>, usual: usize) -> Result<usize, StartError> {
     match method {
-        Method::Serial => {
-            let one = Ceiling { most: 1, by: "it makes one check after the other" };
-            within(asked, usual, "workers of a serial run", [one])
-        }
+        Method::Serial => Ok(1),
         Method::Threads => within(asked, usual, "threads", this_process()),
         Method::EventLoop => within(asked, usual, "event loops", this_process()),
         Method::Processes | Method::ProcessEventLoops | Method::ProcessThreads => {
@@ -109,7 +102,7 @@ fn workers(method: Method, asked: Option<usize>, usual: usize) -> Result<usize, 
 }
 
 /// Returns the number of threads in each worker process.
-fn threads(processes: usize, asked: Option<usize>, usual: usize) -> Result<usize, ConfigError> {
+fn threads(processes: usize, asked: Option<usize>, usual: usize) -> Result<usize, StartError> {
     let own = PROCESS_THREADS - 1;
     let share = |ceiling: Ceiling| Ceiling {
         most: (ceiling.most / processes as u64).saturating_sub(own),
@@ -169,8 +162,8 @@ mod tests {
     #[test]
     fn too_many_is_an_error_that_names_the_ceiling() {
         let ceilings = [Ceiling { most: 50, by: "ulimit" }, Ceiling { most: 40, by: "memory" }];
-        assert_eq!(within(Some(40), 1, "threads", ceilings), Ok(40));
-        assert_eq!(within(None, 100, "threads", ceilings), Ok(40));
+        assert_eq!(within(Some(40), 1, "threads", ceilings).ok(), Some(40));
+        assert_eq!(within(None, 100, "threads", ceilings).ok(), Some(40));
         let error = within(Some(100_000), 1, "threads", ceilings).expect_err("too many");
         assert_eq!(
             error.to_string(),
@@ -179,31 +172,25 @@ mod tests {
     }
 
     #[test]
-    fn every_method_refuses_more_workers_than_any_machine_has() {
-        for method in Method::ALL {
+    fn methods_with_several_workers_refuse_more_than_any_machine_has() {
+        for method in Method::ALL.into_iter().filter(|&method| method != Method::Serial) {
             let error = workers(method, Some(usize::MAX), 1).expect_err("no machine has so many");
-            assert!(matches!(error, ConfigError::TooMany { .. }), "{error}");
+            assert!(matches!(error, StartError::TooManyWorkers { .. }), "{error}");
         }
         assert!(threads(2, Some(usize::MAX), 1).is_err());
     }
 
     #[test]
-    fn sizes_have_a_floor_and_a_ceiling() {
-        let size = |method, workers, threads| {
-            size(&Config { method, workers, threads, ..Config::default() })
+    fn usual_sizes_are_those_of_the_method() {
+        let size = |method, workers| {
+            let config = Config::builder().method(method).workers(workers).build();
+            size(&config.expect("the settings are valid")).expect("this machine has room")
         };
-        let workers = |method, asked| size(method, asked, None).map(|size| size.workers);
-        assert_eq!(workers(Method::Threads, None), Ok(256));
-        assert_eq!(workers(Method::Threads, Some(3)), Ok(3));
-        assert_eq!(workers(Method::Processes, None), Ok(32));
-        assert!(workers(Method::EventLoop, None).is_ok_and(|loops| loops >= 1));
-        let zero = Err(ConfigError::Zero { setting: "workers" });
-        assert_eq!(workers(Method::EventLoop, Some(0)), zero);
-        assert!(matches!(workers(Method::Serial, Some(2)), Err(ConfigError::TooMany { .. })));
-        let of_no_use = ConfigError::Unused { setting: "threads", method: Method::Threads };
-        assert_eq!(size(Method::Threads, None, Some(7)), Err(of_no_use));
-        let usual =
-            size(Method::ProcessThreads, Some(2), None).expect("a size that a run can have");
-        assert_eq!(usual, Size { workers: 2, threads: 250 });
+        assert_eq!(size(Method::Serial, None), Size { workers: 1, threads: 1 });
+        assert_eq!(size(Method::Threads, None), Size { workers: 256, threads: 1 });
+        assert_eq!(size(Method::Threads, Some(3)), Size { workers: 3, threads: 1 });
+        assert_eq!(size(Method::Processes, None), Size { workers: 32, threads: 1 });
+        assert!(size(Method::EventLoop, None).workers >= 1);
+        assert_eq!(size(Method::ProcessThreads, Some(2)), Size { workers: 2, threads: 250 });
     }
 }

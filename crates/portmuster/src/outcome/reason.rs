@@ -73,6 +73,11 @@ named_enum! {
 }
 
 impl Reason {
+    /// The reason for an error number without a rule of its own.
+    pub(crate) fn errno(errno: Errno) -> Self {
+        Self::Errno(errno.raw_os_error())
+    }
+
     /// Returns the name of the reason in rows; an error number is `errno-N`.
     #[must_use]
     pub fn name(self) -> Cow<'static, str> {
@@ -81,12 +86,6 @@ impl Reason {
             Self::Errno(number) => format!("errno-{number}").into(),
             _ => self.fixed_name().unwrap_or_default().into(),
         }
-    }
-}
-
-impl From<Errno> for Reason {
-    fn from(errno: Errno) -> Self {
-        Self::Errno(errno.raw_os_error())
     }
 }
 

@@ -33,12 +33,12 @@ pub enum Throttle {
 impl fmt::Display for Throttle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(match self {
-            Self::Rate => "the connection rate (--rate)",
-            Self::InFlight => "the limit of connections in flight (--in-flight, or descriptors)",
+            Self::Rate => "the connection rate",
+            Self::InFlight => "the limit of connections in flight",
             Self::Machine => "the speed of this machine",
             Self::Faults => "a shortage of resources on this machine",
             Self::Loss => "packet loss",
-            Self::PerHost => "the limit per host (--per-host)",
+            Self::PerHost => "the limit per host",
             Self::Throttled => "hosts that asked for fewer connections",
             Self::Workers => "the restart of worker processes",
             Self::Names => "name lookups",

@@ -16,7 +16,7 @@ use super::grammar::{self, ItemHosts, excerpt};
 #[non_exhaustive]
 pub enum LabelErrorKind {
     /// The text begins with a port or a list of ports.
-    #[error("{word:?} looks like a port: did you mean {meant}? If it is a label, use --labels")]
+    #[error("{word:?} looks like a port: did you mean {meant}?")]
     Port {
         /// The text as written.
         word: String,
@@ -24,9 +24,7 @@ pub enum LabelErrorKind {
         meant: String,
     },
     /// The text begins with a sign or a word between the ends of a range.
-    #[error(
-        "{sign:?} looks like the sign of a range: did you mean {meant}? If it is a label, use --labels"
-    )]
+    #[error("{sign:?} looks like the sign of a range: did you mean {meant}?")]
     Range {
         /// The text as written.
         sign: String,
@@ -36,16 +34,14 @@ pub enum LabelErrorKind {
     /// The text begins with the sign of a range, but does not make a valid range.
     #[error(
         "{sign:?} looks like the sign of a range, but a range is written 10.0.0.1-10.0.3.9; write one \
-         target per line, or use --labels if it is a label"
+         target per line"
     )]
     NoRange {
         /// The text as written.
         sign: String,
     },
     /// The text begins with the prefix length or the mask of a network.
-    #[error(
-        "{word:?} looks like the size of a network: did you mean {meant}? If it is a label, use --labels"
-    )]
+    #[error("{word:?} looks like the size of a network: did you mean {meant}?")]
     Network {
         /// The text as written.
         word: String,
@@ -55,32 +51,20 @@ pub enum LabelErrorKind {
     /// The text begins with a command-line option.
     #[error(
         "{0:?} looks like an option, and lists have no options; write ports after a colon: \
-         HOST:22,23. If it is a label, use --labels"
+         HOST:22,23"
     )]
     Option(String),
     /// The text contains a variable.
-    #[error(
-        "{0:?} looks like a variable of an Ansible inventory; to read one, use --input-format \
-         ansible. If it is a label, use --labels"
-    )]
+    #[error("{0:?} looks like a variable of an Ansible inventory")]
     Variable(String),
     /// The text contains another target.
-    #[error(
-        "{0:?} looks like another target: write one target per line, or use --input-format list to \
-         read several. If it is a label, use --labels"
-    )]
+    #[error("{0:?} looks like another target: write one target per line")]
     Target(String),
     /// The item is the name of a program, and the text its argument.
-    #[error(
-        "{0:?} looks like a command; write a target: HOST:22, ssh://HOST or telnet://HOST. If this is \
-         a host and its label, use --labels"
-    )]
+    #[error("{0:?} looks like a command; write a target: HOST:22, ssh://HOST or telnet://HOST")]
     Command(String),
     /// The line is one of nmap's normal output.
-    #[error(
-        "this is nmap's normal output; use that of nmap -oX with --input-format nmap-xml, or that of \
-         nmap -oG with --input-format nmap-grep"
-    )]
+    #[error("this is nmap's normal output; use that of nmap -oX or nmap -oG")]
     NmapNormal,
 }
 
@@ -357,16 +341,11 @@ mod tests {
             ("10.0.0.0", "/24", 0, "did you mean 10.0.0.0/24?"),
             ("a", "-p 22", 0, "looks like an option"),
             ("a", "--ports=22", 0, "looks like an option"),
-            ("inst1", "ansible_host=127.0.9.1", 0, "--input-format ansible"),
-            ("open", "tcp 22 127.0.9.1 1700000000", 7, "--input-format list to read several"),
-            ("Nmap", "scan report for 127.0.9.1", 0, "nmap-xml"),
-            ("Starting", "Nmap 7.93 ( https://nmap.org )", 0, "nmap-xml"),
-            (
-                "a:22",
-                "b:23",
-                0,
-                "use --input-format list to read several. If it is a label, use --labels",
-            ),
+            ("inst1", "ansible_host=127.0.9.1", 0, "a variable of an Ansible inventory"),
+            ("open", "tcp 22 127.0.9.1 1700000000", 7, "write one target per line"),
+            ("Nmap", "scan report for 127.0.9.1", 0, "use that of nmap -oX or nmap -oG"),
+            ("Starting", "Nmap 7.93 ( https://nmap.org )", 0, "use that of nmap -oX or nmap -oG"),
+            ("a:22", "b:23", 0, "looks like another target: write one target per line"),
             ("a", "core b.example", 5, "\"b.example\" looks like another target"),
             ("a", "core b.example.", 5, "looks like another target"),
             ("a", "b.rack1", 0, "looks like another target"),

@@ -1,12 +1,13 @@
 //! Errors of an input, with the line and column at which they occur.
 
+use std::{error::Error as StdError, fmt};
+
 use thiserror::Error;
 
 use super::{grammar::ItemErrorKind, input_format::InputFormat, labels::LabelErrorKind};
 
 /// An error in an input, with its line and column.
-#[derive(Debug, Error)]
-#[error("line {line}, column {column}: {kind}")]
+#[derive(Debug)]
 pub struct LineError {
     pub(super) line: u64,
     pub(super) column: usize,
@@ -33,12 +34,24 @@ impl LineError {
     }
 }
 
+impl fmt::Display for LineError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}, column {}: {}", self.line, self.column, self.kind)
+    }
+}
+
+impl StdError for LineError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.kind.source()
+    }
+}
+
 /// The problem of a [`LineError`].
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LineErrorKind {
     /// The input can't be read.
-    #[error("reading the input failed: {0}")]
+    #[error("reading the input failed")]
     Io(#[from] std::io::Error),
     /// The line is longer than this number of bytes.
     #[error("the line is longer than {0} bytes; write one target per line")]
@@ -68,12 +81,39 @@ pub enum LineErrorKind {
         /// The problem.
         why: String,
     },
+    /// The first row of a table does not show which columns contain hosts and ports, so
+    /// [`InputOptions::columns`](super::InputOptions::columns) must.
+    #[error(
+        "this can't be read as csv: the first row is neither a header with known titles nor a host \
+         and a port; name the columns"
+    )]
+    UnknownColumns,
+    /// The document is in another format than the one that was asked for.
+    #[error("this can't be read as {format}: this is {}", text_of(*.actual))]
+    OtherFormat {
+        /// The format that was asked for.
+        format: InputFormat,
+        /// The format that can read it.
+        actual: InputFormat,
+    },
+}
+
+/// Returns what a document of the format consists of.
+fn text_of(format: InputFormat) -> &'static str {
+    if format == InputFormat::NmapXml { "XML" } else { format.name() }
 }
 
 impl LineErrorKind {
     /// Whether the error ends the input: nothing after it can be read.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Io(_) | Self::TooLong(_) | Self::Document { .. })
+        match self {
+            Self::Io(_)
+            | Self::TooLong(_)
+            | Self::Document { .. }
+            | Self::UnknownColumns
+            | Self::OtherFormat { .. } => true,
+            Self::NotText | Self::Item(_) | Self::Label(_) | Self::Record { .. } => false,
+        }
     }
 }

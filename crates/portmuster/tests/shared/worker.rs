@@ -3,7 +3,7 @@
 use std::{env, process::ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
-use portmuster::{Checker, Config, worker_main, workers::Program};
+use portmuster::{Checker, config::ConfigBuilder, worker_main, workers::Program};
 
 /// Turns functions into tests named after them.
 macro_rules! trials {
@@ -31,7 +31,8 @@ pub(crate) fn main(trials: Vec<Trial>) -> ExitCode {
 }
 
 /// Returns a checker that uses this program as its worker program.
-pub(crate) fn checker(config: Config) -> Checker {
+pub(crate) fn checker(settings: ConfigBuilder) -> Checker {
     let program = Program::this().expect("it runs").arg("worker");
-    Checker::new(config).expect("the settings are valid").with_workers(program)
+    let config = settings.build().expect("the settings are valid");
+    Checker::new(config).with_workers(program)
 }

@@ -219,9 +219,8 @@ impl<R: BufRead> CsvReader<R> {
         let is_port =
             port.is_none_or(|port| port.trim().is_empty() || port.trim().parse::<Ports>().is_ok());
         if !is_host || !is_port {
-            let why = "the first row is neither a header with known titles nor a host and a port; \
-                       name the columns: --column HOST,PORT,LABEL, such as ip,port,name or 1,2,3";
-            return Err(document_error(self.cell_position(0), &why));
+            let TextPosition { line, column } = self.cell_position(0);
+            return Err(LineError { line, column, kind: LineErrorKind::UnknownColumns });
         }
         let (port, label) = (Some(1), Some(2));
         Ok((ColumnIndexes { host: 0, port, label }, false))

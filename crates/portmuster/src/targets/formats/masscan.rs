@@ -75,8 +75,10 @@ impl<R: BufRead> MasscanReader<R> {
                 }
                 Some(b'{') => self.read_object(position)?,
                 Some(b'<') => {
-                    let why = "this is XML; use --input-format nmap-xml";
-                    return Err(document_error(position, why.into()));
+                    let TextPosition { line, column } = position;
+                    let (format, actual) = (InputFormat::Masscan, InputFormat::NmapXml);
+                    let kind = LineErrorKind::OtherFormat { format, actual };
+                    return Err(LineError { line, column, kind });
                 }
                 Some(_) => self.read_line(position)?,
             };

@@ -89,8 +89,8 @@ fn csv_without_a_header_has_the_columns_host_port_and_label() {
         (vec!["127.0.9.1:22".into(), "127.0.9.2:23 core".into()], vec![])
     );
     assert_eq!(csv("10.0.0.1;;x"), (vec!["10.0.0.1 x".into()], vec![]));
-    assert_error("core,10.0.0.1\n", InputFormat::Csv, "name the columns: --column HOST,PORT,LABEL");
-    assert_error("10.0.0.1,core\n", InputFormat::Csv, "name the columns: --column HOST,PORT,LABEL");
+    assert_error("core,10.0.0.1\n", InputFormat::Csv, "a host and a port; name the columns");
+    assert_error("10.0.0.1,core\n", InputFormat::Csv, "a host and a port; name the columns");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn masscan_lines_and_json_are_read() {
         ("open tcp 22 x 17\n", "\"x\" is not an address"),
         ("{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":99999}]}", "line 1, column"),
         ("[{\"ip\":", "line 1, column 8: this can't be read as masscan: EOF"),
-        ("<nmaprun>", "--input-format nmap-xml"),
+        ("<nmaprun>", "masscan: this is XML"),
     ] {
         assert_error(input, Masscan, part);
     }

@@ -31,10 +31,7 @@ pub enum ItemErrorKind {
     #[error("the bracket is not closed: write an IPv6 address with a port as [2001:db8::1]:22")]
     UnclosedBracket,
     /// The brackets contain something other than an IPv6 address.
-    #[error(
-        "{0:?} is not an IPv6 address, and only an IPv6 address may be in brackets; for an Ansible \
-         inventory, use --input-format ansible"
-    )]
+    #[error("{0:?} is not an IPv6 address, and only an IPv6 address may be in brackets")]
     Bracketed(String),
     /// The closing bracket is followed by something other than ports.
     #[error("only a colon and ports may come after the closing bracket: [2001:db8::1]:22")]
@@ -48,10 +45,7 @@ pub enum ItemErrorKind {
         meant: String,
     },
     /// The item consists of several targets, separated by commas or similar characters.
-    #[error(
-        "{text:?} contains several targets; separate them: {meant} (each on its own line, or on one \
-         line with --input-format list)"
-    )]
+    #[error("{text:?} contains several targets; separate them: {meant}")]
     Several {
         /// The text as written.
         text: String,
@@ -61,7 +55,7 @@ pub enum ItemErrorKind {
     /// An address, one comma and a number, which may be an octet or a port.
     #[error(
         "{address},{number} is ambiguous: for the addresses, write {address} and {other}; for a \
-         port, {address}:{number}; for CSV, use --input-format csv"
+         port, {address}:{number}"
     )]
     OctetOrPort {
         /// The address before the comma.
@@ -72,10 +66,7 @@ pub enum ItemErrorKind {
         other: String,
     },
     /// An address, one comma and a number that is too large for an octet.
-    #[error(
-        "{number} is too large for an IPv4 address; for a port, write {address}:{number}; for CSV, \
-         use --input-format csv"
-    )]
+    #[error("{number} is too large for an IPv4 address; for a port, write {address}:{number}")]
     CommaPort {
         /// The address before the comma.
         address: String,
@@ -84,9 +75,8 @@ pub enum ItemErrorKind {
     },
     /// A character that separates targets or the columns of a table.
     #[error(
-        "{0:?} is not allowed here: write one target per line (for several, separated by white \
-         space, use --input-format list); commas separate ports (10.0.0.1:22,23) and the numbers of \
-         an IPv4 address (10.0.0.1,3,5); for CSV, use --input-format csv"
+        "{0:?} is not allowed here: write one target per line; commas separate ports \
+         (10.0.0.1:22,23) and the numbers of an IPv4 address (10.0.0.1,3,5)"
     )]
     Separator(char),
     /// The prefix length of a network is not a number, or it is too large.
@@ -152,8 +142,7 @@ pub enum ItemErrorKind {
     /// The item is the dash of a YAML list.
     #[error(
         "the dash marks a list item of YAML and is not part of a target: remove it. For an Ansible \
-         inventory in YAML, use the output of `ansible-inventory -i FILE --list` with \
-         --input-format ansible"
+         inventory in YAML, use the output of `ansible-inventory -i FILE --list`"
     )]
     YamlDash,
     /// A label of a name begins or ends with `-` (RFC 952, RFC 1123 §2.1).
@@ -173,7 +162,7 @@ pub enum ItemErrorKind {
     /// Nothing follows the colon of a name, as after a key of YAML.
     #[error(
         "a port is missing after {0:?}; for an Ansible inventory in YAML, use the output of \
-         `ansible-inventory -i FILE --list` with --input-format ansible"
+         `ansible-inventory -i FILE --list`"
     )]
     YamlKey(String),
     /// The ports can't be parsed.

@@ -1,0 +1,319 @@
+//! Builds configurations: collects settings and validates them.
+//!
+//! Invariant: a [`Config`] is only created here or by default, so all its settings are valid.
+
+use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+
+use super::{
+    Addresses, Config, ConfigError, ConfigErrorKind, Method, Probing, SpeakFirst, defaults,
+};
+
+/// The largest `in_flight`. Queues are sized for it.
+const IN_FLIGHT_MAX: usize = 1 << 20;
+
+/// Builds a [`Config`]: one setter per setting, then [`build`](Self::build).
+///
+/// A setting that is not set has its default. A setting that can be absent takes the plain value or
+/// an `Option`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use portmuster::{Checker, Config, Probing};
+///
+/// let config = Config::builder()
+///     .probing(Probing::Greeting)
+///     .rate(2_000)
+///     .per_host(None)
+///     .timeout(Duration::from_secs(3))
+///     .build()?;
+/// let checker = Checker::new(config);
+/// # let _ = checker;
+/// # Ok::<(), portmuster::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ConfigBuilder {
+    /// The settings so far, except those below.
+    config: Config,
+    rate: Option<u32>,
+    per_host: Option<u32>,
+}
+
+impl Default for ConfigBuilder {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            rate: Some(defaults::RATE),
+            per_host: Some(defaults::PER_HOST),
+        }
+    }
+}
+
+impl Config {
+    /// Creates a builder with the default settings.
+    pub fn builder() -> ConfigBuilder {
+        ConfigBuilder::default()
+    }
+}
+
+impl ConfigBuilder {
+    /// Sets how checks run side by side. Default: [`Method::EventLoop`].
+    pub fn method(mut self, method: Method) -> Self {
+        self.config.method = method;
+        self
+    }
+
+    /// Sets the number of threads, loops or processes, by method: at least 1.
+    ///
+    /// `None`, the default: 256 threads, 32 processes with one thread each, or one loop or larger
+    /// process per core; fewer if this machine allows fewer. The method `serial` has exactly one.
+    pub fn workers(mut self, workers: impl Into<Option<usize>>) -> Self {
+        self.config.workers = workers.into();
+        self
+    }
+
+    /// Sets the number of threads in each process of [`Method::ProcessThreads`]: at least 1.
+    ///
+    /// `None`, the default: 250, or fewer if this machine allows fewer. Other methods refuse the
+    /// setting.
+    pub fn threads(mut self, threads: impl Into<Option<usize>>) -> Self {
+        self.config.threads = threads.into();
+        self
+    }
+
+    /// Sets the maximum number of attempts open at the same time: 1 to 2^20.
+    ///
+    /// This machine may allow fewer; see [`Outcomes::in_flight`](crate::Outcomes::in_flight).
+    /// Default: 16,384.
+    pub fn in_flight(mut self, in_flight: usize) -> Self {
+        self.config.in_flight = in_flight;
+        self
+    }
+
+    /// Sets the maximum number of new connections per second: at least 1, or `None` for no limit.
+    /// Default: 10,000.
+    pub fn rate(mut self, rate: impl Into<Option<u32>>) -> Self {
+        self.rate = rate.into();
+        self
+    }
+
+    /// Sets the maximum number of attempts open towards one address at the same time: at least 1, or
+    /// `None` for no limit. Default: 4.
+    pub fn per_host(mut self, per_host: impl Into<Option<u32>>) -> Self {
+        self.per_host = per_host.into();
+        self
+    }
+
+    /// Sets how long one address may be busy, that is, have open attempts or waiting targets without
+    /// a break; exact to a second, longer than zero.
+    ///
+    /// Afterwards its untried targets end as
+    /// [`Reason::HostTimeout`](crate::Reason::HostTimeout), and those that wait for another attempt
+    /// with the verdict that they have. `None`, the default, for no limit.
+    pub fn host_timeout(mut self, host_timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.host_timeout = host_timeout.into();
+        self
+    }
+
+    /// Sets how often a filtered target is retried. With 0, a server that closes the connection
+    /// without sending a byte is not tried again either. Default: 1.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.config.retries = retries;
+        self
+    }
+
+    /// Sets the time limit from the start of a connection attempt until it is accepted or refused;
+    /// longer than zero. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.config.limits.timeout = timeout;
+        self
+    }
+
+    /// Sets the time limit from the accept until the first byte; longer than zero. Default: 12 s.
+    pub fn first_byte(mut self, first_byte: Duration) -> Self {
+        self.config.limits.first_byte = first_byte;
+        self
+    }
+
+    /// Sets the time from the accept until a silent server gets an empty line. Default: 3 s.
+    pub fn active_step(mut self, active_step: Duration) -> Self {
+        self.config.limits.active_step = active_step;
+        self
+    }
+
+    /// Sets the time from the last byte, or the empty line, until a greeting that a rule recognises
+    /// counts as complete; longer than zero.
+    ///
+    /// Bytes that no rule recognises get as long as a [first byte](Self::first_byte). Default: 2 s.
+    pub fn quiet(mut self, quiet: Duration) -> Self {
+        self.config.limits.quiet = quiet;
+        self
+    }
+
+    /// Sets the time limit from the accept until the conversation is ended, even if the server is
+    /// still sending; longer than zero. Default: 20 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.config.limits.deadline = deadline;
+        self
+    }
+
+    /// Sets what an attempt finds out about an open port. Default: [`Probing::KeyExchange`].
+    pub fn probing(mut self, probing: Probing) -> Self {
+        self.config.probing = probing;
+        self
+    }
+
+    /// Sets whether a silent port, or one that answers the empty line, gets a second connection on
+    /// which this side speaks first. Default: [`SpeakFirst::Auto`].
+    pub fn speak_first(mut self, speak_first: SpeakFirst) -> Self {
+        self.config.speak_first = speak_first;
+        self
+    }
+
+    /// Sets whether outcomes keep the [conversation](crate::Evidence), up to its limits. They always
+    /// keep the banner. Default: false.
+    pub fn evidence(mut self, evidence: bool) -> Self {
+        self.config.evidence = evidence;
+        self
+    }
+
+    /// Sets which addresses of a name are checked. Default: [`Addresses::UntilOneAccepts`].
+    pub fn addresses(mut self, addresses: Addresses) -> Self {
+        self.config.addresses = addresses;
+        self
+    }
+
+    /// Sets the source address of connections. `None`, the default: the operating system chooses it.
+    ///
+    /// Whether this machine has the address is checked when a run starts.
+    pub fn source(mut self, source: impl Into<Option<IpAddr>>) -> Self {
+        self.config.source = source.into();
+        self
+    }
+
+    /// Validates the settings. The result is the same on every machine.
+    ///
+    /// What depends on this machine is checked when a run starts: how many workers it allows, and
+    /// whether it has the source address.
+    ///
+    /// # Errors
+    /// A number or a time limit is zero or too large, or the method does not have a setting that
+    /// was set.
+    pub fn build(self) -> Result<Config, ConfigError> {
+        let Self { config, rate, per_host } = self;
+        let rate = at_least_one("rate", rate)?;
+        let per_host = at_least_one("per_host", per_host)?;
+        let config = Config { rate, per_host, ..config };
+        validate_counts(&config)?;
+        validate_times(&config)?;
+        Ok(config)
+    }
+}
+
+fn at_least_one(
+    setting: &'static str,
+    number: Option<u32>,
+) -> Result<Option<NonZeroU32>, ConfigError> {
+    let zero = ConfigError::new(setting, ConfigErrorKind::Zero);
+    number.map(|number| NonZeroU32::new(number).ok_or(zero)).transpose()
+}
+
+fn validate_counts(config: &Config) -> Result<(), ConfigError> {
+    let &Config { method, workers, threads, in_flight, .. } = config;
+    // All other limits of workers are those of a machine.
+    let workers_max = if method == Method::Serial { 1 } else { usize::MAX };
+    for (setting, value, max) in [
+        ("in_flight", Some(in_flight), IN_FLIGHT_MAX),
+        ("workers", workers, workers_max),
+        ("threads", threads, usize::MAX),
+    ] {
+        match value {
+            Some(0) => return Err(ConfigError::new(setting, ConfigErrorKind::Zero)),
+            Some(value) if value > max => {
+                return Err(ConfigError::new(setting, ConfigErrorKind::TooLarge { value, max }));
+            }
+            _ => {}
+        }
+    }
+    if threads.is_some() && method != Method::ProcessThreads {
+        return Err(ConfigError::new("threads", ConfigErrorKind::Unused { method }));
+    }
+    Ok(())
+}
+
+fn validate_times(config: &Config) -> Result<(), ConfigError> {
+    let times = [
+        ("timeout", Some(config.limits.timeout)),
+        ("first_byte", Some(config.limits.first_byte)),
+        ("quiet", Some(config.limits.quiet)),
+        ("deadline", Some(config.limits.deadline)),
+        ("host_timeout", config.host_timeout),
+    ];
+    match times.into_iter().find(|(_, time)| time.is_some_and(|time| time.is_zero())) {
+        Some((setting, _)) => Err(ConfigError::new(setting, ConfigErrorKind::Zero)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builder_without_settings_builds_the_default() {
+        assert_eq!(Config::builder().build(), Ok(Config::default()));
+    }
+
+    #[test]
+    fn zero_is_refused_with_the_name_of_the_setting() {
+        let none = Duration::ZERO;
+        let process_threads = || Config::builder().method(Method::ProcessThreads);
+        for (setting, builder) in [
+            ("in_flight", Config::builder().in_flight(0)),
+            ("workers", Config::builder().workers(0)),
+            ("threads", process_threads().threads(0)),
+            ("rate", Config::builder().rate(0)),
+            ("per_host", Config::builder().per_host(0)),
+            ("timeout", Config::builder().timeout(none)),
+            ("first_byte", Config::builder().first_byte(none)),
+            ("quiet", Config::builder().quiet(none)),
+            ("deadline", Config::builder().deadline(none)),
+            ("host_timeout", Config::builder().host_timeout(none)),
+        ] {
+            assert_eq!(builder.build(), Err(ConfigError::new(setting, ConfigErrorKind::Zero)));
+        }
+        assert!(Config::builder().active_step(none).retries(0).build().is_ok());
+    }
+
+    #[test]
+    fn numbers_too_large_for_every_machine_are_refused() {
+        let largest = Config::builder().in_flight(IN_FLIGHT_MAX);
+        assert!(largest.clone().build().is_ok());
+        let error = largest.in_flight(2_000_000).build().expect_err("no queue has this room");
+        let kind = ConfigErrorKind::TooLarge { value: 2_000_000, max: IN_FLIGHT_MAX };
+        assert_eq!(error, ConfigError::new("in_flight", kind));
+
+        let serial = Config::builder().method(Method::Serial).workers(2).build();
+        let kind = ConfigErrorKind::TooLarge { value: 2, max: 1 };
+        assert_eq!(serial, Err(ConfigError::new("workers", kind)));
+    }
+
+    #[test]
+    fn methods_without_threads_per_process_refuse_the_setting() {
+        for method in Method::ALL {
+            let built = Config::builder().method(method).threads(7).build();
+            let kind = ConfigErrorKind::Unused { method };
+            match method {
+                Method::ProcessThreads => assert!(built.is_ok()),
+                _ => assert_eq!(built, Err(ConfigError::new("threads", kind))),
+            }
+        }
+    }
+
+    #[test]
+    fn validation_does_not_depend_on_the_machine() {
+        let config = Config::builder().method(Method::Threads).workers(usize::MAX).build();
+        assert!(config.is_ok_and(|config| config.workers() == Some(usize::MAX)));
+    }
+}

@@ -1,0 +1,41 @@
+//! Settings that are a choice.
+
+use serde::{Deserialize, Serialize};
+
+/// What an attempt finds out about an open port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Probing {
+    /// Reads the server's bytes, judges the service, and reads ssh up to the server's KEXINIT message.
+    #[default]
+    KeyExchange,
+    /// As `KeyExchange`, but stops at the identification of ssh.
+    Greeting,
+    /// Only connects.
+    ConnectOnly,
+}
+
+/// Whether a port gets a second connection on which this side speaks first, as ssh clients do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SpeakFirst {
+    /// A port that stays silent, or answers the empty line in another protocol, gets one. Multiplexers
+    /// (sslh, `HAProxy`, nginx) pass a connection to sshd by the client's first bytes, and some servers
+    /// wait for them. Ports 9100 to 9107, where printers print every byte, get one only if ssh was
+    /// seen there.
+    #[default]
+    Auto,
+    /// No port gets one.
+    Never,
+}
+
+/// Which addresses of a name are checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Addresses {
+    /// In the resolver's order until one accepts, at most 256. When all that were tried have refused
+    /// and others exist, the reason is [`RefusedInPart`](crate::Reason::RefusedInPart).
+    #[default]
+    UntilOneAccepts,
+    /// Each as a target of its own, at most 8,192. If there are more, or the lookup of IPv4 or IPv6
+    /// addresses failed, the name gets one more outcome, which is unchecked.
+    Each,
+}
