@@ -295,7 +295,7 @@ mod tests {
     use crate::{
         history::{changes::Changes, read::read_jsonl},
         outcome::{Account, Outcome},
-        sink::{Ending, Jsonl, Sink, samples, scratch::ScratchDatabase},
+        sink::{Ending, Jsonl, ResumableSink, Sink, samples, scratch::ScratchDatabase},
     };
 
     /// Adds a run; `left` is `None` if it does not end.

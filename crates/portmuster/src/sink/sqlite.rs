@@ -35,7 +35,8 @@ use self::{
 };
 use super::{
     columns::column_values,
-    interface::{Beginning, Ending, ResumePoint, Sink},
+    first_error::FirstError,
+    interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink},
     row::{Row, timestamp},
     text::escape,
 };
@@ -79,8 +80,8 @@ pub struct Sqlite {
     pending_since: SystemTime,
     /// The time of the latest pending outcome; `None` after a flush.
     unflushed: Option<SystemTime>,
-    /// Whether a write has failed. The run then stays without an end.
-    has_failed: bool,
+    /// After an error the run stays without an end.
+    first_error: FirstError,
 }
 
 impl Sqlite {
@@ -125,7 +126,7 @@ impl Sqlite {
             log_length: 0,
             pending_since: SystemTime::UNIX_EPOCH,
             unflushed: None,
-            has_failed: false,
+            first_error: FirstError::default(),
         }
     }
 
@@ -135,21 +136,17 @@ impl Sqlite {
         self.run
     }
 
-    /// Calls `write`, unless an earlier call has failed.
-    fn unless_failed(
+    /// Calls `act`, unless an earlier call has failed.
+    fn attempt<T>(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<(), DatabaseError>,
-    ) -> io::Result<()> {
-        if self.has_failed {
-            return Ok(());
-        }
-        write(self).map_err(|error| {
-            self.has_failed = true;
-            match error {
-                DatabaseError::Io(error) => error,
-                error => io::Error::other(error),
-            }
-        })
+        act: impl FnOnce(&mut Self) -> Result<T, DatabaseError>,
+    ) -> io::Result<T> {
+        self.first_error.check()?;
+        let result = act(self).map_err(|error| match error {
+            DatabaseError::Io(error) => error,
+            error => io::Error::other(error),
+        });
+        self.first_error.keep(result)
     }
 
     fn insert(&mut self, outcome: &Outcome) -> Result<(), DatabaseError> {
@@ -381,24 +378,24 @@ impl Drop for Sqlite {
 
 impl Sink for Sqlite {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.unless_failed(|sink| sink.insert(outcome))
+        self.attempt(|sink| sink.insert(outcome))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.unless_failed(Self::commit_if_due)
-    }
-
-    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        self.unless_failed(Self::commit_synced)?;
-        let mut fingerprint = 0;
-        self.unless_failed(|sink| {
-            fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
-            Ok(())
-        })?;
-        Ok(ResumePoint::Run { run: self.run, last: self.last, fingerprint })
+        self.attempt(Self::commit_if_due)
     }
 
     fn finish(&mut self, ending: &Ending) -> io::Result<()> {
-        self.unless_failed(|sink| sink.end(ending))
+        self.attempt(|sink| sink.end(ending))
+    }
+}
+
+impl ResumableSink for Sqlite {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        self.attempt(|sink| {
+            sink.commit_synced()?;
+            let fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
+            Ok(ResumePoint::Run { run: sink.run, last: sink.last, fingerprint })
+        })
     }
 }

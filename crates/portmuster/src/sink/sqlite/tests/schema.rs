@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::super::{DatabaseError, PreparedRun, Sqlite, schema, settings::SCHEMA_VERSION};
 use super::read;
 use super::scratch::{ScratchDatabase, prepare};
-use crate::sink::{Sink, samples};
+use crate::sink::{ResumableSink, Sink, samples};
 
 /// The database of version 0.1.0 with an unfinished run.
 const SCHEMA_1: &str = "

@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::scratch::{ScratchDatabase, begin, ending, refused, write};
 use super::{ROWS, database_with_run, read};
-use crate::sink::{ResumePoint, Sink};
+use crate::sink::{ResumableSink, ResumePoint, Sink};
 
 #[test]
 fn triggers_and_unique_indexes_are_refused_by_writers() {
