@@ -112,6 +112,9 @@ pub(crate) type RowStream = LineBuffer<Box<dyn Write>>;
 /// A regular file.
 pub(crate) type RowFile = LineBuffer<Box<dyn ResumableOutput>>;
 
+/// Begins rows after those of other runs.
+type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
+
 /// A format of rows that are written one after another.
 pub(crate) struct RowFormat {
     /// Begins rows on a stream.
@@ -119,7 +122,7 @@ pub(crate) struct RowFormat {
     /// Begins rows in an empty file.
     pub(crate) file: fn(RowFile, &Beginning) -> io::Result<Box<dyn ResumableSink>>,
     /// Begins rows after those of other runs; or why that is impossible.
-    pub(crate) append: Result<fn(RowFile) -> Box<dyn ResumableSink>, &'static str>,
+    pub(crate) append: Result<AppendRows, &'static str>,
     /// Continues the rows of this run, and removes those after the resume point.
     pub(crate) resume: fn(RowFile, ResumePoint) -> io::Result<Box<dyn ResumableSink>>,
     /// Returns what a file must begin with so that rows can be appended to it.

@@ -55,6 +55,7 @@ mod resumable;
 mod row;
 #[cfg(test)]
 pub(crate) mod samples;
+mod short_text;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -67,12 +68,13 @@ pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) use sqlite::tests::scratch;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
+pub use sqlite::{DatabaseError, DatabaseErrorKind, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::{connection::open_read_only, schema};
+pub(crate) use sqlite::{DatabaseErrorRepr, connection::open_read_only, inspect, schema};
 pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unescape;

@@ -109,7 +109,7 @@ fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
 
 /// Reads a run in a database.
 fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(RunResults, Option<String>)> {
-    let StoredRun { results, id, has_ended, left } = read_run(database, choice)?;
+    let StoredRun { results, id, has_ended, left, .. } = read_run(database, choice)?;
     let defect = match (has_ended, left) {
         (false, _) => Some(format!("(run {id}) was killed or is still running")),
         (true, 0) => None,

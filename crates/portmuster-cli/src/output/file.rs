@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::history::{RunChoice, StoredRunError, read_run};
+use portmuster::history::{RunChoice, StoredRunErrorKind, read_run};
 
 use super::{
     lock::is_open_database,
@@ -196,7 +196,7 @@ impl CreatedFile {
         let file = File::open(&self.path);
         let has_no_run = || {
             let run = read_run(&self.path, RunChoice::BeforeLast(0));
-            matches!(run, Err(StoredRunError::TooFew { .. }))
+            run.is_err_and(|error| error.kind() == StoredRunErrorKind::NoSuchRun)
         };
         file.is_ok_and(|file| !is_open_database(&file).unwrap_or(true)) && has_no_run()
     }

@@ -14,6 +14,7 @@ pub const SCHEMA: u32 = 1;
 
 /// A change in the form in which it is written. Fields that do not apply are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ChangeRow<'a> {
     /// Always [`SCHEMA`].
     pub schema: u32,
@@ -39,6 +40,7 @@ pub struct ChangeRow<'a> {
 
 /// The result of a target in a run, with the field names of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct TargetResultRow<'a> {
     /// The port state.
     pub state: &'static str,

@@ -186,10 +186,10 @@ mod tests {
         for outcome in outcomes {
             csv.write(outcome).expect("writing to a vector cannot fail");
         }
-        text_of(csv)
+        text_of(&csv)
     }
 
-    fn text_of(csv: Csv<Vec<u8>>) -> String {
+    fn text_of(csv: &Csv<Vec<u8>>) -> String {
         String::from_utf8(csv.get_ref().clone()).expect("the rows are UTF-8")
     }
 
@@ -288,7 +288,7 @@ mod tests {
     fn output_that_has_the_header_gets_no_second_one() {
         let mut csv = Csv::without_header(Vec::new());
         csv.write(&samples::binary()).expect("writing to a vector cannot fail");
-        let text = text_of(csv);
+        let text = text_of(&csv);
         assert!(text.starts_with("1,db.example,") && text.lines().count() == 1, "{text}");
     }
 

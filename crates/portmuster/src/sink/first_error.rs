@@ -60,8 +60,7 @@ fn with_causes(error: &dyn Error) -> String {
 
 /// Passes writes to an output until one fails; later ones fail without reaching the output.
 ///
-/// After a write that may be incomplete, further bytes would leave a damaged row. A [`csv::Writer`]
-/// would write its buffer again when it is dropped.
+/// After a write that may be incomplete, further bytes would leave a damaged row.
 #[derive(Debug)]
 pub(super) struct StopAfterError<W> {
     output: W,

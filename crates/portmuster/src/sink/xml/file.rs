@@ -196,7 +196,11 @@ fn to_usize(length: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Write, time::SystemTime};
+    use std::{
+        fs::{self, File},
+        io::{BufWriter, Write},
+        time::SystemTime,
+    };
 
     use super::{
         super::{
@@ -412,6 +416,29 @@ mod tests {
             xml.finish(&ending(targets)).expect("writing to a vector cannot fail");
             assert!(text(&xml.output).contains(expected), "{}", text(&xml.output));
         }
+    }
+
+    #[test]
+    fn file_is_resumed_by_another_process() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file can be created");
+        let open = || {
+            let opened = File::options().write(true).open(file.path());
+            BufWriter::new(opened.expect("the file exists"))
+        };
+        let content = || fs::read(file.path()).expect("the file exists");
+        let mut xml = XmlFile::begin(open(), &beginning()).expect("there is room");
+        xml.write(&refused()).expect("there is room");
+        let resume_point = xml.checkpoint().expect("it is a file");
+        xml.write(&refused()).expect("there is room");
+        xml.flush().expect("there is room");
+        assert_eq!(count_hosts(&content()), 2);
+        drop(xml);
+
+        let mut xml = XmlFile::resume(open(), resume_point).expect("there is room");
+        assert_eq!(count_hosts(&content()), 1);
+        xml.write(&samples::everything()).expect("there is room");
+        xml.finish(&ending(0)).expect("there is room");
+        assert_eq!(count_hosts(&content()), 2);
     }
 
     #[test]
