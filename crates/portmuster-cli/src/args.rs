@@ -29,7 +29,7 @@ pub(crate) use self::{
     display::{Color, Show, ShowProgress},
     explain::Explain,
     gates::GateArgs,
-    output::{OutputSpec, RowFormat},
+    output::OutputSpec,
     pages::{Completions, Man, Shell},
     selection::DryRun,
 };

@@ -20,6 +20,7 @@ mod demo;
 mod diff;
 mod explain;
 mod file_identity;
+mod formats;
 mod gate;
 mod harden;
 mod input;

@@ -8,7 +8,7 @@ use std::io;
 use anyhow::Context;
 use portmuster::{
     Outcome,
-    sink::{Ending, ResumePoint, Sink},
+    sink::{Ending, ResumePoint},
 };
 
 mod begin;
@@ -24,15 +24,16 @@ mod saved;
 mod stdout;
 mod writes;
 
+use self::{
+    begin::OutputSink,
+    file::CreatedFile,
+    opened::{Destination, OpenOutput, begin_all, created_files, journaled, open_all, reopen_all},
+    writes::ForeignChange,
+};
 pub(crate) use self::{
     error::{OpenError, WriteError},
     run_tag::new_run_id,
     saved::{JournaledOutput, SavedOutput},
-};
-use self::{
-    file::CreatedFile,
-    opened::{Destination, OpenOutput, begin_all, created_files, journaled, open_all, reopen_all},
-    writes::ForeignChange,
 };
 use crate::args::{Check, OutputSpec, Show};
 
@@ -48,7 +49,9 @@ struct Output {
     name: String,
     is_stdout: bool,
     show: Show,
-    sink: Box<dyn Sink>,
+    sink: OutputSink,
+    /// Whether a call has failed. Its error says why, and later ones would only repeat it.
+    has_failed: bool,
     destination: Destination,
     /// `None`: stdout, or the run has no journal, or the checkpoint writer has taken it.
     journaled: Option<JournaledOutput>,
@@ -130,10 +133,7 @@ impl Outputs {
     pub(crate) fn resume_points(&mut self) -> Result<Vec<ResumePoint>, WriteError> {
         let mut points = Vec::new();
         self.each(|output| {
-            if output.is_stdout {
-                return output.sink.flush();
-            }
-            points.push(output.sink.checkpoint()?);
+            points.extend(output.sink.checkpoint()?);
             Ok(())
         })?;
         Ok(points)
@@ -146,7 +146,7 @@ impl Outputs {
     pub(crate) fn write(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
         self.each(|output| match output.show {
             Show::Open if !outcome.is_open() => Ok(()),
-            Show::Open | Show::All => output.sink.write(outcome),
+            Show::Open | Show::All => output.sink.sink().write(outcome),
         })
     }
 
@@ -155,10 +155,10 @@ impl Outputs {
     /// # Errors
     /// An output can't be written.
     pub(crate) fn flush(&mut self) -> Result<(), WriteError> {
-        self.each(|output| output.sink.flush())
+        self.each(|output| output.sink.sink().flush())
     }
 
-    /// Finishes every output, also after one has failed, and checks that the rows are there.
+    /// Finishes every output that has not failed, and checks that the rows are there.
     ///
     /// # Errors
     /// The last failure of an output.
@@ -205,7 +205,7 @@ impl Outputs {
 impl Output {
     fn new(
         spec: &OutputSpec,
-        sink: Box<dyn Sink>,
+        sink: OutputSink,
         destination: Destination,
         journaled: Option<JournaledOutput>,
         show: Option<Show>,
@@ -213,17 +213,20 @@ impl Output {
         let name = spec.file().map_or("standard output".into(), |file| file.display().to_string());
         let is_stdout = spec.file().is_none();
         let show = show.unwrap_or(spec.default_show());
-        Self { name, is_stdout, show, sink, destination, journaled }
+        Self { name, is_stdout, show, sink, has_failed: false, destination, journaled }
     }
 
     fn finish(&mut self, ending: &Ending) -> Result<(), WriteError> {
-        self.attempt(|output| output.sink.finish(ending))?;
+        if self.has_failed {
+            return Ok(());
+        }
+        self.attempt(|output| output.sink.sink().finish(ending))?;
         let checked = self.destination.check();
         checked.with_context(|| format!("writing {}", self.name)).map_err(WriteError::Failed)
     }
 
     fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), WriteError> {
-        act(self).map_err(|error| match error.kind() {
+        act(self).inspect_err(|_| self.has_failed = true).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe if self.is_stdout => WriteError::ClosedPipe,
             _ => {
                 let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<ForeignChange>());

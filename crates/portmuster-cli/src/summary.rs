@@ -122,5 +122,5 @@ pub(crate) fn ending(account: &Account, total: Option<u128>) -> Ending {
         Some(total) => total + u128::from(account.more_addresses),
         None => account.targets.into(),
     };
-    Ending { account: *account, targets: targets.max(ended), time: clock::now() }
+    Ending::new(*account, targets.max(ended), clock::now())
 }

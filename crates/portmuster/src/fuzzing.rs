@@ -243,14 +243,16 @@ fn assert_harmless(verdict: Verdict, endpoint: SocketAddr) {
         time: SystemTime::UNIX_EPOCH,
     };
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
-    Table::begin(&mut table, Paint::Plain)
+    Table::new(&mut table, Paint::Plain)
         .write(&outcome)
         .expect("writing to a vector does not fail");
     Jsonl::new(&mut lines).write(&outcome).expect("writing to a vector does not fail");
-    Csv::resume(&mut csv).write(&outcome).expect("writing to a vector does not fail");
-    let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
-    Xml::begin(&mut xml, &beginning)
-        .and_then(|mut xml| xml.write(&outcome).and_then(|()| xml.flush()))
+    Csv::without_header(&mut csv).write(&outcome).expect("writing to a vector does not fail");
+    let beginning = Beginning::new(SystemTime::UNIX_EPOCH, "");
+    let mut document = Xml::new(&mut xml, &beginning);
+    document
+        .write(&outcome)
+        .and_then(|()| document.flush())
         .expect("writing to a vector does not fail");
     for text in [table, lines, csv, xml] {
         let text = String::from_utf8(text).expect("sinks write UTF-8");

@@ -25,7 +25,9 @@ pub use change::{Change, ChangeKind, ChangeSide};
 pub use change_counts::ChangeCounts;
 pub use changes::Changes;
 #[cfg(feature = "sqlite")]
-pub use database::{RunChoice, Runs, StoredRun, StoredRunError, UnknownChoice, read_run};
+pub use database::{
+    RunChoice, StoredRun, StoredRunError, StoredRunErrorKind, UnknownChoice, read_run,
+};
 pub use jsonl::{ChangeRow, ChangesJsonl, SCHEMA, TargetResultRow};
 pub use read::{LINE_MAX, RowError, RowErrorKind, read_jsonl};
 pub use run_results::RunResults;

@@ -1,21 +1,61 @@
 //! Sinks: writers of outcomes, one for each output format.
 //!
-//! A [`Sink`] receives outcomes as they complete, in any order, and [`Sink::finish`] once. Most sinks
-//! write to a [`SeekableOutput`]: a file, a pipe or a terminal.
+//! A [`Sink`] receives outcomes as they complete, in any order, and [`Sink::finish`] once. Sinks of
+//! rows write to any [`io::Write`](std::io::Write): a file, a pipe, a terminal or a vector.
 //!
-//! [`Sink::checkpoint`] returns a [`ResumePoint`], from which a later process can resume the output.
-//! The caller first [truncates](SeekableOutput::truncate) files of lines to that point; [`Xml`] and
-//! databases remove what was written later themselves.
+//! ```no_run
+//! use std::{fs::File, io::BufWriter, time::SystemTime};
+//!
+//! use portmuster::sink::{Ending, Jsonl, Sink};
+//!
+//! let mut sink = Jsonl::new(BufWriter::new(File::create("rows.jsonl")?));
+//! let mut outcomes = portmuster::check_ports([("127.0.0.1", 22), ("localhost", 23)]);
+//! for outcome in &mut outcomes {
+//!     sink.write(&outcome)?;
+//! }
+//! sink.finish(&Ending::new(outcomes.account(), 2, SystemTime::now()))?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Resuming
+//! A [`ResumableSink`] writes to a [`ResumableOutput`], such as a file.
+//! [`checkpoint`](ResumableSink::checkpoint) returns a [`ResumePoint`], which can be serialized, and
+//! from which a later process resumes the output. The rows that were written after it are removed.
+//!
+//! ```
+//! # use std::{fs::File, io::BufWriter};
+//! use portmuster::sink::{Jsonl, ResumableSink, Sink};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("rows.jsonl");
+//! # let outcome = portmuster::check_a_port("127.0.0.1", 0);
+//! let mut sink = Jsonl::new(BufWriter::new(File::create(&path)?));
+//! sink.write(&outcome)?;
+//! let resume_point = sink.checkpoint()?;
+//! sink.get_ref().get_ref().sync_data()?;
+//! sink.write(&outcome)?;
+//! drop(sink);
+//!
+//! // A later process:
+//! let file = File::options().write(true).open(&path)?;
+//! let mut sink = Jsonl::resume(BufWriter::new(file), resume_point)?;
+//! sink.write(&outcome)?;
+//! sink.flush()?;
+//! assert_eq!(std::fs::read_to_string(&path)?.lines().count(), 2);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod columns;
 mod csv;
+mod first_error;
 mod interface;
 mod json;
 mod jsonl;
+mod resumable;
 mod row;
 #[cfg(test)]
 pub(crate) mod samples;
-mod seekable;
+mod short_text;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -23,19 +63,20 @@ mod text;
 mod xml;
 
 pub use csv::Csv;
-pub use interface::{Beginning, Ending, ResumePoint, Sink};
+pub use interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink};
 pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
+pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
-pub use seekable::SeekableOutput;
+pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) use sqlite::tests::scratch;
 #[cfg(feature = "sqlite")]
-pub use sqlite::{DatabaseError, PreparedRun, Sqlite};
+pub use sqlite::{DatabaseError, DatabaseErrorKind, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]
-pub(crate) use sqlite::{connection::open_read_only, schema};
+pub(crate) use sqlite::{DatabaseErrorRepr, connection::open_read_only, inspect, schema};
 pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unescape;
 pub use text::{escape, escape_line};
-pub use xml::Xml;
+pub use xml::{Xml, XmlFile};

@@ -58,13 +58,12 @@ fn assert_bounded(outcome: &Outcome) {
 
 fn assert_escaped(outcome: &Outcome) {
     let [mut table, mut lines, mut csv, mut xml] = [const { Vec::new() }; 4];
-    Table::begin(&mut table, Paint::Plain).write(outcome).expect("vectors accept any write");
+    Table::new(&mut table, Paint::Plain).write(outcome).expect("vectors accept any write");
     Jsonl::new(&mut lines).write(outcome).expect("vectors accept any write");
-    Csv::resume(&mut csv).write(outcome).expect("vectors accept any write");
-    let beginning = Beginning { time: SystemTime::UNIX_EPOCH, arguments: String::new() };
-    Xml::begin(&mut xml, &beginning)
-        .and_then(|mut xml| xml.write(outcome).and_then(|()| xml.flush()))
-        .expect("vectors accept any write");
+    Csv::without_header(&mut csv).write(outcome).expect("vectors accept any write");
+    let beginning = Beginning::new(SystemTime::UNIX_EPOCH, "");
+    let mut document = Xml::new(&mut xml, &beginning);
+    document.write(outcome).and_then(|()| document.flush()).expect("vectors accept any write");
     for text in [table, lines, csv, xml] {
         let text = String::from_utf8(text).expect("it is text");
         assert!(text.lines().all(|line| !line.contains(char::is_control)), "{text}");

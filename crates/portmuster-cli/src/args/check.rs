@@ -24,6 +24,7 @@ use super::{
     settings::build,
     values::{self, Ceiling},
 };
+use crate::formats;
 
 const TARGETS: &str = "\
 Targets to check, in addition to those of --input. A target is an address (10.0.0.5, 2001:db8::1), a \
@@ -134,19 +135,13 @@ connections to it are open or targets wait for it. Its untried targets become un
     #[command(flatten)]
     pub(crate) probe: ProbeArgs,
 
-    /// Write rows as table, jsonl, csv, xml or sqlite, to stdout or a file; repeatable
     #[arg(
         short,
         long = "output",
         value_name = "FORMAT[=FILE]",
         default_value = "table",
-        long_help = "\
-Write rows to stdout or a file; repeatable, with at most one output on stdout.
-  table   aligned columns for reading
-  jsonl   JSON Lines: one object per line
-  csv     the fields of jsonl as columns; cells are safe to open in a spreadsheet
-  xml     nmap's XML format, for programs that read it
-  sqlite  a database file; each run is added to the runs in it"
+        help = formats::help(),
+        long_help = formats::long_help()
     )]
     pub(crate) outputs: Vec<OutputSpec>,
 

@@ -8,73 +8,40 @@ use std::{
 use clap::Args;
 
 use super::display::Show;
-
-/// A format of rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowFormat {
-    Table,
-    Jsonl,
-    Csv,
-    Xml,
-}
-
-impl RowFormat {
-    const ALL: [Self; 4] = [Self::Table, Self::Jsonl, Self::Csv, Self::Xml];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Table => "table",
-            Self::Jsonl => "jsonl",
-            Self::Csv => "csv",
-            Self::Xml => "xml",
-        }
-    }
-}
-
-/// The name of the database format.
-const DATABASE: &str = "sqlite";
+use crate::formats::{self, OutputFormat};
 
 /// An output: where rows go, and in which format.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OutputSpec {
-    /// A stream of rows.
-    Rows {
-        format: RowFormat,
-        /// `None`: stdout.
-        file: Option<PathBuf>,
-    },
-    /// A database in a file.
-    Database(PathBuf),
+pub(crate) struct OutputSpec {
+    format: &'static OutputFormat,
+    /// `None`: stdout.
+    file: Option<PathBuf>,
 }
 
 impl OutputSpec {
+    /// Returns the format.
+    pub(crate) fn format(&self) -> &'static OutputFormat {
+        self.format
+    }
+
     /// Returns the file; `None`: stdout.
     pub(crate) fn file(&self) -> Option<&Path> {
-        match self {
-            Self::Rows { file, .. } => file.as_deref(),
-            Self::Database(file) => Some(file),
-        }
+        self.file.as_deref()
     }
 
     /// Returns whether the output is a database.
     pub(crate) fn is_database(&self) -> bool {
-        matches!(self, Self::Database(_))
+        self.format.is_database()
     }
 
     /// Returns the name of the format.
     pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Rows { format, .. } => format.name(),
-            Self::Database(_) => DATABASE,
-        }
+        self.format.name
     }
 
     /// Returns which rows are written unless `--show` says otherwise.
     pub(crate) fn default_show(&self) -> Show {
-        match self {
-            Self::Rows { format: RowFormat::Table, .. } => Show::Open,
-            Self::Rows { .. } | Self::Database(_) => Show::All,
-        }
+        if self.format.shows_all { Show::All } else { Show::Open }
     }
 }
 
@@ -88,16 +55,13 @@ impl FromStr for OutputSpec {
             Some((name, file)) => (name, Some(file.into())),
             None => (text, None),
         };
-        if name == DATABASE {
-            let file = file.ok_or("a database needs a file: use sqlite=FILE")?;
-            return Ok(Self::Database(file));
-        }
-        let known = RowFormat::ALL.into_iter().find(|format| format.name() == name);
-        let format = known.ok_or_else(|| {
-            let names = RowFormat::ALL.map(RowFormat::name).join(", ");
-            format!("unknown format {name:?}: use one of {names}, {DATABASE}")
+        let format = OutputFormat::named(name).ok_or_else(|| {
+            format!("unknown format {name:?}: use one of {}", formats::names().join(", "))
         })?;
-        Ok(Self::Rows { format, file })
+        if format.is_database() && file.is_none() {
+            return Err(format!("a database needs a file: use {name}=FILE"));
+        }
+        Ok(Self { format, file })
     }
 }
 
@@ -105,8 +69,7 @@ impl FromStr for OutputSpec {
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
 pub(crate) struct ExistingFiles {
-    /// Append to existing output files (not possible for xml)
-    #[arg(long)]
+    #[arg(long, help = formats::append_help())]
     pub(crate) append: bool,
 
     /// Overwrite existing output files (never a database, which keeps its runs)
@@ -120,16 +83,19 @@ mod tests {
 
     #[test]
     fn output_is_a_format_with_an_optional_file() {
-        let to_file = OutputSpec::Rows { format: RowFormat::Jsonl, file: Some("a=b".into()) };
-        assert_eq!("jsonl=a=b".parse(), Ok(to_file));
+        let parsed = |text: &str| {
+            let output: OutputSpec = text.parse()?;
+            Ok::<_, String>((output.name(), output.file))
+        };
+        assert_eq!(parsed("jsonl=a=b"), Ok(("jsonl", Some("a=b".into()))));
+        assert_eq!(parsed("table=-"), Ok(("table", None)));
+        assert_eq!(parsed("sqlite=a.db"), Ok(("sqlite", Some("a.db".into()))));
         assert_eq!(
-            "table=-".parse(),
-            Ok(OutputSpec::Rows { format: RowFormat::Table, file: None })
+            parsed("yaml").expect_err("it is no format"),
+            "unknown format \"yaml\": use one of table, jsonl, csv, xml, sqlite"
         );
-        assert_eq!("sqlite=a.db".parse(), Ok(OutputSpec::Database("a.db".into())));
-        assert!("yaml".parse::<OutputSpec>().is_err());
-        assert!("jsonl=".parse::<OutputSpec>().is_err());
-        assert!("sqlite".parse::<OutputSpec>().is_err_and(|error| error.contains("sqlite=FILE")));
-        assert!("sqlite=-".parse::<OutputSpec>().is_err());
+        assert!(parsed("jsonl=").is_err());
+        assert!(parsed("sqlite").is_err_and(|error| error.contains("sqlite=FILE")));
+        assert!(parsed("sqlite=-").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! The runs to compare: where they are, and how they are read.
 
 use std::{
+    error::Error,
     ffi::OsStr,
     fs::File,
     io::{self, BufRead, BufReader},
@@ -102,11 +103,10 @@ impl Source {
 /// Reads a file of rows.
 fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
     let results = read_jsonl(input).map_err(|error| match error.kind() {
-        RowErrorKind::NoRow(why) => {
-            anyhow!(
-                "line {}: not a row as portmuster check -o jsonl writes it: {why}",
-                error.line()
-            )
+        RowErrorKind::NoRow => {
+            let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
+            let line = error.line();
+            anyhow!("line {line}: not a row as portmuster check -o jsonl writes it{why}")
         }
         _ => error.into(),
     })?;

@@ -3,46 +3,79 @@
 use std::io;
 
 use anyhow::Context;
-use portmuster::sink::{
-    Beginning, Csv, Jsonl, Paint, PreparedRun, SeekableOutput, Sink, Table, Xml,
-};
+use portmuster::sink::{Beginning, Paint, PreparedRun, ResumableSink, ResumePoint, Sink};
 
-use super::{file::OpenFile, writes::LineBuffer};
-use crate::args::RowFormat;
+use super::{
+    file::{OpenFile, RowTarget},
+    stdout::StdoutRows,
+};
+use crate::formats::{DatabaseFormat, LineBuffer, RowFormat};
+
+/// The sink of an output.
+pub(super) enum OutputSink {
+    /// Rows on stdout, a device or a pipe.
+    Stream(Box<dyn Sink>),
+    /// Rows in a file or a database.
+    Resumable(Box<dyn ResumableSink>),
+}
+
+impl OutputSink {
+    /// Returns the sink.
+    pub(super) fn sink(&mut self) -> &mut dyn Sink {
+        match self {
+            Self::Stream(sink) => &mut **sink,
+            Self::Resumable(sink) => &mut **sink,
+        }
+    }
+
+    /// Flushes, and returns the resume point; `None`: a stream has none.
+    ///
+    /// # Errors
+    /// The output can't be written.
+    pub(super) fn checkpoint(&mut self) -> io::Result<Option<ResumePoint>> {
+        match self {
+            Self::Stream(sink) => sink.flush().map(|()| None),
+            Self::Resumable(sink) => sink.checkpoint().map(Some),
+        }
+    }
+}
 
 /// A function that begins the sink of an output and thereby changes the output.
 ///
 /// Dropping it leaves the output unchanged.
-pub(super) type Prepared<'a> = Box<dyn FnOnce() -> anyhow::Result<Box<dyn Sink>> + 'a>;
+pub(super) type Prepared<'a> = Box<dyn FnOnce() -> anyhow::Result<OutputSink> + 'a>;
 
-/// Begins a sink that writes to `output`.
-pub(super) fn rows(
-    format: RowFormat,
+/// Begins rows on standard output.
+pub(super) fn rows_on_stdout(
+    format: &RowFormat,
     beginning: &Beginning,
     paint: Paint,
-    output: impl SeekableOutput + 'static,
-) -> io::Result<Box<dyn Sink>> {
-    let output = LineBuffer::new(output);
-    Ok(match format {
-        RowFormat::Table => Box::new(Table::begin(output, paint)),
-        RowFormat::Jsonl => Box::new(Jsonl::new(output)),
-        RowFormat::Csv => Box::new(Csv::begin(output)?),
-        RowFormat::Xml => Box::new(Xml::begin(output, beginning)?),
-    })
+    stdout: StdoutRows,
+) -> io::Result<OutputSink> {
+    (format.stream)(LineBuffer::new(Box::new(stdout)), beginning, paint).map(OutputSink::Stream)
 }
 
-/// Begins a sink in a file, after the existing rows if the file keeps them.
+/// Begins rows in a file, after the existing rows if the file keeps them.
 pub(super) fn rows_in_file(
-    format: RowFormat,
+    format: &RowFormat,
     beginning: &Beginning,
     file: OpenFile,
-) -> anyhow::Result<Box<dyn Sink>> {
+) -> anyhow::Result<OutputSink> {
     let name = file.name();
-    let (has_rows, file) = (file.has_rows(), file.begin()?);
-    if has_rows && format == RowFormat::Csv {
-        return Ok(Box::new(Csv::resume(LineBuffer::new(file))));
-    }
-    rows(format, beginning, Paint::Plain, file).with_context(|| format!("writing {name}"))
+    let has_rows = file.has_rows();
+    let begun = match (file.begin()?, format.append) {
+        (RowTarget::Stream(file), _) => {
+            let begun = (format.stream)(LineBuffer::new(Box::new(file)), beginning, Paint::Plain);
+            begun.map(OutputSink::Stream)
+        }
+        (RowTarget::File(file), Ok(append)) if has_rows => {
+            Ok(OutputSink::Resumable(append(LineBuffer::new(Box::new(file)))))
+        }
+        (RowTarget::File(file), _) => {
+            (format.file)(LineBuffer::new(Box::new(file)), beginning).map(OutputSink::Resumable)
+        }
+    };
+    begun.with_context(|| format!("writing {name}"))
 }
 
 /// Prepares a new run in a database, which may not exist yet.
@@ -50,13 +83,14 @@ pub(super) fn rows_in_file(
 /// # Errors
 /// The database can't be written, or another program keeps it locked.
 pub(super) fn run_in_database(
+    format: &DatabaseFormat,
     file: OpenFile,
     beginning: &Beginning,
 ) -> anyhow::Result<Prepared<'static>> {
     let name = file.name();
     let path = file.close();
-    let run = PreparedRun::begin(&path, beginning)
-        .with_context(|| format!("opening the output {name}"))?;
+    let run =
+        (format.begin)(&path, beginning).with_context(|| format!("opening the output {name}"))?;
     Ok(commit(run, name))
 }
 
@@ -64,7 +98,6 @@ pub(super) fn run_in_database(
 pub(super) fn commit(run: PreparedRun, name: String) -> Prepared<'static> {
     Box::new(move || {
         let committed = run.commit().with_context(|| format!("writing {name}"))?;
-        let sink: Box<dyn Sink> = Box::new(committed);
-        Ok(sink)
+        Ok(OutputSink::Resumable(Box::new(committed)))
     })
 }

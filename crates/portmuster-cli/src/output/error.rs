@@ -3,7 +3,7 @@
 use std::io;
 
 use anyhow::anyhow;
-use portmuster::sink::DatabaseError;
+use portmuster::sink::{DatabaseError, DatabaseErrorKind};
 
 /// Why the outputs of a run could not be opened.
 #[derive(Debug)]
@@ -18,9 +18,9 @@ impl OpenError {
     /// Classifies an error of an output that was only inspected: a full disk is a failure.
     pub(super) fn inspecting(error: anyhow::Error) -> Self {
         let is_full = |error: &io::Error| error.kind() == io::ErrorKind::StorageFull;
-        let is_failure = match error.downcast_ref() {
-            Some(DatabaseError::Io(error)) => is_full(error),
-            _ => error.downcast_ref().is_some_and(is_full),
+        let is_failure = match error.downcast_ref::<DatabaseError>() {
+            Some(error) => error.kind() == DatabaseErrorKind::Full,
+            None => error.downcast_ref().is_some_and(is_full),
         };
         if is_failure { Self::Failed(error) } else { Self::Refused(error) }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::history::{RunChoice, StoredRunError, read_run};
+use portmuster::history::{RunChoice, StoredRunErrorKind, read_run};
 
 use super::{
     lock::is_open_database,
@@ -18,6 +18,14 @@ use crate::{
     args::OutputSpec,
     file_identity::{Identity, follow_links, identity, identity_at},
 };
+
+/// What rows are written to.
+pub(super) enum RowTarget {
+    /// A device or a pipe.
+    Stream(File),
+    /// A regular file.
+    File(OutputFile),
+}
 
 /// The open file of an output, in the state in which it was found. No other run writes to it.
 pub(super) struct OpenFile {
@@ -119,18 +127,18 @@ impl OpenFile {
     ///
     /// # Errors
     /// The file can't be emptied.
-    pub(super) fn begin(self) -> anyhow::Result<OutputFile> {
+    pub(super) fn begin(self) -> anyhow::Result<RowTarget> {
         let name = self.name();
         let Self { file, metadata, has_rows, extent, .. } = self;
         if !metadata.is_file() {
-            return Ok(OutputFile::stream(file));
+            return Ok(RowTarget::Stream(file));
         }
         // An interrupted run that resumes later must see that its file was used by this run.
         run_tag::remove(&file);
         if !has_rows {
             empty(&file).with_context(|| format!("emptying the output {name}"))?;
         }
-        Ok(OutputFile::at_end(file, extent)?)
+        Ok(RowTarget::File(OutputFile::at_end(file, extent)?))
     }
 
     /// Prepares the file for rows after all that it contains.
@@ -188,7 +196,7 @@ impl CreatedFile {
         let file = File::open(&self.path);
         let has_no_run = || {
             let run = read_run(&self.path, RunChoice::BeforeLast(0));
-            matches!(run, Err(StoredRunError::TooFew { .. }))
+            run.is_err_and(|error| error.kind() == StoredRunErrorKind::NoSuchRun)
         };
         file.is_ok_and(|file| !is_open_database(&file).unwrap_or(true)) && has_no_run()
     }

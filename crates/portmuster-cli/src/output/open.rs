@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::bail;
-use portmuster::sink::{Csv, Sqlite};
 
 use super::{
     empty::refuse_rows,
@@ -16,8 +15,9 @@ use super::{
     run_tag::RunTag,
 };
 use crate::{
-    args::{Check, OutputSpec, RowFormat},
+    args::{Check, OutputSpec},
     file_identity::{Identity, follow_links, identity},
+    formats::{RowFormat, Storage},
     read_files::ReadFiles,
 };
 
@@ -79,10 +79,11 @@ impl OpenRequest<'_> {
 
     /// Returns whether rows are appended at the current end of the file, wherever that is.
     ///
-    /// An XML document is rewritten in the middle, and can't be appended to.
+    /// A format that can't be appended to rewrites its file in the middle.
     fn appends(&self) -> bool {
-        let is_xml = matches!(self.spec, OutputSpec::Rows { format: RowFormat::Xml, .. });
-        self.check.existing.append && !self.spec.is_database() && !is_xml
+        let can_append =
+            matches!(&self.spec.format().storage, Storage::Rows(rows) if rows.append.is_ok());
+        self.check.existing.append && can_append
     }
 
     fn has_journal(&self) -> bool {
@@ -152,25 +153,27 @@ impl OpenRequest<'_> {
             }
             bail!("it exists: --append appends to it, --force overwrites it");
         }
-        if self.spec.is_database() {
-            refuse_locked(open.file())?;
-            Sqlite::inspect(self.path)?;
-            return Ok(());
+        match &self.spec.format().storage {
+            Storage::Rows(_) => lock(open.file()),
+            Storage::Database(database) => {
+                refuse_locked(open.file())?;
+                Ok((database.inspect)(self.path)?)
+            }
         }
-        lock(open.file())
     }
 
     /// Decides whether the rows of an existing file are kept, and refuses content that must stay.
     fn check_content(&self, open: &mut OpenFile) -> anyhow::Result<()> {
+        // A database keeps its runs.
+        let Storage::Rows(format) = &self.spec.format().storage else { return Ok(()) };
         if !self.may_exist() {
-            refuse_rows(open.file(), self.spec)?;
+            refuse_rows(open.file(), format)?;
         }
         // A run that was killed before its first row starts again when it is resumed.
-        let is_rowless = self.check.journal.resume && refuse_rows(open.file(), self.spec).is_ok();
-        let keeps_rows = self.check.existing.append && !self.spec.is_database();
-        if keeps_rows && open.metadata().len() > 0 && !is_rowless {
+        let is_rowless = self.check.journal.resume && refuse_rows(open.file(), format).is_ok();
+        if self.check.existing.append && open.metadata().len() > 0 && !is_rowless {
             open.keep_rows();
-            check_appendable(open.file(), self.spec)?;
+            check_appendable(open.file(), format)?;
             self.refuse_untaggable(open.file())?;
         }
         Ok(())
@@ -225,19 +228,15 @@ impl OpenRequest<'_> {
     }
 }
 
-/// Checks that rows of this output can follow the content of the file.
-fn check_appendable(file: &File, spec: &OutputSpec) -> anyhow::Result<()> {
-    let format = match spec {
-        OutputSpec::Rows { format, .. } => *format,
-        OutputSpec::Database(_) => return Ok(()),
-    };
-    if format == RowFormat::Xml {
-        bail!("a finished XML document can't be appended to: choose another file, or use --force");
+/// Checks that rows of this format can follow the content of the file.
+fn check_appendable(file: &File, format: &RowFormat) -> anyhow::Result<()> {
+    if let Err(reason) = format.append {
+        bail!(reason);
     }
     if !ends_with_newline(file)? {
         bail!("it ends in the middle of a line: complete that line, or choose another file");
     }
-    if format == RowFormat::Csv && !begins_with(file, &Csv::<File>::header())? {
+    if !begins_with(file, &(format.header)())? {
         bail!("its columns are not those of this version: choose another file");
     }
     Ok(())

@@ -3,10 +3,10 @@
 use std::{env, io};
 
 use anyhow::{Context, anyhow};
-use portmuster::sink::{Beginning, ResumePoint, Sink};
+use portmuster::sink::{Beginning, ResumePoint};
 
 use super::{
-    begin::{self, Prepared},
+    begin::{self, OutputSink, Prepared},
     error::OpenError,
     file::{CreatedFile, ExpectedFile, OpenFile},
     open::OpenRequest,
@@ -15,39 +15,40 @@ use super::{
     stdout::{Redirection, StdoutRows},
 };
 use crate::{
-    args::{Check, OutputSpec, RowFormat},
+    args::{Check, OutputSpec},
     clock,
     file_identity::{Identity, redirected},
+    formats::{DatabaseFormat, RowFormat, Storage},
     read_files::ReadFiles,
     terminal::paint,
 };
 
 /// An output that is open and locked, and not changed yet.
 pub(super) enum OpenOutput {
-    Stdout(RowFormat, Redirection),
-    File(RowFormat, OpenFile),
-    Database(OpenFile),
+    Stdout(&'static RowFormat, Redirection),
+    File(&'static RowFormat, OpenFile),
+    Database(&'static DatabaseFormat, OpenFile),
     /// An output of a run that resumes, with its resume point.
-    Resumed(OutputSpec, OpenFile, ResumePoint),
+    Resumed(&'static Storage, OpenFile, ResumePoint),
 }
 
 impl OpenOutput {
     fn file(&self) -> Option<&OpenFile> {
         match self {
             Self::Stdout(..) => None,
-            Self::File(_, file) | Self::Database(file) | Self::Resumed(_, file, _) => Some(file),
+            Self::File(_, file) | Self::Database(_, file) | Self::Resumed(_, file, _) => Some(file),
         }
     }
 
     fn is_database(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Resumed(OutputSpec::Database(_), ..))
+        matches!(self, Self::Database(..) | Self::Resumed(Storage::Database(_), ..))
     }
 
     /// Returns where the rows must be when the run ends.
     pub(super) fn destination(&self, spec: &OutputSpec) -> Destination {
         match self {
             Self::Stdout(_, redirection) => Destination::Stdout(redirection.clone()),
-            Self::File(_, file) | Self::Database(file) | Self::Resumed(_, file, _) => {
+            Self::File(_, file) | Self::Database(_, file) | Self::Resumed(_, file, _) => {
                 file.expected(spec).map_or(Destination::Stream, Destination::File)
             }
         }
@@ -58,16 +59,16 @@ impl OpenOutput {
         Ok(match self {
             Self::Stdout(format, redirection) => Box::new(move || {
                 let stdout = StdoutRows::new(&redirection);
-                Ok(begin::rows(format, beginning, paint(&io::stdout()), stdout)?)
+                Ok(begin::rows_on_stdout(format, beginning, paint(&io::stdout()), stdout)?)
             }),
             Self::File(format, file) => {
                 Box::new(move || begin::rows_in_file(format, beginning, file))
             }
-            Self::Database(file) => begin::run_in_database(file, beginning)?,
-            Self::Resumed(OutputSpec::Database(_), file, resume_point) => {
-                resume::prepare_run(file, resume_point)?
+            Self::Database(format, file) => begin::run_in_database(format, file, beginning)?,
+            Self::Resumed(Storage::Database(format), file, resume_point) => {
+                resume::prepare_run(format, file, resume_point)?
             }
-            Self::Resumed(OutputSpec::Rows { format, .. }, file, resume_point) => {
+            Self::Resumed(Storage::Rows(format), file, resume_point) => {
                 Box::new(move || resume::rows(format, file, resume_point))
             }
         })
@@ -132,10 +133,12 @@ fn open_one(
         let request = OpenRequest { path, spec, check, reads, others: &others };
         request.open().with_context(|| format!("opening the output {}", path.display()))
     };
-    Ok(match spec {
-        OutputSpec::Rows { format, file: None } => OpenOutput::Stdout(*format, Redirection::new()?),
-        OutputSpec::Rows { format, file: Some(path) } => OpenOutput::File(*format, file(path)?),
-        OutputSpec::Database(path) => OpenOutput::Database(file(path)?),
+    Ok(match (&spec.format().storage, spec.file()) {
+        (Storage::Rows(format), None) => OpenOutput::Stdout(format, Redirection::new()?),
+        (Storage::Rows(format), Some(path)) => OpenOutput::File(format, file(path)?),
+        (Storage::Database(format), path) => {
+            OpenOutput::Database(format, file(path.context("a database is a file")?)?)
+        }
     })
 }
 
@@ -165,7 +168,7 @@ pub(super) fn reopen_all(
             if let Some(run) = run {
                 resume::refuse_foreign(&file, spec, saved, run)?;
             }
-            Ok(OpenOutput::Resumed(spec.clone(), file, saved.resume_point))
+            Ok(OpenOutput::Resumed(&spec.format().storage, file, saved.resume_point))
         });
         let name = || format!("opening the output {}", path.display());
         opened.push(reopened.with_context(name)?);
@@ -202,8 +205,8 @@ pub(super) fn journaled(
 ///
 /// # Errors
 /// An output can't be prepared or written.
-pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<Box<dyn Sink>>, OpenError> {
-    let beginning = Beginning { time: clock::now(), arguments: command_line() };
+pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<OutputSink>, OpenError> {
+    let beginning = Beginning::new(clock::now(), command_line());
     let mut outputs: Vec<_> = opened.into_iter().enumerate().collect();
     // In the order of identities, so that two runs with the same databases can't deadlock.
     outputs.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));

@@ -7,19 +7,19 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use portmuster::sink::{
-    Csv, Jsonl, Paint, PreparedRun, ResumePoint, SCHEMA, SeekableOutput, Sink, Sqlite, Table, Xml,
-};
+use portmuster::sink::ResumePoint;
 
 use super::{
-    begin::{self, Prepared},
+    begin::{self, OutputSink, Prepared},
     file::OpenFile,
     open::OpenRequest,
     run_tag::RunTag,
     saved::{SavedOutput, checksum_before},
-    writes::LineBuffer,
 };
-use crate::args::{OutputSpec, RowFormat};
+use crate::{
+    args::OutputSpec,
+    formats::{DatabaseFormat, LineBuffer, RowFormat, Storage},
+};
 
 /// Opens an output of a run that resumes, without changing it.
 ///
@@ -44,7 +44,10 @@ pub(super) fn reopen(request: &OpenRequest<'_>, saved: &SavedOutput) -> anyhow::
                 );
             }
         }
-        ResumePoint::Run { .. } => Sqlite::inspect(request.path)?,
+        ResumePoint::Run { .. } => match &request.spec.format().storage {
+            Storage::Database(database) => (database.inspect)(request.path)?,
+            Storage::Rows(_) => bail!("the journal has no resume point for it"),
+        },
         _ => bail!("the journal has no resume point for it"),
     }
     Ok(file)
@@ -60,7 +63,7 @@ pub(super) fn refuse_foreign(
     saved: &SavedOutput,
     run: &str,
 ) -> anyhow::Result<()> {
-    let OutputSpec::Rows { format, .. } = spec else { return Ok(()) };
+    let Storage::Rows(format) = &spec.format().storage else { return Ok(()) };
     let tag = if saved.is_tagged { RunTag::read(file.file()) } else { RunTag::Run(run.into()) };
     match tag {
         RunTag::Run(found) if found == run.as_bytes() => {}
@@ -75,12 +78,8 @@ pub(super) fn refuse_foreign(
         ),
     }
     let ResumePoint::Lines { length } = saved.resume_point else { return Ok(()) };
-    let foreign = match format {
-        RowFormat::Jsonl => foreign_line(file.file(), length, &format!("{{\"schema\":{SCHEMA},"))?,
-        RowFormat::Csv => foreign_line(file.file(), length, &format!("{SCHEMA},"))?,
-        RowFormat::Table | RowFormat::Xml => None,
-    };
-    if let Some(at) = foreign {
+    let Some(prefix) = (format.row_prefix)() else { return Ok(()) };
+    if let Some(at) = foreign_line(file.file(), length, &prefix)? {
         bail!(
             "after its first {at} bytes there is a line that is no row, and resuming would remove it: \
              move that line to another file first"
@@ -120,6 +119,7 @@ fn foreign_line(mut file: &File, from: u64, prefix: &str) -> io::Result<Option<u
 /// # Errors
 /// The database does not contain the run with its rows, or another program keeps it locked.
 pub(super) fn prepare_run(
+    format: &DatabaseFormat,
     file: OpenFile,
     resume_point: ResumePoint,
 ) -> anyhow::Result<Prepared<'static>> {
@@ -128,7 +128,7 @@ pub(super) fn prepare_run(
         let ResumePoint::Run { run, last, fingerprint } = resume_point else {
             return Err(anyhow!("the journal has no resume point for it"));
         };
-        let prepared = PreparedRun::resume(&file.close(), run, last)?;
+        let prepared = (format.resume)(&file.close(), run, last)?;
         if prepared.fingerprint()? != fingerprint {
             bail!(
                 "its run {run} is not the one in the journal, so the database was replaced or its rows \
@@ -145,26 +145,17 @@ pub(super) fn prepare_run(
 /// # Errors
 /// The file can't be truncated or written.
 pub(super) fn rows(
-    format: RowFormat,
+    format: &RowFormat,
     file: OpenFile,
     resume_point: ResumePoint,
-) -> anyhow::Result<Box<dyn Sink>> {
+) -> anyhow::Result<OutputSink> {
     let name = file.name();
-    let resume = || -> anyhow::Result<Box<dyn Sink>> {
-        let (ResumePoint::Lines { length } | ResumePoint::Xml { length, .. }) = resume_point else {
-            bail!("the journal has no resume point for it")
-        };
-        let mut output = LineBuffer::new(file.at_end()?);
-        // A truncated XML document would be invalid until its end is written again.
-        if format != RowFormat::Xml {
-            output.truncate(length)?;
+    let resume = || -> anyhow::Result<OutputSink> {
+        if matches!(resume_point, ResumePoint::Run { .. }) {
+            bail!("the journal has no resume point for it");
         }
-        Ok(match format {
-            RowFormat::Table => Box::new(Table::resume(output, Paint::Plain)),
-            RowFormat::Jsonl => Box::new(Jsonl::new(output)),
-            RowFormat::Csv => Box::new(Csv::resume(output)),
-            RowFormat::Xml => Box::new(Xml::resume(output, resume_point)?),
-        })
+        let resumed = (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), resume_point);
+        Ok(OutputSink::Resumable(resumed?))
     };
     resume().with_context(|| resuming(&name))
 }

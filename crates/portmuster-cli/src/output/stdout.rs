@@ -7,7 +7,6 @@ use std::{
 };
 
 use anyhow::{anyhow, bail};
-use portmuster::sink::SeekableOutput;
 use rustix::{
     fs::{FlockOperation, OFlags, fcntl_getfl, flock},
     io::Errno,
@@ -41,20 +40,6 @@ impl Write for StdoutRows {
 
     fn flush(&mut self) -> io::Result<()> {
         self.stdout.flush()
-    }
-}
-
-impl SeekableOutput for StdoutRows {
-    fn length(&self) -> Option<u64> {
-        self.stdout.length()
-    }
-
-    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.stdout.rewrite(at, bytes)
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.stdout.truncate(length)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Writers that never leave a partial row in an output.
+//! Files that never contain a partial row of this run.
 
 use std::{
     cell::Cell,
@@ -8,11 +8,8 @@ use std::{
     rc::Rc,
 };
 
-use portmuster::sink::SeekableOutput;
+use portmuster::sink::ResumableOutput;
 use thiserror::Error;
-
-/// Number of buffered bytes at which lines are written without a flush.
-const BUFFER_MAX: usize = 64 * 1024;
 
 /// The error for a file that another program changed during the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -62,26 +59,21 @@ impl Extent {
     }
 }
 
-/// A file in which each write succeeds completely or leaves no bytes, even if the disk is full.
+/// A regular file in which each write succeeds completely or leaves no bytes, even if the disk is
+/// full.
 pub(super) struct OutputFile {
     file: File,
-    /// `None`: a device or a pipe, which can't be truncated.
-    extent: Option<Extent>,
+    extent: Extent,
 }
 
 impl OutputFile {
-    /// Wraps a device or a pipe.
-    pub(super) fn stream(file: File) -> Self {
-        Self { file, extent: None }
-    }
-
-    /// Wraps a regular file; rows follow its content.
+    /// Wraps a file; rows follow its content.
     ///
     /// # Errors
     /// The file can't be positioned at its end.
     pub(super) fn at_end(mut file: File, extent: Extent) -> io::Result<Self> {
         extent.end.set(file.seek(SeekFrom::End(0))?);
-        Ok(Self { file, extent: Some(extent) })
+        Ok(Self { file, extent })
     }
 
     /// Writes at the current position, and truncates the file to the last row if that fails.
@@ -134,16 +126,12 @@ impl OutputFile {
 
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.extent.clone() {
-            None => self.file.write_all(bytes)?,
-            Some(extent) => {
-                extent.check(self.file.metadata()?.len()).map_err(io::Error::other)?;
-                if extent.is_shared {
-                    self.append_or_truncate(bytes, &extent.end)?;
-                } else {
-                    self.write_or_truncate(bytes, &extent.end)?;
-                }
-            }
+        let extent = self.extent.clone();
+        extent.check(self.file.metadata()?.len()).map_err(io::Error::other)?;
+        if extent.is_shared {
+            self.append_or_truncate(bytes, &extent.end)?;
+        } else {
+            self.write_or_truncate(bytes, &extent.end)?;
         }
         Ok(bytes.len())
     }
@@ -153,9 +141,10 @@ impl Write for OutputFile {
     }
 }
 
-impl SeekableOutput for OutputFile {
-    fn length(&self) -> Option<u64> {
-        self.extent.as_ref().map(|extent| extent.end.get())
+impl ResumableOutput for OutputFile {
+    fn seek_to_end(&mut self) -> io::Result<u64> {
+        // Every write leaves the position there.
+        Ok(self.extent.end.get())
     }
 
     fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
@@ -165,60 +154,8 @@ impl SeekableOutput for OutputFile {
     fn truncate(&mut self, length: u64) -> io::Result<()> {
         self.file.set_len(length)?;
         self.file.seek(SeekFrom::Start(length))?;
-        if let Some(extent) = &self.extent {
-            extent.end.set(length);
-        }
+        self.extent.end.set(length);
         Ok(())
-    }
-}
-
-/// A buffer that passes only complete lines to its output.
-pub(super) struct LineBuffer<P> {
-    output: P,
-    buffer: Vec<u8>,
-}
-
-impl<P: SeekableOutput> LineBuffer<P> {
-    /// Wraps an output.
-    pub(super) fn new(output: P) -> Self {
-        Self { output, buffer: Vec::new() }
-    }
-
-    fn write_lines(&mut self) -> io::Result<()> {
-        let end = self.buffer.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let written = self.output.write_all(&self.buffer[..end]);
-        // Even after an error, so that the lines are not written a second time.
-        self.buffer.drain(..end);
-        written
-    }
-}
-
-impl<P: SeekableOutput> Write for LineBuffer<P> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER_MAX {
-            self.write_lines()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.write_lines()?;
-        self.output.flush()
-    }
-}
-
-impl<P: SeekableOutput> SeekableOutput for LineBuffer<P> {
-    fn length(&self) -> Option<u64> {
-        Some(self.output.length()? + self.buffer.len() as u64)
-    }
-
-    fn rewrite(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.output.rewrite(at, bytes)
-    }
-
-    fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.output.truncate(length)
     }
 }
 
@@ -227,26 +164,6 @@ mod tests {
     use std::fs::{self, OpenOptions};
 
     use super::*;
-
-    #[test]
-    fn only_complete_lines_are_passed_to_the_output() {
-        let mut lines = LineBuffer::new(Vec::new());
-        lines.write_all(b"one\ntw").expect("the buffer takes it");
-        lines.flush().expect("writing to a vector succeeds");
-        assert_eq!(lines.output, b"one\n");
-        lines.write_all(b"o\n").expect("the buffer takes it");
-        lines.flush().expect("writing to a vector succeeds");
-        assert_eq!(lines.output, b"one\ntwo\n");
-    }
-
-    #[test]
-    fn full_buffer_is_written_without_a_flush() {
-        let mut lines = LineBuffer::new(Vec::new());
-        for _ in 0..BUFFER_MAX {
-            lines.write_all(b"a line\n").expect("writing to a vector succeeds");
-        }
-        assert!(lines.buffer.len() < BUFFER_MAX && lines.output.ends_with(b"\n"));
-    }
 
     fn opened(appends: bool) -> (tempfile::NamedTempFile, OutputFile) {
         let named = tempfile::NamedTempFile::new().expect("the file system works");
@@ -285,7 +202,8 @@ mod tests {
             let content = fs::read_to_string(named.path()).expect("the file exists");
             if appends {
                 written.expect("other programs may append");
-                assert_eq!((content.as_str(), writes.length()), ("one\nother\ntwo\n", Some(14)));
+                let end = writes.seek_to_end().expect("it is a file");
+                assert_eq!((content.as_str(), end), ("one\nother\ntwo\n", 14));
             } else {
                 let changed = ForeignChange::Extended { found: 10, written: 4 };
                 assert_eq!(

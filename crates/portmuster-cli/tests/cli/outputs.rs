@@ -193,6 +193,21 @@ fn failing_output_leaves_others_intact() {
 }
 
 #[test]
+fn error_of_an_output_is_printed_once_and_names_its_cause() {
+    for format in ["jsonl", "csv", "xml"] {
+        // The file, which is flushed first, has no error of its own.
+        let folder = Folder::new();
+        let others = output("jsonl", &folder.file("rows.jsonl"));
+        let ended = check(["127.0.0.1:1", "-o", &others, "-o", &format!("{format}=/dev/full")]);
+        let errors: Vec<_> =
+            ended.stderr.lines().filter(|line| line.starts_with("error:")).collect();
+        let [error] = errors[..] else { panic!("{format}: {}", ended.stderr) };
+        assert!(error.contains("all rows before are complete: No space left"), "{error}");
+        assert!(!error.contains("earlier"), "{error}");
+    }
+}
+
+#[test]
 fn full_stdout_exits_3() {
     let ended = sh("exec \"$portmuster\" check 127.0.0.1:1 --show all >/dev/full", "");
     assert_eq!(ended.status, Some(3), "{ended:?}");

@@ -19,7 +19,7 @@ const IN_FLIGHT_MAX: usize = 1 << 20;
 /// ```
 /// use std::time::Duration;
 ///
-/// use portmuster::{Checker, Config, Probing};
+/// use portmuster::{Checker, Config, config::{Probing}};
 ///
 /// let config = Config::builder()
 ///     .probing(Probing::Greeting)
@@ -171,7 +171,7 @@ impl ConfigBuilder {
         self
     }
 
-    /// Sets whether outcomes keep the [conversation](crate::Evidence), up to its limits. They always
+    /// Sets whether outcomes keep the [conversation](crate::outcome::Evidence), up to its limits. They always
     /// keep the banner. Default: false.
     pub fn evidence(mut self, evidence: bool) -> Self {
         self.config.evidence = evidence;

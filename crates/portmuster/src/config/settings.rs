@@ -43,7 +43,7 @@ impl Default for Limits {
 ///
 /// let config = Config::builder().method(Method::Threads).workers(64).rate(500).build()?;
 /// assert_eq!(config.workers(), Some(64));
-/// assert_eq!(config.retries(), portmuster::defaults::RETRIES);
+/// assert_eq!(config.retries(), portmuster::config::defaults::RETRIES);
 /// # Ok::<(), portmuster::ConfigError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +183,7 @@ impl Config {
         self.speak_first
     }
 
-    /// Returns whether outcomes keep the [conversation](crate::Evidence).
+    /// Returns whether outcomes keep the [conversation](crate::outcome::Evidence).
     #[must_use]
     pub fn evidence(&self) -> bool {
         self.evidence

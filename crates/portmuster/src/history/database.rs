@@ -1,4 +1,4 @@
-//! Reads a run from a database that [`Sqlite`] has written.
+//! Reads a run from a database that [`Sqlite`](crate::sink::Sqlite) has written.
 //!
 //! Invariant: the database is not changed.
 
@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{
     outcome::PortState,
-    sink::{DatabaseError, Sqlite, open_read_only, schema, unescape},
+    sink::{DatabaseErrorKind, DatabaseErrorRepr, inspect, open_read_only, schema, unescape},
 };
 
 /// The columns of an outcome that are read. Every schema version has them.
@@ -80,40 +80,52 @@ pub struct StoredRun {
 
 /// Why a run cannot be read from a database.
 #[derive(Debug, Error)]
+#[error(transparent)]
+pub struct StoredRunError(#[from] StoredRunErrorRepr);
+
+impl StoredRunError {
+    /// Returns the kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> StoredRunErrorKind {
+        match &self.0 {
+            StoredRunErrorRepr::Database(error) => StoredRunErrorKind::Database(error.kind()),
+            StoredRunErrorRepr::NoSuchId { .. } | StoredRunErrorRepr::TooFew { .. } => {
+                StoredRunErrorKind::NoSuchRun
+            }
+            StoredRunErrorRepr::Row { .. } => StoredRunErrorKind::Row,
+        }
+    }
+}
+
+/// The kinds of a [`StoredRunError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum StoredRunError {
+pub enum StoredRunErrorKind {
     /// The database cannot be read.
+    Database(DatabaseErrorKind),
+    /// The database does not have the requested run.
+    NoSuchRun,
+    /// A row cannot be read.
+    Row,
+}
+
+/// The causes of a [`StoredRunError`], with what its text says.
+#[derive(Debug, Error)]
+enum StoredRunErrorRepr {
     #[error(transparent)]
-    Database(#[from] DatabaseError),
-    /// The database has no run with this id.
+    Database(#[from] DatabaseErrorRepr),
     #[error("no run {id}: {runs}")]
-    NoSuchId {
-        /// The requested id.
-        id: i64,
-        /// The existing runs.
-        runs: Runs,
-    },
+    NoSuchId { id: i64, runs: Runs },
     /// The database has fewer runs than requested.
     #[error("no run #-{}: {runs}", before_last + 1)]
-    TooFew {
-        /// The requested number of runs before the last one.
-        before_last: u32,
-        /// The existing runs.
-        runs: Runs,
-    },
-    /// A row cannot be read.
+    TooFew { before_last: u32, runs: Runs },
     #[error("cannot read row {id}: {reason}")]
-    Row {
-        /// The id of the row.
-        id: i64,
-        /// Why it cannot be read.
-        reason: String,
-    },
+    Row { id: i64, reason: String },
 }
 
 /// The number of runs in a database, and the ids of the first and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Runs {
+struct Runs {
     count: i64,
     first: i64,
     last: i64,
@@ -130,7 +142,7 @@ impl std::fmt::Display for Runs {
     }
 }
 
-impl From<rusqlite::Error> for StoredRunError {
+impl From<rusqlite::Error> for StoredRunErrorRepr {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(error.into())
     }
@@ -141,7 +153,11 @@ impl From<rusqlite::Error> for StoredRunError {
 /// # Errors
 /// The file is not a portmuster database, lacks the run, or cannot be read.
 pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunError> {
-    Sqlite::inspect(database)?;
+    Ok(read_stored(database, choice)?)
+}
+
+fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunErrorRepr> {
+    inspect(database)?;
     let mut connection = open_read_only(database)?;
     // The transaction gives a consistent view, although the run may still be going on.
     let view = connection.transaction()?;
@@ -159,8 +175,8 @@ pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredR
         }
     }
     .ok_or(match choice {
-        RunChoice::Id(id) => StoredRunError::NoSuchId { id, runs },
-        RunChoice::BeforeLast(before_last) => StoredRunError::TooFew { before_last, runs },
+        RunChoice::Id(id) => StoredRunErrorRepr::NoSuchId { id, runs },
+        RunChoice::BeforeLast(before_last) => StoredRunErrorRepr::TooFew { before_last, runs },
     })?;
     let mut results = read_rows(&view, id)?;
     if !has_ended || left > 0 {
@@ -170,7 +186,7 @@ pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredR
 }
 
 /// Checks that the database has all columns that are read. Every schema version has them.
-fn check_columns(connection: &Connection) -> Result<(), DatabaseError> {
+fn check_columns(connection: &Connection) -> Result<(), DatabaseErrorRepr> {
     let missing = schema::missing_columns(connection)?;
     match missing.iter().find(|it| it.table == "runs" || READ_COLUMNS.contains(&it.column)) {
         Some(missing) => Err(missing.missing_error()),
@@ -196,7 +212,7 @@ fn select_run(
     connection.query_row(&query, [argument], read).optional()
 }
 
-fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunError> {
+fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunErrorRepr> {
     // The rows of a run are adjacent, unless runs were concurrent. This reads them in the order of
     // the file; by the index, each would be on another page.
     let mut query = connection.prepare(
@@ -211,7 +227,7 @@ fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunEr
     let (mut results, mut previous) = (RunResults::new(), i64::MIN);
     let mut remaining = size(connection)?;
     while let Some(row) = rows.next()? {
-        let error = |id, reason: &str| StoredRunError::Row { id, reason: reason.to_owned() };
+        let error = |id, reason: &str| StoredRunErrorRepr::Row { id, reason: reason.to_owned() };
         let id = row.get(0)?;
         // Pages of a damaged file may refer to each other in a cycle, so that the rows never end.
         if id <= previous {
@@ -297,7 +313,7 @@ mod tests {
     use crate::{
         history::{changes::Changes, read::read_jsonl},
         outcome::{Account, Outcome},
-        sink::{Ending, Jsonl, Sink, samples, scratch::ScratchDatabase},
+        sink::{Ending, Jsonl, ResumableSink, Sink, samples, scratch::ScratchDatabase},
     };
 
     /// Adds a run; `left` is `None` if it does not end.

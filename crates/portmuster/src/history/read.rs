@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    error::Error as StdError,
+    error::Error,
     fmt,
     io::{self, BufRead, Read},
     net::IpAddr,
@@ -10,7 +10,6 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::IgnoredAny};
-use thiserror::Error;
 
 use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{outcome::PortState, sink};
@@ -26,7 +25,7 @@ const MESSAGE_MAX: usize = 200;
 #[derive(Debug)]
 pub struct RowError {
     line: u64,
-    kind: RowErrorKind,
+    repr: RowErrorRepr,
 }
 
 impl RowError {
@@ -36,41 +35,55 @@ impl RowError {
         self.line
     }
 
-    /// Returns why it cannot be read.
+    /// Returns why the row cannot be read.
     #[must_use]
-    pub fn kind(&self) -> &RowErrorKind {
-        &self.kind
+    pub fn kind(&self) -> RowErrorKind {
+        match self.repr {
+            RowErrorRepr::Io(_) => RowErrorKind::Io,
+            RowErrorRepr::TooLong => RowErrorKind::TooLong,
+            RowErrorRepr::Schema(_) => RowErrorKind::Schema,
+            RowErrorRepr::NoRow(_) => RowErrorKind::NoRow,
+        }
     }
 }
 
 impl fmt::Display for RowError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "line {}: {}", self.line, self.kind)
+        write!(formatter, "line {}: {}", self.line, self.repr)
     }
 }
 
-impl StdError for RowError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.kind.source()
+impl Error for RowError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.repr.source()
     }
 }
 
-/// Why a row cannot be read.
-#[derive(Debug, Error)]
+/// The kinds of a [`RowError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RowErrorKind {
     /// Reading failed.
-    #[error("reading failed")]
-    Io(#[from] io::Error),
+    Io,
     /// The line is longer than [`LINE_MAX`].
-    #[error("longer than {LINE_MAX} bytes, the limit of a row")]
     TooLong,
     /// The row has another schema.
+    Schema,
+    /// The line is not a row.
+    NoRow,
+}
+
+/// The causes of a [`RowError`], with what its text says.
+#[derive(Debug, thiserror::Error)]
+enum RowErrorRepr {
+    #[error("reading failed")]
+    Io(#[from] io::Error),
+    #[error("longer than {LINE_MAX} bytes, the limit of a row")]
+    TooLong,
     #[error("schema {0} is not supported; this program reads {read}: use a newer version", read = sink::SCHEMA)]
     Schema(u64),
-    /// The line is not a row.
-    #[error("not a row as the JSON lines sink writes it: {0}")]
-    NoRow(String),
+    #[error("not a row as the JSON lines sink writes it")]
+    NoRow(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// Reads all rows. An incomplete last line is skipped, and makes the run
@@ -85,14 +98,14 @@ pub fn read_jsonl(mut input: impl BufRead) -> Result<RunResults, RowError> {
     loop {
         buffer.clear();
         line += 1;
-        let error = |kind| RowError { line, kind };
+        let error = |repr| RowError { line, repr };
         let read = input.by_ref().take(LINE_MAX as u64).read_until(b'\n', &mut buffer);
         if read.map_err(|failed| error(failed.into()))? == 0 {
             return Ok(run);
         }
         let is_whole = buffer.ends_with(b"\n");
         if !is_whole && buffer.len() == LINE_MAX {
-            return Err(error(RowErrorKind::TooLong));
+            return Err(error(RowErrorRepr::TooLong));
         }
         let row = buffer.trim_ascii();
         if row.is_empty() {
@@ -100,11 +113,11 @@ pub fn read_jsonl(mut input: impl BufRead) -> Result<RunResults, RowError> {
         }
         match read_row(row) {
             Ok(row) => row.add_to(&mut run),
-            Err(RowErrorKind::NoRow(_)) if !is_whole && line > 1 => {
+            Err(RowErrorRepr::NoRow(_)) if !is_whole && line > 1 => {
                 run.set_partial();
                 return Ok(run);
             }
-            Err(kind) => return Err(error(kind)),
+            Err(repr) => return Err(error(repr)),
         }
     }
 }
@@ -150,7 +163,7 @@ struct AnySchema {
     schema: u64,
 }
 
-fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorKind> {
+fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorRepr> {
     let row: Result<ReadRow<'_>, _> = serde_json::from_slice(line);
     // The fields of another schema may have other types.
     let schema = match &row {
@@ -158,12 +171,12 @@ fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorKind> {
         Err(_) => serde_json::from_slice(line).ok().map(|AnySchema { schema }| schema),
     };
     match schema {
-        Some(other) if other != u64::from(sink::SCHEMA) => Err(RowErrorKind::Schema(other)),
+        Some(other) if other != u64::from(sink::SCHEMA) => Err(RowErrorRepr::Schema(other)),
         _ => row.map_err(|error| {
             let message = error.to_string();
             // The position in the message is relative to this line.
             let message = message.split(" at line ").next().unwrap_or_default();
-            RowErrorKind::NoRow(message.chars().take(MESSAGE_MAX).collect())
+            RowErrorRepr::NoRow(message.chars().take(MESSAGE_MAX).collect::<String>().into())
         }),
     }
 }

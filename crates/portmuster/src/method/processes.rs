@@ -126,7 +126,7 @@ fn report((start, result): Completion<Start, Conclusion>) -> Report {
 /// ```no_run
 /// use std::process::ExitCode;
 ///
-/// use portmuster::{Checker, Config, Method, worker_main, workers::Program};
+/// use portmuster::{Checker, Config, Method, worker_main, workers::{Program}};
 ///
 /// fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
 ///     if std::env::args().nth(1).as_deref() == Some("worker") {

@@ -2,15 +2,15 @@
 
 use std::{
     borrow::Cow,
-    fmt::{Display, Write as _},
     io::{self, Write},
 };
 
 use super::{
     columns::{COLUMNS, ColumnValue, column_values},
-    interface::{Ending, ResumePoint, Sink},
+    first_error::StopAfterError,
+    interface::{Ending, ResumableSink, ResumePoint, Sink},
+    resumable::{ResumableOutput, checkpoint_lines, resume_lines},
     row::Row,
-    seekable::{self, SeekableOutput},
     text::{escape, is_plain},
 };
 use crate::outcome::Outcome;
@@ -23,109 +23,112 @@ use crate::outcome::Outcome;
 /// Invariant: a row is one line. Invisible characters are written as by [`escape`], and a text that a
 /// spreadsheet would take for a formula is preceded by an apostrophe.
 #[derive(Debug)]
-pub struct Csv<P: Write> {
-    writer: ::csv::Writer<StopAfterError<P>>,
-    number: String,
+pub struct Csv<W> {
+    output: StopAfterError<W>,
+    line: Vec<u8>,
 }
 
-impl<P: SeekableOutput> Csv<P> {
-    /// Starts a file with the header.
+impl<W: Write> Csv<W> {
+    /// Starts an output with the header.
     ///
     /// # Errors
     /// The header could not be written.
-    pub fn begin(mut output: P) -> io::Result<Self> {
-        output.write_all(Self::header().as_bytes())?;
-        Ok(Self::resume(output))
+    pub fn begin(mut output: W) -> io::Result<Self> {
+        output.write_all(header().as_bytes())?;
+        Ok(Self::without_header(output))
     }
 
-    /// Resumes a file at the end of its last line.
-    pub fn resume(output: P) -> Self {
-        let writer = ::csv::Writer::from_writer(StopAfterError { output, has_failed: false });
-        Self { writer, number: String::new() }
+    /// Continues an output that has the header, at the end of its last line.
+    pub fn without_header(output: W) -> Self {
+        Self { output: StopAfterError::new(output), line: Vec::new() }
     }
 
-    fn write_value(&mut self, value: &ColumnValue<'_>) -> io::Result<()> {
-        match value {
-            ColumnValue::Empty => self.write_field(""),
-            ColumnValue::Bool(true) => self.write_field("true"),
-            ColumnValue::Bool(false) => self.write_field("false"),
-            ColumnValue::Word(word) => self.write_field(word),
-            ColumnValue::Text(text) => self.write_field(&escape_and_guard(text)),
-            ColumnValue::Escaped(text) => self.write_field(&guard_formulas((*text).into())),
-            ColumnValue::Json(json) => self.write_field(&guard_formulas(json.into())),
-            ColumnValue::Number(number) => self.write_number(number),
-            ColumnValue::Milliseconds(number) => self.write_number(number),
-        }
-    }
-
-    fn write_number(&mut self, number: impl Display) -> io::Result<()> {
-        self.number.clear();
-        let _ = write!(self.number, "{number}");
-        self.writer.write_field(&self.number).map_err(io_error)
-    }
-
-    fn write_field(&mut self, text: &str) -> io::Result<()> {
-        self.writer.write_field(text).map_err(io_error)
+    /// Returns the output, for example to sync a file.
+    pub fn get_ref(&self) -> &W {
+        self.output.get_ref()
     }
 }
 
-impl<P: Write> Csv<P> {
+impl Csv<()> {
     /// Returns the header line, including its line end.
     #[must_use]
     pub fn header() -> String {
-        COLUMNS.join(",") + "\n"
+        header()
     }
 }
 
-impl<P: SeekableOutput> Sink for Csv<P> {
+impl<W: ResumableOutput> Csv<W> {
+    /// Resumes an output from the resume point, and removes later rows.
+    ///
+    /// # Errors
+    /// The output could not be truncated, it is shorter than at the resume point, or the resume
+    /// point is of another format.
+    pub fn resume(mut output: W, resume_point: ResumePoint) -> io::Result<Self> {
+        resume_lines(&mut output, resume_point)?;
+        Ok(Self::without_header(output))
+    }
+}
+
+impl<W: Write> Sink for Csv<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        for value in column_values(&Row::from(outcome)) {
-            self.write_value(&value)?;
+        self.line.clear();
+        for (column, value) in column_values(&Row::from(outcome)).iter().enumerate() {
+            if column > 0 {
+                self.line.push(b',');
+            }
+            push_value(&mut self.line, value)?;
         }
-        self.writer.write_record(None::<&[u8]>).map_err(io_error)
+        self.line.push(b'\n');
+        self.output.write_all(&self.line)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
-    }
-
-    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        self.writer.flush()?;
-        seekable::resume_point(&self.writer.get_ref().output)
+        self.output.flush()
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
-        self.writer.flush()
+        self.output.flush()
     }
 }
 
-/// Returns the output's own error, whose kind tells a closed pipe from others.
-fn io_error(error: ::csv::Error) -> io::Error {
-    match error.into_kind() {
-        ::csv::ErrorKind::Io(error) => error,
-        kind => io::Error::other(format!("{kind:?}")),
+impl<W: ResumableOutput> ResumableSink for Csv<W> {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        self.output.attempt(checkpoint_lines)
     }
 }
 
-/// Passes writes through until one fails. [`csv::Writer`] writes its buffer again when
-/// it is dropped, which would duplicate rows after an incomplete write.
-#[derive(Debug)]
-struct StopAfterError<P> {
-    output: P,
-    has_failed: bool,
+/// Returns the header line, including its line end.
+fn header() -> String {
+    COLUMNS.join(",") + "\n"
 }
 
-impl<P: Write> Write for StopAfterError<P> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.has_failed {
-            self.output.write_all(bytes).inspect_err(|_| self.has_failed = true)?;
+fn push_value(line: &mut Vec<u8>, value: &ColumnValue<'_>) -> io::Result<()> {
+    match value {
+        ColumnValue::Empty => {}
+        ColumnValue::Bool(value) => write!(line, "{value}")?,
+        ColumnValue::Number(number) => write!(line, "{number}")?,
+        ColumnValue::Milliseconds(number) => write!(line, "{number}")?,
+        ColumnValue::Word(word) => push_field(line, word),
+        ColumnValue::Text(text) => push_field(line, &escape_and_guard(text)),
+        ColumnValue::Escaped(text) => push_field(line, &guard_formulas((*text).into())),
+        ColumnValue::Json(json) => push_field(line, &guard_formulas(json.into())),
+    }
+    Ok(())
+}
+
+/// Appends a field, in quotes if it has a comma, a quote or a line end (RFC 4180 §2).
+fn push_field(line: &mut Vec<u8>, field: &str) {
+    if !field.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
+        return line.extend(field.as_bytes());
+    }
+    line.push(b'"');
+    for (index, part) in field.split('"').enumerate() {
+        if index > 0 {
+            line.extend(b"\"\"");
         }
-        Ok(bytes.len())
+        line.extend(part.as_bytes());
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.has_failed { Ok(()) } else { self.output.flush() }
-    }
+    line.push(b'"');
 }
 
 /// Escapes the text, so that it is one visible line, and guards formulas in it.
@@ -172,7 +175,10 @@ mod tests {
         outcome::{
             Identification, KexInit, KeyExchange, NameList, PortState, Reason, TelnetOption, Verb,
         },
-        sink::samples,
+        sink::{
+            first_error::tests::{FailsOnce, assert_earlier},
+            samples,
+        },
     };
 
     fn written(outcomes: &[Outcome]) -> String {
@@ -180,12 +186,11 @@ mod tests {
         for outcome in outcomes {
             csv.write(outcome).expect("writing to a vector cannot fail");
         }
-        text_of(csv)
+        text_of(&csv)
     }
 
-    fn text_of(mut csv: Csv<Vec<u8>>) -> String {
-        csv.flush().expect("writing to a vector cannot fail");
-        String::from_utf8(csv.writer.get_ref().output.clone()).expect("the rows are UTF-8")
+    fn text_of(csv: &Csv<Vec<u8>>) -> String {
+        String::from_utf8(csv.get_ref().clone()).expect("the rows are UTF-8")
     }
 
     /// Parses the rows as any reader of the format does.
@@ -211,7 +216,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                Csv::<Vec<u8>>::header().trim_end(),
+                Csv::header().trim_end(),
                 "1,db.example,22,false,closed,refused,10.0.0.5,,,,,,,,,,,,,,,,,,,,,3,,1,\
                  2026-11-18T11:06:40.120Z,,",
                 "1,db.example,22,false,unresolved,no-such-name,,,,,,,,,,,,,,,,,,,,,,,,0,\
@@ -280,40 +285,22 @@ mod tests {
     }
 
     #[test]
-    fn failed_write_is_not_repeated_on_drop() {
-        /// Takes half of the bytes of its first write and fails afterwards.
-        struct Full<'a>(&'a mut Vec<u8>);
-
-        impl Write for Full<'_> {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                if !self.0.is_empty() {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
-                self.0.extend_from_slice(&bytes[..bytes.len() / 2]);
-                Ok(bytes.len() / 2)
-            }
-
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-
-        let mut written = Vec::new();
-        let output = StopAfterError { output: Full(&mut written), has_failed: false };
-        let mut writer = ::csv::Writer::from_writer(output);
-        writer.write_record(["abcd", "efgh"]).expect("the row fits into the buffer");
-        let error = writer.flush().expect_err("the output takes half of the row");
-        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-        drop(writer);
-        assert_eq!(written, b"abcd,");
+    fn output_that_has_the_header_gets_no_second_one() {
+        let mut csv = Csv::without_header(Vec::new());
+        csv.write(&samples::binary()).expect("writing to a vector cannot fail");
+        let text = text_of(&csv);
+        assert!(text.starts_with("1,db.example,") && text.lines().count() == 1, "{text}");
     }
 
     #[test]
-    fn resumed_file_gets_no_second_header() {
-        let mut csv = Csv::resume(Vec::new());
-        csv.write(&samples::binary()).expect("writing to a vector cannot fail");
-        let text = text_of(csv);
-        assert!(text.starts_with("1,db.example,") && text.lines().count() == 1, "{text}");
+    fn calls_after_an_error_fail_and_write_nothing() {
+        let mut csv = Csv::without_header(FailsOnce::after(10));
+        let error = csv.write(&samples::binary()).expect_err("there is room for ten bytes");
+        assert_eq!(error.to_string(), "no room");
+        assert_earlier(csv.write(&samples::binary()));
+        assert_earlier(csv.flush());
+        assert_earlier(csv.finish(&samples::ending()));
+        assert_eq!(csv.get_ref().written.len(), 10);
     }
 
     /// Generates bytes, half of which begin like a formula, as text or in base64.

@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{Account, Outcome};
 
 /// A writer of outcomes in one format.
+///
+/// After an error, every later call fails, too, with an error of the same kind. The output then has
+/// the rows that were written before, and no end.
 pub trait Sink {
     /// Writes one outcome. Readers of the output may not see it before [`Self::flush`].
     ///
     /// # Errors
-    /// The outcome could not be written. The sink must not be used any more.
+    /// The outcome could not be written, or an earlier call has failed.
     fn write(&mut self, outcome: &Outcome) -> io::Result<()>;
 
     /// Makes written outcomes visible to readers: immediately or, where that is expensive, within a
@@ -23,18 +26,23 @@ pub trait Sink {
     /// As for [`Self::write`].
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Flushes, and returns the point from which the output can be resumed. The written outcomes
-    /// survive a power failure only after the caller has synced the file, which takes a while.
-    ///
-    /// # Errors
-    /// As for [`Self::write`], and if the output cannot be truncated.
-    fn checkpoint(&mut self) -> io::Result<ResumePoint>;
-
     /// Completes the output. To be called once, as the last method.
     ///
     /// # Errors
     /// As for [`Self::write`].
     fn finish(&mut self, ending: &Ending) -> io::Result<()>;
+}
+
+/// A sink whose output a later process can resume.
+pub trait ResumableSink: Sink {
+    /// Flushes, and returns the point from which the output can be resumed.
+    ///
+    /// The written outcomes survive a power failure only after the caller has synced the file, which
+    /// takes a while.
+    ///
+    /// # Errors
+    /// As for [`Self::write`](Sink::write), and if the length of the output is unknown.
+    fn checkpoint(&mut self) -> io::Result<ResumePoint>;
 }
 
 /// The state of a sink at a checkpoint: all that is needed to resume the output from there.
@@ -88,6 +96,7 @@ impl ResumePoint {
 
 /// The start of a run, for formats that record it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Beginning {
     /// The time at which the run started.
     pub time: SystemTime,
@@ -95,8 +104,16 @@ pub struct Beginning {
     pub arguments: String,
 }
 
+impl Beginning {
+    /// Describes a run that started at `time`; `arguments` is its command line.
+    pub fn new(time: SystemTime, arguments: impl Into<String>) -> Self {
+        Self { time, arguments: arguments.into() }
+    }
+}
+
 /// The end of a run, for formats that record it.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Ending {
     /// The sums over the targets that were taken.
     pub account: Account,
@@ -107,6 +124,12 @@ pub struct Ending {
 }
 
 impl Ending {
+    /// Describes a run of `targets` targets that ended at `time` with the sums in `account`.
+    #[must_use]
+    pub fn new(account: Account, targets: u128, time: SystemTime) -> Self {
+        Self { account, targets, time }
+    }
+
     /// Returns the number of targets without an outcome: 0, unless the run was stopped.
     #[must_use]
     pub fn left(&self) -> u128 {

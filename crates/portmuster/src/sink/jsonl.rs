@@ -1,32 +1,60 @@
 //! JSON lines: one row per line.
 
-use std::io;
+use std::io::{self, Write};
 
 use super::{
-    interface::{Ending, ResumePoint, Sink},
+    first_error::StopAfterError,
+    interface::{Ending, ResumableSink, ResumePoint, Sink},
     json::push_json_line,
+    resumable::{ResumableOutput, checkpoint_lines, resume_lines},
     row::Row,
-    seekable::{self, SeekableOutput},
 };
 use crate::outcome::Outcome;
 
 /// Writes each outcome as one line of JSON: a [`Row`].
 ///
 /// Invisible characters are escaped, so that a line is safe to show on a terminal.
+///
+/// ```
+/// use portmuster::sink::{Jsonl, Sink};
+///
+/// let mut sink = Jsonl::new(std::io::stdout());
+/// for outcome in portmuster::check_ports([("127.0.0.1", 1)]) {
+///     sink.write(&outcome)?;
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Jsonl<P> {
-    output: P,
+pub struct Jsonl<W> {
+    output: StopAfterError<W>,
     line: Vec<u8>,
 }
 
-impl<P: SeekableOutput> Jsonl<P> {
+impl<W: Write> Jsonl<W> {
     /// Creates a sink that writes to `output`, one whole line at a time.
-    pub fn new(output: P) -> Self {
-        Self { output, line: Vec::new() }
+    pub fn new(output: W) -> Self {
+        Self { output: StopAfterError::new(output), line: Vec::new() }
+    }
+
+    /// Returns the output, for example to sync a file.
+    pub fn get_ref(&self) -> &W {
+        self.output.get_ref()
     }
 }
 
-impl<P: SeekableOutput> Sink for Jsonl<P> {
+impl<W: ResumableOutput> Jsonl<W> {
+    /// Resumes an output from the resume point, and removes later rows.
+    ///
+    /// # Errors
+    /// The output could not be truncated, it is shorter than at the resume point, or the resume
+    /// point is of another format.
+    pub fn resume(mut output: W, resume_point: ResumePoint) -> io::Result<Self> {
+        resume_lines(&mut output, resume_point)?;
+        Ok(Self::new(output))
+    }
+}
+
+impl<W: Write> Sink for Jsonl<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.line.clear();
         push_json_line(&mut self.line, &Row::from(outcome))?;
@@ -37,12 +65,14 @@ impl<P: SeekableOutput> Sink for Jsonl<P> {
         self.output.flush()
     }
 
-    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        seekable::checkpoint(&mut self.output)
-    }
-
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
         self.output.flush()
+    }
+}
+
+impl<W: ResumableOutput> ResumableSink for Jsonl<W> {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        self.output.attempt(checkpoint_lines)
     }
 }
 
@@ -59,7 +89,10 @@ mod tests {
             Evidence, Identification, KexInit, KeyExchange, NameList, Part, ServiceDetails, Side,
             Weakness,
         },
-        sink::samples,
+        sink::{
+            first_error::tests::{FailsOnce, assert_earlier},
+            samples,
+        },
     };
 
     fn line(banner: &[u8]) -> String {
@@ -72,6 +105,31 @@ mod tests {
         let mut lines = Vec::new();
         Jsonl::new(&mut lines).write(&outcome).expect("writing to a vector cannot fail");
         String::from_utf8(lines).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn resume_removes_rows_after_the_checkpoint() {
+        let mut sink = Jsonl::new(Vec::new());
+        sink.write(&samples::binary()).expect("writing to a vector cannot fail");
+        let resume_point = sink.checkpoint().expect("a vector has a length");
+        let rows = sink.get_ref().clone();
+        sink.write(&samples::unresolved()).expect("writing to a vector cannot fail");
+
+        let mut sink = Jsonl::resume(sink.get_ref().clone(), resume_point).expect("it is longer");
+        assert_eq!(*sink.get_ref(), rows);
+        sink.write(&samples::binary()).expect("writing to a vector cannot fail");
+        assert_eq!(*sink.get_ref(), rows.repeat(2));
+    }
+
+    #[test]
+    fn calls_after_an_error_fail_and_write_nothing() {
+        let mut sink = Jsonl::new(FailsOnce::after(10));
+        let error = sink.write(&samples::binary()).expect_err("there is room for ten bytes");
+        assert_eq!(error.to_string(), "no room");
+        assert_earlier(sink.write(&samples::binary()));
+        assert_earlier(sink.flush());
+        assert_earlier(sink.finish(&samples::ending()));
+        assert_eq!(sink.get_ref().written.len(), 10);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use jiff::{
 };
 use serde::Serialize;
 
-use super::text::escape;
+use super::{short_text::ShortText, text::escape};
 use crate::{
     outcome::{
         Evidence, KexFailure, KeyExchange, NameList, Outcome, Part, Rule, Service, ServiceDetails,
@@ -34,11 +34,12 @@ pub const SCHEMA: u32 = 1;
 /// It borrows from the outcome and stores short texts inline, so a row without a banner needs no
 /// allocation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Row<'a> {
     /// Always [`SCHEMA`].
     pub schema: u32,
     /// The host, as the user named it.
-    pub host: CompactString,
+    pub host: ShortText,
     /// The port.
     pub port: u16,
     /// Whether a connection was accepted.
@@ -49,7 +50,7 @@ pub struct Row<'a> {
     pub reason: Cow<'static, str>,
     /// The address that the verdict is about. Absent if no connection was tried.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<CompactString>,
+    pub address: Option<ShortText>,
     /// The service that the bytes prove. Absent unless open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<&'static str>,
@@ -121,7 +122,7 @@ pub struct Row<'a> {
     /// Number of connections started.
     pub attempts: u32,
     /// The time of the verdict: UTC, RFC 3339, with milliseconds.
-    pub time: CompactString,
+    pub time: ShortText,
     /// The recorded conversation. Absent unless recording was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<EvidenceRow<'a>>,
@@ -134,6 +135,7 @@ pub struct Row<'a> {
 /// contains its original bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum RowText<'a> {
     /// A text in UTF-8.
     Utf8(&'a str),
@@ -150,6 +152,7 @@ impl<'a> From<&'a [u8]> for RowText<'a> {
 
 /// The recorded conversation that led to a verdict.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct EvidenceRow<'a> {
     /// The rule that decided on the service.
     pub rule: &'static str,
@@ -161,6 +164,7 @@ pub struct EvidenceRow<'a> {
 
 /// The bytes of one read or write.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PartRow<'a> {
     /// Milliseconds from the start of the attempt.
     pub at_ms: f64,
@@ -229,23 +233,23 @@ impl<'a> From<&'a Outcome> for Row<'a> {
     }
 }
 
-fn host(host: &Host) -> CompactString {
+fn host(host: &Host) -> ShortText {
     match host {
         Host::Address(ip) => address(*ip),
-        Host::Name(name) => CompactString::from(&**name),
+        Host::Name(name) => (&**name).into(),
     }
 }
 
 /// Formats an address.
-fn address(address: IpAddr) -> CompactString {
+fn address(address: IpAddr) -> ShortText {
     match address {
         IpAddr::V4(address) => v4(address),
-        IpAddr::V6(address) => address.to_compact_string(),
+        IpAddr::V6(address) => ShortText(address.to_compact_string()),
     }
 }
 
 /// Formats an IPv4 address in a tenth of the time of the standard library. Every row contains two.
-fn v4(address: Ipv4Addr) -> CompactString {
+fn v4(address: Ipv4Addr) -> ShortText {
     let mut text = [0; 15];
     let mut end = 0;
     for octet in address.octets() {
@@ -258,7 +262,8 @@ fn v4(address: Ipv4Addr) -> CompactString {
         }
         end += 1;
     }
-    CompactString::from_utf8(&text[..end - 1]).expect("digits and dots are text")
+    let text = CompactString::from_utf8(&text[..end - 1]);
+    ShortText(text.expect("digits and dots are text"))
 }
 
 fn names(list: &NameList) -> Vec<&str> {
@@ -293,7 +298,7 @@ fn part(Part { at, side, bytes }: &Part) -> PartRow<'_> {
 
 /// Formats a time as RFC 3339 with milliseconds. A time after the year 9999 becomes the latest one that
 /// RFC 3339 can represent.
-pub(super) fn timestamp(time: SystemTime) -> CompactString {
+pub(super) fn timestamp(time: SystemTime) -> ShortText {
     const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
     thread_local! {
@@ -311,7 +316,7 @@ pub(super) fn timestamp(time: SystemTime) -> CompactString {
                 .expect("writing to a string cannot fail");
             *last = time;
         }
-        text.clone()
+        ShortText(text.clone())
     })
 }
 
@@ -357,7 +362,8 @@ mod tests {
         #[test]
         fn v4_matches_the_standard_library(bits: u32) {
             let address = Ipv4Addr::from(bits);
-            prop_assert_eq!(v4(address), address.to_string());
+            let text = v4(address);
+            prop_assert_eq!(text.as_str(), address.to_string());
         }
     }
 }

@@ -4,9 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use crate::{
     outcome::{
-        Evidence, Identification, KexInit, KeyExchange, NameList, Outcome, Part, PortState, Reason,
-        Rule, Service, ServiceDetails, Side, TelnetOption, Times, Verb, Verdict, Weakness,
+        Account, Evidence, Identification, KexInit, KeyExchange, NameList, Outcome, Part,
+        PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption, Times, Verb, Verdict,
+        Weakness,
     },
+    sink::interface::Ending,
     targets::Target,
 };
 
@@ -107,4 +109,9 @@ pub(crate) fn unresolved() -> Outcome {
     outcome.endpoint = None;
     outcome.attempts = 0;
     outcome
+}
+
+/// Returns the ending of a run without targets.
+pub(crate) fn ending() -> Ending {
+    Ending::new(Account::default(), 0, SystemTime::UNIX_EPOCH)
 }

@@ -35,7 +35,8 @@ use self::{
 };
 use super::{
     columns::column_values,
-    interface::{Beginning, Ending, ResumePoint, Sink},
+    first_error::FirstError,
+    interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink},
     row::{Row, timestamp},
     text::escape,
 };
@@ -51,7 +52,8 @@ mod statements;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use error::DatabaseError;
+pub(crate) use error::DatabaseErrorRepr;
+pub use error::{DatabaseError, DatabaseErrorKind};
 
 /// Writes outcomes to a database, as one run.
 #[derive(Debug)]
@@ -79,8 +81,8 @@ pub struct Sqlite {
     pending_since: SystemTime,
     /// The time of the latest pending outcome; `None` after a flush.
     unflushed: Option<SystemTime>,
-    /// Whether a write has failed. The run then stays without an end.
-    has_failed: bool,
+    /// After an error the run stays without an end.
+    first_error: FirstError,
 }
 
 impl Sqlite {
@@ -90,8 +92,7 @@ impl Sqlite {
     /// # Errors
     /// The file is neither, cannot be read, or has several hard links.
     pub fn inspect(path: &Path) -> Result<(), DatabaseError> {
-        connection::refuse_second_name(path)?;
-        schema::inspect(path)
+        Ok(inspect(path)?)
     }
 
     /// Begins a run in the database, which is created if the file is missing or empty.
@@ -125,7 +126,7 @@ impl Sqlite {
             log_length: 0,
             pending_since: SystemTime::UNIX_EPOCH,
             unflushed: None,
-            has_failed: false,
+            first_error: FirstError::default(),
         }
     }
 
@@ -135,24 +136,17 @@ impl Sqlite {
         self.run
     }
 
-    /// Calls `write`, unless an earlier call has failed.
-    fn unless_failed(
+    /// Calls `act`, unless an earlier call has failed.
+    fn attempt<T>(
         &mut self,
-        write: impl FnOnce(&mut Self) -> Result<(), DatabaseError>,
-    ) -> io::Result<()> {
-        if self.has_failed {
-            return Ok(());
-        }
-        write(self).map_err(|error| {
-            self.has_failed = true;
-            match error {
-                DatabaseError::Io(error) => error,
-                error => io::Error::other(error),
-            }
-        })
+        act: impl FnOnce(&mut Self) -> Result<T, DatabaseErrorRepr>,
+    ) -> io::Result<T> {
+        self.first_error.check()?;
+        let result = act(self).map_err(|error| DatabaseError::from(error).into());
+        self.first_error.keep(result)
     }
 
-    fn insert(&mut self, outcome: &Outcome) -> Result<(), DatabaseError> {
+    fn insert(&mut self, outcome: &Outcome) -> Result<(), DatabaseErrorRepr> {
         if self.pending.is_empty() {
             self.pending_since = outcome.time;
         }
@@ -165,7 +159,7 @@ impl Sqlite {
         Ok(())
     }
 
-    fn insert_row(&mut self, outcome: &Outcome) -> Result<(), DatabaseError> {
+    fn insert_row(&mut self, outcome: &Outcome) -> Result<(), DatabaseErrorRepr> {
         let mut insert = self.connection.prepare_cached(&self.insert)?;
         insert.raw_bind_parameter(1, self.run)?;
         insert.raw_bind_parameter(2, to_i64(outcome.position))?;
@@ -182,14 +176,14 @@ impl Sqlite {
     }
 
     /// Commits during a pause, or if the first pending row has waited for [`COMMIT_DELAY_MAX`].
-    fn commit_if_due(&mut self) -> Result<(), DatabaseError> {
+    fn commit_if_due(&mut self) -> Result<(), DatabaseErrorRepr> {
         let is_pause = self.unflushed.is_none();
         let latest = self.unflushed.take().unwrap_or(self.pending_since);
         let delay = latest.duration_since(self.pending_since).unwrap_or_default();
         if is_pause || delay >= COMMIT_DELAY_MAX { self.commit() } else { Ok(()) }
     }
 
-    fn commit(&mut self) -> Result<(), DatabaseError> {
+    fn commit(&mut self) -> Result<(), DatabaseErrorRepr> {
         let pending = std::mem::take(&mut self.pending);
         self.pending_bytes = 0;
         if pending.is_empty() {
@@ -207,35 +201,35 @@ impl Sqlite {
     /// Checks that no other program has truncated the file or its log. A database file never shrinks
     /// by itself. The log shrinks when another program checkpoints it into the file; that is rare, and
     /// a check of the whole file tells the two cases apart.
-    fn check_lengths(&mut self) -> Result<(), DatabaseError> {
+    fn check_lengths(&mut self) -> Result<(), DatabaseErrorRepr> {
         let Some(path) = self.connection.path().map(Path::new) else { return Ok(()) };
         // A removed file stays complete as long as it is open.
         let Ok(found) = path.metadata() else { return Ok(()) };
         let (length, file) = (found.len(), file_id(&found));
         if *self.file.get_or_insert(file) != file {
-            return Err(DatabaseError::Replaced);
+            return Err(DatabaseErrorRepr::Replaced);
         }
         if length < self.length {
-            return Err(DatabaseError::Truncated { from: self.length, to: length });
+            return Err(DatabaseErrorRepr::Truncated { from: self.length, to: length });
         }
         let log = connection::log(path);
         let log_length = log.metadata().map(|found| found.len()).ok();
         let is_whole = || log_length.is_some() && connection::is_whole(path);
         if log_length.unwrap_or(0) < self.log_length && !is_whole() {
-            return Err(DatabaseError::LogTruncated(log));
+            return Err(DatabaseErrorRepr::LogTruncated(log));
         }
         self.length = length;
         self.log_length = log_length.unwrap_or(0);
         Ok(())
     }
 
-    fn lost(&self, found: u64) -> DatabaseError {
-        DatabaseError::Lost { run: self.run, written: self.written, found }
+    fn lost(&self, found: u64) -> DatabaseErrorRepr {
+        DatabaseErrorRepr::Lost { run: self.run, written: self.written, found }
     }
 
     /// Counts the outcomes written since the latest checkpoint, to detect rows that another program
     /// has deleted.
-    fn check_latest(&mut self) -> Result<(), DatabaseError> {
+    fn check_latest(&mut self) -> Result<(), DatabaseErrorRepr> {
         let (last, written) = self.checked;
         let query = "SELECT count(*) FROM outcomes WHERE id > ?1 AND id <= ?2 AND +run = ?3";
         let found = count(&self.connection, query, &[last, self.last, self.run])?;
@@ -247,19 +241,19 @@ impl Sqlite {
     }
 
     /// Commits, and syncs the whole log to the disk.
-    fn commit_synced(&mut self) -> Result<(), DatabaseError> {
+    fn commit_synced(&mut self) -> Result<(), DatabaseErrorRepr> {
         self.commit()?;
         self.check_latest()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
         // SQLite syncs the log only if the transaction changes something.
         let sync = "UPDATE runs SET ended = ended WHERE id = ?1";
         if self.connection.execute(sync, [self.run])? == 0 {
-            return Err(DatabaseError::NoSuchRun(self.run));
+            return Err(DatabaseErrorRepr::NoSuchRun(self.run));
         }
         Ok(self.connection.pragma_update(None, "synchronous", "NORMAL")?)
     }
 
-    fn end(&mut self, ending: &Ending) -> Result<(), DatabaseError> {
+    fn end(&mut self, ending: &Ending) -> Result<(), DatabaseErrorRepr> {
         self.commit()?;
         self.check_lengths()?;
         self.connection.pragma_update(None, "synchronous", "FULL")?;
@@ -289,7 +283,7 @@ impl Sqlite {
             ],
         )?;
         if ended == 0 {
-            return Err(DatabaseError::NoSuchRun(self.run));
+            return Err(DatabaseErrorRepr::NoSuchRun(self.run));
         }
         Ok(self.connection.execute_batch("COMMIT")?)
     }
@@ -308,19 +302,7 @@ impl PreparedRun {
     /// # Errors
     /// As for [`Sqlite::begin`].
     pub fn begin(path: &Path, beginning: &Beginning) -> Result<Self, DatabaseError> {
-        let connection = open::open_locked(path)?;
-        connection.execute(
-            "INSERT INTO runs (started, version, arguments) VALUES (?1, ?2, ?3)",
-            params![
-                timestamp(beginning.time).as_str(),
-                env!("CARGO_PKG_VERSION"),
-                escape(beginning.arguments.as_bytes())
-            ],
-        )?;
-        let run = connection.last_insert_rowid();
-        // Outcomes of a deleted run may still have the id that the new run has now.
-        connection.execute("DELETE FROM outcomes WHERE run = ?1", [run])?;
-        Ok(Self(Sqlite::new(connection, run, 0, 0)))
+        Ok(Self(begin(path, beginning)?))
     }
 
     /// Prepares a run to resume after the outcome with id `last`; later outcomes are deleted.
@@ -328,18 +310,7 @@ impl PreparedRun {
     /// # Errors
     /// As for [`Sqlite::resume`].
     pub fn resume(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
-        let connection = open::open_locked(path)?;
-        let resume = "UPDATE runs SET ended = NULL, version = ?2 WHERE id = ?1";
-        if connection.execute(resume, params![run, env!("CARGO_PKG_VERSION")])? == 0 {
-            return Err(DatabaseError::NoSuchRun(run));
-        }
-        let query = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
-        if last != 0 && count(&connection, query, &[last, run])? == 0 {
-            return Err(DatabaseError::OutcomesMissing(run));
-        }
-        connection.execute(delete_after(last), [last, run])?;
-        let written = count(&connection, COUNT_RUN, &[run])?;
-        Ok(Self(Sqlite::new(connection, run, last, written)))
+        Ok(Self(resume(path, run, last)?))
     }
 
     /// Returns the fingerprint for a [`ResumePoint::Run`] of this run.
@@ -348,7 +319,8 @@ impl PreparedRun {
     /// The run cannot be read.
     pub fn fingerprint(&self) -> Result<u64, DatabaseError> {
         let Sqlite { connection, run, last, .. } = &self.0;
-        Ok(identity::fingerprint(connection, *run, *last)?)
+        let fingerprint = identity::fingerprint(connection, *run, *last);
+        Ok(fingerprint.map_err(DatabaseErrorRepr::from)?)
     }
 
     /// Commits the run to the database.
@@ -356,10 +328,51 @@ impl PreparedRun {
     /// # Errors
     /// The commit failed, and the database is unchanged.
     pub fn commit(mut self) -> Result<Sqlite, DatabaseError> {
-        self.0.connection.execute_batch("COMMIT")?;
-        connection::lift_limit(&mut self.0.connection)?;
+        let connection = &mut self.0.connection;
+        let committed = connection.execute_batch("COMMIT");
+        let lifted = committed.and_then(|()| connection::lift_limit(connection));
+        lifted.map_err(DatabaseErrorRepr::from)?;
         Ok(self.0)
     }
+}
+
+/// Checks the header of a file, as [`Sqlite::inspect`] does.
+pub(crate) fn inspect(path: &Path) -> Result<(), DatabaseErrorRepr> {
+    connection::refuse_second_name(path)?;
+    schema::inspect(path)
+}
+
+/// Begins a run in a transaction that is not committed yet.
+fn begin(path: &Path, beginning: &Beginning) -> Result<Sqlite, DatabaseErrorRepr> {
+    let connection = open::open_locked(path)?;
+    connection.execute(
+        "INSERT INTO runs (started, version, arguments) VALUES (?1, ?2, ?3)",
+        params![
+            timestamp(beginning.time).as_str(),
+            env!("CARGO_PKG_VERSION"),
+            escape(beginning.arguments.as_bytes())
+        ],
+    )?;
+    let run = connection.last_insert_rowid();
+    // Outcomes of a deleted run may still have the id that the new run has now.
+    connection.execute("DELETE FROM outcomes WHERE run = ?1", [run])?;
+    Ok(Sqlite::new(connection, run, 0, 0))
+}
+
+/// Resumes a run in a transaction that is not committed yet.
+fn resume(path: &Path, run: i64, last: i64) -> Result<Sqlite, DatabaseErrorRepr> {
+    let connection = open::open_locked(path)?;
+    let resume = "UPDATE runs SET ended = NULL, version = ?2 WHERE id = ?1";
+    if connection.execute(resume, params![run, env!("CARGO_PKG_VERSION")])? == 0 {
+        return Err(DatabaseErrorRepr::NoSuchRun(run));
+    }
+    let query = "SELECT count(*) FROM outcomes WHERE id = ?1 AND run = ?2";
+    if last != 0 && count(&connection, query, &[last, run])? == 0 {
+        return Err(DatabaseErrorRepr::OutcomesMissing(run));
+    }
+    connection.execute(delete_after(last), [last, run])?;
+    let written = count(&connection, COUNT_RUN, &[run])?;
+    Ok(Sqlite::new(connection, run, last, written))
 }
 
 /// Returns the device and the inode of a file.
@@ -381,24 +394,24 @@ impl Drop for Sqlite {
 
 impl Sink for Sqlite {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.unless_failed(|sink| sink.insert(outcome))
+        self.attempt(|sink| sink.insert(outcome))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.unless_failed(Self::commit_if_due)
-    }
-
-    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        self.unless_failed(Self::commit_synced)?;
-        let mut fingerprint = 0;
-        self.unless_failed(|sink| {
-            fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
-            Ok(())
-        })?;
-        Ok(ResumePoint::Run { run: self.run, last: self.last, fingerprint })
+        self.attempt(Self::commit_if_due)
     }
 
     fn finish(&mut self, ending: &Ending) -> io::Result<()> {
-        self.unless_failed(|sink| sink.end(ending))
+        self.attempt(|sink| sink.end(ending))
+    }
+}
+
+impl ResumableSink for Sqlite {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        self.attempt(|sink| {
+            sink.commit_synced()?;
+            let fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
+            Ok(ResumePoint::Run { run: sink.run, last: sink.last, fingerprint })
+        })
     }
 }

@@ -1,12 +1,13 @@
 //! A table for people, written row by row.
 
-use std::io;
+use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    interface::{Ending, ResumePoint, Sink},
-    seekable::{self, SeekableOutput},
+    first_error::StopAfterError,
+    interface::{Ending, ResumableSink, ResumePoint, Sink},
+    resumable::{ResumableOutput, checkpoint_lines, resume_lines},
     text::escape_line,
 };
 use crate::{
@@ -29,22 +30,21 @@ pub enum Paint {
 /// Writes each outcome as one row of a table under a header. The columns have fixed widths, because
 /// each row is shown before the next one is known.
 #[derive(Debug)]
-pub struct Table<P> {
-    output: P,
+pub struct Table<W> {
+    output: StopAfterError<W>,
     paint: Paint,
     has_header: bool,
 }
 
-impl<P: SeekableOutput> Table<P> {
-    /// Starts a table. The header is written before the first row.
-    pub fn begin(output: P, paint: Paint) -> Self {
-        Self { output, paint, has_header: false }
+impl<W: Write> Table<W> {
+    /// Creates a table. The header is written before the first row.
+    pub fn new(output: W, paint: Paint) -> Self {
+        Self { output: StopAfterError::new(output), paint, has_header: false }
     }
 
-    /// Resumes a table below its existing rows.
-    pub fn resume(output: P, paint: Paint) -> Self {
-        let has_header = output.length().is_some_and(|length| length > 0);
-        Self { output, paint, has_header }
+    /// Returns the output, for example to sync a file.
+    pub fn get_ref(&self) -> &W {
+        self.output.get_ref()
     }
 
     fn style(&self, style: Style) -> Style {
@@ -67,7 +67,19 @@ impl<P: SeekableOutput> Table<P> {
     }
 }
 
-impl<P: SeekableOutput> Sink for Table<P> {
+impl<W: ResumableOutput> Table<W> {
+    /// Resumes a table from the resume point, and removes later rows.
+    ///
+    /// # Errors
+    /// The output could not be truncated, it is shorter than at the resume point, or the resume
+    /// point is of another format.
+    pub fn resume(mut output: W, paint: Paint, resume_point: ResumePoint) -> io::Result<Self> {
+        let has_header = resume_lines(&mut output, resume_point)? > 0;
+        Ok(Self { has_header, ..Self::new(output, paint) })
+    }
+}
+
+impl<W: Write> Sink for Table<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
         self.write_header()?;
         let verdict = &outcome.verdict;
@@ -88,12 +100,14 @@ impl<P: SeekableOutput> Sink for Table<P> {
         self.output.flush()
     }
 
-    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
-        seekable::checkpoint(&mut self.output)
-    }
-
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
         self.output.flush()
+    }
+}
+
+impl<W: ResumableOutput> ResumableSink for Table<W> {
+    fn checkpoint(&mut self) -> io::Result<ResumePoint> {
+        self.output.attempt(checkpoint_lines)
     }
 }
 

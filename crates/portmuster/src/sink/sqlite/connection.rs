@@ -22,12 +22,12 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig, limits::Limit};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::{
-    error::DatabaseError,
+    error::DatabaseErrorRepr,
     settings::{BUSY_TIMEOUT, STEPS_MIN, STEPS_PER_BYTE, STEPS_PER_CHECK, VALUE_BYTES_MAX},
 };
 
 /// Opens a database for reading and writing, and creates it if it is missing.
-pub(super) fn open_to_write(database: &Path) -> Result<Connection, DatabaseError> {
+pub(super) fn open_to_write(database: &Path) -> Result<Connection, DatabaseErrorRepr> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     refuse_second_name(database)?;
     open(&unambiguous(database)?, flags, database)
@@ -37,19 +37,19 @@ pub(super) fn open_to_write(database: &Path) -> Result<Connection, DatabaseError
 ///
 /// # Errors
 /// The file has several names, or is a mount point itself.
-pub(super) fn refuse_second_name(database: &Path) -> Result<(), DatabaseError> {
+pub(super) fn refuse_second_name(database: &Path) -> Result<(), DatabaseErrorRepr> {
     let found = match database.metadata() {
         // The file is about to be created.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
     if found.nlink() > 1 {
-        return Err(DatabaseError::Linked(found.nlink()));
+        return Err(DatabaseErrorRepr::Linked(found.nlink()));
     }
     // Kernels without this attribute (before 5.8) cannot detect the mount.
     let found = statx(CWD, database, AtFlags::empty(), StatxFlags::empty());
     if found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)) {
-        return Err(DatabaseError::Mounted);
+        return Err(DatabaseErrorRepr::Mounted);
     }
     Ok(())
 }
@@ -58,7 +58,7 @@ pub(super) fn refuse_second_name(database: &Path) -> Result<(), DatabaseError> {
 ///
 /// # Errors
 /// The database cannot be read.
-pub(crate) fn open_read_only(database: &Path) -> Result<Connection, DatabaseError> {
+pub(crate) fn open_read_only(database: &Path) -> Result<Connection, DatabaseErrorRepr> {
     let connection = open(&unambiguous(database)?, OpenFlags::SQLITE_OPEN_READ_ONLY, database)?;
     match connection.pragma_query_value(None, "user_version", |_| Ok(())) {
         // Readers share a file beside the log. If this process cannot create it and there is no log,
@@ -71,7 +71,7 @@ pub(crate) fn open_read_only(database: &Path) -> Result<Connection, DatabaseErro
 }
 
 /// Opens a database that nobody is writing to, without creating a file beside it.
-pub(super) fn open_immutable(database: &Path) -> Result<Connection, DatabaseError> {
+pub(super) fn open_immutable(database: &Path) -> Result<Connection, DatabaseErrorRepr> {
     let path = unambiguous(database)?;
     // The empty authority keeps a path that begins with two slashes from being read as one.
     let authority = if path.is_absolute() { "//" } else { "" };
@@ -99,7 +99,7 @@ pub(super) fn lift_limit(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.progress_handler(0, None::<fn() -> bool>)
 }
 
-fn open(name: &Path, flags: OpenFlags, file: &Path) -> Result<Connection, DatabaseError> {
+fn open(name: &Path, flags: OpenFlags, file: &Path) -> Result<Connection, DatabaseErrorRepr> {
     let mut connection =
         Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -138,7 +138,7 @@ fn limit_steps(connection: &mut Connection, file: PathBuf) -> rusqlite::Result<(
 ///
 /// # Errors
 /// The path cannot name a file: it is empty, or ends like the path of a folder.
-pub(super) fn unambiguous(path: &Path) -> Result<PathBuf, DatabaseError> {
+pub(super) fn unambiguous(path: &Path) -> Result<PathBuf, DatabaseErrorRepr> {
     let last = path.as_os_str().as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     if matches!(last, b"" | b"." | b"..") {
         let error = "the path must name a file, such as audit.db";

@@ -8,13 +8,73 @@ use thiserror::Error;
 use super::settings::{BUSY_TIMEOUT, SCHEMA_VERSION};
 
 /// Why a database of outcomes cannot be read or written.
+///
+/// The text says what was found, and what to do about it.
 #[derive(Debug, Error)]
+#[error(transparent)]
+pub struct DatabaseError(#[from] DatabaseErrorRepr);
+
+impl DatabaseError {
+    /// Returns the kind of the error.
+    #[must_use]
+    pub fn kind(&self) -> DatabaseErrorKind {
+        self.0.kind()
+    }
+}
+
+/// Keeps the kind of an error of the file system or of `SQLite`; others have the kind
+/// [`Other`](io::ErrorKind::Other).
+impl From<DatabaseError> for io::Error {
+    fn from(error: DatabaseError) -> Self {
+        let kind = match error.0 {
+            DatabaseErrorRepr::Io(error) => return error,
+            DatabaseErrorRepr::Locked => io::ErrorKind::ResourceBusy,
+            DatabaseErrorRepr::Full => io::ErrorKind::StorageFull,
+            DatabaseErrorRepr::Endless => io::ErrorKind::InvalidData,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// The kinds of a [`DatabaseError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum DatabaseError {
+pub enum DatabaseErrorKind {
     /// The file is not a portmuster database. It was not changed.
-    #[error("not a portmuster database; choose another file")]
     Foreign,
     /// A newer version of this program has written to the database. It was not changed.
+    Newer,
+    /// The database is marked as one of portmuster, but its tables differ. It was not changed.
+    Altered,
+    /// The file has several names (hard links). `SQLite` keeps the log of a database beside the name by
+    /// which it is opened, so runs that use different names lose each other's rows
+    /// (<https://www.sqlite.org/howtocorrupt.html>).
+    Linked,
+    /// Only the file is mounted here, so its log would be kept elsewhere.
+    Mounted,
+    /// The run to resume is missing.
+    NoSuchRun,
+    /// Outcomes of the run are missing: another program has removed them, has truncated the file or
+    /// its log, or the table has rejected them.
+    OutcomesMissing,
+    /// Another program has removed, moved or replaced the file during the run.
+    Replaced,
+    /// Another program has kept the database locked for too long.
+    Locked,
+    /// The database or the disk is full.
+    Full,
+    /// The content of the file is damaged.
+    Damaged,
+    /// The file cannot be read or written for another reason.
+    Io,
+}
+
+/// The causes of a [`DatabaseError`], with what its text says.
+#[derive(Debug, Error)]
+pub(crate) enum DatabaseErrorRepr {
+    #[error("not a portmuster database; choose another file")]
+    Foreign,
     #[error(
         "its schema version is {found}, written by {}; this program ({}) supports up to {}: use {}, \
          or choose another file",
@@ -29,40 +89,30 @@ pub enum DatabaseError {
         /// The version of the program that began the latest run; `None` if it is not recorded.
         written_by: Option<String>,
     },
-    /// The database is marked as one of portmuster, but its tables differ. It was not changed.
     #[error("not as portmuster creates a database: {0}; choose another file")]
     Altered(String),
-    /// The file has several names (hard links). `SQLite` keeps the log of a database beside the name by
-    /// which it is opened, so runs that use different names lose each other's rows
-    /// (<https://www.sqlite.org/howtocorrupt.html>).
     #[error(
         "the file has {0} names (hard links), but the log of a database can be kept beside only \
          one; copy the file, or choose another one"
     )]
     Linked(u64),
-    /// Only the file is mounted here, so its log would be kept elsewhere.
     #[error("the file is mounted here without the log beside it; mount its folder instead")]
     Mounted,
-    /// The run to resume is missing.
     #[error("the database has no run {0}")]
     NoSuchRun(i64),
-    /// Outcomes of the run to resume are missing.
     #[error("run {0} lacks outcomes that were written to it")]
     OutcomesMissing(i64),
-    /// Another program has deleted outcomes of the current run, or the table has rejected them.
     #[error(
         "run {run} has {found} of the {written} outcomes that were written to it; another program \
          that uses the database has removed the others"
     )]
     Lost {
-        /// The run.
         run: i64,
         /// Number of outcomes that were written.
         written: u64,
         /// Number of outcomes in the database.
         found: u64,
     },
-    /// Another program has truncated the file during the run.
     #[error("another program has truncated the file from {from} to {to} bytes; it may be damaged")]
     Truncated {
         /// The length of the file at the previous check, in bytes.
@@ -70,37 +120,109 @@ pub enum DatabaseError {
         /// The current length, in bytes.
         to: u64,
     },
-    /// Another program has truncated or removed the log during the run.
     #[error("another program has truncated or removed the log {}; rows are lost", .0.display())]
     LogTruncated(PathBuf),
-    /// Another program has replaced the file during the run.
     #[error("another program has removed, moved or replaced it during the run")]
     Replaced,
-    /// The file cannot be read or written.
+    #[error("another program has kept it locked for {} s", BUSY_TIMEOUT.as_secs())]
+    Locked,
+    #[error("the database or the disk is full")]
+    Full,
+    /// Only the limit of steps interrupts a statement.
+    #[error("it is damaged: reading it takes more steps than a database of its size can need")]
+    Endless,
+    #[error(transparent)]
+    Sqlite(rusqlite::Error),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-impl From<rusqlite::Error> for DatabaseError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Io(io_error(error))
+impl DatabaseErrorRepr {
+    /// Returns the kind of the error.
+    pub(crate) fn kind(&self) -> DatabaseErrorKind {
+        match self {
+            Self::Foreign => DatabaseErrorKind::Foreign,
+            Self::Newer { .. } => DatabaseErrorKind::Newer,
+            Self::Altered(_) => DatabaseErrorKind::Altered,
+            Self::Linked(_) => DatabaseErrorKind::Linked,
+            Self::Mounted => DatabaseErrorKind::Mounted,
+            Self::NoSuchRun(_) => DatabaseErrorKind::NoSuchRun,
+            Self::OutcomesMissing(_)
+            | Self::Lost { .. }
+            | Self::Truncated { .. }
+            | Self::LogTruncated(_) => DatabaseErrorKind::OutcomesMissing,
+            Self::Replaced => DatabaseErrorKind::Replaced,
+            Self::Locked => DatabaseErrorKind::Locked,
+            Self::Full => DatabaseErrorKind::Full,
+            Self::Endless => DatabaseErrorKind::Damaged,
+            Self::Sqlite(error) => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    DatabaseErrorKind::Damaged
+                }
+                _ => DatabaseErrorKind::Io,
+            },
+            Self::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
+                DatabaseErrorKind::Full
+            }
+            Self::Io(_) => DatabaseErrorKind::Io,
+        }
     }
 }
 
-fn io_error(error: rusqlite::Error) -> io::Error {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => io::Error::new(
-            io::ErrorKind::ResourceBusy,
-            format!("another program has kept it locked for {} s", BUSY_TIMEOUT.as_secs()),
-        ),
-        Some(ErrorCode::DiskFull) => {
-            io::Error::new(io::ErrorKind::StorageFull, "the database or the disk is full")
+impl From<rusqlite::Error> for DatabaseErrorRepr {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::OperationInterrupted) => Self::Endless,
+            _ => Self::Sqlite(error),
         }
-        // Only the limit of steps interrupts a statement.
-        Some(ErrorCode::OperationInterrupted) => io::Error::new(
-            io::ErrorKind::InvalidData,
-            "it is damaged: reading it takes more steps than a database of its size can need",
-        ),
-        _ => io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+
+    #[test]
+    fn error_of_the_file_system_or_sqlite_keeps_its_kind_and_text() {
+        let sqlite = |code| {
+            DatabaseErrorRepr::from(rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(code),
+                Some("what SQLite says".to_owned()),
+            ))
+        };
+        for (repr, kind, io_kind) in [
+            (
+                sqlite(rusqlite::ffi::SQLITE_FULL),
+                DatabaseErrorKind::Full,
+                io::ErrorKind::StorageFull,
+            ),
+            (
+                sqlite(rusqlite::ffi::SQLITE_BUSY),
+                DatabaseErrorKind::Locked,
+                io::ErrorKind::ResourceBusy,
+            ),
+            (
+                sqlite(rusqlite::ffi::SQLITE_CORRUPT),
+                DatabaseErrorKind::Damaged,
+                io::ErrorKind::Other,
+            ),
+            (
+                io::Error::from(io::ErrorKind::StorageFull).into(),
+                DatabaseErrorKind::Full,
+                io::ErrorKind::StorageFull,
+            ),
+            (DatabaseErrorRepr::NoSuchRun(3), DatabaseErrorKind::NoSuchRun, io::ErrorKind::Other),
+        ] {
+            let error = DatabaseError::from(repr);
+            let text = error.to_string();
+            assert_eq!(error.kind(), kind, "{text}");
+            assert_ne!(error.source().map(ToString::to_string).as_ref(), Some(&text));
+            let error = io::Error::from(error);
+            assert_eq!((error.kind(), error.to_string()), (io_kind, text));
+        }
     }
 }

@@ -6,16 +6,16 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::{
     connection,
-    error::DatabaseError,
+    error::DatabaseErrorRepr,
     schema,
     settings::{BUSY_TIMEOUT, CACHE_KIB, LOG_RETRY_DELAY},
 };
 use crate::clock::{Clock, Instant};
 
 /// Opens the database, creates its schema if it is empty, and switches on its write-ahead log.
-fn open(path: &Path) -> Result<Connection, DatabaseError> {
+fn open(path: &Path) -> Result<Connection, DatabaseErrorRepr> {
     match schema::inspect(path) {
-        Err(DatabaseError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(DatabaseErrorRepr::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
         inspected => inspected?,
     }
     let mut connection = connection::open_to_write(path)?;
@@ -52,7 +52,7 @@ fn switch_on_log(connection: &Connection) -> rusqlite::Result<()> {
 
 /// Opens the database and starts a transaction that locks out other writers and upgrades the schema.
 /// Closing the connection without a commit rolls it back.
-pub(super) fn open_locked(path: &Path) -> Result<Connection, DatabaseError> {
+pub(super) fn open_locked(path: &Path) -> Result<Connection, DatabaseErrorRepr> {
     let connection = open(path)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     schema::upgrade(&connection)?;

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Row, TransactionBehavior};
 
 use super::{
     connection::{has_log, open_immutable, open_read_only},
-    error::DatabaseError,
+    error::DatabaseErrorRepr,
     settings::{APPLICATION_ID, SCHEMA_VERSION},
 };
 use crate::sink::{columns::COLUMNS, text::escape};
@@ -70,8 +70,11 @@ pub(crate) struct ExpectedColumn {
 
 impl ExpectedColumn {
     /// Returns the error for a table without this column.
-    pub(crate) fn missing_error(&self) -> DatabaseError {
-        DatabaseError::Altered(format!("the table {} has no column {}", self.table, self.column))
+    pub(crate) fn missing_error(&self) -> DatabaseErrorRepr {
+        DatabaseErrorRepr::Altered(format!(
+            "the table {} has no column {}",
+            self.table, self.column
+        ))
     }
 }
 
@@ -80,12 +83,12 @@ impl ExpectedColumn {
 ///
 /// # Errors
 /// The file is neither, or cannot be read.
-pub(super) fn inspect(path: &Path) -> Result<(), DatabaseError> {
+pub(super) fn inspect(path: &Path) -> Result<(), DatabaseErrorRepr> {
     // https://www.sqlite.org/fileformat2.html#the_database_header
     let mut header = Vec::with_capacity(100);
     if !path.metadata()?.is_file() {
         // Opening a pipe would block.
-        return Err(DatabaseError::Foreign);
+        return Err(DatabaseErrorRepr::Foreign);
     }
     File::open(path)?.take(100).read_to_end(&mut header)?;
     if header.is_empty() {
@@ -100,9 +103,9 @@ pub(super) fn inspect(path: &Path) -> Result<(), DatabaseError> {
         (true, Some(APPLICATION_ID), Some(found)) if found > SCHEMA_VERSION => {
             let database = if has_log(path) { open_read_only(path) } else { open_immutable(path) };
             let written_by = database.ok().and_then(|database| writer(&database));
-            Err(DatabaseError::Newer { found, written_by })
+            Err(DatabaseErrorRepr::Newer { found, written_by })
         }
-        _ => Err(DatabaseError::Foreign),
+        _ => Err(DatabaseErrorRepr::Foreign),
     }
 }
 
@@ -111,22 +114,22 @@ pub(super) fn inspect(path: &Path) -> Result<(), DatabaseError> {
 /// # Errors
 /// It is not a portmuster database, or a newer one. [`inspect`] does not notice that while the change
 /// of the header is still in the log.
-pub(crate) fn version(connection: &Connection) -> Result<u32, DatabaseError> {
+pub(crate) fn version(connection: &Connection) -> Result<u32, DatabaseErrorRepr> {
     // One statement, because another run may be creating the tables now.
     let query = "SELECT application_id, user_version, NOT EXISTS (SELECT 1 FROM sqlite_schema)
         FROM pragma_application_id, pragma_user_version";
     let all = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let (application, found, is_empty): (i64, i64, bool) = connection.query_row(query, [], all)?;
     if found == 0 && application == 0 {
-        return if is_empty { Ok(0) } else { Err(DatabaseError::Foreign) };
+        return if is_empty { Ok(0) } else { Err(DatabaseErrorRepr::Foreign) };
     }
     match u32::try_from(found) {
-        _ if application != i64::from(APPLICATION_ID) => Err(DatabaseError::Foreign),
+        _ if application != i64::from(APPLICATION_ID) => Err(DatabaseErrorRepr::Foreign),
         Ok(found @ 1..=SCHEMA_VERSION) => Ok(found),
         Ok(found) if found > SCHEMA_VERSION => {
-            Err(DatabaseError::Newer { found, written_by: writer(connection) })
+            Err(DatabaseErrorRepr::Newer { found, written_by: writer(connection) })
         }
-        _ => Err(DatabaseError::Foreign),
+        _ => Err(DatabaseErrorRepr::Foreign),
     }
 }
 
@@ -143,7 +146,7 @@ pub(super) fn writer(connection: &Connection) -> Option<String> {
 ///
 /// # Errors
 /// Another program has created tables in it meanwhile, or it cannot be written.
-pub(super) fn create(connection: &mut Connection) -> Result<(), DatabaseError> {
+pub(super) fn create(connection: &mut Connection) -> Result<(), DatabaseErrorRepr> {
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another run may have created it meanwhile.
     if version(&change)? == 0 {
@@ -163,7 +166,7 @@ pub(super) fn create(connection: &mut Connection) -> Result<(), DatabaseError> {
 ///
 /// # Errors
 /// The schema is newer, or not that of any version, or it cannot be written.
-pub(super) fn upgrade(connection: &Connection) -> Result<(), DatabaseError> {
+pub(super) fn upgrade(connection: &Connection) -> Result<(), DatabaseErrorRepr> {
     let found = version(connection)?;
     refuse_triggers_and_unique_indexes(connection)?;
     for missing in missing_columns(connection)? {
@@ -184,7 +187,7 @@ pub(super) fn upgrade(connection: &Connection) -> Result<(), DatabaseError> {
 /// another type, or a column that every version has is missing.
 pub(crate) fn missing_columns(
     connection: &Connection,
-) -> Result<Vec<ExpectedColumn>, DatabaseError> {
+) -> Result<Vec<ExpectedColumn>, DatabaseErrorRepr> {
     let mut missing = Vec::new();
     for (table, columns) in tables() {
         check_table(connection, table)?;
@@ -203,12 +206,12 @@ pub(crate) fn missing_columns(
 }
 
 /// Checks that there is one ordinary table of this name, whose rows have a row id.
-fn check_table(connection: &Connection, table: &str) -> Result<(), DatabaseError> {
+fn check_table(connection: &Connection, table: &str) -> Result<(), DatabaseErrorRepr> {
     let mut query =
         connection.prepare("SELECT type, sql FROM sqlite_schema WHERE name = ?1 COLLATE NOCASE")?;
     let found = query.query_map([table], |row| Ok((column_text(row, 0), column_text(row, 1))))?;
     let found: Vec<_> = found.take(2).collect::<Result<_, _>>()?;
-    let altered = |what: String| Err(DatabaseError::Altered(what));
+    let altered = |what: String| Err(DatabaseErrorRepr::Altered(what));
     match &found[..] {
         [] => return altered(format!("the table {table} is missing")),
         [(kind, _)] if kind != "table" => {
@@ -234,7 +237,7 @@ fn check_table(connection: &Connection, table: &str) -> Result<(), DatabaseError
 /// There is one: its name, and the statement that removes it.
 pub(super) fn refuse_triggers_and_unique_indexes(
     connection: &Connection,
-) -> Result<(), DatabaseError> {
+) -> Result<(), DatabaseErrorRepr> {
     for (table, _) in tables() {
         for (what, query) in [
             (
@@ -255,7 +258,7 @@ pub(super) fn refuse_triggers_and_unique_indexes(
             } else {
                 format!(" (DROP {what} {name} removes it)")
             };
-            return Err(DatabaseError::Altered(format!(
+            return Err(DatabaseErrorRepr::Altered(format!(
                 "the table {table} has the {kind} {name}, which may reject rows{remedy}"
             )));
         }
@@ -278,10 +281,12 @@ pub(super) struct ExistingColumn {
 }
 
 impl ExistingColumn {
-    fn check(&self, expected: &ExpectedColumn) -> Result<(), DatabaseError> {
+    fn check(&self, expected: &ExpectedColumn) -> Result<(), DatabaseErrorRepr> {
         let ExpectedColumn { table, column, declaration } = expected;
         let altered = |what: &str| {
-            Err(DatabaseError::Altered(format!("the column {column} of the table {table} {what}")))
+            Err(DatabaseErrorRepr::Altered(format!(
+                "the column {column} of the table {table} {what}"
+            )))
         };
         let kind = declaration.split(' ').next().unwrap_or_default();
         if !self.kind.eq_ignore_ascii_case(kind) {

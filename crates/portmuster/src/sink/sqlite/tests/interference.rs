@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use super::super::{Sqlite, connection};
 use super::scratch::{ScratchDatabase, begin, ending, pause, refused, write};
-use crate::sink::Sink;
+use crate::sink::{ResumableSink, Sink, first_error::tests::assert_earlier};
 
 #[test]
 fn runs_that_buffer_rows_do_not_block_each_other() {
@@ -162,12 +162,13 @@ fn full_disk_keeps_committed_rows_and_an_unfinished_run() {
     sink.write(&refused(22)).expect("there is room");
     pause(&mut sink);
     sink.connection.pragma_update(None, "max_page_count", 1).expect("the limit can be set");
-    let failed = (0..10_000).find_map(|_| {
-        sink.write(&refused(22)).and_then(|()| sink.unless_failed(Sqlite::commit)).err()
-    });
+    let failed = (0..10_000)
+        .find_map(|_| sink.write(&refused(22)).and_then(|()| sink.attempt(Sqlite::commit)).err());
     assert_eq!(failed.expect("the database is full").kind(), io::ErrorKind::StorageFull);
-    sink.write(&refused(22)).expect("the row is ignored");
-    sink.finish(&ending()).expect("the row is ignored");
+    assert_earlier(sink.write(&refused(22)));
+    assert_earlier(sink.flush());
+    assert_earlier(sink.checkpoint());
+    assert_earlier(sink.finish(&ending()));
     drop(sink);
     assert!(database.count() > 0);
     assert_eq!(database.query::<Option<String>>("SELECT ended FROM runs"), [None]);

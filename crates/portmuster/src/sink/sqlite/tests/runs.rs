@@ -8,7 +8,7 @@ use super::super::{
     statements::delete_after,
 };
 use super::scratch::{ScratchDatabase, ending, pause, prepare, refused, write};
-use crate::sink::{ResumePoint, Sink, samples};
+use crate::sink::{ResumableSink, ResumePoint, Sink, samples};
 
 #[test]
 fn each_run_gets_its_own_rows() {

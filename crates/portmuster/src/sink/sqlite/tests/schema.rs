@@ -5,10 +5,10 @@ use std::{fs, path::Path};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::super::{DatabaseError, PreparedRun, Sqlite, schema, settings::SCHEMA_VERSION};
+use super::super::{DatabaseErrorKind, PreparedRun, Sqlite, schema, settings::SCHEMA_VERSION};
 use super::read;
 use super::scratch::{ScratchDatabase, prepare};
-use crate::sink::{Sink, samples};
+use crate::sink::{ResumableSink, Sink, samples};
 
 /// The database of version 0.1.0 with an unfinished run.
 const SCHEMA_1: &str = "
@@ -230,5 +230,6 @@ fn missing_column_that_is_read_is_reported() {
 fn application_id_without_schema_version_is_foreign() {
     let database = old_database();
     database.execute("PRAGMA user_version = 0");
-    assert!(matches!(prepare(&database.file()), Err(DatabaseError::Foreign)));
+    let refused = prepare(&database.file()).expect_err("the file has no schema version");
+    assert_eq!(refused.kind(), DatabaseErrorKind::Foreign);
 }

@@ -3,14 +3,14 @@
 use std::fs;
 
 use super::super::{
-    DatabaseError, Sqlite,
+    DatabaseErrorRepr, Sqlite,
     connection::{open_immutable, open_read_only, open_to_write},
     schema,
     statements::count,
 };
 use super::scratch::{ScratchDatabase, begin, ending, refused, write};
 use super::{ROWS, database_with_run, read};
-use crate::sink::{ResumePoint, Sink};
+use crate::sink::{ResumableSink, ResumePoint, Sink};
 
 #[test]
 fn triggers_and_unique_indexes_are_refused_by_writers() {
@@ -221,10 +221,10 @@ fn table_created_by_another_application_is_refused() {
     let mut connection = open_to_write(&database.file()).expect("the file is empty");
     database.execute("CREATE TABLE x (y)");
     let error = schema::create(&mut connection).expect_err("another application owns it");
-    assert!(matches!(error, DatabaseError::Foreign), "{error}");
+    assert!(matches!(error, DatabaseErrorRepr::Foreign), "{error}");
     database.execute("PRAGMA application_id = 7; PRAGMA user_version = 1");
     let error = schema::version(&connection).expect_err("another application owns it");
-    assert!(matches!(error, DatabaseError::Foreign), "{error}");
+    assert!(matches!(error, DatabaseErrorRepr::Foreign), "{error}");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn endless_statement_is_interrupted() {
         open_to_write(&database.file()).expect("the file is a database"),
     ] {
         let error = count(&connection, &query, &[]).expect_err("the statement is endless");
-        let error = DatabaseError::from(error).to_string();
+        let error = DatabaseErrorRepr::from(error).to_string();
         assert!(error.contains("takes more steps than a database of its size can need"), "{error}");
     }
 }

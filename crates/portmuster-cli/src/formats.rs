@@ -1,0 +1,198 @@
+//! The formats of outputs: one table, whose rows are all that the program knows about each format.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::Path,
+};
+
+use portmuster::sink::{
+    Beginning, Csv, DatabaseError, Jsonl, Paint, PreparedRun, ResumableOutput, ResumableSink,
+    ResumePoint, SCHEMA, Sink, Sqlite, Table, Xml, XmlFile,
+};
+
+mod line_buffer;
+mod rowless;
+
+pub(crate) use self::line_buffer::LineBuffer;
+
+/// The formats, in the order in which the help lists them.
+pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
+    OutputFormat {
+        name: "table",
+        about: "aligned columns for reading",
+        shows_all: false,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, _, paint| Ok(Box::new(Table::new(output, paint))),
+            file: |output, _| Ok(Box::new(Table::new(output, Paint::Plain))),
+            append: Ok(|output| Box::new(Table::new(output, Paint::Plain))),
+            resume: |output, point| Ok(Box::new(Table::resume(output, Paint::Plain, point)?)),
+            header: String::new,
+            row_prefix: || None,
+            is_rowless: |_| false,
+        }),
+    },
+    OutputFormat {
+        name: "jsonl",
+        about: "JSON Lines: one object per line",
+        shows_all: true,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, _, _| Ok(Box::new(Jsonl::new(output))),
+            file: |output, _| Ok(Box::new(Jsonl::new(output))),
+            append: Ok(|output| Box::new(Jsonl::new(output))),
+            resume: |output, point| Ok(Box::new(Jsonl::resume(output, point)?)),
+            header: String::new,
+            row_prefix: || Some(format!("{{\"schema\":{SCHEMA},")),
+            is_rowless: |_| false,
+        }),
+    },
+    OutputFormat {
+        name: "csv",
+        about: "the fields of jsonl as columns; cells are safe to open in a spreadsheet",
+        shows_all: true,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, _, _| Ok(Box::new(Csv::begin(output)?)),
+            file: |output, _| Ok(Box::new(Csv::begin(output)?)),
+            append: Ok(|output| Box::new(Csv::without_header(output))),
+            resume: |output, point| Ok(Box::new(Csv::resume(output, point)?)),
+            header: Csv::header,
+            row_prefix: || Some(format!("{SCHEMA},")),
+            is_rowless: |content| content == Csv::header().as_bytes(),
+        }),
+    },
+    OutputFormat {
+        name: "xml",
+        about: "nmap's XML format, for programs that read it",
+        shows_all: true,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, beginning, _| Ok(Box::new(Xml::new(output, beginning))),
+            file: |output, beginning| Ok(Box::new(XmlFile::begin(output, beginning)?)),
+            append: Err("a finished XML document can't be appended to: choose another file, or \
+                         use --force"),
+            resume: |output, point| Ok(Box::new(XmlFile::resume(output, point)?)),
+            header: String::new,
+            row_prefix: || None,
+            is_rowless: rowless::is_rowless_xml,
+        }),
+    },
+    OutputFormat {
+        name: "sqlite",
+        about: "a database file; each run is added to the runs in it",
+        shows_all: true,
+        storage: Storage::Database(DatabaseFormat {
+            inspect: Sqlite::inspect,
+            begin: PreparedRun::begin,
+            resume: PreparedRun::resume,
+        }),
+    },
+];
+
+/// A format of outputs.
+pub(crate) struct OutputFormat {
+    /// The name on the command line.
+    pub(crate) name: &'static str,
+    /// What it is, for the help.
+    about: &'static str,
+    /// Whether targets that are not open are written, too, unless `--show` says otherwise.
+    pub(crate) shows_all: bool,
+    pub(crate) storage: Storage,
+}
+
+/// Where a format keeps its rows, and how.
+pub(crate) enum Storage {
+    /// On stdout or in a file, one after another.
+    Rows(RowFormat),
+    /// In a database, which needs a file.
+    Database(DatabaseFormat),
+}
+
+/// Standard output, a device or a pipe.
+pub(crate) type RowStream = LineBuffer<Box<dyn Write>>;
+
+/// A regular file.
+pub(crate) type RowFile = LineBuffer<Box<dyn ResumableOutput>>;
+
+/// Begins rows after those of other runs.
+type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
+
+/// A format of rows that are written one after another.
+pub(crate) struct RowFormat {
+    /// Begins rows on a stream.
+    pub(crate) stream: fn(RowStream, &Beginning, Paint) -> io::Result<Box<dyn Sink>>,
+    /// Begins rows in an empty file.
+    pub(crate) file: fn(RowFile, &Beginning) -> io::Result<Box<dyn ResumableSink>>,
+    /// Begins rows after those of other runs; or why that is impossible.
+    pub(crate) append: Result<AppendRows, &'static str>,
+    /// Continues the rows of this run, and removes those after the resume point.
+    pub(crate) resume: fn(RowFile, ResumePoint) -> io::Result<Box<dyn ResumableSink>>,
+    /// Returns what a file must begin with so that rows can be appended to it.
+    pub(crate) header: fn() -> String,
+    /// Returns how each line begins that is a row; `None`: rows look like any other line.
+    pub(crate) row_prefix: fn() -> Option<String>,
+    /// Returns whether content is no more than what a run writes before its rows. It is not empty.
+    pub(crate) is_rowless: fn(&[u8]) -> bool,
+}
+
+/// A format of databases, which collect runs.
+pub(crate) struct DatabaseFormat {
+    /// Checks that a file is such a database or empty, without changing it.
+    pub(crate) inspect: fn(&Path) -> Result<(), DatabaseError>,
+    /// Prepares a new run.
+    pub(crate) begin: fn(&Path, &Beginning) -> Result<PreparedRun, DatabaseError>,
+    /// Prepares to continue a run after its outcome with the second id.
+    pub(crate) resume: fn(&Path, i64, i64) -> Result<PreparedRun, DatabaseError>,
+}
+
+impl OutputFormat {
+    /// Finds a format by its name.
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        OUTPUT_FORMATS.iter().find(|format| format.name == name)
+    }
+
+    /// Returns whether the format is a database, which needs a file.
+    pub(crate) fn is_database(&self) -> bool {
+        matches!(self.storage, Storage::Database(_))
+    }
+}
+
+impl PartialEq for OutputFormat {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for OutputFormat {}
+
+impl fmt::Debug for OutputFormat {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name)
+    }
+}
+
+/// Returns the names of all formats.
+pub(crate) fn names() -> [&'static str; OUTPUT_FORMATS.len()] {
+    OUTPUT_FORMATS.each_ref().map(|format| format.name)
+}
+
+/// Returns the short help of `--output`.
+pub(crate) fn help() -> String {
+    let names = names();
+    let [rest @ .., last] = &names;
+    format!("Write rows as {} or {last}, to stdout or a file; repeatable", rest.join(", "))
+}
+
+/// Returns the long help of `--output`, with one line for each format.
+pub(crate) fn long_help() -> String {
+    let width = names().into_iter().map(str::len).max().unwrap_or_default();
+    let start = "Write rows to stdout or a file; repeatable, with at most one output on stdout.";
+    OUTPUT_FORMATS.iter().fold(start.to_owned(), |help, OutputFormat { name, about, .. }| {
+        format!("{help}\n  {name:<width$}  {about}")
+    })
+}
+
+/// Returns the help of `--append`, with the formats for which it is impossible.
+pub(crate) fn append_help() -> String {
+    let refuses = |format: &&OutputFormat| matches!(&format.storage, Storage::Rows(rows) if rows.append.is_err());
+    let refusing: Vec<_> = OUTPUT_FORMATS.iter().filter(refuses).map(|it| it.name).collect();
+    format!("Append to existing output files (not possible for {})", refusing.join(", "))
+}
