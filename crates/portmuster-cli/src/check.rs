@@ -1,12 +1,16 @@
 //! `portmuster check`: checks targets, writes rows and decides the exit status.
 
 use anyhow::Context;
-use portmuster::{Account, Checker, Outcomes, PortState, WorkersReport, targets::Skipped};
+use portmuster::{
+    Account, Checker, Outcomes, PortState, WorkersReport,
+    gates::{Gates, RunTotals},
+    targets::Skipped,
+};
 
 use crate::{
     args::Check,
     collect::{Collected, Collector, JournaledRun},
-    gate::{Gate, RunTotals},
+    gate,
     input::{BadLines, Input, SharedSkipped},
     journal::{self, Journal, OpenJournal},
     listing,
@@ -26,7 +30,7 @@ use crate::{
 /// The arguments or the input are invalid; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config())?;
-    let gate = Gate::new(check)?;
+    let gates = gate::create(check)?;
     let input = Input::read(check)?;
     let reads = ReadFiles::of(check);
     let dry_run = check.selection.dry_run;
@@ -38,18 +42,18 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     }
     refuse_reserved(check, &reads)?;
     let journal = journal::open(check, &input)?;
-    let gate = match &journal {
+    let gates = match &journal {
         Some(OpenJournal::Existing(_, journal)) => {
             let outcomes = journal.account.settled();
-            gate.map(|gate| gate.restore(journal.gate.clone(), outcomes)).transpose()?
+            gates.map(|gates| gate::resume(gates, journal.gate.as_ref(), outcomes)).transpose()?
         }
-        Some(OpenJournal::New(_)) | None => gate,
+        Some(OpenJournal::New(_)) | None => gates,
     };
     match journal {
         Some(OpenJournal::Existing(_, journal)) if journal.complete => {
-            report_complete(check, &input, gate.as_ref(), &journal)
+            report_complete(check, &input, gates.as_ref(), &journal)
         }
-        journal => check_targets(check, checker, input, gate, journal),
+        journal => check_targets(check, checker, input, gates, journal),
     }
 }
 
@@ -60,21 +64,17 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
 fn report_complete(
     check: &Check,
     input: &Input,
-    gate: Option<&Gate>,
+    gates: Option<&Gates>,
     journal: &Journal,
 ) -> anyhow::Result<Status> {
     Outputs::inspect(check, &journal.outputs)?;
     if !check.quiet {
         terminal::note("the journal says that this run is complete: nothing is left to do");
     }
-    let totals = RunTotals {
-        account: journal.account,
-        targets: summary::ending(&journal.account, input.len()).targets,
-        skipped: input.skipped(),
-        bad_lines: input.bad_lines().unread(),
-        is_cut_short: false,
-    };
-    Ok(judge(check, gate, &totals).min(completeness(&journal.account)))
+    let mut totals = RunTotals::new(journal.account, input.len());
+    totals.skipped = input.skipped();
+    totals.bad_lines = input.bad_lines().unread();
+    Ok(judge(check, gates, &totals).min(completeness(&journal.account)))
 }
 
 /// Starts or resumes the run, and waits for its end.
@@ -85,7 +85,7 @@ fn check_targets(
     check: &Check,
     checker: Checker,
     input: Input,
-    gate: Option<Gate>,
+    gates: Option<Gates>,
     mut journal: Option<OpenJournal>,
 ) -> anyhow::Result<Status> {
     let mut outputs = match open_outputs(check, &mut journal) {
@@ -120,7 +120,7 @@ fn check_targets(
     }
     let mut progress = Progress::start(check, read.total);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let collector = Collector { outcomes, outputs, progress, total: read.total, gate, journaled };
+    let collector = Collector { outcomes, outputs, progress, total: read.total, gates, journaled };
     let collected = collector.run();
     progress.finish();
     interrupted.wait_for_message();
@@ -154,7 +154,7 @@ fn finish(
     collected: Collected,
     interrupted: &Interrupted,
 ) -> Status {
-    let Collected { account, gate, workers, written } = collected;
+    let Collected { account, gates, workers, written } = collected;
     let reached = if interrupted.is_set() { Status::Interrupted } else { completeness(&account) };
     let mut status = reached.min(write_cost(check, &account, &workers));
     match written {
@@ -177,10 +177,11 @@ fn finish(
         summary::print(&account, input.total, skipped, input.bad_lines.skipped());
         summary::print_workers(&workers, check.verbose);
     }
-    let targets = summary::ending(&account, input.total).targets;
-    let bad_lines = input.bad_lines.unread();
-    let totals = RunTotals { account, targets, skipped, bad_lines, is_cut_short };
-    status.min(judge(check, gate.as_ref(), &totals))
+    let mut totals = RunTotals::new(account, input.total);
+    totals.skipped = skipped;
+    totals.bad_lines = input.bad_lines.unread();
+    totals.is_cut_short = is_cut_short;
+    status.min(judge(check, gates.as_ref(), &totals))
 }
 
 fn open_outputs(check: &Check, journal: &mut Option<OpenJournal>) -> Result<Outputs, OpenError> {
@@ -215,12 +216,13 @@ fn fail(error: &anyhow::Error) -> Status {
 }
 
 /// Prints the report of the gates, and returns their status.
-fn judge(check: &Check, gate: Option<&Gate>, totals: &RunTotals) -> Status {
-    let Some(gate) = gate else { return Status::Complete };
+fn judge(check: &Check, gates: Option<&Gates>, totals: &RunTotals) -> Status {
+    let Some(gates) = gates else { return Status::Complete };
+    let report = gates.report(totals);
     if !check.quiet {
-        gate.report(totals);
+        gate::print(&report);
     }
-    if gate.is_violated(totals) { Status::Finding } else { Status::Complete }
+    if report.is_violated() { Status::Finding } else { Status::Complete }
 }
 
 fn completeness(account: &Account) -> Status {

@@ -2,11 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use portmuster::{Account, Next, Outcome, Outcomes, Positions, WorkersReport};
+use portmuster::{Account, Next, Outcome, Outcomes, Positions, WorkersReport, gates::Gates};
 
 use crate::{
     args::Check,
-    gate::Gate,
     input::Input,
     journal::{self, Checkpoint, CheckpointWriter, OpenJournal, RunIdentity},
     output::{Outputs, WriteError, new_run_id},
@@ -29,7 +28,7 @@ pub(crate) struct Collector<'a> {
     /// The number of targets; `None`: some come from a stream.
     pub(crate) total: Option<u128>,
     /// `None`: the run has no gates.
-    pub(crate) gate: Option<Gate>,
+    pub(crate) gates: Option<Gates>,
     /// `None`: the run has no journal.
     pub(crate) journaled: Option<JournaledRun>,
 }
@@ -39,7 +38,7 @@ pub(crate) struct Collected {
     /// The sum over all targets, including those of earlier processes.
     pub(crate) account: Account,
     /// The gates after all outcomes, including those of earlier processes.
-    pub(crate) gate: Option<Gate>,
+    pub(crate) gates: Option<Gates>,
     /// The attempts and failures of the workers.
     pub(crate) workers: WorkersReport,
     /// Whether all outputs and the journal were written.
@@ -138,8 +137,8 @@ impl Collector<'_> {
     }
 
     fn write_row(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
-        if let Some(gate) = &mut self.gate {
-            gate.add(outcome);
+        if let Some(gates) = &mut self.gates {
+            gates.add(outcome);
         }
         self.outputs.write(outcome)
     }
@@ -173,7 +172,7 @@ impl Collector<'_> {
         let settled = self.outcomes.settled().clone();
         Ok(Checkpoint {
             account: journal::settled_account(self.account(), &settled),
-            gate: self.gate.as_ref().map(Gate::state),
+            gate: self.gates.as_ref().map(Gates::state).cloned(),
             settled,
             resume_points,
             complete: false,
@@ -199,6 +198,6 @@ impl Collector<'_> {
             written = written.and(last).and_then(finish);
         }
         let workers = self.outcomes.workers().clone();
-        Collected { account, gate: self.gate, workers, written }
+        Collected { account, gates: self.gates, workers, written }
     }
 }

@@ -29,7 +29,6 @@ mod man;
 mod measure;
 mod numbers;
 mod output;
-mod policy;
 mod progress;
 mod read_files;
 mod reserved;

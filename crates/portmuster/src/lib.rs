@@ -15,6 +15,7 @@
 //! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The
 //! executor of the [method](Method) makes the attempts; each is a state machine without I/O, under a
 //! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
+//! [Gates](gates) say whether a run proves that no telnet or weak ssh is left.
 
 mod attempt;
 mod characters;
@@ -27,6 +28,7 @@ mod driver;
 mod fingerprint;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod gates;
 pub mod history;
 mod input;
 mod memory;

@@ -14,10 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::{Account, Positions, sink::ResumePoint, targets::WALK_VERSION};
+use portmuster::{Account, Positions, gates::GateState, sink::ResumePoint, targets::WALK_VERSION};
 
 use super::{file::JournalFile, format::Journal, run_identity::RunIdentity};
-use crate::{gate::GateState, output::JournaledOutput};
+use crate::output::JournaledOutput;
 
 /// Time between two checkpoints. A kill loses at most the work of this time and of the sync before.
 const EVERY: Duration = Duration::from_secs(1);

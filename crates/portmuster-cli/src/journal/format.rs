@@ -1,11 +1,11 @@
 //! The content of a journal, and its encoding with a header and a checksum.
 
-use portmuster::{Account, Positions, targets::WALK_VERSION};
+use portmuster::{Account, Positions, gates::GateState, targets::WALK_VERSION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::run_identity::RunIdentity;
-use crate::{checksum::checksum, gate::GateState, output::SavedOutput};
+use crate::{checksum::checksum, output::SavedOutput};
 
 /// The first word of a journal. The rest of the first line is the version of the format, the
 /// version of the program, the [checksum] of the latter and the body, and the length of the body.

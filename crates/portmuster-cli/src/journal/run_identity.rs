@@ -1,12 +1,16 @@
 //! The settings of a run that its rows depend on.
 
-use portmuster::{Addresses, Config, Limits, Probing, SpeakFirst, sink::SCHEMA, targets::Order};
+use portmuster::{
+    Addresses, Config, Limits, Probing, SpeakFirst,
+    gates::{Forbidden, Inconclusive},
+    sink::SCHEMA,
+    targets::Order,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     args::{Check, GateArgs, Show},
     input::Input,
-    policy::{Forbidden, Inconclusive},
 };
 
 /// The names and values of all settings that affect which rows a run writes and what they contain.
@@ -123,7 +127,7 @@ fn rows(check: &Check) -> [(&'static str, String); 4] {
     });
     [
         ("show", show.to_owned()),
-        ("forbid", joined(forbid.iter().map(Forbidden::name))),
+        ("forbid", joined(forbid.iter().copied().map(Forbidden::name))),
         ("require-verdict", yes_or_no(*require_verdict)),
         ("allow", joined(allow.iter().copied().map(Inconclusive::name))),
     ]

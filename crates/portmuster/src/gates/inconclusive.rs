@@ -1,11 +1,15 @@
 //! The kinds of targets without a verdict.
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, str::FromStr};
 
-/// Why an outcome neither proves nor disproves that something is present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Why a target neither proves nor disproves that something is present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Inconclusive {
+#[non_exhaustive]
+pub enum Inconclusive {
     /// Nothing answered, or a device on the path rejected the connection.
     Filtered,
     /// The name does not exist, or the resolver does not know it.
@@ -39,8 +43,8 @@ pub(crate) enum Inconclusive {
 }
 
 impl Inconclusive {
-    /// All kinds, in the order of the summary.
-    pub(crate) const ALL: [Self; 15] = [
+    /// Every kind, in the order in which summaries list them.
+    pub const ALL: [Self; 15] = [
         Self::Filtered,
         Self::Unresolved,
         Self::Unchecked,
@@ -58,8 +62,9 @@ impl Inconclusive {
         Self::BadLines,
     ];
 
-    /// Returns the name in summaries and on the command line.
-    pub(crate) fn name(self) -> &'static str {
+    /// Returns the name of the kind, as texts and summaries write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Filtered => "filtered",
             Self::Unresolved => "unresolved",
@@ -78,10 +83,25 @@ impl Inconclusive {
             Self::BadLines => "bad-lines",
         }
     }
+}
 
-    /// Returns the kind with this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+/// A text that is not the name of a kind of target without a verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no kind {0:?} of targets without a verdict")]
+pub struct UnknownInconclusive(String);
+
+impl fmt::Display for Inconclusive {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+impl FromStr for Inconclusive {
+    type Err = UnknownInconclusive;
+
+    fn from_str(name: &str) -> Result<Self, UnknownInconclusive> {
+        let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        found.ok_or_else(|| UnknownInconclusive(name.to_owned()))
     }
 }
 
@@ -93,8 +113,8 @@ mod tests {
     fn names_are_unique_and_discriminants_match_the_order() {
         for (index, kind) in Inconclusive::ALL.into_iter().enumerate() {
             assert_eq!(kind as usize, index);
-            assert_eq!(Inconclusive::named(kind.name()), Some(kind));
+            assert_eq!(kind.name().parse(), Ok(kind));
         }
-        assert_eq!(Inconclusive::named("left"), None);
+        assert!("left".parse::<Inconclusive>().is_err());
     }
 }
