@@ -4,15 +4,16 @@ use anyhow::Context;
 use portmuster::{
     Account, Checker, Outcomes, PortState, WorkersReport,
     gates::{Gates, RunTotals},
+    journal::JournaledRun,
     targets::Skipped,
 };
 
 use crate::{
     args::Check,
-    collect::{Collected, Collector, JournaledRun},
+    collect::{Collected, Collector},
     gate,
     input::{BadLines, Input, SharedSkipped},
-    journal::{self, Journal, OpenJournal},
+    journal::{self, OpenJournal, SavedState},
     listing,
     measure::Measured,
     output::{OpenError, Outputs, WriteError},
@@ -42,19 +43,16 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     }
     refuse_reserved(check, &reads)?;
     let journal = journal::open(check, &input)?;
-    let gates = match &journal {
-        Some(OpenJournal::Existing(_, journal)) => {
-            let outcomes = journal.account.settled();
-            gates.map(|gates| gate::resume(gates, journal.gate.as_ref(), outcomes)).transpose()?
-        }
-        Some(OpenJournal::New(_)) | None => gates,
+    let Some(state) = journal.as_ref().and_then(OpenJournal::state) else {
+        return check_targets(check, checker, input, gates, journal);
     };
-    match journal {
-        Some(OpenJournal::Existing(_, journal)) if journal.complete => {
-            report_complete(check, &input, gates.as_ref(), &journal)
-        }
-        journal => check_targets(check, checker, input, gates, journal),
+    let outcomes = state.account.settled();
+    let resume = |gates| gate::resume(gates, state.gates.as_ref(), outcomes);
+    let gates = gates.map(resume).transpose()?;
+    if state.complete {
+        return report_complete(check, &input, gates.as_ref(), state);
     }
+    check_targets(check, checker, input, gates, journal)
 }
 
 /// Reports a run that its journal says is complete.
@@ -65,16 +63,16 @@ fn report_complete(
     check: &Check,
     input: &Input,
     gates: Option<&Gates>,
-    journal: &Journal,
+    state: &SavedState,
 ) -> anyhow::Result<Status> {
-    Outputs::inspect(check, &journal.outputs)?;
+    Outputs::inspect(check, &state.outputs)?;
     if !check.quiet {
         terminal::note("the journal says that this run is complete: nothing is left to do");
     }
-    let mut totals = RunTotals::new(journal.account, input.len());
+    let mut totals = RunTotals::new(state.account, input.len());
     totals.skipped = input.skipped();
     totals.bad_lines = input.bad_lines().unread();
-    Ok(judge(check, gates, &totals).min(completeness(&journal.account)))
+    Ok(judge(check, gates, &totals).min(completeness(&state.account)))
 }
 
 /// Starts or resumes the run, and waits for its end.
@@ -93,14 +91,14 @@ fn check_targets(
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::Failed(error)) => return Ok(fail(&error)),
     };
-    let has_no_journal_yet = check.journal.resume && matches!(journal, Some(OpenJournal::New(_)));
-    let journaled =
-        journal.map(|journal| JournaledRun::start(journal, check, &input, &mut outputs));
-    let (journaled, settled) = match journaled.transpose() {
-        Ok(journaled) => journaled.unzip(),
+    let has_no_journal_yet =
+        check.journal.resume && journal.as_ref().is_some_and(|journal| journal.state().is_none());
+    let settled = journal.as_ref().map(OpenJournal::settled).unwrap_or_default();
+    let journaled = journal.map(|journal| start_journal(journal, check, &input, &mut outputs));
+    let journaled = match journaled.transpose() {
+        Ok(journaled) => journaled,
         Err(error) => return Ok(fail(&error)),
     };
-    let settled = settled.unwrap_or_default();
     if !check.quiet {
         warnings::print(check, &input);
         if has_no_journal_yet {
@@ -186,13 +184,27 @@ fn finish(
 
 fn open_outputs(check: &Check, journal: &mut Option<OpenJournal>) -> Result<Outputs, OpenError> {
     match journal {
-        Some(OpenJournal::Existing(_, journal)) => {
-            Outputs::resume(check, &journal.outputs, &journal.run)
-        }
-        // Cleared before any output is emptied, so that no journal names rows that are gone.
-        Some(OpenJournal::New(journal)) => Outputs::open(check, || journal.clear()),
+        Some(journal) => match journal.state() {
+            Some(state) => Outputs::resume(check, &state.outputs, &state.run),
+            // Cleared before any output is emptied, so that no journal names rows that are gone.
+            None => Outputs::open(check, || journal.clear().map_err(journal::explained)),
+        },
         None => Outputs::open(check, || Ok(())),
     }
+}
+
+/// Writes the first checkpoint of this process. From here on the run can be resumed.
+///
+/// # Errors
+/// The journal can't be written.
+fn start_journal(
+    journal: OpenJournal,
+    check: &Check,
+    input: &Input,
+    outputs: &mut Outputs,
+) -> anyhow::Result<JournaledRun> {
+    let resume_points = outputs.resume_points().map_err(WriteError::into_error)?;
+    journal::start(journal, check, input, outputs.take_journaled(), resume_points)
 }
 
 fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {

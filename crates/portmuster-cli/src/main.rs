@@ -11,7 +11,6 @@ use clap::Parser;
 
 mod args;
 mod check;
-mod checksum;
 mod clock;
 mod collect;
 mod compare;

@@ -26,7 +26,6 @@ mod writes;
 
 pub(crate) use self::{
     error::{OpenError, WriteError},
-    run_tag::new_run_id,
     saved::{JournaledOutput, SavedOutput},
 };
 use self::{

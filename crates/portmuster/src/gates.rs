@@ -57,6 +57,7 @@ pub struct Gates {
 /// The error for a [state](GateState) of other gates, or of another number of outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the state belongs to other gates, or to another number of outcomes")]
+#[non_exhaustive]
 pub struct GateMismatch;
 
 impl Gates {

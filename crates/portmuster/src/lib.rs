@@ -15,7 +15,8 @@
 //! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The
 //! executor of the [method](Method) makes the attempts; each is a state machine without I/O, under a
 //! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
-//! [Gates](gates) say whether a run proves that no telnet or weak ssh is left.
+//! [Gates](gates) say whether a run proves that no telnet or weak ssh is left, and a
+//! [journal] records the progress of a run, so that a later process can resume it.
 
 mod attempt;
 mod characters;
@@ -31,6 +32,7 @@ pub mod fuzzing;
 pub mod gates;
 pub mod history;
 mod input;
+pub mod journal;
 mod memory;
 mod method;
 mod outcome;

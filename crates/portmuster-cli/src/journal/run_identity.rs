@@ -1,55 +1,25 @@
-//! The settings of a run that its rows depend on.
+//! The settings of the command line that the rows of a run depend on.
 
 use portmuster::{
     Addresses, Config, Limits, Probing, SpeakFirst,
     gates::{Forbidden, Inconclusive},
+    journal::RunIdentity,
     sink::SCHEMA,
     targets::Order,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     args::{Check, GateArgs, Show},
     input::Input,
 };
 
-/// The names and values of all settings that affect which rows a run writes and what they contain.
+/// Returns the identity of the run that the command line describes.
 ///
-/// Speed and method are not included, so that a run can resume with others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RunIdentity(Vec<(String, String)>);
-
-impl RunIdentity {
-    /// Creates an identity from names and values.
-    pub(super) fn from_settings<const N: usize>(values: [(&str, String); N]) -> Self {
-        Self(values.map(|(name, value)| (name.to_owned(), value)).into())
-    }
-
-    /// Returns the identity of the run that the command line describes.
-    ///
-    /// Each part destructures its settings by name, so that whoever adds a setting must decide
-    /// whether rows depend on it.
-    pub(crate) fn of(check: &Check, input: &Input) -> Self {
-        let mut identity = Self::from_settings(targets(check, input));
-        identity.0.extend(Self::from_settings(attempts(check.config())).0);
-        identity.0.extend(Self::from_settings(rows(check)).0);
-        identity
-    }
-
-    /// Describes each setting whose value differs, is new or is gone.
-    pub(super) fn differences(&self, now: &Self) -> Vec<String> {
-        let value = |identity: &Self, name: &str| {
-            let found = identity.0.iter().find(|(other, _)| other == name);
-            found.map_or("unknown".to_owned(), |(_, value)| value.clone())
-        };
-        let gone = self.0.iter().filter(|(name, _)| now.0.iter().all(|(other, _)| other != name));
-        let names = now.0.iter().chain(gone).map(|(name, _)| name);
-        names
-            .map(|name| (name, value(self, name), value(now, name)))
-            .filter(|(_, was, is)| was != is)
-            .map(|(name, was, is)| format!("{name} was {was}, is {is}"))
-            .collect()
-    }
+/// Each part destructures its settings by name, so that whoever adds a setting must decide whether
+/// rows depend on it.
+pub(super) fn identity(check: &Check, input: &Input) -> RunIdentity {
+    let targets = targets(check, input).into_iter();
+    RunIdentity::new(targets.chain(attempts(check.config())).chain(rows(check)))
 }
 
 /// Returns the settings that select the targets.
@@ -160,31 +130,10 @@ mod tests {
         for (change, name) in changes {
             let mut other = Config::default();
             change(&mut other.limits);
-            let (was, is) = (
-                RunIdentity::from_settings(attempts(Config::default())),
-                RunIdentity::from_settings(attempts(other)),
-            );
-            let differences = was.differences(&is);
-            assert!(differences.len() == 1 && differences[0].starts_with(name), "{differences:?}");
+            let was = RunIdentity::new(attempts(Config::default()));
+            let differences = was.differences(&RunIdentity::new(attempts(other)));
+            let described = differences.first().map(ToString::to_string).unwrap_or_default();
+            assert!(differences.len() == 1 && described.starts_with(name), "{differences:?}");
         }
-    }
-
-    #[test]
-    fn changed_new_and_removed_settings_are_described() {
-        let was = RunIdentity::from_settings([
-            ("seed", "1".into()),
-            ("ports", "22".into()),
-            ("old", "x".into()),
-        ]);
-        let is = RunIdentity::from_settings([
-            ("seed", "2".into()),
-            ("ports", "22".into()),
-            ("new", "y".into()),
-        ]);
-        assert_eq!(
-            was.differences(&is),
-            ["seed was 1, is 2", "new was unknown, is y", "old was x, is unknown"]
-        );
-        assert!(was.differences(&was).is_empty());
     }
 }
