@@ -1,14 +1,20 @@
 //! `portmuster check`: checks targets, writes rows and decides the exit status.
 
 use anyhow::Context;
-use portmuster::{Account, Checker, Outcomes, PortState, method::WorkersReport, targets::Skipped};
+use portmuster::{
+    Account, Checker, Outcomes, PortState,
+    gates::{Gates, RunTotals},
+    journal::JournaledRun,
+    method::WorkersReport,
+    targets::Skipped,
+};
 
 use crate::{
     args::Check,
-    collect::{Collected, Collector, JournaledRun},
-    gate::{Gate, RunTotals},
+    collect::{Collected, Collector},
+    gate,
     input::{BadLines, Input, SharedSkipped},
-    journal::{self, Journal, OpenJournal},
+    journal::{self, OpenJournal, SavedState},
     listing,
     measure::Measured,
     output::{OpenError, Outputs, WriteError},
@@ -26,7 +32,7 @@ use crate::{
 /// The arguments or the input are invalid; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config()?).preflight()?;
-    let gate = Gate::new(check)?;
+    let gates = gate::create(check)?;
     let input = Input::read(check)?;
     let reads = ReadFiles::of(check);
     let dry_run = check.selection.dry_run;
@@ -38,19 +44,16 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     }
     refuse_reserved(check, &reads)?;
     let journal = journal::open(check, &input)?;
-    let gate = match &journal {
-        Some(OpenJournal::Existing(_, journal)) => {
-            let outcomes = journal.account.settled();
-            gate.map(|gate| gate.restore(journal.gate.clone(), outcomes)).transpose()?
-        }
-        Some(OpenJournal::New(_)) | None => gate,
+    let Some(state) = journal.as_ref().and_then(OpenJournal::state) else {
+        return check_targets(check, checker, input, gates, journal);
     };
-    match journal {
-        Some(OpenJournal::Existing(_, journal)) if journal.complete => {
-            report_complete(check, &input, gate.as_ref(), &journal)
-        }
-        journal => check_targets(check, checker, input, gate, journal),
+    let outcomes = state.account.settled();
+    let resume = |gates| gate::resume(gates, state.gates.as_ref(), outcomes);
+    let gates = gates.map(resume).transpose()?;
+    if state.complete {
+        return report_complete(check, &input, gates.as_ref(), state);
     }
+    check_targets(check, checker, input, gates, journal)
 }
 
 /// Reports a run that its journal says is complete.
@@ -60,21 +63,17 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
 fn report_complete(
     check: &Check,
     input: &Input,
-    gate: Option<&Gate>,
-    journal: &Journal,
+    gates: Option<&Gates>,
+    state: &SavedState,
 ) -> anyhow::Result<Status> {
-    Outputs::inspect(check, &journal.outputs)?;
+    Outputs::inspect(check, &state.outputs)?;
     if !check.quiet {
         terminal::note("the journal says that this run is complete: nothing is left to do");
     }
-    let totals = RunTotals {
-        account: journal.account,
-        targets: summary::ending(&journal.account, input.len()).targets,
-        skipped: input.skipped(),
-        bad_lines: input.bad_lines().unread(),
-        is_cut_short: false,
-    };
-    Ok(judge(check, gate, &totals).min(completeness(&journal.account)))
+    let mut totals = RunTotals::new(state.account, input.len());
+    totals.skipped = input.skipped();
+    totals.bad_lines = input.bad_lines().unread();
+    Ok(judge(check, gates, &totals).min(completeness(&state.account)))
 }
 
 /// Starts or resumes the run, and waits for its end.
@@ -85,7 +84,7 @@ fn check_targets(
     check: &Check,
     checker: Checker,
     input: Input,
-    gate: Option<Gate>,
+    gates: Option<Gates>,
     mut journal: Option<OpenJournal>,
 ) -> anyhow::Result<Status> {
     let mut outputs = match open_outputs(check, &mut journal) {
@@ -93,14 +92,14 @@ fn check_targets(
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::Failed(error)) => return Ok(fail(&error)),
     };
-    let has_no_journal_yet = check.journal.resume && matches!(journal, Some(OpenJournal::New(_)));
-    let journaled =
-        journal.map(|journal| JournaledRun::start(journal, check, &input, &mut outputs));
-    let (journaled, settled) = match journaled.transpose() {
-        Ok(journaled) => journaled.unzip(),
+    let has_no_journal_yet =
+        check.journal.resume && journal.as_ref().is_some_and(|journal| journal.state().is_none());
+    let settled = journal.as_ref().map(OpenJournal::settled).unwrap_or_default();
+    let journaled = journal.map(|journal| start_journal(journal, check, &input, &mut outputs));
+    let journaled = match journaled.transpose() {
+        Ok(journaled) => journaled,
         Err(error) => return Ok(fail(&error)),
     };
-    let settled = settled.unwrap_or_default();
     if !check.quiet {
         warnings::print(check, &input);
         if has_no_journal_yet {
@@ -120,7 +119,7 @@ fn check_targets(
     }
     let mut progress = Progress::start(check, read.total);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let collector = Collector { outcomes, outputs, progress, total: read.total, gate, journaled };
+    let collector = Collector { outcomes, outputs, progress, total: read.total, gates, journaled };
     let collected = collector.run();
     progress.finish();
     interrupted.wait_for_message();
@@ -154,7 +153,7 @@ fn finish(
     collected: Collected,
     interrupted: &Interrupted,
 ) -> Status {
-    let Collected { account, gate, workers, written } = collected;
+    let Collected { account, gates, workers, written } = collected;
     let reached = if interrupted.is_set() { Status::Interrupted } else { completeness(&account) };
     let mut status = reached.min(write_cost(check, &account, &workers));
     match written {
@@ -177,21 +176,36 @@ fn finish(
         summary::print(&account, input.total, skipped, input.bad_lines.skipped());
         summary::print_workers(&workers, check.verbose);
     }
-    let targets = summary::ending(&account, input.total).targets;
-    let bad_lines = input.bad_lines.unread();
-    let totals = RunTotals { account, targets, skipped, bad_lines, is_cut_short };
-    status.min(judge(check, gate.as_ref(), &totals))
+    let mut totals = RunTotals::new(account, input.total);
+    totals.skipped = skipped;
+    totals.bad_lines = input.bad_lines.unread();
+    totals.is_cut_short = is_cut_short;
+    status.min(judge(check, gates.as_ref(), &totals))
 }
 
 fn open_outputs(check: &Check, journal: &mut Option<OpenJournal>) -> Result<Outputs, OpenError> {
     match journal {
-        Some(OpenJournal::Existing(_, journal)) => {
-            Outputs::resume(check, &journal.outputs, &journal.run)
-        }
-        // Cleared before any output is emptied, so that no journal names rows that are gone.
-        Some(OpenJournal::New(journal)) => Outputs::open(check, || journal.clear()),
+        Some(journal) => match journal.state() {
+            Some(state) => Outputs::resume(check, &state.outputs, &state.run),
+            // Cleared before any output is emptied, so that no journal names rows that are gone.
+            None => Outputs::open(check, || journal.clear().map_err(journal::explained)),
+        },
         None => Outputs::open(check, || Ok(())),
     }
+}
+
+/// Writes the first checkpoint of this process. From here on the run can be resumed.
+///
+/// # Errors
+/// The journal can't be written.
+fn start_journal(
+    journal: OpenJournal,
+    check: &Check,
+    input: &Input,
+    outputs: &mut Outputs,
+) -> anyhow::Result<JournaledRun> {
+    let resume_points = outputs.resume_points().map_err(WriteError::into_error)?;
+    journal::start(journal, check, input, outputs.take_journaled(), resume_points)
 }
 
 fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {
@@ -215,12 +229,13 @@ fn fail(error: &anyhow::Error) -> Status {
 }
 
 /// Prints the report of the gates, and returns their status.
-fn judge(check: &Check, gate: Option<&Gate>, totals: &RunTotals) -> Status {
-    let Some(gate) = gate else { return Status::Complete };
+fn judge(check: &Check, gates: Option<&Gates>, totals: &RunTotals) -> Status {
+    let Some(gates) = gates else { return Status::Complete };
+    let report = gates.report(totals);
     if !check.quiet {
-        gate.report(totals);
+        gate::print(&report);
     }
-    if gate.is_violated(totals) { Status::Finding } else { Status::Complete }
+    if report.is_violated() { Status::Finding } else { Status::Complete }
 }
 
 fn completeness(account: &Account) -> Status {

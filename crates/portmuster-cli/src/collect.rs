@@ -1,15 +1,17 @@
 //! The main loop of a run: writes outcomes as rows, shows progress and takes checkpoints.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use portmuster::{Account, Next, Outcome, Outcomes, method::WorkersReport, positions::Positions};
+use portmuster::{
+    Account, Next, Outcome, Outcomes,
+    gates::Gates,
+    journal::{Checkpoint, JournalError, JournaledRun},
+    method::WorkersReport,
+};
 
 use crate::{
-    args::Check,
-    gate::Gate,
-    input::Input,
-    journal::{self, Checkpoint, CheckpointWriter, OpenJournal, RunIdentity},
-    output::{Outputs, WriteError, new_run_id},
+    journal,
+    output::{Outputs, WriteError},
     progress::Progress,
     summary,
 };
@@ -29,7 +31,7 @@ pub(crate) struct Collector<'a> {
     /// The number of targets; `None`: some come from a stream.
     pub(crate) total: Option<u128>,
     /// `None`: the run has no gates.
-    pub(crate) gate: Option<Gate>,
+    pub(crate) gates: Option<Gates>,
     /// `None`: the run has no journal.
     pub(crate) journaled: Option<JournaledRun>,
 }
@@ -39,59 +41,11 @@ pub(crate) struct Collected {
     /// The sum over all targets, including those of earlier processes.
     pub(crate) account: Account,
     /// The gates after all outcomes, including those of earlier processes.
-    pub(crate) gate: Option<Gate>,
+    pub(crate) gates: Option<Gates>,
     /// The attempts and failures of the workers.
     pub(crate) workers: WorkersReport,
     /// Whether all outputs and the journal were written.
     pub(crate) written: Result<(), WriteError>,
-}
-
-/// The journal of a run, and the outcomes that wait for it.
-pub(crate) struct JournaledRun {
-    writer: CheckpointWriter,
-    /// The sum over the targets of earlier processes.
-    earlier: Account,
-    /// The outcomes of unsettled targets by position; `None`: every target has a single outcome.
-    ///
-    /// The outcomes of one target are written together once it is settled: an unsettled target is
-    /// checked again when the run resumes, so none of its rows may have been written.
-    pending: Option<HashMap<u64, Vec<Outcome>>>,
-}
-
-impl JournaledRun {
-    /// Writes the first checkpoint of this process; returns the targets settled before.
-    ///
-    /// From here on the run can be resumed.
-    ///
-    /// # Errors
-    /// The journal can't be written.
-    pub(crate) fn start(
-        journal: OpenJournal,
-        check: &Check,
-        input: &Input,
-        outputs: &mut Outputs,
-    ) -> anyhow::Result<(Self, Positions)> {
-        let (file, run, settled, earlier, gate) = match journal {
-            OpenJournal::New(file) => {
-                (file, new_run_id(), Positions::new(), Account::default(), None)
-            }
-            OpenJournal::Existing(file, journal) => {
-                (file, journal.run, journal.settled, journal.account, journal.gate)
-            }
-        };
-        let resume_points = outputs.resume_points().map_err(WriteError::into_error)?;
-        let first = Checkpoint {
-            settled: settled.clone(),
-            account: earlier,
-            gate,
-            resume_points,
-            complete: false,
-        };
-        let identity = RunIdentity::of(check, input)?;
-        let writer = CheckpointWriter::start(file, run, identity, outputs.take_journaled(), first)?;
-        let pending = check.selection.all_addresses.then(HashMap::new);
-        Ok((Self { writer, earlier, pending }, settled))
-    }
 }
 
 impl Collector<'_> {
@@ -122,83 +76,67 @@ impl Collector<'_> {
         self.finish(written)
     }
 
-    /// Writes an outcome, or keeps it until its target is settled.
+    /// Writes the rows that the outcome settles.
     fn write(&mut self, outcome: Outcome) -> Result<(), WriteError> {
-        let pending = self.journaled.as_mut().and_then(|journaled| journaled.pending.as_mut());
-        let Some(pending) = pending else { return self.write_row(&outcome) };
-        let position = outcome.position;
-        if !self.outcomes.settled().contains(position) {
-            pending.entry(position).or_default().push(outcome);
-            return Ok(());
+        match &mut self.journaled {
+            Some(journaled) => {
+                let mut settled = journaled.settle(outcome, &self.outcomes);
+                settled.try_for_each(|outcome| self.write_row(&outcome))
+            }
+            None => self.write_row(&outcome),
         }
-        for earlier in pending.remove(&position).unwrap_or_default() {
-            self.write_row(&earlier)?;
-        }
-        self.write_row(&outcome)
     }
 
     fn write_row(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
-        if let Some(gate) = &mut self.gate {
-            gate.add(outcome);
+        if let Some(gates) = &mut self.gates {
+            gates.add(outcome);
         }
         self.outputs.write(outcome)
     }
 
     /// Returns the account of the written outcomes, including those of earlier processes.
     fn account(&self) -> Account {
-        let mut account = self.outcomes.account();
-        let Some(journaled) = &self.journaled else { return account };
-        for outcome in journaled.pending.iter().flat_map(HashMap::values).flatten() {
-            account.take_back(&outcome.verdict);
-        }
-        account.after(journaled.earlier)
+        let journaled = self.journaled.as_ref();
+        journaled.map_or(self.outcomes.account(), |journaled| journaled.account(&self.outcomes))
     }
 
     /// Starts a checkpoint if one is due.
     fn take_due_checkpoint(&mut self) -> Result<(), WriteError> {
         let Some(journaled) = &mut self.journaled else { return Ok(()) };
-        let elapsed = self.outcomes.account().elapsed;
-        let settled = self.outcomes.settled().len();
-        if !journaled.writer.is_due(elapsed, settled).map_err(WriteError::Failed)? {
+        if !journaled.is_due(&self.outcomes).map_err(failed)? {
             return Ok(());
         }
-        let checkpoint = self.checkpoint()?;
+        let Some(checkpoint) = self.checkpoint()? else { return Ok(()) };
         let Some(journaled) = &mut self.journaled else { return Ok(()) };
-        journaled.writer.begin(elapsed, checkpoint).map_err(WriteError::Failed)
+        journaled.write(checkpoint).map_err(failed)
     }
 
-    /// Flushes the outputs and returns the current state.
-    fn checkpoint(&mut self) -> Result<Checkpoint, WriteError> {
+    /// Flushes the outputs and returns the current state; `None`: the run has no journal.
+    fn checkpoint(&mut self) -> Result<Option<Checkpoint>, WriteError> {
+        let Some(journaled) = &self.journaled else { return Ok(None) };
         let resume_points = self.progress.suspend(|| self.outputs.resume_points())?;
-        let settled = self.outcomes.settled().clone();
-        Ok(Checkpoint {
-            account: journal::settled_account(self.account(), &settled),
-            gate: self.gate.as_ref().map(Gate::state),
-            settled,
-            resume_points,
-            complete: false,
-        })
+        let gates = self.gates.as_ref().map(Gates::state).cloned();
+        Ok(Some(journaled.checkpoint(&self.outcomes, resume_points, gates)))
     }
 
     /// Finishes the outputs, then takes the last checkpoint.
     fn finish(mut self, written: Result<(), WriteError>) -> Collected {
-        let last = match (&written, &self.journaled) {
-            (Ok(()), Some(_)) => Some(self.checkpoint()),
-            _ => None,
-        };
+        let mut written = written;
+        let last = if written.is_ok() { self.checkpoint() } else { Ok(None) };
         let account = self.account();
         let ending = summary::ending(&account, self.total);
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
-        let mut written = written.and(finished);
-        if let (Some(last), Some(journaled)) = (last, self.journaled) {
-            // Only after every output is finished, because a complete run is never resumed.
-            let finish = |last: Checkpoint| {
-                let complete = self.total == Some(last.settled.len().into());
-                journaled.writer.finish(Checkpoint { complete, ..last }).map_err(WriteError::Failed)
-            };
-            written = written.and(last).and_then(finish);
-        }
+        written = written.and(finished);
+        // Only after every output is finished, because a complete run is never resumed.
+        written = written.and(last).and_then(|last| match (last, self.journaled) {
+            (Some(last), Some(journaled)) => journaled.finish(last, self.total).map_err(failed),
+            _ => Ok(()),
+        });
         let workers = self.outcomes.workers().clone();
-        Collected { account, gate: self.gate, workers, written }
+        Collected { account, gates: self.gates, workers, written }
     }
+}
+
+fn failed(error: JournalError) -> WriteError {
+    WriteError::Failed(journal::explained(error))
 }

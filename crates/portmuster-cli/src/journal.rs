@@ -1,51 +1,30 @@
-//! The journal: the file from which a later process resumes a run.
-//!
-//! It contains the settings of the run, its progress, and the resume point of each output. At every
-//! [checkpoint](checkpoint_writer) it is atomically replaced, after the outputs were synced.
-//!
-//! Invariant: whatever ends the program or the machine, the file is complete, and every output
-//! contains at least the rows up to its resume point.
+//! The journal of the command line: which run it belongs to, and what its errors mean to the user.
 
 use std::{
     fs,
     path::{self, PathBuf},
 };
 
-use anyhow::{Context, bail};
-use portmuster::{Account, positions::Positions};
+use anyhow::{Context, anyhow, bail};
+use portmuster::{
+    journal::{Journal, JournalError, JournalErrorKind, JournalState, JournaledRun},
+    sink::ResumePoint,
+};
 
-mod checkpoint_writer;
-mod file;
-mod format;
 mod run_identity;
 
-use self::format::JournalError;
-pub(crate) use self::{
-    checkpoint_writer::{Checkpoint, CheckpointWriter},
-    file::{JournalFile, is_temporary},
-    format::Journal,
-    run_identity::RunIdentity,
-};
 use crate::{
     args::{Check, OutputSpec},
     input::Input,
+    output::{JournaledOutput, SavedOutput},
     terminal,
 };
 
-/// An open journal, and whether its run starts or resumes.
-pub(crate) enum OpenJournal {
-    /// The run starts.
-    New(JournalFile),
-    /// The run resumes, unless the journal says that it is complete.
-    Existing(JournalFile, Box<Journal>),
-}
+/// The open journal of a run, with its outputs.
+pub(crate) type OpenJournal = Journal<SavedOutput>;
 
-/// Reduces an account to its settled targets, as a journal contains it.
-pub(crate) fn settled_account(mut account: Account, settled: &Positions) -> Account {
-    account.targets = account.settled() + account.excluded;
-    account.more_addresses = account.targets.saturating_sub(settled.len());
-    account
-}
+/// The state that an earlier process of the run has reached.
+pub(crate) type SavedState = JournalState<SavedOutput>;
 
 /// Opens the journal of the command line; `None`: the run has no journal.
 ///
@@ -59,23 +38,53 @@ pub(crate) fn open(check: &Check, input: &Input) -> anyhow::Result<Option<OpenJo
     let name = path.display();
     refuse_unresumable(check, input)?;
     if !check.journal.resume {
-        let file = JournalFile::create(path, check.existing.force)
+        let create =
+            if check.existing.force { OpenJournal::create } else { OpenJournal::create_new };
+        let journal = create(path)
+            .map_err(explained)
             .with_context(|| format!("creating the journal {name}"))?;
-        refuse_sharing(&file, check)?;
-        return Ok(Some(OpenJournal::New(file)));
+        refuse_sharing(&journal, check)?;
+        return Ok(Some(journal));
     }
-    let (file, bytes) = JournalFile::open_or_create(path)
-        .with_context(|| format!("resuming from the journal {name}"))?;
-    if bytes.is_empty() {
-        refuse_sharing(&file, check)?;
-        return Ok(Some(OpenJournal::New(file)));
+    let resuming = || format!("resuming from the journal {name}");
+    let journal = OpenJournal::resume(path).map_err(explained).with_context(resuming)?;
+    match journal.state() {
+        Some(state) => refuse_other_run(state, check, input).with_context(resuming)?,
+        None => refuse_sharing(&journal, check)?,
     }
-    let journal = Journal::from_bytes(&bytes).map_err(anyhow::Error::new).and_then(|journal| {
-        refuse_other_run(&journal, check, input)?;
-        Ok(Box::new(journal))
-    });
-    let journal = journal.with_context(|| format!("resuming from the journal {name}"))?;
-    Ok(Some(OpenJournal::Existing(file, journal)))
+    Ok(Some(journal))
+}
+
+/// Starts or resumes the run with its journal, from the current ends of its outputs.
+///
+/// # Errors
+/// An output can't be synced, or the journal can't be written.
+pub(crate) fn start(
+    journal: OpenJournal,
+    check: &Check,
+    input: &Input,
+    outputs: Vec<JournaledOutput>,
+    resume_points: Vec<ResumePoint>,
+) -> anyhow::Result<JournaledRun> {
+    let identity = run_identity::identity(check, input)?;
+    journal.start(identity, outputs, resume_points).map_err(explained)
+}
+
+/// Converts an error of the journal to a message that names the flags of the command line.
+pub(crate) fn explained(error: JournalError) -> anyhow::Error {
+    let name = error.path().display().to_string();
+    match error.into_kind() {
+        JournalErrorKind::Exists => {
+            anyhow!("it exists: --resume continues its run, --force overwrites it")
+        }
+        JournalErrorKind::Clear(error) => {
+            anyhow::Error::new(error).context(format!("emptying the journal {name}"))
+        }
+        JournalErrorKind::Replace(error) => anyhow::Error::new(error).context(format!(
+            "writing the journal {name}; --resume continues from the previous checkpoint"
+        )),
+        kind => kind.into(),
+    }
 }
 
 /// Refuses a run with a journal that could not be resumed.
@@ -106,7 +115,7 @@ fn refuse_unresumable(check: &Check, input: &Input) -> anyhow::Result<()> {
 }
 
 /// Refuses a journal that is also an input or an output.
-fn refuse_sharing(journal: &JournalFile, check: &Check) -> anyhow::Result<()> {
+fn refuse_sharing(journal: &OpenJournal, check: &Check) -> anyhow::Result<()> {
     let outputs = check.outputs.iter().filter_map(OutputSpec::file);
     let inputs = check.inputs.iter().chain(&check.selection.exclude_file).map(PathBuf::as_path);
     for other in outputs.chain(inputs) {
@@ -118,22 +127,18 @@ fn refuse_sharing(journal: &JournalFile, check: &Check) -> anyhow::Result<()> {
 }
 
 /// Refuses to resume with a command line that describes another run, and names all differences.
-fn refuse_other_run(journal: &Journal, check: &Check, input: &Input) -> anyhow::Result<()> {
-    let mut differences = journal.identity.differences(&RunIdentity::of(check, input)?);
+fn refuse_other_run(state: &SavedState, check: &Check, input: &Input) -> anyhow::Result<()> {
+    let changes = state.identity.differences(&run_identity::identity(check, input)?);
+    let mut differences: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let outputs = check.outputs.iter().map(output_name).collect::<anyhow::Result<Vec<_>>>()?;
-    let saved: Vec<_> = journal.outputs.iter().map(ToString::to_string).collect();
+    let saved: Vec<_> = state.outputs.iter().map(ToString::to_string).collect();
     if outputs != saved {
         differences.push(format!("outputs were {}, are {}", saved.join(" "), outputs.join(" ")));
     }
     if !differences.is_empty() {
         bail!("it belongs to another run, nothing was changed: {}", differences.join("; "));
     }
-    let targets = input.len().unwrap_or_default();
-    let is_settled = u128::from(journal.settled.len()) == targets;
-    if journal.settled.end() > targets || journal.complete && !is_settled {
-        return Err(JournalError::Inconsistent.into());
-    }
-    Ok(())
+    Ok(state.check_targets(input.len().unwrap_or_default())?)
 }
 
 /// Returns the name of an output in the form of [`SavedOutput`](crate::output::SavedOutput).

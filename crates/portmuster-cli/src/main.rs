@@ -11,7 +11,6 @@ use clap::Parser;
 
 mod args;
 mod check;
-mod checksum;
 mod clock;
 mod collect;
 mod compare;
@@ -30,7 +29,6 @@ mod man;
 mod measure;
 mod numbers;
 mod output;
-mod policy;
 mod progress;
 mod read_files;
 mod reserved;

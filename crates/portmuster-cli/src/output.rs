@@ -32,7 +32,6 @@ use self::{
 };
 pub(crate) use self::{
     error::{OpenError, WriteError},
-    run_tag::new_run_id,
     saved::{JournaledOutput, SavedOutput},
 };
 use crate::args::{Check, OutputSpec, Show};

@@ -310,6 +310,16 @@ impl Outcomes {
         self.batch.len() == 0
     }
 
+    /// Returns the outcomes that the [account](Self::account) counts and that were not returned yet.
+    pub(crate) fn buffered(&self) -> &[Outcome] {
+        self.batch.as_slice()
+    }
+
+    /// Returns whether the position of an outcome that was returned has further outcomes.
+    pub(crate) fn has_outstanding(&self, position: u64) -> bool {
+        self.settled.has_outstanding(position)
+    }
+
     /// Returns the positions of all targets that are settled: their outcomes were returned, they are
     /// excluded, or an [earlier run](Checker::resuming) had settled them.
     #[must_use]

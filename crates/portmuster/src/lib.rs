@@ -15,7 +15,7 @@
 //! use portmuster::{Checker, Config, Service, TargetSet};
 //!
 //! let network: TargetSet = "127.0.0.1/32:22,23".parse()?;
-//! for outcome in Checker::new(Config::default())?.check(network)? {
+//! for outcome in Checker::new(Config::default()).check(network)? {
 //!     if outcome.verdict.service == Some(Service::Telnet) {
 //!         println!("telnet is left at {}", outcome.target);
 //!     }
@@ -30,6 +30,8 @@
 //! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The
 //! executor of the [method](Method) makes the attempts; each is a state machine without I/O, under a
 //! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
+//! [Gates](gates) say whether a run proves that no telnet or weak ssh is left, and a
+//! [journal] records the progress of a run, so that a later process can resume it.
 
 mod attempt;
 mod characters;
@@ -43,8 +45,10 @@ mod fingerprint;
 #[cfg(any(test, feature = "__fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gates;
 pub mod history;
 mod input;
+pub mod journal;
 mod memory;
 pub mod method;
 mod named_enum;

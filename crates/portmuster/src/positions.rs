@@ -276,6 +276,13 @@ impl SettledTracker {
         }
     }
 
+    /// Returns whether a position has more outcomes than were given to the caller.
+    ///
+    /// Only positions of which at least one was given are known.
+    pub(crate) fn has_outstanding(&self, position: u64) -> bool {
+        !self.outstanding.is_empty() && self.outstanding.contains_key(&position)
+    }
+
     /// Records that one outcome of the position was given to the caller.
     pub(crate) fn record_outcome(&mut self, position: u64) {
         if !self.outstanding.is_empty()
@@ -393,6 +400,7 @@ mod tests {
         tracker.record_outcome(0);
         tracker.record_outcome(5);
         assert!(!tracker.settled().contains(5) && tracker.settled().contains(0));
+        assert!(tracker.has_outstanding(5) && !tracker.has_outstanding(0));
         tracker.record_outcome(5);
         assert!(tracker.settled().contains(5) && tracker.outstanding.is_empty());
     }

@@ -4,8 +4,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-
-use crate::policy::{Forbidden, Inconclusive};
+use portmuster::gates::{Forbidden, Inconclusive};
 
 const FORBID: &str = "\
 End with status 1 if the run finds one of these, separated by commas; repeatable. THINGS are: open; a \
@@ -70,11 +69,11 @@ impl GateArgs {
 }
 
 fn forbidden() -> impl TypedValueParser<Value = Forbidden> {
-    PossibleValuesParser::new(Forbidden::all().iter().map(Forbidden::name))
-        .try_map(|name| Forbidden::named(&name).ok_or("this can't be forbidden"))
+    PossibleValuesParser::new(Forbidden::all().map(Forbidden::name))
+        .try_map(|name| name.parse::<Forbidden>())
 }
 
 fn inconclusive() -> impl TypedValueParser<Value = Inconclusive> {
     PossibleValuesParser::new(Inconclusive::ALL.map(Inconclusive::name))
-        .try_map(|name| Inconclusive::named(&name).ok_or("this is no kind of missing verdict"))
+        .try_map(|name| name.parse::<Inconclusive>())
 }

@@ -1,58 +1,30 @@
-//! The settings of a run that its rows depend on.
+//! The settings of the command line that the rows of a run depend on.
 
 use std::time::Duration;
 
 use portmuster::{
     Config,
     config::{Addresses, Probing, SpeakFirst},
+    gates::{Forbidden, Inconclusive},
+    journal::RunIdentity,
     sink::SCHEMA,
     targets::Order,
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     args::{Check, GateArgs, Show},
     input::Input,
-    policy::{Forbidden, Inconclusive},
 };
 
-/// The names and values of all settings that affect which rows a run writes and what they contain.
+/// Returns the identity of the run that the command line describes.
 ///
 /// Speed and method are not included, so that a run can resume with others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RunIdentity(Vec<(String, String)>);
-
-impl RunIdentity {
-    /// Creates an identity from names and values.
-    pub(super) fn from_settings<const N: usize>(values: [(&str, String); N]) -> Self {
-        Self(values.map(|(name, value)| (name.to_owned(), value)).into())
-    }
-
-    /// Returns the identity of the run that the command line describes.
-    ///
-    /// # Errors
-    /// A setting is invalid.
-    pub(crate) fn of(check: &Check, input: &Input) -> anyhow::Result<Self> {
-        let mut identity = Self::from_settings(targets(check, input));
-        identity.0.extend(Self::from_settings(attempts(&check.config()?)).0);
-        identity.0.extend(Self::from_settings(rows(check)).0);
-        Ok(identity)
-    }
-
-    /// Describes each setting whose value differs, is new or is gone.
-    pub(super) fn differences(&self, now: &Self) -> Vec<String> {
-        let value = |identity: &Self, name: &str| {
-            let found = identity.0.iter().find(|(other, _)| other == name);
-            found.map_or("unknown".to_owned(), |(_, value)| value.clone())
-        };
-        let gone = self.0.iter().filter(|(name, _)| now.0.iter().all(|(other, _)| other != name));
-        let names = now.0.iter().chain(gone).map(|(name, _)| name);
-        names
-            .map(|name| (name, value(self, name), value(now, name)))
-            .filter(|(_, was, is)| was != is)
-            .map(|(name, was, is)| format!("{name} was {was}, is {is}"))
-            .collect()
-    }
+///
+/// # Errors
+/// A setting is invalid.
+pub(super) fn identity(check: &Check, input: &Input) -> anyhow::Result<RunIdentity> {
+    let targets = targets(check, input).into_iter();
+    Ok(RunIdentity::new(targets.chain(attempts(&check.config()?)).chain(rows(check))))
 }
 
 /// Returns the settings that select the targets.
@@ -114,7 +86,7 @@ fn rows(check: &Check) -> [(&'static str, String); 4] {
     });
     [
         ("show", show.to_owned()),
-        ("forbid", joined(forbid.iter().map(Forbidden::name))),
+        ("forbid", joined(forbid.iter().copied().map(Forbidden::name))),
         ("require-verdict", yes_or_no(*require_verdict)),
         ("allow", joined(allow.iter().copied().map(Inconclusive::name))),
     ]
@@ -139,7 +111,7 @@ mod tests {
 
     fn identity(settings: ConfigBuilder) -> RunIdentity {
         let config = settings.build().expect("the settings are valid");
-        RunIdentity::from_settings(attempts(&config))
+        RunIdentity::new(attempts(&config))
     }
 
     #[test]
@@ -162,7 +134,8 @@ mod tests {
         let was = identity(settings());
         for (change, name) in changes {
             let differences = was.differences(&identity(change));
-            assert!(differences.len() == 1 && differences[0].starts_with(name), "{differences:?}");
+            let described = differences.first().map(ToString::to_string).unwrap_or_default();
+            assert!(differences.len() == 1 && described.starts_with(name), "{differences:?}");
         }
     }
 
@@ -176,24 +149,5 @@ mod tests {
         let fields = shown.lines().filter_map(|line| line.trim_start().split_once(": "));
         let fields = fields.filter(|&(name, _)| name != "limits" && !OTHERS.contains(&name));
         assert_eq!(fields.count(), attempts(&Config::default()).len(), "{shown}");
-    }
-
-    #[test]
-    fn changed_new_and_removed_settings_are_described() {
-        let was = RunIdentity::from_settings([
-            ("seed", "1".into()),
-            ("ports", "22".into()),
-            ("old", "x".into()),
-        ]);
-        let is = RunIdentity::from_settings([
-            ("seed", "2".into()),
-            ("ports", "22".into()),
-            ("new", "y".into()),
-        ]);
-        assert_eq!(
-            was.differences(&is),
-            ["seed was 1, is 2", "new was unknown, is y", "old was x, is unknown"]
-        );
-        assert!(was.differences(&was).is_empty());
     }
 }

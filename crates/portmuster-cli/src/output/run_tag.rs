@@ -4,11 +4,7 @@
 //! the killed run would truncate them. Therefore a run with a journal tags its files until it is
 //! complete, and any other run that writes to them replaces or removes the tag.
 
-use std::{
-    collections::hash_map::RandomState,
-    fs::File,
-    hash::{BuildHasher, Hasher},
-};
+use std::fs::File;
 
 use rustix::{
     fs::{XattrFlags, fgetxattr, fremovexattr, fsetxattr},
@@ -56,21 +52,9 @@ pub(super) fn remove(file: &File) {
     let _ = fremovexattr(file, ATTRIBUTE);
 }
 
-/// Creates a unique id for a run: 32 hexadecimal digits.
-pub(crate) fn new_run_id() -> String {
-    // Each `RandomState` has its own keys, derived from random bytes of the system.
-    let number = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", number(), number())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn run_ids_are_unique() {
-        assert_ne!(new_run_id(), new_run_id());
-    }
 
     #[test]
     fn tag_stays_until_it_is_removed() {

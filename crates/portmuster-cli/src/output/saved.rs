@@ -8,11 +8,14 @@ use std::{
 };
 
 use anyhow::Context;
-use portmuster::sink::ResumePoint;
+use portmuster::{
+    journal::{JournalEntry, JournalOutput, checksum},
+    sink::ResumePoint,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{error::OpenError, file::OpenFile, run_tag};
-use crate::{args::OutputSpec, checksum::checksum};
+use crate::args::OutputSpec;
 
 /// Number of bytes before a resume point that the checksum covers.
 const CHECKED: u64 = 64 * 1024;
@@ -35,6 +38,12 @@ pub(crate) struct SavedOutput {
     /// Whether the file carries the tag of the run.
     #[serde(rename = "has_trace")]
     pub(crate) is_tagged: bool,
+}
+
+impl JournalEntry for SavedOutput {
+    fn resume_point(&self) -> ResumePoint {
+        self.resume_point
+    }
 }
 
 impl fmt::Display for SavedOutput {
@@ -76,48 +85,42 @@ impl JournaledOutput {
         let inode = open.metadata().ino();
         Ok(Self { format: spec.name(), path, inode, file, is_tagged: false })
     }
+}
+
+impl JournalOutput for JournaledOutput {
+    type Entry = SavedOutput;
 
     /// Tags the file with the id of the run, until the run is complete.
-    pub(crate) fn set_tag(&mut self, run: &str) {
+    fn begin(&mut self, run: &str) {
         self.is_tagged = self.file.as_ref().is_some_and(|file| run_tag::set(file, run));
     }
 
-    /// Removes the tag.
-    pub(crate) fn remove_tag(&self) {
-        if let Some(file) = self.file.as_ref().filter(|_| self.is_tagged) {
-            run_tag::remove(file);
-        }
-    }
-
-    /// Waits until all written rows are durable.
-    ///
-    /// # Errors
-    /// The file can't be synced.
-    pub(crate) fn sync(&self) -> anyhow::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        file.sync_data().with_context(|| format!("syncing {}", self.path))
+        let synced = file.sync_data().with_context(|| format!("syncing {}", self.path));
+        synced.map_err(io::Error::other)
     }
 
-    /// Returns the entry of the journal for a checkpoint at `resume_point`.
-    ///
-    /// # Errors
-    /// The file can't be read, or no line ends at the resume point.
-    pub(crate) fn save(&self, resume_point: ResumePoint) -> anyhow::Result<SavedOutput> {
-        let checksum_before = match &self.file {
-            Some(file) => {
-                let checksum = checksum_before(file, resume_point);
-                Some(checksum.with_context(|| format!("reading {}", self.path))?)
-            }
-            None => None,
-        };
+    fn entry(&self, resume_point: ResumePoint) -> io::Result<SavedOutput> {
+        let checksum_before = self.file.as_ref().map(|file| {
+            let checksum = checksum_before(file, resume_point);
+            checksum.with_context(|| format!("reading {}", self.path))
+        });
         Ok(SavedOutput {
             format: self.format.to_owned(),
             path: self.path.clone(),
             inode: self.inode,
             resume_point,
-            checksum_before,
+            checksum_before: checksum_before.transpose().map_err(io::Error::other)?,
             is_tagged: self.is_tagged,
         })
+    }
+
+    /// Removes the tag.
+    fn complete(&self) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.is_tagged) {
+            run_tag::remove(file);
+        }
     }
 }
 

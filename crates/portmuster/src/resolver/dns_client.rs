@@ -29,7 +29,7 @@ const MESSAGE_MAX: usize = 65_535;
 
 /// Whether a name has addresses of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(super) enum Existence {
     Absent,
     Present,
 }
@@ -62,8 +62,8 @@ impl DnsClient<'_> {
     /// Asks whether the name, which ends with a dot, has addresses of the family. The first usable
     /// reply decides; a server without one is passed over. A name that does not fit into a question
     /// has no addresses.
-    pub(super) fn ask(&self, name: &str, family: Family) -> Result<Presence, Unconfirmed> {
-        let Some(mut query) = query(name, family) else { return Ok(Presence::Absent) };
+    pub(super) fn ask(&self, name: &str, family: Family) -> Result<Existence, Unconfirmed> {
+        let Some(mut query) = query(name, family) else { return Ok(Existence::Absent) };
         for _ in 0..self.conf.attempts {
             for &server in &self.conf.servers {
                 query.header_mut().set_id(random_id());
@@ -73,8 +73,8 @@ impl DnsClient<'_> {
                     Err(short) => return Err(short),
                 };
                 match reply {
-                    DnsReply::Absent => return Ok(Presence::Absent),
-                    DnsReply::Present => return Ok(Presence::Present),
+                    DnsReply::Absent => return Ok(Existence::Absent),
+                    DnsReply::Present => return Ok(Existence::Present),
                     DnsReply::Truncated | DnsReply::Unusable => {}
                 }
             }

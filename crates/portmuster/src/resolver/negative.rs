@@ -9,7 +9,7 @@
 //! that the resolver tries for it, up to the one that has addresses.
 
 use super::{
-    dns_client::{DnsClient, Presence, Unconfirmed},
+    dns_client::{DnsClient, Existence, Unconfirmed},
     nsswitch::NameSources,
     resolv_conf::ResolvConf,
 };
@@ -55,7 +55,7 @@ pub(super) fn confirm(
 fn confirm_candidates(
     candidates: &[String],
     absent: &[Family],
-    ask: impl Fn(&str, Family) -> Result<Presence, Unconfirmed>,
+    ask: impl Fn(&str, Family) -> Result<Existence, Unconfirmed>,
 ) -> Result<(), Doubt> {
     let ask = |name: &str, family| {
         ask(name, family).map_err(|error| match error {
@@ -65,9 +65,9 @@ fn confirm_candidates(
     };
     let is_absent = |name: &str| {
         absent.iter().try_for_each(|&family| match ask(name, family)? {
-            Presence::Absent => Ok(()),
+            Existence::Absent => Ok(()),
             // The system has just reported the opposite.
-            Presence::Present => Err(Doubt::Family(family)),
+            Existence::Present => Err(Doubt::Family(family)),
         })
     };
     let Some((last, earlier)) = candidates.split_last() else { return Ok(()) };
@@ -75,7 +75,7 @@ fn confirm_candidates(
         is_absent(name)?;
         let mut is_found = false;
         for family in Family::ALL.into_iter().filter(|family| !absent.contains(family)) {
-            is_found |= ask(name, family)? == Presence::Present;
+            is_found |= ask(name, family)? == Existence::Present;
         }
         if is_found {
             return Ok(());
@@ -91,14 +91,14 @@ mod tests {
 
     use super::*;
 
-    const NO_ANSWER: Result<Presence, Unconfirmed> = Err(Unconfirmed::NoAnswer);
-    const ABSENT: Result<Presence, Unconfirmed> = Ok(Presence::Absent);
-    const PRESENT: Result<Presence, Unconfirmed> = Ok(Presence::Present);
+    const NO_ANSWER: Result<Existence, Unconfirmed> = Err(Unconfirmed::NoAnswer);
+    const ABSENT: Result<Existence, Unconfirmed> = Ok(Existence::Absent);
+    const PRESENT: Result<Existence, Unconfirmed> = Ok(Existence::Present);
 
     /// Confirms with these answers for IPv4 and IPv6 of each candidate. Returns the number of questions,
     /// too.
     fn confirm(
-        answers: &[[Result<Presence, Unconfirmed>; 2]],
+        answers: &[[Result<Existence, Unconfirmed>; 2]],
         absent: &[Family],
     ) -> (Result<(), Doubt>, usize) {
         let candidates: Vec<_> = (0..answers.len()).map(|number| number.to_string()).collect();

@@ -1,18 +1,20 @@
 //! The content of a journal, and its encoding with a header and a checksum.
 
-use portmuster::{Account, positions::Positions, targets::WALK_VERSION};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::run_identity::RunIdentity;
-use crate::{checksum::checksum, gate::GateState, output::SavedOutput};
+use super::{checksum::checksum, identity::RunIdentity, output::JournalEntry};
+use crate::{
+    gates::GateState, outcome::Account, positions::Positions, sink::ResumePoint,
+    targets::WALK_VERSION,
+};
 
 /// The first word of a journal. The rest of the first line is the version of the format, the
 /// version of the program, the [checksum] of the latter and the body, and the length of the body.
 pub(super) const MAGIC: &str = "portmuster journal";
 /// The version of the format. Format 1 lacks the version of the program, format 2 the walk.
 const VERSION: u32 = 3;
-/// The version of this program. Only this version resumes the run, because another one may judge
+/// The version of portmuster. Only this version resumes the run, because another one may judge
 /// servers by other rules.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 /// The version of the program that wrote format 1.
@@ -20,48 +22,58 @@ const PROGRAM_OF_FORMAT_1: &str = "0.1.0";
 /// Maximum length of a program version that a message quotes.
 const PROGRAM_MAX: usize = 32;
 
-/// The state of a run at a checkpoint.
+/// The state of a run at a checkpoint, as its journal contains it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Journal {
-    /// The id of the run, with which its outputs are tagged until it is complete.
-    pub(crate) run: String,
+#[non_exhaustive]
+pub struct JournalState<E = ResumePoint> {
+    /// The unique id of the run, the same in each of its processes.
+    pub run: String,
     /// The [version](WALK_VERSION) of the target order to which the positions belong.
-    pub(crate) walk: u32,
+    pub walk: u32,
     /// All settings that affect which rows the run writes and what they contain.
     #[serde(rename = "asked")]
-    pub(crate) identity: RunIdentity,
-    pub(crate) outputs: Vec<SavedOutput>,
+    pub identity: RunIdentity,
+    /// The entries of the outputs, in the order in which the run was started with them.
+    pub outputs: Vec<E>,
     /// The targets whose rows are written completely.
-    pub(crate) settled: Positions,
-    /// The sum over the settled targets.
-    pub(crate) account: Account,
-    /// The state of the gates after the settled targets; `None`: the run has no gates.
+    pub settled: Positions,
+    /// The sum over the settled targets, including those of earlier processes.
+    pub account: Account,
+    /// The state of the gates after the settled targets; `None`: the run has no gates, or no
+    /// outcomes so far.
     #[serde(rename = "found")]
-    pub(crate) gate: Option<GateState>,
-    /// Whether every target is settled.
-    pub(crate) complete: bool,
+    pub gates: Option<GateState>,
+    /// Whether every target is settled and every output is finished.
+    pub complete: bool,
 }
 
 /// Why bytes are no journal from which a run could resume.
-#[derive(Debug, PartialEq, Eq, Error)]
-pub(crate) enum JournalError {
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidJournal {
+    /// The bytes do not begin like a journal.
     #[error("it is not a portmuster journal")]
     NotAJournal,
+    /// Another version of portmuster wrote it; this is the version.
     #[error(
         "it was written by portmuster {0}, but this is {PROGRAM} with journal format {VERSION}: resume \
          with that version, or remove the journal and start again"
     )]
     WrittenBy(String),
+    /// It has another format; this is the version of the format.
     #[error(
         "its format is {0}, but portmuster {PROGRAM} reads format {VERSION}: resume with the version \
          that wrote it, or remove the journal and start again"
     )]
     OtherFormat(u32),
+    /// The checksum is wrong.
     #[error("it is damaged: the checksum is wrong")]
     Damaged,
+    /// No run can reach the state.
     #[error("it is damaged: its numbers are inconsistent")]
     Inconsistent,
+    /// Its positions belong to another target order; this is the version of the order.
     #[error(
         "its target order is version {0}, but portmuster {PROGRAM} uses version {WALK_VERSION}: resume with \
          the build that wrote it, or remove the journal and start again"
@@ -69,9 +81,9 @@ pub(crate) enum JournalError {
     OtherWalk(u32),
 }
 
-impl Journal {
+impl<E: JournalEntry> JournalState<E> {
     /// Encodes the journal for its file.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut body = serde_json::to_vec(self).expect("the journal is representable in JSON");
         body.push(b'\n');
         let mut bytes = header(PROGRAM, &body).into_bytes();
@@ -83,27 +95,27 @@ impl Journal {
     ///
     /// # Errors
     /// The bytes are no journal, are damaged, or were written by another version.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, JournalError> {
+    pub(super) fn from_bytes(bytes: &[u8]) -> Result<Self, InvalidJournal> {
         let line = bytes.split_inclusive(|&byte| byte == b'\n').next().unwrap_or_default();
-        let begins = line.strip_prefix(MAGIC.as_bytes()).ok_or(JournalError::NotAJournal)?;
+        let begins = line.strip_prefix(MAGIC.as_bytes()).ok_or(InvalidJournal::NotAJournal)?;
         let mut words = begins.trim_ascii_end().split(|&byte| byte == b' ').skip(1);
         let format = words.next().and_then(|text| str::from_utf8(text).ok()?.parse().ok());
         let program = words.next().and_then(version);
         let body = &bytes[line.len()..];
         match (format, program) {
-            (None, _) | (Some(VERSION), None) => Err(JournalError::Damaged),
-            (Some(1), _) => Err(JournalError::WrittenBy(PROGRAM_OF_FORMAT_1.to_owned())),
+            (None, _) | (Some(VERSION), None) => Err(InvalidJournal::Damaged),
+            (Some(1), _) => Err(InvalidJournal::WrittenBy(PROGRAM_OF_FORMAT_1.to_owned())),
             (Some(VERSION), Some(program)) if line != header(program, body).as_bytes() => {
-                Err(JournalError::Damaged)
+                Err(InvalidJournal::Damaged)
             }
             (Some(VERSION), Some(PROGRAM)) => {
-                let journal: Self =
-                    serde_json::from_slice(body).map_err(|_| JournalError::Damaged)?;
-                journal.check()?;
-                Ok(journal)
+                let state: Self =
+                    serde_json::from_slice(body).map_err(|_| InvalidJournal::Damaged)?;
+                state.check()?;
+                Ok(state)
             }
-            (Some(format), None | Some(PROGRAM)) => Err(JournalError::OtherFormat(format)),
-            (Some(_), Some(program)) => Err(JournalError::WrittenBy(program.to_owned())),
+            (Some(format), None | Some(PROGRAM)) => Err(InvalidJournal::OtherFormat(format)),
+            (Some(_), Some(program)) => Err(InvalidJournal::WrittenBy(program.to_owned())),
         }
     }
 
@@ -111,21 +123,32 @@ impl Journal {
     ///
     /// # Errors
     /// The target order has another version, or the numbers are inconsistent.
-    fn check(&self) -> Result<(), JournalError> {
+    fn check(&self) -> Result<(), InvalidJournal> {
         if self.walk != WALK_VERSION {
-            return Err(JournalError::OtherWalk(self.walk));
+            return Err(InvalidJournal::OtherWalk(self.walk));
         }
         let account = &self.account;
-        let is_sound = self.outputs.iter().all(|output| output.resume_point.is_sound())
+        let is_sound = self.outputs.iter().all(|output| output.resume_point().is_sound())
             && account.is_sound()
             && account.settled() + account.excluded == account.targets
             && account.targets == self.settled.len().saturating_add(account.more_addresses);
-        // A run without gates, or without outcomes so far, has no gate state.
-        let gate = self.gate.as_ref();
-        if is_sound && gate.is_none_or(|gate| gate.is_sound(account)) {
+        let gates = self.gates.as_ref();
+        if is_sound && gates.is_none_or(|gates| gates.is_sound(account)) {
             return Ok(());
         }
-        Err(JournalError::Inconsistent)
+        Err(InvalidJournal::Inconsistent)
+    }
+
+    /// Checks that the state is one of a run with this number of targets.
+    ///
+    /// # Errors
+    /// [`InvalidJournal::Inconsistent`]: the settled positions are not those of so many targets.
+    pub fn check_targets(&self, targets: u128) -> Result<(), InvalidJournal> {
+        let are_settled = u128::from(self.settled.len()) == targets;
+        if self.settled.end() > targets || self.complete && !are_settled {
+            return Err(InvalidJournal::Inconsistent);
+        }
+        Ok(())
     }
 }
 
@@ -147,38 +170,26 @@ fn version(word: &[u8]) -> Option<&str> {
 mod tests {
     use std::time::Duration;
 
-    use portmuster::sink::ResumePoint;
-
     use super::*;
 
-    fn journal() -> Journal {
+    fn journal() -> JournalState {
         let mut account = Account::default();
         (account.targets, account.excluded) = (2, 2);
-        Journal {
+        JournalState {
             run: "00ff".into(),
             walk: WALK_VERSION,
-            identity: RunIdentity::from_settings([(
-                "targets",
-                "3 with fingerprint 00ff".to_owned(),
-            )]),
-            outputs: vec![SavedOutput {
-                format: "jsonl".into(),
-                path: "/a/b.jsonl".into(),
-                inode: 7,
-                resume_point: ResumePoint::Lines { length: 1234 },
-                checksum_before: Some(checksum(b"{}\n")),
-                is_tagged: true,
-            }],
+            identity: RunIdentity::new([("targets", "3 with fingerprint 00ff")]),
+            outputs: vec![ResumePoint::Lines { length: 1234 }],
             settled: Positions::from_runs(&[1, 1, 1]).expect("valid runs"),
             account,
-            gate: Some(GateState::default()),
+            gates: Some(GateState::default()),
             complete: false,
         }
     }
 
     #[test]
     fn inconsistent_numbers_are_refused() {
-        type Forge = fn(&mut Journal);
+        type Forge = fn(&mut JournalState);
 
         let forged: [Forge; 10] = [
             |journal| journal.account.elapsed = Duration::MAX,
@@ -189,22 +200,22 @@ mod tests {
             |journal| journal.account.faults = u64::MAX,
             |journal| journal.settled = Positions::from_runs(&[u64::MAX >> 1]).expect("valid runs"),
             |journal| journal.settled = Positions::new(),
-            |journal| journal.gate = Some(forged_gate()),
+            |journal| journal.gates = Some(forged_gate()),
             |journal| {
-                journal.outputs[0].resume_point =
+                journal.outputs[0] =
                     ResumePoint::Xml { length: 8, started: i64::MAX, up: 0, hosts: 0 };
             },
         ];
         for (index, forge) in forged.into_iter().enumerate() {
             let mut journal = journal();
             forge(&mut journal);
-            let read = Journal::from_bytes(&journal.to_bytes());
-            assert_eq!(read, Err(JournalError::Inconsistent), "{index}");
+            let read = JournalState::<ResumePoint>::from_bytes(&journal.to_bytes());
+            assert_eq!(read, Err(InvalidJournal::Inconsistent), "{index}");
         }
         let mut journal = journal();
         journal.walk += 1;
-        let read = Journal::from_bytes(&journal.to_bytes());
-        assert_eq!(read, Err(JournalError::OtherWalk(WALK_VERSION + 1)));
+        let read = JournalState::<ResumePoint>::from_bytes(&journal.to_bytes());
+        assert_eq!(read, Err(InvalidJournal::OtherWalk(WALK_VERSION + 1)));
     }
 
     fn forged_gate() -> GateState {
@@ -217,41 +228,51 @@ mod tests {
     #[test]
     fn decoding_reverses_encoding() {
         let journal = journal();
-        assert_eq!(Journal::from_bytes(&journal.to_bytes()), Ok(journal));
+        assert_eq!(JournalState::<ResumePoint>::from_bytes(&journal.to_bytes()), Ok(journal));
     }
 
     #[test]
     fn every_flipped_bit_and_truncation_is_detected() {
         let bytes = journal().to_bytes();
         for length in 0..bytes.len() {
-            assert!(Journal::from_bytes(&bytes[..length]).is_err(), "truncated to {length}");
+            assert!(
+                JournalState::<ResumePoint>::from_bytes(&bytes[..length]).is_err(),
+                "truncated to {length}"
+            );
         }
         for index in 0..bytes.len() {
             for bit in 0..8 {
                 let mut damaged = bytes.clone();
                 damaged[index] ^= 1 << bit;
-                assert!(Journal::from_bytes(&damaged).is_err(), "bit {bit} of byte {index}");
+                assert!(
+                    JournalState::<ResumePoint>::from_bytes(&damaged).is_err(),
+                    "bit {bit} of byte {index}"
+                );
             }
         }
-        assert!(Journal::from_bytes(&[&bytes[..], b"\n"].concat()).is_err(), "an additional byte");
+        assert!(
+            JournalState::<ResumePoint>::from_bytes(&[&bytes[..], b"\n"].concat()).is_err(),
+            "an additional byte"
+        );
     }
 
     #[test]
     fn other_content_is_refused_with_its_reason() {
-        let refusal =
-            |bytes: &[u8]| Journal::from_bytes(bytes).expect_err("the bytes are no journal");
-        assert_eq!(refusal(b"{\"schema\":1}\n"), JournalError::NotAJournal);
+        let refusal = |bytes: &[u8]| {
+            JournalState::<ResumePoint>::from_bytes(bytes).expect_err("the bytes are no journal")
+        };
+        assert_eq!(refusal(b"{\"schema\":1}\n"), InvalidJournal::NotAJournal);
         for damaged in ["", " ", " x", " 3", " 3 x", " 3 0.1.0", " 3 0.1.0 00ff 7\n{}"] {
             let damaged = format!("{MAGIC}{damaged}");
-            assert_eq!(refusal(damaged.as_bytes()), JournalError::Damaged, "{damaged}");
+            assert_eq!(refusal(damaged.as_bytes()), InvalidJournal::Damaged, "{damaged}");
         }
-        let written_by = |program: &str| JournalError::WrittenBy(program.to_owned());
+        let written_by = |program: &str| InvalidJournal::WrittenBy(program.to_owned());
         assert_eq!(refusal(b"portmuster journal 1 00ff00ff00ff00ff 3\n{}\n"), written_by("0.1.0"));
         assert_eq!(refusal(b"portmuster journal 4 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
         let own = format!(" {PROGRAM}");
         for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99)), &own] {
             let other = format!("{MAGIC} 4{word}\n");
-            assert_eq!(refusal(other.as_bytes()), JournalError::OtherFormat(4), "{other:?}");
+            assert_eq!(refusal(other.as_bytes()), InvalidJournal::OtherFormat(4), "{other:?}");
         }
     }
 
@@ -261,7 +282,8 @@ mod tests {
         let end = journal.iter().position(|&byte| byte == b'\n').expect("the journal has a header");
         let mut other = header("7.3.0", &journal[end + 1..]).into_bytes();
         other.extend(&journal[end + 1..]);
-        let error = Journal::from_bytes(&other).expect_err("the version differs");
+        let error =
+            JournalState::<ResumePoint>::from_bytes(&other).expect_err("the version differs");
         let message = error.to_string();
         assert!(
             message.starts_with("it was written by portmuster 7.3.0, but this is 0."),
@@ -272,6 +294,29 @@ mod tests {
             "{message}"
         );
         *other.last_mut().expect("the journal has bytes") ^= 1;
-        assert_eq!(Journal::from_bytes(&other), Err(JournalError::Damaged));
+        assert_eq!(JournalState::<ResumePoint>::from_bytes(&other), Err(InvalidJournal::Damaged));
+    }
+
+    #[test]
+    fn settled_positions_must_be_those_of_the_targets() {
+        let mut journal = journal();
+        assert_eq!(journal.check_targets(3), Ok(()));
+        assert_eq!(journal.check_targets(2), Err(InvalidJournal::Inconsistent));
+        journal.complete = true;
+        assert_eq!(journal.check_targets(3), Err(InvalidJournal::Inconsistent));
+        assert_eq!(journal.check_targets(2), Err(InvalidJournal::Inconsistent));
+    }
+
+    /// Journals of earlier builds contain these bytes.
+    #[test]
+    fn encoding_is_fixed() {
+        let bytes = JournalState { gates: None, ..journal() }.to_bytes();
+        let text = String::from_utf8(bytes).expect("a journal is text");
+        let (header, body) = text.split_once('\n').expect("the journal has a header");
+        assert!(header.starts_with("portmuster journal 3 0."), "{header}");
+        let begin = r#"{"run":"00ff","walk":WALK,"asked":[["targets","3 with fingerprint 00ff"]],"outputs":[{"lines":{"length":1234}}],"settled":[1,1,1],"account":{"#;
+        let begin = begin.replace("WALK", &WALK_VERSION.to_string());
+        assert!(body.starts_with(&begin), "{body}");
+        assert!(body.ends_with("},\"found\":null,\"complete\":false}\n"), "{body}");
     }
 }

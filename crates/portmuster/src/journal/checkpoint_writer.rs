@@ -8,16 +8,24 @@
 //! Invariant: the journal names no row that is not synced.
 
 use std::{
+    io,
+    path::PathBuf,
     sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use anyhow::{Context, anyhow};
-use portmuster::{Account, positions::Positions, sink::ResumePoint, targets::WALK_VERSION};
-
-use super::{file::JournalFile, format::Journal, run_identity::RunIdentity};
-use crate::{gate::GateState, output::JournaledOutput};
+use super::{
+    error::{JournalError, JournalErrorKind},
+    file::JournalFile,
+    identity::RunIdentity,
+    output::JournalOutput,
+    state::JournalState,
+};
+use crate::{
+    gates::GateState, outcome::Account, positions::Positions, sink::ResumePoint,
+    targets::WALK_VERSION,
+};
 
 /// Time between two checkpoints. A kill loses at most the work of this time and of the sync before.
 const EVERY: Duration = Duration::from_secs(1);
@@ -27,28 +35,34 @@ const EVERY: Duration = Duration::from_secs(1);
 const EVERY_OUTCOMES: u64 = 65_536;
 
 /// The state of a run at a checkpoint, without what stays constant during the run.
+///
+/// [`JournaledRun::checkpoint`](super::JournaledRun::checkpoint) creates it.
 #[derive(Debug, Clone)]
-pub(crate) struct Checkpoint {
+pub struct Checkpoint {
     /// The targets whose rows are written completely.
-    pub(crate) settled: Positions,
+    pub(super) settled: Positions,
     /// The sum over the settled targets, including those of earlier processes.
-    pub(crate) account: Account,
+    pub(super) account: Account,
     /// The state of the gates; `None`: the run has no gates.
-    pub(crate) gate: Option<GateState>,
+    pub(super) gates: Option<GateState>,
     /// The resume points of the outputs, in their order.
-    pub(crate) resume_points: Vec<ResumePoint>,
+    pub(super) resume_points: Vec<ResumePoint>,
     /// Whether every target is settled.
-    pub(crate) complete: bool,
+    pub(super) complete: bool,
+    /// The time since the start of this process's run.
+    pub(super) at: Duration,
 }
 
 /// Writes the checkpoints of a run to its journal, in a separate thread.
-pub(crate) struct CheckpointWriter {
+#[derive(Debug)]
+pub(super) struct CheckpointWriter {
     checkpoints: Option<SyncSender<Checkpoint>>,
-    results: Receiver<anyhow::Result<()>>,
+    results: Receiver<Result<(), JournalError>>,
     thread: Option<JoinHandle<()>>,
     is_writing: bool,
     /// The time of the last checkpoint, and the number of settled targets at that time.
     last: (Duration, u64),
+    path: PathBuf,
 }
 
 impl CheckpointWriter {
@@ -58,16 +72,17 @@ impl CheckpointWriter {
     ///
     /// # Errors
     /// The journal can't be written, or the thread can't be started.
-    pub(crate) fn start(
+    pub(super) fn start<O: JournalOutput>(
         file: JournalFile,
         run: String,
         identity: RunIdentity,
-        mut outputs: Vec<JournaledOutput>,
+        mut outputs: Vec<O>,
         first: Checkpoint,
-    ) -> anyhow::Result<Self> {
-        let last = (Duration::ZERO, first.settled.len());
+    ) -> Result<Self, JournalError> {
+        let last = (first.at, first.settled.len());
+        let path = file.path().to_owned();
         for output in &mut outputs {
-            output.set_tag(&run);
+            output.begin(&run);
         }
         let mut disk = Disk { run, identity, outputs, file };
         write(&mut disk, first)?;
@@ -81,13 +96,16 @@ impl CheckpointWriter {
                 }
             }
         };
-        let thread = thread::Builder::new().name("portmuster-journal".into()).spawn(work)?;
+        let thread = thread::Builder::new().name("portmuster-journal".into()).spawn(work);
+        let thread = thread
+            .map_err(|error| JournalError::new(&path, JournalErrorKind::StartThread(error)))?;
         Ok(Self {
             checkpoints: Some(checkpoints),
             results,
             thread: Some(thread),
             is_writing: false,
             last,
+            path,
         })
     }
 
@@ -95,45 +113,51 @@ impl CheckpointWriter {
     ///
     /// # Errors
     /// The previous checkpoint has failed.
-    pub(crate) fn is_due(&mut self, elapsed: Duration, settled: u64) -> anyhow::Result<bool> {
+    pub(super) fn is_due(&mut self, elapsed: Duration, settled: u64) -> Result<bool, JournalError> {
         if self.is_writing {
             match self.results.try_recv() {
                 Err(TryRecvError::Empty) => return Ok(false),
                 Ok(result) => result?,
-                Err(TryRecvError::Disconnected) => return Err(panicked()),
+                Err(TryRecvError::Disconnected) => return Err(self.panicked()),
             }
             self.is_writing = false;
         }
         let (at, before) = self.last;
-        let more = settled - before;
+        let more = settled.saturating_sub(before);
         Ok(more >= EVERY_OUTCOMES || more > 0 && elapsed >= at + EVERY)
     }
 
-    /// Starts to write a checkpoint that [is due](Self::is_due).
+    /// Starts to write a checkpoint, after the one in progress.
     ///
     /// # Errors
-    /// The thread has panicked.
-    pub(crate) fn begin(
-        &mut self,
-        elapsed: Duration,
-        checkpoint: Checkpoint,
-    ) -> anyhow::Result<()> {
-        self.last = (elapsed, checkpoint.settled.len());
+    /// The previous checkpoint has failed, or the thread has panicked.
+    pub(super) fn begin(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError> {
+        self.wait()?;
+        self.last = (checkpoint.at, checkpoint.settled.len());
         self.is_writing = true;
-        let queue = self.checkpoints.as_ref().ok_or_else(panicked)?;
-        queue.send(checkpoint).map_err(|_| panicked())
+        let Some(queue) = &self.checkpoints else { return Err(self.panicked()) };
+        queue.send(checkpoint).map_err(|_| self.panicked())
     }
 
     /// Writes the last checkpoint and waits for it.
     ///
     /// # Errors
     /// The last checkpoint or the one before has failed.
-    pub(crate) fn finish(mut self, last: Checkpoint) -> anyhow::Result<()> {
-        if std::mem::take(&mut self.is_writing) {
-            self.results.recv().map_err(|_| panicked())??;
+    pub(super) fn finish(mut self, last: Checkpoint) -> Result<(), JournalError> {
+        self.begin(last)?;
+        self.wait()
+    }
+
+    /// Waits for the checkpoint in progress, if there is one.
+    fn wait(&mut self) -> Result<(), JournalError> {
+        if !std::mem::take(&mut self.is_writing) {
+            return Ok(());
         }
-        self.begin(self.last.0, last)?;
-        self.results.recv().map_err(|_| panicked())?
+        self.results.recv().map_err(|_| self.panicked())?
+    }
+
+    fn panicked(&self) -> JournalError {
+        JournalError::new(&self.path, JournalErrorKind::Panicked)
     }
 }
 
@@ -148,61 +172,60 @@ impl Drop for CheckpointWriter {
     }
 }
 
-fn panicked() -> anyhow::Error {
-    anyhow!("the thread that writes the journal has panicked")
-}
-
 /// Storage whose content survives the program and power failures.
 trait Storage {
     /// Waits until all written rows are durable.
-    fn sync_outputs(&mut self) -> anyhow::Result<()>;
+    fn sync_outputs(&mut self) -> Result<(), JournalError>;
 
     /// Replaces the content of the journal, and waits until that is durable.
-    fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()>;
+    fn replace_journal(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError>;
 }
 
 /// Writes a checkpoint. Outputs are synced first, so that the journal names only durable rows.
-fn write(disk: &mut impl Storage, checkpoint: Checkpoint) -> anyhow::Result<()> {
+fn write(disk: &mut impl Storage, checkpoint: Checkpoint) -> Result<(), JournalError> {
     disk.sync_outputs()?;
     disk.replace_journal(checkpoint)
 }
 
 /// The outputs and the journal of a run.
-struct Disk {
+struct Disk<O> {
     run: String,
     identity: RunIdentity,
-    outputs: Vec<JournaledOutput>,
+    outputs: Vec<O>,
     file: JournalFile,
 }
 
-impl Storage for Disk {
-    fn sync_outputs(&mut self) -> anyhow::Result<()> {
-        self.outputs.iter().try_for_each(JournaledOutput::sync)
+impl<O> Disk<O> {
+    fn error(&self, kind: JournalErrorKind) -> JournalError {
+        JournalError::new(self.file.path(), kind)
+    }
+}
+
+impl<O: JournalOutput> Storage for Disk<O> {
+    fn sync_outputs(&mut self) -> Result<(), JournalError> {
+        let synced = self.outputs.iter().try_for_each(O::sync);
+        synced.map_err(|error| self.error(JournalErrorKind::Output(error)))
     }
 
-    fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
-        let Checkpoint { settled, account, gate, resume_points, complete } = checkpoint;
+    fn replace_journal(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError> {
+        let Checkpoint { settled, account, gates, resume_points, complete, at: _ } = checkpoint;
         let outputs = self.outputs.iter().zip(resume_points);
-        let outputs = outputs.map(|(output, resume_point)| output.save(resume_point));
-        let journal = Journal {
+        let outputs = outputs.map(|(output, resume_point)| output.entry(resume_point));
+        let outputs = outputs.collect::<io::Result<_>>();
+        let state = JournalState {
             run: self.run.clone(),
             walk: WALK_VERSION,
             identity: self.identity.clone(),
-            outputs: outputs.collect::<anyhow::Result<_>>()?,
+            outputs: outputs.map_err(|error| self.error(JournalErrorKind::Output(error)))?,
             settled,
             account,
-            gate,
+            gates,
             complete,
         };
-        let replaced = self.file.replace(&journal.to_bytes());
-        replaced.with_context(|| {
-            format!(
-                "writing the journal {}; --resume continues from the previous checkpoint",
-                self.file.name()
-            )
-        })?;
+        let replaced = self.file.replace(&state.to_bytes());
+        replaced.map_err(|error| self.error(JournalErrorKind::Replace(error)))?;
         if complete {
-            self.outputs.iter().for_each(JournaledOutput::remove_tag);
+            self.outputs.iter().for_each(O::complete);
         }
         Ok(())
     }
@@ -210,7 +233,7 @@ impl Storage for Disk {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, rc::Rc};
+    use std::{cell::Cell, path::Path, rc::Rc};
 
     use super::*;
 
@@ -224,15 +247,19 @@ mod tests {
     }
 
     impl Storage for Forgetful {
-        fn sync_outputs(&mut self) -> anyhow::Result<()> {
+        fn sync_outputs(&mut self) -> Result<(), JournalError> {
             if self.fails {
-                return Err(anyhow!("the disk fails"));
+                let error = io::Error::other("the disk fails");
+                return Err(JournalError::new(
+                    Path::new("run.journal"),
+                    JournalErrorKind::Output(error),
+                ));
             }
             self.synced = self.written.get();
             Ok(())
         }
 
-        fn replace_journal(&mut self, checkpoint: Checkpoint) -> anyhow::Result<()> {
+        fn replace_journal(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError> {
             let [ResumePoint::Lines { length }] = checkpoint.resume_points[..] else {
                 panic!("the checkpoint has one output")
             };
@@ -246,9 +273,10 @@ mod tests {
         Checkpoint {
             settled: Positions::new(),
             account: Account::default(),
-            gate: None,
+            gates: None,
             resume_points: vec![ResumePoint::Lines { length }],
             complete: false,
+            at: Duration::ZERO,
         }
     }
 

@@ -11,10 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 
-use super::format::MAGIC;
+use super::{error::JournalErrorKind, state::MAGIC};
 
 /// Maximum number of bytes to read. Up to four million missing positions take a few characters
 /// each.
@@ -27,8 +26,10 @@ const RANDOM: usize = 6;
 /// The permissions of a new journal before the umask applies.
 const MODE: u32 = 0o666;
 
-/// Returns whether the other name, in the same directory, is reserved for temporary files.
-pub(crate) fn is_temporary(journal: &OsStr, other: &OsStr) -> bool {
+/// Returns whether the other name, in the same directory, is reserved for temporary files of the
+/// journal.
+#[must_use]
+pub fn is_temporary(journal: &OsStr, other: &OsStr) -> bool {
     let rest = other.as_bytes().strip_prefix(prefix(journal).as_bytes());
     rest.is_some_and(|rest| rest.starts_with(b".") && rest.ends_with(TEMPORARY.as_bytes()))
 }
@@ -53,7 +54,8 @@ fn prefix(journal: &OsStr) -> OsString {
 ///
 /// Invariant: the file at the path is locked as long as the run lives. Because a lock belongs to
 /// one file and not to its path, each new version is locked before it replaces the old one.
-pub(crate) struct JournalFile {
+#[derive(Debug)]
+pub(super) struct JournalFile {
     path: PathBuf,
     /// Holds the lock.
     locked: File,
@@ -62,21 +64,21 @@ pub(crate) struct JournalFile {
 }
 
 impl JournalFile {
-    /// Creates a journal. With `force`, an existing one stays until the first [`Self::replace`].
+    /// Creates a journal. With `overwrite`, an existing one stays until the first [`Self::replace`].
     ///
     /// # Errors
-    /// The file exists and `force` is not set, another run writes it, or it can't be written.
-    pub(crate) fn create(path: &Path, force: bool) -> anyhow::Result<Self> {
+    /// The file exists and `overwrite` is not set, another run writes it, or it can't be written.
+    pub(super) fn create(path: &Path, overwrite: bool) -> Result<Self, JournalErrorKind> {
         let mut options = OpenOptions::new();
         let (locked, is_blank) = match options.write(true).create_new(true).open(path) {
             Ok(file) => (file, true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && force => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && overwrite => {
                 (open_file(path)?, false)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                bail!("it exists: --resume continues its run, --force overwrites it")
+                return Err(JournalErrorKind::Exists);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(JournalErrorKind::Open(error)),
         };
         Self::lock(path, locked, is_blank)
     }
@@ -85,11 +87,11 @@ impl JournalFile {
     ///
     /// # Errors
     /// Another run writes the journal, or it can't be read or created.
-    pub(crate) fn open_or_create(path: &Path) -> anyhow::Result<(Self, Vec<u8>)> {
+    pub(super) fn open_or_create(path: &Path) -> Result<(Self, Vec<u8>), JournalErrorKind> {
         match OpenOptions::new().write(true).create_new(true).open(path) {
             Ok(file) => Ok((Self::lock(path, file, true)?, Vec::new())),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(path),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(JournalErrorKind::Open(error)),
         }
     }
 
@@ -97,27 +99,28 @@ impl JournalFile {
     ///
     /// # Errors
     /// The journal does not exist, another run writes it, or it can't be read.
-    fn open(path: &Path) -> anyhow::Result<(Self, Vec<u8>)> {
+    fn open(path: &Path) -> Result<(Self, Vec<u8>), JournalErrorKind> {
         let journal = Self::lock(path, open_file(path)?, false)?;
         let mut bytes = Vec::new();
-        (&journal.locked).take(LENGTH_MAX).read_to_end(&mut bytes)?;
+        (&journal.locked)
+            .take(LENGTH_MAX)
+            .read_to_end(&mut bytes)
+            .map_err(JournalErrorKind::Open)?;
         Ok((journal, bytes))
     }
 
     /// Locks an open file and removes leftovers of killed runs.
-    fn lock(path: &Path, file: File, is_blank: bool) -> anyhow::Result<Self> {
+    fn lock(path: &Path, file: File, is_blank: bool) -> Result<Self, JournalErrorKind> {
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!("another run is writing it: wait until that run ends")
-            }
-            Err(TryLockError::Error(error)) => return Err(error).context("locking it"),
+            Err(TryLockError::WouldBlock) => return Err(JournalErrorKind::InUse),
+            Err(TryLockError::Error(error)) => return Err(JournalErrorKind::Lock(error)),
         }
         // Another run may have replaced the file before it was locked.
-        let path = fs::canonicalize(path)?;
+        let path = fs::canonicalize(path).map_err(JournalErrorKind::Open)?;
         let mut journal = Self { path, locked: file, is_blank: false };
         if !journal.is(&journal.path) {
-            bail!("another run is writing it: wait until that run ends");
+            return Err(JournalErrorKind::InUse);
         }
         journal.is_blank = is_blank;
         journal.remove_leftovers();
@@ -137,13 +140,13 @@ impl JournalFile {
         }
     }
 
-    /// Returns the path for messages.
-    pub(crate) fn name(&self) -> String {
-        self.path.display().to_string()
+    /// Returns the absolute path.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Returns whether the path leads to the journal.
-    pub(crate) fn is(&self, other: &Path) -> bool {
+    pub(super) fn is(&self, other: &Path) -> bool {
         let identity = |it: fs::Metadata| (it.dev(), it.ino());
         let (own, other) = (self.locked.metadata().map(identity), other.metadata().map(identity));
         own.is_ok_and(|own| other.is_ok_and(|other| own == other))
@@ -155,7 +158,7 @@ impl JournalFile {
     ///
     /// # Errors
     /// The new content can't be written; the old content stays.
-    pub(crate) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn replace(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut prefix = prefix(self.path.file_name().unwrap_or_default());
         prefix.push(".");
         // A random name, so that no existing file is overwritten.
@@ -180,12 +183,12 @@ impl JournalFile {
     ///
     /// # Errors
     /// The file can't be written.
-    pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
+    pub(super) fn clear(&mut self) -> io::Result<()> {
         if self.is_blank {
             return Ok(());
         }
-        let emptied = self.locked.set_len(0).and_then(|()| self.locked.sync_all());
-        emptied.with_context(|| format!("emptying the journal {}", self.name()))
+        self.locked.set_len(0)?;
+        self.locked.sync_all()
     }
 
     fn folder(&self) -> &Path {
@@ -205,11 +208,11 @@ fn begins_like_journal(path: &Path) -> bool {
 }
 
 /// Opens an existing regular file. Opening a pipe would wait for a process at its other end.
-fn open_file(path: &Path) -> anyhow::Result<File> {
-    if !path.metadata()?.is_file() {
-        bail!("it is not a regular file");
+fn open_file(path: &Path) -> Result<File, JournalErrorKind> {
+    if !path.metadata().map_err(JournalErrorKind::Open)?.is_file() {
+        return Err(JournalErrorKind::NotAFile);
     }
-    Ok(OpenOptions::new().read(true).write(true).open(path)?)
+    OpenOptions::new().read(true).write(true).open(path).map_err(JournalErrorKind::Open)
 }
 
 /// Removes a file without content, which would make the next run refuse to start.
@@ -231,7 +234,7 @@ mod tests {
         (folder, path)
     }
 
-    fn refusal(opened: anyhow::Result<impl Sized>) -> String {
+    fn refusal(opened: Result<impl Sized, JournalErrorKind>) -> String {
         opened.err().expect("the journal is refused").to_string()
     }
 

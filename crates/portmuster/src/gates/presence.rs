@@ -1,105 +1,56 @@
-//! What `--forbid` accepts, and what an outcome proves about it.
+//! What an outcome proves about something forbidden.
 //!
 //! Invariant: only proof of absence counts as [`Presence::Absent`].
 
-use portmuster::{Outcome, PortState, Reason, Service, config::Probing, outcome::Weakness};
+use super::{
+    forbidden::{Forbidden, needs_kex_init},
+    inconclusive::Inconclusive,
+};
+use crate::outcome::{Outcome, PortState, Reason, Service, Weakness};
 
-use super::inconclusive::Inconclusive;
-
-/// Groups of findings that one name forbids.
-const GROUPS: [(&str, &[Weakness]); 5] = [
-    ("weak", &Weakness::ALL),
-    ("weak-kex", &[Weakness::Group1Sha1, Weakness::Sha1Kex]),
-    ("weak-host-key", &[Weakness::SshDss, Weakness::Sha1Signatures]),
-    (
-        "weak-cipher",
-        &[
-            Weakness::NoEncryption,
-            Weakness::Rc4,
-            Weakness::Des,
-            Weakness::TripleDes,
-            Weakness::ShortBlock,
-            Weakness::Cbc,
-        ],
-    ),
-    ("weak-mac", &[Weakness::NoIntegrity, Weakness::Md5]),
-];
-
-/// A port state, service or finding that a run must not find.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Forbidden {
-    name: &'static str,
-    subject: Subject,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Subject {
-    Open,
-    Service(Service),
-    /// At least one of these.
-    Findings(Vec<Weakness>),
-}
-
-/// What an outcome proves about something forbidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Presence {
+/// What an outcome proves about a service, a weakness or an open port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Presence {
+    /// The target has it.
     Found,
+    /// The target does not have it: the connection was refused, or the server sent what excludes it.
     Absent,
+    /// The target may have it.
     Inconclusive(Inconclusive),
 }
 
-impl Forbidden {
-    /// Returns the item that `--forbid` calls by this name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::all().into_iter().find(|item| item.name == name)
-    }
-
-    /// Returns everything that can be forbidden.
-    pub(crate) fn all() -> Vec<Self> {
-        let open = [Self { name: "open", subject: Subject::Open }];
-        // `open` covers targets that are not probed.
-        let services = Service::ALL.into_iter().filter(|&service| service != Service::NotProbed);
-        let services = services.map(service);
-        let findings = Weakness::ALL.into_iter().map(|weakness| Self {
-            name: weakness.name(),
-            subject: Subject::Findings(vec![weakness]),
-        });
-        let groups =
-            GROUPS.map(|(name, list)| Self { name, subject: Subject::Findings(list.to_vec()) });
-        open.into_iter().chain(services).chain(findings).chain(groups).collect()
-    }
-
-    /// Returns the name on the command line and in summaries.
-    pub(crate) fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Returns the flag that keeps a run with this probing from detecting it.
-    pub(crate) fn hidden_by(&self, probing: Probing) -> Option<&'static str> {
-        match (probing, &self.subject) {
-            (_, Subject::Open) => None,
-            (Probing::ConnectOnly, _) => Some("--no-probe"),
-            (Probing::Greeting, Subject::Findings(list)) if needs_kex_init(list) => {
-                Some("--no-kex")
-            }
-            _ => None,
-        }
-    }
-
-    /// Returns what the outcome proves.
-    pub(crate) fn presence_in(&self, outcome: &Outcome) -> Presence {
+impl Presence {
+    /// Returns what the outcome proves about something that can be [forbidden](Forbidden).
+    ///
+    /// A service is absent if every address refused the connection, or if the server identified
+    /// itself as ssh, telnet or another known protocol. Weaknesses of an ssh server are absent only if
+    /// it also sent its algorithms. Silence, a login prompt and an unknown protocol prove nothing.
+    ///
+    /// ```
+    /// use portmuster::{PortState, Service, gates::{Presence}};
+    ///
+    /// let outcome = portmuster::check_a_port("127.0.0.1", 1);
+    /// if outcome.verdict.state == PortState::Closed {
+    ///     assert_eq!(Presence::of(Service::Telnet, &outcome), Presence::Absent);
+    /// }
+    /// ```
+    #[must_use]
+    pub fn of(item: impl Into<Forbidden>, outcome: &Outcome) -> Self {
+        let item = item.into();
         match outcome.verdict.state {
-            PortState::Unresolved => Presence::Inconclusive(Inconclusive::Unresolved),
-            PortState::Filtered => Presence::Inconclusive(Inconclusive::Filtered),
-            PortState::Unchecked => Presence::Inconclusive(Inconclusive::Unchecked),
+            PortState::Unresolved => Self::Inconclusive(Inconclusive::Unresolved),
+            PortState::Filtered => Self::Inconclusive(Inconclusive::Filtered),
+            PortState::Unchecked => Self::Inconclusive(Inconclusive::Unchecked),
             PortState::Closed if outcome.verdict.reason == Reason::RefusedInPart => {
-                Presence::Inconclusive(Inconclusive::RefusedInPart)
+                Self::Inconclusive(Inconclusive::RefusedInPart)
             }
-            PortState::Closed => Presence::Absent,
-            PortState::Open => match &self.subject {
-                Subject::Open => Presence::Found,
-                Subject::Service(wanted) => service_in(*wanted, outcome),
-                Subject::Findings(wanted) => findings_in(wanted, outcome),
+            PortState::Closed => Self::Absent,
+            PortState::Open => match item {
+                Forbidden::Open => Self::Found,
+                Forbidden::Service(wanted) => service_in(wanted, outcome),
+                Forbidden::Weakness(_) | Forbidden::Group(_) => {
+                    weaknesses_in(item.weaknesses(), outcome)
+                }
             },
         }
     }
@@ -109,18 +60,18 @@ impl Forbidden {
 ///
 /// Telnet always counts as forbidden, unless `open` alone is forbidden: then an accepted connection
 /// is a verdict. A kind that is not in `allowed` takes precedence.
-pub(crate) fn missing_verdict(
+pub(super) fn missing_verdict(
     forbidden: &[Forbidden],
     allowed: &[Inconclusive],
     outcome: &Outcome,
 ) -> Option<Inconclusive> {
     let is_only_open =
-        !forbidden.is_empty() && forbidden.iter().all(|item| item.subject == Subject::Open);
-    let telnet = service(Service::Telnet);
-    let items = forbidden.iter().chain((!is_only_open).then_some(&telnet));
+        !forbidden.is_empty() && forbidden.iter().all(|&item| item == Forbidden::Open);
+    let telnet = Forbidden::Service(Service::Telnet);
+    let items = forbidden.iter().copied().chain((!is_only_open).then_some(telnet));
     // Then each prompt counts as found, which is a verdict.
-    let are_prompts_forbidden = forbidden.contains(&service(Service::TelnetLikely));
-    let reasons = items.filter_map(|item| match item.presence_in(outcome) {
+    let are_prompts_forbidden = forbidden.contains(&Forbidden::Service(Service::TelnetLikely));
+    let reasons = items.filter_map(|item| match Presence::of(item, outcome) {
         Presence::Inconclusive(Inconclusive::TelnetLikely) if are_prompts_forbidden => None,
         Presence::Inconclusive(reason) => Some(reason),
         Presence::Found | Presence::Absent => None,
@@ -135,10 +86,6 @@ pub(crate) fn missing_verdict(
     last
 }
 
-fn service(service: Service) -> Forbidden {
-    Forbidden { name: service.name(), subject: Subject::Service(service) }
-}
-
 /// Returns why a service does not exclude other services; `None`: it excludes them.
 fn inconclusive(service: Service) -> Option<Inconclusive> {
     match service {
@@ -149,6 +96,7 @@ fn inconclusive(service: Service) -> Option<Inconclusive> {
         Service::TelnetLikely => Some(Inconclusive::TelnetLikely),
         Service::SshBroken => Some(Inconclusive::SshBroken),
         Service::NotProbed => Some(Inconclusive::NotProbed),
+        // The others are identified.
         _ => Some(Inconclusive::Unknown),
     }
 }
@@ -175,7 +123,7 @@ fn service_in(wanted: Service, outcome: &Outcome) -> Presence {
     inconclusive(seen).map_or(Presence::Absent, Presence::Inconclusive)
 }
 
-fn findings_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
+fn weaknesses_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
     let verdict = &outcome.verdict;
     let details = verdict.details.as_deref();
     let findings = details.map(|details| details.findings.as_slice()).unwrap_or_default();
@@ -194,21 +142,14 @@ fn findings_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
     }
 }
 
-/// Returns whether detecting all of these findings requires the algorithms of the server.
-fn needs_kex_init(findings: &[Weakness]) -> bool {
-    findings.iter().any(|&finding| finding != Weakness::Ssh1)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use portmuster::{
-        Target, Verdict,
-        outcome::{KexFailure, KeyExchange, ServiceDetails},
-    };
 
     use super::*;
+    use crate::{
+        outcome::{KexFailure, KeyExchange, ServiceDetails, Times, Verdict},
+        targets::Target,
+    };
 
     fn outcome(state: PortState, service: Option<Service>, details: ServiceDetails) -> Outcome {
         let mut verdict = Verdict::new(state, Reason::Accepted);
@@ -222,22 +163,8 @@ mod tests {
     }
 
     fn presence(name: &str, outcome: &Outcome) -> Presence {
-        Forbidden::named(name).expect("the name can be forbidden").presence_in(outcome)
-    }
-
-    #[test]
-    fn names_are_unique() {
-        let names: BTreeSet<_> = Forbidden::all().iter().map(Forbidden::name).collect();
-        assert_eq!(names.len(), Forbidden::all().len());
-        assert_eq!(Forbidden::named("not-probed"), None);
-    }
-
-    #[test]
-    fn groups_cover_every_weakness_of_an_algorithm_list() {
-        let covered: BTreeSet<_> =
-            GROUPS[1..].iter().flat_map(|(_, list)| list.iter().copied()).collect();
-        let others = Weakness::ALL.into_iter().filter(|weakness| !covered.contains(weakness));
-        assert_eq!(others.collect::<Vec<_>>(), [Weakness::Ssh1, Weakness::Terrapin]);
+        let item: Forbidden = name.parse().expect("the name can be forbidden");
+        Presence::of(item, outcome)
     }
 
     #[test]
@@ -255,7 +182,7 @@ mod tests {
                 Service::Telnet => Presence::Found,
                 Service::Ssh | Service::SshThrottled | Service::Other => Presence::Absent,
                 seen => Presence::Inconclusive(
-                    Inconclusive::named(seen.name()).expect("the service is inconclusive"),
+                    seen.name().parse().expect("the service is inconclusive"),
                 ),
             };
             assert_eq!(found, expected, "{service}");
@@ -311,8 +238,7 @@ mod tests {
 
     /// Whether the outcome is no verdict if these are forbidden.
     fn lacks_verdict(names: &[&str], outcome: &Outcome) -> bool {
-        let forbidden =
-            names.iter().map(|name| Forbidden::named(name).expect("the name can be forbidden"));
+        let forbidden = names.iter().map(|name| name.parse().expect("the name can be forbidden"));
         missing_verdict(&forbidden.collect::<Vec<_>>(), &[], outcome).is_some()
     }
 
@@ -391,8 +317,8 @@ mod tests {
 
     #[test]
     fn allowed_kind_is_reported_only_if_no_other_kind_applies() {
-        let forbidden = ["telnet", "weak"]
-            .map(|name| Forbidden::named(name).expect("the name can be forbidden"));
+        let forbidden =
+            ["telnet", "weak"].map(|name| name.parse().expect("the name can be forbidden"));
         let throttled = open(Service::SshThrottled);
         for (allowed, expected) in [
             (&[][..], Inconclusive::SshThrottled),
@@ -413,19 +339,5 @@ mod tests {
         {
             assert_eq!(lacks_verdict(names, &ssh), is_missing, "{names:?}");
         }
-    }
-
-    #[test]
-    fn flags_that_limit_probing_hide_what_they_skip() {
-        let hidden = |name, probing| {
-            Forbidden::named(name).expect("the name can be forbidden").hidden_by(probing)
-        };
-        assert_eq!(hidden("telnet", Probing::ConnectOnly), Some("--no-probe"));
-        assert_eq!(hidden("open", Probing::ConnectOnly), None);
-        assert_eq!(hidden("weak-kex", Probing::Greeting), Some("--no-kex"));
-        assert_eq!(hidden("weak", Probing::Greeting), Some("--no-kex"));
-        assert_eq!(hidden("ssh-1", Probing::Greeting), None);
-        assert_eq!(hidden("telnet", Probing::Greeting), None);
-        assert_eq!(hidden("weak", Probing::KeyExchange), None);
     }
 }

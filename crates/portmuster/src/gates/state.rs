@@ -1,0 +1,111 @@
+//! What gates have counted so far.
+
+use serde::{Deserialize, Serialize};
+
+use super::{inconclusive::Inconclusive, presence::Presence};
+use crate::{
+    outcome::{Account, Outcome},
+    sink::escape_line,
+};
+
+/// Maximum number of targets that a sample names.
+const NAMED_MAX: usize = 5;
+
+/// What [gates](super::Gates) have counted so far. A journal stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GateState {
+    /// One per forbidden item, in their order.
+    pub(super) tallies: Vec<ItemTally>,
+    /// If verdicts are required: the targets without one, in the order of [`Inconclusive::ALL`].
+    pub(super) unproven: [TargetSample; Inconclusive::ALL.len()],
+    /// Number of outcomes examined.
+    pub(super) seen: u64,
+}
+
+/// The outcomes by what they prove about one forbidden item.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct ItemTally {
+    pub(super) found: TargetSample,
+    pub(super) absent: u64,
+    /// In the order of [`Inconclusive::ALL`].
+    #[serde(rename = "unknown")]
+    pub(super) inconclusive: [u64; Inconclusive::ALL.len()],
+}
+
+/// The number of targets, and the first of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TargetSample {
+    /// The number of targets.
+    pub count: u64,
+    /// The first targets, at most five, as [escaped](escape_line) text.
+    pub first: Vec<String>,
+}
+
+impl GateState {
+    /// Creates the state of gates with this number of forbidden items, before the first outcome.
+    pub(super) fn new(forbidden: usize) -> Self {
+        Self { tallies: vec![ItemTally::default(); forbidden], ..Self::default() }
+    }
+
+    /// Returns whether the state is of gates with this number of items after `outcomes` outcomes.
+    pub(super) fn fits(&self, forbidden: usize, outcomes: u64) -> bool {
+        self.tallies.len() == forbidden && self.seen == outcomes
+    }
+
+    /// Returns whether the state is consistent with the account of its run. One that was read from a
+    /// file may hold any numbers.
+    ///
+    /// The account must be [sound](Account::is_sound).
+    #[must_use]
+    pub fn is_sound(&self, account: &Account) -> bool {
+        let is_sound = |sample: &TargetSample| sample.is_sound() && sample.count <= self.seen;
+        let adds_up = |tally: &ItemTally| {
+            let parts = tally.inconclusive.iter().chain([&tally.found.count, &tally.absent]);
+            parts.copied().try_fold(0_u64, u64::checked_add) == Some(self.seen)
+        };
+        self.seen == account.settled()
+            && self.unproven.iter().all(is_sound)
+            && self.tallies.iter().all(|tally| is_sound(&tally.found) && adds_up(tally))
+    }
+
+    /// Counts one outcome: what it proves about each item, and why it is no verdict.
+    pub(super) fn add(
+        &mut self,
+        outcome: &Outcome,
+        presences: impl Iterator<Item = Presence>,
+        missing_verdict: Option<Inconclusive>,
+    ) {
+        self.seen += 1;
+        for (tally, presence) in self.tallies.iter_mut().zip(presences) {
+            tally.add(outcome, presence);
+        }
+        if let Some(kind) = missing_verdict {
+            self.unproven[kind as usize].add(outcome);
+        }
+    }
+}
+
+impl ItemTally {
+    fn add(&mut self, outcome: &Outcome, presence: Presence) {
+        match presence {
+            Presence::Found => self.found.add(outcome),
+            Presence::Absent => self.absent += 1,
+            Presence::Inconclusive(kind) => self.inconclusive[kind as usize] += 1,
+        }
+    }
+}
+
+impl TargetSample {
+    fn add(&mut self, outcome: &Outcome) {
+        self.count += 1;
+        if self.first.len() < NAMED_MAX {
+            self.first.push(escape_line(outcome.target.to_string().as_bytes()));
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let named = self.first.len();
+        named <= NAMED_MAX && named as u64 <= self.count
+    }
+}
