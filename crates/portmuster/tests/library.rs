@@ -2,8 +2,9 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    error::Error,
     io::{Read, Write},
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     process::ExitCode,
     sync::{
         Arc,
@@ -15,11 +16,12 @@ use std::{
 };
 
 use portmuster::{
-    Addresses, Config, Method, Outcome, PortState, Probing, Reason, Target, check_a_port,
-    check_ports,
+    Addresses, Config, Method, Outcome, PortState, Probing, Reason, StartError, Target,
+    check_a_port, check_ports,
     targets::{Excludes, Order, Ports, Shard, TargetSet},
 };
 use portmuster_lab::{Behaviour, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[path = "shared/settings.rs"]
 mod settings;
@@ -30,6 +32,9 @@ use self::{settings::unthrottled, worker::checker};
 
 fn main() -> ExitCode {
     worker::main(worker::trials![
+        checker_without_a_run_examines_nothing,
+        run_refuses_more_workers_than_this_machine_allows,
+        source_address_error_has_its_cause_as_source_only,
         check_a_port_reports_open_or_closed,
         excluded_names_are_resolved_before_the_run,
         check_ports_yields_each_port_once,
@@ -51,6 +56,36 @@ fn main() -> ExitCode {
 
 fn server(behaviour: Behaviour) -> Server {
     Server::start(behaviour, (Ipv4Addr::LOCALHOST, 0).into()).expect("the server starts")
+}
+
+fn checker_without_a_run_examines_nothing() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let low = Rlimit { current: Some(200), maximum };
+    setrlimit(Resource::Nofile, low).expect("a soft limit can be lowered");
+    let checker = checker(Config::builder().method(Method::Threads).workers(usize::MAX));
+    assert_eq!(getrlimit(Resource::Nofile).current, Some(200));
+
+    let error = checker.preflight().expect_err("no machine has so many");
+    assert!(matches!(error, StartError::TooManyWorkers { asked: usize::MAX, .. }), "{error}");
+    assert_eq!(getrlimit(Resource::Nofile).current, maximum, "the number of workers depends on it");
+}
+
+fn run_refuses_more_workers_than_this_machine_allows() {
+    for method in Method::ALL.into_iter().filter(|&method| method != Method::Serial) {
+        let checker = checker(Config::builder().method(method).workers(usize::MAX));
+        let error = checker.check([("127.0.0.1", 1)]).expect_err("no machine has so many");
+        assert!(matches!(error, StartError::TooManyWorkers { .. }), "{method}: {error}");
+    }
+}
+
+fn source_address_error_has_its_cause_as_source_only() {
+    // TEST-NET-1 (RFC 5737) is no machine's own address.
+    let source = IpAddr::from([192, 0, 2, 1]);
+    let checker = checker(Config::builder().source(source));
+    let error =
+        checker.check([("127.0.0.1", 1)]).expect_err("it is not an address of this machine");
+    assert_eq!(error.to_string(), "connecting from 192.0.2.1 is not possible");
+    assert!(error.source().is_some_and(<dyn Error>::is::<std::io::Error>), "{error:?}");
 }
 
 fn check_a_port_reports_open_or_closed() {
