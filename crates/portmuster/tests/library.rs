@@ -96,7 +96,7 @@ fn source_address_error_has_its_cause_as_source_only() {
     let error =
         checker.check([("127.0.0.1", 1)]).expect_err("it is not an address of this machine");
     assert_eq!(error.to_string(), "connecting from 192.0.2.1 is not possible");
-    assert!(error.source().is_some_and(|cause| cause.is::<std::io::Error>()), "{error:?}");
+    assert!(error.source().is_some_and(<dyn Error>::is::<std::io::Error>), "{error:?}");
 }
 
 fn check_a_port_reports_open_or_closed() {

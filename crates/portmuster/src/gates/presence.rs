@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        outcome::{KexFailure, KeyExchange, ServiceDetails, Times, Verdict},
+        outcome::{KexFailure, KeyExchange, ServiceDetails, Verdict},
         targets::Target,
     };
 
