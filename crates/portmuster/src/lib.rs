@@ -15,6 +15,15 @@
 //! [`targets`] describes what to check. The schedule decides which attempt starts next, and when. The
 //! executor of the [method](Method) makes the attempts; each is a state machine without I/O, under a
 //! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
+//!
+//! # Features
+//! None is on by default.
+//!
+//! - `sqlite`: the sink and the reader for databases, with `SQLite` built in.
+//! - `stream`: outcomes as a `futures_core::Stream`, with `Outcomes::into_stream`.
+//! - `simulator`, `fuzzing`: for the tests of portmuster; they may change in any version.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempt;
 mod characters;
@@ -40,6 +49,8 @@ mod schedule;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod sink;
+#[cfg(feature = "stream")]
+mod stream;
 pub mod targets;
 mod waker;
 pub mod workers;
@@ -58,6 +69,8 @@ pub use outcome::{
 pub use positions::{MissingPositions, Positions, PositionsError};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
+#[cfg(feature = "stream")]
+pub use stream::OutcomesStream;
 pub use targets::{Host, Target};
 
 /// Makes rustdoc test the examples of the README.
