@@ -9,7 +9,7 @@ use std::{error::Error, io::Write, net::TcpListener, thread};
 
 use portmuster::{
     Checker, Config,
-    history::{Changes, RunResults, read_jsonl},
+    history::{ChangeSide, Changes, RunResults, read_jsonl},
     sink::{Jsonl, Sink},
 };
 
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (before, after) = (rows_of_a_run(port)?, rows_of_a_run(port)?);
     for change in Changes::between(before, after) {
         let kinds: Vec<_> = change.kinds.iter().map(|kind| kind.name()).collect();
-        let software = |side: Option<&portmuster::history::ChangeSide>| {
+        let software = |side: Option<&ChangeSide>| {
             side.and_then(|side| side.result.identification[1].clone()).unwrap_or_default()
         };
         let (old, new) = (software(change.old.as_ref()), software(change.new.as_ref()));

@@ -208,6 +208,8 @@ impl Checker {
 
 /// An iterator over the outcomes of a run, as they become known.
 ///
+/// With the feature `stream`, `into_stream` converts it to a stream for `async` code.
+///
 /// Dropping it ends the run. When the drop returns, all connections are closed and all threads have
 /// ended, except for a name lookup or a call of the targets' iterator that has not returned.
 ///

@@ -54,7 +54,7 @@ impl Outcomes {
 // A type of its own, because `next`, `map` and `filter` are methods of iterators and of streams: on a
 // type that is both, each call would be ambiguous.
 #[derive(Debug)]
-#[must_use = "streams do nothing unless polled"]
+#[must_use = "dropping the stream ends the run"]
 pub struct OutcomesStream {
     outcomes: Outcomes,
     /// Outcomes returned since the task last yielded.
