@@ -75,5 +75,5 @@ pub use targets::{Host, Target};
 
 /// Makes rustdoc test the examples of the README.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
