@@ -56,7 +56,11 @@ fn unpack(packages: &Path, workspace: &Path) -> Result<()> {
         command::run(&[], &line)?;
     }
     let sources = root().join("xtask/dependent");
-    fs::copy(sources.join("Cargo.toml.in"), dependent.join("Cargo.toml"))?;
+    let manifest_of_dependent = fs::read_to_string(sources.join("Cargo.toml.in"))?;
+    fs::write(
+        dependent.join("Cargo.toml"),
+        manifest_of_dependent.replace("\"VERSION\"", &format!("\"{VERSION}\"")),
+    )?;
     fs::copy(sources.join("main.rs"), dependent.join("src/main.rs"))?;
     // The versions of dependencies that the tests of the repository have tested.
     fs::copy(root().join("Cargo.lock"), workspace.join("Cargo.lock"))?;

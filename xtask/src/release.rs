@@ -59,7 +59,16 @@ pub(crate) fn check_public_api() -> Result<Status> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn citation_names_the_version_of_the_packages() {
+        let citation = fs::read_to_string(command::root().join("CITATION.cff"));
+        let version = concat!("\nversion: ", env!("CARGO_PKG_VERSION"), "\n");
+        assert!(citation.expect("the file exists").contains(version));
+    }
 
     #[test]
     fn toolchain_is_found_by_its_version() {
