@@ -11,9 +11,12 @@
 mod bench;
 mod command;
 mod deb;
+mod examples;
 mod fuzz;
 mod layers;
 mod mutate;
+mod package;
+mod release;
 mod sequence;
 mod setup;
 mod step;
@@ -31,9 +34,11 @@ The development tasks of this repository.
 usage: cargo xtask COMMAND
 
   ci               run every check: setup, format, layers, lints, docs, tests, doc tests,
-                   dependencies, advisories
+                   examples, packages, oldest Rust, public API, dependencies, advisories
   layers           check imports between files, lengths of files and functions, names of types
   test             run setup, tests and doc tests
+  examples         run the examples of the library and check their output
+  package          package the crates; test the packages and a program that depends on them
   simulate SEED    repeat a simulator run by the seed that a failed test printed
   mutate [NAME]    put each known mistake into a copy of the code; its test must catch it
   fuzz [SECONDS]   run each fuzz target for SECONDS [default: 60], on the nightly toolchain
@@ -54,6 +59,8 @@ fn main() -> ExitCode {
         ["test"] => sequence::run(steps::TEST),
         ["layers"] => sequence::run(steps::LAYERS_ONLY),
         ["setup"] => sequence::run(steps::SETUP),
+        ["examples"] => sequence::run(steps::EXAMPLES_ONLY),
+        ["package"] => sequence::run(steps::PACKAGES_ONLY),
         ["deb"] => report(deb::run()),
         ["fuzz"] => report(fuzz::run(fuzz::SECONDS)),
         ["fuzz", seconds] if seconds.parse::<u32>().is_ok() => report(fuzz::run(seconds)),

@@ -3,19 +3,41 @@
 use anyhow::Result;
 
 use crate::command::{run, succeeds};
+use crate::examples;
 use crate::layers;
+use crate::package;
+use crate::release;
 use crate::setup;
 use crate::step::{Status, Step};
 
 /// The steps of `cargo xtask ci`: quick ones first, so that a mistake shows early.
-pub(crate) const CI: &[Step] =
-    &[PREPARE, FORMAT, LAYERS, LINTS, DOCS, TESTS, DOC_TESTS, DEPENDENCIES, ADVISORIES];
+pub(crate) const CI: &[Step] = &[
+    PREPARE,
+    FORMAT,
+    LAYERS,
+    LINTS,
+    DOCS,
+    TESTS,
+    DOC_TESTS,
+    EXAMPLES,
+    PACKAGES,
+    OLDEST_RUST,
+    PUBLIC_API,
+    DEPENDENCIES,
+    ADVISORIES,
+];
 
 /// The steps of `cargo xtask test`.
 pub(crate) const TEST: &[Step] = &[PREPARE, TESTS, DOC_TESTS];
 
 /// The step of `cargo xtask layers`.
 pub(crate) const LAYERS_ONLY: &[Step] = &[LAYERS];
+
+/// The step of `cargo xtask examples`.
+pub(crate) const EXAMPLES_ONLY: &[Step] = &[EXAMPLES];
+
+/// The step of `cargo xtask package`.
+pub(crate) const PACKAGES_ONLY: &[Step] = &[PACKAGES];
 
 /// The steps of `cargo xtask setup`.
 pub(crate) const SETUP: &[Step] = &[PREPARE];
@@ -27,6 +49,10 @@ const LINTS: Step = Step { name: "lints", run: lints };
 const DOCS: Step = Step { name: "docs", run: docs };
 const TESTS: Step = Step { name: "tests", run: tests };
 const DOC_TESTS: Step = Step { name: "doc tests", run: doc_tests };
+const EXAMPLES: Step = Step { name: "examples", run: examples::run_all };
+const PACKAGES: Step = Step { name: "packages", run: package::run };
+const OLDEST_RUST: Step = Step { name: "oldest Rust", run: release::check_oldest_rust };
+const PUBLIC_API: Step = Step { name: "public API", run: release::check_public_api };
 const DEPENDENCIES: Step = Step { name: "dependencies", run: dependencies };
 const ADVISORIES: Step = Step { name: "advisories", run: advisories };
 

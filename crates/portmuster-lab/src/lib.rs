@@ -35,3 +35,8 @@ pub use fixtures::{Fixture, FixtureKind, Lab, fixtures};
 pub use limits::{MAX_CONNECTIONS, MAX_LIFE};
 pub use server::{Crowd, Server};
 pub use stats::Counts;
+
+/// Makes rustdoc test the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

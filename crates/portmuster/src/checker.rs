@@ -1,7 +1,11 @@
 //! The main API: [`check_a_port`], [`check_ports`], and [`Checker`] for everything else.
 
+#[cfg(feature = "stream")]
+use std::task::{Poll, Waker};
 use std::{fmt, iter::FusedIterator, panic, sync::Arc, time::Duration, vec};
 
+#[cfg(feature = "stream")]
+use crossbeam_channel::TryRecvError;
 use crossbeam_channel::{RecvTimeoutError, Sender};
 
 use crate::{
@@ -226,6 +230,8 @@ impl Checker {
 
 /// An iterator over the outcomes of a run, as they become known.
 ///
+/// With the feature `stream`, `into_stream` converts it to a stream for `async` code.
+///
 /// Dropping it ends the run. When the drop returns, all connections are closed and all threads have
 /// ended, except for a name lookup or a call of the targets' iterator that has not returned.
 ///
@@ -276,6 +282,33 @@ impl Outcomes {
             };
         }
         self.next().map_or(Next::Ended, Next::Outcome)
+    }
+
+    /// Returns the next outcome, or registers the task to wake when there is more to poll.
+    #[cfg(feature = "stream")]
+    pub(crate) fn poll_outcome(&mut self, waker: &Waker) -> Poll<Option<Outcome>> {
+        let mut is_registered = false;
+        loop {
+            if let Some(outcome) = self.next_of_batch() {
+                return Poll::Ready(Some(outcome));
+            }
+            let Source::Running(run) = &self.source else { return Poll::Ready(self.next()) };
+            match run.batches.try_recv() {
+                Ok(batch) => self.take(batch),
+                Err(TryRecvError::Disconnected) => self.end(),
+                Err(TryRecvError::Empty) if is_registered => return Poll::Pending,
+                Err(TryRecvError::Empty) => {
+                    run.waker.register(waker);
+                    is_registered = true;
+                }
+            }
+        }
+    }
+
+    /// Returns whether all outcomes were returned.
+    #[cfg(feature = "stream")]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.batch.len() == 0 && matches!(self.source, Source::Ended)
     }
 
     fn next_of_batch(&mut self) -> Option<Outcome> {

@@ -14,6 +14,11 @@ use std::{
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded};
 
+mod batches;
+
+pub(crate) use batches::{Batch, ConsumerWaker};
+
+use self::batches::{BATCHES_MAX, BatchSender};
 use crate::{
     attempt::Rules,
     clock::{Clock, Instant},
@@ -22,12 +27,9 @@ use crate::{
     driver::tcp,
     input::{BoxedIterator, InputThread, NextInput},
     memory::Memory,
-    method::{
-        self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext,
-        WorkersReport,
-    },
-    outcome::{Account, Outcome},
-    positions::{OutcomeCount, Positions},
+    method::{self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext},
+    outcome::Outcome,
+    positions::Positions,
     resolver::Resolver,
     run_loop::{Environment, RunLoop},
     schedule::{Lookup, Policy, Question, Report, Schedule, Start, Stopped},
@@ -40,8 +42,6 @@ use crate::{
 const READ_AHEAD: usize = 4096;
 /// The interval of accounts for a consumer that gets no outcomes.
 const BEAT: Duration = Duration::from_millis(500);
-/// The most batches of outcomes that wait for the consumer.
-const BATCHES_MAX: usize = 16;
 /// Divisor of the memory for conversations that gives the memory of one batch. All batches together take
 /// half of that memory.
 const BATCH_PART: u64 = 2 * BATCHES_MAX as u64;
@@ -59,23 +59,15 @@ pub(crate) struct RunScope {
     pub(crate) stopped: Stopped,
 }
 
-/// Outcomes, and the account that includes them.
-#[derive(Debug)]
-pub(crate) struct Batch {
-    pub(crate) outcomes: Vec<Outcome>,
-    /// The outcome counts of positions that do not have exactly one; to be applied before the outcomes.
-    pub(crate) outcome_counts: Vec<OutcomeCount>,
-    pub(crate) account: Account,
-    /// The report of the workers; in the last batch only.
-    pub(crate) workers: Option<WorkersReport>,
-}
-
 /// The consumer's handle of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     /// Takes the iterator of targets, once.
     pub(crate) targets: Sender<BoxedIterator<Target>>,
     pub(crate) batches: Receiver<Batch>,
+    /// Wakes a task after each batch, and when the queue of batches is disconnected.
+    #[cfg_attr(not(feature = "stream"), expect(dead_code, reason = "only a stream has a task"))]
+    pub(crate) waker: ConsumerWaker,
     /// Takes requests to end the run within this time.
     pub(crate) stops: Sender<Duration>,
     pub(crate) in_flight: InFlight,
@@ -95,7 +87,7 @@ struct Threads {
     end: Option<Instant>,
     /// When the consumer gets the next account of the run, even if no outcome has become known by then.
     beat: Instant,
-    batches: Sender<Batch>,
+    batches: BatchSender,
     /// The most bytes of outcomes per batch. A single outcome may exceed it.
     batch_bytes: usize,
 }
@@ -145,7 +137,7 @@ pub(crate) fn start(
         excludes: Arc::clone(&scope.excludes),
         stopped: scope.stopped,
     };
-    let (batches_in, batches) = bounded(BATCHES_MAX);
+    let (batches_in, batches, waker) = batches::queue();
     let (stops_in, stops) = bounded(STOPS_MAX);
     let (input, targets_in) = InputThread::start(READ_AHEAD).map_err(StartError::Thread)?;
     let schedule = Schedule::new(policy, clock.wall_start()).resuming(&scope.settled);
@@ -165,7 +157,7 @@ pub(crate) fn start(
     let run_loop = RunLoop { schedule, environment };
     let thread = thread::Builder::new().name("portmuster-run".into());
     let thread = thread.spawn(move || run(run_loop)).map_err(StartError::Thread)?;
-    Ok(Run { targets: targets_in, batches, stops: stops_in, in_flight, thread })
+    Ok(Run { targets: targets_in, batches, waker, stops: stops_in, in_flight, thread })
 }
 
 /// Returns how many of the outcomes fit in this many bytes; at least one.
@@ -281,11 +273,8 @@ impl Environment for Threads {
         loop {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
             let outcome_counts = std::mem::take(&mut outcome_counts);
-            if self
-                .batches
-                .send(Batch { outcomes, outcome_counts, account, workers: None })
-                .is_err()
-            {
+            let batch = Batch { outcomes, outcome_counts, account, workers: None };
+            if !self.batches.send(batch) {
                 return false;
             }
             if rest.is_empty() {

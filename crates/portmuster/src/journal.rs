@@ -2,35 +2,39 @@
 //!
 //! A journal contains the [identity](RunIdentity) of the run, its progress, and the [resume
 //! point](ResumePoint) of each output. It is replaced atomically at every checkpoint, after the
-//! outputs were synced. This run writes a line for each target, and continues where it was killed:
+//! outputs were synced. This run writes JSON lines, and continues where it was killed:
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;
 //! # let (path, rows_path) = (folder.path().join("run.journal"), folder.path().join("rows.txt"));
-//! use portmuster::{Checker, Config, journal::{Journal, RunIdentity}, sink::{ResumePoint}};
-//! use std::{fs::File, io::Write};
+//! use std::fs::File;
+//! use portmuster::{
+//!     Checker, Config,
+//!     journal::{Journal, RunIdentity},
+//!     sink::{Jsonl, ResumableSink, ResumePoint, Sink},
+//! };
 //!
 //! let targets = [("127.0.0.1", 1), ("127.0.0.1", 2)];
 //! let identity = RunIdentity::new([("targets", format!("{targets:?}"))]);
 //! let journal: Journal = Journal::resume(&path)?;
 //! journal.refuse_other_run(&identity, targets.len() as u128)?;
-//! let mut rows = File::options().append(true).create(true).open(&rows_path)?;
-//! let written = journal.resume_points().first().copied();
-//! rows.set_len(if let Some(ResumePoint::Lines { length }) = written { length } else { 0 })?;
-//! let end = |rows: &File| rows.metadata().map(|rows| [ResumePoint::Lines { length: rows.len() }]);
+//! let file = File::options().create(true).truncate(false).write(true).open(&rows_path)?;
+//! let synced = file.try_clone()?;
+//! let start = ResumePoint::Lines { length: 0 };
+//! let mut rows = Jsonl::resume(file, *journal.resume_points().first().unwrap_or(&start))?;
 //!
 //! let checker = Checker::new(Config::default()).resuming(journal.settled()).resumable();
-//! let mut run = journal.start(identity, [rows.try_clone()?], end(&rows)?)?;
+//! let mut run = journal.start(identity, [synced], [rows.checkpoint()?])?;
 //! let mut outcomes = checker.check(targets)?;
 //! while let Some(outcome) = outcomes.next() {
 //!     for outcome in run.settle(outcome, &outcomes) {
-//!         writeln!(rows, "{} {}", outcome.target, outcome.verdict.state)?;
+//!         rows.write(&outcome)?;
 //!     }
 //!     if run.is_due(&outcomes)? {
-//!         run.write(run.checkpoint(&outcomes, end(&rows)?, None))?;
+//!         run.write(run.checkpoint(&outcomes, [rows.checkpoint()?], None))?;
 //!     }
 //! }
-//! let last = run.checkpoint(&outcomes, end(&rows)?, None);
+//! let last = run.checkpoint(&outcomes, [rows.checkpoint()?], None);
 //! run.finish(last, Some(targets.len() as u128))?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

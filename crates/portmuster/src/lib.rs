@@ -32,6 +32,14 @@
 //! driver that owns the sockets. The result is the target's [`Outcome`], which [sinks](sink) write.
 //! [Gates](gates) say whether a run proves that no telnet or weak ssh is left, and a
 //! [journal] records the progress of a run, so that a later process can resume it.
+//!
+//! # Features
+//! None is on by default.
+//!
+//! - `sqlite`: the sink and the reader for databases, with `SQLite` built in.
+//! - `stream`: outcomes as a `futures_core::Stream`, with `Outcomes::into_stream`.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod attempt;
 mod characters;
@@ -62,6 +70,8 @@ mod schedule;
 #[doc(hidden)]
 pub mod simulator;
 pub mod sink;
+#[cfg(feature = "stream")]
+mod stream;
 pub mod targets;
 mod waker;
 pub mod workers;
@@ -73,9 +83,11 @@ pub use named_enum::UnknownName;
 pub use outcome::{Account, Outcome, PortState, Reason, Service, Verdict};
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
+#[cfg(feature = "stream")]
+pub use stream::OutcomesStream;
 pub use targets::{Host, Target, TargetSet};
 
 /// Makes rustdoc test the examples of the README.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;
