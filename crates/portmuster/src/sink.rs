@@ -9,6 +9,8 @@
 
 mod columns;
 mod csv;
+#[cfg(test)]
+mod documented;
 mod interface;
 mod json;
 mod jsonl;
