@@ -9,10 +9,12 @@
 )]
 
 mod bench;
+mod book;
 mod command;
 mod deb;
 mod fuzz;
 mod layers;
+mod links;
 mod mutate;
 mod sequence;
 mod setup;
@@ -30,8 +32,9 @@ The development tasks of this repository.
 
 usage: cargo xtask COMMAND
 
-  ci               run every check: setup, format, layers, lints, docs, tests, doc tests,
+  ci               run every check: setup, format, layers, lints, docs, book, tests, doc tests,
                    dependencies, advisories
+  book             check the links of all pages, and build docs/ as a book in target/book
   layers           check imports between files, lengths of files and functions, names of types
   test             run setup, tests and doc tests
   simulate SEED    repeat a simulator run by the seed that a failed test printed
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
+        ["book"] => sequence::run(steps::BOOK_ONLY),
         ["layers"] => sequence::run(steps::LAYERS_ONLY),
         ["setup"] => sequence::run(steps::SETUP),
         ["deb"] => report(deb::run()),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::book;
 use crate::command::{run, succeeds};
 use crate::layers;
 use crate::setup;
@@ -9,13 +10,16 @@ use crate::step::{Status, Step};
 
 /// The steps of `cargo xtask ci`: quick ones first, so that a mistake shows early.
 pub(crate) const CI: &[Step] =
-    &[PREPARE, FORMAT, LAYERS, LINTS, DOCS, TESTS, DOC_TESTS, DEPENDENCIES, ADVISORIES];
+    &[PREPARE, FORMAT, LAYERS, LINTS, DOCS, BOOK, TESTS, DOC_TESTS, DEPENDENCIES, ADVISORIES];
 
 /// The steps of `cargo xtask test`.
 pub(crate) const TEST: &[Step] = &[PREPARE, TESTS, DOC_TESTS];
 
 /// The step of `cargo xtask layers`.
 pub(crate) const LAYERS_ONLY: &[Step] = &[LAYERS];
+
+/// The step of `cargo xtask book`.
+pub(crate) const BOOK_ONLY: &[Step] = &[BOOK];
 
 /// The steps of `cargo xtask setup`.
 pub(crate) const SETUP: &[Step] = &[PREPARE];
@@ -25,6 +29,7 @@ const FORMAT: Step = Step { name: "format", run: format };
 const LAYERS: Step = Step { name: "layers", run: layers::run };
 const LINTS: Step = Step { name: "lints", run: lints };
 const DOCS: Step = Step { name: "docs", run: docs };
+const BOOK: Step = Step { name: "book", run: book::run_step };
 const TESTS: Step = Step { name: "tests", run: tests };
 const DOC_TESTS: Step = Step { name: "doc tests", run: doc_tests };
 const DEPENDENCIES: Step = Step { name: "dependencies", run: dependencies };
