@@ -9,11 +9,13 @@
 )]
 
 mod bench;
+mod book;
 mod command;
 mod deb;
 mod examples;
 mod fuzz;
 mod layers;
+mod links;
 mod mutate;
 mod package;
 mod release;
@@ -33,8 +35,9 @@ The development tasks of this repository.
 
 usage: cargo xtask COMMAND
 
-  ci               run every check: setup, format, layers, lints, docs, tests, doc tests,
+  ci               run every check: setup, format, layers, lints, docs, book, tests, doc tests,
                    examples, packages, oldest Rust, public API, dependencies, advisories
+  book             check the links of all pages, and build docs/ as a book in target/book
   layers           check imports between files, lengths of files and functions, names of types
   test             run setup, tests and doc tests
   examples         run the examples of the library and check their output
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["ci"] => sequence::run(steps::CI),
         ["test"] => sequence::run(steps::TEST),
+        ["book"] => sequence::run(steps::BOOK_ONLY),
         ["layers"] => sequence::run(steps::LAYERS_ONLY),
         ["setup"] => sequence::run(steps::SETUP),
         ["examples"] => sequence::run(steps::EXAMPLES_ONLY),

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::book;
 use crate::command::{run, succeeds};
 use crate::examples;
 use crate::layers;
@@ -17,6 +18,7 @@ pub(crate) const CI: &[Step] = &[
     LAYERS,
     LINTS,
     DOCS,
+    BOOK,
     TESTS,
     DOC_TESTS,
     EXAMPLES,
@@ -39,6 +41,9 @@ pub(crate) const EXAMPLES_ONLY: &[Step] = &[EXAMPLES];
 /// The step of `cargo xtask package`.
 pub(crate) const PACKAGES_ONLY: &[Step] = &[PACKAGES];
 
+/// The step of `cargo xtask book`.
+pub(crate) const BOOK_ONLY: &[Step] = &[BOOK];
+
 /// The steps of `cargo xtask setup`.
 pub(crate) const SETUP: &[Step] = &[PREPARE];
 
@@ -47,6 +52,7 @@ const FORMAT: Step = Step { name: "format", run: format };
 const LAYERS: Step = Step { name: "layers", run: layers::run };
 const LINTS: Step = Step { name: "lints", run: lints };
 const DOCS: Step = Step { name: "docs", run: docs };
+const BOOK: Step = Step { name: "book", run: book::run_step };
 const TESTS: Step = Step { name: "tests", run: tests };
 const DOC_TESTS: Step = Step { name: "doc tests", run: doc_tests };
 const EXAMPLES: Step = Step { name: "examples", run: examples::run_all };

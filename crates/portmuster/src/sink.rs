@@ -47,6 +47,8 @@
 
 mod columns;
 mod csv;
+#[cfg(test)]
+mod documented;
 mod first_error;
 mod interface;
 mod json;

@@ -15,6 +15,7 @@ mod database_names;
 mod demo;
 mod details;
 mod diff;
+mod documentation;
 mod exclude_files;
 mod excluded_names;
 mod exit_status;

@@ -5,12 +5,14 @@ use crate::{
     program::{Ended, PATH, command, run},
 };
 
-/// Python helpers: a seccomp filter, input in two stages, a name server, and a simulated remote
-/// network. Each file documents itself.
+/// Python helpers: a seccomp filter, input in two stages, a name server, a simulated remote network,
+/// and the servers of the documentation. Each file documents itself.
 const SECCOMP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/seccomp.py");
 const STAGED_INPUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/staged_input.py");
 const NAME_SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/name_server.py");
 const REMOTE_NETWORK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/remote_network.py");
+const DOCUMENTED_SERVERS: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/documented_servers.py");
 
 /// Shell lines that drop packets to port 9 in a network namespace.
 pub(crate) const DROP_PORT_9: &str = "nft -f - <<'END'
@@ -159,6 +161,7 @@ fn with_paths(command: &mut assert_cmd::Command) -> &mut assert_cmd::Command {
         .env("staged_input", STAGED_INPUT)
         .env("name_server", NAME_SERVER)
         .env("remote_network", REMOTE_NETWORK)
+        .env("documented_servers", DOCUMENTED_SERVERS)
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
