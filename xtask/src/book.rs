@@ -80,6 +80,17 @@ mod tests {
     }
 
     #[test]
+    fn rust_examples_of_every_page_are_doctests() {
+        let doctests = include_str!("doctests.rs");
+        for page in links::pages(&root().join("docs")).expect("the folder exists") {
+            let path = page.strip_prefix(root()).expect("it is a page of this repository");
+            let has_rust = links::read(&page).expect("it is text").contains("\n```rust\n");
+            let include = format!("include_str!(\"../../{}\")", path.display());
+            assert_eq!(has_rust, doctests.contains(&include), "{}", path.display());
+        }
+    }
+
+    #[test]
     fn summary_lists_every_page_once() {
         let docs = root().join("docs");
         let summary = links::read(&docs.join("SUMMARY.md")).expect("the summary exists");
