@@ -269,6 +269,19 @@ fn watch(process: OwnedFd) -> SyncSender<()> {
     ended
 }
 
+/// Calls `run` with each of the values at the same time. Returns the results in the order of the values.
+pub(crate) fn concurrently<T: Send, R: Send>(
+    values: impl IntoIterator<Item = T>,
+    run: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> =
+            values.into_iter().map(|value| scope.spawn(move || run(value))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    })
+}
+
 /// Waits until the process has ended. It may still have to be waited for.
 pub(crate) fn wait_for_end(process: &OwnedFd) {
     let mut fds = [PollFd::new(process, PollFlags::IN)];
