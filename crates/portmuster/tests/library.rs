@@ -204,8 +204,8 @@ fn is_run_in_network_namespace(test: &str) -> bool {
     }
     let output = in_namespace("ip link set lo up; exec \"$1\" --exact \"$2\"");
     let output = output.expect("it has started before");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains(" 1 passed"), "{output:?}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains(" 1 passed"), "{output:?}");
     true
 }
 
