@@ -89,7 +89,7 @@ fn mixed_finds_every_target_in_its_state() {
 
 #[test]
 fn million_keeps_all_attempts_in_flight_with_few_descriptors() {
-    let small = "million --in-flight 600 --timeout-ms 1500 --descriptors 256";
+    let small = "million --in-flight 600 --timeout-ms 3000 --descriptors 256";
     let Some(text) = answer(small) else { return };
     assert!(is_reached(&text, ["attempts in flight at the peak", "600", "at least 600"]), "{text}");
     assert!(is_reached(&text, ["given up before their deadline", "0", "at most 0"]), "{text}");

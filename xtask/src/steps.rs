@@ -1,5 +1,7 @@
 //! The steps, and which commands run which of them.
 
+use std::{num::NonZero, thread::available_parallelism};
+
 use anyhow::Result;
 
 use crate::book;
@@ -90,11 +92,18 @@ fn docs() -> Result<Status> {
 }
 
 /// Runs all tests even after a failure, and repeats none: a flaky test is a bug.
+///
+/// Many tests wait for a time limit to pass, so twice as many run at the same time as there are
+/// processors.
 fn tests() -> Result<Status> {
     if succeeds("cargo nextest --version") {
+        let threads = 2 * available_parallelism().map_or(1, NonZero::get);
         run(
             &[],
-            "cargo nextest run --locked --workspace --all-features --no-fail-fast --retries 0",
+            &format!(
+                "cargo nextest run --locked --workspace --all-features --no-fail-fast --retries 0 \
+                    --test-threads {threads}"
+            ),
         )?;
     } else {
         eprintln!(

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     process::ExitCode,
+    thread,
     time::Duration,
 };
 
@@ -57,11 +58,22 @@ fn answers(outcomes: impl IntoIterator<Item = Outcome>) -> BTreeSet<Answer> {
     outcomes.into_iter().map(answer).collect()
 }
 
+/// Number of runs that share the fixtures of the serial method, which checks one after another.
+const SERIAL_RUNS: usize = 8;
+
 fn fixtures_get_expected_verdicts(method: Method) {
     let (lab, truth) = lab();
     let targets: Vec<_> = lab.fixtures().map(|(_, endpoint)| Target::from(endpoint)).collect();
-    let outcomes: Vec<_> =
-        checker(settings(method)).check(targets.clone()).expect("the run starts").collect();
+    let runs = if method == Method::Serial { SERIAL_RUNS } else { 1 };
+    let check = |nth| -> Vec<_> {
+        let targets: Vec<_> = targets.iter().skip(nth).step_by(runs).cloned().collect();
+        checker(settings(method)).check(targets).expect("the run starts").collect()
+    };
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let check = &check;
+        let runs: Vec<_> = (0..runs).map(|nth| scope.spawn(move || check(nth))).collect();
+        runs.into_iter().flat_map(|run| run.join().expect("it does not panic")).collect()
+    });
     assert_eq!(outcomes.len(), targets.len(), "one outcome each");
     assert_eq!(answers(outcomes), truth);
 }

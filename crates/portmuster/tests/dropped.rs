@@ -7,10 +7,12 @@ use std::{fs, net::Ipv4Addr, process::ExitCode, time::Duration};
 use portmuster::{Config, Method};
 use portmuster_lab::{Behaviour, Server};
 
+#[path = "shared/limit.rs"]
+mod limit;
 #[path = "shared/worker.rs"]
 mod worker;
 
-use self::worker::checker;
+use self::{limit::LIMIT, worker::checker};
 
 fn main() -> ExitCode {
     worker::main(worker::trials![dropped_run_leaves_no_connection_thread_or_descriptor,])
@@ -37,13 +39,13 @@ fn resources() -> (usize, Vec<String>) {
 /// and may accept a connection after its client has gone, and the system lists a thread for a
 /// moment after it was joined.
 fn wait_for_resources(server: &Server, expected: &(usize, Vec<String>), method: Method) {
-    const POLLS_MAX: usize = 1000;
+    const INTERVAL: Duration = Duration::from_millis(20);
 
-    for _ in 0..POLLS_MAX {
+    for _ in 0..LIMIT.as_millis() / INTERVAL.as_millis() {
         if resources() == *expected {
             return;
         }
-        server.wait_for(Duration::from_millis(20), |_| false);
+        server.wait_for(INTERVAL, |_| false);
     }
     panic!("{method}: {:?} are in use instead of {expected:?}", resources());
 }
@@ -60,12 +62,11 @@ fn dropped_run_leaves_no_connection_thread_or_descriptor() {
             std::iter::once(greeting.endpoint()).chain(std::iter::repeat(silent.endpoint()));
         let mut outcomes = checker(settings).check(targets).expect("the run starts");
         assert!(outcomes.next().is_some_and(|outcome| outcome.is_open()), "{method}");
-        let limit = Duration::from_secs(20);
-        assert!(silent.wait_for(limit, |counts| counts.open > 0).open > 0, "{method}");
+        assert!(silent.wait_for(LIMIT, |counts| counts.open > 0).open > 0, "{method}");
         drop(outcomes);
-        let after = silent.wait_for(limit, |counts| counts.open == 0);
+        let after = silent.wait_for(LIMIT, |counts| counts.open == 0);
         assert_eq!(after.open, 0, "{method}");
-        let after = greeting.wait_for(limit, |counts| counts.open == 0);
+        let after = greeting.wait_for(LIMIT, |counts| counts.open == 0);
         assert_eq!(after.open, 0, "{method}");
         wait_for_resources(&silent, &before, method);
     }

@@ -7,7 +7,9 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io::Write,
     net::SocketAddr,
+    num::NonZero,
     ops::Range,
+    thread::{self, available_parallelism},
     time::Duration,
 };
 
@@ -167,10 +169,31 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
     (config, run, truth)
 }
 
+/// How often each kind of fault occurred.
+type FaultCounts = BTreeMap<&'static str, u64>;
+
+/// Calls `run` with each seed, in as many threads as there are processors. Returns the sums of its
+/// results.
+fn run_all_seeds(run: impl Fn(u64) -> FaultCounts + Sync) -> FaultCounts {
+    let threads = available_parallelism().map_or(1, NonZero::get);
+    let mut sums = FaultCounts::new();
+    thread::scope(|scope| {
+        let run = &run;
+        let share = |nth| move || seeds().skip(nth).step_by(threads).map(run).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..threads).map(|nth| scope.spawn(share(nth))).collect();
+        for thread in threads {
+            let counts = thread.join().expect("each run is as expected");
+            for (kind, times) in counts.into_iter().flatten() {
+                *sums.entry(kind).or_default() += times;
+            }
+        }
+    });
+    sums
+}
+
 #[test]
 fn faults_of_every_kind_change_no_verdict_and_break_no_limit() {
-    let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in seeds() {
+    let faults = run_all_seeds(|seed| {
         let (config, run, mut truth) = run(seed);
         let targets: BTreeSet<_> = truth.keys().cloned().collect();
         let targets: Vec<_> = targets.into_iter().collect();
@@ -188,10 +211,8 @@ fn faults_of_every_kind_change_no_verdict_and_break_no_limit() {
         assert!(run.peak_per_host <= per_host, "seed {seed}: {}", run.peak_per_host);
         let rate = config.rate().map_or(usize::MAX, |rate| rate.get() as usize);
         assert_paced(&run.connect_starts, rate, seed);
-        for (kind, times) in run.fault_counts {
-            *faults.entry(kind).or_default() += times;
-        }
-    }
+        run.fault_counts
+    });
     assert_occurred(&FAULTS, &faults);
 }
 
@@ -260,8 +281,7 @@ fn stalls_change_no_verdict() {
             Some(Service::TelnetLikely),
         ),
     ];
-    let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in seeds() {
+    let faults = run_all_seeds(|seed| {
         let mut network = Network::new(seed).stalls(20).anomalies(10);
         let mut truth = HashMap::new();
         for index in 0..60_u16 {
@@ -277,10 +297,8 @@ fn stalls_change_no_verdict() {
             assert_eq!(truth.remove(&target.port), Some(actual), "seed {seed}: {target}");
         }
         assert!(truth.is_empty(), "seed {seed}: {truth:?}");
-        for (kind, times) in run.fault_counts {
-            *faults.entry(kind).or_default() += times;
-        }
-    }
+        run.fault_counts
+    });
     assert_occurred(&STALLS, &faults);
 }
 

@@ -167,7 +167,7 @@ fn check(corpus: &Corpus, numbers: impl Iterator<Item = usize>, arguments: &[&st
     let list: String = numbers.map(line).collect();
     let mut command = program();
     command.args(["check", "-i", "-", "-o", "jsonl", "--rate=2000", "--quiet-after=1s"]);
-    run(command.args(["--first-byte=5s", "--deadline=15s"]).args(arguments).write_stdin(list))
+    run(command.args(["--first-byte=8s", "--deadline=15s"]).args(arguments).write_stdin(list))
 }
 
 #[test]

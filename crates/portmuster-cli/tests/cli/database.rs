@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, types::FromSql};
 use crate::{
     csv_rows::CsvRow,
     folder::{Folder, output},
-    program::{Ended, Running, check, program, run},
+    program::{Ended, Running, check, program, run, wait_until},
     shell::sh_in_namespaces,
 };
 
@@ -342,10 +342,9 @@ fn database_is_readable_during_a_run() {
     for rows in 1..=3 {
         running.feed("127.0.0.1:1\n");
         running.row();
-        // The run commits a row in the pause after it. The watchdog ends this loop if it never
-        // does.
+        // The run commits a row in the pause after it.
         let count = || column::<u32>(&open(&file), "SELECT count(*) FROM outcomes")[0];
-        while running.is_alive() && count() < rows {}
+        wait_until("rows in the database", || !running.is_alive() || count() >= rows);
         assert_eq!(count(), rows);
     }
     assert_eq!(column::<Option<String>>(&open(&file), "SELECT ended FROM runs"), [None]);

@@ -78,8 +78,7 @@ impl Runs {
         let path = self.path(name);
         let output = format!("jsonl={path}");
         let targets = servers.iter().map(|server| target(server));
-        let limits = ["--first-byte=2s", "--deadline=4s", "-o"].map(str::to_owned);
-        let ended = check(targets.chain(limits).chain([output]));
+        let ended = check(targets.chain(["-o".to_owned(), output]));
         assert_eq!(ended.status, Some(0), "{ended:?}");
         path
     }
@@ -291,7 +290,7 @@ fn stdin_run_is_compared_and_closed_stdout_is_no_error() {
 /// Checks the targets and adds the run to the database.
 fn audit(database: &str, arguments: &[&str]) -> Ended {
     let output = format!("sqlite={database}");
-    check([&["-o", output.as_str(), "-q", "--first-byte=2s", "--deadline=4s"], arguments].concat())
+    check([&["-o", output.as_str(), "-q"], arguments].concat())
 }
 
 #[test]

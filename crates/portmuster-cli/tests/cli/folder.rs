@@ -7,6 +7,8 @@ use std::{
 
 use tempfile::TempDir;
 
+use crate::program::wait_until;
+
 /// A temporary folder, removed when dropped.
 pub(crate) struct Folder(TempDir);
 
@@ -56,4 +58,10 @@ pub(crate) fn output(format: &str, file: &Path) -> String {
 /// Reads a text file.
 pub(crate) fn read(file: &Path) -> String {
     fs::read_to_string(file).expect("it is a file of text")
+}
+
+/// Waits until the file is longer than this. A run flushes its rows in the pause after them.
+pub(crate) fn wait_for_growth(file: &Path, length: u64) {
+    let has_grown = || fs::metadata(file).is_ok_and(|found| found.len() > length);
+    wait_until("rows in the file", has_grown);
 }

@@ -3,13 +3,10 @@
 use std::fs;
 
 use portmuster_lab::Behaviour;
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    process::{Pid, PidfdFlags, PidfdGetfdFlags, Signal, pidfd_getfd, pidfd_open},
-};
+use rustix::process::{PidfdGetfdFlags, Signal, pidfd_getfd};
 
 use crate::{
-    program::{Running, check},
+    program::{Running, check, wait_for_end},
     servers::{start, target},
     shell::{sh_in_namespaces, sh_or_skip},
     terminal::shown,
@@ -54,10 +51,9 @@ fn program_and_workers_disable_core_dumps() {
 #[test]
 fn workers_end_with_program_even_if_sockets_stay_open() {
     let server = start(Behaviour::Silent);
-    let mut running = with_workers(&target(&server));
+    let running = with_workers(&target(&server));
     let workers = running.children();
-    let program = Pid::from_raw(running.pid()).expect("it runs");
-    let program = pidfd_open(program, PidfdFlags::empty()).expect("it runs");
+    let program = running.process();
     let descriptors = fs::read_dir(format!("/proc/{}/fd", running.pid())).expect("it runs");
     let numbers =
         descriptors.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -66,14 +62,8 @@ fn workers_end_with_program_even_if_sockets_stay_open() {
         .collect();
     assert!(kept.len() > workers.len());
     running.signal(Signal::KILL);
-    while running.is_alive() {
-        std::thread::yield_now();
-    }
-    for worker in &workers {
-        let mut fds = [PollFd::new(worker, PollFlags::IN)];
-        let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
-        assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "it has ended");
-    }
+    wait_for_end(&program);
+    workers.iter().for_each(wait_for_end);
 }
 
 const ROOT: &str = "portmuster: running as root is unnecessary, and risky";

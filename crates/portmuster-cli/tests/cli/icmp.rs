@@ -3,10 +3,8 @@
 //! An ICMP error proves nothing about the host. Every method distinguishes the cases and keeps its
 //! limits.
 
-use std::thread;
-
 use crate::{
-    program::Ended,
+    program::{Ended, concurrently},
     row::Row,
     shell::{sh_in_namespaces, sh_in_namespaces_as_root},
 };
@@ -112,14 +110,9 @@ fn assert_in_time(row: &Row, method: &str) {
 /// Runs every method concurrently, each in a network namespace of its own, and asserts the
 /// outcomes.
 fn by_every_method(hosts: [&str; 2], run: impl Fn(&str) -> Option<Ended> + Sync) {
-    thread::scope(|scope| {
-        for method in METHODS {
-            let run = &run;
-            scope.spawn(move || {
-                if let Some(ended) = run(&check_command(hosts, method)) {
-                    assert_distinguished(&ended, hosts, method);
-                }
-            });
+    concurrently(METHODS, |method| {
+        if let Some(ended) = run(&check_command(hosts, method)) {
+            assert_distinguished(&ended, hosts, method);
         }
     });
 }

@@ -3,7 +3,7 @@
 use portmuster_lab::Behaviour;
 
 use crate::{
-    program::METHODS,
+    program::{METHODS, concurrently},
     servers::{start, target},
     shell::sh_or_skip,
 };
@@ -16,14 +16,14 @@ const SCRIPT: &str = "
     calls=write,recvfrom,recvmsg,sendto,connect,poll,epoll_pwait,wait4,accept4
     exec strace -f -o /dev/null -e trace=\"$calls,read\" \
         -e inject=\"$calls\":error=EINTR:when=1+2 -e inject=read:error=EINTR:when=15+2 \
-        \"$portmuster\" check $1 --per-host max --retries 0 --first-byte 2s -o jsonl";
+        \"$portmuster\" check $1 --per-host max --retries 0 --first-byte 1h --deadline 1h -o jsonl";
 
 #[test]
 fn every_method_retries_interrupted_calls() {
     let servers = [Behaviour::Ssh, Behaviour::Telnet, Behaviour::LoginPrompt, Behaviour::Refused];
     let servers = servers.map(start);
     let targets = servers.each_ref().map(target).join(" ");
-    for method in METHODS {
+    concurrently(METHODS, |method| {
         let script = format!("{SCRIPT} --method {method}");
         let what = "has no strace, or forbids tracing";
         let Some(ended) = sh_or_skip(what, &script, &targets) else { return };
@@ -35,5 +35,5 @@ fn every_method_retries_interrupted_calls() {
         });
         let expected = [Some("ssh"), Some("telnet"), Some("telnet-likely"), None];
         assert_eq!(services, expected.map(|it| it.map(str::to_owned)), "{method}");
-    }
+    });
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     database::{assert_intact, column, open},
-    folder::{Folder, output, read},
+    folder::{Folder, output, read, wait_for_growth},
     program::{Ended, Running, check},
     row,
     shell::sh,
@@ -31,11 +31,6 @@ fn feed_one(running: &mut Running) {
     running.row();
 }
 
-/// Waits until the file has grown. The run flushes rows in the pause after them.
-fn wait_for_more_than(length: u64, file: &Path) {
-    while fs::metadata(file).expect("it exists").len() <= length {}
-}
-
 fn assert_busy(ended: &Ended, file: &Path) {
     assert_eq!(ended.status, Some(2), "{ended:?}");
     let message = format!("error: opening the output {}: {BUSY}\n", file.display());
@@ -48,7 +43,7 @@ fn second_run_is_refused_while_first_writes_the_file() {
         let folder = Folder::new();
         let file = folder.file("rows");
         let mut running = start_writing(&output(format, &file), &["--show=all"]);
-        wait_for_more_than(0, &file);
+        wait_for_growth(&file, 0);
         let link = folder.file("link");
         symlink("rows", &link).expect("it is writable");
         let hard = folder.file("hard");
@@ -125,7 +120,7 @@ fn lines_appended_by_others_are_kept() {
         }
         let before = fs::metadata(&file).map_or(0, |found| found.len());
         let mut running = start_writing(&output("jsonl", &file), &["--append"]);
-        wait_for_more_than(before, &file);
+        wait_for_growth(&file, before);
         let mut other = OpenOptions::new().append(true).open(&file).expect("it exists");
         other.write_all(b"{\"other\":true}\n").expect("it is writable");
         feed_one(&mut running);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     folder::Folder,
-    program::Ended,
+    program::{Ended, concurrently},
     row::Row,
     shell::{DNS_ONLY, sh_with_etc, sh_with_hosts},
 };
@@ -13,7 +13,10 @@ use crate::{
 /// Runs `portmuster check` beside `name_server.py`, after the shell commands `before`. `search` is a line
 /// of resolv.conf.
 fn check_with_names(search: &str, before: &str, arguments: &str) -> Option<Ended> {
-    let resolv_conf = format!("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n{search}\n");
+    // Seconds after which the resolver gives up, which a busy name server must not exceed.
+    let timeout = if arguments.contains("silence") { 2 } else { 30 };
+    let resolv_conf =
+        format!("nameserver 127.0.0.1\noptions timeout:{timeout} attempts:1\n{search}\n");
     let script = format!(
         "ip link set lo up
         {before}
@@ -94,8 +97,16 @@ fn unusable_answer_for_one_family_leaves_the_name_in_doubt() {
     let pairs = |other| UNUSABLE.map(|word| [format!("{word}-{other}"), format!("{other}-{word}")]);
     let names = [pairs("address"), pairs("nodata")].concat().concat();
     let names: Vec<_> = names.iter().map(|name| format!("{name}.example:1")).collect();
-    let names = names.join(" ");
-    let Some(ended) = check_with_names("", "", &format!("{names} -o jsonl")) else { return };
+    let arguments = format!("{} -o jsonl", names.join(" "));
+    let runs: [(_, fn(&Ended)); 2] =
+        [("", assert_doubt_in_each_row), (" --all-addresses", assert_doubt_in_a_row_of_its_own)];
+    concurrently(runs, |(flag, assert)| {
+        let Some(ended) = check_with_names("", "", &format!("{arguments}{flag}")) else { return };
+        assert(&ended);
+    });
+}
+
+fn assert_doubt_in_each_row(ended: &Ended) {
     let rows = ended.rows();
     for row in &rows {
         let expected = if row.host.contains("address") {
@@ -106,9 +117,9 @@ fn unusable_answer_for_one_family_leaves_the_name_in_doubt() {
         assert_eq!(row.verdict(), expected, "{}", row.host);
     }
     assert_eq!(rows.len(), 4 * UNUSABLE.len());
+}
 
-    let arguments = format!("{names} -o jsonl --all-addresses");
-    let Some(ended) = check_with_names("", "", &arguments) else { return };
+fn assert_doubt_in_a_row_of_its_own(ended: &Ended) {
     let count = 2 * UNUSABLE.len();
     let expected = [(("closed", "refused"), count), (("unchecked", "lookup-failed"), 2 * count)];
     assert_eq!(counted(&ended.rows()), BTreeMap::from(expected), "{ended:?}");
@@ -210,29 +221,39 @@ fn address_in_an_a_and_an_aaaa_record_is_checked_once() {
 #[test]
 fn failure_below_a_domain_of_the_search_list_is_no_proof() {
     let names = "nxdomain-nxdomain.example:1 nowhere:1 -o jsonl";
-    for (search, expected) in [
+    let table = [
         ("search other.example broken.example", ("unchecked", "lookup-failed")),
         ("search other.example", ("unresolved", "no-such-name")),
-    ] {
+    ];
+    concurrently(table, |(search, expected)| {
         let Some(ended) = check_with_names(search, "", names) else { return };
         let rows = ended.rows();
         assert_eq!(counted(&rows), BTreeMap::from([(expected, 2)]), "{search}");
-    }
+    });
 }
 
 /// Asked for IPv4 alone, glibc goes on through the search list after a failure, and reports that the
 /// last name does not exist.
 #[test]
 fn failure_for_ipv4_is_reported_with_a_search_list() {
-    for arguments in ["", "--all-addresses"] {
-        let arguments =
-            format!("servfail-address.example:1 -o jsonl --require-verdict {arguments}");
-        let Some(ended) = check_with_names("search other.example", "", &arguments) else { return };
-        assert_eq!(ended.status, Some(1), "{ended:?}");
-    }
-    let arguments = "127.0.0.2:1 --exclude servfail-address.example";
-    let Some(ended) = check_with_names("search other.example", "", arguments) else { return };
-    assert!(ended.stderr.contains("the resolver gave no answer for IPv4"), "{ended:?}");
+    let table = [
+        ("servfail-address.example:1 -o jsonl --require-verdict", 1, "no verdict on 1 of 1"),
+        (
+            "servfail-address.example:1 -o jsonl --require-verdict --all-addresses",
+            1,
+            "no verdict on 1 of 2",
+        ),
+        (
+            "127.0.0.2:1 --exclude servfail-address.example",
+            2,
+            "the resolver gave no answer for IPv4",
+        ),
+    ];
+    concurrently(table, |(arguments, status, message)| {
+        let Some(ended) = check_with_names("search other.example", "", arguments) else { return };
+        assert_eq!(ended.status, Some(status), "{ended:?}");
+        assert!(ended.stderr.contains(message), "{ended:?}");
+    });
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{
     folder::{Folder, output, read},
     program::check,
     row::Row,
+    shell::{FILES_ONLY, sh_with_etc},
 };
 
 /// nmap's DTD, from the Debian package nmap-common.
@@ -118,7 +119,8 @@ pub(crate) fn assert_same(file: &Path, rows: &[Row]) {
 #[test]
 fn document_on_stdout_ends_once() {
     let folder = Folder::new();
-    let ended = check(["127.0.0.1:1-40", "no-such.invalid:1", "-o=xml"]);
+    let script = "exec \"$portmuster\" check 127.0.0.1:1-40 no-such.invalid:1 -o xml";
+    let Some(ended) = sh_with_etc(&folder, &[FILES_ONLY], &[], script) else { return };
     assert_eq!(ended.stdout.matches("</nmaprun>").count(), 1);
     assert!(ended.stdout.contains("exit=\"success\"/>"), "{}", ended.stdout);
     assert_valid(&folder.write("rows.xml", &ended.stdout));

@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::symlink, path::Path};
 
 use crate::{
     folder::{Folder, output, read},
-    program::{Ended, Running, check},
+    program::{Ended, Running, check, wait_until},
     row,
     shell::{sh, sh_in_namespaces},
 };
@@ -69,7 +69,8 @@ fn append_starts_document_in_new_or_empty_file() {
         for rows in 1..=3 {
             running.feed("127.0.0.1:1\n");
             running.row();
-            while running.is_alive() && read(&file).matches("<host ").count() < rows {}
+            let count = || read(&file).matches("<host ").count();
+            wait_until("rows in the file", || !running.is_alive() || count() >= rows);
         }
         assert_eq!(running.end().status, Some(0));
         let document = read(&file);

@@ -8,10 +8,11 @@ use std::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Stdio},
     sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{
         Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process, pidfd_open,
@@ -24,8 +25,12 @@ use crate::{
     summary::Summary,
 };
 
-/// Time limit of a run, longer than any run here takes on a busy machine.
-pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+/// Time limit of a run and of a wait, only so that a test that would hang fails. No test depends on
+/// its length.
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+
+/// Time between two tests of a condition that no event reports.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// The names of all methods.
 pub(crate) const METHODS: [&str; 6] =
@@ -112,15 +117,26 @@ impl Running {
         command: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Self {
+        Self::start_into(Stdio::piped(), command, arguments)
+    }
+
+    /// Starts a command of the program with this stdout, and pipes for stdin and stderr.
+    pub(crate) fn start_into<A: AsRef<OsStr>>(
+        stdout: impl Into<Stdio>,
+        command: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Self {
         let mut program = std::process::Command::new(PATH);
         let command = clear(&mut program).arg(command).args(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
+        // Unlike its number, the descriptor never means another process.
+        let process = pidfd_open(pid(&child), PidfdFlags::empty()).expect("it was not waited for");
         Self {
             stdin: child.stdin.take(),
             stdout: child.stdout.take().map(BufReader::new),
             stderr: BufReader::new(child.stderr.take().expect("it is piped")),
-            _watchdog: watch(pid(&child)),
+            _watchdog: watch(process),
             child,
         }
     }
@@ -151,16 +167,22 @@ impl Running {
         row
     }
 
-    /// Reads the next line of stderr with its line end. Empty at the end of stderr.
+    /// Reads the next line of stderr with its line end.
     pub(crate) fn stderr_line(&mut self) -> String {
         let mut line = String::new();
         self.stderr.read_line(&mut line).expect("stderr is UTF-8");
+        assert_ne!(line, "", "the program prints another line");
         line
     }
 
     /// Closes the read end of stdout.
     pub(crate) fn close_stdout(&mut self) {
         self.stdout = None;
+    }
+
+    /// Returns a descriptor of the process, which is ready to be read when the process has ended.
+    pub(crate) fn process(&self) -> OwnedFd {
+        pidfd_open(pid(&self.child), PidfdFlags::empty()).expect("it was not waited for")
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -237,12 +259,42 @@ fn pid(child: &Child) -> Pid {
 
 /// Kills the process after [`LIMIT`], unless the returned sender is dropped before. Readers of its
 /// pipes then reach their end.
-fn watch(pid: Pid) -> SyncSender<()> {
+fn watch(process: OwnedFd) -> SyncSender<()> {
     let (ended, end) = sync_channel(1);
     thread::spawn(move || {
         if end.recv_timeout(LIMIT) == Err(RecvTimeoutError::Timeout) {
-            let _ = kill_process(pid, Signal::KILL);
+            let _ = pidfd_send_signal(&process, Signal::KILL);
         }
     });
     ended
+}
+
+/// Calls `run` with each of the values at the same time. Returns the results in the order of the values.
+pub(crate) fn concurrently<T: Send, R: Send>(
+    values: impl IntoIterator<Item = T>,
+    run: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    thread::scope(|scope| {
+        let run = &run;
+        let threads: Vec<_> =
+            values.into_iter().map(|value| scope.spawn(move || run(value))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    })
+}
+
+/// Waits until the process has ended. It may still have to be waited for.
+pub(crate) fn wait_for_end(process: &OwnedFd) {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    let limit = Timespec::try_from(LIMIT).expect("a short time");
+    assert_eq!(poll(&mut fds, Some(&limit)), Ok(1), "it has not ended within {LIMIT:?}");
+}
+
+/// Waits until the condition is true. `what` describes it when it is still false after [`LIMIT`].
+#[expect(clippy::disallowed_methods, reason = "no event reports the condition")]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
+        thread::sleep(POLL_INTERVAL);
+    }
 }

@@ -1,12 +1,8 @@
 //! Checks of real servers: OpenSSH, Dropbear and two telnetds.
 
 use std::{
-    convert::identity,
     io::Read,
-    iter,
     net::{SocketAddr, TcpStream},
-    thread,
-    time::Duration,
 };
 
 use portmuster_lab::{
@@ -15,7 +11,7 @@ use portmuster_lab::{
 };
 
 use crate::{
-    program::{check, program, run},
+    program::{LIMIT, Running, check, program, run, wait_until},
     row::Row,
     servers::{start, target},
 };
@@ -120,25 +116,23 @@ fn both_telnetds_report_their_options() {
     }
 }
 
-/// Occupies the server's only connection slot, and frees it after a while.
-fn occupy_slot(endpoint: SocketAddr) -> thread::JoinHandle<()> {
+/// Occupies the server's only connection slot while the stream is open.
+fn occupy_slot(endpoint: SocketAddr) -> TcpStream {
     // The connection that found the server ready may still hold the slot, and its release cannot be
-    // observed. On a busy machine a thousand refusals take less time than the release.
-    let mut stream = iter::repeat_with(|| try_connect(endpoint))
-        .take(20_000)
-        .find_map(identity)
-        .expect("the slot is freed");
-    thread::spawn(move || {
-        // The server sends nothing but the rest of its greeting.
-        while stream.read(&mut [0; 256]).is_ok_and(|length| length > 0) {}
-    })
+    // observed.
+    let mut stream = None;
+    wait_until("a free slot", || {
+        stream = try_connect(endpoint);
+        stream.is_some()
+    });
+    stream.expect("it was waited for")
 }
 
 /// Connects once. Returns the stream if the server greeted it with an identification.
 #[expect(clippy::disallowed_methods, reason = "the test needs a client of its own")]
 fn try_connect(endpoint: SocketAddr) -> Option<TcpStream> {
     let mut stream = TcpStream::connect(endpoint).expect("the server accepts");
-    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the time is not zero");
+    stream.set_read_timeout(Some(LIMIT)).expect("the time is not zero");
     let mut start = [0; 8];
     stream.read_exact(&mut start).expect("it sends a greeting");
     (&start == b"SSH-2.0-").then_some(stream)
@@ -148,10 +142,14 @@ fn try_connect(endpoint: SocketAddr) -> Option<TcpStream> {
 fn full_openssh_is_retried_after_a_pause() {
     let server = sshd(OpenSshSettings { max_startups: 1, ..OpenSshSettings::default() });
     let occupant = occupy_slot(server.endpoint());
-    let row = row_of(server.endpoint(), &[]);
+    let target = server.endpoint().to_string();
+    let mut running = Running::check([target.as_str(), "-o=jsonl", "--verbose"]);
+    while !running.stderr_line().contains("hosts that asked for fewer connections") {}
+    drop(occupant);
+    let row = running.row();
     assert_ssh(&row, "OpenSSH_");
     assert_eq!(row.attempts, 2, "the first was refused: {row:?}");
-    occupant.join().expect("the thread does not panic");
+    assert_eq!(running.end().status, Some(0));
 }
 
 #[test]

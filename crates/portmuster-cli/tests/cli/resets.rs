@@ -37,7 +37,7 @@ fn crowd(behaviour: Behaviour, network: u8) -> Crowd {
 fn check(crowds: &[Crowd], method: &str) -> Ended {
     let endpoints = crowds.iter().flat_map(Crowd::endpoints);
     let targets: Vec<_> = endpoints.map(ToString::to_string).collect();
-    let settings = "check -i - --rate max --per-host max --retries 0 --speak-first never --first-byte 3s -o jsonl";
+    let settings = "check -i - --rate max --per-host max --retries 0 --speak-first never --first-byte 1h --deadline 1h -o jsonl";
     let mut program = command(crate::program::PATH);
     program
         .args(settings.split(' '))

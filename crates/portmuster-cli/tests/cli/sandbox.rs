@@ -60,9 +60,18 @@ fn forbidden_epoll_wait_falls_back_to_polling() {
 #[test]
 fn polling_loops_give_the_same_verdicts() {
     let lab = start_lab();
-    // These fixtures take several seconds to identify.
-    let slow =
-        ["silent", "drip", "ssh-slow", "flood-late", "limit-line", "sensor", "telnet-toggles"];
+    // These fixtures take many seconds to identify.
+    let slow = [
+        "silent",
+        "drip",
+        "ssh-slow",
+        "flood-late",
+        "limit-line",
+        "sensor",
+        "telnet-toggles",
+        "escapes",
+        "unicode",
+    ];
     let targets = targets_except(&lab, &slow).join(" ");
     let arguments = format!("{targets} --per-host max --retries 0 --speak-first never -o jsonl");
     let Some(ended) = check_with_seccomp("epoll_pwait@3>=1=EPERM", "", &arguments) else { return };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    folder::{Folder, output},
+    folder::{Folder, output, wait_for_growth},
     program::Running,
     shell::sh,
 };
@@ -34,11 +34,6 @@ fn assert_noticed(format: &str, flags: &[&str], tamper: impl Fn(&Path), reason: 
     }
 }
 
-/// Waits until the file has content. The run flushes rows in the pause after them.
-fn wait_for(file: &Path) {
-    while !fs::metadata(file).is_ok_and(|found| found.len() > 1) {}
-}
-
 #[test]
 fn removed_or_replaced_output_is_an_error() {
     let reason = "another program has removed, moved or replaced it during the run";
@@ -63,7 +58,7 @@ fn removed_or_replaced_output_is_an_error() {
 #[test]
 fn truncated_output_is_an_error() {
     let truncate = |file: &Path| {
-        wait_for(file);
+        wait_for_growth(file, 1);
         fs::write(file, "\n").expect("it is writable");
     };
     for format in ["jsonl", "csv", "xml"] {
@@ -75,7 +70,7 @@ fn truncated_output_is_an_error() {
 #[test]
 fn foreign_lines_in_exclusive_output_are_an_error() {
     let extend = |file: &Path| {
-        wait_for(file);
+        wait_for_growth(file, 1);
         let mut other = OpenOptions::new().append(true).open(file).expect("it exists");
         other.write_all(b"other\n").expect("it is writable");
     };

@@ -1,12 +1,10 @@
 //! Servers that send their greeting as urgent data (tcp(7), `MSG_OOB`). Every method reads it in
 //! order with other data.
 
-use std::thread;
-
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
-    program::{METHODS, check},
+    program::{METHODS, check, concurrently},
     servers::{start, target},
 };
 
@@ -23,17 +21,12 @@ const GREETINGS: [(Behaviour, &str, Option<&str>); 6] = [
 #[test]
 fn urgent_data_is_read_in_order_by_every_method() {
     let servers = GREETINGS.map(|(behaviour, ..)| start(behaviour));
-    thread::scope(|scope| {
-        for method in METHODS {
-            let servers = &servers;
-            scope.spawn(move || assert_read(servers, method));
-        }
-    });
+    concurrently(METHODS, |method| assert_read(&servers, method));
 }
 
 fn assert_read(servers: &[Server], method: &str) {
     let method = format!("--method={method}");
-    let settings = ["--per-host=max", "--retries=0", "--speak-first=never", "--first-byte=2s"];
+    let settings = ["--per-host=max", "--retries=0", "--speak-first=never", "--first-byte=5s"];
     let settings = settings.into_iter().chain(["-o=jsonl", &method]).map(str::to_owned);
     let ended = check(servers.iter().map(target).chain(settings));
     assert_eq!(ended.status, Some(0), "{method}: {}", ended.stderr);

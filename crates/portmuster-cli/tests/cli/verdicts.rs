@@ -5,7 +5,7 @@ use std::time::Duration;
 use portmuster_lab::{Behaviour, Server};
 
 use crate::{
-    program::check,
+    program::{check, concurrently},
     row::Row,
     servers::{start, target},
 };
@@ -34,27 +34,27 @@ fn was_sent(row: &Row, text: &str) -> bool {
 
 #[test]
 fn waiting_server_gets_second_connection_with_client_identification() {
-    for behaviour in [Behaviour::SshAfterClient, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked]
-    {
+    let behaviours =
+        [Behaviour::SshAfterClient, Behaviour::SshMultiplexed, Behaviour::SshWhenAsked];
+    concurrently(behaviours, |behaviour| {
         let server = start(behaviour);
-        let row = row_of(&server, &["--first-byte=5s"]);
+        let row = row_of(&server, &["--first-byte=6s"]);
         assert_eq!(row.service.as_deref(), Some("ssh"), "{behaviour:?}");
         assert!(row.kex_algorithms.is_some(), "{behaviour:?}: {row:?}");
         assert_eq!(row.attempts, 2, "{behaviour:?}");
         assert!(was_sent(&row, "SSH-2.0-portmuster_"), "{behaviour:?}");
-    }
+    });
 }
 
 #[test]
 fn speak_first_never_sends_no_ssh_identification() {
-    for (behaviour, service) in
-        [(Behaviour::SshAfterClient, "silent"), (Behaviour::SshMultiplexed, "other")]
-    {
+    let expected = [(Behaviour::SshAfterClient, "silent"), (Behaviour::SshMultiplexed, "other")];
+    concurrently(expected, |(behaviour, service)| {
         let server = start(behaviour);
-        let row = row_of(&server, &["--speak-first=never", "--first-byte=5s"]);
+        let row = row_of(&server, &["--speak-first=never", "--first-byte=6s"]);
         assert_eq!((row.service.as_deref(), row.attempts), (Some(service), 1));
         assert!(!was_sent(&row, "SSH-"));
-    }
+    });
 }
 
 /// The server answers the empty line with its identification, and sends nothing on the second
@@ -72,17 +72,18 @@ fn second_attempt_does_not_withdraw_ssh_verdict() {
 #[test]
 fn unrecognised_greeting_is_read_to_its_end() {
     let pause = Duration::from_millis(2500);
-    for (first, then, service) in [
+    let greetings = [
         (&b"*** authorised use only ***\r\n"[..], &b"SSH-2.0-x\r\n"[..], "ssh"),
         (b"please wait\r\n", b"\xff\xfd\x18\xff\xfb\x01\r\nlogin: ", "telnet"),
         (b"please wait\r\n", b"login: ", "telnet-likely"),
         (b"\r\n", b"SSH-2.0-x\r\n", "ssh"),
         (b"SSH", b"-2.0-Slow_1\r\n", "ssh"),
         (b"Welcome to the console of this device\r\n", b"SSH-2.0-x\r\n", "ssh"),
-    ] {
+    ];
+    concurrently(greetings, |(first, then, service)| {
         let server = start(Behaviour::SaysInParts(first, pause, then));
         assert_eq!(service_of(&server, &["--no-kex"]), service, "{}", then.escape_ascii());
-    }
+    });
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn each_prompt_is_telnet_likely_by_its_own_rule() {
         (b"Another telnet session is in progress.\r\n", "names-telnet"),
     ] {
         let server = start(Behaviour::Says(text));
-        let row = row_of(&server, &["--quiet-after=500ms", "--first-byte=2s"]);
+        let row = row_of(&server, &["--quiet-after=500ms", "--first-byte=1h", "--deadline=1h"]);
         assert_eq!(row.service.as_deref(), Some("telnet-likely"), "{}", text.escape_ascii());
         assert_eq!(row.evidence.expect("evidence was requested").rule, rule);
     }

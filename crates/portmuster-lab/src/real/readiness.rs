@@ -10,8 +10,8 @@ use std::{
 
 use super::error::RealServerError;
 
-/// How long a server may take to start. A loaded machine takes less.
-pub(super) const READY_LIMIT: Duration = Duration::from_secs(20);
+/// How long a server may take to start. The busiest machine takes less.
+pub(super) const READY_LIMIT: Duration = Duration::from_mins(1);
 
 /// The file in a server's folder that receives its standard error.
 pub(super) fn stderr_file(folder: &Path) -> PathBuf {

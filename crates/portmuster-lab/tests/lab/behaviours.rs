@@ -7,7 +7,8 @@ use std::{
 };
 
 use portmuster_lab::{
-    Behaviour, Counts, Crowd, FixtureKind, Lab, LabError, MAX_CONNECTIONS, Server, fixtures,
+    Behaviour, Counts, Crowd, FixtureKind, Lab, LabError, MAX_CONNECTIONS, MAX_LIFE, Server,
+    fixtures,
 };
 
 use crate::{
@@ -115,10 +116,10 @@ fn refused_port_cannot_be_bound_by_another_server() {
 #[test]
 fn drip_sends_one_byte_per_second() {
     let server = start(Behaviour::Drip);
-    let mut stream = connect(server.endpoint());
     let before = Instant::now();
+    let mut stream = connect(server.endpoint());
     assert_eq!(read(&mut stream, 3), b"wel");
-    assert!(before.elapsed() >= Duration::from_millis(1900));
+    assert!(before.elapsed() >= Duration::from_secs(2));
 }
 
 #[test]
@@ -134,8 +135,8 @@ fn endless_lines_continue() {
 #[test]
 fn late_endless_lines_start_after_their_pause_and_continue() {
     let server = start(Behaviour::LateEndlessLines(Duration::from_millis(200)));
-    let mut stream = connect(server.endpoint());
     let before = Instant::now();
+    let mut stream = connect(server.endpoint());
     read(&mut stream, 1);
     assert!(before.elapsed() >= Duration::from_millis(200));
     let lines = read(&mut stream, 8 << 20);
@@ -222,7 +223,7 @@ fn flooding_client_does_not_block_others() {
 }
 
 #[test]
-fn drop_with_an_open_connection_returns_within_half_a_second() {
+fn drop_does_not_wait_for_the_end_of_a_connection() {
     for fixture in fixtures() {
         let server = start(fixture.behaviour);
         let client = TcpStream::connect(server.endpoint());
@@ -230,7 +231,7 @@ fn drop_with_an_open_connection_returns_within_half_a_second() {
         let before = Instant::now();
         let endpoint = server.endpoint();
         drop(server);
-        assert!(before.elapsed() < Duration::from_millis(500), "{}", fixture.name);
+        assert!(before.elapsed() < MAX_LIFE / 2, "{}", fixture.name);
         let error = TcpStream::connect(endpoint).expect_err("the server has stopped");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }

@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     os::fd::OwnedFd,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -13,7 +13,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, getpid, pidfd_open, pidfd_send_signal},
 };
 
-use crate::jobs::pause;
+use crate::{jobs::pause, limit::LIMIT};
 
 /// A process that may end at any time.
 #[derive(Debug)]
@@ -63,16 +63,29 @@ fn inode(line: &str) -> Option<&str> {
     line.split_whitespace().nth(9)
 }
 
-/// Polls until the condition is true.
+/// Polls until the condition is true. Panics after [`LIMIT`].
+#[expect(clippy::disallowed_methods, reason = "no event reports the condition")]
 fn wait_for(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LIMIT;
     while !condition() {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}");
         pause(Duration::from_millis(2));
     }
 }
 
 /// Returns the current children of this process.
-pub(crate) fn own() -> Vec<Process> {
+fn own() -> Vec<Process> {
     children(u32::try_from(getpid().as_raw_pid()).expect("it is positive"))
+}
+
+/// Returns the children of this process once there is one.
+pub(crate) fn wait_for_any_own() -> Vec<Process> {
+    let mut found = Vec::new();
+    wait_for(|| {
+        found = own();
+        !found.is_empty()
+    });
+    found
 }
 
 /// Returns the children of this process once there are this many.
