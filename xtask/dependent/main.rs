@@ -2,7 +2,11 @@
 
 use std::{error::Error, fs::File, io::BufWriter};
 
-use portmuster::{Checker, Config, Outcome, TargetSet, config::{ConfigErrorKind}, sink::{Jsonl, Sink}};
+use portmuster::{
+    Checker, Config, Outcome, TargetSet,
+    config::ConfigErrorKind,
+    sink::{Jsonl, Sink},
+};
 
 /// Writes JSON lines to a file, in fewer than ten lines.
 fn write_rows(path: &str) -> Result<(), Box<dyn Error>> {

@@ -8,7 +8,11 @@
 //! # let folder = tempfile::tempdir()?;
 //! # let (path, rows_path) = (folder.path().join("run.journal"), folder.path().join("rows.txt"));
 //! use std::fs::File;
-//! use portmuster::{//!     Checker, Config, //!     journal::{Journal, RunIdentity}, //!     sink::{Jsonl, ResumableSink, ResumePoint, Sink}, //!};
+//! use portmuster::{
+//!     Checker, Config,
+//!     journal::{Journal, RunIdentity},
+//!     sink::{Jsonl, ResumableSink, ResumePoint, Sink},
+//! };
 //!
 //! let targets = [("127.0.0.1", 1), ("127.0.0.1", 2)];
 //! let identity = RunIdentity::new([("targets", format!("{targets:?}"))]);

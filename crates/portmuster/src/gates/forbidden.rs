@@ -16,7 +16,7 @@ use crate::{
 /// that of a [`WeaknessGroup`].
 ///
 /// ```
-/// use portmuster::{Service, gates::{Forbidden}};
+/// use portmuster::{Service, gates::Forbidden};
 ///
 /// assert_eq!("telnet".parse(), Ok(Forbidden::Service(Service::Telnet)));
 /// assert!("tellnet".parse::<Forbidden>().is_err());
