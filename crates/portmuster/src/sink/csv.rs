@@ -5,6 +5,8 @@ use std::{
     io::{self, Write},
 };
 
+use csv_core::{WriteResult, Writer};
+
 use super::{
     columns::{COLUMNS, ColumnValue, column_values},
     first_error::StopAfterError,
@@ -25,7 +27,14 @@ use crate::outcome::Outcome;
 #[derive(Debug)]
 pub struct Csv<W> {
     output: StopAfterError<W>,
-    line: Vec<u8>,
+    line: Line,
+}
+
+/// A line, quoted as necessary.
+#[derive(Debug, Default)]
+struct Line {
+    bytes: Vec<u8>,
+    writer: Writer,
 }
 
 impl<W: Write> Csv<W> {
@@ -40,7 +49,7 @@ impl<W: Write> Csv<W> {
 
     /// Continues an output that has the header, at the end of its last line.
     pub fn without_header(output: W) -> Self {
-        Self { output: StopAfterError::new(output), line: Vec::new() }
+        Self { output: StopAfterError::new(output), line: Line::default() }
     }
 
     /// Returns the output, for example to sync a file.
@@ -71,15 +80,15 @@ impl<W: ResumableOutput> Csv<W> {
 
 impl<W: Write> Sink for Csv<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.line.clear();
+        self.line.bytes.clear();
         for (column, value) in column_values(&Row::from(outcome)).iter().enumerate() {
             if column > 0 {
-                self.line.push(b',');
+                self.line.push(1, Writer::delimiter);
             }
-            push_value(&mut self.line, value)?;
+            self.line.push_value(value)?;
         }
-        self.line.push(b'\n');
-        self.output.write_all(&self.line)
+        self.line.push(1, Writer::terminator);
+        self.output.write_all(&self.line.bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -102,33 +111,41 @@ fn header() -> String {
     COLUMNS.join(",") + "\n"
 }
 
-fn push_value(line: &mut Vec<u8>, value: &ColumnValue<'_>) -> io::Result<()> {
-    match value {
-        ColumnValue::Empty => {}
-        ColumnValue::Bool(value) => write!(line, "{value}")?,
-        ColumnValue::Number(number) => write!(line, "{number}")?,
-        ColumnValue::Milliseconds(number) => write!(line, "{number}")?,
-        ColumnValue::Word(word) => push_field(line, word),
-        ColumnValue::Text(text) => push_field(line, &escape_and_guard(text)),
-        ColumnValue::Escaped(text) => push_field(line, &guard_formulas((*text).into())),
-        ColumnValue::Json(json) => push_field(line, &guard_formulas(json.into())),
-    }
-    Ok(())
-}
-
-/// Appends a field, in quotes if it has a comma, a quote or a line end (RFC 4180 §2).
-fn push_field(line: &mut Vec<u8>, field: &str) {
-    if !field.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n')) {
-        return line.extend(field.as_bytes());
-    }
-    line.push(b'"');
-    for (index, part) in field.split('"').enumerate() {
-        if index > 0 {
-            line.extend(b"\"\"");
+impl Line {
+    fn push_value(&mut self, value: &ColumnValue<'_>) -> io::Result<()> {
+        match value {
+            ColumnValue::Empty => {}
+            ColumnValue::Bool(value) => write!(self.bytes, "{value}")?,
+            ColumnValue::Number(number) => write!(self.bytes, "{number}")?,
+            ColumnValue::Milliseconds(number) => write!(self.bytes, "{number}")?,
+            ColumnValue::Word(word) => self.push_field(word),
+            ColumnValue::Text(text) => self.push_field(&escape_and_guard(text)),
+            ColumnValue::Escaped(text) => self.push_field(&guard_formulas((*text).into())),
+            ColumnValue::Json(json) => self.push_field(&guard_formulas(json.into())),
         }
-        line.extend(part.as_bytes());
+        Ok(())
     }
-    line.push(b'"');
+
+    fn push_field(&mut self, field: &str) {
+        // Every byte may be a quote, which is doubled.
+        self.push(2 * field.len(), |writer, output| {
+            let (result, _, written) = writer.field(field.as_bytes(), output);
+            (result, written)
+        });
+    }
+
+    /// Appends what `write` writes: at most `most` bytes and a quote at each end.
+    fn push(
+        &mut self,
+        most: usize,
+        write: impl FnOnce(&mut Writer, &mut [u8]) -> (WriteResult, usize),
+    ) {
+        let start = self.bytes.len();
+        self.bytes.resize(start + most + 2, 0);
+        let (result, written) = write(&mut self.writer, &mut self.bytes[start..]);
+        debug_assert_eq!(result, WriteResult::InputEmpty);
+        self.bytes.truncate(start + written);
+    }
 }
 
 /// Escapes the text, so that it is one visible line, and guards formulas in it.
