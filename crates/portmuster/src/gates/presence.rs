@@ -331,8 +331,7 @@ mod tests {
     #[test]
     fn missing_algorithms_matter_only_for_findings_that_depend_on_them() {
         let key_exchange = KeyExchange::Missing(KexFailure::HungUp);
-        let mut details = ServiceDetails::default();
-        details.key_exchange = key_exchange;
+        let details = ServiceDetails { key_exchange, ..ServiceDetails::default() };
         let ssh = outcome(PortState::Open, Some(Service::Ssh), details);
         for (names, is_missing) in
             [(&[][..], false), (&["telnet"], false), (&["ssh-1"], false), (&["cbc"], true)]
