@@ -141,7 +141,7 @@ fn refuse_other_run(state: &SavedState, check: &Check, input: &Input) -> anyhow:
     Ok(state.check_targets(input.len().unwrap_or_default())?)
 }
 
-/// Returns the name of an output in the form of [`SavedOutput`](crate::output::SavedOutput).
+/// Returns the name of an output in the form of [`SavedOutput`].
 fn output_name(output: &OutputSpec) -> anyhow::Result<String> {
     let Some(path) = output.file() else { return Ok("-".to_owned()) };
     // A missing file is reported later, when it is opened.

@@ -50,7 +50,7 @@ impl ConfigError {
     }
 
     /// Returns the name of the setting, which is the name of its setter in
-    /// [`ConfigBuilder`](crate::ConfigBuilder).
+    /// [`ConfigBuilder`](crate::config::ConfigBuilder).
     #[must_use]
     pub fn setting(&self) -> &'static str {
         self.setting

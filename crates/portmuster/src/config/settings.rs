@@ -12,7 +12,7 @@ use super::{
 
 /// The time limits of one attempt. They do not include name lookups and waits before retries.
 ///
-/// [`ConfigBuilder`](crate::ConfigBuilder) documents each of them.
+/// [`ConfigBuilder`](crate::config::ConfigBuilder) documents each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limits {
     pub(crate) timeout: Duration,
@@ -93,14 +93,14 @@ impl Config {
     }
 
     /// Returns the number of threads, loops or processes. `None`: the [usual
-    /// number](crate::ConfigBuilder::workers) of the method.
+    /// number](crate::config::ConfigBuilder::workers) of the method.
     #[must_use]
     pub fn workers(&self) -> Option<usize> {
         self.workers
     }
 
     /// Returns the number of threads in each worker process. `None`: the [usual
-    /// number](crate::ConfigBuilder::threads).
+    /// number](crate::config::ConfigBuilder::threads).
     #[must_use]
     pub fn threads(&self) -> Option<usize> {
         self.threads

@@ -30,7 +30,7 @@ pub enum StartError {
     #[error("connecting from {source_address} is not possible")]
     #[non_exhaustive]
     Source {
-        /// The address of the [setting](crate::ConfigBuilder::source).
+        /// The address of the [setting](crate::config::ConfigBuilder::source).
         source_address: IpAddr,
         /// The operating system's error.
         #[source]
