@@ -22,7 +22,7 @@ impl Outcomes {
     /// use tokio_stream::StreamExt;
     ///
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-    /// let checker = Checker::new(Config::default())?;
+    /// let checker = Checker::new(Config::default());
     /// let mut outcomes = checker.check([("127.0.0.1", 1), ("localhost", 1)])?.into_stream();
     /// while let Some(outcome) = outcomes.next().await {
     ///     println!("{}: {}", outcome.target, outcome.verdict.state);

@@ -1,8 +1,9 @@
 //! The command lines in README.md and docs/ are accepted, and do what the pages show.
 //!
 //! A block of commands starts with `sh` (commands only) or `console` (`$ command`, then its output).
-//! Each line that calls `portmuster`, and `cargo run --release --`, is run. `no-run="REASON"` after
-//! the language marks a block that a test can't run; its command lines are still parsed.
+//! Each line that calls `portmuster`, and `cargo run --release --`, is run. The line
+//! `<!-- no-run: REASON -->` before a block marks one that a test can't run; its command lines are still
+//! parsed.
 //!
 //! In output, a line `…` stands for any lines, and `…` within a line for any text. Rows come in any
 //! order. Numbers with a decimal point are times, and any other number has the same place; in the
@@ -128,23 +129,25 @@ fn blocks_of(page: &Path) -> Vec<Block> {
     let text = fs::read_to_string(page).expect("the page is text");
     let mut blocks = Vec::new();
     let mut block: Option<Block> = None;
+    let mut before = "";
     for (index, line) in text.lines().enumerate() {
         match (line.strip_prefix("```"), &mut block) {
             (Some(_), Some(_)) => blocks.extend(block.take()),
-            (Some(info), None) => block = Some(open(format!("{name}:{}", index + 1), info)),
+            (Some(language), None) => {
+                block = Some(open(format!("{name}:{}", index + 1), language, before));
+            }
             (None, Some(block)) => block.lines.push(line.to_owned()),
             (None, None) => {}
         }
+        before = line;
     }
     assert!(block.is_none(), "{name}: the last block has no end");
     blocks
 }
 
-/// Returns an empty block with this place and info string.
-fn open(place: String, info: &str) -> Block {
-    let (language, attribute) = info.split_once(' ').unwrap_or((info, ""));
-    let reason = attribute.strip_prefix("no-run=\"").and_then(|it| it.strip_suffix('"'));
-    assert!(attribute.is_empty() || reason.is_some(), "{place}: unknown attribute {attribute}");
+/// Returns an empty block at this place, in this language, after the line `before`.
+fn open(place: String, language: &str, before: &str) -> Block {
+    let reason = before.strip_prefix("<!-- no-run: ").and_then(|it| it.strip_suffix(" -->"));
     assert!(LANGUAGES.contains(&language), "{place}: unknown language {language:?}");
     let language = language.to_owned();
     Block { place, language, no_run: reason.map(str::to_owned), lines: Vec::new() }

@@ -9,7 +9,7 @@ use super::method::Method;
 /// A setting that is invalid on every machine.
 ///
 /// ```
-/// use portmuster::{Config, ConfigErrorKind};
+/// use portmuster::{Config, config::ConfigErrorKind};
 ///
 /// let error = Config::builder().in_flight(0).build().unwrap_err();
 /// match error.kind() {
