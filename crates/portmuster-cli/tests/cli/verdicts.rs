@@ -96,7 +96,7 @@ fn quiet_after_ends_recognised_greeting() {
 
 #[test]
 fn each_prompt_is_telnet_likely_by_its_own_rule() {
-    for (text, rule) in [
+    let prompts = [
         (&b"BusyBox v1.30.1 built-in shell (ash)\r\n/ # "[..], "shell-prompt"),
         (b"Router>", "shell-prompt"),
         (b"\r\nUsername(1-32 chars):", "login-prompt"),
@@ -105,13 +105,14 @@ fn each_prompt_is_telnet_likely_by_its_own_rule() {
         (b"1. Status\r\n2. Reboot\r\nEnter your choice: ", "menu"),
         // A greeting may follow a notice, so that portmuster waits for it as long as for a first byte.
         (b"Another telnet session is in progress.\r\n", "names-telnet"),
-    ] {
+    ];
+    concurrently(prompts, |(text, rule)| {
         let server = start(Behaviour::Says(text));
         let first_byte = if rule == "names-telnet" { "--first-byte=6s" } else { "--first-byte=1h" };
         let row = row_of(&server, &["--quiet-after=500ms", first_byte, "--deadline=1h"]);
         assert_eq!(row.service.as_deref(), Some("telnet-likely"), "{}", text.escape_ascii());
         assert_eq!(row.evidence.expect("evidence was requested").rule, rule);
-    }
+    });
 }
 
 #[test]
