@@ -141,22 +141,29 @@ impl TargetSet {
     }
 
     /// Returns the last block whose first target is at or before `index`.
+    ///
+    /// An exponential search from the estimate: its steps double, and a binary search in the last one
+    /// ends it.
     fn block_at(&self, index: u128) -> Option<&Block> {
-        if let Some([block, rest @ ..]) =
-            self.estimated_block(index).and_then(|block| self.blocks.get(block..))
-            && block.first <= index
-            && rest.first().is_none_or(|next| index < next.first)
-        {
-            return Some(block);
+        let is_at_or_before = |block: &Block| block.first <= index;
+        let guess = self.estimated_block(index).unwrap_or_default();
+        let (mut low, mut high, mut step) = (guess, guess + 1, 1);
+        while self.blocks.get(high).is_some_and(is_at_or_before) {
+            (low, high, step) = (high, high + step, step * 2);
         }
-        let block = self.blocks.partition_point(|block| block.first <= index).checked_sub(1)?;
-        self.blocks.get(block)
+        while low > 0 && !self.blocks.get(low).is_some_and(is_at_or_before) {
+            (low, high, step) = (low.saturating_sub(step), low, step * 2);
+        }
+        let range = low..high.min(self.blocks.len());
+        let blocks = self.blocks.get(range)?;
+        blocks.get(blocks.partition_point(is_at_or_before).checked_sub(1)?)
     }
 
     /// Estimates which block contains `index`, as if all had the same number of targets.
     ///
-    /// Most sets with many blocks are lists of single targets, for which the estimate is exact. A
-    /// binary search in them would miss the processor's caches at almost every step.
+    /// Most sets with many blocks are lists of single targets, for which the estimate is exact, or of
+    /// addresses that repeat a pattern, for which it is near. A binary search in them would miss the
+    /// processor's caches at almost every step.
     fn estimated_block(&self, index: u128) -> Option<usize> {
         let blocks = u64::try_from(self.blocks.len()).ok()?;
         let [index, len] = [index, self.len].map(u64::try_from);

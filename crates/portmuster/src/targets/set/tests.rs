@@ -122,6 +122,24 @@ fn octets() -> impl Strategy<Value = String> {
     prop_oneof![3 => octets, 1 => network]
 }
 
+#[test]
+fn each_index_is_found_in_blocks_of_very_different_sizes() {
+    let host = |network: u32, host: u32| Ipv4Addr::from(network + host);
+    let (wide, middle, last) = (0x0A00_0000, 0xC000_0200, 0x0A01_0000);
+    let singles: Vec<_> = (0..200_u16).map(|nth| (host(middle, nth.into()), 1000 + nth)).collect();
+    let mut set = set(&["10.0.0.0/22:1"]);
+    for (address, port) in &singles {
+        set.add(&format!("{address}:{port}"), None, &Ports::ssh_and_telnet()).expect("an item");
+    }
+    set.add("10.1.0.0/24:1-9", None, &Ports::ssh_and_telnet()).expect("an item");
+    let expected = (0..1024).map(|nth| (host(wide, nth), 1));
+    let with_each_port = |nth| (1..=9).map(move |port| (host(last, nth), port));
+    let expected = expected.chain(singles).chain((0..256).flat_map(with_each_port));
+    let found = (0..set.len()).map(|index| set.get(index).expect("it is below the length"));
+    assert!(found.eq(expected.map(Target::from)));
+    assert_eq!(set.get(set.len()), None);
+}
+
 proptest! {
     #[test]
     fn items_with_octet_ranges_match_their_expansion(
