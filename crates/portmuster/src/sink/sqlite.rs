@@ -71,7 +71,7 @@ pub struct Sqlite {
     pending: Vec<Outcome>,
     /// The memory that they occupy, in bytes.
     pending_bytes: usize,
-    /// Device and inode of the file; `None` before the first commit.
+    /// Device and inode of the file; `None` until the run is in the database.
     file: Option<(u64, u64)>,
     /// The length of the file at the latest check.
     length: u64,
@@ -206,7 +206,7 @@ impl Sqlite {
         // A removed file stays complete as long as it is open.
         let Ok(found) = path.metadata() else { return Ok(()) };
         let (length, file) = (found.len(), file_id(&found));
-        if *self.file.get_or_insert(file) != file {
+        if self.file.is_some_and(|own| own != file) {
             return Err(DatabaseErrorRepr::Replaced);
         }
         if length < self.length {
@@ -329,6 +329,8 @@ impl PreparedRun {
     /// The commit failed, and the database is unchanged.
     pub fn commit(mut self) -> Result<Sqlite, DatabaseError> {
         let connection = &mut self.0.connection;
+        let found = connection.path().map(|path| Path::new(path).metadata()).transpose();
+        self.0.file = found.map_err(DatabaseErrorRepr::from)?.map(|found| file_id(&found));
         let committed = connection.execute_batch("COMMIT");
         let lifted = committed.and_then(|()| connection::lift_limit(connection));
         lifted.map_err(DatabaseErrorRepr::from)?;
