@@ -101,7 +101,7 @@ impl Probe {
         match &self.state {
             ProbeState::Ssh(_) => true,
             // A notice may be followed by a prompt, and a weak protocol name by a better one.
-            ProbeState::Greeting(greeting) => greeting.recognised().is_some_and(|judgement| {
+            ProbeState::Greeting(greeting) => greeting.recognised(true).is_some_and(|judgement| {
                 let details = judgement.details.as_ref();
                 let protocol = details.and_then(|details| details.protocol.as_deref());
                 let is_notice = matches!(judgement.rule, Rule::NamesTelnet | Rule::NamesLogin);

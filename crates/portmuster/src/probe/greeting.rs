@@ -174,11 +174,13 @@ impl Greeting {
         if end == EndOfInput::Deadline {
             return self.judge_endless(Rule::StillTalking);
         }
-        self.recognised().unwrap_or_else(|| self.judge(Service::Unknown, Rule::UnknownBytes))
+        let is_open = end != EndOfInput::Closed;
+        self.recognised(is_open).unwrap_or_else(|| self.judge(Service::Unknown, Rule::UnknownBytes))
     }
 
-    /// Judges the greeting by a rule that recognises it, if there is one.
-    pub(super) fn recognised(&self) -> Option<Judgement> {
+    /// Judges the greeting by a rule that recognises it, if there is one. `is_open` says whether the
+    /// connection is open, so that the server may wait for an answer.
+    pub(super) fn recognised(&self, is_open: bool) -> Option<Judgement> {
         if !self.is_telnet() {
             if ssh::is_refusal(&self.raw) {
                 return Some(self.judge(Service::SshThrottled, Rule::SshdRefusal));
@@ -187,7 +189,7 @@ impl Greeting {
                 return Some(self.judge(Service::SshBroken, Rule::SshdBroken));
             }
         }
-        self.proven().or_else(|| {
+        self.proven(is_open).or_else(|| {
             let prompt = if self.is_binary { None } else { prompt::rule(&self.screen) };
             prompt.map(|rule| self.judge(Service::TelnetLikely, rule))
         })
@@ -195,13 +197,13 @@ impl Greeting {
 
     /// Judges a server that does not stop sending.
     fn judge_endless(&self, rule: Rule) -> Judgement {
-        self.proven().unwrap_or_else(|| self.judge(Service::Tarpit, rule))
+        self.proven(true).unwrap_or_else(|| self.judge(Service::Tarpit, rule))
     }
 
     /// Judges the greeting if its bytes are proof regardless of how the conversation ends.
-    fn proven(&self) -> Option<Judgement> {
+    fn proven(&self, is_open: bool) -> Option<Judgement> {
         let is_ascii = !self.has_non_ascii && !self.is_binary;
-        let protocol = self.protocol().filter(|_| !self.is_telnet());
+        let protocol = self.protocol(is_open).filter(|_| !self.is_telnet());
         let is_weak_telnet = is_ascii && self.proof == telnet::Proof::Weak;
         if self.is_telnet() || is_weak_telnet && protocol.is_none() {
             return Some(self.judge(Service::Telnet, Rule::TelnetCommands));
@@ -213,7 +215,7 @@ impl Greeting {
 
     /// Returns the name of the protocol of the first bytes, unless later bytes contradict it: a telnet
     /// command, an ssh identification, or a prompt.
-    fn protocol(&self) -> Option<&'static str> {
+    fn protocol(&self, is_open: bool) -> Option<&'static str> {
         let name = plain::name(&self.raw).or_else(|| {
             // Some printers start with refusals of telnet options, whatever protocol follows.
             let is_negotiated = self.proof == telnet::Proof::Weak && self.raw[0] == telnet::IAC;
@@ -223,14 +225,20 @@ impl Greeting {
         let has_command = self.contradictions.command && !self.has_non_ascii;
         let is_contradicted =
             !self.is_binary && (has_command || self.contradictions.identification);
-        (!is_contradicted && !self.is_interactive(name)).then_some(name)
+        (!is_contradicted && !self.is_interactive(name, is_open)).then_some(name)
     }
 
     /// Returns whether a text that looks like this protocol ends like that of an interactive server. If
     /// the form of the text is nearly all that identifies the protocol, mentioning a login counts, too.
-    fn is_interactive(&self, name: &str) -> bool {
-        let has_no_prompt = self.is_binary || plain::is_fixed(&self.raw);
-        let rule = if has_no_prompt { None } else { prompt::rule(&self.screen) };
+    fn is_interactive(&self, name: &str, is_open: bool) -> bool {
+        let rule = if self.is_binary { None } else { prompt::rule(&self.screen) };
+        if plain::is_fixed(&self.raw) {
+            // A page may end with any words, but its server then closes the connection, or the page
+            // ends with a tag.
+            let ends_with_tag = self.screen.last_line().trim_ascii_end().ends_with(b">");
+            let asks = matches!(rule, Some(Rule::LoginPrompt | Rule::ShellPrompt));
+            return asks && is_open && !ends_with_tag;
+        }
         match rule {
             Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu) => true,
             Some(Rule::NamesLogin) => plain::is_weak(name) && prompt::mentions_login(&self.screen),

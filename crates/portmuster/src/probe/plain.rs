@@ -29,8 +29,8 @@ pub(super) fn is_weak(name: &str) -> bool {
     name == replies::EITHER
 }
 
-/// Returns whether the first bytes are a status line with a version, or a page. No prompt starts like
-/// that, and the rest may end with any word.
+/// Returns whether the first bytes are a status line with a version, or a page. No notice or menu
+/// starts like that.
 pub(super) fn is_fixed(bytes: &[u8]) -> bool {
     starts_with_any(bytes.trim_ascii_start(), &["HTTP/1.", "RTSP/1.", "RTSP/2.", "SIP/2.0 ", "<"])
 }

@@ -74,6 +74,30 @@ fn ambiguous_commands_do_not_prove_telnet() {
 }
 
 #[test]
+fn status_or_page_that_an_open_prompt_follows_has_no_protocol_name() {
+    let starts = [
+        "HTTP/1.0 200 OK\r\n\r\n",
+        "<html></html>\r\n",
+        "RTSP/1.0 200 OK\r\n",
+        "SIP/2.0 200 OK\r\n",
+    ];
+    for start in starts {
+        let judged = |rest: &str, end| service([start, rest].concat().as_bytes(), end);
+        for prompt in ["login: ", "Password: ", "user@host:~$ "] {
+            assert_eq!(
+                judged(prompt, EndOfInput::Quiet),
+                Service::TelnetLikely,
+                "{start} {prompt}"
+            );
+            assert_eq!(judged(prompt, EndOfInput::Closed), Service::Other, "{start} {prompt}");
+        }
+        for page in ["", "<p>login: <input>\n</html>", "<b>user</b>", "please log in\r\n"] {
+            assert_eq!(judged(page, EndOfInput::Quiet), Service::Other, "{start} {page}");
+        }
+    }
+}
+
+#[test]
 fn text_that_starts_like_a_refusal_is_unknown() {
     let riddle = b"Not allowed at this time of night, brave adventurer!\r\n";
     assert_eq!(service(riddle, EndOfInput::Quiet), Service::Unknown);
