@@ -36,7 +36,8 @@ struct HostLine<'a> {
     column: usize,
     name: &'a str,
     status: Option<&'a str>,
-    ports: Option<&'a str>,
+    /// Every list of ports of the line: at most one is valid.
+    ports: Vec<&'a str>,
 }
 
 impl<R: BufRead> NmapGrepReader<R> {
@@ -93,7 +94,24 @@ impl<R: BufRead> NmapGrepReader<R> {
         let label = (!line.name.is_empty()).then(|| line.name.to_owned());
         // A scan that only lists hosts (-sL) does not know whether they are up.
         let is_up = line.status != Some("Down");
-        let open = line.ports.map(open_ports);
+        let column_of =
+            |part: &str| text[..part.as_ptr().addr() - text.as_ptr().addr()].chars().count() + 1;
+        let open = match *line.ports {
+            [] => None,
+            [list] => match open_ports(list) {
+                Ok(open) => open,
+                Err(entry) => {
+                    let why = format!(
+                        "{:?} is not an entry such as 22/open/tcp//ssh///",
+                        grammar::excerpt(entry)
+                    );
+                    return error(column_of(entry), why);
+                }
+            },
+            [_, second, ..] => {
+                return error(column_of(second), "the line has two lists of ports".to_owned());
+            }
+        };
         let (line_number, column) = (self.lines.line(), line.column);
         let entry = |item| InputEntry { item, label, line: line_number, column };
         if self.last.is_none_or(|(last, _)| last != address) {
@@ -107,7 +125,7 @@ impl<R: BufRead> NmapGrepReader<R> {
         }
         // A host that is down has no open port. Another line may list the ports of one that is up.
         *is_done |= !is_up;
-        let Some(ports) = open.flatten() else { return Ok(None) };
+        let Some(ports) = open else { return Ok(None) };
         *is_done = true;
         Ok(Some(entry(with_ports(&address.to_string(), ports))))
     }
@@ -122,7 +140,7 @@ impl<R: BufRead> NmapGrepReader<R> {
 
 /// Splits a line into its fields; `None` if it has no host.
 fn parse_fields(text: &str) -> Option<HostLine<'_>> {
-    let mut line = HostLine { host: "", column: 0, name: "", status: None, ports: None };
+    let mut line = HostLine { host: "", column: 0, name: "", status: None, ports: Vec::new() };
     for field in text.split('\t') {
         let (key, value) = field.split_once(": ").unwrap_or((field, ""));
         match key.trim() {
@@ -134,7 +152,7 @@ fn parse_fields(text: &str) -> Option<HostLine<'_>> {
                 line.name = name.trim().trim_start_matches('(').trim_end_matches(')');
             }
             "Status" => line.status = Some(value.trim()),
-            "Ports" => line.ports = Some(value),
+            "Ports" => line.ports.push(value),
             _ => {}
         }
     }
@@ -142,14 +160,34 @@ fn parse_fields(text: &str) -> Option<HostLine<'_>> {
 }
 
 /// Returns the ports that may be open in a list such as
-/// `22/open/tcp//ssh//OpenSSH 9.2/, 23/closed/tcp//telnet///`.
-fn open_ports(text: &str) -> Option<Ports> {
-    let open = text.split(", ").filter_map(|port| {
-        // The text of a version may contain a comma. What follows it is not a port.
-        let mut parts = port.trim().split('/');
-        let number: u16 = parts.next()?.parse().ok().filter(|number| *number > 0)?;
-        let (state, protocol) = (parts.next()?, parts.next()?);
-        (nmap_xml::may_be_open(state) && protocol == "tcp").then_some(number)
-    });
-    Ports::from_numbers(open)
+/// `22/open/tcp//ssh//OpenSSH 9.2/, 23/closed/tcp//telnet///`; `None` if there are none.
+///
+/// Each entry has seven fields, each of which a slash ends: port, state, protocol, owner, service, RPC
+/// and version. The last slash of the list may be missing. A version may contain a comma, and nmap writes
+/// `|` for a slash in it.
+///
+/// # Errors
+/// An entry can't be read: the rest of the list from its start.
+fn open_ports(list: &str) -> Result<Option<Ports>, &str> {
+    let mut open = Vec::new();
+    let mut rest = list.trim();
+    while !rest.is_empty() {
+        let entry = rest;
+        let mut fields = [""; 6];
+        for field in &mut fields {
+            (*field, rest) = rest.split_once('/').ok_or(entry)?;
+        }
+        rest = rest.split_once('/').map_or("", |(_version, rest)| rest);
+        rest = match rest.strip_prefix(',') {
+            Some(next) if !next.trim().is_empty() => next.trim_start(),
+            None if rest.is_empty() => rest,
+            _ => return Err(entry),
+        };
+        let [number, state, protocol, ..] = fields;
+        let number = number.parse().ok().filter(|number| *number > 0).ok_or(entry)?;
+        if nmap_xml::may_be_open(state) && protocol == "tcp" {
+            open.push(number);
+        }
+    }
+    Ok(Ports::from_numbers(open.into_iter()))
 }

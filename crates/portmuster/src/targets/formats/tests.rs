@@ -199,7 +199,7 @@ fn invalid_or_incomplete_nmap_xml_is_an_error() {
 const NMAP_GREP: &str = "# Nmap 7.93 scan initiated Mon as: nmap -oG - 10.0.0.0/24\n\
     Host: 10.0.0.1 (one.example)\tStatus: Up\n\
     Host: 10.0.0.1 (one.example)\tPorts: 22/open/tcp//ssh//OpenSSH 9.2, x/, 23/closed/tcp//telnet///, \
-    161/open/udp////, 2222/open|filtered/tcp////\tIgnored State: closed (998)\n\
+    161/open/udp/////, 2222/open|filtered/tcp/////\tIgnored State: closed (998)\n\
     Host: 10.0.0.2 ()\tStatus: Down\n\
     Host: 10.0.0.3 ()\tStatus: Up\n\
     # Nmap done at Mon\n";
@@ -225,6 +225,28 @@ fn nmap_grep_is_read_as_open_ports_or_as_hosts() {
                                                  this is nmap's normal output",
     );
     assert_error("Host: x ()\tStatus: Up", InputFormat::NmapGrep, "column 7: this can't be read");
+}
+
+#[test]
+fn list_of_ports_that_can_t_be_read_as_a_whole_is_an_error() {
+    for (ports, column) in [
+        ("22/open/tcp//ssh///, 2323/op", 48),
+        ("22/open/tcp//ssh///, 2323", 48),
+        ("22/open/tcp//ssh///, x2323/open/tcp//telnet///", 48),
+        ("22/open/tcp//ssh///, 92323/open/tcp//telnet///", 48),
+        ("22/open/tcp//ssh///, 0/open/tcp//telnet///", 48),
+        ("22/open/tcp//ssh///;2323/open/tcp//telnet///", 27),
+        ("22/open/tcp//ssh///, ", 27),
+        ("161/open/udp////, 2323/open/tcp//telnet///", 27),
+        ("22/open/tcp//ssh///\tPorts: 2323/open/tcp//telnet///", 54),
+    ] {
+        let line = format!("Host: 10.0.0.1 (a)\tPorts: {ports}\n");
+        let (found, errors) = read(&line, InputFormat::NmapGrep);
+        assert_eq!(found, Vec::<String>::new(), "{ports}");
+        let place = format!("line 1, column {column}: ");
+        assert!(errors.len() == 1 && errors[0].starts_with(&place), "{ports}: {errors:?}");
+    }
+    assert_eq!(read("Host: 10.0.0.1 ()\tPorts: \n", InputFormat::NmapGrep).0, Vec::<String>::new());
 }
 
 #[test]
