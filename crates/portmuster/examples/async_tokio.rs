@@ -1,7 +1,7 @@
 //! Consumes outcomes in an async task, beside other work, and stops the run after a time limit.
 //!
 //! ```text
-//! cargo run --example async_tokio --features stream
+//! cargo run -p portmuster --example async_tokio --features stream
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 

@@ -1,7 +1,7 @@
 //! Checks a network and writes one line of JSON for each target to stdout.
 //!
 //! ```text
-//! cargo run --example cidr_to_jsonl [TARGETS]     # for example: 127.0.0.0/28:22,23
+//! cargo run -p portmuster --example cidr_to_jsonl [TARGETS]     # for example: 127.0.0.0/28:22,23
 //! ```
 
 use std::{env, error::Error, io, time::SystemTime};

@@ -1,7 +1,7 @@
 //! Checks the same targets twice and shows what changed in between: a server was upgraded.
 //!
 //! ```text
-//! cargo run --example diff_of_two_runs
+//! cargo run -p portmuster --example diff_of_two_runs
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 

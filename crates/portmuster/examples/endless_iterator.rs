@@ -1,7 +1,7 @@
 //! Takes targets from an iterator without end, and stops after a thousand outcomes.
 //!
 //! ```text
-//! cargo run --example endless_iterator
+//! cargo run -p portmuster --example endless_iterator
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 

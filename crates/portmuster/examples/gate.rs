@@ -5,7 +5,7 @@
 //! they fail the gate too.
 //!
 //! ```text
-//! cargo run --example gate
+//! cargo run -p portmuster --example gate
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 

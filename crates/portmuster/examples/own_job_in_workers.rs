@@ -5,7 +5,7 @@
 //! purpose: the number that ends three workers comes back as an error, all others with their results.
 //!
 //! ```text
-//! cargo run --example own_job_in_workers
+//! cargo run -p portmuster --example own_job_in_workers
 //! ```
 #![expect(clippy::print_stdout, reason = "an example prints its results")]
 
