@@ -318,8 +318,8 @@ impl PreparedRun {
     /// # Errors
     /// The run cannot be read.
     pub fn fingerprint(&self) -> Result<u64, DatabaseError> {
-        let Sqlite { connection, run, last, .. } = &self.0;
-        let fingerprint = identity::fingerprint(connection, *run, *last);
+        let Sqlite { connection, run, last, written, .. } = &self.0;
+        let fingerprint = identity::fingerprint(connection, *run, *last, *written);
         Ok(fingerprint.map_err(DatabaseErrorRepr::from)?)
     }
 
@@ -412,7 +412,8 @@ impl ResumableSink for Sqlite {
     fn checkpoint(&mut self) -> io::Result<ResumePoint> {
         self.attempt(|sink| {
             sink.commit_synced()?;
-            let fingerprint = identity::fingerprint(&sink.connection, sink.run, sink.last)?;
+            let fingerprint =
+                identity::fingerprint(&sink.connection, sink.run, sink.last, sink.written)?;
             Ok(ResumePoint::Run { run: sink.run, last: sink.last, fingerprint })
         })
     }

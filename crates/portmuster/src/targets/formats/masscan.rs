@@ -27,6 +27,8 @@ const NOT_OPEN: &str = "ports that are not open TCP ports";
 pub(super) struct MasscanReader<R> {
     input: TrackedReader<R>,
     hosts_up: bool,
+    /// Whether the input is in a JSON array, whose end was not read yet.
+    is_in_array: bool,
     skipped: SkipCounter,
 }
 
@@ -34,8 +36,19 @@ pub(super) struct MasscanReader<R> {
 #[derive(Debug, Deserialize)]
 struct ScannedAddress {
     ip: IpAddr,
-    #[serde(default)]
-    ports: Vec<ScannedPort>,
+    #[serde(flatten)]
+    ports: ScannedPorts,
+}
+
+/// The ports of a JSON object: a list (`-oJ`), or one port (`-oD`).
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "an object must have `ports` or `port`, with states that masscan writes"
+)]
+enum ScannedPorts {
+    List { ports: Vec<ScannedPort> },
+    One(ScannedPort),
 }
 
 /// A port of a JSON object.
@@ -44,14 +57,41 @@ struct ScannedPort {
     #[serde(rename = "port")]
     number: u16,
     proto: Option<String>,
-    status: Option<String>,
+    status: Option<ScannedStatus>,
+    #[serde(default)]
+    data: ScannedData,
+}
+
+/// The further fields of a port by `-oD`.
+#[derive(Debug, Default, Deserialize)]
+struct ScannedData {
+    status: Option<ScannedStatus>,
+}
+
+/// The state of a port; a record of a banner has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ScannedStatus {
+    Open,
+    Closed,
+    Arp,
+    Up,
+    Down,
+}
+
+impl ScannedPort {
+    fn is_open(&self) -> bool {
+        let is_tcp = self.proto.as_deref().is_none_or(|protocol| protocol == "tcp");
+        let status = self.status.or(self.data.status);
+        self.number > 0 && is_tcp && status.is_none_or(|status| status == ScannedStatus::Open)
+    }
 }
 
 impl<R: BufRead> MasscanReader<R> {
     /// Creates a reader of the hosts, or else of the open ports.
     pub(super) fn new(input: R, hosts_up: bool) -> Self {
         let skipped = SkipCounter::default();
-        Self { input: TrackedReader::new(input, RECORD_MAX), hosts_up, skipped }
+        Self { input: TrackedReader::new(input, RECORD_MAX), hosts_up, is_in_array: false, skipped }
     }
 
     /// Counts the skipped records.
@@ -64,12 +104,28 @@ impl<R: BufRead> MasscanReader<R> {
         loop {
             self.input.begin_record();
             let position = self.input.position();
-            let read = self.fill_buf(position)?;
-            let entry = match read.first() {
+            let next = self.fill_buf(position)?.first().copied();
+            let entry = match next {
+                None if self.is_in_array => {
+                    return Err(document_error(
+                        position,
+                        "it ends before the ] of its list".into(),
+                    ));
+                }
                 None => return Ok(None),
-                // The JSON array around the objects. Some versions write a comma after the last
-                // one.
-                Some(b' ' | b'\t' | b'\r' | b'\n' | b'[' | b']' | b',' | 0xef | 0xbb | 0xbf) => {
+                // The JSON array around the objects.
+                Some(b'[') => {
+                    self.is_in_array = true;
+                    self.input.consume(1);
+                    continue;
+                }
+                Some(b']') => {
+                    self.is_in_array = false;
+                    self.input.consume(1);
+                    continue;
+                }
+                // Some versions write a comma after the last object.
+                Some(b' ' | b'\t' | b'\r' | b'\n' | b',' | 0xef | 0xbb | 0xbf) => {
                     self.input.consume(1);
                     continue;
                 }
@@ -100,15 +156,12 @@ impl<R: BufRead> MasscanReader<R> {
                 return if is_end { Ok(None) } else { Err(error) };
             }
         };
-        let is_open = |port: &&ScannedPort| {
-            let is = |value: &Option<String>, wanted: &str| {
-                value.as_deref().is_none_or(|value| value == wanted)
-            };
-            port.number > 0 && is(&port.proto, "tcp") && is(&port.status, "open")
+        let ports = match record.ports {
+            ScannedPorts::List { ports } => ports,
+            ScannedPorts::One(port) => vec![port],
         };
-        let ports =
-            Ports::from_numbers(record.ports.iter().filter(is_open).map(|port| port.number));
-        Ok(self.entry(record.ip, ports, position))
+        let open = ports.iter().filter(|port| port.is_open()).map(|port| port.number);
+        Ok(self.entry(record.ip, Ports::from_numbers(open), position))
     }
 
     /// Reads a line such as `open tcp 22 10.0.0.1 1700000000` or

@@ -261,8 +261,14 @@ fn masscan_lines_and_json_are_read() {
     assert_eq!(items(json, Masscan), ["127.0.9.1:22", "[2001:db8::1]:23"]);
     let old = "[\n{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":22}]},\n{finished: 1}\n]\n";
     assert_eq!(items(old, Masscan), ["127.0.9.1:22"]);
-    let ndjson = "{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":22}]}\n{\"ip\":\"127.0.9.1\"}\n";
-    assert_eq!(read(ndjson, Masscan).1, ["1 ports that are not open TCP ports"]);
+    let ndjson = "{\"ip\":\"127.0.9.1\",\"timestamp\":\"17\",\"port\":22,\"proto\":\"tcp\",\
+                  \"rec_type\":\"status\",\"data\":{\"status\":\"open\",\"reason\":\"syn-ack\",\"ttl\":64}}\n\
+                  {\"ip\":\"127.0.9.1\",\"port\":23,\"proto\":\"tcp\",\"data\":{\"status\":\"closed\"}}\n\
+                  {\"ip\":\"127.0.9.2\",\"port\":23,\"proto\":\"tcp\",\"rec_type\":\"banner\",\
+                  \"data\":{\"service_name\":\"telnet\",\"banner\":\"login\"}}\n";
+    let read_ndjson = read(ndjson, Masscan);
+    assert_eq!(read_ndjson.0, ["127.0.9.1:22", "127.0.9.2:23"]);
+    assert_eq!(read_ndjson.1, ["1 ports that are not open TCP ports"]);
     let up = InputOptions { hosts_up: true, ..InputOptions::default() };
     assert_eq!(read_with(lines, &up).0, ["127.0.9.1", "127.0.9.2"]);
     for (input, part) in [
@@ -271,6 +277,16 @@ fn masscan_lines_and_json_are_read() {
         ("{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":99999}]}", "line 1, column"),
         ("[{\"ip\":", "line 1, column 8: this can't be read as masscan: EOF"),
         ("<nmaprun>", "masscan: this is XML"),
+        (
+            "[\n{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":22}]},\n",
+            "it ends before the ] of its list",
+        ),
+        ("{\"ip\":\"127.0.9.1\"}", "must have `ports` or `port`"),
+        ("{\"ip\":\"127.0.9.1\",\"Ports\":[{\"port\":22}]}", "must have `ports` or `port`"),
+        (
+            "{\"ip\":\"127.0.9.1\",\"ports\":[{\"port\":22,\"status\":\"OPEN\"}]}",
+            "states that masscan writes",
+        ),
     ] {
         assert_error(input, Masscan, part);
     }
