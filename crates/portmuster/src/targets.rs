@@ -23,7 +23,6 @@ mod shuffle;
 mod target;
 mod walk;
 
-pub use crate::fingerprint::Fingerprint;
 pub use excludes::Excludes;
 pub use formats::{
     Column, Columns, ColumnsError, ColumnsErrorKind, Entries, InputOptions, SkippedRecords,

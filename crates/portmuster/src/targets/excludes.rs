@@ -12,6 +12,7 @@ use super::{
     range::{AddressRange, Family},
     region::{FEW_SPANS, Region, v4_spans},
 };
+use crate::fingerprint::Fingerprint;
 
 /// Addresses, networks and names that must never be connected to.
 ///
@@ -24,6 +25,8 @@ pub struct Excludes {
     region: Arc<Region>,
     /// Names whose addresses are not known yet, each with its ports.
     unresolved: Vec<(Arc<str>, Ports)>,
+    /// Of the text of the items, in the order of adding.
+    fingerprint: Fingerprint,
 }
 
 impl Excludes {
@@ -66,7 +69,16 @@ impl Excludes {
                 }
             }
         }
+        self.fingerprint.add(item.as_bytes()).add(b"\n");
         Ok(())
+    }
+
+    /// Returns a hash of the items that were added, as text and in the order of adding.
+    ///
+    /// It is the same on every machine, whatever addresses the names have there.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint.sum()
     }
 
     /// The names that were added and are not [resolved](Self::resolve) yet, in the order of adding.
@@ -178,5 +190,18 @@ mod tests {
             let parse = |text: &str| text.parse::<IpAddr>().expect(text);
             assert_eq!(reached_address(parse(address)), expected.map(parse), "{address}");
         }
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_items_that_were_added() {
+        let mut excludes = Excludes::new();
+        assert_eq!(excludes.fingerprint(), Fingerprint::of(b""));
+        excludes.add("10.0.0.0/8").expect("a network");
+        excludes.add("name.example:22").expect("a name");
+        let added = Fingerprint::of(b"10.0.0.0/8\nname.example:22\n");
+        assert_eq!(excludes.fingerprint(), added);
+        excludes.resolve_with(|_| vec![[192, 0, 2, 1].into()]);
+        excludes.add("10.0.0.0/33").expect_err("no network");
+        assert_eq!(excludes.fingerprint(), added, "neither addresses nor errors count");
     }
 }
