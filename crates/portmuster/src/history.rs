@@ -29,7 +29,7 @@ pub use database::{
     RunChoice, StoredRun, StoredRunError, StoredRunErrorKind, UnknownChoice, read_run,
 };
 pub use jsonl::{ChangeRow, ChangesJsonl, SCHEMA, TargetResultRow};
-pub use read::{LINE_MAX, RowError, RowErrorKind, read_jsonl};
+pub use read::{RowError, RowErrorKind, read_jsonl};
 pub use run_results::RunResults;
 pub use table::ChangeTable;
 pub use target_result::TargetResult;

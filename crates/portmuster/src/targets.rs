@@ -31,7 +31,6 @@ pub use grammar::{ItemError, ItemErrorKind};
 pub(crate) use host_name::{normalized_name, same_name};
 pub use input_format::InputFormat;
 pub use labels::LabelErrorKind;
-pub use limits::LINE_MAX;
 pub use line_error::{LineError, LineErrorKind};
 pub use lines::{LineRule, Lines};
 pub use ports::{Ports, PortsError, PortsErrorKind};

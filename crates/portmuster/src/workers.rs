@@ -102,7 +102,7 @@ pub struct Workers {
     pub processes: usize,
     /// Number of threads in each worker process: at least one.
     pub threads: usize,
-    /// Pieces of work that a worker may hold beyond those its threads do. A higher number lowers
+    /// Pieces of work that a worker may hold beyond those its threads do: 256 by default. A higher number lowers
     /// the cost per piece, but more work has to be recalled from a slow worker. At most 2^20 pieces
     /// are open over all workers.
     pub prefetch: usize,

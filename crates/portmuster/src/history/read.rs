@@ -16,7 +16,7 @@ use crate::{outcome::PortState, sink};
 
 /// Limit of the length of a line, in bytes. The longest row, with evidence and algorithm lists from a
 /// hostile server, is a quarter of it.
-pub const LINE_MAX: usize = 1 << 20;
+pub(super) const LINE_MAX: usize = 1 << 20;
 
 /// Limit of the length of a parser's message, in characters. The message may quote untrusted text.
 const MESSAGE_MAX: usize = 200;
@@ -65,7 +65,7 @@ impl Error for RowError {
 pub enum RowErrorKind {
     /// Reading failed.
     Io,
-    /// The line is longer than [`LINE_MAX`].
+    /// The line is longer than 1 MiB, four times the longest row.
     TooLong,
     /// The row has another schema.
     Schema,

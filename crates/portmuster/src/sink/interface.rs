@@ -80,8 +80,7 @@ pub enum ResumePoint {
 impl ResumePoint {
     /// Returns whether a sink can have made this resume point. One that was read from a file may hold
     /// any numbers.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         match *self {
             Self::Lines { .. } => true,
             // A host takes more than one byte.

@@ -23,7 +23,7 @@ pub enum LineRule {
     Targets,
 }
 
-/// Reads the items of a list line by line, in bounded memory.
+/// Reads the items of a list line by line, in bounded memory. A line has at most 4,096 bytes.
 #[derive(Debug)]
 pub struct Lines<R> {
     raw: RawLines<R>,
