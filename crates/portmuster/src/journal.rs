@@ -56,7 +56,6 @@ mod state;
 use self::file::JournalFile;
 pub use self::{
     checkpoint_writer::Checkpoint,
-    checksum::checksum,
     error::{JournalError, JournalErrorKind},
     file::is_temporary,
     identity::{RunIdentity, SettingChange},
