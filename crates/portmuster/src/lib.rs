@@ -61,7 +61,7 @@ mod memory;
 pub mod method;
 mod named_enum;
 pub mod outcome;
-pub mod positions;
+mod positions;
 mod probe;
 mod resolver;
 mod run_loop;
@@ -81,6 +81,7 @@ pub use config::{Config, ConfigError, Method};
 pub use method::{StartError, worker_main};
 pub use named_enum::UnknownName;
 pub use outcome::{Account, Outcome, PortState, Reason, Service, Verdict};
+pub use positions::Positions;
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
 #[cfg(feature = "stream")]
