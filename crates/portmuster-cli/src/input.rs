@@ -164,7 +164,7 @@ impl Input {
             self.bad_lines,
             self.streamed_skipped,
         );
-        let streamed = (0_u64..).zip(streamed).filter(move |(index, _)| shard.has(*index));
+        let streamed = (0_u64..).zip(streamed).filter(move |(index, _)| shard.contains(*index));
         streamed.map(|(_, target)| target)
     }
 

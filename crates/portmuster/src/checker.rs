@@ -27,13 +27,12 @@ use crate::{
 /// 10 s. It only connects; a [`Checker`] also reads what the server sends. Raises this process's soft
 /// limit of descriptors to its hard limit.
 ///
-/// # Panics
-/// Never: every target gets an outcome.
-///
 /// ```
 /// let (host, port, open) = portmuster::check_a_port("127.0.0.1", 1).into();
 /// # let _ = (host, port, open);
 /// ```
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "every target gets an outcome")]
 pub fn check_a_port(host: impl Into<Host>, port: u16) -> Outcome {
     let host: Host = host.into();
     let settings = connect_only().method(Method::Serial);
@@ -238,6 +237,7 @@ impl Checker {
 /// # Panics
 /// [`Iterator::next`] panics if the targets' iterator has panicked.
 #[derive(Debug)]
+#[must_use = "dropping the outcomes ends the run"]
 pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
@@ -481,7 +481,7 @@ pub enum Next {
     Ended,
 }
 
-/// A handle that stops a run.
+/// A handle that stops a run, from any thread.
 #[derive(Debug, Clone)]
 pub struct Stopper(Option<Sender<Duration>>);
 

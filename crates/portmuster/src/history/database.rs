@@ -33,7 +33,15 @@ const READ_COLUMNS: [&str; 15] = [
     "findings",
 ];
 
-/// Selects a run of a database.
+/// Selects a run of a database, by its id or by its age.
+///
+/// ```
+/// use portmuster::history::RunChoice;
+///
+/// assert_eq!("7".parse(), Ok(RunChoice::Id(7)));
+/// assert_eq!("last".parse(), Ok(RunChoice::BeforeLast(0)));
+/// assert_eq!("-2".parse(), Ok(RunChoice::BeforeLast(1)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunChoice {
@@ -59,9 +67,10 @@ impl FromStr for RunChoice {
     }
 }
 
-/// The text does not name a run.
+/// The error for a text that does not name a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a run is last, -1 (the last), -2 (the one before) …, or its id")]
+#[non_exhaustive]
 pub struct UnknownChoice;
 
 /// A run that was read from a database.
