@@ -81,8 +81,8 @@ impl Excludes {
         self.fingerprint.sum()
     }
 
-    /// The names that were added and are not [resolved](Self::resolve) yet, in the order of adding.
-    /// A name that was added twice occurs twice.
+    /// Returns the names that were added and are not [resolved](Self::resolve) yet, in the order of
+    /// adding. A name that was added twice occurs twice.
     #[must_use]
     pub fn unresolved(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
         self.unresolved.iter().map(|(name, _)| name)
@@ -105,20 +105,20 @@ impl Excludes {
         self.unresolved.push((name.into(), Ports::all()));
     }
 
-    /// Whether nothing is excluded.
+    /// Returns whether nothing is excluded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.region.is_empty()
     }
 
-    /// Whether this port of this name, as written, is excluded.
+    /// Returns whether this port of this name, as written, is excluded.
     #[must_use]
     pub fn contains_name(&self, name: &str, port: u16) -> bool {
         self.region.ports_of_name(name).is_some_and(|ports| ports.contains(port))
     }
 
-    /// Whether this port is excluded for the address, or for the address that a connection to it
-    /// reaches: that of IPv4 in IPv6, and loopback for an unspecified address.
+    /// Returns whether this port is excluded for the address, or for the address that a connection to
+    /// it reaches: that of IPv4 in IPv6, and loopback for an unspecified address.
     ///
     /// ```
     /// use portmuster::targets::Excludes;
@@ -136,17 +136,17 @@ impl Excludes {
         is_excluded(address) || reached_address(address).is_some_and(is_excluded)
     }
 
-    /// Whether every port of every address of a family is excluded.
+    /// Returns whether every port of every address of a family is excluded.
     pub(crate) fn contains_all_ports(&self, family: Family) -> bool {
         self.region.contains_all(family, &Ports::all())
     }
 
-    /// Whether this port is excluded for every address of a family.
+    /// Returns whether this port is excluded for every address of a family.
     pub(crate) fn contains_all(&self, family: Family, port: u16) -> bool {
         self.region.contains_all(family, &Ports::one(port))
     }
 
-    /// The excluded hosts and ports, shared with the sets of targets that exclude them.
+    /// Returns the excluded hosts and ports, shared with the sets of targets that exclude them.
     pub(super) fn region(&self) -> &Arc<Region> {
         &self.region
     }

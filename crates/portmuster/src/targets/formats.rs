@@ -54,7 +54,7 @@ pub struct InputOptions {
 }
 
 impl InputOptions {
-    /// The meaning of the text after a target of a list.
+    /// Returns the meaning of the text after a target of a list.
     #[must_use]
     pub fn line_rule(&self) -> LineRule {
         match self.format {
@@ -100,7 +100,7 @@ impl<R: BufRead> Entries<R> {
         Self { options, reader: FormatReader::Unopened(Some(input)), has_failed: false }
     }
 
-    /// The format of the input; `None` before the first call of [`next_item`](Self::next_item).
+    /// Returns the format of the input; `None` before the first call of [`next_item`](Self::next_item).
     pub fn format(&self) -> Option<InputFormat> {
         Some(match self.reader {
             FormatReader::Unopened(_) => return None,
@@ -114,7 +114,7 @@ impl<R: BufRead> Entries<R> {
         })
     }
 
-    /// Whether the options determine the format, by its name or by columns, which only CSV has.
+    /// Returns whether the options determine the format, by its name or by columns, which only CSV has.
     pub fn is_format_given(&self) -> bool {
         self.options.format.is_some() || self.options.columns.is_some()
     }

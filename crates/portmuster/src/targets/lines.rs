@@ -43,7 +43,7 @@ impl<R: BufRead> Lines<R> {
         Self { raw: RawLines::new(input, LINE_MAX), rule, parsed: None }
     }
 
-    /// The number of the current line, counted from 1; 0 before the first.
+    /// Returns the number of the current line, counted from 1; 0 before the first.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.raw.line()

@@ -99,14 +99,14 @@ impl Ports {
         Self(PortRanges::One(22..=23))
     }
 
-    /// The number of ports: 1 to 65,535.
+    /// Returns the number of ports: 1 to 65,535.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a list of ports is never empty")]
     pub fn len(&self) -> usize {
         self.ranges().iter().map(length).sum()
     }
 
-    /// The port at `index` in ascending order; `None` beyond the last.
+    /// Returns the port at `index` in ascending order; `None` beyond the last.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<u16> {
         let mut index = index;
@@ -130,7 +130,7 @@ impl Ports {
         Self(PortRanges::One(port..=port))
     }
 
-    /// The ascending, disjoint ranges of the list.
+    /// Returns the ascending, disjoint ranges of the list.
     pub(crate) fn ranges(&self) -> &[RangeInclusive<u16>] {
         match &self.0 {
             PortRanges::One(range) => std::slice::from_ref(range),
@@ -143,7 +143,7 @@ impl Ports {
         Self(PortRanges::One(1..=u16::MAX))
     }
 
-    /// Whether the list contains the port.
+    /// Returns whether the list contains the port.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
         let ranges = self.ranges();
