@@ -271,7 +271,9 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
         reason: row.get(5)?,
         service: row.get(6)?,
         banner: banner(row)?,
-        identification: [text(row, 9)?, text(row, 10)?, text(row, 11)?],
+        ssh_protocol: text(row, 9)?,
+        ssh_software: text(row, 10)?,
+        ssh_comment: text(row, 11)?,
         protocol: text(row, 13)?,
         has_kex_init: row.get(12)?,
         findings: match row.get_ref(14)?.as_str_or_null()? {
@@ -284,7 +286,7 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
         None => None,
     };
     let host = text(row, 1)?.ok_or(FromSqlError::InvalidType)?;
-    results.add(&host, row.get(2)?, address, result);
+    results.add_result(&host, row.get(2)?, address, result);
     Ok(())
 }
 

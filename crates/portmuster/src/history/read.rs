@@ -193,11 +193,13 @@ impl ReadRow<'_> {
             reason: self.reason.into(),
             service: self.service.map(Into::into),
             banner,
-            identification: [self.ssh_protocol, self.ssh_software, self.ssh_comment],
+            ssh_protocol: self.ssh_protocol,
+            ssh_software: self.ssh_software,
+            ssh_comment: self.ssh_comment,
             protocol: self.protocol,
             has_kex_init: self.kex_algorithms.is_some(),
             findings: self.findings.unwrap_or_default().into(),
         };
-        run.add(&self.host, self.port, self.address, result);
+        run.add_result(&self.host, self.port, self.address, result);
     }
 }
