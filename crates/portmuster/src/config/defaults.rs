@@ -23,14 +23,14 @@ pub const QUIET: Duration = Duration::from_secs(2);
 /// Time for the whole conversation, from the accept: the most that a tarpit can take.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 /// Threads of the method `threads`.
-pub(crate) const THREADS: usize = 256;
+pub const THREADS: usize = 256;
 /// Workers of the method `processes`.
-pub(crate) const PROCESSES: usize = 32;
+pub const PROCESSES: usize = 32;
 /// Threads in each worker of the method `process-threads`.
-pub(crate) const PROCESS_THREADS: usize = 250;
+pub const PROCESS_THREADS: usize = 250;
 /// Attempts that a worker process holds beyond its concurrency. Enough that the cost of frames is small
 /// per attempt, and few enough to be recalled quickly.
-pub(crate) const PREFETCH: usize = 256;
+pub const PREFETCH: usize = 256;
 /// Time in which worker processes must become ready.
 pub(crate) const WORKERS_START: Duration = Duration::from_secs(10);
 /// How long a worker process may be silent. It sends a heartbeat twice per second.
