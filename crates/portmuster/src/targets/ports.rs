@@ -107,8 +107,7 @@ impl Ports {
     }
 
     /// Returns the port at `index` in ascending order; `None` beyond the last.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<u16> {
+    pub(crate) fn get(&self, index: usize) -> Option<u16> {
         let mut index = index;
         for range in self.ranges() {
             if index < length(range) {
@@ -119,10 +118,28 @@ impl Ports {
         None
     }
 
+    /// Creates a list of these ports, in any order; `None` if there are none, or one of them is 0.
+    ///
+    /// ```
+    /// use portmuster::targets::Ports;
+    ///
+    /// let ports = Ports::new([2222, 22]).expect("ports other than 0");
+    /// assert_eq!(ports.iter().collect::<Vec<_>>(), [22, 2222]);
+    /// ```
+    #[must_use]
+    pub fn new(ports: impl IntoIterator<Item = u16>) -> Option<Self> {
+        Self::from_numbers(ports.into_iter()).filter(|ports| !ports.contains(0))
+    }
+
     /// Creates a list of these ports, none of which may be 0; `None` if there is no port.
     pub(super) fn from_numbers(ports: impl Iterator<Item = u16>) -> Option<Self> {
         let ports: Vec<_> = ports.map(|port| port..=port).collect();
         (!ports.is_empty()).then(|| Self::union(ports))
+    }
+
+    /// Iterates over the ports in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> {
+        self.ranges().iter().cloned().flatten()
     }
 
     /// Creates a list of one port, which must not be 0.
