@@ -105,6 +105,7 @@ pub struct Beginning {
 
 impl Beginning {
     /// Describes a run that started at `time`; `arguments` is its command line.
+    #[must_use]
     pub fn new(time: SystemTime, arguments: impl Into<String>) -> Self {
         Self { time, arguments: arguments.into() }
     }
