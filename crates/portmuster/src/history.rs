@@ -1,8 +1,8 @@
 //! Comparison of two runs.
 //!
-//! [`RunResults`] has the results of a run: collected from its outcomes, in any order, or read from its
-//! rows by [`read_jsonl`] or, with the feature `sqlite`, by `read_run`. [`Changes`] compares two of them.
-//! This compares a run with the rows that an earlier one has written:
+//! [`RunResults`] has the results of a run: collected from its outcomes, in any order, or read from
+//! its rows by [`read_jsonl`] or, with the feature `sqlite`, by `read_run`. [`Changes`] compares two
+//! of them. This compares a run with the rows that an earlier one has written:
 //!
 //! ```
 //! # let earlier = r#"{"schema":1,"host":"127.0.0.1","port":1,"state":"open","reason":"accepted"}"#;
