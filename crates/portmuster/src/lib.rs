@@ -92,3 +92,25 @@ pub use targets::{Host, Target, TargetSet};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Callers move these between threads, share them and print them.
+#[cfg(test)]
+const _: () = {
+    const fn shared<T: Send + Sync + std::fmt::Debug>() {}
+    const fn moved<T: Send + std::fmt::Debug>() {}
+
+    shared::<(Checker, Config, config::ConfigBuilder, Outcome, Account, Positions, Stopper)>();
+    shared::<(TargetSet, targets::Targets, targets::Excludes, gates::Gates, gates::GateReport)>();
+    shared::<(history::RunResults, history::Changes, workers::Workers)>();
+    shared::<(StartError, ConfigError, ExcludeError, UnknownName, targets::LineError)>();
+    shared::<(history::RowError, journal::JournalError, workers::WorkersError)>();
+    moved::<(Outcomes, journal::Journal, journal::JournaledRun)>();
+    moved::<(sink::Jsonl<Vec<u8>>, sink::Csv<Vec<u8>>, sink::Table<Vec<u8>>, sink::XmlFile<Vec<u8>>)>(
+    );
+    moved::<workers::Results<u8, u8>>();
+    #[cfg(feature = "sqlite")]
+    {
+        shared::<(sink::DatabaseError, history::StoredRunError)>();
+        moved::<(sink::Sqlite, sink::PreparedRun)>();
+    }
+};
