@@ -161,8 +161,11 @@ impl From<rusqlite::Error> for StoredRunErrorRepr {
 ///
 /// # Errors
 /// The file is not a portmuster database, lacks the run, or cannot be read.
-pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunError> {
-    Ok(read_stored(database, choice)?)
+pub fn read_run(
+    database: impl AsRef<Path>,
+    choice: RunChoice,
+) -> Result<StoredRun, StoredRunError> {
+    Ok(read_stored(database.as_ref(), choice)?)
 }
 
 fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunErrorRepr> {
@@ -343,7 +346,7 @@ mod tests {
 
     fn read(database: &ScratchDatabase, choice: &str) -> Result<StoredRun, String> {
         let choice = choice.parse().expect("the choice names a run");
-        read_run(&database.file(), choice).map_err(|error| error.to_string())
+        read_run(database.file(), choice).map_err(|error| error.to_string())
     }
 
     fn outcomes() -> Vec<Outcome> {
