@@ -107,7 +107,7 @@ fn check_targets(
         }
         summary::print_resumed(&settled, input.len());
     }
-    let checker = checker.excluding(input.excludes()).resuming(settled);
+    let checker = checker.excluding(input.excludes().clone()).resuming(settled);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
     let read = ReadInput::of(&input);
     let (outcomes, interrupted) = match start(check, checker, input) {

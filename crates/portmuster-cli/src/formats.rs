@@ -80,9 +80,9 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
         about: "a database file; each run is added to the runs in it",
         shows_all: true,
         storage: Storage::Database(DatabaseFormat {
-            inspect: Sqlite::inspect,
-            begin: PreparedRun::begin,
-            resume: PreparedRun::resume,
+            inspect: |path| Sqlite::inspect(path),
+            begin: |path, beginning| PreparedRun::begin(path, beginning),
+            resume: |path, run, last| PreparedRun::resume(path, run, last),
         }),
     },
 ];

@@ -33,7 +33,6 @@ const EXCERPT_MAX: usize = 60;
 pub(crate) struct Input {
     set: TargetSet,
     excludes: Excludes,
-    excludes_fingerprint: u64,
     streams: Vec<List>,
     options: InputOptions,
     quiet: bool,
@@ -53,11 +52,10 @@ impl Input {
         let selection = &check.selection;
         let bad_lines = BadLines::new(selection.lines.skip_bad_lines);
         let options = check.input_format.options().map_err(anyhow::Error::msg)?;
-        let (excludes, excludes_fingerprint) = read_excludes(check, &options)?;
+        let excludes = read_excludes(check, &options)?;
         let mut input = Self {
             set: TargetSet::new(&excludes),
             excludes,
-            excludes_fingerprint,
             streams: Vec::new(),
             options,
             quiet: check.quiet,
@@ -121,13 +119,8 @@ impl Input {
     }
 
     /// Returns the addresses that the run must not connect to.
-    pub(crate) fn excludes(&self) -> Excludes {
-        self.excludes.clone()
-    }
-
-    /// Returns the fingerprint of the text of the excludes.
-    pub(crate) fn excludes_fingerprint(&self) -> u64 {
-        self.excludes_fingerprint
+    pub(crate) fn excludes(&self) -> &Excludes {
+        &self.excludes
     }
 
     /// Returns the order of the targets that do not come from a stream.
@@ -171,7 +164,7 @@ impl Input {
             self.bad_lines,
             self.streamed_skipped,
         );
-        let streamed = (0_u64..).zip(streamed).filter(move |(index, _)| shard.has(*index));
+        let streamed = (0_u64..).zip(streamed).filter(move |(index, _)| shard.contains(*index));
         streamed.map(|(_, target)| target)
     }
 
@@ -197,8 +190,8 @@ impl Input {
     }
 }
 
-/// Reads the excludes and resolves their names; returns them with the fingerprint of their text.
-fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<(Excludes, u64)> {
+/// Reads the excludes and resolves their names.
+fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<Excludes> {
     let selection = &check.selection;
     let mut excludes = ReadExcludes::default();
     for item in &selection.exclude {

@@ -119,7 +119,7 @@ fn refuse_sharing(journal: &OpenJournal, check: &Check) -> anyhow::Result<()> {
     let outputs = check.outputs.iter().filter_map(OutputSpec::file);
     let inputs = check.inputs.iter().chain(&check.selection.exclude_file).map(PathBuf::as_path);
     for other in outputs.chain(inputs) {
-        if journal.is(other) {
+        if journal.is_at(other) {
             bail!("{} is the journal as well: give each its own file", other.display());
         }
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::journal::is_temporary;
+use portmuster::journal::is_reserved_name;
 
 use crate::{
     args::{Check, OutputSpec},
@@ -131,7 +131,7 @@ fn refuse_beside_journal(journal: &Path, others: &[&Path]) -> anyhow::Result<()>
     let Some(location) = Location::of(journal) else { return Ok(()) };
     for other in others {
         let is_in_the_way = Location::of(other).is_some_and(|other| {
-            other.folder == location.folder && is_temporary(&location.name, &other.name)
+            other.folder == location.folder && is_reserved_name(&location.name, &other.name)
         });
         if is_in_the_way {
             bail!(

@@ -1,8 +1,8 @@
 //! The summary of a run on stderr.
 
 use portmuster::{
-    Account, PortState, Service, method::WorkersReport, outcome::Fault, positions::Positions,
-    sink::Ending, targets::Skipped,
+    Account, PortState, Positions, Service, method::WorkersReport, outcome::Fault, sink::Ending,
+    targets::Skipped,
 };
 
 use crate::{clock, terminal};

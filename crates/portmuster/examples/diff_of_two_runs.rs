@@ -15,27 +15,27 @@ use portmuster::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let port = server_that_is_upgraded()?;
-    let (before, after) = (rows_of_a_run(port)?, rows_of_a_run(port)?);
+    let targets = [("127.0.0.1", port), ("127.0.0.1", 1)];
+
+    // An earlier run has written its rows to a file, or here to a vector.
+    let mut rows = Vec::new();
+    let mut sink = Jsonl::new(&mut rows);
+    for outcome in Checker::new(Config::default()).check(targets)? {
+        sink.write(&outcome)?;
+    }
+    sink.flush()?;
+
+    let before = read_jsonl(rows.as_slice())?;
+    let after: RunResults = Checker::new(Config::default()).check(targets)?.collect();
     for change in Changes::between(before, after) {
         let kinds: Vec<_> = change.kinds.iter().map(|kind| kind.name()).collect();
         let software = |side: Option<&ChangeSide>| {
-            side.and_then(|side| side.result.identification[1].clone()).unwrap_or_default()
+            side.and_then(|side| side.result.ssh_software.clone()).unwrap_or_default()
         };
         let (old, new) = (software(change.old.as_ref()), software(change.new.as_ref()));
         println!("{}: {old} -> {new}", kinds.join(", "));
     }
     Ok(())
-}
-
-/// Checks the port and another, and returns what a file of JSON lines says about them.
-fn rows_of_a_run(port: u16) -> Result<RunResults, Box<dyn Error>> {
-    let mut rows = Vec::new();
-    let mut sink = Jsonl::new(&mut rows);
-    for outcome in Checker::new(Config::default()).check([("127.0.0.1", port), ("127.0.0.1", 1)])? {
-        sink.write(&outcome)?;
-    }
-    sink.flush()?;
-    Ok(read_jsonl(rows.as_slice())?)
 }
 
 /// Starts a server that greets its first client as version 1, later clients as version 2, and returns

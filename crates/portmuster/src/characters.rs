@@ -5,7 +5,7 @@ use icu_properties::{
     props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory},
 };
 
-/// Whether a character must be escaped before it is displayed.
+/// Returns whether a character must be escaped before it is displayed.
 ///
 /// Hidden are control characters, line and paragraph separators, characters that change the
 /// direction of text, characters without a visible glyph, and those that the Unicode version of
@@ -29,7 +29,7 @@ pub(crate) fn is_hidden(character: char) -> bool {
         || CodePointSetData::new::<BidiControl>().contains(character)
 }
 
-/// Whether the glyph of a character is empty although no Unicode property says so.
+/// Returns whether the glyph of a character is empty although no Unicode property says so.
 ///
 /// These are the Braille pattern without dots, the object replacement character, the Egyptian
 /// blanks, the note without a head, and the Khitan filler.

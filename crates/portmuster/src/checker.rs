@@ -27,13 +27,12 @@ use crate::{
 /// 10 s. It only connects; a [`Checker`] also reads what the server sends. Raises this process's soft
 /// limit of descriptors to its hard limit.
 ///
-/// # Panics
-/// Never: every target gets an outcome.
-///
 /// ```
 /// let (host, port, open) = portmuster::check_a_port("127.0.0.1", 1).into();
 /// # let _ = (host, port, open);
 /// ```
+#[must_use]
+#[expect(clippy::missing_panics_doc, reason = "every target gets an outcome")]
 pub fn check_a_port(host: impl Into<Host>, port: u16) -> Outcome {
     let host: Host = host.into();
     let settings = connect_only().method(Method::Serial);
@@ -166,6 +165,18 @@ impl Checker {
     ///
     /// A target without any other address is [counted](Account::excluded) and has no outcome. Excluded
     /// names that were not [resolved](Excludes::resolve) are looked up before a run starts.
+    ///
+    /// ```
+    /// use portmuster::{Checker, Config, targets::Excludes};
+    ///
+    /// let mut excludes = Excludes::new();
+    /// excludes.add("127.0.0.0/8")?;
+    /// let checker = Checker::new(Config::default()).excluding(excludes);
+    /// let mut outcomes = checker.check([("127.0.0.1", 22)])?;
+    /// assert!(outcomes.next().is_none());
+    /// assert_eq!(outcomes.account().excluded, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn excluding(self, excludes: Excludes) -> Self {
         Self { scope: RunScope { excludes: Arc::new(excludes), ..self.scope }, ..self }
@@ -238,6 +249,7 @@ impl Checker {
 /// # Panics
 /// [`Iterator::next`] panics if the targets' iterator has panicked.
 #[derive(Debug)]
+#[must_use = "dropping the outcomes ends the run"]
 pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
@@ -481,7 +493,18 @@ pub enum Next {
     Ended,
 }
 
-/// A handle that stops a run.
+/// A handle that stops a run, from any thread.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let endless = std::iter::repeat(("127.0.0.1", 1));
+/// let mut outcomes = portmuster::check_ports(endless);
+/// let stopper = outcomes.stopper();
+/// std::thread::spawn(move || stopper.stop(Duration::from_millis(100)));
+/// outcomes.by_ref().for_each(drop);
+/// assert_eq!(outcomes.account().left() + outcomes.account().settled(), outcomes.account().targets);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Stopper(Option<Sender<Duration>>);
 

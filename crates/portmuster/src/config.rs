@@ -1,4 +1,21 @@
 //! The configuration of a run.
+//!
+//! A [`ConfigBuilder`] sets what differs from the [`defaults`]. This one checks gently, and finds out
+//! only which service answers:
+//!
+//! ```
+//! use std::time::Duration;
+//! use portmuster::{Checker, Config, config::Probing};
+//!
+//! let config = Config::builder()
+//!     .rate(100) // new connections per second
+//!     .per_host(1)
+//!     .probing(Probing::Greeting)
+//!     .timeout(Duration::from_secs(5))
+//!     .build()?;
+//! let checker = Checker::new(config);
+//! # Ok::<(), portmuster::ConfigError>(())
+//! ```
 
 use std::{num::NonZeroUsize, thread};
 

@@ -6,7 +6,7 @@
 /// of the same length that differ in one byte always have different hashes. It detects accidental
 /// changes; it does not resist deliberate collisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint(u64);
+pub(crate) struct Fingerprint(u64);
 
 impl Default for Fingerprint {
     fn default() -> Self {
@@ -16,13 +16,13 @@ impl Default for Fingerprint {
 
 impl Fingerprint {
     /// Returns the hash of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> u64 {
+    #[cfg(any(test, feature = "__fuzzing"))]
+    pub(crate) fn of(bytes: &[u8]) -> u64 {
         Self::default().add(bytes).sum()
     }
 
     /// Appends `bytes` to the hashed text. How the text is split between calls does not matter.
-    pub fn add(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         }
@@ -30,8 +30,7 @@ impl Fingerprint {
     }
 
     /// Returns the hash of all bytes added so far.
-    #[must_use]
-    pub fn sum(&self) -> u64 {
+    pub(crate) fn sum(&self) -> u64 {
         self.0
     }
 }

@@ -84,7 +84,7 @@ impl<T> InputThread<T> {
         NextInput::Ended
     }
 
-    /// Whether the iterator has ended.
+    /// Returns whether the iterator has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.running.is_none()
     }

@@ -56,9 +56,8 @@ mod state;
 use self::file::JournalFile;
 pub use self::{
     checkpoint_writer::Checkpoint,
-    checksum::checksum,
     error::{JournalError, JournalErrorKind},
-    file::is_temporary,
+    file::is_reserved_name,
     identity::{RunIdentity, SettingChange},
     output::{JournalEntry, JournalOutput},
     run::JournaledRun,
@@ -166,7 +165,7 @@ impl<E: JournalEntry> Journal<E> {
 
     /// Returns whether the path leads to the file of the journal.
     #[must_use]
-    pub fn is(&self, path: &Path) -> bool {
+    pub fn is_at(&self, path: &Path) -> bool {
         self.file.is(path)
     }
 

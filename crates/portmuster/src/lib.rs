@@ -61,7 +61,7 @@ mod memory;
 pub mod method;
 mod named_enum;
 pub mod outcome;
-pub mod positions;
+mod positions;
 mod probe;
 mod resolver;
 mod run_loop;
@@ -81,6 +81,7 @@ pub use config::{Config, ConfigError, Method};
 pub use method::{StartError, worker_main};
 pub use named_enum::UnknownName;
 pub use outcome::{Account, Outcome, PortState, Reason, Service, Verdict};
+pub use positions::Positions;
 pub use probe::known_protocols;
 pub use resolver::{ExcludeError, FailedName};
 #[cfg(feature = "stream")]
@@ -91,3 +92,25 @@ pub use targets::{Host, Target, TargetSet};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Callers move these between threads, share them and print them.
+#[cfg(test)]
+const _: () = {
+    const fn shared<T: Send + Sync + std::fmt::Debug>() {}
+    const fn moved<T: Send + std::fmt::Debug>() {}
+
+    shared::<(Checker, Config, config::ConfigBuilder, Outcome, Account, Positions, Stopper)>();
+    shared::<(TargetSet, targets::Targets, targets::Excludes, gates::Gates, gates::GateReport)>();
+    shared::<(history::RunResults, history::Changes, workers::Workers)>();
+    shared::<(StartError, ConfigError, ExcludeError, UnknownName, targets::LineError)>();
+    shared::<(history::RowError, journal::JournalError, workers::WorkersError)>();
+    moved::<(Outcomes, journal::Journal, journal::JournaledRun)>();
+    moved::<(sink::Jsonl<Vec<u8>>, sink::Csv<Vec<u8>>, sink::Table<Vec<u8>>, sink::XmlFile<Vec<u8>>)>(
+    );
+    moved::<workers::Results<u8, u8>>();
+    #[cfg(feature = "sqlite")]
+    {
+        shared::<(sink::DatabaseError, history::StoredRunError)>();
+        moved::<(sink::Sqlite, sink::PreparedRun)>();
+    }
+};

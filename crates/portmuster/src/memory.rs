@@ -59,7 +59,7 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Whether no bytes are reserved: the attempt uses no more than its allowance.
+    /// Returns whether no bytes are reserved: the attempt uses no more than its allowance.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }

@@ -1,5 +1,28 @@
 //! The result of checking a target, and the sums over a run.
 //!
+//! An [`Outcome`] has the target, the address, and the [`Verdict`]: the [state](PortState) of the port
+//! with its [`Reason`] and, if it is open, the [`Service`] with its [details](ServiceDetails). An
+//! [`Account`] counts the outcomes of a run.
+//!
+//! ```
+//! use portmuster::{Checker, Config, Outcome, PortState};
+//!
+//! fn describe(outcome: &Outcome) -> String {
+//!     let verdict = &outcome.verdict;
+//!     let Some(service) = verdict.service else {
+//!         return format!("{}: {} ({})", outcome.target, verdict.state, verdict.reason);
+//!     };
+//!     let details = verdict.details.as_deref();
+//!     let weak = details.map(|details| &details.findings[..]).unwrap_or_default();
+//!     format!("{}: {service} with {} weaknesses", outcome.target, weak.len())
+//! }
+//!
+//! let mut outcomes = Checker::new(Config::default()).check([("127.0.0.1", 1)])?;
+//! outcomes.by_ref().for_each(|outcome| println!("{}", describe(&outcome)));
+//! println!("{} open", outcomes.account().state(PortState::Open));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Invariant: a fault of this machine ends in [`PortState::Unchecked`], never in a state that makes
 //! a statement about the target.
 

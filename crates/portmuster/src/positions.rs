@@ -26,19 +26,31 @@ const POSITIONS_MAX: u64 = u64::MAX - CHUNK;
 /// One bit for each position of a chunk: 1 if the position is in the set.
 type Bits = [u64; WORDS];
 
-/// A set of positions that contains nearly all of `0..n`.
+/// The positions of the targets of a run that are settled, for a later run that skips them.
 ///
-/// It is serialized as the lengths of its alternating runs: first of positions in the set, then of
-/// missing ones, and so on. The last run is of positions in the set.
+/// A target's [position](crate::Outcome::position) is its number in the order in which the run takes
+/// targets, from 0. [`Outcomes::settled`](crate::Outcomes::settled) returns the set, and
+/// [`Checker::resuming`](crate::Checker::resuming) takes it. A program that stores outcomes itself can
+/// also collect their positions:
 ///
 /// ```
-/// let settled = portmuster::positions::Positions::from_runs(&[1000, 1, 20])?;
-/// assert!(settled.contains(999) && !settled.contains(1000) && settled.contains(1020));
-/// assert_eq!(settled.missing().take(3).collect::<Vec<_>>(), [1000, 1021, 1022]);
-/// # Ok::<(), portmuster::positions::PositionsError>(())
+/// use portmuster::{Checker, Config, Positions};
+///
+/// let stored = [0, 1, 2, 5];
+/// let settled: Positions = stored.into_iter().collect();
+/// assert!(settled.contains(1) && !settled.contains(3));
+///
+/// let checker = Checker::new(Config::default()).resuming(settled);
+/// let left = checker.check((1..=7_u16).map(|port| ("127.0.0.1", port)))?;
+/// assert_eq!(left.count(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It takes about 100 bytes for each block of 512 positions, below the highest one, of which one or more
+/// are missing. It is serialized as the lengths of its alternating runs: first of positions in the set,
+/// then of missing ones, and so on. The last run is of positions in the set.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(into = "Vec<u64>", try_from = "Vec<u64>")]
+#[serde(into = "RunLengths", try_from = "RunLengths")]
 pub struct Positions {
     /// The chunks below `end` with a missing position, by number. Any other chunk below `end` is in
     /// the set as a whole.
@@ -48,10 +60,13 @@ pub struct Positions {
     len: u64,
 }
 
+/// The lengths of the runs of a set: present, missing, present … present.
+#[derive(Serialize, Deserialize)]
+struct RunLengths(Vec<u64>);
+
 /// Why numbers are not the run lengths of a set of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PositionsError {
+pub(crate) enum PositionsError {
     /// The last run is of missing positions.
     #[error("the last run of positions is one of missing positions")]
     EndsWithMissing,
@@ -87,34 +102,32 @@ impl Positions {
         is_new
     }
 
-    /// Whether the set contains the position.
+    /// Returns whether the set contains the position.
     #[must_use]
     pub fn contains(&self, position: u64) -> bool {
         let (chunk, word, bit) = locate(position);
         chunk < self.end && self.chunks.get(&chunk).is_none_or(|bits| bits[word] & bit != 0)
     }
 
-    /// The number of positions in the set.
+    /// Returns the number of positions in the set.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// One more than the highest position in the set; 0 if the set is empty.
-    #[must_use]
-    pub fn end(&self) -> u128 {
+    /// Returns one more than the highest position in the set; 0 if the set is empty.
+    pub(crate) fn end(&self) -> u128 {
         self.runs().into_iter().map(u128::from).sum()
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// An endless iterator over the positions that are not in the set, in ascending order.
-    #[must_use]
-    pub fn missing(&self) -> MissingPositions {
+    /// Returns an endless iterator over the positions that are not in the set, in ascending order.
+    pub(crate) fn missing(&self) -> MissingPositions {
         MissingPositions {
             chunks: self.chunks.clone().into_iter(),
             chunk: None,
@@ -122,9 +135,8 @@ impl Positions {
         }
     }
 
-    /// The run lengths of the set: present, missing, present … present.
-    #[must_use]
-    pub fn runs(&self) -> Vec<u64> {
+    /// Returns the run lengths of the set: present, missing, present … present.
+    pub(crate) fn runs(&self) -> Vec<u64> {
         let mut runs = Vec::new();
         // The position after the latest missing one.
         let mut from = 0;
@@ -151,7 +163,7 @@ impl Positions {
     ///
     /// # Errors
     /// No set has these run lengths, or it exceeds the limits that [`PositionsError`] names.
-    pub fn from_runs(runs: &[u64]) -> Result<Self, PositionsError> {
+    pub(crate) fn from_runs(runs: &[u64]) -> Result<Self, PositionsError> {
         if !runs.is_empty() && runs.len().is_multiple_of(2) {
             return Err(PositionsError::EndsWithMissing);
         }
@@ -190,17 +202,33 @@ fn locate(position: u64) -> (u64, usize, u64) {
     (position / CHUNK, word, 1 << (within % 64))
 }
 
-impl From<Positions> for Vec<u64> {
+impl From<Positions> for RunLengths {
     fn from(positions: Positions) -> Self {
-        positions.runs()
+        Self(positions.runs())
     }
 }
 
-impl TryFrom<Vec<u64>> for Positions {
+impl TryFrom<RunLengths> for Positions {
     type Error = PositionsError;
 
-    fn try_from(runs: Vec<u64>) -> Result<Self, PositionsError> {
+    fn try_from(RunLengths(runs): RunLengths) -> Result<Self, PositionsError> {
         Self::from_runs(&runs)
+    }
+}
+
+impl Extend<u64> for Positions {
+    fn extend<T: IntoIterator<Item = u64>>(&mut self, positions: T) {
+        for position in positions {
+            self.insert(position);
+        }
+    }
+}
+
+impl FromIterator<u64> for Positions {
+    fn from_iter<T: IntoIterator<Item = u64>>(positions: T) -> Self {
+        let mut set = Self::new();
+        set.extend(positions);
+        set
     }
 }
 
@@ -208,7 +236,7 @@ impl TryFrom<Vec<u64>> for Positions {
 ///
 /// [`Positions::missing`] creates it.
 #[derive(Debug)]
-pub struct MissingPositions {
+pub(crate) struct MissingPositions {
     chunks: btree_map::IntoIter<u64, Bits>,
     /// The current chunk's first position and bits. Positions already returned have their bit set.
     chunk: Option<(u64, Bits)>,
@@ -332,11 +360,7 @@ mod tests {
     use super::*;
 
     fn set(positions: impl IntoIterator<Item = u64>) -> Positions {
-        let mut set = Positions::new();
-        for position in positions {
-            set.insert(position);
-        }
-        set
+        positions.into_iter().collect()
     }
 
     #[test]

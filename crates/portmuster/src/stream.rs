@@ -64,13 +64,11 @@ pub struct OutcomesStream {
 impl OutcomesStream {
     /// Returns the outcomes, with the account, the settled positions and the
     /// [stopper](Outcomes::stopper) of the run.
-    #[must_use]
     pub fn get_ref(&self) -> &Outcomes {
         &self.outcomes
     }
 
     /// Converts back to the iterator, which blocks its thread while it waits. No outcome is lost.
-    #[must_use]
     pub fn into_inner(self) -> Outcomes {
         self.outcomes
     }

@@ -98,13 +98,13 @@ where
 pub struct Workers {
     /// The program of each worker process. It calls [`serve`].
     pub program: Program,
-    /// Number of worker processes: at least one.
+    /// Number of worker processes. 0 counts as 1.
     pub processes: usize,
-    /// Number of threads in each worker process: at least one.
+    /// Number of threads in each worker process. 0 counts as 1.
     pub threads: usize,
-    /// Pieces of work that a worker may hold beyond those its threads do. A higher number lowers
-    /// the cost per piece, but more work has to be recalled from a slow worker. At most 2^20 pieces
-    /// are open over all workers.
+    /// Pieces of work that a worker may hold beyond those its threads do: 256 by default. A higher number
+    /// lowers the cost per piece, but more work has to be recalled from a slow worker. At most 2^20
+    /// pieces are open over all workers.
     pub prefetch: usize,
 }
 
@@ -166,6 +166,7 @@ impl Workers {
 /// Iterates over the results of a run as they arrive: each piece of work with its result.
 ///
 /// Dropping it kills the workers, even if they are busy.
+#[must_use = "dropping the results ends the workers"]
 pub struct Results<W, R> {
     input: InputThread<W>,
     completions: Receiver<(WorkerId, Vec<Completion<W, R>>)>,

@@ -5,7 +5,7 @@ use std::{io::BufReader, path::Path};
 use anyhow::{anyhow, bail};
 use portmuster::{
     ExcludeError, FailedName,
-    targets::{Excludes, Fingerprint, InputOptions, ItemError, Lines},
+    targets::{Excludes, InputOptions, ItemError, Lines},
 };
 
 use super::{bad_lines::REPORTED_MAX, errors::describe_line, list::open_regular};
@@ -21,7 +21,6 @@ const MANY_NAMES: usize = 256;
 #[derive(Default)]
 pub(super) struct ReadExcludes {
     excludes: Excludes,
-    fingerprint: Fingerprint,
     /// The origin of each name, in the order of [`Excludes::unresolved`].
     origins: Vec<String>,
 }
@@ -32,7 +31,6 @@ impl ReadExcludes {
     /// # Errors
     /// The item can't be parsed.
     pub(super) fn add(&mut self, item: &str) -> Result<(), ItemError> {
-        self.fingerprint.add(item.as_bytes()).add(b"\n");
         self.excludes.add(item)
     }
 
@@ -78,18 +76,18 @@ impl ReadExcludes {
         self.origins.resize_with(names, origin);
     }
 
-    /// Resolves the names; returns the excludes and the fingerprint of their text.
+    /// Resolves the names and returns the excludes.
     ///
     /// # Errors
     /// A name can't be resolved.
-    pub(super) fn resolve(mut self, quiet: bool) -> anyhow::Result<(Excludes, u64)> {
+    pub(super) fn resolve(mut self, quiet: bool) -> anyhow::Result<Excludes> {
         let names = self.excludes.unresolved().len();
         if names >= MANY_NAMES && !quiet {
             terminal::note(format!("resolving {names} excluded names"));
         }
         let resolved = self.excludes.resolve();
         resolved.map_err(|error| self.describe_failures(&error))?;
-        Ok((self.excludes, self.fingerprint.sum()))
+        Ok(self.excludes)
     }
 
     fn describe_failures(&self, error: &ExcludeError) -> anyhow::Error {

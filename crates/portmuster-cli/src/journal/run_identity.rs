@@ -37,7 +37,7 @@ fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
     [
         ("targets", format!("{} ({:016x})", set.len(), set.labelled_fingerprint())),
         ("ports", check.ports.to_string()),
-        ("excludes", format!("{:016x}", input.excludes_fingerprint())),
+        ("excludes", format!("{:016x}", input.excludes().fingerprint())),
         ("family", check.selection.family.name().to_owned()),
         ("seed", seed),
         ("shard", input.shard().to_string()),

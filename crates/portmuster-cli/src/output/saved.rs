@@ -9,10 +9,11 @@ use std::{
 
 use anyhow::Context;
 use portmuster::{
-    journal::{JournalEntry, JournalOutput, checksum},
+    journal::{JournalEntry, JournalOutput},
     sink::ResumePoint,
 };
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
 
 use super::{error::OpenError, file::OpenFile, run_tag};
 use crate::args::OutputSpec;
@@ -32,7 +33,7 @@ pub(crate) struct SavedOutput {
     /// The end of the rows at the checkpoint.
     #[serde(rename = "mark")]
     pub(crate) resume_point: ResumePoint,
-    /// The [checksum] of the bytes before the resume point; `None`: a database.
+    /// The [checksum](checksum_before) of the bytes before the resume point; `None`: a database.
     #[serde(rename = "before")]
     pub(crate) checksum_before: Option<String>,
     /// Whether the file carries the tag of the run.
@@ -124,7 +125,9 @@ impl JournalOutput for JournaledOutput {
     }
 }
 
-/// Returns the checksum of the last 64 KiB before a resume point.
+/// Returns the 128-bit XXH3 hash of the last 64 KiB before a resume point, in hexadecimal digits.
+///
+/// It detects accidental changes, and does not protect against deliberate ones.
 ///
 /// # Errors
 /// The file can't be read, or no line ends at the resume point.
@@ -140,7 +143,7 @@ pub(super) fn checksum_before(file: &File, resume_point: ResumePoint) -> io::Res
             "no line ends after its first {length} bytes, so another program has changed it"
         )));
     }
-    Ok(checksum(&bytes))
+    Ok(format!("{:032x}", XxHash3_128::oneshot(&bytes)))
 }
 
 #[cfg(test)]

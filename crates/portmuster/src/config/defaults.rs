@@ -32,6 +32,6 @@ pub const PROCESS_THREADS: usize = 250;
 /// per attempt, and few enough to be recalled quickly.
 pub const PREFETCH: usize = 256;
 /// Time in which worker processes must become ready.
-pub const WORKERS_START: Duration = Duration::from_secs(10);
+pub(crate) const WORKERS_START: Duration = Duration::from_secs(10);
 /// How long a worker process may be silent. It sends a heartbeat twice per second.
-pub const WORKER_SILENCE: Duration = Duration::from_secs(5);
+pub(crate) const WORKER_SILENCE: Duration = Duration::from_secs(5);

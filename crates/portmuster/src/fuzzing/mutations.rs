@@ -73,12 +73,12 @@ const LIST_FRAGMENTS: [&[u8]; 28] = [
     b"10.0.0.1",
 ];
 
-/// The bytes of each transcript.
+/// Returns the bytes of each transcript.
 fn greetings() -> Vec<Vec<u8>> {
     transcripts::all().iter().map(transcripts::Transcript::bytes).collect()
 }
 
-/// The payloads of `SSH_MSG_KEXINIT` packets, whose message number is 20.
+/// Returns the payloads of `SSH_MSG_KEXINIT` packets, whose message number is 20.
 fn kexinit_payloads() -> Vec<Vec<u8>> {
     let greetings = greetings();
     let payload = |greeting: &Vec<u8>| {

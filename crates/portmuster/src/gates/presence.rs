@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(presence("cbc", &open(Service::Telnet)), Presence::Absent);
     }
 
-    /// Whether the outcome is no verdict if these are forbidden.
+    /// Returns whether the outcome is no verdict if these are forbidden.
     fn lacks_verdict(names: &[&str], outcome: &Outcome) -> bool {
         let forbidden = names.iter().map(|name| name.parse().expect("the name can be forbidden"));
         missing_verdict(&forbidden.collect::<Vec<_>>(), &[], outcome).is_some()

@@ -33,7 +33,15 @@ const READ_COLUMNS: [&str; 15] = [
     "findings",
 ];
 
-/// Selects a run of a database.
+/// Selects a run of a database, by its id or by its age.
+///
+/// ```
+/// use portmuster::history::RunChoice;
+///
+/// assert_eq!("7".parse(), Ok(RunChoice::Id(7)));
+/// assert_eq!("last".parse(), Ok(RunChoice::BeforeLast(0)));
+/// assert_eq!("-2".parse(), Ok(RunChoice::BeforeLast(1)));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunChoice {
@@ -59,9 +67,10 @@ impl FromStr for RunChoice {
     }
 }
 
-/// The text does not name a run.
+/// The error for a text that does not name a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("a run is last, -1 (the last), -2 (the one before) …, or its id")]
+#[non_exhaustive]
 pub struct UnknownChoice;
 
 /// A run that was read from a database.
@@ -152,8 +161,11 @@ impl From<rusqlite::Error> for StoredRunErrorRepr {
 ///
 /// # Errors
 /// The file is not a portmuster database, lacks the run, or cannot be read.
-pub fn read_run(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunError> {
-    Ok(read_stored(database, choice)?)
+pub fn read_run(
+    database: impl AsRef<Path>,
+    choice: RunChoice,
+) -> Result<StoredRun, StoredRunError> {
+    Ok(read_stored(database.as_ref(), choice)?)
 }
 
 fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunErrorRepr> {
@@ -262,7 +274,9 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
         reason: row.get(5)?,
         service: row.get(6)?,
         banner: banner(row)?,
-        identification: [text(row, 9)?, text(row, 10)?, text(row, 11)?],
+        ssh_protocol: text(row, 9)?,
+        ssh_software: text(row, 10)?,
+        ssh_comment: text(row, 11)?,
         protocol: text(row, 13)?,
         has_kex_init: row.get(12)?,
         findings: match row.get_ref(14)?.as_str_or_null()? {
@@ -275,7 +289,7 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
         None => None,
     };
     let host = text(row, 1)?.ok_or(FromSqlError::InvalidType)?;
-    results.add(&host, row.get(2)?, address, result);
+    results.add_result(&host, row.get(2)?, address, result);
     Ok(())
 }
 
@@ -332,7 +346,7 @@ mod tests {
 
     fn read(database: &ScratchDatabase, choice: &str) -> Result<StoredRun, String> {
         let choice = choice.parse().expect("the choice names a run");
-        read_run(&database.file(), choice).map_err(|error| error.to_string())
+        read_run(database.file(), choice).map_err(|error| error.to_string())
     }
 
     fn outcomes() -> Vec<Outcome> {

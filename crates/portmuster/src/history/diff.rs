@@ -82,7 +82,7 @@ fn kind_of_open(old: &TargetResult, new: &TargetResult) -> Option<ChangeKind> {
     }
     let telnet = [Service::Telnet, Service::TelnetLikely];
     if before == Service::Ssh.name() {
-        (old.identification != new.identification).then_some(ChangeKind::Version)
+        (identification(old) != identification(new)).then_some(ChangeKind::Version)
     } else if before == Service::Other.name() {
         // The rest of the greeting may contain the current time.
         (old.protocol != new.protocol).then_some(ChangeKind::Service)
@@ -111,4 +111,8 @@ fn findings_only_in(one: &TargetResult, other: &TargetResult) -> Vec<Box<str>> {
     let is_comparable = |finding: &str| other.has_kex_init || finding == Weakness::Ssh1.name();
     let findings = one.findings.iter().filter(|finding| is_comparable(finding));
     findings.filter(|finding| !other.findings.contains(finding)).cloned().collect()
+}
+
+fn identification(result: &TargetResult) -> [Option<&str>; 3] {
+    [&result.ssh_protocol, &result.ssh_software, &result.ssh_comment].map(Option::as_deref)
 }

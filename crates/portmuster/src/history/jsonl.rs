@@ -93,8 +93,6 @@ impl<'a> From<&'a Change> for ChangeRow<'a> {
 impl<'a> From<&'a ChangeSide> for TargetResultRow<'a> {
     fn from(ChangeSide { address, result }: &'a ChangeSide) -> Self {
         let text = std::str::from_utf8(&result.banner);
-        let [ssh_protocol, ssh_software, ssh_comment] =
-            result.identification.each_ref().map(Option::as_deref);
         Self {
             state: result.state.name(),
             reason: &result.reason,
@@ -102,9 +100,9 @@ impl<'a> From<&'a ChangeSide> for TargetResultRow<'a> {
             service: result.service.as_deref(),
             banner: text.ok().filter(|text| !text.is_empty()),
             banner_base64: text.is_err().then(|| STANDARD.encode(&result.banner)),
-            ssh_protocol,
-            ssh_software,
-            ssh_comment,
+            ssh_protocol: result.ssh_protocol.as_deref(),
+            ssh_software: result.ssh_software.as_deref(),
+            ssh_comment: result.ssh_comment.as_deref(),
             protocol: result.protocol.as_deref(),
             findings: &result.findings,
         }

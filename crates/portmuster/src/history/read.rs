@@ -16,7 +16,7 @@ use crate::{outcome::PortState, sink};
 
 /// Limit of the length of a line, in bytes. The longest row, with evidence and algorithm lists from a
 /// hostile server, is a quarter of it.
-pub const LINE_MAX: usize = 1 << 20;
+pub(super) const LINE_MAX: usize = 1 << 20;
 
 /// Limit of the length of a parser's message, in characters. The message may quote untrusted text.
 const MESSAGE_MAX: usize = 200;
@@ -65,7 +65,7 @@ impl Error for RowError {
 pub enum RowErrorKind {
     /// Reading failed.
     Io,
-    /// The line is longer than [`LINE_MAX`].
+    /// The line is longer than 1 MiB, four times the longest row.
     TooLong,
     /// The row has another schema.
     Schema,
@@ -193,11 +193,13 @@ impl ReadRow<'_> {
             reason: self.reason.into(),
             service: self.service.map(Into::into),
             banner,
-            identification: [self.ssh_protocol, self.ssh_software, self.ssh_comment],
+            ssh_protocol: self.ssh_protocol,
+            ssh_software: self.ssh_software,
+            ssh_comment: self.ssh_comment,
             protocol: self.protocol,
             has_kex_init: self.kex_algorithms.is_some(),
             findings: self.findings.unwrap_or_default().into(),
         };
-        run.add(&self.host, self.port, self.address, result);
+        run.add_result(&self.host, self.port, self.address, result);
     }
 }

@@ -10,9 +10,14 @@ use std::{
 };
 
 use super::target_result::TargetResult;
-use crate::targets::{self, Host, Target};
+use crate::{
+    outcome::Outcome,
+    targets::{self, Host, Target},
+};
 
-/// The results of the targets of a run.
+/// The results of the targets of a run, collected from its outcomes or read from its rows.
+///
+/// A target takes 32 bytes, plus about 100 if its host is a name; equal results are stored once.
 #[derive(Debug, Default)]
 pub struct RunResults {
     entries: Vec<ResultEntry>,
@@ -56,21 +61,34 @@ impl RunResults {
         Self::default()
     }
 
-    /// Adds a row. `address` is the address that was checked; it matters only for names.
+    /// Adds the result of an outcome.
     ///
-    /// If several rows have the same host, port and address, the last one counts: a stream of targets
+    /// If several results have the same host, port and address, the last one counts: a stream of targets
     /// may contain a target twice.
     ///
     /// # Panics
-    /// After 4,294,967,295 rows, which need 128 GiB.
-    pub fn add(&mut self, host: &str, port: u16, address: Option<IpAddr>, result: TargetResult) {
+    /// After 4,294,967,295 results, which need 128 GiB.
+    pub fn add(&mut self, outcome: &Outcome) {
+        let Target { host, port, .. } = &outcome.target;
+        let address = outcome.endpoint.map(|endpoint| endpoint.ip());
+        self.add_result(&host.to_string(), *port, address, outcome.into());
+    }
+
+    /// Adds a row. `address` is the address that was checked; it matters only for names.
+    pub(super) fn add_result(
+        &mut self,
+        host: &str,
+        port: u16,
+        address: Option<IpAddr>,
+        result: TargetResult,
+    ) {
         let row = u32::try_from(self.entries.len()).expect("the rows fit in memory");
         let key = TargetKey::new(host, port, address);
         let result = self.index_of(result);
         self.entries.push(ResultEntry { key, result, row });
     }
 
-    /// Returns the number of rows that were added.
+    /// Returns the number of results that were added.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.entries.len() as u64
@@ -107,6 +125,14 @@ impl RunResults {
             .sort_unstable_by(|one, other| one.key.cmp(&other.key).then(other.row.cmp(&one.row)));
         entries.dedup_by(|one, kept| one.key == kept.key);
         (entries, results)
+    }
+}
+
+impl FromIterator<Outcome> for RunResults {
+    fn from_iter<T: IntoIterator<Item = Outcome>>(outcomes: T) -> Self {
+        let mut results = Self::new();
+        outcomes.into_iter().for_each(|outcome| results.add(&outcome));
+        results
     }
 }
 
@@ -154,6 +180,33 @@ impl TargetKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        history::read_jsonl,
+        outcome::{Identification, ServiceDetails},
+        sink::{Jsonl, Sink, samples},
+    };
+
+    #[test]
+    fn outcomes_have_the_results_of_their_rows() {
+        let mut identification = Identification::new("2.0", b"software\xff\\\x1b");
+        identification.comment = Some("comment \u{1b}".into());
+        let details = ServiceDetails { identification: Some(identification), ..Default::default() };
+        let outcomes = [
+            samples::everything(),
+            samples::open(b"\xff\xfe", None),
+            samples::open(b"SSH-2.0-\xff\r\n", Some(details)),
+        ];
+        let mut rows = Vec::new();
+        let mut sink = Jsonl::new(&mut rows);
+        for outcome in &outcomes {
+            sink.write(outcome).expect("vectors accept any write");
+        }
+        let read = read_jsonl(rows.as_slice()).expect("rows");
+        let collected: RunResults = outcomes.into_iter().collect();
+        assert_eq!(collected.results, read.results);
+        let keys = |run: &RunResults| format!("{:?}", run.entries);
+        assert_eq!(keys(&collected), keys(&read));
+    }
 
     /// Millions of entries are in memory at once.
     #[test]

@@ -82,10 +82,10 @@ fn describe(ChangeSide { result, .. }: &ChangeSide) -> String {
     let Some(service) = &result.service else {
         return escape_line(format!("{} ({})", result.state, result.reason).as_bytes());
     };
-    let greeting = match &result.identification {
-        [_, Some(software), Some(comment)] => format!("{software} {comment}").into_bytes(),
-        [_, Some(software), None] => software.as_bytes().to_vec(),
-        _ => result.banner.to_vec(),
+    let greeting = match (&result.ssh_software, &result.ssh_comment) {
+        (Some(software), Some(comment)) => format!("{software} {comment}").into_bytes(),
+        (Some(software), None) => software.as_bytes().to_vec(),
+        (None, _) => result.banner.to_vec(),
     };
     let service = match &result.protocol {
         Some(protocol) => format!("{service} ({protocol})"),

@@ -1,8 +1,13 @@
 //! The result of one target in a run.
 
-use crate::outcome::PortState;
+use crate::{
+    outcome::{Outcome, PortState},
+    sink::{Row, RowText},
+};
 
 /// The result of one target in a run, as far as runs are compared.
+///
+/// It is read from a row, or created from an [`Outcome`] with the texts that its row has.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct TargetResult {
@@ -15,12 +20,41 @@ pub struct TargetResult {
     pub service: Option<Box<str>>,
     /// The greeting, untrusted and unescaped.
     pub banner: Box<[u8]>,
-    /// The ssh identification: protocol version, software and comment.
-    pub identification: [Option<Box<str>>; 3],
+    /// The version of the ssh protocol, as in rows.
+    pub ssh_protocol: Option<Box<str>>,
+    /// The software in the ssh identification, with its version, as in rows.
+    pub ssh_software: Option<Box<str>>,
+    /// The comment in the ssh identification, as in rows.
+    pub ssh_comment: Option<Box<str>>,
     /// The protocol of the service `other`.
     pub protocol: Option<Box<str>>,
     /// Whether the algorithms of the ssh server are known.
     pub has_kex_init: bool,
     /// The names of the weaknesses, as in rows.
     pub findings: Box<[Box<str>]>,
+}
+
+impl From<&Outcome> for TargetResult {
+    fn from(outcome: &Outcome) -> Self {
+        let row = Row::from(outcome);
+        Self {
+            state: outcome.verdict.state,
+            reason: row.reason.into(),
+            service: row.service.map(Into::into),
+            banner: outcome.verdict.banner.as_slice().into(),
+            ssh_protocol: row.ssh_protocol.map(Into::into),
+            ssh_software: row.ssh_software.map(text),
+            ssh_comment: row.ssh_comment.map(text),
+            protocol: row.protocol.map(Into::into),
+            has_kex_init: row.kex_algorithms.is_some(),
+            findings: row.findings.unwrap_or_default().into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+fn text(text: RowText<'_>) -> Box<str> {
+    match text {
+        RowText::Utf8(text) => text.into(),
+        RowText::Escaped(text) => text.into(),
+    }
 }

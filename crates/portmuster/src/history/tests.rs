@@ -14,7 +14,9 @@ fn result(state: PortState, service: Option<&str>) -> TargetResult {
         reason: "reason".into(),
         service: service.map(Into::into),
         banner: Box::default(),
-        identification: [None, None, None],
+        ssh_protocol: None,
+        ssh_software: None,
+        ssh_comment: None,
         protocol: None,
         has_kex_init: false,
         findings: Box::default(),
@@ -27,7 +29,8 @@ fn open(service: &str) -> TargetResult {
 
 fn ssh(software: &str, findings: Option<&[&str]>) -> TargetResult {
     TargetResult {
-        identification: [Some("2.0".into()), Some(software.into()), None],
+        ssh_protocol: Some("2.0".into()),
+        ssh_software: Some(software.into()),
         has_kex_init: findings.is_some(),
         findings: findings.unwrap_or_default().iter().map(|&it| it.into()).collect(),
         ..open("ssh")
@@ -37,7 +40,7 @@ fn ssh(software: &str, findings: Option<&[&str]>) -> TargetResult {
 fn run(rows: Vec<(&str, Option<&str>, TargetResult)>) -> RunResults {
     let mut run = RunResults::new();
     for (host, address, result) in rows {
-        run.add(host, 22, address.map(|it| it.parse().expect("an address")), result);
+        run.add_result(host, 22, address.map(|it| it.parse().expect("an address")), result);
     }
     run
 }
@@ -113,7 +116,7 @@ fn version_compares_ssh_identifications_and_banner_telnet_greetings() {
     assert_eq!(kinds(ssh("a", None), ssh("a", None)), [""; 0]);
     let commented = |comment: &str| {
         let mut result = ssh("a", None);
-        result.identification[2] = Some(comment.into());
+        result.ssh_comment = Some(comment.into());
         result
     };
     assert_eq!(kinds(commented("Debian-2"), commented("Debian-3")), ["version"]);

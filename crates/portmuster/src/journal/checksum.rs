@@ -1,4 +1,4 @@
-//! The checksum of journals and of the outputs that they name.
+//! The checksum of journals.
 
 use twox_hash::XxHash3_128;
 
@@ -6,7 +6,6 @@ use twox_hash::XxHash3_128;
 ///
 /// It detects accidental changes, and does not protect against deliberate ones
 /// (<https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>).
-#[must_use]
-pub fn checksum(bytes: &[u8]) -> String {
+pub(super) fn checksum(bytes: &[u8]) -> String {
     format!("{:032x}", XxHash3_128::oneshot(bytes))
 }

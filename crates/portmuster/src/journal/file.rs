@@ -26,10 +26,12 @@ const RANDOM: usize = 6;
 /// The permissions of a new journal before the umask applies.
 const MODE: u32 = 0o666;
 
-/// Returns whether the other name, in the same directory, is reserved for temporary files of the
-/// journal.
+/// Returns whether a journal with this file name reserves the other name in its directory, for the
+/// temporary files in which it writes its next version.
+///
+/// A program whose users name its outputs refuses such names.
 #[must_use]
-pub fn is_temporary(journal: &OsStr, other: &OsStr) -> bool {
+pub fn is_reserved_name(journal: &OsStr, other: &OsStr) -> bool {
     let rest = other.as_bytes().strip_prefix(prefix(journal).as_bytes());
     rest.is_some_and(|rest| rest.starts_with(b".") && rest.ends_with(TEMPORARY.as_bytes()))
 }
@@ -289,10 +291,10 @@ mod tests {
 
     #[test]
     fn names_of_temporary_files_are_recognised() {
-        let is_temporary = |other: &str| is_temporary("run".as_ref(), other.as_ref());
-        assert!([".run.next", ".run.x.next", ".run.aBc123.next"].into_iter().all(is_temporary));
+        let is_reserved = |other: &str| is_reserved_name("run".as_ref(), other.as_ref());
+        assert!([".run.next", ".run.x.next", ".run.aBc123.next"].into_iter().all(is_reserved));
         assert!(
-            !["run.next", ".runner.next", ".run.nex", ".other.next"].into_iter().any(is_temporary)
+            !["run.next", ".runner.next", ".run.nex", ".other.next"].into_iter().any(is_reserved)
         );
     }
 

@@ -65,7 +65,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The error of a system call that creates a poller or an eventfd.
+    /// Returns the error of a system call that creates a poller or an eventfd.
     pub(super) fn poller(errno: Errno) -> Self {
         Self::Poller(errno.into())
     }

@@ -83,7 +83,7 @@ impl Account {
     }
 
     /// Removes one outcome, because its target will be checked again.
-    pub fn take_back(&mut self, verdict: &Verdict) {
+    pub(crate) fn take_back(&mut self, verdict: &Verdict) {
         let state = &mut self.states[verdict.state as usize];
         *state = state.saturating_sub(1);
         if let Some(service) = verdict.service {
@@ -93,6 +93,9 @@ impl Account {
     }
 
     /// Returns the sums over `earlier` and this run, which resumed it.
+    ///
+    /// # Panics
+    /// A sum overflows, which those of [sound](Self::is_sound) accounts never do.
     #[must_use]
     pub fn after(self, earlier: Self) -> Self {
         if earlier == Self::default() {

@@ -73,7 +73,7 @@ named_enum! {
 }
 
 impl Reason {
-    /// The reason for an error number without a rule of its own.
+    /// Returns the reason for an error number without a rule of its own.
     pub(crate) fn errno(errno: Errno) -> Self {
         Self::Errno(errno.raw_os_error())
     }

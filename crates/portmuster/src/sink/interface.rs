@@ -80,8 +80,7 @@ pub enum ResumePoint {
 impl ResumePoint {
     /// Returns whether a sink can have made this resume point. One that was read from a file may hold
     /// any numbers.
-    #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub(crate) fn is_sound(&self) -> bool {
         match *self {
             Self::Lines { .. } => true,
             // A host takes more than one byte.
@@ -106,6 +105,7 @@ pub struct Beginning {
 
 impl Beginning {
     /// Describes a run that started at `time`; `arguments` is its command line.
+    #[must_use]
     pub fn new(time: SystemTime, arguments: impl Into<String>) -> Self {
         Self { time, arguments: arguments.into() }
     }

@@ -56,6 +56,22 @@ pub(crate) use error::DatabaseErrorRepr;
 pub use error::{DatabaseError, DatabaseErrorKind};
 
 /// Writes outcomes to a database, as one run.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("audit.db");
+/// use std::time::SystemTime;
+/// use portmuster::{Checker, Config, sink::{Beginning, Ending, Sink, Sqlite}};
+///
+/// let beginning = Beginning::new(SystemTime::now(), "the weekly audit");
+/// let mut database = Sqlite::begin(&path, &beginning)?;
+/// let mut outcomes = Checker::new(Config::default()).check([("127.0.0.1", 1)])?;
+/// for outcome in &mut outcomes {
+///     database.write(&outcome)?;
+/// }
+/// database.finish(&Ending::new(outcomes.account(), 1, SystemTime::now()))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sqlite {
     connection: Connection,
@@ -91,15 +107,15 @@ impl Sqlite {
     ///
     /// # Errors
     /// The file is neither, cannot be read, or has several hard links.
-    pub fn inspect(path: &Path) -> Result<(), DatabaseError> {
-        Ok(inspect(path)?)
+    pub fn inspect(path: impl AsRef<Path>) -> Result<(), DatabaseError> {
+        Ok(inspect(path.as_ref())?)
     }
 
     /// Begins a run in the database, which is created if the file is missing or empty.
     ///
     /// # Errors
     /// The file is not a portmuster database, cannot be written, or is locked by another program.
-    pub fn begin(path: &Path, beginning: &Beginning) -> Result<Self, DatabaseError> {
+    pub fn begin(path: impl AsRef<Path>, beginning: &Beginning) -> Result<Self, DatabaseError> {
         PreparedRun::begin(path, beginning)?.commit()
     }
 
@@ -107,7 +123,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// As for [`Self::begin`], and if the database lacks the run or the outcome.
-    pub fn resume(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
+    pub fn resume(path: impl AsRef<Path>, run: i64, last: i64) -> Result<Self, DatabaseError> {
         PreparedRun::resume(path, run, last)?.commit()
     }
 
@@ -301,16 +317,16 @@ impl PreparedRun {
     ///
     /// # Errors
     /// As for [`Sqlite::begin`].
-    pub fn begin(path: &Path, beginning: &Beginning) -> Result<Self, DatabaseError> {
-        Ok(Self(begin(path, beginning)?))
+    pub fn begin(path: impl AsRef<Path>, beginning: &Beginning) -> Result<Self, DatabaseError> {
+        Ok(Self(begin(path.as_ref(), beginning)?))
     }
 
     /// Prepares a run to resume after the outcome with id `last`; later outcomes are deleted.
     ///
     /// # Errors
     /// As for [`Sqlite::resume`].
-    pub fn resume(path: &Path, run: i64, last: i64) -> Result<Self, DatabaseError> {
-        Ok(Self(resume(path, run, last)?))
+    pub fn resume(path: impl AsRef<Path>, run: i64, last: i64) -> Result<Self, DatabaseError> {
+        Ok(Self(resume(path.as_ref(), run, last)?))
     }
 
     /// Returns the fingerprint for a [`ResumePoint::Run`] of this run.

@@ -12,6 +12,7 @@ use super::{
     range::{AddressRange, Family},
     region::{FEW_SPANS, Region, v4_spans},
 };
+use crate::fingerprint::Fingerprint;
 
 /// Addresses, networks and names that must never be connected to.
 ///
@@ -24,6 +25,8 @@ pub struct Excludes {
     region: Arc<Region>,
     /// Names whose addresses are not known yet, each with its ports.
     unresolved: Vec<(Arc<str>, Ports)>,
+    /// Of the text of the items, in the order of adding.
+    fingerprint: Fingerprint,
 }
 
 impl Excludes {
@@ -66,11 +69,20 @@ impl Excludes {
                 }
             }
         }
+        self.fingerprint.add(item.as_bytes()).add(b"\n");
         Ok(())
     }
 
-    /// The names that were added and are not [resolved](Self::resolve) yet, in the order of adding.
-    /// A name that was added twice occurs twice.
+    /// Returns a hash of the items that were added, as text and in the order of adding.
+    ///
+    /// It is the same on every machine, whatever addresses the names have there.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint.sum()
+    }
+
+    /// Returns the names that were added and are not [resolved](Self::resolve) yet, in the order of
+    /// adding. A name that was added twice occurs twice.
     #[must_use]
     pub fn unresolved(&self) -> impl ExactSizeIterator<Item = &Arc<str>> {
         self.unresolved.iter().map(|(name, _)| name)
@@ -93,20 +105,20 @@ impl Excludes {
         self.unresolved.push((name.into(), Ports::all()));
     }
 
-    /// Whether nothing is excluded.
+    /// Returns whether nothing is excluded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.region.is_empty()
     }
 
-    /// Whether this port of this name, as written, is excluded.
+    /// Returns whether this port of this name, as written, is excluded.
     #[must_use]
     pub fn contains_name(&self, name: &str, port: u16) -> bool {
         self.region.ports_of_name(name).is_some_and(|ports| ports.contains(port))
     }
 
-    /// Whether this port is excluded for the address, or for the address that a connection to it
-    /// reaches: that of IPv4 in IPv6, and loopback for an unspecified address.
+    /// Returns whether this port is excluded for the address, or for the address that a connection to
+    /// it reaches: that of IPv4 in IPv6, and loopback for an unspecified address.
     ///
     /// ```
     /// use portmuster::targets::Excludes;
@@ -124,17 +136,17 @@ impl Excludes {
         is_excluded(address) || reached_address(address).is_some_and(is_excluded)
     }
 
-    /// Whether every port of every address of a family is excluded.
+    /// Returns whether every port of every address of a family is excluded.
     pub(crate) fn contains_all_ports(&self, family: Family) -> bool {
         self.region.contains_all(family, &Ports::all())
     }
 
-    /// Whether this port is excluded for every address of a family.
+    /// Returns whether this port is excluded for every address of a family.
     pub(crate) fn contains_all(&self, family: Family, port: u16) -> bool {
         self.region.contains_all(family, &Ports::one(port))
     }
 
-    /// The excluded hosts and ports, shared with the sets of targets that exclude them.
+    /// Returns the excluded hosts and ports, shared with the sets of targets that exclude them.
     pub(super) fn region(&self) -> &Arc<Region> {
         &self.region
     }
@@ -178,5 +190,18 @@ mod tests {
             let parse = |text: &str| text.parse::<IpAddr>().expect(text);
             assert_eq!(reached_address(parse(address)), expected.map(parse), "{address}");
         }
+    }
+
+    #[test]
+    fn the_fingerprint_is_that_of_the_items_that_were_added() {
+        let mut excludes = Excludes::new();
+        assert_eq!(excludes.fingerprint(), Fingerprint::of(b""));
+        excludes.add("10.0.0.0/8").expect("a network");
+        excludes.add("name.example:22").expect("a name");
+        let added = Fingerprint::of(b"10.0.0.0/8\nname.example:22\n");
+        assert_eq!(excludes.fingerprint(), added);
+        excludes.resolve_with(|_| vec![[192, 0, 2, 1].into()]);
+        excludes.add("10.0.0.0/33").expect_err("no network");
+        assert_eq!(excludes.fingerprint(), added, "neither addresses nor errors count");
     }
 }

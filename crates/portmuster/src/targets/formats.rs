@@ -37,7 +37,7 @@ pub use self::{
     skipped_records::SkippedRecords,
 };
 
-/// Options for reading an input.
+/// Options for reading an input. Start from the default, which detects the format, and set fields.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct InputOptions {
@@ -54,7 +54,7 @@ pub struct InputOptions {
 }
 
 impl InputOptions {
-    /// The meaning of the text after a target of a list.
+    /// Returns the meaning of the text after a target of a list.
     #[must_use]
     pub fn line_rule(&self) -> LineRule {
         match self.format {
@@ -72,6 +72,20 @@ type Peeked<R> = Chain<Cursor<Vec<u8>>, R>;
 ///
 /// The first call of [`next_item`](Self::next_item) detects the format, for which it waits until
 /// the first line that is not blank is complete. Nothing is read before that call.
+///
+/// ```
+/// use portmuster::targets::{Entries, InputFormat, InputOptions, Ports, TargetSet};
+///
+/// let table = "hostname,port,owner\ndb.example,2222,alice\n";
+/// let mut set = TargetSet::default();
+/// let mut entries = Entries::new(table.as_bytes(), InputOptions::default());
+/// let ports = Ports::ssh_and_telnet();
+/// while entries.next_item(|item, label| set.add(item, label, &ports))?.is_some() {}
+///
+/// assert_eq!(entries.format(), Some(InputFormat::Csv));
+/// assert_eq!(set.get(0).map(|target| target.to_string()).as_deref(), Some("db.example:2222"));
+/// # Ok::<(), portmuster::targets::LineError>(())
+/// ```
 #[derive(Debug)]
 pub struct Entries<R> {
     options: InputOptions,
@@ -100,7 +114,7 @@ impl<R: BufRead> Entries<R> {
         Self { options, reader: FormatReader::Unopened(Some(input)), has_failed: false }
     }
 
-    /// The format of the input; `None` before the first call of [`next_item`](Self::next_item).
+    /// Returns the format of the input; `None` before the first call of [`next_item`](Self::next_item).
     pub fn format(&self) -> Option<InputFormat> {
         Some(match self.reader {
             FormatReader::Unopened(_) => return None,
@@ -114,7 +128,7 @@ impl<R: BufRead> Entries<R> {
         })
     }
 
-    /// Whether the options determine the format, by its name or by columns, which only CSV has.
+    /// Returns whether the options determine the format, by its name or by columns, which only CSV has.
     pub fn is_format_given(&self) -> bool {
         self.options.format.is_some() || self.options.columns.is_some()
     }

@@ -52,7 +52,7 @@ pub(super) fn parse(text: &str) -> Result<ParsedItem, ItemError> {
     Ok(ParsedItem { hosts, ports: Some(ports) })
 }
 
-/// Whether the text is a single address or name, without ports.
+/// Returns whether the text is a single address or name, without ports.
 pub(super) fn is_single_host(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || address::is_zoned(text) || name::parse(text).is_ok()
 }

@@ -1,6 +1,6 @@
 //! Comparison of host names.
 
-/// Whether two host names are equal apart from case and a trailing dot.
+/// Returns whether two host names are equal apart from case and a trailing dot.
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
     let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).len();
     one[..bare(one)].eq_ignore_ascii_case(&other[..bare(other)])

@@ -101,7 +101,8 @@ const COMMANDS: [&str; 5] = ["ssh", "telnet", "nc", "ncat", "netcat"];
 /// Words that have a meaning as the first word of a label.
 const KEYWORDS: [&str; 8] = ["ssh", "telnet", "port", "ports", "to", "through", "thru", "until"];
 
-/// Whether the bytes of the label show that it is valid. Most labels are, as they are plain words.
+/// Returns whether the bytes of the label show that it is valid. Most labels are, as they are plain
+/// words.
 fn has_only_words(label: &str) -> bool {
     let first = label.split([' ', ',']).next().unwrap_or_default();
     let is_keyword = |keyword: &&str| first.eq_ignore_ascii_case(keyword);
@@ -252,14 +253,14 @@ fn is_target(word: &str) -> bool {
     is_numeric(word) || is_dotted_name(word)
 }
 
-/// Whether a word can only be meant as an IPv4 address, a network or a range, valid or not.
+/// Returns whether a word can only be meant as an IPv4 address, a network or a range, valid or not.
 fn is_numeric(word: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_digit() || b".-,*/".contains(&byte);
     let dots = word.bytes().filter(|byte| *byte == b'.').count();
     dots >= 3 && word.starts_with(|first: char| first.is_ascii_digit()) && word.bytes().all(is_part)
 }
 
-/// Whether a word is a host name with a domain whose last part has at least two characters and
+/// Returns whether a word is a host name with a domain whose last part has at least two characters and
 /// begins with a letter.
 fn is_dotted_name(word: &str) -> bool {
     let name = word.trim_end_matches('.');

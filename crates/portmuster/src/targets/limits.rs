@@ -2,7 +2,7 @@
 
 /// The maximum number of bytes of a line in a list. The longest item, a name with many ports, is
 /// far shorter.
-pub const LINE_MAX: usize = 4096;
+pub(super) const LINE_MAX: usize = 4096;
 
 /// The maximum number of separate ranges of a set that come from items with several ranges, or from
 /// ranges that other items split. Each takes up to 100 bytes.

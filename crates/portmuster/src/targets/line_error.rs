@@ -104,7 +104,7 @@ fn text_of(format: InputFormat) -> &'static str {
 }
 
 impl LineErrorKind {
-    /// Whether the error ends the input: nothing after it can be read.
+    /// Returns whether the error ends the input: nothing after it can be read.
     #[must_use]
     pub fn is_final(&self) -> bool {
         match self {

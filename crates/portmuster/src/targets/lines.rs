@@ -23,7 +23,7 @@ pub enum LineRule {
     Targets,
 }
 
-/// Reads the items of a list line by line, in bounded memory.
+/// Reads the items of a list line by line, in bounded memory. A line has at most 4,096 bytes.
 #[derive(Debug)]
 pub struct Lines<R> {
     raw: RawLines<R>,
@@ -43,7 +43,7 @@ impl<R: BufRead> Lines<R> {
         Self { raw: RawLines::new(input, LINE_MAX), rule, parsed: None }
     }
 
-    /// The number of the current line, counted from 1; 0 before the first.
+    /// Returns the number of the current line, counted from 1; 0 before the first.
     #[must_use]
     pub fn line(&self) -> u64 {
         self.raw.line()

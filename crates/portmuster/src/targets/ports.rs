@@ -99,16 +99,15 @@ impl Ports {
         Self(PortRanges::One(22..=23))
     }
 
-    /// The number of ports: 1 to 65,535.
+    /// Returns the number of ports: 1 to 65,535.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a list of ports is never empty")]
     pub fn len(&self) -> usize {
         self.ranges().iter().map(length).sum()
     }
 
-    /// The port at `index` in ascending order; `None` beyond the last.
-    #[must_use]
-    pub fn get(&self, index: usize) -> Option<u16> {
+    /// Returns the port at `index` in ascending order; `None` beyond the last.
+    pub(crate) fn get(&self, index: usize) -> Option<u16> {
         let mut index = index;
         for range in self.ranges() {
             if index < length(range) {
@@ -119,10 +118,28 @@ impl Ports {
         None
     }
 
+    /// Creates a list of these ports, in any order; `None` if there are none, or one of them is 0.
+    ///
+    /// ```
+    /// use portmuster::targets::Ports;
+    ///
+    /// let ports = Ports::new([2222, 22]).expect("ports other than 0");
+    /// assert_eq!(ports.iter().collect::<Vec<_>>(), [22, 2222]);
+    /// ```
+    #[must_use]
+    pub fn new(ports: impl IntoIterator<Item = u16>) -> Option<Self> {
+        Self::from_numbers(ports.into_iter()).filter(|ports| !ports.contains(0))
+    }
+
     /// Creates a list of these ports, none of which may be 0; `None` if there is no port.
     pub(super) fn from_numbers(ports: impl Iterator<Item = u16>) -> Option<Self> {
         let ports: Vec<_> = ports.map(|port| port..=port).collect();
         (!ports.is_empty()).then(|| Self::union(ports))
+    }
+
+    /// Iterates over the ports in ascending order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> {
+        self.ranges().iter().cloned().flatten()
     }
 
     /// Creates a list of one port, which must not be 0.
@@ -130,7 +147,7 @@ impl Ports {
         Self(PortRanges::One(port..=port))
     }
 
-    /// The ascending, disjoint ranges of the list.
+    /// Returns the ascending, disjoint ranges of the list.
     pub(crate) fn ranges(&self) -> &[RangeInclusive<u16>] {
         match &self.0 {
             PortRanges::One(range) => std::slice::from_ref(range),
@@ -143,7 +160,7 @@ impl Ports {
         Self(PortRanges::One(1..=u16::MAX))
     }
 
-    /// Whether the list contains the port.
+    /// Returns whether the list contains the port.
     #[must_use]
     pub fn contains(&self, port: u16) -> bool {
         let ranges = self.ranges();

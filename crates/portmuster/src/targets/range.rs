@@ -7,11 +7,11 @@ use std::{
 
 /// An IPv4 or IPv6 address as an integer.
 pub(crate) trait AddressNumber: Copy + Ord + fmt::Debug {
-    /// The next address; `None` after the highest.
+    /// Returns the next address; `None` after the highest.
     fn next(self) -> Option<Self>;
-    /// The previous address; `None` before 0.
+    /// Returns the previous address; `None` before 0.
     fn previous(self) -> Option<Self>;
-    /// The number of addresses from this one to `last`, inclusive; saturates.
+    /// Returns the number of addresses from this one to `last`, inclusive; saturates.
     fn count_to(self, last: Self) -> u128;
 }
 
@@ -54,7 +54,7 @@ impl Family {
     /// Both families, IPv4 first.
     pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
 
-    /// The family of an address.
+    /// Returns the family of an address.
     pub(crate) fn of(address: IpAddr) -> Self {
         if address.to_canonical().is_ipv4() { Self::V4 } else { Self::V6 }
     }
@@ -77,7 +77,7 @@ impl AddressRange {
         }
     }
 
-    /// The number of addresses; saturates at `u128::MAX`.
+    /// Returns the number of addresses; saturates at `u128::MAX`.
     pub(crate) fn len(self) -> u128 {
         match self {
             Self::V4(first, last) => first.count_to(last),
@@ -85,7 +85,7 @@ impl AddressRange {
         }
     }
 
-    /// The address at `index`, which must be below the length.
+    /// Returns the address at `index`, which must be below the length.
     pub(crate) fn get(self, index: u128) -> Option<IpAddr> {
         match self {
             Self::V4(first, _) => {
@@ -96,7 +96,7 @@ impl AddressRange {
     }
 }
 
-/// The integer of an address; an IPv4 address is first mapped to IPv6.
+/// Returns the integer of an address; an IPv4 address is first mapped to IPv6.
 fn bits(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().into(),

@@ -49,12 +49,12 @@ impl RangeListInterner {
 }
 
 impl RangeList {
-    /// The number of addresses.
+    /// Returns the number of addresses.
     pub(super) fn len(&self) -> u128 {
         self.addresses.into()
     }
 
-    /// The address at `index` in ascending order; `None` beyond the last.
+    /// Returns the address at `index` in ascending order; `None` beyond the last.
     pub(super) fn get(&self, index: u128) -> Option<u32> {
         let index = u64::try_from(index).ok().filter(|&index| index < self.addresses)?;
         let after = self.starts.partition_point(|&(_, before)| u64::from(before) <= index);

@@ -61,17 +61,17 @@ impl<R: BufRead> RawLines<R> {
         }
     }
 
-    /// The current line, without its line end.
+    /// Returns the current line, without its line end.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// The number of the current line, counted from 1; 0 before the first.
+    /// Returns the number of the current line, counted from 1; 0 before the first.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// The current line as text, without a byte order mark.
+    /// Returns the current line as text, without a byte order mark.
     ///
     /// # Errors
     /// The line is not UTF-8, or it contains a NUL.

@@ -42,7 +42,7 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty() && self.names.is_empty()
     }
@@ -76,7 +76,7 @@ impl Region {
         }
     }
 
-    /// Whether the set contains every address of a family with all the ports.
+    /// Returns whether the set contains every address of a family with all the ports.
     pub(crate) fn contains_all(&self, family: Family, ports: &Ports) -> bool {
         let ports = ports.clone();
         match family {
@@ -85,7 +85,7 @@ impl Region {
         }
     }
 
-    /// Whether the set contains the pair of address and port.
+    /// Returns whether the set contains the pair of address and port.
     pub(crate) fn contains(&self, address: IpAddr, port: u16) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => self.v4.contains(address.into(), port),

@@ -101,26 +101,26 @@ impl TargetSet {
         Ok(())
     }
 
-    /// The number of targets; saturates at `u128::MAX`.
+    /// Returns the number of targets; saturates at `u128::MAX`.
     #[must_use]
     pub fn len(&self) -> u128 {
         self.len
     }
 
-    /// The number of targets; `None` if there are `u128::MAX` or more, as in all of IPv6 with two
-    /// ports.
+    /// Returns the number of targets; `None` if there are `u128::MAX` or more, as in all of IPv6 with
+    /// two ports.
     #[must_use]
     pub fn exact_len(&self) -> Option<u128> {
         (self.len < u128::MAX).then_some(self.len)
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether [`get`](Self::get) reaches every target, which is so for up to 2^126 targets.
+    /// Returns whether [`get`](Self::get) reaches every target, which is so for up to 2^126 targets.
     #[must_use]
     pub fn can_be_indexed(&self) -> bool {
         self.len <= INDEXED_MAX
@@ -132,8 +132,8 @@ impl TargetSet {
         self.skipped
     }
 
-    /// The target at `index`: item by item, within an item host by host, and within a host port by
-    /// port. `None` beyond the last.
+    /// Returns the target at `index`: item by item, within an item host by host, and within a host
+    /// port by port. `None` beyond the last.
     #[must_use]
     pub fn get(&self, index: u128) -> Option<Target> {
         let block = self.block_at(index)?;

@@ -8,10 +8,11 @@ use super::{set::TargetSet, shuffle::Shuffle, target::Target};
 
 /// The version of the mapping from positions to targets.
 ///
-/// A position that is stored, as in a journal, identifies a target only under the version with
-/// which it was stored. Raise the version whenever the same targets, order, seed and shard yield
-/// another sequence. The sequence depends on the shuffle, on how a [`TargetSet`] lays out and
-/// numbers its blocks, and on the [fingerprint](TargetSet::fingerprint) that seeds the shuffle.
+/// The same targets, [`Order`] and [`Shard`] yield the same sequence in every build with this version. A
+/// program that stores [positions](crate::Positions) itself stores the version with them, and resumes
+/// only if it is the same; a [journal](crate::journal) does so.
+// Raise it whenever the sequence changes. It depends on the shuffle, on how a `TargetSet` lays out and
+// numbers its blocks, and on the fingerprint that seeds the shuffle.
 pub const WALK_VERSION: u32 = 1;
 
 /// The order in which the targets of a set are checked.
@@ -56,15 +57,15 @@ impl Shard {
         (1..=of).contains(&part).then_some(Self { part, of })
     }
 
-    /// The number of positions of `0..len` that belong to this shard.
+    /// Returns the number of positions of `0..len` that belong to this shard.
     #[must_use]
     pub fn share(self, len: u128) -> u128 {
         (len.saturating_add(u128::from(self.of - self.part))) / u128::from(self.of)
     }
 
-    /// Whether the position belongs to this shard.
+    /// Returns whether the position belongs to this shard.
     #[must_use]
-    pub fn has(self, position: u64) -> bool {
+    pub fn contains(self, position: u64) -> bool {
         position % self.of == self.part - 1
     }
 }

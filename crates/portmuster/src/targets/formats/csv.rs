@@ -34,7 +34,7 @@ struct CsvCell {
 }
 
 impl CsvCell {
-    /// The text without a byte order mark. Bytes that are not UTF-8 are replaced.
+    /// Returns the text without a byte order mark. Bytes that are not UTF-8 are replaced.
     fn text(&self) -> Cow<'_, str> {
         let text = String::from_utf8_lossy(&self.bytes);
         match text.strip_prefix('\u{feff}') {
@@ -43,7 +43,7 @@ impl CsvCell {
         }
     }
 
-    /// The text without white space around it.
+    /// Returns the text without white space around it.
     ///
     /// # Errors
     /// The cell is not UTF-8.
@@ -260,14 +260,14 @@ impl<R: BufRead> CsvReader<R> {
         LineError { line, column, kind: LineErrorKind::Record { format: InputFormat::Csv, why } }
     }
 
-    /// The position of a cell of the current row, or of the last cell if there is no such cell.
+    /// Returns the position of a cell of the current row, or of the last cell if there is no such cell.
     fn cell_position(&self, index: usize) -> TextPosition {
         let cell = self.row.get(index).or(self.row.last());
         cell.map_or(self.input.position(), |cell| cell.position)
     }
 }
 
-/// The number of white-space characters before the text of a cell.
+/// Returns the number of white-space characters before the text of a cell.
 fn leading(cell: &CsvCell) -> usize {
     cell.text().chars().take_while(|character| character.is_whitespace()).count()
 }

@@ -58,7 +58,7 @@ pub(super) fn simplified(title: &str) -> String {
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// Whether the line is a header row with a known title for the column of hosts.
+/// Returns whether the line is a header row with a known title for the column of hosts.
 pub(super) fn is_header(line: &str) -> bool {
     header_separator(line).is_some() || LONE_HOST_TITLES.contains(&simplified_lone(line).as_str())
 }

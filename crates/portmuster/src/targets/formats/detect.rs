@@ -92,7 +92,7 @@ fn detect_by_line(first: &str, text: &str) -> InputFormat {
     InputFormat::List
 }
 
-/// Whether the line is the header of an inventory section, such as `[web]` or `[web:vars]`. An
+/// Returns whether the line is the header of an inventory section, such as `[web]` or `[web:vars]`. An
 /// address in brackets is not.
 fn is_section(line: &str) -> bool {
     let line = line.split(" #").next().unwrap_or(line).trim_end();

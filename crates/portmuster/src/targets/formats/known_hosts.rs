@@ -31,7 +31,7 @@ pub(super) struct KnownHostsReader<R> {
     skipped: SkipCounter,
 }
 
-/// Whether a line can only belong to a `known_hosts` file.
+/// Returns whether a line can only belong to a `known_hosts` file.
 pub(super) fn is_line(line: &str) -> bool {
     let mut words = line.split_whitespace();
     let first = words.next().unwrap_or_default();
@@ -43,7 +43,7 @@ pub(super) fn is_line(line: &str) -> bool {
     is_key_type(key_type) && key.starts_with("AAAA")
 }
 
-/// Whether the word is the name of a key type of SSH 2.
+/// Returns whether the word is the name of a key type of SSH 2.
 fn is_key_type(word: &str) -> bool {
     ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "rsa-sha2-"]
         .iter()

@@ -62,7 +62,7 @@ struct ScannedHost {
     open: Vec<u64>,
 }
 
-/// Whether a port in this state may be open.
+/// Returns whether a port in this state may be open.
 pub(super) fn may_be_open(state: &str) -> bool {
     matches!(state, "open" | "open|filtered")
 }
@@ -87,7 +87,7 @@ impl ScannedHost {
         self.open[usize::from(port / 64)] |= 1 << (port % 64);
     }
 
-    /// The ports that may be open; `None` if there is none.
+    /// Returns the ports that may be open; `None` if there is none.
     fn open_ports(&self) -> Option<Ports> {
         let ports_of_word = |(word, bits): (u16, &u64)| {
             let bits = *bits;

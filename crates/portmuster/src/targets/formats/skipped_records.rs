@@ -28,7 +28,7 @@ impl SkipCounter {
         self.count(SkippedRecords { count, description, hides_targets: true });
     }
 
-    /// The counts, in the order in which each kind first occurred.
+    /// Returns the counts, in the order in which each kind first occurred.
     pub(super) fn counts(&self) -> &[SkippedRecords] {
         &self.0
     }

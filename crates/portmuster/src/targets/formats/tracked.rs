@@ -34,7 +34,7 @@ impl<R: BufRead> TrackedReader<R> {
         self.remaining = self.record_max;
     }
 
-    /// The position of the next byte.
+    /// Returns the position of the next byte.
     pub(super) fn position(&self) -> TextPosition {
         self.position
     }

@@ -7,7 +7,7 @@ use ipnet::{IpNet, PrefixLenError};
 use super::{error::ItemErrorKind, quote::excerpt};
 use crate::targets::range::AddressRange;
 
-/// Whether the text is an IPv6 address with a zone (RFC 4007 §11), such as `fe80::1%eth0`.
+/// Returns whether the text is an IPv6 address with a zone (RFC 4007 §11), such as `fe80::1%eth0`.
 ///
 /// Such an address is treated as a name, because the resolver must look up the zone.
 pub(super) fn is_zoned(text: &str) -> bool {

@@ -50,7 +50,7 @@ fn disallowed(character: char) -> ItemErrorKind {
     ItemErrorKind::Character(character)
 }
 
-/// Whether a name, before its conversion to ASCII, may contain the character.
+/// Returns whether a name, before its conversion to ASCII, may contain the character.
 fn is_allowed(character: char) -> bool {
     if character.is_ascii() {
         return is_plain(character as u8);
@@ -61,7 +61,7 @@ fn is_allowed(character: char) -> bool {
     is_joiner || !(is_hidden(character) || character.is_whitespace() || is_punctuation)
 }
 
-/// Whether an ASCII name may contain the byte.
+/// Returns whether an ASCII name may contain the byte.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)
 }

@@ -10,8 +10,8 @@ const RANGES_MAX: usize = 65_536;
 /// The values of one octet, as ascending, disjoint ranges; at least one.
 type Octet = Vec<(u32, u32)>;
 
-/// Whether the text consists of digits, dots and the signs of ranges and lists, so that it can only
-/// be such an address.
+/// Returns whether the text consists of digits, dots and the signs of ranges and lists, so that it can
+/// only be such an address.
 pub(super) fn looks_like(text: &str) -> bool {
     text.contains('.')
         && text.contains(['-', ',', '*'])
@@ -64,7 +64,7 @@ fn merged(mut ranges: Octet) -> Octet {
     merged
 }
 
-/// Whether the text is a number without a leading zero, which some programs read as octal.
+/// Returns whether the text is a number without a leading zero, which some programs read as octal.
 pub(super) fn is_number(text: &str) -> bool {
     let has_leading_zero = text.len() > 1 && text.starts_with('0');
     !text.is_empty() && !has_leading_zero && text.bytes().all(|byte| byte.is_ascii_digit())

@@ -116,7 +116,7 @@ impl<N: AddressNumber> Spans<N> {
         missing
     }
 
-    /// Whether the span overlaps so many spans of the set that it is inserted in place.
+    /// Returns whether the span overlaps so many spans of the set that it is inserted in place.
     pub(super) fn overlaps_many(&self, span: &Span<N>) -> bool {
         self.by_first.range(span.first..=span.last).nth(OVERLAPS_MAX).is_some()
     }

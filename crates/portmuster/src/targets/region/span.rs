@@ -11,7 +11,7 @@ pub(crate) struct Span<N> {
 }
 
 impl<N: AddressNumber> Span<N> {
-    /// The number of pairs of an address and a port; saturates.
+    /// Returns the number of pairs of an address and a port; saturates.
     pub(crate) fn target_count(&self) -> u128 {
         self.first.count_to(self.last).saturating_mul(self.ports.len() as u128)
     }

@@ -22,23 +22,23 @@ impl<N> Default for Spans<N> {
 }
 
 impl<N: AddressNumber> Spans<N> {
-    /// The number of spans.
+    /// Returns the number of spans.
     pub(crate) fn len(&self) -> usize {
         self.by_first.len()
     }
 
-    /// Whether the set is empty.
+    /// Returns whether the set is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.by_first.is_empty()
     }
 
-    /// Whether the set contains the pair of address and port.
+    /// Returns whether the set contains the pair of address and port.
     pub(crate) fn contains(&self, address: N, port: u16) -> bool {
         let before = self.by_first.range(..=address).next_back();
         before.is_some_and(|(_, (last, ports))| address <= *last && ports.contains(port))
     }
 
-    /// Whether the set contains an address of the span, with any port.
+    /// Returns whether the set contains an address of the span, with any port.
     pub(crate) fn overlaps(&self, span: &Span<N>) -> bool {
         let before = self.by_first.range(..=span.last).next_back();
         before.is_some_and(|(_, (last, _))| *last >= span.first)
@@ -66,7 +66,7 @@ impl<N: AddressNumber> Spans<N> {
         missing
     }
 
-    /// The number of pairs of the span that the set contains; saturates.
+    /// Returns the number of pairs of the span that the set contains; saturates.
     pub(crate) fn covered(&self, span: &Span<N>) -> u128 {
         self.intersection(span).fold(0, |sum, present| {
             let missing = span.ports.without(&present.ports).map_or(0, |ports| ports.len());
@@ -103,7 +103,7 @@ impl<N: AddressNumber> Spans<N> {
         true
     }
 
-    /// The parts of the set's spans that lie within the span.
+    /// Returns the parts of the set's spans that lie within the span.
     fn intersection(&self, span: &Span<N>) -> impl Iterator<Item = Span<N>> {
         let (first, last) = (span.first, span.last);
         let start = self.by_first.range(..first).next_back().map_or(first, |(start, _)| *start);

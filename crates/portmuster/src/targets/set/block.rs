@@ -84,7 +84,7 @@ impl Block {
         }
     }
 
-    /// The number of targets; saturates at `u128::MAX`.
+    /// Returns the number of targets; saturates at `u128::MAX`.
     pub(super) fn len(&self) -> u128 {
         let hosts = match &self.hosts {
             BlockHosts::Ranges(ranges) => ranges.len(),
@@ -93,7 +93,7 @@ impl Block {
         hosts.saturating_mul(self.ports.len() as u128)
     }
 
-    /// The addresses; `None` unless they are a single range.
+    /// Returns the addresses; `None` unless they are a single range.
     fn range(&self) -> Option<AddressRange> {
         match &self.hosts {
             BlockHosts::V4(first, last) => Some(AddressRange::V4(*first, *last)),
@@ -111,7 +111,8 @@ impl Block {
         self.range().into_iter().chain(list.into_iter().flatten())
     }
 
-    /// The target at `index` in the block, host by host and port by port; `None` beyond the last.
+    /// Returns the target at `index` in the block, host by host and port by port; `None` beyond the
+    /// last.
     pub(super) fn get(&self, index: u128) -> Option<Target> {
         if index >= self.len() {
             return None;

@@ -107,7 +107,7 @@ fn covered_if_saturated<N: AddressNumber>(set: &Spans<N>, span: &Span<N>) -> Opt
     (span.target_count() == u128::MAX).then(|| set.covered(span))
 }
 
-/// The number of targets of all spans; saturates.
+/// Returns the number of targets of all spans; saturates.
 fn target_count<N: AddressNumber>(spans: &[Span<N>]) -> u128 {
     spans.iter().fold(0_u128, |sum, span| sum.saturating_add(span.target_count()))
 }

@@ -13,7 +13,7 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// Whether every count is 0.
+    /// Returns whether every count is 0.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -117,12 +117,12 @@ fn resume_deletes_later_outcomes_of_its_run_only() {
         pause(sink);
     }
     drop(ours);
-    let mut ours = Sqlite::resume(&database.file(), 1, 1).expect("the run exists");
+    let mut ours = Sqlite::resume(database.file(), 1, 1).expect("the run exists");
     assert_eq!(database.query::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 2]);
     ours.write(&refused(22)).expect("there is room");
     ours.finish(&ending()).expect("there is room");
     assert_eq!(database.query::<i64>("SELECT run FROM outcomes ORDER BY run"), [1, 1, 2]);
-    let error = Sqlite::resume(&database.file(), 3, 1).expect_err("the database has two runs");
+    let error = Sqlite::resume(database.file(), 3, 1).expect_err("the database has two runs");
     assert_eq!(error.to_string(), "the database has no run 3");
 }
 
@@ -137,9 +137,9 @@ fn prepared_run_without_commit_changes_nothing() {
     };
     let before = state();
     drop(prepare(&database.file()).expect("the file is a database"));
-    drop(PreparedRun::resume(&database.file(), 1, 1).expect("the run exists"));
+    drop(PreparedRun::resume(database.file(), 1, 1).expect("the run exists"));
     assert_eq!(state(), before);
-    let prepared = PreparedRun::resume(&database.file(), 1, 1).expect("the run exists");
+    let prepared = PreparedRun::resume(database.file(), 1, 1).expect("the run exists");
     assert_eq!(state(), before, "other programs do not see it yet");
     drop(prepared.commit().expect("there is room"));
     assert_eq!(database.count(), 1);
@@ -182,10 +182,10 @@ fn resume_works_for_a_run_without_outcomes() {
     drop(ours);
     // Other outcomes may be deleted meanwhile, so that the run reuses their ids.
     for runs in [&[1][..], &[]] {
-        drop(Sqlite::resume(&database.file(), 2, 0).expect("the run exists"));
+        drop(Sqlite::resume(database.file(), 2, 0).expect("the run exists"));
         assert_eq!(database.query::<i64>("SELECT run FROM outcomes"), runs);
         database.execute("DELETE FROM outcomes");
-        let mut ours = Sqlite::resume(&database.file(), 2, 0).expect("the run exists");
+        let mut ours = Sqlite::resume(database.file(), 2, 0).expect("the run exists");
         ours.write(&refused(22)).expect("there is room");
         ours.finish(&ending()).expect("there is room");
     }

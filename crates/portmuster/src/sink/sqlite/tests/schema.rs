@@ -79,7 +79,7 @@ fn begin_upgrades_an_older_schema() {
 #[test]
 fn resume_upgrades_an_older_schema() {
     let old = old_database();
-    let mut sink = Sqlite::resume(&old.file(), 1, 1).expect("the run exists");
+    let mut sink = Sqlite::resume(old.file(), 1, 1).expect("the run exists");
     sink.write(&samples::everything()).expect("there is room");
     sink.checkpoint().expect("there is room");
     drop(sink);
@@ -206,7 +206,7 @@ fn altered_schema_is_refused_unchanged() {
         database.execute(&statements);
         let before = database.content();
         let read = read(&database.file()).expect_err("the schema is altered");
-        let resumed = Sqlite::resume(&database.file(), 1, 0).expect_err("the schema is altered");
+        let resumed = Sqlite::resume(database.file(), 1, 0).expect_err("the schema is altered");
         let begun = prepare(&database.file()).expect_err("the schema is altered");
         for error in [read.to_string(), resumed.to_string(), begun.to_string()] {
             let expected =

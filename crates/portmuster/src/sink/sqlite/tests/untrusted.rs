@@ -32,7 +32,7 @@ fn triggers_and_unique_indexes_are_refused_by_writers() {
         database.execute(change);
         let before = database.content();
         let begun = begin(&database.file()).expect_err("rows would be lost");
-        let resumed = Sqlite::resume(&database.file(), 1, 1).expect_err("rows would be lost");
+        let resumed = Sqlite::resume(database.file(), 1, 1).expect_err("rows would be lost");
         for error in [begun, resumed] {
             assert!(error.to_string().contains(message), "{error}");
         }
@@ -116,7 +116,7 @@ fn resumed_run_counts_its_earlier_rows() {
     };
     write(&mut sink, 10);
     drop(sink);
-    let mut sink = Sqlite::resume(&database.file(), run, last).expect("the run exists");
+    let mut sink = Sqlite::resume(database.file(), run, last).expect("the run exists");
     write(&mut sink, 10);
     sink.finish(&ending()).expect("nothing is missing");
     drop(sink);
@@ -305,7 +305,7 @@ fn damaged_database_is_read_or_refused() {
         }
         for resume in [false, true] {
             let begun =
-                if resume { Sqlite::resume(&damaged.file(), 1, 7) } else { begin(&damaged.file()) };
+                if resume { Sqlite::resume(damaged.file(), 1, 7) } else { begin(&damaged.file()) };
             let Ok(mut sink) = begun else { continue };
             let _ = sink.write(&refused(1)).and_then(|()| sink.finish(&ending()));
         }

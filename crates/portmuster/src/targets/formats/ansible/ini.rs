@@ -95,7 +95,7 @@ fn read_line(
     Ok(())
 }
 
-/// Whether the line is a key of YAML, such as `all:`.
+/// Returns whether the line is a key of YAML, such as `all:`.
 fn is_yaml_key(line: &str) -> bool {
     let key = line.strip_suffix(':');
     key.is_some_and(|key| !key.is_empty() && !key.contains([' ', '=', '[']))

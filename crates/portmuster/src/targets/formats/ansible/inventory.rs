@@ -82,7 +82,7 @@ impl ConnectionVariables {
     }
 }
 
-/// Whether a variable determines where Ansible connects.
+/// Returns whether a variable determines where Ansible connects.
 pub(super) fn is_connection_variable(key: &str) -> bool {
     matches!(key, "ansible_host" | "ansible_ssh_host" | "ansible_port" | "ansible_ssh_port")
 }

@@ -57,7 +57,7 @@ pub(super) fn read<R: BufRead>(input: &mut TrackedReader<R>) -> Result<Inventory
 }
 
 impl<R: BufRead> JsonState<'_, R> {
-    /// The position after the last byte that was read.
+    /// Returns the position after the last byte that was read.
     fn position(&self) -> TextPosition {
         self.input.borrow().position()
     }
