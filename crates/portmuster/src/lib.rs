@@ -48,6 +48,8 @@ mod clock;
 pub mod config;
 mod coordinator;
 mod descriptors;
+#[cfg(test)]
+mod documented;
 mod driver;
 mod fingerprint;
 #[cfg(any(test, feature = "__fuzzing"))]

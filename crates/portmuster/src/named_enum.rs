@@ -74,7 +74,7 @@ macro_rules! named_enum {
 
         impl $Enum {
             /// The variants without data, each with its name, in the order of declaration.
-            const FIXED: [(Self, &'static str); [$($name),+].len()] =
+            pub(crate) const FIXED: [(Self, &'static str); [$($name),+].len()] =
                 [$((Self::$Variant, $name)),+];
 
             /// Returns the name of a variant without data; `None` for one with data.

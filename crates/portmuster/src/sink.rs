@@ -47,8 +47,6 @@
 
 mod columns;
 mod csv;
-#[cfg(test)]
-mod documented;
 mod first_error;
 mod interface;
 mod json;
