@@ -81,6 +81,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
         shows_all: true,
         storage: Storage::Database(DatabaseFormat {
             inspect: |path| Sqlite::inspect(path),
+            has_run: |path, run, last, fingerprint| Sqlite::has_run(path, run, last, fingerprint),
             begin: |path, beginning| PreparedRun::begin(path, beginning),
             resume: |path, run, last| PreparedRun::resume(path, run, last),
         }),
@@ -137,6 +138,9 @@ pub(crate) struct RowFormat {
 pub(crate) struct DatabaseFormat {
     /// Checks that a file is such a database or empty, without changing it.
     pub(crate) inspect: fn(&Path) -> Result<(), DatabaseError>,
+    /// Returns whether the database has all outcomes of a run up to the second id; the last number is
+    /// the run's fingerprint.
+    pub(crate) has_run: fn(&Path, i64, i64, u64) -> Result<bool, DatabaseError>,
     /// Prepares a new run.
     pub(crate) begin: fn(&Path, &Beginning) -> Result<PreparedRun, DatabaseError>,
     /// Prepares to continue a run after its outcome with the second id.

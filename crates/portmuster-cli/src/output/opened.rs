@@ -165,8 +165,9 @@ pub(super) fn reopen_all(
         let path = spec.file().context("rows on stdout can't be truncated")?;
         let request = OpenRequest { path, spec, check, reads: &reads, others: &[] };
         let reopened = resume::reopen(&request, saved).and_then(|file| {
-            if let Some(run) = run {
-                resume::refuse_foreign(&file, spec, saved, run)?;
+            match run {
+                Some(run) => resume::refuse_foreign(&file, spec, saved, run)?,
+                None => resume::refuse_incomplete(&request, saved)?,
             }
             Ok(OpenOutput::Resumed(&spec.format().storage, file, saved.resume_point))
         });

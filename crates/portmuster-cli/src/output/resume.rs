@@ -21,6 +21,10 @@ use crate::{
     formats::{DatabaseFormat, LineBuffer, RowFormat, Storage},
 };
 
+/// What happened to a database that lacks a run, and what to do about it.
+const REPLACED: &str = "the database was replaced or its rows were changed; put the original back, or start \
+    again without --resume";
+
 /// Opens an output of a run that resumes, without changing it.
 ///
 /// # Errors
@@ -51,6 +55,25 @@ pub(super) fn reopen(request: &OpenRequest<'_>, saved: &SavedOutput) -> anyhow::
         _ => bail!("the journal has no resume point for it"),
     }
     Ok(file)
+}
+
+/// Refuses a database that lacks outcomes of a complete run.
+///
+/// # Errors
+/// The database lacks some, or can't be read.
+pub(super) fn refuse_incomplete(
+    request: &OpenRequest<'_>,
+    saved: &SavedOutput,
+) -> anyhow::Result<()> {
+    let (ResumePoint::Run { run, last, fingerprint }, Storage::Database(database)) =
+        (saved.resume_point, &request.spec.format().storage)
+    else {
+        return Ok(());
+    };
+    if !(database.has_run)(request.path, run, last, fingerprint)? {
+        bail!("its run {run} is not the one in the journal: {REPLACED}");
+    }
+    Ok(())
 }
 
 /// Refuses to truncate content that others wrote after the rows of the run.
@@ -130,10 +153,7 @@ pub(super) fn prepare_run(
         };
         let prepared = (format.resume)(&file.close(), run, last)?;
         if prepared.fingerprint()? != fingerprint {
-            bail!(
-                "its run {run} is not the one in the journal, so the database was replaced or its rows \
-                 were changed: put the original back, or start again without --resume"
-            );
+            bail!("its run {run} is not the one in the journal: {REPLACED}");
         }
         Ok(begin::commit(prepared, name.clone()))
     };

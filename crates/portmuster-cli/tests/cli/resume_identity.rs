@@ -193,6 +193,38 @@ fn same_run_number_in_another_database_is_refused() {
     killed.assert_resumed();
 }
 
+/// Executes statements as another program does.
+fn execute(database: &Path, statements: &str) {
+    let connection = rusqlite::Connection::open(database).expect("it is a database");
+    connection.execute_batch(statements).expect("the statements are valid");
+}
+
+#[test]
+fn database_from_which_rows_were_deleted_is_refused() {
+    let delete = "DELETE FROM outcomes WHERE id = (SELECT min(id) FROM outcomes)";
+    let killed = KilledRun::new(&["jsonl", "sqlite"]);
+    let file = killed.run.file("sqlite");
+    execute(&file, delete);
+    let ended = killed.run.resume();
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("its run 1 is not the one in the journal"), "{ended:?}");
+}
+
+#[test]
+fn complete_run_whose_database_lacks_rows_is_refused() {
+    let run = JournaledRun::new(&["sqlite"], &["127.0.0.1:1-5"]);
+    assert_eq!(check(run.arguments(false)).status, Some(0));
+    let ended = check(run.arguments(true));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    for damage in ["DELETE FROM outcomes WHERE id = 2", "DELETE FROM outcomes", "DELETE FROM runs"]
+    {
+        execute(&run.file("sqlite"), damage);
+        let ended = check(run.arguments(true));
+        assert_eq!(ended.status, Some(2), "{damage}: {ended:?}");
+        assert!(ended.stderr.contains("its run 1 is not the one in the journal"), "{ended:?}");
+    }
+}
+
 /// Replaces text in the journal and updates the checksum. Returns the original content.
 fn forge(journal: &Path, from: &str, to: &str) -> Vec<u8> {
     let good = fs::read(journal).expect("it exists");

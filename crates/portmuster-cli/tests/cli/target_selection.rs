@@ -161,9 +161,13 @@ fn source_option_is_applied_or_refused() {
         let ended = check([&target(&server), "--source=127.9.9.9", "-ojsonl", "--method", method]);
         assert_eq!(ended.rows()[0].service.as_deref(), Some("ssh"), "{method}");
     }
-    let ended = check([&target(&server), "--source=192.0.2.77"]);
-    assert_eq!(ended.status, Some(3));
-    assert!(ended.stderr.contains("connecting from 192.0.2.77 is not possible"), "{ended:?}");
+    // An address of another machine, a multicast and two broadcast addresses.
+    for source in ["192.0.2.77", "224.0.0.1", "255.255.255.255", "127.255.255.255"] {
+        let ended = check([&target(&server), &format!("--source={source}")]);
+        assert_eq!(ended.status, Some(3), "{ended:?}");
+        let message = format!("connecting from {source} is not possible");
+        assert!(ended.stderr.contains(&message), "{ended:?}");
+    }
 }
 
 #[test]

@@ -51,10 +51,26 @@ pub(super) fn open(endpoint: SocketAddr, source: Option<IpAddr>) -> Result<Owned
 
 /// Checks that connections can be made from this address.
 ///
+/// Linux binds to multicast and broadcast addresses, and then connects from another one.
+///
 /// # Errors
 /// They can't, for this reason.
 pub(crate) fn can_be_source(source: IpAddr) -> Result<(), Errno> {
-    open(SocketAddr::new(source, 0), Some(source)).map(drop)
+    open(SocketAddr::new(source, 0), Some(source))?;
+    if source.is_multicast() || is_broadcast(source)? {
+        return Err(Errno::ADDRNOTAVAIL);
+    }
+    Ok(())
+}
+
+/// Returns whether this is a broadcast address of a network of this machine. Nothing is sent.
+#[expect(clippy::disallowed_methods, reason = "this file opens the sockets")]
+fn is_broadcast(address: IpAddr) -> Result<bool, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket(family, SocketType::DGRAM, None)?;
+    // Without the option SO_BROADCAST only broadcast addresses are refused so (ip(7)).
+    let connected = rustix::net::connect(&socket, &SocketAddr::new(address, 9));
+    Ok(connected == Err(Errno::ACCESS))
 }
 
 /// What poll(2) or epoll(7) says of a connection that has begun.

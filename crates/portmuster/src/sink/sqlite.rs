@@ -31,7 +31,7 @@ use rusqlite::{Connection, params};
 
 use self::{
     settings::{BATCH_BYTES_MAX, BATCH_MAX, COMMIT_DELAY_MAX},
-    statements::{COUNT_RUN, count, delete_after, insert_outcome, to_i64},
+    statements::{COUNT_RUN, COUNT_UP_TO, count, delete_after, insert_outcome, to_i64},
 };
 use super::{
     columns::column_values,
@@ -109,6 +109,28 @@ impl Sqlite {
     /// The file is neither, cannot be read, or has several hard links.
     pub fn inspect(path: impl AsRef<Path>) -> Result<(), DatabaseError> {
         Ok(inspect(path.as_ref())?)
+    }
+
+    /// Returns whether the database contains the run of a [`ResumePoint::Run`], with all outcomes that it
+    /// had there.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub fn has_run(
+        path: impl AsRef<Path>,
+        run: i64,
+        last: i64,
+        fingerprint: u64,
+    ) -> Result<bool, DatabaseError> {
+        let found = || {
+            let connection = connection::open_read_only(path.as_ref())?;
+            let outcomes = count(&connection, COUNT_UP_TO, &[run, last])?;
+            match identity::fingerprint(&connection, run, last, outcomes) {
+                Err(rusqlite::Error::QueryReturnedNoRows) => Ok(false),
+                found => Ok(found? == fingerprint),
+            }
+        };
+        Ok(found().map_err(|error: DatabaseErrorRepr| error)?)
     }
 
     /// Begins a run in the database, which is created if the file is missing or empty.

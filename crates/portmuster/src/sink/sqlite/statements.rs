@@ -16,6 +16,9 @@ const FIELDS: usize = COLUMNS.len() - 1;
 /// Counts the outcomes of a run.
 pub(super) const COUNT_RUN: &str = "SELECT count(*) FROM outcomes WHERE run = ?1";
 
+/// Counts the outcomes of a run up to an id.
+pub(super) const COUNT_UP_TO: &str = "SELECT count(*) FROM outcomes WHERE run = ?1 AND id <= ?2";
+
 /// Runs a query for a count.
 pub(super) fn count(
     connection: &Connection,
