@@ -5,6 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod certainty;
 mod check;
 mod compare;
 mod conversation;

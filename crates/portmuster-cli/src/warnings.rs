@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use portmuster::{config::defaults, method::InFlight};
+use portmuster::method::InFlight;
 use rustix::process::geteuid;
 
 use crate::{args::Check, input::Input, terminal};
@@ -55,7 +55,7 @@ pub(crate) fn print(check: &Check, input: &Input) {
 /// `total` is the number of targets; `None`: some come from a stream.
 pub(crate) fn print_in_flight(check: &Check, in_flight: InFlight, total: Option<u128>) {
     let InFlight { asked, given, limited_by, tcp_memory, .. } = in_flight;
-    let is_requested = check.in_flight.get() != defaults::IN_FLIGHT;
+    let is_requested = check.in_flight.is_some();
     let is_noticeable = total.is_none_or(|total| total > given as u128);
     if !(is_requested || is_noticeable || check.verbose) {
         return;

@@ -104,6 +104,8 @@ pub(crate) struct Attempt {
     endpoint: SocketAddr,
     started: Instant,
     opening: Opening,
+    /// How long to wait for an answer; `None`: the whole timeout.
+    patience: Option<Duration>,
     stage: Stage,
 }
 
@@ -143,7 +145,13 @@ struct Conversation {
 impl Attempt {
     /// Creates an attempt that begins now.
     pub(crate) fn new(endpoint: SocketAddr, now: Instant) -> Self {
-        Self { endpoint, started: now, opening: Opening::default(), stage: Stage::Starting }
+        let opening = Opening::default();
+        Self { endpoint, started: now, opening, patience: None, stage: Stage::Starting }
+    }
+
+    /// Sets how long to wait for an answer; `None`: the whole timeout.
+    pub(crate) fn patience(self, patience: Option<Duration>) -> Self {
+        Self { patience, ..self }
     }
 
     /// Sets which side speaks first.
@@ -209,7 +217,7 @@ impl Attempt {
     pub(crate) fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
         match &self.stage {
             Stage::Starting | Stage::Connecting => {
-                (Timer::Connect, self.started.after(limits.timeout))
+                (Timer::Connect, self.started.after(self.patience.unwrap_or(limits.timeout)))
             }
             Stage::Talking(conversation) => conversation.deadline(limits),
         }

@@ -12,9 +12,9 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigBuilder, Method, Probing},
     coordinator::{self, Batch, Run, RunScope},
-    input::BoxedIterator,
+    input::{BoxedIterator, known_length},
     method::{self, InFlight, Size, StartError, WorkersReport},
-    outcome::{Account, Outcome, PortState, Reason, Verdict},
+    outcome::{Account, Certainty, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
     schedule::Stopped,
     targets::{Excludes, Host, Target},
@@ -74,7 +74,7 @@ where
 {
     let targets = boxed(targets);
     let config = settings.build().expect("the constants are valid");
-    match Checker::new(config).start() {
+    match Checker::new(config).start(known_length(&targets)) {
         Ok(run) => Outcomes::running(run, targets, Positions::new()),
         Err(_) => Source::Refused(targets, Clock::start()).into(),
     }
@@ -97,6 +97,10 @@ impl<I: Iterator<Item: Into<Target>>> Iterator for IntoTargets<I> {
 
     fn next(&mut self) -> Option<Target> {
         self.0.next().map(Into::into)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
     }
 
     fn nth(&mut self, place: usize) -> Option<Target> {
@@ -218,8 +222,8 @@ impl Checker {
         I::Item: Into<Target>,
         I::IntoIter: Send + 'static,
     {
-        let run = self.start()?;
         let targets = boxed(targets);
+        let run = self.start(known_length(&targets))?;
         let settled = self.scope.settled.clone();
         if settled.is_empty() {
             return Ok(Outcomes::running(run, targets, settled));
@@ -227,13 +231,14 @@ impl Checker {
         Ok(Outcomes::running(run, Box::new(Unsettled::new(targets, &settled)), settled))
     }
 
-    fn start(&self) -> Result<Run, StartError> {
+    /// Starts the threads of a run with so many positions; `None` if their number is unknown.
+    fn start(&self, positions: Option<u64>) -> Result<Run, StartError> {
         let (config, workers) = (&self.config, self.workers.as_ref());
         let size = self.size.map_or_else(|| method::size(config), Ok)?;
-        if self.scope.excludes.unresolved().len() == 0 {
-            return coordinator::start(config, size, workers, &self.scope);
+        let mut scope = RunScope { positions, ..self.scope.clone() };
+        if scope.excludes.unresolved().len() == 0 {
+            return coordinator::start(config, size, workers, &scope);
         }
-        let mut scope = self.scope.clone();
         Arc::make_mut(&mut scope.excludes).resolve()?;
         coordinator::start(config, size, workers, &scope)
     }
@@ -255,6 +260,7 @@ pub struct Outcomes {
     batch: vec::IntoIter<Outcome>,
     settled: SettledTracker,
     account: Account,
+    certainty: Option<Certainty>,
     workers: WorkersReport,
 }
 
@@ -329,12 +335,14 @@ impl Outcomes {
         Some(outcome)
     }
 
-    fn take(&mut self, Batch { outcomes, outcome_counts, account, workers }: Batch) {
+    fn take(&mut self, batch: Batch) {
+        let Batch { outcomes, outcome_counts, account, certainty, workers } = batch;
         self.batch = outcomes.into_iter();
         for count in outcome_counts {
             self.settled.set_outcome_count(count);
         }
         self.account = account;
+        self.certainty = certainty;
         self.workers = workers.unwrap_or_default();
     }
 
@@ -379,6 +387,13 @@ impl Outcomes {
         self.account
     }
 
+    /// Returns how certain it is that the silent targets would not answer; complete once the iterator has
+    /// ended. `None` unless the run [estimates](crate::config::ConfigBuilder::max_missed) it.
+    #[must_use]
+    pub fn certainty(&self) -> Option<Certainty> {
+        self.certainty
+    }
+
     /// Returns the workers' report; empty until the iterator has ended.
     #[must_use]
     pub fn workers(&self) -> &WorkersReport {
@@ -421,6 +436,7 @@ impl From<Source> for Outcomes {
             batch: Vec::new().into_iter(),
             settled: SettledTracker::default(),
             account: Account::default(),
+            certainty: None,
             workers: WorkersReport::default(),
         }
     }

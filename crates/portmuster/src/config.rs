@@ -23,12 +23,14 @@ mod builder;
 mod choices;
 pub mod defaults;
 mod error;
+mod max_missed;
 mod method;
 mod settings;
 
 pub use builder::ConfigBuilder;
-pub use choices::{Addresses, Probing, SpeakFirst};
+pub use choices::{Addresses, Patience, Probing, SpeakFirst};
 pub use error::{ConfigError, ConfigErrorKind};
+pub use max_missed::{MaxMissed, MaxMissedError};
 pub use method::Method;
 pub use settings::Config;
 pub(crate) use settings::Limits;

@@ -7,12 +7,14 @@
 //! it waits for nothing else.
 
 use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher, Hasher},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, Select, Sender, bounded};
+use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
 mod batches;
 
@@ -22,7 +24,7 @@ use self::batches::{BATCHES_MAX, BatchSender};
 use crate::{
     attempt::Rules,
     clock::{Clock, Instant},
-    config::Config,
+    config::{Config, MaxMissed},
     descriptors,
     driver::tcp,
     input::{BoxedIterator, InputThread, NextInput},
@@ -32,7 +34,7 @@ use crate::{
     positions::Positions,
     resolver::Resolver,
     run_loop::{Environment, RunLoop},
-    schedule::{Lookup, Policy, Question, Report, Schedule, Start, Stopped},
+    schedule::{BlockPolicy, Lookup, Policy, Question, Report, Schedule, Start, Stopped},
     targets::{Excludes, Target},
     workers::Program,
 };
@@ -48,6 +50,10 @@ const BATCH_PART: u64 = 2 * BATCHES_MAX as u64;
 /// The most stop requests in the queue. One is enough; further ones are dropped when it is full.
 const STOPS_MAX: usize = 4;
 
+/// The most targets without an answer that are stored: two blocks. Those that are IPv4 addresses without
+/// labels take 48 MiB.
+const STORED_MAX: usize = 1 << 21;
+
 /// Which targets a run skips or leaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunScope {
@@ -55,6 +61,8 @@ pub(crate) struct RunScope {
     pub(crate) excludes: Arc<Excludes>,
     /// The positions that an earlier run has settled.
     pub(crate) settled: Positions,
+    /// The number of positions of the run; `None` if it is unknown.
+    pub(crate) positions: Option<u64>,
     /// How targets that wait for another attempt end when the run is stopped.
     pub(crate) stopped: Stopped,
 }
@@ -110,8 +118,12 @@ pub(crate) fn start(
     let clock = Clock::start();
     let budget = descriptors::budget();
     let plan = Plan::new(config, size, program);
-    // Each attempt is reported when it begins and when it ends.
-    let (reports_in, reports) = bounded(2 * plan.unreported());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "each attempt is reported twice at most, when it begins and when it ends, so the queue is \
+                  bounded by those that were handed over; a bounded queue would take memory for all of them"
+    )]
+    let (reports_in, reports) = unbounded();
     let (panics_in, panics) = bounded(1);
     let rules = Rules::from(config);
     let setting = WorkerContext {
@@ -123,7 +135,6 @@ pub(crate) fn start(
         panics: Panics::Report(panics_in),
     };
     let executor = Executor::start(&plan, &setting)?;
-    debug_assert!(executor.capacity() <= plan.unreported(), "there is room for every report");
     let in_flight = executor.in_flight(&plan);
     let policy = Policy {
         in_flight: executor.capacity(),
@@ -132,6 +143,14 @@ pub(crate) fn start(
         host_timeout: config.host_timeout(),
         waiting: method::waiting_targets(),
         retries: config.retries(),
+        patience: config.patience(),
+        timeout: config.timeout(),
+        blocks: BlockPolicy {
+            positions: scope.positions,
+            max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
+            seed: config.seed().unwrap_or_else(random_seed),
+            stored_max: method::waiting_targets().min(STORED_MAX),
+        },
         speak_first: config.speak_first(),
         addresses: config.addresses(),
         excludes: Arc::clone(&scope.excludes),
@@ -160,6 +179,11 @@ pub(crate) fn start(
     Ok(Run { targets: targets_in, batches, waker, stops: stops_in, in_flight, thread })
 }
 
+/// Returns a different number for each run.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 /// Returns how many of the outcomes fit in this many bytes; at least one.
 fn fitting(outcomes: &[Outcome], bytes: usize) -> usize {
     let sizes = outcomes.iter().scan(0_usize, |all, outcome| {
@@ -175,9 +199,9 @@ fn run(mut run: RunLoop<Threads>) {
     let RunLoop { schedule, environment: Threads { executor, input, clock, batches, .. } } = run;
     let workers = Some(executor.end(schedule.peak_in_flight()));
     drop(input);
-    let account = schedule.account(clock.now());
-    let _ =
-        batches.send(Batch { outcomes: Vec::new(), outcome_counts: Vec::new(), account, workers });
+    let (account, certainty) = (schedule.account(clock.now()), schedule.certainty());
+    let (outcomes, outcome_counts) = (Vec::new(), Vec::new());
+    let _ = batches.send(Batch { outcomes, outcome_counts, account, certainty, workers });
 }
 
 /// Waits until every worker is ready, or the time for that has passed.
@@ -273,7 +297,8 @@ impl Environment for Threads {
         loop {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
             let outcome_counts = std::mem::take(&mut outcome_counts);
-            let batch = Batch { outcomes, outcome_counts, account, workers: None };
+            let certainty = schedule.certainty();
+            let batch = Batch { outcomes, outcome_counts, account, certainty, workers: None };
             if !self.batches.send(batch) {
                 return false;
             }

@@ -8,6 +8,14 @@ use std::{
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
 
+/// Returns how many items an iterator will return; `None` if it does not know.
+pub(crate) fn known_length(items: &impl Iterator) -> Option<u64> {
+    match items.size_hint() {
+        (least, Some(most)) if least == most => u64::try_from(least).ok(),
+        _ => None,
+    }
+}
+
 /// The maximum number of items that are prefetched from the iterator.
 const PREFETCH_MAX: usize = 8192;
 /// How long dropping an [`InputThread`] waits for its thread to end.

@@ -31,6 +31,7 @@ use std::{net::SocketAddr, time::SystemTime};
 use crate::targets::Target;
 
 mod account;
+mod certainty;
 mod details;
 mod evidence;
 mod fault;
@@ -46,6 +47,8 @@ mod verdict;
 mod weakness;
 
 pub use account::Account;
+pub use certainty::{Certainty, Recheck};
+pub(crate) use certainty::{Look, sample_size};
 pub use details::ServiceDetails;
 pub use evidence::{Evidence, Part, Side};
 pub use fault::Fault;
@@ -56,7 +59,7 @@ pub use reason::Reason;
 pub use rule::Rule;
 pub use service::Service;
 pub use telnet_option::{TelnetOption, Verb};
-pub use throttle::{HostBacklog, Throttle};
+pub use throttle::{HostBacklog, PassProgress, Throttle};
 pub(crate) use verdict::Conclusion;
 pub use verdict::{Times, Verdict};
 pub use weakness::Weakness;

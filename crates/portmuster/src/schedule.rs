@@ -8,11 +8,11 @@
 //! Invariant: every target that is added gets exactly one outcome, or is counted as left when the
 //! run is stopped.
 //!
-//! Invariant: every queue is bounded: [`READY_MAX`] targets that may start, the window in flight,
+//! Invariant: every queue is bounded: [`READY_MAX`] targets that may start, the window in flight, as many
+//! that have not answered as [`blocks`] store,
 //! [`hosts::WAITING_MAX`] that wait for their host (fewer if little memory is free),
 //! [`names::WAITING_MAX`] that wait for a lookup, the addresses of [`EXPANDING_MAX`] names whose
-//! addresses are targets of their own (and of names in lookup), [`RETRIES_MAX`] that wait for a retry,
-//! [`later::WAITING_MAX`] that are postponed, [`PAUSES_MAX`] (and the targets of their names) that wait
+//! addresses are targets of their own (and of names in lookup), [`later::WAITING_MAX`] that are postponed, [`PAUSES_MAX`] (and the targets of their names) that wait
 //! for this machine to recover, [`OUTCOMES_MAX`] outcomes without a start, and as many outcome counts.
 
 use std::{
@@ -28,13 +28,17 @@ use slab::Slab;
 
 use crate::{
     clock::Instant,
-    config::{Addresses, SpeakFirst},
-    outcome::{Account, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle, Verdict},
+    config::{Addresses, Patience, SpeakFirst},
+    outcome::{
+        Account, Certainty, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle,
+        Verdict,
+    },
     positions::{MissingPositions, OutcomeCount, Positions},
     targets::{Excludes, Host, Target},
 };
 
 mod backlog;
+mod blocks;
 mod check;
 mod each;
 mod hosts;
@@ -44,21 +48,27 @@ mod loss;
 mod names;
 mod new_check;
 mod pacer;
+mod patience;
+mod silent;
 mod start;
 mod window;
 
 use self::{
     backlog::Waiting,
-    check::{Check, NextLook, Settled},
+    blocks::{Blocks, Due},
+    check::{Check, NextLook, Purpose, Settled},
     each::AddressTargets,
     hosts::{Admission, Hosts},
     later::Later,
     loss::{Loss, Losses},
     names::Names,
     pacer::Pacer,
+    patience::PatiencePolicy,
+    silent::{Silent, Stratum},
     window::Window,
 };
 
+pub(crate) use blocks::BlockPolicy;
 pub(crate) use start::{CheckId, Report, Start};
 
 pub(crate) use names::{
@@ -68,16 +78,15 @@ pub(crate) use names::{
 
 /// The most targets that are ready to start as soon as rate and window allow.
 const READY_MAX: usize = 2048;
-/// The most targets that wait for a retry. A retry is due after this many other starts.
-const RETRIES_MAX: usize = 65_536;
 /// The most targets that wait after a fault of this machine.
 const PAUSES_MAX: usize = 1024;
 /// The most names whose addresses are becoming targets of their own; beyond it no lookup starts.
 const EXPANDING_MAX: usize = 64;
 /// The most outcomes that wait to be taken; beyond it no target is added.
 const OUTCOMES_MAX: usize = 4096;
-/// The longest that a filtered target waits for its retry.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// The time between the starts of two attempts on a target that does not answer, unless attempts keep
+/// the whole timeout. So one burst of loss, a rate limit or a late ARP answer does not affect both.
+const SPACING: Duration = Duration::from_secs(5);
 /// How long nothing starts after a fault. A resource that ran out is often free again within
 /// milliseconds.
 const HOLD: Duration = Duration::from_millis(10);
@@ -98,6 +107,11 @@ pub(crate) struct Policy {
     /// Retries of a filtered target. With 0, a server that closes without sending a byte is not tried
     /// again either.
     pub(crate) retries: u32,
+    /// How long attempts wait for an answer, at most `timeout`.
+    pub(crate) patience: Patience,
+    pub(crate) timeout: Duration,
+    /// How the targets are divided into blocks, and what is estimated of each.
+    pub(crate) blocks: BlockPolicy,
     /// Whether a port that is silent, or answers an empty line, gets a second connection on which this
     /// side speaks first.
     pub(crate) speak_first: SpeakFirst,
@@ -127,14 +141,6 @@ enum Intake {
     Stopped,
 }
 
-/// A filtered target that waits for its retry: until a time, or a number of starts.
-#[derive(Debug)]
-struct Retry {
-    id: CheckId,
-    at: Instant,
-    after_start: u64,
-}
-
 /// The schedule of one run.
 #[derive(Debug)]
 pub(crate) struct Schedule {
@@ -144,6 +150,9 @@ pub(crate) struct Schedule {
     excludes: Arc<Excludes>,
     stopped: Stopped,
     losses: Losses,
+    patience: PatiencePolicy,
+    /// The time between the starts of two attempts on a target that does not answer.
+    spacing: Duration,
     pacer: Pacer,
     window: Window,
     /// Whether the executor has a full backlog.
@@ -156,7 +165,7 @@ pub(crate) struct Schedule {
     ready: VecDeque<CheckId>,
     /// Names whose addresses are becoming targets of their own.
     expanding: VecDeque<AddressTargets>,
-    retry_queue: VecDeque<Retry>,
+    blocks: Blocks,
     later: Later,
     pauses: BinaryHeap<Reverse<(Instant, CheckId)>>,
     /// Nothing starts before this time.
@@ -184,6 +193,16 @@ impl Schedule {
             excludes: policy.excludes,
             stopped: policy.stopped,
             losses: Losses::default(),
+            patience: PatiencePolicy::new(
+                policy.patience,
+                policy.timeout,
+                policy.retries,
+                policy.blocks.seed,
+            ),
+            spacing: match policy.patience {
+                Patience::Adaptive => SPACING,
+                Patience::Full => Duration::ZERO,
+            },
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
             backlogged: false,
@@ -193,7 +212,7 @@ impl Schedule {
             checks: Slab::new(),
             ready: VecDeque::new(),
             expanding: VecDeque::new(),
-            retry_queue: VecDeque::new(),
+            blocks: Blocks::new(policy.blocks),
             later: Later::new(policy.waiting),
             pauses: BinaryHeap::new(),
             hold: Instant::START,
@@ -219,13 +238,13 @@ impl Schedule {
         self.intake == Intake::Open
             && self.expanding.is_empty()
             && !self.names.is_full()
+            && self.blocks.has_room()
             && self.may_expand()
     }
 
     /// Returns whether every queue has room, other than those of names.
     fn may_expand(&self) -> bool {
         self.ready.len() < READY_MAX
-            && self.retry_queue.len() < RETRIES_MAX
             && self.pauses.len() < PAUSES_MAX
             && self.outcomes.len() < OUTCOMES_MAX
             && self.outcome_counts.len() < OUTCOMES_MAX
@@ -239,6 +258,7 @@ impl Schedule {
         let (host, port) = (target.host.clone(), target.port);
         let position = self.positions.next().unwrap_or(u64::MAX);
         let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
+        self.blocks.add(position, now);
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, SocketAddr::new(address, 0), now),
@@ -251,6 +271,7 @@ impl Schedule {
     pub(crate) fn input_ended(&mut self) {
         if self.intake == Intake::Open {
             self.intake = Intake::Ended;
+            self.blocks.input_ended();
         }
     }
 
@@ -266,6 +287,7 @@ impl Schedule {
         for id in given_up {
             self.give_up(id, now);
         }
+        self.blocks.give_up();
         while let Some(check) = self.later.pop() {
             let id = CheckId(self.checks.insert(check));
             self.give_up(id, now);
@@ -348,12 +370,13 @@ impl Schedule {
             }
             self.ready.pop_front();
             self.hosts.started(endpoint.ip(), now);
-            self.checks[id.0].started();
             self.in_flight += 1;
             self.peak_in_flight = self.peak_in_flight.max(self.in_flight);
             self.starts += 1;
+            let patience = self.patience_for(id, endpoint.ip());
             let opening = self.checks[id.0].opening();
-            return Some(Start { id, endpoint, opening });
+            self.checks[id.0].started(patience);
+            return Some(Start { id, endpoint, opening, patience });
         }
     }
 
@@ -370,6 +393,10 @@ impl Schedule {
         match conclusion {
             Conclusion::Verdict(verdict) => {
                 self.window.settled();
+                self.learn(id, host, &verdict);
+                if self.checks[id.0].purpose() == Purpose::Control {
+                    return self.finish(id, None, verdict, now);
+                }
                 self.judge_or_look_again(id, host, verdict, now);
             }
             Conclusion::Fault(fault) => self.fault(id, fault, now),
@@ -382,6 +409,14 @@ impl Schedule {
 
     /// Returns the outcomes since the last call, in the order in which they became known.
     pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        while self.outcomes.len() < OUTCOMES_MAX
+            && let Some((first, silent)) = self.blocks.pop_ended()
+        {
+            let (mut check, ended) = silent.unpack(first, Purpose::Target);
+            if let Some((endpoint, verdict)) = check.take_verdict() {
+                self.give_out(check, Some(endpoint), verdict, ended);
+            }
+        }
         // Sized for as many again, because growing would copy each outcome once more.
         let next = Vec::with_capacity(self.outcomes.len());
         std::mem::replace(&mut self.outcomes, next)
@@ -400,14 +435,17 @@ impl Schedule {
             return None;
         }
         let pause = self.pauses.peek().map(|&Reverse((at, _))| at);
-        let retry = self.retry_queue.front().map(|retry| retry.at);
-        let later = self.later.next_due().filter(|_| self.ready.len() < READY_MAX);
-        let host = self.hosts.next_timeout(self.ready.len() < READY_MAX);
+        let has_ready_room = self.ready.len() < READY_MAX;
+        let block = self.blocks.next_due(self.ready.is_empty()).filter(|_| has_ready_room);
+        let ended = self.blocks.has_ended().then_some(Instant::START);
+        let later = self.later.next_due().filter(|_| has_ready_room);
+        let host = self.hosts.next_timeout(has_ready_room);
         let name = self.names.next_due().filter(|_| self.expanding.len() < EXPANDING_MAX);
         let expand = (!self.expanding.is_empty() && self.may_expand()).then_some(Instant::START);
         let pace = (!self.ready.is_empty() && self.window.has_room(self.in_flight))
             .then(|| self.pacer.ready_at());
-        let next = [pause, retry, later, host, name, expand, pace].into_iter().flatten().min()?;
+        let next =
+            [pause, block, ended, later, host, name, expand, pace].into_iter().flatten().min()?;
         Some(next.max(self.hold))
     }
 
@@ -421,9 +459,15 @@ impl Schedule {
                         && self.later.is_empty()
                         && self.expanding.is_empty()
                         && self.hosts.is_idle()
+                        && self.blocks.is_empty()
                 }
-                Intake::Stopped => self.in_flight == 0,
+                Intake::Stopped => self.in_flight == 0 && !self.blocks.has_ended(),
             }
+    }
+
+    /// Returns what is known of the targets that did not answer; `None` if it is not estimated.
+    pub(crate) fn certainty(&self) -> Option<Certainty> {
+        self.blocks.certainty()
     }
 
     /// Returns the largest number of attempts that were in flight.
@@ -437,6 +481,8 @@ impl Schedule {
         account.elapsed = now.since(Instant::START);
         account.throttle = self.throttle(now);
         account.backlog = self.hosts.backlog();
+        account.passes = self.blocks.progress();
+        (account.passes.started, account.passes.patience) = (self.starts, self.patience.usual());
         (account.in_flight_least, account.in_flight_most) = self.window.extent();
         account
     }
@@ -456,9 +502,9 @@ impl Schedule {
             () if self.hosts.has_resting() && !self.hosts.is_idle() => Some(Throttle::Throttled),
             () if !self.hosts.is_idle() => Some(Throttle::PerHost),
             () if !self.names.is_idle() => Some(Throttle::Names),
-            () if !self.retry_queue.is_empty() || self.later.is_full() => Some(Throttle::Retries),
+            () if self.later.is_full() => Some(Throttle::Retries),
             () if self.intake == Intake::Open => Some(Throttle::Input),
-            () if !self.later.is_empty() => Some(Throttle::Retries),
+            () if !self.later.is_empty() || !self.blocks.is_empty() => Some(Throttle::Retries),
             () => None,
         }
     }
@@ -490,16 +536,49 @@ impl Schedule {
             let id = self.restore(waiting);
             self.host_timed_out(id, now);
         }
-        while let Some(retry) = self.retry_queue.front()
-            && (retry.at <= now || retry.after_start <= self.starts || self.only_retries_are_left())
-        {
-            self.ready.push_back(retry.id);
-            self.retry_queue.pop_front();
-        }
+        self.promote_blocks(now);
         while self.ready.len() < READY_MAX
             && let Some(check) = self.later.pop_due(now)
         {
             self.ready.push_back(CheckId(self.checks.insert(check)));
+        }
+    }
+
+    /// Moves targets that have not answered, and controls, to the ready queue when they are due.
+    fn promote_blocks(&mut self, now: Instant) {
+        self.blocks.advance(now);
+        while self.ready.len() < READY_MAX
+            && let Some((first, due)) = self.blocks.pop_due(now, self.ready.is_empty())
+        {
+            let check = match due {
+                Due::Target(silent, purpose) => silent.unpack(first, purpose).0,
+                Due::Control(endpoint) => {
+                    let mut check = Check::new(Target::from(endpoint), first, 0);
+                    check.resolved(endpoint);
+                    check.set_purpose(Purpose::Control);
+                    check
+                }
+            };
+            self.ready.push_back(CheckId(self.checks.insert(check)));
+        }
+        self.blocks.set_behind(now);
+    }
+
+    /// Returns how long the next attempt of a check waits for an answer; `None`: the whole timeout.
+    fn patience_for(&self, id: CheckId, host: IpAddr) -> Option<Duration> {
+        let check = &self.checks[id.0];
+        match check.purpose() {
+            Purpose::Canary(_) | Purpose::Control => None,
+            Purpose::Target | Purpose::Again(_) => {
+                self.patience.wait(host, check.position(), check.attempts())
+            }
+        }
+    }
+
+    /// Learns from an answer how late answers come.
+    fn learn(&mut self, id: CheckId, host: IpAddr, verdict: &Verdict) {
+        if self.checks[id.0].kept_timeout() && is_answer(verdict) {
+            self.patience.answered(host, verdict.times.connect.unwrap_or(verdict.times.total));
         }
     }
 
@@ -529,15 +608,6 @@ impl Schedule {
         self.judge(id, Verdict::unconnected(state, reason, Duration::ZERO), now);
     }
 
-    fn only_retries_are_left(&self) -> bool {
-        self.intake == Intake::Ended
-            && self.ready.is_empty()
-            && self.expanding.is_empty()
-            && self.pauses.is_empty()
-            && self.hosts.is_idle()
-            && self.names.is_idle()
-    }
-
     /// Applies a verdict, unless another attempt on the endpoint may prove more.
     fn judge_or_look_again(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
         let is_hopeless =
@@ -556,13 +626,19 @@ impl Schedule {
     }
 
     fn judge(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
+        if verdict.reason == Reason::NoAnswer && self.checks[id.0].kept_timeout() {
+            let retries = self.patience.attempts_in_timeout(self.spacing) - 1;
+            self.checks[id.0].spend_retries(retries);
+        }
+        let started = now.before(verdict.times.total);
         match self.checks[id.0].judged(verdict) {
             Settled::NextAddress => self.ready.push_front(id),
-            Settled::Retry if !self.gives_up() => self.retry_queue.push_back(Retry {
-                id,
-                at: now.after(RETRY_AFTER),
-                after_start: self.starts + RETRIES_MAX as u64,
-            }),
+            Settled::Retry if !self.gives_up() => {
+                let position = self.checks[id.0].position();
+                let due = started.after(self.spacing).max(now);
+                let silent = self.pack(id, now);
+                self.blocks.wait(silent, position, due);
+            }
             Settled::Retry => self.give_up(id, now),
             Settled::Outcome(Some(endpoint), verdict)
                 if matches!(verdict.state, PortState::Closed | PortState::Filtered)
@@ -640,7 +716,60 @@ impl Schedule {
         verdict: Verdict,
         now: Instant,
     ) {
+        let (position, purpose) = (self.checks[id.0].position(), self.checks[id.0].purpose());
+        let state = self.checks[id.0].was_asked().then_some(verdict.state);
+        self.blocks.asked(position, purpose, state.filter(|&state| state != PortState::Unchecked));
+        if let Some(endpoint) = endpoint.filter(|_| self.is_held(purpose, &verdict)) {
+            let stratum = Stratum::of(verdict.reason);
+            self.count_verdict(false);
+            self.checks[id.0].not_answered(endpoint, verdict);
+            let silent = self.pack(id, now);
+            return self.blocks.hold(silent, position, stratum, now);
+        }
         let check = self.checks.remove(id.0);
+        self.blocks.leave(position);
+        if purpose == Purpose::Control {
+            return;
+        }
+        if let Some(endpoint) = endpoint.filter(|_| is_answer(&verdict)) {
+            self.blocks.add_control(endpoint);
+        }
+        self.count_verdict(verdict.state == PortState::Open && check.was_retried());
+        self.give_out(check, endpoint, verdict, now);
+    }
+
+    /// Returns whether a verdict is held until the block of its target ends.
+    fn is_held(&self, purpose: Purpose, verdict: &Verdict) -> bool {
+        purpose != Purpose::Control
+            && verdict.state == PortState::Filtered
+            && self.blocks.is_measuring()
+            && !self.gives_up()
+    }
+
+    /// Removes a check that has got no answer, and packs it.
+    fn pack(&mut self, id: CheckId, now: Instant) -> Silent {
+        let check = self.checks.remove(id.0);
+        let first = self.blocks.first(check.position());
+        Silent::pack(check, first, now)
+    }
+
+    /// Counts a verdict, from which loss is estimated.
+    fn count_verdict(&mut self, found_on_retry: bool) {
+        self.account.found_on_retry += u64::from(found_on_retry);
+        // At the end there are only retries, so their rate says nothing about the network.
+        if self.intake == Intake::Open {
+            self.adapt(found_on_retry);
+        }
+    }
+
+    /// Adds an outcome to those to be taken.
+    fn give_out(
+        &mut self,
+        check: Check,
+        endpoint: Option<SocketAddr>,
+        verdict: Verdict,
+        time: Instant,
+    ) {
         let verdict = match verdict.reason {
             Reason::Refused if check.is_in_part() => {
                 Verdict { reason: Reason::RefusedInPart, ..verdict }
@@ -648,12 +777,6 @@ impl Schedule {
             _ => verdict,
         };
         self.account.add(&verdict);
-        let found_on_retry = verdict.state == PortState::Open && check.was_retried();
-        self.account.found_on_retry += u64::from(found_on_retry);
-        // At the end there are only retries, so their rate says nothing about the network.
-        if self.intake == Intake::Open {
-            self.adapt(found_on_retry);
-        }
         // Only the endpoint says which of the name's addresses the outcome is about.
         let is_one_of_many = self.addresses == Addresses::Each;
         self.outcomes.push(Outcome {
@@ -662,9 +785,14 @@ impl Schedule {
             position: check.position(),
             target: check.into_target(),
             verdict,
-            time: now.wall_time(self.wall_start),
+            time: time.wall_time(self.wall_start),
         });
     }
+}
+
+/// Returns whether the endpoint has answered: it accepted the connection or refused it by a reset.
+fn is_answer(verdict: &Verdict) -> bool {
+    matches!(verdict.reason, Reason::Accepted | Reason::Refused)
 }
 
 #[cfg(test)]

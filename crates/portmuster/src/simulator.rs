@@ -23,14 +23,14 @@ use std::{
 use crate::{
     attempt::Rules,
     clock::Instant,
-    config::Config,
+    config::{Config, MaxMissed, defaults},
     driver::Net,
-    input::NextInput,
+    input::{NextInput, known_length},
     memory::Memory,
     method::event_loop::EventLoop,
-    outcome::{Account, Outcome},
+    outcome::{Account, Certainty, Outcome},
     run_loop::{Environment, RunLoop},
-    schedule::{Lookup, Policy, Question, Report, Schedule, Start, Stopped},
+    schedule::{BlockPolicy, Lookup, Policy, Question, Report, Schedule, Start, Stopped},
     targets::Target,
 };
 
@@ -51,6 +51,8 @@ pub struct Simulation {
     pub outcomes: Vec<Outcome>,
     /// The account of the run.
     pub account: Account,
+    /// What the run knows of the targets that did not answer; `None` if it was not estimated.
+    pub certainty: Option<Certainty>,
     /// The duration of the run, in virtual time.
     pub elapsed: Duration,
     /// The most connections open at the same time.
@@ -77,13 +79,23 @@ pub fn simulate(
     network: &Network,
     targets: impl IntoIterator<Item = Target>,
 ) -> Simulation {
+    let targets = targets.into_iter();
+    let positions = known_length(&targets);
     let policy = Policy {
-        in_flight: config.in_flight(),
+        in_flight: config.in_flight().unwrap_or(defaults::IN_FLIGHT_MAX),
         rate: config.rate(),
         per_host: config.per_host(),
         host_timeout: config.host_timeout(),
         waiting: usize::MAX,
         retries: config.retries(),
+        patience: config.patience(),
+        timeout: config.timeout(),
+        blocks: BlockPolicy {
+            positions,
+            max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
+            seed: config.seed().unwrap_or(network.seed),
+            stored_max: usize::MAX,
+        },
         speak_first: config.speak_first(),
         addresses: config.addresses(),
         excludes: Arc::default(),
@@ -95,7 +107,7 @@ pub fn simulate(
         network,
         event_loop: EventLoop::new(net, rules, Memory::new(usize::MAX)),
         resolver: SimulatedResolver::new(network.seed),
-        targets: targets.into_iter(),
+        targets,
         leased: VecDeque::new(),
         reports: Vec::new(),
         outcomes: Vec::new(),
@@ -132,6 +144,7 @@ impl<T> SimulatedEnvironment<'_, T> {
         Simulation {
             outcomes: self.outcomes,
             account: schedule.account(net.now()),
+            certainty: schedule.certainty(),
             elapsed: net.now().since(Instant::START),
             peak_in_flight: net.peak.0,
             peak_per_host: net.peak.1,

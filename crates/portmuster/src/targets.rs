@@ -58,5 +58,6 @@ pub use lines::{LineRule, Lines};
 pub use ports::{Ports, PortsError, PortsErrorKind};
 pub(crate) use range::Family;
 pub use set::{Skipped, TargetSet};
+pub(crate) use shuffle::{Shuffle, mix};
 pub use target::{Host, Target};
 pub use walk::{Order, Shard, ShardError, Targets, WALK_VERSION};

@@ -14,6 +14,7 @@ use portmuster::{
 };
 
 use super::{
+    certainty::CertaintyArgs,
     conversation::{ProbeArgs, TimeLimits},
     display::{Show, ShowProgress},
     gates::GateArgs,
@@ -100,10 +101,17 @@ occurs twice is checked twice."
     #[arg(long, value_name = "N", value_parser = values::count)]
     pub(crate) threads: Option<NonZeroUsize>,
 
-    /// Maximum number of open connections; lowered with a message if descriptors or memory are
-    /// short
-    #[arg(long, value_name = "N", default_value_t = values::in_flight(), value_parser = values::count)]
-    pub(crate) in_flight: NonZeroUsize,
+    /// Maximum number of open connections [default: as many as the rate needs]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = values::count,
+        long_help = "\
+Maximum number of open connections [default: as many as the rate needs while nothing answers, from \
+16384 to 262144, each with about 6 KiB of memory]. Lowered with a message if descriptors or memory \
+are short."
+    )]
+    pub(crate) in_flight: Option<NonZeroUsize>,
 
     /// Maximum number of new connections per second; "max" for no limit [default: 10000]
     #[arg(long, value_name = "N")]
@@ -128,6 +136,9 @@ connections to it are open or targets wait for it. Its untried targets become un
     /// Number of retries for a target that does not answer
     #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
     pub(crate) retries: u32,
+
+    #[command(flatten)]
+    pub(crate) certainty: CertaintyArgs,
 
     #[command(flatten)]
     pub(crate) limits: TimeLimits,
@@ -188,11 +199,14 @@ impl Check {
             .method(self.method)
             .workers(self.workers.map(NonZeroUsize::get))
             .threads(self.threads.map(NonZeroUsize::get))
-            .in_flight(self.in_flight.get())
+            .in_flight(self.in_flight.map(NonZeroUsize::get))
             .rate(rate.0.map(NonZeroU32::get))
             .per_host(self.per_host.0.map(NonZeroU32::get))
             .host_timeout(self.host_timeout)
             .retries(self.retries)
+            .patience(self.certainty.patience)
+            .max_missed(self.certainty.max_missed())
+            .seed(self.selection.seed)
             .addresses(addresses)
             .source(self.selection.source)
             .probing(self.probe.probing())

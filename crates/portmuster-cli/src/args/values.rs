@@ -10,19 +10,25 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use portmuster::{
     Method,
-    config::defaults,
+    config::{Patience, defaults},
     targets::{Ports, PortsError, Shard, ShardError},
 };
 
-/// Returns the default of `--in-flight`.
+/// Returns how many connections `compare` opens at the same time.
 pub(super) fn in_flight() -> NonZeroUsize {
-    NonZeroUsize::new(defaults::IN_FLIGHT).unwrap_or(NonZeroUsize::MIN)
+    NonZeroUsize::new(defaults::IN_FLIGHT_MIN).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Parses the name of a method.
 pub(super) fn method() -> impl TypedValueParser<Value = Method> {
     let names = Method::ALL.map(Method::name);
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Method>())
+}
+
+/// Parses the name of a patience.
+pub(super) fn patience() -> impl TypedValueParser<Value = Patience> {
+    let names = Patience::ALL.map(Patience::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Patience>())
 }
 
 /// Parses a whole number of at least 1.

@@ -5,11 +5,12 @@
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use super::{
-    Addresses, Config, ConfigError, ConfigErrorKind, Method, Probing, SpeakFirst, defaults,
+    Addresses, Config, ConfigError, ConfigErrorKind, MaxMissed, Method, Patience, Probing,
+    SpeakFirst, defaults,
 };
 
-/// The largest `in_flight`. Queues are sized for it.
-const IN_FLIGHT_MAX: usize = 1 << 20;
+/// The largest `in_flight`.
+const LARGEST_IN_FLIGHT: usize = 1 << 20;
 
 /// Builds a [`Config`]: one setter per setting, then [`build`](Self::build).
 ///
@@ -84,10 +85,12 @@ impl ConfigBuilder {
 
     /// Sets the maximum number of attempts open at the same time: 1 to 2^20.
     ///
-    /// This machine may allow fewer; see [`Outcomes::in_flight`](crate::Outcomes::in_flight).
-    /// Default: 16,384.
-    pub fn in_flight(mut self, in_flight: usize) -> Self {
-        self.config.in_flight = in_flight;
+    /// `None`, the default: as many as the rate needs when no target answers before the timeout, from
+    /// [`IN_FLIGHT_MIN`](defaults::IN_FLIGHT_MIN) to [`IN_FLIGHT_MAX`](defaults::IN_FLIGHT_MAX), and at
+    /// most half of what this system's TCP memory is meant for. This machine may allow fewer; see
+    /// [`Outcomes::in_flight`](crate::Outcomes::in_flight).
+    pub fn in_flight(mut self, in_flight: impl Into<Option<usize>>) -> Self {
+        self.config.in_flight = in_flight.into();
         self
     }
 
@@ -120,6 +123,32 @@ impl ConfigBuilder {
     /// without sending a byte is not tried again either. Default: 1.
     pub fn retries(mut self, retries: u32) -> Self {
         self.config.retries = retries;
+        self
+    }
+
+    /// Sets how long an attempt waits for an endpoint that does not answer. Default:
+    /// [`Patience::Full`].
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.config.patience = patience;
+        self
+    }
+
+    /// Sets the largest share of silent targets that may be missed, and has it measured: when a
+    /// block of targets is done, a random sample of its silent targets is asked once more.
+    ///
+    /// [`Outcomes::certainty`](crate::Outcomes::certainty) states the result. The outcomes of silent
+    /// targets become known when their block ends: after 2^20 targets or, of a stream, after 65,536
+    /// silent ones or a minute. Without [retries](Self::retries) nothing is measured. `None`, the
+    /// default: the outcome of a silent target becomes known after its last attempt.
+    pub fn max_missed(mut self, max_missed: impl Into<Option<MaxMissed>>) -> Self {
+        self.config.max_missed = max_missed.into();
+        self
+    }
+
+    /// Sets the seed that determines which targets are sampled: those whose first attempt keeps the
+    /// whole timeout, and those that are asked again. `None`, the default: a random seed.
+    pub fn seed(mut self, seed: impl Into<Option<u64>>) -> Self {
+        self.config.seed = seed.into();
         self
     }
 
@@ -224,7 +253,7 @@ fn validate_counts(config: &Config) -> Result<(), ConfigError> {
     // All other limits of workers are those of a machine.
     let workers_max = if method == Method::Serial { 1 } else { usize::MAX };
     for (setting, value, max) in [
-        ("in_flight", Some(in_flight), IN_FLIGHT_MAX),
+        ("in_flight", in_flight, LARGEST_IN_FLIGHT),
         ("workers", workers, workers_max),
         ("threads", threads, usize::MAX),
     ] {
@@ -288,10 +317,10 @@ mod tests {
 
     #[test]
     fn numbers_too_large_for_every_machine_are_refused() {
-        let largest = Config::builder().in_flight(IN_FLIGHT_MAX);
+        let largest = Config::builder().in_flight(LARGEST_IN_FLIGHT);
         assert!(largest.clone().build().is_ok());
         let error = largest.in_flight(2_000_000).build().expect_err("no queue has this room");
-        let kind = ConfigErrorKind::TooLarge { value: 2_000_000, max: IN_FLIGHT_MAX };
+        let kind = ConfigErrorKind::TooLarge { value: 2_000_000, max: LARGEST_IN_FLIGHT };
         assert_eq!(error, ConfigError::new("in_flight", kind));
 
         let serial = Config::builder().method(Method::Serial).workers(2).build();

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::named_enum::named_enum;
+
 /// What an attempt finds out about an open port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -38,4 +40,20 @@ pub enum Addresses {
     /// Each as a target of its own, at most 8,192. If there are more, or the lookup of IPv4 or IPv6
     /// addresses failed, the name gets one more outcome, which is unchecked.
     Each,
+}
+
+named_enum! {
+    /// How long an attempt waits for an endpoint that does not answer.
+    #[derive(Default)]
+    pub enum Patience: "patience" {
+        /// The whole [timeout](crate::Config::timeout).
+        #[default]
+        Full = "full",
+        /// As long as the answers of the run so far require: at least 3.2 s, in which the kernel sends
+        /// four SYNs, and at most the timeout.
+        ///
+        /// One first attempt in 64 keeps the whole timeout, so that the run learns of late answers,
+        /// in general and for each network. Without retries every attempt keeps it.
+        Adaptive = "adaptive",
+    }
 }

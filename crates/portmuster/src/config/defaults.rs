@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-/// Attempts open at the same time. Enough to keep two cores busy when one target in five is silent, and
-/// below the descriptor limit of most servers.
-pub const IN_FLIGHT: usize = 16_384;
+/// The fewest attempts open at the same time that a run plans for, whatever the rate. Enough to keep two
+/// cores busy when one target in five is silent, and below the descriptor limit of most servers.
+pub const IN_FLIGHT_MIN: usize = 16_384;
+/// The most attempts open at the same time that a run plans for without being asked to. They take 1.5 GiB
+/// of the kernel's memory, and allow 80,000 connections per second while nothing answers for 3.2 s.
+pub const IN_FLIGHT_MAX: usize = 1 << 18;
 /// New connections per second. Small routers and firewalls with connection tracking can handle it.
 pub const RATE: u32 = 10_000;
 /// Attempts open towards one host. sshd's `MaxStartups` begins to refuse at 10.
@@ -13,6 +16,10 @@ pub const PER_HOST: u32 = 4;
 pub const RETRIES: u32 = 1;
 /// Timeout of a connection attempt. The kernel repeats a SYN after 1, 2, 3 and 4 s, so it sends five.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// The least time that an attempt with [adaptive patience](crate::config::Patience::Adaptive) waits
+/// for an answer. The kernel sends SYNs after 0, 1, 2 and 3 s, and in most networks the answer to the last
+/// takes less than 0.2 s.
+pub const PATIENCE: Duration = Duration::from_millis(3200);
 /// Time for the first byte. Tarpits, and sshd with a slow reverse lookup, send it after 10 s.
 pub const FIRST_BYTE: Duration = Duration::from_secs(12);
 /// Silence before the empty line. Servers that greet unasked have done so by then.

@@ -5,8 +5,9 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    choices::{Addresses, Probing, SpeakFirst},
+    choices::{Addresses, Patience, Probing, SpeakFirst},
     defaults,
+    max_missed::MaxMissed,
     method::Method,
 };
 
@@ -51,11 +52,14 @@ pub struct Config {
     pub(super) method: Method,
     pub(super) workers: Option<usize>,
     pub(super) threads: Option<usize>,
-    pub(super) in_flight: usize,
+    pub(super) in_flight: Option<usize>,
     pub(super) rate: Option<NonZeroU32>,
     pub(super) per_host: Option<NonZeroU32>,
     pub(super) host_timeout: Option<Duration>,
     pub(super) retries: u32,
+    pub(super) patience: Patience,
+    pub(super) max_missed: Option<MaxMissed>,
+    pub(super) seed: Option<u64>,
     pub(super) limits: Limits,
     pub(super) probing: Probing,
     pub(super) speak_first: SpeakFirst,
@@ -70,11 +74,14 @@ impl Default for Config {
             method: Method::default(),
             workers: None,
             threads: None,
-            in_flight: defaults::IN_FLIGHT,
+            in_flight: None,
             rate: NonZeroU32::new(defaults::RATE),
             per_host: NonZeroU32::new(defaults::PER_HOST),
             host_timeout: None,
             retries: defaults::RETRIES,
+            patience: Patience::default(),
+            max_missed: None,
+            seed: None,
             limits: Limits::default(),
             probing: Probing::default(),
             speak_first: SpeakFirst::default(),
@@ -106,9 +113,10 @@ impl Config {
         self.threads
     }
 
-    /// Returns the maximum number of attempts open at the same time.
+    /// Returns the maximum number of attempts open at the same time. `None`: it follows the [rate and
+    /// the timeout](crate::config::ConfigBuilder::in_flight).
     #[must_use]
-    pub fn in_flight(&self) -> usize {
+    pub fn in_flight(&self) -> Option<usize> {
         self.in_flight
     }
 
@@ -134,6 +142,25 @@ impl Config {
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.retries
+    }
+
+    /// Returns how long an attempt waits for an endpoint that does not answer.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    /// Returns the largest share of silent targets that may be missed. `None`: no silent target is
+    /// [asked again](crate::config::ConfigBuilder::max_missed) for an estimate.
+    #[must_use]
+    pub fn max_missed(&self) -> Option<MaxMissed> {
+        self.max_missed
+    }
+
+    /// Returns the seed that determines which targets are sampled. `None`: a random one.
+    #[must_use]
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
     }
 
     /// Returns the time limit from the start of an attempt until it is accepted or refused.

@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
     method::WorkersReport,
-    outcome::{Account, Outcome},
+    outcome::{Account, Certainty, Outcome},
     positions::OutcomeCount,
 };
 
@@ -24,6 +24,8 @@ pub(crate) struct Batch {
     /// The outcome counts of positions that do not have exactly one; to be applied before the outcomes.
     pub(crate) outcome_counts: Vec<OutcomeCount>,
     pub(crate) account: Account,
+    /// What is known of the targets that did not answer; `None` if it is not estimated.
+    pub(crate) certainty: Option<Certainty>,
     /// The report of the workers; in the last batch only.
     pub(crate) workers: Option<WorkersReport>,
 }

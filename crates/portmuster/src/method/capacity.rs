@@ -50,9 +50,11 @@ const TCP_MEMORY: &str = "/proc/sys/net/ipv4/tcp_mem";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InFlight {
-    /// How many the settings and the method's workers allow.
+    /// How many the settings need, up to the method's workers: the maximum that was set, or as many as
+    /// the rate takes.
     pub asked: usize,
-    /// The most that the run will have: fewer than asked where this system lacks a resource.
+    /// The most that the run will have: fewer than asked where this system lacks a resource, and more
+    /// if answers may come so late that the rate takes more.
     pub given: usize,
     /// The resource that this system lacks; `None` if it gives as many as asked.
     pub limited_by: Option<LimitingResource>,
@@ -150,11 +152,15 @@ pub(super) fn share(bytes: u64, processes: usize) -> u64 {
     (bytes / (processes as u64).max(1)).max(CONVERSATIONS_MIN)
 }
 
+/// Returns how many attempts this system's TCP memory is meant for; `None` if it does not say.
+pub(super) fn tcp_attempts() -> Option<usize> {
+    let pages = fs::read_to_string(TCP_MEMORY).ok()?;
+    pages.split_whitespace().next_back()?.parse().ok()
+}
+
 /// Returns how many attempts this system's TCP memory is meant for, if fewer than `in_flight`.
 pub(super) fn beyond_tcp_memory(in_flight: usize) -> Option<usize> {
-    let pages = fs::read_to_string(TCP_MEMORY).ok()?;
-    let most = pages.split_whitespace().next_back()?.parse().ok()?;
-    (most < in_flight).then_some(most)
+    tcp_attempts().filter(|&most| most < in_flight)
 }
 
 /// Returns how many bytes this machine and this process's control groups have left for attempts;

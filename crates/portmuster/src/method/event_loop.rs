@@ -83,7 +83,8 @@ pub(super) fn start(
         }
     }
     pool.loads = vec![0; pool.queues.len()];
-    pool.backlog_max = Some(BACKLOG_MAX * pool.queues.len());
+    pool.preferred = Some((loops, table - table / 8));
+    pool.backlog_max = Some(BACKLOG_MAX * loops.min(pool.queues.len()));
     let tables = if own_tables { pool.queues.len() } else { 1 };
     Ok(Started { pool, capacity: in_flight.min(table.saturating_mul(tables)), limited_by })
 }
@@ -234,8 +235,8 @@ impl<N: Net> EventLoop<N> {
 
     /// Begins an attempt at `now`. Returns the time afterwards.
     fn begin(&mut self, start: Start, now: Instant, reports: &mut Vec<Report>) -> Instant {
-        let Start { id, endpoint, opening } = start;
-        let mut attempt = Attempt::new(endpoint, now).opening(opening);
+        let Start { id, endpoint, opening, patience } = start;
+        let mut attempt = Attempt::new(endpoint, now).opening(opening).patience(patience);
         match self.driver.begin(&mut attempt) {
             Err(conclusion) => {
                 // The clock was read for the verdict. Reading it again for the next attempt would
@@ -358,44 +359,78 @@ struct Due {
 /// The deadlines of all attempts.
 #[derive(Debug, Default)]
 struct Deadlines {
-    /// All connection attempts have the same timeout, so their deadlines are in order.
-    connects: VecDeque<Due>,
-    /// Deadlines of conversations, which move.
-    conversations: BinaryHeap<Reverse<Due>>,
+    /// Deadlines of connection attempts, each queue in order. Most attempts of a run wait equally long,
+    /// and some for the whole timeout, so two queues take almost all of them.
+    connects: [VecDeque<Due>; 2],
+    /// Deadlines of conversations, which move, and those of other connection attempts.
+    others: BinaryHeap<Reverse<Due>>,
 }
 
 impl Deadlines {
     fn push(&mut self, timer: Timer, due: Due) {
-        match timer {
-            Timer::Connect => self.connects.push_back(due),
-            _ => self.conversations.push(Reverse(due)),
+        let is_after =
+            |queue: &&mut VecDeque<Due>| queue.back().is_none_or(|last| last.at <= due.at);
+        let last = |queue: &&mut VecDeque<Due>| queue.back().map(|last| last.at);
+        let connects = self.connects.iter_mut().filter(|_| timer == Timer::Connect);
+        match connects.filter(is_after).max_by_key(last) {
+            Some(queue) => queue.push_back(due),
+            None => self.others.push(Reverse(due)),
         }
     }
 
     fn len(&self) -> usize {
-        self.connects.len() + self.conversations.len()
+        self.connects.iter().map(VecDeque::len).sum::<usize>() + self.others.len()
     }
 
     fn retain(&mut self, mut is_current: impl FnMut(&Due) -> bool) {
-        self.connects.retain(&mut is_current);
-        self.conversations.retain(|Reverse(due)| is_current(due));
+        for queue in &mut self.connects {
+            queue.retain(&mut is_current);
+        }
+        self.others.retain(|Reverse(due)| is_current(due));
     }
 
     /// Returns the earliest deadline.
     fn next(&self) -> Option<Instant> {
-        let connect = self.connects.front().map(|due| due.at);
-        let conversation = self.conversations.peek().map(|Reverse(due)| due.at);
-        connect.into_iter().chain(conversation).min()
+        let connects = self.connects.iter().filter_map(VecDeque::front);
+        connects.chain(self.others.peek().map(|Reverse(due)| due)).map(|due| due.at).min()
     }
 
     /// Removes a deadline that has passed.
     fn pop(&mut self, now: Instant) -> Option<Due> {
-        if self.connects.front().is_some_and(|due| due.at <= now) {
-            return self.connects.pop_front();
+        for queue in &mut self.connects {
+            if queue.front().is_some_and(|due| due.at <= now) {
+                return queue.pop_front();
+            }
         }
-        if self.conversations.peek().is_some_and(|Reverse(due)| due.at <= now) {
-            return self.conversations.pop().map(|Reverse(due)| due);
+        if self.others.peek().is_some_and(|Reverse(due)| due.at <= now) {
+            return self.others.pop().map(|Reverse(due)| due);
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn two_kinds_of_connection_attempts_stay_in_their_queues() {
+        let mut deadlines = Deadlines::default();
+        let at = |milliseconds| Instant::START.after(Duration::from_millis(milliseconds));
+        let due = |at, serial| Due { at, socket: Socket(0), serial };
+        for started in 0..1000 {
+            let wait = if started % 64 == 7 { 10_000 } else { 3200 };
+            deadlines.push(Timer::Connect, due(at(started + wait), started));
+        }
+        assert!(deadlines.others.is_empty());
+        deadlines.push(Timer::Connect, due(at(5), 5000));
+        deadlines.push(Timer::Quiet, due(at(6), 6000));
+        assert_eq!((deadlines.others.len(), deadlines.len()), (2, 1002));
+        assert_eq!(deadlines.next(), Some(at(5)));
+        let passed = std::iter::from_fn(|| deadlines.pop(at(4200))).count();
+        assert_eq!(passed, 2 + 1000 - 1000_usize.div_ceil(64));
+        assert_eq!(deadlines.next(), Some(at(10_007)));
     }
 }

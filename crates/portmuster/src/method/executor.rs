@@ -92,12 +92,12 @@ impl Executor {
     pub(crate) fn in_flight(&self, plan: &Plan) -> InFlight {
         let asked = plan.asked;
         // Worker processes may hold more that they have not begun.
-        let given = self.capacity.min(asked);
-        let limited = plan.limited_by.filter(|_| given < asked);
+        let given = self.capacity.min(plan.wanted());
+        let is_short = given < asked;
         InFlight {
             asked,
             given,
-            limited_by: self.limiting_resource(plan).or(limited),
+            limited_by: self.limiting_resource(plan).or(plan.limited_by).filter(|_| is_short),
             tcp_memory: capacity::beyond_tcp_memory(given),
         }
     }

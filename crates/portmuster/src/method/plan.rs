@@ -1,11 +1,13 @@
 //! The plan of a run: its method, its workers, and how many attempts are open at the same time.
 
+use std::time::Duration;
+
 use super::{
     capacity::{self, LimitingResource},
     worker_limits::Size,
 };
 use crate::{
-    config::{Config, Method},
+    config::{Config, Method, Patience, defaults},
     descriptors,
     workers::Program,
 };
@@ -15,7 +17,7 @@ use crate::{
 pub(crate) struct Plan {
     pub(crate) method: Method,
     pub(crate) size: Size,
-    /// How many attempts at the same time the settings and the method's workers allow.
+    /// How many attempts at the same time the settings need, up to the method's workers.
     pub(super) asked: usize,
     /// The most attempts open at the same time, in all.
     pub(crate) in_flight: usize,
@@ -39,12 +41,13 @@ impl Plan {
             _ => size.workers.min(descriptors::budget().attempts),
         };
         let is_short = workers < size.workers;
+        let InFlightRange { needed, most: planned } = InFlightRange::of(config);
         let mut plan = Self {
             method: config.method(),
             size,
             asked: 0,
-            in_flight: config.in_flight().min(most),
-            limited_by: if most < config.in_flight() {
+            in_flight: planned.min(most),
+            limited_by: if most < needed {
                 Some(limiting)
             } else {
                 is_short.then_some(LimitingResource::Descriptors)
@@ -53,7 +56,7 @@ impl Plan {
             program: program.cloned(),
             memory: 0,
         };
-        plan.asked = plan.with_workers_for(config.in_flight());
+        plan.asked = plan.with_workers_for(needed);
         plan.size.workers = workers;
         let processes = if config.method().has_processes() { workers } else { 0 };
         plan.memory = capacity::conversations(plan.wanted(), plan.blocking_threads(), processes);
@@ -73,20 +76,67 @@ impl Plan {
         self.with_workers_for(self.in_flight)
     }
 
-    /// Returns the most attempts that are handed over and not reported. Worker processes hold some
-    /// that they have not begun.
-    pub(crate) fn unreported(&self) -> usize {
-        match self.method {
-            Method::Serial | Method::Threads => self.wanted(),
-            _ => self.in_flight,
-        }
-    }
-
     /// Returns how many of these attempts the method has workers for.
     fn with_workers_for(&self, in_flight: usize) -> usize {
         match self.method {
             Method::EventLoop | Method::ProcessEventLoops => in_flight,
             _ => in_flight.min(self.size.workers.saturating_mul(self.size.threads)),
         }
+    }
+}
+
+/// How many attempts in flight the settings need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct InFlightRange {
+    /// As many as keep up the rate while nothing answers as soon as attempts usually wait.
+    needed: usize,
+    /// As many as keep it up while every attempt waits for the whole timeout.
+    most: usize,
+}
+
+impl InFlightRange {
+    fn of(config: &Config) -> Self {
+        if let Some(in_flight) = config.in_flight() {
+            return Self { needed: in_flight, most: in_flight };
+        }
+        // More would take the memory of other programs' connections.
+        let ceiling = capacity::tcp_attempts().map_or(usize::MAX, |attempts| attempts / 2);
+        let ceiling = ceiling.clamp(defaults::IN_FLIGHT_MIN, defaults::IN_FLIGHT_MAX);
+        let during = |wait: Duration| {
+            let Some(rate) = config.rate() else { return ceiling };
+            // A quarter more, for conversations and for what the retries of faults take.
+            let attempts = u128::from(rate.get()) * wait.as_millis() * 5 / 4 / 1000;
+            usize::try_from(attempts).unwrap_or(ceiling).clamp(defaults::IN_FLIGHT_MIN, ceiling)
+        };
+        let timeout = config.timeout();
+        let usual = match config.patience() {
+            Patience::Adaptive if config.retries() > 0 => timeout.min(defaults::PATIENCE),
+            Patience::Adaptive | Patience::Full => timeout,
+        };
+        Self { needed: during(usual), most: during(timeout) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(builder: crate::config::ConfigBuilder) -> (usize, usize) {
+        let range = InFlightRange::of(&builder.build().expect("the settings are valid"));
+        (range.needed, range.most)
+    }
+
+    #[test]
+    fn in_flight_follows_the_rate_and_the_patience() {
+        let adaptive = || Config::builder().patience(Patience::Adaptive);
+        assert_eq!(range(adaptive().in_flight(7)), (7, 7));
+        assert_eq!(range(adaptive().rate(100)), (16_384, 16_384));
+        let (needed, most) = range(adaptive().rate(10_000));
+        assert!((40_000..50_000).contains(&needed) && most > needed, "{needed} {most}");
+        let (needed, most) = range(Config::builder().rate(10_000));
+        assert_eq!(needed, most, "without adaptive patience every attempt waits");
+        let (needed, most) = range(adaptive().rate(None));
+        assert!(needed == most && most <= defaults::IN_FLIGHT_MAX);
+        assert_eq!(range(adaptive().rate(10_000).timeout(Duration::from_millis(100))).1, 16_384);
     }
 }

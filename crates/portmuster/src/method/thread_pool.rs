@@ -38,6 +38,9 @@ pub(crate) struct ThreadPool {
     pub(super) queues: Vec<StartQueue>,
     /// How many attempts each queue was given that are not reported.
     pub(super) loads: Vec<usize>,
+    /// How many of the first queues get all attempts until each has this load; `None`: all queues are
+    /// equal. The others exist for their descriptors, and more threads than processors are slower.
+    pub(super) preferred: Option<(usize, usize)>,
     /// A queue to avoid, and how many attempts must end before it no longer is. Its loop lacked a
     /// resource for a single attempt, so it has the least load and would otherwise get every start.
     /// Among loops that share a descriptor table one may keep all the sockets.
@@ -68,7 +71,12 @@ impl ThreadPool {
     /// Adds an attempt to the queue with the least load. It begins with the next [`Self::flush`].
     pub(crate) fn begin(&mut self, start: Start) {
         let avoided = self.avoided.map(|(queue, _)| queue);
-        let burden = |&queue: &usize| (avoided == Some(queue), self.loads[queue]);
+        let is_extra = |queue| {
+            self.preferred.is_some_and(|(first, full)| {
+                queue >= first && self.loads[..first].iter().any(|&load| load < full)
+            })
+        };
+        let burden = |&queue: &usize| (avoided == Some(queue), is_extra(queue), self.loads[queue]);
         let least = (0..self.queues.len()).min_by_key(burden).unwrap_or(0);
         self.loads[least] += 1;
         self.queued += usize::from(self.backlog_max.is_some());
@@ -174,6 +182,7 @@ mod tests {
             id: CheckId(0),
             endpoint: ([127, 0, 0, 1], 1).into(),
             opening: crate::attempt::Opening::Listen,
+            patience: None,
         };
         let fault = || Report { id: CheckId(0), conclusion: Conclusion::Fault(Fault::Buffers) };
         let mut pool = ThreadPool::default();

@@ -8,7 +8,7 @@ use super::{
     fault::Fault,
     port_state::PortState,
     service::Service,
-    throttle::{HostBacklog, Throttle},
+    throttle::{HostBacklog, PassProgress, Throttle},
     verdict::Verdict,
 };
 
@@ -45,6 +45,9 @@ pub struct Account {
     /// Targets that wait for their hosts, counted within the last second; `None` if there are none.
     #[serde(skip)]
     pub backlog: Option<HostBacklog>,
+    /// How far the run is with the targets that have not answered.
+    #[serde(skip)]
+    pub passes: PassProgress,
     /// Duration of the run so far.
     pub elapsed: Duration,
 }
@@ -115,6 +118,7 @@ impl Account {
             in_flight_most: self.in_flight_most,
             throttle: self.throttle,
             backlog: self.backlog,
+            passes: self.passes,
             elapsed: earlier.elapsed + self.elapsed,
         }
     }

@@ -48,6 +48,22 @@ impl fmt::Display for Throttle {
     }
 }
 
+/// How far a run is with the targets that have not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct PassProgress {
+    /// Attempts that have started, those of retries included.
+    pub started: u64,
+    /// Targets that wait for another attempt.
+    pub waiting: u64,
+    /// Targets that have had all their attempts, and whose outcomes become known when their block ends.
+    pub held: u64,
+    /// Whether silent targets of the oldest block are being asked again to estimate how many were missed.
+    pub is_asking_again: bool,
+    /// How long attempts usually wait for an answer now.
+    pub patience: Duration,
+}
+
 /// Targets that wait because their host has reached its connection limit or is left alone for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

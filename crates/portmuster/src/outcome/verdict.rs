@@ -80,6 +80,15 @@ impl Verdict {
         }
     }
 
+    /// Returns whether it says only that nothing answered, or that ICMP refused the connection.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        let Self { state, service, rule, banner, details, times, .. } = self;
+        *state == PortState::Filtered
+            && (service, rule, details) == (&None, &None, &None)
+            && banner.is_empty()
+            && (times.connect, times.first_byte) == (None, None)
+    }
+
     /// Returns how strongly the verdict indicates ssh or telnet, to choose between two verdicts on one
     /// endpoint: a later attempt never weakens an earlier one.
     pub(crate) fn strength(&self) -> u8 {

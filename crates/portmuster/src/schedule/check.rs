@@ -15,7 +15,10 @@ use crate::{
     targets::{Host, Target},
 };
 
-use super::new_check::{Coverage, Endpoints, NewCheck};
+use super::{
+    new_check::{Coverage, Endpoints, NewCheck},
+    silent::Stratum,
+};
 
 /// How many faults of this machine in a row end a check.
 const FAULTS_MAX: u32 = 10;
@@ -47,6 +50,27 @@ pub(super) enum Settled {
     Retry,
     /// The check ends with this verdict.
     Outcome(Option<SocketAddr>, Verdict),
+}
+
+/// What the next attempt of a check is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To find out the state of the target.
+    Target,
+    /// To find out whether the target still does not answer, in an additional pass over its stratum.
+    Again(Stratum),
+    /// The same, in a sample from which the targets that were missed are estimated.
+    Canary(Stratum),
+    /// To find out whether an endpoint that has answered still does. It has no outcome.
+    Control,
+}
+
+/// The state of a check of one endpoint that did not answer.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoAnswer {
+    pub(super) endpoint: SocketAddr,
+    pub(super) verdict: Verdict,
+    pub(super) retries_left: u32,
 }
 
 /// A verdict and the endpoint that it is about.
@@ -92,6 +116,11 @@ pub(super) struct Check {
     postponed: bool,
     /// Which side speaks first in the next attempt.
     opening: Opening,
+    purpose: Purpose,
+    /// How many attempts were made before those for this purpose.
+    attempts_before: u32,
+    /// How long the last attempt waited for an answer; `None`: for the whole timeout.
+    patience: Option<Duration>,
 }
 
 impl Check {
@@ -114,6 +143,9 @@ impl Check {
             throttled: false,
             postponed: false,
             opening: Opening::Listen,
+            purpose: Purpose::Target,
+            attempts_before: 0,
+            patience: None,
         }
     }
 
@@ -162,6 +194,75 @@ impl Check {
         (is_alone && is_first && hung_up).then_some((self.retries_left, times))
     }
 
+    /// Restores the state after attempts on one endpoint that got no answer.
+    pub(super) fn after_no_answer(
+        target: Target,
+        position: u64,
+        attempts: u32,
+        NoAnswer { endpoint, verdict, retries_left }: NoAnswer,
+    ) -> Self {
+        Self {
+            endpoints: Endpoints::One(endpoint),
+            attempts,
+            retries_made: 1,
+            earlier: Some(Box::new(Finding { endpoint, verdict })),
+            ..Self::new(target, position, retries_left)
+        }
+    }
+
+    /// Returns the state from which [`Self::after_no_answer`] can restore this check; `None` if it has
+    /// more state.
+    pub(super) fn only_unanswered(&self) -> Option<NoAnswer> {
+        let earlier = self.earlier.as_ref().filter(|_| self.best.is_none())?;
+        let &Endpoints::One(endpoint) = &self.endpoints else { return None };
+        let is_first = !self.throttled && !self.postponed && self.opening == Opening::Listen;
+        let is_whole = self.coverage == Coverage::Whole
+            && self.round == Coverage::Whole
+            && self.kept_doubt == 0;
+        let is_plain = earlier.endpoint == endpoint && earlier.verdict.is_unanswered();
+        (is_first && is_whole && is_plain).then(|| NoAnswer {
+            endpoint,
+            verdict: earlier.verdict.clone(),
+            retries_left: self.retries_left,
+        })
+    }
+
+    /// Records the verdict of a check that has got no answer, so that it can be asked again.
+    pub(super) fn not_answered(&mut self, endpoint: SocketAddr, verdict: Verdict) {
+        self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+    }
+
+    /// Returns what its next attempt is for.
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Sets what its next attempts are for. Those for another purpose than the target are not retried.
+    pub(super) fn set_purpose(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
+        self.attempts_before = self.attempts;
+        if purpose != Purpose::Target {
+            self.retries_left = 0;
+        }
+    }
+
+    /// Returns whether an attempt was made for its purpose.
+    pub(super) fn was_asked(&self) -> bool {
+        self.attempts > self.attempts_before
+    }
+
+    /// Returns whether the last attempt waited for the whole timeout.
+    pub(super) fn kept_timeout(&self) -> bool {
+        self.patience.is_none()
+    }
+
+    /// Gives up retries, because the attempt that got no answer stands for so many more.
+    pub(super) fn spend_retries(&mut self, retries: u32) {
+        if matches!(self.endpoints, Endpoints::One(_)) {
+            self.retries_left = self.retries_left.saturating_sub(retries);
+        }
+    }
+
     pub(super) fn target(&self) -> &Target {
         &self.target
     }
@@ -199,6 +300,16 @@ impl Check {
         self.coverage = Coverage::Part;
         self.kept_doubt = doubt(&verdict);
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+    }
+
+    /// Returns the reason of its verdict; `None` if it has none.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        self.earlier.as_ref().map(|found| found.verdict.reason)
+    }
+
+    /// Returns its verdict and the endpoint that it is about; `None` if it has none.
+    pub(super) fn take_verdict(&mut self) -> Option<(SocketAddr, Verdict)> {
+        self.earlier.take().map(|found| (found.endpoint, found.verdict))
     }
 
     /// Returns whether its verdict is that nothing answered.
@@ -244,10 +355,12 @@ impl Check {
         }
     }
 
-    /// Records that an attempt has started.
-    pub(super) fn started(&mut self) {
+    /// Records that an attempt has started, which waits so long for an answer; `None`: for the whole
+    /// timeout.
+    pub(super) fn started(&mut self, patience: Option<Duration>) {
         self.attempts += 1;
         self.in_flight = true;
+        self.patience = patience;
     }
 
     /// Records that the attempt has ended.

@@ -18,6 +18,11 @@ impl AddressTargets {
         Self { target, position, addresses, next: 0 }
     }
 
+    /// Returns the position of the name.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Returns the next target, its position (that of the name) and its address.
     pub(super) fn next(&mut self) -> Option<(Target, u64, SocketAddr)> {
         let address = *self.addresses.get(self.next)?;

@@ -158,9 +158,12 @@ impl Schedule {
         }
         let target = self.checks[id.0].target().clone();
         self.expanding.push_back(AddressTargets::new(target, position, allowed));
-        match missing {
-            Some(reason) => self.end(id, PortState::Unchecked, reason, now),
-            None => drop(self.checks.remove(id.0)),
+        self.blocks.join(position);
+        if let Some(reason) = missing {
+            self.end(id, PortState::Unchecked, reason, now);
+        } else {
+            self.checks.remove(id.0);
+            self.blocks.leave(position);
         }
         self.expand(now);
     }
@@ -171,9 +174,11 @@ impl Schedule {
             && let Some(each) = self.expanding.front_mut()
         {
             let Some((target, position, address)) = each.next() else {
+                self.blocks.leave(each.position());
                 self.expanding.pop_front();
                 continue;
             };
+            self.blocks.join(position);
             let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
             self.resolved(id, address, now);
         }
@@ -193,6 +198,7 @@ impl Schedule {
     /// Ends a check without an outcome, because its address is excluded.
     pub(super) fn exclude(&mut self, id: CheckId) {
         let check = self.checks.remove(id.0);
+        self.blocks.leave(check.position());
         self.outcome_counts.push(OutcomeCount { position: check.position(), outcomes: 0 });
         self.account.excluded += 1;
     }

@@ -1,6 +1,6 @@
 //! The messages between schedule and executor: starts and reports.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,8 @@ pub(crate) struct Start {
     pub(crate) id: CheckId,
     pub(crate) endpoint: SocketAddr,
     pub(crate) opening: Opening,
+    /// How long to wait for an answer; `None`: the whole timeout.
+    pub(crate) patience: Option<Duration>,
 }
 
 /// How an attempt ended.

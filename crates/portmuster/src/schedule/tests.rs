@@ -23,7 +23,15 @@ fn unlimited() -> Policy {
         addresses: Addresses::default(),
         excludes: Arc::default(),
         stopped: Stopped::default(),
+        patience: Patience::Full,
+        timeout: Duration::from_secs(10),
+        blocks: blocks(None),
     }
+}
+
+/// Returns the policy of a run over a list, which estimates what it misses if there is a limit.
+fn blocks(max_missed: Option<f64>) -> BlockPolicy {
+    BlockPolicy { positions: Some(1000), max_missed, seed: 7, stored_max: usize::MAX }
 }
 
 fn schedule(policy: Policy) -> Schedule {
@@ -45,6 +53,12 @@ fn verdict(state: PortState) -> Conclusion {
         _ => Reason::NoAnswer,
     };
     Conclusion::Verdict(Verdict::unconnected(state, reason, Duration::ZERO))
+}
+
+/// Returns the conclusion of an attempt that waited so many milliseconds for an answer.
+fn silence(milliseconds: u64) -> Conclusion {
+    let total = Duration::from_millis(milliseconds);
+    Conclusion::Verdict(Verdict::unconnected(PortState::Filtered, Reason::NoAnswer, total))
 }
 
 fn throttled() -> Conclusion {
@@ -114,18 +128,74 @@ fn targets_waiting_for_a_host_are_bounded() {
 }
 
 #[test]
-fn filtered_target_waits_for_its_retry() {
-    let mut schedule = schedule(Policy { retries: 1, ..unlimited() });
+fn attempts_on_a_silent_target_start_five_seconds_apart() {
+    let policy = Policy { retries: 1, patience: Patience::Adaptive, ..unlimited() };
+    let mut schedule = schedule(policy);
+    // The first position whose first attempt does not keep the whole timeout.
     schedule.add(target(1, 1), at(0));
     let first = schedule.next_start(at(0)).expect("it may start");
-    settle(&mut schedule, first, verdict(PortState::Filtered), at(10_000));
-    assert_eq!(schedule.next_start(at(39_999)), None);
-    assert_eq!(schedule.next_timeout(), Some(at(40_000)));
-    let second = schedule.next_start(at(40_000)).expect("it is due");
-    settle(&mut schedule, second, verdict(PortState::Open), at(40_001));
+    assert_eq!(first.patience, Some(Duration::from_millis(3200)));
+    settle(&mut schedule, first, silence(3200), at(3200));
+    assert_eq!(schedule.next_start(at(4_999)), None);
+    assert_eq!(schedule.next_timeout(), Some(at(5_000)));
+    let second = schedule.next_start(at(5_000)).expect("it is due");
+    settle(&mut schedule, second, verdict(PortState::Open), at(5_001));
     let outcome = outcome(&mut schedule);
     assert_eq!((outcome.attempts, outcome.is_open()), (2, true));
-    assert_eq!(schedule.account(at(40_001)).found_on_retry, 1);
+    assert_eq!(schedule.account(at(5_001)).found_on_retry, 1);
+}
+
+#[test]
+fn attempt_with_the_whole_timeout_stands_for_two() {
+    let policy = Policy { retries: 1, patience: Patience::Adaptive, ..unlimited() };
+    let mut schedule = schedule(policy);
+    for _ in 0..640 {
+        schedule.add(target(1, 1), at(0));
+    }
+    schedule.input_ended();
+    let (whole, short): (Vec<_>, Vec<_>) =
+        starts(&mut schedule, at(0)).into_iter().partition(|start| start.patience.is_none());
+    assert!((2..30).contains(&whole.len()), "{}", whole.len());
+    for start in short {
+        settle(&mut schedule, start, silence(3200), at(3200));
+    }
+    let retries = starts(&mut schedule, at(5000));
+    assert_eq!(retries.len() + whole.len(), 640);
+    for start in whole {
+        settle(&mut schedule, start, silence(10_000), at(10_000));
+    }
+    for start in retries {
+        settle(&mut schedule, start, silence(3200), at(10_000));
+    }
+    assert_eq!(schedule.next_start(at(100_000)), None);
+    assert_eq!(states(&mut schedule), [PortState::Filtered; 640]);
+    assert!(schedule.is_finished());
+}
+
+#[test]
+fn targets_are_retried_only_when_all_of_their_block_were_tried() {
+    let mut schedule = schedule(Policy { retries: 1, in_flight: 1, ..unlimited() });
+    schedule.add(target(1, 1), at(0));
+    let first = schedule.next_start(at(0)).expect("it may start");
+    schedule.add(target(1, 2), at(0));
+    settle(&mut schedule, first, verdict(PortState::Filtered), at(10_000));
+    let second = schedule.next_start(at(10_000)).expect("it may start");
+    assert_eq!(second.endpoint.port(), 2);
+    schedule.add(target(1, 3), at(10_000));
+    settle(&mut schedule, second, verdict(PortState::Filtered), at(20_000));
+    let third = schedule.next_start(at(20_000)).expect("it may start");
+    assert_eq!(third.endpoint.port(), 3, "retries wait while others can start");
+    settle(&mut schedule, third, verdict(PortState::Closed), at(20_000));
+    schedule.input_ended();
+    let retries: Vec<_> = (0..2)
+        .map(|_| {
+            let retry = schedule.next_start(at(20_000)).expect("only retries are left");
+            let port = retry.endpoint.port();
+            settle(&mut schedule, retry, verdict(PortState::Closed), at(20_000));
+            port
+        })
+        .collect();
+    assert_eq!(retries, [1, 2]);
 }
 
 #[test]
@@ -139,22 +209,6 @@ fn retries_start_at_once_when_nothing_else_is_left() {
     }
     assert_eq!(states(&mut schedule), [PortState::Filtered]);
     assert!(schedule.is_finished());
-}
-
-#[test]
-fn retry_starts_after_as_many_starts_as_may_wait() {
-    let mut schedule = schedule(Policy { retries: 1, in_flight: 1, ..unlimited() });
-    schedule.add(target(1, 1), at(0));
-    let first = schedule.next_start(at(0)).expect("it may start");
-    settle(&mut schedule, first, verdict(PortState::Filtered), at(0));
-    for started in 0..RETRIES_MAX {
-        schedule.add(target(2, 2), at(0));
-        let start = schedule.next_start(at(0)).expect("it may start");
-        assert_eq!(start.endpoint.port(), 2, "after {started} starts");
-        settle(&mut schedule, start, verdict(PortState::Closed), at(0));
-        states(&mut schedule);
-    }
-    assert_eq!(schedule.next_start(at(0)).expect("it is due").endpoint.port(), 1);
 }
 
 #[test]

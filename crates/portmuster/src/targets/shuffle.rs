@@ -75,7 +75,7 @@ fn add(left: u64, right: u64, side: u64) -> u64 {
 /// Mixes the bits of a value with the finalizer of `SplitMix64` (Steele, Lea and Flood, "Fast
 /// splittable pseudorandom number generators", 2014): changing one input bit changes half of the
 /// output bits on average.
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     value ^ (value >> 31)

@@ -120,6 +120,13 @@ impl Iterator for Targets {
         self.set.get(index)
     }
 
+    /// Returns the exact number of targets left, unless it exceeds `usize`.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let positions = self.set.len().saturating_sub(self.position);
+        let left = usize::try_from(positions.div_ceil(self.shard.of.into())).ok();
+        (left.unwrap_or(usize::MAX), left)
+    }
+
     /// Skips `skip` targets in constant time.
     fn nth(&mut self, skip: usize) -> Option<Target> {
         let distance = (skip as u128).saturating_mul(self.shard.of.into());
@@ -209,6 +216,29 @@ mod tests {
 
     /// Journals of unfinished runs contain positions of this walk. If this test fails because of an
     /// intended change, raise [`WALK_VERSION`] and update the numbers.
+    #[test]
+    fn size_hint_is_the_number_of_targets_left() {
+        for of in 1..=5 {
+            for part in 1..=of {
+                let shard = Shard::new(part, of).expect("it is valid");
+                let mut targets =
+                    set(&["10.0.0.0/29", "10.1.0.1:22"]).into_targets(Order::Given, shard);
+                loop {
+                    let (least, most) = targets.size_hint();
+                    let count =
+                        set(&["10.0.0.0/29", "10.1.0.1:22"]).into_targets(Order::Given, shard);
+                    assert_eq!(Some(least), most);
+                    assert!(least <= count.count());
+                    if targets.next().is_none() {
+                        assert_eq!(least, 0);
+                        break;
+                    }
+                    assert_eq!(targets.size_hint().0, least - 1);
+                }
+            }
+        }
+    }
+
     #[test]
     fn the_walk_of_this_version_is_unchanged() {
         let walks = [

@@ -1,0 +1,330 @@
+//! How certain it is that silent targets would not answer.
+
+use serde::{Deserialize, Serialize};
+
+mod bounds;
+
+use self::bounds::float;
+
+/// Upper bound of every count. No run reaches it.
+const COUNT_MAX: u64 = 1 << 53;
+
+/// How certain a run is that its silent targets would not answer one more attempt from here.
+///
+/// A random sample of the targets that did not answer was asked once more, with the whole timeout. The
+/// number of answers gives an exact upper bound on the targets that were missed. The bound holds
+/// with a probability of [95 %](Self::CONFIDENCE), for the network as it was during the run. It says
+/// nothing about targets that a firewall always hides.
+///
+/// [`Outcomes::certainty`](crate::Outcomes::certainty) returns it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certainty {
+    /// The targets from which nothing came.
+    pub silent: Recheck,
+    /// The targets that ICMP messages refused.
+    pub refused: Recheck,
+    /// How many targets that had answered were asked again as controls.
+    pub controls: u64,
+    /// How many of the controls did not answer any more.
+    pub silent_controls: u64,
+    /// Whether more than 1 % of the controls of a look did not answer any more.
+    blocked: bool,
+}
+
+/// The targets that did not answer, for one reason, and what asking some of them again showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recheck {
+    /// How many targets did not answer at all.
+    pub targets: u64,
+    /// How many were drawn at random and asked again, all looks together.
+    pub asked_again: u64,
+    /// How many targets answered only when they were asked again: those drawn, and those of the additional
+    /// attempts that followed.
+    pub answered: u64,
+    /// How many targets are in blocks in which none was asked again, because the run was stopped.
+    unmeasured: u64,
+    /// How many blocks with such targets were measured.
+    blocks: u64,
+    /// The bound of the only block.
+    of_block: u64,
+    /// The targets of all blocks before the first look.
+    population: u64,
+    /// The answers in the first looks of all blocks.
+    hits: u64,
+    /// The first look with the smallest share of a block: how many it asked, of how many.
+    smallest: (u64, u64),
+}
+
+/// One look at the silent targets of a block: some were drawn and asked again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// How many targets it could draw from.
+    pub(crate) population: u64,
+    /// How many it has asked.
+    pub(crate) asked: u64,
+    /// How many of these answered.
+    pub(crate) hits: u64,
+    /// How many targets of the block have answered since the look began, those of the look included.
+    pub(crate) found: u64,
+}
+
+impl Certainty {
+    /// The probability with which the bound holds.
+    pub const CONFIDENCE: f64 = 0.95;
+
+    /// Returns whether targets that had answered have fallen silent: more than 1 % of the controls of a
+    /// look. Then somebody has begun to block this machine, and no bound can be stated.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Adds the controls of one look.
+    pub(crate) fn add_controls(&mut self, controls: u64, silent: u64) {
+        self.controls += controls;
+        self.silent_controls += silent;
+        self.blocked |= silent * 100 > controls;
+    }
+
+    /// Returns how many silent targets at most would answer one more attempt; `None` if no bound can be
+    /// stated, because this machine is [blocked](Self::is_blocked) or a look is missing.
+    #[must_use]
+    pub fn missed_max(&self) -> Option<u64> {
+        self.silent.missed_max().filter(|_| !self.is_blocked())
+    }
+
+    /// Returns the [bound](Self::missed_max) as a share of the silent targets, from 0 to 1.
+    #[must_use]
+    pub fn missed_share(&self) -> Option<f64> {
+        self.silent.missed_share().filter(|_| !self.is_blocked())
+    }
+
+    /// Returns whether the bounds on silent and on refused targets are at most this share.
+    #[must_use]
+    pub fn is_within(&self, share: f64) -> bool {
+        let is_within = |recheck: &Recheck| recheck.missed_share().is_some_and(|it| it <= share);
+        !self.is_blocked() && is_within(&self.silent) && is_within(&self.refused)
+    }
+
+    /// Returns the certainty of this run and an earlier one that it has resumed.
+    #[must_use]
+    pub fn after(self, earlier: Self) -> Self {
+        Self {
+            silent: self.silent.after(earlier.silent),
+            refused: self.refused.after(earlier.refused),
+            controls: earlier.controls + self.controls,
+            silent_controls: earlier.silent_controls + self.silent_controls,
+            blocked: earlier.blocked || self.blocked,
+        }
+    }
+
+    /// Returns whether a run can have these numbers. Those read from a file may be anything.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.controls <= COUNT_MAX
+            && self.silent_controls <= self.controls
+            && self.silent.is_sound()
+            && self.refused.is_sound()
+    }
+}
+
+impl Recheck {
+    /// Returns how many of the targets at most would answer one more attempt; `None` if some were not
+    /// measured.
+    #[must_use]
+    pub fn missed_max(&self) -> Option<u64> {
+        match (self.unmeasured, self.blocks) {
+            (1.., _) => None,
+            (0, 0) => Some(0),
+            (0, 1) => Some(self.of_block),
+            (0, _) => {
+                let (asked, of) = self.smallest;
+                let fraction = float(asked) / float(of);
+                let bound = bounds::of_fraction(self.population, fraction, self.hits);
+                Some(bound.saturating_sub(self.answered).min(self.targets))
+            }
+        }
+    }
+
+    /// Returns the [bound](Self::missed_max) as a share of the targets, from 0 to 1.
+    #[must_use]
+    pub fn missed_share(&self) -> Option<f64> {
+        Some(float(self.missed_max()?) / float(self.targets.max(1)))
+    }
+
+    /// Adds a block that still has so many silent targets after its looks, the first of which comes
+    /// first.
+    pub(crate) fn add_block(&mut self, targets: u64, looks: &[Look]) {
+        self.targets += targets;
+        self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
+        let Some(first) = looks.first().filter(|first| first.asked > 0) else {
+            self.unmeasured += targets;
+            return;
+        };
+        self.of_block = looks.iter().map(Look::missed_max).min().unwrap_or(u64::MAX).min(targets);
+        self.answered += first.found;
+        self.population += first.population;
+        self.hits += first.hits;
+        let share = |(asked, of): (u64, u64)| float(asked) / float(of);
+        let look = (first.asked, first.population);
+        if self.blocks == 0 || share(look) < share(self.smallest) {
+            self.smallest = look;
+        }
+        self.blocks += 1;
+    }
+
+    fn after(self, earlier: Self) -> Self {
+        let share = |(asked, of): (u64, u64)| float(asked) / float(of.max(1));
+        let is_smaller = self.blocks > 0
+            && (earlier.blocks == 0 || share(self.smallest) < share(earlier.smallest));
+        Self {
+            targets: earlier.targets + self.targets,
+            asked_again: earlier.asked_again + self.asked_again,
+            answered: earlier.answered + self.answered,
+            unmeasured: earlier.unmeasured + self.unmeasured,
+            blocks: earlier.blocks + self.blocks,
+            of_block: if self.blocks > 0 { self.of_block } else { earlier.of_block },
+            population: earlier.population + self.population,
+            hits: earlier.hits + self.hits,
+            smallest: if is_smaller { self.smallest } else { earlier.smallest },
+        }
+    }
+
+    fn is_sound(&self) -> bool {
+        let (asked, of) = self.smallest;
+        let counts = [
+            self.targets,
+            self.asked_again,
+            self.answered,
+            self.unmeasured,
+            self.blocks,
+            self.of_block,
+            self.population,
+        ];
+        let is_measured = asked > 0 && asked <= of && of <= COUNT_MAX;
+        counts.into_iter().all(|count| count <= COUNT_MAX)
+            && self.hits <= self.answered
+            && self.hits <= self.population
+            && self.of_block <= self.targets
+            && (self.blocks == 0 || is_measured)
+    }
+}
+
+impl Look {
+    /// Returns how many targets of the block at most would answer one more attempt, now.
+    pub(crate) fn missed_max(&self) -> u64 {
+        let all = bounds::of_sample(self.population, self.asked, self.hits);
+        all.saturating_sub(self.found.max(self.hits))
+    }
+
+    /// Returns the [bound](Self::missed_max) as a share of the targets that have not answered.
+    pub(crate) fn missed_share(&self) -> f64 {
+        let left = self.population.saturating_sub(self.found);
+        float(self.missed_max()) / float(left.max(1))
+    }
+}
+
+/// Returns how many targets a look must ask so that it states this share if none answers: 4,095 for
+/// 0.1 %.
+pub(crate) fn sample_size(max_missed: f64) -> u64 {
+    // ln(3 ÷ 5 %), so that three looks fail together with a probability of 5 %.
+    let sample = (60_f64.ln() / max_missed).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "shares are between a millionth and a half"
+    )]
+    let sample = sample as u64;
+    sample
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(population: u64, asked: u64, hits: u64, found: u64) -> Look {
+        Look { population, asked, hits, found }
+    }
+
+    #[test]
+    fn sample_grows_as_the_share_shrinks() {
+        assert_eq!(sample_size(0.001), 4095);
+        assert_eq!(sample_size(0.5), 9);
+        assert_eq!(sample_size(0.000_001), 4_094_345);
+    }
+
+    #[test]
+    fn sample_without_answers_states_the_share_it_was_drawn_for() {
+        for (population, share) in [(129_024, 0.001), (1 << 20, 0.001), (5000, 0.01), (300, 0.5)] {
+            let asked = sample_size(share).min(population);
+            let mut recheck = Recheck::default();
+            recheck.add_block(population, &[look(population, asked, 0, 0)]);
+            assert!(recheck.missed_share().is_some_and(|it| it <= share), "{population} {share}");
+        }
+    }
+
+    #[test]
+    fn nothing_silent_is_certain() {
+        let certainty = Certainty::default();
+        assert_eq!((certainty.missed_max(), certainty.missed_share()), (Some(0), Some(0.0)));
+        assert!(certainty.is_within(0.001));
+    }
+
+    #[test]
+    fn later_look_tightens_the_bound_of_a_block() {
+        let mut once = Recheck::default();
+        once.add_block(99_995, &[look(100_000, 4095, 5, 5)]);
+        let mut twice = Recheck::default();
+        twice.add_block(99_880, &[look(100_000, 4095, 5, 120), look(99_880, 4095, 0, 0)]);
+        let [once, twice] = [once, twice].map(|it| it.missed_max().expect("it was measured"));
+        assert!(once > 200 && twice <= 100, "{once} {twice}");
+    }
+
+    #[test]
+    fn several_blocks_are_bounded_together() {
+        let mut recheck = Recheck::default();
+        for _ in 0..32 {
+            recheck.add_block(1 << 20, &[look(1 << 20, 128, 0, 0)]);
+        }
+        let share = recheck.missed_share().expect("it was measured");
+        assert!((0.0009..0.00101).contains(&share), "{share}");
+        let mut sparse = recheck;
+        sparse.add_block(1 << 20, &[look(1 << 20, 64, 0, 0)]);
+        assert!(sparse.missed_share() > recheck.missed_share(), "the sparsest block decides");
+    }
+
+    #[test]
+    fn no_bound_is_stated_without_a_look_or_when_blocked() {
+        let mut certainty = Certainty::default();
+        certainty.silent.add_block(1000, &[look(1000, 500, 0, 0)]);
+        certainty.add_controls(300, 3);
+        assert!(certainty.missed_max().is_some() && !certainty.is_blocked());
+        let mut blocked = certainty;
+        blocked.add_controls(300, 4);
+        assert!(blocked.missed_max().is_none() && blocked.is_blocked());
+        assert!(certainty.after(blocked).is_blocked());
+        certainty.silent.add_block(10, &[]);
+        assert!(certainty.missed_max().is_none() && !certainty.is_within(0.5));
+        assert_eq!(certainty.silent.targets, 1010);
+    }
+
+    #[test]
+    fn resumed_run_states_the_bound_of_both() {
+        let (mut whole, mut first, mut second) =
+            (Recheck::default(), Recheck::default(), Recheck::default());
+        for (index, block) in [look(5000, 40, 0, 0), look(7000, 30, 1, 9), look(900, 900, 0, 0)]
+            .into_iter()
+            .enumerate()
+        {
+            let left = block.population - block.found;
+            whole.add_block(left, &[block]);
+            if index == 0 { &mut first } else { &mut second }.add_block(left, &[block]);
+        }
+        assert_eq!(second.after(first), Recheck { of_block: second.of_block, ..whole });
+        assert_eq!(first.after(Recheck::default()), first);
+        assert_eq!(Recheck::default().after(first), first);
+        assert!(second.after(first).is_sound());
+    }
+}

@@ -1,0 +1,342 @@
+//! Blocks of targets: their passes, and the looks at those that did not answer.
+//!
+//! The first attempts on the targets of a block come first; while they go on, nothing is retried
+//! unless nothing else can start. Then those that got no answer are retried. If missed targets are
+//! estimated, the targets that still have no answer are held until some of them were drawn at random
+//! and asked once more. The next block begins as soon as there is nothing to do for earlier ones.
+//!
+//! Invariant: at most [`OPEN_MAX`] blocks are open, and no target joins while they store
+//! [`BlockPolicy::stored_max`] targets.
+
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+
+mod block;
+mod controls;
+
+pub(super) use self::block::Due;
+use self::{block::Block, controls::Controls};
+use super::{
+    check::Purpose,
+    silent::{Silent, Stratum},
+};
+use crate::{
+    clock::Instant,
+    outcome::{Certainty, PassProgress, PortState, sample_size},
+};
+
+/// The most targets in a block.
+const TARGETS_MAX: u64 = 1 << 20;
+/// The most targets without an answer in a block of a stream.
+const STREAM_SILENT_MAX: usize = 65_536;
+/// How long targets of a stream join one block.
+const STREAM_TIME: Duration = Duration::from_mins(1);
+/// The most blocks that are open.
+const OPEN_MAX: usize = 3;
+/// One silent target of a stream in so many is drawn, because the number of all is unknown.
+const STREAM_SAMPLE: u64 = 16;
+/// The share by which samples are larger than needed if the number of silent targets is estimated.
+const MARGIN: f64 = 0.05;
+
+/// How a run is divided into blocks.
+#[derive(Debug, Clone)]
+pub(crate) struct BlockPolicy {
+    /// The number of positions of the run; `None` if it is unknown, as that of a stream.
+    pub(crate) positions: Option<u64>,
+    /// The largest share of silent targets that may be missed. `None`: it is not estimated.
+    pub(crate) max_missed: Option<f64>,
+    /// Determines the samples.
+    pub(crate) seed: u64,
+    /// The most targets without an answer to store.
+    pub(crate) stored_max: usize,
+}
+
+/// The open blocks of a run, and what is known of those that have ended.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    policy: BlockPolicy,
+    /// From the oldest to the newest.
+    open: VecDeque<Block>,
+    /// The targets of blocks that have ended, whose outcomes are to be given out, and the first
+    /// position of their blocks.
+    ended: VecDeque<(u64, Silent)>,
+    controls: Controls,
+    certainty: Certainty,
+    /// The positions of the blocks that have ended.
+    ended_positions: u64,
+    /// Whether attempts of complete blocks are due, so that no more targets may be added.
+    is_behind: bool,
+    /// Whether no more targets come.
+    has_all: bool,
+}
+
+impl Blocks {
+    pub(super) fn new(policy: BlockPolicy) -> Self {
+        Self {
+            controls: Controls::new(policy.seed),
+            policy,
+            open: VecDeque::new(),
+            ended: VecDeque::new(),
+            certainty: Certainty::default(),
+            ended_positions: 0,
+            is_behind: false,
+            has_all: false,
+        }
+    }
+
+    /// Returns whether missed targets are estimated.
+    pub(super) fn is_measuring(&self) -> bool {
+        self.policy.max_missed.is_some()
+    }
+
+    /// Returns what the looks have shown so far; `None` if missed targets are not estimated.
+    pub(super) fn certainty(&self) -> Option<Certainty> {
+        self.is_measuring().then_some(self.certainty)
+    }
+
+    /// Returns whether a target may join.
+    pub(super) fn has_room(&self) -> bool {
+        let stored: usize = self.open.iter().map(Block::stored).sum();
+        let may_begin = || self.open.len() < OPEN_MAX && !self.is_behind;
+        let has_block = self.open.back().is_some_and(|block| !block.is_complete);
+        stored + self.ended.len() < self.policy.stored_max && (has_block || may_begin())
+    }
+
+    /// Adds the target at this position, which is above all earlier ones, to the newest block.
+    pub(super) fn add(&mut self, position: u64, now: Instant) {
+        if self.open.back().is_none_or(|block| block.is_complete) {
+            self.open.push_back(Block::new(position, now));
+        }
+        let Some(block) = self.open.back_mut() else { return };
+        block.targets += 1;
+        block.active += 1;
+        block.is_complete = block.targets >= TARGETS_MAX;
+    }
+
+    /// Counts another check of the target at this position.
+    pub(super) fn join(&mut self, position: u64) {
+        self.block(position).active += 1;
+    }
+
+    /// Counts a check of the target at this position that has ended.
+    pub(super) fn leave(&mut self, position: u64) {
+        self.block(position).active -= 1;
+    }
+
+    /// Counts an endpoint that has answered.
+    pub(super) fn add_control(&mut self, endpoint: SocketAddr) {
+        if self.is_measuring() {
+            self.controls.add(endpoint);
+        }
+    }
+
+    /// Returns the first position of the block of this position.
+    pub(super) fn first(&mut self, position: u64) -> u64 {
+        self.block(position).first
+    }
+
+    /// Makes a target wait for its next attempt.
+    pub(super) fn wait(&mut self, silent: Silent, position: u64, due: Instant) {
+        let block = self.block(position);
+        block.active -= 1;
+        block.wait(silent, due);
+        self.complete_stream(due);
+    }
+
+    /// Keeps a target that has had all its attempts until its block ends.
+    pub(super) fn hold(&mut self, silent: Silent, position: u64, stratum: Stratum, now: Instant) {
+        let block = self.block(position);
+        block.active -= 1;
+        block.hold(silent, stratum);
+        self.complete_stream(now);
+    }
+
+    /// Records the end of an attempt that was made for this purpose. `state`: what it found, `None` if
+    /// it could not be made.
+    pub(super) fn asked(&mut self, position: u64, purpose: Purpose, state: Option<PortState>) {
+        let Some(state) = state else { return };
+        let is_answer = matches!(state, PortState::Open | PortState::Closed);
+        match purpose {
+            Purpose::Again(stratum) if is_answer => self.block(position).answered(stratum, false),
+            Purpose::Canary(stratum) if is_answer => self.block(position).answered(stratum, true),
+            Purpose::Canary(stratum) => self.block(position).not_answered(stratum),
+            Purpose::Control => self.block(position).control_asked(!is_answer),
+            Purpose::Target | Purpose::Again(_) => {}
+        }
+    }
+
+    /// Records that no more targets come.
+    pub(super) fn input_ended(&mut self) {
+        self.has_all = true;
+        if let Some(block) = self.open.back_mut() {
+            block.is_complete = true;
+        }
+    }
+
+    /// Ends passes, looks and blocks that are over, and begins what follows.
+    pub(super) fn advance(&mut self, now: Instant) {
+        self.complete_stream(now);
+        let mut index = 0;
+        while let Some(block) = self.open.get(index) {
+            if !block.is_idle() || self.continues(index, now) {
+                index += 1;
+                continue;
+            }
+            let Some(block) = self.open.remove(index) else { return };
+            block.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
+            self.ended_positions += block.targets;
+            let first = block.first;
+            self.ended.extend(block.into_silent().map(|silent| (first, silent)));
+        }
+    }
+
+    /// Begins the next look or pass of a block that is idle. Returns false if its end is reached.
+    fn continues(&mut self, index: usize, now: Instant) -> bool {
+        let Some(max_missed) = self.policy.max_missed else { return false };
+        let block = &mut self.open[index];
+        if block.is_looking() {
+            let (controls, silent) = block.controls_asked();
+            self.certainty.add_controls(controls, silent);
+            let again = block.end_look(max_missed) && !self.certainty.is_blocked();
+            if again {
+                block.ask_again(max_missed, now);
+            }
+            return again;
+        }
+        let samples = Stratum::ALL.map(|stratum| self.sample(index, stratum, max_missed));
+        if self.certainty.is_blocked() || samples == [0, 0] {
+            return false;
+        }
+        let seed = self.policy.seed;
+        self.open[index].look(samples, self.controls.chosen(), seed);
+        true
+    }
+
+    /// Returns how many targets of a block's stratum to draw.
+    fn sample(&self, index: usize, stratum: Stratum, max_missed: f64) -> u64 {
+        let block = &self.open[index];
+        if !block.needs_look(stratum, max_missed) {
+            return 0;
+        }
+        let held = block.held_in(stratum);
+        let recheck = match stratum {
+            Stratum::Silent => &self.certainty.silent,
+            Stratum::Refused => &self.certainty.refused,
+        };
+        let is_only = recheck.targets == 0 && self.has_all && self.open.len() == 1;
+        let needed = sample_size(max_missed);
+        match self.policy.positions {
+            _ if is_only => needed.min(held),
+            None => held.div_ceil(STREAM_SAMPLE),
+            Some(positions) => {
+                let before = self.ended_positions + block.targets;
+                let silent = float(recheck.targets + held);
+                let all = silent * (float(positions) / float(before)).max(1.0);
+                share(float(needed) * (1.0 + MARGIN) / all, held)
+            }
+        }
+    }
+
+    /// Returns when [`Self::pop_due`] may return something that it does not return now.
+    /// `is_idle`: nothing else can start.
+    pub(super) fn next_due(&self, is_idle: bool) -> Option<Instant> {
+        if self.open.iter().any(Block::is_idle) {
+            return Some(Instant::START);
+        }
+        let ready = |block: &&Block| block.is_complete || is_idle;
+        let due = self.open.iter().filter(ready).filter_map(Block::next_due).min();
+        let is_open = |block: &&Block| !block.is_complete && block.stored() > 0;
+        let newest = self.open.back().filter(is_open);
+        let completes = newest.filter(|_| self.policy.positions.is_none());
+        due.into_iter().chain(completes.map(|block| block.since.after(STREAM_TIME))).min()
+    }
+
+    /// Removes what is due next in the oldest block. `is_idle`: nothing else can start, so that the
+    /// newest block may retry its targets while others join it.
+    pub(super) fn pop_due(&mut self, now: Instant, is_idle: bool) -> Option<(u64, Due)> {
+        let ready = |block: &&mut Block| block.is_complete || is_idle;
+        self.open.iter_mut().filter(ready).find_map(|block| {
+            let due = block.pop_due(now)?;
+            block.active += 1;
+            Some((block.first, due))
+        })
+    }
+
+    /// Records whether attempts of complete blocks are due that could not be taken.
+    pub(super) fn set_behind(&mut self, now: Instant) {
+        let mut complete = self.open.iter().filter(|block| block.is_complete);
+        self.is_behind = complete.any(|block| block.next_due().is_some_and(|due| due <= now));
+    }
+
+    /// Removes a target whose outcome is to be given out, and returns the first position of its
+    /// block.
+    pub(super) fn pop_ended(&mut self) -> Option<(u64, Silent)> {
+        self.ended.pop_front()
+    }
+
+    /// Returns whether outcomes are to be given out.
+    pub(super) fn has_ended(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
+    /// Returns whether nothing is left to do for any block.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ended.is_empty() && self.open.iter().all(Block::is_over)
+    }
+
+    /// Ends all blocks. The targets that have no answer are to be given out as they are.
+    pub(super) fn give_up(&mut self) {
+        for block in &mut self.open {
+            let first = block.first;
+            let silent = std::mem::replace(block, Block::new(first, Instant::START));
+            (block.active, block.targets) = (silent.active, silent.targets);
+            silent.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
+            self.ended.extend(silent.into_silent().map(|silent| (first, silent)));
+        }
+    }
+
+    /// Returns how many targets wait, and for what.
+    pub(super) fn progress(&self) -> PassProgress {
+        let waiting: usize = self.open.iter().map(Block::waiting).sum();
+        let stored: usize = self.open.iter().map(Block::stored).sum();
+        PassProgress {
+            waiting: waiting as u64,
+            held: (stored + self.ended.len()).saturating_sub(waiting) as u64,
+            is_asking_again: self.open.front().is_some_and(Block::is_looking),
+            ..PassProgress::default()
+        }
+    }
+
+    /// Completes the newest block of a stream when enough targets have joined it, or after a while.
+    fn complete_stream(&mut self, now: Instant) {
+        if self.policy.positions.is_some() {
+            return;
+        }
+        if let Some(block) = self.open.back_mut() {
+            let is_old = now.since(block.since) >= STREAM_TIME;
+            block.is_complete |=
+                block.stored() >= STREAM_SILENT_MAX || (is_old && block.stored() > 0);
+        }
+    }
+
+    fn block(&mut self, position: u64) -> &mut Block {
+        let index = self.open.iter().rposition(|block| block.first <= position);
+        let index = index.expect("a block is open while one of its targets has no outcome");
+        &mut self.open[index]
+    }
+}
+
+/// Returns this share of a number, rounded up and at most all of it.
+fn share(share: f64, of: u64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the product is at most the number, and positive"
+    )]
+    let part = (share.min(1.0) * float(of)).ceil() as u64;
+    part.clamp(1, of.max(1))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of targets are below 2^53")]
+fn float(number: u64) -> f64 {
+    number as f64
+}
