@@ -43,6 +43,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         return listing::print(dry_run, input);
     }
     refuse_reserved(check, &reads)?;
+    signals::exit_on_truncated_mapping(check.databases());
     let journal = journal::open(check, &input)?;
     let Some(state) = journal.as_ref().and_then(OpenJournal::state) else {
         return check_targets(check, checker, input, gates, journal);

@@ -2,7 +2,7 @@
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -199,5 +199,10 @@ impl Check {
             .speak_first(self.probe.active.speak_first())
             .evidence(self.probe.evidence);
         build(self.limits.apply(settings))
+    }
+
+    /// Returns the outputs that are databases.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &Path> {
+        self.outputs.iter().filter(|output| output.is_database()).filter_map(OutputSpec::file)
     }
 }
