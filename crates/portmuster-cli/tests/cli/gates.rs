@@ -4,7 +4,7 @@ use portmuster_lab::{Behaviour, Server};
 use rustix::process::Signal;
 
 use crate::{
-    folder::Folder,
+    folder::{Folder, output},
     journal::JournaledRun,
     program::{Ended, Running, check, concurrently, program, run},
     servers::{assert_untouched, full_listener, start, target},
@@ -287,6 +287,32 @@ fn interrupted_run_reports_targets_left_without_verdict() {
     let lines = messages(&ended);
     assert!(lines.iter().any(|line| line.starts_with("telnet on 1: ") && line.ends_with(" left")));
     assert!(lines.iter().any(|line| line.starts_with("no verdict on 16,7")), "{lines:?}");
+}
+
+/// The output fails within a batch of outcomes, which the account counts as a whole.
+#[test]
+fn gates_judge_each_outcome_of_the_summary_after_an_output_has_failed() {
+    for journal in [false, true] {
+        let folder = Folder::new();
+        let rows = output("jsonl", &folder.file("rows"));
+        let mut arguments = vec!["127.0.0.0/18:1", "--rate=max", "--forbid=telnet", "-o", &rows];
+        let journal_file = output("--journal", &folder.file("journal"));
+        arguments.extend(journal.then_some(&*journal_file));
+        arguments.push("--progress=never");
+        let script = "ulimit -f 512; exec \"$portmuster\" check $1";
+        let ended = sh(script, &arguments.join(" "));
+        assert_eq!(ended.status, Some(3), "{ended:?}");
+        let summary = ended.summary();
+        assert!(summary.of("left") > 0, "{summary:?}");
+        let lines = messages(&ended).join("\n").replace(',', "");
+        let gate = format!(
+            "no telnet on {} of {}; {} left",
+            summary.of("closed"),
+            summary.targets,
+            summary.of("left")
+        );
+        assert!(lines.contains(&gate), "{lines}");
+    }
 }
 
 #[test]
