@@ -126,7 +126,13 @@ connections to it are open or targets wait for it. Its untried targets become un
     pub(crate) host_timeout: Option<Duration>,
 
     /// Number of retries for a target that does not answer
-    #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = defaults::RETRIES,
+        allow_hyphen_values = true,
+        value_parser = values::retries
+    )]
     pub(crate) retries: u32,
 
     #[command(flatten)]
