@@ -49,8 +49,8 @@ pub(crate) struct Collected {
 }
 
 impl Collector<'_> {
-    /// Writes the rows as outcomes arrive, until the run ends or an output fails. The gates then
-    /// examine the rest of the outcomes that the account counts.
+    /// Writes the rows as outcomes arrive, until the run ends or an output fails. The gates and the
+    /// other outputs then get the rest of the outcomes that the account counts.
     pub(crate) fn run(mut self) -> Collected {
         let mut written = Ok(());
         let mut since_update = 0;
@@ -77,7 +77,7 @@ impl Collector<'_> {
         self.finish(written)
     }
 
-    /// Writes the rows that the outcome settles, unless an output has failed.
+    /// Writes the rows that the outcome settles. Returns the first failure, which may be `written`.
     fn write(
         &mut self,
         outcome: Outcome,
@@ -97,11 +97,11 @@ impl Collector<'_> {
         outcome: &Outcome,
         written: Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        // The account counts the outcome in any case.
         if let Some(gates) = &mut self.gates {
             gates.add(outcome);
         }
-        written.and_then(|()| self.outputs.write(outcome))
+        let row = self.outputs.write(outcome);
+        written.and(row)
     }
 
     /// Returns the account of the written outcomes, including those of earlier processes.
