@@ -6,7 +6,7 @@ use portmuster::{
     gates::{Gates, RunTotals},
     journal::JournaledRun,
     method::WorkersReport,
-    targets::Skipped,
+    targets::{Shard, Skipped},
 };
 
 use crate::{
@@ -43,6 +43,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         return listing::print(dry_run, input);
     }
     refuse_reserved(check, &reads)?;
+    signals::exit_on_truncated_mapping(check.databases());
     let journal = journal::open(check, &input)?;
     let Some(state) = journal.as_ref().and_then(OpenJournal::state) else {
         return check_targets(check, checker, input, gates, journal);
@@ -172,7 +173,14 @@ fn finish(
         is_cut_short = true;
     }
     let skipped = input.skipped.with(input.streamed_skipped.sum());
-    if !check.quiet && (account.targets > 0 || !skipped.is_empty()) {
+    let shard = check.selection.shard;
+    let is_empty_part = shard != Shard::WHOLE && input.total.is_none_or(|total| total == 0);
+    let is_empty_part = is_empty_part && account.targets == 0 && !is_cut_short;
+    if !check.quiet && (account.targets > 0 || !skipped.is_empty() || is_empty_part) {
+        if is_empty_part {
+            let why = "there are fewer targets than parts";
+            terminal::note(format!("part {shard} has no target: {why}"));
+        }
         summary::print(&account, input.total, skipped, input.bad_lines.skipped());
         summary::print_workers(&workers, check.verbose);
     }

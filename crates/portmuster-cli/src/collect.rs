@@ -49,16 +49,17 @@ pub(crate) struct Collected {
 }
 
 impl Collector<'_> {
-    /// Writes the rows as outcomes arrive, until the run ends or an output fails.
+    /// Writes the rows as outcomes arrive, until the run ends or an output fails. The gates and the
+    /// other outputs then get the rest of the outcomes that the account counts.
     pub(crate) fn run(mut self) -> Collected {
         let mut written = Ok(());
         let mut since_update = 0;
-        while written.is_ok() {
+        while written.is_ok() || !self.outcomes.is_drained() {
             let is_pause = match self.outcomes.next_timeout(TICK) {
                 Next::Ended => break,
                 Next::TimedOut => true,
                 Next::Outcome(outcome) => {
-                    written = self.write(outcome);
+                    written = self.write(outcome, written);
                     since_update += 1;
                     self.outcomes.would_wait()
                 }
@@ -76,22 +77,31 @@ impl Collector<'_> {
         self.finish(written)
     }
 
-    /// Writes the rows that the outcome settles.
-    fn write(&mut self, outcome: Outcome) -> Result<(), WriteError> {
+    /// Writes the rows that the outcome settles. Returns the first failure, which may be `written`.
+    fn write(
+        &mut self,
+        outcome: Outcome,
+        written: Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
         match &mut self.journaled {
             Some(journaled) => {
-                let mut settled = journaled.settle(outcome, &self.outcomes);
-                settled.try_for_each(|outcome| self.write_row(&outcome))
+                let settled = journaled.settle(outcome, &self.outcomes);
+                settled.fold(written, |written, outcome| self.write_row(&outcome, written))
             }
-            None => self.write_row(&outcome),
+            None => self.write_row(&outcome, written),
         }
     }
 
-    fn write_row(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
+    fn write_row(
+        &mut self,
+        outcome: &Outcome,
+        written: Result<(), WriteError>,
+    ) -> Result<(), WriteError> {
         if let Some(gates) = &mut self.gates {
             gates.add(outcome);
         }
-        self.outputs.write(outcome)
+        let row = self.outputs.write(outcome);
+        written.and(row)
     }
 
     /// Returns the account of the written outcomes, including those of earlier processes.

@@ -1,6 +1,6 @@
 //! `portmuster compare`: runs each method on the same targets and compares their cost.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use portmuster::Method;
 use tempfile::TempDir;
 
@@ -68,7 +68,8 @@ fn measure(compare: &Compare) -> anyhow::Result<Measuring> {
     let terms = run::TERMS[..4].join(" ").replace('=', " ");
     terminal::note(format!("options of each run: {terms}"));
     let interrupted = signals::record_signals()?;
-    let folder = TempDir::with_prefix("portmuster-compare-")?;
+    let folder = TempDir::with_prefix("portmuster-compare-");
+    let folder = folder.context("creating a temporary folder (TMPDIR says where)")?;
     let methods =
         if compare.methods.is_empty() { Method::ALL.to_vec() } else { compare.methods.clone() };
     let mut series: Vec<_> = methods.into_iter().map(Series::new).collect();

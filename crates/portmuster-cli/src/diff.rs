@@ -9,6 +9,7 @@ use crate::{
     args::{ChangeFormat, Diff, Show},
     numbers::with_commas,
     read_files::ReadFiles,
+    signals,
     status::Status,
     terminal::{self, paint},
 };
@@ -31,6 +32,8 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
         reads.add(run.path(), "a run");
     }
     reads.refuse_stdout()?;
+    let databases = [&old, &new].into_iter().filter(|run| run.is_database());
+    signals::exit_on_truncated_mapping(databases.map(Source::path));
     let (old, new) = (old.read(diff.quiet)?, new.read(diff.quiet)?);
     let mut changes = Changes::between(old, new);
     match write(&mut changes, diff) {

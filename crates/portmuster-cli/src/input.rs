@@ -19,8 +19,8 @@ mod streamed;
 pub(crate) use self::{bad_lines::BadLines, errors::describe_item, streamed::SharedSkipped};
 use self::{
     excludes::ReadExcludes,
-    list::{List, open_regular},
-    streamed::Streamed,
+    list::{List, is_file_on_stdin, open_regular},
+    streamed::{Stream, StreamRules, Streamed},
 };
 
 /// Maximum number of targets of one run. At the default rate they take three years.
@@ -33,7 +33,7 @@ const EXCERPT_MAX: usize = 60;
 pub(crate) struct Input {
     set: TargetSet,
     excludes: Excludes,
-    streams: Vec<List>,
+    streams: Vec<Stream>,
     options: InputOptions,
     quiet: bool,
     ports: Ports,
@@ -157,15 +157,19 @@ impl Input {
     /// Iterates over the targets of streams only.
     pub(crate) fn into_streamed(self) -> impl Iterator<Item = Target> + Send + 'static {
         let shard = self.shard;
-        let streamed = Streamed::new(
-            self.streams,
-            self.ports,
-            self.excludes,
-            self.bad_lines,
-            self.streamed_skipped,
-        );
+        let rules = self.stream_rules();
+        let streamed = Streamed::new(self.streams, rules);
         let streamed = (0_u64..).zip(streamed).filter(move |(index, _)| shard.contains(*index));
         streamed.map(|(_, target)| target)
+    }
+
+    fn stream_rules(&self) -> StreamRules {
+        StreamRules {
+            ports: self.ports.clone(),
+            excludes: self.excludes.clone(),
+            bad_lines: self.bad_lines(),
+            skipped: self.streamed_skipped(),
+        }
     }
 
     fn why_empty(&self) -> &'static str {
@@ -179,7 +183,11 @@ impl Input {
     fn add_file(&mut self, path: &Path) -> anyhow::Result<()> {
         let options = self.options.clone();
         let Some(file) = open_regular(path)? else {
-            self.streams.push(List::open(path, options, self.quiet)?);
+            let mut stream = Stream::new(List::open(path, options, self.quiet)?);
+            if is_file_on_stdin(path) {
+                stream.read_first(&self.stream_rules())?;
+            }
+            self.streams.push(stream);
             return Ok(());
         };
         let mut list = List::new(path.display().to_string(), file, options, self.quiet);

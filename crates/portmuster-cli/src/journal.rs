@@ -1,9 +1,6 @@
 //! The journal of the command line: which run it belongs to, and what its errors mean to the user.
 
-use std::{
-    fs,
-    path::{self, PathBuf},
-};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use portmuster::{
@@ -130,21 +127,20 @@ fn refuse_sharing(journal: &OpenJournal, check: &Check) -> anyhow::Result<()> {
 fn refuse_other_run(state: &SavedState, check: &Check, input: &Input) -> anyhow::Result<()> {
     let changes = state.identity.differences(&run_identity::identity(check, input)?);
     let mut differences: Vec<_> = changes.iter().map(ToString::to_string).collect();
-    let outputs = check.outputs.iter().map(output_name).collect::<anyhow::Result<Vec<_>>>()?;
+    let outputs: Result<Vec<_>, _> = check.outputs.iter().map(SavedOutput::name_of).collect();
+    let outputs = outputs?;
     let saved: Vec<_> = state.outputs.iter().map(ToString::to_string).collect();
-    if outputs != saved {
+    // Their order does not matter.
+    let sorted = |names: &[String]| {
+        let mut names = names.to_vec();
+        names.sort();
+        names
+    };
+    if sorted(&outputs) != sorted(&saved) {
         differences.push(format!("outputs were {}, are {}", saved.join(" "), outputs.join(" ")));
     }
     if !differences.is_empty() {
         bail!("it belongs to another run, nothing was changed: {}", differences.join("; "));
     }
     Ok(state.check_targets(input.len().unwrap_or_default())?)
-}
-
-/// Returns the name of an output in the form of [`SavedOutput`].
-fn output_name(output: &OutputSpec) -> anyhow::Result<String> {
-    let Some(path) = output.file() else { return Ok("-".to_owned()) };
-    // A missing file is reported later, when it is opened.
-    let path = fs::canonicalize(path).or_else(|_| path::absolute(path))?;
-    Ok(format!("{}={}", output.name(), path.display()))
 }

@@ -47,7 +47,6 @@ use self::{
 fn main() -> ExitCode {
     harden::harden();
     signals::ignore_file_size_signal();
-    signals::exit_on_truncated_mapping();
     let program = match Program::try_parse() {
         Ok(program) => program,
         Err(error) if error.use_stderr() => error.exit(),

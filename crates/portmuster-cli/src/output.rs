@@ -138,7 +138,7 @@ impl Outputs {
         Ok(points)
     }
 
-    /// Writes a row to every output that shows the outcome.
+    /// Writes a row to every output that shows the outcome and has not failed.
     ///
     /// # Errors
     /// An output can't be written.
@@ -179,7 +179,8 @@ impl Outputs {
         self.all.len() == 1 && !self.has_gates
     }
 
-    /// Applies `act` to every output. If stdout is closed, the other outputs continue without it.
+    /// Applies `act` to every output that has not failed, and returns the first failure. If stdout is
+    /// closed, the other outputs continue without it.
     fn each(
         &mut self,
         mut act: impl FnMut(&mut Output) -> io::Result<()>,
@@ -187,13 +188,13 @@ impl Outputs {
         let is_alone = self.ends_with_stdout();
         let mut acted = Ok(());
         self.all.retain_mut(|output| {
-            if acted.is_err() {
+            if output.has_failed {
                 return true;
             }
             match output.attempt(&mut act) {
                 Err(WriteError::ClosedPipe) if !is_alone => return false,
-                failed @ Err(_) => acted = failed,
-                Ok(()) => {}
+                Err(failed) if acted.is_ok() => acted = Err(failed),
+                Err(_) | Ok(()) => {}
             }
             true
         });

@@ -25,7 +25,7 @@ pub(crate) fn print(account: &Account, total: Option<u128>, skipped: Skipped, li
         (skipped.duplicates, "duplicates, checked once"),
         (skipped.excluded, "excluded from the list"),
         (skipped.reserved, "skipped: addresses that no host can have"),
-        (lines_skipped.into(), "bad lines skipped"),
+        (lines_skipped.into(), "lines or targets that can't be read were skipped"),
     ] {
         if count > 0 {
             let or_more = if count == u128::MAX { " or more" } else { "" };

@@ -40,10 +40,21 @@ pub(crate) fn note(message: impl Display) {
 
 /// Prints a message over a progress bar, which is redrawn below it.
 pub(crate) fn note_over_progress(message: &str) {
+    clear_progress();
+    note(message);
+}
+
+/// Prints an error over a progress bar.
+pub(crate) fn error_over_progress(message: &anyhow::Error) {
+    clear_progress();
+    error(message);
+}
+
+/// Clears the line of a progress bar.
+fn clear_progress() {
     if io::stderr().is_terminal() {
         let _ = write!(io::stderr().lock(), "\r\x1b[2K");
     }
-    note(message);
 }
 
 /// Writes a message with its prefix. Messages may quote bytes of servers, so they are escaped.

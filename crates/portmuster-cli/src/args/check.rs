@@ -2,7 +2,7 @@
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -134,7 +134,13 @@ connections to it are open or targets wait for it. Its untried targets become un
     pub(crate) host_timeout: Option<Duration>,
 
     /// Number of retries for a target that does not answer
-    #[arg(long, value_name = "N", default_value_t = defaults::RETRIES)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = defaults::RETRIES,
+        allow_hyphen_values = true,
+        value_parser = values::retries
+    )]
     pub(crate) retries: u32,
 
     #[command(flatten)]
@@ -213,5 +219,10 @@ impl Check {
             .speak_first(self.probe.active.speak_first())
             .evidence(self.probe.evidence);
         build(self.limits.apply(settings))
+    }
+
+    /// Returns the outputs that are databases.
+    pub(crate) fn databases(&self) -> impl Iterator<Item = &Path> {
+        self.outputs.iter().filter(|output| output.is_database()).filter_map(OutputSpec::file)
     }
 }

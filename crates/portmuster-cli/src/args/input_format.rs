@@ -36,7 +36,7 @@ The open ports of a scan are checked; with -p, the given ports of all its hosts 
 
     /// CSV columns of host, port and label, by title or number, such as ip,port,name or 1,,4
     /// [default: from the header row, or 1,2,3]
-    #[arg(long, value_name = "COLUMNS", value_parser = columns)]
+    #[arg(long, value_name = "COLUMNS", value_parser = columns, requires = "inputs")]
     column: Option<Columns>,
 
     /// Use any text after a target as its label, even if it looks like a target or port

@@ -56,7 +56,7 @@ are tried, up to 256, until one accepts."
     pub(crate) order: OrderName,
 
     /// Seed of the shuffled order [default: a hash of the targets]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = values::seed)]
     pub(crate) seed: Option<u64>,
 
     /// Check only part M of N; the N parts are disjoint and together cover all targets

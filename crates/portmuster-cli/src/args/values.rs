@@ -36,6 +36,16 @@ pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "expected a whole number of at least 1".to_owned())
 }
 
+/// Parses the value of `--retries`.
+pub(super) fn retries(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u32::MAX))
+}
+
+/// Parses the value of `--seed`.
+pub(super) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
 /// Parses `M/N`, part M of N.
 pub(super) fn shard(text: &str) -> Result<Shard, String> {
     text.parse().map_err(|error: ShardError| error.to_string())

@@ -4,7 +4,7 @@ use std::{
     error::Error,
     ffi::OsStr,
     fs::File,
-    io::{self, BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -61,6 +61,15 @@ impl Source {
         self.file.as_deref().unwrap_or(Path::new("-"))
     }
 
+    /// Returns whether the run is in a database that can be read.
+    pub(super) fn is_database(&self) -> bool {
+        // Opening a pipe would block.
+        let is_plain = |path: &&PathBuf| path.metadata().is_ok_and(|found| found.is_file());
+        let file = self.file.as_ref().filter(is_plain).and_then(|path| File::open(path).ok());
+        let mut start = [0; DATABASE.len()];
+        file.is_some_and(|mut file| file.read_exact(&mut start).is_ok() && start == *DATABASE)
+    }
+
     /// Reads the run, and prints a message if it is incomplete.
     ///
     /// # Errors
@@ -86,16 +95,15 @@ impl Source {
     /// Reads the run; returns it with the reason why it is incomplete, if it is.
     fn read_all(&self) -> anyhow::Result<(RunResults, Option<String>)> {
         let Some(path) = &self.file else { return rows(io::stdin().lock()) };
-        let file = File::open(path)?;
-        let is_plain = file.metadata()?.is_file();
-        let mut input = BufReader::with_capacity(BUFFER, file);
-        let is_database = is_plain && input.fill_buf()?.starts_with(DATABASE);
         match self.choice {
-            None if !is_database => rows(input),
-            Some(_) if !is_database => {
+            choice if self.is_database() => {
+                stored(path, choice.unwrap_or(RunChoice::BeforeLast(0)))
+            }
+            None => rows(BufReader::with_capacity(BUFFER, File::open(path)?)),
+            Some(_) => {
+                File::open(path)?;
                 bail!("only databases contain several runs: remove the # and the text after it")
             }
-            choice => stored(path, choice.unwrap_or(RunChoice::BeforeLast(0))),
         }
     }
 }

@@ -3,11 +3,16 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
+    os::fd::AsFd,
     path::Path,
 };
 
 use anyhow::{Context, bail};
 use portmuster::targets::{Entries, InputFormat, InputOptions, ItemError, SkippedRecords};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{FileType, Stat, fstat},
+};
 
 use super::{bad_lines::BadLines, errors::describe_line};
 use crate::terminal;
@@ -26,17 +31,33 @@ pub(super) struct List {
 }
 
 impl List {
-    /// Opens a list; `-` is standard input.
+    /// Opens a list that is read as a stream; `-` is standard input.
     ///
     /// # Errors
-    /// The file can't be opened.
+    /// The file can't be opened, or its end is known already, and it is empty.
     pub(super) fn open(path: &Path, options: InputOptions, quiet: bool) -> anyhow::Result<Self> {
         if path == Path::new("-") {
-            return Ok(Self::new("standard input".into(), io::stdin(), options, quiet));
+            return Self::open_stream("standard input".into(), io::stdin(), options, quiet);
         }
         let name = path.display().to_string();
         let file = File::open(path).with_context(|| format!("opening {name}"))?;
-        Ok(Self::new(name, file, options, quiet))
+        Self::open_stream(name, file, options, quiet)
+    }
+
+    fn open_stream(
+        name: String,
+        stream: impl Read + AsFd + Send + 'static,
+        options: InputOptions,
+        quiet: bool,
+    ) -> anyhow::Result<Self> {
+        let mut input = BufReader::new(stream);
+        if is_readable(input.get_ref()) {
+            let start = input.fill_buf().with_context(|| format!("reading {name}"))?;
+            if start.is_empty() {
+                bail!(without_target(&name));
+            }
+        }
+        Ok(Self::buffered(name, Box::new(input), options, quiet))
     }
 
     /// Reads a list from `input`; messages use `name`.
@@ -46,7 +67,15 @@ impl List {
         options: InputOptions,
         quiet: bool,
     ) -> Self {
-        let input: Box<dyn BufRead + Send> = Box::new(BufReader::new(input));
+        Self::buffered(name, Box::new(BufReader::new(input)), options, quiet)
+    }
+
+    fn buffered(
+        name: String,
+        input: Box<dyn BufRead + Send>,
+        options: InputOptions,
+        quiet: bool,
+    ) -> Self {
         let entries = Entries::new(input, options);
         Self { name, entries, quiet, has_targets: false, is_announced: false }
     }
@@ -100,14 +129,31 @@ impl List {
         let skipped = skipped.join("; ");
         let name = &self.name;
         match (self.has_targets, skipped.is_empty()) {
-            (false, true) => bail!("there is no target in {name}"),
-            (false, false) => bail!("there is no target in {name}, only {skipped}"),
+            (false, true) => bail!(without_target(name)),
+            (false, false) => bail!("{}, only {skipped}", without_target(name)),
             (true, true) => {}
             (true, false) if self.quiet => {}
             (true, false) => terminal::note(format!("skipped in {name}: {skipped}")),
         }
         Ok(())
     }
+}
+
+/// Returns the error of a list without targets.
+fn without_target(name: &str) -> String {
+    format!("there is no target in {name}")
+}
+
+/// Returns whether reading would return at once: there are bytes, or the end was reached.
+fn is_readable(stream: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())) == Ok(1)
+}
+
+/// Returns whether standard input is a regular file. Reading it never waits for another program.
+pub(super) fn is_file_on_stdin(path: &Path) -> bool {
+    let is_file = |found: Stat| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+    path == Path::new("-") && fstat(io::stdin()).is_ok_and(is_file)
 }
 
 /// Opens a regular file; `None`: the path is a pipe or a device, which is read as a stream.

@@ -27,29 +27,69 @@ impl SharedSkipped {
     }
 }
 
+/// What every item of a stream needs to become targets.
+#[derive(Debug, Clone)]
+pub(super) struct StreamRules {
+    pub(super) ports: Ports,
+    pub(super) excludes: Excludes,
+    pub(super) bad_lines: BadLines,
+    pub(super) skipped: SharedSkipped,
+}
+
+/// A list that is read while the run goes on.
+pub(super) struct Stream {
+    list: List,
+    /// The targets of the first item, if it was read already.
+    first: Option<TargetSet>,
+}
+
+impl Stream {
+    pub(super) fn new(list: List) -> Self {
+        Self { list, first: None }
+    }
+
+    /// Reads the first item now.
+    ///
+    /// # Errors
+    /// A line can't be read and must not be skipped, or the list contains no target.
+    pub(super) fn read_first(&mut self, rules: &StreamRules) -> anyhow::Result<()> {
+        self.first = self.next_item(rules)?;
+        Ok(())
+    }
+
+    /// Returns the targets of the next item; `None`: the list has ended.
+    ///
+    /// # Errors
+    /// A line can't be read and must not be skipped, or the list contains no target.
+    fn next_item(&mut self, rules: &StreamRules) -> anyhow::Result<Option<TargetSet>> {
+        if let Some(first) = self.first.take() {
+            return Ok(Some(first));
+        }
+        let item = self.list.next_item(&rules.bad_lines, &mut |item, label| {
+            let mut set = TargetSet::new(&rules.excludes);
+            set.add(item, label, &rules.ports).map(|()| set)
+        })?;
+        match &item {
+            Some(set) => rules.skipped.add(set.skipped()),
+            None => self.list.finish(&rules.bad_lines)?,
+        }
+        Ok(item)
+    }
+}
+
 /// An iterator over the targets of several streams, one stream after another.
 pub(super) struct Streamed {
-    streams: std::vec::IntoIter<List>,
-    current: Option<List>,
+    streams: std::vec::IntoIter<Stream>,
+    current: Option<Stream>,
     /// The rest of the targets of the current item.
     item: Option<Targets>,
-    ports: Ports,
-    excludes: Excludes,
-    bad_lines: BadLines,
-    skipped: SharedSkipped,
+    rules: StreamRules,
 }
 
 impl Streamed {
     /// Iterates over the targets of `streams` in their order.
-    pub(super) fn new(
-        streams: Vec<List>,
-        ports: Ports,
-        excludes: Excludes,
-        bad_lines: BadLines,
-        skipped: SharedSkipped,
-    ) -> Self {
-        let streams = streams.into_iter();
-        Self { streams, current: None, item: None, ports, excludes, bad_lines, skipped }
+    pub(super) fn new(streams: Vec<Stream>, rules: StreamRules) -> Self {
+        Self { streams: streams.into_iter(), current: None, item: None, rules }
     }
 
     /// Starts the next item that has targets; `None`: all streams have ended.
@@ -62,15 +102,9 @@ impl Streamed {
                 self.current = self.streams.next();
             }
             let Some(stream) = &mut self.current else { return Ok(None) };
-            let set = stream.next_item(&self.bad_lines, &mut |item, label| {
-                let mut set = TargetSet::new(&self.excludes);
-                set.add(item, label, &self.ports).map(|()| set)
-            })?;
-            if let Some(set) = set {
-                self.skipped.add(set.skipped());
+            if let Some(set) = stream.next_item(&self.rules)? {
                 return Ok(Some(set.into_targets(Order::Given, Shard::WHOLE)));
             }
-            stream.finish(&self.bad_lines)?;
             self.current = None;
         }
     }
@@ -87,7 +121,7 @@ impl Iterator for Streamed {
             match self.next_item() {
                 Ok(item) => self.item = Some(item?),
                 Err(error) => {
-                    self.bad_lines.set_fatal(error.to_string());
+                    self.rules.bad_lines.set_fatal(error.to_string());
                     self.streams = Vec::new().into_iter();
                     self.current = None;
                     return None;

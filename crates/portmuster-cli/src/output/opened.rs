@@ -161,8 +161,11 @@ pub(super) fn reopen_all(
 ) -> anyhow::Result<Vec<OpenOutput>> {
     let reads = ReadFiles::of(check);
     let mut opened = Vec::new();
-    for (spec, saved) in check.outputs.iter().zip(outputs) {
+    for spec in &check.outputs {
         let path = spec.file().context("rows on stdout can't be truncated")?;
+        let name = SavedOutput::name_of(spec)?;
+        let saved = outputs.iter().find(|saved| saved.to_string() == name);
+        let saved = saved.with_context(|| format!("the journal has no output {name}"))?;
         let request = OpenRequest { path, spec, check, reads: &reads, others: &[] };
         let reopened = resume::reopen(&request, saved).and_then(|file| {
             match run {

@@ -5,6 +5,7 @@ use std::{
     fs::{self, File},
     io,
     os::unix::fs::{FileExt, MetadataExt},
+    path,
 };
 
 use anyhow::Context;
@@ -39,6 +40,19 @@ pub(crate) struct SavedOutput {
     /// Whether the file carries the tag of the run.
     #[serde(rename = "has_trace")]
     pub(crate) is_tagged: bool,
+}
+
+impl SavedOutput {
+    /// Returns the name that the entry of an output would have.
+    ///
+    /// # Errors
+    /// The current folder can't be read.
+    pub(crate) fn name_of(output: &OutputSpec) -> io::Result<String> {
+        let Some(path) = output.file() else { return Ok("-".to_owned()) };
+        // A missing file is reported later, when it is opened.
+        let path = fs::canonicalize(path).or_else(|_| path::absolute(path))?;
+        Ok(format!("{}={}", output.name(), path.display()))
+    }
 }
 
 impl JournalEntry for SavedOutput {

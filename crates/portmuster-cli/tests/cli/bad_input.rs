@@ -6,7 +6,7 @@ use portmuster_lab::Behaviour;
 
 use crate::{
     folder::{Folder, ListFile},
-    program::{Ended, check, program, run},
+    program::{Ended, Running, check, program, run},
     servers::{assert_untouched, start, target},
     shell::sh,
 };
@@ -67,6 +67,10 @@ fn bad_option_value_is_reported() {
             &["--threads", "100000", "--method", "process-threads"],
             "100000 threads in each process are more than the ",
         ),
+        (&["--retries", "x"], "'--retries <N>': expected a whole number from 0 to 4294967295"),
+        (&["--retries", "-1"], "'-1' for '--retries <N>': expected a whole number from 0"),
+        (&["--seed", "x"], "'--seed <N>': expected a whole number from 0 to 18446744073709551615"),
+        (&["--column", "ip"], "--input <FILE>"),
         (&["--threads", "10"], "the method event-loop has no setting threads"),
         (&["--method", "fibers"], "'fibers' for '--method <METHOD>'"),
         (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': unknown format "yaml": use one of table"#),
@@ -105,6 +109,44 @@ fn unreadable_file_error_names_file() {
 fn file_without_targets_is_an_error() {
     assert_list_is_refused(b"", "there is no target in LIST");
     assert_list_is_refused(b"# none yet\n\n  # none here\n", "there is no target in LIST");
+}
+
+#[test]
+fn stream_that_is_known_to_be_empty_is_refused_before_connecting() {
+    let complaint = "error: there is no target in /dev/null\n";
+    assert_eq!(refused(&["-i", "/dev/null"]).stderr, complaint);
+    let list = ListFile::new("# none\n\n");
+    let bad = ListFile::new("# one\n127.0.0.1:0\n");
+    for (input, complaint) in [
+        ("/dev/null", "there is no target in standard input"),
+        (&list.path, "there is no target in standard input"),
+        (&bad.path, "standard input, line 2, column 11: port 0 is not from 1 to 65535"),
+        ("/", "reading standard input: Is a directory"),
+    ] {
+        let server = start(Behaviour::Ssh);
+        let script = format!("exec \"$portmuster\" check \"$1\" -i - <{input}");
+        let ended = sh(&script, &target(&server));
+        assert_eq!(ended.status, Some(2), "{input}: {ended:?}");
+        assert!(ended.stderr.starts_with(&format!("error: {complaint}")), "{input}: {ended:?}");
+        assert_untouched(&server);
+    }
+}
+
+#[test]
+fn file_on_stdin_is_read_once_as_a_stream() {
+    let list = ListFile::new("127.0.0.1:1 a\n127.0.0.2:1\n127.0.0.1:1 b\n");
+    let script = "exec \"$portmuster\" check 127.0.0.3:1 -i - --list <\"$1\"";
+    let ended = sh(script, &list.path);
+    assert_eq!(ended.stdout, "127.0.0.3:1\n127.0.0.1:1 a\n127.0.0.2:1\n127.0.0.1:1 b\n");
+}
+
+#[test]
+fn slow_stream_delays_no_other_target() {
+    let mut running = Running::check(["127.0.0.1:1", "-i", "-", "-ojsonl"]);
+    assert_eq!(running.row().state, "closed");
+    let ended = running.end();
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("error: there is no target in standard input"), "{ended:?}");
 }
 
 #[test]

@@ -35,6 +35,14 @@ fn compare(arguments: &[&str]) -> Ended {
     run(program().arg("compare").args(arguments))
 }
 
+#[test]
+fn unusable_temporary_folder_is_named() {
+    let ended = run(program().args(["compare", "127.0.0.1:1"]).env("TMPDIR", "/no/such"));
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    let error = "error: creating a temporary folder (TMPDIR says where): No such file";
+    assert!(ended.stderr.contains(error) && ended.stderr.contains("/no/such"), "{ended:?}");
+}
+
 fn rows(ended: &Ended) -> Vec<MethodRow> {
     let row = |line| serde_json::from_str(line).expect("a row of schema 1");
     ended.stdout.lines().map(row).collect()

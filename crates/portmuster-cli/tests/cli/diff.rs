@@ -3,6 +3,7 @@
 use std::{fs, net::IpAddr, path::Path};
 
 use portmuster_lab::{Behaviour, Server};
+use rusqlite::Connection;
 use rustix::process::Signal;
 use serde::Deserialize;
 
@@ -347,6 +348,26 @@ fn unknown_database_run_is_refused() {
     let ended = sh(script, &database);
     assert_eq!(ended.status, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("not a portmuster database"), "{ended:?}");
+}
+
+#[test]
+fn run_whose_rows_were_deleted_is_refused() {
+    let runs = Runs::new();
+    let database = runs.path("audit.db");
+    let output = format!("sqlite={database}");
+    assert_eq!(check(["127.0.0.0/29:1", "-o", &output]).status, Some(0));
+    assert_eq!(check(["127.0.0.0/29:1", "-o", &output, "--show", "open"]).status, Some(0));
+    let ended = diff(&[&database, &database]);
+    assert_eq!(ended.status, Some(0), "only open targets have rows: {ended:?}");
+    let delete = "DELETE FROM outcomes WHERE id = 3";
+    Connection::open(&database).and_then(|file| file.execute(delete, ())).expect("it is writable");
+    let changed = format!("{database}#1");
+    for arguments in [[&changed, &database], [&database, &changed]] {
+        let ended = diff(&arguments.map(String::as_str));
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        let reason = "run 1 is damaged: of its 8 rows of closed targets the database has 7; ";
+        assert!(ended.stderr.contains(reason), "{ended:?}");
+    }
 }
 
 #[test]

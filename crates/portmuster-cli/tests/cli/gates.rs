@@ -1,14 +1,16 @@
 //! `--forbid` and `--require-verdict`: exit status, and the verdicts that the summary reports.
 
 use portmuster_lab::{Behaviour, Server};
+use rusqlite::Connection;
 use rustix::process::Signal;
 
 use crate::{
-    folder::Folder,
+    folder::{Folder, output, read},
     journal::JournaledRun,
     program::{Ended, Running, check, concurrently, program, run},
     servers::{assert_untouched, full_listener, start, target},
     shell::{FILES_ONLY, sh, sh_with_etc},
+    summary::Summary,
 };
 
 /// Limits for servers whose silence the check has to wait for. Other servers need them to be long
@@ -287,6 +289,46 @@ fn interrupted_run_reports_targets_left_without_verdict() {
     let lines = messages(&ended);
     assert!(lines.iter().any(|line| line.starts_with("telnet on 1: ") && line.ends_with(" left")));
     assert!(lines.iter().any(|line| line.starts_with("no verdict on 16,7")), "{lines:?}");
+}
+
+/// An output fails within a batch of outcomes, which the account counts as a whole. Asserts that the
+/// gate examines each of them.
+fn assert_gate_agrees_after_failure(limit: &str, arguments: &str) -> Summary {
+    let script =
+        format!("{limit} exec \"$portmuster\" check 127.0.0.0/18:1 --rate=max --forbid=telnet $1");
+    let ended = sh(&script, arguments);
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    let summary = ended.summary();
+    let (closed, left) = (summary.of("closed"), summary.of("left"));
+    assert!(left > 0, "{summary:?}");
+    let lines = messages(&ended).join("\n").replace(',', "");
+    let gate = format!("no telnet on {closed} of {}; {left} left", summary.targets);
+    assert!(lines.contains(&gate), "{lines}");
+    summary
+}
+
+#[test]
+fn gates_judge_each_outcome_of_the_summary_after_an_output_has_failed() {
+    let folder = Folder::new();
+    let rows = output("jsonl", &folder.file("rows"));
+    let journal = folder.file("journal").display().to_string();
+    let limit = "ulimit -f 512;";
+    assert_gate_agrees_after_failure(limit, &format!("-o {rows} --journal {journal}"));
+}
+
+#[test]
+fn other_outputs_have_each_row_of_the_summary_after_an_output_has_failed() {
+    let folder = Folder::new();
+    let (csv, database) = (folder.file("rows.csv"), folder.file("rows.db"));
+    let others = [output("csv", &csv), output("sqlite", &database)].join(" -o ");
+    let arguments = format!("-o jsonl=/dev/full -o {others}");
+    let summary = assert_gate_agrees_after_failure("", &arguments);
+    assert_eq!(read(&csv).lines().count() as u64, summary.of("closed") + 1);
+    let sums = "SELECT closed, \"left\", (SELECT count(*) FROM outcomes) FROM runs";
+    let read = |row: &rusqlite::Row<'_>| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?]);
+    let stored = Connection::open(&database).and_then(|file| file.query_row(sums, (), read));
+    let stored = stored.expect("it has ended").map(i64::unsigned_abs);
+    assert_eq!(stored, [summary.of("closed"), summary.of("left"), summary.of("closed")]);
 }
 
 #[test]

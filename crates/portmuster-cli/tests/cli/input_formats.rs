@@ -278,6 +278,20 @@ fn ansible_inventories_give_hosts_ports_and_names() {
 }
 
 #[test]
+fn bad_line_of_an_inventory_is_skipped_with_the_hosts_that_it_may_move() {
+    let list = "[web]\na\nb ansible_host=10.0.0.1 x\nc\n[db]\nb\nd ansible_port=2\n";
+    let ended = listed(list, &["--skip-bad-lines", "-p1"]);
+    assert_eq!((ended.status, &*ended.stdout), (Some(0), "a:1\nc:1\nd:2\n"), "{ended:?}");
+    for message in [
+        "skipped LIST, line 3, column 25: this can't be read as ansible: only variables, KEY=VALUE, may",
+        "skipped LIST, line 6, column 1: this can't be read as ansible: the address and port of \"b\" are \
+         not certain, because another line about it or its groups can't be read",
+    ] {
+        assert!(ended.stderr.contains(message), "{message}: {ended:?}");
+    }
+}
+
+#[test]
 fn empty_list_is_an_error_in_every_format() {
     for format in ["list", "csv", "nmap-grep", "masscan", "known-hosts", "ansible"] {
         for ended in [

@@ -380,5 +380,5 @@ fn refusal_is_no_proof_while_an_address_was_not_tried() {
     let Some(ended) = check_with_hosts(&hosts, gate) else { return };
     assert_eq!(ended.rows()[0].verdict(), ("closed", "refused-in-part"), "no route to IPv6");
     assert_eq!(ended.status, Some(1), "{ended:?}");
-    assert!(ended.stderr.contains("1 refused-in-part (db.example:1)"), "{ended:?}");
+    assert!(ended.stderr.contains("1 refused-in-part (db.example:1 at 127.0.0.2)"), "{ended:?}");
 }

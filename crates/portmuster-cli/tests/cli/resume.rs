@@ -116,6 +116,27 @@ pub(crate) fn assert_each_once(jsonl: &Path, targets: &[String]) {
 }
 
 #[test]
+fn outputs_may_be_named_in_another_order_when_a_run_resumes() {
+    let killed = KilledRun::new(&["jsonl", "csv", "sqlite", "jsonl.second"]);
+    let mut arguments = killed.run.arguments(true);
+    let outputs: Vec<_> = (0..arguments.len()).filter(|&at| arguments[at] == "-o").collect();
+    for (one, other) in [(0, 2), (1, 3)] {
+        arguments.swap(outputs[one] + 1, outputs[other] + 1);
+    }
+    drop(killed.silent);
+    for note in ["portmuster: resuming with 1 of 6 targets left\n", COMPLETE] {
+        let ended = check(&arguments);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(ended.stderr.starts_with(note), "{ended:?}");
+    }
+    for name in ["jsonl", "jsonl.second"] {
+        assert_each_once(&killed.run.file(name), &killed.targets);
+    }
+    let lines = fs::read_to_string(killed.run.file("csv")).expect("it exists");
+    assert_eq!(lines.lines().count(), killed.targets.len() + 1);
+}
+
+#[test]
 fn resume_with_other_settings_is_refused_with_the_difference() {
     let killed = KilledRun::new(&["jsonl"]);
     for (more, differs) in [
@@ -136,7 +157,7 @@ fn resume_with_other_settings_is_refused_with_the_difference() {
         (&["--require-verdict"], "require-verdict was no, is yes"),
         (&["-p=22"], "ports was 22-23, is 22"),
         (&["-o=table"], "rows on stdout can't be truncated"),
-        (&["-i=-"], "a run that reads a stream can't be resumed"),
+        (&["-i=/dev/zero"], "a run that reads a stream can't be resumed"),
     ] {
         killed.assert_refused(killed.with(more), differs);
     }
@@ -431,7 +452,10 @@ fn run_that_could_not_be_resumed_is_refused_at_start() {
     let journal = folder.file("journal").display().to_string();
     for (arguments, reason) in [
         (&["127.0.0.1:1"][..], "rows on stdout can't be truncated: to use --journal, write"),
-        (&["-i", "-", "-o", "jsonl=/dev/null"], "a run that reads a stream can't be resumed"),
+        (
+            &["-i", "/dev/zero", "-o", "jsonl=/dev/null"],
+            "a run that reads a stream can't be resumed",
+        ),
         (
             &["127.0.0.1:1", "-o", "jsonl=/dev/full"],
             "it can't be truncated, so it can't be an output",

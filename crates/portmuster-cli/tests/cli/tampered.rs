@@ -1,7 +1,7 @@
 //! Outputs that another program truncates, removes or replaces during a run.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::Write,
     path::Path,
 };
@@ -65,6 +65,27 @@ fn truncated_output_is_an_error() {
         assert_noticed(format, &[], truncate, "another program has truncated it to 1 of ");
     }
     assert_noticed("jsonl", &["--append"], truncate, "another program has truncated it to 1 of ");
+}
+
+/// `SQLite` maps this file into memory, so that the next access raises SIGBUS.
+#[test]
+fn truncated_index_of_a_database_ends_the_run_with_an_error() {
+    let folder = Folder::new();
+    let (rows, index) = (folder.file("rows"), folder.file("rows-shm"));
+    let mut running = Running::check(["-i", "-", "-o", "jsonl", "-o", &output("sqlite", &rows)]);
+    running.feed("127.0.0.1:1\n");
+    running.row();
+    wait_for_growth(&folder.file("rows-wal"), 0);
+    File::options().write(true).open(index).and_then(|file| file.set_len(0)).expect("it exists");
+    running.feed("127.0.0.1:1\n");
+    let ended = running.end();
+    assert_eq!(ended.status, Some(3), "{ended:?}");
+    let message = format!(
+        "error: using a database: {}-shm, which SQLite has mapped into memory, can't be read \
+         (SIGBUS), because another program has truncated it or the disk has failed; ",
+        rows.display()
+    );
+    assert!(ended.stderr.starts_with(&message), "{ended:?}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::{
     program::{Running, check, program, run},
     row,
     servers::{assert_untouched, start, start_on_localhost, target},
+    shell::sh,
 };
 
 fn listed(arguments: &[&str]) -> Vec<String> {
@@ -74,6 +75,21 @@ fn list_shows_run_order() {
     assert_ne!(shuffled, listed(&["10.0.0.0/24", "--seed=1"]));
     let given: BTreeSet<_> = listed(&["10.0.0.0/24", "--order=given"]).into_iter().collect();
     assert_eq!(shuffled.into_iter().collect::<BTreeSet<_>>(), given);
+}
+
+#[test]
+fn shard_without_a_target_is_reported() {
+    let note = "portmuster: part 3/3 has no target: there are fewer targets than parts\n";
+    let list = ListFile::new("127.0.0.1:1\n");
+    let from_stream = sh("exec \"$portmuster\" check -i - --shard 3/3 <\"$1\"", &list.path);
+    let from_arguments = check(["127.0.0.1:1", "127.0.0.2:1", "--shard", "3/3"]);
+    for ended in [from_stream, from_arguments] {
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        assert!(ended.stderr.starts_with(note), "{ended:?}");
+        assert_eq!(ended.summary().targets, 0);
+    }
+    let ended = check(["127.0.0.1:1", "127.0.0.2:1", "--shard", "2/3"]);
+    assert!(!ended.stderr.contains("fewer targets"), "{ended:?}");
 }
 
 #[test]
@@ -151,7 +167,11 @@ fn skip_bad_lines_continues_after_bad_line() {
     assert_eq!((ended.status, ended.rows().len()), (Some(0), 2), "{ended:?}");
     let note = "portmuster: skipped standard input, line 2, column 1: \"10.0.0.300\"";
     assert!(ended.stderr.contains(note), "{}", ended.stderr);
-    assert!(ended.stderr.contains("1 bad lines skipped"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("1 lines or targets that can't be read were skipped"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

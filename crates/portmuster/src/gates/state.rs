@@ -6,6 +6,7 @@ use super::{inconclusive::Inconclusive, presence::Presence};
 use crate::{
     outcome::{Account, Outcome},
     sink::escape_line,
+    targets::Host,
 };
 
 /// Maximum number of targets that a sample names.
@@ -38,7 +39,8 @@ pub(super) struct ItemTally {
 pub struct TargetSample {
     /// The number of targets.
     pub count: u64,
-    /// The first targets, at most five, as [escaped](escape_line) text.
+    /// The first targets, at most five, as [escaped](escape_line) text. A name is followed by ` at `
+    /// and the address that was checked.
     pub first: Vec<String>,
 }
 
@@ -96,11 +98,22 @@ impl ItemTally {
     }
 }
 
+/// Returns the target, and the address if its host is a name: each address may be a target.
+fn name(outcome: &Outcome) -> String {
+    let target = &outcome.target;
+    match outcome.endpoint {
+        Some(endpoint) if matches!(target.host, Host::Name(_)) => {
+            format!("{target} at {}", endpoint.ip())
+        }
+        _ => target.to_string(),
+    }
+}
+
 impl TargetSample {
     fn add(&mut self, outcome: &Outcome) {
         self.count += 1;
         if self.first.len() < NAMED_MAX {
-            self.first.push(escape_line(outcome.target.to_string().as_bytes()));
+            self.first.push(escape_line(name(outcome).as_bytes()));
         }
     }
 

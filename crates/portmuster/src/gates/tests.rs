@@ -66,6 +66,19 @@ fn found_targets_are_counted_and_the_first_are_named() {
 }
 
 #[test]
+fn addresses_of_a_name_are_named_apart() {
+    let mut gates = no_telnet();
+    let at = |address: [u8; 4]| Outcome {
+        target: Target::from(("db.example", 23)),
+        endpoint: Some((address, 23).into()),
+        ..open(23, Service::Telnet)
+    };
+    let totals = examine(&mut gates, &[at([192, 0, 2, 1]), at([192, 0, 2, 2])]);
+    let named = &gates.report(&totals).items[0].found.first;
+    assert_eq!(*named, ["db.example:23 at 192.0.2.1", "db.example:23 at 192.0.2.2"]);
+}
+
+#[test]
 fn missing_verdict_violates_unless_its_kind_is_allowed() {
     let outcomes = [closed(1), open(2, Service::Silent)];
     let mut strict = no_telnet();

@@ -101,6 +101,7 @@ impl StoredRunError {
             StoredRunErrorRepr::NoSuchId { .. } | StoredRunErrorRepr::TooFew { .. } => {
                 StoredRunErrorKind::NoSuchRun
             }
+            StoredRunErrorRepr::MissingRows { .. } => StoredRunErrorKind::MissingRows,
             StoredRunErrorRepr::Row { .. } => StoredRunErrorKind::Row,
         }
     }
@@ -114,6 +115,8 @@ pub enum StoredRunErrorKind {
     Database(DatabaseErrorKind),
     /// The database does not have the requested run.
     NoSuchRun,
+    /// The run has ended, and the database has fewer of its rows than the run has counted.
+    MissingRows,
     /// A row cannot be read.
     Row,
 }
@@ -128,6 +131,12 @@ enum StoredRunErrorRepr {
     /// The database has fewer runs than requested.
     #[error("no run #-{}: {runs}", before_last + 1)]
     TooFew { before_last: u32, runs: Runs },
+    /// The run has ended with more targets in this state than it has rows.
+    #[error(
+        "run {id} is damaged: of its {counted} rows of {state} targets the database has {found}; \
+         another program has removed the others"
+    )]
+    MissingRows { id: i64, state: PortState, counted: u64, found: u64 },
     #[error("cannot read row {id}: {reason}")]
     Row { id: i64, reason: String },
 }
@@ -159,8 +168,11 @@ impl From<rusqlite::Error> for StoredRunErrorRepr {
 
 /// Reads a run from a database.
 ///
+/// A run that has ended must have a row for each target that its sums count; if its command line
+/// has `--show open`, for each open one.
+///
 /// # Errors
-/// The file is not a portmuster database, lacks the run, or cannot be read.
+/// The file is not a portmuster database, lacks the run or rows of it, or cannot be read.
 pub fn read_run(
     database: impl AsRef<Path>,
     choice: RunChoice,
@@ -179,7 +191,7 @@ fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRu
         check_columns(&view)?;
         runs(&view)?
     };
-    let (id, has_ended, left) = match choice {
+    let ending = match choice {
         _ if runs.count == 0 => None,
         RunChoice::Id(id) => select_run(&view, "WHERE id = ?1", id)?,
         RunChoice::BeforeLast(back) => {
@@ -190,7 +202,9 @@ fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRu
         RunChoice::Id(id) => StoredRunErrorRepr::NoSuchId { id, runs },
         RunChoice::BeforeLast(before_last) => StoredRunErrorRepr::TooFew { before_last, runs },
     })?;
-    let mut results = read_rows(&view, id)?;
+    let StoredEnding { id, has_ended, left, .. } = ending;
+    let (mut results, found) = read_rows(&view, id)?;
+    ending.check_rows(found)?;
     if !has_ended || left > 0 {
         results.set_partial();
     }
@@ -213,18 +227,69 @@ fn runs(connection: &Connection) -> rusqlite::Result<Runs> {
     })
 }
 
-/// Selects a run: its id, whether it has ended, and the number of targets left.
+/// Numbers of rows by state, in the order of [`PortState::ALL`].
+type StateCounts = [u64; PortState::ALL.len()];
+
+/// How a run has ended, as its row in the database says.
+struct StoredEnding {
+    id: i64,
+    has_ended: bool,
+    /// Number of targets that it did not check.
+    left: u64,
+    /// Number of targets that it has counted; 0 until it ends.
+    counted: StateCounts,
+    /// Whether only open targets have rows.
+    shows_open: bool,
+}
+
+impl StoredEnding {
+    /// Checks that no row is missing.
+    fn check_rows(&self, found: StateCounts) -> Result<(), StoredRunErrorRepr> {
+        for state in PortState::ALL {
+            let (counted, found) = (self.counted[state as usize], found[state as usize]);
+            let is_hidden = self.shows_open && state != PortState::Open;
+            if found < counted && !is_hidden {
+                return Err(StoredRunErrorRepr::MissingRows { id: self.id, state, counted, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Selects a run.
 fn select_run(
     connection: &Connection,
     which: &str,
     argument: i64,
-) -> rusqlite::Result<Option<(i64, bool, u64)>> {
-    let query = format!("SELECT id, ended IS NOT NULL, coalesce(\"left\", 0) FROM runs {which}");
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs()));
+) -> rusqlite::Result<Option<StoredEnding>> {
+    let query = format!(
+        "SELECT id, ended IS NOT NULL, coalesce(\"left\", 0),
+            instr(arguments, '--show open') OR instr(arguments, '--show=open'),
+            coalesce(open, 0), coalesce(closed, 0), coalesce(filtered, 0), coalesce(unresolved, 0),
+            coalesce(unchecked, 0) FROM runs {which}"
+    );
+    let read = |row: &Row<'_>| {
+        let count = |column| row.get(column).map(i64::unsigned_abs);
+        let mut counted = StateCounts::default();
+        for (column, counted) in (4..).zip(&mut counted) {
+            *counted = count(column)?;
+        }
+        Ok(StoredEnding {
+            id: row.get(0)?,
+            has_ended: row.get(1)?,
+            left: count(2)?,
+            counted,
+            shows_open: row.get(3)?,
+        })
+    };
     connection.query_row(&query, [argument], read).optional()
 }
 
-fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunErrorRepr> {
+/// Reads the rows of a run, and counts them by state.
+fn read_rows(
+    connection: &Connection,
+    id: i64,
+) -> Result<(RunResults, StateCounts), StoredRunErrorRepr> {
     // The rows of a run are adjacent, unless runs were concurrent. This reads them in the order of
     // the file; by the index, each would be on another page.
     let mut query = connection.prepare(
@@ -237,6 +302,7 @@ fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunEr
     )?;
     let mut rows = query.query([id])?;
     let (mut results, mut previous) = (RunResults::new(), i64::MIN);
+    let mut counts = StateCounts::default();
     let mut remaining = size(connection)?;
     while let Some(row) = rows.next()? {
         let error = |id, reason: &str| StoredRunErrorRepr::Row { id, reason: reason.to_owned() };
@@ -249,9 +315,10 @@ fn read_rows(connection: &Connection, id: i64) -> Result<RunResults, StoredRunEr
         remaining = remaining.checked_sub(length(row)?).ok_or_else(|| {
             error(id, "the database is damaged: its rows are longer than its file")
         })?;
-        add_row(&mut results, row).map_err(|reason| error(id, &reason.to_string()))?;
+        let state = add_row(&mut results, row).map_err(|reason| error(id, &reason.to_string()))?;
+        counts[state as usize] += 1;
     }
-    Ok(results)
+    Ok((results, counts))
 }
 
 /// Returns the size of the database, in bytes.
@@ -268,9 +335,11 @@ fn length(row: &Row<'_>) -> rusqlite::Result<u64> {
     })
 }
 
-fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
+/// Adds a row to the results, and returns its state.
+fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<PortState> {
+    let state = state(row, 4)?;
     let result = TargetResult {
-        state: state(row, 4)?,
+        state,
         reason: row.get(5)?,
         service: row.get(6)?,
         banner: banner(row)?,
@@ -290,7 +359,7 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<()> {
     };
     let host = text(row, 1)?.ok_or(FromSqlError::InvalidType)?;
     results.add_result(&host, row.get(2)?, address, result);
-    Ok(())
+    Ok(state)
 }
 
 fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<PortState> {
@@ -420,6 +489,40 @@ mod tests {
         assert_eq!(state("1"), Ok((false, 0, true)));
         assert_eq!(state("2"), Ok((true, 7, true)));
         assert_eq!(state("3"), Ok((true, 0, false)));
+    }
+
+    #[test]
+    fn run_that_lacks_rows_is_refused() {
+        let database = ScratchDatabase::new();
+        database.add_run(3);
+        let outcomes = outcomes();
+        add_run(&database, &outcomes, Some(2));
+        let mut killed = database.begin();
+        for outcome in &outcomes {
+            killed.write(outcome).expect("there is room");
+        }
+        killed.checkpoint().expect("there is room");
+        let sums = "UPDATE runs SET open = 4, unresolved = 1 WHERE id = 2";
+        database.execute(sums);
+        let rows = |choice| read(&database, choice).map(|stored| stored.results.rows());
+        assert_eq!(["1", "2", "3"].map(rows), [Ok(3), Ok(5), Ok(5)]);
+
+        database.execute("DELETE FROM outcomes WHERE state <> 'open'");
+        let missing = "run 2 is damaged: of its 1 rows of unresolved targets the database has 0; \
+                       another program has removed the others";
+        assert_eq!(rows("2"), Err(missing.to_owned()));
+        assert_eq!(rows("3"), Ok(4), "a run without an end is incomplete in any case");
+        for arguments in ["-o sqlite=a --show open", "--show=open"] {
+            database.execute(&format!("UPDATE runs SET arguments = '{arguments}' WHERE id = 2"));
+            assert_eq!(rows("2"), Ok(4), "only open targets had rows");
+        }
+
+        database.execute("DELETE FROM outcomes WHERE id = (SELECT max(id) - 5 FROM outcomes)");
+        assert!(rows("2").is_err_and(|error| error.contains("of its 4 rows of open targets")));
+        database.execute("DELETE FROM outcomes");
+        let run = "2".parse().expect("it names a run");
+        let error = read_run(database.file(), run).expect_err("its rows are gone");
+        assert_eq!(error.kind(), StoredRunErrorKind::MissingRows);
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub use error::{DatabaseError, DatabaseErrorKind};
 
 /// Writes outcomes to a database, as one run.
 ///
+/// The account at the end of a run counts its rows: [`read_run`](crate::history::read_run) refuses a
+/// run with fewer.
+///
 /// ```
 /// # let folder = tempfile::tempdir()?;
 /// # let path = folder.path().join("audit.db");

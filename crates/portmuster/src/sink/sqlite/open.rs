@@ -12,6 +12,9 @@ use super::{
 };
 use crate::clock::{Clock, Instant};
 
+/// The greatest id in a database to which a run is added. No run adds as many rows as follow it.
+const ID_MAX: i64 = i64::MAX >> 1;
+
 /// Opens the database, creates its schema if it is empty, and switches on its write-ahead log.
 fn open(path: &Path) -> Result<Connection, DatabaseErrorRepr> {
     match schema::inspect(path) {
@@ -56,5 +59,21 @@ pub(super) fn open_locked(path: &Path) -> Result<Connection, DatabaseErrorRepr> 
     let connection = open(path)?;
     connection.execute_batch("BEGIN IMMEDIATE")?;
     schema::upgrade(&connection)?;
+    refuse_last_ids(&connection)?;
     Ok(connection)
+}
+
+/// Checks that the next ids are greater than all others. After the greatest possible id, `SQLite`
+/// chooses ids at random (<https://www.sqlite.org/autoinc.html>), and runs would lose their order.
+fn refuse_last_ids(connection: &Connection) -> Result<(), DatabaseErrorRepr> {
+    for table in ["runs", "outcomes"] {
+        let query = format!("SELECT coalesce(max(id), 0) FROM {table}");
+        let last: i64 = connection.query_row(&query, [], |row| row.get(0))?;
+        if last > ID_MAX {
+            return Err(DatabaseErrorRepr::Altered(format!(
+                "the table {table} has the id {last}, and no run writes ids above {ID_MAX}"
+            )));
+        }
+    }
+    Ok(())
 }

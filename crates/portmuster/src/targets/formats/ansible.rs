@@ -29,6 +29,8 @@ const INVENTORY_MAX: usize = 256 << 20;
 pub(super) struct AnsibleReader<R> {
     /// `None` once the inventory was read.
     input: Option<R>,
+    /// The errors that are not returned yet; they are returned before the hosts.
+    errors: vec::IntoIter<LineError>,
     /// The hosts that are not returned yet.
     hosts: vec::IntoIter<InventoryHost>,
 }
@@ -36,20 +38,29 @@ pub(super) struct AnsibleReader<R> {
 impl<R: BufRead> AnsibleReader<R> {
     /// Creates a reader.
     pub(super) fn new(input: R) -> Self {
-        Self { input: Some(input), hosts: Vec::new().into_iter() }
+        Self { input: Some(input), errors: Vec::new().into_iter(), hosts: Vec::new().into_iter() }
     }
 
     /// Reads the next target; `None` at the end.
     pub(super) fn next_entry(&mut self) -> Result<Option<InputEntry>, LineError> {
         if let Some(input) = self.input.take() {
-            self.hosts = read(input)?.into_hosts()?.into_iter();
+            let mut errors = Vec::new();
+            match read(input, &mut errors).and_then(Inventory::into_hosts) {
+                Ok(hosts) => self.hosts = hosts.into_iter(),
+                Err(error) => errors.push(error),
+            }
+            self.errors = errors.into_iter();
         }
-        self.hosts.next().map(entry).transpose()
+        match self.errors.next() {
+            Some(error) => Err(error),
+            None => self.hosts.next().map(entry).transpose(),
+        }
     }
 }
 
-/// Reads an inventory. It is JSON if its first character is `{`, and INI otherwise.
-fn read<R: BufRead>(input: R) -> Result<Inventory, LineError> {
+/// Reads an inventory. It is JSON if its first character is `{`, and INI otherwise. Errors of lines
+/// that can be skipped are appended to `errors`.
+fn read<R: BufRead>(input: R, errors: &mut Vec<LineError>) -> Result<Inventory, LineError> {
     let mut input = TrackedReader::new(input, INVENTORY_MAX);
     loop {
         let position = input.position();
@@ -57,14 +68,22 @@ fn read<R: BufRead>(input: R) -> Result<Inventory, LineError> {
         match read.first() {
             Some(b' ' | b'\t' | b'\r' | b'\n' | 0xef | 0xbb | 0xbf) => input.consume(1),
             Some(b'{') => return json::read(&mut input),
-            _ => return ini::read(&mut input),
+            _ => return Ok(ini::read(&mut input, errors)),
         }
     }
 }
 
 /// Returns the target of a host.
 fn entry(host: InventoryHost) -> Result<InputEntry, LineError> {
-    let InventoryHost { name, position, address, port } = host;
+    let InventoryHost { name, position, address, port, is_distrusted } = host;
+    if is_distrusted {
+        let name = grammar::excerpt(&name);
+        let why = format!(
+            "the address and port of {name:?} are not certain, because another line about it or its \
+             groups can't be read"
+        );
+        return Err(record_error(position, why));
+    }
     let (text, position) = match &address {
         Some(VariableValue { text, position }) => (&**text, *position),
         None => (name.as_str(), position),

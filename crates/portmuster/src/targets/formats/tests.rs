@@ -376,6 +376,79 @@ fn ini_inventories_apply_the_variables_of_hosts_and_groups() {
     }
 }
 
+/// Returns the items of an inventory, and the lines of its errors.
+fn items_and_bad_lines(input: &str) -> (Vec<String>, Vec<u64>) {
+    let mut entries = Entries::new(input.as_bytes(), options(InputFormat::Ansible));
+    let (mut items, mut lines) = (Vec::new(), Vec::new());
+    loop {
+        match entries.next_item(|item, _| Ok(item.to_owned())) {
+            Ok(Some(item)) => items.push(item),
+            Ok(None) => return (items, lines),
+            Err(error) => {
+                assert_eq!(error.kind().is_final(), error.to_string().contains("YAML"), "{error}");
+                lines.push(error.line());
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_lines_of_ini_inventories_leave_only_certain_hosts() {
+    for (input, items, lines) in [
+        // A host line is one error, and all hosts of its pattern are left out.
+        ("a\nb c\nd ansible_port=2 # x\n", vec!["a", "d:2"], vec![2]),
+        ("a[1:3] x\na2\na4\n", vec!["a4"], vec![1, 2]),
+        ("a b\na b\nc\n", vec!["c"], vec![1, 2]),
+        ("a 'b\n'a' ansible_host=1.1.1.1\nc\n", vec!["c"], vec![1, 2]),
+        ("[2001:db8::1]:22 b\n[2001:db8::1]\n2001:db8::2\n", vec![], vec![1, 2, 3]),
+        ("a\0b\nc\n", vec!["c"], vec![1]),
+        ("a[1:2\nc\n", vec!["c"], vec![1]),
+        // The variables of a host may be in a line that can't be read.
+        ("a ansible_host=10.0.0.1 b\n[g]\na\nc\n", vec!["c"], vec![1, 3]),
+        ("[g]\na\n[h]\na b\nc\n[h:vars]\nansible_port=1\n", vec!["c:1"], vec![4, 2]),
+        // So may those of a group and of the groups in it; other hosts have variables of their own.
+        ("a\n[g]\nb\n[g:vars]\nansible_port 1\n", vec!["a"], vec![5, 3]),
+        ("[g]\nb\n[h:children]\ng\n[h:vars]\nansible_port 1\n", vec![], vec![6, 2]),
+        ("[g]\nb\n[g:vars]\nansible_user x\n", vec!["b"], vec![4]),
+        (
+            "b ansible_host=10.0.0.1 ansible_port=1\n[g]\nb\n[g:vars]\n'ansible_port=1\n",
+            vec!["10.0.0.1:1"],
+            vec![5],
+        ),
+        ("[g]\nb\n[h:children]\n\"g\n[h:vars]\nansible_port=1\n", vec![], vec![4, 2]),
+        // Nothing is known of the lines after a header that can't be read.
+        ("a\n[g:x]\nb\n\n# c\nd\n[h]\ne\n", vec!["a", "e"], vec![2, 3, 6]),
+        ("[g]\na\n[g:var]\nansible_port=1\n[h]\nb\n", vec!["b"], vec![3, 4, 2]),
+        ("[g]\na\n[h:child]\ng\n[i]\nb\n", vec!["b"], vec![3, 4, 2]),
+        ("[g]\na\n[g:vars\nansible_port=1\n[h]\nb\n", vec![], vec![3, 4, 2, 6]),
+        ("[g:x]\na\n[h\nansible_port=1\n[i]\nb\n", vec![], vec![1, 2, 3, 4, 6]),
+        ("[g\0]\na\n[h]\nb\n", vec!["b"], vec![1, 2]),
+        // YAML ends the inventory.
+        ("a\nb c\nd:\ne\n", vec![], vec![2, 3]),
+    ] {
+        assert_eq!(
+            items_and_bad_lines(input),
+            (items.into_iter().map(Into::into).collect(), lines),
+            "{input}"
+        );
+    }
+}
+
+#[test]
+fn bad_lines_of_an_inventory_are_bounded() {
+    let input = "a b\n".repeat(100_000);
+    let mut entries = Entries::new(input.as_bytes(), options(InputFormat::Ansible));
+    let mut lines = 0;
+    let last = loop {
+        match entries.next_item(|_, _| Ok(())) {
+            Err(error) if !error.kind().is_final() => lines += 1,
+            last => break last.expect_err("there are too many bad lines"),
+        }
+    };
+    assert!(last.to_string().contains("65536 of the lines can't be read"), "{last}");
+    assert_eq!(lines, 65_536);
+}
+
 #[test]
 fn json_inventories_of_ansible_inventory_are_read() {
     use InputFormat::Ansible;

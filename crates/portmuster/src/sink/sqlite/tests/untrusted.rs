@@ -90,6 +90,21 @@ fn deletion_of_outcomes_by_another_program_is_detected() {
     );
 }
 
+/// `SQLite` chooses further ids at random.
+#[test]
+fn database_without_further_ids_is_refused_by_writers() {
+    for table in ["runs", "outcomes"] {
+        let database = database_with_run();
+        let last = format!("id = (SELECT max(id) FROM {table})");
+        database.execute(&format!(
+            "PRAGMA foreign_keys = OFF; UPDATE {table} SET id = 9223372036854775807 WHERE {last}"
+        ));
+        let error = begin(&database.file()).expect_err("the order of ids would be lost");
+        let reason = format!("the table {table} has the id 9223372036854775807, and no run ");
+        assert!(error.to_string().contains(&reason), "{error}");
+    }
+}
+
 /// A constraint of the table drops rows silently.
 #[test]
 fn row_that_the_table_rejects_is_detected() {

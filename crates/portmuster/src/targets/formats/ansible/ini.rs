@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use super::{
     error::{document_error, record_error},
-    inventory::{Inventory, VariableValue, is_connection_variable},
+    inventory::{CONNECTION_VARIABLES, Inventory, VariableValue, is_connection_variable},
 };
 use crate::targets::{
     formats::tracked::{TextPosition, TrackedReader},
@@ -18,6 +18,9 @@ const LINE_MAX: usize = 64 * 1024;
 /// The maximum number of hosts that a pattern may expand to.
 const PATTERN_MAX: usize = 65_536;
 
+/// The maximum number of lines that can't be read.
+const ERRORS_MAX: usize = 65_536;
+
 /// The maximum number of bytes of a pattern.
 const NAME_MAX: usize = 512;
 
@@ -30,6 +33,9 @@ enum Section {
     Variables(usize),
     /// Groups that are children of a group.
     Children(usize),
+    /// Lines after a header that can't be read. They may be about this group or, if it is `all`, about
+    /// any.
+    Unknown(usize),
 }
 
 /// A word of a line without its quotes, and its column in characters from 1.
@@ -38,19 +44,60 @@ struct Word {
     column: usize,
 }
 
-/// Reads an inventory.
-pub(super) fn read<R: BufRead>(input: &mut TrackedReader<R>) -> Result<Inventory, LineError> {
+/// Reads an inventory. The errors of the lines that can't be read are appended to `errors`; after a
+/// [final](crate::targets::LineErrorKind::is_final) one, the inventory is incomplete.
+pub(super) fn read<R: BufRead>(
+    input: &mut TrackedReader<R>,
+    errors: &mut Vec<LineError>,
+) -> Inventory {
     let lines_before = input.position().line - 1;
-    let shift = |error: LineError| LineError { line: error.line + lines_before, ..error };
     let mut lines = RawLines::new(input, LINE_MAX);
-    let mut inventory = Inventory::default();
-    let mut section = Section::Hosts(None);
-    while lines.advance().map_err(shift)? {
-        let text = lines.text().map_err(shift)?;
-        let line = lines.line() + lines_before;
+    let mut reader = IniReader { inventory: Inventory::default(), section: Section::Hosts(None) };
+    loop {
+        let read = match lines.advance() {
+            Ok(false) => break,
+            Ok(true) => lines.text().map(|text| (text, lines.line() + lines_before)),
+            Err(error) => Err(error),
+        };
+        let shift = |error: LineError| LineError { line: error.line + lines_before, ..error };
+        let read = read.map_err(shift).and_then(|(text, line)| reader.read_line(text, line));
+        let Err(error) = read else { continue };
+        let start = TextPosition { line: error.line, column: 1 };
+        let is_final = error.kind.is_final();
+        errors.push(error);
+        if is_final {
+            break;
+        }
+        let text = String::from_utf8_lossy(lines.bytes());
+        let distrusted = reader.distrust(&text, start).and_then(|()| check_errors(errors, start));
+        if let Err(error) = distrusted {
+            errors.push(error);
+            break;
+        }
+    }
+    reader.inventory
+}
+
+/// Checks that the number of errors is within its limit.
+fn check_errors(errors: &[LineError], position: TextPosition) -> Result<(), LineError> {
+    if errors.len() < ERRORS_MAX {
+        return Ok(());
+    }
+    Err(document_error(position, format!("{ERRORS_MAX} of the lines can't be read")))
+}
+
+/// The inventory while it is being read.
+struct IniReader {
+    inventory: Inventory,
+    section: Section,
+}
+
+impl IniReader {
+    /// Reads a line. One that is not valid changes nothing.
+    fn read_line(&mut self, text: &str, line: u64) -> Result<(), LineError> {
         let trimmed = text.trim();
         if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
-            continue;
+            return Ok(());
         }
         let start = TextPosition { line, column: 1 };
         if trimmed == "---" || trimmed.starts_with("- ") || is_yaml_key(trimmed) {
@@ -58,41 +105,78 @@ pub(super) fn read<R: BufRead>(input: &mut TrackedReader<R>) -> Result<Inventory
             return Err(document_error(start, why.into()));
         }
         if let Some(header) = section_header(trimmed) {
-            section = begin_section(&mut inventory, header, start)?;
-            continue;
+            return self.begin_section(header, start);
         }
-        read_line(&mut inventory, section, text, line)?;
+        let words = words(text, start)?;
+        let Some((first, rest)) = words.split_first() else { return Ok(()) };
+        let position = TextPosition { line, column: first.column };
+        let inventory = &mut self.inventory;
+        match self.section {
+            Section::Hosts(group) => add_hosts(inventory, group, first, rest, line),
+            Section::Children(parent) => {
+                let child = inventory.group(&first.text, position)?;
+                inventory.add_child(child, parent, position)
+            }
+            Section::Variables(group) => {
+                let Some((key, value)) = trimmed.split_once('=') else {
+                    let why = "a variable is written KEY=VALUE".into();
+                    return Err(record_error(position, why));
+                };
+                let start = value.trim_start().as_ptr().addr() - text.as_ptr().addr();
+                let column = text[..start].chars().count() + 1;
+                let position = TextPosition { line, column };
+                let value = VariableValue::new(unquoted(value.trim()), position);
+                inventory.set_group_variable(group, key.trim(), value);
+                Ok(())
+            }
+            Section::Unknown(_) => {
+                Err(record_error(position, "the header of its section can't be read".into()))
+            }
+        }
     }
-    Ok(inventory)
-}
 
-/// Reads a line of a section.
-fn read_line(
-    inventory: &mut Inventory,
-    section: Section,
-    text: &str,
-    line: u64,
-) -> Result<(), LineError> {
-    let words = words(text, TextPosition { line, column: 1 })?;
-    let Some((first, rest)) = words.split_first() else { return Ok(()) };
-    let position = TextPosition { line, column: first.column };
-    match section {
-        Section::Hosts(group) => add_hosts(inventory, group, first, rest, line)?,
-        Section::Children(parent) => {
-            let child = inventory.group(&first.text, position)?;
-            inventory.add_child(child, parent, position)?;
-        }
-        Section::Variables(group) => {
-            let Some((key, value)) = text.trim().split_once('=') else {
-                return Err(record_error(position, "a variable is written KEY=VALUE".into()));
-            };
-            let start = value.trim_start().as_ptr().addr() - text.as_ptr().addr();
-            let column = text[..start].chars().count() + 1;
-            let value = VariableValue::new(unquoted(value.trim()), TextPosition { line, column });
-            inventory.set_group_variable(group, key.trim(), value);
-        }
+    /// Begins the section of a header.
+    fn begin_section(&mut self, header: &str, position: TextPosition) -> Result<(), LineError> {
+        let (name, kind) = header.split_once(':').unwrap_or((header, "hosts"));
+        let group = self.inventory.group(name.trim(), position)?;
+        self.section = match kind.trim() {
+            "hosts" => Section::Hosts(Some(group)),
+            "vars" => Section::Variables(group),
+            "children" => Section::Children(group),
+            _ => {
+                let why = format!(
+                    "[{}] is not a section: write [group], [group:vars] or [group:children]",
+                    grammar::excerpt(header)
+                );
+                return Err(record_error(position, why));
+            }
+        };
+        Ok(())
     }
-    Ok(())
+
+    /// Marks the hosts and groups whose addresses and ports a line that can't be read may determine.
+    fn distrust(&mut self, text: &str, position: TextPosition) -> Result<(), LineError> {
+        let inventory = &mut self.inventory;
+        let first = text.split_whitespace().next().unwrap_or_default();
+        let names = expand(pattern_and_port(first.trim_matches(['"', '\''])).0);
+        let header = section_header(text.trim());
+        if header.is_some() || first.starts_with('[') && names.is_err() {
+            // The name of the group is certain if only the kind of the section is wrong.
+            let name = header.filter(|header| !header.contains(char::REPLACEMENT_CHARACTER));
+            let name = name.and_then(|header| header.split(':').next()).unwrap_or("all");
+            self.section = Section::Unknown(inventory.group(name.trim(), position)?);
+            return Ok(());
+        }
+        let sets_variable = CONNECTION_VARIABLES.iter().any(|name| text.contains(name));
+        match self.section {
+            Section::Variables(group) | Section::Unknown(group) if sets_variable => {
+                inventory.distrust_group(group);
+            }
+            Section::Variables(_) => return Ok(()),
+            Section::Hosts(_) | Section::Children(_) | Section::Unknown(_) => {}
+        }
+        names.into_iter().flatten().try_for_each(|name| inventory.distrust(name, position))
+    }
 }
 
 /// Returns whether the line is a key of YAML, such as `all:`.
@@ -108,28 +192,6 @@ fn section_header(line: &str) -> Option<&str> {
     (!inner.contains([']', '['])).then_some(inner.trim())
 }
 
-/// Begins the section of a header.
-fn begin_section(
-    inventory: &mut Inventory,
-    header: &str,
-    position: TextPosition,
-) -> Result<Section, LineError> {
-    let (name, kind) = header.split_once(':').unwrap_or((header, "hosts"));
-    let group = inventory.group(name.trim(), position)?;
-    match kind.trim() {
-        "hosts" => Ok(Section::Hosts(Some(group))),
-        "vars" => Ok(Section::Variables(group)),
-        "children" => Ok(Section::Children(group)),
-        _ => {
-            let why = format!(
-                "[{}] is not a section: write [group], [group:vars] or [group:children]",
-                grammar::excerpt(header)
-            );
-            Err(record_error(position, why))
-        }
-    }
-}
-
 /// Adds the hosts of a line, with the variables in the words after them.
 fn add_hosts(
     inventory: &mut Inventory,
@@ -141,28 +203,30 @@ fn add_hosts(
     let position = TextPosition { line, column: first.column };
     let (pattern, port) = pattern_and_port(&first.text);
     let names = expand(pattern).map_err(|why| record_error(position, why))?;
+    let mut variables = Vec::new();
+    if let Some(port) = port {
+        let column = first.column + pattern.chars().count() + 1;
+        variables.push(("ansible_port", VariableValue::new(port, TextPosition { line, column })));
+    }
+    for word in rest {
+        let Some((key, value)) = word.text.split_once('=') else {
+            let position = TextPosition { line, column: word.column };
+            let word = grammar::excerpt(&word.text);
+            let why = format!("only variables, KEY=VALUE, may follow a host, not {word:?}");
+            return Err(record_error(position, why));
+        };
+        if is_connection_variable(key) {
+            let column = word.column + key.chars().count() + 1;
+            variables.push((key, VariableValue::new(value, TextPosition { line, column })));
+        }
+    }
     for name in names {
         let host = inventory.host(&name, position)?;
         if let Some(group) = group {
             inventory.add_host(host, group, position)?;
         }
-        if let Some(port) = port {
-            let column = first.column + pattern.chars().count() + 1;
-            let value = VariableValue::new(port, TextPosition { line, column });
-            inventory.set_host_variable(host, "ansible_port", value);
-        }
-        for word in rest {
-            let Some((key, value)) = word.text.split_once('=') else {
-                let position = TextPosition { line, column: word.column };
-                let word = grammar::excerpt(&word.text);
-                let why = format!("only variables, KEY=VALUE, may follow a host, not {word:?}");
-                return Err(record_error(position, why));
-            };
-            if is_connection_variable(key) {
-                let column = word.column + key.chars().count() + 1;
-                let value = VariableValue::new(value, TextPosition { line, column });
-                inventory.set_host_variable(host, key, value);
-            }
+        for (key, value) in &variables {
+            inventory.set_host_variable(host, key, value.clone());
         }
     }
     Ok(())

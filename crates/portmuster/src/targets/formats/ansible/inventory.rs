@@ -1,6 +1,9 @@
 //! The hosts and groups of an inventory, and the variables that hosts inherit from groups.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::error::document_error;
 use crate::targets::{formats::tracked::TextPosition, line_error::LineError};
@@ -37,6 +40,8 @@ pub(super) struct InventoryHost {
     pub(super) address: Option<VariableValue>,
     /// The value of `ansible_port`; `None` if it is not set.
     pub(super) port: Option<VariableValue>,
+    /// Whether a line that can't be read may determine the address or the port.
+    pub(super) is_distrusted: bool,
 }
 
 /// The variables of a host or a group that determine where Ansible connects.
@@ -53,6 +58,8 @@ struct InventoryGroup {
     variables: ConnectionVariables,
     /// The indexes of the groups that contain this one.
     parents: Vec<usize>,
+    /// Whether a line that can't be read may set its variables or contain it.
+    is_distrusted: bool,
 }
 
 /// The hosts and groups of an inventory.
@@ -65,6 +72,8 @@ pub(super) struct Inventory {
     groups_by_name: HashMap<String, usize>,
     /// The number of groups and memberships.
     members: usize,
+    /// The names of hosts and groups that a line that can't be read may contain.
+    distrusted: HashSet<String>,
 }
 
 impl ConnectionVariables {
@@ -82,9 +91,13 @@ impl ConnectionVariables {
     }
 }
 
+/// The variables that determine where Ansible connects.
+pub(super) const CONNECTION_VARIABLES: [&str; 4] =
+    ["ansible_host", "ansible_ssh_host", "ansible_port", "ansible_ssh_port"];
+
 /// Returns whether a variable determines where Ansible connects.
 pub(super) fn is_connection_variable(key: &str) -> bool {
-    matches!(key, "ansible_host" | "ansible_ssh_host" | "ansible_port" | "ansible_ssh_port")
+    CONNECTION_VARIABLES.contains(&key)
 }
 
 impl Inventory {
@@ -98,7 +111,13 @@ impl Inventory {
                 format!("the inventory has more than {HOSTS_MAX} hosts; split it into several");
             return Err(document_error(position, why));
         }
-        let host = InventoryHost { name: name.to_owned(), position, address: None, port: None };
+        let host = InventoryHost {
+            name: name.to_owned(),
+            position,
+            address: None,
+            port: None,
+            is_distrusted: false,
+        };
         self.hosts.push((host, Vec::new()));
         self.hosts_by_name.insert(name.to_owned(), self.hosts.len() - 1);
         Ok(self.hosts.len() - 1)
@@ -153,6 +172,38 @@ impl Inventory {
         Ok(())
     }
 
+    /// Marks the group: a line that can't be read may set its variables.
+    pub(super) fn distrust_group(&mut self, group: usize) {
+        self.groups[group].is_distrusted = true;
+    }
+
+    /// Marks the host and the group with this name, in whichever lines they are: a line that can't be
+    /// read may contain it.
+    pub(super) fn distrust(
+        &mut self,
+        name: String,
+        position: TextPosition,
+    ) -> Result<(), LineError> {
+        self.distrusted.insert(name);
+        if self.distrusted.len() <= HOSTS_MAX {
+            return Ok(());
+        }
+        let why = format!("the lines that can't be read have more than {HOSTS_MAX} names");
+        Err(document_error(position, why))
+    }
+
+    /// Marks the hosts and groups with distrusted names.
+    fn apply_distrust(&mut self) {
+        for name in &self.distrusted {
+            if let Some(&group) = self.groups_by_name.get(name) {
+                self.groups[group].is_distrusted = true;
+            }
+            if let Some(&host) = self.hosts_by_name.get(name) {
+                self.hosts[host].0.is_distrusted = true;
+            }
+        }
+    }
+
     /// Counts a group or a membership.
     fn count_member(&mut self, position: TextPosition) -> Result<(), LineError> {
         self.members += 1;
@@ -170,6 +221,7 @@ impl Inventory {
     pub(super) fn into_hosts(mut self) -> Result<Vec<InventoryHost>, LineError> {
         let start = TextPosition { line: 1, column: 1 };
         let all = self.group("all", start)?;
+        self.apply_distrust();
         let inherited = self.inherited_variables(all)?;
         let hosts = std::mem::take(&mut self.hosts);
         let with_groups = |(host, mut groups): (InventoryHost, Vec<usize>)| {
@@ -182,7 +234,10 @@ impl Inventory {
                 };
             let address = host.address.clone().or_else(|| inherit(|group| &group.address));
             let port = host.port.clone().or_else(|| inherit(|group| &group.port));
-            InventoryHost { address, port, ..host }
+            let is_complete = host.address.is_some() && host.port.is_some();
+            let is_distrusted = host.is_distrusted
+                || !is_complete && groups.iter().any(|&group| inherited[group].is_distrusted);
+            InventoryHost { address, port, is_distrusted, ..host }
         };
         Ok(hosts.into_iter().map(with_groups).collect())
     }
@@ -205,13 +260,16 @@ impl Inventory {
             let depth = if group == all { 0 } else { inherited[group].depth.max(1) };
             let precedence = GroupPrecedence { depth, name: Arc::clone(&self.groups[group].name) };
             let ConnectionVariables { address, port } = self.groups[group].variables.clone();
+            inherited[group].is_distrusted |= self.groups[group].is_distrusted;
             inherited[group].merge(
                 address.map(|value| (precedence.clone(), value)),
                 port.map(|value| (precedence, value)),
             );
             for &child in &children[group] {
-                let InheritedVariables { address, port, .. } = inherited[group].clone();
+                let InheritedVariables { address, port, is_distrusted, .. } =
+                    inherited[group].clone();
                 inherited[child].merge(address, port);
+                inherited[child].is_distrusted |= is_distrusted;
                 inherited[child].depth = inherited[child].depth.max(depth + 1);
                 missing[child] -= 1;
                 if missing[child] == 0 {
@@ -243,6 +301,7 @@ struct InheritedVariables {
     depth: usize,
     address: Option<(GroupPrecedence, VariableValue)>,
     port: Option<(GroupPrecedence, VariableValue)>,
+    is_distrusted: bool,
 }
 
 impl InheritedVariables {
