@@ -20,6 +20,8 @@ mod connection;
 mod error;
 mod fixtures;
 mod limits;
+#[cfg(feature = "link")]
+pub mod link;
 mod penalties;
 #[cfg(feature = "real")]
 pub mod real;
