@@ -1,8 +1,8 @@
 //! A slow, lossy network to test against, in network namespaces of its own.
 //!
 //! ```text
-//! near namespace                       far namespace
-//! programs under test ── wire ═ outer ── forwarder ── inner ═ hosts ── servers
+//! near namespace                                  far namespace
+//! programs under test ── wire ══ forwarder ══ hosts ── servers
 //! ```
 //!
 //! Programs run in the near namespace. The hosts of all [`Network`]s are in the far namespace, where
@@ -14,8 +14,8 @@
 //! The [seed](LinkSettings::new) decides which addresses have hosts and which packets of a connection
 //! are lost, so [`LinkSettings::has_host`] is the truth that a scan should find.
 //!
-//! A link needs root, or root of a user namespace, and the programs `ip` (iproute2), `nsenter` and
-//! `setpriv` (util-linux).
+//! A link needs root, or root of a user namespace, `/dev/net/tun`, and the programs `ip` (iproute2),
+//! `nsenter` and `setpriv` (util-linux).
 //!
 //! - Invariant: no packet leaves the machine; the namespaces have no device but their own.
 //! - Invariant: the namespaces have no name, and end with this process, however it ends.
@@ -38,11 +38,11 @@ mod forwarder;
 mod frame;
 mod namespace;
 mod network;
-mod packet_socket;
 mod path;
 mod queue;
 mod random;
 mod settings;
+mod tap;
 
 pub use attempts::Attempts;
 pub use counts::LinkCounts;
@@ -76,6 +76,7 @@ pub struct Link {
     settings: LinkSettings,
     path: SharedPath,
     near: File,
+    far: File,
     _servers: Vec<Server>,
     _forwarder: Forwarder,
 }
@@ -91,14 +92,12 @@ impl Link {
         settings.validate()?;
         let near = namespace::create()?;
         let far = namespace::create()?;
-        namespace::enter(&far, || devices::prepare_far(&settings, &near))??;
-        namespace::enter(&near, || devices::prepare_near(&settings))??;
+        let hosts = namespace::enter(&far, || devices::prepare_far(&settings))??;
+        let wire = namespace::enter(&near, || devices::prepare_near(&settings))??;
+        let servers = namespace::enter(&far, || start_servers(&settings))??;
         let path = Arc::new(Mutex::new(PacketPath::new(settings.clone())));
-        let (servers, forwarder) = namespace::enter(&far, || {
-            let servers = start_servers(&settings)?;
-            Ok::<_, LinkError>((servers, Forwarder::start(Arc::clone(&path))?))
-        })??;
-        Ok(Self { settings, path, near, _servers: servers, _forwarder: forwarder })
+        let forwarder = Forwarder::start(wire, hosts, Arc::clone(&path))?;
+        Ok(Self { settings, path, near, far, _servers: servers, _forwarder: forwarder })
     }
 
     /// The settings with which it was started.
@@ -138,7 +137,9 @@ impl Link {
     #[must_use]
     pub fn counts(&self) -> LinkCounts {
         let mut counts = lock(&self.path).counts();
-        counts.overflow += self.inside(devices::near_drops).unwrap_or_default();
+        for namespace in [&self.near, &self.far] {
+            counts.overflow += namespace::enter(namespace, devices::dropped).unwrap_or_default();
+        }
         counts
     }
 

@@ -1,20 +1,18 @@
 //! The devices, addresses and routes of the namespaces of a link.
 //!
-//! The far namespace reads the near side's packets from `outer`, and hands them to its own system
-//! through `inner`. Frames never have the addresses of these two devices, so the system ignores what
-//! the forwarder reads.
+//! Each namespace has one device, which the forwarder reads and writes, and a router behind it, which
+//! the forwarder pretends to be.
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
+    fs,
     io::{ErrorKind, Write},
     net::{Ipv4Addr, Ipv6Addr},
-    os::fd::AsRawFd,
     path::Path,
-    process::{self, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use super::{error::LinkError, frame::Mac, settings::LinkSettings};
+use super::{error::LinkError, frame::Mac, settings::LinkSettings, tap::Tap};
 
 /// The network of the near side, which no other network may contain.
 pub(crate) const NEAR_IPV4_NETWORK: &str = "10.199.0.0/24";
@@ -37,29 +35,20 @@ const HOSTS: &str = "hosts";
 pub(crate) const HOSTS_MAC: Mac = [2, 0, 0, 0, 1, 2];
 pub(crate) const HOSTS_GATEWAY_MAC: Mac = [2, 0, 0, 0, 1, 1];
 
-/// The other ends of the two devices, from which the forwarder reads.
-pub(crate) const OUTER: &str = "outer";
-pub(crate) const INNER: &str = "inner";
-
 /// Settings of the far namespace: listeners can queue all connections that arrive at once.
 const SETTINGS: [(&str, &str); 2] =
     [("core/somaxconn", "65535"), ("ipv4/tcp_max_syn_backlog", "65535")];
 
-/// Makes the devices, from a thread of the far namespace.
-pub(crate) fn prepare_far(settings: &LinkSettings, near: &File) -> Result<(), LinkError> {
-    let near = format!("/proc/{}/fd/{}", process::id(), near.as_raw_fd());
-    let (wire, hosts, gateway) = (mac(NEAR_MAC), mac(HOSTS_MAC), mac(HOSTS_GATEWAY_MAC));
-    // Segments must fit into frames, because a raw frame cannot be split.
+/// Frames that may wait until the forwarder reads them: a second of 150,000 SYNs.
+const QUEUE: u32 = 150_000;
+
+/// Makes the device of the hosts, from a thread of the far namespace.
+pub(crate) fn prepare_far(settings: &LinkSettings) -> Result<Tap, LinkError> {
+    let device = create(HOSTS)?;
+    let (hosts, gateway) = (mac(HOSTS_MAC), mac(HOSTS_GATEWAY_MAC));
     let mut script = format!(
-        "link add {OUTER} gso_max_segs 1 type veth \
-            peer name {WIRE} address {wire} gso_max_segs 1 netns {near}
-        link add {INNER} gso_max_segs 1 type veth peer name {HOSTS} address {hosts} gso_max_segs 1
-        link set {OUTER} addrgenmode none
-        link set {INNER} addrgenmode none
-        link set lo up
-        link set {OUTER} up
-        link set {INNER} up
-        link set {HOSTS} up
+        "link set lo up
+        link set {HOSTS} address {hosts} txqueuelen {QUEUE} up
         route add {NEAR_IPV4_NETWORK} dev {HOSTS}
         neigh add {NEAR_IPV4} lladdr {gateway} dev {HOSTS} nud permanent\n"
     );
@@ -78,15 +67,17 @@ pub(crate) fn prepare_far(settings: &LinkSettings, near: &File) -> Result<(), Li
         // With fewer, a busy listener ignores SYNs, and the system repeats them.
         let _ = fs::write(format!("/proc/sys/net/{name}"), value);
     }
-    Ok(())
+    Ok(device)
 }
 
-/// Sets up the device that [`prepare_far`] made, from a thread of the near namespace.
-pub(crate) fn prepare_near(settings: &LinkSettings) -> Result<(), LinkError> {
+/// Makes the device of the near side, from a thread of the near namespace.
+pub(crate) fn prepare_near(settings: &LinkSettings) -> Result<Tap, LinkError> {
+    let device = create(WIRE)?;
+    let address = mac(NEAR_MAC);
     let gateway = mac(GATEWAY_MAC);
     let mut script = format!(
         "link set lo up
-        link set {WIRE} up
+        link set {WIRE} address {address} txqueuelen {QUEUE} up
         addr add {NEAR_IPV4}/24 dev {WIRE}
         neigh add {GATEWAY_IPV4} lladdr {gateway} dev {WIRE} nud permanent
         route add default via {GATEWAY_IPV4}\n"
@@ -101,17 +92,25 @@ pub(crate) fn prepare_near(settings: &LinkSettings) -> Result<(), LinkError> {
     } else if settings.has_ipv6() {
         return Err(LinkError::Devices { message: "this system has no IPv6".into() });
     }
-    ip(&script)
+    ip(&script)?;
+    Ok(device)
 }
 
-/// Returns how many packets of the near side the system dropped before the forwarder could read
-/// them, from a thread of the near namespace.
-pub(crate) fn near_drops() -> u64 {
+/// Returns how many packets the system dropped before the forwarder could read them, from a thread
+/// of either namespace.
+pub(crate) fn dropped() -> u64 {
     let devices = fs::read_to_string("/proc/thread-self/net/dev").unwrap_or_default();
-    let wire = devices.lines().find_map(|line| line.trim().strip_prefix(WIRE)?.strip_prefix(':'));
     // The fourth of the columns for sent packets, which follow eight for received ones.
-    let dropped = wire.and_then(|wire| wire.split_whitespace().nth(11)?.parse().ok());
-    dropped.unwrap_or(0)
+    let dropped = |columns: &str| columns.split_whitespace().nth(11)?.parse::<u64>().ok();
+    let dropped = devices.lines().filter_map(|line| {
+        let (name, columns) = line.split_once(':')?;
+        [WIRE, HOSTS].contains(&name.trim()).then(|| dropped(columns))?
+    });
+    dropped.sum()
+}
+
+fn create(name: &str) -> Result<Tap, LinkError> {
+    Tap::create(name).map_err(|source| LinkError::Tap { source })
 }
 
 fn has_ipv6() -> bool {

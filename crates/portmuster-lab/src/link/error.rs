@@ -37,9 +37,9 @@ pub enum LinkError {
         message: String,
     },
 
-    /// The system did not provide a packet socket, or refused an option of it.
-    #[error("opening a packet socket: {source}; it needs the capability CAP_NET_RAW")]
-    Socket {
+    /// The system did not provide a TAP device.
+    #[error("creating a TAP device with /dev/net/tun: {source}; it needs the module tun")]
+    Tap {
         /// The system's error.
         source: io::Error,
     },
@@ -63,6 +63,6 @@ impl LinkError {
     /// Whether this machine, or this user, cannot have a link at all.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {
-        matches!(self, Self::Namespace { .. } | Self::MissingTool { .. })
+        matches!(self, Self::Namespace { .. } | Self::MissingTool { .. } | Self::Tap { .. })
     }
 }

@@ -1,16 +1,15 @@
 //! The thread that carries packets between the two sides of a link.
 //!
-//! It decides nothing: [`PacketPath`](super::path::PacketPath) does. It uses the times at which the system received
-//! packets, so it may read them later, and reads many at once.
+//! It decides nothing: [`PacketPath`](super::path::PacketPath) does.
 //!
 //! - Invariant: packets are delivered at the time of the path or later, never earlier.
 
 use std::{
-    io,
+    io, mem,
     net::Shutdown,
     os::{fd::AsFd, unix::net::UnixStream},
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -21,22 +20,22 @@ use rustix::{
 };
 
 use super::{
-    devices::{GATEWAY_MAC, HOSTS_GATEWAY_MAC, HOSTS_MAC, INNER, NEAR_MAC, OUTER},
+    devices::{GATEWAY_MAC, HOSTS_GATEWAY_MAC, HOSTS_MAC, NEAR_MAC},
     error::LinkError,
-    frame::{answer_arp, destination_mac, parse, readdress, refuse},
-    packet_socket::PacketSocket,
+    frame::{answer_arp, parse, readdress, refuse},
     path::{Fate, PacketPath, SharedPath, lock},
     queue::DeliveryQueue,
+    tap::Tap,
 };
 
-/// The most batches that are read from one side before due packets are delivered.
-const BATCHES_PER_TURN: usize = 16;
+/// The most packets that are read from one side before due packets are delivered.
+const PACKETS_PER_TURN: usize = 1024;
 
 /// How long the forwarder lets packets collect. To be woken for each one would cost the sender more
 /// than the packet.
 const COLLECT: Duration = Duration::from_micros(500);
 
-/// The priority of the thread, for which the machine may be too busy otherwise (nice(2)).
+/// The priority of the thread (nice(2)). Other programs may keep the machine busy.
 const NICE: i32 = -15;
 
 /// A running forwarder. Dropping it ends its thread.
@@ -47,20 +46,16 @@ pub(crate) struct Forwarder {
 }
 
 impl Forwarder {
-    /// Starts the thread, in the far namespace, of which the caller's thread must be.
-    pub(crate) fn start(path: SharedPath) -> Result<Self, LinkError> {
-        let open =
-            |device| PacketSocket::open(device).map_err(|source| LinkError::Socket { source });
-        let (near, far) = (open(OUTER)?, open(INNER)?);
+    /// Starts the thread between the device of the near side and that of the hosts.
+    pub(crate) fn start(wire: Tap, hosts: Tap, path: SharedPath) -> Result<Self, LinkError> {
         let thread_error = |source| LinkError::Thread { source };
         let (stop, stopped) = UnixStream::pair().map_err(thread_error)?;
-        let clock = Clock::start();
-        let sides =
-            Sides { near, far, queue: DeliveryQueue::default(), clock, dropped: 0, lost: 0 };
+        let queue = DeliveryQueue::default();
+        let sides = Sides { wire, hosts, queue, start: now(), lost: 0 };
         let thread = thread::Builder::new()
             .name("lab-forwarder".into())
             .spawn(move || {
-                // Without the right to it, the forwarder is as patient as others.
+                // Without the right to it, the thread keeps the priority of the process.
                 let _ = setpriority_process(None, NICE);
                 sides.run(&stopped, &path);
             })
@@ -79,20 +74,20 @@ impl Drop for Forwarder {
     }
 }
 
-/// The sockets of both sides and the packets between them.
+/// The devices of both sides and the packets between them.
+#[derive(Debug)]
 struct Sides {
-    near: PacketSocket,
-    far: PacketSocket,
+    wire: Tap,
+    hosts: Tap,
     queue: DeliveryQueue,
-    clock: Clock,
-    /// Packets that the system had dropped at the last turn.
-    dropped: u32,
-    /// Packets that could not be queued or sent in this turn.
+    /// The origin of all times.
+    start: Instant,
+    /// Packets of this turn that could not be queued or sent.
     lost: u64,
 }
 
 impl Sides {
-    /// Carries packets until the other end of `stop` is shut down, or a socket fails.
+    /// Carries packets until the other end of `stop` is shut down, or a device fails.
     fn run(mut self, stop: &UnixStream, path: &SharedPath) {
         let collect = COLLECT.min(lock(path).round_trip() / 4);
         while let Ok(false) = self.wait(stop, true, None) {
@@ -108,11 +103,11 @@ impl Sides {
     /// Waits for a packet of a side (if `packets`), the next delivery, or the end of the time. Returns
     /// whether the forwarder was stopped.
     fn wait(&self, stop: &UnixStream, packets: bool, most: Option<Duration>) -> io::Result<bool> {
-        let now = self.clock.now();
+        let now = self.start.elapsed();
         let next = self.queue.next_time().map(|at| at.saturating_sub(now));
         let timeout = next.into_iter().chain(most).min();
         let timeout = timeout.and_then(|time| Timespec::try_from(time).ok());
-        let fds = [stop.as_fd(), self.near.as_fd(), self.far.as_fd()];
+        let fds = [stop.as_fd(), self.wire.as_fd(), self.hosts.as_fd()];
         let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         let polled = if packets { &mut polled[..] } else { &mut polled[..1] };
         match poll(polled, timeout.as_ref()) {
@@ -124,110 +119,66 @@ impl Sides {
 
     /// Reads the packets that wait, and delivers those that are due.
     fn turn(&mut self, path: &SharedPath) -> io::Result<()> {
-        for _ in 0..BATCHES_PER_TURN {
-            let more = self.near.receive()?;
-            self.read_near(&mut lock(path));
-            if !more {
+        let mut path = lock(path);
+        for _ in 0..PACKETS_PER_TURN {
+            if !self.read_wire(&mut path)? {
                 break;
             }
         }
-        for _ in 0..BATCHES_PER_TURN {
-            let more = self.far.receive()?;
-            self.read_far(&mut lock(path));
-            if !more {
+        for _ in 0..PACKETS_PER_TURN {
+            if !self.read_hosts(&mut path)? {
                 break;
             }
         }
+        path.record(self.start.elapsed(), thread_cpu(), mem::take(&mut self.lost));
+        drop(path);
         self.deliver();
-        self.record(&mut lock(path));
         Ok(())
     }
 
-    fn read_near(&mut self, path: &mut PacketPath) {
-        let clock = self.clock.at_once();
-        for (frame, time) in self.near.frames() {
-            let now = clock.since_start(time);
-            let to = destination_mac(frame);
-            if let Some(answer) = answer_arp(frame) {
-                self.lost += u64::from(!self.queue.push(now, false, answer));
+    /// Reads a packet of the near side. Returns whether there was one.
+    fn read_wire(&mut self, path: &mut PacketPath) -> io::Result<bool> {
+        let Some(frame) = self.wire.receive()? else { return Ok(false) };
+        let now = self.start.elapsed();
+        let queued = match parse(frame).map(|packet| path.packet_to_host(&packet, now)) {
+            Some(Fate::Drop) => true,
+            Some(Fate::Deliver(at)) => {
+                readdress(frame, HOSTS_GATEWAY_MAC, HOSTS_MAC);
+                self.queue.push(at, true, frame.to_vec())
             }
-            let Some(packet) = parse(frame).filter(|_| to == Some(GATEWAY_MAC)) else { continue };
-            let queued = match path.packet_to_host(&packet, now) {
-                Fate::Drop => true,
-                Fate::Deliver(at) => {
-                    readdress(frame, HOSTS_GATEWAY_MAC, HOSTS_MAC);
-                    self.queue.push(at, true, frame.to_vec())
-                }
-                Fate::Refuse(at, reaction) => refuse(frame, reaction)
-                    .is_none_or(|refusal| self.queue.push(at, false, refusal)),
-            };
-            self.lost += u64::from(!queued);
-        }
+            Some(Fate::Refuse(at, reaction)) => {
+                refuse(frame, reaction).is_none_or(|refusal| self.queue.push(at, false, refusal))
+            }
+            None => answer_arp(frame).is_none_or(|answer| self.queue.push(now, false, answer)),
+        };
+        self.lost += u64::from(!queued);
+        Ok(true)
     }
 
-    fn read_far(&mut self, path: &mut PacketPath) {
-        let clock = self.clock.at_once();
-        for (frame, time) in self.far.frames() {
-            let to = destination_mac(frame);
-            let packet = parse(frame).filter(|_| to == Some(HOSTS_GATEWAY_MAC));
-            let fate = packet.map(|packet| path.packet_from_host(&packet, clock.since_start(time)));
-            if let Some(Fate::Deliver(at)) = fate {
-                readdress(frame, GATEWAY_MAC, NEAR_MAC);
-                self.lost += u64::from(!self.queue.push(at, false, frame.to_vec()));
-            }
+    /// Reads a packet of a host. Returns whether there was one.
+    fn read_hosts(&mut self, path: &mut PacketPath) -> io::Result<bool> {
+        let Some(frame) = self.hosts.receive()? else { return Ok(false) };
+        let now = self.start.elapsed();
+        let fate = parse(frame).map(|packet| path.packet_from_host(&packet, now));
+        if let Some(Fate::Deliver(at)) = fate {
+            readdress(frame, GATEWAY_MAC, NEAR_MAC);
+            self.lost += u64::from(!self.queue.push(at, false, frame.to_vec()));
         }
+        Ok(true)
     }
 
     fn deliver(&mut self) {
-        let now = self.clock.now();
+        let now = self.start.elapsed();
         while let Some((to_hosts, frame)) = self.queue.pop(now) {
-            let socket = if to_hosts { &self.far } else { &self.near };
-            self.lost += u64::from(socket.send(&frame).is_err());
+            let device = if to_hosts { &mut self.hosts } else { &mut self.wire };
+            self.lost += u64::from(device.send(&frame).is_err());
         }
     }
-
-    fn record(&mut self, path: &mut PacketPath) {
-        let dropped = self.near.dropped().wrapping_add(self.far.dropped());
-        let overflow = self.lost + u64::from(dropped.wrapping_sub(self.dropped));
-        (self.dropped, self.lost) = (dropped, 0);
-        path.record(self.clock.now(), thread_cpu(), overflow);
-    }
 }
 
-/// The time since the start of the forwarder.
-struct Clock(Instant);
-
-/// The clock at one moment, to convert times of the system.
-struct Moment {
-    since_start: Duration,
-    since_epoch: Duration,
-}
-
-impl Clock {
-    #[expect(clippy::disallowed_methods, reason = "the link delays packets in real time")]
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    fn now(&self) -> Duration {
-        self.0.elapsed()
-    }
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the system's times of packets are of this clock"
-    )]
-    fn at_once(&self) -> Moment {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Moment { since_start: self.now(), since_epoch }
-    }
-}
-
-impl Moment {
-    /// Converts a time since the epoch, which is in the past, to one since the start.
-    fn since_start(&self, time: Duration) -> Duration {
-        self.since_start.saturating_sub(self.since_epoch.saturating_sub(time))
-    }
+#[expect(clippy::disallowed_methods, reason = "the link delays packets in real time")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Returns the processor time that this thread has used.
