@@ -30,6 +30,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+mod addresses;
 mod attempts;
 mod counts;
 mod devices;
@@ -153,9 +154,11 @@ impl Link {
 
 /// Starts a server on each port, on all addresses of this thread's namespace.
 fn start_servers(settings: &LinkSettings) -> Result<Vec<Server>, LinkError> {
-    let any: IpAddr = match settings.has_ipv6() {
-        true => Ipv6Addr::UNSPECIFIED.into(),
-        false => Ipv4Addr::UNSPECIFIED.into(),
+    // A listener on the address of IPv6 serves IPv4, too.
+    let any = if settings.has_ipv6() {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     };
     let start = |&(port, behaviour)| {
         let bind = SocketAddr::new(any, port);

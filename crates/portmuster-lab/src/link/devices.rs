@@ -7,33 +7,25 @@ use std::{
     fmt::Write as _,
     fs,
     io::{ErrorKind, Write},
-    net::{Ipv4Addr, Ipv6Addr},
     path::Path,
     process::{Command, Stdio},
 };
 
-use super::{error::LinkError, frame::Mac, settings::LinkSettings, tap::Tap};
+use super::{
+    addresses::{
+        GATEWAY_IPV4, GATEWAY_IPV6, GATEWAY_MAC, HOSTS_GATEWAY_MAC, HOSTS_MAC, Mac, NEAR_IPV4,
+        NEAR_IPV4_NETWORK, NEAR_IPV6, NEAR_IPV6_NETWORK, NEAR_MAC,
+    },
+    error::LinkError,
+    settings::LinkSettings,
+    tap::Tap,
+};
 
-/// The network of the near side, which no other network may contain.
-pub(crate) const NEAR_IPV4_NETWORK: &str = "10.199.0.0/24";
-pub(crate) const NEAR_IPV6_NETWORK: &str = "fd00:199::/64";
-
-/// The router of the near side. The forwarder answers for it.
-pub(crate) const GATEWAY_IPV4: Ipv4Addr = Ipv4Addr::new(10, 199, 0, 1);
-pub(crate) const GATEWAY_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x199, 0, 0, 0, 0, 0, 1);
-
-const NEAR_IPV4: Ipv4Addr = Ipv4Addr::new(10, 199, 0, 2);
-const NEAR_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x199, 0, 0, 0, 0, 0, 2);
-
-/// The device of the near side, and its addresses.
+/// The device of the near side.
 const WIRE: &str = "wire";
-pub(crate) const NEAR_MAC: Mac = [2, 0, 0, 0, 0, 2];
-pub(crate) const GATEWAY_MAC: Mac = [2, 0, 0, 0, 0, 1];
 
-/// The device of the system behind the link, and its addresses.
+/// The device of the system behind the link.
 const HOSTS: &str = "hosts";
-pub(crate) const HOSTS_MAC: Mac = [2, 0, 0, 0, 1, 2];
-pub(crate) const HOSTS_GATEWAY_MAC: Mac = [2, 0, 0, 0, 1, 1];
 
 /// Settings of the far namespace: listeners can queue all connections that arrive at once.
 const SETTINGS: [(&str, &str); 2] =
@@ -134,10 +126,10 @@ fn ip(script: &str) -> Result<(), LinkError> {
     let written = stdin.expect("it is piped").write_all(script.as_bytes());
     let output = ip.wait_with_output().map_err(failed)?;
     let stderr = String::from_utf8_lossy(&output.stderr);
-    match output.status.success() {
-        true => written.map_err(failed),
-        false => Err(LinkError::Devices { message: stderr.trim().to_owned() }),
+    if !output.status.success() {
+        return Err(LinkError::Devices { message: stderr.trim().to_owned() });
     }
+    written.map_err(failed)
 }
 
 fn mac(address: Mac) -> String {

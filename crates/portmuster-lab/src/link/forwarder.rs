@@ -20,7 +20,7 @@ use rustix::{
 };
 
 use super::{
-    devices::{GATEWAY_MAC, HOSTS_GATEWAY_MAC, HOSTS_MAC, NEAR_MAC},
+    addresses::{GATEWAY_MAC, HOSTS_GATEWAY_MAC, HOSTS_MAC, NEAR_MAC},
     error::LinkError,
     frame::{answer_arp, parse, readdress, refuse},
     path::{Fate, PacketPath, SharedPath, lock},

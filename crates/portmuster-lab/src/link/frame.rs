@@ -5,12 +5,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{
-    devices::{GATEWAY_IPV4, GATEWAY_IPV6, GATEWAY_MAC, NEAR_MAC},
+    addresses::{GATEWAY_IPV4, GATEWAY_IPV6, GATEWAY_MAC, Mac, NEAR_MAC},
     network::Unassigned,
 };
-
-/// The address of an Ethernet device.
-pub(crate) type Mac = [u8; 6];
 
 const ETHERNET: usize = 14;
 const IPV4: [u8; 2] = [0x08, 0x00];

@@ -184,10 +184,7 @@ pub(crate) fn number(address: IpAddr) -> u128 {
 
 #[expect(clippy::cast_possible_truncation, reason = "addresses of IPv4 have 32 bits")]
 fn address(number: u128, is_ipv4: bool) -> IpAddr {
-    match is_ipv4 {
-        true => IpAddr::V4((number as u32).into()),
-        false => IpAddr::V6(number.into()),
-    }
+    if is_ipv4 { IpAddr::V4((number as u32).into()) } else { IpAddr::V6(number.into()) }
 }
 
 fn mask(bits: u32) -> u128 {

@@ -216,7 +216,7 @@ impl PacketPath {
         }
         let delay = match direction {
             Direction::ToHost => round_trip / 2,
-            Direction::FromHost => round_trip - round_trip / 2,
+            Direction::FromHost => round_trip.saturating_sub(round_trip / 2),
         };
         let at = now + delay + jitter.mul_f64(chance(Purpose::Jitter));
         if reorder > 0.0 && chance(Purpose::Reorder) < reorder {
@@ -247,8 +247,8 @@ impl PacketPath {
     fn middlebox_passes(&mut self, time: Duration) -> bool {
         let Some(limit) = self.settings.syn_limit.map(f64::from) else { return true };
         let (tokens, then) = self.allowance;
-        let passed = time.saturating_sub(then).as_secs_f64();
-        let tokens = (tokens + passed * limit).min((limit * SYN_BURST).max(1.0));
+        let added = time.saturating_sub(then).as_secs_f64() * limit;
+        let tokens = (tokens + added).min((limit * SYN_BURST).max(1.0));
         let passes = tokens >= 1.0;
         self.allowance = (tokens - f64::from(u8::from(passes)), time.max(then));
         passes
@@ -350,9 +350,14 @@ mod tests {
         let bursts = Bursts { every: 10 * SECOND, length: SECOND };
         let mut path = PacketPath::new(settings().bursts(bursts));
         let start = 3 * SECOND;
-        for (after, is_lost) in
-            [(0, false), (9999, false), (10_000, true), (10_999, true), (11_000, false), (20_500, true)]
-        {
+        for (after, is_lost) in [
+            (0, false),
+            (9999, false),
+            (10_000, true),
+            (10_999, true),
+            (11_000, false),
+            (20_500, true),
+        ] {
             let now = start + after * MS;
             assert_eq!(path.packet_to_host(&syn(), now) == Fate::Drop, is_lost, "{after}");
             assert_eq!(path.packet_from_host(&answer(), now) == Fate::Drop, is_lost, "{after}");

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    devices::{NEAR_IPV4_NETWORK, NEAR_IPV6_NETWORK},
+    addresses::{NEAR_IPV4_NETWORK, NEAR_IPV6_NETWORK},
     error::LinkError,
     network::Network,
 };
@@ -165,10 +165,7 @@ impl LinkSettings {
     /// The ports of the hosts' servers, with what the servers do.
     #[must_use]
     pub fn services(&self) -> &[(u16, Behaviour)] {
-        match self.services.is_empty() {
-            true => &[(22, Behaviour::Ssh)],
-            false => &self.services,
-        }
+        if self.services.is_empty() { &[(22, Behaviour::Ssh)] } else { &self.services }
     }
 
     /// Returns the first network with this address.
