@@ -38,7 +38,9 @@ pub enum LinkError {
     },
 
     /// The system did not provide a TAP device.
-    #[error("creating a TAP device with /dev/net/tun: {source}; it needs the module tun")]
+    #[error(
+        "creating a TAP device: {source}; it needs the module tun and the right to open /dev/net/tun"
+    )]
     Tap {
         /// The system's error.
         source: io::Error,
