@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, Write},
-    os::unix::process::CommandExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, ExitCode},
     time::Duration,
 };
@@ -215,11 +215,16 @@ fn run_command(settings: LinkSettings, command: &[String]) -> Result<ExitCode, S
     allow_descriptors();
     let link = Link::start(settings).map_err(|error| error.to_string())?;
     let (program, arguments) = command.split_first().expect("there is a command");
-    let status = link.command(program).args(arguments).status();
+    // The command inherits what is ignored now.
+    let _ = ignored.thread_unblock();
+    let child = link.command(program).args(arguments).spawn();
+    let _ = ignored.thread_block();
+    let status = child.and_then(|mut child| child.wait());
     let status = status.map_err(|error| format!("running {program}: {error}"))?;
     writeln!(io::stderr(), "{}", link.counts()).map_err(|error| error.to_string())?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(ExitCode::from(code.unwrap_or(1)))
+    // As a shell does for a command that a signal ended.
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    Ok(ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 /// Raises the limit of open descriptors, because the servers need one for each connection.

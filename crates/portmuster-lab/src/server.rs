@@ -146,7 +146,7 @@ impl Server {
 /// Servers with the same behaviour on many ports, which share one thread. Dropping it stops all of
 /// them and frees their ports.
 ///
-/// All servers together serve at most [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections at
+/// All servers together serve at most [`MAX_CONNECTIONS`] connections at
 /// the same time.
 #[derive(Debug)]
 pub struct Crowd {

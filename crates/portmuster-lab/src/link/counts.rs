@@ -11,7 +11,8 @@ const MAX_SECONDS: usize = 86_400;
 pub struct LinkCounts {
     /// SYNs from the near side, with repetitions and with those that were dropped.
     pub syns: u64,
-    /// The same SYNs by whole seconds since the first packet, for a day at most.
+    /// The same SYNs by whole seconds since the first packet, for a day at most. The forwarder reads
+    /// SYNs within a millisecond, unless the machine is too busy.
     pub syns_per_second: Vec<u64>,
     /// Packets that were delivered to hosts.
     pub to_hosts: u64,

@@ -1,6 +1,6 @@
 //! The thread that carries packets between the two sides of a link.
 //!
-//! It decides nothing: [`PacketPath`](super::path::PacketPath) does.
+//! It decides nothing: [`PacketPath`] does.
 //!
 //! - Invariant: packets are delivered at the time of the path or later, never earlier.
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
     process::{Command, Output, Stdio},
 };
 
@@ -47,7 +48,8 @@ fn command_runs_inside_and_counts_are_printed() {
 
 #[test]
 fn command_ends_with_the_program() {
-    let mut lab = link(&["--", "sh", "-c", "echo started; exec sleep 600"])
+    let script = "import time; print('started', flush=True); time.sleep(60); print('survived')";
+    let mut lab = link(&["--", "python3", "-c", script])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -62,7 +64,33 @@ fn command_ends_with_the_program() {
     lab.kill().unwrap();
     lab.wait().unwrap();
     // The pipe closes when the command has ended.
-    assert_eq!(stdout.read_to_end(&mut Vec::new()).unwrap(), 0);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "");
+}
+
+#[test]
+fn interrupted_command_ends_and_counts_are_printed() {
+    let script = "import time; print('started', flush=True); time.sleep(60)";
+    let mut lab = link(&["--", "python3", "-c", script])
+        .process_group(0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(lab.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    if line.is_empty() {
+        assert!(unless_unsupported(lab.wait_with_output().unwrap()).is_none());
+        return;
+    }
+    let group = format!("-{}", lab.id());
+    assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+    let output = lab.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // 128 and SIGINT.
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("since the first packet"), "{stderr}");
 }
 
 #[test]
