@@ -6,11 +6,13 @@
 //!   verdict that a check should reach.
 //! - The module `real` (feature `real`) starts OpenSSH, Dropbear and two telnetds as child
 //!   processes.
+//! - The module `link` (feature `link`) puts whole networks of hosts behind a slow, lossy link, in
+//!   network namespaces.
 //!
-//! The servers listen on loopback only, and implement only as much of a protocol as a check sees:
-//! no client can log in.
+//! The servers listen on loopback and behind links only, and implement only as much of a protocol as
+//! a check sees: no client can log in.
 //!
-//! - Invariant: every socket is bound to a loopback address.
+//! - Invariant: every socket is bound to a loopback address, or belongs to the namespace of a link.
 //! - Invariant: dropping a handle ends everything that it started (threads are joined, child
 //!   processes are waited for).
 //! - Invariant: no client can make a server panic, grow without bound, or stop serving others.
@@ -20,6 +22,8 @@ mod connection;
 mod error;
 mod fixtures;
 mod limits;
+#[cfg(feature = "link")]
+pub mod link;
 mod penalties;
 #[cfg(feature = "real")]
 pub mod real;

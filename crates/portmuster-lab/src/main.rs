@@ -2,6 +2,7 @@
 //! signal ends it.
 //!
 //! Usage: `portmuster-lab [--address ADDRESS] [--port N]`. It prints one line for each server.
+//! `portmuster-lab link` (feature `link`) runs a command behind a slow, lossy network.
 
 use std::{
     env,
@@ -12,8 +13,12 @@ use std::{
 
 use portmuster_lab::Lab;
 
+#[cfg(feature = "link")]
+mod link_command;
+
 const USAGE: &str = "\
 usage: portmuster-lab [--address ADDRESS] [--port N]
+       portmuster-lab link [OPTIONS] -- COMMAND [ARGUMENT ...]
 
 Starts test servers on loopback, prints one line for each, and runs until its
 standard input ends.
@@ -22,6 +27,8 @@ standard input ends.
       --port N            first of consecutive ports; 0 lets the system pick the
                           ports [default: 0]
   -h, --help              print this text
+
+The second form runs a command behind a slow, lossy network: see link --help.
 ";
 
 /// What the command-line arguments ask for.
@@ -31,6 +38,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if env::args().nth(1).is_some_and(|argument| argument == "link") {
+        return run_link();
+    }
     let command = match parse(env::args().skip(1)) {
         Ok(command) => command,
         Err(message) => return fail(&message, 2),
@@ -45,6 +55,19 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => fail(&message, 1),
     }
+}
+
+/// Runs the subcommand `link`.
+#[cfg(feature = "link")]
+fn run_link() -> ExitCode {
+    link_command::run(env::args().skip(2))
+        .unwrap_or_else(|(message, status)| fail(&message, status))
+}
+
+/// Says how to get the subcommand `link`.
+#[cfg(not(feature = "link"))]
+fn run_link() -> ExitCode {
+    fail("this program was built without networks: build it with --features link", 2)
 }
 
 /// Reads the command-line arguments.

@@ -18,6 +18,7 @@ use rustix::net::{self as sys, AddressFamily, SocketType};
 use crate::{
     behaviour::Behaviour,
     error::LabError,
+    limits::MAX_CONNECTIONS,
     server_loop::ServerLoop,
     server_policy::ServerPolicy,
     stats::{Counts, Stats},
@@ -27,6 +28,30 @@ use crate::{
 /// library's 128, a client that starts thousands of connections at once would wait for a repeated
 /// SYN.
 const BACKLOG: i32 = 4096;
+
+/// Where a server may listen, and how many connections it serves at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Loopback addresses only.
+    Loopback,
+    /// All addresses of a network namespace from which no packet leaves the machine.
+    #[cfg(feature = "link")]
+    Namespace,
+}
+
+impl Reach {
+    fn allows(self, address: SocketAddr) -> bool {
+        self != Self::Loopback || address.ip().is_loopback()
+    }
+
+    fn max_connections(self) -> usize {
+        match self {
+            Self::Loopback => MAX_CONNECTIONS,
+            #[cfg(feature = "link")]
+            Self::Namespace => crate::limits::MAX_LINK_CONNECTIONS,
+        }
+    }
+}
 
 /// A running server. Dropping it stops the server and frees its port.
 #[derive(Debug)]
@@ -56,8 +81,26 @@ impl Server {
     /// [`LabError::NotLoopback`] for any other address, [`LabError::Listen`] if the address or port
     /// is not available, [`LabError::Thread`] if the system can't start another thread.
     pub fn start(behaviour: Behaviour, bind: SocketAddr) -> Result<Self, LabError> {
+        Self::start_within(Reach::Loopback, behaviour, bind)
+    }
+
+    /// Starts a server on any address, from a thread of a network namespace from which no packet
+    /// leaves the machine.
+    #[cfg(feature = "link")]
+    pub(crate) fn start_in_namespace(
+        behaviour: Behaviour,
+        bind: SocketAddr,
+    ) -> Result<Self, LabError> {
+        Self::start_within(Reach::Namespace, behaviour, bind)
+    }
+
+    fn start_within(
+        reach: Reach,
+        behaviour: Behaviour,
+        bind: SocketAddr,
+    ) -> Result<Self, LabError> {
         let stats = Arc::new(Stats::default());
-        let (port, endpoint) = open_port(behaviour, bind, &stats)?;
+        let (port, endpoint) = open_port(reach, behaviour, bind, &stats)?;
         Ok(Self { behaviour, endpoint, stats, _port: port })
     }
 
@@ -103,7 +146,7 @@ impl Server {
 /// Servers with the same behaviour on many ports, which share one thread. Dropping it stops all of
 /// them and frees their ports.
 ///
-/// All servers together serve at most [`MAX_CONNECTIONS`](crate::MAX_CONNECTIONS) connections at
+/// All servers together serve at most [`MAX_CONNECTIONS`] connections at
 /// the same time.
 #[derive(Debug)]
 pub struct Crowd {
@@ -129,7 +172,7 @@ impl Crowd {
         let stats = Arc::new(Stats::default());
         let policy = ServerPolicy::new(behaviour).expect("the behaviour accepts connections");
         let binds: Vec<_> = binds.into_iter().collect();
-        let (port, endpoints) = serve(policy, &binds, &stats)?;
+        let (port, endpoints) = serve(Reach::Loopback, policy, &binds, &stats)?;
         Ok(Self { endpoints, stats, _port: port })
     }
 
@@ -161,29 +204,31 @@ impl Drop for PortHolder {
 /// Starts a server for a behaviour that accepts connections, or binds the port for one that refuses
 /// them.
 fn open_port(
+    reach: Reach,
     behaviour: Behaviour,
     bind: SocketAddr,
     stats: &Arc<Stats>,
 ) -> Result<(PortHolder, SocketAddr), LabError> {
     match ServerPolicy::new(behaviour) {
         Some(policy) => {
-            let (port, endpoints) = serve(policy, &[bind], stats)?;
+            let (port, endpoints) = serve(reach, policy, &[bind], stats)?;
             Ok((port, endpoints[0]))
         }
-        None if !bind.ip().is_loopback() => Err(LabError::NotLoopback { address: bind }),
+        None if !reach.allows(bind) => Err(LabError::NotLoopback { address: bind }),
         None => bind_only(bind).map_err(|source| LabError::Listen { address: bind, source }),
     }
 }
 
 /// Listens on each address and starts one thread that serves them all.
 fn serve(
+    reach: Reach,
     policy: ServerPolicy,
     binds: &[SocketAddr],
     stats: &Arc<Stats>,
 ) -> Result<(PortHolder, Vec<SocketAddr>), LabError> {
     let (mut listeners, mut endpoints) = (Vec::new(), Vec::new());
     for &address in binds {
-        if !address.ip().is_loopback() {
+        if !reach.allows(address) {
             return Err(LabError::NotLoopback { address });
         }
         let (listener, endpoint) =
@@ -194,7 +239,8 @@ fn serve(
     let endpoint = *endpoints.first().expect("there is at least one address");
     let thread_error = |source| LabError::Thread { endpoint, source };
     let (stop, stopped) = UnixStream::pair().map_err(thread_error)?;
-    let server_loop = ServerLoop::new(listeners, stopped, policy, Arc::clone(stats));
+    let server_loop =
+        ServerLoop::new(listeners, stopped, policy, Arc::clone(stats), reach.max_connections());
     let thread = thread::Builder::new()
         .name(format!("lab-{}", endpoint.port()))
         .spawn(move || server_loop.run())

@@ -2,8 +2,8 @@
 //!
 //! The loop starts no threads, and blocks only in its wait for an event or a time.
 //!
-//! - Invariant: at most [`MAX_CONNECTIONS`] connections are served at a time; further ones wait in
-//!   the system's backlog.
+//! - Invariant: at most `max_connections` connections are served at a time; further ones wait in the
+//!   system's backlog.
 //! - Invariant: each turn removes connections that have ended before it accepts new ones, and
 //!   accepts at most one per port. So a connection that its client closed before it opened the next
 //!   one is never counted beside it.
@@ -23,7 +23,6 @@ use rustix::{
 
 use crate::{
     connection::{Connection, ConnectionStatus},
-    limits::MAX_CONNECTIONS,
     server_policy::ServerPolicy,
     stats::Stats,
 };
@@ -39,6 +38,7 @@ pub(crate) struct ServerLoop {
     stop: UnixStream,
     policy: ServerPolicy,
     stats: Arc<Stats>,
+    max_connections: usize,
     connections: Vec<Connection>,
     paused_until: Option<Instant>,
 }
@@ -51,8 +51,11 @@ impl ServerLoop {
         stop: UnixStream,
         policy: ServerPolicy,
         stats: Arc<Stats>,
+        max_connections: usize,
     ) -> Self {
-        Self { listeners, stop, policy, stats, connections: Vec::new(), paused_until: None }
+        let connections = Vec::new();
+        let paused_until = None;
+        Self { listeners, stop, policy, stats, max_connections, connections, paused_until }
     }
 
     /// Serves until the loop is stopped, or until waiting for events fails.
@@ -67,7 +70,7 @@ impl ServerLoop {
             self.serve(connections, now);
             for (index, _) in listeners.iter().enumerate().filter(|(_, events)| !events.is_empty())
             {
-                if self.connections.len() < MAX_CONNECTIONS {
+                if self.connections.len() < self.max_connections {
                     self.accept(index, now);
                 }
             }
@@ -80,7 +83,7 @@ impl ServerLoop {
     fn wait(&self) -> io::Result<Vec<PollFlags>> {
         let now = now();
         let is_paused = self.paused_until.is_some_and(|until| now < until);
-        let accepts = !is_paused && self.connections.len() < MAX_CONNECTIONS;
+        let accepts = !is_paused && self.connections.len() < self.max_connections;
         let interest = if accepts { PollFlags::IN } else { PollFlags::empty() };
 
         let mut polled = Vec::with_capacity(1 + self.listeners.len() + self.connections.len());
