@@ -12,6 +12,7 @@ use std::{net::SocketAddr, time::Duration};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use self::conversation::Conversation;
 use crate::{
     clock::Instant,
     config::{Config, Limits, Probing},
@@ -20,28 +21,24 @@ use crate::{
     probe::{EndOfInput, Judgement, Probe, ProbeStep},
 };
 
+mod conversation;
 mod errno;
+mod timer;
+
+pub(crate) use timer::Timer;
 
 pub(crate) use errno::{Phase, shortage, withdraw_refusal};
 
-/// The timers of an attempt. The comment says what it means when the timer expires.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Timer {
-    /// The connection was neither accepted nor refused: the target is filtered.
-    Connect,
-    /// The server has sent nothing: it gets an empty line.
-    ActiveStep,
-    /// The server has still sent nothing: it is silent.
-    FirstByte,
-    /// The server has paused. If it waits for an empty line, it gets one; else its bytes are judged, if
-    /// a rule recognises them.
-    Quiet,
-    /// No rule recognises the server's bytes, and no more came for as long as a first byte may take: the
-    /// service is unknown.
-    Unrecognised,
-    /// The conversation has reached its limit.
-    Conversation,
-}
+/// When Linux repeats the SYN of a connection that gets no answer: four times after a second each
+/// (`net.ipv4.tcp_syn_linear_timeouts`), then after twice as long each time.
+const SYN_REPEATS: [Duration; 6] = [
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(3),
+    Duration::from_secs(4),
+    Duration::from_secs(6),
+    Duration::from_secs(10),
+];
 
 /// An event of an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,6 +103,8 @@ pub(crate) struct Attempt {
     opening: Opening,
     /// How long to wait for an answer; `None`: the whole timeout.
     patience: Option<Duration>,
+    /// How often the system has repeated the SYN; `None` if that is not known.
+    syns_repeated: Option<u8>,
     stage: Stage,
 }
 
@@ -121,32 +120,18 @@ enum Stage {
     Talking(Box<Conversation>),
 }
 
-/// The state of an accepted connection.
-#[derive(Debug)]
-struct Conversation {
-    accepted: Instant,
-    first_byte: Option<Instant>,
-    last_byte: Instant,
-    /// When the server's silence began: at its last byte, or at the active step.
-    quiet_since: Instant,
-    /// When the limits begin: at the accept, or later if this machine was delayed before the active
-    /// step, so that the answer still gets its time.
-    since: Instant,
-    /// Whether the active step was taken, or is not to be taken.
-    active_step_done: bool,
-    /// Whether the server has paused after bytes that no rule recognises, so that it gets more time.
-    awaits_more: bool,
-    probe: Probe,
-    evidence: Option<Evidence>,
-    /// Memory that the conversation holds from the shared pool.
-    held: Reservation,
-}
-
 impl Attempt {
     /// Creates an attempt that begins now.
     pub(crate) fn new(endpoint: SocketAddr, now: Instant) -> Self {
         let opening = Opening::default();
-        Self { endpoint, started: now, opening, patience: None, stage: Stage::Starting }
+        Self {
+            endpoint,
+            started: now,
+            opening,
+            patience: None,
+            syns_repeated: None,
+            stage: Stage::Starting,
+        }
     }
 
     /// Sets how long to wait for an answer; `None`: the whole timeout.
@@ -157,6 +142,24 @@ impl Attempt {
     /// Sets which side speaks first.
     pub(crate) fn opening(self, opening: Opening) -> Self {
         Self { opening, ..self }
+    }
+
+    /// Returns whether the attempt has lasted so long that the system may have repeated its SYN.
+    pub(crate) fn may_have_repeated(&self, now: Instant) -> bool {
+        now.since(self.started) >= SYN_REPEATS[0]
+    }
+
+    /// Records how often the system has repeated the SYN of the connection that was accepted.
+    pub(crate) fn set_syns_repeated(&mut self, syns_repeated: Option<u8>) {
+        self.syns_repeated = syns_repeated;
+    }
+
+    /// Returns how many SYNs got no answer before this one came: as many as the system has repeated, or
+    /// would have by now.
+    fn syns_lost(&self, now: Instant) -> u8 {
+        let elapsed = now.since(self.started);
+        let by_time = || SYN_REPEATS.iter().filter(|&&repeat| repeat <= elapsed).count();
+        self.syns_repeated.unwrap_or_else(|| u8::try_from(by_time()).unwrap_or(u8::MAX))
     }
 
     pub(crate) fn endpoint(&self) -> SocketAddr {
@@ -278,6 +281,7 @@ impl Attempt {
     }
 
     fn accepted(&mut self, rules: &Rules, now: Instant) -> Step {
+        self.syns_repeated = Some(self.syns_lost(now));
         if rules.probing == Probing::ConnectOnly {
             return self.conclude_unprobed(Service::NotProbed, rules, now);
         }
@@ -310,7 +314,8 @@ impl Attempt {
         let judgement = Judgement::new(service, rule, Vec::new());
         let total = now.since(self.started);
         let times = Times { connect: Some(total), first_byte: None, total };
-        Step::Done(open(judgement.with_evidence(rules.evidence.then(Evidence::default)), times))
+        let judgement = judgement.with_evidence(rules.evidence.then(Evidence::default));
+        Step::Done(open(judgement, times, self.syns_lost(now)))
     }
 
     fn refused(&mut self, rules: &Rules, errno: Errno, now: Instant) -> Step {
@@ -362,7 +367,10 @@ impl Attempt {
     }
 
     fn unconnected(&self, state: PortState, reason: Reason, now: Instant) -> Step {
-        let verdict = Verdict::unconnected(state, reason, now.since(self.started));
+        let mut verdict = Verdict::unconnected(state, reason, now.since(self.started));
+        if reason == Reason::Refused {
+            verdict.syns_lost = self.syns_lost(now);
+        }
         Step::Done(Conclusion::Verdict(verdict))
     }
 
@@ -373,12 +381,13 @@ impl Attempt {
             times.connect = Some(conversation.accepted.since(self.started));
             times.first_byte = conversation.first_byte.map(|first| first.since(self.started));
         }
-        Step::Done(open(judgement, times))
+        Step::Done(open(judgement, times, self.syns_lost(now)))
     }
 }
 
 /// Returns the conclusion on an endpoint that accepted.
-fn open(Judgement { service, rule, banner, details }: Judgement, times: Times) -> Conclusion {
+fn open(judgement: Judgement, times: Times, syns_lost: u8) -> Conclusion {
+    let Judgement { service, rule, banner, details } = judgement;
     Conclusion::Verdict(Verdict {
         state: PortState::Open,
         reason: Reason::Accepted,
@@ -387,51 +396,8 @@ fn open(Judgement { service, rule, banner, details }: Judgement, times: Times) -
         banner,
         details,
         times,
+        syns_lost,
     })
-}
-
-impl Conversation {
-    fn bytes(&mut self, bytes: &[u8], now: Instant) -> ProbeStep {
-        self.last_byte = now;
-        self.quiet_since = now;
-        self.awaits_more = false;
-        self.first_byte.get_or_insert(now);
-        self.probe.receive(bytes)
-    }
-
-    fn active_step(&mut self, now: Instant) -> Vec<u8> {
-        self.active_step_done = true;
-        self.quiet_since = now;
-        self.probe.active_step()
-    }
-
-    /// Returns whether the server has been sending for longer than the pause that ends a greeting, and
-    /// still is. A greeting that came in one go, or has stopped, is judged even if a short deadline
-    /// cut it off.
-    fn is_still_sending(&self, limits: &Limits, now: Instant) -> bool {
-        self.first_byte.is_some_and(|first| self.last_byte.since(first) >= limits.quiet)
-            && now.since(self.last_byte) < limits.quiet
-    }
-
-    fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
-        let whole = (Timer::Conversation, self.since.after(limits.deadline));
-        let first_byte = (Timer::FirstByte, self.since.after(limits.first_byte));
-        let active_step = (Timer::ActiveStep, self.since.after(limits.active_step));
-        let silence = match self.first_byte {
-            // An ssh server gets as long for its KEXINIT as for a first byte.
-            Some(_) if self.probe.is_in_ssh() => {
-                (Timer::FirstByte, self.quiet_since.after(limits.first_byte))
-            }
-            Some(_) if self.awaits_more => {
-                let patience = limits.first_byte.max(limits.quiet);
-                (Timer::Unrecognised, self.quiet_since.after(patience))
-            }
-            Some(_) => (Timer::Quiet, self.quiet_since.after(limits.quiet)),
-            None if self.active_step_done => first_byte,
-            None => std::cmp::min_by_key(first_byte, active_step, |&(_, at)| at),
-        };
-        std::cmp::min_by_key(whole, silence, |&(_, at)| at)
-    }
 }
 
 #[cfg(test)]
@@ -490,6 +456,34 @@ mod tests {
         let (passed, verdict) = wait_out(&mut attempt, &rules);
         assert_eq!(passed, [(Timer::Connect, at(10_000))]);
         assert_eq!((verdict.state, verdict.reason), (PortState::Filtered, Reason::NoAnswer));
+    }
+
+    #[test]
+    fn lost_syns_are_counted_by_the_system_or_by_time() {
+        let rules = Rules { probing: Probing::Greeting, ..Rules::default() };
+        for (after, repeated, lost) in [
+            (20, None, 0),
+            (2_020, None, 2),
+            (5_900, None, 4),
+            (6_000, None, 5),
+            (2_020, Some(1), 1),
+        ] {
+            let (mut accepted, _) = attempt();
+            accepted.connection_pending();
+            assert_eq!(accepted.may_have_repeated(at(after)), after >= 1_000);
+            accepted.set_syns_repeated(repeated);
+            accepted.handle(&rules, Event::Accepted, at(after));
+            let step = accepted.handle(&rules, Event::Bytes(b"SSH-2.0-x\r\n"), at(after + 9_000));
+            assert_eq!(verdict(step).syns_lost, lost, "accepted after {after} ms");
+            let (mut refused, _) = attempt();
+            refused.connection_pending();
+            refused.set_syns_repeated(repeated);
+            let step = refused.handle(&rules, Event::Failed(Errno::CONNREFUSED), at(after));
+            assert_eq!(verdict(step).syns_lost, lost, "refused after {after} ms");
+        }
+        let (mut silent, rules) = attempt();
+        silent.connection_pending();
+        assert_eq!(wait_out(&mut silent, &rules).1.syns_lost, 0, "nothing answered");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     coordinator::{self, Batch, Run, RunScope},
     input::{BoxedIterator, known_length},
     method::{self, InFlight, Size, StartError, WorkersReport},
-    outcome::{Account, Certainty, Outcome, PortState, Reason, Verdict},
+    outcome::{Account, Certainty, NetworkLoss, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
     schedule::Stopped,
     targets::{Excludes, Host, Target},
@@ -262,6 +262,7 @@ pub struct Outcomes {
     account: Account,
     certainty: Option<Certainty>,
     workers: WorkersReport,
+    network_losses: Vec<NetworkLoss>,
 }
 
 enum Source {
@@ -336,14 +337,16 @@ impl Outcomes {
     }
 
     fn take(&mut self, batch: Batch) {
-        let Batch { outcomes, outcome_counts, account, certainty, workers } = batch;
+        let Batch { outcomes, outcome_counts, account, certainty, end } = batch;
         self.batch = outcomes.into_iter();
         for count in outcome_counts {
             self.settled.set_outcome_count(count);
         }
         self.account = account;
         self.certainty = certainty;
-        self.workers = workers.unwrap_or_default();
+        if let Some(end) = end {
+            (self.workers, self.network_losses) = (end.workers, end.network_losses);
+        }
     }
 
     /// Returns whether [`Iterator::next`] would block. That is a good time to flush what was written of
@@ -394,6 +397,13 @@ impl Outcomes {
         self.certainty
     }
 
+    /// Returns the share of SYNs lost on the way to each network in which an endpoint has answered, the
+    /// lossiest first; empty until the iterator has ended. At most 8,192 networks are counted.
+    #[must_use]
+    pub fn network_losses(&self) -> &[NetworkLoss] {
+        &self.network_losses
+    }
+
     /// Returns the workers' report; empty until the iterator has ended.
     #[must_use]
     pub fn workers(&self) -> &WorkersReport {
@@ -438,6 +448,7 @@ impl From<Source> for Outcomes {
             account: Account::default(),
             certainty: None,
             workers: WorkersReport::default(),
+            network_losses: Vec::new(),
         }
     }
 }

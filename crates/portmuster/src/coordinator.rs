@@ -20,7 +20,7 @@ mod batches;
 
 pub(crate) use batches::{Batch, ConsumerWaker};
 
-use self::batches::{BATCHES_MAX, BatchSender};
+use self::batches::{BATCHES_MAX, BatchSender, RunEnd};
 use crate::{
     attempt::Rules,
     clock::{Clock, Instant},
@@ -197,11 +197,12 @@ fn run(mut run: RunLoop<Threads>) {
     wait_for_workers(&mut run);
     while !is_over(&run) && run.turn() {}
     let RunLoop { schedule, environment: Threads { executor, input, clock, batches, .. } } = run;
-    let workers = Some(executor.end(schedule.peak_in_flight()));
+    let workers = executor.end(schedule.peak_in_flight());
     drop(input);
+    let end = Some(RunEnd { workers, network_losses: schedule.network_losses() });
     let (account, certainty) = (schedule.account(clock.now()), schedule.certainty());
     let (outcomes, outcome_counts) = (Vec::new(), Vec::new());
-    let _ = batches.send(Batch { outcomes, outcome_counts, account, certainty, workers });
+    let _ = batches.send(Batch { outcomes, outcome_counts, account, certainty, end });
 }
 
 /// Waits until every worker is ready, or the time for that has passed.
@@ -298,7 +299,7 @@ impl Environment for Threads {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
             let outcome_counts = std::mem::take(&mut outcome_counts);
             let certainty = schedule.certainty();
-            let batch = Batch { outcomes, outcome_counts, account, certainty, workers: None };
+            let batch = Batch { outcomes, outcome_counts, account, certainty, end: None };
             if !self.batches.send(batch) {
                 return false;
             }

@@ -161,7 +161,12 @@ impl<N: Net> Driver<N> {
                 attempt.connection_pending();
                 return None;
             }
-            Connection::Accepted => Event::Accepted,
+            Connection::Accepted => {
+                if attempt.may_have_repeated(self.net.now()) {
+                    attempt.set_syns_repeated(self.net.syns_repeated(socket));
+                }
+                Event::Accepted
+            }
             Connection::Failed(errno) => Event::Failed(errno),
         };
         let step = attempt.handle(&self.rules, event, self.net.now());
@@ -290,6 +295,10 @@ mod tests {
 
         fn poll_now(&mut self, _: Socket, _: SocketAddr) -> Connection {
             Connection::Accepted
+        }
+
+        fn syns_repeated(&self, _: Socket) -> Option<u8> {
+            None
         }
 
         fn read(&mut self, _: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {

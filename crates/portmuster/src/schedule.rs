@@ -30,8 +30,7 @@ use crate::{
     clock::Instant,
     config::{Addresses, Patience, SpeakFirst},
     outcome::{
-        Account, Certainty, Conclusion, Fault, Outcome, PortState, Reason, Service, Throttle,
-        Verdict,
+        Account, Conclusion, Fault, Outcome, PortState, Reason, Service, SynLoss, Throttle, Verdict,
     },
     positions::{MissingPositions, OutcomeCount, Positions},
     targets::{Excludes, Host, Target},
@@ -46,25 +45,29 @@ mod later;
 mod lookups;
 mod loss;
 mod names;
+mod network;
 mod new_check;
 mod pacer;
+mod passes;
 mod patience;
 mod silent;
 mod start;
+mod stratum;
 mod window;
 
 use self::{
     backlog::Waiting,
-    blocks::{Blocks, Due},
+    blocks::Blocks,
     check::{Check, NextLook, Purpose, Settled},
     each::AddressTargets,
     hosts::{Admission, Hosts},
     later::Later,
     loss::{Loss, Losses},
     names::Names,
+    network::ByNetwork,
     pacer::Pacer,
     patience::PatiencePolicy,
-    silent::{Silent, Stratum},
+    stratum::Stratum,
     window::Window,
 };
 
@@ -150,6 +153,8 @@ pub(crate) struct Schedule {
     excludes: Arc<Excludes>,
     stopped: Stopped,
     losses: Losses,
+    /// The SYNs that were lost on the way to each network.
+    syn_losses: ByNetwork<SynLoss>,
     patience: PatiencePolicy,
     /// The time between the starts of two attempts on a target that does not answer.
     spacing: Duration,
@@ -193,6 +198,7 @@ impl Schedule {
             excludes: policy.excludes,
             stopped: policy.stopped,
             losses: Losses::default(),
+            syn_losses: ByNetwork::default(),
             patience: PatiencePolicy::new(
                 policy.patience,
                 policy.timeout,
@@ -409,14 +415,7 @@ impl Schedule {
 
     /// Returns the outcomes since the last call, in the order in which they became known.
     pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome> {
-        while self.outcomes.len() < OUTCOMES_MAX
-            && let Some((first, silent)) = self.blocks.pop_ended()
-        {
-            let (mut check, ended) = silent.unpack(first, Purpose::Target);
-            if let Some((endpoint, verdict)) = check.take_verdict() {
-                self.give_out(check, Some(endpoint), verdict, ended);
-            }
-        }
+        self.give_out_ended();
         // Sized for as many again, because growing would copy each outcome once more.
         let next = Vec::with_capacity(self.outcomes.len());
         std::mem::replace(&mut self.outcomes, next)
@@ -463,11 +462,6 @@ impl Schedule {
                 }
                 Intake::Stopped => self.in_flight == 0 && !self.blocks.has_ended(),
             }
-    }
-
-    /// Returns what is known of the targets that did not answer; `None` if it is not estimated.
-    pub(crate) fn certainty(&self) -> Option<Certainty> {
-        self.blocks.certainty()
     }
 
     /// Returns the largest number of attempts that were in flight.
@@ -541,44 +535,6 @@ impl Schedule {
             && let Some(check) = self.later.pop_due(now)
         {
             self.ready.push_back(CheckId(self.checks.insert(check)));
-        }
-    }
-
-    /// Moves targets that have not answered, and controls, to the ready queue when they are due.
-    fn promote_blocks(&mut self, now: Instant) {
-        self.blocks.advance(now);
-        while self.ready.len() < READY_MAX
-            && let Some((first, due)) = self.blocks.pop_due(now, self.ready.is_empty())
-        {
-            let check = match due {
-                Due::Target(silent, purpose) => silent.unpack(first, purpose).0,
-                Due::Control(endpoint) => {
-                    let mut check = Check::new(Target::from(endpoint), first, 0);
-                    check.resolved(endpoint);
-                    check.set_purpose(Purpose::Control);
-                    check
-                }
-            };
-            self.ready.push_back(CheckId(self.checks.insert(check)));
-        }
-        self.blocks.set_behind(now);
-    }
-
-    /// Returns how long the next attempt of a check waits for an answer; `None`: the whole timeout.
-    fn patience_for(&self, id: CheckId, host: IpAddr) -> Option<Duration> {
-        let check = &self.checks[id.0];
-        match check.purpose() {
-            Purpose::Canary(_) | Purpose::Control => None,
-            Purpose::Target | Purpose::Again(_) => {
-                self.patience.wait(host, check.position(), check.attempts())
-            }
-        }
-    }
-
-    /// Learns from an answer how late answers come.
-    fn learn(&mut self, id: CheckId, host: IpAddr, verdict: &Verdict) {
-        if self.checks[id.0].kept_timeout() && is_answer(verdict) {
-            self.patience.answered(host, verdict.times.connect.unwrap_or(verdict.times.total));
         }
     }
 
@@ -731,26 +687,11 @@ impl Schedule {
         if purpose == Purpose::Control {
             return;
         }
-        if let Some(endpoint) = endpoint.filter(|_| is_answer(&verdict)) {
+        if let Some(endpoint) = endpoint.filter(|_| verdict.is_answer()) {
             self.blocks.add_control(endpoint);
         }
         self.count_verdict(verdict.state == PortState::Open && check.was_retried());
         self.give_out(check, endpoint, verdict, now);
-    }
-
-    /// Returns whether a verdict is held until the block of its target ends.
-    fn is_held(&self, purpose: Purpose, verdict: &Verdict) -> bool {
-        purpose != Purpose::Control
-            && verdict.state == PortState::Filtered
-            && self.blocks.is_measuring()
-            && !self.gives_up()
-    }
-
-    /// Removes a check that has got no answer, and packs it.
-    fn pack(&mut self, id: CheckId, now: Instant) -> Silent {
-        let check = self.checks.remove(id.0);
-        let first = self.blocks.first(check.position());
-        Silent::pack(check, first, now)
     }
 
     /// Counts a verdict, from which loss is estimated.
@@ -788,11 +729,6 @@ impl Schedule {
             time: time.wall_time(self.wall_start),
         });
     }
-}
-
-/// Returns whether the endpoint has answered: it accepted the connection or refused it by a reset.
-fn is_answer(verdict: &Verdict) -> bool {
-    matches!(verdict.reason, Reason::Accepted | Reason::Refused)
 }
 
 #[cfg(test)]

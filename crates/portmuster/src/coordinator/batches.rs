@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::{
     method::WorkersReport,
-    outcome::{Account, Certainty, Outcome},
+    outcome::{Account, Certainty, NetworkLoss, Outcome},
     positions::OutcomeCount,
 };
 
@@ -26,8 +26,16 @@ pub(crate) struct Batch {
     pub(crate) account: Account,
     /// What is known of the targets that did not answer; `None` if it is not estimated.
     pub(crate) certainty: Option<Certainty>,
-    /// The report of the workers; in the last batch only.
-    pub(crate) workers: Option<WorkersReport>,
+    /// What is known at the end of the run; in the last batch only.
+    pub(crate) end: Option<RunEnd>,
+}
+
+/// What is known at the end of a run.
+#[derive(Debug, Default)]
+pub(crate) struct RunEnd {
+    pub(crate) workers: WorkersReport,
+    /// The loss on the way to each network.
+    pub(crate) network_losses: Vec<NetworkLoss>,
 }
 
 /// Creates the queue. The [`ConsumerWaker`] belongs to the consumer.

@@ -305,6 +305,10 @@ impl Net for Epoll {
         self.set_connection(socket.0, connection)
     }
 
+    fn syns_repeated(&self, socket: Socket) -> Option<u8> {
+        tcp::syns_repeated(&self.sockets[socket.0].descriptor)
+    }
+
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
         let Member { descriptor, readiness, .. } = &mut self.sockets[socket.0];
         if readiness.drained {

@@ -47,6 +47,10 @@ pub(crate) trait Net {
     /// and reset it since, the bytes that it sent are lost.
     fn poll_now(&mut self, socket: Socket, endpoint: SocketAddr) -> Connection;
 
+    /// Returns how often the system has repeated the SYN of a connection that was accepted; `None` if it
+    /// does not say.
+    fn syns_repeated(&self, socket: Socket) -> Option<u8>;
+
     /// Reads what has arrived; `Ok(0)` after the peer closed the connection, `EAGAIN` if nothing has
     /// arrived. Retries when a signal interrupts it.
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno>;

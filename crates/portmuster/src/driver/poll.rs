@@ -165,6 +165,10 @@ impl Net for Poll {
         self.set_connection(socket, connection)
     }
 
+    fn syns_repeated(&self, _: Socket) -> Option<u8> {
+        tcp::syns_repeated(self.socket())
+    }
+
     fn read(&mut self, _: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
         tcp::read(self.socket(), buffer)
     }

@@ -4,10 +4,11 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
     sync::LazyLock,
 };
 
+use nix::libc;
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     io::{Errno, retry_on_intr},
@@ -182,6 +183,30 @@ fn family(endpoint: SocketAddr) -> AddressFamily {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     }
+}
+
+/// Returns how often the kernel has repeated the SYN of a connection that was accepted, and has sent
+/// nothing since; `None` if it does not say.
+#[expect(unsafe_code, reason = "no safe function reads the socket option TCP_INFO")]
+pub(super) fn syns_repeated(socket: impl AsFd) -> Option<u8> {
+    // SAFETY: the structure consists of integers, for which all bits zero are valid.
+    let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+    let mut length = libc::socklen_t::try_from(size_of_val(&info)).ok()?;
+    let descriptor = socket.as_fd().as_raw_fd();
+    // SAFETY: the kernel writes at most `length` bytes, the size of the structure that the pointer leads
+    // to, and the descriptor is open while `socket` is borrowed.
+    let result = unsafe {
+        libc::getsockopt(
+            descriptor,
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut info).cast(),
+            &raw mut length,
+        )
+    };
+    let is_known = result == 0
+        && length as usize >= std::mem::offset_of!(libc::tcp_info, tcpi_total_retrans) + 4;
+    is_known.then(|| u8::try_from(info.tcpi_total_retrans).unwrap_or(u8::MAX))
 }
 
 pub(super) fn read(socket: impl AsFd, buffer: &mut [u8]) -> Result<usize, Errno> {

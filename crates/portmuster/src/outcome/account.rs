@@ -8,6 +8,7 @@ use super::{
     fault::Fault,
     port_state::PortState,
     service::Service,
+    syn_loss::SynLoss,
     throttle::{HostBacklog, PassProgress, Throttle},
     verdict::Verdict,
 };
@@ -29,6 +30,11 @@ pub struct Account {
     /// Open ports that were found only by a retry. A high number means that the rate is too high for
     /// the network.
     pub found_on_retry: u64,
+    /// SYNs to endpoints that answered one, by accepting or refusing the connection.
+    pub syns: u64,
+    /// How many of these got no answer, so that the system repeated them. Late answers and packets lost
+    /// in either direction look the same.
+    pub syns_lost: u64,
     /// Number of times that the run slowed down because retries found ports that were missed before.
     pub slowed: u64,
     /// Number of faults of this machine.
@@ -67,6 +73,8 @@ impl Account {
             self.excluded,
             self.more_addresses,
             self.found_on_retry,
+            self.syns,
+            self.syns_lost,
             self.slowed,
             self.faults,
         ];
@@ -111,6 +119,8 @@ impl Account {
             excluded: earlier.excluded + self.excluded,
             more_addresses: earlier.more_addresses + self.more_addresses,
             found_on_retry: earlier.found_on_retry + self.found_on_retry,
+            syns: earlier.syns + self.syns,
+            syns_lost: earlier.syns_lost + self.syns_lost,
             slowed: earlier.slowed + self.slowed,
             faults: earlier.faults + self.faults,
             last_fault: self.last_fault.or(earlier.last_fault),
@@ -121,6 +131,13 @@ impl Account {
             passes: self.passes,
             elapsed: earlier.elapsed + self.elapsed,
         }
+    }
+
+    /// Returns the share of SYNs that were lost, of those to endpoints that have answered; `None` if none
+    /// has.
+    #[must_use]
+    pub fn syn_loss(&self) -> Option<f64> {
+        SynLoss { sent: self.syns, lost: self.syns_lost }.share()
     }
 
     /// Returns the number of outcomes in this state.

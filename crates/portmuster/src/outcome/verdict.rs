@@ -46,6 +46,9 @@ pub struct Verdict {
     pub details: Option<Box<ServiceDetails>>,
     /// How long the attempt took.
     pub times: Times,
+    /// How many SYNs got no answer before the one that did: as many as the system says it has repeated,
+    /// or, of a refused connection, would have by that time. 0 if nothing answered.
+    pub syns_lost: u8,
 }
 
 impl Verdict {
@@ -61,6 +64,7 @@ impl Verdict {
             banner: Vec::new(),
             details: None,
             times: Times::default(),
+            syns_lost: 0,
         }
     }
 
@@ -78,6 +82,11 @@ impl Verdict {
             times,
             ..Self::new(PortState::Open, Reason::Accepted)
         }
+    }
+
+    /// Returns whether the endpoint has answered: it accepted the connection or refused it by a reset.
+    pub(crate) fn is_answer(&self) -> bool {
+        matches!(self.reason, Reason::Accepted | Reason::Refused)
     }
 
     /// Returns whether it says only that nothing answered, or that ICMP refused the connection.

@@ -14,11 +14,8 @@ mod block;
 mod controls;
 
 pub(super) use self::block::Due;
-use self::{block::Block, controls::Controls};
-use super::{
-    check::Purpose,
-    silent::{Silent, Stratum},
-};
+use self::{block::OpenBlock, controls::Controls};
+use super::{check::Purpose, silent::Silent, stratum::Stratum};
 use crate::{
     clock::Instant,
     outcome::{Certainty, PassProgress, PortState, sample_size},
@@ -55,7 +52,7 @@ pub(crate) struct BlockPolicy {
 pub(super) struct Blocks {
     policy: BlockPolicy,
     /// From the oldest to the newest.
-    open: VecDeque<Block>,
+    open: VecDeque<OpenBlock>,
     /// The targets of blocks that have ended, whose outcomes are to be given out, and the first
     /// position of their blocks.
     ended: VecDeque<(u64, Silent)>,
@@ -95,7 +92,7 @@ impl Blocks {
 
     /// Returns whether a target may join.
     pub(super) fn has_room(&self) -> bool {
-        let stored: usize = self.open.iter().map(Block::stored).sum();
+        let stored: usize = self.open.iter().map(OpenBlock::stored).sum();
         let may_begin = || self.open.len() < OPEN_MAX && !self.is_behind;
         let has_block = self.open.back().is_some_and(|block| !block.is_complete);
         stored + self.ended.len() < self.policy.stored_max && (has_block || may_begin())
@@ -104,7 +101,7 @@ impl Blocks {
     /// Adds the target at this position, which is above all earlier ones, to the newest block.
     pub(super) fn add(&mut self, position: u64, now: Instant) {
         if self.open.back().is_none_or(|block| block.is_complete) {
-            self.open.push_back(Block::new(position, now));
+            self.open.push_back(OpenBlock::new(position, now));
         }
         let Some(block) = self.open.back_mut() else { return };
         block.targets += 1;
@@ -239,12 +236,12 @@ impl Blocks {
     /// Returns when [`Self::pop_due`] may return something that it does not return now.
     /// `is_idle`: nothing else can start.
     pub(super) fn next_due(&self, is_idle: bool) -> Option<Instant> {
-        if self.open.iter().any(Block::is_idle) {
+        if self.open.iter().any(OpenBlock::is_idle) {
             return Some(Instant::START);
         }
-        let ready = |block: &&Block| block.is_complete || is_idle;
-        let due = self.open.iter().filter(ready).filter_map(Block::next_due).min();
-        let is_open = |block: &&Block| !block.is_complete && block.stored() > 0;
+        let ready = |block: &&OpenBlock| block.is_complete || is_idle;
+        let due = self.open.iter().filter(ready).filter_map(OpenBlock::next_due).min();
+        let is_open = |block: &&OpenBlock| !block.is_complete && block.stored() > 0;
         let newest = self.open.back().filter(is_open);
         let completes = newest.filter(|_| self.policy.positions.is_none());
         due.into_iter().chain(completes.map(|block| block.since.after(STREAM_TIME))).min()
@@ -253,7 +250,7 @@ impl Blocks {
     /// Removes what is due next in the oldest block. `is_idle`: nothing else can start, so that the
     /// newest block may retry its targets while others join it.
     pub(super) fn pop_due(&mut self, now: Instant, is_idle: bool) -> Option<(u64, Due)> {
-        let ready = |block: &&mut Block| block.is_complete || is_idle;
+        let ready = |block: &&mut OpenBlock| block.is_complete || is_idle;
         self.open.iter_mut().filter(ready).find_map(|block| {
             let due = block.pop_due(now)?;
             block.active += 1;
@@ -280,14 +277,14 @@ impl Blocks {
 
     /// Returns whether nothing is left to do for any block.
     pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_empty() && self.open.iter().all(Block::is_over)
+        self.ended.is_empty() && self.open.iter().all(OpenBlock::is_over)
     }
 
     /// Ends all blocks. The targets that have no answer are to be given out as they are.
     pub(super) fn give_up(&mut self) {
         for block in &mut self.open {
             let first = block.first;
-            let silent = std::mem::replace(block, Block::new(first, Instant::START));
+            let silent = std::mem::replace(block, OpenBlock::new(first, Instant::START));
             (block.active, block.targets) = (silent.active, silent.targets);
             silent.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
             self.ended.extend(silent.into_silent().map(|silent| (first, silent)));
@@ -296,12 +293,12 @@ impl Blocks {
 
     /// Returns how many targets wait, and for what.
     pub(super) fn progress(&self) -> PassProgress {
-        let waiting: usize = self.open.iter().map(Block::waiting).sum();
-        let stored: usize = self.open.iter().map(Block::stored).sum();
+        let waiting: usize = self.open.iter().map(OpenBlock::waiting).sum();
+        let stored: usize = self.open.iter().map(OpenBlock::stored).sum();
         PassProgress {
             waiting: waiting as u64,
             held: (stored + self.ended.len()).saturating_sub(waiting) as u64,
-            is_asking_again: self.open.front().is_some_and(Block::is_looking),
+            is_asking_again: self.open.front().is_some_and(OpenBlock::is_looking),
             ..PassProgress::default()
         }
     }
@@ -318,7 +315,7 @@ impl Blocks {
         }
     }
 
-    fn block(&mut self, position: u64) -> &mut Block {
+    fn block(&mut self, position: u64) -> &mut OpenBlock {
         let index = self.open.iter().rposition(|block| block.first <= position);
         let index = index.expect("a block is open while one of its targets has no outcome");
         &mut self.open[index]

@@ -17,7 +17,7 @@ use crate::{
 
 use super::{
     new_check::{Coverage, Endpoints, NewCheck},
-    silent::Stratum,
+    stratum::Stratum,
 };
 
 /// How many faults of this machine in a row end a check.

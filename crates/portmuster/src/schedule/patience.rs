@@ -3,8 +3,9 @@
 //! Only attempts that keep the whole timeout show how late answers come, because a socket that was
 //! closed earlier hears none. One first attempt in [`SAMPLE`] does.
 
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
+use super::network::ByNetwork;
 use crate::{
     config::{Patience, defaults},
     targets::mix,
@@ -18,8 +19,6 @@ const SHORTEST: Duration = defaults::PATIENCE;
 const ENOUGH: u32 = 20;
 /// One answer in so many may come later than an attempt waits.
 const LATE: u32 = 1000;
-/// The most networks whose answers are counted separately.
-const NETWORKS_MAX: usize = 8192;
 /// The number of intervals into which the timeout is divided.
 const INTERVALS: usize = 32;
 
@@ -32,12 +31,8 @@ pub(super) struct PatiencePolicy {
     /// Determines which attempts keep the whole timeout.
     seed: u64,
     all: Answers,
-    networks: HashMap<NetworkId, Answers>,
+    networks: ByNetwork<Answers>,
 }
-
-/// A network whose answers are counted: a /16 of IPv4 or a /48 of IPv6.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct NetworkId(u64);
 
 /// When the answers to attempts with the whole timeout came.
 #[derive(Debug, Clone, Default)]
@@ -52,7 +47,7 @@ impl PatiencePolicy {
     /// Creates the policy of a run. `retries`: without any, every attempt has the whole timeout.
     pub(super) fn new(patience: Patience, timeout: Duration, retries: u32, seed: u64) -> Self {
         let is_adaptive = patience == Patience::Adaptive && retries > 0 && timeout > SHORTEST;
-        Self { is_adaptive, timeout, seed, all: Answers::default(), networks: HashMap::new() }
+        Self { is_adaptive, timeout, seed, all: Answers::default(), networks: ByNetwork::default() }
     }
 
     /// Returns how long the next attempt on a target waits for an answer; `None`: the whole timeout.
@@ -60,7 +55,7 @@ impl PatiencePolicy {
         if !self.is_adaptive || (attempts == 0 && self.is_sampled(position)) {
             return None;
         }
-        let network = self.networks.get(&NetworkId::of(host));
+        let network = self.networks.get(host);
         let answers = network.filter(|answers| answers.count >= ENOUGH).unwrap_or(&self.all);
         let wait = answers.wait.max(SHORTEST);
         (wait < self.timeout).then_some(wait)
@@ -92,22 +87,8 @@ impl PatiencePolicy {
             return;
         }
         self.all.add(after, self.timeout);
-        let network = NetworkId::of(host);
-        if self.networks.len() < NETWORKS_MAX || self.networks.contains_key(&network) {
-            self.networks.entry(network).or_default().add(after, self.timeout);
-        }
-    }
-}
-
-impl NetworkId {
-    pub(crate) fn of(host: IpAddr) -> Self {
-        match host.to_canonical() {
-            IpAddr::V4(address) => Self(u64::from(address.to_bits() >> 16)),
-            // The prefix 0::/48 has no hosts other than those that IPv4 covers.
-            IpAddr::V6(address) => {
-                let bits = u64::try_from(address.to_bits() >> 80).expect("48 bits remain");
-                Self(1 << 63 | bits)
-            }
+        if let Some(answers) = self.networks.entry(host) {
+            answers.add(after, self.timeout);
         }
     }
 }
@@ -134,17 +115,6 @@ impl Answers {
         let intervals = u32::try_from(last + 1).expect("there are few intervals");
         let end = timeout / u32::try_from(INTERVALS).expect("there are few intervals") * intervals;
         if end <= SHORTEST { end } else { end * 5 / 4 }
-    }
-}
-
-impl std::fmt::Display for NetworkId {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self(bits) = self;
-        if bits >> 63 == 0 {
-            return write!(formatter, "{}.{}.0.0/16", bits >> 8, bits & 0xff);
-        }
-        let network = u128::from(bits & !(1 << 63)) << 80;
-        write!(formatter, "{}/48", std::net::Ipv6Addr::from_bits(network))
     }
 }
 
@@ -210,13 +180,5 @@ mod tests {
         let mut policy = adaptive();
         policy.answered(HOST, milliseconds(4000));
         assert!(policy.wait(OTHER, 0, 1).is_some_and(|wait| wait > milliseconds(4000)));
-    }
-
-    #[test]
-    fn networks_are_named_by_their_prefix() {
-        let name = |host: &str| NetworkId::of(host.parse().expect("an address")).to_string();
-        assert_eq!(name("10.200.3.4"), "10.200.0.0/16");
-        assert_eq!(name("::ffff:10.200.3.4"), "10.200.0.0/16");
-        assert_eq!(name("2001:db8:1:2::3"), "2001:db8:1::/48");
     }
 }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::check::{Check, NoAnswer, Purpose};
+use super::{
+    check::{Check, NoAnswer, Purpose},
+    stratum::Stratum,
+};
 use crate::{
     clock::Instant,
     outcome::{PortState, Reason, Verdict},
@@ -23,24 +26,6 @@ const REASONS: [Reason; 6] = [
     Reason::IcmpPortUnreachable,
 ];
 
-/// Why targets did not answer. The targets of each kind are sampled separately.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stratum {
-    /// Nothing came.
-    Silent,
-    /// ICMP messages refused them.
-    Refused,
-}
-
-impl Stratum {
-    /// Every stratum, in the order of their indices.
-    pub(super) const ALL: [Self; 2] = [Self::Silent, Self::Refused];
-
-    pub(super) fn of(reason: Reason) -> Self {
-        if reason == Reason::NoAnswer { Self::Silent } else { Self::Refused }
-    }
-}
-
 /// A check that did not get an answer.
 #[derive(Debug)]
 pub(super) enum Silent {
@@ -55,7 +40,7 @@ pub(super) enum Silent {
         /// When the last attempt ended, in milliseconds since the start of the run.
         ended: u32,
         port: u16,
-        counts: Counts,
+        counts: SmallCounts,
     },
     /// A target with one address.
     One(Box<OneSilent>),
@@ -70,12 +55,12 @@ pub(super) struct OneSilent {
     position: u64,
     total: Duration,
     ended: Instant,
-    counts: Counts,
+    counts: SmallCounts,
 }
 
 /// The small numbers of an entry.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Counts {
+pub(super) struct SmallCounts {
     attempts: u8,
     retries_left: u8,
     /// An index of [`REASONS`].
@@ -93,7 +78,7 @@ impl Silent {
         let counts = (|| {
             let reason = u8::try_from(reason?).ok()?;
             let (attempts, retries_left) = (small(check.attempts())?, small(retries_left)?);
-            Some(Counts { attempts, retries_left, reason })
+            Some(SmallCounts { attempts, retries_left, reason })
         })();
         let Some(counts) = counts else { return Self::Whole(Box::new((check, now))) };
         let total = verdict.times.total;
@@ -142,7 +127,7 @@ impl Silent {
         position: u64,
         first: u64,
         (total, ended): (Duration, Instant),
-        counts: Counts,
+        counts: SmallCounts,
     ) -> Option<Self> {
         let &Target { host: Host::Address(IpAddr::V4(address)), port, label: None } = target else {
             return None;
@@ -154,7 +139,7 @@ impl Silent {
     }
 }
 
-impl Counts {
+impl SmallCounts {
     fn restore(
         self,
         target: Target,

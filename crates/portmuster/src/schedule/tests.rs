@@ -9,6 +9,7 @@ use crate::attempt::Opening;
 
 mod lookups;
 mod second_attempts;
+mod silent_targets;
 mod slow_hosts;
 
 fn unlimited() -> Policy {

@@ -326,6 +326,10 @@ impl Net for SimulatedNet {
         self.connect(socket, endpoint)
     }
 
+    fn syns_repeated(&self, _socket: Socket) -> Option<u8> {
+        None
+    }
+
     fn read(&mut self, socket: Socket, buffer: &mut [u8]) -> Result<usize, Errno> {
         let state = &mut self.sockets[socket.0];
         assert_eq!(state.connection, Some(Connection::Accepted), "only a connected socket is read");

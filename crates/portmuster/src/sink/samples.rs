@@ -29,6 +29,7 @@ pub(crate) fn open(banner: &[u8], details: Option<ServiceDetails>) -> Outcome {
                 first_byte: Some(Duration::from_millis(2)),
                 total: Duration::from_millis(6),
             },
+            syns_lost: 0,
         },
         attempts: 1,
         time: SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_000_000_120),

@@ -2,10 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr};
 
-use super::super::{
-    check::Purpose,
-    silent::{Silent, Stratum},
-};
+use super::super::{check::Purpose, silent::Silent, stratum::Stratum};
 use crate::{
     clock::Instant,
     outcome::{Look, Recheck},
@@ -17,7 +14,7 @@ pub(super) const LOOKS_MAX: usize = 3;
 
 /// A block of targets with consecutive positions.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(super) struct OpenBlock {
     /// The first position.
     pub(super) first: u64,
     pub(super) since: Instant,
@@ -68,7 +65,7 @@ pub(in crate::schedule) enum Due {
     Control(SocketAddr),
 }
 
-impl Block {
+impl OpenBlock {
     pub(super) fn new(first: u64, now: Instant) -> Self {
         Self {
             first,
