@@ -96,6 +96,7 @@ fn check_targets(
     let has_no_journal_yet =
         check.journal.resume && journal.as_ref().is_some_and(|journal| journal.state().is_none());
     let settled = journal.as_ref().map(OpenJournal::settled).unwrap_or_default();
+    let silent = journal.as_ref().map(OpenJournal::silent).unwrap_or_default();
     let journaled = journal.map(|journal| start_journal(journal, check, &input, &mut outputs));
     let journaled = match journaled.transpose() {
         Ok(journaled) => journaled,
@@ -108,7 +109,8 @@ fn check_targets(
         }
         summary::print_resumed(&settled, input.len());
     }
-    let checker = checker.excluding(input.excludes().clone()).resuming(settled);
+    let checker =
+        checker.excluding(input.excludes().clone()).resuming(settled).resuming_silent(silent);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
     let read = ReadInput::of(&input);
     let (outcomes, interrupted) = match start(check, checker, input) {

@@ -16,7 +16,7 @@ use crate::{
     method::{self, InFlight, Size, StartError, WorkersReport},
     outcome::{Account, Certainty, NetworkLoss, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
-    schedule::Stopped,
+    schedule::{SilentState, Stopped},
     targets::{Excludes, Host, Target},
     workers::Program,
 };
@@ -75,7 +75,7 @@ where
     let targets = boxed(targets);
     let config = settings.build().expect("the constants are valid");
     match Checker::new(config).start(known_length(&targets)) {
-        Ok(run) => Outcomes::running(run, targets, Positions::new()),
+        Ok(run) => Outcomes::running(run, targets, Positions::new(), SilentState::default()),
         Err(_) => Source::Refused(targets, Clock::start()).into(),
     }
 }
@@ -197,6 +197,13 @@ impl Checker {
         Self { scope: RunScope { settled, ..self.scope }, ..self }
     }
 
+    /// Resumes what another run knew of targets that [have not answered](Outcomes::silent): retries and
+    /// samples go on where they were. Together with [`resuming`](Self::resuming), of the same run.
+    #[must_use]
+    pub fn resuming_silent(self, silent: SilentState) -> Self {
+        Self { scope: RunScope { silent, ..self.scope }, ..self }
+    }
+
     /// When the run is [stopped](Stopper::stop), leaves targets that wait for another attempt to a
     /// [resumed](Self::resuming) run; they count as [left](Account::left). Otherwise they end with the
     /// verdict that they have.
@@ -224,11 +231,12 @@ impl Checker {
     {
         let targets = boxed(targets);
         let run = self.start(known_length(&targets))?;
-        let settled = self.scope.settled.clone();
+        let (settled, silent) = (self.scope.settled.clone(), self.scope.silent.clone());
         if settled.is_empty() {
-            return Ok(Outcomes::running(run, targets, settled));
+            return Ok(Outcomes::running(run, targets, settled, silent));
         }
-        Ok(Outcomes::running(run, Box::new(Unsettled::new(targets, &settled)), settled))
+        let targets = Box::new(Unsettled::new(targets, &settled));
+        Ok(Outcomes::running(run, targets, settled, silent))
     }
 
     /// Starts the threads of a run with so many positions; `None` if their number is unknown.
@@ -261,6 +269,9 @@ pub struct Outcomes {
     settled: SettledTracker,
     account: Account,
     certainty: Option<Certainty>,
+    silent: SilentState,
+    /// How often the state of silent targets has changed.
+    silent_revision: u64,
     workers: WorkersReport,
     network_losses: Vec<NetworkLoss>,
 }
@@ -273,11 +284,18 @@ enum Source {
 }
 
 impl Outcomes {
-    fn running(run: Run, targets: BoxedIterator<Target>, settled: Positions) -> Self {
+    /// Takes a run that continues where an earlier one has settled these positions.
+    fn running(
+        run: Run,
+        targets: BoxedIterator<Target>,
+        settled: Positions,
+        silent: SilentState,
+    ) -> Self {
         // Fails only when the run's threads have panicked, which the first `next` reports.
         let _ = run.targets.send(targets);
         let mut outcomes = Self::from(Source::Running(run));
         outcomes.settled = SettledTracker::new(settled);
+        outcomes.silent = silent;
         outcomes
     }
 
@@ -337,13 +355,17 @@ impl Outcomes {
     }
 
     fn take(&mut self, batch: Batch) {
-        let Batch { outcomes, outcome_counts, account, certainty, end } = batch;
+        let Batch { outcomes, outcome_counts, account, certainty, silent, end } = batch;
         self.batch = outcomes.into_iter();
         for count in outcome_counts {
             self.settled.set_outcome_count(count);
         }
         self.account = account;
         self.certainty = certainty;
+        if let Some(silent) = silent {
+            self.silent = *silent;
+            self.silent_revision += 1;
+        }
         if let Some(end) = end {
             (self.workers, self.network_losses) = (end.workers, end.network_losses);
         }
@@ -397,6 +419,19 @@ impl Outcomes {
         self.certainty
     }
 
+    /// Returns what is known of targets that have not answered, for a run that
+    /// [resumes](Checker::resuming_silent) this one. It is up to a second old, and empty unless the run
+    /// is [resumable](Checker::resumable).
+    #[must_use]
+    pub fn silent(&self) -> &SilentState {
+        &self.silent
+    }
+
+    /// Returns a number that changes with [`Self::silent`].
+    pub(crate) fn silent_revision(&self) -> u64 {
+        self.silent_revision
+    }
+
     /// Returns the share of SYNs lost on the way to each network in which an endpoint has answered, the
     /// lossiest first; empty until the iterator has ended. At most 8,192 networks are counted.
     #[must_use]
@@ -447,6 +482,8 @@ impl From<Source> for Outcomes {
             settled: SettledTracker::default(),
             account: Account::default(),
             certainty: None,
+            silent: SilentState::default(),
+            silent_revision: 0,
             workers: WorkersReport::default(),
             network_losses: Vec::new(),
         }

@@ -34,7 +34,9 @@ use crate::{
     positions::Positions,
     resolver::Resolver,
     run_loop::{Environment, RunLoop},
-    schedule::{BlockPolicy, Lookup, Policy, Question, Report, Schedule, Start, Stopped},
+    schedule::{
+        BlockPolicy, Lookup, Policy, Question, Report, Schedule, SilentState, Start, Stopped,
+    },
     targets::{Excludes, Target},
     workers::Program,
 };
@@ -47,6 +49,8 @@ const BEAT: Duration = Duration::from_millis(500);
 /// Divisor of the memory for conversations that gives the memory of one batch. All batches together take
 /// half of that memory.
 const BATCH_PART: u64 = 2 * BATCHES_MAX as u64;
+/// The interval of states of the silent targets for a consumer that stores them.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// The most stop requests in the queue. One is enough; further ones are dropped when it is full.
 const STOPS_MAX: usize = 4;
 
@@ -63,6 +67,8 @@ pub(crate) struct RunScope {
     pub(crate) settled: Positions,
     /// The number of positions of the run; `None` if it is unknown.
     pub(crate) positions: Option<u64>,
+    /// What an earlier run knew of targets that have not answered.
+    pub(crate) silent: SilentState,
     /// How targets that wait for another attempt end when the run is stopped.
     pub(crate) stopped: Stopped,
 }
@@ -93,6 +99,8 @@ struct Threads {
     stops: Receiver<Duration>,
     /// The time by which the run must end; `None` if it was not asked to.
     end: Option<Instant>,
+    /// When the consumer gets the next state of the silent targets; `None`: it needs none.
+    save: Option<Instant>,
     /// When the consumer gets the next account of the run, even if no outcome has become known by then.
     beat: Instant,
     batches: BatchSender,
@@ -160,6 +168,7 @@ pub(crate) fn start(
     let (stops_in, stops) = bounded(STOPS_MAX);
     let (input, targets_in) = InputThread::start(READ_AHEAD).map_err(StartError::Thread)?;
     let schedule = Schedule::new(policy, clock.wall_start()).resuming(&scope.settled);
+    let schedule = schedule.resuming_silent(scope.silent.clone(), &scope.settled);
     let environment = Threads {
         clock,
         executor,
@@ -169,6 +178,7 @@ pub(crate) fn start(
         input,
         stops,
         end: None,
+        save: (scope.stopped == Stopped::Left).then_some(Instant::START),
         beat: Instant::START.after(BEAT),
         batches: batches_in,
         batch_bytes: usize::try_from(plan.memory / BATCH_PART).unwrap_or(usize::MAX),
@@ -196,13 +206,15 @@ fn fitting(outcomes: &[Outcome], bytes: usize) -> usize {
 fn run(mut run: RunLoop<Threads>) {
     wait_for_workers(&mut run);
     while !is_over(&run) && run.turn() {}
-    let RunLoop { schedule, environment: Threads { executor, input, clock, batches, .. } } = run;
+    let RunLoop { mut schedule, environment } = run;
+    let Threads { executor, input, clock, batches, save, .. } = environment;
     let workers = executor.end(schedule.peak_in_flight());
     drop(input);
     let end = Some(RunEnd { workers, network_losses: schedule.network_losses() });
     let (account, certainty) = (schedule.account(clock.now()), schedule.certainty());
     let (outcomes, outcome_counts) = (Vec::new(), Vec::new());
-    let _ = batches.send(Batch { outcomes, outcome_counts, account, certainty, end });
+    let silent = save.and_then(|_| schedule.save_silent(true)).map(Box::new);
+    let _ = batches.send(Batch { outcomes, outcome_counts, account, certainty, silent, end });
 }
 
 /// Waits until every worker is ready, or the time for that has passed.
@@ -295,11 +307,24 @@ impl Environment for Threads {
             return true;
         }
         let account = schedule.account(now);
+        let is_due = self.save.is_some_and(|due| due <= now);
+        let saved = self.save.and_then(|_| schedule.save_silent(is_due));
+        if is_due {
+            self.save = Some(now.after(SAVE_EVERY));
+        }
+        let mut silent = saved.map(Box::new);
         loop {
             let rest = outcomes.split_off(fitting(&outcomes, self.batch_bytes));
             let outcome_counts = std::mem::take(&mut outcome_counts);
             let certainty = schedule.certainty();
-            let batch = Batch { outcomes, outcome_counts, account, certainty, end: None };
+            let batch = Batch {
+                outcomes,
+                outcome_counts,
+                account,
+                certainty,
+                silent: silent.take(),
+                end: None,
+            };
             if !self.batches.send(batch) {
                 return false;
             }

@@ -23,7 +23,8 @@
 //! let start = ResumePoint::Lines { length: 0 };
 //! let mut rows = Jsonl::resume(file, *journal.resume_points().first().unwrap_or(&start))?;
 //!
-//! let checker = Checker::new(Config::default()).resuming(journal.settled()).resumable();
+//! let checker = Checker::new(Config::default()).resuming(journal.settled());
+//! let checker = checker.resuming_silent(journal.silent()).resumable();
 //! let mut run = journal.start(identity, [synced], [rows.checkpoint()?])?;
 //! let mut outcomes = checker.check(targets)?;
 //! while let Some(outcome) = outcomes.next() {
@@ -63,6 +64,7 @@ pub use self::{
     run::JournaledRun,
     state::{InvalidJournal, JournalState},
 };
+pub use crate::schedule::SilentState;
 use crate::{positions::Positions, sink::ResumePoint};
 
 /// An open journal, which no other run can use until it is dropped.
@@ -129,6 +131,13 @@ impl<E: JournalEntry> Journal<E> {
     #[must_use]
     pub fn settled(&self) -> Positions {
         self.state().map(|state| state.settled.clone()).unwrap_or_default()
+    }
+
+    /// Returns what is known of targets that have not answered, for
+    /// [`Checker::resuming_silent`](crate::Checker::resuming_silent); empty if the run starts.
+    #[must_use]
+    pub fn silent(&self) -> SilentState {
+        self.state().map(|state| state.silent.clone()).unwrap_or_default()
     }
 
     /// Returns the point at which each output is to be truncated and resumed; empty if the run starts.

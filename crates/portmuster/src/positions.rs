@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap, btree_map};
 
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -48,9 +49,10 @@ type Bits = [u64; WORDS];
 ///
 /// It takes about 100 bytes for each block of 512 positions, below the highest one, of which one or more
 /// are missing. It is serialized as the lengths of its alternating runs: first of positions in the set,
-/// then of missing ones, and so on. The last run is of positions in the set.
+/// then of missing ones, and so on. The last run is of positions in the set. A set with more than 4,096
+/// runs is serialized as the blocks of which positions are missing, in base64.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(into = "RunLengths", try_from = "RunLengths")]
+#[serde(into = "Encoded", try_from = "Encoded")]
 pub struct Positions {
     /// The chunks below `end` with a missing position, by number. Any other chunk below `end` is in
     /// the set as a whole.
@@ -60,9 +62,21 @@ pub struct Positions {
     len: u64,
 }
 
-/// The lengths of the runs of a set: present, missing, present … present.
+/// A set as a file contains it.
 #[derive(Serialize, Deserialize)]
-struct RunLengths(Vec<u64>);
+#[serde(untagged)]
+enum Encoded {
+    /// The lengths of its runs: present, missing, present … present.
+    Runs(Vec<u64>),
+    /// The number of chunks up to its highest position, and those with missing positions: the number
+    /// of each and its words, in little-endian order and base64.
+    Chunks { chunks: u64, bits: String },
+}
+
+/// The most runs that are serialized as such: their text then takes about as much as that of the chunks.
+const RUNS_MAX: usize = 4096;
+/// The encoded bytes of a chunk.
+const CHUNK_BYTES: usize = 8 + 8 * WORDS;
 
 /// Why numbers are not the run lengths of a set of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -73,6 +87,9 @@ pub(crate) enum PositionsError {
     /// A run other than the first has length 0.
     #[error("a run of positions is empty")]
     EmptyRun,
+    /// Chunks are not in order, have no missing position, or are not encoded as such.
+    #[error("the chunks of positions are damaged")]
+    DamagedChunks,
     /// More positions are missing than a run can leave unsettled, or the positions exceed `u64`.
     #[error("there are too many positions, or too many missing ones")]
     TooMany,
@@ -124,6 +141,13 @@ impl Positions {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Returns the positions of the set, in ascending order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> {
+        let mut missing = self.missing().peekable();
+        let end = u64::try_from(self.end()).unwrap_or(u64::MAX);
+        (0..end).filter(move |position| missing.next_if_eq(position).is_none())
     }
 
     /// Returns an endless iterator over the positions that are not in the set, in ascending order.
@@ -188,6 +212,35 @@ impl Positions {
         Ok(set)
     }
 
+    /// Creates the set with so many chunks, of which these have missing positions.
+    ///
+    /// # Errors
+    /// The chunks are damaged, or the set exceeds the limits that [`PositionsError`] names.
+    fn from_chunks(end: u64, bits: &str) -> Result<Self, PositionsError> {
+        let damaged = PositionsError::DamagedChunks;
+        let bytes = STANDARD_NO_PAD.decode(bits).map_err(|_| damaged)?;
+        let (encoded, rest) = bytes.as_chunks::<CHUNK_BYTES>();
+        if !rest.is_empty() || end > POSITIONS_MAX / CHUNK {
+            return Err(damaged);
+        }
+        let mut set = Self { end, len: end * CHUNK, ..Self::default() };
+        for encoded in encoded {
+            let (words, _) = encoded.as_chunks::<8>();
+            let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+            let chunk = words.next().ok_or(damaged)?;
+            let bits: Bits = std::array::from_fn(|_| words.next().unwrap_or_default());
+            let present: u32 = bits.iter().map(|word| word.count_ones()).sum();
+            let is_after = set.chunks.last_key_value().is_none_or(|(&last, _)| last < chunk);
+            let is_last_empty = chunk + 1 == end && present == 0;
+            if !is_after || chunk >= end || u64::from(present) == CHUNK || is_last_empty {
+                return Err(damaged);
+            }
+            set.len -= CHUNK - u64::from(present);
+            set.chunks.insert(chunk, bits);
+        }
+        if end * CHUNK - set.len > MISSING_MAX { Err(PositionsError::TooMany) } else { Ok(set) }
+    }
+
     /// Removes a position below the set's end. Leaves `len` unchanged.
     fn remove(&mut self, position: u64) {
         let (chunk, word, bit) = locate(position);
@@ -202,17 +255,32 @@ fn locate(position: u64) -> (u64, usize, u64) {
     (position / CHUNK, word, 1 << (within % 64))
 }
 
-impl From<Positions> for RunLengths {
+impl From<Positions> for Encoded {
     fn from(positions: Positions) -> Self {
-        Self(positions.runs())
+        // Each chunk with missing positions has at least one run.
+        if positions.chunks.len() <= RUNS_MAX {
+            let runs = positions.runs();
+            if runs.len() <= RUNS_MAX {
+                return Self::Runs(runs);
+            }
+        }
+        let mut bytes = Vec::with_capacity(positions.chunks.len() * CHUNK_BYTES);
+        for (chunk, bits) in &positions.chunks {
+            bytes.extend(chunk.to_le_bytes());
+            bytes.extend(bits.iter().flat_map(|word| word.to_le_bytes()));
+        }
+        Self::Chunks { chunks: positions.end, bits: STANDARD_NO_PAD.encode(bytes) }
     }
 }
 
-impl TryFrom<RunLengths> for Positions {
+impl TryFrom<Encoded> for Positions {
     type Error = PositionsError;
 
-    fn try_from(RunLengths(runs): RunLengths) -> Result<Self, PositionsError> {
-        Self::from_runs(&runs)
+    fn try_from(encoded: Encoded) -> Result<Self, PositionsError> {
+        match encoded {
+            Encoded::Runs(runs) => Self::from_runs(&runs),
+            Encoded::Chunks { chunks, bits } => Self::from_chunks(chunks, &bits),
+        }
     }
 }
 
@@ -395,6 +463,38 @@ mod tests {
     }
 
     #[test]
+    fn scattered_positions_take_few_bytes() {
+        let set = set((0..1 << 20).filter(|position| position % 3 != 1));
+        let text = serde_json::to_string(&set).expect("it is representable");
+        assert!(text.len() < 200_000, "{}", text.len());
+        assert_eq!(serde_json::from_str(&text).ok(), Some(set));
+    }
+
+    #[test]
+    fn damaged_chunks_are_refused() {
+        let encoded = |chunks: &[(u64, u8)]| {
+            let bytes = chunks.iter().flat_map(|&(chunk, bits)| {
+                chunk.to_le_bytes().into_iter().chain([bits; 8 * WORDS])
+            });
+            STANDARD_NO_PAD.encode(bytes.collect::<Vec<_>>())
+        };
+        for (end, bits) in [
+            (2, encoded(&[(1, 1), (0, 1)])),
+            (2, encoded(&[(0, 1), (0, 1)])),
+            (2, encoded(&[(2, 1)])),
+            (2, encoded(&[(0, 0xff)])),
+            (2, encoded(&[(1, 0)])),
+            (2, encoded(&[(0, 1)])[1..].to_owned()),
+            (2, "!".to_owned()),
+            (u64::MAX, encoded(&[(0, 1)])),
+        ] {
+            assert!(Positions::from_chunks(end, &bits).is_err(), "{end} {bits}");
+        }
+        let set = Positions::from_chunks(3, &encoded(&[(1, 1)])).expect("it is sound");
+        assert_eq!((set.len(), set.end()), (512 + 64 + 512, 1536));
+    }
+
+    #[test]
     fn from_runs_refuses_runs_that_no_set_has() {
         for (runs, error) in [
             (&[3, 1][..], PositionsError::EndsWithMissing),
@@ -450,6 +550,8 @@ mod tests {
             let expected: Vec<_> =
                 (0..4000).filter(|position| !model.contains(position)).collect();
             prop_assert_eq!(missing, expected);
+            let text = serde_json::to_string(&set).expect("it is representable");
+            prop_assert_eq!(serde_json::from_str(&text).ok(), Some(set.clone()));
             let runs = set.runs();
             prop_assert_eq!(runs.iter().step_by(2).sum::<u64>(), set.len());
             prop_assert_eq!(Positions::from_runs(&runs), Ok(set));

@@ -72,6 +72,7 @@ use self::{
 };
 
 pub(crate) use blocks::BlockPolicy;
+pub use blocks::SilentState;
 pub(crate) use start::{CheckId, Report, Start};
 
 pub(crate) use names::{
@@ -239,6 +240,11 @@ impl Schedule {
         Self { positions: settled.missing(), ..self }
     }
 
+    /// Continues with what an earlier process knew of targets that have not answered.
+    pub(crate) fn resuming_silent(self, state: SilentState, settled: &Positions) -> Self {
+        Self { blocks: self.blocks.restore(state, settled), ..self }
+    }
+
     /// Returns whether another target may be added.
     pub(crate) fn has_room(&self) -> bool {
         self.intake == Intake::Open
@@ -264,7 +270,8 @@ impl Schedule {
         let (host, port) = (target.host.clone(), target.port);
         let position = self.positions.next().unwrap_or(u64::MAX);
         let id = CheckId(self.checks.insert(Check::new(target, position, self.retries)));
-        self.blocks.add(position, now);
+        let role = self.blocks.add(position, now);
+        self.continue_check(id, role);
         match host {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, SocketAddr::new(address, 0), now),
@@ -675,7 +682,7 @@ impl Schedule {
         let (position, purpose) = (self.checks[id.0].position(), self.checks[id.0].purpose());
         let state = self.checks[id.0].was_asked().then_some(verdict.state);
         self.blocks.asked(position, purpose, state.filter(|&state| state != PortState::Unchecked));
-        if let Some(endpoint) = endpoint.filter(|_| self.is_held(purpose, &verdict)) {
+        if let Some(endpoint) = endpoint.filter(|_| self.is_held(position, purpose, &verdict)) {
             let stratum = Stratum::of(verdict.reason);
             self.count_verdict(false);
             self.checks[id.0].not_answered(endpoint, verdict);

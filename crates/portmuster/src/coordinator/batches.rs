@@ -12,6 +12,7 @@ use crate::{
     method::WorkersReport,
     outcome::{Account, Certainty, NetworkLoss, Outcome},
     positions::OutcomeCount,
+    schedule::SilentState,
 };
 
 /// The most batches of outcomes that wait for the consumer.
@@ -26,6 +27,8 @@ pub(crate) struct Batch {
     pub(crate) account: Account,
     /// What is known of the targets that did not answer; `None` if it is not estimated.
     pub(crate) certainty: Option<Certainty>,
+    /// The state of targets that have not answered, before these outcomes; `None`: as before.
+    pub(crate) silent: Option<Box<SilentState>>,
     /// What is known at the end of the run; in the last batch only.
     pub(crate) end: Option<RunEnd>,
 }

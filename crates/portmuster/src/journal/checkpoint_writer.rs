@@ -23,8 +23,8 @@ use super::{
     state::JournalState,
 };
 use crate::{
-    gates::GateState, outcome::Account, positions::Positions, sink::ResumePoint,
-    targets::WALK_VERSION,
+    gates::GateState, outcome::Account, positions::Positions, schedule::SilentState,
+    sink::ResumePoint, targets::WALK_VERSION,
 };
 
 /// Time between two checkpoints. A kill loses at most the work of this time and of the sync before.
@@ -41,6 +41,8 @@ const EVERY_OUTCOMES: u64 = 65_536;
 pub struct Checkpoint {
     /// The targets whose rows are written completely.
     pub(super) settled: Positions,
+    /// What is known of targets that have not answered, and how often it has changed.
+    pub(super) silent: (SilentState, u64),
     /// The sum over the settled targets, including those of earlier processes.
     pub(super) account: Account,
     /// The state of the gates; `None`: the run has no gates.
@@ -60,8 +62,9 @@ pub(super) struct CheckpointWriter {
     results: Receiver<Result<(), JournalError>>,
     thread: Option<JoinHandle<()>>,
     is_writing: bool,
-    /// The time of the last checkpoint, and the number of settled targets at that time.
-    last: (Duration, u64),
+    /// The time of the last checkpoint, the number of settled targets at that time, and the revision of
+    /// what was known of silent targets.
+    last: (Duration, u64, u64),
     path: PathBuf,
 }
 
@@ -79,7 +82,7 @@ impl CheckpointWriter {
         mut outputs: Vec<O>,
         first: Checkpoint,
     ) -> Result<Self, JournalError> {
-        let last = (first.at, first.settled.len());
+        let last = (first.at, first.settled.len(), first.silent.1);
         let path = file.path().to_owned();
         for output in &mut outputs {
             output.begin(&run);
@@ -113,7 +116,12 @@ impl CheckpointWriter {
     ///
     /// # Errors
     /// The previous checkpoint has failed.
-    pub(super) fn is_due(&mut self, elapsed: Duration, settled: u64) -> Result<bool, JournalError> {
+    pub(super) fn is_due(
+        &mut self,
+        elapsed: Duration,
+        settled: u64,
+        silent_revision: u64,
+    ) -> Result<bool, JournalError> {
         if self.is_writing {
             match self.results.try_recv() {
                 Err(TryRecvError::Empty) => return Ok(false),
@@ -122,9 +130,10 @@ impl CheckpointWriter {
             }
             self.is_writing = false;
         }
-        let (at, before) = self.last;
+        let (at, before, revision) = self.last;
         let more = settled.saturating_sub(before);
-        Ok(more >= EVERY_OUTCOMES || more > 0 && elapsed >= at + EVERY)
+        let has_changed = more > 0 || revision != silent_revision;
+        Ok(more >= EVERY_OUTCOMES || has_changed && elapsed >= at + EVERY)
     }
 
     /// Starts to write a checkpoint, after the one in progress.
@@ -133,7 +142,7 @@ impl CheckpointWriter {
     /// The previous checkpoint has failed, or the thread has panicked.
     pub(super) fn begin(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError> {
         self.wait()?;
-        self.last = (checkpoint.at, checkpoint.settled.len());
+        self.last = (checkpoint.at, checkpoint.settled.len(), checkpoint.silent.1);
         self.is_writing = true;
         let Some(queue) = &self.checkpoints else { return Err(self.panicked()) };
         queue.send(checkpoint).map_err(|_| self.panicked())
@@ -208,7 +217,8 @@ impl<O: JournalOutput> Storage for Disk<O> {
     }
 
     fn replace_journal(&mut self, checkpoint: Checkpoint) -> Result<(), JournalError> {
-        let Checkpoint { settled, account, gates, resume_points, complete, at: _ } = checkpoint;
+        let Checkpoint { settled, silent, account, gates, resume_points, complete, at: _ } =
+            checkpoint;
         let outputs = self.outputs.iter().zip(resume_points);
         let outputs = outputs.map(|(output, resume_point)| output.entry(resume_point));
         let outputs = outputs.collect::<io::Result<_>>();
@@ -218,6 +228,7 @@ impl<O: JournalOutput> Storage for Disk<O> {
             identity: self.identity.clone(),
             outputs: outputs.map_err(|error| self.error(JournalErrorKind::Output(error)))?,
             settled,
+            silent: silent.0,
             account,
             gates,
             complete,
@@ -272,6 +283,7 @@ mod tests {
     fn at(length: u64) -> Checkpoint {
         Checkpoint {
             settled: Positions::new(),
+            silent: (SilentState::default(), 0),
             account: Account::default(),
             gates: None,
             resume_points: vec![ResumePoint::Lines { length }],

@@ -19,6 +19,7 @@ use crate::{
     gates::GateState,
     outcome::{Account, Outcome},
     positions::Positions,
+    schedule::SilentState,
     sink::ResumePoint,
 };
 
@@ -49,14 +50,17 @@ impl JournaledRun {
         outputs: Vec<O>,
         resume_points: Vec<ResumePoint>,
     ) -> Result<Self, JournalError> {
-        let (run, settled, earlier, gates) = match state {
-            Some(state) => (state.run, state.settled, state.account, state.gates),
-            None => (new_run_id(), Positions::new(), Account::default(), None),
+        let (run, settled, silent, earlier, gates) = match state {
+            Some(state) => (state.run, state.settled, state.silent, state.account, state.gates),
+            None => {
+                (new_run_id(), Positions::new(), SilentState::default(), Account::default(), None)
+            }
         };
         let count = outputs.len();
         assert_eq!(resume_points.len(), count, "each output has a resume point");
         let first = Checkpoint {
             settled,
+            silent: (silent, 0),
             account: earlier,
             gates,
             resume_points,
@@ -97,13 +101,14 @@ impl JournaledRun {
         account.after(self.earlier)
     }
 
-    /// Returns whether a checkpoint is due: rows were written, and either a second has passed or
+    /// Returns whether a checkpoint is due: rows were written or silent targets tried, and either a second has passed or
     /// 65,536 targets were settled since the last one. It is not due while one is in progress.
     ///
     /// # Errors
     /// The previous checkpoint has failed.
     pub fn is_due(&mut self, outcomes: &Outcomes) -> Result<bool, JournalError> {
-        self.writer.is_due(outcomes.account().elapsed, outcomes.settled().len())
+        let (elapsed, settled) = (outcomes.account().elapsed, outcomes.settled().len());
+        self.writer.is_due(elapsed, settled, outcomes.silent_revision())
     }
 
     /// Returns the current state as a checkpoint: the targets all of whose outcomes were
@@ -129,7 +134,8 @@ impl JournaledRun {
         let account = self.account_without(outcomes, outcomes.buffered());
         let account = settled_account(account, &settled);
         let at = outcomes.account().elapsed;
-        Checkpoint { settled, account, gates, resume_points, complete: false, at }
+        let silent = (outcomes.silent().clone(), outcomes.silent_revision());
+        Checkpoint { settled, silent, account, gates, resume_points, complete: false, at }
     }
 
     /// Starts to write a checkpoint, while the caller writes more rows.

@@ -5,15 +5,16 @@ use thiserror::Error;
 
 use super::{checksum::checksum, identity::RunIdentity, output::JournalEntry};
 use crate::{
-    gates::GateState, outcome::Account, positions::Positions, sink::ResumePoint,
-    targets::WALK_VERSION,
+    gates::GateState, outcome::Account, positions::Positions, schedule::SilentState,
+    sink::ResumePoint, targets::WALK_VERSION,
 };
 
 /// The first word of a journal. The rest of the first line is the version of the format, the
 /// version of the program, the [checksum] of the latter and the body, and the length of the body.
 pub(super) const MAGIC: &str = "portmuster journal";
-/// The version of the format. Format 1 lacks the version of the program, format 2 the walk.
-const VERSION: u32 = 3;
+/// The version of the format. Format 1 lacks the version of the program, format
+/// 2 the walk, format 3 the targets that have not answered.
+const VERSION: u32 = 4;
 /// The version of portmuster. Only this version resumes the run, because another one may judge
 /// servers by other rules.
 const PROGRAM: &str = env!("CARGO_PKG_VERSION");
@@ -38,6 +39,8 @@ pub struct JournalState<E = ResumePoint> {
     pub outputs: Vec<E>,
     /// The targets whose rows are written completely.
     pub settled: Positions,
+    /// What is known of targets that have not answered.
+    pub silent: SilentState,
     /// The sum over the settled targets, including those of earlier processes.
     pub account: Account,
     /// The state of the gates after the settled targets; `None`: the run has no gates, or no
@@ -128,7 +131,8 @@ impl<E: JournalEntry> JournalState<E> {
             return Err(InvalidJournal::OtherWalk(self.walk));
         }
         let account = &self.account;
-        let is_sound = self.outputs.iter().all(|output| output.resume_point().is_sound())
+        let is_sound = self.silent.is_sound()
+            && self.outputs.iter().all(|output| output.resume_point().is_sound())
             && account.is_sound()
             && account.settled() + account.excluded == account.targets
             && account.targets == self.settled.len().saturating_add(account.more_addresses);
@@ -145,7 +149,8 @@ impl<E: JournalEntry> JournalState<E> {
     /// [`InvalidJournal::Inconsistent`]: the settled positions are not those of so many targets.
     pub fn check_targets(&self, targets: u128) -> Result<(), InvalidJournal> {
         let are_settled = u128::from(self.settled.len()) == targets;
-        if self.settled.end() > targets || self.complete && !are_settled {
+        let end = self.settled.end().max(self.silent.end().into());
+        if end > targets || self.complete && !are_settled {
             return Err(InvalidJournal::Inconsistent);
         }
         Ok(())
@@ -181,6 +186,7 @@ mod tests {
             identity: RunIdentity::new([("targets", "3 with fingerprint 00ff")]),
             outputs: vec![ResumePoint::Lines { length: 1234 }],
             settled: Positions::from_runs(&[1, 1, 1]).expect("valid runs"),
+            silent: SilentState::default(),
             account,
             gates: Some(GateState::default()),
             complete: false,
@@ -262,17 +268,17 @@ mod tests {
             JournalState::<ResumePoint>::from_bytes(bytes).expect_err("the bytes are no journal")
         };
         assert_eq!(refusal(b"{\"schema\":1}\n"), InvalidJournal::NotAJournal);
-        for damaged in ["", " ", " x", " 3", " 3 x", " 3 0.1.0", " 3 0.1.0 00ff 7\n{}"] {
+        for damaged in ["", " ", " x", " 4", " 4 x", " 4 0.1.0", " 4 0.1.0 00ff 7\n{}"] {
             let damaged = format!("{MAGIC}{damaged}");
             assert_eq!(refusal(damaged.as_bytes()), InvalidJournal::Damaged, "{damaged}");
         }
         let written_by = |program: &str| InvalidJournal::WrittenBy(program.to_owned());
         assert_eq!(refusal(b"portmuster journal 1 00ff00ff00ff00ff 3\n{}\n"), written_by("0.1.0"));
-        assert_eq!(refusal(b"portmuster journal 4 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
+        assert_eq!(refusal(b"portmuster journal 5 7.3.0-rc.1 x\n"), written_by("7.3.0-rc.1"));
         let own = format!(" {PROGRAM}");
         for word in ["", " \x1b[2J", " 12", &format!(" 1.{}", "0".repeat(99)), &own] {
-            let other = format!("{MAGIC} 4{word}\n");
-            assert_eq!(refusal(other.as_bytes()), InvalidJournal::OtherFormat(4), "{other:?}");
+            let other = format!("{MAGIC} 5{word}\n");
+            assert_eq!(refusal(other.as_bytes()), InvalidJournal::OtherFormat(5), "{other:?}");
         }
     }
 
@@ -313,8 +319,8 @@ mod tests {
         let bytes = JournalState { gates: None, ..journal() }.to_bytes();
         let text = String::from_utf8(bytes).expect("a journal is text");
         let (header, body) = text.split_once('\n').expect("the journal has a header");
-        assert!(header.starts_with("portmuster journal 3 0."), "{header}");
-        let begin = r#"{"run":"00ff","walk":WALK,"asked":[["targets","3 with fingerprint 00ff"]],"outputs":[{"lines":{"length":1234}}],"settled":[1,1,1],"account":{"#;
+        assert!(header.starts_with("portmuster journal 4 0."), "{header}");
+        let begin = r#"{"run":"00ff","walk":WALK,"asked":[["targets","3 with fingerprint 00ff"]],"outputs":[{"lines":{"length":1234}}],"settled":[1,1,1],"silent":{"#;
         let begin = begin.replace("WALK", &WALK_VERSION.to_string());
         assert!(body.starts_with(&begin), "{body}");
         assert!(body.ends_with("},\"found\":null,\"complete\":false}\n"), "{body}");

@@ -58,7 +58,8 @@ pub struct Recheck {
 }
 
 /// One look at the silent targets of a block: some were drawn and asked again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Look {
     /// How many targets it could draw from.
     pub(crate) population: u64,
@@ -106,18 +107,6 @@ impl Certainty {
     pub fn is_within(&self, share: f64) -> bool {
         let is_within = |recheck: &Recheck| recheck.missed_share().is_some_and(|it| it <= share);
         !self.is_blocked() && is_within(&self.silent) && is_within(&self.refused)
-    }
-
-    /// Returns the certainty of this run and an earlier one that it has resumed.
-    #[must_use]
-    pub fn after(self, earlier: Self) -> Self {
-        Self {
-            silent: self.silent.after(earlier.silent),
-            refused: self.refused.after(earlier.refused),
-            controls: earlier.controls + self.controls,
-            silent_controls: earlier.silent_controls + self.silent_controls,
-            blocked: earlier.blocked || self.blocked,
-        }
     }
 
     /// Returns whether a run can have these numbers. Those read from a file may be anything.
@@ -173,23 +162,6 @@ impl Recheck {
             self.smallest = look;
         }
         self.blocks += 1;
-    }
-
-    fn after(self, earlier: Self) -> Self {
-        let share = |(asked, of): (u64, u64)| float(asked) / float(of.max(1));
-        let is_smaller = self.blocks > 0
-            && (earlier.blocks == 0 || share(self.smallest) < share(earlier.smallest));
-        Self {
-            targets: earlier.targets + self.targets,
-            asked_again: earlier.asked_again + self.asked_again,
-            answered: earlier.answered + self.answered,
-            unmeasured: earlier.unmeasured + self.unmeasured,
-            blocks: earlier.blocks + self.blocks,
-            of_block: if self.blocks > 0 { self.of_block } else { earlier.of_block },
-            population: earlier.population + self.population,
-            hits: earlier.hits + self.hits,
-            smallest: if is_smaller { self.smallest } else { earlier.smallest },
-        }
     }
 
     fn is_sound(&self) -> bool {
@@ -304,27 +276,8 @@ mod tests {
         let mut blocked = certainty;
         blocked.add_controls(300, 4);
         assert!(blocked.missed_max().is_none() && blocked.is_blocked());
-        assert!(certainty.after(blocked).is_blocked());
         certainty.silent.add_block(10, &[]);
         assert!(certainty.missed_max().is_none() && !certainty.is_within(0.5));
         assert_eq!(certainty.silent.targets, 1010);
-    }
-
-    #[test]
-    fn resumed_run_states_the_bound_of_both() {
-        let (mut whole, mut first, mut second) =
-            (Recheck::default(), Recheck::default(), Recheck::default());
-        for (index, block) in [look(5000, 40, 0, 0), look(7000, 30, 1, 9), look(900, 900, 0, 0)]
-            .into_iter()
-            .enumerate()
-        {
-            let left = block.population - block.found;
-            whole.add_block(left, &[block]);
-            if index == 0 { &mut first } else { &mut second }.add_block(left, &[block]);
-        }
-        assert_eq!(second.after(first), Recheck { of_block: second.of_block, ..whole });
-        assert_eq!(first.after(Recheck::default()), first);
-        assert_eq!(Recheck::default().after(first), first);
-        assert!(second.after(first).is_sound());
     }
 }

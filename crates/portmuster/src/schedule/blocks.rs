@@ -12,13 +12,16 @@ use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 mod block;
 mod controls;
+mod saved;
 
-pub(super) use self::block::Due;
+pub use self::saved::SilentState;
+pub(super) use self::{block::Due, saved::Role};
 use self::{block::OpenBlock, controls::Controls};
 use super::{check::Purpose, silent::Silent, stratum::Stratum};
 use crate::{
     clock::Instant,
     outcome::{Certainty, PassProgress, PortState, sample_size},
+    positions::Positions,
 };
 
 /// The most targets in a block.
@@ -31,6 +34,8 @@ const STREAM_TIME: Duration = Duration::from_mins(1);
 const OPEN_MAX: usize = 3;
 /// One silent target of a stream in so many is drawn, because the number of all is unknown.
 const STREAM_SAMPLE: u64 = 16;
+/// How many blocks that have ended are remembered until their outcomes are settled.
+const CONCLUDED_MAX: usize = 4;
 /// The share by which samples are larger than needed if the number of silent targets is estimated.
 const MARGIN: f64 = 0.05;
 
@@ -60,6 +65,14 @@ pub(super) struct Blocks {
     certainty: Certainty,
     /// The positions of the blocks that have ended.
     ended_positions: u64,
+    /// The first position of each block that has ended last, and the one after its last.
+    concluded: VecDeque<(u64, u64)>,
+    /// Whether a block has ended since the state was saved.
+    has_concluded: bool,
+    /// The position after the last one so far.
+    end: u64,
+    /// How many targets of restored blocks are still to be added.
+    expected: usize,
     /// Whether attempts of complete blocks are due, so that no more targets may be added.
     is_behind: bool,
     /// Whether no more targets come.
@@ -75,9 +88,66 @@ impl Blocks {
             ended: VecDeque::new(),
             certainty: Certainty::default(),
             ended_positions: 0,
+            concluded: VecDeque::new(),
+            has_concluded: false,
+            end: 0,
+            expected: 0,
             is_behind: false,
             has_all: false,
         }
+    }
+
+    /// Restores the blocks of an earlier process. `settled`: the targets that it has settled.
+    pub(super) fn restore(self, state: SilentState, settled: &Positions) -> Self {
+        let end = state.end();
+        let concluded: Vec<_> = state
+            .concluded
+            .iter()
+            .map(|&range| OpenBlock::concluded(range, settled, Instant::START))
+            .filter(|block| block.active > 0)
+            .collect();
+        let open = state.blocks.into_iter();
+        let open = open.map(|block| OpenBlock::restore(block, settled, Instant::START));
+        let open: VecDeque<_> = concluded.into_iter().chain(open).collect();
+        let first_left = settled.missing().next();
+        if open.front().is_some_and(|block| first_left.is_some_and(|left| left < block.first)) {
+            // Earlier targets are unsettled, so the state belongs to another run.
+            return self;
+        }
+        Self {
+            expected: open.iter().map(|block| block.active).sum(),
+            controls: Controls::restore(self.policy.seed, state.controls),
+            certainty: state.certainty,
+            ended_positions: state.ended_positions,
+            concluded: state.concluded.into(),
+            end,
+            open,
+            ..self
+        }
+    }
+
+    /// Returns whether the state should be saved, because a block has ended since.
+    pub(super) fn has_concluded(&self) -> bool {
+        self.has_concluded
+    }
+
+    /// Returns what a journal stores of targets that have not answered, but for those in flight.
+    pub(super) fn save(&mut self) -> SilentState {
+        self.has_concluded = false;
+        let open: Vec<_> = self.open.iter().filter(|block| !block.is_concluded()).collect();
+        let ends = open.iter().skip(1).map(|block| block.first).chain([self.end]);
+        SilentState {
+            certainty: self.certainty,
+            ended_positions: self.ended_positions,
+            concluded: self.concluded.iter().copied().collect(),
+            controls: self.controls.saved(),
+            blocks: open.iter().zip(ends).map(|(block, end)| block.save(end)).collect(),
+        }
+    }
+
+    /// Returns whether the target at this position is held when it has had all its attempts.
+    pub(super) fn holds(&mut self, position: u64) -> bool {
+        self.is_measuring() && !self.block(position).is_concluded()
     }
 
     /// Returns whether missed targets are estimated.
@@ -95,18 +165,27 @@ impl Blocks {
         let stored: usize = self.open.iter().map(OpenBlock::stored).sum();
         let may_begin = || self.open.len() < OPEN_MAX && !self.is_behind;
         let has_block = self.open.back().is_some_and(|block| !block.is_complete);
-        stored + self.ended.len() < self.policy.stored_max && (has_block || may_begin())
+        let has_space = stored + self.ended.len() < self.policy.stored_max;
+        self.expected > 0 || has_space && (has_block || may_begin())
     }
 
-    /// Adds the target at this position, which is above all earlier ones, to the newest block.
-    pub(super) fn add(&mut self, position: u64, now: Instant) {
+    /// Adds the target at this position, which is above all earlier ones, to its block: a restored one,
+    /// or the newest. Returns what was done for it before the run was resumed.
+    pub(super) fn add(&mut self, position: u64, now: Instant) -> Role {
+        if position < self.end {
+            self.expected = self.expected.saturating_sub(1);
+            return self.block(position).role(position);
+        }
+        self.end = position.saturating_add(1);
         if self.open.back().is_none_or(|block| block.is_complete) {
             self.open.push_back(OpenBlock::new(position, now));
         }
-        let Some(block) = self.open.back_mut() else { return };
-        block.targets += 1;
-        block.active += 1;
-        block.is_complete = block.targets >= TARGETS_MAX;
+        if let Some(block) = self.open.back_mut() {
+            block.targets += 1;
+            block.active += 1;
+            block.is_complete = block.targets >= TARGETS_MAX;
+        }
+        Role::New
     }
 
     /// Counts another check of the target at this position.
@@ -178,10 +257,18 @@ impl Blocks {
                 index += 1;
                 continue;
             }
+            let end = self.open.get(index + 1).map_or(self.end, |next| next.first);
             let Some(block) = self.open.remove(index) else { return };
             block.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
             self.ended_positions += block.targets;
             let first = block.first;
+            if !block.is_concluded() {
+                self.concluded.push_back((first, end));
+                self.has_concluded = true;
+            }
+            while self.concluded.len() > CONCLUDED_MAX {
+                self.concluded.pop_front();
+            }
             self.ended.extend(block.into_silent().map(|silent| (first, silent)));
         }
     }
@@ -190,6 +277,9 @@ impl Blocks {
     fn continues(&mut self, index: usize, now: Instant) -> bool {
         let Some(max_missed) = self.policy.max_missed else { return false };
         let block = &mut self.open[index];
+        if block.is_concluded() {
+            return false;
+        }
         if block.is_looking() {
             let (controls, silent) = block.controls_asked();
             self.certainty.add_controls(controls, silent);

@@ -246,6 +246,13 @@ impl Check {
         }
     }
 
+    /// Continues a check of which an earlier process has made so many attempts without an answer.
+    pub(super) fn continue_after(&mut self, attempts: u32, retries_left: u32) {
+        self.attempts = attempts;
+        self.retries_made = 1;
+        self.retries_left = retries_left;
+    }
+
     /// Returns whether an attempt was made for its purpose.
     pub(super) fn was_asked(&self) -> bool {
         self.attempts > self.attempts_before

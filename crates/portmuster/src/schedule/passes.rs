@@ -5,7 +5,7 @@ use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
 use super::{
     OUTCOMES_MAX, READY_MAX, Schedule,
-    blocks::Due,
+    blocks::{Due, Role, SilentState},
     check::{Check, Purpose},
     silent::Silent,
     start::CheckId,
@@ -79,11 +79,43 @@ impl Schedule {
     }
 
     /// Returns whether a verdict is held until the block of its target ends.
-    pub(super) fn is_held(&self, purpose: Purpose, verdict: &Verdict) -> bool {
+    pub(super) fn is_held(&mut self, position: u64, purpose: Purpose, verdict: &Verdict) -> bool {
         purpose != Purpose::Control
             && verdict.state == PortState::Filtered
-            && self.blocks.is_measuring()
             && !self.gives_up()
+            && self.blocks.holds(position)
+    }
+
+    /// Continues a check where an earlier process has stopped.
+    pub(super) fn continue_check(&mut self, id: CheckId, role: Role) {
+        let (retries, check) = (self.retries, &mut self.checks[id.0]);
+        let purpose = match role {
+            Role::New => return,
+            Role::Waiting => return check.continue_after(1, retries.saturating_sub(1)),
+            Role::Tried(stratum) => Purpose::Again(stratum),
+            Role::Drawn(stratum) => Purpose::Canary(stratum),
+        };
+        check.continue_after(retries.saturating_add(1), 0);
+        check.set_purpose(purpose);
+    }
+
+    /// Returns what a journal stores of targets that have not answered, if a block has ended since the
+    /// last call or `is_due`.
+    pub(crate) fn save_silent(&mut self, is_due: bool) -> Option<SilentState> {
+        if !is_due && !self.blocks.has_concluded() {
+            return None;
+        }
+        let mut state = self.blocks.save();
+        for (_, check) in &self.checks {
+            let position = check.position();
+            match check.purpose() {
+                Purpose::Target if check.was_retried() => state.add(position, Role::Waiting),
+                Purpose::Again(stratum) => state.add(position, Role::Tried(stratum)),
+                Purpose::Canary(stratum) => state.add(position, Role::Drawn(stratum)),
+                Purpose::Target | Purpose::Control => {}
+            }
+        }
+        Some(state)
     }
 
     /// Removes a check that has got no answer, and packs it.

@@ -112,6 +112,15 @@ impl Silent {
         (check, ended)
     }
 
+    /// Returns the position of the target.
+    pub(super) fn position(&self, first: u64) -> u64 {
+        match self {
+            Self::Plain { offset, .. } => first + u64::from(*offset),
+            Self::One(one) => one.position,
+            Self::Whole(whole) => whole.0.position(),
+        }
+    }
+
     /// Returns why the target did not answer.
     pub(super) fn stratum(&self) -> Stratum {
         Stratum::of(match self {
@@ -184,7 +193,7 @@ mod tests {
                 let check = Check::after_no_answer(target.clone(), 1007, 2, unanswered);
                 let silent = Silent::pack(check, 1000, ended);
                 assert_eq!(matches!(silent, Silent::Plain { .. }), is_plain);
-                assert_eq!(silent.stratum(), Stratum::of(reason));
+                assert_eq!((silent.position(1000), silent.stratum()), (1007, Stratum::of(reason)));
                 let (check, at) = silent.unpack(1000, Purpose::Target);
                 assert_eq!((at, check.target(), check.position()), (ended, &target, 1007));
                 let restored = check.only_unanswered().expect("nothing else is known of it");

@@ -2,15 +2,16 @@
 
 use std::{collections::VecDeque, net::SocketAddr};
 
-use super::super::{check::Purpose, silent::Silent, stratum::Stratum};
+use super::{
+    super::{check::Purpose, silent::Silent, stratum::Stratum},
+    saved::{LOOKS_MAX, Role, SavedBlock},
+};
 use crate::{
     clock::Instant,
     outcome::{Look, Recheck},
+    positions::Positions,
     targets::Shuffle,
 };
-
-/// The most looks at a block. The bounds of so many hold together.
-pub(super) const LOOKS_MAX: usize = 3;
 
 /// A block of targets with consecutive positions.
 #[derive(Debug)]
@@ -35,6 +36,10 @@ pub(super) struct OpenBlock {
     controls_asked: (u64, u64),
     /// Whether a look has begun and not ended.
     is_looking: bool,
+    /// What an earlier process has done for its targets.
+    restored: Option<Box<SavedBlock>>,
+    /// Whether what the looks have shown was added to the run's sums.
+    is_concluded: bool,
 }
 
 /// What the attempts of a pass are for.
@@ -79,7 +84,76 @@ impl OpenBlock {
             controls: Vec::new(),
             controls_asked: (0, 0),
             is_looking: false,
+            restored: None,
+            is_concluded: false,
         }
+    }
+
+    /// Restores a block of which so many targets are not settled.
+    pub(super) fn restore(mut saved: SavedBlock, settled: &Positions, now: Instant) -> Self {
+        saved.settle(settled);
+        let mut block = Self {
+            targets: saved.targets,
+            is_complete: saved.is_complete,
+            controls_asked: saved.controls_asked,
+            is_looking: saved.is_looking,
+            active: unsettled(saved.first, saved.end, settled),
+            ..Self::new(saved.first, now)
+        };
+        for (held, looks) in block.strata.iter_mut().zip(&mut saved.looks) {
+            held.looks = std::mem::take(looks);
+        }
+        block.restored = Some(Box::new(saved));
+        block
+    }
+
+    /// Restores a block that has ended, some of whose targets are not settled.
+    pub(super) fn concluded((first, end): (u64, u64), settled: &Positions, now: Instant) -> Self {
+        let active = unsettled(first, end, settled);
+        Self { active, is_complete: true, is_concluded: true, ..Self::new(first, now) }
+    }
+
+    /// Returns whether it has ended, and only gives out the outcomes of its last targets.
+    pub(super) fn is_concluded(&self) -> bool {
+        self.is_concluded
+    }
+
+    /// Returns what was done for a target before the run was resumed.
+    pub(super) fn role(&self, position: u64) -> Role {
+        if self.is_concluded {
+            return Role::Tried(Stratum::Silent);
+        }
+        self.restored.as_ref().map_or(Role::New, |restored| restored.role(position))
+    }
+
+    /// Returns what a journal stores of it. `end`: the position after its last.
+    pub(super) fn save(&self, end: u64) -> SavedBlock {
+        let offset = |silent: &Silent| silent.position(self.first) - self.first;
+        let mut saved = SavedBlock {
+            first: self.first,
+            end,
+            targets: self.targets,
+            is_complete: self.is_complete,
+            is_looking: self.is_looking,
+            controls_asked: self.controls_asked,
+            looks: self.strata.each_ref().map(|held| held.looks.clone()),
+            waiting: Positions::new(),
+            tried: Default::default(),
+            drawn: Default::default(),
+        };
+        for (_, silent) in &self.waiting {
+            match self.pass {
+                Pass::Retry => saved.waiting.insert(offset(silent)),
+                Pass::Again => saved.tried[silent.stratum() as usize].insert(offset(silent)),
+            };
+        }
+        for (held, (tried, drawn)) in
+            self.strata.iter().zip(saved.tried.iter_mut().zip(&mut saved.drawn))
+        {
+            tried.extend(held.silent.iter().map(offset));
+            drawn.extend(held.drawn.iter().map(|&index| offset(&held.silent[index])));
+        }
+        saved
     }
 
     /// Returns how many targets it stores.
@@ -234,6 +308,9 @@ impl OpenBlock {
 
     /// Adds what the looks have shown to the run's sums.
     pub(super) fn conclude(&self, rechecks: [&mut Recheck; 2]) {
+        if self.is_concluded {
+            return;
+        }
         for (held, recheck) in self.strata.iter().zip(rechecks) {
             if !held.silent.is_empty() || !held.looks.is_empty() {
                 recheck.add_block(held.silent.len() as u64, &held.looks);
@@ -246,6 +323,12 @@ impl OpenBlock {
         let held = self.strata.into_iter().flat_map(|held| held.silent);
         self.waiting.into_iter().map(|(_, silent)| silent).chain(held)
     }
+}
+
+/// Returns how many positions of a range are not settled.
+fn unsettled(first: u64, end: u64, settled: &Positions) -> usize {
+    let missing = settled.missing().skip_while(|&position| position < first);
+    missing.take_while(|&position| position < end).count()
 }
 
 impl Held {

@@ -22,6 +22,16 @@ impl Controls {
         Self { seed, seen: 0, chosen: Vec::new() }
     }
 
+    /// Restores a sample of so many endpoints.
+    pub(super) fn restore(seed: u64, (answered, chosen): (u64, Vec<SocketAddr>)) -> Self {
+        Self { seed, seen: answered, chosen }
+    }
+
+    /// Returns how many endpoints have answered, and the sample.
+    pub(super) fn saved(&self) -> (u64, Vec<SocketAddr>) {
+        (self.seen, self.chosen.clone())
+    }
+
     /// Counts an endpoint that has answered.
     pub(super) fn add(&mut self, endpoint: SocketAddr) {
         self.seen += 1;

@@ -25,42 +25,79 @@ fn position(endpoint: SocketAddr) -> u64 {
 /// A network: says whether the n-th attempt on the target at a position, counted from 1, is answered.
 type Answers<'a> = dyn Fn(u64, u32) -> bool + 'a;
 
-/// The result of a run.
+/// A run over targets, which another process may continue.
 struct Ran {
     outcomes: Vec<Outcome>,
     certainty: Option<Certainty>,
     /// The number of attempts on each target.
     attempts: Vec<u32>,
     elapsed: Duration,
+    /// What a journal would contain: it may be older than the outcomes.
+    saved: SilentState,
+}
+
+impl Ran {
+    /// Returns a run over so many targets before its start.
+    fn none(targets: u64) -> Self {
+        Self {
+            outcomes: Vec::new(),
+            certainty: None,
+            attempts: vec![0; usize::try_from(targets).expect("there are few")],
+            elapsed: Duration::ZERO,
+            saved: SilentState::default(),
+        }
+    }
 }
 
 /// Runs a schedule over so many targets.
 fn run(policy: Policy, targets: u64, answers: &Answers<'_>) -> Ran {
-    let mut schedule = schedule(policy);
+    run_on(policy, Ran::none(targets), answers, Duration::MAX)
+}
+
+/// Continues a run, up to this time.
+fn run_on(policy: Policy, earlier: Ran, answers: &Answers<'_>, until: Duration) -> Ran {
+    run_until(policy, earlier, answers, until, false)
+}
+
+/// Continues a run, up to this time. `is_stopped`: it then saves its state, which is up to a second old if
+/// it is killed.
+fn run_until(
+    policy: Policy,
+    earlier: Ran,
+    answers: &Answers<'_>,
+    until: Duration,
+    is_stopped: bool,
+) -> Ran {
+    let Ran { mut outcomes, mut attempts, mut saved, .. } = earlier;
+    let settled: Positions = outcomes.iter().map(|outcome| outcome.position).collect();
+    let targets = attempts.len() as u64;
+    let mut left = settled.missing().take_while(|&position| position < targets);
+    let mut schedule = schedule(policy).resuming(&settled).resuming_silent(saved.clone(), &settled);
     let timeout = Duration::from_secs(10);
-    let mut attempts = vec![0; usize::try_from(targets).expect("there are few")];
-    let (mut added, mut now) = (0, at(0));
-    let mut outcomes = Vec::new();
+    let mut now = at(0);
     let mut pending = BinaryHeap::new();
-    while !schedule.is_finished() {
-        while schedule.has_room() && added < targets {
-            schedule.add(Target::from(endpoint(added)), now);
-            added += 1;
-        }
-        if added == targets {
-            schedule.input_ended();
+    let mut save_at = at(0);
+    while !schedule.is_finished() && now.since(Instant::START) < until {
+        while schedule.has_room()
+            && let Some(position) = left.next()
+        {
+            schedule.add(Target::from(endpoint(position)), now);
+            if position + 1 == targets {
+                schedule.input_ended();
+            }
         }
         for start in starts(&mut schedule, now) {
             let position = position(start.endpoint);
             let count = &mut attempts[usize::try_from(position).expect("there are few")];
             *count += 1;
             let is_answered = answers(position, *count);
-            let wait = if is_answered {
-                Duration::from_millis(20)
-            } else {
-                start.patience.unwrap_or(timeout)
-            };
+            let patience = start.patience.unwrap_or(timeout);
+            let wait = if is_answered { Duration::from_millis(20) } else { patience };
             pending.push(Reverse((now.after(wait), start.id, is_answered, wait)));
+        }
+        if let Some(state) = schedule.save_silent(save_at <= now) {
+            saved = state;
+            save_at = now.after(Duration::from_secs(1));
         }
         outcomes.extend(schedule.take_outcomes());
         let next = pending.peek().map(|&Reverse((at, ..))| at);
@@ -81,7 +118,10 @@ fn run(policy: Policy, targets: u64, answers: &Answers<'_>) -> Ran {
     }
     outcomes.extend(schedule.take_outcomes());
     let certainty = schedule.certainty();
-    Ran { outcomes, certainty, attempts, elapsed: now.since(Instant::START) }
+    if is_stopped {
+        saved = schedule.save_silent(true).unwrap_or_default();
+    }
+    Ran { outcomes, certainty, attempts, elapsed: now.since(Instant::START), saved }
 }
 
 fn silent(ran: &Ran) -> usize {
@@ -185,4 +225,74 @@ fn stopped_run_gives_out_what_it_holds_and_states_nothing() {
     assert_eq!(schedule.take_outcomes().len(), 100);
     assert!(schedule.is_finished());
     assert_eq!(schedule.certainty().expect("it is estimated").missed_max(), None);
+}
+
+#[test]
+fn resumed_run_continues_passes_and_looks() {
+    let late = |position: u64| position.is_multiple_of(40);
+    let answers = |position: u64, attempt: u32| position % 64 == 1 || late(position) && attempt > 2;
+    let undisturbed = run(measuring(5000, 0.01), 5000, &answers);
+    for killed_after in [100, 2_000, 3_300, 5_100, 8_300, 9_000, 11_000, 15_000, 20_300, 24_000] {
+        let killed_after = Duration::from_millis(killed_after);
+        let killed = run_on(measuring(5000, 0.01), Ran::none(5000), &answers, killed_after);
+        assert!(killed.saved.is_sound(), "{killed_after:?}");
+        let text = serde_json::to_string(&killed.saved).expect("it is representable");
+        let read: SilentState = serde_json::from_str(&text).expect("it was written so");
+        assert_eq!(read, killed.saved);
+        let resumed = run_on(measuring(5000, 0.01), killed, &answers, Duration::MAX);
+        let positions: HashSet<_> = resumed.outcomes.iter().map(|it| it.position).collect();
+        assert_eq!((resumed.outcomes.len(), positions.len()), (5000, 5000), "{killed_after:?}");
+        let certainty = resumed.certainty.expect("it is estimated");
+        let is_late = |it: &&Outcome| it.verdict.state == PortState::Filtered && late(it.position);
+        let missed = resumed.outcomes.iter().filter(is_late).count() as u64;
+        assert!(certainty.missed_max().is_some_and(|bound| bound >= missed), "{killed_after:?}");
+        assert_eq!(certainty.silent.targets, silent(&resumed) as u64, "{killed_after:?}");
+        // The attempts of the killed process that were in flight, and one for each silent target.
+        let (most, usual) = (resumed.attempts.iter().max(), undisturbed.attempts.iter().max());
+        assert!(most <= usual.map(|usual| usual + 2).as_ref(), "{killed_after:?}: {most:?}");
+    }
+}
+
+#[test]
+fn resumed_run_makes_only_the_attempts_that_are_left() {
+    let answers = |position: u64, _: u32| position % 64 == 1;
+    let attempts = |ran: &Ran| ran.attempts.iter().sum::<u32>();
+    for (stopped_after, most) in [
+        // All have had their first attempt: one retry each, the controls and the sample are left.
+        (4_000, 5000 + 300 + 410),
+        // All had all attempts: one more each, because their verdicts are not stored.
+        (8_500, 5000 + 300 + 410),
+        // A look was in progress; its controls and some of its sample were asked.
+        (12_000, 5000 + 410),
+    ] {
+        let stopped_after = Duration::from_millis(stopped_after);
+        let policy = measuring(5000, 0.01);
+        let stopped = run_until(policy.clone(), Ran::none(5000), &answers, stopped_after, true);
+        let before = attempts(&stopped);
+        let resumed = run_on(policy, stopped, &answers, Duration::MAX);
+        let more = attempts(&resumed) - before;
+        assert!(more <= most, "{more} of {most} after {stopped_after:?}");
+        let certainty = resumed.certainty.expect("it is estimated");
+        assert_eq!(certainty.silent.asked_again, 410, "nothing was drawn twice");
+        assert!(certainty.is_within(0.01));
+    }
+}
+
+#[test]
+fn state_of_another_run_is_refused_or_ignored() {
+    let nine_seconds = Duration::from_secs(9);
+    let killed = run_on(measuring(5000, 0.01), Ran::none(5000), &|_, _| false, nine_seconds);
+    let text = serde_json::to_string(&killed.saved).expect("it is representable");
+    for (old, new) in [
+        ("\"first\":0", "\"first\":9000"),
+        ("\"end\":5000", "\"end\":10"),
+        ("\"end\":5000", "\"end\":18446744073709551615"),
+        ("\"targets\":5000", "\"targets\":5001"),
+        ("\"controls_asked\":[0,0]", "\"controls_asked\":[0,1]"),
+    ] {
+        assert!(text.contains(old), "{old} is in {text}");
+        let forged: SilentState =
+            serde_json::from_str(&text.replacen(old, new, 1)).expect("the fields are the same");
+        assert!(!forged.is_sound(), "{new}");
+    }
 }
