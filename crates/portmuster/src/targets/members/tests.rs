@@ -188,36 +188,45 @@ proptest! {
         prop_assert_eq!(apart.spans(), together.spans());
     }
 
+    /// Compares members with a set of pairs, and with others whose addresses are all in the spans at any
+    /// time.
     #[test]
     fn ipv6_members_match_a_set_of_pairs(
-        items in prop::collection::vec((0_u128..30, 0_u128..12, ports()), 1..80),
+        items in prop::collection::vec((0_u128..40, 0_u128..40, ports()), 1..120),
     ) {
         let (mut members, mut hosts) = (V6Members::default(), HostLists::default());
+        let (mut together, mut other_hosts) = (V6Members::default(), HostLists::default());
         let mut known = BTreeSet::new();
         for (first, more, ports) in items {
             // Most items are single addresses.
-            let last = first + more.saturating_sub(8);
-            let mut new = BTreeSet::new();
-            if first == last {
-                if let Some((ports, position)) = members.insert(first, &ports, &mut hosts) {
-                    let position = position.expect("there are few lists of ports");
-                    prop_assert_eq!(hosts.v6(position), Some((first, ports.clone())));
-                    new.extend(ports.iter().map(|port| (first, port)));
-                }
-            } else {
-                let span = Span { first, last, ports: ports.clone() };
-                for span in members.spans_near(&span, &hosts).insert(&span) {
-                    let addresses = span.first..=span.last;
-                    new.extend(addresses.flat_map(|address| {
-                        span.ports.iter().map(move |port| (address, port)).collect::<Vec<_>>()
-                    }));
-                }
-            }
-            let listed = (first..=last)
-                .flat_map(|address| ports.iter().map(move |port| (address, port)).collect::<Vec<_>>());
-            let expected: BTreeSet<_> = listed.filter(|pair| !known.contains(pair)).collect();
+            let span = Span { first, last: first + more.saturating_sub(30), ports };
+            let new = insert_v6(&mut members, &span, &mut hosts);
+            let expected = insert_v6(&mut together, &span, &mut other_hosts);
+            together.move_all_to_spans(&other_hosts);
+            prop_assert_eq!(&new, &expected);
+            let expected: BTreeSet<_> =
+                pairs(&span).into_iter().filter(|pair| !known.contains(pair)).collect();
+            let new: BTreeSet<_> = new.iter().flat_map(pairs).collect();
             prop_assert_eq!(&new, &expected);
             known.extend(expected);
         }
     }
+}
+
+/// Adds a span and returns what was new.
+fn insert_v6(members: &mut V6Members, span: &Span<u128>, hosts: &mut HostLists) -> Vec<Span<u128>> {
+    if span.first < span.last {
+        return members.spans_near(span, hosts).insert(span);
+    }
+    let Some((ports, position)) = members.insert(span.first, &span.ports, hosts) else {
+        return Vec::new();
+    };
+    let position = position.expect("there are few lists of ports");
+    assert_eq!(hosts.v6(position), Some((span.first, ports.clone())));
+    vec![Span { ports, ..*span }]
+}
+
+fn pairs(span: &Span<u128>) -> Vec<(u128, u16)> {
+    let addresses = span.first..=span.last;
+    addresses.flat_map(|address| span.ports.iter().map(move |port| (address, port))).collect()
 }
