@@ -84,6 +84,12 @@ impl TargetSet {
             self.add_v4_address(address, &ports, label.as_ref());
             return Ok(());
         }
+        if let Some((address, port)) = grammar::parse_plain_v6(item) {
+            let ports = port.map_or_else(|| ports.clone(), Ports::one);
+            let range = AddressRange::between(address.into(), address.into());
+            self.add_range(range, &ports, label.as_ref());
+            return Ok(());
+        }
         let ParsedItem { hosts, ports: item_ports } = grammar::parse(item)?;
         let ports = item_ports.unwrap_or_else(|| ports.clone());
         match hosts {
@@ -321,7 +327,7 @@ impl TargetSet {
             self.len = last.first.saturating_add(last.len());
             return;
         }
-        self.compact_last(&ports, label);
+        self.compact_last(label);
         let block = Block { hosts, ports, label: label.cloned(), first: len_before };
         self.len = len_before.saturating_add(block.len());
         self.blocks.push(block);
@@ -343,10 +349,10 @@ impl TargetSet {
     }
 
     /// Stores the last block compactly if it is a single IPv4 address: in the block before it, if that
-    /// consists of such addresses, or in one that the next block may join.
+    /// consists of such addresses, or in one that the next block may join if it has the same label.
     ///
     /// The last block itself is not compact, because the next item may extend it to a range.
-    fn compact_last(&mut self, next_ports: &Ports, next_label: Option<&Arc<str>>) {
+    fn compact_last(&mut self, next_label: Option<&Arc<str>>) {
         let Some((last, others)) = self.blocks.split_last_mut() else { return };
         let BlockHosts::V4(address, end) = last.hosts else { return };
         if address != end {
@@ -360,8 +366,7 @@ impl TargetSet {
         {
             *count += 1;
             self.blocks.pop();
-        } else if last.ports.len() == next_ports.len()
-            && last.label.as_ref() == next_label
+        } else if last.label.as_ref() == next_label
             && let Some(start) = self.hosts.push_v4(address, &last.ports)
         {
             last.hosts = BlockHosts::V4Hosts { start, count: 1 };

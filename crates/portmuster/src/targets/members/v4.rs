@@ -10,14 +10,16 @@ use crate::targets::{
 
 /// The IPv4 addresses and ports of a set.
 ///
-/// Invariant: each pair of an address and a port is in one of `spans`, `pages` and `tail`.
+/// Invariant: each pair of an address and a port is in one of `spans`, `pages`, `run` and `latest`.
 #[derive(Debug, Clone, Default)]
 pub(in crate::targets) struct V4Members {
     spans: Spans<u32>,
-    /// Single addresses, apart from those of `tail`.
+    /// Single addresses.
     pages: EndpointPages,
-    /// The latest addresses, as long as each continues those before it.
-    tail: Option<Span<u32>>,
+    /// The addresses before `latest`, as long as each follows the one before it and has its ports.
+    run: Option<Span<u32>>,
+    /// The latest address, with its ports as long as each follows those before it.
+    latest: Option<(u32, Ports)>,
     /// No member has a higher address.
     highest: Option<u32>,
 }
@@ -31,7 +33,7 @@ impl V4Members {
             self.highest = Some(address);
             ports.clone()
         };
-        self.extend_tail(address, &new);
+        self.add(address, &new);
         Some(new)
     }
 
@@ -64,10 +66,15 @@ impl V4Members {
     /// Returns the ports that no member with this address has; `None` if there are none.
     fn missing(&mut self, address: u32, ports: &Ports) -> Option<Ports> {
         let mut missing = ports.clone();
-        if let Some(tail) = &self.tail
-            && (tail.first..=tail.last).contains(&address)
+        if let Some((latest, ports)) = &self.latest
+            && *latest == address
         {
-            missing = missing.without(&tail.ports)?;
+            missing = missing.without(ports)?;
+        }
+        if let Some(run) = &self.run
+            && (run.first..=run.last).contains(&address)
+        {
+            missing = missing.without(&run.ports)?;
         }
         let has_many_ports = missing.len() > APART_PORTS_MAX;
         if has_many_ports {
@@ -89,43 +96,51 @@ impl V4Members {
         Some(missing)
     }
 
-    /// Adds a new address to the tail, if it continues it; otherwise begins another tail.
-    fn extend_tail(&mut self, address: u32, ports: &Ports) {
-        if let Some(tail) = &mut self.tail {
-            if tail.last.next() == Some(address) && tail.ports == *ports {
-                tail.last = address;
-                return;
-            }
-            if (tail.first, tail.last) == (address, address)
-                && let Some(ports) = tail.ports.extended_by(ports)
+    /// Adds an address with ports that no member with this address has.
+    fn add(&mut self, address: u32, ports: &Ports) {
+        if let Some((latest, latest_ports)) = &mut self.latest {
+            if *latest == address
+                && let Some(joined) = latest_ports.extended_by(ports)
             {
-                tail.ports = ports;
+                *latest_ports = joined;
                 return;
             }
-            self.store_tail();
+            self.end_latest();
         }
-        self.tail = Some(Span { first: address, last: address, ports: ports.clone() });
+        self.latest = Some((address, ports.clone()));
     }
 
-    /// Moves the tail to the pages or the spans.
-    fn store_tail(&mut self) {
-        let Some(tail) = self.tail.take() else { return };
-        if tail.first != tail.last || tail.ports.len() > APART_PORTS_MAX {
-            return self.spans.insert_addresses(&tail);
+    /// Moves the latest address to the run, if it continues it; otherwise it begins another run.
+    fn end_latest(&mut self) {
+        let Some((address, ports)) = self.latest.take() else { return };
+        if let Some(run) = &mut self.run {
+            if run.last.next() == Some(address) && run.ports == ports {
+                run.last = address;
+                return;
+            }
+            self.end_run();
         }
-        for port in tail.ports.iter() {
-            if !self.pages.insert(tail.first, port) {
-                self.move_network(tail.first >> 16);
-                self.spans.insert_addresses(&Span { ports: Ports::one(port), ..tail });
+        self.run = Some(Span { first: address, last: address, ports });
+    }
+
+    /// Moves the run to the pages if it is a single address, otherwise to the spans.
+    fn end_run(&mut self) {
+        let Some(run) = self.run.take() else { return };
+        if run.first != run.last || run.ports.len() > APART_PORTS_MAX {
+            return self.spans.insert_addresses(&run);
+        }
+        for port in run.ports.iter() {
+            if !self.pages.insert(run.first, port) {
+                self.move_network(run.first >> 16);
+                self.spans.insert_addresses(&Span { ports: Ports::one(port), ..run });
             }
         }
     }
 
     /// Moves the addresses from `first` to `last`, and maybe more, to the spans.
     pub(super) fn move_to_spans(&mut self, first: u32, last: u32) {
-        if self.tail.as_ref().is_some_and(|tail| tail.first <= last && first <= tail.last) {
-            self.store_tail();
-        }
+        self.end_latest();
+        self.end_run();
         if !self.pages.is_empty() {
             ((first >> 16)..=(last >> 16)).for_each(|network| self.move_network(network));
         }

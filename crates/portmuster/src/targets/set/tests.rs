@@ -44,7 +44,7 @@ fn consecutive_ports_of_one_address_extend_its_block() {
     let listed: Vec<_> =
         (0..set.len()).map(|index| set.get(index).expect("a target").to_string()).collect();
     assert_eq!(listed, items);
-    assert_eq!((set.blocks.len(), set.skipped()), (3, Skipped::default()));
+    assert_eq!((set.ranges().count(), set.skipped()), (3, Skipped::default()));
     set.add("10.0.0.2:50", None, &Ports::ssh_and_telnet()).expect("a valid item");
     assert_eq!((set.len(), set.skipped().duplicates), (300, 1));
 }
