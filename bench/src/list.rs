@@ -45,6 +45,17 @@ impl List {
         Ok(list)
     }
 
+    /// Writes these lines to a file, one for each target of `span`.
+    pub(crate) fn with_lines(
+        span: Span,
+        lines: impl Iterator<Item = impl Display>,
+    ) -> Result<Self> {
+        let list =
+            Self { folder: tempfile::tempdir().context("making a folder for a list")?, span };
+        write_lines(&list.path(), lines)?;
+        Ok(list)
+    }
+
     pub(crate) fn span(&self) -> Span {
         self.span
     }

@@ -32,6 +32,7 @@ mod peer;
 mod peers;
 mod program;
 mod queue;
+mod reading;
 mod remote;
 mod row;
 mod section;
@@ -69,6 +70,8 @@ enum BenchCommand {
     Million(million::MillionOptions),
     /// Count the open targets that portmuster and its peers find when packets get lost
     Found(found::FoundOptions),
+    /// Measure the time and the memory that lists of targets take before a run starts
+    Reading(reading::ReadingOptions),
     /// Compare the pace with that of other programs, each at its best setting
     Peers(peers::PeersOptions),
     /// Ask all of these, and write a page with a picture
@@ -111,6 +114,7 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Mixed(options) => mixed::run(options, &mut harness)?,
         BenchCommand::Million(options) => million::run(options, &mut harness)?,
         BenchCommand::Found(options) => found::run(options, &mut harness)?,
+        BenchCommand::Reading(options) => reading::run(options, &mut harness)?,
         BenchCommand::Peers(options) => peers::run(options, &mut harness)?,
         BenchCommand::Page(options) => page::run(options, &harness)?,
         BenchCommand::Worker { job } => return Ok(job.serve()),

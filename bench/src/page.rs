@@ -40,7 +40,7 @@ pub(crate) struct PageOptions {
 /// A question: its subcommand, its heading, its arguments, and those for `--quick`.
 type Question = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const QUESTIONS: [Question; 6] = [
+const QUESTIONS: [Question; 7] = [
     (
         "limit",
         "How near does it come to what the system allows?",
@@ -60,6 +60,7 @@ const QUESTIONS: [Question; 6] = [
         &[],
         &["--targets=500", "--loss=2"],
     ),
+    ("reading", "What does a list of targets cost?", &[], &["--lines=20000", "--rounds=1"]),
     ("peers", "How fast are others?", &[], &["--targets=20000", "--open=1000", "--rounds=1"]),
     (
         "queue",

@@ -26,15 +26,18 @@
 //! belong to the checker, if names of targets may lead to excluded addresses: see
 //! [`Checker::excluding`](crate::Checker::excluding).
 
+mod chunks;
 mod excludes;
 mod formats;
 mod grammar;
+mod host_lists;
 mod host_name;
 mod input_format;
 mod labels;
 mod limits;
 mod line_error;
 mod lines;
+mod members;
 mod ports;
 mod range;
 mod range_list;

@@ -27,6 +27,16 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         ),
     },
     Mutation {
+        name: "duplicates-unnoticed",
+        why: "an address that a list contains twice is checked twice",
+        file: "crates/portmuster/src/targets/members/pages.rs",
+        old: "|any, &slot| any | is_equal(slot)",
+        new: "|any, &slot| any & is_equal(slot)",
+        caught_by: Unit(
+            "targets::set::tests::lists_of_single_addresses_keep_their_order_and_fingerprints",
+        ),
+    },
+    Mutation {
         name: "truncated-scan-accepted",
         why: "hosts that an aborted scan did not reach are silently never checked",
         file: "crates/portmuster/src/targets/formats/nmap_xml.rs",

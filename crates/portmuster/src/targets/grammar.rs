@@ -19,7 +19,7 @@ mod range;
 mod url;
 
 pub use error::{ItemError, ItemErrorKind};
-pub(super) use plain::parse as parse_plain;
+pub(super) use plain::{parse as parse_plain, parse_v6 as parse_plain_v6};
 pub(super) use quote::{excerpt, shortened};
 
 /// The hosts of one item.

@@ -166,7 +166,9 @@ fn without_comment(text: &str) -> &str {
 /// without comment, label or white space.
 fn numeric_line(line: &[u8]) -> Option<&str> {
     let is_numeric = |byte: &u8| matches!(byte, b'0'..=b'9' | b'.' | b':');
-    if line.is_empty() || !line.iter().all(is_numeric) {
+    // Most lines are numeric, so testing all bytes, many at a time, is faster than stopping early.
+    let are_numeric = line.iter().fold(true, |are_numeric, byte| are_numeric & is_numeric(byte));
+    if line.is_empty() || !are_numeric {
         return None;
     }
     std::str::from_utf8(line).ok()

@@ -19,13 +19,13 @@ use thiserror::Error;
 /// assert_eq!(error.to_string(), "column 4: port 70000 is not from 1 to 65535");
 /// # Ok::<(), portmuster::targets::PortsError>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ports(PortRanges);
 
 /// Ascending, disjoint ranges of ports.
 ///
 /// Invariant: `Many` has at least two ranges, so each list has one representation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum PortRanges {
     // Not boxed, because lists with a port on every line have millions of these.
     One(RangeInclusive<u16>),
@@ -145,6 +145,14 @@ impl Ports {
     /// Creates a list of one port, which must not be 0.
     pub(super) fn one(port: u16) -> Self {
         Self(PortRanges::One(port..=port))
+    }
+
+    /// Returns the port of a list of one port; `None` for a list of several.
+    pub(super) fn single(&self) -> Option<u16> {
+        match &self.0 {
+            PortRanges::One(range) if range.start() == range.end() => Some(*range.start()),
+            _ => None,
+        }
     }
 
     /// Returns the ascending, disjoint ranges of the list.

@@ -1,22 +1,20 @@
 //! Sets of hosts with ports, for the members of a set of targets and for excludes.
 
-use std::{
-    collections::{HashMap, hash_map::Entry},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use super::{
-    host_name::normalized_name,
     ports::Ports,
     range::{AddressRange, Family},
 };
 
 mod insertion;
+mod names;
 mod span;
 mod spans;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use names::NamePorts;
 pub(crate) use span::Span;
 pub(crate) use spans::Spans;
 
@@ -38,7 +36,7 @@ pub(crate) fn v4_spans(ranges: &[AddressRange], ports: &Ports) -> Vec<Span<u32>>
 pub(crate) struct Region {
     pub(crate) v4: Spans<u32>,
     pub(crate) v6: Spans<u128>,
-    names: HashMap<String, Ports>,
+    pub(crate) names: NamePorts,
 }
 
 impl Region {
@@ -53,26 +51,6 @@ impl Region {
         match range {
             AddressRange::V4(first, last) => drop(self.v4.insert(&Span { first, last, ports })),
             AddressRange::V6(first, last) => drop(self.v6.insert(&Span { first, last, ports })),
-        }
-    }
-
-    /// Returns the ports that the set contains for a name; `None` if it does not contain the name.
-    pub(crate) fn ports_of_name(&self, name: &str) -> Option<&Ports> {
-        if self.names.is_empty() { None } else { self.names.get(&normalized_name(name)) }
-    }
-
-    /// Adds a name with ports. Returns the ports that were new, or `None` if none was.
-    pub(crate) fn insert_name(&mut self, name: &str, ports: &Ports) -> Option<Ports> {
-        match self.names.entry(normalized_name(name)) {
-            Entry::Vacant(entry) => {
-                entry.insert(ports.clone());
-                Some(ports.clone())
-            }
-            Entry::Occupied(mut entry) => {
-                let missing = ports.without(entry.get());
-                *entry.get_mut() = entry.get().with(ports);
-                missing
-            }
         }
     }
 

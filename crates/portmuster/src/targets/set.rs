@@ -5,7 +5,9 @@ use std::{net::IpAddr, str::FromStr, sync::Arc};
 use super::{
     excludes::Excludes,
     grammar::{self, ItemError, ItemErrorKind, ItemHosts, ParsedItem, excerpt},
+    host_lists::HostLists,
     limits::SET_RANGES_MAX,
+    members::Members,
     ports::Ports,
     range::AddressRange,
     range_list::{RANGE_LIST_MIN, RangeListInterner},
@@ -21,7 +23,7 @@ mod skipped;
 mod tests;
 
 use block::{Block, BlockHosts};
-use filter::{RESERVED, insert_new};
+use filter::{RESERVED, insert_new, without_excluded};
 pub use skipped::Skipped;
 
 /// The maximum number of targets of a set whose targets can be indexed.
@@ -50,8 +52,10 @@ pub struct TargetSet {
     len: u128,
     skipped: Skipped,
     excludes: Arc<Region>,
+    /// The single addresses of blocks.
+    hosts: HostLists,
     /// The hosts and ports of all blocks, to detect duplicates.
-    members: Region,
+    members: Members,
     range_lists: RangeListInterner,
     /// The number of blocks that items made beyond their first one, and of ranges in range lists.
     separate_ranges: usize,
@@ -77,7 +81,13 @@ impl TargetSet {
         let label: Option<Arc<str>> = label.map(Arc::from);
         if let Some((address, port)) = grammar::parse_plain(item) {
             let ports = port.map_or_else(|| ports.clone(), Ports::one);
-            self.add_range(AddressRange::V4(address, address), &ports, label.as_ref());
+            self.add_v4_address(address, &ports, label.as_ref());
+            return Ok(());
+        }
+        if let Some((address, port)) = grammar::parse_plain_v6(item) {
+            let ports = port.map_or_else(|| ports.clone(), Ports::one);
+            let range = AddressRange::between(address.into(), address.into());
+            self.add_range(range, &ports, label.as_ref());
             return Ok(());
         }
         let ParsedItem { hosts, ports: item_ports } = grammar::parse(item)?;
@@ -137,7 +147,7 @@ impl TargetSet {
     #[must_use]
     pub fn get(&self, index: u128) -> Option<Target> {
         let block = self.block_at(index)?;
-        block.get(index - block.first)
+        block.get(index - block.first, &self.hosts)
     }
 
     /// Returns the last block whose first target is at or before `index`.
@@ -174,7 +184,7 @@ impl TargetSet {
     pub fn ranges(&self) -> impl Iterator<Item = (IpAddr, IpAddr)> {
         self.blocks
             .iter()
-            .flat_map(Block::ranges)
+            .flat_map(|block| block.ranges(&self.hosts))
             .filter_map(|range| Some((range.get(0)?, range.get(range.len() - 1)?)))
     }
 
@@ -184,7 +194,9 @@ impl TargetSet {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let mut fingerprint = Fingerprint::default();
-        self.blocks.iter().for_each(|block| block.add_to(&mut fingerprint));
+        for block in &self.blocks {
+            block.add_to(&mut fingerprint, &self.hosts, false);
+        }
         fingerprint.sum()
     }
 
@@ -195,39 +207,37 @@ impl TargetSet {
     pub fn labelled_fingerprint(&self) -> u64 {
         let mut fingerprint = Fingerprint::default();
         for block in &self.blocks {
-            block.add_to(&mut fingerprint);
-            // A label contains no line end, so the line ends delimit it.
-            let label = block.label.as_deref().unwrap_or_default();
-            fingerprint.add(b"\n").add(label.as_bytes()).add(b"\n");
+            block.add_to(&mut fingerprint, &self.hosts, true);
         }
         fingerprint.sum()
     }
 
     /// Frees the memory that only [`add`](Self::add) needs.
     pub(super) fn without_insertion_state(mut self) -> Self {
-        (self.members, self.excludes) = (Region::default(), Arc::default());
+        (self.members, self.excludes) = (Members::default(), Arc::default());
         self.range_lists = RangeListInterner::default();
+        self.hosts.freeze();
         self
     }
 
     fn add_range(&mut self, range: AddressRange, ports: &Ports, label: Option<&Arc<str>>) {
-        let ports = ports.clone();
         match range {
+            AddressRange::V4(address, last) if address == last => {
+                self.add_v4_address(address, ports, label);
+            }
             AddressRange::V4(first, last) => {
-                let span = Span { first, last, ports };
-                // The fast path for a sorted list of addresses, or of the ports of each address.
-                if first == last && self.excludes.is_empty() && self.members.v4.append(&span) {
-                    return self.push(BlockHosts::V4(first, last), span.ports, label);
-                }
-                self.add_v4_spans(&[span], label);
+                self.add_v4_spans(&[Span { first, last, ports: ports.clone() }], label);
+            }
+            AddressRange::V6(address, last) if address == last => {
+                self.add_v6_address(address, ports, label);
             }
             AddressRange::V6(first, last) => {
-                let span = Span { first, last, ports };
+                let span = Span { first, last, ports: ports.clone() };
                 let new = insert_new(
-                    &[span],
+                    std::slice::from_ref(&span),
                     &self.excludes.v6,
                     &RESERVED.v6,
-                    &mut self.members.v6,
+                    self.members.v6.spans_near(&span, &self.hosts),
                     &mut self.skipped,
                 );
                 self.separate_ranges += new.len().saturating_sub(1);
@@ -238,13 +248,38 @@ impl TargetSet {
         }
     }
 
+    fn add_v4_address(&mut self, address: u32, ports: &Ports, label: Option<&Arc<str>>) {
+        let allowed = without_excluded(&self.excludes.v4, address, ports, &mut self.skipped);
+        let Some(ports) = allowed else { return };
+        let new = self.members.v4.insert(address, &ports);
+        add_count(&mut self.skipped.duplicates, ports.len() - new.as_ref().map_or(0, Ports::len));
+        if let Some(new) = new {
+            self.push(BlockHosts::V4(address, address), new, label);
+        }
+    }
+
+    fn add_v6_address(&mut self, address: u128, ports: &Ports, label: Option<&Arc<str>>) {
+        let allowed = without_excluded(&self.excludes.v6, address, ports, &mut self.skipped);
+        let Some(ports) = allowed else { return };
+        let new = self.members.v6.insert(address, &ports, &mut self.hosts);
+        let new_count = new.as_ref().map_or(0, |(new, _)| new.len());
+        add_count(&mut self.skipped.duplicates, ports.len() - new_count);
+        match new {
+            Some((new, Some(position))) => self.push_v6_host(position, new, label),
+            Some((new, None)) => {
+                self.push(BlockHosts::V6(Box::new((address, address))), new, label);
+            }
+            None => {}
+        }
+    }
+
     /// Adds spans, which must be ascending and disjoint.
     fn add_v4_spans(&mut self, spans: &[Span<u32>], label: Option<&Arc<str>>) {
         let new = insert_new(
             spans,
             &self.excludes.v4,
             &RESERVED.v4,
-            &mut self.members.v4,
+            self.members.v4.spans_near(spans),
             &mut self.skipped,
         );
         // An item that makes a single block does not count towards the limit.
@@ -267,14 +302,14 @@ impl TargetSet {
 
     fn add_name(&mut self, name: &Arc<str>, ports: &Ports, label: Option<&Arc<str>>) {
         let mut ports = ports.clone();
-        if let Some(excluded) = self.excludes.ports_of_name(name) {
+        if let Some(excluded) = self.excludes.names.ports(name) {
             let kept = ports.without(excluded);
             let kept_count = kept.as_ref().map_or(0, Ports::len);
             add_count(&mut self.skipped.excluded, ports.len() - kept_count);
             let Some(kept) = kept else { return };
             ports = kept;
         }
-        let new = self.members.insert_name(name, &ports);
+        let new = self.members.names.insert(name, &ports);
         let new_count = new.as_ref().map_or(0, Ports::len);
         add_count(&mut self.skipped.duplicates, ports.len() - new_count);
         if let Some(ports) = new {
@@ -292,9 +327,50 @@ impl TargetSet {
             self.len = last.first.saturating_add(last.len());
             return;
         }
+        self.compact_last(label);
         let block = Block { hosts, ports, label: label.cloned(), first: len_before };
         self.len = len_before.saturating_add(block.len());
         self.blocks.push(block);
+    }
+
+    /// Appends an IPv6 address that is the last of the list of hosts.
+    fn push_v6_host(&mut self, position: usize, ports: Ports, label: Option<&Arc<str>>) {
+        if let Some(last) = self.blocks.last_mut()
+            && let BlockHosts::V6Hosts { start, count } = &mut last.hosts
+            && *start + *count == position
+            && last.ports.len() == ports.len()
+            && last.label.as_ref() == label
+        {
+            *count += 1;
+            self.len = last.first.saturating_add(last.len());
+            return;
+        }
+        self.push(BlockHosts::V6Hosts { start: position, count: 1 }, ports, label);
+    }
+
+    /// Stores the last block compactly if it is a single IPv4 address: in the block before it, if that
+    /// consists of such addresses, or in one that the next block may join if it has the same label.
+    ///
+    /// The last block itself is not compact, because the next item may extend it to a range.
+    fn compact_last(&mut self, next_label: Option<&Arc<str>>) {
+        let Some((last, others)) = self.blocks.split_last_mut() else { return };
+        let BlockHosts::V4(address, end) = last.hosts else { return };
+        if address != end {
+            return;
+        }
+        if let Some(before) = others.last_mut()
+            && let BlockHosts::V4Hosts { count, .. } = &mut before.hosts
+            && before.ports.len() == last.ports.len()
+            && before.label == last.label
+            && self.hosts.push_v4(address, &last.ports).is_some()
+        {
+            *count += 1;
+            self.blocks.pop();
+        } else if last.label.as_ref() == next_label
+            && let Some(start) = self.hosts.push_v4(address, &last.ports)
+        {
+            last.hosts = BlockHosts::V4Hosts { start, count: 1 };
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! A fast parser for the most common items: an IPv4 address with one port or none.
+//! Fast parsers for the most common items: an address with one port or none.
+
+use std::net::Ipv6Addr;
 
 /// Parses an IPv4 address with an optional port, in a tenth of the time of the full grammar.
 ///
@@ -13,9 +15,26 @@ pub(in crate::targets) fn parse(text: &str) -> Option<(u32, Option<u16>)> {
     if rest.is_empty() {
         return Some((address, None));
     }
-    rest = rest.strip_prefix(b":")?;
+    Some((address, Some(take_port(rest)?)))
+}
+
+/// Parses an IPv6 address, or one in brackets with an optional port.
+///
+/// Returns `None` for any other text, whether it is a valid item or not.
+pub(in crate::targets) fn parse_v6(text: &str) -> Option<(Ipv6Addr, Option<u16>)> {
+    let Some(bracketed) = text.strip_prefix('[') else {
+        return Some((text.parse().ok()?, None));
+    };
+    let (address, rest) = bracketed.split_once(']')?;
+    let port = if rest.is_empty() { None } else { Some(take_port(rest.as_bytes())?) };
+    Some((address.parse().ok()?, port))
+}
+
+/// Returns the port of a text that consists of a colon and a port.
+fn take_port(text: &[u8]) -> Option<u16> {
+    let mut rest = text.strip_prefix(b":")?;
     let port = u16::try_from(take_decimal(&mut rest, u16::MAX.into())?).ok()?;
-    (rest.is_empty() && port > 0).then_some((address, Some(port)))
+    (rest.is_empty() && port > 0).then_some(port)
 }
 
 /// Removes the leading digits and returns their number. `None` if there are none, if they have a

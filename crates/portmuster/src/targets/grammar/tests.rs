@@ -205,8 +205,23 @@ proptest! {
     }
 
     #[test]
+    fn parse_plain_v6_agrees_with_parse(
+        text in "[\\[]?([0-9a-f]{0,4}:){1,7}[0-9a-f:]{0,5}([0-9.]{0,9})(\\](:[0-9]{0,6})?)?",
+        mapped: Ipv4Addr,
+    ) {
+        for text in [text, format!("[::ffff:{mapped}]"), format!("::ffff:{mapped}")] {
+            if let Some((address, port)) = parse_plain_v6(&text) {
+                let hosts = ItemHosts::Range(AddressRange::between(address.into(), address.into()));
+                prop_assert_eq!(parse(&text), Ok(ParsedItem { hosts, ports: port.map(Ports::one) }));
+            }
+        }
+    }
+
+    #[test]
     fn every_ipv6_address_is_read_back(bits: u128, port in 1..=u16::MAX) {
         let v6 = Ipv6Addr::from(bits);
+        prop_assert_eq!(parse_plain_v6(&v6.to_string()), Some((v6, None)));
+        prop_assert_eq!(parse_plain_v6(&format!("[{v6}]:{port}")), Some((v6, Some(port))));
         let item = parse(&format!("[{v6}]:{port}")).expect("an address and a port");
         prop_assert_eq!(item.hosts, ItemHosts::Range(AddressRange::V6(bits, bits)));
         prop_assert_eq!(item.ports.expect("a port").get(0), Some(port));

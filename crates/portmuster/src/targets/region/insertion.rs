@@ -116,6 +116,22 @@ impl<N: AddressNumber> Spans<N> {
         missing
     }
 
+    /// Adds pairs that the set does not contain, as if each address of the span were inserted by
+    /// itself, in ascending order.
+    pub(crate) fn insert_addresses(&mut self, span: &Span<N>) {
+        if self.append(span) {
+            return;
+        }
+        if !self.overlaps(span) {
+            return self.join(span.clone());
+        }
+        let mut next = Some(span.first);
+        while let Some(address) = next.filter(|&address| address <= span.last) {
+            self.insert(&Span { first: address, last: address, ports: span.ports.clone() });
+            next = address.next();
+        }
+    }
+
     /// Returns whether the span overlaps so many spans of the set that it is inserted in place.
     pub(super) fn overlaps_many(&self, span: &Span<N>) -> bool {
         self.by_first.range(span.first..=span.last).nth(OVERLAPS_MAX).is_some()

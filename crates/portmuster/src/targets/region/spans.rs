@@ -9,7 +9,7 @@ use crate::targets::{ports::Ports, range::AddressNumber};
 ///
 /// Invariant: spans are disjoint. Adjacent spans with the same ports are joined, unless
 /// [`insert_all`](Self::insert_all) made them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Spans<N> {
     /// The last address and the ports of each span, by its first address.
     pub(super) by_first: BTreeMap<N, (N, Ports)>,
@@ -34,8 +34,13 @@ impl<N: AddressNumber> Spans<N> {
 
     /// Returns whether the set contains the pair of address and port.
     pub(crate) fn contains(&self, address: N, port: u16) -> bool {
-        let before = self.by_first.range(..=address).next_back();
-        before.is_some_and(|(_, (last, ports))| address <= *last && ports.contains(port))
+        self.ports_at(address).is_some_and(|ports| ports.contains(port))
+    }
+
+    /// Returns the ports that the set contains for an address; `None` if it does not contain it.
+    pub(crate) fn ports_at(&self, address: N) -> Option<&Ports> {
+        let (_, (last, ports)) = self.by_first.range(..=address).next_back()?;
+        (address <= *last).then_some(ports)
     }
 
     /// Returns whether the set contains an address of the span, with any port.

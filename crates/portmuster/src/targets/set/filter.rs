@@ -61,6 +61,21 @@ pub(super) fn insert_new<N: AddressNumber>(
     insert_missing(&all_allowed, members, &mut skipped.duplicates)
 }
 
+/// Returns the ports of an address that are not excluded, and counts the others. `None` if all are
+/// excluded.
+pub(super) fn without_excluded<N: AddressNumber>(
+    excludes: &Spans<N>,
+    address: N,
+    ports: &Ports,
+    skipped: &mut Skipped,
+) -> Option<Ports> {
+    let Some(unwanted) = excludes.ports_at(address) else { return Some(ports.clone()) };
+    let allowed = ports.without(unwanted);
+    let excluded_count = ports.len() - allowed.as_ref().map_or(0, Ports::len);
+    skipped.excluded = skipped.excluded.saturating_add(excluded_count as u128);
+    allowed
+}
+
 /// Adds the spans to `members`. Returns the parts that were new, and counts the others.
 fn insert_missing<N: AddressNumber>(
     spans: &[Span<N>],

@@ -1,4 +1,7 @@
-use std::{collections::HashSet, net::Ipv4Addr};
+use std::{
+    collections::HashSet,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
 use proptest::prelude::*;
 
@@ -41,7 +44,7 @@ fn consecutive_ports_of_one_address_extend_its_block() {
     let listed: Vec<_> =
         (0..set.len()).map(|index| set.get(index).expect("a target").to_string()).collect();
     assert_eq!(listed, items);
-    assert_eq!((set.blocks.len(), set.skipped()), (3, Skipped::default()));
+    assert_eq!((set.ranges().count(), set.skipped()), (3, Skipped::default()));
     set.add("10.0.0.2:50", None, &Ports::ssh_and_telnet()).expect("a valid item");
     assert_eq!((set.len(), set.skipped().duplicates), (300, 1));
 }
@@ -154,7 +157,7 @@ proptest! {
         prop_assert_eq!(set.skipped().duplicates, duplicates);
         let ranges: u128 = set.blocks.iter().flat_map(|block| {
             let ports = block.ports.len() as u128;
-            block.ranges().map(move |range| range.len() * ports)
+            block.ranges(&set.hosts).map(move |range| range.len() * ports)
         }).sum();
         prop_assert_eq!(ranges, set.len());
         let walked: Vec<_> = set.into_targets(Order::Given, Shard::WHOLE).collect();
@@ -168,7 +171,7 @@ fn sizes(items: impl IntoIterator<Item = String>) -> (TargetSet, usize, usize) {
     for item in items {
         set.add(&item, None, &Ports::ssh_and_telnet()).expect("a valid item");
     }
-    let (blocks, spans) = (set.blocks.len(), set.members.v4.len());
+    let (blocks, spans) = (set.blocks.len(), set.members.v4.span_count());
     (set, blocks, spans)
 }
 
@@ -356,4 +359,135 @@ fn one_item_parses_as_a_set_unless_it_is_too_large_to_index() {
         assert!(matches!(error.kind(), ItemErrorKind::TooManyTargets(_)), "{error}");
     }
     assert!("10.0.0.1 10.0.0.2".parse::<TargetSet>().is_err());
+}
+
+/// An item with a single address, and its label.
+type SingleItem = (IpAddr, Ports, Option<&'static str>);
+
+/// Single addresses of both families in random order, some of which continue those before them.
+fn single_items() -> impl Strategy<Value = Vec<SingleItem>> {
+    let address = prop_oneof![
+        3 => (0_u32..60).prop_map(|low| IpAddr::from(Ipv4Addr::from(0x0A00_FFE0 + low))),
+        1 => (0_u128..20).prop_map(|low| IpAddr::from(Ipv6Addr::from((0x2001_0DB8 << 96) + low))),
+    ];
+    let ports = prop_oneof![
+        6 => (21_u16..25).prop_map(Ports::one),
+        3 => (21_u16..24, 1_u16..3).prop_map(|(first, more)| (first, first + more))
+            .prop_map(|(first, last)| Ports::new(first..=last).expect("ports")),
+        1 => Just(Ports::new([21, 23, 80]).expect("ports")),
+        1 => Just(Ports::new(20..40).expect("ports")),
+    ];
+    let label = prop_oneof![4 => Just(None), 1 => Just(Some("a")), 1 => Just(Some("b"))];
+    let group = (address, ports, label, 1_u8..4, any::<bool>()).prop_map(
+        |(address, ports, label, count, is_next_port)| {
+            let items = (0..count).map(|nth| match address {
+                IpAddr::V4(_) if is_next_port => (address, Ports::one(30 + u16::from(nth)), label),
+                IpAddr::V4(address) => {
+                    let address = Ipv4Addr::from(u32::from(address) + u32::from(nth));
+                    (address.into(), ports.clone(), label)
+                }
+                IpAddr::V6(_) => (address, ports.clone(), label),
+            });
+            items.collect::<Vec<_>>()
+        },
+    );
+    prop::collection::vec(group, 1..60).prop_map(|groups| groups.concat())
+}
+
+/// A block as the fingerprint of [`WALK_VERSION`](crate::targets::WALK_VERSION) 1 defines it: the first
+/// and the last address, the ports, and the label.
+type DefinedBlock = (IpAddr, IpAddr, Ports, Option<&'static str>);
+
+/// Adds an item to the blocks: an IPv4 address extends the last block if it continues it.
+fn define_block(blocks: &mut Vec<DefinedBlock>, (address, ports, label): SingleItem) {
+    if let (IpAddr::V4(address), Some((IpAddr::V4(first), IpAddr::V4(last), own_ports, own_label))) =
+        (address, blocks.last_mut())
+        && *own_label == label
+    {
+        if u32::from(*last) + 1 == u32::from(address) && *own_ports == ports {
+            *last = address;
+            return;
+        }
+        if let Some(joined) = own_ports.extended_by(&ports)
+            && (*first, *last) == (address, address)
+        {
+            *own_ports = joined;
+            return;
+        }
+    }
+    blocks.push((address, address, ports, label));
+}
+
+fn defined_fingerprint(blocks: &[DefinedBlock], with_labels: bool) -> u64 {
+    let mut fingerprint = Fingerprint::default();
+    for (first, last, ports, label) in blocks {
+        match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                fingerprint.add(b"4").add(&first.octets()).add(&last.octets())
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => {
+                fingerprint.add(b"6").add(&first.octets()).add(&last.octets())
+            }
+            _ => unreachable!("both are of one family"),
+        };
+        for range in ports.ranges() {
+            fingerprint.add(&range.start().to_be_bytes()).add(&range.end().to_be_bytes());
+        }
+        if with_labels {
+            fingerprint.add(format!("\n{}\n", label.unwrap_or_default()).as_bytes());
+        }
+    }
+    fingerprint.sum()
+}
+
+proptest! {
+    #[test]
+    fn lists_of_single_addresses_keep_their_order_and_fingerprints(items in single_items()) {
+        let mut excludes = Excludes::new();
+        excludes.add("10.0.255.240/30:22-23").expect("a network");
+        let mut set = TargetSet::new(&excludes);
+        let (mut blocks, mut targets, mut known) = (Vec::new(), Vec::new(), HashSet::new());
+        let mut skipped = Skipped::default();
+        for (address, ports, label) in items {
+            let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+            set.add(&format!("{host}:{ports}"), label, &Ports::ssh_and_telnet()).expect("an item");
+            let mut new = Vec::new();
+            for port in ports.iter() {
+                if excludes.contains(address, port) {
+                    skipped.excluded += 1;
+                } else if known.insert((address, port)) {
+                    new.push(port);
+                    let target = Target::new(address, port);
+                    targets.push(Target { label: label.map(Arc::from), ..target });
+                } else {
+                    skipped.duplicates += 1;
+                }
+            }
+            if let Some(new) = Ports::new(new) {
+                define_block(&mut blocks, (address, new, label));
+            }
+        }
+        prop_assert_eq!(set.skipped(), skipped);
+        prop_assert_eq!(set.len(), targets.len() as u128);
+        prop_assert_eq!(set.fingerprint(), defined_fingerprint(&blocks, false));
+        prop_assert_eq!(set.labelled_fingerprint(), defined_fingerprint(&blocks, true));
+        let ranges: Vec<_> = blocks.iter().map(|&(first, last, ..)| (first, last)).collect();
+        prop_assert_eq!(set.ranges().collect::<Vec<_>>(), ranges);
+        let indexed: Vec<_> = (0..set.len()).filter_map(|index| set.get(index)).collect();
+        prop_assert_eq!(&indexed, &targets);
+        prop_assert_eq!(set.into_targets(Order::Given, Shard::WHOLE).collect::<Vec<_>>(), targets);
+    }
+}
+
+#[test]
+fn single_addresses_in_any_order_take_one_block() {
+    let mut set = TargetSet::default();
+    for host in (0..5_000_u32).rev() {
+        let ports = Ports::one(22 + (host % 3) as u16);
+        let items =
+            [Ipv4Addr::from(0x0A00_0000 + 7 * host).to_string(), format!("2001:db8::{host:x}")];
+        set.add(&items[usize::from(host % 100 == 99)], None, &ports).expect("an item");
+    }
+    assert_eq!((set.len(), set.members.v4.span_count()), (5_000, 0));
+    assert!(set.blocks.len() < 200, "{} blocks", set.blocks.len());
 }
