@@ -113,6 +113,7 @@ fn check_targets(
         }
         summary::print_resumed(&settled, input.len());
     }
+    let before = settled.len();
     let checker = checker.excluding(input.excludes().clone()).resuming(settled);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
     let read = ReadInput::of(&input);
@@ -123,7 +124,7 @@ fn check_targets(
     if let Some(in_flight) = outcomes.in_flight().filter(|_| !check.quiet) {
         warnings::print_in_flight(check, in_flight, read.total);
     }
-    let mut progress = Progress::start(check, read.total);
+    let mut progress = Progress::start(check, &check.config()?, read.total, before);
     let (outputs, progress) = (&mut outputs, &mut progress);
     let (total, interrupted) = (read.total, &interrupted);
     let collector = Collector { outcomes, outputs, progress, total, gates, journaled, interrupted };

@@ -74,7 +74,7 @@ impl Collector<'_> {
             };
             if is_pause || since_update == UPDATE_EVERY {
                 since_update = 0;
-                self.progress.update(&self.account());
+                self.progress.update(&self.account(), &self.outcomes.account());
                 written = written.and_then(|()| self.progress.suspend(|| self.outputs.flush()));
             }
             // Within a batch, the account includes outcomes that are not written yet.
