@@ -5,15 +5,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use portmuster::{
-    Account, Config, PortState,
-    config::{Patience, defaults},
-    outcome::Throttle,
-};
+use portmuster::{Account, Config, PortState, config::Patience, outcome::Throttle};
 
 /// The time over which the rate is measured.
 const WINDOW: Duration = Duration::from_secs(5);
-/// Targets whose attempts started this long ago, and that have not answered, rarely answer later.
+/// Targets whose attempts started this long ago, and that have not answered, rarely answer later. In the
+/// first seconds it is an eighth of the time so far.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// The least time between the starts of two attempts on a target with adaptive patience.
 const SPACING: Duration = Duration::from_secs(5);
@@ -25,8 +22,8 @@ const SAMPLE_START: Duration = Duration::from_millis(500);
 pub(super) struct Pace {
     pub(super) retries: u32,
     pub(super) timeout: Duration,
-    /// Whether most attempts wait less than the timeout.
-    pub(super) is_adaptive: bool,
+    /// The least time between the starts of two attempts on a target.
+    pub(super) spacing: Duration,
     /// Whether silent targets are asked again at the end.
     pub(super) asks_again: bool,
 }
@@ -65,19 +62,16 @@ pub(super) struct Estimate {
 impl Pace {
     pub(super) fn of(config: &Config) -> Self {
         let (retries, timeout) = (config.retries(), config.timeout());
-        let is_adaptive = config.patience() == Patience::Adaptive && retries > 0;
-        Self {
-            retries,
-            timeout,
-            is_adaptive: is_adaptive && timeout > defaults::PATIENCE,
-            asks_again: config.max_missed().is_some() && retries > 0,
-        }
+        let spacing = match config.patience() {
+            Patience::Adaptive => SPACING,
+            Patience::Full => Duration::ZERO,
+        };
+        Self { retries, timeout, spacing, asks_again: config.max_missed().is_some() && retries > 0 }
     }
 
     /// Returns how long the last retry starts after the first attempt on a target, from this pass on.
     fn until_last_start(&self, pass: u32, patience: Duration) -> Duration {
-        let step = if self.is_adaptive { SPACING.max(patience) } else { self.timeout };
-        step * (self.retries + 1).saturating_sub(pass)
+        self.spacing.max(patience) * (self.retries + 1).saturating_sub(pass)
     }
 }
 
@@ -111,9 +105,11 @@ impl Estimator {
             self.samples.pop_front();
         }
         self.best_rate = self.best_rate.max(self.rate());
-        let since = self.asking_since.unwrap_or(now);
-        let is_asking = account.passes.is_asking_again && account.passes.waiting == 0;
-        self.asking_since = is_asking.then_some(since);
+        if account.passes.waiting > 0 {
+            self.asking_since = None;
+        } else if account.passes.is_asking_again {
+            self.asking_since.get_or_insert(now);
+        }
     }
 
     /// Returns how many attempts have started per second over the last seconds.
@@ -130,14 +126,19 @@ impl Estimator {
         let total = self.total + account.more_addresses;
         let silent = self.silent(account, total);
         let started = account.passes.started;
-        let expected = total + silent * u64::from(self.pace.retries);
+        let pass = self.pass(started, total, silent);
+        let is_last = pass > self.pace.retries && started > total;
+        let expected = if is_last && account.passes.waiting == 0 {
+            started
+        } else {
+            total + silent * u64::from(self.pace.retries)
+        };
         let is_all_taken = account.targets >= total;
         if let Some(since) = self.asking_since.filter(|_| is_all_taken) {
             let asked_for = account.elapsed.saturating_sub(since);
             let left = (self.pace.timeout + SAMPLE_START).saturating_sub(asked_for);
             return Estimate { pass: None, percent: 99, left };
         }
-        let pass = self.pass(started, total, silent);
         let percent = (self.before + started) * 100 / (self.before + expected).max(1);
         let left = self.left(account, pass, (total, silent, expected));
         Estimate { pass: Some((pass, self.pace.retries + 1)), percent: percent.min(99), left }
@@ -145,7 +146,7 @@ impl Estimator {
 
     /// Returns how many targets of all will not have answered their first attempt.
     fn silent(&self, account: &Account, total: u64) -> u64 {
-        let within = ANSWERS_WITHIN.min(account.elapsed / 2);
+        let within = ANSWERS_WITHIN.min(account.elapsed / 8);
         let old = self.started_before(account.elapsed.saturating_sub(within));
         let old = old.min(account.targets).min(total);
         if old == 0 {
@@ -211,10 +212,12 @@ impl Estimator {
 
 #[cfg(test)]
 mod tests {
+    use portmuster::config::defaults;
+
     use super::*;
 
     const PACE: Pace =
-        Pace { retries: 1, timeout: Duration::from_secs(10), is_adaptive: true, asks_again: true };
+        Pace { retries: 1, timeout: Duration::from_secs(10), spacing: SPACING, asks_again: true };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -256,7 +259,9 @@ mod tests {
         for second in 6..=15 {
             estimator.observe(&account(second * 1000, second * 10_000, 100_000));
         }
-        let estimate = estimator.estimate(&account(15_000, 150_000, 100_000));
+        let mut now = account(15_000, 150_000, 100_000);
+        now.passes.waiting = 50_000;
+        let estimate = estimator.estimate(&now);
         assert_eq!((estimate.pass, estimate.percent), (Some((2, 2)), 75));
         assert_eq!(estimate.left, Duration::from_millis(5000 + 3200 + 10_500));
     }
@@ -268,13 +273,14 @@ mod tests {
             estimator.observe(&account(tick * 200, 100, 100));
         }
         let mut now = account(2000, 100, 100);
+        now.passes.waiting = 100;
         now.throttle = Some(Throttle::Retries);
         let estimate = estimator.estimate(&now);
         assert_eq!((estimate.pass, estimate.percent), (Some((2, 2)), 50));
         // Those that wait for the whole timeout do so until 10 s.
         assert_eq!(estimate.left, Duration::from_millis(8000 + 10_500));
 
-        now.passes.is_asking_again = true;
+        (now.passes.is_asking_again, now.passes.waiting) = (true, 0);
         estimator.observe(&now);
         now.elapsed = seconds(5);
         estimator.observe(&now);
@@ -305,7 +311,7 @@ mod tests {
 
     #[test]
     fn full_patience_waits_for_the_timeout_in_each_pass() {
-        let pace = Pace { retries: 2, is_adaptive: false, asks_again: false, ..PACE };
+        let pace = Pace { retries: 2, spacing: Duration::ZERO, asks_again: false, ..PACE };
         assert_eq!(pace.until_last_start(1, seconds(10)), seconds(20));
         assert_eq!(PACE.until_last_start(1, defaults::PATIENCE), SPACING);
         assert_eq!(PACE.until_last_start(2, defaults::PATIENCE), Duration::ZERO);
