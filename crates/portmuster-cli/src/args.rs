@@ -30,7 +30,7 @@ pub(crate) use self::{
     display::{Color, Show, ShowProgress},
     explain::Explain,
     gates::GateArgs,
-    output::OutputSpec,
+    output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
     selection::DryRun,
 };
@@ -76,7 +76,10 @@ pub(crate) enum Command {
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
-    use portmuster::Config;
+    use portmuster::{
+        Config,
+        config::{MaxMissed, Patience},
+    };
 
     use super::*;
 
@@ -86,9 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn defaults_of_check_equal_those_of_the_library() {
+    fn defaults_of_check_equal_those_of_the_library_but_for_silent_targets() {
         let program = Program::parse_from(["portmuster", "check", "10.0.0.5"]);
         let Command::Check(check) = program.command else { panic!("the command is check") };
-        assert_eq!(check.config().expect("the defaults are valid"), Config::default());
+        let expected =
+            Config::builder().patience(Patience::Adaptive).max_missed(MaxMissed::default()).build();
+        assert_eq!(check.config().expect("the defaults are valid"), expected.expect("it is valid"));
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use portmuster::{
     Account, Checker, Outcomes, PortState,
-    gates::{Gates, RunTotals},
+    gates::{GateReport, Gates, RunTotals},
     journal::JournaledRun,
     method::WorkersReport,
     targets::{Shard, Skipped},
@@ -11,6 +11,8 @@ use portmuster::{
 
 use crate::{
     args::Check,
+    clock,
+    closing::{ClosingFile, SummaryRecord},
     collect::{Collected, Collector},
     gate,
     input::{BadLines, Input, SharedSkipped},
@@ -43,18 +45,19 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         return listing::print(dry_run, input);
     }
     refuse_reserved(check, &reads)?;
+    let closing = ClosingFile::of(check, &reads)?;
     signals::exit_on_truncated_mapping(check.databases());
     let journal = journal::open(check, &input)?;
     let Some(state) = journal.as_ref().and_then(OpenJournal::state) else {
-        return check_targets(check, checker, input, gates, journal);
+        return check_targets(check, checker, input, gates, journal, closing.as_ref());
     };
     let outcomes = state.account.settled();
     let resume = |gates| gate::resume(gates, state.gates.as_ref(), outcomes);
     let gates = gates.map(resume).transpose()?;
     if state.complete {
-        return report_complete(check, &input, gates.as_ref(), state);
+        return report_complete(check, &input, gates.as_ref(), state, closing.as_ref());
     }
-    check_targets(check, checker, input, gates, journal)
+    check_targets(check, checker, input, gates, journal, closing.as_ref())
 }
 
 /// Reports a run that its journal says is complete.
@@ -66,6 +69,7 @@ fn report_complete(
     input: &Input,
     gates: Option<&Gates>,
     state: &SavedState,
+    closing: Option<&ClosingFile>,
 ) -> anyhow::Result<Status> {
     Outputs::inspect(check, &state.outputs)?;
     if !check.quiet {
@@ -74,7 +78,7 @@ fn report_complete(
     let mut totals = RunTotals::new(state.account, input.len());
     totals.skipped = input.skipped();
     totals.bad_lines = input.bad_lines().unread();
-    Ok(judge(check, gates, &totals).min(completeness(&state.account)))
+    Ok(close(check, gates, &totals, closing, (completeness(&state.account), false)))
 }
 
 /// Starts or resumes the run, and waits for its end.
@@ -87,6 +91,7 @@ fn check_targets(
     input: Input,
     gates: Option<Gates>,
     mut journal: Option<OpenJournal>,
+    closing: Option<&ClosingFile>,
 ) -> anyhow::Result<Status> {
     let mut outputs = match open_outputs(check, &mut journal) {
         Ok(outputs) => outputs,
@@ -109,8 +114,9 @@ fn check_targets(
         }
         summary::print_resumed(&settled, input.len());
     }
-    let checker =
-        checker.excluding(input.excludes().clone()).resuming(settled).resuming_silent(silent);
+    let before = settled.len();
+    let checker = checker.excluding(input.excludes().clone());
+    let checker = checker.resuming(settled).resuming_silent(silent);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
     let read = ReadInput::of(&input);
     let (outcomes, interrupted) = match start(check, checker, input) {
@@ -120,13 +126,14 @@ fn check_targets(
     if let Some(in_flight) = outcomes.in_flight().filter(|_| !check.quiet) {
         warnings::print_in_flight(check, in_flight, read.total);
     }
-    let mut progress = Progress::start(check, read.total);
+    let mut progress = Progress::start(check, &check.config()?, read.total, before);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let collector = Collector { outcomes, outputs, progress, total: read.total, gates, journaled };
+    let (total, interrupted) = (read.total, &interrupted);
+    let collector = Collector { outcomes, outputs, progress, total, gates, journaled, interrupted };
     let collected = collector.run();
     progress.finish();
     interrupted.wait_for_message();
-    Ok(finish(check, &read, collected, &interrupted))
+    Ok(finish(check, &read, collected, interrupted, closing))
 }
 
 /// What the end of a run needs to know of its input, shared with the streams.
@@ -149,48 +156,101 @@ impl ReadInput {
     }
 }
 
-/// Prints the summary of a run that has ended, and returns its status.
+/// Prints and writes the summary of a run that has ended, and returns its status.
 fn finish(
     check: &Check,
     input: &ReadInput,
     collected: Collected,
     interrupted: &Interrupted,
+    closing: Option<&ClosingFile>,
 ) -> Status {
-    let Collected { account, gates, workers, written } = collected;
+    let Collected { account, certainty, is_stopped, gates, workers, written } = collected;
     let reached = if interrupted.is_set() { Status::Interrupted } else { completeness(&account) };
     let mut status = reached.min(write_cost(check, &account, &workers));
-    match written {
-        Ok(()) => {}
-        Err(WriteError::ClosedPipe) => return Status::Complete,
-        Err(WriteError::Failed(error)) => status = status.min(fail(&error)),
+    let is_unread = matches!(written, Err(WriteError::ClosedPipe));
+    if let Err(WriteError::Failed(error)) = written {
+        status = status.min(fail(&error));
     }
     // Ctrl-C also ends the program that writes the list, possibly in the middle of a line, so an
     // interrupted stream is not an error of the input.
     let mut is_cut_short = interrupted.is_set() && input.total.is_none();
     if !interrupted.is_set()
+        && !is_unread
         && let Some(error) = input.bad_lines.take_fatal()
     {
         terminal::error(&error);
         status = status.min(Status::Usage);
         is_cut_short = true;
     }
-    let skipped = input.skipped.with(input.streamed_skipped.sum());
-    let shard = check.selection.shard;
-    let is_empty_part = shard != Shard::WHOLE && input.total.is_none_or(|total| total == 0);
-    let is_empty_part = is_empty_part && account.targets == 0 && !is_cut_short;
-    if !check.quiet && (account.targets > 0 || !skipped.is_empty() || is_empty_part) {
-        if is_empty_part {
-            let why = "there are fewer targets than parts";
-            terminal::note(format!("part {shard} has no target: {why}"));
-        }
-        summary::print(&account, input.total, skipped, input.bad_lines.skipped());
-        summary::print_workers(&workers, check.verbose);
-    }
     let mut totals = RunTotals::new(account, input.total);
-    totals.skipped = skipped;
+    totals.skipped = input.skipped.with(input.streamed_skipped.sum());
     totals.bad_lines = input.bad_lines.unread();
     totals.is_cut_short = is_cut_short;
-    status.min(judge(check, gates.as_ref(), &totals))
+    totals.certainty = certainty;
+    if is_unread {
+        // The run has neither gates nor a reader.
+        let status = Status::Complete;
+        return status.min(write_closing(closing, &totals, None, (status, is_stopped)));
+    }
+    if !check.quiet {
+        print_summary(check, input, &totals, &workers);
+    }
+    close(check, gates.as_ref(), &totals, closing, (status, is_stopped))
+}
+
+/// Prints what the run has found in all.
+fn print_summary(check: &Check, input: &ReadInput, totals: &RunTotals, workers: &WorkersReport) {
+    let RunTotals { account, skipped, .. } = totals;
+    let shard = check.selection.shard;
+    let is_empty_part = shard != Shard::WHOLE && input.total.is_none_or(|total| total == 0);
+    let is_empty_part = is_empty_part && account.targets == 0 && !totals.is_cut_short;
+    if account.targets == 0 && skipped.is_empty() && !is_empty_part {
+        return;
+    }
+    if is_empty_part {
+        let why = "there are fewer targets than parts";
+        terminal::note(format!("part {shard} has no target: {why}"));
+    }
+    summary::print(account, input.total, *skipped, input.bad_lines.skipped());
+    if let Some(max_missed) = check.max_missed() {
+        summary::print_certainty(account, totals.certainty.as_ref(), max_missed);
+    }
+    summary::print_workers(workers, check.verbose);
+}
+
+/// Judges the gates and writes the file of `--summary`. Returns the status of the program.
+///
+/// `reached` is the status before, and whether the run was stopped before its end.
+fn close(
+    check: &Check,
+    gates: Option<&Gates>,
+    totals: &RunTotals,
+    closing: Option<&ClosingFile>,
+    reached: (Status, bool),
+) -> Status {
+    let report = gates.map(|gates| gates.report(totals));
+    let (mut status, is_stopped) = reached;
+    if let Some(report) = &report {
+        if !check.quiet {
+            gate::print(report);
+        }
+        if report.is_violated() {
+            status = status.min(Status::Finding);
+        }
+    }
+    status.min(write_closing(closing, totals, report.as_ref(), (status, is_stopped)))
+}
+
+/// Writes the file of `--summary`, if there is one.
+fn write_closing(
+    closing: Option<&ClosingFile>,
+    totals: &RunTotals,
+    report: Option<&GateReport>,
+    (status, is_stopped): (Status, bool),
+) -> Status {
+    let Some(closing) = closing else { return Status::Complete };
+    let record = SummaryRecord::new(totals, report, clock::now(), is_stopped, status);
+    closing.write(&record).map_or_else(|error| fail(&error), |()| Status::Complete)
 }
 
 fn open_outputs(check: &Check, journal: &mut Option<OpenJournal>) -> Result<Outputs, OpenError> {
@@ -236,16 +296,6 @@ fn write_cost(check: &Check, account: &Account, workers: &WorkersReport) -> Stat
 fn fail(error: &anyhow::Error) -> Status {
     terminal::error(error);
     Status::Incomplete
-}
-
-/// Prints the report of the gates, and returns their status.
-fn judge(check: &Check, gates: Option<&Gates>, totals: &RunTotals) -> Status {
-    let Some(gates) = gates else { return Status::Complete };
-    let report = gates.report(totals);
-    if !check.quiet {
-        gate::print(&report);
-    }
-    if report.is_violated() { Status::Finding } else { Status::Complete }
 }
 
 fn completeness(account: &Account) -> Status {

@@ -7,12 +7,14 @@ use portmuster::{
     gates::Gates,
     journal::{Checkpoint, JournalError, JournaledRun},
     method::WorkersReport,
+    outcome::Certainty,
 };
 
 use crate::{
     journal,
     output::{Outputs, WriteError},
     progress::Progress,
+    signals::Interrupted,
     summary,
 };
 
@@ -34,12 +36,18 @@ pub(crate) struct Collector<'a> {
     pub(crate) gates: Option<Gates>,
     /// `None`: the run has no journal.
     pub(crate) journaled: Option<JournaledRun>,
+    pub(crate) interrupted: &'a Interrupted,
 }
 
 /// The result of a run.
 pub(crate) struct Collected {
     /// The sum over all targets, including those of earlier processes.
     pub(crate) account: Account,
+    /// How certain it is that silent targets would not answer; `None`: it was not measured, or the run
+    /// was stopped.
+    pub(crate) certainty: Option<Certainty>,
+    /// Whether the run was stopped before its end.
+    pub(crate) is_stopped: bool,
     /// The gates after all outcomes, including those of earlier processes.
     pub(crate) gates: Option<Gates>,
     /// The attempts and failures of the workers.
@@ -66,7 +74,7 @@ impl Collector<'_> {
             };
             if is_pause || since_update == UPDATE_EVERY {
                 since_update = 0;
-                self.progress.update(&self.account());
+                self.progress.update(&self.account(), &self.outcomes.account());
                 written = written.and_then(|()| self.progress.suspend(|| self.outputs.flush()));
             }
             // Within a batch, the account includes outcomes that are not written yet.
@@ -134,7 +142,11 @@ impl Collector<'_> {
         let mut written = written;
         let last = if written.is_ok() { self.checkpoint() } else { Ok(None) };
         let account = self.account();
-        let ending = summary::ending(&account, self.total);
+        let is_stopped = self.interrupted.is_set() || written.is_err();
+        // Of a run that was stopped, some samples are missing.
+        let certainty = self.outcomes.certainty().filter(|_| !is_stopped);
+        let mut ending = summary::ending(&account, self.total);
+        ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
         written = written.and(finished);
         // Only after every output is finished, because a complete run is never resumed.
@@ -143,7 +155,7 @@ impl Collector<'_> {
             _ => Ok(()),
         });
         let workers = self.outcomes.workers().clone();
-        Collected { account, gates: self.gates, workers, written }
+        Collected { account, certainty, is_stopped, gates: self.gates, workers, written }
     }
 }
 

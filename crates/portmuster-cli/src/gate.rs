@@ -23,7 +23,8 @@ pub(crate) fn create(check: &Check) -> anyhow::Result<Option<Gates>> {
     }
     let gates = Gates::new(args.forbid.iter().copied());
     let gates = if args.require_verdict {
-        gates.requiring_verdicts(args.allow.iter().copied())
+        let gates = gates.requiring_verdicts(args.allow.iter().copied());
+        check.max_missed().into_iter().fold(gates, Gates::limiting_missed)
     } else {
         gates
     };
@@ -60,6 +61,11 @@ pub(crate) fn print(report: &GateReport) {
     }
     if let Some(unproven) = &report.unproven {
         terminal::note(describe_unproven(unproven, report));
+    }
+    if let Some(max_missed) = report.exceeded_max_missed {
+        terminal::note(format!(
+            "it is not proven that at most {max_missed} of the silent targets were missed (--max-missed)"
+        ));
     }
     if report.is_cut_short {
         terminal::note("an input list was not read to its end: its remaining targets are unknown");

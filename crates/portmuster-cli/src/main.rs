@@ -12,6 +12,7 @@ use clap::Parser;
 mod args;
 mod check;
 mod clock;
+mod closing;
 mod collect;
 mod compare;
 mod completions;

@@ -5,14 +5,18 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use portmuster::{
-    Account, PortState,
+    Account, Config, PortState,
     outcome::{HostBacklog, Throttle},
 };
 
+mod estimate;
+
+use self::estimate::{Estimate, Estimator, Pace};
 use crate::{
     args::{Check, ShowProgress},
+    numbers::with_commas,
     terminal,
 };
 
@@ -28,8 +32,9 @@ const THROTTLE_EVERY: Duration = Duration::from_secs(1);
 /// Shows the progress of a run and, with `--verbose`, what limits its speed.
 pub(crate) struct Progress {
     display: ProgressDisplay,
-    /// The number of targets; `None`: some come from a stream.
-    total: Option<u64>,
+    estimator: Estimator,
+    /// Whether the number of targets is known: none comes from a stream.
+    has_total: bool,
     /// `None`: without `--verbose`.
     throttle: Option<ThrottleLog>,
 }
@@ -49,39 +54,43 @@ struct ThrottleLog {
 }
 
 impl Progress {
-    /// Starts to show the progress of `total` targets; `None`: some come from a stream.
-    pub(crate) fn start(check: &Check, total: Option<u128>) -> Self {
+    /// Starts to show the progress of a run with this configuration over `total` targets, of which
+    /// earlier processes have settled `settled`. `total` is `None` if some come from a stream.
+    pub(crate) fn start(check: &Check, config: &Config, total: Option<u128>, settled: u64) -> Self {
         let show = if check.quiet { ShowProgress::Never } else { check.progress };
-        let total = total.map(|total| u64::try_from(total).unwrap_or(u64::MAX));
         let lines = |every| ProgressDisplay::Lines { every, next: every };
         let display = match (show, io::stderr().is_terminal()) {
             (ShowProgress::Never, _) => ProgressDisplay::Hidden,
             (ShowProgress::Auto, false) => lines(LOG_EVERY),
             (ShowProgress::Always, false) => lines(LINE_EVERY),
-            (_, true) => ProgressDisplay::Bar(bar(total)),
+            (_, true) => ProgressDisplay::Bar(bar(total.is_some())),
         };
-        Self { display, total, throttle: check.verbose.then(ThrottleLog::default) }
+        let targets = u64::try_from(total.unwrap_or_default()).unwrap_or(u64::MAX);
+        Self {
+            display,
+            estimator: Estimator::new(Pace::of(config), targets, settled),
+            has_total: total.is_some(),
+            throttle: check.verbose.then(ThrottleLog::default),
+        }
     }
 
-    /// Shows the account so far.
-    pub(crate) fn update(&mut self, account: &Account) {
-        let settled = account.settled() + account.excluded;
-        let open = account.state(PortState::Open);
+    /// Shows the account so far. `of_run` includes earlier processes, and `own` is that of this one.
+    pub(crate) fn update(&mut self, of_run: &Account, own: &Account) {
+        self.estimator.observe(own);
         match &mut self.display {
             ProgressDisplay::Bar(bar) => {
-                bar.set_position(settled);
-                let rate = rate(settled, account.elapsed);
-                let left = self.total.map(|_| left(bar.eta(), account.backlog));
-                let left = left.map_or(String::new(), |left| format!("  {left}"));
-                bar.set_message(format!("{rate}/s  {open} open{left}"));
+                if self.has_total {
+                    bar.set_position(self.estimator.estimate(own).percent);
+                }
+                bar.set_message(line(&self.estimator, of_run, own, self.has_total));
             }
-            ProgressDisplay::Lines { every, next } if account.elapsed >= *next => {
-                *next = account.elapsed + *every;
-                terminal::note(line(account, self.total));
+            ProgressDisplay::Lines { every, next } if own.elapsed >= *next => {
+                *next = own.elapsed + *every;
+                terminal::note(line(&self.estimator, of_run, own, self.has_total));
             }
             ProgressDisplay::Lines { .. } | ProgressDisplay::Hidden => {}
         }
-        if let Some(throttle) = self.throttle.as_mut().and_then(|log| log.next_message(account)) {
+        if let Some(throttle) = self.throttle.as_mut().and_then(|log| log.next_message(own)) {
             self.suspend(|| terminal::note(format!("speed limited by {}", describe(throttle))));
         }
     }
@@ -125,50 +134,56 @@ fn describe(throttle: Throttle) -> String {
     format!("{throttle}{options}")
 }
 
-fn bar(total: Option<u64>) -> ProgressBar {
-    let template = match total {
-        Some(_) => "{bar:24} {human_pos}/{human_len}  {msg}",
-        None => "{spinner} {human_pos}  {msg}  {elapsed}",
+fn bar(has_total: bool) -> ProgressBar {
+    let (template, length) = if has_total {
+        ("{bar:24} {msg}", Some(100))
+    } else {
+        ("{spinner} {msg}, {elapsed}", None)
     };
     let style = ProgressStyle::with_template(template).expect("the templates are constant");
-    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
+    let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(5));
     bar.set_style(style);
     bar.enable_steady_tick(TICK);
     bar
 }
 
-/// Returns the number of targets per second.
-fn rate(settled: u64, elapsed: Duration) -> u128 {
-    u128::from(settled) * 1000 / elapsed.as_millis().max(1)
-}
-
-/// Formats progress as a line.
-fn line(account: &Account, total: Option<u64>) -> String {
-    let settled = account.settled() + account.excluded;
-    let (rate, open) = (rate(settled, account.elapsed), account.state(PortState::Open));
-    let Some(total) = total else {
-        return format!("{settled} done, {rate}/s, {open} open");
+/// Describes the progress in one line.
+fn line(estimator: &Estimator, of_run: &Account, own: &Account, has_total: bool) -> String {
+    let rate = format!("{}/s", with_commas(estimator.rate()));
+    let open = format!("{} open", with_commas(of_run.state(PortState::Open)));
+    if !has_total {
+        let done = of_run.settled() + of_run.excluded;
+        return format!("{} done, {rate}, {open}", with_commas(done));
+    }
+    let Estimate { pass, percent, left } = estimator.estimate(own);
+    let done = match pass {
+        None => "asking silent targets again".to_owned(),
+        Some((_, 1)) => format!("{percent} %"),
+        Some((pass, passes)) => format!("pass {pass} of {passes}, {percent} %"),
     };
-    let seconds = u128::from(total.saturating_sub(settled)) / rate.max(1);
-    let eta = Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX));
-    let left = left(eta, account.backlog);
-    format!("{settled}/{total} done, {rate}/s, {open} open, {left}")
+    format!("{done}, {rate}, {open}, {}", describe_left(left, own.backlog))
 }
 
-/// Describes the remaining time: at the current rate or, if that takes longer, until the host with
-/// the longest queue is done.
-fn left(at_current_rate: Duration, backlog: Option<HostBacklog>) -> String {
-    let slow = backlog.filter(|backlog| {
-        backlog.longest_remaining.is_none_or(|remaining| remaining > at_current_rate)
-    });
-    let time = slow.map_or(Some(at_current_rate), |slow| slow.longest_remaining);
-    let time = time.map_or("?".to_owned(), |time| format!("{:#}", HumanDuration(time)));
-    match slow {
-        None => format!("{time} left"),
-        Some(HostBacklog { longest, longest_targets, .. }) => {
-            let targets = HumanCount(longest_targets as u64);
-            format!("{time} left for {longest} ({targets} wait)")
-        }
+/// Describes the remaining time: the estimate or, if that takes longer, until the host with the
+/// longest queue is done.
+fn describe_left(left: Duration, backlog: Option<HostBacklog>) -> String {
+    let slow =
+        backlog.filter(|slow| slow.longest_remaining.is_none_or(|remaining| remaining > left));
+    let Some(HostBacklog { longest, longest_targets, longest_remaining, .. }) = slow else {
+        return format!("about {} left", describe_time(left));
+    };
+    let time = longest_remaining.map_or("unknown time".to_owned(), describe_time);
+    let targets = with_commas(longest_targets as u64);
+    format!("about {time} left for {longest} ({targets} wait)")
+}
+
+/// Formats a time in its largest unit of which there are at least two, rounded up.
+fn describe_time(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    match seconds {
+        0..120 => format!("{} s", seconds.max(1)),
+        120..7200 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h", seconds.div_ceil(3600)),
     }
 }
 
@@ -188,11 +203,28 @@ mod tests {
     }
 
     #[test]
-    fn line_shows_done_rate_open_and_remaining_time() {
+    fn line_shows_pass_share_rate_open_and_remaining_time() {
+        let pace = Pace::of(&Config::default());
+        let mut estimator = Estimator::new(pace, 1000, 0);
+        let mut earlier = Account::default();
+        (earlier.elapsed, earlier.passes.started) = (Duration::from_secs(1), 100);
+        estimator.observe(&earlier);
         let mut account = Account::default();
-        (account.elapsed, account.excluded) = (Duration::from_millis(2_500), 250);
-        assert_eq!(line(&account, None), "250 done, 100/s, 0 open");
-        assert_eq!(line(&account, Some(1000)), "250/1000 done, 100/s, 0 open, 7s left");
-        assert_eq!(line(&Account::default(), None), "0 done, 0/s, 0 open");
+        (account.targets, account.excluded) = (250, 250);
+        (account.elapsed, account.passes.started) = (Duration::from_millis(2_500), 250);
+        let line =
+            |estimator: &Estimator, has_total| line(estimator, &account, &account, has_total);
+        estimator.observe(&account);
+        assert_eq!(line(&estimator, false), "250 done, 100/s, 0 open");
+        let with_total = "pass 1 of 2, 25 %, 100/s, 0 open, about 8 s left";
+        assert_eq!(line(&estimator, true), with_total);
+    }
+
+    #[test]
+    fn remaining_time_is_rounded_up_and_names_a_host_that_takes_longer() {
+        let described = [0, 1, 12, 119, 120, 7100, 7201, 100_000]
+            .map(|seconds| describe_time(Duration::from_secs(seconds)));
+        assert_eq!(described, ["1 s", "1 s", "12 s", "119 s", "2 min", "119 min", "3 h", "28 h"]);
+        assert_eq!(describe_left(Duration::from_millis(11_001), None), "about 12 s left");
     }
 }

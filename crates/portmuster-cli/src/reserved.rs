@@ -12,8 +12,8 @@ use anyhow::{Context, bail};
 use portmuster::journal::is_reserved_name;
 
 use crate::{
-    args::{Check, OutputSpec},
-    file_identity::{Identity, follow_links, identity_at, parent, regular_at},
+    args::{Check, OutputSpec, SummarySpec},
+    file_identity::{Identity, follow_links, identity_at, parent, redirected, regular_at},
     read_files::ReadFiles,
 };
 
@@ -36,7 +36,9 @@ const DATABASE_MAGIC: &[u8] = b"SQLite format 3\0";
 pub(crate) fn refuse_reserved(check: &Check, reads: &ReadFiles) -> anyhow::Result<()> {
     let journal = check.journal.journal.as_deref();
     let outputs = || check.outputs.iter().filter_map(OutputSpec::file);
-    let written: Vec<&Path> = outputs().chain(journal).chain(check.measure.as_deref()).collect();
+    let summary = check.summary.as_ref().and_then(SummarySpec::file);
+    let others = || outputs().chain(journal).chain(check.measure.as_deref());
+    let written: Vec<&Path> = others().chain(summary).collect();
     let all: Vec<&Path> = written.iter().copied().chain(reads.paths()).collect();
     for database in check.outputs.iter().filter(|output| output.is_database()) {
         let path = database.file().context("a database is a file")?;
@@ -48,9 +50,27 @@ pub(crate) fn refuse_reserved(check: &Check, reads: &ReadFiles) -> anyhow::Resul
     for path in written {
         refuse_beside_existing(path)?;
     }
+    if let Some(summary) = summary {
+        refuse_shared_summary(summary, others())?;
+    }
     if let Some(measure) = &check.measure {
         let refused = regular_at(measure).map_or(Ok(()), |identity| reads.refuse(identity));
         refused.with_context(|| format!("opening {}", name(measure)))?;
+    }
+    Ok(())
+}
+
+/// Refuses a summary in a file that the run writes to anyway.
+fn refuse_shared_summary<'a>(
+    summary: &Path,
+    others: impl IntoIterator<Item = &'a Path>,
+) -> anyhow::Result<()> {
+    let location = Location::of(summary);
+    let is_shared = |other: &&Path| location.as_ref().is_some_and(|own| own.is(other));
+    let stdout = || redirected(&io::stdout()).map(|file| file.identity);
+    let is_stdout = regular_at(summary).is_some_and(|own| stdout() == Some(own));
+    if is_stdout || others.into_iter().any(|other| is_shared(&other)) {
+        bail!("{} is another output as well: give the summary its own file", name(summary));
     }
     Ok(())
 }

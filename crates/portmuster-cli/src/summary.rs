@@ -1,9 +1,15 @@
 //! The summary of a run on stderr.
 
 use portmuster::{
-    Account, PortState, Positions, Service, method::WorkersReport, outcome::Fault, sink::Ending,
+    Account, PortState, Positions, Service,
+    config::MaxMissed,
+    method::WorkersReport,
+    outcome::{Certainty, Fault},
+    sink::Ending,
     targets::Skipped,
 };
+
+mod certainty;
 
 use crate::{clock, terminal};
 
@@ -37,6 +43,23 @@ pub(crate) fn print(account: &Account, total: Option<u128>, skipped: Skipped, li
     }
     if let Some(fault) = account.last_fault {
         terminal::note(shortages(account, fault));
+    }
+}
+
+/// Prints how many targets at most would answer one more attempt, if there are any that did not
+/// answer.
+///
+/// `certainty` is that of a run which has measured it; `None`: the run was stopped. `max_missed` is the
+/// largest share that may be missed.
+pub(crate) fn print_certainty(
+    account: &Account,
+    certainty: Option<&Certainty>,
+    max_missed: MaxMissed,
+) {
+    if let Some(certainty) = certainty {
+        certainty::lines(certainty, max_missed).into_iter().for_each(terminal::note);
+    } else if account.state(PortState::Filtered) > 0 {
+        terminal::note(certainty::STOPPED);
     }
 }
 

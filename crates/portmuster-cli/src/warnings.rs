@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
 };
 
-use portmuster::method::InFlight;
+use portmuster::method::{InFlight, LimitingResource};
 use rustix::process::geteuid;
 
 use crate::{args::Check, input::Input, terminal};
@@ -61,7 +61,11 @@ pub(crate) fn print_in_flight(check: &Check, in_flight: InFlight, total: Option<
         return;
     }
     if let Some(limited_by) = limited_by {
-        terminal::note(format!("in flight: {given} of {asked}; {limited_by}"));
+        let option = match limited_by {
+            LimitingResource::TcpMemory | LimitingResource::Default => " (--in-flight)",
+            _ => "",
+        };
+        terminal::note(format!("in flight: {given} of {asked}; {limited_by}{option}"));
     }
     if let Some(most) = tcp_memory {
         terminal::note(format!(

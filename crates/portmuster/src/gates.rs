@@ -21,13 +21,14 @@
 //! Proof is a refused connection, ssh, telnet or another identified protocol. Silence, a login prompt
 //! and an unknown protocol are no proof, and neither is a target that was excluded or not reached:
 //! if [verdicts are required](Gates::requiring_verdicts), each of these violates the gates. A run in
-//! which no connection was accepted or refused violates them too.
+//! which no connection was accepted or refused violates them too. If silent targets are allowed, how many
+//! of them were missed [can be limited](Gates::limiting_missed).
 //!
 //! Invariant: only proof of absence counts as absent. What is not known is counted as such.
 
 use thiserror::Error;
 
-use crate::outcome::Outcome;
+use crate::{config::MaxMissed, outcome::Outcome};
 
 mod forbidden;
 mod inconclusive;
@@ -51,6 +52,8 @@ pub struct Gates {
     forbidden: Vec<Forbidden>,
     /// The kinds of targets that may lack a verdict; `None`: no verdict is required.
     allowed: Option<Vec<Inconclusive>>,
+    /// The largest share of silent targets that may be missed; `None`: any.
+    max_missed: Option<MaxMissed>,
     state: GateState,
 }
 
@@ -70,7 +73,7 @@ impl Gates {
             }
         }
         let state = GateState::new(unique.len());
-        Self { forbidden: unique, allowed: None, state }
+        Self { forbidden: unique, allowed: None, max_missed: None, state }
     }
 
     /// Requires a verdict on each target, except for targets of the allowed kinds.
@@ -80,6 +83,16 @@ impl Gates {
     #[must_use]
     pub fn requiring_verdicts(self, allowed: impl IntoIterator<Item = Inconclusive>) -> Self {
         Self { allowed: Some(allowed.into_iter().collect()), ..self }
+    }
+
+    /// Requires that at most this share of the targets that did not answer was missed, with the
+    /// [confidence](crate::outcome::Certainty::CONFIDENCE) of the run's certainty.
+    ///
+    /// The run must [measure it](crate::config::ConfigBuilder::max_missed). A run without silent targets
+    /// has missed none.
+    #[must_use]
+    pub fn limiting_missed(self, max_missed: MaxMissed) -> Self {
+        Self { max_missed: Some(max_missed), ..self }
     }
 
     /// Continues from the state of an earlier process, which had examined `outcomes` outcomes.
@@ -118,7 +131,9 @@ impl Gates {
     /// Returns what was found and what is proven, for a run with these totals.
     #[must_use]
     pub fn report(&self, totals: &RunTotals) -> GateReport {
-        report::report(&self.forbidden, self.allowed.as_deref(), &self.state, totals)
+        let exceeded = self.max_missed.filter(|&share| !totals.is_within(share));
+        let report = report::report(&self.forbidden, self.allowed.as_deref(), &self.state, totals);
+        GateReport { exceeded_max_missed: exceeded, ..report }
     }
 }
 

@@ -32,20 +32,13 @@ Largest share of silent targets that may be missed [default: 0.1%]. After the la
 targets, a random sample of its silent targets is asked again with the whole --timeout. If one answers, \
 all are asked again, up to twice. The summary states how many silent targets at most would answer one \
 more attempt, and with --require-verdict the run fails if that is more than this share. Rows of silent \
-targets are written when their block is done."
+targets are written when their block is done. With --retries 0 none is asked again."
     )]
-    max_missed: Option<MaxMissed>,
+    pub(super) max_missed: Option<MaxMissed>,
 
     /// Do not ask silent targets again to estimate how many were missed
     #[arg(long, conflicts_with = "max_missed")]
-    no_canaries: bool,
-}
-
-impl CertaintyArgs {
-    /// Returns the largest share of silent targets that may be missed; `None`: it is not estimated.
-    pub(crate) fn max_missed(&self) -> Option<MaxMissed> {
-        (!self.no_canaries).then(|| self.max_missed.unwrap_or_default())
-    }
+    pub(super) no_canaries: bool,
 }
 
 fn max_missed(text: &str) -> Result<MaxMissed, MaxMissedError> {

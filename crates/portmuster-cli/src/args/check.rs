@@ -6,10 +6,11 @@ use std::{
     time::Duration,
 };
 
+use anyhow::bail;
 use clap::Args;
 use portmuster::{
     Config, Method,
-    config::{Addresses, defaults},
+    config::{Addresses, MaxMissed, defaults},
     targets::Ports,
 };
 
@@ -20,7 +21,7 @@ use super::{
     gates::GateArgs,
     input_format::InputFormatArgs,
     journal::JournalArgs,
-    output::{ExistingFiles, OutputSpec},
+    output::{ExistingFiles, OutputSpec, SummarySpec},
     selection::Selection,
     settings::build,
     values::{self, Ceiling},
@@ -162,6 +163,19 @@ connections to it are open or targets wait for it. Its untried targets become un
     )]
     pub(crate) outputs: Vec<OutputSpec>,
 
+    /// Write what the run has found in all to a file, in JSON
+    #[arg(
+        long,
+        value_name = "json=FILE",
+        conflicts_with_all = ["list", "count"],
+        long_help = "\
+Write what the run has found in all to a file, in JSON: the number of targets in each state, losses, \
+services, gates, and how many silent targets may have been missed. It is written when the run ends, \
+also if it was interrupted or failed. `json=-` writes it to stdout, if no output goes there. --append \
+adds a line to an existing file; --force and --resume replace it."
+    )]
+    pub(crate) summary: Option<SummarySpec>,
+
     #[command(flatten)]
     pub(crate) existing: ExistingFiles,
 
@@ -201,6 +215,14 @@ impl Check {
         let addresses =
             if self.selection.all_addresses { Addresses::Each } else { Addresses::UntilOneAccepts };
         let rate = self.rate.unwrap_or(Ceiling(NonZeroU32::new(defaults::RATE)));
+        if self.retries == 0
+            && let Some(max_missed) = self.certainty.max_missed
+        {
+            bail!(
+                "--max-missed {max_missed} asks silent targets again, and --retries 0 asks each only once: \
+                 remove one of them"
+            );
+        }
         let settings = Config::builder()
             .method(self.method)
             .workers(self.workers.map(NonZeroUsize::get))
@@ -211,7 +233,7 @@ impl Check {
             .host_timeout(self.host_timeout)
             .retries(self.retries)
             .patience(self.certainty.patience)
-            .max_missed(self.certainty.max_missed())
+            .max_missed(self.max_missed())
             .seed(self.selection.seed)
             .addresses(addresses)
             .source(self.selection.source)
@@ -219,6 +241,12 @@ impl Check {
             .speak_first(self.probe.active.speak_first())
             .evidence(self.probe.evidence);
         build(self.limits.apply(settings))
+    }
+
+    /// Returns the largest share of silent targets that may be missed; `None`: it is not estimated.
+    pub(crate) fn max_missed(&self) -> Option<MaxMissed> {
+        let CertaintyArgs { max_missed, no_canaries, .. } = self.certainty;
+        (self.retries > 0 && !no_canaries).then(|| max_missed.unwrap_or_default())
     }
 
     /// Returns the outputs that are databases.

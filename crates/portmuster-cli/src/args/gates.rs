@@ -20,7 +20,7 @@ were not tried), silent, closed-early, tarpit, unknown, telnet-likely (unless fo
 ssh-broken, not-probed, excluded, left (not reached), and input lines that can't be read; nor is an \
 ssh server without a list of algorithms (kex-missing, ssh-throttled) if a forbidden finding depends on \
 it. The summary lists each kind with its first targets. If only open is forbidden, an accepted \
-connection is a verdict.";
+connection is a verdict. Silent targets that --allow filtered accepts still have to fulfil --max-missed.";
 
 const ALLOW: &str = "\
 Kinds of targets that --require-verdict accepts without a verdict, separated by commas; repeatable: \

@@ -65,6 +65,33 @@ impl FromStr for OutputSpec {
     }
 }
 
+/// Where the summary of the run goes, in JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SummarySpec {
+    /// `None`: stdout.
+    file: Option<PathBuf>,
+}
+
+impl SummarySpec {
+    /// Returns the file; `None`: stdout.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+}
+
+impl FromStr for SummarySpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some(("json", "")) => Err("the file after = is missing".to_owned()),
+            Some(("json", "-")) => Ok(Self { file: None }),
+            Some(("json", file)) => Ok(Self { file: Some(file.into()) }),
+            _ => Err("expected json=FILE, or json=- for stdout".to_owned()),
+        }
+    }
+}
+
 /// What to do with output files that exist. By default the command refuses to change them.
 #[derive(Debug, Clone, Copy, Args)]
 #[group(multiple = false)]
@@ -97,5 +124,15 @@ mod tests {
         assert!(parsed("jsonl=").is_err());
         assert!(parsed("sqlite").is_err_and(|error| error.contains("sqlite=FILE")));
         assert!(parsed("sqlite=-").is_err());
+    }
+
+    #[test]
+    fn summary_is_json_in_a_file_or_on_stdout() {
+        let file = |text: &str| text.parse().map(|SummarySpec { file }| file);
+        assert_eq!(file("json=a=b"), Ok(Some("a=b".into())));
+        assert_eq!(file("json=-"), Ok(None));
+        for text in ["json", "json=", "a.json", "xml=a", ""] {
+            assert!(file(text).is_err(), "{text}");
+        }
     }
 }

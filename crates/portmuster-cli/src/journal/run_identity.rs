@@ -47,7 +47,7 @@ fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
 
 /// Returns the settings of the attempts whose effect rows show. Speed and method may differ when a
 /// run resumes.
-fn attempts(config: &Config) -> [(&'static str, String); 12] {
+fn attempts(config: &Config) -> [(&'static str, String); 14] {
     let time = |limit: Duration| format!("{limit:?}");
     let probing = match config.probing() {
         Probing::KeyExchange => "key-exchange",
@@ -68,6 +68,8 @@ fn attempts(config: &Config) -> [(&'static str, String); 12] {
         ("deadline", time(config.deadline())),
         ("host-timeout", config.host_timeout().map_or("none".to_owned(), time)),
         ("retries", config.retries().to_string()),
+        ("patience", config.patience().name().to_owned()),
+        ("max-missed", config.max_missed().map_or("none".to_owned(), |share| share.to_string())),
         ("probe", probing.to_owned()),
         ("speak-first", speak_first.to_owned()),
         ("evidence", yes_or_no(config.evidence())),
@@ -105,7 +107,7 @@ fn yes_or_no(value: bool) -> String {
 mod tests {
     use std::net::IpAddr;
 
-    use portmuster::config::ConfigBuilder;
+    use portmuster::config::{ConfigBuilder, MaxMissed, Patience};
 
     use super::*;
 
@@ -127,6 +129,8 @@ mod tests {
             (settings().deadline(time), "deadline was "),
             (settings().host_timeout(time), "host-timeout was "),
             (settings().retries(99), "retries was "),
+            (settings().patience(Patience::Adaptive), "patience was "),
+            (settings().max_missed(MaxMissed::default()), "max-missed was "),
             (settings().probing(Probing::Greeting), "probe was "),
             (settings().speak_first(SpeakFirst::Never), "speak-first was "),
             (settings().evidence(true), "evidence was "),
@@ -143,7 +147,9 @@ mod tests {
     /// test above or this list.
     #[test]
     fn every_setting_is_part_of_the_identity_or_known_not_to_be() {
-        const OTHERS: [&str; 6] = ["method", "workers", "threads", "in_flight", "rate", "per_host"];
+        // The seed is that of the targets, which are compared as well.
+        const OTHERS: [&str; 7] =
+            ["method", "workers", "threads", "in_flight", "rate", "per_host", "seed"];
 
         let shown = format!("{:#?}", Config::default());
         let fields = shown.lines().filter_map(|line| line.trim_start().split_once(": "));

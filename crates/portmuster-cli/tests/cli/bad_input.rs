@@ -69,6 +69,26 @@ fn bad_option_value_is_reported() {
         ),
         (&["--retries", "x"], "'--retries <N>': expected a whole number from 0 to 4294967295"),
         (&["--retries", "-1"], "'-1' for '--retries <N>': expected a whole number from 0"),
+        (
+            &["--max-missed", "0"],
+            "'0' for '--max-missed <SHARE>': expected a percentage from 0.0001%",
+        ),
+        (&["--max-missed", "0%"], "expected a percentage from 0.0001% to 50%, such as 0.1%"),
+        (&["--max-missed", "200%"], "expected a percentage from 0.0001% to 50%, such as 0.1%"),
+        (&["--max-missed", "0.1"], "expected a percentage from 0.0001% to 50%, such as 0.1%"),
+        (
+            &["--max-missed", "1%", "--no-canaries"],
+            "'--max-missed <SHARE>' cannot be used with '--no-canaries'",
+        ),
+        (
+            &["--max-missed", "1%", "--retries", "0"],
+            "--max-missed 1% asks silent targets again, and --retries 0 asks each only once: remove one \
+             of them",
+        ),
+        (
+            &["--patience", "some"],
+            "'some' for '--patience <WHICH>'\n  [possible values: full, adaptive]",
+        ),
         (&["--seed", "x"], "'--seed <N>': expected a whole number from 0 to 18446744073709551615"),
         (&["--column", "ip"], "--input <FILE>"),
         (&["--threads", "10"], "the method event-loop has no setting threads"),

@@ -77,8 +77,8 @@ fn in_flight_fits_the_address_space() {
         "ip link set lo up
         {DROP_PORT_9}
         ulimit -v 60000
-        exec \"$portmuster\" check 127.0.0.0/18 -p 9 --rate max --retries 0 --timeout 300ms \
-            -o jsonl --method \"$1\""
+        exec \"$portmuster\" check 127.0.0.0/18 -p 9 --rate max --in-flight 16384 --retries 0 \
+            --timeout 300ms -o jsonl --method \"$1\""
     );
     for method in ["event-loop", "process-event-loops"] {
         let Some(ended) = sh_in_namespaces(&["--net"], &script, method) else { return };
@@ -154,6 +154,27 @@ fn tcp_memory_limit_is_reported() {
     let message = "the TCP memory of this system is sized for 300: connections of other programs";
     assert!(ended.stderr.contains(message), "{}", ended.stderr);
     assert!(ended.stderr.contains("raise net.ipv4.tcp_mem for this many\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn rate_that_needs_more_than_the_default_is_reported() {
+    let folder = Folder::new();
+    let in_flight = |tcp_mem: &str, option: &str| {
+        let file = [("/proc/sys/net/ipv4/tcp_mem", tcp_mem)];
+        let script = with_system_files(&file).replace("--in-flight 1000000", option);
+        let script =
+            script.replace("--rate max", "--rate 200000").replace("127.0.0.0/22", "127.0.0.0/16");
+        let ended = sh_in_namespaces(&["--mount"], &script, folder.path())?;
+        let note = ended.stderr.lines().find(|line| line.contains(": in flight: "));
+        Some(note.unwrap_or_default().to_owned())
+    };
+    let Some(note) = in_flight("100\\t200\\t40000", "") else { return };
+    let memory = "portmuster: in flight: 20000 of 800000; that is half of what the TCP memory of this \
+                  system is sized for; for more, raise net.ipv4.tcp_mem, or ask for the number \
+                  (--in-flight)";
+    assert_eq!(note, memory);
+    let Some(note) = in_flight("100\\t200\\t40000", "--in-flight 30000") else { return };
+    assert_eq!(note, "");
 }
 
 /// A control group does not refuse memory that it lacks: it kills.

@@ -14,7 +14,7 @@ use crate::{
 /// Name, type, and whether the column is NOT NULL.
 type Column<'a> = (&'a str, &'a str, bool);
 
-const RUNS: [Column<'_>; 13] = [
+const RUNS: [Column<'_>; 30] = [
     ("id", "INTEGER", false),
     ("started", "TEXT", true),
     ("ended", "TEXT", false),
@@ -28,6 +28,23 @@ const RUNS: [Column<'_>; 13] = [
     ("unchecked", "INTEGER", false),
     ("excluded", "INTEGER", false),
     ("left", "INTEGER", false),
+    ("elapsed_ms", "REAL", false),
+    ("found_on_retry", "INTEGER", false),
+    ("slowed", "INTEGER", false),
+    ("faults", "INTEGER", false),
+    ("silent", "INTEGER", false),
+    ("asked_again", "INTEGER", false),
+    ("answered", "INTEGER", false),
+    ("bound", "REAL", false),
+    ("bound_count", "INTEGER", false),
+    ("confidence", "REAL", false),
+    ("blocked", "INTEGER", false),
+    ("controls", "INTEGER", false),
+    ("silent_controls", "INTEGER", false),
+    ("icmp_refused", "INTEGER", false),
+    ("icmp_refused_asked_again", "INTEGER", false),
+    ("icmp_refused_answered", "INTEGER", false),
+    ("icmp_refused_bound_count", "INTEGER", false),
 ];
 
 const OUTCOMES: [Column<'_>; 35] = [
@@ -130,7 +147,7 @@ fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
 /// Asserts that the database passes the integrity check of `SQLite` and has exactly the declared schema.
 pub(crate) fn assert_intact(database: &Connection) {
     assert_eq!(column::<String>(database, "PRAGMA integrity_check"), ["ok"]);
-    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [2]);
+    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [3]);
     let application = u32::from_be_bytes(*b"port");
     assert_eq!(column::<u32>(database, "PRAGMA application_id"), [application]);
     let names = column::<String>(database, "SELECT name FROM sqlite_schema ORDER BY name");
@@ -251,13 +268,13 @@ fn foreign_file_is_refused_and_unchanged() {
     assert_eq!(check_into(&newer, &[]).status, Some(0));
     let database = Connection::open(&newer).expect("it is a database");
     database
-        .execute_batch("PRAGMA user_version = 3; UPDATE runs SET version = '7.3.0'")
+        .execute_batch("PRAGMA user_version = 4; UPDATE runs SET version = '7.3.0'")
         .expect("it is SQL");
     drop(database);
     for (file, complaint) in [
         (foreign, "not a portmuster database; choose another file"),
         (folder.write("rows.jsonl", "{}\n"), "not a portmuster database"),
-        (newer, "its schema version is 3, written by portmuster 7.3.0; this program ("),
+        (newer, "its schema version is 4, written by portmuster 7.3.0; this program ("),
     ] {
         let before = fs::read(&file).expect("it exists");
         let ended = check_into(&file, &["--force"]);
@@ -288,7 +305,7 @@ fn schema_1() -> String {
         INSERT INTO outcomes (run, position, host, port, open, state, reason, attempts, time)
             VALUES (1, 0, '127.0.0.1', 1, 1, 'open', 'accepted', 1, ''),
                 (1, 1, '127.0.0.1', 2, 0, 'closed', 'refused', 1, '')",
-        columns(&RUNS),
+        columns(&RUNS[..13]),
         columns(&OUTCOMES),
         u32::from_be_bytes(*b"port"),
     )

@@ -177,7 +177,15 @@ fn unanswered_port_is_filtered_after_retries() {
     let target = listener.local_addr().expect("it is bound").to_string();
     for method in METHODS {
         for (retries, attempts) in [("0", 1), ("2", 3)] {
-            let settings = ["--timeout=300ms", "--retries", retries, "--method", method];
+            let settings = [
+                "--timeout=300ms",
+                "--patience=full",
+                "--no-canaries",
+                "--retries",
+                retries,
+                "--method",
+                method,
+            ];
             let ended = check([&[target.as_str(), "-o=jsonl"], &settings[..]].concat());
             let rows = ended.rows();
             assert_eq!(rows[0].verdict(), ("filtered", "no-answer"), "{method}");

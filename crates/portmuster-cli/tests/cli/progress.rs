@@ -2,6 +2,7 @@
 
 use crate::{
     program::{Ended, check},
+    shell::{DROP_PORT_9, sh_in_namespaces},
     terminal,
 };
 
@@ -14,10 +15,34 @@ fn run_with(arguments: &[&str]) -> Ended {
 fn progress_always_prints_lines_without_a_terminal() {
     let ended = run_with(&["--progress=always"]);
     let line = ended.stderr.lines().next().expect("there is a line");
-    let (done, rest) = line.split_once("/128 done, ").expect("it counts the targets done");
-    assert!(done.starts_with("portmuster: ") && rest.ends_with("s left"), "{line}");
-    assert!(rest.contains("/s, 0 open, "), "{line}");
+    assert!(line.starts_with("portmuster: pass 1 of 2, "), "{line}");
+    assert!(line.contains(" %, ") && line.contains("/s, 0 open, about "), "{line}");
+    assert!(line.ends_with(" s left"), "{line}");
     assert_eq!(ended.stdout, "");
+}
+
+/// Nothing answers: the retries start 5 s after the first attempts and wait for 3.2 s. Then all targets
+/// are asked once more, for 4 s.
+#[test]
+fn remaining_time_includes_retries_and_the_last_question() {
+    let script = format!(
+        "ip link set lo up
+        {DROP_PORT_9}
+        exec \"$portmuster\" check 127.0.0.0/24 -p 9 --progress=always --timeout 4s -o jsonl"
+    );
+    let Some(ended) = sh_in_namespaces(&["--net"], &script, "") else { return };
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let lines = ended.stderr.lines().filter(|line| line.contains(" %, "));
+    let left = lines.filter_map(|line| {
+        let (_, time) = line.rsplit_once("about ")?;
+        time.strip_suffix(" s left")?.parse::<u64>().ok()
+    });
+    let left: Vec<_> = left.collect();
+    // Until then, at least the last 4.5 s are left.
+    assert!(!left.is_empty() && left.iter().all(|&seconds| seconds >= 5), "{ended:?}");
+    assert!(ended.stderr.contains("asking silent targets again, "), "{ended:?}");
+    let certainty = "certainty: all 256 silent targets were asked again, none answered";
+    assert!(ended.stderr.contains(certainty), "{ended:?}");
 }
 
 #[test]
@@ -33,12 +58,12 @@ fn progress_is_off_without_a_terminal() {
 fn progress_on_a_terminal_is_one_erased_line() {
     let arguments = ["check", "127.0.0.0/25", "-p1", "--rate=64"];
     let shown = terminal::shown(arguments, &[("TERM", "xterm")]);
-    assert!(shown.contains("/128 ") && shown.contains("0 open"), "{shown:?}");
-    let (_, after) = shown.rsplit_once("/128 ").expect("the line was shown");
+    let (_, after) = shown.rsplit_once("pass 1 of 2, ").expect("the line was shown");
+    assert!(after.contains("0 open, about "), "{shown:?}");
     assert!(after.contains("\x1b[2K"), "{shown:?}");
     assert!(after.contains("128 targets = "), "{shown:?}");
 
     let arguments = arguments.into_iter().chain(["--progress=never"]);
     let shown = terminal::shown(arguments, &[("TERM", "xterm")]);
-    assert!(!shown.contains("/128 "), "{shown:?}");
+    assert!(!shown.contains("pass 1"), "{shown:?}");
 }

@@ -40,11 +40,11 @@ fn forbidden_unshare_makes_loops_share_descriptor_table() {
 fn missing_epoll_falls_back_to_threads() {
     let note = "256 of 16384; epoll is not available";
     for call in ["epoll_create1=EPERM", "epoll_create1=ENOSYS", "epoll_ctl=ENOSPC"] {
-        assert_completes(call, "", "", note);
+        assert_completes(call, "", "--in-flight=16384", note);
         assert_completes(call, "", "--method=process-event-loops", "");
     }
     assert_completes("epoll_create1=EPERM", "", "--in-flight=3", "");
-    assert_completes("epoll_create1=EMFILE", "ulimit -n 64", "", " of 16384; ");
+    assert_completes("epoll_create1=EMFILE", "ulimit -n 64", "--in-flight=16384", " of 16384; ");
 }
 
 /// Some sandboxes allow a poller but forbid waiting for it. The second rule allows calls with a

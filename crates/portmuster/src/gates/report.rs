@@ -6,7 +6,8 @@ use super::{
     state::{GateState, ItemTally, TargetSample},
 };
 use crate::{
-    outcome::{Account, PortState},
+    config::MaxMissed,
+    outcome::{Account, Certainty, PortState},
     targets::Skipped,
 };
 
@@ -25,6 +26,10 @@ pub struct RunTotals {
     pub bad_lines: u64,
     /// Whether the input was not read to its end, so that its other targets are unknown.
     pub is_cut_short: bool,
+    /// How certain it is that silent targets would not answer, as
+    /// [`Outcomes::certainty`](crate::Outcomes::certainty) states it. `None`: it was not measured, or the
+    /// run was stopped.
+    pub certainty: Option<Certainty>,
 }
 
 impl RunTotals {
@@ -45,7 +50,15 @@ impl RunTotals {
             skipped: Skipped::default(),
             bad_lines: 0,
             is_cut_short: false,
+            certainty: None,
         }
+    }
+
+    /// Returns whether at most this share of the targets that did not answer was missed.
+    pub(super) fn is_within(&self, max_missed: MaxMissed) -> bool {
+        let has_silent = self.account.state(PortState::Filtered) > 0;
+        let is_within = |certainty: Certainty| certainty.is_within(max_missed.share());
+        self.certainty.map_or(!has_silent, is_within)
     }
 
     /// Returns how many targets of the input are excluded.
@@ -82,6 +95,9 @@ pub struct GateReport {
     /// Whether any connection was accepted or refused. If not, the run has reached nothing beyond
     /// this machine or a firewall, and proves nothing.
     pub has_answers: bool,
+    /// The largest share of silent targets that may be missed, if the run does not prove that it was not
+    /// exceeded. `None`: that is proven, or [any share](super::Gates::limiting_missed) may be missed.
+    pub exceeded_max_missed: Option<MaxMissed>,
 }
 
 /// The targets by what is known about one forbidden item.
@@ -116,14 +132,14 @@ pub struct MissingVerdicts {
 
 impl GateReport {
     /// Returns whether the run violates its gates: it found something forbidden, a required verdict
-    /// is missing, or nothing answered at all.
+    /// is missing, too many silent targets may have been missed, or nothing answered at all.
     #[must_use]
     pub fn is_violated(&self) -> bool {
         let is_found = self.items.iter().any(|item| item.found.count > 0);
         let is_unproven = self.unproven.as_ref().is_some_and(|kinds| {
             self.left > 0 || self.is_cut_short || kinds.iter().any(|kind| !kind.is_allowed)
         });
-        is_found || is_unproven || !self.has_answers
+        is_found || is_unproven || self.exceeded_max_missed.is_some() || !self.has_answers
     }
 }
 
@@ -145,6 +161,7 @@ pub(super) fn report(
         left: totals.targets.saturating_sub(examined),
         is_cut_short: totals.is_cut_short,
         has_answers: totals.has_answers(),
+        exceeded_max_missed: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::*;
 use crate::{
-    outcome::{Account, PortState, Reason, Service, Verdict},
+    outcome::{Account, Certainty, Look, PortState, Reason, Service, Verdict},
     targets::Target,
 };
 
@@ -22,6 +22,10 @@ fn outcome(port: u16, state: PortState, service: Option<Service>) -> Outcome {
 
 fn open(port: u16, service: Service) -> Outcome {
     outcome(port, PortState::Open, Some(service))
+}
+
+fn filtered(port: u16) -> Outcome {
+    outcome(port, PortState::Filtered, None)
 }
 
 fn closed(port: u16) -> Outcome {
@@ -150,6 +154,37 @@ fn run_without_answers_violates_every_gate() {
     let totals = examine(&mut gates, &outcomes);
     let report = gates.report(&totals);
     assert!(report.is_violated() && !report.has_answers);
+}
+
+#[test]
+fn silent_targets_that_may_be_missed_violate_a_limit() {
+    let outcomes = [closed(1), filtered(2)];
+    let allowed = || no_telnet().requiring_verdicts([Inconclusive::Filtered]);
+    let mut gates = allowed().limiting_missed(MaxMissed::default());
+    let mut totals = examine(&mut gates, &outcomes);
+    let exceeded = |gates: &Gates, totals: &RunTotals| {
+        let report = gates.report(totals);
+        assert_eq!(report.is_violated(), report.exceeded_max_missed.is_some());
+        report.exceeded_max_missed
+    };
+    assert_eq!(exceeded(&gates, &totals), Some(MaxMissed::default()), "nothing was measured");
+    let certainty = |asked| {
+        let look = Look { population: 1000, asked, hits: 0, found: 0 };
+        let mut certainty = Certainty::default();
+        certainty.silent.add_block(1000, &[look]);
+        Some(certainty)
+    };
+    totals.certainty = certainty(10);
+    assert!(exceeded(&gates, &totals).is_some());
+    totals.certainty = certainty(1000);
+    assert_eq!(exceeded(&gates, &totals), None);
+
+    let mut unlimited = allowed();
+    let totals = examine(&mut unlimited, &outcomes);
+    assert_eq!(exceeded(&unlimited, &totals), None);
+    let mut all_closed = allowed().limiting_missed(MaxMissed::default());
+    let totals = examine(&mut all_closed, &[closed(1)]);
+    assert_eq!(exceeded(&all_closed, &totals), None, "nothing was silent");
 }
 
 #[test]

@@ -11,8 +11,16 @@ use thiserror::Error;
 use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{
     outcome::PortState,
-    sink::{DatabaseErrorKind, DatabaseErrorRepr, inspect, open_read_only, schema, unescape},
+    sink::{
+        DatabaseErrorKind, DatabaseErrorRepr, inspect, open_read_only,
+        schema::{self, ExpectedColumn},
+        unescape,
+    },
 };
+
+/// The columns of a run that are read, among those that may be NULL.
+const READ_RUN_COLUMNS: [&str; 7] =
+    ["ended", "open", "closed", "filtered", "unresolved", "unchecked", "left"];
 
 /// The columns of an outcome that are read. Every schema version has them.
 const READ_COLUMNS: [&str; 15] = [
@@ -214,10 +222,11 @@ fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRu
 /// Checks that the database has all columns that are read. Every schema version has them.
 fn check_columns(connection: &Connection) -> Result<(), DatabaseErrorRepr> {
     let missing = schema::missing_columns(connection)?;
-    match missing.iter().find(|it| it.table == "runs" || READ_COLUMNS.contains(&it.column)) {
-        Some(missing) => Err(missing.missing_error()),
-        None => Ok(()),
-    }
+    let is_read = |it: &&ExpectedColumn| match it.table {
+        "runs" => READ_RUN_COLUMNS.contains(&it.column),
+        _ => READ_COLUMNS.contains(&it.column),
+    };
+    missing.iter().find(is_read).map_or(Ok(()), |missing| Err(missing.missing_error()))
 }
 
 fn runs(connection: &Connection) -> rusqlite::Result<Runs> {
@@ -408,7 +417,7 @@ mod tests {
         sink.flush().expect("there is room");
         if let Some(left) = left {
             let (account, targets) = (Account::default(), u128::from(left));
-            let ending = Ending { account, targets, time: SystemTime::UNIX_EPOCH };
+            let ending = Ending::new(account, targets, SystemTime::UNIX_EPOCH);
             sink.finish(&ending).expect("there is room");
         }
     }

@@ -51,7 +51,7 @@ const TCP_MEMORY: &str = "/proc/sys/net/ipv4/tcp_mem";
 #[non_exhaustive]
 pub struct InFlight {
     /// How many the settings need, up to the method's workers: the maximum that was set, or as many as
-    /// the rate takes.
+    /// the rate takes while nothing answers.
     pub asked: usize,
     /// The most that the run will have: fewer than asked where this system lacks a resource, and more
     /// if answers may come so late that the rate takes more.
@@ -63,7 +63,8 @@ pub struct InFlight {
     pub tcp_memory: Option<usize>,
 }
 
-/// A resource of which this system has too little.
+/// Why a run has fewer attempts in flight than its settings need: mostly a resource of which this
+/// system has too little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitingResource {
@@ -81,6 +82,11 @@ pub enum LimitingResource {
     Threads,
     /// Pollers (epoll): none can be created, so each attempt takes a thread.
     Pollers,
+    /// TCP memory, of which a run takes at most half unless a number of attempts is set.
+    TcpMemory,
+    /// The most attempts that a run has unless a number is set:
+    /// [`IN_FLIGHT_MAX`](crate::config::defaults::IN_FLIGHT_MAX).
+    Default,
 }
 
 /// Says what to do for more.
@@ -108,6 +114,11 @@ impl fmt::Display for LimitingResource {
                 "epoll is not available, so each takes a thread; for more, allow epoll, and raise \
                  fs.epoll.max_user_watches"
             }
+            Self::TcpMemory => {
+                "that is half of what the TCP memory of this system is sized for; for more, raise \
+                 net.ipv4.tcp_mem, or ask for the number"
+            }
+            Self::Default => "no run has more without being asked to; for more, ask for the number",
         })
     }
 }

@@ -41,16 +41,18 @@ impl Plan {
             _ => size.workers.min(descriptors::budget().attempts),
         };
         let is_short = workers < size.workers;
-        let InFlightRange { needed, most: planned } = InFlightRange::of(config);
+        let InFlightRange { needed, most: planned, ceiling } = InFlightRange::of(config);
         let mut plan = Self {
             method: config.method(),
             size,
             asked: 0,
             in_flight: planned.min(most),
-            limited_by: if most < needed {
+            limited_by: if most < needed.min(planned) {
                 Some(limiting)
+            } else if is_short {
+                Some(LimitingResource::Descriptors)
             } else {
-                is_short.then_some(LimitingResource::Descriptors)
+                (planned < needed).then_some(ceiling)
             },
             has_rate: config.rate().is_some(),
             program: program.cloned(),
@@ -90,30 +92,38 @@ impl Plan {
 struct InFlightRange {
     /// As many as keep up the rate while nothing answers as soon as attempts usually wait.
     needed: usize,
-    /// As many as keep it up while every attempt waits for the whole timeout.
+    /// As many as keep it up while every attempt waits for the whole timeout, up to a ceiling.
     most: usize,
+    /// What determines the ceiling.
+    ceiling: LimitingResource,
 }
 
 impl InFlightRange {
     fn of(config: &Config) -> Self {
         if let Some(in_flight) = config.in_flight() {
-            return Self { needed: in_flight, most: in_flight };
+            let ceiling = LimitingResource::Default;
+            return Self { needed: in_flight, most: in_flight, ceiling };
         }
         // More would take the memory of other programs' connections.
-        let ceiling = capacity::tcp_attempts().map_or(usize::MAX, |attempts| attempts / 2);
-        let ceiling = ceiling.clamp(defaults::IN_FLIGHT_MIN, defaults::IN_FLIGHT_MAX);
+        let half = capacity::tcp_attempts().map_or(usize::MAX, |attempts| attempts / 2);
+        let most = half.clamp(defaults::IN_FLIGHT_MIN, defaults::IN_FLIGHT_MAX);
+        let ceiling = if half < defaults::IN_FLIGHT_MAX {
+            LimitingResource::TcpMemory
+        } else {
+            LimitingResource::Default
+        };
         let during = |wait: Duration| {
-            let Some(rate) = config.rate() else { return ceiling };
+            let Some(rate) = config.rate() else { return most };
             // A quarter more, for conversations and for what the retries of faults take.
             let attempts = u128::from(rate.get()) * wait.as_millis() * 5 / 4 / 1000;
-            usize::try_from(attempts).unwrap_or(ceiling).clamp(defaults::IN_FLIGHT_MIN, ceiling)
+            usize::try_from(attempts).unwrap_or(usize::MAX).max(defaults::IN_FLIGHT_MIN)
         };
         let timeout = config.timeout();
         let usual = match config.patience() {
             Patience::Adaptive if config.retries() > 0 => timeout.min(defaults::PATIENCE),
             Patience::Adaptive | Patience::Full => timeout,
         };
-        Self { needed: during(usual), most: during(timeout) }
+        Self { needed: during(usual), most: during(timeout).min(most), ceiling }
     }
 }
 
@@ -134,9 +144,11 @@ mod tests {
         let (needed, most) = range(adaptive().rate(10_000));
         assert!((40_000..50_000).contains(&needed) && most > needed, "{needed} {most}");
         let (needed, most) = range(Config::builder().rate(10_000));
-        assert_eq!(needed, most, "without adaptive patience every attempt waits");
+        assert!(needed >= most, "without adaptive patience every attempt waits: {needed} {most}");
         let (needed, most) = range(adaptive().rate(None));
         assert!(needed == most && most <= defaults::IN_FLIGHT_MAX);
+        let (needed, most) = range(adaptive().rate(1_000_000));
+        assert!(needed == 4_000_000 && most <= defaults::IN_FLIGHT_MAX, "{needed} {most}");
         assert_eq!(range(adaptive().rate(10_000).timeout(Duration::from_millis(100))).1, 16_384);
     }
 }

@@ -5,7 +5,7 @@ use std::{io, time::SystemTime};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::outcome::{Account, Outcome};
+use crate::outcome::{Account, Certainty, Outcome};
 
 /// A writer of outcomes in one format.
 ///
@@ -121,13 +121,16 @@ pub struct Ending {
     pub targets: u128,
     /// The time at which the run ended.
     pub time: SystemTime,
+    /// How certain it is that silent targets would not answer. `None`: it was not measured, or the run
+    /// was stopped.
+    pub certainty: Option<Certainty>,
 }
 
 impl Ending {
     /// Describes a run of `targets` targets that ended at `time` with the sums in `account`.
     #[must_use]
     pub fn new(account: Account, targets: u128, time: SystemTime) -> Self {
-        Self { account, targets, time }
+        Self { account, targets, time, certainty: None }
     }
 
     /// Returns the number of targets without an outcome: 0, unless the run was stopped.

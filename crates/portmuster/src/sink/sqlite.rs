@@ -1,6 +1,6 @@
 //! A `SQLite` database of runs.
 //!
-//! Schema version 2, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
+//! Schema version 3, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
 //!
 //! | `runs` | |
 //! |---|---|
@@ -8,6 +8,11 @@
 //! | `started`, `ended` | UTC, RFC 3339; `ended` is NULL while the run is going on, or if it was killed |
 //! | `version`, `arguments` | the version of the program that last wrote to the run; its command line |
 //! | `targets`, `open`, `closed`, `filtered`, `unresolved`, `unchecked`, `excluded`, `left` | the sums over the run, after its end |
+//! | `elapsed_ms`, `found_on_retry`, `slowed`, `faults` | as in [`Account`](crate::Account) |
+//! | `silent`, `asked_again`, `answered` | as in [`Certainty::silent`](crate::outcome::Certainty::silent); these and the next are NULL if it was not measured or the run was stopped |
+//! | `bound`, `bound_count` | how many of them would answer one more attempt, at most: [`missed_share`](crate::outcome::Certainty::missed_share) and [`missed_max`](crate::outcome::Certainty::missed_max) |
+//! | `confidence`, `blocked`, `controls`, `silent_controls` | as in [`Certainty`](crate::outcome::Certainty) |
+//! | `icmp_refused`, `icmp_refused_asked_again`, `icmp_refused_answered`, `icmp_refused_bound_count` | as in [`Certainty::refused`](crate::outcome::Certainty::refused) |
 //!
 //! | `outcomes` | |
 //! |---|---|
@@ -27,11 +32,13 @@
 
 use std::{fs::Metadata, io, os::unix::fs::MetadataExt, path::Path, time::SystemTime};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, params, params_from_iter};
 
 use self::{
     settings::{BATCH_BYTES_MAX, BATCH_MAX, COMMIT_DELAY_MAX},
-    statements::{COUNT_RUN, COUNT_UP_TO, count, delete_after, insert_outcome, to_i64},
+    statements::{
+        COUNT_RUN, COUNT_UP_TO, END_RUN, count, delete_after, end_values, insert_outcome, to_i64,
+    },
 };
 use super::{
     columns::column_values,
@@ -40,7 +47,7 @@ use super::{
     row::{Row, timestamp},
     text::escape,
 };
-use crate::outcome::{Outcome, PortState};
+use crate::outcome::Outcome;
 
 pub(crate) mod connection;
 mod error;
@@ -304,25 +311,8 @@ impl Sqlite {
         if found != self.written {
             return Err(self.lost(found));
         }
-        let account = &ending.account;
-        let [open, closed, filtered, unresolved, unchecked] =
-            PortState::ALL.map(|state| to_i64(account.state(state)));
-        let ended = self.connection.execute(
-            "UPDATE runs SET ended = ?2, targets = ?3, open = ?4, closed = ?5, filtered = ?6,
-                unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10 WHERE id = ?1",
-            params![
-                self.run,
-                timestamp(ending.time).as_str(),
-                to_i64(ending.targets),
-                open,
-                closed,
-                filtered,
-                unresolved,
-                unchecked,
-                to_i64(account.excluded),
-                to_i64(ending.left()),
-            ],
-        )?;
+        let ended =
+            self.connection.execute(END_RUN, params_from_iter(end_values(self.run, ending)))?;
         if ended == 0 {
             return Err(DatabaseErrorRepr::NoSuchRun(self.run));
         }

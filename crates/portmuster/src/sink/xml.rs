@@ -118,7 +118,7 @@ pub(super) mod tests {
     }
 
     pub(super) fn ending(targets: u128) -> Ending {
-        Ending { account: Account::default(), targets, time: SystemTime::UNIX_EPOCH }
+        Ending::new(Account::default(), targets, SystemTime::UNIX_EPOCH)
     }
 
     pub(super) fn refused() -> Outcome {

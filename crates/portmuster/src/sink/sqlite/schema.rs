@@ -1,6 +1,6 @@
 //! The schema of the database: creates, checks and upgrades its tables.
 //!
-//! Schema version 1 lacks the column `rule`. An older database gets missing columns in the
+//! Schema version 1 lacks the column `rule`, and version 2 the columns of `runs` after `left`. An older database gets missing columns in the
 //! transaction that begins or resumes a run; reading it changes nothing.
 
 use std::{fs::File, io::Read, path::Path};
@@ -21,7 +21,7 @@ const WRITER_MAX: usize = 32;
 type ColumnDeclaration = (&'static str, &'static str);
 
 /// The columns of `runs`.
-const RUNS: [ColumnDeclaration; 13] = [
+const RUNS: [ColumnDeclaration; 30] = [
     ("id", "INTEGER PRIMARY KEY"),
     ("started", "TEXT NOT NULL"),
     ("ended", "TEXT"),
@@ -35,6 +35,23 @@ const RUNS: [ColumnDeclaration; 13] = [
     ("unchecked", "INTEGER"),
     ("excluded", "INTEGER"),
     ("left", "INTEGER"),
+    ("elapsed_ms", "REAL"),
+    ("found_on_retry", "INTEGER"),
+    ("slowed", "INTEGER"),
+    ("faults", "INTEGER"),
+    ("silent", "INTEGER"),
+    ("asked_again", "INTEGER"),
+    ("answered", "INTEGER"),
+    ("bound", "REAL"),
+    ("bound_count", "INTEGER"),
+    ("confidence", "REAL"),
+    ("blocked", "INTEGER"),
+    ("controls", "INTEGER"),
+    ("silent_controls", "INTEGER"),
+    ("icmp_refused", "INTEGER"),
+    ("icmp_refused_asked_again", "INTEGER"),
+    ("icmp_refused_answered", "INTEGER"),
+    ("icmp_refused_bound_count", "INTEGER"),
 ];
 
 /// The columns of `outcomes` before the fields of the row.

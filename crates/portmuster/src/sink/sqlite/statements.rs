@@ -2,12 +2,17 @@
 
 use rusqlite::{
     Connection, ToSql,
-    types::{ToSqlOutput, ValueRef},
+    types::{ToSqlOutput, Value, ValueRef},
 };
 
-use crate::sink::{
-    columns::{COLUMNS, ColumnValue},
-    text::{escape, is_plain},
+use crate::{
+    outcome::{Certainty, PortState},
+    sink::{
+        columns::{COLUMNS, ColumnValue},
+        interface::Ending,
+        row::timestamp,
+        text::{escape, is_plain},
+    },
 };
 
 /// Number of columns that take a field of the row: all but the version of the fields.
@@ -45,6 +50,56 @@ pub(super) fn insert_outcome() -> String {
     let places = "?, ".repeat(FIELDS);
     let fields = COLUMNS[1..].join(", ");
     format!("INSERT INTO outcomes (run, position, {fields}) VALUES ({places}?, ?)")
+}
+
+/// Stores the end of a run.
+pub(super) const END_RUN: &str = "UPDATE runs SET ended = ?2, targets = ?3, open = ?4, closed = ?5,
+    filtered = ?6, unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10, elapsed_ms = ?11,
+    found_on_retry = ?12, slowed = ?13, faults = ?14, silent = ?15, asked_again = ?16, answered = ?17,
+    bound = ?18, bound_count = ?19, confidence = ?20, blocked = ?21, controls = ?22,
+    silent_controls = ?23, icmp_refused = ?24, icmp_refused_asked_again = ?25,
+    icmp_refused_answered = ?26, icmp_refused_bound_count = ?27 WHERE id = ?1";
+
+/// Returns the parameters of [`END_RUN`].
+pub(super) fn end_values(run: i64, ending: &Ending) -> Vec<Value> {
+    let account = &ending.account;
+    let time = Value::Text(timestamp(ending.time).as_str().to_owned());
+    let mut values = vec![Value::Integer(run), time, Value::Integer(to_i64(ending.targets))];
+    let integer = |count: u64| Value::Integer(to_i64(count));
+    values.extend(PortState::ALL.map(|state| integer(account.state(state))));
+    values.extend([
+        integer(account.excluded),
+        Value::Integer(to_i64(ending.left())),
+        Value::Real(account.elapsed.as_secs_f64() * 1000.0),
+        integer(account.found_on_retry),
+        integer(account.slowed),
+        integer(account.faults),
+    ]);
+    values.extend(certainty_values(ending.certainty.as_ref()));
+    values
+}
+
+fn certainty_values(certainty: Option<&Certainty>) -> [Value; 13] {
+    let Some(certainty) = certainty else { return [const { Value::Null }; 13] };
+    let integer = |count: u64| Value::Integer(to_i64(count));
+    let or_null = |count: Option<u64>| count.map_or(Value::Null, integer);
+    let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
+    let refused_bound = refused.missed_max().filter(|_| !certainty.is_blocked());
+    [
+        integer(silent.targets),
+        integer(silent.asked_again),
+        integer(silent.answered),
+        certainty.missed_share().map_or(Value::Null, Value::Real),
+        or_null(certainty.missed_max()),
+        Value::Real(Certainty::CONFIDENCE),
+        Value::Integer(certainty.is_blocked().into()),
+        integer(*controls),
+        integer(*silent_controls),
+        integer(refused.targets),
+        integer(refused.asked_again),
+        integer(refused.answered),
+        or_null(refused_bound),
+    ]
 }
 
 impl ToSql for ColumnValue<'_> {

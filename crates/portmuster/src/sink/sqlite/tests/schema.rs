@@ -7,8 +7,11 @@ use tempfile::TempDir;
 
 use super::super::{DatabaseErrorKind, PreparedRun, Sqlite, schema, settings::SCHEMA_VERSION};
 use super::read;
-use super::scratch::{ScratchDatabase, prepare};
-use crate::sink::{ResumableSink, Sink, samples};
+use super::scratch::{ScratchDatabase, ending, prepare};
+use crate::{
+    outcome::{Certainty, Look},
+    sink::{ResumableSink, Sink, samples},
+};
 
 /// The database of version 0.1.0 with an unfinished run.
 const SCHEMA_1: &str = "
@@ -76,6 +79,38 @@ fn begin_upgrades_an_older_schema() {
     assert_eq!(read_schema(&old.file()), (SCHEMA_VERSION, OLD_COLUMNS + 1, vec![None, None, rule]));
 }
 
+/// Version 2 has every column of outcomes, and the columns of runs up to `left`.
+#[test]
+fn end_of_a_run_is_stored_in_a_database_of_version_2() {
+    let old = old_database();
+    old.execute("ALTER TABLE outcomes ADD COLUMN rule TEXT; PRAGMA user_version = 2");
+    assert!(read(&old.file()).is_ok());
+    assert_eq!(old.query::<u32>("PRAGMA user_version"), [2]);
+    let mut sink = prepare(&old.file()).and_then(PreparedRun::commit).expect("it is a database");
+    let mut ending = ending();
+    ending.account.found_on_retry = 7;
+    let mut certainty = Certainty::default();
+    let look = Look { population: 1000, asked: 400, hits: 0, found: 0 };
+    certainty.silent.add_block(1000, &[look]);
+    ending.certainty = Some(certainty);
+    sink.finish(&ending).expect("there is room");
+    assert_eq!(old.query::<u32>("PRAGMA user_version"), [SCHEMA_VERSION]);
+    let columns =
+        "found_on_retry || ' ' || silent || ' ' || asked_again || ' ' || answered || ' ' ||
+        bound_count || ' ' || blocked || ' ' || confidence || ' ' || icmp_refused_bound_count";
+    let stored = old.query::<Option<String>>(&format!("SELECT {columns} FROM runs ORDER BY id"));
+    let bound = certainty.missed_max().expect("it was measured");
+    assert!(bound > 0);
+    assert_eq!(stored, [None, Some(format!("7 1000 400 0 {bound} 0 0.95 0"))]);
+    let share = old.query::<Option<f64>>("SELECT bound FROM runs ORDER BY id");
+    assert_eq!(share, [None, certainty.missed_share()]);
+
+    let mut sink = Sqlite::resume(old.file(), 2, 0).expect("the run exists");
+    ending.certainty = None;
+    sink.finish(&ending).expect("there is room");
+    assert_eq!(old.query::<Option<i64>>("SELECT silent FROM runs WHERE id = 2"), [None]);
+}
+
 #[test]
 fn resume_upgrades_an_older_schema() {
     let old = old_database();
@@ -137,22 +172,22 @@ fn newer_schema_is_refused_with_the_version_to_use() {
         begun.to_string()
     };
     let this = env!("CARGO_PKG_VERSION");
-    let newer = "PRAGMA user_version = 3; UPDATE runs SET version = ";
+    let newer = "PRAGMA user_version = 4; UPDATE runs SET version = ";
     assert_eq!(
         message(&format!("{newer}'7.3.0-rc.1'")),
         format!(
-            "its schema version is 3, written by portmuster 7.3.0-rc.1; this program ({this}) \
-             supports up to 2: use that version or newer, or choose another file"
+            "its schema version is 4, written by portmuster 7.3.0-rc.1; this program ({this}) \
+             supports up to 3: use that version or newer, or choose another file"
         )
     );
     let unknown = format!(
-        "its schema version is 3, written by a newer portmuster; this program ({this}) supports \
-         up to 2: use a newer version, or choose another file"
+        "its schema version is 4, written by a newer portmuster; this program ({this}) supports \
+         up to 3: use a newer version, or choose another file"
     );
     for version in ["'\u{1b}[2J'", "''", "x'ff'", "printf('%.99c', '1')"] {
         assert_eq!(message(&format!("{newer}{version}")), unknown, "{version}");
     }
-    assert_eq!(message("PRAGMA user_version = 3; DROP TABLE runs"), unknown);
+    assert_eq!(message("PRAGMA user_version = 4; DROP TABLE runs"), unknown);
 }
 
 /// The header still has the old version while the change is in the log.
@@ -160,14 +195,14 @@ fn newer_schema_is_refused_with_the_version_to_use() {
 fn newer_schema_in_the_log_is_refused() {
     let newer = old_database();
     let writer = newer.connect();
-    writer.execute_batch("PRAGMA user_version = 3").expect("the statement is valid");
+    writer.execute_batch("PRAGMA user_version = 4").expect("the statement is valid");
     assert!(schema::inspect(&newer.file()).is_ok());
     let read = read(&newer.file()).expect_err("the schema is newer");
     for error in
         [read.to_string(), prepare(&newer.file()).expect_err("the schema is newer").to_string()]
     {
         assert!(
-            error.starts_with("its schema version is 3, written by portmuster 0.1.0;"),
+            error.starts_with("its schema version is 4, written by portmuster 0.1.0;"),
             "{error}"
         );
     }

@@ -92,7 +92,7 @@ pub(crate) fn prepare(file: &Path) -> Result<PreparedRun, DatabaseError> {
 
 /// Returns the ending of a run that has three targets and checked none.
 pub(crate) fn ending() -> Ending {
-    Ending { account: Account::default(), targets: 3, time: SystemTime::UNIX_EPOCH }
+    Ending::new(Account::default(), 3, SystemTime::UNIX_EPOCH)
 }
 
 /// Returns the outcome of a refused connection to this port of 10.0.0.5.

@@ -1,0 +1,172 @@
+//! What the summary says about the targets that did not answer and were asked again.
+
+use portmuster::{
+    config::MaxMissed,
+    outcome::{Certainty, Recheck},
+};
+
+/// What the summary says of a run that was stopped while it had silent targets.
+pub(super) const STOPPED: &str = "certainty: the run was stopped before it had asked a sample of its \
+     silent targets again, so no bound can be stated";
+
+/// Returns a line for silent targets, and one for those that ICMP messages refused, if there are any.
+///
+/// `max_missed` is the largest share that may be missed.
+pub(super) fn lines(certainty: &Certainty, max_missed: MaxMissed) -> Vec<String> {
+    let strata = [
+        (&certainty.silent, "silent targets"),
+        (&certainty.refused, "targets that ICMP messages refused"),
+    ];
+    let strata: Vec<_> =
+        strata.into_iter().filter(|(recheck, _)| population(recheck) > 0).collect();
+    if certainty.is_blocked() && !strata.is_empty() {
+        return vec![blocked(certainty)];
+    }
+    let bound = |(recheck, what)| format!("certainty: {}", bound(recheck, what, max_missed));
+    strata.into_iter().map(bound).collect()
+}
+
+/// Returns how many targets had not answered before some were asked again.
+fn population(recheck: &Recheck) -> u64 {
+    recheck.targets + recheck.answered
+}
+
+fn blocked(certainty: &Certainty) -> String {
+    let Certainty { controls, silent_controls, .. } = certainty;
+    format!(
+        "certainty: {silent_controls} of {controls} targets that had answered have fallen silent since: \
+         somebody may have begun to block this machine, so no bound can be stated"
+    )
+}
+
+/// Says how many targets at most would answer one more attempt.
+fn bound(recheck: &Recheck, what: &str, max_missed: MaxMissed) -> String {
+    let all = population(recheck);
+    let Some((most, share)) = recheck.missed_max().zip(recheck.missed_share()) else {
+        return format!("some of {all} {what} were not asked again, so no bound can be stated");
+    };
+    let Recheck { targets, asked_again, answered, .. } = *recheck;
+    let text = match (answered, most) {
+        (0, 0) => format!("all {all} {what} were asked again, none answered"),
+        (_, 0) => {
+            format!("{answered} of {all} {what} answered when all were asked again")
+        }
+        (0, _) => format!(
+            "{asked_again} of {all} {what} were asked again, none answered: at most {most} ({}) would \
+             answer one more attempt (95 % confidence)",
+            percent(share)
+        ),
+        _ => format!(
+            "{answered} of {all} {what} answered when a sample was asked again: at most {most} ({}) of \
+             the other {targets} would answer one more attempt (95 % confidence)",
+            percent(share)
+        ),
+    };
+    let is_within = share <= max_missed.share();
+    let limit = if is_within {
+        String::new()
+    } else {
+        format!(", which is more than the {max_missed} of --max-missed")
+    };
+    text + &limit
+}
+
+/// Formats a share as a percentage, rounded up to two decimals, or to four if it is small.
+fn percent(share: f64) -> String {
+    let (decimals, unit) = if share >= 0.0001 { (2, 100.0) } else { (4, 10_000.0) };
+    // Rounding errors of the multiplications must not add a unit.
+    let rounded = (share * 100.0 * unit - 1e-6).ceil() / unit;
+    format!("{rounded:.decimals$}%")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads the numbers of a run, as a journal has them.
+    fn certainty(silent: &str, refused: &str, controls: &str) -> Certainty {
+        let nothing = r#"{"targets":0,"asked_again":0,"answered":0,"unmeasured":0,"blocks":0,
+            "of_block":0,"population":0,"hits":0,"smallest":[0,0]}"#;
+        let or_nothing = |text| if text == "" { nothing } else { text };
+        let (silent, refused) = (or_nothing(silent), or_nothing(refused));
+        let json = format!(r#"{{"silent":{silent},"refused":{refused},{controls}}}"#);
+        serde_json::from_str(&json).expect("it is valid")
+    }
+
+    fn recheck(numbers: [u64; 5]) -> String {
+        let [targets, asked, answered, unmeasured, bound] = numbers;
+        let population = targets + answered;
+        let blocks = u8::from(unmeasured == 0);
+        format!(
+            r#"{{"targets":{targets},"asked_again":{asked},"answered":{answered},
+            "unmeasured":{unmeasured},"blocks":{blocks},"of_block":{bound},
+            "population":{population},"hits":{answered},"smallest":[{asked},{population}]}}"#
+        )
+    }
+
+    const CONTROLS: &str = r#""controls":300,"silent_controls":0,"blocked":false"#;
+
+    fn line_of(numbers: [u64; 5]) -> String {
+        let lines = lines(&certainty(&recheck(numbers), "", CONTROLS), MaxMissed::default());
+        <[String; 1]>::try_from(lines).expect("one stratum is one line")[0].clone()
+    }
+
+    #[test]
+    fn bound_is_stated_as_a_count_and_a_share() {
+        assert_eq!(
+            line_of([129_024, 4095, 0, 0, 129]),
+            "certainty: 4095 of 129024 silent targets were asked again, none answered: at most 129 \
+             (0.10%) would answer one more attempt (95 % confidence)"
+        );
+        assert_eq!(
+            line_of([995, 600, 5, 0, 4]),
+            "certainty: 5 of 1000 silent targets answered when a sample was asked again: at most 4 \
+             (0.41%) of the other 995 would answer one more attempt (95 % confidence), which is more \
+             than the 0.1% of --max-missed"
+        );
+    }
+
+    #[test]
+    fn nothing_is_bounded_when_all_were_asked_again() {
+        let none = "certainty: all 300 silent targets were asked again, none answered";
+        assert_eq!(line_of([300, 300, 0, 0, 0]), none);
+        let four = "certainty: 4 of 300 silent targets answered when all were asked again";
+        assert_eq!(line_of([296, 300, 4, 0, 0]), four);
+    }
+
+    #[test]
+    fn no_bound_is_stated_for_a_run_that_is_blocked_or_lacks_a_look() {
+        let unmeasured =
+            "certainty: some of 500 silent targets were not asked again, so no bound can be stated";
+        assert_eq!(line_of([500, 0, 0, 500, 0]), unmeasured);
+
+        let controls = r#""controls":300,"silent_controls":12,"blocked":true"#;
+        let (one, two) = (recheck([500, 100, 0, 0, 9]), recheck([7, 7, 0, 0, 0]));
+        let blocked = certainty(&one, &two, controls);
+        assert_eq!(
+            lines(&blocked, MaxMissed::default()),
+            [
+                "certainty: 12 of 300 targets that had answered have fallen silent since: somebody may \
+             have begun to block this machine, so no bound can be stated"
+            ]
+        );
+    }
+
+    #[test]
+    fn targets_that_icmp_refused_have_a_line_of_their_own() {
+        let both = certainty(&recheck([300, 300, 0, 0, 0]), &recheck([7, 7, 0, 0, 0]), CONTROLS);
+        let lines = lines(&both, MaxMissed::default());
+        let refused =
+            "certainty: all 7 targets that ICMP messages refused were asked again, none answered";
+        assert_eq!((lines.len(), &*lines[1]), (2, refused));
+        let none = certainty("", "", CONTROLS);
+        assert!(super::lines(&none, MaxMissed::default()).is_empty());
+    }
+
+    #[test]
+    fn percentages_are_rounded_up() {
+        let shares = [0.001, 0.000_999_8, 0.0023, 0.002_301, 0.000_001, 0.000_012_34, 1.0];
+        let texts = shares.map(percent);
+        assert_eq!(texts, ["0.10%", "0.10%", "0.23%", "0.24%", "0.0001%", "0.0013%", "100.00%"]);
+    }
+}
