@@ -13,7 +13,9 @@ use portmuster::{
     Config, Target,
     config::{MaxMissed, Patience, Probing},
     outcome::Reason,
-    simulator::{Bursts, Endpoint, Network, ServerBehaviour, Simulation, Simulator, draw},
+    simulator::{
+        Bursts, Endpoint, Network, ServerBehaviour, Simulation, Simulator, draw, simulate,
+    },
 };
 
 use super::{ms, run_seeds, seeds};
@@ -264,4 +266,39 @@ fn stated_bound_covers_what_was_missed() {
     let wide = seeds_of(endings.iter().filter(|ending| ending.is_too_wide));
     assert_eq!(wide, [0; 0], "the bound is wider than asked for although nothing is hidden");
     assert!(wrong.len() * 20 <= stated.len(), "the bound is too low for seeds {wrong:?}");
+}
+
+/// A firewall that begins to block at any moment of a look makes all answers to it doubtful.
+#[test]
+fn firewall_that_blocks_during_a_look_is_noticed() {
+    let targets = 3_000;
+    let world = World {
+        seed: 5,
+        targets,
+        alive: 0.05,
+        refused: 0.0,
+        hidden: 0.01,
+        hidden_within: 0..targets,
+    };
+    let config = Config::builder()
+        .patience(Patience::Adaptive)
+        .probing(Probing::ConnectOnly)
+        .max_missed(MaxMissed::from_parts_per_million(5_000))
+        .seed(5);
+    let config = config.build().expect("the settings are valid");
+    let hidden = world.endpoints().filter(|&it| world.kind(it) == Kind::Hidden).count() as u64;
+    let mut stated = 0;
+    for syns in (22_500..50_500).step_by(400) {
+        let rule = world.clone();
+        let network = Network::new(5)
+            .rule(move |endpoint| Some(rule.endpoint(endpoint)))
+            .block_after_syns(syns);
+        let run = simulate(&config, &network, world.endpoints().map(Target::from));
+        let certainty = run.certainty.expect("it is estimated");
+        let missed = hidden - certainty.silent.answered;
+        let bound = certainty.missed_max();
+        assert!(bound.is_none_or(|bound| bound >= missed), "{syns} SYNs: {missed} {certainty:?}");
+        stated += usize::from(bound.is_some());
+    }
+    assert!((1..60).contains(&stated), "the range does not span all looks: {stated}");
 }
