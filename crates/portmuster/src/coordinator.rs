@@ -54,10 +54,6 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// The most stop requests in the queue. One is enough; further ones are dropped when it is full.
 const STOPS_MAX: usize = 4;
 
-/// The most targets without an answer that are stored: two blocks. Those that are IPv4 addresses without
-/// labels take 48 MiB.
-const STORED_MAX: usize = 1 << 21;
-
 /// Which targets a run skips or leaves.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunScope {
@@ -157,7 +153,8 @@ pub(crate) fn start(
             positions: scope.positions,
             max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
             seed: config.seed().unwrap_or_else(random_seed),
-            stored_max: method::waiting_targets().min(STORED_MAX),
+            stored_max: method::waiting_targets().min(BlockPolicy::STORED_MAX),
+            targets_max: BlockPolicy::TARGETS_MAX,
         },
         speak_first: config.speak_first(),
         addresses: config.addresses(),

@@ -16,6 +16,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -31,15 +32,19 @@ use crate::{
     outcome::{Account, Certainty, Outcome},
     run_loop::{Environment, RunLoop},
     schedule::{BlockPolicy, Lookup, Policy, Question, Report, Schedule, Start, Stopped},
-    targets::Target,
+    targets::{Target, mix},
 };
 
 mod faults;
 mod network;
+mod path;
 mod simulated_net;
 mod simulated_resolver;
 
-pub use self::network::{Action, Network, ServerBehaviour};
+pub use self::{
+    network::{Action, Endpoint, Network, ServerBehaviour},
+    path::Bursts,
+};
 
 use self::{simulated_net::SimulatedNet, simulated_resolver::SimulatedResolver};
 
@@ -79,70 +84,157 @@ pub fn simulate(
     network: &Network,
     targets: impl IntoIterator<Item = Target>,
 ) -> Simulation {
-    let targets = targets.into_iter();
-    let positions = known_length(&targets);
-    let policy = Policy {
-        in_flight: config.in_flight().unwrap_or(defaults::IN_FLIGHT_MAX),
-        rate: config.rate(),
-        per_host: config.per_host(),
-        host_timeout: config.host_timeout(),
-        waiting: usize::MAX,
-        retries: config.retries(),
-        patience: config.patience(),
-        timeout: config.timeout(),
-        blocks: BlockPolicy {
-            positions,
-            max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
-            seed: config.seed().unwrap_or(network.seed),
-            stored_max: usize::MAX,
-        },
-        speak_first: config.speak_first(),
-        addresses: config.addresses(),
-        excludes: Arc::default(),
-        stopped: Stopped::default(),
+    Simulator::new(config, network).run(targets)
+}
+
+/// Returns a number from 0 to less than 1 that looks random, and depends on the seed and the endpoint
+/// only.
+#[must_use]
+pub fn draw(seed: u64, endpoint: SocketAddr) -> f64 {
+    let address = endpoint.ip().to_canonical();
+    let address = match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
     };
-    let rules = Rules::from(config);
-    let net = SimulatedNet::new(network.clone());
-    let environment = SimulatedEnvironment {
-        network,
-        event_loop: EventLoop::new(net, rules, Memory::new(usize::MAX)),
-        resolver: SimulatedResolver::new(network.seed),
-        targets,
-        leased: VecDeque::new(),
-        reports: Vec::new(),
-        outcomes: Vec::new(),
-    };
-    let schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
-    let mut run = RunLoop { schedule, environment };
-    for _ in 0..TURNS_MAX {
-        run.turn();
-        if run.schedule.is_finished() {
-            return run.environment.finish(&run.schedule);
+    let halves = [address >> 64, address & u128::from(u64::MAX)];
+    let [high, low] = halves.map(|half| u64::try_from(half).expect("it has 64 bits"));
+    let words = [high, low, endpoint.port().into()];
+    let step = 0x9E37_79B9_7F4A_7C15_u64;
+    let mixed =
+        words.iter().fold(mix(seed ^ step), |state, word| mix((state ^ word).wrapping_add(step)));
+    let mixed = u32::try_from(mixed >> 32).expect("32 bits remain");
+    f64::from(mixed) / 2_f64.powi(32)
+}
+
+/// A simulated run to make, with choices that [`simulate`] makes by itself.
+#[derive(Debug)]
+pub struct Simulator<'a> {
+    config: &'a Config,
+    network: &'a Network,
+    block_targets: u64,
+}
+
+impl<'a> Simulator<'a> {
+    /// Creates a run with these settings, over this network.
+    #[must_use]
+    pub fn new(config: &'a Config, network: &'a Network) -> Self {
+        Self { config, network, block_targets: BlockPolicy::TARGETS_MAX }
+    }
+
+    /// Sets the most targets in a block, so that a small run has several.
+    #[must_use]
+    pub fn block_targets(mut self, targets: u64) -> Self {
+        self.block_targets = targets;
+        self
+    }
+
+    /// Checks the targets.
+    ///
+    /// # Panics
+    ///
+    /// If the run does not end.
+    pub fn run(&self, targets: impl IntoIterator<Item = Target>) -> Simulation {
+        let mut outcomes = Vec::new();
+        let mut keep = |outcome| outcomes.push(outcome);
+        let simulation = self.simulate(&mut targets.into_iter(), &mut keep, true);
+        Simulation { outcomes, ..simulation }
+    }
+
+    /// Checks the targets and passes each outcome on. The result has neither outcomes nor
+    /// [`Simulation::connect_starts`], so a large run takes little memory.
+    ///
+    /// # Panics
+    ///
+    /// If the run does not end.
+    pub fn run_each(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+        mut take: impl FnMut(Outcome),
+    ) -> Simulation {
+        self.simulate(&mut targets.into_iter(), &mut take, false)
+    }
+
+    /// Makes the run. It is not generic, so that it is compiled, and optimised, with this crate.
+    fn simulate(
+        &self,
+        targets: &mut dyn Iterator<Item = Target>,
+        take: &mut dyn FnMut(Outcome),
+        records_starts: bool,
+    ) -> Simulation {
+        let Self { config, network, .. } = *self;
+        let policy = self.policy(known_length(&&mut *targets));
+        let rules = Rules::from(config);
+        let net = SimulatedNet::new(network.clone(), records_starts);
+        let environment = SimulatedEnvironment {
+            network,
+            event_loop: EventLoop::new(net, rules, Memory::new(usize::MAX)),
+            resolver: SimulatedResolver::new(network.seed),
+            targets,
+            leased: VecDeque::new(),
+            reports: Vec::new(),
+            take,
+        };
+        let schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
+        let mut run = RunLoop { schedule, environment };
+        for _ in 0..TURNS_MAX {
+            run.turn();
+            if run.schedule.is_finished() {
+                return run.environment.finish(&run.schedule);
+            }
+        }
+        panic!("seed {}: the run does not end", network.seed);
+    }
+
+    fn policy(&self, positions: Option<u64>) -> Policy {
+        let Self { config, network, block_targets } = *self;
+        Policy {
+            in_flight: config.in_flight().unwrap_or(defaults::IN_FLIGHT_MAX),
+            rate: config.rate(),
+            per_host: config.per_host(),
+            host_timeout: config.host_timeout(),
+            waiting: usize::MAX,
+            retries: config.retries(),
+            patience: config.patience(),
+            timeout: config.timeout(),
+            blocks: BlockPolicy {
+                positions,
+                max_missed: config
+                    .max_missed()
+                    .filter(|_| config.retries() > 0)
+                    .map(MaxMissed::share),
+                seed: config.seed().unwrap_or(network.seed),
+                stored_max: BlockPolicy::STORED_MAX,
+                targets_max: block_targets,
+            },
+            speak_first: config.speak_first(),
+            addresses: config.addresses(),
+            excludes: Arc::default(),
+            stopped: Stopped::default(),
         }
     }
-    panic!("seed {}: the run does not end", network.seed);
 }
 
 /// The environment of a simulated run: one event loop over a simulated network, and a simulated
 /// resolver.
-struct SimulatedEnvironment<'a, T> {
+struct SimulatedEnvironment<'a> {
     network: &'a Network,
     event_loop: EventLoop<SimulatedNet>,
     resolver: SimulatedResolver,
-    targets: T,
+    targets: &'a mut dyn Iterator<Item = Target>,
     leased: VecDeque<Start>,
     reports: Vec<Report>,
-    outcomes: Vec<Outcome>,
+    /// Takes the outcomes.
+    take: &'a mut dyn FnMut(Outcome),
 }
 
-impl<T> SimulatedEnvironment<'_, T> {
+impl SimulatedEnvironment<'_> {
     /// Returns the result of the finished run.
     fn finish(self, schedule: &Schedule) -> Simulation {
         let net = self.event_loop.driver.net;
         let mut fault_counts = net.faults.counts.clone();
         fault_counts.extend(self.resolver.faults.counts);
         Simulation {
-            outcomes: self.outcomes,
+            outcomes: Vec::new(),
             account: schedule.account(net.now()),
             certainty: schedule.certainty(),
             elapsed: net.now().since(Instant::START),
@@ -154,7 +246,7 @@ impl<T> SimulatedEnvironment<'_, T> {
     }
 }
 
-impl<T: Iterator<Item = Target>> Environment for SimulatedEnvironment<'_, T> {
+impl Environment for SimulatedEnvironment<'_> {
     fn now(&self) -> Instant {
         self.event_loop.driver.net.now()
     }
@@ -203,7 +295,7 @@ impl<T: Iterator<Item = Target>> Environment for SimulatedEnvironment<'_, T> {
     }
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {
-        self.outcomes.append(&mut schedule.take_outcomes());
+        schedule.take_outcomes().into_iter().for_each(&mut self.take);
         true
     }
 

@@ -19,18 +19,22 @@ use portmuster::{
     simulator::{Action, Network, ServerBehaviour, Simulation, simulate},
 };
 
+#[path = "simulation/certainty.rs"]
+mod certainty;
 #[path = "shared/settings.rs"]
 mod settings;
+#[path = "simulation/silent.rs"]
+mod silent;
 
 use self::settings::unthrottled;
 
 /// Seeds to run when `PORTMUSTER_SEED` is unset.
 const ALL_SEEDS: Range<u64> = 0..2_000;
 
-/// Returns the seeds to run: [`ALL_SEEDS`], or those of `PORTMUSTER_SEED`, which is `SEED` or
+/// Returns the seeds to run: all of these, or those of `PORTMUSTER_SEED`, which is `SEED` or
 /// `FIRST..END`.
-fn seeds() -> Range<u64> {
-    let Ok(selected) = std::env::var("PORTMUSTER_SEED") else { return ALL_SEEDS };
+fn seeds(all: Range<u64>) -> Range<u64> {
+    let Ok(selected) = std::env::var("PORTMUSTER_SEED") else { return all };
     let seed = |text: &str| text.parse::<u64>().expect("PORTMUSTER_SEED is 7, or 0..20");
     match selected.split_once("..") {
         Some((first, end)) => seed(first)..seed(end),
@@ -42,7 +46,7 @@ fn seeds() -> Range<u64> {
 /// the output of passing tests. Asserts that every kind occurred, unless `PORTMUSTER_SEED` selects
 /// the seeds.
 fn assert_occurred(kinds: &[&str], faults: &BTreeMap<&str, u64>) {
-    let seeds = seeds();
+    let seeds = seeds(ALL_SEEDS);
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "faults in the runs of seeds {seeds:?}:").expect("stdout is writable");
     for kind in kinds {
@@ -172,22 +176,27 @@ fn run(seed: u64) -> (Config, Simulation, Truth) {
 /// How often each kind of fault occurred.
 type FaultCounts = BTreeMap<&'static str, u64>;
 
-/// Calls `run` with each seed, in as many threads as there are processors. Returns the sums of its
-/// results.
-fn run_all_seeds(run: impl Fn(u64) -> FaultCounts + Sync) -> FaultCounts {
+/// Calls `run` with each seed, in as many threads as there are processors. Returns its results.
+fn run_seeds<T: Send>(seeds: Range<u64>, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let threads = available_parallelism().map_or(1, NonZero::get);
-    let mut sums = FaultCounts::new();
     thread::scope(|scope| {
         let run = &run;
-        let share = |nth| move || seeds().skip(nth).step_by(threads).map(run).collect::<Vec<_>>();
+        let share = |nth| {
+            let seeds = seeds.clone();
+            move || seeds.skip(nth).step_by(threads).map(run).collect::<Vec<_>>()
+        };
         let threads: Vec<_> = (0..threads).map(|nth| scope.spawn(share(nth))).collect();
-        for thread in threads {
-            let counts = thread.join().expect("each run is as expected");
-            for (kind, times) in counts.into_iter().flatten() {
-                *sums.entry(kind).or_default() += times;
-            }
-        }
-    });
+        let joined = threads.into_iter().map(|it| it.join().expect("each run is as expected"));
+        joined.flatten().collect()
+    })
+}
+
+/// Calls `run` with each seed. Returns the sums of its results.
+fn run_all_seeds(run: impl Fn(u64) -> FaultCounts + Sync) -> FaultCounts {
+    let mut sums = FaultCounts::new();
+    for (kind, times) in run_seeds(seeds(ALL_SEEDS), run).into_iter().flatten() {
+        *sums.entry(kind).or_default() += times;
+    }
     sums
 }
 

@@ -24,8 +24,6 @@ use crate::{
     positions::Positions,
 };
 
-/// The most targets in a block.
-const TARGETS_MAX: u64 = 1 << 20;
 /// The most targets without an answer in a block of a stream.
 const STREAM_SILENT_MAX: usize = 65_536;
 /// How long targets of a stream join one block.
@@ -50,6 +48,16 @@ pub(crate) struct BlockPolicy {
     pub(crate) seed: u64,
     /// The most targets without an answer to store.
     pub(crate) stored_max: usize,
+    /// The most targets in a block.
+    pub(crate) targets_max: u64,
+}
+
+impl BlockPolicy {
+    /// The most targets in a block of a usual run.
+    pub(crate) const TARGETS_MAX: u64 = 1 << 20;
+    /// The most targets without an answer that a usual run stores: two blocks. Those that are IPv4
+    /// addresses without labels take 48 MiB.
+    pub(crate) const STORED_MAX: usize = 1 << 21;
 }
 
 /// The open blocks of a run, and what is known of those that have ended.
@@ -183,7 +191,7 @@ impl Blocks {
         if let Some(block) = self.open.back_mut() {
             block.targets += 1;
             block.active += 1;
-            block.is_complete = block.targets >= TARGETS_MAX;
+            block.is_complete = block.targets >= self.policy.targets_max;
         }
         Role::New
     }

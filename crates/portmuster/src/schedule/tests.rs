@@ -32,7 +32,13 @@ fn unlimited() -> Policy {
 
 /// Returns the policy of a run over a list, which estimates what it misses if there is a limit.
 fn blocks(max_missed: Option<f64>) -> BlockPolicy {
-    BlockPolicy { positions: Some(1000), max_missed, seed: 7, stored_max: usize::MAX }
+    BlockPolicy {
+        positions: Some(1000),
+        max_missed,
+        seed: 7,
+        stored_max: usize::MAX,
+        targets_max: BlockPolicy::TARGETS_MAX,
+    }
 }
 
 fn schedule(policy: Policy) -> Schedule {

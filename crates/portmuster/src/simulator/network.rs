@@ -2,9 +2,13 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
+
+use super::path::{Bursts, PathSettings};
 
 /// One action of a server on a connection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,6 +66,32 @@ impl ServerBehaviour {
     }
 }
 
+/// An endpoint of a network with a [rule](Network::rule): how it behaves, once it behaves at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// How it behaves.
+    pub behaviour: ServerBehaviour,
+    /// How many SYNs it ignores before, over all connections: 2 for an endpoint that answers the third,
+    /// as one does whose router waits for an ARP answer.
+    pub ignored_syns: u32,
+}
+
+impl From<ServerBehaviour> for Endpoint {
+    fn from(behaviour: ServerBehaviour) -> Self {
+        Self { behaviour, ignored_syns: 0 }
+    }
+}
+
+/// The function of [`Network::rule`].
+#[derive(Clone)]
+struct Rule(Arc<dyn Fn(SocketAddr) -> Option<Endpoint> + Send + Sync>);
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Rule")
+    }
+}
+
 /// A network: the behaviour of its endpoints, its names, and the probabilities of faults.
 #[derive(Debug, Clone)]
 pub struct Network {
@@ -73,7 +103,10 @@ pub struct Network {
     pub(super) stalls: u8,
     pub(super) descriptors: usize,
     endpoints: HashMap<SocketAddr, ServerBehaviour>,
+    rule: Option<Rule>,
     otherwise: ServerBehaviour,
+    /// What happens to SYNs and answers on the way; `None` if nothing does.
+    pub(super) path: Option<PathSettings>,
     /// The result of looking up each name, and how long the lookup takes.
     pub(super) names: HashMap<String, (NameRecord, Duration)>,
 }
@@ -98,6 +131,8 @@ impl Network {
             stalls: 0,
             descriptors: usize::MAX,
             endpoints: HashMap::new(),
+            rule: None,
+            path: None,
             otherwise: ServerBehaviour::Refuses { after: Duration::ZERO },
             names: HashMap::new(),
         }
@@ -107,6 +142,28 @@ impl Network {
     #[must_use]
     pub fn endpoint(mut self, endpoint: SocketAddr, behaviour: ServerBehaviour) -> Self {
         self.endpoints.insert(endpoint, behaviour);
+        self
+    }
+
+    /// Sets the behaviour of the endpoints for which a function returns one, unless it was set
+    /// otherwise. So a large network takes no memory for each endpoint, and a test can ask the same
+    /// function for the truth. It must always return the same for an endpoint.
+    ///
+    /// ```
+    /// use portmuster::simulator::{Endpoint, Network, ServerBehaviour};
+    ///
+    /// let network = Network::new(7).otherwise(ServerBehaviour::Silent).rule(|endpoint| {
+    ///     let is_alive = endpoint.port() == 22 && portmuster::simulator::draw(7, endpoint) < 1.0 / 64.0;
+    ///     is_alive.then(|| Endpoint::from(ServerBehaviour::greets(b"SSH-2.0-x\r\n")))
+    /// });
+    /// # drop(network);
+    /// ```
+    #[must_use]
+    pub fn rule(
+        mut self,
+        rule: impl Fn(SocketAddr) -> Option<Endpoint> + Send + Sync + 'static,
+    ) -> Self {
+        self.rule = Some(Rule(Arc::new(rule)));
         self
     }
 
@@ -185,8 +242,60 @@ impl Network {
         self
     }
 
-    /// Returns the behaviour of an endpoint.
-    pub(super) fn behaviour_of(&self, endpoint: SocketAddr) -> &ServerBehaviour {
-        self.endpoints.get(&endpoint).unwrap_or(&self.otherwise)
+    /// Sets the time from a SYN to its answer, beside the time that the endpoint takes.
+    #[must_use]
+    pub fn round_trip(mut self, time: Duration) -> Self {
+        self.path_mut().round_trip = time;
+        self
+    }
+
+    /// Delays each answer to a SYN by up to this time more.
+    #[must_use]
+    pub fn jitter(mut self, time: Duration) -> Self {
+        self.path_mut().jitter = time;
+        self
+    }
+
+    /// Sets the probability with which a SYN, or the answer to one, is lost, from 0 to 1. Other packets
+    /// are never lost.
+    #[must_use]
+    pub fn loss(mut self, probability: f64) -> Self {
+        self.path_mut().loss = probability;
+        self
+    }
+
+    /// Adds times in which every SYN, and every answer to one, is lost.
+    #[must_use]
+    pub fn bursts(mut self, bursts: Bursts) -> Self {
+        self.path_mut().bursts = Some(bursts);
+        self
+    }
+
+    /// Adds a middlebox that lets at most this many SYNs per second pass, and drops the others. It
+    /// allows a tenth of a second's SYNs at once.
+    #[must_use]
+    pub fn syn_limit(mut self, per_second: u32) -> Self {
+        self.path_mut().syn_limit = Some(per_second);
+        self
+    }
+
+    /// Adds a firewall that drops every SYN after this many.
+    #[must_use]
+    pub fn block_after_syns(mut self, syns: u64) -> Self {
+        self.path_mut().block_after_syns = Some(syns);
+        self
+    }
+
+    fn path_mut(&mut self) -> &mut PathSettings {
+        self.path.get_or_insert_default()
+    }
+
+    /// Returns what an endpoint does.
+    pub(super) fn at(&self, endpoint: SocketAddr) -> Endpoint {
+        if let Some(behaviour) = self.endpoints.get(&endpoint) {
+            return behaviour.clone().into();
+        }
+        let by_rule = self.rule.as_ref().and_then(|Rule(rule)| rule(endpoint));
+        by_rule.unwrap_or_else(|| self.otherwise.clone().into())
     }
 }

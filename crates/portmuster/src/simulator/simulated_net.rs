@@ -5,7 +5,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque, hash_map::Entry},
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
@@ -16,6 +16,7 @@ use slab::Slab;
 use super::{
     faults::FaultInjector,
     network::{Action, Network, ServerBehaviour},
+    path::{Path, interval_after},
 };
 use crate::{
     clock::Instant,
@@ -38,6 +39,8 @@ struct SimulatedSocket {
     connection: Option<Connection>,
     /// The ICMP error in the socket's error queue.
     icmp: Option<Errno>,
+    /// Whether a SYN of it has been answered.
+    is_answered: bool,
     /// Whether `wait` reports the socket's events.
     is_watched: bool,
     /// When the last bytes arrived.
@@ -67,6 +70,8 @@ struct ScheduledEvent {
 /// Something that reaches a socket over the network.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum NetworkEvent {
+    /// The time at which the kernel sends the SYN with this number, if the connection is still pending.
+    SendSyn(usize),
     Accept,
     /// A refusal with this error number.
     Refuse(i32),
@@ -82,6 +87,7 @@ enum NetworkEvent {
 #[derive(Debug)]
 pub(crate) struct SimulatedNet {
     network: Network,
+    path: Path,
     now: Instant,
     sockets: Slab<SimulatedSocket>,
     queue: BinaryHeap<Reverse<ScheduledEvent>>,
@@ -101,12 +107,15 @@ pub(crate) struct SimulatedNet {
     open_by_host: HashMap<IpAddr, usize>,
     /// When each connection started.
     pub(crate) connect_starts: Vec<Duration>,
+    /// Whether to record when connections start.
+    records_starts: bool,
 }
 
 impl SimulatedNet {
-    pub(crate) fn new(network: Network) -> Self {
+    pub(crate) fn new(network: Network, records_starts: bool) -> Self {
         Self {
             faults: FaultInjector::new(network.seed),
+            path: Path::new(network.path.clone(), network.seed),
             network,
             now: Instant::START,
             sockets: Slab::new(),
@@ -119,6 +128,7 @@ impl SimulatedNet {
             peak: (0, 0),
             open_by_host: HashMap::new(),
             connect_starts: Vec::new(),
+            records_starts,
         }
     }
 
@@ -168,46 +178,65 @@ impl SimulatedNet {
 
     /// Starts to connect: schedules what the endpoint does.
     fn start_connect(&mut self, index: usize) -> Connection {
-        self.connect_starts.push(self.now.since(Instant::START));
+        if self.records_starts {
+            self.connect_starts.push(self.now.since(Instant::START));
+        }
         if self.faults.inject("no local port", self.network.faults) {
             return Connection::Failed(Errno::ADDRNOTAVAIL);
         }
-        let endpoint = self.sockets[index].endpoint;
-        let may_be_lost = self.contacted.insert(endpoint);
-        let behaviour = match self.network.behaviour_of(endpoint).clone() {
-            local @ (ServerBehaviour::NoRoute | ServerBehaviour::LocalFault) => local,
-            _ if may_be_lost && self.faults.inject("lost connection", self.network.losses) => {
-                ServerBehaviour::Silent
-            }
-            behaviour => behaviour,
-        };
-        match behaviour {
+        let to = self.sockets[index].endpoint;
+        let may_be_lost = self.network.losses > 0 && self.contacted.insert(to);
+        let endpoint = self.network.at(to);
+        match endpoint.behaviour {
             ServerBehaviour::NoRoute => return Connection::Failed(Errno::NETUNREACH),
             ServerBehaviour::LocalFault => return Connection::Failed(Errno::NOBUFS),
+            _ if may_be_lost && self.faults.inject("lost connection", self.network.losses) => {}
+            _ if self.path.concerns(&endpoint) => self.send_syn(index, 0),
+            behaviour => self.schedule_answer(index, behaviour, Duration::ZERO),
+        }
+        Connection::Pending
+    }
+
+    /// Sends the SYN with this number, and schedules the next one and the answer.
+    fn send_syn(&mut self, index: usize, number: usize) {
+        let to = self.sockets[index].endpoint;
+        let endpoint = self.network.at(to);
+        if endpoint.behaviour == ServerBehaviour::Silent && !self.path.counts_syns() {
+            return;
+        }
+        let delay = self.path.carry_syn(to, &endpoint, self.now, &mut self.faults);
+        if let Some(delay) = delay.filter(|_| !self.sockets[index].is_answered) {
+            self.sockets[index].is_answered = true;
+            self.schedule_answer(index, endpoint.behaviour, delay);
+        }
+        if let Some(interval) = interval_after(number) {
+            self.schedule(index, interval, NetworkEvent::SendSyn(number + 1));
+        }
+    }
+
+    /// Schedules the answer of an endpoint, so much later than its own time, and what follows.
+    fn schedule_answer(&mut self, index: usize, behaviour: ServerBehaviour, delay: Duration) {
+        match behaviour {
             ServerBehaviour::Refuses { after } => {
-                self.schedule(
-                    index,
-                    after,
-                    NetworkEvent::Refuse(Errno::CONNREFUSED.raw_os_error()),
-                );
+                let refusal = NetworkEvent::Refuse(Errno::CONNREFUSED.raw_os_error());
+                self.schedule(index, after + delay, refusal);
             }
             ServerBehaviour::RefusedByIcmp { after } => {
-                self.schedule_icmp(index, after, Errno::CONNREFUSED);
+                self.schedule_icmp(index, after + delay, Errno::CONNREFUSED);
             }
             ServerBehaviour::Unreachable { after } => {
-                self.schedule_icmp(index, after, Errno::HOSTUNREACH);
+                self.schedule_icmp(index, after + delay, Errno::HOSTUNREACH);
             }
-            ServerBehaviour::Silent => {}
+            ServerBehaviour::Silent | ServerBehaviour::NoRoute | ServerBehaviour::LocalFault => {}
             ServerBehaviour::Accepts { after, actions, answer } => {
-                self.schedule(index, after, NetworkEvent::Accept);
-                let mut at = after;
+                self.schedule(index, after + delay, NetworkEvent::Accept);
+                let mut at = after + delay;
                 for (pause, action) in actions {
                     at = self.schedule_action(index, at + pause, action);
                 }
                 self.sockets[index].answer = answer;
             }
         }
-        Connection::Pending
     }
 
     /// Applies an event to its socket. Returns whether `wait` must report the socket.
@@ -224,6 +253,12 @@ impl SimulatedNet {
             return is_late;
         };
         match event {
+            NetworkEvent::SendSyn(number) => {
+                if state.connection == Some(Connection::Pending) {
+                    self.send_syn(index, number);
+                }
+                return false;
+            }
             NetworkEvent::Accept => state.connection = Some(Connection::Accepted),
             NetworkEvent::Refuse(errno) => {
                 state.connection = Some(Connection::Failed(Errno::from_raw_os_error(errno)));
@@ -294,6 +329,7 @@ impl Net for SimulatedNet {
             serial: self.serial,
             connection: None,
             icmp: None,
+            is_answered: false,
             is_watched: false,
             last_bytes: None,
             inbox: VecDeque::new(),
@@ -371,8 +407,11 @@ impl Net for SimulatedNet {
 
     fn close(&mut self, socket: Socket) {
         let state = self.sockets.remove(socket.0);
-        if let Some(open) = self.open_by_host.get_mut(&state.endpoint.ip()) {
-            *open -= 1;
+        if let Entry::Occupied(mut open) = self.open_by_host.entry(state.endpoint.ip()) {
+            *open.get_mut() -= 1;
+            if *open.get() == 0 {
+                open.remove();
+            }
         }
     }
 

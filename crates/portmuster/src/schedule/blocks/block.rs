@@ -202,9 +202,6 @@ impl OpenBlock {
 
     /// Removes what is due next, if anything is.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Due> {
-        if let Some(control) = self.controls.pop() {
-            return Some(Due::Control(control));
-        }
         for stratum in Stratum::ALL {
             let held = &mut self.strata[stratum as usize];
             if let Some(index) = held.drawn.pop() {
@@ -212,6 +209,10 @@ impl OpenBlock {
                 let silent = held.silent.swap_remove(index);
                 return Some(Due::Target(silent, Purpose::Canary(stratum)));
             }
+        }
+        // After the drawn targets, so that a firewall that began to block while these were asked shows.
+        if let Some(control) = self.controls.pop() {
+            return Some(Due::Control(control));
         }
         self.waiting.front().filter(|(due, _)| *due <= now)?;
         let (_, silent) = self.waiting.pop_front()?;
