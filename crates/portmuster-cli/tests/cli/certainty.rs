@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 
 use crate::{
+    database::{column, open},
     folder::{Folder, output, read},
     program::{Ended, LIMIT, Running, check},
     servers::{start, target},
@@ -191,6 +192,32 @@ fn summary_states_how_many_silent_targets_may_be_missed() {
          {count} ("
     );
     assert!(ended.stderr.contains(&line), "{ended:?}");
+}
+
+/// The database has the numbers of the file.
+#[test]
+fn database_states_how_many_silent_targets_may_be_missed() {
+    let folder = Folder::new();
+    let (file, summary) = (folder.file("audit.db"), folder.file("summary.json"));
+    let arguments = format!(
+        "127.0.0.0/25 -p 9,10 --max-missed 10% -o {} --summary {}",
+        output("sqlite", &file),
+        output("json", &summary)
+    );
+    let script = format!(
+        "ip link set lo up
+        {DROP_PORT_9}
+        exec \"$portmuster\" check {arguments} --timeout 300ms --patience full"
+    );
+    let Some(ended) = sh_in_namespaces(&["--net"], &script, "") else { return };
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    let certainty = RunSummary::read(&read(&summary)).certainty.expect("it was measured");
+    let bound = certainty.bound_count.expect("it is stated");
+    assert!(certainty.asked_again == 41 && bound > 0, "{certainty:?}");
+    let columns = "silent || ' ' || asked_again || ' ' || answered || ' ' || bound_count || ' ' ||
+        (bound > 0) || ' ' || blocked || ' ' || controls || ' ' || icmp_refused";
+    let stored = column::<String>(&open(&file), &format!("SELECT {columns} FROM runs"));
+    assert_eq!(stored, [format!("128 41 0 {bound} 1 0 128 0")]);
 }
 
 #[test]
