@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portmuster::{
-    Account, Next, Outcome, Outcomes,
+    Account, Next, Outcome, Outcomes, PortState,
     gates::Gates,
     journal::{Checkpoint, JournalError, JournaledRun},
     method::WorkersReport,
@@ -143,8 +143,11 @@ impl Collector<'_> {
         let last = if written.is_ok() { self.checkpoint() } else { Ok(None) };
         let account = self.account();
         let is_stopped = self.interrupted.is_set() || written.is_err();
-        // Of a run that was stopped, some samples are missing.
-        let certainty = self.outcomes.certainty().filter(|_| !is_stopped);
+        // Of a run that was stopped, some samples are missing, and those of earlier processes are not
+        // known.
+        let silent = |account: &Account| account.state(PortState::Filtered);
+        let is_whole = !is_stopped && silent(&account) == silent(&self.outcomes.account());
+        let certainty = self.outcomes.certainty().filter(|_| is_whole);
         let mut ending = summary::ending(&account, self.total);
         ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));

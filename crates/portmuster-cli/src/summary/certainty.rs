@@ -87,7 +87,7 @@ mod tests {
     fn certainty(silent: &str, refused: &str, controls: &str) -> Certainty {
         let nothing = r#"{"targets":0,"asked_again":0,"answered":0,"unmeasured":0,"blocks":0,
             "of_block":0,"population":0,"hits":0,"smallest":[0,0]}"#;
-        let or_nothing = |text| if text == "" { nothing } else { text };
+        let or_nothing = |text| if str::is_empty(text) { nothing } else { text };
         let (silent, refused) = (or_nothing(silent), or_nothing(refused));
         let json = format!(r#"{{"silent":{silent},"refused":{refused},{controls}}}"#);
         serde_json::from_str(&json).expect("it is valid")

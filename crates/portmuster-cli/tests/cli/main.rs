@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod capacity;
+mod certainty;
 mod colour;
 mod compare;
 mod completions;

@@ -70,7 +70,7 @@ pub(super) fn end_values(run: i64, ending: &Ending) -> Vec<Value> {
     values.extend([
         integer(account.excluded),
         Value::Integer(to_i64(ending.left())),
-        Value::Real(account.elapsed.as_secs_f64() * 1000.0),
+        Value::Real((account.elapsed.as_secs_f64() * 1e6).round() / 1e3),
         integer(account.found_on_retry),
         integer(account.slowed),
         integer(account.faults),
