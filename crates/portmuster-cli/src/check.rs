@@ -78,6 +78,7 @@ fn report_complete(
     let mut totals = RunTotals::new(state.account, input.len());
     totals.skipped = input.skipped();
     totals.bad_lines = input.bad_lines().unread();
+    totals.certainty = check.config()?.max_missed().map(|_| state.silent.certainty());
     Ok(close(check, gates, &totals, closing, (completeness(&state.account), false)))
 }
 
@@ -164,7 +165,8 @@ fn finish(
     interrupted: &Interrupted,
     closing: Option<&ClosingFile>,
 ) -> Status {
-    let Collected { account, certainty, is_stopped, gates, workers, written } = collected;
+    let Collected { account, certainty, is_stopped, gates, workers, network_losses, written } =
+        collected;
     let reached = if interrupted.is_set() { Status::Interrupted } else { completeness(&account) };
     let mut status = reached.min(write_cost(check, &account, &workers));
     let is_unread = matches!(written, Err(WriteError::ClosedPipe));
@@ -194,6 +196,9 @@ fn finish(
     }
     if !check.quiet {
         print_summary(check, input, &totals, &workers);
+        if check.verbose {
+            summary::print_network_losses(&network_losses);
+        }
     }
     close(check, gates.as_ref(), &totals, closing, (status, is_stopped))
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use portmuster::{
-    Account, Next, Outcome, Outcomes, PortState,
+    Account, Next, Outcome, Outcomes,
     gates::Gates,
     journal::{Checkpoint, JournalError, JournaledRun},
     method::WorkersReport,
-    outcome::Certainty,
+    outcome::{Certainty, NetworkLoss},
 };
 
 use crate::{
@@ -52,6 +52,8 @@ pub(crate) struct Collected {
     pub(crate) gates: Option<Gates>,
     /// The attempts and failures of the workers.
     pub(crate) workers: WorkersReport,
+    /// The loss on the way to each network, in this process.
+    pub(crate) network_losses: Vec<NetworkLoss>,
     /// Whether all outputs and the journal were written.
     pub(crate) written: Result<(), WriteError>,
 }
@@ -143,11 +145,8 @@ impl Collector<'_> {
         let last = if written.is_ok() { self.checkpoint() } else { Ok(None) };
         let account = self.account();
         let is_stopped = self.interrupted.is_set() || written.is_err();
-        // Of a run that was stopped, some samples are missing, and those of earlier processes are not
-        // known.
-        let silent = |account: &Account| account.state(PortState::Filtered);
-        let is_whole = !is_stopped && silent(&account) == silent(&self.outcomes.account());
-        let certainty = self.outcomes.certainty().filter(|_| is_whole);
+        // Of a run that was stopped, some samples are missing.
+        let certainty = self.outcomes.certainty().filter(|_| !is_stopped);
         let mut ending = summary::ending(&account, self.total);
         ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
@@ -157,8 +156,15 @@ impl Collector<'_> {
             (Some(last), Some(journaled)) => journaled.finish(last, self.total).map_err(failed),
             _ => Ok(()),
         });
-        let workers = self.outcomes.workers().clone();
-        Collected { account, certainty, is_stopped, gates: self.gates, workers, written }
+        Collected {
+            account,
+            certainty,
+            is_stopped,
+            gates: self.gates,
+            workers: self.outcomes.workers().clone(),
+            network_losses: self.outcomes.network_losses().to_vec(),
+            written,
+        }
     }
 }
 

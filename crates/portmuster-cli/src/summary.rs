@@ -4,7 +4,7 @@ use portmuster::{
     Account, PortState, Positions, Service,
     config::MaxMissed,
     method::WorkersReport,
-    outcome::{Certainty, Fault},
+    outcome::{Certainty, Fault, NetworkLoss},
     sink::Ending,
     targets::Skipped,
 };
@@ -12,6 +12,9 @@ use portmuster::{
 mod certainty;
 
 use crate::{clock, terminal};
+
+/// The most networks whose loss is printed.
+const NETWORKS_MAX: usize = 10;
 
 /// Prints the result of all targets. `total` is their number; `None`: some came from a stream.
 pub(crate) fn print(account: &Account, total: Option<u128>, skipped: Skipped, lines_skipped: u64) {
@@ -40,6 +43,13 @@ pub(crate) fn print(account: &Account, total: Option<u128>, skipped: Skipped, li
     }
     if account.found_on_retry > 0 {
         terminal::note(found_on_retry(account));
+    }
+    if let Some(share) = account.syn_loss().filter(|_| account.syns_lost > 0) {
+        terminal::note(format!(
+            "loss: {:.1}% of {} SYNs to targets that answered one got no answer",
+            share * 100.0,
+            account.syns
+        ));
     }
     if let Some(fault) = account.last_fault {
         terminal::note(shortages(account, fault));
@@ -92,6 +102,13 @@ pub(crate) fn print_resumed(settled: &Positions, total: Option<u128>) {
     if let Some(total) = total.filter(|_| !settled.is_empty()) {
         let left = total.saturating_sub(settled.len().into());
         terminal::note(format!("resuming with {left} of {total} targets left"));
+    }
+}
+
+/// Prints the loss on the way to the networks that lost most.
+pub(crate) fn print_network_losses(losses: &[NetworkLoss]) {
+    for network in losses.iter().filter(|network| network.loss.lost > 0).take(NETWORKS_MAX) {
+        terminal::note(format!("loss in {network}"));
     }
 }
 

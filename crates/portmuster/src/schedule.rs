@@ -505,7 +505,7 @@ impl Schedule {
             () if !self.names.is_idle() => Some(Throttle::Names),
             () if self.later.is_full() => Some(Throttle::Retries),
             () if self.intake == Intake::Open => Some(Throttle::Input),
-            () if !self.later.is_empty() || !self.blocks.is_empty() => Some(Throttle::Retries),
+            () if !self.later.is_empty() || self.blocks.has_stored() => Some(Throttle::Retries),
             () => None,
         }
     }
@@ -589,6 +589,9 @@ impl Schedule {
     }
 
     fn judge(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
+        if verdict.state == PortState::Unchecked {
+            self.checks[id.0].attempt_failed_here();
+        }
         if verdict.reason == Reason::NoAnswer && self.checks[id.0].kept_timeout() {
             let retries = self.patience.attempts_in_timeout(self.spacing) - 1;
             self.checks[id.0].spend_retries(retries);

@@ -64,6 +64,8 @@ struct LossRecord {
     found_on_retry: u64,
     slowed: u64,
     faults: u64,
+    syns: u64,
+    syns_lost: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,7 +134,7 @@ impl SummaryRecord {
         status: Status,
     ) -> Self {
         let account = &totals.account;
-        let Account { found_on_retry, slowed, faults, .. } = *account;
+        let Account { found_on_retry, slowed, faults, syns, syns_lost, .. } = *account;
         let skipped = &totals.skipped;
         Self {
             schema: SCHEMA,
@@ -148,7 +150,7 @@ impl SummaryRecord {
                 reserved: skipped.reserved,
                 bad_lines: totals.bad_lines,
             },
-            loss: LossRecord { found_on_retry, slowed, faults },
+            loss: LossRecord { found_on_retry, slowed, faults, syns, syns_lost },
             services: Service::ALL.map(|it| (it.name(), account.service(it))).into(),
             gates: report.map(GatesRecord::of),
             certainty: totals.certainty.as_ref().map(CertaintyRecord::of),
@@ -214,7 +216,7 @@ impl ItemRecord {
 impl CertaintyRecord {
     fn of(certainty: &Certainty) -> Self {
         let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
-        let is_blocked = certainty.is_blocked();
+        let is_reachable = certainty.is_reachable();
         let Recheck { targets, asked_again, answered, .. } = *refused;
         Self {
             silent: silent.targets,
@@ -223,15 +225,15 @@ impl CertaintyRecord {
             bound: certainty.missed_share(),
             bound_count: certainty.missed_max(),
             confidence: Certainty::CONFIDENCE,
-            blocked: is_blocked,
+            blocked: certainty.is_blocked(),
             controls: *controls,
             silent_controls: *silent_controls,
             icmp_refused: RefusedRecord {
                 targets,
                 asked_again,
                 answered,
-                bound: refused.missed_share().filter(|_| !is_blocked),
-                bound_count: refused.missed_max().filter(|_| !is_blocked),
+                bound: refused.missed_share().filter(|_| is_reachable),
+                bound_count: refused.missed_max().filter(|_| is_reachable),
             },
         }
     }

@@ -22,6 +22,9 @@ pub(super) fn lines(certainty: &Certainty, max_missed: MaxMissed) -> Vec<String>
     if certainty.is_blocked() && !strata.is_empty() {
         return vec![blocked(certainty)];
     }
+    if certainty.is_cut_off() && !strata.is_empty() {
+        return vec![cut_off(certainty)];
+    }
     let bound = |(recheck, what)| format!("certainty: {}", bound(recheck, what, max_missed));
     strata.into_iter().map(bound).collect()
 }
@@ -36,6 +39,15 @@ fn blocked(certainty: &Certainty) -> String {
     format!(
         "certainty: {silent_controls} of {controls} targets that had answered have fallen silent since: \
          somebody may have begun to block this machine, so no bound can be stated"
+    )
+}
+
+fn cut_off(certainty: &Certainty) -> String {
+    let Certainty { controls, failed_controls, .. } = certainty;
+    format!(
+        "certainty: {failed_controls} of {} targets that had answered could not be asked again, because \
+         this machine had no way to them any more, so no bound can be stated",
+        controls + failed_controls
     )
 }
 
@@ -104,7 +116,8 @@ mod tests {
         )
     }
 
-    const CONTROLS: &str = r#""controls":300,"silent_controls":0,"blocked":false"#;
+    const CONTROLS: &str =
+        r#""controls":300,"silent_controls":0,"failed_controls":0,"blocked":false"#;
 
     fn line_of(numbers: [u64; 5]) -> String {
         let lines = lines(&certainty(&recheck(numbers), "", CONTROLS), MaxMissed::default());
@@ -140,7 +153,7 @@ mod tests {
             "certainty: some of 500 silent targets were not asked again, so no bound can be stated";
         assert_eq!(line_of([500, 0, 0, 500, 0]), unmeasured);
 
-        let controls = r#""controls":300,"silent_controls":12,"blocked":true"#;
+        let controls = r#""controls":300,"silent_controls":12,"failed_controls":0,"blocked":true"#;
         let (one, two) = (recheck([500, 100, 0, 0, 9]), recheck([7, 7, 0, 0, 0]));
         let blocked = certainty(&one, &two, controls);
         assert_eq!(

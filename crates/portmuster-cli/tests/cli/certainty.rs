@@ -61,6 +61,8 @@ struct Loss {
     found_on_retry: u64,
     slowed: u64,
     faults: u64,
+    syns: u64,
+    syns_lost: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -170,7 +172,8 @@ fn summary_states_how_many_silent_targets_may_be_missed() {
     let account = &summary.account;
     assert_eq!((account.targets, account.closed, account.filtered), (2048, 1024, 1024));
     assert!(account.elapsed_ms >= 900.0, "three attempts of 0.3 s: {summary:?}");
-    let Loss { found_on_retry, slowed, faults } = summary.loss;
+    let Loss { found_on_retry, slowed, faults, syns, syns_lost } = summary.loss;
+    assert!(syns_lost <= syns, "{syns_lost} of {syns}");
     assert_eq!((found_on_retry, slowed, faults), (0, 0, 0));
     assert!(!summary.interrupted && summary.gates.is_none());
     assert!(summary.services.contains_key("ssh") && summary.services["telnet"] == 0);

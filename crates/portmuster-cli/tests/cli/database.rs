@@ -14,7 +14,7 @@ use crate::{
 /// Name, type, and whether the column is NOT NULL.
 type Column<'a> = (&'a str, &'a str, bool);
 
-const RUNS: [Column<'_>; 30] = [
+const RUNS: [Column<'_>; 32] = [
     ("id", "INTEGER", false),
     ("started", "TEXT", true),
     ("ended", "TEXT", false),
@@ -32,6 +32,8 @@ const RUNS: [Column<'_>; 30] = [
     ("found_on_retry", "INTEGER", false),
     ("slowed", "INTEGER", false),
     ("faults", "INTEGER", false),
+    ("syns", "INTEGER", false),
+    ("syns_lost", "INTEGER", false),
     ("silent", "INTEGER", false),
     ("asked_again", "INTEGER", false),
     ("answered", "INTEGER", false),

@@ -28,6 +28,8 @@ pub struct Certainty {
     pub controls: u64,
     /// How many of the controls did not answer any more.
     pub silent_controls: u64,
+    /// How many controls could not be asked, because of trouble of this machine.
+    pub failed_controls: u64,
     /// Whether more than 1 % of the controls of a look did not answer any more.
     blocked: bool,
 }
@@ -82,6 +84,18 @@ impl Certainty {
         self.blocked
     }
 
+    /// Returns whether so many controls could not be asked that it is unknown whether this machine is
+    /// blocked: more than 1 %. Then no bound can be stated.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.failed_controls * 100 > self.controls + self.failed_controls
+    }
+
+    /// Counts a control that could not be asked.
+    pub(crate) fn control_failed(&mut self) {
+        self.failed_controls += 1;
+    }
+
     /// Adds the controls of one look.
     pub(crate) fn add_controls(&mut self, controls: u64, silent: u64) {
         self.controls += controls;
@@ -90,29 +104,38 @@ impl Certainty {
     }
 
     /// Returns how many silent targets at most would answer one more attempt; `None` if no bound can be
-    /// stated, because this machine is [blocked](Self::is_blocked) or a look is missing.
+    /// stated, because this machine is [blocked](Self::is_blocked) or [cut off](Self::is_cut_off), or a
+    /// look is missing.
     #[must_use]
     pub fn missed_max(&self) -> Option<u64> {
-        self.silent.missed_max().filter(|_| !self.is_blocked())
+        self.silent.missed_max().filter(|_| self.is_reachable())
+    }
+
+    /// Returns whether targets that had answered still do: this machine is neither
+    /// [blocked](Self::is_blocked) nor [cut off](Self::is_cut_off), so bounds can be stated.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        !self.is_blocked() && !self.is_cut_off()
     }
 
     /// Returns the [bound](Self::missed_max) as a share of the silent targets, from 0 to 1.
     #[must_use]
     pub fn missed_share(&self) -> Option<f64> {
-        self.silent.missed_share().filter(|_| !self.is_blocked())
+        self.silent.missed_share().filter(|_| self.is_reachable())
     }
 
     /// Returns whether the bounds on silent and on refused targets are at most this share.
     #[must_use]
     pub fn is_within(&self, share: f64) -> bool {
         let is_within = |recheck: &Recheck| recheck.missed_share().is_some_and(|it| it <= share);
-        !self.is_blocked() && is_within(&self.silent) && is_within(&self.refused)
+        self.is_reachable() && is_within(&self.silent) && is_within(&self.refused)
     }
 
     /// Returns whether a run can have these numbers. Those read from a file may be anything.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.controls <= COUNT_MAX
+            && self.failed_controls <= COUNT_MAX
             && self.silent_controls <= self.controls
             && self.silent.is_sound()
             && self.refused.is_sound()
@@ -265,6 +288,18 @@ mod tests {
         let mut sparse = recheck;
         sparse.add_block(1 << 20, &[look(1 << 20, 64, 0, 0)]);
         assert!(sparse.missed_share() > recheck.missed_share(), "the sparsest block decides");
+    }
+
+    #[test]
+    fn no_bound_is_stated_when_controls_could_not_be_asked() {
+        let mut certainty = Certainty::default();
+        certainty.silent.add_block(1000, &[look(1000, 500, 0, 0)]);
+        certainty.add_controls(297, 0);
+        (0..3).for_each(|_| certainty.control_failed());
+        assert!(certainty.missed_max().is_some() && !certainty.is_cut_off());
+        certainty.control_failed();
+        assert!(certainty.is_cut_off() && !certainty.is_blocked());
+        assert!(certainty.missed_max().is_none() && !certainty.is_within(0.5));
     }
 
     #[test]

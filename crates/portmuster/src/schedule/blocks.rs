@@ -237,7 +237,12 @@ impl Blocks {
     /// Records the end of an attempt that was made for this purpose. `state`: what it found, `None` if
     /// it could not be made.
     pub(super) fn asked(&mut self, position: u64, purpose: Purpose, state: Option<PortState>) {
-        let Some(state) = state else { return };
+        let Some(state) = state else {
+            if purpose == Purpose::Control {
+                self.certainty.control_failed();
+            }
+            return;
+        };
         let is_answer = matches!(state, PortState::Open | PortState::Closed);
         match purpose {
             Purpose::Again(stratum) if is_answer => self.block(position).answered(stratum, false),
@@ -384,9 +389,21 @@ impl Blocks {
             let first = block.first;
             let silent = std::mem::replace(block, OpenBlock::new(first, Instant::START));
             (block.active, block.targets) = (silent.active, silent.targets);
-            silent.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
-            self.ended.extend(silent.into_silent().map(|silent| (first, silent)));
+            for silent in silent.into_silent() {
+                // A look that was not completed is not a random sample.
+                let recheck = match silent.stratum() {
+                    Stratum::Silent => &mut self.certainty.silent,
+                    Stratum::Refused => &mut self.certainty.refused,
+                };
+                recheck.add_block(1, &[]);
+                self.ended.push_back((first, silent));
+            }
         }
+    }
+
+    /// Returns whether targets wait for an attempt, or for the end of their block.
+    pub(super) fn has_stored(&self) -> bool {
+        !self.ended.is_empty() || self.open.iter().any(|block| block.stored() > 0)
     }
 
     /// Returns how many targets wait, and for what.

@@ -117,8 +117,8 @@ pub(super) struct Check {
     /// Which side speaks first in the next attempt.
     opening: Opening,
     purpose: Purpose,
-    /// How many attempts were made before those for this purpose.
-    attempts_before: u32,
+    /// How many attempts were made before those for this purpose; `None` if one for it could not be made.
+    attempts_before: Option<u32>,
     /// How long the last attempt waited for an answer; `None`: for the whole timeout.
     patience: Option<Duration>,
 }
@@ -144,7 +144,7 @@ impl Check {
             postponed: false,
             opening: Opening::Listen,
             purpose: Purpose::Target,
-            attempts_before: 0,
+            attempts_before: Some(0),
             patience: None,
         }
     }
@@ -240,7 +240,7 @@ impl Check {
     /// Sets what its next attempts are for. Those for another purpose than the target are not retried.
     pub(super) fn set_purpose(&mut self, purpose: Purpose) {
         self.purpose = purpose;
-        self.attempts_before = self.attempts;
+        self.attempts_before = Some(self.attempts);
         if purpose != Purpose::Target {
             self.retries_left = 0;
         }
@@ -253,9 +253,14 @@ impl Check {
         self.retries_left = retries_left;
     }
 
-    /// Returns whether an attempt was made for its purpose.
+    /// Records that this machine could not make an attempt.
+    pub(super) fn attempt_failed_here(&mut self) {
+        self.attempts_before = None;
+    }
+
+    /// Returns whether an attempt on each endpoint was made for its purpose.
     pub(super) fn was_asked(&self) -> bool {
-        self.attempts > self.attempts_before
+        self.attempts_before.is_some_and(|before| self.attempts > before)
     }
 
     /// Returns whether the last attempt waited for the whole timeout.

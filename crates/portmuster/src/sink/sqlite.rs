@@ -8,7 +8,7 @@
 //! | `started`, `ended` | UTC, RFC 3339; `ended` is NULL while the run is going on, or if it was killed |
 //! | `version`, `arguments` | the version of the program that last wrote to the run; its command line |
 //! | `targets`, `open`, `closed`, `filtered`, `unresolved`, `unchecked`, `excluded`, `left` | the sums over the run, after its end |
-//! | `elapsed_ms`, `found_on_retry`, `slowed`, `faults` | as in [`Account`](crate::Account) |
+//! | `elapsed_ms`, `found_on_retry`, `slowed`, `faults`, `syns`, `syns_lost` | as in [`Account`](crate::Account) |
 //! | `silent`, `asked_again`, `answered` | as in [`Certainty::silent`](crate::outcome::Certainty::silent); these and the next are NULL if it was not measured or the run was stopped |
 //! | `bound`, `bound_count` | how many of them would answer one more attempt, at most: [`missed_share`](crate::outcome::Certainty::missed_share) and [`missed_max`](crate::outcome::Certainty::missed_max) |
 //! | `confidence`, `blocked`, `controls`, `silent_controls` | as in [`Certainty`](crate::outcome::Certainty) |

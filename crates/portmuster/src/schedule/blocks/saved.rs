@@ -80,6 +80,12 @@ pub(in crate::schedule) enum Role {
 }
 
 impl SilentState {
+    /// Returns what the looks at blocks that have ended have shown. Of a complete run these are all.
+    #[must_use]
+    pub fn certainty(&self) -> Certainty {
+        self.certainty
+    }
+
     /// Returns whether a run can have this state. One that was read from a file may be anything.
     pub(crate) fn is_sound(&self) -> bool {
         let ranges = self.concluded.iter().copied();

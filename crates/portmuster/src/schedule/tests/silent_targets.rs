@@ -190,6 +190,36 @@ fn nothing_is_stated_when_controls_fall_silent() {
     assert_eq!(silent(&ran), 20_000 - 20_000_usize.div_ceil(64), "they keep their outcomes");
 }
 
+/// Like when the network of this machine goes away after the passes.
+#[test]
+fn attempts_that_fail_here_prove_nothing() {
+    let mut schedule = schedule(measuring(100, 0.001));
+    for position in 0..100 {
+        schedule.add(Target::from(endpoint(position)), at(0));
+    }
+    schedule.input_ended();
+    let mut now = at(0);
+    let mut passes = 0;
+    while !schedule.is_finished() {
+        let started = starts(&mut schedule, now);
+        passes += usize::from(started.len() > 10);
+        for start in started {
+            let conclusion = match (passes, position(start.endpoint) < 10) {
+                (1, true) => verdict(PortState::Closed),
+                (1 | 2, _) => silence(3200),
+                _ => verdict(PortState::Unchecked),
+            };
+            settle(&mut schedule, start, conclusion, now);
+        }
+        now = now.after(Duration::from_secs(5));
+        schedule.take_outcomes();
+    }
+    let certainty = schedule.certainty().expect("it is estimated");
+    assert_eq!((certainty.silent.asked_again, certainty.controls), (0, 0), "{certainty:?}");
+    assert_eq!((certainty.missed_max(), certainty.failed_controls), (None, 10));
+    assert!(!certainty.is_within(0.5) && !certainty.is_blocked());
+}
+
 #[test]
 fn nothing_is_estimated_without_a_limit() {
     let policy = Policy { blocks: blocks(None), ..measuring(1000, 0.01) };

@@ -21,7 +21,7 @@ const WRITER_MAX: usize = 32;
 type ColumnDeclaration = (&'static str, &'static str);
 
 /// The columns of `runs`.
-const RUNS: [ColumnDeclaration; 30] = [
+const RUNS: [ColumnDeclaration; 32] = [
     ("id", "INTEGER PRIMARY KEY"),
     ("started", "TEXT NOT NULL"),
     ("ended", "TEXT"),
@@ -39,6 +39,8 @@ const RUNS: [ColumnDeclaration; 30] = [
     ("found_on_retry", "INTEGER"),
     ("slowed", "INTEGER"),
     ("faults", "INTEGER"),
+    ("syns", "INTEGER"),
+    ("syns_lost", "INTEGER"),
     ("silent", "INTEGER"),
     ("asked_again", "INTEGER"),
     ("answered", "INTEGER"),

@@ -55,10 +55,10 @@ pub(super) fn insert_outcome() -> String {
 /// Stores the end of a run.
 pub(super) const END_RUN: &str = "UPDATE runs SET ended = ?2, targets = ?3, open = ?4, closed = ?5,
     filtered = ?6, unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10, elapsed_ms = ?11,
-    found_on_retry = ?12, slowed = ?13, faults = ?14, silent = ?15, asked_again = ?16, answered = ?17,
-    bound = ?18, bound_count = ?19, confidence = ?20, blocked = ?21, controls = ?22,
-    silent_controls = ?23, icmp_refused = ?24, icmp_refused_asked_again = ?25,
-    icmp_refused_answered = ?26, icmp_refused_bound_count = ?27 WHERE id = ?1";
+    found_on_retry = ?12, slowed = ?13, faults = ?14, syns = ?15, syns_lost = ?16, silent = ?17,
+    asked_again = ?18, answered = ?19, bound = ?20, bound_count = ?21, confidence = ?22, blocked = ?23,
+    controls = ?24, silent_controls = ?25, icmp_refused = ?26, icmp_refused_asked_again = ?27,
+    icmp_refused_answered = ?28, icmp_refused_bound_count = ?29 WHERE id = ?1";
 
 /// Returns the parameters of [`END_RUN`].
 pub(super) fn end_values(run: i64, ending: &Ending) -> Vec<Value> {
@@ -74,6 +74,8 @@ pub(super) fn end_values(run: i64, ending: &Ending) -> Vec<Value> {
         integer(account.found_on_retry),
         integer(account.slowed),
         integer(account.faults),
+        integer(account.syns),
+        integer(account.syns_lost),
     ]);
     values.extend(certainty_values(ending.certainty.as_ref()));
     values
@@ -84,7 +86,7 @@ fn certainty_values(certainty: Option<&Certainty>) -> [Value; 13] {
     let integer = |count: u64| Value::Integer(to_i64(count));
     let or_null = |count: Option<u64>| count.map_or(Value::Null, integer);
     let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
-    let refused_bound = refused.missed_max().filter(|_| !certainty.is_blocked());
+    let refused_bound = refused.missed_max().filter(|_| certainty.is_reachable());
     [
         integer(silent.targets),
         integer(silent.asked_again),
