@@ -159,6 +159,8 @@ pub(crate) struct Schedule {
     patience: PatiencePolicy,
     /// The time between the starts of two attempts on a target that does not answer.
     spacing: Duration,
+    /// Nothing starts before this time in a run that was resumed.
+    begin: Instant,
     pacer: Pacer,
     window: Window,
     /// Whether the executor has a full backlog.
@@ -192,6 +194,10 @@ impl Schedule {
     /// Creates a schedule without targets. `wall_start` is the wall clock's time at
     /// [`Instant::START`].
     pub(crate) fn new(policy: Policy, wall_start: SystemTime) -> Self {
+        let spacing = match policy.patience {
+            Patience::Adaptive => SPACING,
+            Patience::Full => Duration::ZERO,
+        };
         Self {
             retries: policy.retries,
             speak_first: policy.speak_first,
@@ -206,10 +212,8 @@ impl Schedule {
                 policy.retries,
                 policy.blocks.seed,
             ),
-            spacing: match policy.patience {
-                Patience::Adaptive => SPACING,
-                Patience::Full => Duration::ZERO,
-            },
+            spacing,
+            begin: Instant::START,
             pacer: Pacer::new(policy.rate),
             window: Window::new(policy.in_flight),
             backlogged: false,
@@ -219,7 +223,8 @@ impl Schedule {
             checks: Slab::new(),
             ready: VecDeque::new(),
             expanding: VecDeque::new(),
-            blocks: Blocks::new(policy.blocks),
+            // An attempt with a longer timeout is spread over as much time itself.
+            blocks: Blocks::new(policy.blocks, spacing.saturating_sub(policy.timeout)),
             later: Later::new(policy.waiting),
             pauses: BinaryHeap::new(),
             hold: Instant::START,
@@ -242,7 +247,10 @@ impl Schedule {
 
     /// Continues with what an earlier process knew of targets that have not answered.
     pub(crate) fn resuming_silent(self, state: SilentState, settled: &Positions) -> Self {
-        Self { blocks: self.blocks.restore(state, settled), ..self }
+        // The last attempts of the earlier process may have been made just now.
+        let spacing = if state.has_tried() { self.spacing } else { Duration::ZERO };
+        let begin = Instant::START.after(spacing);
+        Self { blocks: self.blocks.restore(state, settled), begin, ..self }
     }
 
     /// Returns whether another target may be added.
@@ -354,7 +362,7 @@ impl Schedule {
 
     /// Returns the next attempt, if one may begin now.
     pub(crate) fn next_start(&mut self, now: Instant) -> Option<Start> {
-        if self.intake == Intake::Stopped || now < self.hold {
+        if self.intake == Intake::Stopped || now < self.hold.max(self.begin) {
             return None;
         }
         loop {
@@ -452,7 +460,7 @@ impl Schedule {
             .then(|| self.pacer.ready_at());
         let next =
             [pause, block, ended, later, host, name, expand, pace].into_iter().flatten().min()?;
-        Some(next.max(self.hold))
+        Some(next.max(self.hold).max(self.begin))
     }
 
     /// Returns whether every target has its outcome, or the stopped run has nothing in flight.
@@ -493,6 +501,7 @@ impl Schedule {
         let is_full = !self.window.has_room(self.in_flight);
         match () {
             () if self.intake == Intake::Stopped => None,
+            () if now < self.begin => Some(Throttle::Retries),
             () if now < self.hold => Some(Throttle::Faults),
             () if self.backlogged => Some(Throttle::Machine),
             () if is_full && self.window.is_short_of_workers() => Some(Throttle::Workers),

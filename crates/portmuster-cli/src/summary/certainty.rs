@@ -58,19 +58,23 @@ fn bound(recheck: &Recheck, what: &str, max_missed: MaxMissed) -> String {
         return format!("some of {all} {what} were not asked again, so no bound can be stated");
     };
     let Recheck { targets, asked_again, answered, .. } = *recheck;
-    let text = match (answered, most) {
-        (0, 0) => format!("all {all} {what} were asked again, none answered"),
-        (_, 0) => {
-            format!("{answered} of {all} {what} answered when all were asked again")
+    let text = match answered {
+        1.. if targets == 0 => {
+            format!("all {all} {what} answered, but only when they were asked again")
         }
-        (0, _) => format!(
+        1.. if most == 0 => format!(
+            "{answered} of {all} {what} answered only when they were asked again, and none of the other \
+             {targets} did when these were asked once more"
+        ),
+        0 if asked_again >= all => format!("all {all} {what} were asked again, none answered"),
+        0 => format!(
             "{asked_again} of {all} {what} were asked again, none answered: at most {most} ({}) would \
              answer one more attempt (95 % confidence)",
             percent(share)
         ),
         _ => format!(
-            "{answered} of {all} {what} answered when a sample was asked again: at most {most} ({}) of \
-             the other {targets} would answer one more attempt (95 % confidence)",
+            "{answered} of {all} {what} answered only when they were asked again: at most {most} ({}) \
+             of the other {targets} would answer one more attempt (95 % confidence)",
             percent(share)
         ),
     };
@@ -98,7 +102,7 @@ mod tests {
     /// Reads the numbers of a run, as a journal has them.
     fn certainty(silent: &str, refused: &str, controls: &str) -> Certainty {
         let nothing = r#"{"targets":0,"asked_again":0,"answered":0,"unmeasured":0,"blocks":0,
-            "of_block":0,"population":0,"hits":0,"smallest":[0,0]}"#;
+            "of_block":0,"used_up":0,"population":0,"hits":0,"smallest":[0,0]}"#;
         let or_nothing = |text| if str::is_empty(text) { nothing } else { text };
         let (silent, refused) = (or_nothing(silent), or_nothing(refused));
         let json = format!(r#"{{"silent":{silent},"refused":{refused},{controls}}}"#);
@@ -111,7 +115,7 @@ mod tests {
         let blocks = u8::from(unmeasured == 0);
         format!(
             r#"{{"targets":{targets},"asked_again":{asked},"answered":{answered},
-            "unmeasured":{unmeasured},"blocks":{blocks},"of_block":{bound},
+            "unmeasured":{unmeasured},"blocks":{blocks},"of_block":{bound},"used_up":0,
             "population":{population},"hits":{answered},"smallest":[{asked},{population}]}}"#
         )
     }
@@ -133,7 +137,7 @@ mod tests {
         );
         assert_eq!(
             line_of([995, 600, 5, 0, 4]),
-            "certainty: 5 of 1000 silent targets answered when a sample was asked again: at most 4 \
+            "certainty: 5 of 1000 silent targets answered only when they were asked again: at most 4 \
              (0.41%) of the other 995 would answer one more attempt (95 % confidence), which is more \
              than the 0.1% of --max-missed"
         );
@@ -143,8 +147,11 @@ mod tests {
     fn nothing_is_bounded_when_all_were_asked_again() {
         let none = "certainty: all 300 silent targets were asked again, none answered";
         assert_eq!(line_of([300, 300, 0, 0, 0]), none);
-        let four = "certainty: 4 of 300 silent targets answered when all were asked again";
+        let four = "certainty: 4 of 300 silent targets answered only when they were asked again, and none \
+                    of the other 296 did when these were asked once more";
         assert_eq!(line_of([296, 300, 4, 0, 0]), four);
+        let all = "certainty: all 300 silent targets answered, but only when they were asked again";
+        assert_eq!(line_of([0, 300, 300, 0, 0]), all);
     }
 
     #[test]

@@ -49,8 +49,11 @@ pub struct Recheck {
     unmeasured: u64,
     /// How many blocks with such targets were measured.
     blocks: u64,
-    /// The bound of the only block.
+    /// The bound of the last block.
     of_block: u64,
+    /// How many targets have answered in blocks whose last look found none, so that no such targets
+    /// seem to be left.
+    used_up: u64,
     /// The targets of all blocks before the first look.
     population: u64,
     /// The answers in the first looks of all blocks.
@@ -154,8 +157,12 @@ impl Recheck {
             (0, _) => {
                 let (asked, of) = self.smallest;
                 let fraction = float(asked) / float(of);
-                let bound = bounds::of_fraction(self.population, fraction, self.hits);
-                Some(bound.saturating_sub(self.answered).min(self.targets))
+                let bound = match self.hits {
+                    0 if asked == of => 0,
+                    0 => bounds::of_fraction(self.population, fraction, 0),
+                    hits => expected(hits, fraction, self.population),
+                };
+                Some(bound.saturating_sub(self.used_up).min(self.targets))
             }
         }
     }
@@ -171,11 +178,13 @@ impl Recheck {
     pub(crate) fn add_block(&mut self, targets: u64, looks: &[Look]) {
         self.targets += targets;
         self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
-        let Some(first) = looks.first().filter(|first| first.asked > 0) else {
+        let Some(first) = looks.first().filter(|_| looks.iter().all(|look| look.asked > 0)) else {
             self.unmeasured += targets;
             return;
         };
-        self.of_block = looks.iter().map(Look::missed_max).min().unwrap_or(u64::MAX).min(targets);
+        let last = looks.last().unwrap_or(first);
+        self.of_block = last.missed_max().min(targets);
+        self.used_up += if last.hits == 0 { first.found } else { 0 };
         self.answered += first.found;
         self.population += first.population;
         self.hits += first.hits;
@@ -196,6 +205,7 @@ impl Recheck {
             self.unmeasured,
             self.blocks,
             self.of_block,
+            self.used_up,
             self.population,
         ];
         let is_measured = asked > 0 && asked <= of && of <= COUNT_MAX;
@@ -208,10 +218,20 @@ impl Recheck {
 }
 
 impl Look {
-    /// Returns how many targets of the block at most would answer one more attempt, now.
+    /// Returns how many targets of the block at most would answer one more attempt.
+    ///
+    /// Targets that have answered do not count as used up: if some answer only one attempt in many,
+    /// as many others will answer the next.
     pub(crate) fn missed_max(&self) -> u64 {
-        let all = bounds::of_sample(self.population, self.asked, self.hits);
-        all.saturating_sub(self.found.max(self.hits))
+        if self.hits == 0 {
+            return bounds::of_sample(self.population, self.asked, 0);
+        }
+        let fraction = float(self.asked) / float(self.population);
+        expected(self.hits, fraction, self.population).max(bounds::of_sample(
+            self.population,
+            self.asked,
+            self.hits,
+        ))
     }
 
     /// Returns the [bound](Self::missed_max) as a share of the targets that have not answered.
@@ -219,6 +239,19 @@ impl Look {
         let left = self.population.saturating_sub(self.found);
         float(self.missed_max()) / float(left.max(1))
     }
+}
+
+/// Returns how many targets of a population at most would answer one more attempt, when so many of this
+/// share of them have.
+fn expected(hits: u64, fraction: f64, population: u64) -> u64 {
+    let all = bounds::of_answers(hits) / fraction;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the number is positive and at most the population"
+    )]
+    let all = all.ceil().min(float(population)) as u64;
+    all
 }
 
 /// Returns how many targets a look must ask so that it states this share if none answers: 4,095 for
@@ -275,6 +308,24 @@ mod tests {
         twice.add_block(99_880, &[look(100_000, 4095, 5, 120), look(99_880, 4095, 0, 0)]);
         let [once, twice] = [once, twice].map(|it| it.missed_max().expect("it was measured"));
         assert!(once > 200 && twice <= 100, "{once} {twice}");
+    }
+
+    #[test]
+    fn targets_that_answer_some_attempts_are_not_used_up() {
+        // 20 of 1,357 answered when all were asked; the next attempt finds as many.
+        let mut recheck = Recheck::default();
+        recheck.add_block(1337, &[look(1357, 1357, 20, 20)]);
+        let bound = recheck.missed_max().expect("it was measured");
+        assert!((28..40).contains(&bound), "{bound}");
+        // The next look at all of them finds none.
+        let mut recheck = Recheck::default();
+        recheck.add_block(1337, &[look(1357, 1357, 20, 20), look(1337, 1337, 0, 0)]);
+        assert_eq!(recheck.missed_max(), Some(0));
+        // A sample finds some in each look.
+        let mut recheck = Recheck::default();
+        recheck.add_block(6421, &[look(6458, 4095, 20, 37), look(6421, 4095, 17, 17)]);
+        let bound = recheck.missed_max().expect("it was measured");
+        assert!((27..60).contains(&bound), "{bound}");
     }
 
     #[test]

@@ -64,6 +64,8 @@ impl BlockPolicy {
 #[derive(Debug)]
 pub(super) struct Blocks {
     policy: BlockPolicy,
+    /// The time between the last attempt of a block and a look at it.
+    look_delay: Duration,
     /// From the oldest to the newest.
     open: VecDeque<OpenBlock>,
     /// The targets of blocks that have ended, whose outcomes are to be given out, and the first
@@ -88,10 +90,11 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn new(policy: BlockPolicy) -> Self {
+    pub(super) fn new(policy: BlockPolicy, look_delay: Duration) -> Self {
         Self {
             controls: Controls::new(policy.seed),
             policy,
+            look_delay,
             open: VecDeque::new(),
             ended: VecDeque::new(),
             certainty: Certainty::default(),
@@ -307,7 +310,8 @@ impl Blocks {
             return false;
         }
         let seed = self.policy.seed;
-        self.open[index].look(samples, self.controls.chosen(), seed);
+        let at = now.after(self.look_delay);
+        self.open[index].look(samples, self.controls.chosen(), seed, at);
         true
     }
 

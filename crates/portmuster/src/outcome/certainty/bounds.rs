@@ -26,10 +26,28 @@ pub(super) fn of_sample(population: u64, sample: u64, hits: u64) -> u64 {
 /// than the binomial distribution (Hoeffding, "On the distribution of the number of successes in
 /// independent trials", 1956).
 pub(super) fn of_fraction(population: u64, fraction: f64, hits: u64) -> u64 {
-    if fraction >= 1.0 {
-        return hits;
-    }
     largest(hits, population, |marked| few_hits_of_fraction(marked, fraction, hits))
+}
+
+/// Returns how many answers at most are to be expected of one more attempt on as many targets, when
+/// these gave so many answers.
+///
+/// It is the largest mean under which so few answers, or fewer, have a probability above 5 % ÷ 3, by
+/// the Poisson distribution. It covers targets that answer only some of their attempts, of which the
+/// next ones are as likely to answer as the last ones were.
+pub(super) fn of_answers(answers: u64) -> f64 {
+    // The mean of the answers, four standard deviations and a few more are enough.
+    let most = float(answers) + 4.0 * float(answers).sqrt() + 8.0;
+    let (mut possible, mut end) = (0.0, most);
+    while end - possible > 1e-6 * most {
+        let middle = f64::midpoint(possible, end);
+        if few_answers(middle, answers) > ALPHA {
+            possible = middle;
+        } else {
+            end = middle;
+        }
+    }
+    end
 }
 
 /// Returns the largest number from `least` to `most` whose probability is above [`ALPHA`]. The
@@ -65,6 +83,12 @@ fn few_hits_of_fraction(marked: u64, fraction: f64, hits: u64) -> f64 {
         sum += ln_term.exp();
     }
     sum
+}
+
+/// Returns the probability of at most so many answers when this is their mean.
+fn few_answers(mean: f64, answers: u64) -> f64 {
+    let of = |number| float(number) * mean.ln() - mean - lgamma(float(number) + 1.0);
+    (0..=answers).map(|number| of(number).exp()).sum()
 }
 
 /// Returns the logarithm of the number of ways to choose `some` of `all`.
@@ -114,7 +138,17 @@ mod tests {
     fn nothing_is_missed_when_all_are_asked() {
         assert_eq!(of_sample(5000, 5000, 0), 0);
         assert_eq!(of_sample(5000, 5000, 7), 7);
-        assert_eq!(of_fraction(5000, 1.0, 7), 7);
+    }
+
+    #[test]
+    fn expected_answers_are_those_of_the_poisson_distribution() {
+        // The means under which 0, 1 and 10 answers or fewer have a probability of 5 % ÷ 3.
+        for (answers, mean) in [(0, 60_f64.ln()), (1, 6.047), (2, 7.72)] {
+            let found = of_answers(answers);
+            assert!((found - mean).abs() < 0.1, "{answers}: {found}");
+            assert!((few_answers(found, answers) - ALPHA).abs() < 1e-4);
+        }
+        assert!((5_250.0..5_350.0).contains(&of_answers(5_132)), "{}", of_answers(5_132));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub(super) struct OpenBlock {
     controls_asked: (u64, u64),
     /// Whether a look has begun and not ended.
     is_looking: bool,
+    /// When the attempts of the current look may start.
+    look_at: Instant,
     /// What an earlier process has done for its targets.
     restored: Option<Box<SavedBlock>>,
     /// Whether what the looks have shown was added to the run's sums.
@@ -84,6 +86,7 @@ impl OpenBlock {
             controls: Vec::new(),
             controls_asked: (0, 0),
             is_looking: false,
+            look_at: Instant::START,
             restored: None,
             is_concluded: false,
         }
@@ -195,13 +198,16 @@ impl OpenBlock {
     /// Returns when the next attempt is due; `None` if nothing waits.
     pub(super) fn next_due(&self) -> Option<Instant> {
         if !self.controls.is_empty() || self.strata.iter().any(|held| !held.drawn.is_empty()) {
-            return Some(Instant::START);
+            return Some(self.look_at);
         }
         self.waiting.front().map(|&(due, _)| due)
     }
 
     /// Removes what is due next, if anything is.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+        if now < self.look_at {
+            return None;
+        }
         for stratum in Stratum::ALL {
             let held = &mut self.strata[stratum as usize];
             if let Some(index) = held.drawn.pop() {
@@ -265,9 +271,17 @@ impl OpenBlock {
         self.controls_asked
     }
 
-    /// Begins a look: draws so many targets of each stratum at random.
-    pub(super) fn look(&mut self, samples: [u64; 2], controls: &[SocketAddr], seed: u64) {
+    /// Begins a look, whose attempts may start at this time: draws so many targets of each stratum at
+    /// random.
+    pub(super) fn look(
+        &mut self,
+        samples: [u64; 2],
+        controls: &[SocketAddr],
+        seed: u64,
+        at: Instant,
+    ) {
         self.is_looking = true;
+        self.look_at = at;
         self.controls = controls.to_vec();
         self.controls_asked = (0, 0);
         for (held, sample) in self.strata.iter_mut().zip(samples) {

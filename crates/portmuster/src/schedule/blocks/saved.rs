@@ -105,6 +105,15 @@ impl SilentState {
             && self.blocks.iter().all(SavedBlock::is_sound)
     }
 
+    /// Returns whether attempts were made on targets that may get another.
+    pub(in crate::schedule) fn has_tried(&self) -> bool {
+        let is_empty = |block: &SavedBlock| {
+            let sets = [&block.waiting].into_iter().chain(&block.tried).chain(&block.drawn);
+            sets.into_iter().all(Positions::is_empty)
+        };
+        !self.blocks.iter().all(is_empty)
+    }
+
     /// Adds a target that is in flight.
     pub(in crate::schedule) fn add(&mut self, position: u64, role: Role) {
         let is_in = |block: &&mut SavedBlock| (block.first..block.end).contains(&position);

@@ -309,6 +309,41 @@ fn resumed_run_makes_only_the_attempts_that_are_left() {
 }
 
 #[test]
+fn attempts_stay_apart_when_a_run_is_resumed() {
+    let nine_seconds = Duration::from_secs(9);
+    let stopped =
+        run_until(measuring(500, 0.01), Ran::none(500), &|_, _| false, nine_seconds, true);
+    let none = Positions::new();
+    let mut schedule = schedule(measuring(500, 0.01)).resuming_silent(stopped.saved, &none);
+    schedule.add(Target::from(endpoint(0)), at(0));
+    assert_eq!((schedule.next_start(at(4999)), schedule.next_timeout()), (None, Some(at(5000))));
+    assert!(schedule.next_start(at(5000)).is_some());
+}
+
+#[test]
+fn look_with_a_short_timeout_waits_as_long_as_a_retry() {
+    let timeout = Duration::from_millis(300);
+    let mut schedule = schedule(Policy { timeout, ..measuring(10, 0.01) });
+    for position in 0..10 {
+        schedule.add(Target::from(endpoint(position)), at(0));
+    }
+    schedule.input_ended();
+    for (from, until) in [(0, 300), (5_000, 5_300), (10_000, 10_300)] {
+        if from > 0 {
+            assert_eq!(schedule.next_start(at(from - 1)), None, "{from}");
+        }
+        let started = starts(&mut schedule, at(from));
+        assert_eq!(started.len(), 10, "{from}");
+        for start in started {
+            settle(&mut schedule, start, silence(300), at(until));
+        }
+        starts(&mut schedule, at(until));
+    }
+    assert_eq!(schedule.take_outcomes().len(), 10);
+    assert!(schedule.is_finished());
+}
+
+#[test]
 fn state_of_another_run_is_refused_or_ignored() {
     let nine_seconds = Duration::from_secs(9);
     let killed = run_on(measuring(5000, 0.01), Ran::none(5000), &|_, _| false, nine_seconds);
