@@ -11,10 +11,11 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 mod block;
+mod chunks;
 mod controls;
 
 pub(super) use self::block::Due;
-use self::{block::Block, controls::Controls};
+use self::{block::Block, chunks::Chunks, controls::Controls};
 use super::{
     check::Purpose,
     silent::{Silent, Stratum},
@@ -66,7 +67,7 @@ pub(super) struct Blocks {
     open: VecDeque<Block>,
     /// The targets of blocks that have ended, whose outcomes are to be given out, and the first
     /// position of their blocks.
-    ended: VecDeque<(u64, Silent)>,
+    ended: VecDeque<(u64, Chunks<Silent>)>,
     controls: Controls,
     certainty: Certainty,
     /// The positions of the blocks that have ended.
@@ -106,7 +107,7 @@ impl Blocks {
         let stored: usize = self.open.iter().map(Block::stored).sum();
         let may_begin = || self.open.len() < OPEN_MAX && !self.is_behind;
         let has_block = self.open.back().is_some_and(|block| !block.is_complete);
-        stored + self.ended.len() < self.policy.stored_max && (has_block || may_begin())
+        stored + self.ended() < self.policy.stored_max && (has_block || may_begin())
     }
 
     /// Adds the target at this position, which is above all earlier ones, to the newest block.
@@ -192,8 +193,7 @@ impl Blocks {
             let Some(block) = self.open.remove(index) else { return };
             block.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
             self.ended_positions += block.targets;
-            let first = block.first;
-            self.ended.extend(block.into_silent().map(|silent| (first, silent)));
+            self.ended.push_back((block.first, block.into_silent()));
         }
     }
 
@@ -278,17 +278,28 @@ impl Blocks {
     /// Removes a target whose outcome is to be given out, and returns the first position of its
     /// block.
     pub(super) fn pop_ended(&mut self) -> Option<(u64, Silent)> {
-        self.ended.pop_front()
+        loop {
+            let (first, silent) = self.ended.front_mut()?;
+            if let Some(silent) = silent.pop_front() {
+                return Some((*first, silent));
+            }
+            self.ended.pop_front();
+        }
+    }
+
+    /// Returns how many targets have outcomes to be given out.
+    fn ended(&self) -> usize {
+        self.ended.iter().map(|(_, silent)| silent.len()).sum()
     }
 
     /// Returns whether outcomes are to be given out.
     pub(super) fn has_ended(&self) -> bool {
-        !self.ended.is_empty()
+        self.ended() > 0
     }
 
     /// Returns whether nothing is left to do for any block.
     pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_empty() && self.open.iter().all(Block::is_over)
+        !self.has_ended() && self.open.iter().all(Block::is_over)
     }
 
     /// Ends all blocks. The targets that have no answer are to be given out as they are.
@@ -298,7 +309,7 @@ impl Blocks {
             let silent = std::mem::replace(block, Block::new(first, Instant::START));
             (block.active, block.targets) = (silent.active, silent.targets);
             silent.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
-            self.ended.extend(silent.into_silent().map(|silent| (first, silent)));
+            self.ended.push_back((first, silent.into_silent()));
         }
     }
 
@@ -308,7 +319,7 @@ impl Blocks {
         let stored: usize = self.open.iter().map(Block::stored).sum();
         PassProgress {
             waiting: waiting as u64,
-            held: (stored + self.ended.len()).saturating_sub(waiting) as u64,
+            held: (stored + self.ended()).saturating_sub(waiting) as u64,
             is_asking_again: self.open.front().is_some_and(Block::is_looking),
             ..PassProgress::default()
         }

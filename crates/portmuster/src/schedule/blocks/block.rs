@@ -1,10 +1,13 @@
 //! One block of targets: its passes, its looks, and the targets in it that have not answered.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::net::SocketAddr;
 
-use super::super::{
-    check::Purpose,
-    silent::{Silent, Stratum},
+use super::{
+    super::{
+        check::Purpose,
+        silent::{Silent, Stratum},
+    },
+    chunks::Chunks,
 };
 use crate::{
     clock::Instant,
@@ -28,7 +31,7 @@ pub(super) struct Block {
     /// How many of its targets are neither waiting nor held, and have no outcome.
     pub(super) active: usize,
     /// The targets that wait for their next attempt, and when it is due.
-    waiting: VecDeque<(Instant, Silent)>,
+    waiting: Chunks<(Instant, Silent)>,
     /// What the waiting targets wait for.
     pass: Pass,
     strata: [Held; 2],
@@ -52,7 +55,7 @@ enum Pass {
 /// The targets of one stratum that have had all their attempts.
 #[derive(Debug, Default)]
 struct Held {
-    silent: Vec<Silent>,
+    silent: Chunks<Silent>,
     /// The indices of those that the current look will ask, in ascending order.
     drawn: Vec<usize>,
     /// The looks so far, the current one included.
@@ -76,7 +79,7 @@ impl Block {
             targets: 0,
             is_complete: false,
             active: 0,
-            waiting: VecDeque::new(),
+            waiting: Chunks::default(),
             pass: Pass::Retry,
             strata: Default::default(),
             controls: Vec::new(),
@@ -118,7 +121,7 @@ impl Block {
 
     /// Keeps a target that has had all its attempts.
     pub(super) fn hold(&mut self, silent: Silent, stratum: Stratum) {
-        self.strata[stratum as usize].silent.push(silent);
+        self.strata[stratum as usize].silent.push_back(silent);
     }
 
     /// Returns when the next attempt is due; `None` if nothing waits.
@@ -225,7 +228,7 @@ impl Block {
         self.pass = Pass::Again;
         for held in &mut self.strata {
             if held.may_look_again(max_missed) {
-                self.waiting.extend(held.silent.drain(..).map(|silent| (now, silent)));
+                self.waiting.extend(held.silent.drain().map(|silent| (now, silent)));
             }
         }
     }
@@ -246,9 +249,13 @@ impl Block {
     }
 
     /// Returns all targets that it stores.
-    pub(super) fn into_silent(self) -> impl Iterator<Item = Silent> + use<> {
-        let held = self.strata.into_iter().flat_map(|held| held.silent);
-        self.waiting.into_iter().map(|(_, silent)| silent).chain(held)
+    pub(super) fn into_silent(mut self) -> Chunks<Silent> {
+        let mut silent = Chunks::default();
+        silent.extend(self.waiting.drain().map(|(_, silent)| silent));
+        for held in &mut self.strata {
+            silent.append(&mut held.silent);
+        }
+        silent
     }
 }
 

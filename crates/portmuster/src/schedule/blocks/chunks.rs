@@ -1,0 +1,132 @@
+//! A queue of many small items, in chunks.
+//!
+//! It takes memory only for the items that it has, and never copies them to grow, unlike one large
+//! buffer: a million targets that move from one queue to another take the memory of one queue.
+
+use std::collections::VecDeque;
+
+/// The most items in a chunk.
+const CHUNK: usize = 4096;
+
+/// The items, from the first to the last. All chunks but the first and the last are full.
+#[derive(Debug)]
+pub(super) struct Chunks<T> {
+    chunks: VecDeque<VecDeque<T>>,
+    len: usize,
+    /// How many items were taken from the first chunk.
+    taken: usize,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self { chunks: VecDeque::new(), len: 0, taken: 0 }
+    }
+}
+
+impl<T> Chunks<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn front(&self) -> Option<&T> {
+        self.chunks.front()?.front()
+    }
+
+    pub(super) fn back(&self) -> Option<&T> {
+        self.chunks.back()?.back()
+    }
+
+    pub(super) fn push_back(&mut self, item: T) {
+        let taken = if self.chunks.len() == 1 { self.taken } else { 0 };
+        match self.chunks.back_mut().filter(|chunk| chunk.len() + taken < CHUNK) {
+            Some(chunk) => chunk.push_back(item),
+            None => self.chunks.push_back(VecDeque::from([item])),
+        }
+        self.len += 1;
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<T> {
+        let chunk = self.chunks.front_mut()?;
+        let item = chunk.pop_front()?;
+        self.taken += 1;
+        if chunk.is_empty() {
+            self.chunks.pop_front();
+            self.taken = 0;
+        }
+        self.len -= 1;
+        Some(item)
+    }
+
+    /// Removes the item at an index below the length, and puts the last one in its place.
+    pub(super) fn swap_remove(&mut self, index: usize) -> T {
+        let place = index + self.taken;
+        let (chunk, place) = match place / CHUNK {
+            0 => (0, index),
+            chunk => (chunk, place % CHUNK),
+        };
+        self.len -= 1;
+        let last = self.chunks.back_mut().and_then(VecDeque::pop_back).expect("it has items");
+        let removed = match self.chunks[chunk].get_mut(place) {
+            Some(item) => std::mem::replace(item, last),
+            None => last,
+        };
+        if self.chunks.back().is_some_and(VecDeque::is_empty) {
+            self.chunks.pop_back();
+            self.taken = if self.chunks.is_empty() { 0 } else { self.taken };
+        }
+        removed
+    }
+
+    /// Moves all items of another queue to the end of this one.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            return *self = std::mem::take(other);
+        }
+        self.extend(other.drain());
+    }
+
+    /// Removes all items, from the first to the last.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = T> {
+        std::iter::from_fn(|| self.pop_front())
+    }
+}
+
+impl<T> Extend<T> for Chunks<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        items.into_iter().for_each(|item| self.push_back(item));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastrand::Rng;
+
+    use super::*;
+
+    #[test]
+    fn operations_match_those_of_one_buffer() {
+        let (mut chunks, mut buffer, mut rng) =
+            (Chunks::default(), VecDeque::new(), Rng::with_seed(7));
+        for round in 0..20 {
+            for number in 0..rng.usize(0..3 * CHUNK) {
+                chunks.push_back(number);
+                buffer.push_back(number);
+            }
+            for _ in 0..rng.usize(0..=buffer.len()) {
+                assert_eq!(chunks.pop_front(), buffer.pop_front());
+            }
+            for _ in 0..rng.usize(0..=buffer.len()) {
+                let index = rng.usize(0..buffer.len());
+                assert_eq!(Some(chunks.swap_remove(index)), buffer.swap_remove_back(index));
+            }
+            assert_eq!((chunks.len(), chunks.front()), (buffer.len(), buffer.front()), "{round}");
+            assert_eq!((chunks.is_empty(), chunks.back()), (buffer.is_empty(), buffer.back()));
+        }
+        assert!(chunks.drain().eq(buffer));
+        assert_eq!((chunks.len(), chunks.chunks.len()), (0, 0));
+    }
+}
