@@ -63,7 +63,7 @@ use self::{
     loss::{Loss, Losses},
     names::Names,
     pacer::Pacer,
-    patience::PatiencePolicy,
+    patience::{PatiencePolicy, is_answer},
     silent::{Silent, Stratum},
     window::Window,
 };
@@ -734,6 +734,9 @@ impl Schedule {
         if let Some(endpoint) = endpoint.filter(|_| is_answer(&verdict)) {
             self.blocks.add_control(endpoint);
         }
+        if verdict.state == PortState::Filtered {
+            self.blocks.add_unmeasured(Stratum::of(verdict.reason));
+        }
         self.count_verdict(verdict.state == PortState::Open && check.was_retried());
         self.give_out(check, endpoint, verdict, now);
     }
@@ -788,11 +791,6 @@ impl Schedule {
             time: time.wall_time(self.wall_start),
         });
     }
-}
-
-/// Returns whether the endpoint has answered: it accepted the connection or refused it by a reset.
-fn is_answer(verdict: &Verdict) -> bool {
-    matches!(verdict.reason, Reason::Accepted | Reason::Refused)
 }
 
 #[cfg(test)]

@@ -302,13 +302,23 @@ impl Blocks {
         !self.has_ended() && self.open.iter().all(Block::is_over)
     }
 
+    /// Counts a target that has no answer, and whose outcome is given out although its block has not
+    /// ended.
+    pub(super) fn add_unmeasured(&mut self, stratum: Stratum) {
+        let recheck = match stratum {
+            Stratum::Silent => &mut self.certainty.silent,
+            Stratum::Refused => &mut self.certainty.refused,
+        };
+        recheck.add_unmeasured(1, &[]);
+    }
+
     /// Ends all blocks. The targets that have no answer are to be given out as they are.
     pub(super) fn give_up(&mut self) {
         for block in &mut self.open {
             let first = block.first;
             let silent = std::mem::replace(block, Block::new(first, Instant::START));
             (block.active, block.targets) = (silent.active, silent.targets);
-            silent.conclude([&mut self.certainty.silent, &mut self.certainty.refused]);
+            silent.abandon([&mut self.certainty.silent, &mut self.certainty.refused]);
             self.ended.push_back((first, silent.into_silent()));
         }
     }

@@ -7,6 +7,7 @@ use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use crate::{
     config::{Patience, defaults},
+    outcome::{Reason, Verdict},
     targets::mix,
 };
 
@@ -97,6 +98,11 @@ impl PatiencePolicy {
             self.networks.entry(network).or_default().add(after, self.timeout);
         }
     }
+}
+
+/// Returns whether the endpoint has answered: it accepted the connection or refused it by a reset.
+pub(super) fn is_answer(verdict: &Verdict) -> bool {
+    matches!(verdict.reason, Reason::Accepted | Reason::Refused)
 }
 
 impl NetworkId {

@@ -248,6 +248,15 @@ impl Block {
         }
     }
 
+    /// Adds the targets that it stores to the run's sums as not measured.
+    pub(super) fn abandon(&self, rechecks: [&mut Recheck; 2]) {
+        for ((stratum, held), recheck) in Stratum::ALL.into_iter().zip(&self.strata).zip(rechecks) {
+            let waiting = self.waiting.iter().filter(|(_, silent)| silent.stratum() == stratum);
+            let targets = held.silent.len() + waiting.count();
+            recheck.add_unmeasured(targets as u64, &held.looks);
+        }
+    }
+
     /// Returns all targets that it stores.
     pub(super) fn into_silent(mut self) -> Chunks<Silent> {
         let mut silent = Chunks::default();

@@ -40,6 +40,10 @@ impl<T> Chunks<T> {
         self.chunks.back()?.back()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.chunks.iter().flatten()
+    }
+
     pub(super) fn push_back(&mut self, item: T) {
         let taken = if self.chunks.len() == 1 { self.taken } else { 0 };
         match self.chunks.back_mut().filter(|chunk| chunk.len() + taken < CHUNK) {
@@ -126,6 +130,7 @@ mod tests {
             assert_eq!((chunks.len(), chunks.front()), (buffer.len(), buffer.front()), "{round}");
             assert_eq!((chunks.is_empty(), chunks.back()), (buffer.is_empty(), buffer.back()));
         }
+        assert!(chunks.iter().eq(&buffer));
         assert!(chunks.drain().eq(buffer));
         assert_eq!((chunks.len(), chunks.chunks.len()), (0, 0));
     }
