@@ -11,7 +11,7 @@ const CHUNK: usize = 4096;
 /// The items, from the first to the last. All chunks but the first and the last are full.
 #[derive(Debug)]
 pub(super) struct Chunks<T> {
-    chunks: VecDeque<VecDeque<T>>,
+    list: VecDeque<VecDeque<T>>,
     len: usize,
     /// How many items were taken from the first chunk.
     taken: usize,
@@ -19,7 +19,7 @@ pub(super) struct Chunks<T> {
 
 impl<T> Default for Chunks<T> {
     fn default() -> Self {
-        Self { chunks: VecDeque::new(), len: 0, taken: 0 }
+        Self { list: VecDeque::new(), len: 0, taken: 0 }
     }
 }
 
@@ -33,32 +33,32 @@ impl<T> Chunks<T> {
     }
 
     pub(super) fn front(&self) -> Option<&T> {
-        self.chunks.front()?.front()
+        self.list.front()?.front()
     }
 
     pub(super) fn back(&self) -> Option<&T> {
-        self.chunks.back()?.back()
+        self.list.back()?.back()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.chunks.iter().flatten()
+        self.list.iter().flatten()
     }
 
     pub(super) fn push_back(&mut self, item: T) {
-        let taken = if self.chunks.len() == 1 { self.taken } else { 0 };
-        match self.chunks.back_mut().filter(|chunk| chunk.len() + taken < CHUNK) {
+        let taken = if self.list.len() == 1 { self.taken } else { 0 };
+        match self.list.back_mut().filter(|chunk| chunk.len() + taken < CHUNK) {
             Some(chunk) => chunk.push_back(item),
-            None => self.chunks.push_back(VecDeque::from([item])),
+            None => self.list.push_back(VecDeque::from([item])),
         }
         self.len += 1;
     }
 
     pub(super) fn pop_front(&mut self) -> Option<T> {
-        let chunk = self.chunks.front_mut()?;
+        let chunk = self.list.front_mut()?;
         let item = chunk.pop_front()?;
         self.taken += 1;
         if chunk.is_empty() {
-            self.chunks.pop_front();
+            self.list.pop_front();
             self.taken = 0;
         }
         self.len -= 1;
@@ -73,14 +73,14 @@ impl<T> Chunks<T> {
             chunk => (chunk, place % CHUNK),
         };
         self.len -= 1;
-        let last = self.chunks.back_mut().and_then(VecDeque::pop_back).expect("it has items");
-        let removed = match self.chunks[chunk].get_mut(place) {
+        let last = self.list.back_mut().and_then(VecDeque::pop_back).expect("it has items");
+        let removed = match self.list[chunk].get_mut(place) {
             Some(item) => std::mem::replace(item, last),
             None => last,
         };
-        if self.chunks.back().is_some_and(VecDeque::is_empty) {
-            self.chunks.pop_back();
-            self.taken = if self.chunks.is_empty() { 0 } else { self.taken };
+        if self.list.back().is_some_and(VecDeque::is_empty) {
+            self.list.pop_back();
+            self.taken = if self.list.is_empty() { 0 } else { self.taken };
         }
         removed
     }
@@ -132,6 +132,6 @@ mod tests {
         }
         assert!(chunks.iter().eq(&buffer));
         assert!(chunks.drain().eq(buffer));
-        assert_eq!((chunks.len(), chunks.chunks.len()), (0, 0));
+        assert_eq!((chunks.len(), chunks.list.len()), (0, 0));
     }
 }
