@@ -162,7 +162,8 @@ impl Recheck {
         };
         self.targets += targets;
         self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
-        self.of_block = looks.iter().map(Look::missed_max).min().unwrap_or(u64::MAX).min(targets);
+        // An earlier look says nothing about a target that answers one attempt and not another.
+        self.of_block = looks.last().map_or(u64::MAX, Look::missed_max).min(targets);
         self.answered += first.found;
         self.population += first.population;
         self.hits += first.hits;
