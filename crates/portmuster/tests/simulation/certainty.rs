@@ -156,7 +156,7 @@ fn case(seed: u64) -> Case {
         hidden: if seed.is_multiple_of(2) { log_uniform(&mut rng, 0.0002..0.01) } else { 0.0 },
         hidden_within: if rng.bool() { 0..targets } else { tail },
     };
-    let is_blocked = rng.u8(0..8) == 0;
+    let is_blocked = matches!(seed % 16, 3 | 10);
     let rule = world.clone();
     let mut network = Network::new(seed)
         .rule(move |endpoint| Some(rule.endpoint(endpoint)))
