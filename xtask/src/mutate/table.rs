@@ -153,11 +153,11 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Simulated("certainty::firewall_that_blocks_during_a_look_is_noticed"),
     },
     Mutation {
-        name: "passes-without-overlap",
-        why: "nothing starts between the passes of a block",
-        file: "crates/portmuster/src/schedule/blocks.rs",
-        old: "let ready = |block: &&mut Block| block.is_complete || is_idle;",
-        new: "let ready = |block: &&mut Block| block.is_complete && block.active == 0 && is_idle;",
+        name: "gap-between-passes",
+        why: "the second attempts wait so long that nothing starts between the passes",
+        file: "crates/portmuster/src/schedule.rs",
+        old: "const SPACING: Duration = Duration::from_secs(5);",
+        new: "const SPACING: Duration = Duration::from_secs(60);",
         caught_by: Simulated("silent::pace_is_the_rate_until_the_last_pass_is_done"),
     },
     Mutation {
