@@ -19,6 +19,7 @@ mod contest;
 mod cost;
 mod found;
 mod greeter;
+mod growth;
 mod harness;
 mod lateness;
 mod limit;
@@ -72,6 +73,8 @@ enum BenchCommand {
     Found(found::FoundOptions),
     /// Measure the time and the memory that lists of targets take before a run starts
     Reading(reading::ReadingOptions),
+    /// Measure silent networks up to 100,000,000 targets, in virtual time
+    Growth(growth::GrowthOptions),
     /// Compare the pace with that of other programs, each at its best setting
     Peers(peers::PeersOptions),
     /// Ask all of these, and write a page with a picture
@@ -85,6 +88,9 @@ enum BenchCommand {
     /// The server that greets all clients
     #[command(hide = true)]
     Greeter(greeter::GreeterOptions),
+    /// One run of `growth`
+    #[command(hide = true)]
+    Simulated(growth::SimulatedOptions),
     /// Run a command and write its peak of memory
     #[command(hide = true)]
     Peak(cost::PeakOptions),
@@ -115,11 +121,13 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Million(options) => million::run(options, &mut harness)?,
         BenchCommand::Found(options) => found::run(options, &mut harness)?,
         BenchCommand::Reading(options) => reading::run(options, &mut harness)?,
+        BenchCommand::Growth(options) => growth::run(options, &mut harness)?,
         BenchCommand::Peers(options) => peers::run(options, &mut harness)?,
         BenchCommand::Page(options) => page::run(options, &harness)?,
         BenchCommand::Worker { job } => return Ok(job.serve()),
         BenchCommand::Baseline(options) => baseline::run(options)?,
         BenchCommand::Greeter(options) => greeter::run(options)?,
+        BenchCommand::Simulated(options) => growth::simulated(options)?,
         BenchCommand::Peak(options) => return cost::run(options),
     }
     if let Some(path) = &report {

@@ -40,7 +40,7 @@ pub(crate) struct PageOptions {
 /// A question: its subcommand, its heading, its arguments, and those for `--quick`.
 type Question = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const QUESTIONS: [Question; 7] = [
+const QUESTIONS: [Question; 8] = [
     (
         "limit",
         "How near does it come to what the system allows?",
@@ -54,6 +54,7 @@ const QUESTIONS: [Question; 7] = [
         &[],
         &["--in-flight=20000", "--timeout-ms=2000", "--descriptors=4000"],
     ),
+    ("growth", "What do silent networks of all sizes cost?", &[], &["--largest=100000"]),
     (
         "found",
         "How many open targets are found when packets get lost?",

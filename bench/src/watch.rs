@@ -85,7 +85,7 @@ fn watch(command: &mut Command) -> Result<(Cost, [u64; 3])> {
 }
 
 /// The number behind `name` in a file of `/proc`.
-fn figure(path: &str, name: &str) -> Option<u64> {
+pub(crate) fn figure(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

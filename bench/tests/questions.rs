@@ -97,6 +97,21 @@ fn million_keeps_all_attempts_in_flight_with_few_descriptors() {
 }
 
 #[test]
+fn growth_runs_every_size_in_little_memory() {
+    let text = printed("growth --largest 20000");
+    for targets in ["10000", "20000"] {
+        let what = format!("MiB of memory at the peak, {targets} targets");
+        assert_eq!(count(&text, &[&what, "at most 64", "reached"]), 1, "{text}");
+        let note = format!("{targets} targets: ");
+        assert_eq!(
+            count(&text, &[&note, "s of virtual time", "4095 targets asked again"]),
+            1,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn found_finds_every_open_target_without_loss() {
     let Some(text) = answer("found --targets 40 --loss 0 --peer tokio") else { return };
     assert_eq!(count(&text, &["round ", "found 40 of 40"]), 3, "two of ours, one peer: {text}");

@@ -204,8 +204,10 @@ mod tests {
         let names: BTreeSet<_> = MUTATIONS.iter().map(|mutation| mutation.name).collect();
         assert_eq!(names.len(), MUTATIONS.len());
         assert!(names.len() >= 10);
+        let tests = root().join("crates/portmuster/tests");
+        let mut simulation = sources(&tests.join("simulation"), "");
+        simulation.push((String::new(), text("crates/portmuster/tests/simulation.rs")));
         let sources = sources(&root().join("crates/portmuster/src"), "");
-        let simulation = [(String::new(), text("crates/portmuster/tests/simulation.rs"))];
         for Mutation { name, caught_by, .. } in MUTATIONS {
             let path = caught_by.name();
             let function = format!("fn {}(", path.rsplit("::").next().unwrap_or_default());

@@ -709,6 +709,9 @@ impl Schedule {
         if let Some(endpoint) = endpoint.filter(|_| verdict.is_answer()) {
             self.blocks.add_control(endpoint);
         }
+        if verdict.state == PortState::Filtered && self.gives_up() {
+            self.blocks.add_unmeasured(Stratum::of(verdict.reason));
+        }
         self.count_verdict(verdict.state == PortState::Open && check.was_retried());
         self.give_out(check, endpoint, verdict, now);
     }

@@ -112,19 +112,27 @@ pub struct Simulator<'a> {
     config: &'a Config,
     network: &'a Network,
     block_targets: u64,
+    stop: Option<Duration>,
 }
 
 impl<'a> Simulator<'a> {
     /// Creates a run with these settings, over this network.
     #[must_use]
     pub fn new(config: &'a Config, network: &'a Network) -> Self {
-        Self { config, network, block_targets: BlockPolicy::TARGETS_MAX }
+        Self { config, network, block_targets: BlockPolicy::TARGETS_MAX, stop: None }
     }
 
     /// Sets the most targets in a block, so that a small run has several.
     #[must_use]
     pub fn block_targets(mut self, targets: u64) -> Self {
         self.block_targets = targets;
+        self
+    }
+
+    /// Stops the run after this virtual time, as a user does.
+    #[must_use]
+    pub fn stop_after(mut self, time: Duration) -> Self {
+        self.stop = Some(time);
         self
     }
 
@@ -172,6 +180,7 @@ impl<'a> Simulator<'a> {
             targets,
             leased: VecDeque::new(),
             reports: Vec::new(),
+            stop: self.stop.map(|time| Instant::START.after(time)),
             take,
         };
         let schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
@@ -186,7 +195,7 @@ impl<'a> Simulator<'a> {
     }
 
     fn policy(&self, positions: Option<u64>) -> Policy {
-        let Self { config, network, block_targets } = *self;
+        let Self { config, network, block_targets, .. } = *self;
         Policy {
             in_flight: config.in_flight().unwrap_or(defaults::IN_FLIGHT_MAX),
             rate: config.rate(),
@@ -223,6 +232,8 @@ struct SimulatedEnvironment<'a> {
     targets: &'a mut dyn Iterator<Item = Target>,
     leased: VecDeque<Start>,
     reports: Vec<Report>,
+    /// When the run is stopped; `None` if it is not, or was.
+    stop: Option<Instant>,
     /// Takes the outcomes.
     take: &'a mut dyn FnMut(Outcome),
 }
@@ -251,8 +262,8 @@ impl Environment for SimulatedEnvironment<'_> {
         self.event_loop.driver.net.now()
     }
 
-    fn take_stop(&mut self, _now: Instant) -> bool {
-        false
+    fn take_stop(&mut self, now: Instant) -> bool {
+        self.stop.take_if(|at| *at <= now).is_some()
     }
 
     fn take_reports(&mut self) -> Option<Vec<Report>> {
@@ -300,7 +311,8 @@ impl Environment for SimulatedEnvironment<'_> {
     }
 
     fn wait(&mut self, schedule: &Schedule) {
-        let until = schedule.next_timeout().into_iter().chain(self.resolver.next_timeout()).min();
+        let until = schedule.next_timeout().into_iter().chain(self.resolver.next_timeout());
+        let until = until.chain(self.stop).min();
         self.event_loop.turn(&mut self.leased, &mut self.reports, until);
     }
 }

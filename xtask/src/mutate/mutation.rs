@@ -21,7 +21,7 @@ pub(super) struct Mutation {
 pub(super) enum Test {
     /// A unit test in the library's sources.
     Unit(&'static str),
-    /// A test in `tests/simulation.rs`.
+    /// A test in `tests/simulation.rs` or `tests/simulation/`.
     Simulated(&'static str),
 }
 

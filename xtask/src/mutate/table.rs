@@ -6,6 +6,7 @@ use super::mutation::{
 };
 
 const TROUBLE: &str = "faults_of_every_kind_change_no_verdict_and_break_no_limit";
+const BOUND: &str = "certainty::stated_bound_covers_what_was_missed";
 
 pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
@@ -125,6 +126,51 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         caught_by: Simulated("throttling_host_is_paused_for_thirty_seconds"),
     },
     Mutation {
+        name: "first-targets-sampled",
+        why: "the sample is not random, so what is missed elsewhere is not estimated",
+        file: "crates/portmuster/src/schedule/blocks/block.rs",
+        old: "let drawn = (0..sample.min(population)).map(|place| shuffle.get(place.into()));",
+        new: "let drawn = (0..sample.min(population)).map(u128::from).inspect(|_| drop(&shuffle));",
+        caught_by: Simulated(BOUND),
+    },
+    Mutation {
+        name: "answers-of-sample-not-counted",
+        why: "targets of the sample that answer do not count as missed",
+        file: "crates/portmuster/src/schedule/blocks/block.rs",
+        old: "(look.asked, look.hits) = (look.asked + 1, look.hits + 1);",
+        new: "look.asked += 1;",
+        caught_by: Simulated(BOUND),
+    },
+    Mutation {
+        name: "silent-controls-ignored",
+        why: "a bound is stated although a firewall blocks everything",
+        file: "crates/portmuster/src/schedule/blocks/block.rs",
+        old: "*silent += u64::from(is_silent);",
+        new: "*silent += u64::from(is_silent && false);",
+        caught_by: Simulated(BOUND),
+    },
+    Mutation {
+        name: "controls-first",
+        why: "a firewall that begins to block while the sample is asked is not noticed",
+        file: "crates/portmuster/src/schedule/blocks/block.rs",
+        old: "        for stratum in Stratum::ALL {\n            let held = &mut",
+        new: "\
+        if let Some(control) = self.controls.pop() {
+            return Some(Due::Control(control));
+        }
+        for stratum in Stratum::ALL {
+            let held = &mut",
+        caught_by: Simulated("certainty::firewall_that_blocks_during_a_look_is_noticed"),
+    },
+    Mutation {
+        name: "gap-between-passes",
+        why: "the second attempts wait so long that nothing starts between the passes",
+        file: "crates/portmuster/src/schedule.rs",
+        old: "const SPACING: Duration = Duration::from_secs(5);",
+        new: "const SPACING: Duration = Duration::from_secs(60);",
+        caught_by: Simulated("silent::pace_is_the_rate_until_the_last_pass_is_done"),
+    },
+    Mutation {
         name: "weaker-second-look",
         why: "the result of a second look replaces a proof",
         file: "crates/portmuster/src/schedule/check.rs",
@@ -192,8 +238,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "timeout-off-by-one",
         why: "the connect timeout is one millisecond too long",
         file: "crates/portmuster/src/attempt.rs",
-        old: "self.started.after(self.patience.unwrap_or(limits.timeout))",
-        new: "self.started.after(limits.timeout + std::time::Duration::from_millis(1))",
+        old: "self.patience.unwrap_or(limits.timeout)",
+        new: "self.patience.unwrap_or(limits.timeout + std::time::Duration::from_millis(1))",
         caught_by: Simulated(TROUBLE),
     },
     Mutation {

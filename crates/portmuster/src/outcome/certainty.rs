@@ -45,7 +45,7 @@ pub struct Recheck {
     /// How many targets answered only when they were asked again: those drawn, and those of the additional
     /// attempts that followed.
     pub answered: u64,
-    /// How many targets are in blocks in which none was asked again, because the run was stopped.
+    /// How many targets are in blocks that were not measured to the end, because the run was stopped.
     unmeasured: u64,
     /// How many blocks with such targets were measured.
     blocks: u64,
@@ -176,12 +176,11 @@ impl Recheck {
     /// Adds a block that still has so many silent targets after its looks, the first of which comes
     /// first.
     pub(crate) fn add_block(&mut self, targets: u64, looks: &[Look]) {
+        let Some(first) = looks.first().filter(|_| looks.iter().all(|look| look.asked > 0)) else {
+            return self.add_unmeasured(targets, looks);
+        };
         self.targets += targets;
         self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
-        let Some(first) = looks.first().filter(|_| looks.iter().all(|look| look.asked > 0)) else {
-            self.unmeasured += targets;
-            return;
-        };
         let last = looks.last().unwrap_or(first);
         self.of_block = last.missed_max().min(targets);
         self.used_up += if last.hits == 0 { first.found } else { 0 };
@@ -196,6 +195,13 @@ impl Recheck {
         self.blocks += 1;
     }
 
+    /// Adds silent targets that were not measured to the end, because the run was stopped.
+    pub(crate) fn add_unmeasured(&mut self, targets: u64, looks: &[Look]) {
+        self.targets += targets;
+        self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
+        self.answered += looks.first().map_or(0, |first| first.found);
+        self.unmeasured += targets;
+    }
     fn is_sound(&self) -> bool {
         let (asked, of) = self.smallest;
         let counts = [

@@ -11,12 +11,13 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 mod block;
+mod chunked_queue;
 mod controls;
 mod saved;
 
 pub use self::saved::SilentState;
 pub(super) use self::{block::Due, saved::Role};
-use self::{block::OpenBlock, controls::Controls};
+use self::{block::OpenBlock, chunked_queue::ChunkedQueue, controls::Controls};
 use super::{check::Purpose, silent::Silent, stratum::Stratum};
 use crate::{
     clock::Instant,
@@ -70,7 +71,7 @@ pub(super) struct Blocks {
     open: VecDeque<OpenBlock>,
     /// The targets of blocks that have ended, whose outcomes are to be given out, and the first
     /// position of their blocks.
-    ended: VecDeque<(u64, Silent)>,
+    ended: VecDeque<(u64, ChunkedQueue<Silent>)>,
     controls: Controls,
     certainty: Certainty,
     /// The positions of the blocks that have ended.
@@ -176,7 +177,7 @@ impl Blocks {
         let stored: usize = self.open.iter().map(OpenBlock::stored).sum();
         let may_begin = || self.open.len() < OPEN_MAX && !self.is_behind;
         let has_block = self.open.back().is_some_and(|block| !block.is_complete);
-        let has_space = stored + self.ended.len() < self.policy.stored_max;
+        let has_space = stored + self.ended() < self.policy.stored_max;
         self.expected > 0 || has_space && (has_block || may_begin())
     }
 
@@ -285,7 +286,7 @@ impl Blocks {
             while self.concluded.len() > CONCLUDED_MAX {
                 self.concluded.pop_front();
             }
-            self.ended.extend(block.into_silent().map(|silent| (first, silent)));
+            self.ended.push_back((first, block.into_silent()));
         }
     }
 
@@ -374,17 +375,38 @@ impl Blocks {
     /// Removes a target whose outcome is to be given out, and returns the first position of its
     /// block.
     pub(super) fn pop_ended(&mut self) -> Option<(u64, Silent)> {
-        self.ended.pop_front()
+        loop {
+            let (first, silent) = self.ended.front_mut()?;
+            if let Some(silent) = silent.pop_front() {
+                return Some((*first, silent));
+            }
+            self.ended.pop_front();
+        }
+    }
+
+    /// Returns how many targets have outcomes to be given out.
+    fn ended(&self) -> usize {
+        self.ended.iter().map(|(_, silent)| silent.len()).sum()
     }
 
     /// Returns whether outcomes are to be given out.
     pub(super) fn has_ended(&self) -> bool {
-        !self.ended.is_empty()
+        self.ended() > 0
     }
 
     /// Returns whether nothing is left to do for any block.
     pub(super) fn is_empty(&self) -> bool {
-        self.ended.is_empty() && self.open.iter().all(OpenBlock::is_over)
+        !self.has_ended() && self.open.iter().all(OpenBlock::is_over)
+    }
+
+    /// Counts a target that has no answer, and whose outcome is given out although its block has not
+    /// ended.
+    pub(super) fn add_unmeasured(&mut self, stratum: Stratum) {
+        let recheck = match stratum {
+            Stratum::Silent => &mut self.certainty.silent,
+            Stratum::Refused => &mut self.certainty.refused,
+        };
+        recheck.add_unmeasured(1, &[]);
     }
 
     /// Ends all blocks. The targets that have no answer are to be given out as they are.
@@ -393,21 +415,14 @@ impl Blocks {
             let first = block.first;
             let silent = std::mem::replace(block, OpenBlock::new(first, Instant::START));
             (block.active, block.targets) = (silent.active, silent.targets);
-            for silent in silent.into_silent() {
-                // A look that was not completed is not a random sample.
-                let recheck = match silent.stratum() {
-                    Stratum::Silent => &mut self.certainty.silent,
-                    Stratum::Refused => &mut self.certainty.refused,
-                };
-                recheck.add_block(1, &[]);
-                self.ended.push_back((first, silent));
-            }
+            silent.abandon([&mut self.certainty.silent, &mut self.certainty.refused]);
+            self.ended.push_back((first, silent.into_silent()));
         }
     }
 
     /// Returns whether targets wait for an attempt, or for the end of their block.
     pub(super) fn has_stored(&self) -> bool {
-        !self.ended.is_empty() || self.open.iter().any(|block| block.stored() > 0)
+        self.has_ended() || self.open.iter().any(|block| block.stored() > 0)
     }
 
     /// Returns how many targets wait, and for what.
@@ -416,7 +431,7 @@ impl Blocks {
         let stored: usize = self.open.iter().map(OpenBlock::stored).sum();
         PassProgress {
             waiting: waiting as u64,
-            held: (stored + self.ended.len()).saturating_sub(waiting) as u64,
+            held: (stored + self.ended()).saturating_sub(waiting) as u64,
             is_asking_again: self.open.front().is_some_and(OpenBlock::is_looking),
             ..PassProgress::default()
         }

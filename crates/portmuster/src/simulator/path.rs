@@ -6,7 +6,7 @@ use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use fastrand::Rng;
 
-use super::{faults::FaultInjector, network::Endpoint};
+use super::faults::FaultInjector;
 use crate::clock::Instant;
 
 /// The time from each SYN of a connection to the next, with Linux's defaults: four equal ones
@@ -80,9 +80,10 @@ impl Path {
         }
     }
 
-    /// Returns whether the fate of a connection to this endpoint depends on its SYNs.
-    pub(super) fn concerns(&self, endpoint: &Endpoint) -> bool {
-        self.settings.is_some() || endpoint.ignored_syns > 0
+    /// Returns whether the fate of a connection depends on its SYNs. `ignored_syns`: how many the
+    /// endpoint ignores.
+    pub(super) fn concerns(&self, ignored_syns: u32) -> bool {
+        self.settings.is_some() || ignored_syns > 0
     }
 
     /// Returns whether SYNs without an answer change the fate of others.
@@ -93,12 +94,12 @@ impl Path {
         self.settings.as_ref().is_some_and(counts)
     }
 
-    /// Carries a SYN. Returns how much longer than the endpoint's own time its answer takes; `None` if
-    /// none will come.
+    /// Carries a SYN to an endpoint that ignores so many. Returns how much longer than the endpoint's own
+    /// time its answer takes; `None` if none will come.
     pub(super) fn carry_syn(
         &mut self,
         to: SocketAddr,
-        endpoint: &Endpoint,
+        ignored_syns: u32,
         now: Instant,
         faults: &mut FaultInjector,
     ) -> Option<Duration> {
@@ -108,10 +109,10 @@ impl Path {
             faults.count(kind);
             return None;
         }
-        if endpoint.ignored_syns > 0 {
+        if ignored_syns > 0 {
             let reached = self.reached.entry(to).or_default();
             *reached += 1;
-            if *reached <= endpoint.ignored_syns {
+            if *reached <= ignored_syns {
                 faults.count("ignored SYN");
                 return None;
             }

@@ -191,7 +191,7 @@ impl SimulatedNet {
             ServerBehaviour::NoRoute => return Connection::Failed(Errno::NETUNREACH),
             ServerBehaviour::LocalFault => return Connection::Failed(Errno::NOBUFS),
             _ if may_be_lost && self.faults.inject("lost connection", self.network.losses) => {}
-            _ if self.path.concerns(&endpoint) => self.send_syn(index, 0),
+            _ if self.path.concerns(endpoint.ignored_syns) => self.send_syn(index, 0),
             behaviour => self.schedule_answer(index, behaviour, Duration::ZERO),
         }
         Connection::Pending
@@ -204,7 +204,7 @@ impl SimulatedNet {
         if endpoint.behaviour == ServerBehaviour::Silent && !self.path.counts_syns() {
             return;
         }
-        let delay = self.path.carry_syn(to, &endpoint, self.now, &mut self.faults);
+        let delay = self.path.carry_syn(to, endpoint.ignored_syns, self.now, &mut self.faults);
         if let Some(delay) = delay.filter(|_| !self.sockets[index].is_answered) {
             self.sockets[index].is_answered = true;
             self.schedule_answer(index, endpoint.behaviour, delay);

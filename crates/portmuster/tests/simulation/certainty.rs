@@ -156,7 +156,7 @@ fn case(seed: u64) -> Case {
         hidden: if seed.is_multiple_of(2) { log_uniform(&mut rng, 0.0002..0.01) } else { 0.0 },
         hidden_within: if rng.bool() { 0..targets } else { tail },
     };
-    let is_blocked = rng.u8(0..8) == 0;
+    let is_blocked = matches!(seed % 16, 3 | 10);
     let rule = world.clone();
     let mut network = Network::new(seed)
         .rule(move |endpoint| Some(rule.endpoint(endpoint)))
@@ -268,9 +268,8 @@ fn stated_bound_covers_what_was_missed() {
     assert!(wrong.len() * 20 <= stated.len(), "the bound is too low for seeds {wrong:?}");
 }
 
-/// A firewall that begins to block at any moment of a look makes all answers to it doubtful.
-#[test]
-fn firewall_that_blocks_during_a_look_is_noticed() {
+/// Returns a small world with hidden endpoints, and settings that ask a part of the silent ones again.
+fn small_world() -> (World, Config) {
     let targets = 3_000;
     let world = World {
         seed: 5,
@@ -280,19 +279,27 @@ fn firewall_that_blocks_during_a_look_is_noticed() {
         hidden: 0.01,
         hidden_within: 0..targets,
     };
-    let config = Config::builder()
+    let settings = Config::builder()
         .patience(Patience::Adaptive)
         .probing(Probing::ConnectOnly)
         .max_missed(MaxMissed::from_parts_per_million(5_000))
         .seed(5);
-    let config = config.build().expect("the settings are valid");
+    (world, settings.build().expect("the settings are valid"))
+}
+
+fn small_network(world: &World) -> Network {
+    let world = world.clone();
+    Network::new(5).rule(move |endpoint| Some(world.endpoint(endpoint)))
+}
+
+/// A firewall that begins to block at any moment of a look makes all answers to it doubtful.
+#[test]
+fn firewall_that_blocks_during_a_look_is_noticed() {
+    let (world, config) = small_world();
     let hidden = world.endpoints().filter(|&it| world.kind(it) == Kind::Hidden).count() as u64;
     let mut stated = 0;
     for syns in (22_500..50_500).step_by(400) {
-        let rule = world.clone();
-        let network = Network::new(5)
-            .rule(move |endpoint| Some(rule.endpoint(endpoint)))
-            .block_after_syns(syns);
+        let network = small_network(&world).block_after_syns(syns);
         let run = simulate(&config, &network, world.endpoints().map(Target::from));
         let certainty = run.certainty.expect("it is estimated");
         let missed = hidden - certainty.silent.answered;
@@ -301,4 +308,27 @@ fn firewall_that_blocks_during_a_look_is_noticed() {
         stated += usize::from(bound.is_some());
     }
     assert!((1..60).contains(&stated), "the range does not span all looks: {stated}");
+}
+
+/// A run that is stopped states no bound on targets that it has not measured.
+#[test]
+fn bound_of_a_stopped_run_covers_what_was_missed() {
+    let (world, config) = small_world();
+    let network = small_network(&world);
+    let targets = || world.endpoints().map(Target::from);
+    let whole = simulate(&config, &network, targets()).elapsed;
+    let step = ms(100);
+    let times = (1..).map(|number| step * number).take_while(|&time| time < whole + step);
+    let mut stated = 0;
+    for time in times {
+        let run = Simulator::new(&config, &network).stop_after(time).run(targets());
+        let silent = run.outcomes.iter().filter(|it| it.verdict.reason == Reason::NoAnswer);
+        let kinds = silent.map(|it| world.kind(it.endpoint.expect("it is an address")));
+        let missed = kinds.filter(|&kind| kind == Kind::Hidden).count() as u64;
+        let certainty = run.certainty.expect("it is estimated");
+        let bound = certainty.missed_max();
+        assert!(bound.is_none_or(|bound| bound >= missed), "{time:?}: {missed} {certainty:?}");
+        stated += usize::from(bound.is_some());
+    }
+    assert!(stated > 0, "the last time is after the end of the run");
 }

@@ -6,9 +6,9 @@ use std::{
 };
 
 use portmuster::{
-    Config, Target,
-    config::{ConfigBuilder, MaxMissed, Patience},
-    simulator::{Endpoint, Network, ServerBehaviour, Simulation, simulate},
+    Config, PortState, Target,
+    config::{ConfigBuilder, MaxMissed, Patience, Probing},
+    simulator::{Bursts, Endpoint, Network, ServerBehaviour, Simulation, simulate},
 };
 
 use super::{ms, run_seeds, seeds};
@@ -22,9 +22,11 @@ const ONE_IN: u32 = 64;
 /// How many endpoints of the network are open.
 const OPEN: usize = (1 << 16) / ONE_IN as usize;
 
-/// Returns the settings that the program has by default.
+/// Returns the settings that the program has by default, but for conversations, which end with the
+/// greeting.
 fn program_defaults() -> ConfigBuilder {
-    Config::builder().patience(Patience::Adaptive).max_missed(MaxMissed::default())
+    let settings = Config::builder().patience(Patience::Adaptive).probing(Probing::Greeting);
+    settings.max_missed(MaxMissed::default())
 }
 
 /// Returns what an endpoint of the network does: a host has ssh and refuses telnet; where there is no
@@ -78,11 +80,11 @@ fn pace_is_the_rate_until_the_last_pass_is_done() {
 }
 
 #[test]
-fn without_a_rate_a_network_takes_two_timeouts_and_the_spacing_at_most() {
+fn without_a_rate_a_network_takes_two_timeouts() {
     let config = program_defaults().rate(None).build().expect("the settings are valid");
     let run = simulate(&config, &network(1), targets());
     assert_eq!(found(&run), OPEN);
-    assert!(run.elapsed <= Duration::from_secs(25), "{:?}", run.elapsed);
+    assert!(run.elapsed <= Duration::from_secs(21), "{:?}", run.elapsed);
 }
 
 /// Every open endpoint is found at 10 % loss in both directions, and in at most twice the time.
@@ -97,4 +99,36 @@ fn everything_is_found_at_ten_percent_loss() {
         assert!(run.fault_counts["lost SYN"] > 100, "{:?}", run.fault_counts);
         assert!(run.fault_counts["lost answer"] > 100, "{:?}", run.fault_counts);
     });
+}
+
+/// The third SYN of an attempt, an answer after 5 s and bursts of loss are within what attempts wait for.
+#[test]
+fn late_answers_are_found() {
+    let config = program_defaults().build().expect("the settings are valid");
+    let third_syn = |to| endpoint(to).map(|it| Endpoint { ignored_syns: 2, ..it });
+    let bursts = Bursts { interval: Duration::from_secs(7), length: Duration::from_secs(1) };
+    let networks = [
+        ("third SYN", network(1).rule(third_syn)),
+        ("bursts", network(1).bursts(bursts)),
+        ("5 s", network(1).round_trip(Duration::from_secs(5))),
+    ];
+    for (name, network) in networks {
+        let run = simulate(&config, &network, targets());
+        assert_eq!(found(&run), OPEN, "{name}");
+    }
+}
+
+/// A middlebox that drops SYNs beyond 5,000 per second hides a part of the network from each pass. What
+/// stays hidden is within the bound, or no bound is stated.
+#[test]
+fn bound_covers_what_a_middlebox_hides() {
+    let config = program_defaults().build().expect("the settings are valid");
+    let part = targets().into_iter().take(1 << 15);
+    let run = simulate(&config, &network(1).syn_limit(5_000), part);
+    let certainty = run.certainty.expect("it was estimated");
+    let answered = run.account.state(PortState::Open) + run.account.state(PortState::Closed);
+    // A quarter of the hosts, two ports each.
+    let missed = OPEN as u64 / 2 - answered;
+    let bound = certainty.missed_max();
+    assert!(bound.is_none_or(|bound| bound >= missed), "{missed} {certainty:?}");
 }

@@ -1,9 +1,10 @@
 //! One block of targets: its passes, its looks, and the targets in it that have not answered.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::net::SocketAddr;
 
 use super::{
     super::{check::Purpose, silent::Silent, stratum::Stratum},
+    chunked_queue::ChunkedQueue,
     saved::{LOOKS_MAX, Role, SavedBlock},
 };
 use crate::{
@@ -26,7 +27,7 @@ pub(super) struct OpenBlock {
     /// How many of its targets are neither waiting nor held, and have no outcome.
     pub(super) active: usize,
     /// The targets that wait for their next attempt, and when it is due.
-    waiting: VecDeque<(Instant, Silent)>,
+    waiting: ChunkedQueue<(Instant, Silent)>,
     /// What the waiting targets wait for.
     pass: Pass,
     strata: [Held; 2],
@@ -56,7 +57,7 @@ enum Pass {
 /// The targets of one stratum that have had all their attempts.
 #[derive(Debug, Default)]
 struct Held {
-    silent: Vec<Silent>,
+    silent: ChunkedQueue<Silent>,
     /// The indices of those that the current look will ask, in ascending order.
     drawn: Vec<usize>,
     /// The looks so far, the current one included.
@@ -80,7 +81,7 @@ impl OpenBlock {
             targets: 0,
             is_complete: false,
             active: 0,
-            waiting: VecDeque::new(),
+            waiting: ChunkedQueue::default(),
             pass: Pass::Retry,
             strata: Default::default(),
             controls: Vec::new(),
@@ -144,7 +145,7 @@ impl OpenBlock {
             tried: Default::default(),
             drawn: Default::default(),
         };
-        for (_, silent) in &self.waiting {
+        for (_, silent) in self.waiting.iter() {
             match self.pass {
                 Pass::Retry => saved.waiting.insert(offset(silent)),
                 Pass::Again => saved.tried[silent.stratum() as usize].insert(offset(silent)),
@@ -154,7 +155,7 @@ impl OpenBlock {
             self.strata.iter().zip(saved.tried.iter_mut().zip(&mut saved.drawn))
         {
             tried.extend(held.silent.iter().map(offset));
-            drawn.extend(held.drawn.iter().map(|&index| offset(&held.silent[index])));
+            drawn.extend(held.drawn.iter().filter_map(|&index| held.silent.get(index)).map(offset));
         }
         saved
     }
@@ -192,7 +193,7 @@ impl OpenBlock {
 
     /// Keeps a target that has had all its attempts.
     pub(super) fn hold(&mut self, silent: Silent, stratum: Stratum) {
-        self.strata[stratum as usize].silent.push(silent);
+        self.strata[stratum as usize].silent.push_back(silent);
     }
 
     /// Returns when the next attempt is due; `None` if nothing waits.
@@ -310,7 +311,7 @@ impl OpenBlock {
         self.pass = Pass::Again;
         for held in &mut self.strata {
             if held.may_look_again(max_missed) {
-                self.waiting.extend(held.silent.drain(..).map(|silent| (now, silent)));
+                self.waiting.extend(held.silent.drain().map(|silent| (now, silent)));
             }
         }
     }
@@ -333,10 +334,23 @@ impl OpenBlock {
         }
     }
 
+    /// Adds the targets that it stores to the run's sums as not measured.
+    pub(super) fn abandon(&self, rechecks: [&mut Recheck; 2]) {
+        for ((stratum, held), recheck) in Stratum::ALL.into_iter().zip(&self.strata).zip(rechecks) {
+            let waiting = self.waiting.iter().filter(|(_, silent)| silent.stratum() == stratum);
+            let targets = held.silent.len() + waiting.count();
+            recheck.add_unmeasured(targets as u64, &held.looks);
+        }
+    }
+
     /// Returns all targets that it stores.
-    pub(super) fn into_silent(self) -> impl Iterator<Item = Silent> + use<> {
-        let held = self.strata.into_iter().flat_map(|held| held.silent);
-        self.waiting.into_iter().map(|(_, silent)| silent).chain(held)
+    pub(super) fn into_silent(mut self) -> ChunkedQueue<Silent> {
+        let mut silent = ChunkedQueue::default();
+        silent.extend(self.waiting.drain().map(|(_, silent)| silent));
+        for held in &mut self.strata {
+            silent.append(&mut held.silent);
+        }
+        silent
     }
 }
 
