@@ -102,11 +102,7 @@ impl BenchCommand {
     fn needs_namespace(&self) -> bool {
         matches!(
             self,
-            Self::Mixed(_)
-                | Self::Million(_)
-                | Self::Silent(_)
-                | Self::Found(_)
-                | Self::Peers(_)
+            Self::Mixed(_) | Self::Million(_) | Self::Silent(_) | Self::Found(_) | Self::Peers(_)
         )
     }
 }

@@ -83,8 +83,10 @@ impl Span {
         Self { first, port: SILENT_PORT, states: StatePattern::Silent, ..Self::refused(targets) }
     }
 
-    /// Both ports of the first `addresses` addresses of a [network behind a link](NETWORK).
-    pub(crate) fn network(addresses: usize) -> Self {
+    /// Both ports of each address of a [network behind a link](NETWORK) with this prefix length, from
+    /// [`PREFIX_MIN`] to 30.
+    pub(crate) fn network(prefix: u8) -> Self {
+        let addresses = 1_usize << (32 - prefix);
         let (port, ports) = (NETWORK_PORT, NETWORK_PORTS);
         let targets = addresses * usize::from(ports);
         Self { first: NETWORK, port, ports, targets, states: StatePattern::Hosts }
@@ -175,7 +177,9 @@ mod tests {
         assert_eq!(large.target(65_535).to_string(), "127.1.255.255:1");
         assert_eq!(large.number_of(large.target(65_537)), None);
         let mixed = Span::mixed(4000, 120);
-        for span in [many, large, mixed, Span::open(4000, 3), Span::silent(LOOPBACK, 2), Span::network(3)] {
+        for span in
+            [many, large, mixed, Span::open(4000, 3), Span::silent(LOOPBACK, 2), Span::network(30)]
+        {
             for number in span.numbers() {
                 assert_eq!(span.number_of(span.target(number)), Some(number), "{span:?}");
             }
@@ -185,9 +189,9 @@ mod tests {
 
     #[test]
     fn one_address_in_64_of_a_network_has_an_open_and_a_refused_port() {
-        let span = Span::network(640);
+        let span = Span::network(22);
         let count = |state| span.numbers().filter(|&number| span.state(number) == state).count();
-        assert_eq!([State::Open, State::Refused, State::Silent].map(count), [10, 10, 1260]);
+        assert_eq!([State::Open, State::Refused, State::Silent].map(count), [16, 16, 2016]);
         let open = span.numbers().filter(|&number| span.state(number) == State::Open);
         assert!(open.map(|number| span.target(number)).all(|open| open.port() == 22));
     }

@@ -33,6 +33,12 @@ pub(super) fn facts(portmuster: &Path) -> Vec<(&'static str, String)> {
     facts.into_iter().chain(peers).collect()
 }
 
+/// A line that says when and with which portmuster an answer was measured.
+pub(super) fn measured(facts: &[(&'static str, String)]) -> String {
+    let fact = |name| facts.iter().find(|(known, _)| *known == name).map_or("", |(_, fact)| fact);
+    format!("Measured on {} with {}.", fact("when"), fact("portmuster"))
+}
+
 /// The first line that a program prints.
 fn first_line(program: &str, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new(program);

@@ -1,6 +1,6 @@
 //! Candidates that run behind a link.
 
-use std::{cell::RefCell, ffi::OsStr, path::Path, process::Command};
+use std::{cell::RefCell, ffi::OsStr, fmt::Write, path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -57,7 +57,8 @@ impl WatchedLink {
         let what = format!("SYNs of {name}:");
         let mut note = format!("{what} {each:.2} for each target, at most {}/s", traffic.peak);
         if traffic.overflow > 0 {
-            note += &format!(
+            let _ = write!(
+                note,
                 "; **the link could not keep up, and lost {} packets more**",
                 traffic.overflow
             );

@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::{
-    SilentOptions, addresses,
     behind::{WatchedLink, portmuster},
+    options::{PREFIX, SilentOptions},
     scanner::{Scanner, network},
 };
 use crate::{
@@ -18,9 +18,6 @@ use crate::{
     section::{Goal, Section, Times, Wanted},
     span::Span,
 };
-
-/// Prefix length of the network for which the goals hold.
-pub(super) const PREFIX: u8 = 16;
 
 /// Settings of portmuster, and the least that each must do.
 const DEFAULTS: &[&str] = &[];
@@ -41,8 +38,9 @@ const LOSS_MAX: f64 = 2.0;
 /// At a higher loss, only portmuster runs, with its defaults.
 const OTHERS_LOSS_MAX: u32 = 2;
 
-/// Addresses for `nmap -sT -T4` where packets get lost. It takes ten minutes for all.
-const NMAP_ADDRESSES: usize = 4096;
+/// The largest network for `nmap -sT -T4` where packets get lost, by prefix length. It takes ten minutes
+/// for the whole one.
+const NMAP_PREFIX: u8 = 20;
 
 /// The terms of a contest.
 #[derive(Debug)]
@@ -56,9 +54,9 @@ pub(super) struct Contest<'a> {
 impl Contest<'_> {
     /// Runs all candidates. `lossless` has the figures of the defaults without loss.
     pub(super) fn run(&self, lossless: Option<&Row>) -> Result<Section> {
-        let addresses = addresses(self.options.prefix);
-        let whole = List::new(Span::network(addresses))?;
-        let part = List::new(Span::network(addresses.min(NMAP_ADDRESSES)))?;
+        let prefix = self.options.prefix;
+        let whole = List::new(Span::network(prefix))?;
+        let part = List::new(Span::network(prefix.max(NMAP_PREFIX)))?;
         let link = WatchedLink::new(self.loss);
         let (others, absent) = self.others(&link, &whole, &part);
         let mut candidates = self.ours(&link, &whole);
@@ -68,7 +66,8 @@ impl Contest<'_> {
             "{network}, ports 22 and 23: {targets} targets, 1 of 64 addresses has a host, {} % of its packets lost in each direction",
             self.loss
         );
-        let mut section = run_rounds(title, &mut candidates, self.options.rounds, Demand::Measured)?;
+        let mut section =
+            run_rounds(title, &mut candidates, self.options.rounds, Demand::Measured)?;
         drop(candidates);
         section.unit = None;
         section.times = Some(Times::Pieces(targets));

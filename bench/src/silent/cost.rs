@@ -32,9 +32,9 @@ const CPU_MAX: f64 = 1.3;
 const RESERVE: u64 = 64;
 const SOCKETS_MAX: u64 = 20_000 - RESERVE;
 
-/// Runs the baseline and portmuster against as many targets as the ports of these addresses.
-pub(super) fn run(program: &Path, addresses: usize, rounds: usize) -> Result<Section> {
-    let targets = Span::network(addresses).targets;
+/// Runs the baseline and portmuster against as many targets as a network of this prefix length has.
+pub(super) fn run(program: &Path, prefix: u8, rounds: usize) -> Result<Section> {
+    let targets = Span::network(prefix).targets;
     let list = List::new(Span::silent(FIRST, targets))?;
     let link = WatchedLink::new(0);
     let mut bare = baseline::timed_command(threads(targets), list.span(), targets, PATIENCE_MS)?;
@@ -45,7 +45,12 @@ pub(super) fn run(program: &Path, addresses: usize, rounds: usize) -> Result<Sec
     let silence = baseline::expected_silence(PASSES * targets);
     let mut candidates = [
         link.candidate(&list, "the baseline, two passes", bare, silence),
-        link.candidate(&list, "portmuster --rate max --no-canaries", ours, Depth::Connect.expected()),
+        link.candidate(
+            &list,
+            "portmuster --rate max --no-canaries",
+            ours,
+            Depth::Connect.expected(),
+        ),
     ];
     let title = format!("{targets} targets that never answer, all of them silent");
     let mut section = run_rounds(title, &mut candidates, rounds, Demand::Exact)?;

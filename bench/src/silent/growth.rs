@@ -11,7 +11,6 @@ use std::{
 use anyhow::{Context, Result};
 
 use super::{
-    addresses,
     behind::{WatchedLink, portmuster},
     scanner::network,
 };
@@ -32,7 +31,7 @@ pub(super) fn run(program: &Path, prefixes: &[u8]) -> Result<Section> {
     let link = WatchedLink::new(0);
     let (mut rows, mut goals, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for &prefix in prefixes {
-        let list = List::new(Span::network(addresses(prefix)))?;
+        let list = List::new(Span::network(prefix))?;
         let (row, note) = measure(program, &list, &link)?;
         if let Some(accuracy) = row.accuracy {
             let wrong = accuracy.of - accuracy.open + accuracy.false_open + accuracy.mistaken;
