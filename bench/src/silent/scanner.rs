@@ -94,7 +94,7 @@ fn zmap(program: &Path, list: &List, network: &str) -> Command {
     let nothing = nothing.display();
     let run = |port: u16| {
         format!(
-            "{program} -i {DEVICE} -G {ROUTER_MAC} -P 2 -r 100000 -p {port} -f saddr,sport --output-filter 'success = 1 && repeat = 0' -b {nothing} {network}"
+            "{program} -i {DEVICE} -G {ROUTER_MAC} -P 2 -r 100000 -p {port} -f saddr,sport --output-filter \"success = 1 && repeat = 0\" -b {nothing} {network}"
         )
     };
     let mut command = Command::new("sh");
