@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{self, Path},
     process::{Command, Stdio},
 };
 
@@ -14,6 +14,8 @@ const SETTINGS: [&str; 3] =
 
 /// The name and the value of each fact.
 pub(super) fn facts(portmuster: &Path) -> Vec<(&'static str, String)> {
+    // `first_line` runs it in another folder.
+    let portmuster = path::absolute(portmuster).unwrap_or_default();
     let version = portmuster.to_str().and_then(|portmuster| first_line(portmuster, &["--version"]));
     let source = first_line("git", &["describe", "--always", "--dirty=, with changes"]);
     let source = source.map_or(String::new(), |source| format!(" ({source})"));

@@ -63,7 +63,7 @@ impl Contest<'_> {
         candidates.extend(others);
         let (network, targets) = (network(whole.span()), whole.span().targets);
         let title = format!(
-            "{network}, ports 22 and 23: {targets} targets, 1 of 64 addresses has a host, {} % of its packets lost in each direction",
+            "{network}, ports 22 and 23: {targets} targets, a host at 1 of 64 addresses, {} % of its packets lost each way",
             self.loss
         );
         let mut section =

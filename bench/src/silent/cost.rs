@@ -52,7 +52,7 @@ pub(super) fn run(program: &Path, prefix: u8, rounds: usize) -> Result<Section> 
             Depth::Connect.expected(),
         ),
     ];
-    let title = format!("{targets} targets that never answer, all of them silent");
+    let title = format!("{targets} targets, all of them silent");
     let mut section = run_rounds(title, &mut candidates, rounds, Demand::Exact)?;
     drop(candidates);
     let (baseline, ours) = (&section.rows[0], &section.rows[1]);
