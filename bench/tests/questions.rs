@@ -104,7 +104,6 @@ fn found_finds_every_open_target_without_loss() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test says why")]
 fn silent_finds_the_host_of_a_network_and_counts_its_syns() {
     if !Path::new("/dev/net/tun").exists() {
         eprintln!("skipped: this machine has no /dev/net/tun");
