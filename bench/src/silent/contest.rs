@@ -190,10 +190,10 @@ mod tests {
     fn each_time_has_its_goal() {
         let seconds = |name: &str, seconds: u64| row(name, 131_072, &[(seconds * 1000, 1)]);
         let rows = [
-            seconds(&name(DEFAULTS), 40),
             seconds(&name(NO_CANARIES), 27),
-            seconds(&name(MAX), 20),
+            seconds(&name(DEFAULTS), 40),
             seconds(&name(MAX_NO_CANARIES), 13),
+            seconds(&name(MAX), 20),
             seconds(Scanner::Masscan.name(), 14),
             seconds(Scanner::Zmap.name(), 12),
             seconds(Scanner::NmapConnect.name(), 400),
@@ -208,6 +208,6 @@ mod tests {
             ]
         );
         assert_eq!(times(&rows).len(), 6);
-        assert_eq!(times(&rows[..1]).len(), 1);
+        assert_eq!(times(&rows[1..2]).len(), 1);
     }
 }
