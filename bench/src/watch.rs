@@ -35,9 +35,9 @@ pub(crate) struct Observation {
     pub(crate) private_kib: u64,
     /// Peak of all memory (`VmHWM`), in KiB.
     pub(crate) memory_kib: u64,
-    /// How much the kernel's memory for objects (`Slab`, see proc(5)) grew at the peak, in KiB. That of
-    /// all programs counts.
-    pub(crate) slab_kib: u64,
+    /// How much the kernel's memory for objects grew at the peak, in KiB, without caches that it could
+    /// free (`SUnreclaim`, see proc(5)). That of all programs counts.
+    pub(crate) kernel_kib: u64,
     /// Lateness of the idle timer.
     pub(crate) idle_timer: Lateness,
 }
@@ -55,9 +55,9 @@ pub(crate) fn run(command: &mut Command, from: Duration) -> Result<Observation> 
         is_over.store(true, Ordering::Relaxed);
         (observation, timer.join().map_err(|_| anyhow!("the idle timer panicked")))
     });
-    let (cost, [sockets, private_kib, memory_kib, slab_kib]) = observation?;
+    let (cost, [sockets, private_kib, memory_kib, kernel_kib]) = observation?;
     let idle_timer = Lateness::of(ticks??).context("the program ended before its deadlines")?;
-    Ok(Observation { cost, sockets, private_kib, memory_kib, slab_kib, idle_timer })
+    Ok(Observation { cost, sockets, private_kib, memory_kib, kernel_kib, idle_timer })
 }
 
 /// Runs a program. Returns its cost, and the peaks of sockets, of private and all memory, and of the
@@ -65,8 +65,8 @@ pub(crate) fn run(command: &mut Command, from: Duration) -> Result<Observation> 
 fn watch(command: &mut Command) -> Result<(Cost, [u64; 4])> {
     let program = command.get_program().display().to_string();
     let mut peaks = [0; 4];
-    let slab = || figure("/proc/meminfo", "Slab:").unwrap_or(0);
-    let slab_before = slab();
+    let kernel = || figure("/proc/meminfo", "SUnreclaim:").unwrap_or(0);
+    let kernel_before = kernel();
     let (status, cost) = measure(|| {
         let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
         let status_file = format!("/proc/{}/status", child.id());
@@ -79,7 +79,7 @@ fn watch(command: &mut Command) -> Result<(Cost, [u64; 4])> {
                 figure(&sockets_file, "TCP: inuse "),
                 figure(&status_file, "RssAnon:"),
                 figure(&status_file, "VmHWM:"),
-                Some(slab().saturating_sub(slab_before)),
+                Some(kernel().saturating_sub(kernel_before)),
             ];
             for (peak, figure) in peaks.iter_mut().zip(figures) {
                 *peak = figure.unwrap_or(0).max(*peak);

@@ -65,8 +65,8 @@ fn measure(program: &Path, list: &List, link: &WatchedLink) -> Result<(Row, Stri
     let memory_kib = Some(observation.memory_kib);
     let run = Measurement { cost: observation.cost, memory_kib, accuracy };
     let note = format!(
-        "memory of {name}: {} KiB private, and {} KiB of the kernel's for {} sockets",
-        observation.private_kib, observation.slab_kib, observation.sockets
+        "memory of {name}: {} KiB private, and {} KiB of the kernel's; {} sockets",
+        observation.private_kib, observation.kernel_kib, observation.sockets
     );
     let typed = Some(list.as_typed(&command));
     Ok((Row { command: typed, ..Row::new(&name, span.targets, &[run]) }, note))
