@@ -51,6 +51,9 @@ pub(crate) struct BaselineOptions {
     /// Mode `timed`: timeout of each target in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     timeout_ms: u64,
+    /// Mode `timed`: how often to connect to each target
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    passes: usize,
 }
 
 /// A way to connect.
@@ -105,7 +108,7 @@ impl BaselineOptions {
     fn connect(&self, share: Range<usize>) -> Result<(Tally, Vec<u32>)> {
         let states = if self.mixed { StatePattern::Mixed } else { StatePattern::OpenFirst(0) };
         let span = Span { first: self.first, states, ..Span::open(self.port, self.targets) };
-        let targets = share.map(|number| span.target(number));
+        let targets = share.clone().map(|number| span.target(number));
         if self.mode != Mode::Fresh {
             // A container may forbid it; then the threads share one table, and its lock.
             let _ = unshare(CloneFlags::CLONE_FILES);
@@ -116,7 +119,10 @@ impl BaselineOptions {
             Mode::Greeting => fresh::connect::<WINDOW>(targets, Awaited::Greeting)?,
             Mode::Timed => {
                 let timeout = Duration::from_millis(self.timeout_ms);
-                return timed::connect(targets, self.in_flight.div_ceil(self.threads), timeout);
+                let window = self.in_flight.div_ceil(self.threads);
+                let numbers = (0..self.passes).flat_map(|_| share.clone());
+                let targets = numbers.map(|number| span.target(number));
+                return timed::connect(targets, window, timeout);
             }
         };
         Ok((tally, Vec::new()))
@@ -150,6 +156,13 @@ pub(crate) fn timed_command(
     command.args(["--in-flight", &in_flight.to_string()]);
     command.args(["--timeout-ms", &timeout_ms.to_string()]);
     Ok(command)
+}
+
+/// The output after this many attempts, none of which was answered.
+pub(crate) fn expected_silence(attempts: usize) -> Expected {
+    let mut tally = Tally::default();
+    (0..attempts).for_each(|_| tally.add(Conclusion::Silent));
+    Expected::Line(tally.to_string())
 }
 
 /// The tally that the process must print.

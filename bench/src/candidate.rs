@@ -13,6 +13,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) calls: Option<f64>,
     /// The command line to repeat a run by hand, where the candidate is a program.
     pub(crate) command: Option<String>,
+    /// Prepares the next run. The time of this call is not measured.
+    pub(crate) prepare: Box<dyn FnMut() -> Result<()> + 'a>,
     /// Does all pieces once. Returns the peak memory of the largest process in KiB, where the
     /// candidate is a program. The time of this call is measured.
     pub(crate) run: Box<dyn FnMut() -> Result<Option<u64>> + 'a>,

@@ -91,6 +91,7 @@ fn describe(candidate: &Candidate<'_>, run: Measurement) -> String {
 
 fn run_once(label: &str, candidate: &mut Candidate<'_>, demand: Demand) -> Result<Measurement> {
     let what = format!("running {}", candidate.name);
+    (candidate.prepare)().with_context(|| what.clone())?;
     let (memory_kib, cost) = measure(&mut candidate.run).with_context(|| what.clone())?;
     let accuracy = (candidate.check)().with_context(|| what.clone())?;
     if let Some(accuracy) = accuracy {

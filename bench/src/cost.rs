@@ -44,8 +44,9 @@ fn cpu() -> Result<Duration> {
     Ok(total)
 }
 
-/// Seconds until a run is killed because it hangs.
-const RUN_MAX: &str = "600";
+/// Seconds until a run is killed because it hangs. nmap takes ten minutes for a network of which most
+/// is silent.
+const RUN_MAX: &str = "3000";
 
 /// Exit status of a run whose program does not exist (timeout(1)).
 pub(crate) const NOT_FOUND: i32 = 127;

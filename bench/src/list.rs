@@ -93,6 +93,7 @@ impl List {
             pieces: self.span.targets,
             calls: None,
             command: Some(self.as_typed(&command)),
+            prepare: Box::new(|| Ok(())),
             run: Box::new(move || self.run(&command).map(Some)),
             check: Box::new(move || self.check(&expected)),
         }
@@ -114,7 +115,7 @@ impl List {
     }
 
     /// Runs a command to its end and returns the peak of memory in KiB.
-    fn run(&self, command: &Command) -> Result<u64> {
+    pub(crate) fn run(&self, command: &Command) -> Result<u64> {
         // A new file each time: ext4 writes a file that was truncated to disk when it is closed
         // (auto_da_alloc), which would add the disk's time to the program's.
         let _ = fs::remove_file(self.answers());

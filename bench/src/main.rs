@@ -23,6 +23,7 @@ mod growth;
 mod harness;
 mod lateness;
 mod limit;
+mod link;
 mod list;
 mod million;
 mod mixed;
@@ -37,6 +38,7 @@ mod reading;
 mod remote;
 mod row;
 mod section;
+mod silent;
 mod span;
 mod watch;
 
@@ -69,6 +71,8 @@ enum BenchCommand {
     Mixed(mixed::MixedOptions),
     /// Measure a million attempts at the same time, none of which is answered
     Million(million::MillionOptions),
+    /// Compare the time for a network of which most is silent, at the defaults
+    Silent(silent::SilentOptions),
     /// Count the open targets that portmuster and its peers find when packets get lost
     Found(found::FoundOptions),
     /// Measure the time and the memory that lists of targets take before a run starts
@@ -91,6 +95,9 @@ enum BenchCommand {
     /// One run of `growth`
     #[command(hide = true)]
     Simulated(growth::SimulatedOptions),
+    /// The link of `silent`
+    #[command(hide = true)]
+    Link(link::LinkOptions),
     /// Run a command and write its peak of memory
     #[command(hide = true)]
     Peak(cost::PeakOptions),
@@ -99,7 +106,10 @@ enum BenchCommand {
 impl BenchCommand {
     /// Whether this question needs a network namespace.
     fn needs_namespace(&self) -> bool {
-        matches!(self, Self::Mixed(_) | Self::Million(_) | Self::Found(_) | Self::Peers(_))
+        matches!(
+            self,
+            Self::Mixed(_) | Self::Million(_) | Self::Silent(_) | Self::Found(_) | Self::Peers(_)
+        )
     }
 }
 
@@ -119,6 +129,7 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Limit(options) => limit::run(options, &mut harness)?,
         BenchCommand::Mixed(options) => mixed::run(options, &mut harness)?,
         BenchCommand::Million(options) => million::run(options, &mut harness)?,
+        BenchCommand::Silent(options) => silent::run(options, &mut harness)?,
         BenchCommand::Found(options) => found::run(options, &mut harness)?,
         BenchCommand::Reading(options) => reading::run(options, &mut harness)?,
         BenchCommand::Growth(options) => growth::run(options, &mut harness)?,
@@ -128,6 +139,7 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Baseline(options) => baseline::run(options)?,
         BenchCommand::Greeter(options) => greeter::run(options)?,
         BenchCommand::Simulated(options) => growth::simulated(options)?,
+        BenchCommand::Link(options) => link::run(*options)?,
         BenchCommand::Peak(options) => return cost::run(options),
     }
     if let Some(path) = &report {

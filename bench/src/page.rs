@@ -1,13 +1,15 @@
 //! Asks all questions, and writes the answers as a page with a picture.
 
 use std::{
-    env, fs,
+    env,
+    fmt::Write as _,
+    fs,
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::{
@@ -16,8 +18,10 @@ use crate::{
     section::{Section, table},
 };
 
+mod earlier;
 mod machine;
 mod picture;
+mod times;
 
 /// File names of the page and its picture.
 const PAGE: &str = "RESULTS.md";
@@ -32,6 +36,12 @@ pub(crate) struct PageOptions {
     /// Ask only this question; repeatable
     #[arg(long = "only", value_name = "QUESTION")]
     only: Vec<String>,
+    /// Take the answer to this question from a report (--report) instead of asking it; repeatable
+    #[arg(long = "from", value_name = "QUESTION=FILE", value_parser = report)]
+    from: Vec<(String, PathBuf)>,
+    /// Keep the answers of the existing page to all other questions
+    #[arg(long)]
+    update: bool,
     /// The folder of the page and its picture [default: beside the source of this program]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
@@ -40,7 +50,7 @@ pub(crate) struct PageOptions {
 /// A question: its subcommand, its heading, its arguments, and those for `--quick`.
 type Question = (&'static str, &'static str, &'static [&'static str], &'static [&'static str]);
 
-const QUESTIONS: [Question; 8] = [
+const QUESTIONS: &[Question] = &[
     (
         "limit",
         "How near does it come to what the system allows?",
@@ -55,6 +65,12 @@ const QUESTIONS: [Question; 8] = [
         &["--in-flight=20000", "--timeout-ms=2000", "--descriptors=4000"],
     ),
     ("growth", "What do silent networks of all sizes cost?", &[], &["--largest=100000"]),
+    (
+        "silent",
+        "How long does a network take of which most is silent?",
+        &[],
+        &["--prefix=24", "--loss=2", "--growth=24", "--rounds=1"],
+    ),
     (
         "found",
         "How many open targets are found when packets get lost?",
@@ -73,10 +89,14 @@ const QUESTIONS: [Question; 8] = [
 
 /// The answer to a question.
 struct Answer {
+    /// The name and the heading of the question.
+    name: &'static str,
     title: &'static str,
     /// The command line that asks it alone.
     command: String,
     sections: Result<Vec<Section>>,
+    /// When it was answered, and with which portmuster, where that is not what the page begins with.
+    measured: Option<String>,
 }
 
 /// Asks all questions, and writes the page.
@@ -90,16 +110,30 @@ pub(crate) fn run(options: &PageOptions, harness: &Harness) -> Result<()> {
     let program = harness.portmuster()?;
     // Before this program makes the machine busy.
     let machine = machine::facts(&program);
-    let is_chosen = |name| options.only.is_empty() || options.only.iter().any(|only| only == name);
-    let mut answers = Vec::new();
-    for question in QUESTIONS.iter().filter(|(name, ..)| is_chosen(name)) {
-        answers.push(ask(question, options.quick, &program)?);
-    }
-    ensure!(!answers.is_empty(), "there is no such question; --help lists them");
+    let mut answers = options.answers(&program)?;
     let folder = options.folder.as_deref().unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut files = Vec::new();
+    for answer in &answers {
+        files.extend(times::draw(answer.sections()).map(|picture| (answer.picture(), picture)));
+    }
     let sections: Vec<_> = answers.iter().flat_map(Answer::sections).collect();
-    let picture = picture::draw(&sections);
-    for (name, text) in [(PICTURE, picture), (PAGE, markdown(&machine, &answers))] {
+    let is_picture_old = options.update && sections.iter().any(|section| picture::shows(section));
+    if options.update {
+        let page = folder.join(PAGE);
+        let old = fs::read_to_string(&page);
+        let old = old.with_context(|| format!("reading {}", page.display()))?;
+        let measured = machine::measured(&machine);
+        for answer in &mut answers {
+            answer.measured = Some(measured.clone());
+        }
+        let titles: Vec<_> = QUESTIONS.iter().map(|(_, title, ..)| *title).collect();
+        let answers = answers.iter().map(|answer| (answer.title, answer.markdown()));
+        files.push((PAGE.into(), earlier::update(&old, answers.collect(), &titles)));
+    } else {
+        files.push((PICTURE.into(), picture::draw(&sections)));
+        files.push((PAGE.into(), markdown(&machine, &answers)));
+    }
+    for (name, text) in files {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
         writeln!(anstream::stdout(), "{}", path.display())?;
@@ -107,19 +141,54 @@ pub(crate) fn run(options: &PageOptions, harness: &Harness) -> Result<()> {
     for answer in answers {
         answer.sections.with_context(|| format!("{} was not answered", answer.command))?;
     }
+    if is_picture_old {
+        bail!("{PICTURE} still has earlier figures; without --update, it is drawn again");
+    }
     Ok(())
 }
 
+/// Parses a question and the file of its report.
+fn report(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, file) = text.split_once('=').ok_or("it must be QUESTION=FILE")?;
+    Ok((name.to_owned(), file.into()))
+}
+
+impl PageOptions {
+    /// Asks the chosen questions, or reads their reports.
+    fn answers(&self, program: &Path) -> Result<Vec<Answer>> {
+        let chosen = self.only.iter().chain(self.from.iter().map(|(name, _)| name));
+        let chosen: Vec<_> = chosen.collect();
+        for name in &chosen {
+            let is_known = QUESTIONS.iter().any(|(known, ..)| known == name);
+            ensure!(is_known, "there is no question {name}; --help lists them");
+        }
+        let is_chosen = |name| chosen.is_empty() || chosen.iter().any(|chosen| *chosen == name);
+        let questions = QUESTIONS.iter().filter(|(name, ..)| is_chosen(name));
+        let answer =
+            |question: &Question| match self.from.iter().find(|(name, _)| name == question.0) {
+                Some((_, report)) => Ok(Answer::new(question, self.quick, read_report(report))),
+                None => ask(question, self.quick, program),
+            };
+        questions.map(answer).collect()
+    }
+}
+
 /// Asks a question in a process of its own, which leaves nothing behind for the next.
-fn ask(&(name, title, full, quick): &Question, is_quick: bool, program: &Path) -> Result<Answer> {
+fn ask(question: &Question, is_quick: bool, program: &Path) -> Result<Answer> {
+    let &(name, _, full, quick) = question;
     let arguments = if is_quick { quick } else { full };
     let report = tempfile::NamedTempFile::new().context("making a file for a report")?;
     let mut command = Command::new(env::current_exe().context("finding this program")?);
     command.arg(name).args(arguments).arg("--program").arg(program);
     command.arg("--report").arg(report.path()).stdin(Stdio::null());
-    let shown = format!("portmuster-bench {name} {}", arguments.join(" ")).trim_end().to_owned();
-    writeln!(anstream::stdout(), "\n== {shown}")?;
-    Ok(Answer { title, command: shown, sections: sections(&mut command, report.path()) })
+    writeln!(anstream::stdout(), "\n== {}", shown(question, is_quick))?;
+    Ok(Answer::new(question, is_quick, sections(&mut command, report.path())))
+}
+
+/// The command line that asks a question alone.
+fn shown(&(name, _, full, quick): &Question, is_quick: bool) -> String {
+    let arguments = if is_quick { quick } else { full };
+    format!("portmuster-bench {name} {}", arguments.join(" ")).trim_end().to_owned()
 }
 
 fn sections(command: &mut Command, report: &Path) -> Result<Vec<Section>> {
@@ -128,11 +197,25 @@ fn sections(command: &mut Command, report: &Path) -> Result<Vec<Section>> {
     anstream::stderr().write_all(&output.stderr)?;
     let error = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{}", error.trim());
-    let text = fs::read_to_string(report).context("reading its report")?;
-    serde_json::from_str(&text).context("reading its report")
+    read_report(report)
+}
+
+fn read_report(path: &Path) -> Result<Vec<Section>> {
+    let what = || format!("reading the report {}", path.display());
+    serde_json::from_str(&fs::read_to_string(path).with_context(what)?).with_context(what)
 }
 
 impl Answer {
+    fn new(question: &Question, is_quick: bool, sections: Result<Vec<Section>>) -> Self {
+        let &(name, title, ..) = question;
+        Self { name, title, command: shown(question, is_quick), sections, measured: None }
+    }
+
+    /// The file name of its picture of times.
+    fn picture(&self) -> String {
+        format!("{}.svg", self.name)
+    }
+
     fn sections(&self) -> &[Section] {
         self.sections.as_deref().unwrap_or_default()
     }
@@ -142,7 +225,14 @@ impl Answer {
             Ok(sections) => sections.iter().map(Section::to_string).collect(),
             Err(error) => format!("\nNot answered: {error:#}\n"),
         };
-        format!("\n## {}\n\n`{}`\n{text}", self.title, self.command)
+        let mut head = format!("\n## {}\n\n`{}`\n", self.title, self.command);
+        if let Some(measured) = &self.measured {
+            let _ = write!(head, "\n{measured}\n");
+        }
+        if self.sections().iter().any(|section| section.times.is_some()) {
+            let _ = write!(head, "\n![{}]({})\n", times::TITLE, self.picture());
+        }
+        head + &text
     }
 }
 
@@ -175,7 +265,8 @@ mod tests {
     fn page_shows_answers_and_failures() {
         let goal = crate::section::Goal::number("early", 1.0, crate::section::Wanted::AtMost, 0.0);
         let section = Section { title: "Targets".into(), goals: vec![goal], ..Section::default() };
-        let answer = |sections| Answer { title: "How near?", command: "limit".into(), sections };
+        let question: Question = ("limit", "How near?", &[], &[]);
+        let answer = |sections| Answer::new(&question, false, sections);
         let answers = [answer(Ok(vec![section])), answer(Err(anyhow::anyhow!("no namespaces")))];
         let page = markdown(&[("memory", "1 MiB".into())], &answers);
         for line in [

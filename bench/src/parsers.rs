@@ -99,6 +99,14 @@ pub(crate) fn zmap(text: &str, span: Span) -> Result<Answers> {
     })
 }
 
+/// Parses `ZMap`'s fields of address and port: `10.64.0.1,22`, below a line that names the fields.
+pub(crate) fn zmap_ports(text: &str, _: Span) -> Result<Answers> {
+    by_line(text.lines().filter(|&line| line != "saddr,sport"), |line| {
+        let target = line.replace(',', ":").parse().ok()?;
+        Some((target, State::Open))
+    })
+}
+
 /// Parses one target per line; `parse` returns `None` for a line that it can't read.
 fn by_line<T: AsRef<str>>(
     mut lines: impl Iterator<Item = T>,
@@ -132,7 +140,7 @@ mod tests {
         let span = Span { port: 22, ..Span::refused(3) };
         let row = r#"{"host":"10.64.0.1","port":22,"state":"open","service":"ssh"}"#;
         let (other, damaged) = (row.replace("\"ssh\"", "null"), &row[..row.len() - 1]);
-        let cases: [(Parser, &str, &str); 6] = [
+        let cases: [(Parser, &str, &str); 7] = [
             (portmuster, &other, damaged),
             (portmuster_ssh, row, &other),
             (words, "10.64.0.1 22 open\n", "10.64.0.1 22 maybe"),
@@ -143,6 +151,7 @@ mod tests {
                 "open tcp x 10.64.0.1",
             ),
             (zmap, "saddr\n10.64.0.1\n", "nonsense\n"),
+            (zmap_ports, "saddr,sport\n10.64.0.1,22\n", "10.64.0.1"),
         ];
         let states = vec![(SocketAddr::from(([10, 64, 0, 1], 22)), State::Open)];
         for (parser, text, damaged) in cases {

@@ -156,7 +156,7 @@ impl Peer {
     }
 
     /// Finds the program: beside this one, in PATH, or where packages put it.
-    fn find(self) -> Result<PathBuf> {
+    pub(crate) fn find(self) -> Result<PathBuf> {
         let Specification { name, program, install, .. } = self.specification();
         let this = env::current_exe().unwrap_or_default();
         let folder = this.parent().unwrap_or(Path::new("."));
@@ -238,6 +238,7 @@ pub(crate) fn candidates<'a>(
     (groups, absent)
 }
 
-fn descriptors() -> u64 {
+/// Descriptors that a peer may be allowed.
+pub(crate) fn descriptors() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS)
 }

@@ -182,8 +182,9 @@ impl Job {
                 do_all(&workers, pieces, move |nth| span.target(nth), nth)
             }
         };
-        let (run, check) = (Box::new(run), Box::new(|| Ok(None)));
-        Ok(Candidate { name, pieces, calls: None, command: None, run, check })
+        let (prepare, check) = (Box::new(|| Ok(())), Box::new(|| Ok(None)));
+        let run = Box::new(run);
+        Ok(Candidate { name, pieces, calls: None, command: None, prepare, run, check })
     }
 }
 

@@ -24,6 +24,18 @@ pub(crate) struct Section {
     pub(crate) absent: Vec<String>,
     /// Settings of the network namespace.
     pub(crate) settings: Vec<String>,
+    /// The times that the picture of times shows; `None` leaves the section out.
+    #[serde(default)]
+    pub(crate) times: Option<Times>,
+}
+
+/// Times of the rows of a section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Times {
+    /// Of the row's own pieces.
+    Own,
+    /// Of this many pieces, at the row's pace.
+    Pieces(usize),
 }
 
 /// A figure, and the bound that it must keep.

@@ -1,9 +1,11 @@
 //! The targets of a benchmark, each computed from its number, and the true state of each.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::Range,
 };
+
+use portmuster_lab::link::Network;
 
 /// First address of targets on loopback; no other server listens from here on.
 pub(crate) const LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 0);
@@ -13,6 +15,16 @@ pub(crate) const REFUSED_PORT: u16 = 1;
 
 /// The port whose packets a prepared namespace drops.
 pub(crate) const SILENT_PORT: u16 = 9;
+
+/// The first address of a network behind a link, its longest prefix, and the seed that decides which
+/// addresses have hosts.
+pub(crate) const NETWORK: Ipv4Addr = Ipv4Addr::new(10, 200, 0, 0);
+pub(crate) const PREFIX_MIN: u8 = 13;
+pub(crate) const HOSTS_SEED: u64 = 1;
+
+/// The ports of a network behind a link: hosts listen at the first, and refuse the second.
+const NETWORK_PORT: u16 = 22;
+const NETWORK_PORTS: u16 = 2;
 
 /// The state of a target: the true one, or the one that a program reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +53,9 @@ pub(crate) enum StatePattern {
     OpenFirst(usize),
     /// No target answers.
     Silent,
+    /// A [network behind a link](NETWORK): one address in 64 has a host. Its first port is open, and
+    /// the others refuse.
+    Hosts,
     /// Of every 50 targets, 1 is open (2 %), 4 are silent (8 %) and 45 refuse (90 %). Each state
     /// has a port of its own.
     Mixed,
@@ -68,6 +83,15 @@ impl Span {
         Self { first, port: SILENT_PORT, states: StatePattern::Silent, ..Self::refused(targets) }
     }
 
+    /// Both ports of each address of a [network behind a link](NETWORK) with this prefix length, from
+    /// [`PREFIX_MIN`] to 30.
+    pub(crate) fn network(prefix: u8) -> Self {
+        let addresses = 1_usize << (32 - prefix);
+        let (port, ports) = (NETWORK_PORT, NETWORK_PORTS);
+        let targets = addresses * usize::from(ports);
+        Self { first: NETWORK, port, ports, targets, states: StatePattern::Hosts }
+    }
+
     /// The numbers of all targets.
     pub(crate) fn numbers(self) -> Range<usize> {
         0..self.targets
@@ -91,6 +115,14 @@ impl Span {
             StatePattern::OpenFirst(open) if number < open => State::Open,
             StatePattern::OpenFirst(_) => State::Refused,
             StatePattern::Silent => State::Silent,
+            StatePattern::Hosts => {
+                let ports = usize::from(self.ports);
+                match (has_host(self.address(number / ports)), number % ports) {
+                    (false, _) => State::Silent,
+                    (true, 0) => State::Open,
+                    (true, _) => State::Refused,
+                }
+            }
             StatePattern::Mixed => match number % 50 {
                 0 => State::Open,
                 1..=4 => State::Silent,
@@ -127,6 +159,12 @@ impl Span {
     }
 }
 
+/// Whether an address of the network behind a link has a host.
+fn has_host(address: Ipv4Addr) -> bool {
+    let network = Network::new(NETWORK.into(), PREFIX_MIN);
+    network.is_ok_and(|network| network.has_host(IpAddr::V4(address), HOSTS_SEED))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,12 +177,23 @@ mod tests {
         assert_eq!(large.target(65_535).to_string(), "127.1.255.255:1");
         assert_eq!(large.number_of(large.target(65_537)), None);
         let mixed = Span::mixed(4000, 120);
-        for span in [many, large, mixed, Span::open(4000, 3), Span::silent(LOOPBACK, 2)] {
+        for span in
+            [many, large, mixed, Span::open(4000, 3), Span::silent(LOOPBACK, 2), Span::network(30)]
+        {
             for number in span.numbers() {
                 assert_eq!(span.number_of(span.target(number)), Some(number), "{span:?}");
             }
         }
         assert_eq!(mixed.number_of(SocketAddr::from((LOOPBACK, SILENT_PORT))), None);
+    }
+
+    #[test]
+    fn one_address_in_64_of_a_network_has_an_open_and_a_refused_port() {
+        let span = Span::network(22);
+        let count = |state| span.numbers().filter(|&number| span.state(number) == state).count();
+        assert_eq!([State::Open, State::Refused, State::Silent].map(count), [16, 16, 2016]);
+        let open = span.numbers().filter(|&number| span.state(number) == State::Open);
+        assert!(open.map(|number| span.target(number)).all(|open| open.port() == 22));
     }
 
     #[test]

@@ -29,12 +29,15 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Observation {
     pub(crate) cost: Cost,
-    /// Peak of TCP sockets in this network namespace.
+    /// Peak of TCP sockets in the program's network namespace.
     pub(crate) sockets: u64,
     /// Peak of private memory (`RssAnon`, see proc(5)), in KiB.
     pub(crate) private_kib: u64,
     /// Peak of all memory (`VmHWM`), in KiB.
     pub(crate) memory_kib: u64,
+    /// How much the kernel's memory for objects grew at the peak, in KiB, without caches that it could
+    /// free (`SUnreclaim`, see proc(5)). That of all programs counts.
+    pub(crate) kernel_kib: u64,
     /// Lateness of the idle timer.
     pub(crate) idle_timer: Lateness,
 }
@@ -52,26 +55,31 @@ pub(crate) fn run(command: &mut Command, from: Duration) -> Result<Observation> 
         is_over.store(true, Ordering::Relaxed);
         (observation, timer.join().map_err(|_| anyhow!("the idle timer panicked")))
     });
-    let (cost, [sockets, private_kib, memory_kib]) = observation?;
+    let (cost, [sockets, private_kib, memory_kib, kernel_kib]) = observation?;
     let idle_timer = Lateness::of(ticks??).context("the program ended before its deadlines")?;
-    Ok(Observation { cost, sockets, private_kib, memory_kib, idle_timer })
+    Ok(Observation { cost, sockets, private_kib, memory_kib, kernel_kib, idle_timer })
 }
 
-/// Runs a program. Returns its cost, and the peaks of sockets, private and all memory.
-fn watch(command: &mut Command) -> Result<(Cost, [u64; 3])> {
+/// Runs a program. Returns its cost, and the peaks of sockets, of private and all memory, and of the
+/// growth of the kernel's.
+fn watch(command: &mut Command) -> Result<(Cost, [u64; 4])> {
     let program = command.get_program().display().to_string();
-    let mut peaks = [0; 3];
+    let mut peaks = [0; 4];
+    let kernel = || figure("/proc/meminfo", "SUnreclaim:").unwrap_or(0);
+    let kernel_before = kernel();
     let (status, cost) = measure(|| {
         let mut child = command.spawn().with_context(|| format!("starting {program}"))?;
         let status_file = format!("/proc/{}/status", child.id());
+        let sockets_file = format!("/proc/{}/net/sockstat", child.id());
         for _ in 0..OBSERVATIONS_MAX {
             if let Some(status) = child.try_wait().context("asking for its status")? {
                 return Ok(status);
             }
             let figures = [
-                figure("/proc/net/sockstat", "TCP: inuse "),
+                figure(&sockets_file, "TCP: inuse "),
                 figure(&status_file, "RssAnon:"),
                 figure(&status_file, "VmHWM:"),
+                Some(kernel().saturating_sub(kernel_before)),
             ];
             for (peak, figure) in peaks.iter_mut().zip(figures) {
                 *peak = figure.unwrap_or(0).max(*peak);

@@ -119,6 +119,22 @@ fn found_finds_every_open_target_without_loss() {
 }
 
 #[test]
+fn silent_finds_the_host_of_a_network_and_counts_its_syns() {
+    if !Path::new("/dev/net/tun").exists() {
+        eprintln!("skipped: this machine has no /dev/net/tun");
+        return;
+    }
+    // One address in 64 has a host.
+    let Some(text) = answer("silent --part growth --growth 26") else { return };
+    let row = ["| portmuster, 128 targets", "1 of 1 (100.00 %) | 0 "];
+    assert_eq!(count(&text, &row), 1, "{text}");
+    let goal = ["targets with a wrong state, portmuster, 128 targets", "0", "at most 0"];
+    assert!(is_reached(&text, goal), "{text}");
+    assert_eq!(count(&text, &["SYNs of portmuster, 128 targets:"]), 1, "{text}");
+    assert!(!text.contains("could not keep up"), "{text}");
+}
+
+#[test]
 fn peers_tries_three_settings_of_each() {
     let report = tempfile::NamedTempFile::new().expect("a temporary file");
     let path = report.path().display();
@@ -161,6 +177,24 @@ fn page_has_answers_and_a_picture() {
     let page = read("RESULTS.md");
     assert!(page.contains("](results.svg)") && page.contains("How near does it come"), "{page}");
     assert!(read("results.svg").starts_with("<svg "));
+}
+
+#[test]
+fn page_takes_answers_from_reports_and_keeps_others() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write =
+        |name, text: &str| fs::write(folder.path().join(name), text).expect("it is written");
+    let section = r#"{"title":"Ever larger networks","rows":[],"unit":null,"goals":[],"notes":[],"absent":[],"settings":[]}"#;
+    write("silent.json", &format!("[{section}]"));
+    write("RESULTS.md", "# Results\n\n9 of 9 goals are reached.\n\n## Old\n\n| a | reached |\n");
+    let from = format!("--from silent={}", folder.path().join("silent.json").display());
+    let folder_option = format!("--folder {}", folder.path().display());
+    let program = format!("--program {}", portmuster().display());
+    printed(&format!("page --update {from} {folder_option} {program}"));
+    let page = fs::read_to_string(folder.path().join("RESULTS.md")).expect("it is written");
+    assert!(page.contains("1 of 1 goals are reached.") && page.contains("## Old"), "{page}");
+    assert!(page.contains("### Ever larger networks") && page.contains("Measured on"), "{page}");
+    assert!(!folder.path().join("results.svg").exists(), "the picture stays as it is");
 }
 
 #[test]

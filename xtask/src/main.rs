@@ -45,7 +45,7 @@ usage: cargo xtask COMMAND
   simulate SEED    repeat a simulator run by the seed that a failed test printed
   mutate [NAME]    put each known mistake into a copy of the code; its test must catch it
   fuzz [SECONDS]   run each fuzz target for SECONDS [default: 60], on the nightly toolchain
-  bench [--quick]  compare with other programs and write bench/RESULTS.md (half an hour)
+  bench [--quick]  compare with other programs and write bench/RESULTS.md (an hour)
   deb              build the Debian package in target/debian; installs cargo-deb in target/tools
   setup            install the programs that the other commands need, or print how to
 ";

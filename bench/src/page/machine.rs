@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{self, Path},
     process::{Command, Stdio},
 };
 
@@ -14,6 +14,8 @@ const SETTINGS: [&str; 3] =
 
 /// The name and the value of each fact.
 pub(super) fn facts(portmuster: &Path) -> Vec<(&'static str, String)> {
+    // `first_line` runs it in another folder.
+    let portmuster = path::absolute(portmuster).unwrap_or_default();
     let version = portmuster.to_str().and_then(|portmuster| first_line(portmuster, &["--version"]));
     let source = first_line("git", &["describe", "--always", "--dirty=, with changes"]);
     let source = source.map_or(String::new(), |source| format!(" ({source})"));
@@ -31,6 +33,12 @@ pub(super) fn facts(portmuster: &Path) -> Vec<(&'static str, String)> {
     let peers = Peer::CONNECTING.into_iter().chain(Peer::RAW).filter(|&peer| peer != Peer::Tokio);
     let peers = peers.map(|peer| (peer.name(), peer.version().unwrap_or_else(|| "absent".into())));
     facts.into_iter().chain(peers).collect()
+}
+
+/// A line that says when and with which portmuster an answer was measured.
+pub(super) fn measured(facts: &[(&'static str, String)]) -> String {
+    let fact = |name| facts.iter().find(|(known, _)| *known == name).map_or("", |(_, fact)| fact);
+    format!("Measured on {} with {}.", fact("when"), fact("portmuster"))
 }
 
 /// The first line that a program prints.

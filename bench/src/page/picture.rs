@@ -11,21 +11,21 @@ use crate::{
 };
 
 /// What the name of portmuster's rows begins with.
-const OURS: &str = "portmuster";
+pub(super) const OURS: &str = "portmuster";
 
 const TITLE: &str = "The pace of portmuster, as a multiple of that of others";
 
 /// Horizontal positions of the scale's ends, and the width of the picture.
-const LEFT: f64 = 330.0;
-const RIGHT: f64 = 780.0;
-const WIDTH: f64 = 900.0;
+pub(super) const LEFT: f64 = 330.0;
+pub(super) const RIGHT: f64 = 780.0;
+pub(super) const WIDTH: f64 = 900.0;
 
 /// The scale's ends, as powers of two.
 const LEAST: i32 = -2;
 const MOST: i32 = 6;
 
 /// Height of a line.
-const LINE: f64 = 22.0;
+pub(super) const LINE: f64 = 22.0;
 
 const STYLE: &str = "\
 text { font: 13px system-ui, sans-serif; fill: #6b7280 }
@@ -33,6 +33,7 @@ text { font: 13px system-ui, sans-serif; fill: #6b7280 }
 .grid { stroke: #9ca3af; stroke-opacity: .35 }
 .one { stroke: #6b7280 }
 .more { fill: #2f9e77 }
+.other { fill: #9ca3af }
 .less { fill: #d9822b }
 .ends { stroke: #6b7280; stroke-width: 1.5 }
 .goal { stroke: #8b5cf6; stroke-width: 3 }
@@ -49,7 +50,7 @@ struct Bar<'a> {
 
 /// The elements of the picture.
 #[derive(Default)]
-struct Canvas(String);
+pub(super) struct Canvas(String);
 
 /// Draws all comparisons of pace as SVG.
 pub(super) fn draw(sections: &[&Section]) -> String {
@@ -71,12 +72,12 @@ pub(super) fn draw(sections: &[&Section]) -> String {
     }
     let foot = y + LINE * 0.5;
     canvas.grid(1.8 * LINE, y - LINE * 0.6, foot);
-    let height = foot + LINE;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">\n\
-        <title>{TITLE}</title>\n<style>{STYLE}</style>\n{}</svg>\n",
-        canvas.0
-    )
+    canvas.finish(TITLE, foot + LINE)
+}
+
+/// Whether a section has a bar in this picture.
+pub(super) fn shows(section: &Section) -> bool {
+    !bars(section).is_empty()
 }
 
 /// A bar for each other row of a section where just one row is portmuster's. Sections without a
@@ -111,10 +112,7 @@ impl Canvas {
         let (one, end) = (x(1.0), x(ratio.median));
         let class = if ratio.median < 1.0 { "less" } else { "more" };
         let (left, width, top) = (one.min(end), (one - end).abs().max(1.0), y - 11.0);
-        let _ = writeln!(
-            self.0,
-            "<rect class=\"{class}\" x=\"{left:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"14\" rx=\"2\"/>"
-        );
+        self.rectangle(class, (left, top), width);
         if ratio.lowest < ratio.highest {
             self.line("ends", (x(ratio.lowest), y - 4.0), (x(ratio.highest), y - 4.0));
         }
@@ -138,16 +136,33 @@ impl Canvas {
         self.text(LEFT + 108.0, foot + 17.0, "", "lowest to highest of all rounds");
     }
 
-    fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
+    /// Draws a bar, by its upper left corner and its width.
+    pub(super) fn rectangle(&mut self, class: &str, (x, y): (f64, f64), width: f64) {
+        let _ = writeln!(
+            self.0,
+            "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"14\" rx=\"2\"/>"
+        );
+    }
+
+    pub(super) fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
         let _ = writeln!(
             self.0,
             "<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"
         );
     }
 
-    fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
+    pub(super) fn text(&mut self, x: f64, y: f64, class: &str, text: &str) {
         let text = text.replace('&', "&amp;").replace('<', "&lt;");
         let _ = writeln!(self.0, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{text}</text>");
+    }
+
+    /// The picture as SVG.
+    pub(super) fn finish(self, title: &str, height: f64) -> String {
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\">\n\
+            <title>{title}</title>\n<style>{STYLE}</style>\n{}</svg>\n",
+            self.0
+        )
     }
 }
 
