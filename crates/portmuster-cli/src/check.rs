@@ -12,7 +12,7 @@ use portmuster::{
 use crate::{
     args::Check,
     clock,
-    closing::{ClosingFile, SummaryRecord},
+    closing::{ClosingOutput, SummaryRecord},
     collect::{Collected, Collector},
     gate,
     input::{BadLines, Input, SharedSkipped},
@@ -45,19 +45,23 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         return listing::print(dry_run, input);
     }
     refuse_reserved(check, &reads)?;
-    let closing = ClosingFile::of(check, &reads)?;
+    let closing = match ClosingOutput::open(check, &reads) {
+        Ok(closing) => closing,
+        Err(OpenError::Refused(error)) => return Err(error),
+        Err(OpenError::Failed(error)) => return Ok(fail(&error)),
+    };
     signals::exit_on_truncated_mapping(check.databases());
     let journal = journal::open(check, &input)?;
     let Some(state) = journal.as_ref().and_then(OpenJournal::state) else {
-        return check_targets(check, checker, input, gates, journal, closing.as_ref());
+        return check_targets(check, checker, input, gates, journal, closing);
     };
     let outcomes = state.account.settled();
     let resume = |gates| gate::resume(gates, state.gates.as_ref(), outcomes);
     let gates = gates.map(resume).transpose()?;
     if state.complete {
-        return report_complete(check, &input, gates.as_ref(), state, closing.as_ref());
+        return report_complete(check, &input, gates.as_ref(), state, closing);
     }
-    check_targets(check, checker, input, gates, journal, closing.as_ref())
+    check_targets(check, checker, input, gates, journal, closing)
 }
 
 /// Reports a run that its journal says is complete.
@@ -69,7 +73,7 @@ fn report_complete(
     input: &Input,
     gates: Option<&Gates>,
     state: &SavedState,
-    closing: Option<&ClosingFile>,
+    closing: Option<ClosingOutput>,
 ) -> anyhow::Result<Status> {
     Outputs::inspect(check, &state.outputs)?;
     if !check.quiet {
@@ -92,9 +96,9 @@ fn check_targets(
     input: Input,
     gates: Option<Gates>,
     mut journal: Option<OpenJournal>,
-    closing: Option<&ClosingFile>,
+    mut closing: Option<ClosingOutput>,
 ) -> anyhow::Result<Status> {
-    let mut outputs = match open_outputs(check, &mut journal) {
+    let mut outputs = match open_outputs(check, &mut journal, closing.as_mut()) {
         Ok(outputs) => outputs,
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::Failed(error)) => return Ok(fail(&error)),
@@ -163,7 +167,7 @@ fn finish(
     input: &ReadInput,
     collected: Collected,
     interrupted: &Interrupted,
-    closing: Option<&ClosingFile>,
+    closing: Option<ClosingOutput>,
 ) -> Status {
     let Collected { account, certainty, is_stopped, gates, workers, network_losses, written } =
         collected;
@@ -230,7 +234,7 @@ fn close(
     check: &Check,
     gates: Option<&Gates>,
     totals: &RunTotals,
-    closing: Option<&ClosingFile>,
+    closing: Option<ClosingOutput>,
     reached: (Status, bool),
 ) -> Status {
     let report = gates.map(|gates| gates.report(totals));
@@ -248,7 +252,7 @@ fn close(
 
 /// Writes the file of `--summary`, if there is one.
 fn write_closing(
-    closing: Option<&ClosingFile>,
+    closing: Option<ClosingOutput>,
     totals: &RunTotals,
     report: Option<&GateReport>,
     (status, is_stopped): (Status, bool),
@@ -258,14 +262,23 @@ fn write_closing(
     closing.write(&record).map_or_else(|error| fail(&error), |()| Status::Complete)
 }
 
-fn open_outputs(check: &Check, journal: &mut Option<OpenJournal>) -> Result<Outputs, OpenError> {
+/// Opens the outputs, and empties the file of `--summary` before any of them is changed.
+fn open_outputs(
+    check: &Check,
+    journal: &mut Option<OpenJournal>,
+    closing: Option<&mut ClosingOutput>,
+) -> Result<Outputs, OpenError> {
+    let begin_closing = || closing.map_or(Ok(()), ClosingOutput::begin);
     match journal {
         Some(journal) => match journal.state() {
-            Some(state) => Outputs::resume(check, &state.outputs, &state.run),
+            Some(state) => Outputs::resume(check, &state.outputs, &state.run, begin_closing),
             // Cleared before any output is emptied, so that no journal names rows that are gone.
-            None => Outputs::open(check, || journal.clear().map_err(journal::explained)),
+            None => Outputs::open(check, || {
+                journal.clear().map_err(journal::explained)?;
+                begin_closing()
+            }),
         },
-        None => Outputs::open(check, || Ok(())),
+        None => Outputs::open(check, begin_closing),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The outputs of a run: rows on stdout and in files.
 //!
-//! [`Outputs`] writes each outcome to every sink. Opening is in two steps: `opened` opens and locks
+//! [`Outputs`] writes each outcome to every sink, and [`SummaryFile`] is the file of `--summary`. Opening is in two steps: `opened` opens and locks
 //! all files (`open`, `resume`), then begins their sinks (`begin`), and only this changes a file.
 
 use std::io;
@@ -12,6 +12,7 @@ use portmuster::{
 };
 
 mod begin;
+mod content;
 mod empty;
 mod error;
 mod file;
@@ -22,6 +23,7 @@ mod resume;
 mod run_tag;
 mod saved;
 mod stdout;
+mod summary_file;
 mod writes;
 
 use self::{
@@ -33,6 +35,7 @@ use self::{
 pub(crate) use self::{
     error::{OpenError, WriteError},
     saved::{JournaledOutput, SavedOutput},
+    summary_file::SummaryFile,
 };
 use crate::args::{Check, OutputSpec, Show};
 
@@ -77,16 +80,20 @@ impl Outputs {
 
     /// Opens the outputs of a run that resumes, and truncates them to their resume points.
     ///
-    /// Nothing is changed unless all outputs can be resumed.
+    /// Nothing is changed unless all outputs can be resumed. Calls `ready` when that is so.
     ///
     /// # Errors
-    /// An output is missing, is another file or was changed, or another run has written to it.
+    /// An output is missing, is another file or was changed, another run has written to it, or `ready`
+    /// fails.
     pub(crate) fn resume(
         check: &Check,
         outputs: &[SavedOutput],
         run: &str,
+        ready: impl FnOnce() -> anyhow::Result<()>,
     ) -> Result<Self, OpenError> {
-        Self::begin(check, reopen_all(check, outputs, Some(run))?)
+        let reopened = reopen_all(check, outputs, Some(run))?;
+        ready().map_err(OpenError::Failed)?;
+        Self::begin(check, reopened)
     }
 
     /// Checks that the outputs of a complete run contain its rows.

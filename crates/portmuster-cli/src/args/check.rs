@@ -172,7 +172,7 @@ connections to it are open or targets wait for it. Its untried targets become un
 Write what the run has found in all to a file, in JSON: the number of targets in each state, losses, \
 services, gates, and how many silent targets may have been missed. It is written when the run ends, \
 also if it was interrupted or failed. `json=-` writes it to stdout, if no output goes there. --append \
-adds a line to an existing file; --force and --resume replace it."
+adds a line to an existing file, --force overwrites it, and --resume replaces one earlier summary."
     )]
     pub(crate) summary: Option<SummarySpec>,
 

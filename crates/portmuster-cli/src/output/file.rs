@@ -10,14 +10,12 @@ use anyhow::{Context, anyhow};
 use portmuster::history::{RunChoice, StoredRunErrorKind, read_run};
 
 use super::{
+    content::Content,
     lock::is_open_database,
     run_tag,
     writes::{Extent, ForeignChange, OutputFile, SharedEnd},
 };
-use crate::{
-    args::OutputSpec,
-    file_identity::{Identity, follow_links, identity, identity_at},
-};
+use crate::file_identity::{Identity, follow_links, identity, identity_at};
 
 /// What rows are written to.
 pub(super) enum RowTarget {
@@ -109,17 +107,18 @@ impl OpenFile {
     }
 
     /// Returns a guard for the file if this run created it. The guard shares the lock.
-    pub(super) fn created_file(&self, spec: &OutputSpec) -> Option<CreatedFile> {
+    pub(super) fn created_file(&self, content: Content) -> Option<CreatedFile> {
         let path = self.is_new.then(|| follow_links(&self.path).ok()).flatten()?;
         // Closing another descriptor of a database would release the locks of SQLite on it.
-        let locked = if spec.is_database() { None } else { self.file.try_clone().ok() };
+        let locked = if content.is_database() { None } else { self.file.try_clone().ok() };
         Some(CreatedFile { path, identity: self.identity(), locked })
     }
 
     /// Returns what must be at the path when the run ends; `None`: it is a device or a pipe.
-    pub(super) fn expected(&self, spec: &OutputSpec) -> Option<ExpectedFile> {
-        let extent = if spec.is_database() { None } else { Some(self.extent.clone()) };
-        let expected = ExpectedFile { path: self.path.clone(), identity: self.identity(), extent };
+    pub(super) fn expected(&self, content: Content) -> Option<ExpectedFile> {
+        let extent = if content.is_database() { None } else { Some(self.extent.clone()) };
+        let (path, identity) = (self.path.clone(), self.identity());
+        let expected = ExpectedFile { path, identity, extent, lost: content.lost() };
         self.metadata.is_file().then_some(expected)
     }
 
@@ -136,7 +135,7 @@ impl OpenFile {
         // An interrupted run that resumes later must see that its file was used by this run.
         run_tag::remove(&file);
         if !has_rows {
-            empty(&file).with_context(|| format!("emptying the output {name}"))?;
+            empty(&file).with_context(|| format!("emptying {name}"))?;
         }
         Ok(RowTarget::File(OutputFile::at_end(file, extent)?))
     }
@@ -175,6 +174,11 @@ pub(super) struct CreatedFile {
 }
 
 impl CreatedFile {
+    /// Returns whether the file at the path is empty.
+    pub(super) fn is_empty(&self) -> bool {
+        self.path.symlink_metadata().is_ok_and(|found| found.len() == 0)
+    }
+
     /// Removes the file, unless another program has replaced or used it.
     pub(super) fn remove(self) {
         let is_same = self.path.symlink_metadata().is_ok_and(|it| identity(&it) == self.identity);
@@ -209,6 +213,8 @@ pub(super) struct ExpectedFile {
     identity: Identity,
     /// `None`: a database, which checks its content itself.
     extent: Option<Extent>,
+    /// What is not there if the file was replaced, with a verb.
+    lost: &'static str,
 }
 
 impl ExpectedFile {
@@ -220,8 +226,8 @@ impl ExpectedFile {
         let found = self.path.metadata().ok().filter(|found| identity(found) == self.identity);
         let found = found.ok_or_else(|| {
             anyhow!(
-                "another program has removed, moved or replaced it during the run, so its rows are \
-                 missing there"
+                "another program has removed, moved or replaced it during the run, so {} missing there",
+                self.lost
             )
         })?;
         let extent = self.extent.as_ref();

@@ -2,22 +2,21 @@
 
 use std::{
     fs::{self, File, Metadata, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
+    io,
     path::Path,
 };
 
 use anyhow::bail;
 
 use super::{
-    empty::refuse_rows,
+    content::Content,
     file::OpenFile,
     lock::{is_open_database, lock, refuse_locked},
     run_tag::RunTag,
 };
 use crate::{
-    args::{Check, OutputSpec},
+    args::Check,
     file_identity::{Identity, follow_links, identity},
-    formats::{RowFormat, Storage},
     read_files::ReadFiles,
 };
 
@@ -28,7 +27,7 @@ const TRIES: usize = 16;
 #[derive(Clone, Copy)]
 pub(super) struct OpenRequest<'a> {
     pub(super) path: &'a Path,
-    pub(super) spec: &'a OutputSpec,
+    pub(super) content: Content,
     pub(super) check: &'a Check,
     /// The files that the run reads.
     pub(super) reads: &'a ReadFiles,
@@ -64,7 +63,7 @@ impl OpenRequest<'_> {
         let file = OpenOptions::new().read(true).write(true).append(appends).open(self.path)?;
         let mut open = OpenFile::new(self.path, file, appends)?;
         self.reads.refuse(open.identity())?;
-        if self.spec.is_database() {
+        if self.content.is_database() {
             refuse_locked(open.file())?;
         } else {
             lock(open.file())?;
@@ -77,17 +76,19 @@ impl OpenRequest<'_> {
         Ok(open)
     }
 
-    /// Returns whether rows are appended at the current end of the file, wherever that is.
-    ///
-    /// A format that can't be appended to rewrites its file in the middle.
+    /// Returns whether each write goes to the current end of the file, wherever that is.
     fn appends(&self) -> bool {
-        let can_append =
-            matches!(&self.spec.format().storage, Storage::Rows(rows) if rows.append.is_ok());
-        self.check.existing.append && can_append
+        self.check.existing.append && self.content.can_append()
     }
 
+    /// Returns whether a resumed run truncates the file. A summary is written again.
     fn has_journal(&self) -> bool {
-        self.check.journal.journal.is_some()
+        self.check.journal.journal.is_some() && !self.content.is_summary()
+    }
+
+    /// Returns whether the content of the file decides what becomes of it.
+    fn is_read(&self) -> bool {
+        self.appends() || self.content.is_database() || self.check.journal.journal.is_some()
     }
 
     /// Opens the file; `None`: another program has just created, removed or replaced it.
@@ -102,7 +103,7 @@ impl OpenRequest<'_> {
 
     /// Opens a device or a pipe, which has no content to overwrite.
     fn open_stream(&self) -> anyhow::Result<OpenFile> {
-        if self.spec.is_database() {
+        if self.content.is_database() {
             bail!("it is not a file, and a database must be one");
         }
         // Refused before it is opened, because a pipe waits for a process at its other end.
@@ -115,9 +116,9 @@ impl OpenRequest<'_> {
 
     fn open_existing(&self, found: &Metadata) -> anyhow::Result<Option<OpenFile>> {
         self.refuse_shared(found)?;
-        let (appends, is_database) = (self.appends(), self.spec.is_database());
+        let appends = self.appends();
         let mut options = OpenOptions::new();
-        options.write(true).append(appends).read(appends || is_database || self.has_journal());
+        options.write(true).append(appends).read(self.is_read());
         let file = match options.open(self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
@@ -141,7 +142,7 @@ impl OpenRequest<'_> {
     fn may_exist(&self) -> bool {
         // A database collects runs, whatever the options are.
         let existing = self.check.existing;
-        existing.append || existing.force || self.spec.is_database()
+        existing.append || existing.force || self.content.is_database()
     }
 
     /// Locks an existing file, or refuses it.
@@ -153,27 +154,32 @@ impl OpenRequest<'_> {
             }
             bail!("it exists: --append appends to it, --force overwrites it");
         }
-        match &self.spec.format().storage {
-            Storage::Rows(_) => lock(open.file()),
-            Storage::Database(database) => {
+        match self.content {
+            Content::Rows(_) | Content::Summary => lock(open.file()),
+            Content::Database(database) => {
                 refuse_locked(open.file())?;
                 Ok((database.inspect)(self.path)?)
             }
         }
     }
 
-    /// Decides whether the rows of an existing file are kept, and refuses content that must stay.
+    /// Decides whether what an existing file contains is kept, and refuses content that must stay.
     fn check_content(&self, open: &mut OpenFile) -> anyhow::Result<()> {
-        // A database keeps its runs.
-        let Storage::Rows(format) = &self.spec.format().storage else { return Ok(()) };
+        let content = self.content;
+        if content.is_database() {
+            // It keeps its runs.
+            return Ok(());
+        }
         if !self.may_exist() {
-            refuse_rows(open.file(), format)?;
+            content.refuse_unreplaceable(open.file())?;
         }
         // A run that was killed before its first row starts again when it is resumed.
-        let is_rowless = self.check.journal.resume && refuse_rows(open.file(), format).is_ok();
+        let is_rowless = self.check.journal.resume
+            && !content.is_summary()
+            && content.refuse_unreplaceable(open.file()).is_ok();
         if self.check.existing.append && open.metadata().len() > 0 && !is_rowless {
             open.keep_rows();
-            check_appendable(open.file(), format)?;
+            content.check_appendable(open.file())?;
             self.refuse_untaggable(open.file())?;
         }
         Ok(())
@@ -188,7 +194,7 @@ impl OpenRequest<'_> {
             opened => opened?,
         };
         let open = OpenFile::created(self.path, file, self.appends())?;
-        if self.spec.is_database() {
+        if self.content.is_database() {
             return Ok(Some(open));
         }
         if let Err(error) = lock(open.file()) {
@@ -226,36 +232,4 @@ impl OpenRequest<'_> {
         }
         Ok(())
     }
-}
-
-/// Checks that rows of this format can follow the content of the file.
-fn check_appendable(file: &File, format: &RowFormat) -> anyhow::Result<()> {
-    if let Err(reason) = format.append {
-        bail!(reason);
-    }
-    if !ends_with_newline(file)? {
-        bail!("it ends in the middle of a line: complete that line, or choose another file");
-    }
-    if !begins_with(file, &(format.header)())? {
-        bail!("its columns are not those of this version: choose another file");
-    }
-    Ok(())
-}
-
-fn begins_with(mut file: &File, header: &str) -> io::Result<bool> {
-    let mut beginning = vec![0; header.len()];
-    file.seek(SeekFrom::Start(0))?;
-    match file.read_exact(&mut beginning) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| beginning == header.as_bytes()),
-    }
-}
-
-/// Returns whether the file is empty or its last byte is a newline.
-fn ends_with_newline(mut file: &File) -> io::Result<bool> {
-    let Some(last) = file.metadata()?.len().checked_sub(1) else { return Ok(true) };
-    let mut byte = [0];
-    file.seek(SeekFrom::Start(last))?;
-    file.read_exact(&mut byte)?;
-    Ok(byte == *b"\n")
 }

@@ -7,6 +7,7 @@ use portmuster::sink::{Beginning, ResumePoint};
 
 use super::{
     begin::{self, OutputSink, Prepared},
+    content::Content,
     error::OpenError,
     file::{CreatedFile, ExpectedFile, OpenFile},
     open::OpenRequest,
@@ -49,7 +50,7 @@ impl OpenOutput {
         match self {
             Self::Stdout(_, redirection) => Destination::Stdout(redirection.clone()),
             Self::File(_, file) | Self::Database(_, file) | Self::Resumed(_, file, _) => {
-                file.expected(spec).map_or(Destination::Stream, Destination::File)
+                file.expected(Content::of(spec)).map_or(Destination::Stream, Destination::File)
             }
         }
     }
@@ -130,7 +131,8 @@ fn open_one(
     let others = others.iter().filter_map(OpenOutput::file).map(OpenFile::identity);
     let others: Vec<_> = others.chain(stdout_file(check)).collect();
     let file = |path| {
-        let request = OpenRequest { path, spec, check, reads, others: &others };
+        let content = Content::of(spec);
+        let request = OpenRequest { path, content, check, reads, others: &others };
         request.open().with_context(|| format!("opening the output {}", path.display()))
     };
     Ok(match (&spec.format().storage, spec.file()) {
@@ -166,7 +168,8 @@ pub(super) fn reopen_all(
         let name = SavedOutput::name_of(spec)?;
         let saved = outputs.iter().find(|saved| saved.to_string() == name);
         let saved = saved.with_context(|| format!("the journal has no output {name}"))?;
-        let request = OpenRequest { path, spec, check, reads: &reads, others: &[] };
+        let content = Content::of(spec);
+        let request = OpenRequest { path, content, check, reads: &reads, others: &[] };
         let reopened = resume::reopen(&request, saved).and_then(|file| {
             match run {
                 Some(run) => resume::refuse_foreign(&file, spec, saved, run)?,
@@ -183,7 +186,7 @@ pub(super) fn reopen_all(
 /// Returns the output files that this run created, so that they can be removed if it does not start.
 pub(super) fn created_files(check: &Check, opened: &[OpenOutput]) -> Vec<CreatedFile> {
     let files = check.outputs.iter().zip(opened);
-    files.filter_map(|(spec, opened)| opened.file()?.created_file(spec)).collect()
+    files.filter_map(|(spec, opened)| opened.file()?.created_file(Content::of(spec))).collect()
 }
 
 /// Returns the outputs for the journal; `None` for stdout, and if the run has no journal.

@@ -11,6 +11,7 @@ use portmuster::sink::ResumePoint;
 
 use super::{
     begin::{self, OutputSink, Prepared},
+    content::Content,
     file::OpenFile,
     open::OpenRequest,
     run_tag::RunTag,
@@ -48,9 +49,9 @@ pub(super) fn reopen(request: &OpenRequest<'_>, saved: &SavedOutput) -> anyhow::
                 );
             }
         }
-        ResumePoint::Run { .. } => match &request.spec.format().storage {
-            Storage::Database(database) => (database.inspect)(request.path)?,
-            Storage::Rows(_) => bail!("the journal has no resume point for it"),
+        ResumePoint::Run { .. } => match request.content {
+            Content::Database(database) => (database.inspect)(request.path)?,
+            Content::Rows(_) | Content::Summary => bail!("the journal has no resume point for it"),
         },
         _ => bail!("the journal has no resume point for it"),
     }
@@ -65,8 +66,8 @@ pub(super) fn refuse_incomplete(
     request: &OpenRequest<'_>,
     saved: &SavedOutput,
 ) -> anyhow::Result<()> {
-    let (ResumePoint::Run { run, last, fingerprint }, Storage::Database(database)) =
-        (saved.resume_point, &request.spec.format().storage)
+    let (ResumePoint::Run { run, last, fingerprint }, Content::Database(database)) =
+        (saved.resume_point, request.content)
     else {
         return Ok(());
     };

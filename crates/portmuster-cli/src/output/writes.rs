@@ -76,6 +76,14 @@ impl OutputFile {
         Ok(Self { file, extent })
     }
 
+    /// Waits until the content is on the disk.
+    ///
+    /// # Errors
+    /// The disk can't be written.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
     /// Writes at the current position, and truncates the file to the last row if that fails.
     fn write_or_truncate(&mut self, bytes: &[u8], end: &SharedEnd) -> io::Result<()> {
         if let Err(error) = self.file.write_all(bytes) {

@@ -1,6 +1,6 @@
 //! Silent targets that are asked again: the summary, the gate and the file of `--summary`.
 
-use std::{collections::BTreeMap, fs};
+use std::collections::BTreeMap;
 
 use portmuster_lab::Behaviour;
 use rustix::process::Signal;
@@ -11,7 +11,7 @@ use crate::{
     folder::{Folder, output, read},
     program::{Ended, LIMIT, Running, check},
     servers::{start, target},
-    shell::{DROP_PORT_9, sh, sh_in_namespaces},
+    shell::{DROP_PORT_9, sh_in_namespaces},
 };
 
 /// The object of `--summary json=FILE`, schema 1.
@@ -22,8 +22,8 @@ pub(crate) struct RunSummary {
     r#type: String,
     version: String,
     ended: String,
-    interrupted: bool,
-    status: i32,
+    pub(crate) interrupted: bool,
+    pub(crate) status: i32,
     account: RunAccount,
     skipped: SkippedEntries,
     loss: Loss,
@@ -123,7 +123,7 @@ struct RefusedTargets {
 
 impl RunSummary {
     /// Reads the only line of a file, and asserts that the account adds up.
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         assert_eq!(text.matches('\n').count(), 1, "{text}");
         let summary: Self = serde_json::from_str(text).expect("it has these fields");
         assert_eq!((summary.schema, &*summary.r#type), (1, "summary"));
@@ -338,53 +338,34 @@ fn interrupted_run_writes_its_summary_without_a_bound() {
     assert_eq!((summary.status, summary.account.targets), (130, 2));
 }
 
+/// A run that is complete has nothing left to do, and judges the same numbers again.
 #[test]
-fn summary_file_is_protected_as_outputs_are() {
+fn complete_run_that_is_repeated_states_the_same_certainty() {
     let folder = Folder::new();
-    folder.write("list", "127.0.0.1:1\n");
-    folder.write("old.json", "old\n");
-    let refused = |arguments: &str, reason: &str| {
-        let script = format!("cd \"$1\"; exec \"$portmuster\" check -i list {arguments}");
-        let ended = sh(&script, folder.path());
-        assert_eq!(ended.status, Some(2), "{arguments}: {ended:?}");
-        assert!(ended.stderr.contains(reason), "{arguments}: {ended:?}");
-        assert_eq!(read(&folder.file("old.json")), "old\n", "{arguments}");
-        assert_eq!(read(&folder.file("list")), "127.0.0.1:1\n", "{arguments}");
-    };
-    let into = |name: &str| format!("-o jsonl=rows --summary json={name}");
-    refused(&into("old.json"), "it exists: --append appends to it, --force overwrites it");
-    refused(&into("rows"), "rows is another output as well: give the summary its own file");
-    refused(&into("./rows"), "is another output as well");
-    refused(&format!("--force {}", into("list")), "the run reads it as an input");
-    refused(&format!("{} --journal old.json --force", into("old.json")), "another output as well");
-    refused(&into("nowhere/x.json"), "opening the summary nowhere/x.json: No such file");
-    refused(&into("."), "it is a directory");
-    refused("--summary json=x.json >>x.json", "is another output as well");
-    refused("--summary json=-", "an output goes to stdout as well");
-    refused("-o sqlite=a.db --summary json=a.db-wal", "is a file that SQLite uses");
-    refused("--summary x.json", "expected json=FILE, or json=- for stdout");
-    refused("--summary json=x.json --list", "cannot be used with");
-    assert!(!folder.file("rows").exists() && !folder.file("a.db").exists());
-}
-
-#[test]
-fn summary_file_is_replaced_or_extended_and_a_failure_is_reported() {
-    let folder = Folder::new();
-    let file = folder.write("summary.json", "old\n");
-    let summary = output("json", &file);
-    let ended = check(["127.0.0.1:1", "--force", "--summary", &summary]);
+    let file = |name: &str| folder.file(name);
+    let command = format!(
+        "\"$portmuster\" check 127.0.0.0/26 -p 9,10 --require-verdict --allow filtered \
+            --timeout 300ms --patience full --journal {} --resume -o {}",
+        file("journal").display(),
+        output("jsonl", &file("rows"))
+    );
+    let script = format!(
+        "ip link set lo up
+        {DROP_PORT_9}
+        {command} --summary {} && exec {command} --summary {}",
+        output("json", &file("first")),
+        output("json", &file("second"))
+    );
+    let Some(ended) = sh_in_namespaces(&["--net"], &script, "") else { return };
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let first = read(&file);
-    let status = RunSummary::read(&first).status;
-    assert_eq!((status, fs::read_dir(folder.path()).expect("it exists").count()), (0, 1));
-    let ended = check(["127.0.0.1:1", "--append", "--summary", &summary]);
-    assert_eq!(ended.status, Some(0), "{ended:?}");
-    let both = read(&file);
-    RunSummary::read(both.strip_prefix(&first).expect("the first line stays"));
-
-    let ended = check(["127.0.0.1:1", "--summary", "json=/dev/full"]);
-    assert_eq!(ended.status, Some(3), "{ended:?}");
-    assert!(ended.stderr.contains("writing the summary /dev/full: No space left"), "{ended:?}");
+    assert!(ended.stderr.contains("nothing is left to do"), "{ended:?}");
+    let [first, second] =
+        ["first", "second"].map(|name| RunSummary::read(&read(&folder.file(name))));
+    let certainty = first.certainty.as_ref().expect("it was measured");
+    assert_eq!((certainty.silent, certainty.asked_again, certainty.bound_count), (64, 64, Some(0)));
+    assert_eq!(format!("{:?}", second.certainty), format!("{:?}", first.certainty));
+    assert_eq!(format!("{:?}", second.gates), format!("{:?}", first.gates));
+    assert_eq!((first.status, second.status), (0, 0));
 }
 
 #[test]

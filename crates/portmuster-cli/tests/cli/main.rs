@@ -56,6 +56,7 @@ mod sinkholes;
 mod sinks;
 mod slow_servers;
 mod summary;
+mod summary_file;
 mod tampered;
 mod target_selection;
 mod terminal;

@@ -191,7 +191,7 @@ fn invalid_journal_is_refused() {
     write(&[b"portmuster journal 1 00ff00ff00ff00ff 3", &good[end..]].concat());
     let named = "it was written by portmuster 0.1.0, but this is ";
     killed.assert_resume_refused(named);
-    write(&[b"portmuster journal 4 7.3.0 x y z", &good[end..]].concat());
+    write(&[b"portmuster journal 5 7.3.0 x y z", &good[end..]].concat());
     killed.assert_resume_refused("it was written by portmuster 7.3.0, but this is ");
     write(b"{}\n");
     killed.assert_resume_refused("it is not a portmuster journal");
