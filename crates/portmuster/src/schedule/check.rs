@@ -161,11 +161,13 @@ impl Check {
         NewCheck { target, position, endpoints, coverage }
     }
 
-    /// Returns whether it has had an attempt or a fault of this machine.
+    /// Returns whether it has had an attempt or a fault of this machine, or has another purpose than a
+    /// new target.
     pub(super) fn has_begun(&self) -> bool {
         let has_verdict = self.best.is_some() || self.earlier.is_some();
         let has_advanced = self.current > 0 || self.round != Coverage::Whole;
-        self.attempts > 0 || self.faults > 0 || has_verdict || has_advanced
+        let has_purpose = self.purpose != Purpose::Target;
+        self.attempts > 0 || self.faults > 0 || has_verdict || has_advanced || has_purpose
     }
 
     /// Restores the state after attempts of which the last ended with this verdict: the server closed

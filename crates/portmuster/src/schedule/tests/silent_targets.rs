@@ -190,6 +190,34 @@ fn nothing_is_stated_when_controls_fall_silent() {
     assert_eq!(silent(&ran), 20_000 - 20_000_usize.div_ceil(64), "they keep their outcomes");
 }
 
+#[test]
+fn controls_that_wait_for_their_host_have_no_outcome() {
+    let policy = Policy { per_host: NonZeroU32::new(1), ..measuring(21, 0.001) };
+    let mut schedule = schedule(policy);
+    // Twenty ports of a host that refuses, and a silent host.
+    for port in 1..=20 {
+        schedule.add(target(1, port), at(0));
+    }
+    schedule.add(target(2, 1), at(0));
+    schedule.input_ended();
+    let mut now = at(0);
+    let mut outcomes = Vec::new();
+    while !schedule.is_finished() {
+        for start in starts(&mut schedule, now) {
+            let is_silent = start.endpoint == SocketAddr::from(([192, 0, 2, 2], 1));
+            let conclusion = if is_silent { silence(3200) } else { verdict(PortState::Closed) };
+            settle(&mut schedule, start, conclusion, now);
+        }
+        outcomes.extend(schedule.take_outcomes());
+        now = now.after(Duration::from_secs(1));
+    }
+    let mut positions: Vec<_> = outcomes.iter().map(|outcome| outcome.position).collect();
+    positions.sort_unstable();
+    assert!(positions.into_iter().eq(0..21), "each target has one outcome");
+    let certainty = schedule.certainty().expect("it is estimated");
+    assert_eq!((certainty.controls, certainty.silent_controls), (20, 0));
+}
+
 /// Like when the network of this machine goes away after the passes.
 #[test]
 fn attempts_that_fail_here_prove_nothing() {
