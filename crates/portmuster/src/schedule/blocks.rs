@@ -121,9 +121,9 @@ impl Blocks {
         let open = state.blocks.into_iter();
         let open = open.map(|block| OpenBlock::restore(block, settled, Instant::START));
         let open: VecDeque<_> = concluded.into_iter().chain(open).collect();
-        let first_left = settled.missing().next();
-        if open.front().is_some_and(|block| first_left.is_some_and(|left| left < block.first)) {
-            // Earlier targets are unsettled, so the state belongs to another run.
+        let is_known = |left| open.front().is_some_and(|block| block.first <= left);
+        if settled.missing().next().is_some_and(|left| left < end && !is_known(left)) {
+            // Nothing is known of targets that are not settled, so the state belongs to another run.
             return self;
         }
         Self {

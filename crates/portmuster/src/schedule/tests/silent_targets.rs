@@ -349,6 +349,24 @@ fn attempts_stay_apart_when_a_run_is_resumed() {
 }
 
 #[test]
+fn state_that_does_not_cover_unsettled_targets_is_ignored() {
+    let policy = measuring(500, 0.01);
+    let ran = run_until(policy, Ran::none(500), &|_, _| false, Duration::MAX, true);
+    let text = serde_json::to_string(&ran.saved).expect("it is representable");
+    let concluded = "\"concluded\":[[0,500]]";
+    assert!(text.contains(concluded), "{text}");
+    let text = text.replace(concluded, "\"concluded\":[[100,500]]");
+    let saved: SilentState = serde_json::from_str(&text).expect("the fields are the same");
+    let settled: Positions = (100..500).collect();
+    let mut schedule =
+        schedule(measuring(500, 0.01)).resuming(&settled).resuming_silent(saved, &settled);
+    for position in settled.missing().take(100) {
+        schedule.add(Target::from(endpoint(position)), at(0));
+    }
+    assert_eq!(starts(&mut schedule, at(5000)).len(), 100);
+}
+
+#[test]
 fn look_with_a_short_timeout_waits_as_long_as_a_retry() {
     let timeout = Duration::from_millis(300);
     let mut schedule = schedule(Policy { timeout, ..measuring(10, 0.01) });
