@@ -60,7 +60,7 @@ pub(crate) struct SimulatedOptions {
     targets: usize,
 }
 
-/// The figures of one run, which the process that makes it prints.
+/// The figures of one run, as its process prints them.
 #[derive(Debug, Serialize, Deserialize)]
 struct Figures {
     virtual_time: Duration,

@@ -29,12 +29,12 @@ pub(crate) struct Section {
     pub(crate) times: Option<Times>,
 }
 
-/// Times of the rows of a section.
+/// Which time of each row the picture shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Times {
-    /// Of the row's own pieces.
+    /// That of the row's own pieces.
     Own,
-    /// Of this many pieces, at the row's pace.
+    /// That of this many pieces, at the row's pace.
     Pieces(usize),
 }
 

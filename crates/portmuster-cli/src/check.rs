@@ -82,7 +82,7 @@ fn report_complete(
     let mut totals = RunTotals::new(state.account, input.len());
     totals.skipped = input.skipped();
     totals.bad_lines = input.bad_lines().unread();
-    totals.certainty = check.config()?.max_missed().map(|_| state.silent.certainty());
+    totals.certainty = check.max_missed().map(|_| state.silent.certainty());
     Ok(close(check, gates, &totals, closing, (completeness(&state.account), false)))
 }
 

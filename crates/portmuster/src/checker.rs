@@ -243,12 +243,12 @@ impl Checker {
     fn start(&self, positions: Option<u64>) -> Result<Run, StartError> {
         let (config, workers) = (&self.config, self.workers.as_ref());
         let size = self.size.map_or_else(|| method::size(config), Ok)?;
-        let mut scope = RunScope { positions, ..self.scope.clone() };
-        if scope.excludes.unresolved().len() == 0 {
-            return coordinator::start(config, size, workers, &scope);
+        if self.scope.excludes.unresolved().len() == 0 {
+            return coordinator::start(config, size, workers, &self.scope, positions);
         }
+        let mut scope = self.scope.clone();
         Arc::make_mut(&mut scope.excludes).resolve()?;
-        coordinator::start(config, size, workers, &scope)
+        coordinator::start(config, size, workers, &scope, positions)
     }
 }
 

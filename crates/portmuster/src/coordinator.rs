@@ -7,8 +7,6 @@
 //! it waits for nothing else.
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
     sync::Arc,
     thread::{self, JoinHandle},
     time::Duration,
@@ -32,6 +30,7 @@ use crate::{
     method::{self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext},
     outcome::Outcome,
     positions::Positions,
+    random::random,
     resolver::Resolver,
     run_loop::{Environment, RunLoop},
     schedule::{
@@ -61,8 +60,6 @@ pub(crate) struct RunScope {
     pub(crate) excludes: Arc<Excludes>,
     /// The positions that an earlier run has settled.
     pub(crate) settled: Positions,
-    /// The number of positions of the run; `None` if it is unknown.
-    pub(crate) positions: Option<u64>,
     /// What an earlier run knew of targets that have not answered.
     pub(crate) silent: SilentState,
     /// How targets that wait for another attempt end when the run is stopped.
@@ -114,6 +111,7 @@ pub(crate) fn start(
     size: Size,
     program: Option<&Program>,
     scope: &RunScope,
+    positions: Option<u64>,
 ) -> Result<Run, StartError> {
     if let Some(source_address) = config.source() {
         tcp::can_be_source(source_address)
@@ -150,9 +148,9 @@ pub(crate) fn start(
         patience: config.patience(),
         timeout: config.timeout(),
         blocks: BlockPolicy {
-            positions: scope.positions,
+            positions,
             max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
-            seed: config.seed().unwrap_or_else(random_seed),
+            seed: config.seed().unwrap_or_else(random),
             stored_max: method::waiting_targets().min(BlockPolicy::STORED_MAX),
             targets_max: BlockPolicy::TARGETS_MAX,
         },
@@ -184,11 +182,6 @@ pub(crate) fn start(
     let thread = thread::Builder::new().name("portmuster-run".into());
     let thread = thread.spawn(move || run(run_loop)).map_err(StartError::Thread)?;
     Ok(Run { targets: targets_in, batches, waker, stops: stops_in, in_flight, thread })
-}
-
-/// Returns a different number for each run.
-fn random_seed() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 /// Returns how many of the outcomes fit in this many bytes; at least one.

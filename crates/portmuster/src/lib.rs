@@ -65,6 +65,7 @@ mod named_enum;
 pub mod outcome;
 mod positions;
 mod probe;
+mod random;
 mod resolver;
 mod run_loop;
 mod schedule;

@@ -49,7 +49,7 @@ mod weakness;
 
 pub use account::Account;
 pub use certainty::{Certainty, Recheck};
-pub(crate) use certainty::{Look, sample_size};
+pub(crate) use certainty::{Look, float, sample_size};
 pub use details::ServiceDetails;
 pub use evidence::{Evidence, Part, Side};
 pub use fault::Fault;

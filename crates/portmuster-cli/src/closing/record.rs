@@ -216,7 +216,6 @@ impl ItemRecord {
 impl CertaintyRecord {
     fn of(certainty: &Certainty) -> Self {
         let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
-        let is_reachable = certainty.is_reachable();
         let Recheck { targets, asked_again, answered, .. } = *refused;
         Self {
             silent: silent.targets,
@@ -232,8 +231,8 @@ impl CertaintyRecord {
                 targets,
                 asked_again,
                 answered,
-                bound: refused.missed_share().filter(|_| is_reachable),
-                bound_count: refused.missed_max().filter(|_| is_reachable),
+                bound: certainty.refused_missed_share(),
+                bound_count: certainty.refused_missed_max(),
             },
         }
     }

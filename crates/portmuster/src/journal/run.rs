@@ -1,10 +1,6 @@
 //! A run with a journal.
 
-use std::{
-    collections::{HashMap, hash_map::RandomState},
-    hash::{BuildHasher, Hasher},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use super::{
     checkpoint_writer::{Checkpoint, CheckpointWriter},
@@ -19,6 +15,7 @@ use crate::{
     gates::GateState,
     outcome::{Account, Outcome},
     positions::Positions,
+    random::random,
     schedule::SilentState,
     sink::ResumePoint,
 };
@@ -101,8 +98,9 @@ impl JournaledRun {
         account.after(self.earlier)
     }
 
-    /// Returns whether a checkpoint is due: rows were written or silent targets tried, and either a second has passed or
-    /// 65,536 targets were settled since the last one. It is not due while one is in progress.
+    /// Returns whether a checkpoint is due: rows were written or silent targets were tried, and a second
+    /// has passed since the last one, or 65,536 targets were settled. It is not due while one is in
+    /// progress.
     ///
     /// # Errors
     /// The previous checkpoint has failed.
@@ -192,9 +190,7 @@ fn settled_account(mut account: Account, settled: &Positions) -> Account {
 
 /// Creates a unique id for a run: 32 hexadecimal digits.
 fn new_run_id() -> String {
-    // Each `RandomState` has its own keys, derived from random bytes of the system.
-    let number = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", number(), number())
+    format!("{:016x}{:016x}", random(), random())
 }
 
 #[cfg(test)]

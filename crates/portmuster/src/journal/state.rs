@@ -12,8 +12,8 @@ use crate::{
 /// The first word of a journal. The rest of the first line is the version of the format, the
 /// version of the program, the [checksum] of the latter and the body, and the length of the body.
 pub(super) const MAGIC: &str = "portmuster journal";
-/// The version of the format. Format 1 lacks the version of the program, format
-/// 2 the walk, format 3 the targets that have not answered.
+/// The version of the format. Format 1 lacks the version of the program, format 2 the walk, format
+/// 3 the targets that have not answered.
 const VERSION: u32 = 4;
 /// The version of portmuster. Only this version resumes the run, because another one may judge
 /// servers by other rules.

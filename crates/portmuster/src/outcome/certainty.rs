@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 mod bounds;
 
-use self::bounds::float;
+pub(crate) use self::bounds::float;
 
 /// Upper bound of every count. No run reaches it.
 const COUNT_MAX: u64 = 1 << 53;
@@ -127,11 +127,24 @@ impl Certainty {
         self.silent.missed_share().filter(|_| self.is_reachable())
     }
 
+    /// Returns how many targets that ICMP messages refused would at most answer one more attempt; `None`
+    /// as for [silent](Self::missed_max) targets.
+    #[must_use]
+    pub fn refused_missed_max(&self) -> Option<u64> {
+        self.refused.missed_max().filter(|_| self.is_reachable())
+    }
+
+    /// Returns the [bound on refused targets](Self::refused_missed_max) as a share of them, from 0 to 1.
+    #[must_use]
+    pub fn refused_missed_share(&self) -> Option<f64> {
+        self.refused.missed_share().filter(|_| self.is_reachable())
+    }
+
     /// Returns whether the bounds on silent and on refused targets are at most this share.
     #[must_use]
     pub fn is_within(&self, share: f64) -> bool {
-        let is_within = |recheck: &Recheck| recheck.missed_share().is_some_and(|it| it <= share);
-        self.is_reachable() && is_within(&self.silent) && is_within(&self.refused)
+        let bounds = [self.missed_share(), self.refused_missed_share()];
+        bounds.into_iter().all(|bound| bound.is_some_and(|bound| bound <= share))
     }
 
     /// Returns whether a run can have these numbers. Those read from a file may be anything.
@@ -202,6 +215,7 @@ impl Recheck {
         self.answered += looks.first().map_or(0, |first| first.found);
         self.unmeasured += targets;
     }
+
     fn is_sound(&self) -> bool {
         let (asked, of) = self.smallest;
         let counts = [

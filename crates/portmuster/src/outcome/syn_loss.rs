@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::certainty::float;
+
 /// SYNs to endpoints that answered one of them, and how many got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -25,9 +27,8 @@ pub struct NetworkLoss {
 impl SynLoss {
     /// Returns the share that was lost, from 0 to 1; `None` if none was sent.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a share needs no more digits")]
     pub fn share(self) -> Option<f64> {
-        (self.sent > 0).then(|| self.lost as f64 / self.sent as f64)
+        (self.sent > 0).then(|| float(self.lost) / float(self.sent))
     }
 
     /// Adds the SYNs of a connection that was answered after so many lost ones.

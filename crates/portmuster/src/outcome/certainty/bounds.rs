@@ -97,8 +97,9 @@ fn ln_choose(all: u64, some: u64) -> f64 {
     ln_factorial(all) - ln_factorial(some) - ln_factorial(all - some)
 }
 
+/// Converts a count to a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "counts of targets are below 2^53")]
-pub(super) fn float(number: u64) -> f64 {
+pub(crate) fn float(number: u64) -> f64 {
     number as f64
 }
 

@@ -86,7 +86,6 @@ fn certainty_values(certainty: Option<&Certainty>) -> [Value; 13] {
     let integer = |count: u64| Value::Integer(to_i64(count));
     let or_null = |count: Option<u64>| count.map_or(Value::Null, integer);
     let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
-    let refused_bound = refused.missed_max().filter(|_| certainty.is_reachable());
     [
         integer(silent.targets),
         integer(silent.asked_again),
@@ -100,7 +99,7 @@ fn certainty_values(certainty: Option<&Certainty>) -> [Value; 13] {
         integer(refused.targets),
         integer(refused.asked_again),
         integer(refused.answered),
-        or_null(refused_bound),
+        or_null(certainty.refused_missed_max()),
     ]
 }
 
