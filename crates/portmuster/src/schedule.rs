@@ -699,7 +699,7 @@ impl Schedule {
             self.count_verdict(false);
             self.checks[id.0].not_answered(endpoint, verdict);
             let silent = self.pack(id, now);
-            return self.blocks.hold(silent, position, stratum, now);
+            return self.blocks.hold(silent, position, stratum);
         }
         let check = self.checks.remove(id.0);
         self.blocks.leave(position);

@@ -21,7 +21,7 @@ use self::{block::OpenBlock, chunked_queue::ChunkedQueue, controls::Controls};
 use super::{check::Purpose, silent::Silent, stratum::Stratum};
 use crate::{
     clock::Instant,
-    outcome::{Certainty, PassProgress, PortState, sample_size},
+    outcome::{Certainty, PassProgress, PortState, float, sample_size},
     positions::Positions,
 };
 
@@ -82,8 +82,6 @@ pub(super) struct Blocks {
     has_concluded: bool,
     /// The position after the last one so far.
     end: u64,
-    /// How many targets of restored blocks are still to be added.
-    expected: usize,
     /// Whether attempts of complete blocks are due, so that no more targets may be added.
     is_behind: bool,
     /// Whether no more targets come.
@@ -103,7 +101,6 @@ impl Blocks {
             concluded: VecDeque::new(),
             has_concluded: false,
             end: 0,
-            expected: 0,
             is_behind: false,
             has_all: false,
         }
@@ -119,7 +116,9 @@ impl Blocks {
             .filter(|block| block.active > 0)
             .collect();
         let open = state.blocks.into_iter();
-        let open = open.map(|block| OpenBlock::restore(block, settled, Instant::START));
+        let controls = Controls::restore(self.policy.seed, state.controls);
+        let restore = |block| OpenBlock::restore(block, settled, controls.chosen(), Instant::START);
+        let open = open.map(restore);
         let open: VecDeque<_> = concluded.into_iter().chain(open).collect();
         let is_known = |left| open.front().is_some_and(|block| block.first <= left);
         if settled.missing().next().is_some_and(|left| left < end && !is_known(left)) {
@@ -127,8 +126,7 @@ impl Blocks {
             return self;
         }
         Self {
-            expected: open.iter().map(|block| block.active).sum(),
-            controls: Controls::restore(self.policy.seed, state.controls),
+            controls,
             certainty: state.certainty,
             ended_positions: state.ended_positions,
             concluded: state.concluded.into(),
@@ -178,15 +176,15 @@ impl Blocks {
         let may_begin = || self.open.len() < OPEN_MAX && !self.is_behind;
         let has_block = self.open.back().is_some_and(|block| !block.is_complete);
         let has_space = stored + self.ended() < self.policy.stored_max;
-        self.expected > 0 || has_space && (has_block || may_begin())
+        let expects = self.open.iter().any(|block| block.expected() > 0);
+        expects || has_space && (has_block || may_begin())
     }
 
     /// Adds the target at this position, which is above all earlier ones, to its block: a restored one,
     /// or the newest. Returns what was done for it before the run was resumed.
     pub(super) fn add(&mut self, position: u64, now: Instant) -> Role {
         if position < self.end {
-            self.expected = self.expected.saturating_sub(1);
-            return self.block(position).role(position);
+            return self.block(position).add_expected(position);
         }
         self.end = position.saturating_add(1);
         if self.open.back().is_none_or(|block| block.is_complete) {
@@ -227,15 +225,13 @@ impl Blocks {
         let block = self.block(position);
         block.active -= 1;
         block.wait(silent, due);
-        self.complete_stream(due);
     }
 
     /// Keeps a target that has had all its attempts until its block ends.
-    pub(super) fn hold(&mut self, silent: Silent, position: u64, stratum: Stratum, now: Instant) {
+    pub(super) fn hold(&mut self, silent: Silent, position: u64, stratum: Stratum) {
         let block = self.block(position);
         block.active -= 1;
         block.hold(silent, stratum);
-        self.complete_stream(now);
     }
 
     /// Records the end of an attempt that was made for this purpose. `state`: what it found, `None` if
@@ -465,9 +461,4 @@ fn share(share: f64, of: u64) -> u64 {
     )]
     let part = (share.min(1.0) * float(of)).ceil() as u64;
     part.clamp(1, of.max(1))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of targets are below 2^53")]
-fn float(number: u64) -> f64 {
-    number as f64
 }

@@ -260,7 +260,7 @@ impl Check {
         self.attempts_before = None;
     }
 
-    /// Returns whether an attempt on each endpoint was made for its purpose.
+    /// Returns whether an attempt was made for the purpose, and none failed on this machine.
     pub(super) fn was_asked(&self) -> bool {
         self.attempts_before.is_some_and(|before| self.attempts > before)
     }

@@ -41,6 +41,8 @@ pub(super) struct OpenBlock {
     look_at: Instant,
     /// What an earlier process has done for its targets.
     restored: Option<Box<SavedBlock>>,
+    /// How many of its targets are still to be added because an earlier process did not settle them.
+    expected: usize,
     /// Whether what the looks have shown was added to the run's sums.
     is_concluded: bool,
 }
@@ -89,20 +91,26 @@ impl OpenBlock {
             is_looking: false,
             look_at: Instant::START,
             restored: None,
+            expected: 0,
             is_concluded: false,
         }
     }
 
-    /// Restores a block of which so many targets are not settled.
-    pub(super) fn restore(mut saved: SavedBlock, settled: &Positions, now: Instant) -> Self {
+    /// Restores a block whose targets are settled at these positions. A look that was in progress asks
+    /// all controls again, because this machine may have been blocked since.
+    pub(super) fn restore(
+        mut saved: SavedBlock,
+        settled: &Positions,
+        controls: &[SocketAddr],
+        now: Instant,
+    ) -> Self {
         saved.settle(settled);
         let mut block = Self {
             targets: saved.targets,
             is_complete: saved.is_complete,
-            controls_asked: saved.controls_asked,
+            controls: if saved.is_looking { controls.to_vec() } else { Vec::new() },
             is_looking: saved.is_looking,
-            active: unsettled(saved.first, saved.end, settled),
-            ..Self::new(saved.first, now)
+            ..Self::expecting(saved.first, saved.end, settled, now)
         };
         for (held, looks) in block.strata.iter_mut().zip(&mut saved.looks) {
             held.looks = std::mem::take(looks);
@@ -113,8 +121,20 @@ impl OpenBlock {
 
     /// Restores a block that has ended, some of whose targets are not settled.
     pub(super) fn concluded((first, end): (u64, u64), settled: &Positions, now: Instant) -> Self {
-        let active = unsettled(first, end, settled);
-        Self { active, is_complete: true, is_concluded: true, ..Self::new(first, now) }
+        let block = Self::expecting(first, end, settled, now);
+        Self { is_complete: true, is_concluded: true, ..block }
+    }
+
+    /// Creates a block whose unsettled targets are still to be added.
+    fn expecting(first: u64, end: u64, settled: &Positions, now: Instant) -> Self {
+        let missing = settled.missing().skip_while(|&position| position < first);
+        let unsettled = missing.take_while(|&position| position < end).count();
+        Self { active: unsettled, expected: unsettled, ..Self::new(first, now) }
+    }
+
+    /// Returns how many of its targets are still to be added, and count as active.
+    pub(super) fn expected(&self) -> usize {
+        self.expected
     }
 
     /// Returns whether it has ended, and only gives out the outcomes of its last targets.
@@ -122,8 +142,9 @@ impl OpenBlock {
         self.is_concluded
     }
 
-    /// Returns what was done for a target before the run was resumed.
-    pub(super) fn role(&self, position: u64) -> Role {
+    /// Adds a target that was expected. Returns what was done for it before the run was resumed.
+    pub(super) fn add_expected(&mut self, position: u64) -> Role {
+        self.expected = self.expected.saturating_sub(1);
         if self.is_concluded {
             return Role::Tried(Stratum::Silent);
         }
@@ -139,7 +160,6 @@ impl OpenBlock {
             targets: self.targets,
             is_complete: self.is_complete,
             is_looking: self.is_looking,
-            controls_asked: self.controls_asked,
             looks: self.strata.each_ref().map(|held| held.looks.clone()),
             waiting: Positions::new(),
             tried: Default::default(),
@@ -198,7 +218,8 @@ impl OpenBlock {
 
     /// Returns when the next attempt is due; `None` if nothing waits.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        if !self.controls.is_empty() || self.strata.iter().any(|held| !held.drawn.is_empty()) {
+        let asks_controls = !self.controls.is_empty() && self.expected == 0;
+        if asks_controls || self.strata.iter().any(|held| !held.drawn.is_empty()) {
             return Some(self.look_at);
         }
         self.waiting.front().map(|&(due, _)| due)
@@ -218,7 +239,9 @@ impl OpenBlock {
             }
         }
         // After the drawn targets, so that a firewall that began to block while these were asked shows.
-        if let Some(control) = self.controls.pop() {
+        if self.expected == 0
+            && let Some(control) = self.controls.pop()
+        {
             return Some(Due::Control(control));
         }
         self.waiting.front().filter(|(due, _)| *due <= now)?;
@@ -352,12 +375,6 @@ impl OpenBlock {
         }
         silent
     }
-}
-
-/// Returns how many positions of a range are not settled.
-fn unsettled(first: u64, end: u64, settled: &Positions) -> usize {
-    let missing = settled.missing().skip_while(|&position| position < first);
-    missing.take_while(|&position| position < end).count()
 }
 
 impl Held {

@@ -55,7 +55,6 @@ pub(super) struct SavedBlock {
     pub(super) targets: u64,
     pub(super) is_complete: bool,
     pub(super) is_looking: bool,
-    pub(super) controls_asked: (u64, u64),
     /// The looks at each stratum, in the order of [`Stratum::ALL`].
     pub(super) looks: [Vec<Look>; 2],
     /// The targets that have had an attempt and wait for another, as positions after the first.
@@ -145,12 +144,9 @@ impl SavedBlock {
                 && look.found <= POSITIONS_MAX
                 && look.population <= POSITIONS_MAX
         };
-        let (asked, silent) = self.controls_asked;
         sets.into_iter().all(|set| set.end() <= length)
             && self.looks.iter().all(|looks| looks.len() <= LOOKS_MAX)
             && self.looks.iter().flatten().all(is_sound)
-            && silent <= asked
-            && asked <= CONTROLS_MAX as u64
             && self.targets <= self.end - self.first
     }
 

@@ -337,6 +337,17 @@ fn resumed_run_makes_only_the_attempts_that_are_left() {
 }
 
 #[test]
+fn resumed_look_notices_that_this_machine_was_blocked_since() {
+    let policy = measuring(5000, 0.01);
+    let answers = |position: u64, _: u32| position % 64 == 1;
+    let in_the_look = Duration::from_secs(12);
+    let stopped = run_until(policy.clone(), Ran::none(5000), &answers, in_the_look, true);
+    let resumed = run_on(policy, stopped, &|_, _| false, Duration::MAX);
+    let certainty = resumed.certainty.expect("it is estimated");
+    assert!(certainty.is_blocked() && certainty.missed_max().is_none(), "{certainty:?}");
+}
+
+#[test]
 fn attempts_stay_apart_when_a_run_is_resumed() {
     let nine_seconds = Duration::from_secs(9);
     let stopped =
@@ -399,7 +410,7 @@ fn state_of_another_run_is_refused_or_ignored() {
         ("\"end\":5000", "\"end\":10"),
         ("\"end\":5000", "\"end\":18446744073709551615"),
         ("\"targets\":5000", "\"targets\":5001"),
-        ("\"controls_asked\":[0,0]", "\"controls_asked\":[0,1]"),
+        ("\"controls\":[0,[]]", "\"controls\":[0,[\"192.0.2.1:1\"]]"),
     ] {
         assert!(text.contains(old), "{old} is in {text}");
         let forged: SilentState =
