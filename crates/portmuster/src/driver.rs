@@ -5,8 +5,8 @@
 //! forward in the same way over every `Net`: [`begin`](Driver::begin), then
 //! [`advance`](Driver::advance) after each event, then [`expire`](Driver::expire) at its deadline.
 //!
-//! Invariant: a deadline ends an attempt only after its socket was checked once more, so an answer
-//! that has arrived is never taken for silence.
+//! Invariant: a deadline ends an attempt only after its socket was checked once more, or all events were
+//! handled ([`Net::take_events`]), so an answer that has arrived is never taken for silence.
 //!
 //! Invariant: bytes that a server sent before it ended the connection are read, however soon it ended
 //! the connection ([`Net::connect`]).
@@ -195,9 +195,15 @@ impl<N: Net> Driver<N> {
     /// Handles the attempt's deadline: checks its socket once more, then passes the deadline on.
     pub(crate) fn expire(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         self.net.invalidate(socket);
-        if let Some(conclusion) = self.advance(socket, attempt) {
-            return Some(conclusion);
-        }
+        self.advance(socket, attempt).or_else(|| self.pass_deadline(socket, attempt))
+    }
+
+    /// Handles the attempt's deadline after everything that has arrived was handled.
+    pub(crate) fn pass_deadline(
+        &mut self,
+        socket: Socket,
+        attempt: &mut Attempt,
+    ) -> Option<Conclusion> {
         let now = self.net.now();
         if self.deadline(attempt).1 > now {
             return None;
@@ -321,6 +327,10 @@ mod tests {
 
         fn revisit(&mut self, _: Socket) {
             self.revisits += 1;
+        }
+
+        fn take_events(&mut self, _: &mut Vec<Socket>) -> bool {
+            false
         }
 
         fn invalidate(&mut self, _: Socket) {}

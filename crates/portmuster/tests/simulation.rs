@@ -230,7 +230,7 @@ fn faults_of_every_kind_change_no_verdict_and_break_no_limit() {
 }
 
 /// All kinds of faults except [`STALLS`], which would change what some servers look like.
-const FAULTS: [&str; 18] = [
+const FAULTS: [&str; 19] = [
     "no descriptor",
     "no buffer",
     "no local port",
@@ -242,6 +242,7 @@ const FAULTS: [&str; 18] = [
     "stale event",
     "spurious event",
     "delayed event",
+    "incomplete events",
     "lost connection",
     "late answer",
     "ICMP only queued",
@@ -273,7 +274,8 @@ fn assert_paced(started: &[Duration], rate: usize, seed: u64) {
 }
 
 /// Faults of a machine that stalls.
-const STALLS: [&str; 5] = ["stall", "stale event", "spurious event", "delayed event", "short read"];
+const STALLS: [&str; 6] =
+    ["stall", "stale event", "spurious event", "delayed event", "incomplete events", "short read"];
 
 /// These servers send everything at once, or nothing, so a stall cannot change their verdict.
 #[test]

@@ -41,7 +41,9 @@ const WAKER: u64 = u64::MAX;
 ///
 /// Invariant: there are never more sockets than attempts were open at the same time.
 ///
-/// Invariant: an error queue is read before it can be full.
+/// Invariant: an error queue is read before it can be full. A message that arrives while a pending
+/// connection is abandoned stays in the queue for a while. It means nothing for the next connection,
+/// because it names another endpoint.
 #[derive(Debug)]
 pub(crate) struct Epoll {
     clock: Clock,
@@ -60,6 +62,8 @@ pub(crate) struct Epoll {
     icmp: IcmpErrors,
     /// Sockets that the next wait reports in any case.
     revisited: Vec<Socket>,
+    /// Whether `epoll_wait(2)` is permitted, so that events tell of everything that arrives.
+    has_events: bool,
 }
 
 #[derive(Debug)]
@@ -72,6 +76,8 @@ struct Member {
     readiness: Readiness,
     /// How many unread messages its error queue may have.
     unread: u8,
+    /// How many pending connections were abandoned since its error queue was read.
+    abandoned: u8,
 }
 
 /// The state of a socket's connection when it was last polled.
@@ -163,6 +169,7 @@ impl Epoll {
             unread_max: *error_queue::UNREAD,
             icmp: IcmpErrors::default(),
             revisited: Vec::new(),
+            has_events: true,
         })
     }
 
@@ -189,8 +196,35 @@ impl Epoll {
 
     fn read_errors(&mut self, place: usize) {
         let member = &mut self.sockets[place];
-        member.unread = 0;
+        (member.unread, member.abandoned) = (0, 0);
         error_queue::read(&member.descriptor, Socket(place), &mut self.icmp);
+    }
+
+    /// Waits for events and handles them. Returns how many there were, [`EVENTS`] at most.
+    fn read_events(
+        &mut self,
+        timeout: Option<&Timespec>,
+        ready: &mut Vec<Socket>,
+    ) -> Result<(Woken, usize), Errno> {
+        let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
+        let (events, _) = epoll::wait(&self.poller, &mut buffer, timeout)?;
+        let mut woken = Woken::ByEvent;
+        for event in &*events {
+            match event.data.u64() {
+                WAKER => {
+                    self.waker.reset();
+                    woken = Woken::ByCall;
+                }
+                name => {
+                    let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
+                    let member = self.sockets.get(place);
+                    if member.is_some_and(|member| member.serial == Some(serial)) {
+                        self.handle_event(place, event.flags, ready);
+                    }
+                }
+            }
+        }
+        Ok((woken, events.len()))
     }
 
     /// Handles an event at a socket.
@@ -283,6 +317,7 @@ impl Net for Epoll {
             state: ConnectionState::Unconnected,
             readiness,
             unread: 0,
+            abandoned: 0,
         };
         Ok(Socket(self.sockets.insert(member)))
     }
@@ -332,8 +367,11 @@ impl Net for Epoll {
                 if !tcp::disconnect(&member.descriptor) {
                     return self.close(socket);
                 }
-                // No more errors arrive.
-                self.read_errors(socket.0);
+                // No more errors arrive. Those that have arrived before have an event.
+                member.abandoned += 1;
+                if !self.has_events || member.abandoned >= self.unread_max {
+                    self.read_errors(socket.0);
+                }
             }
             // A refused connection leaves its socket unconnected.
             ConnectionState::Unconnected => {}
@@ -386,34 +424,31 @@ impl Net for Epoll {
         std::mem::take(&mut self.icmp)
     }
 
+    fn take_events(&mut self, ready: &mut Vec<Socket>) -> bool {
+        // Enough if each socket has one event; more may go on arriving without end.
+        for _ in 0..=self.sockets.len() / EVENTS + 1 {
+            match self.read_events(Some(&Timespec::default()), ready) {
+                Ok((_, EVENTS)) | Err(Errno::INTR) => {}
+                Ok(_) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+
     fn wait(&mut self, until: Option<Instant>, ready: &mut Vec<Socket>) -> Woken {
         let until = if self.revisited.is_empty() { until } else { Some(self.now()) };
         ready.append(&mut self.revisited);
         let timeout = until.map(|until| self.timeout(until));
-        let mut buffer = [const { MaybeUninit::uninit() }; EVENTS];
-        let events = match epoll::wait(&self.poller, &mut buffer, timeout.as_ref()) {
-            Ok((events, _)) => events,
-            Err(Errno::INTR) => return Woken::ByEvent,
+        match self.read_events(timeout.as_ref(), ready) {
+            Ok((woken, _)) => woken,
+            Err(Errno::INTR) => Woken::ByEvent,
             // A sandbox does not permit it.
-            Err(_) => return self.wait_by_poll(timeout.as_ref(), ready),
-        };
-        let mut woken = Woken::ByEvent;
-        for event in events {
-            match event.data.u64() {
-                WAKER => {
-                    self.waker.reset();
-                    woken = Woken::ByCall;
-                }
-                name => {
-                    let (serial, place) = ((name >> 32) as u32, (name & 0xFFFF_FFFF) as usize);
-                    let member = self.sockets.get(place);
-                    if member.is_some_and(|member| member.serial == Some(serial)) {
-                        self.handle_event(place, event.flags, ready);
-                    }
-                }
+            Err(_) => {
+                self.has_events = false;
+                self.wait_by_poll(timeout.as_ref(), ready)
             }
         }
-        woken
     }
 }
 

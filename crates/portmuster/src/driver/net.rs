@@ -72,8 +72,13 @@ pub(crate) trait Net {
     /// Makes the next [`wait`](Self::wait) report the socket at once, because it has unread bytes.
     fn revisit(&mut self, socket: Socket);
 
-    /// Forgets what earlier waits found out about the socket, so that the next `connect` and `read`
-    /// ask the operating system.
+    /// Adds the sockets that have events to `ready`, without waiting. Returns whether these are all: then
+    /// the connection of every other registered socket is as the last event has said, and need not be
+    /// polled.
+    fn take_events(&mut self, ready: &mut Vec<Socket>) -> bool;
+
+    /// Forgets what earlier events have said about the socket, so that the next `connect` and `read` ask
+    /// the operating system.
     fn invalidate(&mut self, socket: Socket);
 
     /// Returns the ICMP errors since the last call. They explain connections that have failed since

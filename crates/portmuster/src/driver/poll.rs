@@ -205,6 +205,11 @@ impl Net for Poll {
     /// Does nothing, because every wait reports unread bytes.
     fn revisit(&mut self, _: Socket) {}
 
+    /// Takes nothing, because polling the only socket is as cheap.
+    fn take_events(&mut self, _: &mut Vec<Socket>) -> bool {
+        false
+    }
+
     fn invalidate(&mut self, _: Socket) {
         self.polled = None;
     }

@@ -224,10 +224,7 @@ impl<N: Net> EventLoop<N> {
         };
         let mut ready = std::mem::take(&mut self.ready);
         self.driver.net.wait(until, &mut ready);
-        for socket in ready.drain(..) {
-            self.advance(socket, reports);
-        }
-        self.ready = ready;
+        self.advance_all(ready, reports);
         self.expire(reports);
         self.take_icmp(reports);
         begun
@@ -264,6 +261,22 @@ impl<N: Net> EventLoop<N> {
         self.driver.net.now()
     }
 
+    /// Handles the events that have arrived since the last wait. Returns whether these were all.
+    fn take_events(&mut self, reports: &mut Vec<Report>) -> bool {
+        let mut ready = std::mem::take(&mut self.ready);
+        let has_all = self.driver.net.take_events(&mut ready);
+        self.advance_all(ready, reports);
+        has_all
+    }
+
+    /// Handles the events of these sockets, and keeps the memory of the vector for the next wait.
+    fn advance_all(&mut self, mut ready: Vec<Socket>, reports: &mut Vec<Report>) {
+        for socket in ready.drain(..) {
+            self.advance(socket, reports);
+        }
+        self.ready = ready;
+    }
+
     fn advance(&mut self, socket: Socket, reports: &mut Vec<Report>) {
         let Some(active) = self.active.get_mut(socket.0).and_then(Option::as_mut) else { return };
         let over = self.driver.advance(socket, &mut active.attempt);
@@ -272,23 +285,29 @@ impl<N: Net> EventLoop<N> {
 
     fn expire(&mut self, reports: &mut Vec<Report>) {
         let now = self.driver.net.now();
-        while let Some(Due { at, socket, serial }) = self.deadlines.pop(now) {
-            let Some(active) = &mut self.active[socket.0] else { continue };
-            // It belongs to an earlier attempt, or an earlier deadline has replaced it.
-            if active.serial != serial || active.queued != at {
+        let mut taken = None;
+        while let Some(due) = self.deadlines.pop(now) {
+            if !due.is_current(&self.active) {
                 continue;
             }
+            // Reading the events once is cheaper than polling each connection that is due.
+            let has_all = *taken.get_or_insert_with(|| self.take_events(reports));
+            // An event may have ended it.
+            if !due.is_current(&self.active) {
+                continue;
+            }
+            let Some(active) = &mut self.active[due.socket.0] else { continue };
             active.queued = Instant::NEVER;
-            let over = self.driver.expire(socket, &mut active.attempt);
-            self.settle(socket, over, reports);
+            let over = if has_all && active.attempt.is_connecting() {
+                self.driver.pass_deadline(due.socket, &mut active.attempt)
+            } else {
+                self.driver.expire(due.socket, &mut active.attempt)
+            };
+            self.settle(due.socket, over, reports);
         }
         if self.deadlines.len() > 2 * self.open + STALE_MAX {
             let active = &self.active;
-            self.deadlines.retain(|due| {
-                active[due.socket.0]
-                    .as_ref()
-                    .is_some_and(|active| active.serial == due.serial && active.queued == due.at)
-            });
+            self.deadlines.retain(|due| due.is_current(active));
         }
     }
 
@@ -348,12 +367,21 @@ impl<N: Net> EventLoop<N> {
     }
 }
 
-/// A deadline in a queue. It is stale once the attempt has ended or has an earlier deadline.
+/// A deadline in a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Due {
     at: Instant,
     socket: Socket,
     serial: u64,
+}
+
+impl Due {
+    /// Returns false if it is stale: its attempt has ended, or an earlier deadline has replaced it.
+    fn is_current(&self, active: &[Option<Active>]) -> bool {
+        active[self.socket.0]
+            .as_ref()
+            .is_some_and(|active| active.serial == self.serial && active.queued == self.at)
+    }
 }
 
 /// The deadlines of all attempts.

@@ -432,6 +432,18 @@ impl Net for SimulatedNet {
         self.unreported.insert(socket.0);
     }
 
+    fn take_events(&mut self, ready: &mut Vec<Socket>) -> bool {
+        if self.faults.inject("incomplete events", self.network.anomalies) {
+            return false;
+        }
+        loop {
+            self.wait(Some(self.now), ready);
+            if self.unreported.is_empty() {
+                return true;
+            }
+        }
+    }
+
     fn invalidate(&mut self, _: Socket) {}
 
     fn take_icmp(&mut self) -> IcmpErrors {
