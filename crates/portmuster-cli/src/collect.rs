@@ -145,9 +145,10 @@ impl Collector<'_> {
         let last = if written.is_ok() { self.checkpoint() } else { Ok(None) };
         let account = self.account();
         let is_stopped = self.interrupted.is_set() || written.is_err();
-        // Of a run that was stopped, some samples are missing.
-        let certainty = self.outcomes.certainty().filter(|_| !is_stopped);
         let mut ending = summary::ending(&account, self.total);
+        // If targets are left, some samples are missing.
+        let is_whole = !is_stopped || (self.total.is_some() && ending.left() == 0);
+        let certainty = self.outcomes.certainty().filter(|_| is_whole);
         ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
         written = written.and(finished);

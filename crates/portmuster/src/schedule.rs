@@ -67,7 +67,6 @@ use self::{
     network::ByNetwork,
     pacer::Pacer,
     patience::PatiencePolicy,
-    stratum::Stratum,
     window::Window,
 };
 
@@ -582,6 +581,10 @@ impl Schedule {
 
     /// Applies a verdict, unless another attempt on the endpoint may prove more.
     fn judge_or_look_again(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
+        if verdict.state == PortState::Unchecked && self.checks[id.0].reason().is_some() {
+            // The earlier verdict stands, and its row says how many attempts it is based on.
+            self.checks[id.0].uncount_attempt();
+        }
         let is_hopeless =
             verdict.service == Some(Service::SshThrottled) && !self.hosts.throttled(host, now);
         let again = if self.gives_up() || is_hopeless {
@@ -695,11 +698,10 @@ impl Schedule {
         let state = self.checks[id.0].was_asked().then_some(verdict.state);
         self.blocks.asked(position, purpose, state.filter(|&state| state != PortState::Unchecked));
         if let Some(endpoint) = endpoint.filter(|_| self.is_held(position, purpose, &verdict)) {
-            let stratum = Stratum::of(verdict.reason);
             self.count_verdict(false);
             self.checks[id.0].not_answered(endpoint, verdict);
             let silent = self.pack(id, now);
-            return self.blocks.hold(silent, position, stratum);
+            return self.blocks.hold(silent, position);
         }
         let check = self.checks.remove(id.0);
         self.blocks.leave(position);
@@ -710,7 +712,7 @@ impl Schedule {
             self.blocks.add_control(endpoint);
         }
         if verdict.state == PortState::Filtered && self.gives_up() {
-            self.blocks.add_unmeasured(Stratum::of(verdict.reason));
+            self.blocks.add_unmeasured(check.stratum(verdict.reason));
         }
         self.count_verdict(verdict.state == PortState::Open && check.was_retried());
         self.give_out(check, endpoint, verdict, now);

@@ -28,7 +28,7 @@ attempts on a target start at least 5 s apart. With --retries 0 every attempt wa
         value_name = "SHARE",
         value_parser = max_missed,
         long_help = "\
-Largest share of silent targets that may be missed [default: 0.1%]. After the last pass over a block of \
+Largest share of silent targets that may be missed, from 0.0001% to 50% [default: 0.1%]. After the last pass over a block of \
 targets, a random sample of its silent targets is asked again with the whole --timeout. If one answers, \
 all are asked again, up to twice. The summary states how many silent targets at most would answer one \
 more attempt, and with --require-verdict the run fails if that is more than this share. Rows of silent \

@@ -55,7 +55,7 @@ are tried, up to 256, until one accepts."
     #[arg(long, value_name = "ORDER", default_value_t = OrderName::Shuffled, value_enum)]
     pub(crate) order: OrderName,
 
-    /// Seed of the shuffled order [default: a hash of the targets]
+    /// Seed of the shuffled order [default: a hash of the targets as listed]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = values::seed)]
     pub(crate) seed: Option<u64>,
 

@@ -104,6 +104,7 @@ struct UnprovenRecord {
 struct CertaintyRecord {
     silent: u64,
     asked_again: u64,
+    failed: u64,
     answered: u64,
     bound: Option<f64>,
     bound_count: Option<u64>,
@@ -119,6 +120,7 @@ struct CertaintyRecord {
 struct RefusedRecord {
     targets: u64,
     asked_again: u64,
+    failed: u64,
     answered: u64,
     bound: Option<f64>,
     bound_count: Option<u64>,
@@ -216,10 +218,11 @@ impl ItemRecord {
 impl CertaintyRecord {
     fn of(certainty: &Certainty) -> Self {
         let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
-        let Recheck { targets, asked_again, answered, .. } = *refused;
+        let Recheck { targets, asked_again, failed, answered, .. } = *refused;
         Self {
             silent: silent.targets,
             asked_again: silent.asked_again,
+            failed: silent.failed,
             answered: silent.answered,
             bound: certainty.missed_share(),
             bound_count: certainty.missed_max(),
@@ -230,6 +233,7 @@ impl CertaintyRecord {
             icmp_refused: RefusedRecord {
                 targets,
                 asked_again,
+                failed,
                 answered,
                 bound: certainty.refused_missed_share(),
                 bound_count: certainty.refused_missed_max(),

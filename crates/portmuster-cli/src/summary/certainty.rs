@@ -57,8 +57,14 @@ fn bound(recheck: &Recheck, what: &str, max_missed: MaxMissed) -> String {
     let Some((most, share)) = recheck.missed_max().zip(recheck.missed_share()) else {
         return format!("some of {all} {what} were not asked again, so no bound can be stated");
     };
-    let Recheck { targets, asked_again, answered, .. } = *recheck;
+    let Recheck { targets, asked_again, failed, answered, .. } = *recheck;
     let text = match answered {
+        _ if failed > 0 => format!(
+            "{answered} of {all} {what} answered when some were asked again, and {failed} attempts on \
+             others failed on this machine, which count as answers: at most {most} ({}) of the {targets} \
+             without an answer would answer one more (95 % confidence)",
+            percent(share)
+        ),
         1.. if targets == 0 => {
             format!("all {all} {what} answered, but only when they were asked again")
         }
@@ -89,6 +95,9 @@ fn bound(recheck: &Recheck, what: &str, max_missed: MaxMissed) -> String {
 
 /// Formats a share as a percentage, rounded up to two decimals, or to four if it is small.
 fn percent(share: f64) -> String {
+    if share <= 0.0 {
+        return "0%".to_owned();
+    }
     let (decimals, unit) = if share >= 0.0001 { (2, 100.0) } else { (4, 10_000.0) };
     // Rounding errors of the multiplications must not add a unit.
     let rounded = (share * 100.0 * unit - 1e-6).ceil() / unit;
@@ -101,7 +110,7 @@ mod tests {
 
     /// Reads the numbers of a run, as a journal has them.
     fn certainty(silent: &str, refused: &str, controls: &str) -> Certainty {
-        let nothing = r#"{"targets":0,"asked_again":0,"answered":0,"unmeasured":0,"blocks":0,
+        let nothing = r#"{"targets":0,"asked_again":0,"failed":0,"answered":0,"unmeasured":0,"blocks":0,
             "of_block":0,"used_up":0,"population":0,"hits":0,"smallest":[0,0]}"#;
         let or_nothing = |text| if str::is_empty(text) { nothing } else { text };
         let (silent, refused) = (or_nothing(silent), or_nothing(refused));
@@ -114,7 +123,7 @@ mod tests {
         let population = targets + answered;
         let blocks = u8::from(unmeasured == 0);
         format!(
-            r#"{{"targets":{targets},"asked_again":{asked},"answered":{answered},
+            r#"{{"targets":{targets},"asked_again":{asked},"failed":0,"answered":{answered},
             "unmeasured":{unmeasured},"blocks":{blocks},"of_block":{bound},"used_up":0,
             "population":{population},"hits":{answered},"smallest":[{asked},{population}]}}"#
         )
@@ -155,6 +164,20 @@ mod tests {
     }
 
     #[test]
+    fn targets_that_could_not_be_asked_count_as_answers() {
+        let failed = recheck([2304, 2048, 0, 0, 292]).replace(r#""failed":0"#, r#""failed":256"#);
+        assert_eq!(
+            lines(&certainty(&failed, "", CONTROLS), MaxMissed::default()),
+            [
+                "certainty: 0 of 2304 silent targets answered when some were asked again, and 256 attempts \
+              on others failed on this machine, which count as answers: at most 292 (12.68%) of the 2304 \
+              without an answer would answer one more (95 % confidence), which is more than the 0.1% of \
+              --max-missed"
+            ]
+        );
+    }
+
+    #[test]
     fn no_bound_is_stated_for_a_run_that_is_blocked_or_lacks_a_look() {
         let unmeasured =
             "certainty: some of 500 silent targets were not asked again, so no bound can be stated";
@@ -185,8 +208,17 @@ mod tests {
 
     #[test]
     fn percentages_are_rounded_up() {
-        let shares = [0.001, 0.000_999_8, 0.0023, 0.002_301, 0.000_001, 0.000_012_34, 1.0];
-        let texts = shares.map(percent);
-        assert_eq!(texts, ["0.10%", "0.10%", "0.23%", "0.24%", "0.0001%", "0.0013%", "100.00%"]);
+        for (share, text) in [
+            (0.001, "0.10%"),
+            (0.000_999_8, "0.10%"),
+            (0.0023, "0.23%"),
+            (0.002_301, "0.24%"),
+            (0.000_001, "0.0001%"),
+            (0.000_012_34, "0.0013%"),
+            (1.0, "100.00%"),
+            (0.0, "0%"),
+        ] {
+            assert_eq!(percent(share), text);
+        }
     }
 }

@@ -101,6 +101,7 @@ struct UnprovenKind {
 struct StatedCertainty {
     silent: u64,
     asked_again: u64,
+    failed: u64,
     answered: u64,
     bound: Option<f64>,
     bound_count: Option<u64>,
@@ -116,6 +117,7 @@ struct StatedCertainty {
 struct RefusedTargets {
     targets: u64,
     asked_again: u64,
+    failed: u64,
     answered: u64,
     bound: Option<f64>,
     bound_count: Option<u64>,

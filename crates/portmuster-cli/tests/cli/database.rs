@@ -14,7 +14,7 @@ use crate::{
 /// Name, type, and whether the column is NOT NULL.
 type Column<'a> = (&'a str, &'a str, bool);
 
-const RUNS: [Column<'_>; 32] = [
+const RUNS: [Column<'_>; 34] = [
     ("id", "INTEGER", false),
     ("started", "TEXT", true),
     ("ended", "TEXT", false),
@@ -36,6 +36,7 @@ const RUNS: [Column<'_>; 32] = [
     ("syns_lost", "INTEGER", false),
     ("silent", "INTEGER", false),
     ("asked_again", "INTEGER", false),
+    ("failed", "INTEGER", false),
     ("answered", "INTEGER", false),
     ("bound", "REAL", false),
     ("bound_count", "INTEGER", false),
@@ -45,6 +46,7 @@ const RUNS: [Column<'_>; 32] = [
     ("silent_controls", "INTEGER", false),
     ("icmp_refused", "INTEGER", false),
     ("icmp_refused_asked_again", "INTEGER", false),
+    ("icmp_refused_failed", "INTEGER", false),
     ("icmp_refused_answered", "INTEGER", false),
     ("icmp_refused_bound_count", "INTEGER", false),
 ];

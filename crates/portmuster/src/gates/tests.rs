@@ -169,7 +169,7 @@ fn silent_targets_that_may_be_missed_violate_a_limit() {
     };
     assert_eq!(exceeded(&gates, &totals), Some(MaxMissed::default()), "nothing was measured");
     let certainty = |asked| {
-        let look = Look { population: 1000, asked, hits: 0, found: 0 };
+        let look = Look { population: 1000, asked, hits: 0, failed: 0, found: 0 };
         let mut certainty = Certainty::default();
         certainty.silent.add_block(1000, &[look]);
         Some(certainty)

@@ -42,6 +42,9 @@ pub struct Recheck {
     pub targets: u64,
     /// How many were drawn at random and asked again, all looks together.
     pub asked_again: u64,
+    /// How many were drawn and could not be asked, because of trouble of this machine, all looks together.
+    /// Nobody knows what they would have answered, so the bound counts them as if they had.
+    pub failed: u64,
     /// How many targets answered only when they were asked again: those drawn, and those of the additional
     /// attempts that followed.
     pub answered: u64,
@@ -56,9 +59,9 @@ pub struct Recheck {
     used_up: u64,
     /// The targets of all blocks before the first look.
     population: u64,
-    /// The answers in the first looks of all blocks.
+    /// The targets that have answered in the first looks of all blocks, or could not be asked.
     hits: u64,
-    /// The first look with the smallest share of a block: how many it asked, of how many.
+    /// The first look with the smallest share of a block: how many it has drawn, of how many.
     smallest: (u64, u64),
 }
 
@@ -72,6 +75,8 @@ pub(crate) struct Look {
     pub(crate) asked: u64,
     /// How many of these answered.
     pub(crate) hits: u64,
+    /// How many were drawn and could not be asked.
+    pub(crate) failed: u64,
     /// How many targets of the block have answered since the look began, those of the look included.
     pub(crate) found: u64,
 }
@@ -168,10 +173,10 @@ impl Recheck {
             (0, 0) => Some(0),
             (0, 1) => Some(self.of_block),
             (0, _) => {
-                let (asked, of) = self.smallest;
-                let fraction = float(asked) / float(of);
+                let (drawn, of) = self.smallest;
+                let fraction = float(drawn) / float(of);
                 let bound = match self.hits {
-                    0 if asked == of => 0,
+                    0 if drawn == of => 0,
                     0 => bounds::of_fraction(self.population, fraction, 0),
                     hits => expected(hits, fraction, self.population),
                 };
@@ -192,16 +197,14 @@ impl Recheck {
         let Some(first) = looks.first().filter(|_| looks.iter().all(|look| look.asked > 0)) else {
             return self.add_unmeasured(targets, looks);
         };
-        self.targets += targets;
-        self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
+        self.add_looks(targets, looks);
         let last = looks.last().unwrap_or(first);
         self.of_block = last.missed_max().min(targets);
-        self.used_up += if last.hits == 0 { first.found } else { 0 };
-        self.answered += first.found;
+        self.used_up += if last.possible_hits() == 0 { first.found } else { 0 };
         self.population += first.population;
-        self.hits += first.hits;
-        let share = |(asked, of): (u64, u64)| float(asked) / float(of);
-        let look = (first.asked, first.population);
+        self.hits += first.possible_hits();
+        let share = |(drawn, of): (u64, u64)| float(drawn) / float(of);
+        let look = (first.drawn(), first.population);
         if self.blocks == 0 || share(look) < share(self.smallest) {
             self.smallest = look;
         }
@@ -210,27 +213,33 @@ impl Recheck {
 
     /// Adds silent targets that were not measured to the end, because the run was stopped.
     pub(crate) fn add_unmeasured(&mut self, targets: u64, looks: &[Look]) {
-        self.targets += targets;
-        self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
-        self.answered += looks.first().map_or(0, |first| first.found);
+        self.add_looks(targets, looks);
         self.unmeasured += targets;
     }
 
+    fn add_looks(&mut self, targets: u64, looks: &[Look]) {
+        self.targets += targets;
+        self.asked_again += looks.iter().map(|look| look.asked).sum::<u64>();
+        self.failed += looks.iter().map(|look| look.failed).sum::<u64>();
+        self.answered += looks.first().map_or(0, |first| first.found);
+    }
+
     fn is_sound(&self) -> bool {
-        let (asked, of) = self.smallest;
+        let (drawn, of) = self.smallest;
         let counts = [
             self.targets,
             self.asked_again,
             self.answered,
+            self.failed,
             self.unmeasured,
             self.blocks,
             self.of_block,
             self.used_up,
             self.population,
         ];
-        let is_measured = asked > 0 && asked <= of && of <= COUNT_MAX;
+        let is_measured = drawn > 0 && drawn <= of && of <= COUNT_MAX;
         counts.into_iter().all(|count| count <= COUNT_MAX)
-            && self.hits <= self.answered
+            && self.hits <= self.answered + self.failed
             && self.hits <= self.population
             && self.of_block <= self.targets
             && (self.blocks == 0 || is_measured)
@@ -243,15 +252,23 @@ impl Look {
     /// Targets that have answered do not count as used up: if some answer only one attempt in many,
     /// as many others will answer the next.
     pub(crate) fn missed_max(&self) -> u64 {
-        if self.hits == 0 {
-            return bounds::of_sample(self.population, self.asked, 0);
+        let (drawn, hits) = (self.drawn(), self.possible_hits());
+        let of_sample = bounds::of_sample(self.population, drawn, hits);
+        if hits == 0 {
+            return of_sample;
         }
-        let fraction = float(self.asked) / float(self.population);
-        expected(self.hits, fraction, self.population).max(bounds::of_sample(
-            self.population,
-            self.asked,
-            self.hits,
-        ))
+        let fraction = float(drawn) / float(self.population);
+        expected(hits, fraction, self.population).max(of_sample)
+    }
+
+    /// Returns how many targets it has drawn and is done with.
+    fn drawn(&self) -> u64 {
+        self.asked + self.failed
+    }
+
+    /// Returns how many of them have answered, or might have if they had been asked.
+    pub(crate) fn possible_hits(&self) -> u64 {
+        self.hits + self.failed
     }
 
     /// Returns the [bound](Self::missed_max) as a share of the targets that have not answered.
@@ -293,7 +310,7 @@ mod tests {
     use super::*;
 
     fn look(population: u64, asked: u64, hits: u64, found: u64) -> Look {
-        Look { population, asked, hits, found }
+        Look { population, asked, hits, failed: 0, found }
     }
 
     #[test]
@@ -346,6 +363,29 @@ mod tests {
         recheck.add_block(6421, &[look(6458, 4095, 20, 37), look(6421, 4095, 17, 17)]);
         let bound = recheck.missed_max().expect("it was measured");
         assert!((27..60).contains(&bound), "{bound}");
+    }
+
+    #[test]
+    fn targets_that_could_not_be_asked_may_all_answer() {
+        // A network to which the route was lost.
+        let failed = Look { failed: 256, ..look(2304, 2048, 0, 0) };
+        for looks in [&[failed][..], &[failed; 3]] {
+            let mut recheck = Recheck::default();
+            recheck.add_block(2304, looks);
+            assert!(recheck.missed_max().is_some_and(|bound| bound >= 256), "{recheck:?}");
+            assert!(recheck.is_sound());
+            recheck.add_block(1000, &[look(1000, 1000, 0, 0)]);
+            assert!(recheck.missed_max().is_some_and(|bound| bound >= 256), "{recheck:?}");
+            assert_eq!(recheck.failed, 256 * looks.len() as u64);
+        }
+        // A later look that could ask all of them.
+        let mut recheck = Recheck::default();
+        recheck.add_block(2304, &[failed, look(2304, 2304, 0, 0)]);
+        assert_eq!(recheck.missed_max(), Some(0));
+        // A look that could ask nobody shows nothing.
+        let mut recheck = Recheck::default();
+        recheck.add_block(300, &[Look { failed: 300, ..look(300, 0, 0, 0) }]);
+        assert_eq!(recheck.missed_max(), None);
     }
 
     #[test]

@@ -31,8 +31,6 @@ const STREAM_SILENT_MAX: usize = 65_536;
 const STREAM_TIME: Duration = Duration::from_mins(1);
 /// The most blocks that are open.
 const OPEN_MAX: usize = 3;
-/// One silent target of a stream in so many is drawn, because the number of all is unknown.
-const STREAM_SAMPLE: u64 = 16;
 /// How many blocks that have ended are remembered until their outcomes are settled.
 const CONCLUDED_MAX: usize = 4;
 /// The share by which samples are larger than needed if the number of silent targets is estimated.
@@ -228,18 +226,20 @@ impl Blocks {
     }
 
     /// Keeps a target that has had all its attempts until its block ends.
-    pub(super) fn hold(&mut self, silent: Silent, position: u64, stratum: Stratum) {
+    pub(super) fn hold(&mut self, silent: Silent, position: u64) {
         let block = self.block(position);
         block.active -= 1;
-        block.hold(silent, stratum);
+        block.hold(silent);
     }
 
     /// Records the end of an attempt that was made for this purpose. `state`: what it found, `None` if
     /// it could not be made.
     pub(super) fn asked(&mut self, position: u64, purpose: Purpose, state: Option<PortState>) {
         let Some(state) = state else {
-            if purpose == Purpose::Control {
-                self.certainty.control_failed();
+            match purpose {
+                Purpose::Control => self.certainty.control_failed(),
+                Purpose::Canary(stratum) => self.block(position).not_asked(stratum),
+                Purpose::Target | Purpose::Again(_) => {}
             }
             return;
         };
@@ -296,7 +296,7 @@ impl Blocks {
         if block.is_looking() {
             let (controls, silent) = block.controls_asked();
             self.certainty.add_controls(controls, silent);
-            let again = block.end_look(max_missed) && !self.certainty.is_blocked();
+            let again = block.end_look(max_missed) && self.certainty.is_reachable();
             if again {
                 block.ask_again(max_missed, now);
             }
@@ -325,16 +325,14 @@ impl Blocks {
         };
         let is_only = recheck.targets == 0 && self.has_all && self.open.len() == 1;
         let needed = sample_size(max_missed);
-        match self.policy.positions {
-            _ if is_only => needed.min(held),
-            None => held.div_ceil(STREAM_SAMPLE),
-            Some(positions) => {
-                let before = self.ended_positions + block.targets;
-                let silent = float(recheck.targets + held);
-                let all = silent * (float(positions) / float(before)).max(1.0);
-                share(float(needed) * (1.0 + MARGIN) / all, held)
-            }
+        if is_only {
+            return needed.min(held);
         }
+        let before = self.ended_positions + block.targets;
+        let silent = float(recheck.targets + held);
+        // Of a stream that goes on, at least these many targets are silent, so no block asks too few.
+        let growth = self.policy.positions.map_or(1.0, |all| (float(all) / float(before)).max(1.0));
+        share(float(needed) * (1.0 + MARGIN) / (silent * growth), held)
     }
 
     /// Returns when [`Self::pop_due`] may return something that it does not return now.

@@ -65,6 +65,16 @@ pub(super) enum Purpose {
     Control,
 }
 
+impl Purpose {
+    /// Returns the stratum that the target belongs to; `None` if it has not had all its attempts.
+    fn stratum(self) -> Option<Stratum> {
+        match self {
+            Self::Again(stratum) | Self::Canary(stratum) => Some(stratum),
+            Self::Target | Self::Control => None,
+        }
+    }
+}
+
 /// The state of a check of one endpoint that did not answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoAnswer {
@@ -314,6 +324,12 @@ impl Check {
         self.coverage = Coverage::Part;
         self.kept_doubt = doubt(&verdict);
         self.earlier = Some(Box::new(Finding { endpoint, verdict }));
+    }
+
+    /// Returns the stratum of its target, if it gets no answer any more for this reason. A target that was
+    /// drawn from a stratum stays in it, so that both numbers of a sample count the same targets.
+    pub(super) fn stratum(&self, reason: Reason) -> Stratum {
+        self.purpose.stratum().unwrap_or_else(|| Stratum::of(reason))
     }
 
     /// Returns the reason of its verdict; `None` if it has none.

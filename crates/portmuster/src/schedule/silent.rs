@@ -65,6 +65,7 @@ pub(super) struct SmallCounts {
     retries_left: u8,
     /// An index of [`REASONS`].
     reason: u8,
+    stratum: Stratum,
 }
 
 impl Silent {
@@ -78,7 +79,8 @@ impl Silent {
         let counts = (|| {
             let reason = u8::try_from(reason?).ok()?;
             let (attempts, retries_left) = (small(check.attempts())?, small(retries_left)?);
-            Some(SmallCounts { attempts, retries_left, reason })
+            let stratum = check.stratum(verdict.reason);
+            Some(SmallCounts { attempts, retries_left, reason, stratum })
         })();
         let Some(counts) = counts else { return Self::Whole(Box::new((check, now))) };
         let total = verdict.times.total;
@@ -121,13 +123,13 @@ impl Silent {
         }
     }
 
-    /// Returns why the target did not answer.
+    /// Returns the stratum of the target.
     pub(super) fn stratum(&self) -> Stratum {
-        Stratum::of(match self {
-            Self::Plain { counts, .. } => REASONS[usize::from(counts.reason)],
-            Self::One(one) => REASONS[usize::from(one.counts.reason)],
-            Self::Whole(whole) => whole.0.reason().unwrap_or(Reason::NoAnswer),
-        })
+        match self {
+            Self::Plain { counts, .. } => counts.stratum,
+            Self::One(one) => one.counts.stratum,
+            Self::Whole(whole) => whole.0.stratum(whole.0.reason().unwrap_or(Reason::NoAnswer)),
+        }
     }
 
     /// Packs an IPv4 address without a label; `None` if it is no such target, or a number is too large.

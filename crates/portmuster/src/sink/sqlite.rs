@@ -9,10 +9,10 @@
 //! | `version`, `arguments` | the version of the program that last wrote to the run; its command line |
 //! | `targets`, `open`, `closed`, `filtered`, `unresolved`, `unchecked`, `excluded`, `left` | the sums over the run, after its end |
 //! | `elapsed_ms`, `found_on_retry`, `slowed`, `faults`, `syns`, `syns_lost` | as in [`Account`](crate::Account) |
-//! | `silent`, `asked_again`, `answered` | as in [`Certainty::silent`](crate::outcome::Certainty::silent); these and the next are NULL if it was not measured or the run was stopped |
+//! | `silent`, `asked_again`, `failed`, `answered` | as in [`Certainty::silent`](crate::outcome::Certainty::silent); these and the next are NULL if it was not measured or the run was stopped |
 //! | `bound`, `bound_count` | how many of them would answer one more attempt, at most: [`missed_share`](crate::outcome::Certainty::missed_share) and [`missed_max`](crate::outcome::Certainty::missed_max) |
 //! | `confidence`, `blocked`, `controls`, `silent_controls` | as in [`Certainty`](crate::outcome::Certainty) |
-//! | `icmp_refused`, `icmp_refused_asked_again`, `icmp_refused_answered`, `icmp_refused_bound_count` | as in [`Certainty::refused`](crate::outcome::Certainty::refused) |
+//! | `icmp_refused`, `icmp_refused_asked_again`, `icmp_refused_failed`, `icmp_refused_answered`, `icmp_refused_bound_count` | as in [`Certainty::refused`](crate::outcome::Certainty::refused) |
 //!
 //! | `outcomes` | |
 //! |---|---|

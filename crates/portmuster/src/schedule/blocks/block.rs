@@ -212,8 +212,8 @@ impl OpenBlock {
     }
 
     /// Keeps a target that has had all its attempts.
-    pub(super) fn hold(&mut self, silent: Silent, stratum: Stratum) {
-        self.strata[stratum as usize].silent.push_back(silent);
+    pub(super) fn hold(&mut self, silent: Silent) {
+        self.strata[silent.stratum() as usize].silent.push_back(silent);
     }
 
     /// Returns when the next attempt is due; `None` if nothing waits.
@@ -283,6 +283,13 @@ impl OpenBlock {
         }
     }
 
+    /// Counts a target of a look that could not be asked.
+    pub(super) fn not_asked(&mut self, stratum: Stratum) {
+        if let Some(look) = self.strata[stratum as usize].looks.last_mut() {
+            look.failed += 1;
+        }
+    }
+
     /// Counts a control that was asked.
     pub(super) fn control_asked(&mut self, is_silent: bool) {
         let (asked, silent) = &mut self.controls_asked;
@@ -318,7 +325,7 @@ impl OpenBlock {
             let drawn = (0..sample.min(population)).map(|place| shuffle.get(place.into()));
             held.drawn = drawn.map(|it| usize::try_from(it).expect("it is an index")).collect();
             held.drawn.sort_unstable();
-            held.looks.push(Look { population, asked: 0, hits: 0, found: 0 });
+            held.looks.push(Look { population, asked: 0, hits: 0, failed: 0, found: 0 });
         }
     }
 
@@ -379,7 +386,7 @@ impl OpenBlock {
 
 impl Held {
     fn may_look_again(&self, max_missed: f64) -> bool {
-        let exceeds = |look: &Look| look.hits > 0 && look.missed_share() > max_missed;
+        let exceeds = |look: &Look| look.possible_hits() > 0 && look.missed_share() > max_missed;
         self.looks.len() < LOOKS_MAX && self.looks.last().is_some_and(exceeds)
     }
 }

@@ -21,7 +21,7 @@ const WRITER_MAX: usize = 32;
 type ColumnDeclaration = (&'static str, &'static str);
 
 /// The columns of `runs`.
-const RUNS: [ColumnDeclaration; 32] = [
+const RUNS: [ColumnDeclaration; 34] = [
     ("id", "INTEGER PRIMARY KEY"),
     ("started", "TEXT NOT NULL"),
     ("ended", "TEXT"),
@@ -43,6 +43,7 @@ const RUNS: [ColumnDeclaration; 32] = [
     ("syns_lost", "INTEGER"),
     ("silent", "INTEGER"),
     ("asked_again", "INTEGER"),
+    ("failed", "INTEGER"),
     ("answered", "INTEGER"),
     ("bound", "REAL"),
     ("bound_count", "INTEGER"),
@@ -52,6 +53,7 @@ const RUNS: [ColumnDeclaration; 32] = [
     ("silent_controls", "INTEGER"),
     ("icmp_refused", "INTEGER"),
     ("icmp_refused_asked_again", "INTEGER"),
+    ("icmp_refused_failed", "INTEGER"),
     ("icmp_refused_answered", "INTEGER"),
     ("icmp_refused_bound_count", "INTEGER"),
 ];

@@ -56,9 +56,10 @@ pub(super) fn insert_outcome() -> String {
 pub(super) const END_RUN: &str = "UPDATE runs SET ended = ?2, targets = ?3, open = ?4, closed = ?5,
     filtered = ?6, unresolved = ?7, unchecked = ?8, excluded = ?9, left = ?10, elapsed_ms = ?11,
     found_on_retry = ?12, slowed = ?13, faults = ?14, syns = ?15, syns_lost = ?16, silent = ?17,
-    asked_again = ?18, answered = ?19, bound = ?20, bound_count = ?21, confidence = ?22, blocked = ?23,
-    controls = ?24, silent_controls = ?25, icmp_refused = ?26, icmp_refused_asked_again = ?27,
-    icmp_refused_answered = ?28, icmp_refused_bound_count = ?29 WHERE id = ?1";
+    asked_again = ?18, failed = ?19, answered = ?20, bound = ?21, bound_count = ?22, confidence = ?23,
+    blocked = ?24, controls = ?25, silent_controls = ?26, icmp_refused = ?27,
+    icmp_refused_asked_again = ?28, icmp_refused_failed = ?29, icmp_refused_answered = ?30,
+    icmp_refused_bound_count = ?31 WHERE id = ?1";
 
 /// Returns the parameters of [`END_RUN`].
 pub(super) fn end_values(run: i64, ending: &Ending) -> Vec<Value> {
@@ -81,14 +82,15 @@ pub(super) fn end_values(run: i64, ending: &Ending) -> Vec<Value> {
     values
 }
 
-fn certainty_values(certainty: Option<&Certainty>) -> [Value; 13] {
-    let Some(certainty) = certainty else { return [const { Value::Null }; 13] };
+fn certainty_values(certainty: Option<&Certainty>) -> [Value; 15] {
+    let Some(certainty) = certainty else { return [const { Value::Null }; 15] };
     let integer = |count: u64| Value::Integer(to_i64(count));
     let or_null = |count: Option<u64>| count.map_or(Value::Null, integer);
     let Certainty { silent, refused, controls, silent_controls, .. } = certainty;
     [
         integer(silent.targets),
         integer(silent.asked_again),
+        integer(silent.failed),
         integer(silent.answered),
         certainty.missed_share().map_or(Value::Null, Value::Real),
         or_null(certainty.missed_max()),
@@ -98,6 +100,7 @@ fn certainty_values(certainty: Option<&Certainty>) -> [Value; 13] {
         integer(*silent_controls),
         integer(refused.targets),
         integer(refused.asked_again),
+        integer(refused.failed),
         integer(refused.answered),
         or_null(certainty.refused_missed_max()),
     ]

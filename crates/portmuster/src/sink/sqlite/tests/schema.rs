@@ -90,7 +90,7 @@ fn end_of_a_run_is_stored_in_a_database_of_version_2() {
     let mut ending = ending();
     ending.account.found_on_retry = 7;
     let mut certainty = Certainty::default();
-    let look = Look { population: 1000, asked: 400, hits: 0, found: 0 };
+    let look = Look { population: 1000, asked: 400, hits: 0, failed: 0, found: 0 };
     certainty.silent.add_block(1000, &[look]);
     ending.certainty = Some(certainty);
     sink.finish(&ending).expect("there is room");
