@@ -101,7 +101,7 @@ pub(crate) struct Attempt {
     endpoint: SocketAddr,
     started: Instant,
     opening: Opening,
-    /// How long to wait for an answer; `None`: the whole timeout.
+    /// How long after its start to wait for an answer; `None`: the whole timeout.
     patience: Option<Duration>,
     /// How often the system has repeated the SYN; `None` if that is not known.
     syns_repeated: Option<u8>,
@@ -201,6 +201,15 @@ impl Attempt {
     pub(crate) fn connection_pending(&mut self) {
         if let Stage::Starting = self.stage {
             self.stage = Stage::Connecting;
+        }
+    }
+
+    /// Records that the SYN of a connection that is pending was sent before `now`: the time to wait for an
+    /// answer begins then, because a busy system may have interrupted this thread before.
+    pub(crate) fn sent(&mut self, now: Instant, limits: &Limits) {
+        if let Stage::Connecting = self.stage {
+            let late = now.since(self.started);
+            self.patience = Some(self.patience.unwrap_or(limits.timeout) + late);
         }
     }
 
@@ -447,6 +456,21 @@ mod tests {
                 return (passed, verdict(step));
             }
         }
+    }
+
+    #[test]
+    fn time_to_answer_begins_when_the_syn_was_sent() {
+        let (mut attempt, rules) = attempt();
+        let timeout = rules.limits.timeout;
+        assert_eq!(attempt.deadline(&rules.limits), (Timer::Connect, at(0).after(timeout)));
+        attempt.connection_pending();
+        attempt.sent(at(30), &rules.limits);
+        assert_eq!(attempt.deadline(&rules.limits), (Timer::Connect, at(30).after(timeout)));
+        let patience = Some(Duration::from_millis(3200));
+        let mut attempt = Attempt::new(ENDPOINT.into(), at(0)).patience(patience);
+        attempt.connection_pending();
+        attempt.sent(at(7), &rules.limits);
+        assert_eq!(attempt.deadline(&rules.limits), (Timer::Connect, at(3207)));
     }
 
     #[test]

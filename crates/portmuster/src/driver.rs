@@ -134,6 +134,11 @@ impl<N: Net> Driver<N> {
         self.connection_polled(socket, attempt, connection)
     }
 
+    /// Records that an attempt that has just begun has sent its SYN before `now`.
+    pub(crate) fn sent(&self, attempt: &mut Attempt, now: Instant) {
+        attempt.sent(now, &self.rules.limits);
+    }
+
     /// Returns the attempt's next deadline, and the timer that it belongs to.
     pub(crate) fn deadline(&self, attempt: &Attempt) -> (Timer, Instant) {
         attempt.deadline(&self.rules.limits)

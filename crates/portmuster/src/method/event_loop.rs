@@ -249,6 +249,8 @@ impl<N: Net> EventLoop<N> {
             Ok(socket) => {
                 self.serial += 1;
                 self.open += 1;
+                let now = self.driver.net.now();
+                self.driver.sent(&mut attempt, now);
                 let (timer, at) = self.driver.deadline(&attempt);
                 self.deadlines.push(timer, Due { at, socket, serial: self.serial });
                 if self.active.len() <= socket.0 {
@@ -256,9 +258,9 @@ impl<N: Net> EventLoop<N> {
                 }
                 self.active[socket.0] =
                     Some(Active { id, attempt, serial: self.serial, queued: at });
+                now
             }
         }
-        self.driver.net.now()
     }
 
     /// Handles the events that have arrived since the last wait. Returns whether these were all.

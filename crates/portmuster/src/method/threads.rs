@@ -95,7 +95,10 @@ fn start_all(
 fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusion> {
     let endpoint = attempt.endpoint();
     let mut conclusion = match driver.begin(attempt) {
-        Ok(socket) => wait_out(driver, socket, attempt)?,
+        Ok(socket) => {
+            driver.sent(attempt, driver.net.now());
+            wait_out(driver, socket, attempt)?
+        }
         Err(conclusion) => conclusion,
     };
     let IcmpErrors { errors, unreadable } = driver.net.take_icmp();
