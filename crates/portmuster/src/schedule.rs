@@ -58,7 +58,7 @@ mod window;
 use self::{
     backlog::Waiting,
     blocks::Blocks,
-    check::{Check, NextLook, Purpose, Settled},
+    check::{Check, NextLook, Purpose, Settled, was_made},
     each::AddressTargets,
     hosts::{Admission, Hosts},
     later::Later,
@@ -581,7 +581,7 @@ impl Schedule {
 
     /// Applies a verdict, unless another attempt on the endpoint may prove more.
     fn judge_or_look_again(&mut self, id: CheckId, host: IpAddr, verdict: Verdict, now: Instant) {
-        if verdict.state == PortState::Unchecked && self.checks[id.0].reason().is_some() {
+        if !was_made(&verdict) && self.checks[id.0].reason().is_some() {
             // The earlier verdict stands, and its row says how many attempts it is based on.
             self.checks[id.0].uncount_attempt();
         }
@@ -601,7 +601,7 @@ impl Schedule {
     }
 
     fn judge(&mut self, id: CheckId, verdict: Verdict, now: Instant) {
-        if verdict.state == PortState::Unchecked {
+        if !was_made(&verdict) {
             self.checks[id.0].attempt_failed_here();
         }
         if verdict.reason == Reason::NoAnswer && self.checks[id.0].kept_timeout() {

@@ -55,14 +55,18 @@ fn cut_off(certainty: &Certainty) -> String {
 fn bound(recheck: &Recheck, what: &str, max_missed: MaxMissed) -> String {
     let all = population(recheck);
     let Some((most, share)) = recheck.missed_max().zip(recheck.missed_share()) else {
-        return format!("some of {all} {what} were not asked again, so no bound can be stated");
+        return format!(
+            "some of {all} {what} were not measured to the end, so no bound can be stated"
+        );
     };
     let Recheck { targets, asked_again, failed, answered, .. } = *recheck;
     let text = match answered {
         _ if failed > 0 => format!(
-            "{answered} of {all} {what} answered when some were asked again, and {failed} attempts on \
-             others failed on this machine, which count as answers: at most {most} ({}) of the {targets} \
-             without an answer would answer one more (95 % confidence)",
+            "{answered} of {all} {what} answered when they were asked again, but {failed} {} failed on \
+             this machine and {} as answered: at most {most} ({}) of the other {targets} would answer one \
+             more attempt (95 % confidence)",
+            if failed == 1 { "attempt" } else { "attempts" },
+            if failed == 1 { "counts" } else { "count" },
             percent(share)
         ),
         1.. if targets == 0 => {
@@ -169,18 +173,16 @@ mod tests {
         assert_eq!(
             lines(&certainty(&failed, "", CONTROLS), MaxMissed::default()),
             [
-                "certainty: 0 of 2304 silent targets answered when some were asked again, and 256 attempts \
-              on others failed on this machine, which count as answers: at most 292 (12.68%) of the 2304 \
-              without an answer would answer one more (95 % confidence), which is more than the 0.1% of \
-              --max-missed"
+                "certainty: 0 of 2304 silent targets answered when they were asked again, but 256 attempts \
+              failed on this machine and count as answered: at most 292 (12.68%) of the other 2304 would \
+              answer one more attempt (95 % confidence), which is more than the 0.1% of --max-missed"
             ]
         );
     }
 
     #[test]
     fn no_bound_is_stated_for_a_run_that_is_blocked_or_lacks_a_look() {
-        let unmeasured =
-            "certainty: some of 500 silent targets were not asked again, so no bound can be stated";
+        let unmeasured = "certainty: some of 500 silent targets were not measured to the end, so no bound can be stated";
         assert_eq!(line_of([500, 0, 0, 500, 0]), unmeasured);
 
         let controls = r#""controls":300,"silent_controls":12,"failed_controls":0,"blocked":true"#;

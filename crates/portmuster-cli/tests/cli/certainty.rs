@@ -182,6 +182,7 @@ fn summary_states_how_many_silent_targets_may_be_missed() {
 
     let certainty = summary.certainty.expect("it was measured");
     assert_eq!((certainty.silent, certainty.asked_again, certainty.answered), (1024, 410, 0));
+    assert_eq!((certainty.failed, certainty.icmp_refused.failed), (0, 0));
     let (bound, count) = (certainty.bound, certainty.bound_count);
     let (bound, count) = (bound.expect("it is stated"), count.expect("it is stated"));
     let count_of_share = bound * 1024.0 - f64::from(u32::try_from(count).expect("it is small"));

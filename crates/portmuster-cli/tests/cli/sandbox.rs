@@ -114,8 +114,10 @@ fn refusals_without_a_readable_error_queue_are_unchecked() {
             let arguments = format!("{target} -p 1 --method {method} --retries 0 -o jsonl");
             let Some(ended) = check_with_seccomp(call, "", &arguments) else { return };
             assert_eq!(ended.status, Some(3), "{call} {method}: {}", ended.stderr);
-            let verdicts: Vec<_> = ended.rows().into_iter().map(|row| row.state).collect();
-            assert_eq!(verdicts, ["unchecked"], "{call} {method}");
+            let rows = ended.rows();
+            assert_eq!(rows.len(), 1, "{call} {method}");
+            let verdict = rows[0].verdict();
+            assert_eq!(verdict, ("unchecked", "unknown-refusal"), "{call} {method}");
         }
     }
 }

@@ -98,11 +98,8 @@ pub(crate) fn withdraw_refusal(conclusion: &mut Conclusion, errno: Errno) {
     }
     match meaning(Phase::Start, errno) {
         Meaning::Fault(fault) => *conclusion = Conclusion::Fault(fault),
-        Meaning::State(_, reason) => {
-            (verdict.state, verdict.reason) = (PortState::Unchecked, reason);
-        }
-        Meaning::HungUp => {
-            (verdict.state, verdict.reason) = (PortState::Unchecked, Reason::errno(errno));
+        Meaning::State(..) | Meaning::HungUp => {
+            (verdict.state, verdict.reason) = (PortState::Unchecked, Reason::UnknownRefusal);
         }
     }
 }

@@ -48,7 +48,8 @@ pub struct Recheck {
     /// How many targets answered only when they were asked again: those drawn, and those of the additional
     /// attempts that followed.
     pub answered: u64,
-    /// How many targets are in blocks that were not measured to the end, because the run was stopped.
+    /// How many targets are in blocks that were not measured to the end, because the run was stopped, or
+    /// have answered after the end of their block.
     unmeasured: u64,
     /// How many blocks with such targets were measured.
     blocks: u64,
@@ -211,6 +212,15 @@ impl Recheck {
         self.blocks += 1;
     }
 
+    /// Counts a target of a block that had ended, and which a resumed run has asked once more to know its
+    /// verdict: it has answered, so that the bound of the block may be too low.
+    pub(crate) fn answered_late(&mut self) {
+        self.targets = self.targets.saturating_sub(1);
+        self.of_block = self.of_block.min(self.targets);
+        self.answered += 1;
+        self.unmeasured += 1;
+    }
+
     /// Adds silent targets that were not measured to the end, because the run was stopped.
     pub(crate) fn add_unmeasured(&mut self, targets: u64, looks: &[Look]) {
         self.add_looks(targets, looks);
@@ -259,6 +269,13 @@ impl Look {
         }
         let fraction = float(drawn) / float(self.population);
         expected(hits, fraction, self.population).max(of_sample)
+    }
+
+    /// Counts targets that have answered.
+    pub(crate) fn add_hits(&mut self, hits: u64) {
+        // A resumed run may ask a target of the sample twice.
+        self.asked = (self.asked + hits).min(self.population - self.failed);
+        self.hits += hits;
     }
 
     /// Returns how many targets it has drawn and is done with.

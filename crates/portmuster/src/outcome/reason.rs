@@ -54,6 +54,9 @@ named_enum! {
         NoAddressFamily = "no-address-family",
         /// Unchecked: a connection to port 0 is not possible.
         PortZero = "port-zero",
+        /// Unchecked: the host or an ICMP message refused the connection, and this system does not say
+        /// which.
+        UnknownRefusal = "unknown-refusal",
         /// Unchecked: the time limit of the host had passed before the target was started.
         HostTimeout = "host-timeout",
         /// Unchecked: this machine could not start the run.

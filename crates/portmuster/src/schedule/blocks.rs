@@ -21,7 +21,7 @@ use self::{block::OpenBlock, chunked_queue::ChunkedQueue, controls::Controls};
 use super::{check::Purpose, silent::Silent, stratum::Stratum};
 use crate::{
     clock::Instant,
-    outcome::{Certainty, PassProgress, PortState, float, sample_size},
+    outcome::{Certainty, PassProgress, PortState, Recheck, float, sample_size},
     positions::Positions,
 };
 
@@ -245,6 +245,9 @@ impl Blocks {
         };
         let is_answer = matches!(state, PortState::Open | PortState::Closed);
         match purpose {
+            Purpose::Again(stratum) if is_answer && self.block(position).is_concluded() => {
+                self.recheck(stratum).answered_late();
+            }
             Purpose::Again(stratum) if is_answer => self.block(position).answered(stratum, false),
             Purpose::Canary(stratum) if is_answer => self.block(position).answered(stratum, true),
             Purpose::Canary(stratum) => self.block(position).not_answered(stratum),
@@ -396,11 +399,14 @@ impl Blocks {
     /// Counts a target that has no answer, and whose outcome is given out although its block has not
     /// ended.
     pub(super) fn add_unmeasured(&mut self, stratum: Stratum) {
-        let recheck = match stratum {
+        self.recheck(stratum).add_unmeasured(1, &[]);
+    }
+
+    fn recheck(&mut self, stratum: Stratum) -> &mut Recheck {
+        match stratum {
             Stratum::Silent => &mut self.certainty.silent,
             Stratum::Refused => &mut self.certainty.refused,
-        };
-        recheck.add_unmeasured(1, &[]);
+        }
     }
 
     /// Ends all blocks. The targets that have no answer are to be given out as they are.

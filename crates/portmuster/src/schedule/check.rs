@@ -513,9 +513,8 @@ impl Check {
     fn end_round(&mut self) -> Settled {
         // An attempt that could not be made does not replace an earlier verdict, and neither does one
         // on the rest of a name's addresses that is less doubtful.
-        let replaces = |best: &Finding| {
-            best.verdict.state != PortState::Unchecked && doubt(&best.verdict) >= self.kept_doubt
-        };
+        let replaces =
+            |best: &Finding| was_made(&best.verdict) && doubt(&best.verdict) >= self.kept_doubt;
         if self.earlier.is_none() || self.best.as_deref().is_some_and(replaces) {
             self.earlier = self.best.take();
         }
@@ -570,12 +569,20 @@ fn with_port(address: SocketAddr, port: u16) -> SocketAddr {
     endpoint
 }
 
+/// Returns whether this machine has made the attempt of this verdict.
+pub(super) fn was_made(verdict: &Verdict) -> bool {
+    verdict.state != PortState::Unchecked || verdict.reason == Reason::UnknownRefusal
+}
+
 /// Returns how doubtful a verdict is; of several addresses the most doubtful verdict is reported. An
 /// address that this machine lacked the resources to try may be open. One that it has no route to does
 /// not count.
 fn doubt(verdict: &Verdict) -> u8 {
     match (verdict.state, verdict.reason) {
-        (_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,
+        (
+            _,
+            Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed | Reason::UnknownRefusal,
+        ) => 3,
         (PortState::Filtered, _) => 2,
         (PortState::Closed, _) => 1,
         _ => 0,

@@ -271,8 +271,10 @@ impl OpenBlock {
         for look in looks.iter_mut() {
             look.found += 1;
         }
-        if let Some(look) = looks.last_mut().filter(|_| is_canary) {
-            (look.asked, look.hits) = (look.asked + 1, look.hits + 1);
+        // While a look goes on, only a resumed run asks targets that were not drawn. Their answers show as
+        // well that targets were missed.
+        if let Some(look) = looks.last_mut().filter(|_| is_canary || self.is_looking) {
+            look.add_hits(1);
         }
     }
 

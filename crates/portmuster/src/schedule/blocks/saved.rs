@@ -177,7 +177,7 @@ impl SavedBlock {
                 look.found += hits + others;
             }
             if let Some(look) = looks.last_mut() {
-                (look.asked, look.hits) = (look.asked + hits, look.hits + hits);
+                look.add_hits(hits + if self.is_looking { others } else { 0 });
             }
         }
     }
