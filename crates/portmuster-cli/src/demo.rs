@@ -8,13 +8,30 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use portmuster::{Checker, Config, ConfigError, Outcome, Service, sink::escape_line};
+use portmuster::{
+    Checker, Config, ConfigError, Outcome, Service,
+    sink::{escape_line, shorten},
+};
 use portmuster_lab::{Fixture, Lab};
 
-use crate::{args::Demo, status::Status, terminal, workers};
+use crate::{
+    args::Demo,
+    status::Status,
+    terminal::{self, Screen},
+    workers,
+};
 
-/// Maximum number of characters of a greeting that are shown.
+/// The most columns of a greeting.
 const GREETING_MAX: usize = 32;
+
+/// The columns of what a server is, if there is room.
+const ABOUT_COLUMNS: usize = 46;
+
+/// The fewest columns of a greeting.
+const GREETING_MIN: usize = 12;
+
+/// Terminals with fewer columns show neither the kind of a server nor its time.
+const NARROW: usize = 100;
 
 /// Starts the servers, checks them, prints the verdicts and stops the servers.
 pub(crate) fn run(demo: &Demo) -> Status {
@@ -40,15 +57,18 @@ fn show(demo: &Demo) -> anyhow::Result<Status> {
     let checker = workers::with_this_program(Checker::new(config(demo)?), demo.method)?;
     let mut output = anstream::stdout();
     let mut wrong = 0;
-    header(&mut output)?;
+    let width = Screen::stdout().width;
+    terminal::note(format!("checking {} servers on loopback, which takes 8 s", endpoints.len()));
+    header(&mut output, width)?;
     for outcome in checker.check(endpoints)? {
         if let Some(fixture) = outcome.endpoint.and_then(|endpoint| fixtures.get(&endpoint)) {
             wrong += usize::from(!is_as_expected(fixture, &outcome));
-            row(&mut output, fixture, &outcome)?;
+            row(&mut output, width, fixture, &outcome)?;
         }
     }
     let all = fixtures.len();
     terminal::note(format!("{} of {all} servers judged correctly", all - wrong));
+    terminal::note("next: portmuster check localhost --show all");
     Ok(if wrong == 0 { Status::Complete } else { Status::Incomplete })
 }
 
@@ -69,32 +89,43 @@ fn is_as_expected(fixture: &Fixture, outcome: &Outcome) -> bool {
     verdict.state.name() == fixture.state && verdict.service.map(Service::name) == fixture.service
 }
 
-fn header(output: &mut impl Write) -> io::Result<()> {
+fn header(output: &mut impl Write, width: Option<usize>) -> io::Result<()> {
     let bold = Style::new().bold();
-    writeln!(
-        output,
-        "{bold}{:<8} {:<46} {:<7} {:<13} {:>7}  GREETING OR REASON{bold:#}",
-        "SERVER", "WHICH", "STATE", "SERVICE", "MS"
-    )
+    let header = ["SERVER", "WHICH", "STATE", "SERVICE", "MS", "GREETING OR REASON"];
+    writeln!(output, "{bold}{}{bold:#}", line(width, header))
 }
 
-fn row(output: &mut impl Write, fixture: &Fixture, outcome: &Outcome) -> io::Result<()> {
+fn row(
+    output: &mut impl Write,
+    width: Option<usize>,
+    fixture: &Fixture,
+    outcome: &Outcome,
+) -> io::Result<()> {
     let verdict = &outcome.verdict;
     let style =
         if is_as_expected(fixture, outcome) { Style::new() } else { AnsiColor::Red.on_default() };
-    let last_column = match verdict.service {
+    let last = match verdict.service {
         Some(_) => escape_line(&verdict.banner),
         None => verdict.reason.to_string(),
     };
-    let last_column: String = last_column.chars().take(GREETING_MAX).collect();
     let service = verdict.service.map_or("", Service::name);
-    let line = format!(
-        "{:<8} {:<46} {:<7} {service:<13} {:>7.1}  {last_column}",
-        fixture.kind,
-        fixture.about,
-        verdict.state,
-        verdict.times.total.as_secs_f64() * 1e3,
-    );
-    writeln!(output, "{style}{}{style:#}", line.trim_end())?;
+    let ms = format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3);
+    let kind = fixture.kind.to_string();
+    let cells = [&kind, fixture.about, verdict.state.name(), service, &ms, &last];
+    writeln!(output, "{style}{}{style:#}", line(width, cells))?;
     output.flush()
+}
+
+/// Formats a line in so many columns; `None`: as many as it needs.
+fn line(width: Option<usize>, [kind, about, state, service, ms, last]: [&str; 6]) -> String {
+    let cells = match width {
+        Some(width) if width < NARROW => {
+            let rest = format!(" {state:<7} {service:<13} ");
+            let columns = width.saturating_sub(rest.len() + GREETING_MIN).min(ABOUT_COLUMNS);
+            format!("{:<columns$}{rest}", shorten(about, columns))
+        }
+        _ => format!("{kind:<8} {about:<ABOUT_COLUMNS$} {state:<7} {service:<13} {ms:>7}  "),
+    };
+    let left = width.map_or(GREETING_MAX, |width| width.saturating_sub(cells.chars().count()));
+    format!("{cells}{}", shorten(last, left.min(GREETING_MAX))).trim_end().to_owned()
 }

@@ -11,7 +11,7 @@ use crate::{
     read_files::ReadFiles,
     signals,
     status::Status,
-    terminal::{self, paint},
+    terminal::{self, Screen},
 };
 
 mod source;
@@ -59,7 +59,8 @@ fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
     });
     match diff.output {
         ChangeFormat::Table => {
-            let mut table = ChangeTable::new(&mut output, paint(&io::stdout()));
+            let Screen { paint, width } = Screen::stdout();
+            let mut table = ChangeTable::new(&mut output, paint).width(width);
             shown.try_for_each(|change: Change| table.write(&change))?;
         }
         ChangeFormat::Jsonl => {

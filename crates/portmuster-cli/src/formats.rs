@@ -15,6 +15,7 @@ mod line_buffer;
 mod rowless;
 
 pub(crate) use self::line_buffer::LineBuffer;
+use crate::terminal::Screen;
 
 /// The formats, in the order in which the help lists them.
 pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
@@ -23,7 +24,9 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
         about: "aligned columns for reading",
         shows_all: false,
         storage: Storage::Rows(RowFormat {
-            stream: |output, _, paint| Ok(Box::new(Table::new(output, paint))),
+            stream: |output, _, screen| {
+                Ok(Box::new(Table::new(output, screen.paint).width(screen.width)))
+            },
             file: |output, _| Ok(Box::new(Table::new(output, Paint::Plain))),
             append: Ok(|output| Box::new(Table::new(output, Paint::Plain))),
             resume: |output, point| Ok(Box::new(Table::resume(output, Paint::Plain, point)?)),
@@ -119,7 +122,7 @@ type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
 /// A format of rows that are written one after another.
 pub(crate) struct RowFormat {
     /// Begins rows on a stream.
-    pub(crate) stream: fn(RowStream, &Beginning, Paint) -> io::Result<Box<dyn Sink>>,
+    pub(crate) stream: fn(RowStream, &Beginning, Screen) -> io::Result<Box<dyn Sink>>,
     /// Begins rows in an empty file.
     pub(crate) file: fn(RowFile, &Beginning) -> io::Result<Box<dyn ResumableSink>>,
     /// Begins rows after those of other runs; or why that is impossible.

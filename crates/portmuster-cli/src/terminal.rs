@@ -5,9 +5,10 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use anstream::{AutoStream, ColorChoice, stream::RawStream};
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use portmuster::sink::{Paint, escape_line};
+use rustix::termios::tcgetwinsize;
 
 use crate::status::Status;
 
@@ -67,10 +68,27 @@ fn write_message(prefix: &str, style: Style, message: &str) {
     );
 }
 
-/// Returns whether to write colours to this stream, according to `--color`.
-pub(crate) fn paint(stream: &impl RawStream) -> Paint {
-    match AutoStream::choice(stream) {
-        ColorChoice::Never => Paint::Plain,
-        _ => Paint::Ansi,
+/// What a stream can show.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    pub(crate) paint: Paint,
+    /// The number of columns; `None` if it is no terminal.
+    pub(crate) width: Option<usize>,
+}
+
+impl Screen {
+    /// A file or pipe.
+    pub(crate) const PLAIN: Self = Self { paint: Paint::Plain, width: None };
+
+    /// Returns what stdout can show; `--color` decides about colours.
+    pub(crate) fn stdout() -> Self {
+        let stdout = io::stdout();
+        let paint = match AutoStream::choice(&stdout) {
+            ColorChoice::Never => Paint::Plain,
+            _ => Paint::Ansi,
+        };
+        // Only terminals have a size. Some do not know it.
+        let size = tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0);
+        Self { paint, width: size.map(|size| size.ws_col.into()) }
     }
 }

@@ -48,6 +48,7 @@
 mod columns;
 mod csv;
 mod first_error;
+mod fit;
 mod interface;
 mod json;
 mod jsonl;
@@ -63,6 +64,8 @@ mod text;
 mod xml;
 
 pub use csv::Csv;
+pub use fit::shorten;
+pub(crate) use fit::{columns, describe, pad, shorten_target};
 pub use interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink};
 pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;

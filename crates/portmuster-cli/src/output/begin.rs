@@ -3,13 +3,16 @@
 use std::io;
 
 use anyhow::Context;
-use portmuster::sink::{Beginning, Paint, PreparedRun, ResumableSink, ResumePoint, Sink};
+use portmuster::sink::{Beginning, PreparedRun, ResumableSink, ResumePoint, Sink};
 
 use super::{
     file::{OpenFile, RowTarget},
     stdout::StdoutRows,
 };
-use crate::formats::{DatabaseFormat, LineBuffer, RowFormat};
+use crate::{
+    formats::{DatabaseFormat, LineBuffer, RowFormat},
+    terminal::Screen,
+};
 
 /// The sink of an output.
 pub(super) enum OutputSink {
@@ -49,10 +52,10 @@ pub(super) type Prepared<'a> = Box<dyn FnOnce() -> anyhow::Result<OutputSink> + 
 pub(super) fn rows_on_stdout(
     format: &RowFormat,
     beginning: &Beginning,
-    paint: Paint,
+    screen: Screen,
     stdout: StdoutRows,
 ) -> io::Result<OutputSink> {
-    (format.stream)(LineBuffer::new(Box::new(stdout)), beginning, paint).map(OutputSink::Stream)
+    (format.stream)(LineBuffer::new(Box::new(stdout)), beginning, screen).map(OutputSink::Stream)
 }
 
 /// Begins rows in a file, after the existing rows if the file keeps them.
@@ -65,7 +68,7 @@ pub(super) fn rows_in_file(
     let has_rows = file.has_rows();
     let begun = match (file.begin()?, format.append) {
         (RowTarget::Stream(file), _) => {
-            let begun = (format.stream)(LineBuffer::new(Box::new(file)), beginning, Paint::Plain);
+            let begun = (format.stream)(LineBuffer::new(Box::new(file)), beginning, Screen::PLAIN);
             begun.map(OutputSink::Stream)
         }
         (RowTarget::File(file), Ok(append)) if has_rows => {

@@ -21,7 +21,7 @@ use crate::{
     file_identity::{Identity, redirected},
     formats::{DatabaseFormat, RowFormat, Storage},
     read_files::ReadFiles,
-    terminal::paint,
+    terminal::Screen,
 };
 
 /// An output that is open and locked, and not changed yet.
@@ -60,7 +60,7 @@ impl OpenOutput {
         Ok(match self {
             Self::Stdout(format, redirection) => Box::new(move || {
                 let stdout = StdoutRows::new(&redirection);
-                Ok(begin::rows_on_stdout(format, beginning, paint(&io::stdout()), stdout)?)
+                Ok(begin::rows_on_stdout(format, beginning, Screen::stdout(), stdout)?)
             }),
             Self::File(format, file) => {
                 Box::new(move || begin::rows_in_file(format, beginning, file))

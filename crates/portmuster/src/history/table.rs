@@ -7,26 +7,47 @@ use anstyle::{AnsiColor, Style};
 use super::change::{Change, ChangeKind, ChangeSide};
 use crate::{
     outcome::{PortState, Service},
-    sink::{Paint, escape_line},
+    sink::{Paint, columns, describe, escape_line, pad, shorten, shorten_target},
 };
 
 /// Limit of the length of an old result, in characters.
 const BEFORE_MAX: usize = 36;
-/// Limit of the length of a new result, in characters.
+/// The most columns of a new result without its findings.
 const NOW_MAX: usize = 100;
+
+/// The columns of the target and of the kinds of a change, and of the target on a narrow terminal.
+const TARGET_COLUMNS: usize = 26;
+const TARGET_COLUMNS_NARROW: usize = 21;
+const KINDS_COLUMNS: usize = 20;
+
+/// Terminals with fewer columns are narrow.
+const NARROW: usize = 80;
+
+/// The fewest columns of a result.
+const RESULT_COLUMNS_MIN: usize = 8;
 
 /// Writes each change as one row of a table under a header.
 #[derive(Debug)]
 pub struct ChangeTable<W> {
     output: W,
     paint: Paint,
+    /// The most columns of a row. `None`: as many as it needs.
+    width: Option<usize>,
     has_header: bool,
 }
 
 impl<W: Write> ChangeTable<W> {
     /// Creates a table that is written to `output`.
     pub fn new(output: W, paint: Paint) -> Self {
-        Self { output, paint, has_header: false }
+        Self { output, paint, width: None, has_header: false }
+    }
+
+    /// Limits rows to the width of a terminal, in columns; `None`, the default: no limit.
+    ///
+    /// Results are shortened first, then targets, each with an ellipsis.
+    #[must_use]
+    pub fn width(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
     }
 
     /// Writes one change.
@@ -35,26 +56,51 @@ impl<W: Write> ChangeTable<W> {
     /// The change could not be written.
     pub fn write(&mut self, change: &Change) -> io::Result<()> {
         if !std::mem::replace(&mut self.has_header, true) {
-            self.row(Style::new().bold(), ["TARGET", "CHANGE", "BEFORE", "NOW"])?;
+            let now = |columns| shorten("NOW", columns).into_owned();
+            self.row(Style::new().bold(), ["TARGET", "CHANGE", "BEFORE"], now)?;
         }
         let mut kinds: Vec<_> = change.kinds.iter().copied().map(short_name).collect();
         kinds.dedup();
-        let before = change.old.as_ref().map_or_else(String::new, describe);
-        let mut now = shortened(change.new.as_ref().map_or_else(String::new, describe), NOW_MAX);
-        if let Some(findings) = findings(change) {
-            now = format!("{now} [{findings}]");
-        }
-        let before = shortened(before, BEFORE_MAX);
-        self.row(style(change), [&target(change), &kinds.join(","), &before, &now])
+        let before = change.old.as_ref().map_or_else(String::new, result);
+        let now = change.new.as_ref().map_or_else(String::new, result);
+        let (findings, what) = findings(change);
+        let now = |columns| describe(&shorten(&now, NOW_MAX), &findings, what, columns);
+        self.row(style(change), [&target(change), &kinds.join(","), &before], now)
     }
 
-    fn row(&mut self, style: Style, [target, kinds, before, now]: [&str; 4]) -> io::Result<()> {
+    /// Writes one row. `now` formats its last column, whose width is what the others leave.
+    fn row(
+        &mut self,
+        style: Style,
+        [target, kinds, before]: [&str; 3],
+        now: impl FnOnce(usize) -> String,
+    ) -> io::Result<()> {
         let style = match self.paint {
             Paint::Plain => Style::new(),
             Paint::Ansi => style,
         };
-        let row = format!("{target:<26} {kinds:<20} {before:<BEFORE_MAX$} {now}");
+        let cells = self.cells(target, kinds, before);
+        let left = self.width.map_or(usize::MAX, |width| width.saturating_sub(columns(&cells)));
+        let row = cells + &now(left);
         writeln!(self.output, "{style}{}{style:#}", row.trim_end())
+    }
+
+    /// Formats all columns of a row but the last.
+    fn cells(&self, target: &str, kinds: &str, before: &str) -> String {
+        let before_in = |columns: usize| pad(&shorten(before, columns), columns);
+        let Some(width) = self.width else {
+            let (target, kinds) = (pad(target, TARGET_COLUMNS), pad(kinds, KINDS_COLUMNS));
+            return format!("{target} {kinds} {} ", before_in(BEFORE_MAX));
+        };
+        let is_narrow = width < NARROW;
+        let target_columns = if is_narrow { TARGET_COLUMNS_NARROW } else { TARGET_COLUMNS };
+        // A long target takes the place of the padding, and is shortened only if that is not enough.
+        let is_long = columns(target) > target_columns;
+        let kinds = if is_long { kinds.to_owned() } else { pad(kinds, KINDS_COLUMNS) };
+        let target_max = width.saturating_sub(columns(&kinds) + 3 + 2 * RESULT_COLUMNS_MIN);
+        let target = pad(&shorten_target(target, target_max.max(target_columns)), target_columns);
+        let results = width.saturating_sub(columns(&target) + columns(&kinds) + 3);
+        format!("{target} {kinds} {} ", before_in((results / 2).min(BEFORE_MAX)))
     }
 }
 
@@ -78,7 +124,7 @@ fn target(change: &Change) -> String {
 }
 
 /// Describes a result in short.
-fn describe(ChangeSide { result, .. }: &ChangeSide) -> String {
+fn result(ChangeSide { result, .. }: &ChangeSide) -> String {
     let Some(service) = &result.service else {
         return escape_line(format!("{} ({})", result.state, result.reason).as_bytes());
     };
@@ -94,30 +140,18 @@ fn describe(ChangeSide { result, .. }: &ChangeSide) -> String {
     escape_line(&[service.as_bytes(), b" ", &greeting].concat())
 }
 
-/// Shortens the text to `max` characters, the last of which is an ellipsis.
-fn shortened(mut text: String, max: usize) -> String {
-    if let Some((end, _)) = text.char_indices().nth(max) {
-        let end = text[..end].char_indices().next_back().map_or(0, |(last, _)| last);
-        text.truncate(end);
-        text.push('…');
-    }
-    text
-}
-
-/// Lists the findings that appeared or disappeared, or else all findings of the new run; `None` if
-/// there is nothing to list.
-fn findings(change: &Change) -> Option<String> {
+/// Lists the findings that appeared or disappeared, or else all findings of the new run, and says what
+/// they are.
+fn findings(change: &Change) -> (Vec<String>, &'static str) {
     let signed = |sign: &'static str, findings: &[Box<str>]| -> Vec<String> {
         findings.iter().map(|finding| escape_line(format!("{sign}{finding}").as_bytes())).collect()
     };
-    let mut names = signed("+", &change.new_findings);
-    names.extend(signed("-", &change.gone_findings));
-    if names.is_empty()
-        && let Some(new) = &change.new
-    {
-        names = signed("", &new.result.findings);
+    let mut changed = signed("+", &change.new_findings);
+    changed.extend(signed("-", &change.gone_findings));
+    match &change.new {
+        Some(new) if changed.is_empty() => (signed("", &new.result.findings), "weak"),
+        _ => (changed, "changed"),
     }
-    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Returns the style of the new result, as in the table of a run.

@@ -4,9 +4,13 @@ use super::{
     jsonl::ChangesJsonl,
     read::{LINE_MAX, read_jsonl},
     run_results::RunResults,
+    table::ChangeTable,
     target_result::TargetResult,
 };
-use crate::outcome::PortState;
+use crate::{
+    outcome::PortState,
+    sink::{Paint, columns},
+};
 
 fn result(state: PortState, service: Option<&str>) -> TargetResult {
     TargetResult {
@@ -331,4 +335,35 @@ fn change_is_one_escaped_json_line() {
             "\"ssh_software\":\"evil\\u001b[2J\\u202e\",\"findings\":[\"ssh-1\"]}}\n"
         )
     );
+}
+
+#[test]
+fn rows_of_changes_fit_the_terminal() {
+    let weak = ["group1-sha1", "sha1-kex", "ssh-dss", "rc4", "3des", "cbc", "md5"];
+    let name = "a-very-long-name.of-a-host.in-the-domain.of-a-company.example.com";
+    let hosts = ["192.168.100.200", "2001:db8:1234:5678:9abc:def0:1234:5678", name];
+    let run = |result: &dyn Fn() -> TargetResult| {
+        run(hosts.into_iter().map(|host| (host, None, result())).collect())
+    };
+    let old = run(&|| result(PortState::Closed, None));
+    let new = run(&|| ssh("OpenSSH_9.2p1-with-a-long-software-version", Some(&weak)));
+    let changes: Vec<_> = Changes::between(old, new).collect();
+    assert_eq!(changes.len(), hosts.len());
+    for width in (60..300).map(Some).chain([None]) {
+        let mut output = Vec::new();
+        let mut table = ChangeTable::new(&mut output, Paint::Plain).width(width);
+        changes.iter().for_each(|change| table.write(change).expect("vectors accept any write"));
+        let text = String::from_utf8(output).expect("tables are UTF-8");
+        assert_eq!(text.lines().count(), 1 + hosts.len());
+        for line in text.lines() {
+            assert!(width.is_none_or(|width| columns(line) <= width), "{width:?}: {line}");
+        }
+        assert!(text.contains(hosts[0]), "{text}");
+        if width.is_none_or(|width| width >= 80) {
+            assert!(text.contains(&format!("[{}]:22", hosts[1])), "{text}");
+        }
+        if width.is_none_or(|width| width == 299) {
+            assert_eq!(text.matches("3des, cbc, md5]").count(), hosts.len(), "{text}");
+        }
+    }
 }
