@@ -30,6 +30,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("xmllint", "libxml2-utils"),
     ("/usr/share/nmap/nmap.dtd", "nmap-common"),
     ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
+    ("/usr/lib/python3/dist-packages/nmap/nmap.py", "python3-nmap"),
+    ("ndiff", "ndiff"),
+    ("xsltproc", "xsltproc"),
 ];
 
 /// The programs that benchmarks compare or measure with, each with its Debian package.
@@ -189,7 +192,7 @@ fn create_sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 14] = [
+    const PACKAGES: [&str; 17] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -204,6 +207,9 @@ mod tests {
         "libxml2-utils",
         "nmap-common",
         "python3-libnmap",
+        "python3-nmap",
+        "ndiff",
+        "xsltproc",
     ];
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{self, Write},
     path::Path,
 };
 
 use portmuster::sink::{
     Beginning, Csv, DatabaseError, Jsonl, Paint, PreparedRun, ResumableOutput, ResumableSink,
-    ResumePoint, SCHEMA, Sink, Sqlite, Table, Xml, XmlFile,
+    ResumePoint, SCHEMA, Sink, Sqlite, Table, Xml, XmlFile, group_hosts,
 };
 
 mod line_buffer;
@@ -30,6 +31,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             header: String::new,
             row_prefix: || None,
             is_rowless: |_| false,
+            group: None,
         }),
     },
     OutputFormat {
@@ -44,6 +46,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             header: String::new,
             row_prefix: || Some(format!("{{\"schema\":{SCHEMA},")),
             is_rowless: |_| false,
+            group: None,
         }),
     },
     OutputFormat {
@@ -58,6 +61,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             header: Csv::header,
             row_prefix: || Some(format!("{SCHEMA},")),
             is_rowless: |content| content == Csv::header().as_bytes(),
+            group: None,
         }),
     },
     OutputFormat {
@@ -73,6 +77,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             header: String::new,
             row_prefix: || None,
             is_rowless: rowless::is_rowless_xml,
+            group: Some(|rows, output, scratch, point| group_hosts(rows, output, scratch, point)),
         }),
     },
     OutputFormat {
@@ -116,6 +121,12 @@ pub(crate) type RowFile = LineBuffer<Box<dyn ResumableOutput>>;
 /// Begins rows after those of other runs.
 type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
 
+/// Writes the rows of a finished file to another one, in which rows that belong together are grouped.
+///
+/// The arguments are the two files, a folder for temporary files, and a resume point of the first. Returns
+/// the resume point of the second.
+pub(crate) type GroupRows = fn(&File, &File, &Path, ResumePoint) -> io::Result<ResumePoint>;
+
 /// A format of rows that are written one after another.
 pub(crate) struct RowFormat {
     /// Begins rows on a stream.
@@ -132,6 +143,8 @@ pub(crate) struct RowFormat {
     pub(crate) row_prefix: fn() -> Option<String>,
     /// Returns whether content is no more than what a run writes before its rows. It is not empty.
     pub(crate) is_rowless: fn(&[u8]) -> bool,
+    /// Groups the rows of a file once the run has ended; `None`: they stay as they were written.
+    pub(crate) group: Option<GroupRows>,
 }
 
 /// A format of databases, which collect runs.
@@ -156,6 +169,11 @@ impl OutputFormat {
     /// Returns whether the format is a database, which needs a file.
     pub(crate) fn is_database(&self) -> bool {
         matches!(self.storage, Storage::Database(_))
+    }
+
+    /// Returns whether a new file with grouped rows replaces a file of this format at the end of the run.
+    pub(crate) fn groups_rows(&self) -> bool {
+        matches!(self.storage, Storage::Rows(RowFormat { group: Some(_), .. }))
     }
 }
 

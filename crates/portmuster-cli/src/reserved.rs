@@ -14,6 +14,7 @@ use portmuster::journal::is_reserved_name;
 use crate::{
     args::{Check, OutputSpec, SummarySpec},
     file_identity::{Identity, follow_links, identity_at, parent, redirected, regular_at},
+    output::is_reserved_for_grouping,
     read_files::ReadFiles,
 };
 
@@ -46,6 +47,9 @@ pub(crate) fn refuse_reserved(check: &Check, reads: &ReadFiles) -> anyhow::Resul
     }
     if let Some(journal) = journal {
         refuse_beside_journal(journal, &all)?;
+    }
+    for output in check.outputs.iter().filter(|output| output.format().groups_rows()) {
+        output.file().map_or(Ok(()), |path| refuse_beside_grouped(path, &all))?;
     }
     for path in written {
         refuse_beside_existing(path)?;
@@ -148,20 +152,41 @@ fn is_sidecar(beginning: &[u8]) -> bool {
 
 /// Refuses any of the paths that the journal uses to write its next version.
 fn refuse_beside_journal(journal: &Path, others: &[&Path]) -> anyhow::Result<()> {
-    let Some(location) = Location::of(journal) else { return Ok(()) };
-    for other in others {
-        let is_in_the_way = Location::of(other).is_some_and(|other| {
-            other.folder == location.folder && is_reserved_name(&location.name, &other.name)
-        });
-        if is_in_the_way {
-            bail!(
-                "{} is a name that the journal {} uses internally: choose another name",
-                name(other),
-                name(journal)
-            );
-        }
+    match find_beside(journal, others, is_reserved_name) {
+        Some(other) => bail!(
+            "{} is a name that the journal {} uses internally: choose another name",
+            name(other),
+            name(journal)
+        ),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses any of the paths that the output uses to group its rows.
+fn refuse_beside_grouped(output: &Path, others: &[&Path]) -> anyhow::Result<()> {
+    match find_beside(output, others, is_reserved_for_grouping) {
+        Some(other) => bail!(
+            "{} is a name that the output {} uses internally: choose another name",
+            name(other),
+            name(output)
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Returns the first of the paths whose name in the directory of `path` is reserved for it.
+fn find_beside<'a>(
+    path: &Path,
+    others: &[&'a Path],
+    is_reserved: fn(&OsStr, &OsStr) -> bool,
+) -> Option<&'a Path> {
+    let location = Location::of(path)?;
+    let is_in_the_way = |other: &&&Path| {
+        let other = Location::of(other);
+        other
+            .is_some_and(|it| it.folder == location.folder && is_reserved(&location.name, &it.name))
+    };
+    others.iter().find(is_in_the_way).copied()
 }
 
 /// Refuses a path that is a file of `SQLite` beside an existing database.

@@ -79,4 +79,4 @@ pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unescape;
 pub use text::{escape, escape_line};
-pub use xml::{Xml, XmlFile};
+pub use xml::{Xml, XmlFile, group_hosts};

@@ -7,6 +7,7 @@ use portmuster::sink::{Beginning, Paint, PreparedRun, ResumableSink, ResumePoint
 
 use super::{
     file::{OpenFile, RowTarget},
+    grouped::remove_leftovers,
     stdout::StdoutRows,
 };
 use crate::formats::{DatabaseFormat, LineBuffer, RowFormat};
@@ -63,6 +64,9 @@ pub(super) fn rows_in_file(
 ) -> anyhow::Result<OutputSink> {
     let name = file.name();
     let has_rows = file.has_rows();
+    if format.group.is_some() {
+        remove_leftovers(file.path());
+    }
     let begun = match (file.begin()?, format.append) {
         (RowTarget::Stream(file), _) => {
             let begun = (format.stream)(LineBuffer::new(Box::new(file)), beginning, Paint::Plain);

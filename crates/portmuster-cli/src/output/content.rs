@@ -66,6 +66,11 @@ impl Content {
         }
     }
 
+    /// Returns whether a new file with grouped rows replaces the file at the end of the run.
+    pub(super) fn groups(self) -> bool {
+        matches!(self, Self::Rows(RowFormat { group: Some(_), .. }))
+    }
+
     /// Returns the words for a message that says what a file lacks.
     pub(super) fn lost(self) -> &'static str {
         match self {

@@ -11,6 +11,7 @@ use anyhow::bail;
 use super::{
     content::Content,
     file::OpenFile,
+    grouped::refuse_fixed_folder,
     lock::{is_open_database, lock, refuse_locked},
     run_tag::RunTag,
 };
@@ -88,13 +89,17 @@ impl OpenRequest<'_> {
 
     /// Returns whether the content of the file decides what becomes of it.
     fn is_read(&self) -> bool {
-        self.appends() || self.content.is_database() || self.check.journal.journal.is_some()
+        let is_resumable = self.check.journal.journal.is_some();
+        self.appends() || self.content.is_database() || self.content.groups() || is_resumable
     }
 
     /// Opens the file; `None`: another program has just created, removed or replaced it.
     fn try_open(&self) -> anyhow::Result<Option<OpenFile>> {
         match self.path.metadata() {
-            Ok(found) if found.is_file() => self.open_existing(&found),
+            Ok(found) if found.is_file() => {
+                self.refuse_fixed_folder()?;
+                self.open_existing(&found)
+            }
             Ok(_) => self.open_stream().map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(),
             Err(error) => Err(error.into()),
@@ -210,6 +215,10 @@ impl OpenRequest<'_> {
             return Err(error);
         }
         Ok(open.is_at_its_path().then_some(open))
+    }
+
+    fn refuse_fixed_folder(&self) -> anyhow::Result<()> {
+        if self.content.groups() { refuse_fixed_folder(self.path) } else { Ok(()) }
     }
 
     /// Refuses a file that is another output or that the run reads.

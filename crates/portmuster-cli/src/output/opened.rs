@@ -10,6 +10,7 @@ use super::{
     content::Content,
     error::OpenError,
     file::{CreatedFile, ExpectedFile, OpenFile},
+    grouped,
     open::OpenRequest,
     resume,
     saved::{JournaledOutput, SavedOutput},
@@ -34,7 +35,8 @@ pub(super) enum OpenOutput {
 }
 
 impl OpenOutput {
-    fn file(&self) -> Option<&OpenFile> {
+    /// Returns the open file; `None`: stdout.
+    pub(super) fn file(&self) -> Option<&OpenFile> {
         match self {
             Self::Stdout(..) => None,
             Self::File(_, file) | Self::Database(_, file) | Self::Resumed(_, file, _) => Some(file),
@@ -170,13 +172,18 @@ pub(super) fn reopen_all(
         let saved = saved.with_context(|| format!("the journal has no output {name}"))?;
         let content = Content::of(spec);
         let request = OpenRequest { path, content, check, reads: &reads, others: &[] };
-        let reopened = resume::reopen(&request, saved).and_then(|file| {
+        let reopen = || {
+            if content.groups() && run.is_none() {
+                grouped::finish_replacement(path, saved.inode)?;
+            }
+            let file = resume::reopen(&request, saved)?;
             match run {
                 Some(run) => resume::refuse_foreign(&file, spec, saved, run)?,
                 None => resume::refuse_incomplete(&request, saved)?,
             }
             Ok(OpenOutput::Resumed(&spec.format().storage, file, saved.resume_point))
-        });
+        };
+        let reopened: anyhow::Result<_> = reopen();
         let name = || format!("opening the output {}", path.display());
         opened.push(reopened.with_context(name)?);
     }

@@ -13,6 +13,7 @@ use super::{
     begin::{self, OutputSink, Prepared},
     content::Content,
     file::OpenFile,
+    grouped::remove_leftovers,
     open::OpenRequest,
     run_tag::RunTag,
     saved::{SavedOutput, checksum_before},
@@ -174,6 +175,9 @@ pub(super) fn rows(
     let resume = || -> anyhow::Result<OutputSink> {
         if matches!(resume_point, ResumePoint::Run { .. }) {
             bail!("the journal has no resume point for it");
+        }
+        if format.group.is_some() {
+            remove_leftovers(file.path());
         }
         let resumed = (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), resume_point);
         Ok(OutputSink::Resumable(resumed?))
