@@ -8,7 +8,7 @@ use std::{
 };
 
 use portmuster::sink::{
-    Beginning, Csv, DatabaseError, Jsonl, Paint, PreparedRun, ResumableOutput, ResumableSink,
+    Beginning, Csv, DatabaseError, Jsonl, List, Paint, PreparedRun, ResumableOutput, ResumableSink,
     ResumePoint, SCHEMA, Sink, Sqlite, Table, Xml, XmlFile, group_hosts,
 };
 
@@ -18,7 +18,7 @@ mod rowless;
 pub(crate) use self::line_buffer::LineBuffer;
 
 /// The formats, in the order in which the help lists them.
-pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
+pub(crate) static OUTPUT_FORMATS: [OutputFormat; 6] = [
     OutputFormat {
         name: "table",
         about: "aligned columns for reading",
@@ -28,6 +28,21 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             file: |output, _| Ok(Box::new(Table::new(output, Paint::Plain))),
             append: Ok(|output| Box::new(Table::new(output, Paint::Plain))),
             resume: |output, point| Ok(Box::new(Table::resume(output, Paint::Plain, point)?)),
+            header: String::new,
+            row_prefix: || None,
+            is_rowless: |_| false,
+            group: None,
+        }),
+    },
+    OutputFormat {
+        name: "list",
+        about: "host:port, one per line, for other programs",
+        shows_all: false,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, _, _| Ok(Box::new(List::new(output))),
+            file: |output, _| Ok(Box::new(List::new(output))),
+            append: Ok(|output| Box::new(List::new(output))),
+            resume: |output, point| Ok(Box::new(List::resume(output, point)?)),
             header: String::new,
             row_prefix: || None,
             is_rowless: |_| false,

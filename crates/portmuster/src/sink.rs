@@ -51,6 +51,7 @@ mod first_error;
 mod interface;
 mod json;
 mod jsonl;
+mod list;
 mod resumable;
 mod row;
 #[cfg(test)]
@@ -66,6 +67,7 @@ pub use csv::Csv;
 pub use interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink};
 pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
+pub use list::List;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
 pub use short_text::ShortText;

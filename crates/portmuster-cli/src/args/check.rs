@@ -182,7 +182,7 @@ adds a line to an existing file, --force overwrites it, and --resume replaces on
     #[command(flatten)]
     pub(crate) journal: JournalArgs,
 
-    /// Rows to write [default: open for table, all for the other formats]
+    /// Rows to write [default: open for table and list, all for the other formats]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub(crate) show: Option<Show>,
 

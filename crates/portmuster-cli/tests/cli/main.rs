@@ -58,6 +58,7 @@ mod slow_servers;
 mod summary;
 mod summary_file;
 mod tampered;
+mod target_list;
 mod target_selection;
 mod terminal;
 mod urgent_data;
