@@ -31,6 +31,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/share/nmap/nmap.dtd", "nmap-common"),
     ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
     ("/usr/lib/python3/dist-packages/nmap/nmap.py", "python3-nmap"),
+    ("/usr/lib/python3/dist-packages/prometheus_client/parser.py", "python3-prometheus-client"),
+    ("/usr/lib/python3/dist-packages/junitparser/junitparser.py", "python3-junitparser"),
+    ("/usr/lib/python3/dist-packages/jsonschema/validators.py", "python3-jsonschema"),
     ("ndiff", "ndiff"),
     ("xsltproc", "xsltproc"),
 ];
@@ -192,7 +195,7 @@ fn create_sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 17] = [
+    const PACKAGES: [&str; 20] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -208,6 +211,9 @@ mod tests {
         "nmap-common",
         "python3-libnmap",
         "python3-nmap",
+        "python3-prometheus-client",
+        "python3-junitparser",
+        "python3-jsonschema",
         "ndiff",
         "xsltproc",
     ];

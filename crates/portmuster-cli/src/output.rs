@@ -1,7 +1,8 @@
 //! The outputs of a run: rows on stdout and in files.
 //!
-//! [`Outputs`] writes each outcome to every sink, and [`SummaryFile`] is the file of `--summary`. Opening is in two steps: `opened` opens and locks
-//! all files (`open`, `resume`), then begins their sinks (`begin`), and only this changes a file.
+//! [`Outputs`] writes each outcome to every sink; a [`ClosingFile`] and a [`MetricsFile`] are written at the
+//! end of the run. Opening is in two steps: `opened` opens and locks all files (`open`, `resume`), then
+//! begins their sinks (`begin`), and only this changes a file.
 
 use std::io;
 
@@ -12,19 +13,21 @@ use portmuster::{
 };
 
 mod begin;
+mod beside;
+mod closing_file;
 mod content;
 mod empty;
 mod error;
 mod file;
 mod grouped;
 mod lock;
+mod metrics_file;
 mod open;
 mod opened;
 mod resume;
 mod run_tag;
 mod saved;
 mod stdout;
-mod summary_file;
 mod writes;
 
 use self::{
@@ -35,10 +38,12 @@ use self::{
     writes::ForeignChange,
 };
 pub(crate) use self::{
+    beside::is_reserved_name as is_reserved_beside,
+    closing_file::ClosingFile,
+    content::ClosingContent,
     error::{OpenError, WriteError},
-    grouped::is_reserved as is_reserved_for_grouping,
+    metrics_file::MetricsFile,
     saved::{JournaledOutput, SavedOutput},
-    summary_file::SummaryFile,
 };
 use crate::{
     args::{Check, OutputSpec, Show},

@@ -22,6 +22,7 @@ use super::{
     input_format::InputFormatArgs,
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
+    reports::ReportArgs,
     selection::Selection,
     settings::build,
     values::{self, Ceiling},
@@ -175,6 +176,9 @@ also if it was interrupted or failed. `json=-` writes it to stdout, if no output
 adds a line to an existing file, --force overwrites it, and --resume replaces one earlier summary."
     )]
     pub(crate) summary: Option<SummarySpec>,
+
+    #[command(flatten)]
+    pub(crate) reports: ReportArgs,
 
     #[command(flatten)]
     pub(crate) existing: ExistingFiles,

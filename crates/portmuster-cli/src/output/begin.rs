@@ -6,8 +6,9 @@ use anyhow::Context;
 use portmuster::sink::{Beginning, Paint, PreparedRun, ResumableSink, ResumePoint, Sink};
 
 use super::{
+    beside::remove_leftovers,
     file::{OpenFile, RowTarget},
-    grouped::remove_leftovers,
+    grouped,
     stdout::StdoutRows,
 };
 use crate::formats::{DatabaseFormat, LineBuffer, RowFormat};
@@ -65,7 +66,7 @@ pub(super) fn rows_in_file(
     let name = file.name();
     let has_rows = file.has_rows();
     if format.group.is_some() {
-        remove_leftovers(file.path());
+        remove_leftovers(file.path(), grouped::BEGINNING);
     }
     let begun = match (file.begin()?, format.append) {
         (RowTarget::Stream(file), _) => {

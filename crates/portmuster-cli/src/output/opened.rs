@@ -173,7 +173,7 @@ pub(super) fn reopen_all(
         let content = Content::of(spec);
         let request = OpenRequest { path, content, check, reads: &reads, others: &[] };
         let reopen = || {
-            if content.groups() && run.is_none() {
+            if content.is_replaced() && run.is_none() {
                 grouped::finish_replacement(path, saved.inode)?;
             }
             let file = resume::reopen(&request, saved)?;

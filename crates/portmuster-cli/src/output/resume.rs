@@ -11,9 +11,10 @@ use portmuster::sink::ResumePoint;
 
 use super::{
     begin::{self, OutputSink, Prepared},
+    beside::remove_leftovers,
     content::Content,
     file::OpenFile,
-    grouped::remove_leftovers,
+    grouped,
     open::OpenRequest,
     run_tag::RunTag,
     saved::{SavedOutput, checksum_before},
@@ -52,7 +53,9 @@ pub(super) fn reopen(request: &OpenRequest<'_>, saved: &SavedOutput) -> anyhow::
         }
         ResumePoint::Run { .. } => match request.content {
             Content::Database(database) => (database.inspect)(request.path)?,
-            Content::Rows(_) | Content::Summary => bail!("the journal has no resume point for it"),
+            Content::Rows(_) | Content::Closing(_) | Content::Metrics => {
+                bail!("the journal has no resume point for it")
+            }
         },
         _ => bail!("the journal has no resume point for it"),
     }
@@ -177,7 +180,7 @@ pub(super) fn rows(
             bail!("the journal has no resume point for it");
         }
         if format.group.is_some() {
-            remove_leftovers(file.path());
+            remove_leftovers(file.path(), grouped::BEGINNING);
         }
         let resumed = (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), resume_point);
         Ok(OutputSink::Resumable(resumed?))

@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use crate::{
     folder::{Folder, output, read},
     journal::{COMPLETE, JournaledRun},
-    program::{LIMIT, Running, check},
+    program::{LIMIT, Running, check, wait_until},
     row::Row,
     servers::{start, start_lab, target},
     shell::{FILES_ONLY, sh_in_namespaces, sh_with_etc},
@@ -118,7 +118,7 @@ fn read_with_python_nmap(file: &Path) -> BTreeMap<String, BTreeMap<u16, String>>
 }
 
 /// Runs a Python program on the file, and returns its output.
-fn python(program: &str, package: &str, file: &Path) -> String {
+pub(crate) fn python(program: &str, package: &str, file: &Path) -> String {
     // The system's Python finds the packages of the system.
     let read = Command::new("/usr/bin/python3").args(["-c", program]).arg(file).output();
     let read = read.expect("install python3");
@@ -278,13 +278,22 @@ fn stream_and_interrupted_run_with_a_journal_keep_one_host_for_each_row() {
 fn interrupted_run_without_a_journal_is_grouped() {
     let folder = Folder::new();
     let file = folder.file("rows.xml");
-    let mut running =
-        Running::check(["-i", "-", "-o", "table", "--show=all", "-o", &output("xml", &file)]);
-    running.feed("127.0.0.1:1\n127.0.0.1:2\n");
-    while !running.line().starts_with("127.0.0.1:2") {}
+    let silent = start(Behaviour::Silent);
+    let waits = [&target(&silent), "--first-byte=1h", "--deadline=1h", "--speak-first=never"];
+    let arguments = ["127.0.0.1:1-2", "-o", &output("xml", &file)];
+    let running = Running::check([&arguments[..], &waits].concat());
+    silent.wait_for(LIMIT, |counts| counts.accepted == 1);
+    wait_until("both rows", || read(&file).matches("<port ").count() == 2);
     running.signal(Signal::INT);
     assert_eq!(running.end().status, Some(130));
-    assert_grouped(&file, 1..=2);
+    assert_valid(&file);
+    let document = read(&file);
+    assert_eq!(
+        document.matches("<host ").count(),
+        1,
+        "both closed ports are of one host: {document}"
+    );
+    assert_eq!(document.matches("<port ").count(), 2, "{document}");
 }
 
 /// The state between the last checkpoint and the renaming of the grouped file.
@@ -292,7 +301,7 @@ fn interrupted_run_without_a_journal_is_grouped() {
 fn resume_of_a_run_that_was_killed_before_it_replaced_the_rows_replaces_them() {
     let run = JournaledRun::new(&["xml"], &["127.0.0.1:1-9"]);
     assert_eq!(check(run.arguments(false)).status, Some(0));
-    let (file, new) = (run.file("xml"), run.file(".xml.aB3xyz.grouped"));
+    let (file, new) = (run.file("xml"), run.file(".xml.aB3xyz.new"));
     assert_grouped(&file, 1..=9);
     for has_rows in [true, false] {
         let inode = fs::metadata(&file).expect("it exists").ino();
@@ -351,7 +360,7 @@ fn grouped_file_keeps_the_link_and_the_permissions_of_the_rows() {
     symlink("rows.xml", &link).expect("the folder is writable");
     let mode = fs::Permissions::from_mode(0o640);
     fs::set_permissions(&file, mode.clone()).expect("it is ours");
-    folder.write(".rows.xml.aB3xyz.grouped", "<?xml version=");
+    folder.write(".rows.xml.aB3xyz.new", "<?xml version=");
     let ended = check(["127.0.0.1:1-9", "--force", "-o", &output("xml", &link)]);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(link.is_symlink());
@@ -365,10 +374,10 @@ fn grouped_file_keeps_the_link_and_the_permissions_of_the_rows() {
 #[test]
 fn names_and_folders_that_grouping_cannot_use_are_refused() {
     let folder = Folder::new();
-    let (rows, other) = (folder.file("rows.xml"), folder.file(".rows.xml.mine.grouped"));
+    let (rows, other) = (folder.file("rows.xml"), folder.file(".rows.xml.mine.new"));
     let ended = check(["127.0.0.1:1", "-o", &output("xml", &rows), "-o", &output("csv", &other)]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    let reason = ".rows.xml.mine.grouped is a name that the output ";
+    let reason = ".rows.xml.mine.new is a name that the output ";
     assert!(ended.stderr.contains(reason), "{ended:?}");
     let fixed = folder.path();
     let script = "mount --bind -o ro \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\"
