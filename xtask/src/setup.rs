@@ -38,6 +38,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("xsltproc", "xsltproc"),
 ];
 
+/// Fetches the package that contains the published schemas.
+const FETCH_SCHEMAS: &str = "cargo fetch --locked --manifest-path xtask/schemas/Cargo.toml";
+
 /// The programs that benchmarks compare or measure with, each with its Debian package.
 const PEERS: &[(&str, &str)] =
     &[("nmap", "nmap"), ("masscan", "masscan"), ("zmap", "zmap"), ("strace", "strace")];
@@ -66,6 +69,7 @@ pub(crate) fn run() -> Result<Status> {
     check_toolchain()?;
     let rights = rights();
     install_programs(rights)?;
+    command::run(&[], FETCH_SCHEMAS).context("fetching the schemas that the tests validate by")?;
     if rights == Rights::Root {
         create_sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }

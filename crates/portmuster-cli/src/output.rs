@@ -135,7 +135,7 @@ impl Outputs {
         let destinations: Vec<_> =
             destinations.map(|(spec, opened)| opened.destination(spec)).collect();
         let groupings = groupings(check, &opened, &journaled)?;
-        let sinks = begin_all(opened)?;
+        let sinks = begin_all(check, opened)?;
         let parts = check.outputs.iter().zip(sinks).zip(destinations).zip(journaled).zip(groupings);
         let output = |((((spec, sink), destination), journaled), grouping)| Output {
             journaled,

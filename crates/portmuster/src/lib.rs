@@ -109,6 +109,7 @@ const _: () = {
     shared::<(history::RowError, journal::JournalError, workers::WorkersError)>();
     moved::<(Outcomes, journal::Journal, journal::JournaledRun)>();
     moved::<(
+        sink::Sarif<Vec<u8>>,
         sink::List<Vec<u8>>,
         sink::Jsonl<Vec<u8>>,
         sink::Csv<Vec<u8>>,

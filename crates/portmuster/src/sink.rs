@@ -56,6 +56,7 @@ mod resumable;
 mod row;
 #[cfg(test)]
 pub(crate) mod samples;
+mod sarif;
 mod short_text;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -70,6 +71,7 @@ pub use jsonl::Jsonl;
 pub use list::List;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use sarif::{Sarif, SarifRules};
 pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) use sqlite::tests::scratch;

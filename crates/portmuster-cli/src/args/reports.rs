@@ -33,4 +33,8 @@ gates; the last one is an error if the run did not examine every target. The fil
 starts, so a run that was killed leaves none that an earlier one has passed."
     )]
     pub(crate) gates_junit: Option<PathBuf>,
+
+    /// Begin CSV with a byte order mark, so that Excel reads it as UTF-8
+    #[arg(long, conflicts_with_all = ["list", "count"])]
+    pub(crate) excel: bool,
 }

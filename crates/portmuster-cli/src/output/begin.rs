@@ -11,7 +11,7 @@ use super::{
     grouped,
     stdout::StdoutRows,
 };
-use crate::formats::{DatabaseFormat, LineBuffer, RowFormat};
+use crate::formats::{DatabaseFormat, LineBuffer, RowFormat, RowSettings};
 
 /// The sink of an output.
 pub(super) enum OutputSink {
@@ -50,17 +50,17 @@ pub(super) type Prepared<'a> = Box<dyn FnOnce() -> anyhow::Result<OutputSink> + 
 /// Begins rows on standard output.
 pub(super) fn rows_on_stdout(
     format: &RowFormat,
-    beginning: &Beginning,
+    settings: &RowSettings,
     paint: Paint,
     stdout: StdoutRows,
 ) -> io::Result<OutputSink> {
-    (format.stream)(LineBuffer::new(Box::new(stdout)), beginning, paint).map(OutputSink::Stream)
+    (format.stream)(LineBuffer::new(Box::new(stdout)), settings, paint).map(OutputSink::Stream)
 }
 
 /// Begins rows in a file, after the existing rows if the file keeps them.
 pub(super) fn rows_in_file(
     format: &RowFormat,
-    beginning: &Beginning,
+    settings: &RowSettings,
     file: OpenFile,
 ) -> anyhow::Result<OutputSink> {
     let name = file.name();
@@ -70,14 +70,14 @@ pub(super) fn rows_in_file(
     }
     let begun = match (file.begin()?, format.append) {
         (RowTarget::Stream(file), _) => {
-            let begun = (format.stream)(LineBuffer::new(Box::new(file)), beginning, Paint::Plain);
+            let begun = (format.stream)(LineBuffer::new(Box::new(file)), settings, Paint::Plain);
             begun.map(OutputSink::Stream)
         }
         (RowTarget::File(file), Ok(append)) if has_rows => {
             Ok(OutputSink::Resumable(append(LineBuffer::new(Box::new(file)))))
         }
         (RowTarget::File(file), _) => {
-            (format.file)(LineBuffer::new(Box::new(file)), beginning).map(OutputSink::Resumable)
+            (format.file)(LineBuffer::new(Box::new(file)), settings).map(OutputSink::Resumable)
         }
     };
     begun.with_context(|| format!("writing {name}"))

@@ -136,7 +136,7 @@ impl Content {
             bail!("it ends in the middle of a line: complete that line, or choose another file");
         }
         if let Self::Rows(format) = self
-            && !begins_with(file, &(format.header)())?
+            && !begins_with_any(file, &(format.headers)())?
         {
             bail!("its columns are not those of this version: choose another file");
         }
@@ -173,6 +173,16 @@ fn is_metrics(content: &[u8]) -> bool {
 /// Returns whether content is one summary of any version.
 fn is_summary(content: &[u8]) -> bool {
     serde_json::from_slice::<SummaryHead>(content).is_ok_and(|head| head.r#type == "summary")
+}
+
+/// Returns whether the file begins with one of the headers, or there are none.
+fn begins_with_any(file: &File, headers: &[String]) -> io::Result<bool> {
+    for header in headers {
+        if begins_with(file, header)? {
+            return Ok(true);
+        }
+    }
+    Ok(headers.is_empty())
 }
 
 fn begins_with(mut file: &File, header: &str) -> io::Result<bool> {

@@ -20,7 +20,8 @@ use crate::{
     args::{Check, OutputSpec},
     clock,
     file_identity::{Identity, redirected},
-    formats::{DatabaseFormat, RowFormat, Storage},
+    formats::{DatabaseFormat, RowFormat, RowSettings, Storage},
+    gate,
     read_files::ReadFiles,
     terminal::paint,
 };
@@ -58,21 +59,23 @@ impl OpenOutput {
     }
 
     /// Does everything that can fail because of other programs; returns the remaining step.
-    fn prepare(self, beginning: &Beginning) -> anyhow::Result<Prepared<'_>> {
+    fn prepare(self, settings: &RowSettings) -> anyhow::Result<Prepared<'_>> {
         Ok(match self {
             Self::Stdout(format, redirection) => Box::new(move || {
                 let stdout = StdoutRows::new(&redirection);
-                Ok(begin::rows_on_stdout(format, beginning, paint(&io::stdout()), stdout)?)
+                Ok(begin::rows_on_stdout(format, settings, paint(&io::stdout()), stdout)?)
             }),
             Self::File(format, file) => {
-                Box::new(move || begin::rows_in_file(format, beginning, file))
+                Box::new(move || begin::rows_in_file(format, settings, file))
             }
-            Self::Database(format, file) => begin::run_in_database(format, file, beginning)?,
+            Self::Database(format, file) => {
+                begin::run_in_database(format, file, &settings.beginning)?
+            }
             Self::Resumed(Storage::Database(format), file, resume_point) => {
                 resume::prepare_run(format, file, resume_point)?
             }
             Self::Resumed(Storage::Rows(format), file, resume_point) => {
-                Box::new(move || resume::rows(format, file, resume_point))
+                Box::new(move || resume::rows(format, settings, file, resume_point))
             }
         })
     }
@@ -108,6 +111,10 @@ pub(super) fn open_all(check: &Check) -> Result<Vec<OpenOutput>, OpenError> {
     if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
         let error =
             "only one output can go to stdout: give the others a file, such as -o jsonl=FILE";
+        return Err(anyhow!(error).into());
+    }
+    if check.reports.excel && check.outputs.iter().all(|output| output.name() != "csv") {
+        let error = "--excel is about CSV: write rows with -o csv, or remove it";
         return Err(anyhow!(error).into());
     }
     let reads = ReadFiles::of(check);
@@ -219,15 +226,22 @@ pub(super) fn journaled(
 ///
 /// # Errors
 /// An output can't be prepared or written.
-pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<OutputSink>, OpenError> {
-    let beginning = Beginning::new(clock::now(), command_line());
+pub(super) fn begin_all(
+    check: &Check,
+    opened: Vec<OpenOutput>,
+) -> Result<Vec<OutputSink>, OpenError> {
+    let settings = RowSettings {
+        beginning: Beginning::new(clock::now(), command_line()),
+        sarif: gate::sarif_rules(check),
+        is_for_excel: check.reports.excel,
+    };
     let mut outputs: Vec<_> = opened.into_iter().enumerate().collect();
     // In the order of identities, so that two runs with the same databases can't deadlock.
     outputs.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));
     let mut prepared = Vec::new();
     for (index, opened) in outputs {
         let is_database = opened.is_database();
-        let begin = opened.prepare(&beginning).map_err(OpenError::inspecting)?;
+        let begin = opened.prepare(&settings).map_err(OpenError::inspecting)?;
         prepared.push((is_database, index, begin));
     }
     prepared.sort_by_key(|&(is_database, ..)| is_database);

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     args::OutputSpec,
-    formats::{DatabaseFormat, LineBuffer, RowFormat, Storage},
+    formats::{DatabaseFormat, LineBuffer, RowFormat, RowSettings, Storage},
 };
 
 /// What happened to a database that lacks a run, and what to do about it.
@@ -171,6 +171,7 @@ pub(super) fn prepare_run(
 /// The file can't be truncated or written.
 pub(super) fn rows(
     format: &RowFormat,
+    settings: &RowSettings,
     file: OpenFile,
     resume_point: ResumePoint,
 ) -> anyhow::Result<OutputSink> {
@@ -182,7 +183,8 @@ pub(super) fn rows(
         if format.group.is_some() {
             remove_leftovers(file.path(), grouped::BEGINNING);
         }
-        let resumed = (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), resume_point);
+        let resumed =
+            (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), settings, resume_point);
         Ok(OutputSink::Resumable(resumed?))
     };
     resume().with_context(|| resuming(&name))

@@ -51,6 +51,7 @@ mod resume;
 mod resume_identity;
 mod row;
 mod sandbox;
+mod sarif;
 mod servers;
 mod shell;
 mod signals;
