@@ -30,7 +30,16 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("xmllint", "libxml2-utils"),
     ("/usr/share/nmap/nmap.dtd", "nmap-common"),
     ("/usr/lib/python3/dist-packages/libnmap/parser.py", "python3-libnmap"),
+    ("/usr/lib/python3/dist-packages/nmap/nmap.py", "python3-nmap"),
+    ("/usr/lib/python3/dist-packages/prometheus_client/parser.py", "python3-prometheus-client"),
+    ("/usr/lib/python3/dist-packages/junitparser/junitparser.py", "python3-junitparser"),
+    ("/usr/lib/python3/dist-packages/jsonschema/validators.py", "python3-jsonschema"),
+    ("ndiff", "ndiff"),
+    ("xsltproc", "xsltproc"),
 ];
+
+/// Fetches the package that contains the published schemas.
+const FETCH_SCHEMAS: &str = "cargo fetch --locked --manifest-path xtask/schemas/Cargo.toml";
 
 /// The programs that benchmarks compare or measure with, each with its Debian package.
 const PEERS: &[(&str, &str)] =
@@ -60,6 +69,7 @@ pub(crate) fn run() -> Result<Status> {
     check_toolchain()?;
     let rights = rights();
     install_programs(rights)?;
+    command::run(&[], FETCH_SCHEMAS).context("fetching the schemas that the tests validate by")?;
     if rights == Rights::Root {
         create_sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }
@@ -189,7 +199,7 @@ fn create_sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 14] = [
+    const PACKAGES: [&str; 20] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -204,6 +214,12 @@ mod tests {
         "libxml2-utils",
         "nmap-common",
         "python3-libnmap",
+        "python3-nmap",
+        "python3-prometheus-client",
+        "python3-junitparser",
+        "python3-jsonschema",
+        "ndiff",
+        "xsltproc",
     ];
 
     #[test]

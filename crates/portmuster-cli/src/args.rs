@@ -18,6 +18,7 @@ mod input_format;
 mod journal;
 mod output;
 mod pages;
+mod reports;
 mod selection;
 mod settings;
 mod values;

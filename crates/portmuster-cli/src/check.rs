@@ -12,7 +12,7 @@ use portmuster::{
 use crate::{
     args::Check,
     clock,
-    closing::{ClosingOutput, SummaryRecord},
+    closing::{ClosingOutputs, RunEnd},
     collect::{Collected, Collector},
     gate,
     input::{BadLines, Input, SharedSkipped},
@@ -45,7 +45,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         return listing::print(dry_run, input);
     }
     refuse_reserved(check, &reads)?;
-    let closing = match ClosingOutput::open(check, &reads) {
+    let closing = match ClosingOutputs::open(check, &reads) {
         Ok(closing) => closing,
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::Failed(error)) => return Ok(fail(&error)),
@@ -73,7 +73,7 @@ fn report_complete(
     input: &Input,
     gates: Option<&Gates>,
     state: &SavedState,
-    closing: Option<ClosingOutput>,
+    closing: ClosingOutputs,
 ) -> anyhow::Result<Status> {
     Outputs::inspect(check, &state.outputs)?;
     if !check.quiet {
@@ -96,9 +96,9 @@ fn check_targets(
     input: Input,
     gates: Option<Gates>,
     mut journal: Option<OpenJournal>,
-    mut closing: Option<ClosingOutput>,
+    mut closing: ClosingOutputs,
 ) -> anyhow::Result<Status> {
-    let mut outputs = match open_outputs(check, &mut journal, closing.as_mut()) {
+    let mut outputs = match open_outputs(check, &mut journal, &mut closing) {
         Ok(outputs) => outputs,
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::Failed(error)) => return Ok(fail(&error)),
@@ -167,7 +167,7 @@ fn finish(
     input: &ReadInput,
     collected: Collected,
     interrupted: &Interrupted,
-    closing: Option<ClosingOutput>,
+    closing: ClosingOutputs,
 ) -> Status {
     let Collected { account, certainty, is_stopped, gates, workers, network_losses, written } =
         collected;
@@ -227,14 +227,14 @@ fn print_summary(check: &Check, input: &ReadInput, totals: &RunTotals, workers: 
     summary::print_workers(workers, check.verbose);
 }
 
-/// Judges the gates and writes the file of `--summary`. Returns the status of the program.
+/// Judges the gates and writes the files of the end of the run. Returns the status of the program.
 ///
 /// `reached` is the status before, and whether the run was stopped before its end.
 fn close(
     check: &Check,
     gates: Option<&Gates>,
     totals: &RunTotals,
-    closing: Option<ClosingOutput>,
+    closing: ClosingOutputs,
     reached: (Status, bool),
 ) -> Status {
     let report = gates.map(|gates| gates.report(totals));
@@ -250,25 +250,25 @@ fn close(
     status.min(write_closing(closing, totals, report.as_ref(), (status, is_stopped)))
 }
 
-/// Writes the file of `--summary`, if there is one.
+/// Writes the files that are written at the end of the run.
 fn write_closing(
-    closing: Option<ClosingOutput>,
+    closing: ClosingOutputs,
     totals: &RunTotals,
     report: Option<&GateReport>,
     (status, is_stopped): (Status, bool),
 ) -> Status {
-    let Some(closing) = closing else { return Status::Complete };
-    let record = SummaryRecord::new(totals, report, clock::now(), is_stopped, status);
-    closing.write(&record).map_or_else(|error| fail(&error), |()| Status::Complete)
+    let end = RunEnd { time: clock::now(), is_stopped, status };
+    let failed = closing.write(totals, report, end);
+    failed.iter().map(fail).min().unwrap_or(Status::Complete)
 }
 
-/// Opens the outputs, and empties the file of `--summary` before any of them is changed.
+/// Opens the outputs, and empties the files of the end of the run before any of them is changed.
 fn open_outputs(
     check: &Check,
     journal: &mut Option<OpenJournal>,
-    closing: Option<&mut ClosingOutput>,
+    closing: &mut ClosingOutputs,
 ) -> Result<Outputs, OpenError> {
-    let begin_closing = || closing.map_or(Ok(()), ClosingOutput::begin);
+    let mut begin_closing = || closing.begin();
     match journal {
         Some(journal) => match journal.state() {
             Some(state) => Outputs::resume(check, &state.outputs, &state.run, begin_closing),

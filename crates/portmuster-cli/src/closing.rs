@@ -1,33 +1,94 @@
-//! The file of `--summary`: what a run has found in all, for other programs.
+//! What a run writes at its end for other programs: its summary, its metrics, and its gates as tests.
 
 use std::io::{self, Write};
 
 use anyhow::{Context, anyhow};
+use portmuster::gates::{GateReport, RunTotals};
 
+mod junit;
+mod metrics;
 mod record;
+mod run_end;
 
-pub(crate) use self::record::SummaryRecord;
+use self::record::SummaryRecord;
+pub(crate) use self::run_end::RunEnd;
 use crate::{
     args::Check,
-    output::{OpenError, SummaryFile},
+    output::{ClosingContent, ClosingFile, MetricsFile, OpenError},
     read_files::ReadFiles,
 };
 
-/// Where the summary of a run is written at its end.
-pub(crate) enum ClosingOutput {
-    Stdout,
-    File(Box<SummaryFile>),
+/// The files that are written at the end of a run.
+pub(crate) struct ClosingOutputs {
+    summary: Option<SummaryOutput>,
+    metrics: Option<Box<MetricsFile>>,
+    junit: Option<Box<ClosingFile>>,
 }
 
-impl ClosingOutput {
-    /// Opens and locks the file of the command line without changing it; `None`: there is none.
+/// Where the summary of a run is written at its end.
+enum SummaryOutput {
+    Stdout,
+    File(Box<ClosingFile>),
+}
+
+impl ClosingOutputs {
+    /// Opens and locks the files of the command line without changing them.
     ///
     /// # Errors
-    /// The file is refused as other outputs are, or an output goes to stdout as well.
-    pub(crate) fn open(check: &Check, reads: &ReadFiles) -> Result<Option<Self>, OpenError> {
+    /// A file is refused as other outputs are, an output goes to stdout as well as the summary, or the
+    /// run has no gates to write.
+    pub(crate) fn open(check: &Check, reads: &ReadFiles) -> Result<Self, OpenError> {
+        let summary = SummaryOutput::open(check, reads)?;
+        let metrics = check.reports.metrics.as_deref();
+        let metrics = metrics.map(|path| MetricsFile::open(check, path, reads)).transpose()?;
+        let junit = check.reports.gates_junit.as_deref();
+        if junit.is_some() && !check.gates.are_set() {
+            let error = "--gates-junit needs a gate: --forbid or --require-verdict";
+            return Err(anyhow!(error).into());
+        }
+        let open = |path| ClosingFile::open(check, path, ClosingContent::Junit, reads);
+        let junit = junit.map(open).transpose()?;
+        Ok(Self { summary, metrics: metrics.map(Box::new), junit: junit.map(Box::new) })
+    }
+
+    /// Empties the files, unless the summary is appended or the metrics of an earlier run remain until
+    /// there are new ones. So what an earlier run wrote is not taken for the result of this one.
+    ///
+    /// # Errors
+    /// A file can't be emptied.
+    pub(crate) fn begin(&mut self) -> anyhow::Result<()> {
+        if let Some(SummaryOutput::File(file)) = &mut self.summary {
+            file.begin()?;
+        }
+        self.junit.as_mut().map_or(Ok(()), |file| file.begin())
+    }
+
+    /// Writes the files, and returns the errors of those that can't be written.
+    pub(crate) fn write(
+        self,
+        totals: &RunTotals,
+        report: Option<&GateReport>,
+        end: RunEnd,
+    ) -> Vec<anyhow::Error> {
+        let Self { summary, metrics, junit } = self;
+        let summary = summary.map(|output| {
+            let record = SummaryRecord::new(totals, report, end.time, end.is_stopped, end.status);
+            output.write(&record)
+        });
+        let junit = junit
+            .zip(report)
+            .map(|(file, report)| file.write(&junit::describe(totals, report, end)?));
+        let metrics =
+            metrics.map(|file| file.write(|before| metrics::describe(totals, report, end, before)));
+        [summary, junit, metrics].into_iter().flatten().filter_map(Result::err).collect()
+    }
+}
+
+impl SummaryOutput {
+    fn open(check: &Check, reads: &ReadFiles) -> Result<Option<Self>, OpenError> {
         let Some(spec) = &check.summary else { return Ok(None) };
         if let Some(path) = spec.file() {
-            let file = SummaryFile::open(check, path, reads)?;
+            let file = ClosingFile::open(check, path, ClosingContent::Summary, reads)?;
             return Ok(Some(Self::File(Box::new(file))));
         }
         if check.outputs.iter().any(|output| output.file().is_none()) {
@@ -39,30 +100,13 @@ impl ClosingOutput {
         Ok(Some(Self::Stdout))
     }
 
-    /// Empties the file, unless the summary is appended, so that no summary of an earlier run is taken
-    /// for that of this run.
-    ///
-    /// # Errors
-    /// The file can't be emptied.
-    pub(crate) fn begin(&mut self) -> anyhow::Result<()> {
-        match self {
-            Self::Stdout => Ok(()),
-            Self::File(file) => file.begin(),
-        }
-    }
-
-    /// Writes the summary.
-    ///
-    /// # Errors
-    /// It can't be written, or another program has changed or replaced the file.
-    pub(crate) fn write(self, record: &SummaryRecord) -> anyhow::Result<()> {
+    fn write(self, record: &SummaryRecord) -> anyhow::Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        let file = match self {
-            Self::Stdout => return write_stdout(&line),
-            Self::File(file) => file,
-        };
-        file.write(&line)
+        match self {
+            Self::Stdout => write_stdout(&line),
+            Self::File(file) => file.write(&line),
+        }
     }
 }
 

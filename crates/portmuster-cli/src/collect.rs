@@ -152,11 +152,16 @@ impl Collector<'_> {
         ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
         written = written.and(finished);
-        // Only after every output is finished, because a complete run is never resumed.
-        written = written.and(last).and_then(|last| match (last, self.journaled) {
-            (Some(last), Some(journaled)) => journaled.finish(last, self.total).map_err(failed),
-            _ => Ok(()),
-        });
+        written = match (last, self.journaled) {
+            (_, None) => {
+                let grouped = self.progress.suspend(|| self.outputs.group());
+                written.and(grouped).and(self.outputs.publish(false))
+            }
+            (last, Some(journaled)) => {
+                let last = written.and(last);
+                last.and_then(|last| finish_journaled(last, journaled, self.outputs, self.total))
+            }
+        };
         Collected {
             account,
             certainty,
@@ -167,6 +172,26 @@ impl Collector<'_> {
             written,
         }
     }
+}
+
+/// Writes the last checkpoint of a run whose outputs are finished: a complete run is never resumed.
+///
+/// If the run is complete, its outputs are grouped before, and replaced after.
+fn finish_journaled(
+    last: Option<Checkpoint>,
+    mut journaled: JournaledRun,
+    outputs: &mut Outputs,
+    total: Option<u128>,
+) -> Result<(), WriteError> {
+    let Some(last) = last else { return Ok(()) };
+    if !last.is_complete(total) {
+        return journaled.finish(last, total).map_err(failed);
+    }
+    // No earlier checkpoint may name the new files.
+    journaled.wait().map_err(failed)?;
+    outputs.group()?;
+    journaled.finish(last, total).map_err(failed)?;
+    outputs.publish(true)
 }
 
 fn failed(error: JournalError) -> WriteError {

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{self, Write},
     path::Path,
 };
 
 use portmuster::sink::{
-    Beginning, Csv, DatabaseError, Jsonl, Paint, PreparedRun, ResumableOutput, ResumableSink,
-    ResumePoint, SCHEMA, Sink, Sqlite, Table, Xml, XmlFile,
+    Beginning, Csv, DatabaseError, Jsonl, List, Paint, PreparedRun, ResumableOutput, ResumableSink,
+    ResumePoint, SCHEMA, Sarif, SarifRules, Sink, Sqlite, Table, Xml, XmlFile, group_hosts,
 };
 
 mod line_buffer;
@@ -18,7 +19,7 @@ pub(crate) use self::line_buffer::LineBuffer;
 use crate::terminal::Screen;
 
 /// The formats, in the order in which the help lists them.
-pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
+pub(crate) static OUTPUT_FORMATS: [OutputFormat; 7] = [
     OutputFormat {
         name: "table",
         about: "aligned columns for reading",
@@ -29,10 +30,26 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             },
             file: |output, _| Ok(Box::new(Table::new(output, Paint::Plain))),
             append: Ok(|output| Box::new(Table::new(output, Paint::Plain))),
-            resume: |output, point| Ok(Box::new(Table::resume(output, Paint::Plain, point)?)),
-            header: String::new,
+            resume: |output, _, point| Ok(Box::new(Table::resume(output, Paint::Plain, point)?)),
+            headers: Vec::new,
             row_prefix: || None,
             is_rowless: |_| false,
+            group: None,
+        }),
+    },
+    OutputFormat {
+        name: "list",
+        about: "host:port, one per line, for other programs",
+        shows_all: false,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, _, _| Ok(Box::new(List::new(output))),
+            file: |output, _| Ok(Box::new(List::new(output))),
+            append: Ok(|output| Box::new(List::new(output))),
+            resume: |output, _, point| Ok(Box::new(List::resume(output, point)?)),
+            headers: Vec::new,
+            row_prefix: || None,
+            is_rowless: |_| false,
+            group: None,
         }),
     },
     OutputFormat {
@@ -43,10 +60,11 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
             stream: |output, _, _| Ok(Box::new(Jsonl::new(output))),
             file: |output, _| Ok(Box::new(Jsonl::new(output))),
             append: Ok(|output| Box::new(Jsonl::new(output))),
-            resume: |output, point| Ok(Box::new(Jsonl::resume(output, point)?)),
-            header: String::new,
+            resume: |output, _, point| Ok(Box::new(Jsonl::resume(output, point)?)),
+            headers: Vec::new,
             row_prefix: || Some(format!("{{\"schema\":{SCHEMA},")),
             is_rowless: |_| false,
+            group: None,
         }),
     },
     OutputFormat {
@@ -54,13 +72,14 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
         about: "the fields of jsonl as columns; cells are safe to open in a spreadsheet",
         shows_all: true,
         storage: Storage::Rows(RowFormat {
-            stream: |output, _, _| Ok(Box::new(Csv::begin(output)?)),
-            file: |output, _| Ok(Box::new(Csv::begin(output)?)),
+            stream: |output, settings, _| Ok(Box::new(begin_csv(output, settings)?)),
+            file: |output, settings| Ok(Box::new(begin_csv(output, settings)?)),
             append: Ok(|output| Box::new(Csv::without_header(output))),
-            resume: |output, point| Ok(Box::new(Csv::resume(output, point)?)),
-            header: Csv::header,
+            resume: |output, _, point| Ok(Box::new(Csv::resume(output, point)?)),
+            headers: csv_headers,
             row_prefix: || Some(format!("{SCHEMA},")),
-            is_rowless: |content| content == Csv::header().as_bytes(),
+            is_rowless: |content| csv_headers().iter().any(|it| content == it.as_bytes()),
+            group: None,
         }),
     },
     OutputFormat {
@@ -68,14 +87,35 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 5] = [
         about: "nmap's XML format, for programs that read it",
         shows_all: true,
         storage: Storage::Rows(RowFormat {
-            stream: |output, beginning, _| Ok(Box::new(Xml::new(output, beginning))),
-            file: |output, beginning| Ok(Box::new(XmlFile::begin(output, beginning)?)),
+            stream: |output, settings, _| Ok(Box::new(Xml::new(output, &settings.beginning))),
+            file: |output, settings| Ok(Box::new(XmlFile::begin(output, &settings.beginning)?)),
             append: Err("a finished XML document can't be appended to: choose another file, or \
                          use --force"),
-            resume: |output, point| Ok(Box::new(XmlFile::resume(output, point)?)),
-            header: String::new,
+            resume: |output, _, point| Ok(Box::new(XmlFile::resume(output, point)?)),
+            headers: Vec::new,
             row_prefix: || None,
             is_rowless: rowless::is_rowless_xml,
+            group: Some(|rows, output, scratch, point| group_hosts(rows, output, scratch, point)),
+        }),
+    },
+    OutputFormat {
+        name: "sarif",
+        about: "findings, and what --forbid names, as results of an analysis tool (SARIF 2.1.0)",
+        shows_all: true,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, settings, _| Ok(Box::new(Sarif::begin(output, &settings.sarif)?)),
+            file: |output, settings| Ok(Box::new(Sarif::begin(output, &settings.sarif)?)),
+            append: Err(
+                "a finished SARIF document can't be appended to: choose another file, or use \
+                         --force",
+            ),
+            resume: |output, settings, point| {
+                Ok(Box::new(Sarif::resume(output, &settings.sarif, point)?))
+            },
+            headers: Vec::new,
+            row_prefix: || None,
+            is_rowless: rowless::is_rowless_sarif,
+            group: None,
         }),
     },
     OutputFormat {
@@ -110,6 +150,24 @@ pub(crate) enum Storage {
     Database(DatabaseFormat),
 }
 
+/// What rows depend on besides the outcomes.
+#[derive(Debug)]
+pub(crate) struct RowSettings {
+    pub(crate) beginning: Beginning,
+    /// What SARIF reports.
+    pub(crate) sarif: SarifRules,
+    /// Whether CSV begins with a byte order mark.
+    pub(crate) is_for_excel: bool,
+}
+
+fn begin_csv<W: Write>(output: W, settings: &RowSettings) -> io::Result<Csv<W>> {
+    if settings.is_for_excel { Csv::begin_for_excel(output) } else { Csv::begin(output) }
+}
+
+fn csv_headers() -> Vec<String> {
+    vec![Csv::header(), Csv::header_for_excel()]
+}
+
 /// Standard output, a device or a pipe.
 pub(crate) type RowStream = LineBuffer<Box<dyn Write>>;
 
@@ -119,22 +177,31 @@ pub(crate) type RowFile = LineBuffer<Box<dyn ResumableOutput>>;
 /// Begins rows after those of other runs.
 type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
 
+/// Writes the rows of a finished file to another one, in which rows that belong together are grouped.
+///
+/// The arguments are the two files, a folder for temporary files, and a resume point of the first. Returns
+/// the resume point of the second.
+pub(crate) type GroupRows = fn(&File, &File, &Path, ResumePoint) -> io::Result<ResumePoint>;
+
 /// A format of rows that are written one after another.
 pub(crate) struct RowFormat {
     /// Begins rows on a stream.
-    pub(crate) stream: fn(RowStream, &Beginning, Screen) -> io::Result<Box<dyn Sink>>,
+    pub(crate) stream: fn(RowStream, &RowSettings, Screen) -> io::Result<Box<dyn Sink>>,
     /// Begins rows in an empty file.
-    pub(crate) file: fn(RowFile, &Beginning) -> io::Result<Box<dyn ResumableSink>>,
+    pub(crate) file: fn(RowFile, &RowSettings) -> io::Result<Box<dyn ResumableSink>>,
     /// Begins rows after those of other runs; or why that is impossible.
     pub(crate) append: Result<AppendRows, &'static str>,
     /// Continues the rows of this run, and removes those after the resume point.
-    pub(crate) resume: fn(RowFile, ResumePoint) -> io::Result<Box<dyn ResumableSink>>,
-    /// Returns what a file must begin with so that rows can be appended to it.
-    pub(crate) header: fn() -> String,
+    pub(crate) resume: fn(RowFile, &RowSettings, ResumePoint) -> io::Result<Box<dyn ResumableSink>>,
+    /// Returns what a file must begin with so that rows can be appended to it: one of these, or anything if
+    /// there are none.
+    pub(crate) headers: fn() -> Vec<String>,
     /// Returns how each line begins that is a row; `None`: rows look like any other line.
     pub(crate) row_prefix: fn() -> Option<String>,
     /// Returns whether content is no more than what a run writes before its rows. It is not empty.
     pub(crate) is_rowless: fn(&[u8]) -> bool,
+    /// Groups the rows of a file once the run has ended; `None`: they stay as they were written.
+    pub(crate) group: Option<GroupRows>,
 }
 
 /// A format of databases, which collect runs.
@@ -159,6 +226,11 @@ impl OutputFormat {
     /// Returns whether the format is a database, which needs a file.
     pub(crate) fn is_database(&self) -> bool {
         matches!(self.storage, Storage::Database(_))
+    }
+
+    /// Returns whether a new file with grouped rows replaces a file of this format at the end of the run.
+    pub(crate) fn groups_rows(&self) -> bool {
+        matches!(self.storage, Storage::Rows(RowFormat { group: Some(_), .. }))
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{anyhow, bail};
 use portmuster::{
     config::Probing,
     gates::{Forbidden, GateReport, GateState, Gates, ItemReport, MissingVerdicts, TargetSample},
+    sink::SarifRules,
 };
 
 use crate::{args::Check, numbers::with_commas, terminal};
@@ -29,6 +30,21 @@ pub(crate) fn create(check: &Check) -> anyhow::Result<Option<Gates>> {
         gates
     };
     Ok(args.are_set().then_some(gates))
+}
+
+/// Returns what SARIF reports: everything that is forbidden, and all weaknesses.
+pub(crate) fn sarif_rules(check: &Check) -> SarifRules {
+    let forbid = |rules: SarifRules, item: &Forbidden| match *item {
+        Forbidden::Open => rules.forbid_open(),
+        Forbidden::Service(service) => rules.forbid_service(service),
+        Forbidden::Weakness(weakness) => rules.forbid_weakness(weakness),
+        Forbidden::Group(group) => {
+            group.weaknesses().iter().copied().fold(rules, SarifRules::forbid_weakness)
+        }
+        _ => rules,
+    };
+    let rules = check.gates.forbid.iter().fold(SarifRules::new(), forbid);
+    if check.selection.all_addresses { rules.with_addresses() } else { rules }
 }
 
 /// Returns the flag that keeps a run with this probing from detecting the item.

@@ -1,7 +1,8 @@
 //! The outputs of a run: rows on stdout and in files.
 //!
-//! [`Outputs`] writes each outcome to every sink, and [`SummaryFile`] is the file of `--summary`. Opening is in two steps: `opened` opens and locks
-//! all files (`open`, `resume`), then begins their sinks (`begin`), and only this changes a file.
+//! [`Outputs`] writes each outcome to every sink; a [`ClosingFile`] and a [`MetricsFile`] are written at the
+//! end of the run. Opening is in two steps: `opened` opens and locks all files (`open`, `resume`), then
+//! begins their sinks (`begin`), and only this changes a file.
 
 use std::io;
 
@@ -12,32 +13,42 @@ use portmuster::{
 };
 
 mod begin;
+mod beside;
+mod closing_file;
 mod content;
 mod empty;
 mod error;
 mod file;
+mod grouped;
 mod lock;
+mod metrics_file;
 mod open;
 mod opened;
 mod resume;
 mod run_tag;
 mod saved;
 mod stdout;
-mod summary_file;
 mod writes;
 
 use self::{
     begin::OutputSink,
     file::CreatedFile,
+    grouped::{Grouping, Replacement},
     opened::{Destination, OpenOutput, begin_all, created_files, journaled, open_all, reopen_all},
     writes::ForeignChange,
 };
 pub(crate) use self::{
+    beside::is_reserved_name as is_reserved_beside,
+    closing_file::ClosingFile,
+    content::ClosingContent,
     error::{OpenError, WriteError},
+    metrics_file::MetricsFile,
     saved::{JournaledOutput, SavedOutput},
-    summary_file::SummaryFile,
 };
-use crate::args::{Check, OutputSpec, Show};
+use crate::{
+    args::{Check, OutputSpec, Show},
+    formats::Storage,
+};
 
 /// All outputs of a run.
 pub(crate) struct Outputs {
@@ -57,6 +68,10 @@ struct Output {
     destination: Destination,
     /// `None`: stdout, or the run has no journal, or the checkpoint writer has taken it.
     journaled: Option<JournaledOutput>,
+    /// `None`: the rows stay as they were written.
+    grouping: Option<Grouping>,
+    /// The end of the rows, once the output is finished.
+    end: Option<ResumePoint>,
 }
 
 impl Outputs {
@@ -119,10 +134,13 @@ impl Outputs {
         let destinations = check.outputs.iter().zip(&opened);
         let destinations: Vec<_> =
             destinations.map(|(spec, opened)| opened.destination(spec)).collect();
-        let sinks = begin_all(opened)?;
-        let parts = check.outputs.iter().zip(sinks).zip(destinations).zip(journaled);
-        let output = |(((spec, sink), destination), journaled)| {
-            Output::new(spec, sink, destination, journaled, check.show)
+        let groupings = groupings(check, &opened, &journaled)?;
+        let sinks = begin_all(check, opened)?;
+        let parts = check.outputs.iter().zip(sinks).zip(destinations).zip(journaled).zip(groupings);
+        let output = |((((spec, sink), destination), journaled), grouping)| Output {
+            journaled,
+            grouping,
+            ..Output::new(spec, sink, destination, check.show)
         };
         Ok(Self { all: parts.map(output).collect(), has_gates: check.gates.are_set() })
     }
@@ -181,6 +199,36 @@ impl Outputs {
         finished
     }
 
+    /// Groups the rows of finished outputs whose format has that, in new files.
+    ///
+    /// # Errors
+    /// The last failure of an output, whose file of rows stays.
+    pub(crate) fn group(&mut self) -> Result<(), WriteError> {
+        let mut grouped = Ok(());
+        for output in &mut self.all {
+            if let Err(error) = output.group() {
+                grouped = Err(WriteError::Failed(error));
+            }
+        }
+        grouped
+    }
+
+    /// Replaces the files of rows by those that [`Self::group`] has written. With `is_journaled`, the
+    /// journal names the new files already.
+    ///
+    /// # Errors
+    /// The last failure of an output, whose file of rows stays.
+    pub(crate) fn publish(&mut self, is_journaled: bool) -> Result<(), WriteError> {
+        let mut published = Ok(());
+        for Output { name, grouping, .. } in &mut self.all {
+            let replaced = grouping.as_mut().map_or(Ok(()), |it| it.publish(is_journaled));
+            if let Err(error) = replaced.with_context(|| grouping_rows(name)) {
+                published = Err(WriteError::Failed(error));
+            }
+        }
+        published
+    }
+
     /// Returns whether the run ends when the reader of stdout is gone.
     fn ends_with_stdout(&self) -> bool {
         self.all.len() == 1 && !self.has_gates
@@ -214,25 +262,40 @@ impl Output {
         spec: &OutputSpec,
         sink: OutputSink,
         destination: Destination,
-        journaled: Option<JournaledOutput>,
         show: Option<Show>,
     ) -> Self {
         let name = spec.file().map_or("standard output".into(), |file| file.display().to_string());
         let is_stdout = spec.file().is_none();
         let show = show.unwrap_or(spec.default_show());
-        Self { name, is_stdout, show, sink, has_failed: false, destination, journaled }
+        let (journaled, grouping, end) = (None, None, None);
+        let has_failed = false;
+        Self { name, is_stdout, show, sink, has_failed, destination, journaled, grouping, end }
     }
 
     fn finish(&mut self, ending: &Ending) -> Result<(), WriteError> {
         if self.has_failed {
             return Ok(());
         }
-        self.attempt(|output| output.sink.sink().finish(ending))?;
+        let end = self.attempt(|output| {
+            let end = output.grouping.as_ref().map(|_| output.sink.checkpoint()).transpose()?;
+            output.sink.sink().finish(ending)?;
+            Ok(end.flatten())
+        })?;
         let checked = self.destination.check();
-        checked.with_context(|| format!("writing {}", self.name)).map_err(WriteError::Failed)
+        checked.with_context(|| format!("writing {}", self.name)).map_err(WriteError::Failed)?;
+        self.end = end;
+        Ok(())
     }
 
-    fn attempt(&mut self, act: impl FnOnce(&mut Self) -> io::Result<()>) -> Result<(), WriteError> {
+    fn group(&mut self) -> anyhow::Result<()> {
+        let (Some(grouping), Some(end)) = (&mut self.grouping, self.end) else { return Ok(()) };
+        grouping.write(end).with_context(|| grouping_rows(&self.name))
+    }
+
+    fn attempt<T>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> io::Result<T>,
+    ) -> Result<T, WriteError> {
         act(self).inspect_err(|_| self.has_failed = true).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe if self.is_stdout => WriteError::ClosedPipe,
             _ => {
@@ -243,4 +306,27 @@ impl Output {
             }
         })
     }
+}
+
+/// Returns what an error that occurred while an output was grouped means.
+fn grouping_rows(name: &str) -> String {
+    format!("grouping the rows of {name}, which has all of them, in the order of the run")
+}
+
+/// Returns how the rows of each output are grouped; `None`: they stay as they are written.
+fn groupings(
+    check: &Check,
+    opened: &[OpenOutput],
+    journaled: &[Option<JournaledOutput>],
+) -> Result<Vec<Option<Grouping>>, OpenError> {
+    let outputs = check.outputs.iter().zip(opened).zip(journaled);
+    let grouping = |((spec, opened), journaled): ((&OutputSpec, &OpenOutput), &Option<_>)| {
+        let Storage::Rows(format) = &spec.format().storage else { return Ok(None) };
+        let (Some(group), Some(file)) = (format.group, opened.file()) else { return Ok(None) };
+        let replacement: Option<Replacement> = journaled.as_ref().map(JournaledOutput::replacement);
+        Grouping::new(group, file, replacement.unwrap_or_default())
+            .with_context(|| format!("opening {} a second time", file.name()))
+            .map_err(OpenError::Failed)
+    };
+    outputs.map(grouping).collect()
 }

@@ -14,6 +14,7 @@ use portmuster::journal::is_reserved_name;
 use crate::{
     args::{Check, OutputSpec, SummarySpec},
     file_identity::{Identity, follow_links, identity_at, parent, redirected, regular_at},
+    output::is_reserved_beside,
     read_files::ReadFiles,
 };
 
@@ -35,10 +36,10 @@ const DATABASE_MAGIC: &[u8] = b"SQLite format 3\0";
 /// One of the names is reserved: which one, and by which file.
 pub(crate) fn refuse_reserved(check: &Check, reads: &ReadFiles) -> anyhow::Result<()> {
     let journal = check.journal.journal.as_deref();
-    let outputs = || check.outputs.iter().filter_map(OutputSpec::file);
-    let summary = check.summary.as_ref().and_then(SummarySpec::file);
-    let others = || outputs().chain(journal).chain(check.measure.as_deref());
-    let written: Vec<&Path> = others().chain(summary).collect();
+    let outputs = check.outputs.iter().filter_map(OutputSpec::file);
+    let others: Vec<_> = outputs.chain(journal).chain(check.measure.as_deref()).collect();
+    let closing = closing_files(check);
+    let written: Vec<_> = others.iter().copied().chain(closing.iter().map(|it| it.1)).collect();
     let all: Vec<&Path> = written.iter().copied().chain(reads.paths()).collect();
     for database in check.outputs.iter().filter(|output| output.is_database()) {
         let path = database.file().context("a database is a file")?;
@@ -47,11 +48,17 @@ pub(crate) fn refuse_reserved(check: &Check, reads: &ReadFiles) -> anyhow::Resul
     if let Some(journal) = journal {
         refuse_beside_journal(journal, &all)?;
     }
+    let grouped = check.outputs.iter().filter(|output| output.format().groups_rows());
+    let replaced = grouped.filter_map(OutputSpec::file).chain(check.reports.metrics.as_deref());
+    for path in replaced {
+        refuse_beside_replaced(path, &all)?;
+    }
     for path in written {
         refuse_beside_existing(path)?;
     }
-    if let Some(summary) = summary {
-        refuse_shared_summary(summary, others())?;
+    for (at, &(what, path)) in closing.iter().enumerate() {
+        let earlier = closing[..at].iter().map(|it| it.1);
+        refuse_shared(what, path, others.iter().copied().chain(earlier))?;
     }
     if let Some(measure) = &check.measure {
         let refused = regular_at(measure).map_or(Ok(()), |identity| reads.refuse(identity));
@@ -60,17 +67,28 @@ pub(crate) fn refuse_reserved(check: &Check, reads: &ReadFiles) -> anyhow::Resul
     Ok(())
 }
 
-/// Refuses a summary in a file that the run writes to anyway.
-fn refuse_shared_summary<'a>(
-    summary: &Path,
+/// Returns the files that are written at the end of the run, each with the words for it.
+fn closing_files(check: &Check) -> Vec<(&'static str, &Path)> {
+    let summary = check.summary.as_ref().and_then(SummarySpec::file);
+    let (metrics, junit) = (&check.reports.metrics, &check.reports.gates_junit);
+    let summary = summary.map(|path| ("the summary", path));
+    let metrics = metrics.as_deref().map(|path| ("the metrics", path));
+    let junit = junit.as_deref().map(|path| ("the gates", path));
+    summary.into_iter().chain(metrics).chain(junit).collect()
+}
+
+/// Refuses what is written at the end of the run in a file that the run writes to anyway.
+fn refuse_shared<'a>(
+    what: &str,
+    path: &Path,
     others: impl IntoIterator<Item = &'a Path>,
 ) -> anyhow::Result<()> {
-    let location = Location::of(summary);
+    let location = Location::of(path);
     let is_shared = |other: &&Path| location.as_ref().is_some_and(|own| own.is(other));
     let stdout = || redirected(&io::stdout()).map(|file| file.identity);
-    let is_stdout = regular_at(summary).is_some_and(|own| stdout() == Some(own));
+    let is_stdout = regular_at(path).is_some_and(|own| stdout() == Some(own));
     if is_stdout || others.into_iter().any(|other| is_shared(&other)) {
-        bail!("{} is another output as well: give the summary its own file", name(summary));
+        bail!("{} is another output as well: give {what} its own file", name(path));
     }
     Ok(())
 }
@@ -148,20 +166,41 @@ fn is_sidecar(beginning: &[u8]) -> bool {
 
 /// Refuses any of the paths that the journal uses to write its next version.
 fn refuse_beside_journal(journal: &Path, others: &[&Path]) -> anyhow::Result<()> {
-    let Some(location) = Location::of(journal) else { return Ok(()) };
-    for other in others {
-        let is_in_the_way = Location::of(other).is_some_and(|other| {
-            other.folder == location.folder && is_reserved_name(&location.name, &other.name)
-        });
-        if is_in_the_way {
-            bail!(
-                "{} is a name that the journal {} uses internally: choose another name",
-                name(other),
-                name(journal)
-            );
-        }
+    match find_beside(journal, others, is_reserved_name) {
+        Some(other) => bail!(
+            "{} is a name that the journal {} uses internally: choose another name",
+            name(other),
+            name(journal)
+        ),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses any of the paths that a run uses to replace the output.
+fn refuse_beside_replaced(output: &Path, others: &[&Path]) -> anyhow::Result<()> {
+    match find_beside(output, others, is_reserved_beside) {
+        Some(other) => bail!(
+            "{} is a name that the output {} uses internally: choose another name",
+            name(other),
+            name(output)
+        ),
+        None => Ok(()),
+    }
+}
+
+/// Returns the first of the paths whose name in the directory of `path` is reserved for it.
+fn find_beside<'a>(
+    path: &Path,
+    others: &[&'a Path],
+    is_reserved: fn(&OsStr, &OsStr) -> bool,
+) -> Option<&'a Path> {
+    let location = Location::of(path)?;
+    let is_in_the_way = |other: &&&Path| {
+        let other = Location::of(other);
+        other
+            .is_some_and(|it| it.folder == location.folder && is_reserved(&location.name, &it.name))
+    };
+    others.iter().find(is_in_the_way).copied()
 }
 
 /// Refuses a path that is a file of `SQLite` beside an existing database.

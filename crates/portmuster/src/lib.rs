@@ -108,8 +108,14 @@ const _: () = {
     shared::<(StartError, ConfigError, ExcludeError, UnknownName, targets::LineError)>();
     shared::<(history::RowError, journal::JournalError, workers::WorkersError)>();
     moved::<(Outcomes, journal::Journal, journal::JournaledRun)>();
-    moved::<(sink::Jsonl<Vec<u8>>, sink::Csv<Vec<u8>>, sink::Table<Vec<u8>>, sink::XmlFile<Vec<u8>>)>(
-    );
+    moved::<(
+        sink::Sarif<Vec<u8>>,
+        sink::List<Vec<u8>>,
+        sink::Jsonl<Vec<u8>>,
+        sink::Csv<Vec<u8>>,
+        sink::Table<Vec<u8>>,
+        sink::XmlFile<Vec<u8>>,
+    )>();
     moved::<workers::Results<u8, u8>>();
     #[cfg(feature = "sqlite")]
     {

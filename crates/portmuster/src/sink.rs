@@ -52,10 +52,12 @@ mod fit;
 mod interface;
 mod json;
 mod jsonl;
+mod list;
 mod resumable;
 mod row;
 #[cfg(test)]
 pub(crate) mod samples;
+mod sarif;
 mod short_text;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -69,8 +71,10 @@ pub(crate) use fit::{columns, describe, pad, shorten_target};
 pub use interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink};
 pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
+pub use list::List;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use sarif::{Sarif, SarifRules};
 pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) use sqlite::tests::scratch;
@@ -82,4 +86,4 @@ pub use table::{Paint, Table};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unescape;
 pub use text::{escape, escape_line};
-pub use xml::{Xml, XmlFile};
+pub use xml::{Xml, XmlFile, group_hosts};

@@ -22,6 +22,7 @@ use super::{
     input_format::InputFormatArgs,
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
+    reports::ReportArgs,
     selection::Selection,
     settings::build,
     values::{self, Ceiling},
@@ -177,12 +178,15 @@ adds a line to an existing file, --force overwrites it, and --resume replaces on
     pub(crate) summary: Option<SummarySpec>,
 
     #[command(flatten)]
+    pub(crate) reports: ReportArgs,
+
+    #[command(flatten)]
     pub(crate) existing: ExistingFiles,
 
     #[command(flatten)]
     pub(crate) journal: JournalArgs,
 
-    /// Rows to write [default: open for table, all for the other formats]
+    /// Rows to write [default: open for table and list, all for the other formats]
     #[arg(long, value_name = "WHICH", value_enum)]
     pub(crate) show: Option<Show>,
 

@@ -12,6 +12,12 @@ pub(super) fn is_rowless_xml(content: &[u8]) -> bool {
         && !has("<target ")
 }
 
+/// Returns whether the content is a SARIF document of a run that was killed before its first result.
+pub(super) fn is_rowless_sarif(content: &[u8]) -> bool {
+    let start = b"{\"$schema\":\"https://json.schemastore.org/sarif-2.1.0.json\"";
+    content.starts_with(start) && content.ends_with(b"\"results\":[\n")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::SystemTime;

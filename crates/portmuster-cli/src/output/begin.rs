@@ -6,11 +6,13 @@ use anyhow::Context;
 use portmuster::sink::{Beginning, PreparedRun, ResumableSink, ResumePoint, Sink};
 
 use super::{
+    beside::remove_leftovers,
     file::{OpenFile, RowTarget},
+    grouped,
     stdout::StdoutRows,
 };
 use crate::{
-    formats::{DatabaseFormat, LineBuffer, RowFormat},
+    formats::{DatabaseFormat, LineBuffer, RowFormat, RowSettings},
     terminal::Screen,
 };
 
@@ -51,31 +53,34 @@ pub(super) type Prepared<'a> = Box<dyn FnOnce() -> anyhow::Result<OutputSink> + 
 /// Begins rows on standard output.
 pub(super) fn rows_on_stdout(
     format: &RowFormat,
-    beginning: &Beginning,
+    settings: &RowSettings,
     screen: Screen,
     stdout: StdoutRows,
 ) -> io::Result<OutputSink> {
-    (format.stream)(LineBuffer::new(Box::new(stdout)), beginning, screen).map(OutputSink::Stream)
+    (format.stream)(LineBuffer::new(Box::new(stdout)), settings, screen).map(OutputSink::Stream)
 }
 
 /// Begins rows in a file, after the existing rows if the file keeps them.
 pub(super) fn rows_in_file(
     format: &RowFormat,
-    beginning: &Beginning,
+    settings: &RowSettings,
     file: OpenFile,
 ) -> anyhow::Result<OutputSink> {
     let name = file.name();
     let has_rows = file.has_rows();
+    if format.group.is_some() {
+        remove_leftovers(file.path(), grouped::BEGINNING);
+    }
     let begun = match (file.begin()?, format.append) {
         (RowTarget::Stream(file), _) => {
-            let begun = (format.stream)(LineBuffer::new(Box::new(file)), beginning, Screen::PLAIN);
+            let begun = (format.stream)(LineBuffer::new(Box::new(file)), settings, Screen::PLAIN);
             begun.map(OutputSink::Stream)
         }
         (RowTarget::File(file), Ok(append)) if has_rows => {
             Ok(OutputSink::Resumable(append(LineBuffer::new(Box::new(file)))))
         }
         (RowTarget::File(file), _) => {
-            (format.file)(LineBuffer::new(Box::new(file)), beginning).map(OutputSink::Resumable)
+            (format.file)(LineBuffer::new(Box::new(file)), settings).map(OutputSink::Resumable)
         }
     };
     begun.with_context(|| format!("writing {name}"))

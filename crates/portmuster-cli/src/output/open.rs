@@ -9,6 +9,7 @@ use std::{
 use anyhow::bail;
 
 use super::{
+    beside::refuse_fixed_folder,
     content::Content,
     file::OpenFile,
     lock::{is_open_database, lock, refuse_locked},
@@ -81,20 +82,24 @@ impl OpenRequest<'_> {
         self.check.existing.append && self.content.can_append()
     }
 
-    /// Returns whether a resumed run truncates the file. A summary is written again.
+    /// Returns whether a resumed run truncates the file. What is written at the end is written again.
     fn has_journal(&self) -> bool {
-        self.check.journal.journal.is_some() && !self.content.is_summary()
+        self.check.journal.journal.is_some() && self.content.is_rows()
     }
 
     /// Returns whether the content of the file decides what becomes of it.
     fn is_read(&self) -> bool {
-        self.appends() || self.content.is_database() || self.check.journal.journal.is_some()
+        let is_resumable = self.check.journal.journal.is_some();
+        self.appends() || self.content.is_database() || self.content.is_replaced() || is_resumable
     }
 
     /// Opens the file; `None`: another program has just created, removed or replaced it.
     fn try_open(&self) -> anyhow::Result<Option<OpenFile>> {
         match self.path.metadata() {
-            Ok(found) if found.is_file() => self.open_existing(&found),
+            Ok(found) if found.is_file() => {
+                self.refuse_fixed_folder()?;
+                self.open_existing(&found)
+            }
             Ok(_) => self.open_stream().map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.create(),
             Err(error) => Err(error.into()),
@@ -142,12 +147,14 @@ impl OpenRequest<'_> {
     fn may_exist(&self) -> bool {
         // A database collects runs, whatever the options are.
         let existing = self.check.existing;
-        existing.append || existing.force || self.content.is_database()
+        let is_appended = existing.append && !self.content.is_metrics();
+        is_appended || existing.force || self.content.is_database()
     }
 
     /// Locks an existing file, or refuses it.
     fn lock_existing(&self, open: &OpenFile) -> anyhow::Result<()> {
-        if !self.may_exist() && !self.check.journal.resume {
+        let may_be_replaced = self.check.journal.resume || self.content.is_metrics();
+        if !self.may_exist() && !may_be_replaced {
             // An empty file may be that of a run that has just created it and not locked it yet.
             if open.metadata().len() > 0 {
                 refuse_locked(open.file())?;
@@ -155,7 +162,7 @@ impl OpenRequest<'_> {
             bail!("it exists: --append appends to it, --force overwrites it");
         }
         match self.content {
-            Content::Rows(_) | Content::Summary => lock(open.file()),
+            Content::Rows(_) | Content::Closing(_) | Content::Metrics => lock(open.file()),
             Content::Database(database) => {
                 refuse_locked(open.file())?;
                 Ok((database.inspect)(self.path)?)
@@ -175,9 +182,10 @@ impl OpenRequest<'_> {
         }
         // A run that was killed before its first row starts again when it is resumed.
         let is_rowless = self.check.journal.resume
-            && !content.is_summary()
+            && content.is_rows()
             && content.refuse_unreplaceable(open.file()).is_ok();
-        if self.check.existing.append && open.metadata().len() > 0 && !is_rowless {
+        let appends = self.check.existing.append && !content.is_metrics();
+        if appends && open.metadata().len() > 0 && !is_rowless {
             open.keep_rows();
             content.check_appendable(open.file())?;
             self.refuse_untaggable(open.file())?;
@@ -210,6 +218,10 @@ impl OpenRequest<'_> {
             return Err(error);
         }
         Ok(open.is_at_its_path().then_some(open))
+    }
+
+    fn refuse_fixed_folder(&self) -> anyhow::Result<()> {
+        if self.content.is_replaced() { refuse_fixed_folder(self.path) } else { Ok(()) }
     }
 
     /// Refuses a file that is another output or that the run reads.

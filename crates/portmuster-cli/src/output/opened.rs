@@ -10,6 +10,7 @@ use super::{
     content::Content,
     error::OpenError,
     file::{CreatedFile, ExpectedFile, OpenFile},
+    grouped,
     open::OpenRequest,
     resume,
     saved::{JournaledOutput, SavedOutput},
@@ -19,7 +20,8 @@ use crate::{
     args::{Check, OutputSpec},
     clock,
     file_identity::{Identity, redirected},
-    formats::{DatabaseFormat, RowFormat, Storage},
+    formats::{DatabaseFormat, RowFormat, RowSettings, Storage},
+    gate,
     read_files::ReadFiles,
     terminal::Screen,
 };
@@ -34,7 +36,8 @@ pub(super) enum OpenOutput {
 }
 
 impl OpenOutput {
-    fn file(&self) -> Option<&OpenFile> {
+    /// Returns the open file; `None`: stdout.
+    pub(super) fn file(&self) -> Option<&OpenFile> {
         match self {
             Self::Stdout(..) => None,
             Self::File(_, file) | Self::Database(_, file) | Self::Resumed(_, file, _) => Some(file),
@@ -56,21 +59,23 @@ impl OpenOutput {
     }
 
     /// Does everything that can fail because of other programs; returns the remaining step.
-    fn prepare(self, beginning: &Beginning) -> anyhow::Result<Prepared<'_>> {
+    fn prepare(self, settings: &RowSettings) -> anyhow::Result<Prepared<'_>> {
         Ok(match self {
             Self::Stdout(format, redirection) => Box::new(move || {
                 let stdout = StdoutRows::new(&redirection);
-                Ok(begin::rows_on_stdout(format, beginning, Screen::stdout(), stdout)?)
+                Ok(begin::rows_on_stdout(format, settings, Screen::stdout(), stdout)?)
             }),
             Self::File(format, file) => {
-                Box::new(move || begin::rows_in_file(format, beginning, file))
+                Box::new(move || begin::rows_in_file(format, settings, file))
             }
-            Self::Database(format, file) => begin::run_in_database(format, file, beginning)?,
+            Self::Database(format, file) => {
+                begin::run_in_database(format, file, &settings.beginning)?
+            }
             Self::Resumed(Storage::Database(format), file, resume_point) => {
                 resume::prepare_run(format, file, resume_point)?
             }
             Self::Resumed(Storage::Rows(format), file, resume_point) => {
-                Box::new(move || resume::rows(format, file, resume_point))
+                Box::new(move || resume::rows(format, settings, file, resume_point))
             }
         })
     }
@@ -106,6 +111,10 @@ pub(super) fn open_all(check: &Check) -> Result<Vec<OpenOutput>, OpenError> {
     if check.outputs.iter().filter(|output| output.file().is_none()).count() > 1 {
         let error =
             "only one output can go to stdout: give the others a file, such as -o jsonl=FILE";
+        return Err(anyhow!(error).into());
+    }
+    if check.reports.excel && check.outputs.iter().all(|output| output.name() != "csv") {
+        let error = "--excel is about CSV: write rows with -o csv, or remove it";
         return Err(anyhow!(error).into());
     }
     let reads = ReadFiles::of(check);
@@ -170,13 +179,18 @@ pub(super) fn reopen_all(
         let saved = saved.with_context(|| format!("the journal has no output {name}"))?;
         let content = Content::of(spec);
         let request = OpenRequest { path, content, check, reads: &reads, others: &[] };
-        let reopened = resume::reopen(&request, saved).and_then(|file| {
+        let reopen = || {
+            if content.is_replaced() && run.is_none() {
+                grouped::finish_replacement(path, saved.inode)?;
+            }
+            let file = resume::reopen(&request, saved)?;
             match run {
                 Some(run) => resume::refuse_foreign(&file, spec, saved, run)?,
                 None => resume::refuse_incomplete(&request, saved)?,
             }
             Ok(OpenOutput::Resumed(&spec.format().storage, file, saved.resume_point))
-        });
+        };
+        let reopened: anyhow::Result<_> = reopen();
         let name = || format!("opening the output {}", path.display());
         opened.push(reopened.with_context(name)?);
     }
@@ -212,15 +226,22 @@ pub(super) fn journaled(
 ///
 /// # Errors
 /// An output can't be prepared or written.
-pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<OutputSink>, OpenError> {
-    let beginning = Beginning::new(clock::now(), command_line());
+pub(super) fn begin_all(
+    check: &Check,
+    opened: Vec<OpenOutput>,
+) -> Result<Vec<OutputSink>, OpenError> {
+    let settings = RowSettings {
+        beginning: Beginning::new(clock::now(), command_line()),
+        sarif: gate::sarif_rules(check),
+        is_for_excel: check.reports.excel,
+    };
     let mut outputs: Vec<_> = opened.into_iter().enumerate().collect();
     // In the order of identities, so that two runs with the same databases can't deadlock.
     outputs.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));
     let mut prepared = Vec::new();
     for (index, opened) in outputs {
         let is_database = opened.is_database();
-        let begin = opened.prepare(&beginning).map_err(OpenError::inspecting)?;
+        let begin = opened.prepare(&settings).map_err(OpenError::inspecting)?;
         prepared.push((is_database, index, begin));
     }
     prepared.sort_by_key(|&(is_database, ..)| is_database);

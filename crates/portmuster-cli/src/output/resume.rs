@@ -11,15 +11,17 @@ use portmuster::sink::ResumePoint;
 
 use super::{
     begin::{self, OutputSink, Prepared},
+    beside::remove_leftovers,
     content::Content,
     file::OpenFile,
+    grouped,
     open::OpenRequest,
     run_tag::RunTag,
     saved::{SavedOutput, checksum_before},
 };
 use crate::{
     args::OutputSpec,
-    formats::{DatabaseFormat, LineBuffer, RowFormat, Storage},
+    formats::{DatabaseFormat, LineBuffer, RowFormat, RowSettings, Storage},
 };
 
 /// What happened to a database that lacks a run, and what to do about it.
@@ -51,7 +53,9 @@ pub(super) fn reopen(request: &OpenRequest<'_>, saved: &SavedOutput) -> anyhow::
         }
         ResumePoint::Run { .. } => match request.content {
             Content::Database(database) => (database.inspect)(request.path)?,
-            Content::Rows(_) | Content::Summary => bail!("the journal has no resume point for it"),
+            Content::Rows(_) | Content::Closing(_) | Content::Metrics => {
+                bail!("the journal has no resume point for it")
+            }
         },
         _ => bail!("the journal has no resume point for it"),
     }
@@ -167,6 +171,7 @@ pub(super) fn prepare_run(
 /// The file can't be truncated or written.
 pub(super) fn rows(
     format: &RowFormat,
+    settings: &RowSettings,
     file: OpenFile,
     resume_point: ResumePoint,
 ) -> anyhow::Result<OutputSink> {
@@ -175,7 +180,11 @@ pub(super) fn rows(
         if matches!(resume_point, ResumePoint::Run { .. }) {
             bail!("the journal has no resume point for it");
         }
-        let resumed = (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), resume_point);
+        if format.group.is_some() {
+            remove_leftovers(file.path(), grouped::BEGINNING);
+        }
+        let resumed =
+            (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), settings, resume_point);
         Ok(OutputSink::Resumable(resumed?))
     };
     resume().with_context(|| resuming(&name))

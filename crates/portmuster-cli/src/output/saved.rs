@@ -16,7 +16,7 @@ use portmuster::{
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash3_128;
 
-use super::{error::OpenError, file::OpenFile, run_tag};
+use super::{error::OpenError, file::OpenFile, grouped::Replacement, run_tag};
 use crate::args::OutputSpec;
 
 /// Number of bytes before a resume point that the checksum covers.
@@ -78,6 +78,8 @@ pub(crate) struct JournaledOutput {
     file: Option<File>,
     /// Whether the file carries the tag of this run.
     is_tagged: bool,
+    /// The file that replaces this one at the end of the run.
+    replacement: Replacement,
 }
 
 impl JournaledOutput {
@@ -98,7 +100,13 @@ impl JournaledOutput {
             || open.file().try_clone().with_context(|| format!("opening {path} a second time"));
         let file = if spec.is_database() { None } else { Some(duplicate()?) };
         let inode = open.metadata().ino();
-        Ok(Self { format: spec.name(), path, inode, file, is_tagged: false })
+        let (format, replacement) = (spec.name(), Replacement::default());
+        Ok(Self { format, path, inode, file, is_tagged: false, replacement })
+    }
+
+    /// Returns where the file is set that replaces this one at the end of the run.
+    pub(super) fn replacement(&self) -> Replacement {
+        self.replacement.clone()
     }
 }
 
@@ -117,17 +125,12 @@ impl JournalOutput for JournaledOutput {
     }
 
     fn entry(&self, resume_point: ResumePoint) -> io::Result<SavedOutput> {
-        let checksum_before = self.file.as_ref().map(|file| {
-            let checksum = checksum_before(file, resume_point);
-            checksum.with_context(|| format!("reading {}", self.path))
-        });
-        Ok(SavedOutput {
-            format: self.format.to_owned(),
-            path: self.path.clone(),
-            inode: self.inode,
-            resume_point,
-            checksum_before: checksum_before.transpose().map_err(io::Error::other)?,
-            is_tagged: self.is_tagged,
+        self.replacement.with(|new| match new {
+            Some(new) => {
+                let inode = new.file.metadata()?.ino();
+                self.entry_of(Some(&new.file), inode, new.resume_point, false)
+            }
+            None => self.entry_of(self.file.as_ref(), self.inode, resume_point, self.is_tagged),
         })
     }
 
@@ -136,6 +139,29 @@ impl JournalOutput for JournaledOutput {
         if let Some(file) = self.file.as_ref().filter(|_| self.is_tagged) {
             run_tag::remove(file);
         }
+    }
+}
+
+impl JournaledOutput {
+    fn entry_of(
+        &self,
+        file: Option<&File>,
+        inode: u64,
+        resume_point: ResumePoint,
+        is_tagged: bool,
+    ) -> io::Result<SavedOutput> {
+        let checksum_before = file.map(|file| {
+            let checksum = checksum_before(file, resume_point);
+            checksum.with_context(|| format!("reading {}", self.path))
+        });
+        Ok(SavedOutput {
+            format: self.format.to_owned(),
+            path: self.path.clone(),
+            inode,
+            resume_point,
+            checksum_before: checksum_before.transpose().map_err(io::Error::other)?,
+            is_tagged,
+        })
     }
 }
 

@@ -63,7 +63,7 @@ fn bash_completes_commands_and_options() {
         words(&offered).into_iter().filter(|word| !word.starts_with('-')).collect();
     assert_eq!(offered, commands());
     assert_eq!(words(&bash("portmuster check --fo")), ["--forbid", "--force"]);
-    assert_eq!(words(&bash("portmuster check --me")), ["--method"]);
+    assert_eq!(words(&bash("portmuster check --me")), ["--method", "--metrics"]);
     assert_eq!(words(&bash("portmuster check --method p")).len(), 3);
     assert_eq!(words(&bash("portmuster check --forbid telnet-")), ["telnet-likely"]);
     assert_eq!(words(&bash("portmuster completions ''")).last(), Some(&"zsh"));
@@ -83,7 +83,7 @@ fn fish_completes_commands_and_options() {
     };
     assert_eq!(first(&fish("portmuster ")), commands());
     assert_eq!(first(&fish("portmuster check --fo")), ["--forbid", "--force"]);
-    assert_eq!(first(&fish("portmuster check --me")), ["--method"]);
+    assert_eq!(first(&fish("portmuster check --me")), ["--method", "--metrics"]);
 }
 
 #[test]

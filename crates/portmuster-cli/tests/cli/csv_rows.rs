@@ -183,3 +183,31 @@ fn existing_file_is_replaced_only_with_force() {
     assert_eq!(check_into(&folder, &["--force"]).status, Some(0));
     assert_eq!(read_rows(&read(&folder.file("rows.csv"))).len(), 1);
 }
+
+#[test]
+fn csv_for_excel_begins_with_one_byte_order_mark() {
+    let folder = Folder::new();
+    let file = folder.file("rows.csv");
+    let rows = output("csv", &file);
+    let run = |flags: &[&str]| check([&["127.0.0.1:1", "-o", &rows], flags].concat());
+    assert_eq!(run(&["--excel"]).status, Some(0));
+    let content = read(&file);
+    let without = content.strip_prefix('\u{feff}').expect("it begins with a byte order mark");
+    assert_eq!(read_rows(without).len(), 1);
+    // Rows are appended with and without the flag, and never a second mark.
+    for (flags, count) in [(&["--append"][..], 2), (&["--append", "--excel"], 3)] {
+        let ended = run(flags);
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let content = read(&file);
+        let without = content.strip_prefix('\u{feff}').expect("the mark is still there");
+        assert_eq!(read_rows(without).len(), count);
+    }
+    let again = check(["-i", &file.display().to_string(), "-o", "csv", "--excel"]);
+    assert_eq!(again.status, Some(0), "it can be read: {again:?}");
+    assert!(again.stdout.starts_with("\u{feff}schema,host,"), "{}", again.stdout);
+    assert_eq!(run(&["--force"]).status, Some(0));
+    assert!(read(&file).starts_with("schema,host,"), "only with the flag");
+    let ended = check(["127.0.0.1:1", "-o", "jsonl", "--excel"]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("--excel is about CSV"), "{ended:?}");
+}

@@ -1,6 +1,7 @@
 //! The command lines in README.md and docs/ are accepted, and do what the pages show.
 //!
-//! A block of commands starts with `sh` (commands only) or `console` (`$ command`, then its output).
+//! A block of commands starts with `sh` (commands only), `console` (`$ command`, then its output) or
+//! `yaml` (the lines of `run:`).
 //! Each line that calls `portmuster`, and `cargo run --release --`, is run. The line
 //! `<!-- no-run: REASON -->` before a block marks one that a test can't run; its command lines are still
 //! parsed.
@@ -25,7 +26,7 @@ use crate::{
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The languages of blocks.
-const LANGUAGES: [&str; 6] = ["console", "ini", "json", "rust", "sh", "text"];
+const LANGUAGES: [&str; 7] = ["console", "ini", "json", "rust", "sh", "text", "yaml"];
 
 /// Files that the documented commands read.
 const FILES: [(&str, &str); 6] = [
@@ -94,6 +95,7 @@ impl Block {
             let command = match self.language.as_str() {
                 "sh" => Some(line.as_str()),
                 "console" => line.strip_prefix("$ "),
+                "yaml" => Some(line.trim().trim_start_matches("- ").trim_start_matches("run: ")),
                 _ => return Vec::new(),
             };
             match (command, commands.last_mut()) {
@@ -165,6 +167,17 @@ fn blocks_hide_no_command_and_few_are_not_run() {
     assert!(not_run.len() <= 4, "too many blocks are not run");
     let run = blocks.iter().filter(|block| block.no_run.is_none()).flat_map(Block::commands);
     assert!(run.count() > 30, "the pages have commands");
+}
+
+#[test]
+fn documented_json_is_complete() {
+    for block in blocks().iter().filter(|block| block.language == "json") {
+        let json = block.lines.join("\n");
+        let values = serde_json::Deserializer::from_str(&json).into_iter::<Value>();
+        for value in values {
+            assert!(value.is_ok(), "{}: {value:?}", block.place);
+        }
+    }
 }
 
 #[test]

@@ -55,6 +55,14 @@ pub struct Checkpoint {
     pub(super) at: Duration,
 }
 
+impl Checkpoint {
+    /// Returns whether all of `targets` targets are settled. `None`: more targets may follow, so false.
+    #[must_use]
+    pub fn is_complete(&self, targets: Option<u128>) -> bool {
+        targets == Some(self.settled.len().into())
+    }
+}
+
 /// Writes the checkpoints of a run to its journal, in a separate thread.
 #[derive(Debug)]
 pub(super) struct CheckpointWriter {
@@ -158,7 +166,7 @@ impl CheckpointWriter {
     }
 
     /// Waits for the checkpoint in progress, if there is one.
-    fn wait(&mut self) -> Result<(), JournalError> {
+    pub(super) fn wait(&mut self) -> Result<(), JournalError> {
         if !std::mem::take(&mut self.is_writing) {
             return Ok(());
         }

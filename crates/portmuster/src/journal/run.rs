@@ -147,6 +147,15 @@ impl JournaledRun {
         self.writer.begin(checkpoint)
     }
 
+    /// Waits for the checkpoint in progress. Afterwards the journal contains the latest checkpoint that was
+    /// [written](Self::write).
+    ///
+    /// # Errors
+    /// The checkpoint has failed.
+    pub fn wait(&mut self) -> Result<(), JournalError> {
+        self.writer.wait()
+    }
+
     /// Writes the last checkpoint and waits for it.
     ///
     /// The run is complete, and never resumed, if `targets` targets are settled. So finish the outputs
@@ -155,7 +164,7 @@ impl JournaledRun {
     /// # Errors
     /// The last checkpoint or the one before has failed.
     pub fn finish(self, last: Checkpoint, targets: Option<u128>) -> Result<(), JournalError> {
-        let complete = targets == Some(last.settled.len().into());
+        let complete = last.is_complete(targets);
         self.writer.finish(Checkpoint { complete, ..last })
     }
 }

@@ -11,6 +11,7 @@ use super::{
     syn_loss::SynLoss,
     throttle::{HostBacklog, PassProgress, Throttle},
     verdict::Verdict,
+    weakness::Weakness,
 };
 
 /// The sums over a run:
@@ -23,6 +24,9 @@ pub struct Account {
     states: [u64; PortState::ALL.len()],
     /// Number of open ports by service, in the order of [`Service::ALL`].
     services: [u64; Service::ALL.len()],
+    /// Number of open ports by weakness of their ssh server, in the order of [`Weakness::ALL`].
+    #[serde(default)]
+    findings: [u64; Weakness::ALL.len()],
     /// Targets all of whose addresses are excluded.
     pub excluded: u64,
     /// Targets that were added because a name has more than one address.
@@ -78,10 +82,11 @@ impl Account {
             self.slowed,
             self.faults,
         ];
-        let counts = single.iter().chain(&self.states).chain(&self.services);
+        let counts = single.iter().chain(&self.states).chain(&self.services).chain(&self.findings);
         counts.into_iter().all(|&count| count <= COUNT_MAX)
             && self.elapsed <= ELAPSED_MAX
             && self.services.iter().sum::<u64>() <= self.state(PortState::Open)
+            && self.findings.iter().all(|&count| count <= self.state(PortState::Open))
             && self.settled() + self.excluded <= self.targets
     }
 
@@ -90,6 +95,9 @@ impl Account {
         self.states[verdict.state as usize] += 1;
         if let Some(service) = verdict.service {
             self.services[service as usize] += 1;
+        }
+        for &weakness in verdict.findings() {
+            self.findings[weakness as usize] += 1;
         }
     }
 
@@ -100,6 +108,10 @@ impl Account {
         if let Some(service) = verdict.service {
             let service = &mut self.services[service as usize];
             *service = service.saturating_sub(1);
+        }
+        for &weakness in verdict.findings() {
+            let count = &mut self.findings[weakness as usize];
+            *count = count.saturating_sub(1);
         }
     }
 
@@ -116,6 +128,7 @@ impl Account {
             targets: earlier.targets + self.targets,
             states: std::array::from_fn(|state| earlier.states[state] + self.states[state]),
             services: std::array::from_fn(|it| earlier.services[it] + self.services[it]),
+            findings: std::array::from_fn(|it| earlier.findings[it] + self.findings[it]),
             excluded: earlier.excluded + self.excluded,
             more_addresses: earlier.more_addresses + self.more_addresses,
             found_on_retry: earlier.found_on_retry + self.found_on_retry,
@@ -150,6 +163,12 @@ impl Account {
     #[must_use]
     pub fn service(&self, service: Service) -> u64 {
         self.services[service as usize]
+    }
+
+    /// Returns the number of open ports whose ssh server has this weakness.
+    #[must_use]
+    pub fn findings(&self, weakness: Weakness) -> u64 {
+        self.findings[weakness as usize]
     }
 
     /// Returns the number of targets that have an outcome.

@@ -12,6 +12,7 @@ use super::{
     reason::Reason,
     rule::Rule,
     service::Service,
+    weakness::Weakness,
 };
 
 /// Durations within an attempt, each measured from its start.
@@ -121,6 +122,11 @@ impl Verdict {
             Some(Service::Other | Service::Unknown | Service::ClosedEarly) => answers(),
             _ => false,
         }
+    }
+
+    /// Returns the weaknesses of the ssh server.
+    pub(crate) fn findings(&self) -> &[Weakness] {
+        self.details.as_ref().map_or(&[], |details| &details.findings)
     }
 
     /// Returns whether the empty line that a silent server was sent may have prevented its

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::outcome::Outcome;
 
+/// The character before a text by which Excel recognises UTF-8.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 /// Writes each outcome as one line of comma-separated values under a header.
 ///
 /// The columns are the fields of a [`Row`], with the names and the order of JSON. Absent fields are
@@ -47,6 +50,15 @@ impl<W: Write> Csv<W> {
         Ok(Self::without_header(output))
     }
 
+    /// Starts an output with a byte order mark and the header, so that Excel takes it for UTF-8.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn begin_for_excel(mut output: W) -> io::Result<Self> {
+        output.write_all(BYTE_ORDER_MARK.as_bytes())?;
+        Self::begin(output)
+    }
+
     /// Continues an output that has the header, at the end of its last line.
     pub fn without_header(output: W) -> Self {
         Self { output: StopAfterError::new(output), line: Line::default() }
@@ -63,6 +75,12 @@ impl Csv<()> {
     #[must_use]
     pub fn header() -> String {
         header()
+    }
+
+    /// Returns the byte order mark and the header line, including its line end.
+    #[must_use]
+    pub fn header_for_excel() -> String {
+        BYTE_ORDER_MARK.to_owned() + &header()
     }
 }
 

@@ -8,8 +8,9 @@
 //! | unchecked | unknown | unknown, with portmuster's name of the reason |
 //!
 //! A name without an address is written as a skipped `target`, because the format requires an
-//! address for every `host`. Further information is in `script` elements: `banner` and
-//! `ssh2-enum-algos` as nmap's scripts write them, and `portmuster` with the field names of JSON.
+//! address for every `host`. Further information is in one `script` element called `portmuster`: with the
+//! field names of JSON, and the algorithms of ssh servers as nmap's script `ssh2-enum-algos` writes them.
+//! It is the only script of a port, because ndiff 7.93 fails if a port has two.
 
 use std::net::IpAddr;
 
@@ -114,15 +115,7 @@ fn write_port(markup: &mut Markup, outcome: &Outcome) {
     if let Some(service) = verdict.service {
         write_service(markup, service, details);
     }
-    if !verdict.banner.is_empty() {
-        let banner = escape(&verdict.banner);
-        // Already escaped, except for the characters that XML forbids.
-        markup.empty("script", &[("id", "banner"), ("output", &escape_forbidden(&banner))]);
-    }
-    if let Some(kex_init) = details.key_exchange.kex_init() {
-        write_algorithms(markup, kex_init);
-    }
-    write_portmuster_script(markup, outcome, details);
+    write_script(markup, outcome, details);
     markup.close("port");
 }
 
@@ -188,9 +181,9 @@ fn split_version(software: &str) -> (&str, &str) {
     }
 }
 
-/// Writes the algorithms like nmap's script `ssh2-enum-algos`: one list if both directions have the
+/// Returns the algorithms like nmap's script `ssh2-enum-algos`: one list if both directions have the
 /// same one.
-fn write_algorithms(markup: &mut Markup, kex_init: &KexInit) {
+fn algorithms(kex_init: &KexInit) -> Vec<(&'static str, &NameList)> {
     let mut lists = vec![
         ("kex_algorithms", &kex_init.kex),
         ("server_host_key_algorithms", &kex_init.host_keys),
@@ -224,15 +217,7 @@ fn write_algorithms(markup: &mut Markup, kex_init: &KexInit) {
             lists.extend([(sent, one), (received, other)]);
         }
     }
-    let output: String = lists.iter().map(|(key, list)| list_text(key, list)).collect();
-    markup.open("script", &[("id", "ssh2-enum-algos"), ("output", &output)]);
-    for (key, list) in lists {
-        markup.open("table", &[("key", key)]);
-        // The names are printable ASCII and need no escaping.
-        list.iter().for_each(|name| markup.text("elem", &[], name));
-        markup.close("table");
-    }
-    markup.close("script");
+    lists
 }
 
 /// Formats a list for people, with its length.
@@ -242,13 +227,16 @@ fn list_text(key: &str, list: &NameList) -> String {
 }
 
 /// Writes the fields that nmap's format lacks.
-fn write_portmuster_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails) {
+fn write_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails) {
     let verdict = &outcome.verdict;
     let row = details.evidence.as_ref().map(|_| Row::from(outcome));
     let evidence = row.and_then(|row| row.evidence.as_ref().map(to_escaped_json));
     let joined = |list: Vec<String>| (!list.is_empty()).then(|| list.join(" "));
     let findings = details.findings.iter().copied().map(Weakness::name).map(str::to_owned);
+    // Already escaped, except for the characters that XML forbids.
+    let banner = || escape_forbidden(&escape(&verdict.banner));
     let fields = [
+        ("banner", (!verdict.banner.is_empty()).then(banner)),
         ("service", verdict.service.map(|service| service.name().to_owned())),
         ("rule", verdict.rule.map(|rule| rule.name().to_owned())),
         ("findings", joined(findings.collect())),
@@ -261,11 +249,20 @@ fn write_portmuster_script(markup: &mut Markup, outcome: &Outcome, details: &Ser
     if fields.is_empty() {
         return;
     }
+    let lists = details.key_exchange.kex_init().map(algorithms).unwrap_or_default();
     let output: Vec<_> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    markup.open("script", &[("id", "portmuster"), ("output", &output.join("; "))]);
+    let lists_text: String = lists.iter().map(|(key, list)| list_text(key, list)).collect();
+    let output = output.join("; ") + &lists_text;
+    markup.open("script", &[("id", "portmuster"), ("output", &output)]);
     for (key, value) in &fields {
         let key: Attribute<'_> = ("key", key);
         markup.text("elem", &[key], value);
+    }
+    for (key, list) in lists {
+        markup.open("table", &[("key", key)]);
+        // The names are printable ASCII and need no escaping.
+        list.iter().for_each(|name| markup.text("elem", &[], name));
+        markup.close("table");
     }
     markup.close("script");
 }

@@ -1,11 +1,11 @@
-//! The file of `--summary`, which is opened and locked as the files of rows are.
+//! Files that are written when the run ends, and opened and locked as the files of rows are.
 
 use std::{io::Write, mem, path::Path};
 
 use anyhow::Context;
 
 use super::{
-    content::Content,
+    content::{ClosingContent, Content},
     error::OpenError,
     file::{CreatedFile, ExpectedFile, OpenFile, RowTarget},
     open::OpenRequest,
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{args::Check, read_files::ReadFiles};
 
-/// The file of `--summary`, open and locked.
+/// A file that is written when the run ends, open and locked.
 ///
-/// If this run created it and ends without writing a summary, dropping it removes the file.
-pub(crate) struct SummaryFile {
+/// If this run created it and ends without writing to it, dropping it removes the file.
+pub(crate) struct ClosingFile {
     name: String,
     state: State,
     created: Option<CreatedFile>,
@@ -27,29 +27,37 @@ pub(crate) struct SummaryFile {
 enum State {
     /// Not changed yet.
     Open(OpenFile),
-    /// Ready for the summary.
+    /// Ready to be written.
     Begun(RowTarget),
-    /// The summary was written, or an error has made that impossible.
+    /// It was written, or an error has made that impossible.
     Done,
 }
 
-impl SummaryFile {
+impl ClosingFile {
     /// Opens and locks the file without changing it, or creates it.
     ///
     /// # Errors
     /// The file can't be opened, another run writes to it, or its content must not be replaced or
     /// can't be appended to.
-    pub(crate) fn open(check: &Check, path: &Path, reads: &ReadFiles) -> Result<Self, OpenError> {
-        let content = Content::Summary;
+    pub(crate) fn open(
+        check: &Check,
+        path: &Path,
+        content: ClosingContent,
+        reads: &ReadFiles,
+    ) -> Result<Self, OpenError> {
+        let name = match content {
+            ClosingContent::Summary => format!("the summary {}", path.display()),
+            ClosingContent::Junit => format!("the JUnit file {}", path.display()),
+        };
+        let content = Content::Closing(content);
         let request = OpenRequest { path, content, check, reads, others: &[] };
-        let name = format!("the summary {}", path.display());
         let opened = request.open().with_context(|| format!("opening {name}"));
         let file = opened.map_err(OpenError::inspecting)?;
         let (created, expected) = (file.created_file(content), file.expected(content));
         Ok(Self { name, state: State::Open(file), created, expected })
     }
 
-    /// Empties the file, unless the summary is appended: what it contains is not of this run.
+    /// Empties the file, unless it is appended to: what it contains is not of this run.
     ///
     /// # Errors
     /// The file can't be emptied.
@@ -61,30 +69,30 @@ impl SummaryFile {
         Ok(())
     }
 
-    /// Writes a line at the end of the file, and returns when it is on the disk.
+    /// Writes lines at the end of the file, and returns when they are on the disk.
     ///
     /// # Errors
     /// The file can't be written, or another program has changed or replaced it.
-    pub(crate) fn write(mut self, line: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn write(mut self, lines: &[u8]) -> anyhow::Result<()> {
         self.begin()?;
         // Another program may have used the file of this run, so it stays even if writing fails.
         self.created = None;
         let written = match mem::replace(&mut self.state, State::Done) {
-            State::Begun(RowTarget::Stream(mut file)) => file.write_all(line).map_err(Into::into),
-            State::Begun(RowTarget::File(file)) => self.write_file(file, line),
+            State::Begun(RowTarget::Stream(mut file)) => file.write_all(lines).map_err(Into::into),
+            State::Begun(RowTarget::File(file)) => self.write_file(file, lines),
             State::Open(_) | State::Done => Ok(()),
         };
         written.with_context(|| format!("writing {}", self.name))
     }
 
-    fn write_file(&self, mut file: OutputFile, line: &[u8]) -> anyhow::Result<()> {
-        file.write_all(line)?;
+    fn write_file(&self, mut file: OutputFile, lines: &[u8]) -> anyhow::Result<()> {
+        file.write_all(lines)?;
         file.sync()?;
         self.expected.as_ref().map_or(Ok(()), ExpectedFile::check)
     }
 }
 
-impl Drop for SummaryFile {
+impl Drop for ClosingFile {
     fn drop(&mut self) {
         if let Some(created) = self.created.take().filter(CreatedFile::is_empty) {
             created.remove();
