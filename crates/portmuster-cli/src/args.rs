@@ -73,6 +73,13 @@ pub(crate) enum Command {
     Worker,
 }
 
+impl Command {
+    /// Returns whether the command takes targets as arguments.
+    pub(crate) fn has_targets(&self) -> bool {
+        matches!(self, Self::Check(_) | Self::Explain(_) | Self::Compare(_))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

@@ -3,6 +3,7 @@
 //! Results go to stdout, messages to stderr.
 
 use std::{
+    env,
     io::{self, Write},
     process::ExitCode,
 };
@@ -28,6 +29,7 @@ mod journal;
 mod listing;
 mod man;
 mod measure;
+mod mistakes;
 mod numbers;
 mod output;
 mod progress;
@@ -42,6 +44,7 @@ mod workers;
 
 use self::{
     args::{Command, Program},
+    mistakes::Correction,
     status::Status,
 };
 
@@ -49,8 +52,16 @@ fn main() -> ExitCode {
     harden::harden();
     signals::ignore_file_size_signal();
     let program = match Program::try_parse() {
+        Ok(program) if program.command.has_targets() && report_mistakes() => {
+            return Status::Usage.into();
+        }
         Ok(program) => program,
-        Err(error) if error.use_stderr() => error.exit(),
+        Err(error) if error.use_stderr() => {
+            if report_mistakes() {
+                return Status::Usage.into();
+            }
+            error.exit();
+        }
         Err(help) => {
             return terminal::status_of(help.print().and_then(|()| io::stdout().flush())).into();
         }
@@ -72,4 +83,15 @@ fn main() -> ExitCode {
             Status::Usage
         })
         .into()
+}
+
+/// Prints what is wrong with the command line and what to type instead. Returns whether it contains a
+/// known mistake.
+fn report_mistakes() -> bool {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let correction = mistakes::correct(&arguments);
+    if let Some(Correction { reason, command }) = &correction {
+        terminal::error_with_command(reason, command);
+    }
+    correction.is_some()
 }

@@ -114,7 +114,8 @@ are short."
     )]
     pub(crate) in_flight: Option<NonZeroUsize>,
 
-    /// Maximum number of new connections per second; "max" for no limit [default: 10000]
+    /// Maximum number of new connections per second, such as 2000 or 10k; "max" for no limit
+    /// [default: 10000]
     #[arg(long, value_name = "N")]
     pub(crate) rate: Option<Ceiling>,
 

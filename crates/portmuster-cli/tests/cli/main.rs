@@ -36,6 +36,7 @@ mod locks;
 mod lookups;
 mod memory;
 mod methods;
+mod mistakes;
 mod names;
 mod nmap_xml;
 mod outputs;
