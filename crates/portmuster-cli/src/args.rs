@@ -16,6 +16,7 @@ mod explain;
 mod gates;
 mod input_format;
 mod journal;
+mod list;
 mod output;
 mod pages;
 mod selection;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     display::{Color, Show, ShowProgress},
     explain::Explain,
     gates::GateArgs,
+    list::{ValueKind, ValueList},
     output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
     selection::DryRun,
@@ -64,6 +66,13 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Check a set of sample servers on loopback
     Demo(Demo),
+    /// Print the values of rows and options with their meanings
+    List(ValueList),
+    /// Print the JSON Schema of a row
+    ///
+    /// It describes the rows that this version writes with `-o jsonl`, in JSON Schema 2020-12. Another
+    /// field or an unknown word is invalid; a later version may add some.
+    Schema,
     /// Generate shell completions
     Completions(Completions),
     /// Generate manual pages

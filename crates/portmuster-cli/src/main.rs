@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::Parser;
+use portmuster::sink::row_schema;
 
 mod args;
 mod check;
@@ -39,6 +40,7 @@ mod signals;
 mod status;
 mod summary;
 mod terminal;
+mod value_lists;
 mod warnings;
 mod workers;
 
@@ -73,6 +75,8 @@ fn main() -> ExitCode {
         Command::Explain(explain) => explain::run(&explain),
         Command::Diff(diff) => diff::run(&diff),
         Command::Demo(demo) => Ok(demo::run(&demo)),
+        Command::List(list) => Ok(value_lists::run(&list)),
+        Command::Schema => Ok(terminal::print(&mut io::stdout(), row_schema().as_bytes())),
         Command::Completions(completions) => Ok(completions::run(&completions)),
         Command::Man(man) => man::run(&man),
         Command::Worker => return portmuster::worker_main(),

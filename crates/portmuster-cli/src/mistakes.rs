@@ -34,7 +34,7 @@ struct Mistake {
 }
 
 /// The mistakes, in the order in which they are corrected.
-static MISTAKES: [Mistake; 23] = [
+static MISTAKES: [Mistake; 24] = [
     Mistake {
         given: "portmuster 10.0.0.1",
         meant: "portmuster check 10.0.0.1",
@@ -44,6 +44,11 @@ static MISTAKES: [Mistake; 23] = [
         given: "portmuster scan 10.0.0.1",
         meant: "portmuster check 10.0.0.1",
         find: options::other_word_for_check,
+    },
+    Mistake {
+        given: "portmuster list 10.0.0.1",
+        meant: "portmuster check --list 10.0.0.1",
+        find: options::list_of_targets,
     },
     Mistake {
         given: "portmuster check -sS -iL /dev/null -oX a.xml",
@@ -238,6 +243,7 @@ mod tests {
             "portmuster explain 10.0.0.1:22 --first-byte 5s",
             "portmuster diff a.db#-2 a.db --show all",
             "portmuster compare 10.0.0.0/24 --rounds 5 -o jsonl",
+            "portmuster list services --json",
             "portmuster man check --dir x",
             "portmuster worker",
         ] {

@@ -53,6 +53,7 @@ mod json;
 mod jsonl;
 mod resumable;
 mod row;
+mod row_schema;
 #[cfg(test)]
 pub(crate) mod samples;
 mod short_text;
@@ -68,6 +69,7 @@ pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use row_schema::row_schema;
 pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) use sqlite::tests::scratch;

@@ -77,6 +77,18 @@ pub(super) fn other_word_for_check(line: &CommandLine) -> Option<Edit> {
     Some(Edit { reason: format!("there is no command {word:?}"), words })
 }
 
+/// Finds targets after `list`, which prints values.
+pub(super) fn list_of_targets(line: &CommandLine) -> Option<Edit> {
+    let command = line.command().filter(|_| line.command_name() == Some("list"))?;
+    let (_, word) = line.operands().next()?;
+    let is_input = line.values("inputs").next().is_some();
+    if !is_input && !targets::looks_like(word) && !targets::is_file(word) {
+        return None;
+    }
+    let words = line.replaced(command, 1, ["check".to_owned(), "--list".to_owned()]);
+    Some(Edit { reason: "list prints values, and check --list prints targets".to_owned(), words })
+}
+
 /// Finds an option of nmap or masscan.
 pub(super) fn foreign_option(line: &CommandLine) -> Option<Edit> {
     line.command().filter(|_| line.has_targets())?;

@@ -43,6 +43,16 @@ fn completions_and_man_help_match_snapshots() {
 }
 
 #[test]
+fn list_help_matches_snapshot() {
+    insta::assert_snapshot!("help_list", help(&["list", "--help"]));
+}
+
+#[test]
+fn schema_help_matches_snapshot() {
+    insta::assert_snapshot!("help_schema", help(&["schema", "--help"]));
+}
+
+#[test]
 fn demo_help_matches_snapshot() {
     insta::assert_snapshot!("help_demo", help(&["demo", "--help"]));
 }

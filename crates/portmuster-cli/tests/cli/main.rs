@@ -32,6 +32,7 @@ mod input_formats;
 mod interrupted_calls;
 mod journal;
 mod limits;
+mod list;
 mod locks;
 mod lookups;
 mod memory;

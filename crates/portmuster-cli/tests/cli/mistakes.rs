@@ -50,6 +50,7 @@ fn each_mistake_ends_with_status_2_and_the_right_command() {
             "--rate is an option of check, not of explain",
             "portmuster check HOST:PORT --rate 5",
         ),
+        ("portmuster list HOST", "prints values", "portmuster check --list HOST"),
         ("portmuster diff a b --journal c", "option of check", "portmuster diff a b"),
         ("portmuster explain HOST PORT", "is a port", "portmuster explain HOST:PORT"),
     ] {
