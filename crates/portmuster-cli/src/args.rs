@@ -3,7 +3,7 @@
 //! Each file below holds one command or one group of arguments. Nothing here reads a file, opens a
 //! socket or prints.
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 mod certainty;
 mod check;
@@ -14,6 +14,7 @@ mod diff;
 mod display;
 mod explain;
 mod gates;
+mod headings;
 mod input_format;
 mod journal;
 mod list;
@@ -21,6 +22,7 @@ mod output;
 mod pages;
 mod selection;
 mod settings;
+mod speed;
 mod values;
 
 pub(crate) use self::{
@@ -37,16 +39,54 @@ pub(crate) use self::{
     selection::DryRun,
 };
 
+const START: &str = "\
+Examples:
+  portmuster demo
+  portmuster check 10.0.0.0/24
+  portmuster explain db.example:22
+  portmuster check --help";
+
 /// Find out which addresses support ssh or telnet
 ///
 /// Checks millions of host:port pairs concurrently in bounded memory, and writes each result as
 /// soon as it is known.
 #[derive(Debug, Parser)]
-#[command(name = "portmuster", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "portmuster",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 80,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = START
+)]
 pub(crate) struct Program {
     /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value_t = Color::Auto, value_enum, display_order = 1000)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value_t = Color::Auto,
+        value_enum,
+        help_heading = headings::GENERAL,
+        hide_short_help = true,
+        display_order = 1000
+    )]
     pub(crate) color: Color,
+    /// Print help; --help prints all of it
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = ArgAction::Help,
+        long_help = "Print help; -h prints a summary",
+        help_heading = headings::GENERAL,
+        display_order = 1001
+    )]
+    help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = headings::GENERAL, display_order = 1002)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }

@@ -28,6 +28,8 @@ fn without_hidden(command: &Command) -> Command {
     let arguments = command.get_arguments().filter(|argument| !argument.is_hide_set());
     let subcommands = command.get_subcommands().filter(|subcommand| !subcommand.is_hide_set());
     let mut shown = Command::new(command.get_name().to_owned())
+        .disable_help_flag(true)
+        .disable_version_flag(true)
         .args(arguments.cloned())
         .subcommands(subcommands.map(without_hidden));
     if let Some(about) = command.get_about() {

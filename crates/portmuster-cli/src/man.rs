@@ -74,7 +74,7 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     if visible(command).next().is_some() {
         man.render_subcommands_section(&mut page)?;
     }
-    if let Some(text) = command.get_after_help() {
+    if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
         sections(&text.to_string()).to_writer(&mut page)?;
     }
     see_also(command).to_writer(&mut page)?;

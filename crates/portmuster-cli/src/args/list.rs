@@ -7,7 +7,8 @@ Examples:
   portmuster list services
   portmuster list findings --json | jq -r .name
 
-To list the targets of a run without connecting to them, use `portmuster check --list`.";
+To list the targets of a run without connecting to them, use `portmuster check
+--list`.";
 
 /// Which values to print.
 #[derive(Debug, Args)]
