@@ -20,6 +20,7 @@ mod journal;
 mod list;
 mod output;
 mod pages;
+mod profile;
 mod selection;
 mod settings;
 mod speed;
@@ -36,6 +37,7 @@ pub(crate) use self::{
     list::{ValueKind, ValueList},
     output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
+    profile::{PROFILES, profile_flags},
     selection::DryRun,
 };
 

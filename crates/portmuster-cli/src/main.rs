@@ -4,7 +4,9 @@
 
 use std::{
     env,
+    ffi::OsString,
     io::{self, Write},
+    iter,
     process::ExitCode,
 };
 
@@ -16,10 +18,12 @@ mod check;
 mod clock;
 mod closing;
 mod collect;
+mod command_line;
 mod compare;
 mod completions;
 mod demo;
 mod diff;
+mod effective;
 mod explain;
 mod file_identity;
 mod formats;
@@ -53,13 +57,22 @@ use self::{
 fn main() -> ExitCode {
     harden::harden();
     signals::ignore_file_size_signal();
-    let program = match Program::try_parse() {
-        Ok(program) if program.command.has_targets() && report_mistakes() => {
+    let given: Vec<_> = env::args_os().skip(1).collect();
+    let arguments = match effective::arguments(given.clone()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            terminal::error(&error);
+            return Status::Usage.into();
+        }
+    };
+    let name = iter::once("portmuster".into());
+    let program = match Program::try_parse_from(name.chain(arguments.iter().cloned())) {
+        Ok(program) if program.command.has_targets() && report_mistakes(&given) => {
             return Status::Usage.into();
         }
         Ok(program) => program,
         Err(error) if error.use_stderr() => {
-            if report_mistakes() {
+            if report_mistakes(&given) {
                 return Status::Usage.into();
             }
             error.exit();
@@ -70,7 +83,10 @@ fn main() -> ExitCode {
     };
     program.color.write_global();
     let status = match program.command {
-        Command::Check(check) => check::run(&check),
+        Command::Check(mut check) => {
+            check.recorded = effective::recorded(&arguments);
+            check::run(&check)
+        }
         Command::Compare(compare) => compare::run(&compare),
         Command::Explain(explain) => explain::run(&explain),
         Command::Diff(diff) => diff::run(&diff),
@@ -91,9 +107,8 @@ fn main() -> ExitCode {
 
 /// Prints what is wrong with the command line and what to type instead. Returns whether it contains a
 /// known mistake.
-fn report_mistakes() -> bool {
-    let arguments: Vec<_> = env::args_os().skip(1).collect();
-    let correction = mistakes::correct(&arguments);
+fn report_mistakes(arguments: &[OsString]) -> bool {
+    let correction = mistakes::correct(arguments);
     if let Some(Correction { reason, command }) = &correction {
         terminal::error_with_command(reason, command);
     }

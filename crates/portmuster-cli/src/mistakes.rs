@@ -6,10 +6,10 @@
 
 use std::ffi::OsString;
 
-use self::line::{CommandLine, Edit};
+use self::edit::Edit;
+use crate::command_line::CommandLine;
 
-mod line;
-mod nmap;
+mod edit;
 mod options;
 mod targets;
 

@@ -119,7 +119,7 @@ impl Outputs {
         let destinations = check.outputs.iter().zip(&opened);
         let destinations: Vec<_> =
             destinations.map(|(spec, opened)| opened.destination(spec)).collect();
-        let sinks = begin_all(opened)?;
+        let sinks = begin_all(check, opened)?;
         let parts = check.outputs.iter().zip(sinks).zip(destinations).zip(journaled);
         let output = |(((spec, sink), destination), journaled)| {
             Output::new(spec, sink, destination, journaled, check.show)

@@ -14,7 +14,7 @@ use portmuster::{
 use serde::Serialize;
 
 use crate::{
-    args::{ValueKind, ValueList},
+    args::{PROFILES, ValueKind, ValueList},
     formats,
     status::Status,
     terminal,
@@ -53,6 +53,10 @@ fn values(kind: ValueKind) -> Vec<NamedValue> {
         ValueKind::Formats => {
             formats::meanings().map(|(name, meaning)| NamedValue::new(name, meaning)).collect()
         }
+        ValueKind::Profiles => PROFILES
+            .iter()
+            .map(|profile| NamedValue::new(profile.name, profile.to_string()))
+            .collect(),
         ValueKind::Protocols => {
             let meaning = |name| protocol_meaning(name).unwrap_or_default();
             known_protocols().map(|name| NamedValue::new(name, meaning(name))).collect()
@@ -120,7 +124,7 @@ mod tests {
             let mut names: Vec<_> = values.iter().map(|value| &value.name).collect();
             names.sort_unstable();
             names.dedup();
-            assert!(names.len() == values.len() && names.len() >= 5, "{kind:?}: {names:?}");
+            assert!(names.len() == values.len() && names.len() >= 4, "{kind:?}: {names:?}");
             for NamedValue { name, meaning } in &values {
                 assert!(!meaning.is_empty() && !meaning.contains(['\n', '`']), "{name}: {meaning}");
             }

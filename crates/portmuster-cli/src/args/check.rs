@@ -19,6 +19,7 @@ use super::{
     input_format::InputFormatArgs,
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
+    profile::ProfileArgs,
     selection::Selection,
     settings::build,
     speed::SpeedArgs,
@@ -112,6 +113,9 @@ occurs twice is checked twice."
     pub(crate) limits: TimeLimits,
 
     #[command(flatten)]
+    profile: ProfileArgs,
+
+    #[command(flatten)]
     pub(crate) speed: SpeedArgs,
 
     #[command(flatten)]
@@ -162,6 +166,20 @@ adds a line to an existing file, --force overwrites it, and --resume replaces on
     #[command(flatten)]
     pub(crate) journal: JournalArgs,
 
+    /// Read options from a file, one argument a line
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        help_heading = headings::GENERAL,
+        hide_short_help = true,
+        long_help = "\
+Read options from a file. Each line is one argument, such as --rate=2000; lines that start with # are \
+comments. The command line replaces options of the file, except that --exclude, --exclude-file, --forbid \
+and --allow add up. Without this option, the file that the environment variable PORTMUSTER_CONFIG names \
+is read, if it is set; /dev/null is a file without options."
+    )]
+    pub(crate) config_file: Option<PathBuf>,
+
     /// When to show progress
     #[arg(
         long,
@@ -190,6 +208,10 @@ adds a line to an existing file, --force overwrites it, and --resume replaces on
     /// Write the cost of the run to this file, for `compare`
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) measure: Option<PathBuf>,
+
+    /// The command line for the record of the run, with the options of the profile and of the file.
+    #[arg(skip)]
+    pub(crate) recorded: String,
 }
 
 impl Check {

@@ -36,6 +36,8 @@ pub(crate) enum ValueKind {
     Reasons,
     /// Formats of --output
     Formats,
+    /// Profiles of --profile, with their flags
+    Profiles,
     /// Protocols that rows of the service `other` name
     Protocols,
     /// Kinds of targets without a verdict, which --allow takes

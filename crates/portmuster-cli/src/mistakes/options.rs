@@ -4,11 +4,11 @@ use std::path::Path;
 
 use clap::{Arg, Command};
 
-use super::{
-    line::{CommandLine, Edit, Role, takes_value},
-    nmap, targets,
+use super::{edit::Edit, targets};
+use crate::{
+    command_line::{CommandLine, Role, foreign, takes_value},
+    formats,
 };
-use crate::formats;
 
 /// The formats that file names of outputs suggest.
 const EXTENSIONS: [(&str, &str); 11] = [
@@ -37,7 +37,7 @@ pub(super) fn missing_command(line: &CommandLine) -> Option<Edit> {
     let is_of_check = |word: &str| {
         let check = program.find_subcommand("check");
         let mut arguments = check.into_iter().flat_map(Command::get_arguments);
-        nmap::find(word).is_some() || arguments.any(|arg| is_option(arg, word))
+        foreign::find(word).is_some() || arguments.any(|arg| is_option(arg, word))
     };
     let of_program = |word: &str| {
         let mut arguments = program.get_arguments();
@@ -93,7 +93,7 @@ pub(super) fn list_of_targets(line: &CommandLine) -> Option<Edit> {
 pub(super) fn foreign_option(line: &CommandLine) -> Option<Edit> {
     line.command().filter(|_| line.has_targets())?;
     let (index, word, option) =
-        line.flags().find_map(|(index, word)| Some((index, word, nmap::find(word)?)))?;
+        line.flags().find_map(|(index, word)| Some((index, word, foreign::find(word)?)))?;
     let in_word = word.split_once('=').filter(|_| word.starts_with("--")).map(|(_, value)| value);
     let next = option.takes_next(word).then(|| line.words().get(index + 1)).flatten();
     let value = in_word.or(next.map(String::as_str));

@@ -4,7 +4,8 @@ use std::{fs, net::IpAddr};
 
 use portmuster::targets::{Excludes, ItemErrorKind, Ports, TargetSet};
 
-use super::line::{CommandLine, Edit, Role};
+use super::edit::Edit;
+use crate::command_line::{CommandLine, Role};
 
 /// Returns whether a word can only be a target: an address, a network, a range, a URL, a name with a
 /// dot, or one of these with a user name.

@@ -1,6 +1,6 @@
 //! Opening all outputs of a run: none is changed before all are open and locked.
 
-use std::{env, io};
+use std::io;
 
 use anyhow::{Context, anyhow};
 use portmuster::sink::{Beginning, ResumePoint};
@@ -212,8 +212,11 @@ pub(super) fn journaled(
 ///
 /// # Errors
 /// An output can't be prepared or written.
-pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<OutputSink>, OpenError> {
-    let beginning = Beginning::new(clock::now(), command_line());
+pub(super) fn begin_all(
+    check: &Check,
+    opened: Vec<OpenOutput>,
+) -> Result<Vec<OutputSink>, OpenError> {
+    let beginning = Beginning::new(clock::now(), check.recorded.clone());
     let mut outputs: Vec<_> = opened.into_iter().enumerate().collect();
     // In the order of identities, so that two runs with the same databases can't deadlock.
     outputs.sort_by_key(|(_, opened)| opened.file().map(OpenFile::identity));
@@ -230,12 +233,4 @@ pub(super) fn begin_all(opened: Vec<OpenOutput>) -> Result<Vec<OutputSink>, Open
     }
     sinks.sort_by_key(|&(index, _)| index);
     Ok(sinks.into_iter().map(|(_, sink)| sink).collect())
-}
-
-/// Returns the command line with `portmuster` in place of the program's path.
-fn command_line() -> String {
-    let arguments = env::args_os().skip(1);
-    arguments.fold("portmuster".to_owned(), |line, argument| {
-        format!("{line} {}", argument.to_string_lossy())
-    })
 }

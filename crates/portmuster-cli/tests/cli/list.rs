@@ -18,9 +18,17 @@ fn names(kind: &str) -> Vec<String> {
 
 #[test]
 fn lists_are_aligned_and_equal_to_their_json() {
-    for kind in
-        ["services", "findings", "states", "reasons", "formats", "protocols", "kinds", "rules"]
-    {
+    for kind in [
+        "services",
+        "findings",
+        "states",
+        "reasons",
+        "formats",
+        "profiles",
+        "protocols",
+        "kinds",
+        "rules",
+    ] {
         let text = list(&[kind]);
         let starts: Vec<_> = text
             .lines()

@@ -42,6 +42,7 @@ mod names;
 mod nmap_xml;
 mod outputs;
 mod pipes;
+mod presets;
 mod program;
 mod progress;
 mod protected_files;

@@ -2,20 +2,13 @@
 
 use clap::{Arg, Command, CommandFactory};
 
-use super::nmap;
 use crate::args::Program;
 
-/// The correction of one mistake.
-pub(super) struct Edit {
-    /// What is wrong, for an error message.
-    pub(super) reason: String,
-    /// The words after `portmuster`, corrected.
-    pub(super) words: Vec<String>,
-}
+pub(crate) mod foreign;
 
 /// What a word of the command line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     /// The name of a command.
     Command,
     /// An option, with or without its value.
@@ -30,32 +23,35 @@ pub(super) enum Role {
 
 /// The value of an option, as part of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OptionValue {
+pub(crate) struct OptionValue {
     /// The name of the option in the definition of the command line.
-    pub(super) id: String,
+    pub(crate) id: String,
     /// The index of the word that contains the value.
-    pub(super) word: usize,
+    pub(crate) word: usize,
     /// The index of the value's first byte in that word.
     start: usize,
 }
 
 /// The words after `portmuster`, and what each of them is.
 #[derive(Debug)]
-pub(super) struct CommandLine {
+pub(crate) struct CommandLine {
     program: Command,
     words: Vec<String>,
     roles: Vec<Role>,
     values: Vec<OptionValue>,
+    /// The names of the options in the definition of the command line, each with the index of its word.
+    ids: Vec<(usize, String)>,
     /// The index of the command's name; `None`: there is no command.
     command: Option<usize>,
 }
 
 impl CommandLine {
-    pub(super) fn new(words: Vec<String>) -> Self {
+    pub(crate) fn new(words: Vec<String>) -> Self {
         let mut line = Self {
             program: Program::command(),
             roles: Vec::with_capacity(words.len()),
             values: Vec::new(),
+            ids: Vec::new(),
             command: None,
             words: Vec::new(),
         };
@@ -97,22 +93,28 @@ impl CommandLine {
     /// if its value is the next word.
     fn option(&mut self, word: &str) -> Option<String> {
         let index = self.words.len();
-        if let Some(row) = nmap::find(word) {
+        if let Some(row) = foreign::find(word) {
             return row.takes_next(word).then(|| row.name.to_owned());
         }
         if let Some(long) = word.strip_prefix("--") {
             let (name, value) = long.split_once('=').map_or((long, None), |(a, b)| (a, Some(b)));
-            let id = self.long(name).filter(|arg| takes_value(arg))?.get_id().to_string();
+            let arg = self.long(name)?;
+            let (id, has_value) = (arg.get_id().to_string(), takes_value(arg));
+            self.ids.push((index, id.clone()));
+            if !has_value {
+                return None;
+            }
             let Some(value) = value else { return Some(id) };
             self.values.push(OptionValue { id, word: index, start: word.len() - value.len() });
             return None;
         }
         for (start, letter) in word.char_indices().skip(1) {
             let arg = self.arguments().find(|arg| arg.get_short() == Some(letter))?;
-            if !takes_value(arg) {
+            let (id, has_value) = (arg.get_id().to_string(), takes_value(arg));
+            self.ids.push((index, id.clone()));
+            if !has_value {
                 continue;
             }
-            let id = arg.get_id().to_string();
             let start = start + letter.len_utf8();
             if start == word.len() {
                 return Some(id);
@@ -139,42 +141,42 @@ impl CommandLine {
     }
 
     /// Returns the definition of the program.
-    pub(super) fn program(&self) -> &Command {
+    pub(crate) fn program(&self) -> &Command {
         &self.program
     }
 
     /// Returns the name of the command; `None`: there is none.
-    pub(super) fn command_name(&self) -> Option<&str> {
+    pub(crate) fn command_name(&self) -> Option<&str> {
         self.command.map(|index| self.words[index].as_str())
     }
 
     /// Returns the index of the command's name; `None`: there is none.
-    pub(super) fn command(&self) -> Option<usize> {
+    pub(crate) fn command(&self) -> Option<usize> {
         self.command
     }
 
     /// Returns whether the operands of the command are targets.
-    pub(super) fn has_targets(&self) -> bool {
+    pub(crate) fn has_targets(&self) -> bool {
         matches!(self.command_name(), Some("check" | "compare" | "explain"))
     }
 
     /// Returns whether the command reads lists of targets.
-    pub(super) fn has_lists(&self) -> bool {
+    pub(crate) fn has_lists(&self) -> bool {
         matches!(self.command_name(), Some("check" | "compare"))
     }
 
     /// Returns the words.
-    pub(super) fn words(&self) -> &[String] {
+    pub(crate) fn words(&self) -> &[String] {
         &self.words
     }
 
     /// Iterates over the options, each with its index.
-    pub(super) fn flags(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn flags(&self) -> impl Iterator<Item = (usize, &str)> {
         self.with_role(Role::Flag)
     }
 
     /// Iterates over the operands, each with its index.
-    pub(super) fn operands(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn operands(&self) -> impl Iterator<Item = (usize, &str)> {
         self.with_role(Role::Operand)
     }
 
@@ -183,30 +185,40 @@ impl CommandLine {
         words.filter(move |&(index, _)| self.roles[index] == role)
     }
 
+    /// Iterates over the names of all options in the definition of the command line.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.iter().map(|(_, id)| id.as_str())
+    }
+
+    /// Iterates over the names of the options that a word contains.
+    pub(crate) fn ids_at(&self, index: usize) -> impl Iterator<Item = &str> {
+        self.ids.iter().filter(move |(word, _)| *word == index).map(|(_, id)| id.as_str())
+    }
+
     /// Returns the role of a word; `None` beyond the last.
-    pub(super) fn role_at(&self, index: usize) -> Option<Role> {
+    pub(crate) fn role_at(&self, index: usize) -> Option<Role> {
         self.roles.get(index).copied()
     }
 
     /// Iterates over the values of an option, each with its text.
-    pub(super) fn values(&self, id: &str) -> impl Iterator<Item = (&OptionValue, &str)> {
+    pub(crate) fn values(&self, id: &str) -> impl Iterator<Item = (&OptionValue, &str)> {
         let values = self.values.iter().filter(move |value| value.id == id);
         values.map(|value| (value, &self.words[value.word][value.start..]))
     }
 
     /// Iterates over the values of `--output`, each with its text.
-    pub(super) fn outputs(&self) -> impl Iterator<Item = (&OptionValue, &str)> {
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (&OptionValue, &str)> {
         self.values("outputs").chain(self.values("output"))
     }
 
     /// Returns the words with another value of an option.
-    pub(super) fn with_value(&self, value: &OptionValue, text: &str) -> Vec<String> {
+    pub(crate) fn with_value(&self, value: &OptionValue, text: &str) -> Vec<String> {
         let word = format!("{}{text}", &self.words[value.word][..value.start]);
         self.replaced(value.word, 1, [word])
     }
 
     /// Returns the words without a value and without its option, and with other words in their place.
-    pub(super) fn without_option(
+    pub(crate) fn without_option(
         &self,
         value: &OptionValue,
         instead: impl IntoIterator<Item = String>,
@@ -218,7 +230,7 @@ impl CommandLine {
     }
 
     /// Returns the words with others in the place of `count` of them.
-    pub(super) fn replaced(
+    pub(crate) fn replaced(
         &self,
         first: usize,
         count: usize,
@@ -230,14 +242,14 @@ impl CommandLine {
     }
 
     /// Returns the whole command, quoted for a shell.
-    pub(super) fn quoted(&self) -> String {
+    pub(crate) fn quoted(&self) -> String {
         let words = self.words.iter().map(|word| quoted(word));
         std::iter::once("portmuster".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 }
 
 /// Returns whether the option takes a value.
-pub(super) fn takes_value(arg: &Arg) -> bool {
+pub(crate) fn takes_value(arg: &Arg) -> bool {
     arg.get_action().takes_values()
 }
 

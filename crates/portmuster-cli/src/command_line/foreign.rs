@@ -1,9 +1,9 @@
 //! Options of nmap and masscan, and what portmuster has in their place.
 
 /// An option of nmap or masscan that portmuster does not have.
-pub(super) struct ForeignOption {
+pub(crate) struct ForeignOption {
     /// The option as typed. A name that ends with `*` is followed by more in the same word.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Whether a value follows.
     takes_value: bool,
     instead: Instead,
@@ -79,7 +79,7 @@ const fn row(name: &'static str, takes_value: bool, instead: Instead) -> Foreign
 
 impl ForeignOption {
     /// Returns whether the value is the next word.
-    pub(super) fn takes_next(&self, word: &str) -> bool {
+    pub(crate) fn takes_next(&self, word: &str) -> bool {
         self.takes_value && word == self.name
     }
 
@@ -87,7 +87,7 @@ impl ForeignOption {
     ///
     /// # Errors
     /// It is not needed, for the reason that is returned.
-    pub(super) fn instead(
+    pub(crate) fn instead(
         &self,
         value: Option<&str>,
         has_equals: bool,
@@ -109,7 +109,7 @@ impl ForeignOption {
 }
 
 /// Finds the option that a word of the command line is.
-pub(super) fn find(word: &str) -> Option<&'static ForeignOption> {
+pub(crate) fn find(word: &str) -> Option<&'static ForeignOption> {
     let name = match word.split_once('=') {
         Some((name, _)) if word.starts_with("--") => name,
         _ => word,
