@@ -3,7 +3,7 @@
 //! Each file below holds one command or one group of arguments. Nothing here reads a file, opens a
 //! socket or prints.
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 mod certainty;
 mod check;
@@ -14,13 +14,17 @@ mod diff;
 mod display;
 mod explain;
 mod gates;
+mod headings;
 mod input_format;
 mod journal;
+mod list;
 mod output;
 mod pages;
+mod profile;
 mod reports;
 mod selection;
 mod settings;
+mod speed;
 mod values;
 
 pub(crate) use self::{
@@ -31,21 +35,61 @@ pub(crate) use self::{
     display::{Color, Show, ShowProgress},
     explain::Explain,
     gates::GateArgs,
+    list::{ValueKind, ValueList},
     output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
+    profile::{PROFILES, profile_flags},
     selection::DryRun,
 };
+
+const START: &str = "\
+Examples:
+  portmuster demo
+  portmuster check 10.0.0.0/24
+  portmuster explain db.example:22
+  portmuster check --help";
 
 /// Find out which addresses support ssh or telnet
 ///
 /// Checks millions of host:port pairs concurrently in bounded memory, and writes each result as
 /// soon as it is known.
 #[derive(Debug, Parser)]
-#[command(name = "portmuster", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "portmuster",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 80,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    after_help = START
+)]
 pub(crate) struct Program {
     /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value_t = Color::Auto, value_enum, display_order = 1000)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value_t = Color::Auto,
+        value_enum,
+        help_heading = headings::GENERAL,
+        hide_short_help = true,
+        display_order = 1000
+    )]
     pub(crate) color: Color,
+    /// Print help; --help prints all of it
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = ArgAction::Help,
+        long_help = "Print help; -h prints a summary",
+        help_heading = headings::GENERAL,
+        display_order = 1001
+    )]
+    help: Option<bool>,
+    /// Print version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = headings::GENERAL, display_order = 1002)]
+    version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -65,6 +109,13 @@ pub(crate) enum Command {
     Diff(Diff),
     /// Check a set of sample servers on loopback
     Demo(Demo),
+    /// Print the values of rows and options with their meanings
+    List(ValueList),
+    /// Print the JSON Schema of a row
+    ///
+    /// It describes the rows that this version writes with `-o jsonl`, in JSON Schema 2020-12. Another
+    /// field or an unknown word is invalid; a later version may add some.
+    Schema,
     /// Generate shell completions
     Completions(Completions),
     /// Generate manual pages
@@ -72,6 +123,13 @@ pub(crate) enum Command {
     /// Run as a worker process (started by portmuster itself)
     #[command(hide = true)]
     Worker,
+}
+
+impl Command {
+    /// Returns whether the command takes targets as arguments.
+    pub(crate) fn has_targets(&self) -> bool {
+        matches!(self, Self::Check(_) | Self::Explain(_) | Self::Compare(_))
+    }
 }
 
 #[cfg(test)]

@@ -297,7 +297,7 @@ fn start_journal(
 }
 
 fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {
-    let checker = workers::with_this_program(checker, check.method)?;
+    let checker = workers::with_this_program(checker, check.speed.method)?;
     let outcomes = checker.check(input.into_targets())?;
     let interrupted = signals::stop_on_signal(outcomes.stopper(), check.quiet);
     Ok((outcomes, interrupted.context("installing the signal handlers")?))

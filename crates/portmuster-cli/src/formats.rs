@@ -253,6 +253,11 @@ pub(crate) fn names() -> [&'static str; OUTPUT_FORMATS.len()] {
     OUTPUT_FORMATS.each_ref().map(|format| format.name)
 }
 
+/// Iterates over the formats, each with what it is.
+pub(crate) fn meanings() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OUTPUT_FORMATS.iter().map(|format| (format.name, format.about))
+}
+
 /// Returns the short help of `--output`.
 pub(crate) fn help() -> String {
     let names = names();

@@ -41,9 +41,19 @@ pub(crate) fn run(man: &args::Man) -> anyhow::Result<Status> {
 
 /// Returns the command line with all names built.
 fn program() -> Command {
-    let mut program = Program::command().disable_help_subcommand(true);
+    let mut program = with_help(Program::command()).disable_help_subcommand(true);
     program.build();
     program
+}
+
+/// Returns the command with a long help for each argument that has only a short one, because pages
+/// leave out the short help of arguments that `-h` does not list.
+fn with_help(command: Command) -> Command {
+    let command = command.mut_args(|arg| match (arg.get_long_help(), arg.get_help().cloned()) {
+        (None, Some(help)) => arg.long_help(help),
+        _ => arg,
+    });
+    command.mut_subcommands(with_help)
 }
 
 /// Returns the commands that are not hidden.
@@ -68,17 +78,62 @@ fn page(command: &Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    synopsis(command).to_writer(&mut page)?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     if visible(command).next().is_some() {
         man.render_subcommands_section(&mut page)?;
     }
-    if let Some(text) = command.get_after_help() {
+    if let Some(text) = command.get_after_long_help().or(command.get_after_help()) {
         sections(&text.to_string()).to_writer(&mut page)?;
     }
     see_also(command).to_writer(&mut page)?;
-    Ok(in_ascii(&String::from_utf8_lossy(&page)).into_bytes())
+    let page = String::from_utf8_lossy(&page);
+    Ok(in_ascii(&with_line_breaks(&in_bold(&page))).into_bytes())
+}
+
+/// Renders the usage of the command.
+fn synopsis(command: &Command) -> Roff {
+    let usage = command.clone().render_usage().to_string();
+    let usage = usage.trim_start_matches("Usage: ");
+    let name = command.get_bin_name().unwrap_or("portmuster");
+    let arguments = usage.strip_prefix(name).unwrap_or(usage);
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]);
+    roff.text([bold(name), roman(arguments)]);
+    roff
+}
+
+/// Replaces text in backticks by bold text.
+fn in_bold(page: &str) -> String {
+    let line = |line: &str| {
+        let parts: Vec<_> = line.split('`').collect();
+        if parts.len() % 2 == 0 {
+            return format!("{line}\n");
+        }
+        let part = |(index, part): (usize, &&str)| match index % 2 {
+            0 => (*part).to_owned(),
+            _ => format!("\\fB{part}\\fR"),
+        };
+        parts.iter().enumerate().map(part).collect::<String>() + "\n"
+    };
+    page.lines().map(line).collect()
+}
+
+/// Starts a new line after each indented one, which begins a line itself.
+fn with_line_breaks(page: &str) -> String {
+    let mut broken = String::with_capacity(page.len());
+    let mut was_indented = false;
+    for line in page.lines() {
+        let is_text = !line.starts_with([' ', '.', '\'']) && !line.is_empty();
+        if was_indented && is_text {
+            broken.push_str(".br\n");
+        }
+        was_indented = line.starts_with("  ");
+        broken.push_str(line);
+        broken.push('\n');
+    }
+    broken
 }
 
 /// Replaces non-ASCII characters by roff escapes, because roff reads text as Latin-1 without a

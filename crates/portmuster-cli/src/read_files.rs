@@ -33,6 +33,7 @@ impl ReadFiles {
         let mut files = Self::default();
         check.inputs.iter().for_each(|path| files.add(path, "an input"));
         check.selection.exclude_file.iter().for_each(|path| files.add(path, "an exclude file"));
+        check.config_file.iter().for_each(|path| files.add(path, "the configuration file"));
         files
     }
 

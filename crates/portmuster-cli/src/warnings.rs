@@ -25,7 +25,7 @@ pub(crate) fn print(check: &Check, input: &Input) {
              use another account (sudo -u USER portmuster check ...)",
         );
     }
-    if check.rate.is_none()
+    if check.speed.rate.is_none()
         && let Some((first, last)) = input.set().ranges().find(|&range| is_wide_and_public(range))
     {
         terminal::note(format!(
@@ -55,7 +55,7 @@ pub(crate) fn print(check: &Check, input: &Input) {
 /// `total` is the number of targets; `None`: some come from a stream.
 pub(crate) fn print_in_flight(check: &Check, in_flight: InFlight, total: Option<u128>) {
     let InFlight { asked, given, limited_by, tcp_memory, .. } = in_flight;
-    let is_requested = check.in_flight.is_some();
+    let is_requested = check.speed.in_flight.is_some();
     let is_noticeable = total.is_none_or(|total| total > given as u128);
     if !(is_requested || is_noticeable || check.verbose) {
         return;

@@ -85,7 +85,7 @@ pub use method::{StartError, worker_main};
 pub use named_enum::UnknownName;
 pub use outcome::{Account, Outcome, PortState, Reason, Service, Verdict};
 pub use positions::Positions;
-pub use probe::known_protocols;
+pub use probe::{known_protocols, protocol_meaning};
 pub use resolver::{ExcludeError, FailedName};
 #[cfg(feature = "stream")]
 pub use stream::OutcomesStream;

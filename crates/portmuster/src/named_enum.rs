@@ -14,7 +14,7 @@ macro_rules! named_enum {
     (
         $(#[$meta:meta])*
         $visibility:vis enum $Enum:ident: $kind:literal {
-            $( $(#[$variant_meta:meta])* $Variant:ident = $name:literal, )+
+            $( $(#[$($variant_meta:tt)+])* $Variant:ident = $name:literal, )+
         }
     ) => {
         #[derive(
@@ -23,7 +23,7 @@ macro_rules! named_enum {
         )]
         $(#[$meta])*
         $visibility enum $Enum {
-            $( $(#[$variant_meta])* #[serde(rename = $name)] $Variant, )+
+            $( $(#[$($variant_meta)+])* #[serde(rename = $name)] $Variant, )+
         }
 
         impl $Enum {
@@ -36,6 +36,14 @@ macro_rules! named_enum {
                 match self {
                     $(Self::$Variant => $name,)+
                 }
+            }
+
+            #[doc = concat!("Returns what the ", $kind, " means, as plain text of one line.")]
+            #[must_use]
+            $visibility fn meaning(self) -> String {
+                $crate::named_enum::plain_text(match self {
+                    $(Self::$Variant => $crate::named_enum::doc_text!($([$($variant_meta)+])*),)+
+                })
             }
         }
 
@@ -57,9 +65,9 @@ macro_rules! named_enum {
     (
         $(#[$meta:meta])*
         $visibility:vis enum $Enum:ident {
-            $( $(#[$variant_meta:meta])* $Variant:ident = $name:literal, )+
+            $( $(#[$($variant_meta:tt)+])* $Variant:ident = $name:literal, )+
             ;
-            $( $(#[$data_meta:meta])* $Data:ident($Content:ty), )+
+            $( $(#[$($data_meta:tt)+])* $Data:ident($Content:ty), )+
         }
     ) => {
         #[derive(
@@ -68,8 +76,8 @@ macro_rules! named_enum {
         )]
         $(#[$meta])*
         $visibility enum $Enum {
-            $( $(#[$variant_meta])* #[serde(rename = $name)] $Variant, )+
-            $( $(#[$data_meta])* $Data($Content), )+
+            $( $(#[$($variant_meta)+])* #[serde(rename = $name)] $Variant, )+
+            $( $(#[$($data_meta)+])* $Data($Content), )+
         }
 
         impl $Enum {
@@ -84,11 +92,42 @@ macro_rules! named_enum {
                     $(Self::$Data(_) => None,)+
                 }
             }
+
+            /// Returns the documentation of the variant, as plain text of one line.
+            fn documentation(self) -> String {
+                $crate::named_enum::plain_text(match self {
+                    $(Self::$Variant => $crate::named_enum::doc_text!($([$($variant_meta)+])*),)+
+                    $(Self::$Data(_) => $crate::named_enum::doc_text!($([$($data_meta)+])*),)+
+                })
+            }
         }
     };
 }
 
-pub(crate) use named_enum;
+/// Joins the texts of the doc comments among the attributes of a variant.
+macro_rules! doc_text {
+    () => { "" };
+    ([doc = $doc:literal] $($rest:tt)*) => {
+        concat!($doc, "\n", $crate::named_enum::doc_text!($($rest)*))
+    };
+    ([$($other:tt)+] $($rest:tt)*) => { $crate::named_enum::doc_text!($($rest)*) };
+}
+
+pub(crate) use {doc_text, named_enum};
+
+/// Returns the first paragraph of a doc comment without the marks of Markdown.
+pub(crate) fn plain_text(doc: &str) -> String {
+    let lines = doc.lines().map(str::trim).take_while(|line| !line.is_empty());
+    let mut rest = lines.collect::<Vec<_>>().join(" ").replace('`', "");
+    let mut plain = String::with_capacity(rest.len());
+    while let Some((before, link)) = rest.split_once('[') {
+        let Some((text, after)) = link.split_once(']') else { break };
+        plain.extend([before, text]);
+        let target = after.strip_prefix('(').and_then(|target| target.split_once(')'));
+        rest = target.map_or(after, |(_, after)| after).to_owned();
+    }
+    plain + &rest
+}
 
 /// The error for a text that names no variant of an enum.
 ///
@@ -145,8 +184,10 @@ mod tests {
 
     use serde::{Serialize, de::DeserializeOwned};
 
+    use super::plain_text;
     use crate::{
-        config::Method,
+        config::{Method, Patience},
+        gates::{Inconclusive, WeaknessGroup},
         history::ChangeKind,
         outcome::{Fault, KexFailure, PortState, Reason, Rule, Service, Side, Verb, Weakness},
         targets::InputFormat,
@@ -187,6 +228,38 @@ mod tests {
         check(&Side::ALL);
         check(&Verb::ALL);
         check(&Weakness::ALL);
+    }
+
+    #[test]
+    fn plain_text_is_the_first_paragraph_without_marks() {
+        let doc = " A `name` of\n [links](crate::X), [`Code`] and [more].\n\n Another paragraph.\n";
+        assert_eq!(plain_text(doc), "A name of links, Code and more.");
+        assert_eq!(plain_text(" An [open bracket\n"), "An [open bracket");
+        assert_eq!(plain_text(""), "");
+    }
+
+    #[test]
+    fn every_value_has_a_meaning_of_its_own() {
+        fn check<T: Copy>(all: &[T], meaning: fn(T) -> String) {
+            let meanings: BTreeSet<_> = all.iter().copied().map(meaning).collect();
+            assert_eq!(meanings.len(), all.len(), "{meanings:?}");
+            for meaning in meanings {
+                let is_sentence = meaning.len() > 5 && meaning.ends_with('.');
+                assert!(is_sentence && !meaning.contains(['`', '[', ']', '\n']), "{meaning}");
+            }
+        }
+        check(&ChangeKind::ALL, ChangeKind::meaning);
+        check(&Fault::ALL, Fault::meaning);
+        check(&Inconclusive::ALL, Inconclusive::meaning);
+        check(&InputFormat::ALL, InputFormat::meaning);
+        check(&Method::ALL, Method::meaning);
+        check(&Patience::ALL, Patience::meaning);
+        check(&PortState::ALL, PortState::meaning);
+        check(&Rule::ALL, Rule::meaning);
+        check(&Service::ALL, Service::meaning);
+        check(&Weakness::ALL, Weakness::meaning);
+        check(&WeaknessGroup::ALL, WeaknessGroup::meaning);
+        check(&Reason::known().collect::<Vec<_>>(), Reason::meaning);
     }
 
     #[test]

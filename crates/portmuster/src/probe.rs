@@ -37,7 +37,7 @@ pub(crate) use judgement::{EndOfInput, Judgement};
 pub(crate) use limits::WRITTEN_MAX;
 #[cfg(any(test, feature = "__fuzzing"))]
 pub(crate) use limits::{BANNER_MAX, BYTES_MAX, LINES_MAX};
-pub use plain::known_protocols;
+pub use plain::{known_protocols, protocol_meaning};
 
 const _: () = assert!(
     ssh::OUR_IDENTIFICATION.len()

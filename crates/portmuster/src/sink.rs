@@ -55,6 +55,7 @@ mod jsonl;
 mod list;
 mod resumable;
 mod row;
+mod row_schema;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sarif;
@@ -74,6 +75,7 @@ pub use jsonl::Jsonl;
 pub use list::List;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use row_schema::row_schema;
 pub use sarif::{Sarif, SarifRules};
 pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]

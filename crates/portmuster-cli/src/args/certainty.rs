@@ -3,12 +3,14 @@
 use clap::Args;
 use portmuster::config::{MaxMissed, MaxMissedError, Patience};
 
-use super::values;
+use super::{headings, values};
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = headings::SILENCE)]
 pub(crate) struct CertaintyArgs {
     /// How long to wait for targets that do not answer
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "WHICH",
         default_value_t = Patience::Adaptive,
@@ -24,6 +26,7 @@ attempts on a target start at least 5 s apart. With --retries 0 every attempt wa
 
     /// Largest share of silent targets that may be missed, estimated by asking some again
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "SHARE",
         value_parser = max_missed,
@@ -37,7 +40,7 @@ targets are written when their block is done. With --retries 0 none is asked aga
     pub(super) max_missed: Option<MaxMissed>,
 
     /// Do not ask silent targets again to estimate how many were missed
-    #[arg(long, conflicts_with = "max_missed")]
+    #[arg(hide_short_help = true, long, conflicts_with = "max_missed")]
     pub(super) no_canaries: bool,
 }
 

@@ -1,16 +1,12 @@
 //! The arguments of `portmuster check`.
 
-use std::{
-    num::{NonZeroU32, NonZeroUsize},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::Args;
 use portmuster::{
-    Config, Method,
-    config::{Addresses, MaxMissed, defaults},
+    Config,
+    config::{Addresses, MaxMissed},
     targets::Ports,
 };
 
@@ -19,13 +15,16 @@ use super::{
     conversation::{ProbeArgs, TimeLimits},
     display::{Show, ShowProgress},
     gates::GateArgs,
+    headings,
     input_format::InputFormatArgs,
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
+    profile::ProfileArgs,
     reports::ReportArgs,
     selection::Selection,
     settings::build,
-    values::{self, Ceiling},
+    speed::SpeedArgs,
+    values,
 };
 use crate::formats;
 
@@ -37,39 +36,49 @@ octet list (10.0.0.1,3,5, 10.0.0.*) or a host name (db.example). Ports may follo
 are accepted too. Each target is checked once, even if it is given several times. Within wider \
 networks, addresses that no host can have are skipped: 0.0.0.0/8, loopback, multicast and 240.0.0.0/4.";
 
+const EXAMPLES: &str = "\
+Examples:
+  portmuster check 10.0.0.0/24
+  portmuster check -i hosts.txt -o table -o jsonl=result.jsonl
+  portmuster check -i hosts.txt --forbid telnet --require-verdict";
+
 const EXAMPLES_AND_STATUS: &str = "\
 Examples:
   portmuster check 10.0.0.0/24
-  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl -o sqlite=audit.db
-  portmuster check -i inventory.txt --forbid telnet,telnet-likely,ssh-1 --require-verdict
-  portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4 --rate 2000
+  portmuster check -i inventory.txt -o table -o jsonl=result.jsonl
+  portmuster check -i inventory.txt -o sqlite=audit.db --forbid telnet,ssh-1
+  portmuster check -i inventory.txt --forbid telnet-likely --require-verdict
+  portmuster check 10.0.0.0/8 --exclude-file fragile.txt --shard 1/4
   portmuster check 10.0.0.0/8 -o jsonl=ten.jsonl --journal ten.journal --resume
-  portmuster check -i hosts.csv --column address,port,name -o jsonl | jq -r .service
+  portmuster check -i hosts.csv --column address,port,name -o jsonl | jq .host
   portmuster check -i scan.xml -i ~/.ssh/known_hosts -i inventory.ini
 
 Exit status:
   0    every target was checked
   1    --forbid or --require-verdict found a violation
   2    the arguments or the input are invalid, or an output can't be opened
-  3    some targets could not be checked from this machine (such as a broadcast address), an output
-       failed, or the run could not start
-  130  interrupted: open connections got one more second, the remaining targets were not checked
-If several apply, the first of 2, 130, 1, 3, 0 is returned. If stdout is closed early, the run
-continues as long as it has other outputs or gates; otherwise it ends with status 0.";
+  3    some targets could not be checked from this machine (such as a broadcast
+       address), an output failed, or the run could not start
+  130  interrupted: open connections got one more second, the remaining targets
+       were not checked
+If several apply, the first of 2, 130, 1, 3, 0 is returned. If stdout is
+closed early, the run continues as long as it has other outputs or gates;
+otherwise it ends with status 0.";
 
 /// Check a list of targets
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES_AND_STATUS)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES_AND_STATUS)]
 pub(crate) struct Check {
-    /// Targets to check, in addition to those of --input
-    #[arg(value_name = "TARGET", long_help = TARGETS)]
+    /// Targets to check
+    #[arg(value_name = "TARGET", help_heading = headings::TARGETS, long_help = TARGETS)]
     pub(crate) targets: Vec<String>,
 
-    /// Read targets from a file, one per line; # starts a comment; `-` is stdin; repeatable
+    /// Read targets from a file; `-` is stdin
     #[arg(
         short,
         long = "input",
         value_name = "FILE",
+        help_heading = headings::TARGETS,
         long_help = "\
 Read targets from a file, one per line; # starts a comment; repeatable. Text after a target and white \
 space is the label of the target, which its row contains; a label that looks like another target, a \
@@ -83,92 +92,64 @@ occurs twice is checked twice."
     #[command(flatten)]
     pub(crate) input_format: InputFormatArgs,
 
-    /// Ports of targets that list none: numbers, ranges or service names
-    #[arg(short, long, value_name = "LIST", default_value = "ssh,telnet", value_parser = values::ports)]
+    /// Ports if a target has none
+    #[arg(
+        short,
+        long,
+        value_name = "LIST",
+        default_value = "ssh,telnet",
+        value_parser = values::ports,
+        help_heading = headings::TARGETS,
+        long_help = "Ports of targets that list none: numbers, ranges or service names"
+    )]
     pub(crate) ports: Ports,
 
     #[command(flatten)]
     pub(crate) selection: Selection,
 
-    /// How to run checks concurrently
-    #[arg(long, value_name = "METHOD", default_value = "event-loop", value_parser = values::method())]
-    pub(crate) method: Method,
-
-    /// Number of workers [default: 256 threads, 32 processes, or one per core for the methods with
-    /// event loops or process-threads]
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    pub(crate) workers: Option<NonZeroUsize>,
-
-    /// Threads per process of process-threads [default: 250]
-    #[arg(long, value_name = "N", value_parser = values::count)]
-    pub(crate) threads: Option<NonZeroUsize>,
-
-    /// Maximum number of open connections [default: as many as the rate needs]
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = values::count,
-        long_help = "\
-Maximum number of open connections [default: as many as the rate needs while nothing answers, from \
-16384 to 262144, each with about 6 KiB of memory]. Lowered with a message if descriptors or memory \
-are short."
-    )]
-    pub(crate) in_flight: Option<NonZeroUsize>,
-
-    /// Maximum number of new connections per second; "max" for no limit [default: 10000]
-    #[arg(long, value_name = "N")]
-    pub(crate) rate: Option<Ceiling>,
-
-    /// Maximum number of open connections per address; "max" for no limit
-    #[arg(long, value_name = "N", default_value_t = Ceiling(NonZeroU32::new(defaults::PER_HOST)))]
-    pub(crate) per_host: Ceiling,
-
-    /// Give up on an address after it has occupied the run for this long
-    #[arg(
-        long,
-        value_name = "TIME",
-        value_parser = values::duration,
-        long_help = "\
-Give up on an address after it has occupied the run for this long without a break, that is, while \
-connections to it are open or targets wait for it. Its untried targets become unchecked \
-(host-timeout), which fails --require-verdict; targets that wait for a retry keep their verdict."
-    )]
-    pub(crate) host_timeout: Option<Duration>,
-
-    /// Number of retries for a target that does not answer
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = defaults::RETRIES,
-        allow_hyphen_values = true,
-        value_parser = values::retries
-    )]
-    pub(crate) retries: u32,
-
     #[command(flatten)]
-    pub(crate) certainty: CertaintyArgs,
+    pub(crate) probe: ProbeArgs,
 
     #[command(flatten)]
     pub(crate) limits: TimeLimits,
 
     #[command(flatten)]
-    pub(crate) probe: ProbeArgs,
+    profile: ProfileArgs,
+
+    #[command(flatten)]
+    pub(crate) speed: SpeedArgs,
+
+    #[command(flatten)]
+    pub(crate) certainty: CertaintyArgs,
 
     #[arg(
         short,
         long = "output",
         value_name = "FORMAT[=FILE]",
         default_value = "table",
+        help_heading = headings::OUTPUTS,
         help = formats::help(),
         long_help = formats::long_help()
     )]
     pub(crate) outputs: Vec<OutputSpec>,
+
+    /// Rows to write
+    #[arg(
+        long,
+        value_name = "WHICH",
+        value_enum,
+        help_heading = headings::OUTPUTS,
+        long_help = "Rows to write [default: open for table and list, all for the other formats]"
+    )]
+    pub(crate) show: Option<Show>,
 
     /// Write what the run has found in all to a file, in JSON
     #[arg(
         long,
         value_name = "json=FILE",
         conflicts_with_all = ["list", "count"],
+        help_heading = headings::OUTPUTS,
+        hide_short_help = true,
         long_help = "\
 Write what the run has found in all to a file, in JSON: the number of targets in each state, losses, \
 services, gates, and how many silent targets may have been missed. It is written when the run ends, \
@@ -184,30 +165,57 @@ adds a line to an existing file, --force overwrites it, and --resume replaces on
     pub(crate) existing: ExistingFiles,
 
     #[command(flatten)]
-    pub(crate) journal: JournalArgs,
-
-    /// Rows to write [default: open for table and list, all for the other formats]
-    #[arg(long, value_name = "WHICH", value_enum)]
-    pub(crate) show: Option<Show>,
-
-    #[command(flatten)]
     pub(crate) gates: GateArgs,
 
+    #[command(flatten)]
+    pub(crate) journal: JournalArgs,
+
+    /// Read options from a file, one argument a line
+    #[arg(
+        long = "config",
+        value_name = "FILE",
+        help_heading = headings::GENERAL,
+        hide_short_help = true,
+        long_help = "\
+Read options from a file. Each line is one argument, such as --rate=2000; lines that start with # are \
+comments. The command line replaces options of the file, except that --exclude, --exclude-file, --forbid \
+and --allow add up. Without this option, the file that the environment variable PORTMUSTER_CONFIG names \
+is read, if it is set; /dev/null is a file without options."
+    )]
+    pub(crate) config_file: Option<PathBuf>,
+
     /// When to show progress
-    #[arg(long, value_name = "WHEN", default_value_t = ShowProgress::Auto, value_enum)]
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value_t = ShowProgress::Auto,
+        value_enum,
+        help_heading = headings::GENERAL,
+        hide_short_help = true
+    )]
     pub(crate) progress: ShowProgress,
 
     /// Print only errors on stderr
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = headings::GENERAL)]
     pub(crate) quiet: bool,
 
-    /// Report what limits the speed of the run, and the share of each worker
-    #[arg(short, long, conflicts_with = "quiet")]
+    /// Report what limits the speed
+    #[arg(
+        short,
+        long,
+        conflicts_with = "quiet",
+        help_heading = headings::GENERAL,
+        long_help = "Report what limits the speed of the run, and the share of each worker"
+    )]
     pub(crate) verbose: bool,
 
     /// Write the cost of the run to this file, for `compare`
     #[arg(long, value_name = "FILE", hide = true)]
     pub(crate) measure: Option<PathBuf>,
+
+    /// The command line for the record of the run, with the options of the profile and of the file.
+    #[arg(skip)]
+    pub(crate) recorded: String,
 }
 
 impl Check {
@@ -218,8 +226,7 @@ impl Check {
     pub(crate) fn config(&self) -> anyhow::Result<Config> {
         let addresses =
             if self.selection.all_addresses { Addresses::Each } else { Addresses::UntilOneAccepts };
-        let rate = self.rate.unwrap_or(Ceiling(NonZeroU32::new(defaults::RATE)));
-        if self.retries == 0
+        if self.speed.retries == 0
             && let Some(max_missed) = self.certainty.max_missed
         {
             bail!(
@@ -228,14 +235,6 @@ impl Check {
             );
         }
         let settings = Config::builder()
-            .method(self.method)
-            .workers(self.workers.map(NonZeroUsize::get))
-            .threads(self.threads.map(NonZeroUsize::get))
-            .in_flight(self.in_flight.map(NonZeroUsize::get))
-            .rate(rate.0.map(NonZeroU32::get))
-            .per_host(self.per_host.0.map(NonZeroU32::get))
-            .host_timeout(self.host_timeout)
-            .retries(self.retries)
             .patience(self.certainty.patience)
             .max_missed(self.max_missed())
             .seed(self.selection.seed)
@@ -244,13 +243,13 @@ impl Check {
             .probing(self.probe.probing())
             .speak_first(self.probe.active.speak_first())
             .evidence(self.probe.evidence);
-        build(self.limits.apply(settings))
+        build(self.limits.apply(self.speed.apply(settings)))
     }
 
     /// Returns the largest share of silent targets that may be missed; `None`: it is not estimated.
     pub(crate) fn max_missed(&self) -> Option<MaxMissed> {
         let CertaintyArgs { max_missed, no_canaries, .. } = self.certainty;
-        (self.retries > 0 && !no_canaries).then(|| max_missed.unwrap_or_default())
+        (self.speed.retries > 0 && !no_canaries).then(|| max_missed.unwrap_or_default())
     }
 
     /// Returns the outputs that are databases.

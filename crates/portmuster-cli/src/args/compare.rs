@@ -12,16 +12,19 @@ use portmuster::Method;
 use super::{input_format::InputFormatArgs, values};
 
 const COLUMNS_AND_STATUS: &str = "\
-Each run is a separate process with --no-probe --rate max --per-host max --retries 0, and writes its
-results to a JSON Lines file. In each round, every method runs once.
+Each run is a separate process with --no-probe --rate max --per-host max
+--retries 0, and writes its results to a JSON Lines file. In each round, every
+method runs once.
 
-All figures are medians over the rounds. TARGETS/S also shows the minimum and maximum in brackets.
-WALL is the time from start to end of the process, CPU the processor time of all its processes.
-MEM MIB is the peak of memory of all processes together, with each shared page counted once (PSS,
-sampled 50 times per second). SWITCHES counts context switches, IN FLIGHT is the limit of attempts at
-the same time, and WORKERS the number of threads, loops or processes. FAIR is Jain's fairness index of
-the attempts per worker: 100 % if all workers made the same number of attempts, 50 % if half of the
-workers made all of them. ANSWERS says whether the results are those of the first method.
+All figures are medians over the rounds. TARGETS/S also shows the minimum and
+maximum in brackets. WALL is the time from start to end of the process, CPU
+the processor time of all its processes. MEM MIB is the peak of memory of all
+processes together, with each shared page counted once (PSS, sampled 50 times
+per second). SWITCHES counts context switches, IN FLIGHT is the limit of
+attempts at the same time, and WORKERS the number of threads, loops or
+processes. FAIR is Jain's fairness index of the attempts per worker: 100 % if
+all workers made the same number of attempts, 50 % if half of the workers made
+all of them. ANSWERS says whether the results are those of the first method.
 
 Exit status:
   0    all methods gave the same results

@@ -5,25 +5,26 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use portmuster::config::{ConfigBuilder, Probing, SpeakFirst};
 
-use super::values::duration;
+use super::{headings, values::duration};
 
 /// The time limits of one connection.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::PROBE)]
 pub(crate) struct TimeLimits {
-    /// Time limit of one connection attempt
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    /// Time limit of one attempt
+    #[arg(long, help_heading = headings::SPEED, value_name = "TIME", default_value = "10s", value_parser = duration)]
     timeout: Duration,
 
     /// How long to wait for the first byte after the connection is accepted
-    #[arg(long, value_name = "TIME", default_value = "12s", value_parser = duration)]
+    #[arg(hide_short_help = true, long, value_name = "TIME", default_value = "12s", value_parser = duration)]
     first_byte: Duration,
 
     /// Pause that ends a greeting which a rule recognises (other greetings get --first-byte)
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    #[arg(hide_short_help = true, long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     quiet_after: Duration,
 
     /// Time limit of the whole conversation, from the accepted connection
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = duration)]
+    #[arg(hide_short_help = true, long, value_name = "TIME", default_value = "20s", value_parser = duration)]
     deadline: Duration,
 }
 
@@ -37,20 +38,21 @@ impl TimeLimits {
 
 /// What a check finds out on a connection, and whether the conversation is kept.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::PROBE)]
 pub(crate) struct ProbeArgs {
     /// Only test whether the port accepts connections; don't read from the server
-    #[arg(long, conflicts_with_all = ["no_kex", "evidence"])]
+    #[arg(hide_short_help = true, long, conflicts_with_all = ["no_kex", "evidence"])]
     no_probe: bool,
 
     /// Stop after the ssh identification; don't read which algorithms the server offers
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     no_kex: bool,
 
     #[command(flatten)]
     pub(crate) active: SpeakFirstArgs,
 
     /// Include the conversation in the rows, up to 4 KiB each
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub(crate) evidence: bool,
 }
 
@@ -81,9 +83,11 @@ pub(crate) enum SpeakFirstName {
 
 /// Whether the check may send first, on a second connection.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::PROBE)]
 pub(crate) struct SpeakFirstArgs {
     /// Whether to send an ssh identification, on a second connection, to a port that stays silent
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "WHEN",
         default_value_t = SpeakFirstName::Auto,

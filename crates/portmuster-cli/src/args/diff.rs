@@ -10,24 +10,27 @@ const CHANGES_AND_STATUS: &str = "\
 Examples:
   portmuster diff audit.db#-2 audit.db#last
   portmuster diff last-week.jsonl today.jsonl
-  portmuster diff old.jsonl new.jsonl -o jsonl | jq -r 'select(.new.service == \"telnet\") | .host'
+  portmuster diff old.jsonl new.jsonl -o jsonl | jq -r .host
 
 Changes:
   came, went      only one of the runs contains the target
-  opened, closed  the port was refused or its name unresolved, and is open now; or the reverse
+  opened, closed  the port was refused or its name unresolved, and is open now;
+                  or the reverse
   answers         the port did not answer or was unchecked, and is open now
   no-answer       the port was open, and does not answer now or shows no service
   service         the service or protocol is a different one
   version         the ssh software is a different one
   banner          the telnet greeting is a different one
   new-findings, gone-findings  a weakness is new; a weakness is gone
-A missing answer does not prove that a port was closed, and a target that could not be checked is
-not compared. If a database run was stopped or cut off, or a file ends in the middle of a row, its
-missing targets count as not reached: the summary counts them, and they are neither came nor went.
-Findings are compared if both runs know what the ssh server offers. A name is compared regardless of
-its address, unless several of its addresses were checked; then it is compared by address. If a run
-has several rows of a target, the last one counts. Each row takes 32 bytes of memory, the row of a
-name about 150 bytes; each distinct greeting is stored once.
+A missing answer does not prove that a port was closed, and a target that
+could not be checked is not compared. If a database run was stopped or cut
+off, or a file ends in the middle of a row, its missing targets count as not
+reached: the summary counts them, and they are neither came nor went. Findings
+are compared if both runs know what the ssh server offers. A name is compared
+regardless of its address, unless several of its addresses were checked; then
+it is compared by address. If a run has several rows of a target, the last one
+counts. Each row takes 32 bytes of memory, the row of a name about 150 bytes;
+each distinct greeting is stored once.
 
 Exit status:
   0    nothing changed

@@ -19,12 +19,14 @@ Examples:
 Exit status:
   0    the target was checked, whatever the verdict is
   2    the arguments are invalid
-  3    the target could not be checked from this machine, an output failed, or the run could not start
+  3    the target could not be checked from this machine, an output failed, or
+       the run could not start
   130  interrupted
 If stdout is closed early, the command ends with status 0.
 
-Limits of the output: 256 lines of what a server sends, 64 items of each list, 80 characters of a
-name and 8 algorithms of a finding. The number of omitted ones is shown.";
+Limits of the output: 256 lines of what a server sends, 64 items of each list,
+80 characters of a name and 8 algorithms of a finding. The number of omitted
+ones is shown.";
 
 /// The target to explain, and how to check it.
 #[derive(Debug, Args)]

@@ -6,6 +6,8 @@ use clap::{
 };
 use portmuster::gates::{Forbidden, Inconclusive};
 
+use super::headings;
+
 const FORBID: &str = "\
 End with status 1 if the run finds one of these, separated by commas; repeatable. THINGS are: open; a \
 service as rows name it (ssh includes ssh-throttled); a finding as rows name it; or a group of \
@@ -31,8 +33,9 @@ connection was accepted or refused ends with status 1 regardless.";
 
 /// The gates of a run.
 #[derive(Debug, Args)]
+#[command(next_help_heading = headings::GATES)]
 pub(crate) struct GateArgs {
-    /// End with status 1 if one of these is found: telnet, ssh-1, weak …; repeatable
+    /// Status 1 if one is found: telnet, ssh-1, weak …
     #[arg(
         long,
         value_name = "THINGS",
@@ -44,12 +47,13 @@ pub(crate) struct GateArgs {
     )]
     pub(crate) forbid: Vec<Forbidden>,
 
-    /// Also end with status 1 if a target has no verdict
+    /// Status 1 if a target has no verdict
     #[arg(long, conflicts_with_all = ["list", "count"], long_help = REQUIRE_VERDICT)]
     pub(crate) require_verdict: bool,
 
     /// Kinds of targets that --require-verdict accepts: unresolved, excluded …; repeatable
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "KINDS",
         value_delimiter = ',',

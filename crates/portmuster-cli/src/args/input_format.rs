@@ -7,14 +7,18 @@ use clap::{
 };
 use portmuster::targets::{Columns, InputFormat, InputOptions};
 
+use super::headings;
+
 /// The value that selects the format by the first line of an input.
 const AUTO: &str = "auto";
 
 /// The format of input files.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = headings::TARGETS)]
 pub(crate) struct InputFormatArgs {
     /// Format of the inputs; auto detects it from the first line
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "FORMAT",
         default_value = AUTO,
@@ -22,25 +26,25 @@ pub(crate) struct InputFormatArgs {
         hide_possible_values = true,
         long_help = "\
 Format of the inputs:
-  auto         detect the format from the first line, and print it unless it is a plain list
+  auto         as the first line shows; printed unless it is a list
   list         several targets per line, separated by white space
   csv          a table separated by commas, semicolons or tabs
   nmap-xml     XML of nmap (-oX), masscan or portmuster
   nmap-grep    grepable output of nmap (-oG) or masscan
   masscan      output of masscan -oL, -oJ or -oD
-  known-hosts  ssh known_hosts; hashed names can't be read and are counted
-  ansible      an INI inventory, or the output of ansible-inventory --list
+  known-hosts  ssh known_hosts; hashed names are only counted
+  ansible      INI, or the output of ansible-inventory --list
 The open ports of a scan are checked; with -p, the given ports of all its hosts that are up."
     )]
     input_format: NamedFormat,
 
     /// CSV columns of host, port and label, by title or number, such as ip,port,name or 1,,4
     /// [default: from the header row, or 1,2,3]
-    #[arg(long, value_name = "COLUMNS", value_parser = columns, requires = "inputs")]
+    #[arg(hide_short_help = true, long, value_name = "COLUMNS", value_parser = columns, requires = "inputs")]
     column: Option<Columns>,
 
     /// Use any text after a target as its label, even if it looks like a target or port
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     labels: bool,
 
     #[command(flatten)]

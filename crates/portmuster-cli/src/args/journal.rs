@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::headings;
+
 /// Where the journal is, and whether to resume from it.
 #[derive(Debug, Args)]
+#[command(next_help_heading = headings::JOURNAL)]
 pub(crate) struct JournalArgs {
-    /// Save the progress of the run in this file, so that --resume can continue it
+    /// Save the progress of the run in this file
     #[arg(
         long,
         value_name = "FILE",
@@ -19,7 +22,7 @@ failure, targets since the last checkpoint are checked again, and no row is lost
     )]
     pub(crate) journal: Option<PathBuf>,
 
-    /// Resume the run of the journal; start it if there is no journal yet
+    /// Resume the run of the journal, or start it
     #[arg(
         long,
         requires = "journal",

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::display::Show;
+use super::{display::Show, headings};
 use crate::formats::{self, OutputFormat};
 
 /// An output: where rows go, and in which format.
@@ -94,13 +94,14 @@ impl FromStr for SummarySpec {
 
 /// What to do with output files that exist. By default the command refuses to change them.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::OUTPUTS)]
 #[group(multiple = false)]
 pub(crate) struct ExistingFiles {
-    #[arg(long, help = formats::append_help())]
+    #[arg(hide_short_help = true, long, help = formats::append_help())]
     pub(crate) append: bool,
 
     /// Overwrite existing output files (never a database, which keeps its runs)
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub(crate) force: bool,
 }
 

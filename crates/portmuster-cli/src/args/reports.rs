@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::headings;
+
 /// The files that are written at the end of a run, except the summary.
 #[derive(Debug, Args)]
 pub(crate) struct ReportArgs {
@@ -12,6 +14,8 @@ pub(crate) struct ReportArgs {
         long,
         value_name = "FILE",
         conflicts_with_all = ["list", "count"],
+        help_heading = headings::OUTPUTS,
+        hide_short_help = true,
         long_help = "\
 Write the totals of the run to a file, as metrics for Prometheus, for example in the folder of \
 node_exporter's textfile collector: targets by state, open ports by service and by finding, gates, \
@@ -26,6 +30,8 @@ the run ends, also if it was interrupted or failed. Metrics of an earlier run ar
         help = "Write the gates to a file, as tests in JUnit's XML format",
         value_name = "FILE",
         conflicts_with_all = ["list", "count"],
+        help_heading = headings::GATES,
+        hide_short_help = true,
         long_help = "\
 Write the gates to a file, as tests in JUnit's XML format, which CI systems show: one for each thing that \
 --forbid names and for each kind of --require-verdict. A test fails if, and only if, the run violates its \
@@ -35,6 +41,11 @@ starts, so a run that was killed leaves none that an earlier one has passed."
     pub(crate) gates_junit: Option<PathBuf>,
 
     /// Begin CSV with a byte order mark, so that Excel reads it as UTF-8
-    #[arg(long, conflicts_with_all = ["list", "count"])]
+    #[arg(
+        long,
+        conflicts_with_all = ["list", "count"],
+        help_heading = headings::OUTPUTS,
+        hide_short_help = true
+    )]
     pub(crate) excel: bool,
 }

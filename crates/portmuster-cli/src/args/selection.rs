@@ -5,12 +5,13 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{Args, ValueEnum};
 use portmuster::targets::{Order, Shard};
 
-use super::values;
+use super::{headings, values};
 
 /// Which of the targets are checked, in which order and over which route.
 #[derive(Debug, Args)]
+#[command(next_help_heading = headings::TARGETS)]
 pub(crate) struct Selection {
-    /// Never connect to these addresses, networks or names; repeatable
+    /// Never connect to these; repeatable
     #[arg(
         long,
         value_name = "TARGET",
@@ -23,6 +24,7 @@ addresses are excluded. A name that can't be resolved is an error."
 
     /// Read entries to exclude from a file, one per line; repeatable
     #[arg(
+        hide_short_help = true,
         long,
         value_name = "FILE",
         long_help = "\
@@ -37,6 +39,7 @@ nothing."
 
     /// Check each address of a name as a separate target
     #[arg(
+        hide_short_help = true,
         long,
         long_help = "\
 Check each address of a name as a separate target, up to 8,192 per name. By default the addresses \
@@ -48,19 +51,19 @@ are tried, up to 256, until one accepts."
     pub(crate) family: Family,
 
     /// Connect from this local address
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(hide_short_help = true, long, value_name = "ADDRESS")]
     pub(crate) source: Option<IpAddr>,
 
     /// Order of the targets: shuffled to spread the load over hosts and networks, or as given
-    #[arg(long, value_name = "ORDER", default_value_t = OrderName::Shuffled, value_enum)]
+    #[arg(hide_short_help = true, long, value_name = "ORDER", default_value_t = OrderName::Shuffled, value_enum)]
     pub(crate) order: OrderName,
 
     /// Seed of the shuffled order [default: a hash of the targets as listed]
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = values::seed)]
+    #[arg(hide_short_help = true, long, value_name = "N", allow_hyphen_values = true, value_parser = values::seed)]
     pub(crate) seed: Option<u64>,
 
     /// Check only part M of N; the N parts are disjoint and together cover all targets
-    #[arg(long, value_name = "M/N", default_value = "1/1", value_parser = values::shard)]
+    #[arg(hide_short_help = true, long, value_name = "M/N", default_value = "1/1", value_parser = values::shard)]
     pub(crate) shard: Shard,
 
     #[command(flatten)]
@@ -79,22 +82,24 @@ impl Selection {
 
 /// How invalid input lines are treated.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::TARGETS)]
 pub(crate) struct LineRules {
     /// Report, count and skip invalid input lines (except in --exclude-file)
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub(crate) skip_bad_lines: bool,
 }
 
 /// Restricts the run to one address family.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::TARGETS)]
 #[group(multiple = false)]
 pub(crate) struct Family {
     /// Use IPv4 only
-    #[arg(short = '4', long = "ipv4")]
+    #[arg(hide_short_help = true, short = '4', long = "ipv4")]
     only_v4: bool,
 
     /// Use IPv6 only
-    #[arg(short = '6', long = "ipv6")]
+    #[arg(hide_short_help = true, short = '6', long = "ipv6")]
     only_v6: bool,
 }
 
@@ -120,14 +125,19 @@ impl Family {
 
 /// Prints the targets instead of checking them; sends nothing to them.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(next_help_heading = headings::TARGETS)]
 #[group(multiple = false)]
 pub(crate) struct DryRun {
-    /// List the targets in the order of the run without connecting; names to exclude are resolved
-    #[arg(long)]
+    /// List the targets; connect to none
+    #[arg(
+        long,
+        long_help = "\
+List the targets in the order of the run without connecting; names to exclude are resolved"
+    )]
     pub(crate) list: bool,
 
     /// Print the number of targets without connecting; names to exclude are resolved
-    #[arg(long)]
+    #[arg(hide_short_help = true, long)]
     pub(crate) count: bool,
 }
 

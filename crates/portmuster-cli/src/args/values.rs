@@ -77,13 +77,27 @@ impl FromStr for Ceiling {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "max" => Ok(Self(None)),
-            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| {
-                format!("expected a whole number from 1 to {}, or \"max\" for no limit", u32::MAX)
-            }),
+        if text == "max" {
+            return Ok(Self(None));
         }
+        let number = scaled(text).and_then(NonZeroU32::new);
+        number.map(|number| Self(Some(number))).ok_or_else(|| {
+            format!(
+                "expected a whole number from 1 to {}, one of thousands or millions such as 10k or \
+                 1M, or \"max\" for no limit",
+                u32::MAX
+            )
+        })
     }
+}
+
+/// Parses a whole number, with `k` for thousands or `M` for millions.
+fn scaled(text: &str) -> Option<u32> {
+    let (number, scale) = match text.strip_suffix(['k', 'K']) {
+        Some(number) => (number, 1_000),
+        None => text.strip_suffix('M').map_or((text, 1), |number| (number, 1_000_000)),
+    };
+    number.parse::<u32>().ok()?.checked_mul(scale)
 }
 
 impl std::fmt::Display for Ceiling {
@@ -98,6 +112,20 @@ impl std::fmt::Display for Ceiling {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ceilings_may_be_in_thousands_and_millions() {
+        let parsed = |text: &str| text.parse().map(|Ceiling(limit)| limit.map(NonZeroU32::get));
+        for (text, expected) in
+            [("10", Some(10)), ("10k", Some(10_000)), ("2K", Some(2_000)), ("1M", Some(1_000_000))]
+        {
+            assert_eq!(parsed(text), Ok(expected), "{text}");
+        }
+        assert_eq!(parsed("max"), Ok(None));
+        for text in ["0", "0k", "k", "1m", "1.5k", "-1", "5000M", "10kk", "10 k", "MAX"] {
+            assert!(parsed(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_require_a_unit_and_must_be_positive() {

@@ -15,7 +15,9 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
 };
 
-use crate::{args::Compare, clock, measure::Measured, signals::Interrupted, status::Status};
+use crate::{
+    args::Compare, clock, effective, measure::Measured, signals::Interrupted, status::Status,
+};
 
 /// The options of every run. The first four exclude all differences but that of the method.
 pub(super) const TERMS: [&str; 6] =
@@ -54,6 +56,7 @@ pub(super) fn make(
     let started = clock::monotonic();
     let mut child = Command::new(this)
         .args(arguments(compare, method, folder, &measure))
+        .env_remove(effective::VARIABLE)
         .stdin(Stdio::null())
         .spawn()
         .context("starting portmuster")?;

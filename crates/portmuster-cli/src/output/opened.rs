@@ -1,6 +1,6 @@
 //! Opening all outputs of a run: none is changed before all are open and locked.
 
-use std::{env, io};
+use std::io;
 
 use anyhow::{Context, anyhow};
 use portmuster::sink::{Beginning, ResumePoint};
@@ -231,7 +231,7 @@ pub(super) fn begin_all(
     opened: Vec<OpenOutput>,
 ) -> Result<Vec<OutputSink>, OpenError> {
     let settings = RowSettings {
-        beginning: Beginning::new(clock::now(), command_line()),
+        beginning: Beginning::new(clock::now(), check.recorded.clone()),
         sarif: gate::sarif_rules(check),
         is_for_excel: check.reports.excel,
     };
@@ -251,12 +251,4 @@ pub(super) fn begin_all(
     }
     sinks.sort_by_key(|&(index, _)| index);
     Ok(sinks.into_iter().map(|(_, sink)| sink).collect())
-}
-
-/// Returns the command line with `portmuster` in place of the program's path.
-fn command_line() -> String {
-    let arguments = env::args_os().skip(1);
-    arguments.fold("portmuster".to_owned(), |line, argument| {
-        format!("{line} {}", argument.to_string_lossy())
-    })
 }

@@ -69,6 +69,59 @@ fn bash_completes_commands_and_options() {
     assert_eq!(words(&bash("portmuster completions ''")).last(), Some(&"zsh"));
 }
 
+/// Returns what bash offers for the last of these words, with the function that it calls.
+fn bash_words(words: &str) -> Vec<String> {
+    let script = format!(
+        r#". "$completions"
+        case $(complete -p portmuster) in *' _portmuster_words '*) ;; *) exit 1 ;; esac
+        COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+        _portmuster_words portmuster "${{COMP_WORDS[-1]}}" "${{COMP_WORDS[-2]}}"
+        echo "${{COMPREPLY[@]}}""#
+    );
+    let offered = in_shell(&["bash", "--norc", "--noprofile"], &script).stdout;
+    let mut offered: Vec<_> = offered.split_whitespace().map(str::to_owned).collect();
+    offered.sort();
+    offered
+}
+
+#[test]
+fn bash_completes_formats_and_lists() {
+    for (words, expected) in [
+        ("portmuster check -o js", &["jsonl", "jsonl="][..]),
+        ("portmuster check --output sq", &["sqlite="]),
+        ("portmuster check --output '=' sq", &["sqlite="]),
+        ("portmuster check -o jsonl '=' x", &[]),
+        ("portmuster check --show ''", &["all", "open"]),
+        ("portmuster check --forbid telnet-", &["telnet-likely"]),
+        ("portmuster check --forbid telnet,ssh-t", &["telnet,ssh-throttled"]),
+        ("portmuster check --forbid '=' telnet,weak-m", &["telnet,weak-mac"]),
+        ("portmuster check --allow filtered,exc", &["filtered,excluded"]),
+        ("portmuster compare --methods threads,ser", &["threads,serial"]),
+        ("portmuster check --profile g", &["gentle"]),
+    ] {
+        assert_eq!(bash_words(words), expected, "{words}");
+    }
+    assert_eq!(
+        bash_words("portmuster check --forbid a,b,''").len(),
+        bash_words("portmuster check --forbid ''").len()
+    );
+}
+
+#[test]
+fn fish_completes_formats_and_lists() {
+    for (line, expected) in [
+        ("portmuster check -o js", &["jsonl", "jsonl="][..]),
+        ("portmuster check --output sq", &["sqlite="]),
+        ("portmuster check --forbid telnet,ssh-t", &["telnet,ssh-throttled"]),
+        ("portmuster check --forbid=telnet,weak-m", &["--forbid=telnet,weak-mac"]),
+        ("portmuster check --allow filtered,exc", &["filtered,excluded"]),
+    ] {
+        let script = format!("source $completions; complete -C '{line}'");
+        let offered = in_shell(&["fish", "--no-config"], &script).stdout;
+        assert_eq!(words(&offered), expected, "{line}");
+    }
+}
+
 #[test]
 fn fish_completes_commands_and_options() {
     let fish = |line: &str| {
@@ -92,6 +145,14 @@ fn zsh_loads_completions() {
         print -r -- $_comps[portmuster] && whence -w _portmuster";
     let ended = in_shell(&["zsh", "-f"], script);
     assert_eq!(ended.stdout, "_portmuster\n_portmuster: function\n");
+    let script = completions("zsh");
+    for part in [
+        ":FORMAT[=FILE]:_portmuster_outputs' \\\n",
+        ":THINGS:_values -s , forbid open ssh ",
+        "compadd -S '' -- table jsonl ",
+    ] {
+        assert!(script.contains(part), "{part}");
+    }
 }
 
 #[test]
@@ -117,6 +178,15 @@ fn pages(folder: &Folder) -> Vec<String> {
     pages
 }
 
+/// Asserts that each option has a description, which is the line after its name.
+fn assert_no_empty_option(page: &str) {
+    let lines: Vec<_> = page.lines().collect();
+    for (index, _) in lines.iter().enumerate().filter(|(_, line)| **line == ".TP") {
+        let (name, text) = (lines[index + 1], lines.get(index + 2).copied().unwrap_or_default());
+        assert!(!text.is_empty() && !text.starts_with(".TP"), "{name} has no description");
+    }
+}
+
 #[test]
 fn manual_pages_render_without_warnings_and_match_help() {
     let folder = Folder::new();
@@ -125,6 +195,8 @@ fn manual_pages_render_without_warnings_and_match_help() {
             run(command("groff").args(["-man", "-Tutf8", "-ww"]).write_stdin(page.clone()));
         assert_eq!((rendered.status, rendered.stderr.as_str()), (Some(0), ""), "{page}");
         assert!(page.contains(".SH NAME\n") && page.is_ascii(), "{page}");
+        assert!(!page.contains('`'), "{page}");
+        assert_no_empty_option(&page);
     }
     let page = run(program().args(["man", "check"])).stdout;
     assert!(page.contains(".TH portmuster-check 1"), "{page}");

@@ -167,8 +167,11 @@ fn ssh_and_telnet_urls_are_targets() {
     assert_eq!(ended.stdout, "127.0.9.1:22\n[::1]:2323\n", "{ended:?}");
     let ended = check(["https://127.0.9.1:8443/x", "--list"]);
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("column 1: only ssh:// and telnet:// URLs are supported"));
-    assert!(ended.stderr.contains("write 127.0.9.1:8443"), "{ended:?}");
+    assert!(ended.stderr.contains("only ssh:// and telnet:// URLs are supported"), "{ended:?}");
+    assert!(ended.stderr.contains("portmuster check 127.0.9.1:8443 --list"), "{ended:?}");
+    let complaint = "line 1, column 1: only ssh:// and telnet:// URLs are supported, not https://; for \
+                     the host alone, write 127.0.9.1:8443";
+    assert_refused("https://127.0.9.1:8443/x\n", &[], complaint);
 }
 
 #[test]

@@ -36,8 +36,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(2);
 pub(crate) const METHODS: [&str; 6] =
     ["serial", "threads", "processes", "process-threads", "event-loop", "process-event-loops"];
 
-/// Environment variables that affect colour, width and progress.
-const SETTINGS: [&str; 6] = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM"];
+/// Environment variables that affect colour, width, progress and options.
+const SETTINGS: [&str; 7] =
+    ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM", "PORTMUSTER_CONFIG"];
 
 /// Path of the program under test.
 pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_portmuster");

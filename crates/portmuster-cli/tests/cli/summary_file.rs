@@ -218,7 +218,7 @@ fn summary_file_is_protected_as_outputs_are() {
     refused("--summary json=x.json >>x.json", "is another output as well");
     refused("--summary json=-", "an output goes to stdout as well");
     refused("-o sqlite=a.db --summary json=a.db-wal", "is a file that SQLite uses");
-    refused("--summary x.json", "expected json=FILE, or json=- for stdout");
+    refused("--summary x.json", "did you mean: portmuster check -i list --summary json=x.json");
     refused("--summary json=x.json --list", "cannot be used with");
     assert!(!folder.file("rows").exists() && !folder.file("a.db").exists());
 }

@@ -81,6 +81,26 @@ impl Reason {
         Self::Errno(errno.raw_os_error())
     }
 
+    /// Returns the reasons that have names, which are all but the error numbers.
+    pub fn known() -> impl Iterator<Item = Self> {
+        let fixed = Self::FIXED.into_iter().map(|(reason, _)| reason);
+        fixed.chain(Fault::ALL.map(Self::Fault))
+    }
+
+    /// Returns what the reason means, with the state that it is a reason for, as plain text of one line.
+    ///
+    /// ```
+    /// let meaning = portmuster::Reason::Accepted.meaning();
+    /// assert_eq!(meaning, "Open: the connection was accepted.");
+    /// ```
+    #[must_use]
+    pub fn meaning(self) -> String {
+        match self {
+            Self::Fault(fault) => format!("{} {}", self.documentation(), fault.meaning()),
+            _ => self.documentation(),
+        }
+    }
+
     /// Returns the name of the reason in rows; an error number is `errno-N`.
     #[must_use]
     pub fn name(self) -> Cow<'static, str> {

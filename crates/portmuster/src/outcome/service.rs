@@ -24,7 +24,9 @@ named_enum! {
         Silent = "silent",
         /// The server accepted the connection and closed it without sending anything.
         ClosedEarly = "closed-early",
-        /// Another protocol, named by [`ServiceDetails::protocol`](crate::outcome::ServiceDetails::protocol).
+        /// Another protocol, which proves that the port is neither ssh nor telnet.
+        ///
+        /// [`ServiceDetails::protocol`](crate::outcome::ServiceDetails::protocol) has its name.
         Other = "other",
         /// Bytes that no rule recognises. They prove nothing.
         Unknown = "unknown",

@@ -4,11 +4,12 @@
 //! line, and none matches a notice, a menu or a prompt: bytes that are ambiguous have no name.
 //!
 //! To add a protocol, add a row to the table of its family, a line to the test of that table, and its
-//! name to `docs/protocols.md`.
+//! name and what it means to `meanings` and to `docs/protocols.md`.
 
 use self::patterns::{Pattern, starts_with_any};
 
 mod binary;
+mod meanings;
 mod patterns;
 mod replies;
 mod text;
@@ -45,10 +46,28 @@ pub fn known_protocols() -> impl Iterator<Item = &'static str> {
     names.into_iter()
 }
 
+/// Returns what a protocol is that [`known_protocols`] names; `None` for any other name.
+///
+/// ```
+/// assert_eq!(portmuster::protocol_meaning("ftp"), Some("FTP (RFC 959)"));
+/// assert_eq!(portmuster::protocol_meaning("ssh"), None, "it is a service of its own");
+/// ```
+#[must_use]
+pub fn protocol_meaning(name: &str) -> Option<&'static str> {
+    let index = meanings::MEANINGS.binary_search_by_key(&name, |&(name, _)| name);
+    index.ok().map(|index| meanings::MEANINGS[index].1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::probe::transcripts;
+
+    #[test]
+    fn every_protocol_has_a_meaning() {
+        let names: Vec<_> = meanings::MEANINGS.iter().map(|&(name, _)| name).collect();
+        assert_eq!(known_protocols().collect::<Vec<_>>(), names);
+    }
 
     /// Texts of telnet servers before their commands, or without any.
     #[test]
