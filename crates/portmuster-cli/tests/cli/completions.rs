@@ -149,7 +149,7 @@ fn zsh_loads_completions() {
     for part in [
         ":FORMAT[=FILE]:_portmuster_outputs' \\\n",
         ":THINGS:_values -s , forbid open ssh ",
-        "compadd -S '' -- table jsonl ",
+        "compadd -S '' -- table list jsonl ",
     ] {
         assert!(script.contains(part), "{part}");
     }
