@@ -352,7 +352,9 @@ fn rows_of_changes_fit_the_terminal() {
     for width in (60..300).map(Some).chain([None]) {
         let mut output = Vec::new();
         let mut table = ChangeTable::new(&mut output, Paint::Plain).width(width);
-        changes.iter().for_each(|change| table.write(change).expect("vectors accept any write"));
+        for change in &changes {
+            table.write(change).expect("vectors accept any write");
+        }
         let text = String::from_utf8(output).expect("tables are UTF-8");
         assert_eq!(text.lines().count(), 1 + hosts.len());
         for line in text.lines() {

@@ -244,7 +244,7 @@ impl<N: Net> EventLoop<N> {
                 };
                 self.held.extend(attempt.release());
                 self.report(id, endpoint, conclusion, reports);
-                return ended;
+                ended
             }
             Ok(socket) => {
                 self.serial += 1;

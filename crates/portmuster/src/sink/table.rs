@@ -89,9 +89,10 @@ impl<W: Write> Table<W> {
     /// Formats all columns of a row but the last.
     fn cells(&self, target: &str, state: &str, service: &str, ms: &str) -> String {
         let is_narrow = self.width.is_some_and(|width| width < NARROW);
-        let (target_columns, ms) = match is_narrow {
-            true => (TARGET_COLUMNS_NARROW, String::new()),
-            false => (TARGET_COLUMNS, format!(" {ms:>9}")),
+        let (target_columns, ms) = if is_narrow {
+            (TARGET_COLUMNS_NARROW, String::new())
+        } else {
+            (TARGET_COLUMNS, format!(" {ms:>9}"))
         };
         let rest = format!(" {state:<10} {service:<13}{ms}  ");
         let Some(width) = self.width else { return pad(target, target_columns) + &rest };
@@ -201,7 +202,9 @@ mod tests {
 
     fn lines(outcomes: &[Outcome], width: Option<usize>) -> Vec<String> {
         let mut table = Table::new(Vec::new(), Paint::Plain).width(width);
-        outcomes.iter().for_each(|outcome| table.write(outcome).expect("vectors accept any write"));
+        for outcome in outcomes {
+            table.write(outcome).expect("vectors accept any write");
+        }
         let text = String::from_utf8(table.get_ref().clone()).expect("tables are UTF-8");
         text.lines().map(str::to_owned).collect()
     }
