@@ -137,7 +137,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "answers-of-sample-not-counted",
         why: "targets of the sample that answer do not count as missed",
         file: "crates/portmuster/src/schedule/blocks/block.rs",
-        old: "(look.asked, look.hits) = (look.asked + 1, look.hits + 1);",
+        old: "look.add_hits(1);",
         new: "look.asked += 1;",
         caught_by: Simulated(BOUND),
     },
