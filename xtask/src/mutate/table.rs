@@ -238,8 +238,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "timeout-off-by-one",
         why: "the connect timeout is one millisecond too long",
         file: "crates/portmuster/src/attempt.rs",
-        old: "self.patience.unwrap_or(limits.timeout)",
-        new: "self.patience.unwrap_or(limits.timeout + std::time::Duration::from_millis(1))",
+        old: "self.patience.unwrap_or(limits.timeout) + late);",
+        new: "self.patience.unwrap_or(limits.timeout) + late + Duration::from_millis(1));",
         caught_by: Simulated(TROUBLE),
     },
     Mutation {
