@@ -276,8 +276,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "untried-address-forgotten",
         why: "a name counts as refused although an address that was given up may be open",
         file: "crates/portmuster/src/schedule/check.rs",
-        old: "(_, Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed) => 3,",
-        new: "(_, Reason::Fault(_) | Reason::LookupFailed) => 3,",
+        old: "Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed | Reason::UnknownRefusal",
+        new: "Reason::Fault(_) | Reason::LookupFailed | Reason::UnknownRefusal",
         caught_by: Unit(
             "schedule::tests::slow_hosts::timed_out_address_leaves_its_name_in_doubt",
         ),
@@ -305,14 +305,9 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "expired-before-read",
         why: "a deadline ends an attempt although its answer is ready to be read",
-        file: "crates/portmuster/src/driver.rs",
-        old: "\
-        self.net.invalidate(socket);
-        if let Some(conclusion) = self.advance(socket, attempt) {
-            return Some(conclusion);
-        }
-        let now",
-        new: "        let now",
+        file: "crates/portmuster/src/method/event_loop.rs",
+        old: "taken.get_or_insert_with(|| self.take_events(reports));",
+        new: "taken.get_or_insert(true);",
         caught_by: Simulated("stalls_change_no_verdict"),
     },
     Mutation {
