@@ -146,12 +146,15 @@ fn exit_with(error: String) -> ! {
 pub(crate) fn stop_on_signal(stopper: Stopper, quiet: bool) -> io::Result<Interrupted> {
     let interrupted = Interrupted::default();
     let shared = interrupted.clone();
+    // The handler itself ends the program, so that nothing that a thread waits for can prevent it.
+    for signal in [SIGINT, SIGTERM] {
+        let status = Status::Interrupted.code().into();
+        flag::register_conditional_shutdown(signal, status, Arc::clone(&interrupted.flag))?;
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let watch = move || {
         for _ in signals.forever() {
-            if shared.flag.swap(true, Ordering::Relaxed) {
-                quit();
-            }
+            shared.flag.store(true, Ordering::Relaxed);
             if !quiet {
                 shared.print_message();
             }
@@ -172,9 +175,4 @@ pub(crate) fn record_signals() -> io::Result<Interrupted> {
         flag::register(signal, Arc::clone(&interrupted.flag))?;
     }
     Ok(interrupted)
-}
-
-#[expect(clippy::exit, reason = "the user asked twice, and each flush wrote complete lines")]
-fn quit() -> ! {
-    std::process::exit(Status::Interrupted.code().into())
 }
