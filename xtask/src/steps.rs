@@ -93,11 +93,11 @@ fn docs() -> Result<Status> {
 
 /// Runs all tests even after a failure, and repeats none: a flaky test is a bug.
 ///
-/// Many tests wait for a time limit to pass, so twice as many run at the same time as there are
+/// Many tests wait for a time limit to pass, so three times as many run at the same time as there are
 /// processors.
 fn tests() -> Result<Status> {
     if succeeds("cargo nextest --version") {
-        let threads = 2 * available_parallelism().map_or(1, NonZero::get);
+        let threads = 3 * available_parallelism().map_or(1, NonZero::get);
         run(
             &[],
             &format!(

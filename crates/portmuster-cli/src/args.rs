@@ -24,15 +24,17 @@ mod profile;
 mod reports;
 mod selection;
 mod settings;
+mod show;
 mod speed;
+mod table;
 mod values;
 
 pub(crate) use self::{
     check::Check,
     compare::{Compare, ComparisonFormat},
     demo::Demo,
-    diff::{ChangeFormat, Diff},
-    display::{Color, Show, ShowProgress},
+    diff::{ChangeFormat, Diff, ShowChanges},
+    display::{Color, ShowProgress},
     explain::Explain,
     gates::GateArgs,
     list::{ValueKind, ValueList},
@@ -40,6 +42,7 @@ pub(crate) use self::{
     pages::{Completions, Man, Shell},
     profile::{PROFILES, profile_flags},
     selection::DryRun,
+    show::{ShowItem, ShownRows},
 };
 
 const START: &str = "\

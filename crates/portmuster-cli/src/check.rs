@@ -14,6 +14,7 @@ use crate::{
     clock,
     closing::{ClosingOutputs, RunEnd},
     collect::{Collected, Collector},
+    formats::Labels,
     gate,
     input::{BadLines, Input, SharedSkipped},
     journal::{self, OpenJournal, SavedState},
@@ -25,7 +26,8 @@ use crate::{
     reserved::refuse_reserved,
     signals::{self, Interrupted},
     status::Status,
-    summary, terminal, warnings, workers,
+    summary::{self, Found, SoftwareCounts},
+    terminal, warnings, workers,
 };
 
 /// Checks the targets and writes their rows, or lists the targets.
@@ -83,7 +85,9 @@ fn report_complete(
     totals.skipped = input.skipped();
     totals.bad_lines = input.bad_lines().unread();
     totals.certainty = check.max_missed().map(|_| state.silent.certainty());
-    Ok(close(check, gates, &totals, closing, (completeness(&state.account), false)))
+    let status = completeness(&state.account);
+    let reached = Reached { status, is_stopped: false, are_written: false };
+    Ok(close(check, gates, &totals, closing, reached))
 }
 
 /// Starts or resumes the run, and waits for its end.
@@ -98,7 +102,8 @@ fn check_targets(
     mut journal: Option<OpenJournal>,
     mut closing: ClosingOutputs,
 ) -> anyhow::Result<Status> {
-    let mut outputs = match open_outputs(check, &mut journal, &mut closing) {
+    let labels = input.labels();
+    let mut outputs = match open_outputs(check, labels, &mut journal, &mut closing) {
         Ok(outputs) => outputs,
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::Failed(error)) => return Ok(fail(&error)),
@@ -134,7 +139,10 @@ fn check_targets(
     let mut progress = Progress::start(check, &check.config()?, read.total, before);
     let (outputs, progress) = (&mut outputs, &mut progress);
     let (total, interrupted) = (read.total, &interrupted);
-    let collector = Collector { outcomes, outputs, progress, total, gates, journaled, interrupted };
+    // The journal has no software.
+    let software = (before == 0).then(SoftwareCounts::default);
+    let collector =
+        Collector { outcomes, outputs, progress, total, gates, software, journaled, interrupted };
     let collected = collector.run();
     progress.finish();
     interrupted.wait_for_message();
@@ -169,10 +177,10 @@ fn finish(
     interrupted: &Interrupted,
     closing: ClosingOutputs,
 ) -> Status {
-    let Collected { account, certainty, is_stopped, gates, workers, network_losses, written } =
-        collected;
+    let Collected { account, certainty, is_stopped, gates, written, .. } = collected;
     let reached = if interrupted.is_set() { Status::Interrupted } else { completeness(&account) };
-    let mut status = reached.min(write_cost(check, &account, &workers));
+    let mut status = reached.min(write_cost(check, &account, &collected.workers));
+    let are_written = written.is_ok();
     let is_unread = matches!(written, Err(WriteError::ClosedPipe));
     if let Err(WriteError::Failed(error)) = written {
         status = status.min(fail(&error));
@@ -199,16 +207,25 @@ fn finish(
         return status.min(write_closing(closing, &totals, None, (status, is_stopped)));
     }
     if !check.quiet {
-        print_summary(check, input, &totals, &workers);
+        print_summary(check, input, &totals, &collected.workers, collected.software.as_ref());
         if check.verbose {
-            summary::print_network_losses(&network_losses);
+            summary::print_network_losses(&collected.network_losses);
         }
     }
-    close(check, gates.as_ref(), &totals, closing, (status, is_stopped))
+    let reached = Reached { status, is_stopped, are_written };
+    close(check, gates.as_ref(), &totals, closing, reached)
 }
 
 /// Prints what the run has found in all.
-fn print_summary(check: &Check, input: &ReadInput, totals: &RunTotals, workers: &WorkersReport) {
+///
+/// `software` is `None` if it is not known of all ssh servers.
+fn print_summary(
+    check: &Check,
+    input: &ReadInput,
+    totals: &RunTotals,
+    workers: &WorkersReport,
+    software: Option<&SoftwareCounts>,
+) {
     let RunTotals { account, skipped, .. } = totals;
     let shard = check.selection.shard;
     let is_empty_part = shard != Shard::WHOLE && input.total.is_none_or(|total| total == 0);
@@ -220,25 +237,40 @@ fn print_summary(check: &Check, input: &ReadInput, totals: &RunTotals, workers: 
         let why = "there are fewer targets than parts";
         terminal::note(format!("part {shard} has no target: {why}"));
     }
-    summary::print(account, input.total, *skipped, input.bad_lines.skipped());
+    let found = Found {
+        account,
+        total: input.total,
+        skipped: *skipped,
+        lines_skipped: input.bad_lines.skipped(),
+        software,
+    };
+    found.print();
     if let Some(max_missed) = check.max_missed() {
         summary::print_certainty(account, totals.certainty.as_ref(), max_missed);
     }
     summary::print_workers(workers, check.verbose);
 }
 
+/// What a run has reached before its gates are judged.
+#[derive(Debug, Clone, Copy)]
+struct Reached {
+    status: Status,
+    /// Whether the run was stopped before its end.
+    is_stopped: bool,
+    /// Whether this process has written the rows of all outputs.
+    are_written: bool,
+}
+
 /// Judges the gates and writes the files of the end of the run. Returns the status of the program.
-///
-/// `reached` is the status before, and whether the run was stopped before its end.
 fn close(
     check: &Check,
     gates: Option<&Gates>,
     totals: &RunTotals,
     closing: ClosingOutputs,
-    reached: (Status, bool),
+    reached: Reached,
 ) -> Status {
     let report = gates.map(|gates| gates.report(totals));
-    let (mut status, is_stopped) = reached;
+    let Reached { mut status, is_stopped, are_written } = reached;
     if let Some(report) = &report {
         if !check.quiet {
             gate::print(report);
@@ -247,7 +279,11 @@ fn close(
             status = status.min(Status::Finding);
         }
     }
-    status.min(write_closing(closing, totals, report.as_ref(), (status, is_stopped)))
+    let closed = write_closing(closing, totals, report.as_ref(), (status, is_stopped));
+    if are_written && closed == Status::Complete && !check.quiet {
+        summary::print_files(check);
+    }
+    status.min(closed)
 }
 
 /// Writes the files that are written at the end of the run.
@@ -265,20 +301,23 @@ fn write_closing(
 /// Opens the outputs, and empties the files of the end of the run before any of them is changed.
 fn open_outputs(
     check: &Check,
+    labels: Labels,
     journal: &mut Option<OpenJournal>,
     closing: &mut ClosingOutputs,
 ) -> Result<Outputs, OpenError> {
     let mut begin_closing = || closing.begin();
     match journal {
         Some(journal) => match journal.state() {
-            Some(state) => Outputs::resume(check, &state.outputs, &state.run, begin_closing),
+            Some(state) => {
+                Outputs::resume(check, labels, (&state.outputs, &state.run), begin_closing)
+            }
             // Cleared before any output is emptied, so that no journal names rows that are gone.
-            None => Outputs::open(check, || {
+            None => Outputs::open(check, labels, || {
                 journal.clear().map_err(journal::explained)?;
                 begin_closing()
             }),
         },
-        None => Outputs::open(check, begin_closing),
+        None => Outputs::open(check, labels, begin_closing),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     output::{Outputs, WriteError},
     progress::Progress,
     signals::Interrupted,
-    summary,
+    summary::{self, SoftwareCounts},
 };
 
 /// Number of rows after which outputs are flushed and progress is shown, unless a pause comes
@@ -34,6 +34,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) total: Option<u128>,
     /// `None`: the run has no gates.
     pub(crate) gates: Option<Gates>,
+    /// `None`: the run resumes another, and its software is not counted.
+    pub(crate) software: Option<SoftwareCounts>,
     /// `None`: the run has no journal.
     pub(crate) journaled: Option<JournaledRun>,
     pub(crate) interrupted: &'a Interrupted,
@@ -50,6 +52,8 @@ pub(crate) struct Collected {
     pub(crate) is_stopped: bool,
     /// The gates after all outcomes, including those of earlier processes.
     pub(crate) gates: Option<Gates>,
+    /// The software of all ssh servers; `None`: it is not known of all of them.
+    pub(crate) software: Option<SoftwareCounts>,
     /// The attempts and failures of the workers.
     pub(crate) workers: WorkersReport,
     /// The loss on the way to each network, in this process.
@@ -110,6 +114,9 @@ impl Collector<'_> {
         if let Some(gates) = &mut self.gates {
             gates.add(outcome);
         }
+        if let Some(software) = &mut self.software {
+            software.add(outcome);
+        }
         let row = self.outputs.write(outcome);
         written.and(row)
     }
@@ -167,6 +174,7 @@ impl Collector<'_> {
             certainty,
             is_stopped,
             gates: self.gates,
+            software: self.software,
             workers: self.outcomes.workers().clone(),
             network_losses: self.outcomes.network_losses().to_vec(),
             written,

@@ -6,10 +6,11 @@ use tempfile::TempDir;
 
 use crate::{
     args::{Compare, ComparisonFormat},
+    progress::Steps,
     read_files::ReadFiles,
     signals,
     status::Status,
-    terminal,
+    terminal::{self, Screen},
 };
 
 mod answers;
@@ -44,7 +45,7 @@ pub(crate) fn run(compare: &Compare) -> anyhow::Result<Status> {
     };
     let rows: Vec<_> = series.iter().map(Row::from).collect();
     let written = match compare.output {
-        ComparisonFormat::Table => report::table(&rows),
+        ComparisonFormat::Table => report::table(&rows, Screen::stdout().width),
         ComparisonFormat::Jsonl => report::jsonl(&rows),
     };
     let differs = series.iter().any(|series| series.differing > 0);
@@ -75,17 +76,21 @@ fn measure(compare: &Compare) -> anyhow::Result<Measuring> {
     let mut series: Vec<_> = methods.into_iter().map(Series::new).collect();
     let first = series[0].method;
     let mut answers = Answers::default();
+    let progress = Steps::start(u64::from(compare.rounds.get()) * series.len() as u64);
     for _ in 0..compare.rounds.get() {
         for series in &mut series {
             let method = series.method;
+            progress.begin(method.name());
             let run = match run::make(compare, method, folder.path(), &interrupted)? {
                 Ok(run) => run,
                 Err(status) => return Ok(Measuring::Ended(status)),
             };
             let differing = answers.compare(&run::answers(folder.path()))?;
-            for difference in &differing.first {
-                terminal::note(format!("{difference} with {first}, but not with {method}"));
-            }
+            progress.suspend(|| {
+                for difference in &differing.first {
+                    terminal::note(format!("{difference} with {first}, but not with {method}"));
+                }
+            });
             series.differing = series.differing.max(differing.count);
             series.runs.push(run);
         }

@@ -9,7 +9,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use portmuster::{
-    Checker, Config, ConfigError, Outcome, Service,
+    Checker, Config, ConfigError, Outcome, Service, Verdict,
     sink::{escape_line, shorten},
 };
 use portmuster_lab::{Fixture, Lab};
@@ -108,11 +108,11 @@ fn row(
     outcome: &Outcome,
 ) -> io::Result<()> {
     let verdict = &outcome.verdict;
-    let style =
-        if is_as_expected(fixture, outcome) { Style::new() } else { AnsiColor::Red.on_default() };
-    let last = match verdict.service {
-        Some(_) => escape_line(&verdict.banner),
-        None => verdict.reason.to_string(),
+    let (style, last) = if is_as_expected(fixture, outcome) {
+        (style(verdict), last_column(verdict))
+    } else {
+        let expected = [fixture.state, fixture.service.unwrap_or_default()].join(" ");
+        (Style::new().bold(), format!("WRONG, not {}", expected.trim_end()))
     };
     let service = verdict.service.map_or("", Service::name);
     let ms = format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3);
@@ -120,6 +120,32 @@ fn row(
     let cells = [&kind, fixture.about, verdict.state.name(), service, &ms, &last];
     writeln!(output, "{style}{}{style:#}", line(width, cells))?;
     output.flush()
+}
+
+/// Describes a server by its greeting and the number of its findings, or a port by the reason for its
+/// state.
+fn last_column(verdict: &Verdict) -> String {
+    if verdict.service.is_none() {
+        return verdict.reason.to_string();
+    }
+    let greeting = escape_line(&verdict.banner);
+    match verdict.findings().len() {
+        0 => greeting,
+        count => {
+            let findings = format!(" [{count} weak]");
+            shorten(&greeting, GREETING_MAX - findings.len()).into_owned() + &findings
+        }
+    }
+}
+
+/// Returns the colours of a table.
+fn style(verdict: &Verdict) -> Style {
+    match verdict.service {
+        Some(Service::Telnet | Service::TelnetLikely) => AnsiColor::Red.on_default(),
+        Some(Service::Ssh) if verdict.findings().is_empty() => AnsiColor::Green.on_default(),
+        Some(_) => AnsiColor::Yellow.on_default(),
+        None => Style::new(),
+    }
 }
 
 /// Formats a line in so many columns; `None`: as many as it needs.

@@ -6,7 +6,7 @@ use anyhow::bail;
 use portmuster::history::{Change, ChangeCounts, ChangeKind, ChangeTable, Changes, ChangesJsonl};
 
 use crate::{
-    args::{ChangeFormat, Diff, Show},
+    args::{ChangeFormat, Diff, ShowChanges},
     numbers::with_commas,
     read_files::ReadFiles,
     signals,
@@ -53,7 +53,7 @@ fn write(changes: &mut Changes, diff: &Diff) -> io::Result<u64> {
     let mut output = BufWriter::new(io::stdout().lock());
     let mut hidden = 0;
     let mut shown = changes.filter(|change| {
-        let is_shown = diff.show() == Show::All || change.is_of_open();
+        let is_shown = diff.show() == ShowChanges::All || change.is_of_open();
         hidden += u64::from(!is_shown);
         is_shown
     });

@@ -14,7 +14,13 @@ use portmuster::{
     targets::{Excludes, Ports, TargetSet},
 };
 
-use crate::{args::Explain, input::describe_item, signals, status::Status, terminal};
+use crate::{
+    args::Explain,
+    input::describe_item,
+    signals,
+    status::Status,
+    terminal::{self, Screen},
+};
 
 mod bytes;
 mod render;
@@ -132,6 +138,7 @@ fn print(target: &Target, explained: &Explained) -> io::Result<()> {
     let outcomes = &explained.outcomes;
     let paused = explained.paused_outcome();
     let bold = Style::new().bold();
+    let columns = Screen::stdout().width;
     let mut output = anstream::stdout().lock();
     writeln!(output, "{bold}{}{bold:#}", escape_line(target.to_string().as_bytes()))?;
     if let Host::Name(_) = target.host {
@@ -142,7 +149,7 @@ fn print(target: &Target, explained: &Explained) -> io::Result<()> {
     }
     for outcome in outcomes {
         let after_pause = paused.is_some_and(|paused| std::ptr::eq(paused, outcome));
-        write!(output, "\n{}", render::describe(outcome, after_pause))?;
+        write!(output, "\n{}", render::describe(outcome, after_pause, columns))?;
     }
     if outcomes.is_empty() {
         writeln!(output, "it has no address to check")?;

@@ -1,15 +1,16 @@
 //! The formats of outputs: one table, whose rows are all that the program knows about each format.
 
 use std::{
-    fmt,
+    env, fmt,
     fs::File,
     io::{self, Write},
     path::Path,
 };
 
 use portmuster::sink::{
-    Beginning, Csv, DatabaseError, Jsonl, List, Paint, PreparedRun, ResumableOutput, ResumableSink,
-    ResumePoint, SCHEMA, Sarif, SarifRules, Sink, Sqlite, Table, Xml, XmlFile, group_hosts,
+    Beginning, Csv, DatabaseError, HostTable, Jsonl, List, Paint, PreparedRun, ResumableOutput,
+    ResumableSink, ResumePoint, SCHEMA, Sarif, SarifRules, Sink, SortedTable, Sqlite, Table,
+    TableOrder, Xml, XmlFile, group_hosts,
 };
 
 mod line_buffer;
@@ -25,12 +26,17 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 7] = [
         about: "aligned columns for reading",
         shows_all: false,
         storage: Storage::Rows(RowFormat {
-            stream: |output, _, screen| {
-                Ok(Box::new(Table::new(output, screen.paint).width(screen.width)))
+            stream: |output, settings, screen| Ok(begin_table(output, settings, screen)),
+            file: |output, settings| {
+                Ok(Box::new(
+                    Table::new(output, Paint::Plain).labels(Some(settings.labels.in_file())),
+                ))
             },
-            file: |output, _| Ok(Box::new(Table::new(output, Paint::Plain))),
             append: Ok(|output| Box::new(Table::new(output, Paint::Plain))),
-            resume: |output, _, point| Ok(Box::new(Table::resume(output, Paint::Plain, point)?)),
+            resume: |output, settings, point| {
+                let table = Table::resume(output, Paint::Plain, point)?;
+                Ok(Box::new(table.labels(Some(settings.labels.in_file()))))
+            },
             headers: Vec::new,
             row_prefix: || None,
             is_rowless: |_| false,
@@ -158,6 +164,60 @@ pub(crate) struct RowSettings {
     pub(crate) sarif: SarifRules,
     /// Whether CSV begins with a byte order mark.
     pub(crate) is_for_excel: bool,
+    pub(crate) labels: Labels,
+    pub(crate) arrangement: Arrangement,
+}
+
+/// Whether targets have labels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Labels {
+    /// No target has a label.
+    None,
+    Some,
+    /// The targets come from a stream.
+    Unknown,
+}
+
+impl Labels {
+    /// Returns whether a table in a file has a column for labels. A resumed run must decide alike.
+    fn in_file(self) -> bool {
+        self == Self::Some
+    }
+
+    /// Returns whether a table on a stream has a column for labels; `None`: its first row decides.
+    fn on_stream(self) -> Option<bool> {
+        (self != Self::Unknown).then_some(self == Self::Some)
+    }
+}
+
+/// How the rows of a table on standard output are arranged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrangement {
+    /// As their results arrive.
+    AsFound,
+    /// In an order, at the end.
+    Sorted(TableOrder),
+    /// One for each host, at the end.
+    Grouped,
+}
+
+fn begin_table(output: RowStream, settings: &RowSettings, screen: Screen) -> Box<dyn Sink> {
+    let RowSettings { labels, arrangement, .. } = settings;
+    let Screen { paint, width } = screen;
+    let scratch = env::temp_dir();
+    match arrangement {
+        Arrangement::AsFound => {
+            Box::new(Table::new(output, paint).width(width).labels(labels.on_stream()))
+        }
+        Arrangement::Sorted(order) => {
+            let table = SortedTable::new(output, paint, *order, &scratch);
+            Box::new(table.width(width).labels(*labels != Labels::None))
+        }
+        Arrangement::Grouped => {
+            let table = HostTable::new(output, paint, &scratch);
+            Box::new(table.width(width).labels(*labels != Labels::None))
+        }
+    }
 }
 
 fn begin_csv<W: Write>(output: W, settings: &RowSettings) -> io::Result<Csv<W>> {

@@ -8,7 +8,7 @@ use portmuster::{
     targets::{Excludes, InputOptions, ItemError, Order, Ports, Shard, Skipped, TargetSet},
 };
 
-use crate::args::Check;
+use crate::{args::Check, formats::Labels};
 
 mod bad_lines;
 mod errors;
@@ -116,6 +116,15 @@ impl Input {
     /// Returns the targets that do not come from a stream.
     pub(crate) fn set(&self) -> &TargetSet {
         &self.set
+    }
+
+    /// Returns whether targets have labels.
+    pub(crate) fn labels(&self) -> Labels {
+        match (self.set.has_labels(), self.streams.is_empty()) {
+            (true, _) => Labels::Some,
+            (false, true) => Labels::None,
+            (false, false) => Labels::Unknown,
+        }
     }
 
     /// Returns the addresses that the run must not connect to.

@@ -46,8 +46,8 @@ pub(crate) use self::{
     saved::{JournaledOutput, SavedOutput},
 };
 use crate::{
-    args::{Check, OutputSpec, Show},
-    formats::Storage,
+    args::{Check, OutputSpec, ShownRows},
+    formats::{Labels, Storage},
 };
 
 /// All outputs of a run.
@@ -61,7 +61,7 @@ struct Output {
     /// The name for messages.
     name: String,
     is_stdout: bool,
-    show: Show,
+    rows: ShownRows,
     sink: OutputSink,
     /// Whether a call has failed. Its error says why, and later ones would only repeat it.
     has_failed: bool,
@@ -83,6 +83,7 @@ impl Outputs {
     /// Two outputs go to stdout, a file exists or can't be opened, or `ready` fails.
     pub(crate) fn open(
         check: &Check,
+        labels: Labels,
         ready: impl FnOnce() -> anyhow::Result<()>,
     ) -> Result<Self, OpenError> {
         let opened = open_all(check)?;
@@ -90,25 +91,26 @@ impl Outputs {
             created_files(check, &opened).into_iter().for_each(CreatedFile::remove);
             return Err(OpenError::Failed(error));
         }
-        Self::begin(check, opened)
+        Self::begin(check, labels, opened)
     }
 
     /// Opens the outputs of a run that resumes, and truncates them to their resume points.
     ///
-    /// Nothing is changed unless all outputs can be resumed. Calls `ready` when that is so.
+    /// Nothing is changed unless all outputs can be resumed. Calls `ready` when that is so. The journal
+    /// has `outputs` and the id of the run.
     ///
     /// # Errors
     /// An output is missing, is another file or was changed, another run has written to it, or `ready`
     /// fails.
     pub(crate) fn resume(
         check: &Check,
-        outputs: &[SavedOutput],
-        run: &str,
+        labels: Labels,
+        (outputs, run): (&[SavedOutput], &str),
         ready: impl FnOnce() -> anyhow::Result<()>,
     ) -> Result<Self, OpenError> {
         let reopened = reopen_all(check, outputs, Some(run))?;
         ready().map_err(OpenError::Failed)?;
-        Self::begin(check, reopened)
+        Self::begin(check, labels, reopened)
     }
 
     /// Checks that the outputs of a complete run contain its rows.
@@ -120,27 +122,31 @@ impl Outputs {
     }
 
     /// Begins all sinks; if one fails, removes the files that this run created.
-    fn begin(check: &Check, opened: Vec<OpenOutput>) -> Result<Self, OpenError> {
+    fn begin(check: &Check, labels: Labels, opened: Vec<OpenOutput>) -> Result<Self, OpenError> {
         let created = created_files(check, &opened);
-        let begun = Self::begin_sinks(check, opened);
+        let begun = Self::begin_sinks(check, labels, opened);
         if begun.is_err() {
             created.into_iter().for_each(CreatedFile::remove);
         }
         begun
     }
 
-    fn begin_sinks(check: &Check, opened: Vec<OpenOutput>) -> Result<Self, OpenError> {
+    fn begin_sinks(
+        check: &Check,
+        labels: Labels,
+        opened: Vec<OpenOutput>,
+    ) -> Result<Self, OpenError> {
         let journaled = journaled(check, &opened)?;
         let destinations = check.outputs.iter().zip(&opened);
         let destinations: Vec<_> =
             destinations.map(|(spec, opened)| opened.destination(spec)).collect();
         let groupings = groupings(check, &opened, &journaled)?;
-        let sinks = begin_all(check, opened)?;
+        let sinks = begin_all(check, labels, opened)?;
         let parts = check.outputs.iter().zip(sinks).zip(destinations).zip(journaled).zip(groupings);
         let output = |((((spec, sink), destination), journaled), grouping)| Output {
             journaled,
             grouping,
-            ..Output::new(spec, sink, destination, check.show)
+            ..Output::new(spec, sink, destination, spec.rows(&check.show))
         };
         Ok(Self { all: parts.map(output).collect(), has_gates: check.gates.are_set() })
     }
@@ -168,9 +174,8 @@ impl Outputs {
     /// # Errors
     /// An output can't be written.
     pub(crate) fn write(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
-        self.each(|output| match output.show {
-            Show::Open if !outcome.is_open() => Ok(()),
-            Show::Open | Show::All => output.sink.sink().write(outcome),
+        self.each(|output| {
+            if output.rows.contains(outcome) { output.sink.sink().write(outcome) } else { Ok(()) }
         })
     }
 
@@ -258,18 +263,12 @@ impl Outputs {
 }
 
 impl Output {
-    fn new(
-        spec: &OutputSpec,
-        sink: OutputSink,
-        destination: Destination,
-        show: Option<Show>,
-    ) -> Self {
+    fn new(spec: &OutputSpec, sink: OutputSink, destination: Destination, rows: ShownRows) -> Self {
         let name = spec.file().map_or("standard output".into(), |file| file.display().to_string());
         let is_stdout = spec.file().is_none();
-        let show = show.unwrap_or(spec.default_show());
         let (journaled, grouping, end) = (None, None, None);
         let has_failed = false;
-        Self { name, is_stdout, show, sink, has_failed, destination, journaled, grouping, end }
+        Self { name, is_stdout, rows, sink, has_failed, destination, journaled, grouping, end }
     }
 
     fn finish(&mut self, ending: &Ending) -> Result<(), WriteError> {

@@ -1,13 +1,14 @@
-//! The progress of a run on stderr.
+//! The progress of a run, or of several, on stderr.
 
 use std::{
+    borrow::Cow,
     io::{self, IsTerminal},
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use portmuster::{
-    Account, Config, PortState,
+    Account, Config, PortState, Service,
     outcome::{HostBacklog, Throttle},
 };
 
@@ -26,6 +27,8 @@ const TICK: Duration = Duration::from_millis(200);
 const LINE_EVERY: Duration = Duration::from_secs(1);
 /// Time between two lines if stderr is no terminal, with `--progress auto`.
 const LOG_EVERY: Duration = Duration::from_mins(1);
+/// Terminals with fewer columns show a shorter line and no bar.
+const NARROW: usize = 100;
 /// Minimum time between two messages about the throttle.
 const THROTTLE_EVERY: Duration = Duration::from_secs(1);
 
@@ -63,7 +66,7 @@ impl Progress {
             (ShowProgress::Never, _) => ProgressDisplay::Hidden,
             (ShowProgress::Auto, false) => lines(LOG_EVERY),
             (ShowProgress::Always, false) => lines(LINE_EVERY),
-            (_, true) => ProgressDisplay::Bar(bar(total.is_some())),
+            (_, true) => ProgressDisplay::Bar(bar(total.is_some(), is_narrow())),
         };
         let targets = u64::try_from(total.unwrap_or_default()).unwrap_or(u64::MAX);
         Self {
@@ -82,11 +85,13 @@ impl Progress {
                 if self.has_total {
                     bar.set_position(self.estimator.estimate(own).percent);
                 }
-                bar.set_message(line(&self.estimator, of_run, own, self.has_total));
+                let line = Line { of_run, own, has_total: self.has_total, is_short: is_narrow() };
+                bar.set_message(line.describe(&self.estimator));
             }
             ProgressDisplay::Lines { every, next } if own.elapsed >= *next => {
                 *next = own.elapsed + *every;
-                terminal::note(line(&self.estimator, of_run, own, self.has_total));
+                let line = Line { of_run, own, has_total: self.has_total, is_short: false };
+                terminal::note(line.describe(&self.estimator));
             }
             ProgressDisplay::Lines { .. } | ProgressDisplay::Hidden => {}
         }
@@ -134,12 +139,22 @@ fn describe(throttle: Throttle) -> String {
     format!("{throttle}{options}")
 }
 
-fn bar(has_total: bool) -> ProgressBar {
-    let (template, length) = if has_total {
-        ("{bar:24} {msg}", Some(100))
-    } else {
-        ("{spinner} {msg}, {elapsed}", None)
+/// Returns whether stderr is a terminal with few columns.
+fn is_narrow() -> bool {
+    terminal::stderr_width().is_some_and(|width| width < NARROW)
+}
+
+fn bar(has_total: bool, is_narrow: bool) -> ProgressBar {
+    let (template, length) = match (has_total, is_narrow) {
+        (true, false) => ("{bar:20} {wide_msg}", Some(100)),
+        (true, true) => ("{wide_msg}", Some(100)),
+        (false, _) => ("{spinner} {wide_msg}", None),
     };
+    new_bar(template, length)
+}
+
+/// Creates a bar; its message is cut where the line of the terminal ends.
+fn new_bar(template: &str, length: Option<u64>) -> ProgressBar {
     let style = ProgressStyle::with_template(template).expect("the templates are constant");
     let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(5));
     bar.set_style(style);
@@ -147,21 +162,88 @@ fn bar(has_total: bool) -> ProgressBar {
     bar
 }
 
-/// Describes the progress in one line.
-fn line(estimator: &Estimator, of_run: &Account, own: &Account, has_total: bool) -> String {
-    let rate = format!("{}/s", with_commas(estimator.rate()));
-    let open = format!("{} open", with_commas(of_run.state(PortState::Open)));
-    if !has_total {
-        let done = of_run.settled() + of_run.excluded;
-        return format!("{} done, {rate}, {open}", with_commas(done));
+/// Shows which of several runs is going on, if stderr is a terminal.
+pub(crate) struct Steps(Option<ProgressBar>);
+
+impl Steps {
+    /// Starts to show this number of runs.
+    pub(crate) fn start(count: u64) -> Self {
+        let is_shown = io::stderr().is_terminal();
+        Self(is_shown.then(|| new_bar("{pos} of {len}: {wide_msg}", Some(count))))
     }
-    let Estimate { pass, percent, left } = estimator.estimate(own);
-    let done = match pass {
-        None => "asking silent targets again".to_owned(),
-        Some((_, 1)) => format!("{percent} %"),
-        Some((pass, passes)) => format!("pass {pass} of {passes}, {percent} %"),
-    };
-    format!("{done}, {rate}, {open}, {}", describe_left(left, own.backlog))
+
+    /// Begins the next run.
+    pub(crate) fn begin(&self, what: impl Into<Cow<'static, str>>) {
+        if let Self(Some(bar)) = self {
+            bar.inc(1);
+            bar.set_message(what);
+        }
+    }
+
+    /// Hides the line while `write` writes to the terminal.
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        match self {
+            Self(Some(bar)) => bar.suspend(write),
+            Self(None) => write(),
+        }
+    }
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        if let Self(Some(bar)) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// The progress in one line.
+struct Line<'a> {
+    /// The account of the run.
+    of_run: &'a Account,
+    /// The account of this process.
+    own: &'a Account,
+    /// Whether the number of targets is known.
+    has_total: bool,
+    /// Whether only the most important is shown.
+    is_short: bool,
+}
+
+impl Line<'_> {
+    fn describe(&self, estimator: &Estimator) -> String {
+        let Self { of_run, own, .. } = self;
+        let mut parts = vec![format!("{}/s", with_commas(estimator.rate())), self.open()];
+        if !self.is_short {
+            parts.push(format!("{} so far", describe_time(of_run.elapsed)));
+        }
+        if !self.has_total {
+            let done = of_run.settled() + of_run.excluded;
+            parts.insert(0, format!("{} done", with_commas(done)));
+            return parts.join(", ");
+        }
+        let Estimate { pass, percent, left } = estimator.estimate(own);
+        let done = match pass {
+            None => "asking silent targets again".to_owned(),
+            Some((_, 1)) => format!("{percent} %"),
+            Some((pass, passes)) => format!("pass {pass} of {passes}, {percent} %"),
+        };
+        parts.insert(0, done);
+        parts.push(describe_left(left, own.backlog));
+        parts.join(", ")
+    }
+
+    /// Counts the open ports, and those with ssh and telnet.
+    fn open(&self) -> String {
+        let open = format!("{} open", with_commas(self.of_run.state(PortState::Open)));
+        let counts = [Service::Ssh, Service::Telnet, Service::TelnetLikely]
+            .map(|service| (self.of_run.service(service), service));
+        let found: Vec<_> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, service)| format!("{} {service}", with_commas(*count)))
+            .collect();
+        if found.is_empty() { open } else { format!("{open} ({})", found.join(", ")) }
+    }
 }
 
 /// Describes the remaining time: the estimate or, if that takes longer, until the host with the
@@ -212,12 +294,14 @@ mod tests {
         let mut account = Account::default();
         (account.targets, account.excluded) = (250, 250);
         (account.elapsed, account.passes.started) = (Duration::from_millis(2_500), 250);
-        let line =
-            |estimator: &Estimator, has_total| line(estimator, &account, &account, has_total);
         estimator.observe(&account);
-        assert_eq!(line(&estimator, false), "250 done, 100/s, 0 open");
-        let with_total = "pass 1 of 2, 25 %, 100/s, 0 open, about 8 s left";
-        assert_eq!(line(&estimator, true), with_total);
+        let line = |has_total, is_short| {
+            Line { of_run: &account, own: &account, has_total, is_short }.describe(&estimator)
+        };
+        assert_eq!(line(false, false), "250 done, 100/s, 0 open, 3 s so far");
+        let with_total = "pass 1 of 2, 25 %, 100/s, 0 open, 3 s so far, about 8 s left";
+        assert_eq!(line(true, false), with_total);
+        assert_eq!(line(true, true), "pass 1 of 2, 25 %, 100/s, 0 open, about 8 s left");
     }
 
     #[test]

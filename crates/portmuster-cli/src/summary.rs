@@ -1,58 +1,136 @@
 //! The summary of a run on stderr.
 
+use std::cmp::Reverse;
+
 use portmuster::{
     Account, PortState, Positions, Service,
     config::MaxMissed,
     method::WorkersReport,
-    outcome::{Certainty, Fault, NetworkLoss},
+    outcome::{Certainty, Fault, NetworkLoss, Weakness},
     sink::Ending,
     targets::Skipped,
 };
 
 mod certainty;
+mod software;
+mod tally;
 
-use crate::{clock, terminal};
+pub(crate) use self::software::SoftwareCounts;
+use self::tally::top;
+use crate::{
+    args::{Check, SummarySpec},
+    clock,
+    numbers::{count, describe_elapsed, with_commas},
+    terminal,
+};
 
 /// The most networks whose loss is printed.
 const NETWORKS_MAX: usize = 10;
 
-/// Prints the result of all targets. `total` is their number; `None`: some came from a stream.
-pub(crate) fn print(account: &Account, total: Option<u128>, skipped: Skipped, lines_skipped: u64) {
-    terminal::note(equation(account, total));
-    if total.is_none() {
-        terminal::note("targets of streams were not deduplicated");
-    }
-    let services: Vec<_> = Service::ALL
-        .into_iter()
-        .filter(|&service| account.service(service) > 0)
-        .map(|service| format!("{} {service}", account.service(service)))
-        .collect();
-    if !services.is_empty() {
-        terminal::note(format!("open: {}", services.join(", ")));
-    }
-    for (count, what) in [
-        (skipped.duplicates, "duplicates, checked once"),
-        (skipped.excluded, "excluded from the list"),
-        (skipped.reserved, "skipped: addresses that no host can have"),
-        (lines_skipped.into(), "lines or targets that can't be read were skipped"),
-    ] {
-        if count > 0 {
-            let or_more = if count == u128::MAX { " or more" } else { "" };
-            terminal::note(format!("{count}{or_more} {what}"));
+/// What a run has found, for its summary.
+pub(crate) struct Found<'a> {
+    pub(crate) account: &'a Account,
+    /// The number of targets; `None`: some came from a stream.
+    pub(crate) total: Option<u128>,
+    pub(crate) skipped: Skipped,
+    /// The number of input lines or targets that were skipped.
+    pub(crate) lines_skipped: u64,
+    /// The software of the ssh servers; `None`: it is not known of all of them.
+    pub(crate) software: Option<&'a SoftwareCounts>,
+}
+
+impl Found<'_> {
+    /// Prints the result of all targets.
+    pub(crate) fn print(&self) {
+        let account = self.account;
+        terminal::note(equation(account, self.total));
+        if self.total.is_none() {
+            terminal::note("targets of streams were not deduplicated");
         }
+        let tallies = [
+            ("open", services(account)),
+            ("software", self.software.and_then(SoftwareCounts::describe)),
+            ("findings", findings(account)),
+        ];
+        for (what, tally) in tallies {
+            if let Some(tally) = tally {
+                terminal::note(format!("{what}: {tally}"));
+            }
+        }
+        for skipped in skipped(self.skipped, self.lines_skipped) {
+            terminal::note(skipped);
+        }
+        print_trouble(account);
     }
+}
+
+/// Prints what was lost on the way or on this machine.
+fn print_trouble(account: &Account) {
     if account.found_on_retry > 0 {
         terminal::note(found_on_retry(account));
     }
     if let Some(share) = account.syn_loss().filter(|_| account.syns_lost > 0) {
         terminal::note(format!(
-            "loss: {:.1}% of {} SYNs to targets that answered one got no answer",
+            "loss: {:.1}% of {} to targets that answered one got no answer",
             share * 100.0,
-            account.syns
+            count(account.syns, "SYN")
         ));
     }
     if let Some(fault) = account.last_fault {
         terminal::note(shortages(account, fault));
+    }
+}
+
+/// Counts the open ports by service; `None`: there are none.
+fn services(account: &Account) -> Option<String> {
+    let services = Service::ALL.into_iter().filter(|&service| account.service(service) > 0);
+    let services: Vec<_> = services
+        .map(|service| format!("{} {service}", with_commas(account.service(service))))
+        .collect();
+    (!services.is_empty()).then(|| services.join(", "))
+}
+
+/// Counts the open ports by their most frequent findings; `None`: there are no findings.
+fn findings(account: &Account) -> Option<String> {
+    let mut findings: Vec<_> =
+        Weakness::ALL.into_iter().filter(|&weakness| account.findings(weakness) > 0).collect();
+    findings.sort_by_key(|&weakness| Reverse(account.findings(weakness)));
+    let counts = findings.into_iter().map(|it| (it.name().to_owned(), account.findings(it)));
+    top(counts, 0, "of other kinds")
+}
+
+/// Describes what the input named that is no target of the run.
+fn skipped(skipped: Skipped, lines_skipped: u64) -> Vec<String> {
+    let is_one = lines_skipped == 1;
+    let lines = if is_one { "line or target was skipped" } else { "lines or targets were skipped" };
+    let lines = format!("{lines} that can't be read");
+    let or_more = |number: u128| if number == u128::MAX { " or more" } else { "" };
+    [
+        (skipped.duplicates, "repeated, checked once"),
+        (skipped.excluded, "excluded from the list"),
+        (skipped.reserved, "skipped: addresses that no host can have"),
+        (lines_skipped.into(), &lines),
+    ]
+    .into_iter()
+    .filter(|&(number, _)| number > 0)
+    .map(|(number, what)| format!("{}{} {what}", with_commas(number), or_more(number)))
+    .collect()
+}
+
+/// Prints which files have the results.
+pub(crate) fn print_files(check: &Check) {
+    let outputs = check.outputs.iter().map(|output| (output.file(), output.name()));
+    let closing = [
+        (check.summary.as_ref().and_then(SummarySpec::file), "summary"),
+        (check.reports.metrics.as_deref(), "metrics"),
+        (check.reports.gates_junit.as_deref(), "gates"),
+    ];
+    let files: Vec<_> = outputs
+        .chain(closing)
+        .filter_map(|(path, what)| Some(format!("{} ({what})", path?.display())))
+        .collect();
+    if !files.is_empty() {
+        terminal::note(format!("written: {}", files.join(", ")));
     }
 }
 
@@ -76,12 +154,12 @@ pub(crate) fn print_certainty(
 /// Describes the resource shortages of this machine, their effect and the setting to change.
 fn shortages(account: &Account, last: Fault) -> String {
     format!(
-        "this machine ran out of resources {} times, last of {last} (see {}); this lowered the number \
-         of connections in flight to {}, {} at the end",
-        account.faults,
+        "this machine ran out of resources {}, last of {last} (see {}); this lowered the number of \
+         connections in flight to {}, {} at the end",
+        count(account.faults, "time"),
         remedy(last),
-        account.in_flight_least,
-        account.in_flight_most
+        with_commas(account.in_flight_least as u64),
+        with_commas(account.in_flight_most as u64)
     )
 }
 
@@ -101,7 +179,8 @@ fn remedy(fault: Fault) -> &'static str {
 pub(crate) fn print_resumed(settled: &Positions, total: Option<u128>) {
     if let Some(total) = total.filter(|_| !settled.is_empty()) {
         let left = total.saturating_sub(settled.len().into());
-        terminal::note(format!("resuming with {left} of {total} targets left"));
+        let (left, total) = (with_commas(left), count(total, "target"));
+        terminal::note(format!("resuming with {left} of {total} left"));
     }
 }
 
@@ -118,7 +197,8 @@ pub(crate) fn print_workers(workers: &WorkersReport, verbose: bool) {
     if workers.ready < all {
         let late = all - workers.ready;
         terminal::note(format!(
-            "started without {late} of {all} workers, which were not ready in time"
+            "started without {late} of {}, which were not ready in time",
+            count(all as u64, "worker")
         ));
     }
     for (ending, count) in &workers.lost {
@@ -132,27 +212,30 @@ pub(crate) fn print_workers(workers: &WorkersReport, verbose: bool) {
 
 fn found_on_retry(account: &Account) -> String {
     let found = account.found_on_retry;
+    let found = with_commas(found);
     match account.slowed {
         0 => format!("{found} open only on a retry; if that is many, lower --rate"),
-        times => format!("{found} open only on a retry; slowed down {times} times: lower --rate"),
+        times => {
+            let times = count(times, "time");
+            format!("{found} open only on a retry; slowed down {times}: lower --rate")
+        }
     }
 }
 
-/// Returns the sum over all targets as an equation.
+/// Returns the sum over all targets as an equation without zeros.
 fn equation(account: &Account, total: Option<u128>) -> String {
     let ending = ending(account, total);
-    let states: Vec<_> = PortState::ALL
+    let states = PortState::ALL.map(|state| (u128::from(account.state(state)), state.name()));
+    let others = [(account.excluded.into(), "excluded"), (ending.left(), "left")];
+    let parts: Vec<_> = states
         .into_iter()
-        .map(|state| format!("{} {state}", account.state(state)))
+        .chain(others)
+        .filter(|&(number, _)| number > 0)
+        .map(|(number, what)| format!("{} {what}", with_commas(number)))
         .collect();
-    format!(
-        "{} targets = {} + {} excluded + {} left, in {:.2} s",
-        ending.targets,
-        states.join(" + "),
-        account.excluded,
-        ending.left(),
-        account.elapsed.as_secs_f64()
-    )
+    let sum = if parts.is_empty() { String::new() } else { format!(" = {}", parts.join(" + ")) };
+    let (targets, time) = (count(ending.targets, "target"), describe_elapsed(account.elapsed));
+    format!("{targets}{sum}, in {time}")
 }
 
 /// Returns the ending for the outputs of a run of `total` targets; `None`: some came from a stream.

@@ -3,14 +3,18 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
+    os::fd::AsFd,
 };
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
-use portmuster::sink::{Paint, escape_line};
+use portmuster::sink::{Paint, escape_line, wrap};
 use rustix::termios::tcgetwinsize;
 
 use crate::status::Status;
+
+/// The fewest columns of the lines of a message beside its prefix.
+const MESSAGE_COLUMNS_MIN: usize = 20;
 
 /// Prints the bytes. A reader that closes stdout early is no error.
 pub(crate) fn print(stdout: &mut impl Write, bytes: &[u8]) -> Status {
@@ -68,12 +72,24 @@ fn clear_progress() {
 
 /// Writes a message with its prefix. Messages may quote bytes of servers, so they are escaped.
 fn write_message(prefix: &str, style: Style, message: &str) {
+    let message = escape_line(message.as_bytes());
+    let indent = prefix.len() + ": ".len();
+    let columns = stderr_width().map_or(usize::MAX, |width| width.saturating_sub(indent));
+    let columns = columns.max(MESSAGE_COLUMNS_MIN);
+    let lines = wrap(&message, columns).join(&format!("\n{:indent$}", ""));
     // If stderr is closed, no reader is left for the message or for the error.
-    let _ = writeln!(
-        anstream::stderr().lock(),
-        "{style}{prefix}:{style:#} {}",
-        escape_line(message.as_bytes())
-    );
+    let _ = writeln!(anstream::stderr().lock(), "{style}{prefix}:{style:#} {lines}");
+}
+
+/// Returns the columns of the terminal that stderr is; `None`: it is none, or it does not know them.
+pub(crate) fn stderr_width() -> Option<usize> {
+    width(&io::stderr())
+}
+
+/// Returns the columns of a terminal. Only terminals have a size, and some do not know it.
+fn width(stream: &impl AsFd) -> Option<usize> {
+    let size = tcgetwinsize(stream).ok().filter(|size| size.ws_col > 0)?;
+    Some(size.ws_col.into())
 }
 
 /// What a stream can show.
@@ -95,8 +111,6 @@ impl Screen {
             ColorChoice::Never => Paint::Plain,
             _ => Paint::Ansi,
         };
-        // Only terminals have a size. Some do not know it.
-        let size = tcgetwinsize(&stdout).ok().filter(|size| size.ws_col > 0);
-        Self { paint, width: size.map(|size| size.ws_col.into()) }
+        Self { paint, width: width(&stdout) }
     }
 }

@@ -9,7 +9,12 @@ use std::{
 use portmuster::method::{InFlight, LimitingResource};
 use rustix::process::geteuid;
 
-use crate::{args::Check, input::Input, terminal};
+use crate::{
+    args::Check,
+    input::Input,
+    numbers::{count, with_commas},
+    terminal,
+};
 
 /// Number of targets from which on a run should have a journal.
 const MANY: u128 = 1 << 24;
@@ -42,9 +47,9 @@ pub(crate) fn print(check: &Check, input: &Input) {
     }
     if input.indexed_len() > MANY && check.journal.journal.is_none() {
         terminal::note(format!(
-            "{} targets take long, and an interrupted run has to start again; use --journal FILE \
+            "{} take long, and an interrupted run has to start again; use --journal FILE \
              to be able to resume it",
-            input.indexed_len()
+            count(input.indexed_len(), "target")
         ));
     }
 }
@@ -65,9 +70,11 @@ pub(crate) fn print_in_flight(check: &Check, in_flight: InFlight, total: Option<
             LimitingResource::TcpMemory | LimitingResource::Default => " (--in-flight)",
             _ => "",
         };
+        let (given, asked) = (with_commas(given as u64), with_commas(asked as u64));
         terminal::note(format!("in flight: {given} of {asked}; {limited_by}{option}"));
     }
     if let Some(most) = tcp_memory {
+        let (given, most) = (with_commas(given as u64), with_commas(most as u64));
         terminal::note(format!(
             "in flight: {given}, but the TCP memory of this system is sized for {most}: connections \
              of other programs may stall; raise net.ipv4.tcp_mem for this many"

@@ -60,6 +60,7 @@ mod row_schema;
 pub(crate) mod samples;
 mod sarif;
 mod short_text;
+mod sort;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod table;
@@ -67,8 +68,8 @@ mod text;
 mod xml;
 
 pub use csv::Csv;
-pub use fit::shorten;
 pub(crate) use fit::{columns, describe, pad, shorten_target};
+pub use fit::{shorten, wrap};
 pub use interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink};
 pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
@@ -84,7 +85,7 @@ pub(crate) use sqlite::tests::scratch;
 pub use sqlite::{DatabaseError, DatabaseErrorKind, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::{DatabaseErrorRepr, connection::open_read_only, inspect, schema};
-pub use table::{Paint, Table};
+pub use table::{HostTable, Paint, SortedTable, Table, TableOrder};
 #[cfg(feature = "sqlite")]
 pub(crate) use text::unescape;
 pub use text::{escape, escape_line};

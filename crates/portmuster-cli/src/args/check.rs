@@ -13,7 +13,7 @@ use portmuster::{
 use super::{
     certainty::CertaintyArgs,
     conversation::{ProbeArgs, TimeLimits},
-    display::{Show, ShowProgress},
+    display::ShowProgress,
     gates::GateArgs,
     headings,
     input_format::InputFormatArgs,
@@ -23,7 +23,9 @@ use super::{
     reports::ReportArgs,
     selection::Selection,
     settings::build,
+    show::{self, ShowItem},
     speed::SpeedArgs,
+    table::TableArgs,
     values,
 };
 use crate::formats;
@@ -133,15 +135,24 @@ occurs twice is checked twice."
     )]
     pub(crate) outputs: Vec<OutputSpec>,
 
-    /// Rows to write
+    /// Rows to write: open, all, ssh, telnet, weak, filtered …
     #[arg(
         long,
         value_name = "WHICH",
-        value_enum,
+        value_delimiter = ',',
+        value_parser = show::items(),
+        hide_possible_values = true,
         help_heading = headings::OUTPUTS,
-        long_help = "Rows to write [default: open for table and list, all for the other formats]"
+        long_help = "\
+Rows to write, separated by commas: all, a state (open, closed, filtered, unresolved, unchecked), a \
+service (ssh includes ssh-throttled), a finding, or a group of findings (weak, weak-kex, weak-host-key, \
+weak-cipher, weak-mac). A row is written if at least one of them applies. `portmuster list states`, \
+services and findings print the names [default: open for table and list, all for the other formats]"
     )]
-    pub(crate) show: Option<Show>,
+    pub(crate) show: Vec<ShowItem>,
+
+    #[command(flatten)]
+    pub(crate) table: TableArgs,
 
     /// Write what the run has found in all to a file, in JSON
     #[arg(

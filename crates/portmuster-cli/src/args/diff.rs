@@ -4,8 +4,6 @@ use std::ffi::OsString;
 
 use clap::{Args, ValueEnum};
 
-use super::display::Show;
-
 const CHANGES_AND_STATUS: &str = "\
 Examples:
   portmuster diff audit.db#-2 audit.db#last
@@ -63,7 +61,7 @@ pub(crate) struct Diff {
     /// Changes to write; open omits targets that came or went and are not open [default: open for
     /// table, all for jsonl]
     #[arg(long, value_name = "WHICH", value_enum)]
-    show: Option<Show>,
+    show: Option<ShowChanges>,
 
     /// Print only errors on stderr
     #[arg(short, long)]
@@ -77,12 +75,20 @@ pub(crate) enum ChangeFormat {
     Jsonl,
 }
 
+/// Which changes to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ShowChanges {
+    /// Without targets that came or went and are not open
+    Open,
+    All,
+}
+
 impl Diff {
     /// Returns which changes to write, by default depending on the format.
-    pub(crate) fn show(&self) -> Show {
+    pub(crate) fn show(&self) -> ShowChanges {
         self.show.unwrap_or(match self.output {
-            ChangeFormat::Table => Show::Open,
-            ChangeFormat::Jsonl => Show::All,
+            ChangeFormat::Table => ShowChanges::Open,
+            ChangeFormat::Jsonl => ShowChanges::All,
         })
     }
 }

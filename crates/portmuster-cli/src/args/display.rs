@@ -1,4 +1,4 @@
-//! What is shown, and when: colours, progress and rows.
+//! When colours and progress are shown.
 
 use anstream::ColorChoice;
 use clap::ValueEnum;
@@ -32,13 +32,4 @@ pub(crate) enum ShowProgress {
     /// A progress bar on a terminal; otherwise one line per second
     Always,
     Never,
-}
-
-/// Which rows or changes to write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Show {
-    /// Open ports only
-    Open,
-    /// All targets
-    All,
 }

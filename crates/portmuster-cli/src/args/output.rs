@@ -6,8 +6,12 @@ use std::{
 };
 
 use clap::Args;
+use portmuster::gates::Forbidden;
 
-use super::{display::Show, headings};
+use super::{
+    headings,
+    show::{ShowItem, ShownRows},
+};
 use crate::formats::{self, OutputFormat};
 
 /// An output: where rows go, and in which format.
@@ -39,9 +43,11 @@ impl OutputSpec {
         self.format.name
     }
 
-    /// Returns which rows are written unless `--show` says otherwise.
-    pub(crate) fn default_show(&self) -> Show {
-        if self.format.shows_all { Show::All } else { Show::Open }
+    /// Returns which rows are written. `show` has the items of `--show`; without any, the format decides.
+    pub(crate) fn rows(&self, show: &[ShowItem]) -> ShownRows {
+        let default =
+            if self.format.shows_all { ShowItem::All } else { ShowItem::Found(Forbidden::Open) };
+        ShownRows::new(show, default)
     }
 }
 

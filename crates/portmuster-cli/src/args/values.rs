@@ -11,6 +11,7 @@ use jiff::SignedDuration;
 use portmuster::{
     Method,
     config::{Patience, defaults},
+    sink::TableOrder,
     targets::{Ports, PortsError, Shard, ShardError},
 };
 
@@ -29,6 +30,12 @@ pub(super) fn method() -> impl TypedValueParser<Value = Method> {
 pub(super) fn patience() -> impl TypedValueParser<Value = Patience> {
     let names = Patience::ALL.map(Patience::name);
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Patience>())
+}
+
+/// Parses the name of an order of rows.
+pub(super) fn table_order() -> impl TypedValueParser<Value = TableOrder> {
+    let names = TableOrder::ALL.map(TableOrder::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<TableOrder>())
 }
 
 /// Parses a whole number of at least 1.

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::{run::Run, series::Series};
+use crate::terminal;
 
 /// The version of the fields. A field never changes its meaning within a version; new ones may be
 /// added.
@@ -108,47 +109,86 @@ pub(super) fn jsonl(rows: &[Row]) -> io::Result<()> {
     output.flush()
 }
 
-/// Writes the rows as a table to stdout.
-pub(super) fn table(rows: &[Row]) -> io::Result<()> {
+/// A column of the table.
+struct Column {
+    name: &'static str,
+    width: usize,
+    /// On a narrow terminal, columns with the highest rank are left out.
+    rank: u8,
+    text: fn(&Row) -> String,
+}
+
+const COLUMNS: [Column; 10] = [
+    Column { name: "METHOD", width: 19, rank: 0, text: |row| row.method.to_owned() },
+    Column {
+        name: "TARGETS/S",
+        width: 9,
+        rank: 0,
+        text: |row| format!("{:.0}", row.targets_per_s),
+    },
+    Column {
+        name: "[LEAST-MOST]",
+        width: 19,
+        rank: 8,
+        text: |row| format!("[{:.0}-{:.0}]", row.targets_per_s_min, row.targets_per_s_max),
+    },
+    Column { name: "WALL S", width: 8, rank: 3, text: |row| format!("{:.3}", row.wall_s) },
+    Column { name: "CPU S", width: 8, rank: 1, text: |row| format!("{:.3}", row.cpu_s) },
+    Column {
+        name: "MEM MIB",
+        width: 8,
+        rank: 2,
+        text: |row| format!("{:.1}", mebibytes(row.peak_memory_kib)),
+    },
+    Column { name: "SWITCHES", width: 9, rank: 6, text: |row| row.context_switches.to_string() },
+    Column { name: "IN FLIGHT", width: 9, rank: 5, text: |row| row.peak_in_flight.to_string() },
+    Column { name: "WORKERS", width: 7, rank: 7, text: |row| row.workers.to_string() },
+    Column { name: "FAIR", width: 5, rank: 4, text: |row| format!("{:.0}%", row.fairness * 100.0) },
+];
+
+/// The columns of the last column and of the spaces before it.
+const ANSWERS_COLUMNS: usize = 2 + "12345 differ".len();
+
+/// Writes the rows as a table to stdout, which has so many columns; `None`: it is no terminal.
+pub(super) fn table(rows: &[Row], width: Option<usize>) -> io::Result<()> {
     let mut output = anstream::stdout();
+    let (shown, hidden) = fitting(width);
+    let line = |cell: &dyn Fn(&Column) -> String| {
+        let cells = shown.iter().map(|column| match column.name {
+            "METHOD" => format!("{:<1$}", cell(column), column.width),
+            _ => format!("{:>1$}", cell(column), column.width),
+        });
+        cells.collect::<Vec<_>>().join(" ")
+    };
     let bold = Style::new().bold();
-    writeln!(
-        output,
-        "{bold}{:<19} {:>9} {:>19} {:>8} {:>8} {:>8} {:>9} {:>9} {:>7} {:>5}  ANSWERS{bold:#}",
-        "METHOD",
-        "TARGETS/S",
-        "[LEAST-MOST]",
-        "WALL S",
-        "CPU S",
-        "MEM MIB",
-        "SWITCHES",
-        "IN FLIGHT",
-        "WORKERS",
-        "FAIR"
-    )?;
+    writeln!(output, "{bold}{}  ANSWERS{bold:#}", line(&|column| column.name.to_owned()))?;
     for row in rows {
         let (style, answers) = if row.differing == 0 {
             (Style::new(), "same".to_owned())
         } else {
             (AnsiColor::Red.on_default(), format!("{} differ", row.differing))
         };
-        let spread = format!("[{:.0}-{:.0}]", row.targets_per_s_min, row.targets_per_s_max);
-        writeln!(
-            output,
-            "{style}{:<19} {:>9.0} {spread:>19} {:>8.3} {:>8.3} {:>8.1} {:>9} {:>9} {:>7} \
-             {:>4.0}%  {answers}{style:#}",
-            row.method,
-            row.targets_per_s,
-            row.wall_s,
-            row.cpu_s,
-            mebibytes(row.peak_memory_kib),
-            row.context_switches,
-            row.peak_in_flight,
-            row.workers,
-            row.fairness * 100.0,
-        )?;
+        writeln!(output, "{style}{}  {answers}{style:#}", line(&|column| (column.text)(row)))?;
     }
-    output.flush()
+    output.flush()?;
+    if !hidden.is_empty() {
+        let hidden = hidden.join(", ");
+        terminal::note(format!("the terminal is too narrow for {hidden}: see -o jsonl"));
+    }
+    Ok(())
+}
+
+/// Returns the columns that fit, and the names of the others.
+fn fitting(width: Option<usize>) -> (Vec<&'static Column>, Vec<&'static str>) {
+    let columns_up_to = |rank: u8| COLUMNS.iter().filter(move |column| column.rank <= rank);
+    let total = |rank| {
+        let widths = columns_up_to(rank).map(|column| column.width + 1);
+        widths.sum::<usize>() + ANSWERS_COLUMNS - 1
+    };
+    let fits = |rank: &u8| width.is_none_or(|width| total(*rank) <= width);
+    let last = COLUMNS.iter().map(|column| column.rank).filter(fits).max().unwrap_or_default();
+    let hidden = COLUMNS.iter().filter(|column| column.rank > last).map(|column| column.name);
+    (columns_up_to(last).collect(), hidden.collect())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory needs fewer than 16 digits")]
@@ -159,6 +199,25 @@ fn mebibytes(kib: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_that_do_not_fit_are_left_out() {
+        let names = |width| {
+            let (shown, hidden) = fitting(width);
+            (shown.iter().map(|column| column.name).collect::<Vec<_>>(), hidden)
+        };
+        assert_eq!(names(None).0.len(), COLUMNS.len());
+        assert_eq!(names(Some(200)), names(None));
+        for width in [60, 80, 100] {
+            let (shown, hidden) = names(Some(width));
+            assert_eq!(shown.len() + hidden.len(), COLUMNS.len());
+            let columns = COLUMNS.iter().filter(|column| shown.contains(&column.name));
+            let used: usize = columns.map(|column| column.width + 1).sum();
+            assert!(used - 1 + ANSWERS_COLUMNS <= width, "{width}: {shown:?}");
+        }
+        let narrow = ["METHOD", "TARGETS/S", "CPU S", "MEM MIB"];
+        assert_eq!(names(Some(62)).0, narrow);
+    }
 
     #[test]
     fn fairness_is_one_for_equal_shares_and_less_otherwise() {

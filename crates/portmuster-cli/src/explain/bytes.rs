@@ -4,20 +4,21 @@ use std::fmt::Write;
 
 use portmuster::sink::escape;
 
-/// Number of bytes per line of a hex dump.
+/// Number of bytes per line of a hex dump, and on a narrow terminal.
 const ROW: usize = 16;
+const ROW_NARROW: usize = 8;
 /// Maximum number of lines of a hex dump. Algorithm lists are shown elsewhere.
 const ROWS_MAX: usize = 8;
 
 /// Formats leading lines of text with escapes. From the first line that is not text, the rest is a hex
-/// dump.
-pub(super) fn lines(mut bytes: &[u8]) -> Vec<String> {
+/// dump, which fits into so many columns if there are at least 39.
+pub(super) fn lines(mut bytes: &[u8], columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     while !bytes.is_empty() {
         let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
         let (line, rest) = bytes.split_at(end);
         if !is_mostly_text(line) {
-            lines.extend(dump(bytes));
+            lines.extend(dump(bytes, columns));
             break;
         }
         lines.push(escape(line));
@@ -34,20 +35,26 @@ fn is_mostly_text(line: &[u8]) -> bool {
 }
 
 /// Formats the bytes as a hex dump of limited length.
-fn dump(bytes: &[u8]) -> Vec<String> {
+fn dump(bytes: &[u8], columns: usize) -> Vec<String> {
+    let row = if columns < dump_columns(ROW) { ROW_NARROW } else { ROW };
     let mut lines: Vec<_> = bytes
-        .chunks(ROW)
+        .chunks(row)
         .take(ROWS_MAX)
         .enumerate()
-        .map(|(row, bytes)| dump_row(row * ROW, bytes))
+        .map(|(index, bytes)| dump_row(index * row, bytes, row))
         .collect();
-    if let Some(more) = bytes.len().checked_sub(ROW * ROWS_MAX + 1) {
+    if let Some(more) = bytes.len().checked_sub(row * ROWS_MAX + 1) {
         lines.push(format!("and {} more bytes", more + 1));
     }
     lines
 }
 
-fn dump_row(offset: usize, bytes: &[u8]) -> String {
+/// Returns the columns of a line with so many bytes: the offset, the numbers and the characters.
+fn dump_columns(bytes: usize) -> usize {
+    "0000  ".len() + bytes * "00 ".len() + 1 + bytes
+}
+
+fn dump_row(offset: usize, bytes: &[u8], row: usize) -> String {
     let mut numbers = String::new();
     let mut letters = String::new();
     for &byte in bytes {
@@ -56,7 +63,8 @@ fn dump_row(offset: usize, bytes: &[u8]) -> String {
         let is_shown = byte.is_ascii_graphic() || byte == b' ';
         letters.push(if is_shown { byte.into() } else { '.' });
     }
-    format!("{offset:04x}  {numbers:<48} {letters}")
+    let columns = row * "00 ".len();
+    format!("{offset:04x}  {numbers:<columns$} {letters}")
 }
 
 #[cfg(test)]
@@ -65,24 +73,32 @@ mod tests {
 
     #[test]
     fn text_is_escaped_line_by_line() {
-        assert_eq!(lines(b"one\r\ntwo\x1b[2J login: "), ["one\\r\\n", "two\\x1b[2J login: "]);
+        assert_eq!(lines(b"one\r\ntwo\x1b[2J login: ", 80), ["one\\r\\n", "two\\x1b[2J login: "]);
     }
 
     #[test]
     fn hex_dump_is_limited() {
         assert_eq!(
-            lines(b"\xff\xfd\x18\xff\xfb\x01a"),
+            lines(b"\xff\xfd\x18\xff\xfb\x01a", 80),
             ["0000  ff fd 18 ff fb 01 61                             ......a"]
         );
-        let long = lines(&[0; 200]);
+        let long = lines(&[0; 200], 80);
         assert_eq!(long.len(), ROWS_MAX + 1);
         assert_eq!(long.last().map(String::as_str), Some("and 72 more bytes"));
-        assert_eq!(lines(&[0; 128]).len(), ROWS_MAX);
+        assert_eq!(lines(&[0; 128], 80).len(), ROWS_MAX);
+    }
+
+    #[test]
+    fn hex_dump_is_narrower_on_a_narrow_terminal() {
+        for (columns, widest) in [(80, 71), (71, 71), (70, 39), (39, 39)] {
+            let lines = lines(&[b'a', 0, 0].repeat(40), columns);
+            assert_eq!(lines.iter().map(String::len).max(), Some(widest), "{columns}");
+        }
     }
 
     #[test]
     fn packet_after_a_line_is_dumped() {
-        let lines = lines(b"SSH-2.0-x\r\n\0\0\x04\xfcsntrup761x25519-sha512");
+        let lines = lines(b"SSH-2.0-x\r\n\0\0\x04\xfcsntrup761x25519-sha512", 80);
         assert_eq!(lines[0], "SSH-2.0-x\\r\\n");
         assert!(lines[1].starts_with("0000  00 00 04 fc 73 6e"), "{lines:?}");
     }

@@ -7,10 +7,19 @@ use std::{borrow::Cow, fmt::Display, time::Duration};
 use portmuster::{
     Outcome, Verdict,
     outcome::{KexInit, KeyExchange, NameList, Part, Rule, ServiceDetails, Weakness},
-    sink::{escape, escape_line},
+    sink::{escape, escape_line, wrap},
 };
 
 use super::bytes;
+
+/// The indent of what happened, after its time.
+const STEP: &str = "              ";
+
+/// The indent of the bytes of a conversation.
+const CONVERSATION: &str = "                ";
+
+/// The fewest columns of a text beside its indent.
+const COLUMNS_MIN: usize = 20;
 
 /// Width of the column of field names.
 const NAME: usize = 13;
@@ -31,22 +40,39 @@ const NAME_MAX: usize = 80;
 /// Renders the steps of a check, its verdict and the reasons.
 ///
 /// `after_pause`: the host rejected an earlier attempt for load, so this one followed a pause.
-pub(super) fn describe(outcome: &Outcome, after_pause: bool) -> String {
-    let mut text = Rendering::default();
+/// `columns` is the width of the terminal; `None`: it is none, and no line is broken.
+pub(super) fn describe(outcome: &Outcome, after_pause: bool, columns: Option<usize>) -> String {
+    let mut text = Rendering { text: String::new(), columns };
     text.attempts(outcome, after_pause);
     text.steps(outcome);
     text.verdict(outcome);
-    text.0
+    text.text
 }
 
-#[derive(Default)]
-struct Rendering(String);
+struct Rendering {
+    text: String,
+    columns: Option<usize>,
+}
 
 impl Rendering {
     fn line(&mut self, text: impl Display) {
-        let line = text.to_string();
-        self.0.push_str(line.trim_end());
-        self.0.push('\n');
+        self.indented("", &text.to_string());
+    }
+
+    /// Adds a text after `start`, and the lines into which it is broken below each other.
+    fn indented(&mut self, start: &str, text: &str) {
+        let room = self.room(start.len());
+        for (index, line) in wrap(text, room).into_iter().enumerate() {
+            let indent = if index == 0 { start } else { "" };
+            let line = format!("{indent:0$}{line}", start.len());
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+    }
+
+    /// Returns how many columns a line has after an indent.
+    fn room(&self, indent: usize) -> usize {
+        self.columns.map_or(usize::MAX, |columns| columns.saturating_sub(indent).max(COLUMNS_MIN))
     }
 
     fn attempts(&mut self, outcome: &Outcome, after_pause: bool) {
@@ -73,32 +99,33 @@ impl Rendering {
         }
         let omitted = evidence.map_or(0, |evidence| evidence.left_out);
         if omitted > 0 {
-            self.line(format!("{:>14}{omitted} more bytes, which are not stored", ""));
+            self.indented(STEP, &format!("{omitted} more bytes, which are not stored"));
         }
         self.step(verdict.times.total, ending(verdict));
         self.line("");
     }
 
     fn step(&mut self, at: Duration, what: impl Display) {
-        self.line(format!("{:>9.1} ms  {what}", at.as_secs_f64() * 1e3));
+        let time = format!("{:>9.1} ms  ", at.as_secs_f64() * 1e3);
+        self.indented(&time, &what.to_string());
     }
 
     /// Renders a part of the conversation in at most `lines_left` lines; returns how many remain.
     fn part(&mut self, Part { at, side, bytes, .. }: &Part, lines_left: usize) -> usize {
         let unit = if bytes.len() == 1 { "byte" } else { "bytes" };
         self.step(*at, format!("{} sends {} {unit}", side.name(), bytes.len()));
-        let lines = bytes::lines(bytes);
+        let lines = bytes::lines(bytes, self.room(CONVERSATION.len()));
         for line in lines.iter().take(lines_left) {
-            self.line(format!("{:>16}{line}", ""));
+            self.indented(CONVERSATION, line);
         }
         if let Some(more) = lines.len().checked_sub(lines_left).filter(|&more| more > 0) {
-            self.line(format!("{:>16}and {more} more lines", ""));
+            self.indented(CONVERSATION, &format!("and {more} more lines"));
         }
         lines_left.saturating_sub(lines.len())
     }
 
     fn field(&mut self, name: &str, value: impl Display) {
-        self.line(format!("{name:<NAME$} {value}"));
+        self.indented(&format!("{name:<NAME$} "), &value.to_string());
     }
 
     /// Renders up to [`ITEMS_MAX`] items, one per line, and the number of the others.
@@ -250,7 +277,7 @@ mod tests {
         let mut details = ServiceDetails::default();
         details.key_exchange = KeyExchange::Offered(Box::new(offer));
         details.findings = vec![Weakness::Rc4];
-        let text = describe(&outcome(details), false);
+        let text = describe(&outcome(details), false, None);
         assert_eq!(count(&text, "arcfour"), ITEMS_MAX + 1, "{text}");
         assert_eq!(count(&text, "and 2936 more"), 1, "{text}");
         let finding = "finding       rc4 arcfour0 arcfour1 arcfour2 arcfour3 arcfour4 arcfour5 \
@@ -267,7 +294,7 @@ mod tests {
         let option = serde_json::from_value(option).expect("the option is valid");
         let mut details = ServiceDetails::default();
         details.options = vec![option; 200];
-        let text = describe(&outcome(details), false);
+        let text = describe(&outcome(details), false, None);
         assert_eq!(count(&text, "will echo"), ITEMS_MAX, "{text}");
         assert_eq!(count(&text, "and 136 more"), 1, "{text}");
     }
@@ -279,7 +306,7 @@ mod tests {
         evidence.parts = vec![part; 3];
         let mut details = ServiceDetails::default();
         details.evidence = Some(evidence);
-        let text = describe(&outcome(details), false);
+        let text = describe(&outcome(details), false, None);
         assert_eq!(count(&text, r"\n"), BYTES_LINES_MAX, "{text}");
         assert_eq!(count(&text, "server sends 200 bytes"), 3, "{text}");
         assert_eq!(count(&text, "and 144 more lines"), 1, "{text}");
@@ -287,12 +314,39 @@ mod tests {
     }
 
     #[test]
+    fn lines_fit_the_terminal() {
+        let binary = Part::new(Duration::ZERO, Side::Server, vec![0; 100]);
+        let text = Part::new(Duration::ZERO, Side::Server, "some words ".repeat(30).into_bytes());
+        let mut evidence = Evidence::default();
+        evidence.parts = vec![binary, text];
+        let mut offer = KexInit::default();
+        offer.kex = list(repeat_n("m".repeat(NAME_MAX), 1));
+        let mut details = ServiceDetails::default();
+        details.evidence = Some(evidence);
+        details.key_exchange = KeyExchange::Offered(Box::new(offer));
+        details.findings = vec![Weakness::Rc4, Weakness::Terrapin];
+        let outcome = outcome(details);
+        let whole = describe(&outcome, true, None);
+        assert!(whole.lines().any(|line| line.len() > 100));
+        for columns in 50..200 {
+            let text = describe(&outcome, true, Some(columns));
+            assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
+        }
+        assert_eq!(describe(&outcome, true, Some(1000)), whole);
+    }
+
+    #[test]
     fn earlier_attempts_are_mentioned() {
         let mut twice = outcome(ServiceDetails::default());
         twice.attempts = 2;
-        assert_eq!(count(&describe(&outcome(ServiceDetails::default()), false), "attempt"), 0);
-        assert!(describe(&twice, false).starts_with("2 attempts; showing the one that decided\n"));
-        let after_pause = describe(&twice, true);
+        assert_eq!(
+            count(&describe(&outcome(ServiceDetails::default()), false, None), "attempt"),
+            0
+        );
+        assert!(
+            describe(&twice, false, None).starts_with("2 attempts; showing the one that decided\n")
+        );
+        let after_pause = describe(&twice, true, None);
         assert_eq!(count(&after_pause, "the host asked for fewer connections"), 1, "{after_pause}");
     }
 }

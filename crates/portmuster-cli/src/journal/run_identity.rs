@@ -12,7 +12,7 @@ use portmuster::{
 };
 
 use crate::{
-    args::{Check, GateArgs, Show},
+    args::{Check, GateArgs, ShowItem},
     input::Input,
 };
 
@@ -82,12 +82,12 @@ fn attempts(config: &Config) -> [(&'static str, String); 14] {
 /// written.
 fn rows(check: &Check) -> [(&'static str, String); 4] {
     let GateArgs { forbid, require_verdict, allow } = &check.gates;
-    let show = check.show.map_or("by-format", |show| match show {
-        Show::Open => "open",
-        Show::All => "all",
-    });
+    let mut show: Vec<_> = check.show.iter().copied().map(ShowItem::name).collect();
+    show.sort_unstable();
+    show.dedup();
+    let show = if show.is_empty() { "by-format".to_owned() } else { show.join(",") };
     [
-        ("show", show.to_owned()),
+        ("show", show),
         ("forbid", joined(forbid.iter().copied().map(Forbidden::name))),
         ("require-verdict", yes_or_no(*require_verdict)),
         ("allow", joined(allow.iter().copied().map(Inconclusive::name))),

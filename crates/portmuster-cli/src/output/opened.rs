@@ -20,7 +20,7 @@ use crate::{
     args::{Check, OutputSpec},
     clock,
     file_identity::{Identity, redirected},
-    formats::{DatabaseFormat, RowFormat, RowSettings, Storage},
+    formats::{DatabaseFormat, Labels, RowFormat, RowSettings, Storage},
     gate,
     read_files::ReadFiles,
     terminal::Screen,
@@ -115,6 +115,12 @@ pub(super) fn open_all(check: &Check) -> Result<Vec<OpenOutput>, OpenError> {
     }
     if check.reports.excel && check.outputs.iter().all(|output| output.name() != "csv") {
         let error = "--excel is about CSV: write rows with -o csv, or remove it";
+        return Err(anyhow!(error).into());
+    }
+    if let Some(option) = check.table.option()
+        && !check.outputs.iter().any(|output| output.name() == "table" && output.file().is_none())
+    {
+        let error = format!("{option} is about the table on stdout: add -o table, or remove it");
         return Err(anyhow!(error).into());
     }
     let reads = ReadFiles::of(check);
@@ -228,12 +234,15 @@ pub(super) fn journaled(
 /// An output can't be prepared or written.
 pub(super) fn begin_all(
     check: &Check,
+    labels: Labels,
     opened: Vec<OpenOutput>,
 ) -> Result<Vec<OutputSink>, OpenError> {
     let settings = RowSettings {
         beginning: Beginning::new(clock::now(), check.recorded.clone()),
         sarif: gate::sarif_rules(check),
         is_for_excel: check.reports.excel,
+        labels,
+        arrangement: check.table.arrangement(),
     };
     let mut outputs: Vec<_> = opened.into_iter().enumerate().collect();
     // In the order of identities, so that two runs with the same databases can't deadlock.

@@ -5,6 +5,8 @@ use portmuster::{
     outcome::{Certainty, Recheck},
 };
 
+use crate::numbers::{count, with_commas};
+
 /// What the summary says of a run that was stopped while it had silent targets.
 pub(super) const STOPPED: &str = "certainty: the run was stopped before it had asked a sample of its \
      silent targets again, so no bound can be stated";
@@ -14,8 +16,8 @@ pub(super) const STOPPED: &str = "certainty: the run was stopped before it had a
 /// `max_missed` is the largest share that may be missed.
 pub(super) fn lines(certainty: &Certainty, max_missed: MaxMissed) -> Vec<String> {
     let strata = [
-        (&certainty.silent, "silent targets"),
-        (&certainty.refused, "targets that ICMP messages refused"),
+        (&certainty.silent, Stratum("silent target", "")),
+        (&certainty.refused, Stratum("target", " that ICMP messages refused")),
     ];
     let strata: Vec<_> =
         strata.into_iter().filter(|(recheck, _)| population(recheck) > 0).collect();
@@ -25,8 +27,19 @@ pub(super) fn lines(certainty: &Certainty, max_missed: MaxMissed) -> Vec<String>
     if certainty.is_cut_off() && !strata.is_empty() {
         return vec![cut_off(certainty)];
     }
-    let bound = |(recheck, what)| format!("certainty: {}", bound(recheck, what, max_missed));
+    let bound = |(recheck, stratum)| format!("certainty: {}", bound(recheck, stratum, max_missed));
     strata.into_iter().map(bound).collect()
+}
+
+/// What some targets are: the words before and after the s of the plural.
+#[derive(Debug, Clone, Copy)]
+struct Stratum(&'static str, &'static str);
+
+impl Stratum {
+    /// Formats a number of these targets.
+    fn count(self, number: u64) -> String {
+        count(number, self.0) + self.1
+    }
 }
 
 /// Returns how many targets had not answered before some were asked again.
@@ -37,55 +50,59 @@ fn population(recheck: &Recheck) -> u64 {
 fn blocked(certainty: &Certainty) -> String {
     let Certainty { controls, silent_controls, .. } = certainty;
     format!(
-        "certainty: {silent_controls} of {controls} targets that had answered have fallen silent since: \
-         somebody may have begun to block this machine, so no bound can be stated"
+        "certainty: {} of {} that had answered have fallen silent since: somebody may have begun to \
+         block this machine, so no bound can be stated",
+        with_commas(*silent_controls),
+        count(*controls, "target")
     )
 }
 
 fn cut_off(certainty: &Certainty) -> String {
     let Certainty { controls, failed_controls, .. } = certainty;
     format!(
-        "certainty: {failed_controls} of {} targets that had answered could not be asked again, because \
-         this machine had no way to them any more, so no bound can be stated",
-        controls + failed_controls
+        "certainty: {} of {} that had answered could not be asked again, because this machine had no way \
+         to them any more, so no bound can be stated",
+        with_commas(*failed_controls),
+        count(controls + failed_controls, "target")
     )
 }
 
 /// Says how many targets at most would answer one more attempt.
-fn bound(recheck: &Recheck, what: &str, max_missed: MaxMissed) -> String {
-    let all = population(recheck);
+fn bound(recheck: &Recheck, stratum: Stratum, max_missed: MaxMissed) -> String {
+    let population = population(recheck);
+    let all = stratum.count(population);
     let Some((most, share)) = recheck.missed_max().zip(recheck.missed_share()) else {
-        return format!(
-            "some of {all} {what} were not measured to the end, so no bound can be stated"
-        );
+        return format!("some of {all} were not measured to the end, so no bound can be stated");
     };
     let Recheck { targets, asked_again, failed, answered, .. } = *recheck;
+    let at_most = format!("at most {} ({})", with_commas(most), percent(share));
+    let rest = with_commas(targets);
+    let again = with_commas(answered);
     let text = match answered {
         _ if failed > 0 => format!(
-            "{answered} of {all} {what} answered when they were asked again, but {failed} {} failed on \
-             this machine and {} as answered: at most {most} ({}) of the other {targets} would answer one \
-             more attempt (95 % confidence)",
-            if failed == 1 { "attempt" } else { "attempts" },
+            "{again} of {all} answered when they were asked again, but {} failed on this machine and {} as \
+             answered: {at_most} of the other {rest} would answer one more attempt (95 % confidence)",
+            count(failed, "attempt"),
             if failed == 1 { "counts" } else { "count" },
-            percent(share)
         ),
+        1 if population == 1 => format!("{all} answered, but only when it was asked again"),
         1.. if targets == 0 => {
-            format!("all {all} {what} answered, but only when they were asked again")
+            format!("all {all} answered, but only when they were asked again")
         }
         1.. if most == 0 => format!(
-            "{answered} of {all} {what} answered only when they were asked again, and none of the other \
-             {targets} did when these were asked once more"
+            "{again} of {all} answered only when they were asked again, and none of the other {rest} did \
+             when these were asked once more"
         ),
-        0 if asked_again >= all => format!("all {all} {what} were asked again, none answered"),
+        0 if population == 1 => format!("{all} was asked again and did not answer"),
+        0 if asked_again >= population => format!("all {all} were asked again, none answered"),
         0 => format!(
-            "{asked_again} of {all} {what} were asked again, none answered: at most {most} ({}) would \
-             answer one more attempt (95 % confidence)",
-            percent(share)
+            "{} of {all} were asked again, none answered: {at_most} would answer one more attempt \
+             (95 % confidence)",
+            with_commas(asked_again)
         ),
         _ => format!(
-            "{answered} of {all} {what} answered only when they were asked again: at most {most} ({}) \
-             of the other {targets} would answer one more attempt (95 % confidence)",
-            percent(share)
+            "{again} of {all} answered only when they were asked again: {at_most} of the other {rest} \
+             would answer one more attempt (95 % confidence)"
         ),
     };
     let is_within = share <= max_missed.share();
@@ -145,12 +162,12 @@ mod tests {
     fn bound_is_stated_as_a_count_and_a_share() {
         assert_eq!(
             line_of([129_024, 4095, 0, 0, 129]),
-            "certainty: 4095 of 129024 silent targets were asked again, none answered: at most 129 \
+            "certainty: 4,095 of 129,024 silent targets were asked again, none answered: at most 129 \
              (0.10%) would answer one more attempt (95 % confidence)"
         );
         assert_eq!(
             line_of([995, 600, 5, 0, 4]),
-            "certainty: 5 of 1000 silent targets answered only when they were asked again: at most 4 \
+            "certainty: 5 of 1,000 silent targets answered only when they were asked again: at most 4 \
              (0.41%) of the other 995 would answer one more attempt (95 % confidence), which is more \
              than the 0.1% of --max-missed"
         );
@@ -168,13 +185,21 @@ mod tests {
     }
 
     #[test]
+    fn one_target_is_no_plural() {
+        let again = "certainty: 1 silent target was asked again and did not answer";
+        assert_eq!(line_of([1, 1, 0, 0, 0]), again);
+        let answered = "certainty: 1 silent target answered, but only when it was asked again";
+        assert_eq!(line_of([0, 1, 1, 0, 0]), answered);
+    }
+
+    #[test]
     fn targets_that_could_not_be_asked_count_as_answers() {
         let failed = recheck([2304, 2048, 0, 0, 292]).replace(r#""failed":0"#, r#""failed":256"#);
         assert_eq!(
             lines(&certainty(&failed, "", CONTROLS), MaxMissed::default()),
             [
-                "certainty: 0 of 2304 silent targets answered when they were asked again, but 256 attempts \
-              failed on this machine and count as answered: at most 292 (12.68%) of the other 2304 would \
+                "certainty: 0 of 2,304 silent targets answered when they were asked again, but 256 attempts \
+              failed on this machine and count as answered: at most 292 (12.68%) of the other 2,304 would \
               answer one more attempt (95 % confidence), which is more than the 0.1% of --max-missed"
             ]
         );

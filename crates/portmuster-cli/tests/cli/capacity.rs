@@ -8,6 +8,7 @@ use crate::{
     program::{Ended, METHODS, check},
     servers::{start, target},
     shell::{DROP_PORT_9, sh, sh_in_control_group, sh_in_namespaces, sh_or_skip},
+    summary::with_commas,
 };
 
 /// Parses the note on the limit in flight: the capacity, and the rest of the line.
@@ -15,9 +16,9 @@ fn in_flight(ended: &Ended, requested: u64) -> (u64, String) {
     let note = ended.stderr.lines().find_map(|line| line.strip_prefix("portmuster: in flight: "));
     let note = note.unwrap_or_else(|| panic!("no limit in flight is reported: {}", ended.stderr));
     let (capacity, hint) = note
-        .split_once(&format!(" of {requested}; "))
+        .split_once(&format!(" of {}; ", with_commas(requested)))
         .expect("the note contains the requested number");
-    (capacity.parse().expect("it is a number"), hint.to_owned())
+    (capacity.replace(',', "").parse().expect("it is a number"), hint.to_owned())
 }
 
 fn assert_all_refused(ended: &Ended, targets: u64) {
@@ -169,7 +170,7 @@ fn rate_that_needs_more_than_the_default_is_reported() {
         Some(note.unwrap_or_default().to_owned())
     };
     let Some(note) = in_flight("100\\t200\\t40000", "") else { return };
-    let memory = "portmuster: in flight: 20000 of 800000; that is half of what the TCP memory of this \
+    let memory = "portmuster: in flight: 20,000 of 800,000; that is half of what the TCP memory of this \
                   system is sized for; for more, raise net.ipv4.tcp_mem, or ask for the number \
                   (--in-flight)";
     assert_eq!(note, memory);

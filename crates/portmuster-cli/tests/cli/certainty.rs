@@ -194,7 +194,7 @@ fn summary_states_how_many_silent_targets_may_be_missed() {
     assert_eq!(certainty.icmp_refused.bound_count, Some(0));
     assert!(certainty.icmp_refused.bound.is_some_and(|bound| bound < 1e-9));
     let line = format!(
-        "portmuster: certainty: 410 of 1024 silent targets were asked again, none answered: at most \
+        "portmuster: certainty: 410 of 1,024 silent targets were asked again, none answered: at most \
          {count} ("
     );
     assert!(ended.stderr.contains(&line), "{ended:?}");

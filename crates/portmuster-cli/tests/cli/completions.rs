@@ -91,13 +91,15 @@ fn bash_completes_formats_and_lists() {
         ("portmuster check --output sq", &["sqlite="]),
         ("portmuster check --output '=' sq", &["sqlite="]),
         ("portmuster check -o jsonl '=' x", &[]),
-        ("portmuster check --show ''", &["all", "open"]),
+        ("portmuster check --show te", &["telnet", "telnet-likely", "terrapin"]),
         ("portmuster check --forbid telnet-", &["telnet-likely"]),
         ("portmuster check --forbid telnet,ssh-t", &["telnet,ssh-throttled"]),
         ("portmuster check --forbid '=' telnet,weak-m", &["telnet,weak-mac"]),
         ("portmuster check --allow filtered,exc", &["filtered,excluded"]),
         ("portmuster compare --methods threads,ser", &["threads,serial"]),
         ("portmuster check --profile g", &["gentle"]),
+        ("portmuster check --show filtered,uncheck", &["filtered,unchecked"]),
+        ("portmuster check --sort ''", &["findings", "host", "service"]),
     ] {
         assert_eq!(bash_words(words), expected, "{words}");
     }

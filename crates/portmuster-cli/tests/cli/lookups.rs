@@ -354,9 +354,7 @@ fn resumed_run_counts_each_excluded_address_of_a_name() {
     assert_eq!(ended.rows().len(), 51);
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let first = ended.stderr.lines().next().expect("a summary");
-    let account = "301 targets = 0 open + 51 closed + 0 filtered + 0 unresolved + 0 unchecked + \
-        250 excluded + 0 left";
-    assert!(first.contains(account), "{ended:?}");
+    assert!(first.contains("301 targets = 51 closed + 250 excluded, in "), "{ended:?}");
     assert!(ended.stderr.contains("nothing is left to do"), "{ended:?}");
 }
 

@@ -14,6 +14,7 @@ use crate::{
     row,
     servers::{start, start_on, target},
     shell::sh,
+    summary::with_commas,
 };
 
 /// A run that was killed with one target left. The server of that target stays silent while
@@ -499,7 +500,7 @@ fn resume_after_ctrl_c_writes_each_target_once() {
     assert!(left > 0, "{ended:?}");
     let ended = check([run.arguments(true), vec!["--rate=max".into()]].concat());
     assert_eq!(ended.status, Some(0), "{ended:?}");
-    let note = format!("portmuster: resuming with {left} of 3000 targets left\n");
+    let note = format!("portmuster: resuming with {} of 3,000 targets left\n", with_commas(left));
     assert!(ended.stderr.starts_with(&note), "{}", ended.stderr);
     let summary = ended.summary();
     assert_eq!((summary.targets, summary.of("closed")), (3000, 3000), "of the whole run");

@@ -31,20 +31,20 @@ fn forbidden_unshare_makes_loops_share_descriptor_table() {
     assert_completes("unshare=EPERM", "", "", "");
     assert_completes("unshare=ENOSYS", "", "--workers=7", "");
     assert_completes("unshare=EPERM", "", "--method=process-event-loops", "");
-    let note = " of 5000; this system does not let threads have descriptor tables of their own";
+    let note = " of 5,000; this system does not let threads have descriptor tables of their own";
     assert_completes("unshare=EPERM", "ulimit -n 300", "--in-flight=5000", note);
     assert_completes("unshare=EPERM", "ulimit -n 40", "--in-flight=5000", note);
 }
 
 #[test]
 fn missing_epoll_falls_back_to_threads() {
-    let note = "256 of 16384; epoll is not available";
+    let note = "256 of 16,384; epoll is not available";
     for call in ["epoll_create1=EPERM", "epoll_create1=ENOSYS", "epoll_ctl=ENOSPC"] {
         assert_completes(call, "", "--in-flight=16384", note);
         assert_completes(call, "", "--method=process-event-loops", "");
     }
     assert_completes("epoll_create1=EPERM", "", "--in-flight=3", "");
-    assert_completes("epoll_create1=EMFILE", "ulimit -n 64", "--in-flight=16384", " of 16384; ");
+    assert_completes("epoll_create1=EMFILE", "ulimit -n 64", "--in-flight=16384", " of 16,384; ");
 }
 
 /// Some sandboxes allow a poller but forbid waiting for it. The second rule allows calls with a

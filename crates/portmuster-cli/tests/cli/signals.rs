@@ -146,7 +146,7 @@ fn ctrl_c_ends_run_with_open_stream() {
     assert_eq!(running.row().state, "closed");
     silent.wait_for(LIMIT, |counts| counts.open == 1);
     running.signal(Signal::INT);
-    while !running.stderr_line().contains(" targets = ") {}
+    while !running.stderr_line().contains("2 targets = ") {}
     let ended = running.end();
     assert_eq!(ended.status, Some(130), "{ended:?}");
 }

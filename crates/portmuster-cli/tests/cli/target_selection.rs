@@ -51,6 +51,7 @@ fn count_overflow_is_an_error() {
     let message = format!("{most} or more targets are too many for one run");
     assert!(ended.stderr.contains(&message), "{ended:?}");
     let ended = check(["::/0", "--exclude=::/0", "127.0.0.1:1"]);
+    let most = "340,282,366,920,938,463,463,374,607,431,768,211,455";
     let message = format!("portmuster: {most} or more excluded from the list\n");
     assert!(ended.stderr.contains(&message), "{ended:?}");
 }
@@ -86,7 +87,7 @@ fn shard_without_a_target_is_reported() {
     for ended in [from_stream, from_arguments] {
         assert_eq!(ended.status, Some(0), "{ended:?}");
         assert!(ended.stderr.starts_with(note), "{ended:?}");
-        assert_eq!(ended.summary().targets, 0);
+        assert!(ended.stderr.contains("portmuster: 0 targets, in "), "{ended:?}");
     }
     let ended = check(["127.0.0.1:1", "127.0.0.2:1", "--shard", "2/3"]);
     assert!(!ended.stderr.contains("fewer targets"), "{ended:?}");
@@ -155,7 +156,7 @@ fn duplicate_target_is_checked_once_with_its_label() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].label.as_deref(), Some("core sw 1"));
     assert_eq!(server.accepted(), 1);
-    assert!(ended.stderr.contains("1 duplicates, checked once"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 repeated, checked once"), "{}", ended.stderr);
     assert_eq!(listed(&["-i", file]), [format!("{} core sw 1", target(&server))]);
 }
 
@@ -168,7 +169,7 @@ fn skip_bad_lines_continues_after_bad_line() {
     let note = "portmuster: skipped standard input, line 2, column 1: \"10.0.0.300\"";
     assert!(ended.stderr.contains(note), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("1 lines or targets that can't be read were skipped"),
+        ended.stderr.contains("1 line or target was skipped that can't be read"),
         "{}",
         ended.stderr
     );

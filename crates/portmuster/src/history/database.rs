@@ -85,7 +85,8 @@ pub struct UnknownChoice;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StoredRun {
-    /// The results; [partial](RunResults::is_partial) unless the run has ended with no targets left.
+    /// The results; [partial](RunResults::is_partial) unless the run has ended with no targets left, and
+    /// with rows for all open ports.
     pub results: RunResults,
     /// The id of the run.
     pub id: i64,
@@ -176,8 +177,9 @@ impl From<rusqlite::Error> for StoredRunErrorRepr {
 
 /// Reads a run from a database.
 ///
-/// A run that has ended must have a row for each target that its sums count; if its command line
-/// has `--show open`, for each open one.
+/// A run that has ended must have a row for each target that its sums count; if its command line has
+/// `--show`, for each target in a state that it names. A run that does not show all open ports is
+/// [partial](RunResults::is_partial), because a missing row then says nothing about its target.
 ///
 /// # Errors
 /// The file is not a portmuster database, lacks the run or rows of it, or cannot be read.
@@ -213,7 +215,7 @@ fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRu
     let StoredEnding { id, has_ended, left, .. } = ending;
     let (mut results, found) = read_rows(&view, id)?;
     ending.check_rows(found)?;
-    if !has_ended || left > 0 {
+    if !has_ended || left > 0 || !ending.shown.contains(&PortState::Open) {
         results.set_partial();
     }
     Ok(StoredRun { results, id, has_ended, left })
@@ -247,8 +249,8 @@ struct StoredEnding {
     left: u64,
     /// Number of targets that it has counted; 0 until it ends.
     counted: StateCounts,
-    /// Whether only open targets have rows.
-    shows_open: bool,
+    /// The states all of whose targets have rows.
+    shown: Vec<PortState>,
 }
 
 impl StoredEnding {
@@ -256,8 +258,7 @@ impl StoredEnding {
     fn check_rows(&self, found: StateCounts) -> Result<(), StoredRunErrorRepr> {
         for state in PortState::ALL {
             let (counted, found) = (self.counted[state as usize], found[state as usize]);
-            let is_hidden = self.shows_open && state != PortState::Open;
-            if found < counted && !is_hidden {
+            if found < counted && self.shown.contains(&state) {
                 return Err(StoredRunErrorRepr::MissingRows { id: self.id, state, counted, found });
             }
         }
@@ -272,8 +273,7 @@ fn select_run(
     argument: i64,
 ) -> rusqlite::Result<Option<StoredEnding>> {
     let query = format!(
-        "SELECT id, ended IS NOT NULL, coalesce(\"left\", 0),
-            instr(arguments, '--show open') OR instr(arguments, '--show=open'),
+        "SELECT id, ended IS NOT NULL, coalesce(\"left\", 0), arguments,
             coalesce(open, 0), coalesce(closed, 0), coalesce(filtered, 0), coalesce(unresolved, 0),
             coalesce(unchecked, 0) FROM runs {which}"
     );
@@ -288,10 +288,26 @@ fn select_run(
             has_ended: row.get(1)?,
             left: count(2)?,
             counted,
-            shows_open: row.get(3)?,
+            shown: shown_states(&row.get::<_, String>(3)?),
         })
     };
     connection.query_row(&query, [argument], read).optional()
+}
+
+/// Returns the states all of whose targets have rows, according to the command line of a run.
+fn shown_states(arguments: &str) -> Vec<PortState> {
+    let mut words = arguments.split(' ');
+    let mut shown = Vec::new();
+    while let Some(word) = words.next() {
+        let value = match word {
+            "--show" => words.next(),
+            _ => word.strip_prefix("--show="),
+        };
+        shown.extend(value.into_iter().flat_map(|value| value.split(',')));
+    }
+    let is_shown = |state: &PortState| shown.contains(&state.name());
+    let shows_all = shown.is_empty() || shown.contains(&"all");
+    PortState::ALL.into_iter().filter(|state| shows_all || is_shown(state)).collect()
 }
 
 /// Reads the rows of a run, and counts them by state.
@@ -525,6 +541,14 @@ mod tests {
             database.execute(&format!("UPDATE runs SET arguments = '{arguments}' WHERE id = 2"));
             assert_eq!(rows("2"), Ok(4), "only open targets had rows");
         }
+        database.execute("UPDATE runs SET arguments = '--show ssh,closed' WHERE id = 2");
+        let is_partial = read(&database, "2").map(|stored| stored.results.is_partial());
+        assert_eq!(is_partial, Ok(true), "open ports may have no rows");
+        for arguments in ["--show open,unresolved", "--show=all", "x--show open"] {
+            database.execute(&format!("UPDATE runs SET arguments = '{arguments}' WHERE id = 2"));
+            assert_eq!(rows("2"), Err(missing.to_owned()), "{arguments}");
+        }
+        database.execute("UPDATE runs SET arguments = '--show=open' WHERE id = 2");
 
         database.execute("DELETE FROM outcomes WHERE id = (SELECT max(id) - 5 FROM outcomes)");
         assert!(rows("2").is_err_and(|error| error.contains("of its 4 rows of open targets")));

@@ -154,19 +154,83 @@ fn findings(change: &Change) -> (Vec<String>, &'static str) {
     }
 }
 
-/// Returns the style of the new result, as in the table of a run.
+/// Returns the style of a change: telnet that is new is red, other ports and findings that are new are
+/// yellow, what is gone is green, and what could not be told is magenta.
 fn style(change: &Change) -> Style {
-    let Some(ChangeSide { result, .. }) = &change.new else { return Style::new() };
-    if result.state != PortState::Open {
-        return Style::new();
-    }
-    let is = |service: Service| result.service.as_deref() == Some(service.name());
-    let colour = if is(Service::Telnet) || is(Service::TelnetLikely) {
+    let has = |kinds: &[ChangeKind]| change.kinds.iter().any(|kind| kinds.contains(kind));
+    let was_telnet = change.old.as_ref().is_some_and(is_telnet);
+    let is_telnet = change.new.as_ref().is_some_and(is_telnet);
+    let is_open = |side: &ChangeSide| side.result.state == PortState::Open;
+    let came = has(&[ChangeKind::Came]) && change.new.as_ref().is_some_and(is_open);
+    let colour = if is_telnet && !was_telnet {
         AnsiColor::Red
-    } else if is(Service::Ssh) && change.new_findings.is_empty() {
+    } else if came || has(&[ChangeKind::Opened, ChangeKind::Answers, ChangeKind::NewFindings]) {
+        AnsiColor::Yellow
+    } else if has(&[ChangeKind::NoAnswer, ChangeKind::Went]) {
+        AnsiColor::Magenta
+    } else if has(&[ChangeKind::Closed, ChangeKind::GoneFindings]) || (was_telnet && !is_telnet) {
         AnsiColor::Green
     } else {
-        AnsiColor::Yellow
+        return Style::new();
     };
     colour.on_default()
+}
+
+fn is_telnet(ChangeSide { result, .. }: &ChangeSide) -> bool {
+    let names = [Service::Telnet, Service::TelnetLikely].map(Service::name);
+    result.service.as_deref().is_some_and(|service| names.contains(&service))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{
+        history::TargetResult,
+        outcome::{Outcome, Reason, Verdict},
+        targets::Target,
+    };
+
+    #[test]
+    fn colours_tell_the_direction_of_a_change() {
+        use ChangeKind::{Answers, Came, Closed, GoneFindings, NewFindings, NoAnswer, Opened};
+
+        let side = |state, service| {
+            let mut verdict = Verdict::new(state, Reason::Accepted);
+            verdict.service = service;
+            let outcome = Outcome::new(Target::new("192.0.2.1", 22), verdict);
+            ChangeSide { address: None, result: Arc::new(TargetResult::from(&outcome)) }
+        };
+        let (closed, ssh) =
+            (side(PortState::Closed, None), side(PortState::Open, Some(Service::Ssh)));
+        let telnet = side(PortState::Open, Some(Service::Telnet));
+        let silent = side(PortState::Filtered, None);
+        for (kind, old, new, colour) in [
+            (Opened, Some(&closed), Some(&telnet), Some(AnsiColor::Red)),
+            (Opened, Some(&closed), Some(&ssh), Some(AnsiColor::Yellow)),
+            (Answers, Some(&silent), Some(&telnet), Some(AnsiColor::Red)),
+            (ChangeKind::Service, Some(&ssh), Some(&telnet), Some(AnsiColor::Red)),
+            (ChangeKind::Service, Some(&telnet), Some(&ssh), Some(AnsiColor::Green)),
+            (Closed, Some(&telnet), Some(&closed), Some(AnsiColor::Green)),
+            (NoAnswer, Some(&telnet), Some(&silent), Some(AnsiColor::Magenta)),
+            (NewFindings, Some(&ssh), Some(&ssh), Some(AnsiColor::Yellow)),
+            (GoneFindings, Some(&ssh), Some(&ssh), Some(AnsiColor::Green)),
+            (ChangeKind::Version, Some(&ssh), Some(&ssh), None),
+            (ChangeKind::Banner, Some(&telnet), Some(&telnet), None),
+            (Came, None, Some(&ssh), Some(AnsiColor::Yellow)),
+            (Came, None, Some(&closed), None),
+        ] {
+            let change = Change {
+                target: Target::new("192.0.2.1", 22),
+                kinds: vec![kind],
+                old: old.cloned(),
+                new: new.cloned(),
+                new_findings: Vec::new(),
+                gone_findings: Vec::new(),
+            };
+            let expected = colour.map_or(Style::new(), AnsiColor::on_default);
+            assert_eq!(style(&change), expected, "{kind}");
+        }
+    }
 }

@@ -124,8 +124,9 @@ impl Verdict {
         }
     }
 
-    /// Returns the weaknesses of the ssh server.
-    pub(crate) fn findings(&self) -> &[Weakness] {
+    /// Returns the weaknesses of the ssh server; none of any other server.
+    #[must_use]
+    pub fn findings(&self) -> &[Weakness] {
         self.details.as_ref().map_or(&[], |details| &details.findings)
     }
 

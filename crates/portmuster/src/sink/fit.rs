@@ -29,6 +29,33 @@ pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
     }
 }
 
+/// Breaks visible text into lines of at most so many columns, at spaces where that is possible. There is
+/// at least one line.
+///
+/// ```
+/// assert_eq!(portmuster::sink::wrap("weak host keys", 9), ["weak host", "keys"]);
+/// assert_eq!(portmuster::sink::wrap("curve25519-sha256", 10), ["curve25519", "-sha256"]);
+/// ```
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let mut rest = text;
+    while self::columns(rest) > columns {
+        // A line has at least one character, however few columns there are.
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let most = start(rest, columns).len().max(first);
+        let is_at_end = rest[most..].starts_with(' ');
+        let end = if is_at_end { most } else { rest[..most].rfind(' ').unwrap_or(most) };
+        let end = if rest[..end].trim().is_empty() { most } else { end };
+        lines.push(rest[..end].trim_end());
+        rest = rest[end..].trim_start();
+    }
+    if lines.is_empty() || !rest.is_empty() {
+        lines.push(rest);
+    }
+    lines
+}
+
 /// Shortens a target to so many columns: first its name, then the address behind it. Its port stays.
 pub(crate) fn shorten_target(target: &str, columns: usize) -> Cow<'_, str> {
     let (host, address) = target.split_at(target.find(" (").unwrap_or(target.len()));
@@ -133,6 +160,12 @@ mod tests {
             for most in 0..30 {
                 assert!(columns(&shorten(text, most)) <= most, "{text} {most}");
                 assert!(columns(&shorten_target(text, most)) <= most, "{text} {most}");
+                if most >= 2 {
+                    assert!(
+                        wrap(text, most).iter().all(|line| columns(line) <= most),
+                        "{text} {most}"
+                    );
+                }
                 for findings in 0..WEAK.len() {
                     let described = describe(text, &WEAK[..findings], "weak", most);
                     assert!(columns(&described) <= most, "{described} {most}");
@@ -140,6 +173,18 @@ mod tests {
             }
         }
         assert_eq!(columns(&pad("日本", 6)), 6);
+    }
+
+    #[test]
+    fn wrapped_text_loses_nothing_but_spaces() {
+        let text = "a sample of  its silent targets-that-are-silent, 日本語 and e\u{301} ends";
+        for columns in 1..80 {
+            let joined = wrap(text, columns).concat().replace(' ', "");
+            assert_eq!(joined, text.replace(' ', ""), "{columns}");
+        }
+        assert_eq!(wrap("", 5), [""]);
+        assert_eq!(wrap("  indented", 6), ["  inde", "nted"]);
+        assert_eq!(wrap("one two ", 7), ["one two"]);
     }
 
     #[test]

@@ -1,67 +1,59 @@
-//! A table for people, written row by row.
+//! Tables for people: [`Table`] is written row by row, [`SortedTable`] and [`HostTable`] at the end.
 
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
+mod hosts;
+mod layout;
+mod order;
+mod sorted;
 
+use self::layout::Layout;
+pub use self::{hosts::HostTable, layout::Paint, order::TableOrder, sorted::SortedTable};
 use super::{
     first_error::StopAfterError,
-    fit::{columns, describe, pad, shorten, shorten_target},
     interface::{Ending, ResumableSink, ResumePoint, Sink},
     resumable::{ResumableOutput, checkpoint_lines, resume_lines},
-    text::escape_line,
 };
-use crate::{
-    outcome::{Outcome, PortState, Service, Verdict, Weakness},
-    targets::Host,
-};
-
-/// The most columns of a greeting.
-const GREETING_MAX: usize = 100;
-
-/// The columns of the target, and on a narrow terminal: enough for any IPv4 address with its port.
-const TARGET_COLUMNS: usize = 26;
-const TARGET_COLUMNS_NARROW: usize = 21;
-
-/// Terminals with fewer columns are narrow.
-const NARROW: usize = 80;
-
-/// The fewest columns that a long target leaves to the last column.
-const LAST_COLUMNS_MIN: usize = 12;
-
-/// Whether a table uses colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
-    /// Plain text.
-    Plain,
-    /// ANSI colours, with telnet in red.
-    Ansi,
-}
+use crate::outcome::Outcome;
 
 /// Writes each outcome as one row of a table under a header. The columns have fixed widths, because
 /// each row is shown before the next one is known.
 #[derive(Debug)]
 pub struct Table<W> {
     output: StopAfterError<W>,
-    paint: Paint,
-    /// The most columns of a row. `None`: as many as it needs.
-    width: Option<usize>,
+    layout: Layout,
+    /// `None`: the first row decides whether there is a column for labels.
+    has_labels: Option<bool>,
     has_header: bool,
 }
 
 impl<W: Write> Table<W> {
     /// Creates a table. The header is written before the first row.
     pub fn new(output: W, paint: Paint) -> Self {
-        Self { output: StopAfterError::new(output), paint, width: None, has_header: false }
+        Self {
+            output: StopAfterError::new(output),
+            layout: Layout::new(paint),
+            has_labels: Some(false),
+            has_header: false,
+        }
     }
 
     /// Limits rows to the width of a terminal, in columns; `None`, the default: no limit.
     ///
     /// Greetings are shortened first, then findings, then targets, each with an ellipsis. A terminal of
-    /// less than 80 columns does not show the times.
+    /// less than 80 columns does not show the times, and only the service of an open port.
     #[must_use]
-    pub fn width(self, width: Option<usize>) -> Self {
-        Self { width, ..self }
+    pub fn width(mut self, width: Option<usize>) -> Self {
+        self.layout.width = width;
+        self
+    }
+
+    /// Sets whether there is a column for the labels of targets; by default there is none. `None`:
+    /// there is one if the first row has a label.
+    #[must_use]
+    pub fn labels(mut self, has_labels: Option<bool>) -> Self {
+        self.layout.has_labels = has_labels == Some(true);
+        Self { has_labels, ..self }
     }
 
     /// Returns the output, for example to sync a file.
@@ -69,45 +61,14 @@ impl<W: Write> Table<W> {
         self.output.get_ref()
     }
 
-    fn style(&self, style: Style) -> Style {
-        match self.paint {
-            Paint::Plain => Style::new(),
-            Paint::Ansi => style,
-        }
-    }
-
-    fn write_header(&mut self) -> io::Result<()> {
+    fn write_header(&mut self, first: &Outcome) -> io::Result<()> {
         if std::mem::replace(&mut self.has_header, true) {
             return Ok(());
         }
-        let bold = self.style(Style::new().bold());
-        let cells = self.cells("TARGET", "STATE", "SERVICE", "MS");
-        let last = self.fit(&cells, |columns| shorten("GREETING OR REASON", columns).into_owned());
-        writeln!(self.output, "{bold}{cells}{last}{bold:#}")
-    }
-
-    /// Formats all columns of a row but the last.
-    fn cells(&self, target: &str, state: &str, service: &str, ms: &str) -> String {
-        let is_narrow = self.width.is_some_and(|width| width < NARROW);
-        let (target_columns, ms) = if is_narrow {
-            (TARGET_COLUMNS_NARROW, String::new())
-        } else {
-            (TARGET_COLUMNS, format!(" {ms:>9}"))
-        };
-        let rest = format!(" {state:<10} {service:<13}{ms}  ");
-        let Some(width) = self.width else { return pad(target, target_columns) + &rest };
-        // A long target takes the place of the padding, and is shortened only if that is not enough.
-        let wanted = columns(target) + columns(&rest);
-        if columns(target) <= target_columns || wanted + LAST_COLUMNS_MIN <= width {
-            return pad(target, target_columns) + &rest;
+        if self.has_labels.is_none() {
+            self.layout.has_labels = first.target.label.is_some();
         }
-        let rest = format!(" {state} {service} ");
-        shorten_target(target, width.saturating_sub(columns(&rest))).into_owned() + &rest
-    }
-
-    /// Formats the last column of a row, whose width is what the others leave.
-    fn fit(&self, cells: &str, last: impl FnOnce(usize) -> String) -> String {
-        last(self.width.map_or(usize::MAX, |width| width.saturating_sub(columns(cells))))
+        writeln!(self.output, "{}", self.layout.header())
     }
 }
 
@@ -125,19 +86,8 @@ impl<W: ResumableOutput> Table<W> {
 
 impl<W: Write> Sink for Table<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.write_header()?;
-        let verdict = &outcome.verdict;
-        let style = self.style(style(verdict));
-        let target = target(outcome);
-        let service = verdict.service.map_or("", Service::name);
-        let total_ms = match outcome.endpoint {
-            Some(_) => format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3),
-            None => String::new(),
-        };
-        let cells = self.cells(&target, verdict.state.name(), service, &total_ms);
-        let last = self.fit(&cells, |columns| last_column(verdict, columns));
-        let row = if last.is_empty() { cells.trim_end() } else { &cells };
-        writeln!(self.output, "{style}{row}{last}{style:#}")
+        self.write_header(outcome)?;
+        writeln!(self.output, "{}", self.layout.row(outcome))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -155,58 +105,71 @@ impl<W: ResumableOutput> ResumableSink for Table<W> {
     }
 }
 
-/// Formats the target, with the address if it is a name.
-fn target(outcome: &Outcome) -> String {
-    let target = escape_line(outcome.target.to_string().as_bytes());
-    match (&outcome.target.host, outcome.endpoint) {
-        (Host::Name(_), Some(endpoint)) => format!("{target} ({})", endpoint.ip()),
-        _ => target,
-    }
-}
-
-/// Describes an open port by its greeting and findings, and any other by the reason for its state.
-fn last_column(verdict: &Verdict, columns: usize) -> String {
-    if verdict.state != PortState::Open {
-        return shorten(&verdict.reason.to_string(), columns).into_owned();
-    }
-    let greeting = escape_line(&verdict.banner);
-    let findings: Vec<_> = findings(verdict).iter().map(|it| it.name()).collect();
-    describe(&shorten(&greeting, GREETING_MAX), &findings, "weak", columns)
-}
-
-fn findings(verdict: &Verdict) -> &[Weakness] {
-    verdict.details.as_ref().map_or(&[], |details| &details.findings)
-}
-
-/// What is forbidden or weak stands out, and so does what could not be told.
-fn style(verdict: &Verdict) -> Style {
-    let colour = match (verdict.state, verdict.service) {
-        (PortState::Open, Some(Service::Telnet | Service::TelnetLikely)) => AnsiColor::Red,
-        (PortState::Open, Some(Service::Ssh)) if findings(verdict).is_empty() => AnsiColor::Green,
-        (PortState::Open, _) => AnsiColor::Yellow,
-        (PortState::Unchecked, _) => AnsiColor::Magenta,
-        _ => return Style::new(),
-    };
-    colour.on_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{outcome::Reason, sink::samples, targets::Target};
+    use crate::{
+        outcome::{Account, PortState, Reason, Service},
+        sink::{fit::columns, samples},
+        targets::{Host, Target},
+    };
 
     /// Returns an ssh server with many findings that is named so.
     fn weak(host: Host, port: u16) -> Outcome {
         Outcome { target: Target { host, port, label: None }, ..samples::everything() }
     }
 
-    fn lines(outcomes: &[Outcome], width: Option<usize>) -> Vec<String> {
-        let mut table = Table::new(Vec::new(), Paint::Plain).width(width);
+    fn lines(outcomes: &[Outcome], width: Option<usize>, labels: Option<bool>) -> Vec<String> {
+        let mut output = Vec::new();
+        let mut table = Table::new(&mut output, Paint::Plain).width(width).labels(labels);
+        write_all(&mut table, outcomes);
+        split(output)
+    }
+
+    fn sorted(outcomes: &[Outcome], order: TableOrder) -> Vec<String> {
+        let mut output = Vec::new();
+        let scratch = std::env::temp_dir();
+        let mut table = SortedTable::new(&mut output, Paint::Plain, order, &scratch);
+        write_all(&mut table, outcomes);
+        let first_word =
+            |line: String| line.split(' ').next().map(str::to_owned).unwrap_or_default();
+        split(output).into_iter().skip(1).map(first_word).collect()
+    }
+
+    fn hosts(outcomes: &[Outcome], width: Option<usize>, has_labels: bool) -> Vec<String> {
+        let mut output = Vec::new();
+        let table = HostTable::new(&mut output, Paint::Plain, &std::env::temp_dir());
+        write_all(&mut table.width(width).labels(has_labels), outcomes);
+        split(output)
+    }
+
+    fn write_all(sink: &mut dyn Sink, outcomes: &[Outcome]) {
         for outcome in outcomes {
-            table.write(outcome).expect("vectors accept any write");
+            sink.write(outcome).expect("vectors accept any write");
         }
-        let text = String::from_utf8(table.get_ref().clone()).expect("tables are UTF-8");
+        let ending = Ending::new(Account::default(), 0, std::time::UNIX_EPOCH);
+        sink.finish(&ending).expect("vectors accept any write");
+    }
+
+    fn split(output: Vec<u8>) -> Vec<String> {
+        let text = String::from_utf8(output).expect("tables are UTF-8");
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Returns an outcome for an endpoint, named by its address.
+    fn at(endpoint: &str, outcome: Outcome) -> Outcome {
+        let endpoint: std::net::SocketAddr = endpoint.parse().expect("it is an endpoint");
+        Outcome { target: Target::from(endpoint), endpoint: Some(endpoint), ..outcome }
+    }
+
+    fn silent() -> Outcome {
+        samples::not_open(PortState::Filtered, Reason::NoAnswer)
+    }
+
+    fn telnet() -> Outcome {
+        let mut outcome = samples::open(b"login: ", None);
+        outcome.verdict.service = Some(Service::Telnet);
+        outcome
     }
 
     #[test]
@@ -226,7 +189,23 @@ mod tests {
             samples::unresolved(),
         ];
         for width in 50..300 {
-            let lines = lines(&outcomes, Some(width));
+            let labelled: Vec<_> = outcomes
+                .iter()
+                .map(|it| Outcome {
+                    target: it.target.clone().with_label("a long label 日本"),
+                    ..it.clone()
+                })
+                .collect();
+            for tables in [
+                lines(&labelled, Some(width), None),
+                hosts(&labelled, Some(width), true),
+                hosts(&outcomes, Some(width), false),
+            ] {
+                for line in tables {
+                    assert!(columns(&line) <= width, "{width}: {line}");
+                }
+            }
+            let lines = lines(&outcomes, Some(width), None);
             assert_eq!(lines.len(), outcomes.len() + 1);
             for line in &lines {
                 assert!(columns(line) <= width, "{width}: {line}");
@@ -238,8 +217,81 @@ mod tests {
             }
         }
         outcomes.truncate(1);
-        let whole = lines(&outcomes, None);
+        let whole = lines(&outcomes, None, None);
         assert!(!whole[1].contains('…') && whole[1].contains("[3des, md5]"), "{}", whole[1]);
-        assert_eq!(lines(&outcomes, Some(500)), whole);
+        assert_eq!(lines(&outcomes, Some(500), None), whole);
+    }
+
+    #[test]
+    fn labels_have_a_column_if_there_are_any() {
+        let labelled = Outcome {
+            target: Target::new("10.0.0.5", 22).with_label("rack 4"),
+            ..samples::everything()
+        };
+        let plain = at("10.0.0.6:22", silent());
+        let header = |outcomes: &[Outcome], labels| lines(outcomes, None, labels)[0].clone();
+        assert!(header(&[labelled.clone(), plain.clone()], None).contains("LABEL"));
+        assert!(!header(&[plain.clone(), labelled.clone()], None).contains("LABEL"));
+        assert!(header(std::slice::from_ref(&plain), Some(true)).contains("LABEL"));
+        assert!(!header(std::slice::from_ref(&labelled), Some(false)).contains("LABEL"));
+        let rows = lines(&[labelled.clone(), plain], None, Some(true));
+        let (column, state) = (rows[0].find("LABEL"), rows[0].find("STATE"));
+        assert_eq!((rows[1].find("rack 4"), rows[1].find("open")), (column, state));
+        assert_eq!(rows[2].find("filtered"), state);
+        let narrow = lines(&[labelled], Some(60), None);
+        assert!(narrow[0].starts_with("TARGET                LABEL      RESULT"), "{narrow:?}");
+    }
+
+    #[test]
+    fn sorted_rows_come_in_their_order() {
+        let name = Outcome { target: Target::new("b.example", 22), ..samples::unresolved() };
+        let outcomes = [
+            name,
+            at("[2001:db8::1]:22", silent()),
+            at("10.0.0.10:22", samples::everything()),
+            at("10.0.0.9:2222", silent()),
+            at("10.0.0.9:23", telnet()),
+            at("10.0.0.9:23", telnet()),
+        ];
+        assert_eq!(
+            sorted(&outcomes, TableOrder::Host),
+            [
+                "10.0.0.9:23",
+                "10.0.0.9:23",
+                "10.0.0.9:2222",
+                "10.0.0.10:22",
+                "[2001:db8::1]:22",
+                "b.example:22"
+            ]
+        );
+        let by_service = sorted(&outcomes, TableOrder::Service);
+        assert_eq!(by_service[1..4], ["10.0.0.9:23", "10.0.0.10:22", "10.0.0.9:2222"]);
+        let by_findings = sorted(&outcomes, TableOrder::Findings);
+        assert_eq!(by_findings[..2], ["10.0.0.10:22", "10.0.0.9:23"]);
+        assert!(sorted(&[], TableOrder::Host).is_empty(), "no row, no header");
+    }
+
+    #[test]
+    fn each_host_is_one_row_with_all_its_ports() {
+        let outcomes = [
+            at("10.0.0.10:23", silent()),
+            at("10.0.0.9:2222", samples::everything()),
+            at("10.0.0.9:23", telnet()),
+            Outcome { target: Target::new("b.example", 22), ..samples::unresolved() },
+        ];
+        let whole = hosts(&outcomes, None, false);
+        assert_eq!(whole[0], "HOST             PORTS");
+        assert!(whole[1].starts_with("10.0.0.9         23 telnet, 2222 ssh "), "{}", whole[1]);
+        assert!(whole[1].ends_with(" [2 weak]"), "{}", whole[1]);
+        assert_eq!(whole[2], "10.0.0.10        23 filtered");
+        assert_eq!(whole[3], "b.example        22 unresolved");
+        assert_eq!(hosts(&outcomes, Some(40), false)[1], "10.0.0.9         23 telnet, 1 more");
+        assert_eq!(hosts(&outcomes, Some(30), false)[1], "10.0.0.9         2 ports");
+        let labelled = Outcome {
+            target: Target::new("10.0.0.5", 22).with_label("rack 4"),
+            ..samples::everything()
+        };
+        let row = &hosts(&[labelled], None, true)[1];
+        assert!(row.starts_with("10.0.0.5         rack 4           22 ssh"), "{row}");
     }
 }

@@ -25,7 +25,6 @@ mod file;
 mod group;
 mod host;
 mod markup;
-mod sort;
 mod time;
 
 pub use file::XmlFile;

@@ -212,6 +212,12 @@ impl TargetSet {
         fingerprint.sum()
     }
 
+    /// Returns whether any target has a label.
+    #[must_use]
+    pub fn has_labels(&self) -> bool {
+        self.blocks.iter().any(|block| block.label.is_some())
+    }
+
     /// Frees the memory that only [`add`](Self::add) needs.
     pub(super) fn without_insertion_state(mut self) -> Self {
         (self.members, self.excludes) = (Members::default(), Arc::default());

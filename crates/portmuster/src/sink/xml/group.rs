@@ -20,8 +20,11 @@ use std::{
     path::Path,
 };
 
-use super::sort::Sorter;
-use crate::sink::{interface::ResumePoint, resumable::invalid};
+use crate::sink::{
+    interface::ResumePoint,
+    resumable::invalid,
+    sort::{Sorter, address_key},
+};
 
 /// The first byte of the records of skipped targets.
 const TARGET: u8 = 0;
@@ -143,7 +146,7 @@ impl RowRecords {
         };
         let ports = rest.strip_prefix("<ports>")?;
         let time = !time.parse::<i64>().ok()?.cast_unsigned();
-        let key = sort_key(address.parse().ok()?);
+        let key = address_key(address.parse().ok()?);
         let records = &mut self.records;
         let mut add = |kind, parts: [&[u8]; 2]| records.add(&[&key, &[kind], parts[0], parts[1]]);
         let mut added = add(END_TIME, [&time.to_be_bytes(), &[]]);
@@ -164,14 +167,6 @@ impl RowRecords {
         let address = self.address.as_ref()?;
         let rank = port_rank(port);
         Some(self.records.add(&[address, &[PORT], &number.to_be_bytes(), &rank, port.as_bytes()]))
-    }
-}
-
-/// Returns bytes that sort as addresses do, IPv4 first.
-fn sort_key(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => [&[4], &address.octets()[..]].concat(),
-        IpAddr::V6(address) => [&[6], &address.octets()[..]].concat(),
     }
 }
 

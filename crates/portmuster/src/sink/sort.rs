@@ -6,8 +6,10 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, binary_heap::PeekMut},
+    fmt,
     fs::File,
     io::{self, BufReader, BufWriter, Read, Seek, Write},
+    net::IpAddr,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -100,6 +102,22 @@ impl Sorter {
             file = merged.finish()?;
         }
         Ok(())
+    }
+}
+
+/// Returns bytes that sort as addresses do, IPv4 first.
+pub(super) fn address_key(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => [&[4], &address.octets()[..]].concat(),
+        IpAddr::V6(address) => [&[6], &address.octets()[..]].concat(),
+    }
+}
+
+impl fmt::Debug for Sorter {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut fields = formatter.debug_struct("Sorter");
+        fields.field("folder", &self.folder).field("in_memory", &self.records.len());
+        fields.finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,300 @@
+//! A table with a row for each host, written at the end.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{
+    layout::{Paint, address_of_name, colour},
+    order::{TableOrder, host_key},
+};
+use crate::{
+    outcome::{Outcome, PortState, Service},
+    sink::{
+        first_error::FirstError,
+        fit::{columns, pad, shorten},
+        interface::{Ending, Sink},
+        sort::Sorter,
+        text::escape_line,
+    },
+};
+
+/// The columns of a host, enough for any IPv4 address.
+const HOST_COLUMNS: usize = 16;
+
+/// The columns of a label.
+const LABEL_COLUMNS: usize = 16;
+
+/// The most columns of the software of a server.
+const SOFTWARE_MAX: usize = 32;
+
+/// The fewest columns of the ports.
+const PORTS_MIN: usize = 16;
+
+/// The most columns of the ports of a host if the width is not limited. A host may have 65,535 ports.
+const PORTS_MAX: usize = 1 << 20;
+
+/// The colours of ports, by the number that records have.
+const COLOURS: [Option<AnsiColor>; 5] = [
+    None,
+    Some(AnsiColor::Red),
+    Some(AnsiColor::Yellow),
+    Some(AnsiColor::Green),
+    Some(AnsiColor::Magenta),
+];
+
+/// Writes one row for each host with all its ports, when the run ends. Hosts and ports are in order.
+///
+/// A name that has several addresses has a row for each of them. Ports that do not fit into 32 MiB of
+/// memory are kept in temporary files without names.
+#[derive(Debug)]
+pub struct HostTable<W> {
+    output: W,
+    paint: Paint,
+    /// The most columns of a row. `None`: as many as it needs.
+    width: Option<usize>,
+    has_labels: bool,
+    /// `None`: they were written.
+    ports: Option<Sorter>,
+    count: u64,
+    failed: FirstError,
+}
+
+impl<W: Write> HostTable<W> {
+    /// Creates a table. Temporary files are created in the folder `scratch`.
+    pub fn new(output: W, paint: Paint, scratch: &Path) -> Self {
+        let (ports, failed) = (Some(Sorter::new(scratch)), FirstError::default());
+        Self { output, paint, width: None, has_labels: false, ports, count: 0, failed }
+    }
+
+    /// Limits rows to the width of a terminal, in columns; `None`, the default: no limit. A row whose
+    /// ports do not fit ends with the number of the others.
+    #[must_use]
+    pub fn width(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
+    }
+
+    /// Adds a column for the labels of hosts: that of the first port that has one.
+    #[must_use]
+    pub fn labels(self, has_labels: bool) -> Self {
+        Self { has_labels, ..self }
+    }
+
+    /// Adds a record: a key, a number, the texts of the port, and the lengths of the keys.
+    fn add(&mut self, outcome: &Outcome) -> io::Result<()> {
+        let Some(ports) = &mut self.ports else { return Ok(()) };
+        let length = |key: &[u8]| u16::try_from(key.len()).map_err(io::Error::other);
+        let (key, host) = (TableOrder::Host.key(outcome), host_key(outcome));
+        let lengths = [length(&key)?.to_le_bytes(), length(&host)?.to_le_bytes()].concat();
+        let number = self.count.to_be_bytes();
+        self.count += 1;
+        let text = PortText::of(outcome).encode();
+        ports.add(&[&key, &number, text.as_bytes(), &lengths])
+    }
+
+    fn write_all(&mut self) -> io::Result<()> {
+        let Some(ports) = self.ports.take().filter(|_| self.count > 0) else {
+            return self.output.flush();
+        };
+        let bold = self.paint.style(Style::new().bold());
+        let header = self.cells("HOST", "LABEL") + "PORTS";
+        writeln!(self.output, "{bold}{header}{bold:#}")?;
+        let mut host: Option<(Vec<u8>, HostRow)> = None;
+        ports.for_each(|record| {
+            let Some((key, port)) = decode(record) else { return Ok(()) };
+            match &mut host {
+                Some((last, row)) if last == key => row.add(port),
+                _ => {
+                    if let Some((_, row)) = host.take() {
+                        self.write_host(row)?;
+                    }
+                    host = Some((key.to_vec(), self.row(port)));
+                }
+            }
+            Ok(())
+        })?;
+        if let Some((_, row)) = host {
+            self.write_host(row)?;
+        }
+        self.output.flush()
+    }
+
+    /// Begins the row of a host with its first port.
+    fn row(&self, port: PortText) -> HostRow {
+        let cells = self.cells(&port.host, &port.label);
+        let room = self.width.map_or(PORTS_MAX, |width| width.saturating_sub(columns(&cells)));
+        let mut row = HostRow { cells, ports: Vec::new(), used: 0, hidden: 0, room };
+        row.add(port);
+        row
+    }
+
+    /// Formats the columns before the ports.
+    fn cells(&self, host: &str, label: &str) -> String {
+        let (mut host, mut label) = (pad(host, HOST_COLUMNS), label.to_owned());
+        if let Some(width) = self.width {
+            let labels = if self.has_labels { LABEL_COLUMNS + 1 } else { 0 };
+            let most = width.saturating_sub(labels + 1 + PORTS_MIN).max(HOST_COLUMNS);
+            host = shorten(&host, most).into_owned();
+            label = shorten(&label, LABEL_COLUMNS).into_owned();
+        }
+        let label = if self.has_labels {
+            format!("{} ", pad(&label, LABEL_COLUMNS))
+        } else {
+            String::new()
+        };
+        format!("{host} {label}")
+    }
+
+    fn write_host(&mut self, mut row: HostRow) -> io::Result<()> {
+        let more = row.make_room_for_more();
+        write!(self.output, "{}", row.cells)?;
+        for (index, port) in row.ports.iter().enumerate() {
+            let style = port.colour.map_or(Style::new(), AnsiColor::on_default);
+            let style = self.paint.style(style);
+            let comma = if index == 0 { "" } else { ", " };
+            write!(self.output, "{comma}{style}{}{style:#}", port.text)?;
+        }
+        writeln!(self.output, "{more}")
+    }
+}
+
+impl<W: Write> Sink for HostTable<W> {
+    fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.failed.check()?;
+        let added = self.add(outcome);
+        self.failed.keep(added)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.failed.check()
+    }
+
+    fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
+        self.failed.check()?;
+        let written = self.write_all();
+        self.failed.keep(written)
+    }
+}
+
+/// What a row says of one port of its host.
+struct PortText {
+    colour: Option<AnsiColor>,
+    host: String,
+    label: String,
+    text: String,
+}
+
+impl PortText {
+    fn of(outcome: &Outcome) -> Self {
+        let host = escape_line(outcome.target.host.to_string().as_bytes());
+        let host = match address_of_name(outcome) {
+            Some(address) => format!("{host} ({address})"),
+            None => host,
+        };
+        let label = outcome.target.label.as_deref().unwrap_or_default();
+        Self {
+            colour: colour(&outcome.verdict),
+            host,
+            label: escape_line(label.as_bytes()),
+            text: describe_port(outcome),
+        }
+    }
+
+    /// Joins the texts. They are escaped, so none contains NUL.
+    fn encode(&self) -> String {
+        let colour = COLOURS.iter().position(|&it| it == self.colour).unwrap_or_default();
+        [&*colour.to_string(), &self.host, &self.label, &self.text].join("\0")
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let mut parts = text.split('\0');
+        let mut part = || parts.next().map(str::to_owned);
+        let colour = *COLOURS.get(part()?.parse::<usize>().ok()?)?;
+        Some(Self { colour, host: part()?, label: part()?, text: part()? })
+    }
+}
+
+/// Returns the key of the host of a record, and its port.
+fn decode(record: &[u8]) -> Option<(&[u8], PortText)> {
+    let (record, &host_length) = record.split_last_chunk()?;
+    let (record, &key_length) = record.split_last_chunk()?;
+    let host = record.get(..usize::from(u16::from_le_bytes(host_length)))?;
+    let start = usize::from(u16::from_le_bytes(key_length)) + size_of::<u64>();
+    let text = str::from_utf8(record.get(start..)?).ok()?;
+    Some((host, PortText::decode(text)?))
+}
+
+/// Describes a port in short: its number, its service or state, and what is known of its server.
+fn describe_port(outcome: &Outcome) -> String {
+    let (port, verdict) = (outcome.target.port, &outcome.verdict);
+    let Some(service) = verdict.service.filter(|_| verdict.state == PortState::Open) else {
+        return format!("{port} {}", verdict.state);
+    };
+    let details = verdict.details.as_deref();
+    let about = match service {
+        Service::Other => {
+            details.and_then(|it| it.protocol.as_ref()).map(|name| format!("({name})"))
+        }
+        _ => details.and_then(|it| it.identification.as_ref()).map(|identification| {
+            shorten(&escape_line(&identification.software), SOFTWARE_MAX).into_owned()
+        }),
+    };
+    let weak = match verdict.findings().len() {
+        0 => None,
+        count => Some(format!("[{count} weak]")),
+    };
+    let about = about.into_iter().chain(weak);
+    about.fold(format!("{port} {service}"), |text, about| format!("{text} {about}"))
+}
+
+/// The row of a host while its ports are added.
+struct HostRow {
+    /// The columns before the ports.
+    cells: String,
+    ports: Vec<PortText>,
+    /// The columns that these ports take.
+    used: usize,
+    /// The number of ports that do not fit.
+    hidden: usize,
+    /// The columns for ports.
+    room: usize,
+}
+
+impl HostRow {
+    fn add(&mut self, port: PortText) {
+        let wanted = self.used + separated(&port, self.ports.len());
+        if self.hidden > 0 || wanted > self.room {
+            self.hidden += 1;
+        } else {
+            self.used = wanted;
+            self.ports.push(port);
+        }
+    }
+
+    /// Removes ports until there is room for the number of those that are not shown, and returns this
+    /// text; empty: all are shown.
+    fn make_room_for_more(&mut self) -> String {
+        while self.hidden > 0 {
+            let more = match self.ports.len() {
+                0 => format!("{} ports", self.hidden),
+                _ => format!(", {} more", self.hidden),
+            };
+            if self.used + columns(&more) <= self.room || self.ports.is_empty() {
+                return shorten(&more, self.room).into_owned();
+            }
+            if let Some(last) = self.ports.pop() {
+                self.used -= separated(&last, self.ports.len());
+                self.hidden += 1;
+            }
+        }
+        String::new()
+    }
+}
+
+/// Returns the columns of a port after so many others.
+fn separated(port: &PortText, others: usize) -> usize {
+    columns(&port.text) + if others == 0 { 0 } else { ", ".len() }
+}
