@@ -238,8 +238,12 @@ mod tests {
         let (column, state) = (rows[0].find("LABEL"), rows[0].find("STATE"));
         assert_eq!((rows[1].find("rack 4"), rows[1].find("open")), (column, state));
         assert_eq!(rows[2].find("filtered"), state);
-        let narrow = lines(&[labelled], Some(60), None);
+        let narrow = lines(std::slice::from_ref(&labelled), Some(60), None);
         assert!(narrow[0].starts_with("TARGET                LABEL      RESULT"), "{narrow:?}");
+        for width in 60..200 {
+            let rows = lines(std::slice::from_ref(&labelled), Some(width), None);
+            assert!(rows[1].ends_with(']') && rows[0].contains("GREETING"), "{width}: {rows:?}");
+        }
     }
 
     #[test]
@@ -286,12 +290,15 @@ mod tests {
         assert_eq!(whole[2], "10.0.0.10        23 filtered");
         assert_eq!(whole[3], "b.example        22 unresolved");
         assert_eq!(hosts(&outcomes, Some(40), false)[1], "10.0.0.9         23 telnet, 1 more");
-        assert_eq!(hosts(&outcomes, Some(30), false)[1], "10.0.0.9         2 ports");
+        assert_eq!(hosts(&outcomes, Some(25), false)[1], "10.0.0.9         2 ports");
+        let narrow = hosts(&outcomes[1..2], Some(40), false);
+        assert_eq!(narrow[1], "10.0.0.9         2222 ssh OpenSSH_7.4 […");
         let labelled = Outcome {
             target: Target::new("10.0.0.5", 22).with_label("rack 4"),
             ..samples::everything()
         };
-        let row = &hosts(&[labelled], None, true)[1];
-        assert!(row.starts_with("10.0.0.5         rack 4           22 ssh"), "{row}");
+        let unlabelled = at("10.0.0.5:21", silent());
+        let row = &hosts(&[labelled, unlabelled], None, true)[1];
+        assert!(row.starts_with("10.0.0.5         rack 4           21 filtered, 22 ssh"), "{row}");
     }
 }

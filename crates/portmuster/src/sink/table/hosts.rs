@@ -8,7 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    layout::{Paint, address_of_name, colour},
+    layout::{LABEL_COLUMNS, LABEL_COLUMNS_NARROW, Paint, address_of_name, colour},
     order::{TableOrder, host_key},
 };
 use crate::{
@@ -25,14 +25,14 @@ use crate::{
 /// The columns of a host, enough for any IPv4 address.
 const HOST_COLUMNS: usize = 16;
 
-/// The columns of a label.
-const LABEL_COLUMNS: usize = 16;
-
 /// The most columns of the software of a server.
 const SOFTWARE_MAX: usize = 32;
 
 /// The fewest columns of the ports.
 const PORTS_MIN: usize = 16;
+
+/// Terminals with fewer columns are narrow.
+const NARROW: usize = 80;
 
 /// The most columns of the ports of a host if the width is not limited. A host may have 65,535 ports.
 const PORTS_MAX: usize = 1 << 20;
@@ -124,24 +124,27 @@ impl<W: Write> HostTable<W> {
 
     /// Begins the row of a host with its first port.
     fn row(&self, port: PortText) -> HostRow {
-        let cells = self.cells(&port.host, &port.label);
+        let cells = self.cells(&port.host, "");
         let room = self.width.map_or(PORTS_MAX, |width| width.saturating_sub(columns(&cells)));
-        let mut row = HostRow { cells, ports: Vec::new(), used: 0, hidden: 0, room };
+        let (host, label) = (port.host.clone(), String::new());
+        let mut row = HostRow { host, label, ports: Vec::new(), used: 0, hidden: 0, room };
         row.add(port);
         row
     }
 
     /// Formats the columns before the ports.
     fn cells(&self, host: &str, label: &str) -> String {
+        let is_narrow = self.width.is_some_and(|width| width < NARROW);
+        let label_columns = if is_narrow { LABEL_COLUMNS_NARROW } else { LABEL_COLUMNS };
         let (mut host, mut label) = (pad(host, HOST_COLUMNS), label.to_owned());
         if let Some(width) = self.width {
-            let labels = if self.has_labels { LABEL_COLUMNS + 1 } else { 0 };
+            let labels = if self.has_labels { label_columns + 1 } else { 0 };
             let most = width.saturating_sub(labels + 1 + PORTS_MIN).max(HOST_COLUMNS);
             host = shorten(&host, most).into_owned();
-            label = shorten(&label, LABEL_COLUMNS).into_owned();
+            label = shorten(&label, label_columns).into_owned();
         }
         let label = if self.has_labels {
-            format!("{} ", pad(&label, LABEL_COLUMNS))
+            format!("{} ", pad(&label, label_columns))
         } else {
             String::new()
         };
@@ -150,7 +153,8 @@ impl<W: Write> HostTable<W> {
 
     fn write_host(&mut self, mut row: HostRow) -> io::Result<()> {
         let more = row.make_room_for_more();
-        write!(self.output, "{}", row.cells)?;
+        let cells = self.cells(&row.host, &row.label);
+        write!(self.output, "{cells}")?;
         for (index, port) in row.ports.iter().enumerate() {
             let style = port.colour.map_or(Style::new(), AnsiColor::on_default);
             let style = self.paint.style(style);
@@ -252,8 +256,9 @@ fn describe_port(outcome: &Outcome) -> String {
 
 /// The row of a host while its ports are added.
 struct HostRow {
-    /// The columns before the ports.
-    cells: String,
+    host: String,
+    /// The label of the first port that has one.
+    label: String,
     ports: Vec<PortText>,
     /// The columns that these ports take.
     used: usize,
@@ -264,7 +269,13 @@ struct HostRow {
 }
 
 impl HostRow {
-    fn add(&mut self, port: PortText) {
+    fn add(&mut self, mut port: PortText) {
+        if self.label.is_empty() {
+            self.label.clone_from(&port.label);
+        }
+        if self.ports.is_empty() && self.hidden == 0 {
+            port.text = shorten(&port.text, self.room).into_owned();
+        }
         let wanted = self.used + separated(&port, self.ports.len());
         if self.hidden > 0 || wanted > self.room {
             self.hidden += 1;

@@ -21,10 +21,10 @@ const TARGET_COLUMNS: usize = 26;
 const TARGET_COLUMNS_NARROW: usize = 21;
 
 /// The columns of the label, and on a narrow terminal.
-const LABEL_COLUMNS: usize = 16;
-const LABEL_COLUMNS_NARROW: usize = 10;
+pub(super) const LABEL_COLUMNS: usize = 16;
+pub(super) const LABEL_COLUMNS_NARROW: usize = 10;
 
-/// Terminals with fewer columns are narrow.
+/// Terminals with fewer columns beside the label are narrow.
 const NARROW: usize = 80;
 
 /// The fewest columns that a long target leaves to the last column.
@@ -106,7 +106,8 @@ impl Layout {
     }
 
     fn is_narrow(&self) -> bool {
-        self.width.is_some_and(|width| width < NARROW)
+        let labels = if self.has_labels { LABEL_COLUMNS + 1 } else { 0 };
+        self.width.is_some_and(|width| width < NARROW + labels)
     }
 
     /// Formats all columns of a row but the last. A narrow terminal shows neither the time nor that a
