@@ -63,6 +63,7 @@ mod sinks;
 mod slow_servers;
 mod summary;
 mod summary_file;
+mod tables;
 mod tampered;
 mod target_list;
 mod target_selection;

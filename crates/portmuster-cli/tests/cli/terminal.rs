@@ -10,6 +10,7 @@ use rustix::{
     fs::{Mode, OFlags, open},
     io::Errno,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
 };
 
 use crate::program::{PATH, clear};
@@ -20,7 +21,19 @@ pub(crate) fn shown<'a>(
     arguments: impl IntoIterator<Item = &'a str>,
     environment: &[(&str, &str)],
 ) -> String {
+    // A new terminal does not know its size.
+    shown_in(0, arguments, environment)
+}
+
+/// Does the same on a terminal with this number of columns.
+pub(crate) fn shown_in<'a>(
+    columns: u16,
+    arguments: impl IntoIterator<Item = &'a str>,
+    environment: &[(&str, &str)],
+) -> String {
     let (controller, terminal) = pair();
+    let size = Winsize { ws_row: 0, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    tcsetwinsize(&terminal, size).expect("it is a terminal");
     let mut command = Command::new(PATH);
     clear(&mut command).args(arguments).envs(environment.iter().copied());
     command.stdin(Stdio::null()).stderr(terminal.try_clone().expect("it is open")).stdout(terminal);
