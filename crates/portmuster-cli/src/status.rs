@@ -1,7 +1,5 @@
 //! The exit statuses of the program.
 
-use std::process::ExitCode;
-
 /// The result of a command. If several apply, the first in this order is returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Status {
@@ -27,12 +25,6 @@ impl Status {
             Self::Incomplete => 3,
             Self::Interrupted => 130,
         }
-    }
-}
-
-impl From<Status> for ExitCode {
-    fn from(status: Status) -> Self {
-        status.code().into()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use rustix::{
 
 use crate::{
     args::Compare, clock, effective, measure::Measured, signals::Interrupted, status::Status,
+    workers,
 };
 
 /// The options of every run. The first four exclude all differences but that of the method.
@@ -52,9 +53,9 @@ pub(super) fn make(
     interrupted: &Interrupted,
 ) -> anyhow::Result<Result<Run, Status>> {
     let measure = folder.join("measured.json");
-    let this = std::env::current_exe().context("finding the portmuster program")?;
     let started = clock::monotonic();
-    let mut child = Command::new(this)
+    let mut child = workers::this_program()?
+        .command()
         .args(arguments(compare, method, folder, &measure))
         .env_remove(effective::VARIABLE)
         .stdin(Stdio::null())
