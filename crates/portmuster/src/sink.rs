@@ -76,7 +76,7 @@ pub use jsonl::Jsonl;
 pub use list::List;
 pub use resumable::ResumableOutput;
 pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
-pub use row_schema::row_schema;
+pub use row_schema::{row_fields, row_schema};
 pub use sarif::{Sarif, SarifRules};
 pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]

@@ -128,6 +128,16 @@ pub fn row_schema() -> String {
     format!("{schema:#}\n")
 }
 
+/// Iterates over the names of all fields of a row and what they contain, in the order of a row.
+///
+/// ```
+/// let fields: Vec<_> = portmuster::sink::row_fields().collect();
+/// assert_eq!(fields[1], ("host", "The host as it was named: an address or a name."));
+/// ```
+pub fn row_fields() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FIELDS.iter().map(|field| (field.name, field.about))
+}
+
 /// Iterates over the names of the fields that these rows have.
 fn names(presence: Presence) -> impl Iterator<Item = &'static str> {
     FIELDS.iter().filter(move |field| field.presence == presence).map(|field| field.name)
