@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use anyhow::{Result, bail};
 
-use crate::{command, setup};
+use crate::{command, python, setup};
 
 /// Runs all benchmarks and writes the page of results. Other programs are compared where they are
 /// installed or can be installed.
@@ -20,6 +20,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         eprintln!(
             "some programs can't be compared, because they are missing; to install them, type: {line}"
         );
+    }
+    if let Err(error) = python::install_for_benchmarks() {
+        eprintln!("the Python package can't be measured, because installing it failed: {error:#}");
     }
     let folder = peers_folder();
     if !setup::is_installed("rustscan") && !folder.join("bin/rustscan").exists() {

@@ -27,8 +27,14 @@ use modules::Modules;
 use sources::Sources;
 
 /// The folders of the crates, from the root of the repository.
-const CRATES: [&str; 5] =
-    ["crates/portmuster", "crates/portmuster-cli", "crates/portmuster-lab", "bench", "xtask"];
+const CRATES: [&str; 6] = [
+    "crates/portmuster",
+    "crates/portmuster-cli",
+    "crates/portmuster-lab",
+    "crates/portmuster-python",
+    "bench",
+    "xtask",
+];
 
 /// The layers of each crate.
 const LAYERS: &str = include_str!("../layers.txt");

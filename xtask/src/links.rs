@@ -12,8 +12,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The folders that have pages, from the root of the repository.
-const FOLDERS: [&str; 6] =
-    [".", "bench", "crates/portmuster", "crates/portmuster-cli", "crates/portmuster-lab", "docs"];
+const FOLDERS: [&str; 7] = [
+    ".",
+    "bench",
+    "crates/portmuster",
+    "crates/portmuster-cli",
+    "crates/portmuster-lab",
+    "crates/portmuster-python",
+    "docs",
+];
 
 /// Returns every link that leads nowhere, with its page.
 ///

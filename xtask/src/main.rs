@@ -18,6 +18,7 @@ mod layers;
 mod links;
 mod mutate;
 mod package;
+mod python;
 mod release;
 mod sequence;
 mod setup;
@@ -36,10 +37,11 @@ The development tasks of this repository.
 usage: cargo xtask COMMAND
 
   ci               run every check: setup, format, layers, lints, docs, book, tests, doc tests,
-                   examples, packages, oldest Rust, public API, dependencies, advisories
+                   Python, examples, packages, oldest Rust, public API, dependencies, advisories
   book             check the links of all pages, and build docs/ as a book in target/book
   layers           check imports between files, lengths of files and functions, names of types
   test             run setup, tests and doc tests
+  python           build and install the Python package in target/python, and test it
   examples         run the examples of the library and check their output
   package          package the crates; test the packages and a program that depends on them
   simulate SEED    repeat a simulator run by the seed that a failed test printed
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         ["book"] => sequence::run(steps::BOOK_ONLY),
         ["layers"] => sequence::run(steps::LAYERS_ONLY),
         ["setup"] => sequence::run(steps::SETUP),
+        ["python"] => sequence::run(steps::PYTHON_ONLY),
         ["examples"] => sequence::run(steps::EXAMPLES_ONLY),
         ["package"] => sequence::run(steps::PACKAGES_ONLY),
         ["deb"] => report(deb::run()),

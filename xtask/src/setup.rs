@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{self, output, succeeds};
+use crate::python;
 use crate::step::Status;
 
 /// The programs that tests start and the files that they read, each with its Debian package.
@@ -37,6 +38,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("ndiff", "ndiff"),
     ("xsltproc", "xsltproc"),
 ];
+
+/// Asks whether python3 can create virtual environments, which Debian has in the package python3-venv.
+const HAS_VENV: &str = "python3 -m ensurepip --version";
 
 /// Fetches the package that contains the published schemas.
 const FETCH_SCHEMAS: &str = "cargo fetch --locked --manifest-path xtask/schemas/Cargo.toml";
@@ -70,6 +74,9 @@ pub(crate) fn run() -> Result<Status> {
     let rights = rights();
     install_programs(rights)?;
     command::run(&[], FETCH_SCHEMAS).context("fetching the schemas that the tests validate by")?;
+    if python::is_supported() {
+        python::prepare()?;
+    }
     if rights == Rights::Root {
         create_sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }
@@ -105,7 +112,10 @@ pub(crate) fn install_peers() -> Option<String> {
 }
 
 fn install_programs(rights: Rights) -> Result<()> {
-    let missing = missing_packages(PROGRAMS, is_installed);
+    let mut missing = missing_packages(PROGRAMS, is_installed);
+    if !succeeds(HAS_VENV) {
+        missing.push("python3-venv");
+    }
     if missing.is_empty() {
         return Ok(());
     }

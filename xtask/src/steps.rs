@@ -9,6 +9,7 @@ use crate::command::{run, succeeds};
 use crate::examples;
 use crate::layers;
 use crate::package;
+use crate::python;
 use crate::release;
 use crate::setup;
 use crate::step::{Status, Step};
@@ -23,6 +24,7 @@ pub(crate) const CI: &[Step] = &[
     BOOK,
     TESTS,
     DOC_TESTS,
+    PYTHON,
     EXAMPLES,
     PACKAGES,
     OLDEST_RUST,
@@ -36,6 +38,9 @@ pub(crate) const TEST: &[Step] = &[PREPARE, TESTS, DOC_TESTS];
 
 /// The step of `cargo xtask layers`.
 pub(crate) const LAYERS_ONLY: &[Step] = &[LAYERS];
+
+/// The steps of `cargo xtask python`.
+pub(crate) const PYTHON_ONLY: &[Step] = &[PREPARE, PYTHON];
 
 /// The step of `cargo xtask examples`.
 pub(crate) const EXAMPLES_ONLY: &[Step] = &[EXAMPLES];
@@ -57,6 +62,7 @@ const DOCS: Step = Step { name: "docs", run: docs };
 const BOOK: Step = Step { name: "book", run: book::run_step };
 const TESTS: Step = Step { name: "tests", run: tests };
 const DOC_TESTS: Step = Step { name: "doc tests", run: doc_tests };
+const PYTHON: Step = Step { name: "Python", run: python::test };
 const EXAMPLES: Step = Step { name: "examples", run: examples::run_all };
 const PACKAGES: Step = Step { name: "packages", run: package::run };
 const OLDEST_RUST: Step = Step { name: "oldest Rust", run: release::check_oldest_rust };

@@ -1,0 +1,5 @@
+"""Runs the program: ``python -m portmuster``."""
+
+from ._program import main
+
+main()

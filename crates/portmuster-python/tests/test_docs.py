@@ -1,0 +1,73 @@
+"""The page about the package: its programs run, and it names everything."""
+
+import doctest
+import inspect
+import pathlib
+import re
+
+import pytest
+
+import portmuster
+
+PAGE = pathlib.Path(__file__).parents[3] / "docs" / "python.md"
+TEXT = PAGE.read_text()
+PROGRAMS = re.findall(r"(<!-- only compiled: [^\n]*\n)?^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize(("is_only_compiled", "program"), PROGRAMS, ids=range(len(PROGRAMS)))
+def test_program_of_the_page_runs(is_only_compiled, program):
+    code = compile(program, PAGE, "exec")
+    if is_only_compiled:
+        return
+    names = {"__name__": "page"}
+    exec(code, names)
+    for name, value in names.items():
+        if name.startswith("test_"):
+            value()
+
+
+def test_page_has_the_programs_that_it_promises():
+    assert len(PROGRAMS) >= 9
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        portmuster.CheckSettings.__annotations__,
+        [name for name in inspect.signature(portmuster.check_ports).parameters if name != "ip_ports"],
+        [name for name in dir(portmuster.Account) if not name.startswith("_") and name != "as_dict"],
+        [name for name in portmuster.__all__ if name.endswith("Error")],
+        ["account", "certainty", "close()", "arrow()"],
+    ],
+    ids=["check", "check_ports", "account", "exceptions", "run"],
+)
+def test_page_names_everything(names):
+    missing = [name for name in names if f"`{name}`" not in TEXT]
+    assert not missing
+
+
+def test_docstrings_name_every_parameter():
+    for name in portmuster.CheckSettings.__annotations__:
+        assert re.search(rf"^    [a-z_, ]*\b{name}\b", portmuster.check.__doc__, re.MULTILINE), name
+    for function in (portmuster.check_ports, portmuster.check_a_port):
+        for name in inspect.signature(function).parameters:
+            assert f"\n    {name} : " in function.__doc__, name
+
+
+def test_every_public_name_has_a_docstring():
+    for name in portmuster.__all__:
+        value = getattr(portmuster, name)
+        assert value.__doc__, name
+        if inspect.isclass(value) and value.__module__.startswith("portmuster"):
+            for member in vars(value).values():
+                public = callable(member) and not getattr(member, "__name__", "_").startswith("_")
+                assert not public or inspect.getdoc(member), member
+
+
+def test_examples_of_docstrings_are_true():
+    for function in (portmuster.check_a_port, portmuster.check_ports, portmuster.check):
+        examples = doctest.DocTestFinder(recurse=False).find(function, globs={})
+        runner = doctest.DocTestRunner()
+        for example in examples:
+            runner.run(example)
+        assert (runner.failures, runner.tries > 0) == (0, True)
