@@ -26,7 +26,7 @@ use crate::{
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The languages of blocks.
-const LANGUAGES: [&str; 7] = ["console", "ini", "json", "rust", "sh", "text", "yaml"];
+const LANGUAGES: [&str; 8] = ["console", "ini", "json", "python", "rust", "sh", "text", "yaml"];
 
 /// Files that the documented commands read.
 const FILES: [(&str, &str); 6] = [
