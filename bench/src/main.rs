@@ -33,6 +33,7 @@ mod parsers;
 mod peer;
 mod peers;
 mod program;
+mod python;
 mod queue;
 mod reading;
 mod remote;
@@ -79,6 +80,8 @@ enum BenchCommand {
     Reading(reading::ReadingOptions),
     /// Measure silent networks up to 100,000,000 targets, in virtual time
     Growth(growth::GrowthOptions),
+    /// Compare the pace of the Python package with that of Python's own library
+    Python(python::PythonOptions),
     /// Compare the pace with that of other programs, each at its best setting
     Peers(peers::PeersOptions),
     /// Ask all of these, and write a page with a picture
@@ -108,7 +111,12 @@ impl BenchCommand {
     fn needs_namespace(&self) -> bool {
         matches!(
             self,
-            Self::Mixed(_) | Self::Million(_) | Self::Silent(_) | Self::Found(_) | Self::Peers(_)
+            Self::Mixed(_)
+                | Self::Million(_)
+                | Self::Silent(_)
+                | Self::Found(_)
+                | Self::Peers(_)
+                | Self::Python(_)
         )
     }
 }
@@ -133,6 +141,7 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Found(options) => found::run(options, &mut harness)?,
         BenchCommand::Reading(options) => reading::run(options, &mut harness)?,
         BenchCommand::Growth(options) => growth::run(options, &mut harness)?,
+        BenchCommand::Python(options) => python::run(options, &mut harness)?,
         BenchCommand::Peers(options) => peers::run(options, &mut harness)?,
         BenchCommand::Page(options) => page::run(options, &harness)?,
         BenchCommand::Worker { job } => return Ok(job.serve()),

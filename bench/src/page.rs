@@ -80,6 +80,12 @@ const QUESTIONS: &[Question] = &[
     ("reading", "What does a list of targets cost?", &[], &["--lines=20000", "--rounds=1"]),
     ("peers", "How fast are others?", &[], &["--targets=20000", "--open=1000", "--rounds=1"]),
     (
+        "python",
+        "How fast is it from Python?",
+        &[],
+        &["--targets=5000", "--open=1000", "--silent=64", "--rounds=1"],
+    ),
+    (
         "queue",
         "What does it cost to have work done in other processes?",
         &[],

@@ -100,18 +100,19 @@ def threads():
     return len(os.listdir("/proc/self/task"))
 
 
-def wait_for_threads(count):
-    """Waits until this process has at most so many threads.
-
-    Python joins a thread when it has left the interpreter, a moment before the system ends it.
-    """
-    while threads() > count:
-        time.sleep(0.001)
-
-
 def descriptors():
     """The number of open descriptors of this process."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def wait_for_resources(thread_count, descriptor_count):
+    """Waits until this process has at most so many threads and descriptors.
+
+    Python joins a thread when it has left the interpreter, a moment before the system ends it. A
+    thread of a pool holds the last object that it worked on for a moment, too.
+    """
+    while threads() > thread_count or descriptors() > descriptor_count:
+        time.sleep(0.001)
 
 
 def run_python(code, *arguments, **options):

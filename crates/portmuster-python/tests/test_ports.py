@@ -9,7 +9,7 @@ import pickle
 import threading
 
 import pytest
-from conftest import descriptors, is_open, run_python, threads, wait_for_threads
+from conftest import descriptors, is_open, run_python, threads, wait_for_resources
 
 import portmuster
 from portmuster import PortStatus
@@ -209,8 +209,7 @@ def test_100_runs_that_are_closed_leak_no_thread_and_no_descriptor(refused):
         if number % 2:
             checks.close()
         del checks
-    wait_for_threads(before[0])
-    assert descriptors() == before[1]
+    wait_for_resources(*before)
 
 
 def test_closed_run_has_no_more_results(refused):
