@@ -55,7 +55,7 @@ fn show_selects_rows_for_every_output() {
         rows
     };
     let refused = "127.0.0.1:1".to_owned();
-    assert_eq!(shown("telnet"), [telnet.clone()]);
+    assert_eq!(shown("telnet"), std::slice::from_ref(&telnet));
     assert_eq!(shown("telnet,closed"), [refused.clone(), telnet.clone()]);
     assert_eq!(shown("all"), [refused, ssh.clone(), telnet.clone()]);
     assert_eq!(shown("open"), [ssh.clone(), telnet.clone()]);

@@ -4,7 +4,6 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     net::SocketAddr,
-    time::Duration,
 };
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
@@ -29,17 +28,6 @@ use crate::{
 /// The most attempts to begin before events are polled again. A burst of 19,000 made thousands of
 /// open targets look silent; a few hundred never did.
 const BURST: usize = 256;
-
-/// The most attempts that end at their deadlines before their reports are sent.
-const EXPIRED_MAX: usize = BURST;
-
-/// The most batches of reports that wait for the coordinator while attempts end at their deadlines. When a
-/// million attempts end at the same time, reports would otherwise take more memory than the attempts that
-/// they replace.
-const REPORTS_WAITING_MAX: usize = 16;
-
-/// How long deadlines that have passed wait for the coordinator before they are looked at again.
-const POSTPONED: Duration = Duration::from_millis(1);
 
 /// The most attempts that wait for each loop: twelve milliseconds of work, during which the loop
 /// does not need the coordinator. When loops keep all processors busy, the coordinator waits a time
@@ -162,7 +150,6 @@ fn run(
                 Err(TryRecvError::Disconnected) => return,
             }
         }
-        event_loop.is_postponing = context.reports.len() > REPORTS_WAITING_MAX;
         let begun = event_loop.turn(&mut leased, &mut ended, None);
         if begun + ended.len() == 0 {
             continue;
@@ -189,8 +176,6 @@ pub(crate) struct EventLoop<N> {
     refused: Vec<(usize, SocketAddr)>,
     /// Memory of conversations whose reports were not sent yet.
     held: Vec<Reservation>,
-    /// Whether attempts stay open beyond their deadlines, because too many reports wait.
-    is_postponing: bool,
 }
 
 #[derive(Debug)]
@@ -214,7 +199,6 @@ impl<N: Net> EventLoop<N> {
             serial: 0,
             ready: Vec::new(),
             refused: Vec::new(),
-            is_postponing: false,
         }
     }
 
@@ -234,9 +218,7 @@ impl<N: Net> EventLoop<N> {
         }
         // Do not delay the reports.
         let until = if begun == 0 && reports.is_empty() {
-            let earliest = if self.is_postponing { now.after(POSTPONED) } else { now };
-            let next = self.deadlines.next().map(|at| at.max(earliest));
-            next.into_iter().chain(until).min()
+            self.deadlines.next().into_iter().chain(until).min()
         } else {
             Some(now)
         };
@@ -305,11 +287,8 @@ impl<N: Net> EventLoop<N> {
 
     fn expire(&mut self, reports: &mut Vec<Report>) {
         let now = self.driver.net.now();
-        let most = reports.len() + if self.is_postponing { 0 } else { EXPIRED_MAX };
         let mut taken = None;
-        while reports.len() < most
-            && let Some(due) = self.deadlines.pop(now)
-        {
+        while let Some(due) = self.deadlines.pop(now) {
             if !due.is_current(&self.active) {
                 continue;
             }
@@ -462,6 +441,8 @@ impl Deadlines {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
