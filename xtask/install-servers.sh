@@ -4,7 +4,8 @@
 #
 #     sh xtask/install-servers.sh openssh-server dropbear-bin telnetd-ssl busybox-static python3 iproute2 nftables \
 #         bash zsh fish groff-base libxml2-utils nmap-common python3-libnmap python3-nmap \
-#         python3-prometheus-client python3-junitparser python3-jsonschema ndiff xsltproc python3-venv
+#         python3-prometheus-client python3-junitparser python3-jsonschema ndiff xsltproc python3-venv \
+#         chromium nodejs npm
 #
 # No new service is started, now or at the next boot. The reason is telnetd: its package brings inetd
 # and an entry in its configuration that opens port 23.

@@ -12,7 +12,7 @@ use crate::step::Status;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The published crates, each after those that it depends on.
-const PACKAGES: [&str; 3] = ["portmuster-lab", "portmuster", "portmuster-cli"];
+const PACKAGES: [&str; 4] = ["portmuster-lab", "portmuster", "portmuster-report", "portmuster-cli"];
 
 /// Creates the packages, unpacks them into a workspace of their own, and there runs the doc tests of
 /// the library, builds the program, and runs `xtask/dependent`, which depends on the library.

@@ -14,6 +14,8 @@ use crate::command::{self, output, succeeds};
 use crate::python;
 use crate::step::Status;
 
+mod browser;
+
 /// The programs that tests start and the files that they read, each with its Debian package.
 const PROGRAMS: &[(&str, &str)] = &[
     ("sshd", "openssh-server"),
@@ -37,6 +39,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/lib/python3/dist-packages/jsonschema/validators.py", "python3-jsonschema"),
     ("ndiff", "ndiff"),
     ("xsltproc", "xsltproc"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
 
 /// Asks whether python3 can create virtual environments, which Debian has in the package python3-venv.
@@ -77,6 +82,7 @@ pub(crate) fn run() -> Result<Status> {
     if python::is_supported() {
         python::prepare()?;
     }
+    browser::install_driver()?;
     if rights == Rights::Root {
         create_sshd_directory(Path::new(SSHD_DIRECTORY))?;
     }
@@ -209,7 +215,7 @@ fn create_sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 20] = [
+    const PACKAGES: [&str; 23] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
@@ -230,6 +236,9 @@ mod tests {
         "python3-jsonschema",
         "ndiff",
         "xsltproc",
+        "chromium",
+        "nodejs",
+        "npm",
     ];
 
     #[test]

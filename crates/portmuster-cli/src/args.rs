@@ -21,6 +21,7 @@ mod list;
 mod output;
 mod pages;
 mod profile;
+mod report;
 mod reports;
 mod selection;
 mod settings;
@@ -41,6 +42,7 @@ pub(crate) use self::{
     output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
     profile::{PROFILES, profile_flags},
+    report::{Report, ReportFormat},
     selection::DryRun,
     show::{ShowItem, ShownRows},
 };
@@ -110,6 +112,12 @@ pub(crate) enum Command {
     Compare(Box<Compare>),
     /// Show what changed between two runs
     Diff(Diff),
+    /// Make a page of a run, to read or to mail
+    ///
+    /// The page is one HTML file that needs no network. It says whether telnet is left and how sure that
+    /// is, what to do first, where the services are, what changed, and lists every open target with its
+    /// evidence.
+    Report(Report),
     /// Check a set of sample servers on loopback
     Demo(Demo),
     /// Print the values of rows and options with their meanings

@@ -9,14 +9,11 @@ use crate::{
     args::{ChangeFormat, Diff, ShowChanges},
     numbers::with_commas,
     read_files::ReadFiles,
+    run_source::Source,
     signals,
     status::Status,
     terminal::{self, Screen},
 };
-
-mod source;
-
-use self::source::Source;
 
 /// Compares two runs and prints the changes.
 ///

@@ -39,7 +39,9 @@ mod numbers;
 mod output;
 mod progress;
 mod read_files;
+mod report;
 mod reserved;
+mod run_source;
 mod signals;
 mod status;
 mod summary;
@@ -104,6 +106,7 @@ fn run_command(command: Command, arguments: &[OsString]) -> u8 {
         Command::Compare(compare) => compare::run(&compare),
         Command::Explain(explain) => explain::run(&explain),
         Command::Diff(diff) => diff::run(&diff),
+        Command::Report(report) => report::run(&report),
         Command::Demo(demo) => Ok(demo::run(&demo)),
         Command::List(list) => Ok(value_lists::run(&list)),
         Command::Schema => Ok(terminal::print(&mut io::stdout(), row_schema().as_bytes())),

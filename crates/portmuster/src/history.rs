@@ -44,7 +44,8 @@ pub use change_counts::ChangeCounts;
 pub use changes::Changes;
 #[cfg(feature = "sqlite")]
 pub use database::{
-    RunChoice, StoredRun, StoredRunError, StoredRunErrorKind, UnknownChoice, read_run,
+    RunChoice, StoredRows, StoredRun, StoredRunError, StoredRunErrorKind, UnknownChoice, read_run,
+    read_run_rows,
 };
 pub use jsonl::{ChangeRow, ChangesJsonl, SCHEMA, TargetResultRow};
 pub use read::{RowError, RowErrorKind, read_jsonl};

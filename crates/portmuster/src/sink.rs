@@ -86,7 +86,7 @@ pub use sqlite::{DatabaseError, DatabaseErrorKind, PreparedRun, Sqlite};
 #[cfg(feature = "sqlite")]
 pub(crate) use sqlite::{DatabaseErrorRepr, connection::open_read_only, inspect, schema};
 pub use table::{HostTable, Paint, SortedTable, Table, TableOrder};
-#[cfg(feature = "sqlite")]
-pub(crate) use text::unescape;
 pub use text::{escape, escape_line};
 pub use xml::{Xml, XmlFile, group_hosts};
+#[cfg(feature = "sqlite")]
+pub(crate) use {columns::COLUMNS, text::unescape};

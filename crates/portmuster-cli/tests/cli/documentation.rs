@@ -250,7 +250,9 @@ fn run_block(block: &Block) -> Option<()> {
     let script = format!("{RECORD_STATUS}\njq() {{ cat; }}\n{}", lines.collect::<String>());
     folder.write("block.sh", script);
     let etc = [("hosts", HOSTS), FILES_ONLY];
-    let has_diff = block.lines.iter().any(|line| line.contains("portmuster diff "));
+    let reads_runs =
+        |line: &String| line.contains("portmuster diff ") || line.contains("portmuster report ");
+    let has_diff = block.lines.iter().any(reads_runs);
     let diff = if has_diff { PREPARE_DIFF } else { "" };
     let run = format!("{PREPARE}{diff}\npython3 \"$documented_servers\" sh -eu block.sh");
     let ended = sh_with_etc(&folder, &etc, &["--net"], &run)?;

@@ -82,6 +82,11 @@ fn diff_help_matches_snapshot() {
 }
 
 #[test]
+fn report_help_matches_snapshot() {
+    insta::assert_snapshot!("help_report", help(&["report", "--help"]));
+}
+
+#[test]
 fn completions_and_man_help_match_snapshots() {
     insta::assert_snapshot!("help_completions", help(&["completions", "--help"]));
     insta::assert_snapshot!("help_man", help(&["man", "--help"]));

@@ -49,6 +49,7 @@ mod program;
 mod progress;
 mod protected_files;
 mod real_servers;
+mod report;
 mod resets;
 mod resume;
 mod resume_identity;

@@ -5,9 +5,15 @@
 use std::{net::IpAddr, path::Path, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rusqlite::{Connection, OptionalExtension, Row, types::FromSqlError};
+use rusqlite::{
+    Connection, OptionalExtension, Row,
+    types::{FromSqlError, ValueRef},
+};
 use thiserror::Error;
 
+mod json_rows;
+
+pub use self::json_rows::{StoredRows, read_run_rows};
 use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{
     outcome::PortState,
@@ -191,6 +197,21 @@ pub fn read_run(
 }
 
 fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunErrorRepr> {
+    let (mut results, ending) = in_run(database, choice, read_rows)?;
+    let StoredEnding { id, has_ended, left, .. } = ending;
+    if !has_ended || left > 0 || !ending.shown.contains(&PortState::Open) {
+        results.set_partial();
+    }
+    Ok(StoredRun { results, id, has_ended, left })
+}
+
+/// Reads the run with `read`, which gets its id and counts its rows by state. Returns the value, and how
+/// the run has ended.
+fn in_run<T>(
+    database: &Path,
+    choice: RunChoice,
+    read: impl FnOnce(&Connection, i64) -> Result<(T, StateCounts), StoredRunErrorRepr>,
+) -> Result<(T, StoredEnding), StoredRunErrorRepr> {
     inspect(database)?;
     let mut connection = open_read_only(database)?;
     // The transaction gives a consistent view, although the run may still be going on.
@@ -212,13 +233,9 @@ fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRu
         RunChoice::Id(id) => StoredRunErrorRepr::NoSuchId { id, runs },
         RunChoice::BeforeLast(before_last) => StoredRunErrorRepr::TooFew { before_last, runs },
     })?;
-    let StoredEnding { id, has_ended, left, .. } = ending;
-    let (mut results, found) = read_rows(&view, id)?;
+    let (value, found) = read(&view, ending.id)?;
     ending.check_rows(found)?;
-    if !has_ended || left > 0 || !ending.shown.contains(&PortState::Open) {
-        results.set_partial();
-    }
-    Ok(StoredRun { results, id, has_ended, left })
+    Ok((value, ending))
 }
 
 /// Checks that the database has all columns that are read. Every schema version has them.
@@ -315,18 +332,29 @@ fn read_rows(
     connection: &Connection,
     id: i64,
 ) -> Result<(RunResults, StateCounts), StoredRunErrorRepr> {
+    let mut results = RunResults::new();
+    let counts = for_each_row(connection, id, &READ_COLUMNS, |row| add_row(&mut results, row))?;
+    Ok((results, counts))
+}
+
+/// Calls `read` with each row of a run, and counts the rows by the state that it returns. The first of the
+/// columns must be the id.
+fn for_each_row(
+    connection: &Connection,
+    id: i64,
+    columns: &[&str],
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<PortState>,
+) -> Result<StateCounts, StoredRunErrorRepr> {
     // The rows of a run are adjacent, unless runs were concurrent. This reads them in the order of
     // the file; by the index, each would be on another page.
-    let mut query = connection.prepare(
-        "SELECT id, host, port, address, state, reason, service, banner, banner_base64,
-            ssh_protocol, ssh_software, ssh_comment, kex_algorithms IS NOT NULL, protocol, findings
-        FROM outcomes
+    let mut query = connection.prepare(&format!(
+        "SELECT {} FROM outcomes
         WHERE id BETWEEN (SELECT min(id) FROM outcomes WHERE run = ?1)
             AND (SELECT max(id) FROM outcomes WHERE run = ?1) AND +run = ?1
         ORDER BY id",
-    )?;
-    let mut rows = query.query([id])?;
-    let (mut results, mut previous) = (RunResults::new(), i64::MIN);
+        columns.join(", ")
+    ))?;
+    let (mut rows, mut previous) = (query.query([id])?, i64::MIN);
     let mut counts = StateCounts::default();
     let mut remaining = size(connection)?;
     while let Some(row) = rows.next()? {
@@ -337,13 +365,13 @@ fn read_rows(
             return Err(error(id, "the database is damaged: its id is out of order"));
         }
         previous = id;
-        remaining = remaining.checked_sub(length(row)?).ok_or_else(|| {
+        remaining = remaining.checked_sub(length(row, columns.len())?).ok_or_else(|| {
             error(id, "the database is damaged: its rows are longer than its file")
         })?;
-        let state = add_row(&mut results, row).map_err(|reason| error(id, &reason.to_string()))?;
+        let state = read(row).map_err(|reason| error(id, &reason.to_string()))?;
         counts[state as usize] += 1;
     }
-    Ok((results, counts))
+    Ok(counts)
 }
 
 /// Returns the size of the database, in bytes.
@@ -352,9 +380,9 @@ fn size(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(number("page_count")?.unsigned_abs().saturating_mul(number("page_size")?.unsigned_abs()))
 }
 
-/// Returns the length of the texts in a row, in bytes.
-fn length(row: &Row<'_>) -> rusqlite::Result<u64> {
-    (0..READ_COLUMNS.len()).try_fold(0, |sum, column| {
+/// Returns the length of the texts in a row with so many columns, in bytes.
+fn length(row: &Row<'_>, columns: usize) -> rusqlite::Result<u64> {
+    (0..columns).try_fold(0, |sum, column| {
         Ok(sum
             + row.get_ref(column)?.as_bytes_or_null().ok().flatten().map_or(0, <[u8]>::len) as u64)
     })
@@ -372,7 +400,7 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<PortStat
         ssh_software: text(row, 10)?,
         ssh_comment: text(row, 11)?,
         protocol: text(row, 13)?,
-        has_kex_init: row.get(12)?,
+        has_kex_init: !matches!(row.get_ref(12)?, ValueRef::Null),
         findings: match row.get_ref(14)?.as_str_or_null()? {
             Some(names) => names.split_whitespace().map(Into::into).collect(),
             None => Box::default(),

@@ -9,7 +9,7 @@ use super::{
 
 /// The names of the columns: the field names in JSON, in the same order. New columns are appended, so
 /// that the position of a column never changes.
-pub(super) const COLUMNS: [&str; 33] = [
+pub(crate) const COLUMNS: [&str; 33] = [
     "schema",
     "host",
     "port",

@@ -293,8 +293,8 @@ fn column_text(row: &Row<'_>, column: usize) -> String {
 }
 
 /// A column that a table has.
-pub(super) struct ExistingColumn {
-    name: String,
+pub(crate) struct ExistingColumn {
+    pub(crate) name: String,
     kind: String,
     is_key: bool,
     /// Whether the values are computed from other columns.
@@ -325,7 +325,7 @@ impl ExistingColumn {
 }
 
 /// Lists the columns of a table.
-pub(super) fn existing_columns(
+pub(crate) fn existing_columns(
     connection: &Connection,
     table: &str,
 ) -> rusqlite::Result<Vec<ExistingColumn>> {

@@ -1,0 +1,172 @@
+//! What a report says, as plain data: the page, the Markdown and the JSON show the same.
+
+use serde::Serialize;
+
+use crate::{
+    collect::Collector,
+    facts::{Facts, GatesRecord, RunRecord},
+    map::SubnetMap,
+};
+
+mod actions;
+mod changes;
+mod latency;
+mod run;
+mod software;
+mod tally;
+mod verdict;
+mod weaknesses;
+
+use self::tally::Tallies;
+pub use self::{
+    actions::Action,
+    changes::{ChangeCount, ChangeLine, ChangesSection},
+    latency::{Histogram, LatencySection},
+    run::RunSection,
+    software::SoftwareLine,
+    tally::{ClassCounts, TallyLine},
+    verdict::{Coverage, DoubtCount, Verdict, VerdictKind},
+    weaknesses::{PostQuantum, WeaknessLine, WeaknessSection},
+};
+
+/// The version of the fields of a report in JSON. A version may gain fields; the meaning of a field never
+/// changes.
+pub const SCHEMA: u32 = 1;
+
+/// A report on a run.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: u32,
+    /// Always `report`.
+    pub r#type: &'static str,
+    /// Whether telnet is left, and how sure that is.
+    pub verdict: Verdict,
+    /// The gates of the run; `None`: it had none, or nobody recorded them.
+    pub gates: Option<GatesRecord>,
+    /// What to do, the most urgent first.
+    pub actions: Vec<Action>,
+    /// Number of targets by class.
+    pub classes: ClassCounts,
+    /// What changed since an earlier run; `None`: it was compared with none.
+    pub changes: Option<ChangesSection>,
+    /// Targets by network, those that need attention most first.
+    pub networks: Vec<TallyLine>,
+    /// Targets by label, in the same order; empty if no target has one.
+    pub labels: Vec<TallyLine>,
+    /// Targets by port, those with most open targets first.
+    pub ports: Vec<TallyLine>,
+    /// Open targets by software or protocol, the most frequent first.
+    pub software: Vec<SoftwareLine>,
+    /// Weaknesses by network.
+    pub weaknesses: WeaknessSection,
+    /// The key exchange of ssh servers.
+    pub post_quantum: PostQuantum,
+    /// How long servers took.
+    pub latency: LatencySection,
+    /// How the run was made.
+    pub run: RunSection,
+    /// The open targets, ordered by host and port.
+    pub open: Vec<OpenTarget>,
+    #[serde(skip)]
+    pub(crate) map: SubnetMap,
+    #[serde(skip)]
+    pub(crate) rows: Collector,
+}
+
+/// An open target.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OpenTarget {
+    /// The host and port as one text.
+    pub target: String,
+    /// The class.
+    pub class: &'static str,
+    /// The service.
+    pub service: String,
+    /// The software of an ssh server, or the protocol of another service; empty if unknown.
+    pub software: String,
+    /// The weaknesses.
+    pub findings: Vec<String>,
+    /// The label; empty if it has none.
+    pub label: String,
+    /// Milliseconds until the connection was accepted; `None`: unknown.
+    pub connect_ms: Option<f32>,
+    /// Milliseconds until the first byte arrived; `None`: none arrived, or unknown.
+    pub first_byte_ms: Option<f32>,
+}
+
+impl Report {
+    /// Makes the report on a run.
+    #[must_use]
+    pub fn new(mut rows: Collector, facts: Facts) -> Self {
+        rows.sort();
+        let map = SubnetMap::new(&rows);
+        let record = facts.record.clone().unwrap_or_default();
+        let tallies = Tallies::new(&rows, map.is_folded());
+        let verdict = Verdict::new(&rows, &record, &facts);
+        let weaknesses =
+            WeaknessSection::new(&rows, &facts.weaknesses, &tallies.networks, map.is_folded());
+        let changes = facts.changes.as_ref().map(ChangesSection::new);
+        let mut report = Self {
+            schema: SCHEMA,
+            r#type: "report",
+            verdict,
+            gates: record.gates.clone(),
+            actions: Vec::new(),
+            classes: tallies.all,
+            changes,
+            networks: tallies.networks,
+            labels: tallies.labels,
+            ports: tallies.ports,
+            software: software::lines(&rows),
+            weaknesses,
+            post_quantum: PostQuantum::new(&rows),
+            latency: LatencySection::new(&rows),
+            run: run_section(&rows, record, facts),
+            open: open_targets(&rows),
+            map,
+            rows,
+        };
+        report.actions = actions::list(&report);
+        report
+    }
+
+    /// Returns the report as JSON, on several lines.
+    ///
+    /// # Panics
+    /// Never: every key is a string, and every number is finite.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let mut json = serde_json::to_string_pretty(self).expect("a report is JSON");
+        json.push('\n');
+        json
+    }
+}
+
+fn run_section(rows: &Collector, record: RunRecord, facts: Facts) -> RunSection {
+    let times = rows.targets.iter().filter_map(|target| target.open);
+    let times = times.map(|open| rows.open[open as usize].time).filter(|&time| time > 0);
+    let (first, last) = (times.clone().min(), times.max());
+    RunSection::new(rows.targets.len() as u64, first.zip(last), record, facts)
+}
+
+fn open_targets(rows: &Collector) -> Vec<OpenTarget> {
+    let open = rows.targets.iter().filter_map(|entry| {
+        let port = &rows.open[entry.open? as usize];
+        let text = |id| rows.texts.get(id).to_owned();
+        let protocol = text(port.protocol);
+        Some(OpenTarget {
+            target: entry.host.with_port(entry.port),
+            class: entry.class.name(),
+            service: text(port.service),
+            software: if protocol.is_empty() { text(port.software) } else { protocol },
+            findings: text(port.findings).split_whitespace().map(str::to_owned).collect(),
+            label: text(entry.label),
+            connect_ms: port.connect_ms,
+            first_byte_ms: port.first_byte_ms,
+        })
+    });
+    open.collect()
+}

@@ -1,0 +1,156 @@
+//! Numbers of targets by class: in all, and by network, label and port.
+
+use std::collections::HashMap;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{class::Class, collect::Collector, network::NetworkKey};
+
+/// The most networks, labels and ports that are listed; the last line sums up the others.
+const LINES_MAX: usize = 64;
+
+/// Number of targets by [`Class`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClassCounts(pub(crate) [u64; Class::ALL.len()]);
+
+/// A line of a table: a network, label or port, with its targets by class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TallyLine {
+    /// The network, label or port; `others` for those that are not listed.
+    pub name: String,
+    /// Its targets.
+    pub classes: ClassCounts,
+}
+
+/// All tallies of a run.
+#[derive(Debug)]
+pub(super) struct Tallies {
+    pub(super) all: ClassCounts,
+    pub(super) networks: Vec<TallyLine>,
+    pub(super) labels: Vec<TallyLine>,
+    pub(super) ports: Vec<TallyLine>,
+}
+
+impl ClassCounts {
+    /// Returns the number of targets of a class.
+    #[must_use]
+    pub fn of(&self, class: Class) -> u64 {
+        self.0[class as usize]
+    }
+
+    /// Returns the number of all targets.
+    #[must_use]
+    pub fn all(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Returns the number of open targets.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        Class::ALL.into_iter().filter(|class| class.is_open()).map(|class| self.of(class)).sum()
+    }
+
+    pub(crate) fn add(&mut self, class: Class) {
+        self.0[class as usize] += 1;
+    }
+
+    fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, count)| *sum += count);
+    }
+}
+
+impl Serialize for ClassCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Class::ALL.len()))?;
+        for class in Class::ALL {
+            map.serialize_entry(class.name(), &self.of(class))?;
+        }
+        map.end()
+    }
+}
+
+impl Tallies {
+    /// Counts the targets. `is_coarse`: networks of IPv4 are /16 instead of /24.
+    pub(super) fn new(rows: &Collector, is_coarse: bool) -> Self {
+        let mut all = ClassCounts::default();
+        let mut networks: HashMap<NetworkKey, ClassCounts> = HashMap::new();
+        let mut labels: HashMap<u32, ClassCounts> = HashMap::new();
+        let mut ports: HashMap<u16, ClassCounts> = HashMap::new();
+        for entry in &rows.targets {
+            all.add(entry.class);
+            let network = NetworkKey::new(&entry.host, is_coarse);
+            networks.entry(network).or_default().add(entry.class);
+            ports.entry(entry.port).or_default().add(entry.class);
+            if entry.label > 0 {
+                labels.entry(entry.label).or_default().add(entry.class);
+            }
+        }
+        let networks = networks.into_iter().map(|(network, it)| (network.to_text(), it));
+        let labels = labels.into_iter().map(|(label, it)| (rows.texts.get(label).to_owned(), it));
+        let mut ports: Vec<_> = ports.into_iter().collect();
+        ports.sort_by_key(|(port, counts)| (u64::MAX - counts.open(), *port));
+        let ports = ports.into_iter().map(|(port, it)| (port.to_string(), it));
+        Self {
+            all,
+            networks: limited(by_need(networks)),
+            labels: limited(by_need(labels)),
+            ports: limited(ports.map(line).collect()),
+        }
+    }
+}
+
+/// Orders lines by what needs attention most, then by name.
+fn by_need(lines: impl Iterator<Item = (String, ClassCounts)>) -> Vec<TallyLine> {
+    let mut lines: Vec<_> = lines.map(line).collect();
+    // The numbers of a class decide only where those of all worse classes are equal.
+    lines.sort_by(|one, other| {
+        other.classes.0.cmp(&one.classes.0).then_with(|| one.name.cmp(&other.name))
+    });
+    lines
+}
+
+fn line((name, classes): (String, ClassCounts)) -> TallyLine {
+    TallyLine { name, classes }
+}
+
+/// Sums up the lines after the first ones.
+fn limited(mut lines: Vec<TallyLine>) -> Vec<TallyLine> {
+    if lines.len() > LINES_MAX {
+        let rest = lines.split_off(LINES_MAX - 1);
+        let mut classes = ClassCounts::default();
+        rest.iter().for_each(|line| classes.add_all(&line.classes));
+        lines.push(TallyLine { name: format!("{} others", rest.len()), classes });
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_with_telnet_comes_before_larger_ones() {
+        let counts = |telnet, ssh| {
+            let mut counts = ClassCounts::default();
+            counts.0[Class::Telnet as usize] = telnet;
+            counts.0[Class::Ssh as usize] = ssh;
+            counts
+        };
+        let lines = [("a", counts(0, 900)), ("b", counts(1, 0)), ("c", counts(0, 900))];
+        let lines = by_need(lines.into_iter().map(|(name, it)| (name.to_owned(), it)));
+        let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
+        assert_eq!(names, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn lines_after_the_limit_are_summed_up() {
+        let mut ssh = ClassCounts::default();
+        ssh.add(Class::Ssh);
+        let many = (0..LINES_MAX + 6).map(|name| line((name.to_string(), ssh))).collect();
+        let lines = limited(many);
+        assert_eq!(lines.len(), LINES_MAX);
+        let last = lines.last().expect("there are lines");
+        assert_eq!((last.name.as_str(), last.classes.all()), ("7 others", 7));
+    }
+}

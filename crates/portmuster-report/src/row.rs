@@ -1,0 +1,153 @@
+//! A row of a run, as `portmuster check -o jsonl` writes it.
+
+use std::borrow::Cow;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The version of the fields that this crate reads.
+const SCHEMA: u64 = 1;
+
+/// The most characters of a parser's message, which may quote text of servers.
+const MESSAGE_MAX: usize = 200;
+
+/// A line that is no row of this version.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// The row has another version.
+    #[error("schema {0} is not supported; this program reads {SCHEMA}: use a newer version")]
+    Schema(u64),
+    /// The line is no row.
+    #[error("not a row as portmuster check -o jsonl writes it: {0}")]
+    NoRow(String),
+}
+
+/// The fields of a row that a report shows. Unknown fields are ignored: a later version may have more.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Row<'a> {
+    schema: u64,
+    #[serde(borrow)]
+    pub(crate) host: Cow<'a, str>,
+    pub(crate) port: u16,
+    #[serde(borrow)]
+    pub(crate) state: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) reason: Cow<'a, str>,
+    pub(crate) address: Option<String>,
+    pub(crate) service: Option<String>,
+    banner: Option<String>,
+    banner_base64: Option<String>,
+    pub(crate) ssh_protocol: Option<String>,
+    pub(crate) ssh_software: Option<String>,
+    pub(crate) ssh_comment: Option<String>,
+    pub(crate) kex_algorithms: Option<Vec<String>>,
+    pub(crate) host_key_algorithms: Option<Vec<String>>,
+    pub(crate) ciphers_server_to_client: Option<Vec<String>>,
+    pub(crate) macs_server_to_client: Option<Vec<String>>,
+    pub(crate) kex_missing: Option<String>,
+    pub(crate) telnet_options: Option<Vec<String>>,
+    pub(crate) protocol: Option<String>,
+    #[serde(default)]
+    pub(crate) findings: Vec<String>,
+    pub(crate) connect_ms: Option<f64>,
+    pub(crate) first_byte_ms: Option<f64>,
+    pub(crate) total_ms: Option<f64>,
+    pub(crate) label: Option<String>,
+    #[serde(default)]
+    pub(crate) attempts: u32,
+    pub(crate) time: Option<String>,
+    pub(crate) evidence: Option<EvidenceRecord>,
+    pub(crate) rule: Option<String>,
+}
+
+/// The recorded conversation of a row.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EvidenceRecord {
+    pub(crate) parts: Vec<PartRecord>,
+    #[serde(default)]
+    pub(crate) left_out_bytes: u64,
+}
+
+/// The bytes of one read or write.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PartRecord {
+    pub(crate) at_ms: f64,
+    pub(crate) side: String,
+    text: Option<String>,
+    base64: Option<String>,
+}
+
+impl<'a> Row<'a> {
+    /// Parses a line of JSON.
+    ///
+    /// # Errors
+    /// The line is no row, or one of another version.
+    pub(crate) fn parse(line: &'a [u8]) -> Result<Self, RowError> {
+        match serde_json::from_slice::<Self>(line) {
+            Ok(row) if row.schema == SCHEMA => Ok(row),
+            Ok(row) => Err(RowError::Schema(row.schema)),
+            Err(error) => Err(explain(line, &error)),
+        }
+    }
+
+    /// Returns the bytes of the greeting; empty if there is none.
+    pub(crate) fn banner(&self) -> Vec<u8> {
+        decode(self.banner.as_deref(), self.banner_base64.as_deref())
+    }
+}
+
+impl PartRecord {
+    /// Returns the bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        decode(self.text.as_deref(), self.base64.as_deref())
+    }
+}
+
+/// Returns bytes that are written as text or in base64. Invalid base64 is shown as it is.
+fn decode(text: Option<&str>, base64: Option<&str>) -> Vec<u8> {
+    let text = text.map(|text| text.as_bytes().to_vec());
+    let decode = |encoded: &str| STANDARD.decode(encoded).unwrap_or_else(|_| encoded.into());
+    text.or_else(|| base64.map(decode)).unwrap_or_default()
+}
+
+/// Returns why a line is no row. The fields of another version may have other types.
+fn explain(line: &[u8], error: &serde_json::Error) -> RowError {
+    let any: Option<Value> = serde_json::from_slice(line).ok();
+    match any.as_ref().and_then(|value| value.get("schema")?.as_u64()) {
+        Some(other) if other != SCHEMA => RowError::Schema(other),
+        _ => {
+            let message = error.to_string();
+            // The position in the message is relative to this line.
+            let message = message.split(" at line ").next().unwrap_or_default();
+            RowError::NoRow(message.chars().take(MESSAGE_MAX).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn banner_is_text_or_base64() {
+        let banner = |field: &str| {
+            let line = format!(
+                r#"{{"schema":1,"host":"a","port":1,"state":"open","reason":"accepted",{field}}}"#
+            );
+            Row::parse(line.as_bytes()).expect("it is a row").banner()
+        };
+        assert_eq!(banner(r#""banner":"a\n""#), b"a\n");
+        assert_eq!(banner(r#""banner_base64":"/wA=""#), [0xff, 0]);
+        assert_eq!(banner(r#""x":1"#), b"");
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let error = |line: &str| Row::parse(line.as_bytes()).expect_err("no row").to_string();
+        assert!(error(r#"{"schema":2,"host":7}"#).starts_with("schema 2 is not supported"));
+        assert!(error(r#"{"schema":1}"#).contains("missing field `host`"));
+        assert!(error("{").starts_with("not a row"));
+    }
+}
