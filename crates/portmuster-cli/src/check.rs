@@ -6,7 +6,7 @@ use portmuster::{
     gates::{GateReport, Gates, RunTotals},
     journal::JournaledRun,
     method::WorkersReport,
-    targets::{Shard, Skipped},
+    targets::Shard,
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     collect::{Collected, Collector},
     formats::Labels,
     gate,
-    input::{BadLines, Input, SharedSkipped},
+    input::{Input, ReadInput},
     journal::{self, OpenJournal, SavedState},
     listing,
     measure::Measured,
@@ -138,35 +138,15 @@ fn check_targets(
     }
     let mut progress = Progress::start(check, &check.config()?, read.total, before);
     let (outputs, progress) = (&mut outputs, &mut progress);
-    let (total, interrupted) = (read.total, &interrupted);
+    let (input, interrupted) = (&read, &interrupted);
     // The journal has no software.
     let software = (before == 0).then(SoftwareCounts::default);
     let collector =
-        Collector { outcomes, outputs, progress, total, gates, software, journaled, interrupted };
+        Collector { outcomes, outputs, progress, input, gates, software, journaled, interrupted };
     let collected = collector.run();
     progress.finish();
     interrupted.wait_for_message();
     Ok(finish(check, &read, collected, interrupted, closing))
-}
-
-/// What the end of a run needs to know of its input, shared with the streams.
-struct ReadInput {
-    /// The number of targets; `None`: some come from a stream.
-    total: Option<u128>,
-    skipped: Skipped,
-    streamed_skipped: SharedSkipped,
-    bad_lines: BadLines,
-}
-
-impl ReadInput {
-    fn of(input: &Input) -> Self {
-        Self {
-            total: input.len(),
-            skipped: input.skipped(),
-            streamed_skipped: input.streamed_skipped(),
-            bad_lines: input.bad_lines(),
-        }
-    }
 }
 
 /// Prints and writes the summary of a run that has ended, and returns its status.
@@ -196,11 +176,8 @@ fn finish(
         status = status.min(Status::Usage);
         is_cut_short = true;
     }
-    let mut totals = RunTotals::new(account, input.total);
-    totals.skipped = input.skipped.with(input.streamed_skipped.sum());
-    totals.bad_lines = input.bad_lines.unread();
+    let mut totals = input.totals(account, certainty);
     totals.is_cut_short = is_cut_short;
-    totals.certainty = certainty;
     if is_unread {
         // The run has neither gates nor a reader.
         let status = Status::Complete;

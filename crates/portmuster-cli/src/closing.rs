@@ -1,6 +1,9 @@
 //! What a run writes at its end for other programs: its summary, its metrics, and its gates as tests.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    time::SystemTime,
+};
 
 use anyhow::{Context, anyhow};
 use portmuster::gates::{GateReport, RunTotals};
@@ -17,6 +20,17 @@ use crate::{
     output::{ClosingContent, ClosingFile, MetricsFile, OpenError},
     read_files::ReadFiles,
 };
+
+/// Returns the summary of a run that ended at `time`, in JSON, before the program ends.
+pub(crate) fn describe_run(
+    totals: &RunTotals,
+    report: Option<&GateReport>,
+    time: SystemTime,
+    is_stopped: bool,
+) -> String {
+    let record = SummaryRecord::new(totals, report, time, is_stopped, None);
+    serde_json::to_string(&record).unwrap_or_default()
+}
 
 /// The files that are written at the end of a run.
 pub(crate) struct ClosingOutputs {
@@ -72,7 +86,8 @@ impl ClosingOutputs {
     ) -> Vec<anyhow::Error> {
         let Self { summary, metrics, junit } = self;
         let summary = summary.map(|output| {
-            let record = SummaryRecord::new(totals, report, end.time, end.is_stopped, end.status);
+            let record =
+                SummaryRecord::new(totals, report, end.time, end.is_stopped, Some(end.status));
             output.write(&record)
         });
         let junit = junit

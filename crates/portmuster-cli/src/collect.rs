@@ -11,6 +11,8 @@ use portmuster::{
 };
 
 use crate::{
+    closing::describe_run,
+    input::ReadInput,
     journal,
     output::{Outputs, WriteError},
     progress::Progress,
@@ -30,8 +32,7 @@ pub(crate) struct Collector<'a> {
     pub(crate) outcomes: Outcomes,
     pub(crate) outputs: &'a mut Outputs,
     pub(crate) progress: &'a mut Progress,
-    /// The number of targets; `None`: some come from a stream.
-    pub(crate) total: Option<u128>,
+    pub(crate) input: &'a ReadInput,
     /// `None`: the run has no gates.
     pub(crate) gates: Option<Gates>,
     /// `None`: the run resumes another, and its software is not counted.
@@ -152,21 +153,27 @@ impl Collector<'_> {
         let last = if written.is_ok() { self.checkpoint() } else { Ok(None) };
         let account = self.account();
         let is_stopped = self.interrupted.is_set() || written.is_err();
-        let mut ending = summary::ending(&account, self.total);
+        let total = self.input.total;
+        let mut ending = summary::ending(&account, total);
         // If targets are left, some samples are missing.
-        let is_whole = !is_stopped || (self.total.is_some() && ending.left() == 0);
+        let is_whole = !is_stopped || (total.is_some() && ending.left() == 0);
         let certainty = self.outcomes.certainty().filter(|_| is_whole);
         ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
         written = written.and(finished);
+        let totals = self.input.totals(account, certainty);
+        let report = self.gates.as_ref().map(|gates| gates.report(&totals));
+        let summary = describe_run(&totals, report.as_ref(), ending.time, is_stopped);
         written = match (last, self.journaled) {
             (_, None) => {
-                let grouped = self.progress.suspend(|| self.outputs.group());
+                let grouped = self.progress.suspend(|| self.outputs.group(&summary));
                 written.and(grouped).and(self.outputs.publish(false))
             }
             (last, Some(journaled)) => {
                 let last = written.and(last);
-                last.and_then(|last| finish_journaled(last, journaled, self.outputs, self.total))
+                last.and_then(|last| {
+                    finish_journaled(last, journaled, self.outputs, total, &summary)
+                })
             }
         };
         Collected {
@@ -184,12 +191,14 @@ impl Collector<'_> {
 
 /// Writes the last checkpoint of a run whose outputs are finished: a complete run is never resumed.
 ///
-/// If the run is complete, its outputs are grouped before, and replaced after.
+/// If the run is complete, its outputs are grouped before, and replaced after. `summary` is that of the run
+/// in JSON.
 fn finish_journaled(
     last: Option<Checkpoint>,
     mut journaled: JournaledRun,
     outputs: &mut Outputs,
     total: Option<u128>,
+    summary: &str,
 ) -> Result<(), WriteError> {
     let Some(last) = last else { return Ok(()) };
     if !last.is_complete(total) {
@@ -197,7 +206,7 @@ fn finish_journaled(
     }
     // No earlier checkpoint may name the new files.
     journaled.wait().map_err(failed)?;
-    outputs.group()?;
+    outputs.group(summary)?;
     journaled.finish(last, total).map_err(failed)?;
     outputs.publish(true)
 }

@@ -14,13 +14,14 @@ use portmuster::sink::{
 };
 
 mod line_buffer;
+mod page;
 mod rowless;
 
-pub(crate) use self::line_buffer::LineBuffer;
+pub(crate) use self::{line_buffer::LineBuffer, page::facts as report_facts};
 use crate::terminal::Screen;
 
 /// The formats, in the order in which the help lists them.
-pub(crate) static OUTPUT_FORMATS: [OutputFormat; 7] = [
+pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
     OutputFormat {
         name: "table",
         about: "aligned columns for reading",
@@ -101,7 +102,10 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 7] = [
             headers: Vec::new,
             row_prefix: || None,
             is_rowless: rowless::is_rowless_xml,
-            group: Some(|rows, output, scratch, point| group_hosts(rows, output, scratch, point)),
+            group: Some(Grouper {
+                write: |rows, output, scratch, point, _| group_hosts(rows, output, scratch, point),
+                beginning: "<?xml ",
+            }),
         }),
     },
     OutputFormat {
@@ -122,6 +126,23 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 7] = [
             row_prefix: || None,
             is_rowless: rowless::is_rowless_sarif,
             group: None,
+        }),
+    },
+    OutputFormat {
+        name: "html",
+        about: "a page to read or to mail, once the run has ended",
+        shows_all: true,
+        storage: Storage::Rows(RowFormat {
+            stream: |_, _, _| Err(io::Error::new(io::ErrorKind::InvalidInput, page::NEEDS_FILE)),
+            file: |output, settings| Ok(Box::new(page::begin(output, &settings.beginning)?)),
+            append: Err(
+                "a finished page can't be appended to: choose another file, or use --force",
+            ),
+            resume: |output, _, point| Ok(Box::new(Jsonl::resume(output, point)?)),
+            headers: Vec::new,
+            row_prefix: || Some(format!("{{\"schema\":{SCHEMA},")),
+            is_rowless: page::is_rowless,
+            group: Some(Grouper { write: page::write, beginning: page::BEGINNING }),
         }),
     },
     OutputFormat {
@@ -239,9 +260,16 @@ type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
 
 /// Writes the rows of a finished file to another one, in which rows that belong together are grouped.
 ///
-/// The arguments are the two files, a folder for temporary files, and a resume point of the first. Returns
-/// the resume point of the second.
-pub(crate) type GroupRows = fn(&File, &File, &Path, ResumePoint) -> io::Result<ResumePoint>;
+/// The arguments are the two files, a folder for temporary files, a resume point of the first, and the
+/// summary of the run in JSON. Returns the resume point of the second.
+pub(crate) type GroupRows = fn(&File, &File, &Path, ResumePoint, &str) -> io::Result<ResumePoint>;
+
+/// How the rows of a finished file are grouped.
+pub(crate) struct Grouper {
+    pub(crate) write: GroupRows,
+    /// How the new file begins: that is what tells a leftover from a file of the user.
+    pub(crate) beginning: &'static str,
+}
 
 /// A format of rows that are written one after another.
 pub(crate) struct RowFormat {
@@ -261,7 +289,7 @@ pub(crate) struct RowFormat {
     /// Returns whether content is no more than what a run writes before its rows. It is not empty.
     pub(crate) is_rowless: fn(&[u8]) -> bool,
     /// Groups the rows of a file once the run has ended; `None`: they stay as they were written.
-    pub(crate) group: Option<GroupRows>,
+    pub(crate) group: Option<Grouper>,
 }
 
 /// A format of databases, which collect runs.
@@ -286,6 +314,15 @@ impl OutputFormat {
     /// Returns whether the format is a database, which needs a file.
     pub(crate) fn is_database(&self) -> bool {
         matches!(self.storage, Storage::Database(_))
+    }
+
+    /// Returns what it is that needs a file and can't go to stdout; `None`: the format can.
+    pub(crate) fn needs_file(&self) -> Option<&'static str> {
+        match &self.storage {
+            Storage::Database(_) => Some("a database"),
+            Storage::Rows(_) if self.name == "html" => Some("a page"),
+            Storage::Rows(_) => None,
+        }
     }
 
     /// Returns whether a new file with grouped rows replaces a file of this format at the end of the run.

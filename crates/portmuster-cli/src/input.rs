@@ -14,9 +14,12 @@ mod bad_lines;
 mod errors;
 mod excludes;
 mod list;
+mod read_input;
 mod streamed;
 
-pub(crate) use self::{bad_lines::BadLines, errors::describe_item, streamed::SharedSkipped};
+pub(crate) use self::{
+    bad_lines::BadLines, errors::describe_item, read_input::ReadInput, streamed::SharedSkipped,
+};
 use self::{
     excludes::ReadExcludes,
     list::{List, is_file_on_stdin, open_regular},

@@ -204,14 +204,15 @@ impl Outputs {
         finished
     }
 
-    /// Groups the rows of finished outputs whose format has that, in new files.
+    /// Groups the rows of finished outputs whose format has that, in new files. `summary` is that of the run
+    /// in JSON.
     ///
     /// # Errors
     /// The last failure of an output, whose file of rows stays.
-    pub(crate) fn group(&mut self) -> Result<(), WriteError> {
+    pub(crate) fn group(&mut self, summary: &str) -> Result<(), WriteError> {
         let mut grouped = Ok(());
         for output in &mut self.all {
-            if let Err(error) = output.group() {
+            if let Err(error) = output.group(summary) {
                 grouped = Err(WriteError::Failed(error));
             }
         }
@@ -286,9 +287,9 @@ impl Output {
         Ok(())
     }
 
-    fn group(&mut self) -> anyhow::Result<()> {
+    fn group(&mut self, summary: &str) -> anyhow::Result<()> {
         let (Some(grouping), Some(end)) = (&mut self.grouping, self.end) else { return Ok(()) };
-        grouping.write(end).with_context(|| grouping_rows(&self.name))
+        grouping.write(end, summary).with_context(|| grouping_rows(&self.name))
     }
 
     fn attempt<T>(
@@ -321,9 +322,9 @@ fn groupings(
     let outputs = check.outputs.iter().zip(opened).zip(journaled);
     let grouping = |((spec, opened), journaled): ((&OutputSpec, &OpenOutput), &Option<_>)| {
         let Storage::Rows(format) = &spec.format().storage else { return Ok(None) };
-        let (Some(group), Some(file)) = (format.group, opened.file()) else { return Ok(None) };
+        let (Some(group), Some(file)) = (&format.group, opened.file()) else { return Ok(None) };
         let replacement: Option<Replacement> = journaled.as_ref().map(JournaledOutput::replacement);
-        Grouping::new(group, file, replacement.unwrap_or_default())
+        Grouping::new(group.write, file, replacement.unwrap_or_default())
             .with_context(|| format!("opening {} a second time", file.name()))
             .map_err(OpenError::Failed)
     };

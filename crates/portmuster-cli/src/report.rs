@@ -3,19 +3,15 @@
 use std::{fs, io, io::IsTerminal, path::Path};
 
 use anyhow::{Context, bail};
-use jiff::Timestamp;
-use portmuster::{
-    history::{ChangeRow, Changes},
-    outcome::Weakness,
-};
-use portmuster_report::{ChangeList, Collector, Facts, Report, RunRecord, WeaknessMeaning};
+use portmuster::history::{Change, ChangeRow, Changes};
+use portmuster_report::{ChangeList, Collector, Report, RunRecord};
 
 mod file;
 
 use self::file::ReportFile;
 use crate::{
     args::{Report as ReportArgs, ReportFormat},
-    clock,
+    formats::report_facts,
     read_files::ReadFiles,
     run_source::{RunRemarks, Source},
     signals,
@@ -86,15 +82,10 @@ fn refuse_terminal(args: &ReportArgs) -> anyhow::Result<()> {
 fn make(args: &ReportArgs, run: &Source, since: Option<&Source>) -> anyhow::Result<Report> {
     let mut rows = Collector::default();
     let remarks = run.read_lines(args.quiet, |_, line| Ok(rows.add_line(line)?))?;
-    let mut facts = Facts::default();
-    run.name().clone_into(&mut facts.source);
+    let mut facts = report_facts(run.name());
     facts.is_partial = remarks.defect.is_some();
     facts.record = record(args, remarks)?;
     facts.changes = since.map(|since| changes(args, since, run)).transpose()?;
-    let meaning = |weakness: Weakness| WeaknessMeaning::new(weakness.name(), weakness.why());
-    facts.weaknesses = Weakness::ALL.map(meaning).into();
-    env!("CARGO_PKG_VERSION").clone_into(&mut facts.version);
-    facts.time = Timestamp::try_from(clock::now()).map(|it| format!("{it:.0}")).unwrap_or_default();
     Ok(Report::new(rows, facts))
 }
 
@@ -112,11 +103,9 @@ fn record(args: &ReportArgs, remarks: RunRemarks) -> anyhow::Result<Option<RunRe
         let last = text.split(|&byte| byte == b'\n').rfind(|line| !line.trim_ascii().is_empty());
         Ok(RunRecord::parse(last.unwrap_or_default())?)
     };
-    let mut record = read().with_context(|| format!("reading the summary {}", path.display()))?;
-    if let Some(stored) = stored {
-        record.started = stored.started;
-        record.arguments = stored.arguments;
-    }
+    let given = read().with_context(|| format!("reading the summary {}", path.display()))?;
+    let mut record = stored.unwrap_or_default();
+    record.add(given);
     Ok(Some(record))
 }
 
@@ -129,7 +118,7 @@ fn changes(args: &ReportArgs, since: &Source, run: &Source) -> anyhow::Result<Ch
     let (old, new) = (since.read(args.quiet)?, run.read(true)?);
     let mut list = ChangeList::since(since.name());
     let mut changes = Changes::between(old, new);
-    for change in changes.by_ref().filter(portmuster::history::Change::is_of_open) {
+    for change in changes.by_ref().filter(Change::is_of_open) {
         let record = serde_json::to_value(ChangeRow::from(&change))?;
         list.changes.push(serde_json::from_value(record)?);
     }

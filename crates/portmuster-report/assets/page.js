@@ -278,7 +278,7 @@ class Grid {
 
   select(title, counts, change) {
     const select = element("select", {}, element("option", { value: "", textContent: "any" }));
-    for (const [value, count] of counts) select.append(element("option", { value, textContent: `${value} (${grouped(count)})` }));
+    for (const [value, count] of counts) select.append(element("option", { value, textContent: `${String(value).slice(0, 40)} (${grouped(count)})` }));
     select.addEventListener("change", () => { change(select.value); this.show(); });
     return { select, label: element("label", {}, title, select), set: (value) => { select.value = value; change(value); } };
   }
@@ -479,19 +479,22 @@ class SubnetMap {
       const place = drawing.getBoundingClientRect();
       const scale = drawing.viewBox.baseVal.width / place.width;
       const [x, y] = [(event.clientX - place.left) * scale, (event.clientY - place.top) * scale];
-      const line = rows.findIndex((row) => y >= row.y && y < row.y + row.height + 3);
-      const cell = line < 0 ? -1 : Math.floor((x - this.data.left) / rows[line].cell);
-      return line >= 0 && cell >= 0 && cell < rows[line].cells.length ? [line, cell] : null;
+      const row = rows.findIndex((it) => y >= it.y && y < it.y + it.height);
+      if (row < 0) return null;
+      const { line, per_line: perLine, cell: width, cells } = rows[row];
+      const column = Math.floor((x - this.data.left) / width);
+      const cell = Math.floor((y - rows[row].y) / line) * perLine + column;
+      return column >= 0 && column < perLine && cell < cells.length ? [row, cell] : null;
     };
     let at = null;
     const move = (to) => {
       at = to;
       if (!to) { cursor.setAttribute("visibility", "hidden"); return; }
       const row = rows[to[0]];
-      cursor.setAttribute("x", this.data.left + to[1] * row.cell - 1);
-      cursor.setAttribute("y", row.y - 1);
+      cursor.setAttribute("x", this.data.left + to[1] % row.per_line * row.cell - 1);
+      cursor.setAttribute("y", row.y + Math.floor(to[1] / row.per_line) * row.line - 1);
       cursor.setAttribute("width", row.cell + 2);
-      cursor.setAttribute("height", row.height + 2);
+      cursor.setAttribute("height", row.line + 2);
       cursor.setAttribute("visibility", "visible");
       this.says.textContent = this.describe(row, to[1]);
     };
@@ -511,16 +514,22 @@ class SubnetMap {
   }
 
   /* The next cell with a target in a direction, or the same one if there is none. */
-  step(rows, [line, cell], [down, right]) {
-    for (let at = [line + down, cell + right]; rows[at[0]] && at[1] >= 0; at = [at[0] + down, at[1] + right]) {
-      const { cells } = rows[at[0]];
-      if (at[1] >= cells.length) {
+  step(rows, [row, cell], [down, right]) {
+    const perLine = rows[row].per_line;
+    let at = [row, cell];
+    for (let count = 0; count < 70_000; count++) {
+      at = right ? [at[0], at[1] + right] : [at[0], at[1] + down * perLine];
+      if (at[1] < 0 || at[1] >= rows[at[0]].cells.length) {
         if (right) break;
-        return [at[0], cells.length - 1];
+        const next = at[0] + down;
+        if (!rows[next]) break;
+        const column = (at[1] + perLine) % perLine;
+        const lines = Math.ceil(rows[next].cells.length / rows[next].per_line);
+        at = [next, Math.min(down > 0 ? column : (lines - 1) * rows[next].per_line + column, rows[next].cells.length - 1)];
       }
-      if (cells[at[1]] !== "-") return at;
+      if (rows[at[0]].cells[at[1]] !== "-") return at;
     }
-    return cell < 0 ? null : [line, cell];
+    return cell < 0 ? null : [row, cell];
   }
 
   name(row, cell) {
@@ -571,14 +580,14 @@ class SubnetMap {
       for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
       return made;
     };
-    const row = { name, base, folded: false, y: 4, height: 20, cell: 4, cells, names: [] };
-    const drawing = shape("svg", { class: "map", viewBox: `0 0 ${this.data.left + 1024} 28`, role: "img", "aria-label": name });
+    const row = { name, base, folded: false, y: 4, height: 64, line: 16, per_line: 64, cell: 16, cells, names: [] };
+    const drawing = shape("svg", { class: "map", viewBox: `0 0 ${this.data.left + 1024} 72`, role: "img", "aria-label": name });
     for (let cell = 0; cell < cells.length; cell++) {
       if (cells[cell] === "-") continue;
       const [kind] = this.data.classes[cells.charCodeAt(cell) - 97];
-      drawing.append(shape("rect", { class: `f-${kind}`, x: this.data.left + cell * 4, y: 4, width: 3.4, height: 20 }));
+      drawing.append(shape("rect", { class: `f-${kind}`, x: this.data.left + cell % 64 * 16, y: 4 + Math.floor(cell / 64) * 16, width: 15.3, height: 15.3 }));
     }
-    const text = shape("text", { class: "name", x: this.data.left - 8, y: 18 });
+    const text = shape("text", { class: "name", x: this.data.left - 8, y: 16 });
     text.textContent = name;
     const cursor = shape("rect", { class: "cursor", visibility: "hidden" });
     drawing.append(text, cursor);

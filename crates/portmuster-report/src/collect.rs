@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::{
     class::{Class, Doubt, classify},
+    facts::RunRecord,
     row::{EvidenceRecord, Row, RowError},
     text::{shorten, visible},
     texts::{TextId, Texts},
@@ -33,6 +34,8 @@ pub struct Collector {
     pub(crate) targets: Vec<Entry>,
     pub(crate) open: Vec<OpenPort>,
     pub(crate) texts: Texts,
+    /// What the summaries among the rows say.
+    pub(crate) record: RunRecord,
 }
 
 /// One target.
@@ -85,15 +88,25 @@ pub(crate) struct OpenPort {
 impl Collector {
     /// Adds a row, which is a line of JSON. A blank line is ignored.
     ///
+    /// A line may also be a summary, as `portmuster check --summary json` writes it; a later one adds to an
+    /// earlier one.
+    ///
     /// # Errors
-    /// The line is no row, or one of another version.
+    /// The line is neither, or one of another version.
     ///
     /// # Panics
     /// After 4,294,967,295 rows, which do not fit in memory.
     pub fn add_line(&mut self, line: &[u8]) -> Result<(), RowError> {
         let line = line.trim_ascii();
-        if !line.is_empty() {
-            self.add(&Row::parse(line)?);
+        if line.is_empty() {
+            return Ok(());
+        }
+        match Row::parse(line) {
+            Ok(row) => self.add(&row),
+            Err(error) => match RunRecord::parse(line) {
+                Ok(record) => self.record.add(record),
+                Err(_) => return Err(error),
+            },
         }
         Ok(())
     }
@@ -201,7 +214,8 @@ fn is_post_quantum(methods: &[String]) -> bool {
 
 /// Joins names.
 fn joined(names: &[String], separator: &str) -> String {
-    let names = names.iter().take(LIST_MAX).map(|name| visible(name.as_bytes()));
+    let short = |name: &String| shorten(&visible(name.as_bytes()), NAME_MAX);
+    let names = names.iter().take(LIST_MAX).map(short);
     shorten(&names.collect::<Vec<_>>().join(separator), BANNER_MAX)
 }
 
@@ -297,6 +311,21 @@ mod tests {
         assert!(banner.starts_with(r"\u{202e}\x00<script>"), "{banner}");
         assert_eq!(banner.chars().count(), BANNER_MAX);
         assert_eq!(rows.targets[0].host.to_text(), r"\u{202e}x");
+    }
+
+    #[test]
+    fn summaries_among_the_rows_add_up() {
+        let mut rows = Collector::default();
+        for line in [
+            r#"{"schema":1,"type":"summary","started":"a","version":"b"}"#,
+            r#"{"schema":1,"type":"summary","version":"c","account":{"targets":3}}"#,
+        ] {
+            rows.add_line(line.as_bytes()).expect("it is a summary");
+        }
+        assert_eq!(rows.rows(), 0);
+        let record = rows.record;
+        assert_eq!((record.started.as_deref(), record.version.as_deref()), (Some("a"), Some("c")));
+        assert_eq!(record.account.map(|account| account.targets), Some(3));
     }
 
     #[test]

@@ -239,6 +239,22 @@ pub struct ResultRecord {
 }
 
 impl RunRecord {
+    /// Adds what another record of the same run says, which takes precedence.
+    pub fn add(&mut self, other: Self) {
+        *self = Self {
+            started: other.started.or(self.started.take()),
+            ended: other.ended.or(self.ended.take()),
+            version: other.version.or(self.version.take()),
+            arguments: other.arguments.or(self.arguments.take()),
+            interrupted: other.interrupted || self.interrupted,
+            status: other.status.or(self.status),
+            account: other.account.or(self.account),
+            loss: other.loss.or(self.loss),
+            certainty: other.certainty.or(self.certainty),
+            gates: other.gates.or(self.gates.take()),
+        };
+    }
+
     /// Parses the JSON object that `portmuster check --summary json` writes.
     ///
     /// # Errors

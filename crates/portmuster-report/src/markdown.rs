@@ -86,11 +86,11 @@ impl Report {
 
     fn push_changes(&self, text: &mut String) {
         let Some(changes) = &self.changes else { return };
-        let changed = counted(changes.changed, "target", "targets");
         let _ = writeln!(text, "\n### What changed since `{}`\n", code(&changes.since));
         let _ = writeln!(
             text,
-            "{changed} changed; telnet came to {} and went from {}.",
+            "{} changed; telnet came to {} and went from {}.",
+            counted(changes.changed, "target", "targets"),
             grouped(changes.new_telnet),
             grouped(changes.gone_telnet)
         );
@@ -152,9 +152,11 @@ fn push_tallies(text: &mut String, title: &str, lines: &[TallyLine]) {
         Class::ALL.into_iter().filter(|&class| lines.iter().any(|it| it.classes.of(class) > 0));
     let classes: Vec<_> = classes.collect();
     let _ = write!(text, "\n| {title} | targets |");
-    classes.iter().for_each(|class| drop(write!(text, " {} |", class.label())));
+    for class in &classes {
+        let _ = write!(text, " {} |", class.label());
+    }
     text.push_str("\n|---|---:|");
-    classes.iter().for_each(|_| text.push_str("---:|"));
+    text.push_str(&"---:|".repeat(classes.len()));
     text.push('\n');
     for line in lines.iter().take(LINES_MAX) {
         let _ = write!(text, "| {} | {} |", escaped(&line.name), grouped(line.classes.all()));

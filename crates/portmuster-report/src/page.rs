@@ -40,6 +40,8 @@ struct Page<'a> {
     /// The classes that occur.
     classes: Vec<Class>,
     figures: Vec<Figure>,
+    /// The number of targets of the most frequent software.
+    most_software: u64,
     patterns: String,
     shares: String,
     map: String,
@@ -81,6 +83,7 @@ impl Report {
             kind,
             classes,
             figures: figures(self),
+            most_software: self.software.iter().map(|line| line.count).max().unwrap_or_default(),
             patterns: svg::patterns(),
             shares: bars::stack(&self.classes),
             map: drawing::draw(&self.map),
@@ -164,6 +167,11 @@ fn counted(number: impl Borrow<u64>, one: &str, many: &str) -> String {
     text::counted(*number.borrow(), one, many)
 }
 
+/// Draws a share of a template.
+fn share_bar(part: impl Borrow<u64>, whole: impl Borrow<u64>, class: &str) -> String {
+    bars::share(*part.borrow(), *whole.borrow(), class)
+}
+
 /// Formats a share of a template.
 fn percent(part: impl Borrow<u64>, whole: impl Borrow<u64>) -> String {
     text::percent(*part.borrow(), *whole.borrow())
@@ -215,13 +223,13 @@ mod tests {
         };
         for text in [between("<style>", "</style>"), between("<script>", "</script>")] {
             let hash = STANDARD.encode(Sha256::digest(&text));
-            assert!(page.contains(&format!("'sha256-{hash}'")));
+            assert!(page.contains(&format!("sha256-{hash}")));
         }
     }
 
     #[test]
     fn markup_of_strangers_is_escaped() {
-        let hostile = r#"</script><img src=x onerror=alert(1)>\u0000\u202e"#;
+        let hostile = r"</script><img src=x onerror=alert(1)>\u0000\u202e";
         let row = format!(
             r#""host":"{hostile}","port":22,"state":"open","service":"ssh","banner":"{hostile}","ssh_software":"{hostile}","label":"{hostile}","findings":["{hostile}"],"protocol":"{hostile}""#
         );

@@ -103,7 +103,8 @@ impl Report {
     pub fn new(mut rows: Collector, facts: Facts) -> Self {
         rows.sort();
         let map = SubnetMap::new(&rows);
-        let record = facts.record.clone().unwrap_or_default();
+        let mut record = std::mem::take(&mut rows.record);
+        record.add(facts.record.clone().unwrap_or_default());
         let tallies = Tallies::new(&rows, map.is_folded());
         let verdict = Verdict::new(&rows, &record, &facts);
         let weaknesses =

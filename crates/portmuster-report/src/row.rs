@@ -53,7 +53,6 @@ pub(crate) struct Row<'a> {
     pub(crate) findings: Vec<String>,
     pub(crate) connect_ms: Option<f64>,
     pub(crate) first_byte_ms: Option<f64>,
-    pub(crate) total_ms: Option<f64>,
     pub(crate) label: Option<String>,
     #[serde(default)]
     pub(crate) attempts: u32,

@@ -111,9 +111,9 @@ fn office() -> Vec<String> {
 /// Returns the rows of servers whose texts try to be markup, script, control sequences and layout.
 fn hostile() -> Vec<String> {
     let texts = [
-        r#"</script><script>window.hacked=1</script>"#.to_owned(),
+        r"</script><script>window.hacked=1</script>".to_owned(),
         r#"\"'><img src=x onerror=\"window.hacked=1\"><svg onload=window.hacked=1>"#.to_owned(),
-        r#"--></style></title><iframe src=javascript:window.hacked=1></iframe>{{7*7}}"#.to_owned(),
+        r"--></style></title><iframe src=javascript:window.hacked=1></iframe>{{7*7}}".to_owned(),
         r"\u202e\u2066\u0000\u001b[2J\u200b\u2028".repeat(40),
         "W".repeat(65_536),
         r"\u0301".repeat(5_000),
@@ -138,7 +138,7 @@ fn write_page(folder: &Path, name: &str, rows: &[String]) -> PathBuf {
     }
     let mut facts = Facts::default();
     facts.source = format!("{name}.jsonl");
-    facts.version = "0.0.0".to_owned();
+    "0.0.0".clone_into(&mut facts.version);
     facts.record = Some(record());
     facts.changes = Some(changes());
     facts.weaknesses = ["terrapin", "sha1-kex", "cbc"]

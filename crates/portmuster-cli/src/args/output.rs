@@ -64,8 +64,8 @@ impl FromStr for OutputSpec {
         let format = OutputFormat::named(name).ok_or_else(|| {
             format!("unknown format {name:?}: use one of {}", formats::names().join(", "))
         })?;
-        if format.is_database() && file.is_none() {
-            return Err(format!("a database needs a file: use {name}=FILE"));
+        if let Some(what) = format.needs_file().filter(|_| file.is_none()) {
+            return Err(format!("{what} needs a file: use {name}=FILE"));
         }
         Ok(Self { format, file })
     }
@@ -126,11 +126,12 @@ mod tests {
         assert_eq!(parsed("sqlite=a.db"), Ok(("sqlite", Some("a.db".into()))));
         assert_eq!(
             parsed("yaml").expect_err("it is no format"),
-            "unknown format \"yaml\": use one of table, list, jsonl, csv, xml, sarif, sqlite"
+            "unknown format \"yaml\": use one of table, list, jsonl, csv, xml, sarif, html, sqlite"
         );
         assert!(parsed("jsonl=").is_err());
         assert!(parsed("sqlite").is_err_and(|error| error.contains("sqlite=FILE")));
         assert!(parsed("sqlite=-").is_err());
+        assert!(parsed("html").is_err_and(|error| error == "a page needs a file: use html=FILE"));
     }
 
     #[test]

@@ -25,8 +25,9 @@ pub(crate) struct SummaryRecord {
     ended: String,
     /// Whether the run was stopped before its end.
     interrupted: bool,
-    /// The exit status of the program.
-    status: u8,
+    /// The exit status of the program; `None`: it has not ended yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u8>,
     account: AccountRecord,
     skipped: SkippedRecord,
     loss: LossRecord,
@@ -128,12 +129,13 @@ struct RefusedRecord {
 
 impl SummaryRecord {
     /// Describes a run with these totals that ended at `time`. `interrupted`: it was stopped before.
+    /// `status` is that of the program; `None`: it has not ended yet.
     pub(crate) fn new(
         totals: &RunTotals,
         report: Option<&GateReport>,
         time: SystemTime,
         interrupted: bool,
-        status: Status,
+        status: Option<Status>,
     ) -> Self {
         let account = &totals.account;
         let Account { found_on_retry, slowed, faults, syns, syns_lost, .. } = *account;
@@ -144,7 +146,7 @@ impl SummaryRecord {
             version: env!("CARGO_PKG_VERSION"),
             ended: rfc_3339(time),
             interrupted,
-            status: status.code(),
+            status: status.map(Status::code),
             account: AccountRecord::of(totals),
             skipped: SkippedRecord {
                 duplicates: skipped.duplicates,

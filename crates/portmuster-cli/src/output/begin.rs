@@ -8,7 +8,6 @@ use portmuster::sink::{Beginning, PreparedRun, ResumableSink, ResumePoint, Sink}
 use super::{
     beside::remove_leftovers,
     file::{OpenFile, RowTarget},
-    grouped,
     stdout::StdoutRows,
 };
 use crate::{
@@ -68,8 +67,8 @@ pub(super) fn rows_in_file(
 ) -> anyhow::Result<OutputSink> {
     let name = file.name();
     let has_rows = file.has_rows();
-    if format.group.is_some() {
-        remove_leftovers(file.path(), grouped::BEGINNING);
+    if let Some(group) = &format.group {
+        remove_leftovers(file.path(), group.beginning);
     }
     let begun = match (file.begin()?, format.append) {
         (RowTarget::Stream(file), _) => {

@@ -26,9 +26,6 @@ use crate::{
     formats::GroupRows,
 };
 
-/// How a file of grouped rows begins: that is what tells a leftover from a file of the user.
-pub(super) const BEGINNING: &str = "<?xml ";
-
 /// The file that the journal names in place of the file of rows, once it is written.
 ///
 /// The run and the thread that writes the journal share it.
@@ -95,15 +92,16 @@ impl Grouping {
 
     /// Writes the grouped rows to a new file, and returns when it is on the disk.
     ///
-    /// `resume_point` is one of the file of rows. The file of rows stays as it is.
+    /// `resume_point` is one of the file of rows, and `summary` that of the run in JSON. The file of rows
+    /// stays as it is.
     ///
     /// # Errors
     /// The file of rows can't be read, or the new file can't be written.
-    pub(super) fn write(&mut self, resume_point: ResumePoint) -> anyhow::Result<()> {
+    pub(super) fn write(&mut self, resume_point: ResumePoint, summary: &str) -> anyhow::Result<()> {
         let new = create_beside(&self.path)?;
         self.rows.rewind()?;
         let resume_point =
-            (self.group)(&self.rows, new.as_file(), parent(&self.path), resume_point)?;
+            (self.group)(&self.rows, new.as_file(), parent(&self.path), resume_point, summary)?;
         complete(new.as_file(), &self.rows.metadata()?)?;
         let file = new.as_file().try_clone()?;
         self.replacement.set(NewFile { file, resume_point });

@@ -14,7 +14,6 @@ use super::{
     beside::remove_leftovers,
     content::Content,
     file::OpenFile,
-    grouped,
     open::OpenRequest,
     run_tag::RunTag,
     saved::{SavedOutput, checksum_before},
@@ -180,8 +179,8 @@ pub(super) fn rows(
         if matches!(resume_point, ResumePoint::Run { .. }) {
             bail!("the journal has no resume point for it");
         }
-        if format.group.is_some() {
-            remove_leftovers(file.path(), grouped::BEGINNING);
+        if let Some(group) = &format.group {
+            remove_leftovers(file.path(), group.beginning);
         }
         let resumed =
             (format.resume)(LineBuffer::new(Box::new(file.at_end()?)), settings, resume_point);

@@ -3,11 +3,12 @@
 use std::fs;
 
 use portmuster_lab::Behaviour;
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{
     folder::{Folder, output, read},
-    program::{Ended, check, program, run},
+    program::{Ended, Running, check, program, run, wait_until},
     servers::{start, target},
 };
 
@@ -143,6 +144,44 @@ fn unreadable_runs_are_refused_with_the_line() {
     let ended = report(&[&cut, "--json"]);
     assert!(ended.stderr.contains("ends in the middle of a row"), "{ended:?}");
     assert!(ended.stdout.contains("\"coverage\": \"partial\""), "{ended:?}");
+}
+
+#[test]
+fn check_writes_a_page_with_its_gates() {
+    let folder = Folder::new();
+    let page = folder.file("report.html");
+    let telnet = start(Behaviour::Telnet);
+    let html = output("html", &page);
+    let ended = check([target(&telnet), "--forbid=telnet".into(), "-o".into(), html.clone()]);
+    assert_eq!((ended.status, ended.stdout.as_str()), (Some(1), ""), "{ended:?}");
+    let text = read(&page);
+    assert!(text.starts_with("<!doctype html>") && text.contains("Gates: violated"));
+    assert!(text.contains(&target(&telnet)));
+    let again = check(["127.0.0.1:1".into(), "-o".into(), html]);
+    assert_eq!(again.status, Some(2), "{again:?}");
+    assert_eq!(read(&page), text);
+    let stdout = check(["127.0.0.1:1", "-o", "html"]);
+    assert!(stdout.stderr.contains("a page needs a file: use html=FILE"), "{stdout:?}");
+}
+
+#[test]
+fn rows_that_a_killed_run_left_become_a_page_of_an_incomplete_run() {
+    let folder = Folder::new();
+    let page = folder.file("report.html");
+    let html = output("html", &page);
+    let mut running = Running::check(["-i", "-", "-o", "jsonl", "-o", &html]);
+    running.feed("127.0.0.1:1\n");
+    running.row();
+    wait_until("the page has a row", || read(&page).lines().count() == 2);
+    running.signal(Signal::KILL);
+    running.end();
+    let report = json(&[&page.display().to_string()]);
+    assert_eq!(
+        (&report["verdict"]["coverage"], &report["run"]["rows"]),
+        (&"partial".into(), &1.into())
+    );
+    let command = report["run"]["command"].as_str().expect("it is text");
+    assert!(command.contains("check -i - -o jsonl"), "{command}");
 }
 
 #[test]

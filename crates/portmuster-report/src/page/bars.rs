@@ -110,13 +110,11 @@ fn used_bars(times: &Histogram) -> std::ops::Range<usize> {
     first..last
 }
 
-/// Returns the upper end of a bar, for below it.
+/// Returns the upper end of a bar, for below it: milliseconds, or seconds with their unit.
 fn end(times: &Histogram, bar: usize) -> String {
-    let time = |ms: f64| {
-        if ms < 1_000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1_000.0) }
-    };
+    let time = |ms: f64| if ms < 1_000.0 { ms.to_string() } else { format!("{} s", ms / 1_000.0) };
     match times.ends_ms.get(bar) {
-        Some(&end) => format!("≤ {}", time(end)),
+        Some(&end) => time(end),
         None => format!("> {}", times.ends_ms.last().copied().map(time).unwrap_or_default()),
     }
 }
@@ -159,7 +157,7 @@ mod tests {
         let svg = histogram(&times);
         assert_eq!(svg.matches("class=\"bar\"").count(), 3);
         assert!(svg.contains("<title>1.0 ms to 2.0 ms: 3</title>"), "{svg}");
-        assert_eq!((end(&times, 3), end(&times, 4)), ("≤ 1 s".to_owned(), "> 1 s".to_owned()));
+        assert_eq!((end(&times, 3), end(&times, 4)), ("1 s".to_owned(), "> 1 s".to_owned()));
         assert_eq!(range(&times, 4), "more than 1.00 s");
     }
 }

@@ -16,7 +16,7 @@ use super::drawing;
 use crate::{
     class::Class,
     collect::{Collector, Entry, HostKey, OpenPort},
-    map::{Cells, RowKind, SubnetMap},
+    map::{RowKind, SubnetMap},
     report::Report,
     text::shorten,
     texts::TextId,
@@ -114,8 +114,8 @@ impl Column {
     /// Returns how many bytes a number takes.
     fn width(&self) -> usize {
         match self.stored().max().unwrap_or_default() {
-            ..=0xff => 1,
-            ..=0xffff => 2,
+            ..0x100 => 1,
+            0x100..0x1_0000 => 2,
             _ => 4,
         }
     }
@@ -264,6 +264,8 @@ pub(super) fn map(map: &SubnetMap) -> String {
             "folded": matches!(row.kind, RowKind::Block(_)),
             "y": place.y,
             "height": place.height,
+            "line": place.line,
+            "per_line": place.per_line,
             "cell": place.cell,
             "cells": letters(&row.cells),
             "names": row.names,
@@ -281,7 +283,7 @@ pub(super) fn map(map: &SubnetMap) -> String {
 }
 
 /// Returns the cells as letters: `a` for the first class, and so on; `-` for no target.
-fn letters(cells: &Cells) -> String {
+fn letters(cells: &[Option<Class>]) -> String {
     let letter = |class: &Option<Class>| class.map_or('-', |class| char::from(b'a' + class as u8));
     cells.iter().map(letter).collect()
 }
@@ -332,10 +334,10 @@ mod tests {
         assert_eq!((header["rows"].as_u64(), length % 4), (Some(300), 0));
         assert_eq!(header["columns"][0], json!(["address", 4, true]));
         let columns = header["columns"].as_array().expect("a list");
-        let padded = |column: &Value| {
-            (column[1].as_u64().expect("a width") as usize * 300).next_multiple_of(4)
-        };
-        assert_eq!(blob.len(), 4 + length + columns.iter().map(padded).sum::<usize>());
+        let padded =
+            |column: &Value| (column[1].as_u64().expect("a width") * 300).next_multiple_of(4);
+        let columns: u64 = columns.iter().map(padded).sum();
+        assert_eq!(blob.len() as u64, 4 + length as u64 + columns);
         let first = u32::from_le_bytes(blob[4 + length..8 + length].try_into().expect("4 bytes"));
         assert_eq!(first, u32::from(std::net::Ipv4Addr::new(10, 0, 0, 0)));
     }
@@ -357,7 +359,8 @@ mod tests {
             let mut state = seed as u64 * 48_271 % 2_147_483_647 + 1;
             let letter = |_| {
                 state = state * 48_271 % 2_147_483_647;
-                char::from(b'!' + (state >> 8) as u8 % 90)
+                let offset = u8::try_from((state >> 8) % 90).expect("it is small");
+                char::from(b'!' + offset)
             };
             (0..2_000).map(letter).filter(|it| !"\\\"".contains(*it)).collect()
         };

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::svg::{coordinate, escape};
 use crate::{
     class::Class,
-    map::{CELLS, Cells, MapRow, RowKind, SubnetMap},
+    map::{CELLS, MapRow, RowKind, SubnetMap},
     text::grouped,
 };
 
@@ -21,33 +21,54 @@ const ROW_WIDTH: f64 = 1024.0;
 /// The height of the axis.
 const TOP: f64 = 18.0;
 
-/// The widest cell.
-const CELL_MAX: f64 = 20.0;
+/// The space between rows.
+const GAP: f64 = 3.0;
+
+/// A map of at most this many networks has larger cells, in several lines for each network.
+const LARGE_MAX: usize = 8;
+
+/// The number of cells in a line of a map with large cells.
+const LARGE_LINE: usize = 64;
 
 /// The place of a row in the drawing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct RowPlace {
     pub(super) y: f64,
-    pub(super) height: f64,
+    /// The height of a line.
+    pub(super) line: f64,
+    /// The width of a cell.
     pub(super) cell: f64,
+    /// Number of cells in a line.
+    pub(super) per_line: usize,
+    /// The height of all lines.
+    pub(super) height: f64,
 }
 
-/// Returns the place of each row. A map of few rows has higher ones.
+impl RowPlace {
+    /// Returns the left and the upper edge of a cell.
+    #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
+    fn corner(&self, cell: usize) -> (f64, f64) {
+        let (line, column) = (cell / self.per_line, cell % self.per_line);
+        (column as f64 * self.cell + LEFT, line as f64 * self.line + self.y)
+    }
+}
+
+/// Returns the place of each row. A map of few networks has larger cells.
 pub(super) fn places(map: &SubnetMap) -> Vec<RowPlace> {
-    let height = match map.rows.len() {
-        ..=8 => 20.0,
-        9..=24 => 15.0,
-        _ => 10.0,
+    let networks = map.rows.iter().filter(|row| row.kind != RowKind::Group).count();
+    let (line, per_line) = match networks {
+        ..=LARGE_MAX => (16.0, LARGE_LINE),
+        9..=24 => (14.0, CELLS),
+        _ => (10.0, CELLS),
     };
     let mut y = TOP;
     let place = |row: &MapRow| {
+        let per_line = if row.kind == RowKind::Group { LARGE_LINE } else { per_line };
+        let lines = row.cells.len().div_ceil(per_line).max(1);
         #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
-        let cell = match row.kind {
-            RowKind::Group => (ROW_WIDTH / row.cells.len().max(1) as f64).clamp(4.0, CELL_MAX),
-            RowKind::Subnet(_) | RowKind::Block(_) => ROW_WIDTH / CELLS as f64,
-        };
-        let place = RowPlace { y, height, cell };
-        y += height + 3.0;
+        let (cell, height) = (ROW_WIDTH / per_line as f64, lines as f64 * line);
+        let place = RowPlace { y, line, cell, per_line, height };
+        y += height + if per_line < CELLS { 3.0 * GAP } else { GAP };
         place
     };
     map.rows.iter().map(place).collect()
@@ -62,7 +83,7 @@ pub(super) fn draw(map: &SubnetMap) -> String {
         "<svg id=\"map\" class=\"map\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
          aria-label=\"Map of the targets: one cell for each address; the table below has the numbers\">"
     );
-    svg.push_str(&axis(map));
+    svg.push_str(&axis(map, &places));
     for class in Class::ALL {
         let path: String = map
             .rows
@@ -76,7 +97,7 @@ pub(super) fn draw(map: &SubnetMap) -> String {
     }
     svg.push_str(&grid(map, &places));
     for (row, place) in map.rows.iter().zip(&places) {
-        let baseline = coordinate(place.y + place.height / 2.0 + 3.5);
+        let baseline = coordinate(place.y + place.line / 2.0 + 3.5);
         let _ = write!(
             svg,
             "<g><title>{}</title><text class=\"name\" x=\"{}\" y=\"{baseline}\">{}</text></g>",
@@ -98,18 +119,21 @@ fn describe(row: &MapRow) -> String {
     format!("{}: {}", row.name, counts.join(", "))
 }
 
-/// Returns the rectangles of the cells of a class, of which neighbours are one rectangle.
-fn path_of(cells: &Cells, class: Class, place: RowPlace) -> String {
+/// Returns the rectangles of the cells of a class, of which neighbours in a line are one rectangle.
+fn path_of(cells: &[Option<Class>], class: Class, place: RowPlace) -> String {
     let mut path = String::new();
-    let mut start = 0;
-    for run in cells.chunk_by(|one, next| one == next) {
-        if run[0] == Some(class) {
-            #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
-            let (x, width) = (start as f64 * place.cell + LEFT, run.len() as f64 * place.cell);
-            let (x, y, width) = (coordinate(x), coordinate(place.y), coordinate(width));
-            let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z", height = place.height);
+    for (line, cells) in cells.chunks(place.per_line).enumerate() {
+        let mut start = line * place.per_line;
+        for run in cells.chunk_by(|one, next| one == next) {
+            if run[0] == Some(class) {
+                let (x, y) = place.corner(start);
+                #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
+                let width = coordinate(run.len() as f64 * place.cell);
+                let (x, y, height) = (coordinate(x), coordinate(y), coordinate(place.line));
+                let _ = write!(path, "M{x} {y}h{width}v{height}h-{width}z");
+            }
+            start += run.len();
         }
-        start += run.len();
     }
     path
 }
@@ -118,27 +142,33 @@ fn path_of(cells: &Cells, class: Class, place: RowPlace) -> String {
 fn grid(map: &SubnetMap, places: &[RowPlace]) -> String {
     let mut path = String::new();
     for (row, place) in map.rows.iter().zip(places) {
-        for cell in 1..row.cells.len() {
+        for cell in 0..row.cells.len() {
+            let is_drawn = |cell: usize| row.cells.get(cell).is_some_and(Option::is_some);
+            let (x, y) = place.corner(cell);
+            let (x, y) = (coordinate(x), coordinate(y));
             // Between two addresses without a target there is nothing to separate.
-            if row.cells[cell - 1].is_some() || row.cells[cell].is_some() {
-                #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
-                let x = coordinate(cell as f64 * place.cell + LEFT);
-                let _ = write!(path, "M{x} {}v{}", coordinate(place.y), place.height);
+            if cell % place.per_line > 0 && (is_drawn(cell - 1) || is_drawn(cell)) {
+                let _ = write!(path, "M{x} {y}v{}", coordinate(place.line));
+            }
+            let above = cell.checked_sub(place.per_line);
+            if above.is_some_and(|above| is_drawn(above) || is_drawn(cell)) {
+                let _ = write!(path, "M{x} {y}h{}", coordinate(place.cell));
             }
         }
     }
     format!("<path class=\"grid\" d=\"{path}\"/>")
 }
 
-/// Returns the numbers of the last byte, or of the third one in a folded map.
-fn axis(map: &SubnetMap) -> String {
-    if !map.rows.iter().any(|row| row.kind != RowKind::Group) {
-        return String::new();
-    }
+/// Returns the numbers of the last byte, or of the third one in a folded map. A map with large cells has
+/// several lines for a network, and says so at the first one.
+fn axis(map: &SubnetMap, places: &[RowPlace]) -> String {
+    let first = map.rows.iter().zip(places).find(|(row, _)| row.kind != RowKind::Group);
+    let Some((_, place)) = first else { return String::new() };
     let mut svg = String::new();
-    for byte in [0, 32, 64, 96, 128, 160, 192, 224, 255] {
-        let x = coordinate(f64::from(byte) * 4.0 + LEFT + 2.0);
-        let name = if map.is_folded() { format!(".{byte}.0") } else { format!(".{byte}") };
+    for cell in (0..place.per_line).step_by(place.per_line / 8).chain([place.per_line - 1]) {
+        let (x, _) = place.corner(cell);
+        let x = coordinate(x + place.cell / 2.0);
+        let name = if map.is_folded() { format!(".{cell}.0") } else { format!(".{cell}") };
         let _ = write!(svg, "<text class=\"tick\" x=\"{x}\" y=\"11\">{name}</text>");
     }
     svg
@@ -149,11 +179,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neighbours_of_one_class_are_one_rectangle() {
-        let cells = [Some(Class::Ssh), Some(Class::Ssh), None, Some(Class::Telnet)].into();
-        let place = RowPlace { y: 18.0, height: 10.0, cell: 4.0 };
+    fn neighbours_of_one_class_in_a_line_are_one_rectangle() {
+        let cells = [Some(Class::Ssh), Some(Class::Ssh), None, Some(Class::Telnet)];
+        let place = RowPlace { y: 18.0, line: 10.0, cell: 4.0, per_line: 3, height: 20.0 };
         assert_eq!(path_of(&cells, Class::Ssh, place), "M150 18h8v10h-8z");
-        assert_eq!(path_of(&cells, Class::Telnet, place), "M162 18h4v10h-4z");
+        assert_eq!(path_of(&cells, Class::Telnet, place), "M150 28h4v10h-4z");
         assert_eq!(path_of(&cells, Class::Other, place), "");
     }
 }

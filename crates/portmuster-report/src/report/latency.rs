@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn each_time_is_in_one_bar_and_quantiles_are_times() {
-        let histogram = Histogram::new(vec![40_000.0, 0.2, 0.3, 7.0]);
+        let histogram = Histogram::new(vec![40_000.0, 0.125, 0.3, 7.0]);
         assert_eq!(histogram.times(), 4);
         assert_eq!((histogram.counts[0], histogram.counts[1], histogram.counts[17]), (1, 1, 1));
         assert_eq!(histogram.median_ms.map(|it| (it * 10.0).round()), Some(3.0));

@@ -13,7 +13,8 @@ const LINES_MAX: usize = 40;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SoftwareLine {
-    /// The software with its version, or the name of the protocol; `others` for those that are not listed.
+    /// The software with its version, the name of the protocol, or the service if neither is known. The last
+    /// line may sum up others.
     pub name: String,
     /// The service.
     pub service: String,
@@ -37,7 +38,7 @@ pub(super) fn lines(rows: &Collector) -> Vec<SoftwareLine> {
     let line = |((service, name), (count, weak)): ((u32, u32), (u64, u64))| {
         let service = rows.texts.get(service).to_owned();
         let name = rows.texts.get(name);
-        let name = if name.is_empty() { format!("{service}, unnamed") } else { name.to_owned() };
+        let name = if name.is_empty() { service.clone() } else { name.to_owned() };
         SoftwareLine { name, service, count, weak }
     };
     let mut lines: Vec<_> = counts.into_iter().map(line).collect();
@@ -84,6 +85,6 @@ mod tests {
         assert_eq!((lines[0].name.as_str(), lines[0].count), ("software 7", 2));
         assert_eq!(lines.len(), LINES_MAX);
         assert_eq!(lines.iter().map(|line| line.count).sum::<u64>(), 52);
-        assert!(lines.iter().any(|line| line.name == "silent, unnamed"));
+        assert!(lines.iter().any(|line| line.name == "silent"));
     }
 }

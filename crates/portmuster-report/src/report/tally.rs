@@ -119,7 +119,9 @@ fn limited(mut lines: Vec<TallyLine>) -> Vec<TallyLine> {
     if lines.len() > LINES_MAX {
         let rest = lines.split_off(LINES_MAX - 1);
         let mut classes = ClassCounts::default();
-        rest.iter().for_each(|line| classes.add_all(&line.classes));
+        for line in &rest {
+            classes.add_all(&line.classes);
+        }
         lines.push(TallyLine { name: format!("{} others", rest.len()), classes });
     }
     lines

@@ -94,6 +94,8 @@ impl Verdict {
         let coverage = match &record.account {
             _ if facts.is_partial => Coverage::Partial,
             Some(_) => Coverage::Counted,
+            // It began to write, and did not live to count.
+            None if record.started.is_some() => Coverage::Partial,
             None => Coverage::RowsOnly,
         };
         let targets = telnet + proven + doubts.iter().sum::<u64>();

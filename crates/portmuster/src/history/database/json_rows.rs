@@ -72,7 +72,7 @@ pub fn read_run_rows(
     choice: RunChoice,
     line: impl FnMut(&[u8]),
 ) -> Result<StoredRows, StoredRunError> {
-    let read = |view: &Connection, id| {
+    let read = |view: &Connection, id| -> Result<_, StoredRunErrorRepr> {
         let counts = read_lines(view, id, line)?;
         Ok((record(view, id)?, counts))
     };
@@ -96,8 +96,7 @@ fn read_lines(
     let mut buffer = Vec::new();
     for_each_row(view, id, &columns, |row| {
         buffer.clear();
-        push_json_line(&mut buffer, &row_object(row, &columns)?)
-            .map_err(|error| FromSqlError::other(error))?;
+        push_json_line(&mut buffer, &row_object(row, &columns)?).map_err(FromSqlError::other)?;
         line(buffer.trim_ascii_end());
         state(row, state_column)
     })
