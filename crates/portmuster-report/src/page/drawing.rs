@@ -84,6 +84,9 @@ pub(super) fn draw(map: &SubnetMap) -> String {
          aria-label=\"Map of the targets: one cell for each address; the table below has the numbers\">"
     );
     svg.push_str(&axis(map, &places));
+    for (row, place) in map.rows.iter().zip(&places) {
+        svg.push_str(&space(row, *place));
+    }
     for class in Class::ALL {
         let path: String = map
             .rows
@@ -117,6 +120,28 @@ fn describe(row: &MapRow) -> String {
     let counts: Vec<_> =
         counts.map(|(class, count)| format!("{} {}", grouped(*count), class.label())).collect();
     format!("{}: {}", row.name, counts.join(", "))
+}
+
+/// Returns the space of a network, and the number of the first cell of each line after the first.
+fn space(row: &MapRow, place: RowPlace) -> String {
+    if row.kind == RowKind::Group {
+        return String::new();
+    }
+    let (y, height) = (coordinate(place.y), coordinate(place.height));
+    let mut svg = format!(
+        "<rect class=\"space\" x=\"{LEFT}\" y=\"{y}\" width=\"{ROW_WIDTH}\" height=\"{height}\"/>"
+    );
+    for cell in (place.per_line..row.cells.len()).step_by(place.per_line) {
+        let (_, y) = place.corner(cell);
+        let (x, y) = (LEFT - 8.0, coordinate(y + place.line / 2.0 + 3.5));
+        let name = if matches!(row.kind, RowKind::Block(_)) {
+            format!(".{cell}.0")
+        } else {
+            format!(".{cell}")
+        };
+        let _ = write!(svg, "<text class=\"tick end\" x=\"{x}\" y=\"{y}\">{name}</text>");
+    }
+    svg
 }
 
 /// Returns the rectangles of the cells of a class, of which neighbours in a line are one rectangle.

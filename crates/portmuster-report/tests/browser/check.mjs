@@ -131,6 +131,7 @@ const scenarios = {
     assert.match(said, /^10\.20\./);
     await page.keyboard.press("Enter");
     assert.ok(await shown(page) < all, "the cell filters the table");
+    await page.locator("#map").scrollIntoViewIfNeeded();
     const box = await page.locator("#map").boundingBox();
     await page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.6);
     await page.waitForFunction((said) => document.querySelector("#map-says").textContent !== said, said);
