@@ -128,7 +128,7 @@ fn check_targets(
     let checker = checker.excluding(input.excludes().clone());
     let checker = checker.resuming(settled).resuming_silent(silent);
     let checker = if journaled.is_some() { checker.resumable() } else { checker };
-    let read = ReadInput::of(&input);
+    let read = input.read_parts();
     let (outcomes, interrupted) = match start(check, checker, input) {
         Ok(running) => running,
         Err(error) => return Ok(fail(&error.context("starting the run"))),
@@ -176,7 +176,7 @@ fn finish(
         status = status.min(Status::Usage);
         is_cut_short = true;
     }
-    let mut totals = input.totals(account, certainty);
+    let mut totals = input.totals(&account, certainty.as_ref());
     totals.is_cut_short = is_cut_short;
     if is_unread {
         // The run has neither gates nor a reader.

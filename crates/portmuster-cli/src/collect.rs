@@ -161,7 +161,7 @@ impl Collector<'_> {
         ending.certainty = certainty;
         let finished = self.progress.suspend(|| self.outputs.finish(&ending));
         written = written.and(finished);
-        let totals = self.input.totals(account, certainty);
+        let totals = self.input.totals(&account, certainty.as_ref());
         let report = self.gates.as_ref().map(|gates| gates.report(&totals));
         let summary = describe_run(&totals, report.as_ref(), ending.time, is_stopped);
         written = match (last, self.journaled) {

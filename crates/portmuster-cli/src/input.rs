@@ -17,14 +17,13 @@ mod list;
 mod read_input;
 mod streamed;
 
-pub(crate) use self::{
-    bad_lines::BadLines, errors::describe_item, read_input::ReadInput, streamed::SharedSkipped,
-};
 use self::{
+    bad_lines::BadLines,
     excludes::ReadExcludes,
     list::{List, is_file_on_stdin, open_regular},
-    streamed::{Stream, StreamRules, Streamed},
+    streamed::{SharedSkipped, Stream, StreamRules, Streamed},
 };
+pub(crate) use self::{errors::describe_item, read_input::ReadInput};
 
 /// Maximum number of targets of one run. At the default rate they take three years.
 const TARGETS_MAX: u128 = 1 << 40;
@@ -150,9 +149,14 @@ impl Input {
         self.bad_lines.clone()
     }
 
-    /// Returns the shared count of stream entries that are no targets.
-    pub(crate) fn streamed_skipped(&self) -> SharedSkipped {
-        self.streamed_skipped.clone()
+    /// Returns what the end of the run needs to know.
+    pub(crate) fn read_parts(&self) -> ReadInput {
+        ReadInput {
+            total: self.len(),
+            bad_lines: self.bad_lines(),
+            skipped: self.skipped(),
+            streamed_skipped: self.streamed_skipped.clone(),
+        }
     }
 
     /// Iterates over all targets, those of streams last.

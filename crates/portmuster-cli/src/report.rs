@@ -30,14 +30,12 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Status> {
     let run = Source::parse(&args.run)?;
     let since = args.since.as_deref().map(Source::parse).transpose()?;
     let reads = files(args, &run, since.as_ref());
-    let file = match args.output.as_deref().filter(|path| *path != Path::new("-")) {
-        Some(path) => Some(ReportFile::prepare(path, args.force, &reads)?),
-        None => {
-            reads.refuse_stdout()?;
-            refuse_terminal(args)?;
-            None
-        }
-    };
+    let named = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    let file = named.map(|path| ReportFile::prepare(path, args.force, &reads)).transpose()?;
+    if file.is_none() {
+        reads.refuse_stdout()?;
+        refuse_terminal(args)?;
+    }
     let sources = [Some(&run), since.as_ref()].into_iter().flatten();
     signals::exit_on_truncated_mapping(sources.filter(|it| it.is_database()).map(Source::path));
     let report = make(args, &run, since.as_ref())?;
@@ -132,8 +130,6 @@ fn changes(args: &ReportArgs, since: &Source, run: &Source) -> anyhow::Result<Ch
 mod tests {
     use portmuster::{PortState, Service, gates::Inconclusive};
     use portmuster_report::{Class, Doubt, classify};
-
-    use super::*;
 
     /// The report has its own table of what proves what, so that it needs no engine.
     #[test]

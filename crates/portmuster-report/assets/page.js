@@ -221,6 +221,8 @@ class Grid {
     this.sorted = null;
     this.isDescending = false;
     this.build(place);
+    // The most urgent first, as in the table without the script.
+    table.sort({ key: "class" }, false);
     this.show();
   }
 

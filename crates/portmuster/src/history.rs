@@ -34,6 +34,8 @@ mod diff;
 mod jsonl;
 mod read;
 mod run_results;
+#[cfg(feature = "sqlite")]
+mod stored_rows;
 mod table;
 mod target_result;
 #[cfg(test)]
@@ -44,11 +46,12 @@ pub use change_counts::ChangeCounts;
 pub use changes::Changes;
 #[cfg(feature = "sqlite")]
 pub use database::{
-    RunChoice, StoredRows, StoredRun, StoredRunError, StoredRunErrorKind, UnknownChoice, read_run,
-    read_run_rows,
+    RunChoice, StoredRun, StoredRunError, StoredRunErrorKind, UnknownChoice, read_run,
 };
 pub use jsonl::{ChangeRow, ChangesJsonl, SCHEMA, TargetResultRow};
 pub use read::{RowError, RowErrorKind, read_jsonl};
 pub use run_results::RunResults;
+#[cfg(feature = "sqlite")]
+pub use stored_rows::{StoredRows, read_run_rows};
 pub use table::ChangeTable;
 pub use target_result::TargetResult;

@@ -28,6 +28,7 @@ FILE#7 the run with id 7. `-` is stdin";
 /// Which run a report is about, and in which format it is written.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES_AND_STATUS, group = ArgGroup::new("format").args(["markdown", "json"]))]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Report {
     /// The run
     #[arg(value_name = "RUN", long_help = RUN)]

@@ -61,7 +61,7 @@ pub(super) fn write(
     rows: &File,
     mut output: &File,
     _scratch: &Path,
-    _rows: ResumePoint,
+    _end: ResumePoint,
     summary: &str,
 ) -> io::Result<ResumePoint> {
     let mut collector = Collector::default();

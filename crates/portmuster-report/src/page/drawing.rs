@@ -194,7 +194,13 @@ fn axis(map: &SubnetMap, places: &[RowPlace]) -> String {
         let (x, _) = place.corner(cell);
         let x = coordinate(x + place.cell / 2.0);
         let name = if map.is_folded() { format!(".{cell}.0") } else { format!(".{cell}") };
-        let _ = write!(svg, "<text class=\"tick\" x=\"{x}\" y=\"11\">{name}</text>");
+        // The last one ends at the edge.
+        let (x, class) = if cell + 1 == place.per_line {
+            (coordinate(LEFT + ROW_WIDTH), "tick end")
+        } else {
+            (x, "tick")
+        };
+        let _ = write!(svg, "<text class=\"{class}\" x=\"{x}\" y=\"11\">{name}</text>");
     }
     svg
 }

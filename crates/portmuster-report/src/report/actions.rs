@@ -59,7 +59,14 @@ fn about(report: &Report, class: Class, text: String, why: &str) -> Option<Actio
 fn telnet(report: &Report) -> Option<Action> {
     let count = counted(report.classes.of(Class::Telnet), "target", "targets");
     let text = format!("Turn off telnet on {count}.");
-    about(report, Class::Telnet, text, "It sends passwords in clear text.")
+    let why = match report.changes.as_ref().map(|changes| (changes.new_telnet, &changes.since)) {
+        Some((new @ 1.., since)) => format!(
+            "It sends passwords in clear text. {} new since {since}, prompts included.",
+            counted(new, "target is", "targets are")
+        ),
+        _ => "It sends passwords in clear text.".to_owned(),
+    };
+    about(report, Class::Telnet, text, &why)
 }
 
 fn likely(report: &Report) -> Option<Action> {

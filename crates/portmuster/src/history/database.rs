@@ -11,9 +11,6 @@ use rusqlite::{
 };
 use thiserror::Error;
 
-mod json_rows;
-
-pub use self::json_rows::{StoredRows, read_run_rows};
 use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{
     outcome::PortState,
@@ -138,7 +135,7 @@ pub enum StoredRunErrorKind {
 
 /// The causes of a [`StoredRunError`], with what its text says.
 #[derive(Debug, Error)]
-enum StoredRunErrorRepr {
+pub(super) enum StoredRunErrorRepr {
     #[error(transparent)]
     Database(#[from] DatabaseErrorRepr),
     #[error("no run {id}: {runs}")]
@@ -158,7 +155,7 @@ enum StoredRunErrorRepr {
 
 /// The number of runs in a database, and the ids of the first and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Runs {
+pub(super) struct Runs {
     count: i64,
     first: i64,
     last: i64,
@@ -207,7 +204,7 @@ fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRu
 
 /// Reads the run with `read`, which gets its id and counts its rows by state. Returns the value, and how
 /// the run has ended.
-fn in_run<T>(
+pub(super) fn in_run<T>(
     database: &Path,
     choice: RunChoice,
     read: impl FnOnce(&Connection, i64) -> Result<(T, StateCounts), StoredRunErrorRepr>,
@@ -256,14 +253,14 @@ fn runs(connection: &Connection) -> rusqlite::Result<Runs> {
 }
 
 /// Numbers of rows by state, in the order of [`PortState::ALL`].
-type StateCounts = [u64; PortState::ALL.len()];
+pub(super) type StateCounts = [u64; PortState::ALL.len()];
 
 /// How a run has ended, as its row in the database says.
-struct StoredEnding {
-    id: i64,
-    has_ended: bool,
+pub(super) struct StoredEnding {
+    pub(super) id: i64,
+    pub(super) has_ended: bool,
     /// Number of targets that it did not check.
-    left: u64,
+    pub(super) left: u64,
     /// Number of targets that it has counted; 0 until it ends.
     counted: StateCounts,
     /// The states all of whose targets have rows.
@@ -339,7 +336,7 @@ fn read_rows(
 
 /// Calls `read` with each row of a run, and counts the rows by the state that it returns. The first of the
 /// columns must be the id.
-fn for_each_row(
+pub(super) fn for_each_row(
     connection: &Connection,
     id: i64,
     columns: &[&str],
@@ -415,7 +412,7 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<PortStat
     Ok(state)
 }
 
-fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<PortState> {
+pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<PortState> {
     let name = row.get_ref(column)?.as_str()?;
     let state = PortState::ALL.into_iter().find(|state| state.name() == name);
     Ok(state.ok_or(FromSqlError::InvalidType)?)

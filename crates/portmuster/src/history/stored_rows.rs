@@ -8,7 +8,7 @@ use rusqlite::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{
+use super::database::{
     RunChoice, StateCounts, StoredEnding, StoredRunError, StoredRunErrorRepr, for_each_row, in_run,
     state,
 };
