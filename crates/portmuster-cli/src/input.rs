@@ -184,7 +184,7 @@ impl Input {
             ports: self.ports.clone(),
             excludes: self.excludes.clone(),
             bad_lines: self.bad_lines(),
-            skipped: self.streamed_skipped(),
+            skipped: self.streamed_skipped.clone(),
         }
     }
 
