@@ -1,0 +1,205 @@
+//! Makes two sample pages: of the lab's servers on loopback, and of a simulated /16.
+//!
+//! ```sh
+//! cargo run -p portmuster-report --example sample_pages -- target
+//! ```
+
+use std::{env, error::Error, fs, net::SocketAddr, path::Path, time::Duration};
+
+use portmuster::{
+    Account, Checker, Config, Outcome, PortState, Target,
+    config::{MaxMissed, Patience},
+    outcome::{Certainty, Weakness},
+    simulator::{Action, Endpoint, Network, ServerBehaviour, Simulator, draw},
+    sink::{Jsonl, Sink},
+};
+use portmuster_lab::Lab;
+use portmuster_report::{Collector, Facts, Report, RunRecord, WeaknessMeaning};
+use serde_json::json;
+
+/// The seed of the simulated network.
+const SEED: u64 = 64;
+
+/// Software of ssh servers, each with its methods of key exchange and its ciphers.
+const SOFTWARE: [(&str, &str, &str); 5] = [
+    (
+        "OpenSSH_9.9",
+        "mlkem768x25519-sha256,curve25519-sha256,kex-strict-s-v00@openssh.com",
+        "aes128-ctr",
+    ),
+    (
+        "OpenSSH_9.2p1 Debian-2",
+        "sntrup761x25519-sha512@openssh.com,curve25519-sha256",
+        "aes256-gcm@openssh.com",
+    ),
+    (
+        "OpenSSH_7.4",
+        "curve25519-sha256,diffie-hellman-group14-sha1",
+        "chacha20-poly1305@openssh.com,aes128-cbc",
+    ),
+    ("dropbear_2022.83", "curve25519-sha256", "aes128-ctr"),
+    ("Cisco-1.25", "diffie-hellman-group1-sha1", "3des-cbc,aes128-cbc"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = env::args().nth(1).ok_or("name the folder of the pages")?;
+    let folder = Path::new(&folder);
+    fs::write(folder.join("zoo.html"), zoo()?)?;
+    fs::write(folder.join("network.html"), network()?)?;
+    Ok(())
+}
+
+/// Returns the page of the lab's servers.
+fn zoo() -> Result<String, Box<dyn Error>> {
+    let lab = Lab::start(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+    let targets = lab.fixtures().map(|(fixture, endpoint)| {
+        let mut target = Target::from((endpoint.ip().to_string().as_str(), endpoint.port()));
+        target.label = Some(fixture.name.into());
+        target
+    });
+    let targets: Vec<_> = targets.collect();
+    let config = Config::builder()
+        .per_host(None)
+        .first_byte(Duration::from_secs(6))
+        .deadline(Duration::from_secs(7))
+        .build()?;
+    let mut outcomes = Checker::new(config).check(targets)?;
+    let rows = rows(outcomes.by_ref())?;
+    let record = record("portmuster check -i zoo.txt", &outcomes.account(), None);
+    page("zoo.jsonl", &rows, record)
+}
+
+/// Returns the page of a simulated /16 with ports 22 and 23, of whose hosts one in 64 is alive.
+fn network() -> Result<String, Box<dyn Error>> {
+    let network = Network::new(SEED)
+        .otherwise(ServerBehaviour::Silent)
+        .round_trip(Duration::from_millis(4))
+        .jitter(Duration::from_millis(9))
+        .loss(0.01)
+        .rule(endpoint);
+    let addresses = (0..=u16::MAX).map(|host| format!("10.20.{}.{}", host >> 8, host & 255));
+    let targets =
+        addresses.flat_map(|host| [22, 23].map(|port| Target::from((host.as_str(), port))));
+    let config =
+        Config::builder().patience(Patience::Adaptive).max_missed(MaxMissed::default()).build()?;
+    let run = Simulator::new(&config, &network).run(targets);
+    let command = "portmuster check 10.20.0.0/16 -p 22,23 -o sqlite=audit.db";
+    let record = record(command, &run.account, run.certainty.as_ref());
+    page("audit.db", &rows(run.outcomes.into_iter())?, record)
+}
+
+/// Returns how an endpoint of the simulated network behaves; `None`: it is silent.
+fn endpoint(endpoint: SocketAddr) -> Option<Endpoint> {
+    let host = SocketAddr::new(endpoint.ip(), 0);
+    if draw(SEED, host) >= 1.0 / 64.0 {
+        return None;
+    }
+    let kind = draw(SEED + 1, endpoint);
+    let behaviour = match endpoint.port() {
+        22 if kind < 0.9 => ssh(draw(SEED + 2, endpoint)),
+        23 if kind < 0.06 => ServerBehaviour::greets(b"\xff\xfd\x18\xff\xfb\x01\r\nrouter login: "),
+        23 if kind < 0.09 => ServerBehaviour::greets(b"\r\nPassword: "),
+        23 if kind < 0.12 => ServerBehaviour::greets(b"220 printer FTP server ready\r\n"),
+        _ => ServerBehaviour::Refuses { after: Duration::from_millis(5) },
+    };
+    Some(behaviour.into())
+}
+
+/// Returns an ssh server that sends its identification and its offer.
+fn ssh(draw: f64) -> ServerBehaviour {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is below 5")]
+    let (software, kex, ciphers) = SOFTWARE[(draw * 5.0) as usize % SOFTWARE.len()];
+    let mut bytes = format!("SSH-2.0-{software}\r\n").into_bytes();
+    bytes.extend(kex_init([
+        kex,
+        "ssh-ed25519",
+        ciphers,
+        ciphers,
+        "hmac-sha2-256",
+        "hmac-sha2-256",
+        "none",
+        "none",
+        "",
+        "",
+    ]));
+    let actions = vec![(Duration::from_millis(12), Action::Bytes(bytes))];
+    ServerBehaviour::Accepts { after: Duration::from_millis(1), actions, answer: None }
+}
+
+/// Returns the packet `SSH_MSG_KEXINIT` (RFC 4253 §6 and §7.1).
+fn kex_init(lists: [&str; 10]) -> Vec<u8> {
+    let mut payload = vec![20];
+    payload.extend([0; 16]);
+    for list in lists {
+        payload.extend(u32::try_from(list.len()).expect("it is short").to_be_bytes());
+        payload.extend(list.as_bytes());
+    }
+    payload.extend([0; 5]);
+    let padding = 8 - (payload.len() + 5) % 8 + 8;
+    let length = u32::try_from(payload.len() + padding + 1).expect("it is short");
+    let mut packet = length.to_be_bytes().to_vec();
+    packet.push(u8::try_from(padding).expect("it is short"));
+    packet.extend(payload);
+    packet.extend(vec![0; padding]);
+    packet
+}
+
+/// Returns outcomes as JSON lines.
+fn rows(outcomes: impl Iterator<Item = Outcome>) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut lines = Vec::new();
+    let mut sink = Jsonl::new(&mut lines);
+    for outcome in outcomes {
+        sink.write(&outcome)?;
+    }
+    Ok(lines)
+}
+
+/// Returns what a run has counted.
+fn record(command: &str, account: &Account, certainty: Option<&Certainty>) -> String {
+    let [open, closed, filtered, unresolved, unchecked] =
+        PortState::ALL.map(|state| account.state(state));
+    let certainty = certainty.map(|certainty| {
+        json!({
+            "silent": certainty.silent.targets,
+            "asked_again": certainty.silent.asked_again,
+            "answered": certainty.silent.answered,
+            "bound": certainty.missed_share(),
+            "bound_count": certainty.missed_max(),
+            "confidence": Certainty::CONFIDENCE,
+            "blocked": certainty.is_blocked(),
+            "controls": certainty.controls,
+            "silent_controls": certainty.silent_controls,
+        })
+    });
+    let record = json!({
+        "schema": 1,
+        "type": "summary",
+        "version": env!("CARGO_PKG_VERSION"),
+        "arguments": command,
+        "account": {
+            "targets": account.targets, "open": open, "closed": closed, "filtered": filtered,
+            "unresolved": unresolved, "unchecked": unchecked, "excluded": account.excluded,
+            "elapsed_ms": account.elapsed.as_secs_f64() * 1e3,
+        },
+        "loss": {
+            "found_on_retry": account.found_on_retry, "slowed": account.slowed,
+            "faults": account.faults, "syns": account.syns, "syns_lost": account.syns_lost,
+        },
+        "certainty": certainty,
+    });
+    record.to_string()
+}
+
+fn page(source: &str, rows: &[u8], record: String) -> Result<String, Box<dyn Error>> {
+    let mut collector = Collector::default();
+    for row in rows.split(|&byte| byte == b'\n') {
+        collector.add_line(row)?;
+    }
+    let mut facts = Facts::default();
+    source.clone_into(&mut facts.source);
+    facts.record = Some(RunRecord::parse(&record.into_bytes())?);
+    let meaning = |weakness: Weakness| WeaknessMeaning::new(weakness.name(), weakness.why());
+    facts.weaknesses = Weakness::ALL.map(meaning).into();
+    env!("CARGO_PKG_VERSION").clone_into(&mut facts.version);
+    Ok(Report::new(collector, facts).to_html())
+}
