@@ -175,6 +175,8 @@ fn record(command: &str, account: &Account, certainty: Option<&Certainty>) -> St
         "schema": 1,
         "type": "summary",
         "version": env!("CARGO_PKG_VERSION"),
+        // The time of a simulated run begins in 1970.
+        "started": "2026-11-30T20:00:00.000Z",
         "arguments": command,
         "account": {
             "targets": account.targets, "open": open, "closed": closed, "filtered": filtered,
