@@ -196,7 +196,7 @@ const scenarios = {
   async many() {
     const page = await open();
     const all = await shown(page);
-    assert.ok(all >= 300_000);
+    assert.ok(all > 8e6 / 32, "the table is higher than an element may be");
     await page.focus(".grid-box");
     await page.keyboard.press("End");
     assert.equal(Number(await page.locator(".grid-box tr.current").getAttribute("data-at")), all - 1);
