@@ -94,7 +94,10 @@ impl Report {
             details: data::details(&self.rows),
             map_data: data::map(&self.map),
         };
-        page.render().expect("writing to a string can't fail")
+        let mut page = page.render().expect("writing to a string can't fail");
+        // Text files end with a line break, by which a resumed run recognises its own.
+        page.push('\n');
+        page
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     folder::{Folder, output, read},
+    journal::JournaledRun,
     program::{Ended, Running, check, program, run, wait_until},
     servers::{start, target},
 };
@@ -44,7 +45,7 @@ fn page_of_a_database_has_the_targets_and_how_they_were_checked() {
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
     assert_eq!(ended.stderr, "portmuster: Telnet is left: 1 of 2 targets speaks it.\n");
     let html = read(&page);
-    assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"));
+    assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
     let account = "2 targets = 1 open + 1 closed + 0 filtered";
     for part in [&target(&telnet), "portmuster check", "default-src &#39;none&#39;", account] {
         assert!(html.contains(part) || html.contains(&part.replace("&#39;", "'")), "{part}");
@@ -206,4 +207,23 @@ fn page_documents_every_option_and_field() {
     let table = page.split("## The report in JSON").nth(1).expect("it has this part");
     let rows = table.split("\n## ").next().unwrap_or_default().matches("\n| `").count();
     assert_eq!(rows, fields.len());
+}
+
+#[test]
+fn resumed_run_completes_its_page() {
+    let (telnet, silent) = (start(Behaviour::Telnet), start(Behaviour::Silent));
+    let arguments = [&target(&telnet), &target(&silent), "--first-byte=1h", "--deadline=1h"];
+    let arguments = [&arguments[..], &["--speak-first=never"]].concat();
+    let run = JournaledRun::new(&["jsonl", "html"], &arguments);
+    run.kill_with(1);
+    let file = run.file("html");
+    assert!(read(&file).contains(&format!("\"port\":{}", telnet.endpoint().port())));
+    drop(silent);
+    for _ in 0..2 {
+        let ended = run.resume();
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        let page = read(&file);
+        assert!(page.starts_with("<!doctype html>") && page.contains(&target(&telnet)));
+        assert!(page.contains("2 targets = "), "both targets are counted");
+    }
 }
