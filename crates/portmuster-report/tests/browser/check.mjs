@@ -173,6 +173,8 @@ const scenarios = {
         const page = await open({ javaScriptEnabled, viewport: { width, height: 900 } });
         await picture(page, `${javaScriptEnabled ? "script" : "plain"}-${width}`);
         await assertNoOverflow(page, `hostile ${width}`);
+        const heights = await page.locator("thead th").evaluateAll((cells) => cells.map((cell) => cell.clientHeight));
+        assert.ok(Math.max(...heights) < 100, "no name makes the head of a table tall");
         if (javaScriptEnabled) {
           assert.equal(await page.evaluate(() => window.hacked), undefined);
           assert.equal(await page.locator("img, iframe, object, embed, form, a[href^=javascript]").count(), 0);
