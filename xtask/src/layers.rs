@@ -27,11 +27,12 @@ use modules::Modules;
 use sources::Sources;
 
 /// The folders of the crates, from the root of the repository.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "crates/portmuster",
     "crates/portmuster-cli",
     "crates/portmuster-lab",
     "crates/portmuster-python",
+    "crates/portmuster-report",
     "bench",
     "xtask",
 ];

@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// The folders that have pages, from the root of the repository.
-const FOLDERS: [&str; 7] = [
+const FOLDERS: [&str; 8] = [
     ".",
     "bench",
     "crates/portmuster",
     "crates/portmuster-cli",
     "crates/portmuster-lab",
     "crates/portmuster-python",
+    "crates/portmuster-report",
     "docs",
 ];
 

@@ -11,23 +11,25 @@ use crate::{
 mod actions;
 mod changes;
 mod latency;
+mod open_target;
 mod run;
 mod software;
 mod tally;
 mod verdict;
 mod weaknesses;
 
-use self::tally::Tallies;
 pub use self::{
     actions::Action,
     changes::{ChangeCount, ChangeLine, ChangesSection},
     latency::{Histogram, LatencySection},
+    open_target::OpenTarget,
     run::RunSection,
     software::SoftwareLine,
     tally::{ClassCounts, TallyLine},
     verdict::{Coverage, DoubtCount, Verdict, VerdictKind},
     weaknesses::{PostQuantum, WeaknessLine, WeaknessSection},
 };
+use self::{actions::Situation, tally::Tallies};
 
 /// The version of the fields of a report in JSON. A version may gain fields; the meaning of a field never
 /// changes.
@@ -75,28 +77,6 @@ pub struct Report {
     pub(crate) rows: Collector,
 }
 
-/// An open target.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct OpenTarget {
-    /// The host and port as one text.
-    pub target: String,
-    /// The class.
-    pub class: &'static str,
-    /// The service.
-    pub service: String,
-    /// The software of an ssh server, or the protocol of another service; empty if unknown.
-    pub software: String,
-    /// The weaknesses.
-    pub findings: Vec<String>,
-    /// The label; empty if it has none.
-    pub label: String,
-    /// Milliseconds until the connection was accepted; `None`: unknown.
-    pub connect_ms: Option<f32>,
-    /// Milliseconds until the first byte arrived; `None`: none arrived, or unknown.
-    pub first_byte_ms: Option<f32>,
-}
-
 impl Report {
     /// Makes the report on a run.
     #[must_use]
@@ -126,11 +106,16 @@ impl Report {
             post_quantum: PostQuantum::new(&rows),
             latency: LatencySection::new(&rows),
             run: run_section(&rows, record, facts),
-            open: open_targets(&rows),
+            open: open_target::list(&rows),
             map,
             rows,
         };
-        report.actions = actions::list(&report);
+        report.actions = actions::list(&Situation {
+            verdict: &report.verdict,
+            classes: &report.classes,
+            changes: report.changes.as_ref(),
+            open: &report.open,
+        });
         report
     }
 
@@ -151,23 +136,4 @@ fn run_section(rows: &Collector, record: RunRecord, facts: Facts) -> RunSection 
     let times = times.map(|open| rows.open[open as usize].time).filter(|&time| time > 0);
     let (first, last) = (times.clone().min(), times.max());
     RunSection::new(rows.targets.len() as u64, first.zip(last), record, facts)
-}
-
-fn open_targets(rows: &Collector) -> Vec<OpenTarget> {
-    let open = rows.targets.iter().filter_map(|entry| {
-        let port = &rows.open[entry.open? as usize];
-        let text = |id| rows.texts.get(id).to_owned();
-        let protocol = text(port.protocol);
-        Some(OpenTarget {
-            target: entry.host.with_port(entry.port),
-            class: entry.class.name(),
-            service: text(port.service),
-            software: if protocol.is_empty() { text(port.software) } else { protocol },
-            findings: text(port.findings).split_whitespace().map(str::to_owned).collect(),
-            label: text(entry.label),
-            connect_ms: port.connect_ms,
-            first_byte_ms: port.first_byte_ms,
-        })
-    });
-    open.collect()
 }

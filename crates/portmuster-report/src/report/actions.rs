@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::Report;
+use super::{
+    changes::ChangesSection, open_target::OpenTarget, tally::ClassCounts, verdict::Verdict,
+};
 use crate::{
     class::{Class, Doubt},
     text::counted,
@@ -34,59 +36,67 @@ pub struct Action {
     pub filter: String,
 }
 
+/// What actions follow from.
+pub(super) struct Situation<'a> {
+    pub(super) verdict: &'a Verdict,
+    pub(super) classes: &'a ClassCounts,
+    pub(super) changes: Option<&'a ChangesSection>,
+    pub(super) open: &'a [OpenTarget],
+}
+
 /// Returns what to do.
-pub(super) fn list(report: &Report) -> Vec<Action> {
+pub(super) fn list(situation: &Situation<'_>) -> Vec<Action> {
     let mut actions = Vec::new();
-    actions.extend(telnet(report));
-    actions.extend(likely(report));
-    actions.extend(severe(report));
-    actions.extend(silent_services(report));
-    actions.extend(coverage(report));
-    actions.extend(weak(report));
+    actions.extend(telnet(situation));
+    actions.extend(likely(situation));
+    actions.extend(severe(situation));
+    actions.extend(silent_services(situation));
+    actions.extend(coverage(situation));
+    actions.extend(weak(situation));
     actions.truncate(ACTIONS_MAX);
     actions
 }
 
 /// Returns an action about the open targets of a class.
-fn about(report: &Report, class: Class, text: String, why: &str) -> Option<Action> {
-    let count = report.classes.of(class);
-    let of_class = report.open.iter().filter(|target| target.class == class.name());
+fn about(situation: &Situation<'_>, class: Class, text: String, why: &str) -> Option<Action> {
+    let count = situation.classes.of(class);
+    let of_class = situation.open.iter().filter(|target| target.class == class.name());
     let targets = of_class.take(NAMED_MAX).map(|target| target.target.clone()).collect();
     let filter = class.name().to_owned();
     (count > 0).then(|| Action { text, why: why.to_owned(), targets, count, filter })
 }
 
-fn telnet(report: &Report) -> Option<Action> {
-    let count = counted(report.classes.of(Class::Telnet), "target", "targets");
+fn telnet(situation: &Situation<'_>) -> Option<Action> {
+    let count = counted(situation.classes.of(Class::Telnet), "target", "targets");
     let text = format!("Turn off telnet on {count}.");
-    let why = match report.changes.as_ref().map(|changes| (changes.new_telnet, &changes.since)) {
+    let why = match situation.changes.map(|changes| (changes.new_telnet, &changes.since)) {
         Some((new @ 1.., since)) => format!(
             "It sends passwords in clear text. {} new since {since}, prompts included.",
             counted(new, "target is", "targets are")
         ),
         _ => "It sends passwords in clear text.".to_owned(),
     };
-    about(report, Class::Telnet, text, &why)
+    about(situation, Class::Telnet, text, &why)
 }
 
-fn likely(report: &Report) -> Option<Action> {
-    let count = counted(report.classes.of(Class::Likely), "prompt", "prompts");
+fn likely(situation: &Situation<'_>) -> Option<Action> {
+    let count = counted(situation.classes.of(Class::Likely), "prompt", "prompts");
     let text = format!("Find out what is behind {count}.");
-    about(report, Class::Likely, text, "They look like telnet, and no telnet command proves it.")
+    about(situation, Class::Likely, text, "They look like telnet, and no telnet command proves it.")
 }
 
-fn silent_services(report: &Report) -> Option<Action> {
-    let count = counted(report.classes.of(Class::Unproven), "open port", "open ports");
+fn silent_services(situation: &Situation<'_>) -> Option<Action> {
+    let count = counted(situation.classes.of(Class::Unproven), "open port", "open ports");
     let text = format!("Identify {count} that prove nothing.");
-    about(report, Class::Unproven, text, "Telnet may be behind each of them.")
+    about(situation, Class::Unproven, text, "Telnet may be behind each of them.")
 }
 
 /// Returns an action about servers whose sessions can be read or changed.
-fn severe(report: &Report) -> Option<Action> {
-    let is_severe = |target: &&super::OpenTarget| {
+fn severe(situation: &Situation<'_>) -> Option<Action> {
+    let is_severe = |target: &&OpenTarget| {
         target.findings.iter().any(|finding| SEVERE.contains(&finding.as_str()))
     };
-    let servers: Vec<_> = report.open.iter().filter(is_severe).collect();
+    let servers: Vec<_> = situation.open.iter().filter(is_severe).collect();
     let first = servers.first()?.findings.iter().find(|it| SEVERE.contains(&it.as_str()))?;
     let count = counted(servers.len() as u64, "ssh server", "ssh servers");
     Some(Action {
@@ -98,14 +108,14 @@ fn severe(report: &Report) -> Option<Action> {
     })
 }
 
-fn weak(report: &Report) -> Option<Action> {
-    let count = counted(report.classes.of(Class::WeakSsh), "ssh server", "ssh servers");
+fn weak(situation: &Situation<'_>) -> Option<Action> {
+    let count = counted(situation.classes.of(Class::WeakSsh), "ssh server", "ssh servers");
     let text = format!("Remove weak algorithms from {count}.");
-    about(report, Class::WeakSsh, text, "")
+    about(situation, Class::WeakSsh, text, "")
 }
 
 /// Returns an action about the largest group of targets without an answer.
-fn coverage(report: &Report) -> Option<Action> {
+fn coverage(situation: &Situation<'_>) -> Option<Action> {
     let closed_kinds = [
         (
             Doubt::Filtered,
@@ -118,9 +128,10 @@ fn coverage(report: &Report) -> Option<Action> {
         (Doubt::Excluded, "Check excluded targets in another way."),
         (Doubt::NoRow, "Make the report of an output that has all rows, with --show all."),
     ];
-    let largest = closed_kinds.into_iter().max_by_key(|(doubt, _)| report.verdict.doubtful(*doubt));
+    let largest =
+        closed_kinds.into_iter().max_by_key(|(doubt, _)| situation.verdict.doubtful(*doubt));
     let (doubt, text) = largest?;
-    let count = report.verdict.doubtful(doubt);
+    let count = situation.verdict.doubtful(doubt);
     (count > 0).then(|| Action {
         text: text.to_owned(),
         why: format!("{} {}.", counted(count, "target", "targets"), doubt.meaning()),
