@@ -327,7 +327,7 @@ fn resume_of_a_run_that_was_killed_before_it_replaced_the_rows_replaces_them() {
 #[test]
 fn full_disk_while_grouping_leaves_the_rows_and_resume_groups_them() {
     let folder = Folder::new();
-    let script = "mount -t tmpfs -o size=600k none \"$1\"
+    let script = "mount -t tmpfs -o size=660k none \"$1\"
         cd \"$1\"
         status=0
         run() { \"$portmuster\" check 127.0.0.1:1-2000 --rate max -o xml=rows.xml --journal journal ${1-} || status=$?; }
