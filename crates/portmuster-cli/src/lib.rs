@@ -112,9 +112,7 @@ fn run_command(command: Command, arguments: &[OsString]) -> u8 {
         Command::Schema => Ok(terminal::print(&mut io::stdout(), row_schema().as_bytes())),
         Command::Completions(completions) => Ok(completions::run(&completions)),
         Command::Man(man) => man::run(&man),
-        Command::Worker => {
-            return u8::from(portmuster::worker_main() != ExitCode::SUCCESS);
-        }
+        Command::Worker => return worker_code(portmuster::worker_main()),
     };
     status
         .unwrap_or_else(|error| {
@@ -122,6 +120,11 @@ fn run_command(command: Command, arguments: &[OsString]) -> u8 {
             Status::Usage
         })
         .code()
+}
+
+/// Returns the number of the exit status of a worker, which is not readable otherwise.
+fn worker_code(status: ExitCode) -> u8 {
+    (0..=u8::MAX).find(|&code| ExitCode::from(code) == status).unwrap_or(1)
 }
 
 /// Prints what is wrong with the command line and what to type instead. Returns whether it contains a

@@ -12,6 +12,7 @@ use self::file::ReportFile;
 use crate::{
     args::{Report as ReportArgs, ReportFormat},
     formats::report_facts,
+    progress::Steps,
     read_files::ReadFiles,
     run_source::{RunRemarks, Source},
     signals,
@@ -38,16 +39,20 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Status> {
     }
     let sources = [Some(&run), since.as_ref()].into_iter().flatten();
     signals::exit_on_truncated_mapping(sources.filter(|it| it.is_database()).map(Source::path));
-    let report = make(args, &run, since.as_ref())?;
+    let progress = (!args.quiet).then(|| Steps::start(2 + u64::from(since.is_some())));
+    let report = make(args, &run, since.as_ref(), progress.as_ref())?;
+    begin_step(progress.as_ref(), "writing the report".to_owned());
     let text = match args.format() {
         ReportFormat::Html => report.to_html(),
         ReportFormat::Markdown => report.to_markdown(),
         ReportFormat::Json => report.to_json(),
     };
-    let Some(file) = file else {
+    let written = file.as_ref().map(|file| file.write(text.as_bytes()));
+    drop(progress);
+    let Some(written) = written else {
         return Ok(terminal::print(&mut io::stdout().lock(), text.as_bytes()));
     };
-    if let Err(error) = file.write(text.as_bytes()) {
+    if let Err(error) = written {
         terminal::error(&error);
         return Ok(Status::Incomplete);
     }
@@ -77,12 +82,28 @@ fn refuse_terminal(args: &ReportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn make(args: &ReportArgs, run: &Source, since: Option<&Source>) -> anyhow::Result<Report> {
+/// Shows what the program does next; `None`: progress is not shown.
+fn begin_step(progress: Option<&Steps>, what: String) {
+    if let Some(progress) = progress {
+        progress.begin(what);
+    }
+}
+
+fn make(
+    args: &ReportArgs,
+    run: &Source,
+    since: Option<&Source>,
+    progress: Option<&Steps>,
+) -> anyhow::Result<Report> {
     let mut rows = Collector::default();
+    begin_step(progress, format!("reading {}", run.name()));
     let remarks = run.read_lines(args.quiet, |_, line| Ok(rows.add_line(line)?))?;
     let mut facts = report_facts(run.name());
     facts.is_partial = remarks.defect.is_some();
     facts.record = record(args, remarks)?;
+    if let Some(since) = since {
+        begin_step(progress, format!("comparing with {}", since.name()));
+    }
     facts.changes = since.map(|since| changes(args, since, run)).transpose()?;
     Ok(Report::new(rows, facts))
 }

@@ -91,13 +91,13 @@ impl Source {
             return Ok(run);
         }
         if let Some(defect) = defect {
-            terminal::note(format!(
+            terminal::note_over_progress(&format!(
                 "{} {defect}: nothing is known about its missing targets",
                 self.name
             ));
         }
         if run.rows() == 0 {
-            terminal::note(format!("{} has no rows", self.name));
+            terminal::note_over_progress(&format!("{} has no rows", self.name));
         }
         Ok(run)
     }
@@ -140,7 +140,7 @@ impl Source {
     ) -> anyhow::Result<RunRemarks> {
         let remarks = self.lines(add).with_context(|| format!("reading the run {}", self.name))?;
         if let Some(defect) = remarks.defect.as_ref().filter(|_| !quiet) {
-            terminal::note(format!(
+            terminal::note_over_progress(&format!(
                 "{} {defect}: nothing is known about its missing targets",
                 self.name
             ));

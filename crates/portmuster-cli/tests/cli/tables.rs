@@ -3,6 +3,7 @@
 use portmuster_lab::Behaviour;
 
 use crate::{
+    folder::ListFile,
     program::{check, program, run},
     servers::{own_address, start, target},
     terminal::shown_in,
@@ -78,10 +79,14 @@ fn sorting_and_grouping_need_a_table_on_stdout() {
 
 #[test]
 fn labels_of_lists_and_streams_have_a_column() {
-    let list = "127.0.0.1:1 rack 4\n127.0.0.1:2\n";
-    let arguments = ["check", "-i", "-", "--show=all"];
-    let ended = run(program().args(arguments).write_stdin(list));
-    assert!(ended.stdout.contains("LABEL") && ended.stdout.contains(" rack 4 "), "{ended:?}");
+    let list = ListFile::new("127.0.0.1:1 rack 4\n127.0.0.1:2\n");
+    let stream = "127.0.0.1:1 rack 4\n";
+    let arguments = ["check", "--show=all", "-i"];
+    let from_file = run(program().args(arguments).arg(&list.path));
+    let from_stream = run(program().args(arguments).arg("-").write_stdin(stream));
+    for ended in [from_file, from_stream] {
+        assert!(ended.stdout.contains("LABEL") && ended.stdout.contains(" rack 4 "), "{ended:?}");
+    }
     let ended = check(["127.0.0.1:1", "--show=all"]);
     assert!(!ended.stdout.contains("LABEL"), "{ended:?}");
 }
