@@ -10,7 +10,7 @@
 //! rows.add_line(br#"{"schema":1,"host":"10.0.0.5","port":23,"state":"closed","reason":"refused"}"#)?;
 //! let report = Report::new(rows, Facts::default());
 //! assert_eq!((report.verdict.telnet, report.verdict.proven), (0, 1));
-//! assert!(report.to_html().contains("default-src 'none'"));
+//! assert!(report.to_html().starts_with("<!doctype html>"));
 //! # Ok::<(), portmuster_report::RowError>(())
 //! ```
 //!
