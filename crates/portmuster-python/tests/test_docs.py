@@ -1,4 +1,4 @@
-"""The page about the package: its programs run, and it names everything."""
+"""The page about the package, and the front page: their programs run, and the page names everything."""
 
 import doctest
 import inspect
@@ -9,9 +9,11 @@ import pytest
 
 import portmuster
 
-PAGE = pathlib.Path(__file__).parents[3] / "docs" / "python.md"
+ROOT = pathlib.Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "python.md"
 TEXT = PAGE.read_text()
-PROGRAMS = re.findall(r"(<!-- only compiled: [^\n]*\n)?^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"(<!-- only compiled: [^\n]*\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PROGRAMS = [block for page in (PAGE, ROOT / "README.md") for block in BLOCK.findall(page.read_text())]
 
 
 @pytest.mark.parametrize(("is_only_compiled", "program"), PROGRAMS, ids=range(len(PROGRAMS)))
@@ -26,8 +28,8 @@ def test_program_of_the_page_runs(is_only_compiled, program):
             value()
 
 
-def test_page_has_the_programs_that_it_promises():
-    assert len(PROGRAMS) >= 9
+def test_pages_have_the_programs_that_they_promise():
+    assert len(PROGRAMS) >= 10
 
 
 @pytest.mark.parametrize(
