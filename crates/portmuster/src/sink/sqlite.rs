@@ -365,6 +365,8 @@ impl PreparedRun {
         let committed = connection.execute_batch("COMMIT");
         let lifted = committed.and_then(|()| connection::lift_limit(connection));
         lifted.map_err(DatabaseErrorRepr::from)?;
+        // Otherwise a short run would not notice that the file was truncated before its first commit.
+        self.0.check_lengths()?;
         Ok(self.0)
     }
 }

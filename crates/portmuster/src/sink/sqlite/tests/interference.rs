@@ -105,6 +105,17 @@ fn truncation_of_the_file_during_a_run_is_detected() {
 }
 
 #[test]
+fn truncation_before_the_first_commit_of_a_new_database_is_detected() {
+    let database = ScratchDatabase::new();
+    let mut sink = database.begin();
+    let file = fs::File::options().write(true).open(database.file()).expect("the file exists");
+    file.set_len(0).expect("the file can be truncated");
+    write(&mut sink, 1);
+    let error = sink.finish(&ending()).expect_err("the file is damaged");
+    assert!(error.to_string().starts_with("another program has truncated the file"), "{error}");
+}
+
+#[test]
 fn truncation_of_the_log_during_a_run_is_detected() {
     let truncate = |log: &Path| fs::File::create(log).map(drop);
     let remove = |log: &Path| fs::remove_file(log);
