@@ -50,8 +50,18 @@ fn is_hidden(letter: char) -> bool {
             | GeneralCategory::PrivateUse
             | GeneralCategory::Surrogate
             | GeneralCategory::Unassigned
-    ) || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
+    ) || is_blank(letter)
+        || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
         || CodePointSetData::new::<BidiControl>().contains(letter)
+}
+
+/// Returns whether the glyph of a character is empty although no Unicode property says so: the same
+/// characters that `portmuster` escapes in rows.
+fn is_blank(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{2800}' | '\u{fffc}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1d159}'
+    )
 }
 
 /// Shortens a text to at most `limit` characters, of which the last is then `…`.
@@ -131,6 +141,13 @@ pub(crate) fn duration(time: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_with_an_empty_glyph_are_escaped() {
+        for letter in ['\u{2800}', '\u{fffc}', '\u{13441}', '\u{13442}', '\u{16fe4}', '\u{1d159}'] {
+            assert!(is_hidden(letter), "{letter:?}");
+        }
+    }
 
     #[test]
     fn hostile_bytes_become_visible_ascii() {
