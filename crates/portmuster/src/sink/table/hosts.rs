@@ -8,7 +8,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use super::{
-    layout::{LABEL_COLUMNS, LABEL_COLUMNS_NARROW, Paint, address_of_name, colour},
+    layout::{LABEL_COLUMNS, LABEL_COLUMNS_NARROW, NARROW, Paint, address_of_name, colour},
     order::{TableOrder, host_key},
 };
 use crate::{
@@ -30,9 +30,6 @@ const SOFTWARE_MAX: usize = 32;
 
 /// The fewest columns of the ports.
 const PORTS_MIN: usize = 16;
-
-/// Terminals with fewer columns are narrow.
-const NARROW: usize = 80;
 
 /// The most columns of the ports of a host if the width is not limited. A host may have 65,535 ports.
 const PORTS_MAX: usize = 1 << 20;

@@ -25,7 +25,7 @@ pub(super) const LABEL_COLUMNS: usize = 16;
 pub(super) const LABEL_COLUMNS_NARROW: usize = 10;
 
 /// Terminals with fewer columns beside the label are narrow.
-const NARROW: usize = 80;
+pub(super) const NARROW: usize = 80;
 
 /// The fewest columns that a long target leaves to the last column.
 const LAST_COLUMNS_MIN: usize = 12;
