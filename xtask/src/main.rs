@@ -40,7 +40,7 @@ usage: cargo xtask COMMAND
                    Python, examples, packages, oldest Rust, public API, dependencies, advisories
   book             check the links of all pages, and build docs/ as a book in target/book
   layers           check imports between files, lengths of files and functions, names of types
-  test             run setup, tests and doc tests
+  test             run setup and every test: of Rust, of its documentation, of Python, of the examples
   python           build and install the Python package in target/python, and test it
   examples         run the examples of the library and check their output
   package          package the crates; test the packages and a program that depends on them

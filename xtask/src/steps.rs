@@ -33,8 +33,8 @@ pub(crate) const CI: &[Step] = &[
     ADVISORIES,
 ];
 
-/// The steps of `cargo xtask test`.
-pub(crate) const TEST: &[Step] = &[PREPARE, TESTS, DOC_TESTS];
+/// The steps of `cargo xtask test`: all that run something of ours and look at what it does.
+pub(crate) const TEST: &[Step] = &[PREPARE, TESTS, DOC_TESTS, PYTHON, EXAMPLES];
 
 /// The step of `cargo xtask layers`.
 pub(crate) const LAYERS_ONLY: &[Step] = &[LAYERS];
