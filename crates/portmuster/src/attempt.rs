@@ -101,8 +101,8 @@ pub(crate) struct Attempt {
     endpoint: SocketAddr,
     started: Instant,
     opening: Opening,
-    /// How long after its start to wait for an answer; `None`: the whole timeout.
-    patience: Option<Duration>,
+    /// Until when to wait for an answer; [`Instant::NEVER`]: for the whole timeout.
+    answer_by: Instant,
     /// How often the system has repeated the SYN; `None` if that is not known.
     syns_repeated: Option<u8>,
     stage: Stage,
@@ -128,7 +128,7 @@ impl Attempt {
             endpoint,
             started: now,
             opening,
-            patience: None,
+            answer_by: Instant::NEVER,
             syns_repeated: None,
             stage: Stage::Starting,
         }
@@ -136,7 +136,8 @@ impl Attempt {
 
     /// Sets how long to wait for an answer; `None`: the whole timeout.
     pub(crate) fn patience(self, patience: Option<Duration>) -> Self {
-        Self { patience, ..self }
+        let answer_by = patience.map_or(Instant::NEVER, |patience| self.started.after(patience));
+        Self { answer_by, ..self }
     }
 
     /// Sets which side speaks first.
@@ -209,7 +210,7 @@ impl Attempt {
     pub(crate) fn sent(&mut self, now: Instant, limits: &Limits) {
         if let Stage::Connecting = self.stage {
             let late = now.since(self.started);
-            self.patience = Some(self.patience.unwrap_or(limits.timeout) + late);
+            self.answer_by = self.answer_by(limits).after(late);
         }
     }
 
@@ -228,10 +229,16 @@ impl Attempt {
     /// Returns the next timer to expire, and when. Events may change it.
     pub(crate) fn deadline(&self, limits: &Limits) -> (Timer, Instant) {
         match &self.stage {
-            Stage::Starting | Stage::Connecting => {
-                (Timer::Connect, self.started.after(self.patience.unwrap_or(limits.timeout)))
-            }
+            Stage::Starting | Stage::Connecting => (Timer::Connect, self.answer_by(limits)),
             Stage::Talking(conversation) => conversation.deadline(limits),
+        }
+    }
+
+    /// Returns until when to wait for an answer.
+    fn answer_by(&self, limits: &Limits) -> Instant {
+        match self.answer_by {
+            Instant::NEVER => self.started.after(limits.timeout),
+            answer_by => answer_by,
         }
     }
 

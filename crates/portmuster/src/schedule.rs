@@ -395,7 +395,7 @@ impl Schedule {
             self.starts += 1;
             let patience = self.patience_for(id, endpoint.ip());
             let opening = self.checks[id.0].opening();
-            self.checks[id.0].started(patience);
+            self.checks[id.0].started(patience.is_none());
             return Some(Start { id, endpoint, opening, patience });
         }
     }

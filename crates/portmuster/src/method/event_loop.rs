@@ -170,7 +170,6 @@ pub(crate) struct EventLoop<N> {
     active: Vec<Option<Active>>,
     open: usize,
     deadlines: Deadlines,
-    serial: u64,
     ready: Vec<Socket>,
     /// Refusals in this turn, which may turn out to be ICMP's: index of the report, and endpoint.
     refused: Vec<(usize, SocketAddr)>,
@@ -182,8 +181,6 @@ pub(crate) struct EventLoop<N> {
 struct Active {
     id: CheckId,
     attempt: Attempt,
-    /// Tells this attempt from earlier ones on the same socket.
-    serial: u64,
     /// The earliest of its deadlines in the queues.
     queued: Instant,
 }
@@ -196,7 +193,6 @@ impl<N: Net> EventLoop<N> {
             active: Vec::new(),
             open: 0,
             deadlines: Deadlines::default(),
-            serial: 0,
             ready: Vec::new(),
             refused: Vec::new(),
         }
@@ -247,17 +243,15 @@ impl<N: Net> EventLoop<N> {
                 ended
             }
             Ok(socket) => {
-                self.serial += 1;
                 self.open += 1;
                 let now = self.driver.net.now();
                 self.driver.sent(&mut attempt, now);
                 let (timer, at) = self.driver.deadline(&attempt);
-                self.deadlines.push(timer, Due { at, socket, serial: self.serial });
+                self.deadlines.push(timer, Due { at, socket });
                 if self.active.len() <= socket.0 {
                     self.active.resize_with(socket.0 + 1, || None);
                 }
-                self.active[socket.0] =
-                    Some(Active { id, attempt, serial: self.serial, queued: at });
+                self.active[socket.0] = Some(Active { id, attempt, queued: at });
                 now
             }
         }
@@ -329,7 +323,7 @@ impl<N: Net> EventLoop<N> {
         // byte by byte moves it with every byte.
         if at < active.queued {
             active.queued = at;
-            self.deadlines.push(timer, Due { at, socket, serial: active.serial });
+            self.deadlines.push(timer, Due { at, socket });
         }
     }
 
@@ -374,15 +368,13 @@ impl<N: Net> EventLoop<N> {
 struct Due {
     at: Instant,
     socket: Socket,
-    serial: u64,
 }
 
 impl Due {
-    /// Returns false if it is stale: its attempt has ended, or an earlier deadline has replaced it.
+    /// Returns false if it is stale: its attempt has ended, or an earlier deadline has replaced it. One
+    /// that was queued for an earlier attempt on the socket counts if it is at the same time.
     fn is_current(&self, active: &[Option<Active>]) -> bool {
-        active[self.socket.0]
-            .as_ref()
-            .is_some_and(|active| active.serial == self.serial && active.queued == self.at)
+        active[self.socket.0].as_ref().is_some_and(|active| active.queued == self.at)
     }
 }
 
@@ -449,14 +441,14 @@ mod tests {
     fn two_kinds_of_connection_attempts_stay_in_their_queues() {
         let mut deadlines = Deadlines::default();
         let at = |milliseconds| Instant::START.after(Duration::from_millis(milliseconds));
-        let due = |at, serial| Due { at, socket: Socket(0), serial };
+        let due = |at| Due { at, socket: Socket(0) };
         for started in 0..1000 {
             let wait = if started % 64 == 7 { 10_000 } else { 3200 };
-            deadlines.push(Timer::Connect, due(at(started + wait), started));
+            deadlines.push(Timer::Connect, due(at(started + wait)));
         }
         assert!(deadlines.others.is_empty());
-        deadlines.push(Timer::Connect, due(at(5), 5000));
-        deadlines.push(Timer::Quiet, due(at(6), 6000));
+        deadlines.push(Timer::Connect, due(at(5)));
+        deadlines.push(Timer::Quiet, due(at(6)));
         assert_eq!((deadlines.others.len(), deadlines.len()), (2, 1002));
         assert_eq!(deadlines.next(), Some(at(5)));
         let passed = std::iter::from_fn(|| deadlines.pop(at(4200))).count();

@@ -44,14 +44,11 @@ struct PlainTarget(u64);
 impl PlainTarget {
     /// Packs a check, if this form holds its whole state.
     fn of(host: IpAddr, fresh: &NewCheck) -> Option<Self> {
-        let NewCheck { target, position, endpoints: Endpoints::One(endpoint), coverage } = fresh
-        else {
-            return None;
-        };
+        let NewCheck { target, position, endpoints, coverage } = fresh;
         let is_plain = *coverage == Coverage::Whole
+            && *endpoints == Endpoints::Own
             && target.label.is_none()
-            && target.host == Host::Address(host)
-            && *endpoint == SocketAddr::new(host, target.port);
+            && target.host == Host::Address(host);
         (is_plain && *position < POSITION_END)
             .then(|| Self(position << PORT_BITS | u64::from(target.port)))
     }
@@ -60,7 +57,7 @@ impl PlainTarget {
         let port = u16::try_from(self.0 & u64::from(u16::MAX)).expect("it is masked");
         let endpoint = SocketAddr::new(host, port);
         let position = self.0 >> PORT_BITS;
-        let (endpoints, coverage) = (Endpoints::One(endpoint), Coverage::Whole);
+        let (endpoints, coverage) = (Endpoints::Own, Coverage::Whole);
         NewCheck { target: endpoint.into(), position, endpoints, coverage }
     }
 }
@@ -107,7 +104,7 @@ mod tests {
     #[test]
     fn waiting_targets_are_small() {
         assert_eq!(size_of::<PlainTarget>(), 8);
-        assert!(size_of::<NewCheck>() <= 96, "{}", size_of::<NewCheck>());
+        assert!(size_of::<NewCheck>() <= 80, "{}", size_of::<NewCheck>());
     }
 
     #[test]
@@ -117,7 +114,7 @@ mod tests {
         let one = |target: Target, position| NewCheck {
             target,
             position,
-            endpoints: Endpoints::One(endpoint),
+            endpoints: Endpoints::Own,
             coverage: Coverage::Whole,
         };
         let in_part = NewCheck { coverage: Coverage::Part, ..one(endpoint.into(), 3) };

@@ -21,7 +21,7 @@ use super::{
 };
 
 /// How many faults of this machine in a row end a check.
-const FAULTS_MAX: u32 = 10;
+const FAULTS_MAX: u8 = 10;
 /// The pause after the first fault. It doubles with each further fault, up to [`PAUSE_MAX`]. Ten
 /// faults in a row span at least 23 s, in which other attempts end and free their resources.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -105,7 +105,7 @@ pub(super) struct Check {
     position: u64,
     endpoints: Endpoints,
     /// Index of the current endpoint.
-    current: usize,
+    current: u32,
     /// The most doubtful verdict of this round.
     best: Option<Box<Finding>>,
     /// The verdict of the previous round.
@@ -113,7 +113,7 @@ pub(super) struct Check {
     attempts: u32,
     retries_made: u32,
     retries_left: u32,
-    faults: u32,
+    faults: u8,
     coverage: Coverage,
     /// Which of these could be tried in this round.
     round: Coverage,
@@ -129,8 +129,8 @@ pub(super) struct Check {
     purpose: Purpose,
     /// How many attempts were made before those for this purpose; `None` if one for it could not be made.
     attempts_before: Option<u32>,
-    /// How long the last attempt waited for an answer; `None`: for the whole timeout.
-    patience: Option<Duration>,
+    /// Whether the last attempt waited for an answer for the whole timeout.
+    kept_timeout: bool,
 }
 
 impl Check {
@@ -138,7 +138,7 @@ impl Check {
         Self {
             target,
             position,
-            endpoints: Endpoints::None,
+            endpoints: Endpoints::Own,
             current: 0,
             best: None,
             earlier: None,
@@ -155,7 +155,7 @@ impl Check {
             opening: Opening::Listen,
             purpose: Purpose::Target,
             attempts_before: Some(0),
-            patience: None,
+            kept_timeout: true,
         }
     }
 
@@ -199,7 +199,7 @@ impl Check {
     /// restore this check from them; `None` if it has more state.
     pub(super) fn only_hung_up(&self) -> Option<(u32, Times)> {
         let earlier = self.earlier.as_ref()?;
-        let is_alone = matches!(self.endpoints, Endpoints::One(_)) && self.best.is_none();
+        let is_alone = self.endpoints() == 1 && self.best.is_none();
         let is_first = self.retries_made == 0 && !self.throttled && self.opening == Opening::Listen;
         let Verdict { service, ref details, times, .. } = earlier.verdict;
         let hung_up = service == Some(Service::ClosedEarly) && details.is_none();
@@ -213,20 +213,22 @@ impl Check {
         attempts: u32,
         NoAnswer { endpoint, verdict, retries_left }: NoAnswer,
     ) -> Self {
-        Self {
-            endpoints: Endpoints::One(endpoint),
+        let mut check = Self {
             attempts,
             retries_made: 1,
             earlier: Some(Box::new(Finding { endpoint, verdict })),
             ..Self::new(target, position, retries_left)
-        }
+        };
+        check.resolved(endpoint);
+        check
     }
 
     /// Returns the state from which [`Self::after_no_answer`] can restore this check; `None` if it has
     /// more state.
     pub(super) fn only_unanswered(&self) -> Option<NoAnswer> {
-        let earlier = self.earlier.as_ref().filter(|_| self.best.is_none())?;
-        let &Endpoints::One(endpoint) = &self.endpoints else { return None };
+        let is_alone = self.endpoints() == 1 && self.best.is_none();
+        let earlier = self.earlier.as_ref().filter(|_| is_alone)?;
+        let endpoint = self.endpoint();
         let is_first = !self.throttled && !self.postponed && self.opening == Opening::Listen;
         let is_whole = self.coverage == Coverage::Whole
             && self.round == Coverage::Whole
@@ -277,12 +279,12 @@ impl Check {
 
     /// Returns whether the last attempt waited for the whole timeout.
     pub(super) fn kept_timeout(&self) -> bool {
-        self.patience.is_none()
+        self.kept_timeout
     }
 
     /// Gives up retries, because the attempt that got no answer stands for so many more.
     pub(super) fn spend_retries(&mut self, retries: u32) {
-        if matches!(self.endpoints, Endpoints::One(_)) {
+        if self.endpoints() == 1 {
             self.retries_left = self.retries_left.saturating_sub(retries);
         }
     }
@@ -297,15 +299,17 @@ impl Check {
 
     /// Sets the target's address. Its port is ignored.
     pub(super) fn resolved(&mut self, address: SocketAddr) {
-        self.endpoints = Endpoints::One(with_port(address, self.target.port));
+        let endpoint = with_port(address, self.target.port);
+        self.endpoints = if self.own_endpoint() == Some(endpoint) {
+            Endpoints::Own
+        } else {
+            Endpoints::Listed([address].into())
+        };
     }
 
     /// Sets the addresses to try for the target's name, at least one. Their ports are ignored.
     pub(super) fn resolved_name(&mut self, addresses: &Arc<[SocketAddr]>, coverage: Coverage) {
-        match **addresses {
-            [address] => self.resolved(address),
-            _ => self.endpoints = Endpoints::Many(Arc::clone(addresses)),
-        }
+        self.endpoints = Endpoints::Listed(Arc::clone(addresses));
         self.current = 0;
         self.coverage = coverage;
     }
@@ -370,27 +374,38 @@ impl Check {
     /// Returns the current endpoint.
     pub(super) fn endpoint(&self) -> SocketAddr {
         match &self.endpoints {
-            Endpoints::None => unreachable!("a check without an address does not start"),
-            Endpoints::One(endpoint) => *endpoint,
-            Endpoints::Many(addresses) => with_port(addresses[self.current], self.target.port),
+            Endpoints::Own => {
+                self.own_endpoint().expect("a name is not tried before its addresses are known")
+            }
+            Endpoints::Listed(addresses) => {
+                with_port(addresses[self.current as usize], self.target.port)
+            }
         }
     }
 
-    /// Returns the number of endpoints.
+    /// Returns the endpoint of a target that is an address; `None` for a name.
+    fn own_endpoint(&self) -> Option<SocketAddr> {
+        match self.target.host {
+            Host::Address(address) => {
+                Some(with_port(SocketAddr::new(address, 0), self.target.port))
+            }
+            Host::Name(_) => None,
+        }
+    }
+
+    /// Returns the number of endpoints; 0 for a name whose addresses are not known yet.
     fn endpoints(&self) -> usize {
         match &self.endpoints {
-            Endpoints::None => 0,
-            Endpoints::One(_) => 1,
-            Endpoints::Many(addresses) => addresses.len(),
+            Endpoints::Own => usize::from(self.own_endpoint().is_some()),
+            Endpoints::Listed(addresses) => addresses.len(),
         }
     }
 
-    /// Records that an attempt has started, which waits so long for an answer; `None`: for the whole
-    /// timeout.
-    pub(super) fn started(&mut self, patience: Option<Duration>) {
+    /// Records that an attempt has started, and whether it waits for an answer for the whole timeout.
+    pub(super) fn started(&mut self, keeps_timeout: bool) {
         self.attempts += 1;
         self.in_flight = true;
-        self.patience = patience;
+        self.kept_timeout = keeps_timeout;
     }
 
     /// Records that the attempt has ended.
@@ -438,7 +453,7 @@ impl Check {
             self.best = Some(Box::new(Finding { endpoint, verdict }));
         }
         self.current += 1;
-        if self.current < self.endpoints() {
+        if (self.current as usize) < self.endpoints() {
             return Settled::NextAddress;
         }
         self.current = 0;
@@ -546,7 +561,7 @@ impl Check {
     /// Returns the name if it was not looked up yet.
     pub(super) fn unresolved_name(&self) -> Option<Arc<str>> {
         match (&self.endpoints, &self.target.host) {
-            (Endpoints::None, Host::Name(name)) => Some(Arc::clone(name)),
+            (Endpoints::Own, Host::Name(name)) => Some(Arc::clone(name)),
             _ => None,
         }
     }
@@ -556,7 +571,7 @@ impl Check {
     pub(super) fn fault(&mut self) -> Option<Duration> {
         self.faults += 1;
         let again = self.faults < FAULTS_MAX;
-        again.then(|| PAUSE_MAX.min(PAUSE * 2_u32.pow(self.faults - 1)))
+        again.then(|| PAUSE_MAX.min(PAUSE * 2_u32.pow(u32::from(self.faults) - 1)))
     }
 }
 

@@ -18,12 +18,10 @@ pub(super) enum Coverage {
 /// The addresses of a target.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Endpoints {
-    /// Not known yet.
-    None,
-    /// One address, with the target's port.
-    One(SocketAddr),
-    /// Several addresses, whose ports mean nothing. Shared with other targets of the name.
-    Many(Arc<[SocketAddr]>),
+    /// The target's own address. If the target is a name, its addresses are not known yet.
+    Own,
+    /// At least one address, whose ports mean nothing. Shared with other targets of the name.
+    Listed(Arc<[SocketAddr]>),
 }
 
 /// A check without an attempt.
