@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -12,6 +13,10 @@ import pytest
 
 PROGRAM_LIMIT = 120
 """The most seconds that a program of a test may take."""
+
+# A shell without job control starts its background processes with Ctrl-C ignored, and programs inherit
+# that. Those of the tests get the default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def is_open(host, port):
