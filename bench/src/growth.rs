@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use portmuster::{
     Config, Target,
-    config::{MaxMissed, Patience},
+    config::{MaxMissed, Patience, defaults},
     simulator::{Network, ServerBehaviour, Simulator},
 };
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,10 @@ use crate::{
 
 /// The targets of a /8 with two ports.
 const SLASH_8: usize = 1 << 25;
+
+/// How long each process of a /8 that is killed runs, in seconds: a bit more than a block takes, so that
+/// they are killed at different moments of it.
+const KILLED_AFTER: u64 = 270;
 
 /// The longest virtual time of a /8, in hours.
 const HOURS_MAX: f64 = 2.1;
@@ -58,6 +62,9 @@ pub(crate) struct GrowthOptions {
 #[derive(Debug, Args)]
 pub(crate) struct SimulatedOptions {
     targets: usize,
+    /// Kill the run every few minutes, and continue it from its journal
+    #[arg(long)]
+    killed: bool,
 }
 
 /// The figures of one run, as its process prints them.
@@ -85,14 +92,7 @@ pub(crate) fn run(options: &GrowthOptions, harness: &mut Harness) -> Result<()> 
         ..Section::default()
     };
     for &targets in &sizes {
-        let figures = measured(targets)?;
-        let cost = Cost { wall: figures.wall, cpu: figures.cpu };
-        let memory_kib = Some(figures.peak_kib);
-        let measurement = Measurement { cost, memory_kib, accuracy: None };
-        section.rows.push(Row::new(&format!("{targets} targets"), targets, &[measurement]));
-        section.notes.push(describe(targets, &figures));
-        writeln!(anstream::stdout(), "  {}", measurement.describe(targets))?;
-        section.goals.extend(goals(targets, &figures));
+        add(&mut section, targets, &format!("{targets} targets"), &measured(targets, &[])?)?;
     }
     let hundredth = options.largest / 100;
     if let Some(place) = sizes.iter().position(|&size| size == hundredth)
@@ -102,48 +102,79 @@ pub(crate) fn run(options: &GrowthOptions, harness: &mut Harness) -> Result<()> 
         let what = format!("CPU of a target, of {} to {hundredth}", options.largest);
         section.goals.push(Goal::at_most(what, ratio, GROWTH_MAX));
     }
+    if options.largest >= SLASH_8 {
+        let figures = measured(SLASH_8, &["--killed"])?;
+        add(&mut section, SLASH_8, &format!("{SLASH_8} targets, killed often"), &figures)?;
+    }
     harness.add(section)
 }
 
+/// Adds a run to the section.
+fn add(section: &mut Section, targets: usize, name: &str, figures: &Figures) -> Result<()> {
+    let cost = Cost { wall: figures.wall, cpu: figures.cpu };
+    let memory_kib = Some(figures.peak_kib);
+    let measurement = Measurement { cost, memory_kib, accuracy: None };
+    section.rows.push(Row::new(name, targets, &[measurement]));
+    section.notes.push(describe(name, figures));
+    writeln!(anstream::stdout(), "  {}", measurement.describe(targets))?;
+    section.goals.extend(goals(targets, name, figures));
+    Ok(())
+}
+
 /// The goals of one run.
-fn goals(targets: usize, figures: &Figures) -> Vec<Goal> {
+fn goals(targets: usize, name: &str, figures: &Figures) -> Vec<Goal> {
     let memory = count(usize::try_from(figures.peak_kib).unwrap_or(usize::MAX)) / 1024.0;
-    let what = format!("MiB of memory at the peak, {targets} targets");
+    let what = format!("MiB of memory at the peak, {name}");
     let mut goals = vec![Goal::number(what, memory, Wanted::AtMost, MEMORY_MAX)];
     if targets == SLASH_8 {
         let hours = figures.virtual_time.as_secs_f64() / 3600.0;
-        goals.push(Goal::number("hours of a /8", hours, Wanted::AtMost, HOURS_MAX));
+        goals.push(Goal::number(
+            format!("hours of a /8, {name}"),
+            hours,
+            Wanted::AtMost,
+            HOURS_MAX,
+        ));
     }
     goals
 }
 
-fn describe(targets: usize, figures: &Figures) -> String {
+fn describe(name: &str, figures: &Figures) -> String {
     let Figures { virtual_time, attempts, asked_again, bound, .. } = figures;
     let bound = bound.map_or("none".into(), |bound| format!("{:.4} %", bound * 100.0));
     format!(
-        "{targets} targets: {:.1} s of virtual time, {attempts} attempts, {asked_again} targets asked again, bound {bound}",
+        "{name}: {:.1} s of virtual time, {attempts} attempts, {asked_again} targets asked again, bound {bound}",
         virtual_time.as_secs_f64()
     )
 }
 
 /// Makes a run in a process of its own.
-fn measured(targets: usize) -> Result<Figures> {
+fn measured(targets: usize, more: &[&str]) -> Result<Figures> {
     let this = env::current_exe().context("finding this program")?;
-    let output = Command::new(this).arg("simulated").arg(targets.to_string()).output();
+    let output = Command::new(this).arg("simulated").arg(targets.to_string()).args(more).output();
     let output = output.context("starting a simulated run")?;
     ensure!(output.status.success(), "the simulated run failed: {output:?}");
     serde_json::from_slice(&output.stdout).context("reading the figures of a simulated run")
 }
 
 /// Makes a run, and prints its figures.
-pub(crate) fn simulated(&SimulatedOptions { targets }: &SimulatedOptions) -> Result<()> {
+pub(crate) fn simulated(options: &SimulatedOptions) -> Result<()> {
+    let &SimulatedOptions { targets, killed } = options;
     let config = Config::builder().patience(Patience::Adaptive).max_missed(MaxMissed::default());
     let config = config.build().context("choosing settings")?;
     let network = Network::new(1).otherwise(ServerBehaviour::Silent);
     let mut outcomes = 0;
+    let simulator = Simulator::new(&config, &network);
     let (run, cost) = measure(|| {
-        let targets = (0..targets).map(target);
-        Ok(Simulator::new(&config, &network).run_each(targets, |_| outcomes += 1))
+        if !killed {
+            return Ok(simulator.run_each((0..targets).map(target), |_| outcomes += 1));
+        }
+        let positions = u64::try_from(targets).context("counting the targets")?;
+        // Every target gets two attempts.
+        let seconds = 2 * positions / u64::from(defaults::RATE);
+        let processes = usize::try_from(seconds / KILLED_AFTER).context("counting processes")?;
+        let kills = vec![Duration::from_secs(KILLED_AFTER); processes];
+        let nth = |position| target(usize::try_from(position).unwrap_or(usize::MAX));
+        Ok(simulator.run_killed(positions, nth, &kills, |_| outcomes += 1))
     })?;
     ensure!(outcomes == targets, "{outcomes} outcomes for {targets} targets");
     let certainty = run.certainty.context("the run estimated nothing")?;

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod faults;
+mod journal;
 mod network;
 mod path;
 mod simulated_net;
@@ -46,7 +47,9 @@ pub use self::{
     path::Bursts,
 };
 
-use self::{simulated_net::SimulatedNet, simulated_resolver::SimulatedResolver};
+use self::{
+    journal::SimulatedJournal, simulated_net::SimulatedNet, simulated_resolver::SimulatedResolver,
+};
 
 /// The result of a simulated run.
 #[derive(Debug)]
@@ -144,7 +147,11 @@ impl<'a> Simulator<'a> {
     pub fn run(&self, targets: impl IntoIterator<Item = Target>) -> Simulation {
         let mut outcomes = Vec::new();
         let mut keep = |outcome| outcomes.push(outcome);
-        let simulation = self.simulate(&mut targets.into_iter(), &mut keep, true);
+        let mut targets = targets.into_iter();
+        let positions = known_length(&targets);
+        let process =
+            Process { positions, records_starts: true, ..Process::new(&mut targets, &mut keep) };
+        let simulation = self.simulate(process);
         Simulation { outcomes, ..simulation }
     }
 
@@ -159,18 +166,57 @@ impl<'a> Simulator<'a> {
         targets: impl IntoIterator<Item = Target>,
         mut take: impl FnMut(Outcome),
     ) -> Simulation {
-        self.simulate(&mut targets.into_iter(), &mut take, false)
+        let mut targets = targets.into_iter();
+        let positions = known_length(&targets);
+        self.simulate(Process { positions, ..Process::new(&mut targets, &mut take) })
     }
 
-    /// Makes the run. It is not generic, so that it is compiled, and optimised, with this crate.
-    fn simulate(
+    /// Checks so many targets in a process that is killed and continued by another one, once for each of
+    /// these times: how long the process has run, in virtual time. A process that is killed loses what has
+    /// happened since its last checkpoint, which is at most a second old. Passes each outcome on once it is
+    /// saved.
+    ///
+    /// The result is that of the last process, but for [`Simulation::elapsed`], which is the time of all.
+    /// It has neither outcomes nor [`Simulation::connect_starts`].
+    ///
+    /// # Panics
+    ///
+    /// If the run does not end.
+    pub fn run_killed(
         &self,
-        targets: &mut dyn Iterator<Item = Target>,
-        take: &mut dyn FnMut(Outcome),
-        records_starts: bool,
+        targets: u64,
+        target: impl Fn(u64) -> Target,
+        killed_after: &[Duration],
+        mut take: impl FnMut(Outcome),
     ) -> Simulation {
+        let mut journal = SimulatedJournal::default();
+        let mut elapsed = Duration::ZERO;
+        for killed_after in killed_after.iter().copied().map(Some).chain([None]) {
+            let mut left = journal.missing(targets).map(&target);
+            let simulation = self.simulate(Process {
+                positions: Some(targets),
+                journal: Some(&mut journal),
+                killed_at: killed_after.map(|time| Instant::START.after(time)),
+                ..Process::new(&mut left, &mut take)
+            });
+            elapsed += simulation.elapsed;
+            if killed_after.is_none() {
+                return Simulation { elapsed, ..simulation };
+            }
+        }
+        unreachable!("the last process is not killed")
+    }
+
+    /// Makes the run, or the part of it that one process makes. It is not generic, so that it is compiled,
+    /// and optimised, with this crate.
+    fn simulate(&self, process: Process<'_>) -> Simulation {
         let Self { config, network, .. } = *self;
-        let policy = self.policy(known_length(&&mut *targets));
+        let Process { targets, positions, take, records_starts, mut journal, killed_at } = process;
+        let schedule = Schedule::new(self.policy(positions), SystemTime::UNIX_EPOCH);
+        let schedule = match &mut journal {
+            Some(journal) => journal.resume(schedule),
+            None => schedule,
+        };
         let rules = Rules::from(config);
         let net = SimulatedNet::new(network.clone(), records_starts);
         let environment = SimulatedEnvironment {
@@ -182,12 +228,13 @@ impl<'a> Simulator<'a> {
             reports: Vec::new(),
             stop: self.stop.map(|time| Instant::START.after(time)),
             take,
+            journal,
         };
-        let schedule = Schedule::new(policy, SystemTime::UNIX_EPOCH);
         let mut run = RunLoop { schedule, environment };
         for _ in 0..TURNS_MAX {
             run.turn();
-            if run.schedule.is_finished() {
+            let is_killed = killed_at.is_some_and(|at| at <= run.environment.now());
+            if is_killed || run.schedule.is_finished() {
                 return run.environment.finish(&run.schedule);
             }
         }
@@ -223,6 +270,27 @@ impl<'a> Simulator<'a> {
     }
 }
 
+/// A process that makes a simulated run or a part of it.
+struct Process<'a> {
+    targets: &'a mut dyn Iterator<Item = Target>,
+    /// The number of targets of the whole run; `None` if it is not known.
+    positions: Option<u64>,
+    /// Takes the outcomes.
+    take: &'a mut dyn FnMut(Outcome),
+    records_starts: bool,
+    /// From what it continues the run; `None`: it makes the whole run.
+    journal: Option<&'a mut SimulatedJournal>,
+    /// When it is killed; `None` if it is not.
+    killed_at: Option<Instant>,
+}
+
+impl<'a> Process<'a> {
+    fn new(targets: &'a mut dyn Iterator<Item = Target>, take: &'a mut dyn FnMut(Outcome)) -> Self {
+        let (positions, journal, killed_at) = (None, None, None);
+        Self { targets, positions, take, records_starts: false, journal, killed_at }
+    }
+}
+
 /// The environment of a simulated run: one event loop over a simulated network, and a simulated
 /// resolver.
 struct SimulatedEnvironment<'a> {
@@ -236,6 +304,8 @@ struct SimulatedEnvironment<'a> {
     stop: Option<Instant>,
     /// Takes the outcomes.
     take: &'a mut dyn FnMut(Outcome),
+    /// What the next process would continue from; `None` if there is none.
+    journal: Option<&'a mut SimulatedJournal>,
 }
 
 impl SimulatedEnvironment<'_> {
@@ -306,7 +376,11 @@ impl Environment for SimulatedEnvironment<'_> {
     }
 
     fn hand_out(&mut self, schedule: &mut Schedule) -> bool {
-        schedule.take_outcomes().into_iter().for_each(&mut self.take);
+        let now = self.now();
+        match &mut self.journal {
+            Some(journal) => journal.take_outcomes(schedule, now, self.take),
+            None => schedule.take_outcomes().into_iter().for_each(&mut self.take),
+        }
         true
     }
 

@@ -8,7 +8,7 @@ use std::{
 use portmuster::{
     Config, PortState, Target,
     config::{ConfigBuilder, MaxMissed, Patience, Probing},
-    simulator::{Bursts, Endpoint, Network, ServerBehaviour, Simulation, simulate},
+    simulator::{Bursts, Endpoint, Network, ServerBehaviour, Simulation, Simulator, simulate},
 };
 
 use super::{ms, run_seeds, seeds};
@@ -131,4 +131,33 @@ fn bound_covers_what_a_middlebox_hides() {
     let missed = OPEN as u64 / 2 - answered;
     let bound = certainty.missed_max();
     assert!(bound.is_none_or(|bound| bound >= missed), "{missed} {certainty:?}");
+}
+
+/// A run loses nothing, and repeats no target that is settled, however often it is killed; it still states
+/// what it may have missed.
+#[test]
+fn killed_runs_lose_nothing() {
+    let config = program_defaults().build().expect("the settings are valid");
+    let targets = targets();
+    run_seeds(seeds(0..5), |seed| {
+        let network = network(seed);
+        let simulator = Simulator::new(&config, &network).block_targets(1 << 14);
+        // At different moments of passes, of looks, and directly after a start.
+        let kills: Vec<_> = (0..8).map(|kill| ms(1 + (seed + 1) * 1171 * kill)).collect();
+        let (mut settled, mut open) = (vec![0; targets.len()], 0);
+        let run = simulator.run_killed(
+            targets.len() as u64,
+            |position| targets[usize::try_from(position).expect("there are few")].clone(),
+            &kills,
+            |outcome| {
+                settled[usize::try_from(outcome.position).expect("there are few")] += 1;
+                open += usize::from(outcome.is_open());
+            },
+        );
+        assert!(settled.iter().all(|&outcomes| outcomes == 1), "seed {seed}");
+        assert_eq!(open, OPEN, "seed {seed}");
+        let certainty = run.certainty.expect("it was estimated");
+        assert_eq!(certainty.silent.targets, (2 << 16) - 2 * OPEN as u64, "seed {seed}");
+        assert!(certainty.is_within(0.001), "seed {seed}: {certainty:?}");
+    });
 }
