@@ -18,13 +18,17 @@ use crate::fingerprint::Fingerprint;
 
 mod block;
 mod filter;
+mod omitted;
 mod skipped;
 #[cfg(test)]
 mod tests;
+mod unwanted;
 
 use block::{Block, BlockHosts};
-use filter::{RESERVED, insert_new, without_excluded};
+use filter::insert_new;
+use omitted::{Omitted, take_back_reserved};
 pub use skipped::Skipped;
+use unwanted::{RESERVED, Unwanted};
 
 /// The maximum number of targets of a set whose targets can be indexed.
 const INDEXED_MAX: u128 = 1 << 126;
@@ -56,8 +60,12 @@ pub struct TargetSet {
     hosts: HostLists,
     /// The hosts and ports of all blocks, to detect duplicates.
     members: Members,
+    /// The hosts and ports that were named and are not in the set, to count each once. `None`: there are
+    /// none.
+    omitted: Option<Box<Omitted>>,
     range_lists: RangeListInterner,
-    /// The number of blocks that items made beyond their first one, and of ranges in range lists.
+    /// The number of blocks that items made beyond their first one, of ranges in range lists, and of
+    /// omitted spans beyond the first one of an item.
     separate_ranges: usize,
 }
 
@@ -221,6 +229,7 @@ impl TargetSet {
     /// Frees the memory that only [`add`](Self::add) needs.
     pub(super) fn without_insertion_state(mut self) -> Self {
         (self.members, self.excludes) = (Members::default(), Arc::default());
+        self.omitted = None;
         self.range_lists = RangeListInterner::default();
         self.hosts.freeze();
         self
@@ -238,56 +247,102 @@ impl TargetSet {
                 self.add_v6_address(address, ports, label);
             }
             AddressRange::V6(first, last) => {
-                let span = Span { first, last, ports: ports.clone() };
-                let new = insert_new(
-                    std::slice::from_ref(&span),
-                    &self.excludes.v6,
-                    &RESERVED.v6,
-                    self.members.v6.spans_near(&span, &self.hosts),
-                    &mut self.skipped,
-                );
-                self.separate_ranges += new.len().saturating_sub(1);
-                for Span { first, last, ports } in new {
-                    self.push(BlockHosts::V6(Box::new((first, last))), ports, label);
-                }
+                self.add_v6_span(&Span { first, last, ports: ports.clone() }, label);
             }
         }
     }
 
     fn add_v4_address(&mut self, address: u32, ports: &Ports, label: Option<&Arc<str>>) {
-        let allowed = without_excluded(&self.excludes.v4, address, ports, &mut self.skipped);
-        let Some(ports) = allowed else { return };
+        let mut ports = ports.clone();
+        if let Some(excluded) = self.excludes.v4.ports_at(address) {
+            let allowed = ports.without(excluded);
+            if allowed.as_ref() != Some(&ports) {
+                let omitted = self.omitted.get_or_insert_default();
+                omitted.add_v4(address, &ports, excluded, &mut self.skipped);
+            }
+            let Some(allowed) = allowed else { return };
+            ports = allowed;
+        }
         let new = self.members.v4.insert(address, &ports);
         add_count(&mut self.skipped.duplicates, ports.len() - new.as_ref().map_or(0, Ports::len));
         if let Some(new) = new {
+            if self.omitted.is_some() {
+                self.take_back_v4(&[Span { first: address, last: address, ports: new.clone() }]);
+            }
             self.push(BlockHosts::V4(address, address), new, label);
         }
     }
 
     fn add_v6_address(&mut self, address: u128, ports: &Ports, label: Option<&Arc<str>>) {
-        let allowed = without_excluded(&self.excludes.v6, address, ports, &mut self.skipped);
-        let Some(ports) = allowed else { return };
+        let mut ports = ports.clone();
+        if let Some(excluded) = self.excludes.v6.ports_at(address) {
+            let allowed = ports.without(excluded);
+            if allowed.as_ref() != Some(&ports) {
+                let omitted = self.omitted.get_or_insert_default();
+                omitted.add_v6(address, &ports, excluded, &mut self.skipped);
+            }
+            let Some(allowed) = allowed else { return };
+            ports = allowed;
+        }
         let new = self.members.v6.insert(address, &ports, &mut self.hosts);
         let new_count = new.as_ref().map_or(0, |(new, _)| new.len());
         add_count(&mut self.skipped.duplicates, ports.len() - new_count);
-        match new {
-            Some((new, Some(position))) => self.push_v6_host(position, new, label),
-            Some((new, None)) => {
-                self.push(BlockHosts::V6(Box::new((address, address))), new, label);
-            }
-            None => {}
+        let Some((new, position)) = new else { return };
+        if self.omitted.is_some() {
+            self.take_back_v6(&[Span { first: address, last: address, ports: new.clone() }]);
+        }
+        match position {
+            Some(position) => self.push_v6_host(position, new, label),
+            None => self.push(BlockHosts::V6(Box::new((address, address))), new, label),
+        }
+    }
+
+    /// Counts new members that were counted as reserved before.
+    fn take_back_v4(&mut self, new: &[Span<u32>]) {
+        if let Some(omitted) = &self.omitted {
+            let with_reserved = omitted.with_reserved_v4();
+            take_back_reserved(new, with_reserved, &RESERVED.v4, &mut self.skipped);
+        }
+    }
+
+    /// Counts new members that were counted as reserved before.
+    fn take_back_v6(&mut self, new: &[Span<u128>]) {
+        if let Some(omitted) = &self.omitted {
+            let with_reserved = omitted.with_reserved_v6();
+            take_back_reserved(new, with_reserved, &RESERVED.v6, &mut self.skipped);
+        }
+    }
+
+    fn add_v6_span(&mut self, span: &Span<u128>, label: Option<&Arc<str>>) {
+        let spans = std::slice::from_ref(span);
+        let unwanted = Unwanted { excludes: &self.excludes.v6, reserved: &RESERVED.v6 };
+        let omitted =
+            unwanted.overlaps(spans).then(|| self.omitted.get_or_insert_default().v6(span));
+        let omitted_before = omitted.as_ref().map(|omitted| omitted.len());
+        let members = self.members.v6.spans_near(span, &self.hosts);
+        let new = insert_new(spans, unwanted, members, omitted, &mut self.skipped);
+        self.separate_ranges += new.len().saturating_sub(1);
+        if let (Some(before), Some(omitted)) = (omitted_before, &mut self.omitted) {
+            self.separate_ranges += omitted.v6(span).len().saturating_sub(before + 1);
+        }
+        self.take_back_v6(&new);
+        for Span { first, last, ports } in new {
+            self.push(BlockHosts::V6(Box::new((first, last))), ports, label);
         }
     }
 
     /// Adds spans, which must be ascending and disjoint.
     fn add_v4_spans(&mut self, spans: &[Span<u32>], label: Option<&Arc<str>>) {
-        let new = insert_new(
-            spans,
-            &self.excludes.v4,
-            &RESERVED.v4,
-            self.members.v4.spans_near(spans),
-            &mut self.skipped,
-        );
+        let unwanted = Unwanted { excludes: &self.excludes.v4, reserved: &RESERVED.v4 };
+        let omitted =
+            unwanted.overlaps(spans).then(|| self.omitted.get_or_insert_default().v4(spans));
+        let omitted_before = omitted.as_ref().map(|omitted| omitted.len());
+        let members = self.members.v4.spans_near(spans);
+        let new = insert_new(spans, unwanted, members, omitted, &mut self.skipped);
+        if let (Some(before), Some(omitted)) = (omitted_before, &mut self.omitted) {
+            self.separate_ranges += omitted.v4(spans).len().saturating_sub(before + 1);
+        }
+        self.take_back_v4(&new);
         // An item that makes a single block does not count towards the limit.
         let is_split = new.len() > 1;
         for same_ports in new.chunk_by(|one, other| one.ports == other.ports) {
@@ -310,8 +365,8 @@ impl TargetSet {
         let mut ports = ports.clone();
         if let Some(excluded) = self.excludes.names.ports(name) {
             let kept = ports.without(excluded);
-            let kept_count = kept.as_ref().map_or(0, Ports::len);
-            add_count(&mut self.skipped.excluded, ports.len() - kept_count);
+            let omitted = self.omitted.get_or_insert_default();
+            omitted.add_name(name, &ports, excluded, &mut self.skipped);
             let Some(kept) = kept else { return };
             ports = kept;
         }

@@ -109,7 +109,7 @@ impl<N: AddressNumber> Spans<N> {
     }
 
     /// Returns the parts of the set's spans that lie within the span.
-    fn intersection(&self, span: &Span<N>) -> impl Iterator<Item = Span<N>> {
+    pub(crate) fn intersection(&self, span: &Span<N>) -> impl Iterator<Item = Span<N>> {
         let (first, last) = (span.first, span.last);
         let start = self.by_first.range(..first).next_back().map_or(first, |(start, _)| *start);
         self.by_first.range(start..=last).filter(move |(_, (end, _))| *end >= first).map(

@@ -251,6 +251,55 @@ fn excluded_targets_are_skipped() {
 }
 
 #[test]
+fn excluded_targets_that_are_named_twice_are_counted_once() {
+    let skipped = |items: &[&str]| {
+        let excludes = ["10.0.0.0/8", "10.0.0.0/9", "2001:db8::/32", "db.example:22"];
+        let set = set_without(&excludes, items);
+        (set.skipped(), set.len())
+    };
+    for (items, excluded, duplicates, len) in [
+        (&["10.0.0.1:1", "10.0.0.1:1"][..], 1, 1, 0),
+        (&["10.0.0.0/8", "10.0.0.0/8"], 2 << 24, 2 << 24, 0),
+        (&["10.0.0.5:1", "10.0.0.0/30:1", "10.0.0.4-10.0.0.6:1"], 7, 1, 0),
+        (&["9.255.255.254-10.0.0.1:1", "10.0.0.0/31:1"], 2, 2, 2),
+        (&["10.0-255.0-255.1:1", "10.0-255.0-255.1:1-2"], 2 << 16, 1 << 16, 0),
+        (&["2001:db8::/64", "2001:db8::1", "[2001:db8::1]:22"], 2 << 64, 3, 0),
+        (&["[2001:db8::1]:22", "2001:db8::1", "[2001:db8::/64]:22"], (1 << 64) + 1, 2, 0),
+        (&["db.example", "DB.example.:22", "db.example:23"], 1, 2, 1),
+    ] {
+        let expected = Skipped { excluded, duplicates, ..Skipped::default() };
+        assert_eq!(skipped(items), (expected, len), "{items:?}");
+    }
+}
+
+#[test]
+fn omitted_networks_take_one_span_whatever_overlaps_them() {
+    let excludes: Vec<_> = (0..500).map(|host| format!("10.0.{}.7", host % 250)).collect();
+    let excludes: Vec<_> = excludes.iter().map(String::as_str).collect();
+    let items = ["10.0.0.0/8", "10.0.0.0/16", "0.0.0.0/0:1", "10.0.0.0/8"];
+    let mut set = set_without(&excludes, &items);
+    let omitted = set.omitted.as_mut().expect("targets are omitted");
+    assert!(omitted.v4(&[]).len() < 8, "{} spans", omitted.v4(&[]).len());
+    assert_eq!(set.skipped().excluded, 250 * 3);
+}
+
+#[test]
+fn reserved_targets_are_counted_once_and_not_if_they_are_named_too() {
+    for (items, reserved, duplicates, len) in [
+        (&["126.255.255.255-127.0.0.3:1", "126.255.255.254-127.0.0.5:1"][..], 6, 5, 2),
+        (&["126.255.255.255-127.0.0.3:1", "127.0.0.1:1"], 3, 1, 2),
+        (&["127.0.0.1:1", "126.255.255.255-127.0.0.3:1"], 3, 1, 2),
+        (&["126.255.255.255-127.0.0.3:1", "127.0.0.0/30:1"], 0, 4, 5),
+        (&["126.255.255.255-127.0.0.3:1-2", "127.0.0.0/31:1"], 6, 2, 4),
+        (&["[::/126]:1", "[::1]:1"], 1, 1, 3),
+    ] {
+        let set = set(items);
+        let expected = Skipped { reserved, duplicates, ..Skipped::default() };
+        assert_eq!((set.skipped(), set.len()), (expected, len), "{items:?}");
+    }
+}
+
+#[test]
 fn reserved_networks_are_skipped_unless_named() {
     let all = set(&["0.0.0.0/0:1"]);
     assert_eq!(all.skipped().reserved, (1 << 24) * 2 + (1 << 29));
@@ -453,9 +502,10 @@ proptest! {
             set.add(&format!("{host}:{ports}"), label, &Ports::ssh_and_telnet()).expect("an item");
             let mut new = Vec::new();
             for port in ports.iter() {
-                if excludes.contains(address, port) {
+                let is_new = known.insert((address, port));
+                if is_new && excludes.contains(address, port) {
                     skipped.excluded += 1;
-                } else if known.insert((address, port)) {
+                } else if is_new {
                     new.push(port);
                     let target = Target::new(address, port);
                     targets.push(Target { label: label.map(Arc::from), ..target });
@@ -490,4 +540,76 @@ fn single_addresses_in_any_order_take_one_block() {
     }
     assert_eq!((set.len(), set.members.v4.span_count()), (5_000, 0));
     assert!(set.blocks.len() < 200, "{} blocks", set.blocks.len());
+}
+
+/// An item as its text, its addresses and its ports.
+type NamedRange = (String, Vec<u32>, Vec<u16>);
+
+/// Ranges, networks, octet ranges and single addresses near the boundary of the reserved network
+/// 127.0.0.0/8.
+fn named_ranges() -> impl Strategy<Value = Vec<NamedRange>> {
+    const START: u32 = 0x7EFF_FFF0;
+
+    let ports = prop_oneof![Just(vec![1]), Just(vec![2]), Just(vec![1, 2]), Just(vec![2, 4])];
+    let range = (0_u32..32, 0_u32..32).prop_map(|(one, other)| {
+        let (first, last) = (START + one.min(other), START + one.max(other));
+        (format!("{}-{}", Ipv4Addr::from(first), Ipv4Addr::from(last)), (first..=last).collect())
+    });
+    let network = (0_u32..32, 27_u32..=32).prop_map(|(host, prefix)| {
+        let size = 1 << (32 - prefix);
+        let first = (START + host) / size * size;
+        (format!("{}/{prefix}", Ipv4Addr::from(first)), (first..first + size).collect())
+    });
+    let octets = (0_u32..16, 0_u32..16).prop_map(|(one, other)| {
+        let (first, last) = (one.min(other), one.max(other));
+        let hosts = (first..=last).flat_map(|host| [0x7EFF_FFF0 + host, 0x7FFF_FFF0 + host]);
+        let mut hosts: Vec<_> = hosts.collect();
+        hosts.sort_unstable();
+        (format!("126-127.255.255.{}-{}", 240 + first, 240 + last), hosts)
+    });
+    let single =
+        (0_u32..32).prop_map(|host| (Ipv4Addr::from(START + host).to_string(), vec![START + host]));
+    let hosts = prop_oneof![3 => range, 2 => network, 1 => octets, 4 => single];
+    let item = (hosts, ports).prop_map(|((hosts, addresses), ports): ((_, Vec<u32>), Vec<u16>)| {
+        let list: Vec<_> = ports.iter().map(u16::to_string).collect();
+        (format!("{hosts}:{}", list.join(",")), addresses, ports)
+    });
+    prop::collection::vec(item, 1..12)
+}
+
+proptest! {
+    #[test]
+    fn every_named_target_is_counted_once(items in named_ranges(), unwanted in named_ranges()) {
+        let mut excludes = Excludes::new();
+        let pairs = |(_, addresses, ports): &NamedRange| {
+            let pairs = addresses.iter().flat_map(|&it| ports.iter().map(move |&port| (it, port)));
+            pairs.collect::<Vec<_>>()
+        };
+        for (text, ..) in &unwanted {
+            excludes.add(text).expect(text);
+        }
+        let excluded: HashSet<_> = unwanted.iter().flat_map(pairs).collect();
+        let mut set = TargetSet::new(&excludes);
+        let (mut named, mut explicit, mut total) = (HashSet::new(), HashSet::new(), 0);
+        for item in &items {
+            set.add(&item.0, None, &Ports::ssh_and_telnet()).expect(&item.0);
+            let pairs = pairs(item);
+            total += pairs.len() as u128;
+            // An item with one octet range has a range for each first octet.
+            let is_octets = item.0.starts_with("126-127");
+            let is_wide = !is_octets
+                && item.1.first().is_some_and(|&first| first < 127 << 24)
+                && item.1.last().is_some_and(|&last| last >= 127 << 24);
+            let is_explicit = |&(address, _): &(u32, u16)| !is_wide || address < 127 << 24;
+            explicit.extend(pairs.iter().copied().filter(is_explicit));
+            named.extend(pairs);
+        }
+        let members = explicit.difference(&excluded).count() as u128;
+        let skipped = set.skipped();
+        prop_assert_eq!(set.len(), members);
+        prop_assert_eq!(skipped.excluded, named.intersection(&excluded).count() as u128);
+        let reserved = named.difference(&excluded).count() as u128 - members;
+        prop_assert_eq!(skipped.reserved, reserved);
+        prop_assert_eq!(skipped.duplicates, total - members - reserved - skipped.excluded);
+    }
 }
