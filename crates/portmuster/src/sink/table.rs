@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 mod hosts;
+mod keyed;
 mod layout;
 mod order;
 mod sorted;

@@ -8,16 +8,15 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use super::{
+    keyed::{KeyedRows, damaged},
     layout::{LABEL_COLUMNS, LABEL_COLUMNS_NARROW, NARROW, Paint, address_of_name, colour},
-    order::{TableOrder, host_key},
+    order::{TableOrder, host_of_key},
 };
 use crate::{
     outcome::{Outcome, PortState, Service},
     sink::{
-        first_error::FirstError,
         fit::{columns, pad, shorten},
         interface::{Ending, Sink},
-        sort::Sorter,
         text::escape_line,
     },
 };
@@ -54,17 +53,14 @@ pub struct HostTable<W> {
     /// The most columns of a row. `None`: as many as it needs.
     width: Option<usize>,
     has_labels: bool,
-    /// `None`: they were written.
-    ports: Option<Sorter>,
-    count: u64,
-    failed: FirstError,
+    ports: KeyedRows,
 }
 
 impl<W: Write> HostTable<W> {
     /// Creates a table. Temporary files are created in the folder `scratch`.
     pub fn new(output: W, paint: Paint, scratch: &Path) -> Self {
-        let (ports, failed) = (Some(Sorter::new(scratch)), FirstError::default());
-        Self { output, paint, width: None, has_labels: false, ports, count: 0, failed }
+        let ports = KeyedRows::new(scratch);
+        Self { output, paint, width: None, has_labels: false, ports }
     }
 
     /// Limits rows to the width of a terminal, in columns; `None`, the default: no limit. A row whose
@@ -80,28 +76,14 @@ impl<W: Write> HostTable<W> {
         Self { has_labels, ..self }
     }
 
-    /// Adds a record: a key, a number, the texts of the port, and the lengths of the keys.
-    fn add(&mut self, outcome: &Outcome) -> io::Result<()> {
-        let Some(ports) = &mut self.ports else { return Ok(()) };
-        let length = |key: &[u8]| u16::try_from(key.len()).map_err(io::Error::other);
-        let (key, host) = (TableOrder::Host.key(outcome), host_key(outcome));
-        let lengths = [length(&key)?.to_le_bytes(), length(&host)?.to_le_bytes()].concat();
-        let number = self.count.to_be_bytes();
-        self.count += 1;
-        let text = PortText::of(outcome).encode();
-        ports.add(&[&key, &number, text.as_bytes(), &lengths])
-    }
-
     fn write_all(&mut self) -> io::Result<()> {
-        let Some(ports) = self.ports.take().filter(|_| self.count > 0) else {
-            return self.output.flush();
-        };
+        let Some(ports) = self.ports.take() else { return self.output.flush() };
         let bold = self.paint.style(Style::new().bold());
         let header = self.cells("HOST", "LABEL") + "PORTS";
         writeln!(self.output, "{bold}{header}{bold:#}")?;
         let mut host: Option<(Vec<u8>, HostRow)> = None;
-        ports.for_each(|record| {
-            let Some((key, port)) = decode(record) else { return Ok(()) };
+        ports.for_each(|key, port| {
+            let (key, port) = (host_of_key(key), PortText::decode(port).ok_or_else(damaged)?);
             match &mut host {
                 Some((last, row)) if last == key => row.add(port),
                 _ => {
@@ -164,19 +146,18 @@ impl<W: Write> HostTable<W> {
 
 impl<W: Write> Sink for HostTable<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.failed.check()?;
-        let added = self.add(outcome);
-        self.failed.keep(added)
+        let key = TableOrder::Host.key(outcome);
+        self.ports.add(&key, PortText::of(outcome).encode().as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.failed.check()
+        self.ports.check()
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
-        self.failed.check()?;
+        self.ports.check()?;
         let written = self.write_all();
-        self.failed.keep(written)
+        self.ports.keep(written)
     }
 }
 
@@ -210,22 +191,12 @@ impl PortText {
         [&*colour.to_string(), &self.host, &self.label, &self.text].join("\0")
     }
 
-    fn decode(text: &str) -> Option<Self> {
-        let mut parts = text.split('\0');
+    fn decode(text: &[u8]) -> Option<Self> {
+        let mut parts = str::from_utf8(text).ok()?.split('\0');
         let mut part = || parts.next().map(str::to_owned);
         let colour = *COLOURS.get(part()?.parse::<usize>().ok()?)?;
         Some(Self { colour, host: part()?, label: part()?, text: part()? })
     }
-}
-
-/// Returns the key of the host of a record, and its port.
-fn decode(record: &[u8]) -> Option<(&[u8], PortText)> {
-    let (record, &host_length) = record.split_last_chunk()?;
-    let (record, &key_length) = record.split_last_chunk()?;
-    let host = record.get(..usize::from(u16::from_le_bytes(host_length)))?;
-    let start = usize::from(u16::from_le_bytes(key_length)) + size_of::<u64>();
-    let text = str::from_utf8(record.get(start..)?).ok()?;
-    Some((host, PortText::decode(text)?))
 }
 
 /// Describes a port in short: its number, its service or state, and what is known of its server.
@@ -305,4 +276,25 @@ impl HostRow {
 /// Returns the columns of a port after so many others.
 fn separated(port: &PortText, others: usize) -> usize {
     columns(&port.text) + if others == 0 { 0 } else { ", ".len() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{outcome::Account, sink::samples};
+
+    #[test]
+    fn port_that_cannot_be_read_back_is_an_error() {
+        for text in [&b""[..], b"0\0host", b"9\0host\0label\0text", b"0\0\xff\0label\0text"] {
+            let mut output = Vec::new();
+            let mut table = HostTable::new(&mut output, Paint::Plain, &std::env::temp_dir());
+            table.write(&samples::everything()).expect("it fits into memory");
+            table.ports.add(b"\x09\0\x16", text).expect("it fits into memory");
+            let ending = Ending::new(Account::default(), 0, std::time::UNIX_EPOCH);
+            let error = table.finish(&ending).expect_err("the port is damaged");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{}", text.escape_ascii());
+            let later = table.finish(&ending).expect_err("the table has failed");
+            assert!(later.to_string().starts_with("an earlier write failed: "), "{later}");
+        }
+    }
 }

@@ -42,8 +42,13 @@ impl TableOrder {
     }
 }
 
+/// Returns the part of a key of [`TableOrder::Host`] that belongs to the host: all but the port.
+pub(super) fn host_of_key(key: &[u8]) -> &[u8] {
+    key.split_last_chunk::<{ size_of::<u16>() }>().map_or(key, |(host, _)| host)
+}
+
 /// Returns bytes that sort as hosts do. No key is the start of another one.
-pub(super) fn host_key(outcome: &Outcome) -> Vec<u8> {
+fn host_key(outcome: &Outcome) -> Vec<u8> {
     match &outcome.target.host {
         Host::Address(address) => address_key(*address),
         Host::Name(name) => {

@@ -6,20 +6,14 @@ use std::{
 };
 
 use super::{
+    keyed::KeyedRows,
     layout::{Layout, Paint},
     order::TableOrder,
 };
 use crate::{
     outcome::Outcome,
-    sink::{
-        first_error::FirstError,
-        interface::{Ending, Sink},
-        sort::Sorter,
-    },
+    sink::interface::{Ending, Sink},
 };
-
-/// The length of the number of a row, which follows its key.
-const NUMBER: usize = size_of::<u64>();
 
 /// Writes outcomes as the rows of a table in this order, when the run ends.
 ///
@@ -29,17 +23,13 @@ pub struct SortedTable<W> {
     output: W,
     layout: Layout,
     order: TableOrder,
-    /// Records of a key, a number, a row, and the length of the key. `None`: they were written.
-    rows: Option<Sorter>,
-    count: u64,
-    failed: FirstError,
+    rows: KeyedRows,
 }
 
 impl<W: Write> SortedTable<W> {
     /// Creates a table. Temporary files are created in the folder `scratch`.
     pub fn new(output: W, paint: Paint, order: TableOrder, scratch: &Path) -> Self {
-        let (layout, rows) = (Layout::new(paint), Some(Sorter::new(scratch)));
-        Self { output, layout, order, rows, count: 0, failed: FirstError::default() }
+        Self { output, layout: Layout::new(paint), order, rows: KeyedRows::new(scratch) }
     }
 
     /// Limits rows to the width of a terminal, as [`Table::width`](super::Table::width) does.
@@ -56,22 +46,12 @@ impl<W: Write> SortedTable<W> {
         self
     }
 
-    fn add(&mut self, outcome: &Outcome) -> io::Result<()> {
-        let Some(rows) = &mut self.rows else { return Ok(()) };
-        let key = self.order.key(outcome);
-        let key_length = u16::try_from(key.len()).map_err(io::Error::other)?.to_le_bytes();
-        // Equal rows stay apart, in the order in which they came.
-        let number = self.count.to_be_bytes();
-        self.count += 1;
-        rows.add(&[&key, &number, self.layout.row(outcome).as_bytes(), &key_length])
-    }
-
     fn write_all(&mut self) -> io::Result<()> {
-        let Self { output, layout, rows, count, .. } = self;
-        if let Some(rows) = rows.take().filter(|_| *count > 0) {
+        let Self { output, layout, rows, .. } = self;
+        if let Some(rows) = rows.take() {
             writeln!(output, "{}", layout.header())?;
-            rows.for_each(|record| {
-                output.write_all(row(record))?;
+            rows.for_each(|_, row| {
+                output.write_all(row)?;
                 output.write_all(b"\n")
             })?;
         }
@@ -79,27 +59,18 @@ impl<W: Write> SortedTable<W> {
     }
 }
 
-/// Returns the row of a record.
-fn row(record: &[u8]) -> &[u8] {
-    let (content, &key_length) = record.split_last_chunk().unwrap_or((&[], &[0, 0]));
-    let start = usize::from(u16::from_le_bytes(key_length)) + NUMBER;
-    content.get(start..).unwrap_or_default()
-}
-
 impl<W: Write> Sink for SortedTable<W> {
     fn write(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.failed.check()?;
-        let added = self.add(outcome);
-        self.failed.keep(added)
+        self.rows.add(&self.order.key(outcome), self.layout.row(outcome).as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.failed.check()
+        self.rows.check()
     }
 
     fn finish(&mut self, _ending: &Ending) -> io::Result<()> {
-        self.failed.check()?;
+        self.rows.check()?;
         let written = self.write_all();
-        self.failed.keep(written)
+        self.rows.keep(written)
     }
 }
