@@ -139,6 +139,12 @@ impl Probe {
         if greeting.is_at_prompt() {
             return ProbeStep::Judged(greeting.judge(Service::Telnet, Rule::TelnetCommands));
         }
+        if self.probing == Probing::KeyExchange
+            && !self.sent_identification
+            && greeting.take_identification_request()
+        {
+            replies.extend(ssh::OUR_IDENTIFICATION);
+        }
         if replies.is_empty() { ProbeStep::Read } else { ProbeStep::Write(replies) }
     }
 
@@ -211,12 +217,7 @@ impl Probe {
     pub(crate) fn memory(&self) -> usize {
         match &self.state {
             ProbeState::Ssh(handshake) => handshake.memory(),
-            ProbeState::Greeting(greeting) => {
-                greeting.raw.capacity()
-                    + greeting.ssh.memory()
-                    + greeting.screen.memory()
-                    + greeting.telnet.memory()
-            }
+            ProbeState::Greeting(greeting) => greeting.memory(),
         }
     }
 

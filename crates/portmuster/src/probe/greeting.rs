@@ -26,6 +26,19 @@ struct Contradictions {
     identification: bool,
 }
 
+/// An identification line with bytes that RFC 4253 §4.2 does not allow, or without software. It proves ssh
+/// only together with the `SSH_MSG_KEXINIT` that follows.
+#[derive(Debug, Default)]
+enum Unconfirmed {
+    /// There was none.
+    #[default]
+    None,
+    /// What follows is not known yet. Our identification is sent if it was not `asked`.
+    Pending { handshake: Box<ssh::Handshake>, asked: bool },
+    /// Something else followed.
+    Refuted,
+}
+
 /// The greeting of a server whose service is not known yet.
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
@@ -44,6 +57,9 @@ pub(super) struct Greeting {
     has_non_ascii: bool,
     /// Whether a byte occurred that no text contains. Telnet commands after it prove nothing.
     is_binary: bool,
+    /// Whether such a byte occurred before the current line.
+    was_binary: bool,
+    unconfirmed: Unconfirmed,
     contradictions: Contradictions,
     /// The number of first bytes at the latest check for another protocol, and its result.
     named: (usize, bool),
@@ -67,6 +83,9 @@ impl Greeting {
         self.seen += 1;
         if self.raw.len() < BANNER_MAX {
             self.raw.push(byte);
+        }
+        if let Some(judgement) = self.confirm(byte) {
+            return GreetingStep::Judged(judgement);
         }
         match self.telnet.receive(byte) {
             telnet::TelnetEvent::Text(text) => {
@@ -110,18 +129,63 @@ impl Greeting {
         self.has_non_ascii |= !text.is_ascii() || self.last == Some(0);
         self.last = Some(text);
         self.screen.push(text);
-        if self.ssh.push(text)
+        let is_identification = self.ssh.push(text) && !self.is_telnet();
+        if is_identification
             && let Some(handshake) = self.ssh.handshake()
             && !self.is_binary
-            && !self.is_telnet()
         {
             if !self.is_named_before() {
                 return Some(handshake);
             }
             self.contradictions.identification = true;
+        } else if is_identification
+            && matches!(self.unconfirmed, Unconfirmed::None)
+            && !self.was_binary
+            && !self.is_named_before()
+            && let Some(handshake) = self.ssh.unconfirmed_handshake()
+        {
+            let handshake = Box::new(handshake);
+            self.unconfirmed = Unconfirmed::Pending { handshake, asked: false };
         }
-        self.lines += usize::from(text == b'\n');
+        if text == b'\n' {
+            self.lines += 1;
+            self.was_binary = self.is_binary;
+        }
         None
+    }
+
+    /// Processes a byte after an identification that needs to be confirmed. Returns the judgement if the
+    /// byte completes the `SSH_MSG_KEXINIT`.
+    fn confirm(&mut self, byte: u8) -> Option<Judgement> {
+        let Unconfirmed::Pending { handshake, .. } = &mut self.unconfirmed else { return None };
+        match handshake.confirm(&[byte]) {
+            ssh::Confirmation::Pending => None,
+            ssh::Confirmation::Confirmed(judgement) => Some(judgement),
+            ssh::Confirmation::Refuted => {
+                self.unconfirmed = Unconfirmed::Refuted;
+                None
+            }
+        }
+    }
+
+    /// Returns, once, whether our identification is needed so that the server confirms its own.
+    pub(super) fn take_identification_request(&mut self) -> bool {
+        match &mut self.unconfirmed {
+            Unconfirmed::Pending { asked, .. } => !std::mem::replace(asked, true),
+            Unconfirmed::None | Unconfirmed::Refuted => false,
+        }
+    }
+
+    /// Returns the allocated memory, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let unconfirmed = match &self.unconfirmed {
+            Unconfirmed::Pending { handshake, .. } => {
+                size_of::<ssh::Handshake>() + handshake.memory()
+            }
+            Unconfirmed::None | Unconfirmed::Refuted => 0,
+        };
+        let parts = [self.ssh.memory(), self.screen.memory(), self.telnet.memory(), unconfirmed];
+        self.raw.capacity() + parts.iter().sum::<usize>()
     }
 
     /// Returns whether the first bytes belong to another protocol. The result is cached until more

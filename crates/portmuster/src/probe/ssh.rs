@@ -93,10 +93,20 @@ impl LineBuffer {
 
     /// Returns the handshake that the line so far starts; `None` if it is not an identification.
     pub(super) fn handshake(&self) -> Option<Handshake> {
-        let line = without_padding(&self.line).to_vec();
-        if is_ours(&line) {
-            return None;
-        }
+        let line = without_padding(&self.line);
+        if is_ours(line) { None } else { self.handshake_of(line.to_vec()) }
+    }
+
+    /// Returns the handshake after a complete line that starts like an identification of version 2, but
+    /// that RFC 4253 §4.2 does not allow, as far as the line alone decides it; `None` if there is none.
+    pub(super) fn unconfirmed_handshake(&self) -> Option<Handshake> {
+        let line = without_padding(&self.line);
+        let is_echo = is_ours(line) && line != VERSION_2;
+        let handshake = if is_echo { None } else { self.handshake_of(line.to_vec()) };
+        handshake.filter(Handshake::expects_kex_init)
+    }
+
+    fn handshake_of(&self, line: Vec<u8>) -> Option<Handshake> {
         let identification = parse_identification(&line)?;
         let status = if self.ended {
             LineStatus::Complete
@@ -108,6 +118,9 @@ impl LineBuffer {
         Some(Handshake { line, status, identification, packets: PacketReader::default() })
     }
 }
+
+/// The start of an identification of protocol version 2, to which the version of the software belongs.
+const VERSION_2: &[u8] = b"SSH-2.0-";
 
 /// Returns whether a line echoes our identification: complete, cut off, in another case or with text
 /// after it. An echo says nothing about the server.
@@ -152,6 +165,16 @@ fn parse_identification(line: &[u8]) -> Option<Identification> {
     })
 }
 
+/// What the bytes after an identification that RFC 4253 does not allow say about it.
+pub(super) enum Confirmation {
+    /// More bytes are needed.
+    Pending,
+    /// The server has sent a valid `SSH_MSG_KEXINIT`.
+    Confirmed(Judgement),
+    /// It has sent something else.
+    Refuted,
+}
+
 /// How much of an identification line was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LineStatus {
@@ -186,6 +209,17 @@ impl Handshake {
             KexProgress::Failed(failure) => KeyExchange::Missing(failure),
         };
         Some(self.judge(key_exchange))
+    }
+
+    /// Processes bytes after an identification that only an `SSH_MSG_KEXINIT` confirms.
+    pub(super) fn confirm(&mut self, bytes: &[u8]) -> Confirmation {
+        match self.packets.receive(bytes) {
+            KexProgress::Pending => Confirmation::Pending,
+            KexProgress::Received(kex_init) => {
+                Confirmation::Confirmed(self.judge(KeyExchange::Offered(kex_init)))
+            }
+            KexProgress::Failed(_) => Confirmation::Refuted,
+        }
     }
 
     /// Judges the server by its identification alone.

@@ -181,6 +181,49 @@ fn kex_init_is_requested_by_our_identification_only() {
     assert_eq!(findings, ["group1-sha1", "sha1-kex", "ssh-dss", "cbc", "md5"]);
 }
 
+/// RFC 4253 §4.2 allows printable ASCII only, and at least one such character.
+#[test]
+fn identification_that_the_rfc_does_not_allow_is_ssh_if_a_kex_init_follows() {
+    let packet = samples::packet(&samples::kexinit(samples::LISTS));
+    for line in [
+        &b"SSH-2.0-\r\n"[..],
+        b"SSH-2.0-\xff\r\n",
+        b"SSH-2.0-\x7f\r\n",
+        b"SSH-2.0-Open\x7fSSH_9 \x01\r\n",
+        b"a notice\r\nSSH-1.99-\x02\n",
+    ] {
+        let all = [line, &packet].concat();
+        assert_eq!(judged(&all, EndOfInput::Quiet).service, Service::Ssh, "{line:?}");
+        let (written, judgement) = conversation(&[line, &packet], EndOfInput::Quiet);
+        assert_eq!(written, ssh::OUR_IDENTIFICATION, "{line:?}");
+        assert_eq!((judgement.service, judgement.rule), (Service::Ssh, Rule::Identification));
+        let details = judgement.details.expect("ssh has details");
+        assert!(details.key_exchange.kex_init().is_some(), "{line:?}");
+
+        let cut = &packet[..packet.len() - 1];
+        for other in [&b""[..], cut, b"SSH-2.0-portmuster_0.2.0\r\n", b"\0\0\0\x0c\x04\x01"] {
+            let all = [line, other].concat();
+            assert_eq!(judged(&all, EndOfInput::Closed).service, Service::Unknown, "{all:?}");
+        }
+        let prompt = [line, b"login: "].concat();
+        let service = judged(&prompt, EndOfInput::Quiet).service;
+        assert!(matches!(service, Service::TelnetLikely | Service::Unknown), "{prompt:?}");
+        let telnet = [line, b"\xff\xfb\x01\xff\xfd\x18"].concat();
+        let before = judged(&telnet, EndOfInput::Quiet).service;
+        assert!(matches!(before, Service::Telnet | Service::Unknown), "{telnet:?}");
+    }
+    assert_eq!(service(b"SSH-2.0-\r\nlogin: ", EndOfInput::Quiet), Service::TelnetLikely);
+    assert_eq!(
+        service(b"SSH-2.0-\r\n\xff\xfb\x01\xff\xfd\x18", EndOfInput::Quiet),
+        Service::Telnet
+    );
+    // Neither binary data before the line nor the packet alone is ssh.
+    for start in [&b"\x01\x02\nSSH-2.0-\x7f\r\n"[..], b"SSH-3.0-\x7f\r\n", b"220 x\r\n", b""] {
+        let all = [start, &packet].concat();
+        assert_ne!(judged(&all, EndOfInput::Quiet).service, Service::Ssh, "{start:?}");
+    }
+}
+
 #[test]
 fn kex_init_may_follow_the_identification_immediately() {
     let packet = samples::packet(&samples::kexinit(samples::LISTS));
