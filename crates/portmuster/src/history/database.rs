@@ -342,16 +342,15 @@ pub(super) fn for_each_row(
     columns: &[&str],
     mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<PortState>,
 ) -> Result<StateCounts, StoredRunErrorRepr> {
+    let IndexedRows { first, last, count: indexed } = indexed_rows(connection, id)?;
     // The rows of a run are adjacent, unless runs were concurrent. This reads them in the order of
     // the file; by the index, each would be on another page.
     let mut query = connection.prepare(&format!(
-        "SELECT {} FROM outcomes
-        WHERE id BETWEEN (SELECT min(id) FROM outcomes WHERE run = ?1)
-            AND (SELECT max(id) FROM outcomes WHERE run = ?1) AND +run = ?1
-        ORDER BY id",
+        "SELECT {} FROM outcomes WHERE id BETWEEN ?2 AND ?3 AND +run = ?1 ORDER BY id",
         columns.join(", ")
     ))?;
-    let (mut rows, mut previous) = (query.query([id])?, i64::MIN);
+    let (run, mut found) = (id, 0);
+    let (mut rows, mut previous) = (query.query([id, first, last])?, i64::MIN);
     let mut counts = StateCounts::default();
     let mut remaining = size(connection)?;
     while let Some(row) = rows.next()? {
@@ -367,8 +366,29 @@ pub(super) fn for_each_row(
         })?;
         let state = read(row).map_err(|reason| error(id, &reason.to_string()))?;
         counts[state as usize] += 1;
+        found += 1;
+    }
+    if found != indexed {
+        return Err(DatabaseErrorRepr::DamagedIndex { run, indexed, found }.into());
     }
     Ok(counts)
+}
+
+/// The rows of a run according to the index, which finds them among those of other runs.
+struct IndexedRows {
+    /// The ids of the first and the last row.
+    first: i64,
+    last: i64,
+    count: u64,
+}
+
+fn indexed_rows(connection: &Connection, run: i64) -> rusqlite::Result<IndexedRows> {
+    let query =
+        "SELECT coalesce(min(id), 0), coalesce(max(id), -1), count(*) FROM outcomes WHERE run = ?1";
+    connection.query_row(query, [run], |row| {
+        let count: i64 = row.get(2)?;
+        Ok(IndexedRows { first: row.get(0)?, last: row.get(1)?, count: count.unsigned_abs() })
+    })
 }
 
 /// Returns the size of the database, in bytes.

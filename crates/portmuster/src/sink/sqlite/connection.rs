@@ -23,8 +23,12 @@ use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use super::{
     error::DatabaseErrorRepr,
-    settings::{BUSY_TIMEOUT, STEPS_MIN, STEPS_PER_BYTE, STEPS_PER_CHECK, VALUE_BYTES_MAX},
+    settings::{
+        BUSY_TIMEOUT, CHECKED_BYTES_MAX, STEPS_MIN, STEPS_PER_BYTE, STEPS_PER_CHECK,
+        VALUE_BYTES_MAX,
+    },
 };
+use crate::sink::text::escape_line;
 
 /// Opens a database for reading and writing, and creates it if it is missing.
 pub(super) fn open_to_write(database: &Path) -> Result<Connection, DatabaseErrorRepr> {
@@ -92,6 +96,28 @@ pub(super) fn is_whole(database: &Path) -> bool {
         Ok(connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))?)
     });
     checked.is_ok_and(|found| found == "ok")
+}
+
+/// Checks that the rows of a table and its indexes agree, unless the database is
+/// [larger](CHECKED_BYTES_MAX) than can be checked in a moment.
+///
+/// # Errors
+/// They differ, or a page is damaged.
+pub(super) fn check_indexes(database: &Path, table: &str) -> Result<(), DatabaseErrorRepr> {
+    let bytes = [database, &log(database)].map(|path| path.metadata().map_or(0, |it| it.len()));
+    if bytes.iter().sum::<u64>() > CHECKED_BYTES_MAX {
+        return Ok(());
+    }
+    let mut connection = open_read_only(database)?;
+    // The check visits each page once, and the first problem ends it.
+    lift_limit(&mut connection)?;
+    let query = "SELECT integrity_check FROM pragma_integrity_check(?1)";
+    let found: String = connection.query_row(query, [table], |row| row.get(0))?;
+    if found == "ok" {
+        Ok(())
+    } else {
+        Err(DatabaseErrorRepr::Inconsistent(escape_line(found.as_bytes())))
+    }
 }
 
 /// Removes the limit of steps, for writing after the untrusted parts of the database were checked.

@@ -131,6 +131,25 @@ pub(crate) enum DatabaseErrorRepr {
     /// Only the limit of steps interrupts a statement.
     #[error("it is damaged: reading it takes more steps than a database of its size can need")]
     Endless,
+    /// What `SQLite`'s check of a table and its indexes found.
+    #[error(
+        "it is damaged: {0}; write to another file, or repair it: `sqlite3 FILE REINDEX` makes its \
+         indexes new"
+    )]
+    Inconsistent(String),
+    #[error(
+        "run {run} is damaged: its index leads to {indexed} rows, and the database has {found} of them; \
+         `sqlite3 FILE REINDEX` makes the index new"
+    )]
+    DamagedIndex {
+        run: i64,
+        /// Number of rows that the index has for the run.
+        indexed: u64,
+        /// Number of these rows that were found.
+        found: u64,
+    },
+    #[error("it is damaged: {0}")]
+    Corrupt(rusqlite::Error),
     #[error(transparent)]
     Sqlite(rusqlite::Error),
     #[error(transparent)]
@@ -154,17 +173,14 @@ impl DatabaseErrorRepr {
             Self::Replaced => DatabaseErrorKind::Replaced,
             Self::Locked => DatabaseErrorKind::Locked,
             Self::Full => DatabaseErrorKind::Full,
-            Self::Endless => DatabaseErrorKind::Damaged,
-            Self::Sqlite(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                    DatabaseErrorKind::Damaged
-                }
-                _ => DatabaseErrorKind::Io,
-            },
+            Self::Endless
+            | Self::Inconsistent(_)
+            | Self::DamagedIndex { .. }
+            | Self::Corrupt(_) => DatabaseErrorKind::Damaged,
             Self::Io(error) if error.kind() == io::ErrorKind::StorageFull => {
                 DatabaseErrorKind::Full
             }
-            Self::Io(_) => DatabaseErrorKind::Io,
+            Self::Sqlite(_) | Self::Io(_) => DatabaseErrorKind::Io,
         }
     }
 }
@@ -175,6 +191,7 @@ impl From<rusqlite::Error> for DatabaseErrorRepr {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::OperationInterrupted) => Self::Endless,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error),
             _ => Self::Sqlite(error),
         }
     }

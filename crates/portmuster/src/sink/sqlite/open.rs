@@ -28,6 +28,9 @@ fn open(path: &Path) -> Result<Connection, DatabaseErrorRepr> {
     // Check before anything is changed; `open_locked` adds missing columns under the lock.
     schema::missing_columns(&connection)?;
     schema::refuse_triggers_and_unique_indexes(&connection)?;
+    for table in ["runs", "outcomes"] {
+        connection::check_indexes(path, table)?;
+    }
     // With the log, readers never wait, and a commit is a single write.
     switch_on_log(&connection)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;

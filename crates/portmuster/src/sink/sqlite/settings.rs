@@ -42,3 +42,7 @@ pub(super) const STEPS_MIN: u64 = 1 << 22;
 
 /// Number of steps between two checks of the limit.
 pub(super) const STEPS_PER_CHECK: i32 = 1 << 16;
+
+/// Size of a database up to which all its rows and indexes are checked before a run is added, in bytes. The
+/// check of a database of this size takes about half a second.
+pub(super) const CHECKED_BYTES_MAX: u64 = 64 << 20;

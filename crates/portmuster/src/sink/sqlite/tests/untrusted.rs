@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::super::{
-    DatabaseErrorRepr, Sqlite,
+    DatabaseErrorKind, DatabaseErrorRepr, Sqlite,
     connection::{open_immutable, open_read_only, open_to_write},
     schema,
     statements::count,
@@ -289,6 +289,66 @@ fn read_of_a_cycle_of_pages_ends() {
     fs::write(database.file(), bytes).expect("there is room");
     let error = read(&database.file()).expect_err("the database is damaged");
     assert!(error.to_string().contains("damaged"), "{error}");
+}
+
+/// Changes a row of run 1 while the index does not exist for `SQLite`.
+fn without_index(change: &str) -> ScratchDatabase {
+    let database = ScratchDatabase::new();
+    database.add_run(300);
+    database.add_run(5);
+    let root = database
+        .query::<u32>("SELECT rootpage FROM sqlite_schema WHERE name = 'outcomes_by_target'")[0];
+    database.execute(
+        "CREATE TABLE kept AS SELECT * FROM outcomes WHERE id = 7;
+        PRAGMA writable_schema = ON;
+        DELETE FROM sqlite_schema WHERE name = 'outcomes_by_target'",
+    );
+    database.execute(change);
+    database.execute(&format!(
+        "PRAGMA writable_schema = ON;
+        INSERT INTO sqlite_schema VALUES ('index', 'outcomes_by_target', 'outcomes', {root},
+            'CREATE INDEX outcomes_by_target ON outcomes (run, host, port)')"
+    ));
+    database
+}
+
+#[test]
+fn index_that_differs_from_its_table_is_noticed_by_readers_and_writers() {
+    for (change, found) in [
+        (
+            "DELETE FROM outcomes WHERE id = 7",
+            "its index leads to 300 rows, and the database has 299",
+        ),
+        ("UPDATE outcomes SET port = 999 WHERE id = 7", ""),
+        (
+            "UPDATE outcomes SET run = 2 WHERE id = 7",
+            "its index leads to 300 rows, and the database has 299",
+        ),
+    ] {
+        let database = without_index(change);
+        let before = database.content();
+        for error in [
+            begin(&database.file()).map(drop).expect_err(change),
+            Sqlite::resume(database.file(), 1, 300).map(drop).expect_err(change),
+        ] {
+            assert_eq!(error.kind(), DatabaseErrorKind::Damaged, "{error}");
+            assert!(error.to_string().contains("index outcomes_by_target"), "{error}");
+        }
+        assert_eq!(database.content(), before, "{change}");
+        let run = crate::history::read_run(database.file(), crate::history::RunChoice::Id(1));
+        match run {
+            Ok(_) => assert_eq!(found, "", "{change}"),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("run 1 is damaged: ") && text.contains(found), "{text}");
+                let kind = crate::history::StoredRunErrorKind::Database(DatabaseErrorKind::Damaged);
+                assert_eq!(error.kind(), kind);
+            }
+        }
+        database.execute("REINDEX");
+        let mut sink = begin(&database.file()).expect("the index is new");
+        sink.finish(&ending()).expect("there is room");
+    }
 }
 
 /// Flips random bytes. Each database is read or refused, without a panic or an endless loop.
