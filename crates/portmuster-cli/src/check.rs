@@ -1,6 +1,6 @@
 //! `portmuster check`: checks targets, writes rows and decides the exit status.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use portmuster::{
     Account, Checker, Outcomes, PortState,
     gates::{GateReport, Gates, RunTotals},
@@ -16,7 +16,7 @@ use crate::{
     collect::{Collected, Collector},
     formats::Labels,
     gate,
-    input::{Input, ReadInput},
+    input::{ALL_EXCLUDED, Input, ReadInput},
     journal::{self, OpenJournal, SavedState},
     listing,
     measure::Measured,
@@ -85,7 +85,11 @@ fn report_complete(
     totals.skipped = input.skipped();
     totals.bad_lines = input.bad_lines().unread();
     totals.certainty = check.max_missed().map(|_| state.silent.certainty());
-    let status = completeness(&state.account);
+    let mut status = completeness(&state.account);
+    if is_all_excluded(check, !input.set().is_empty(), &totals) {
+        terminal::error(&anyhow!("there is no target: {ALL_EXCLUDED}"));
+        status = status.min(Status::Usage);
+    }
     let reached = Reached { status, is_stopped: false, are_written: false };
     Ok(close(check, gates, &totals, closing, reached))
 }
@@ -178,6 +182,11 @@ fn finish(
     }
     let mut totals = input.totals(&account, certainty.as_ref());
     totals.is_cut_short = is_cut_short;
+    let is_read = !is_stopped && !is_unread && !is_cut_short;
+    if is_read && is_all_excluded(check, input.has_targets(), &totals) {
+        terminal::error(&anyhow!("there is no target: {ALL_EXCLUDED}"));
+        status = status.min(Status::Usage);
+    }
     if is_unread {
         // The run has neither gates nor a reader.
         let status = Status::Complete;
@@ -191,6 +200,17 @@ fn finish(
     }
     let reached = Reached { status, is_stopped, are_written };
     close(check, gates.as_ref(), &totals, closing, reached)
+}
+
+/// Returns whether nothing was checked because everything is excluded: what the input names, or all
+/// addresses of its targets. `has_targets` says whether the input names anything that is not excluded.
+fn is_all_excluded(check: &Check, has_targets: bool, totals: &RunTotals) -> bool {
+    let RunTotals { account, skipped, .. } = totals;
+    let left = totals.targets.saturating_sub(account.excluded.into());
+    let is_input_excluded = !has_targets && !skipped.is_empty();
+    // Other parts may have targets whose addresses are not excluded.
+    let is_run_excluded = account.excluded > 0 && check.selection.shard == Shard::WHOLE;
+    left == 0 && (is_input_excluded || is_run_excluded)
 }
 
 /// Prints what the run has found in all.

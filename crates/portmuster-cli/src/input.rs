@@ -21,7 +21,7 @@ use self::{
     bad_lines::BadLines,
     excludes::ReadExcludes,
     list::{List, is_file_on_stdin, open_regular},
-    streamed::{SharedSkipped, Stream, StreamRules, Streamed},
+    streamed::{Stream, StreamCounts, StreamRules, Streamed},
 };
 pub(crate) use self::{errors::describe_item, read_input::ReadInput};
 
@@ -30,6 +30,9 @@ const TARGETS_MAX: u128 = 1 << 40;
 
 /// Maximum number of characters of an argument that an error message quotes.
 const EXCERPT_MAX: usize = 60;
+
+/// Why a run whose input names targets has none.
+pub(crate) const ALL_EXCLUDED: &str = "all named targets are excluded";
 
 /// Everything that a run checks.
 pub(crate) struct Input {
@@ -42,7 +45,7 @@ pub(crate) struct Input {
     order: Order,
     shard: Shard,
     bad_lines: BadLines,
-    streamed_skipped: SharedSkipped,
+    streamed: StreamCounts,
 }
 
 impl Input {
@@ -65,7 +68,7 @@ impl Input {
             order: selection.order(),
             shard: selection.shard,
             bad_lines,
-            streamed_skipped: SharedSkipped::default(),
+            streamed: StreamCounts::default(),
         };
         for item in &check.targets {
             if item == "-" {
@@ -155,7 +158,8 @@ impl Input {
             total: self.len(),
             bad_lines: self.bad_lines(),
             skipped: self.skipped(),
-            streamed_skipped: self.streamed_skipped.clone(),
+            has_listed: !self.set.is_empty(),
+            streamed: self.streamed.clone(),
         }
     }
 
@@ -184,7 +188,7 @@ impl Input {
             ports: self.ports.clone(),
             excludes: self.excludes.clone(),
             bad_lines: self.bad_lines(),
-            skipped: self.streamed_skipped.clone(),
+            counts: self.streamed.clone(),
         }
     }
 
@@ -192,7 +196,7 @@ impl Input {
         if self.set.skipped().is_empty() {
             "name one, or read a list with --input FILE"
         } else {
-            "all named targets are excluded"
+            ALL_EXCLUDED
         }
     }
 

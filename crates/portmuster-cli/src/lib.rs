@@ -65,6 +65,10 @@ use self::{
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>, this: Option<SelfCommand>) -> u8 {
     harden::harden();
+    if let Err(error) = harden::ensure_stack() {
+        terminal::error(&error);
+        return Status::Incomplete.code();
+    }
     signals::ignore_file_size_signal();
     workers::set_this_program(this);
     let given: Vec<_> = arguments.into_iter().collect();

@@ -2,17 +2,22 @@
 
 use std::io::{self, BufWriter, Write};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use portmuster::{Target, sink::escape_line};
 
-use crate::{args::DryRun, input::Input, status::Status, terminal};
+use crate::{
+    args::DryRun,
+    input::{ALL_EXCLUDED, Input},
+    status::Status,
+    terminal,
+};
 
 /// Prints the targets or their number.
 ///
 /// # Errors
-/// A line of a stream can't be read.
+/// A line of a stream can't be read, or all targets are excluded.
 pub(crate) fn print(dry_run: DryRun, input: Input) -> anyhow::Result<Status> {
-    let bad_lines = input.bad_lines();
+    let read = input.read_parts();
     let printed = if dry_run.count {
         let count = count(input)?;
         writeln!(io::stdout(), "{count}").and_then(|()| io::stdout().flush())
@@ -22,7 +27,13 @@ pub(crate) fn print(dry_run: DryRun, input: Input) -> anyhow::Result<Status> {
     if printed.is_err() {
         return Ok(terminal::status_of(printed));
     }
-    bad_lines.take_fatal().map_or(Ok(Status::Complete), Err)
+    if let Some(error) = read.bad_lines.take_fatal() {
+        return Err(error);
+    }
+    if !read.has_targets() {
+        bail!("there is no target: {ALL_EXCLUDED}");
+    }
+    Ok(Status::Complete)
 }
 
 /// Counts the targets, including those of streams.

@@ -32,10 +32,10 @@ mod writes;
 
 use self::{
     begin::OutputSink,
+    error::keeps_rows,
     file::CreatedFile,
     grouped::{Grouping, Replacement},
     opened::{Destination, OpenOutput, begin_all, created_files, journaled, open_all, reopen_all},
-    writes::ForeignChange,
 };
 pub(crate) use self::{
     beside::is_reserved_name as is_reserved_beside,
@@ -299,8 +299,7 @@ impl Output {
         act(self).inspect_err(|_| self.has_failed = true).map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe if self.is_stdout => WriteError::ClosedPipe,
             _ => {
-                let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<ForeignChange>());
-                let rest = if cause.is_some() { "" } else { "; all rows before are complete" };
+                let rest = if keeps_rows(&error) { "; all rows before are complete" } else { "" };
                 let context = format!("writing {}{rest}", self.name);
                 WriteError::Failed(anyhow::Error::new(error).context(context))
             }

@@ -106,7 +106,7 @@ fn skipped(skipped: Skipped, lines_skipped: u64) -> Vec<String> {
     let lines = format!("{lines} that can't be read");
     let or_more = |number: u128| if number == u128::MAX { " or more" } else { "" };
     [
-        (skipped.duplicates, "repeated, checked once"),
+        (skipped.duplicates, "repeated, counted once"),
         (skipped.excluded, "excluded from the list"),
         (skipped.reserved, "skipped: addresses that no host can have"),
         (lines_skipped.into(), &lines),

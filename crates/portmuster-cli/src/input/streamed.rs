@@ -1,6 +1,6 @@
 //! The targets of streams, read one line at a time while the run goes on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portmuster::{
     Target,
@@ -9,21 +9,38 @@ use portmuster::{
 
 use super::{bad_lines::BadLines, list::List};
 
-/// The entries of streams that are no targets, counted while the streams are read.
+/// What the items of streams have named, counted while the streams are read.
 ///
 /// Clones share one count.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct SharedSkipped(Arc<Mutex<Skipped>>);
+pub(crate) struct StreamCounts(Arc<Mutex<Counts>>);
 
-impl SharedSkipped {
-    /// Returns the count so far.
-    pub(crate) fn sum(&self) -> Skipped {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    /// The entries that are no targets.
+    skipped: Skipped,
+    has_targets: bool,
+}
+
+impl StreamCounts {
+    /// Returns the entries that are no targets so far. A target is counted for each item that names it.
+    pub(super) fn skipped(&self) -> Skipped {
+        self.counts().skipped
     }
 
-    fn add(&self, skipped: Skipped) {
-        let mut sum = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *sum = sum.with(skipped);
+    /// Returns whether any item has named a target that is not excluded.
+    pub(super) fn has_targets(&self) -> bool {
+        self.counts().has_targets
+    }
+
+    fn add(&self, item: &TargetSet) {
+        let mut counts = self.counts();
+        counts.skipped = counts.skipped.with(item.skipped());
+        counts.has_targets |= !item.is_empty();
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -33,7 +50,7 @@ pub(super) struct StreamRules {
     pub(super) ports: Ports,
     pub(super) excludes: Excludes,
     pub(super) bad_lines: BadLines,
-    pub(super) skipped: SharedSkipped,
+    pub(super) counts: StreamCounts,
 }
 
 /// A list that is read while the run goes on.
@@ -70,7 +87,7 @@ impl Stream {
             set.add(item, label, &rules.ports).map(|()| set)
         })?;
         match &item {
-            Some(set) => rules.skipped.add(set.skipped()),
+            Some(set) => rules.counts.add(set),
             None => self.list.finish(&rules.bad_lines)?,
         }
         Ok(item)

@@ -32,6 +32,23 @@ impl From<anyhow::Error> for OpenError {
     }
 }
 
+/// Returns whether the rows before a failed write are complete in the output.
+///
+/// They are if the system refused the write. After any other error they may be damaged or gone: another
+/// program has changed the output, or the disk is defective.
+pub(super) fn keeps_rows(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, FileTooLarge, QuotaExceeded, ResourceBusy, StorageFull};
+
+    let cause = error.get_ref();
+    match cause.and_then(|cause| cause.downcast_ref::<DatabaseError>()) {
+        Some(error) => matches!(error.kind(), DatabaseErrorKind::Locked | DatabaseErrorKind::Full),
+        None => {
+            let refusals = [BrokenPipe, FileTooLarge, QuotaExceeded, ResourceBusy, StorageFull];
+            cause.is_none() && refusals.contains(&error.kind())
+        }
+    }
+}
+
 /// Why rows could not be written.
 #[derive(Debug)]
 pub(crate) enum WriteError {

@@ -20,6 +20,17 @@ pub(super) enum ForeignChange {
     Extended { found: u64, written: u64 },
 }
 
+/// The error for a part of a row that was written and can't be removed.
+#[derive(Debug, Error)]
+#[error("it ends with a part of a row, which can't be removed")]
+struct PartialRow(#[source] io::Error);
+
+impl From<PartialRow> for io::Error {
+    fn from(error: PartialRow) -> Self {
+        Self::other(error)
+    }
+}
+
 /// The offset at which the last row of this run ends. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SharedEnd(Rc<Cell<u64>>);
@@ -87,7 +98,7 @@ impl OutputFile {
     /// Writes at the current position, and truncates the file to the last row if that fails.
     fn write_or_truncate(&mut self, bytes: &[u8], end: &SharedEnd) -> io::Result<()> {
         if let Err(error) = self.file.write_all(bytes) {
-            self.file.set_len(end.get())?;
+            self.file.set_len(end.get()).map_err(PartialRow)?;
             self.file.seek(SeekFrom::Start(end.get()))?;
             return Err(error);
         }
@@ -114,7 +125,8 @@ impl OutputFile {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.truncate_part(first, (bytes.len() - left.len()) as u64)?;
+                    let written = (bytes.len() - left.len()) as u64;
+                    self.truncate_part(first, written).map_err(PartialRow)?;
                     return Err(error);
                 }
             }

@@ -181,13 +181,13 @@ fn unresolved_name_passes_require_verdict_only_when_allowed() {
 
 #[test]
 fn run_without_any_answer_fails_despite_allow() {
-    for arguments in [
-        "inventory.txt --forbid telnet --require-verdict --allow unresolved,excluded",
-        "v4.example -6 --forbid telnet --require-verdict --allow excluded",
-        "v4.example -6 --forbid telnet",
+    for (arguments, status) in [
+        ("inventory.txt --forbid telnet --require-verdict --allow unresolved,excluded", 1),
+        ("v4.example -6 --forbid telnet --require-verdict --allow excluded", 2),
+        ("v4.example -6 --forbid telnet", 2),
     ] {
         let Some(ended) = check_with_known_names(arguments) else { return };
-        assert_eq!(ended.status, Some(1), "{arguments}: {ended:?}");
+        assert_eq!(ended.status, Some(status), "{arguments}: {ended:?}");
         let line = "no connection was accepted or refused, so this run proves nothing";
         assert!(ended.stderr.contains(line), "{arguments}: {}", ended.stderr);
     }
@@ -199,6 +199,21 @@ fn excluded_target_passes_require_verdict_only_when_allowed() {
     assert_gate(&check(arguments), 1, "no verdict on 1 of 2: 1 excluded");
     let allowed = check([&arguments[..], &["--allow=excluded"]].concat());
     assert_gate(&allowed, 0, "a verdict on 1 of 2; allowed: 1 excluded");
+}
+
+#[test]
+fn excluded_target_that_is_listed_twice_is_counted_once() {
+    let gate = "--exclude 127.0.0.2 --forbid telnet --require-verdict --allow excluded";
+    for targets in [
+        "127.0.0.1:1 127.0.0.2:1 127.0.0.2:1",
+        "127.0.0.2/32:1 127.0.0.1-127.0.0.2:1 127.0.0.1-2:1",
+    ] {
+        let arguments = format!("{targets} {gate} --summary=json=- -o csv=/dev/null");
+        let ended = check(arguments.split(' '));
+        assert_gate(&ended, 0, "a verdict on 1 of 2; allowed: 1 excluded");
+        assert!(ended.stdout.contains("\"excluded\":1,\"reserved\":0"), "{ended:?}");
+        assert!(ended.stdout.contains("\"input_size\":2,"), "{ended:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use rustix::process::{PidfdGetfdFlags, Signal, pidfd_getfd};
 use crate::{
     program::{Running, check, wait_for_end},
     servers::{start, target},
-    shell::{sh_in_namespaces, sh_or_skip},
+    shell::{sh, sh_in_namespaces, sh_or_skip},
     terminal::shown,
 };
 
@@ -44,6 +44,30 @@ fn program_and_workers_disable_core_dumps() {
         let core = limits.lines().find(|line| line.starts_with("Max core file size"));
         let core: Vec<_> = core.expect("it has a limit").split_whitespace().rev().take(3).collect();
         assert_eq!(core, ["bytes", "0", "0"], "{limits}");
+    }
+}
+
+#[test]
+fn small_stack_is_raised_or_refused_with_an_error() {
+    for size in [64, 100, 500, 1000] {
+        for command in ["check 127.0.0.1:1", "--help", "check --no-such-option", "worker"] {
+            let script = format!("ulimit -s {size}; exec \"$portmuster\" {command}");
+            let ended = sh(&script, "");
+            assert_eq!(ended.status, Some(3), "{size} {command}: {ended:?}");
+            let message = format!(
+                "error: the stack is limited to {size} KiB, and portmuster needs 1024: raise the limit \
+                 with \"ulimit -s 8192\"; if that is not permitted, start portmuster from another shell\n"
+            );
+            assert_eq!((ended.stderr, ended.stdout.as_str()), (message, ""));
+        }
+    }
+    // The hard limit permits more, and 1,024 KiB are enough.
+    for limit in ["ulimit -S -s 64", "ulimit -s 1024"] {
+        for method in ["event-loop", "processes", "threads"] {
+            let run = format!("exec \"$portmuster\" check 127.0.0.1:1 --method {method} -o csv");
+            let ended = sh(&format!("{limit}; {run}"), "");
+            assert_eq!(ended.status, Some(0), "{limit} {method}: {ended:?}");
+        }
     }
 }
 

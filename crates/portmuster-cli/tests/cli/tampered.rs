@@ -67,6 +67,23 @@ fn truncated_output_is_an_error() {
     assert_noticed("jsonl", &["--append"], truncate, "another program has truncated it to 1 of ");
 }
 
+/// The message does not say that the rows before are complete, because they may be gone.
+#[test]
+fn truncated_database_is_an_error() {
+    let truncate = |file: &Path| {
+        let file = File::options().write(true).open(file).expect("it exists");
+        let length = file.metadata().expect("it is open").len();
+        file.set_len(length - 4096).expect("it can be truncated");
+    };
+    assert_noticed("sqlite", &[], truncate, "another program has truncated the file from ");
+    let truncate = |file: &Path| {
+        let log = format!("{}-wal", file.display());
+        wait_for_growth(Path::new(&log), 0);
+        File::options().write(true).open(log).and_then(|it| it.set_len(0)).expect("it exists");
+    };
+    assert_noticed("sqlite", &[], truncate, "another program has truncated or removed the log ");
+}
+
 /// `SQLite` maps this file into memory, so that the next access raises SIGBUS.
 #[test]
 fn truncated_index_of_a_database_ends_the_run_with_an_error() {

@@ -156,7 +156,7 @@ fn duplicate_target_is_checked_once_with_its_label() {
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].label.as_deref(), Some("core sw 1"));
     assert_eq!(server.accepted(), 1);
-    assert!(ended.stderr.contains("1 repeated, checked once"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("1 repeated, counted once"), "{}", ended.stderr);
     assert_eq!(listed(&["-i", file]), [format!("{} core sw 1", target(&server))]);
 }
 
@@ -232,8 +232,34 @@ fn excluded_stream_targets_are_counted() {
     let arguments = ["check", "-i", "-", "--exclude", "127.0.0.0/8"];
     let ended = run(program().args(arguments).write_stdin(target(&server)));
     assert_untouched(&server);
-    assert_eq!(ended.status, Some(0), "{ended:?}");
     assert!(ended.stderr.contains("1 excluded from the list"), "{}", ended.stderr);
+}
+
+/// Neither a list nor a stream without a target that may be checked ends like a run that checked one.
+#[test]
+fn run_whose_targets_are_all_excluded_exits_2() {
+    let message = "error: there is no target: all named targets are excluded\n";
+    let gate = ["--forbid", "telnet", "--require-verdict", "--allow", "excluded"];
+    for flags in [&[][..], &["--list"], &["--count"], &["--shard=2/2"], &gate] {
+        let arguments = [&["127.0.0.1:1", "--exclude", "127.0.0.0/8"], flags].concat();
+        let list = check(&arguments);
+        assert_eq!(list.status, Some(2), "{list:?}");
+        assert!(list.stderr.contains(message), "{list:?}");
+        let arguments = [&["check", "-i", "-", "--exclude", "127.0.0.0/8"], flags].concat();
+        for lines in ["127.0.0.1:1\n", "127.0.0.1:1\n127.0.0.2:1\n127.0.0.1:1\n"] {
+            let stream = run(program().args(&arguments).write_stdin(lines));
+            assert_eq!(stream.status, Some(2), "{flags:?}: {stream:?}");
+            assert!(stream.stderr.contains(message), "{flags:?}: {stream:?}");
+        }
+    }
+    // The other part has the target that is not excluded.
+    let arguments = ["check", "-i", "-", "--exclude", "127.0.0.2", "--shard=2/2"];
+    let ended = run(program().args(arguments).write_stdin("127.0.0.1:1\n127.0.0.2:1\n"));
+    assert_eq!(ended.status, Some(0), "{ended:?}");
+    // portmuster never connects to 0.0.0.0, and this is known only when its turn comes.
+    let ended = check(["0.0.0.0:1", "--exclude", "127.0.0.0/8"]);
+    assert_eq!(ended.status, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains(message), "{ended:?}");
 }
 
 #[test]

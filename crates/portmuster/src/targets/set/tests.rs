@@ -79,13 +79,10 @@ fn expanded(items: &[String], excludes: &[String]) -> (Vec<Target>, u128) {
             for host in (0..range.len()).filter_map(|index| range.get(index)) {
                 for port in (0..ports.len()).filter_map(|index| ports.get(index)) {
                     let target = Target { host: Host::Address(host), port, label: None };
-                    if unwanted.contains(host, port) {
-                        continue;
-                    }
-                    if known.insert(target.clone()) {
-                        targets.push(target);
-                    } else {
+                    if !known.insert(target.clone()) {
                         duplicates += 1;
+                    } else if !unwanted.contains(host, port) {
+                        targets.push(target);
                     }
                 }
             }
