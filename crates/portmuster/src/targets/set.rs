@@ -26,7 +26,7 @@ mod unwanted;
 
 use block::{Block, BlockHosts};
 use filter::insert_new;
-use omitted::{Omitted, take_back_reserved};
+use omitted::{Omitted, OmittedSpans, take_back_reserved};
 pub use skipped::Skipped;
 use unwanted::{RESERVED, Unwanted};
 
@@ -318,7 +318,7 @@ impl TargetSet {
         let unwanted = Unwanted { excludes: &self.excludes.v6, reserved: &RESERVED.v6 };
         let omitted =
             unwanted.overlaps(spans).then(|| self.omitted.get_or_insert_default().v6(span));
-        let omitted_before = omitted.as_ref().map(|omitted| omitted.len());
+        let omitted_before = omitted.as_ref().map(OmittedSpans::len);
         let members = self.members.v6.spans_near(span, &self.hosts);
         let new = insert_new(spans, unwanted, members, omitted, &mut self.skipped);
         self.separate_ranges += new.len().saturating_sub(1);
@@ -336,7 +336,7 @@ impl TargetSet {
         let unwanted = Unwanted { excludes: &self.excludes.v4, reserved: &RESERVED.v4 };
         let omitted =
             unwanted.overlaps(spans).then(|| self.omitted.get_or_insert_default().v4(spans));
-        let omitted_before = omitted.as_ref().map(|omitted| omitted.len());
+        let omitted_before = omitted.as_ref().map(OmittedSpans::len);
         let members = self.members.v4.spans_near(spans);
         let new = insert_new(spans, unwanted, members, omitted, &mut self.skipped);
         if let (Some(before), Some(omitted)) = (omitted_before, &mut self.omitted) {

@@ -44,5 +44,5 @@ pub(super) const STEPS_MIN: u64 = 1 << 22;
 pub(super) const STEPS_PER_CHECK: i32 = 1 << 16;
 
 /// Size of a database up to which all its rows and indexes are checked before a run is added, in bytes. The
-/// check of a database of this size takes about half a second.
+/// check of a database of this size takes about a second.
 pub(super) const CHECKED_BYTES_MAX: u64 = 64 << 20;

@@ -95,10 +95,9 @@ pub(super) fn damaged() -> io::Error {
 mod tests {
     use super::*;
 
-    fn rows(rows: KeyedRows) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+    fn rows(mut table: KeyedRows) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut found = Vec::new();
-        let mut rows = rows;
-        if let Some(rows) = rows.take() {
+        if let Some(rows) = table.take() {
             rows.for_each(|key, row| {
                 found.push((key.to_vec(), row.to_vec()));
                 Ok(())

@@ -133,14 +133,12 @@ impl<N: AddressNumber> OmittedSpans<'_, N> {
 
 /// Counts the new members that were counted as reserved before an item named them explicitly: from now
 /// on they are repeated targets.
-pub(super) fn take_back_reserved<'a, N: AddressNumber>(
+pub(super) fn take_back_reserved<'a, N: AddressNumber + 'a>(
     new: impl IntoIterator<Item = &'a Span<N>>,
     with_reserved: &Spans<N>,
     reserved: &Spans<N>,
     skipped: &mut Skipped,
-) where
-    N: 'a,
-{
+) {
     if with_reserved.is_empty() {
         return;
     }
