@@ -58,7 +58,7 @@ mod window;
 use self::{
     backlog::Waiting,
     blocks::Blocks,
-    check::{Check, NextLook, Purpose, Settled, was_made},
+    check::{Check, NextLook, Purpose, Settled, Wait, was_made},
     each::AddressTargets,
     hosts::{Admission, Hosts},
     later::Later,
@@ -395,7 +395,8 @@ impl Schedule {
             self.starts += 1;
             let patience = self.patience_for(id, endpoint.ip());
             let opening = self.checks[id.0].opening();
-            self.checks[id.0].started(patience.is_none());
+            let wait = if patience.is_none() { Wait::WholeTimeout } else { Wait::Less };
+            self.checks[id.0].started(wait);
             return Some(Start { id, endpoint, opening, patience });
         }
     }

@@ -40,13 +40,11 @@ pub(super) fn keeps_rows(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, FileTooLarge, QuotaExceeded, ResourceBusy, StorageFull};
 
     let cause = error.get_ref();
-    match cause.and_then(|cause| cause.downcast_ref::<DatabaseError>()) {
-        Some(error) => matches!(error.kind(), DatabaseErrorKind::Locked | DatabaseErrorKind::Full),
-        None => {
-            let refusals = [BrokenPipe, FileTooLarge, QuotaExceeded, ResourceBusy, StorageFull];
-            cause.is_none() && refusals.contains(&error.kind())
-        }
+    if let Some(error) = cause.and_then(|cause| cause.downcast_ref::<DatabaseError>()) {
+        return matches!(error.kind(), DatabaseErrorKind::Locked | DatabaseErrorKind::Full);
     }
+    let refusals = [BrokenPipe, FileTooLarge, QuotaExceeded, ResourceBusy, StorageFull];
+    cause.is_none() && refusals.contains(&error.kind())
 }
 
 /// Why rows could not be written.

@@ -52,6 +52,14 @@ pub(super) enum Settled {
     Outcome(Option<SocketAddr>, Verdict),
 }
 
+/// How long an attempt waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    WholeTimeout,
+    /// As long as other answers have taken.
+    Less,
+}
+
 /// What the next attempt of a check is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
@@ -129,8 +137,8 @@ pub(super) struct Check {
     purpose: Purpose,
     /// How many attempts were made before those for this purpose; `None` if one for it could not be made.
     attempts_before: Option<u32>,
-    /// Whether the last attempt waited for an answer for the whole timeout.
-    kept_timeout: bool,
+    /// How long the last attempt waited for an answer.
+    wait: Wait,
 }
 
 impl Check {
@@ -155,7 +163,7 @@ impl Check {
             opening: Opening::Listen,
             purpose: Purpose::Target,
             attempts_before: Some(0),
-            kept_timeout: true,
+            wait: Wait::WholeTimeout,
         }
     }
 
@@ -279,7 +287,7 @@ impl Check {
 
     /// Returns whether the last attempt waited for the whole timeout.
     pub(super) fn kept_timeout(&self) -> bool {
-        self.kept_timeout
+        self.wait == Wait::WholeTimeout
     }
 
     /// Gives up retries, because the attempt that got no answer stands for so many more.
@@ -401,11 +409,11 @@ impl Check {
         }
     }
 
-    /// Records that an attempt has started, and whether it waits for an answer for the whole timeout.
-    pub(super) fn started(&mut self, keeps_timeout: bool) {
+    /// Records that an attempt has started, which waits so long for an answer.
+    pub(super) fn started(&mut self, wait: Wait) {
         self.attempts += 1;
         self.in_flight = true;
-        self.kept_timeout = keeps_timeout;
+        self.wait = wait;
     }
 
     /// Records that the attempt has ended.

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn table_that_has_failed_takes_no_rows() {
         let mut table = KeyedRows::new(&std::env::temp_dir());
-        table.add(&[0; 70_000], b"row").expect_err("the key is too long");
+        table.add(&vec![0; 70_000], b"row").expect_err("the key is too long");
         let error = table.add(b"key", b"row").expect_err("the table has failed");
         assert!(error.to_string().starts_with("an earlier write failed: "), "{error}");
         assert!(table.check().is_err());

@@ -264,7 +264,7 @@ fn excluded_targets_that_are_named_twice_are_counted_once() {
         (&["[2001:db8::1]:22", "2001:db8::1", "[2001:db8::/64]:22"], (1 << 64) + 1, 2, 0),
         (&["db.example", "DB.example.:22", "db.example:23"], 1, 2, 1),
     ] {
-        let expected = Skipped { excluded, duplicates, ..Skipped::default() };
+        let expected = Skipped { duplicates, excluded, ..Skipped::default() };
         assert_eq!(skipped(items), (expected, len), "{items:?}");
     }
 }
@@ -291,7 +291,7 @@ fn reserved_targets_are_counted_once_and_not_if_they_are_named_too() {
         (&["[::/126]:1", "[::1]:1"], 1, 1, 3),
     ] {
         let set = set(items);
-        let expected = Skipped { reserved, duplicates, ..Skipped::default() };
+        let expected = Skipped { duplicates, reserved, ..Skipped::default() };
         assert_eq!((set.skipped(), set.len()), (expected, len), "{items:?}");
     }
 }
