@@ -191,15 +191,18 @@ const timeText = (stored) => {
 };
 
 const COLUMNS = [
-  { key: "target", title: "Target", text: (table, row) => table.target(row), isOn: true },
-  { key: "service", title: "Service", isText: true, isOn: true },
-  { key: "software", title: "Software or protocol", isText: true, isOn: true },
-  { key: "findings", title: "Weaknesses", isText: true, isOn: true },
-  { key: "label", title: "Label", isText: true, isOn: true },
-  { key: "connect", title: "Connect", isTime: true, isOn: true },
-  { key: "first_byte", title: "First byte", isTime: true, isOn: true },
-  { key: "greeting", title: "Greeting", isText: true, isOn: true },
+  { key: "target", title: "Target", text: (table, row) => table.target(row) },
+  { key: "service", title: "Service", isText: true },
+  { key: "software", title: "Software or protocol", isText: true },
+  { key: "findings", title: "Weaknesses", isText: true },
+  { key: "label", title: "Label", isText: true },
+  { key: "connect", title: "Connect", isTime: true },
+  { key: "first_byte", title: "First byte", isTime: true },
+  { key: "greeting", title: "Greeting", isText: true },
 ];
+
+// The columns that fit beside each other on a narrow screen.
+const NARROW = ["target", "service", "software"];
 
 function cellText(table, column, row) {
   if (column.text) return column.text(table, row);
@@ -217,6 +220,8 @@ class Grid {
   constructor(table, place) {
     this.table = table;
     this.columns = COLUMNS.filter(({ key }) => key === "target" || key === "service" || table[key].some((value) => value > 0));
+    const isNarrow = matchMedia("(max-width: 760px)").matches;
+    for (const column of this.columns) column.isOn = !isNarrow || NARROW.includes(column.key);
     this.current = 0;
     this.sorted = null;
     this.isDescending = false;
@@ -343,7 +348,7 @@ class Grid {
     const cells = this.shown().map((column) => {
       const direction = this.sorted !== column ? "none" : this.isDescending ? "descending" : "ascending";
       const button = element("button", { type: "button", textContent: column.title, onclick: () => this.sort(column) });
-      return element("th", { scope: "col", "aria-sort": direction, className: column.isTime ? "n" : "" }, button);
+      return element("th", { scope: "col", "aria-sort": direction, className: `w-${column.key}${column.isTime ? " n" : ""}`, title: column.title }, button);
     });
     const hadFocus = this.head.contains(document.activeElement) ? [...this.head.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     this.head.replaceChildren(element("tr", { role: "row" }, ...cells));
@@ -545,21 +550,37 @@ class SubnetMap {
     const name = this.name(row, cell);
     if (letter === "-") return `${name}: no target`;
     const [, label] = this.data.classes[letter.charCodeAt(0) - 97];
-    const ports = row.folded || row.names.length ? "" : this.ports(name);
-    return `${name}: ${row.folded ? "worst is " : ""}${label}${ports}`;
+    if (row.folded) return `${name}: ${this.open(name) || label}`;
+    return `${name}: ${label}${row.names.length ? "" : this.ports(name)}`;
+  }
+
+  /* The first open target whose address is at least this one: targets are ordered by address, then names. */
+  find(address) {
+    const { table } = this.grid;
+    let [low, high] = [0, table.rows];
+    while (low < high) {
+      const middle = low + high >>> 1;
+      if (!table.name[middle] && table.address[middle] < address) low = middle + 1; else high = middle;
+    }
+    return low;
+  }
+
+  /* The open targets of a /24 by class, the most urgent first; empty if there are none. */
+  open(name) {
+    const { table } = this.grid;
+    const first = addressOf(name.split("/")[0]);
+    const counts = table.classes.map(() => 0);
+    for (let row = this.find(first); row < table.rows && !table.name[row] && table.address[row] <= first + 255; row++) counts[table.class[row]]++;
+    const present = counts.map((count, index) => count ? `${grouped(count)} ${table.classes[index][1]}` : "").filter(Boolean);
+    return present.length ? `${present.join(", ")}; the others are not open` : "";
   }
 
   /* The open ports of an address, which are adjacent rows. */
   ports(name) {
     const { table } = this.grid;
     const address = addressOf(name);
-    let [low, high] = [0, table.rows];
-    while (low < high) {
-      const middle = low + high >>> 1;
-      if (!table.name[middle] && table.address[middle] < address) low = middle + 1; else high = middle;
-    }
     const ports = [];
-    for (let row = low; row < table.rows && !table.name[row] && table.address[row] === address && ports.length < 8; row++) {
+    for (let row = this.find(address); row < table.rows && !table.name[row] && table.address[row] === address && ports.length < 8; row++) {
       ports.push(`${table.port[row]} ${table.texts[table.service[row]]}`);
     }
     return ports.length ? ` (${ports.join(", ")})` : "";
@@ -603,10 +624,8 @@ async function start() {
   const table = readTable(await decompress(byId("data-table").textContent));
   const details = byId("data-details").textContent.trim().split("\n");
   const map = jsonOf(await decompress(byId("data-map").textContent));
-  document.documentElement.classList.add("js");
   let grid = null;
   if (table.rows > 0) {
-    byId("first-rows").hidden = true;
     grid = new Grid(new Table(table, details), byId("table"));
     for (const button of document.querySelectorAll("button[data-filter]")) {
       button.addEventListener("click", () => grid.only({ name: button.dataset.filter }));
@@ -618,6 +637,9 @@ async function start() {
 
 // Without DecompressionStream the page stays as it is without the script.
 if (typeof DecompressionStream === "function") {
-  requestAnimationFrame(() => setTimeout(start));
+  requestAnimationFrame(() => setTimeout(() => start().catch((error) => {
+    document.documentElement.classList.remove("js");
+    throw error;
+  })));
 }
 }

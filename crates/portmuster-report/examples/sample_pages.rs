@@ -4,21 +4,33 @@
 //! cargo run -p portmuster-report --example sample_pages -- target
 //! ```
 
-use std::{env, error::Error, fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    env,
+    error::Error,
+    fs,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, SystemTime},
+};
 
+use jiff::{SignedDuration, Timestamp};
 use portmuster::{
     Account, Checker, Config, Outcome, PortState, Target,
     config::{MaxMissed, Patience},
+    history::{Change, ChangeRow, Changes, RunResults},
     outcome::{Certainty, Weakness},
     simulator::{Action, Endpoint, Network, ServerBehaviour, Simulator, draw},
     sink::{Jsonl, Sink},
 };
 use portmuster_lab::Lab;
-use portmuster_report::{Collector, Facts, Report, RunRecord, WeaknessMeaning};
+use portmuster_report::{ChangeList, Collector, Facts, Report, RunRecord, WeaknessMeaning};
 use serde_json::json;
 
 /// The seed of the simulated network.
 const SEED: u64 = 64;
+
+/// When the simulated run begins. The clock of a simulation begins in 1970.
+const START: &str = "2026-11-30T20:00:00Z";
 
 /// Software of ssh servers, each with its methods of key exchange and its ciphers.
 const SOFTWARE: [(&str, &str, &str); 5] = [
@@ -63,46 +75,84 @@ fn zoo() -> Result<String, Box<dyn Error>> {
         .first_byte(Duration::from_secs(6))
         .deadline(Duration::from_secs(7))
         .build()?;
-    let mut outcomes = Checker::new(config).check(targets)?;
-    let rows = rows(outcomes.by_ref())?;
-    let record = record("portmuster check -i zoo.txt", &outcomes.account(), None);
-    page("zoo.jsonl", &rows, record)
+    let mut running = Checker::new(config).check(targets)?;
+    let outcomes: Vec<_> = running.by_ref().collect();
+    let account = running.account();
+    let ended = outcomes.iter().map(|outcome| outcome.time).max().ok_or("the lab has servers")?;
+    let started = (ended - account.elapsed).try_into()?;
+    let command = "portmuster check -i zoo.txt -o jsonl=zoo.jsonl";
+    let record = record(command, started, &account, None)?;
+    page("zoo.jsonl", &outcomes, record, None)
 }
 
-/// Returns the page of a simulated /16 with ports 22 and 23, of whose hosts one in 64 is alive.
+/// Returns the page of a simulated /16 with ports 22 and 23, of whose hosts one in 64 is alive, and what
+/// changed there since the week before.
 fn network() -> Result<String, Box<dyn Error>> {
-    let network = Network::new(SEED)
-        .otherwise(ServerBehaviour::Silent)
-        .round_trip(Duration::from_millis(4))
-        .jitter(Duration::from_millis(9))
-        .loss(0.01)
-        .rule(endpoint);
-    let addresses = (0..=u16::MAX).map(|host| format!("10.20.{}.{}", host >> 8, host & 255));
-    let targets =
-        addresses.flat_map(|host| [22, 23].map(|port| Target::from((host.as_str(), port))));
     let config =
         Config::builder().patience(Patience::Adaptive).max_missed(MaxMissed::default()).build()?;
-    let run = Simulator::new(&config, &network).run(targets);
+    let [before, run] = [before, endpoint].map(|rule: fn(SocketAddr) -> Option<Endpoint>| {
+        let network = Network::new(SEED)
+            .otherwise(ServerBehaviour::Silent)
+            .round_trip(Duration::from_millis(4))
+            .jitter(Duration::from_millis(9))
+            .loss(0.01)
+            .rule(rule);
+        let addresses = (0..=u16::MAX).map(|host| format!("10.20.{}.{}", host >> 8, host & 255));
+        let targets =
+            addresses.flat_map(|host| [22, 23].map(|port| Target::from((host.as_str(), port))));
+        Simulator::new(&config, &network).run(targets)
+    });
+    let started: Timestamp = START.parse()?;
+    let mut outcomes = run.outcomes;
+    let shift = SystemTime::from(started).duration_since(SystemTime::UNIX_EPOCH)?;
+    outcomes.iter_mut().for_each(|outcome| outcome.time += shift);
     let command = "portmuster check 10.20.0.0/16 -p 22,23 -o sqlite=audit.db";
-    let record = record(command, &run.account, run.certainty.as_ref());
-    page("audit.db", &rows(run.outcomes.into_iter())?, record)
+    let record = record(command, started, &run.account, run.certainty.as_ref())?;
+    let changes = changes("audit.db#-2", &before.outcomes, &outcomes)?;
+    page("audit.db", &outcomes, record, Some(changes))
 }
 
 /// Returns how an endpoint of the simulated network behaves; `None`: it is silent.
 fn endpoint(endpoint: SocketAddr) -> Option<Endpoint> {
+    behaviour(endpoint, SEED + 1)
+}
+
+/// Returns how an endpoint behaved a week before: one in 50 as another one does now.
+fn before(endpoint: SocketAddr) -> Option<Endpoint> {
+    let is_other = draw(SEED + 3, endpoint) < 0.02;
+    behaviour(endpoint, SEED + if is_other { 4 } else { 1 })
+}
+
+fn behaviour(endpoint: SocketAddr, seed: u64) -> Option<Endpoint> {
     let host = SocketAddr::new(endpoint.ip(), 0);
     if draw(SEED, host) >= 1.0 / 64.0 {
         return None;
     }
-    let kind = draw(SEED + 1, endpoint);
+    let kind = draw(seed, endpoint);
     let behaviour = match endpoint.port() {
-        22 if kind < 0.9 => ssh(draw(SEED + 2, endpoint)),
+        22 if kind < 0.9 => ssh(draw(seed + 1, endpoint)),
         23 if kind < 0.06 => ServerBehaviour::greets(b"\xff\xfd\x18\xff\xfb\x01\r\nrouter login: "),
         23 if kind < 0.09 => ServerBehaviour::greets(b"\r\nPassword: "),
         23 if kind < 0.12 => ServerBehaviour::greets(b"220 printer FTP server ready\r\n"),
         _ => ServerBehaviour::Refuses { after: Duration::from_millis(5) },
     };
     Some(behaviour.into())
+}
+
+/// Returns what changed between two runs.
+fn changes(since: &str, before: &[Outcome], now: &[Outcome]) -> Result<ChangeList, Box<dyn Error>> {
+    let [before, now] = [before, now].map(|outcomes| {
+        let mut results = RunResults::new();
+        outcomes.iter().for_each(|outcome| results.add(outcome));
+        results
+    });
+    let mut list = ChangeList::since(since);
+    list.targets_before = before.rows();
+    for change in Changes::between(before, now).filter(Change::is_of_open) {
+        let row = serde_json::to_value(ChangeRow::from(&change))?;
+        list.changes.push(serde_json::from_value(row)?);
+    }
+    Ok(list)
 }
 
 /// Returns an ssh server that sends its identification and its offer.
@@ -144,18 +194,13 @@ fn kex_init(lists: [&str; 10]) -> Vec<u8> {
     packet
 }
 
-/// Returns outcomes as JSON lines.
-fn rows(outcomes: impl Iterator<Item = Outcome>) -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut lines = Vec::new();
-    let mut sink = Jsonl::new(&mut lines);
-    for outcome in outcomes {
-        sink.write(&outcome)?;
-    }
-    Ok(lines)
-}
-
 /// Returns what a run has counted.
-fn record(command: &str, account: &Account, certainty: Option<&Certainty>) -> String {
+fn record(
+    command: &str,
+    started: Timestamp,
+    account: &Account,
+    certainty: Option<&Certainty>,
+) -> Result<RunRecord, Box<dyn Error>> {
     let [open, closed, filtered, unresolved, unchecked] =
         PortState::ALL.map(|state| account.state(state));
     let certainty = certainty.map(|certainty| {
@@ -175,8 +220,8 @@ fn record(command: &str, account: &Account, certainty: Option<&Certainty>) -> St
         "schema": 1,
         "type": "summary",
         "version": env!("CARGO_PKG_VERSION"),
-        // The time of a simulated run begins in 1970.
-        "started": "2026-11-30T20:00:00.000Z",
+        "started": format!("{started:.3}"),
+        "ended": format!("{:.3}", started + SignedDuration::try_from(account.elapsed)?),
         "arguments": command,
         "account": {
             "targets": account.targets, "open": open, "closed": closed, "filtered": filtered,
@@ -189,17 +234,28 @@ fn record(command: &str, account: &Account, certainty: Option<&Certainty>) -> St
         },
         "certainty": certainty,
     });
-    record.to_string()
+    Ok(RunRecord::parse(record.to_string().as_bytes())?)
 }
 
-fn page(source: &str, rows: &[u8], record: String) -> Result<String, Box<dyn Error>> {
+fn page(
+    source: &str,
+    outcomes: &[Outcome],
+    record: RunRecord,
+    changes: Option<ChangeList>,
+) -> Result<String, Box<dyn Error>> {
+    let mut lines = Vec::new();
+    let mut sink = Jsonl::new(&mut lines);
+    for outcome in outcomes {
+        sink.write(outcome)?;
+    }
     let mut collector = Collector::default();
-    for row in rows.split(|&byte| byte == b'\n') {
+    for row in lines.split(|&byte| byte == b'\n') {
         collector.add_line(row)?;
     }
     let mut facts = Facts::default();
     source.clone_into(&mut facts.source);
-    facts.record = Some(RunRecord::parse(&record.into_bytes())?);
+    facts.record = Some(record);
+    facts.changes = changes;
     let meaning = |weakness: Weakness| WeaknessMeaning::new(weakness.name(), weakness.why());
     facts.weaknesses = Weakness::ALL.map(meaning).into();
     env!("CARGO_PKG_VERSION").clone_into(&mut facts.version);

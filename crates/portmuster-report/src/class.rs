@@ -1,5 +1,5 @@
 //! What a row means for the question "is telnet left?": one class for each colour of the page, and the
-//! reason why a target proves nothing.
+//! reason why a target is undecided, which is to say that it may or may not be telnet.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum Class {
     Telnet,
     /// A prompt or a text that suggests telnet, without a telnet command.
     Likely,
-    /// An open port whose bytes prove nothing.
+    /// An open port whose bytes identify no service.
     Unproven,
     /// An ssh server with a weakness.
     WeakSsh,
@@ -67,9 +67,9 @@ impl Class {
         match self {
             Self::Telnet => "telnet",
             Self::Likely => "may be telnet",
-            Self::Unproven => "open, no proof",
+            Self::Unproven => "open, unidentified",
             Self::WeakSsh => "weak ssh",
-            Self::Ssh => "ssh",
+            Self::Ssh => "other ssh",
             Self::Other => "other service",
             Self::Silent => "no answer",
             Self::Unchecked => "not checked",
@@ -77,10 +77,32 @@ impl Class {
         }
     }
 
+    /// Returns what its targets have shown, as the rest of a sentence about one of them.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Telnet => "sent telnet commands",
+            Self::Likely => "shows a login prompt or a menu, but sent no telnet command",
+            Self::Unproven => "is open, and its bytes identify no service",
+            Self::WeakSsh => "is an ssh server with a known weakness",
+            Self::Ssh => "is an ssh server without a known weakness",
+            Self::Other => "speaks another protocol that its bytes identify",
+            Self::Silent => "gave no answer, or a device on the way rejected the connection",
+            Self::Unchecked => "was not checked at all its addresses, or its name was not found",
+            Self::Refused => "refused the connection, so nothing is served there",
+        }
+    }
+
     /// Returns whether the port was open.
     #[must_use]
     pub fn is_open(self) -> bool {
         self <= Self::Other
+    }
+
+    /// Returns whether its targets neither prove nor disprove that telnet is there.
+    #[must_use]
+    pub fn is_undecided(self) -> bool {
+        matches!(self, Self::Likely | Self::Unproven | Self::Silent | Self::Unchecked)
     }
 }
 
@@ -162,14 +184,16 @@ impl Doubt {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
-            Self::TelnetLikely => "show a login prompt or a menu, but sent no telnet command",
+            Self::TelnetLikely => {
+                "show a login prompt or a menu, as telnet does, but sent no telnet command"
+            }
             Self::Unknown => "sent bytes that no rule recognises",
             Self::Silent => "accepted the connection and sent nothing",
             Self::ClosedEarly => "accepted the connection and closed it without a byte",
             Self::Tarpit => "kept sending bytes of no known protocol",
             Self::SshBroken => "run an sshd that failed before it identified itself",
             Self::NotProbed => "are open, and were only tested for a connection",
-            Self::Filtered => "gave no answer, or a device on the path rejected the connection",
+            Self::Filtered => "gave no answer, or a device on the way rejected the connection",
             Self::RefusedInPart => "refused at some of their addresses only",
             Self::Unresolved => "have a name that was not found",
             Self::Unchecked => "could not be checked by this machine",
@@ -198,7 +222,7 @@ impl Serialize for Doubt {
     }
 }
 
-/// Returns the class of a row, and why the row proves nothing; `None`: it proves whether telnet is there.
+/// Returns the class of a row, and why the row is undecided; `None`: it proves whether telnet is there.
 ///
 /// Only a refusal at every address, ssh, telnet and another protocol by its name are proof. A service of
 /// a later version counts as unknown.
@@ -266,5 +290,24 @@ mod tests {
         assert_eq!(doubt("closed", "refused-in-part", None), Some(Doubt::RefusedInPart));
         assert_eq!(doubt("filtered", "no-answer", None), Some(Doubt::Filtered));
         assert_eq!(doubt("state-of-tomorrow", "x", None), Some(Doubt::Unchecked));
+    }
+
+    #[test]
+    fn class_is_undecided_if_and_only_if_its_rows_have_a_doubt() {
+        let services = ["telnet", "telnet-likely", "silent", "tarpit", "ssh", "other", "x"];
+        let open = services.map(|service| ("open", "accepted", Some(service)));
+        let others = [
+            ("closed", "refused", None),
+            ("closed", "refused-in-part", None),
+            ("filtered", "no-answer", None),
+            ("unresolved", "no-such-name", None),
+            ("unchecked", "no-route", None),
+        ];
+        for (state, reason, service) in open.into_iter().chain(others) {
+            for has_findings in [false, true] {
+                let (class, doubt) = classify(state, reason, service, has_findings);
+                assert_eq!(class.is_undecided(), doubt.is_some(), "{state} {reason} {service:?}");
+            }
+        }
     }
 }

@@ -37,8 +37,8 @@ pub use facts::{
 };
 pub use report::{
     Action, ChangeCount, ChangeLine, ChangesSection, ClassCounts, Coverage, DoubtCount, Histogram,
-    LatencySection, OpenTarget, PostQuantum, Report, RunSection, SCHEMA, SoftwareLine, TallyLine,
-    Verdict, VerdictKind, WeaknessLine, WeaknessSection,
+    LatencySection, NextCommand, OpenTarget, PostQuantum, Report, RunSection, SCHEMA, Scope,
+    SoftwareLine, TallyLine, Verdict, VerdictKind, WeaknessLine, WeaknessSection,
 };
 pub use row::RowError;
 

@@ -4,7 +4,10 @@
 //! are the /24. Further rows have a cell for each address of an IPv6 network, for each name of a domain,
 //! and for each port of a host with many ports.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::Ipv4Addr,
+};
 
 use crate::{
     class::Class,
@@ -23,6 +26,9 @@ const UNFOLDED_MAX: usize = 4096;
 
 /// A host with more targets than this has a row of its own.
 const PORTS_MIN: usize = 8;
+
+/// A /24 with at most this many hosts has no row if each of them has one.
+const HOSTS_WITHOUT_NETWORK: usize = 4;
 
 /// The cells of a row; `None`: no target has this address.
 pub(crate) type Cells = Vec<Option<Class>>;
@@ -56,8 +62,17 @@ pub(crate) enum RowKind {
     Subnet(Ipv4Addr),
     /// The /24 of a /16.
     Block(Ipv4Addr),
-    /// Named cells.
-    Group,
+    /// The hosts of a network of IPv6 or of a domain, by their names.
+    Hosts,
+    /// The ports of one host, by their names.
+    Ports,
+}
+
+impl RowKind {
+    /// Returns whether the cells have names of their own.
+    pub(crate) fn has_names(self) -> bool {
+        matches!(self, Self::Hosts | Self::Ports)
+    }
 }
 
 impl MapRow {
@@ -72,29 +87,15 @@ impl SubnetMap {
     pub(crate) fn new(rows: &Collector) -> Self {
         let subnets = subnets(&rows.targets);
         let is_folded = subnets.len() > ROWS_MAX;
-        let mut map = if is_folded {
-            Self { rows: blocks(&subnets), is_folded, ..Self::default() }
-        } else {
-            let row = |(base, cells): &(Ipv4Addr, Cells)| {
-                let name = format!("{base}/24");
-                MapRow {
-                    name,
-                    kind: RowKind::Subnet(*base),
-                    cells: cells.clone(),
-                    names: Vec::new(),
-                }
-            };
-            Self { rows: subnets.iter().map(row).collect(), ..Self::default() }
-        };
+        let mut map = Self { is_folded, ..Self::default() };
+        map.rows = if is_folded { blocks(&subnets) } else { rows_of(&subnets, &rows.targets) };
         if is_folded {
             map.subnets = subnets;
             map.subnets.retain(|(_, cells)| cells.iter().flatten().any(|class| class.is_open()));
             map.subnets.truncate(UNFOLDED_MAX);
         }
-        map.limit_rows();
         let mut groups = groups(&rows.targets);
-        map.hidden += groups.len().saturating_sub(ROWS_MAX);
-        groups.truncate(ROWS_MAX);
+        map.hidden = limit(&mut map.rows) + limit(&mut groups);
         map.rows.extend(groups);
         map
     }
@@ -103,21 +104,21 @@ impl SubnetMap {
     pub(crate) fn is_folded(&self) -> bool {
         self.is_folded
     }
+}
 
-    /// Keeps the rows whose worst cells are worst, in their order.
-    fn limit_rows(&mut self) {
-        if self.rows.len() <= ROWS_MAX {
-            return;
-        }
+/// Keeps the rows whose worst cells are worst, in their order. Returns how many it has removed.
+fn limit(rows: &mut Vec<MapRow>) -> usize {
+    let hidden = rows.len().saturating_sub(ROWS_MAX);
+    if hidden > 0 {
         let need = |row: &MapRow| Class::ALL.map(|class| row.count(class));
-        let mut order: Vec<_> = (0..self.rows.len()).collect();
-        order.sort_by_key(|&row| std::cmp::Reverse(need(&self.rows[row])));
-        self.hidden = order.len() - ROWS_MAX;
+        let mut order: Vec<_> = (0..rows.len()).collect();
+        order.sort_by_key(|&row| std::cmp::Reverse(need(&rows[row])));
         let mut is_kept = vec![false; order.len()];
         order[..ROWS_MAX].iter().for_each(|&row| is_kept[row] = true);
         let mut is_kept = is_kept.into_iter();
-        self.rows.retain(|_| is_kept.next().unwrap_or_default());
+        rows.retain(|_| is_kept.next().unwrap_or_default());
     }
+    hidden
 }
 
 /// Marks a cell, unless it has a worse class.
@@ -140,6 +141,30 @@ fn subnets(targets: &[Entry]) -> Vec<(Ipv4Addr, Cells)> {
         }
     }
     subnets
+}
+
+/// Returns a row for each /24, except those whose few hosts all have a row of ports.
+fn rows_of(subnets: &[(Ipv4Addr, Cells)], targets: &[Entry]) -> Vec<MapRow> {
+    let mut with_row: HashMap<Ipv4Addr, usize> = HashMap::new();
+    for of_host in targets.chunk_by(|one, next| one.host == next.host) {
+        let HostKey::V4(address) = of_host[0].host else { continue };
+        if of_host.len() > PORTS_MIN {
+            let [first, second, third, _] = address.octets();
+            *with_row.entry(Ipv4Addr::new(first, second, third, 0)).or_default() += 1;
+        }
+    }
+    let is_needed = |base: &Ipv4Addr, cells: &Cells| {
+        let hosts = cells.iter().flatten().count();
+        hosts > HOSTS_WITHOUT_NETWORK || with_row.get(base).is_none_or(|&count| count < hosts)
+    };
+    let subnets = subnets.iter().filter(|(base, cells)| is_needed(base, cells));
+    let row = |(base, cells): &(Ipv4Addr, Cells)| MapRow {
+        name: format!("{base}/24"),
+        kind: RowKind::Subnet(*base),
+        cells: cells.clone(),
+        names: Vec::new(),
+    };
+    subnets.map(row).collect()
 }
 
 /// Folds /24 into rows of /16.
@@ -167,16 +192,16 @@ fn groups(targets: &[Entry]) -> Vec<MapRow> {
         let host = &of_host[0].host;
         if of_host.len() > PORTS_MIN {
             let cells = of_host.iter().map(|entry| (entry.host.with_port(entry.port), entry.class));
-            hosts.push(named_row(format!("{}, ports", host.to_text()), cells));
+            hosts.push(named_row(format!("{}, ports", host.to_text()), RowKind::Ports, cells));
         }
         let Some(worst) = of_host.iter().map(|entry| entry.class).min() else { continue };
         if matches!(host, HostKey::V4(_)) {
             continue;
         }
         let network = NetworkKey::new(host, false);
-        let row = rows
-            .entry(network)
-            .or_insert_with_key(|network| named_row(network.to_text(), [].into_iter()));
+        let row = rows.entry(network).or_insert_with_key(|network| {
+            named_row(network.to_text(), RowKind::Hosts, [].into_iter())
+        });
         if row.cells.len() < CELLS {
             row.cells.push(Some(worst));
             row.names.push(host.to_text());
@@ -185,9 +210,9 @@ fn groups(targets: &[Entry]) -> Vec<MapRow> {
     rows.into_values().chain(hosts).collect()
 }
 
-fn named_row(name: String, cells: impl Iterator<Item = (String, Class)>) -> MapRow {
+fn named_row(name: String, kind: RowKind, cells: impl Iterator<Item = (String, Class)>) -> MapRow {
     let (names, cells) = cells.take(CELLS).map(|(name, class)| (name, Some(class))).unzip();
-    MapRow { name, kind: RowKind::Group, cells, names }
+    MapRow { name, kind, cells, names }
 }
 
 #[cfg(test)]
@@ -232,6 +257,29 @@ mod tests {
     }
 
     #[test]
+    fn network_has_a_row_unless_each_of_its_few_hosts_has_one() {
+        let ports =
+            |host: &'static str, count| (0..count).map(move |port| (host.to_owned(), port, "ssh"));
+        let names = |targets: Vec<_>| -> Vec<_> {
+            map(targets).rows.into_iter().map(|row| row.name).collect()
+        };
+        assert_eq!(names(ports("10.0.0.1", 9).collect()), ["10.0.0.1, ports"]);
+        let with_another = ports("10.0.0.1", 9).chain(ports("10.0.0.2", 1)).collect();
+        assert_eq!(names(with_another), ["10.0.0.0/24", "10.0.0.1, ports"]);
+    }
+
+    #[test]
+    fn host_with_telnet_is_drawn_before_others_with_many_ports() {
+        let host = |host: usize, service| {
+            (0..9).map(move |port| (format!("10.0.0.{host}"), port, service))
+        };
+        let many = (0..=ROWS_MAX).flat_map(|it| host(it, "ssh")).chain(host(200, "telnet"));
+        let map = map(many);
+        assert_eq!(map.hidden, 2);
+        assert!(map.rows.iter().any(|row| row.name == "10.0.0.200, ports"));
+    }
+
+    #[test]
     fn row_with_telnet_is_never_hidden() {
         let mut targets: Vec<_> =
             (0..ROWS_MAX + 9).map(|it| (format!("10.{it}.0.1"), 22, "ssh")).collect();
@@ -249,12 +297,7 @@ mod tests {
         let map = map(ports.chain(others));
         let rows: Vec<_> =
             map.rows.iter().map(|row| (row.name.as_str(), row.names.len())).collect();
-        let expected = [
-            ("10.0.0.0/24", 0),
-            ("2001:db8::/64", 1),
-            ("*.example.org", 2),
-            ("10.0.0.1, ports", 20),
-        ];
+        let expected = [("2001:db8::/64", 1), ("*.example.org", 2), ("10.0.0.1, ports", 20)];
         assert_eq!(rows, expected);
     }
 }

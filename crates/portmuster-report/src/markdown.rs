@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::{
     class::Class,
     report::{Report, TallyLine, VerdictKind},
-    text::{counted, duration, grouped, percent},
+    text::{duration, grouped, moment, percent},
 };
 
 /// The most lines of each table.
@@ -25,7 +25,8 @@ impl Report {
             _ => "⚠️",
         };
         let _ = writeln!(text, "## {sign} {}\n", self.verdict.sentence);
-        let _ = writeln!(text, "{}", self.verdict.certainty.join(" "));
+        let _ = writeln!(text, "{}\n", escaped(&self.scope.sentence));
+        self.push_answers(&mut text);
         self.push_doubts(&mut text);
         self.push_gates(&mut text);
         self.push_actions(&mut text);
@@ -36,11 +37,26 @@ impl Report {
         text
     }
 
+    /// Answers the first questions about a run in a line each.
+    fn push_answers(&self, text: &mut String) {
+        if !self.verdict.place.is_empty() {
+            let _ = writeln!(text, "- **Where?** {}", escaped(&self.verdict.place));
+        }
+        if !self.verdict.certainty.is_empty() {
+            let _ = writeln!(text, "- **How sure?** {}", self.verdict.certainty.join(" "));
+        }
+        let changed = match &self.changes {
+            Some(changes) => escaped(&changes.sentence),
+            None => "This run was not compared with an earlier one.".to_owned(),
+        };
+        let _ = writeln!(text, "- **What changed?** {changed}");
+    }
+
     fn push_doubts(&self, text: &mut String) {
         if self.verdict.unproven.is_empty() {
             return;
         }
-        text.push_str("\n| targets | prove nothing, because they |\n|---:|---|\n");
+        text.push_str("\n| targets | are undecided, because they |\n|---:|---|\n");
         for doubt in &self.verdict.unproven {
             let (count, doubt) = (grouped(doubt.count), doubt.doubt);
             let _ = writeln!(text, "| {count} | {} (`{doubt}`) |", doubt.meaning());
@@ -54,7 +70,7 @@ impl Report {
         for item in &gates.items {
             let _ = writeln!(
                 text,
-                "- `{}`: found on {}, absent on {}",
+                "- no `{}`: found on {}, proven absent on {}",
                 code(&item.item),
                 grouped(item.found),
                 grouped(item.absent)
@@ -70,7 +86,7 @@ impl Report {
         for action in &self.actions {
             let _ = write!(text, "1. **{}**", action.text);
             if !action.why.is_empty() {
-                let _ = write!(text, " {}", action.why);
+                let _ = write!(text, " {}", escaped(&action.why));
             }
             let targets: Vec<_> =
                 action.targets.iter().map(|target| format!("`{}`", code(target))).collect();
@@ -81,23 +97,18 @@ impl Report {
                 let _ = write!(text, " {}{more}", targets.join(", "));
             }
             text.push('\n');
+            for next in &action.commands {
+                let _ = writeln!(text, "   - {} `{}`", next.purpose, code(&next.command));
+            }
         }
     }
 
     fn push_changes(&self, text: &mut String) {
-        let Some(changes) = &self.changes else { return };
-        let _ = writeln!(text, "\n### What changed since `{}`\n", code(&changes.since));
-        let _ = writeln!(
-            text,
-            "{} changed; telnet came to {} and went from {}.",
-            counted(changes.changed, "target", "targets"),
-            grouped(changes.new_telnet),
-            grouped(changes.gone_telnet)
-        );
-        if changes.lines.is_empty() {
+        let Some(changes) = self.changes.as_ref().filter(|it| !it.lines.is_empty()) else {
             return;
-        }
-        text.push_str("\n| target | change | before | now |\n|---|---|---|---|\n");
+        };
+        let _ = writeln!(text, "\n### What changed since `{}`\n", code(&changes.since));
+        text.push_str("| target | change | before | now |\n|---|---|---|---|\n");
         for line in changes.lines.iter().take(LINES_MAX) {
             let _ = writeln!(
                 text,
@@ -138,7 +149,7 @@ impl Report {
         }
         let _ = write!(text, "{} rows of `{}`", grouped(run.rows), code(&run.source));
         if !run.started.is_empty() {
-            let _ = write!(text, ", from {}", run.started);
+            let _ = write!(text, ", from {}", moment(&run.started));
         }
         if let Some(account) = &run.account {
             let _ = write!(text, ", in {}", duration(account.elapsed_ms));
@@ -224,8 +235,13 @@ mod tests {
         }
         let text = Report::new(rows, Facts::default()).to_markdown();
         for part in [
-            "## ❌ Telnet is left: 1 of 3 targets speaks it.",
-            "| 1 | gave no answer, or a device on the path rejected the connection (`filtered`) |",
+            "## ❌ Telnet was found on 1 of 3 targets.",
+            "2 hosts in 10.0.0.0/24, ports 22 and 23: 3 targets.",
+            "- **Where?** Telnet is in 10.0.0.0/24 \\(1\\).",
+            "- **How sure?** The telnet server sent telnet commands.",
+            "- **What changed?** This run was not compared with an earlier one.",
+            "| 1 | gave no answer, or a device on the way rejected the connection (`filtered`) |",
+            "   - The telnet targets: `portmuster check 10.0.0.5:23 --forbid telnet`",
             "1. **Turn off telnet on 1 target.** It sends passwords in clear text. `10.0.0.5:23`",
             "| Network | targets | telnet | weak ssh | no answer |",
             "| 10.0.0.0/24 | 3 | 1 | 1 | 1 |",

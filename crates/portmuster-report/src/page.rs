@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     class::Class,
-    report::{Report, VerdictKind},
+    report::{ClassCounts, Report, SoftwareLine, TallyLine, VerdictKind, compare_with_earlier},
     text::{self, duration, grouped, milliseconds, ratio},
 };
 
@@ -26,6 +26,22 @@ use self::first_rows::FirstRow;
 const STYLE: &str = include_str!("../assets/page.css");
 const SCRIPT: &str = include_str!("../assets/page.js");
 
+/// Hides what only a page without the script shows, before anything is drawn.
+const EARLY_SCRIPT: &str = include_str!("../assets/early.js");
+
+/// The classes in the order of the answers: telnet, undecided, no telnet.
+const BY_ANSWER: [Class; 9] = [
+    Class::Telnet,
+    Class::Likely,
+    Class::Unproven,
+    Class::Silent,
+    Class::Unchecked,
+    Class::WeakSsh,
+    Class::Ssh,
+    Class::Other,
+    Class::Refused,
+];
+
 /// The template of the page.
 #[derive(Template)]
 #[template(path = "page.html")]
@@ -33,25 +49,47 @@ struct Page<'a> {
     report: &'a Report,
     policy: String,
     style: &'static str,
+    early_script: &'static str,
     script: &'static str,
     badge: &'static str,
     /// The kind of the verdict, by which the style chooses a colour.
     kind: &'static str,
     /// The classes that occur.
     classes: Vec<Class>,
+    answers: Vec<Answer>,
     figures: Vec<Figure>,
-    /// The number of targets of the most frequent software.
-    most_software: u64,
+    /// The command that would compare this run with an earlier one.
+    compare: String,
+    /// When the run began, and how long it took.
+    when: String,
+    /// What the rows and cells of the map are, and the classes of its cells.
+    map_text: String,
+    map_classes: Vec<Class>,
     patterns: String,
     shares: String,
     map: String,
     connect: String,
     first_byte: String,
     first_rows: Vec<FirstRow<'a>>,
+    has_labels: bool,
     /// Compressed data of the script, in base64.
     table: String,
     details: Vec<String>,
     map_data: String,
+}
+
+/// The targets with one answer to the question whether they are telnet.
+struct Answer {
+    /// The class of the style.
+    kind: &'static str,
+    count: u64,
+    label: &'static str,
+    /// What the answer means.
+    note: &'static str,
+    /// The classes that occur, with their numbers.
+    classes: Vec<(Class, u64)>,
+    /// Number of targets without a row.
+    without_row: u64,
 }
 
 /// A number with its meaning.
@@ -78,18 +116,24 @@ impl Report {
             report: self,
             policy: policy(),
             style: STYLE,
+            early_script: EARLY_SCRIPT,
             script: SCRIPT,
             badge,
             kind,
             classes,
+            answers: answers(self),
             figures: figures(self),
-            most_software: self.software.iter().map(|line| line.count).max().unwrap_or_default(),
+            compare: compare_with_earlier(&self.run.source),
+            when: when(self),
+            map_text: drawing::explain(&self.map),
+            map_classes: drawing::classes(&self.map),
             patterns: svg::patterns(),
-            shares: bars::stack(&self.classes),
+            shares: bars::stack(&self.classes, &BY_ANSWER),
             map: drawing::draw(&self.map),
             connect: bars::histogram(&self.latency.connect),
             first_byte: bars::histogram(&self.latency.first_byte),
             first_rows: first_rows::list(&self.rows),
+            has_labels: !self.labels.is_empty(),
             table: data::table(self),
             details: data::details(&self.rows),
             map_data: data::map(&self.map),
@@ -101,63 +145,113 @@ impl Report {
     }
 }
 
-/// Returns the content security policy: this style, this script, and nothing else.
+/// Returns the content security policy: this style, these scripts, and nothing else.
 fn policy() -> String {
     let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
     format!(
-        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; base-uri 'none'; \
-         form-action 'none'",
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}' 'sha256-{}'; \
+         base-uri 'none'; form-action 'none'",
         hash(STYLE),
+        hash(EARLY_SCRIPT),
         hash(SCRIPT)
     )
 }
 
-/// Returns the verdict in two words, and its kind.
+/// Returns the answer to "is telnet left?" in a few words, and its kind.
 fn badge(kind: VerdictKind) -> (&'static str, &'static str) {
     match kind {
-        VerdictKind::Found => ("Telnet found", "found"),
-        VerdictKind::Likely => ("Telnet likely", "likely"),
-        VerdictKind::Unknown => ("Not proven", "unknown"),
-        VerdictKind::Free => ("Free of telnet", "free"),
-        VerdictKind::Nothing => ("Nothing checked", "nothing"),
+        VerdictKind::Found => ("Yes", "found"),
+        VerdictKind::Likely => ("Probably", "likely"),
+        VerdictKind::Unknown => ("Not known for all targets", "unknown"),
+        VerdictKind::Free => ("Not on these targets", "free"),
+        VerdictKind::Nothing => ("Nothing was checked", "nothing"),
     }
 }
 
+/// Returns the numbers of targets by answer. They add up to all targets.
+fn answers(report: &Report) -> Vec<Answer> {
+    let verdict = &report.verdict;
+    let answer = |kind, count, label, note, is_in: fn(Class) -> bool| {
+        let classes = Class::ALL.into_iter().filter(|&class| is_in(class));
+        let classes = classes.map(|class| (class, report.classes.of(class)));
+        let classes: Vec<_> = classes.filter(|(_, count)| *count > 0).collect();
+        let with_row: u64 = classes.iter().map(|(_, count)| count).sum();
+        let without_row = count - with_row.min(count);
+        Answer { kind, count, label, note, classes, without_row }
+    };
+    vec![
+        answer("telnet", verdict.telnet, "telnet", "The server sent telnet commands.", |class| {
+            class == Class::Telnet
+        }),
+        answer(
+            "undecided",
+            verdict.unproven_count(),
+            "undecided",
+            "Telnet may run there or not: no proof of either.",
+            Class::is_undecided,
+        ),
+        answer(
+            "free",
+            verdict.proven,
+            "no telnet",
+            "Refused, or proven to be another service.",
+            |class| class != Class::Telnet && !class.is_undecided(),
+        ),
+    ]
+}
+
 fn figures(report: &Report) -> Vec<Figure> {
-    let (classes, verdict) = (&report.classes, &report.verdict);
-    let of = |class| grouped(classes.of(class));
-    let figure = |value, label, note, class| Figure { value, label, note, class };
-    let share = |part| format!("{} of targets", text::percent(part, verdict.targets));
+    let (open, servers) = (report.classes.open(), report.weaknesses.servers);
     let weak = report.weaknesses.weak_servers;
     let pq = report.post_quantum;
-    let mut figures = vec![
-        figure(grouped(verdict.targets), "targets", elapsed(report), ""),
-        figure(grouped(classes.open()), "open", share(classes.open()), ""),
-        figure(of(Class::Telnet), "telnet", share(verdict.telnet), "telnet"),
-        figure(of(Class::Likely), "may be telnet", share(classes.of(Class::Likely)), "likely"),
-        figure(
-            grouped(verdict.unproven_count()),
-            "without proof",
-            share(verdict.unproven_count()),
-            "unproven",
-        ),
-        figure(grouped(report.weaknesses.servers), "ssh", share(report.weaknesses.servers), "ssh"),
-    ];
-    if report.weaknesses.servers > 0 {
-        let note = format!("{} of ssh", text::percent(weak, report.weaknesses.servers));
-        figures.push(figure(grouped(weak), "weak ssh", note, "weak-ssh"));
+    let figure = |value, label, note, class| Figure { value, label, note, class };
+    let share = format!("{} of all targets", text::percent(open, report.verdict.targets));
+    let mut figures = vec![figure(grouped(open), "open targets", share, "")];
+    if servers > 0 {
+        let note = format!("{} weak + {} other", grouped(weak), grouped(servers - weak));
+        figures.push(figure(grouped(servers), "ssh servers", note, "ssh"));
+        let note = format!("{} of the ssh servers", text::percent(weak, servers));
+        figures.push(figure(grouped(weak), "weak ssh servers", note, "weak-ssh"));
     }
     if pq.known > 0 {
-        let note =
-            format!("{} of {}", grouped(pq.offered), text::counted(pq.known, "offer", "offers"));
-        figures.push(figure(text::percent(pq.offered, pq.known), "post-quantum", note, ""));
+        let note = format!(
+            "{} of {} whose offer is known",
+            grouped(pq.offered),
+            text::counted(pq.known, "ssh server", "ssh servers")
+        );
+        let share = text::percent(pq.offered, pq.known);
+        figures.push(figure(share, "post-quantum key exchange", note, ""));
     }
     figures
 }
 
-fn elapsed(report: &Report) -> String {
-    let account = report.run.account.as_ref();
-    account.map(|account| format!("in {}", duration(account.elapsed_ms))).unwrap_or_default()
+/// Returns when the run began and how long it took, as far as that is known.
+fn when(report: &Report) -> String {
+    let started = text::moment(&report.run.started);
+    let elapsed = report.run.account.as_ref().map(|account| duration(account.elapsed_ms));
+    match (started.is_empty(), elapsed) {
+        (true, None) => String::new(),
+        (true, Some(elapsed)) => format!("took {elapsed}"),
+        (false, None) => started,
+        (false, Some(elapsed)) => format!("{started}, took {elapsed}"),
+    }
+}
+
+/// Draws the bar of a line of a table.
+fn line_bar(counts: &ClassCounts) -> String {
+    bars::stack(counts, &Class::ALL)
+}
+
+/// Returns whether all bars of a table are as wide as their numbers.
+fn are_to_scale(lines: &[TallyLine]) -> bool {
+    lines.iter().all(|line| bars::is_to_scale(&line.classes))
+}
+
+/// Returns whether a table says more than the list of its targets.
+fn is_summary(lines: &[TallyLine]) -> bool {
+    const FEW: usize = 8;
+    let targets: u64 = lines.iter().map(|line| line.classes.all()).sum();
+    !lines.is_empty() && (lines.len() <= FEW || targets > lines.len() as u64)
 }
 
 /// Formats a number of a template, whose fields come as references.
@@ -170,9 +264,16 @@ fn counted(number: impl Borrow<u64>, one: &str, many: &str) -> String {
     text::counted(*number.borrow(), one, many)
 }
 
-/// Draws a share of a template.
-fn share_bar(part: impl Borrow<u64>, whole: impl Borrow<u64>, class: &str) -> String {
-    bars::share(*part.borrow(), *whole.borrow(), class)
+/// Draws the share of a software among the open targets, its weak servers first.
+fn software_bar(line: &SoftwareLine, open: impl Borrow<u64>) -> String {
+    let parts =
+        [(line.weak, Class::WeakSsh.name()), (line.count - line.weak, class_of(&line.service))];
+    bars::shares(&parts, *open.borrow())
+}
+
+/// Draws one share of a template.
+fn share_bar(part: impl Borrow<u64>, whole: impl Borrow<u64>) -> String {
+    bars::shares(&[(*part.borrow(), "plain")], *whole.borrow())
 }
 
 /// Formats a share of a template.
@@ -196,6 +297,11 @@ fn class_of(service: &str) -> &'static str {
         "other" => Class::Other.name(),
         _ => Class::Unproven.name(),
     }
+}
+
+/// Formats a time of a run.
+fn moment(time: &str) -> String {
+    text::moment(time)
 }
 
 /// Formats a time of a histogram; a dash if there is none.
@@ -224,7 +330,10 @@ mod tests {
             let (_, rest) = page.split_once(start).expect("the page has the start");
             rest.split_once(end).expect("the page has the end").0.to_owned()
         };
-        for text in [between("<style>", "</style>"), between("<script>", "</script>")] {
+        let (_, after_head) = page.split_once("</head>").expect("the page has a head");
+        let (_, script) = after_head.rsplit_once("<script>").expect("the page has a script");
+        let script = script.split("</script>").next().unwrap_or_default().to_owned();
+        for text in [between("<style>", "</style>"), between("<script>", "</script>"), script] {
             let hash = STANDARD.encode(Sha256::digest(&text));
             assert!(page.contains(&format!("sha256-{hash}")));
         }
@@ -238,7 +347,7 @@ mod tests {
         );
         let page = page(&[&row]);
         assert!(!page.contains("<img") && !page.contains('\0') && !page.contains('\u{202e}'));
-        assert_eq!(page.matches("</script>").count(), 4, "the script, and three blocks of data");
+        assert_eq!(page.matches("</script>").count(), 5, "two scripts, and three blocks of data");
         assert!(page.contains("&#60;img src=x onerror=alert(1)&#62;"));
     }
 
@@ -246,6 +355,41 @@ mod tests {
     fn shade_of_nothing_is_zero_and_of_the_most_five() {
         assert_eq!([0, 1, 50, 100].map(|count| shade(count, 100)), [0, 1, 3, 5]);
         assert_eq!(shade(0, 0), 0);
+    }
+
+    #[test]
+    fn answers_add_up_to_all_targets() {
+        let mut collector = Collector::default();
+        for row in [
+            r#""host":"a","port":22,"state":"open","service":"ssh","findings":["cbc"]"#,
+            r#""host":"a","port":23,"state":"open","service":"telnet""#,
+            r#""host":"a","port":24,"state":"filtered""#,
+            r#""host":"a","port":25,"state":"closed""#,
+        ] {
+            let line = format!(r#"{{"schema":1,"reason":"refused",{row}}}"#);
+            collector.add_line(line.as_bytes()).expect("it is a row");
+        }
+        let summary =
+            br#"{"schema":1,"type":"summary","account":{"targets":9,"excluded":2,"left":1}}"#;
+        collector.add_line(summary).expect("it is a summary");
+        let report = Report::new(collector, Facts::default());
+        let answers = answers(&report);
+        let numbers: Vec<_> =
+            answers.iter().map(|it| (it.kind, it.count, it.without_row)).collect();
+        assert_eq!(numbers, [("telnet", 1, 0), ("undecided", 6, 5), ("free", 2, 0)]);
+        assert_eq!(report.verdict.targets, 9);
+    }
+
+    #[test]
+    fn table_with_a_line_for_each_of_many_targets_is_no_summary() {
+        let line = |targets: u64| {
+            let mut classes = ClassCounts::default();
+            (0..targets).for_each(|_| classes.add(Class::Ssh));
+            TallyLine { name: "a".to_owned(), classes }
+        };
+        let lines = |count, targets| (0..count).map(|_| line(targets)).collect::<Vec<_>>();
+        assert!(!is_summary(&lines(9, 1)) && !is_summary(&[]));
+        assert!(is_summary(&lines(8, 1)) && is_summary(&lines(9, 2)));
     }
 
     #[test]

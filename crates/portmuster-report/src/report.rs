@@ -13,23 +13,26 @@ mod changes;
 mod latency;
 mod open_target;
 mod run;
+mod scope;
 mod software;
 mod tally;
 mod verdict;
 mod weaknesses;
 
+pub(crate) use self::actions::compare_with_earlier;
+use self::{actions::Situation, tally::Tallies};
 pub use self::{
-    actions::Action,
+    actions::{Action, NextCommand},
     changes::{ChangeCount, ChangeLine, ChangesSection},
     latency::{Histogram, LatencySection},
     open_target::OpenTarget,
     run::RunSection,
+    scope::Scope,
     software::SoftwareLine,
     tally::{ClassCounts, TallyLine},
     verdict::{Coverage, DoubtCount, Verdict, VerdictKind},
     weaknesses::{PostQuantum, WeaknessLine, WeaknessSection},
 };
-use self::{actions::Situation, tally::Tallies};
 
 /// The version of the fields of a report in JSON. A version may gain fields; the meaning of a field never
 /// changes.
@@ -45,6 +48,8 @@ pub struct Report {
     pub r#type: &'static str,
     /// Whether telnet is left, and how sure that is.
     pub verdict: Verdict,
+    /// What was checked.
+    pub scope: Scope,
     /// The gates of the run; `None`: it had none, or nobody recorded them.
     pub gates: Option<GatesRecord>,
     /// What to do, the most urgent first.
@@ -86,7 +91,9 @@ impl Report {
         let mut record = std::mem::take(&mut rows.record);
         record.add(facts.record.clone().unwrap_or_default());
         let tallies = Tallies::new(&rows, map.is_folded());
-        let verdict = Verdict::new(&rows, &record, &facts);
+        let mut verdict = Verdict::new(&rows, &record, &facts);
+        verdict.place = tally::place(&tallies.networks);
+        let scope = Scope::new(&rows, &tallies.networks, verdict.targets);
         let weaknesses =
             WeaknessSection::new(&rows, &facts.weaknesses, &tallies.networks, map.is_folded());
         let changes = facts.changes.as_ref().map(ChangesSection::new);
@@ -94,6 +101,7 @@ impl Report {
             schema: SCHEMA,
             r#type: "report",
             verdict,
+            scope,
             gates: record.gates.clone(),
             actions: Vec::new(),
             classes: tallies.all,
@@ -114,7 +122,10 @@ impl Report {
             verdict: &report.verdict,
             classes: &report.classes,
             changes: report.changes.as_ref(),
+            weaknesses: &report.weaknesses,
             open: &report.open,
+            run: &report.run,
+            has_gates: report.gates.is_some(),
         });
         report
     }

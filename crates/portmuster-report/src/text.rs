@@ -6,6 +6,7 @@ use icu_properties::{
     CodePointMapData, CodePointSetData,
     props::{BidiControl, DefaultIgnorableCodePoint, GeneralCategory},
 };
+use jiff::Timestamp;
 
 /// Converts bytes to one line of visible text.
 ///
@@ -138,6 +139,14 @@ pub(crate) fn duration(time: f64) -> String {
     }
 }
 
+/// Formats a time of RFC 3339 in UTC for people: to the second, or as it is if it has another form.
+pub(crate) fn moment(time: &str) -> String {
+    match time.parse::<Timestamp>() {
+        Ok(parsed) => parsed.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => time.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +181,13 @@ mod tests {
             [59_000.0, 61_000.0, 7_260_000.0].map(duration),
             ["59.0 s", "1 min 1 s", "2 h 1 min"]
         );
+    }
+
+    #[test]
+    fn moments_are_in_utc_to_the_second() {
+        assert_eq!(moment("2026-11-18T11:06:40.120Z"), "2026-11-18 11:06:40 UTC");
+        assert_eq!(moment("2026-11-18T13:06:40+02:00"), "2026-11-18 11:06:40 UTC");
+        assert_eq!(moment("yesterday"), "yesterday");
     }
 
     #[test]

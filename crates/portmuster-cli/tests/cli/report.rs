@@ -43,10 +43,10 @@ fn page_of_a_database_has_the_targets_and_how_they_were_checked() {
     let (run, file) = (database.display().to_string(), page.display().to_string());
     let ended = report(&[&run, "-o", &file]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
-    assert_eq!(ended.stderr, "portmuster: Telnet is left: 1 of 2 targets speaks it.\n");
+    assert_eq!(ended.stderr, "portmuster: Telnet was found on 1 of 2 targets.\n");
     let html = read(&page);
     assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
-    let account = "2 targets = 1 open + 1 closed + 0 filtered";
+    let account = "2 targets = 1 open + 1 closed (refused) + 0 filtered (no answer)";
     for part in [&target(&telnet), "portmuster check", "default-src &#39;none&#39;", account] {
         assert!(html.contains(part) || html.contains(&part.replace("&#39;", "'")), "{part}");
     }
@@ -92,7 +92,7 @@ fn changes_since_an_earlier_run_are_in_every_format() {
     let markdown = report(&[&new, "--since", &old, "--markdown"]);
     assert!(markdown.stdout.contains("| `192.0.2.1:23` | opened |"), "{markdown:?}");
     let page = report(&[&new, "--since", &old, "-o", "-"]);
-    assert!(page.stdout.contains("telnet is new on 1"), "{}", page.stderr);
+    assert!(page.stdout.contains("is new on 1 and gone from 0"), "{}", page.stderr);
 }
 
 #[test]

@@ -12,10 +12,10 @@ use crate::{
 /// The narrowest part of a bar, in percent: a single telnet among a million targets stays visible.
 const PART_MIN: f64 = 0.6;
 
-/// Returns one bar with a part for each class, as wide as its page allows.
-pub(super) fn stack(counts: &ClassCounts) -> String {
-    let present: Vec<_> = Class::ALL.into_iter().filter(|&class| counts.of(class) > 0).collect();
-    let share = |class: Class| (ratio(counts.of(class), counts.all()) * 100.0).max(PART_MIN);
+/// Returns one bar with a part for each class in this order, as wide as its page allows.
+pub(super) fn stack(counts: &ClassCounts, order: &[Class]) -> String {
+    let present: Vec<_> = order.iter().copied().filter(|&class| counts.of(class) > 0).collect();
+    let share = |class: Class| percent(counts, class).max(PART_MIN);
     let sum: f64 = present.iter().map(|&class| share(class)).sum();
     let described: Vec<_> = present
         .iter()
@@ -39,13 +39,31 @@ pub(super) fn stack(counts: &ClassCounts) -> String {
     svg
 }
 
-/// Returns a bar of which a share is filled.
-pub(super) fn share(part: u64, whole: u64, class: &str) -> String {
-    let percent = ratio(part, whole) * 100.0;
-    format!(
-        "<svg class=\"share\" aria-hidden=\"true\"><rect class=\"track\" width=\"100%\" height=\"100%\"/>\
-         <rect class=\"f-{class}\" width=\"{percent:.2}%\" height=\"100%\"/></svg>"
-    )
+/// Returns whether the parts of a bar are as wide as their numbers.
+pub(super) fn is_to_scale(counts: &ClassCounts) -> bool {
+    Class::ALL.into_iter().all(|class| counts.of(class) == 0 || percent(counts, class) >= PART_MIN)
+}
+
+fn percent(counts: &ClassCounts, class: Class) -> f64 {
+    ratio(counts.of(class), counts.all()) * 100.0
+}
+
+/// Returns a bar that is filled to scale with parts of a whole, each with the name of its fill.
+pub(super) fn shares(parts: &[(u64, &str)], whole: u64) -> String {
+    let mut svg = String::from(
+        "<svg class=\"share\" aria-hidden=\"true\"><rect class=\"track\" width=\"100%\" height=\"100%\"/>",
+    );
+    let mut start = 0.0;
+    for (part, fill) in parts {
+        let width = ratio(*part, whole) * 100.0;
+        let _ = write!(
+            svg,
+            "<rect class=\"f-{fill}\" x=\"{start:.2}%\" width=\"{width:.2}%\" height=\"100%\"/>"
+        );
+        start += width;
+    }
+    svg.push_str("</svg>");
+    svg
 }
 
 /// The size of a chart of times, and of the space below its bars.
@@ -139,10 +157,20 @@ mod tests {
         let mut counts = ClassCounts::default();
         counts.0[Class::Telnet as usize] = 1;
         counts.0[Class::Refused as usize] = 1_000_000;
-        let svg = stack(&counts);
+        let svg = stack(&counts, &Class::ALL);
         assert!(svg.contains("aria-label=\"1 telnet, 1,000,000 refused\""), "{svg}");
         assert!(svg.contains("class=\"f-telnet\" x=\"0.00%\" width=\"0.60%\""), "{svg}");
         assert!(svg.contains("class=\"f-refused\" x=\"0.60%\" width=\"99.40%\""), "{svg}");
+        assert!(!is_to_scale(&counts));
+        counts.0[Class::Telnet as usize] = 10_000;
+        assert!(is_to_scale(&counts));
+    }
+
+    #[test]
+    fn parts_of_a_whole_follow_each_other_to_scale() {
+        let svg = shares(&[(1, "weak-ssh"), (2, "ssh")], 8);
+        assert!(svg.contains("class=\"f-weak-ssh\" x=\"0.00%\" width=\"12.50%\""), "{svg}");
+        assert!(svg.contains("class=\"f-ssh\" x=\"12.50%\" width=\"25.00%\""), "{svg}");
     }
 
     #[test]

@@ -256,7 +256,7 @@ pub(super) fn map(map: &SubnetMap) -> String {
     let rows = map.rows.iter().zip(drawing::places(map)).map(|(row, place)| {
         let base = match row.kind {
             RowKind::Subnet(base) | RowKind::Block(base) => base.to_string(),
-            RowKind::Group => String::new(),
+            RowKind::Hosts | RowKind::Ports => String::new(),
         };
         json!({
             "name": row.name,

@@ -55,15 +55,14 @@ impl RowPlace {
 
 /// Returns the place of each row. A map of few networks has larger cells.
 pub(super) fn places(map: &SubnetMap) -> Vec<RowPlace> {
-    let networks = map.rows.iter().filter(|row| row.kind != RowKind::Group).count();
-    let (line, per_line) = match networks {
+    let (line, per_line) = match networks(map) {
         ..=LARGE_MAX => (16.0, LARGE_LINE),
         9..=24 => (14.0, CELLS),
         _ => (10.0, CELLS),
     };
     let mut y = TOP;
     let place = |row: &MapRow| {
-        let per_line = if row.kind == RowKind::Group { LARGE_LINE } else { per_line };
+        let per_line = if row.kind.has_names() { LARGE_LINE } else { per_line };
         let lines = row.cells.len().div_ceil(per_line).max(1);
         #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
         let (cell, height) = (ROW_WIDTH / per_line as f64, lines as f64 * line);
@@ -74,6 +73,40 @@ pub(super) fn places(map: &SubnetMap) -> Vec<RowPlace> {
     map.rows.iter().map(place).collect()
 }
 
+/// Returns the number of rows that are networks of IPv4.
+fn networks(map: &SubnetMap) -> usize {
+    map.rows.iter().filter(|row| !row.kind.has_names()).count()
+}
+
+/// Says what the rows and the cells of the drawing are.
+pub(super) fn explain(map: &SubnetMap) -> String {
+    let has = |kind| map.rows.iter().any(|row| row.kind == kind);
+    let has_networks = networks(map) > 0;
+    let lines = match networks(map) {
+        1..=LARGE_MAX => format!(", in lines of {LARGE_LINE}"),
+        _ => String::new(),
+    };
+    let mut sentences = Vec::new();
+    if has_networks && map.is_folded() {
+        sentences.push(format!("Each row is a /16 and each cell one of its /24 networks{lines}."));
+    } else if has_networks {
+        sentences.push(format!("Each row is a /24 and each cell one of its addresses{lines}."));
+    }
+    if has(RowKind::Hosts) {
+        sentences.push("In a row of IPv6 or of a domain, each cell is a host.".to_owned());
+    }
+    if has(RowKind::Ports) {
+        sentences.push("A row of “ports” is one host, and each cell one of its ports.".to_owned());
+    }
+    sentences.join(" ")
+}
+
+/// Returns the classes of the cells, the most urgent first.
+pub(super) fn classes(map: &SubnetMap) -> Vec<Class> {
+    let has = |class: &Class| map.rows.iter().any(|row| row.count(*class) > 0);
+    Class::ALL.into_iter().filter(has).collect()
+}
+
 /// Returns the drawing; empty if the map has no rows.
 pub(super) fn draw(map: &SubnetMap) -> String {
     let places = places(map);
@@ -81,7 +114,7 @@ pub(super) fn draw(map: &SubnetMap) -> String {
     let (width, height) = (LEFT + ROW_WIDTH, last.y + last.height);
     let mut svg = format!(
         "<svg id=\"map\" class=\"map\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
-         aria-label=\"Map of the targets: one cell for each address; the table below has the numbers\">"
+         aria-label=\"Map of the targets; the table by network below has the numbers\">"
     );
     svg.push_str(&axis(map, &places));
     for (row, place) in map.rows.iter().zip(&places) {
@@ -124,7 +157,7 @@ fn describe(row: &MapRow) -> String {
 
 /// Returns the space of a network, and the number of the first cell of each line after the first.
 fn space(row: &MapRow, place: RowPlace) -> String {
-    if row.kind == RowKind::Group {
+    if row.kind.has_names() {
         return String::new();
     }
     let (y, height) = (coordinate(place.y), coordinate(place.height));
@@ -187,7 +220,7 @@ fn grid(map: &SubnetMap, places: &[RowPlace]) -> String {
 /// Returns the numbers of the last byte, or of the third one in a folded map. A map with large cells has
 /// several lines for a network, and says so at the first one.
 fn axis(map: &SubnetMap, places: &[RowPlace]) -> String {
-    let first = map.rows.iter().zip(places).find(|(row, _)| row.kind != RowKind::Group);
+    let first = map.rows.iter().zip(places).find(|(row, _)| !row.kind.has_names());
     let Some((_, place)) = first else { return String::new() };
     let mut svg = String::new();
     for cell in (0..place.per_line).step_by(place.per_line / 8).chain([place.per_line - 1]) {
@@ -208,6 +241,28 @@ fn axis(map: &SubnetMap, places: &[RowPlace]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Collector;
+
+    fn map(hosts: &[&str]) -> SubnetMap {
+        let mut rows = Collector::default();
+        for host in hosts {
+            let row = format!(
+                r#"{{"schema":1,"host":"{host}","port":23,"state":"closed","reason":"refused"}}"#
+            );
+            rows.add_line(row.as_bytes()).expect("it is a row");
+        }
+        SubnetMap::new(&rows)
+    }
+
+    #[test]
+    fn explanation_is_about_the_kinds_of_rows_that_there_are() {
+        let addresses = "Each row is a /24 and each cell one of its addresses, in lines of 64.";
+        let hosts = "In a row of IPv6 or of a domain, each cell is a host.";
+        assert_eq!(explain(&map(&["10.0.0.1"])), addresses);
+        assert_eq!(explain(&map(&["a.example"])), hosts);
+        assert_eq!(explain(&map(&["10.0.0.1", "::1"])), format!("{addresses} {hosts}"));
+        assert_eq!(explain(&map(&[])), "");
+    }
 
     #[test]
     fn neighbours_of_one_class_in_a_line_are_one_rectangle() {

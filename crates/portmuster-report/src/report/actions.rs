@@ -3,29 +3,38 @@
 use serde::Serialize;
 
 use super::{
-    changes::ChangesSection, open_target::OpenTarget, tally::ClassCounts, verdict::Verdict,
+    changes::ChangesSection, open_target::OpenTarget, run::RunSection, tally::ClassCounts,
+    verdict::Verdict, weaknesses::WeaknessSection,
 };
 use crate::{
     class::{Class, Doubt},
-    text::counted,
+    text::{counted, grouped},
 };
+
+mod commands;
+
+pub use self::commands::NextCommand;
+pub(crate) use self::commands::compare_with_earlier;
 
 /// The most targets that an action names.
 const NAMED_MAX: usize = 5;
 
-/// The most actions.
+/// The most actions before the one that checks again.
 const ACTIONS_MAX: usize = 6;
+
+/// The most weaknesses that an action names.
+const WEAKNESSES_MAX: usize = 3;
 
 /// Weaknesses that let somebody on the path read or change a session today; the other ones take more.
 const SEVERE: [&str; 5] = ["ssh-1", "no-encryption", "no-integrity", "des", "rc4"];
 
 /// Something to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct Action {
     /// What to do: a sentence.
     pub text: String,
-    /// Why: a sentence; may be empty.
+    /// Why: sentences; may be empty.
     pub why: String,
     /// The first targets that it is about, at most five.
     pub targets: Vec<String>,
@@ -34,6 +43,8 @@ pub struct Action {
     /// The class or weakness of these targets, by which the table can be filtered; empty if it has none of
     /// them.
     pub filter: String,
+    /// Commands to run, in this order; may be empty.
+    pub commands: Vec<NextCommand>,
 }
 
 /// What actions follow from.
@@ -41,7 +52,10 @@ pub(super) struct Situation<'a> {
     pub(super) verdict: &'a Verdict,
     pub(super) classes: &'a ClassCounts,
     pub(super) changes: Option<&'a ChangesSection>,
+    pub(super) weaknesses: &'a WeaknessSection,
     pub(super) open: &'a [OpenTarget],
+    pub(super) run: &'a RunSection,
+    pub(super) has_gates: bool,
 }
 
 /// Returns what to do.
@@ -50,20 +64,21 @@ pub(super) fn list(situation: &Situation<'_>) -> Vec<Action> {
     actions.extend(telnet(situation));
     actions.extend(likely(situation));
     actions.extend(severe(situation));
-    actions.extend(silent_services(situation));
+    actions.extend(unidentified(situation));
     actions.extend(coverage(situation));
     actions.extend(weak(situation));
     actions.truncate(ACTIONS_MAX);
+    actions.extend(check_again(situation, &actions));
     actions
 }
 
 /// Returns an action about the open targets of a class.
-fn about(situation: &Situation<'_>, class: Class, text: String, why: &str) -> Option<Action> {
+fn about(situation: &Situation<'_>, class: Class, text: String, why: String) -> Option<Action> {
     let count = situation.classes.of(class);
     let of_class = situation.open.iter().filter(|target| target.class == class.name());
     let targets = of_class.take(NAMED_MAX).map(|target| target.target.clone()).collect();
     let filter = class.name().to_owned();
-    (count > 0).then(|| Action { text, why: why.to_owned(), targets, count, filter })
+    (count > 0).then(|| Action { text, why, targets, count, filter, ..Action::default() })
 }
 
 fn telnet(situation: &Situation<'_>) -> Option<Action> {
@@ -76,19 +91,21 @@ fn telnet(situation: &Situation<'_>) -> Option<Action> {
         ),
         _ => "It sends passwords in clear text.".to_owned(),
     };
-    about(situation, Class::Telnet, text, &why)
+    about(situation, Class::Telnet, text, why)
 }
 
 fn likely(situation: &Situation<'_>) -> Option<Action> {
-    let count = counted(situation.classes.of(Class::Likely), "prompt", "prompts");
-    let text = format!("Find out what is behind {count}.");
-    about(situation, Class::Likely, text, "They look like telnet, and no telnet command proves it.")
+    let count = counted(situation.classes.of(Class::Likely), "target", "targets");
+    let text = format!("Look at {count} with a login prompt or a menu.");
+    let why = "They look like telnet, but sent no telnet command that would prove it.".to_owned();
+    about(situation, Class::Likely, text, why)
 }
 
-fn silent_services(situation: &Situation<'_>) -> Option<Action> {
+fn unidentified(situation: &Situation<'_>) -> Option<Action> {
     let count = counted(situation.classes.of(Class::Unproven), "open port", "open ports");
-    let text = format!("Identify {count} that prove nothing.");
-    about(situation, Class::Unproven, text, "Telnet may be behind each of them.")
+    let text = format!("Find out what runs on {count}.");
+    let why = "Their bytes identify no service, so it may be telnet.".to_owned();
+    about(situation, Class::Unproven, text, why)
 }
 
 /// Returns an action about servers whose sessions can be read or changed.
@@ -105,38 +122,134 @@ fn severe(situation: &Situation<'_>) -> Option<Action> {
         targets: servers.iter().take(NAMED_MAX).map(|target| target.target.clone()).collect(),
         count: servers.len() as u64,
         filter: first.clone(),
+        ..Action::default()
     })
 }
 
 fn weak(situation: &Situation<'_>) -> Option<Action> {
     let count = counted(situation.classes.of(Class::WeakSsh), "ssh server", "ssh servers");
     let text = format!("Remove weak algorithms from {count}.");
-    about(situation, Class::WeakSsh, text, "")
+    let mut lines: Vec<_> = situation.weaknesses.lines.iter().collect();
+    // The sort is stable: among equals the order of the section remains.
+    lines.sort_by_key(|line| u64::MAX - line.count);
+    let named = lines.iter().take(WEAKNESSES_MAX);
+    let named: Vec<_> =
+        named.map(|line| format!("{} ({})", line.name, grouped(line.count))).collect();
+    let why = match named.len() {
+        0 => String::new(),
+        _ => format!("Most frequent: {}.", named.join(", ")),
+    };
+    about(situation, Class::WeakSsh, text, why)
 }
 
-/// Returns an action about the largest group of targets without an answer.
+/// Returns an action about the largest group of targets that the check did not reach.
 fn coverage(situation: &Situation<'_>) -> Option<Action> {
-    let closed_kinds = [
-        (
-            Doubt::Filtered,
-            "Check silent targets from inside their network, or accept the silence with --allow filtered.",
-        ),
-        (Doubt::Unresolved, "Correct names that were not found, or remove them from the list."),
-        (Doubt::Unchecked, "Run the check again where this machine could not connect."),
-        (Doubt::RefusedInPart, "Check all addresses of these names with --all-addresses."),
-        (Doubt::Left, "Finish the run that was stopped, with --resume if it has a journal."),
-        (Doubt::Excluded, "Check excluded targets in another way."),
-        (Doubt::NoRow, "Make the report of an output that has all rows, with --show all."),
+    let kinds = [
+        Doubt::Filtered,
+        Doubt::Unresolved,
+        Doubt::Unchecked,
+        Doubt::RefusedInPart,
+        Doubt::Left,
+        Doubt::Excluded,
+        Doubt::NoRow,
     ];
-    let largest =
-        closed_kinds.into_iter().max_by_key(|(doubt, _)| situation.verdict.doubtful(*doubt));
-    let (doubt, text) = largest?;
+    let doubt = kinds.into_iter().max_by_key(|doubt| situation.verdict.doubtful(*doubt))?;
     let count = situation.verdict.doubtful(doubt);
-    (count > 0).then(|| Action {
-        text: text.to_owned(),
-        why: format!("{} {}.", counted(count, "target", "targets"), doubt.meaning()),
-        targets: Vec::new(),
-        count,
-        filter: String::new(),
+    let targets = counted(count, "target", "targets");
+    let text = match doubt {
+        Doubt::Filtered => format!("Check {targets} without an answer from inside their network."),
+        Doubt::Unresolved => format!("Correct or remove the names of {targets}."),
+        Doubt::Unchecked => format!("Check {targets} again from a machine that can reach them."),
+        Doubt::RefusedInPart => format!("Check all addresses of {targets} with --all-addresses."),
+        Doubt::Left => format!("Finish the run, which left out {targets}."),
+        Doubt::Excluded => format!("Check {targets} that the run excluded in another way."),
+        _ => {
+            format!("Make the report of an output with all rows (--show all): it lacks {targets}.")
+        }
+    };
+    let allow = if doubt == Doubt::Filtered && situation.has_gates {
+        " If they are expected, --allow filtered lets the gate pass them."
+    } else {
+        ""
+    };
+    let why = match doubt {
+        Doubt::Filtered => format!(
+            "Seen from here, a firewall that drops packets looks like an unused address.{allow}"
+        ),
+        Doubt::Left => "It was stopped; --resume continues it if it has a journal.".to_owned(),
+        _ => format!("They {}.", doubt.meaning()),
+    };
+    (count > 0).then(|| Action { text, why, count, ..Action::default() })
+}
+
+/// Returns the action that follows all others: commands that show whether they helped.
+fn check_again(situation: &Situation<'_>, before: &[Action]) -> Option<Action> {
+    let telnet = before.iter().find(|action| action.filter == Class::Telnet.name());
+    let telnet = telnet.map(|action| (&action.targets[..], action.count)).unwrap_or_default();
+    let commands = commands::list(telnet, situation.run);
+    (!before.is_empty() && !commands.is_empty()).then(|| Action {
+        text: "Check again.".to_owned(),
+        commands,
+        ..Action::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Collector, Facts, Report, RunRecord};
+
+    fn report(rows: &[&str], gates: &str) -> Report {
+        let mut collector = Collector::default();
+        for row in rows {
+            let line = format!(r#"{{"schema":1,"reason":"x",{row}}}"#);
+            collector.add_line(line.as_bytes()).expect("it is a row");
+        }
+        let record =
+            format!(r#"{{"schema":1,"type":"summary","arguments":"portmuster check x"{gates}}}"#);
+        let record = RunRecord::parse(record.as_bytes()).expect("it is a summary");
+        let facts = Facts { source: "a.db".into(), record: Some(record), ..Facts::default() };
+        Report::new(collector, facts)
+    }
+
+    const SILENT: &str = r#""host":"10.0.0.9","port":23,"state":"filtered""#;
+
+    #[test]
+    fn actions_are_in_order_of_urgency_and_end_with_a_check() {
+        let rows = [
+            r#""host":"10.0.0.1","port":22,"state":"open","service":"ssh","findings":["cbc","rc4"]"#,
+            r#""host":"10.0.0.2","port":23,"state":"open","service":"telnet-likely""#,
+            r#""host":"10.0.0.3","port":23,"state":"open","service":"silent""#,
+            r#""host":"10.0.0.4","port":23,"state":"open","service":"telnet""#,
+            SILENT,
+        ];
+        let actions = report(&rows, "").actions;
+        let texts: Vec<_> = actions.iter().map(|action| action.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "Turn off telnet on 1 target.",
+                "Look at 1 target with a login prompt or a menu.",
+                "Reconfigure or replace 1 ssh server with broken protocols or ciphers.",
+                "Find out what runs on 1 open port.",
+                "Check 1 target without an answer from inside their network.",
+                "Remove weak algorithms from 1 ssh server.",
+                "Check again.",
+            ]
+        );
+        assert_eq!(actions[5].why, "Most frequent: cbc (1), rc4 (1).");
+        assert_eq!(actions[6].commands.len(), 3);
+    }
+
+    #[test]
+    fn gates_are_named_only_if_the_run_had_any() {
+        let why = |gates: &str| report(&[SILENT], gates).actions[0].why.clone();
+        assert!(!why("").contains("gate"), "{}", why(""));
+        assert!(why(r#","gates":{"violated":true}"#).contains("--allow filtered"));
+    }
+
+    #[test]
+    fn nothing_is_to_do_if_every_target_refused() {
+        let closed = r#""host":"10.0.0.9","port":23,"state":"closed""#;
+        assert!(report(&[closed], "").actions.is_empty());
+    }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     facts::{ChangeList, ChangeRecord, ResultRecord},
-    text::{shorten, visible},
+    text::{counted, grouped, shorten, visible},
 };
 
 /// The most changes that are listed.
@@ -34,6 +34,8 @@ const KINDS: [&str; 11] = [
 pub struct ChangesSection {
     /// The name of the earlier run.
     pub since: String,
+    /// The numbers of changes in one or two sentences.
+    pub sentence: String,
     /// Number of its targets.
     pub targets_before: u64,
     /// Number of targets that were not compared, because a run did not reach or check them.
@@ -93,8 +95,9 @@ impl ChangesSection {
         // The sort is stable: within a rank the order of the targets remains.
         lines.sort_by_key(ChangeLine::rank);
         lines.truncate(LINES_MAX);
-        Self {
+        let mut section = Self {
             since: shorten(&visible(list.since.as_bytes()), TEXT_MAX),
+            sentence: String::new(),
             targets_before: list.targets_before,
             not_compared: list.not_compared,
             changed,
@@ -103,7 +106,32 @@ impl ChangesSection {
             kinds: kinds.into_iter().filter(|kind| kind.count > 0).collect(),
             hidden: changed - lines.len() as u64,
             lines,
+        };
+        section.sentence = section.sentence();
+        section
+    }
+
+    fn sentence(&self) -> String {
+        let telnet = match (self.new_telnet, self.gone_telnet) {
+            (0, 0) => "none of them to or from telnet".to_owned(),
+            (new, gone) => format!(
+                "telnet, or a prompt that may be telnet, is new on {} and gone from {}",
+                grouped(new),
+                grouped(gone)
+            ),
+        };
+        let changed = counted(self.changed, "target", "targets");
+        let mut sentence = match self.changed {
+            0 => format!("Nothing has changed since {}.", self.since),
+            _ => format!("{changed} changed since {}: {telnet}.", self.since),
+        };
+        if self.not_compared > 0 {
+            let not_compared = counted(self.not_compared, "target was", "targets were");
+            sentence = format!(
+                "{sentence} {not_compared} not compared, for lack of a result in one of the runs."
+            );
         }
+        sentence
     }
 }
 
@@ -180,5 +208,19 @@ mod tests {
         assert_eq!(section.lines[0].now, r"telnet \x1b[2J login");
         assert_eq!(section.lines[2].now, "closed (refused)");
         assert_eq!(section.kinds.len(), 3);
+        assert_eq!(
+            section.sentence,
+            "3 targets changed since a: telnet, or a prompt that may be telnet, is new on 1 and gone from 1."
+        );
+    }
+
+    #[test]
+    fn sentence_says_when_nothing_changed_or_was_not_compared() {
+        let list = ChangeList { not_compared: 1, ..ChangeList::since("b") };
+        assert_eq!(
+            ChangesSection::new(&list).sentence,
+            "Nothing has changed since b. 1 target was not compared, for lack of a result in one of the \
+             runs."
+        );
     }
 }

@@ -10,13 +10,13 @@ const ENDS: [f64; 17] = [
     5_000.0, 10_000.0, 30_000.0,
 ];
 
-/// How long servers took.
+/// How long servers took, from the start of the attempt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct LatencySection {
     /// Until the connection was accepted.
     pub connect: Histogram,
-    /// From then until the first byte arrived.
+    /// Until the first byte arrived, which is after that.
     pub first_byte: Histogram,
 }
 
@@ -41,10 +41,7 @@ impl LatencySection {
         let open = rows.targets.iter().filter_map(|entry| entry.open);
         let open = open.map(|open| &rows.open[open as usize]);
         let connect = open.clone().filter_map(|port| port.connect_ms);
-        let first_byte = open.filter_map(|port| {
-            let until = port.first_byte_ms?;
-            Some((until - port.connect_ms.unwrap_or_default()).max(0.0))
-        });
+        let first_byte = open.filter_map(|port| port.first_byte_ms);
         Self {
             connect: Histogram::new(connect.collect()),
             first_byte: Histogram::new(first_byte.collect()),
@@ -76,6 +73,16 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_times_begin_with_the_attempt_as_in_the_rows() {
+        let mut rows = Collector::default();
+        let row = br#"{"schema":1,"host":"a","port":22,"state":"open","reason":"x","service":"ssh","connect_ms":4,"first_byte_ms":16}"#;
+        rows.add_line(row).expect("it is a row");
+        let section = LatencySection::new(&rows);
+        let medians = (section.connect.median_ms, section.first_byte.median_ms);
+        assert_eq!(medians, (Some(4.0), Some(16.0)));
+    }
 
     #[test]
     fn each_time_is_in_one_bar_and_quantiles_are_times() {

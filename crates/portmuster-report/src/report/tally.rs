@@ -4,7 +4,12 @@ use std::collections::HashMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use crate::{class::Class, collect::Collector, network::NetworkKey};
+use crate::{
+    class::Class,
+    collect::Collector,
+    network::NetworkKey,
+    text::{counted, grouped},
+};
 
 /// The most networks, labels and ports that are listed; the last line sums up the others.
 const LINES_MAX: usize = 64;
@@ -110,6 +115,32 @@ fn by_need(lines: impl Iterator<Item = (String, ClassCounts)>) -> Vec<TallyLine>
     lines
 }
 
+/// The most networks that a sentence names.
+const NAMED_MAX: usize = 3;
+
+/// Says in which networks telnet was found, or else may be; empty if it is in none. The networks are those
+/// of [`Tallies`].
+pub(super) fn place(networks: &[TallyLine]) -> String {
+    let with = |class| networks.iter().filter(move |it| it.classes.of(class) > 0).collect();
+    let mut class = Class::Telnet;
+    let mut networks: Vec<&TallyLine> = with(class);
+    if networks.is_empty() {
+        class = Class::Likely;
+        networks = with(class);
+    }
+    let name = |line: &&TallyLine| format!("{} ({})", line.name, grouped(line.classes.of(class)));
+    let named: Vec<_> = networks.iter().take(NAMED_MAX).map(name).collect();
+    let what = if class == Class::Telnet { "Telnet is" } else { "Telnet may be" };
+    match (networks.len(), networks.len().saturating_sub(NAMED_MAX)) {
+        (0, _) => String::new(),
+        (_, 0) => format!("{what} in {}.", named.join(", ")),
+        (_, more) => {
+            let more = counted(more as u64, "more network", "more networks");
+            format!("{what} in {} and {more}.", named.join(", "))
+        }
+    }
+}
+
 fn line((name, classes): (String, ClassCounts)) -> TallyLine {
     TallyLine { name, classes }
 }
@@ -143,6 +174,24 @@ mod tests {
         let lines = by_need(lines.into_iter().map(|(name, it)| (name.to_owned(), it)));
         let names: Vec<_> = lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!(names, ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn place_names_the_networks_with_most_telnet() {
+        let lines = |counts: &[(&str, u64, u64)]| -> Vec<_> {
+            let line = |&(name, telnet, likely): &(&str, u64, u64)| {
+                let mut classes = ClassCounts::default();
+                classes.0[Class::Telnet as usize] = telnet;
+                classes.0[Class::Likely as usize] = likely;
+                TallyLine { name: name.to_owned(), classes }
+            };
+            counts.iter().map(line).collect()
+        };
+        assert_eq!(place(&lines(&[("a", 9, 0), ("b", 0, 4)])), "Telnet is in a (9).");
+        assert_eq!(place(&lines(&[("a", 0, 2), ("b", 0, 0)])), "Telnet may be in a (2).");
+        let many = lines(&[("a", 5, 0), ("b", 4, 0), ("c", 3, 0), ("d", 2, 0), ("e", 1, 0)]);
+        assert_eq!(place(&many), "Telnet is in a (5), b (4), c (3) and 2 more networks.");
+        assert_eq!(place(&lines(&[("a", 0, 0)])), "");
     }
 
     #[test]

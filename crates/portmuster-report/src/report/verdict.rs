@@ -18,7 +18,7 @@ pub enum VerdictKind {
     Found,
     /// No telnet was found, but something that looks like it.
     Likely,
-    /// No telnet was found, and some targets prove nothing.
+    /// No telnet was found, and some targets are undecided.
     Unknown,
     /// Each target is proven free of telnet.
     Free,
@@ -39,7 +39,7 @@ pub enum Coverage {
     Partial,
 }
 
-/// Number of targets that prove nothing, for one reason.
+/// Number of targets that are undecided, for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DoubtCount {
@@ -58,6 +58,8 @@ pub struct Verdict {
     pub kind: VerdictKind,
     /// The verdict in one sentence.
     pub sentence: String,
+    /// The networks in which telnet was found, or may be: a sentence; empty if there are none.
+    pub place: String,
     /// How sure that is: sentences.
     pub certainty: Vec<String>,
     /// Whether the rows are all targets.
@@ -68,11 +70,12 @@ pub struct Verdict {
     pub telnet: u64,
     /// Number of targets that are proven free of telnet.
     pub proven: u64,
-    /// The others, by reason.
+    /// The undecided targets, which are all others, by reason.
     pub unproven: Vec<DoubtCount>,
 }
 
 impl Verdict {
+    /// Judges the rows. The place is added by whoever knows the networks.
     pub(super) fn new(rows: &Collector, record: &RunRecord, facts: &Facts) -> Self {
         let mut doubts = [0_u64; Doubt::ALL.len()];
         let mut telnet = 0;
@@ -102,6 +105,7 @@ impl Verdict {
         let mut verdict = Self {
             kind: VerdictKind::Nothing,
             sentence: String::new(),
+            place: String::new(),
             certainty: Vec::new(),
             coverage,
             targets,
@@ -115,13 +119,13 @@ impl Verdict {
         verdict
     }
 
-    /// Returns the number of targets that prove nothing.
+    /// Returns the number of undecided targets: they neither prove nor disprove telnet.
     #[must_use]
     pub fn unproven_count(&self) -> u64 {
         self.unproven.iter().map(|doubt| doubt.count).sum()
     }
 
-    /// Returns the number of targets that prove nothing for this reason.
+    /// Returns the number of targets that are undecided for this reason.
     #[must_use]
     pub fn doubtful(&self, doubt: Doubt) -> u64 {
         self.unproven.iter().find(|it| it.doubt == doubt).map_or(0, |it| it.count)
@@ -144,18 +148,15 @@ impl Verdict {
         let likely = self.doubtful(Doubt::TelnetLikely);
         match self.kind {
             VerdictKind::Found if likely > 0 => format!(
-                "Telnet is left: {} of {targets} {} it, and {} more may.",
+                "Telnet was found on {} of {targets}, and {} more may be telnet.",
                 grouped(self.telnet),
-                self.speaks(),
                 grouped(likely)
             ),
-            VerdictKind::Found => format!(
-                "Telnet is left: {} of {targets} {} it.",
-                grouped(self.telnet),
-                self.speaks()
-            ),
+            VerdictKind::Found => {
+                format!("Telnet was found on {} of {targets}.", grouped(self.telnet))
+            }
             VerdictKind::Likely => format!(
-                "Telnet may be left: {} of {targets} {} a login prompt or a menu, but no telnet command was seen.",
+                "No telnet was proven, but {} of {targets} {} a login prompt or a menu, as telnet does.",
                 grouped(likely),
                 if likely == 1 { "shows" } else { "show" }
             ),
@@ -163,22 +164,18 @@ impl Verdict {
                 "No telnet was found on the {targets} that were checked, but the run is incomplete."
             ),
             VerdictKind::Unknown => format!(
-                "No telnet was found, but {} of {targets} {} nothing.",
+                "No telnet was found, but {} of {targets} {} undecided.",
                 grouped(self.unproven_count()),
-                if self.unproven_count() == 1 { "proves" } else { "prove" }
+                if self.unproven_count() == 1 { "is" } else { "are" }
             ),
             VerdictKind::Free if self.targets == 1 => {
-                "Free of telnet: the one target is proven to be without it.".to_owned()
+                "No telnet is left: the one target is proven to be without it.".to_owned()
             }
             VerdictKind::Free => {
-                format!("Free of telnet: each of the {targets} is proven to be without it.")
+                format!("No telnet is left: each of the {targets} is proven to be without it.")
             }
             VerdictKind::Nothing => "There are no targets, so nothing is proven.".to_owned(),
         }
-    }
-
-    fn speaks(&self) -> &'static str {
-        if self.telnet == 1 { "speaks" } else { "speak" }
     }
 
     fn certainty(&self, measured: Option<&CertaintyRecord>) -> Vec<String> {
@@ -186,19 +183,13 @@ impl Verdict {
         if self.targets == 0 {
             return sentences;
         }
-        let unproven = self.unproven_count();
-        let proven = format!("{} proven to be without telnet", counted(self.proven, "is", "are"));
-        if unproven > 0 && self.kind != VerdictKind::Unknown {
-            sentences.push(format!("{proven}; {} nothing.", counted(unproven, "proves", "prove")));
-        } else if unproven > 0 {
-            sentences.push(format!("{proven}."));
-        } else if self.telnet > 0 {
-            sentences.push("All others are proven to be without telnet.".to_owned());
-        } else {
-            sentences.push(
-                "Proof is a refused connection, or bytes that identify ssh or another protocol."
-                    .to_owned(),
-            );
+        sentences.push(self.proof());
+        let undecided = self.unproven_count();
+        if undecided > 0 {
+            sentences.push(format!(
+                "{} undecided: telnet may run there.",
+                counted(undecided, "target is", "targets are")
+            ));
         }
         sentences.extend(self.silence(measured));
         match self.coverage {
@@ -214,35 +205,82 @@ impl Verdict {
         sentences
     }
 
-    /// Says how many silent targets would answer one more attempt.
-    fn silence(&self, measured: Option<&CertaintyRecord>) -> Option<String> {
-        let silent = self.doubtful(Doubt::Filtered);
-        if silent == 0 {
-            return None;
+    /// Says what is proof, and how many targets gave it.
+    fn proof(&self) -> String {
+        let telnet = match self.telnet {
+            0 => String::new(),
+            1 => "The telnet server sent telnet commands. ".to_owned(),
+            many => format!("Each of the {} telnet servers sent telnet commands. ", grouped(many)),
+        };
+        let given = match self.proven {
+            0 => "no target gave it".to_owned(),
+            _ if self.telnet == 0 && self.unproven.is_empty() => "each target gave it".to_owned(),
+            proven => counted(proven, "target gave it", "targets gave it"),
+        };
+        format!(
+            "{telnet}Proof of no telnet is a refused connection, or bytes that identify ssh or another \
+             protocol: {given}."
+        )
+    }
+
+    /// Says what asking again has shown of the targets without an answer, and what it can't show.
+    fn silence(&self, measured: Option<&CertaintyRecord>) -> Vec<String> {
+        if self.doubtful(Doubt::Filtered) == 0 {
+            return Vec::new();
         }
         let Some(measured) = measured.filter(|measured| measured.silent > 0) else {
-            return Some(
-                "How many silent targets would answer another attempt was not measured.".to_owned(),
-            );
+            return vec![
+                "Nobody measured how many of the targets without an answer would answer if they were \
+                 asked again."
+                    .to_owned(),
+            ];
         };
-        Some(match (measured.blocked, measured.bound_count) {
-            (true, _) => format!(
-                "{} of {} that had answered fell silent during the run: this machine may be blocked, so \
-                 silence shows nothing.",
+        if measured.blocked {
+            return vec![format!(
+                "{} of {} that had answered did not answer again: this machine may be blocked, and then \
+                 no answer means nothing.",
                 grouped(measured.silent_controls),
                 counted(measured.controls, "target", "targets")
-            ),
-            (false, None) => {
-                "Some silent targets were not measured, so no bound can be stated.".to_owned()
+            )];
+        }
+        let meaning = match measured.bound_count {
+            None => "Too few could be asked to tell how many were missed.".to_owned(),
+            Some(0) => {
+                "So lost packets and slow hosts hid none of them from that attempt.".to_owned()
             }
-            (false, Some(bound)) => format!(
-                "At most {} of {} would answer one more attempt from here ({:.0} % confidence).",
+            Some(bound) => format!(
+                "So lost packets and slow hosts hide at most {} of them ({:.0} % confidence).",
                 grouped(bound),
-                counted(measured.silent, "silent target", "silent targets"),
                 measured.confidence.unwrap_or(0.95) * 100.0
             ),
-        })
+        };
+        vec![
+            asked_again(measured),
+            meaning,
+            "This can't see what a firewall hides that always drops packets from this machine."
+                .to_owned(),
+        ]
     }
+}
+
+/// Says how many targets without an answer were asked again, and how many of them answered.
+fn asked_again(measured: &CertaintyRecord) -> String {
+    let all = measured.silent.saturating_add(measured.answered);
+    let asked = if measured.asked_again >= all {
+        format!("All {} without an answer", counted(all, "target", "targets"))
+    } else {
+        format!(
+            "{} of the {} without an answer, drawn at random,",
+            grouped(measured.asked_again),
+            counted(all, "target", "targets")
+        )
+    };
+    let answered = match measured.answered {
+        0 => "none answered".to_owned(),
+        1 => "1 answered, and is counted as what it showed".to_owned(),
+        many => format!("{} answered, and are counted as what they showed", grouped(many)),
+    };
+    format!("{asked} were asked once more: {answered}.")
 }
 
 /// Adds the targets that the run has counted and that have no row. The page can't judge them.
@@ -288,8 +326,9 @@ mod tests {
         let verdict = verdict(&[("closed", "")], Some(3));
         assert_eq!((verdict.kind, verdict.targets), (VerdictKind::Unknown, 3));
         assert_eq!(verdict.doubtful(Doubt::NoRow), 2);
-        assert_eq!(verdict.sentence, "No telnet was found, but 2 of 3 targets prove nothing.");
-        assert_eq!(verdict.certainty[0], "1 is proven to be without telnet.");
+        assert_eq!(verdict.sentence, "No telnet was found, but 2 of 3 targets are undecided.");
+        assert!(verdict.certainty[0].ends_with("protocol: 1 target gave it."), "{verdict:?}");
+        assert_eq!(verdict.certainty[1], "2 targets are undecided: telnet may run there.");
     }
 
     #[test]
@@ -306,20 +345,46 @@ mod tests {
     #[test]
     fn bound_on_silent_targets_is_stated_unless_the_run_may_be_blocked() {
         let silent = |measured: CertaintyRecord| {
-            let verdict = verdict(&[("filtered", "")], None);
-            verdict.silence(Some(&measured)).expect("a target is silent")
+            verdict(&[("filtered", "")], None).silence(Some(&measured)).join(" ")
         };
         let measured = CertaintyRecord {
             silent: 1_000,
+            asked_again: 410,
             bound_count: Some(4),
             confidence: Some(0.95),
             ..CertaintyRecord::default()
         };
         assert_eq!(
             silent(measured),
-            "At most 4 of 1,000 silent targets would answer one more attempt from here (95 % confidence)."
+            "410 of the 1,000 targets without an answer, drawn at random, were asked once more: none \
+             answered. So lost packets and slow hosts hide at most 4 of them (95 % confidence). This \
+             can't see what a firewall hides that always drops packets from this machine."
         );
         assert!(silent(CertaintyRecord { blocked: true, ..measured }).contains("may be blocked"));
-        assert!(silent(CertaintyRecord::default()).contains("was not measured"));
+        assert!(silent(CertaintyRecord::default()).contains("Nobody measured"));
+        let all =
+            CertaintyRecord { asked_again: 1_002, answered: 2, bound_count: Some(0), ..measured };
+        let text = silent(all);
+        assert!(
+            text.starts_with(
+                "All 1,002 targets without an answer were asked once more: 2 answered"
+            )
+        );
+        assert!(text.contains("hid none of them from that attempt"), "{text}");
+    }
+
+    #[test]
+    fn sentence_counts_what_was_found_and_what_may_be_telnet() {
+        let sentence = |rows: &[_]| verdict(rows, None).sentence;
+        let (telnet, likely) = (("open", "telnet"), ("open", "telnet-likely"));
+        assert_eq!(sentence(&[telnet, ("closed", "")]), "Telnet was found on 1 of 2 targets.");
+        assert_eq!(
+            sentence(&[telnet, likely]),
+            "Telnet was found on 1 of 2 targets, and 1 more may be telnet."
+        );
+        assert_eq!(
+            sentence(&[likely]),
+            "No telnet was proven, but 1 of 1 target shows a login prompt or a menu, as telnet does."
+        );
     }
 }

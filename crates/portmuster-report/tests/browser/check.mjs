@@ -70,7 +70,7 @@ const scenarios = {
   async use() {
     const page = await open({ permissions: ["clipboard-read", "clipboard-write"] });
     const all = await shown(page);
-    const telnet = Number(await page.evaluate(() => document.querySelector(".k-telnet .value").textContent));
+    const telnet = Number(await page.evaluate(() => document.querySelector(".a-telnet .value").textContent));
     assert.ok(telnet > 0 && telnet < all, "the page has telnet and other targets");
 
     await page.click("button[data-filter=telnet]");
@@ -178,7 +178,7 @@ const scenarios = {
         if (javaScriptEnabled) {
           assert.equal(await page.evaluate(() => window.hacked), undefined);
           assert.equal(await page.locator("img, iframe, object, embed, form, a[href^=javascript]").count(), 0);
-          assert.equal(await page.locator("script").count(), 4);
+          assert.equal(await page.locator("script").count(), 5);
           await page.focus(".grid-box");
           for (let row = 0; row < 4; row++) {
             await page.keyboard.press("Enter");

@@ -1,0 +1,159 @@
+//! Commands that check again what was found.
+
+use serde::Serialize;
+
+use crate::report::run::RunSection;
+
+/// A command to run, and what it is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NextCommand {
+    /// What it is for: a few words.
+    pub purpose: String,
+    /// The command line for a shell.
+    pub command: String,
+}
+
+/// Returns the commands: the first telnet targets alone, the whole check, and the comparison with this run.
+/// `telnet` has these targets and the number of all.
+pub(super) fn list(telnet: (&[String], u64), run: &RunSection) -> Vec<NextCommand> {
+    let mut commands = Vec::new();
+    let mut push = |purpose: &str, command: String| {
+        commands.push(NextCommand { purpose: purpose.to_owned(), command });
+    };
+    let (targets, count) = telnet;
+    let words: Option<Vec<_>> = targets.iter().map(|target| word(target)).collect();
+    if let Some(words) = words.filter(|words| !words.is_empty()) {
+        let all = words.len() as u64 == count;
+        let purpose = if all { "The telnet targets:" } else { "The telnet targets named above:" };
+        push(purpose, format!("portmuster check {} --forbid telnet", words.join(" ")));
+    }
+    // A command that was too long is cut.
+    if run.command.starts_with("portmuster check ") && !run.command.ends_with('…') {
+        push("Everything, as in this run:", run.command.clone());
+    }
+    if let Some(command) = comparison(&run.source) {
+        push("What has changed since this run:", command);
+    }
+    commands
+}
+
+/// Returns the command that compares a later run with this one; `None`: this run has no file.
+///
+/// A database gets the later run itself; rows are in a file of their own.
+fn comparison(source: &str) -> Option<String> {
+    match Origin::of(source)? {
+        Origin::Database(file) => Some(format!(
+            "portmuster report {} --since {} -o changes.html",
+            word(file)?,
+            word(&format!("{file}#-2"))?
+        )),
+        Origin::Rows(file) => {
+            Some(format!("portmuster report LATER.jsonl --since {} -o changes.html", word(file)?))
+        }
+    }
+}
+
+/// Returns the command that compares a run with an earlier one.
+pub(crate) fn compare_with_earlier(source: &str) -> String {
+    let known = match Origin::of(source) {
+        Some(Origin::Database(_)) => comparison(source),
+        Some(Origin::Rows(file)) => word(file)
+            .map(|file| format!("portmuster report {file} --since EARLIER.jsonl -o changes.html")),
+        None => None,
+    };
+    known.unwrap_or_else(|| {
+        "portmuster report RUN.jsonl --since EARLIER.jsonl -o changes.html".to_owned()
+    })
+}
+
+/// The file of a run.
+enum Origin<'a> {
+    /// A database, which has several runs.
+    Database(&'a str),
+    /// Rows of one run.
+    Rows(&'a str),
+}
+
+impl<'a> Origin<'a> {
+    /// Recognises the file by the name of the run; `None`: it has another name.
+    fn of(source: &'a str) -> Option<Self> {
+        let is_database = |file: &str| {
+            let endings = [".db", ".sqlite", ".sqlite3"];
+            endings.iter().any(|ending| file.ends_with(ending))
+        };
+        match source.rsplit_once('#') {
+            Some((file, _)) => Some(Self::Database(file)),
+            None if is_database(source) => Some(Self::Database(source)),
+            None => source.ends_with(".jsonl").then_some(Self::Rows(source)),
+        }
+    }
+}
+
+/// Returns a text as a word of a shell; `None`: it has characters that need more than quotes.
+fn word(text: &str) -> Option<String> {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || ".:-_/%".contains(it);
+    let is_quotable = |it: char| is_plain(it) || "[]# ".contains(it);
+    match text {
+        "" => None,
+        _ if text.starts_with('-') => None,
+        _ if text.chars().all(is_plain) => Some(text.to_owned()),
+        _ => text.chars().all(is_quotable).then(|| format!("'{text}'")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Collector, Facts, Report, RunRecord};
+
+    fn commands(targets: &[&str], count: u64, source: &str, command: &str) -> Vec<String> {
+        let json = serde_json::json!({"schema": 1, "type": "summary", "arguments": command});
+        let record = RunRecord::parse(json.to_string().as_bytes()).expect("it is a summary");
+        let facts = Facts { source: source.into(), record: Some(record), ..Facts::default() };
+        let run = Report::new(Collector::default(), facts).run;
+        let targets: Vec<_> = targets.iter().map(|&target| target.to_owned()).collect();
+        let commands = list((&targets, count), &run);
+        commands.into_iter().map(|next| format!("{} {}", next.purpose, next.command)).collect()
+    }
+
+    #[test]
+    fn commands_check_the_telnet_targets_and_everything_and_compare() {
+        let check = "portmuster check 10.0.0.0/24";
+        assert_eq!(
+            commands(&["10.0.0.1:23", "[::1]:23"], 9, "a.db#last", check),
+            [
+                "The telnet targets named above: portmuster check 10.0.0.1:23 '[::1]:23' --forbid telnet",
+                "Everything, as in this run: portmuster check 10.0.0.0/24",
+                "What has changed since this run: portmuster report a.db --since 'a.db#-2' -o changes.html",
+            ]
+        );
+        let rows = commands(&["a:23"], 1, "rows.jsonl", "");
+        assert_eq!(
+            rows,
+            [
+                "The telnet targets: portmuster check a:23 --forbid telnet",
+                "What has changed since this run: portmuster report LATER.jsonl --since rows.jsonl -o changes.html",
+            ]
+        );
+    }
+
+    #[test]
+    fn command_that_compares_with_an_earlier_run_names_this_run() {
+        let compare = compare_with_earlier;
+        assert_eq!(compare("a.db#7"), "portmuster report a.db --since 'a.db#-2' -o changes.html");
+        let rows = "portmuster report rows.jsonl --since EARLIER.jsonl -o changes.html";
+        assert_eq!(compare("rows.jsonl"), rows);
+        let any = "portmuster report RUN.jsonl --since EARLIER.jsonl -o changes.html";
+        assert_eq!([compare("this run"), compare("$(x).jsonl")], [any, any]);
+    }
+
+    #[test]
+    fn text_that_a_shell_would_run_is_in_no_command() {
+        let hostile = ["$(reboot):23", "a`b`:23", "a';b:23", "-i:23", "a&b:23"];
+        for target in hostile {
+            assert!(commands(&[target], 1, "this run", "").is_empty(), "{target}");
+        }
+        assert!(commands(&[], 0, "$(reboot).db", "").is_empty());
+    }
+}

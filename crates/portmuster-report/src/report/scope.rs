@@ -1,0 +1,113 @@
+//! What was checked: hosts, ports and targets.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use serde::Serialize;
+
+use super::tally::TallyLine;
+use crate::{
+    collect::Collector,
+    text::{counted, grouped},
+};
+
+/// The most ports that are named.
+const PORTS_MAX: usize = 10;
+
+/// What was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Scope {
+    /// Number of hosts with a row.
+    pub hosts: u64,
+    /// Number of different ports.
+    pub port_count: u64,
+    /// The lowest ports, at most ten.
+    pub ports: Vec<u16>,
+    /// The same in one sentence, with what a target is.
+    pub sentence: String,
+}
+
+impl Scope {
+    /// Describes the rows, which are ordered. `targets` also counts those without a row.
+    pub(super) fn new(rows: &Collector, networks: &[TallyLine], targets: u64) -> Self {
+        let hosts = rows.targets.chunk_by(|one, next| one.host == next.host).count() as u64;
+        let ports: BTreeSet<_> = rows.targets.iter().map(|entry| entry.port).collect();
+        let port_count = ports.len() as u64;
+        let ports: Vec<_> = ports.into_iter().take(PORTS_MAX).collect();
+        let with_row = rows.targets.len() as u64;
+        let mut sentence = describe_hosts(rows, hosts, networks);
+        if hosts > 0 {
+            let each = if hosts > 1 && hosts * port_count == with_row { " on each" } else { "" };
+            sentence = format!("{sentence}, {}{each}: ", describe_ports(&ports, port_count));
+        }
+        sentence.push_str(&counted(targets, "target", "targets"));
+        if let Some(without @ 1..) = targets.checked_sub(with_row) {
+            let _ = write!(sentence, ", of which {} no row here", counted(without, "has", "have"));
+        }
+        sentence.push_str(". A target is one host and port, such as 10.0.0.5:23.");
+        Self { hosts, port_count, ports, sentence }
+    }
+}
+
+/// Returns the number of hosts, and their name or network if they have only one.
+fn describe_hosts(rows: &Collector, hosts: u64, networks: &[TallyLine]) -> String {
+    match (hosts, networks, rows.targets.first()) {
+        (0, ..) => String::new(),
+        (1, _, Some(entry)) => format!("1 host ({})", entry.host.to_text()),
+        (_, [network], _) => format!("{} hosts in {}", grouped(hosts), network.name),
+        _ => format!("{} hosts", grouped(hosts)),
+    }
+}
+
+/// Returns the ports as text: `port 23`, `ports 22 and 23`, `36 ports from 22 on`.
+fn describe_ports(ports: &[u16], count: u64) -> String {
+    match ports {
+        [only] => format!("port {only}"),
+        [first, ..] if count > ports.len() as u64 => {
+            format!("{} ports from {first} on", grouped(count))
+        }
+        [others @ .., last] => {
+            let others: Vec<_> = others.iter().map(u16::to_string).collect();
+            format!("ports {} and {last}", others.join(", "))
+        }
+        [] => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Facts, Report};
+
+    fn sentence(targets: impl IntoIterator<Item = (&'static str, u16)>) -> String {
+        let mut rows = Collector::default();
+        for (host, port) in targets {
+            let row = format!(
+                r#"{{"schema":1,"host":"{host}","port":{port},"state":"closed","reason":"refused"}}"#
+            );
+            rows.add_line(row.as_bytes()).expect("it is a row");
+        }
+        let sentence = Report::new(rows, Facts::default()).scope.sentence;
+        let (counts, _) = sentence.split_once(". A target is").expect("it says what a target is");
+        counts.to_owned()
+    }
+
+    #[test]
+    fn scope_names_hosts_ports_and_targets() {
+        let every = [("10.0.0.1", 22), ("10.0.0.1", 23), ("10.0.0.2", 22), ("10.0.0.2", 23)];
+        assert_eq!(sentence(every), "2 hosts in 10.0.0.0/24, ports 22 and 23 on each: 4 targets");
+        let some = [("10.0.0.1", 22), ("10.0.1.1", 23), ("10.0.1.1", 25)];
+        assert_eq!(sentence(some), "2 hosts, ports 22, 23 and 25: 3 targets");
+        assert_eq!(sentence([("a.example", 23)]), "1 host (a.example), port 23: 1 target");
+        let many = (100..140).map(|port| ("10.0.0.1", port));
+        assert_eq!(sentence(many), "1 host (10.0.0.1), 40 ports from 100 on: 40 targets");
+        assert_eq!(sentence([]), "0 targets");
+    }
+
+    #[test]
+    fn targets_without_a_row_are_counted() {
+        let networks = [];
+        let scope = Scope::new(&Collector::default(), &networks, 3);
+        assert!(scope.sentence.starts_with("3 targets, of which 3 have no row here."), "{scope:?}");
+    }
+}
