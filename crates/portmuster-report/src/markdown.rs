@@ -114,7 +114,7 @@ impl Report {
                 text,
                 "| `{}` | {} | {} | {} |",
                 code(&line.target),
-                escaped(&line.kinds.join(", ")),
+                escaped(&line.words()),
                 escaped(&line.before),
                 escaped(&line.now)
             );
@@ -236,9 +236,9 @@ mod tests {
         let text = Report::new(rows, Facts::default()).to_markdown();
         for part in [
             "## ❌ Telnet was found on 1 of 3 targets.",
-            "2 hosts in 10.0.0.0/24, ports 22 and 23: 3 targets.",
+            "2 hosts in 10.0.0.0/24, ports 22 and 23&#58; 3 targets.",
             "- **Where?** Telnet is in 10.0.0.0/24 \\(1\\).",
-            "- **How sure?** The telnet server sent telnet commands.",
+            "- **How sure?** Proven: the telnet target sent telnet commands;",
             "- **What changed?** This run was not compared with an earlier one.",
             "| 1 | gave no answer, or a device on the way rejected the connection (`filtered`) |",
             "   - The telnet targets: `portmuster check 10.0.0.5:23 --forbid telnet`",

@@ -11,7 +11,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     class::Class,
-    report::{ClassCounts, Report, SoftwareLine, TallyLine, VerdictKind, compare_with_earlier},
+    report::{
+        ClassCounts, Report, SoftwareLine, TallyLine, VerdictKind, change_words,
+        compare_with_earlier,
+    },
     text::{self, duration, grouped, milliseconds, ratio},
 };
 
@@ -65,6 +68,8 @@ struct Page<'a> {
     /// What the rows and cells of the map are, and the classes of its cells.
     map_text: String,
     map_classes: Vec<Class>,
+    /// Whether a cell of the map may stand for several targets, or for none.
+    has_networks: bool,
     patterns: String,
     shares: String,
     map: String,
@@ -127,6 +132,7 @@ impl Report {
             when: when(self),
             map_text: drawing::explain(&self.map),
             map_classes: drawing::classes(&self.map),
+            has_networks: drawing::networks(&self.map) > 0,
             patterns: svg::patterns(),
             shares: bars::stack(&self.classes, &BY_ANSWER),
             map: drawing::draw(&self.map),
@@ -215,7 +221,7 @@ fn figures(report: &Report) -> Vec<Figure> {
     }
     if pq.known > 0 {
         let note = format!(
-            "{} of {} whose offer is known",
+            "offered by {} of {} with a known offer",
             grouped(pq.offered),
             text::counted(pq.known, "ssh server", "ssh servers")
         );
@@ -235,6 +241,11 @@ fn when(report: &Report) -> String {
         (false, None) => started,
         (false, Some(elapsed)) => format!("{started}, took {elapsed}"),
     }
+}
+
+/// Returns a kind of change in words.
+fn change(kind: &str) -> &str {
+    change_words(kind)
 }
 
 /// Draws the bar of a line of a table.

@@ -19,8 +19,8 @@ mod tally;
 mod verdict;
 mod weaknesses;
 
-pub(crate) use self::actions::compare_with_earlier;
 use self::{actions::Situation, tally::Tallies};
+pub(crate) use self::{actions::compare_with_earlier, changes::words as change_words};
 pub use self::{
     actions::{Action, NextCommand},
     changes::{ChangeCount, ChangeLine, ChangesSection},

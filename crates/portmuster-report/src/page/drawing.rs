@@ -74,7 +74,7 @@ pub(super) fn places(map: &SubnetMap) -> Vec<RowPlace> {
 }
 
 /// Returns the number of rows that are networks of IPv4.
-fn networks(map: &SubnetMap) -> usize {
+pub(super) fn networks(map: &SubnetMap) -> usize {
     map.rows.iter().filter(|row| !row.kind.has_names()).count()
 }
 

@@ -121,9 +121,13 @@ impl ChangesSection {
             ),
         };
         let changed = counted(self.changed, "target", "targets");
+        let since = match self.since.strip_suffix("#-2") {
+            Some(file) => format!("the last run but one in {file}"),
+            None => self.since.clone(),
+        };
         let mut sentence = match self.changed {
-            0 => format!("Nothing has changed since {}.", self.since),
-            _ => format!("{changed} changed since {}: {telnet}.", self.since),
+            0 => format!("Nothing has changed since {since}."),
+            _ => format!("{changed} changed since {since}: {telnet}."),
         };
         if self.not_compared > 0 {
             let not_compared = counted(self.not_compared, "target was", "targets were");
@@ -136,6 +140,11 @@ impl ChangesSection {
 }
 
 impl ChangeLine {
+    /// Returns the kinds of change in words.
+    pub(crate) fn words(&self) -> String {
+        self.kinds.iter().map(|kind| words(kind)).collect::<Vec<_>>().join(", ")
+    }
+
     fn new(change: &ChangeRecord) -> Self {
         let host = visible(change.host.as_bytes());
         let target = if host.contains(':') {
@@ -165,6 +174,22 @@ impl ChangeLine {
         let rank = |kind: &String| KINDS.iter().position(|it| it == kind);
         let rank = self.kinds.iter().filter_map(rank).min().unwrap_or(KINDS.len());
         (!self.is_new_telnet, rank)
+    }
+}
+
+/// Returns a kind of change in words.
+pub(crate) fn words(kind: &str) -> &str {
+    match kind {
+        "answers" => "answers now",
+        "service" => "other service",
+        "version" => "other version",
+        "banner" => "other greeting",
+        "new-findings" => "new weakness",
+        "gone-findings" => "weakness gone",
+        "no-answer" => "no answer now",
+        "came" => "new target",
+        "went" => "target gone",
+        other => other,
     }
 }
 
@@ -216,10 +241,10 @@ mod tests {
 
     #[test]
     fn sentence_says_when_nothing_changed_or_was_not_compared() {
-        let list = ChangeList { not_compared: 1, ..ChangeList::since("b") };
+        let list = ChangeList { not_compared: 1, ..ChangeList::since("b.db#-2") };
         assert_eq!(
             ChangesSection::new(&list).sentence,
-            "Nothing has changed since b. 1 target was not compared, for lack of a result in one of the \
+            "Nothing has changed since the last run but one in b.db. 1 target was not compared, for lack of a result in one of the \
              runs."
         );
     }

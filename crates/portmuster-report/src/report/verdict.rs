@@ -187,40 +187,53 @@ impl Verdict {
         let undecided = self.unproven_count();
         if undecided > 0 {
             sentences.push(format!(
-                "{} undecided: telnet may run there.",
-                counted(undecided, "target is", "targets are")
+                "Not proven: {} may run telnet or not.",
+                counted(undecided, "undecided target", "undecided targets")
             ));
         }
         sentences.extend(self.silence(measured));
         match self.coverage {
             Coverage::Counted => {}
             Coverage::RowsOnly => sentences.push(
-                "This is about the rows of the file: the run's own count of its targets was not given."
+                "Not known: how many targets the run had. This is about the rows of the file."
                     .to_owned(),
             ),
             Coverage::Partial => sentences.push(
-                "The run is incomplete: nothing is known of the targets without a row.".to_owned(),
+                "Incomplete: the run did not end, and nothing is known of targets without a row."
+                    .to_owned(),
             ),
         }
         sentences
     }
 
-    /// Says what is proof, and how many targets gave it.
+    /// Says what the telnet targets, and those without telnet, have shown.
     fn proof(&self) -> String {
         let telnet = match self.telnet {
-            0 => String::new(),
-            1 => "The telnet server sent telnet commands. ".to_owned(),
-            many => format!("Each of the {} telnet servers sent telnet commands. ", grouped(many)),
+            0 => None,
+            1 => Some("the telnet target sent telnet commands".to_owned()),
+            many => {
+                Some(format!("each of the {} telnet targets sent telnet commands", grouped(many)))
+            }
         };
-        let given = match self.proven {
-            0 => "no target gave it".to_owned(),
-            _ if self.telnet == 0 && self.unproven.is_empty() => "each target gave it".to_owned(),
-            proven => counted(proven, "target gave it", "targets gave it"),
+        let free = match self.proven {
+            0 => None,
+            1 => Some("the target without telnet".to_owned()),
+            many => Some(format!("each of the {} targets without telnet", grouped(many))),
         };
-        format!(
-            "{telnet}Proof of no telnet is a refused connection, or bytes that identify ssh or another \
-             protocol: {given}."
-        )
+        let free = free.map(|free| {
+            format!(
+                "{free} refused the connection, or sent bytes that identify ssh or another protocol"
+            )
+        });
+        match (telnet, free) {
+            (Some(telnet), Some(free)) => format!("Proven: {telnet}; {free}."),
+            (Some(one), None) | (None, Some(one)) => format!("Proven: {one}."),
+            (None, None) => {
+                "Proven: nothing. Proof is a telnet command, a refused connection, or bytes that identify \
+                 another service."
+                    .to_owned()
+            }
+        }
     }
 
     /// Says what asking again has shown of the targets without an answer, and what it can't show.
@@ -230,15 +243,15 @@ impl Verdict {
         }
         let Some(measured) = measured.filter(|measured| measured.silent > 0) else {
             return vec![
-                "Nobody measured how many of the targets without an answer would answer if they were \
-                 asked again."
+                "Not measured: how many of the targets without an answer would answer if they were asked \
+                 again."
                     .to_owned(),
             ];
         };
         if measured.blocked {
             return vec![format!(
-                "{} of {} that had answered did not answer again: this machine may be blocked, and then \
-                 no answer means nothing.",
+                "Blocked: {} of {} that had answered did not answer again. Somebody may drop packets from \
+                 this machine, and then no answer means nothing.",
                 grouped(measured.silent_controls),
                 counted(measured.controls, "target", "targets")
             )];
@@ -249,15 +262,16 @@ impl Verdict {
                 "So lost packets and slow hosts hid none of them from that attempt.".to_owned()
             }
             Some(bound) => format!(
-                "So lost packets and slow hosts hide at most {} of them ({:.0} % confidence).",
+                "So at most {} of them would answer if all were asked again ({:.0} % confidence): lost \
+                 packets and slow hosts hide no more.",
                 grouped(bound),
                 measured.confidence.unwrap_or(0.95) * 100.0
             ),
         };
         vec![
-            asked_again(measured),
-            meaning,
-            "This can't see what a firewall hides that always drops packets from this machine."
+            format!("Measured: {} {meaning}", asked_again(measured)),
+            "Not measured: what a firewall hides that always drops packets from this machine. Seen from \
+             here, it is no answer, too."
                 .to_owned(),
         ]
     }
@@ -267,7 +281,7 @@ impl Verdict {
 fn asked_again(measured: &CertaintyRecord) -> String {
     let all = measured.silent.saturating_add(measured.answered);
     let asked = if measured.asked_again >= all {
-        format!("All {} without an answer", counted(all, "target", "targets"))
+        format!("all {} without an answer", counted(all, "target", "targets"))
     } else {
         format!(
             "{} of the {} without an answer, drawn at random,",
@@ -327,8 +341,14 @@ mod tests {
         assert_eq!((verdict.kind, verdict.targets), (VerdictKind::Unknown, 3));
         assert_eq!(verdict.doubtful(Doubt::NoRow), 2);
         assert_eq!(verdict.sentence, "No telnet was found, but 2 of 3 targets are undecided.");
-        assert!(verdict.certainty[0].ends_with("protocol: 1 target gave it."), "{verdict:?}");
-        assert_eq!(verdict.certainty[1], "2 targets are undecided: telnet may run there.");
+        assert_eq!(
+            verdict.certainty[..2],
+            [
+                "Proven: the target without telnet refused the connection, or sent bytes that identify ssh \
+                 or another protocol.",
+                "Not proven: 2 undecided targets may run telnet or not.",
+            ]
+        );
     }
 
     #[test]
@@ -356,21 +376,33 @@ mod tests {
         };
         assert_eq!(
             silent(measured),
-            "410 of the 1,000 targets without an answer, drawn at random, were asked once more: none \
-             answered. So lost packets and slow hosts hide at most 4 of them (95 % confidence). This \
-             can't see what a firewall hides that always drops packets from this machine."
+            "Measured: 410 of the 1,000 targets without an answer, drawn at random, were asked once more: \
+             none answered. So at most 4 of them would answer if all were asked again (95 % confidence): \
+             lost packets and slow hosts hide no more. Not measured: what a firewall hides that always \
+             drops packets from this machine. Seen from here, it is no answer, too."
         );
-        assert!(silent(CertaintyRecord { blocked: true, ..measured }).contains("may be blocked"));
-        assert!(silent(CertaintyRecord::default()).contains("Nobody measured"));
+        assert!(silent(CertaintyRecord { blocked: true, ..measured }).starts_with("Blocked: "));
+        assert!(silent(CertaintyRecord::default()).starts_with("Not measured: "));
         let all =
             CertaintyRecord { asked_again: 1_002, answered: 2, bound_count: Some(0), ..measured };
         let text = silent(all);
+        let asked = "all 1,002 targets without an answer were asked once more: 2 answered";
         assert!(
-            text.starts_with(
-                "All 1,002 targets without an answer were asked once more: 2 answered"
-            )
+            text.contains(asked) && text.contains("hid none of them from that attempt"),
+            "{text}"
         );
-        assert!(text.contains("hid none of them from that attempt"), "{text}");
+    }
+
+    #[test]
+    fn proof_is_stated_for_each_side_that_has_targets() {
+        let proof = |rows: &[_]| verdict(rows, None).proof();
+        let (telnet, closed) = (("open", "telnet"), ("closed", ""));
+        assert_eq!(proof(&[telnet]), "Proven: the telnet target sent telnet commands.");
+        let both = proof(&[telnet, telnet, closed, closed]);
+        assert!(both.starts_with(
+            "Proven: each of the 2 telnet targets sent telnet commands; each of the 2"
+        ));
+        assert!(proof(&[("filtered", "")]).starts_with("Proven: nothing. "));
     }
 
     #[test]
