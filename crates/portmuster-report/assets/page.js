@@ -202,7 +202,7 @@ const COLUMNS = [
 ];
 
 // The columns that fit beside each other on a narrow screen.
-const NARROW = ["target", "service", "software"];
+const NARROW = ["target", "service"];
 
 function cellText(table, column, row) {
   if (column.text) return column.text(table, row);

@@ -96,7 +96,8 @@ impl Report {
         let scope = Scope::new(&rows, &tallies.networks, verdict.targets);
         let weaknesses =
             WeaknessSection::new(&rows, &facts.weaknesses, &tallies.networks, map.is_folded());
-        let changes = facts.changes.as_ref().map(ChangesSection::new);
+        let changes = facts.changes.as_ref();
+        let changes = changes.map(|list| ChangesSection::new(list, &facts.source));
         let mut report = Self {
             schema: SCHEMA,
             r#type: "report",

@@ -69,6 +69,8 @@ pub(super) fn shares(parts: &[(u64, &str)], whole: u64) -> String {
 /// The size of a chart of times, and of the space below its bars.
 const WIDTH: f64 = 520.0;
 const HEIGHT: f64 = 150.0;
+/// The largest width of a bar with the space beside it.
+const STEP_MAX: f64 = 65.0;
 const BELOW: f64 = 22.0;
 const ABOVE: f64 = 16.0;
 
@@ -86,7 +88,7 @@ pub(super) fn histogram(times: &Histogram) -> String {
         escape(&label)
     );
     #[expect(clippy::cast_precision_loss, reason = "there are few bars")]
-    let step = WIDTH / used.len().max(1) as f64;
+    let step = (WIDTH / used.len().max(1) as f64).min(STEP_MAX);
     let floor = HEIGHT - BELOW;
     for (at, bar) in used.enumerate() {
         let count = times.counts[bar];

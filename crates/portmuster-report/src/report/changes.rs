@@ -81,7 +81,8 @@ pub struct ChangeLine {
 }
 
 impl ChangesSection {
-    pub(super) fn new(list: &ChangeList) -> Self {
+    /// Describes the changes. `source` is the name of the later run.
+    pub(super) fn new(list: &ChangeList, source: &str) -> Self {
         let mut lines: Vec<_> = list.changes.iter().map(ChangeLine::new).collect();
         let kinds = KINDS.map(|kind| {
             let count = lines.iter().filter(|line| line.kinds.iter().any(|it| it == kind)).count();
@@ -107,11 +108,12 @@ impl ChangesSection {
             hidden: changed - lines.len() as u64,
             lines,
         };
-        section.sentence = section.sentence();
+        section.sentence = section.sentence(source);
         section
     }
 
-    fn sentence(&self) -> String {
+    /// `source` is the name of the later run.
+    fn sentence(&self, source: &str) -> String {
         let telnet = match (self.new_telnet, self.gone_telnet) {
             (0, 0) => "none of them to or from telnet".to_owned(),
             (new, gone) => format!(
@@ -121,9 +123,10 @@ impl ChangesSection {
             ),
         };
         let changed = counted(self.changed, "target", "targets");
-        let since = match self.since.strip_suffix("#-2") {
-            Some(file) => format!("the last run but one in {file}"),
-            None => self.since.clone(),
+        let since = if self.since.strip_suffix("#-2") == Some(latest(source)) {
+            format!("the previous run ({})", self.since)
+        } else {
+            self.since.clone()
         };
         let mut sentence = match self.changed {
             0 => format!("Nothing has changed since {since}."),
@@ -177,6 +180,11 @@ impl ChangeLine {
     }
 }
 
+/// Returns the database whose last run has this name; another name as it is.
+fn latest(source: &str) -> &str {
+    ["#last", "#-1"].iter().find_map(|run| source.strip_suffix(run)).unwrap_or(source)
+}
+
 /// Returns a kind of change in words.
 pub(crate) fn words(kind: &str) -> &str {
     match kind {
@@ -226,7 +234,7 @@ mod tests {
         ];
         let changes = lines.map(|line| serde_json::from_str(line).expect("it is a change")).into();
         let list = ChangeList { changes, ..ChangeList::since("a") };
-        let section = ChangesSection::new(&list);
+        let section = ChangesSection::new(&list, "b");
         assert_eq!((section.changed, section.new_telnet, section.gone_telnet), (3, 1, 1));
         let targets: Vec<_> = section.lines.iter().map(|line| line.target.as_str()).collect();
         assert_eq!(targets, ["[::1]:23", "10.0.0.1:22", "10.0.0.2:23"]);
@@ -242,10 +250,10 @@ mod tests {
     #[test]
     fn sentence_says_when_nothing_changed_or_was_not_compared() {
         let list = ChangeList { not_compared: 1, ..ChangeList::since("b.db#-2") };
-        assert_eq!(
-            ChangesSection::new(&list).sentence,
-            "Nothing has changed since the last run but one in b.db. 1 target was not compared, for lack of a result in one of the \
-             runs."
-        );
+        let sentence = |source| ChangesSection::new(&list, source).sentence;
+        let previous = "Nothing has changed since the previous run (b.db#-2). 1 target was not compared, \
+                        for lack of a result in one of the runs.";
+        assert_eq!([sentence("b.db"), sentence("b.db#last")], [previous, previous]);
+        assert!(sentence("b.db#7").starts_with("Nothing has changed since b.db#-2. "));
     }
 }
