@@ -201,6 +201,9 @@ const COLUMNS = [
   { key: "greeting", title: "Greeting", isText: true },
 ];
 
+// The columns whose values the evidence repeats, because it takes their room.
+const IN_EVIDENCE = ["software", "findings", "connect", "first_byte"];
+
 // The columns that fit beside each other on a narrow screen.
 const NARROW = ["target", "service"];
 
@@ -220,8 +223,8 @@ class Grid {
   constructor(table, place) {
     this.table = table;
     this.columns = COLUMNS.filter(({ key }) => key === "target" || key === "service" || table[key].some((value) => value > 0));
-    const isNarrow = matchMedia("(max-width: 760px)").matches;
-    for (const column of this.columns) column.isOn = !isNarrow || NARROW.includes(column.key);
+    this.narrow = matchMedia("(max-width: 760px)");
+    this.fit();
     this.current = 0;
     this.sorted = null;
     this.isDescending = false;
@@ -274,6 +277,15 @@ class Grid {
       if (line) { this.current = Number(line.dataset.at); this.open(); }
     });
     new ResizeObserver(() => this.draw()).observe(this.box);
+    this.narrow.addEventListener("change", () => { this.fit(); this.drawHead(); this.draw(); });
+  }
+
+  /* Chooses the columns for which the screen has room. */
+  fit() {
+    for (const column of this.columns) {
+      column.isOn = !this.narrow.matches || NARROW.includes(column.key);
+      if (column.box) column.box.checked = column.isOn;
+    }
   }
 
   /* Pairs of a value and how often it occurs, the most frequent first. */
@@ -302,6 +314,7 @@ class Grid {
     const list = element("div");
     for (const column of this.columns.slice(1)) {
       const box = element("input", { type: "checkbox", checked: column.isOn, onchange: () => { column.isOn = box.checked; this.drawHead(); this.draw(); } });
+      column.box = box;
       list.append(element("label", {}, box, column.title));
     }
     return element("details", { className: "chooser" }, element("summary", {}, "Columns"), list);
@@ -397,7 +410,7 @@ class Grid {
       for (const column of columns) {
         const text = cellText(table, column, row);
         const content = column.key === "service" ? element("span", { className: `tag t-${table.classes[table.class[row]][0]}` }, text) : element("bdi", {}, text);
-        line.append(element("td", { role: "gridcell", className: column.isTime ? "n" : "", title: text }, content));
+        line.append(element("td", { role: "gridcell", className: `w-${column.key}${column.isTime ? " n" : ""}`, title: text }, content));
       }
       lines.push(line);
     }
@@ -434,7 +447,9 @@ class Grid {
     const row = table.view[this.current];
     if (row === undefined) return;
     this.draw();
-    const pairs = await table.detail(row);
+    const columns = COLUMNS.filter(({ key }) => IN_EVIDENCE.includes(key));
+    const shown = columns.map((column) => [column.title.toLowerCase(), cellText(table, column, row)]);
+    const pairs = [...shown.filter(([, text]) => text), ...await table.detail(row)];
     const list = element("dl");
     for (const [name, text] of pairs) list.append(element("dt", {}, name), element("dd", {}, element("bdi", {}, text)));
     const close = element("button", { type: "button", textContent: "Close", onclick: () => { this.close(); this.box.focus(); } });

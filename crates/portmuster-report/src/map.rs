@@ -100,6 +100,13 @@ impl SubnetMap {
         map
     }
 
+    /// Returns the number of /24 with telnet; `None`: the map does not show all of them as cells.
+    pub(crate) fn telnet_subnets(&self) -> Option<u64> {
+        let cells = self.rows.iter().filter(|row| matches!(row.kind, RowKind::Block(_)));
+        let count = cells.map(|row| row.count(Class::Telnet)).sum::<usize>();
+        (self.is_folded && self.hidden == 0).then_some(count as u64)
+    }
+
     /// Returns whether rows are /16.
     pub(crate) fn is_folded(&self) -> bool {
         self.is_folded
@@ -253,6 +260,7 @@ mod tests {
         let names: Vec<_> = folded.rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["10.0.0.0/16", "10.1.0.0/16"]);
         assert_eq!(folded.rows[1].count(Class::Ssh), 44);
+        assert_eq!((folded.telnet_subnets(), subnets(3).telnet_subnets()), (Some(0), None));
         assert_eq!(folded.subnets.len(), 300);
     }
 

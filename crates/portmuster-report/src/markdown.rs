@@ -43,7 +43,10 @@ impl Report {
             let _ = writeln!(text, "- **Where?** {}", escaped(&self.verdict.place));
         }
         if !self.verdict.certainty.is_empty() {
-            let _ = writeln!(text, "- **How sure?** {}", self.verdict.certainty.join(" "));
+            text.push_str("- **How sure?**\n");
+            for sentence in &self.verdict.certainty {
+                let _ = writeln!(text, "  - {sentence}");
+            }
         }
         let changed = match &self.changes {
             Some(changes) => escaped(&changes.sentence),
@@ -238,7 +241,7 @@ mod tests {
             "## ❌ Telnet was found on 1 of 3 targets.",
             "2 hosts in 10.0.0.0/24, ports 22 and 23&#58; 3 targets.",
             "- **Where?** Telnet is in 10.0.0.0/24 \\(1\\).",
-            "- **How sure?** Proven: the telnet target sent telnet commands;",
+            "- **How sure?**\n  - Proven: the telnet target sent telnet commands;",
             "- **What changed?** This run was not compared with an earlier one.",
             "| 1 | gave no answer, or a device on the way rejected the connection (`filtered`) |",
             "   - The telnet targets: `portmuster check 10.0.0.5:23 --forbid telnet`",

@@ -186,7 +186,7 @@ fn answers(report: &Report) -> Vec<Answer> {
         Answer { kind, count, label, note, classes, without_row }
     };
     vec![
-        answer("telnet", verdict.telnet, "telnet", "The server sent telnet commands.", |class| {
+        answer("telnet", verdict.telnet, "telnet", "Servers that sent telnet commands.", |class| {
             class == Class::Telnet
         }),
         answer(
@@ -200,7 +200,7 @@ fn answers(report: &Report) -> Vec<Answer> {
             "free",
             verdict.proven,
             "no telnet",
-            "Refused, or proven to be another service.",
+            "Refused, or another service that its bytes identify.",
             |class| class != Class::Telnet && !class.is_undecided(),
         ),
     ]

@@ -6,6 +6,7 @@ use crate::{
     collect::Collector,
     facts::{Facts, GatesRecord, RunRecord},
     map::SubnetMap,
+    text::grouped,
 };
 
 mod actions;
@@ -93,6 +94,10 @@ impl Report {
         let tallies = Tallies::new(&rows, map.is_folded());
         let mut verdict = Verdict::new(&rows, &record, &facts);
         verdict.place = tally::place(&tallies.networks);
+        if let Some(networks @ 2..) = map.telnet_subnets() {
+            verdict.place =
+                format!("{} They are in {} /24 networks.", verdict.place, grouped(networks));
+        }
         let scope = Scope::new(&rows, &tallies.networks, verdict.targets);
         let weaknesses =
             WeaknessSection::new(&rows, &facts.weaknesses, &tallies.networks, map.is_folded());

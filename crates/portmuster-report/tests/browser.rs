@@ -212,6 +212,16 @@ fn filters_evidence_and_maps_work_with_pointer_and_keyboard() {
 }
 
 #[test]
+fn first_card_answers_each_question_and_tables_fit() {
+    let folder = folder();
+    for (name, rows) in [("office-answers", office()), ("network-answers", network())] {
+        let page = write_page(folder.path(), name, &rows);
+        run("answers", &page);
+        run("flash", &page);
+    }
+}
+
+#[test]
 fn page_shows_charts_and_rows_without_script() {
     let folder = folder();
     run("plain", &write_page(folder.path(), "office-plain", &office()));

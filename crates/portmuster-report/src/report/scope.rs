@@ -59,12 +59,12 @@ fn describe_hosts(rows: &Collector, hosts: u64, networks: &[TallyLine]) -> Strin
     }
 }
 
-/// Returns the ports as text: `port 23`, `ports 22 and 23`, `36 ports from 22 on`.
+/// Returns the ports as text: `port 23`, `ports 22 and 23`, `36 different ports`.
 fn describe_ports(ports: &[u16], count: u64) -> String {
     match ports {
         [only] => format!("port {only}"),
-        [first, ..] if count > ports.len() as u64 => {
-            format!("{} ports from {first} on", grouped(count))
+        [_, ..] if count > ports.len() as u64 => {
+            format!("{} different ports", grouped(count))
         }
         [others @ .., last] => {
             let others: Vec<_> = others.iter().map(u16::to_string).collect();
@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(sentence(some), "2 hosts, ports 22, 23 and 25: 3 targets");
         assert_eq!(sentence([("a.example", 23)]), "1 host (a.example), port 23: 1 target");
         let many = (100..140).map(|port| ("10.0.0.1", port));
-        assert_eq!(sentence(many), "1 host (10.0.0.1), 40 ports from 100 on: 40 targets");
+        assert_eq!(sentence(many), "1 host (10.0.0.1), 40 different ports: 40 targets");
         assert_eq!(sentence([]), "0 targets");
     }
 

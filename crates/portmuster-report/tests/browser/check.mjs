@@ -66,6 +66,50 @@ const scenarios = {
     }
   },
 
+  /* The first card answers each question, and its links lead to parts of the page. */
+  async answers() {
+    const page = await open();
+    const questions = await page.locator(".in-short dt").allTextContents();
+    assert.deepEqual(questions, ["Where?", "How sure?", "What changed?", "What to do first?"]);
+    const number = (text) => Number(text.replaceAll(",", ""));
+    const groups = (await page.locator(".answer .value").allTextContents()).map(number);
+    const scope = await page.textContent(".scope");
+    assert.equal(groups.reduce((sum, group) => sum + group), number(/([\d,]+) targets/.exec(scope)[1]));
+    for (const answer of await page.locator(".answer").all()) {
+      const classes = (await answer.locator(".legend b").allTextContents()).map(number);
+      assert.equal(classes.reduce((sum, count) => sum + count, 0), number(await answer.locator(".value").textContent()));
+    }
+    for (const link of await page.locator(".in-short a").all()) {
+      assert.equal(await page.locator(await link.getAttribute("href")).count(), 1);
+    }
+    const legend = await page.locator(".map-legend li").count();
+    const colours = await page.locator("#map path[class^=f-]").count();
+    assert.equal(legend, colours, "the legend has each colour of the map");
+    assert.equal(await page.locator(".grid-box tr.current").evaluate((row) => getComputedStyle(row).boxShadow), "none", "no row looks selected");
+    for (const width of [380, 1280]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const name of [".tallies", ".doubts", ".grid-box table"]) {
+        const cut = await page.locator(name).evaluateAll((tables) => tables.filter((table) => table.scrollWidth > table.parentElement.clientWidth + 1).length);
+        assert.equal(cut, 0, `${name} fits in a window of ${width}`);
+      }
+    }
+  },
+
+  /* The page without its script is never drawn where the script can run: the class is set before the body. */
+  async flash() {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.addInitScript(() => {
+      new MutationObserver(() => {
+        if (document.body && !window.classAtBody) window.classAtBody = document.documentElement.className || "none";
+      }).observe(document, { childList: true, subtree: true });
+    });
+    await page.goto(address);
+    await page.waitForSelector("html[data-ready=yes]");
+    assert.equal(await page.evaluate(() => window.classAtBody), "js");
+    assert.ok(await page.isHidden("#first-rows"));
+  },
+
   /* The filters, the table, the evidence and the map work with pointer and keyboard. */
   async use() {
     const page = await open({ permissions: ["clipboard-read", "clipboard-write"] });
@@ -79,7 +123,7 @@ const scenarios = {
     await page.keyboard.press("ArrowUp");
     await page.keyboard.press("Enter");
     await page.waitForSelector(".detail:not([hidden])");
-    assert.match(await page.textContent(".detail dl"), /greeting/);
+    assert.match(await page.textContent(".detail dl"), /connect.*first byte.*greeting/s);
     await picture(page, "evidence");
     await page.keyboard.press("Escape");
     assert.ok(await page.isHidden(".detail"));
@@ -142,6 +186,7 @@ const scenarios = {
   /* Without the script: the charts and the first rows, with their evidence. */
   async plain() {
     const page = await open({ javaScriptEnabled: false });
+    assert.equal(await page.locator("html.js").count(), 0);
     assert.ok(await page.isVisible("#map"));
     assert.ok(await page.isVisible("#first-rows table"));
     assert.ok(await page.isHidden("#table"));
