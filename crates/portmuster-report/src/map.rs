@@ -100,11 +100,14 @@ impl SubnetMap {
         map
     }
 
-    /// Returns the number of /24 with telnet; `None`: the map does not show all of them as cells.
+    /// Returns the number of /24 with telnet; `None`: telnet is also elsewhere, or the map does not show
+    /// all of them as cells.
     pub(crate) fn telnet_subnets(&self) -> Option<u64> {
+        let is_elsewhere =
+            self.rows.iter().any(|row| row.kind == RowKind::Hosts && row.count(Class::Telnet) > 0);
         let cells = self.rows.iter().filter(|row| matches!(row.kind, RowKind::Block(_)));
         let count = cells.map(|row| row.count(Class::Telnet)).sum::<usize>();
-        (self.is_folded && self.hidden == 0).then_some(count as u64)
+        (self.is_folded && self.hidden == 0 && !is_elsewhere).then_some(count as u64)
     }
 
     /// Returns whether rows are /16.

@@ -96,7 +96,7 @@ impl Report {
         verdict.place = tally::place(&tallies.networks);
         if let Some(networks @ 2..) = map.telnet_subnets() {
             verdict.place =
-                format!("{} They are in {} /24 networks.", verdict.place, grouped(networks));
+                format!("{} It is spread over {} /24 networks.", verdict.place, grouped(networks));
         }
         let scope = Scope::new(&rows, &tallies.networks, verdict.targets);
         let weaknesses =
