@@ -240,7 +240,7 @@ mod tests {
         for part in [
             "## ❌ Telnet was found on 1 of 3 targets.",
             "2 hosts in 10.0.0.0/24, ports 22 and 23&#58; 3 targets.",
-            "- **Where?** Telnet is in 10.0.0.0/24 \\(1\\).",
+            "- **Where?** Telnet is in 10.0.0.0/24 \\(1 target\\).",
             "- **How sure?**\n  - Proven: the telnet target sent telnet commands;",
             "- **What changed?** This run was not compared with an earlier one.",
             "| 1 | gave no answer, or a device on the way rejected the connection (`filtered`) |",

@@ -200,7 +200,7 @@ fn answers(report: &Report) -> Vec<Answer> {
             "free",
             verdict.proven,
             "no telnet",
-            "Refused, or another service that its bytes identify.",
+            "Refused, or proven to be another service.",
             |class| class != Class::Telnet && !class.is_undecided(),
         ),
     ]
@@ -220,11 +220,9 @@ fn figures(report: &Report) -> Vec<Figure> {
         figures.push(figure(grouped(weak), "weak ssh servers", note, "weak-ssh"));
     }
     if pq.known > 0 {
-        let note = format!(
-            "offered by {} of {} with a known offer",
-            grouped(pq.offered),
-            text::counted(pq.known, "ssh server", "ssh servers")
-        );
+        let which = if pq.known < servers { " whose offer is known" } else { "" };
+        let known = text::counted(pq.known, "ssh server", "ssh servers");
+        let note = format!("offered by {} of {known}{which}", grouped(pq.offered));
         let share = text::percent(pq.offered, pq.known);
         figures.push(figure(share, "post-quantum key exchange", note, ""));
     }

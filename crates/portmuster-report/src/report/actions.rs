@@ -86,8 +86,8 @@ fn telnet(situation: &Situation<'_>) -> Option<Action> {
     let text = format!("Turn off telnet on {count}.");
     let why = match situation.changes.map(|changes| (changes.new_telnet, &changes.since)) {
         Some((new @ 1.., since)) => format!(
-            "It sends passwords in clear text. {} new since {since}, prompts included.",
-            counted(new, "target is", "targets are")
+            "It sends passwords in clear text. Telnet or a login prompt is new on {} since {since}.",
+            counted(new, "target", "targets")
         ),
         _ => "It sends passwords in clear text.".to_owned(),
     };

@@ -117,7 +117,7 @@ impl ChangesSection {
         let telnet = match (self.new_telnet, self.gone_telnet) {
             (0, 0) => "none of them to or from telnet".to_owned(),
             (new, gone) => format!(
-                "telnet, or a prompt that may be telnet, is new on {} and gone from {}",
+                "telnet or a login prompt is new on {} and gone from {}",
                 grouped(new),
                 grouped(gone)
             ),
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!(section.kinds.len(), 3);
         assert_eq!(
             section.sentence,
-            "3 targets changed since a: telnet, or a prompt that may be telnet, is new on 1 and gone from 1."
+            "3 targets changed since a: telnet or a login prompt is new on 1 and gone from 1."
         );
     }
 

@@ -128,8 +128,13 @@ pub(super) fn place(networks: &[TallyLine]) -> String {
         class = Class::Likely;
         networks = with(class);
     }
-    let name = |line: &&TallyLine| format!("{} ({})", line.name, grouped(line.classes.of(class)));
-    let named: Vec<_> = networks.iter().take(NAMED_MAX).map(name).collect();
+    let name = |(at, line): (usize, &&TallyLine)| {
+        let count = line.classes.of(class);
+        // The first number says what the others are numbers of.
+        let count = if at == 0 { counted(count, "target", "targets") } else { grouped(count) };
+        format!("{} ({count})", line.name)
+    };
+    let named: Vec<_> = networks.iter().take(NAMED_MAX).enumerate().map(name).collect();
     let what = if class == Class::Telnet { "Telnet is" } else { "Telnet may be" };
     match (networks.len(), networks.len().saturating_sub(NAMED_MAX)) {
         (0, _) => String::new(),
@@ -187,10 +192,10 @@ mod tests {
             };
             counts.iter().map(line).collect()
         };
-        assert_eq!(place(&lines(&[("a", 9, 0), ("b", 0, 4)])), "Telnet is in a (9).");
-        assert_eq!(place(&lines(&[("a", 0, 2), ("b", 0, 0)])), "Telnet may be in a (2).");
+        assert_eq!(place(&lines(&[("a", 9, 0), ("b", 0, 4)])), "Telnet is in a (9 targets).");
+        assert_eq!(place(&lines(&[("a", 0, 2), ("b", 0, 0)])), "Telnet may be in a (2 targets).");
         let many = lines(&[("a", 5, 0), ("b", 4, 0), ("c", 3, 0), ("d", 2, 0), ("e", 1, 0)]);
-        assert_eq!(place(&many), "Telnet is in a (5), b (4), c (3) and 2 more networks.");
+        assert_eq!(place(&many), "Telnet is in a (5 targets), b (4), c (3) and 2 more networks.");
         assert_eq!(place(&lines(&[("a", 0, 0)])), "");
     }
 

@@ -271,7 +271,7 @@ impl Verdict {
         vec![
             format!("Measured: {} {meaning}", asked_again(measured)),
             "Not measured: what a firewall hides that always drops packets from this machine. Seen from \
-             here, it is no answer, too."
+             here, that looks like no answer, too."
                 .to_owned(),
         ]
     }
@@ -379,7 +379,7 @@ mod tests {
             "Measured: 410 of the 1,000 targets without an answer, drawn at random, were asked once more: \
              none answered. So at most 4 of them would answer if all were asked again (95 % confidence): \
              lost packets and slow hosts hide no more. Not measured: what a firewall hides that always \
-             drops packets from this machine. Seen from here, it is no answer, too."
+             drops packets from this machine. Seen from here, that looks like no answer, too."
         );
         assert!(silent(CertaintyRecord { blocked: true, ..measured }).starts_with("Blocked: "));
         assert!(silent(CertaintyRecord::default()).starts_with("Not measured: "));

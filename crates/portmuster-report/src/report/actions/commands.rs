@@ -1,5 +1,7 @@
 //! Commands that check again what was found.
 
+use std::{ffi::OsStr, path::Path};
+
 use serde::Serialize;
 
 use crate::report::run::RunSection;
@@ -78,14 +80,13 @@ enum Origin<'a> {
 impl<'a> Origin<'a> {
     /// Recognises the file by the name of the run; `None`: it has another name.
     fn of(source: &'a str) -> Option<Self> {
-        let is_database = |file: &str| {
-            let endings = [".db", ".sqlite", ".sqlite3"];
-            endings.iter().any(|ending| file.ends_with(ending))
-        };
+        let extension = Path::new(source).extension().and_then(OsStr::to_str).unwrap_or_default();
+        let has_extension =
+            |names: &[&str]| names.iter().any(|name| extension.eq_ignore_ascii_case(name));
         match source.rsplit_once('#') {
             Some((file, _)) => Some(Self::Database(file)),
-            None if is_database(source) => Some(Self::Database(source)),
-            None => source.ends_with(".jsonl").then_some(Self::Rows(source)),
+            None if has_extension(&["db", "sqlite", "sqlite3"]) => Some(Self::Database(source)),
+            None => has_extension(&["jsonl"]).then_some(Self::Rows(source)),
         }
     }
 }
