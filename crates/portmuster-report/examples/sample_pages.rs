@@ -105,7 +105,9 @@ fn network() -> Result<String, Box<dyn Error>> {
     let started: Timestamp = START.parse()?;
     let mut outcomes = run.outcomes;
     let shift = SystemTime::from(started).duration_since(SystemTime::UNIX_EPOCH)?;
-    outcomes.iter_mut().for_each(|outcome| outcome.time += shift);
+    for outcome in &mut outcomes {
+        outcome.time += shift;
+    }
     let command = "portmuster check 10.20.0.0/16 -p 22,23 -o sqlite=audit.db";
     let record = record(command, started, &run.account, run.certainty.as_ref())?;
     let changes = changes("audit.db#-2", &before.outcomes, &outcomes)?;
@@ -143,7 +145,9 @@ fn behaviour(endpoint: SocketAddr, seed: u64) -> Option<Endpoint> {
 fn changes(since: &str, before: &[Outcome], now: &[Outcome]) -> Result<ChangeList, Box<dyn Error>> {
     let [before, now] = [before, now].map(|outcomes| {
         let mut results = RunResults::new();
-        outcomes.iter().for_each(|outcome| results.add(outcome));
+        for outcome in outcomes {
+            results.add(outcome);
+        }
         results
     });
     let mut list = ChangeList::since(since);
