@@ -6,7 +6,7 @@ use std::{
 };
 
 use anstyle::Style;
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use portmuster::{
     Checker, Host, Next, Outcome, Outcomes, PortState, Target,
     outcome::Throttle,
@@ -16,7 +16,7 @@ use portmuster::{
 
 use crate::{
     args::Explain,
-    input::describe_item,
+    input::describe_argument,
     signals,
     status::Status,
     terminal::{self, Screen},
@@ -121,10 +121,8 @@ fn is_long_wait(throttle: Throttle) -> bool {
 /// Parses the argument, which must name exactly one target.
 fn target(text: &str) -> anyhow::Result<Target> {
     let mut set = TargetSet::new(&Excludes::new());
-    set.add(text, None, &Ports::ssh_and_telnet()).map_err(|error| {
-        let described = describe_item(error.kind());
-        anyhow!("target {text:?}, column {}: {described}", error.column())
-    })?;
+    set.add(text, None, &Ports::ssh_and_telnet())
+        .map_err(|error| anyhow::Error::msg(describe_argument("target", text, &error)))?;
     match (set.len(), set.get(0)) {
         (1, Some(target)) => Ok(target),
         _ => bail!(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use portmuster::{
     Target,
     targets::{Excludes, InputOptions, ItemError, Order, Ports, Shard, Skipped, TargetSet},
@@ -23,13 +23,13 @@ use self::{
     list::{List, is_file_on_stdin, open_regular},
     streamed::{Stream, StreamCounts, StreamRules, Streamed},
 };
-pub(crate) use self::{errors::describe_item, read_input::ReadInput};
+pub(crate) use self::{
+    errors::{describe_argument, describe_argument_kind},
+    read_input::ReadInput,
+};
 
 /// Maximum number of targets of one run. At the default rate they take three years.
 const TARGETS_MAX: u128 = 1 << 40;
-
-/// Maximum number of characters of an argument that an error message quotes.
-const EXCERPT_MAX: usize = 60;
 
 /// Why a run whose input names targets has none.
 pub(crate) const ALL_EXCLUDED: &str = "all named targets are excluded";
@@ -194,7 +194,7 @@ impl Input {
 
     fn why_empty(&self) -> &'static str {
         if self.set.skipped().is_empty() {
-            "name one, or read a list with --input FILE"
+            "name one, or read a list with -i FILE (- is stdin)"
         } else {
             ALL_EXCLUDED
         }
@@ -237,14 +237,5 @@ fn read_excludes(check: &Check, options: &InputOptions) -> anyhow::Result<Exclud
 }
 
 fn argument_error(what: &str, item: &str, error: &ItemError) -> anyhow::Error {
-    let described = describe_item(error.kind());
-    anyhow!("{what} {:?}, column {}: {described}", excerpt(item), error.column())
-}
-
-/// Returns the beginning of an argument, long enough to recognise it.
-fn excerpt(item: &str) -> String {
-    match item.char_indices().nth(EXCERPT_MAX) {
-        Some((end, _)) => format!("{}…", &item[..end]),
-        None => item.to_owned(),
-    }
+    anyhow::Error::msg(describe_argument(what, item, error))
 }

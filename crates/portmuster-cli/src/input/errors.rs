@@ -3,18 +3,24 @@
 
 use std::error::Error;
 
-use portmuster::targets::{ItemErrorKind, LabelErrorKind, LineError, LineErrorKind};
+use portmuster::targets::{ItemError, ItemErrorKind, LabelErrorKind, LineError, LineErrorKind};
+
+/// Maximum number of characters of an argument that an error message quotes.
+const EXCERPT_MAX: usize = 60;
 
 const FOR_CSV: &str = "; for CSV, use --input-format csv";
 const AS_ANSIBLE: &str = " with --input-format ansible";
 const IF_LABEL: &str = " If it is a label, use --labels";
 
-/// Describes an error of an item.
-pub(crate) fn describe_item(kind: &ItemErrorKind) -> String {
+/// Describes an error of an item of a list.
+fn describe_item(kind: &ItemErrorKind) -> String {
     let hint = match kind {
         ItemErrorKind::Bracketed(_) => "; for an Ansible inventory, use --input-format ansible",
-        ItemErrorKind::Several { .. } => {
-            " (each on its own line, or on one line with --input-format list)"
+        ItemErrorKind::Several { text, meant } => {
+            return format!(
+                "{text:?} contains several targets: write each on its own line, or separate them with \
+                 spaces and use --input-format list: {meant}"
+            );
         }
         ItemErrorKind::OctetOrPort { .. } | ItemErrorKind::CommaPort { .. } => FOR_CSV,
         ItemErrorKind::YamlDash | ItemErrorKind::YamlKey(_) => AS_ANSIBLE,
@@ -30,6 +36,38 @@ pub(crate) fn describe_item(kind: &ItemErrorKind) -> String {
     format!("{kind}{hint}")
 }
 
+/// Describes an error of an argument with its position. `what` says what the argument is.
+pub(crate) fn describe_argument(what: &str, argument: &str, error: &ItemError) -> String {
+    let described = match (what, error.kind()) {
+        ("exclude", ItemErrorKind::Several { text, .. }) => {
+            format!("{text:?} contains several entries: repeat --exclude for each")
+        }
+        (_, kind) => describe_argument_kind(kind),
+    };
+    format!("{what} {:?}, column {}: {described}", excerpt(argument), error.column())
+}
+
+/// Describes an error of an argument.
+pub(crate) fn describe_argument_kind(kind: &ItemErrorKind) -> String {
+    match kind {
+        ItemErrorKind::Separator(separator) => format!(
+            "{separator:?} is not allowed here: spaces separate targets; commas separate ports \
+             (10.0.0.1:22,23) and the numbers of an IPv4 address (10.0.0.1,3,5)"
+        ),
+        ItemErrorKind::YamlKey(_) => "a port is missing after the colon".to_owned(),
+        ItemErrorKind::YamlDash => "a dash alone is not a target".to_owned(),
+        _ => kind.to_string(),
+    }
+}
+
+/// Returns the beginning of an argument, long enough to recognise it.
+fn excerpt(argument: &str) -> String {
+    match argument.char_indices().nth(EXCERPT_MAX) {
+        Some((end, _)) => format!("{}…", &argument[..end]),
+        None => argument.to_owned(),
+    }
+}
+
 /// Describes an error of a list, with its position and its cause.
 pub(super) fn describe_line(error: &LineError) -> String {
     let (line, column, kind) = (error.line(), error.column(), error.kind());
@@ -38,6 +76,11 @@ pub(super) fn describe_line(error: &LineError) -> String {
         LineErrorKind::Label(label) => describe_label(label),
         LineErrorKind::UnknownColumns => {
             format!("{kind}: --column HOST,PORT,LABEL, such as ip,port,name or 1,2,3")
+        }
+        LineErrorKind::Rows => {
+            "these are rows of check -o jsonl; check reads targets from rows of -o csv \
+                                and from lines of -o list"
+                .to_owned()
         }
         LineErrorKind::OtherFormat { actual, .. } => format!("{kind}; use --input-format {actual}"),
         _ => kind.to_string(),
@@ -111,8 +154,9 @@ mod tests {
             ),
             (
                 "10.0.0.1,10.0.0.2",
-                "line 1, column 1: \"10.0.0.1,10.0.0.2\" contains several targets; separate them: \
-                 10.0.0.1 10.0.0.2 (each on its own line, or on one line with --input-format list)",
+                "line 1, column 1: \"10.0.0.1,10.0.0.2\" contains several targets: write each on \
+                 its own line, or separate them with spaces and use --input-format list: 10.0.0.1 \
+                 10.0.0.2",
             ),
             (
                 "10.0.0.1,22",

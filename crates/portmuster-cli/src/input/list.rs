@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use portmuster::targets::{Entries, InputFormat, InputOptions, ItemError, SkippedRecords};
+use portmuster::targets::{Entries, InputFormat, InputOptions, ItemError};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{FileType, Stat, fstat},
@@ -122,10 +122,7 @@ impl List {
     pub(super) fn finish(&self, bad_lines: &BadLines) -> anyhow::Result<()> {
         let skipped = self.entries.skipped_records();
         bad_lines.add_lost(skipped.iter().filter(|it| it.hides_targets).map(|it| it.count).sum());
-        let skipped: Vec<_> = skipped
-            .iter()
-            .map(|SkippedRecords { count, description, .. }| format!("{count} {description}"))
-            .collect();
+        let skipped: Vec<_> = skipped.iter().map(ToString::to_string).collect();
         let skipped = skipped.join("; ");
         let name = &self.name;
         match (self.has_targets, skipped.is_empty()) {

@@ -194,6 +194,9 @@ impl<R: BufRead> Entries<R> {
         let Some(mut input) = input.take() else { return Ok(()) };
         let beginning = detect::peek(&mut input).map_err(read_error)?;
         let options = &self.options;
+        if options.format.is_none() && detect::are_rows(&beginning) {
+            return Err(LineError { line: 1, column: 1, kind: LineErrorKind::Rows });
+        }
         let format = options.format.unwrap_or_else(|| match &options.columns {
             Some(_) => InputFormat::Csv,
             None => detect::detect(&beginning),

@@ -76,12 +76,22 @@ fn parse_ports(ports: Option<PortsText<'_>>) -> Result<Option<Ports>, ItemError>
 /// Splits an item into its host, the column of the host, and its ports.
 fn split(text: &str) -> Result<(&str, usize, Option<PortsText<'_>>), ItemError> {
     let error = |column, kind| Err(ItemError { column, kind });
+    if let Some((user, host)) = text.rsplit_once('@') {
+        return error(user.chars().count() + 1, ItemErrorKind::User(excerpt(host)));
+    }
     if let Some(bracketed) = text.strip_prefix('[') {
         return split_bracketed(bracketed);
+    }
+    if let Some((address, port)) = address::split_likely_port(text) {
+        let (address, port) = (address.to_owned(), port.to_owned());
+        return error(1, ItemErrorKind::AddressOrPort { address, port });
     }
     match text.split_once(':') {
         None => Ok((text, 1, None)),
         Some((host, rest)) if rest.contains(':') => match misused_colons(text, host, rest) {
+            Some(kind @ ItemErrorKind::Character(space)) => {
+                error(text.chars().take_while(|&letter| letter != space).count() + 1, kind)
+            }
             Some(kind) => error(1, kind),
             None => Ok((text, 1, None)),
         },
@@ -131,9 +141,15 @@ fn misused_colons(text: &str, host: &str, rest: &str) -> Option<ItemErrorKind> {
     if text.contains([',', ';']) {
         return Some(ItemErrorKind::Separator(if text.contains(',') { ',' } else { ';' }));
     }
-    let meant = excerpt(&format!("{host}:{}", rest.replace(':', ",")));
+    if let Some(space) = text.chars().find(|letter| letter.is_whitespace()) {
+        return Some(ItemErrorKind::Character(space));
+    }
+    let meant = excerpt(&format!("{host}:{}", rest.trim_matches(':').replace(':', ",")));
     Some(ItemErrorKind::TwoColons { text: excerpt(text), meant })
 }
+
+/// Characters that are written between targets, beside white space.
+const SEPARATORS: [char; 3] = [',', ';', '|'];
 
 /// Returns the error for a text that consists of several targets.
 ///
@@ -143,12 +159,16 @@ fn several_targets(text: &str) -> Option<ItemErrorKind> {
     if text.len() > LINE_MAX {
         return None;
     }
-    let parts: Vec<_> = text.split([',', ';', '|']).map(str::trim).collect();
+    let parts: Vec<_> = if text.contains(SEPARATORS) {
+        text.split(SEPARATORS).map(str::trim).collect()
+    } else {
+        text.split_whitespace().collect()
+    };
     let has_host = |part: &&&str| part.contains(['.', ':']);
     if parts.iter().filter(has_host).count() < 2 || parts.iter().any(|part| part.is_empty()) {
         return None;
     }
-    // No part contains a separator, so this recursion has a depth of one.
+    // No part contains a separator other than white space, so this recursion has a depth of two.
     if !parts.iter().all(|part| parse(part).is_ok()) {
         return None;
     }
@@ -167,9 +187,6 @@ fn parse_hosts(text: &str, has_ports: bool) -> Result<ItemHosts, (usize, ItemErr
     if let Some(rest) = text.strip_suffix([',', ';']) {
         let separator = text[rest.len()..].chars().next().unwrap_or(',');
         return Err((rest.chars().count(), ItemErrorKind::Separator(separator)));
-    }
-    if let Some((user, host)) = text.rsplit_once('@') {
-        return Err((user.chars().count(), ItemErrorKind::User(excerpt(host))));
     }
     if let Some(kind) = several_targets(text) {
         return Err((0, kind));

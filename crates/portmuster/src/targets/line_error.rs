@@ -88,6 +88,12 @@ pub enum LineErrorKind {
          and a port; name the columns"
     )]
     UnknownColumns,
+    /// The document consists of the JSON rows that portmuster writes, which are no targets.
+    #[error(
+        "these are rows of a run in JSON; targets can be read from rows in CSV, and from a list of \
+         host:port"
+    )]
+    Rows,
     /// The document is in another format than the one that was asked for.
     #[error("this can't be read as {format}: this is {}", text_of(*.actual))]
     OtherFormat {
@@ -112,6 +118,7 @@ impl LineErrorKind {
             | Self::TooLong(_)
             | Self::Document { .. }
             | Self::UnknownColumns
+            | Self::Rows
             | Self::OtherFormat { .. } => true,
             Self::NotText | Self::Item(_) | Self::Label(_) | Self::Record { .. } => false,
         }

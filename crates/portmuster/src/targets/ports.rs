@@ -7,7 +7,7 @@ use thiserror::Error;
 /// A list of distinct ports in ascending order. It is never empty, and cheap to clone.
 ///
 /// It is parsed from numbers, ranges and service names, separated by commas. `ssh` is always 22 and
-/// `telnet` always 23; other names are looked up in `/etc/services`.
+/// `telnet` always 23, in lower or upper case; other names are looked up in `/etc/services`.
 ///
 /// ```
 /// use portmuster::targets::Ports;
@@ -50,6 +50,12 @@ pub enum PortsErrorKind {
     /// The number is outside of 1 to 65535.
     #[error("port {0} is not from 1 to 65535")]
     OutOfRange(String),
+    /// The range has no end.
+    #[error("the range {0}- has no end: up to the last port, write {0}-65535")]
+    NoEnd(u16),
+    /// The range has no start.
+    #[error("the range -{0} has no start: from the first port, write 1-{0}")]
+    NoStart(u16),
     /// The range ends before it starts.
     #[error("the range {0}-{1} ends before it starts")]
     Backwards(u16, u16),
@@ -255,10 +261,17 @@ fn parse_range(item: &str) -> Result<RangeInclusive<u16>, PortsErrorKind> {
     if item.is_empty() {
         return Err(PortsErrorKind::Missing);
     }
+    if let Some(last) = item.strip_prefix('-').and_then(|last| parse_port(last).ok()) {
+        return Err(PortsErrorKind::NoStart(last));
+    }
     if item.starts_with(|first: char| first.is_ascii_digit())
         && let Some((first, last)) = item.split_once('-')
     {
-        let (first, last) = (parse_port(first)?, parse_port(last)?);
+        let first = parse_port(first)?;
+        if last.trim().is_empty() {
+            return Err(PortsErrorKind::NoEnd(first));
+        }
+        let last = parse_port(last)?;
         return if first <= last {
             Ok(first..=last)
         } else {
@@ -266,8 +279,8 @@ fn parse_range(item: &str) -> Result<RangeInclusive<u16>, PortsErrorKind> {
         };
     }
     let port = match item {
-        "ssh" => 22,
-        "telnet" => 23,
+        _ if item.eq_ignore_ascii_case("ssh") => 22,
+        _ if item.eq_ignore_ascii_case("telnet") => 23,
         _ if item.bytes().all(|byte| byte.is_ascii_digit()) => parse_port(item)?,
         _ => service_port(item).ok_or_else(|| PortsErrorKind::Unknown(item.to_owned()))?,
     };
@@ -328,7 +341,7 @@ mod tests {
     #[test]
     fn parsed_lists_are_sorted_and_contain_each_port_once() {
         assert_eq!(ports("23,22,2222-2224,2223,22"), [22, 23, 2222, 2223, 2224]);
-        assert_eq!(ports("telnet, ssh"), [22, 23]);
+        assert_eq!(ports("telnet, SSH"), [22, 23]);
         assert_eq!(ports("65535,65534-65535"), [65534, 65535]);
         assert_eq!("1-65535".parse::<Ports>().expect("all").len(), 65_535);
         assert_eq!(Ports::ssh_and_telnet(), "22,23".parse::<Ports>().expect("two"));
@@ -348,7 +361,7 @@ mod tests {
 
     #[test]
     fn errors_have_the_problem_and_its_column() {
-        use PortsErrorKind::{Backwards, Missing, OutOfRange, Unknown};
+        use PortsErrorKind::{Backwards, Missing, NoEnd, NoStart, OutOfRange, Unknown};
         for (text, column, kind) in [
             ("", 1, Missing),
             ("22,", 4, Missing),
@@ -356,7 +369,9 @@ mod tests {
             ("22,70000", 4, OutOfRange("70000".into())),
             ("99999999999999999999", 1, OutOfRange("99999999999999999999".into())),
             ("30-20", 1, Backwards(30, 20)),
-            ("1-", 1, Missing),
+            ("1-", 1, NoEnd(1)),
+            ("22,-1024", 4, NoStart(1024)),
+            ("-", 1, Unknown("-".into())),
             ("+22", 1, Unknown("+22".into())),
             ("22,no-such-service", 4, Unknown("no-such-service".into())),
         ] {

@@ -6,7 +6,7 @@
 use std::{io::BufRead, vec};
 
 use super::{
-    entry::{InputEntry, with_ports},
+    entry::{InputEntry, with_ports, without_ports},
     tracked::{TextPosition, TrackedReader},
 };
 use crate::targets::{grammar, line_error::LineError};
@@ -97,7 +97,7 @@ fn entry(host: InventoryHost) -> Result<InputEntry, LineError> {
         return Err(record_error(position, why));
     }
     let item = match &port {
-        None => text.to_owned(),
+        None => without_ports(text),
         Some(VariableValue { text: port, position }) => {
             let Ok(number @ 1_u16..) = port.trim().parse() else {
                 let why = format!("{:?} is not a port from 1 to 65535", grammar::excerpt(port));

@@ -58,6 +58,13 @@ pub(super) fn detect(beginning: &[u8]) -> InputFormat {
     detect_by_line(first, &text)
 }
 
+/// Returns whether an input with this beginning consists of the JSON rows that portmuster writes.
+pub(super) fn are_rows(beginning: &[u8]) -> bool {
+    let beginning = beginning.trim_ascii_start();
+    let line = beginning.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    line.starts_with(b"{\"schema\":") && line.windows(8).any(|field| field == b"\"host\":\"")
+}
+
 /// Detects the format from the first line that is not a comment.
 fn detect_by_line(first: &str, text: &str) -> InputFormat {
     if first.starts_with('<') {
@@ -153,6 +160,14 @@ mod tests {
             ("a.example,10.0.0.1 ecdsa-sha2-nistp256 AAAAE2\n", KnownHosts),
         ] {
             assert_eq!(detect(beginning.as_bytes()), expected, "{beginning:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_portmuster_are_no_list() {
+        assert!(are_rows(b"\n{\"schema\":1,\"time\":\"x\",\"host\":\"a\",\"port\":22}\n"));
+        for beginning in ["", "{\"_meta\": {\n", "{\"schema\":1}\n\"host\":\"a\"", "a.example\n"] {
+            assert!(!are_rows(beginning.as_bytes()), "{beginning}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Targets of an input, converted to the grammar of items.
 
-use std::fmt;
+use std::{fmt, net::Ipv6Addr};
+
+use crate::targets::grammar;
 
 /// A target that a reader found in a record, written as an item of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,15 @@ pub(super) struct InputEntry {
     pub(super) line: u64,
     /// The column of the item, in characters from 1.
     pub(super) column: usize,
+}
+
+/// Returns the item for a host without ports. If the last group of an IPv6 address could be meant as a
+/// port, brackets show that it is not.
+pub(super) fn without_ports(host: &str) -> String {
+    if host.parse::<Ipv6Addr>().is_ok() && grammar::parse(host).is_err() {
+        return format!("[{host}]");
+    }
+    host.to_owned()
 }
 
 /// Returns the item for a host and its ports.

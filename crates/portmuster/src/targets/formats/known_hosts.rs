@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, io::BufRead, mem};
 
 use super::{
-    entry::{InputEntry, with_ports},
-    skipped_records::{SkipCounter, SkippedRecords},
+    entry::{InputEntry, with_ports, without_ports},
+    skipped_records::{RecordKind, SkipCounter, SkippedRecords},
 };
 use crate::targets::{
     grammar,
@@ -16,9 +16,11 @@ use crate::targets::{
 /// The maximum number of bytes of a line, which contains the names of a host and a key.
 const LINE_MAX: usize = 64 * 1024;
 
-const HASHED: &str = "hashed names, which can't be read";
-const MARKED: &str = "lines marked @revoked or @cert-authority";
-const PATTERNS: &str = "patterns (*, ?, !)";
+const HASHED: RecordKind =
+    ("hashed name, which can't be read", "hashed names, which can't be read");
+const MARKED: RecordKind =
+    ("line marked @revoked or @cert-authority", "lines marked @revoked or @cert-authority");
+const PATTERNS: RecordKind = ("pattern (*, ?, !)", "patterns (*, ?, !)");
 
 /// Reads the hosts of a `known_hosts` file.
 #[derive(Debug)]
@@ -133,7 +135,7 @@ impl<R: BufRead> KnownHostsReader<R> {
             let kind = LineErrorKind::Record { format: InputFormat::KnownHosts, why };
             return Err(self.lines.error(column, kind));
         }
-        let item = port.map_or_else(|| host.to_owned(), |port| with_ports(host, port));
+        let item = port.map_or_else(|| without_ports(host), |port| with_ports(host, port));
         let line = self.lines.line();
         self.entries.push_back(InputEntry { item, label: None, line, column });
         Ok(())

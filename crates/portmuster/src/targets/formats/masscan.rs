@@ -6,8 +6,8 @@ use std::{io::BufRead, net::IpAddr};
 use serde::Deserialize;
 
 use super::{
-    entry::{InputEntry, with_ports},
-    skipped_records::{SkipCounter, SkippedRecords},
+    entry::{InputEntry, with_ports, without_ports},
+    skipped_records::{RecordKind, SkipCounter, SkippedRecords},
     tracked::{TextPosition, TrackedReader},
 };
 use crate::targets::{
@@ -20,7 +20,8 @@ use crate::targets::{
 /// The maximum number of bytes of a record, which may contain a banner.
 const RECORD_MAX: usize = 1 << 20;
 
-const NOT_OPEN: &str = "ports that are not open TCP ports";
+const NOT_OPEN: RecordKind =
+    ("port that is not an open TCP port", "ports that are not open TCP ports");
 
 /// Reads the open ports of a scan, or its hosts.
 #[derive(Debug)]
@@ -208,7 +209,7 @@ impl<R: BufRead> MasscanReader<R> {
         let entry = |item| Some(InputEntry { item, label: None, line, column });
         let address = address.to_string();
         if self.hosts_up {
-            return entry(address);
+            return entry(without_ports(&address));
         }
         let Some(ports) = ports else {
             self.skipped.add(1, NOT_OPEN);

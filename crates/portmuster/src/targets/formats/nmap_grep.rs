@@ -3,7 +3,7 @@
 use std::{io::BufRead, net::IpAddr};
 
 use super::{
-    entry::{InputEntry, with_ports},
+    entry::{InputEntry, with_ports, without_ports},
     nmap_xml,
     skipped_records::{SkipCounter, SkippedRecords},
 };
@@ -121,7 +121,7 @@ impl<R: BufRead> NmapGrepReader<R> {
         let Some((_, is_done)) = &mut self.last else { return Ok(None) };
         if self.hosts_up {
             let is_new = is_up && !std::mem::replace(is_done, *is_done || is_up);
-            return Ok(is_new.then(|| entry(address.to_string())));
+            return Ok(is_new.then(|| entry(without_ports(&address.to_string()))));
         }
         // A host that is down has no open port. Another line may list the ports of one that is up.
         *is_done |= !is_up;

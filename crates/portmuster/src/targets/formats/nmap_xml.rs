@@ -9,8 +9,8 @@ use quick_xml::{
 };
 
 use super::{
-    entry::{InputEntry, with_ports},
-    skipped_records::{SkipCounter, SkippedRecords},
+    entry::{InputEntry, with_ports, without_ports},
+    skipped_records::{RecordKind, SkipCounter, SkippedRecords},
     tracked::{TextPosition, TrackedReader},
 };
 use crate::targets::{
@@ -26,10 +26,15 @@ const EVENT_MAX: usize = 8 << 20;
 const DEPTH_MAX: usize = 64;
 
 /// The kind of skipped records: hosts without a port that may be open.
-pub(super) const NOTHING_OPEN: &str =
-    "hosts that are up and have no open TCP port (-p LIST checks ports of every host that is up)";
+pub(super) const NOTHING_OPEN: RecordKind = (
+    "host that is up and has no open TCP port (-p LIST checks ports of every host that is up)",
+    "hosts that are up and have no open TCP port (-p LIST checks ports of every host that is up)",
+);
 /// The kind of skipped records: ports that nmap counted without listing them.
-const ONLY_COUNTED: &str = "ports that may be open, which nmap counted without listing them";
+const ONLY_COUNTED: RecordKind = (
+    "port that may be open, which nmap counted without listing it",
+    "ports that may be open, which nmap counted without listing them",
+);
 
 /// Reads the open ports of a scan, or its hosts that are up.
 #[derive(Debug)]
@@ -252,7 +257,7 @@ impl<R: BufRead> NmapXmlReader<R> {
     fn entry(&mut self, host: ScannedHost) -> Option<InputEntry> {
         let address = host.address.filter(|_| !host.is_down)?.to_string();
         let item = if self.hosts_up {
-            address
+            without_ports(&address)
         } else if let Some(ports) = host.open_ports() {
             with_ports(&address, ports)
         } else {

@@ -24,7 +24,7 @@ fn read_with(input: &str, options: &InputOptions) -> (Vec<String>, Vec<String>) 
         }
     }
     let skipped = entries.skipped_records().iter();
-    errors.extend(skipped.map(|records| format!("{} {}", records.count, records.description)));
+    errors.extend(skipped.map(ToString::to_string));
     (items, errors)
 }
 

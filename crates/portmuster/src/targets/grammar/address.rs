@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, PrefixLenError};
+use ipnet::{IpNet, PrefixLenError, ipv4_mask_to_prefix};
 
 use super::{error::ItemErrorKind, quote::excerpt};
 use crate::targets::range::AddressRange;
@@ -16,6 +16,20 @@ pub(super) fn is_zoned(text: &str) -> bool {
             && !zone.is_empty()
             && zone.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
     })
+}
+
+/// Last groups of an IPv6 address that are probably meant as its port: ports on which ssh and telnet
+/// are often served. A longer number is no group.
+const LIKELY_PORTS: [&str; 9] = ["22", "23", "222", "830", "2022", "2222", "2223", "2323", "8022"];
+
+/// Returns the two parts of an IPv6 address whose last group may be meant as a port, because the text
+/// before it is an address, too: `::1` and `22` for `::1:22`.
+///
+/// In brackets, the text would have one meaning.
+pub(super) fn split_likely_port(text: &str) -> Option<(&str, &str)> {
+    let (address, port) = text.rsplit_once(':')?;
+    let is_ambiguous = LIKELY_PORTS.contains(&port) && address.parse::<Ipv6Addr>().is_ok();
+    is_ambiguous.then_some((address, port))
 }
 
 /// Parses an address; `None` if the text can only be a name.
@@ -60,7 +74,16 @@ pub(super) fn parse_network(
         .and_then(|length| IpNet::new(base, length))
         .map(|network| AddressRange::between(network.network(), network.broadcast()))
         .map_err(|_| {
+            if let (true, Some(length)) = (base.is_ipv4(), mask_length(prefix)) {
+                let kind = ItemErrorKind::Mask { mask: excerpt(prefix), prefix: length };
+                return (address.chars().count(), kind);
+            }
             let prefix = excerpt(prefix);
             (address.chars().count(), ItemErrorKind::Prefix { prefix, max, family })
         })
+}
+
+/// Returns the prefix length that a mask such as 255.255.255.0 stands for; `None` if it is no mask.
+fn mask_length(text: &str) -> Option<u8> {
+    ipv4_mask_to_prefix(text.parse().ok()?).ok()
 }

@@ -27,6 +27,17 @@ pub enum ItemErrorKind {
     /// The host contains colons and is not an IPv6 address.
     #[error("{0:?} is not an IPv6 address; to add a port, use brackets: [2001:db8::1]:22")]
     Ipv6(String),
+    /// An IPv6 address whose last group may be meant as a port.
+    #[error(
+        "{address}:{port} is ambiguous: for port {port} of {address}, write [{address}]:{port}; for the \
+             address, [{address}:{port}]"
+    )]
+    AddressOrPort {
+        /// The address before the last colon.
+        address: String,
+        /// The group after it.
+        port: String,
+    },
     /// A bracket is not closed.
     #[error("the bracket is not closed: write an IPv6 address with a port as [2001:db8::1]:22")]
     UnclosedBracket,
@@ -45,7 +56,7 @@ pub enum ItemErrorKind {
         meant: String,
     },
     /// The item consists of several targets, separated by commas or similar characters.
-    #[error("{text:?} contains several targets; separate them: {meant}")]
+    #[error("{text:?} contains several targets: separate them with spaces, as in {meant}")]
     Several {
         /// The text as written.
         text: String,
@@ -88,6 +99,14 @@ pub enum ItemErrorKind {
         max: u8,
         /// `IPv4` or `IPv6`.
         family: &'static str,
+    },
+    /// A mask follows the address of a network in the place of the prefix length.
+    #[error("the size of a network is written as its prefix length: /{prefix} instead of /{mask}")]
+    Mask {
+        /// The mask as written.
+        mask: String,
+        /// The prefix length that it stands for.
+        prefix: u8,
     },
     /// A prefix length follows something other than an address.
     #[error("{0:?} is not an address, so it can't have a prefix length")]

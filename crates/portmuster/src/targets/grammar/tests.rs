@@ -19,6 +19,11 @@ fn parse_reads_addresses_networks_and_names() {
     assert_eq!(host("10.0.0.5"), ItemHosts::Range(AddressRange::V4(ten + 5, ten + 5)));
     assert_eq!(host("::1"), ItemHosts::Range(AddressRange::V6(1, 1)));
     assert_eq!(host("[::1]"), host("::1"));
+    assert_eq!(host("[::1:22]"), ItemHosts::Range(AddressRange::V6(0x1_0022, 0x1_0022)));
+    // The text before the last colon is no address, so these are no addresses with ports.
+    for text in ["::22", "2001:db8:0:0:0:0:1:22", "2001:db8::1:5", "2001:db8::1:2a"] {
+        assert!(matches!(host(text), ItemHosts::Range(AddressRange::V6(..))), "{text}");
+    }
     assert_eq!(host("db-1.example."), ItemHosts::Name("db-1.example.".into()));
     assert_eq!(host("10-20"), ItemHosts::Name("10-20".into()));
     assert_eq!(host("fe80::1%lo"), ItemHosts::Name("fe80::1%lo".into()));
@@ -123,9 +128,18 @@ const ERRORS: &[(&str, usize, &str)] = &[
     ("10.0.0.1,22,core", 9, "commas separate ports"),
     ("a.example;22", 10, "is not allowed here: write one target per line"),
     ("10.0.0.1,3,500", 1, "not a range"),
-    ("10.0.0.1,10.0.0.2", 1, "separate them: 10.0.0.1 10.0.0.2"),
-    ("a:22,b:23", 1, "separate them: a:22 b:23"),
-    ("10.0.0.1,a.example", 1, "separate them: 10.0.0.1 a.example"),
+    ("10.0.0.1,10.0.0.2", 1, "separate them with spaces, as in 10.0.0.1 10.0.0.2"),
+    ("a:22,b:23", 1, "as in a:22 b:23"),
+    ("10.0.0.1,a.example", 1, "as in 10.0.0.1 a.example"),
+    ("10.0.0.1:22 10.0.0.2:22", 1, "as in 10.0.0.1:22 10.0.0.2:22"),
+    ("127.0.0.1, ::1", 1, "as in 127.0.0.1 ::1"),
+    ("127.0.0.1:22 ::1:22:x", 13, "is not allowed in a host name"),
+    ("user@::1", 5, "a target has no user name: write ::1"),
+    ("user@[::1]:22", 5, "a target has no user name: write [::1]:22"),
+    ("::1:22", 1, "for port 22 of ::1, write [::1]:22; for the address, [::1:22]"),
+    ("2001:db8::1:2222", 1, "is ambiguous"),
+    ("10.0.0.0/255.255.255.0", 9, "/24 instead of /255.255.255.0"),
+    ("10.0.0.0/255.0.255.0", 9, "/255.0.255.0 is not a prefix length"),
     ("10.0.0.1:22:23", 1, "10.0.0.1:22,23"),
     ("host:22:23", 1, "separate ports with commas: host:22,23"),
     ("10.0.0.1\u{2013}10.0.0.5", 9, "did you mean 10.0.0.1-10.0.0.5?"),
@@ -155,7 +169,7 @@ const ERRORS: &[(&str, usize, &str)] = &[
     ("[a.example]:22", 2, "only an IPv6 address may be in brackets"),
     ("[10.0.0.1]", 2, "only an IPv6 address may be in brackets"),
     ("[servers]", 2, "only an IPv6 address may be in brackets"),
-    ("root@a.example:22", 5, "a target has no user name: write a.example"),
+    ("root@a.example:22", 5, "a target has no user name: write a.example:22"),
     (
         "http://a",
         1,
