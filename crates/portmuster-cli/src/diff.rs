@@ -7,7 +7,7 @@ use portmuster::history::{Change, ChangeCounts, ChangeKind, ChangeTable, Changes
 
 use crate::{
     args::{ChangeFormat, Diff, ShowChanges},
-    numbers::with_commas,
+    numbers::{self, with_commas},
     read_files::ReadFiles,
     run_source::Source,
     signals,
@@ -76,25 +76,40 @@ fn print_counts(counts: &ChangeCounts, hidden: u64) {
         kinds.map(|kind| format!("{} {kind}", with_commas(counts.of(kind)))).collect();
     let kinds = if kinds.is_empty() { String::new() } else { format!(": {}", kinds.join(", ")) };
     terminal::note(format!(
-        "{} targets before, {} now; {} changed{kinds}",
-        with_commas(counts.old),
+        "{} before, {} now; {} changed{kinds}",
+        numbers::count(counts.old, "target"),
         with_commas(counts.new),
         with_commas(counts.changed)
     ));
-    for (count, what) in [
+    for (count, what, one, several) in [
         (
             hidden,
-            "changes are not shown: targets that came or went and are not open; see --show all",
+            "change",
+            "is not shown: the target came or went and is not open; see --show all",
+            "are not shown: targets that came or went and are not open; see --show all",
         ),
-        (counts.unreached, "targets were not reached by an incomplete run, and are not compared"),
-        (counts.unchecked, "targets could not be checked in one of the runs, and are not compared"),
+        (
+            counts.unreached,
+            "target",
+            "was not reached by an incomplete run, and is not compared",
+            "were not reached by an incomplete run, and are not compared",
+        ),
+        (
+            counts.unchecked,
+            "target",
+            "could not be checked in one of the runs, and is not compared",
+            "could not be checked in one of the runs, and are not compared",
+        ),
         (
             counts.algorithms_unknown,
-            "targets sent their algorithms in only one run: their findings are not compared",
+            "target",
+            "sent its algorithms in only one run: its findings are not compared",
+            "sent their algorithms in only one run: their findings are not compared",
         ),
     ] {
+        let predicate = if count == 1 { one } else { several };
         if count > 0 {
-            terminal::note(format!("{} {what}", with_commas(count)));
+            terminal::note(format!("{} {predicate}", numbers::count(count, what)));
         }
     }
 }

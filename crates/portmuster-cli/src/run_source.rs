@@ -13,7 +13,7 @@ use portmuster::history::{
     RowErrorKind, RunChoice, RunResults, StoredRows, StoredRun, read_jsonl, read_run, read_run_rows,
 };
 
-use crate::terminal;
+use crate::{numbers, terminal};
 
 /// Size of the read buffer in bytes.
 const BUFFER: usize = 256 * 1024;
@@ -49,7 +49,7 @@ impl Source {
         let (file, choice) = match parts {
             Some((file, run)) if !Path::new(text).exists() => (
                 file.into(),
-                Some(run.parse().with_context(|| format!("choosing the run {name}"))?),
+                Some(run.parse().with_context(|| format!("choosing the run {name:?}"))?),
             ),
             _ => (text.into(), None),
         };
@@ -86,7 +86,7 @@ impl Source {
     /// The run can't be read.
     pub(crate) fn read(&self, quiet: bool) -> anyhow::Result<RunResults> {
         let (run, defect) =
-            self.read_all().with_context(|| format!("reading the run {}", self.name))?;
+            self.read_all().with_context(|| format!("reading the run {:?}", self.name))?;
         if quiet {
             return Ok(run);
         }
@@ -138,7 +138,8 @@ impl Source {
         quiet: bool,
         add: impl FnMut(u64, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<RunRemarks> {
-        let remarks = self.lines(add).with_context(|| format!("reading the run {}", self.name))?;
+        let remarks =
+            self.lines(add).with_context(|| format!("reading the run {:?}", self.name))?;
         if let Some(defect) = remarks.defect.as_ref().filter(|_| !quiet) {
             terminal::note_over_progress(&format!(
                 "{} {defect}: nothing is known about its missing targets",
@@ -200,6 +201,9 @@ fn lines_of(
     Ok(RunRemarks::default())
 }
 
+/// What to read instead of a file whose first line is no row.
+const OTHER_FORMAT: &str = "; a run is a file of -o jsonl or a database of -o sqlite";
+
 /// Why a file of rows is incomplete.
 const CUT_OFF: &str = "ends in the middle of a row, so its run was killed";
 
@@ -211,7 +215,9 @@ fn defect(id: i64, has_ended: bool, left: u64) -> Option<String> {
     match (has_ended, left) {
         (false, _) => Some(format!("(run {id}) was killed or is still running")),
         (true, 0) => None,
-        (true, left) => Some(format!("(run {id}) was stopped with {left} targets left")),
+        (true, left) => {
+            Some(format!("(run {id}) was stopped with {} left", numbers::count(left, "target")))
+        }
     }
 }
 
@@ -221,7 +227,8 @@ fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
         RowErrorKind::NoRow => {
             let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
             let line = error.line();
-            anyhow!("line {line}: not a row as portmuster check -o jsonl writes it{why}")
+            let formats = if line == 1 { OTHER_FORMAT } else { "" };
+            anyhow!("line {line}: not a row as portmuster check -o jsonl writes it{why}{formats}")
         }
         _ => error.into(),
     })?;

@@ -9,9 +9,6 @@ use serde_json::Value;
 /// The version of the fields that this crate reads.
 const SCHEMA: u64 = 1;
 
-/// The most characters of a parser's message, which may quote text of servers.
-const MESSAGE_MAX: usize = 200;
-
 /// A line that is no row of this version.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -116,12 +113,20 @@ fn explain(line: &[u8], error: &serde_json::Error) -> RowError {
     let any: Option<Value> = serde_json::from_slice(line).ok();
     match any.as_ref().and_then(|value| value.get("schema")?.as_u64()) {
         Some(other) if other != SCHEMA => RowError::Schema(other),
-        _ => {
-            let message = error.to_string();
-            // The position in the message is relative to this line.
-            let message = message.split(" at line ").next().unwrap_or_default();
-            RowError::NoRow(message.chars().take(MESSAGE_MAX).collect())
+        _ if !any.is_some_and(|value| value.is_object()) => {
+            RowError::NoRow("it is not a JSON object".to_owned())
         }
+        _ => RowError::NoRow(explain_field(error)),
+    }
+}
+
+/// Returns what is wrong with a field, without its text, which is untrusted.
+fn explain_field(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match missing {
+        Some(field) => format!("it has no field {field}"),
+        None => "the value of a field is invalid".to_owned(),
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
     fn another_version_is_named() {
         let error = |line: &str| Row::parse(line.as_bytes()).expect_err("no row").to_string();
         assert!(error(r#"{"schema":2,"host":7}"#).starts_with("schema 2 is not supported"));
-        assert!(error(r#"{"schema":1}"#).contains("missing field `host`"));
+        assert!(error(r#"{"schema":1}"#).contains("it has no field host"));
         assert!(error("{").starts_with("not a row"));
     }
 }

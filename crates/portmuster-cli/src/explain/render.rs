@@ -99,7 +99,8 @@ impl Rendering {
         }
         let omitted = evidence.map_or(0, |evidence| evidence.left_out);
         if omitted > 0 {
-            self.indented(STEP, &format!("{omitted} more bytes, which are not stored"));
+            let are = if omitted == 1 { "byte, which is" } else { "bytes, which are" };
+            self.indented(STEP, &format!("{omitted} more {are} not stored"));
         }
         self.step(verdict.times.total, ending(verdict));
         self.line("");
@@ -119,7 +120,8 @@ impl Rendering {
             self.indented(CONVERSATION, line);
         }
         if let Some(more) = lines.len().checked_sub(lines_left).filter(|&more| more > 0) {
-            self.indented(CONVERSATION, &format!("and {more} more lines"));
+            let lines = if more == 1 { "line" } else { "lines" };
+            self.indented(CONVERSATION, &format!("and {more} more {lines}"));
         }
         lines_left.saturating_sub(lines.len())
     }

@@ -35,7 +35,7 @@ fn special_names_create_files_of_that_name() {
         let ended = inside(&folder, &["diff", &runs[0], &runs[1]]);
         assert_eq!(
             (ended.status, &*ended.stderr),
-            (Some(0), "portmuster: 1 targets before, 1 now; 0 changed\n")
+            (Some(0), "portmuster: 1 target before, 1 now; 0 changed\n")
         );
         for entry in std::fs::read_dir(folder.path()).expect("it exists") {
             let found = entry.expect("it can be read").file_name();

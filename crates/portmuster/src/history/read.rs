@@ -10,6 +10,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::IgnoredAny};
+use serde_json::error::Category;
 
 use super::{run_results::RunResults, target_result::TargetResult};
 use crate::{outcome::PortState, sink};
@@ -17,9 +18,6 @@ use crate::{outcome::PortState, sink};
 /// Limit of the length of a line, in bytes. The longest row, with evidence and algorithm lists from a
 /// hostile server, is a quarter of it.
 pub(super) const LINE_MAX: usize = 1 << 20;
-
-/// Limit of the length of a parser's message, in characters. The message may quote untrusted text.
-const MESSAGE_MAX: usize = 200;
 
 /// A row that cannot be read, with its line.
 #[derive(Debug)]
@@ -172,12 +170,20 @@ fn read_row(line: &[u8]) -> Result<ReadRow<'_>, RowErrorRepr> {
     };
     match schema {
         Some(other) if other != u64::from(sink::SCHEMA) => Err(RowErrorRepr::Schema(other)),
-        _ => row.map_err(|error| {
-            let message = error.to_string();
-            // The position in the message is relative to this line.
-            let message = message.split(" at line ").next().unwrap_or_default();
-            RowErrorRepr::NoRow(message.chars().take(MESSAGE_MAX).collect::<String>().into())
-        }),
+        _ => row.map_err(|error| RowErrorRepr::NoRow(why_no_row(line, &error).into())),
+    }
+}
+
+/// Describes the error of a line that is no row, without its text, which is untrusted.
+fn why_no_row(line: &[u8], error: &serde_json::Error) -> String {
+    if error.classify() != Category::Data || !line.starts_with(b"{") {
+        return "it is not a JSON object".to_owned();
+    }
+    let message = error.to_string();
+    let missing = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match missing {
+        Some(field) => format!("it has no field {field}"),
+        None => "the value of a field is invalid".to_owned(),
     }
 }
 

@@ -258,6 +258,7 @@ impl HostRow {
     fn make_room_for_more(&mut self) -> String {
         while self.hidden > 0 {
             let more = match self.ports.len() {
+                0 if self.hidden == 1 => "1 port".to_owned(),
                 0 => format!("{} ports", self.hidden),
                 _ => format!(", {} more", self.hidden),
             };

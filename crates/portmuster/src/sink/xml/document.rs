@@ -82,6 +82,7 @@ impl Document {
     pub(super) fn final_trailer(&self, ending: &Ending) -> Vec<u8> {
         match ending.left() {
             0 => self.trailer(ending.time, "success", None),
+            1 => self.trailer(ending.time, "error", Some("1 target is left")),
             left => self.trailer(ending.time, "error", Some(&format!("{left} targets are left"))),
         }
     }
