@@ -4,7 +4,11 @@ use clap::{Arg, Command, CommandFactory};
 
 use crate::args::Program;
 
+mod file_name;
 pub(crate) mod foreign;
+
+pub(crate) use self::file_name::extension;
+use self::foreign::ForeignOption;
 
 /// What a word of the command line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,13 @@ pub(crate) struct OptionValue {
     start: usize,
 }
 
+impl OptionValue {
+    /// Returns the value after `count` words before it were removed.
+    pub(crate) fn moved_back(&self, count: usize) -> Self {
+        Self { word: self.word - count, ..self.clone() }
+    }
+}
+
 /// The words after `portmuster`, and what each of them is.
 #[derive(Debug)]
 pub(crate) struct CommandLine {
@@ -45,6 +56,31 @@ pub(crate) struct CommandLine {
     command: Option<usize>,
 }
 
+/// The option whose value the next word may be.
+#[derive(Clone)]
+enum Awaiting {
+    Own {
+        id: String,
+        allows_hyphen: bool,
+    },
+    /// An option of another program, in this word.
+    Foreign(&'static ForeignOption, String),
+}
+
+impl Awaiting {
+    fn takes(&self, word: &str) -> bool {
+        match self {
+            Self::Own { allows_hyphen: true, .. } => true,
+            // A number or a range may begin with a dash, too.
+            Self::Own { .. } => {
+                let rest = word.strip_prefix('-').unwrap_or_default();
+                rest.is_empty() || rest.starts_with(|first: char| first.is_ascii_digit())
+            }
+            Self::Foreign(option, before) => option.takes(before, word),
+        }
+    }
+}
+
 impl CommandLine {
     pub(crate) fn new(words: Vec<String>) -> Self {
         let mut line = Self {
@@ -55,21 +91,30 @@ impl CommandLine {
             command: None,
             words: Vec::new(),
         };
-        let mut value_of = None;
-        for word in words {
-            let (role, next) = line.role(&word, value_of.take());
+        let mut awaiting = None;
+        let mut words = words.into_iter().peekable();
+        while let Some(word) = words.next() {
+            let next = words.peek().map(String::as_str);
+            let (role, expected) = line.role(&word, next, awaiting.take());
             line.roles.push(role);
             line.words.push(word);
-            value_of = next;
+            awaiting = expected;
         }
         line
     }
 
-    /// Returns the role of the next word, and the option whose value is the word after it.
-    fn role(&mut self, word: &str, value_of: Option<String>) -> (Role, Option<String>) {
+    /// Returns the role of a word, and the option whose value the word after it may be.
+    fn role(
+        &mut self,
+        word: &str,
+        next: Option<&str>,
+        awaiting: Option<Awaiting>,
+    ) -> (Role, Option<Awaiting>) {
         let index = self.words.len();
-        if let Some(id) = value_of {
-            self.values.push(OptionValue { id, word: index, start: 0 });
+        if let Some(awaiting) = awaiting.filter(|awaiting| awaiting.takes(word)) {
+            if let Awaiting::Own { id, .. } = awaiting {
+                self.values.push(OptionValue { id, word: index, start: 0 });
+            }
             return (Role::Value, None);
         }
         if self.roles.contains(&Role::Separator) {
@@ -79,7 +124,7 @@ impl CommandLine {
             return (Role::Separator, None);
         }
         if word.len() > 1 && word.starts_with('-') {
-            return (Role::Flag, self.option(word));
+            return (Role::Flag, self.option(word, next));
         }
         let names_command = self.command.is_none() && !self.roles.contains(&Role::Operand);
         if names_command && (word == "help" || self.program.find_subcommand(word).is_some()) {
@@ -89,35 +134,32 @@ impl CommandLine {
         (Role::Operand, None)
     }
 
-    /// Records the value that the word of an option contains; otherwise returns the name of the option
-    /// if its value is the next word.
-    fn option(&mut self, word: &str) -> Option<String> {
+    /// Records the value that the word of an option contains; otherwise returns the option if its value
+    /// may be the next word.
+    fn option(&mut self, word: &str, next: Option<&str>) -> Option<Awaiting> {
         let index = self.words.len();
-        if let Some(row) = foreign::find(word) {
-            return row.takes_next(word).then(|| row.name.to_owned());
+        if let Some(option) = self.foreign(word, next) {
+            return Some(Awaiting::Foreign(option, word.to_owned()));
         }
         if let Some(long) = word.strip_prefix("--") {
             let (name, value) = long.split_once('=').map_or((long, None), |(a, b)| (a, Some(b)));
-            let arg = self.long(name)?;
-            let (id, has_value) = (arg.get_id().to_string(), takes_value(arg));
+            let (id, awaiting) = described(self.long(name)?);
             self.ids.push((index, id.clone()));
-            if !has_value {
-                return None;
+            let Some(value) = value else { return awaiting };
+            if awaiting.is_some() {
+                self.values.push(OptionValue { id, word: index, start: word.len() - value.len() });
             }
-            let Some(value) = value else { return Some(id) };
-            self.values.push(OptionValue { id, word: index, start: word.len() - value.len() });
             return None;
         }
         for (start, letter) in word.char_indices().skip(1) {
-            let arg = self.arguments().find(|arg| arg.get_short() == Some(letter))?;
-            let (id, has_value) = (arg.get_id().to_string(), takes_value(arg));
+            let (id, awaiting) = described(self.short(letter)?);
             self.ids.push((index, id.clone()));
-            if !has_value {
+            if awaiting.is_none() {
                 continue;
             }
             let start = start + letter.len_utf8();
             if start == word.len() {
-                return Some(id);
+                return awaiting;
             }
             let equals = usize::from(word[start..].starts_with('='));
             self.values.push(OptionValue { id, word: index, start: start + equals });
@@ -126,15 +168,42 @@ impl CommandLine {
         None
     }
 
+    /// Returns the option of another program that a word is, where `next` is the word after it; `None`
+    /// if the command has an option of this name, or takes no targets.
+    pub(crate) fn foreign(&self, word: &str, next: Option<&str>) -> Option<&'static ForeignOption> {
+        if self.command.is_some() && !self.has_targets() {
+            return None;
+        }
+        let long = word.strip_prefix("--").and_then(|long| long.split('=').next());
+        let is_own =
+            long.is_some_and(|long| self.arguments().any(|it| it.get_long() == Some(long)));
+        foreign::find(word, next).filter(|_| !is_own)
+    }
+
     /// Returns the long option of this command or, if it has none of this name, of another one.
     fn long(&self, name: &str) -> Option<&Arg> {
-        let has_name = |arg: &&Arg| arg.get_long() == Some(name);
+        self.argument(|arg| arg.get_long() == Some(name))
+    }
+
+    /// Returns the short option of this command or, if it has none of this letter, of another one.
+    fn short(&self, letter: char) -> Option<&Arg> {
+        self.argument(|arg| arg.get_short() == Some(letter))
+    }
+
+    fn argument(&self, is_it: impl Fn(&Arg) -> bool) -> Option<&Arg> {
         let others = self.program.get_subcommands().flat_map(Command::get_arguments);
-        self.arguments().find(has_name).or_else(|| others.into_iter().find(has_name))
+        self.arguments()
+            .find(|arg| is_it(arg))
+            .or_else(|| others.into_iter().find(|arg| is_it(arg)))
+    }
+
+    /// Returns the definition of an option or operand of the command; `None`: it has none of this name.
+    pub(crate) fn definition(&self, id: &str) -> Option<&Arg> {
+        self.arguments().find(|arg| arg.get_id() == id)
     }
 
     /// Returns the options of the command, of the program, and, without a command, of `check`.
-    fn arguments(&self) -> impl Iterator<Item = &Arg> {
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Arg> {
         let name = self.command_name().unwrap_or("check");
         let own = self.program.find_subcommand(name).into_iter().flat_map(Command::get_arguments);
         own.chain(self.program.get_arguments())
@@ -183,6 +252,11 @@ impl CommandLine {
     fn with_role(&self, role: Role) -> impl Iterator<Item = (usize, &str)> {
         let words = self.words.iter().map(String::as_str).enumerate();
         words.filter(move |&(index, _)| self.roles[index] == role)
+    }
+
+    /// Iterates over all values of options, each with its text.
+    pub(crate) fn all_values(&self) -> impl Iterator<Item = (&OptionValue, &str)> {
+        self.values.iter().map(|value| (value, &self.words[value.word][value.start..]))
     }
 
     /// Iterates over the names of all options in the definition of the command line.
@@ -246,6 +320,14 @@ impl CommandLine {
         let words = self.words.iter().map(|word| quoted(word));
         std::iter::once("portmuster".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Returns the name of an option, and the option itself if it takes a value.
+fn described(arg: &Arg) -> (String, Option<Awaiting>) {
+    let id = arg.get_id().to_string();
+    let allows_hyphen = arg.is_allow_hyphen_values_set();
+    let awaiting = takes_value(arg).then(|| Awaiting::Own { id: id.clone(), allows_hyphen });
+    (id, awaiting)
 }
 
 /// Returns whether the option takes a value.

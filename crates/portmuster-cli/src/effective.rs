@@ -16,6 +16,7 @@ use clap::{Command, CommandFactory, Parser, error::ErrorKind};
 use crate::{
     args::{self, Program},
     command_line::{CommandLine, Role},
+    mistakes,
 };
 
 /// The environment variable that names a configuration file.
@@ -165,12 +166,7 @@ fn validate(option: &WrittenOption, seen: &[&str], rules: &Overriding) -> anyhow
         // Another line or the command line may have the option that this one requires.
         Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => Ok(()),
         Err(error) if !error.use_stderr() => bail!("{} is not for files", option.words[0]),
-        Err(error) => {
-            let text = error.to_string();
-            let lines = text.lines().take_while(|line| !line.is_empty()).map(str::trim);
-            let described = lines.collect::<Vec<_>>().join(" ");
-            bail!("{}", described.trim_start_matches("error: "))
-        }
+        Err(error) => bail!("{}", mistakes::summary(&error)),
     }
 }
 

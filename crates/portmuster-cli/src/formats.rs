@@ -345,6 +345,28 @@ impl fmt::Debug for OutputFormat {
     }
 }
 
+/// The formats that the extensions of file names suggest, apart from the names of formats.
+const EXTENSIONS: [(&str, &str); 11] = [
+    ("ndjson", "jsonl"),
+    ("json", "jsonl"),
+    ("htm", "html"),
+    ("db", "sqlite"),
+    ("sqlite3", "sqlite"),
+    ("txt", "table"),
+    ("text", "table"),
+    ("log", "table"),
+    ("out", "table"),
+    ("nmap", "table"),
+    ("lst", "list"),
+];
+
+/// Returns the format that the name of a file suggests; `None` if its extension is unknown.
+pub(crate) fn of_file(file: &str) -> Option<&'static str> {
+    let extension = Path::new(file).extension()?.to_str()?.to_ascii_lowercase();
+    let known = EXTENSIONS.iter().find(|(known, _)| *known == extension).map(|(_, format)| *format);
+    known.or_else(|| names().into_iter().find(|name| *name == extension))
+}
+
 /// Returns the names of all formats.
 pub(crate) fn names() -> [&'static str; OUTPUT_FORMATS.len()] {
     OUTPUT_FORMATS.each_ref().map(|format| format.name)

@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ContextKind};
 use portmuster::sink::row_schema;
 
 mod args;
@@ -53,7 +53,7 @@ mod workers;
 pub use self::workers::SelfCommand;
 use self::{
     args::{Command, Program},
-    mistakes::Correction,
+    mistakes::{Correction, Suggestion},
     status::Status,
 };
 
@@ -71,7 +71,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, this: Option<SelfComma
     }
     signals::ignore_file_size_signal();
     workers::set_this_program(this);
-    let given: Vec<_> = arguments.into_iter().collect();
+    let given = help_after_command(arguments.into_iter().collect());
     let arguments = match effective::arguments(given.clone()) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -87,9 +87,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, this: Option<SelfComma
         Ok(program) => program,
         Err(error) if error.use_stderr() => {
             if !report_mistakes(&given) {
-                // If stderr is closed, no reader is left for the message or for the error.
-                let _ = error.print();
+                print_usage_error(error);
             }
+            return Status::Usage.code();
+        }
+        Err(_) if !asks_for_help(&given) && report_mistakes(&given) => {
             return Status::Usage.code();
         }
         Err(help) => {
@@ -135,8 +137,47 @@ fn worker_code(status: ExitCode) -> u8 {
 /// known mistake.
 fn report_mistakes(arguments: &[OsString]) -> bool {
     let correction = mistakes::correct(arguments);
-    if let Some(Correction { reason, command }) = &correction {
-        terminal::error_with_command(reason, command);
+    match &correction {
+        Some(Correction { reason, suggestion: Some(Suggestion { command, is_whole }) }) => {
+            let what = if *is_whole { "did you mean" } else { "without it" };
+            terminal::error_with_command(reason, what, command);
+        }
+        Some(Correction { reason, suggestion: None }) => {
+            terminal::error(&anyhow::Error::msg(reason.clone()));
+        }
+        None => {}
     }
     correction.is_some()
+}
+
+/// Prints an error of the parser, without its suggestions: those of [`mistakes`] are better.
+fn print_usage_error(mut error: clap::Error) {
+    for kind in [
+        ContextKind::Suggested,
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedCommand,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ] {
+        error.remove(kind);
+    }
+    // If stderr is closed, no reader is left for the message or for the error.
+    let _ = error.print();
+}
+
+/// Returns whether a word asks for help or for the version. The parser takes `-host` for `-h`, too.
+fn asks_for_help(arguments: &[OsString]) -> bool {
+    let options = ["-h", "--help", "-help", "help", "-V", "--version"];
+    arguments.iter().any(|word| options.iter().any(|option| word == option))
+}
+
+/// Moves `--help` behind the command after it, so that it prints the help of the command.
+fn help_after_command(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if let [option, command] = &arguments[..]
+        && (option == "-h" || option == "--help")
+        && command.to_str().is_some_and(|name| Program::command().find_subcommand(name).is_some())
+    {
+        arguments.swap(0, 1);
+    }
+    arguments
 }

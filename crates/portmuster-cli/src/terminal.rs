@@ -38,12 +38,11 @@ pub(crate) fn error(message: &anyhow::Error) {
     write_message("error", AnsiColor::Red.on_default().bold(), &format!("{message:#}"));
 }
 
-/// Prints an error, and below it the command that was probably meant.
-pub(crate) fn error_with_command(message: &str, command: &str) {
+/// Prints an error, and below it a command to type instead, after what it is.
+pub(crate) fn error_with_command(message: &str, what: &str, command: &str) {
     error(&anyhow::anyhow!(message.to_owned()));
     // If stderr is closed, no reader is left for the message or for the error.
-    let _ =
-        writeln!(anstream::stderr().lock(), "  did you mean: {}", escape_line(command.as_bytes()));
+    let _ = writeln!(anstream::stderr().lock(), "  {what}: {}", escape_line(command.as_bytes()));
 }
 
 /// Prints a message that is no error.

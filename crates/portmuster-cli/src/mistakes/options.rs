@@ -1,233 +1,195 @@
-//! Mistakes about commands, options and their values.
+//! Mistakes about options.
 
-use std::path::Path;
+use std::{env, path::Path};
 
-use clap::{Arg, Command};
+use clap::{Arg, ArgAction};
 
-use super::{edit::Edit, targets};
-use crate::{
-    command_line::{CommandLine, Role, foreign, takes_value},
-    formats,
-};
+use super::{edit::Edit, nearest::nearest, targets};
+use crate::command_line::{CommandLine, extension, foreign::Replacement, takes_value};
 
-/// The formats that file names of outputs suggest.
-const EXTENSIONS: [(&str, &str); 11] = [
-    ("jsonl", "jsonl"),
-    ("ndjson", "jsonl"),
-    ("json", "jsonl"),
-    ("csv", "csv"),
-    ("xml", "xml"),
-    ("db", "sqlite"),
-    ("sqlite", "sqlite"),
-    ("sqlite3", "sqlite"),
-    ("txt", "table"),
-    ("log", "table"),
-    ("out", "table"),
-];
+/// Dashes that editors and web pages write in the place of `-` and `--`.
+const DASHES: [char; 6] = ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}'];
 
-/// Options whose value is a number.
-const NUMBERS: [&str; 6] = ["rate", "per_host", "in_flight", "workers", "threads", "retries"];
+/// The environment variable that names a configuration file.
+const CONFIG: &str = "PORTMUSTER_CONFIG";
 
-/// Finds a first word that is not a command but a target or an option of `check`.
-pub(super) fn missing_command(line: &CommandLine) -> Option<Edit> {
-    if line.command().is_some() {
-        return None;
-    }
-    let program = line.program();
-    let is_of_check = |word: &str| {
-        let check = program.find_subcommand("check");
-        let mut arguments = check.into_iter().flat_map(Command::get_arguments);
-        foreign::find(word).is_some() || arguments.any(|arg| is_option(arg, word))
-    };
-    let of_program = |word: &str| {
-        let mut arguments = program.get_arguments();
-        arguments.any(|arg| is_option(arg, word))
-            || ["-h", "--help", "-V", "--version"].contains(&word)
-    };
-    let is_value = |index| matches!(line.role_at(index), Some(Role::Value));
-    let words = line.words().iter().enumerate();
-    let mut words = words.filter(|&(index, word)| !is_value(index) && !of_program(word));
-    let (index, word) = words.next()?;
-    let is_mistake = match line.role_at(index)? {
-        Role::Flag => is_of_check(word),
-        Role::Operand => targets::looks_like(word) || targets::is_file(word),
-        _ => false,
-    };
-    let words = line.replaced(index, 0, ["check".to_owned()]);
-    let reason = format!("the command is missing before {word:?}");
-    is_mistake.then_some(Edit { reason, words })
+/// The fewest letters of a long option after one dash. Fewer are several short options.
+const LONG_MIN: usize = 3;
+
+/// Finds an option that begins with a typographic dash.
+pub(super) fn typographic_dash(line: &CommandLine) -> Option<Edit> {
+    let (index, word) = line.operands().find(|(_, word)| word.starts_with(DASHES))?;
+    let rest = word.trim_start_matches(|it| it == '-' || DASHES.contains(&it));
+    let name = rest.split('=').next().unwrap_or(rest);
+    let is_long = line.arguments().any(|arg| arg.get_long() == Some(name)) || name.len() > 4;
+    let dashes = if is_long { "--" } else { "-" };
+    let reason = format!("{word:?} begins with a typographic dash");
+    Some(Edit::new(reason, line.replaced(index, 1, [format!("{dashes}{rest}")])))
 }
 
-fn is_option(arg: &Arg, word: &str) -> bool {
-    match word.strip_prefix("--") {
-        Some(long) => arg.get_long() == Some(long.split('=').next().unwrap_or(long)),
-        None => word.strip_prefix('-').is_some_and(|rest| {
-            rest.chars().next().is_some_and(|letter| arg.get_short() == Some(letter))
-        }),
-    }
-}
-
-/// Finds `scan` in the place of `check`.
-pub(super) fn other_word_for_check(line: &CommandLine) -> Option<Edit> {
-    if line.command().is_some() {
-        return None;
-    }
-    let (index, word) = line.operands().next().filter(|(_, word)| *word == "scan")?;
-    let words = line.replaced(index, 1, ["check".to_owned()]);
-    Some(Edit { reason: format!("there is no command {word:?}"), words })
-}
-
-/// Finds targets after `list`, which prints values.
-pub(super) fn list_of_targets(line: &CommandLine) -> Option<Edit> {
-    let command = line.command().filter(|_| line.command_name() == Some("list"))?;
-    let (_, word) = line.operands().next()?;
-    let is_input = line.values("inputs").next().is_some();
-    if !is_input && !targets::looks_like(word) && !targets::is_file(word) {
-        return None;
-    }
-    let words = line.replaced(command, 1, ["check".to_owned(), "--list".to_owned()]);
-    Some(Edit { reason: "list prints values, and check --list prints targets".to_owned(), words })
-}
-
-/// Finds an option of nmap or masscan.
+/// Finds an option of another program.
 pub(super) fn foreign_option(line: &CommandLine) -> Option<Edit> {
     line.command().filter(|_| line.has_targets())?;
-    let (index, word, option) =
-        line.flags().find_map(|(index, word)| Some((index, word, foreign::find(word)?)))?;
-    let in_word = word.split_once('=').filter(|_| word.starts_with("--")).map(|(_, value)| value);
-    let next = option.takes_next(word).then(|| line.words().get(index + 1)).flatten();
-    let value = in_word.or(next.map(String::as_str));
-    let count = 1 + usize::from(next.is_some());
-    let (reason, words) = match option.instead(value, in_word.is_some()) {
-        Ok(words) => (format!("{word} is an option of nmap or masscan"), words),
-        Err(reason) => (format!("{word} is not needed: {reason}"), Vec::new()),
-    };
-    Some(Edit { reason, words: line.replaced(index, count, words) })
-}
-
-/// Finds `-p-`, which means all ports to nmap.
-pub(super) fn all_ports(line: &CommandLine) -> Option<Edit> {
-    let (value, text) = line.values("ports").find(|(_, text)| ["-", "*", "all"].contains(text))?;
-    let reason = format!("{text:?} is not a list of ports: all ports are 1-65535");
-    Some(Edit { reason, words: line.with_value(value, "1-65535") })
-}
-
-/// Finds `T:` in a list of ports, which means TCP to nmap.
-pub(super) fn ports_of_tcp(line: &CommandLine) -> Option<Edit> {
-    let (value, text) = line.values("ports").find(|(_, text)| text.contains("T:"))?;
-    let words = line.with_value(value, &text.replace("T:", ""));
-    Some(Edit {
-        reason: format!("{text:?} is not a list of ports: all ports are TCP ports"),
-        words,
+    let next = |index: usize| line.words().get(index + 1).map(String::as_str);
+    let (index, word, option) = line
+        .flags()
+        .find_map(|(index, word)| Some((index, word, line.foreign(word, next(index))?)))?;
+    let in_next = next(index).filter(|next| option.takes(word, next));
+    let value = option.value_in(word).or(in_next);
+    let reason = option.reason(word);
+    let replaced = |words| line.replaced(index, 1 + usize::from(in_next.is_some()), words);
+    Some(match option.replacement(word, value) {
+        Replacement::Words(words) => Edit::new(reason, replaced(words)),
+        Replacement::Lost => Edit::partial(reason, replaced(Vec::new())),
+        Replacement::NoValue => Edit::unknown(reason),
     })
 }
 
-/// Finds a second `-p`.
-pub(super) fn repeated_ports(line: &CommandLine) -> Option<Edit> {
-    let mut values = line.values("ports");
-    let (first, second) = (values.next()?, values.next()?);
-    let joined = format!("{},{}", first.1, second.1);
-    let without = CommandLine::new(line.without_option(second.0, []));
-    let words = without.with_value(first.0, &joined);
-    Some(Edit { reason: "-p is given twice: commas separate ports".to_owned(), words })
-}
-
-/// Finds a number with separators, such as 10,000 or `10_000`.
-pub(super) fn separated_number(line: &CommandLine) -> Option<Edit> {
-    let is_separated = |text: &str| {
-        let parts: Vec<_> = text.split([',', '_', '\'']).collect();
-        let is_number =
-            |part: &&str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit());
-        parts.len() > 1 && parts.iter().all(is_number) && parts[1..].iter().all(|it| it.len() == 3)
-    };
-    let mut values = NUMBERS.iter().flat_map(|id| line.values(id));
-    let (value, text) = values.find(|(_, text)| is_separated(text))?;
-    let words = line.with_value(value, &text.replace([',', '_', '\''], ""));
-    Some(Edit { reason: format!("{text:?} is not a number: write it without separators"), words })
-}
-
-/// Finds `json` in the place of `jsonl`.
-pub(super) fn json_output(line: &CommandLine) -> Option<Edit> {
-    line.command_name().filter(|name| ["check", "compare", "diff"].contains(name))?;
-    let (value, text) = line.outputs().find(|(_, text)| {
-        *text == "json" || text.starts_with("json=") || text.starts_with("ndjson=")
+/// Finds a long option after one dash, as programs in Go accept it.
+pub(super) fn long_after_one_dash(line: &CommandLine) -> Option<Edit> {
+    line.command()?;
+    let (index, word, meant) = line.flags().find_map(|(index, word)| {
+        let rest = word.strip_prefix('-')?;
+        let (name, value) = rest.split_at(rest.find('=').unwrap_or(rest.len()));
+        let mut longs = line.arguments().filter_map(Arg::get_long);
+        let long = longs.find(|long| *long == name || long.strip_suffix('s') == Some(name))?;
+        // `-input` may be meant as `-i nput`.
+        let is_file = rest.strip_prefix('i').is_some_and(|rest| Path::new(rest).exists());
+        (name.len() >= LONG_MIN && !is_file).then(|| (index, word, format!("--{long}{value}")))
     })?;
-    let (name, file) =
-        text.split_once('=').map_or((text, ""), |(name, _)| (name, &text[name.len()..]));
-    let words = line.with_value(value, &format!("jsonl{file}"));
-    Some(Edit {
-        reason: format!("{name:?} is not a format: jsonl is one JSON object per line"),
-        words,
-    })
-}
-
-/// Finds an output that is a file without a format.
-pub(super) fn output_without_format(line: &CommandLine) -> Option<Edit> {
-    line.command_name().filter(|name| *name == "check")?;
-    let (value, text, format) = line.outputs().find_map(|(value, text)| {
-        let is_format = formats::names().contains(&text) || text.contains('=');
-        (!is_format).then_some((value, text, format_of(text)?))
-    })?;
-    let words = line.with_value(value, &format!("{format}={text}"));
-    Some(Edit { reason: format!("the output {text:?} has no format"), words })
-}
-
-/// Finds an output whose file is a word of its own.
-pub(super) fn output_as_two_words(line: &CommandLine) -> Option<Edit> {
-    line.command_name().filter(|name| *name == "check")?;
-    let (value, format, file) = line.outputs().find_map(|(value, format)| {
-        let next = value.word + 1;
-        let file = line.words().get(next).filter(|_| line.role_at(next) == Some(Role::Operand))?;
-        (formats::names().contains(&format) && format_of(file) == Some(format))
-            .then_some((value, format, file))
-    })?;
-    let without = CommandLine::new(line.replaced(value.word + 1, 1, []));
-    let words = without.with_value(value, &format!("{format}={file}"));
-    Some(Edit { reason: format!("{file:?} is not a target: an output is FORMAT=FILE"), words })
-}
-
-/// Finds a summary that is a file without a format.
-pub(super) fn summary_without_format(line: &CommandLine) -> Option<Edit> {
-    let (value, text) = line
-        .values("summary")
-        .find(|(_, text)| !text.is_empty() && !text.contains('=') && *text != "json")?;
-    let words = line.with_value(value, &format!("json={text}"));
-    Some(Edit { reason: format!("the summary {text:?} has no format"), words })
-}
-
-/// Returns the format that the name of a file suggests; `None` if its extension is unknown.
-fn format_of(file: &str) -> Option<&'static str> {
-    let extension = Path::new(file).extension()?.to_str()?.to_ascii_lowercase();
-    let known = EXTENSIONS.iter().find(|(known, _)| *known == extension).map(|(_, format)| *format);
-    let same = formats::names().into_iter().find(|name| *name == extension);
-    known.or(same)
+    let reason = format!("{word} has one dash: long options have two");
+    Some(Edit::new(reason, line.replaced(index, 1, [meant])))
 }
 
 /// Finds an option that only another command has.
 pub(super) fn option_of_other_command(line: &CommandLine) -> Option<Edit> {
     let own = line.command_name().filter(|name| *name != "help")?;
-    let program = line.program();
-    let has = |command: &Command, word: &str| command.get_arguments().any(|arg| is_long(arg, word));
-    let definition = program.find_subcommand(own)?;
-    let is_known = |word: &str| {
-        has(definition, word) || has(program, word) || ["--help", "--version"].contains(&word)
-    };
-    let mut others = program.get_subcommands().filter(|command| !command.is_hide_set());
-    let (index, word) = line.flags().find(|(_, word)| word.starts_with("--") && !is_known(word))?;
+    let (index, word) = line.flags().find(|(_, word)| !is_known(line, word))?;
+    let others = line.program().get_subcommands().filter(|command| !command.is_hide_set());
+    let (other, argument) = others
+        .into_iter()
+        .find_map(|command| Some((command, option_in(command.get_arguments(), word)?)))?;
     let name = word.split('=').next().unwrap_or(word);
-    let other = others.find(|command| has(command, name))?;
     let reason = format!("{name} is an option of {}, not of {own}", other.get_name());
     let takes_targets = ["check", "compare", "explain"];
     if line.has_targets() && takes_targets.contains(&other.get_name()) {
         let words = line.replaced(line.command()?, 1, [other.get_name().to_owned()]);
-        return Some(Edit { reason, words });
+        return Some(Edit::new(reason, words));
     }
-    let argument = other.get_arguments().find(|arg| is_long(arg, name))?;
-    let count = 1 + usize::from(takes_value(argument) && !word.contains('='));
-    Some(Edit { reason, words: line.replaced(index, count, []) })
+    let is_separate =
+        takes_value(argument) && !word.contains('=') && (word.starts_with("--") || word.len() == 2);
+    let words = line.replaced(index, 1 + usize::from(is_separate), []);
+    Some(Edit::partial(reason, words))
 }
 
-fn is_long(arg: &Arg, word: &str) -> bool {
-    let name = word.strip_prefix("--").and_then(|long| long.split('=').next());
-    !arg.is_hide_set() && name.is_some() && arg.get_long() == name
+/// Finds a misspelled long option.
+pub(super) fn misspelled_option(line: &CommandLine) -> Option<Edit> {
+    let own = line.command_name().unwrap_or("portmuster");
+    let is_long = |word: &str| word.starts_with("--") && word.len() > 2;
+    let mut flags = line.flags();
+    let (index, word) = flags.find(|(_, word)| is_long(word) && !is_known(line, word))?;
+    let name = word[2..].split('=').next()?;
+    let shown: Vec<_> = line.arguments().filter(|arg| !arg.is_hide_set()).collect();
+    let meant = nearest(name, shown.iter().filter_map(|arg| arg.get_long()))?;
+    let corrected = format!("--{meant}{}", &word[2 + name.len()..]);
+    let reason = format!("{own} has no option --{name}");
+    Some(Edit::new(reason, line.replaced(index, 1, [corrected])))
+}
+
+/// Finds an option that no command has.
+pub(super) fn unknown_option(line: &CommandLine) -> Option<Edit> {
+    let own = line.command_name().filter(|name| *name != "help")?;
+    let (_, word) = line.flags().find(|(_, word)| !is_known(line, word))?;
+    let name = word.split('=').next().unwrap_or(word);
+    Some(Edit::unknown(format!("{own} has no option {name}: see portmuster {own} --help")))
+}
+
+/// Finds a value after an option that has none.
+pub(super) fn value_of_flag(line: &CommandLine) -> Option<Edit> {
+    line.command()?;
+    let (index, name) = line.flags().find_map(|(index, word)| {
+        let (name, value) = word.strip_prefix("--")?.split_once('=')?;
+        let argument = line.arguments().find(|arg| arg.get_long() == Some(name))?;
+        let is_yes = ["true", "yes", "on", "1"].contains(&value);
+        (is_yes && !takes_value(argument)).then_some((index, name))
+    })?;
+    let reason = format!("--{name} has no value");
+    Some(Edit::new(reason, line.replaced(index, 1, [format!("--{name}")])))
+}
+
+/// Finds an option without a value that is given twice.
+pub(super) fn repeated_flag(line: &CommandLine) -> Option<Edit> {
+    line.command()?;
+    let is_set = |id: &str| {
+        let argument = line.definition(id);
+        argument.is_some_and(|arg| matches!(arg.get_action(), ArgAction::SetTrue))
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    let (index, word) = line.flags().find(|&(index, _)| {
+        line.ids_at(index).filter(|id| is_set(id)).any(|id| {
+            let is_repeated = seen.contains(&id);
+            seen.push(id);
+            is_repeated
+        })
+    })?;
+    let reason = format!("{word} is given twice");
+    let first = word.chars().nth(1)?;
+    let is_one_letter = !word.starts_with("--") && word.chars().skip(1).all(|it| it == first);
+    let is_before = |(before, other): (usize, &str)| {
+        before < index
+            && line.ids_at(before).any(|id| line.ids_at(index).any(|it| it == id))
+            && !other.is_empty()
+    };
+    if is_one_letter && word.len() > 2 && !line.flags().any(is_before) {
+        return Some(Edit::new(reason, line.replaced(index, 1, [format!("-{first}")])));
+    }
+    let is_alone = word.starts_with("--") || is_one_letter;
+    is_alone.then(|| Edit::new(reason, line.replaced(index, 1, [])))
+}
+
+/// Finds `--resume` without a journal.
+pub(super) fn resume_without_journal(line: &CommandLine) -> Option<Edit> {
+    line.command_name().filter(|name| *name == "check")?;
+    // A configuration file may name the journal.
+    let has_file = line.ids().any(|id| id == "config_file") || env::var_os(CONFIG).is_some();
+    if has_file || line.ids().any(|id| id == "journal") {
+        return None;
+    }
+    let (index, word) =
+        line.flags().find(|(index, _)| line.ids_at(*index).any(|it| it == "resume"))?;
+    let next = line.words().get(index + 1);
+    let after = word.strip_prefix("--resume=").or(next.map(String::as_str));
+    let is_file = |word: &&str| {
+        targets::is_file(word) || extension(word).is_some() || word.ends_with(".journal")
+    };
+    let Some(file) = after.filter(is_file) else {
+        return Some(Edit::unknown(
+            "--resume needs the journal of the run: --journal FILE --resume",
+        ));
+    };
+    let count = if word.contains('=') { 1 } else { 2 };
+    let instead = ["--journal".to_owned(), file.to_owned(), "--resume".to_owned()];
+    Some(Edit::new(
+        "--resume has no value: --journal names the file",
+        line.replaced(index, count, instead),
+    ))
+}
+
+/// Returns whether the command or the program has the option or, of several short ones, the first.
+fn is_known(line: &CommandLine, word: &str) -> bool {
+    let of_program = ["--help", "--version", "-h", "-V"].contains(&word);
+    of_program || line.arguments().any(|arg| is_in(arg, word))
+}
+
+/// Returns whether a word is an option, or begins with it if it consists of short ones.
+fn is_in(arg: &Arg, word: &str) -> bool {
+    match word.strip_prefix("--").and_then(|long| long.split('=').next()) {
+        Some(long) => arg.get_long() == Some(long),
+        None => arg.get_short().is_some() && arg.get_short() == word.chars().nth(1),
+    }
+}
+
+/// Finds the shown option that a word is among the arguments; of several short ones, the first.
+fn option_in<'a>(mut arguments: impl Iterator<Item = &'a Arg>, word: &str) -> Option<&'a Arg> {
+    arguments.find(|arg| !arg.is_hide_set() && is_in(arg, word))
 }

@@ -42,7 +42,7 @@ fn bad_target_error_names_target_and_column() {
         ("10.0.0.5:70000", r#"target "10.0.0.5:70000", column 10: port 70000 is not"#),
         ("[::1", r#"target "[::1", column 1: the bracket is not closed"#),
         ("", r#"target "", column 1: a host is missing"#),
-        ("-", "to read a list from stdin, use -i -"),
+        ("-", "\"-\" is not a target: to read a list from stdin, use -i -\n  did you mean: "),
     ] {
         assert_error(&[bad], complaint);
     }
@@ -97,7 +97,10 @@ fn bad_option_value_is_reported() {
         (&["-o", "jsonl="], "the file after = is missing"),
         (&["-o", "table", "-o", "jsonl"], "only one output can go to stdout"),
         (&["--append", "--force"], "'--append' cannot be used with '--force'"),
-        (&["--no-such-option"], "unexpected argument '--no-such-option'"),
+        (
+            &["--no-such-option"],
+            "check has no option --no-such-option: see portmuster check --help",
+        ),
     ] {
         assert_error(bad, complaint);
     }
@@ -109,7 +112,7 @@ fn missing_target_error_explains_usage() {
     assert_eq!(ended.status, Some(2));
     assert_eq!(
         ended.stderr,
-        "error: there is no target: name one, or read a list with --input FILE\n"
+        "error: there is no target: name one, or read a list with -i FILE (- is stdin)\n"
     );
 }
 
@@ -229,9 +232,9 @@ fn bad_input_creates_no_output_file() {
 
 #[test]
 fn unknown_command_error_names_command() {
-    let ended = run(program().arg("chekc"));
+    let ended = run(program().arg("nope"));
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("unrecognized subcommand 'chekc'"), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("error: there is no command \"nope\""), "{}", ended.stderr);
 }
 
 /// The descriptor limit is the lowest here, so the message names it.

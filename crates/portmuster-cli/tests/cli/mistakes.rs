@@ -40,7 +40,7 @@ fn each_mistake_ends_with_status_2_and_the_right_command() {
         ("portmuster check HOST -o csv a.csv", "FORMAT=FILE", "portmuster check HOST -o csv=a.csv"),
         ("portmuster check HOST -oX a.xml", "nmap", "portmuster check HOST -o xml=a.xml"),
         ("portmuster check HOST -sT", "complete TCP connections", "portmuster check HOST"),
-        ("portmuster check HOST -Pn -A", "without a ping", "portmuster check HOST"),
+        ("portmuster check HOST -Pn", "without a ping", "portmuster check HOST"),
         ("portmuster check -iL list.txt", "nmap", "portmuster check -i list.txt"),
         ("portmuster check list.txt", "is a file", "portmuster check -i list.txt"),
         ("portmuster check -i HOST", "no file", "portmuster check HOST"),
@@ -51,7 +51,6 @@ fn each_mistake_ends_with_status_2_and_the_right_command() {
             "portmuster check HOST:PORT --rate 5",
         ),
         ("portmuster list HOST", "prints values", "portmuster check --list HOST"),
-        ("portmuster diff a b --journal c", "option of check", "portmuster diff a b"),
         ("portmuster explain HOST PORT", "is a port", "portmuster explain HOST:PORT"),
     ] {
         let filled = |text: &str| text.replace("HOST", host).replace("PORT", port);
@@ -62,6 +61,62 @@ fn each_mistake_ends_with_status_2_and_the_right_command() {
         assert_eq!(command, format!("{}\n", filled(meant)), "{given}");
     }
     assert_untouched(&server);
+}
+
+#[test]
+fn command_without_what_is_not_supported_is_suggested_as_such() {
+    let ended = run_in_folder("portmuster check 127.0.0.1:1 -sU -O");
+    let expected = "error: -sU is not supported: portmuster checks TCP only; for UDP, use nmap -sU; -O is \
+                    not supported: portmuster identifies ssh and telnet, but no operating systems; use \
+                    nmap -O\n  without it: portmuster check 127.0.0.1:1\n";
+    assert_eq!((ended.status, ended.stderr.as_str()), (Some(2), expected), "{ended:?}");
+}
+
+#[test]
+fn words_with_several_meanings_are_errors_that_say_what_to_type() {
+    let server = start(Behaviour::Ssh);
+    let target = target(&server);
+    for (words, message) in [
+        ("::1:22", "for port 22 of ::1, write [::1]:22; for the address, [::1:22]"),
+        ("no-such.txt -p 22", "there is no file \"no-such.txt\", and .txt is no top-level domain"),
+        ("./no-such", "\"./no-such\" is no file that exists: name a list of targets with -i FILE"),
+        ("demo", "\"demo\" is a command, not a target; for a host of this name, write its ports"),
+        ("--exclude ::1:22", "is ambiguous"),
+        ("--resume", "--resume needs the journal of the run: --journal FILE --resume"),
+        ("-oX", "-oX is an option of nmap: use -o xml=FILE"),
+    ] {
+        let ended = run_in_folder(&format!("portmuster check {target} {words}"));
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{words}: {ended:?}");
+        assert!(ended.stderr.contains(message), "{words}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("did you mean"), "{words}: {}", ended.stderr);
+    }
+    assert_untouched(&server);
+}
+
+#[test]
+fn suggestions_of_the_parser_are_not_printed() {
+    for line in [
+        "portmuster check 127.0.0.1 -x",
+        "portmuster check 127.0.0.1 -Z 4",
+        "portmuster check 127.0.0.1 --no-such-option",
+        "portmuster check 127.0.0.1 --order none",
+        "portmuster nope 127.0.0.1",
+        "portmuster list none",
+        "portmuster check 127.0.0.1 -p",
+    ] {
+        let ended = run_in_folder(line);
+        assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{line}: {ended:?}");
+        assert!(!ended.stderr.contains("tip:"), "{line}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn help_before_a_command_is_that_of_the_command() {
+    let expected = run_in_folder("portmuster check --help").stdout;
+    for line in ["portmuster --help check", "portmuster help check"] {
+        let ended = run_in_folder(line);
+        assert_eq!((ended.status, ended.stdout == expected), (Some(0), true), "{line}: {ended:?}");
+    }
 }
 
 /// The page about options of nmap and masscan.
@@ -84,16 +139,18 @@ fn page_shows_what_the_messages_suggest() {
     folder.write("inventory.txt", "127.0.0.1:1\n");
     for (all_given, meant) in rows {
         for given in all_given {
+            let is_unsupported = meant.starts_with("not supported");
             let whole = |text: &str| match text {
                 _ if text.starts_with("portmuster ") => text.to_owned(),
-                _ if text.starts_with("not needed") => "portmuster check 10.0.0.1".to_owned(),
+                _ if text.starts_with("not ") => "portmuster check 10.0.0.1".to_owned(),
                 _ => format!("portmuster check 10.0.0.1 {text}"),
             };
             let words = whole(&given);
             let mut program = command(PATH);
             let ended = run(program.current_dir(folder.path()).args(words.split(' ').skip(1)));
             assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{given}: {ended:?}");
-            let (_, command) = ended.stderr.split_once("\n  did you mean: ").expect(&given);
+            let what = if is_unsupported { "without it" } else { "did you mean" };
+            let (_, command) = ended.stderr.split_once(&format!("\n  {what}: ")).expect(&given);
             assert_eq!(command, format!("{}\n", whole(&meant)), "{given}");
         }
     }
