@@ -28,7 +28,7 @@ fn each_mistake_ends_with_status_2_and_the_right_command() {
         ("portmuster scan HOST", "there is no command", "portmuster check HOST"),
         ("portmuster list.txt", "is missing", "portmuster check -i list.txt"),
         ("portmuster check http://HOST:PORT/", "URLs are supported", "portmuster check HOST:PORT"),
-        ("portmuster check user@HOST:PORT", "has a user name", "portmuster check HOST:PORT"),
+        ("portmuster check user@HOST:PORT", "has no user name", "portmuster check HOST:PORT"),
         ("portmuster check HOST:PORT,HOST:1", "several", "portmuster check HOST:PORT HOST:1"),
         ("portmuster check HOST PORT", "is a port", "portmuster check HOST:PORT"),
         ("portmuster check HOST ssh", "is a port", "portmuster check HOST:ssh"),

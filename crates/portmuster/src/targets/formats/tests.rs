@@ -268,7 +268,7 @@ fn masscan_lines_and_json_are_read() {
                   \"data\":{\"service_name\":\"telnet\",\"banner\":\"login\"}}\n";
     let read_ndjson = read(ndjson, Masscan);
     assert_eq!(read_ndjson.0, ["127.0.9.1:22", "127.0.9.2:23"]);
-    assert_eq!(read_ndjson.1, ["1 ports that are not open TCP ports"]);
+    assert_eq!(read_ndjson.1, ["1 port that is not an open TCP port"]);
     let up = InputOptions { hosts_up: true, ..InputOptions::default() };
     assert_eq!(read_with(lines, &up).0, ["127.0.9.1", "127.0.9.2"]);
     for (input, part) in [
@@ -311,9 +311,9 @@ fn known_hosts_are_read_and_unreadable_names_counted() {
     assert_eq!(
         skipped,
         [
-            "1 hashed names, which can't be read",
+            "1 hashed name, which can't be read",
             "2 patterns (*, ?, !)",
-            "1 lines marked @revoked or @cert-authority"
+            "1 line marked @revoked or @cert-authority"
         ]
     );
     assert_eq!(read_with(input, &InputOptions::default()), (found, skipped));
