@@ -392,7 +392,7 @@ fn targets_left_by_stopped_run_are_not_changes() {
         let ended = diff(&arguments.map(String::as_str));
         assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
         assert!(
-            ended.stderr.contains("audit.db (run 2) was stopped with 1 targets left"),
+            ended.stderr.contains("audit.db (run 2) was stopped with 1 target left"),
             "{ended:?}"
         );
         assert!(ended.stderr.contains("nothing is known about its missing targets"), "{ended:?}");

@@ -218,7 +218,7 @@ fn scan_reports_give_open_ports_or_hosts_with_ports_option() {
     assert_listed(NMAP, &[], &["127.0.9.1:2222 one.example"]);
     let ended = listed(NMAP, &[]);
     assert!(
-        ended.stderr.contains("skipped in LIST: 1 hosts that are up and have no open TCP port")
+        ended.stderr.contains("skipped in LIST: 1 host that is up and has no open TCP port")
     );
     for ports in [&["-p22"][..], &["--ports", "22"]] {
         assert_listed(NMAP, ports, &["127.0.9.1:22 one.example", "127.0.9.2:22"]);
@@ -256,10 +256,10 @@ fn known_hosts_reports_hashed_names() {
                  |1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n*.example ssh-rsa AAAAB3Nz\n";
     assert_listed(hosts, &["-p22"], &["one.example:22", "127.0.9.1:22", "two.example:2222"]);
     let ended = listed(hosts, &[]);
-    let note = "skipped in LIST: 1 hashed names, which can't be read; 1 patterns (*, ?, !)";
+    let note = "skipped in LIST: 1 hashed name, which can't be read; 1 pattern (*, ?, !)";
     assert!(ended.stderr.contains(note), "{ended:?}");
     let ended = listed("|1|F1E1KeoE=|3988QV0= ssh-rsa AAAAB3Nz\n", &[]);
-    let error = "error: there is no target in LIST, only 1 hashed names, which can't be read\n";
+    let error = "error: there is no target in LIST, only 1 hashed name, which can't be read\n";
     assert!(ended.stderr.ends_with(error), "{ended:?}");
 }
 
