@@ -174,6 +174,10 @@ impl CommandLine {
         if self.command.is_some() && !self.has_targets() {
             return None;
         }
+        // To benchmarks, `-n` is the number of rounds.
+        if word == "-n" && self.command_name() == Some("compare") {
+            return None;
+        }
         let long = word.strip_prefix("--").and_then(|long| long.split('=').next());
         let is_own =
             long.is_some_and(|long| self.arguments().any(|it| it.get_long() == Some(long)));

@@ -64,6 +64,7 @@ static MISTAKES: &[Mistake] = &[
     row("list 10.0.0.1", "check --list 10.0.0.1", commands::list_of_targets),
     row("demo 10.0.0.1", "check 10.0.0.1", commands::targets_of_demo),
     row("compare a.jsonl b.jsonl", "diff a.jsonl b.jsonl", commands::runs_of_compare),
+    row("diff a.db", "diff a.db#-2 a.db#last", commands::diff_of_one),
     row("check 10.0.0.1 -o out.txt --json", "check 10.0.0.1 -o jsonl=out.txt", outputs::format_and_file),
     row("diff a b --json", "diff a b -o jsonl", outputs::json_of_diff),
     row("list --services", "list services", values::option_for_argument),

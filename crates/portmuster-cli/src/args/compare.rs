@@ -65,7 +65,7 @@ pub(crate) struct Compare {
     pub(crate) methods: Vec<Method>,
 
     /// Number of runs of each method
-    #[arg(long, value_name = "N", default_value = "3")]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = values::rounds)]
     pub(crate) rounds: NonZeroU32,
 
     /// Maximum number of open connections; lowered if descriptors are short

@@ -1,11 +1,13 @@
 //! Options of other programs that check networks, and what portmuster has in their place.
 
-use std::path::Path;
+mod conversions;
 
-use portmuster::targets::Ports;
-
+use self::conversions::{
+    all_outputs, any, format_named, grepable, is_debug_level, is_netcat_scan, is_no_file_after_l,
+    is_number, is_output, is_ping, is_ports, is_scan, is_scan_with_udp, is_timing, is_version_scan,
+    output, output_words, range, seconds, targets, timing,
+};
 use super::file_name::is_file_name;
-use crate::formats;
 
 /// An option of another program that portmuster does not have.
 pub(crate) struct ForeignOption {
@@ -55,7 +57,7 @@ enum Instead {
 
 /// What to type in the place of an option of another program.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Replacement {
+pub(crate) enum Substitute {
     /// These words, which do what the option does.
     Words(Vec<String>),
     /// Nothing, because portmuster has nothing that does what the option does.
@@ -93,6 +95,11 @@ const NO_PORT_EXCLUDES: &str = "to exclude a port of a host, use --exclude HOST:
 static OPTIONS: &[ForeignOption] = &[
     // Targets.
     row("nmap", "-iL", Joined(is_no_file_after_l), Same("-i FILE")),
+    row("nmap", "-il", NextIf(is_file_name), Same("-i FILE")),
+    row("zmap", "-w", NextIf(is_file_name), Same("-i FILE")),
+    row("zmap", "-b", NextIf(is_file_name), Same("--exclude-file FILE")),
+    row("", "--url", Next, Target),
+    row("rustscan", "--addresses", Next, Made(targets, "-i FILE, or TARGET")),
     row("nmap", "-iR", Next, Unsupported(NO_RANDOM)),
     row("masscan", "--includefile", Next, Same("-i FILE")),
     row("ssh-keyscan", "-f", NextIf(is_file_name), Same("-i FILE")),
@@ -131,6 +138,8 @@ static OPTIONS: &[ForeignOption] = &[
     row("nmap", "-oG", Joined(any), Made(grepable, "-o csv=FILE; portmuster writes no grepable output")),
     row("nmap", "-oA", Joined(any), Made(all_outputs, "-o table=FILE and -o xml=FILE; portmuster writes no grepable output")),
     row("nmap", "-oS", Joined(any), Output("table")),
+    row("nmap", "-ox", Next, Output("xml")),
+    row("nmap", "-on", Next, Output("table")),
     row("masscan", "-oL", Joined(any), Output("list")),
     row("masscan", "-oJ", Joined(any), Output("jsonl")),
     row("masscan", "-oD", Joined(any), Output("jsonl")),
@@ -154,6 +163,12 @@ static OPTIONS: &[ForeignOption] = &[
     row("masscan", "--open-only", No, Words(&["--show", "open"])),
     row("", "--only-open", No, Words(&["--show", "open"])),
     row("", "--all", No, Words(&["--show", "all"])),
+    row("", "--only", Next, Same("--show WHICH")),
+    row("", "--filter", Next, Same("--show WHICH")),
+    row("", "--service", Next, Same("--show WHICH")),
+    row("", "--services", Next, Same("--show WHICH")),
+    row("", "--overwrite", No, Words(&["--force"])),
+    row("", "--banner", No, Needless(IDENTIFIES)),
     row("", "--fail-on", Next, Same("--forbid THINGS")),
     row("nmap", "--reason", No, Needless("rows always contain the reason")),
     row("masscan", "--banners", No, Needless(IDENTIFIES)),
@@ -310,18 +325,18 @@ impl ForeignOption {
     }
 
     /// Returns what to type in the place of the option that a word contains.
-    pub(crate) fn replacement(&self, word: &str, value: Option<&str>) -> Replacement {
+    pub(crate) fn substitute(&self, word: &str, value: Option<&str>) -> Substitute {
         if value.is_none() && matches!(self.value, Next | Joined(_)) {
             return match self.instead {
-                Needless(_) => Replacement::Words(Vec::new()),
-                Unsupported(_) => Replacement::Lost,
-                _ => Replacement::NoValue,
+                Needless(_) => Substitute::Words(Vec::new()),
+                Unsupported(_) => Substitute::Lost,
+                _ => Substitute::NoValue,
             };
         }
         let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        Replacement::Words(match (self.instead, value) {
+        Substitute::Words(match (self.instead, value) {
             (Needless(_), _) => Vec::new(),
-            (Unsupported(_), _) => return Replacement::Lost,
+            (Unsupported(_), _) => return Substitute::Lost,
             (Words(words), _) => owned(words),
             (Same(usage), value) => {
                 let name = usage.split(' ').next().unwrap_or(usage);
@@ -339,7 +354,7 @@ impl ForeignOption {
             }
             (Made(make, _), value) => match value.and_then(make) {
                 Some(words) => words,
-                None => return Replacement::Lost,
+                None => return Substitute::Lost,
             },
         })
     }
@@ -365,6 +380,7 @@ impl ForeignOption {
             Rest(is_rest) => word.strip_prefix(self.name).is_some_and(is_rest),
             Joined(is_rest) => {
                 name == self.name
+                    || name.strip_prefix('-') == Some(self.name)
                     || word
                         .strip_prefix(self.name)
                         .is_some_and(|rest| !rest.is_empty() && is_rest(rest))
@@ -395,134 +411,10 @@ fn is_long(word: &str) -> bool {
     word.starts_with("--") || word.len() > 3 && word.starts_with('-') && word.contains('=')
 }
 
-fn any(_: &str) -> bool {
-    true
-}
-
-/// Returns whether `-iL…` can't be meant as the option `-i` with the file `L…`.
-fn is_no_file_after_l(rest: &str) -> bool {
-    !Path::new(&format!("L{rest}")).exists()
-}
-
-/// Returns whether the word names a file to write to.
-fn is_output(word: &str) -> bool {
-    formats::of_file(word).is_some()
-}
-
-fn is_number(word: &str) -> bool {
-    let digits = word.trim_end_matches(['k', 'K', 'M']);
-    let starts_as_number = digits.starts_with(|first: char| first.is_ascii_digit());
-    starts_as_number && digits.parse::<f64>().is_ok()
-}
-
-fn is_ports(word: &str) -> bool {
-    word.parse::<Ports>().is_ok()
-}
-
-/// Returns whether the text consists of nmap's letters for kinds of scans.
-fn is_scan(rest: &str) -> bool {
-    !rest.is_empty() && rest.chars().all(|letter| "STVCAWMNXFYZIOU".contains(letter))
-}
-
-fn is_scan_with_udp(rest: &str) -> bool {
-    is_scan(rest) && rest.contains('U')
-}
-
-fn is_version_scan(rest: &str) -> bool {
-    is_scan(rest) && rest.contains(['V', 'C'])
-}
-
-fn is_ping(rest: &str) -> bool {
-    rest.starts_with(['n', 'N', '0', 'S', 'A', 'U', 'Y', 'E', 'P', 'M', 'R', 'O', 'D'])
-}
-
-fn is_debug_level(rest: &str) -> bool {
-    rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'd')
-}
-
-/// Returns whether the text consists of letters that netcat takes to find open ports, and more than one.
-fn is_netcat_scan(rest: &str) -> bool {
-    rest.len() > 1
-        && rest.contains('z')
-        && rest.chars().all(|letter| ['z', 'v', 'n'].contains(&letter))
-}
-
-fn is_timing(rest: &str) -> bool {
-    timing(rest).is_some()
-}
-
-/// Converts a value of `-T`, which is a name or a number of nmap's timing, a time in seconds of
-/// ssh-keyscan or a file of ssh-audit.
-fn timing(value: &str) -> Option<Vec<String>> {
-    let profile = |name: &str| Some(vec!["--profile".to_owned(), name.to_owned()]);
-    match value {
-        "0" | "1" | "2" | "paranoid" | "sneaky" | "polite" => profile("gentle"),
-        "3" | "normal" => profile("normal"),
-        "4" | "5" | "aggressive" | "insane" => profile("fast"),
-        _ if is_number(value) => seconds(value),
-        _ if is_file_name(value) => Some(vec!["-i".to_owned(), value.to_owned()]),
-        _ => None,
-    }
-}
-
-/// Converts a time whose unit is a second unless it names one.
-fn seconds(value: &str) -> Option<Vec<String>> {
-    let unit = if is_number(value) { "s" } else { "" };
-    let starts_as_time = value.starts_with(|first: char| first.is_ascii_digit());
-    starts_as_time.then(|| vec!["--timeout".to_owned(), format!("{value}{unit}")])
-}
-
-/// Converts targets or the name of a list of them.
-fn targets(value: &str) -> Option<Vec<String>> {
-    if is_file_name(value) {
-        return Some(vec!["-i".to_owned(), value.to_owned()]);
-    }
-    Some(vec![value.to_owned()])
-}
-
-/// Converts a range of ports or of addresses.
-fn range(value: &str) -> Option<Vec<String>> {
-    if is_ports(value) {
-        return Some(vec!["-p".to_owned(), value.to_owned()]);
-    }
-    Some(vec![value.to_owned()])
-}
-
-fn output_words(format: &str, file: Option<&str>) -> Vec<String> {
-    let value = file.map_or(format.to_owned(), |file| format!("{format}={file}"));
-    vec!["-o".to_owned(), value]
-}
-
-fn grepable(file: &str) -> Option<Vec<String>> {
-    Some(output_words("csv", Some(file)))
-}
-
-/// Converts the start of the file names of nmap's three outputs.
-fn all_outputs(start: &str) -> Option<Vec<String>> {
-    let table = output_words("table", Some(&format!("{start}.nmap")));
-    let xml = output_words("xml", Some(&format!("{start}.xml")));
-    Some([table, xml].concat())
-}
-
-/// Converts the name of a file to write to.
-fn output(file: &str) -> Option<Vec<String>> {
-    Some(output_words(formats::of_file(file)?, Some(file)))
-}
-
-/// Returns the format of this name in another program, or else the name.
-fn format_named(name: &str) -> String {
-    let known = match name.to_ascii_lowercase().as_str() {
-        "json" | "ndjson" | "jsonl" => "jsonl",
-        "text" | "txt" | "normal" => "table",
-        "grepable" | "list" => "list",
-        _ => return name.to_owned(),
-    };
-    known.to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats;
 
     #[test]
     fn replacements_name_formats_that_exist() {

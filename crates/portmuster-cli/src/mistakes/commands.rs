@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use super::{edit::Edit, nearest::nearest, targets};
+use super::{edit::Edit, nearest::nearest_or_longer, targets};
 use crate::command_line::{CommandLine, Role};
 
 /// The commands, the most used first.
@@ -162,7 +162,7 @@ pub(super) fn unknown_command(line: &CommandLine) -> Option<Edit> {
 /// Returns the command that a word probably means; `None`: none is near.
 fn command_like(word: &str) -> Option<&'static str> {
     let synonyms = SYNONYMS.iter().map(|(synonym, _)| *synonym);
-    let found = nearest(word, COMMANDS.into_iter().chain(synonyms))?;
+    let found = nearest_or_longer(word, COMMANDS.into_iter().chain(synonyms))?;
     let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == found);
     Some(synonym.map_or(found, |(_, command)| command))
 }
@@ -186,6 +186,20 @@ pub(super) fn targets_of_demo(line: &CommandLine) -> Option<Edit> {
     line.operands().find(|(_, word)| is_target(word))?;
     let words = line.replaced(command, 1, ["check".to_owned()]);
     Some(Edit::new("demo checks servers that it starts, and check checks targets", words))
+}
+
+/// Finds a single argument of `diff`, which compares two runs.
+pub(super) fn diff_of_one(line: &CommandLine) -> Option<Edit> {
+    line.command_name().filter(|name| *name == "diff")?;
+    let operands: Vec<_> = line.operands().collect();
+    let [(index, word)] = operands[..] else { return None };
+    let is_database = [".db", ".sqlite", ".sqlite3"].iter().any(|it| word.ends_with(it));
+    let runs = if is_database {
+        vec![format!("{word}#-2"), format!("{word}#last")]
+    } else {
+        word.split(',').map(str::to_owned).collect()
+    };
+    (runs.len() == 2).then(|| Edit::new("diff compares two runs", line.replaced(index, 1, runs)))
 }
 
 /// Finds two files of rows after `compare`, which compares methods.

@@ -5,8 +5,8 @@ use strsim::osa_distance;
 /// The fewest letters of a beginning that stands for the whole word.
 const BEGINNING_MIN: usize = 3;
 
-/// Returns the candidate that was probably meant: the first of those with the fewest edits, or one that
-/// the word is the beginning of. `None`: no candidate is near.
+/// Returns the candidate that was probably meant: the first of those with the fewest edits. `None`: no
+/// candidate is near.
 ///
 /// An edit inserts, removes or replaces a letter, or swaps two neighbours. A word of three to five
 /// letters may have one, a longer word two.
@@ -21,11 +21,19 @@ pub(super) fn nearest<'a>(
         3..=5 => 1,
         _ => 2,
     };
-    let distances = candidates.clone().map(|candidate| (osa_distance(&word, candidate), candidate));
+    let distances = candidates.map(|candidate| (osa_distance(&word, candidate), candidate));
     let near = distances.filter(|(distance, _)| *distance <= most);
-    let near = near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate);
-    let mut longer = candidates.filter(|it| length >= BEGINNING_MIN && it.starts_with(&word));
-    near.or_else(|| longer.next())
+    near.min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+}
+
+/// Returns the nearest candidate, or else the only one that begins with the word.
+pub(super) fn nearest_or_longer<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let is_long_enough = word.chars().count() >= BEGINNING_MIN;
+    let mut longer = candidates.clone().filter(|it| is_long_enough && it.starts_with(word));
+    nearest(word, candidates).or_else(|| longer.next().filter(|_| longer.next().is_none()))
 }
 
 #[cfg(test)]
@@ -39,7 +47,7 @@ mod tests {
             ("chekc", Some("check")),
             ("CHECK", Some("check")),
             ("explian", Some("explain")),
-            ("exp", Some("explain")),
+            ("exp", None),
             ("nmap", None),
             ("sacn", None),
             ("ma", None),
@@ -49,5 +57,15 @@ mod tests {
             assert_eq!(nearest(word, commands.into_iter()), expected, "{word}");
         }
         assert_eq!(nearest("bat", ["cat", "bar"].into_iter()), Some("cat"));
+    }
+
+    #[test]
+    fn only_candidate_that_begins_with_a_word_is_meant() {
+        let options = ["exclude", "exclude-file", "timeout", "ports"];
+        for (word, expected) in
+            [("time", Some("timeout")), ("exc", None), ("prots", Some("ports")), ("ti", None)]
+        {
+            assert_eq!(nearest_or_longer(word, options.into_iter()), expected, "{word}");
+        }
     }
 }

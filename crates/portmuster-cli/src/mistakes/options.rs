@@ -4,8 +4,8 @@ use std::{env, path::Path};
 
 use clap::{Arg, ArgAction};
 
-use super::{edit::Edit, nearest::nearest, targets};
-use crate::command_line::{CommandLine, extension, foreign::Replacement, takes_value};
+use super::{edit::Edit, nearest::nearest_or_longer, targets};
+use crate::command_line::{CommandLine, extension, foreign::Substitute, takes_value};
 
 /// Dashes that editors and web pages write in the place of `-` and `--`.
 const DASHES: [char; 6] = ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}'];
@@ -38,10 +38,10 @@ pub(super) fn foreign_option(line: &CommandLine) -> Option<Edit> {
     let value = option.value_in(word).or(in_next);
     let reason = option.reason(word);
     let replaced = |words| line.replaced(index, 1 + usize::from(in_next.is_some()), words);
-    Some(match option.replacement(word, value) {
-        Replacement::Words(words) => Edit::new(reason, replaced(words)),
-        Replacement::Lost => Edit::partial(reason, replaced(Vec::new())),
-        Replacement::NoValue => Edit::unknown(reason),
+    Some(match option.substitute(word, value) {
+        Substitute::Words(words) => Edit::new(reason, replaced(words)),
+        Substitute::Lost => Edit::partial(reason, replaced(Vec::new())),
+        Substitute::NoValue => Edit::unknown(reason),
     })
 }
 
@@ -90,7 +90,7 @@ pub(super) fn misspelled_option(line: &CommandLine) -> Option<Edit> {
     let (index, word) = flags.find(|(_, word)| is_long(word) && !is_known(line, word))?;
     let name = word[2..].split('=').next()?;
     let shown: Vec<_> = line.arguments().filter(|arg| !arg.is_hide_set()).collect();
-    let meant = nearest(name, shown.iter().filter_map(|arg| arg.get_long()))?;
+    let meant = nearest_or_longer(name, shown.iter().filter_map(|arg| arg.get_long()))?;
     let corrected = format!("--{meant}{}", &word[2 + name.len()..]);
     let reason = format!("{own} has no option --{name}");
     Some(Edit::new(reason, line.replaced(index, 1, [corrected])))
@@ -152,6 +152,13 @@ pub(super) fn resume_without_journal(line: &CommandLine) -> Option<Edit> {
     line.command_name().filter(|name| *name == "check")?;
     // A configuration file may name the journal.
     let has_file = line.ids().any(|id| id == "config_file") || env::var_os(CONFIG).is_some();
+    if let Some((_, journal)) = line.values("journal").next() {
+        let is_resume = |index: usize| line.ids_at(index).any(|id| id == "resume");
+        let repeated =
+            |&(index, word): &(usize, &str)| word == journal && index > 0 && is_resume(index - 1);
+        let (index, _) = line.operands().find(repeated)?;
+        return Some(Edit::new("--resume has no value", line.replaced(index, 1, [])));
+    }
     if has_file || line.ids().any(|id| id == "journal") {
         return None;
     }

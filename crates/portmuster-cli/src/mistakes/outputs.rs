@@ -1,6 +1,6 @@
 //! Mistakes about outputs.
 
-use super::{edit::Edit, nearest::nearest};
+use super::{edit::Edit, nearest::nearest_or_longer};
 use crate::{
     command_line::{CommandLine, Role, foreign::ForeignOption},
     formats,
@@ -81,7 +81,7 @@ pub(super) fn format_name(line: &CommandLine) -> Option<Edit> {
             return None;
         }
         let synonyms = SYNONYMS.iter().map(|(synonym, _)| *synonym);
-        let found = nearest(name, names().into_iter().chain(synonyms))?;
+        let found = nearest_or_longer(name, names().into_iter().chain(synonyms))?;
         let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == found);
         let meant = synonym.map_or(found, |(_, format)| format);
         names().contains(&meant).then_some((value, name, rest, meant))

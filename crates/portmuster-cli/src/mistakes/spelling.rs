@@ -93,7 +93,7 @@ fn meant(word: &str, kind: &ItemErrorKind) -> Option<Vec<String>> {
         ItemErrorKind::AfterBracket => {
             word.split_once(']').map(|(v6, rest)| format!("{v6}]:{rest}"))
         }
-        ItemErrorKind::Ipv6(_) => port_after_address(word),
+        ItemErrorKind::Ipv6(_) | ItemErrorKind::Prefix { .. } => port_after_address(word),
         ItemErrorKind::Ipv4(_) => {
             complete_network(word).or_else(|| word.strip_suffix('.').map(str::to_owned))
         }
@@ -152,6 +152,9 @@ fn ports_after_colons(word: &str) -> Option<String> {
 
 /// Returns an IPv6 address that a port follows, with brackets.
 fn port_after_address(word: &str) -> Option<String> {
+    if word.contains(']') {
+        return Some(format!("[{word}"));
+    }
     let (address, port) = word.rsplit_once(':')?;
     Some(format!("[{address}]:{port}"))
 }
@@ -182,13 +185,35 @@ fn pattern(word: &str) -> Option<Vec<String>> {
         let (list, end) = rest.split_once('}')?;
         Some((start, list, end))
     });
-    match braces.filter(|(_, list, _)| list.contains(',')) {
-        Some((start, list, end)) => {
-            let targets = list.split(',').map(|part| format!("{start}{part}{end}"));
-            Some(targets.collect()).filter(|targets: &Vec<_>| targets.len() <= PATTERN_MAX)
+    let is_numeric = |byte: u8| byte.is_ascii_digit() || b".,-:[]{}".contains(&byte);
+    let targets: Vec<_> = match braces.filter(|(_, list, _)| list.contains(',')) {
+        Some((start, list, end)) => list
+            .split(',')
+            .map(|part| format!("{start}{part}{end}"))
+            .take(PATTERN_MAX + 1)
+            .collect(),
+        None if word.bytes().all(is_numeric) => {
+            vec![word.replace(['[', ']', '{', '}'], "").replace("..", "-")]
         }
-        None => Some(vec![word.replace(['[', ']', '{', '}'], "").replace("..", "-")]),
-    }
+        None => numbered(word)?,
+    };
+    (targets.len() <= PATTERN_MAX).then_some(targets)
+}
+
+/// Returns the names of a pattern such as `web[1-3]` or `web{1..3}`.
+fn numbered(word: &str) -> Option<Vec<String>> {
+    let (start, rest) = word.split_once(['[', '{'])?;
+    let (range, end) = rest.split_once([']', '}'])?;
+    let (first, last) = range.split_once("..").or_else(|| range.split_once('-'))?;
+    let is_number = |text: &str| !text.starts_with('0') && text.len() <= 4;
+    let (first, last) = Some((first, last)).filter(|(a, b)| is_number(a) && is_number(b))?;
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    Some(
+        (first..=last)
+            .map(|number| format!("{start}{number}{end}"))
+            .take(PATTERN_MAX + 1)
+            .collect(),
+    )
 }
 
 /// Returns a word without quotation marks and brackets around it; `None`: it has none.
@@ -230,6 +255,10 @@ mod tests {
             ("fe80::1%eth0:22", "[fe80::1%eth0]:22"),
             ("10.0.0.1:22/tcp", "10.0.0.1:22"),
             ("10.0.0.1:22-", "10.0.0.1:22-65535"),
+            ("web[1-3]", "web1 web2 web3"),
+            ("web{9..10}.example:22", "web9.example:22 web10.example:22"),
+            ("::1]:22", "[::1]:22"),
+            ("2001:db8::/120:22", "[2001:db8::/120]:22"),
             ("db:", "db"),
             ("10.0.0.1:22:", "10.0.0.1:22"),
             ("10.0.0.1.", "10.0.0.1"),
@@ -243,9 +272,19 @@ mod tests {
 
     #[test]
     fn ambiguous_targets_are_left_alone() {
-        for word in
-            ["10.0.0.1,22", "::1:22", "10.0/24", "10.0.0.300", "-", "a..b", "[::1", "10.0.0.1:0"]
-        {
+        for word in [
+            "web[1-99]",
+            "web[a-c]",
+            "web[1-",
+            "10.0.0.1,22",
+            "::1:22",
+            "10.0/24",
+            "10.0.0.300",
+            "-",
+            "a..b",
+            "[::1",
+            "10.0.0.1:0",
+        ] {
             let kind = error(word).unwrap_or_else(|| panic!("{word} has an error"));
             assert_eq!(meant(word, &kind), None, "{word}");
         }

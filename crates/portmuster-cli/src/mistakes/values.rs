@@ -39,7 +39,15 @@ fn number_meant(text: &str, may_be_max: bool) -> Option<String> {
     let parts: Vec<_> = digits.split([',', '_', '\'']).collect();
     let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|it| it.is_ascii_digit());
     let is_valid = parts.iter().all(is_number) && parts[1..].iter().all(|it| it.len() == 3);
-    let meant = number.replace([',', '_', '\''], "");
+    let zeros = if number.ends_with('M') { "000000" } else { "000" };
+    let meant = match number.replace([',', '_', '\''], "") {
+        meant if may_be_max => meant,
+        // Other options take no thousands and millions.
+        meant => match meant.strip_suffix(['k', 'K', 'M']) {
+            Some(digits) => format!("{digits}{zeros}"),
+            None => meant,
+        },
+    };
     (is_valid && meant != text).then_some(meant)
 }
 
@@ -161,6 +169,8 @@ mod tests {
             ("1_000pps", true, Some("1000")),
             ("Unlimited", true, Some("max")),
             ("unlimited", false, None),
+            ("10k", false, Some("10000")),
+            ("1M", false, Some("1000000")),
             ("10", true, None),
             ("10k", true, None),
             ("max", true, None),

@@ -138,6 +138,9 @@ fn misused_colons(text: &str, host: &str, rest: &str) -> Option<ItemErrorKind> {
     if let Some(several) = several_targets(text) {
         return Some(several);
     }
+    if text.contains(']') {
+        return Some(ItemErrorKind::Ipv6(excerpt(text)));
+    }
     if text.contains([',', ';']) {
         return Some(ItemErrorKind::Separator(if text.contains(',') { ',' } else { ';' }));
     }
