@@ -208,7 +208,7 @@ fn changed_servers_are_reported() {
 
 /// End of the summary when one target may not have been reached by an incomplete run.
 const NOT_REACHED: &str = " 0 changed\n\
-    portmuster: 1 targets were not reached by an incomplete run, and are not compared\n";
+    portmuster: 1 target was not reached by an incomplete run, and is not compared\n";
 
 #[test]
 fn truncated_run_is_reported() {
@@ -250,7 +250,7 @@ fn invalid_run_error_names_line() {
         for arguments in [[&old, &bad], [&bad, &old]] {
             let ended = diff(&arguments.map(String::as_str));
             assert_eq!((ended.status, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
-            let start = format!("error: reading the run {bad}: {complaint}");
+            let start = format!("error: reading the run {bad:?}: {complaint}");
             assert!(ended.stderr.starts_with(&start), "{}", ended.stderr);
             assert!(!ended.stderr.contains('\u{1b}'), "{:?}", ended.stderr);
         }

@@ -153,9 +153,9 @@ fn closed_stdout_ends_quietly() {
 #[test]
 fn anything_but_one_target_exits_2() {
     for (target, message) in [
-        ("127.0.0.0/30", "is not exactly one target"),
+        ("127.0.0.0/30", "did you mean: portmuster check 127.0.0.0/30\n"),
         ("127.0.0.1", "did you mean: portmuster explain 127.0.0.1:22\n"),
-        ("127.0.0.1:22,23", "is not exactly one target"),
+        ("127.0.0.1:22,23", "did you mean: portmuster check 127.0.0.1:22,23\n"),
         ("127.0.0.1:x y", "column 11"),
     ] {
         let ended = explain(&[target]);
