@@ -89,9 +89,10 @@ pub(super) fn help_after_command(line: &CommandLine) -> Option<Edit> {
     let operands: Vec<_> = line.operands().collect();
     let (index, word) = match operands[..] {
         [(index, "help")] if index == command + 1 => (index, "--help"),
-        _ => match line.flags().find(|(_, word)| ["-?", "--usage"].contains(word))? {
-            (index, _) => (index, "--help"),
-        },
+        _ => {
+            let (index, _) = line.flags().find(|(_, word)| ["-?", "--usage"].contains(word))?;
+            (index, "--help")
+        }
     };
     let reason = format!("{:?} is no argument of {}", line.words()[index], line.words()[command]);
     Some(Edit::new(reason, line.replaced(index, 1, [word.to_owned()])))

@@ -29,13 +29,12 @@ pub(super) fn format_and_file(line: &CommandLine) -> Option<Edit> {
     let format = option.bare_format(typed, value)?;
     let without = CommandLine::new(line.replaced(index, 1 + usize::from(value.is_some()), []));
     let own = without.outputs().find(|(_, text)| !is_output(text));
-    let words = match own {
-        Some((value, file)) => without.with_value(value, &format!("{format}={file}")),
-        None => {
-            let mut others = foreign(&without).filter(|(_, _, option, _)| option.names_output());
-            let (index, file) = others.find_map(|(index, _, _, file)| Some((index, file?)))?;
-            without.replaced(index, 2, ["-o".to_owned(), format!("{format}={file}")])
-        }
+    let words = if let Some((value, file)) = own {
+        without.with_value(value, &format!("{format}={file}"))
+    } else {
+        let mut others = foreign(&without).filter(|(_, _, option, _)| option.names_output());
+        let (index, file) = others.find_map(|(index, _, _, file)| Some((index, file?)))?;
+        without.replaced(index, 2, ["-o".to_owned(), format!("{format}={file}")])
     };
     Some(Edit::new(format!("{typed} is not an option of check: an output is FORMAT=FILE"), words))
 }
@@ -77,7 +76,8 @@ pub(super) fn format_name(line: &CommandLine) -> Option<Edit> {
     let names = || if is_check { formats::names().to_vec() } else { vec!["table", "jsonl"] };
     let (value, name, rest, meant) = line.outputs().find_map(|(value, text)| {
         let (name, rest) = text.split_at(text.find('=').unwrap_or(text.len()));
-        if names().contains(&name) {
+        // A dot is part of the name of a file.
+        if names().contains(&name) || name.contains('.') {
             return None;
         }
         let synonyms = SYNONYMS.iter().map(|(synonym, _)| *synonym);

@@ -101,9 +101,9 @@ pub(super) fn exclude_after_exclude(line: &CommandLine) -> Option<Edit> {
     for (_, target) in operands.iter().filter(|(other, _)| *other != index) {
         set.add(target, None, &ports).ok()?;
     }
-    let before = set.len();
+    let before = set.exact_len()?;
     set.add(word, None, &ports).ok()?;
-    if before == 0 || set.len() != before {
+    if before == 0 || set.exact_len() != Some(before) {
         return None;
     }
     let reason = format!(

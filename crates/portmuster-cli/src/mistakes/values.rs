@@ -1,6 +1,6 @@
 //! Mistakes about values of options.
 
-use clap::Arg;
+use clap::{Arg, builder::PossibleValue};
 
 use super::{edit::Edit, nearest::nearest};
 use crate::command_line::{CommandLine, OptionValue, Role};
@@ -77,7 +77,7 @@ pub(super) fn misspelled_value(line: &CommandLine) -> Option<Edit> {
 fn value_meant(argument: &Arg, text: &str) -> Option<String> {
     let known: Vec<_> = argument.get_possible_values();
     let names: Vec<_> =
-        known.iter().filter(|it| !it.is_hide_set()).map(|it| it.get_name()).collect();
+        known.iter().filter(|it| !it.is_hide_set()).map(PossibleValue::get_name).collect();
     if names.is_empty() || text.is_empty() {
         return None;
     }

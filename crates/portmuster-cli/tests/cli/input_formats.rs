@@ -217,9 +217,7 @@ fn csv_is_read_by_header_or_column_option() {
 fn scan_reports_give_open_ports_or_hosts_with_ports_option() {
     assert_listed(NMAP, &[], &["127.0.9.1:2222 one.example"]);
     let ended = listed(NMAP, &[]);
-    assert!(
-        ended.stderr.contains("skipped in LIST: 1 host that is up and has no open TCP port")
-    );
+    assert!(ended.stderr.contains("skipped in LIST: 1 host that is up and has no open TCP port"));
     for ports in [&["-p22"][..], &["--ports", "22"]] {
         assert_listed(NMAP, ports, &["127.0.9.1:22 one.example", "127.0.9.2:22"]);
     }

@@ -210,8 +210,8 @@ fn likely_mistakes_are_reported() {
     assert!(ended.stderr.contains("is a public network and --rate is not set"), "{ended:?}");
     let ended = check([&arguments[..], &["--rate=10000"]].concat());
     assert!(!ended.stderr.contains("public"), "{ended:?}");
-    let ended = check(["::1:22", "-p22", "--source=127.0.0.1"]);
-    assert!(ended.stderr.contains("for port 22 of ::1 write [::1]:22"), "{ended:?}");
+    let ended = check(["::1:44", "-p44", "--source=127.0.0.1"]);
+    assert!(ended.stderr.contains("for port 44 of ::1 write [::1]:44"), "{ended:?}");
 }
 
 #[test]

@@ -84,6 +84,7 @@ pub(super) fn seconds(value: &str) -> Option<Vec<String>> {
 }
 
 /// Converts targets or the name of a list of them.
+#[expect(clippy::unnecessary_wraps, reason = "other functions of the table may fail")]
 pub(super) fn targets(value: &str) -> Option<Vec<String>> {
     if is_file_name(value) {
         return Some(vec!["-i".to_owned(), value.to_owned()]);
@@ -92,6 +93,7 @@ pub(super) fn targets(value: &str) -> Option<Vec<String>> {
 }
 
 /// Converts a range of ports or of addresses.
+#[expect(clippy::unnecessary_wraps, reason = "other functions of the table may fail")]
 pub(super) fn range(value: &str) -> Option<Vec<String>> {
     if is_ports(value) {
         return Some(vec!["-p".to_owned(), value.to_owned()]);
@@ -104,11 +106,13 @@ pub(super) fn output_words(format: &str, file: Option<&str>) -> Vec<String> {
     vec!["-o".to_owned(), value]
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "other functions of the table may fail")]
 pub(super) fn grepable(file: &str) -> Option<Vec<String>> {
     Some(output_words("csv", Some(file)))
 }
 
 /// Converts the start of the file names of nmap's three outputs.
+#[expect(clippy::unnecessary_wraps, reason = "other functions of the table may fail")]
 pub(super) fn all_outputs(start: &str) -> Option<Vec<String>> {
     let table = output_words("table", Some(&format!("{start}.nmap")));
     let xml = output_words("xml", Some(&format!("{start}.xml")));
