@@ -182,7 +182,10 @@ fn unresolved_name_passes_require_verdict_only_when_allowed() {
 #[test]
 fn run_without_any_answer_fails_despite_allow() {
     for (arguments, status) in [
-        ("inventory.txt --forbid telnet --require-verdict --allow unresolved,excluded", 1),
+        (
+            "no-such-name.invalid:23 --forbid telnet --require-verdict --allow unresolved,excluded",
+            1,
+        ),
         ("v4.example -6 --forbid telnet --require-verdict --allow excluded", 2),
         ("v4.example -6 --forbid telnet", 2),
     ] {
@@ -360,10 +363,11 @@ fn invalid_gate_options_are_refused_before_connecting() {
     let server = start(Behaviour::Ssh);
     for (arguments, complaint) in [
         (
-            &["--forbid=telnets"][..],
+            &["--forbid=mainframes"][..],
             "[possible values: open, ssh, ssh-throttled, ssh-broken, telnet, ",
         ),
-        (&["--forbid=telnet,"], "a value is required for '--forbid"),
+        (&["--forbid=telnets"], "is not a value of --forbid: write telnet"),
+        (&["--forbid=telnet,"], "is not a value of --forbid: write telnet"),
         (&["--forbid=telnet", "--no-probe"], "--forbid telnet can't be detected with --no-probe"),
         (
             &["--forbid=ssh-1,weak-kex", "--no-kex"],

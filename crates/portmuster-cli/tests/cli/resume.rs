@@ -470,7 +470,7 @@ fn run_that_could_not_be_resumed_is_refused_at_start() {
     }
     let ended = check(["127.0.0.1:1", "--resume"]);
     assert_eq!(ended.status, Some(2));
-    assert!(ended.stderr.contains("--journal <FILE>"), "{ended:?}");
+    assert!(ended.stderr.contains("--journal FILE --resume"), "{ended:?}");
 }
 
 #[test]

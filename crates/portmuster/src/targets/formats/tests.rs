@@ -162,7 +162,7 @@ const NMAP_XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 
 #[test]
 fn nmap_xml_is_read_as_open_ports_or_as_hosts() {
-    let nothing_open = "1 hosts that are up and have no open TCP port (-p LIST checks ports of \
+    let nothing_open = "1 host that is up and has no open TCP port (-p LIST checks ports of \
                         every host that is up)";
     let open = (vec!["10.0.0.1:22,2222 one".to_owned()], vec![nothing_open.to_owned()]);
     assert_eq!(read(NMAP_XML, InputFormat::NmapXml), open);
