@@ -2,8 +2,8 @@
 # Installs the Debian packages of the programs that the tests start: servers on loopback, shells and
 # tools. Run it as root:
 #
-#     sh xtask/install-servers.sh openssh-server dropbear-bin telnetd-ssl busybox-static python3 iproute2 nftables \
-#         bash zsh fish groff-base libxml2-utils nmap-common python3-libnmap python3-nmap \
+#     sh xtask/install-servers.sh openssh-server dropbear-bin telnetd-ssl inetutils-telnetd busybox-static \
+#         python3 iproute2 nftables bash zsh fish groff-base libxml2-utils nmap-common python3-libnmap python3-nmap \
 #         python3-prometheus-client python3-junitparser python3-jsonschema ndiff xsltproc python3-venv \
 #         chromium nodejs npm
 #
@@ -50,10 +50,22 @@ install_busybox() {
     install -m 755 "$downloads/busybox" /usr/local/sbin/busybox-static
 }
 
+# The package inetutils-telnetd conflicts with telnetd-ssl, and the tests need both.
+install_inetutils() {
+    (cd "$downloads" && apt-get download inetutils-telnetd)
+    dpkg-deb --fsys-tarfile "$downloads"/inetutils-telnetd_*.deb |
+        tar -xO --wildcards '*/sbin/telnetd' >"$downloads/telnetd"
+    install -m 755 "$downloads/telnetd" /usr/local/sbin/inetutils-telnetd
+}
+
 packages=
 for package; do
     case $package in
     busybox-static) install_busybox ;;
+    inetutils-telnetd)
+        install_inetutils
+        packages="$packages libcom-err2 libk5crypto3 libkrb5-3 libtinfo6"
+        ;;
     *) packages="$packages $package" ;;
     esac
 done

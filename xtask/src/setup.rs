@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dropbear", "dropbear-bin"),
     ("dropbearkey", "dropbear-bin"),
     ("in.telnetd", "telnetd-ssl"),
+    ("inetutils-telnetd", "inetutils-telnetd"),
     ("busybox-static", "busybox-static"),
     ("python3", "python3"),
     ("ip", "iproute2"),
@@ -215,10 +216,11 @@ fn create_sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 23] = [
+    const PACKAGES: [&str; 24] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
+        "inetutils-telnetd",
         "busybox-static",
         "python3",
         "iproute2",

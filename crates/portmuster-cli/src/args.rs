@@ -21,6 +21,7 @@ mod list;
 mod output;
 mod pages;
 mod profile;
+mod recog;
 mod report;
 mod reports;
 mod selection;

@@ -36,6 +36,7 @@ use crate::{
 /// The arguments or the input are invalid; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config()?).preflight()?;
+    let checker = checker.identifying(check.recog.fingerprints()?);
     let gates = gate::create(check)?;
     let input = Input::read(check)?;
     let reads = ReadFiles::of(check);

@@ -34,6 +34,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The arguments are invalid; nothing was sent.
 pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     let checker = Checker::new(explain.config()?);
+    let checker = checker.identifying(explain.recog.fingerprints()?);
     let target = target(&explain.target)?;
     let mut excludes = Excludes::new();
     if let Some(family) = explain.family.other() {

@@ -34,6 +34,7 @@ impl ReadFiles {
         check.inputs.iter().for_each(|path| files.add(path, "an input"));
         check.selection.exclude_file.iter().for_each(|path| files.add(path, "an exclude file"));
         check.config_file.iter().for_each(|path| files.add(path, "the configuration file"));
+        check.recog.files().for_each(|path| files.add(path, "a file of fingerprints"));
         files
     }
 

@@ -17,6 +17,7 @@ use crate::{
     outcome::{Account, Certainty, NetworkLoss, Outcome, PortState, Reason, Verdict},
     positions::{Positions, SettledTracker, Unsettled},
     schedule::{SilentState, Stopped},
+    software::{Fingerprints, Identifier},
     targets::{Excludes, Host, Target},
     workers::Program,
 };
@@ -126,6 +127,7 @@ pub struct Checker {
     size: Option<Size>,
     workers: Option<Program>,
     scope: RunScope,
+    fingerprints: Fingerprints,
 }
 
 impl Checker {
@@ -133,7 +135,8 @@ impl Checker {
     /// starts.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, size: None, workers: None, scope: RunScope::default() }
+        let (scope, fingerprints) = (RunScope::default(), Fingerprints::built_in());
+        Self { config, size: None, workers: None, scope, fingerprints }
     }
 
     /// Determines how many workers this machine allows now, instead of when a run starts.
@@ -186,6 +189,13 @@ impl Checker {
         Self { scope: RunScope { excludes: Arc::new(excludes), ..self.scope }, ..self }
     }
 
+    /// Sets the fingerprints that name the software of servers. By default these are the
+    /// [built-in](Fingerprints::built_in) ones.
+    #[must_use]
+    pub fn identifying(self, fingerprints: Fingerprints) -> Self {
+        Self { fingerprints, ..self }
+    }
+
     /// Resumes another run: skips the targets at the positions that it has
     /// [settled](Outcomes::settled). The other targets keep their positions.
     ///
@@ -232,11 +242,13 @@ impl Checker {
         let targets = boxed(targets);
         let run = self.start(known_length(&targets))?;
         let (settled, silent) = (self.scope.settled.clone(), self.scope.silent.clone());
-        if settled.is_empty() {
-            return Ok(Outcomes::running(run, targets, settled, silent));
-        }
-        let targets = Box::new(Unsettled::new(targets, &settled));
-        Ok(Outcomes::running(run, targets, settled, silent))
+        let targets = match settled.is_empty() {
+            true => targets,
+            false => Box::new(Unsettled::new(targets, &settled)),
+        };
+        let mut outcomes = Outcomes::running(run, targets, settled, silent);
+        outcomes.identifier = Identifier::new(self.fingerprints.clone());
+        Ok(outcomes)
     }
 
     /// Starts the threads of a run with so many positions; `None` if their number is unknown.
@@ -267,6 +279,7 @@ pub struct Outcomes {
     source: Source,
     batch: vec::IntoIter<Outcome>,
     settled: SettledTracker,
+    identifier: Identifier,
     account: Account,
     certainty: Option<Certainty>,
     silent: SilentState,
@@ -349,8 +362,9 @@ impl Outcomes {
     }
 
     fn next_of_batch(&mut self) -> Option<Outcome> {
-        let outcome = self.batch.next()?;
+        let mut outcome = self.batch.next()?;
         self.settled.record_outcome(outcome.position);
+        self.identifier.identify(&mut outcome);
         Some(outcome)
     }
 
@@ -480,6 +494,7 @@ impl From<Source> for Outcomes {
             source,
             batch: Vec::new().into_iter(),
             settled: SettledTracker::default(),
+            identifier: Identifier::default(),
             account: Account::default(),
             certainty: None,
             silent: SilentState::default(),

@@ -4,8 +4,12 @@ use std::fs;
 
 use crate::{
     history::ChangeKind,
-    outcome::{Fault, KexFailure, PortState, Reason, Rule, Service, TelnetOption, Verb, Weakness},
+    outcome::{
+        Fault, KexFailure, PortState, Reason, Rule, Service, TelnetEncryption, TelnetOption, Verb,
+        Weakness,
+    },
     sink::Csv,
+    software::known_telnet_daemons,
 };
 
 /// Returns the part of a page under this heading, up to the next heading.
@@ -48,6 +52,9 @@ fn every_value_of_a_row_is_documented() {
     assert_lists("verdicts.md", "The rule that decided", Rule::ALL.map(Rule::name));
     assert_lists("outputs.md", "Findings", Weakness::ALL.map(Weakness::name));
     assert_lists("outputs.md", "Missing offers", KexFailure::ALL.map(KexFailure::name));
+    assert_lists("software.md", "Telnet daemons", known_telnet_daemons());
+    let encryption = TelnetEncryption::ALL.map(TelnetEncryption::name);
+    assert_lists("software.md", "Encryption", encryption);
     let reasons = Reason::FIXED.map(|(_, name)| name).into_iter();
     let reasons = reasons.chain(Fault::ALL.map(Fault::name)).chain(["errno-N"]);
     assert_lists("outputs.md", "Reasons", reasons);

@@ -73,6 +73,7 @@ mod schedule;
 #[doc(hidden)]
 pub mod simulator;
 pub mod sink;
+pub mod software;
 #[cfg(feature = "stream")]
 mod stream;
 pub mod targets;
@@ -106,6 +107,7 @@ const _: () = {
     shared::<(TargetSet, targets::Targets, targets::Excludes, gates::Gates, gates::GateReport)>();
     shared::<(history::RunResults, history::Changes, workers::Workers)>();
     shared::<(StartError, ConfigError, ExcludeError, UnknownName, targets::LineError)>();
+    shared::<(outcome::Software, software::Fingerprints, software::RecogError)>();
     shared::<(history::RowError, journal::JournalError, workers::WorkersError)>();
     moved::<(Outcomes, journal::Journal, journal::JournaledRun)>();
     moved::<(

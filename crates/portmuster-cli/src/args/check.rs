@@ -20,6 +20,7 @@ use super::{
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
     profile::ProfileArgs,
+    recog::RecogArgs,
     reports::ReportArgs,
     selection::Selection,
     settings::build,
@@ -111,6 +112,9 @@ occurs twice is checked twice."
 
     #[command(flatten)]
     pub(crate) probe: ProbeArgs,
+
+    #[command(flatten)]
+    pub(crate) recog: RecogArgs,
 
     #[command(flatten)]
     pub(crate) limits: TimeLimits,

@@ -7,6 +7,7 @@ use portmuster::{Config, Method, config::Addresses};
 
 use super::{
     conversation::{SpeakFirstArgs, TimeLimits, greeting_or_kex},
+    recog::RecogArgs,
     selection::Family,
     settings::build,
 };
@@ -45,6 +46,9 @@ pub(crate) struct Explain {
 
     #[command(flatten)]
     active: SpeakFirstArgs,
+
+    #[command(flatten)]
+    pub(crate) recog: RecogArgs,
 
     #[command(flatten)]
     pub(crate) family: Family,

@@ -6,7 +6,10 @@ use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use portmuster::{
     Outcome, Verdict,
-    outcome::{KexInit, KeyExchange, NameList, Part, Rule, ServiceDetails, Weakness},
+    outcome::{
+        KexInit, KeyExchange, NameList, Part, Rule, ServiceDetails, Software, TelnetDaemon,
+        Weakness,
+    },
     sink::{escape, escape_line, wrap},
 };
 
@@ -157,6 +160,9 @@ impl Rendering {
         if let Some(details) = &verdict.details {
             self.details(details);
         }
+        if let Some(encryption) = verdict.telnet_encryption() {
+            self.field("encryption", encryption);
+        }
     }
 
     fn details(&mut self, details: &ServiceDetails) {
@@ -166,6 +172,9 @@ impl Rendering {
             if let Some(comment) = &identification.comment {
                 self.field("comment", escape(comment));
             }
+        }
+        if let Some(software) = &details.software {
+            self.software(software);
         }
         match &details.key_exchange {
             KeyExchange::NotAsked => {}
@@ -178,9 +187,32 @@ impl Rendering {
             self.field("protocol", protocol);
         }
         self.items("options", &details.options);
+        if let Some(daemon) = details.telnet_daemon {
+            let TelnetDaemon { name, confidence_percent, .. } = daemon;
+            self.field("daemon", format!("{name} ({confidence_percent} %), by its options"));
+        }
         for &weakness in &details.findings {
             self.finding(weakness, details.key_exchange.kex_init());
         }
+    }
+
+    /// Renders what a fingerprint says of the software, and its name.
+    fn software(&mut self, software: &Software) {
+        let Software { vendor, product, version, os, device, cpe, fingerprint, .. } = software;
+        let facts = [
+            ("vendor", vendor),
+            ("product", product),
+            ("release", version),
+            ("system", os),
+            ("device", device),
+            ("cpe", cpe),
+        ];
+        for (name, fact) in facts {
+            if let Some(fact) = fact {
+                self.field(name, escape_line(fact.as_bytes()));
+            }
+        }
+        self.field("fingerprint", escape_line(fingerprint.as_bytes()));
     }
 
     /// Renders the algorithms that a server offers.

@@ -8,6 +8,7 @@ use portmuster::{
     gates::{Forbidden, Inconclusive},
     journal::RunIdentity,
     sink::SCHEMA,
+    software::Fingerprints,
     targets::Order,
 };
 
@@ -24,7 +25,8 @@ use crate::{
 /// A setting is invalid.
 pub(super) fn identity(check: &Check, input: &Input) -> anyhow::Result<RunIdentity> {
     let targets = targets(check, input).into_iter();
-    Ok(RunIdentity::new(targets.chain(attempts(&check.config()?)).chain(rows(check))))
+    let settings = targets.chain(attempts(&check.config()?)).chain(rows(check));
+    Ok(RunIdentity::new(settings.chain(fingerprints(&check.recog.fingerprints()?))))
 }
 
 /// Returns the settings that select the targets.
@@ -92,6 +94,12 @@ fn rows(check: &Check) -> [(&'static str, String); 4] {
         ("require-verdict", yes_or_no(*require_verdict)),
         ("allow", joined(allow.iter().copied().map(Inconclusive::name))),
     ]
+}
+
+/// Returns the fingerprints in addition to the built-in ones; nothing if there are none, so that a run of
+/// an earlier version can resume.
+fn fingerprints(fingerprints: &Fingerprints) -> Option<(&'static str, String)> {
+    fingerprints.recog_hash().map(|hash| ("recog", format!("{hash:016x}")))
 }
 
 fn joined(names: impl Iterator<Item = &'static str>) -> String {

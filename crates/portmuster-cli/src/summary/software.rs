@@ -1,6 +1,6 @@
-//! How many open ports have each ssh software.
+//! How many open ports have each software.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::{borrow::Cow, cmp::Reverse, collections::HashMap};
 
 use portmuster::{
     Outcome,
@@ -15,7 +15,8 @@ const NAMES_MAX: usize = 4096;
 /// The most columns of a name.
 const NAME_COLUMNS: usize = 40;
 
-/// The number of open ports by the software in their ssh identification.
+/// The number of open ports by their software: as a fingerprint names it, or else as the ssh
+/// identification does.
 #[derive(Debug, Default)]
 pub(crate) struct SoftwareCounts {
     counts: HashMap<Box<[u8]>, u64>,
@@ -24,13 +25,10 @@ pub(crate) struct SoftwareCounts {
 }
 
 impl SoftwareCounts {
-    /// Counts the software of an ssh server.
+    /// Counts the software of a server.
     pub(crate) fn add(&mut self, outcome: &Outcome) {
-        let details = outcome.verdict.details.as_deref();
-        let Some(identification) = details.and_then(|it| it.identification.as_ref()) else {
-            return;
-        };
-        let name = &identification.software[..];
+        let Some(name) = name(outcome) else { return };
+        let name = &*name;
         if let Some(count) = self.counts.get_mut(name) {
             *count += 1;
         } else if self.counts.len() < NAMES_MAX {
@@ -50,6 +48,22 @@ impl SoftwareCounts {
         });
         top(names, self.uncounted, "of other software")
     }
+}
+
+/// Returns the name of the software of a server, with its version if that is known; `None`: nothing names
+/// it.
+fn name(outcome: &Outcome) -> Option<Cow<'_, [u8]>> {
+    let details = outcome.verdict.details.as_deref()?;
+    let known = details.software.as_deref().and_then(|software| {
+        let product = software.product.as_ref()?;
+        Some(match &software.version {
+            Some(version) => format!("{product} {version}"),
+            None => product.clone(),
+        })
+    });
+    let identification = details.identification.as_ref();
+    let claimed = || identification.map(|it| Cow::Borrowed(&it.software[..]));
+    known.map(|name| Cow::Owned(name.into_bytes())).or_else(claimed)
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ const HEADER: &str = "schema,host,port,open,state,reason,address,\
     service,banner,banner_base64,ssh_protocol,ssh_software,ssh_comment,\
     kex_algorithms,host_key_algorithms,ciphers_client_to_server,ciphers_server_to_client,\
     macs_client_to_server,macs_server_to_client,compression_client_to_server,compression_server_to_client,\
-    kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence,rule\n";
+    kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence,rule,\
+    vendor,product,version,os,device,cpe,fingerprint,\
+    telnet_daemon,telnet_daemon_confidence_percent,telnet_encryption\n";
 
 /// One CSV line. `None` is an empty field.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -52,6 +54,16 @@ pub(crate) struct CsvRow {
     pub(crate) time: String,
     pub(crate) evidence: Option<String>,
     pub(crate) rule: Option<String>,
+    pub(crate) vendor: Option<String>,
+    pub(crate) product: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) os: Option<String>,
+    pub(crate) device: Option<String>,
+    pub(crate) cpe: Option<String>,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) telnet_daemon: Option<String>,
+    pub(crate) telnet_daemon_confidence_percent: Option<u8>,
+    pub(crate) telnet_encryption: Option<String>,
 }
 
 impl CsvRow {
@@ -97,6 +109,16 @@ impl CsvRow {
             // `assert_same` compares the evidence as JSON.
             evidence: None,
             rule: text(&row.rule),
+            vendor: text(&row.vendor),
+            product: text(&row.product),
+            version: text(&row.version),
+            os: text(&row.os),
+            device: text(&row.device),
+            cpe: text(&row.cpe),
+            fingerprint: text(&row.fingerprint),
+            telnet_daemon: text(&row.telnet_daemon),
+            telnet_daemon_confidence_percent: row.telnet_daemon_confidence_percent,
+            telnet_encryption: text(&row.telnet_encryption),
         }
     }
 }

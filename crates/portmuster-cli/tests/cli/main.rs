@@ -62,6 +62,7 @@ mod signals;
 mod sinkholes;
 mod sinks;
 mod slow_servers;
+mod software;
 mod summary;
 mod summary_file;
 mod tables;

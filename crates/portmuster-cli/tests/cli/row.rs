@@ -41,6 +41,16 @@ pub(crate) struct Row {
     pub(crate) time: String,
     pub(crate) evidence: Option<Evidence>,
     pub(crate) rule: Option<String>,
+    pub(crate) vendor: Option<String>,
+    pub(crate) product: Option<String>,
+    pub(crate) version: Option<String>,
+    pub(crate) os: Option<String>,
+    pub(crate) device: Option<String>,
+    pub(crate) cpe: Option<String>,
+    pub(crate) fingerprint: Option<String>,
+    pub(crate) telnet_daemon: Option<String>,
+    pub(crate) telnet_daemon_confidence_percent: Option<u8>,
+    pub(crate) telnet_encryption: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -107,7 +117,18 @@ impl Row {
         assert!(!has_kexinit || service == Some("ssh"), "{self:?}");
         assert!(self.telnet_options.is_none() || service == Some("telnet"), "{self:?}");
         assert_eq!(self.protocol.is_some(), service == Some("other"), "{self:?}");
-        assert!(self.findings.is_none() || service == Some("ssh"), "{self:?}");
+        assert!(self.findings.is_none() || matches!(service, Some("ssh" | "telnet")), "{self:?}");
+        let facts = [&self.vendor, &self.product, &self.version, &self.os, &self.device];
+        let has_facts = facts.iter().any(|fact| fact.is_some());
+        assert_eq!(has_facts, self.fingerprint.is_some(), "{self:?}");
+        assert!(self.cpe.is_none() || has_facts, "{self:?}");
+        assert_eq!(service == Some("telnet"), self.telnet_encryption.is_some(), "{self:?}");
+        assert!(self.telnet_daemon.is_none() || service == Some("telnet"), "{self:?}");
+        let confidence = self.telnet_daemon_confidence_percent;
+        assert_eq!(self.telnet_daemon.is_some(), confidence.is_some(), "{self:?}");
+        assert!(confidence.is_none_or(|percent| (1..=100).contains(&percent)), "{self:?}");
+        let is_named = matches!(service, Some("ssh" | "telnet" | "telnet-likely"));
+        assert!(!has_facts || is_named, "{self:?}");
         if let Some(evidence) = &self.evidence {
             assert_eq!(self.rule.as_ref(), Some(&evidence.rule), "{self:?}");
         }

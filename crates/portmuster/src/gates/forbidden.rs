@@ -28,7 +28,7 @@ pub enum Forbidden {
     Open,
     /// A service. [Ssh](Service::Ssh) includes [throttled ssh](Service::SshThrottled).
     Service(Service),
-    /// A weakness of an ssh server.
+    /// A weakness of an ssh or telnet server.
     Weakness(Weakness),
     /// Any weakness of a group.
     Group(WeaknessGroup),
@@ -38,7 +38,7 @@ named_enum! {
     /// A group of weaknesses that one name forbids.
     #[non_exhaustive]
     pub enum WeaknessGroup: "group of weaknesses" {
-        /// Every weakness.
+        /// Every weakness but the reasons to look, which must be named themselves: `telnet-new-environ`.
         All = "weak",
         /// Weak methods of key exchange.
         Kex = "weak-kex",
@@ -105,7 +105,7 @@ impl Forbidden {
 
 /// Returns whether detecting all of these weaknesses requires the algorithms of the server.
 pub(super) fn needs_kex_init(weaknesses: &[Weakness]) -> bool {
-    weaknesses.iter().any(|&weakness| weakness != Weakness::Ssh1)
+    weaknesses.iter().any(|weakness| weakness.is_of_algorithms())
 }
 
 impl WeaknessGroup {
@@ -113,7 +113,22 @@ impl WeaknessGroup {
     #[must_use]
     pub fn weaknesses(self) -> &'static [Weakness] {
         match self {
-            Self::All => &Weakness::ALL,
+            Self::All => &[
+                Weakness::Ssh1,
+                Weakness::Terrapin,
+                Weakness::NoEncryption,
+                Weakness::NoIntegrity,
+                Weakness::Group1Sha1,
+                Weakness::Sha1Kex,
+                Weakness::SshDss,
+                Weakness::Sha1Signatures,
+                Weakness::Rc4,
+                Weakness::Des,
+                Weakness::TripleDes,
+                Weakness::ShortBlock,
+                Weakness::Cbc,
+                Weakness::Md5,
+            ],
             Self::Kex => &[Weakness::Group1Sha1, Weakness::Sha1Kex],
             Self::HostKey => &[Weakness::SshDss, Weakness::Sha1Signatures],
             Self::Cipher => &[
@@ -189,7 +204,11 @@ mod tests {
         let parts = WeaknessGroup::ALL.into_iter().filter(|&group| group != WeaknessGroup::All);
         let covered: BTreeSet<_> = parts.flat_map(WeaknessGroup::weaknesses).copied().collect();
         let others = Weakness::ALL.into_iter().filter(|weakness| !covered.contains(weakness));
-        assert_eq!(others.collect::<Vec<_>>(), [Weakness::Ssh1, Weakness::Terrapin]);
+        let alone = [Weakness::Ssh1, Weakness::Terrapin, Weakness::TelnetNewEnviron];
+        assert_eq!(others.collect::<Vec<_>>(), alone);
+        let all = WeaknessGroup::All.weaknesses();
+        let advice = Weakness::ALL.into_iter().filter(|weakness| !all.contains(weakness));
+        assert_eq!(advice.collect::<Vec<_>>(), [Weakness::TelnetNewEnviron]);
     }
 
     #[test]

@@ -108,11 +108,16 @@ fn is_ssh(result: &TargetResult) -> bool {
 /// Returns the findings of `one` that `other` lacks, if the algorithms of `other` are known.
 fn findings_only_in(one: &TargetResult, other: &TargetResult) -> Vec<Box<str>> {
     // The identification is enough to recognise this weakness.
-    let is_comparable = |finding: &str| other.has_kex_init || finding == Weakness::Ssh1.name();
+    let is_comparable = |finding: &str| other.has_kex_init || !is_of_algorithms(finding);
     let findings = one.findings.iter().filter(|finding| is_comparable(finding));
     findings.filter(|finding| !other.findings.contains(finding)).cloned().collect()
 }
 
 fn identification(result: &TargetResult) -> [Option<&str>; 3] {
     [&result.ssh_protocol, &result.ssh_software, &result.ssh_comment].map(Option::as_deref)
+}
+
+/// Returns whether a finding is seen only in the algorithms of an ssh server.
+fn is_of_algorithms(finding: &str) -> bool {
+    finding.parse().map_or(true, Weakness::is_of_algorithms)
 }

@@ -2,12 +2,16 @@
 //!
 //! Invariant: every value is owned and of bounded size, because the probe limits what it reads.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
     evidence::Evidence,
     identification::Identification,
     kex_init::{KexInit, KeyExchange},
+    software::Software,
+    telnet_daemon::TelnetDaemon,
     telnet_option::TelnetOption,
     weakness::Weakness,
 };
@@ -30,10 +34,17 @@ pub struct ServiceDetails {
     /// [`Service::ClosedEarly`](crate::Service::ClosedEarly) reacted only after the client had sent an
     /// empty line.
     pub answers_empty_line: bool,
-    /// Weaknesses of the ssh server.
+    /// Weaknesses of the ssh or telnet server.
     pub findings: Vec<Weakness>,
     /// The recorded conversation; `None` unless recording was requested.
     pub evidence: Option<Evidence>,
+    /// The software of the server; `None` if no fingerprint names it. It is added where the outcomes of a
+    /// run are taken, so worker processes never send it.
+    #[serde(skip)]
+    pub software: Option<Arc<Software>>,
+    /// Which daemon the telnet server is; `None` if it is not known. It is added with the software.
+    #[serde(skip)]
+    pub telnet_daemon: Option<TelnetDaemon>,
 }
 
 impl ServiceDetails {

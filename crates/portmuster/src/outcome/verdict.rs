@@ -12,6 +12,8 @@ use super::{
     reason::Reason,
     rule::Rule,
     service::Service,
+    software::Software,
+    telnet_daemon::TelnetEncryption,
     weakness::Weakness,
 };
 
@@ -124,10 +126,30 @@ impl Verdict {
         }
     }
 
-    /// Returns the weaknesses of the ssh server; none of any other server.
+    /// Returns the weaknesses of the ssh or telnet server; none of any other server.
     #[must_use]
     pub fn findings(&self) -> &[Weakness] {
         self.details.as_ref().map_or(&[], |details| &details.findings)
+    }
+
+    /// Returns the software of the server; `None` if no fingerprint names it.
+    #[must_use]
+    pub fn software(&self) -> Option<&Software> {
+        self.details.as_ref().and_then(|details| details.software.as_deref())
+    }
+
+    /// Returns whether the telnet server offers to encrypt the session; `None`: it is another server.
+    #[must_use]
+    pub fn telnet_encryption(&self) -> Option<TelnetEncryption> {
+        /// The options `encrypt` (RFC 2946) and `start-tls`.
+        const ENCRYPTION: [u8; 2] = [38, 46];
+
+        if self.service != Some(Service::Telnet) {
+            return None;
+        }
+        let mut options = self.details.iter().flat_map(|details| &details.options);
+        let is_offered = options.any(|option| ENCRYPTION.contains(&option.number));
+        Some(if is_offered { TelnetEncryption::Offered } else { TelnetEncryption::No })
     }
 
     /// Returns whether the empty line that a silent server was sent may have prevented its

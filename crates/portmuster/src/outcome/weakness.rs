@@ -1,4 +1,4 @@
-//! Weaknesses of ssh servers, in one table with reasons and sources.
+//! Weaknesses of ssh and telnet servers, in one table with reasons and sources.
 //!
 //! To add a weakness, add a variant, and a row in [`TABLE`].
 
@@ -7,11 +7,13 @@ use std::collections::BTreeSet;
 use super::{
     identification::Identification,
     kex_init::{KexInit, NameList},
+    telnet_option::{TelnetOption, Verb},
 };
 use crate::named_enum::named_enum;
 
 named_enum! {
-    /// A weakness of an ssh server: a protocol version or algorithms that it offers.
+    /// A weakness of an ssh server, which is a protocol version or algorithms that it offers, or a reason to
+    /// look at a telnet server.
     #[non_exhaustive]
     pub enum Weakness: "weakness" {
         /// Protocol version 1.
@@ -42,6 +44,9 @@ named_enum! {
         Cbc = "cbc",
         /// Message authentication codes with MD5.
         Md5 = "md5",
+        /// A telnet server that asks for environment variables before the login, which is a reason to find
+        /// out which one it is.
+        TelnetNewEnviron = "telnet-new-environ",
     }
 }
 
@@ -67,6 +72,8 @@ enum Criterion {
     Cipher(fn(&str) -> bool),
     /// By the name of a MAC in either direction.
     Mac(fn(&str) -> bool),
+    /// By an option that a telnet server requests.
+    TelnetRequest(u8),
 }
 
 /// The countermeasure against Terrapin, which servers signal among their key exchange methods
@@ -86,7 +93,23 @@ impl Weakness {
         self.row().source
     }
 
-    /// Returns the weaknesses in what a server sent.
+    /// Returns the weaknesses in the options of a telnet server.
+    pub(crate) fn all_in_telnet(options: &[TelnetOption]) -> Vec<Self> {
+        let applies = |weakness: &Self| match weakness.row().criterion {
+            Criterion::TelnetRequest(number) => {
+                options.contains(&TelnetOption { verb: Verb::Do, number })
+            }
+            _ => false,
+        };
+        Self::ALL.into_iter().filter(applies).collect()
+    }
+
+    /// Returns whether it is one of ssh servers, seen in the algorithms that they offer.
+    pub(crate) fn is_of_algorithms(self) -> bool {
+        !matches!(self.row().criterion, Criterion::Version1 | Criterion::TelnetRequest(_))
+    }
+
+    /// Returns the weaknesses in what an ssh server sent.
     pub(crate) fn all_in(identification: &Identification, kex_init: Option<&KexInit>) -> Vec<Self> {
         let applies = |weakness: &Self| match weakness.row().criterion {
             Criterion::Version1 => identification.has_version_1(),
@@ -101,7 +124,7 @@ impl Weakness {
         let ciphers = [&kex_init.ciphers_client_to_server, &kex_init.ciphers_server_to_client];
         let macs = [&kex_init.macs_client_to_server, &kex_init.macs_server_to_client];
         let mut names = match self.row().criterion {
-            Criterion::Version1 => Vec::new(),
+            Criterion::Version1 | Criterion::TelnetRequest(_) => Vec::new(),
             Criterion::Terrapin => vulnerable_to_terrapin(kex_init),
             Criterion::Kex(is_weak) => matching([&kex_init.kex], is_weak),
             Criterion::HostKey(is_weak) => matching([&kex_init.host_keys], is_weak),
@@ -207,6 +230,13 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
          should not use it",
         "RFC 6151 §2.3",
         Criterion::Mac(|name| name.contains("md5")),
+    ),
+    row(
+        Weakness::TelnetNewEnviron,
+        "it reads environment variables before the login, as telnetd of GNU inetutils does, which has had \
+         two serious errors before the login: find out which daemon it is and whether it is corrected",
+        "RFC 1572; CVE-2026-24061 and CVE-2026-32746 (reasons to look)",
+        Criterion::TelnetRequest(39),
     ),
 ];
 
@@ -383,6 +413,19 @@ mod tests {
         assert_eq!(weak("", "", "aes256-cbc", "hmac-sha1"), ["cbc"]);
         assert_eq!(weak("", "", "", "hmac-md5-96"), ["md5"]);
         assert_eq!(weak("", "", "none", "none"), ["no-encryption", "no-integrity"]);
+    }
+
+    #[test]
+    fn request_for_environment_variables_is_a_finding() {
+        let option = |verb, number| TelnetOption { verb, number };
+        let found = |options: &[TelnetOption]| Weakness::all_in_telnet(options);
+        assert_eq!(
+            found(&[option(Verb::Do, 24), option(Verb::Do, 39)]),
+            [Weakness::TelnetNewEnviron]
+        );
+        assert_eq!(found(&[option(Verb::Will, 39), option(Verb::Do, 36)]), []);
+        let text = Weakness::TelnetNewEnviron.why();
+        assert!(!text.contains("vulnerable"), "an option proves no error: {text}");
     }
 
     #[test]

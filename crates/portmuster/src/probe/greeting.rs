@@ -5,7 +5,7 @@ use super::{
     limits::{BANNER_MAX, BYTES_MAX, LINES_MAX},
     plain, prompt, screen, ssh, telnet,
 };
-use crate::outcome::{Rule, Service, ServiceDetails};
+use crate::outcome::{Rule, Service, ServiceDetails, Weakness};
 
 /// What follows from one more byte of a greeting.
 pub(super) enum GreetingStep {
@@ -317,8 +317,9 @@ impl Greeting {
         match service {
             Service::Telnet => {
                 let options = self.telnet.options().to_vec();
-                judgement(self.screen.text())
-                    .with_details(ServiceDetails { options, ..ServiceDetails::default() })
+                let findings = Weakness::all_in_telnet(&options);
+                let details = ServiceDetails { options, findings, ..ServiceDetails::default() };
+                judgement(self.screen.text()).with_details(details)
             }
             Service::TelnetLikely => judgement(self.screen.text()),
             _ if self.is_binary => judgement(&self.raw),

@@ -9,7 +9,7 @@ use super::{
 
 /// The names of the columns: the field names in JSON, in the same order. New columns are appended, so
 /// that the position of a column never changes.
-pub(crate) const COLUMNS: [&str; 33] = [
+pub(crate) const COLUMNS: [&str; 43] = [
     "schema",
     "host",
     "port",
@@ -43,6 +43,16 @@ pub(crate) const COLUMNS: [&str; 33] = [
     "time",
     "evidence",
     "rule",
+    "vendor",
+    "product",
+    "version",
+    "os",
+    "device",
+    "cpe",
+    "fingerprint",
+    "telnet_daemon",
+    "telnet_daemon_confidence_percent",
+    "telnet_encryption",
 ];
 
 /// The value of one column in one row.
@@ -105,6 +115,16 @@ pub(super) fn column_values<'a>(row: &'a Row<'_>) -> [ColumnValue<'a>; COLUMNS.l
             .as_ref()
             .map_or(ColumnValue::Empty, |evidence| ColumnValue::Json(to_escaped_json(evidence))),
         word(row.rule),
+        text(row.vendor),
+        text(row.product),
+        text(row.version),
+        text(row.os),
+        text(row.device),
+        text(row.cpe),
+        text(row.fingerprint),
+        word(row.telnet_daemon),
+        number(row.telnet_daemon_confidence_percent),
+        word(row.telnet_encryption),
     ]
 }
 
@@ -122,6 +142,10 @@ fn row_text<'a>(text: Option<&'a RowText<'_>>) -> ColumnValue<'a> {
         Some(RowText::Utf8(text)) => ColumnValue::Text((*text).into()),
         Some(RowText::Escaped(text)) => ColumnValue::Escaped(text),
     }
+}
+
+fn number<'a>(number: Option<u8>) -> ColumnValue<'a> {
+    number.map_or(ColumnValue::Empty, |number| ColumnValue::Number(number.into()))
 }
 
 fn milliseconds<'a>(milliseconds: Option<f64>) -> ColumnValue<'a> {

@@ -202,13 +202,16 @@ fn begins_formula(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
         characters::is_hidden,
         outcome::{
-            Identification, KexInit, KeyExchange, NameList, PortState, Reason, TelnetOption, Verb,
+            Identification, KexInit, KeyExchange, NameList, PortState, Reason, Software,
+            TelnetOption, Verb,
         },
         sink::{
             first_error::tests::{FailsOnce, assert_earlier},
@@ -253,9 +256,9 @@ mod tests {
             [
                 Csv::header().trim_end(),
                 "1,db.example,22,false,closed,refused,10.0.0.5,,,,,,,,,,,,,,,,,,,,,3,,1,\
-                 2026-11-18T11:06:40.120Z,,",
+                 2026-11-18T11:06:40.120Z,,,,,,,,,,,,",
                 "1,db.example,22,false,unresolved,no-such-name,,,,,,,,,,,,,,,,,,,,,,,,0,\
-                 2026-11-18T11:06:40.120Z,,",
+                 2026-11-18T11:06:40.120Z,,,,,,,,,,,,",
             ]
         );
     }
@@ -271,6 +274,8 @@ mod tests {
             ("label", "core, \"sw1\""),
             ("connect_ms", "0.412"),
             ("rule", "identification"),
+            ("os", "Debian 9"),
+            ("fingerprint", "openssh-debian"),
         ] {
             assert_eq!(field(&outcome, column), expected);
         }
@@ -368,6 +373,7 @@ mod tests {
             [e, f, g, h] in [names(), names(), names(), names()],
             (other_protocol, numbers) in (string(), any::<Vec<u8>>()),
             part in bytes(),
+            (version, fingerprint) in (string(), string()),
         ) -> Outcome {
             let mut outcome = samples::everything();
             outcome.target = crate::Target::from((host, 22));
@@ -388,6 +394,10 @@ mod tests {
             }));
             let option = |number| TelnetOption { verb: Verb::Will, number };
             details.options = numbers.into_iter().map(option).collect();
+            let mut named = Software::default();
+            named.version = Some(version);
+            named.fingerprint = fingerprint;
+            details.software = Some(Arc::new(named));
             details.protocol = Some(other_protocol);
             details.evidence.as_mut().expect("the sample has evidence").parts[0].bytes = part;
             outcome

@@ -20,7 +20,7 @@ use super::{short_text::ShortText, text::escape};
 use crate::{
     outcome::{
         Evidence, KexFailure, KeyExchange, NameList, Outcome, Part, Rule, Service, ServiceDetails,
-        Side, Verdict, Weakness,
+        Side, TelnetEncryption, Verdict, Weakness,
     },
     targets::Host,
 };
@@ -104,7 +104,7 @@ pub struct Row<'a> {
     /// The protocol of the service `other`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<&'a str>,
-    /// The weaknesses of the ssh server, if there are any.
+    /// The weaknesses of the ssh or telnet server, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<Vec<&'static str>>,
     /// Milliseconds until the connection was accepted.
@@ -129,6 +129,36 @@ pub struct Row<'a> {
     /// The rule that decided on the service. Absent unless open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<&'static str>,
+    /// The maker of the software, or of the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<&'a str>,
+    /// The software of the server, as a fingerprint names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<&'a str>,
+    /// The version of the software, as the server states it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<&'a str>,
+    /// The operating system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<&'a str>,
+    /// The kind or the model of the device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<&'a str>,
+    /// The name in the Common Platform Enumeration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpe: Option<&'a str>,
+    /// The fingerprint that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<&'a str>,
+    /// Which daemon the telnet server is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telnet_daemon: Option<&'static str>,
+    /// How certain the daemon is, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telnet_daemon_confidence_percent: Option<u8>,
+    /// Whether the telnet server offers to encrypt the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telnet_encryption: Option<&'static str>,
 }
 
 /// A text chosen by the server, which need not be UTF-8. All formats write it alike; the banner
@@ -188,6 +218,7 @@ impl<'a> From<&'a Outcome> for Row<'a> {
         let details = verdict.details.as_deref().unwrap_or(&NO_DETAILS);
         let identification = details.identification.as_ref();
         let kex_init = details.key_exchange.kex_init();
+        let software = details.software.as_deref();
         let host = host(&outcome.target.host);
         let address = outcome.endpoint.map(|endpoint| match outcome.target.host {
             Host::Address(ip) if ip == endpoint.ip() => host.clone(),
@@ -229,6 +260,16 @@ impl<'a> From<&'a Outcome> for Row<'a> {
             time: timestamp(outcome.time),
             evidence: details.evidence.as_ref().and_then(|it| evidence(verdict, it)),
             rule: verdict.rule.map(Rule::name),
+            vendor: software.and_then(|it| it.vendor.as_deref()),
+            product: software.and_then(|it| it.product.as_deref()),
+            version: software.and_then(|it| it.version.as_deref()),
+            os: software.and_then(|it| it.os.as_deref()),
+            device: software.and_then(|it| it.device.as_deref()),
+            cpe: software.and_then(|it| it.cpe.as_deref()),
+            fingerprint: software.map(|it| &*it.fingerprint),
+            telnet_daemon: details.telnet_daemon.map(|it| it.name),
+            telnet_daemon_confidence_percent: details.telnet_daemon.map(|it| it.confidence_percent),
+            telnet_encryption: verdict.telnet_encryption().map(TelnetEncryption::name),
         }
     }
 }

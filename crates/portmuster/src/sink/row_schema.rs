@@ -6,8 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::row::SCHEMA;
 use crate::{
-    outcome::{Fault, KexFailure, PortState, Reason, Rule, Service, Side, Weakness},
+    outcome::{
+        Fault, KexFailure, PortState, Reason, Rule, Service, Side, TelnetEncryption, Weakness,
+    },
     probe::known_protocols,
+    software::known_telnet_daemons,
 };
 
 /// A field of a row.
@@ -35,7 +38,7 @@ use Presence::{Always, Open, Sometimes};
 
 /// The fields, in the order of a row.
 #[rustfmt::skip]
-const FIELDS: [Field; 33] = [
+const FIELDS: [Field; 43] = [
     field("schema", Always, "The version of the fields.", || json!({ "const": SCHEMA })),
     field("host", Always, "The host as it was named: an address or a name.", text),
     field("port", Always, "The TCP port.", || json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
@@ -60,7 +63,7 @@ const FIELDS: [Field; 33] = [
     field("kex_missing", Sometimes, "Why the lists are absent although they were asked for.", || one_of(KexFailure::ALL.map(KexFailure::name))),
     field("telnet_options", Sometimes, "The options that a telnet server offered (will) or requested (do).", || list_of(&json!({ "type": "string", "pattern": "^(will|do) " }))),
     field("protocol", Sometimes, "The protocol of the service other.", || one_of(known_protocols())),
-    field("findings", Sometimes, "The weaknesses of an ssh server.", || list_of(&one_of(Weakness::ALL.map(Weakness::name)))),
+    field("findings", Sometimes, "The weaknesses of an ssh or telnet server.", || list_of(&one_of(Weakness::ALL.map(Weakness::name)))),
     field("connect_ms", Open, "Milliseconds until the connection was accepted.", milliseconds),
     field("first_byte_ms", Sometimes, "Milliseconds until the first byte arrived.", milliseconds),
     field("total_ms", Sometimes, "Milliseconds until the verdict. Absent if no connection was tried.", milliseconds),
@@ -69,6 +72,16 @@ const FIELDS: [Field; 33] = [
     field("time", Always, "The time of the verdict: UTC, with milliseconds.", || json!({ "type": "string", "format": "date-time" })),
     field("evidence", Sometimes, "The conversation, if recording was requested.", evidence),
     field("rule", Open, "The rule that decided on the service.", rule),
+    field("vendor", Sometimes, "The maker of the software, or of the device.", text),
+    field("product", Sometimes, "The software of the server, as a fingerprint names it.", text),
+    field("version", Sometimes, "The version of the software, as the server states it.", text),
+    field("os", Sometimes, "The operating system.", text),
+    field("device", Sometimes, "The kind or the model of the device.", text),
+    field("cpe", Sometimes, "The name of the software, the system or the device in the Common Platform Enumeration.", text),
+    field("fingerprint", Sometimes, "The fingerprint that names the software.", text),
+    field("telnet_daemon", Sometimes, "Which daemon a telnet server is, by the order of its options.", || one_of(known_telnet_daemons())),
+    field("telnet_daemon_confidence_percent", Sometimes, "How certain the daemon is, in percent.", || json!({ "type": "integer", "minimum": 1, "maximum": 100 })),
+    field("telnet_encryption", Sometimes, "Whether a telnet server offers to encrypt the session.", || one_of(TelnetEncryption::ALL.map(TelnetEncryption::name))),
 ];
 
 const fn field(

@@ -1,12 +1,15 @@
 //! Sample outcomes for the tests of all formats.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     outcome::{
         Account, Evidence, Identification, KexInit, KeyExchange, NameList, Outcome, Part,
-        PortState, Reason, Rule, Service, ServiceDetails, Side, TelnetOption, Times, Verb, Verdict,
-        Weakness,
+        PortState, Reason, Rule, Service, ServiceDetails, Side, Software, TelnetDaemon,
+        TelnetOption, Times, Verb, Verdict, Weakness,
     },
     sink::interface::Ending,
     targets::Target,
@@ -70,10 +73,26 @@ pub(crate) fn everything() -> Outcome {
             ],
             left_out: 3,
         }),
+        software: Some(Arc::new(software())),
+        telnet_daemon: Some(TelnetDaemon { name: "netkit", confidence_percent: 90 }),
     };
     let mut outcome = open(b"SSH-2.0-OpenSSH_7.4 a comment", Some(details));
     outcome.target.label = Some("core, \"sw1\"".into());
     outcome
+}
+
+/// Returns software of which everything is known.
+fn software() -> Software {
+    let text = |text: &str| Some(text.to_owned());
+    Software {
+        vendor: text("OpenBSD"),
+        product: text("OpenSSH"),
+        version: text("7.4"),
+        os: text("Debian 9"),
+        device: text("router"),
+        cpe: text("cpe:/a:openbsd:openssh:7.4"),
+        fingerprint: "openssh-debian".to_owned(),
+    }
 }
 
 fn part(side: Side, bytes: &[u8]) -> Part {

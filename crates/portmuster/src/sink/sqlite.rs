@@ -1,6 +1,6 @@
 //! A `SQLite` database of runs.
 //!
-//! Schema version 3, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
+//! Schema version 4, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
 //!
 //! | `runs` | |
 //! |---|---|

@@ -196,7 +196,7 @@ pub(super) mod tests {
             (samples::everything(), r#"<port protocol="tcp" portid="22"><state state="open""#),
             (
                 samples::everything(),
-                r#"<service name="ssh" product="OpenSSH" version="7.4 a comment" extrainfo="protocol 2.0" method="probed" conf="10"/>"#,
+                r#"<service name="ssh" product="OpenSSH" version="7.4 a comment" extrainfo="protocol 2.0" ostype="Debian 9" method="probed" conf="10"><cpe>cpe:/a:openbsd:openssh:7.4</cpe></service>"#,
             ),
             (
                 samples::everything(),

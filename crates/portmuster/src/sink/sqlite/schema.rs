@@ -1,7 +1,8 @@
 //! The schema of the database: creates, checks and upgrades its tables.
 //!
-//! Schema version 1 lacks the column `rule`, and version 2 the columns of `runs` after `left`. An older database gets missing columns in the
-//! transaction that begins or resumes a run; reading it changes nothing.
+//! Schema version 1 lacks the column `rule`, version 2 the columns of `runs` after `left`, and version 3 the
+//! columns of `outcomes` after `rule`. An older database gets missing columns in the transaction that begins
+//! or resumes a run; reading it changes nothing.
 
 use std::{fs::File, io::Read, path::Path};
 
@@ -76,6 +77,7 @@ fn declaration(field: &str) -> &'static str {
     match field {
         "host" | "state" | "reason" | "time" => "TEXT NOT NULL",
         "port" | "open" | "attempts" => "INTEGER NOT NULL",
+        "telnet_daemon_confidence_percent" => "INTEGER",
         "connect_ms" | "first_byte_ms" | "total_ms" => "REAL",
         _ => "TEXT",
     }

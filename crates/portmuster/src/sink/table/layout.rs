@@ -27,6 +27,12 @@ pub(super) const LABEL_COLUMNS_NARROW: usize = 10;
 /// Terminals with fewer columns beside the label are narrow.
 pub(super) const NARROW: usize = 80;
 
+/// Terminals with this many columns beside the label have a column for the software.
+const WIDE: usize = 120;
+
+/// The columns of the software.
+const SOFTWARE_COLUMNS: usize = 30;
+
 /// The fewest columns that a long target leaves to the last column.
 const LAST_COLUMNS_MIN: usize = 12;
 
@@ -66,6 +72,7 @@ struct Cells<'a> {
     state: &'a str,
     service: &'a str,
     ms: &'a str,
+    software: &'a str,
 }
 
 impl Layout {
@@ -77,7 +84,14 @@ impl Layout {
     /// Returns the header, without a line end.
     pub(super) fn header(&self) -> String {
         let (state, service) = if self.is_narrow() { ("RESULT", "") } else { ("STATE", "SERVICE") };
-        let cells = Cells { target: "TARGET", label: "LABEL", state, service, ms: "MS" };
+        let cells = Cells {
+            target: "TARGET",
+            label: "LABEL",
+            state,
+            service,
+            ms: "MS",
+            software: "SOFTWARE",
+        };
         let cells = self.cells(&cells);
         let last = self.fit(&cells, |columns| shorten("GREETING OR REASON", columns).into_owned());
         let bold = self.paint.style(Style::new().bold());
@@ -98,6 +112,7 @@ impl Layout {
             state: verdict.state.name(),
             service: verdict.service.map_or("", Service::name),
             ms: &ms,
+            software: &software(verdict),
         });
         let last = self.fit(&cells, |columns| last_column(verdict, columns));
         let row = if last.is_empty() { cells.trim_end() } else { &cells };
@@ -106,19 +121,32 @@ impl Layout {
     }
 
     fn is_narrow(&self) -> bool {
-        let labels = if self.has_labels { LABEL_COLUMNS + 1 } else { 0 };
-        self.width.is_some_and(|width| width < NARROW + labels)
+        self.width.is_some_and(|width| width < NARROW + self.label_columns())
+    }
+
+    /// Returns whether there is a column for the software.
+    fn has_software(&self) -> bool {
+        self.width.is_some_and(|width| width >= WIDE + self.label_columns())
+    }
+
+    fn label_columns(&self) -> usize {
+        if self.has_labels { LABEL_COLUMNS + 1 } else { 0 }
     }
 
     /// Formats all columns of a row but the last. A narrow terminal shows neither the time nor that a
     /// port with a service is open.
-    fn cells(&self, Cells { target, label, state, service, ms }: &Cells<'_>) -> String {
-        let (target_columns, label_columns, result) = if self.is_narrow() {
+    fn cells(&self, cells: &Cells<'_>) -> String {
+        let Cells { target, label, state, service, ms, software } = cells;
+        let (target_columns, label_columns, mut result) = if self.is_narrow() {
             let result = if service.is_empty() { state } else { service };
             (TARGET_COLUMNS_NARROW, LABEL_COLUMNS_NARROW, format!("{result:<13} "))
         } else {
             (TARGET_COLUMNS, LABEL_COLUMNS, format!("{state:<10} {service:<13} {ms:>9}  "))
         };
+        if self.has_software() {
+            result += &pad(&shorten(software, SOFTWARE_COLUMNS), SOFTWARE_COLUMNS);
+            result += "  ";
+        }
         let label = match (self.has_labels, self.width) {
             (false, _) => String::new(),
             (true, None) => format!(" {}", pad(label, label_columns)),
@@ -161,6 +189,15 @@ pub(super) fn address_of_name(outcome: &Outcome) -> Option<IpAddr> {
         (Host::Name(_), Some(endpoint)) => Some(endpoint.ip()),
         _ => None,
     }
+}
+
+/// Names the daemon of a telnet server and the software; empty if neither is known.
+fn software(verdict: &Verdict) -> String {
+    let details = verdict.details.as_deref();
+    let daemon = details.and_then(|details| details.telnet_daemon).map(|daemon| daemon.name);
+    let software = verdict.software().map(|it| escape_line(it.describe().as_bytes()));
+    let known = [daemon.map(str::to_owned), software].into_iter().flatten();
+    known.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// Describes an open port by its greeting and findings, and any other by the reason for its state.

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     outcome::{
         Identification, KexInit, NameList, Outcome, PortState, Reason, Service, ServiceDetails,
-        Weakness,
+        Software, Weakness,
     },
     sink::{json::to_escaped_json, row::Row, text::escape},
     targets::Host,
@@ -139,18 +139,32 @@ fn write_service(markup: &mut Markup, service: Service, details: &ServiceDetails
     let Some((name, confidence)) = service.nmap_name() else { return };
     let protocol = details.protocol.as_deref().filter(|_| service == Service::Other);
     let name = protocol.map_or(name.into(), escape_for_xml);
-    let version = details.identification.as_ref().map(ServiceVersion::new);
+    let software = details.software.as_deref();
+    let claimed = details.identification.as_ref().map(ServiceVersion::new);
+    let version = claimed.or_else(|| software.map(ServiceVersion::of)).unwrap_or_default();
+    let fact = |fact: Option<&String>| {
+        fact.map_or(String::new(), |it| escape_bytes_for_xml(it.as_bytes()).into())
+    };
+    let system = fact(software.and_then(|it| it.os.as_ref()));
+    let cpe = fact(software.and_then(|it| it.cpe.as_ref()));
+    let ServiceVersion { product, version, info } = &version;
+    let all =
+        [("product", product), ("version", version), ("extrainfo", info), ("ostype", &system)];
+    let present = all.into_iter().filter(|(_, value)| !value.is_empty());
     let mut attributes = vec![("name", &*name)];
-    if let Some(ServiceVersion { product, version, info }) = &version {
-        let all = [("product", product), ("version", version), ("extrainfo", info)];
-        let present = all.into_iter().filter(|(_, value)| !value.is_empty());
-        attributes.extend(present.map(|(key, value)| (key, &**value)));
-    }
+    attributes.extend(present.map(|(key, value)| (key, &**value)));
     attributes.extend([("method", "probed"), ("conf", confidence)]);
-    markup.empty("service", &attributes);
+    if cpe.is_empty() {
+        markup.empty("service", &attributes);
+        return;
+    }
+    markup.open("service", &attributes);
+    markup.text("cpe", &[], &cpe);
+    markup.close("service");
 }
 
-/// The software of an ssh identification, split into nmap's attributes and escaped for XML.
+/// The software of a server in nmap's attributes, escaped for XML.
+#[derive(Default)]
 struct ServiceVersion {
     product: String,
     version: String,
@@ -158,6 +172,16 @@ struct ServiceVersion {
 }
 
 impl ServiceVersion {
+    /// Takes the software that a fingerprint names.
+    fn of(software: &Software) -> Self {
+        let text = |text: &Option<String>| {
+            text.as_ref().map_or(String::new(), |text| escape_bytes_for_xml(text.as_bytes()).into())
+        };
+        let (product, version) = (text(&software.product), text(&software.version));
+        Self { product, version, info: text(&software.device) }
+    }
+
+    /// Splits the software of an ssh identification.
     fn new(identification: &Identification) -> Self {
         let software = escape_bytes_for_xml(&identification.software);
         let comment = escape_bytes_for_xml(identification.comment.as_deref().unwrap_or_default());
@@ -241,6 +265,15 @@ fn write_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails
         ("rule", verdict.rule.map(|rule| rule.name().to_owned())),
         ("findings", joined(findings.collect())),
         ("telnet_options", joined(details.options.iter().map(ToString::to_string).collect())),
+        ("telnet_daemon", details.telnet_daemon.map(|it| it.name.to_owned())),
+        ("telnet_encryption", verdict.telnet_encryption().map(|it| it.name().to_owned())),
+        (
+            "fingerprint",
+            details
+                .software
+                .as_deref()
+                .map(|it| escape_bytes_for_xml(it.fingerprint.as_bytes()).into()),
+        ),
         ("label", outcome.target.label.as_deref().map(|label| escape_for_xml(label).into_owned())),
         ("evidence", evidence.map(|json| escape_forbidden(&json))),
     ];

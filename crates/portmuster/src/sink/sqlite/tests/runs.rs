@@ -45,6 +45,8 @@ fn fields_are_stored_in_their_columns() {
         ("telnet_options", "will echo do terminal-type"),
         ("label", "core, \"sw1\""),
         ("rule", "identification"),
+        ("version", "7.4"),
+        ("os", "Debian 9"),
         ("evidence ->> '$.parts[0].side'", "server"),
         ("typeof(connect_ms) || typeof(open) || typeof(position)", "realintegerinteger"),
     ] {

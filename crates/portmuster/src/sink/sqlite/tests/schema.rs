@@ -10,7 +10,7 @@ use super::read;
 use super::scratch::{ScratchDatabase, ending, prepare};
 use crate::{
     outcome::{Certainty, Look},
-    sink::{ResumableSink, Sink, samples},
+    sink::{ResumableSink, Sink, columns::COLUMNS, samples},
 };
 
 /// The database of version 0.1.0 with an unfinished run.
@@ -65,6 +65,8 @@ fn read_schema(file: &Path) -> (u32, usize, Vec<Option<String>>) {
 }
 
 const OLD_COLUMNS: usize = 34;
+/// The fields of a row without `schema`, and three columns more.
+const COLUMNS_NOW: usize = COLUMNS.len() - 1 + 3;
 
 #[test]
 fn begin_upgrades_an_older_schema() {
@@ -76,7 +78,7 @@ fn begin_upgrades_an_older_schema() {
     sink.checkpoint().expect("there is room");
     drop(sink);
     let rule = Some("identification".to_owned());
-    assert_eq!(read_schema(&old.file()), (SCHEMA_VERSION, OLD_COLUMNS + 1, vec![None, None, rule]));
+    assert_eq!(read_schema(&old.file()), (SCHEMA_VERSION, COLUMNS_NOW, vec![None, None, rule]));
 }
 
 /// Version 2 has every column of outcomes, and the columns of runs up to `left`.
@@ -119,7 +121,7 @@ fn resume_upgrades_an_older_schema() {
     sink.checkpoint().expect("there is room");
     drop(sink);
     let rule = Some("identification".to_owned());
-    assert_eq!(read_schema(&old.file()), (SCHEMA_VERSION, OLD_COLUMNS + 1, vec![None, rule]));
+    assert_eq!(read_schema(&old.file()), (SCHEMA_VERSION, COLUMNS_NOW, vec![None, rule]));
     let database = old.connect();
     assert_eq!(schema::writer(&database).as_deref(), Some(env!("CARGO_PKG_VERSION")));
 }
@@ -145,7 +147,7 @@ fn kill_leaves_the_old_or_the_new_schema() {
     assert_eq!(copy(), before);
     let prepared = prepare(&old.file()).expect("the file is a database");
     let committed = prepared.commit().expect("there is room");
-    assert_eq!(copy(), (SCHEMA_VERSION, OLD_COLUMNS + 1, vec![None, None]));
+    assert_eq!(copy(), (SCHEMA_VERSION, COLUMNS_NOW, vec![None, None]));
     drop(committed);
 }
 
