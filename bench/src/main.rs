@@ -40,6 +40,7 @@ mod remote;
 mod row;
 mod section;
 mod silent;
+mod software;
 mod span;
 mod watch;
 
@@ -80,6 +81,8 @@ enum BenchCommand {
     Reading(reading::ReadingOptions),
     /// Measure silent networks up to 100,000,000 targets, in virtual time
     Growth(growth::GrowthOptions),
+    /// Measure what naming the software of a server costs
+    Software(software::SoftwareOptions),
     /// Compare the pace of the Python package with that of Python's own library
     Python(python::PythonOptions),
     /// Compare the pace with that of other programs, each at its best setting
@@ -141,6 +144,7 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Found(options) => found::run(options, &mut harness)?,
         BenchCommand::Reading(options) => reading::run(options, &mut harness)?,
         BenchCommand::Growth(options) => growth::run(options, &mut harness)?,
+        BenchCommand::Software(options) => software::run(options, &mut harness)?,
         BenchCommand::Python(options) => python::run(options, &mut harness)?,
         BenchCommand::Peers(options) => peers::run(options, &mut harness)?,
         BenchCommand::Page(options) => page::run(options, &harness)?,

@@ -97,6 +97,15 @@ fn million_keeps_all_attempts_in_flight_with_few_descriptors() {
 }
 
 #[test]
+fn software_names_banners_with_the_built_in_fingerprints() {
+    let text = printed("software --banners 800");
+    let what = "µs of CPU for a banner, built-in fingerprints";
+    assert_eq!(count(&text, &[what, "at most 20"]), 1, "{text}");
+    assert!(text.contains("built-in fingerprints: 600 of 800 are known"), "{text}");
+    assert!(text.contains("the fingerprints of Recog: --recog names no folder"), "{text}");
+}
+
+#[test]
 fn growth_runs_every_size_in_little_memory() {
     let text = printed("growth --largest 20000");
     for targets in ["10000", "20000"] {

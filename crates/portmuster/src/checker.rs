@@ -242,10 +242,8 @@ impl Checker {
         let targets = boxed(targets);
         let run = self.start(known_length(&targets))?;
         let (settled, silent) = (self.scope.settled.clone(), self.scope.silent.clone());
-        let targets = match settled.is_empty() {
-            true => targets,
-            false => Box::new(Unsettled::new(targets, &settled)),
-        };
+        let is_new = settled.is_empty();
+        let targets = if is_new { targets } else { Box::new(Unsettled::new(targets, &settled)) };
         let mut outcomes = Outcomes::running(run, targets, settled, silent);
         outcomes.identifier = Identifier::new(self.fingerprints.clone());
         Ok(outcomes)

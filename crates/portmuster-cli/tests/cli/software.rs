@@ -145,7 +145,6 @@ fn resumed_run_must_repeat_the_fingerprints() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
 fn files_of_the_recog_project_are_read() {
     if !std::path::Path::new(RECOG).exists() {
         eprintln!("skipped: there are no files of Recog at {RECOG}");

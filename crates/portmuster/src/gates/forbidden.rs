@@ -38,7 +38,7 @@ named_enum! {
     /// A group of weaknesses that one name forbids.
     #[non_exhaustive]
     pub enum WeaknessGroup: "group of weaknesses" {
-        /// Every weakness but the reasons to look, which must be named themselves: `telnet-new-environ`.
+        /// Every weakness, but not what is only a reason to look.
         All = "weak",
         /// Weak methods of key exchange.
         Kex = "weak-kex",

@@ -394,9 +394,8 @@ mod tests {
             }));
             let option = |number| TelnetOption { verb: Verb::Will, number };
             details.options = numbers.into_iter().map(option).collect();
-            let mut named = Software::default();
-            named.version = Some(version);
-            named.fingerprint = fingerprint;
+            let version = Some(version);
+            let named = Software { version, fingerprint, ..Software::default() };
             details.software = Some(Arc::new(named));
             details.protocol = Some(other_protocol);
             details.evidence.as_mut().expect("the sample has evidence").parts[0].bytes = part;

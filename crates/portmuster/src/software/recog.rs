@@ -170,18 +170,16 @@ struct RecogList(Vec<(PathBuf, RecogFingerprint)>);
 impl RecogList {
     fn compile(self, folder: &Path) -> Result<FingerprintTable, RecogError> {
         let patterns = self.0.iter().map(|(_, it)| it.pattern.clone()).collect();
-        let patterns = Patterns::compile(patterns).map_err(|(index, why)| match index {
-            Some(index) => {
-                let (path, RecogFingerprint { line, .. }) = &self.0[index];
-                let (path, line) = (path.clone(), Some(*line));
-                let why = format!("the pattern is not valid: {why}");
-                RecogError { path, kind: RecogErrorKind::Invalid { line, why } }
-            }
-            None => {
+        let patterns = Patterns::compile(patterns).map_err(|(index, why)| {
+            let Some(index) = index else {
                 let why = format!("the patterns together are too large: {why}");
                 let kind = RecogErrorKind::Invalid { line: None, why };
-                RecogError { path: folder.to_owned(), kind }
-            }
+                return RecogError { path: folder.to_owned(), kind };
+            };
+            let (path, RecogFingerprint { line, .. }) = &self.0[index];
+            let why = format!("the pattern is not valid: {why}");
+            let kind = RecogErrorKind::Invalid { line: Some(*line), why };
+            RecogError { path: path.clone(), kind }
         })?;
         let statements = self.0.into_iter().map(|(_, it)| it.statement).collect();
         Ok(FingerprintTable::new(patterns, statements))
@@ -241,7 +239,7 @@ impl<'a> FileReader<'a> {
     fn line(&self) -> usize {
         let position = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
         let read = &self.text.as_bytes()[..position.min(self.text.len())];
-        1 + read.iter().filter(|&&byte| byte == b'\n').count()
+        1 + memchr::memchr_iter(b'\n', read).count()
     }
 
     /// Reads the root element; `None`: the file has other fingerprints, or none.
@@ -335,7 +333,7 @@ impl<'a> FileReader<'a> {
 /// Translates a pattern with its flags to the syntax of the crate `regex`.
 ///
 /// In Ruby `^` and `$` match at every line, and the flags that Recog calls `REG_MULTILINE` and
-/// `REG_DOT_NEWLINE` make `.` match a line feed (lib/recog/fingerprint/regexp_factory.rb).
+/// `REG_DOT_NEWLINE` make `.` match a line feed (`lib/recog/fingerprint/regexp_factory.rb`).
 fn translate(pattern: &str, flags: &str) -> String {
     let mut letters = String::from("m");
     for flag in flags.split([',', ' ']) {

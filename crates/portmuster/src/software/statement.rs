@@ -1,5 +1,7 @@
 //! What a fingerprint says: texts into which groups of its pattern are inserted.
 
+use std::fmt::Write;
+
 use regex::bytes::Captures;
 
 use super::patterns::Patterns;
@@ -136,7 +138,9 @@ impl Insertion {
                 b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
                     text.push(char::from(byte));
                 }
-                _ => text.push_str(&format!("%{byte:02x}")),
+                _ => {
+                    let _ = write!(text, "%{byte:02x}");
+                }
             }),
         }
     }

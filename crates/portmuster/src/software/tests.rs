@@ -32,8 +32,8 @@ fn ssh(software: &[u8]) -> Outcome {
     let mut parts = software.splitn(2, |&byte| byte == b' ');
     let mut identification = Identification::new("2.0", parts.next().unwrap_or_default());
     identification.comment = parts.next().map(<[u8]>::to_vec);
-    let mut details = ServiceDetails::default();
-    details.identification = Some(identification);
+    let identification = Some(identification);
+    let details = ServiceDetails { identification, ..ServiceDetails::default() };
     open(Service::Ssh, b"", Some(details))
 }
 

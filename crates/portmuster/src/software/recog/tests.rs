@@ -184,7 +184,6 @@ fn resolved(reference: &str) -> String {
 
 /// Each of Recog's fingerprints compiles, and matches the examples that come with it.
 #[test]
-#[expect(clippy::print_stderr, reason = "a skipped test prints the reason")]
 fn fingerprints_of_the_project_match_their_own_examples() {
     if !Path::new(FILES).exists() {
         eprintln!("skipped: there are no files of Recog at {FILES}");
