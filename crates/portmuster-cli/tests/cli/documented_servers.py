@@ -55,7 +55,7 @@ WEAK = key_exchange_offer(
     "hmac-sha2-256",
 )
 STRONG = key_exchange_offer(
-    "curve25519-sha256,kex-strict-s-v00@openssh.com",
+    "mlkem768x25519-sha256,curve25519-sha256,kex-strict-s-v00@openssh.com",
     "ssh-ed25519",
     "chacha20-poly1305@openssh.com",
     "hmac-sha2-256",
@@ -63,7 +63,7 @@ STRONG = key_exchange_offer(
 SERVERS = {
     ("10.0.0.5", 22): ssh("OpenSSH_7.4", WEAK),
     ("10.0.0.5", 23): telnet,
-    ("10.0.0.7", 22): ssh("dropbear_2022.83", STRONG),
+    ("10.0.0.7", 22): ssh("dropbear_2025.89", STRONG),
     ("10.0.0.8", 23): sensor,
 }
 

@@ -158,6 +158,12 @@ class Outcome:
     def connect_ms(self) -> float | None:
         """Milliseconds until the connection was accepted."""
     @property
+    def cpe(self) -> str | None:
+        """The name of the software, the system or the device in the Common Platform Enumeration."""
+    @property
+    def device(self) -> str | None:
+        """The kind or the model of the device."""
+    @property
     def evidence(self) -> dict[str, Any] | None:
         """The conversation, if recording was requested."""
     @property
@@ -176,8 +182,13 @@ class Outcome:
             "64-bit-block",
             "cbc",
             "md5",
+            "telnet-new-environ",
+            "no-post-quantum",
         ], ...] | None:
-        """The weaknesses of an ssh server."""
+        """The weaknesses of an ssh or telnet server."""
+    @property
+    def fingerprint(self) -> str | None:
+        """The fingerprint that names the software."""
     @property
     def first_byte_ms(self) -> float | None:
         """Milliseconds until the first byte arrived."""
@@ -217,8 +228,14 @@ class Outcome:
     def open(self) -> bool:
         """Whether a connection was accepted."""
     @property
+    def os(self) -> str | None:
+        """The operating system."""
+    @property
     def port(self) -> int:
         """The TCP port."""
+    @property
+    def product(self) -> str | None:
+        """The software of the server, as a fingerprint names it."""
     @property
     def protocol(self) -> str | None:
         """The protocol of the service other."""
@@ -284,6 +301,37 @@ class Outcome:
         ]:
         """The port state."""
     @property
+    def telnet_daemon(self) -> Literal[
+            "gnu-inetutils",
+            "mikrotik",
+            "netkit",
+            "busybox",
+            "utelnetd",
+            "freebsd",
+            "windows",
+            "cisco",
+            "juniper-screenos",
+            "huawei",
+            "solaris",
+            "irix",
+            "os400",
+            "tn3270",
+            "ontap",
+            "vxworks",
+            "freesshd",
+            "jetdirect",
+        ] | None:
+        """Which daemon a telnet server is, by the order of its options."""
+    @property
+    def telnet_daemon_confidence_percent(self) -> int | None:
+        """How certain the daemon is, in percent."""
+    @property
+    def telnet_encryption(self) -> Literal[
+            "offered",
+            "no",
+        ] | None:
+        """Whether a telnet server offers to encrypt the session."""
+    @property
     def telnet_options(self) -> tuple[str, ...] | None:
         """The options that a telnet server offered (will) or requested (do)."""
     @property
@@ -292,6 +340,12 @@ class Outcome:
     @property
     def total_ms(self) -> float | None:
         """Milliseconds until the verdict. Absent if no connection was tried."""
+    @property
+    def vendor(self) -> str | None:
+        """The maker of the software, or of the device."""
+    @property
+    def version(self) -> str | None:
+        """The version of the software, as the server states it."""
 
 @final
 class Feeder:

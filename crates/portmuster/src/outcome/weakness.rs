@@ -47,6 +47,8 @@ named_enum! {
         /// A telnet server that asks for environment variables before the login, which is a reason to find
         /// out which one it is.
         TelnetNewEnviron = "telnet-new-environ",
+        /// No key exchange that withstands quantum computers.
+        NoPostQuantum = "no-post-quantum",
     }
 }
 
@@ -72,6 +74,8 @@ enum Criterion {
     Cipher(fn(&str) -> bool),
     /// By the name of a MAC in either direction.
     Mac(fn(&str) -> bool),
+    /// By the absence of all key exchange methods with such a name.
+    NoKex(fn(&str) -> bool),
     /// By an option that a telnet server requests.
     TelnetRequest(u8),
 }
@@ -113,6 +117,9 @@ impl Weakness {
     pub(crate) fn all_in(identification: &Identification, kex_init: Option<&KexInit>) -> Vec<Self> {
         let applies = |weakness: &Self| match weakness.row().criterion {
             Criterion::Version1 => identification.has_version_1(),
+            Criterion::NoKex(is_wanted) => {
+                kex_init.is_some_and(|kex_init| !kex_init.kex.iter().any(is_wanted))
+            }
             _ => kex_init.is_some_and(|kex_init| !weakness.algorithms(kex_init).is_empty()),
         };
         Self::ALL.into_iter().filter(applies).collect()
@@ -124,7 +131,7 @@ impl Weakness {
         let ciphers = [&kex_init.ciphers_client_to_server, &kex_init.ciphers_server_to_client];
         let macs = [&kex_init.macs_client_to_server, &kex_init.macs_server_to_client];
         let mut names = match self.row().criterion {
-            Criterion::Version1 | Criterion::TelnetRequest(_) => Vec::new(),
+            Criterion::Version1 | Criterion::NoKex(_) | Criterion::TelnetRequest(_) => Vec::new(),
             Criterion::Terrapin => vulnerable_to_terrapin(kex_init),
             Criterion::Kex(is_weak) => matching([&kex_init.kex], is_weak),
             Criterion::HostKey(is_weak) => matching([&kex_init.host_keys], is_weak),
@@ -174,7 +181,7 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
         Weakness::Group1Sha1,
         "a group or an RSA key of 1,024 bits is within reach of well-funded attackers",
         "RFC 9142 §4 (should not, of RSA must not), CVE-2015-4000",
-        Criterion::Kex(|name| name.contains("group1-sha1") || name == "rsa1024-sha1"),
+        Criterion::Kex(|name| name.contains("group1-sha") || name == "rsa1024-sha1"),
     ),
     row(
         Weakness::Sha1Kex,
@@ -204,7 +211,7 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
         Weakness::Des,
         "its 56-bit keys can be found by exhaustive search",
         "RFC 4772",
-        Criterion::Cipher(|name| name.starts_with("des-cbc")),
+        Criterion::Cipher(|name| name == "des" || name.starts_with("des-")),
     ),
     row(
         Weakness::TripleDes,
@@ -237,6 +244,12 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
          two serious errors before the login: find out which daemon it is and whether it is corrected",
         "RFC 1572; CVE-2026-24061 and CVE-2026-32746 (reasons to look)",
         Criterion::TelnetRequest(39),
+    ),
+    row(
+        Weakness::NoPostQuantum,
+        "who records a session now may decrypt it later with a quantum computer",
+        "release notes of OpenSSH 10.1, NIST IR 8547",
+        Criterion::NoKex(is_post_quantum),
     ),
 ];
 
@@ -275,7 +288,15 @@ fn is_sha1_signature(name: &str) -> bool {
 
 /// Returns whether a cipher other than DES has 64-bit blocks, in any mode.
 fn has_short_blocks(name: &str) -> bool {
-    ["blowfish-", "cast128-", "idea-"].iter().any(|cipher| name.starts_with(cipher))
+    ["blowfish", "cast128", "idea"].iter().any(|cipher| {
+        name.strip_prefix(cipher).is_some_and(|mode| mode.is_empty() || mode.starts_with('-'))
+    })
+}
+
+/// Returns whether a key exchange method combines a classic one with one that withstands quantum
+/// computers: ML-KEM (FIPS 203), its draft Kyber, or Streamlined NTRU Prime.
+fn is_post_quantum(name: &str) -> bool {
+    ["mlkem", "kyber", "sntrup"].iter().any(|method| name.contains(method))
 }
 
 fn is_cbc(name: &str) -> bool {
@@ -332,7 +353,31 @@ mod tests {
     fn names(protocol: &str, kex_init: &KexInit) -> Vec<&'static str> {
         let protocol = protocol.to_owned();
         let identification = Identification { protocol, software: "x".into(), comment: None };
-        Weakness::all_in(&identification, Some(kex_init)).into_iter().map(Weakness::name).collect()
+        // The offers of most tests have one list only.
+        let found = Weakness::all_in(&identification, Some(kex_init)).into_iter();
+        found.filter(|&it| it != Weakness::NoPostQuantum).map(Weakness::name).collect()
+    }
+
+    #[test]
+    fn offer_without_post_quantum_key_exchange_is_a_finding() {
+        let found = |kex: &str| {
+            let identification = Identification::new("2.0", "x");
+            Weakness::all_in(&identification, Some(&kex_init(kex, "", "", "")))
+        };
+        for kex in ["curve25519-sha256,ecdh-sha2-nistp256", "diffie-hellman-group16-sha512"] {
+            assert_eq!(found(kex), [Weakness::NoPostQuantum], "{kex}");
+        }
+        for method in [
+            "mlkem768x25519-sha256",
+            "mlkem768nistp256-sha256",
+            "sntrup761x25519-sha512",
+            "sntrup761x25519-sha512@openssh.com",
+            "ecdh-nistp256-kyber-512r3-sha256-d00@openquantumsafe.org",
+        ] {
+            assert_eq!(found(&format!("curve25519-sha256,{method}")), [], "{method}");
+        }
+        let identification = Identification::new("2.0", "x");
+        assert_eq!(Weakness::all_in(&identification, None), [], "the offer is not known");
     }
 
     #[test]
@@ -393,6 +438,7 @@ mod tests {
         let weak =
             |kex, host_keys, ciphers, macs| names("2.0", &kex_init(kex, host_keys, ciphers, macs));
         assert_eq!(weak("diffie-hellman-group1-sha1", "", "", ""), ["group1-sha1", "sha1-kex"]);
+        assert_eq!(weak("diffie-hellman-group1-sha256", "", "", ""), ["group1-sha1"]);
         assert_eq!(weak("rsa1024-sha1", "", "", ""), ["group1-sha1", "sha1-kex"]);
         assert_eq!(weak("diffie-hellman-group14-sha1", "", "", ""), ["sha1-kex"]);
         assert_eq!(weak("gss-gex-sha1-toWM5Slw5Ew8Mqkay+al2g==", "", "", ""), ["sha1-kex"]);
@@ -405,9 +451,11 @@ mod tests {
         assert_eq!(weak("", "", "3des-ctr", ""), ["3des"]);
         assert_eq!(weak("", "", "3des-cbc", ""), ["3des", "cbc"]);
         assert_eq!(weak("", "", "des-cbc", ""), ["des", "cbc"]);
+        assert_eq!(weak("", "", "des-ofb", ""), ["des"]);
         assert_eq!(weak("", "", "des-cbc@ssh.com", ""), ["des", "cbc"]);
         assert_eq!(weak("", "", "blowfish-cbc", ""), ["64-bit-block", "cbc"]);
         assert_eq!(weak("", "", "blowfish-ctr", ""), ["64-bit-block"]);
+        assert_eq!(weak("", "", "blowfish", ""), ["64-bit-block"]);
         assert_eq!(weak("", "", "cast128-ctr", ""), ["64-bit-block"]);
         assert_eq!(weak("", "", "idea-ctr", ""), ["64-bit-block"]);
         assert_eq!(weak("", "", "aes256-cbc", "hmac-sha1"), ["cbc"]);

@@ -169,7 +169,10 @@ mod tests {
         let json = to_escaped_json(&Row::from(&everything));
         let positions: Vec<_> = COLUMNS
             .iter()
-            .filter(|&&column| column != "banner_base64" && column != "kex_missing")
+            // No sample has a value for these together with the others.
+            .filter(|column| {
+                !["banner_base64", "kex_missing", "telnet_encryption"].contains(column)
+            })
             .map(|column| json.rfind(&format!("\"{column}\":")).expect("the row has the field"))
             .collect();
         assert!(positions.is_sorted(), "{json}");

@@ -174,22 +174,22 @@ fn newer_schema_is_refused_with_the_version_to_use() {
         begun.to_string()
     };
     let this = env!("CARGO_PKG_VERSION");
-    let newer = "PRAGMA user_version = 4; UPDATE runs SET version = ";
+    let newer = "PRAGMA user_version = 5; UPDATE runs SET version = ";
     assert_eq!(
         message(&format!("{newer}'7.3.0-rc.1'")),
         format!(
-            "its schema version is 4, written by portmuster 7.3.0-rc.1; this program ({this}) \
-             supports up to 3: use that version or newer, or choose another file"
+            "its schema version is 5, written by portmuster 7.3.0-rc.1; this program ({this}) \
+             supports up to 4: use that version or newer, or choose another file"
         )
     );
     let unknown = format!(
-        "its schema version is 4, written by a newer portmuster; this program ({this}) supports \
-         up to 3: use a newer version, or choose another file"
+        "its schema version is 5, written by a newer portmuster; this program ({this}) supports \
+         up to 4: use a newer version, or choose another file"
     );
     for version in ["'\u{1b}[2J'", "''", "x'ff'", "printf('%.99c', '1')"] {
         assert_eq!(message(&format!("{newer}{version}")), unknown, "{version}");
     }
-    assert_eq!(message("PRAGMA user_version = 4; DROP TABLE runs"), unknown);
+    assert_eq!(message("PRAGMA user_version = 5; DROP TABLE runs"), unknown);
 }
 
 /// The header still has the old version while the change is in the log.
@@ -197,14 +197,14 @@ fn newer_schema_is_refused_with_the_version_to_use() {
 fn newer_schema_in_the_log_is_refused() {
     let newer = old_database();
     let writer = newer.connect();
-    writer.execute_batch("PRAGMA user_version = 4").expect("the statement is valid");
+    writer.execute_batch("PRAGMA user_version = 5").expect("the statement is valid");
     assert!(schema::inspect(&newer.file()).is_ok());
     let read = read(&newer.file()).expect_err("the schema is newer");
     for error in
         [read.to_string(), prepare(&newer.file()).expect_err("the schema is newer").to_string()]
     {
         assert!(
-            error.starts_with("its schema version is 4, written by portmuster 0.1.0;"),
+            error.starts_with("its schema version is 5, written by portmuster 0.1.0;"),
             "{error}"
         );
     }

@@ -262,10 +262,10 @@ fn endless_statement_is_interrupted() {
 fn read_of_a_cycle_of_pages_ends() {
     let database = database_with_run();
     database.execute(
-        "INSERT INTO outcomes SELECT NULL, 1, o.position, o.host, o.port + 300 * n.column1, o.open, o.state,
-            o.reason, o.address, o.service, printf('%.400c', 'x'), NULL, NULL, NULL, NULL, NULL,
-            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-            NULL, o.attempts, o.time, NULL, NULL
+        "INSERT INTO outcomes (run, position, host, port, open, state, reason, address, service,
+            banner, attempts, time)
+        SELECT 1, o.position, o.host, o.port + 300 * n.column1, o.open, o.state, o.reason, o.address,
+            o.service, printf('%.400c', 'x'), o.attempts, o.time
         FROM outcomes o, (VALUES (1), (2), (3), (4), (5), (6), (7), (8), (9)) AS n;
         PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE",
     );
