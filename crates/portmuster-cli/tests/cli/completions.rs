@@ -65,7 +65,8 @@ fn bash_completes_commands_and_options() {
     assert_eq!(words(&bash("portmuster check --fo")), ["--forbid", "--force"]);
     assert_eq!(words(&bash("portmuster check --me")), ["--method", "--metrics"]);
     assert_eq!(words(&bash("portmuster check --method p")).len(), 3);
-    assert_eq!(words(&bash("portmuster check --forbid telnet-")), ["telnet-likely"]);
+    let telnet = ["telnet-likely", "telnet-new-environ"];
+    assert_eq!(words(&bash("portmuster check --forbid telnet-")), telnet);
     assert_eq!(words(&bash("portmuster completions ''")).last(), Some(&"zsh"));
 }
 
@@ -91,8 +92,11 @@ fn bash_completes_formats_and_lists() {
         ("portmuster check --output sq", &["sqlite="]),
         ("portmuster check --output '=' sq", &["sqlite="]),
         ("portmuster check -o jsonl '=' x", &[]),
-        ("portmuster check --show te", &["telnet", "telnet-likely", "terrapin"]),
-        ("portmuster check --forbid telnet-", &["telnet-likely"]),
+        (
+            "portmuster check --show te",
+            &["telnet", "telnet-likely", "telnet-new-environ", "terrapin"],
+        ),
+        ("portmuster check --forbid telnet-l", &["telnet-likely"]),
         ("portmuster check --forbid telnet,ssh-t", &["telnet,ssh-throttled"]),
         ("portmuster check --forbid '=' telnet,weak-m", &["telnet,weak-mac"]),
         ("portmuster check --allow filtered,exc", &["filtered,excluded"]),

@@ -312,7 +312,7 @@ fn foreign_file_is_refused_and_unchanged() {
 /// Returns SQL that creates a database as version 0.1.0 did, with two outcomes.
 fn schema_1() -> String {
     let columns = |columns: &[Column<'_>]| {
-        let columns = columns.iter().filter(|(name, ..)| *name != "rule");
+        let columns = columns.iter().take_while(|(name, ..)| *name != "rule");
         let columns = columns.map(|(name, kind, never_null)| match (*name, never_null) {
             ("id", _) => format!("id {kind} PRIMARY KEY"),
             (name, true) => format!("{name} {kind} NOT NULL"),

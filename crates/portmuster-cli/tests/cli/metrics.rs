@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
+use portmuster::outcome::Weakness;
 use portmuster_lab::Behaviour;
 use rustix::process::Signal;
 
@@ -92,10 +93,19 @@ fn parsers_of_prometheus_read_the_totals_of_a_run() {
     assert_eq!(targets.len(), 7);
     assert_values(&targets, &[("open", 2.0), ("closed", 3.0), ("left", 0.0)]);
     assert_values(&metrics.all("portmuster_open_ports"), &[("ssh", 1.0), ("telnet", 1.0)]);
-    let weaknesses =
-        ["group1-sha1", "sha1-kex", "ssh-dss", "rc4", "3des", "64-bit-block", "cbc", "md5"];
+    let weaknesses = [
+        "group1-sha1",
+        "sha1-kex",
+        "ssh-dss",
+        "rc4",
+        "3des",
+        "64-bit-block",
+        "cbc",
+        "md5",
+        "no-post-quantum",
+    ];
     let findings = metrics.all("portmuster_findings");
-    assert_eq!(findings.len(), 14);
+    assert_eq!(findings.len(), Weakness::ALL.len());
     let found: Vec<_> = findings.iter().filter(|(_, value)| **value > 0.5).map(|it| it.0).collect();
     assert!(found.iter().all(|name| weaknesses.contains(&&***name)), "{found:?}");
     assert!(found.contains(&&"md5".to_owned()), "{found:?}");

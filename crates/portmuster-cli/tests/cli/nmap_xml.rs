@@ -26,7 +26,7 @@ use crate::{
 const DTD: &str = "/usr/share/nmap/nmap.dtd";
 
 /// Every element that may be written, with its attributes.
-const WRITTEN: [(&str, &[&str]); 19] = [
+const WRITTEN: [(&str, &[&str]); 20] = [
     ("nmaprun", &["scanner", "args", "start", "startstr", "version", "xmloutputversion"]),
     ("verbose", &["level"]),
     ("debugging", &["level"]),
@@ -39,7 +39,8 @@ const WRITTEN: [(&str, &[&str]); 19] = [
     ("ports", &[]),
     ("port", &["protocol", "portid"]),
     ("state", &["state", "reason", "reason_ttl"]),
-    ("service", &["name", "product", "version", "extrainfo", "method", "conf"]),
+    ("service", &["name", "product", "version", "extrainfo", "ostype", "method", "conf"]),
+    ("cpe", &[]),
     ("script", &["id", "output"]),
     ("table", &["key"]),
     ("elem", &["key"]),

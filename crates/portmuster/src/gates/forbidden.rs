@@ -204,7 +204,7 @@ mod tests {
         let parts = WeaknessGroup::ALL.into_iter().filter(|&group| group != WeaknessGroup::All);
         let covered: BTreeSet<_> = parts.flat_map(WeaknessGroup::weaknesses).copied().collect();
         let others = Weakness::ALL.into_iter().filter(|weakness| !covered.contains(weakness));
-        let advice = [Weakness::TelnetNewEnviron, Weakness::NoPostQuantum];
+        let advice: Vec<_> = Weakness::ALL.into_iter().filter(|it| it.is_advice()).collect();
         let alone = [&[Weakness::Ssh1, Weakness::Terrapin], &advice[..]].concat();
         assert_eq!(others.collect::<Vec<_>>(), alone);
         let all = WeaknessGroup::All.weaknesses();

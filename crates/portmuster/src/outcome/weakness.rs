@@ -97,6 +97,13 @@ impl Weakness {
         self.row().source
     }
 
+    /// Returns whether it is advice for those who look for it, and does not make a server weak: a reason to
+    /// look at a telnet server, or that there is no protection from computers of the future.
+    #[must_use]
+    pub fn is_advice(self) -> bool {
+        matches!(self.row().criterion, Criterion::NoKex(_) | Criterion::TelnetRequest(_))
+    }
+
     /// Returns the weaknesses in the options of a telnet server.
     pub(crate) fn all_in_telnet(options: &[TelnetOption]) -> Vec<Self> {
         let applies = |weakness: &Self| match weakness.row().criterion {

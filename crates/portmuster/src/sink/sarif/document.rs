@@ -228,8 +228,13 @@ fn describe(weakness: Weakness, outcome: &Outcome, location: &str) -> String {
         more => format!(" and {more} more"),
     };
     let listed = names.iter().take(ALGORITHMS_MAX).copied().collect::<Vec<_>>().join(", ");
-    let offered = if listed.is_empty() { weakness.name() } else { &listed };
-    format!("{location} offers {offered}{more}: {}", weakness.why())
+    let offered = match weakness {
+        Weakness::NoPostQuantum => "offers no post-quantum key exchange",
+        Weakness::TelnetNewEnviron => "requests new-environ",
+        _ if listed.is_empty() => &format!("offers {weakness}"),
+        _ => &format!("offers {listed}"),
+    };
+    format!("{location} {offered}{more}: {}", weakness.why())
 }
 
 /// Returns the part of the document before the first result: complete lines.

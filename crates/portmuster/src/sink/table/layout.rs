@@ -41,7 +41,7 @@ const LAST_COLUMNS_MIN: usize = 12;
 pub enum Paint {
     /// Plain text.
     Plain,
-    /// ANSI colours: telnet is red, a server with findings yellow, other ssh servers green.
+    /// ANSI colours: telnet is red, a server with weaknesses yellow, other ssh servers green.
     Ansi,
 }
 
@@ -219,7 +219,9 @@ fn style(verdict: &Verdict) -> Style {
 pub(super) fn colour(verdict: &Verdict) -> Option<AnsiColor> {
     match (verdict.state, verdict.service) {
         (PortState::Open, Some(Service::Telnet | Service::TelnetLikely)) => Some(AnsiColor::Red),
-        (PortState::Open, Some(Service::Ssh)) if verdict.findings().is_empty() => {
+        (PortState::Open, Some(Service::Ssh))
+            if verdict.findings().iter().all(|finding| finding.is_advice()) =>
+        {
             Some(AnsiColor::Green)
         }
         (PortState::Open, _) => Some(AnsiColor::Yellow),
