@@ -63,7 +63,8 @@ pub(crate) fn run(options: &SoftwareOptions, harness: &mut Harness) -> Result<()
         let measurement = Measurement { cost, memory_kib: None, accuracy: None };
         writeln!(anstream::stdout(), "  {name}: {}", measurement.describe(options.banners))?;
         let of = options.banners;
-        section.notes.push(format!("{name}: {known} of {of} are known, as {first:?} is"));
+        let first = first.map(|it| it.describe()).unwrap_or_default();
+        section.notes.push(format!("{name}: {known} of {of} are known, such as {first}"));
         let row = Row::new(name, options.banners, &[measurement]);
         let what = format!("µs of CPU for a banner, {name}");
         section.goals.push(Goal::number(what, row.cpu.median, Wanted::AtMost, MICROSECONDS_MAX));
