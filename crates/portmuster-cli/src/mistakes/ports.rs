@@ -1,7 +1,5 @@
 //! Mistakes about ports.
 
-use std::net::IpAddr;
-
 use portmuster::targets::Ports;
 
 use super::{edit::Edit, targets};
@@ -174,7 +172,7 @@ pub(super) fn among_targets(line: &CommandLine) -> Option<Edit> {
         return Some(Edit::new(reason("-p lists the ports of all targets"), words));
     };
     let index = index - ports.iter().filter(|(port, _)| *port < index).count();
-    let host = with_ports(host.trim_end_matches(':'), &list);
+    let host = targets::with_ports(host.trim_end_matches(':'), &list);
     let words = without.replaced(index, 1, [host]);
     Some(Edit::new(reason("a colon separates host and port"), words))
 }
@@ -191,22 +189,13 @@ fn alone(ports: &[(usize, &str)]) -> Option<Edit> {
     )))
 }
 
-/// Returns a host with more ports.
-pub(super) fn with_ports(host: &str, list: &str) -> String {
-    if host.parse::<IpAddr>().is_ok_and(|it| it.is_ipv6()) {
-        return format!("[{host}]:{list}");
-    }
-    let separator = if targets::has_ports(host) { ',' } else { ':' };
-    format!("{host}{separator}{list}")
-}
-
 /// Finds `-p` of `explain`, whose target has its port.
 pub(super) fn of_explain(line: &CommandLine) -> Option<Edit> {
     line.command_name().filter(|name| *name == "explain")?;
     let (value, list) = line.values("ports").next()?;
     let operands: Vec<_> = line.operands().collect();
     let [(_, host)] = operands[..] else { return None };
-    let target = with_ports(host, list);
+    let target = targets::with_ports(host, list);
     let reason = "explain has no option -p: a colon separates host and port";
     let without = CommandLine::new(line.without_option(value, []));
     let (index, _) = without.operands().find(|(_, word)| *word == host)?;

@@ -7,7 +7,7 @@ use portmuster::{
     targets::{Excludes, ItemErrorKind, Ports, TargetSet},
 };
 
-use super::{edit::Edit, ports};
+use super::edit::Edit;
 use crate::command_line::{CommandLine, extension};
 
 /// Returns whether a word can only be a target: an address, a network, a range, a URL, a name with a
@@ -38,6 +38,15 @@ pub(super) fn has_ports(word: &str) -> bool {
     };
     // Ports of the target itself replace these.
     number_of_targets("1").is_some_and(|one| Some(one) == number_of_targets("1-2"))
+}
+
+/// Returns a host with more ports.
+pub(super) fn with_ports(host: &str, list: &str) -> String {
+    if host.parse::<IpAddr>().is_ok_and(|it| it.is_ipv6()) {
+        return format!("[{host}]:{list}");
+    }
+    let separator = if has_ports(host) { ',' } else { ':' };
+    format!("{host}{separator}{list}")
 }
 
 /// Returns whether the word names an existing file that is not a directory, and is no address.
@@ -164,7 +173,7 @@ pub(super) fn explain_without_port(line: &CommandLine) -> Option<Edit> {
     let operands: Vec<_> = line.operands().collect();
     let [(index, host)] = operands[..] else { return None };
     let is_single = host.parse::<IpAddr>().is_ok() || !host.contains(['/', '*', ',']);
-    let target = ports::with_ports(host, "22");
+    let target = with_ports(host, "22");
     if !is_single || has_ports(host) || error(host).is_some() || target.parse::<Target>().is_err() {
         return None;
     }
