@@ -214,7 +214,7 @@ fn targets_of_a_partial_run_are_compared() {
 fn last_row_of_a_target_counts() {
     let rows = |first, last| {
         run(vec![
-            ("DB.example.", None, first),
+            ("DB.example", None, first),
             ("192.0.2.1", None, open("ssh")),
             ("db.example", None, last),
         ])

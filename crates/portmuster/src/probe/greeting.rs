@@ -26,8 +26,8 @@ struct Contradictions {
     identification: bool,
 }
 
-/// An identification line with bytes that RFC 4253 §4.2 does not allow, or without software. It proves ssh
-/// only together with the `SSH_MSG_KEXINIT` that follows.
+/// An identification line with bytes that RFC 4253 §4.2 does not allow, without software, or after the text
+/// of another protocol. It proves ssh only together with the `SSH_MSG_KEXINIT` that follows.
 #[derive(Debug, Default)]
 enum Unconfirmed {
     /// There was none.
@@ -130,26 +130,28 @@ impl Greeting {
         self.last = Some(text);
         self.screen.push(text);
         let is_identification = self.ssh.push(text) && !self.is_telnet();
-        if is_identification
-            && let Some(handshake) = self.ssh.handshake()
-            && !self.is_binary
-        {
-            if !self.is_named_before() {
-                return Some(handshake);
-            }
-            self.contradictions.identification = true;
-        } else if is_identification
-            && matches!(self.unconfirmed, Unconfirmed::None)
+        let handshake = if is_identification { self.identified() } else { None };
+        if text == b'\n' {
+            self.lines += 1;
+            self.was_binary = self.is_binary;
+        }
+        handshake
+    }
+
+    /// Processes an identification line. Returns its handshake if the line alone proves ssh: after the text of
+    /// another protocol it proves ssh only together with an offer, and after binary data not even then.
+    fn identified(&mut self) -> Option<ssh::Handshake> {
+        let handshake = self.ssh.handshake();
+        if !self.is_binary && !self.is_named_before() && handshake.is_some() {
+            return handshake;
+        }
+        self.contradictions.identification |= handshake.is_some();
+        if matches!(self.unconfirmed, Unconfirmed::None)
             && !self.was_binary
-            && !self.is_named_before()
             && let Some(handshake) = self.ssh.unconfirmed_handshake()
         {
             let handshake = Box::new(handshake);
             self.unconfirmed = Unconfirmed::Pending { handshake, asked: false };
-        }
-        if text == b'\n' {
-            self.lines += 1;
-            self.was_binary = self.is_binary;
         }
         None
     }
@@ -287,8 +289,7 @@ impl Greeting {
         })?;
         // Letters of national code pages look like telnet commands.
         let has_command = self.contradictions.command && !self.has_non_ascii;
-        let is_contradicted =
-            !self.is_binary && (has_command || self.contradictions.identification);
+        let is_contradicted = self.contradictions.identification || has_command && !self.is_binary;
         (!is_contradicted && !self.is_interactive(name, is_open)).then_some(name)
     }
 

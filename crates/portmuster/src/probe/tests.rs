@@ -225,6 +225,33 @@ fn identification_that_the_rfc_does_not_allow_is_ssh_if_a_kex_init_follows() {
     }
 }
 
+/// A device may greet as another protocol and then hand the connection on to ssh (RFC 4253 §4.2 allows text
+/// before the identification).
+#[test]
+fn identification_after_another_protocol_is_ssh_with_its_offer_and_else_unknown() {
+    let packet = samples::packet(&samples::kexinit(samples::LISTS));
+    for greeting in [
+        "220 m ESMTP Postfix\r\n",
+        "220 FTP server ready\r\n",
+        "RFB 003.008\n",
+        "RTSP/1.0 200 OK\r\n\r\n",
+        "HTTP/1.1 200 Connection established\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: ssh\r\n\r\n",
+        "@RSYNCD: 31.0\n",
+    ] {
+        assert_eq!(service(greeting.as_bytes(), EndOfInput::Quiet), Service::Other, "{greeting}");
+        let line = format!("{greeting}SSH-2.0-OpenSSH_9.9\r\n").into_bytes();
+        assert_eq!(service(&line, EndOfInput::Quiet), Service::Unknown, "{greeting}");
+        let with_offer = [&line[..], &packet].concat();
+        assert_eq!(service(&with_offer, EndOfInput::Quiet), Service::Ssh, "{greeting}");
+        let binary = [&line[..], b"\0\x01\x02"].concat();
+        assert_eq!(service(&binary, EndOfInput::Quiet), Service::Unknown, "{greeting}");
+        let after_binary = format!("{greeting}\x01\r\nSSH-2.0-OpenSSH_9.9\r\n").into_bytes();
+        let after_binary = [&after_binary[..], &packet].concat();
+        assert_eq!(service(&after_binary, EndOfInput::Quiet), Service::Unknown, "{greeting}");
+    }
+}
+
 #[test]
 fn kex_init_may_follow_the_identification_immediately() {
     let packet = samples::packet(&samples::kexinit(samples::LISTS));

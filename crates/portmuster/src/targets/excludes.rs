@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     grammar::{self, ItemError, ItemHosts, ParsedItem},
+    host_name::bare_name,
     limits::SET_RANGES_MAX,
     ports::Ports,
     range::{AddressRange, Family},
@@ -62,7 +63,7 @@ impl Excludes {
                 region.v4.insert_all(&v4_spans(&ranges, &ports));
             }
             ItemHosts::Name(name) => {
-                region.names.insert(&name, &ports);
+                region.names.insert(bare_name(&name), &ports);
                 match name.split_once('%').and_then(|(address, _)| address.parse().ok()) {
                     Some(address) => region.insert(AddressRange::between(address, address), &ports),
                     None => self.unresolved.push((name, ports)),
@@ -114,7 +115,7 @@ impl Excludes {
     /// Returns whether this port of this name, as written, is excluded.
     #[must_use]
     pub fn contains_name(&self, name: &str, port: u16) -> bool {
-        self.region.names.ports(name).is_some_and(|ports| ports.contains(port))
+        self.region.names.ports(&bare_name(name)).is_some_and(|ports| ports.contains(port))
     }
 
     /// Returns whether this port is excluded for the address, or for the address that a connection to

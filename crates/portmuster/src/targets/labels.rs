@@ -212,11 +212,23 @@ fn prefix_length(item: &str, word: &str) -> Option<u8> {
 
 /// Returns the error for a word that is a variable or a target.
 fn check_word(word: &str) -> Option<LabelErrorKind> {
-    let bare = word.trim_matches(['(', ')', ',', ';', '"', '\'', '<', '>', '{', '}']);
+    let bare = without_marks(word);
     if is_variable(bare) {
         return Some(LabelErrorKind::Variable(excerpt(bare)));
     }
     is_target(bare).then(|| LabelErrorKind::Target(excerpt(bare)))
+}
+
+/// Returns a word without the punctuation of any script around it, but for what a target begins or ends
+/// with.
+fn without_marks(word: &str) -> &str {
+    let is_mark = |mark: char| !mark.is_alphanumeric() && !"[]:.-*/_".contains(mark);
+    let bare = word.trim_matches(is_mark);
+    match (bare.contains('['), bare.contains(']')) {
+        (true, false) => bare.trim_start_matches('['),
+        (false, true) => bare.trim_end_matches(']'),
+        _ => bare,
+    }
 }
 
 fn is_variable(word: &str) -> bool {
@@ -349,6 +361,9 @@ mod tests {
             ("a:22", "b:23", 0, "looks like another target: write one target per line"),
             ("a", "core b.example", 5, "\"b.example\" looks like another target"),
             ("a", "core b.example.", 5, "looks like another target"),
+            ("a", "[10.9.0.77;", 0, "\"10.9.0.77\" looks like another target"),
+            ("a", "\u{ff0c}[fd00:9::77]:23", 0, "looks like another target"),
+            ("a", "\u{205f}\u{201c}10.9.0.1]\u{201d}", 1, "looks like another target"),
             ("a", "b.rack1", 0, "looks like another target"),
             ("a", "(10.0.0.0/24)", 0, "looks like another target"),
             ("a", "10.0.0.1-5,", 0, "looks like another target"),

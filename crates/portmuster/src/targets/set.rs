@@ -6,6 +6,7 @@ use super::{
     excludes::Excludes,
     grammar::{self, ItemError, ItemErrorKind, ItemHosts, ParsedItem, excerpt},
     host_lists::HostLists,
+    host_name::{bare_name, normalized_name},
     limits::SET_RANGES_MAX,
     members::Members,
     ports::Ports,
@@ -363,14 +364,17 @@ impl TargetSet {
 
     fn add_name(&mut self, name: &Arc<str>, ports: &Ports, label: Option<&Arc<str>>) {
         let mut ports = ports.clone();
-        if let Some(excluded) = self.excludes.names.ports(name) {
+        let excluded_names = &self.excludes.names;
+        if !excluded_names.is_empty()
+            && let Some(excluded) = excluded_names.ports(&bare_name(name))
+        {
             let kept = ports.without(excluded);
             let omitted = self.omitted.get_or_insert_default();
             omitted.add_name(name, &ports, excluded, &mut self.skipped);
             let Some(kept) = kept else { return };
             ports = kept;
         }
-        let new = self.members.names.insert(name, &ports);
+        let new = self.members.names.insert(normalized_name(name), &ports);
         let new_count = new.as_ref().map_or(0, Ports::len);
         add_count(&mut self.skipped.duplicates, ports.len() - new_count);
         if let Some(ports) = new {

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
-use crate::targets::{host_name::normalized_name, ports::Ports};
+use crate::targets::ports::Ports;
 
-/// The ports of each name.
+/// The ports of each name, in the form that the user of the set compares names in.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NamePorts(HashMap<String, Ports>);
 
@@ -16,12 +16,12 @@ impl NamePorts {
 
     /// Returns the ports that the set contains for a name; `None` if it does not contain the name.
     pub(crate) fn ports(&self, name: &str) -> Option<&Ports> {
-        if self.0.is_empty() { None } else { self.0.get(&normalized_name(name)) }
+        self.0.get(name)
     }
 
     /// Adds a name with ports. Returns the ports that were new, or `None` if none was.
-    pub(crate) fn insert(&mut self, name: &str, ports: &Ports) -> Option<Ports> {
-        match self.0.entry(normalized_name(name)) {
+    pub(crate) fn insert(&mut self, name: String, ports: &Ports) -> Option<Ports> {
+        match self.0.entry(name) {
             Entry::Vacant(entry) => {
                 entry.insert(ports.clone());
                 Some(ports.clone())

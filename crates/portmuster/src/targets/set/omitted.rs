@@ -8,6 +8,7 @@
 use super::{skipped::Skipped, unwanted::Unwanted};
 use crate::targets::{
     host_lists::HostLists,
+    host_name::normalized_name,
     members::Members,
     ports::Ports,
     range::AddressNumber,
@@ -81,7 +82,7 @@ impl Omitted {
         excluded: &Ports,
         skipped: &mut Skipped,
     ) {
-        let new = self.with_excluded.names.insert(name, ports);
+        let new = self.with_excluded.names.insert(normalized_name(name), ports);
         count_excluded(ports, new.as_ref(), excluded, skipped);
     }
 }

@@ -220,6 +220,23 @@ fn targets_keep_the_order_and_the_ports_of_their_items() {
     );
 }
 
+/// The resolver looks `db` up in its search domains, and `db.` not.
+#[test]
+fn names_with_and_without_a_trailing_dot_are_two_targets_and_both_are_excluded() {
+    let both = set(&["db.:22", "db:22", "DB.:22"]);
+    assert_eq!(both.skipped(), Skipped { duplicates: 1, ..Skipped::default() });
+    assert_eq!(displayed(both), ["db.:22", "db:22"]);
+    for excluded in ["db", "DB."] {
+        let mut excludes = Excludes::new();
+        excludes.add(excluded).expect("it is a name");
+        let mut set = TargetSet::new(&excludes);
+        for item in ["db:22", "db.:22"] {
+            set.add(item, None, &Ports::ssh_and_telnet()).expect("it is a target");
+        }
+        assert_eq!((set.len(), set.skipped().excluded), (0, 2), "{excluded}");
+    }
+}
+
 #[test]
 fn a_target_named_twice_is_counted_as_a_duplicate() {
     let set = set(&["10.0.0.5:22", "10.0.0.4/31", "DB.example:22", "db.example", "10.0.0.5"]);
@@ -262,7 +279,7 @@ fn excluded_targets_that_are_named_twice_are_counted_once() {
         (&["10.0-255.0-255.1:1", "10.0-255.0-255.1:1-2"], 2 << 16, 1 << 16, 0),
         (&["2001:db8::/64", "2001:db8::1", "[2001:db8::1]:22"], 2 << 64, 3, 0),
         (&["[2001:db8::1]:22", "2001:db8::1", "[2001:db8::/64]:22"], (1 << 64) + 1, 2, 0),
-        (&["db.example", "DB.example.:22", "db.example:23"], 1, 2, 1),
+        (&["db.example", "DB.example:22", "db.example:23"], 1, 2, 1),
     ] {
         let expected = Skipped { duplicates, excluded, ..Skipped::default() };
         assert_eq!(skipped(items), (expected, len), "{items:?}");
