@@ -66,7 +66,7 @@ impl Class {
     pub fn label(self) -> &'static str {
         match self {
             Self::Telnet => "telnet",
-            Self::Likely => "may be telnet",
+            Self::Likely => "looks like telnet",
             Self::Unproven => "open, unidentified",
             Self::WeakSsh => "weak ssh",
             Self::Ssh => "other ssh",

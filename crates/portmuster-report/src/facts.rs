@@ -183,6 +183,8 @@ pub struct UnprovenRecord {
 pub struct ChangeList {
     /// The name of the earlier run, as the user gave it.
     pub since: String,
+    /// When the earlier run began: RFC 3339, UTC; `None`: unknown.
+    pub started: Option<String>,
     /// Number of its targets.
     pub targets_before: u64,
     /// Number of targets that were not compared, because a run did not reach or check them.

@@ -38,7 +38,7 @@ pub use facts::{
 pub use report::{
     Action, ChangeCount, ChangeLine, ChangesSection, ClassCounts, Coverage, DoubtCount, Histogram,
     LatencySection, NextCommand, OpenTarget, PostQuantum, Report, RunSection, SCHEMA, Scope,
-    SoftwareLine, TallyLine, Verdict, VerdictKind, WeaknessLine, WeaknessSection,
+    SoftwareLine, TallyLine, TelnetCounts, Verdict, VerdictKind, WeaknessLine, WeaknessSection,
 };
 pub use row::RowError;
 

@@ -238,9 +238,9 @@ mod tests {
         }
         let text = Report::new(rows, Facts::default()).to_markdown();
         for part in [
-            "## ❌ Telnet was found on 1 of 3 targets.",
+            "## ❌ Telnet was found on 1 of 3 targets; 1 gave no answer.",
             "2 hosts in 10.0.0.0/24, ports 22 and 23&#58; 3 targets.",
-            "- **Where?** Telnet is in 10.0.0.0/24 \\(1 target\\).",
+            "- **Where?** Telnet is in 10.0.0.0/24 \\(1 target\\). Its host is 10.0.0.5, port 23. 1 of 2 hosts answered.",
             "- **How sure?**\n  - Proven: the telnet target sent telnet commands;",
             "- **What changed?** This run was not compared with an earlier one.",
             "| 1 | gave no answer, or a device on the way rejected the connection (`filtered`) |",

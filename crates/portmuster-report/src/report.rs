@@ -24,7 +24,7 @@ use self::{actions::Situation, tally::Tallies};
 pub(crate) use self::{actions::compare_with_earlier, changes::words as change_words};
 pub use self::{
     actions::{Action, NextCommand},
-    changes::{ChangeCount, ChangeLine, ChangesSection},
+    changes::{ChangeCount, ChangeLine, ChangesSection, TelnetCounts},
     latency::{Histogram, LatencySection},
     open_target::OpenTarget,
     run::RunSection,
@@ -99,6 +99,12 @@ impl Report {
                 format!("{} It is spread over {} /24 networks.", verdict.place, grouped(networks));
         }
         let scope = Scope::new(&rows, &tallies.networks, verdict.targets);
+        if !verdict.place.is_empty() {
+            let parts =
+                [std::mem::take(&mut verdict.place), tally::addresses(&rows), scope.answered()];
+            verdict.place = parts.join(" ").trim_end().to_owned();
+        }
+        verdict.certainty.extend(Some(scope.unchecked_ports()).filter(|it| !it.is_empty()));
         let weaknesses =
             WeaknessSection::new(&rows, &facts.weaknesses, &tallies.networks, map.is_folded());
         let changes = facts.changes.as_ref();

@@ -90,9 +90,12 @@ fn changes_since_an_earlier_run_are_in_every_format() {
     assert_eq!((&changes["changed"], &changes["new_telnet"]), (&1.into(), &1.into()));
     assert_eq!(changes["lines"][0]["target"], "192.0.2.1:23");
     let markdown = report(&[&new, "--since", &old, "--markdown"]);
-    assert!(markdown.stdout.contains("| `192.0.2.1:23` | opened |"), "{markdown:?}");
+    assert!(
+        markdown.stdout.contains("| `192.0.2.1:23` | new telnet&#58; opened |"),
+        "{markdown:?}"
+    );
     let page = report(&[&new, "--since", &old, "-o", "-"]);
-    assert!(page.stdout.contains("is new on 1 and gone from 0"), "{}", page.stderr);
+    assert!(page.stdout.contains("New: 1 telnet. Gone: none. 0 other changes."), "{}", page.stderr);
 }
 
 #[test]

@@ -84,9 +84,9 @@ fn about(situation: &Situation<'_>, class: Class, text: String, why: String) -> 
 fn telnet(situation: &Situation<'_>) -> Option<Action> {
     let count = counted(situation.classes.of(Class::Telnet), "target", "targets");
     let text = format!("Turn off telnet on {count}.");
-    let why = match situation.changes.map(|changes| (changes.new_telnet, &changes.since)) {
+    let why = match situation.changes.map(|changes| (changes.began.telnet, &changes.since)) {
         Some((new @ 1.., since)) => format!(
-            "It sends passwords in clear text. Telnet or a login prompt is new on {} since {since}.",
+            "It sends passwords in clear text. It is new on {} since {since}.",
             counted(new, "target", "targets")
         ),
         _ => "It sends passwords in clear text.".to_owned(),
@@ -95,16 +95,18 @@ fn telnet(situation: &Situation<'_>) -> Option<Action> {
 }
 
 fn likely(situation: &Situation<'_>) -> Option<Action> {
-    let count = counted(situation.classes.of(Class::Likely), "target", "targets");
-    let text = format!("Look at {count} with a login prompt or a menu.");
-    let why = "They look like telnet, but sent no telnet command that would prove it.".to_owned();
+    let likely = situation.classes.of(Class::Likely);
+    let count = counted(likely, "target", "targets");
+    let verb = if likely == 1 { "looks" } else { "look" };
+    let text = format!("Look at {count} that {verb} like telnet.");
+    let why = "A login prompt or a menu suggests telnet; no telnet command proves it.".to_owned();
     about(situation, Class::Likely, text, why)
 }
 
 fn unidentified(situation: &Situation<'_>) -> Option<Action> {
     let count = counted(situation.classes.of(Class::Unproven), "open port", "open ports");
     let text = format!("Find out what runs on {count}.");
-    let why = "Their bytes identify no service, so it may be telnet.".to_owned();
+    let why = "Their bytes identify no service, so telnet may run there.".to_owned();
     about(situation, Class::Unproven, text, why)
 }
 
@@ -118,7 +120,9 @@ fn severe(situation: &Situation<'_>) -> Option<Action> {
     let count = counted(servers.len() as u64, "ssh server", "ssh servers");
     Some(Action {
         text: format!("Reconfigure or replace {count} with broken protocols or ciphers."),
-        why: "Somebody on the path may read or change their sessions.".to_owned(),
+        why: "Somebody on the path may read or change their sessions. They are also among the servers \
+              with weak algorithms."
+            .to_owned(),
         targets: servers.iter().take(NAMED_MAX).map(|target| target.target.clone()).collect(),
         count: servers.len() as u64,
         filter: first.clone(),
@@ -228,7 +232,7 @@ mod tests {
             texts,
             [
                 "Turn off telnet on 1 target.",
-                "Look at 1 target with a login prompt or a menu.",
+                "Look at 1 target that looks like telnet.",
                 "Reconfigure or replace 1 ssh server with broken protocols or ciphers.",
                 "Find out what runs on 1 open port.",
                 "Check 1 target without an answer from inside their network.",

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     facts::{ChangeList, ChangeRecord, ResultRecord},
-    text::{counted, grouped, shorten, visible},
+    text::{counted, grouped, moment, shorten, visible},
 };
 
 /// The most changes that are listed.
@@ -42,16 +42,32 @@ pub struct ChangesSection {
     pub not_compared: u64,
     /// Number of changed targets.
     pub changed: u64,
-    /// Number of changed targets that are telnet, or may be, and were not before.
+    /// When the earlier run began: RFC 3339, UTC; empty if unknown.
+    pub since_started: String,
+    /// Number of changed targets that are telnet or look like it, and did neither before.
     pub new_telnet: u64,
-    /// Number of targets that were telnet and no longer are.
+    /// Number of targets that were telnet or looked like it, and do neither now.
     pub gone_telnet: u64,
+    /// Number of targets that began to be telnet, or to look like it.
+    pub began: TelnetCounts,
+    /// Number of targets that stopped being telnet, or looking like it.
+    pub stopped: TelnetCounts,
     /// Number of changes by kind, without kinds that did not occur.
     pub kinds: Vec<ChangeCount>,
     /// The changes, those that need attention first.
     pub lines: Vec<ChangeLine>,
     /// Number of changes that are not listed.
     pub hidden: u64,
+}
+
+/// Number of targets that are telnet, and of those that look like it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct TelnetCounts {
+    /// Number of targets that are telnet.
+    pub telnet: u64,
+    /// Number of targets that look like telnet.
+    pub likely: u64,
 }
 
 /// Number of changes of a kind.
@@ -76,8 +92,10 @@ pub struct ChangeLine {
     pub before: String,
     /// The later result, with weaknesses that came and went.
     pub now: String,
-    /// Whether it is telnet now, or may be, and was not before.
+    /// Whether it is telnet now or looks like it, and did neither before.
     pub is_new_telnet: bool,
+    /// What changed about telnet, in two or three words such as `new telnet`; empty if nothing did.
+    pub mark: &'static str,
 }
 
 impl ChangesSection {
@@ -96,7 +114,19 @@ impl ChangesSection {
         // The sort is stable: within a rank the order of the targets remains.
         lines.sort_by_key(ChangeLine::rank);
         lines.truncate(LINES_MAX);
+        let count = |pick: fn(&ChangeRecord) -> &Option<ResultRecord>,
+                     other: fn(&ChangeRecord) -> &Option<ResultRecord>| {
+            let of = |name| {
+                let is = |result: &Option<ResultRecord>| service(result.as_ref()) == name;
+                let found = list.changes.iter().filter(|it| is(pick(it)) && !is(other(it)));
+                found.count() as u64
+            };
+            TelnetCounts { telnet: of("telnet"), likely: of("telnet-likely") }
+        };
         let mut section = Self {
+            since_started: visible(list.started.as_deref().unwrap_or_default().as_bytes()),
+            began: count(|it| &it.new, |it| &it.old),
+            stopped: count(|it| &it.old, |it| &it.new),
             since: shorten(&visible(list.since.as_bytes()), TEXT_MAX),
             sentence: String::new(),
             targets_before: list.targets_before,
@@ -108,29 +138,32 @@ impl ChangesSection {
             hidden: changed - lines.len() as u64,
             lines,
         };
-        section.sentence = section.sentence(source);
+        let others = list.changes.iter().filter(|change| mark(change).is_empty()).count() as u64;
+        section.sentence = section.sentence(source, others);
         section
     }
 
-    /// `source` is the name of the later run.
-    fn sentence(&self, source: &str) -> String {
-        let telnet = match (self.new_telnet, self.gone_telnet) {
-            (0, 0) => "none of them to or from telnet".to_owned(),
-            (new, gone) => format!(
-                "telnet or a login prompt is new on {} and gone from {}",
-                grouped(new),
-                grouped(gone)
-            ),
-        };
+    /// `source` is the name of the later run. `others` is the number of changes that are not about telnet.
+    fn sentence(&self, source: &str, others: u64) -> String {
         let changed = counted(self.changed, "target", "targets");
-        let since = if self.since.strip_suffix("#-2") == Some(latest(source)) {
-            format!("the previous run ({})", self.since)
-        } else {
-            self.since.clone()
+        let is_previous = self.since.strip_suffix("#-2") == Some(latest(source));
+        let since = match (is_previous, self.since_started.as_str()) {
+            (true, "") => format!("the previous run ({})", self.since),
+            (true, time) => format!("the previous run of {} ({})", moment(time), self.since),
+            (false, "") => self.since.clone(),
+            (false, time) => format!("{} of {}", self.since, moment(time)),
         };
         let mut sentence = match self.changed {
             0 => format!("Nothing has changed since {since}."),
-            _ => format!("{changed} changed since {since}: {telnet}."),
+            all if all == others => {
+                format!("{changed} changed since {since}, none of them to or from telnet.")
+            }
+            _ => format!(
+                "{changed} changed since {since}. New: {}. Gone: {}. {}.",
+                self.began.words(),
+                self.stopped.words(),
+                counted(others, "other change", "other changes")
+            ),
         };
         if self.not_compared > 0 {
             let not_compared = counted(self.not_compared, "target was", "targets were");
@@ -142,10 +175,27 @@ impl ChangesSection {
     }
 }
 
+impl TelnetCounts {
+    /// Returns the numbers in words.
+    fn words(self) -> String {
+        let likely = match self.likely {
+            1 => "1 that looks like telnet".to_owned(),
+            many => format!("{} that look like telnet", grouped(many)),
+        };
+        match (self.telnet, self.likely) {
+            (0, 0) => "none".to_owned(),
+            (telnet, 0) => format!("{} telnet", grouped(telnet)),
+            (0, _) => likely,
+            (telnet, _) => format!("{} telnet, {likely}", grouped(telnet)),
+        }
+    }
+}
+
 impl ChangeLine {
-    /// Returns the kinds of change in words.
+    /// Returns what changed about telnet, and the kinds of change, in words.
     pub(crate) fn words(&self) -> String {
-        self.kinds.iter().map(|kind| words(kind)).collect::<Vec<_>>().join(", ")
+        let kinds = self.kinds.iter().map(|kind| words(kind)).collect::<Vec<_>>().join(", ");
+        if self.mark.is_empty() { kinds } else { format!("{}: {kinds}", self.mark) }
     }
 
     fn new(change: &ChangeRecord) -> Self {
@@ -170,13 +220,14 @@ impl ChangeLine {
             before: describe(change.old.as_ref()),
             now,
             is_new_telnet: is_telnet(change.new.as_ref()) && !is_telnet(change.old.as_ref()),
+            mark: mark(change),
         }
     }
 
-    fn rank(&self) -> (bool, usize) {
+    fn rank(&self) -> (usize, usize) {
         let rank = |kind: &String| KINDS.iter().position(|it| it == kind);
         let rank = self.kinds.iter().filter_map(rank).min().unwrap_or(KINDS.len());
-        (!self.is_new_telnet, rank)
+        (MARKS.iter().position(|&mark| mark == self.mark).unwrap_or(MARKS.len()), rank)
     }
 }
 
@@ -201,10 +252,30 @@ pub(crate) fn words(kind: &str) -> &str {
     }
 }
 
-/// Returns whether a result is telnet, or may be by what it showed.
+/// What may change about telnet, in the order in which it is listed.
+const MARKS: [&str; 4] =
+    ["new telnet", "new, looks like telnet", "telnet gone", "no longer looks like telnet"];
+
+/// Returns what changed about telnet, which is one of [`MARKS`]; empty if nothing did.
+fn mark(change: &ChangeRecord) -> &'static str {
+    match (service(change.old.as_ref()), service(change.new.as_ref())) {
+        (old, new) if old == new => "",
+        (_, "telnet") => MARKS[0],
+        (_, "telnet-likely") => MARKS[1],
+        ("telnet", _) => MARKS[2],
+        ("telnet-likely", _) => MARKS[3],
+        _ => "",
+    }
+}
+
+/// Returns whether a result is telnet or looks like it.
 fn is_telnet(result: Option<&ResultRecord>) -> bool {
-    let service = result.and_then(|result| result.service.as_deref());
-    matches!(service, Some("telnet" | "telnet-likely"))
+    matches!(service(result), "telnet" | "telnet-likely")
+}
+
+/// Returns the service of a result; empty if it has none.
+fn service(result: Option<&ResultRecord>) -> &str {
+    result.and_then(|result| result.service.as_deref()).unwrap_or_default()
 }
 
 /// Describes a result: the service with its software or greeting, or the state with its reason.
@@ -237,13 +308,15 @@ mod tests {
         let section = ChangesSection::new(&list, "b");
         assert_eq!((section.changed, section.new_telnet, section.gone_telnet), (3, 1, 1));
         let targets: Vec<_> = section.lines.iter().map(|line| line.target.as_str()).collect();
-        assert_eq!(targets, ["[::1]:23", "10.0.0.1:22", "10.0.0.2:23"]);
+        assert_eq!(targets, ["[::1]:23", "10.0.0.2:23", "10.0.0.1:22"]);
+        let marks: Vec<_> = section.lines.iter().map(|line| line.mark).collect();
+        assert_eq!(marks, ["new telnet", "telnet gone", ""]);
         assert_eq!(section.lines[0].now, r"telnet \x1b[2J login");
-        assert_eq!(section.lines[2].now, "closed (refused)");
+        assert_eq!(section.lines[1].now, "closed (refused)");
         assert_eq!(section.kinds.len(), 3);
         assert_eq!(
             section.sentence,
-            "3 targets changed since a: telnet or a login prompt is new on 1 and gone from 1."
+            "3 targets changed since a. New: 1 telnet. Gone: 1 telnet. 1 other change."
         );
     }
 
@@ -255,5 +328,9 @@ mod tests {
                         for lack of a result in one of the runs.";
         assert_eq!([sentence("b.db"), sentence("b.db#last")], [previous, previous]);
         assert!(sentence("b.db#7").starts_with("Nothing has changed since b.db#-2. "));
+        let started = Some("2026-11-23T20:00:00Z".to_owned());
+        let list = ChangeList { started, ..ChangeList::since("b.db#-2") };
+        let sentence = ChangesSection::new(&list, "b.db").sentence;
+        assert!(sentence.contains("the previous run of 2026-11-23 20:00"), "{sentence}");
     }
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::tally::TallyLine;
 use crate::{
-    collect::Collector,
+    class::{Class, Doubt},
+    collect::{Collector, Entry},
     text::{counted, grouped},
 };
 
@@ -19,6 +20,8 @@ const PORTS_MAX: usize = 10;
 pub struct Scope {
     /// Number of hosts with a row.
     pub hosts: u64,
+    /// Number of hosts of which at least one target was open or refused.
+    pub hosts_answered: u64,
     /// Number of different ports.
     pub port_count: u64,
     /// The lowest ports, at most ten.
@@ -31,6 +34,8 @@ impl Scope {
     /// Describes the rows, which are ordered. `targets` also counts those without a row.
     pub(super) fn new(rows: &Collector, networks: &[TallyLine], targets: u64) -> Self {
         let hosts = rows.targets.chunk_by(|one, next| one.host == next.host).count() as u64;
+        let answered = rows.targets.chunk_by(|one, next| one.host == next.host);
+        let hosts_answered = answered.filter(|host| host.iter().any(has_answered)).count() as u64;
         let ports: BTreeSet<_> = rows.targets.iter().map(|entry| entry.port).collect();
         let port_count = ports.len() as u64;
         let ports: Vec<_> = ports.into_iter().take(PORTS_MAX).collect();
@@ -44,9 +49,44 @@ impl Scope {
         if let Some(without @ 1..) = targets.checked_sub(with_row) {
             let _ = write!(sentence, ", of which {} no row here", counted(without, "has", "have"));
         }
-        sentence.push_str(". A target is one host and port, such as 10.0.0.5:23.");
-        Self { hosts, port_count, ports, sentence }
+        let example = rows.targets.first().map(|entry| entry.host.with_port(entry.port));
+        let example = example.unwrap_or_else(|| "10.0.0.5:23".to_owned());
+        let _ = write!(sentence, ". A target is one host and port, such as {example}.");
+        Self { hosts, hosts_answered, port_count, ports, sentence }
     }
+
+    /// Says how many hosts answered; empty if there are none.
+    pub(super) fn answered(&self) -> String {
+        match self.hosts {
+            0 | 1 => String::new(),
+            hosts => {
+                format!("{} of {} hosts answered.", grouped(self.hosts_answered), grouped(hosts))
+            }
+        }
+    }
+
+    /// Says which ports were not checked; empty if no port was.
+    pub(super) fn unchecked_ports(&self) -> String {
+        match self.port_count {
+            0 => String::new(),
+            count if count > self.ports.len() as u64 => {
+                format!("Not checked: other ports than the {} of this run.", grouped(count))
+            }
+            1 => format!("Not checked: other ports than {}.", self.ports[0]),
+            count => {
+                let ports = describe_ports(&self.ports, count);
+                let ports = ports.strip_prefix("ports ").unwrap_or(&ports);
+                format!("Not checked: other ports than {ports}.")
+            }
+        }
+    }
+}
+
+/// Returns whether something at the address of a target sent an answer of its own.
+fn has_answered(entry: &Entry) -> bool {
+    entry.class.is_open()
+        || entry.class == Class::Refused
+        || entry.doubt == Some(Doubt::RefusedInPart)
 }
 
 /// Returns the number of hosts, and their name or network if they have only one.
@@ -102,6 +142,23 @@ mod tests {
         let many = (100..140).map(|port| ("10.0.0.1", port));
         assert_eq!(sentence(many), "1 host (10.0.0.1), 40 different ports: 40 targets");
         assert_eq!(sentence([]), "0 targets");
+    }
+
+    #[test]
+    fn hosts_that_answered_and_ports_that_were_not_checked_are_stated() {
+        let mut rows = Collector::default();
+        for (host, port, state) in
+            [("10.0.0.1", 22, "closed"), ("10.0.0.1", 23, "filtered"), ("10.0.0.2", 23, "filtered")]
+        {
+            let row = format!(
+                r#"{{"schema":1,"host":"{host}","port":{port},"state":"{state}","reason":"x"}}"#
+            );
+            rows.add_line(row.as_bytes()).expect("it is a row");
+        }
+        let scope = Report::new(rows, Facts::default()).scope;
+        assert_eq!(scope.answered(), "1 of 2 hosts answered.");
+        assert_eq!(scope.unchecked_ports(), "Not checked: other ports than 22 and 23.");
+        assert!(scope.sentence.ends_with("such as 10.0.0.1:22."), "{}", scope.sentence);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     class::Class,
-    collect::Collector,
+    collect::{Collector, Entry},
     network::NetworkKey,
     text::{counted, grouped},
 };
@@ -118,7 +118,7 @@ fn by_need(lines: impl Iterator<Item = (String, ClassCounts)>) -> Vec<TallyLine>
 /// The most networks that a sentence names.
 const NAMED_MAX: usize = 3;
 
-/// Says in which networks telnet was found, or else may be; empty if it is in none. The networks are those
+/// Says in which networks telnet was found, or else what looks like it; empty if it is in none. The networks are those
 /// of [`Tallies`].
 pub(super) fn place(networks: &[TallyLine]) -> String {
     let with = |class| networks.iter().filter(move |it| it.classes.of(class) > 0).collect();
@@ -135,13 +135,40 @@ pub(super) fn place(networks: &[TallyLine]) -> String {
         format!("{} ({count})", line.name)
     };
     let named: Vec<_> = networks.iter().take(NAMED_MAX).enumerate().map(name).collect();
-    let what = if class == Class::Telnet { "Telnet is" } else { "Telnet may be" };
+    let what = if class == Class::Telnet { "Telnet is" } else { "What looks like telnet is" };
     match (networks.len(), networks.len().saturating_sub(NAMED_MAX)) {
         (0, _) => String::new(),
         (_, 0) => format!("{what} in {}.", named.join(", ")),
         (_, more) => {
             let more = counted(more as u64, "more network", "more networks");
             format!("{what} in {} and {more}.", named.join(", "))
+        }
+    }
+}
+
+/// Names the first of these targets, or their host if they have only one, and says on how many hosts they
+/// are; empty if there are none. The targets are those of telnet, or else those that look like it.
+pub(super) fn addresses(rows: &Collector) -> String {
+    let of = |class| rows.targets.iter().filter(move |it| it.class == class).collect();
+    let mut targets: Vec<&Entry> = of(Class::Telnet);
+    if targets.is_empty() {
+        targets = of(Class::Likely);
+    }
+    let hosts = targets.chunk_by(|one, next| one.host == next.host).count() as u64;
+    let more = targets.len().saturating_sub(NAMED_MAX) as u64;
+    let first = targets.iter().take(NAMED_MAX);
+    match (hosts, targets.first()) {
+        (0, _) | (_, None) => String::new(),
+        (1, Some(only)) => {
+            let ports: Vec<_> = first.map(|it| it.port.to_string()).collect();
+            let noun = if targets.len() == 1 { "port" } else { "ports" };
+            let more =
+                if more > 0 { format!(" and {} more", grouped(more)) } else { String::new() };
+            format!("Its host is {}, {noun} {}{more}.", only.host.to_text(), ports.join(", "))
+        }
+        _ => {
+            let first: Vec<_> = first.map(|it| it.host.with_port(it.port)).collect();
+            format!("It is on {} hosts, first on {}.", grouped(hosts), first.join(", "))
         }
     }
 }
@@ -193,10 +220,34 @@ mod tests {
             counts.iter().map(line).collect()
         };
         assert_eq!(place(&lines(&[("a", 9, 0), ("b", 0, 4)])), "Telnet is in a (9 targets).");
-        assert_eq!(place(&lines(&[("a", 0, 2), ("b", 0, 0)])), "Telnet may be in a (2 targets).");
+        assert_eq!(
+            place(&lines(&[("a", 0, 2), ("b", 0, 0)])),
+            "What looks like telnet is in a (2 targets)."
+        );
         let many = lines(&[("a", 5, 0), ("b", 4, 0), ("c", 3, 0), ("d", 2, 0), ("e", 1, 0)]);
         assert_eq!(place(&many), "Telnet is in a (5 targets), b (4), c (3) and 2 more networks.");
         assert_eq!(place(&lines(&[("a", 0, 0)])), "");
+    }
+
+    #[test]
+    fn addresses_are_the_first_targets_or_the_only_host() {
+        let text = |targets: &[(&str, u16)]| {
+            let mut rows = Collector::default();
+            for (host, port) in targets {
+                let row = format!(
+                    r#"{{"schema":1,"host":"{host}","port":{port},"state":"open","reason":"x","service":"telnet"}}"#
+                );
+                rows.add_line(row.as_bytes()).expect("it is a row");
+            }
+            rows.sort();
+            addresses(&rows)
+        };
+        assert_eq!(text(&[]), "");
+        assert_eq!(text(&[("10.0.0.1", 23)]), "Its host is 10.0.0.1, port 23.");
+        let ports = text(&[("a", 1), ("a", 2), ("a", 3), ("a", 4)]);
+        assert_eq!(ports, "Its host is a, ports 1, 2, 3 and 1 more.");
+        let hosts = text(&[("10.0.0.1", 23), ("10.0.0.2", 23)]);
+        assert_eq!(hosts, "It is on 2 hosts, first on 10.0.0.1:23, 10.0.0.2:23.");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The verdict on the question "is telnet left?", in one sentence, and how sure it is.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
 use crate::{
@@ -58,7 +60,7 @@ pub struct Verdict {
     pub kind: VerdictKind,
     /// The verdict in one sentence.
     pub sentence: String,
-    /// The networks in which telnet was found, or may be: a sentence; empty if there are none.
+    /// Where telnet was found, or what looks like it: sentences; empty if there are none.
     pub place: String,
     /// How sure that is: sentences.
     pub certainty: Vec<String>,
@@ -73,6 +75,16 @@ pub struct Verdict {
     /// The undecided targets, which are all others, by reason.
     pub unproven: Vec<DoubtCount>,
 }
+
+/// Why open ports are undecided that don't look like telnet.
+const UNIDENTIFIED: [Doubt; 6] = [
+    Doubt::Unknown,
+    Doubt::Silent,
+    Doubt::ClosedEarly,
+    Doubt::Tarpit,
+    Doubt::SshBroken,
+    Doubt::NotProbed,
+];
 
 impl Verdict {
     /// Judges the rows. The place is added by whoever knows the networks.
@@ -147,18 +159,20 @@ impl Verdict {
         let targets = counted(self.targets, "target", "targets");
         let likely = self.doubtful(Doubt::TelnetLikely);
         match self.kind {
-            VerdictKind::Found if likely > 0 => format!(
-                "Telnet was found on {} of {targets}, and {} more may be telnet.",
-                grouped(self.telnet),
-                grouped(likely)
-            ),
             VerdictKind::Found => {
-                format!("Telnet was found on {} of {targets}.", grouped(self.telnet))
+                let more = match likely {
+                    0 => String::new(),
+                    1 => "; 1 more looks like telnet".to_owned(),
+                    many => format!("; {} more look like telnet", grouped(many)),
+                };
+                let (telnet, rest) = (grouped(self.telnet), self.rest());
+                format!("Telnet was found on {telnet} of {targets}{more}{rest}.")
             }
             VerdictKind::Likely => format!(
-                "No telnet was proven, but {} of {targets} {} a login prompt or a menu, as telnet does.",
+                "No telnet was proven, but {} of {targets} {} like telnet{}.",
                 grouped(likely),
-                if likely == 1 { "shows" } else { "show" }
+                if likely == 1 { "looks" } else { "look" },
+                self.rest()
             ),
             VerdictKind::Unknown if self.unproven.is_empty() => format!(
                 "No telnet was found on the {targets} that were checked, but the run is incomplete."
@@ -176,6 +190,29 @@ impl Verdict {
             }
             VerdictKind::Nothing => "There are no targets, so nothing is proven.".to_owned(),
         }
+    }
+
+    /// Says how many targets are undecided without looking like telnet, as the end of a sentence; empty if
+    /// none is.
+    fn rest(&self) -> String {
+        let unidentified: u64 = UNIDENTIFIED.iter().map(|doubt| self.doubtful(*doubt)).sum();
+        let silent = self.doubtful(Doubt::Filtered);
+        let likely = self.doubtful(Doubt::TelnetLikely);
+        let others = self.unproven_count() - unidentified - silent - likely;
+        let mut rest = String::new();
+        if unidentified > 0 {
+            let verb = if unidentified == 1 { "is" } else { "are" };
+            let ports = counted(unidentified, "open port", "open ports");
+            let _ = write!(rest, "; {ports} {verb} not identified");
+        }
+        if silent > 0 {
+            let _ = write!(rest, "; {} gave no answer", grouped(silent));
+        }
+        if others > 0 {
+            let verb = if others == 1 { "was" } else { "were" };
+            let _ = write!(rest, "; {} {verb} not checked completely", grouped(others));
+        }
+        rest
     }
 
     fn certainty(&self, measured: Option<&CertaintyRecord>) -> Vec<String> {
@@ -259,12 +296,13 @@ impl Verdict {
         let meaning = match measured.bound_count {
             None => "Too few could be asked to tell how many were missed.".to_owned(),
             Some(0) => {
-                "So lost packets and slow hosts hid none of them from that attempt.".to_owned()
+                "So none of them was missed because of lost packets or slow hosts.".to_owned()
             }
             Some(bound) => format!(
-                "So at most {} of them would answer if all were asked again ({:.0} % confidence): lost \
-                 packets and slow hosts hide no more.",
+                "So at most {} of them {} missed because of lost packets or slow hosts ({:.0} % \
+                 confidence).",
                 grouped(bound),
+                if bound == 1 { "was" } else { "were" },
                 measured.confidence.unwrap_or(0.95) * 100.0
             ),
         };
@@ -291,10 +329,10 @@ fn asked_again(measured: &CertaintyRecord) -> String {
     };
     let answered = match measured.answered {
         0 => "none answered".to_owned(),
-        1 => "1 answered, and is counted as what it showed".to_owned(),
-        many => format!("{} answered, and are counted as what they showed", grouped(many)),
+        1 => "1 answered and is counted as what it showed".to_owned(),
+        many => format!("{} answered and are counted as what they showed", grouped(many)),
     };
-    format!("{asked} were asked once more: {answered}.")
+    format!("{asked} were asked again, and {answered}.")
 }
 
 /// Adds the targets that the run has counted and that have no row. The page can't judge them.
@@ -376,9 +414,9 @@ mod tests {
         };
         assert_eq!(
             silent(measured),
-            "Measured: 410 of the 1,000 targets without an answer, drawn at random, were asked once more: \
-             none answered. So at most 4 of them would answer if all were asked again (95 % confidence): \
-             lost packets and slow hosts hide no more. Not measured: what a firewall hides that always \
+            "Measured: 410 of the 1,000 targets without an answer, drawn at random, were asked again, and \
+             none answered. So at most 4 of them were missed because of lost packets or slow hosts (95 % \
+             confidence). Not measured: what a firewall hides that always \
              drops packets from this machine. Seen from here, that looks like no answer, too."
         );
         assert!(silent(CertaintyRecord { blocked: true, ..measured }).starts_with("Blocked: "));
@@ -386,9 +424,9 @@ mod tests {
         let all =
             CertaintyRecord { asked_again: 1_002, answered: 2, bound_count: Some(0), ..measured };
         let text = silent(all);
-        let asked = "all 1,002 targets without an answer were asked once more: 2 answered";
+        let asked = "all 1,002 targets without an answer were asked again, and 2 answered";
         assert!(
-            text.contains(asked) && text.contains("hid none of them from that attempt"),
+            text.contains(asked) && text.contains("none of them was missed because of"),
             "{text}"
         );
     }
@@ -406,17 +444,22 @@ mod tests {
     }
 
     #[test]
-    fn sentence_counts_what_was_found_and_what_may_be_telnet() {
+    fn sentence_counts_what_was_found_what_looks_like_telnet_and_the_rest() {
         let sentence = |rows: &[_]| verdict(rows, None).sentence;
         let (telnet, likely) = (("open", "telnet"), ("open", "telnet-likely"));
         assert_eq!(sentence(&[telnet, ("closed", "")]), "Telnet was found on 1 of 2 targets.");
         assert_eq!(
             sentence(&[telnet, likely]),
-            "Telnet was found on 1 of 2 targets, and 1 more may be telnet."
+            "Telnet was found on 1 of 2 targets; 1 more looks like telnet."
+        );
+        assert_eq!(
+            sentence(&[telnet, ("filtered", ""), ("open", "silent"), ("unresolved", "")]),
+            "Telnet was found on 1 of 4 targets; 1 open port is not identified; 1 gave no answer; 1 was not \
+             checked completely."
         );
         assert_eq!(
             sentence(&[likely]),
-            "No telnet was proven, but 1 of 1 target shows a login prompt or a menu, as telnet does."
+            "No telnet was proven, but 1 of 1 target looks like telnet."
         );
     }
 }

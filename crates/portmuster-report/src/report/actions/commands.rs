@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use serde::Serialize;
 
-use crate::report::run::RunSection;
+use crate::{report::run::RunSection, text::grouped};
 
 /// A command to run, and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,40 +26,69 @@ pub(super) fn list(telnet: (&[String], u64), run: &RunSection) -> Vec<NextComman
     let (targets, count) = telnet;
     let words: Option<Vec<_>> = targets.iter().map(|target| word(target)).collect();
     if let Some(words) = words.filter(|words| !words.is_empty()) {
-        let all = words.len() as u64 == count;
-        let purpose = if all { "The telnet targets:" } else { "The telnet targets named above:" };
-        push(purpose, format!("portmuster check {} --forbid telnet", words.join(" ")));
+        let command = format!("portmuster check {} --forbid telnet", words.join(" "));
+        if words.len() as u64 == count {
+            push("The telnet targets:", command);
+        } else {
+            let (first, all) = (words.len(), grouped(count));
+            push(&format!("The first {first} of {all} telnet targets:"), command);
+            if let Some(run) = Origin::of(&run.source).and_then(|_| word(&run.source)) {
+                push(&format!("All {all} telnet targets (with jq):"), check_all(&run));
+            }
+        }
     }
     // A command that was too long is cut.
     if run.command.starts_with("portmuster check ") && !run.command.ends_with('…') {
         push("Everything, as in this run:", run.command.clone());
     }
-    if let Some(command) = comparison(&run.source) {
-        push("What has changed since this run:", command);
+    if let Some((purpose, command)) = comparison(&run.source) {
+        push(&purpose, command);
     }
     commands
 }
 
-/// Returns the command that compares a later run with this one; `None`: this run has no file.
+/// Returns the command that checks every telnet target of a run, whose name is a word of a shell.
+fn check_all(run: &str) -> String {
+    format!(
+        "portmuster report {run} --json | jq -r '.open[] | select(.class == \"telnet\").target' | \
+         portmuster check -i - --forbid telnet"
+    )
+}
+
+/// Returns the command that compares a later run with this one, and what it compares; `None`: this run has
+/// no file.
 ///
-/// A database gets the later run itself; rows are in a file of their own.
-fn comparison(source: &str) -> Option<String> {
-    match Origin::of(source)? {
-        Origin::Database(file) => Some(format!(
-            "portmuster report {} --since {} -o changes.html",
-            word(file)?,
-            word(&format!("{file}#-2"))?
-        )),
+/// A database gets the later run itself, by which a run that is counted from the last one moves on; an id
+/// stays. Rows are in a file of their own.
+fn comparison(source: &str) -> Option<(String, String)> {
+    let (file, since, compared) = match Origin::of(source)? {
         Origin::Rows(file) => {
-            Some(format!("portmuster report LATER.jsonl --since {} -o changes.html", word(file)?))
+            ("LATER.jsonl", file.to_owned(), "The run in LATER.jsonl, compared with this one:")
         }
-    }
+        Origin::Database(file) => match source[file.len()..].strip_prefix('#') {
+            Some(id) if id.parse::<u64>().is_ok() => {
+                (file, source.to_owned(), "The last run of the database, compared with this one:")
+            }
+            run => {
+                let back = match run.map(str::parse::<i64>) {
+                    Some(Ok(back @ ..0)) => back.saturating_sub(1),
+                    _ => -2,
+                };
+                let compared = "The next run of the database, compared with this one \
+                                (after more runs, name this one by its id):";
+                (file, format!("{file}#{back}"), compared)
+            }
+        },
+    };
+    let command =
+        format!("portmuster report {} --since {} -o changes.html", word(file)?, word(&since)?);
+    Some((compared.to_owned(), command))
 }
 
 /// Returns the command that compares a run with an earlier one.
 pub(crate) fn compare_with_earlier(source: &str) -> String {
     let known = match Origin::of(source) {
-        Some(Origin::Database(_)) => comparison(source),
+        Some(Origin::Database(file)) => earlier_in(file, &source[file.len()..]),
         Some(Origin::Rows(file)) => word(file)
             .map(|file| format!("portmuster report {file} --since EARLIER.jsonl -o changes.html")),
         None => None,
@@ -67,6 +96,18 @@ pub(crate) fn compare_with_earlier(source: &str) -> String {
     known.unwrap_or_else(|| {
         "portmuster report RUN.jsonl --since EARLIER.jsonl -o changes.html".to_owned()
     })
+}
+
+/// Returns the command that compares a run of a database with the one before it; `run` is empty or begins
+/// with `#`.
+fn earlier_in(file: &str, run: &str) -> Option<String> {
+    let earlier = match run.strip_prefix('#').map(str::parse::<i64>) {
+        Some(Ok(back @ ..0)) => back.saturating_sub(1).to_string(),
+        Some(Ok(_)) => "EARLIER".to_owned(),
+        _ => "-2".to_owned(),
+    };
+    let (run, earlier) = (word(&format!("{file}{run}"))?, word(&format!("{file}#{earlier}"))?);
+    Some(format!("portmuster report {run} --since {earlier} -o changes.html"))
 }
 
 /// The file of a run.
@@ -124,9 +165,12 @@ mod tests {
         assert_eq!(
             commands(&["10.0.0.1:23", "[::1]:23"], 9, "a.db#last", check),
             [
-                "The telnet targets named above: portmuster check 10.0.0.1:23 '[::1]:23' --forbid telnet",
+                "The first 2 of 9 telnet targets: portmuster check 10.0.0.1:23 '[::1]:23' --forbid telnet",
+                "All 9 telnet targets (with jq): portmuster report 'a.db#last' --json | jq -r '.open[] | \
+                 select(.class == \"telnet\").target' | portmuster check -i - --forbid telnet",
                 "Everything, as in this run: portmuster check 10.0.0.0/24",
-                "What has changed since this run: portmuster report a.db --since 'a.db#-2' -o changes.html",
+                "The next run of the database, compared with this one (after more runs, name this one by its \
+                 id): portmuster report a.db --since 'a.db#-2' -o changes.html",
             ]
         );
         let rows = commands(&["a:23"], 1, "rows.jsonl", "");
@@ -134,15 +178,26 @@ mod tests {
             rows,
             [
                 "The telnet targets: portmuster check a:23 --forbid telnet",
-                "What has changed since this run: portmuster report LATER.jsonl --since rows.jsonl -o changes.html",
+                "The run in LATER.jsonl, compared with this one: portmuster report LATER.jsonl --since \
+                 rows.jsonl -o changes.html",
             ]
         );
     }
 
     #[test]
+    fn command_that_compares_a_later_run_names_this_one() {
+        let since = |source| comparison(source).expect("it has a file").1;
+        let command = |run| format!("portmuster report a.db --since 'a.db#{run}' -o changes.html");
+        assert_eq!([since("a.db"), since("a.db#-3")], [command("-2"), command("-4")]);
+        assert_eq!(since("a.db#7"), command("7"));
+    }
+
+    #[test]
     fn command_that_compares_with_an_earlier_run_names_this_run() {
         let compare = compare_with_earlier;
-        assert_eq!(compare("a.db#7"), "portmuster report a.db --since 'a.db#-2' -o changes.html");
+        assert_eq!(compare("a.db"), "portmuster report a.db --since 'a.db#-2' -o changes.html");
+        let id = "portmuster report 'a.db#7' --since 'a.db#EARLIER' -o changes.html";
+        assert_eq!(compare("a.db#7"), id);
         let rows = "portmuster report rows.jsonl --since EARLIER.jsonl -o changes.html";
         assert_eq!(compare("rows.jsonl"), rows);
         let any = "portmuster report RUN.jsonl --since EARLIER.jsonl -o changes.html";
