@@ -348,7 +348,9 @@ class Grid {
     this.close();
     this.box.scrollTop = 0;
     const { view, rows } = this.table;
-    this.says.textContent = view.length === rows ? `${grouped(rows)} open targets` : `${grouped(view.length)} of ${grouped(rows)} open targets`;
+    const counted = view.length === rows ? `${grouped(rows)} open targets` : `${grouped(view.length)} of ${grouped(rows)} open targets`;
+    const hidden = this.columns.filter((column) => !column.isOn).length;
+    this.says.textContent = hidden && this.narrow.matches ? `${counted}; ${hidden} more columns under “Columns”` : counted;
     this.drawHead();
     this.draw();
   }
@@ -641,6 +643,7 @@ async function start() {
   const map = jsonOf(await decompress(byId("data-map").textContent));
   let grid = null;
   if (table.rows > 0) {
+    byId("loading").remove();
     grid = new Grid(new Table(table, details), byId("table"));
     for (const button of document.querySelectorAll("button[data-filter]")) {
       button.addEventListener("click", () => grid.only({ name: button.dataset.filter }));

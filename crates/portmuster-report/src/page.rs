@@ -65,11 +65,12 @@ struct Page<'a> {
     compare: String,
     /// When the run began, and how long it took.
     when: String,
-    /// What the rows and cells of the map are, and the classes of its cells.
+    /// What the lines and cells of the map are.
     map_text: String,
-    map_classes: Vec<Class>,
-    /// Whether a cell of the map may stand for several targets, or for none.
+    /// Whether a cell of the map may stand for several targets.
     has_networks: bool,
+    /// Whether a cell of the map stands for no target.
+    has_empty: bool,
     patterns: String,
     shares: String,
     map: String,
@@ -130,9 +131,9 @@ impl Report {
             figures: figures(self),
             compare: compare_with_earlier(&self.run.source),
             when: when(self),
-            map_text: drawing::explain(&self.map),
-            map_classes: drawing::classes(&self.map),
+            map_text: drawing::explain(&self.map, self.scope.port_count),
             has_networks: drawing::networks(&self.map) > 0,
+            has_empty: drawing::has_empty(&self.map),
             patterns: svg::patterns(),
             shares: bars::stack(&self.classes, &BY_ANSWER),
             map: drawing::draw(&self.map),
@@ -214,15 +215,21 @@ fn figures(report: &Report) -> Vec<Figure> {
     let share = format!("{} of all targets", text::percent(open, report.verdict.targets));
     let mut figures = vec![figure(grouped(open), "open targets", share, "")];
     if servers > 0 {
-        let note = format!("{} weak + {} other", grouped(weak), grouped(servers - weak));
+        let unknown = report.weaknesses.unknown_offers;
+        let mut note = format!("{} weak + {} other", grouped(weak), grouped(servers - weak));
+        if unknown > 0 {
+            note = format!("{note}, {} of them with an unknown offer", grouped(unknown));
+        }
         figures.push(figure(grouped(servers), "ssh servers", note, "ssh"));
-        let note = format!("{} of the ssh servers", text::percent(weak, servers));
+        let note =
+            format!("{} of the ssh servers: the fewer, the better", text::percent(weak, servers));
         figures.push(figure(grouped(weak), "weak ssh servers", note, "weak-ssh"));
     }
     if pq.known > 0 {
         let which = if pq.known < servers { " whose offer is known" } else { "" };
         let known = text::counted(pq.known, "ssh server", "ssh servers");
-        let note = format!("offered by {} of {known}{which}", grouped(pq.offered));
+        let note =
+            format!("offered by {} of {known}{which}: the more, the better", grouped(pq.offered));
         let share = text::percent(pq.offered, pq.known);
         figures.push(figure(share, "post-quantum key exchange", note, ""));
     }

@@ -130,9 +130,10 @@ fn used_bars(times: &Histogram) -> std::ops::Range<usize> {
     first..last
 }
 
-/// Returns the upper end of a bar, for below it: milliseconds, or seconds with their unit.
+/// Returns the upper end of a bar with its unit, for below it.
 fn end(times: &Histogram, bar: usize) -> String {
-    let time = |ms: f64| if ms < 1_000.0 { ms.to_string() } else { format!("{} s", ms / 1_000.0) };
+    let time =
+        |ms: f64| if ms < 1_000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1_000.0) };
     match times.ends_ms.get(bar) {
         Some(&end) => time(end),
         None => format!("> {}", times.ends_ms.last().copied().map(time).unwrap_or_default()),

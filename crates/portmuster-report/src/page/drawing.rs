@@ -9,7 +9,7 @@ use super::svg::{coordinate, escape};
 use crate::{
     class::Class,
     map::{CELLS, MapRow, RowKind, SubnetMap},
-    text::grouped,
+    text::{counted, grouped},
 };
 
 /// The width of the names.
@@ -23,6 +23,12 @@ const TOP: f64 = 18.0;
 
 /// The space between rows.
 const GAP: f64 = 3.0;
+
+/// The height of the port numbers above a host with ports.
+const NUMBERS: f64 = 12.0;
+
+/// The number of cells from one port number to the next.
+const NUMBERS_STEP: usize = 4;
 
 /// A map of at most this many networks has larger cells, in several lines for each network.
 const LARGE_MAX: usize = 8;
@@ -66,6 +72,9 @@ pub(super) fn places(map: &SubnetMap) -> Vec<RowPlace> {
         let lines = row.cells.len().div_ceil(per_line).max(1);
         #[expect(clippy::cast_precision_loss, reason = "there are at most 256 cells")]
         let (cell, height) = (ROW_WIDTH / per_line as f64, lines as f64 * line);
+        if row.kind == RowKind::Ports {
+            y += NUMBERS;
+        }
         let place = RowPlace { y, line, cell, per_line, height };
         y += height + if per_line < CELLS { 3.0 * GAP } else { GAP };
         place
@@ -78,33 +87,46 @@ pub(super) fn networks(map: &SubnetMap) -> usize {
     map.rows.iter().filter(|row| !row.kind.has_names()).count()
 }
 
-/// Says what the rows and the cells of the drawing are.
-pub(super) fn explain(map: &SubnetMap) -> String {
+/// Says what the lines and the cells of the drawing are. `ports` is the number of different ports.
+pub(super) fn explain(map: &SubnetMap, ports: u64) -> String {
     let has = |kind| map.rows.iter().any(|row| row.kind == kind);
-    let has_networks = networks(map) > 0;
-    let lines = match networks(map) {
-        1..=LARGE_MAX => format!(", in lines of {LARGE_LINE}"),
-        _ => String::new(),
-    };
+    let (network, cell, size) =
+        if map.is_folded() { ("/16", "/24", 256 * ports) } else { ("/24", "address", ports) };
     let mut sentences = Vec::new();
-    if has_networks && map.is_folded() {
-        sentences.push(format!("Each row is a /16 and each cell one of its /24 networks{lines}."));
-    } else if has_networks {
-        sentences.push(format!("Each row is a /24 and each cell one of its addresses{lines}."));
+    match networks(map) {
+        0 => {}
+        1..=LARGE_MAX => sentences.push(format!(
+            "Each cell is one {cell}. A {network} has {} lines of {LARGE_LINE} cells.",
+            CELLS / LARGE_LINE
+        )),
+        _ => sentences.push(format!("Each cell is one {cell}, and each line a {network}.")),
+    }
+    if networks(map) > 0 && size > 1 && has_telnet(map) {
+        sentences.push(format!(
+            "A red cell: at least one of the up to {} of this {cell} is telnet.",
+            counted(size, "target", "targets")
+        ));
     }
     if has(RowKind::Hosts) {
-        sentences.push("In a row of IPv6 or of a domain, each cell is a host.".to_owned());
+        sentences.push("Beside an IPv6 network or a domain, each cell is a host.".to_owned());
     }
     if has(RowKind::Ports) {
-        sentences.push("A row of “ports” is one host, and each cell one of its ports.".to_owned());
+        sentences.push(
+            "Beside a host with “ports”, each cell is one of its ports; the numbers above are ports."
+                .to_owned(),
+        );
     }
     sentences.join(" ")
 }
 
-/// Returns the classes of the cells, the most urgent first.
-pub(super) fn classes(map: &SubnetMap) -> Vec<Class> {
-    let has = |class: &Class| map.rows.iter().any(|row| row.count(*class) > 0);
-    Class::ALL.into_iter().filter(has).collect()
+fn has_telnet(map: &SubnetMap) -> bool {
+    map.rows.iter().any(|row| !row.kind.has_names() && row.count(Class::Telnet) > 0)
+}
+
+/// Returns whether a cell of an IPv4 network is empty, because no target is there.
+pub(super) fn has_empty(map: &SubnetMap) -> bool {
+    let mut networks = map.rows.iter().filter(|row| !row.kind.has_names());
+    networks.any(|row| row.cells.iter().any(Option::is_none))
 }
 
 /// Returns the drawing; empty if the map has no rows.
@@ -119,6 +141,9 @@ pub(super) fn draw(map: &SubnetMap) -> String {
     svg.push_str(&axis(map, &places));
     for (row, place) in map.rows.iter().zip(&places) {
         svg.push_str(&space(row, *place));
+        if row.kind == RowKind::Ports {
+            svg.push_str(&port_numbers(row, *place));
+        }
     }
     for class in Class::ALL {
         let path: String = map
@@ -173,6 +198,27 @@ fn space(row: &MapRow, place: RowPlace) -> String {
             format!(".{cell}")
         };
         let _ = write!(svg, "<text class=\"tick end\" x=\"{x}\" y=\"{y}\">{name}</text>");
+    }
+    svg
+}
+
+/// Returns the numbers of some ports of a host: above the first line, and at the left of each other one.
+fn port_numbers(row: &MapRow, place: RowPlace) -> String {
+    let port = |cell: usize| {
+        let name = row.names.get(cell).map(String::as_str).unwrap_or_default();
+        escape(name.rsplit(':').next().unwrap_or_default())
+    };
+    let mut svg = String::new();
+    let first_line = row.cells.len().min(place.per_line);
+    for cell in (0..first_line).step_by(NUMBERS_STEP) {
+        let (x, y) = place.corner(cell);
+        let (x, y) = (coordinate(x + place.cell / 2.0), coordinate(y - 2.5));
+        let _ = write!(svg, "<text class=\"tick\" x=\"{x}\" y=\"{y}\">{}</text>", port(cell));
+    }
+    for cell in (place.per_line..row.cells.len()).step_by(place.per_line) {
+        let (_, y) = place.corner(cell);
+        let (x, y) = (LEFT - 8.0, coordinate(y + place.line / 2.0 + 3.5));
+        let _ = write!(svg, "<text class=\"tick end\" x=\"{x}\" y=\"{y}\">{}</text>", port(cell));
     }
     svg
 }
@@ -256,12 +302,27 @@ mod tests {
 
     #[test]
     fn explanation_is_about_the_kinds_of_rows_that_there_are() {
-        let addresses = "Each row is a /24 and each cell one of its addresses, in lines of 64.";
-        let hosts = "In a row of IPv6 or of a domain, each cell is a host.";
-        assert_eq!(explain(&map(&["10.0.0.1"])), addresses);
-        assert_eq!(explain(&map(&["a.example"])), hosts);
-        assert_eq!(explain(&map(&["10.0.0.1", "::1"])), format!("{addresses} {hosts}"));
-        assert_eq!(explain(&map(&[])), "");
+        let explain = |hosts: &[&str]| explain(&map(hosts), 2);
+        let addresses = "Each cell is one address. A /24 has 4 lines of 64 cells.";
+        let hosts = "Beside an IPv6 network or a domain, each cell is a host.";
+        assert_eq!(explain(&["10.0.0.1"]), addresses);
+        assert_eq!(explain(&["a.example"]), hosts);
+        assert_eq!(explain(&["10.0.0.1", "::1"]), format!("{addresses} {hosts}"));
+        assert_eq!(explain(&[]), "");
+    }
+
+    #[test]
+    fn host_with_ports_names_every_fourth_port() {
+        let mut rows = Collector::default();
+        for port in 4001..4011 {
+            let row = format!(
+                r#"{{"schema":1,"host":"10.0.0.1","port":{port},"state":"closed","reason":"refused"}}"#
+            );
+            rows.add_line(row.as_bytes()).expect("it is a row");
+        }
+        let svg = draw(&SubnetMap::new(&rows));
+        assert!([4001, 4005, 4009].iter().all(|port| svg.contains(&format!(">{port}</text>"))));
+        assert!(!svg.contains(">4002</text>"));
     }
 
     #[test]

@@ -194,8 +194,13 @@ impl TelnetCounts {
 impl ChangeLine {
     /// Returns what changed about telnet, and the kinds of change, in words.
     pub(crate) fn words(&self) -> String {
-        let kinds = self.kinds.iter().map(|kind| words(kind)).collect::<Vec<_>>().join(", ");
+        let kinds = self.kinds_in_words();
         if self.mark.is_empty() { kinds } else { format!("{}: {kinds}", self.mark) }
+    }
+
+    /// Returns the kinds of change in words.
+    pub(crate) fn kinds_in_words(&self) -> String {
+        self.kinds.iter().map(|kind| words(kind)).collect::<Vec<_>>().join(", ")
     }
 
     fn new(change: &ChangeRecord) -> Self {

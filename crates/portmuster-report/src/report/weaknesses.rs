@@ -25,6 +25,8 @@ pub struct WeaknessSection {
     pub servers: u64,
     /// How many of these have a weakness.
     pub weak_servers: u64,
+    /// How many of the other ones have an unknown offer, so their algorithms were not checked.
+    pub unknown_offers: u64,
 }
 
 /// A weakness and the number of servers that have it.
@@ -65,9 +67,12 @@ impl WeaknessSection {
             networks.iter().filter(|it| it.classes.of(Class::WeakSsh) > 0).count() > columns.len();
         let width = columns.len() + usize::from(has_others);
         let mut counts: HashMap<&str, Vec<u64>> = HashMap::new();
-        let (mut servers, mut weak_servers) = (0, 0);
+        let (mut servers, mut weak_servers, mut unknown_offers) = (0, 0, 0);
         for entry in &rows.targets {
             servers += u64::from(matches!(entry.class, Class::Ssh | Class::WeakSsh));
+            let is_unknown = |open: u32| rows.open[open as usize].is_post_quantum.is_none();
+            unknown_offers +=
+                u64::from(entry.class == Class::Ssh && entry.open.is_some_and(is_unknown));
             let Some(open) = entry.open.filter(|_| entry.class == Class::WeakSsh) else { continue };
             weak_servers += 1;
             let network = NetworkKey::new(&entry.host, is_coarse).to_text();
@@ -90,7 +95,7 @@ impl WeaknessSection {
         let lines = lines.into_iter().map(line).collect();
         let others = has_others.then(|| "others".to_owned());
         let networks = columns.iter().map(|&name| name.to_owned()).chain(others).collect();
-        Self { networks, lines, servers, weak_servers }
+        Self { networks, lines, servers, weak_servers, unknown_offers }
     }
 }
 

@@ -83,11 +83,18 @@ const scenarios = {
       assert.equal(await page.locator(await link.getAttribute("href")).count(), 1);
     }
     const legend = await page.locator(".map-legend li").count();
-    const colours = await page.locator("#map path[class^=f-]").count();
-    assert.equal(legend, colours, "the legend has each colour of the map");
+    const colours = await page.locator("#map path[class^=f-]").evaluateAll((paths) => paths.map((path) => path.getAttribute("class")));
+    const explained = await page.locator(".map-legend li rect").evaluateAll((swatches) => swatches.map((swatch) => swatch.getAttribute("class")));
+    assert.ok(legend >= colours.length && colours.every((colour) => explained.includes(colour)), "the legend has each colour of the map");
+    assert.equal(await page.locator("#loading").count(), 0, "the table no longer says that it is loading");
+    const words = await page.locator(".words dt").allTextContents();
+    assert.ok(["target", "refused", "rejected", "no answer", "tarpit"].every((word) => words.includes(word)), "the page explains its words");
     assert.equal(await page.locator(".grid-box tr.current").evaluate((row) => getComputedStyle(row).boxShadow), "none", "no row looks selected");
     for (const width of [380, 1280]) {
       await page.setViewportSize({ width, height: 900 });
+      assert.ok(await page.locator(".mark-new").first().isVisible(), `new telnet is marked in a window of ${width}`);
+      const broken = await page.locator(".actions .command span").evaluateAll((words) => words.filter((word) => word.textContent.startsWith("--") && word.getClientRects().length > 1).map((word) => word.textContent));
+      assert.deepEqual(broken, [], `no option is broken in a window of ${width}`);
       for (const name of [".tallies", ".doubts", ".grid-box table"]) {
         const cut = await page.locator(name).evaluateAll((tables) => tables.filter((table) => table.scrollWidth > table.parentElement.clientWidth + 1).length);
         assert.equal(cut, 0, `${name} fits in a window of ${width}`);
