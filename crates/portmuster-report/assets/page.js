@@ -642,8 +642,8 @@ async function start() {
   const details = byId("data-details").textContent.trim().split("\n");
   const map = jsonOf(await decompress(byId("data-map").textContent));
   let grid = null;
+  byId("loading").remove();
   if (table.rows > 0) {
-    byId("loading").remove();
     grid = new Grid(new Table(table, details), byId("table"));
     for (const button of document.querySelectorAll("button[data-filter]")) {
       button.addEventListener("click", () => grid.only({ name: button.dataset.filter }));

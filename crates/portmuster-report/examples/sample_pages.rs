@@ -32,6 +32,9 @@ const SEED: u64 = 64;
 /// When the simulated run begins. The clock of a simulation begins in 1970.
 const START: &str = "2026-11-30T20:00:00Z";
 
+/// When the simulated run before it began.
+const START_BEFORE: &str = "2026-11-23T20:00:00Z";
+
 /// Software of ssh servers, each with its methods of key exchange and its ciphers.
 const SOFTWARE: [(&str, &str, &str); 5] = [
     (
@@ -110,7 +113,8 @@ fn network() -> Result<String, Box<dyn Error>> {
     }
     let command = "portmuster check 10.20.0.0/16 -p 22,23 -o sqlite=audit.db";
     let record = record(command, started, &run.account, run.certainty.as_ref())?;
-    let changes = changes("audit.db#-2", &before.outcomes, &outcomes)?;
+    let mut changes = changes("audit.db#-2", &before.outcomes, &outcomes)?;
+    changes.started = Some(START_BEFORE.to_owned());
     page("audit.db", &outcomes, record, Some(changes))
 }
 

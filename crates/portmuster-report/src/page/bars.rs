@@ -72,6 +72,8 @@ const HEIGHT: f64 = 150.0;
 /// The largest width of a bar with the space beside it.
 const STEP_MAX: f64 = 65.0;
 const BELOW: f64 = 22.0;
+/// The width of the longest label. Where bars are narrower, every second one has a label.
+const LABEL_WIDTH: f64 = 44.0;
 const ABOVE: f64 = 16.0;
 
 /// Returns the distribution of times as vertical bars.
@@ -89,6 +91,7 @@ pub(super) fn histogram(times: &Histogram) -> String {
     );
     #[expect(clippy::cast_precision_loss, reason = "there are few bars")]
     let step = (WIDTH / used.len().max(1) as f64).min(STEP_MAX);
+    let labelled = if step < LABEL_WIDTH { 2 } else { 1 };
     let floor = HEIGHT - BELOW;
     for (at, bar) in used.enumerate() {
         let count = times.counts[bar];
@@ -107,7 +110,7 @@ pub(super) fn histogram(times: &Histogram) -> String {
             range(times, bar),
             grouped(count),
             HEIGHT - 6.0,
-            end(times, bar)
+            if at % labelled == 0 { end(times, bar) } else { String::new() }
         );
         if count > 0 {
             let above = coordinate(y.parse::<f64>().unwrap_or_default() - 4.0);

@@ -49,7 +49,8 @@ impl Scope {
         if let Some(without @ 1..) = targets.checked_sub(with_row) {
             let _ = write!(sentence, ", of which {} no row here", counted(without, "has", "have"));
         }
-        let example = rows.targets.first().map(|entry| entry.host.with_port(entry.port));
+        let open = rows.targets.iter().find(|entry| entry.class.is_open());
+        let example = open.or(rows.targets.first()).map(|entry| entry.host.with_port(entry.port));
         let example = example.unwrap_or_else(|| "10.0.0.5:23".to_owned());
         let _ = write!(sentence, ". A target is one host and port, such as {example}.");
         Self { hosts, hosts_answered, port_count, ports, sentence }

@@ -168,7 +168,7 @@ pub(super) fn addresses(rows: &Collector) -> String {
         }
         _ => {
             let first: Vec<_> = first.map(|it| it.host.with_port(it.port)).collect();
-            format!("It is on {} hosts, first on {}.", grouped(hosts), first.join(", "))
+            format!("It is on {} hosts; the first: {}.", grouped(hosts), first.join(", "))
         }
     }
 }
@@ -247,7 +247,7 @@ mod tests {
         let ports = text(&[("a", 1), ("a", 2), ("a", 3), ("a", 4)]);
         assert_eq!(ports, "Its host is a, ports 1, 2, 3 and 1 more.");
         let hosts = text(&[("10.0.0.1", 23), ("10.0.0.2", 23)]);
-        assert_eq!(hosts, "It is on 2 hosts, first on 10.0.0.1:23, 10.0.0.2:23.");
+        assert_eq!(hosts, "It is on 2 hosts; the first: 10.0.0.1:23, 10.0.0.2:23.");
     }
 
     #[test]

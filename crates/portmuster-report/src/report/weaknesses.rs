@@ -125,6 +125,19 @@ mod tests {
     use crate::report::tally::Tallies;
 
     #[test]
+    fn ssh_server_without_an_offer_was_not_checked_for_weaknesses() {
+        let mut rows = Collector::default();
+        for (host, more) in [("a", ""), ("b", r#","kex_algorithms":["x"]"#)] {
+            let row = format!(
+                r#"{{"schema":1,"host":"{host}","port":22,"state":"open","reason":"x","service":"ssh"{more}}}"#
+            );
+            rows.add_line(row.as_bytes()).expect("it is a row");
+        }
+        let section = WeaknessSection::new(&rows, &[], &[], false);
+        assert_eq!((section.servers, section.unknown_offers), (2, 1));
+    }
+
+    #[test]
     fn weaknesses_are_counted_by_network_and_the_rest_in_a_column() {
         let mut rows = Collector::default();
         for network in 0..14 {
@@ -142,6 +155,7 @@ mod tests {
         let section = WeaknessSection::new(&rows, &meanings, &networks, false);
         let names: Vec<_> = section.lines.iter().map(|line| line.name.as_str()).collect();
         assert_eq!(names, ["rc4", "cbc", "zzz"]);
+        assert_eq!(section.unknown_offers, 0, "only servers without a weakness count");
         assert_eq!(section.networks.len(), COLUMNS_MAX + 1);
         assert_eq!(
             (section.networks[0].as_str(), section.lines[0].by_network[0]),
