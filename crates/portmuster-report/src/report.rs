@@ -102,7 +102,7 @@ impl Report {
         if !verdict.place.is_empty() {
             let parts =
                 [std::mem::take(&mut verdict.place), tally::addresses(&rows), scope.answered()];
-            verdict.place = parts.join(" ").trim_end().to_owned();
+            parts.join(" ").trim_end().clone_into(&mut verdict.place);
         }
         verdict.certainty.extend(Some(scope.unchecked_ports()).filter(|it| !it.is_empty()));
         let weaknesses =
