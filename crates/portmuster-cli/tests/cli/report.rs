@@ -47,7 +47,12 @@ fn page_of_a_database_has_the_targets_and_how_they_were_checked() {
     let html = read(&page);
     assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
     let account = "2 targets = 1 open + 1 closed (refused) + 0 filtered (no answer)";
-    for part in [&target(&telnet), "portmuster check", "default-src &#39;none&#39;", account] {
+    for part in [
+        &target(&telnet),
+        "<span>portmuster</span> <span>check</span>",
+        "default-src &#39;none&#39;",
+        account,
+    ] {
         assert!(html.contains(part) || html.contains(&part.replace("&#39;", "'")), "{part}");
     }
     assert_eq!(json(&[&run])["verdict"]["coverage"], "counted");
