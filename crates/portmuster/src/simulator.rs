@@ -191,20 +191,21 @@ impl<'a> Simulator<'a> {
     ) -> Simulation {
         let mut journal = SimulatedJournal::default();
         let mut elapsed = Duration::ZERO;
-        for killed_after in killed_after.iter().copied().map(Some).chain([None]) {
+        let mut run = |killed_at| {
             let mut left = journal.missing(targets).map(&target);
             let simulation = self.simulate(Process {
                 positions: Some(targets),
                 journal: Some(&mut journal),
-                killed_at: killed_after.map(|time| Instant::START.after(time)),
+                killed_at,
                 ..Process::new(&mut left, &mut take)
             });
             elapsed += simulation.elapsed;
-            if killed_after.is_none() {
-                return Simulation { elapsed, ..simulation };
-            }
+            Simulation { elapsed, ..simulation }
+        };
+        for &killed_after in killed_after {
+            run(Some(Instant::START.after(killed_after)));
         }
-        unreachable!("the last process is not killed")
+        run(None)
     }
 
     /// Makes the run, or the part of it that one process makes. It is not generic, so that it is compiled,

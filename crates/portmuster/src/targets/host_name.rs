@@ -2,8 +2,7 @@
 
 /// Returns whether two host names are equal apart from case and a trailing dot.
 pub(crate) fn same_name(one: &str, other: &str) -> bool {
-    let bare = |name: &str| name.strip_suffix('.').unwrap_or(name).len();
-    one[..bare(one)].eq_ignore_ascii_case(&other[..bare(other)])
+    without_dot(one).eq_ignore_ascii_case(without_dot(other))
 }
 
 /// Returns a host name in lower case: names that differ only in case are of the same host (RFC 1034 §3.1).
@@ -17,7 +16,11 @@ pub(crate) fn normalized_name(name: &str) -> String {
 /// Returns a host name in lower case and without a trailing dot: the same text for all names that may be of
 /// the same host.
 pub(crate) fn bare_name(name: &str) -> String {
-    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+    without_dot(name).to_ascii_lowercase()
+}
+
+fn without_dot(name: &str) -> &str {
+    name.strip_suffix('.').unwrap_or(name)
 }
 
 #[cfg(test)]
