@@ -2,30 +2,42 @@
 
 import doctest
 import inspect
+import json
 import pathlib
 import re
 
 import pytest
+from fastapi import testclient
 
 import portmuster
 
 ROOT = pathlib.Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "python.md"
 TEXT = PAGE.read_text()
-BLOCK = re.compile(r"(<!-- only compiled: [^\n]*\n)?^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = [block for page in (PAGE, ROOT / "README.md") for block in BLOCK.findall(page.read_text())]
 
 
-@pytest.mark.parametrize(("is_only_compiled", "program"), PROGRAMS, ids=range(len(PROGRAMS)))
-def test_program_of_the_page_runs(is_only_compiled, program):
-    code = compile(program, PAGE, "exec")
-    if is_only_compiled:
-        return
+def run(program):
     names = {"__name__": "page"}
-    exec(code, names)
-    for name, value in names.items():
+    exec(compile(program, PAGE, "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_program_of_the_page_runs(program):
+    for name, value in run(program).items():
         if name.startswith("test_"):
             value()
+
+
+def test_application_of_the_page_sends_row_by_row():
+    (program,) = [program for program in PROGRAMS if "fastapi" in program]
+    with testclient.TestClient(run(program)["app"]) as client:
+        answer = client.get("/ssh/127.77.0.0/30")
+    assert answer.headers["content-type"].startswith("application/jsonl")
+    hosts = [json.loads(line)["host"] for line in answer.text.splitlines()]
+    assert sorted(hosts) == [f"127.77.0.{last}" for last in range(4)]
 
 
 def test_pages_have_the_programs_that_they_promise():
