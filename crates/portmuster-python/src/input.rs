@@ -1,9 +1,15 @@
-//! Reads the targets of `check`: expressions, pairs and files.
+//! Reads what `check` names: targets as expressions, pairs and files, and fingerprints.
 
-use std::{fs::File, io::BufReader, path::Path};
+use std::{
+    error::Error,
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+};
 
 use portmuster::{
     Target,
+    software::Fingerprints,
     targets::{Entries, Excludes, LineError, Lines, Ports, TargetSet},
 };
 use pyo3::{
@@ -13,7 +19,7 @@ use pyo3::{
 };
 
 use crate::{
-    errors::{StartError, bad_input, bad_target, with_causes},
+    errors::{SettingError, StartError, bad_input, bad_target, with_causes},
     item::{self, ItemProblem, describe, excerpt},
     settings::InputSettings,
 };
@@ -122,6 +128,20 @@ pub(crate) fn add_files(set: &mut TargetSet, settings: &InputSettings) -> PyResu
     Ok(())
 }
 
+/// Reads the fingerprints that name software. The caller must be detached.
+///
+/// # Errors
+/// `OSError`: a file can't be read. `SettingError`: the folder has no fingerprints, or they are invalid.
+pub(crate) fn read_fingerprints(settings: &InputSettings) -> PyResult<Fingerprints> {
+    let Some(folder) = &settings.recog else { return Ok(Fingerprints::built_in()) };
+    Fingerprints::with_recog(folder).map_err(|error| {
+        match error.source().and_then(|cause| cause.downcast_ref()) {
+            Some(cause) => cannot_read(cause, error.path()),
+            None => SettingError::new_err(format!("recog: {error}")),
+        }
+    })
+}
+
 /// Checks that one run can have the targets of a set.
 ///
 /// # Errors
@@ -142,15 +162,18 @@ pub(crate) fn check_size(set: &TargetSet) -> PyResult<()> {
 }
 
 fn open(path: &Path) -> PyResult<File> {
-    File::open(path).map_err(|error| {
-        let message = error.to_string();
-        let why = message.split(" (os error").next().unwrap_or_default().to_owned();
-        match error.raw_os_error() {
-            // Python chooses the subclass by the number, and shows the path.
-            Some(number) => PyOSError::new_err((number, why, path.as_os_str().to_owned())),
-            None => PyOSError::new_err(message),
-        }
-    })
+    File::open(path).map_err(|error| cannot_read(&error, path))
+}
+
+/// Returns the exception for a file that can't be read.
+fn cannot_read(error: &io::Error, path: &Path) -> PyErr {
+    let message = error.to_string();
+    let why = message.split(" (os error").next().unwrap_or_default().to_owned();
+    match error.raw_os_error() {
+        // Python chooses the subclass by the number, and shows the path.
+        Some(number) => PyOSError::new_err((number, why, path.as_os_str().to_owned())),
+        None => PyOSError::new_err(message),
+    }
 }
 
 fn bad_line(path: &Path, error: &LineError) -> PyErr {

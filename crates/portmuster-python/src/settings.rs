@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The keywords of `check`.
-const KEYWORDS: [&str; 31] = [
+const KEYWORDS: [&str; 32] = [
     "ports",
     "files",
     "input_format",
@@ -37,6 +37,7 @@ const KEYWORDS: [&str; 31] = [
     "probe",
     "speak_first",
     "evidence",
+    "recog",
     "timeout",
     "first_byte",
     "quiet",
@@ -164,7 +165,7 @@ impl<'py> Keywords<'py> {
     }
 }
 
-/// What a call of `check` reads its targets from.
+/// What a call of `check` reads: its targets, and fingerprints.
 pub(crate) struct InputSettings {
     pub(crate) ports: Ports,
     pub(crate) files: Vec<PathBuf>,
@@ -174,6 +175,8 @@ pub(crate) struct InputSettings {
     pub(crate) exclude_files: Vec<PathBuf>,
     /// The network of all addresses that are not of the family to use; `None`: both are used.
     pub(crate) other_family: Option<&'static str>,
+    /// The folder of Recog's files; `None`: only the built-in fingerprints name software.
+    pub(crate) recog: Option<PathBuf>,
     pub(crate) order: Order,
     pub(crate) shard: Shard,
 }
@@ -197,6 +200,7 @@ impl InputSettings {
             exclude: keywords.texts("exclude")?,
             exclude_files: keywords.paths("exclude_files")?,
             other_family: keywords.choose("family", &families)?.flatten(),
+            recog: keywords.optional("recog", "the path of a folder")?.flatten(),
             order: order.unwrap_or(shuffled),
             shard: shard.unwrap_or(Shard::WHOLE),
         })

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use portmuster::{
-    Checker, Config, Outcomes, Target,
-    targets::{Excludes, TargetSet},
-};
+use portmuster::{Checker, Config, Outcomes, Target, targets::TargetSet};
 use pyo3::{
     exceptions::PyTypeError,
     intern,
@@ -35,7 +32,8 @@ pub(crate) fn check_a_port<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let config = connect_config(&Keywords::known(settings))?;
     let target = item::target(host, port).map_err(|why| bad_target(0, why))?;
-    let outcomes = start(py, config, Excludes::new(), std::iter::once(target))?;
+    let checker = checker(py, config)?;
+    let outcomes = start(py, &checker, std::iter::once(target))?;
     let run = Run::new(outcomes, None);
     loop {
         match py.detach(|| run.wait()) {
@@ -62,7 +60,7 @@ pub(crate) fn check_ports<'py>(
     let items = ip_ports.try_iter()?;
     let feed = Arc::<Feed>::default();
     let targets = FedTargets::new(Arc::clone(&feed));
-    let outcomes = start(py, config, Excludes::new(), targets)?;
+    let outcomes = start(py, &checker(py, config)?, targets)?;
     let run = fed_run(&items, outcomes, feed, ItemForm::Pairs)?;
     Ok(Checks::new(run, ResultKind::PortStatus))
 }
@@ -78,6 +76,8 @@ pub(crate) fn check<'py>(
     let config = check_config(&keywords)?;
     let settings = InputSettings::read(&keywords)?;
     let excludes = py.detach(|| input::read_excludes(&settings))?;
+    let fingerprints = py.detach(|| input::read_fingerprints(&settings))?;
+    let checker = checker(py, config)?.excluding(excludes.clone()).identifying(fingerprints);
     let mut set = TargetSet::new(&excludes);
     // An iterator may be endless, so it is read during the run.
     let streamed = targets.cast::<PyIterator>().ok();
@@ -91,29 +91,33 @@ pub(crate) fn check<'py>(
     let shard = settings.shard;
     let stored = set.into_targets(settings.order, shard);
     let Some(items) = streamed else {
-        let outcomes = start(py, config, excludes, stored)?;
+        let outcomes = start(py, &checker, stored)?;
         return Ok(Checks::new(Run::new(outcomes, None), ResultKind::Outcome));
     };
     let feed = Arc::<Feed>::default();
     let streamed = (0_u64..).zip(FedTargets::new(Arc::clone(&feed)));
     let streamed = streamed.filter(move |(index, _)| shard.contains(*index));
     let all = stored.chain(streamed.map(|(_, target)| target));
-    let outcomes = start(py, config, excludes.clone(), all)?;
+    let outcomes = start(py, &checker, all)?;
     let form = ItemForm::Expressions { ports: settings.ports, excludes };
     Ok(Checks::new(fed_run(items, outcomes, feed, form)?, ResultKind::Outcome))
+}
+
+/// Returns a checker that can start the processes of its method.
+fn checker(py: Python<'_>, config: Config) -> PyResult<Checker> {
+    let method = config.method();
+    with_workers(py, Checker::new(config), method)
 }
 
 /// Starts a run.
 ///
 /// # Errors
 /// `StartError`: this machine can't start it.
-fn start<I>(py: Python<'_>, config: Config, excludes: Excludes, targets: I) -> PyResult<Outcomes>
+fn start<I>(py: Python<'_>, checker: &Checker, targets: I) -> PyResult<Outcomes>
 where
     I: Iterator<Item = Target> + Send + 'static,
 {
-    let is_asked = config.in_flight().is_some();
-    let method = config.method();
-    let checker = with_workers(py, Checker::new(config), method)?.excluding(excludes);
+    let is_asked = checker.config().in_flight().is_some();
     let started = py.detach(|| checker.check(targets));
     let outcomes = started.map_err(|error| not_started(&error))?;
     log::started(py, &outcomes, is_asked);

@@ -161,6 +161,27 @@ def test_bad_targets_are_refused_at_once(targets, message):
     assert message.removeprefix("TargetError: ") in str(raised.value)
 
 
+RECOG = """<fingerprints matches="ssh.banner">
+<fingerprint pattern="^Sample_(\\S+)"><description>A sample</description>
+<param pos="0" name="service.vendor" value="Samples"/><param pos="0" name="service.product" value="Sampled"/>
+<param pos="1" name="service.version"/></fingerprint></fingerprints>
+"""
+
+
+def test_software_is_named_by_files_of_recog(serve, tmp_path):
+    server = serve(b"SSH-2.0-Sample_1.5\r\n")
+    target = f"127.0.0.1:{server.port}"
+    (tmp_path / "ssh_banners.xml").write_text(RECOG)
+    outcome = check_one(target, recog=tmp_path)
+    assert (outcome.vendor, outcome.product, outcome.version) == ("Samples", "Sampled", "1.5")
+    assert check_one(target, recog=None).product is None
+    with pytest.raises(FileNotFoundError, match="missing"):
+        portmuster.check(target, recog=tmp_path / "missing")
+    (tmp_path / "ssh_banners.xml").write_text(RECOG.replace("_(", "_(("))
+    with pytest.raises(portmuster.SettingError, match=r"recog: .*ssh_banners\.xml"):
+        portmuster.check(target, recog=str(tmp_path))
+
+
 def test_bad_file_is_named(tmp_path):
     listed = tmp_path / "hosts.txt"
     listed.write_text("127.0.0.1:1\n10.0.0.300\n")

@@ -189,6 +189,12 @@ impl Checker {
         Self { scope: RunScope { excludes: Arc::new(excludes), ..self.scope }, ..self }
     }
 
+    /// Returns the settings of its runs.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// Sets the fingerprints that name the software of servers. By default these are the
     /// [built-in](Fingerprints::built_in) ones.
     #[must_use]

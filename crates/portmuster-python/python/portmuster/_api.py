@@ -180,6 +180,8 @@ def check(
         Whether silent ports get a second connection on which this side speaks first.
     evidence : bool, default False
         Whether outcomes keep the conversation.
+    recog : path, optional
+        A folder of Recog's XML files, whose fingerprints name software in addition to the built-in ones.
     timeout, first_byte, quiet, deadline : float
         Time limits in seconds: of connecting (10), of the first byte (12), of the pause that ends a
         greeting (2), and of the whole conversation (20).

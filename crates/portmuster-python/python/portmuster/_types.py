@@ -64,6 +64,7 @@ class CheckSettings(TypedDict, total=False):
     probe: Literal["key-exchange", "greeting", "connect"]
     speak_first: bool
     evidence: bool
+    recog: Path | None
     timeout: float
     first_byte: float
     quiet: float

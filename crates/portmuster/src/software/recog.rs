@@ -83,6 +83,14 @@ impl fmt::Display for RecogError {
     }
 }
 
+impl RecogError {
+    /// Returns the folder or the file that can't be read.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
 impl std::error::Error for RecogError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
