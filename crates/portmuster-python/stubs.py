@@ -25,7 +25,7 @@ def annotation(values):
         return "str"
     if "enum" in values:
         words = "".join(f"            {json.dumps(word)},\n" for word in values["enum"])
-        return f"Literal[\n{words}        ]" if len(values["enum"]) < 20 else "str"
+        return f"Literal[\n{words}        ]" if len(values["enum"]) < 24 else "str"
     match values["type"]:
         case "array":
             return f"tuple[{annotation(values['items'])}, ...]"

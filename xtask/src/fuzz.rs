@@ -8,10 +8,11 @@ use anyhow::{Result, ensure};
 use crate::command::{self, root, succeeds};
 
 /// The fuzz targets.
-const TARGETS: [&str; 11] = [
+const TARGETS: [&str; 12] = [
     "ssh",
     "telnet",
     "kexinit",
+    "host_key",
     "auto",
     "list",
     "csv",

@@ -15,8 +15,10 @@ mod display;
 mod explain;
 mod gates;
 mod headings;
+mod host_keys;
 mod input_format;
 mod journal;
+mod keys;
 mod list;
 mod output;
 mod pages;
@@ -39,6 +41,7 @@ pub(crate) use self::{
     display::{Color, ShowProgress},
     explain::Explain,
     gates::GateArgs,
+    keys::{KeyFormat, Keys},
     list::{ValueKind, ValueList},
     output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
@@ -113,6 +116,8 @@ pub(crate) enum Command {
     Compare(Box<Compare>),
     /// Show what changed between two runs
     Diff(Diff),
+    /// Show host keys that are shared, weak, bad or unproven
+    Keys(Keys),
     /// Make a page of a run, to read or to mail
     ///
     /// The page is one HTML file that needs no network. It says whether telnet is left and how sure that

@@ -16,7 +16,7 @@ use crate::{
     collect::{Collected, Collector},
     formats::Labels,
     gate,
-    input::{ALL_EXCLUDED, Input, ReadInput},
+    input::{ALL_EXCLUDED, Input, ReadInput, known_keys},
     journal::{self, OpenJournal, SavedState},
     listing,
     measure::Measured,
@@ -37,6 +37,10 @@ use crate::{
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     let checker = Checker::new(check.config()?).preflight()?;
     let checker = checker.identifying(check.recog.fingerprints()?);
+    let checker = match known_keys::read(&check.host_keys.known_hosts)? {
+        Some(known_keys) => checker.knowing_keys(known_keys),
+        None => checker,
+    };
     let gates = gate::create(check)?;
     let input = Input::read(check)?;
     let reads = ReadFiles::of(check);

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) const VARIABLE: &str = "PORTMUSTER_CONFIG";
 
 /// Options that add up: those of the file count as well as those of the command line.
-const ADDED: [&str; 4] = ["exclude", "exclude_file", "forbid", "allow"];
+const ADDED: [&str; 5] = ["exclude", "exclude_file", "forbid", "allow", "known_hosts"];
 
 /// Options that only select other options.
 const SOURCES: [&str; 2] = ["config_file", "profile"];

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod bytes;
+mod host_keys;
 mod render;
 
 /// How long to wait for an outcome before a message says what the wait is for.

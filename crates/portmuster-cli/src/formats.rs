@@ -8,9 +8,9 @@ use std::{
 };
 
 use portmuster::sink::{
-    Beginning, Csv, DatabaseError, HostTable, Jsonl, List, Paint, PreparedRun, ResumableOutput,
-    ResumableSink, ResumePoint, SCHEMA, Sarif, SarifRules, Sink, SortedTable, Sqlite, Table,
-    TableOrder, Xml, XmlFile, group_hosts,
+    Beginning, Csv, DatabaseError, HostTable, Jsonl, KnownHosts, List, Paint, PreparedRun,
+    ResumableOutput, ResumableSink, ResumePoint, SCHEMA, Sarif, SarifRules, Sink, SortedTable,
+    Sqlite, Table, TableOrder, Xml, XmlFile, group_hosts,
 };
 
 mod line_buffer;
@@ -21,7 +21,7 @@ pub(crate) use self::{line_buffer::LineBuffer, page::facts as report_facts};
 use crate::terminal::Screen;
 
 /// The formats, in the order in which the help lists them.
-pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
+pub(crate) static OUTPUT_FORMATS: [OutputFormat; 9] = [
     OutputFormat {
         name: "table",
         about: "aligned columns for reading",
@@ -33,7 +33,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
                     Table::new(output, Paint::Plain).labels(Some(settings.labels.in_file())),
                 ))
             },
-            append: Ok(|output| Box::new(Table::new(output, Paint::Plain))),
+            append: Ok(|output, _| Box::new(Table::new(output, Paint::Plain))),
             resume: |output, settings, point| {
                 let table = Table::resume(output, Paint::Plain, point)?;
                 Ok(Box::new(table.labels(Some(settings.labels.in_file()))))
@@ -51,7 +51,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
         storage: Storage::Rows(RowFormat {
             stream: |output, _, _| Ok(Box::new(List::new(output))),
             file: |output, _| Ok(Box::new(List::new(output))),
-            append: Ok(|output| Box::new(List::new(output))),
+            append: Ok(|output, _| Box::new(List::new(output))),
             resume: |output, _, point| Ok(Box::new(List::resume(output, point)?)),
             headers: Vec::new,
             row_prefix: || None,
@@ -66,7 +66,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
         storage: Storage::Rows(RowFormat {
             stream: |output, _, _| Ok(Box::new(Jsonl::new(output))),
             file: |output, _| Ok(Box::new(Jsonl::new(output))),
-            append: Ok(|output| Box::new(Jsonl::new(output))),
+            append: Ok(|output, _| Box::new(Jsonl::new(output))),
             resume: |output, _, point| Ok(Box::new(Jsonl::resume(output, point)?)),
             headers: Vec::new,
             row_prefix: || Some(format!("{{\"schema\":{SCHEMA},")),
@@ -81,7 +81,7 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
         storage: Storage::Rows(RowFormat {
             stream: |output, settings, _| Ok(Box::new(begin_csv(output, settings)?)),
             file: |output, settings| Ok(Box::new(begin_csv(output, settings)?)),
-            append: Ok(|output| Box::new(Csv::without_header(output))),
+            append: Ok(|output, _| Box::new(Csv::without_header(output))),
             resume: |output, _, point| Ok(Box::new(Csv::resume(output, point)?)),
             headers: csv_headers,
             row_prefix: || Some(format!("{SCHEMA},")),
@@ -146,6 +146,24 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
         }),
     },
     OutputFormat {
+        name: KNOWN_HOSTS,
+        about: "proven host keys, as ssh reads them (--host-keys)",
+        shows_all: false,
+        storage: Storage::Rows(RowFormat {
+            stream: |output, settings, _| Ok(Box::new(begin_known_hosts(output, settings))),
+            file: |output, settings| Ok(Box::new(begin_known_hosts(output, settings))),
+            append: Ok(|output, settings| Box::new(begin_known_hosts(output, settings))),
+            resume: |output, settings, point| {
+                let resumed = KnownHosts::resume(output, point)?;
+                Ok(Box::new(resumed.hash_hosts(settings.hashes_hosts)))
+            },
+            headers: Vec::new,
+            row_prefix: || None,
+            is_rowless: |_| false,
+            group: None,
+        }),
+    },
+    OutputFormat {
         name: "sqlite",
         about: "a database file; each run is added to the runs in it",
         shows_all: true,
@@ -157,6 +175,9 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 8] = [
         }),
     },
 ];
+
+/// The name of the format of host keys.
+pub(crate) const KNOWN_HOSTS: &str = "known-hosts";
 
 /// A format of outputs.
 pub(crate) struct OutputFormat {
@@ -185,6 +206,8 @@ pub(crate) struct RowSettings {
     pub(crate) sarif: SarifRules,
     /// Whether CSV begins with a byte order mark.
     pub(crate) is_for_excel: bool,
+    /// Whether `known_hosts` has hashes instead of names.
+    pub(crate) hashes_hosts: bool,
     pub(crate) labels: Labels,
     pub(crate) arrangement: Arrangement,
 }
@@ -245,6 +268,10 @@ fn begin_csv<W: Write>(output: W, settings: &RowSettings) -> io::Result<Csv<W>> 
     if settings.is_for_excel { Csv::begin_for_excel(output) } else { Csv::begin(output) }
 }
 
+fn begin_known_hosts<W: Write>(output: W, settings: &RowSettings) -> KnownHosts<W> {
+    KnownHosts::new(output).hash_hosts(settings.hashes_hosts)
+}
+
 fn csv_headers() -> Vec<String> {
     vec![Csv::header(), Csv::header_for_excel()]
 }
@@ -256,7 +283,7 @@ pub(crate) type RowStream = LineBuffer<Box<dyn Write>>;
 pub(crate) type RowFile = LineBuffer<Box<dyn ResumableOutput>>;
 
 /// Begins rows after those of other runs.
-type AppendRows = fn(RowFile) -> Box<dyn ResumableSink>;
+type AppendRows = fn(RowFile, &RowSettings) -> Box<dyn ResumableSink>;
 
 /// Writes the rows of a finished file to another one, in which rows that belong together are grouped.
 ///

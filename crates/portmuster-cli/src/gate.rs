@@ -4,7 +4,7 @@
 
 use anyhow::{anyhow, bail};
 use portmuster::{
-    config::Probing,
+    config::{HostKeyProbing, Probing},
     gates::{Forbidden, GateReport, GateState, Gates, ItemReport, MissingVerdicts, TargetSample},
     sink::SarifRules,
 };
@@ -20,6 +20,12 @@ pub(crate) fn create(check: &Check) -> anyhow::Result<Option<Gates>> {
     for item in &args.forbid {
         if let Some(flag) = hiding_flag(*item, probing) {
             bail!("--forbid {item} can't be detected with {flag}: remove one of them");
+        }
+        if item.needs_host_keys() && check.host_keys.probing.host_keys == HostKeyProbing::Off {
+            bail!("--forbid {item} can't be detected without host keys: add --host-keys first");
+        }
+        if item.needs_known_keys() && check.host_keys.known_hosts.is_empty() {
+            bail!("--forbid {item} can't be detected without known keys: add --known-hosts FILE");
         }
     }
     let gates = Gates::new(args.forbid.iter().copied());

@@ -13,6 +13,7 @@ use crate::{args::Check, formats::Labels};
 mod bad_lines;
 mod errors;
 mod excludes;
+pub(crate) mod known_keys;
 mod list;
 mod read_input;
 mod streamed;

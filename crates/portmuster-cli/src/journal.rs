@@ -114,7 +114,8 @@ fn refuse_unresumable(check: &Check, input: &Input) -> anyhow::Result<()> {
 /// Refuses a journal that is also an input or an output.
 fn refuse_sharing(journal: &OpenJournal, check: &Check) -> anyhow::Result<()> {
     let outputs = check.outputs.iter().filter_map(OutputSpec::file);
-    let inputs = check.inputs.iter().chain(&check.selection.exclude_file).map(PathBuf::as_path);
+    let inputs = check.inputs.iter().chain(&check.selection.exclude_file);
+    let inputs = inputs.chain(&check.host_keys.known_hosts).map(PathBuf::as_path);
     for other in outputs.chain(inputs) {
         if journal.is_at(other) {
             bail!("{} is the journal as well: give each its own file", other.display());

@@ -31,6 +31,7 @@ mod gate;
 mod harden;
 mod input;
 mod journal;
+mod keys;
 mod listing;
 mod man;
 mod measure;
@@ -112,6 +113,7 @@ fn run_command(command: Command, arguments: &[OsString]) -> u8 {
         Command::Compare(compare) => compare::run(&compare),
         Command::Explain(explain) => explain::run(&explain),
         Command::Diff(diff) => diff::run(&diff),
+        Command::Keys(keys) => keys::run(&keys),
         Command::Report(report) => report::run(&report),
         Command::Demo(demo) => Ok(demo::run(&demo)),
         Command::List(list) => Ok(value_lists::run(&list)),

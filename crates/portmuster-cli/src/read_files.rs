@@ -33,6 +33,9 @@ impl ReadFiles {
         let mut files = Self::default();
         check.inputs.iter().for_each(|path| files.add(path, "an input"));
         check.selection.exclude_file.iter().for_each(|path| files.add(path, "an exclude file"));
+        for path in &check.host_keys.known_hosts {
+            files.add(path, "a known_hosts file");
+        }
         check.config_file.iter().for_each(|path| files.add(path, "the configuration file"));
         check.recog.files().for_each(|path| files.add(path, "a file of fingerprints"));
         files

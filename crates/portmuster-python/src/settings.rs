@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use portmuster::{
     Config, Method,
-    config::{Addresses, ConfigBuilder, MaxMissed, Patience, Probing, SpeakFirst},
+    config::{Addresses, ConfigBuilder, HostKeyProbing, MaxMissed, Patience, Probing, SpeakFirst},
     targets::{Columns, InputFormat, InputOptions, Order, Ports, Shard},
 };
 use pyo3::{
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The keywords of `check`.
-const KEYWORDS: [&str; 32] = [
+const KEYWORDS: [&str; 33] = [
     "ports",
     "files",
     "input_format",
@@ -38,6 +38,7 @@ const KEYWORDS: [&str; 32] = [
     "speak_first",
     "evidence",
     "recog",
+    "host_keys",
     "timeout",
     "first_byte",
     "quiet",
@@ -229,10 +230,12 @@ pub(crate) fn check_config(keywords: &Keywords<'_>) -> PyResult<Config> {
         ("connect", Probing::ConnectOnly),
     ];
     let patience = Patience::ALL.map(|it| (it.name(), it));
+    let host_keys = HostKeyProbing::ALL.map(|it| (it.name(), it));
     let mut settings = Config::builder()
         .probing(keywords.choose("probe", &probes)?.unwrap_or_default())
         .patience(keywords.choose("patience", &patience)?.unwrap_or(Patience::Adaptive))
         .evidence(keywords.switch("evidence")?)
+        .host_keys(keywords.choose("host_keys", &host_keys)?.unwrap_or_default())
         .seed(keywords.optional("seed", "a whole number from 0")?.flatten());
     if keywords.get("speak_first", "True or False")? == Some(false) {
         settings = settings.speak_first(SpeakFirst::Never);

@@ -118,8 +118,11 @@ impl Collector {
     }
 
     fn add(&mut self, row: &Row<'_>) {
-        // The page has a picture of its own for what may be decrypted in the future.
-        let has_findings = row.findings.iter().any(|finding| *finding != "no-post-quantum");
+        // The page has a picture of its own for what may be decrypted in the future, and a key that is not
+        // known is no weakness.
+        let is_weakness =
+            |finding: &str| !["no-post-quantum", "host-key-unknown"].contains(&finding);
+        let has_findings = row.findings.iter().any(|finding| is_weakness(finding));
         let (class, doubt) =
             classify(&row.state, &row.reason, row.service.as_deref(), has_findings);
         let open = class.is_open().then(|| {

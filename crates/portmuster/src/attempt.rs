@@ -15,9 +15,11 @@ use serde::{Deserialize, Serialize};
 use self::conversation::Conversation;
 use crate::{
     clock::Instant,
-    config::{Config, Limits, Probing},
+    config::{Config, HostKeyProbing, Limits, Probing},
     memory::{Memory, Reservation},
-    outcome::{Conclusion, Evidence, PortState, Reason, Rule, Service, Side, Times, Verdict},
+    outcome::{
+        Conclusion, Evidence, KeyTypes, PortState, Reason, Rule, Service, Side, Times, Verdict,
+    },
     probe::{EndOfInput, Judgement, Probe, ProbeStep},
 };
 
@@ -87,11 +89,18 @@ pub(crate) struct Rules {
     pub(crate) probing: Probing,
     /// Whether to keep the conversation.
     pub(crate) evidence: bool,
+    /// Which host keys ssh servers are asked for.
+    pub(crate) host_keys: HostKeyProbing,
 }
 
 impl From<&Config> for Rules {
     fn from(config: &Config) -> Self {
-        Self { limits: config.limits(), probing: config.probing(), evidence: config.evidence() }
+        Self {
+            limits: config.limits(),
+            probing: config.probing(),
+            evidence: config.evidence(),
+            host_keys: config.host_keys(),
+        }
     }
 }
 
@@ -103,6 +112,8 @@ pub(crate) struct Attempt {
     opening: Opening,
     /// Until when to wait for an answer; [`Instant::NEVER`]: for the whole timeout.
     answer_by: Instant,
+    /// The types of the host keys that earlier attempts got.
+    known_keys: KeyTypes,
     /// How often the system has repeated the SYN; `None` if that is not known.
     syns_repeated: Option<u8>,
     stage: Stage,
@@ -129,6 +140,7 @@ impl Attempt {
             started: now,
             opening,
             answer_by: Instant::NEVER,
+            known_keys: KeyTypes::default(),
             syns_repeated: None,
             stage: Stage::Starting,
         }
@@ -138,6 +150,11 @@ impl Attempt {
     pub(crate) fn patience(self, patience: Option<Duration>) -> Self {
         let answer_by = patience.map_or(Instant::NEVER, |patience| self.started.after(patience));
         Self { answer_by, ..self }
+    }
+
+    /// Sets which types of host keys earlier attempts got, so that another is asked for.
+    pub(crate) fn known_keys(self, known_keys: KeyTypes) -> Self {
+        Self { known_keys, ..self }
     }
 
     /// Sets which side speaks first.
@@ -309,7 +326,7 @@ impl Attempt {
             since: now,
             active_step_done: self.opening != Opening::Listen,
             awaits_more: false,
-            probe: Probe::new(rules.probing),
+            probe: Probe::new(rules.probing).host_keys(rules.host_keys, self.known_keys),
             evidence: rules.evidence.then(Evidence::default),
             held: Reservation::default(),
         }));

@@ -202,6 +202,14 @@ impl Checker {
         Self { fingerprints, ..self }
     }
 
+    /// Sets the host keys that are known: those of ssh servers are compared with them, and what differs is
+    /// a finding. It needs [host keys](crate::config::ConfigBuilder::host_keys). Feature `host-keys`.
+    #[cfg(feature = "host-keys")]
+    #[must_use]
+    pub fn knowing_keys(self, known_keys: crate::outcome::KnownKeys) -> Self {
+        Self { scope: RunScope { known_keys: Some(Arc::new(known_keys)), ..self.scope }, ..self }
+    }
+
     /// Resumes another run: skips the targets at the positions that it has
     /// [settled](Outcomes::settled). The other targets keep their positions.
     ///

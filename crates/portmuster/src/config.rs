@@ -28,7 +28,7 @@ mod method;
 mod settings;
 
 pub use builder::ConfigBuilder;
-pub use choices::{Addresses, Patience, Probing, SpeakFirst};
+pub use choices::{Addresses, HostKeyProbing, Patience, Probing, SpeakFirst};
 pub use error::{ConfigError, ConfigErrorKind};
 pub use max_missed::{MaxMissed, MaxMissedError};
 pub use method::Method;

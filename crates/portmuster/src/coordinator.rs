@@ -58,12 +58,25 @@ const STOPS_MAX: usize = 4;
 pub(crate) struct RunScope {
     /// The addresses and names that are never connected to.
     pub(crate) excludes: Arc<Excludes>,
+    /// The host keys that are known; `None`: those of servers are not compared.
+    #[cfg(feature = "host-keys")]
+    pub(crate) known_keys: Option<Arc<crate::outcome::KnownKeys>>,
     /// The positions that an earlier run has settled.
     pub(crate) settled: Positions,
     /// What an earlier run knew of targets that have not answered.
     pub(crate) silent: SilentState,
     /// How targets that wait for another attempt end when the run is stopped.
     pub(crate) stopped: Stopped,
+}
+
+impl RunScope {
+    /// Applies what an earlier run has left, and what is known of host keys.
+    fn applied_to(&self, schedule: Schedule) -> Schedule {
+        #[cfg(feature = "host-keys")]
+        let schedule = schedule.knowing_keys(self.known_keys.clone());
+        let schedule = schedule.resuming(&self.settled);
+        schedule.resuming_silent(self.silent.clone(), &self.settled)
+    }
 }
 
 /// The consumer's handle of a run.
@@ -162,8 +175,7 @@ pub(crate) fn start(
     let (batches_in, batches, waker) = batches::queue();
     let (stops_in, stops) = bounded(STOPS_MAX);
     let (input, targets_in) = InputThread::start(READ_AHEAD).map_err(StartError::Thread)?;
-    let schedule = Schedule::new(policy, clock.wall_start()).resuming(&scope.settled);
-    let schedule = schedule.resuming_silent(scope.silent.clone(), &scope.settled);
+    let schedule = scope.applied_to(Schedule::new(policy, clock.wall_start()));
     let environment = Threads {
         clock,
         executor,

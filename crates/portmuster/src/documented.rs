@@ -5,8 +5,8 @@ use std::fs;
 use crate::{
     history::ChangeKind,
     outcome::{
-        Fault, KexFailure, PortState, Reason, Rule, Service, TelnetEncryption, TelnetOption, Verb,
-        Weakness,
+        Fault, HostKeyFailure, KexFailure, KeyType, PortState, ProofFailure, Reason, Rule, Service,
+        TelnetEncryption, TelnetOption, Verb, Weakness,
     },
     sink::Csv,
     software::known_telnet_daemons,
@@ -55,9 +55,19 @@ fn every_value_of_a_row_is_documented() {
     assert_lists("software.md", "Telnet daemons", known_telnet_daemons());
     let encryption = TelnetEncryption::ALL.map(TelnetEncryption::name);
     assert_lists("software.md", "Encryption", encryption);
+    let failures = HostKeyFailure::ALL.map(HostKeyFailure::name);
+    assert_lists("host-keys.md", "Missing host keys", failures);
+    assert_lists("host-keys.md", "Proofs of host keys", ProofFailure::ALL.map(ProofFailure::name));
     let reasons = Reason::FIXED.map(|(_, name)| name).into_iter();
     let reasons = reasons.chain(Fault::ALL.map(Fault::name)).chain(["errno-N"]);
     assert_lists("outputs.md", "Reasons", reasons);
+}
+
+#[test]
+fn every_type_of_host_key_is_documented() {
+    let section = section("host-keys.md", "Fields of a host key");
+    let types = KeyType::ALL.map(|key_type| format!("`{key_type}`")).join(", ");
+    assert!(section.contains(&types), "{types}");
 }
 
 #[test]

@@ -16,10 +16,11 @@ use fastrand::Rng;
 use crate::{
     attempt::{Attempt, Event, Rules, Step},
     clock::Instant,
-    config::defaults,
+    config::{HostKeyProbing, defaults},
     fingerprint::Fingerprint,
     outcome::{
-        Conclusion, Evidence, KeyExchange, Outcome, Rule, Service, ServiceDetails, Side, Verdict,
+        Conclusion, Evidence, KeyExchange, KeyProof, Outcome, Rule, Service, ServiceDetails, Side,
+        Verdict,
     },
     probe::{self, WRITTEN_MAX},
     sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
@@ -46,6 +47,23 @@ const DEADLINES_MAX: usize = 8;
 pub fn ssh(input: &[u8]) {
     run_attempt(input);
     run_attempt(&[b"SSH-2.0-x\r\n", input].concat());
+}
+
+/// Runs an attempt that asks for a host key, on the bytes of a server after its offer. The first byte chooses
+/// the method.
+///
+/// # Panics
+/// An attempt violates one of the asserted properties, or proves a key: the input can't contain a signature
+/// over the random numbers of the attempt.
+#[cfg(feature = "host-keys")]
+pub fn host_key(input: &[u8]) {
+    const METHODS: [&str; 3] =
+        ["curve25519-sha256", "ecdh-sha2-nistp256", "diffie-hellman-group-exchange-sha256"];
+
+    let (&first, rest) = input.split_first().unwrap_or((&0, input));
+    let method = METHODS[usize::from(first) % METHODS.len()];
+    let offer = probe::sample_offer(method, first / 3);
+    run_attempt(&[b"SSH-2.0-x\r\n", &offer[..], rest].concat());
 }
 
 /// Runs attempts on the bytes of a server that may speak telnet.
@@ -102,7 +120,8 @@ struct FuzzedAttempt {
 fn run_attempt(input: &[u8]) {
     let mut choices = Choices::from_input(input);
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 22));
-    let rules = Rules { evidence: true, ..Rules::default() };
+    let host_keys = HostKeyProbing::First;
+    let rules = Rules { evidence: true, host_keys, ..Rules::default() };
     let mut attempt = FuzzedAttempt {
         attempt: Attempt::new(endpoint, Instant::START),
         rules,
@@ -224,6 +243,11 @@ fn assert_evidence(details: &ServiceDetails, input: &[u8]) {
     assert!(
         !has_key_exchange || details.identification.is_some(),
         "a key exchange needs an identification"
+    );
+    let keys = &details.host_keys.keys;
+    assert!(
+        keys.iter().all(|key| key.proof != KeyProof::Proven),
+        "the server can't sign: {keys:?}"
     );
     let evidence = details.evidence.as_ref().expect("the rules ask for evidence");
     let server_parts = evidence.parts.iter().filter(|part| part.side == Side::Server);

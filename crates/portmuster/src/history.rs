@@ -54,4 +54,4 @@ pub use run_results::RunResults;
 #[cfg(feature = "sqlite")]
 pub use stored_rows::{StoredRows, read_run_rows};
 pub use table::ChangeTable;
-pub use target_result::TargetResult;
+pub use target_result::{KnownHostKey, TargetResult};

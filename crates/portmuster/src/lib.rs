@@ -36,6 +36,7 @@
 //! # Features
 //! None is on by default.
 //!
+//! - `host-keys`: the host keys of ssh servers, with [`config::ConfigBuilder::host_keys`].
 //! - `sqlite`: the sink and the reader for databases, with `SQLite` built in.
 //! - `stream`: outcomes as a `futures_core::Stream`, with `Outcomes::into_stream`.
 

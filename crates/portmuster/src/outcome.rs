@@ -35,8 +35,13 @@ mod certainty;
 mod details;
 mod evidence;
 mod fault;
+mod host_key;
 mod identification;
 mod kex_init;
+#[cfg(feature = "host-keys")]
+mod known_hosts;
+#[cfg(feature = "host-keys")]
+mod known_keys;
 mod port_state;
 mod reason;
 mod rule;
@@ -55,8 +60,17 @@ pub(crate) use certainty::{Look, float, sample_size};
 pub use details::ServiceDetails;
 pub use evidence::{Evidence, Part, Side};
 pub use fault::Fault;
+pub use host_key::{
+    Certificate, HostKey, HostKeyFailure, HostKeys, KeyProof, KeyType, ProofFailure,
+    key_fingerprint,
+};
+pub(crate) use host_key::{KeyRequest, KeyTypes};
 pub use identification::Identification;
 pub use kex_init::{KexFailure, KexInit, KeyExchange, NameList};
+#[cfg(feature = "host-keys")]
+pub(crate) use known_hosts::{hashed_host, known_hosts_name};
+#[cfg(feature = "host-keys")]
+pub use known_keys::{KnownKeys, KnownKeysError};
 pub use port_state::PortState;
 pub use reason::Reason;
 pub use rule::Rule;

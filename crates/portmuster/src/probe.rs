@@ -11,20 +11,22 @@
 //! however it is split.
 //!
 //! Invariant: a conversation writes less than [`WRITTEN_MAX`] bytes. The only text among them is our
-//! identification and one empty line.
+//! identification and one empty line, and names of algorithms if a [host key](host_key) is asked for.
 
 use crate::{
-    config::Probing,
-    outcome::{KexFailure, KeyExchange, Rule, Service},
+    config::{HostKeyProbing, Probing},
+    outcome::{HostKeyFailure, KexFailure, KeyExchange, KeyRequest, KeyTypes, Rule, Service},
 };
 
 mod greeting;
+mod host_key;
 mod judgement;
 mod kexinit;
 mod limits;
+mod packets;
 mod plain;
 mod prompt;
-#[cfg(test)]
+#[cfg(any(test, feature = "__fuzzing"))]
 pub(crate) mod samples;
 mod screen;
 mod ssh;
@@ -32,7 +34,10 @@ mod telnet;
 #[cfg(test)]
 pub(crate) mod transcripts;
 
-use self::greeting::{Greeting, GreetingStep};
+use self::{
+    greeting::{Greeting, GreetingStep},
+    ssh::{HandshakeStep, HostKeyPlan},
+};
 pub(crate) use judgement::{EndOfInput, Judgement};
 pub(crate) use limits::WRITTEN_MAX;
 #[cfg(any(test, feature = "__fuzzing"))]
@@ -45,6 +50,11 @@ const _: () = assert!(
         + telnet::DO_ECHO.len()
         + telnet::REPLIES_MAX * telnet::REPLY_SIZE
         < WRITTEN_MAX,
+    "a conversation writes less than a send buffer holds"
+);
+// Either telnet options are answered or a host key is asked for.
+const _: () = assert!(
+    ssh::OUR_IDENTIFICATION.len() + host_key::EXCHANGE_WRITTEN_MAX < WRITTEN_MAX,
     "a conversation writes less than a send buffer holds"
 );
 
@@ -65,6 +75,8 @@ pub(crate) enum ProbeStep {
 #[derive(Debug)]
 pub(crate) struct Probe {
     probing: Probing,
+    /// Which host key an ssh server is asked for; `None`: for none.
+    key_request: Option<KeyRequest>,
     state: ProbeState,
     /// Whether the client sent an empty line before the server sent anything.
     sent_empty_line: bool,
@@ -84,7 +96,20 @@ impl Probe {
     /// Creates a probe that has received nothing.
     pub(crate) fn new(probing: Probing) -> Self {
         let state = ProbeState::Greeting(Greeting::default());
-        Self { probing, state, sent_empty_line: false, sent_identification: false }
+        Self {
+            probing,
+            key_request: None,
+            state,
+            sent_empty_line: false,
+            sent_identification: false,
+        }
+    }
+
+    /// Sets which host keys an ssh server is asked for, of those that are not known.
+    pub(crate) fn host_keys(self, host_keys: HostKeyProbing, known: KeyTypes) -> Self {
+        let request = KeyRequest { known, all: host_keys == HostKeyProbing::All };
+        let key_request = (host_keys != HostKeyProbing::Off).then_some(request);
+        Self { key_request, ..self }
     }
 
     /// Returns our identification, to be sent first to a server that waits for the client to speak.
@@ -115,9 +140,13 @@ impl Probe {
         let greeting = match &mut self.state {
             ProbeState::Greeting(greeting) => greeting,
             ProbeState::Ssh(handshake) => {
-                let judged = handshake.receive(bytes);
-                let judged = judged.map(|judgement| self.mark_spoiled(judgement));
-                return judged.map_or(ProbeStep::Read, ProbeStep::Judged);
+                return match handshake.receive(bytes) {
+                    HandshakeStep::Read => ProbeStep::Read,
+                    HandshakeStep::Write(bytes) => ProbeStep::Write(bytes),
+                    HandshakeStep::Judged(judgement) => {
+                        ProbeStep::Judged(self.mark_spoiled(judgement))
+                    }
+                };
             }
         };
         if greeting.seen == 0 {
@@ -128,9 +157,12 @@ impl Probe {
             match greeting.receive(byte, &mut replies) {
                 GreetingStep::Continue => {}
                 GreetingStep::Judged(judgement) => {
+                    let judgement = self.mark_odd_identification(judgement);
                     return ProbeStep::Judged(self.mark_answers_empty_line(judgement));
                 }
-                GreetingStep::Ssh(handshake) => {
+                GreetingStep::Ssh(mut handshake) => {
+                    handshake.host_key =
+                        host_key_plan(self.key_request, greeting, self.sent_empty_line);
                     return self.start_handshake(handshake, &bytes[at + 1..]);
                 }
             }
@@ -151,11 +183,13 @@ impl Probe {
     /// Judges the bytes so far, because no more will be read.
     pub(crate) fn finish(&self, end: EndOfInput) -> Judgement {
         match &self.state {
-            ProbeState::Ssh(handshake) => {
-                self.mark_spoiled(handshake.judge_without_kex_init(end.into()))
-            }
+            ProbeState::Ssh(handshake) => self.mark_spoiled(handshake.finish(end)),
             ProbeState::Greeting(greeting) => match greeting.handshake() {
-                Some(handshake) => self.judge_without_kex_init(&handshake, end.into()),
+                Some(mut handshake) => {
+                    handshake.host_key =
+                        host_key_plan(self.key_request, greeting, self.sent_empty_line);
+                    self.judge_without_kex_init(&handshake, end.into())
+                }
                 None => self.mark_answers_empty_line(greeting.finish(end)),
             },
         }
@@ -168,6 +202,18 @@ impl Probe {
             matches!(judgement.service, Service::Other | Service::Unknown | Service::ClosedEarly);
         if self.sent_empty_line && is_neither {
             judgement.details.get_or_insert_default().answers_empty_line = true;
+        }
+        judgement
+    }
+
+    /// Records that an ssh server was not asked for its host key, because RFC 4253 does not allow its
+    /// identification.
+    fn mark_odd_identification(&self, mut judgement: Judgement) -> Judgement {
+        if self.key_request.is_some()
+            && judgement.service == Service::Ssh
+            && let Some(details) = &mut judgement.details
+        {
+            details.host_keys.missing = Some(HostKeyFailure::OddIdentification);
         }
         judgement
     }
@@ -228,13 +274,17 @@ impl Probe {
             return ProbeStep::Judged(self.judge_without_kex_init(&handshake, failure));
         }
         // Some servers send their SSH_MSG_KEXINIT together with the identification. Then the client
-        // need not write anything.
-        let judged = handshake.receive(rest).map(|judgement| self.mark_spoiled(judgement));
+        // need not write anything, unless it asks for a host key.
+        let step = handshake.receive(rest);
         self.state = ProbeState::Ssh(handshake);
-        match judged {
-            Some(judgement) => ProbeStep::Judged(judgement),
-            None if self.sent_identification => ProbeStep::Read,
-            None => ProbeStep::Write(ssh::OUR_IDENTIFICATION.to_vec()),
+        match step {
+            HandshakeStep::Judged(judgement) => ProbeStep::Judged(self.mark_spoiled(judgement)),
+            HandshakeStep::Read if self.sent_identification => ProbeStep::Read,
+            HandshakeStep::Read => ProbeStep::Write(ssh::OUR_IDENTIFICATION.to_vec()),
+            HandshakeStep::Write(bytes) if self.sent_identification => ProbeStep::Write(bytes),
+            HandshakeStep::Write(bytes) => {
+                ProbeStep::Write([ssh::OUR_IDENTIFICATION, &bytes].concat())
+            }
         }
     }
 
@@ -246,6 +296,19 @@ impl Probe {
     }
 }
 
+/// Returns whether a host key is asked for. The server's signature covers our identification, so it must be
+/// all that the server has received; and the line of the server must be as it was sent, without bytes
+/// that may have been taken for telnet commands.
+fn host_key_plan(
+    key_request: Option<KeyRequest>,
+    greeting: &Greeting,
+    sent_empty_line: bool,
+) -> HostKeyPlan {
+    let Some(request) = key_request else { return HostKeyPlan::None };
+    let has_commands = !greeting.telnet.options().is_empty() || greeting.raw.contains(&telnet::IAC);
+    if sent_empty_line || has_commands { HostKeyPlan::Spoiled } else { HostKeyPlan::Ask(request) }
+}
+
 /// Parses the payload of an `SSH_MSG_KEXINIT` and checks the result, for fuzzers.
 ///
 /// # Panics
@@ -253,6 +316,14 @@ impl Probe {
 #[cfg(any(test, feature = "__fuzzing"))]
 pub(crate) fn check_kex_init(payload: &[u8]) {
     kexinit::check_round_trip(payload);
+}
+
+/// Returns the packet of an `SSH_MSG_KEXINIT` with this method and one host key algorithm, for fuzzers.
+#[cfg(all(any(test, feature = "__fuzzing"), feature = "host-keys"))]
+pub(crate) fn sample_offer(method: &str, host_key: u8) -> Vec<u8> {
+    let mut lists = samples::LISTS;
+    (lists[0], lists[1]) = (method, host_key::algorithm_name(host_key));
+    samples::packet(&samples::kexinit(lists))
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ mod window;
 use self::{
     backlog::Waiting,
     blocks::Blocks,
-    check::{Check, NextLook, Purpose, Settled, Wait, was_made},
+    check::{Check, KEY_PAUSE, NextLook, Purpose, Settled, Wait, was_made},
     each::AddressTargets,
     hosts::{Admission, Hosts},
     later::Later,
@@ -151,6 +151,9 @@ pub(crate) struct Schedule {
     speak_first: SpeakFirst,
     addresses: Addresses,
     excludes: Arc<Excludes>,
+    /// The host keys that are known; `None`: those of servers are not compared.
+    #[cfg(feature = "host-keys")]
+    known_keys: Option<Arc<crate::outcome::KnownKeys>>,
     stopped: Stopped,
     losses: Losses,
     /// The SYNs that were lost on the way to each network.
@@ -202,6 +205,8 @@ impl Schedule {
             speak_first: policy.speak_first,
             addresses: policy.addresses,
             excludes: policy.excludes,
+            #[cfg(feature = "host-keys")]
+            known_keys: None,
             stopped: policy.stopped,
             losses: Losses::default(),
             syn_losses: ByNetwork::default(),
@@ -397,8 +402,15 @@ impl Schedule {
             let opening = self.checks[id.0].opening();
             let wait = if patience.is_none() { Wait::WholeTimeout } else { Wait::Less };
             self.checks[id.0].started(wait);
-            return Some(Start { id, endpoint, opening, patience });
+            let known_keys = self.checks[id.0].known_keys();
+            return Some(Start { id, endpoint, opening, patience, known_keys });
         }
+    }
+
+    /// Sets the host keys that are known.
+    #[cfg(feature = "host-keys")]
+    pub(crate) fn knowing_keys(self, known_keys: Option<Arc<crate::outcome::KnownKeys>>) -> Self {
+        Self { known_keys, ..self }
     }
 
     /// Handles the end of an attempt.
@@ -596,6 +608,7 @@ impl Schedule {
         match again {
             Some(NextLook::Now) => self.ready.push_back(id),
             Some(NextLook::AfterRest) => self.hosts.wait_begun(host, id, now),
+            Some(NextLook::AfterKeyPause) => self.pauses.push(Reverse((now.after(KEY_PAUSE), id))),
             Some(NextLook::Later) => self.later.push(self.checks.remove(id.0), now),
             None => self.judge(id, verdict, now),
         }
@@ -742,6 +755,8 @@ impl Schedule {
             }
             _ => verdict,
         };
+        let time = time.wall_time(self.wall_start);
+        let verdict = self.compare_host_keys(&check, verdict, time);
         self.account.add(&verdict);
         // Only the endpoint says which of the name's addresses the outcome is about.
         let is_one_of_many = self.addresses == Addresses::Each;
@@ -751,8 +766,25 @@ impl Schedule {
             position: check.position(),
             target: check.into_target(),
             verdict,
-            time: time.wall_time(self.wall_start),
+            time,
         });
+    }
+
+    /// Adds what the known host keys say about those of the server.
+    #[cfg(feature = "host-keys")]
+    fn compare_host_keys(&self, check: &Check, mut verdict: Verdict, time: SystemTime) -> Verdict {
+        if let Some(known_keys) = &self.known_keys
+            && let Some(details) = &verdict.details
+        {
+            let findings = known_keys.findings(check.target(), &details.host_keys.keys, time);
+            verdict.add_findings(&findings);
+        }
+        verdict
+    }
+
+    #[cfg(not(feature = "host-keys"))]
+    fn compare_host_keys(&self, _: &Check, verdict: Verdict, _: SystemTime) -> Verdict {
+        verdict
     }
 }
 

@@ -49,13 +49,17 @@ mod columns;
 mod csv;
 mod first_error;
 mod fit;
+mod host_key_row;
 mod interface;
 mod json;
 mod jsonl;
+#[cfg(feature = "host-keys")]
+mod known_hosts;
 mod list;
 mod resumable;
 mod row;
 mod row_schema;
+mod row_text;
 #[cfg(test)]
 pub(crate) mod samples;
 mod sarif;
@@ -65,18 +69,23 @@ mod sort;
 mod sqlite;
 mod table;
 mod text;
+mod timestamp;
 mod xml;
 
 pub use csv::Csv;
 pub(crate) use fit::{columns, describe, pad, shorten_target};
 pub use fit::{shorten, wrap};
+pub use host_key_row::{CertificateRow, HostKeyRow};
 pub use interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink};
 pub(crate) use json::push_json_line;
 pub use jsonl::Jsonl;
+#[cfg(feature = "host-keys")]
+pub use known_hosts::KnownHosts;
 pub use list::List;
 pub use resumable::ResumableOutput;
-pub use row::{EvidenceRow, PartRow, Row, RowText, SCHEMA};
+pub use row::{EvidenceRow, PartRow, Row, SCHEMA};
 pub use row_schema::{row_fields, row_schema};
+pub use row_text::RowText;
 pub use sarif::{Sarif, SarifRules};
 pub use short_text::ShortText;
 #[cfg(all(test, feature = "sqlite"))]

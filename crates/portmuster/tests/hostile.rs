@@ -9,7 +9,8 @@ use std::{
 
 use portmuster::{
     Config, Outcome, Service, Target,
-    outcome::{Evidence, KexFailure, KeyExchange, Rule},
+    config::HostKeyProbing,
+    outcome::{Evidence, HostKeyFailure, KexFailure, KeyExchange, Rule},
     simulator::{Action, Network, ServerBehaviour, simulate},
     sink::{Beginning, Csv, Jsonl, Paint, Sink, Table, Xml},
 };
@@ -31,9 +32,14 @@ fn repeated(times: usize, pause: u64, bytes: &[u8]) -> ServerBehaviour {
 
 /// Checks one server with this behaviour and returns its outcome.
 fn outcome(behaviour: ServerBehaviour) -> Outcome {
+    outcome_with(behaviour, HostKeyProbing::Off)
+}
+
+fn outcome_with(behaviour: ServerBehaviour, host_keys: HostKeyProbing) -> Outcome {
     let endpoint = SocketAddr::from(([192, 0, 2, 1], 23));
     let network = Network::new(1).anomalies(20).endpoint(endpoint, behaviour);
-    let config = Config::builder().evidence(true).build().expect("the settings are valid");
+    let config = Config::builder().evidence(true).host_keys(host_keys).build();
+    let config = config.expect("the settings are valid");
     let mut run = simulate(&config, &network, [Target::from(endpoint)]);
     assert!(run.elapsed <= IN_TIME, "it took {:?}: {:?}", run.elapsed, run.outcomes);
     run.outcomes.pop().expect("one outcome")
@@ -146,5 +152,57 @@ fn malformed_or_endless_kexinit_keeps_ssh() {
         assert_eq!(outcome.verdict.service, Some(Service::Ssh));
         let details = outcome.verdict.details.expect("ssh has an identification");
         assert_eq!(details.key_exchange, KeyExchange::Missing(why));
+    }
+}
+
+/// Returns a packet without encryption.
+fn packet(payload: &[u8]) -> Vec<u8> {
+    let padding = 4 + (8 - (payload.len() + 9) % 8) % 8;
+    let length = u32::try_from(1 + payload.len() + padding).expect("it is short");
+    let padding = vec![u8::try_from(padding).expect("it is short"); padding];
+    [&length.to_be_bytes()[..], &padding[..1], payload, &padding].concat()
+}
+
+/// Returns an offer of this method.
+fn offer(method: &str) -> Vec<u8> {
+    let mut payload = [&[20][..], &[7; 16]].concat();
+    let (cipher, mac) = ("aes128-ctr", "hmac-sha2-256");
+    for list in [method, "ssh-ed25519", cipher, cipher, mac, mac, "none", "none", "", ""] {
+        let length = u32::try_from(list.len()).expect("it is short");
+        payload.extend([&length.to_be_bytes()[..], list.as_bytes()].concat());
+    }
+    packet(&[&payload[..], &[0; 5]].concat())
+}
+
+#[test]
+fn hostile_key_exchange_ends_in_time_with_its_reason() {
+    let (curve, group) = ("curve25519-sha256", "diffie-hellman-group-exchange-sha256");
+    let ignored = packet(&[&[2][..], &[0; 4094]].concat());
+    let even = [&[31, 0, 0, 1, 0][..], &[0x7e; 256], &[0, 0, 0, 1, 2]].concat();
+    let huge = [&[31, 0, 0, 0x20, 0][..], &[0x7f; 8192], &[0, 0, 0, 1, 2]].concat();
+    for (method, replies, why) in [
+        (curve, vec![], HostKeyFailure::Silence),
+        (curve, vec![b"\x7f\xff\xff\xff\x04\x1f".to_vec()], HostKeyFailure::NoPacket),
+        (curve, vec![packet(b"\x1f\xff\xff\xff\xff")], HostKeyFailure::Malformed),
+        (curve, vec![packet(b"\x1f\0\0\0\x04\xff\xff\xff\xff")], HostKeyFailure::Malformed),
+        (curve, vec![packet(b"\x01\0\0\0\x02")], HostKeyFailure::Disconnected),
+        (curve, vec![packet(b"\x15")], HostKeyFailure::OtherPacket),
+        (curve, vec![ignored; 50], HostKeyFailure::TooMuch),
+        (curve, vec![vec![0]; 60], HostKeyFailure::NoPacket),
+        (group, vec![packet(b"\x1f\0\0\0\0\0\0\0\x01\x02")], HostKeyFailure::BadGroup),
+        (group, vec![packet(b"\x1f\0\0\0\x01\x01\0\0\0\x01\x02")], HostKeyFailure::BadGroup),
+        (group, vec![packet(&even)], HostKeyFailure::BadGroup),
+        (group, vec![packet(&huge)], HostKeyFailure::BadGroup),
+        ("mlkem768x25519-sha256", vec![], HostKeyFailure::NoMethod),
+    ] {
+        let replies = replies.into_iter().map(|bytes| (1000, bytes));
+        let greeting = (0, [b"SSH-2.0-x\r\n", &offer(method)[..]].concat());
+        let parts = [greeting].into_iter().chain(replies).collect();
+        let outcome = outcome_with(sends(parts), HostKeyProbing::First);
+        assert_bounded(&outcome);
+        assert_escaped(&outcome);
+        let details = outcome.verdict.details.expect("ssh has an identification");
+        assert!(matches!(details.key_exchange, KeyExchange::Offered(_)), "{why}");
+        assert_eq!((details.host_keys.missing, details.host_keys.keys), (Some(why), vec![]));
     }
 }

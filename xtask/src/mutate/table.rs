@@ -384,4 +384,42 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         new: "if !self.tasks.contains(index(ticket)) {",
         caught_by: Unit("workers::leases::tests::late_or_duplicate_ticket_settles_nothing"),
     },
+    Mutation {
+        name: "signature-unchecked",
+        why: "a host key counts as proven whatever the server has signed",
+        file: "crates/portmuster/src/probe/host_key/exchange.rs",
+        old: "key.verify(self.signature, &hash.finish())",
+        new: "key.verify(self.signature, &hash.finish()).or(Ok(()))",
+        caught_by: Unit(
+            "probe::host_key::tests::key_is_not_proven_by_another_exchange_or_another_signer",
+        ),
+    },
+    Mutation {
+        name: "identification-not-signed",
+        why: "a signature counts although it is over another identification",
+        file: "crates/portmuster/src/probe/host_key/exchange.rs",
+        old: "hash.add_string(preamble.server_line);",
+        new: "hash.add_string(preamble.client_line);",
+        caught_by: Unit("probe::host_key::tests::each_method_proves_the_key_of_an_honest_server"),
+    },
+    Mutation {
+        name: "points-off-the-curve",
+        why: "a server chooses a point of another curve, on which anybody can sign",
+        file: "crates/portmuster/src/probe/host_key/nist.rs",
+        old: "(is_below && &y * &y % &self.p == right)",
+        new: "(is_below || &y * &y % &self.p == right)",
+        caught_by: Unit(
+            "probe::host_key::nist::tests::points_off_the_curve_and_other_encodings_are_refused",
+        ),
+    },
+    Mutation {
+        name: "exponent-one",
+        why: "with the exponent 1 every message is its own signature",
+        file: "crates/portmuster/src/probe/host_key/signature.rs",
+        old: "matches!(exponent, [1])",
+        new: "matches!(exponent, [0])",
+        caught_by: Unit(
+            "probe::host_key::signature::tests::rsa_keys_for_which_anybody_can_sign_or_that_take_long_are_refused",
+        ),
+    },
 ];

@@ -16,6 +16,7 @@ use super::{
     display::ShowProgress,
     gates::GateArgs,
     headings,
+    host_keys::CheckHostKeyArgs,
     input_format::InputFormatArgs,
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
@@ -112,6 +113,9 @@ occurs twice is checked twice."
 
     #[command(flatten)]
     pub(crate) probe: ProbeArgs,
+
+    #[command(flatten)]
+    pub(crate) host_keys: CheckHostKeyArgs,
 
     #[command(flatten)]
     pub(crate) recog: RecogArgs,
@@ -249,6 +253,7 @@ impl Check {
                  remove one of them"
             );
         }
+        self.host_keys.require_for(&self.outputs, self.reports.hash_hosts)?;
         let settings = Config::builder()
             .patience(self.certainty.patience)
             .max_missed(self.max_missed())
@@ -257,7 +262,8 @@ impl Check {
             .source(self.selection.source)
             .probing(self.probe.probing())
             .speak_first(self.probe.active.speak_first())
-            .evidence(self.probe.evidence);
+            .evidence(self.probe.evidence)
+            .host_keys(self.host_keys.probing.with_probing(self.probe.probing())?);
         build(self.limits.apply(self.speed.apply(settings)))
     }
 

@@ -20,6 +20,7 @@ Changes:
   version         the ssh software is a different one
   banner          the telnet greeting is a different one
   new-findings, gone-findings  a weakness is new; a weakness is gone
+  host-key                     another host key (--host-keys)
 A missing answer does not prove that a port was closed, and a target that
 could not be checked is not compared. If a database run was stopped or cut
 off, or a file ends in the middle of a row, its missing targets count as not

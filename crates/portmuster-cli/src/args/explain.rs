@@ -7,6 +7,7 @@ use portmuster::{Config, Method, config::Addresses};
 
 use super::{
     conversation::{SpeakFirstArgs, TimeLimits, greeting_or_kex},
+    host_keys::HostKeyArgs,
     recog::RecogArgs,
     selection::Family,
     settings::build,
@@ -48,6 +49,9 @@ pub(crate) struct Explain {
     active: SpeakFirstArgs,
 
     #[command(flatten)]
+    host_keys: HostKeyArgs,
+
+    #[command(flatten)]
     pub(crate) recog: RecogArgs,
 
     #[command(flatten)]
@@ -64,12 +68,14 @@ impl Explain {
     /// # Errors
     /// A setting is invalid.
     pub(crate) fn config(&self) -> anyhow::Result<Config> {
+        let probing = greeting_or_kex(self.no_kex);
         let settings = Config::builder()
             .method(Method::EventLoop)
             .workers(1)
-            .probing(greeting_or_kex(self.no_kex))
+            .probing(probing)
             .speak_first(self.active.speak_first())
             .evidence(true)
+            .host_keys(self.host_keys.with_probing(probing)?)
             .addresses(Addresses::Each)
             .source(self.source);
         build(self.limits.apply(settings))

@@ -126,7 +126,8 @@ mod tests {
         assert_eq!(parsed("sqlite=a.db"), Ok(("sqlite", Some("a.db".into()))));
         assert_eq!(
             parsed("yaml").expect_err("it is no format"),
-            "unknown format \"yaml\": use one of table, list, jsonl, csv, xml, sarif, html, sqlite"
+            "unknown format \"yaml\": use one of table, list, jsonl, csv, xml, sarif, html, \
+             known-hosts, sqlite"
         );
         assert!(parsed("jsonl=").is_err());
         assert!(parsed("sqlite").is_err_and(|error| error.contains("sqlite=FILE")));

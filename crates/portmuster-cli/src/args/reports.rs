@@ -48,4 +48,13 @@ starts, so a run that was killed leaves none that an earlier one has passed."
         hide_short_help = true
     )]
     pub(crate) excel: bool,
+
+    /// Write hashes instead of host names with `-o known-hosts`
+    #[arg(
+        long,
+        conflicts_with_all = ["list", "count"],
+        help_heading = headings::OUTPUTS,
+        hide_short_help = true
+    )]
+    pub(crate) hash_hosts: bool,
 }

@@ -10,7 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use jiff::SignedDuration;
 use portmuster::{
     Method,
-    config::{Patience, defaults},
+    config::{HostKeyProbing, Patience, defaults},
     sink::TableOrder,
     targets::{Ports, PortsError, Shard, ShardError},
 };
@@ -30,6 +30,12 @@ pub(super) fn method() -> impl TypedValueParser<Value = Method> {
 pub(super) fn patience() -> impl TypedValueParser<Value = Patience> {
     let names = Patience::ALL.map(Patience::name);
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Patience>())
+}
+
+/// Parses the name of a choice of host keys.
+pub(super) fn host_keys() -> impl TypedValueParser<Value = HostKeyProbing> {
+    let names = HostKeyProbing::ALL.map(HostKeyProbing::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<HostKeyProbing>())
 }
 
 /// Parses the name of an order of rows.

@@ -13,7 +13,7 @@ use portmuster::{
     sink::{escape, escape_line, wrap},
 };
 
-use super::bytes;
+use super::{bytes, host_keys};
 
 /// The indent of what happened, after its time.
 const STEP: &str = "              ";
@@ -183,6 +183,7 @@ impl Rendering {
             }
             KeyExchange::Offered(offer) => self.kex_init(offer),
         }
+        self.items("host key", host_keys::lines(&details.host_keys));
         if let Some(protocol) = &details.protocol {
             self.field("protocol", protocol);
         }

@@ -17,6 +17,11 @@ use crate::{
     input::Input,
 };
 
+/// The defaults of settings that earlier versions lack. They are left out, so that a run of an earlier
+/// version can resume.
+const NEWER_DEFAULTS: [(&str, &str); 3] =
+    [("host-keys", "off"), ("known-hosts", ""), ("hash-hosts", "no")];
+
 /// Returns the identity of the run that the command line describes.
 ///
 /// Speed and method are not included, so that a run can resume with others.
@@ -26,6 +31,7 @@ use crate::{
 pub(super) fn identity(check: &Check, input: &Input) -> anyhow::Result<RunIdentity> {
     let targets = targets(check, input).into_iter();
     let settings = targets.chain(attempts(&check.config()?)).chain(rows(check));
+    let settings = settings.filter(|(name, value)| !NEWER_DEFAULTS.contains(&(*name, &**value)));
     Ok(RunIdentity::new(settings.chain(fingerprints(&check.recog.fingerprints()?))))
 }
 
@@ -49,7 +55,7 @@ fn targets(check: &Check, input: &Input) -> [(&'static str, String); 7] {
 
 /// Returns the settings of the attempts whose effect rows show. Speed and method may differ when a
 /// run resumes.
-fn attempts(config: &Config) -> [(&'static str, String); 14] {
+fn attempts(config: &Config) -> [(&'static str, String); 15] {
     let time = |limit: Duration| format!("{limit:?}");
     let probing = match config.probing() {
         Probing::KeyExchange => "key-exchange",
@@ -75,6 +81,7 @@ fn attempts(config: &Config) -> [(&'static str, String); 14] {
         ("probe", probing.to_owned()),
         ("speak-first", speak_first.to_owned()),
         ("evidence", yes_or_no(config.evidence())),
+        ("host-keys", config.host_keys().name().to_owned()),
     ]
 }
 
@@ -82,14 +89,18 @@ fn attempts(config: &Config) -> [(&'static str, String); 14] {
 ///
 /// Gates are included because the gates of a resumed run can't examine rows that are already
 /// written.
-fn rows(check: &Check) -> [(&'static str, String); 4] {
+fn rows(check: &Check) -> [(&'static str, String); 6] {
     let GateArgs { forbid, require_verdict, allow } = &check.gates;
+    let known_hosts = check.host_keys.known_hosts.iter().map(|path| path.display().to_string());
+    let known_hosts: Vec<_> = known_hosts.collect();
     let mut show: Vec<_> = check.show.iter().copied().map(ShowItem::name).collect();
     show.sort_unstable();
     show.dedup();
     let show = if show.is_empty() { "by-format".to_owned() } else { show.join(",") };
     [
         ("show", show),
+        ("known-hosts", known_hosts.join(" ")),
+        ("hash-hosts", yes_or_no(check.reports.hash_hosts)),
         ("forbid", joined(forbid.iter().copied().map(Forbidden::name))),
         ("require-verdict", yes_or_no(*require_verdict)),
         ("allow", joined(allow.iter().copied().map(Inconclusive::name))),
@@ -115,7 +126,7 @@ fn yes_or_no(value: bool) -> String {
 mod tests {
     use std::net::IpAddr;
 
-    use portmuster::config::{ConfigBuilder, MaxMissed, Patience};
+    use portmuster::config::{ConfigBuilder, HostKeyProbing, MaxMissed, Patience};
 
     use super::*;
 
@@ -142,6 +153,7 @@ mod tests {
             (settings().probing(Probing::Greeting), "probe was "),
             (settings().speak_first(SpeakFirst::Never), "speak-first was "),
             (settings().evidence(true), "evidence was "),
+            (settings().host_keys(HostKeyProbing::First), "host-keys was "),
         ];
         let was = identity(settings());
         for (change, name) in changes {

@@ -76,7 +76,8 @@ pub(super) fn rows_in_file(
             begun.map(OutputSink::Stream)
         }
         (RowTarget::File(file), Ok(append)) if has_rows => {
-            Ok(OutputSink::Resumable(append(LineBuffer::new(Box::new(file)))))
+            let rows = append(LineBuffer::new(Box::new(file)), settings);
+            Ok(OutputSink::Resumable(rows))
         }
         (RowTarget::File(file), _) => {
             (format.file)(LineBuffer::new(Box::new(file)), settings).map(OutputSink::Resumable)

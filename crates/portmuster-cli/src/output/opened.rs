@@ -241,6 +241,7 @@ pub(super) fn begin_all(
         beginning: Beginning::new(clock::now(), check.recorded.clone()),
         sarif: gate::sarif_rules(check),
         is_for_excel: check.reports.excel,
+        hashes_hosts: check.reports.hash_hosts,
         labels,
         arrangement: check.table.arrangement(),
     };

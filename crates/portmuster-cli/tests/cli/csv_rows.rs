@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::{
     folder::{Folder, output, read},
     program::{Ended, check},
-    row::{Evidence, Row},
+    row::{Evidence, HostKey, Row},
 };
 
 /// The header line that the documentation specifies.
@@ -15,7 +15,8 @@ const HEADER: &str = "schema,host,port,open,state,reason,address,\
     macs_client_to_server,macs_server_to_client,compression_client_to_server,compression_server_to_client,\
     kex_missing,telnet_options,protocol,findings,connect_ms,first_byte_ms,total_ms,label,attempts,time,evidence,rule,\
     vendor,product,version,os,device,cpe,fingerprint,\
-    telnet_daemon,telnet_daemon_confidence_percent,telnet_encryption\n";
+    telnet_daemon,telnet_daemon_confidence_percent,telnet_encryption,\
+    host_keys,host_key_missing\n";
 
 /// One CSV line. `None` is an empty field.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -64,6 +65,8 @@ pub(crate) struct CsvRow {
     pub(crate) telnet_daemon: Option<String>,
     pub(crate) telnet_daemon_confidence_percent: Option<u8>,
     pub(crate) telnet_encryption: Option<String>,
+    pub(crate) host_keys: Option<String>,
+    pub(crate) host_key_missing: Option<String>,
 }
 
 impl CsvRow {
@@ -119,6 +122,9 @@ impl CsvRow {
             telnet_daemon: text(&row.telnet_daemon),
             telnet_daemon_confidence_percent: row.telnet_daemon_confidence_percent,
             telnet_encryption: text(&row.telnet_encryption),
+            // `assert_same` compares the host keys as JSON.
+            host_keys: None,
+            host_key_missing: text(&row.host_key_missing),
         }
     }
 }
@@ -140,13 +146,16 @@ pub(crate) fn read_rows(text: &str) -> Vec<CsvRow> {
 pub(crate) fn assert_same(mut rows: Vec<CsvRow>, json: &[Row]) {
     let key = |row: &CsvRow| (row.host.clone(), row.port);
     rows.sort_by_key(key);
-    let mut expected: Vec<_> = json.iter().map(|row| (CsvRow::of(row), &row.evidence)).collect();
+    let mut expected: Vec<_> = json.iter().map(|row| (CsvRow::of(row), row)).collect();
     expected.sort_by_key(|(row, _)| key(row));
     assert_eq!(rows.len(), expected.len());
-    for (mut row, (expected, evidence)) in rows.into_iter().zip(expected) {
-        let written: Option<Evidence> =
+    for (mut row, (expected, json)) in rows.into_iter().zip(expected) {
+        let evidence: Option<Evidence> =
             row.evidence.take().map(|json| serde_json::from_str(&json).expect("it is JSON"));
-        assert_eq!(&written, evidence);
+        assert_eq!(evidence, json.evidence);
+        let host_keys: Option<Vec<HostKey>> =
+            row.host_keys.take().map(|json| serde_json::from_str(&json).expect("it is JSON"));
+        assert_eq!(host_keys, json.host_keys);
         assert_eq!(row, expected);
     }
 }

@@ -51,7 +51,7 @@ const RUNS: [Column<'_>; 34] = [
     ("icmp_refused_bound_count", "INTEGER", false),
 ];
 
-const OUTCOMES: [Column<'_>; 45] = [
+const OUTCOMES: [Column<'_>; 47] = [
     ("id", "INTEGER", false),
     ("run", "INTEGER", true),
     ("position", "INTEGER", true),
@@ -97,6 +97,8 @@ const OUTCOMES: [Column<'_>; 45] = [
     ("telnet_daemon", "TEXT", false),
     ("telnet_daemon_confidence_percent", "INTEGER", false),
     ("telnet_encryption", "TEXT", false),
+    ("host_keys", "TEXT", false),
+    ("host_key_missing", "TEXT", false),
 ];
 
 /// Opens the database read-only, as another program would.
@@ -165,13 +167,15 @@ fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<CsvRow> {
         telnet_daemon: row.get("telnet_daemon")?,
         telnet_daemon_confidence_percent: row.get("telnet_daemon_confidence_percent")?,
         telnet_encryption: row.get("telnet_encryption")?,
+        host_keys: row.get("host_keys")?,
+        host_key_missing: row.get("host_key_missing")?,
     })
 }
 
 /// Asserts that the database passes the integrity check of `SQLite` and has exactly the declared schema.
 pub(crate) fn assert_intact(database: &Connection) {
     assert_eq!(column::<String>(database, "PRAGMA integrity_check"), ["ok"]);
-    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [4]);
+    assert_eq!(column::<u32>(database, "PRAGMA user_version"), [5]);
     let application = u32::from_be_bytes(*b"port");
     assert_eq!(column::<u32>(database, "PRAGMA application_id"), [application]);
     let names = column::<String>(database, "SELECT name FROM sqlite_schema ORDER BY name");
@@ -292,13 +296,13 @@ fn foreign_file_is_refused_and_unchanged() {
     assert_eq!(check_into(&newer, &[]).status, Some(0));
     let database = Connection::open(&newer).expect("it is a database");
     database
-        .execute_batch("PRAGMA user_version = 5; UPDATE runs SET version = '7.3.0'")
+        .execute_batch("PRAGMA user_version = 6; UPDATE runs SET version = '7.3.0'")
         .expect("it is SQL");
     drop(database);
     for (file, complaint) in [
         (foreign, "not a portmuster database; choose another file"),
         (folder.write("rows.jsonl", "{}\n"), "not a portmuster database"),
-        (newer, "its schema version is 5, written by portmuster 7.3.0; this program ("),
+        (newer, "its schema version is 6, written by portmuster 7.3.0; this program ("),
     ] {
         let before = fs::read(&file).expect("it exists");
         let ended = check_into(&file, &["--force"]);

@@ -29,7 +29,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const LANGUAGES: [&str; 8] = ["console", "ini", "json", "python", "rust", "sh", "text", "yaml"];
 
 /// Files that the documented commands read.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("inventory.txt", "10.0.0.5 db\n10.0.0.6\n10.0.0.7\n10.0.0.8 sensor\n"),
     ("hosts.csv", "name,address,port\ndb,10.0.0.5,22\n"),
     ("fragile.txt", "10.0.0.9\n"),
@@ -41,6 +41,7 @@ const FILES: [(&str, &str); 6] = [
          </nmaprun>\n",
     ),
     ("nmap.gnmap", "Host: 10.0.0.5 ()\tPorts: 22/open/tcp//ssh///\n"),
+    ("ssh_known_hosts", "10.0.0.5 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA\n"),
 ];
 
 /// Names of the documented hosts.

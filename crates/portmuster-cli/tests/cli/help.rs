@@ -36,9 +36,18 @@ fn short_help_of_check_fits_one_screen_and_ends_with_examples() {
 
 #[test]
 fn help_fits_80_columns() {
-    for command in
-        ["check", "explain", "compare", "diff", "demo", "list", "schema", "completions", "man"]
-    {
+    for command in [
+        "check",
+        "explain",
+        "compare",
+        "diff",
+        "keys",
+        "demo",
+        "list",
+        "schema",
+        "completions",
+        "man",
+    ] {
         for option in ["-h", "--help"] {
             let text = help(&[command, option]);
             assert!(width(&text) <= 80, "{text}");

@@ -28,6 +28,7 @@ mod gates;
 mod gates_junit;
 mod hardening;
 mod help;
+mod host_keys;
 mod icmp;
 mod input_formats;
 mod interrupted_calls;

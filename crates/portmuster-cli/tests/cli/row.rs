@@ -51,6 +51,32 @@ pub(crate) struct Row {
     pub(crate) telnet_daemon: Option<String>,
     pub(crate) telnet_daemon_confidence_percent: Option<u8>,
     pub(crate) telnet_encryption: Option<String>,
+    pub(crate) host_keys: Option<Vec<HostKey>>,
+    pub(crate) host_key_missing: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostKey {
+    #[serde(rename = "type")]
+    pub(crate) key_type: String,
+    pub(crate) bits: u32,
+    pub(crate) sha256: String,
+    pub(crate) proven: bool,
+    pub(crate) unproven: Option<String>,
+    pub(crate) certificate: Option<Certificate>,
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Certificate {
+    pub(crate) ca_sha256: String,
+    pub(crate) ca_proven: bool,
+    pub(crate) ca_unproven: Option<String>,
+    pub(crate) principals: Vec<String>,
+    pub(crate) valid_after: Option<String>,
+    pub(crate) valid_before: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -129,6 +155,12 @@ impl Row {
         assert!(confidence.is_none_or(|percent| (1..=100).contains(&percent)), "{self:?}");
         let is_named = matches!(service, Some("ssh" | "telnet" | "telnet-likely"));
         assert!(!has_facts || is_named, "{self:?}");
+        assert!(self.host_keys.is_none() || has_kexinit, "{self:?}");
+        assert!(self.host_key_missing.is_none() || service == Some("ssh"), "{self:?}");
+        for key in self.host_keys.iter().flatten() {
+            assert_eq!(key.proven, key.unproven.is_none(), "{self:?}");
+            assert_eq!(key.key.is_some(), self.evidence.is_some(), "{self:?}");
+        }
         if let Some(evidence) = &self.evidence {
             assert_eq!(self.rule.as_ref(), Some(&evidence.rule), "{self:?}");
         }

@@ -65,6 +65,14 @@ pub struct OpenSshSettings {
     /// Whether it offers weak algorithms only, as far as its version supports them: `ssh-dss`,
     /// `diffie-hellman-group1-sha1`, `3des-cbc`, `hmac-md5`.
     pub weak: bool,
+    /// The types of its host keys, as `ssh-keygen -t` names them, with the size behind a hyphen:
+    /// `ed25519`, `ecdsa-384`, `rsa-2048`. A type that the installed version can't make is left out.
+    /// Only without `weak`.
+    pub host_keys: &'static [&'static str],
+    /// Whether each host key has a certificate too, for `lab.example`.
+    pub certified: bool,
+    /// Further lines of its configuration, each with a line end.
+    pub configuration: &'static str,
     /// The text to send before a login. sshd sends it within the protocol, after the key exchange;
     /// it has no setting for lines before its identification.
     pub banner: Option<&'static str>,
@@ -73,7 +81,14 @@ pub struct OpenSshSettings {
 impl Default for OpenSshSettings {
     /// The defaults of sshd, except that it allows 1000 connections that have not logged in.
     fn default() -> Self {
-        Self { max_startups: DEFAULT_MAX_STARTUPS, weak: false, banner: None }
+        Self {
+            max_startups: DEFAULT_MAX_STARTUPS,
+            weak: false,
+            host_keys: &["ed25519"],
+            certified: false,
+            configuration: "",
+            banner: None,
+        }
     }
 }
 
@@ -81,6 +96,7 @@ impl Default for OpenSshSettings {
 #[derive(Debug)]
 pub struct OpenSsh {
     daemon: Daemon,
+    public_keys: Vec<PathBuf>,
 }
 
 impl OpenSsh {
@@ -103,20 +119,28 @@ impl OpenSsh {
         let sshd = program::find(PROGRAM, PACKAGE)?;
         let folder = program::create_folder()?;
         create_privilege_separation_folder()?;
-        let config = write_config(&sshd, settings, folder.path())?;
+        let keys = create_host_keys(settings, folder.path())?;
+        let config = write_config(&sshd, settings, &keys, folder.path())?;
         let spec = DaemonSpec {
             program: PROGRAM,
             command: &|endpoint| command(&sshd, &config, endpoint),
             greeting: b"SSH-2.0-OpenSSH",
         };
         let daemon = Daemon::start(&spec, folder)?;
-        Ok(Self { daemon })
+        let public_keys = keys.iter().map(|key| key.with_extension("pub")).collect();
+        Ok(Self { daemon, public_keys })
     }
 
     /// The endpoint on which it listens.
     #[must_use]
     pub fn endpoint(&self) -> SocketAddr {
         self.daemon.endpoint()
+    }
+
+    /// The files with its public host keys, in the order of the settings.
+    #[must_use]
+    pub fn public_keys(&self) -> &[PathBuf] {
+        &self.public_keys
     }
 }
 
@@ -126,13 +150,46 @@ fn command(sshd: &Path, config: &Path, endpoint: SocketAddr) -> Command {
     command
 }
 
-fn create_host_key(kind: &str, folder: &Path) -> Result<PathBuf, RealServerError> {
-    let path = folder.join(format!("host_key_{kind}"));
+/// Creates the host keys that the settings ask for and the installed version can make.
+fn create_host_keys(
+    settings: OpenSshSettings,
+    folder: &Path,
+) -> Result<Vec<PathBuf>, RealServerError> {
+    let kinds = if settings.weak { &["rsa", "dsa"][..] } else { settings.host_keys };
     let keygen = program::find("ssh-keygen", "openssh-client")?;
+    let keys: Vec<_> =
+        kinds.iter().filter_map(|kind| create_host_key(&keygen, kind, folder).ok()).collect();
+    if settings.certified {
+        certify(&keygen, &keys, folder)?;
+    }
+    Ok(keys)
+}
+
+fn create_host_key(keygen: &Path, kind: &str, folder: &Path) -> Result<PathBuf, RealServerError> {
+    let path = folder.join(format!("host_key_{kind}"));
     let mut command = Command::new(keygen);
-    command.args(["-q", "-t", kind, "-N", "", "-f"]).arg(&path);
+    let (name, bits) = kind.split_once('-').unwrap_or((kind, ""));
+    command.args(["-q", "-t", name, "-N", "", "-f"]).arg(&path);
+    if !bits.is_empty() {
+        command.args(["-b", bits]);
+    }
     program::run("ssh-keygen", &mut command)?;
     Ok(path)
+}
+
+/// Signs the public keys with an authority of their own.
+fn certify(keygen: &Path, keys: &[PathBuf], folder: &Path) -> Result<(), RealServerError> {
+    let authority = folder.join("authority");
+    let mut command = Command::new(keygen);
+    program::run(
+        "ssh-keygen",
+        command.args(["-q", "-t", "ecdsa", "-N", "", "-f"]).arg(&authority),
+    )?;
+    let mut command = Command::new(keygen);
+    command.args(["-q", "-h", "-I", "lab", "-n", "lab.example,lab2.example"]);
+    command.args(["-V", "20200101Z:20400101Z", "-s"]).arg(authority);
+    command.args(keys.iter().map(|key| key.with_extension("pub")));
+    program::run("ssh-keygen", &mut command)
 }
 
 fn create_privilege_separation_folder() -> Result<(), RealServerError> {
@@ -153,10 +210,11 @@ fn create_privilege_separation_folder() -> Result<(), RealServerError> {
 fn write_config(
     sshd: &Path,
     settings: OpenSshSettings,
+    keys: &[PathBuf],
     folder: &Path,
 ) -> Result<PathBuf, RealServerError> {
     let path = folder.join("sshd_config");
-    let base = config_text(settings, folder)?;
+    let base = config_text(settings, keys, folder)?;
     program::write(&path, &format!("{base}PerSourcePenalties no\n"))?;
     let mut test = Command::new(sshd);
     if program::run(PROGRAM, test.arg("-t").arg("-f").arg(&path)).is_err() {
@@ -165,7 +223,11 @@ fn write_config(
     Ok(path)
 }
 
-fn config_text(settings: OpenSshSettings, folder: &Path) -> Result<String, RealServerError> {
+fn config_text(
+    settings: OpenSshSettings,
+    keys: &[PathBuf],
+    folder: &Path,
+) -> Result<String, RealServerError> {
     let mut text = SETTINGS.to_owned();
     let _ = writeln!(text, "MaxStartups {}", settings.max_startups);
     let _ = writeln!(text, "PidFile \"{}\"", daemon::pid_file(folder).display());
@@ -174,15 +236,16 @@ fn config_text(settings: OpenSshSettings, folder: &Path) -> Result<String, RealS
         program::write(&path, banner)?;
         let _ = writeln!(text, "Banner \"{}\"", path.display());
     }
-    let mut kinds = vec!["ed25519"];
     if settings.weak {
-        let algorithms = weak_algorithms()?;
-        kinds = if algorithms.contains("ssh-dss") { vec!["rsa", "dsa"] } else { vec!["rsa"] };
-        text.push_str(&algorithms);
+        text.push_str(&weak_algorithms()?);
     }
-    for kind in kinds {
-        let _ = writeln!(text, "HostKey \"{}\"", create_host_key(kind, folder)?.display());
+    for key in keys {
+        let _ = writeln!(text, "HostKey \"{}\"", key.display());
+        if settings.certified {
+            let _ = writeln!(text, "HostCertificate \"{}-cert.pub\"", key.display());
+        }
     }
+    text.push_str(settings.configuration);
     Ok(text)
 }
 

@@ -182,6 +182,9 @@ def check(
         Whether outcomes keep the conversation.
     recog : path, optional
         A folder of Recog's XML files, whose fingerprints name software in addition to the built-in ones.
+    host_keys : str, default "off"
+        Which host keys ssh servers are asked for, in a key exchange without authentication: "first"
+        for one key, "all" for one of each type.
     timeout, first_byte, quiet, deadline : float
         Time limits in seconds: of connecting (10), of the first byte (12), of the pause that ends a
         greeting (2), and of the whole conversation (20).

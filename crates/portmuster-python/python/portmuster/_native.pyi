@@ -184,6 +184,10 @@ class Outcome:
             "md5",
             "telnet-new-environ",
             "no-post-quantum",
+            "host-key-unproven",
+            "host-key-revoked",
+            "host-key-changed",
+            "host-key-unknown",
         ], ...] | None:
         """The weaknesses of an ssh or telnet server."""
     @property
@@ -198,6 +202,30 @@ class Outcome:
     @property
     def host_key_algorithms(self) -> tuple[str, ...] | None:
         """Host key algorithms, in the order of the server."""
+    @property
+    def host_key_missing(self) -> Literal[
+            "hung-up",
+            "silence",
+            "deadline",
+            "disconnected",
+            "no-packet",
+            "other-packet",
+            "too-much",
+            "malformed",
+            "no-method",
+            "no-key-type",
+            "no-algorithms",
+            "bad-group",
+            "spoiled",
+            "no-randomness",
+            "no-offer",
+            "odd-identification",
+            "version-1",
+        ] | None:
+        """Why a host key is absent although it was asked for."""
+    @property
+    def host_keys(self) -> tuple[dict[str, Any], ...] | None:
+        """The host keys of an ssh server, if they were asked for."""
     @property
     def kex_algorithms(self) -> tuple[str, ...] | None:
         """Key exchange methods, in the order of the server."""

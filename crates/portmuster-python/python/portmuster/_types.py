@@ -65,6 +65,7 @@ class CheckSettings(TypedDict, total=False):
     speak_first: bool
     evidence: bool
     recog: Path | None
+    host_keys: Literal["off", "first", "all"]
     timeout: float
     first_byte: float
     quiet: float

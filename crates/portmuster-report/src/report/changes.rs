@@ -14,10 +14,11 @@ const LINES_MAX: usize = 500;
 const TEXT_MAX: usize = 80;
 
 /// The kinds of change in the order in which they are listed: those that need attention first.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 12] = [
     "opened",
     "answers",
     "service",
+    "host-key",
     "new-findings",
     "version",
     "banner",

@@ -5,8 +5,8 @@
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use super::{
-    Addresses, Config, ConfigError, ConfigErrorKind, MaxMissed, Method, Patience, Probing,
-    SpeakFirst, defaults,
+    Addresses, Config, ConfigError, ConfigErrorKind, HostKeyProbing, MaxMissed, Method, Patience,
+    Probing, SpeakFirst, defaults,
 };
 
 /// The largest `in_flight`.
@@ -207,6 +207,18 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets which host keys ssh servers are asked for. Default: [`HostKeyProbing::Off`]. Feature
+    /// `host-keys`.
+    ///
+    /// After the server's offer it is sent an offer of one method and a public value, in the same
+    /// connection, which ends with the server's reply. An sshd may count that as a connection without
+    /// authentication. Other settings than `Off` need [`Probing::KeyExchange`].
+    #[cfg(feature = "host-keys")]
+    pub fn host_keys(mut self, host_keys: HostKeyProbing) -> Self {
+        self.config.host_keys = host_keys;
+        self
+    }
+
     /// Sets which addresses of a name are checked. Default: [`Addresses::UntilOneAccepts`].
     pub fn addresses(mut self, addresses: Addresses) -> Self {
         self.config.addresses = addresses;
@@ -236,6 +248,9 @@ impl ConfigBuilder {
         let config = Config { rate, per_host, ..config };
         validate_counts(&config)?;
         validate_times(&config)?;
+        if config.host_keys != HostKeyProbing::Off && config.probing != Probing::KeyExchange {
+            return Err(ConfigError::new("host_keys", ConfigErrorKind::NeedsKeyExchange));
+        }
         Ok(config)
     }
 }
@@ -337,6 +352,18 @@ mod tests {
                 Method::ProcessThreads => assert!(built.is_ok()),
                 _ => assert_eq!(built, Err(ConfigError::new("threads", kind))),
             }
+        }
+    }
+
+    #[cfg(feature = "host-keys")]
+    #[test]
+    fn host_keys_need_the_offer_of_the_server() {
+        let settings =
+            |probing| Config::builder().host_keys(HostKeyProbing::First).probing(probing);
+        assert!(settings(Probing::KeyExchange).build().is_ok());
+        for probing in [Probing::Greeting, Probing::ConnectOnly] {
+            let error = settings(probing).build().expect_err("nothing is read after the greeting");
+            assert_eq!(error, ConfigError::new("host_keys", ConfigErrorKind::NeedsKeyExchange));
         }
     }
 

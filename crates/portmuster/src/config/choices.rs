@@ -17,6 +17,21 @@ pub enum Probing {
     ConnectOnly,
 }
 
+named_enum! {
+    /// Which host keys ssh servers are asked for.
+    #[derive(Default)]
+    pub enum HostKeyProbing: "choice of host keys" {
+        /// None: servers get no key exchange.
+        #[default]
+        Off = "off",
+        /// One, of the first type that the server offers of Ed25519, ECDSA, RSA, the types of FIDO tokens,
+        /// and DSA.
+        First = "first",
+        /// One of each type that the server offers, with one connection for each.
+        All = "all",
+    }
+}
+
 /// Whether a port gets a second connection on which this side speaks first, as ssh clients do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SpeakFirst {

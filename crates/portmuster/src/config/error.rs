@@ -37,6 +37,8 @@ pub enum ConfigErrorKind {
         /// The largest valid value.
         max: usize,
     },
+    /// The setting needs [`Probing::KeyExchange`](crate::config::Probing::KeyExchange).
+    NeedsKeyExchange,
     /// The setting belongs to another method.
     Unused {
         /// The method of the settings.
@@ -70,6 +72,9 @@ impl fmt::Display for ConfigError {
             ConfigErrorKind::Zero => write!(formatter, "`{setting}` must be greater than zero"),
             ConfigErrorKind::TooLarge { value, max } => {
                 write!(formatter, "`{setting}` is {value}, which is more than the maximum of {max}")
+            }
+            ConfigErrorKind::NeedsKeyExchange => {
+                write!(formatter, "`{setting}` needs the probing of the key exchange")
             }
             ConfigErrorKind::Unused { method } => {
                 write!(formatter, "the method {method} has no setting `{setting}`")

@@ -5,7 +5,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    choices::{Addresses, Patience, Probing, SpeakFirst},
+    choices::{Addresses, HostKeyProbing, Patience, Probing, SpeakFirst},
     defaults,
     max_missed::MaxMissed,
     method::Method,
@@ -64,6 +64,7 @@ pub struct Config {
     pub(super) probing: Probing,
     pub(super) speak_first: SpeakFirst,
     pub(super) evidence: bool,
+    pub(super) host_keys: HostKeyProbing,
     pub(super) addresses: Addresses,
     pub(super) source: Option<IpAddr>,
 }
@@ -86,6 +87,7 @@ impl Default for Config {
             probing: Probing::default(),
             speak_first: SpeakFirst::default(),
             evidence: false,
+            host_keys: HostKeyProbing::default(),
             addresses: Addresses::default(),
             source: None,
         }
@@ -214,6 +216,12 @@ impl Config {
     #[must_use]
     pub fn evidence(&self) -> bool {
         self.evidence
+    }
+
+    /// Returns which host keys ssh servers are asked for.
+    #[must_use]
+    pub fn host_keys(&self) -> HostKeyProbing {
+        self.host_keys
     }
 
     /// Returns which addresses of a name are checked.

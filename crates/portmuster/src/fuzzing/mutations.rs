@@ -157,6 +157,37 @@ fn the_kexinit_parser_survives_mutated_payloads() {
     run(&kexinit_payloads(), super::kexinit);
 }
 
+/// Mutated inputs of key exchanges, each of which takes some milliseconds.
+#[cfg(feature = "host-keys")]
+const KEY_ROUNDS: usize = 500;
+
+/// Returns replies of a server with each method and type of host key.
+#[cfg(feature = "host-keys")]
+fn host_key_replies() -> Vec<Vec<u8>> {
+    let string = |bytes: &[u8]| {
+        let length = u32::try_from(bytes.len()).expect("it is short");
+        [&length.to_be_bytes()[..], bytes].concat()
+    };
+    let mut replies = Vec::new();
+    for first in 0..60_u8 {
+        let name = crate::probe::sample_offer("x", first / 3);
+        let key = [string(b"ssh-ed25519"), string(&[9; 32]), name].concat();
+        let public = string(&[4; 32]);
+        let signature = [string(b"ssh-ed25519"), string(&[7; 64])].concat();
+        let reply = [&[31][..], &string(&key), &public, &string(&signature)].concat();
+        let group = [&[31][..], &string(&[0x7f; 256]), &string(&[2])].concat();
+        let packets = [samples::packet(&group), samples::packet(&reply)].concat();
+        replies.push([&[first][..], &packets].concat());
+    }
+    replies
+}
+
+#[cfg(feature = "host-keys")]
+#[test]
+fn key_exchanges_survive_mutated_replies() {
+    run_with(&host_key_replies(), &FRAGMENTS, KEY_ROUNDS, super::host_key);
+}
+
 /// Converts samples to bytes.
 fn bytes(samples: &[&str]) -> Vec<Vec<u8>> {
     samples.iter().map(|sample| sample.as_bytes().to_vec()).collect()
@@ -216,6 +247,8 @@ fn seeds_are_written_to_the_corpus_folder() {
     let server_seeds =
         [("ssh", greetings()), ("telnet", greetings()), ("kexinit", kexinit_payloads())];
     let list_seeds = LIST_TARGETS.into_iter().map(|(target, _, samples)| (target, bytes(samples)));
+    #[cfg(feature = "host-keys")]
+    let server_seeds = server_seeds.into_iter().chain([("host_key", host_key_replies())]);
     for (target, seeds) in server_seeds.into_iter().chain(list_seeds) {
         let folder = corpus.join(target);
         fs::create_dir_all(&folder).expect("creating a folder");

@@ -38,7 +38,7 @@ named_enum! {
     /// A group of weaknesses that one name forbids.
     #[non_exhaustive]
     pub enum WeaknessGroup: "group of weaknesses" {
-        /// Every weakness but `telnet-new-environ` and `no-post-quantum`.
+        /// Every weakness but `telnet-new-environ`, `no-post-quantum` and `host-key-unknown`.
         All = "weak",
         /// Weak methods of key exchange.
         Kex = "weak-kex",
@@ -93,6 +93,19 @@ impl Forbidden {
         }
     }
 
+    /// Returns whether only a run that asks for [host keys](crate::config::HostKeyProbing) can detect it.
+    #[must_use]
+    pub fn needs_host_keys(self) -> bool {
+        needs_host_key(self.weaknesses())
+    }
+
+    /// Returns whether only a run with [known keys](crate::Checker::knowing_keys) can detect it.
+    #[must_use]
+    pub fn needs_known_keys(self) -> bool {
+        let weaknesses = self.weaknesses();
+        !weaknesses.is_empty() && weaknesses.iter().all(|&it| it >= Weakness::HostKeyRevoked)
+    }
+
     /// Returns the forbidden weaknesses; empty if it is an open port or a service.
     pub(super) fn weaknesses(&self) -> &[Weakness] {
         match self {
@@ -101,6 +114,11 @@ impl Forbidden {
             Self::Group(group) => group.weaknesses(),
         }
     }
+}
+
+/// Returns whether none of these weaknesses can be detected without a host key.
+pub(super) fn needs_host_key(weaknesses: &[Weakness]) -> bool {
+    !weaknesses.is_empty() && weaknesses.iter().all(|&it| it >= Weakness::HostKeyUnproven)
 }
 
 /// Returns whether detecting all of these weaknesses requires the algorithms of the server.
@@ -128,9 +146,21 @@ impl WeaknessGroup {
                 Weakness::ShortBlock,
                 Weakness::Cbc,
                 Weakness::Md5,
+                Weakness::HostKeyUnproven,
+                Weakness::HostKeyRevoked,
+                Weakness::HostKeyChanged,
             ],
             Self::Kex => &[Weakness::Group1Sha1, Weakness::Sha1Kex],
-            Self::HostKey => &[Weakness::SshDss, Weakness::Sha1Signatures],
+            Self::HostKey => {
+                const {
+                    &[
+                        Weakness::SshDss,
+                        Weakness::Sha1Signatures,
+                        Weakness::HostKeyUnproven,
+                        Weakness::HostKeyRevoked,
+                    ]
+                }
+            }
             Self::Cipher => &[
                 Weakness::NoEncryption,
                 Weakness::Rc4,
@@ -205,8 +235,9 @@ mod tests {
         let covered: BTreeSet<_> = parts.flat_map(WeaknessGroup::weaknesses).copied().collect();
         let others = Weakness::ALL.into_iter().filter(|weakness| !covered.contains(weakness));
         let advice: Vec<_> = Weakness::ALL.into_iter().filter(|it| it.is_advice()).collect();
-        let alone = [&[Weakness::Ssh1, Weakness::Terrapin], &advice[..]].concat();
-        assert_eq!(others.collect::<Vec<_>>(), alone);
+        let alone = [Weakness::Ssh1, Weakness::Terrapin, Weakness::HostKeyChanged];
+        let alone: BTreeSet<_> = advice.iter().copied().chain(alone).collect();
+        assert_eq!(others.collect::<BTreeSet<_>>(), alone);
         let all = WeaknessGroup::All.weaknesses();
         let not_in_all = Weakness::ALL.into_iter().filter(|weakness| !all.contains(weakness));
         assert_eq!(not_in_all.collect::<Vec<_>>(), advice);

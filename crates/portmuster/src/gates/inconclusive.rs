@@ -36,5 +36,7 @@ named_enum! {
         Excluded = "excluded",
         /// An input line or record could not be read and was skipped.
         BadLines = "bad-lines",
+        /// The host key of the ssh server is unknown.
+        HostKeyMissing = "host-key-missing",
     }
 }

@@ -3,7 +3,7 @@
 //! Invariant: only proof of absence counts as [`Presence::Absent`].
 
 use super::{
-    forbidden::{Forbidden, needs_kex_init},
+    forbidden::{Forbidden, needs_host_key, needs_kex_init},
     inconclusive::Inconclusive,
 };
 use crate::outcome::{Outcome, PortState, Reason, Service, Weakness};
@@ -132,11 +132,17 @@ fn weaknesses_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
     }
     // SSH-1 sends no such list either, and has ciphers of its own.
     let has_no_kex_init = details.is_none_or(|details| details.key_exchange.kex_init().is_none());
+    let lacks_host_key = details.is_none_or(|details| {
+        details.host_keys.keys.is_empty() || details.host_keys.missing.is_some()
+    });
     match verdict.service {
         None => Presence::Inconclusive(Inconclusive::Filtered),
         Some(Service::SshThrottled) => Presence::Inconclusive(Inconclusive::SshThrottled),
         Some(Service::Ssh) if has_no_kex_init && needs_kex_init(wanted) => {
             Presence::Inconclusive(Inconclusive::KexMissing)
+        }
+        Some(Service::Ssh) if lacks_host_key && needs_host_key(wanted) => {
+            Presence::Inconclusive(Inconclusive::HostKeyMissing)
         }
         Some(seen) => inconclusive(seen).map_or(Presence::Absent, Presence::Inconclusive),
     }
@@ -147,7 +153,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        outcome::{KexFailure, KeyExchange, ServiceDetails, Verdict},
+        outcome::{HostKeyFailure, HostKeys, KexFailure, KeyExchange, ServiceDetails, Verdict},
+        sink::samples,
         targets::Target,
     };
 
@@ -188,6 +195,27 @@ mod tests {
             assert_eq!(found, expected, "{service}");
         }
         assert_eq!(service(Service::Telnet), Presence::Found);
+    }
+
+    #[test]
+    fn unproven_host_key_is_absent_only_if_a_key_was_received() {
+        let details = |keys, missing| ServiceDetails {
+            key_exchange: KeyExchange::Offered(Box::default()),
+            host_keys: HostKeys { keys, missing, ..HostKeys::default() },
+            ..ServiceDetails::default()
+        };
+        let ssh = |details| outcome(PortState::Open, Some(Service::Ssh), details);
+        let presence = |details| presence("host-key-unproven", &ssh(details));
+        let key = || vec![samples::plain_key()];
+        let unknown = Presence::Inconclusive(Inconclusive::HostKeyMissing);
+        assert_eq!(presence(details(vec![], None)), unknown);
+        assert_eq!(presence(details(key(), Some(HostKeyFailure::HungUp))), unknown);
+        assert_eq!(presence(details(key(), None)), Presence::Absent);
+        let findings = vec![Weakness::HostKeyUnproven];
+        let unproven = ServiceDetails { findings, ..details(key(), None) };
+        assert_eq!(presence(unproven.clone()), Presence::Found);
+        assert_eq!(self::presence("weak-host-key", &ssh(unproven)), Presence::Found);
+        assert_eq!(self::presence("weak", &ssh(details(vec![], None))), Presence::Absent);
     }
 
     #[test]

@@ -218,9 +218,9 @@ fn state_is_serialized_with_fixed_names() {
     let text = serde_json::to_string(gates.state()).expect("the state is representable");
     let none = r#"{"count":0,"first":[]}"#;
     let unproven = [none; 4].into_iter().chain([r#"{"count":1,"first":["192.0.2.1:1"]}"#]);
-    let unproven = unproven.chain([none; 10]).collect::<Vec<_>>().join(",");
+    let unproven = unproven.chain([none; 11]).collect::<Vec<_>>().join(",");
     let expected = format!(
-        r#"{{"tallies":[{{"found":{{"count":1,"first":["192.0.2.1:23"]}},"absent":0,"unknown":[0,0,0,0,1,0,0,0,0,0,0,0,0,0,0]}}],"unproven":[{unproven}],"seen":2}}"#
+        r#"{{"tallies":[{{"found":{{"count":1,"first":["192.0.2.1:23"]}},"absent":0,"unknown":[0,0,0,0,1,0,0,0,0,0,0,0,0,0,0,0]}}],"unproven":[{unproven}],"seen":2}}"#
     );
     assert_eq!(text, expected);
     let read: GateState = serde_json::from_str(&text).expect("the text is a state");

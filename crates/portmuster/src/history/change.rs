@@ -33,6 +33,8 @@ named_enum! {
         NewFindings = "new-findings",
         /// Weaknesses have disappeared.
         GoneFindings = "gone-findings",
+        /// A host key is another one than that of the same type before.
+        HostKey = "host-key",
     }
 }
 

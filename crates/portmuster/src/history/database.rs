@@ -25,6 +25,9 @@ use crate::{
 const READ_RUN_COLUMNS: [&str; 7] =
     ["ended", "open", "closed", "filtered", "unresolved", "unchecked", "left"];
 
+/// The column of an outcome that is read if the database has it.
+const HOST_KEYS: &str = "host_keys";
+
 /// The columns of an outcome that are read. Every schema version has them.
 const READ_COLUMNS: [&str; 15] = [
     "id",
@@ -329,8 +332,12 @@ fn read_rows(
     connection: &Connection,
     id: i64,
 ) -> Result<(RunResults, StateCounts), StoredRunErrorRepr> {
+    let existing = schema::existing_columns(connection, "outcomes")?;
+    let has_keys = existing.iter().any(|column| column.name.eq_ignore_ascii_case(HOST_KEYS));
+    let host_keys = if has_keys { HOST_KEYS } else { "NULL" };
+    let columns: Vec<_> = READ_COLUMNS.into_iter().chain([host_keys]).collect();
     let mut results = RunResults::new();
-    let counts = for_each_row(connection, id, &READ_COLUMNS, |row| add_row(&mut results, row))?;
+    let counts = for_each_row(connection, id, &columns, |row| add_row(&mut results, row))?;
     Ok((results, counts))
 }
 
@@ -420,6 +427,10 @@ fn add_row(results: &mut RunResults, row: &Row<'_>) -> rusqlite::Result<PortStat
         has_kex_init: !matches!(row.get_ref(12)?, ValueRef::Null),
         findings: match row.get_ref(14)?.as_str_or_null()? {
             Some(names) => names.split_whitespace().map(Into::into).collect(),
+            None => Box::default(),
+        },
+        host_keys: match row.get_ref(15)?.as_str_or_null()? {
+            Some(json) => serde_json::from_str(json).map_err(FromSqlError::other)?,
             None => Box::default(),
         },
     };

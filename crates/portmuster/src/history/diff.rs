@@ -3,7 +3,7 @@
 use super::{
     change::{Change, ChangeKind, ChangeSide},
     change_counts::ChangeCounts,
-    target_result::TargetResult,
+    target_result::{KnownHostKey, TargetResult},
 };
 use crate::{
     outcome::{PortState, Service, Weakness},
@@ -32,6 +32,7 @@ pub(super) fn change(
         change.new_findings = findings_only_in(new, old);
         change.gone_findings = findings_only_in(old, new);
     }
+    let has_other_key = is_ssh(old) && is_ssh(new) && has_other_host_key(old, new);
     for (findings, kind) in [
         (&change.new_findings, ChangeKind::NewFindings),
         (&change.gone_findings, ChangeKind::GoneFindings),
@@ -40,6 +41,7 @@ pub(super) fn change(
             change.kinds.push(kind);
         }
     }
+    change.kinds.extend(has_other_key.then_some(ChangeKind::HostKey));
     (!change.kinds.is_empty()).then_some(change)
 }
 
@@ -107,10 +109,23 @@ fn is_ssh(result: &TargetResult) -> bool {
 
 /// Returns the findings of `one` that `other` lacks, if the algorithms of `other` are known.
 fn findings_only_in(one: &TargetResult, other: &TargetResult) -> Vec<Box<str>> {
-    // The identification is enough to recognise this weakness.
-    let is_comparable = |finding: &str| other.has_kex_init || !is_of_algorithms(finding);
+    // The identification is enough to recognise some weaknesses, and others are of a host key.
+    let is_comparable = |finding: &str| {
+        if finding.starts_with("host-key-") {
+            return !other.host_keys.is_empty();
+        }
+        other.has_kex_init || !is_of_algorithms(finding)
+    };
     let findings = one.findings.iter().filter(|finding| is_comparable(finding));
     findings.filter(|finding| !other.findings.contains(finding)).cloned().collect()
+}
+
+/// Returns whether both runs know a host key of one type, and not the same one.
+fn has_other_host_key(old: &TargetResult, new: &TargetResult) -> bool {
+    old.host_keys.iter().any(|old| {
+        let same_type = |it: &&KnownHostKey| it.key_type == old.key_type;
+        new.host_keys.iter().find(same_type).is_some_and(|new| new.sha256 != old.sha256)
+    })
 }
 
 fn identification(result: &TargetResult) -> [Option<&str>; 3] {

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
 
-use super::change::{Change, ChangeKind, ChangeSide};
+use super::{
+    change::{Change, ChangeKind, ChangeSide},
+    target_result::KnownHostKey,
+};
 use crate::sink;
 
 /// The version of the fields of a change. A version may gain fields; the meaning of a field never
@@ -73,6 +76,9 @@ pub struct TargetResultRow<'a> {
     /// The weaknesses.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub findings: &'a [Box<str>],
+    /// The host keys.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    pub host_keys: &'a [KnownHostKey],
 }
 
 impl<'a> From<&'a Change> for ChangeRow<'a> {
@@ -105,6 +111,7 @@ impl<'a> From<&'a ChangeSide> for TargetResultRow<'a> {
             ssh_comment: result.ssh_comment.as_deref(),
             protocol: result.protocol.as_deref(),
             findings: &result.findings,
+            host_keys: &result.host_keys,
         }
     }
 }

@@ -12,7 +12,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::error::Category;
 
-use super::{run_results::RunResults, target_result::TargetResult};
+use super::{
+    run_results::RunResults,
+    target_result::{KnownHostKey, TargetResult},
+};
 use crate::{outcome::PortState, sink};
 
 /// Limit of the length of a line, in bytes. The longest row, with evidence and algorithm lists from a
@@ -141,6 +144,7 @@ struct ReadRow<'a> {
     kex_algorithms: Option<IgnoredAny>,
     protocol: Option<Box<str>>,
     findings: Option<Vec<Box<str>>>,
+    host_keys: Option<Box<[KnownHostKey]>>,
 }
 
 /// Bytes that are encoded in base64.
@@ -205,6 +209,7 @@ impl ReadRow<'_> {
             protocol: self.protocol,
             has_kex_init: self.kex_algorithms.is_some(),
             findings: self.findings.unwrap_or_default().into(),
+            host_keys: self.host_keys.unwrap_or_default(),
         };
         run.add_result(&self.host, self.port, self.address, result);
     }

@@ -126,7 +126,7 @@ fn field(column: &str, stored: ValueRef<'_>) -> rusqlite::Result<Option<Value>> 
         ("open", ValueRef::Integer(number)) => Value::Bool(number != 0),
         (_, ValueRef::Integer(number)) => number.into(),
         (_, ValueRef::Real(number)) => number.into(),
-        ("evidence", ValueRef::Text(text)) => {
+        ("evidence" | "host_keys", ValueRef::Text(text)) => {
             serde_json::from_slice(text).map_err(FromSqlError::other)?
         }
         (_, ValueRef::Text(_)) => {

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::change::{Change, ChangeKind, ChangeSide};
+use super::{
+    change::{Change, ChangeKind, ChangeSide},
+    target_result::KnownHostKey,
+};
 use crate::{
     outcome::{PortState, Service},
     sink::{Paint, columns, describe, escape_line, pad, shorten, shorten_target},
@@ -12,6 +15,9 @@ use crate::{
 
 /// Limit of the length of an old result, in characters.
 const BEFORE_MAX: usize = 36;
+/// The characters of a fingerprint that are shown: its kind and 48 bits.
+const FINGERPRINT_SHOWN: usize = "SHA256:".len() + 8;
+
 /// The most columns of a new result without its findings.
 const NOW_MAX: usize = 100;
 
@@ -148,10 +154,24 @@ fn findings(change: &Change) -> (Vec<String>, &'static str) {
     };
     let mut changed = signed("+", &change.new_findings);
     changed.extend(signed("-", &change.gone_findings));
+    if change.kinds.contains(&ChangeKind::HostKey) {
+        changed.extend(host_keys("+", change.new.as_ref()));
+        changed.extend(host_keys("-", change.old.as_ref()));
+    }
     match &change.new {
         Some(new) if changed.is_empty() => (signed("", &new.result.findings), "weak"),
         _ => (changed, "changed"),
     }
+}
+
+/// Lists the host keys of a result by the start of their fingerprints.
+fn host_keys(sign: &str, side: Option<&ChangeSide>) -> Vec<String> {
+    let keys = side.into_iter().flat_map(|side| &side.result.host_keys);
+    let short = |key: &KnownHostKey| {
+        let start: String = key.sha256.chars().take(FINGERPRINT_SHOWN).collect();
+        escape_line(format!("{sign}{start}…").as_bytes())
+    };
+    keys.map(short).collect()
 }
 
 /// Returns the style of a change: telnet that is new is red, other ports and findings that are new are
@@ -164,7 +184,14 @@ fn style(change: &Change) -> Style {
     let came = has(&[ChangeKind::Came]) && change.new.as_ref().is_some_and(is_open);
     let colour = if is_telnet && !was_telnet {
         AnsiColor::Red
-    } else if came || has(&[ChangeKind::Opened, ChangeKind::Answers, ChangeKind::NewFindings]) {
+    } else if came
+        || has(&[
+            ChangeKind::Opened,
+            ChangeKind::Answers,
+            ChangeKind::NewFindings,
+            ChangeKind::HostKey,
+        ])
+    {
         AnsiColor::Yellow
     } else if has(&[ChangeKind::NoAnswer, ChangeKind::Went]) {
         AnsiColor::Magenta

@@ -1,8 +1,10 @@
 //! The result of one target in a run.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     outcome::{Outcome, PortState},
-    sink::{Row, RowText},
+    sink::{HostKeyRow, Row, RowText},
 };
 
 /// The result of one target in a run, as far as runs are compared.
@@ -32,6 +34,19 @@ pub struct TargetResult {
     pub has_kex_init: bool,
     /// The names of the weaknesses, as in rows.
     pub findings: Box<[Box<str>]>,
+    /// The host keys of the ssh server.
+    pub host_keys: Box<[KnownHostKey]>,
+}
+
+/// A host key, as far as runs are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct KnownHostKey {
+    /// The type of the key, as in rows. It may be one of a later version of portmuster.
+    #[serde(rename = "type")]
+    pub key_type: Box<str>,
+    /// The fingerprint, as in rows.
+    pub sha256: Box<str>,
 }
 
 impl From<&Outcome> for TargetResult {
@@ -48,7 +63,14 @@ impl From<&Outcome> for TargetResult {
             protocol: row.protocol.map(Into::into),
             has_kex_init: row.kex_algorithms.is_some(),
             findings: row.findings.unwrap_or_default().into_iter().map(Into::into).collect(),
+            host_keys: row.host_keys.unwrap_or_default().iter().map(Into::into).collect(),
         }
+    }
+}
+
+impl From<&HostKeyRow<'_>> for KnownHostKey {
+    fn from(key: &HostKeyRow<'_>) -> Self {
+        Self { key_type: key.key_type.into(), sha256: key.sha256.as_str().into() }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     read::{LINE_MAX, read_jsonl},
     run_results::RunResults,
     table::ChangeTable,
-    target_result::TargetResult,
+    target_result::{KnownHostKey, TargetResult},
 };
 use crate::{
     outcome::PortState,
@@ -24,6 +24,7 @@ fn result(state: PortState, service: Option<&str>) -> TargetResult {
         protocol: None,
         has_kex_init: false,
         findings: Box::default(),
+        host_keys: Box::default(),
     }
 }
 
@@ -130,6 +131,43 @@ fn version_compares_ssh_identifications_and_banner_telnet_greetings() {
     assert_eq!(kinds(bannered("telnet", b"1"), bannered("telnet", b"2")), ["banner"]);
     assert_eq!(kinds(bannered("other", b"1"), bannered("other", b"2")), [""; 0]);
     assert_eq!(kinds(bannered("tarpit", b"1"), bannered("tarpit", b"2")), [""; 0]);
+}
+
+#[test]
+fn host_keys_are_compared_by_type() {
+    let key = |key_type: &str, sha256: &str| KnownHostKey {
+        key_type: key_type.into(),
+        sha256: sha256.into(),
+    };
+    let with = |keys: &[&KnownHostKey]| {
+        let host_keys = keys.iter().map(|&key| key.clone()).collect();
+        TargetResult { host_keys, ..ssh("a", None) }
+    };
+    let (ed, other_ed, rsa) = (
+        key("ssh-ed25519", "SHA256:a"),
+        key("ssh-ed25519", "SHA256:b"),
+        key("ssh-rsa", "SHA256:c"),
+    );
+    assert_eq!(kinds(with(&[&ed]), with(&[&other_ed])), ["host-key"]);
+    assert_eq!(kinds(with(&[&rsa, &ed]), with(&[&other_ed])), ["host-key"]);
+    for (old, new) in [
+        (with(&[&ed]), with(&[&ed, &rsa])),
+        (with(&[&ed]), with(&[&rsa])),
+        (with(&[&ed]), with(&[])),
+        (with(&[]), with(&[&ed])),
+    ] {
+        assert_eq!(kinds(old, new), [""; 0]);
+    }
+}
+
+#[test]
+fn unproven_host_keys_are_compared_if_both_runs_have_keys() {
+    let key = KnownHostKey { key_type: "ssh-ed25519".into(), sha256: "SHA256:a".into() };
+    let proven = TargetResult { host_keys: [key].into(), ..ssh("a", Some(&[])) };
+    let findings = ["host-key-unproven".into()].into();
+    let unproven = TargetResult { findings, ..proven.clone() };
+    assert_eq!(kinds(proven, unproven.clone()), ["new-findings"]);
+    assert_eq!(kinds(ssh("a", Some(&[])), unproven), [""; 0]);
 }
 
 #[test]

@@ -228,8 +228,9 @@ impl<N: Net> EventLoop<N> {
 
     /// Begins an attempt at `now`. Returns the time afterwards.
     fn begin(&mut self, start: Start, now: Instant, reports: &mut Vec<Report>) -> Instant {
-        let Start { id, endpoint, opening, patience } = start;
-        let mut attempt = Attempt::new(endpoint, now).opening(opening).patience(patience);
+        let Start { id, endpoint, opening, patience, known_keys } = start;
+        let attempt = Attempt::new(endpoint, now).opening(opening).patience(patience);
+        let mut attempt = attempt.known_keys(known_keys);
         match self.driver.begin(&mut attempt) {
             Err(conclusion) => {
                 // The clock was read for the verdict. Reading it again for the next attempt would

@@ -183,6 +183,7 @@ mod tests {
             endpoint: ([127, 0, 0, 1], 1).into(),
             opening: crate::attempt::Opening::Listen,
             patience: None,
+            known_keys: crate::outcome::KeyTypes::default(),
         };
         let fault = || Report { id: CheckId(0), conclusion: Conclusion::Fault(Fault::Buffers) };
         let mut pool = ThreadPool::default();

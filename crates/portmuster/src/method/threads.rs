@@ -67,13 +67,15 @@ fn start_all(
         let started = spawn("portmuster-thread", context.clone(), move |context| {
             let net = Poll::new(context.clock, context.source, stop.clone(), idle, worker);
             let mut driver = Driver::new(net, context.rules, context.memory.clone());
-            for Start { id, endpoint, opening, patience } in queue.into_iter().flatten() {
+            for Start { id, endpoint, opening, patience, known_keys } in queue.into_iter().flatten()
+            {
                 // The queue still has the starts that were sent before the stop.
                 if stop.is_called() {
                     return;
                 }
                 let attempt = Attempt::new(endpoint, driver.net.now());
-                let mut attempt = attempt.opening(opening).patience(patience);
+                let mut attempt =
+                    attempt.opening(opening).patience(patience).known_keys(known_keys);
                 let Some(conclusion) = run(&mut driver, &mut attempt) else { return };
                 let ended = vec![Report { id, conclusion }];
                 let held = attempt.release().into_iter().collect();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     evidence::Evidence,
+    host_key::HostKeys,
     identification::Identification,
     kex_init::{KexInit, KeyExchange},
     software::Software,
@@ -24,6 +25,9 @@ pub struct ServiceDetails {
     pub identification: Option<Identification>,
     /// The key exchange algorithms that the ssh server offers.
     pub key_exchange: KeyExchange,
+    /// The host keys of the ssh server; none unless
+    /// [asked for](crate::config::ConfigBuilder::host_keys).
+    pub host_keys: HostKeys,
     /// The telnet options that the server named, each once, in order of arrival.
     pub options: Vec<TelnetOption>,
     /// The protocol of [`Service::Other`](crate::Service::Other), one of
@@ -52,6 +56,9 @@ impl ServiceDetails {
     pub(super) fn size(&self) -> usize {
         let kex_init = self.key_exchange.kex_init().map_or(0, KexInit::size);
         let evidence = self.evidence.iter().flat_map(|evidence| &evidence.parts);
-        size_of::<Self>() + kex_init + evidence.map(|part| part.bytes.len()).sum::<usize>()
+        size_of::<Self>()
+            + kex_init
+            + self.host_keys.size()
+            + evidence.map(|part| part.bytes.len()).sum::<usize>()
     }
 }

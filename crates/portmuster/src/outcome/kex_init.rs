@@ -53,7 +53,7 @@ pub struct KexInit {
 
 impl KexInit {
     /// Returns a lower bound of the memory that the lists occupy, in bytes.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         let lists = [
             &self.kex,
             &self.host_keys,

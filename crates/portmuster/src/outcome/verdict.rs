@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     details::ServiceDetails,
     fault::Fault,
+    host_key::{HostKeyFailure, KeyTypes},
     kex_init::{KexFailure, KeyExchange},
     port_state::PortState,
     reason::Reason,
@@ -104,11 +105,12 @@ impl Verdict {
     /// Returns how strongly the verdict indicates ssh or telnet, to choose between two verdicts on one
     /// endpoint: a later attempt never weakens an earlier one.
     pub(crate) fn strength(&self) -> u8 {
-        let lacks_kex_init = self
-            .details
-            .as_ref()
-            .is_some_and(|details| matches!(details.key_exchange, KeyExchange::Missing(_)));
+        let details = self.details.as_ref();
+        let lacks_kex_init =
+            details.is_some_and(|details| matches!(details.key_exchange, KeyExchange::Missing(_)));
+        let lacks_key = details.is_some_and(|details| details.host_keys.missing.is_some());
         match self.service {
+            Some(Service::Ssh) if !lacks_kex_init && !lacks_key => 12,
             Some(Service::Ssh) if !lacks_kex_init => 11,
             Some(service) => service.strength(),
             None => 0,
@@ -152,11 +154,37 @@ impl Verdict {
         Some(if is_offered { TelnetEncryption::Offered } else { TelnetEncryption::No })
     }
 
+    /// Adds the host keys of the verdict of another connection to the same endpoint.
+    pub(crate) fn add_host_keys(&mut self, other: Self) {
+        let Some(details) = &mut self.details else { return };
+        details.host_keys.merge(other.details.map(|details| details.host_keys).unwrap_or_default());
+        let unproven = Weakness::HostKeyUnproven;
+        if details.host_keys.has_unproven() && !details.findings.contains(&unproven) {
+            details.findings.push(unproven);
+        }
+    }
+
+    /// Adds weaknesses that the server's bytes alone do not show, in the order of [`Weakness::ALL`].
+    #[cfg(feature = "host-keys")]
+    pub(crate) fn add_findings(&mut self, findings: &[Weakness]) {
+        if let Some(details) = self.details.as_mut().filter(|_| !findings.is_empty()) {
+            details.findings.extend_from_slice(findings);
+            details.findings.sort_unstable();
+        }
+    }
+
+    /// Returns the types of host keys that the server offers and that are still to be asked for.
+    pub(crate) fn other_host_keys(&self) -> KeyTypes {
+        self.details.as_ref().map_or_else(KeyTypes::default, |details| details.host_keys.others)
+    }
+
     /// Returns whether the empty line that a silent server was sent may have prevented its
-    /// `SSH_MSG_KEXINIT`.
+    /// `SSH_MSG_KEXINIT`, or its host key.
     pub(crate) fn is_spoiled(&self) -> bool {
-        let key_exchange = self.details.as_ref().map(|details| &details.key_exchange);
-        matches!(key_exchange, Some(KeyExchange::Missing(KexFailure::Spoiled)))
+        self.details.as_ref().is_some_and(|details| {
+            details.key_exchange == KeyExchange::Missing(KexFailure::Spoiled)
+                || details.host_keys.missing == Some(HostKeyFailure::Spoiled)
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    host_key::HostKeys,
     identification::Identification,
     kex_init::{KexInit, NameList},
     telnet_option::{TelnetOption, Verb},
@@ -49,6 +50,14 @@ named_enum! {
         TelnetNewEnviron = "telnet-new-environ",
         /// No key exchange that withstands quantum computers.
         NoPostQuantum = "no-post-quantum",
+        /// A host key that the server did not prove to have.
+        HostKeyUnproven = "host-key-unproven",
+        /// A host key that the known ones revoke.
+        HostKeyRevoked = "host-key-revoked",
+        /// A host key of a type of which another key is known.
+        HostKeyChanged = "host-key-changed",
+        /// A host key that is not known.
+        HostKeyUnknown = "host-key-unknown",
     }
 }
 
@@ -66,6 +75,10 @@ enum Criterion {
     Version1,
     /// By ciphers and MACs vulnerable to Terrapin, without the countermeasure.
     Terrapin,
+    /// By a host key whose signature was not verified.
+    Unproven,
+    /// By the keys that are known of the host.
+    KnownKeys,
     /// By the name of a key exchange method.
     Kex(fn(&str) -> bool),
     /// By the name of a host key algorithm.
@@ -98,10 +111,12 @@ impl Weakness {
     }
 
     /// Returns whether it is advice for those who look for it, and does not make a server weak: a reason to
-    /// look at a telnet server, or that there is no protection from computers of the future.
+    /// look at a telnet server, that there is no protection from computers of the future, or that a host
+    /// key is not known.
     #[must_use]
     pub fn is_advice(self) -> bool {
         matches!(self.row().criterion, Criterion::NoKex(_) | Criterion::TelnetRequest(_))
+            || self == Self::HostKeyUnknown
     }
 
     /// Returns the weaknesses in the options of a telnet server.
@@ -117,16 +132,28 @@ impl Weakness {
 
     /// Returns whether it is one of ssh servers, seen in the algorithms that they offer.
     pub(crate) fn is_of_algorithms(self) -> bool {
-        !matches!(self.row().criterion, Criterion::Version1 | Criterion::TelnetRequest(_))
+        !matches!(
+            self.row().criterion,
+            Criterion::Version1
+                | Criterion::TelnetRequest(_)
+                | Criterion::Unproven
+                | Criterion::KnownKeys
+        )
     }
 
     /// Returns the weaknesses in what an ssh server sent.
-    pub(crate) fn all_in(identification: &Identification, kex_init: Option<&KexInit>) -> Vec<Self> {
+    pub(crate) fn all_in(
+        identification: &Identification,
+        kex_init: Option<&KexInit>,
+        host_keys: &HostKeys,
+    ) -> Vec<Self> {
         let applies = |weakness: &Self| match weakness.row().criterion {
             Criterion::Version1 => identification.has_version_1(),
             Criterion::NoKex(is_wanted) => {
                 kex_init.is_some_and(|kex_init| !kex_init.kex.iter().any(is_wanted))
             }
+            Criterion::Unproven => host_keys.has_unproven(),
+            Criterion::KnownKeys => false,
             _ => kex_init.is_some_and(|kex_init| !weakness.algorithms(kex_init).is_empty()),
         };
         Self::ALL.into_iter().filter(applies).collect()
@@ -138,7 +165,11 @@ impl Weakness {
         let ciphers = [&kex_init.ciphers_client_to_server, &kex_init.ciphers_server_to_client];
         let macs = [&kex_init.macs_client_to_server, &kex_init.macs_server_to_client];
         let mut names = match self.row().criterion {
-            Criterion::Version1 | Criterion::NoKex(_) | Criterion::TelnetRequest(_) => Vec::new(),
+            Criterion::Version1
+            | Criterion::NoKex(_)
+            | Criterion::TelnetRequest(_)
+            | Criterion::Unproven
+            | Criterion::KnownKeys => Vec::new(),
             Criterion::Terrapin => vulnerable_to_terrapin(kex_init),
             Criterion::Kex(is_weak) => matching([&kex_init.kex], is_weak),
             Criterion::HostKey(is_weak) => matching([&kex_init.host_keys], is_weak),
@@ -258,6 +289,33 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
         "release notes of OpenSSH 10.1, NIST IR 8547",
         Criterion::NoKex(is_post_quantum),
     ),
+    row(
+        Weakness::HostKeyUnproven,
+        "the server sent a host key, and no valid signature with it over the key exchange: it may not \
+         have the private key, and ssh clients refuse the connection",
+        "RFC 4253 §8",
+        Criterion::Unproven,
+    ),
+    row(
+        Weakness::HostKeyRevoked,
+        "the known_hosts file says that nobody may trust this key, or the authority of its certificate",
+        "sshd(8), SSH_KNOWN_HOSTS FILE FORMAT (@revoked)",
+        Criterion::KnownKeys,
+    ),
+    row(
+        Weakness::HostKeyChanged,
+        "the known_hosts file has another key of this type for the host: it was installed again, or \
+         somebody answers in its place",
+        "sshd(8), SSH_KNOWN_HOSTS FILE FORMAT",
+        Criterion::KnownKeys,
+    ),
+    row(
+        Weakness::HostKeyUnknown,
+        "the known_hosts file has no key of this type for the host, so whoever connects has to trust it \
+         at first sight",
+        "sshd(8), SSH_KNOWN_HOSTS FILE FORMAT",
+        Criterion::KnownKeys,
+    ),
 ];
 
 const _: () = {
@@ -361,7 +419,8 @@ mod tests {
         let protocol = protocol.to_owned();
         let identification = Identification { protocol, software: "x".into(), comment: None };
         // The offers of most tests have one list only.
-        let found = Weakness::all_in(&identification, Some(kex_init)).into_iter();
+        let found = Weakness::all_in(&identification, Some(kex_init), &HostKeys::default());
+        let found = found.into_iter();
         found.filter(|&it| it != Weakness::NoPostQuantum).map(Weakness::name).collect()
     }
 
@@ -369,7 +428,8 @@ mod tests {
     fn offer_without_post_quantum_key_exchange_is_a_finding() {
         let found = |kex: &str| {
             let identification = Identification::new("2.0", "x");
-            Weakness::all_in(&identification, Some(&kex_init(kex, "", "", "")))
+            let kex_init = kex_init(kex, "", "", "");
+            Weakness::all_in(&identification, Some(&kex_init), &HostKeys::default())
         };
         for kex in ["curve25519-sha256,ecdh-sha2-nistp256", "diffie-hellman-group16-sha512"] {
             assert_eq!(found(kex), [Weakness::NoPostQuantum], "{kex}");
@@ -384,7 +444,8 @@ mod tests {
             assert_eq!(found(&format!("curve25519-sha256,{method}")), [], "{method}");
         }
         let identification = Identification::new("2.0", "x");
-        assert_eq!(Weakness::all_in(&identification, None), [], "the offer is not known");
+        let found = Weakness::all_in(&identification, None, &HostKeys::default());
+        assert_eq!(found, [], "the offer is not known");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The judgement on a service, and the ends of input that lead to one.
 
-use crate::outcome::{Evidence, KexFailure, Rule, Service, ServiceDetails};
+use crate::outcome::{Evidence, HostKeyFailure, KexFailure, Rule, Service, ServiceDetails};
 
 /// What the bytes from a server prove.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,16 @@ pub(crate) enum EndOfInput {
 }
 
 impl From<EndOfInput> for KexFailure {
+    fn from(end: EndOfInput) -> Self {
+        match end {
+            EndOfInput::Closed => Self::HungUp,
+            EndOfInput::Quiet => Self::Silence,
+            EndOfInput::Deadline => Self::Deadline,
+        }
+    }
+}
+
+impl From<EndOfInput> for HostKeyFailure {
     fn from(end: EndOfInput) -> Self {
         match end {
             EndOfInput::Closed => Self::HungUp,

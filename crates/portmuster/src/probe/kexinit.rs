@@ -1,23 +1,11 @@
 //! Reads the first packets of an ssh 2 server, up to its `SSH_MSG_KEXINIT` (RFC 4253 §6, §7.1). They
 //! are not encrypted yet.
 //!
-//! Invariant: every length is checked before use. At most [`PACKET_MAX`] bytes of one packet are
-//! stored, and memory is allocated for received bytes, not for announced ones.
+//! Invariant: every length is checked before use.
 
+use super::packets::PacketReader;
 use crate::outcome::{KexFailure, KexInit, NameList};
 
-/// Limit of the packet length: the longest packet that every implementation must accept (RFC 4253
-/// §6.1).
-const PACKET_MAX: usize = 35_000;
-/// Limit of bytes up to the `SSH_MSG_KEXINIT`, including messages that are allowed at any time.
-const TOTAL_MAX: usize = 2 * PACKET_MAX;
-
-/// Limit of the memory that is reserved ahead, in bytes.
-const RESERVE_MAX: usize = 4096;
-
-const SSH_MSG_DISCONNECT: u8 = 1;
-const SSH_MSG_IGNORE: u8 = 2;
-const SSH_MSG_DEBUG: u8 = 4;
 const SSH_MSG_KEXINIT: u8 = 20;
 
 const LENGTH_SIZE: usize = 4;
@@ -36,87 +24,31 @@ pub(super) enum KexProgress {
     Failed(KexFailure),
 }
 
-/// Reads the packets of one connection.
+/// Reads the packets of one connection up to the `SSH_MSG_KEXINIT`.
 #[derive(Debug, Default)]
-pub(super) struct PacketReader {
-    /// The received part of the current packet, including its length field.
-    packet: Vec<u8>,
-    /// Number of bytes received.
-    seen: usize,
+pub(super) struct OfferReader {
+    packets: PacketReader,
 }
 
-impl PacketReader {
-    /// Processes bytes from the server.
-    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> KexProgress {
-        while !bytes.is_empty() {
-            let Ok(missing) = self.missing() else {
-                return KexProgress::Failed(KexFailure::NoPacket);
-            };
-            let (taken, rest) = bytes.split_at(bytes.len().min(missing));
-            self.reserve(taken.len(), missing);
-            self.packet.extend_from_slice(taken);
-            self.seen += taken.len();
-            bytes = rest;
-            match self.payload() {
-                Ok(None) => {}
-                Ok(Some(payload)) => {
-                    let progress = parse_message(payload);
-                    if progress != KexProgress::Pending {
-                        return progress;
-                    }
-                    self.packet.clear();
-                }
-                Err(failure) => return KexProgress::Failed(failure),
-            }
-            if self.seen > TOTAL_MAX {
-                return KexProgress::Failed(KexFailure::TooMuch);
-            }
+impl OfferReader {
+    /// Takes bytes of the server up to the end of the `SSH_MSG_KEXINIT`; `bytes` is what follows it.
+    pub(super) fn receive(&mut self, bytes: &mut &[u8]) -> KexProgress {
+        match self.packets.next(bytes) {
+            Ok(false) => KexProgress::Pending,
+            Ok(true) => parse_message(self.packets.payload()),
+            Err(failure) => KexProgress::Failed(failure),
         }
-        KexProgress::Pending
+    }
+
+    /// Returns the payload of the `SSH_MSG_KEXINIT`; nothing if it is incomplete.
+    pub(super) fn payload(&self) -> &[u8] {
+        self.packets.payload()
     }
 
     /// Returns the allocated memory, in bytes.
     pub(super) fn memory(&self) -> usize {
-        self.packet.capacity()
+        self.packets.memory()
     }
-
-    /// Reserves memory for the received bytes, and ahead as much again of the missing ones, up to
-    /// [`RESERVE_MAX`]. A vector that grows by itself takes up to twice the size of a packet.
-    fn reserve(&mut self, taken: usize, missing: usize) {
-        if self.packet.capacity() - self.packet.len() < taken {
-            self.packet.reserve_exact(taken.max(missing.min(RESERVE_MAX).min(self.packet.len())));
-        }
-    }
-
-    /// Returns the number of bytes missing to the end of the length field, or of the packet.
-    fn missing(&self) -> Result<usize, KexFailure> {
-        let whole = match length(&self.packet)? {
-            None => LENGTH_SIZE,
-            Some(length) => LENGTH_SIZE + length,
-        };
-        Ok(whole - self.packet.len())
-    }
-
-    /// Returns the payload of the packet; `None` while it is incomplete.
-    fn payload(&self) -> Result<Option<&[u8]>, KexFailure> {
-        let Some(length) = length(&self.packet)? else { return Ok(None) };
-        let body = &self.packet[LENGTH_SIZE..];
-        if body.len() < length {
-            return Ok(None);
-        }
-        let (&padding, body) = body.split_first().ok_or(KexFailure::NoPacket)?;
-        let payload = body.len().checked_sub(padding.into()).ok_or(KexFailure::NoPacket)?;
-        Ok(Some(&body[..payload]))
-    }
-}
-
-/// Returns the length of the packet; `None` while the field is incomplete. An invalid length fails
-/// immediately, because it may be text.
-fn length(packet: &[u8]) -> Result<Option<usize>, KexFailure> {
-    let Some(length) = packet.first_chunk::<LENGTH_SIZE>() else { return Ok(None) };
-    let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| KexFailure::NoPacket)?;
-    // At least the padding length and one byte of payload.
-    if (2..=PACKET_MAX).contains(&length) { Ok(Some(length)) } else { Err(KexFailure::NoPacket) }
 }
 
 /// Parses the message in the payload of a packet.
@@ -126,9 +58,6 @@ fn parse_message(payload: &[u8]) -> KexProgress {
             .map_or(KexProgress::Failed(KexFailure::Malformed), |kex_init| {
                 KexProgress::Received(Box::new(kex_init))
             }),
-        // RFC 4253 §11: these are allowed at any time and have to be ignored.
-        Some((&(SSH_MSG_IGNORE | SSH_MSG_DEBUG), _)) => KexProgress::Pending,
-        Some((&SSH_MSG_DISCONNECT, _)) => KexProgress::Failed(KexFailure::Disconnected),
         Some(_) => KexProgress::Failed(KexFailure::OtherPacket),
         None => KexProgress::Failed(KexFailure::NoPacket),
     }
@@ -189,14 +118,18 @@ mod tests {
     use super::*;
     use crate::probe::samples::{LISTS, kexinit, packet};
 
+    const SSH_MSG_DISCONNECT: u8 = 1;
+    const SSH_MSG_IGNORE: u8 = 2;
+    const SSH_MSG_DEBUG: u8 = 4;
+
     /// Reads the bytes whole and split at every position, and checks that the results agree.
     fn read(bytes: &[u8]) -> KexProgress {
-        let whole = PacketReader::default().receive(bytes);
+        let whole = OfferReader::default().receive(&mut &bytes[..]);
         for position in 0..bytes.len() {
-            let mut reader = PacketReader::default();
-            let (front, back) = bytes.split_at(position);
-            let progress = match reader.receive(front) {
-                KexProgress::Pending => reader.receive(back),
+            let mut reader = OfferReader::default();
+            let (mut front, mut back) = bytes.split_at(position);
+            let progress = match reader.receive(&mut front) {
+                KexProgress::Pending => reader.receive(&mut back),
                 progress => progress,
             };
             assert_eq!(progress, whole, "at {position}");
@@ -256,18 +189,5 @@ mod tests {
         let mut unprintable = LISTS;
         unprintable[1] = "ssh-\x1b[2Jrsa";
         assert_eq!(read(&packet(&kexinit(unprintable))), malformed);
-    }
-
-    #[test]
-    fn endless_packets_fail_in_bounded_memory() {
-        let ignored = packet(&[&[SSH_MSG_IGNORE][..], &[0; 1000]].concat());
-        let mut reader = PacketReader::default();
-        let progress: Vec<_> = (0..100).map(|_| reader.receive(&ignored)).collect();
-        assert!(progress.contains(&KexProgress::Failed(KexFailure::TooMuch)));
-        assert!(reader.packet.capacity() <= 2 * ignored.len());
-
-        let mut reader = PacketReader::default();
-        assert_eq!(reader.receive(b"\0\0\x88\xb8\x04\x14"), KexProgress::Pending);
-        assert!(reader.packet.capacity() < 64, "announced bytes take no memory");
     }
 }

@@ -2,11 +2,13 @@
 //! the messages with which sshd refuses a connection.
 
 use super::{
-    judgement::Judgement,
-    kexinit::{KexProgress, PacketReader},
+    host_key::{ExchangeStep, HostKeyExchange, Preamble},
+    judgement::{EndOfInput, Judgement},
+    kexinit::{KexProgress, OfferReader},
 };
 use crate::outcome::{
-    Identification, KexFailure, KeyExchange, Rule, Service, ServiceDetails, Weakness,
+    HostKeyFailure, HostKeys, Identification, KexFailure, KexInit, KeyExchange, KeyRequest,
+    KeyTypes, Rule, Service, ServiceDetails, Weakness,
 };
 
 /// Limit of the stored length of a line, in bytes. RFC 4253 §4.2 allows 255 bytes for an
@@ -14,7 +16,7 @@ use crate::outcome::{
 pub(super) const IDENTIFICATION_MAX: usize = 512;
 
 /// The identification line of this program, which a server must receive before it sends its
-/// `SSH_MSG_KEXINIT`. This program never sends an `SSH_MSG_KEXINIT` itself.
+/// `SSH_MSG_KEXINIT`.
 pub(super) const OUR_IDENTIFICATION: &[u8] =
     concat!("SSH-2.0-portmuster_", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
 
@@ -107,6 +109,7 @@ impl LineBuffer {
     }
 
     fn handshake_of(&self, line: Vec<u8>) -> Option<Handshake> {
+        let signed_line = without_nuls(without_carriage_return(&self.line)).to_vec();
         let identification = parse_identification(&line)?;
         let status = if self.ended {
             LineStatus::Complete
@@ -115,7 +118,9 @@ impl LineBuffer {
         } else {
             LineStatus::TooLong
         };
-        Some(Handshake { line, status, identification, packets: PacketReader::default() })
+        let stage = HandshakeStage::Offer(OfferReader::default());
+        let host_key = HostKeyPlan::None;
+        Some(Handshake { line, signed_line, status, identification, host_key, stage })
     }
 }
 
@@ -134,11 +139,18 @@ fn is_ours(line: &[u8]) -> bool {
 /// Returns the line without its end, and without the NULs and spaces with which some servers written
 /// in C pad it.
 fn without_padding(line: &[u8]) -> &[u8] {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    match line.iter().rposition(|&byte| byte != 0) {
-        Some(last) if last + 1 < line.len() => line[..=last].trim_ascii_end(),
-        _ => line,
-    }
+    let line = without_carriage_return(line);
+    let text = without_nuls(line);
+    if text.len() < line.len() { text.trim_ascii_end() } else { line }
+}
+
+fn without_carriage_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Returns the line up to the NULs at its end, as a server written in C sees it.
+fn without_nuls(line: &[u8]) -> &[u8] {
+    line.iter().rposition(|&byte| byte != 0).map_or(line, |last| &line[..=last])
 }
 
 /// Splits an identification into the protocol version and the rest; `None` if it is not one.
@@ -186,13 +198,47 @@ enum LineStatus {
     TooLong,
 }
 
-/// The handshake with an ssh server, from its identification to its `SSH_MSG_KEXINIT`.
+/// Whether to ask for a host key after the server's `SSH_MSG_KEXINIT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostKeyPlan {
+    /// Not.
+    None,
+    /// For one.
+    Ask(KeyRequest),
+    /// It was to be asked for, but the server has received other bytes before our identification, so that
+    /// its signature would be over something else.
+    Spoiled,
+}
+
+/// What a handshake wants next.
+#[derive(Debug)]
+pub(super) enum HandshakeStep {
+    /// More bytes of the server.
+    Read,
+    /// To send these bytes, then more bytes of the server.
+    Write(Vec<u8>),
+    /// Nothing: it has ended.
+    Judged(Judgement),
+}
+
+/// The handshake with an ssh server, from its identification to its `SSH_MSG_KEXINIT`, or to its host key.
 #[derive(Debug)]
 pub(super) struct Handshake {
     line: Vec<u8>,
+    /// The identification that the server signs: without the line end, with padding that is not NUL.
+    signed_line: Vec<u8>,
     status: LineStatus,
     identification: Identification,
-    packets: PacketReader,
+    pub(super) host_key: HostKeyPlan,
+    stage: HandshakeStage,
+}
+
+#[derive(Debug)]
+enum HandshakeStage {
+    /// The server is to send its `SSH_MSG_KEXINIT`.
+    Offer(OfferReader),
+    /// The server has sent it, and is to send its host key.
+    HostKey { offer: Box<KexInit>, exchange: Box<HostKeyExchange>, others: KeyTypes },
 }
 
 impl Handshake {
@@ -201,56 +247,148 @@ impl Handshake {
         self.status == LineStatus::Complete && self.identification.has_version_2()
     }
 
-    /// Processes bytes after the identification. Returns the judgement once it is final.
-    pub(super) fn receive(&mut self, bytes: &[u8]) -> Option<Judgement> {
-        let key_exchange = match self.packets.receive(bytes) {
-            KexProgress::Pending => return None,
-            KexProgress::Received(kex_init) => KeyExchange::Offered(kex_init),
-            KexProgress::Failed(failure) => KeyExchange::Missing(failure),
+    /// Processes bytes after the identification.
+    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> HandshakeStep {
+        let HandshakeStage::Offer(reader) = &mut self.stage else { return self.receive_key(bytes) };
+        match reader.receive(&mut bytes) {
+            KexProgress::Pending => HandshakeStep::Read,
+            KexProgress::Failed(failure) => {
+                HandshakeStep::Judged(self.judge_without_kex_init(failure))
+            }
+            KexProgress::Received(offer) => match self.host_key {
+                HostKeyPlan::None => self.judged(KeyExchange::Offered(offer), HostKeys::default()),
+                HostKeyPlan::Spoiled => self.without_key(offer, HostKeyFailure::Spoiled),
+                HostKeyPlan::Ask(request) => self.ask_for_key(offer, request, bytes),
+            },
+        }
+    }
+
+    /// Begins the exchange for a host key after the server's offer; `rest` is what the server sent behind
+    /// it.
+    fn ask_for_key(
+        &mut self,
+        offer: Box<KexInit>,
+        request: KeyRequest,
+        rest: &[u8],
+    ) -> HandshakeStep {
+        let HandshakeStage::Offer(reader) = &self.stage else { return HandshakeStep::Read };
+        let preamble = Preamble {
+            client_line: OUR_IDENTIFICATION.trim_ascii_end(),
+            server_line: &self.signed_line,
+            server_kex_init: reader.payload(),
+            offer: &offer,
         };
-        Some(self.judge(key_exchange))
+        let (exchange, mut sent) = match HostKeyExchange::begin(&preamble, request.known) {
+            Ok(begun) => begun,
+            Err(failure) => return self.without_key(offer, failure),
+        };
+        let others = if request.all { exchange.others() } else { KeyTypes::default() };
+        let exchange = Box::new(exchange);
+        self.stage = HandshakeStage::HostKey { offer, exchange, others };
+        match self.receive_key(rest) {
+            HandshakeStep::Read => HandshakeStep::Write(sent),
+            HandshakeStep::Write(more) => {
+                sent.extend(more);
+                HandshakeStep::Write(sent)
+            }
+            judged @ HandshakeStep::Judged(_) => judged,
+        }
+    }
+
+    /// Processes bytes after the server's offer.
+    fn receive_key(&mut self, bytes: &[u8]) -> HandshakeStep {
+        let HandshakeStage::HostKey { offer, exchange, others } = &mut self.stage else {
+            return HandshakeStep::Read;
+        };
+        let host_keys = match exchange.receive(bytes) {
+            ExchangeStep::Read => return HandshakeStep::Read,
+            ExchangeStep::Write(bytes) => return HandshakeStep::Write(bytes),
+            ExchangeStep::Done(Ok(key)) => {
+                HostKeys { keys: vec![key], missing: None, others: *others }
+            }
+            ExchangeStep::Done(Err(failure)) => {
+                HostKeys { missing: Some(failure), others: *others, ..HostKeys::default() }
+            }
+        };
+        let offer = KeyExchange::Offered(std::mem::take(offer));
+        self.judged(offer, host_keys)
     }
 
     /// Processes bytes after an identification that only an `SSH_MSG_KEXINIT` confirms.
     pub(super) fn confirm(&mut self, bytes: &[u8]) -> Confirmation {
-        match self.packets.receive(bytes) {
+        let HandshakeStage::Offer(reader) = &mut self.stage else { return Confirmation::Refuted };
+        match reader.receive(&mut &bytes[..]) {
             KexProgress::Pending => Confirmation::Pending,
-            KexProgress::Received(kex_init) => {
-                Confirmation::Confirmed(self.judge(KeyExchange::Offered(kex_init)))
-            }
+            KexProgress::Received(kex_init) => Confirmation::Confirmed(
+                self.judge(KeyExchange::Offered(kex_init), HostKeys::default()),
+            ),
             KexProgress::Failed(_) => Confirmation::Refuted,
         }
     }
 
     /// Judges the server by its identification alone.
     pub(super) fn judge_identification(&self) -> Judgement {
-        self.judge(KeyExchange::NotAsked)
+        self.judge(KeyExchange::NotAsked, HostKeys::default())
+    }
+
+    /// Judges a server from which no more bytes will arrive.
+    pub(super) fn finish(&self, end: EndOfInput) -> Judgement {
+        match &self.stage {
+            HandshakeStage::Offer(_) => self.judge_without_kex_init(end.into()),
+            HandshakeStage::HostKey { offer, others, .. } => {
+                let missing = Some(end.into());
+                let host_keys = HostKeys { missing, others: *others, ..HostKeys::default() };
+                self.judge(KeyExchange::Offered(offer.clone()), host_keys)
+            }
+        }
     }
 
     /// Judges a server whose `SSH_MSG_KEXINIT` will not arrive.
     pub(super) fn judge_without_kex_init(&self, failure: KexFailure) -> Judgement {
-        self.judge(match self.status {
-            _ if !self.identification.has_version_2() => KeyExchange::NotAsked,
+        let is_version_1 = !self.identification.has_version_2();
+        let missing = if is_version_1 { HostKeyFailure::Version1 } else { HostKeyFailure::NoOffer };
+        let missing = (self.host_key != HostKeyPlan::None).then_some(missing);
+        let key_exchange = match self.status {
+            _ if is_version_1 => KeyExchange::NotAsked,
             LineStatus::TooLong => KeyExchange::Missing(KexFailure::LongIdentification),
             LineStatus::Complete | LineStatus::CutOff => KeyExchange::Missing(failure),
-        })
+        };
+        self.judge(key_exchange, HostKeys { missing, ..HostKeys::default() })
     }
 
     /// Returns the allocated memory, in bytes.
     pub(super) fn memory(&self) -> usize {
-        self.line.capacity() + self.packets.memory()
+        let stage = match &self.stage {
+            HandshakeStage::Offer(reader) => reader.memory(),
+            HandshakeStage::HostKey { offer, exchange, .. } => offer.size() + exchange.memory(),
+        };
+        self.line.capacity() + self.signed_line.capacity() + stage
     }
 
-    fn judge(&self, key_exchange: KeyExchange) -> Judgement {
+    fn without_key(&self, offer: Box<KexInit>, failure: HostKeyFailure) -> HandshakeStep {
+        let host_keys = HostKeys { missing: Some(failure), ..HostKeys::default() };
+        self.judged(KeyExchange::Offered(offer), host_keys)
+    }
+
+    fn judged(&self, key_exchange: KeyExchange, host_keys: HostKeys) -> HandshakeStep {
+        HandshakeStep::Judged(self.judge(key_exchange, host_keys))
+    }
+
+    fn judge(&self, key_exchange: KeyExchange, host_keys: HostKeys) -> Judgement {
         let rule = match self.status {
             LineStatus::CutOff => Rule::IdentificationCutOff,
             LineStatus::Complete | LineStatus::TooLong => Rule::Identification,
         };
         let identification = self.identification.clone();
-        let findings = Weakness::all_in(&identification, key_exchange.kex_init());
+        let findings = Weakness::all_in(&identification, key_exchange.kex_init(), &host_keys);
         let identification = Some(identification);
-        let details =
-            ServiceDetails { identification, key_exchange, findings, ..ServiceDetails::default() };
+        let details = ServiceDetails {
+            identification,
+            key_exchange,
+            host_keys,
+            findings,
+            ..ServiceDetails::default()
+        };
         Judgement::new(Service::Ssh, rule, self.line.clone()).with_details(details)
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     attempt::Opening,
     config::SpeakFirst,
-    outcome::{PortState, Reason, Service, Times, Verdict},
+    outcome::{KeyTypes, PortState, Reason, Service, Times, Verdict},
     targets::{Host, Target},
 };
 
@@ -27,6 +27,9 @@ const FAULTS_MAX: u8 = 10;
 const PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause after a fault.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The pause before a connection that asks for another host key. As much time has to pass until sshd has
+/// forgiven a connection without authentication (`PerSourcePenalties noauth:1s` in `sshd_config(5)`).
+pub(super) const KEY_PAUSE: Duration = Duration::from_secs(1);
 /// Ports of printers that print every byte they get. nmap does not send to them for the same reason.
 const PRINTER_PORTS: RangeInclusive<u16> = 9100..=9107;
 
@@ -39,6 +42,8 @@ pub(super) enum NextLook {
     AfterRest,
     /// After a pause.
     Later,
+    /// After [`KEY_PAUSE`].
+    AfterKeyPause,
 }
 
 /// What the end of an attempt means for its check.
@@ -99,9 +104,12 @@ struct Finding {
 }
 
 impl Finding {
-    /// Returns the stronger of two verdicts, this one if they are equal.
+    /// Returns the stronger of two verdicts, this one if they are equal, with the host keys of both.
     fn or_stronger(self, earlier: Self) -> Self {
-        if earlier.verdict.strength() > self.verdict.strength() { earlier } else { self }
+        let is_weaker = earlier.verdict.strength() > self.verdict.strength();
+        let (mut stronger, weaker) = if is_weaker { (earlier, self) } else { (self, earlier) };
+        stronger.verdict.add_host_keys(weaker.verdict);
+        stronger
     }
 }
 
@@ -134,6 +142,8 @@ pub(super) struct Check {
     postponed: bool,
     /// Which side speaks first in the next attempt.
     opening: Opening,
+    /// The types of host keys that the next attempt does not ask for.
+    known_keys: KeyTypes,
     purpose: Purpose,
     /// How many attempts were made before those for this purpose; `None` if one for it could not be made.
     attempts_before: Option<u32>,
@@ -161,6 +171,7 @@ impl Check {
             throttled: false,
             postponed: false,
             opening: Opening::Listen,
+            known_keys: KeyTypes::default(),
             purpose: Purpose::Target,
             attempts_before: Some(0),
             wait: Wait::WholeTimeout,
@@ -477,13 +488,21 @@ impl Check {
     ) -> Option<NextLook> {
         self.faults = 0;
         let opening = self.other_opening(verdict, speak_first);
+        let other_keys = verdict.other_host_keys();
+        let asks_for_keys = self.purpose == Purpose::Target;
         let again = match verdict.service {
+            Some(Service::Ssh) if asks_for_keys && !other_keys.is_empty() => {
+                NextLook::AfterKeyPause
+            }
             Some(Service::SshThrottled) if !self.throttled => NextLook::AfterRest,
             Some(Service::ClosedEarly) if self.may_postpone() => NextLook::Later,
             _ if opening.is_some() => NextLook::Now,
             _ => return None,
         };
         self.opening = opening.unwrap_or(self.opening);
+        if again == NextLook::AfterKeyPause {
+            self.known_keys = other_keys.complement();
+        }
         self.throttled |= again == NextLook::AfterRest;
         self.postponed |= again == NextLook::Later;
         let found = Finding { endpoint: self.endpoint(), verdict: verdict.clone() };
@@ -516,6 +535,11 @@ impl Check {
     /// Returns which side speaks first in the next attempt.
     pub(super) fn opening(&self) -> Opening {
         self.opening
+    }
+
+    /// Returns the types of host keys that the next attempt does not ask for.
+    pub(super) fn known_keys(&self) -> KeyTypes {
+        self.known_keys
     }
 
     /// Ends the check with the previous round's verdict, although addresses may be untried.

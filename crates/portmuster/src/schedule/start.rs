@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{attempt::Opening, outcome::Conclusion};
+use crate::{
+    attempt::Opening,
+    outcome::{Conclusion, KeyTypes},
+};
 
 /// Identifies a check of the schedule. Reused after the check's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,6 +21,8 @@ pub(crate) struct Start {
     pub(crate) opening: Opening,
     /// How long to wait for an answer; `None`: the whole timeout.
     pub(crate) patience: Option<Duration>,
+    /// The types of host keys that earlier attempts got from the endpoint.
+    pub(crate) known_keys: KeyTypes,
 }
 
 /// How an attempt ended.

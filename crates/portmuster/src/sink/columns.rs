@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
-use super::{
-    json::to_escaped_json,
-    row::{Row, RowText},
-};
+use serde::Serialize;
+
+use super::{json::to_escaped_json, row::Row, row_text::RowText};
 
 /// The names of the columns: the field names in JSON, in the same order. New columns are appended, so
 /// that the position of a column never changes.
-pub(crate) const COLUMNS: [&str; 43] = [
+pub(crate) const COLUMNS: [&str; 45] = [
     "schema",
     "host",
     "port",
@@ -53,6 +52,8 @@ pub(crate) const COLUMNS: [&str; 43] = [
     "telnet_daemon",
     "telnet_daemon_confidence_percent",
     "telnet_encryption",
+    "host_keys",
+    "host_key_missing",
 ];
 
 /// The value of one column in one row.
@@ -111,9 +112,7 @@ pub(super) fn column_values<'a>(row: &'a Row<'_>) -> [ColumnValue<'a>; COLUMNS.l
         text(row.label),
         ColumnValue::Number(row.attempts),
         ColumnValue::Word(&row.time),
-        row.evidence
-            .as_ref()
-            .map_or(ColumnValue::Empty, |evidence| ColumnValue::Json(to_escaped_json(evidence))),
+        json(row.evidence.as_ref()),
         word(row.rule),
         text(row.vendor),
         text(row.product),
@@ -125,7 +124,13 @@ pub(super) fn column_values<'a>(row: &'a Row<'_>) -> [ColumnValue<'a>; COLUMNS.l
         word(row.telnet_daemon),
         number(row.telnet_daemon_confidence_percent),
         word(row.telnet_encryption),
+        json(row.host_keys.as_ref()),
+        word(row.host_key_missing),
     ]
+}
+
+fn json<'a>(value: Option<&impl Serialize>) -> ColumnValue<'a> {
+    value.map_or(ColumnValue::Empty, |value| ColumnValue::Json(to_escaped_json(value)))
 }
 
 fn word(word: Option<&str>) -> ColumnValue<'_> {
@@ -163,16 +168,17 @@ mod tests {
     use super::*;
     use crate::sink::samples;
 
+    /// The fields that the sample lacks.
+    const ABSENT: [&str; 4] =
+        ["banner_base64", "kex_missing", "telnet_encryption", "host_key_missing"];
+
     #[test]
     fn columns_are_the_json_fields_in_order() {
         let everything = samples::everything();
         let json = to_escaped_json(&Row::from(&everything));
         let positions: Vec<_> = COLUMNS
             .iter()
-            // No sample has a value for these together with the others.
-            .filter(|column| {
-                !["banner_base64", "kex_missing", "telnet_encryption"].contains(column)
-            })
+            .filter(|&&column| !ABSENT.contains(&column))
             .map(|column| json.rfind(&format!("\"{column}\":")).expect("the row has the field"))
             .collect();
         assert!(positions.is_sorted(), "{json}");
@@ -188,7 +194,10 @@ mod tests {
             let json = json.as_object().expect("a row is an object");
             assert!(json.keys().all(|key| COLUMNS.contains(&key.as_str())), "{json:?}");
             for (column, value) in COLUMNS.into_iter().zip(column_values(&row)) {
-                assert_eq!(text_of(value), json.get(column).map(flat), "{column}");
+                let host_keys = || row.host_keys.as_ref().map(to_escaped_json);
+                let expected = || json.get(column).map(flat);
+                let expected = if column == "host_keys" { host_keys() } else { expected() };
+                assert_eq!(text_of(value), expected, "{column}");
             }
         }
     }

@@ -2,21 +2,21 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
     net::{IpAddr, Ipv4Addr},
     sync::LazyLock,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use compact_str::{CompactString, ToCompactString};
-use jiff::{
-    Timestamp,
-    fmt::{StdFmtWrite, temporal::DateTimePrinter},
-};
 use serde::Serialize;
 
-use super::{short_text::ShortText, text::escape};
+use super::{
+    host_key_row::{self, HostKeyRow},
+    row_text::RowText,
+    short_text::ShortText,
+    timestamp::timestamp,
+};
 use crate::{
     outcome::{
         Evidence, KexFailure, KeyExchange, NameList, Outcome, Part, Rule, Service, ServiceDetails,
@@ -159,25 +159,12 @@ pub struct Row<'a> {
     /// Whether the telnet server offers to encrypt the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telnet_encryption: Option<&'static str>,
-}
-
-/// A text chosen by the server, which need not be UTF-8. All formats write it alike; the banner
-/// contains its original bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-#[non_exhaustive]
-pub enum RowText<'a> {
-    /// A text in UTF-8.
-    Utf8(&'a str),
-    /// A text that is not UTF-8, written by [`escape`]: `\xNN` for an invalid byte, `\\` for a
-    /// backslash.
-    Escaped(String),
-}
-
-impl<'a> From<&'a [u8]> for RowText<'a> {
-    fn from(bytes: &'a [u8]) -> Self {
-        str::from_utf8(bytes).map_or_else(|_| Self::Escaped(escape(bytes)), Self::Utf8)
-    }
+    /// The host keys of the ssh server. Absent unless asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_keys: Option<Vec<HostKeyRow<'a>>>,
+    /// Why a host key is absent, although it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_key_missing: Option<&'static str>,
 }
 
 /// The recorded conversation that led to a verdict.
@@ -270,6 +257,8 @@ impl<'a> From<&'a Outcome> for Row<'a> {
             telnet_daemon: details.telnet_daemon.map(|it| it.name),
             telnet_daemon_confidence_percent: details.telnet_daemon.map(|it| it.confidence_percent),
             telnet_encryption: verdict.telnet_encryption().map(TelnetEncryption::name),
+            host_keys: host_key_row::host_keys(details),
+            host_key_missing: host_key_row::host_key_missing(details),
         }
     }
 }
@@ -337,30 +326,6 @@ fn part(Part { at, side, bytes }: &Part) -> PartRow<'_> {
     PartRow { at_ms: milliseconds(*at), side: Side::name(*side), text, base64 }
 }
 
-/// Formats a time as RFC 3339 with milliseconds. A time after the year 9999 becomes the latest one that
-/// RFC 3339 can represent.
-pub(super) fn timestamp(time: SystemTime) -> ShortText {
-    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
-
-    thread_local! {
-        /// The latest time and its text: outcomes of one batch have the same time.
-        static LAST: RefCell<(SystemTime, CompactString)> =
-            const { RefCell::new((SystemTime::UNIX_EPOCH, CompactString::const_new(""))) };
-    }
-
-    LAST.with_borrow_mut(|(last, text)| {
-        if *last != time || text.is_empty() {
-            let timestamp = Timestamp::try_from(time).unwrap_or(Timestamp::MAX);
-            text.clear();
-            PRINTER
-                .print_timestamp(&timestamp, StdFmtWrite(&mut *text))
-                .expect("writing to a string cannot fail");
-            *last = time;
-        }
-        ShortText(text.clone())
-    })
-}
-
 /// Converts to milliseconds, rounded to the microsecond because finer digits are noise.
 fn milliseconds(duration: Duration) -> f64 {
     Duration::from_micros(microseconds(duration)).div_duration_f64(Duration::from_millis(1))
@@ -385,19 +350,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn timestamp_is_correct_for_new_repeated_and_alternating_times() {
-        let at = |milliseconds| SystemTime::UNIX_EPOCH + Duration::from_millis(milliseconds);
-        for (milliseconds, expected) in [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (1_795_000_000_120, "2026-11-18T11:06:40.120Z"),
-            (1_795_000_000_120, "2026-11-18T11:06:40.120Z"),
-            (0, "1970-01-01T00:00:00.000Z"),
-        ] {
-            assert_eq!(timestamp(at(milliseconds)), expected);
-        }
-    }
 
     proptest! {
         #[test]

@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::row::SCHEMA;
+use super::{
+    host_key_row::{host_key_missing_schema, host_keys_schema},
+    row::SCHEMA,
+};
 use crate::{
     outcome::{
         Fault, KexFailure, PortState, Reason, Rule, Service, Side, TelnetEncryption, Weakness,
@@ -38,7 +41,7 @@ use Presence::{Always, Open, Sometimes};
 
 /// The fields, in the order of a row.
 #[rustfmt::skip]
-const FIELDS: [Field; 43] = [
+const FIELDS: [Field; 45] = [
     field("schema", Always, "The version of the fields.", || json!({ "const": SCHEMA })),
     field("host", Always, "The host as it was named: an address or a name.", text),
     field("port", Always, "The TCP port.", || json!({ "type": "integer", "minimum": 0, "maximum": 65_535 })),
@@ -82,6 +85,8 @@ const FIELDS: [Field; 43] = [
     field("telnet_daemon", Sometimes, "Which daemon a telnet server is, by the order of its options.", || one_of(known_telnet_daemons())),
     field("telnet_daemon_confidence_percent", Sometimes, "How certain the daemon is, in percent.", || json!({ "type": "integer", "minimum": 1, "maximum": 100 })),
     field("telnet_encryption", Sometimes, "Whether a telnet server offers to encrypt the session.", || one_of(TelnetEncryption::ALL.map(TelnetEncryption::name))),
+    field("host_keys", Sometimes, "The host keys of an ssh server, if they were asked for.", host_keys_schema),
+    field("host_key_missing", Sometimes, "Why a host key is absent although it was asked for.", host_key_missing_schema),
 ];
 
 const fn field(

@@ -7,9 +7,9 @@ use std::{
 
 use crate::{
     outcome::{
-        Account, Evidence, Identification, KexInit, KeyExchange, NameList, Outcome, Part,
-        PortState, Reason, Rule, Service, ServiceDetails, Side, Software, TelnetDaemon,
-        TelnetOption, Times, Verb, Verdict, Weakness,
+        Account, Certificate, Evidence, HostKey, HostKeys, Identification, KexInit, KeyExchange,
+        KeyProof, KeyType, NameList, Outcome, Part, PortState, ProofFailure, Reason, Rule, Service,
+        ServiceDetails, Side, Software, TelnetDaemon, TelnetOption, Times, Verb, Verdict, Weakness,
     },
     sink::interface::Ending,
     targets::Target,
@@ -59,6 +59,7 @@ pub(crate) fn everything() -> Outcome {
             compression_client_to_server: name("none"),
             compression_server_to_client: name("none,zlib"),
         })),
+        host_keys: HostKeys { keys: vec![plain_key(), certified_key()], ..HostKeys::default() },
         options: vec![
             TelnetOption { verb: Verb::Will, number: 1 },
             TelnetOption { verb: Verb::Do, number: 24 },
@@ -93,6 +94,32 @@ fn software() -> Software {
         cpe: text("cpe:/a:openbsd:openssh:7.4"),
         fingerprint: "openssh-debian".to_owned(),
     }
+}
+
+/// Returns a proven host key without a certificate.
+pub(crate) fn plain_key() -> HostKey {
+    HostKey {
+        key_type: KeyType::Ed25519,
+        bits: 256,
+        sha256: [0x5a; 32],
+        proof: KeyProof::Proven,
+        certificate: None,
+        blob: b"\0\0\0\x0bssh-ed25519".to_vec(),
+    }
+}
+
+/// Returns a host key without proof, in a certificate with a name that needs escaping.
+pub(crate) fn certified_key() -> HostKey {
+    let certificate = Certificate {
+        ca_sha256: [0xff; 32],
+        ca_proof: KeyProof::Proven,
+        principals: vec![b"db.example".to_vec(), b"\x1b[2J\xff".to_vec()],
+        valid_after: 0,
+        valid_before: 1_795_000_000,
+    };
+    let proof = KeyProof::Unproven(ProofFailure::WrongSignature);
+    let certificate = Some(Box::new(certificate));
+    HostKey { key_type: KeyType::Rsa, bits: 1024, proof, certificate, ..plain_key() }
 }
 
 fn part(side: Side, bytes: &[u8]) -> Part {

@@ -1,6 +1,6 @@
 //! A `SQLite` database of runs.
 //!
-//! Schema version 4, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
+//! Schema version 5, which `PRAGMA user_version` records; `PRAGMA application_id` is `port` in ASCII:
 //!
 //! | `runs` | |
 //! |---|---|
@@ -44,8 +44,9 @@ use super::{
     columns::column_values,
     first_error::FirstError,
     interface::{Beginning, Ending, ResumableSink, ResumePoint, Sink},
-    row::{Row, timestamp},
+    row::Row,
     text::escape,
+    timestamp::timestamp,
 };
 use crate::outcome::Outcome;
 

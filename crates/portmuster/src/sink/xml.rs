@@ -24,6 +24,7 @@ mod document;
 mod file;
 mod group;
 mod host;
+mod host_keys;
 mod markup;
 mod time;
 

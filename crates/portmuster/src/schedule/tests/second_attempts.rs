@@ -1,7 +1,12 @@
 //! Further attempts on endpoints that have a verdict.
 
 use super::*;
-use crate::outcome::{KexFailure, KeyExchange, ServiceDetails, Times};
+use crate::{
+    outcome::{
+        HostKey, HostKeys, KexFailure, KeyExchange, KeyType, KeyTypes, ServiceDetails, Times,
+    },
+    sink::samples,
+};
 
 fn open(service: Service) -> Conclusion {
     let Conclusion::Verdict(verdict) = verdict(PortState::Open) else { unreachable!() };
@@ -98,6 +103,46 @@ fn speak_first_never_listens_again_after_a_disturbed_kexinit() {
     let opening = attempt(&mut schedule, open(Service::Silent), at(1));
     assert_eq!(opening, Opening::OnlyListen);
     assert_eq!(outcome(&mut schedule).verdict.service, Some(Service::Ssh));
+}
+
+/// Returns a server that sent keys of these types, and offers others.
+fn with_keys(got: &[KeyType], offered: &[KeyType]) -> Conclusion {
+    let keys = got.iter().map(|&key_type| HostKey { key_type, ..samples::plain_key() }).collect();
+    let others = offered.iter().fold(KeyTypes::default(), |types, &it| types.with(it));
+    let host_keys = HostKeys { keys, missing: None, others };
+    with_details(Service::Ssh, ServiceDetails { host_keys, ..ServiceDetails::default() })
+}
+
+#[test]
+fn each_further_host_key_is_asked_for_after_a_second() {
+    use KeyType::{Dss, Ed25519, Rsa};
+
+    let mut schedule = with_one_target(unlimited());
+    let [first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
+    assert_eq!(first.known_keys, KeyTypes::default());
+    settle(&mut schedule, first, with_keys(&[Ed25519], &[Rsa, Dss]), at(10));
+    assert_eq!(starts(&mut schedule, at(1_009)), []);
+    let [second] = starts(&mut schedule, at(1_010))[..] else { panic!("one starts") };
+    assert!(second.known_keys.contains(Ed25519) && !second.known_keys.contains(Rsa));
+    settle(&mut schedule, second, with_keys(&[Rsa], &[Dss]), at(1_020));
+    let [third] = starts(&mut schedule, at(2_020))[..] else { panic!("one starts") };
+    assert!(third.known_keys.contains(Rsa) && !third.known_keys.contains(Dss));
+    settle(&mut schedule, third, with_keys(&[Dss], &[]), at(2_030));
+    let outcome = outcome(&mut schedule);
+    let details = outcome.verdict.details.expect("it is ssh");
+    let types: Vec<_> = details.host_keys.keys.iter().map(|key| key.key_type).collect();
+    assert_eq!((outcome.attempts, types), (3, vec![Ed25519, Rsa, Dss]));
+}
+
+#[test]
+fn host_keys_stay_if_a_later_connection_fails() {
+    let mut schedule = with_one_target(unlimited());
+    let [first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
+    settle(&mut schedule, first, with_keys(&[KeyType::Ed25519], &[KeyType::Rsa]), at(10));
+    let [second] = starts(&mut schedule, at(5_000))[..] else { panic!("one starts") };
+    settle(&mut schedule, second, verdict(PortState::Closed), at(5_010));
+    let details = outcome(&mut schedule).verdict.details.expect("it is ssh");
+    assert_eq!(details.host_keys.keys.len(), 1);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use super::rules::SarifRules;
 use crate::{
     outcome::{Outcome, PortState, Weakness},
     sink::{
-        interface::Ending, json::push_json_line, row::timestamp, short_text::ShortText,
-        text::escape,
+        interface::Ending, json::push_json_line, short_text::ShortText, text::escape,
+        timestamp::timestamp,
     },
     targets::Host,
 };
@@ -231,6 +231,10 @@ fn describe(weakness: Weakness, outcome: &Outcome, location: &str) -> String {
     let offered = match weakness {
         Weakness::NoPostQuantum => "offers no post-quantum key exchange",
         Weakness::TelnetNewEnviron => "requests new-environ",
+        Weakness::HostKeyUnproven => "sends a host key without a valid signature",
+        Weakness::HostKeyRevoked => "has a revoked host key",
+        Weakness::HostKeyChanged => "has another host key than the known one",
+        Weakness::HostKeyUnknown => "has an unknown host key",
         _ if listed.is_empty() => &format!("offers {weakness}"),
         _ => &format!("offers {listed}"),
     };

@@ -1,8 +1,8 @@
 //! The schema of the database: creates, checks and upgrades its tables.
 //!
-//! Schema version 1 lacks the column `rule`, version 2 the columns of `runs` after `left`, and version 3 the
-//! columns of `outcomes` after `rule`. An older database gets missing columns in the transaction that begins
-//! or resumes a run; reading it changes nothing.
+//! Schema version 1 lacks the column `rule`, version 2 the columns of `runs` after `left`, version 3 the
+//! columns of `outcomes` after `rule`, and version 4 those after `telnet_encryption`. An older database gets
+//! missing columns in the transaction that begins or resumes a run; reading it changes nothing.
 
 use std::{fs::File, io::Read, path::Path};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(super) const APPLICATION_ID: u32 = 0x706f_7274;
 
 /// The version of the schema that this program writes.
-pub(super) const SCHEMA_VERSION: u32 = 4;
+pub(super) const SCHEMA_VERSION: u32 = 5;
 
 /// Limit of rows in one transaction. They are buffered in memory until the transaction starts,
 /// because other writers have to wait for its end.

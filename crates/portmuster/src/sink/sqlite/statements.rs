@@ -10,8 +10,8 @@ use crate::{
     sink::{
         columns::{COLUMNS, ColumnValue},
         interface::Ending,
-        row::timestamp,
         text::{escape, is_plain},
+        timestamp::timestamp,
     },
 };
 

@@ -15,6 +15,7 @@
 use std::net::IpAddr;
 
 use super::{
+    host_keys,
     markup::{Attribute, Markup, escape_bytes_for_xml, escape_for_xml},
     time::unix_seconds,
 };
@@ -264,6 +265,7 @@ fn write_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails
         ("service", verdict.service.map(|service| service.name().to_owned())),
         ("rule", verdict.rule.map(|rule| rule.name().to_owned())),
         ("findings", joined(findings.collect())),
+        ("host_key_missing", details.host_keys.missing.map(|failure| failure.name().to_owned())),
         ("telnet_options", joined(details.options.iter().map(ToString::to_string).collect())),
         ("telnet_daemon", details.telnet_daemon.map(|it| it.name.to_owned())),
         ("telnet_encryption", verdict.telnet_encryption().map(|it| it.name().to_owned())),
@@ -285,7 +287,7 @@ fn write_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails
     let lists = details.key_exchange.kex_init().map(algorithms).unwrap_or_default();
     let output: Vec<_> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     let lists_text: String = lists.iter().map(|(key, list)| list_text(key, list)).collect();
-    let output = output.join("; ") + &lists_text;
+    let output = output.join("; ") + &lists_text + &host_keys::text(details);
     markup.open("script", &[("id", "portmuster"), ("output", &output)]);
     for (key, value) in &fields {
         let key: Attribute<'_> = ("key", key);
@@ -297,6 +299,7 @@ fn write_script(markup: &mut Markup, outcome: &Outcome, details: &ServiceDetails
         list.iter().for_each(|name| markup.text("elem", &[], name));
         markup.close("table");
     }
+    host_keys::write(markup, details);
     markup.close("script");
 }
 

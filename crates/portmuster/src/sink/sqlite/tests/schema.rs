@@ -114,6 +114,31 @@ fn end_of_a_run_is_stored_in_a_database_of_version_2() {
 }
 
 #[test]
+fn begin_adds_the_columns_of_outcomes_that_versions_3_and_4_lack() {
+    for (version, last) in [(3, "rule"), (4, "telnet_encryption")] {
+        let old = ScratchDatabase::new();
+        old.add_run(1);
+        let position = COLUMNS.iter().position(|column| *column == last).expect("it is a column");
+        let newer = &COLUMNS[position + 1..];
+        for column in newer {
+            old.execute(&format!("ALTER TABLE outcomes DROP COLUMN {column}"));
+        }
+        old.execute(&format!("PRAGMA user_version = {version}"));
+        let stored = read_schema(&old.file());
+        assert_eq!((stored.0, stored.1), (version, COLUMNS_NOW - newer.len()));
+        assert!(read(&old.file()).is_ok());
+        let mut sink = old.begin();
+        sink.write(&samples::everything()).expect("there is room");
+        sink.checkpoint().expect("there is room");
+        drop(sink);
+        let upgraded = read_schema(&old.file());
+        assert_eq!((upgraded.0, upgraded.1), (SCHEMA_VERSION, COLUMNS_NOW));
+        let stored = old.query::<bool>("SELECT host_keys IS NOT NULL FROM outcomes ORDER BY id");
+        assert_eq!(stored, [false, true]);
+    }
+}
+
+#[test]
 fn resume_upgrades_an_older_schema() {
     let old = old_database();
     let mut sink = Sqlite::resume(old.file(), 1, 1).expect("the run exists");
@@ -174,22 +199,22 @@ fn newer_schema_is_refused_with_the_version_to_use() {
         begun.to_string()
     };
     let this = env!("CARGO_PKG_VERSION");
-    let newer = "PRAGMA user_version = 5; UPDATE runs SET version = ";
+    let newer = "PRAGMA user_version = 6; UPDATE runs SET version = ";
     assert_eq!(
         message(&format!("{newer}'7.3.0-rc.1'")),
         format!(
-            "its schema version is 5, written by portmuster 7.3.0-rc.1; this program ({this}) \
-             supports up to 4: use that version or newer, or choose another file"
+            "its schema version is 6, written by portmuster 7.3.0-rc.1; this program ({this}) \
+             supports up to 5: use that version or newer, or choose another file"
         )
     );
     let unknown = format!(
-        "its schema version is 5, written by a newer portmuster; this program ({this}) supports \
-         up to 4: use a newer version, or choose another file"
+        "its schema version is 6, written by a newer portmuster; this program ({this}) supports \
+         up to 5: use a newer version, or choose another file"
     );
     for version in ["'\u{1b}[2J'", "''", "x'ff'", "printf('%.99c', '1')"] {
         assert_eq!(message(&format!("{newer}{version}")), unknown, "{version}");
     }
-    assert_eq!(message("PRAGMA user_version = 5; DROP TABLE runs"), unknown);
+    assert_eq!(message("PRAGMA user_version = 6; DROP TABLE runs"), unknown);
 }
 
 /// The header still has the old version while the change is in the log.
@@ -197,14 +222,14 @@ fn newer_schema_is_refused_with_the_version_to_use() {
 fn newer_schema_in_the_log_is_refused() {
     let newer = old_database();
     let writer = newer.connect();
-    writer.execute_batch("PRAGMA user_version = 5").expect("the statement is valid");
+    writer.execute_batch("PRAGMA user_version = 6").expect("the statement is valid");
     assert!(schema::inspect(&newer.file()).is_ok());
     let read = read(&newer.file()).expect_err("the schema is newer");
     for error in
         [read.to_string(), prepare(&newer.file()).expect_err("the schema is newer").to_string()]
     {
         assert!(
-            error.starts_with("its schema version is 5, written by portmuster 0.1.0;"),
+            error.starts_with("its schema version is 6, written by portmuster 0.1.0;"),
             "{error}"
         );
     }

@@ -1,0 +1,317 @@
+//! `portmuster keys`: which host keys of runs have a problem, and which hosts have them.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fmt::Write,
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use portmuster::{
+    outcome::KeyType,
+    sink::{escape, shorten},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    args::{KeyFormat, Keys},
+    read_files::ReadFiles,
+    run_source::Source,
+    signals,
+    status::Status,
+    terminal::{self, Screen},
+};
+
+/// The least size of an RSA key that is not weak, in bits (NIST SP 800-131A Rev. 2 §3).
+const RSA_BITS_MIN: u32 = 2048;
+
+/// The fewest columns of the list of targets.
+const TARGETS_COLUMNS_MIN: usize = 20;
+
+/// The size of a SHA-256 hash in hexadecimal digits.
+const HEX_DIGITS: usize = 64;
+
+/// The fields of a row that are read.
+#[derive(Debug, Deserialize)]
+struct KeyedRow {
+    host: String,
+    port: u16,
+    address: Option<String>,
+    #[serde(default)]
+    host_keys: Vec<RowKey>,
+}
+
+/// A host key of a row.
+#[derive(Debug, Deserialize)]
+struct RowKey {
+    #[serde(rename = "type")]
+    key_type: String,
+    bits: u32,
+    sha256: String,
+    proven: bool,
+}
+
+/// A key, and where it was found.
+#[derive(Debug)]
+struct KeyUse {
+    key_type: String,
+    bits: u32,
+    is_proven: bool,
+    /// The addresses of servers that have proven to have it, or their names if those are unknown.
+    hosts: BTreeSet<String>,
+    targets: BTreeSet<String>,
+}
+
+/// A line of JSON.
+#[derive(Debug, Serialize)]
+struct KeyLine<'a> {
+    schema: u32,
+    sha256: &'a str,
+    #[serde(rename = "type")]
+    key_type: &'a str,
+    bits: u32,
+    problems: &'a [&'static str],
+    hosts: usize,
+    targets: &'a BTreeSet<String>,
+}
+
+/// Reads runs and prints the host keys that have a problem.
+///
+/// # Errors
+/// A run or a file can't be read.
+pub(crate) fn run(keys: &Keys) -> anyhow::Result<Status> {
+    let sources = keys.runs.iter().map(|run| Source::parse(run));
+    let sources = sources.collect::<anyhow::Result<Vec<_>>>()?;
+    if sources.iter().filter(|source| source.is_stdin()).count() > 1 {
+        bail!("only one run can be read from stdin: name files for the others");
+    }
+    let mut reads = ReadFiles::default();
+    for source in &sources {
+        reads.add(source.path(), "a run");
+    }
+    reads.refuse_stdout()?;
+    let databases = sources.iter().filter(|source| source.is_database());
+    signals::exit_on_truncated_mapping(databases.map(Source::path));
+    let bad = read_fingerprints(&keys.bad)?;
+    let mut uses = HashMap::new();
+    for source in &sources {
+        source.read_lines(false, |_, line| add_row(&mut uses, line))?;
+    }
+    if uses.is_empty() {
+        terminal::note("the runs have no host keys: check with --host-keys first or all");
+    }
+    Ok(print(keys, &uses, &bad))
+}
+
+/// Reads the fingerprints in files, in the form that rows have.
+fn read_fingerprints(files: &[PathBuf]) -> anyhow::Result<HashSet<String>> {
+    let mut all = HashSet::new();
+    for path in files {
+        let text = fs::read_to_string(path);
+        let text = text.with_context(|| format!("reading fingerprints in {}", path.display()))?;
+        for (index, line) in text.lines().enumerate() {
+            let Some(word) = line.split_whitespace().next().filter(|it| !it.starts_with('#'))
+            else {
+                continue;
+            };
+            let fingerprint = fingerprint(word).with_context(|| {
+                format!(
+                    "line {} of {}: {:?} is no fingerprint: expected SHA256: and base64, or 64 \
+                     hexadecimal digits",
+                    index + 1,
+                    path.display(),
+                    shorten(word, 70)
+                )
+            })?;
+            all.insert(fingerprint);
+        }
+    }
+    Ok(all)
+}
+
+/// Returns a fingerprint in the form that rows have.
+fn fingerprint(word: &str) -> Option<String> {
+    if word.starts_with("SHA256:") {
+        return Some(word.trim_end_matches('=').to_owned());
+    }
+    let digits = word.as_bytes();
+    let is_hex = digits.len() == HEX_DIGITS && digits.iter().all(u8::is_ascii_hexdigit);
+    let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    let hash: Option<Vec<_>> = digits.chunks(2).map(byte).collect();
+    let hash = hash.filter(|_| is_hex)?.try_into().ok()?;
+    Some(portmuster::outcome::key_fingerprint(&hash))
+}
+
+/// Adds the host keys of a row.
+fn add_row(uses: &mut HashMap<String, KeyUse>, line: &[u8]) -> anyhow::Result<()> {
+    if line.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    let row: KeyedRow =
+        serde_json::from_slice(line).context("not a row as portmuster check -o jsonl writes it")?;
+    let KeyedRow { host, port, address, host_keys } = row;
+    let name = escape(host.as_bytes());
+    let target =
+        if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
+    for RowKey { key_type, bits, sha256, proven } in host_keys {
+        let new = || KeyUse {
+            key_type: escape(key_type.as_bytes()),
+            bits,
+            is_proven: false,
+            hosts: BTreeSet::new(),
+            targets: BTreeSet::new(),
+        };
+        let found = uses.entry(escape(sha256.as_bytes())).or_insert_with(new);
+        found.targets.insert(target.clone());
+        if proven {
+            found.is_proven = true;
+            found.hosts.insert(address.as_ref().unwrap_or(&host).clone());
+        }
+    }
+    Ok(())
+}
+
+impl KeyUse {
+    /// Returns the problems of the key, in the order of the help.
+    fn problems(&self, is_bad: bool) -> Vec<&'static str> {
+        let is_short = self.key_type == KeyType::Rsa.name() && self.bits < RSA_BITS_MIN;
+        let all = [
+            ("shared", self.hosts.len() > 1),
+            ("weak", self.key_type == KeyType::Dss.name() || is_short),
+            ("bad", is_bad),
+            ("unproven", !self.is_proven),
+        ];
+        all.into_iter().filter_map(|(problem, has)| has.then_some(problem)).collect()
+    }
+}
+
+/// Prints the keys, those of most hosts first.
+fn print(keys: &Keys, uses: &HashMap<String, KeyUse>, bad: &HashSet<String>) -> Status {
+    let mut lines: Vec<_> = uses
+        .iter()
+        .map(|(sha256, found)| (sha256, found, found.problems(bad.contains(sha256))))
+        .collect();
+    let has_problems = lines.iter().any(|(.., problems)| !problems.is_empty());
+    lines.retain(|(.., problems)| keys.all || !problems.is_empty());
+    lines.sort_by(|(sha256, one, _), (other_sha256, other, _)| {
+        other.targets.len().cmp(&one.targets.len()).then(sha256.cmp(other_sha256))
+    });
+    let text = match keys.output {
+        KeyFormat::Table => table(&lines, Screen::stdout().width),
+        KeyFormat::Jsonl => {
+            lines.iter().map(|(sha256, found, problems)| json(sha256, found, problems)).collect()
+        }
+    };
+    let status = if has_problems { Status::Finding } else { Status::Complete };
+    let mut output = io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Ok(()) => status,
+        Err(error) => terminal::status_of(Err(error)),
+    }
+}
+
+fn json(sha256: &str, found: &KeyUse, problems: &[&'static str]) -> String {
+    let KeyUse { key_type, bits, hosts, targets, .. } = found;
+    let (bits, hosts) = (*bits, hosts.len());
+    let line = KeyLine { schema: 1, sha256, key_type, bits, problems, hosts, targets };
+    serde_json::to_string(&line).expect("texts and numbers are JSON") + "\n"
+}
+
+/// Returns the table, with the lists of targets shortened to the width of the terminal.
+fn table(lines: &[(&String, &KeyUse, Vec<&'static str>)], width: Option<usize>) -> String {
+    let mut text = String::new();
+    if lines.is_empty() {
+        return text;
+    }
+    let types = lines.iter().map(|(_, found, _)| found.key_type.len()).max().unwrap_or_default();
+    let problem_text = |problems: &[&str]| problems.join(",");
+    let problems = lines.iter().map(|(.., it)| problem_text(it).len()).max().unwrap_or_default();
+    let problems = problems.max("PROBLEMS".len());
+    // A String accepts every write.
+    let _ = writeln!(
+        text,
+        "{:<50}  {:<types$}  {:>5}  {:>5}  {:<problems$}  TARGETS",
+        "KEY", "TYPE", "BITS", "HOSTS", "PROBLEMS"
+    );
+    for (sha256, found, names) in lines {
+        let KeyUse { key_type, bits, hosts, targets, .. } = found;
+        let start = format!(
+            "{sha256:<50}  {key_type:<types$}  {bits:>5}  {:>5}  {:<problems$}  ",
+            hosts.len(),
+            problem_text(names)
+        );
+        let targets = targets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(start.len()));
+        let targets = shorten(&targets, room.max(TARGETS_COLUMNS_MIN));
+        let _ = writeln!(text, "{start}{targets}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uses(rows: &[(&str, u16, &str, u32, bool)]) -> HashMap<String, KeyUse> {
+        let mut uses = HashMap::new();
+        for (host, port, key_type, bits, proven) in rows {
+            let row = serde_json::json!({
+                "host": host, "port": port, "address": host,
+                "host_keys": [{ "type": key_type, "bits": bits, "sha256": "SHA256:a", "proven": proven }]
+            });
+            add_row(&mut uses, row.to_string().as_bytes()).expect("it is a row");
+        }
+        uses
+    }
+
+    fn problems(rows: &[(&str, u16, &str, u32, bool)]) -> Vec<&'static str> {
+        uses(rows)["SHA256:a"].problems(false)
+    }
+
+    #[test]
+    fn key_is_shared_by_hosts_and_not_by_ports_or_without_proof() {
+        let ed = "ssh-ed25519";
+        let one = ("10.0.0.5", 22, ed, 256, true);
+        assert_eq!(problems(&[one, ("10.0.0.5", 2222, ed, 256, true)]), [""; 0]);
+        assert_eq!(problems(&[one, ("10.0.0.6", 22, ed, 256, true)]), ["shared"]);
+        assert_eq!(problems(&[one, ("10.0.0.6", 22, ed, 256, false)]), [""; 0]);
+        assert_eq!(problems(&[("10.0.0.6", 22, ed, 256, false)]), ["unproven"]);
+    }
+
+    #[test]
+    fn short_rsa_and_dsa_keys_are_weak() {
+        let weak = |key_type, bits| problems(&[("10.0.0.5", 22, key_type, bits, true)]);
+        assert_eq!(weak("ssh-rsa", 2047), ["weak"]);
+        assert_eq!(weak("ssh-rsa", 2048), [""; 0]);
+        assert_eq!(weak("ssh-dss", 1024), ["weak"]);
+        assert_eq!(weak("ecdsa-sha2-nistp256", 256), [""; 0]);
+    }
+
+    #[test]
+    fn fingerprints_are_read_in_both_forms() {
+        let base64 = "SHA256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0";
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint(hex).as_deref(), Some(base64));
+        assert_eq!(fingerprint(base64).as_deref(), Some(base64));
+        for wrong in ["", "MD5:00", &hex[1..], "SHA1:x"] {
+            assert_eq!(fingerprint(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn table_lists_keys_with_their_targets() {
+        let uses =
+            uses(&[("10.0.0.5", 22, "ssh-rsa", 1024, true), ("::1", 22, "ssh-rsa", 1024, true)]);
+        let found = &uses["SHA256:a"];
+        let key = "SHA256:a".to_owned();
+        let text = table(&[(&key, found, found.problems(true))], Some(200));
+        let line = text.lines().nth(1).expect("a line for the key");
+        let words: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(
+            words,
+            ["SHA256:a", "ssh-rsa", "1024", "2", "shared,weak,bad", "10.0.0.5:22,", "[::1]:22"]
+        );
+    }
+}
