@@ -20,8 +20,9 @@ pub(super) enum GreetingStep {
 /// Whether later bytes contradict the protocol that the first bytes identify.
 #[derive(Debug, Default)]
 struct Contradictions {
-    /// A telnet command was received.
-    command: bool,
+    /// The number of bytes up to the latest command that only telnet has, after the first bytes of another
+    /// protocol or in binary data; 0: there was none.
+    command: usize,
     /// An ssh identification line was received.
     identification: bool,
 }
@@ -94,14 +95,19 @@ impl Greeting {
                 }
             }
             telnet::TelnetEvent::Incomplete => {}
-            telnet::TelnetEvent::Command { .. } if self.is_binary || self.is_echo() => {}
+            telnet::TelnetEvent::Command { .. } if self.is_echo() => {}
+            telnet::TelnetEvent::Command { proof, .. } if self.is_binary => {
+                if proof == telnet::Proof::Conclusive {
+                    self.contradictions.command = self.seen;
+                }
+            }
             telnet::TelnetEvent::Command { reply, proof } => {
                 // After the first bytes of another protocol, it may belong to that protocol.
                 if self.proof < proof {
-                    let is_named = self.is_named();
-                    self.contradictions.command |= is_named && proof == telnet::Proof::Conclusive;
-                    if !is_named {
+                    if !self.is_named() {
                         self.proof = proof;
+                    } else if proof == telnet::Proof::Conclusive {
+                        self.contradictions.command = self.seen;
                     }
                 }
                 if self.is_telnet() {
@@ -287,16 +293,55 @@ impl Greeting {
             let is_negotiated = self.proof == telnet::Proof::Weak && self.raw[0] == telnet::IAC;
             if is_negotiated { plain::name(self.screen.text()) } else { None }
         })?;
-        // Letters of national code pages look like telnet commands.
-        let has_command = self.contradictions.command && !self.has_non_ascii;
-        let is_contradicted = self.contradictions.identification || has_command && !self.is_binary;
+        let is_contradicted = self.contradictions.identification || self.has_commands_after(name);
         (!is_contradicted && !self.is_interactive(name, is_open)).then_some(name)
+    }
+
+    /// Returns the bytes after the messages of this protocol, among the first.
+    fn after(&self, name: &str) -> &[u8] {
+        self.raw.get(plain::messages_length(name, &self.raw, self.seen)..).unwrap_or_default()
+    }
+
+    /// Returns whether commands that only telnet has follow the messages of this protocol.
+    fn has_commands_after(&self, name: &str) -> bool {
+        let mut commands = telnet::Negotiation::default();
+        if !self.sent.is_empty() {
+            commands.note_echo_request();
+        }
+        let (mut count, mut has_letters) = (0, false);
+        for &byte in self.after(name) {
+            match commands.receive(byte) {
+                telnet::TelnetEvent::Text(text) => has_letters |= !text.is_ascii(),
+                telnet::TelnetEvent::Command { proof: telnet::Proof::Conclusive, .. } => count += 1,
+                telnet::TelnetEvent::Command { .. } | telnet::TelnetEvent::Incomplete => {}
+            }
+        }
+        let messages = plain::messages_length(name, &self.raw, self.seen);
+        count += usize::from(self.contradictions.command > messages.max(self.raw.len()));
+        // Two letters of a national code page may look like a command.
+        count > usize::from(has_letters)
+    }
+
+    /// Returns the rule of the prompt at the end of what follows the messages of this protocol, if there is
+    /// one.
+    fn prompt_after(&self, name: &str) -> Option<Rule> {
+        if !self.is_binary || self.seen > self.raw.len() {
+            return prompt::rule(&self.screen);
+        }
+        let mut screen = screen::Screen::default();
+        let mut commands = telnet::Negotiation::default();
+        for &byte in self.after(name) {
+            if let telnet::TelnetEvent::Text(text) = commands.receive(byte) {
+                screen.push(text);
+            }
+        }
+        prompt::rule(&screen)
     }
 
     /// Returns whether a text that looks like this protocol ends like that of an interactive server. If
     /// the form of the text is nearly all that identifies the protocol, mentioning a login counts, too.
     fn is_interactive(&self, name: &str, is_open: bool) -> bool {
-        let rule = if self.is_binary { None } else { prompt::rule(&self.screen) };
+        let rule = self.prompt_after(name);
         if plain::is_fixed(&self.raw) {
             // A page may end with any words, but its server then closes the connection, or the page
             // ends with a tag.

@@ -10,6 +10,7 @@ use self::patterns::{Pattern, starts_with_any};
 
 mod binary;
 mod meanings;
+mod messages;
 mod patterns;
 mod replies;
 mod text;
@@ -23,6 +24,13 @@ pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
     in_table(&binary::PROTOCOLS, bytes)
         .or_else(|| in_table(&text::PROTOCOLS, text))
         .or_else(|| replies::name(text))
+}
+
+/// Returns how many of the first bytes are complete messages of a named protocol, of `received` in all, of
+/// which `bytes` are the first. Messages may contain any bytes. 0: they have no lengths, or the first one is
+/// incomplete.
+pub(super) fn messages_length(name: &str, bytes: &[u8], received: usize) -> usize {
+    messages::length(name, bytes, received)
 }
 
 /// Returns whether the name says little more than the form of the first bytes.

@@ -4,7 +4,7 @@ use super::{
     EMPTY_LINE, Probe, ProbeState, ProbeStep,
     judgement::{EndOfInput, Judgement},
     limits::{BANNER_MAX, BYTES_MAX, LINES_MAX, WRITTEN_MAX},
-    samples, ssh,
+    samples, ssh, transcripts,
 };
 use crate::{
     config::Probing,
@@ -95,6 +95,61 @@ fn status_or_page_that_an_open_prompt_follows_has_no_protocol_name() {
             assert_eq!(judged(page, EndOfInput::Quiet), Service::Other, "{start} {page}");
         }
     }
+}
+
+/// Whatever the greeting of a server is, a telnet client that reaches it shows what follows.
+#[test]
+fn telnet_after_the_greeting_of_another_protocol_contradicts_it() {
+    let transcripts = transcripts::all();
+    let others: Vec<_> = transcripts.iter().filter(|it| it.is_of_another_protocol()).collect();
+    assert!(others.len() >= 15, "{}", others.len());
+    for transcript in others {
+        let greeting = transcript.bytes();
+        for telnet in [&b"\xff\xfb\x01\xff\xfd\x18"[..], b"\xff\xfd\x18\xff\xfd\x20\r\n\r\nlogin: "]
+        {
+            let all = [&greeting, telnet].concat();
+            let service = judged_in(&[&all], EndOfInput::Quiet).service;
+            assert_ne!(service, Service::Other, "{}", all.escape_ascii());
+        }
+    }
+    for greeting in [
+        &b"\x01rlogind: Permission denied.\r\n"[..],
+        b"\x01Permission denied.\n",
+        b"ERROR\nmessage:no\n\nbody\0\0",
+        b"\x15\x03\x03\0\x02\x02\n",
+        b"\0\x16\x0b\0\0\0\x06\0No protocol specified\n\0\0",
+        b"AMQP\0\0\x09\x01",
+        b"\x06\0\0\0\xff\x6a\x04x!y",
+    ] {
+        let closed = service(greeting, EndOfInput::Closed);
+        assert_eq!(closed, Service::Other, "{}", greeting.escape_ascii());
+        for telnet in [&b"\xff\xfb\x01"[..], b"\xff\xfb\x01login: ", b"\r\nlogin: ", b"\r\nrouter>"]
+        {
+            let all = [greeting, telnet].concat();
+            assert!(!is_pass(service(&all, EndOfInput::Quiet)), "{}", all.escape_ascii());
+        }
+    }
+}
+
+/// Returns whether a telnet gate passes the service.
+fn is_pass(service: Service) -> bool {
+    matches!(service, Service::Other | Service::Ssh)
+}
+
+#[test]
+fn bytes_of_a_complete_message_are_no_telnet() {
+    let message = b"login \xff\xfb!\xff\xfd# login: ";
+    let announced = u8::try_from(message.len() + 3).expect("it is short");
+    let mysql = [&[announced, 0, 0, 0, 0xff, 0x6a, 4][..], message].concat();
+    assert_eq!(service(&mysql, EndOfInput::Closed), Service::Other);
+    assert_eq!(service(&mysql[..mysql.len() - 1], EndOfInput::Closed), Service::Unknown);
+    // A message that is longer than what is stored of it.
+    let mut tls = [&b"\x16\x03\x03\x10\0\x02"[..], &[0x61; 0x0fff]].concat();
+    tls[3000..3006].copy_from_slice(b"\xff\xfb\x01\xff\xfd\x18");
+    let judged = |bytes: &[u8]| judged_in(&[bytes], EndOfInput::Quiet).service;
+    assert_eq!(judged(&tls), Service::Other);
+    tls.extend(b"\xff\xfb\x01\xff\xfd\x18");
+    assert_eq!(judged(&tls), Service::Unknown);
 }
 
 #[test]

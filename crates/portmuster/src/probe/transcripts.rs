@@ -90,6 +90,11 @@ impl Transcript {
         is_either && !is_made_to_mislead
     }
 
+    /// Returns whether the server speaks a protocol that a rule names.
+    pub(crate) fn is_of_another_protocol(&self) -> bool {
+        self.expect.service == "other"
+    }
+
     fn end(&self) -> EndOfInput {
         match self.ends {
             TranscriptEnd::Quiet => EndOfInput::Quiet,
