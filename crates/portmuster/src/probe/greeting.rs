@@ -145,16 +145,18 @@ impl Greeting {
     }
 
     /// Processes an identification line. Returns its handshake if the line alone proves ssh: after the text of
-    /// another protocol it proves ssh only together with an offer, and after binary data not even then.
+    /// another protocol, or with characters that are not allowed, it proves ssh only together with an offer,
+    /// and after binary data not even then.
     fn identified(&mut self) -> Option<ssh::Handshake> {
         let handshake = self.ssh.handshake();
         if !self.is_binary && !self.is_named_before() && handshake.is_some() {
             return handshake;
         }
-        self.contradictions.identification |= handshake.is_some();
+        let unconfirmed = self.ssh.unconfirmed_handshake();
+        self.contradictions.identification |= handshake.is_some() || unconfirmed.is_some();
         if matches!(self.unconfirmed, Unconfirmed::None)
             && !self.was_binary
-            && let Some(handshake) = self.ssh.unconfirmed_handshake()
+            && let Some(handshake) = unconfirmed
         {
             let handshake = Box::new(handshake);
             self.unconfirmed = Unconfirmed::Pending { handshake, asked: false };

@@ -93,14 +93,15 @@ impl LineBuffer {
         !self.ended && self.line.starts_with(b"SSH-")
     }
 
-    /// Returns the handshake that the line so far starts; `None` if it is not an identification.
+    /// Returns the handshake that the line so far starts; `None` if it is not an identification, or one that
+    /// RFC 4253 §4.2 does not allow.
     pub(super) fn handshake(&self) -> Option<Handshake> {
         let line = without_padding(&self.line);
-        if is_ours(line) { None } else { self.handshake_of(line.to_vec()) }
+        if is_ours(line) || !is_allowed(line) { None } else { self.handshake_of(line.to_vec()) }
     }
 
-    /// Returns the handshake after a complete line that starts like an identification of version 2, but
-    /// that RFC 4253 §4.2 does not allow, as far as the line alone decides it; `None` if there is none.
+    /// Returns the handshake after a complete line that starts like an identification of version 2, whether
+    /// RFC 4253 §4.2 allows it or not; `None` if there is none.
     pub(super) fn unconfirmed_handshake(&self) -> Option<Handshake> {
         let line = without_padding(&self.line);
         let is_echo = is_ours(line) && line != VERSION_2;
@@ -134,6 +135,19 @@ fn is_ours(line: &[u8]) -> bool {
 
     let common = line.len().min(OUR_NAME.len());
     line[..common].eq_ignore_ascii_case(&OUR_NAME[..common])
+}
+
+/// Returns whether an identification names software, and has only characters that RFC 4253 §4.2 allows or
+/// letters of other character sets. In doubt it has not: 0x80 to 0x9f are letters of some code pages and
+/// control characters of terminals.
+fn is_allowed(line: &[u8]) -> bool {
+    let has_software =
+        protocol(line).is_some_and(|(_, software)| !matches!(software, [] | [b' ', ..]));
+    let is_text = match str::from_utf8(line) {
+        Ok(text) => !text.chars().any(char::is_control),
+        Err(_) => line.iter().all(|&byte| matches!(byte, b' '..=b'~' | 0xa0..)),
+    };
+    has_software && is_text
 }
 
 /// Returns the line without its end, and without the NULs and spaces with which some servers written

@@ -247,6 +247,17 @@ fn identification_that_the_rfc_does_not_allow_is_ssh_if_a_kex_init_follows() {
         b"SSH-2.0-\x7f\r\n",
         b"SSH-2.0-Open\x7fSSH_9 \x01\r\n",
         b"a notice\r\nSSH-1.99-\x02\n",
+        b"SSH-1.99-\r\n",
+        b"SSH-2.0- \r\n",
+        b"SSH-2.0- a comment\r\n",
+        b"SSH-2.0-OpenSSH\x07\r\n",
+        b"SSH-2.0-\x08OpenSSH\r\n",
+        b"SSH-2.0-Open\tSSH\r\n",
+        b"SSH-2.0-Open\x0bSSH\x0c\r\n",
+        b"SSH-2.0-Open\rSSH\r\n",
+        b"SSH-2.0-\x1b[2JOpenSSH\r\n",
+        b"SSH-2.0-\x9b2JOpenSSH\r\n",
+        b"SSH-2.0-\xc2\x9b2JOpenSSH\r\n",
     ] {
         let all = [line, &packet].concat();
         assert_eq!(judged(&all, EndOfInput::Quiet).service, Service::Ssh, "{line:?}");
