@@ -38,11 +38,11 @@ impl Patterns {
     /// valid, but all of them together are too large.
     pub(super) fn compile(texts: Vec<String>) -> Result<Self, (Option<usize>, String)> {
         let regexes = texts.iter().enumerate().map(|(index, text)| {
-            let regex = regex(text).map_err(|error| (Some(index), error.to_string()))?;
+            let regex = regex(text).map_err(|error| (Some(index), reason(&error)))?;
             Ok(OnceLock::from(regex))
         });
         let regexes = regexes.collect::<Result<_, _>>()?;
-        let set = set(&texts).map_err(|error| (None, error.to_string()))?;
+        let set = set(&texts).map_err(|error| (None, reason(&error)))?;
         Ok(Self { texts, set: OnceLock::from(set), regexes })
     }
 
@@ -58,6 +58,13 @@ impl Patterns {
         let regex = self.regexes[index].get_or_init(|| regex(&self.texts[index]).expect(VALID));
         Some((index, regex.captures(banner)?))
     }
+}
+
+/// Returns what is wrong, in one line: the crate draws the place of a syntax error in the lines before it.
+fn reason(error: &regex::Error) -> String {
+    let message = error.to_string();
+    let last = message.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 fn regex(text: &str) -> Result<Regex, regex::Error> {

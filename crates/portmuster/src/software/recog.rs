@@ -22,7 +22,7 @@ use super::{
     patterns::Patterns,
     statement::{FingerprintTable, Statement},
 };
-use crate::fingerprint::Fingerprint as Digest;
+use crate::{fingerprint::Fingerprint as Digest, sink::shorten};
 
 mod params;
 
@@ -32,6 +32,8 @@ const FILE_MAX: u64 = 8 << 20;
 const FINGERPRINTS_MAX: usize = 10_000;
 /// Limit of the files of a folder. Recog has 50.
 const FILES_MAX: usize = 1_000;
+/// Limit of the length of a pattern in an error, in columns.
+const PATTERN_COLUMNS: usize = 60;
 /// Limit of the length of a description in the name of a fingerprint, in characters.
 const DESCRIPTION_MAX: usize = 120;
 
@@ -185,7 +187,11 @@ impl RecogList {
                 return RecogError { path: folder.to_owned(), kind };
             };
             let (path, RecogFingerprint { line, .. }) = &self.0[index];
-            let why = format!("the pattern is not valid: {why}");
+            let translated = &self.0[index].1.pattern;
+            // The flags at the start are not in the file.
+            let pattern = translated.split_once(')').map_or(&**translated, |(_, pattern)| pattern);
+            let pattern = shorten(pattern, PATTERN_COLUMNS);
+            let why = format!("the pattern {pattern} is not valid: {why}");
             let kind = RecogErrorKind::Invalid { line: Some(*line), why };
             RecogError { path: path.clone(), kind }
         })?;
@@ -226,6 +232,7 @@ fn parse(text: &str) -> Result<Option<(BannerKind, Vec<RecogFingerprint>)>, Pars
             return Err(file.error(why));
         }
     }
+    file.expect_end()?;
     Ok(Some((kind, fingerprints)))
 }
 
@@ -236,7 +243,30 @@ struct FileReader<'a> {
 
 impl<'a> FileReader<'a> {
     fn next(&mut self) -> Result<Event<'a>, ParseError> {
-        self.reader.read_event().map_err(|error| self.error(format!("broken XML: {error}")))
+        let event = self.reader.read_event();
+        let event = event.map_err(|error| self.broken(&error))?;
+        if let Event::Start(element) | Event::Empty(element) = &event {
+            for attribute in element.attributes() {
+                attribute.map_err(|error| self.broken(&error))?;
+            }
+        }
+        Ok(event)
+    }
+
+    /// Reads what follows the root element: only comments, instructions and white space may.
+    fn expect_end(&mut self) -> Result<(), ParseError> {
+        loop {
+            match self.next()? {
+                Event::Eof => return Ok(()),
+                Event::Comment(_) | Event::PI(_) => {}
+                Event::Text(text) if text.trim_ascii().is_empty() => {}
+                _ => return Err(self.error("broken XML: something follows the fingerprints")),
+            }
+        }
+    }
+
+    fn broken(&self, error: &dyn fmt::Display) -> ParseError {
+        self.error(format!("broken XML: {error}"))
     }
 
     fn error(&self, why: impl Into<String>) -> ParseError {
@@ -316,11 +346,10 @@ impl<'a> FileReader<'a> {
         element: &BytesStart<'_>,
         name: &str,
     ) -> Result<Option<String>, ParseError> {
-        let broken = |error: &dyn fmt::Display| self.error(format!("broken XML: {error}"));
-        let found = element.try_get_attribute(name).map_err(|error| broken(&error))?;
+        let found = element.try_get_attribute(name).map_err(|error| self.broken(&error))?;
         let Some(found) = found else { return Ok(None) };
         let value =
-            found.normalized_value(XmlVersion::Implicit1_0).map_err(|error| broken(&error))?;
+            found.normalized_value(XmlVersion::Implicit1_0).map_err(|error| self.broken(&error))?;
         Ok(Some(value.into_owned()))
     }
 

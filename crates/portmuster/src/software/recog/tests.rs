@@ -79,7 +79,20 @@ fn broken_files_are_refused_with_file_line_and_reason() {
     let cases = [
         (
             "<fingerprint pattern=\"(\">\n</fingerprint>",
-            "DIR/a.xml, line 3: the pattern is not valid",
+            "DIR/a.xml, line 3: the pattern ( is not valid: unclosed group",
+        ),
+        (
+            r#"<fingerprint pattern="^\p{L}+"></fingerprint>"#,
+            r"DIR/a.xml, line 3: the pattern ^\p{L}+ is not valid: Unicode not allowed here",
+        ),
+        ("<fingerprint pattern=\"a\" other=b></fingerprint>", "DIR/a.xml, line 3: broken XML: "),
+        (
+            "</fingerprints>\n<more/>",
+            "DIR/a.xml, line 4: broken XML: something follows the fingerprints",
+        ),
+        (
+            "</fingerprints> and more",
+            "DIR/a.xml, line 4: broken XML: something follows the fingerprints",
         ),
         ("<fingerprint>", "DIR/a.xml, line 3: a fingerprint has no pattern"),
         ("<fingerprint pattern=\"a\"></x>", "DIR/a.xml, line 3: broken XML: "),
