@@ -188,8 +188,12 @@ impl Behaviour {
             Self::EndlessLines => hostile::endless_lines(Duration::ZERO),
             Self::LateEndlessLines(time) => hostile::endless_lines(time),
             Self::Garbage => vec![send_owned(hostile::garbage()), Step::Close],
-            Self::EscapeGreeting => vec![send(hostile::ESCAPE_GREETING)],
-            Self::UnicodeGreeting => vec![send(hostile::UNICODE_GREETING)],
+            Self::EscapeGreeting => {
+                ssh::with_kexinit(send(hostile::ESCAPE_GREETING), &kexinit::OPENSSH)
+            }
+            Self::UnicodeGreeting => {
+                ssh::with_kexinit(send(hostile::UNICODE_GREETING), &kexinit::OPENSSH)
+            }
             Self::SshBadKexInit(defect) => ssh::bad_kexinit(defect),
             Self::TelnetRepeats => telnet::repeating(),
             Self::TelnetToggles => telnet::toggling(),

@@ -247,14 +247,14 @@ const FIXTURES: &[Fixture] = &[
         Behaviour::EscapeGreeting,
         FixtureKind::Hostile,
         "terminal escape sequences in an ssh greeting",
-        "unknown",
+        "ssh",
     ),
     open_port(
         "unicode",
         Behaviour::UnicodeGreeting,
         FixtureKind::Hostile,
         "invisible and reversed text in an ssh greeting",
-        "unknown",
+        "ssh",
     ),
 ];
 

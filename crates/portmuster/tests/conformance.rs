@@ -149,9 +149,6 @@ fn simulated(behaviour: Behaviour) -> ServerBehaviour {
         Behaviour::SshBareLf => accepts(sends(&[(0, b"SSH-2.0-x\n")])),
         Behaviour::SshOld => accepts(sends(&[(0, b"SSH-1.5-x\n")])),
         Behaviour::SshBoth => accepts(sends(&[(0, b"SSH-1.99-x\n")])),
-        Behaviour::EscapeGreeting | Behaviour::UnicodeGreeting => {
-            accepts(sends(&[(0, b"SSH-2.0-x\x1b[2J\r\n")]))
-        }
         _ => accepts(sends(&[(0, b"SSH-2.0-x\r\n")])),
     }
 }

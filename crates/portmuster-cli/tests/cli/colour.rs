@@ -17,17 +17,10 @@ fn servers() -> [Server; 3] {
     [Behaviour::Telnet, Behaviour::EscapeGreeting, Behaviour::UnicodeGreeting].map(start)
 }
 
-/// Option for a check that ends with the greeting, because the servers send nothing after it.
-const GREETING_ONLY: &str = "--no-kex";
-
 fn check_with(environment: &[(&str, &str)], color: &str) -> Ended {
     let servers = servers();
     let mut command = program();
-    command.arg("check").args(servers.each_ref().map(target)).args([
-        GREETING_ONLY,
-        "--color",
-        color,
-    ]);
+    command.arg("check").args(servers.each_ref().map(target)).args(["--color", color]);
     run(command.envs(environment.iter().copied()))
 }
 
@@ -85,9 +78,7 @@ fn terminal_gets_colours_unless_dumb_or_no_color() {
     let servers = servers();
     let targets = servers.each_ref().map(target);
     let shown = |environment: &[(&str, &str)]| {
-        let arguments = ["check", "--quiet", GREETING_ONLY]
-            .into_iter()
-            .chain(targets.iter().map(String::as_str));
+        let arguments = ["check", "--quiet"].into_iter().chain(targets.iter().map(String::as_str));
         terminal::shown(arguments, environment)
     };
     assert_painted(&shown(&[("TERM", "xterm")]));

@@ -99,7 +99,7 @@ fn services() -> String {
 fn json_lines_keep_remote_bytes_and_escape_them() {
     let (bytes, unicode) = (start(Behaviour::EscapeGreeting), start(Behaviour::UnicodeGreeting));
     let targets = [target(&bytes), target(&unicode)];
-    let ended = check([&targets[0], &targets[1], "--no-kex", "-o=jsonl", "--color=never"]);
+    let ended = check([&targets[0], &targets[1], "-o=jsonl", "--color=never"]);
     assert_escaped(&ended.stdout);
     let rows = ended.rows();
     let row = |port| rows.iter().find(|row| row.port == port).expect("it has a row");
