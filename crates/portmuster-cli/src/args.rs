@@ -143,9 +143,13 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Returns whether the command takes targets as arguments.
-    pub(crate) fn has_targets(&self) -> bool {
-        matches!(self, Self::Check(_) | Self::Explain(_) | Self::Compare(_))
+    /// Returns whether the command takes targets or files as arguments, which any mistaken word can be
+    /// taken for.
+    pub(crate) fn takes_any_word(&self) -> bool {
+        matches!(
+            self,
+            Self::Check(_) | Self::Explain(_) | Self::Compare(_) | Self::Diff(_) | Self::Report(_)
+        )
     }
 }
 

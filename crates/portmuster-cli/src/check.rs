@@ -26,7 +26,7 @@ use crate::{
     reserved::refuse_reserved,
     signals::{self, Interrupted},
     status::Status,
-    summary::{self, Found, SoftwareCounts},
+    summary::{self, Found, SoftwareCounts, UncheckedReasons},
     terminal, warnings, workers,
 };
 
@@ -150,8 +150,18 @@ fn check_targets(
     let (input, interrupted) = (&read, &interrupted);
     // The journal has no software.
     let software = (before == 0).then(SoftwareCounts::default);
-    let collector =
-        Collector { outcomes, outputs, progress, input, gates, software, journaled, interrupted };
+    let unchecked = UncheckedReasons::default();
+    let collector = Collector {
+        outcomes,
+        outputs,
+        progress,
+        input,
+        gates,
+        software,
+        unchecked,
+        journaled,
+        interrupted,
+    };
     let collected = collector.run();
     progress.finish();
     interrupted.wait_for_message();
@@ -198,7 +208,8 @@ fn finish(
         return status.min(write_closing(closing, &totals, None, (status, is_stopped)));
     }
     if !check.quiet {
-        print_summary(check, input, &totals, &collected.workers, collected.software.as_ref());
+        let counts = (collected.software.as_ref(), &collected.unchecked);
+        print_summary(check, input, &totals, &collected.workers, counts);
         if check.verbose {
             summary::print_network_losses(&collected.network_losses);
         }
@@ -218,15 +229,14 @@ fn is_all_excluded(check: &Check, has_targets: bool, totals: &RunTotals) -> bool
     left == 0 && (is_input_excluded || is_run_excluded)
 }
 
-/// Prints what the run has found in all.
-///
-/// `software` is `None` if it is not known of all ssh servers.
+/// Prints what the run has found in all: the software of all ssh servers, if it is known, and why targets
+/// were not checked.
 fn print_summary(
     check: &Check,
     input: &ReadInput,
     totals: &RunTotals,
     workers: &WorkersReport,
-    software: Option<&SoftwareCounts>,
+    (software, unchecked): (Option<&SoftwareCounts>, &UncheckedReasons),
 ) {
     let RunTotals { account, skipped, .. } = totals;
     let shard = check.selection.shard;
@@ -245,6 +255,7 @@ fn print_summary(
         skipped: *skipped,
         lines_skipped: input.bad_lines.skipped(),
         software,
+        unchecked,
     };
     found.print();
     if let Some(max_missed) = check.max_missed() {

@@ -17,7 +17,7 @@ use crate::{
     output::{Outputs, WriteError},
     progress::Progress,
     signals::Interrupted,
-    summary::{self, SoftwareCounts},
+    summary::{self, SoftwareCounts, UncheckedReasons},
 };
 
 /// Number of rows after which outputs are flushed and progress is shown, unless a pause comes
@@ -37,6 +37,8 @@ pub(crate) struct Collector<'a> {
     pub(crate) gates: Option<Gates>,
     /// `None`: the run resumes another, and its software is not counted.
     pub(crate) software: Option<SoftwareCounts>,
+    /// Why targets were not checked, in this process.
+    pub(crate) unchecked: UncheckedReasons,
     /// `None`: the run has no journal.
     pub(crate) journaled: Option<JournaledRun>,
     pub(crate) interrupted: &'a Interrupted,
@@ -55,6 +57,8 @@ pub(crate) struct Collected {
     pub(crate) gates: Option<Gates>,
     /// The software of all ssh servers; `None`: it is not known of all of them.
     pub(crate) software: Option<SoftwareCounts>,
+    /// Why targets were not checked, in this process.
+    pub(crate) unchecked: UncheckedReasons,
     /// The attempts and failures of the workers.
     pub(crate) workers: WorkersReport,
     /// The loss on the way to each network, in this process.
@@ -118,6 +122,7 @@ impl Collector<'_> {
         if let Some(software) = &mut self.software {
             software.add(outcome);
         }
+        self.unchecked.add(outcome);
         let row = self.outputs.write(outcome);
         written.and(row)
     }
@@ -182,6 +187,7 @@ impl Collector<'_> {
             is_stopped,
             gates: self.gates,
             software: self.software,
+            unchecked: self.unchecked,
             workers: self.outcomes.workers().clone(),
             network_losses: self.outcomes.network_losses().to_vec(),
             written,

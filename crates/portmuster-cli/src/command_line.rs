@@ -174,8 +174,8 @@ impl CommandLine {
         if self.command.is_some() && !self.has_targets() {
             return None;
         }
-        // To benchmarks, `-n` is the number of rounds.
-        if word == "-n" && self.command_name() == Some("compare") {
+        // To benchmarks, `-n` and `-r` are the number of rounds.
+        if ["-n", "-r"].contains(&word) && self.command_name() == Some("compare") {
             return None;
         }
         let long = word.strip_prefix("--").and_then(|long| long.split('=').next());

@@ -70,7 +70,7 @@ fn measure(compare: &Compare) -> anyhow::Result<Measuring> {
     terminal::note(format!("options of each run: {terms}"));
     let interrupted = signals::record_signals()?;
     let folder = TempDir::with_prefix("portmuster-compare-");
-    let folder = folder.context("creating a temporary folder (TMPDIR says where)")?;
+    let folder = folder.context("creating a temporary directory (TMPDIR says where)")?;
     let methods =
         if compare.methods.is_empty() { Method::ALL.to_vec() } else { compare.methods.clone() };
     let mut series: Vec<_> = methods.into_iter().map(Series::new).collect();

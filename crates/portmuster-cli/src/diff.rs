@@ -29,6 +29,9 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
         reads.add(run.path(), "a run");
     }
     reads.refuse_stdout()?;
+    if diff.old == diff.new && !diff.quiet {
+        terminal::note(of_itself(&old, &diff.old.to_string_lossy()));
+    }
     let databases = [&old, &new].into_iter().filter(|run| run.is_database());
     signals::exit_on_truncated_mapping(databases.map(Source::path));
     let (old, new) = (old.read(diff.quiet)?, new.read(diff.quiet)?);
@@ -43,6 +46,13 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
         }
         Err(error) => Ok(terminal::status_of(Err(error))),
     }
+}
+
+/// Says that a run is compared with itself, and how to name the one before if it is in the same database.
+fn of_itself(run: &Source, named: &str) -> String {
+    let earlier = (run.is_database() && !named.contains('#'))
+        .then(|| format!(": the run before it is {named}#-2"));
+    format!("{named} is compared with itself{}", earlier.unwrap_or_default())
 }
 
 /// Writes the changes that `--show` selects; returns the number of the others.

@@ -82,7 +82,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, this: Option<SelfComma
     };
     let name = iter::once("portmuster".into());
     let program = match Program::try_parse_from(name.chain(arguments.iter().cloned())) {
-        Ok(program) if program.command.has_targets() && report_mistakes(&given) => {
+        Ok(program) if program.command.takes_any_word() && report_mistakes(&given) => {
             return Status::Usage.code();
         }
         Ok(program) => program,

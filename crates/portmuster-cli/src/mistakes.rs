@@ -18,10 +18,12 @@ mod nearest;
 mod options;
 mod outputs;
 mod ports;
+mod runs;
 mod spelling;
 mod targets;
 mod values;
 mod verify;
+mod words;
 
 pub(crate) use self::verify::summary;
 
@@ -59,20 +61,38 @@ static MISTAKES: &[Mistake] = &[
     row("check 10.0.0.1 \u{2013}p 22", "check 10.0.0.1 -p 22", options::typographic_dash),
     row("-v", "--version", commands::help_or_version),
     row("check help", "check --help", commands::help_after_command),
+    row("-q check 10.0.0.1", "check -q 10.0.0.1", commands::options_before_command),
+    row("check -T 4 10.0.0.1", "check --profile fast 10.0.0.1", options::template_or_time_limit),
+    row("help -h", "--help", commands::help_of_help),
+    row("explain 10.0.0.1:22 -v", "explain 10.0.0.1:22", words::verbose_explain),
+    row("explain weak", "list findings", words::meaning_of_word),
+    row("list services -o json", "list services --json", words::output_of_list),
     row("10.0.0.1", "check 10.0.0.1", commands::missing_command),
     row("sacn 10.0.0.1", "check 10.0.0.1", commands::unknown_command),
     row("list 10.0.0.1", "check --list 10.0.0.1", commands::list_of_targets),
     row("demo 10.0.0.1", "check 10.0.0.1", commands::targets_of_demo),
     row("compare a.jsonl b.jsonl", "diff a.jsonl b.jsonl", commands::runs_of_compare),
     row("diff a.db", "diff a.db#-2 a.db#last", commands::diff_of_one),
+    row("diff --since a.jsonl b.jsonl", "diff a.jsonl b.jsonl", runs::since_of_diff),
+    row("diff a.db 1 2", "diff a.db#1 a.db#2", runs::numbers_of_diff),
+    row("diff a.jsonl b.jsonl -o out.txt", "", runs::file_of_diff),
+    row("diff a.jsonl", "", runs::later_run_missing),
+    row("report a.jsonl --html", "report a.jsonl", runs::option_of_report),
+    row("report a.jsonl out.html", "report a.jsonl -o out.html", runs::second_of_report),
+    row("report a.jsonl -o html=a.html", "report a.jsonl -o a.html", runs::output_of_report),
+    row("report a.db --since 1", "report a.db --since a.db#1", runs::number_after_since),
+    row("report 10.0.0.1", "", runs::host_for_run),
     row("check 10.0.0.1 -o out.txt --json", "check 10.0.0.1 -o jsonl=out.txt", outputs::format_and_file),
     row("diff a b --json", "diff a b -o jsonl", outputs::json_of_diff),
     row("list --services", "list services", values::option_for_argument),
     row("check -sS -iL /dev/null -oX a.xml", "check -i /dev/null -o xml=a.xml", options::foreign_option),
     row("check 10.0.0.1 -ports 22", "check 10.0.0.1 --ports 22", options::long_after_one_dash),
-    row("check 10.0.0.1 --resume a.journal", "check 10.0.0.1 --journal a.journal --resume", options::resume_without_journal),
+    row("check 10.0.0.1 --resume a.journal", "check 10.0.0.1 --journal a.journal --resume -o jsonl=FILE", options::resume_without_journal),
     row("explain 10.0.0.1 -p 22", "explain 10.0.0.1:22", ports::of_explain),
+    row("compare 10.0.0.1 --rate 5", "compare 10.0.0.1", options::check_option_of_compare),
+    row("check 10.0.0.1 --methods threads", "check 10.0.0.1 --method threads", options::methods_of_check),
     row("explain 10.0.0.1:22 --rate 5", "check 10.0.0.1:22 --rate 5", options::option_of_other_command),
+    row("check 10.0.0.1 --require telnet", "check 10.0.0.1 --forbid telnet --require-verdict", words::value_of_require),
     row("check 10.0.0.1 --prots 22", "check 10.0.0.1 --ports 22", options::misspelled_option),
     row("check 10.0.0.1 --no-such 22", "", options::unknown_option),
     row("check 10.0.0.1 --quiet=true", "check 10.0.0.1 --quiet", options::value_of_flag),
@@ -82,8 +102,16 @@ static MISTAKES: &[Mistake] = &[
     row("check 10.0.0.1 --rate 10,000", "check 10.0.0.1 --rate 10000", values::number),
     row("check 10.0.0.1 --shard 1:4", "check 10.0.0.1 --shard 1/4", values::shard),
     row("check 10.0.0.1 --show ssh telnet", "check 10.0.0.1 --show ssh,telnet", values::value_after_value),
+    row("check 10.0.0.1 --forbid ssh2", "", values::version_2),
     row("check 10.0.0.1 --order shufled", "check 10.0.0.1 --order shuffled", values::misspelled_value),
     row("list service", "list services", values::misspelled_argument),
+    row("check 10.0.0.1 --rate -1", "", words::negative),
+    row("check p 22 10.0.0.1", "check -p 22 10.0.0.1", words::option_without_dash),
+    row("check -p 10.0.0.1 22", "check -p 22 10.0.0.1", words::target_as_ports),
+    row("check 10.0.0.1 --labels web", "check 10.0.0.1", words::value_of_labels),
+    row("check 10.0.0.1 --force", "check 10.0.0.1", words::needless_force),
+    row("check 10.0.0.1 --threads 9", "check 10.0.0.1 --in-flight 9", words::threads),
+    row("check //10.0.0.1", "check 10.0.0.1", words::slashes),
     row("check 10.0.0.1 -o json=a.txt", "check 10.0.0.1 -o jsonl=a.txt", outputs::format_name),
     row("check 10.0.0.1 -o table=a,jsonl=b", "check 10.0.0.1 -o table=a -o jsonl=b", outputs::joined_outputs),
     row("check 10.0.0.1 -o result.json", "check 10.0.0.1 -o jsonl=result.json", outputs::output_without_format),
@@ -163,9 +191,11 @@ pub(crate) fn correct(words: &[OsString]) -> Option<Correction> {
     Some(Correction { reason: reasons.join("; "), suggestion })
 }
 
-/// Finds the first mistake of the table that a command line has.
+/// Finds the first mistake that a command line has: of files first, which the table can't show.
 fn next_edit(line: &CommandLine) -> Option<Edit> {
-    MISTAKES.iter().find_map(|mistake| (mistake.find)(line))
+    words::input_and_letter(line)
+        .or_else(|| words::database_as_list(line))
+        .or_else(|| MISTAKES.iter().find_map(|mistake| (mistake.find)(line)))
 }
 
 #[cfg(test)]

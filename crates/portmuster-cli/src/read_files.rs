@@ -66,6 +66,9 @@ impl ReadFiles {
     /// The identity is that of one of them.
     pub(crate) fn refuse(&self, identity: Identity) -> anyhow::Result<()> {
         match self.0.iter().find(|file| file.identity == identity) {
+            Some(file) if file.role == "a run" => {
+                bail!("it is the run that is read: choose another file")
+            }
             Some(file) => bail!("the run reads it as {}: choose another file", file.role),
             None => Ok(()),
         }

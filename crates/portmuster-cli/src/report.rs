@@ -58,6 +58,14 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<Status> {
     }
     if !args.quiet {
         terminal::note(&report.verdict.sentence);
+        let format = match args.format() {
+            ReportFormat::Html => "html",
+            ReportFormat::Markdown => "markdown",
+            ReportFormat::Json => "json",
+        };
+        if let Some(path) = named {
+            terminal::note(format!("written: {} ({format})", path.display()));
+        }
     }
     Ok(Status::Complete)
 }

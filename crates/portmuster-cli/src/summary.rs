@@ -14,9 +14,11 @@ use portmuster::{
 mod certainty;
 mod software;
 mod tally;
+mod unchecked;
 
 pub(crate) use self::software::SoftwareCounts;
 use self::tally::top;
+pub(crate) use self::unchecked::UncheckedReasons;
 use crate::{
     args::{Check, SummarySpec},
     clock,
@@ -37,6 +39,8 @@ pub(crate) struct Found<'a> {
     pub(crate) lines_skipped: u64,
     /// The software of the ssh servers; `None`: it is not known of all of them.
     pub(crate) software: Option<&'a SoftwareCounts>,
+    /// Why targets were not checked, in this process.
+    pub(crate) unchecked: &'a UncheckedReasons,
 }
 
 impl Found<'_> {
@@ -51,6 +55,7 @@ impl Found<'_> {
             ("open", services(account)),
             ("software", self.software.and_then(SoftwareCounts::describe)),
             ("findings", findings(account)),
+            ("unchecked", self.unchecked.describe()),
         ];
         for (what, tally) in tallies {
             if let Some(tally) = tally {

@@ -176,7 +176,7 @@ pub(crate) struct InputSettings {
     pub(crate) exclude_files: Vec<PathBuf>,
     /// The network of all addresses that are not of the family to use; `None`: both are used.
     pub(crate) other_family: Option<&'static str>,
-    /// The folder of Recog's files; `None`: only the built-in fingerprints name software.
+    /// The directory of Recog's files; `None`: only the built-in fingerprints name software.
     pub(crate) recog: Option<PathBuf>,
     pub(crate) order: Order,
     pub(crate) shard: Shard,
@@ -201,7 +201,7 @@ impl InputSettings {
             exclude: keywords.texts("exclude")?,
             exclude_files: keywords.paths("exclude_files")?,
             other_family: keywords.choose("family", &families)?.flatten(),
-            recog: keywords.optional("recog", "the path of a folder")?.flatten(),
+            recog: keywords.optional("recog", "the path of a directory")?.flatten(),
             order: order.unwrap_or(shuffled),
             shard: shard.unwrap_or(Shard::WHOLE),
         })

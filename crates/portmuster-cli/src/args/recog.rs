@@ -8,7 +8,7 @@ use portmuster::software::Fingerprints;
 use super::headings;
 
 const RECOG: &str = "\
-Name the software of servers also by the fingerprints of the Recog project: the folder xml of \
+Name the software of servers also by the fingerprints of the Recog project: the directory xml of \
 github.com/rapid7/recog, of which the files of ssh and telnet banners are read. Without it, the built-in \
 fingerprints name the software that matters most.";
 
@@ -16,7 +16,7 @@ fingerprints name the software that matters most.";
 #[derive(Debug, Args)]
 #[command(next_help_heading = headings::PROBE)]
 pub(crate) struct RecogArgs {
-    /// Name software also by fingerprints of the Recog project (its folder xml)
+    /// Name software also by fingerprints of the Recog project (its directory xml)
     #[arg(hide_short_help = true, long, value_name = "DIR", long_help = RECOG)]
     recog: Option<PathBuf>,
 
@@ -29,7 +29,7 @@ impl RecogArgs {
     /// Returns the fingerprints of the run, which are read once.
     ///
     /// # Errors
-    /// The folder has none, or they can't be read.
+    /// The directory has none, or they can't be read.
     pub(crate) fn fingerprints(&self) -> anyhow::Result<Fingerprints> {
         if let Some(fingerprints) = self.fingerprints.get() {
             return Ok(fingerprints.clone());

@@ -17,7 +17,7 @@ pub(crate) struct ReportArgs {
         help_heading = headings::OUTPUTS,
         hide_short_help = true,
         long_help = "\
-Write the totals of the run to a file, as metrics for Prometheus, for example in the folder of \
+Write the totals of the run to a file, as metrics for Prometheus, for example in the directory of \
 node_exporter's textfile collector: targets by state, open ports by service and by finding, gates, \
 duration, and the time of the last run that examined every target. The file is replaced atomically when \
 the run ends, also if it was interrupted or failed. Metrics of an earlier run are replaced without \

@@ -77,6 +77,9 @@ pub(super) fn ports(list: &str) -> Result<Ports, String> {
 /// Parses a duration with its unit, longer than zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        if !text.is_empty() && text.bytes().all(|byte| byte == b'0' || byte == b'.') {
+            return Err("the duration must be longer than 0s".to_owned());
+        }
         return Err(format!("the unit is missing: use {text}s, {text}ms or {text}m"));
     }
     let time: SignedDuration =

@@ -2,10 +2,11 @@
 
 mod conversions;
 
+pub(crate) use self::conversions::timing;
 use self::conversions::{
     all_outputs, any, format_named, grepable, is_debug_level, is_netcat_scan, is_no_file_after_l,
     is_number, is_output, is_ping, is_ports, is_scan, is_scan_with_udp, is_timing, is_version_scan,
-    output, output_words, range, seconds, targets, timing,
+    output, output_words, range, seconds, targets,
 };
 use super::file_name::is_file_name;
 
@@ -140,6 +141,8 @@ static OPTIONS: &[ForeignOption] = &[
     row("nmap", "-oS", Joined(any), Output("table")),
     row("nmap", "-ox", Next, Output("xml")),
     row("nmap", "-on", Next, Output("table")),
+    row("masscan", "-oB", Next, Unsupported("portmuster writes no binary output; for programs, use -o jsonl=FILE")),
+    row("nmap", "-oH", Next, Output("html")),
     row("masscan", "-oL", Joined(any), Output("list")),
     row("masscan", "-oJ", Joined(any), Output("jsonl")),
     row("masscan", "-oD", Joined(any), Output("jsonl")),
@@ -256,6 +259,8 @@ static OPTIONS: &[ForeignOption] = &[
     row("nmap", "--privileged", No, Needless("portmuster needs no privileges")),
     row("nmap", "--unprivileged", No, Needless("portmuster needs no privileges")),
     row("masscan", "--ping", No, Unsupported(PING_SCAN)),
+    row("naabu", "-verify", No, Needless(CONNECTS)),
+    row("naabu", "-passive", No, Unsupported("portmuster connects to targets, and asks no other service about them")),
     row("nc", "-z", No, Needless(CONNECTS)),
     row("nc", "-", Rest(is_netcat_scan), Words(&["--verbose"])),
     row("nc", "-u", No, Unsupported(ONLY_TCP)),
@@ -276,6 +281,11 @@ const fn row(
 }
 
 impl ForeignOption {
+    /// Returns the program; empty: no particular one.
+    pub(crate) fn origin(&self) -> &'static str {
+        self.origin
+    }
+
     /// Returns the value in the word of the option itself; `None`: there is none.
     pub(crate) fn value_in<'a>(&self, word: &'a str) -> Option<&'a str> {
         match self.value {
@@ -299,6 +309,7 @@ impl ForeignOption {
 
     /// Returns what is wrong with the option that a word contains, for an error message.
     pub(crate) fn reason(&self, word: &str) -> String {
+        let word = word.split_once('=').filter(|_| is_long(word)).map_or(word, |(name, _)| name);
         let (owner, usage) = match self.origin {
             "" => ("not an option of portmuster".to_owned(), self.usage()),
             origin => (format!("an option of {origin}"), self.usage()),

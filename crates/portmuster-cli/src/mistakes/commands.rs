@@ -98,6 +98,33 @@ pub(super) fn help_after_command(line: &CommandLine) -> Option<Edit> {
     Some(Edit::new(reason, line.replaced(index, 1, [word.to_owned()])))
 }
 
+/// Finds `help -h`.
+pub(super) fn help_of_help(line: &CommandLine) -> Option<Edit> {
+    let is_it = line.words().len() == 2
+        && line.words()[0] == "help"
+        && ["-h", "--help", "-help"].contains(&line.words()[1].as_str());
+    is_it.then(|| Edit::new("help has no options", vec!["--help".to_owned()]))
+}
+
+/// Finds options of a command before its name.
+pub(super) fn options_before_command(line: &CommandLine) -> Option<Edit> {
+    let words = line.words();
+    let of_program = |word: &str| {
+        let mut arguments = line.program().get_arguments();
+        arguments.any(|arg| is_option(arg, word))
+            || ["-h", "--help", "-V", "--version"].contains(&word)
+    };
+    let is_flag = |index: usize| matches!(line.role_at(index), Some(Role::Flag));
+    let command = line.command().filter(|_| line.has_targets())?;
+    let mut before = words.iter().enumerate().take(command);
+    let (first, _) = before
+        .find(|&(index, word)| is_flag(index) && !of_program(word) && is_of_check(line, index))?;
+    let reason = format!("options of {} come after its name", words[command]);
+    let mut moved = words.to_vec();
+    moved[first..=command].rotate_right(1);
+    Some(Edit::new(reason, moved))
+}
+
 /// Finds a first word that is not a command but a target or an option of `check`.
 pub(super) fn missing_command(line: &CommandLine) -> Option<Edit> {
     if line.command().is_some() {
@@ -162,6 +189,7 @@ pub(super) fn unknown_command(line: &CommandLine) -> Option<Edit> {
 
 /// Returns the command that a word probably means; `None`: none is near.
 fn command_like(word: &str) -> Option<&'static str> {
+    let word = word.strip_prefix("portmuster-").unwrap_or(word);
     let synonyms = SYNONYMS.iter().map(|(synonym, _)| *synonym);
     let found = nearest_or_longer(word, COMMANDS.into_iter().chain(synonyms))?;
     let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == found);

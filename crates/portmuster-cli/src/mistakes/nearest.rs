@@ -36,6 +36,50 @@ pub(super) fn nearest_or_longer<'a>(
     nearest(word, candidates).or_else(|| longer.next().filter(|_| longer.next().is_none()))
 }
 
+/// Returns the only candidate that differs by one slip of the fingers: neighbours swapped, a letter or
+/// sign missing, a letter doubled, or another case or underscore. `None`: there is none, or there are
+/// several.
+///
+/// A digit is never added, dropped or replaced, because it is what tells names such as `ssh-1` apart.
+pub(super) fn slip<'a>(
+    word: &str,
+    candidates: impl Iterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('_', "-");
+    if let Some(same) = candidates.clone().find(|candidate| *candidate == word) {
+        return Some(same);
+    }
+    let mut slips = candidates.filter(|candidate| is_slip(&word, candidate));
+    slips.next().filter(|_| slips.next().is_none())
+}
+
+/// Returns whether a word is another one with a single slip.
+fn is_slip(word: &str, meant: &str) -> bool {
+    if osa_distance(word, meant) != 1 || digits(word) != digits(meant) {
+        return false;
+    }
+    let sorted = |text: &str| {
+        let mut letters: Vec<_> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let (length, length_meant) = (word.chars().count(), meant.chars().count());
+    length < length_meant
+        || length == length_meant && sorted(word) == sorted(meant)
+        || without_doubled(word) == without_doubled(meant)
+}
+
+fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Returns a text with each run of the same letter as one letter.
+fn without_doubled(text: &str) -> String {
+    let mut letters: Vec<_> = text.chars().collect();
+    letters.dedup();
+    letters.into_iter().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +110,26 @@ mod tests {
             [("time", Some("timeout")), ("exc", None), ("prots", Some("ports")), ("ti", None)]
         {
             assert_eq!(nearest_or_longer(word, options.into_iter()), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn slips_keep_digits_and_the_other_letters() {
+        let values = ["ssh", "ssh-1", "telnet", "weak", "weak-kex", "rc4", "3des", "des"];
+        for (word, expected) in [
+            ("ssh1", Some("ssh-1")),
+            ("SSH_1", Some("ssh-1")),
+            ("ssh2", None),
+            ("ssh-2", None),
+            ("shs", Some("ssh")),
+            ("tellnet", Some("telnet")),
+            ("telnets", None),
+            ("teln", None),
+            ("rc5", None),
+            ("2des", None),
+            ("wek-kex", Some("weak-kex")),
+        ] {
+            assert_eq!(slip(word, values.into_iter()), expected, "{word}");
         }
     }
 }

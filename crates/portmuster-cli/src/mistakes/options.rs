@@ -5,7 +5,11 @@ use std::{env, path::Path};
 use clap::{Arg, ArgAction};
 
 use super::{edit::Edit, nearest::nearest_or_longer, targets};
-use crate::command_line::{CommandLine, extension, foreign::Substitute, takes_value};
+use crate::command_line::{
+    CommandLine, extension,
+    foreign::{Substitute, timing},
+    takes_value,
+};
 
 /// Dashes that editors and web pages write in the place of `-` and `--`.
 const DASHES: [char; 6] = ['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}'];
@@ -59,6 +63,93 @@ pub(super) fn long_after_one_dash(line: &CommandLine) -> Option<Edit> {
     })?;
     let reason = format!("{word} has one dash: long options have two");
     Some(Edit::new(reason, line.replaced(index, 1, [meant])))
+}
+
+/// Settings of `check` that `compare` makes itself.
+const SET_BY_COMPARE: [&str; 6] =
+    ["rate", "per-host", "retries", "max-missed", "no-probe", "workers"];
+
+/// Finds an option of `check` after `compare`, which has settings of its own.
+pub(super) fn check_option_of_compare(line: &CommandLine) -> Option<Edit> {
+    line.command_name().filter(|name| *name == "compare")?;
+    let (index, word) = line.flags().find(|(_, word)| !is_known(line, word))?;
+    let (name, own) = word.split_once('=').map_or((word, None), |(a, b)| (a, Some(b)));
+    if ["--runs", "--round", "--repeat", "-r", "-n"].contains(&name) {
+        let value = own.map_or_else(String::new, |value| format!("={value}"));
+        let reason = format!("compare has no option {name}: use --rounds N");
+        return Some(Edit::new(reason, line.replaced(index, 1, [format!("--rounds{value}")])));
+    }
+    let check = line.program().find_subcommand("check")?;
+    let argument = option_in(check.get_arguments(), word)?;
+    if argument.get_long() == Some("method") {
+        let meant = word.replacen("--method", "--methods", 1);
+        let reason = "compare has no option --method: use --methods";
+        return Some(Edit::new(reason, line.replaced(index, 1, [meant])));
+    }
+    let is_set = argument.get_long().is_some_and(|long| SET_BY_COMPARE.contains(&long));
+    let reason = if is_set {
+        format!("compare sets {name} itself")
+    } else {
+        format!("{name} is an option of check, not of compare")
+    };
+    let is_separate = takes_value(argument) && own.is_none() && is_alone(word);
+    Some(Edit::partial(reason, line.replaced(index, 1 + usize::from(is_separate), [])))
+}
+
+/// Finds `--methods` with a single method after `check`.
+pub(super) fn methods_of_check(line: &CommandLine) -> Option<Edit> {
+    line.command_name().filter(|name| *name == "check")?;
+    let (index, word) =
+        line.flags().find(|(_, word)| word.split('=').next() == Some("--methods"))?;
+    let next = line.words().get(index + 1).map(String::as_str);
+    let value = word.split_once('=').map(|(_, value)| value).or(next)?;
+    let is_single = !value.contains(',') && !line.ids().any(|id| id == "rounds");
+    let meant = word.replacen("--methods", "--method", 1);
+    let reason = "check has no option --methods: use --method";
+    is_single.then(|| Edit::new(reason, line.replaced(index, 1, [meant])))
+}
+
+/// Returns whether an option that takes a value has it in the next word, unless the word contains `=`.
+fn is_alone(word: &str) -> bool {
+    word.starts_with("--") || word.len() == 2
+}
+
+/// Finds `-T N`, which is a template to nmap and a time limit in seconds to ssh-keyscan.
+pub(super) fn template_or_time_limit(line: &CommandLine) -> Option<Edit> {
+    if line.command().is_some() && !line.has_targets() {
+        return None;
+    }
+    let (index, number) = line.flags().find_map(|(index, word)| {
+        let next = line.words().get(index + 1)?;
+        let is_template = next.len() == 1 && next.bytes().all(|it| (b'0'..=b'5').contains(&it));
+        (word == "-T" && is_template).then_some((index, next))
+    })?;
+    let seconds = ["--timeout".to_owned(), format!("{number}s")];
+    let profile = timing(number)?;
+    let next = |index: usize| line.words().get(index + 1).map(String::as_str);
+    let has_of = |origin: &str| {
+        let mut others = line.flags().filter(|(other, _)| *other != index);
+        let named = line.operands().next().is_some_and(|(_, word)| word == origin);
+        named
+            || others.any(|(at, word)| {
+                line.foreign(word, next(at)).is_some_and(|option| option.origin() == origin)
+            })
+    };
+    if has_of("ssh-keyscan") && number != "0" {
+        let reason = "-T is an option of ssh-keyscan: use --timeout TIME";
+        return Some(Edit::new(reason, line.replaced(index, 2, seconds)));
+    }
+    let profile_words = line.replaced(index, 2, profile.clone());
+    if has_of("nmap") || number == "0" {
+        let reason = "-T is an option of nmap: use --profile NAME";
+        return Some(Edit::new(reason, profile_words));
+    }
+    let reason = format!(
+        "-T {number} is a template of nmap ({}) or a time limit of ssh-keyscan ({})",
+        profile.join(" "),
+        seconds.join(" ")
+    );
+    Some(Edit::new(reason, profile_words))
 }
 
 /// Finds an option that only another command has.
@@ -132,8 +223,9 @@ pub(super) fn repeated_flag(line: &CommandLine) -> Option<Edit> {
             is_repeated
         })
     })?;
-    let reason = format!("{word} is given twice");
     let first = word.chars().nth(1)?;
+    let once = if word.starts_with("--") { word.to_owned() } else { format!("-{first}") };
+    let reason = format!("{once} can be given only once");
     let is_one_letter = !word.starts_with("--") && word.chars().skip(1).all(|it| it == first);
     let is_before = |(before, other): (usize, &str)| {
         before < index
@@ -175,7 +267,10 @@ pub(super) fn resume_without_journal(line: &CommandLine) -> Option<Edit> {
         ));
     };
     let count = if word.contains('=') { 1 } else { 2 };
+    let has_output = line.outputs().next().is_some();
+    let output = ["-o".to_owned(), "jsonl=FILE".to_owned()].into_iter().filter(|_| !has_output);
     let instead = ["--journal".to_owned(), file.to_owned(), "--resume".to_owned()];
+    let instead = instead.into_iter().chain(output);
     Some(Edit::new(
         "--resume has no value: --journal names the file",
         line.replaced(index, count, instead),

@@ -76,6 +76,12 @@ pub(super) fn format_name(line: &CommandLine) -> Option<Edit> {
     let names = || if is_check { formats::names().to_vec() } else { vec!["table", "jsonl"] };
     let (value, name, rest, meant) = line.outputs().find_map(|(value, text)| {
         let (name, rest) = text.split_at(text.find('=').unwrap_or(text.len()));
+        if name.trim() != name && names().contains(&name.trim()) {
+            let meant = names().into_iter().find(|known| *known == name.trim())?;
+            let file = rest.strip_prefix('=').map_or("", str::trim);
+            let separator = if file.is_empty() { "" } else { "=" };
+            return Some((value, name, format!("{separator}{file}"), meant));
+        }
         // A dot is part of the name of a file.
         if names().contains(&name) || name.contains('.') {
             return None;
@@ -84,8 +90,12 @@ pub(super) fn format_name(line: &CommandLine) -> Option<Edit> {
         let found = nearest_or_longer(name, names().into_iter().chain(synonyms))?;
         let synonym = SYNONYMS.iter().find(|(synonym, _)| *synonym == found);
         let meant = synonym.map_or(found, |(_, format)| format);
-        names().contains(&meant).then_some((value, name, rest, meant))
+        names().contains(&meant).then_some((value, name, rest.to_owned(), meant))
     })?;
+    if name.trim() == meant {
+        let words = line.with_value(value, &format!("{meant}{rest}"));
+        return Some(Edit::new("an output is FORMAT=FILE, without spaces", words));
+    }
     let explained = if meant == "jsonl" { ": jsonl is one JSON object per line" } else { "" };
     let words = line.with_value(value, &format!("{meant}{rest}"));
     Some(Edit::new(format!("{name:?} is not a format{explained}"), words))

@@ -143,20 +143,28 @@ pub(super) fn among_targets(line: &CommandLine) -> Option<Edit> {
     if ports.is_empty() || hosts.is_empty() && given.is_none() && !has_list {
         return alone(&ports);
     }
-    let typed = ports.iter().map(|(_, word)| *word).collect::<Vec<_>>().join(" ");
+    let typed: Vec<_> = ports.iter().map(|(_, word)| format!("{word:?}")).collect();
+    let typed = match &typed[..] {
+        [others @ .., last] if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => typed.concat(),
+    };
     let list = ports.iter().filter_map(|(_, word)| in_operand(word));
     let list = list.reduce(|list, more| joined(&list, &more))?;
     let mut words = line.words().to_vec();
     for (index, _) in ports.iter().rev() {
         words.remove(*index);
     }
-    let (what, is) =
-        if ports.len() == 1 { ("a port, not a target", "is") } else { ("ports", "are") };
+    let is_range = ports.iter().any(|(_, word)| word.contains(['-', ',']));
+    let (what, is) = match ports.len() {
+        1 if is_range => ("a range or list of ports, not a target", "is"),
+        1 => ("a port, not a target", "is"),
+        _ => ("ports", "are"),
+    };
     let service = ports.iter().find(|(_, word)| !word.contains(char::is_numeric));
     let as_host = service.map_or(String::new(), |(_, service)| {
         format!("; for a host of this name, write {service}:22")
     });
-    let reason = |rule: &str| format!("{typed:?} {is} {what}: {rule}{as_host}");
+    let reason = |rule: &str| format!("{typed} {is} {what}: {rule}{as_host}");
     let without = CommandLine::new(words);
     if let Some((value, text)) = given {
         let before = ports.iter().filter(|(index, _)| *index < value.word).count();

@@ -85,7 +85,7 @@ pub(super) fn joined_files(line: &CommandLine) -> Option<Edit> {
     })?;
     let inputs = text.split(',').flat_map(|part| ["-i".to_owned(), part.to_owned()]);
     let words = line.without_option(value, inputs.collect::<Vec<_>>());
-    Some(Edit::new(format!("{text:?} is several files: repeat -i for each"), words))
+    Some(Edit::new(format!("{text:?} names several files: repeat -i for each"), words))
 }
 
 /// Finds a file in the place of an address to exclude.
@@ -158,6 +158,13 @@ pub(super) fn missing_file(line: &CommandLine) -> Option<Edit> {
             let problem = if is_folder { "is a directory" } else { "is no file that exists" };
             return Some(format!("{word:?} {problem}: name a list of targets with -i FILE"));
         }
+        if let Some(label) = last_letter(word) {
+            return Some(format!(
+                "{word:?} is no host: .{label} is no top-level domain; all addresses of a network are \
+                 127.0.0.* or 127.0.0.0/24, and a host of this name has its ports after it \
+                 ({word}:22,23)"
+            ));
+        }
         let extension = extension(word)?;
         Some(format!(
             "there is no file {word:?}, and .{extension} is no top-level domain: read a list with \
@@ -165,6 +172,13 @@ pub(super) fn missing_file(line: &CommandLine) -> Option<Edit> {
         ))
     })?;
     Some(Edit::unknown(reason))
+}
+
+/// Returns the last label of a name if it is a single letter, which no top-level domain is.
+fn last_letter(word: &str) -> Option<&str> {
+    let (before, label) = word.rsplit_once('.')?;
+    let is_letter = label.len() == 1 && label.bytes().all(|it| it.is_ascii_alphabetic());
+    (is_letter && !before.is_empty()).then_some(label)
 }
 
 /// Finds a target of `explain` that has no port.
@@ -190,5 +204,5 @@ pub(super) fn explain_of_several(line: &CommandLine) -> Option<Edit> {
     }
     let has_several = set.len() > 1;
     let words = line.replaced(command, 1, ["check".to_owned()]);
-    has_several.then(|| Edit::new("explain checks one target, and check checks several", words))
+    has_several.then(|| Edit::new("explain checks only one target; use check for several", words))
 }

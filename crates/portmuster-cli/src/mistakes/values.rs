@@ -2,7 +2,10 @@
 
 use clap::{Arg, builder::PossibleValue};
 
-use super::{edit::Edit, nearest::nearest};
+use super::{
+    edit::Edit,
+    nearest::{nearest, slip},
+};
 use crate::command_line::{CommandLine, OptionValue, Role};
 
 /// Options whose value is a number.
@@ -16,6 +19,22 @@ const UNITS: [&str; 7] = ["/s", "/sec", "pps", "cps", "ps", "p/s", "/second"];
 
 /// Words for no limit.
 const NO_LIMIT: [&str; 6] = ["unlimited", "none", "no", "inf", "infinite", "infinity"];
+
+/// Options whose values decide what a run finds, so that only a slip of the fingers is corrected.
+const JUDGING: [&str; 3] = ["forbid", "allow", "show"];
+
+/// Other names of values that decide what a run finds.
+const OTHER_NAMES: [(&str, &str); 6] = [
+    ("sshv1", "ssh-1"),
+    ("ssh-v1", "ssh-1"),
+    ("ssh1.99", "ssh-1"),
+    ("sshd", "ssh"),
+    ("telnetd", "telnet"),
+    ("telnets", "telnet"),
+];
+
+/// Names of version 2 of ssh.
+const SSH_2: [&str; 4] = ["ssh2", "ssh-2", "sshv2", "ssh-v2"];
 
 /// Finds a number with separators, such as 10,000 or `10_000`, with a unit, or a word for no limit.
 pub(super) fn number(line: &CommandLine) -> Option<Edit> {
@@ -61,6 +80,20 @@ pub(super) fn shard(line: &CommandLine) -> Option<Edit> {
     Some(Edit::new(reason, line.with_value(value, &meant)))
 }
 
+/// Finds version 2 of ssh among values, which have no word for it.
+pub(super) fn version_2(line: &CommandLine) -> Option<Edit> {
+    let (value, part) = line.all_values().find_map(|(value, text)| {
+        let is_2 = |part: &&str| SSH_2.contains(&part.to_ascii_lowercase().as_str());
+        let part = text.split(',').find(is_2)?;
+        JUDGING.contains(&value.id.as_str()).then_some((value, part))
+    })?;
+    let option = name_of(line, value);
+    Some(Edit::unknown(format!(
+        "{part:?} is not a value of {option}: there is none for version 2 of ssh; ssh means every ssh \
+         server, and ssh-1 those that offer version 1"
+    )))
+}
+
 /// Finds a misspelled value of an option that has certain values.
 pub(super) fn misspelled_value(line: &CommandLine) -> Option<Edit> {
     let (value, text, meant) = line.all_values().find_map(|(value, text)| {
@@ -81,16 +114,23 @@ fn value_meant(argument: &Arg, text: &str) -> Option<String> {
     if names.is_empty() || text.is_empty() {
         return None;
     }
+    let near = |part: &str| {
+        if !JUDGING.contains(&argument.get_id().as_str()) {
+            return nearest(part, names.iter().copied());
+        }
+        let lower = part.to_ascii_lowercase();
+        let meant = OTHER_NAMES.iter().find(|(other, _)| *other == lower).map(|(_, name)| *name);
+        let known = names.iter().copied().find(|name| Some(*name) == meant);
+        known.or_else(|| slip(part, names.iter().copied()))
+    };
     let Some(delimiter) = argument.get_value_delimiter() else {
-        return (!names.contains(&text))
-            .then(|| nearest(text, names.into_iter()))?
-            .map(str::to_owned);
+        return (!names.contains(&text)).then(|| near(text))?.map(str::to_owned);
     };
     let parts = text.split([delimiter, ';', '|', '+', ' ']).filter(|part| !part.is_empty());
     let meant: Option<Vec<_>> = parts
         .map(|part| match names.iter().find(|name| **name == part) {
             Some(name) => Some(*name),
-            None => nearest(part, names.iter().copied()),
+            None => near(part),
         })
         .collect();
     let meant = meant?.join(&delimiter.to_string());

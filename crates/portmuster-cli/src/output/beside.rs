@@ -103,7 +103,7 @@ pub(super) fn refuse_fixed_folder(output: &Path) -> anyhow::Result<()> {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     if accessat(CWD, folder, access, AtFlags::EACCESS).is_err() {
         bail!(
-            "a new file replaces it at the end of the run, and {} is not writable: choose another folder",
+            "a new file replaces it at the end of the run, and {} is not writable: choose another directory",
             folder.display()
         );
     }

@@ -36,7 +36,7 @@ impl ReportFile {
         let check = || -> anyhow::Result<PathBuf> {
             let path = follow_links(path)?;
             if path.is_dir() {
-                bail!("it is a folder: name a file in it");
+                bail!("it is a directory: name a file in it");
             }
             if let Some(identity) = identity_at(&path) {
                 reads.refuse(identity)?;

@@ -68,7 +68,7 @@ fn bad_option_value_is_reported() {
             "100000 threads in each process are more than the ",
         ),
         (&["--retries", "x"], "'--retries <N>': expected a whole number from 0 to 4294967295"),
-        (&["--retries", "-1"], "'-1' for '--retries <N>': expected a whole number from 0"),
+        (&["--retries", "-1"], "--retries -1: the value can't be negative"),
         (
             &["--max-missed", "0"],
             "'0' for '--max-missed <SHARE>': expected a percentage from 0.0001%",
@@ -91,12 +91,19 @@ fn bad_option_value_is_reported() {
         ),
         (&["--seed", "x"], "'--seed <N>': expected a whole number from 0 to 18446744073709551615"),
         (&["--column", "ip"], "--input <FILE>"),
-        (&["--threads", "10"], "the method event-loop has no setting threads"),
+        (
+            &["--threads", "10"],
+            "--threads is for the method process-threads: the limit of connections is --in-flight",
+        ),
         (&["--method", "fibers"], "'fibers' for '--method <METHOD>'"),
         (&["-o", "yaml"], r#"'--output <FORMAT[=FILE]>': unknown format "yaml": use one of table"#),
         (&["-o", "jsonl="], "the file after = is missing"),
         (&["-o", "table", "-o", "jsonl"], "only one output can go to stdout"),
-        (&["--append", "--force"], "'--append' cannot be used with '--force'"),
+        (&["--append", "--force", "-o", "csv=a"], "'--append' cannot be used with '--force'"),
+        (
+            &["--append"],
+            "--append is about files, and no output is a file: name one, as in -o csv=FILE",
+        ),
         (
             &["--no-such-option"],
             "check has no option --no-such-option: see portmuster check --help",

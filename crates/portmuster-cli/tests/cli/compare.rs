@@ -39,7 +39,7 @@ fn compare(arguments: &[&str]) -> Ended {
 fn unusable_temporary_folder_is_named() {
     let ended = run(program().args(["compare", "127.0.0.1:1"]).env("TMPDIR", "/no/such"));
     assert_eq!(ended.status, Some(3), "{ended:?}");
-    let error = "error: creating a temporary folder (TMPDIR says where): No such file";
+    let error = "error: creating a temporary directory (TMPDIR says where): No such file";
     assert!(ended.stderr.contains(error) && ended.stderr.contains("/no/such"), "{ended:?}");
 }
 

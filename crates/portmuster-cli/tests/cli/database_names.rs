@@ -58,7 +58,7 @@ fn bind_mounted_database_file_is_refused() {
         \"$portmuster\" check 127.0.0.1:1 -o sqlite=elsewhere/rows.db";
     let Some(ended) = sh_in_namespaces(&["--mount"], script, folder.path()) else { return };
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("mount its folder instead"), "{ended:?}");
+    assert!(ended.stderr.contains("mount its directory instead"), "{ended:?}");
 }
 
 /// The output path would be a URI of the foreign database if URIs were enabled.

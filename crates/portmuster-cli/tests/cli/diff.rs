@@ -203,7 +203,10 @@ fn changed_servers_are_reported() {
 
     let same = diff(&[&old, &old]);
     assert_eq!((same.status, same.stdout.as_str()), (Some(0), ""), "{same:?}");
-    assert_eq!(same.stderr, "portmuster: 2 targets before, 2 now; 0 changed\n");
+    let expected = format!(
+        "portmuster: {old} is compared with itself\nportmuster: 2 targets before, 2 now; 0 changed\n"
+    );
+    assert_eq!(same.stderr, expected);
 }
 
 /// End of the summary when one target may not have been reached by an incomplete run.

@@ -43,7 +43,10 @@ fn page_of_a_database_has_the_targets_and_how_they_were_checked() {
     let (run, file) = (database.display().to_string(), page.display().to_string());
     let ended = report(&[&run, "-o", &file]);
     assert_eq!((ended.status, ended.stdout.as_str()), (Some(0), ""), "{ended:?}");
-    assert_eq!(ended.stderr, "portmuster: Telnet was found on 1 of 2 targets.\n");
+    let notes = format!(
+        "portmuster: Telnet was found on 1 of 2 targets.\nportmuster: written: {file} (html)\n"
+    );
+    assert_eq!(ended.stderr, notes);
     let html = read(&page);
     assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
     let account = "2 targets = 1 open + 1 closed (refused) + 0 filtered (no answer)";
@@ -127,7 +130,7 @@ fn report_never_replaces_the_run_that_it_reads() {
     let run = folder.write("run.jsonl", row("192.0.2.1", CLOSED)).display().to_string();
     let ended = report(&[&run, "-o", &run, "--force"]);
     assert_eq!(ended.status, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("the run reads it as a run"), "{ended:?}");
+    assert!(ended.stderr.contains("it is the run that is read"), "{ended:?}");
 }
 
 #[test]

@@ -181,7 +181,7 @@ def check(
     evidence : bool, default False
         Whether outcomes keep the conversation.
     recog : path, optional
-        A folder of Recog's XML files, whose fingerprints name software in addition to the built-in ones.
+        A directory of Recog's XML files, whose fingerprints name software in addition to the built-in ones.
     host_keys : str, default "off"
         Which host keys ssh servers are asked for, in a key exchange without authentication: "first"
         for one key, "all" for one of each type.

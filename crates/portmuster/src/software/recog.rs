@@ -66,12 +66,12 @@ impl fmt::Display for RecogError {
             RecogErrorKind::Read(_) => write!(formatter, "reading fingerprints of Recog in {path}"),
             RecogErrorKind::NoFingerprints => write!(
                 formatter,
-                "{path} has no fingerprints of ssh or telnet banners: give the folder xml of \
+                "{path} has no fingerprints of ssh or telnet banners: give the directory xml of \
                  github.com/rapid7/recog"
             ),
             RecogErrorKind::ManyFiles => write!(
                 formatter,
-                "{path} has more than {FILES_MAX} XML files: give the folder xml of \
+                "{path} has more than {FILES_MAX} XML files: give the directory xml of \
                  github.com/rapid7/recog"
             ),
             RecogErrorKind::LargeFile => {

@@ -62,15 +62,21 @@ pub(super) fn is_timing(rest: &str) -> bool {
     timing(rest).is_some()
 }
 
+/// Returns whether the text is a time with its unit.
+fn is_time(text: &str) -> bool {
+    let number = text.strip_suffix("ms").or_else(|| text.strip_suffix(['s', 'm']));
+    number.is_some_and(|number| number.parse::<f64>().is_ok())
+}
+
 /// Converts a value of `-T`, which is a name or a number of nmap's timing, a time in seconds of
 /// ssh-keyscan or a file of ssh-audit.
-pub(super) fn timing(value: &str) -> Option<Vec<String>> {
+pub(crate) fn timing(value: &str) -> Option<Vec<String>> {
     let profile = |name: &str| Some(vec!["--profile".to_owned(), name.to_owned()]);
     match value {
         "0" | "1" | "2" | "paranoid" | "sneaky" | "polite" => profile("gentle"),
         "3" | "normal" => profile("normal"),
         "4" | "5" | "aggressive" | "insane" => profile("fast"),
-        _ if is_number(value) => seconds(value),
+        _ if is_number(value) || is_time(value) => seconds(value),
         _ if is_file_name(value) => Some(vec!["-i".to_owned(), value.to_owned()]),
         _ => None,
     }

@@ -96,7 +96,7 @@ pub(crate) enum DatabaseErrorRepr {
          one; copy the file, or choose another one"
     )]
     Linked(u64),
-    #[error("the file is mounted here without the log beside it; mount its folder instead")]
+    #[error("the file is mounted here without the log beside it; mount its directory instead")]
     Mounted,
     #[error("the database has no run {0}")]
     NoSuchRun(i64),

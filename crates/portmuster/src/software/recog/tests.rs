@@ -71,7 +71,7 @@ fn first_fingerprint_that_matches_counts_and_may_say_nothing() {
 
 #[test]
 fn broken_files_are_refused_with_file_line_and_reason() {
-    let start = "DIR has no fingerprints of ssh or telnet banners: give the folder xml";
+    let start = "DIR has no fingerprints of ssh or telnet banners: give the directory xml";
     assert!(error_of("a.txt", "").starts_with(start));
     assert!(
         error_of("http.xml", "<fingerprints matches=\"http\"></fingerprints>").starts_with(start)
