@@ -4,6 +4,7 @@ use crate::outcome::{HostKey, HostKeyFailure, KexInit};
 
 /// What an exchange wants next.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "only an exchange uses it"))]
 pub(in crate::probe) enum ExchangeStep {
     /// More bytes of the server.
     Read,
@@ -15,6 +16,7 @@ pub(in crate::probe) enum ExchangeStep {
 
 /// What both sides have sent before the exchange.
 #[derive(Debug)]
+#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "only an exchange uses it"))]
 pub(in crate::probe) struct Preamble<'a> {
     /// Our identification, without its line end.
     pub(in crate::probe) client_line: &'a [u8],
