@@ -58,7 +58,7 @@ impl Interrupted {
     /// The main thread may be blocked by the reader of stdout, and the signal thread must handle
     /// the next signal even if stderr is blocked.
     fn print_message(&self) {
-        let thread = thread::Builder::new().name("portmuster-note".into()).spawn(|| {
+        let thread = thread_named("portmuster-note").spawn(|| {
             terminal::note_over_progress("stopping; press Ctrl-C again to quit immediately");
         });
         *self.message.lock().unwrap_or_else(PoisonError::into_inner) = thread.ok();
@@ -102,7 +102,7 @@ fn exit_from_other_thread(error: String) -> io::Result<()> {
             exit_with(error);
         }
     };
-    thread::Builder::new().name("portmuster-mapping".into()).spawn(watch)?;
+    thread_named("portmuster-mapping").spawn(watch)?;
     ioctl_fionbio(&filler, true)?;
     // Longer than PIPE_BUF, so that the last write fills what is left (pipe(7)).
     while filler.write(&[0; 8192]).is_ok() {}
@@ -133,7 +133,7 @@ fn exit_with(error: String) -> ! {
         let _ = printed.send(());
     };
     // If the thread can't be started, its end of the channel is dropped, and the wait ends.
-    let _ = thread::Builder::new().name("portmuster-note".into()).spawn(print);
+    let _ = thread_named("portmuster-note").spawn(print);
     let _ = is_printed.recv_timeout(PRINT_LIMIT);
     // Functions that run at a normal exit could wait for the thread that received the signal.
     low_level::exit(Status::Incomplete.code().into())
@@ -161,7 +161,7 @@ pub(crate) fn stop_on_signal(stopper: Stopper, quiet: bool) -> io::Result<Interr
             stopper.stop(GRACE);
         }
     };
-    thread::Builder::new().name("portmuster-signal".into()).spawn(watch)?;
+    thread_named("portmuster-signal").spawn(watch)?;
     Ok(interrupted)
 }
 
@@ -175,4 +175,13 @@ pub(crate) fn record_signals() -> io::Result<Interrupted> {
         flag::register(signal, Arc::clone(&interrupted.flag))?;
     }
     Ok(interrupted)
+}
+
+/// Returns a builder of a thread with this name, whose stack does not depend on the variable
+/// `RUST_MIN_STACK`.
+fn thread_named(name: &str) -> thread::Builder {
+    /// The stack in bytes: that which threads of Rust programs have by default.
+    const STACK: usize = 2 << 20;
+
+    thread::Builder::new().name(name.into()).stack_size(STACK)
 }

@@ -6,11 +6,7 @@
 //! have room for everything that was handed to them. Only the consumer can block the coordinator, and
 //! it waits for nothing else.
 
-use std::{
-    sync::Arc,
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
 
 use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
 
@@ -37,6 +33,7 @@ use crate::{
         BlockPolicy, Lookup, Policy, Question, Report, Schedule, SilentState, Start, Stopped,
     },
     targets::{Excludes, Target},
+    threads,
     workers::Program,
 };
 
@@ -191,7 +188,7 @@ pub(crate) fn start(
         batch_bytes: usize::try_from(plan.memory / BATCH_PART).unwrap_or(usize::MAX),
     };
     let run_loop = RunLoop { schedule, environment };
-    let thread = thread::Builder::new().name("portmuster-run".into());
+    let thread = threads::named("portmuster-run");
     let thread = thread.spawn(move || run(run_loop)).map_err(StartError::Thread)?;
     Ok(Run { targets: targets_in, batches, waker, stops: stops_in, in_flight, thread })
 }

@@ -1,12 +1,10 @@
 //! Runs an iterator in a thread of its own, so that one that blocks does not block the run.
 
-use std::{
-    panic,
-    thread::{self, JoinHandle},
-    time::Duration,
-};
+use std::{panic, thread::JoinHandle, time::Duration};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Select, Sender, TryRecvError, bounded};
+
+use crate::threads;
 
 /// Returns how many items an iterator will return; `None` if it does not know.
 pub(crate) fn known_length(items: &impl Iterator) -> Option<u64> {
@@ -69,7 +67,7 @@ impl<T: Send + 'static> InputThread<T> {
                 }
             }
         };
-        let thread = thread::Builder::new().name("portmuster-input".into()).spawn(work)?;
+        let thread = threads::named("portmuster-input").spawn(work)?;
         Ok((Self { running: Some(RunningInput { queue, ended, thread }) }, iterator_sender))
     }
 }

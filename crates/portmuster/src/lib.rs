@@ -78,6 +78,7 @@ pub mod software;
 #[cfg(feature = "stream")]
 mod stream;
 pub mod targets;
+mod threads;
 mod waker;
 pub mod workers;
 

@@ -5,7 +5,7 @@ use portmuster_lab::Behaviour;
 
 use crate::{
     folder::Folder,
-    program::{Ended, METHODS, check},
+    program::{Ended, METHODS, check, program, run},
     servers::{start, target},
     shell::{DROP_PORT_9, sh, sh_in_control_group, sh_in_namespaces, sh_or_skip},
     summary::with_commas,
@@ -221,4 +221,15 @@ fn nothing_is_reported_without_a_shortage() {
     assert!(!ended.stderr.contains("in flight"), "{}", ended.stderr);
     let quiet = format!("ulimit -n 256; {MILLION} --quiet");
     assert_eq!(sh(&quiet, "").stderr, "");
+}
+
+#[test]
+fn stacks_do_not_depend_on_the_environment() {
+    for stack in ["1", "1000000000000"] {
+        for method in ["event-loop", "threads", "process-threads"] {
+            let arguments = ["check", "127.0.0.1:1", "--method", method];
+            let ended = run(program().args(arguments).env("RUST_MIN_STACK", stack));
+            assert_eq!(ended.status, Some(0), "{stack} {method}: {ended:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ use std::{
     io,
     path::PathBuf,
     sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     gates::GateState, outcome::Account, positions::Positions, schedule::SilentState,
-    sink::ResumePoint, targets::WALK_VERSION,
+    sink::ResumePoint, targets::WALK_VERSION, threads,
 };
 
 /// Time between two checkpoints. A kill loses at most the work of this time and of the sync before.
@@ -107,7 +107,7 @@ impl CheckpointWriter {
                 }
             }
         };
-        let thread = thread::Builder::new().name("portmuster-journal".into()).spawn(work);
+        let thread = threads::named("portmuster-journal").spawn(work);
         let thread = thread
             .map_err(|error| JournalError::new(&path, JournalErrorKind::StartThread(error)))?;
         Ok(Self {

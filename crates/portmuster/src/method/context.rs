@@ -16,6 +16,7 @@ use crate::{
     memory::{Memory, Reservation},
     resolver::ExcludeError,
     schedule::Report,
+    threads,
     workers::WorkersError,
 };
 
@@ -148,5 +149,5 @@ pub(super) fn spawn(
         let _guard = PanicGuard(context.panics.clone());
         work(context);
     };
-    thread::Builder::new().name(name.into()).spawn(work).map_err(StartError::Thread)
+    threads::named(name).spawn(work).map_err(StartError::Thread)
 }

@@ -12,7 +12,6 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
-    thread,
     time::Duration,
 };
 
@@ -23,6 +22,7 @@ use crate::{
     clock::{Clock, Instant},
     outcome::Fault,
     schedule::{Lookup, LookupError, Question, Scope},
+    threads,
 };
 
 /// The size of the pool: with a resolver that answers in 30 ms it looks up a thousand names a second.
@@ -200,7 +200,7 @@ impl Resolver {
         let (clock, look_up, current) = (self.clock, self.look_up, CurrentLookup::default());
         let ends = self.end_sender.clone();
         let shared = Arc::clone(&current);
-        let thread = thread::Builder::new().name("portmuster-name".into()).spawn(move || {
+        let thread = threads::named("portmuster-name").spawn(move || {
             let set = |value| {
                 let mut current = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 std::mem::replace(&mut *current, value)
@@ -289,7 +289,7 @@ mod tests {
     /// Never returns for names that begin with `endless`.
     fn stuck(name: &str, _: Scope) -> Lookup {
         while name.starts_with("endless") {
-            thread::park();
+            std::thread::park();
         }
         Err(LookupError::NoSuchName)
     }

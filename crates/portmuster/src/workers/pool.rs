@@ -1,9 +1,6 @@
 //! The handle of a worker pool: it sends work to the [supervisor](super::supervisor)'s thread.
 
-use std::{
-    fmt,
-    thread::{self, JoinHandle},
-};
+use std::{fmt, thread::JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,7 +12,7 @@ use super::{
     status::PoolStatus,
     supervisor::{Deliver, Supervisor, SupervisorContext},
 };
-use crate::{clock::Clock, config::defaults, waker::Waker};
+use crate::{clock::Clock, config::defaults, threads, waker::Waker};
 
 /// Configuration of a pool of worker processes.
 #[derive(Debug, Clone)]
@@ -85,7 +82,7 @@ impl<W: Serialize + Send + 'static> WorkerPool<W> {
             }
             Err(error) => drop(started.send(Err(error))),
         };
-        let thread = thread::Builder::new().name("portmuster-workers".into());
+        let thread = threads::named("portmuster-workers");
         let supervisor = thread.spawn(supervise).map_err(WorkersError::Thread)?;
         let pool = Self { work: Some(work), waker, barrier, status, supervisor: Some(supervisor) };
         match start.recv() {

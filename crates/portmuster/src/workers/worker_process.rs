@@ -30,7 +30,10 @@ use super::{
     frames::{self, FrameBuffer, FrameError, FrameKind, FrameWriter, VERSION, Values},
     queue::Ticket,
 };
-use crate::clock::{Clock, Instant};
+use crate::{
+    clock::{Clock, Instant},
+    threads,
+};
 
 /// Interval between heartbeats.
 const HEARTBEAT: Duration = Duration::from_millis(500);
@@ -184,7 +187,7 @@ where
         heartbeat_due: Instant::START,
     };
     let (replies, returned) = bounded(REPLIES_MAX);
-    let thread = thread::Builder::new().name("portmuster-results".into());
+    let thread = threads::named("portmuster-results");
     let write = move || {
         let _guard = AbortOnPanic;
         // The writer sends the first frame, so that no work is leased to a process without a
@@ -457,7 +460,7 @@ impl<W: Send + 'static> JobThreads<W> {
                     }
                 }
             };
-            let thread = thread::Builder::new().name("portmuster-job".into());
+            let thread = threads::named("portmuster-job");
             thread.spawn(work).map_err(|error| error.to_string())?;
         }
         Ok((Self { threads, queue, waiting }, results))
