@@ -234,7 +234,8 @@ pub(super) fn file_of_diff(line: &CommandLine) -> Option<Edit> {
     if format.is_none_or(|name| !known(name)) && !file.contains('.') {
         return None;
     }
-    let format = format.or_else(|| file.ends_with(".jsonl").then_some("jsonl"));
+    let is_jsonl = |extension: &str| extension.eq_ignore_ascii_case("jsonl");
+    let format = format.or_else(|| extension(file).is_some_and(is_jsonl).then_some("jsonl"));
     let instead = format.filter(|name| *name != "table").map(|name| ["-o".to_owned(), name.into()]);
     let words = line.without_option(value, instead.into_iter().flatten());
     let command = CommandLine::new(words).quoted();
