@@ -4,6 +4,7 @@
 //!   runs the same behaviour on many ports.
 //! - A [`Lab`] runs one server for each [`Fixture`] of [`fn@fixtures`]. A fixture states the
 //!   verdict that a check should reach.
+//! - A [`SocksProxy`] relays connections, and fails on demand.
 //! - The module `real` (feature `real`) starts OpenSSH, Dropbear and two telnetds as child
 //!   processes.
 //! - The module `link` (feature `link`) puts whole networks of hosts behind a slow, lossy link, in
@@ -31,6 +32,7 @@ mod script;
 mod server;
 mod server_loop;
 mod server_policy;
+mod socks;
 mod stats;
 
 pub use behaviour::{Behaviour, KexInitDefect};
@@ -38,6 +40,7 @@ pub use error::LabError;
 pub use fixtures::{Fixture, FixtureKind, Lab, fixtures};
 pub use limits::{MAX_CONNECTIONS, MAX_LIFE};
 pub use server::{Crowd, Server};
+pub use socks::SocksProxy;
 pub use stats::Counts;
 
 /// Makes rustdoc test the example of the README.
