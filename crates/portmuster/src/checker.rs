@@ -147,7 +147,8 @@ impl Checker {
     ///
     /// # Errors
     /// [`StartError::TooManyWorkers`]: the settings ask for more workers, or for more threads in
-    /// each, than this machine allows.
+    /// each, than this machine allows. [`StartError::Preloaded`]: the run would bypass a library that
+    /// intercepts connections.
     ///
     /// ```
     /// use portmuster::{Checker, Config, Method, StartError};
@@ -158,6 +159,7 @@ impl Checker {
     /// # Ok::<(), portmuster::ConfigError>(())
     /// ```
     pub fn preflight(self) -> Result<Self, StartError> {
+        coordinator::refuse_preload(&self.config)?;
         Ok(Self { size: Some(method::size(&self.config)?), ..self })
     }
 
@@ -245,8 +247,9 @@ impl Checker {
     /// # Errors
     /// The settings ask for more workers than this machine allows; it could not start threads, a
     /// poller or worker processes, or does not have the source address; the method has worker
-    /// processes and no [program](Self::with_workers) was set; or an [excluded](Self::excluding) name
-    /// can't be looked up.
+    /// processes and no [program](Self::with_workers) was set; an [excluded](Self::excluding) name
+    /// can't be looked up; the [proxy](crate::config::ConfigBuilder::proxy) can't be used, or may connect
+    /// to what is excluded; or the run would bypass a library that intercepts connections.
     pub fn check<I>(&self, targets: I) -> Result<Outcomes, StartError>
     where
         I: IntoIterator,

@@ -25,6 +25,7 @@ pub mod defaults;
 mod error;
 mod max_missed;
 mod method;
+mod proxy;
 mod settings;
 
 pub use builder::ConfigBuilder;
@@ -32,6 +33,8 @@ pub use choices::{Addresses, HostKeyProbing, Patience, Probing, SpeakFirst};
 pub use error::{ConfigError, ConfigErrorKind};
 pub use max_missed::{MaxMissed, MaxMissedError};
 pub use method::Method;
+pub(crate) use proxy::Credentials;
+pub use proxy::{Proxy, ProxyError};
 pub use settings::Config;
 pub(crate) use settings::Limits;
 

@@ -26,11 +26,12 @@ use crate::{
     method::{self, Executor, InFlight, Panics, Plan, Reports, Size, StartError, WorkerContext},
     outcome::Outcome,
     positions::Positions,
+    preload,
     random::random,
     resolver::Resolver,
     run_loop::{Environment, RunLoop},
     schedule::{
-        BlockPolicy, Lookup, Policy, Question, Report, Schedule, SilentState, Start, Stopped,
+        BlockPolicy, Lookup, Policy, Question, Report, Route, Schedule, SilentState, Start, Stopped,
     },
     targets::{Excludes, Target},
     threads,
@@ -123,6 +124,7 @@ pub(crate) fn start(
     scope: &RunScope,
     positions: Option<u64>,
 ) -> Result<Run, StartError> {
+    refuse_bypass(config, scope)?;
     if let Some(source_address) = config.source() {
         tcp::can_be_source(source_address)
             .map_err(|errno| StartError::Source { source_address, error: errno.into() })?;
@@ -137,7 +139,8 @@ pub(crate) fn start(
     )]
     let (reports_in, reports) = unbounded();
     let (panics_in, panics) = bounded(1);
-    let rules = Rules::from(config);
+    let proxy = method::admitted(config, clock)?;
+    let rules = Rules { proxy, ..Rules::from(config) };
     let setting = WorkerContext {
         clock,
         rules,
@@ -148,27 +151,7 @@ pub(crate) fn start(
     };
     let executor = Executor::start(&plan, &setting)?;
     let in_flight = executor.in_flight(&plan);
-    let policy = Policy {
-        in_flight: executor.capacity(),
-        rate: config.rate(),
-        per_host: config.per_host(),
-        host_timeout: config.host_timeout(),
-        waiting: method::waiting_targets(),
-        retries: config.retries(),
-        patience: config.patience(),
-        timeout: config.timeout(),
-        blocks: BlockPolicy {
-            positions,
-            max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
-            seed: config.seed().unwrap_or_else(random),
-            stored_max: method::waiting_targets().min(BlockPolicy::STORED_MAX),
-            targets_max: BlockPolicy::TARGETS_MAX,
-        },
-        speak_first: config.speak_first(),
-        addresses: config.addresses(),
-        excludes: Arc::clone(&scope.excludes),
-        stopped: scope.stopped,
-    };
+    let policy = policy(config, executor.capacity(), scope, positions);
     let (batches_in, batches, waker) = batches::queue();
     let (stops_in, stops) = bounded(STOPS_MAX);
     let (input, targets_in) = InputThread::start(READ_AHEAD).map_err(StartError::Thread)?;
@@ -191,6 +174,65 @@ pub(crate) fn start(
     let thread = threads::named("portmuster-run");
     let thread = thread.spawn(move || run(run_loop)).map_err(StartError::Thread)?;
     Ok(Run { targets: targets_in, batches, waker, stops: stops_in, in_flight, thread })
+}
+
+/// Returns the policy of a run with so many attempts in flight and so many positions; `None`: their number
+/// is unknown.
+fn policy(config: &Config, in_flight: usize, scope: &RunScope, positions: Option<u64>) -> Policy {
+    Policy {
+        in_flight,
+        rate: config.rate(),
+        per_host: config.per_host(),
+        host_timeout: config.host_timeout(),
+        waiting: method::waiting_targets(),
+        retries: config.retries(),
+        patience: config.patience(),
+        timeout: config.timeout(),
+        blocks: BlockPolicy {
+            positions,
+            max_missed: config.max_missed().filter(|_| config.retries() > 0).map(MaxMissed::share),
+            seed: config.seed().unwrap_or_else(random),
+            stored_max: method::waiting_targets().min(BlockPolicy::STORED_MAX),
+            targets_max: BlockPolicy::TARGETS_MAX,
+        },
+        speak_first: config.speak_first(),
+        addresses: config.addresses(),
+        excludes: Arc::clone(&scope.excludes),
+        stopped: scope.stopped,
+        route: match config.proxy() {
+            None => Route::Direct,
+            Some(proxy) if proxy.looks_up_names() => Route::ProxyWithNames,
+            Some(_) => Route::Proxy,
+        },
+    }
+}
+
+/// Refuses a run that would bypass what its user relies on.
+///
+/// # Errors
+/// A preloaded library intercepts connections, or the proxy may connect to what is excluded.
+fn refuse_bypass(config: &Config, scope: &RunScope) -> Result<(), StartError> {
+    match config.proxy() {
+        None => refuse_preload(config),
+        Some(proxy) if proxy.looks_up_names() && !scope.excludes.is_empty() => {
+            Err(StartError::ExcludesAtProxy { proxy: proxy.clone() })
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Refuses a run without a proxy in a process with a preloaded library that intercepts connections.
+///
+/// # Errors
+/// There is such a library.
+pub(crate) fn refuse_preload(config: &Config) -> Result<(), StartError> {
+    if config.proxy().is_some() || config.bypass_preload() {
+        return Ok(());
+    }
+    match preload::intercepting_library() {
+        Some(library) => Err(StartError::Preloaded { library }),
+        None => Ok(()),
+    }
 }
 
 /// Returns how many of the outcomes fit in this many bytes; at least one.

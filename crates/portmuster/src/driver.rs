@@ -14,6 +14,8 @@
 //! Invariant: a refusal is reported only after the ICMP errors were read ([`Net::take_icmp`]), so a
 //! firewall's ICMP message is never taken for the host's own refusal.
 
+use std::net::SocketAddr;
+
 use rustix::io::Errno;
 
 use crate::{
@@ -92,7 +94,7 @@ impl<N: Net> Driver<N> {
     /// # Errors
     /// The attempt has ended already; the error is its conclusion.
     pub(crate) fn begin(&mut self, attempt: &mut Attempt) -> Result<Socket, Conclusion> {
-        let socket = match self.net.open(attempt.endpoint()) {
+        let socket = match self.net.open(self.peer(attempt)) {
             Ok(socket) => socket,
             Err(errno) => match attempt.handle(&self.rules, Event::Failed(errno), self.net.now()) {
                 Step::Done(conclusion) => return Err(conclusion),
@@ -107,6 +109,11 @@ impl<N: Net> Driver<N> {
             }
             None => Ok(socket),
         }
+    }
+
+    /// Returns where the connection of the attempt goes: to its endpoint or to the proxy.
+    pub(crate) fn peer(&self, attempt: &Attempt) -> SocketAddr {
+        self.rules.proxy.as_ref().map_or(attempt.endpoint(), |proxy| proxy.address)
     }
 
     /// Registers the socket of an attempt that has just begun for events. Returns the conclusion if
@@ -125,10 +132,9 @@ impl<N: Net> Driver<N> {
     /// Polls a connection that has just begun. If the server accepted and reset it in between, begins
     /// it once more without an eager poll, because the server may have sent something.
     fn poll_now(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
-        let connection = match self.net.poll_now(socket, attempt.endpoint()) {
-            Connection::Failed(Errno::CONNRESET | Errno::PIPE) => {
-                self.net.connect(socket, attempt.endpoint())
-            }
+        let peer = self.peer(attempt);
+        let connection = match self.net.poll_now(socket, peer) {
+            Connection::Failed(Errno::CONNRESET | Errno::PIPE) => self.net.connect(socket, peer),
             connection => connection,
         };
         self.connection_polled(socket, attempt, connection)
@@ -141,14 +147,14 @@ impl<N: Net> Driver<N> {
 
     /// Returns the attempt's next deadline, and the timer that it belongs to.
     pub(crate) fn deadline(&self, attempt: &Attempt) -> (Timer, Instant) {
-        attempt.deadline(&self.rules.limits)
+        attempt.deadline(&self.rules)
     }
 
     /// Moves the attempt forward as far as possible without blocking. Returns its conclusion if it
     /// has ended.
     pub(crate) fn advance(&mut self, socket: Socket, attempt: &mut Attempt) -> Option<Conclusion> {
         if attempt.is_connecting() {
-            let connection = self.net.connect(socket, attempt.endpoint());
+            let connection = self.net.connect(socket, self.peer(attempt));
             return self.connection_polled(socket, attempt, connection);
         }
         self.read_all(socket, attempt)
@@ -190,7 +196,7 @@ impl<N: Net> Driver<N> {
         attempt: &mut Attempt,
         error: &IcmpError,
     ) -> Option<Conclusion> {
-        if !attempt.is_connecting() || !error.is_about(attempt.endpoint()) {
+        if !attempt.is_connecting() || !error.is_about(self.peer(attempt)) {
             return None;
         }
         let step = attempt.handle(&self.rules, Event::RefusedByIcmp(error.errno), self.net.now());

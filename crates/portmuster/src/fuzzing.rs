@@ -174,7 +174,7 @@ impl FuzzedAttempt {
     }
 
     fn deadline(&self) -> Instant {
-        self.attempt.deadline(&self.rules.limits).1
+        self.attempt.deadline(&self.rules).1
     }
 
     fn deadline_passes(&mut self) -> Option<Verdict> {

@@ -65,6 +65,7 @@ pub mod method;
 mod named_enum;
 pub mod outcome;
 mod positions;
+mod preload;
 mod probe;
 mod random;
 mod resolver;

@@ -90,7 +90,8 @@ pub use weakness::Weakness;
 pub struct Outcome {
     /// The target, as the user named it.
     pub target: Target,
-    /// The endpoint that the verdict is about. `None` if no connection was tried; with
+    /// The endpoint that the verdict is about. `None` if no connection was tried, and for a name that a
+    /// [proxy](crate::config::ConfigBuilder::proxy) looked up; with
     /// [each address](crate::config::Addresses::Each) of a name as a target of its own, it is always set.
     pub endpoint: Option<SocketAddr>,
     /// The verdict. If a name has several addresses and none accepts a connection, this is the least
@@ -123,6 +124,11 @@ impl Outcome {
     pub fn new(target: Target, verdict: Verdict) -> Self {
         let time = SystemTime::UNIX_EPOCH;
         Self { target, endpoint: None, verdict, attempts: 0, time, position: 0 }
+    }
+
+    /// Returns whether a connection was tried, or would have been to its endpoint.
+    pub(crate) fn has_time(&self) -> bool {
+        self.endpoint.is_some() || self.attempts > 0
     }
 
     /// Returns whether a connection was accepted.

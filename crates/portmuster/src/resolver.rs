@@ -9,6 +9,7 @@ mod config_file;
 mod dns_client;
 mod dns_reply;
 mod excludes;
+mod host_addresses;
 mod hosts_file;
 mod lookup_pool;
 mod negative;
@@ -17,6 +18,7 @@ mod resolv_conf;
 mod system;
 
 pub use excludes::{ExcludeError, FailedName};
+pub(crate) use host_addresses::host_addresses;
 pub(crate) use lookup_pool::Resolver;
 #[cfg(feature = "__simulator")]
 pub(crate) use lookup_pool::THREADS_MAX;

@@ -19,7 +19,6 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -50,6 +49,8 @@ mod new_check;
 mod pacer;
 mod passes;
 mod patience;
+mod policy;
+mod route;
 mod silent;
 mod start;
 mod stratum;
@@ -72,6 +73,8 @@ use self::{
 
 pub(crate) use blocks::BlockPolicy;
 pub use blocks::SilentState;
+pub(crate) use policy::{Policy, Stopped};
+pub(crate) use route::Route;
 pub(crate) use start::{CheckId, Report, Start};
 
 pub(crate) use names::{
@@ -94,48 +97,6 @@ const SPACING: Duration = Duration::from_secs(5);
 /// milliseconds.
 const HOLD: Duration = Duration::from_millis(10);
 
-/// The limits and choices that a schedule applies.
-#[derive(Debug, Clone)]
-pub(crate) struct Policy {
-    /// The most attempts open at the same time.
-    pub(crate) in_flight: usize,
-    /// New connections per second; `None` for no limit.
-    pub(crate) rate: Option<NonZeroU32>,
-    /// The most attempts open towards one address; `None` for no limit.
-    pub(crate) per_host: Option<NonZeroU32>,
-    /// How long an address may be busy without a break; `None` for no limit.
-    pub(crate) host_timeout: Option<Duration>,
-    /// How many waiting targets there is memory for.
-    pub(crate) waiting: usize,
-    /// Retries of a filtered target. With 0, a server that closes without sending a byte is not tried
-    /// again either.
-    pub(crate) retries: u32,
-    /// How long attempts wait for an answer, at most `timeout`.
-    pub(crate) patience: Patience,
-    pub(crate) timeout: Duration,
-    /// How the targets are divided into blocks, and what is estimated of each.
-    pub(crate) blocks: BlockPolicy,
-    /// Whether a port that is silent, or answers an empty line, gets a second connection on which this
-    /// side speaks first.
-    pub(crate) speak_first: SpeakFirst,
-    /// Which addresses of a name to check.
-    pub(crate) addresses: Addresses,
-    /// The addresses and names that are never connected to.
-    pub(crate) excludes: Arc<Excludes>,
-    /// How targets that wait for another attempt end when the run is stopped.
-    pub(crate) stopped: Stopped,
-}
-
-/// How targets that wait for another attempt end when a run is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Stopped {
-    /// With the verdict that they have.
-    #[default]
-    Judged,
-    /// Without an outcome; a resumed run checks them again.
-    Left,
-}
-
 /// Whether more targets may be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Intake {
@@ -155,6 +116,7 @@ pub(crate) struct Schedule {
     #[cfg(feature = "host-keys")]
     known_keys: Option<Arc<crate::outcome::KnownKeys>>,
     stopped: Stopped,
+    route: Route,
     losses: Losses,
     /// The SYNs that were lost on the way to each network.
     syn_losses: ByNetwork<SynLoss>,
@@ -208,6 +170,7 @@ impl Schedule {
             #[cfg(feature = "host-keys")]
             known_keys: None,
             stopped: policy.stopped,
+            route: policy.route,
             losses: Losses::default(),
             syn_losses: ByNetwork::default(),
             patience: PatiencePolicy::new(
@@ -288,6 +251,7 @@ impl Schedule {
             _ if port == 0 => self.end(id, PortState::Unchecked, Reason::PortZero, now),
             Host::Address(address) => self.resolved(id, SocketAddr::new(address, 0), now),
             Host::Name(name) if self.excludes.contains_name(&name, port) => self.exclude(id),
+            Host::Name(name) if self.route == Route::ProxyWithNames => self.leave_name(id, &name),
             Host::Name(name) => self.look_up(id, &name, now),
         }
     }
@@ -403,7 +367,8 @@ impl Schedule {
             let wait = if patience.is_none() { Wait::WholeTimeout } else { Wait::Less };
             self.checks[id.0].started(wait);
             let known_keys = self.checks[id.0].known_keys();
-            return Some(Start { id, endpoint, opening, patience, known_keys });
+            let name = self.name_for_proxy(id);
+            return Some(Start { id, endpoint, name, opening, patience, known_keys });
         }
     }
 
@@ -722,7 +687,8 @@ impl Schedule {
         if purpose == Purpose::Control {
             return;
         }
-        if let Some(endpoint) = endpoint.filter(|_| verdict.is_answer()) {
+        let is_answer = verdict.is_answer() && !self.is_left_to_proxy(check.target());
+        if let Some(endpoint) = endpoint.filter(|_| is_answer) {
             self.blocks.add_control(endpoint);
         }
         if verdict.state == PortState::Filtered && self.gives_up() {
@@ -750,7 +716,7 @@ impl Schedule {
         time: Instant,
     ) {
         let verdict = match verdict.reason {
-            Reason::Refused if check.is_in_part() => {
+            Reason::Refused | Reason::RefusedToProxy if check.is_in_part() => {
                 Verdict { reason: Reason::RefusedInPart, ..verdict }
             }
             _ => verdict,
@@ -760,8 +726,10 @@ impl Schedule {
         self.account.add(&verdict);
         // Only the endpoint says which of the name's addresses the outcome is about.
         let is_one_of_many = self.addresses == Addresses::Each;
+        let has_endpoint = check.attempts() > 0 || is_one_of_many;
+        let has_endpoint = has_endpoint && !self.is_left_to_proxy(check.target());
         self.outcomes.push(Outcome {
-            endpoint: endpoint.filter(|_| check.attempts() > 0 || is_one_of_many),
+            endpoint: endpoint.filter(|_| has_endpoint),
             attempts: check.attempts(),
             position: check.position(),
             target: check.into_target(),

@@ -31,7 +31,7 @@ use crate::{
     method::event_loop::EventLoop,
     outcome::{Account, Certainty, Outcome},
     run_loop::{Environment, RunLoop},
-    schedule::{BlockPolicy, Lookup, Policy, Question, Report, Schedule, Start, Stopped},
+    schedule::{BlockPolicy, Lookup, Policy, Question, Report, Route, Schedule, Start, Stopped},
     targets::{Target, mix},
 };
 
@@ -267,6 +267,7 @@ impl<'a> Simulator<'a> {
             addresses: config.addresses(),
             excludes: Arc::default(),
             stopped: Stopped::default(),
+            route: Route::default(),
         }
     }
 }

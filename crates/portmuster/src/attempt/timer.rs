@@ -5,6 +5,8 @@
 pub(crate) enum Timer {
     /// The connection was neither accepted nor refused: the target is filtered.
     Connect,
+    /// The proxy has not accepted this client, so nothing is known of the target.
+    Proxy,
     /// The server has sent nothing: it gets an empty line.
     ActiveStep,
     /// The server has still sent nothing: it is silent.

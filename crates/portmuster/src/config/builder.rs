@@ -6,7 +6,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
 use super::{
     Addresses, Config, ConfigError, ConfigErrorKind, HostKeyProbing, MaxMissed, Method, Patience,
-    Probing, SpeakFirst, defaults,
+    Probing, Proxy, SpeakFirst, defaults,
 };
 
 /// The largest `in_flight`.
@@ -87,7 +87,8 @@ impl ConfigBuilder {
     ///
     /// `None`, the default: as many as the rate needs when no target answers before the timeout, from
     /// [`IN_FLIGHT_MIN`](defaults::IN_FLIGHT_MIN) to [`IN_FLIGHT_MAX`](defaults::IN_FLIGHT_MAX), and at
-    /// most half of what this system's TCP memory is meant for. This machine may allow fewer; see
+    /// most half of what this system's TCP memory is meant for. Through a [proxy](Self::proxy) it is
+    /// [`IN_FLIGHT_PROXY`](defaults::IN_FLIGHT_PROXY). This machine may allow fewer; see
     /// [`Outcomes::in_flight`](crate::Outcomes::in_flight).
     pub fn in_flight(mut self, in_flight: impl Into<Option<usize>>) -> Self {
         self.config.in_flight = in_flight.into();
@@ -233,14 +234,34 @@ impl ConfigBuilder {
         self
     }
 
+    /// Sets the proxy through which all connections go. `None`, the default: they go to their endpoints.
+    ///
+    /// Before a run starts, a connection to the proxy checks that it accepts this client. Each attempt
+    /// waits for the proxy's acceptance and for its reply to the request up to the
+    /// [timeout](Self::timeout) each, so it may take twice as long.
+    pub fn proxy(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
+        self.config.proxy = proxy.into();
+        self
+    }
+
+    /// Sets whether connections may bypass a preloaded library that intercepts connect(2), as
+    /// proxychains and torsocks do. Default: false.
+    ///
+    /// Connections are made by system calls, so such a library never sees them. A run that has one, and
+    /// no [proxy](Self::proxy), is refused with [`StartError::Preloaded`](crate::StartError::Preloaded).
+    pub fn bypass_preload(mut self, bypass_preload: bool) -> Self {
+        self.config.bypass_preload = bypass_preload;
+        self
+    }
+
     /// Validates the settings. The result is the same on every machine.
     ///
     /// What depends on this machine is checked when a run starts: how many workers it allows, and
     /// whether it has the source address.
     ///
     /// # Errors
-    /// A number or a time limit is zero or too large, or the method does not have a setting that
-    /// was set.
+    /// A number or a time limit is zero or too large, the method does not have a setting that was set,
+    /// or each address of a name is to be checked through a proxy that looks names up.
     pub fn build(self) -> Result<Config, ConfigError> {
         let Self { config, rate, per_host } = self;
         let rate = at_least_one("rate", rate)?;
@@ -250,6 +271,10 @@ impl ConfigBuilder {
         validate_times(&config)?;
         if config.host_keys != HostKeyProbing::Off && config.probing != Probing::KeyExchange {
             return Err(ConfigError::new("host_keys", ConfigErrorKind::NeedsKeyExchange));
+        }
+        let is_remote = config.proxy.as_ref().is_some_and(Proxy::looks_up_names);
+        if is_remote && config.addresses == Addresses::Each {
+            return Err(ConfigError::new("addresses", ConfigErrorKind::NamesAtProxy));
         }
         Ok(config)
     }
@@ -365,6 +390,17 @@ mod tests {
             let error = settings(probing).build().expect_err("nothing is read after the greeting");
             assert_eq!(error, ConfigError::new("host_keys", ConfigErrorKind::NeedsKeyExchange));
         }
+    }
+
+    #[test]
+    fn addresses_of_names_at_the_proxy_are_refused() {
+        let each = |proxy: &str| {
+            let proxy: Proxy = proxy.parse().expect("it is valid");
+            Config::builder().addresses(Addresses::Each).proxy(proxy).build()
+        };
+        assert!(each("socks5://bastion").is_ok());
+        let error = ConfigError::new("addresses", ConfigErrorKind::NamesAtProxy);
+        assert_eq!(each("socks5h://bastion"), Err(error));
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub const IN_FLIGHT_MIN: usize = 16_384;
 /// The most attempts open at the same time that a run plans for without being asked to. They take 1.5 GiB
 /// of the kernel's memory, and allow 80,000 connections per second while nothing answers for 3.2 s.
 pub const IN_FLIGHT_MAX: usize = 1 << 18;
+/// Attempts open at the same time through a proxy. A proxy has a connection, and often a thread or a
+/// process, for each, and goes on with one that was given up until its own timeout.
+pub const IN_FLIGHT_PROXY: usize = 64;
 /// New connections per second. Small routers and firewalls with connection tracking can handle it.
 pub const RATE: u32 = 10_000;
 /// Attempts open towards one host. sshd's `MaxStartups` begins to refuse at 10.

@@ -44,6 +44,8 @@ pub enum ConfigErrorKind {
         /// The method of the settings.
         method: Method,
     },
+    /// The setting needs the addresses of names, and the proxy looks names up.
+    NamesAtProxy,
 }
 
 impl ConfigError {
@@ -79,6 +81,10 @@ impl fmt::Display for ConfigError {
             ConfigErrorKind::Unused { method } => {
                 write!(formatter, "the method {method} has no setting `{setting}`")
             }
+            ConfigErrorKind::NamesAtProxy => write!(
+                formatter,
+                "`{setting}` needs the addresses of names, which socks5h leaves to the proxy: use socks5"
+            ),
         }
     }
 }

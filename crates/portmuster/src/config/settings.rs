@@ -9,6 +9,7 @@ use super::{
     defaults,
     max_missed::MaxMissed,
     method::Method,
+    proxy::Proxy,
 };
 
 /// The time limits of one attempt. They do not include name lookups and waits before retries.
@@ -67,6 +68,8 @@ pub struct Config {
     pub(super) host_keys: HostKeyProbing,
     pub(super) addresses: Addresses,
     pub(super) source: Option<IpAddr>,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) bypass_preload: bool,
 }
 
 impl Default for Config {
@@ -90,6 +93,8 @@ impl Default for Config {
             host_keys: HostKeyProbing::default(),
             addresses: Addresses::default(),
             source: None,
+            proxy: None,
+            bypass_preload: false,
         }
     }
 }
@@ -234,5 +239,17 @@ impl Config {
     #[must_use]
     pub fn source(&self) -> Option<IpAddr> {
         self.source
+    }
+
+    /// Returns the proxy that connections go through. `None`: they go to their endpoints.
+    #[must_use]
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// Returns whether connections may bypass a preloaded library that intercepts connect(2).
+    #[must_use]
+    pub fn bypass_preload(&self) -> bool {
+        self.bypass_preload
     }
 }

@@ -13,7 +13,9 @@ use super::capacity::LimitingResource;
 use crate::{
     attempt::Rules,
     clock::Clock,
+    config::Proxy,
     memory::{Memory, Reservation},
+    outcome::Reason,
     resolver::ExcludeError,
     schedule::Report,
     threads,
@@ -36,6 +38,35 @@ pub enum StartError {
         /// The operating system's error.
         #[source]
         error: std::io::Error,
+    },
+    /// The proxy can't be used.
+    #[error("the proxy {proxy} can't be used: {}", trouble_with_proxy(*.reason))]
+    #[non_exhaustive]
+    Proxy {
+        /// The proxy of the [setting](crate::config::ConfigBuilder::proxy).
+        proxy: Proxy,
+        /// What became of the attempt to use it, at the last of its addresses.
+        reason: Reason,
+    },
+    /// The proxy looks names up, so their addresses can't be excluded.
+    #[error(
+        "{proxy} looks names up, so it may connect to an excluded address: use socks5, so that names are \
+         looked up here, or exclude nothing"
+    )]
+    #[non_exhaustive]
+    ExcludesAtProxy {
+        /// The proxy of the [setting](crate::config::ConfigBuilder::proxy).
+        proxy: Proxy,
+    },
+    /// A preloaded library intercepts connect(2), which this run would bypass.
+    #[error(
+        "{library} is preloaded to intercept connections, and portmuster makes them by system calls, \
+         which bypass it: set a proxy (socks5://HOST:PORT), or allow direct connections"
+    )]
+    #[non_exhaustive]
+    Preloaded {
+        /// The path of the library.
+        library: String,
     },
     /// The settings ask for more workers, or for more threads in each, than this machine allows.
     #[error("{asked} {what} are more than the {most} that one run may have here ({by})")]
@@ -77,6 +108,18 @@ impl StartError {
             Self::Poller(_) => LimitingResource::Descriptors,
             _ => LimitingResource::Threads,
         }
+    }
+}
+
+fn trouble_with_proxy(reason: Reason) -> String {
+    match reason {
+        Reason::NoSuchName => "there is no such name, or it has no address".to_owned(),
+        Reason::LookupFailed => "the resolver gave no answer".to_owned(),
+        Reason::ProxyUnreachable => "it can't be connected to, or does not answer".to_owned(),
+        Reason::ProxyLogin => "it requires another user name and password".to_owned(),
+        Reason::ProxyFailed => "it does not speak SOCKS5, or hangs up".to_owned(),
+        Reason::Fault(fault) => format!("this machine is short of {fault}"),
+        reason => reason.to_string(),
     }
 }
 

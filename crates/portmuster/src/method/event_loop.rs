@@ -108,7 +108,7 @@ fn add_loop(
         if let Ok(net) = net {
             run(
                 place,
-                EventLoop::new(net, context.rules, context.memory.clone()),
+                EventLoop::new(net, context.rules.clone(), context.memory.clone()),
                 &queue,
                 &context,
             );
@@ -228,8 +228,8 @@ impl<N: Net> EventLoop<N> {
 
     /// Begins an attempt at `now`. Returns the time afterwards.
     fn begin(&mut self, start: Start, now: Instant, reports: &mut Vec<Report>) -> Instant {
-        let Start { id, endpoint, opening, patience, known_keys } = start;
-        let attempt = Attempt::new(endpoint, now).opening(opening).patience(patience);
+        let Start { id, endpoint, name, opening, patience, known_keys } = start;
+        let attempt = Attempt::new(endpoint, now).name(name).opening(opening).patience(patience);
         let mut attempt = attempt.known_keys(known_keys);
         match self.driver.begin(&mut attempt) {
             Err(conclusion) => {

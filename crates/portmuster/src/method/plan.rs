@@ -104,6 +104,10 @@ impl InFlightRange {
             let ceiling = LimitingResource::Default;
             return Self { needed: in_flight, most: in_flight, ceiling };
         }
+        if config.proxy().is_some() {
+            let (in_flight, ceiling) = (defaults::IN_FLIGHT_PROXY, LimitingResource::Default);
+            return Self { needed: in_flight, most: in_flight, ceiling };
+        }
         // More would take the memory of other programs' connections.
         let half = capacity::tcp_attempts().map_or(usize::MAX, |attempts| attempts / 2);
         let most = half.clamp(defaults::IN_FLIGHT_MIN, defaults::IN_FLIGHT_MAX);
@@ -130,6 +134,7 @@ impl InFlightRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Proxy;
 
     fn range(builder: crate::config::ConfigBuilder) -> (usize, usize) {
         let range = InFlightRange::of(&builder.build().expect("the settings are valid"));
@@ -141,6 +146,10 @@ mod tests {
         let adaptive = || Config::builder().patience(Patience::Adaptive);
         assert_eq!(range(adaptive().in_flight(7)), (7, 7));
         assert_eq!(range(adaptive().rate(100)), (16_384, 16_384));
+        let proxied =
+            || adaptive().proxy("socks5://bastion".parse::<Proxy>().expect("it is valid"));
+        assert_eq!(range(proxied()), (64, 64));
+        assert_eq!(range(proxied().in_flight(500)), (500, 500));
         let (needed, most) = range(adaptive().rate(10_000));
         assert!((40_000..50_000).contains(&needed) && most > needed, "{needed} {most}");
         let (needed, most) = range(Config::builder().rate(10_000));

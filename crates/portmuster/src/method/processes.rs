@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The settings that a worker process gets in its first frame.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct WorkerSettings {
     threading: Threading,
     rules: Rules,
@@ -65,7 +65,7 @@ pub(super) fn start(
         PoolConfig { program, processes: workers, concurrency, prefetch, batches: capacity };
     let worker = WorkerSettings {
         threading,
-        rules: context.rules,
+        rules: context.rules.clone(),
         source: context.source,
         memory: capacity::share(plan.memory, workers),
     };

@@ -181,6 +181,7 @@ mod tests {
         let start = Start {
             id: CheckId(0),
             endpoint: ([127, 0, 0, 1], 1).into(),
+            name: None,
             opening: crate::attempt::Opening::Listen,
             patience: None,
             known_keys: crate::outcome::KeyTypes::default(),
@@ -189,15 +190,15 @@ mod tests {
         let mut pool = ThreadPool::default();
         pool.queues.extend([queue(), queue()]);
         pool.loads.extend([0, 0]);
-        pool.begin(start);
-        pool.begin(start);
+        pool.begin(start.clone());
+        pool.begin(start.clone());
         assert_eq!(pool.loads, [1, 1]);
         let reports = |worker, ended| Reports { worker, begun: 0, ended, held: Vec::new() };
         pool.reported(&reports(0, vec![fault()]));
-        pool.begin(start);
+        pool.begin(start.clone());
         assert_eq!(pool.loads, [0, 2], "the other queue has more load and is not avoided");
         pool.reported(&reports(1, vec![fault(), fault()]));
-        pool.begin(start);
+        pool.begin(start.clone());
         assert_eq!(pool.loads, [1, 0]);
     }
 }

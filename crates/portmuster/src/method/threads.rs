@@ -66,16 +66,15 @@ fn start_all(
         let (queue, stop, idle) = (queue.clone(), stop.clone(), idle.clone());
         let started = spawn("portmuster-thread", context.clone(), move |context| {
             let net = Poll::new(context.clock, context.source, stop.clone(), idle, worker);
-            let mut driver = Driver::new(net, context.rules, context.memory.clone());
-            for Start { id, endpoint, opening, patience, known_keys } in queue.into_iter().flatten()
-            {
+            let mut driver = Driver::new(net, context.rules.clone(), context.memory.clone());
+            for start in queue.into_iter().flatten() {
                 // The queue still has the starts that were sent before the stop.
                 if stop.is_called() {
                     return;
                 }
-                let attempt = Attempt::new(endpoint, driver.net.now());
-                let mut attempt =
-                    attempt.opening(opening).patience(patience).known_keys(known_keys);
+                let Start { id, endpoint, name, opening, patience, known_keys } = start;
+                let attempt = Attempt::new(endpoint, driver.net.now()).name(name).opening(opening);
+                let mut attempt = attempt.patience(patience).known_keys(known_keys);
                 let Some(conclusion) = run(&mut driver, &mut attempt) else { return };
                 let ended = vec![Report { id, conclusion }];
                 let held = attempt.release().into_iter().collect();
@@ -94,8 +93,8 @@ fn start_all(
 }
 
 /// Makes one attempt and blocks until it ends. Returns `None` if the thread is stopped first.
-fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusion> {
-    let endpoint = attempt.endpoint();
+pub(super) fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusion> {
+    let peer = driver.peer(attempt);
     let mut conclusion = match driver.begin(attempt) {
         Ok(socket) => {
             driver.sent(attempt, driver.net.now());
@@ -104,7 +103,7 @@ fn run<N: Net>(driver: &mut Driver<N>, attempt: &mut Attempt) -> Option<Conclusi
         Err(conclusion) => conclusion,
     };
     let IcmpErrors { errors, unreadable } = driver.net.take_icmp();
-    if errors.iter().any(|error| error.is_about(endpoint)) {
+    if errors.iter().any(|error| error.is_about(peer)) {
         conclusion.refused_by_icmp();
     }
     if let Some(errno) = unreadable {

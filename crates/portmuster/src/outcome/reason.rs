@@ -44,7 +44,7 @@ named_enum! {
         /// for names that they block.
         UnspecifiedAddress = "unspecified-address",
         /// Unchecked: this machine has no interface with the zone name after the `%` of the address
-        /// (RFC 4007 §11), or an address of this kind takes no zone.
+        /// (RFC 4007 §11), or an address of this kind takes no zone; none does through a proxy.
         NoSuchInterface = "no-such-interface",
         /// Unchecked: this system has no route to the address, or a rejecting route.
         NoRoute = "no-route",
@@ -66,6 +66,20 @@ named_enum! {
         KillsWorkers = "kills-workers",
         /// Unchecked: no worker process can be started any more.
         NoWorkers = "no-workers",
+        /// Closed: the proxy reports that the connection was refused.
+        RefusedToProxy = "refused-to-proxy",
+        /// Filtered: the proxy reports that the network or the host is unreachable, or that packets do
+        /// not reach it (RFC 1928 §6, replies 3, 4 and 6).
+        UnreachableFromProxy = "unreachable-from-proxy",
+        /// Unchecked: the proxy could not be connected to, or did not answer.
+        ProxyUnreachable = "proxy-unreachable",
+        /// Unchecked: the proxy requires another login than this run has.
+        ProxyLogin = "proxy-login",
+        /// Unchecked: the proxy does not permit the connection.
+        ProxyDenied = "proxy-denied",
+        /// Unchecked: the proxy reported a failure of its own, hung up before its reply, or sent
+        /// something other than SOCKS5. `ssh -D` hangs up whatever the reason is.
+        ProxyFailed = "proxy-failed",
         ;
         /// Unchecked: this machine was short of a resource for longer than attempts are retried.
         Fault(Fault),

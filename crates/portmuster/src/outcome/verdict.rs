@@ -88,9 +88,10 @@ impl Verdict {
         }
     }
 
-    /// Returns whether the endpoint has answered: it accepted the connection or refused it by a reset.
+    /// Returns whether the endpoint has answered: it accepted the connection, or refused it by a reset or
+    /// as the proxy reports.
     pub(crate) fn is_answer(&self) -> bool {
-        matches!(self.reason, Reason::Accepted | Reason::Refused)
+        matches!(self.reason, Reason::Accepted | Reason::Refused | Reason::RefusedToProxy)
     }
 
     /// Returns whether it says only that nothing answered, or that ICMP refused the connection.

@@ -145,7 +145,8 @@ impl Excludes {
     }
 }
 
-fn reason(error: LookupError) -> Reason {
+/// Returns the reason of a host without known addresses.
+pub(super) fn reason(error: LookupError) -> Reason {
     match error {
         LookupError::NoSuchName => Reason::NoSuchName,
         LookupError::NoAnswer => Reason::LookupFailed,

@@ -625,13 +625,19 @@ pub(super) fn was_made(verdict: &Verdict) -> bool {
 /// address that this machine lacked the resources to try may be open. One that it has no route to does
 /// not count.
 fn doubt(verdict: &Verdict) -> u8 {
-    match (verdict.state, verdict.reason) {
+    match (verdict.reason, verdict.state) {
         (
+            Reason::Fault(_)
+            | Reason::HostTimeout
+            | Reason::LookupFailed
+            | Reason::UnknownRefusal
+            | Reason::ProxyUnreachable
+            | Reason::ProxyLogin
+            | Reason::ProxyFailed,
             _,
-            Reason::Fault(_) | Reason::HostTimeout | Reason::LookupFailed | Reason::UnknownRefusal,
         ) => 3,
-        (PortState::Filtered, _) => 2,
-        (PortState::Closed, _) => 1,
+        (_, PortState::Filtered) => 2,
+        (_, PortState::Closed) => 1,
         _ => 0,
     }
 }

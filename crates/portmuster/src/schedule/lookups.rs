@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{
-    Found, Lookup, LookupError, Missing, Question, Schedule, Scope,
+    Found, Lookup, LookupError, Missing, Question, Route, Schedule, Scope,
     check::{Check, Settled},
     each::AddressTargets,
     new_check::Coverage,
+    route::stand_in,
     start::CheckId,
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     config::Addresses,
     outcome::{PortState, Reason},
     positions::OutcomeCount,
-    targets::Family,
+    targets::{Family, Host, Target},
 };
 
 impl Schedule {
@@ -28,6 +29,27 @@ impl Schedule {
         if let Some(lookup) = self.names.look_up(&question, id, now) {
             self.looked_up(id, &lookup, now);
         }
+    }
+
+    /// Leaves the lookup of a check's name to the proxy.
+    ///
+    /// Which addresses the proxy tries is unknown, so a refusal is one in part.
+    pub(super) fn leave_name(&mut self, id: CheckId, name: &str) {
+        let stand_in: Arc<[_]> = [SocketAddr::new(stand_in(name), 0)].into();
+        self.checks[id.0].resolved_name(&stand_in, Coverage::Part);
+        self.ready.push_back(id);
+    }
+
+    /// Returns the name of a check that the proxy looks up; `None`: it has an address.
+    pub(super) fn name_for_proxy(&self, id: CheckId) -> Option<Box<str>> {
+        let target = self.checks[id.0].target();
+        let name = self.is_left_to_proxy(target).then(|| target.host.to_string());
+        name.map(String::into_boxed_str)
+    }
+
+    /// Returns whether the proxy looks the target up, so that its endpoint is a stand-in.
+    pub(super) fn is_left_to_proxy(&self, target: &Target) -> bool {
+        self.route == Route::ProxyWithNames && matches!(target.host, Host::Name(_))
     }
 
     /// Takes the result of a lookup that a check waited for.

@@ -4,7 +4,7 @@
 use std::{cmp::Reverse, net::IpAddr, time::Duration};
 
 use super::{
-    OUTCOMES_MAX, READY_MAX, Schedule,
+    OUTCOMES_MAX, READY_MAX, Route, Schedule,
     blocks::{Due, Role, SilentState},
     check::{Check, Purpose},
     silent::Silent,
@@ -68,10 +68,13 @@ impl Schedule {
         if !verdict.is_answer() {
             return;
         }
-        self.account.syns += u64::from(verdict.syns_lost) + 1;
-        self.account.syns_lost += u64::from(verdict.syns_lost);
-        if let Some(loss) = self.syn_losses.entry(host) {
-            loss.add(verdict.syns_lost);
+        // Through a proxy nothing counts the SYNs to the endpoint.
+        if self.route == Route::Direct {
+            self.account.syns += u64::from(verdict.syns_lost) + 1;
+            self.account.syns_lost += u64::from(verdict.syns_lost);
+            if let Some(loss) = self.syn_losses.entry(host) {
+                loss.add(verdict.syns_lost);
+            }
         }
         if self.checks[id.0].kept_timeout() {
             self.patience.answered(host, verdict.times.connect.unwrap_or(verdict.times.total));

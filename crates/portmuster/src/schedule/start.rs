@@ -14,10 +14,12 @@ use crate::{
 pub(crate) struct CheckId(pub(crate) usize);
 
 /// An attempt to begin now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Start {
     pub(crate) id: CheckId,
     pub(crate) endpoint: SocketAddr,
+    /// The name that the proxy looks up; only its port of `endpoint` counts then.
+    pub(crate) name: Option<Box<str>>,
     pub(crate) opening: Opening,
     /// How long to wait for an answer; `None`: the whole timeout.
     pub(crate) patience: Option<Duration>,

@@ -1,6 +1,6 @@
 //! Tests of the schedule alone, without sockets and clocks.
 
-use std::{collections::HashSet, net::IpAddr, time::Duration};
+use std::{borrow::Borrow, collections::HashSet, net::IpAddr, num::NonZeroU32, time::Duration};
 
 use proptest::prelude::*;
 
@@ -8,6 +8,7 @@ use super::*;
 use crate::attempt::Opening;
 
 mod lookups;
+mod routes;
 mod second_attempts;
 mod silent_targets;
 mod slow_hosts;
@@ -24,6 +25,7 @@ fn unlimited() -> Policy {
         addresses: Addresses::default(),
         excludes: Arc::default(),
         stopped: Stopped::default(),
+        route: Route::default(),
         patience: Patience::Full,
         timeout: Duration::from_secs(10),
         blocks: blocks(None),
@@ -73,8 +75,13 @@ fn throttled() -> Conclusion {
     Conclusion::Verdict(Verdict { service: Some(Service::SshThrottled), ..verdict })
 }
 
-fn settle(schedule: &mut Schedule, start: Start, conclusion: Conclusion, now: Instant) {
-    schedule.settle(Report { id: start.id, conclusion }, now);
+fn settle(
+    schedule: &mut Schedule,
+    start: impl Borrow<Start>,
+    conclusion: Conclusion,
+    now: Instant,
+) {
+    schedule.settle(Report { id: start.borrow().id, conclusion }, now);
 }
 
 fn starts(schedule: &mut Schedule, now: Instant) -> Vec<Start> {
@@ -99,7 +106,7 @@ fn attempts_in_flight_never_exceed_the_window() {
     }
     let begun = starts(&mut schedule, at(0));
     assert_eq!(begun.len(), 2);
-    settle(&mut schedule, begun[0], verdict(PortState::Closed), at(1));
+    settle(&mut schedule, &begun[0], verdict(PortState::Closed), at(1));
     assert_eq!(starts(&mut schedule, at(1)).len(), 1);
 }
 
@@ -113,7 +120,7 @@ fn full_host_does_not_delay_other_hosts() {
     let begun = starts(&mut schedule, at(0));
     let ports: Vec<_> = begun.iter().map(|start| start.endpoint.to_string()).collect();
     assert_eq!(ports, ["192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"]);
-    settle(&mut schedule, begun[1], verdict(PortState::Closed), at(1));
+    settle(&mut schedule, &begun[1], verdict(PortState::Closed), at(1));
     let next = starts(&mut schedule, at(1));
     assert_eq!(next.len(), 1);
     assert_eq!(next[0].endpoint.port(), 3);
@@ -394,11 +401,11 @@ fn stopped_run_starts_nothing_and_counts_targets_left() {
         schedule.add(target(1, port), at(0));
     }
     let begun = starts(&mut schedule, at(0));
-    settle(&mut schedule, begun[0], verdict(PortState::Filtered), at(0));
+    settle(&mut schedule, &begun[0], verdict(PortState::Filtered), at(0));
     schedule.stop(at(0));
     assert_eq!(states(&mut schedule), [PortState::Filtered], "it has a verdict");
     assert!(!schedule.is_finished(), "one is in flight");
-    settle(&mut schedule, begun[1], verdict(PortState::Filtered), at(0));
+    settle(&mut schedule, &begun[1], verdict(PortState::Filtered), at(0));
     assert_eq!(states(&mut schedule), [PortState::Filtered], "there is no later for a retry");
     assert_eq!(schedule.next_start(at(100_000)), None);
     assert_eq!(schedule.next_timeout(), None);
@@ -414,10 +421,10 @@ fn stop_of_a_resumable_run_leaves_waiting_targets() {
         schedule.add(target(host, 1), at(0));
     }
     let begun = starts(&mut schedule, at(0));
-    settle(&mut schedule, begun[0], verdict(PortState::Filtered), at(0));
+    settle(&mut schedule, &begun[0], verdict(PortState::Filtered), at(0));
     schedule.stop(at(0));
-    settle(&mut schedule, begun[1], verdict(PortState::Filtered), at(0));
-    settle(&mut schedule, begun[2], throttled(), at(0));
+    settle(&mut schedule, &begun[1], verdict(PortState::Filtered), at(0));
+    settle(&mut schedule, &begun[2], throttled(), at(0));
     assert_eq!(states(&mut schedule), [], "each waits for another attempt");
     assert_eq!(schedule.next_start(at(100_000)), None);
     assert_eq!(schedule.next_timeout(), None);
@@ -439,7 +446,7 @@ fn throttling_host_rests_and_is_tried_again() {
     assert_eq!(schedule.next_timeout(), Some(at(31_000)));
     let again = starts(&mut schedule, at(31_000));
     assert_eq!(again.len(), 2);
-    settle(&mut schedule, again[0], throttled(), at(31_001));
+    settle(&mut schedule, &again[0], throttled(), at(31_001));
     let outcome = outcome(&mut schedule);
     assert_eq!((outcome.verdict.service, outcome.attempts), (Some(Service::SshThrottled), 2));
 }

@@ -241,7 +241,7 @@ impl<'a> From<&'a Outcome> for Row<'a> {
             findings: non_empty(details.findings.iter().copied().map(Weakness::name)),
             connect_ms: verdict.times.connect.map(milliseconds),
             first_byte_ms: verdict.times.first_byte.map(milliseconds),
-            total_ms: outcome.endpoint.map(|_| milliseconds(verdict.times.total)),
+            total_ms: outcome.has_time().then(|| milliseconds(verdict.times.total)),
             label: outcome.target.label.as_deref(),
             attempts: outcome.attempts,
             time: timestamp(outcome.time),

@@ -44,7 +44,7 @@ fn resolver_without_an_answer_is_asked_again_after_pauses() {
     look_up(&mut schedule, Err(LookupError::NoAnswer), at(2_000));
     assert_eq!(schedule.next_timeout(), Some(at(8_000)));
     look_up(&mut schedule, Ok(addresses(&[1])), at(8_000));
-    let [start] = starts(&mut schedule, at(8_000))[..] else { panic!("it was found") };
+    let [ref start] = starts(&mut schedule, at(8_000))[..] else { panic!("it was found") };
     assert_eq!(start.endpoint.ip(), IpAddr::from([192, 0, 2, 1]));
 }
 
@@ -259,7 +259,7 @@ fn refusal_by_one_family_is_told_when_the_other_is_known() {
         excludes.add(excluded).expect("an address");
         let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
         named(&mut schedule, &Ok(beside(NotAsked(Family::V6), &[1])));
-        let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+        let [ref start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
         settle(&mut schedule, start, verdict(PortState::Closed), at(0));
         for now in [at(0), at(2_000), at(8_000)] {
             if let Some(question) = schedule.wanted_lookup(now).cloned() {
@@ -290,7 +290,7 @@ fn family_is_asked_for_unless_the_name_is_open() {
         excludes.add(excluded).expect("addresses");
         let mut schedule = schedule(Policy { excludes: Arc::new(excludes), ..unlimited() });
         named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
-        let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+        let [ref start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
         settle(&mut schedule, start, verdict(state), at(0));
         assert_eq!(schedule.wanted_lookup(at(0)).is_some(), is_asked, "{excluded} {state}");
     }
@@ -300,7 +300,7 @@ fn family_is_asked_for_unless_the_name_is_open() {
 fn stop_while_the_rest_of_a_name_is_looked_up_leaves_a_refusal_in_part() {
     let mut schedule = schedule(unlimited());
     named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
-    let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+    let [ref start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
     settle(&mut schedule, start, verdict(PortState::Closed), at(0));
     let question = schedule.wanted_lookup(at(0)).expect("the rest is wanted").clone();
     schedule.lookup_began();
@@ -367,7 +367,7 @@ fn refusal_is_in_part_when_the_rest_of_the_addresses_is_given_up() {
     for is_stopped_early in [false, true] {
         let mut schedule = schedule(unlimited());
         named(&mut schedule, &Ok(beside(Missing::NotAsked(Family::V6), &[1])));
-        let [start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
+        let [ref start] = starts(&mut schedule, at(0))[..] else { panic!("one address is known") };
         if is_stopped_early {
             schedule.stop(at(0));
         }

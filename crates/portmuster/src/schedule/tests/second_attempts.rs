@@ -39,7 +39,7 @@ fn lasting(conclusion: Conclusion, milliseconds: u64) -> Conclusion {
 /// Starts the one target that may start, and ends its attempt so.
 #[track_caller]
 fn attempt(schedule: &mut Schedule, conclusion: Conclusion, now: Instant) -> Opening {
-    let [start] = starts(schedule, now)[..] else { panic!("one starts") };
+    let [ref start] = starts(schedule, now)[..] else { panic!("one starts") };
     settle(schedule, start, conclusion, now);
     start.opening
 }
@@ -118,14 +118,14 @@ fn each_further_host_key_is_asked_for_after_a_second() {
     use KeyType::{Dss, Ed25519, Rsa};
 
     let mut schedule = with_one_target(unlimited());
-    let [first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
+    let [ref first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
     assert_eq!(first.known_keys, KeyTypes::default());
     settle(&mut schedule, first, with_keys(&[Ed25519], &[Rsa, Dss]), at(10));
     assert_eq!(starts(&mut schedule, at(1_009)), []);
-    let [second] = starts(&mut schedule, at(1_010))[..] else { panic!("one starts") };
+    let [ref second] = starts(&mut schedule, at(1_010))[..] else { panic!("one starts") };
     assert!(second.known_keys.contains(Ed25519) && !second.known_keys.contains(Rsa));
     settle(&mut schedule, second, with_keys(&[Rsa], &[Dss]), at(1_020));
-    let [third] = starts(&mut schedule, at(2_020))[..] else { panic!("one starts") };
+    let [ref third] = starts(&mut schedule, at(2_020))[..] else { panic!("one starts") };
     assert!(third.known_keys.contains(Rsa) && !third.known_keys.contains(Dss));
     settle(&mut schedule, third, with_keys(&[Dss], &[]), at(2_030));
     let outcome = outcome(&mut schedule);
@@ -137,9 +137,9 @@ fn each_further_host_key_is_asked_for_after_a_second() {
 #[test]
 fn host_keys_stay_if_a_later_connection_fails() {
     let mut schedule = with_one_target(unlimited());
-    let [first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
+    let [ref first] = starts(&mut schedule, at(0))[..] else { panic!("one starts") };
     settle(&mut schedule, first, with_keys(&[KeyType::Ed25519], &[KeyType::Rsa]), at(10));
-    let [second] = starts(&mut schedule, at(5_000))[..] else { panic!("one starts") };
+    let [ref second] = starts(&mut schedule, at(5_000))[..] else { panic!("one starts") };
     settle(&mut schedule, second, verdict(PortState::Closed), at(5_010));
     let details = outcome(&mut schedule).verdict.details.expect("it is ssh");
     assert_eq!(details.host_keys.keys.len(), 1);

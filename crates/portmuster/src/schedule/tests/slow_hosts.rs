@@ -52,7 +52,7 @@ fn waiting_targets_keep_name_label_and_position() {
     schedule.lookup_ended(&question, Ok(addresses(&[1, 2])), at(0));
     schedule.input_ended();
     let mut found = Vec::new();
-    while let [start] = starts(&mut schedule, at(0))[..] {
+    while let [ref start] = starts(&mut schedule, at(0))[..] {
         assert_eq!(schedule.checks.len(), 1, "the others wait without a check");
         settle(&mut schedule, start, verdict(PortState::Open), at(0));
         let outcome = outcome(&mut schedule);
@@ -113,7 +113,7 @@ fn host_timeout_ends_waiting_targets() {
     }
     schedule.add(target(1, 5001), now);
     schedule.add(target(2, 1), now);
-    let [other] = starts(&mut schedule, now)[..] else { panic!("the other host's starts") };
+    let [ref other] = starts(&mut schedule, now)[..] else { panic!("the other host's starts") };
     assert_eq!(other.endpoint, SocketAddr::from(([192, 0, 2, 2], 1)));
     assert_eq!(reasons(&mut schedule), [(Reason::HostTimeout, 0)], "it came too late");
 
@@ -129,7 +129,7 @@ fn host_timeout_ends_retries_with_their_verdict() {
     schedule.add(target(1, 1), at(0));
     schedule.add(target(1, 2), at(0));
     let begun = starts(&mut schedule, at(0));
-    settle(&mut schedule, begun[0], verdict(PortState::Filtered), at(50_000));
+    settle(&mut schedule, &begun[0], verdict(PortState::Filtered), at(50_000));
     assert_eq!(schedule.next_start(at(80_000)), None);
     assert_eq!(reasons(&mut schedule), [(Reason::NoAnswer, 1)]);
 }
@@ -141,7 +141,7 @@ fn host_that_is_idle_between_attempts_does_not_time_out() {
     for minute in 0..10 {
         let now = at(60_000 * minute);
         schedule.add(target(1, 1), now);
-        let [start] = starts(&mut schedule, now)[..] else { panic!("one starts") };
+        let [ref start] = starts(&mut schedule, now)[..] else { panic!("one starts") };
         settle(&mut schedule, start, verdict(PortState::Closed), at(60_000 * minute + 30_000));
     }
     assert_eq!(states(&mut schedule), [PortState::Closed; 10]);
@@ -171,7 +171,7 @@ fn backlog_names_the_slowest_host_and_its_remaining_time() {
     for second in 1..=10 {
         let start = starts(&mut schedule, at(1000 * (second - 1)));
         let slow = start.iter().find(|start| start.endpoint.port() > 2 || second == 1);
-        if let Some(&start) = slow {
+        if let Some(start) = slow {
             settle(&mut schedule, start, verdict(PortState::Closed), at(1000 * second));
         }
     }

@@ -101,9 +101,10 @@ impl Layout {
     /// Returns the row of an outcome, without a line end.
     pub(super) fn row(&self, outcome: &Outcome) -> String {
         let verdict = &outcome.verdict;
-        let ms = match outcome.endpoint {
-            Some(_) => format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3),
-            None => String::new(),
+        let ms = if outcome.has_time() {
+            format!("{:.1}", verdict.times.total.as_secs_f64() * 1e3)
+        } else {
+            String::new()
         };
         let label = outcome.target.label.as_deref().unwrap_or_default();
         let cells = self.cells(&Cells {
