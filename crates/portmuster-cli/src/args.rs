@@ -23,6 +23,7 @@ mod list;
 mod output;
 mod pages;
 mod profile;
+mod proxy;
 mod recog;
 mod report;
 mod reports;
@@ -46,6 +47,7 @@ pub(crate) use self::{
     output::{OutputSpec, SummarySpec},
     pages::{Completions, Man, Shell},
     profile::{PROFILES, profile_flags},
+    proxy::without_login,
     report::{Report, ReportFormat},
     selection::DryRun,
     show::{ShowItem, ShownRows},

@@ -1,8 +1,9 @@
 //! `portmuster check`: checks targets, writes rows and decides the exit status.
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use portmuster::{
     Account, Checker, Outcomes, PortState,
+    config::Proxy,
     gates::{GateReport, Gates, RunTotals},
     journal::JournaledRun,
     method::WorkersReport,
@@ -35,7 +36,7 @@ use crate::{
 /// # Errors
 /// The arguments or the input are invalid; nothing was sent.
 pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
-    let checker = Checker::new(check.config()?).preflight()?;
+    let checker = Checker::new(check.config()?).preflight().map_err(workers::explained)?;
     let checker = checker.identifying(check.recog.fingerprints()?);
     let checker = match known_keys::read(&check.host_keys.known_hosts)? {
         Some(known_keys) => checker.knowing_keys(known_keys),
@@ -43,6 +44,7 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
     };
     let gates = gate::create(check)?;
     let input = Input::read(check)?;
+    refuse_names_at_proxy(check, &input)?;
     let reads = ReadFiles::of(check);
     let dry_run = check.selection.dry_run;
     if dry_run.is_set() || check.outputs.iter().any(|output| output.file().is_none()) {
@@ -69,6 +71,28 @@ pub(crate) fn run(check: &Check) -> anyhow::Result<Status> {
         return report_complete(check, &input, gates.as_ref(), state, closing);
     }
     check_targets(check, checker, input, gates, journal, closing)
+}
+
+/// Refuses a proxy that looks names up if their addresses are needed here.
+///
+/// # Errors
+/// The proxy may connect to an excluded address, or an output needs addresses.
+fn refuse_names_at_proxy(check: &Check, input: &Input) -> anyhow::Result<()> {
+    let proxy = check.proxy.proxy().filter(Proxy::looks_up_names);
+    let has_xml = check.outputs.iter().any(|output| output.name() == "xml");
+    if let Some(proxy) = proxy.as_ref().filter(|_| has_xml) {
+        bail!(
+            "each host of -o xml has an address, and {proxy} looks names up: use --proxy socks5://, or \
+             another format"
+        );
+    }
+    match proxy.filter(|_| !input.excludes().is_empty()) {
+        None => Ok(()),
+        Some(proxy) => bail!(
+            "{proxy} looks names up, so it may connect to an address that is excluded: use --proxy \
+             socks5://, so that names are looked up here, or exclude nothing (--exclude, -4 and -6)"
+        ),
+    }
 }
 
 /// Reports a run that its journal says is complete.
@@ -258,6 +282,9 @@ fn print_summary(
         unchecked,
     };
     found.print();
+    if let Some(proxy) = check.proxy.proxy() {
+        summary::print_proxy(&proxy);
+    }
     if let Some(max_missed) = check.max_missed() {
         summary::print_certainty(account, totals.certainty.as_ref(), max_missed);
     }
@@ -350,7 +377,7 @@ fn start_journal(
 
 fn start(check: &Check, checker: Checker, input: Input) -> anyhow::Result<(Outcomes, Interrupted)> {
     let checker = workers::with_this_program(checker, check.speed.method)?;
-    let outcomes = checker.check(input.into_targets())?;
+    let outcomes = checker.check(input.into_targets()).map_err(workers::explained)?;
     let interrupted = signals::stop_on_signal(outcomes.stopper(), check.quiet);
     Ok((outcomes, interrupted.context("installing the signal handlers")?))
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use portmuster::gates::{GateReport, RunTotals};
+use portmuster::{
+    config::Proxy,
+    gates::{GateReport, RunTotals},
+};
 
 mod junit;
 mod metrics;
@@ -37,6 +40,7 @@ pub(crate) struct ClosingOutputs {
     summary: Option<SummaryOutput>,
     metrics: Option<Box<MetricsFile>>,
     junit: Option<Box<ClosingFile>>,
+    proxy: Option<Proxy>,
 }
 
 /// Where the summary of a run is written at its end.
@@ -62,7 +66,8 @@ impl ClosingOutputs {
         }
         let open = |path| ClosingFile::open(check, path, ClosingContent::Junit, reads);
         let junit = junit.map(open).transpose()?;
-        Ok(Self { summary, metrics: metrics.map(Box::new), junit: junit.map(Box::new) })
+        let (metrics, junit) = (metrics.map(Box::new), junit.map(Box::new));
+        Ok(Self { summary, metrics, junit, proxy: check.proxy.proxy() })
     }
 
     /// Empties the files, unless the summary is appended or the metrics of an earlier run remain until
@@ -84,11 +89,11 @@ impl ClosingOutputs {
         report: Option<&GateReport>,
         end: RunEnd,
     ) -> Vec<anyhow::Error> {
-        let Self { summary, metrics, junit } = self;
+        let Self { summary, metrics, junit, proxy } = self;
         let summary = summary.map(|output| {
             let record =
                 SummaryRecord::new(totals, report, end.time, end.is_stopped, Some(end.status));
-            output.write(&record)
+            output.write(&record.through(proxy.as_ref()))
         });
         let junit = junit
             .zip(report)

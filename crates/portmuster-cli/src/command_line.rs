@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command, CommandFactory};
 
-use crate::args::Program;
+use crate::args::{Program, without_login};
 
 mod file_name;
 pub(crate) mod foreign;
@@ -319,9 +319,22 @@ impl CommandLine {
         words
     }
 
-    /// Returns the whole command, quoted for a shell.
+    /// Returns the line without the user names and passwords of proxies.
+    pub(crate) fn without_logins(&self) -> Self {
+        let logins = self.values("proxy").find_map(|(value, text)| {
+            let shown = without_login(text);
+            (shown != text).then(|| self.with_value(value, &shown))
+        });
+        match logins {
+            Some(words) => Self::new(words).without_logins(),
+            None => Self::new(self.words.clone()),
+        }
+    }
+
+    /// Returns the whole command, quoted for a shell, without the logins of proxies.
     pub(crate) fn quoted(&self) -> String {
-        let words = self.words.iter().map(|word| quoted(word));
+        let shown = self.without_logins();
+        let words = shown.words.iter().map(|word| quoted(word));
         std::iter::once("portmuster".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
     }
 }

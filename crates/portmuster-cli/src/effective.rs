@@ -74,7 +74,8 @@ pub(crate) fn arguments(given: Vec<OsString>) -> anyhow::Result<Vec<OsString>> {
     Ok(merged)
 }
 
-/// Returns the command line for the record of a run: arguments without those that select others.
+/// Returns the command line for the record of a run: arguments without those that select others, and
+/// without the login of a proxy.
 pub(crate) fn recorded(arguments: &[OsString]) -> String {
     let lossy = arguments.iter().map(|word| word.to_string_lossy().into_owned());
     let mut line = CommandLine::new(lossy.collect());
@@ -84,6 +85,7 @@ pub(crate) fn recorded(arguments: &[OsString]) -> String {
     }) {
         line = CommandLine::new(without);
     }
+    let line = line.without_logins();
     let words = line.words().iter().map(String::as_str);
     std::iter::once("portmuster").chain(words).collect::<Vec<_>>().join(" ")
 }

@@ -9,6 +9,7 @@ use anstyle::Style;
 use anyhow::bail;
 use portmuster::{
     Checker, Host, Next, Outcome, Outcomes, PortState, Target,
+    config::Proxy,
     outcome::Throttle,
     sink::escape_line,
     targets::{Excludes, Ports, TargetSet},
@@ -20,6 +21,7 @@ use crate::{
     signals,
     status::Status,
     terminal::{self, Screen},
+    workers,
 };
 
 mod bytes;
@@ -41,7 +43,7 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     if let Some(family) = explain.family.other() {
         excludes.add(family)?;
     }
-    let started = checker.excluding(excludes).check([target.clone()]).map_err(anyhow::Error::from);
+    let started = checker.excluding(excludes).check([target.clone()]).map_err(workers::explained);
     let running = started.and_then(|outcomes| {
         let interrupted = signals::stop_on_signal(outcomes.stopper(), false)?;
         Ok((outcomes, interrupted))
@@ -58,7 +60,7 @@ pub(crate) fn run(explain: &Explain) -> anyhow::Result<Status> {
     if interrupted.is_set() {
         return Ok(Status::Interrupted);
     }
-    match print(&target, &explained) {
+    match print(&target, &explained, explain.proxy.proxy().as_ref()) {
         Ok(()) => Ok(explained.status()),
         Err(error) => Ok(terminal::status_of(Err(error))),
     }
@@ -134,22 +136,26 @@ fn target(text: &str) -> anyhow::Result<Target> {
 }
 
 /// Prints the target, its addresses and the steps of each outcome.
-fn print(target: &Target, explained: &Explained) -> io::Result<()> {
+fn print(target: &Target, explained: &Explained, proxy: Option<&Proxy>) -> io::Result<()> {
     let outcomes = &explained.outcomes;
     let paused = explained.paused_outcome();
     let bold = Style::new().bold();
     let columns = Screen::stdout().width;
     let mut output = anstream::stdout().lock();
     writeln!(output, "{bold}{}{bold:#}", escape_line(target.to_string().as_bytes()))?;
-    if let Host::Name(_) = target.host {
-        writeln!(output, "{}", resolved(outcomes))?;
+    match (&target.host, proxy) {
+        (Host::Name(_), Some(proxy)) if proxy.looks_up_names() => {
+            writeln!(output, "the proxy looks the name up")?;
+        }
+        (Host::Name(_), _) => writeln!(output, "{}", resolved(outcomes))?,
+        (Host::Address(_), _) => {}
     }
     if explained.paused && paused.is_none() {
         writeln!(output, "one of these asked for fewer connections and was retried after a pause")?;
     }
     for outcome in outcomes {
         let after_pause = paused.is_some_and(|paused| std::ptr::eq(paused, outcome));
-        write!(output, "\n{}", render::describe(outcome, after_pause, columns))?;
+        write!(output, "\n{}", render::describe(outcome, proxy, after_pause, columns))?;
     }
     if outcomes.is_empty() {
         writeln!(output, "it has no address to check")?;

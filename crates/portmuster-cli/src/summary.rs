@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use portmuster::{
     Account, PortState, Positions, Service,
-    config::MaxMissed,
+    config::{MaxMissed, Proxy},
     method::WorkersReport,
     outcome::{Certainty, Fault, NetworkLoss, Weakness},
     sink::Ending,
@@ -137,6 +137,13 @@ pub(crate) fn print_files(check: &Check) {
     if !files.is_empty() {
         terminal::note(format!("written: {}", files.join(", ")));
     }
+}
+
+/// Prints that the run went through a proxy, and what that means for its results.
+pub(crate) fn print_proxy(proxy: &Proxy) {
+    terminal::note(format!(
+        "through {proxy}: refusals are the word of the proxy, and loss on the way to targets is not measured"
+    ));
 }
 
 /// Prints how many targets at most would answer one more attempt, if there are any that did not

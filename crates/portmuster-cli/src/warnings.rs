@@ -1,7 +1,7 @@
 //! Warnings before a run: likely mistakes, and limits of this system.
 
 use std::{
-    fs,
+    env, fs,
     io::{self, IsTerminal},
     net::{IpAddr, Ipv6Addr},
 };
@@ -21,6 +21,9 @@ const MANY: u128 = 1 << 24;
 /// Number of addresses from which on a public network looks like a mistake.
 const WIDE: u128 = 256;
 
+/// Environment variables by which other programs choose a proxy.
+const SHARED_VARIABLES: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+
 /// Prints warnings about likely mistakes.
 pub(crate) fn print(check: &Check, input: &Input) {
     // Only on a terminal: a script that must run as root would repeat the warning each time.
@@ -29,6 +32,11 @@ pub(crate) fn print(check: &Check, input: &Input) {
             "running as root is unnecessary, and risky because the program parses untrusted data: \
              use another account (sudo -u USER portmuster check ...)",
         );
+    }
+    if check.proxy.is_missing()
+        && let Some(variable) = SHARED_VARIABLES.into_iter().find(|name| names_socks_proxy(name))
+    {
+        terminal::note(format!("{variable} is not used: --proxy connects through a proxy"));
     }
     if check.speed.rate.is_none()
         && let Some((first, last)) = input.set().ranges().find(|&range| is_wide_and_public(range))
@@ -80,6 +88,11 @@ pub(crate) fn print_in_flight(check: &Check, in_flight: InFlight, total: Option<
              of other programs may stall; raise net.ipv4.tcp_mem for this many"
         ));
     }
+}
+
+/// Returns whether an environment variable names a SOCKS proxy.
+fn names_socks_proxy(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|url| url.to_string_lossy().starts_with("socks"))
 }
 
 /// Returns whether this process is root outside user namespaces, where root has few rights.

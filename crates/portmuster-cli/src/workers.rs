@@ -2,8 +2,8 @@
 
 use std::{ffi::OsString, path::PathBuf, process::Command, sync::OnceLock};
 
-use anyhow::Context;
-use portmuster::{Checker, Method, workers::Program};
+use anyhow::{Context, anyhow};
+use portmuster::{Checker, Method, StartError, workers::Program};
 
 /// The hidden subcommand of worker processes.
 const WORKER: &str = "worker";
@@ -63,6 +63,18 @@ pub(crate) fn this_program() -> anyhow::Result<SelfCommand> {
     }
     let executable = std::env::current_exe().context("finding the portmuster program")?;
     Ok(SelfCommand::new(executable))
+}
+
+/// Converts the error of a run that can't start to a message that names the options of this program.
+pub(crate) fn explained(error: StartError) -> anyhow::Error {
+    match error {
+        StartError::Preloaded { library, .. } => anyhow!(
+            "{library} is preloaded to redirect connections, and portmuster makes them by system calls, \
+             which bypass it: use --proxy socks5://HOST:PORT to go through a proxy, or --proxy none to \
+             connect directly"
+        ),
+        error => error.into(),
+    }
 }
 
 /// Lets the checker run this program in worker processes, if its method has any.

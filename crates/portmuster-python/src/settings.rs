@@ -4,7 +4,9 @@ use std::{net::IpAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use portmuster::{
     Config, Method,
-    config::{Addresses, ConfigBuilder, HostKeyProbing, MaxMissed, Patience, Probing, SpeakFirst},
+    config::{
+        Addresses, ConfigBuilder, HostKeyProbing, MaxMissed, Patience, Probing, Proxy, SpeakFirst,
+    },
     targets::{Columns, InputFormat, InputOptions, Order, Ports, Shard},
 };
 use pyo3::{
@@ -19,7 +21,7 @@ use crate::{
 };
 
 /// The keywords of `check`.
-const KEYWORDS: [&str; 33] = [
+const KEYWORDS: [&str; 34] = [
     "ports",
     "files",
     "input_format",
@@ -31,6 +33,7 @@ const KEYWORDS: [&str; 33] = [
     "family",
     "all_addresses",
     "source",
+    "proxy",
     "order",
     "seed",
     "shard",
@@ -307,7 +310,26 @@ fn speed(keywords: &Keywords<'_>, mut settings: ConfigBuilder) -> PyResult<Confi
     {
         settings = settings.source(source);
     }
+    let settings = proxied(keywords, settings)?;
     settings.build().map_err(bad_config)
+}
+
+/// Adds the proxy. The errors do not repeat the URL, which may have a password.
+fn proxied(keywords: &Keywords<'_>, settings: ConfigBuilder) -> PyResult<ConfigBuilder> {
+    let Some(url) = keywords.given("proxy")?.filter(|it| !it.is_none()) else {
+        return Ok(settings);
+    };
+    let url = url.extract::<String>().map_err(|_| {
+        SettingError::new_err(
+            "proxy takes a URL, such as \"socks5://host:1080\", \"none\", or None",
+        )
+    })?;
+    if url == "none" {
+        return Ok(settings.bypass_preload(true));
+    }
+    let proxy: Proxy =
+        url.parse().map_err(|error| SettingError::new_err(format!("proxy: {error}")))?;
+    Ok(settings.proxy(proxy))
 }
 
 /// Reads the largest share of silent targets that may be missed. `None`: it is not estimated.

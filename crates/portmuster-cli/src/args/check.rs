@@ -21,6 +21,7 @@ use super::{
     journal::JournalArgs,
     output::{ExistingFiles, OutputSpec, SummarySpec},
     profile::ProfileArgs,
+    proxy::ProxyArgs,
     recog::RecogArgs,
     reports::ReportArgs,
     selection::Selection,
@@ -110,6 +111,9 @@ occurs twice is checked twice."
 
     #[command(flatten)]
     pub(crate) selection: Selection,
+
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 
     #[command(flatten)]
     pub(crate) probe: ProbeArgs,
@@ -264,7 +268,7 @@ impl Check {
             .speak_first(self.probe.active.speak_first())
             .evidence(self.probe.evidence)
             .host_keys(self.host_keys.probing.with_probing(self.probe.probing())?);
-        build(self.limits.apply(self.speed.apply(settings)))
+        build(self.proxy.apply(self.limits.apply(self.speed.apply(settings)))?)
     }
 
     /// Returns the largest share of silent targets that may be missed; `None`: it is not estimated.

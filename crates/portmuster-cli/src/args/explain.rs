@@ -8,6 +8,7 @@ use portmuster::{Config, Method, config::Addresses};
 use super::{
     conversation::{SpeakFirstArgs, TimeLimits, greeting_or_kex},
     host_keys::HostKeyArgs,
+    proxy::ProxyArgs,
     recog::RecogArgs,
     selection::Family,
     settings::build,
@@ -60,6 +61,9 @@ pub(crate) struct Explain {
     /// Connect from this local address
     #[arg(long, value_name = "ADDRESS")]
     source: Option<IpAddr>,
+
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 }
 
 impl Explain {
@@ -69,6 +73,8 @@ impl Explain {
     /// A setting is invalid.
     pub(crate) fn config(&self) -> anyhow::Result<Config> {
         let probing = greeting_or_kex(self.no_kex);
+        let leaves_names = self.proxy.proxy().is_some_and(|proxy| proxy.looks_up_names());
+        let addresses = if leaves_names { Addresses::UntilOneAccepts } else { Addresses::Each };
         let settings = Config::builder()
             .method(Method::EventLoop)
             .workers(1)
@@ -76,8 +82,8 @@ impl Explain {
             .speak_first(self.active.speak_first())
             .evidence(true)
             .host_keys(self.host_keys.with_probing(probing)?)
-            .addresses(Addresses::Each)
+            .addresses(addresses)
             .source(self.source);
-        build(self.limits.apply(settings))
+        build(self.proxy.apply(self.limits.apply(settings))?)
     }
 }

@@ -24,6 +24,11 @@ fn describe(error: ConfigError) -> String {
         (_, ConfigErrorKind::Unused { method }) => {
             format!("the method {method} has no setting {option}")
         }
+        (_, ConfigErrorKind::NamesAtProxy) => {
+            "--all-addresses needs the addresses of names, which socks5h leaves to the proxy: use \
+             --proxy socks5://"
+                .to_owned()
+        }
         ("in_flight", ConfigErrorKind::TooLarge { value, max }) => format!(
             "{value} attempts in flight are more than the {max} that one run may have here (what a \
              run has room for)"

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::SystemTime};
 use jiff::Timestamp;
 use portmuster::{
     Account, PortState, Service,
+    config::Proxy,
     gates::{GateReport, Inconclusive, ItemReport, RunTotals},
     outcome::{Certainty, Recheck},
 };
@@ -35,6 +36,9 @@ pub(crate) struct SummaryRecord {
     services: BTreeMap<&'static str, u64>,
     gates: Option<GatesRecord>,
     certainty: Option<CertaintyRecord>,
+    /// The proxy of the run, without its login; `None`: it had none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy: Option<String>,
 }
 
 /// `targets` is the sum of the fields from `open` to `left`.
@@ -158,7 +162,13 @@ impl SummaryRecord {
             services: Service::ALL.map(|it| (it.name(), account.service(it))).into(),
             gates: report.map(GatesRecord::of),
             certainty: totals.certainty.as_ref().map(CertaintyRecord::of),
+            proxy: None,
         }
+    }
+
+    /// Sets the proxy of the run.
+    pub(crate) fn through(self, proxy: Option<&Proxy>) -> Self {
+        Self { proxy: proxy.map(ToString::to_string), ..self }
     }
 }
 

@@ -6,6 +6,7 @@ use std::{borrow::Cow, fmt::Display, time::Duration};
 
 use portmuster::{
     Outcome, Verdict,
+    config::Proxy,
     outcome::{
         KexInit, KeyExchange, NameList, Part, Rule, ServiceDetails, Software, TelnetDaemon,
         Weakness,
@@ -17,6 +18,9 @@ use super::{bytes, host_keys};
 
 /// The indent of what happened, after its time.
 const STEP: &str = "              ";
+
+/// What accepts a connection through a proxy.
+const BY_PROXY: &str = "accepted, says the proxy";
 
 /// The indent of the bytes of a conversation.
 const CONVERSATION: &str = "                ";
@@ -42,12 +46,18 @@ const NAME_MAX: usize = 80;
 
 /// Renders the steps of a check, its verdict and the reasons.
 ///
+/// `proxy` is the one that the connection went through; `None`: it went to the endpoint itself.
 /// `after_pause`: the host rejected an earlier attempt for load, so this one followed a pause.
 /// `columns` is the width of the terminal; `None`: it is none, and no line is broken.
-pub(super) fn describe(outcome: &Outcome, after_pause: bool, columns: Option<usize>) -> String {
+pub(super) fn describe(
+    outcome: &Outcome,
+    proxy: Option<&Proxy>,
+    after_pause: bool,
+    columns: Option<usize>,
+) -> String {
     let mut text = Rendering { text: String::new(), columns };
     text.attempts(outcome, after_pause);
-    text.steps(outcome);
+    text.steps(outcome, proxy);
     text.verdict(outcome);
     text.text
 }
@@ -88,12 +98,20 @@ impl Rendering {
         }
     }
 
-    fn steps(&mut self, outcome: &Outcome) {
+    fn steps(&mut self, outcome: &Outcome, proxy: Option<&Proxy>) {
         let verdict = &outcome.verdict;
-        let Some(endpoint) = outcome.endpoint else { return };
-        self.step(Duration::ZERO, format!("connecting to {endpoint}"));
+        let (place, accepted) = match (outcome.endpoint, proxy) {
+            (Some(endpoint), None) => (endpoint.to_string(), "accepted"),
+            (Some(endpoint), Some(proxy)) => (format!("{endpoint} through {proxy}"), BY_PROXY),
+            (None, Some(proxy)) if outcome.attempts > 0 => {
+                let target = outcome.target.to_string();
+                (format!("{} through {proxy}", escape_line(target.as_bytes())), BY_PROXY)
+            }
+            (None, _) => return,
+        };
+        self.step(Duration::ZERO, format!("connecting to {place}"));
         if let Some(at) = verdict.times.connect {
-            self.step(at, "accepted");
+            self.step(at, accepted);
         }
         let evidence = verdict.details.as_ref().and_then(|details| details.evidence.as_ref());
         let mut lines_left = BYTES_LINES_MAX;
@@ -312,7 +330,7 @@ mod tests {
         let mut details = ServiceDetails::default();
         details.key_exchange = KeyExchange::Offered(Box::new(offer));
         details.findings = vec![Weakness::Rc4];
-        let text = describe(&outcome(details), false, None);
+        let text = describe(&outcome(details), None, false, None);
         assert_eq!(count(&text, "arcfour"), ITEMS_MAX + 1, "{text}");
         assert_eq!(count(&text, "and 2936 more"), 1, "{text}");
         let finding = "finding       rc4 arcfour0 arcfour1 arcfour2 arcfour3 arcfour4 arcfour5 \
@@ -329,7 +347,7 @@ mod tests {
         let option = serde_json::from_value(option).expect("the option is valid");
         let mut details = ServiceDetails::default();
         details.options = vec![option; 200];
-        let text = describe(&outcome(details), false, None);
+        let text = describe(&outcome(details), None, false, None);
         assert_eq!(count(&text, "will echo"), ITEMS_MAX, "{text}");
         assert_eq!(count(&text, "and 136 more"), 1, "{text}");
     }
@@ -341,7 +359,7 @@ mod tests {
         evidence.parts = vec![part; 3];
         let mut details = ServiceDetails::default();
         details.evidence = Some(evidence);
-        let text = describe(&outcome(details), false, None);
+        let text = describe(&outcome(details), None, false, None);
         assert_eq!(count(&text, r"\n"), BYTES_LINES_MAX, "{text}");
         assert_eq!(count(&text, "server sends 200 bytes"), 3, "{text}");
         assert_eq!(count(&text, "and 144 more lines"), 1, "{text}");
@@ -361,13 +379,13 @@ mod tests {
         details.key_exchange = KeyExchange::Offered(Box::new(offer));
         details.findings = vec![Weakness::Rc4, Weakness::Terrapin];
         let outcome = outcome(details);
-        let whole = describe(&outcome, true, None);
+        let whole = describe(&outcome, None, true, None);
         assert!(whole.lines().any(|line| line.len() > 100));
         for columns in 50..200 {
-            let text = describe(&outcome, true, Some(columns));
+            let text = describe(&outcome, None, true, Some(columns));
             assert!(text.lines().all(|line| line.chars().count() <= columns), "{columns}: {text}");
         }
-        assert_eq!(describe(&outcome, true, Some(1000)), whole);
+        assert_eq!(describe(&outcome, None, true, Some(1000)), whole);
     }
 
     #[test]
@@ -375,13 +393,14 @@ mod tests {
         let mut twice = outcome(ServiceDetails::default());
         twice.attempts = 2;
         assert_eq!(
-            count(&describe(&outcome(ServiceDetails::default()), false, None), "attempt"),
+            count(&describe(&outcome(ServiceDetails::default()), None, false, None), "attempt"),
             0
         );
         assert!(
-            describe(&twice, false, None).starts_with("2 attempts; showing the one that decided\n")
+            describe(&twice, None, false, None)
+                .starts_with("2 attempts; showing the one that decided\n")
         );
-        let after_pause = describe(&twice, true, None);
+        let after_pause = describe(&twice, None, true, None);
         assert_eq!(count(&after_pause, "the host asked for fewer connections"), 1, "{after_pause}");
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn identity(check: &Check, input: &Input) -> anyhow::Result<RunIdenti
     let targets = targets(check, input).into_iter();
     let settings = targets.chain(attempts(&check.config()?)).chain(rows(check));
     let settings = settings.filter(|(name, value)| !NEWER_DEFAULTS.contains(&(*name, &**value)));
-    Ok(RunIdentity::new(settings.chain(fingerprints(&check.recog.fingerprints()?))))
+    let settings = settings.chain(fingerprints(&check.recog.fingerprints()?));
+    Ok(RunIdentity::new(settings.chain(proxy(&check.config()?))))
 }
 
 /// Returns the settings that select the targets.
@@ -113,6 +114,12 @@ fn fingerprints(fingerprints: &Fingerprints) -> Option<(&'static str, String)> {
     fingerprints.recog_hash().map(|hash| ("recog", format!("{hash:016x}")))
 }
 
+/// Returns the proxy without its login; nothing if there is none, so that a run of an earlier version can
+/// resume.
+fn proxy(config: &Config) -> Option<(&'static str, String)> {
+    config.proxy().map(|proxy| ("proxy", proxy.to_string()))
+}
+
 fn joined(names: impl Iterator<Item = &'static str>) -> String {
     let names: Vec<_> = names.collect();
     if names.is_empty() { "nothing".to_owned() } else { names.join(",") }
@@ -126,13 +133,25 @@ fn yes_or_no(value: bool) -> String {
 mod tests {
     use std::net::IpAddr;
 
-    use portmuster::config::{ConfigBuilder, HostKeyProbing, MaxMissed, Patience};
+    use portmuster::config::{ConfigBuilder, HostKeyProbing, MaxMissed, Patience, Proxy};
 
     use super::*;
 
     fn identity(settings: ConfigBuilder) -> RunIdentity {
         let config = settings.build().expect("the settings are valid");
-        RunIdentity::new(attempts(&config))
+        RunIdentity::new(attempts(&config).into_iter().chain(proxy(&config)))
+    }
+
+    fn through(host: &str) -> Proxy {
+        format!("socks5://user:secret@{host}").parse().expect("it is valid")
+    }
+
+    #[test]
+    fn login_of_a_proxy_is_not_part_of_the_identity() {
+        let was = identity(Config::builder().proxy(through("bastion")));
+        let other: Proxy = "socks5://bastion".parse().expect("it is valid");
+        assert!(was.differences(&identity(Config::builder().proxy(other))).is_empty());
+        assert!(!format!("{was:?}").contains("secret"));
     }
 
     #[test]
@@ -154,6 +173,7 @@ mod tests {
             (settings().speak_first(SpeakFirst::Never), "speak-first was "),
             (settings().evidence(true), "evidence was "),
             (settings().host_keys(HostKeyProbing::First), "host-keys was "),
+            (settings().proxy(through("bastion")), "proxy was unknown, is socks5://bastion:1080"),
         ];
         let was = identity(settings());
         for (change, name) in changes {
@@ -168,12 +188,21 @@ mod tests {
     #[test]
     fn every_setting_is_part_of_the_identity_or_known_not_to_be() {
         // The seed is that of the targets, which are compared as well.
-        const OTHERS: [&str; 7] =
-            ["method", "workers", "threads", "in_flight", "rate", "per_host", "seed"];
+        const OTHERS: [&str; 8] = [
+            "method",
+            "workers",
+            "threads",
+            "in_flight",
+            "rate",
+            "per_host",
+            "seed",
+            "bypass_preload",
+        ];
 
         let shown = format!("{:#?}", Config::default());
         let fields = shown.lines().filter_map(|line| line.trim_start().split_once(": "));
         let fields = fields.filter(|&(name, _)| name != "limits" && !OTHERS.contains(&name));
-        assert_eq!(fields.count(), attempts(&Config::default()).len(), "{shown}");
+        // The proxy is part of the identity if there is one.
+        assert_eq!(fields.count(), attempts(&Config::default()).len() + 1, "{shown}");
     }
 }

@@ -45,7 +45,7 @@ const FILES: [(&str, &str); 7] = [
 ];
 
 /// Names of the documented hosts.
-const HOSTS: &str = "127.0.0.1 localhost\n10.0.0.5 db.example\n";
+const HOSTS: &str = "127.0.0.1 localhost\n10.0.0.5 db.example\n10.0.1.1 bastion.example\n";
 
 /// Creates the network, and a home folder.
 const PREPARE: &str = "

@@ -48,6 +48,34 @@ def sensor(client):
     client.sendall(b"temperature 21.5, humidity 40\r\n")
 
 
+def copy(source, sink):
+    try:
+        while received := source.recv(4096):
+            sink.sendall(received)
+        sink.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # Either side may leave at any time.
+
+
+def proxy(client):
+    """Serves one client of a SOCKS5 proxy without a login (RFC 1928)."""
+    client.recv(client.recv(2)[1])
+    client.sendall(b"\x05\x00")
+    kind = client.recv(4)[3]
+    host = client.recv(client.recv(1)[0]).decode() if kind == 3 else socket.inet_ntoa(client.recv(4))
+    (port,) = struct.unpack("!H", client.recv(2))
+    reply = b"\x00\x01" + bytes(6)
+    try:
+        server = socket.create_connection((host, port))
+    except OSError:
+        client.sendall(b"\x05\x05" + reply)
+        return
+    with server:
+        client.sendall(b"\x05\x00" + reply)
+        threading.Thread(target=copy, args=(client, server), daemon=True).start()
+        copy(server, client)
+
+
 WEAK = key_exchange_offer(
     "curve25519-sha256,diffie-hellman-group14-sha1",
     "rsa-sha2-256,ssh-rsa",
@@ -65,6 +93,7 @@ SERVERS = {
     ("10.0.0.5", 23): telnet,
     ("10.0.0.7", 22): ssh("dropbear_2025.89", STRONG),
     ("10.0.0.8", 23): sensor,
+    ("10.0.1.1", 1080): proxy,
 }
 
 

@@ -49,6 +49,7 @@ mod presets;
 mod program;
 mod progress;
 mod protected_files;
+mod proxies;
 mod real_servers;
 mod report;
 mod resets;

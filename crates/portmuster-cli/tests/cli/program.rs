@@ -37,8 +37,16 @@ pub(crate) const METHODS: [&str; 6] =
     ["serial", "threads", "processes", "process-threads", "event-loop", "process-event-loops"];
 
 /// Environment variables that affect colour, width, progress and options.
-const SETTINGS: [&str; 7] =
-    ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "CI", "TERM", "PORTMUSTER_CONFIG"];
+const SETTINGS: [&str; 8] = [
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "COLUMNS",
+    "CI",
+    "TERM",
+    "PORTMUSTER_CONFIG",
+    "PORTMUSTER_PROXY",
+];
 
 /// Path of the program under test.
 pub(crate) const PATH: &str = env!("CARGO_BIN_EXE_portmuster");

@@ -58,6 +58,7 @@ def check_ports(
     rate: int | None = None,
     per_host: int | None = None,
     source: Host | None = None,
+    proxy: str | None = None,
 ) -> Checks[PortStatus]:
     """Check concurrently which ports accept connections.
 
@@ -89,6 +90,10 @@ def check_ports(
         The most open connections to one address. None: no limit.
     source : str or address, optional
         The local address to connect from. None: the system chooses it.
+    proxy : str, optional
+        The SOCKS5 proxy to connect through: "socks5://[user:password@]host:port", or "socks5h://..."
+        if it looks names up. "none" connects directly even if a preloaded library redirects
+        connections, as that of proxychains does; None then raises StartError.
 
     Returns
     -------
@@ -122,6 +127,7 @@ def check_ports(
         "rate": rate,
         "per_host": per_host,
         "source": source,
+        "proxy": proxy,
     }
     return _native.check_ports(ip_ports, settings)
 
@@ -167,6 +173,10 @@ def check(
         Whether each address of a name is a target of its own.
     source : str or address, optional
         The local address to connect from.
+    proxy : str, optional
+        The SOCKS5 proxy to connect through: "socks5://[user:password@]host:port", or "socks5h://..."
+        if it looks names up. "none" connects directly even if a preloaded library redirects
+        connections.
     order : str, default "shuffled"
         "shuffled" spreads the load over hosts and networks; "given" keeps the order.
     seed : int, optional

@@ -58,6 +58,7 @@ class CheckSettings(TypedDict, total=False):
     family: Literal["any", "ipv4", "ipv6"]
     all_addresses: bool
     source: "Host | None"
+    proxy: str | None
     order: Literal["shuffled", "given"]
     seed: int | None
     shard: str
