@@ -35,7 +35,7 @@ pub(crate) fn run(diff: &Diff) -> anyhow::Result<Status> {
     let databases = [&old, &new].into_iter().filter(|run| run.is_database());
     signals::exit_on_truncated_mapping(databases.map(Source::path));
     let (old, new) = (old.read(diff.quiet)?, new.read(diff.quiet)?);
-    let mut changes = Changes::between(old, new);
+    let mut changes = Changes::between(old.results, new.results);
     match write(&mut changes, diff) {
         Ok(hidden) => {
             let counts = changes.counts();

@@ -144,7 +144,8 @@ fn changes(args: &ReportArgs, since: &Source, run: &Source) -> anyhow::Result<Ch
     // What is missing in the run itself has been said.
     let (old, new) = (since.read(args.quiet)?, run.read(true)?);
     let mut list = ChangeList::since(since.name());
-    let mut changes = Changes::between(old, new);
+    list.started = old.started;
+    let mut changes = Changes::between(old.results, new.results);
     for change in changes.by_ref().filter(Change::is_of_open) {
         let record = serde_json::to_value(ChangeRow::from(&change))?;
         list.changes.push(serde_json::from_value(record)?);

@@ -13,6 +13,8 @@ use portmuster::history::{
     RowErrorKind, RunChoice, RunResults, StoredRows, StoredRun, read_jsonl, read_run, read_run_rows,
 };
 
+use serde::Deserialize;
+
 use crate::{numbers, terminal};
 
 /// Size of the read buffer in bytes.
@@ -84,26 +86,25 @@ impl Source {
     ///
     /// # Errors
     /// The run can't be read.
-    pub(crate) fn read(&self, quiet: bool) -> anyhow::Result<RunResults> {
-        let (run, defect) =
-            self.read_all().with_context(|| format!("reading the run {:?}", self.name))?;
+    pub(crate) fn read(&self, quiet: bool) -> anyhow::Result<ReadRun> {
+        let run = self.read_all().with_context(|| format!("reading the run {:?}", self.name))?;
         if quiet {
             return Ok(run);
         }
-        if let Some(defect) = defect {
+        if let Some(defect) = &run.defect {
             terminal::note_over_progress(&format!(
                 "{} {defect}: nothing is known about its missing targets",
                 self.name
             ));
         }
-        if run.rows() == 0 {
+        if run.results.rows() == 0 {
             terminal::note_over_progress(&format!("{} has no rows", self.name));
         }
         Ok(run)
     }
 
-    /// Reads the run; returns it with the reason why it is incomplete, if it is.
-    fn read_all(&self) -> anyhow::Result<(RunResults, Option<String>)> {
+    /// Reads the run.
+    fn read_all(&self) -> anyhow::Result<ReadRun> {
         let Some(path) = &self.file else { return rows(io::stdin().lock()) };
         match self.choice {
             choice if self.is_database() => {
@@ -116,6 +117,16 @@ impl Source {
             }
         }
     }
+}
+
+/// A run that was read.
+#[derive(Debug)]
+pub(crate) struct ReadRun {
+    pub(crate) results: RunResults,
+    /// When it began: RFC 3339, UTC; of a file of rows, the time of its first row. `None`: it has none.
+    pub(crate) started: Option<String>,
+    /// Why it is incomplete; `None`: it is not known to be.
+    defect: Option<String>,
 }
 
 /// What is known of a run besides its rows.
@@ -222,7 +233,8 @@ fn defect(id: i64, has_ended: bool, left: u64) -> Option<String> {
 }
 
 /// Reads a file of rows.
-fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
+fn rows(mut input: impl BufRead) -> anyhow::Result<ReadRun> {
+    let started = first_time(input.fill_buf()?);
     let results = read_jsonl(input).map_err(|error| match error.kind() {
         RowErrorKind::NoRow => {
             let why = error.source().map(|why| format!(": {why}")).unwrap_or_default();
@@ -234,11 +246,22 @@ fn rows(input: impl BufRead) -> anyhow::Result<(RunResults, Option<String>)> {
     })?;
     let is_cut = results.is_partial();
     let defect = is_cut.then(|| CUT_OFF.to_owned());
-    Ok((results, defect))
+    Ok(ReadRun { results, started, defect })
+}
+
+/// Returns the time of the first of these rows.
+fn first_time(rows: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Timed {
+        time: String,
+    }
+
+    let line = rows.split(|&byte| byte == b'\n').next()?;
+    serde_json::from_slice::<Timed>(line).ok().map(|row| row.time)
 }
 
 /// Reads a run in a database.
-fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<(RunResults, Option<String>)> {
-    let StoredRun { results, id, has_ended, left, .. } = read_run(database, choice)?;
-    Ok((results, defect(id, has_ended, left)))
+fn stored(database: &Path, choice: RunChoice) -> anyhow::Result<ReadRun> {
+    let StoredRun { results, id, has_ended, left, started, .. } = read_run(database, choice)?;
+    Ok(ReadRun { results, started: Some(started), defect: defect(id, has_ended, left) })
 }

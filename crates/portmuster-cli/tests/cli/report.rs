@@ -91,12 +91,17 @@ fn summary_adds_the_account_and_the_gates_to_rows() {
 #[test]
 fn changes_since_an_earlier_run_are_in_every_format() {
     let folder = Folder::new();
-    let old = folder.write("old.jsonl", row("192.0.2.1", CLOSED) + &row("192.0.2.2", TELNET));
+    let first = format!("{CLOSED},\"time\":\"2026-11-22T10:00:00Z\"");
+    let old = folder.write("old.jsonl", row("192.0.2.1", &first) + &row("192.0.2.2", TELNET));
     let new = folder.write("new.jsonl", row("192.0.2.1", TELNET) + &row("192.0.2.2", TELNET));
     let [old, new] = [old, new].map(|file| file.display().to_string());
     let changes = &json(&[&new, "--since", &old])["changes"];
     assert_eq!((&changes["changed"], &changes["new_telnet"]), (&1.into(), &1.into()));
     assert_eq!(changes["lines"][0]["target"], "192.0.2.1:23");
+    assert!(
+        changes["sentence"].as_str().is_some_and(|it| it.contains(" of 2026-11-22")),
+        "{changes}"
+    );
     let markdown = report(&[&new, "--since", &old, "--markdown"]);
     assert!(
         markdown.stdout.contains("| `192.0.2.1:23` | new telnet&#58; opened |"),

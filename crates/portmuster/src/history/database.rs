@@ -100,6 +100,8 @@ pub struct StoredRun {
     pub has_ended: bool,
     /// Number of targets that it did not check.
     pub left: u64,
+    /// When it began: RFC 3339, UTC, as the run recorded it.
+    pub started: String,
 }
 
 /// Why a run cannot be read from a database.
@@ -199,10 +201,11 @@ pub fn read_run(
 fn read_stored(database: &Path, choice: RunChoice) -> Result<StoredRun, StoredRunErrorRepr> {
     let (mut results, ending) = in_run(database, choice, read_rows)?;
     let StoredEnding { id, has_ended, left, .. } = ending;
+    let started = ending.started.clone();
     if !has_ended || left > 0 || !ending.shown.contains(&PortState::Open) {
         results.set_partial();
     }
-    Ok(StoredRun { results, id, has_ended, left })
+    Ok(StoredRun { results, id, has_ended, left, started })
 }
 
 /// Reads the run with `read`, which gets its id and counts its rows by state. Returns the value, and how
@@ -264,6 +267,8 @@ pub(super) struct StoredEnding {
     pub(super) has_ended: bool,
     /// Number of targets that it did not check.
     pub(super) left: u64,
+    /// When it began.
+    started: String,
     /// Number of targets that it has counted; 0 until it ends.
     counted: StateCounts,
     /// The states all of whose targets have rows.
@@ -292,7 +297,7 @@ fn select_run(
     let query = format!(
         "SELECT id, ended IS NOT NULL, coalesce(\"left\", 0), arguments,
             coalesce(open, 0), coalesce(closed, 0), coalesce(filtered, 0), coalesce(unresolved, 0),
-            coalesce(unchecked, 0) FROM runs {which}"
+            coalesce(unchecked, 0), started FROM runs {which}"
     );
     let read = |row: &Row<'_>| {
         let count = |column| row.get(column).map(i64::unsigned_abs);
@@ -304,6 +309,7 @@ fn select_run(
             id: row.get(0)?,
             has_ended: row.get(1)?,
             left: count(2)?,
+            started: row.get(9)?,
             counted,
             shown: shown_states(&row.get::<_, String>(3)?),
         })
