@@ -29,13 +29,15 @@ pub(crate) static OUTPUT_FORMATS: [OutputFormat; 9] = [
         storage: Storage::Rows(RowFormat {
             stream: |output, settings, screen| Ok(begin_table(output, settings, screen)),
             file: |output, settings| {
-                Ok(Box::new(
-                    Table::new(output, Paint::Plain).labels(Some(settings.labels.in_file())),
-                ))
+                let table = Table::new(output, Paint::Plain).host_keys(settings.has_host_keys);
+                Ok(Box::new(table.labels(Some(settings.labels.in_file()))))
             },
-            append: Ok(|output, _| Box::new(Table::new(output, Paint::Plain))),
+            append: Ok(|output, settings| {
+                Box::new(Table::new(output, Paint::Plain).host_keys(settings.has_host_keys))
+            }),
             resume: |output, settings, point| {
                 let table = Table::resume(output, Paint::Plain, point)?;
+                let table = table.host_keys(settings.has_host_keys);
                 Ok(Box::new(table.labels(Some(settings.labels.in_file()))))
             },
             headers: Vec::new,
@@ -208,6 +210,8 @@ pub(crate) struct RowSettings {
     pub(crate) is_for_excel: bool,
     /// Whether `known_hosts` has hashes instead of names.
     pub(crate) hashes_hosts: bool,
+    /// Whether servers are asked for host keys, so that tables have a column for them.
+    pub(crate) has_host_keys: bool,
     pub(crate) labels: Labels,
     pub(crate) arrangement: Arrangement,
 }
@@ -246,15 +250,17 @@ pub(crate) enum Arrangement {
 }
 
 fn begin_table(output: RowStream, settings: &RowSettings, screen: Screen) -> Box<dyn Sink> {
-    let RowSettings { labels, arrangement, .. } = settings;
+    let RowSettings { labels, arrangement, has_host_keys, .. } = settings;
     let Screen { paint, width } = screen;
     let scratch = env::temp_dir();
     match arrangement {
         Arrangement::AsFound => {
-            Box::new(Table::new(output, paint).width(width).labels(labels.on_stream()))
+            let table = Table::new(output, paint).width(width).host_keys(*has_host_keys);
+            Box::new(table.labels(labels.on_stream()))
         }
         Arrangement::Sorted(order) => {
             let table = SortedTable::new(output, paint, *order, &scratch);
+            let table = table.host_keys(*has_host_keys);
             Box::new(table.width(width).labels(*labels != Labels::None))
         }
         Arrangement::Grouped => {

@@ -3,7 +3,10 @@
 use std::io;
 
 use anyhow::{Context, anyhow};
-use portmuster::sink::{Beginning, ResumePoint};
+use portmuster::{
+    config::HostKeyProbing,
+    sink::{Beginning, ResumePoint},
+};
 
 use super::{
     begin::{self, OutputSink, Prepared},
@@ -242,6 +245,7 @@ pub(super) fn begin_all(
         sarif: gate::sarif_rules(check),
         is_for_excel: check.reports.excel,
         hashes_hosts: check.reports.hash_hosts,
+        has_host_keys: check.host_keys.probing.host_keys != HostKeyProbing::Off,
         labels,
         arrangement: check.table.arrangement(),
     };

@@ -57,6 +57,15 @@ impl<W: Write> Table<W> {
         Self { has_labels, ..self }
     }
 
+    /// Adds a column for host keys, if they fit the terminal. By default there is none.
+    ///
+    /// A table without a limit shows whole fingerprints.
+    #[must_use]
+    pub fn host_keys(mut self, has_host_keys: bool) -> Self {
+        self.layout.has_host_keys = has_host_keys;
+        self
+    }
+
     /// Returns the output, for example to sync a file.
     pub fn get_ref(&self) -> &W {
         self.output.get_ref()
@@ -110,7 +119,7 @@ impl<W: ResumableOutput> ResumableSink for Table<W> {
 mod tests {
     use super::*;
     use crate::{
-        outcome::{Account, PortState, Reason, Service},
+        outcome::{Account, HostKeyFailure, HostKeys, PortState, Reason, Service},
         sink::{fit::columns, samples},
         targets::{Host, Target},
     };
@@ -223,6 +232,42 @@ mod tests {
         let wide = &lines(&outcomes, Some(500), None)[1];
         assert!(wide.ends_with("[3des, md5]"), "{wide}");
         assert!(wide.contains("  netkit, OpenSSH 7.4, Debian 9…  SSH-2.0-"), "{wide}");
+    }
+
+    #[test]
+    fn host_keys_have_a_column_where_it_fits_and_come_before_the_software() {
+        let rows = |width| {
+            let mut output = Vec::new();
+            let table = Table::new(&mut output, Paint::Plain).width(width);
+            write_all(&mut table.host_keys(true), &[samples::everything(), silent()]);
+            split(output)
+        };
+        let whole = rows(None);
+        assert!(whole[0].contains("HOST KEY") && !whole[0].contains("SOFTWARE"), "{}", whole[0]);
+        let fingerprint = samples::plain_key().fingerprint();
+        let key = format!("  ed25519 {} +1 ", fingerprint.trim_start_matches("SHA256:"));
+        assert!(whole[1].contains(&key), "{}", whole[1]);
+        for (width, has_key, has_software) in
+            [(80, false, false), (119, false, false), (120, true, false), (146, true, true)]
+        {
+            let rows = rows(Some(width));
+            let header = &rows[0];
+            assert_eq!(header.contains("HOST KEY"), has_key, "{width}: {header}");
+            assert_eq!(header.contains("SOFTWARE"), has_software, "{width}: {header}");
+            assert_eq!(rows[1].contains("  ed25519 WlpaWlpaWlpa"), has_key, "{width}: {}", rows[1]);
+            assert!(rows.iter().all(|row| columns(row) <= width), "{width}: {rows:?}");
+        }
+    }
+
+    #[test]
+    fn reason_takes_the_place_of_a_host_key_that_is_missing() {
+        let mut outcome = samples::everything();
+        let details = outcome.verdict.details.as_mut().expect("it has details");
+        details.host_keys =
+            HostKeys { missing: Some(HostKeyFailure::NoMethod), ..HostKeys::default() };
+        let mut output = Vec::new();
+        write_all(&mut Table::new(&mut output, Paint::Plain).host_keys(true), &[outcome]);
+        assert!(split(output)[1].contains("  none: no-method  "));
     }
 
     #[test]

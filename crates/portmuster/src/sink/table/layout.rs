@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use anstyle::{AnsiColor, Style};
 
 use crate::{
-    outcome::{Outcome, PortState, Service, Verdict},
+    outcome::{HostKey, HostKeys, KeyType, Outcome, PortState, Service, Verdict},
     sink::{
         fit::{columns, describe, pad, shorten, shorten_target},
         text::escape_line,
@@ -32,6 +32,10 @@ const WIDE: usize = 120;
 
 /// The columns of the software.
 const SOFTWARE_COLUMNS: usize = 30;
+
+/// The columns of the host key in a terminal, and with a whole fingerprint.
+const KEY_COLUMNS: usize = 24;
+const KEY_COLUMNS_WHOLE: usize = 60;
 
 /// The fewest columns that a long target leaves to the last column.
 const LAST_COLUMNS_MIN: usize = 12;
@@ -63,6 +67,8 @@ pub(super) struct Layout {
     pub(super) width: Option<usize>,
     /// Whether there is a column for labels.
     pub(super) has_labels: bool,
+    /// Whether servers were asked for host keys, so that there is a column for them.
+    pub(super) has_host_keys: bool,
 }
 
 /// The columns of a row before the last one.
@@ -73,12 +79,13 @@ struct Cells<'a> {
     service: &'a str,
     ms: &'a str,
     software: &'a str,
+    host_key: &'a str,
 }
 
 impl Layout {
-    /// Returns the layout without colours, labels and a limit of its width.
+    /// Returns the layout without labels, host keys and a limit of its width.
     pub(super) fn new(paint: Paint) -> Self {
-        Self { paint, width: None, has_labels: false }
+        Self { paint, width: None, has_labels: false, has_host_keys: false }
     }
 
     /// Returns the header, without a line end.
@@ -91,6 +98,7 @@ impl Layout {
             service,
             ms: "MS",
             software: "SOFTWARE",
+            host_key: "HOST KEY",
         };
         let cells = self.cells(&cells);
         let last = self.fit(&cells, |columns| shorten("GREETING OR REASON", columns).into_owned());
@@ -114,6 +122,7 @@ impl Layout {
             service: verdict.service.map_or("", Service::name),
             ms: &ms,
             software: &software(verdict),
+            host_key: &self.host_key(verdict),
         });
         let last = self.fit(&cells, |columns| last_column(verdict, columns));
         let row = if last.is_empty() { cells.trim_end() } else { &cells };
@@ -125,9 +134,37 @@ impl Layout {
         self.width.is_some_and(|width| width < NARROW + self.label_columns())
     }
 
-    /// Returns whether there is a column for the software.
+    /// Returns whether there is a column for the software. The column for the host key comes before, because
+    /// somebody asked for it.
     fn has_software(&self) -> bool {
-        self.width.is_some_and(|width| width >= WIDE + self.label_columns())
+        let keys = if self.has_host_keys { KEY_COLUMNS + 2 } else { 0 };
+        self.width.is_some_and(|width| width >= WIDE + keys + self.label_columns())
+    }
+
+    /// Returns the width of the column for the host key; `None`: there is none.
+    fn key_columns(&self) -> Option<usize> {
+        let columns = match self.width {
+            None => Some(KEY_COLUMNS_WHOLE),
+            Some(width) => (width >= WIDE + self.label_columns()).then_some(KEY_COLUMNS),
+        };
+        columns.filter(|_| self.has_host_keys)
+    }
+
+    /// Describes the host keys of a server so that they fit their column: the first one, and how many more
+    /// there are. Without a key it says why.
+    fn host_key(&self, verdict: &Verdict) -> String {
+        let Some((details, columns)) = verdict.details.as_deref().zip(self.key_columns()) else {
+            return String::new();
+        };
+        let HostKeys { keys, missing, .. } = &details.host_keys;
+        let Some(first) = keys.first() else {
+            return missing.map_or_else(String::new, |failure| format!("none: {failure}"));
+        };
+        let more = match keys.len() {
+            1 => String::new(),
+            many => format!(" +{}", many - 1),
+        };
+        shorten(&describe_key(first), columns - more.len()).into_owned() + &more
     }
 
     fn label_columns(&self) -> usize {
@@ -137,7 +174,7 @@ impl Layout {
     /// Formats all columns of a row but the last. A narrow terminal shows neither the time nor that a
     /// port with a service is open.
     fn cells(&self, cells: &Cells<'_>) -> String {
-        let Cells { target, label, state, service, ms, software } = cells;
+        let Cells { target, label, state, service, ms, software, host_key } = cells;
         let (target_columns, label_columns, mut result) = if self.is_narrow() {
             let result = if service.is_empty() { state } else { service };
             (TARGET_COLUMNS_NARROW, LABEL_COLUMNS_NARROW, format!("{result:<13} "))
@@ -146,6 +183,10 @@ impl Layout {
         };
         if self.has_software() {
             result += &pad(&shorten(software, SOFTWARE_COLUMNS), SOFTWARE_COLUMNS);
+            result += "  ";
+        }
+        if let Some(columns) = self.key_columns() {
+            result += &pad(&shorten(host_key, columns), columns);
             result += "  ";
         }
         let label = match (self.has_labels, self.width) {
@@ -199,6 +240,20 @@ fn software(verdict: &Verdict) -> String {
     let software = verdict.software().map(|it| escape_line(it.describe().as_bytes()));
     let known = [daemon.map(str::to_owned), software].into_iter().flatten();
     known.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// Names the type and the fingerprint of a host key. The size of RSA and DSA keys varies.
+fn describe_key(key: &HostKey) -> String {
+    let kind = match key.key_type {
+        KeyType::Ed25519 => "ed25519".to_owned(),
+        KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => format!("ecdsa-{}", key.bits),
+        KeyType::Rsa => format!("rsa-{}", key.bits),
+        KeyType::SkEd25519 => "sk-ed25519".to_owned(),
+        KeyType::SkEcdsaP256 => "sk-ecdsa".to_owned(),
+        KeyType::Dss => format!("dsa-{}", key.bits),
+    };
+    let fingerprint = key.fingerprint();
+    format!("{kind} {}", fingerprint.trim_start_matches("SHA256:"))
 }
 
 /// Describes an open port by its greeting and findings, and any other by the reason for its state.

@@ -46,6 +46,13 @@ impl<W: Write> SortedTable<W> {
         self
     }
 
+    /// Adds a column for host keys, as [`Table::host_keys`](super::Table::host_keys) does.
+    #[must_use]
+    pub fn host_keys(mut self, has_host_keys: bool) -> Self {
+        self.layout.has_host_keys = has_host_keys;
+        self
+    }
+
     fn write_all(&mut self) -> io::Result<()> {
         let Self { output, layout, rows, .. } = self;
         if let Some(rows) = rows.take() {
