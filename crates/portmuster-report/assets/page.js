@@ -176,8 +176,8 @@ class Table {
     const chunk = Math.floor(row / CHUNK);
     if (!this.chunks.has(chunk)) this.chunks.set(chunk, jsonOf(await decompress(this.details[chunk])));
     const { offers, rows } = this.chunks.get(chunk);
-    const [rule, banner, offer, evidence, attempts, time] = rows[row % CHUNK];
-    const pairs = [["rule", rule], ["greeting", banner], ...(offers[offer] ?? [])];
+    const [rule, banner, offer, evidence, attempts, time, keys] = rows[row % CHUNK];
+    const pairs = [["rule", rule], ["greeting", banner], ...(keys ?? []), ...(offers[offer] ?? [])];
     for (const [ms, side, text] of evidence ?? []) pairs.push([ms === null ? "not recorded" : `${ms} ms ${side}`, text]);
     pairs.push(["attempts", String(attempts)], ["time", time ? new Date(time).toISOString() : ""]);
     return pairs.filter(([, text]) => text);

@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::{
     class::{Class, Doubt, classify},
     facts::RunRecord,
-    row::{EvidenceRecord, Row, RowError},
+    row::{EvidenceRecord, KeyRecord, Row, RowError},
     text::{shorten, visible},
     texts::{TextId, Texts},
 };
@@ -28,12 +28,17 @@ const PARTS_MAX: usize = 40;
 /// The most names of one list of algorithms or options.
 const LIST_MAX: usize = 100;
 
+/// The most host keys of a server: as many types as there are, and room for later ones.
+const KEYS_MAX: usize = 16;
+
 /// The rows of a run. If several have the same host, port and address, the last one counts.
 #[derive(Debug, Default)]
 pub struct Collector {
     pub(crate) targets: Vec<Entry>,
     pub(crate) open: Vec<OpenPort>,
     pub(crate) texts: Texts,
+    /// The host keys of the open ports, in the order of these.
+    pub(crate) keys: Vec<KeyUse>,
     /// What the summaries among the rows say.
     pub(crate) record: RunRecord,
 }
@@ -73,6 +78,8 @@ pub(crate) struct OpenPort {
     pub(crate) banner: TextId,
     /// What the server offers, as a JSON array of `[name, text]`; 0 if it offers nothing.
     pub(crate) offer: TextId,
+    /// The host keys, as a JSON array of `[name, text]`; 0 if there are none.
+    pub(crate) host_keys: TextId,
     /// The recorded conversation, as a JSON array; 0 if none was recorded.
     pub(crate) evidence: TextId,
     pub(crate) rule: TextId,
@@ -83,6 +90,17 @@ pub(crate) struct OpenPort {
     pub(crate) attempts: u32,
     /// The time of the verdict, in milliseconds since 1970; 0 if unknown.
     pub(crate) time: i64,
+}
+
+/// A host key of an open port. The numbers refer to [`Texts`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyUse {
+    /// Index in the open ports.
+    pub(crate) open: u32,
+    pub(crate) sha256: TextId,
+    pub(crate) key_type: TextId,
+    pub(crate) bits: u32,
+    pub(crate) is_proven: bool,
 }
 
 impl Collector {
@@ -128,7 +146,9 @@ impl Collector {
         let open = class.is_open().then(|| {
             let open = self.open_port(row);
             self.open.push(open);
-            u32::try_from(self.open.len() - 1).expect("the rows fit in memory")
+            let index = u32::try_from(self.open.len() - 1).expect("the rows fit in memory");
+            self.add_keys(index, &row.host_keys);
+            index
         });
         let label = self.name(row.label.as_deref());
         let position = u32::try_from(self.targets.len()).expect("the rows fit in memory");
@@ -146,6 +166,7 @@ impl Collector {
             findings: self.texts.add(&joined(&row.findings, " ")),
             banner: self.texts.add(&banner),
             offer: self.texts.add(&offer(row)),
+            host_keys: self.texts.add(&host_keys(row)),
             evidence: self.texts.add(&evidence),
             rule: self.name(row.rule.as_deref()),
             is_post_quantum: row.kex_algorithms.as_deref().map(is_post_quantum),
@@ -153,6 +174,13 @@ impl Collector {
             first_byte_ms: row.first_byte_ms.and_then(plausible),
             attempts: row.attempts,
             time: row.time.as_deref().map(milliseconds_since_1970).unwrap_or_default(),
+        }
+    }
+
+    fn add_keys(&mut self, open: u32, keys: &[KeyRecord]) {
+        for KeyRecord { key_type, bits, sha256, proven, .. } in keys.iter().take(KEYS_MAX) {
+            let (sha256, key_type) = (self.name(Some(sha256)), self.name(Some(key_type)));
+            self.keys.push(KeyUse { open, sha256, key_type, bits: *bits, is_proven: *proven });
         }
     }
 
@@ -242,6 +270,25 @@ fn offer(row: &Row<'_>) -> String {
     let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
     let texts = texts.map(|(name, text)| (name, shorten(&visible(text.as_bytes()), NAME_MAX)));
     let pairs: Vec<_> = texts.chain(lists).collect();
+    if pairs.is_empty() { String::new() } else { json!(pairs).to_string() }
+}
+
+/// Returns the host keys of a server, as a JSON array of `[name, text]`; empty if there are none.
+fn host_keys(row: &Row<'_>) -> String {
+    let short = |text: &str| shorten(&visible(text.as_bytes()), NAME_MAX);
+    let key = |key: &KeyRecord| {
+        let proof = match &key.unproven {
+            Some(reason) if !key.proven => format!("not proven: {}", short(reason)),
+            _ if key.proven => "proven".to_owned(),
+            _ => "not proven".to_owned(),
+        };
+        let KeyRecord { key_type, bits, sha256, .. } = key;
+        let text = format!("{}, {bits} bits, {proof}, {}", short(key_type), short(sha256));
+        ("host key".to_owned(), text)
+    };
+    let missing = row.host_key_missing.as_deref();
+    let missing = missing.map(|reason| ("no host key".to_owned(), short(reason)));
+    let pairs: Vec<_> = row.host_keys.iter().take(KEYS_MAX).map(key).chain(missing).collect();
     if pairs.is_empty() { String::new() } else { json!(pairs).to_string() }
 }
 

@@ -33,6 +33,7 @@ impl Report {
         self.push_changes(&mut text);
         self.push_networks(&mut text);
         self.push_weaknesses(&mut text);
+        self.push_host_keys(&mut text);
         self.push_run(&mut text);
         text
     }
@@ -142,6 +143,20 @@ impl Report {
             let _ =
                 writeln!(text, "| {} | {} | {share} |", escaped(&line.name), grouped(line.count));
         }
+    }
+
+    fn push_host_keys(&self, text: &mut String) {
+        let section = &self.host_keys;
+        if section.lines.is_empty() {
+            return;
+        }
+        text.push_str("\n| host key | problem | hosts | targets |\n|---|---|---:|---|\n");
+        for line in section.lines.iter().take(LINES_MAX) {
+            let (key, targets) = (code(&line.sha256), escaped(&line.targets.join(", ")));
+            let (problems, hosts) = (line.problems.join(", "), grouped(line.hosts));
+            let _ = writeln!(text, "| `{key}` | {problems} | {hosts} | {targets} |");
+        }
+        push_more(text, section.lines.len() as u64 + section.more, "host keys");
     }
 
     fn push_run(&self, text: &mut String) {

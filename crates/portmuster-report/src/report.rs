@@ -11,6 +11,7 @@ use crate::{
 
 mod actions;
 mod changes;
+mod host_keys;
 mod latency;
 mod open_target;
 mod run;
@@ -25,6 +26,7 @@ pub(crate) use self::{actions::compare_with_earlier, changes::words as change_wo
 pub use self::{
     actions::{Action, NextCommand},
     changes::{ChangeCount, ChangeLine, ChangesSection, TelnetCounts},
+    host_keys::{HostKeyLine, HostKeySection},
     latency::{Histogram, LatencySection},
     open_target::OpenTarget,
     run::RunSection,
@@ -69,6 +71,8 @@ pub struct Report {
     pub software: Vec<SoftwareLine>,
     /// Weaknesses by network.
     pub weaknesses: WeaknessSection,
+    /// The host keys of ssh servers.
+    pub host_keys: HostKeySection,
     /// The key exchange of ssh servers.
     pub post_quantum: PostQuantum,
     /// How long servers took.
@@ -123,6 +127,7 @@ impl Report {
             ports: tallies.ports,
             software: software::lines(&rows),
             weaknesses,
+            host_keys: HostKeySection::new(&rows),
             post_quantum: PostQuantum::new(&rows),
             latency: LatencySection::new(&rows),
             run: run_section(&rows, record, facts),

@@ -56,6 +56,20 @@ pub(crate) struct Row<'a> {
     pub(crate) time: Option<String>,
     pub(crate) evidence: Option<EvidenceRecord>,
     pub(crate) rule: Option<String>,
+    #[serde(default)]
+    pub(crate) host_keys: Vec<KeyRecord>,
+    pub(crate) host_key_missing: Option<String>,
+}
+
+/// A host key of a row.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KeyRecord {
+    #[serde(rename = "type")]
+    pub(crate) key_type: String,
+    pub(crate) bits: u32,
+    pub(crate) sha256: String,
+    pub(crate) proven: bool,
+    pub(crate) unproven: Option<String>,
 }
 
 /// The recorded conversation of a row.

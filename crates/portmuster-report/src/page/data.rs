@@ -240,12 +240,13 @@ fn detail_chunk(
         });
         let evidence = if has_conversations { rows.texts.get(port.evidence) } else { "" };
         lines.push(format!(
-            "[{},{},{number},{},{},{}]",
+            "[{},{},{number},{},{},{},{}]",
             Value::from(rows.texts.get(port.rule)),
             Value::from(shorten(rows.texts.get(port.banner), greeting)),
             or_null(evidence),
             port.attempts,
-            port.time
+            port.time,
+            or_null(if has_offers { rows.texts.get(port.host_keys) } else { "" })
         ));
     }
     format!("{{\"offers\":[{}],\"rows\":[{}]}}", offers.join(","), lines.join(",")).into_bytes()
@@ -348,7 +349,7 @@ mod tests {
         assert_eq!(chunks.len(), 2);
         let chunk: Value = serde_json::from_slice(&decompress(&chunks[0])).expect("it is JSON");
         assert_eq!(chunk["rows"].as_array().map(Vec::len), Some(CHUNK));
-        assert_eq!(chunk["rows"][7], json!(["", "hello", 0, null, 0, 0]));
+        assert_eq!(chunk["rows"][7], json!(["", "hello", 0, null, 0, 0, null]));
         assert_eq!(chunk["offers"], json!([null]));
     }
 

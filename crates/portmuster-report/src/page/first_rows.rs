@@ -49,6 +49,7 @@ fn row<'a>(rows: &'a Collector, entry: &Entry) -> Option<FirstRow<'a>> {
         ("rule".to_owned(), text(port.rule).to_owned()),
         ("greeting".to_owned(), shorten(text(port.banner), TEXT_MAX)),
     ];
+    evidence.extend(pairs(text(port.host_keys)));
     evidence.extend(pairs(text(port.offer)));
     evidence.extend(conversation(text(port.evidence)));
     evidence.retain(|(_, text)| !text.is_empty());

@@ -246,7 +246,9 @@ fn software(verdict: &Verdict) -> String {
 fn describe_key(key: &HostKey) -> String {
     let kind = match key.key_type {
         KeyType::Ed25519 => "ed25519".to_owned(),
-        KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => format!("ecdsa-{}", key.bits),
+        KeyType::EcdsaP256 | KeyType::EcdsaP384 | KeyType::EcdsaP521 => {
+            format!("ecdsa-{}", key.bits)
+        }
         KeyType::Rsa => format!("rsa-{}", key.bits),
         KeyType::SkEd25519 => "sk-ed25519".to_owned(),
         KeyType::SkEcdsaP256 => "sk-ecdsa".to_owned(),
