@@ -51,7 +51,7 @@ pub(crate) fn check_public_api() -> Result<Status> {
         &[],
         &format!(
             "cargo semver-checks --package portmuster --baseline-rev {release} \
-             --only-explicit-features --features sqlite,stream"
+             --only-explicit-features --features host-keys,sqlite,stream"
         ),
     )?;
     Ok(Status::Passed)

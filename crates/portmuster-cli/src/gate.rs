@@ -7,6 +7,7 @@ use portmuster::{
     config::{HostKeyProbing, Probing},
     gates::{Forbidden, GateReport, GateState, Gates, ItemReport, MissingVerdicts, TargetSample},
     sink::SarifRules,
+    targets::Shard,
 };
 
 use crate::{args::Check, numbers::with_commas, terminal};
@@ -23,6 +24,13 @@ pub(crate) fn create(check: &Check) -> anyhow::Result<Option<Gates>> {
         }
         if item.needs_host_keys() && check.host_keys.probing.host_keys == HostKeyProbing::Off {
             bail!("--forbid {item} can't be detected without host keys: add --host-keys first");
+        }
+        if *item == Forbidden::SharedHostKey && check.selection.shard != Shard::WHOLE {
+            bail!(
+                "--forbid {item} compares the host keys of all targets, and --shard {} checks a part of \
+                 them: compare the rows of all parts with portmuster keys",
+                check.selection.shard
+            );
         }
         if item.needs_known_keys() && check.host_keys.known_hosts.is_empty() {
             bail!("--forbid {item} can't be detected without known keys: add --known-hosts FILE");
@@ -87,6 +95,13 @@ pub(crate) fn print(report: &GateReport) {
     if let Some(max_missed) = report.exceeded_max_missed {
         terminal::note(format!(
             "it is not proven that at most {max_missed} of the silent targets were missed (--max-missed)"
+        ));
+    }
+    if report.uncompared > 0 {
+        terminal::note(format!(
+            "the host keys of {} servers were not compared, because a run remembers 262,144 keys: check \
+             fewer targets, or compare the rows with portmuster keys",
+            with_commas(report.uncompared)
         ));
     }
     if report.is_cut_short {

@@ -5,12 +5,14 @@ use std::{
     fmt::Write,
     fs,
     io::{self, Write as _},
+    net::IpAddr,
     path::PathBuf,
 };
 
 use anyhow::{Context, bail};
 use portmuster::{
-    outcome::KeyType,
+    gates::count_hosts,
+    outcome::{HostKey, KeyType},
     sink::{escape, shorten},
 };
 use serde::{Deserialize, Serialize};
@@ -24,9 +26,6 @@ use crate::{
     terminal::{self, Screen},
 };
 
-/// The least size of an RSA key that is not weak, in bits (NIST SP 800-131A Rev. 2 §3).
-const RSA_BITS_MIN: u32 = 2048;
-
 /// The fewest columns of the list of targets.
 const TARGETS_COLUMNS_MIN: usize = 20;
 
@@ -35,10 +34,11 @@ const HEX_DIGITS: usize = 64;
 
 /// The fields of a row that are read.
 #[derive(Debug, Deserialize)]
-struct KeyedRow {
+struct KeyedRow<'a> {
     host: String,
     port: u16,
-    address: Option<String>,
+    #[serde(borrow)]
+    address: Option<&'a str>,
     #[serde(default)]
     host_keys: Vec<RowKey>,
 }
@@ -59,8 +59,8 @@ struct KeyUse {
     key_type: String,
     bits: u32,
     is_proven: bool,
-    /// The addresses of servers that have proven to have it, or their names if those are unknown.
-    hosts: BTreeSet<String>,
+    /// The names and the addresses of the servers that have proven to have it.
+    hosts: HashSet<(Option<String>, Option<IpAddr>)>,
     targets: BTreeSet<String>,
 }
 
@@ -149,10 +149,12 @@ fn add_row(uses: &mut HashMap<String, KeyUse>, line: &[u8]) -> anyhow::Result<()
     if line.trim_ascii().is_empty() {
         return Ok(());
     }
-    let row: KeyedRow =
+    let row: KeyedRow<'_> =
         serde_json::from_slice(line).context("not a row as portmuster check -o jsonl writes it")?;
     let KeyedRow { host, port, address, host_keys } = row;
     let name = escape(host.as_bytes());
+    let address = address.or(Some(host.as_str())).and_then(|address| address.parse().ok());
+    let name_of_host = host.parse::<IpAddr>().is_err().then(|| host.to_lowercase());
     let target =
         if name.contains(':') { format!("[{name}]:{port}") } else { format!("{name}:{port}") };
     for RowKey { key_type, bits, sha256, proven } in host_keys {
@@ -160,25 +162,30 @@ fn add_row(uses: &mut HashMap<String, KeyUse>, line: &[u8]) -> anyhow::Result<()
             key_type: escape(key_type.as_bytes()),
             bits,
             is_proven: false,
-            hosts: BTreeSet::new(),
+            hosts: HashSet::new(),
             targets: BTreeSet::new(),
         };
         let found = uses.entry(escape(sha256.as_bytes())).or_insert_with(new);
         found.targets.insert(target.clone());
         if proven {
             found.is_proven = true;
-            found.hosts.insert(address.as_ref().unwrap_or(&host).clone());
+            found.hosts.insert((name_of_host.clone(), address));
         }
     }
     Ok(())
 }
 
 impl KeyUse {
+    /// Counts the hosts that have proven to have the key.
+    fn host_count(&self) -> usize {
+        count_hosts(self.hosts.iter().map(|(name, address)| (name.as_deref(), *address)))
+    }
+
     /// Returns the problems of the key, in the order of the help.
     fn problems(&self, is_bad: bool) -> Vec<&'static str> {
-        let is_short = self.key_type == KeyType::Rsa.name() && self.bits < RSA_BITS_MIN;
+        let is_short = self.key_type == KeyType::Rsa.name() && self.bits < HostKey::RSA_BITS_MIN;
         let all = [
-            ("shared", self.hosts.len() > 1),
+            ("shared", self.host_count() > 1),
             ("weak", self.key_type == KeyType::Dss.name() || is_short),
             ("bad", is_bad),
             ("unproven", !self.is_proven),
@@ -213,8 +220,8 @@ fn print(keys: &Keys, uses: &HashMap<String, KeyUse>, bad: &HashSet<String>) -> 
 }
 
 fn json(sha256: &str, found: &KeyUse, problems: &[&'static str]) -> String {
-    let KeyUse { key_type, bits, hosts, targets, .. } = found;
-    let (bits, hosts) = (*bits, hosts.len());
+    let KeyUse { key_type, bits, targets, .. } = found;
+    let (bits, hosts) = (*bits, found.host_count());
     let line = KeyLine { schema: 1, sha256, key_type, bits, problems, hosts, targets };
     serde_json::to_string(&line).expect("texts and numbers are JSON") + "\n"
 }
@@ -236,10 +243,10 @@ fn table(lines: &[(&String, &KeyUse, Vec<&'static str>)], width: Option<usize>) 
         "KEY", "TYPE", "BITS", "HOSTS", "PROBLEMS"
     );
     for (sha256, found, names) in lines {
-        let KeyUse { key_type, bits, hosts, targets, .. } = found;
+        let KeyUse { key_type, bits, targets, .. } = found;
         let start = format!(
             "{sha256:<50}  {key_type:<types$}  {bits:>5}  {:>5}  {:<problems$}  ",
-            hosts.len(),
+            found.host_count(),
             problem_text(names)
         );
         let targets = targets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -278,6 +285,17 @@ mod tests {
         assert_eq!(problems(&[one, ("10.0.0.6", 22, ed, 256, true)]), ["shared"]);
         assert_eq!(problems(&[one, ("10.0.0.6", 22, ed, 256, false)]), [""; 0]);
         assert_eq!(problems(&[("10.0.0.6", 22, ed, 256, false)]), ["unproven"]);
+        let mut uses = HashMap::new();
+        for (host, address) in
+            [("a.example", "10.0.0.5"), ("A.example", "2001:db8::5"), ("10.0.0.5", "10.0.0.5")]
+        {
+            let key = serde_json::json!({ "type": ed, "bits": 256, "sha256": "SHA256:a", "proven": true });
+            let row = serde_json::json!({
+                "host": host, "port": 22, "address": address, "host_keys": [key]
+            });
+            add_row(&mut uses, row.to_string().as_bytes()).expect("it is a row");
+        }
+        assert_eq!(uses["SHA256:a"].problems(false), [""; 0], "names and addresses of one host");
     }
 
     #[test]

@@ -56,6 +56,27 @@ def test_outcome_has_every_field_of_the_row_the_program_writes(serve):
     assert json.loads(json.dumps(mine)) == mine
 
 
+def kex_init(method):
+    """Returns an offer of an ssh server with one method of key exchange (RFC 4253, section 7.1)."""
+    names = [method, b"ssh-ed25519", *[b"aes128-ctr"] * 2, *[b"hmac-sha2-256"] * 2, *[b"none"] * 2]
+    lists = b"".join(len(name).to_bytes(4) + name for name in [*names, b"", b""])
+    payload = b"\x14" + bytes(16) + lists + bytes(5)
+    padding = 4 + -(5 + len(payload) + 4) % 8
+    return (1 + len(payload) + padding).to_bytes(4) + bytes([padding]) + payload + bytes(padding)
+
+
+def test_host_keys_say_why_one_is_missing(serve):
+    server = serve(b"SSH-2.0-OpenSSH_9.9\r\n" + kex_init(b"mlkem768x25519-sha256"))
+    target = f"127.0.0.1:{server.port}"
+    settings = {"per_host": None, "max_missed": None}
+    (asked,) = portmuster.check(target, host_keys="first", **settings)
+    assert (asked.host_keys, asked.host_key_missing) == (None, "no-method")
+    (unasked,) = portmuster.check(target, **settings)
+    assert (unasked.host_keys, unasked.host_key_missing) == (None, None)
+    with pytest.raises(ValueError, match="host_keys"):
+        portmuster.check(target, host_keys="some")
+
+
 def test_outcome_is_frozen_hashable_and_pickles(serve):
     server = serve(b"SSH-2.0-OpenSSH_9.9\r\n")
     outcome = check_one(f"127.0.0.1:{server.port}")

@@ -37,8 +37,9 @@ pub use facts::{
 };
 pub use report::{
     Action, ChangeCount, ChangeLine, ChangesSection, ClassCounts, Coverage, DoubtCount, Histogram,
-    LatencySection, NextCommand, OpenTarget, PostQuantum, Report, RunSection, SCHEMA, Scope,
-    SoftwareLine, TallyLine, TelnetCounts, Verdict, VerdictKind, WeaknessLine, WeaknessSection,
+    HostKeyLine, HostKeySection, LatencySection, NextCommand, OpenTarget, PostQuantum, Report,
+    RunSection, SCHEMA, Scope, SoftwareLine, TallyLine, TelnetCounts, Verdict, VerdictKind,
+    WeaknessLine, WeaknessSection,
 };
 pub use row::RowError;
 

@@ -34,6 +34,7 @@ mod forbidden;
 mod inconclusive;
 mod presence;
 mod report;
+mod shared_keys;
 mod state;
 
 pub use self::{
@@ -41,6 +42,7 @@ pub use self::{
     inconclusive::Inconclusive,
     presence::Presence,
     report::{GateReport, ItemReport, MissingVerdicts, RunTotals},
+    shared_keys::count_hosts,
     state::{GateState, TargetSample},
 };
 
@@ -114,7 +116,16 @@ impl Gates {
 
     /// Examines one outcome. Each outcome of the run must be examined once.
     pub fn add(&mut self, outcome: &Outcome) {
-        let presences = self.forbidden.iter().map(|&item| Presence::of(item, outcome));
+        let shared = self.forbidden.contains(&Forbidden::SharedHostKey).then(|| {
+            let presence = Presence::of(Forbidden::SharedHostKey, outcome);
+            let is_compared = self.state.keys.add(outcome, presence == Presence::Absent);
+            let uncompared = Presence::Inconclusive(Inconclusive::HostKeyMissing);
+            if is_compared { presence } else { uncompared }
+        });
+        let presences = self.forbidden.iter().map(|&item| match (item, shared) {
+            (Forbidden::SharedHostKey, Some(presence)) => presence,
+            _ => Presence::of(item, outcome),
+        });
         let missing = self.allowed.is_some().then(|| self.missing_verdict(outcome)).flatten();
         self.state.add(outcome, presences, missing);
     }

@@ -11,7 +11,8 @@ use super::headings;
 const FORBID: &str = "\
 End with status 1 if the run finds one of these, separated by commas; repeatable. THINGS are: open; a \
 service as rows name it (ssh includes ssh-throttled); a finding as rows name it; or a group of \
-findings: weak (any), weak-kex, weak-host-key, weak-cipher, weak-mac. Every target counts, regardless \
+findings: weak (any), weak-kex, weak-host-key, weak-cipher, weak-mac; or, with --host-keys, \
+shared-host-key, a key that several hosts have. Every target counts, regardless \
 of --show. The summary reports what was found and on how many targets it is proven absent.";
 
 const REQUIRE_VERDICT: &str = "\

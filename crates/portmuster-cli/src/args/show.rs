@@ -22,7 +22,9 @@ impl ShowItem {
     fn every() -> impl Iterator<Item = Self> {
         // `open` is among what can be forbidden.
         let states = PortState::ALL.into_iter().filter(|&state| state != PortState::Open);
-        let found = Forbidden::all().map(Self::Found);
+        // A row does not say which keys other hosts have.
+        let found = Forbidden::all().filter(|&item| item != Forbidden::SharedHostKey);
+        let found = found.map(Self::Found);
         [Self::All].into_iter().chain(found).chain(states.map(Self::State))
     }
 

@@ -10,7 +10,7 @@ use std::io::{self, Cursor};
 use jiff::Timestamp;
 use portmuster::{
     PortState,
-    gates::{GateReport, Inconclusive, ItemReport, MissingVerdicts, RunTotals},
+    gates::{Forbidden, GateReport, Inconclusive, ItemReport, MissingVerdicts, RunTotals},
 };
 use quick_xml::{
     Writer,
@@ -73,7 +73,7 @@ pub(super) fn describe(
 }
 
 fn tests(totals: &RunTotals, report: &GateReport, end: RunEnd) -> Vec<Test> {
-    let forbidden = report.items.iter().map(forbidden);
+    let forbidden = report.items.iter().map(|item| forbidden(item, report.uncompared));
     let unproven = report.unproven.as_ref();
     let kinds = unproven.into_iter().flat_map(|found| {
         Inconclusive::ALL
@@ -85,11 +85,16 @@ fn tests(totals: &RunTotals, report: &GateReport, end: RunEnd) -> Vec<Test> {
     forbidden.chain(kinds).chain(others).chain(run).collect()
 }
 
-/// Returns the test that a forbidden item was not found.
-fn forbidden(item: &ItemReport) -> Test {
+/// Returns the test that a forbidden item was not found. `uncompared` is the number of servers whose host
+/// keys were not compared.
+fn forbidden(item: &ItemReport, uncompared: u64) -> Test {
     let TargetCount { count, text } =
         TargetCount::of(u128::from(item.found.count), &item.found.first);
     let result = match count {
+        0 if uncompared > 0 && item.item == Forbidden::SharedHostKey => {
+            let servers = targets(uncompared.into());
+            TestResult::Failed(format!("the host keys of {servers} were not compared"), text)
+        }
         0 => TestResult::Passed,
         _ => TestResult::Failed(format!("{} was found on {}", item.item, targets(count)), text),
     };

@@ -9,6 +9,7 @@ use portmuster_lab::{
 
 use crate::{
     folder::{Folder, read},
+    journal::JournaledRun,
     program::{Ended, check, program, run},
     row::{HostKey, Row},
     servers::{start, target},
@@ -213,6 +214,10 @@ fn options_that_contradict_each_other_are_refused() {
     refused(&["--forbid", "host-key-unproven"], "add --host-keys first");
     let forbid = ["--host-keys=first", "--forbid", "host-key-changed"];
     refused(&forbid, "add --known-hosts FILE");
+    refused(&["--forbid", "shared-host-key"], "add --host-keys first");
+    let shard = ["--host-keys=first", "--forbid=shared-host-key", "--shard=1/2"];
+    refused(&shard, "compare the rows of all parts with portmuster keys");
+    refused(&["--show=shared-host-key"], "invalid value");
     refused(&["--known-hosts=x"], "add --host-keys first");
     refused(&["-o=known-hosts"], "add --host-keys first");
     refused(&["--host-keys=first", "--hash-hosts"], "add -o known-hosts=FILE");
@@ -290,4 +295,48 @@ fn diff_says_which_host_keys_have_changed() {
     assert_eq!(ended.status, Some(1), "{ended:?}");
     assert!(ended.stdout.contains("host-key") && ended.stdout.contains(&port), "{ended:?}");
     assert!(ended.stdout.contains("+SHA256:AAAAAAAA…"), "{ended:?}");
+}
+
+#[test]
+fn shared_host_key_fails_the_gate_also_after_a_kill() {
+    let server = sshd(&["ed25519"], "ListenAddress 127.0.0.2\n");
+    let silent = start(Behaviour::Silent);
+    let port = server.endpoint().port();
+    let [one, other] = ["127.0.0.1", "127.0.0.2"].map(|address| format!("{address}:{port}"));
+    let alone = check([&one, "--host-keys=first", "--forbid=shared-host-key"]);
+    assert_eq!(alone.status, Some(0), "{alone:?}");
+    assert!(alone.stderr.contains("no shared-host-key on 1 of 1"), "{alone:?}");
+
+    let targets = [one.as_str(), &target(&silent), &other];
+    let settings = ["--order=given", "--in-flight=1", "--first-byte=1h", "--deadline=1h"];
+    let gate = ["--host-keys=first", "--forbid=shared-host-key"];
+    let run = JournaledRun::new(&["jsonl"], &[&targets[..], &settings, &gate].concat());
+    run.kill_with(1);
+    drop(silent);
+    let ended = run.resume();
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let line = format!("shared-host-key on 2: {one}, {other}; no shared-host-key on 1 of 3");
+    assert!(ended.stderr.contains(&line), "{}", ended.stderr);
+}
+
+#[test]
+fn short_rsa_key_is_a_finding_and_fails_the_gate() {
+    let server = sshd(&["rsa-1024"], "RequiredRSASize 1024\n");
+    let target = server.endpoint().to_string();
+    let ended = check([&target, "--host-keys=first", "--forbid=weak-host-key", "-o=jsonl"]);
+    assert_eq!(ended.status, Some(1), "{ended:?}");
+    let row = ended.rows().remove(0);
+    assert_eq!(row.findings, Some(vec!["host-key-short".to_owned()]), "{row:?}");
+    let unasked = check([&target, "--forbid=weak-host-key", "-o=jsonl"]);
+    assert_eq!(unasked.status, Some(0), "{unasked:?}");
+}
+
+#[test]
+fn table_has_a_column_for_the_host_key() {
+    let server = sshd(&["ed25519"], "");
+    let key = key_of(server.endpoint());
+    let ended = check([&server.endpoint().to_string(), "--host-keys=first"]);
+    let fingerprint = key.sha256.trim_start_matches("SHA256:");
+    assert!(ended.stdout.contains(&format!("  ed25519 {fingerprint}  ")), "{}", ended.stdout);
+    assert!(ended.stdout.contains("  HOST KEY  "), "{}", ended.stdout);
 }

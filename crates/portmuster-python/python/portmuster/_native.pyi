@@ -185,6 +185,7 @@ class Outcome:
             "telnet-new-environ",
             "no-post-quantum",
             "host-key-unproven",
+            "host-key-short",
             "host-key-revoked",
             "host-key-changed",
             "host-key-unknown",

@@ -132,7 +132,7 @@ fn count_hosts<'a>(hosts: impl Iterator<Item = &'a HostKey>) -> u64 {
         let (name, address) = match host {
             HostKey::V4(address) => (None, Some(IpAddr::from(*address))),
             HostKey::V6(address) => (None, Some(IpAddr::from(*address))),
-            HostKey::Name(named) => (Some(named.0.as_str()), named.1),
+            HostKey::Name(it) => (Some(it.0.as_str()), it.1),
         };
         let new = groups.len();
         groups.push(new);

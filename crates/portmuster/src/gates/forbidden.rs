@@ -10,10 +10,10 @@ use crate::{
     outcome::{Service, Weakness},
 };
 
-/// Something that a run must not find: an open port, a service or a weakness.
+/// Something that a run must not find: an open port, a service, a weakness, or a host key of several hosts.
 ///
 /// It is parsed from and displayed as a name: `open`, the name of a [`Service`] or [`Weakness`], or
-/// that of a [`WeaknessGroup`].
+/// that of a [`WeaknessGroup`], or `shared-host-key`.
 ///
 /// ```
 /// use portmuster::{Service, gates::Forbidden};
@@ -32,6 +32,8 @@ pub enum Forbidden {
     Weakness(Weakness),
     /// Any weakness of a group.
     Group(WeaknessGroup),
+    /// A proven host key that several hosts have: targets with different names and addresses.
+    SharedHostKey,
 }
 
 named_enum! {
@@ -55,7 +57,7 @@ named_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
     "{0:?} can't be forbidden: name a service, a weakness, open, weak, weak-kex, weak-host-key, \
-     weak-cipher or weak-mac"
+     weak-cipher, weak-mac or shared-host-key"
 )]
 pub struct UnknownForbidden(String);
 
@@ -67,7 +69,8 @@ impl Forbidden {
         let services = Service::ALL.into_iter().filter(|&service| service != Service::NotProbed);
         let weaknesses = Weakness::ALL.into_iter().map(Self::Weakness);
         let groups = WeaknessGroup::ALL.into_iter().map(Self::Group);
-        [Self::Open].into_iter().chain(services.map(Self::Service)).chain(weaknesses).chain(groups)
+        let found = services.map(Self::Service).chain(weaknesses).chain(groups);
+        [Self::Open].into_iter().chain(found).chain([Self::SharedHostKey])
     }
 
     /// Returns the name, as texts and summaries write it.
@@ -78,6 +81,7 @@ impl Forbidden {
             Self::Service(service) => service.name(),
             Self::Weakness(weakness) => weakness.name(),
             Self::Group(group) => group.name(),
+            Self::SharedHostKey => "shared-host-key",
         }
     }
 
@@ -88,7 +92,7 @@ impl Forbidden {
     pub fn is_detectable_with(self, probing: Probing) -> bool {
         match probing {
             Probing::ConnectOnly => self == Self::Open,
-            Probing::Greeting => !needs_kex_init(self.weaknesses()),
+            Probing::Greeting => self != Self::SharedHostKey && !needs_kex_init(self.weaknesses()),
             Probing::KeyExchange => true,
         }
     }
@@ -96,7 +100,7 @@ impl Forbidden {
     /// Returns whether only a run that asks for [host keys](crate::config::HostKeyProbing) can detect it.
     #[must_use]
     pub fn needs_host_keys(self) -> bool {
-        needs_host_key(self.weaknesses())
+        self == Self::SharedHostKey || needs_host_key(self.weaknesses())
     }
 
     /// Returns whether only a run with [known keys](crate::Checker::knowing_keys) can detect it.
@@ -109,7 +113,7 @@ impl Forbidden {
     /// Returns the forbidden weaknesses; empty if it is an open port or a service.
     pub(super) fn weaknesses(&self) -> &[Weakness] {
         match self {
-            Self::Open | Self::Service(_) => &[],
+            Self::Open | Self::Service(_) | Self::SharedHostKey => &[],
             Self::Weakness(weakness) => slice::from_ref(weakness),
             Self::Group(group) => group.weaknesses(),
         }
@@ -147,6 +151,7 @@ impl WeaknessGroup {
                 Weakness::Cbc,
                 Weakness::Md5,
                 Weakness::HostKeyUnproven,
+                Weakness::HostKeyShort,
                 Weakness::HostKeyRevoked,
                 Weakness::HostKeyChanged,
             ],
@@ -157,6 +162,7 @@ impl WeaknessGroup {
                         Weakness::SshDss,
                         Weakness::Sha1Signatures,
                         Weakness::HostKeyUnproven,
+                        Weakness::HostKeyShort,
                         Weakness::HostKeyRevoked,
                     ]
                 }

@@ -26,6 +26,9 @@ impl Presence {
     /// itself as ssh, telnet or another known protocol. Weaknesses of an ssh server are absent only if
     /// it also sent its algorithms. Silence, a login prompt and an unknown protocol prove nothing.
     ///
+    /// One outcome can't show that several hosts share a [host key](Forbidden::SharedHostKey): that is known
+    /// at the end of a run. Until then a proven key counts as absent.
+    ///
     /// ```
     /// use portmuster::{PortState, Service, gates::{Presence}};
     ///
@@ -51,6 +54,7 @@ impl Presence {
                 Forbidden::Weakness(_) | Forbidden::Group(_) => {
                     weaknesses_in(item.weaknesses(), outcome)
                 }
+                Forbidden::SharedHostKey => proven_key_in(outcome),
             },
         }
     }
@@ -123,6 +127,19 @@ fn service_in(wanted: Service, outcome: &Outcome) -> Presence {
     inconclusive(seen).map_or(Presence::Absent, Presence::Inconclusive)
 }
 
+/// Returns whether every host key that the server was asked for is known and proven.
+fn proven_key_in(outcome: &Outcome) -> Presence {
+    let host_keys = outcome.verdict.details.as_deref().map(|details| &details.host_keys);
+    let are_proven = host_keys
+        .is_some_and(|it| !it.keys.is_empty() && it.missing.is_none() && !it.has_unproven());
+    match outcome.verdict.service {
+        None => Presence::Inconclusive(Inconclusive::Filtered),
+        Some(Service::SshThrottled) => Presence::Inconclusive(Inconclusive::SshThrottled),
+        Some(Service::Ssh) if !are_proven => Presence::Inconclusive(Inconclusive::HostKeyMissing),
+        Some(seen) => inconclusive(seen).map_or(Presence::Absent, Presence::Inconclusive),
+    }
+}
+
 fn weaknesses_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
     let verdict = &outcome.verdict;
     let details = verdict.details.as_deref();
@@ -132,16 +149,18 @@ fn weaknesses_in(wanted: &[Weakness], outcome: &Outcome) -> Presence {
     }
     // SSH-1 sends no such list either, and has ciphers of its own.
     let has_no_kex_init = details.is_none_or(|details| details.key_exchange.kex_init().is_none());
-    let lacks_host_key = details.is_none_or(|details| {
-        details.host_keys.keys.is_empty() || details.host_keys.missing.is_some()
-    });
+    let is_key_missing = details.is_some_and(|details| details.host_keys.missing.is_some());
+    let has_no_key = details.is_none_or(|details| details.host_keys.keys.is_empty());
+    // A group is examined without host keys, too, unless they were asked for in vain.
+    let lacks_host_key = is_key_missing && wanted.iter().any(|it| it.is_of_host_key())
+        || has_no_key && needs_host_key(wanted);
     match verdict.service {
         None => Presence::Inconclusive(Inconclusive::Filtered),
         Some(Service::SshThrottled) => Presence::Inconclusive(Inconclusive::SshThrottled),
         Some(Service::Ssh) if has_no_kex_init && needs_kex_init(wanted) => {
             Presence::Inconclusive(Inconclusive::KexMissing)
         }
-        Some(Service::Ssh) if lacks_host_key && needs_host_key(wanted) => {
+        Some(Service::Ssh) if lacks_host_key => {
             Presence::Inconclusive(Inconclusive::HostKeyMissing)
         }
         Some(seen) => inconclusive(seen).map_or(Presence::Absent, Presence::Inconclusive),
@@ -215,7 +234,30 @@ mod tests {
         let unproven = ServiceDetails { findings, ..details(key(), None) };
         assert_eq!(presence(unproven.clone()), Presence::Found);
         assert_eq!(self::presence("weak-host-key", &ssh(unproven)), Presence::Found);
-        assert_eq!(self::presence("weak", &ssh(details(vec![], None))), Presence::Absent);
+        for group in ["weak", "weak-host-key"] {
+            let presence = |details| self::presence(group, &ssh(details));
+            assert_eq!(presence(details(vec![], None)), Presence::Absent, "nobody asked for a key");
+            let in_vain = details(vec![], Some(HostKeyFailure::NoMethod));
+            assert_eq!(presence(in_vain), unknown, "{group}");
+        }
+    }
+
+    #[test]
+    fn shared_key_is_excluded_only_by_proven_keys() {
+        let details = |keys, missing| ServiceDetails {
+            host_keys: HostKeys { keys, missing, ..HostKeys::default() },
+            ..ServiceDetails::default()
+        };
+        let ssh = |details| outcome(PortState::Open, Some(Service::Ssh), details);
+        let presence = |details| presence("shared-host-key", &ssh(details));
+        let unknown = Presence::Inconclusive(Inconclusive::HostKeyMissing);
+        let key = || vec![samples::plain_key()];
+        assert_eq!(presence(details(key(), None)), Presence::Absent);
+        assert_eq!(presence(details(key(), Some(HostKeyFailure::HungUp))), unknown);
+        assert_eq!(presence(details(vec![], None)), unknown);
+        assert_eq!(presence(details(vec![samples::certified_key()], None)), unknown);
+        let telnet = self::presence("shared-host-key", &open(Service::Telnet));
+        assert_eq!(telnet, Presence::Absent);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{
     forbidden::Forbidden,
     inconclusive::Inconclusive,
+    shared_keys::SharingTargets,
     state::{GateState, ItemTally, TargetSample},
 };
 use crate::{
@@ -98,6 +99,9 @@ pub struct GateReport {
     /// The largest share of silent targets that may be missed, if the run does not prove that it was not
     /// exceeded. `None`: that is proven, or [any share](super::Gates::limiting_missed) may be missed.
     pub exceeded_max_missed: Option<MaxMissed>,
+    /// Number of ssh servers whose host keys were not compared with those of others, because a run remembers
+    /// 262,144 keys. 0 unless [shared keys](Forbidden::SharedHostKey) are forbidden.
+    pub uncompared: u64,
 }
 
 /// The targets by what is known about one forbidden item.
@@ -132,14 +136,16 @@ pub struct MissingVerdicts {
 
 impl GateReport {
     /// Returns whether the run violates its gates: it found something forbidden, a required verdict
-    /// is missing, too many silent targets may have been missed, or nothing answered at all.
+    /// is missing, too many silent targets may have been missed, host keys were not compared, or nothing
+    /// answered at all.
     #[must_use]
     pub fn is_violated(&self) -> bool {
         let is_found = self.items.iter().any(|item| item.found.count > 0);
         let is_unproven = self.unproven.as_ref().is_some_and(|kinds| {
             self.left > 0 || self.is_cut_short || kinds.iter().any(|kind| !kind.is_allowed)
         });
-        is_found || is_unproven || self.exceeded_max_missed.is_some() || !self.has_answers
+        let is_unknown = self.exceeded_max_missed.is_some() || self.uncompared > 0;
+        is_found || is_unproven || is_unknown || !self.has_answers
     }
 }
 
@@ -155,23 +161,43 @@ pub(super) fn report(
     let items = forbidden.iter().zip(&state.tallies);
     let examined = u128::from(state.seen) + u128::from(totals.account.excluded);
     GateReport {
-        items: items.map(|(&item, tally)| item_report(item, tally, totals)).collect(),
+        items: items.map(|(&item, tally)| item_report(item, tally, state, totals)).collect(),
         unproven: allowed.map(|allowed| unproven(allowed, state, totals)),
         input_size: totals.input_size(),
         left: totals.targets.saturating_sub(examined),
         is_cut_short: totals.is_cut_short,
         has_answers: totals.has_answers(),
         exceeded_max_missed: None,
+        uncompared: state.keys.forgotten,
     }
 }
 
-fn item_report(item: Forbidden, tally: &ItemTally, totals: &RunTotals) -> ItemReport {
+fn item_report(
+    item: Forbidden,
+    tally: &ItemTally,
+    state: &GateState,
+    totals: &RunTotals,
+) -> ItemReport {
+    let mut tally = tally.clone();
+    if item == Forbidden::SharedHostKey {
+        tally.find(state.keys.sharing());
+    }
     let kinds = Inconclusive::ALL.into_iter().map(|kind| {
         let counted = tally.inconclusive[kind as usize].into();
         (kind, of_input(kind, totals).unwrap_or(counted))
     });
     let inconclusive = kinds.filter(|&(_, count)| count > 0).collect();
-    ItemReport { item, found: tally.found.clone(), absent: tally.absent, inconclusive }
+    ItemReport { item, found: tally.found, absent: tally.absent, inconclusive }
+}
+
+impl ItemTally {
+    /// Counts targets as found that were counted as others before.
+    fn find(&mut self, SharingTargets { found, of_absent }: SharingTargets) {
+        let unknown = &mut self.inconclusive[Inconclusive::HostKeyMissing as usize];
+        *unknown = unknown.saturating_sub(found.count - of_absent);
+        self.absent = self.absent.saturating_sub(of_absent);
+        self.found = found;
+    }
 }
 
 fn unproven(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{inconclusive::Inconclusive, presence::Presence};
+use super::{inconclusive::Inconclusive, presence::Presence, shared_keys::SharedKeys};
 use crate::{
     outcome::{Account, Outcome},
     sink::escape_line,
@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Maximum number of targets that a sample names.
-const NAMED_MAX: usize = 5;
+pub(super) const NAMED_MAX: usize = 5;
 
 /// What [gates](super::Gates) have counted so far. A journal stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct GateState {
     pub(super) unproven: [TargetSample; Inconclusive::ALL.len()],
     /// Number of outcomes examined.
     pub(super) seen: u64,
+    /// The host keys of servers, if shared ones are forbidden.
+    #[serde(default, skip_serializing_if = "SharedKeys::is_empty")]
+    pub(super) keys: SharedKeys,
 }
 
 /// The outcomes by what they prove about one forbidden item.
@@ -67,6 +70,7 @@ impl GateState {
             parts.copied().try_fold(0_u64, u64::checked_add) == Some(self.seen)
         };
         self.seen == account.settled()
+            && self.keys.is_sound(self.seen)
             && self.unproven.iter().all(is_sound)
             && self.tallies.iter().all(|tally| is_sound(&tally.found) && adds_up(tally))
     }

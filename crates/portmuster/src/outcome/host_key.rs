@@ -42,15 +42,18 @@ const _: () = assert!(KeyType::ALL.len() <= u8::BITS as usize, "the set has a bi
 #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "only an exchange uses it"))]
 impl KeyTypes {
     /// Returns the set with this type in it.
+    #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]
     pub(crate) fn with(self, key_type: KeyType) -> Self {
         Self(self.0 | 1 << key_type as u8)
     }
 
+    #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]
     pub(crate) fn contains(self, key_type: KeyType) -> bool {
         self.0 & 1 << key_type as u8 != 0
     }
 
     /// Returns the types that `other` lacks.
+    #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]
     pub(crate) fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
@@ -176,6 +179,9 @@ pub struct HostKey {
 }
 
 impl HostKey {
+    /// The least size of an RSA key that is not weak, in bits (NIST SP 800-131A Rev. 2 §3).
+    pub const RSA_BITS_MIN: u32 = 2048;
+
     /// Returns the fingerprint as OpenSSH prints it: `SHA256:` and the hash in base64 without padding.
     #[must_use]
     pub fn fingerprint(&self) -> String {
@@ -261,6 +267,13 @@ impl HostKeys {
     /// Returns whether there is a key without proof.
     pub(crate) fn has_unproven(&self) -> bool {
         self.keys.iter().any(|key| key.proof != KeyProof::Proven)
+    }
+
+    /// Returns whether there is an RSA key that is too short.
+    pub(crate) fn has_short(&self) -> bool {
+        let is_short =
+            |key: &HostKey| key.key_type == KeyType::Rsa && key.bits < HostKey::RSA_BITS_MIN;
+        self.keys.iter().any(is_short)
     }
 
     /// Adds the keys of another connection to the same server.

@@ -159,9 +159,14 @@ impl Verdict {
     pub(crate) fn add_host_keys(&mut self, other: Self) {
         let Some(details) = &mut self.details else { return };
         details.host_keys.merge(other.details.map(|details| details.host_keys).unwrap_or_default());
-        let unproven = Weakness::HostKeyUnproven;
-        if details.host_keys.has_unproven() && !details.findings.contains(&unproven) {
-            details.findings.push(unproven);
+        for (weakness, has) in [
+            (Weakness::HostKeyUnproven, details.host_keys.has_unproven()),
+            (Weakness::HostKeyShort, details.host_keys.has_short()),
+        ] {
+            if has && !details.findings.contains(&weakness) {
+                details.findings.push(weakness);
+                details.findings.sort_unstable();
+            }
         }
     }
 

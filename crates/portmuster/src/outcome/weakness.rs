@@ -52,6 +52,8 @@ named_enum! {
         NoPostQuantum = "no-post-quantum",
         /// A host key that the server did not prove to have.
         HostKeyUnproven = "host-key-unproven",
+        /// An RSA host key of less than 2,048 bits.
+        HostKeyShort = "host-key-short",
         /// A host key that the known ones revoke.
         HostKeyRevoked = "host-key-revoked",
         /// A host key of a type of which another key is known.
@@ -77,6 +79,8 @@ enum Criterion {
     Terrapin,
     /// By a host key whose signature was not verified.
     Unproven,
+    /// A key that is too short.
+    ShortKey,
     /// By the keys that are known of the host.
     KnownKeys,
     /// By the name of a key exchange method.
@@ -137,7 +141,16 @@ impl Weakness {
             Criterion::Version1
                 | Criterion::TelnetRequest(_)
                 | Criterion::Unproven
+                | Criterion::ShortKey
                 | Criterion::KnownKeys
+        )
+    }
+
+    /// Returns whether it is one of the host keys of ssh servers.
+    pub(crate) fn is_of_host_key(self) -> bool {
+        matches!(
+            self.row().criterion,
+            Criterion::Unproven | Criterion::ShortKey | Criterion::KnownKeys
         )
     }
 
@@ -153,6 +166,7 @@ impl Weakness {
                 kex_init.is_some_and(|kex_init| !kex_init.kex.iter().any(is_wanted))
             }
             Criterion::Unproven => host_keys.has_unproven(),
+            Criterion::ShortKey => host_keys.has_short(),
             Criterion::KnownKeys => false,
             _ => kex_init.is_some_and(|kex_init| !weakness.algorithms(kex_init).is_empty()),
         };
@@ -169,6 +183,7 @@ impl Weakness {
             | Criterion::NoKex(_)
             | Criterion::TelnetRequest(_)
             | Criterion::Unproven
+            | Criterion::ShortKey
             | Criterion::KnownKeys => Vec::new(),
             Criterion::Terrapin => vulnerable_to_terrapin(kex_init),
             Criterion::Kex(is_weak) => matching([&kex_init.kex], is_weak),
@@ -295,6 +310,13 @@ const TABLE: [WeaknessRow; Weakness::ALL.len()] = [
          have the private key, and ssh clients refuse the connection",
         "RFC 4253 §8",
         Criterion::Unproven,
+    ),
+    row(
+        Weakness::HostKeyShort,
+        "an RSA key of less than 2,048 bits may be factored, and whoever does that can answer in place of \
+         the server",
+        "NIST SP 800-131A Rev. 2 §3",
+        Criterion::ShortKey,
     ),
     row(
         Weakness::HostKeyRevoked,

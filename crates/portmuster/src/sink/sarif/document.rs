@@ -232,6 +232,7 @@ fn describe(weakness: Weakness, outcome: &Outcome, location: &str) -> String {
         Weakness::NoPostQuantum => "offers no post-quantum key exchange",
         Weakness::TelnetNewEnviron => "requests new-environ",
         Weakness::HostKeyUnproven => "sends a host key without a valid signature",
+        Weakness::HostKeyShort => "has a short RSA host key",
         Weakness::HostKeyRevoked => "has a revoked host key",
         Weakness::HostKeyChanged => "has another host key than the known one",
         Weakness::HostKeyUnknown => "has an unknown host key",
