@@ -153,7 +153,7 @@ pub(crate) fn run(options: &GreeterOptions) -> Result<()> {
 
 /// A free port below the system's ports for connections (32,768 and up), as those of servers are.
 /// A client that connects to one of the higher ports must ask whether it has reached itself.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     // Processes that search at the same time start at different ports.
     let first = u16::try_from(process::id() % 20_000).unwrap_or_default();
     let mut ports = (0..20_000).map(|nth| 10_000 + (first + nth) % 20_000);
@@ -180,7 +180,7 @@ fn kexinit() -> Vec<u8> {
 }
 
 /// A listener at every address of a device. Several listeners share the connections of one port.
-fn listen(device: &str, port: u16) -> Result<TcpListener> {
+pub(crate) fn listen(device: &str, port: u16) -> Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     let device = Some(device.as_bytes());
     socket.bind_device(device)?;

@@ -21,6 +21,8 @@ mod found;
 mod greeter;
 mod growth;
 mod harness;
+mod host_keys;
+mod key_server;
 mod lateness;
 mod limit;
 mod link;
@@ -83,6 +85,8 @@ enum BenchCommand {
     Growth(growth::GrowthOptions),
     /// Measure what naming the software of a server costs
     Software(software::SoftwareOptions),
+    /// Measure what the host keys of servers cost, beside ssh-keyscan
+    HostKeys(host_keys::HostKeysOptions),
     /// Compare the pace of the Python package with that of Python's own library
     Python(python::PythonOptions),
     /// Compare the pace with that of other programs, each at its best setting
@@ -95,6 +99,9 @@ enum BenchCommand {
     /// The process that connects and does nothing else
     #[command(hide = true)]
     Baseline(baseline::BaselineOptions),
+    /// The server that answers key exchanges
+    #[command(hide = true)]
+    KeyServer,
     /// The server that greets all clients
     #[command(hide = true)]
     Greeter(greeter::GreeterOptions),
@@ -145,11 +152,13 @@ fn main() -> Result<ExitCode> {
         BenchCommand::Reading(options) => reading::run(options, &mut harness)?,
         BenchCommand::Growth(options) => growth::run(options, &mut harness)?,
         BenchCommand::Software(options) => software::run(options, &mut harness)?,
+        BenchCommand::HostKeys(options) => host_keys::run(options, &mut harness)?,
         BenchCommand::Python(options) => python::run(options, &mut harness)?,
         BenchCommand::Peers(options) => peers::run(options, &mut harness)?,
         BenchCommand::Page(options) => page::run(options, &harness)?,
         BenchCommand::Worker { job } => return Ok(job.serve()),
         BenchCommand::Baseline(options) => baseline::run(options)?,
+        BenchCommand::KeyServer => key_server::run()?,
         BenchCommand::Greeter(options) => greeter::run(options)?,
         BenchCommand::Simulated(options) => growth::simulated(options)?,
         BenchCommand::Link(options) => link::run(*options)?,

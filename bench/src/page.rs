@@ -78,6 +78,12 @@ const QUESTIONS: &[Question] = &[
         &["--targets=500", "--loss=2"],
     ),
     ("software", "What does naming the software of a server cost?", &[], &["--banners=2000"]),
+    (
+        "host-keys",
+        "What does the host key of a server cost?",
+        &[],
+        &["--servers=200", "--rounds=1"],
+    ),
     ("reading", "What does a list of targets cost?", &[], &["--lines=20000", "--rounds=1"]),
     ("peers", "How fast are others?", &[], &["--targets=20000", "--open=1000", "--rounds=1"]),
     (

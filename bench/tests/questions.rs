@@ -68,6 +68,17 @@ fn is_reached(text: &str, cells: [&str; 3]) -> bool {
 }
 
 #[test]
+fn host_keys_are_those_of_the_servers_and_of_ssh_keyscan() {
+    let small = format!("host-keys --servers 300 --rounds 1 --program {}", portmuster().display());
+    let text = printed(&small);
+    for name in ["ssh-keyscan", "portmuster --host-keys first", "the computations alone"] {
+        assert_eq!(count(&text, &["  round", name]), 1, "{name}: {text}");
+    }
+    assert!(text.contains("| 300 of 300 (100.00 %)"), "{text}");
+    assert!(text.contains("at most 1.50"), "{text}");
+}
+
+#[test]
 fn limit_runs_every_candidate_in_every_round() {
     let small = "limit --targets 700 --greetings 600 --rounds 2 --threads 1,3 --program";
     let text = printed(&format!("{small} {}", portmuster().display()));

@@ -8,11 +8,15 @@ use crate::script::{Step, send, send_owned};
 
 mod hostile;
 mod kexinit;
+#[cfg(feature = "host-keys")]
+mod key_exchange;
 mod ssh;
 mod telnet;
 mod web;
 
 pub use kexinit::KexInitDefect;
+#[cfg(feature = "host-keys")]
+pub use key_exchange::KeyExchange;
 
 /// What a server does on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,6 +27,10 @@ pub enum Behaviour {
     /// An ssh server that sends its KEXINIT in the same segment as its identification, as Dropbear
     /// does.
     SshEager,
+    /// An ssh server that answers a key exchange with its host key, [`KeyExchange::host_key`]. It is no
+    /// fixture, because its row is that of [`Behaviour::SshEager`] unless host keys are asked for.
+    #[cfg(feature = "host-keys")]
+    SshHostKey,
     /// A telnet server: sends requests for options, then a login prompt once the client has
     /// answered, or after 300 ms.
     Telnet,
@@ -150,6 +158,10 @@ impl Behaviour {
                 ssh::with_kexinit(send(ssh::GREETING), &kexinit::OPENSSH)
             }
             Self::SshEager => ssh::eager(),
+            #[cfg(feature = "host-keys")]
+            Self::SshHostKey => {
+                vec![send_owned(KeyExchange::greeting()), Step::Answer(KeyExchange::answer)]
+            }
             Self::Telnet => telnet::with_prompt([send(telnet::OPTIONS_ON)]),
             Self::Http => vec![Step::AnswerLine(web::http_answer), Step::Close],
             Self::SshAfterPreBanner => ssh::after_lines(ssh::PRE_BANNER.into()),

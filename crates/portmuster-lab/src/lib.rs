@@ -35,6 +35,8 @@ mod server_policy;
 mod socks;
 mod stats;
 
+#[cfg(feature = "host-keys")]
+pub use behaviour::KeyExchange;
 pub use behaviour::{Behaviour, KexInitDefect};
 pub use error::LabError;
 pub use fixtures::{Fixture, FixtureKind, Lab, fixtures};

@@ -33,6 +33,9 @@ pub(crate) enum Step {
     /// Waits until the client has sent a line (or filled the inbox), then sends what the function
     /// returns for it.
     AnswerLine(fn(&[u8]) -> &'static [u8]),
+    /// Waits until the function has an answer to everything that the client has sent, then sends that.
+    #[cfg(feature = "host-keys")]
+    Answer(fn(&[u8]) -> Option<Vec<u8>>),
     /// Continues at this step, counted from 0.
     GoTo(usize),
     /// Closes the connection with FIN.
@@ -81,7 +84,7 @@ pub(crate) struct ScriptRunner {
     position: usize,
     sent: usize,
     wake: Option<Instant>,
-    answer: Option<&'static [u8]>,
+    answer: Option<Cow<'static, [u8]>>,
     inbox: Vec<u8>,
 }
 
@@ -131,12 +134,25 @@ impl ScriptRunner {
             Some(Step::AwaitLine) => self.take_line().is_some(),
             Some(Step::AnswerLine(answer_to)) => {
                 let answer_to = *answer_to;
-                self.answer = self.answer.or_else(|| self.take_line().map(|line| answer_to(&line)));
-                self.answer.is_some_and(|answer| self.sent >= answer.len())
+                if self.answer.is_none() {
+                    self.answer = self.take_line().map(|line| answer_to(&line).into());
+                }
+                self.is_answer_sent()
+            }
+            #[cfg(feature = "host-keys")]
+            Some(Step::Answer(answer_to)) => {
+                if self.answer.is_none() {
+                    self.answer = answer_to(&self.inbox).map(Cow::Owned);
+                }
+                self.is_answer_sent()
             }
             Some(Step::GoTo(_)) => true,
             Some(Step::Close | Step::Reset) | None => false,
         }
+    }
+
+    fn is_answer_sent(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| self.sent >= answer.len())
     }
 
     /// Takes the client's next line with its line end, once it is complete.
@@ -148,10 +164,12 @@ impl ScriptRunner {
     }
 
     fn action(&self) -> Action<'_> {
-        match (self.script.get(self.position), self.answer) {
+        match (self.script.get(self.position), &self.answer) {
             (Some(Step::Send(bytes)), _) => Action::Send(&bytes[self.sent..]),
             (Some(Step::SendUrgent(bytes)), _) => Action::SendUrgent(&bytes[self.sent..]),
             (Some(Step::AnswerLine(_)), Some(answer)) => Action::Send(&answer[self.sent..]),
+            #[cfg(feature = "host-keys")]
+            (Some(Step::Answer(_)), Some(answer)) => Action::Send(&answer[self.sent..]),
             (Some(Step::Close), _) => Action::Close,
             (Some(Step::Reset), _) => Action::Reset,
             _ => Action::Wait(self.wake),

@@ -16,7 +16,6 @@ impl Default for Fingerprint {
 
 impl Fingerprint {
     /// Returns the hash of `bytes`.
-    #[cfg(any(test, feature = "__fuzzing"))]
     pub(crate) fn of(bytes: &[u8]) -> u64 {
         Self::default().add(bytes).sum()
     }

@@ -1,7 +1,7 @@
 //! Builds an ssh server's first packet, its KEXINIT (RFC 4253, sections 6 and 7.1): a valid packet
 //! from lists of algorithms, and packets with defects.
 //!
-//! The key exchange itself is not implemented.
+//! `key_exchange` implements the rest of one exchange.
 //!
 //! - Invariant: the length of a valid packet is a multiple of 8, and its padding has at least 4
 //!   bytes.
@@ -104,7 +104,11 @@ pub enum KexInitDefect {
 
 /// Returns a valid packet with these algorithms.
 pub(super) fn packet(kexinit: &KexInit) -> Vec<u8> {
-    let payload = payload(kexinit);
+    frame(&payload(kexinit))
+}
+
+/// Returns a packet with this message.
+pub(super) fn frame(payload: &[u8]) -> Vec<u8> {
     let unpadded = PADDING_OFFSET + 1 + payload.len();
     let padding = PADDING_MIN + (BLOCK - (unpadded + PADDING_MIN) % BLOCK) % BLOCK;
     let length = 1 + payload.len() + padding;
@@ -145,7 +149,7 @@ pub(super) fn bad_packet(defect: KexInitDefect) -> Vec<u8> {
 }
 
 /// Returns the message without its lengths and padding.
-fn payload(kexinit: &KexInit) -> Vec<u8> {
+pub(super) fn payload(kexinit: &KexInit) -> Vec<u8> {
     let KexInit { key_exchanges, host_keys, ciphers, macs, compressions } = *kexinit;
     let no_languages = "";
     let lists = [
