@@ -34,6 +34,7 @@ mod forbidden;
 mod inconclusive;
 mod presence;
 mod report;
+mod sample;
 mod shared_keys;
 mod state;
 
@@ -42,8 +43,9 @@ pub use self::{
     inconclusive::Inconclusive,
     presence::Presence,
     report::{GateReport, ItemReport, MissingVerdicts, RunTotals},
+    sample::TargetSample,
     shared_keys::count_hosts,
-    state::{GateState, TargetSample},
+    state::GateState,
 };
 
 /// What a run must not find, and what it has found so far.

@@ -3,8 +3,9 @@
 use super::{
     forbidden::Forbidden,
     inconclusive::Inconclusive,
+    sample::TargetSample,
     shared_keys::SharingTargets,
-    state::{GateState, ItemTally, TargetSample},
+    state::{GateState, ItemTally},
 };
 use crate::{
     config::MaxMissed,

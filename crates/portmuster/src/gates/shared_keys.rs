@@ -11,7 +11,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error, ser};
 
-use super::state::{NAMED_MAX, TargetSample};
+use super::sample::{NAMED_MAX, TargetSample};
 use crate::{
     fingerprint::Fingerprint,
     outcome::{KeyProof, Outcome},

@@ -2,15 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{inconclusive::Inconclusive, presence::Presence, shared_keys::SharedKeys};
-use crate::{
-    outcome::{Account, Outcome},
-    sink::escape_line,
-    targets::Host,
+use super::{
+    inconclusive::Inconclusive, presence::Presence, sample::TargetSample, shared_keys::SharedKeys,
 };
-
-/// Maximum number of targets that a sample names.
-pub(super) const NAMED_MAX: usize = 5;
+use crate::outcome::{Account, Outcome};
 
 /// What [gates](super::Gates) have counted so far. A journal stores it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,17 +29,6 @@ pub(super) struct ItemTally {
     /// In the order of [`Inconclusive::ALL`].
     #[serde(rename = "unknown")]
     pub(super) inconclusive: [u64; Inconclusive::ALL.len()],
-}
-
-/// The number of targets, and the first of them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct TargetSample {
-    /// The number of targets.
-    pub count: u64,
-    /// The first targets, at most five, as [escaped](escape_line) text. A name is followed by ` at `
-    /// and the address that was checked.
-    pub first: Vec<String>,
 }
 
 impl GateState {
@@ -99,30 +83,5 @@ impl ItemTally {
             Presence::Absent => self.absent += 1,
             Presence::Inconclusive(kind) => self.inconclusive[kind as usize] += 1,
         }
-    }
-}
-
-/// Returns the target, and the address if its host is a name: each address may be a target.
-fn name(outcome: &Outcome) -> String {
-    let target = &outcome.target;
-    match outcome.endpoint {
-        Some(endpoint) if matches!(target.host, Host::Name(_)) => {
-            format!("{target} at {}", endpoint.ip())
-        }
-        _ => target.to_string(),
-    }
-}
-
-impl TargetSample {
-    fn add(&mut self, outcome: &Outcome) {
-        self.count += 1;
-        if self.first.len() < NAMED_MAX {
-            self.first.push(escape_line(name(outcome).as_bytes()));
-        }
-    }
-
-    fn is_sound(&self) -> bool {
-        let named = self.first.len();
-        named <= NAMED_MAX && named as u64 <= self.count
     }
 }

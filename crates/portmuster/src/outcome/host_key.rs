@@ -39,7 +39,6 @@ pub(crate) struct KeyTypes(u8);
 
 const _: () = assert!(KeyType::ALL.len() <= u8::BITS as usize, "the set has a bit for each type");
 
-#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "only an exchange uses it"))]
 impl KeyTypes {
     /// Returns the set with this type in it.
     #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]

@@ -4,7 +4,7 @@ use crate::outcome::{HostKey, HostKeyFailure, KexInit};
 
 /// What an exchange wants next.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "only an exchange uses it"))]
+#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key exchange begins"))]
 pub(in crate::probe) enum ExchangeStep {
     /// More bytes of the server.
     Read,
@@ -16,7 +16,7 @@ pub(in crate::probe) enum ExchangeStep {
 
 /// What both sides have sent before the exchange.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "only an exchange uses it"))]
+#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key exchange begins"))]
 pub(in crate::probe) struct Preamble<'a> {
     /// Our identification, without its line end.
     pub(in crate::probe) client_line: &'a [u8],
