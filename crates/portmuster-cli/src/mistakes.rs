@@ -101,6 +101,7 @@ static MISTAKES: &[Mistake] = &[
     row("check 10.0.0.1 -p 22 -p 23", "check 10.0.0.1 -p 22,23", ports::repeated),
     row("check 10.0.0.1 --rate 10,000", "check 10.0.0.1 --rate 10000", values::number),
     row("check 10.0.0.1 --shard 1:4", "check 10.0.0.1 --shard 1/4", values::shard),
+    row("check 10.0.0.1 --proxy a.example:1080", "check 10.0.0.1 --proxy socks5://a.example:1080", values::proxy),
     row("check 10.0.0.1 --show ssh telnet", "check 10.0.0.1 --show ssh,telnet", values::value_after_value),
     row("check 10.0.0.1 --forbid ssh2", "", values::version_2),
     row("check 10.0.0.1 --order shufled", "check 10.0.0.1 --order shuffled", values::misspelled_value),

@@ -162,7 +162,7 @@ impl Collector {
         OpenPort {
             service: self.name(row.service.as_deref()),
             protocol: self.name(row.protocol.as_deref()),
-            software: self.name(row.ssh_software.as_deref()),
+            software: self.name(row.software().as_deref()),
             findings: self.texts.add(&joined(&row.findings, " ")),
             banner: self.texts.add(&banner),
             offer: self.texts.add(&offer(row)),
@@ -251,7 +251,7 @@ fn joined(names: &[String], separator: &str) -> String {
     shorten(&names.collect::<Vec<_>>().join(separator), BANNER_MAX)
 }
 
-/// Returns what a server offers, as a JSON array of `[name, text]`; empty if it offers nothing.
+/// Returns what a server is and offers, as a JSON array of `[name, text]`; empty if it offers nothing.
 fn offer(row: &Row<'_>) -> String {
     let lists = [
         ("key exchange", &row.kex_algorithms),
@@ -262,7 +262,15 @@ fn offer(row: &Row<'_>) -> String {
     ];
     let lists = lists.into_iter().filter_map(|(name, list)| Some((name, list.as_deref()?)));
     let lists = lists.map(|(name, list)| (name, joined(list, ", ")));
+    let (software, daemon) = (row.named_software(), row.daemon());
     let texts = [
+        ("software", &software),
+        ("device", &row.device),
+        ("system", &row.os),
+        ("telnet daemon", &daemon),
+        ("telnet encryption", &row.telnet_encryption),
+        ("known by", &row.fingerprint),
+        ("cpe", &row.cpe),
         ("ssh version", &row.ssh_protocol),
         ("comment", &row.ssh_comment),
         ("no algorithms", &row.kex_missing),

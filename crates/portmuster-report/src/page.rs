@@ -359,7 +359,7 @@ mod tests {
     fn markup_of_strangers_is_escaped() {
         let hostile = r"</script><img src=x onerror=alert(1)>\u0000\u202e";
         let row = format!(
-            r#""host":"{hostile}","port":22,"state":"open","service":"ssh","banner":"{hostile}","ssh_software":"{hostile}","label":"{hostile}","findings":["{hostile}"],"protocol":"{hostile}""#
+            r#""host":"{hostile}","port":22,"state":"open","service":"ssh","banner":"{hostile}","ssh_software":"{hostile}","vendor":"{hostile}","product":"{hostile}","device":"{hostile}","fingerprint":"{hostile}","label":"{hostile}","findings":["{hostile}"],"protocol":"{hostile}""#
         );
         let page = page(&[&row]);
         assert!(!page.contains("<img") && !page.contains('\0') && !page.contains('\u{202e}'));

@@ -56,6 +56,16 @@ pub(crate) struct Row<'a> {
     pub(crate) time: Option<String>,
     pub(crate) evidence: Option<EvidenceRecord>,
     pub(crate) rule: Option<String>,
+    vendor: Option<String>,
+    product: Option<String>,
+    version: Option<String>,
+    pub(crate) device: Option<String>,
+    pub(crate) os: Option<String>,
+    pub(crate) cpe: Option<String>,
+    pub(crate) fingerprint: Option<String>,
+    telnet_daemon: Option<String>,
+    telnet_daemon_confidence_percent: Option<u8>,
+    pub(crate) telnet_encryption: Option<String>,
     #[serde(default)]
     pub(crate) host_keys: Vec<KeyRecord>,
     pub(crate) host_key_missing: Option<String>,
@@ -100,6 +110,27 @@ impl<'a> Row<'a> {
             Ok(row) => Err(RowError::Schema(row.schema)),
             Err(error) => Err(explain(line, &error)),
         }
+    }
+
+    /// Returns the software that a fingerprint names, with its vendor and version; `None`: none does.
+    pub(crate) fn named_software(&self) -> Option<String> {
+        let product = self.product.as_deref()?;
+        let parts = [self.vendor.as_deref(), Some(product), self.version.as_deref()];
+        Some(parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
+
+    /// Returns the daemon of a telnet server, and how sure that is; `None`: it is not known.
+    pub(crate) fn daemon(&self) -> Option<String> {
+        let daemon = self.telnet_daemon.as_deref()?;
+        let confidence = self.telnet_daemon_confidence_percent;
+        Some(confidence.map_or_else(|| daemon.to_owned(), |it| format!("{daemon} ({it} % sure)")))
+    }
+
+    /// Returns the software in the words of the server, or else as its banner or its telnet options name
+    /// it; `None`: it is not known.
+    pub(crate) fn software(&self) -> Option<String> {
+        let named = self.ssh_software.clone().or_else(|| self.named_software());
+        named.or_else(|| self.telnet_daemon.clone())
     }
 
     /// Returns the bytes of the greeting; empty if there is none.

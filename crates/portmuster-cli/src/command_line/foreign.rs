@@ -6,7 +6,7 @@ pub(crate) use self::conversions::timing;
 use self::conversions::{
     all_outputs, any, format_named, grepable, is_debug_level, is_netcat_scan, is_no_file_after_l,
     is_number, is_output, is_ping, is_ports, is_scan, is_scan_with_udp, is_timing, is_version_scan,
-    output, output_words, range, seconds, targets,
+    output, output_words, proxy, proxy_with_names, range, seconds, targets,
 };
 use super::file_name::is_file_name;
 
@@ -70,6 +70,7 @@ pub(crate) enum Substitute {
 use Instead::{Format, Made, Needless, Option as Same, Output, Target, Unsupported, Words};
 use Value::{Joined, Next, NextIf, No, Rest};
 
+const PROXY: &str = "--proxy socks5://HOST:PORT";
 const CONNECTS: &str = "portmuster always makes complete TCP connections";
 const IDENTIFIES: &str = "portmuster always identifies ssh and telnet, and the version of ssh";
 const NO_PING: &str = "portmuster always connects, without a ping before it";
@@ -119,6 +120,11 @@ static OPTIONS: &[ForeignOption] = &[
     row("", "--target", Next, Target),
     row("", "--ip", Next, Target),
     row("", "--address", Next, Target),
+    row("", "--cidr", Next, Target),
+    row("", "--network", Next, Target),
+    row("curl", "-x", Next, Made(proxy, PROXY)),
+    row("curl", "--socks5", Next, Made(proxy, PROXY)),
+    row("curl", "--socks5-hostname", Next, Made(proxy_with_names, PROXY)),
     row("masscan", "--range", Next, Made(range, "TARGET, or -p LIST")),
     row("", "-H", Next, Target),
     row("rustscan", "-a", Next, Made(targets, "-i FILE, or TARGET")),

@@ -254,4 +254,10 @@ pub(super) const TYPED: &[(&str, &str)] = &[
     ("check 10.0.0.1 -oH x", "check 10.0.0.1 -o html=x"),
     ("check --method threads --threads 4 10.0.0.1", "check --method threads --workers 4 10.0.0.1"),
     ("man portmuster-check", "man check"),
+    ("report a.jsonl --pdf", "report a.jsonl"),
+    ("check --cidr 10.0.0.0/24", "check 10.0.0.0/24"),
+    ("check 10.0.0.1 -x socks5h://p.example", "check 10.0.0.1 --proxy socks5h://p.example"),
+    ("check 10.0.0.1 --socks5 p.example:1080", "check 10.0.0.1 --proxy socks5://p.example:1080"),
+    ("check 10.0.0.1 --socks5-hostname p.example", "check 10.0.0.1 --proxy socks5h://p.example"),
+    ("check 10.0.0.1 --proxy http://p.example:3128", ""),
 ];

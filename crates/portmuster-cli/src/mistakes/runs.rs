@@ -63,6 +63,10 @@ pub(super) fn option_of_report(line: &CommandLine) -> Option<Edit> {
                     format!("{name} is not an option of report, which makes a page anyway");
                 Some(Edit::new(reason, line.replaced(index, 1, [])))
             }
+            "--pdf" => {
+                let reason = "report writes no PDF: print the page with a browser";
+                Some(Edit::partial(reason, line.replaced(index, 1, [])))
+            }
             "--md" => {
                 let reason = "--md is not an option of report: use --markdown";
                 Some(Edit::new(reason, line.replaced(index, 1, ["--markdown".to_owned()])))

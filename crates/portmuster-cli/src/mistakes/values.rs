@@ -80,6 +80,19 @@ pub(super) fn shard(line: &CommandLine) -> Option<Edit> {
     Some(Edit::new(reason, line.with_value(value, &meant)))
 }
 
+/// Finds a proxy without its scheme, or of another kind than SOCKS5.
+pub(super) fn proxy(line: &CommandLine) -> Option<Edit> {
+    let (value, text) = line.values("proxy").next()?;
+    let Some((scheme, _)) = text.split_once("://") else {
+        let is_address = text.contains(':') && !text.contains('/');
+        let meant = format!("socks5://{text}");
+        let reason = "the scheme of the proxy is missing";
+        return is_address.then(|| Edit::new(reason, line.with_value(value, &meant)));
+    };
+    let is_other = ["http", "https", "socks4", "socks4a"].contains(&scheme);
+    is_other.then(|| Edit::unknown(format!("--proxy: portmuster speaks SOCKS5 only, not {scheme}")))
+}
+
 /// Finds version 2 of ssh among values, which have no word for it.
 pub(super) fn version_2(line: &CommandLine) -> Option<Edit> {
     let (value, part) = line.all_values().find_map(|(value, text)| {

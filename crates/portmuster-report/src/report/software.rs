@@ -69,6 +69,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn software_that_the_server_does_not_name_is_that_of_the_fingerprint() {
+        let mut rows = Collector::default();
+        for (port, more) in [
+            (
+                1,
+                r#""service":"telnet","telnet_daemon":"gnu-inetutils","telnet_daemon_confidence_percent":90"#,
+            ),
+            (
+                2,
+                r#""service":"telnet","vendor":"Cisco","product":"IOS telnet","telnet_daemon":"cisco""#,
+            ),
+            (3, r#""service":"telnet","vendor":"Acme","device":"router""#),
+            (
+                4,
+                r#""service":"ssh","ssh_software":"OpenSSH_9.2","vendor":"OpenBSD","product":"OpenSSH""#,
+            ),
+        ] {
+            let row = format!(
+                r#"{{"schema":1,"host":"a","port":{port},"state":"open","reason":"x",{more}}}"#
+            );
+            rows.add_line(row.as_bytes()).expect("it is a row");
+        }
+        let mut names: Vec<_> = lines(&rows).into_iter().map(|line| line.name).collect();
+        names.sort();
+        assert_eq!(names, ["Cisco IOS telnet", "OpenSSH_9.2", "gnu-inetutils", "telnet"]);
+    }
+
+    #[test]
     fn software_is_ordered_by_count_and_others_are_summed_up() {
         let mut rows = Collector::default();
         let mut add = |port: usize, service: &str, software: &str| {

@@ -89,6 +89,21 @@ pub(super) fn seconds(value: &str) -> Option<Vec<String>> {
     starts_as_time.then(|| vec!["--timeout".to_owned(), format!("{value}{unit}")])
 }
 
+/// Converts a SOCKS5 proxy, of which the scheme may be missing.
+pub(super) fn proxy(value: &str) -> Option<Vec<String>> {
+    of_scheme(value, "socks5")
+}
+
+/// Converts a SOCKS5 proxy that looks names up, of which the scheme may be missing.
+pub(super) fn proxy_with_names(value: &str) -> Option<Vec<String>> {
+    of_scheme(value, "socks5h")
+}
+
+fn of_scheme(value: &str, scheme: &str) -> Option<Vec<String>> {
+    let url = if value.contains("://") { value.to_owned() } else { format!("{scheme}://{value}") };
+    url.starts_with("socks5").then(|| vec!["--proxy".to_owned(), url])
+}
+
 /// Converts targets or the name of a list of them.
 #[expect(clippy::unnecessary_wraps, reason = "other functions of the table may fail")]
 pub(super) fn targets(value: &str) -> Option<Vec<String>> {
