@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, process::Command};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use portmuster_lab::{
-    Behaviour,
+    Behaviour, KeyExchange,
     real::{Dropbear, OpenSsh, OpenSshSettings},
 };
 
@@ -339,4 +340,99 @@ fn table_has_a_column_for_the_host_key() {
     let fingerprint = key.sha256.trim_start_matches("SHA256:");
     assert!(ended.stdout.contains(&format!("  ed25519 {fingerprint}  ")), "{}", ended.stdout);
     assert!(ended.stdout.contains("  HOST KEY  "), "{}", ended.stdout);
+}
+
+#[test]
+fn host_key_of_the_lab_is_proven() {
+    let key = row_of(start(Behaviour::SshHostKey).endpoint(), &["--host-keys=first", "--evidence"]);
+    let key = key.host_keys.expect("it was asked for").remove(0);
+    assert!(key.proven, "{key:?}");
+    assert_eq!(key.key, Some(STANDARD.encode(KeyExchange::host_key())));
+}
+
+/// Key types and settings of sshd: every type of key, every method, and weak ones.
+const KINDS: [(&[&str], &str); 14] = [
+    (&["ed25519", "rsa-2048"], ""),
+    (&["ecdsa-256"], ""),
+    (&["ecdsa-384"], ""),
+    (&["ecdsa-521"], ""),
+    (&["rsa-3072"], ""),
+    (&["rsa-2048"], "HostKeyAlgorithms ssh-rsa\n"),
+    (&["rsa-1024"], "RequiredRSASize 1024\n"),
+    (&["dsa"], "HostKeyAlgorithms ssh-dss\n"),
+    (&["ed25519"], "KexAlgorithms ecdh-sha2-nistp521\n"),
+    (&["ed25519"], "KexAlgorithms diffie-hellman-group14-sha256\n"),
+    (&["ed25519"], "KexAlgorithms diffie-hellman-group16-sha512\n"),
+    (&["rsa-2048"], "KexAlgorithms diffie-hellman-group-exchange-sha256\n"),
+    (&["ed25519"], "KexAlgorithms diffie-hellman-group1-sha1\n"),
+    (&["rsa-2048"], "KexAlgorithms diffie-hellman-group-exchange-sha1\n"),
+];
+
+/// At how many addresses each sshd listens.
+const ADDRESSES: u8 = 14;
+
+/// Returns the keys that ssh-keyscan finds, in base64, with the addresses of their servers.
+fn scanned_at(addresses: &[String], port: u16, folder: &Folder) -> BTreeSet<(String, String)> {
+    let file = folder.file("addresses");
+    std::fs::write(&file, addresses.join("\n")).expect("there is room");
+    let (port, file) = (port.to_string(), file.display().to_string());
+    let types = "ed25519,ecdsa,rsa,dsa";
+    let printed = output("ssh-keyscan", &["-p", &port, "-t", types, "-T", "30", "-f", &file]);
+    let lines = printed.lines().filter(|line| !line.starts_with('#'));
+    let key = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        (words[0].replace(['[', ']'], ""), words[2].to_owned())
+    };
+    lines.map(key).collect()
+}
+
+#[test]
+fn each_of_two_hundred_servers_gives_a_key_that_equals_that_of_ssh_keyscan() {
+    let addresses: Vec<_> = (1..=ADDRESSES).map(|last| format!("127.0.0.{last}")).collect();
+    let listen: String = addresses[1..].iter().map(|it| format!("ListenAddress {it}\n")).collect();
+    let configurations = KINDS.map(|(_, configuration)| format!("{configuration}{listen}"));
+    let servers: Vec<_> = KINDS
+        .iter()
+        .zip(&configurations)
+        .map(|((host_keys, _), configuration)| {
+            let configuration: &'static str = configuration.clone().leak();
+            sshd(host_keys, configuration)
+        })
+        .collect();
+    let dropbears = [(); 4].map(|()| Dropbear::start().expect("Dropbear starts"));
+    let folder = Folder::new();
+    let (list, rows) = (folder.file("targets"), folder.file("rows.jsonl"));
+    let targets = servers.iter().flat_map(|server| {
+        let port = server.endpoint().port();
+        addresses.iter().map(move |address| format!("{address}:{port}"))
+    });
+    let dropbear = dropbears.iter().map(|server| server.endpoint().to_string());
+    let targets: Vec<_> = targets.chain(dropbear).collect();
+    assert_eq!(targets.len(), 200);
+    std::fs::write(&list, targets.join("\n")).expect("there is room");
+    let (input, rows_out) =
+        (format!("-i={}", list.display()), format!("-o=jsonl={}", rows.display()));
+    let arguments = ["--host-keys=first", "--evidence", "--first-byte=60s", &input, &rows_out];
+    assert_eq!(check(arguments).status, Some(0));
+    let rows: Vec<Row> =
+        read(&rows).lines().map(|line| serde_json::from_str(line).expect("it is a row")).collect();
+    let mut found = BTreeSet::new();
+    for row in &rows {
+        let [key] = &row.host_keys.as_deref().unwrap_or_default() else { panic!("{row:?}") };
+        assert!(key.proven && row.host_key_missing.is_none(), "{row:?}");
+        let key = key.key.clone().expect("it was asked for");
+        found.insert((format!("{}:{}", row.host, row.port), key));
+    }
+    assert_eq!(found.len(), targets.len());
+    // ssh-keyscan has neither group1-sha1 nor group-exchange-sha1, and portmuster asks for one key only.
+    let mut compared = 0;
+    for server in &servers {
+        let scanned = scanned_at(&addresses, server.endpoint().port(), &folder);
+        for (target, key) in &found {
+            let keys: Vec<_> = scanned.iter().filter(|(host, _)| host == target).collect();
+            assert!(keys.is_empty() || keys.iter().any(|(_, it)| it == key), "{target}: {keys:?}");
+            compared += usize::from(!keys.is_empty());
+        }
+    }
+    assert!(compared >= 12 * addresses.len(), "{compared}");
 }

@@ -15,6 +15,8 @@ use crate::outcome::{
     HostKey, HostKeyFailure, KexInit, KeyProof, KeyType, KeyTypes, NameList, ProofFailure,
 };
 
+mod zoo;
+
 const CLIENT_LINE: &[u8] = b"SSH-2.0-client";
 const SERVER_LINE: &[u8] = b"SSH-2.0-server";
 const SERVER_KEX_INIT: &[u8] = b"\x14 anything";
@@ -55,6 +57,8 @@ fn offer(method: &str, host_keys: &str) -> KexInit {
 struct Defects {
     /// The identification over which it signs, if it is another one than it sent.
     signed_line: Option<&'static [u8]>,
+    /// Whether it signs a hash of another kind.
+    other_hash: bool,
     /// Whether another key signs.
     other_signer: bool,
     /// The public value that it sends instead of its own.
@@ -97,9 +101,18 @@ fn result(step: ExchangeStep) -> Result<HostKey, HostKeyFailure> {
 
 /// Runs an exchange with a server that has an Ed25519 key and these defects.
 fn run(
-    (method, kind, hash): (&str, AgreementKind, HashKind),
+    method: (&str, AgreementKind, HashKind),
     defects: &Defects,
 ) -> Result<HostKey, HostKeyFailure> {
+    let (mut exchange, reply) = await_reply(method, defects)?;
+    result(exchange.receive(&packet(&reply)))
+}
+
+/// Runs an exchange up to the reply of the server, which is returned, too.
+fn await_reply(
+    (method, kind, hash): (&str, AgreementKind, HashKind),
+    defects: &Defects,
+) -> Result<(HostKeyExchange, Vec<u8>), HostKeyFailure> {
     let (mut exchange, sent) = begin(&offer(method, "ssh-ed25519"))?;
     let [client_kex_init, mut message] = <[Vec<u8>; 2]>::try_from(sent).expect("two packets");
     let mut group = Vec::new();
@@ -115,7 +128,7 @@ fn run(
         group = [&sizes[..], &chosen[1..]].concat();
         message = match exchange.receive(&packet(&chosen)) {
             ExchangeStep::Write(bytes) => payloads(&bytes).remove(0),
-            step => return result(step),
+            step => return Err(result(step).expect_err("the group is unusable")),
         };
         Agreement::draw_in(known)
     } else {
@@ -136,7 +149,8 @@ fn run(
     let mut blob = Vec::new();
     put_string(&mut blob, b"ssh-ed25519");
     put_string(&mut blob, key.verifying_key().as_bytes());
-    let mut signed = ExchangeHash::new(hash);
+    let other_hash = if hash == HashKind::Sha256 { HashKind::Sha512 } else { HashKind::Sha256 };
+    let mut signed = ExchangeHash::new(if defects.other_hash { other_hash } else { hash });
     let line = defects.signed_line.unwrap_or(SERVER_LINE);
     for text in [CLIENT_LINE, line, &client_kex_init, SERVER_KEX_INIT, &blob] {
         signed.add_string(text);
@@ -156,7 +170,7 @@ fn run(
     put_string(&mut reply, &blob);
     value(public).put(&mut reply);
     put_string(&mut reply, &signature);
-    result(exchange.receive(&packet(&reply)))
+    Ok((exchange, reply))
 }
 
 fn proof(method: (&str, AgreementKind, HashKind), defects: &Defects) -> KeyProof {
@@ -180,6 +194,8 @@ fn key_is_not_proven_by_another_exchange_or_another_signer() {
         assert_eq!(proof(method, &other_line), wrong, "{method:?}");
         let other_signer = Defects { other_signer: true, ..Defects::default() };
         assert_eq!(proof(method, &other_signer), wrong, "{method:?}");
+        let other_hash = Defects { other_hash: true, ..Defects::default() };
+        assert_eq!(proof(method, &other_hash), wrong, "{method:?}");
     }
     let defects = Defects { signature_name: Some(b"ssh-rsa"), ..Defects::default() };
     let other = KeyProof::Unproven(ProofFailure::OtherAlgorithm);
