@@ -219,12 +219,15 @@ fn create_sshd_directory(path: &Path) -> Result<()> {
 mod tests {
     use super::*;
 
-    const PACKAGES: [&str; 24] = [
+    const PACKAGES: [&str; 27] = [
         "openssh-server",
         "dropbear-bin",
         "telnetd-ssl",
         "inetutils-telnetd",
         "busybox-static",
+        "microsocks",
+        "dante-server",
+        "proxychains4",
         "python3",
         "iproute2",
         "nftables",

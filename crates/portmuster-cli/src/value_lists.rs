@@ -6,7 +6,7 @@ use std::{fmt::Write, io};
 
 use portmuster::{
     PortState, Reason, Service,
-    gates::{Inconclusive, WeaknessGroup},
+    gates::{Forbidden, Inconclusive, WeaknessGroup},
     known_protocols,
     outcome::{Rule, Weakness},
     protocol_meaning,
@@ -19,6 +19,10 @@ use crate::{
     status::Status,
     terminal,
 };
+
+/// What shared host keys are, which a run finds at its end and no row names.
+const SHARED_KEY: &str = "A host key that several hosts have, as cloned machines do: who has one of them can \
+    pose as the others; only for --forbid, with --host-keys";
 
 /// The name of the reasons that are error numbers, as the documentation writes it.
 const ERROR_NUMBERS: &str = "errno-N";
@@ -86,7 +90,9 @@ fn findings() -> Vec<NamedValue> {
         let names: Vec<_> = group.weaknesses().iter().copied().map(Weakness::name).collect();
         format!("{} {}", group.meaning().replace('.', ":"), names.join(", "))
     };
-    weaknesses.into_iter().chain(of(WeaknessGroup::ALL, WeaknessGroup::name, names)).collect()
+    let shared = NamedValue::new(Forbidden::SharedHostKey.name(), SHARED_KEY);
+    let groups = of(WeaknessGroup::ALL, WeaknessGroup::name, names);
+    weaknesses.into_iter().chain(groups).chain([shared]).collect()
 }
 
 fn reasons() -> Vec<NamedValue> {

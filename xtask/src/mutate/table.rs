@@ -174,8 +174,8 @@ pub(super) const MUTATIONS: &[Mutation] = &[
         name: "weaker-second-look",
         why: "the result of a second look replaces a proof",
         file: "crates/portmuster/src/schedule/check.rs",
-        old: "if earlier.verdict.strength() > self.verdict.strength() { earlier } else { self }",
-        new: "self",
+        old: "earlier.verdict.strength() > self.verdict.strength()",
+        new: "false",
         caught_by: Unit("schedule::tests::second_attempts::stronger_of_two_verdicts_is_kept_with_its_times"),
     },
     Mutation {
@@ -363,7 +363,7 @@ pub(super) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "packet-length-unchecked",
         why: "a server announces a packet of 4 GiB, and the probe waits for it",
-        file: "crates/portmuster/src/probe/kexinit.rs",
+        file: "crates/portmuster/src/probe/packets.rs",
         old: "(2..=PACKET_MAX).contains(&length)",
         new: "length >= 2",
         caught_by: Unit("probe::kexinit::tests::other_packets_fail_with_their_reason"),

@@ -389,7 +389,8 @@ fn scanned_at(addresses: &[String], port: u16, folder: &Folder) -> BTreeSet<(Str
 #[test]
 fn each_of_two_hundred_servers_gives_a_key_that_equals_that_of_ssh_keyscan() {
     let addresses: Vec<_> = (1..=ADDRESSES).map(|last| format!("127.0.0.{last}")).collect();
-    let listen: String = addresses[1..].iter().map(|it| format!("ListenAddress {it}\n")).collect();
+    let listen: Vec<_> = addresses[1..].iter().map(|it| format!("ListenAddress {it}\n")).collect();
+    let listen = listen.concat();
     let configurations = KINDS.map(|(_, configuration)| format!("{configuration}{listen}"));
     let servers: Vec<_> = KINDS
         .iter()

@@ -12,7 +12,9 @@ const SMALL_POINT: [u8; 32] = {
 /// Returns strings one after the other (RFC 4251 §5).
 fn strings(parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    parts.iter().for_each(|part| put_string(&mut bytes, part));
+    for part in parts {
+        put_string(&mut bytes, part);
+    }
     bytes
 }
 
@@ -153,7 +155,7 @@ fn nested_and_lying_certificates_never_have_a_proven_authority() {
     let signature = strings(&[b"ssh-ed25519", &[1; 64]]);
     let nested = certificate(HOST, &names, &plain, &signature);
     let twice = certificate(HOST, &names, &nested, &signature);
-    let many = strings(&[&b"x"[..]; 5000]);
+    let many = strings(&vec![&b"x"[..]; 5000]);
     for (kind, principals, authority) in [
         (HOST, &names, &nested),
         (HOST, &names, &twice),
