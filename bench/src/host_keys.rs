@@ -1,6 +1,6 @@
 //! The question `host-keys`: what the host key of a server costs.
 
-use std::{hint::black_box, io::Write, process::Command};
+use std::{hint::black_box, io::Write, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use base64::{
@@ -18,12 +18,12 @@ use crate::{
     answers::{Answers, Coverage},
     arguments::at_least_one,
     contest::{Demand, run_rounds},
-    cost::measure,
+    cost::{Cost, measure},
     harness::Harness,
     key_server::KeyServer,
     list::{Expected, List},
     program::FASTEST,
-    row::{Measurement, Row},
+    row::{Measurement, Row, count},
     section::Goal,
     span::{Span, State},
 };
@@ -72,14 +72,14 @@ pub(crate) fn run(options: &HostKeysOptions, harness: &mut Harness) -> Result<()
     ];
     let title = format!("{servers} servers that answer a key exchange with an Ed25519 key");
     let mut section = run_rounds(title, &mut candidates, rounds, Demand::Exact)?;
-    let primitives = primitives(servers, rounds)?;
+    let own = own_computations(servers, rounds)?;
+    let openssl = openssl_computations(servers, rounds);
+    section.absent.extend(openssl.as_ref().err().map(|error| format!("{error:#}")));
+    let of_goal = openssl.as_ref().unwrap_or(&own);
     let [keyscan, with_keys, without, ..] = &section.rows[..] else { unreachable!() };
+    let what = format!("CPU of a server, portmuster to {}", of_goal.name);
     section.goals = vec![
-        Goal::at_most(
-            "CPU of a server, portmuster to the computations",
-            with_keys.cpu_ratio(&primitives),
-            CPU_MAX,
-        ),
+        Goal::at_most(what, with_keys.cpu_ratio(of_goal), CPU_MAX),
         Goal::at_most(
             "time on the wall, portmuster to ssh-keyscan",
             with_keys.wall_ratio(keyscan),
@@ -88,18 +88,55 @@ pub(crate) fn run(options: &HostKeysOptions, harness: &mut Harness) -> Result<()
     ];
     let more = with_keys.cpu.median - without.cpu.median;
     section.notes = vec![
-        format!("a host key takes {more:.0} µs of CPU more than a check without it"),
+        format!(
+            "a host key takes {more:.0} µs of CPU more than a check without it, of which {:.0} µs are \
+             the computations",
+            own.cpu.median
+        ),
         "the computations: two multiplications on Curve25519, and the verification of a signature \
          of Ed25519"
             .to_owned(),
         "ssh-keyscan proves nothing: it does not verify the signature".to_owned(),
     ];
-    section.rows.push(primitives);
+    section.rows.push(own);
+    section.rows.extend(openssl);
     harness.add(section)
 }
 
+/// Returns what a proof has to compute, by the speed that OpenSSL measures of itself.
+///
+/// # Errors
+/// There is no `openssl`, or it prints something else.
+fn openssl_computations(servers: usize, rounds: usize) -> Result<Row> {
+    let mut runs = Vec::new();
+    for _ in 0..rounds {
+        let mut command = Command::new("openssl");
+        let command = command.args(["speed", "-mr", "-seconds", "1", "ed25519", "ecdhx25519"]);
+        let output =
+            command.output().context("openssl is not installed: apt-get install openssl")?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (exchange, verification) =
+            openssl_speed(&text).context("openssl speed has no figures")?;
+        let each = 2.0 / exchange + 1.0 / verification;
+        let cpu = Duration::from_secs_f64(each * count(servers));
+        let cost = Cost { wall: cpu, cpu };
+        runs.push(Measurement { cost, memory_kib: None, accuracy: None });
+    }
+    Ok(Row::new("the computations by openssl speed", servers, &runs))
+}
+
+/// Returns how many multiplications on Curve25519, and how many verifications, OpenSSL does in a second:
+/// `+F5:22:253:RATE:SECONDS` and `+F6:0:253:Ed25519:SIGNATURES:VERIFICATIONS`.
+fn openssl_speed(text: &str) -> Option<(f64, f64)> {
+    let field = |start: &str, nth: usize| -> Option<f64> {
+        let line = text.lines().find(|line| line.starts_with(start))?;
+        line.split(':').nth(nth)?.parse().ok().filter(|&rate| rate > 0.0)
+    };
+    Some((field("+F5:", 3)?, field("+F6:", 5)?))
+}
+
 /// Measures what a proof has to compute: our public value, the secret, and the verification.
-fn primitives(times: usize, rounds: usize) -> Result<Row> {
+fn own_computations(times: usize, rounds: usize) -> Result<Row> {
     let key = SigningKey::from_bytes(&[1; 32]);
     let message = [2; 32];
     let (public, signature) = (key.verifying_key().to_bytes(), key.sign(&message));
@@ -175,4 +212,16 @@ fn scanned(text: &str, _: Span) -> Result<Answers> {
         answers.states.push((endpoint, State::Open));
     }
     Ok(answers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speed_of_openssl_is_read() {
+        let text = "+F5:22:253:31592.1:0.000032\n+F6:0:253:Ed25519:26996.9:9548.7\n";
+        assert_eq!(openssl_speed(text), Some((31592.1, 9548.7)));
+        assert_eq!(openssl_speed("+F5:22:253:0:0\n"), None);
+    }
 }

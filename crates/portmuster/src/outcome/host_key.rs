@@ -41,18 +41,15 @@ const _: () = assert!(KeyType::ALL.len() <= u8::BITS as usize, "the set has a bi
 
 impl KeyTypes {
     /// Returns the set with this type in it.
-    #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]
     pub(crate) fn with(self, key_type: KeyType) -> Self {
         Self(self.0 | 1 << key_type as u8)
     }
 
-    #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]
     pub(crate) fn contains(self, key_type: KeyType) -> bool {
         self.0 & 1 << key_type as u8 != 0
     }
 
     /// Returns the types that `other` lacks.
-    #[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key is asked for"))]
     pub(crate) fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
