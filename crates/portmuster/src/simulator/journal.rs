@@ -12,6 +12,10 @@ use crate::{
 /// The time between two checkpoints, as in a real run.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
+/// The most outcomes between two checkpoints. Writing the rows of more takes a real run more than
+/// [`SAVE_EVERY`], but no virtual time.
+const UNSAVED_MAX: usize = 16_384;
+
 /// The state of a run at its last checkpoint, and the outcomes since then.
 #[derive(Debug, Default)]
 pub(super) struct SimulatedJournal {
@@ -42,7 +46,8 @@ impl SimulatedJournal {
         take: &mut dyn FnMut(Outcome),
     ) {
         self.unsaved.extend(schedule.take_outcomes());
-        let is_due = self.save_at <= now || schedule.is_finished();
+        let is_full = self.unsaved.len() >= UNSAVED_MAX;
+        let is_due = self.save_at <= now || is_full || schedule.is_finished();
         let Some(silent) = schedule.save_silent(is_due) else { return };
         self.silent = silent;
         self.save_at = now.after(SAVE_EVERY);
