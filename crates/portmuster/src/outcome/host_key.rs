@@ -39,6 +39,7 @@ pub(crate) struct KeyTypes(u8);
 
 const _: () = assert!(KeyType::ALL.len() <= u8::BITS as usize, "the set has a bit for each type");
 
+#[cfg_attr(not(feature = "host-keys"), expect(dead_code, reason = "no key exchange begins"))]
 impl KeyTypes {
     /// Returns the set with this type in it.
     pub(crate) fn with(self, key_type: KeyType) -> Self {
