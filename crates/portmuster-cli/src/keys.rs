@@ -226,35 +226,74 @@ fn json(sha256: &str, found: &KeyUse, problems: &[&'static str]) -> String {
     serde_json::to_string(&line).expect("texts and numbers are JSON") + "\n"
 }
 
-/// Returns the table, with the lists of targets shortened to the width of the terminal.
+/// Returns the table. On a terminal of this width the lists of targets are shortened, then the keys, then
+/// the types.
 fn table(lines: &[(&String, &KeyUse, Vec<&'static str>)], width: Option<usize>) -> String {
     let mut text = String::new();
     if lines.is_empty() {
         return text;
     }
-    let types = lines.iter().map(|(_, found, _)| found.key_type.len()).max().unwrap_or_default();
-    let problem_text = |problems: &[&str]| problems.join(",");
-    let problems = lines.iter().map(|(.., it)| problem_text(it).len()).max().unwrap_or_default();
-    let problems = problems.max("PROBLEMS".len());
-    // A String accepts every write.
-    let _ = writeln!(
-        text,
-        "{:<50}  {:<types$}  {:>5}  {:>5}  {:<problems$}  TARGETS",
-        "KEY", "TYPE", "BITS", "HOSTS", "PROBLEMS"
-    );
-    for (sha256, found, names) in lines {
-        let KeyUse { key_type, bits, targets, .. } = found;
-        let start = format!(
-            "{sha256:<50}  {key_type:<types$}  {bits:>5}  {:>5}  {:<problems$}  ",
-            found.host_count(),
-            problem_text(names)
-        );
-        let targets = targets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let room = width.map_or(usize::MAX, |width| width.saturating_sub(start.len()));
-        let targets = shorten(&targets, room.max(TARGETS_COLUMNS_MIN));
-        let _ = writeln!(text, "{start}{targets}");
+    let cells: Vec<_> =
+        lines.iter().map(|(sha256, found, names)| cells(sha256, found, names)).collect();
+    let header = ["KEY", "TYPE", "BITS", "HOSTS", "PROBLEMS", "TARGETS"].map(str::to_owned);
+    let widest = |column: usize| {
+        let rows = [&header].into_iter().chain(&cells);
+        rows.map(|row| columns(&row[column])).max().unwrap_or_default()
+    };
+    let mut widths: [usize; COLUMNS] = std::array::from_fn(widest);
+    let gaps = 2 * (COLUMNS - 1);
+    for (column, least) in SHRINKING {
+        let over =
+            (widths.iter().sum::<usize>() + gaps).saturating_sub(width.unwrap_or(usize::MAX));
+        widths[column] -= over.min(widths[column].saturating_sub(least));
+    }
+    for row in [&header].into_iter().chain(&cells) {
+        let cell = |(column, cell): (usize, &String)| {
+            let width = widths[column];
+            // Of a part of a key the digits say more than the name of the hash.
+            let whole =
+                if columns(cell) > width { cell.trim_start_matches("SHA256:") } else { cell };
+            let cell = shorten(whole, width);
+            if NUMBERS.contains(&column) {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        };
+        let line: Vec<_> = row.iter().enumerate().map(cell).collect();
+        // A String accepts every write.
+        let _ = writeln!(text, "{}", line.join("  ").trim_end());
     }
     text
+}
+
+/// Number of columns of the table.
+const COLUMNS: usize = 6;
+
+/// The columns with numbers.
+const NUMBERS: [usize; 2] = [2, 3];
+
+/// Returns the characters of a text, which are as many columns, unless a name has letters of East Asia.
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// The columns that are shortened, in this order, each down to so many columns of the terminal.
+const SHRINKING: [(usize, usize); 4] =
+    [(5, TARGETS_COLUMNS_MIN), (0, 10), (1, "ssh-ed25519".len()), (5, "TARGETS".len())];
+
+/// Returns the cells of a key.
+fn cells(sha256: &str, found: &KeyUse, problems: &[&str]) -> [String; COLUMNS] {
+    let KeyUse { key_type, bits, targets, .. } = found;
+    let targets = targets.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    [
+        sha256.to_owned(),
+        key_type.clone(),
+        bits.to_string(),
+        found.host_count().to_string(),
+        problems.join(","),
+        targets,
+    ]
 }
 
 #[cfg(test)]
@@ -275,6 +314,23 @@ mod tests {
 
     fn problems(rows: &[(&str, u16, &str, u32, bool)]) -> Vec<&'static str> {
         uses(rows)["SHA256:a"].problems(false)
+    }
+
+    #[test]
+    fn table_fits_the_terminal() {
+        let sk = "sk-ecdsa-sha2-nistp256@openssh.com";
+        let hosts: Vec<_> = (0..9).map(|it| format!("db-{it}.a-long-name.example")).collect();
+        let rows: Vec<_> = hosts.iter().map(|it| (it.as_str(), 2222, sk, 256, true)).collect();
+        let uses = uses(&rows);
+        let key = format!("SHA256:{}", "x".repeat(43));
+        let lines = [(&key, &uses["SHA256:a"], vec!["shared", "short"])];
+        for width in [60, 80, 100, 160, 200] {
+            let table = table(&lines, Some(width));
+            assert!(table.lines().all(|line| columns(line) <= width), "{width}:\n{table}");
+            assert!(table.contains("shared,short"), "{table}");
+        }
+        let whole = table(&lines, None);
+        assert!(whole.contains(&key) && whole.contains(sk) && whole.contains(&hosts[8]), "{whole}");
     }
 
     #[test]
