@@ -10,6 +10,7 @@ use portmuster::{
     known_protocols,
     outcome::{Rule, Weakness},
     protocol_meaning,
+    sink::wrap,
 };
 use serde::Serialize;
 
@@ -17,12 +18,15 @@ use crate::{
     args::{PROFILES, ValueKind, ValueList},
     formats,
     status::Status,
-    terminal,
+    terminal::{self, Screen},
 };
 
 /// What shared host keys are, which a run finds at its end and no row names.
 const SHARED_KEY: &str = "A host key that several hosts have, as cloned machines do: who has one of them can \
     pose as the others; only for --forbid, with --host-keys";
+
+/// The fewest columns of a meaning.
+const MEANING_MIN: usize = 20;
 
 /// The name of the reasons that are error numbers, as the documentation writes it.
 const ERROR_NUMBERS: &str = "errno-N";
@@ -43,7 +47,8 @@ impl NamedValue {
 /// Prints the values.
 pub(crate) fn run(list: &ValueList) -> Status {
     let values = values(list.kind);
-    let text = if list.json { json_lines(&values) } else { columns(&values) };
+    let text =
+        if list.json { json_lines(&values) } else { columns(&values, Screen::stdout().width) };
     terminal::print(&mut io::stdout(), text.as_bytes())
 }
 
@@ -101,12 +106,16 @@ fn reasons() -> Vec<NamedValue> {
     named.chain([number]).collect()
 }
 
-/// Returns a line for each value, with aligned meanings.
-fn columns(values: &[NamedValue]) -> String {
-    let width = values.iter().map(|value| value.name.len()).max().unwrap_or_default();
+/// Returns the values with aligned meanings, which are wrapped at the width of a terminal; `None`: each value
+/// is one line.
+fn columns(values: &[NamedValue], width: Option<usize>) -> String {
+    let names = values.iter().map(|value| value.name.len()).max().unwrap_or_default();
+    let indent = names + 2;
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(indent).max(MEANING_MIN));
     values.iter().fold(String::new(), |mut text, NamedValue { name, meaning }| {
+        let meaning = wrap(meaning, room).join(&format!("\n{:indent$}", ""));
         // A String accepts every write.
-        let _ = writeln!(text, "{name:<width$}  {meaning}");
+        let _ = writeln!(text, "{name:<names$}  {meaning}");
         text
     })
 }
@@ -122,6 +131,16 @@ mod tests {
     use clap::ValueEnum;
 
     use super::*;
+
+    #[test]
+    fn meanings_fit_the_terminal() {
+        for width in [60, 80, 160] {
+            let text = columns(&findings(), Some(width));
+            let longest = text.lines().map(|line| line.chars().count()).max();
+            assert!(longest.is_some_and(|longest| longest <= width), "{width}:\n{text}");
+        }
+        assert_eq!(columns(&findings(), None).lines().count(), findings().len());
+    }
 
     #[test]
     fn every_list_has_distinct_names_and_a_meaning_of_one_line_for_each() {
