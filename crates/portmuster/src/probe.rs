@@ -20,6 +20,7 @@ use crate::{
 
 mod greeting;
 mod host_key;
+mod interactive;
 mod judgement;
 mod kexinit;
 mod limits;
@@ -232,7 +233,7 @@ impl Probe {
     /// Returns whether the server has started its ssh identification and will send more.
     pub(crate) fn is_in_ssh(&self) -> bool {
         match &self.state {
-            ProbeState::Ssh(_) => true,
+            ProbeState::Ssh(handshake) => handshake.expects_packets(),
             ProbeState::Greeting(greeting) => greeting.ssh.may_become_identification(),
         }
     }

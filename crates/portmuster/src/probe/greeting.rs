@@ -1,6 +1,7 @@
 //! The greeting of a server whose service is not known yet, and the rules that judge it.
 
 use super::{
+    interactive::{CommandSearch, is_interactive_text, is_text, weight},
     judgement::{EndOfInput, Judgement},
     limits::{BANNER_MAX, BYTES_MAX, LINES_MAX},
     plain, prompt, screen, ssh, telnet,
@@ -20,9 +21,11 @@ pub(super) enum GreetingStep {
 /// Whether later bytes contradict the protocol that the first bytes identify.
 #[derive(Debug, Default)]
 struct Contradictions {
-    /// The number of bytes up to the latest command that only telnet has, after the first bytes of another
-    /// protocol or in binary data; 0: there was none.
-    command: usize,
+    /// The number of bytes up to the latest command that only telnet has, behind the stored bytes, after the
+    /// first bytes of another protocol or in binary data; 0: there was none.
+    latest_command: usize,
+    /// How many such commands there were, as [`weight`] counts them.
+    commands: usize,
     /// An ssh identification line was received.
     identification: bool,
 }
@@ -98,7 +101,7 @@ impl Greeting {
             telnet::TelnetEvent::Command { .. } if self.is_echo() => {}
             telnet::TelnetEvent::Command { proof, .. } if self.is_binary => {
                 if proof == telnet::Proof::Conclusive {
-                    self.contradictions.command = self.seen;
+                    self.note_contradiction(byte);
                 }
             }
             telnet::TelnetEvent::Command { reply, proof } => {
@@ -107,7 +110,7 @@ impl Greeting {
                     if !self.is_named() {
                         self.proof = proof;
                     } else if proof == telnet::Proof::Conclusive {
-                        self.contradictions.command = self.seen;
+                        self.note_contradiction(byte);
                     }
                 }
                 if self.is_telnet() {
@@ -123,6 +126,15 @@ impl Greeting {
                 GreetingStep::Judged(self.judge_endless(Rule::TooManyLines))
             }
             () => GreetingStep::Continue,
+        }
+    }
+
+    /// Notes a command that only telnet has and that ends with this byte. Those in the stored bytes are found
+    /// again when the greeting is judged.
+    fn note_contradiction(&mut self, last: u8) {
+        if self.seen > self.raw.len() {
+            self.contradictions.latest_command = self.seen;
+            self.contradictions.commands += weight(last);
         }
     }
 
@@ -255,11 +267,11 @@ impl Greeting {
     /// Judges the greeting by a rule that recognises it, if there is one. `is_open` says whether the
     /// connection is open, so that the server may wait for an answer.
     pub(super) fn recognised(&self, is_open: bool) -> Option<Judgement> {
-        if !self.is_telnet() {
+        if !self.is_telnet() && self.seen <= self.raw.len() {
             if ssh::is_refusal(&self.raw) {
                 return Some(self.judge(Service::SshThrottled, Rule::SshdRefusal));
             }
-            if ssh::is_broken(&self.raw) {
+            if ssh::is_broken(&self.raw) && !is_interactive_text(&self.raw) {
                 return Some(self.judge(Service::SshBroken, Rule::SshdBroken));
             }
         }
@@ -306,29 +318,31 @@ impl Greeting {
 
     /// Returns whether commands that only telnet has follow the messages of this protocol.
     fn has_commands_after(&self, name: &str) -> bool {
-        let mut commands = telnet::Negotiation::default();
-        if !self.sent.is_empty() {
-            commands.note_echo_request();
-        }
-        let (mut count, mut has_letters) = (0, false);
-        for &byte in self.after(name) {
-            match commands.receive(byte) {
-                telnet::TelnetEvent::Text(text) => has_letters |= !text.is_ascii(),
-                telnet::TelnetEvent::Command { proof: telnet::Proof::Conclusive, .. } => count += 1,
-                telnet::TelnetEvent::Command { .. } | telnet::TelnetEvent::Incomplete => {}
-            }
-        }
         let messages = plain::messages_length(name, &self.raw, self.seen);
-        count += usize::from(self.contradictions.command > messages.max(self.raw.len()));
-        // Two letters of a national code page may look like a command.
-        count > usize::from(has_letters)
+        let mut found = CommandSearch::new(!self.sent.is_empty());
+        for &byte in self.raw.get(messages..).unwrap_or_default() {
+            found.receive(byte);
+        }
+        if self.contradictions.latest_command > messages {
+            found.weight += self.contradictions.commands;
+        }
+        let is_beyond = self.seen > self.raw.len() && messages < self.seen;
+        found.has_letters |= is_beyond && self.has_non_ascii;
+        found.is_telnet() || is_beyond && self.telnet.is_in_subnegotiation()
     }
 
     /// Returns the rule of the prompt at the end of what follows the messages of this protocol, if there is
-    /// one.
+    /// one. A control string without an end may hide it.
     fn prompt_after(&self, name: &str) -> Option<Rule> {
+        let rule = |screen: &screen::Screen| {
+            if screen.is_in_control_string() {
+                Some(Rule::LoginPrompt)
+            } else {
+                prompt::rule(screen)
+            }
+        };
         if !self.is_binary || self.seen > self.raw.len() {
-            return prompt::rule(&self.screen);
+            return rule(&self.screen);
         }
         let mut screen = screen::Screen::default();
         let mut commands = telnet::Negotiation::default();
@@ -337,7 +351,7 @@ impl Greeting {
                 screen.push(text);
             }
         }
-        prompt::rule(&screen)
+        rule(&screen)
     }
 
     /// Returns whether a text that looks like this protocol ends like that of an interactive server. If
@@ -347,8 +361,9 @@ impl Greeting {
         if plain::is_fixed(&self.raw) {
             // A page may end with any words, but its server then closes the connection, or the page
             // ends with a tag.
-            let ends_with_tag = self.screen.last_line().trim_ascii_end().ends_with(b">");
-            let asks = matches!(rule, Some(Rule::LoginPrompt | Rule::ShellPrompt));
+            let line = self.screen.last_line().trim_ascii_end();
+            let ends_with_tag = line.ends_with(b">") && line.contains(&b'<');
+            let asks = matches!(rule, Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu));
             return asks && is_open && !ends_with_tag;
         }
         match rule {
@@ -374,10 +389,4 @@ impl Greeting {
             _ => judgement(self.raw.trim_ascii()),
         }
     }
-}
-
-/// Returns whether a byte occurs in text for people: printable in ASCII, UTF-8 or a national code
-/// page, white space, or terminal control (bell, backspace, escape).
-fn is_text(byte: u8) -> bool {
-    matches!(byte, 0x20..=0x7e | 0x80..=0xff | b'\t'..=b'\r' | 0x07 | 0x08 | 0x1b)
 }

@@ -45,6 +45,11 @@ impl OfferReader {
         self.packets.payload()
     }
 
+    /// Returns the received part of the current packet, or the bytes that are none.
+    pub(super) fn received(&self) -> &[u8] {
+        self.packets.received()
+    }
+
     /// Returns the allocated memory, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.packets.memory()

@@ -72,6 +72,11 @@ impl PacketReader {
         payload.filter(|_| self.is_complete).unwrap_or_default()
     }
 
+    /// Returns the received part of the current packet, with its length field, or the bytes that are none.
+    pub(super) fn received(&self) -> &[u8] {
+        &self.packet
+    }
+
     /// Returns the allocated memory, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.packet.capacity()

@@ -27,10 +27,11 @@ pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns how many of the first bytes are complete messages of a named protocol, of `received` in all, of
-/// which `bytes` are the first. Messages may contain any bytes. 0: they have no lengths, or the first one is
-/// incomplete.
-pub(super) fn messages_length(name: &str, bytes: &[u8], received: usize) -> usize {
-    messages::length(name, bytes, received)
+/// which `bytes` are the first. Messages may contain any bytes, so only the start of each shows that it is
+/// one. 0: they have no lengths, or the first one is incomplete.
+pub(super) fn messages_length(protocol: &str, bytes: &[u8], received: usize) -> usize {
+    let is_message = |bytes: &[u8]| name(bytes) == Some(protocol);
+    messages::length(protocol, bytes, received, is_message)
 }
 
 /// Returns whether the name says little more than the form of the first bytes.

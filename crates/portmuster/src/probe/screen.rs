@@ -67,6 +67,11 @@ impl Screen {
         }
     }
 
+    /// Returns whether the text ends within a control string, which hides the rest of its line.
+    pub(super) fn is_in_control_string(&self) -> bool {
+        matches!(self.state, EscapeState::String | EscapeState::StringEscape)
+    }
+
     /// Returns the allocated memory, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.text.capacity() + self.last.capacity()

@@ -3,8 +3,10 @@
 
 use super::{
     host_key::{ExchangeStep, HostKeyExchange, Preamble},
+    interactive::is_interactive_text,
     judgement::{EndOfInput, Judgement},
     kexinit::{KexProgress, OfferReader},
+    limits::BANNER_MAX,
 };
 use crate::outcome::{
     HostKeyFailure, HostKeys, Identification, KexFailure, KexInit, KeyExchange, KeyRequest,
@@ -104,6 +106,7 @@ impl LineBuffer {
     /// RFC 4253 §4.2 allows it or not; `None` if there is none.
     pub(super) fn unconfirmed_handshake(&self) -> Option<Handshake> {
         let line = without_padding(&self.line);
+        let line = line.strip_prefix(b"\r").unwrap_or(line);
         let is_echo = is_ours(line) && line != VERSION_2;
         let handshake = if is_echo { None } else { self.handshake_of(line.to_vec()) };
         handshake.filter(Handshake::expects_kex_init)
@@ -133,6 +136,7 @@ const VERSION_2: &[u8] = b"SSH-2.0-";
 fn is_ours(line: &[u8]) -> bool {
     const OUR_NAME: &[u8] = b"SSH-2.0-portmuster";
 
+    let line = line.strip_prefix(b"\r").unwrap_or(line);
     let common = line.len().min(OUR_NAME.len());
     line[..common].eq_ignore_ascii_case(&OUR_NAME[..common])
 }
@@ -168,8 +172,10 @@ fn without_nuls(line: &[u8]) -> &[u8] {
 }
 
 /// Splits an identification into the protocol version and the rest; `None` if it is not one.
+///
+/// A line end `\n\r` leaves a carriage return before the next line.
 fn protocol(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = line.strip_prefix(b"SSH-")?;
+    let rest = line.strip_prefix(b"\r").unwrap_or(line).strip_prefix(b"SSH-")?;
     let end = rest.iter().position(|&byte| byte == b'-')?;
     let is_known = match &rest[..end] {
         b"2.0" => true,
@@ -251,6 +257,8 @@ pub(super) struct Handshake {
 enum HandshakeStage {
     /// The server is to send its `SSH_MSG_KEXINIT`.
     Offer(OfferReader),
+    /// It has sent these bytes, at most [`BANNER_MAX`], which are no packet. They may contradict ssh.
+    Other(Vec<u8>),
     /// The server has sent it, and is to send its host key.
     HostKey { offer: Box<KexInit>, exchange: Box<HostKeyExchange>, others: KeyTypes },
 }
@@ -263,9 +271,17 @@ impl Handshake {
 
     /// Processes bytes after the identification.
     pub(super) fn receive(&mut self, mut bytes: &[u8]) -> HandshakeStep {
-        let HandshakeStage::Offer(reader) = &mut self.stage else { return self.receive_key(bytes) };
+        let reader = match &mut self.stage {
+            HandshakeStage::Offer(reader) => reader,
+            HandshakeStage::Other(_) => return self.receive_other(bytes),
+            HandshakeStage::HostKey { .. } => return self.receive_key(bytes),
+        };
         match reader.receive(&mut bytes) {
             KexProgress::Pending => HandshakeStep::Read,
+            KexProgress::Failed(KexFailure::NoPacket) => {
+                self.stage = HandshakeStage::Other(reader.received().to_vec());
+                self.receive_other(bytes)
+            }
             KexProgress::Failed(failure) => {
                 HandshakeStep::Judged(self.judge_without_kex_init(failure))
             }
@@ -275,6 +291,18 @@ impl Handshake {
                 HostKeyPlan::Ask(request) => self.ask_for_key(offer, request, bytes),
             },
         }
+    }
+
+    /// Processes bytes after bytes that are no packet. They are read as long as they may end like those of a
+    /// telnet server.
+    fn receive_other(&mut self, bytes: &[u8]) -> HandshakeStep {
+        let HandshakeStage::Other(received) = &mut self.stage else { return HandshakeStep::Read };
+        let room = BANNER_MAX.saturating_sub(received.len());
+        received.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if received.len() < BANNER_MAX {
+            return HandshakeStep::Read;
+        }
+        HandshakeStep::Judged(self.finish(EndOfInput::Closed))
     }
 
     /// Begins the exchange for a host key after the server's offer; `rest` is what the server sent behind
@@ -348,13 +376,32 @@ impl Handshake {
     /// Judges a server from which no more bytes will arrive.
     pub(super) fn finish(&self, end: EndOfInput) -> Judgement {
         match &self.stage {
+            HandshakeStage::Offer(reader) if is_interactive_text(reader.received()) => {
+                self.judge_contradicted(reader.received())
+            }
             HandshakeStage::Offer(_) => self.judge_without_kex_init(end.into()),
+            HandshakeStage::Other(bytes) if is_interactive_text(bytes) => {
+                self.judge_contradicted(bytes)
+            }
+            HandshakeStage::Other(_) => self.judge_without_kex_init(KexFailure::NoPacket),
             HandshakeStage::HostKey { offer, others, .. } => {
                 let missing = Some(end.into());
                 let host_keys = HostKeys { missing, others: *others, ..HostKeys::default() };
                 self.judge(KeyExchange::Offered(offer.clone()), host_keys)
             }
         }
+    }
+
+    /// Judges a server whose identification is followed by bytes that only another server sends.
+    fn judge_contradicted(&self, bytes: &[u8]) -> Judgement {
+        let mut banner = [&self.line[..], b"\r\n", bytes].concat();
+        banner.truncate(BANNER_MAX);
+        Judgement::new(Service::Unknown, Rule::UnknownBytes, banner)
+    }
+
+    /// Returns whether the server may still send its `SSH_MSG_KEXINIT` or its host key.
+    pub(super) fn expects_packets(&self) -> bool {
+        !matches!(self.stage, HandshakeStage::Other(_))
     }
 
     /// Judges a server whose `SSH_MSG_KEXINIT` will not arrive.
@@ -374,6 +421,7 @@ impl Handshake {
     pub(super) fn memory(&self) -> usize {
         let stage = match &self.stage {
             HandshakeStage::Offer(reader) => reader.memory(),
+            HandshakeStage::Other(bytes) => bytes.capacity(),
             HandshakeStage::HostKey { offer, exchange, .. } => offer.size() + exchange.memory(),
         };
         self.line.capacity() + self.signed_line.capacity() + stage

@@ -157,6 +157,16 @@ impl Negotiation {
         }
     }
 
+    /// Returns whether a subnegotiation has begun and not ended. It hides everything after it.
+    pub(super) fn is_in_subnegotiation(&self) -> bool {
+        matches!(
+            self.state,
+            DecoderState::SubnegotiationOption
+                | DecoderState::Subnegotiation { .. }
+                | DecoderState::SubnegotiationCommand { .. }
+        )
+    }
+
     /// Returns the allocated memory, in bytes.
     pub(super) fn memory(&self) -> usize {
         self.options.capacity() * size_of::<TelnetOption>()

@@ -131,6 +131,40 @@ fn telnet_after_the_greeting_of_another_protocol_contradicts_it() {
     }
 }
 
+/// What hides telnet behind the greeting of another protocol, or of ssh, must not pass as that.
+#[test]
+fn telnet_that_a_greeting_hides_is_no_proof_of_its_absence() {
+    let long = [&b"220 caf\xe9 ready\r\n220-"[..], &b"x".repeat(BANNER_MAX), b"\r\n"].concat();
+    for (greeting, telnet) in [
+        (&b"0\x0c\x02\x01\x01a\x07\x0a\x01\0\x04\0\x04\0"[..], &b"Password: "[..]),
+        (b"\0\x5b\0\0\0\0\0\0", b"\r\nlogin: "),
+        (&long, b"\xff\xfd\x18"),
+        (b"220 caf\xe9 ESMTP\r\n", b"\xff\xfd\x18"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"Router>"),
+        (b"HTTP/1.0 200 OK\r\n\r\n", b"1) Status\r\n2) Reboot\r\nEnter your choice: "),
+        (b"220 m ESMTP Postfix\r\n", b"\xff\xfa\x18\x01\r\nlogin: "),
+        (b"220 m ESMTP Postfix\r\n", b"\x1b]0;title login: "),
+        (b"SSH-2.0-x\r\n", b"\xff\xfb\x01"),
+        (b"SSH-2.0-x\r\n", b"\xff\xfb\x01\xff\xfd\x18\r\nlogin: "),
+        (b"SSH-2.0-x\r\n", b"Welcome\r\nlogin: "),
+        (b"SSH-2.0-x\r\n", b"\0\0\x01\0\xff\xfb\x01"),
+        (b"No host key is configured!\r\n", b"login: "),
+        (b"No host key is configured!\r\n\0\0", b"\xff\xfb\x01"),
+    ] {
+        let all = [greeting, telnet].concat();
+        let whole = conversation(&[&all], EndOfInput::Quiet).1.service;
+        let parts: Vec<_> = all.chunks(1).collect();
+        let in_parts = conversation(&parts, EndOfInput::Quiet).1.service;
+        for service in [whole, in_parts] {
+            let is_pass = is_pass(service) || service == Service::SshBroken;
+            assert!(!is_pass, "{service:?}: {}", all.escape_ascii());
+        }
+    }
+    let spaces = [&b"Exceeded MaxStartups"[..], &b" ".repeat(BANNER_MAX), b"and more"].concat();
+    assert_eq!(service(&spaces, EndOfInput::Quiet), Service::Unknown);
+    assert_eq!(service(b"SSH-2.0-x\r\nToo many users.\r\n", EndOfInput::Quiet), Service::Ssh);
+}
+
 /// Returns whether a telnet gate passes the service.
 fn is_pass(service: Service) -> bool {
     matches!(service, Service::Other | Service::Ssh)
@@ -192,10 +226,11 @@ fn missing_kex_init_after_an_empty_line_is_spoiled() {
     for parts in [&[&b"SSH-2.0-x\r\n"[..], invalid][..], &[b"SSH-2.0-x\r\nInvalid SSH\r\n"]] {
         let mut probe = Probe::new(Probing::KeyExchange);
         probe.active_step();
-        let steps = parts.iter().map(|part| probe.receive(part));
-        let Some(ProbeStep::Judged(judgement)) = steps.last() else {
-            panic!("the bytes are not a packet")
-        };
+        for part in parts {
+            let step = probe.receive(part);
+            assert!(!matches!(step, ProbeStep::Judged(_)), "more may contradict the line");
+        }
+        let judgement = probe.finish(EndOfInput::Closed);
         let details = judgement.details.expect("ssh has details");
         assert_eq!(details.key_exchange, KeyExchange::Missing(KexFailure::Spoiled));
     }
@@ -258,6 +293,7 @@ fn identification_that_the_rfc_does_not_allow_is_ssh_if_a_kex_init_follows() {
         b"SSH-2.0-\x1b[2JOpenSSH\r\n",
         b"SSH-2.0-\x9b2JOpenSSH\r\n",
         b"SSH-2.0-\xc2\x9b2JOpenSSH\r\n",
+        b"a notice\n\rSSH-2.0-OpenSSH\r\n",
     ] {
         let all = [line, &packet].concat();
         assert_eq!(judged(&all, EndOfInput::Quiet).service, Service::Ssh, "{line:?}");

@@ -6,10 +6,18 @@
 /// Returns how many of the first bytes of a connection are complete messages of a protocol, of `received` in
 /// all, of which `bytes` are the first.
 ///
+/// `is_message` recognises the start of a message: any bytes could announce a length.
+///
 /// 0: the first message is incomplete, or the messages of the protocol do not say how long they are.
-pub(super) fn length(name: &str, bytes: &[u8], received: usize) -> usize {
+pub(super) fn length(
+    name: &str,
+    bytes: &[u8],
+    received: usize,
+    is_message: impl Fn(&[u8]) -> bool,
+) -> usize {
     let mut end = 0;
     while let Some(rest) = bytes.get(end..)
+        && is_message(rest)
         && let Some(length) = message_length(name, rest)
         && length > 0
         && length <= received - end
@@ -101,7 +109,7 @@ mod tests {
             ("mysql", b"", 0),
         ] {
             assert_eq!(
-                length(name, bytes, bytes.len()),
+                length(name, bytes, bytes.len(), |rest| !rest.starts_with(b"l")),
                 expected,
                 "{name} {}",
                 bytes.escape_ascii()
@@ -112,7 +120,7 @@ mod tests {
     #[test]
     fn message_that_ends_after_the_stored_bytes_is_complete() {
         let bytes = [&b"\x16\x03\x03\x40\0"[..], &[0; 1000]].concat();
-        assert_eq!(length("tls", &bytes, 0x4005), 0x4005);
-        assert_eq!(length("tls", &bytes, 0x4004), 0);
+        assert_eq!(length("tls", &bytes, 0x4005, |_| true), 0x4005);
+        assert_eq!(length("tls", &bytes, 0x4004, |_| true), 0);
     }
 }
