@@ -1,7 +1,7 @@
 //! The greeting of a server whose service is not known yet, and the rules that judge it.
 
 use super::{
-    interactive::{CommandSearch, is_interactive_text, is_text, weight},
+    interactive::{self, InteractiveText},
     judgement::{EndOfInput, Judgement},
     limits::{BANNER_MAX, BYTES_MAX, LINES_MAX},
     plain, prompt, screen, ssh, telnet,
@@ -21,11 +21,10 @@ pub(super) enum GreetingStep {
 /// Whether later bytes contradict the protocol that the first bytes identify.
 #[derive(Debug, Default)]
 struct Contradictions {
-    /// The number of bytes up to the latest command that only telnet has, behind the stored bytes, after the
-    /// first bytes of another protocol or in binary data; 0: there was none.
+    /// The number of bytes up to the end of the latest telnet command after the stored bytes; 0: there was none.
     latest_command: usize,
-    /// How many such commands there were, as [`weight`] counts them.
-    commands: usize,
+    /// The sum of the [weights](interactive::command_weight) of these commands.
+    command_weight: usize,
     /// An ssh identification line was received.
     identification: bool,
 }
@@ -129,12 +128,12 @@ impl Greeting {
         }
     }
 
-    /// Notes a command that only telnet has and that ends with this byte. Those in the stored bytes are found
-    /// again when the greeting is judged.
+    /// Records a telnet command that contradicts the protocol; `last` is its last byte. Commands within the
+    /// stored bytes are not recorded, because [`Self::protocol`] reads these again.
     fn note_contradiction(&mut self, last: u8) {
         if self.seen > self.raw.len() {
             self.contradictions.latest_command = self.seen;
-            self.contradictions.commands += weight(last);
+            self.contradictions.command_weight += interactive::command_weight(last);
         }
     }
 
@@ -143,7 +142,7 @@ impl Greeting {
         // Servers written in C end texts with NUL, and pad identifications with it.
         let is_end_of_text =
             text == 0 && (self.last.is_some_and(|last| last != 0) || self.ssh.is_identification());
-        self.is_binary |= !(is_text(text) || is_end_of_text);
+        self.is_binary |= !(interactive::is_text(text) || is_end_of_text);
         self.has_non_ascii |= !text.is_ascii() || self.last == Some(0);
         self.last = Some(text);
         self.screen.push(text);
@@ -271,7 +270,7 @@ impl Greeting {
             if ssh::is_refusal(&self.raw) {
                 return Some(self.judge(Service::SshThrottled, Rule::SshdRefusal));
             }
-            if ssh::is_broken(&self.raw) && !is_interactive_text(&self.raw) {
+            if ssh::is_broken(&self.raw) && !interactive::is_interactive(&self.raw) {
                 return Some(self.judge(Service::SshBroken, Rule::SshdBroken));
             }
         }
@@ -307,70 +306,53 @@ impl Greeting {
             let is_negotiated = self.proof == telnet::Proof::Weak && self.raw[0] == telnet::IAC;
             if is_negotiated { plain::name(self.screen.text()) } else { None }
         })?;
-        let is_contradicted = self.contradictions.identification || self.has_commands_after(name);
-        (!is_contradicted && !self.is_interactive(name, is_open)).then_some(name)
-    }
-
-    /// Returns the bytes after the messages of this protocol, among the first.
-    fn after(&self, name: &str) -> &[u8] {
-        self.raw.get(plain::messages_length(name, &self.raw, self.seen)..).unwrap_or_default()
-    }
-
-    /// Returns whether commands that only telnet has follow the messages of this protocol.
-    fn has_commands_after(&self, name: &str) -> bool {
         let messages = plain::messages_length(name, &self.raw, self.seen);
-        let mut found = CommandSearch::new(!self.sent.is_empty());
-        for &byte in self.raw.get(messages..).unwrap_or_default() {
-            found.receive(byte);
-        }
-        if self.contradictions.latest_command > messages {
-            found.weight += self.contradictions.commands;
-        }
-        let is_beyond = self.seen > self.raw.len() && messages < self.seen;
-        found.has_letters |= is_beyond && self.has_non_ascii;
-        found.is_telnet() || is_beyond && self.telnet.is_in_subnegotiation()
+        let after = self.raw.get(messages..).unwrap_or_default();
+        let mut after = InteractiveText::read(after, !self.sent.is_empty());
+        let is_contradicted = self.contradictions.identification
+            || self.has_commands(&mut after, messages)
+            || self.is_interactive(name, self.prompt(&after), is_open);
+        (!is_contradicted).then_some(name)
     }
 
-    /// Returns the rule of the prompt at the end of what follows the messages of this protocol, if there is
-    /// one. A control string without an end may hide it.
-    fn prompt_after(&self, name: &str) -> Option<Rule> {
-        let rule = |screen: &screen::Screen| {
-            if screen.is_in_control_string() {
-                Some(Rule::LoginPrompt)
-            } else {
-                prompt::rule(screen)
-            }
-        };
-        if !self.is_binary || self.seen > self.raw.len() {
-            return rule(&self.screen);
-        }
-        let mut screen = screen::Screen::default();
-        let mut commands = telnet::Negotiation::default();
-        for &byte in self.after(name) {
-            if let telnet::TelnetEvent::Text(text) = commands.receive(byte) {
-                screen.push(text);
-            }
-        }
-        rule(&screen)
+    /// Returns whether telnet commands follow the messages of the protocol, whose length is `messages`. `after` is
+    /// what follows them among the stored bytes.
+    fn has_commands(&self, after: &mut InteractiveText, messages: usize) -> bool {
+        let is_cut = self.seen > self.raw.len() && messages < self.seen;
+        let is_later = self.contradictions.latest_command > messages;
+        let later_weight = if is_later { self.contradictions.command_weight } else { 0 };
+        after.add(later_weight, is_cut && self.has_non_ascii);
+        after.has_commands() || is_cut && self.telnet.is_in_subnegotiation()
     }
 
-    /// Returns whether a text that looks like this protocol ends like that of an interactive server. If
-    /// the form of the text is nearly all that identifies the protocol, mentioning a login counts, too.
-    fn is_interactive(&self, name: &str, is_open: bool) -> bool {
-        let rule = self.prompt_after(name);
+    /// Returns the rule of the prompt at the end of the greeting. `after` is what follows the messages of the
+    /// protocol among the stored bytes.
+    fn prompt(&self, after: &InteractiveText) -> Option<Rule> {
+        // In binary data, the screen also shows what the messages contain.
+        let is_stored = self.seen <= self.raw.len();
+        if self.is_binary && is_stored {
+            after.prompt()
+        } else {
+            interactive::prompt_on(&self.screen)
+        }
+    }
+
+    /// Returns whether a text that looks like this protocol and ends with a prompt of this rule is that of an
+    /// interactive server. If the form of the text is nearly all that identifies the protocol, mentioning a
+    /// login counts, too.
+    fn is_interactive(&self, name: &str, rule: Option<Rule>, is_open: bool) -> bool {
+        let Some(rule) = rule else { return false };
         if plain::is_fixed(&self.raw) {
             // A page may end with any words, but its server then closes the connection, or the page
             // ends with a tag.
             let line = self.screen.last_line().trim_ascii_end();
             let ends_with_tag = line.ends_with(b">") && line.contains(&b'<');
-            let asks = matches!(rule, Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu));
-            return asks && is_open && !ends_with_tag;
+            return interactive::awaits_input(rule) && is_open && !ends_with_tag;
         }
         match rule {
-            Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu) => true,
-            Some(Rule::NamesLogin) => plain::is_weak(name) && prompt::mentions_login(&self.screen),
-            Some(_) => plain::is_weak(name),
-            None => false,
+            rule if interactive::awaits_input(rule) => true,
+            Rule::NamesLogin => plain::is_weak(name) && prompt::mentions_login(&self.screen),
+            _ => plain::is_weak(name),
         }
     }
 

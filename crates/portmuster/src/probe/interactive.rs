@@ -1,60 +1,91 @@
-//! Finds what only interactive servers send, behind the greeting of another protocol or of ssh.
+//! Recognises an interactive server, telnet or a shell, in bytes that follow the greeting of another protocol
+//! or an ssh identification.
 
-use super::{prompt, screen::Screen, telnet};
+use super::{
+    prompt,
+    screen::Screen,
+    telnet::{Negotiation, Proof, TelnetEvent},
+};
 use crate::outcome::Rule;
 
-/// Counts the commands that only telnet has.
-pub(super) struct CommandSearch {
-    commands: telnet::Negotiation,
-    /// How much the commands so far count.
-    pub(super) weight: usize,
-    /// Whether the text has bytes that are letters of a national code page.
-    pub(super) has_letters: bool,
+/// Separates telnet commands from text, and keeps of both what an interactive server is recognised by.
+#[derive(Debug, Default)]
+pub(super) struct InteractiveText {
+    negotiation: Negotiation,
+    screen: Screen,
+    /// The sum of the [weights](command_weight) of the telnet commands.
+    command_weight: usize,
+    /// Whether the text contains a byte outside ASCII, which may be a letter of a national code page.
+    has_letters: bool,
 }
 
-impl CommandSearch {
-    pub(super) fn new(has_requested_echo: bool) -> Self {
-        let mut commands = telnet::Negotiation::default();
+impl InteractiveText {
+    /// Processes bytes from a server. `has_requested_echo` says whether the client has sent a request that the
+    /// server may echo.
+    pub(super) fn read(bytes: &[u8], has_requested_echo: bool) -> Self {
+        let mut text = Self::default();
         if has_requested_echo {
-            commands.note_echo_request();
+            text.negotiation.note_echo_request();
         }
-        Self { commands, weight: 0, has_letters: false }
+        for &byte in bytes {
+            text.receive(byte);
+        }
+        text
     }
 
-    pub(super) fn receive(&mut self, byte: u8) {
-        match self.commands.receive(byte) {
-            telnet::TelnetEvent::Text(text) => self.has_letters |= !text.is_ascii(),
-            telnet::TelnetEvent::Command { proof: telnet::Proof::Conclusive, .. } => {
-                self.weight += weight(byte);
+    fn receive(&mut self, byte: u8) {
+        match self.negotiation.receive(byte) {
+            TelnetEvent::Text(text) => {
+                self.has_letters |= !text.is_ascii();
+                self.screen.push(text);
             }
-            telnet::TelnetEvent::Command { .. } | telnet::TelnetEvent::Incomplete => {}
+            TelnetEvent::Command { proof: Proof::Conclusive, .. } => {
+                self.command_weight += command_weight(byte);
+            }
+            TelnetEvent::Command { .. } | TelnetEvent::Incomplete => {}
         }
     }
 
-    /// Returns whether telnet sent the bytes. Three letters of a national code page may look like one
-    /// command.
-    pub(super) fn is_telnet(&self) -> bool {
-        self.weight > usize::from(self.has_letters) || self.commands.is_in_subnegotiation()
+    /// Adds commands, as the sum of their weights, and letters that were received after these bytes.
+    pub(super) fn add(&mut self, command_weight: usize, has_letters: bool) {
+        self.command_weight += command_weight;
+        self.has_letters |= has_letters;
+    }
+
+    /// Returns whether the bytes contain telnet commands, in whole or in part. If the text has letters of a
+    /// national code page, one command that may consist of such letters does not count.
+    pub(super) fn has_commands(&self) -> bool {
+        self.command_weight > usize::from(self.has_letters)
+            || self.negotiation.is_in_subnegotiation()
+    }
+
+    /// Returns the rule that recognises a prompt at the end of the text.
+    pub(super) fn prompt(&self) -> Option<Rule> {
+        prompt_on(&self.screen)
     }
 }
 
-/// Returns how much a command that ends with this byte counts: 1 if all its bytes may be letters, else 2.
-pub(super) fn weight(last: u8) -> usize {
+/// Returns the weight of a telnet command with this last byte: 1 if all its bytes may be letters or signs of a
+/// national code page, otherwise 2.
+pub(super) fn command_weight(last: u8) -> usize {
     if is_text(last) { 1 } else { 2 }
 }
 
-/// Returns whether bytes contain commands that only telnet has, or end like the text of an interactive
-/// server.
-pub(super) fn is_interactive_text(bytes: &[u8]) -> bool {
-    let mut found = CommandSearch::new(false);
-    let mut screen = Screen::default();
-    for &byte in bytes {
-        found.receive(byte);
-        screen.push(byte);
-    }
-    let asks =
-        matches!(prompt::rule(&screen), Some(Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu));
-    found.is_telnet() || asks || screen.is_in_control_string()
+/// Returns whether bytes contain telnet commands or end with a prompt.
+pub(super) fn is_interactive(bytes: &[u8]) -> bool {
+    let text = InteractiveText::read(bytes, false);
+    text.has_commands() || text.prompt().is_some_and(awaits_input)
+}
+
+/// Returns the rule that recognises a prompt on the screen. An unfinished control string may hide a prompt, so
+/// it counts as one.
+pub(super) fn prompt_on(screen: &Screen) -> Option<Rule> {
+    if screen.is_in_control_string() { Some(Rule::LoginPrompt) } else { prompt::rule(screen) }
+}
+
+/// Returns whether a text that this rule recognises ends with a prompt, rather than mentions a login.
+pub(super) fn awaits_input(rule: Rule) -> bool {
+    matches!(rule, Rule::LoginPrompt | Rule::ShellPrompt | Rule::Menu)
 }
 
 /// Returns whether a byte occurs in text for people: printable in ASCII, UTF-8 or a national code

@@ -45,7 +45,8 @@ impl OfferReader {
         self.packets.payload()
     }
 
-    /// Returns the received part of the current packet, or the bytes that are none.
+    /// Returns the received bytes of the current packet, including its length field. After
+    /// [`KexFailure::NoPacket`] these are the bytes that are no packet.
     pub(super) fn received(&self) -> &[u8] {
         self.packets.received()
     }

@@ -72,7 +72,8 @@ impl PacketReader {
         payload.filter(|_| self.is_complete).unwrap_or_default()
     }
 
-    /// Returns the received part of the current packet, with its length field, or the bytes that are none.
+    /// Returns the received bytes of the current packet, including its length field. After
+    /// [`KexFailure::NoPacket`] these are the bytes that are no packet.
     pub(super) fn received(&self) -> &[u8] {
         &self.packet
     }

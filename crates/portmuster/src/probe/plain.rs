@@ -27,8 +27,9 @@ pub(super) fn name(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// Returns how many of the first bytes are complete messages of a named protocol, of `received` in all, of
-/// which `bytes` are the first. Messages may contain any bytes, so only the start of each shows that it is
-/// one. 0: they have no lengths, or the first one is incomplete.
+/// which `bytes` are the first. 0: they have no lengths, or the first one is incomplete.
+///
+/// Messages may contain any bytes, so each message is recognised by its start.
 pub(super) fn messages_length(protocol: &str, bytes: &[u8], received: usize) -> usize {
     let is_message = |bytes: &[u8]| name(bytes) == Some(protocol);
     messages::length(protocol, bytes, received, is_message)

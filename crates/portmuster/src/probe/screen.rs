@@ -67,7 +67,8 @@ impl Screen {
         }
     }
 
-    /// Returns whether the text ends within a control string, which hides the rest of its line.
+    /// Returns whether the latest control string is unfinished. Its bytes are not shown, also those that a server
+    /// meant as text.
     pub(super) fn is_in_control_string(&self) -> bool {
         matches!(self.state, EscapeState::String | EscapeState::StringEscape)
     }

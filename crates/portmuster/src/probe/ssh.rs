@@ -3,7 +3,7 @@
 
 use super::{
     host_key::{ExchangeStep, HostKeyExchange, Preamble},
-    interactive::is_interactive_text,
+    interactive,
     judgement::{EndOfInput, Judgement},
     kexinit::{KexProgress, OfferReader},
     limits::BANNER_MAX,
@@ -136,7 +136,6 @@ const VERSION_2: &[u8] = b"SSH-2.0-";
 fn is_ours(line: &[u8]) -> bool {
     const OUR_NAME: &[u8] = b"SSH-2.0-portmuster";
 
-    let line = line.strip_prefix(b"\r").unwrap_or(line);
     let common = line.len().min(OUR_NAME.len());
     line[..common].eq_ignore_ascii_case(&OUR_NAME[..common])
 }
@@ -257,7 +256,7 @@ pub(super) struct Handshake {
 enum HandshakeStage {
     /// The server is to send its `SSH_MSG_KEXINIT`.
     Offer(OfferReader),
-    /// It has sent these bytes, at most [`BANNER_MAX`], which are no packet. They may contradict ssh.
+    /// It has sent these bytes instead, at most [`BANNER_MAX`], which are no packet.
     Other(Vec<u8>),
     /// The server has sent it, and is to send its host key.
     HostKey { offer: Box<KexInit>, exchange: Box<HostKeyExchange>, others: KeyTypes },
@@ -293,8 +292,8 @@ impl Handshake {
         }
     }
 
-    /// Processes bytes after bytes that are no packet. They are read as long as they may end like those of a
-    /// telnet server.
+    /// Processes bytes that are no packet. Reading goes on, because telnet commands or a prompt may follow, up to
+    /// [`BANNER_MAX`] bytes.
     fn receive_other(&mut self, bytes: &[u8]) -> HandshakeStep {
         let HandshakeStage::Other(received) = &mut self.stage else { return HandshakeStep::Read };
         let room = BANNER_MAX.saturating_sub(received.len());
@@ -376,11 +375,11 @@ impl Handshake {
     /// Judges a server from which no more bytes will arrive.
     pub(super) fn finish(&self, end: EndOfInput) -> Judgement {
         match &self.stage {
-            HandshakeStage::Offer(reader) if is_interactive_text(reader.received()) => {
+            HandshakeStage::Offer(reader) if interactive::is_interactive(reader.received()) => {
                 self.judge_contradicted(reader.received())
             }
             HandshakeStage::Offer(_) => self.judge_without_kex_init(end.into()),
-            HandshakeStage::Other(bytes) if is_interactive_text(bytes) => {
+            HandshakeStage::Other(bytes) if interactive::is_interactive(bytes) => {
                 self.judge_contradicted(bytes)
             }
             HandshakeStage::Other(_) => self.judge_without_kex_init(KexFailure::NoPacket),
@@ -392,14 +391,14 @@ impl Handshake {
         }
     }
 
-    /// Judges a server whose identification is followed by bytes that only another server sends.
+    /// Judges a server that sent an ssh identification, and then telnet commands or a prompt.
     fn judge_contradicted(&self, bytes: &[u8]) -> Judgement {
         let mut banner = [&self.line[..], b"\r\n", bytes].concat();
         banner.truncate(BANNER_MAX);
         Judgement::new(Service::Unknown, Rule::UnknownBytes, banner)
     }
 
-    /// Returns whether the server may still send its `SSH_MSG_KEXINIT` or its host key.
+    /// Returns whether the next bytes may be a packet: the `SSH_MSG_KEXINIT` or the host key.
     pub(super) fn expects_packets(&self) -> bool {
         !matches!(self.stage, HandshakeStage::Other(_))
     }

@@ -157,7 +157,8 @@ impl Negotiation {
         }
     }
 
-    /// Returns whether a subnegotiation has begun and not ended. It hides everything after it.
+    /// Returns whether the latest subnegotiation is unfinished. Everything after its start belongs to it, also
+    /// what a server meant as text.
     pub(super) fn is_in_subnegotiation(&self) -> bool {
         matches!(
             self.state,

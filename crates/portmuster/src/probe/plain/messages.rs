@@ -6,7 +6,8 @@
 /// Returns how many of the first bytes of a connection are complete messages of a protocol, of `received` in
 /// all, of which `bytes` are the first.
 ///
-/// `is_message` recognises the start of a message: any bytes could announce a length.
+/// `is_message` returns whether bytes start like a message of the protocol. It is needed because most bytes, also
+/// those of a prompt, can be read as the length of a message.
 ///
 /// 0: the first message is incomplete, or the messages of the protocol do not say how long they are.
 pub(super) fn length(
