@@ -20,20 +20,25 @@ pub(super) struct InteractiveText {
 }
 
 impl InteractiveText {
-    /// Processes bytes from a server. `has_requested_echo` says whether the client has sent a request that the
+    /// Reads all bytes of a server. `has_requested_echo` says whether the client has sent a request that the
     /// server may echo.
     pub(super) fn read(bytes: &[u8], has_requested_echo: bool) -> Self {
         let mut text = Self::default();
         if has_requested_echo {
             text.negotiation.note_echo_request();
         }
-        for &byte in bytes {
-            text.receive(byte);
-        }
+        text.receive(bytes);
         text
     }
 
-    fn receive(&mut self, byte: u8) {
+    /// Processes more bytes of the server.
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.receive_byte(byte);
+        }
+    }
+
+    fn receive_byte(&mut self, byte: u8) {
         match self.negotiation.receive(byte) {
             TelnetEvent::Text(text) => {
                 self.has_letters |= !text.is_ascii();
@@ -59,6 +64,16 @@ impl InteractiveText {
             || self.negotiation.is_in_subnegotiation()
     }
 
+    /// Returns whether the bytes contain telnet commands or end with a prompt.
+    pub(super) fn is_interactive(&self) -> bool {
+        self.has_commands() || self.prompt().is_some_and(awaits_input)
+    }
+
+    /// Returns the allocated memory, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.negotiation.memory() + self.screen.memory()
+    }
+
     /// Returns the rule that recognises a prompt at the end of the text.
     pub(super) fn prompt(&self) -> Option<Rule> {
         prompt_on(&self.screen)
@@ -73,8 +88,7 @@ pub(super) fn command_weight(last: u8) -> usize {
 
 /// Returns whether bytes contain telnet commands or end with a prompt.
 pub(super) fn is_interactive(bytes: &[u8]) -> bool {
-    let text = InteractiveText::read(bytes, false);
-    text.has_commands() || text.prompt().is_some_and(awaits_input)
+    InteractiveText::read(bytes, false).is_interactive()
 }
 
 /// Returns the rule that recognises a prompt on the screen. An unfinished control string may hide a prompt, so

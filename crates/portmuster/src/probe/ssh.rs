@@ -3,10 +3,10 @@
 
 use super::{
     host_key::{ExchangeStep, HostKeyExchange, Preamble},
-    interactive,
+    interactive::{self, InteractiveText},
     judgement::{EndOfInput, Judgement},
     kexinit::{KexProgress, OfferReader},
-    limits::BANNER_MAX,
+    limits::{BANNER_MAX, BYTES_MAX},
 };
 use crate::outcome::{
     HostKeyFailure, HostKeys, Identification, KexFailure, KexInit, KeyExchange, KeyRequest,
@@ -256,8 +256,8 @@ pub(super) struct Handshake {
 enum HandshakeStage {
     /// The server is to send its `SSH_MSG_KEXINIT`.
     Offer(OfferReader),
-    /// It has sent these bytes instead, at most [`BANNER_MAX`], which are no packet.
-    Other(Vec<u8>),
+    /// It has sent bytes instead that are no packet: `seen` bytes, of which `first` are at most [`BANNER_MAX`].
+    Other { text: Box<InteractiveText>, first: Vec<u8>, seen: usize },
     /// The server has sent it, and is to send its host key.
     HostKey { offer: Box<KexInit>, exchange: Box<HostKeyExchange>, others: KeyTypes },
 }
@@ -272,14 +272,19 @@ impl Handshake {
     pub(super) fn receive(&mut self, mut bytes: &[u8]) -> HandshakeStep {
         let reader = match &mut self.stage {
             HandshakeStage::Offer(reader) => reader,
-            HandshakeStage::Other(_) => return self.receive_other(bytes),
+            HandshakeStage::Other { .. } => return self.receive_other(bytes),
             HandshakeStage::HostKey { .. } => return self.receive_key(bytes),
         };
         match reader.receive(&mut bytes) {
             KexProgress::Pending => HandshakeStep::Read,
             KexProgress::Failed(KexFailure::NoPacket) => {
-                self.stage = HandshakeStage::Other(reader.received().to_vec());
-                self.receive_other(bytes)
+                let first = std::mem::take(reader).received().to_vec();
+                let text = Box::default();
+                self.stage = HandshakeStage::Other { text, first: Vec::new(), seen: 0 };
+                match self.receive_other(&first) {
+                    HandshakeStep::Read => self.receive_other(bytes),
+                    judged => judged,
+                }
             }
             KexProgress::Failed(failure) => {
                 HandshakeStep::Judged(self.judge_without_kex_init(failure))
@@ -293,12 +298,16 @@ impl Handshake {
     }
 
     /// Processes bytes that are no packet. Reading goes on, because telnet commands or a prompt may follow, up to
-    /// [`BANNER_MAX`] bytes.
+    /// [`BYTES_MAX`] bytes.
     fn receive_other(&mut self, bytes: &[u8]) -> HandshakeStep {
-        let HandshakeStage::Other(received) = &mut self.stage else { return HandshakeStep::Read };
-        let room = BANNER_MAX.saturating_sub(received.len());
-        received.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if received.len() < BANNER_MAX {
+        let HandshakeStage::Other { text, first, seen } = &mut self.stage else {
+            return HandshakeStep::Read;
+        };
+        text.receive(bytes);
+        let room = BANNER_MAX.saturating_sub(first.len());
+        first.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        *seen += bytes.len();
+        if *seen < BYTES_MAX {
             return HandshakeStep::Read;
         }
         HandshakeStep::Judged(self.finish(EndOfInput::Closed))
@@ -379,10 +388,10 @@ impl Handshake {
                 self.judge_contradicted(reader.received())
             }
             HandshakeStage::Offer(_) => self.judge_without_kex_init(end.into()),
-            HandshakeStage::Other(bytes) if interactive::is_interactive(bytes) => {
-                self.judge_contradicted(bytes)
+            HandshakeStage::Other { text, first, .. } if text.is_interactive() => {
+                self.judge_contradicted(first)
             }
-            HandshakeStage::Other(_) => self.judge_without_kex_init(KexFailure::NoPacket),
+            HandshakeStage::Other { .. } => self.judge_without_kex_init(KexFailure::NoPacket),
             HandshakeStage::HostKey { offer, others, .. } => {
                 let missing = Some(end.into());
                 let host_keys = HostKeys { missing, others: *others, ..HostKeys::default() };
@@ -400,7 +409,7 @@ impl Handshake {
 
     /// Returns whether the next bytes may be a packet: the `SSH_MSG_KEXINIT` or the host key.
     pub(super) fn expects_packets(&self) -> bool {
-        !matches!(self.stage, HandshakeStage::Other(_))
+        !matches!(self.stage, HandshakeStage::Other { .. })
     }
 
     /// Judges a server whose `SSH_MSG_KEXINIT` will not arrive.
@@ -420,7 +429,9 @@ impl Handshake {
     pub(super) fn memory(&self) -> usize {
         let stage = match &self.stage {
             HandshakeStage::Offer(reader) => reader.memory(),
-            HandshakeStage::Other(bytes) => bytes.capacity(),
+            HandshakeStage::Other { text, first, .. } => {
+                size_of::<InteractiveText>() + text.memory() + first.capacity()
+            }
             HandshakeStage::HostKey { offer, exchange, .. } => offer.size() + exchange.memory(),
         };
         self.line.capacity() + self.signed_line.capacity() + stage

@@ -160,6 +160,9 @@ fn telnet_that_a_greeting_hides_is_no_proof_of_its_absence() {
             assert!(!is_pass, "{service:?}: {}", all.escape_ascii());
         }
     }
+    let long_text =
+        [&b"SSH-2.0-x\r\n"[..], &b"a notice\r\n".repeat(BANNER_MAX), b"login: "].concat();
+    assert_eq!(conversation(&[&long_text], EndOfInput::Quiet).1.service, Service::Unknown);
     let spaces = [&b"Exceeded MaxStartups"[..], &b" ".repeat(BANNER_MAX), b"and more"].concat();
     assert_eq!(service(&spaces, EndOfInput::Quiet), Service::Unknown);
     assert_eq!(service(b"SSH-2.0-x\r\nToo many users.\r\n", EndOfInput::Quiet), Service::Ssh);
